@@ -1,0 +1,135 @@
+//! Why something was written: every write carries a [`Cause`].
+
+use std::fmt;
+use std::net::IpAddr;
+
+use crate::time::Timestamp;
+use crate::user::UserId;
+
+/// What happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// A user was made.
+    UserCreated,
+    /// A user was removed.
+    UserDeleted,
+    /// Somebody logged in.
+    Login,
+    /// A client ended its own session.
+    Logout,
+    /// A client ended all sessions of its user.
+    LogoutAll,
+    /// The password was changed, which ends sessions.
+    PasswordChanged,
+    /// The user may no longer log in.
+    Deactivated,
+    /// The user may log in again.
+    Activated,
+    /// Somebody in charge ended the session.
+    Revoked,
+    /// A newer login took the place of the oldest one.
+    LimitReached,
+    /// A token for a script or service was made.
+    TokenCreated,
+    /// Data came from elsewhere.
+    Imported,
+}
+
+impl Reason {
+    /// All reasons.
+    pub const ALL: [Self; 12] = [
+        Self::UserCreated,
+        Self::UserDeleted,
+        Self::Login,
+        Self::Logout,
+        Self::LogoutAll,
+        Self::PasswordChanged,
+        Self::Deactivated,
+        Self::Activated,
+        Self::Revoked,
+        Self::LimitReached,
+        Self::TokenCreated,
+        Self::Imported,
+    ];
+
+    /// The name under which the reason is stored and logged.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::UserCreated => "user_created",
+            Self::UserDeleted => "user_deleted",
+            Self::Login => "login",
+            Self::Logout => "logout",
+            Self::LogoutAll => "logout_all",
+            Self::PasswordChanged => "password_changed",
+            Self::Deactivated => "deactivated",
+            Self::Activated => "activated",
+            Self::Revoked => "revoked",
+            Self::LimitReached => "limit_reached",
+            Self::TokenCreated => "token_created",
+            Self::Imported => "imported",
+        }
+    }
+
+    /// The reason with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == name)
+    }
+}
+
+/// Who did it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Actor {
+    /// A user, proved by password or token.
+    User(UserId),
+    /// Somebody at the command line of the machine.
+    CommandLine,
+    /// The server itself, for example the sweeper.
+    System,
+}
+
+/// `user:17`, `cli`, `system`.
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::User(id) => write!(f, "user:{id}"),
+            Self::CommandLine => f.write_str("cli"),
+            Self::System => f.write_str("system"),
+        }
+    }
+}
+
+/// Where a request came from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// The client's address, after trusted proxies were taken off.
+    pub address: Option<IpAddr>,
+    /// What the client calls itself (`User-Agent`), cut to 256 characters.
+    pub user_agent: Option<String>,
+    /// The request's id in the log.
+    pub request_id: Option<String>,
+}
+
+/// Why, by whom, from where and when something is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cause {
+    /// What happened.
+    pub reason: Reason,
+    /// Who did it.
+    pub actor: Actor,
+    /// Where the request came from.
+    pub origin: Origin,
+    /// When, by the injected clock.
+    pub at: Timestamp,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_are_found_by_their_names() {
+        for reason in Reason::ALL {
+            assert_eq!(Reason::from_name(reason.as_str()), Some(reason));
+        }
+    }
+}

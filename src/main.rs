@@ -1,0 +1,2 @@
+//! The `knoxide` program.
+fn main() {}

@@ -1,0 +1,26 @@
+//! Randomness as an argument.
+
+use rand::TryRng;
+use rand::rngs::SysRng;
+
+/// The operating system could not deliver random bytes.
+#[derive(Debug, thiserror::Error)]
+#[error("the operating system delivered no random bytes: {0}")]
+pub struct RandomError(String);
+
+/// Where secret random bytes come from.
+pub trait Random: Send + Sync + 'static {
+    /// Fills `bytes` with unpredictable bytes, or says that it cannot; never less than all.
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), RandomError>;
+}
+
+/// The operating system's generator: the only source of secrets in production.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemRandom;
+
+impl Random for SystemRandom {
+    #[expect(clippy::disallowed_types, reason = "the one place that makes random bytes")]
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), RandomError> {
+        SysRng.try_fill_bytes(bytes).map_err(|e| RandomError(e.to_string()))
+    }
+}

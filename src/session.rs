@@ -1,0 +1,258 @@
+//! Sessions, and the one judgement of whether a token is good.
+
+use std::fmt;
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use crate::cause::Reason;
+use crate::dialect::Dialect;
+use crate::time::Timestamp;
+use crate::token::TokenKind;
+use crate::user::{Epoch, User};
+
+/// A session's identifier: a UUID v7, so that ids sort by the time of login. No secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SessionId(Uuid);
+
+impl SessionId {
+    /// A new id from the time of login and ten random bytes.
+    pub fn new(at: Timestamp, random: &[u8; 10]) -> Self {
+        let millis = u64::try_from(at.as_micros() / 1000).unwrap_or(0);
+        Self(uuid::Builder::from_unix_timestamp_millis(millis, random).into_uuid())
+    }
+
+    /// The id with these 16 bytes.
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(Uuid::from_bytes(bytes))
+    }
+
+    /// The 16 bytes under which the id is stored.
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        self.0.as_bytes()
+    }
+
+    /// Reads the hyphenated form.
+    pub fn parse(text: &str) -> Option<Self> {
+        Uuid::try_parse(text).ok().map(Self)
+    }
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.hyphenated().fmt(f)
+    }
+}
+
+/// One login on one device, as far as a check needs it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    /// The session's id.
+    pub id: SessionId,
+    /// The contract it was opened under.
+    pub dialect: Dialect,
+    /// When it was opened.
+    pub created: Timestamp,
+    /// When it was last used, up to the flush interval ago.
+    pub last_seen: Timestamp,
+    /// The user's epoch when it was opened (or kept).
+    pub epoch: Epoch,
+    /// Set once the session is over.
+    pub ended: Option<Timestamp>,
+}
+
+/// Everything the store knows of a digest, whatever its state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenRecord {
+    /// What the token is good for.
+    pub kind: TokenKind,
+    /// When it was made.
+    pub created: Timestamp,
+    /// When it stops being good; `None`: never.
+    pub expires: Option<Timestamp>,
+    /// The session it belongs to.
+    pub session: Session,
+    /// The session's user, as of the same read.
+    pub user: User,
+}
+
+/// Why a token is not good. What the client is told depends on the dialect; the exact reason
+/// goes to the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Refusal {
+    /// It cannot be a token at all.
+    Malformed,
+    /// No such token: never issued, logged out, or of a user since deleted.
+    Unknown,
+    /// Its time is over.
+    Expired,
+    /// Its user is not active.
+    InactiveUser,
+    /// Its session was ended.
+    SessionEnded,
+    /// All sessions of its user were ended.
+    OldEpoch,
+    /// Its session was not used for too long.
+    Idle,
+    /// A refresh token where an access token is wanted.
+    WrongKind,
+}
+
+impl Refusal {
+    /// A short name for logs and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::Unknown => "unknown",
+            Self::Expired => "expired",
+            Self::InactiveUser => "inactive_user",
+            Self::SessionEnded => "session_ended",
+            Self::OldEpoch => "old_epoch",
+            Self::Idle => "idle",
+            Self::WrongKind => "wrong_kind",
+        }
+    }
+}
+
+/// Proof that a token was judged good: only [`judge`] makes one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Verified {
+    /// The user.
+    pub user: User,
+    /// The session.
+    pub session: Session,
+    /// When the token stops being good; `None`: never.
+    pub expires: Option<Timestamp>,
+}
+
+/// Judges what the store knows of a presented token, in the fixed order: unknown, expired,
+/// inactive user, ended session, old epoch, idle, wrong kind.
+///
+/// A token is expired from the very microsecond of its expiry, and idle once its session
+/// was unused for longer than `idle_limit`.
+///
+/// # Errors
+/// The first reason that holds.
+pub fn judge(
+    record: Option<TokenRecord>,
+    wanted: TokenKind,
+    now: Timestamp,
+    idle_limit: Option<Duration>,
+) -> Result<Verified, Refusal> {
+    let Some(record) = record else { return Err(Refusal::Unknown) };
+    let TokenRecord { kind, expires, session, user, .. } = record;
+    if expires.is_some_and(|end| end <= now) {
+        Err(Refusal::Expired)
+    } else if !user.is_active {
+        Err(Refusal::InactiveUser)
+    } else if session.ended.is_some() {
+        Err(Refusal::SessionEnded)
+    } else if session.epoch != user.epoch {
+        Err(Refusal::OldEpoch)
+    } else if idle_limit.is_some_and(|limit| now.since(session.last_seen) > limit) {
+        Err(Refusal::Idle)
+    } else if kind != wanted {
+        Err(Refusal::WrongKind)
+    } else {
+        Ok(Verified { user, session, expires })
+    }
+}
+
+/// A session as it is listed: for its owner, or for somebody in charge.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionEntry {
+    /// The session's state.
+    pub session: Session,
+    /// Its user's id and name.
+    pub user: (crate::user::UserId, String),
+    /// A name given to it, such as that of a script's token.
+    pub name: Option<String>,
+    /// The latest end of its tokens; `None` inside: a token that never ends.
+    pub expires: Option<Timestamp>,
+    /// The address it was opened from.
+    pub address: Option<String>,
+    /// What the client called itself.
+    pub user_agent: Option<String>,
+    /// Why it ended.
+    pub end_reason: Option<Reason>,
+    /// Who ended it.
+    pub ended_by: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::user::UserId;
+
+    const NOW: Timestamp = Timestamp::from_micros(1_000_000_000);
+
+    fn record() -> TokenRecord {
+        TokenRecord {
+            kind: TokenKind::Access,
+            created: Timestamp::EPOCH,
+            expires: None,
+            session: Session {
+                id: SessionId::new(Timestamp::EPOCH, &[7; 10]),
+                dialect: Dialect::Knox,
+                created: Timestamp::EPOCH,
+                last_seen: Timestamp::EPOCH,
+                epoch: Epoch(3),
+                ended: None,
+            },
+            user: User {
+                id: UserId(1),
+                username: "alice".to_owned(),
+                email: String::new(),
+                is_active: true,
+                is_staff: false,
+                epoch: Epoch(3),
+            },
+        }
+    }
+
+    fn verdict(change: impl FnOnce(&mut TokenRecord)) -> Result<Verified, Refusal> {
+        let mut record = record();
+        change(&mut record);
+        judge(Some(record), TokenKind::Access, NOW, Some(Duration::from_secs(1000)))
+    }
+
+    #[test]
+    fn a_live_token_is_good() {
+        assert_eq!(verdict(|_| {}).map(|v| v.user.username), Ok("alice".to_owned()));
+    }
+
+    #[test]
+    fn each_reason_refuses() {
+        assert_eq!(judge(None, TokenKind::Access, NOW, None), Err(Refusal::Unknown));
+        assert_eq!(verdict(|r| r.expires = Some(NOW)), Err(Refusal::Expired));
+        assert_eq!(verdict(|r| r.user.is_active = false), Err(Refusal::InactiveUser));
+        assert_eq!(verdict(|r| r.session.ended = Some(NOW)), Err(Refusal::SessionEnded));
+        assert_eq!(verdict(|r| r.user.epoch = Epoch(4)), Err(Refusal::OldEpoch));
+        assert_eq!(verdict(|r| r.user.epoch = Epoch(2)), Err(Refusal::OldEpoch));
+        assert_eq!(verdict(|r| r.session.last_seen = Timestamp::from_micros(-1)), Err(Refusal::Idle));
+        assert_eq!(verdict(|r| r.kind = TokenKind::Refresh), Err(Refusal::WrongKind));
+    }
+
+    #[test]
+    fn boundaries_are_exact() {
+        let later = Timestamp::from_micros(NOW.as_micros() + 1);
+        assert!(verdict(|r| r.expires = Some(later)).is_ok());
+        // Unused for exactly the limit is not yet too long.
+        assert!(verdict(|r| r.session.last_seen = Timestamp::EPOCH).is_ok());
+    }
+
+    #[test]
+    fn an_expired_token_of_an_inactive_user_is_expired() {
+        let both = verdict(|r| {
+            r.expires = Some(NOW);
+            r.user.is_active = false;
+        });
+        assert_eq!(both, Err(Refusal::Expired));
+        let inactive_and_ended = verdict(|r| {
+            r.session.ended = Some(NOW);
+            r.user.is_active = false;
+        });
+        assert_eq!(inactive_and_ended, Err(Refusal::InactiveUser));
+    }
+}

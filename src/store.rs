@@ -1,0 +1,216 @@
+//! What a store promises.
+//!
+//! A [`Store`] hands out [`Connection`]s; each lane of the service owns one and works with it
+//! from a single thread. All methods block, and each is **one atomic step**: it happens whole
+//! or not at all, and is durable when it has returned.
+//!
+//! Two promises carry the product, and every implementation is held to them by
+//! the suite in `conformance`:
+//!
+//! * **Reads are fresh.** [`Connection::find_many`] reflects every write, by whomever, that was
+//!   acknowledged before the call.
+//! * **Dead stays dead.** Once a token was refused or its session ended, no sequence of writes
+//!   makes it good again.
+//!
+//! What a caller may get wrong is a value ([`Opening::Denied`], `Ok(false)`); [`StoreError`] is
+//! for accidents. Absent is `Ok(None)`; "could not look" is `Err`.
+
+use std::time::Duration;
+
+use crate::cause::{Cause, Origin};
+use crate::dialect::Dialect;
+use crate::session::{SessionId, TokenRecord};
+use crate::time::Timestamp;
+use crate::token::{TokenDigest, TokenKind};
+use crate::user::{Account, Epoch, LoginName, NewUser, PasswordHash, UserId};
+
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub mod diesel;
+pub mod memory;
+
+/// The store could not do its work; nothing is known of the outcome.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// The database could not be reached, or broke off: a new connection may help.
+    #[error("the database is not available: {0}")]
+    Unavailable(String),
+    /// Another writer was in the way for too long; the same connection may go on.
+    #[error("the database was too busy: {0}")]
+    Busy(String),
+    /// The database answered with something that should not be.
+    #[error("the database failed: {0}")]
+    Failed(String),
+}
+
+impl StoreError {
+    /// Whether the connection must be given up.
+    pub const fn is_broken_connection(&self) -> bool {
+        matches!(self, Self::Unavailable(_))
+    }
+}
+
+/// Result of a store's methods.
+pub type StoreResult<T> = Result<T, StoreError>;
+
+/// A place where users, sessions and tokens are remembered.
+pub trait Store: Send + Sync + 'static {
+    /// A new connection, not shared with anybody.
+    ///
+    /// # Errors
+    /// When the database cannot be reached within its connect time-out.
+    fn connect(&self) -> StoreResult<Box<dyn Connection>>;
+
+    /// How many connections may write at once: 1 where writers exclude each other anyway.
+    fn writers(&self) -> usize;
+}
+
+/// One connection to a [`Store`]; see the [module](self) for what all methods promise.
+pub trait Connection: Send {
+    /// Whether the database answers at all, and may be used: its schema fits.
+    ///
+    /// # Errors
+    /// When it does not.
+    fn ping(&mut self) -> StoreResult<()>;
+
+    /// What is known of each digest, in the order asked, whatever its state. One read.
+    fn find_many(&mut self, digests: &[TokenDigest]) -> StoreResult<Vec<Option<TokenRecord>>>;
+
+    /// The account to log in to, or `None` if the name fits no user, or an e-mail address two.
+    fn find_account(&mut self, login: &LoginName) -> StoreResult<Option<Account>>;
+
+    /// The account with this id.
+    fn find_account_by_id(&mut self, user: UserId) -> StoreResult<Option<Account>>;
+
+    /// Opens a session with its tokens, if the user is active and still of the epoch that the
+    /// caller saw when it checked the password. Takes the limit into account, sets the user's
+    /// last login, and holds the user against concurrent changes until it is done.
+    fn open_session(&mut self, new: &NewSession) -> StoreResult<Opening>;
+
+    /// Ends one session: marks it with the cause and deletes its tokens. `false` if there is
+    /// no such session or it had ended before (by itself or with all of its user's); the first
+    /// cause stands.
+    fn end_session(&mut self, session: SessionId, cause: &Cause) -> StoreResult<bool>;
+
+    /// Ends all sessions of a user, whatever their number, by raising the epoch. `false` if
+    /// there is no such user.
+    fn end_all_sessions(&mut self, user: UserId, cause: &Cause) -> StoreResult<bool>;
+
+    /// Adds a user.
+    fn create_user(&mut self, new: &NewUser, cause: &Cause) -> StoreResult<UserCreation>;
+
+    /// Sets a new password and ends all sessions of the user but `keep`. `false` if there is no
+    /// such user.
+    fn set_password(
+        &mut self,
+        user: UserId,
+        new: &PasswordHash,
+        keep: Option<SessionId>,
+        cause: &Cause,
+    ) -> StoreResult<bool>;
+
+    /// Stores the same password's better hash, if the stored one is still `old`. Ends nothing.
+    fn upgrade_password_hash(&mut self, user: UserId, old: &PasswordHash, new: &PasswordHash) -> StoreResult<bool>;
+
+    /// Activates or deactivates a user. Deactivating ends all sessions; activating again
+    /// revives none. Setting what is already so changes nothing. `false` if there is no such
+    /// user.
+    fn set_active(&mut self, user: UserId, active: bool, cause: &Cause) -> StoreResult<bool>;
+
+    /// Makes the user of somebody else's system known here (id, name, active, staff), or brings
+    /// it up to date. A user that becomes inactive loses its sessions as by
+    /// [`Connection::set_active`]. Returns the epoch that a login must be opened with.
+    fn put_shadow_user(&mut self, user: &NewUser, cause: &Cause) -> StoreResult<Epoch>;
+
+    /// Notes when sessions were last used; never moves that time back. Unknown and ended
+    /// sessions are passed over.
+    fn touch(&mut self, seen: &[(SessionId, Timestamp)]) -> StoreResult<()>;
+
+    /// Runs `work` so that everything it writes becomes durable together, where the database
+    /// gains by that. When this returns an error, nothing that `work` wrote has happened. A
+    /// single step that fails inside `work` undoes itself alone.
+    fn group(&mut self, work: &mut dyn FnMut(&mut dyn Connection)) -> StoreResult<()>;
+}
+
+/// A session to be opened.
+#[derive(Debug, Clone)]
+pub struct NewSession {
+    /// Its id, made by the caller.
+    pub id: SessionId,
+    /// Its user.
+    pub user: UserId,
+    /// The user's epoch, as read together with the password hash that was checked.
+    pub epoch: Epoch,
+    /// The contract it is opened under.
+    pub dialect: Dialect,
+    /// A name for it, such as that of a script's token.
+    pub name: Option<String>,
+    /// Its tokens.
+    pub tokens: Vec<NewToken>,
+    /// How many sessions the user may have.
+    pub limit: Option<SessionLimit>,
+    /// Why, by whom, from where and when.
+    pub cause: Cause,
+}
+
+/// A token to be stored.
+#[derive(Debug, Clone, Copy)]
+pub struct NewToken {
+    /// Its digest.
+    pub digest: TokenDigest,
+    /// What it is good for.
+    pub kind: TokenKind,
+    /// When it stops being good; `None`: never.
+    pub expires: Option<Timestamp>,
+}
+
+/// How many live sessions a user may have, and what gives way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionLimit {
+    /// The greatest number of live sessions, at least 1.
+    pub max: u32,
+    /// What happens to one more.
+    pub policy: LimitPolicy,
+    /// Sessions unused for longer than this are dead and do not count.
+    pub idle_limit: Option<Duration>,
+}
+
+/// What happens to a login beyond the limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LimitPolicy {
+    /// It is refused.
+    Reject,
+    /// The oldest live sessions end, as many as needed.
+    EvictOldest,
+}
+
+/// What came of opening a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Opening {
+    /// It is open.
+    Opened,
+    /// The user is gone, inactive, or of another epoch than the caller saw.
+    Denied,
+    /// The user has as many sessions as allowed.
+    LimitReached,
+}
+
+/// What came of adding a user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UserCreation {
+    /// The user exists now, under this id.
+    Created(UserId),
+    /// The id, or exactly this name, is taken.
+    Taken,
+    /// A name that a person could take for this one is taken.
+    Lookalike(String),
+}
+
+/// The origin of a write, as columns.
+impl Origin {
+    /// The address as text.
+    pub fn address_text(&self) -> Option<String> {
+        self.address.map(|address| address.to_string())
+    }
+}

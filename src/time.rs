@@ -1,0 +1,134 @@
+//! Time as an argument: a [`Timestamp`] counts microseconds, a [`Clock`] is handed in.
+//!
+//! Nothing else in this crate reads the system's clock, so tests move time at will and an
+//! expiry never depends on which database judged it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+/// A moment: microseconds since 1970-01-01T00:00:00 UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// 1970-01-01T00:00:00Z.
+    pub const EPOCH: Self = Self(0);
+
+    /// The moment `micros` microseconds after 1970-01-01T00:00:00Z.
+    pub const fn from_micros(micros: i64) -> Self {
+        Self(micros)
+    }
+
+    /// Microseconds since 1970-01-01T00:00:00Z.
+    pub const fn as_micros(self) -> i64 {
+        self.0
+    }
+
+    /// This moment moved forward, held at the end of the range if it would leave it.
+    #[must_use]
+    pub fn saturating_add(self, by: Duration) -> Self {
+        Self(self.0.saturating_add(i64::try_from(by.as_micros()).unwrap_or(i64::MAX)))
+    }
+
+    /// This moment moved backward, held at the start of the range if it would leave it.
+    #[must_use]
+    pub fn saturating_sub(self, by: Duration) -> Self {
+        Self(self.0.saturating_sub(i64::try_from(by.as_micros()).unwrap_or(i64::MAX)))
+    }
+
+    /// How long ago `earlier` was; zero if it lies in the future.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+
+    /// Reads an RFC 3339 time such as `2024-01-02T03:04:05.678901Z`.
+    pub fn parse(text: &str) -> Option<Self> {
+        text.parse::<jiff::Timestamp>().ok().map(|t| Self(t.as_microsecond()))
+    }
+}
+
+/// ISO 8601 in UTC, microseconds only when there are any: `2024-01-02T03:04:05.678901Z`.
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match jiff::Timestamp::from_microsecond(self.0) {
+            Ok(t) if self.0.rem_euclid(1_000_000) == 0 => write!(f, "{t:.0}"),
+            Ok(t) => write!(f, "{t:.6}"),
+            // Beyond the calendar's year 9999: still a true, readable answer.
+            Err(_) => write!(f, "{}us", self.0),
+        }
+    }
+}
+
+/// Where the time comes from.
+pub trait Clock: Send + Sync + 'static {
+    /// The present moment.
+    fn now(&self) -> Timestamp;
+}
+
+/// The operating system's clock.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the system's clock")]
+    fn now(&self) -> Timestamp {
+        let now = std::time::SystemTime::now();
+        let micros = match now.duration_since(std::time::UNIX_EPOCH) {
+            Ok(after) => i64::try_from(after.as_micros()).unwrap_or(i64::MAX),
+            Err(before) => i64::try_from(before.duration().as_micros()).map_or(i64::MIN, |m| -m),
+        };
+        Timestamp(micros)
+    }
+}
+
+/// A clock that stands still until it is moved: for tests and simulations.
+#[derive(Debug, Clone)]
+pub struct ManualClock(Arc<AtomicI64>);
+
+impl ManualClock {
+    /// A clock that shows `start`.
+    pub fn new(start: Timestamp) -> Self {
+        Self(Arc::new(AtomicI64::new(start.0)))
+    }
+
+    /// Moves the clock forward.
+    pub fn advance(&self, by: Duration) {
+        self.set(self.now().saturating_add(by));
+    }
+
+    /// Sets the clock.
+    pub fn set(&self, to: Timestamp) {
+        self.0.store(to.0, Ordering::SeqCst);
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.0.load(Ordering::SeqCst))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prints_and_reads_iso_times() {
+        for text in ["2024-01-02T03:04:05.678901Z", "2024-01-02T03:04:05Z", "1969-12-31T23:59:59.999999Z"] {
+            assert_eq!(Timestamp::parse(text).expect("a time").to_string(), text);
+        }
+        assert_eq!(Timestamp::parse("2024-01-02T05:04:05+02:00"), Timestamp::parse("2024-01-02T03:04:05Z"));
+        assert_eq!(Timestamp::parse("yesterday"), None);
+    }
+
+    #[test]
+    fn arithmetic_stays_in_range() {
+        let end = Timestamp::from_micros(i64::MAX);
+        assert_eq!(end.saturating_add(Duration::MAX), end);
+        assert_eq!(Timestamp::EPOCH.since(end), Duration::ZERO);
+        assert_eq!(Timestamp::from_micros(i64::MIN).saturating_sub(Duration::MAX).as_micros(), i64::MIN);
+        assert!(!end.to_string().is_empty());
+    }
+}

@@ -1,0 +1,219 @@
+//! Users, and the secrets that prove them.
+
+use std::fmt;
+
+use unicode_normalization::UnicodeNormalization;
+use zeroize::Zeroizing;
+
+use crate::time::Timestamp;
+
+/// A user's number; kept when users are imported from elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct UserId(pub i64);
+
+impl fmt::Display for UserId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A counter on the user. A session lives only while its own copy equals the user's, so that
+/// raising the user's ends every session at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Epoch(pub i64);
+
+/// An account, without its password.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// The user's number.
+    pub id: UserId,
+    /// The name to log in with; compared code point by code point.
+    pub username: String,
+    /// The e-mail address; may be empty, need not be unique.
+    pub email: String,
+    /// Only active users log in, and only their tokens are good.
+    pub is_active: bool,
+    /// Whether the user may administer others.
+    pub is_staff: bool,
+    /// See [`Epoch`].
+    pub epoch: Epoch,
+}
+
+/// A user with what a login needs besides.
+#[derive(Debug, Clone)]
+pub struct Account {
+    /// The user.
+    pub user: User,
+    /// The stored password hash.
+    pub password: PasswordHash,
+}
+
+/// How a person names herself when she logs in. Compared exactly, never folded or normalised.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LoginName {
+    /// By user name.
+    Username(String),
+    /// By e-mail address. An address that two users hold finds nobody; so does the empty one.
+    Email(String),
+}
+
+/// A password as a person typed it: wiped when dropped, never printed.
+pub struct Password(Zeroizing<String>);
+
+impl Password {
+    /// Wraps a password.
+    pub fn new(text: String) -> Self {
+        Self(Zeroizing::new(text))
+    }
+
+    /// The text, for hashing.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Password(…)")
+    }
+}
+
+/// A stored password hash in one of Django's formats, or text that no password fits
+/// (empty, or beginning with `!`).
+#[derive(Clone, PartialEq, Eq)]
+pub struct PasswordHash(String);
+
+impl PasswordHash {
+    /// Takes the stored text as it is.
+    pub const fn from_stored(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The stored form of "no password": no login is possible.
+    pub fn unusable() -> Self {
+        Self("!".to_owned())
+    }
+
+    /// The text, for storing and verifying.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The algorithm is no secret; the rest is.
+impl fmt::Debug for PasswordHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PasswordHash(…)")
+    }
+}
+
+/// What a new user is made of.
+#[derive(Debug, Clone)]
+pub struct NewUser {
+    /// A fixed number (an import, a shadow of somebody else's user), or the next free one.
+    pub id: Option<UserId>,
+    /// The name, already judged by [`validate_username`] unless it is imported.
+    pub username: String,
+    /// The e-mail address, possibly empty.
+    pub email: String,
+    /// The password's hash.
+    pub password: PasswordHash,
+    /// Whether the user may log in.
+    pub is_active: bool,
+    /// Whether the user may administer others.
+    pub is_staff: bool,
+    /// When the user joined.
+    pub created: Timestamp,
+}
+
+/// Why a name cannot be given to a new user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BadUsername {
+    /// No name at all.
+    #[error("the user name is empty")]
+    Empty,
+    /// More than 150 characters.
+    #[error("the user name is longer than 150 characters")]
+    TooLong,
+    /// White space at an end: such a name could never log in, since login forms trim.
+    #[error("the user name begins or ends with white space")]
+    OuterSpace,
+    /// A control, format or unassigned character, which no person can see.
+    #[error("the user name contains an invisible character")]
+    Invisible,
+}
+
+/// Judges a name for a new user. Existing and imported users are not held to it.
+///
+/// # Errors
+/// The first rule that the name breaks.
+pub fn validate_username(name: &str) -> Result<(), BadUsername> {
+    if name.is_empty() {
+        return Err(BadUsername::Empty);
+    }
+    if name.chars().count() > 150 {
+        return Err(BadUsername::TooLong);
+    }
+    if name.starts_with(char::is_whitespace) || name.ends_with(char::is_whitespace) {
+        return Err(BadUsername::OuterSpace);
+    }
+    if name.chars().any(is_invisible) {
+        return Err(BadUsername::Invisible);
+    }
+    Ok(())
+}
+
+/// Control characters, and the format characters that Unicode says not to draw.
+fn is_invisible(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// What two names share when a person could take one for the other: compatibility forms and
+/// letter case are folded, then each character is replaced by the one it is mistaken for
+/// (Unicode TR 39, section 4).
+pub fn lookalike_key(name: &str) -> String {
+    let folded = caseless::default_case_fold_str(&name.nfkc().collect::<String>());
+    unicode_security::skeleton(&folded).nfkc().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lookalikes_share_a_key() {
+        for (a, b) in [
+            ("casey", "Casey"),
+            ("admin", "ａｄｍｉｎ"),
+            ("paypal", "pаypаl"), // Cyrillic a
+            ("straße", "STRASSE"),
+            ("re\u{301}gis", "r\u{e9}gis"),
+            ("admin1", "adminl"),
+        ] {
+            assert_eq!(lookalike_key(a), lookalike_key(b), "{a} {b}");
+        }
+        for (a, b) in [("alice", "alicia"), ("bob", "rob"), ("a.b", "ab"), ("日本", "日木")] {
+            assert_ne!(lookalike_key(a), lookalike_key(b), "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn names_that_nobody_could_use_are_refused() {
+        assert_eq!(validate_username(""), Err(BadUsername::Empty));
+        assert_eq!(validate_username(&"é".repeat(151)), Err(BadUsername::TooLong));
+        assert_eq!(validate_username(&"é".repeat(150)), Ok(()));
+        assert_eq!(validate_username("trail "), Err(BadUsername::OuterSpace));
+        for invisible in ["a\0b", "a\nb", "a\u{200b}b", "a\u{202e}b", "a\u{feff}"] {
+            assert_eq!(validate_username(invisible), Err(BadUsername::Invisible), "{invisible:?}");
+        }
+        assert_eq!(validate_username("o'brien \"the\" <b>&"), Ok(()));
+    }
+
+    #[test]
+    fn secrets_do_not_print() {
+        assert_eq!(format!("{:?}", Password::new("hunter2".to_owned())), "Password(…)");
+        assert_eq!(format!("{:?}", PasswordHash::from_stored("md5$a$b".to_owned())), "PasswordHash(…)");
+    }
+}
