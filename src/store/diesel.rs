@@ -1,1 +1,1 @@
-//! x
+//! Placeholder replaced on merge.
