@@ -192,6 +192,12 @@ impl Connection for MemoryStore {
         Ok(self.tables().end(session, cause.at))
     }
 
+    fn end_idle_session(&mut self, session: SessionId, last_seen: Timestamp, cause: &Cause) -> StoreResult<bool> {
+        let mut tables = self.tables();
+        let still = tables.sessions.get(&session).is_some_and(|(_, found)| found.last_seen == last_seen);
+        Ok(still && tables.end(session, cause.at))
+    }
+
     fn end_all_sessions(&mut self, user: UserId, _cause: &Cause) -> StoreResult<bool> {
         Ok(self.tables().raise_epoch(user))
     }

@@ -16,6 +16,7 @@ pub(super) const CASES: &[Case] = &[
     ("the limit evicts the oldest", limit_evicts),
     ("dead sessions do not count against the limit", limit_counts_live),
     ("last-seen times move forward only", touch_moves_forward),
+    ("a session ends for idleness only if it was not used since", idle_end_is_guarded),
     ("expiry is kept to the microsecond", expiry_is_exact),
     ("grouped steps fail alone", group_isolates),
 ];
@@ -201,6 +202,21 @@ fn touch_moves_forward(store: &dyn Store) {
     conn.touch(&[(session_id(1), after(5))]).expect("a write");
     assert_eq!(seen(conn), after(10));
     conn.touch(&[]).expect("a write");
+}
+
+fn idle_end_is_guarded(store: &dyn Store) {
+    let conn = &mut *connect(store);
+    let user = add_user(conn, "alice");
+    log_in(conn, user, 1);
+    conn.touch(&[(session_id(1), after(10))]).expect("a write");
+    let idle = cause_at(Reason::Idle, after(1000));
+    assert_eq!(conn.end_idle_session(session_id(1), NOW, &idle), Ok(false));
+    assert!(is_live(conn, 1));
+    assert_eq!(conn.end_idle_session(session_id(1), after(10), &idle), Ok(true));
+    assert_eq!(conn.end_idle_session(session_id(1), after(10), &idle), Ok(false));
+    // A late report of use revives nothing.
+    conn.touch(&[(session_id(1), after(999))]).expect("a write");
+    assert!(!is_live(conn, 1));
 }
 
 fn expiry_is_exact(store: &dyn Store) {
