@@ -139,7 +139,7 @@ fn logout_all_of_many(store: &dyn Store) {
     assert_eq!(conn.end_all_sessions(user, &cause(Reason::LogoutAll)), Ok(true));
     let digests: Vec<_> = (0..250).map(digest).collect();
     for record in conn.find_many(&digests).expect("a read") {
-        assert!(judge(record, TokenKind::Access, NOW, None).is_err());
+        assert!(judge(record.as_ref(), TokenKind::Access, NOW, None).is_err());
     }
 }
 
