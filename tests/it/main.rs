@@ -1,2 +1,5 @@
 //! The integration tests: one binary.
+#[cfg(test)]
+mod password;
+
 fn main() {}
