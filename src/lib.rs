@@ -2,7 +2,10 @@
 //! never accepted again.
 
 pub mod cause;
+#[cfg(feature = "server")]
+pub mod config;
 pub mod dialect;
+pub mod password_rules;
 pub mod random;
 pub mod session;
 pub mod store;
