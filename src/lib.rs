@@ -9,6 +9,8 @@ pub mod password_rules;
 pub mod random;
 pub mod session;
 pub mod store;
+#[cfg(feature = "server")]
+pub mod telemetry;
 pub mod time;
 pub mod token;
 pub mod user;
