@@ -65,6 +65,13 @@ pub struct Hasher {
     cost: u32,
 }
 
+/// The cost that Django uses.
+impl Default for Hasher {
+    fn default() -> Self {
+        Self { cost: Self::DEFAULT_COST }
+    }
+}
+
 impl Hasher {
     /// The least cost a server may run with.
     pub const LEAST_COST: u32 = 10;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cause::{Actor, Cause, Origin, Reason};
-use crate::password::{BadCost, Hasher};
+use crate::password::Hasher;
 use crate::policy::Policy;
 use crate::random::{Random, SystemRandom};
 use crate::store::{Store, StoreError, StoreResult};
@@ -126,7 +126,7 @@ pub struct AuthBuilder {
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     policy: Policy,
-    hasher: Option<Hasher>,
+    hasher: Hasher,
     credentials: Option<Arc<dyn Credentials>>,
     password_threads: usize,
     check_timeout: Duration,
@@ -139,7 +139,7 @@ impl AuthBuilder {
             clock: Arc::new(SystemClock),
             random: Arc::new(SystemRandom),
             policy: Policy::default(),
-            hasher: None,
+            hasher: Hasher::default(),
             credentials: None,
             // Respects the limits of a control group.
             password_threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
@@ -171,7 +171,7 @@ impl AuthBuilder {
     /// Sets how passwords are hashed; the default is bcrypt at cost 12.
     #[must_use]
     pub fn hasher(mut self, hasher: Hasher) -> Self {
-        self.hasher = Some(hasher);
+        self.hasher = hasher;
         self
     }
 
@@ -197,14 +197,7 @@ impl AuthBuilder {
     }
 
     /// Starts the service's threads.
-    ///
-    /// # Errors
-    /// When the default hasher could not be made.
-    pub fn build(self) -> Result<Auth, BadCost> {
-        let hasher = match self.hasher {
-            Some(hasher) => hasher,
-            None => Hasher::new(12)?,
-        };
+    pub fn build(self) -> Auth {
         let writers = self.store.writers();
         let lane = |name, threads, batch, queue| {
             Lane::start(LaneOptions { name, threads, batch, queue }, Arc::clone(&self.store))
@@ -212,7 +205,7 @@ impl AuthBuilder {
         // Writers that exclude each other gain by sharing a transaction; others by not waiting.
         let writes = if writers == 1 { lane("writes", 1, 64, 4096) } else { lane("writes", writers, 1, 4096) };
         let touch_interval = self.policy.touch_interval;
-        Ok(Auth {
+        Auth {
             inner: Arc::new(Inner {
                 checks: lane("checks", 2, 256, 16_384),
                 upkeep: Upkeep::start(touch_interval, writes.clone()),
@@ -229,6 +222,6 @@ impl AuthBuilder {
                     password: Duration::from_secs(30),
                 },
             }),
-        })
+        }
     }
 }

@@ -1,7 +1,5 @@
 //! Name and password in, token out.
 
-use zeroize::Zeroizing;
-
 use super::{Auth, KnownUser, Unavailable, lanes::Wanted, within};
 use crate::cause::{Actor, Origin, Reason};
 use crate::dialect::Dialect;
@@ -112,12 +110,19 @@ impl Auth {
         let inner = &self.inner;
         let found = inner.checks.run(Wanted::WhileAwaited, move |connection| connection.find_account(&login));
         let account = within(inner.timeouts.check, "checks", found).await?;
-        let (hasher, random) = (inner.hasher.clone(), std::sync::Arc::clone(&inner.random));
+        let (hasher, random) = (inner.hasher, std::sync::Arc::clone(&inner.random));
         let hashed = inner.passwords.run(move || {
             let verification = hasher.verify(&password, account.as_ref().map(|found| &found.password));
-            let better = match verification {
-                Verification::RightButOutdated => hasher.hash(&password, &*random).ok(),
-                Verification::Right | Verification::Wrong => None,
+            let better = match (&account, verification) {
+                (Some(found), Verification::RightButOutdated) if found.user.is_active => {
+                    hasher.hash(&password, &*random).ok()
+                }
+                // The refusal must take as long as that of a wrong password.
+                (Some(found), Verification::RightButOutdated) => {
+                    hasher.pad_refusal(&password, &found.password);
+                    None
+                }
+                (_, Verification::Right | Verification::Wrong) | (None, _) => None,
             };
             (account, verification, better)
         });
@@ -207,8 +212,8 @@ impl Auth {
         let cause = self.cause(Reason::Login, Actor::User(user), origin);
         let no_random = |error: crate::random::RandomError| Unavailable::Elsewhere(error.to_string());
         let access = Token::generate(&*inner.random, &inner.policy.token_prefix).map_err(no_random)?;
-        let mut id = Zeroizing::new([0_u8; 10]);
-        inner.random.fill(id.as_mut()).map_err(no_random)?;
+        let mut id = [0_u8; 10];
+        inner.random.fill(&mut id).map_err(no_random)?;
         let new = NewSession {
             id: SessionId::new(cause.at, &id),
             user,
