@@ -214,7 +214,7 @@ impl AuthBuilder {
                 clock: self.clock,
                 random: self.random,
                 policy: self.policy,
-                hasher,
+                hasher: self.hasher,
                 credentials: self.credentials,
                 timeouts: Timeouts {
                     check: self.check_timeout,

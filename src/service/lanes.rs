@@ -360,6 +360,7 @@ where
 
     fn deliver(self: Box<Self>, committed: StoreResult<()>) {
         let never_ran = || Err(StoreError::Unavailable("the step was not run".to_owned()));
-        let _ = self.reply.send(committed.and_then(|()| self.outcome.unwrap_or_else(never_ran)));
+        let Self { outcome, reply, .. } = *self;
+        let _ = reply.send(committed.and_then(|()| outcome.unwrap_or_else(never_ran)));
     }
 }
