@@ -3,6 +3,7 @@
 
 pub mod cause;
 pub mod dialect;
+pub mod http;
 pub mod random;
 pub mod session;
 pub mod store;

@@ -1,0 +1,16 @@
+//! What all endpoints have in common: how a request is judged before anybody looks at its
+//! credentials, and how replies are written.
+//!
+//! The five dialects speak the manners of one family of packages (contract sections 1 to 3), so
+//! the manners live here and the dialects add their own words. [`front`] puts the steps in order;
+//! the other modules are the steps. Parsing is plain functions over bytes and text; actix types
+//! appear in [`front`], [`reply`] and the last function of [`body`] alone.
+
+pub mod address;
+pub mod authorization;
+pub mod body;
+pub mod fields;
+pub mod front;
+pub mod media;
+pub mod negotiate;
+pub mod reply;
