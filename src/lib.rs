@@ -8,6 +8,7 @@ pub mod dialect;
 pub mod password;
 pub mod password_rules;
 pub mod policy;
+pub mod http;
 pub mod random;
 pub mod service;
 pub mod session;
