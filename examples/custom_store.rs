@@ -132,8 +132,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         is_staff: false,
         created: now,
     };
-    let cause =
-        Cause { reason: Reason::UserCreated, actor: Actor::CommandLine, origin: Origin::default(), at: now };
+    let cause = Cause { reason: Reason::UserCreated, actor: Actor::CommandLine, origin: Origin::default(), at: now };
     store.connect()?.create_user(&ada, &cause)?;
 
     let auth = Auth::builder(store.clone()).hasher(hasher).build();

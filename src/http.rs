@@ -149,10 +149,7 @@ pub fn mount(config: &mut web::ServiceConfig, state: &HttpState) {
 /// Mounts everything that the program serves: the dialects, the health endpoints, and a 404
 /// `{"detail":"Not found."}` for all other paths.
 pub fn configure(config: &mut web::ServiceConfig, state: &HttpState) {
-    config
-        .configure(|config| mount(config, state))
-        .configure(health::configure)
-        .default_service(web::to(not_found));
+    config.configure(|config| mount(config, state)).configure(health::configure).default_service(web::to(not_found));
 }
 
 async fn not_found(request: HttpRequest) -> HttpResponse {

@@ -5,11 +5,13 @@ pub mod cause;
 #[cfg(feature = "server")]
 pub mod config;
 pub mod dialect;
+pub mod http;
 pub mod password;
 pub mod password_rules;
 pub mod policy;
-pub mod http;
 pub mod random;
+#[cfg(feature = "server")]
+pub mod server;
 pub mod service;
 pub mod session;
 pub mod store;

@@ -1,5 +1,7 @@
 //! Randomness as an argument.
 
+use std::sync::Arc;
+
 use rand::TryRng;
 
 /// The operating system could not deliver random bytes.
@@ -11,6 +13,12 @@ pub struct RandomError(pub String);
 pub trait Random: Send + Sync + 'static {
     /// Fills `bytes` with unpredictable bytes, or says that it cannot; never less than all.
     fn fill(&self, bytes: &mut [u8]) -> Result<(), RandomError>;
+}
+
+impl<R: Random + ?Sized> Random for Arc<R> {
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), RandomError> {
+        (**self).fill(bytes)
+    }
 }
 
 /// The operating system's generator: the only source of secrets in production.

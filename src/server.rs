@@ -10,16 +10,16 @@ use std::time::Duration;
 use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpServer};
 
-use crate::config::{HttpSettings, ListenAddress};
-use crate::http::HttpState;
+use crate::config::{ContractMode, HttpSettings, ListenAddress};
+use crate::http::address::Proxies;
+use crate::http::{Contract, HttpOptions, HttpState};
 use crate::service::Auth;
 
 mod first_start;
 mod start;
-mod sweeper;
 
-pub use first_start::FirstStart;
-pub use start::{StartError, open_store, serve};
+pub use first_start::{ADMIN, FirstUser, Handover};
+pub use start::{Announcement, StartError, serve};
 
 /// A server that is bound to its addresses, and runs once it is told to.
 pub struct Server {
@@ -46,7 +46,17 @@ impl Server {
     /// # Errors
     /// The first address that cannot be listened on.
     pub fn bind(http: &HttpSettings, keyword: &str, auth: Auth) -> Result<Self, BindError> {
-        let state = HttpState::new(http, keyword, auth);
+        let options = HttpOptions {
+            keyword: keyword.to_owned(),
+            contract: match http.contract {
+                ContractMode::Seed => Contract::Seed,
+                ContractMode::Package => Contract::Package,
+            },
+            body_limit: http.body_limit,
+            read_timeout: http.read_timeout,
+            proxies: Proxies { networks: http.trusted_proxies.networks.clone(), unix: http.trusted_proxies.unix },
+        };
+        let state = HttpState::new(options, auth);
         let app_state = state.clone();
         let mut server = HttpServer::new(move || {
             App::new()

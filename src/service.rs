@@ -21,8 +21,8 @@ mod upkeep;
 
 pub use check::{Activity, Check, CheckError, Resolver};
 pub use credentials::{Credentials, CredentialsError, KnownUser};
-pub use login::{Issued, LoginError, LoginRefusal, LoginRequest};
 use lanes::{ComputeLane, Lane, LaneOptions};
+pub use login::{Issued, LoginError, LoginRefusal, LoginRequest};
 use upkeep::Upkeep;
 
 /// The service could not do its work now; nothing is known of the outcome. Ask again.

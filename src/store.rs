@@ -15,6 +15,7 @@
 //! What a caller may get wrong is a value ([`Opening::Denied`], `Ok(false)`); [`StoreError`] is
 //! for accidents. Absent is `Ok(None)`; "could not look" is `Err`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cause::{Cause, Origin};
@@ -64,6 +65,16 @@ pub trait Store: Send + Sync + 'static {
 
     /// How many connections may write at once: 1 where writers exclude each other anyway.
     fn writers(&self) -> usize;
+}
+
+impl<S: Store + ?Sized> Store for Arc<S> {
+    fn connect(&self) -> StoreResult<Box<dyn Connection>> {
+        (**self).connect()
+    }
+
+    fn writers(&self) -> usize {
+        (**self).writers()
+    }
 }
 
 /// One connection to a [`Store`]; see the [module](self) for what all methods promise.

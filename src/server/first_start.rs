@@ -6,52 +6,62 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
+use super::StartError;
 use crate::cause::{Actor, Cause, Origin, Reason};
 use crate::password::Hasher;
-use crate::random::Random;
-use crate::store::{Connection, StoreError, UserCreation};
+use crate::random::{Random, RandomError};
+use crate::store::{Connection, UserCreation};
 use crate::time::Timestamp;
 use crate::user::{NewUser, Password};
 
 /// The name of the first staff user.
 pub const ADMIN: &str = "admin";
 
-/// What the first start did.
+/// Where a random first password goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Handover {
+    /// To a person who watches.
+    Shown,
+    /// To a new file in this folder that only its owner can read.
+    File(PathBuf),
+}
+
+/// How the first staff user got its password.
 #[derive(Debug)]
-pub enum FirstStart {
-    /// There are users already.
-    NotFirst,
-    /// The staff user was made with the password that the settings name.
-    GivenPassword,
-    /// The staff user was made with a random password, to be shown once.
-    RandomPassword(Password),
+pub enum FirstUser {
+    /// By the settings.
+    Given,
+    /// It is random, and this is the only time it is seen.
+    Shown(Password),
+    /// It is random, and in this file.
+    Written(PathBuf),
 }
 
-/// Why the first staff user could not be made.
-#[derive(Debug, thiserror::Error)]
-pub enum FirstStartError {
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// No random bytes.
-    #[error(transparent)]
-    Random(#[from] crate::random::RandomError),
+/// What the first user is made with.
+pub(super) struct Making<'a> {
+    pub(super) given: Option<Password>,
+    pub(super) handover: &'a Handover,
+    pub(super) hasher: &'a Hasher,
+    pub(super) random: &'a dyn Random,
+    pub(super) now: Timestamp,
 }
 
-/// Makes the staff user `admin` in a database without users. When two nodes start at once,
-/// one of them does it, and the other finds it done.
-pub(super) fn make_admin(
-    connection: &mut dyn Connection,
-    given: Option<Password>,
-    hasher: &Hasher,
-    random: &dyn Random,
-    now: Timestamp,
-) -> Result<FirstStart, FirstStartError> {
-    let (password, outcome) = match given {
-        Some(password) => (password, None),
-        None => {
+/// Makes the staff user `admin`. `None` if somebody else was quicker: when two nodes start at
+/// once, one makes it, and the other finds it made.
+pub(super) fn make_admin(connection: &mut dyn Connection, making: Making<'_>) -> Result<Option<FirstUser>, StartError> {
+    let Making { given, handover, hasher, random, now } = making;
+    // The file comes before the user: a password that cannot be handed over is of no use.
+    let (password, first) = match (given, handover) {
+        (Some(password), _) => (password, FirstUser::Given),
+        (None, Handover::Shown) => {
             let text = random_password(random)?;
-            (Password::new(text.to_string()), Some(Password::new(text.to_string())))
+            (Password::new(text.to_string()), FirstUser::Shown(Password::new(text.to_string())))
+        }
+        (None, Handover::File(folder)) => {
+            let password = Password::new(random_password(random)?.to_string());
+            let path = write_password_file(folder, &password)
+                .map_err(|error| StartError::PasswordFile { folder: folder.clone(), error })?;
+            (password, FirstUser::Written(path))
         }
     };
     let new = NewUser {
@@ -64,29 +74,26 @@ pub(super) fn make_admin(
         created: now,
     };
     let cause = Cause { reason: Reason::UserCreated, actor: Actor::System, origin: Origin::default(), at: now };
-    match connection.create_user(&new, &cause)? {
-        UserCreation::Created(_) => Ok(outcome.map_or(FirstStart::GivenPassword, FirstStart::RandomPassword)),
-        UserCreation::Taken | UserCreation::Lookalike(_) => Ok(FirstStart::NotFirst),
+    let created = connection.create_user(&new, &cause);
+    let made = matches!(created, Ok(UserCreation::Created(_)));
+    if let (false, FirstUser::Written(path)) = (made, &first) {
+        // A password that opens nothing must not lie about.
+        std::fs::remove_file(path)?;
     }
+    created?;
+    Ok(made.then_some(first))
 }
 
 /// 100 random bits in 20 letters and digits that nobody mistakes for each other.
-fn random_password(random: &dyn Random) -> Result<Zeroizing<String>, crate::random::RandomError> {
-    const ALPHABET: [char; 32] = [
-        'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'j', 'k', 'm', 'n', 'p', 'q', 'r', 's', 't', 'u', 'v', 'w', 'x', 'y',
-        'z', '2', '3', '4', '5', '6', '7', '8', '9', 'A',
-    ];
+fn random_password(random: &dyn Random) -> Result<Zeroizing<String>, RandomError> {
+    const ALPHABET: &[u8; 32] = b"abcdefghjkmnpqrstuvwxyz23456789A";
     let mut bytes = Zeroizing::new([0_u8; 20]);
     random.fill(bytes.as_mut())?;
     let letters = bytes.iter().filter_map(|byte| ALPHABET.get(usize::from(byte % 32)));
-    Ok(Zeroizing::new(letters.collect()))
+    Ok(Zeroizing::new(letters.map(|letter| char::from(*letter)).collect()))
 }
 
-/// Writes the password to a new file in `folder` that only its owner can read.
-///
-/// # Errors
-/// When the file exists or cannot be written.
-pub fn write_password_file(folder: &Path, password: &Password) -> std::io::Result<PathBuf> {
+fn write_password_file(folder: &Path, password: &Password) -> std::io::Result<PathBuf> {
     let path = folder.join("knoxide-admin-password");
     let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
     writeln!(file, "{}", password.expose())?;

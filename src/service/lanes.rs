@@ -91,9 +91,7 @@ enum Job {
 impl Lane {
     /// Starts the lane's threads. They connect when the first job comes.
     pub(super) fn start(options: LaneOptions, store: Arc<dyn Store>) -> Self {
-        let lane = Self {
-            shared: Arc::new(Shared { options, store, state: Mutex::default(), wake: Condvar::new() }),
-        };
+        let lane = Self { shared: Arc::new(Shared { options, store, state: Mutex::default(), wake: Condvar::new() }) };
         let mut state = lane.shared.lock();
         for _ in 0..options.threads {
             lane.shared.spawn_worker(&mut state);
@@ -148,9 +146,8 @@ impl Shared {
     fn spawn_worker(self: &Arc<Self>, state: &mut State) {
         let number = state.next_worker;
         let shared = Arc::clone(self);
-        let spawned = thread::Builder::new()
-            .name(format!("{}-{number}", self.options.name))
-            .spawn(move || shared.work(number));
+        let spawned =
+            thread::Builder::new().name(format!("{}-{number}", self.options.name)).spawn(move || shared.work(number));
         match spawned {
             Ok(_) => {
                 state.next_worker += 1;

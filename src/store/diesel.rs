@@ -101,6 +101,14 @@ impl DieselStore {
         self.admin(migrate::status)
     }
 
+    /// Whether there are users at all.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub fn has_users(&self) -> StoreResult<bool> {
+        self.admin(|connection| connection.read(users::any))
+    }
+
     /// Runs `work` on a connection of the administration.
     fn admin<T>(&self, work: impl FnOnce(&mut DieselConnection) -> StoreResult<T>) -> StoreResult<T> {
         let pool = self.pool.get_or_init(|| self.build_pool());

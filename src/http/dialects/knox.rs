@@ -47,7 +47,7 @@ async fn login(request: HttpRequest, payload: web::Payload, state: web::Data<Htt
 async fn try_login(request: &HttpRequest, payload: web::Payload, state: &HttpState) -> Answer {
     let front = LOGIN.open(request)?;
     front.check_method()?;
-    let limits = Limits { bytes: state.options().body_limit, time: state.options().read_timeout };
+    let limits = Limits { size: state.options().body_limit, patience: state.options().read_timeout };
     // The one password that is taken with its outer spaces.
     let declared = [Field::text("username", Trim::Yes), Field::text("password", Trim::No)];
     let [username, password] = front.fields(payload, limits, declared).await?;

@@ -47,7 +47,10 @@ impl ComputeLane {
 
     /// Runs `work` on a thread of the lane unless nobody waits for it any more; the answer is
     /// an error at once if too many wait already.
-    pub(in crate::service) fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> oneshot::Receiver<T> {
+    pub(in crate::service) fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> oneshot::Receiver<T> {
         let (reply, answer) = oneshot::channel();
         let mut state = self.shared.lock();
         if state.jobs.len() < self.shared.queue && !state.closed {

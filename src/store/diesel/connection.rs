@@ -166,6 +166,10 @@ impl Connection for DieselConnection {
         self.write(|connection| sessions::end(connection, session, cause))
     }
 
+    fn end_idle_session(&mut self, session: SessionId, last_seen: Timestamp, cause: &Cause) -> StoreResult<bool> {
+        self.write(|connection| sessions::end_idle(connection, session, last_seen, cause))
+    }
+
     fn end_all_sessions(&mut self, user: UserId, cause: &Cause) -> StoreResult<bool> {
         self.write(|connection| users::end_all(connection, user, cause))
     }

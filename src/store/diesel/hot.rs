@@ -189,12 +189,27 @@ statement! {
 }
 
 statement! {
-    /// Ends a session that is neither ended nor of an old epoch.
+    /// Ends a session that is neither ended nor of an old epoch. When a password change that
+    /// keeps this very session is overtaken, Postgres shows the session as it is then but the
+    /// user as it was before, so the session's epoch may seem to be the greater one: it lives.
     EndSession { at: i64 as BigInt, reason: String as Text, actor: String as Text, id: [u8; 16] as Binary } -> BigInt,
     [
         "UPDATE sessions SET ended_at = ", at, ", ended_reason = ", reason, ", ended_by = ", actor, " WHERE id = ", id,
-        " AND ended_at IS NULL AND auth_epoch = (SELECT auth_epoch FROM users WHERE users.id = sessions.user_id) \
+        " AND ended_at IS NULL AND auth_epoch >= (SELECT auth_epoch FROM users WHERE users.id = sessions.user_id) \
          RETURNING user_id",
+    ]
+}
+
+statement! {
+    /// As [`EndSession`], if the session was not used since.
+    EndIdleSession {
+        at: i64 as BigInt, reason: String as Text, actor: String as Text, id: [u8; 16] as Binary,
+        last_seen: i64 as BigInt,
+    } -> BigInt,
+    [
+        "UPDATE sessions SET ended_at = ", at, ", ended_reason = ", reason, ", ended_by = ", actor, " WHERE id = ", id,
+        " AND ended_at IS NULL AND auth_epoch >= (SELECT auth_epoch FROM users WHERE users.id = sessions.user_id) \
+         AND last_seen = ", last_seen, " RETURNING user_id",
     ]
 }
 

@@ -119,6 +119,35 @@ fn end_as(connection: &mut AnyConnection, session: SessionId, reason: Reason, ca
         id: *session.as_bytes(),
     };
     let user: Option<i64> = ended.get_result(connection).optional()?;
+    finish_end(connection, session, user, reason, cause)
+}
+
+/// See [`crate::store::Connection::end_idle_session`].
+pub(super) fn end_idle(
+    connection: &mut AnyConnection,
+    session: SessionId,
+    last_seen: Timestamp,
+    cause: &Cause,
+) -> QueryResult<bool> {
+    let ended = hot::EndIdleSession {
+        at: cause.at.as_micros(),
+        reason: cause.reason.as_str().to_owned(),
+        actor: cause.actor.to_string(),
+        id: *session.as_bytes(),
+        last_seen: last_seen.as_micros(),
+    };
+    let user: Option<i64> = ended.get_result(connection).optional()?;
+    finish_end(connection, session, user, cause.reason, cause)
+}
+
+/// What follows when the session of `user` was marked as ended; `None`: it was not.
+fn finish_end(
+    connection: &mut AnyConnection,
+    session: SessionId,
+    user: Option<i64>,
+    reason: Reason,
+    cause: &Cause,
+) -> QueryResult<bool> {
     let Some(user) = user else { return Ok(false) };
     hot::DeleteTokens { session: *session.as_bytes() }.execute(connection)?;
     let about = About { user: Some(UserId(user)), session: Some(session), epoch: None };

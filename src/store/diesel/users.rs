@@ -135,6 +135,18 @@ statement! {
     ["SELECT setval('users_id_seq', ", least, ") FROM users_id_seq WHERE last_value <= ", least]
 }
 
+statement! {
+    /// Any user.
+    AnyUser {} -> BigInt,
+    ["SELECT id FROM users LIMIT 1"]
+}
+
+/// Whether there are users at all.
+pub(super) fn any(connection: &mut AnyConnection) -> QueryResult<bool> {
+    let found: Option<i64> = AnyUser {}.get_result(connection).optional()?;
+    Ok(found.is_some())
+}
+
 /// See [`crate::store::Connection::find_account`].
 pub(super) fn find(connection: &mut AnyConnection, login: &LoginName) -> QueryResult<Option<Account>> {
     let (LoginName::Username(text) | LoginName::Email(text)) = login;

@@ -1,0 +1,135 @@
+//! From settings to a running server, and to its end.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::first_start::{self, FirstUser, Handover, Making};
+use super::{BindError, Server};
+use crate::config::{ListenAddress, Settings};
+use crate::password::{CostOutOfRange, Hasher};
+use crate::policy::Policy;
+use crate::random::{Random, RandomError};
+use crate::service::Auth;
+use crate::store::diesel::{DieselStore, StoreOptions};
+use crate::store::{Store, StoreError};
+use crate::time::Clock;
+
+/// What the person or the log should know about the start.
+#[derive(Debug)]
+pub enum Announcement<'a> {
+    /// Migrations that ran.
+    Migrated(&'a [String]),
+    /// The first staff user was made.
+    FirstUser(&'a FirstUser),
+    /// Requests are taken at these addresses.
+    Listening(&'a [ListenAddress]),
+    /// The order to stop was heard.
+    Stopping,
+}
+
+/// Why the server did not start, or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The database cannot be used.
+    #[error("{0}")]
+    Store(#[from] StoreError),
+    /// No random bytes.
+    #[error(transparent)]
+    Random(#[from] RandomError),
+    /// The cost of hashing is out of range.
+    #[error(transparent)]
+    Cost(#[from] CostOutOfRange),
+    /// An address could not be listened on.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The operating system refused something.
+    #[error("{0}")]
+    System(#[from] std::io::Error),
+    /// The random password could not be handed over.
+    #[error("the first password could not be written to a file in {}: {error}", folder.display())]
+    PasswordFile {
+        /// Where it was to be written.
+        folder: PathBuf,
+        /// Why it was not.
+        #[source]
+        error: std::io::Error,
+    },
+}
+
+/// Starts the server and serves until SIGTERM or SIGINT, then finishes what was accepted.
+///
+/// Migrates the database first, and makes the first staff user if there is none.
+///
+/// # Errors
+/// Why it did not start, or could not go on.
+pub fn serve(
+    mut settings: Settings,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+    handover: &Handover,
+    announce: &mut dyn FnMut(Announcement<'_>),
+) -> Result<(), StartError> {
+    let options = StoreOptions { create: settings.database.create, ..StoreOptions::default() };
+    let store = Arc::new(DieselStore::open(settings.database.url.expose(), options)?);
+    let migrated = store.migrate()?;
+    if !migrated.is_empty() {
+        announce(Announcement::Migrated(&migrated));
+    }
+    let hasher = Hasher::new(settings.passwords.bcrypt_cost)?;
+    let mut connection = store.connect()?;
+    connection.ping()?;
+    if !store.has_users()? {
+        let given = settings.passwords.admin.take();
+        let making = Making { given, handover, hasher: &hasher, random: &*random, now: clock.now() };
+        if let Some(first) = first_start::make_admin(&mut *connection, making)? {
+            announce(Announcement::FirstUser(&first));
+        }
+    }
+    drop(connection);
+    let auth = Auth::builder(Arc::clone(&store))
+        .policy(policy(&settings))
+        .clock(Arc::clone(&clock))
+        .random(random)
+        .hasher(hasher)
+        .password_threads(settings.passwords.threads)
+        .check_timeout(settings.http.check_timeout)
+        .build();
+    actix_web::rt::System::new().block_on(run(&settings, auth, announce))
+}
+
+async fn run(settings: &Settings, auth: Auth, announce: &mut dyn FnMut(Announcement<'_>)) -> Result<(), StartError> {
+    let server = Server::bind(&settings.http, &settings.tokens.keyword, auth)?;
+    let stopper = server.stopper();
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    announce(Announcement::Listening(server.addresses()));
+    let stop_on_signal = async {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        announce(Announcement::Stopping);
+        stopper.stop().await;
+    };
+    let mut serving = std::pin::pin!(server.run());
+    tokio::select! {
+        ended = &mut serving => ended?,
+        () = stop_on_signal => serving.await?,
+    }
+    Ok(())
+}
+
+fn policy(settings: &Settings) -> Policy {
+    let tokens = &settings.tokens;
+    Policy {
+        token_ttl: tokens.ttl,
+        idle_limit: tokens.idle_limit,
+        touch_interval: tokens.touch_interval,
+        token_limit: tokens.limit,
+        limit_policy: tokens.limit_policy,
+        token_prefix: tokens.prefix.clone(),
+        session_retention: tokens.session_retention,
+    }
+}
