@@ -3,8 +3,7 @@
 //!
 //! The five dialects speak the manners of one family of packages (contract sections 1 to 3), so
 //! the manners live here and the dialects add their own words. [`front`] puts the steps in order;
-//! the other modules are the steps. Parsing is plain functions over bytes and text; actix types
-//! appear in [`front`], [`reply`] and the last function of [`body`] alone.
+//! the other modules are the steps, plain functions over bytes, text and header maps.
 
 pub mod address;
 pub mod authorization;
