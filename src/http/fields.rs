@@ -30,11 +30,6 @@ impl Field {
         Self { name, trim }
     }
 
-    /// The field's name.
-    pub const fn name(self) -> &'static str {
-        self.name
-    }
-
     fn judge(self, document: &Document) -> Result<String, Vec<String>> {
         let text = match document.get(self.name) {
             None => return refuse("This field is required."),

@@ -17,8 +17,8 @@
 //!     actions: &[],
 //! };
 //!
-//! async fn greeting(request: HttpRequest, payload: web::Payload, limits: Limits) -> HttpResponse {
-//!     respond(greet(&request, payload, limits).await)
+//! async fn greeting(request: HttpRequest, payload: web::Payload, limits: web::Data<Limits>) -> HttpResponse {
+//!     respond(greet(&request, payload, **limits).await)
 //! }
 //!
 //! async fn greet(request: &HttpRequest, payload: web::Payload, limits: Limits) -> Answer {

@@ -35,10 +35,19 @@ fn post(content_type: &'static str) -> TestRequest {
     if content_type.is_empty() { request } else { request.insert_header(("content-type", content_type)) }
 }
 
+/// The request, its body, whether its sender is known; the status and body of the reply.
+type Case = (TestRequest, &'static [u8], bool, u16, &'static str);
+
+async fn check(cases: Vec<Case>) {
+    for (request, body, known, status, expected) in cases {
+        let reply = ask(POST, request, body, known).await;
+        assert_eq!(reply, (status, "POST, OPTIONS".to_owned(), expected.to_owned()));
+    }
+}
+
 #[actix_web::test]
 async fn the_first_step_that_objects_decides() {
-    let json = "application/json";
-    let cases: Vec<(TestRequest, &'static [u8], bool, u16, &str)> = vec![
+    check(vec![
         (
             TestRequest::put().uri("/?format=xml").insert_header(("accept", "text/html")),
             b"{",
@@ -56,6 +65,14 @@ async fn the_first_step_that_objects_decides() {
         (TestRequest::put(), b"{", false, 401, r#"{"detail":"Who?"}"#),
         (TestRequest::default().method(Method::OPTIONS), b"", false, 401, r#"{"detail":"Who?"}"#),
         (TestRequest::put(), b"{", true, 405, r#"{"detail":"Method \"PUT\" not allowed."}"#),
+    ])
+    .await;
+}
+
+#[actix_web::test]
+async fn the_body_is_judged_by_type_size_content_shape_and_fields() {
+    let json = "application/json";
+    check(vec![
         (post("text/plain"), b"{", true, 415, r#"{"detail":"Unsupported media type \"text/plain\" in request."}"#),
         (post(""), b"{}", true, 415, r#"{"detail":"Unsupported media type \"\" in request."}"#),
         (
@@ -83,11 +100,8 @@ async fn the_first_step_that_objects_decides() {
         (post("text/plain"), b"", true, 400, r#"{"a":["This field is required."]}"#),
         (post(json), b"{\"a\":1}", true, 200, r#"{"a":"1"}"#),
         (post("application/x-www-form-urlencoded"), b"a=b", true, 200, r#"{"a":"b"}"#),
-    ];
-    for (request, body, known, status, expected) in cases {
-        let reply = ask(POST, request, body, known).await;
-        assert_eq!(reply, (status, "POST, OPTIONS".to_owned(), expected.to_owned()));
-    }
+    ])
+    .await;
 }
 
 #[actix_web::test]
@@ -147,4 +161,14 @@ async fn content_types_are_echoed_as_latin_1() {
     let request = TestRequest::post().insert_header(("content-type", value));
     let (_, _, body) = ask(POST, request, b"x", true).await;
     assert_eq!(body, r#"{"detail":"Unsupported media type \"text/é\" in request."}"#);
+}
+
+#[actix_web::test]
+async fn a_body_that_does_not_arrive_ends_the_connection() {
+    let request = post("application/json").insert_header(("content-length", "10")).to_http_request();
+    let front = POST.open(&request).expect("an acceptable request");
+    let limits = Limits { patience: std::time::Duration::ZERO, ..Limits::default() };
+    let refusal = front.fields(stream::pending(), limits, [Field::text("a", Trim::Yes)]).await.expect_err("too slow");
+    assert_eq!(refusal.status(), StatusCode::REQUEST_TIMEOUT);
+    assert_eq!(refusal.head().connection_type(), actix_web::http::ConnectionType::Close);
 }
