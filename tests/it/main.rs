@@ -1,2 +1,6 @@
-//! The integration tests: one binary.
-fn main() {}
+//! The integration tests: one binary, so that it links once.
+
+#[cfg(test)]
+mod harness;
+#[cfg(test)]
+mod support;
