@@ -27,6 +27,8 @@ pub enum Reason {
     Activated,
     /// Somebody in charge ended the session.
     Revoked,
+    /// The session was not used for too long.
+    Idle,
     /// A newer login took the place of the oldest one.
     LimitReached,
     /// A token for a script or service was made.
@@ -37,7 +39,7 @@ pub enum Reason {
 
 impl Reason {
     /// All reasons.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::UserCreated,
         Self::UserDeleted,
         Self::Login,
@@ -47,6 +49,7 @@ impl Reason {
         Self::Deactivated,
         Self::Activated,
         Self::Revoked,
+        Self::Idle,
         Self::LimitReached,
         Self::TokenCreated,
         Self::Imported,
@@ -64,6 +67,7 @@ impl Reason {
             Self::Deactivated => "deactivated",
             Self::Activated => "activated",
             Self::Revoked => "revoked",
+            Self::Idle => "idle",
             Self::LimitReached => "limit_reached",
             Self::TokenCreated => "token_created",
             Self::Imported => "imported",

@@ -2,10 +2,19 @@
 //! never accepted again.
 
 pub mod cause;
+#[cfg(feature = "server")]
+pub mod config;
 pub mod dialect;
+pub mod password;
+pub mod password_rules;
+pub mod policy;
+pub mod http;
 pub mod random;
+pub mod service;
 pub mod session;
 pub mod store;
+#[cfg(feature = "server")]
+pub mod telemetry;
 pub mod time;
 pub mod token;
 pub mod user;

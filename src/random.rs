@@ -1,12 +1,11 @@
 //! Randomness as an argument.
 
 use rand::TryRng;
-use rand::rngs::SysRng;
 
 /// The operating system could not deliver random bytes.
 #[derive(Debug, thiserror::Error)]
-#[error("the operating system delivered no random bytes: {0}")]
-pub struct RandomError(String);
+#[error("no random bytes: {0}")]
+pub struct RandomError(pub String);
 
 /// Where secret random bytes come from.
 pub trait Random: Send + Sync + 'static {
@@ -19,8 +18,9 @@ pub trait Random: Send + Sync + 'static {
 pub struct SystemRandom;
 
 impl Random for SystemRandom {
-    #[expect(clippy::disallowed_types, reason = "the one place that makes random bytes")]
     fn fill(&self, bytes: &mut [u8]) -> Result<(), RandomError> {
-        SysRng.try_fill_bytes(bytes).map_err(|e| RandomError(e.to_string()))
+        #[expect(clippy::disallowed_types, reason = "the one place that makes random bytes")]
+        let mut generator = rand::rngs::SysRng;
+        generator.try_fill_bytes(bytes).map_err(|e| RandomError(e.to_string()))
     }
 }

@@ -135,7 +135,7 @@ pub struct Verified {
 /// # Errors
 /// The first reason that holds.
 pub fn judge(
-    record: Option<TokenRecord>,
+    record: Option<&TokenRecord>,
     wanted: TokenKind,
     now: Timestamp,
     idle_limit: Option<Duration>,
@@ -152,10 +152,10 @@ pub fn judge(
         Err(Refusal::OldEpoch)
     } else if idle_limit.is_some_and(|limit| now.since(session.last_seen) > limit) {
         Err(Refusal::Idle)
-    } else if kind != wanted {
+    } else if *kind != wanted {
         Err(Refusal::WrongKind)
     } else {
-        Ok(Verified { user, session, expires })
+        Ok(Verified { user: user.clone(), session: session.clone(), expires: *expires })
     }
 }
 
@@ -214,7 +214,7 @@ mod tests {
     fn verdict(change: impl FnOnce(&mut TokenRecord)) -> Result<Verified, Refusal> {
         let mut record = record();
         change(&mut record);
-        judge(Some(record), TokenKind::Access, NOW, Some(Duration::from_secs(1000)))
+        judge(Some(&record), TokenKind::Access, NOW, Some(Duration::from_secs(1000)))
     }
 
     #[test]

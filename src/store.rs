@@ -93,6 +93,10 @@ pub trait Connection: Send {
     /// cause stands.
     fn end_session(&mut self, session: SessionId, cause: &Cause) -> StoreResult<bool>;
 
+    /// Ends a session for not having been used since `last_seen`, if that is still when it was
+    /// last used; `false` if it was used since, is unknown or has ended.
+    fn end_idle_session(&mut self, session: SessionId, last_seen: Timestamp, cause: &Cause) -> StoreResult<bool>;
+
     /// Ends all sessions of a user, whatever their number, by raising the epoch. `false` if
     /// there is no such user.
     fn end_all_sessions(&mut self, user: UserId, cause: &Cause) -> StoreResult<bool>;

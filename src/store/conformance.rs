@@ -1,1 +1,143 @@
-//! x
+//! The suite that every [`Store`] passes: [`run`] it on yours.
+//!
+//! Each case gets a fresh, empty store. A case panics where the store breaks its promise,
+//! and the suite then names all cases that did.
+
+#![expect(clippy::expect_used, clippy::panic, reason = "a test suite fails by panicking")]
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use super::{Connection, NewSession, NewToken, Opening, SessionLimit, Store, UserCreation};
+use crate::cause::{Actor, Cause, Origin, Reason};
+use crate::dialect::Dialect;
+use crate::session::{Refusal, SessionId, judge};
+use crate::time::Timestamp;
+use crate::token::{TokenDigest, TokenKind};
+use crate::user::{Epoch, NewUser, PasswordHash, UserId};
+
+mod accounts;
+mod races;
+mod sessions;
+
+type Case = (&'static str, fn(&dyn Store));
+
+/// Runs all cases, each on a store of its own made by `make`.
+///
+/// # Panics
+/// When at least one case failed, with the names of those that did.
+pub fn run(make: &mut dyn FnMut() -> Box<dyn Store>) {
+    let cases = sessions::CASES.iter().chain(accounts::CASES).chain(races::CASES);
+    let mut failed = Vec::new();
+    for (name, case) in cases {
+        let store = make();
+        if catch_unwind(AssertUnwindSafe(|| case(&*store))).is_err() {
+            failed.push(*name);
+        }
+    }
+    assert!(failed.is_empty(), "the store broke its promise in: {}", failed.join(", "));
+}
+
+const NOW: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
+
+fn after(seconds: u64) -> Timestamp {
+    NOW.saturating_add(Duration::from_secs(seconds))
+}
+
+fn connect(store: &dyn Store) -> Box<dyn Connection> {
+    store.connect().expect("a connection")
+}
+
+fn cause(reason: Reason) -> Cause {
+    cause_at(reason, NOW)
+}
+
+fn cause_at(reason: Reason, at: Timestamp) -> Cause {
+    let origin = Origin {
+        address: Some(std::net::Ipv4Addr::LOCALHOST.into()),
+        user_agent: Some("conformance".to_owned()),
+        request_id: Some("r-1".to_owned()),
+    };
+    Cause { reason, actor: Actor::System, origin, at }
+}
+
+fn new_user(name: &str) -> NewUser {
+    NewUser {
+        id: None,
+        username: name.to_owned(),
+        email: format!("{name}@example.com"),
+        password: PasswordHash::from_stored(format!("hash of {name}")),
+        is_active: true,
+        is_staff: false,
+        created: NOW,
+    }
+}
+
+fn add_user(conn: &mut dyn Connection, name: &str) -> UserId {
+    match conn.create_user(&new_user(name), &cause(Reason::UserCreated)).expect("a user") {
+        UserCreation::Created(id) => id,
+        other => panic!("{name}: {other:?}"),
+    }
+}
+
+/// A digest that no other `(number, kind)` of a case has.
+fn digest(number: u64) -> TokenDigest {
+    let mut bytes = [0_u8; 64];
+    for (target, source) in bytes.iter_mut().zip(number.to_be_bytes()) {
+        *target = source;
+    }
+    TokenDigest::from_bytes(bytes)
+}
+
+fn session_id(number: u64) -> SessionId {
+    let mut random = [0_u8; 10];
+    for (target, source) in random.iter_mut().skip(2).zip(number.to_be_bytes()) {
+        *target = source;
+    }
+    SessionId::new(NOW, &random)
+}
+
+/// A session with one access token, both made from `number`.
+fn new_session(number: u64, user: UserId, epoch: Epoch) -> NewSession {
+    NewSession {
+        id: session_id(number),
+        user,
+        epoch,
+        dialect: Dialect::Knox,
+        name: None,
+        tokens: vec![NewToken { digest: digest(number), kind: TokenKind::Access, expires: None }],
+        limit: None,
+        cause: Cause { actor: Actor::User(user), ..cause(Reason::Login) },
+    }
+}
+
+fn epoch_of(conn: &mut dyn Connection, user: UserId) -> Epoch {
+    conn.find_account_by_id(user).expect("a read").expect("the user").user.epoch
+}
+
+/// Logs in as the service does, with the epoch read before.
+fn log_in(conn: &mut dyn Connection, user: UserId, number: u64) {
+    let epoch = epoch_of(conn, user);
+    let opening = conn.open_session(&new_session(number, user, epoch)).expect("a write");
+    assert_eq!(opening, Opening::Opened);
+}
+
+fn log_in_limited(conn: &mut dyn Connection, user: UserId, number: u64, limit: SessionLimit) -> Opening {
+    let epoch = epoch_of(conn, user);
+    let new = NewSession { limit: Some(limit), ..new_session(number, user, epoch) };
+    conn.open_session(&new).expect("a write")
+}
+
+fn verdict_at(conn: &mut dyn Connection, number: u64, now: Timestamp) -> Option<Refusal> {
+    let mut found = conn.find_many(&[digest(number)]).expect("a read");
+    assert_eq!(found.len(), 1, "one answer for one digest");
+    judge(found.pop().flatten().as_ref(), TokenKind::Access, now, None).err()
+}
+
+fn verdict(conn: &mut dyn Connection, number: u64) -> Option<Refusal> {
+    verdict_at(conn, number, NOW)
+}
+
+fn is_live(conn: &mut dyn Connection, number: u64) -> bool {
+    verdict(conn, number).is_none()
+}

@@ -1,1 +1,160 @@
-//! x
+//! [`DieselStore`]: users, sessions and tokens in SQLite or PostgreSQL.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use self::connect::{Role, Target};
+use self::connection::DieselConnection;
+use self::url::DatabaseUrl;
+use crate::store::{Connection, Store, StoreError, StoreResult};
+
+mod any;
+mod audit;
+mod connect;
+mod connection;
+mod error;
+mod hot;
+mod migrate;
+mod rows;
+mod schema;
+mod sessions;
+#[cfg(test)]
+mod tests;
+mod url;
+mod users;
+
+pub use self::migrate::MigrationStatus;
+pub use self::url::{DatabaseKind, check_url};
+
+/// How a [`DieselStore`] is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoreOptions {
+    /// Create a SQLite file that does not exist.
+    pub create: bool,
+    /// How long a statement waits for another writer (on Postgres at most 1.5 s).
+    pub busy_timeout: Duration,
+    /// How many connections the administration may have at once.
+    pub admin_connections: u32,
+}
+
+impl Default for StoreOptions {
+    fn default() -> Self {
+        Self { create: true, busy_timeout: Duration::from_secs(5), admin_connections: 2 }
+    }
+}
+
+/// A store in a database. Besides what every [`Store`] does, it migrates, lists, sweeps,
+/// imports and tells about itself; those methods block for longer, use connections of their
+/// own, and belong off the path of requests.
+pub struct DieselStore {
+    target: Arc<Target>,
+    options: StoreOptions,
+    pool: OnceLock<r2d2::Pool<AdminManager>>,
+}
+
+impl DieselStore {
+    /// Prepares a SQLite file, or takes note of a Postgres server, which is asked for nothing
+    /// yet.
+    ///
+    /// # Errors
+    /// When the URL is refused by [`check_url`], or the file cannot be used.
+    pub fn open(url: &str, options: StoreOptions) -> StoreResult<Self> {
+        let url = DatabaseUrl::parse(url).map_err(StoreError::Failed)?;
+        #[cfg(feature = "sqlite")]
+        if let DatabaseUrl::Sqlite(path) = &url {
+            connect::prepare_file(path, options.create, options.busy_timeout)?;
+        }
+        let target = Arc::new(Target::new(url, options.busy_timeout));
+        Ok(Self { target, options, pool: OnceLock::new() })
+    }
+
+    /// Which database it is.
+    pub fn kind(&self) -> DatabaseKind {
+        self.target.url.kind()
+    }
+
+    /// Brings the schema up to date and returns the names of the migrations that ran. Two
+    /// processes that do so at once both succeed.
+    ///
+    /// # Errors
+    /// When the database cannot be reached or a migration fails; the schema is then as before.
+    pub fn migrate(&self) -> StoreResult<Vec<String>> {
+        self.admin(migrate::run)
+    }
+
+    /// Takes the newest migration back **with the data that it made room for**, and returns
+    /// its version.
+    ///
+    /// # Errors
+    /// When the database cannot be reached, has had no migration, or one that this program
+    /// does not know.
+    pub fn revert_last_migration(&self) -> StoreResult<String> {
+        self.admin(migrate::revert)
+    }
+
+    /// Which migrations have run, and which are pending. Changes nothing.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub fn migration_status(&self) -> StoreResult<MigrationStatus> {
+        self.admin(migrate::status)
+    }
+
+    /// Runs `work` on a connection of the administration.
+    fn admin<T>(&self, work: impl FnOnce(&mut DieselConnection) -> StoreResult<T>) -> StoreResult<T> {
+        let pool = self.pool.get_or_init(|| self.build_pool());
+        let mut connection = pool.get().map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        work(&mut connection)
+    }
+
+    /// Connects nothing yet. One waits here for longer than another waits for a writer.
+    fn build_pool(&self) -> r2d2::Pool<AdminManager> {
+        r2d2::Pool::builder()
+            .max_size(self.options.admin_connections.max(1))
+            .min_idle(Some(0))
+            .idle_timeout(Some(Duration::from_secs(60)))
+            .connection_timeout(self.options.busy_timeout.saturating_add(Duration::from_secs(5)))
+            .build_unchecked(AdminManager(Arc::clone(&self.target)))
+    }
+}
+
+impl fmt::Debug for DieselStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DieselStore").field("kind", &self.kind()).finish_non_exhaustive()
+    }
+}
+
+impl Store for DieselStore {
+    fn connect(&self) -> StoreResult<Box<dyn Connection>> {
+        Ok(Box::new(DieselConnection::open(&self.target, Role::Lane)?))
+    }
+
+    fn writers(&self) -> usize {
+        match self.kind() {
+            DatabaseKind::Sqlite => 1,
+            DatabaseKind::Postgres => 4,
+        }
+    }
+}
+
+/// Opens the administration's connections for the pool.
+#[derive(Debug)]
+struct AdminManager(Arc<Target>);
+
+impl r2d2::ManageConnection for AdminManager {
+    type Connection = DieselConnection;
+    type Error = StoreError;
+
+    fn connect(&self) -> StoreResult<DieselConnection> {
+        DieselConnection::open(&self.0, Role::Admin)
+    }
+
+    fn is_valid(&self, connection: &mut DieselConnection) -> StoreResult<()> {
+        connection.check()
+    }
+
+    fn has_broken(&self, connection: &mut DieselConnection) -> bool {
+        connection.is_broken()
+    }
+}

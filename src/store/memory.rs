@@ -1,1 +1,297 @@
-//! x
+//! [`MemoryStore`]: the contract of [`Store`] as plain maps behind one lock.
+//!
+//! It forgets everything when the process ends, so it serves tests, examples and
+//! applications that want no database; above all it says in the simplest possible code what
+//! the other stores must do.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::{
+    Connection, LimitPolicy, NewSession, NewToken, Opening, SessionLimit, Store, StoreError, StoreResult, UserCreation,
+};
+use crate::cause::Cause;
+use crate::session::{Session, SessionId, TokenRecord};
+use crate::time::Timestamp;
+use crate::token::{TokenDigest, TokenKind};
+use crate::user::{Account, Epoch, LoginName, NewUser, PasswordHash, User, UserId, lookalike_key};
+
+/// A store that lives in this process's memory; clones share it.
+#[derive(Clone, Default)]
+pub struct MemoryStore(Arc<Mutex<Tables>>);
+
+#[derive(Default)]
+struct Tables {
+    accounts: HashMap<UserId, Account>,
+    sessions: HashMap<SessionId, (UserId, Session)>,
+    tokens: HashMap<TokenDigest, TokenRow>,
+    greatest_user_id: i64,
+}
+
+#[derive(Clone, Copy)]
+struct TokenRow {
+    session: SessionId,
+    kind: TokenKind,
+    created: Timestamp,
+    expires: Option<Timestamp>,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A panic inside a step is a bug, but each step leaves the maps consistent: go on.
+    fn tables(&self) -> MutexGuard<'_, Tables> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Store for MemoryStore {
+    fn connect(&self) -> StoreResult<Box<dyn Connection>> {
+        Ok(Box::new(self.clone()))
+    }
+
+    fn writers(&self) -> usize {
+        1
+    }
+}
+
+impl Tables {
+    fn record(&self, digest: &TokenDigest) -> Option<TokenRecord> {
+        let row = self.tokens.get(digest)?;
+        let (user, session) = self.sessions.get(&row.session)?;
+        let user = self.accounts.get(user)?.user.clone();
+        Some(TokenRecord { kind: row.kind, created: row.created, expires: row.expires, session: session.clone(), user })
+    }
+
+    fn user_mut(&mut self, id: UserId) -> Option<&mut User> {
+        self.accounts.get_mut(&id).map(|account| &mut account.user)
+    }
+
+    /// The user's live sessions, the oldest first.
+    fn live_sessions(&self, user: &User, limit: SessionLimit, now: Timestamp) -> Vec<SessionId> {
+        let has_live_token =
+            |id: SessionId| self.tokens.values().any(|t| t.session == id && t.expires.is_none_or(|end| end > now));
+        let idle = |session: &Session| limit.idle_limit.is_some_and(|l| now.since(session.last_seen) > l);
+        let mut live: Vec<&Session> = (self.sessions.values())
+            .filter(|(owner, s)| *owner == user.id && s.ended.is_none() && s.epoch == user.epoch)
+            .map(|(_, session)| session)
+            .filter(|session| !idle(session) && has_live_token(session.id))
+            .collect();
+        live.sort_by_key(|session| (session.created, session.id));
+        live.into_iter().map(|session| session.id).collect()
+    }
+
+    fn end(&mut self, id: SessionId, at: Timestamp) -> bool {
+        let Some((owner, session)) = self.sessions.get_mut(&id) else { return false };
+        let current = self.accounts.get(owner).is_some_and(|a| a.user.epoch == session.epoch);
+        if session.ended.is_some() || !current {
+            return false;
+        }
+        session.ended = Some(at);
+        self.tokens.retain(|_, token| token.session != id);
+        true
+    }
+
+    fn raise_epoch(&mut self, id: UserId) -> bool {
+        let Some(user) = self.user_mut(id) else { return false };
+        user.epoch = Epoch(user.epoch.0 + 1);
+        true
+    }
+
+    fn deactivate(&mut self, id: UserId) {
+        self.raise_epoch(id);
+        if let Some(user) = self.user_mut(id) {
+            user.is_active = false;
+        }
+    }
+
+    fn insert_user(&mut self, new: &NewUser) -> UserId {
+        let id = new.id.unwrap_or(UserId(self.greatest_user_id + 1));
+        self.greatest_user_id = self.greatest_user_id.max(id.0);
+        let user = User {
+            id,
+            username: new.username.clone(),
+            email: new.email.clone(),
+            is_active: new.is_active,
+            is_staff: new.is_staff,
+            epoch: Epoch(1),
+        };
+        self.accounts.insert(id, Account { user, password: new.password.clone() });
+        id
+    }
+}
+
+impl Connection for MemoryStore {
+    fn ping(&mut self) -> StoreResult<()> {
+        Ok(())
+    }
+
+    fn find_many(&mut self, digests: &[TokenDigest]) -> StoreResult<Vec<Option<TokenRecord>>> {
+        let tables = self.tables();
+        Ok(digests.iter().map(|digest| tables.record(digest)).collect())
+    }
+
+    fn find_account(&mut self, login: &LoginName) -> StoreResult<Option<Account>> {
+        let tables = self.tables();
+        let fits = |user: &User| match login {
+            LoginName::Username(name) => user.username == *name,
+            LoginName::Email(email) => !email.is_empty() && user.email == *email,
+        };
+        let mut fitting = tables.accounts.values().filter(|account| fits(&account.user));
+        let first = fitting.next().cloned();
+        Ok(if fitting.next().is_some() { None } else { first })
+    }
+
+    fn find_account_by_id(&mut self, user: UserId) -> StoreResult<Option<Account>> {
+        Ok(self.tables().accounts.get(&user).cloned())
+    }
+
+    fn open_session(&mut self, new: &NewSession) -> StoreResult<Opening> {
+        let mut tables = self.tables();
+        let user = match tables.accounts.get(&new.user) {
+            Some(Account { user, .. }) if user.is_active && user.epoch == new.epoch => user.clone(),
+            _ => return Ok(Opening::Denied),
+        };
+        if let Some(limit) = new.limit {
+            let live = tables.live_sessions(&user, limit, new.cause.at);
+            let allowed_before = usize::try_from(limit.max.saturating_sub(1)).unwrap_or(usize::MAX);
+            let surplus = live.len().saturating_sub(allowed_before);
+            match limit.policy {
+                LimitPolicy::Reject if surplus > 0 => return Ok(Opening::LimitReached),
+                LimitPolicy::Reject => {}
+                LimitPolicy::EvictOldest => {
+                    for id in live.into_iter().take(surplus) {
+                        tables.end(id, new.cause.at);
+                    }
+                }
+            }
+        }
+        if tables.sessions.contains_key(&new.id) || new.tokens.iter().any(|t| tables.tokens.contains_key(&t.digest)) {
+            return Err(StoreError::Failed("a session id or token digest exists already".to_owned()));
+        }
+        let session = Session {
+            id: new.id,
+            dialect: new.dialect,
+            created: new.cause.at,
+            last_seen: new.cause.at,
+            epoch: new.epoch,
+            ended: None,
+        };
+        tables.sessions.insert(new.id, (new.user, session));
+        for &NewToken { digest, kind, expires } in &new.tokens {
+            let row = TokenRow { session: new.id, kind, created: new.cause.at, expires };
+            tables.tokens.insert(digest, row);
+        }
+        Ok(Opening::Opened)
+    }
+
+    fn end_session(&mut self, session: SessionId, cause: &Cause) -> StoreResult<bool> {
+        Ok(self.tables().end(session, cause.at))
+    }
+
+    fn end_idle_session(&mut self, session: SessionId, last_seen: Timestamp, cause: &Cause) -> StoreResult<bool> {
+        let mut tables = self.tables();
+        let still = tables.sessions.get(&session).is_some_and(|(_, found)| found.last_seen == last_seen);
+        Ok(still && tables.end(session, cause.at))
+    }
+
+    fn end_all_sessions(&mut self, user: UserId, _cause: &Cause) -> StoreResult<bool> {
+        Ok(self.tables().raise_epoch(user))
+    }
+
+    fn create_user(&mut self, new: &NewUser, _cause: &Cause) -> StoreResult<UserCreation> {
+        let mut tables = self.tables();
+        let taken = |u: &User| u.username == new.username || Some(u.id) == new.id;
+        if tables.accounts.values().any(|account| taken(&account.user)) {
+            return Ok(UserCreation::Taken);
+        }
+        let key = lookalike_key(&new.username);
+        let mut names = tables.accounts.values().map(|account| &account.user.username);
+        if let Some(alike) = names.find(|name| lookalike_key(name) == key) {
+            return Ok(UserCreation::Lookalike(alike.clone()));
+        }
+        Ok(UserCreation::Created(tables.insert_user(new)))
+    }
+
+    fn set_password(
+        &mut self,
+        user: UserId,
+        new: &PasswordHash,
+        keep: Option<SessionId>,
+        _cause: &Cause,
+    ) -> StoreResult<bool> {
+        let mut tables = self.tables();
+        let Some(account) = tables.accounts.get_mut(&user) else { return Ok(false) };
+        account.password = new.clone();
+        let old = account.user.epoch;
+        tables.raise_epoch(user);
+        let kept = keep.and_then(|id| tables.sessions.get_mut(&id));
+        if let Some((_, session)) = kept.filter(|(owner, s)| *owner == user && s.epoch == old && s.ended.is_none()) {
+            session.epoch = Epoch(old.0 + 1);
+        }
+        Ok(true)
+    }
+
+    fn upgrade_password_hash(&mut self, user: UserId, old: &PasswordHash, new: &PasswordHash) -> StoreResult<bool> {
+        let mut tables = self.tables();
+        let Some(account) = tables.accounts.get_mut(&user).filter(|a| a.password == *old) else { return Ok(false) };
+        account.password = new.clone();
+        Ok(true)
+    }
+
+    fn set_active(&mut self, user: UserId, active: bool, _cause: &Cause) -> StoreResult<bool> {
+        let mut tables = self.tables();
+        let Some(found) = tables.user_mut(user) else { return Ok(false) };
+        if active {
+            found.is_active = true;
+        } else if found.is_active {
+            tables.deactivate(user);
+        }
+        Ok(true)
+    }
+
+    fn put_shadow_user(&mut self, new: &NewUser, _cause: &Cause) -> StoreResult<Epoch> {
+        let mut tables = self.tables();
+        let id = match new.id {
+            Some(id) if tables.accounts.contains_key(&id) => id,
+            _ => tables.insert_user(new),
+        };
+        if !new.is_active && tables.user_mut(id).is_some_and(|user| user.is_active) {
+            tables.deactivate(id);
+        }
+        let Some(user) = tables.user_mut(id) else { return Ok(Epoch(0)) };
+        user.username.clone_from(&new.username);
+        user.email.clone_from(&new.email);
+        user.is_staff = new.is_staff;
+        user.is_active = new.is_active;
+        Ok(user.epoch)
+    }
+
+    fn touch(&mut self, seen: &[(SessionId, Timestamp)]) -> StoreResult<()> {
+        let mut tables = self.tables();
+        for (id, at) in seen {
+            if let Some((_, session)) = tables.sessions.get_mut(id).filter(|(_, s)| s.ended.is_none()) {
+                session.last_seen = session.last_seen.max(*at);
+            }
+        }
+        Ok(())
+    }
+
+    fn group(&mut self, work: &mut dyn FnMut(&mut dyn Connection)) -> StoreResult<()> {
+        work(self);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passes_the_conformance_suite() {
+        crate::store::conformance::run(&mut || Box::new(MemoryStore::new()));
+    }
+}

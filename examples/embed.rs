@@ -1,0 +1,65 @@
+//! Somebody else's actix-web application, with users of its own, protected by Knoxide.
+//!
+//! ```sh
+//! cargo run --example embed
+//! curl -d '{"username":"ada","password":"lovelace"}' -H 'Content-Type: application/json' http://127.0.0.1:8081/auth/login/
+//! curl -H 'Authorization: Token <the token>' http://127.0.0.1:8081/notes
+//! ```
+//!
+//! An address as the first argument replaces `127.0.0.1:8081`.
+
+#![expect(clippy::print_stdout, reason = "an example talks to the person who runs it")]
+
+use actix_web::{App, HttpServer, web};
+use knoxide::http::extract::{Authenticated, MaybeAuthenticated};
+use knoxide::http::guard::{Guard, TokenAuth};
+use knoxide::http::{HttpOptions, HttpState};
+use knoxide::service::{Auth, Credentials, CredentialsError, KnownUser};
+use knoxide::store::memory::MemoryStore;
+use knoxide::user::{LoginName, Password, UserId};
+
+/// This application's own users; a real one would ask its database here.
+struct OwnUsers;
+
+impl Credentials for OwnUsers {
+    fn verify(&self, login: &LoginName, password: &Password) -> Result<Option<KnownUser>, CredentialsError> {
+        let ada = *login == LoginName::Username("ada".to_owned()) && password.expose() == "lovelace";
+        Ok(ada.then(|| KnownUser {
+            id: UserId(1815),
+            username: "ada".to_owned(),
+            email: "ada@example.com".to_owned(),
+            is_staff: false,
+        }))
+    }
+}
+
+/// Behind the middleware: the handler runs for good tokens only.
+async fn notes(Authenticated(who): Authenticated) -> String {
+    format!("the notes of {}", who.user.username)
+}
+
+/// Without the middleware: the extractor asks by itself, and lets strangers through.
+async fn greeting(MaybeAuthenticated(who): MaybeAuthenticated) -> String {
+    who.map_or_else(|| "hello, stranger".to_owned(), |who| format!("hello, {}", who.user.username))
+}
+
+#[actix_web::main]
+async fn main() -> std::io::Result<()> {
+    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8081".to_owned());
+    let auth = Auth::builder(MemoryStore::new()).credentials(OwnUsers).build();
+    let endpoints = HttpState::new(HttpOptions::default(), auth.clone());
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(web::Data::new(Guard::new(auth.clone())))
+            .service(web::resource("/notes").wrap(TokenAuth::new(auth.clone())).get(notes))
+            .route("/greeting", web::get().to(greeting))
+            // POST /auth/login/, /auth/logout/, /auth/logoutall/ and GET /auth/user/.
+            .configure(|config| knoxide::http::mount(config, &endpoints))
+    })
+    .workers(1)
+    .bind(address)?;
+    for address in server.addrs() {
+        println!("listening on http://{address}");
+    }
+    server.run().await
+}

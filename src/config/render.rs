@@ -1,0 +1,88 @@
+//! The table of settings as documents. Tests hold the committed files equal to these.
+
+use std::fmt::Write as _;
+
+use super::table::{Fallback, GROUPS, Setting};
+
+/// The text of `.env.example`: every setting with its default, commented out.
+pub fn env_example() -> String {
+    let mut text = String::from(
+        "# Settings of Knoxide: copy this file to .env and take the # away from what you change.\n\
+         # The environment wins over this file, and flags of the command line win over both.\n\
+         # Put values that hold spaces, # or $ in single quotes.\n",
+    );
+    for group in GROUPS {
+        let _ = write!(text, "\n# --- {} ---\n", group.title);
+        for setting in group.settings {
+            let _ = write!(text, "\n{}# ({}.)\n", comment(setting.meaning), setting.form);
+            let value = match setting.fallback {
+                Fallback::Value(value) => value,
+                Fallback::Computed(words) => {
+                    let _ = writeln!(text, "# Default: {words}.");
+                    ""
+                }
+                Fallback::Unset => "",
+            };
+            let _ = writeln!(text, "#{}={value}", setting.name);
+            if let Some(name) = setting.file_name() {
+                let _ = writeln!(text, "#{name}=");
+            }
+        }
+    }
+    text
+}
+
+/// The text of `docs/configuration.md`.
+pub fn markdown() -> String {
+    let mut text = String::from(
+        "# Settings\n\n\
+         Knoxide is set up by environment variables. They may also stand in a file `.env` in the working directory \
+         (or the one that `--env-file` names), one `NAME=value` a line; values that hold spaces, `#` or `$` go in single \
+         quotes. The environment wins over the file, and flags of the command line win over both.\n\n\
+         All mistakes are reported together before anything starts: values that make no sense, combinations that cannot \
+         be, and names that begin with `KNOXIDE_` and are no settings. `knoxide settings` prints this list, and \
+         `knoxide doctor` judges what is set.\n\n\
+         A secret can stand in a file, whose path the variable with `_FILE` after its name gives. The file must not be \
+         open to everybody on the machine (`chmod o=`); a line's end after the secret does not count. To give both \
+         forms is a mistake.\n\n\
+         Durations are a whole number and a unit: `500ms`, `90s`, `15m`, `12h`, `30d`.\n",
+    );
+    for group in GROUPS {
+        let _ = write!(text, "\n## {}\n", group.title);
+        for setting in group.settings {
+            let _ = write!(text, "\n### `{}`\n\n{}\n\n", setting.name, setting.meaning);
+            let _ = writeln!(text, "- Value: {}", setting.form);
+            let _ = writeln!(text, "- Default: {}", shown_default(setting));
+            if let Some(name) = setting.file_name() {
+                let _ = writeln!(text, "- From a file: `{name}`");
+            }
+        }
+    }
+    text
+}
+
+/// A setting's default, in words or in code marks.
+fn shown_default(setting: &Setting) -> String {
+    match setting.fallback {
+        Fallback::Value("") => "empty".to_owned(),
+        Fallback::Value(value) => format!("`{value}`"),
+        Fallback::Computed(words) => words.to_owned(),
+        Fallback::Unset => "not set".to_owned(),
+    }
+}
+
+/// Text as comment lines of at most 100 characters.
+fn comment(text: &str) -> String {
+    let mut lines = String::new();
+    let mut line = String::from("#");
+    for word in text.split_whitespace() {
+        if line.chars().count() + 1 + word.chars().count() > 100 {
+            lines.push_str(&line);
+            lines.push('\n');
+            line.truncate(1);
+        }
+        line.push(' ');
+        line.push_str(word);
+    }
+    lines + &line + "\n"
+}

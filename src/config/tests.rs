@@ -1,0 +1,301 @@
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::table::{self, Fallback};
+use super::*;
+
+fn input(pairs: &[(&str, &str)]) -> Input {
+    let mut input = Input::new();
+    input.add_environment(pairs.iter().map(|(name, value)| (OsString::from(name), OsString::from(value))));
+    input
+}
+
+fn read(pairs: &[(&str, &str)]) -> Result<Settings, Mistakes> {
+    Settings::read(input(pairs))
+}
+
+/// The only mistake there is, as it is shown.
+fn mistake(pairs: &[(&str, &str)]) -> String {
+    let mistakes = read(pairs).expect_err("a mistake").0;
+    assert_eq!(mistakes.len(), 1, "{mistakes:?}");
+    mistakes[0].to_string()
+}
+
+fn write_file(folder: &Path, name: &str, text: &[u8], mode: u32) -> PathBuf {
+    use std::os::unix::fs::PermissionsExt;
+    let path = folder.join(name);
+    std::fs::write(&path, text).expect("a file");
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).expect("its mode");
+    path
+}
+
+fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+#[test]
+fn documented_defaults_are_the_real_ones() {
+    let nothing = format!("{:?}", read(&[]).expect("defaults"));
+    assert_eq!(nothing, format!("{:?}", Settings::default()));
+    for setting in table::all() {
+        if let Fallback::Value(value) = setting.fallback {
+            let given = read(&[(setting.name, value)]).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+            assert_eq!(format!("{given:?}"), nothing, "{}", setting.name);
+        }
+    }
+    assert_eq!(read(&[]).expect("defaults").database.url.expose(), "sqlite://knoxide.db");
+}
+
+#[test]
+fn every_documented_setting_is_read() {
+    for setting in table::all() {
+        // No setting takes a value with a NUL in it; what nobody reads, nobody refuses.
+        assert!(read(&[(setting.name, "\0 bad \0")]).is_err(), "{}", setting.name);
+    }
+}
+
+#[test]
+fn committed_documents_are_what_the_table_says() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for (file, rendered) in [(".env.example", env_example()), ("docs/configuration.md", markdown())] {
+        let committed = std::fs::read_to_string(root.join(file)).unwrap_or_default();
+        let form = if file.ends_with("md") { "markdown" } else { "env" };
+        assert_eq!(committed, rendered, "run: cargo run -- settings --format {form} > {file}");
+    }
+}
+
+#[test]
+fn the_example_file_is_a_valid_env_file_that_changes_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let commented = env_example();
+    // With every default uncommented; what has none, or a secret's file, stays out.
+    let open: String = commented
+        .lines()
+        .map(|line| line.strip_prefix('#').filter(|rest| rest.contains('=') && !rest.ends_with('=')).unwrap_or("#"))
+        .filter(|line| line.starts_with("KNOXIDE_") || line.starts_with("DATABASE_URL"))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    assert!(open.lines().count() > 15, "{open}");
+    for text in [commented, open] {
+        let path = write_file(folder.path(), "env", text.as_bytes(), 0o600);
+        let mut input = Input::new();
+        input.add_env_file(Some(&path));
+        let settings = Settings::read(input).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+        assert_eq!(format!("{settings:?}"), format!("{:?}", Settings::default()));
+    }
+}
+
+#[test]
+fn values_become_typed_fields() {
+    let settings = read(&[
+        ("KNOXIDE_LISTEN", "0.0.0.0:80, [::1]:8080,unix:/run/knoxide.sock"),
+        ("KNOXIDE_TRUSTED_PROXIES", "10.1.2.3/8, ::1, unix"),
+        ("KNOXIDE_TOKEN_TTL", "10h"),
+        ("KNOXIDE_IDLE_LIMIT", "5m"),
+        ("KNOXIDE_TOKEN_LIMIT", "3"),
+        ("KNOXIDE_TOKEN_LIMIT_POLICY", "evict_oldest"),
+        ("KNOXIDE_TOKEN_PREFIX", "kx_"),
+        ("KNOXIDE_BODY_LIMIT", "1MiB"),
+        ("KNOXIDE_CHECK_TIMEOUT", "250ms"),
+        ("KNOXIDE_CREATE", "False"),
+        ("KNOXIDE_LOG", " debug,knoxide=trace "),
+        ("KNOXIDE_LOG_FORMAT", "json"),
+        ("KNOXIDE_CONTRACT", "package"),
+        ("KNOXIDE_TEST_POSTGRES", "of the test suite"),
+        ("HOME", "/root"),
+    ])
+    .expect("settings");
+    let listen: Vec<_> = settings.http.listen.iter().map(ToString::to_string).collect();
+    assert_eq!(listen, ["0.0.0.0:80", "[::1]:8080", "unix:/run/knoxide.sock"]);
+    let networks: Vec<_> = settings.http.trusted_proxies.networks.iter().map(ToString::to_string).collect();
+    assert_eq!(networks, ["10.0.0.0/8", "::1/128"]);
+    assert!(settings.http.trusted_proxies.unix);
+    assert_eq!(settings.tokens.ttl, Some(secs(36_000)));
+    assert_eq!(settings.tokens.touch_interval, secs(30), "a tenth of the idle limit");
+    let limit = SessionLimit { max: 3, policy: LimitPolicy::EvictOldest, idle_limit: Some(secs(300)) };
+    assert_eq!(settings.tokens.session_limit(), Some(limit));
+    assert_eq!(settings.tokens.prefix, "kx_");
+    assert_eq!(settings.http.body_limit, 1024 * 1024);
+    assert_eq!(settings.http.check_timeout, Duration::from_millis(250));
+    assert!(!settings.database.create);
+    assert_eq!(settings.log, LogSettings { filter: "debug,knoxide=trace".to_owned(), format: LogFormat::Json });
+    assert_eq!(settings.http.contract, ContractMode::Package);
+}
+
+#[test]
+fn bad_values_are_named_with_their_cure() {
+    for (name, value, cure) in [
+        ("KNOXIDE_LISTEN", "localhost:8080", "127.0.0.1:8080"),
+        ("KNOXIDE_LISTEN", "127.0.0.1", "ip:port"),
+        ("KNOXIDE_LISTEN", "127.0.0.1:1,127.0.0.1:1", "twice"),
+        ("KNOXIDE_LISTEN", "127.0.0.1:1,", "holds \"\""),
+        ("KNOXIDE_LISTEN", "unix:knoxide.sock", "absolute path"),
+        ("KNOXIDE_LISTEN", "", "is empty"),
+        ("KNOXIDE_TRUSTED_PROXIES", "10.0.0.0/33", "10.0.0.0/8"),
+        ("KNOXIDE_TOKEN_TTL", "10", "12h"),
+        ("KNOXIDE_TOKEN_TTL", "0s", "from 1s"),
+        ("KNOXIDE_TOKEN_TTL", "-1h", "no duration"),
+        ("KNOXIDE_TOKEN_TTL", "99999999999999999999d", "no duration"),
+        ("KNOXIDE_TOKEN_TTL", "40000d", "36500d"),
+        ("KNOXIDE_IDLE_LIMIT", "9s", "from 10s"),
+        ("KNOXIDE_TOKEN_LIMIT", "0", "from 1"),
+        ("KNOXIDE_TOKEN_LIMIT", "+1", "whole number"),
+        ("KNOXIDE_TOKEN_LIMIT_POLICY", "evict", "evict_oldest"),
+        ("KNOXIDE_TOKEN_PREFIX", "elevenchars", "at most 10"),
+        ("KNOXIDE_TOKEN_PREFIX", "a b", "without spaces"),
+        ("KNOXIDE_TOKEN_KEYWORD", "To ken", "one word"),
+        ("KNOXIDE_TOKEN_KEYWORD", "Token:", "one word"),
+        ("KNOXIDE_BCRYPT_COST", "9", "10 to 16"),
+        ("KNOXIDE_BCRYPT_COST", "17", "10 to 16"),
+        ("KNOXIDE_WORKERS", "0", "from 1"),
+        ("KNOXIDE_BODY_LIMIT", "16KB", "16KiB"),
+        ("KNOXIDE_BODY_LIMIT", "1023", "1KiB"),
+        ("KNOXIDE_CREATE", "perhaps", "true or false"),
+        ("KNOXIDE_LOG", "knoxide=loud", "info,knoxide=debug"),
+        ("KNOXIDE_LOG", "inof", "info,knoxide=debug"),
+        ("KNOXIDE_LOG_FORMAT", "xml", "plain or json"),
+        ("KNOXIDE_CONTRACT", "knox", "seed or package"),
+        ("DATABASE_URL", "mysql://u:p@h/d", "postgres://"),
+    ] {
+        let text = mistake(&[(name, value)]);
+        assert!(text.starts_with(&format!("{name} (environment): ")), "{text}");
+        assert!(text.contains(cure), "{text}");
+    }
+}
+
+#[test]
+fn all_mistakes_are_reported_at_once() {
+    let mistakes =
+        read(&[("KNOXIDE_LISTEN", "x"), ("KNOXIDE_CREATE", "x"), ("KNOXIDE_LISTENN", "x")]).expect_err("three");
+    assert_eq!(mistakes.0.len(), 3);
+    assert_eq!(mistakes.to_string().lines().count(), 4);
+}
+
+#[test]
+fn unknown_names_are_mistakes() {
+    assert!(mistake(&[("KNOXIDE_LISTN", "hunter2")]).contains("did you mean KNOXIDE_LISTEN?"));
+    assert!(
+        mistake(&[("KNOXIDE_ADMIN_PASSWORD_FIL", "hunter2")]).contains("did you mean KNOXIDE_ADMIN_PASSWORD_FILE?")
+    );
+    assert!(mistake(&[("KNOXIDE_LISTEN_FILE", "hunter2")]).contains("did you mean KNOXIDE_LISTEN?"));
+    assert!(!mistake(&[("KNOXIDE_PASSWORD", "hunter2")]).contains("hunter2"));
+}
+
+#[test]
+fn times_of_last_use_are_written_often_enough_for_the_idle_limit() {
+    let text = mistake(&[("KNOXIDE_IDLE_LIMIT", "5m"), ("KNOXIDE_TOUCH_INTERVAL", "31s")]);
+    assert!(text.contains("KNOXIDE_TOUCH_INTERVAL") && text.contains("at most 30s"), "{text}");
+    let settings = read(&[("KNOXIDE_IDLE_LIMIT", "5m"), ("KNOXIDE_TOUCH_INTERVAL", "30s")]).expect("settings");
+    assert_eq!(settings.tokens.touch_interval, secs(30));
+    let settings = read(&[("KNOXIDE_IDLE_LIMIT", "30d")]).expect("settings");
+    assert_eq!(settings.tokens.touch_interval, secs(60));
+}
+
+#[test]
+fn flags_win_over_the_environment_and_that_over_the_env_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = b"\xef\xbb\xbf# c\nexport KNOXIDE_LISTEN=127.0.0.1:1\nKNOXIDE_TOKEN_PREFIX='a#$b'\nKNOXIDE_LOG=warn\nKNOXIDE_BCRYPT_COST=10\nOTHER=1\n";
+    let path = write_file(folder.path(), ".env", file, 0o600);
+    let mut input = Input::new();
+    input.add_env_file(Some(&path));
+    input.add_environment([("KNOXIDE_LISTEN".into(), "127.0.0.1:2".into()), ("KNOXIDE_LOG".into(), "error".into())]);
+    input.add_flag("--listen", &table::LISTEN, "127.0.0.1:3");
+    let settings = Settings::read(input).expect("settings");
+    assert_eq!(settings.http.listen[0].to_string(), "127.0.0.1:3");
+    assert_eq!(settings.log.filter, "error");
+    assert_eq!(settings.passwords.bcrypt_cost, 10);
+    assert_eq!(settings.tokens.prefix, "a#$b");
+}
+
+#[test]
+fn a_mistake_says_which_source_it_is_in() {
+    let mut input = Input::new();
+    input.add_flag("--listen", &table::LISTEN, "x");
+    let text = Settings::read(input).expect_err("a mistake").to_string();
+    assert!(text.contains("KNOXIDE_LISTEN (--listen): \"x\" holds \"x\""), "{text}");
+}
+
+#[test]
+fn broken_env_files_are_mistakes_that_show_no_secret() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (text, said) in [
+        (&b"KNOXIDE_LOG=info\nDATABASE_URL=sqlite: hunter2 x\n"[..], "line 2"),
+        (b"KNOXIDE_LOG='hunter2\n", "cannot be read"),
+        (b"KNOXIDE_LOG=info\nKNOXIDE_LOG=hunter2\n", "twice"),
+        (b"KNOXIDE_LOG=\xff\n", "UTF-8"),
+    ] {
+        let path = write_file(folder.path(), ".env", text, 0o600);
+        let mut input = Input::new();
+        input.add_env_file(Some(&path));
+        let shown = Settings::read(input).expect_err("a mistake").to_string();
+        assert!(shown.contains(said) && !shown.contains("hunter2"), "{shown}");
+    }
+    let mut input = Input::new();
+    input.add_env_file(Some(&folder.path().join("missing")));
+    assert!(Settings::read(input).expect_err("asked for").to_string().contains("missing: cannot be read"));
+}
+
+#[test]
+fn secrets_come_from_files() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name, text: &[u8], mode| write_file(folder.path(), name, text, mode).display().to_string();
+    let admin = path("admin", b" correct horse \r\n", 0o400);
+    let url = path("url", b"postgres://u:hunter2@db/knox\n", 0o440);
+    let settings = read(&[("KNOXIDE_ADMIN_PASSWORD_FILE", &admin), ("DATABASE_URL_FILE", &url)]).expect("settings");
+    assert_eq!(settings.passwords.admin.expect("a password").expose(), " correct horse ");
+    assert_eq!(settings.database.url.expose(), "postgres://u:hunter2@db/knox");
+
+    let said = |path: &str| mistake(&[("KNOXIDE_ADMIN_PASSWORD_FILE", path)]);
+    assert!(said(&path("open", b"correct horse", 0o644)).contains("chmod o="));
+    assert!(said(&path("empty", b"\n", 0o600)).contains("is empty"));
+    assert!(said(&path("binary", b"\xff\xff", 0o600)).contains("cannot be read"));
+    assert!(said(&path("long", &[b'a'; 70_000], 0o600)).contains("longer than any secret"));
+    assert!(said("/nowhere/at/all").contains("cannot be read"));
+    assert!(
+        mistake(&[("KNOXIDE_ADMIN_PASSWORD_FILE", &admin), ("KNOXIDE_ADMIN_PASSWORD", "another one")])
+            .contains("together with")
+    );
+}
+
+#[test]
+fn a_secret_given_in_one_form_replaces_the_other_form_of_a_lesser_source() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = write_file(folder.path(), ".env", b"DATABASE_URL_FILE=/nowhere\n", 0o600);
+    let mut input = Input::new();
+    input.add_env_file(Some(&path));
+    input.add_environment([("DATABASE_URL".into(), "sqlite://here.db".into())]);
+    assert_eq!(Settings::read(input).expect("settings").database.url.expose(), "sqlite://here.db");
+}
+
+#[test]
+fn weak_admin_passwords_are_refused_and_never_shown() {
+    for weak in ["hunter2", "Password123"] {
+        let text = mistake(&[("KNOXIDE_ADMIN_PASSWORD", weak)]);
+        assert!(text.contains("choose another one") && !text.contains(weak), "{text}");
+    }
+    let pairs = [("KNOXIDE_ADMIN_PASSWORD", "correct horse"), ("DATABASE_URL", "postgres://u:hunter2@db/knox")];
+    let shown = format!("{:?}", read(&pairs).expect("settings"));
+    assert!(!shown.contains("horse") && !shown.contains("hunter2"), "{shown}");
+}
+
+#[cfg(unix)]
+#[test]
+fn values_that_are_not_utf_8_are_mistakes() {
+    use std::os::unix::ffi::OsStringExt;
+    let mut input = Input::new();
+    input.add_environment([
+        ("KNOXIDE_LOG".into(), OsString::from_vec(vec![0xff])),
+        (OsString::from_vec(vec![0xff]), OsString::from_vec(vec![0xff])),
+    ]);
+    let text = Settings::read(input).expect_err("a mistake").to_string();
+    assert!(text.contains("KNOXIDE_LOG (environment): is not UTF-8"), "{text}");
+}
+
+#[test]
+fn durations_are_written_as_they_are_read() {
+    for text in ["0s", "250ms", "90s", "5m", "12h", "30d", "36500d"] {
+        assert_eq!(show_duration(parse_duration(text).expect("a duration")), text);
+    }
+    assert_eq!(show_duration(secs(7200)), "2h");
+}

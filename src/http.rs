@@ -1,0 +1,164 @@
+//! Translating between HTTP and the service.
+//!
+//! The five dialects speak the manners of one family of packages (contract sections 1 to 3), so
+//! the manners live in [`front`] and the modules it puts in order; [`dialects`] add their own
+//! words. [`guard`] and [`extract`] protect other people's handlers.
+
+pub mod address;
+pub mod authorization;
+pub mod body;
+pub mod dialects;
+pub mod extract;
+pub mod fields;
+pub mod front;
+pub mod guard;
+pub mod health;
+pub mod media;
+pub mod negotiate;
+pub mod reply;
+pub mod request_log;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use actix_web::http::header::USER_AGENT;
+use actix_web::{HttpRequest, HttpResponse, web};
+
+use crate::cause::Origin;
+use crate::random::{Random, SystemRandom};
+use crate::service::Auth;
+
+/// How requests are read and answered; for embedding, the defaults are those of the program.
+#[derive(Debug, Clone)]
+pub struct HttpOptions {
+    /// The word before a token in the `Authorization` header.
+    pub keyword: String,
+    /// Which replies are given where the written contract and the package differ.
+    pub contract: Contract,
+    /// The longest request body, in bytes.
+    pub body_limit: usize,
+    /// How long a client may take to send a body.
+    pub read_timeout: Duration,
+    /// Whose word about a client's address is believed.
+    pub proxies: address::Proxies,
+}
+
+/// Which replies are given where the written contract and the Django package differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Contract {
+    /// As the contract is written: logging out answers 200.
+    Seed,
+    /// As the package does: logging out answers 204.
+    Package,
+}
+
+impl Default for HttpOptions {
+    fn default() -> Self {
+        Self {
+            keyword: "Token".to_owned(),
+            contract: Contract::Seed,
+            body_limit: 16 * 1024,
+            read_timeout: Duration::from_secs(5),
+            proxies: address::Proxies::default(),
+        }
+    }
+}
+
+/// What all handlers share; clones are handles.
+#[derive(Clone)]
+pub struct HttpState(Arc<Shared>);
+
+struct Shared {
+    auth: Auth,
+    options: HttpOptions,
+    guard: guard::Guard,
+    stopping: AtomicBool,
+    /// Tells the request ids of this start from those of others.
+    start: String,
+    requests: AtomicU64,
+}
+
+impl HttpState {
+    /// Handlers over `auth`.
+    pub fn new(options: HttpOptions, auth: Auth) -> Self {
+        let mut start = [0; 5];
+        // Ids only have to differ; without random bytes they repeat from start to start.
+        if let Err(error) = SystemRandom.fill(&mut start) {
+            log::warn!("request ids repeat from start to start: {error}");
+        }
+        Self(Arc::new(Shared {
+            // Looking at oneself is no use of the session.
+            guard: guard::Guard::new(auth.clone()).keyword(&options.keyword).without_activity(),
+            auth,
+            options,
+            stopping: AtomicBool::new(false),
+            start: hex::encode(start),
+            requests: AtomicU64::new(0),
+        }))
+    }
+
+    /// The service.
+    pub fn auth(&self) -> &Auth {
+        &self.0.auth
+    }
+
+    /// How requests are read and answered.
+    pub fn options(&self) -> &HttpOptions {
+        &self.0.options
+    }
+
+    /// From now on, `/readyz` says that the server is stopping.
+    pub fn begin_stop(&self) {
+        self.0.stopping.store(true, Ordering::Relaxed);
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.0.stopping.load(Ordering::Relaxed)
+    }
+
+    fn guard(&self) -> &guard::Guard {
+        &self.0.guard
+    }
+
+    fn next_request_id(&self) -> String {
+        format!("{}-{:x}", self.0.start, self.0.requests.fetch_add(1, Ordering::Relaxed))
+    }
+
+    fn client_address(&self, request: &HttpRequest) -> Option<IpAddr> {
+        self.0.options.proxies.client(address::Peer::of(request), request.headers())
+    }
+
+    /// Where a request came from, for the cause of what it writes.
+    fn origin(&self, request: &HttpRequest) -> Origin {
+        let agent = request.headers().get(USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()));
+        Origin {
+            address: self.client_address(request),
+            user_agent: agent.map(|agent| agent.chars().filter(|c| !c.is_control()).take(256).collect()),
+            request_id: Some(request_log::facts(request).request_id.clone()),
+        }
+    }
+}
+
+/// Mounts the dialects in somebody else's application.
+pub fn mount(config: &mut web::ServiceConfig, state: &HttpState) {
+    config.app_data(web::Data::new(state.clone())).configure(dialects::knox::configure);
+}
+
+/// Mounts everything that the program serves: the dialects, the health endpoints, and a 404
+/// `{"detail":"Not found."}` for all other paths.
+pub fn configure(config: &mut web::ServiceConfig, state: &HttpState) {
+    config
+        .configure(|config| mount(config, state))
+        .configure(health::configure)
+        .default_service(web::to(not_found));
+}
+
+async fn not_found(request: HttpRequest) -> HttpResponse {
+    let with_body = request.method() != actix_web::http::Method::HEAD;
+    let mut response = reply::Replies::new(negotiate::Style::COMPACT, String::new(), with_body)
+        .detail(actix_web::http::StatusCode::NOT_FOUND, "Not found.");
+    response.headers_mut().remove(actix_web::http::header::ALLOW);
+    response
+}

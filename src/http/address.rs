@@ -1,0 +1,143 @@
+//! Where a request comes from, when proxies stand in between.
+
+use std::net::{IpAddr, SocketAddr};
+
+use actix_web::HttpRequest;
+use actix_web::http::header::{HeaderMap, HeaderValue, X_FORWARDED_FOR};
+use ipnet::IpNet;
+
+/// The other end of the connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Peer {
+    /// A host.
+    Address(IpAddr),
+    /// A process on this machine, through a Unix socket.
+    Unix,
+}
+
+impl Peer {
+    /// The peer of a request. Actix names no address for Unix sockets, and only for them.
+    pub fn of(request: &HttpRequest) -> Self {
+        request.peer_addr().map_or(Self::Unix, |address| Self::Address(address.ip()))
+    }
+}
+
+/// The proxies whose word about the client is believed; by default none.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Proxies {
+    /// Networks of trusted proxies.
+    pub networks: Vec<IpNet>,
+    /// Whether peers on a Unix socket are trusted.
+    pub unix: bool,
+}
+
+impl Proxies {
+    /// The client's address: the peer itself, or, when it is a trusted proxy, the last address in
+    /// `X-Forwarded-For` that no trusted proxy holds. Everything left of that was written by
+    /// strangers. When all are trusted, the leftmost; what is no address ends the search at the
+    /// hop before it.
+    ///
+    /// `None` for a peer on a Unix socket about which nothing is known.
+    pub fn client(&self, peer: Peer, headers: &HeaderMap) -> Option<IpAddr> {
+        let (mut nearest, trusted) = match peer {
+            Peer::Address(address) => (Some(address.to_canonical()), self.trusts(address.to_canonical())),
+            Peer::Unix => (None, self.unix),
+        };
+        if !trusted {
+            return nearest;
+        }
+        let lines: Vec<&[u8]> = headers.get_all(X_FORWARDED_FOR).map(HeaderValue::as_bytes).collect();
+        let hops = lines.iter().rev().flat_map(|line| line.rsplit(|byte| *byte == b','));
+        for hop in hops.map(<[u8]>::trim_ascii).filter(|hop| !hop.is_empty()) {
+            let Some(address) = parse(hop) else { break };
+            nearest = Some(address);
+            if !self.trusts(address) {
+                break;
+            }
+        }
+        nearest
+    }
+
+    fn trusts(&self, address: IpAddr) -> bool {
+        self.networks.iter().any(|network| network.contains(&address))
+    }
+}
+
+/// An address, with or without a port; IPv6 with a port in brackets, as proxies write them. IPv4
+/// addresses in IPv6 clothes are undressed.
+fn parse(hop: &[u8]) -> Option<IpAddr> {
+    let text = std::str::from_utf8(hop).ok()?;
+    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+    let address = bare.parse::<IpAddr>().ok().or_else(|| text.parse::<SocketAddr>().ok().map(|with| with.ip()))?;
+    Some(address.to_canonical())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    /// The peer, the header lines, the client: with 10.0.0.0/8 and `fd00::/8` trusted.
+    const CASES: &[(&str, &[&str], &str)] = &[
+        ("203.0.113.9", &[], "203.0.113.9"),
+        ("203.0.113.9", &["198.51.100.1"], "203.0.113.9"),
+        ("10.0.0.1", &[], "10.0.0.1"),
+        ("10.0.0.1", &["198.51.100.1"], "198.51.100.1"),
+        ("10.0.0.1", &["1.1.1.1, 198.51.100.1"], "198.51.100.1"),
+        ("10.0.0.1", &["198.51.100.1, 10.0.0.2"], "198.51.100.1"),
+        ("10.0.0.1", &["10.0.0.7, 198.51.100.1, 10.0.0.2"], "198.51.100.1"),
+        ("10.0.0.1", &["10.0.0.3, 10.0.0.2"], "10.0.0.3"),
+        ("10.0.0.1", &["1.1.1.1", "198.51.100.1", "10.0.0.2"], "198.51.100.1"),
+        ("10.0.0.1", &["198.51.100.1", "10.0.0.4,10.0.0.2"], "198.51.100.1"),
+        ("10.0.0.1", &["198.51.100.1:4711"], "198.51.100.1"),
+        ("10.0.0.1", &["[2001:db8::1]:4711"], "2001:db8::1"),
+        ("10.0.0.1", &["[2001:db8::1]"], "2001:db8::1"),
+        ("10.0.0.1", &["2001:db8::1"], "2001:db8::1"),
+        ("10.0.0.1", &["::ffff:198.51.100.1"], "198.51.100.1"),
+        ("::ffff:10.0.0.1", &["198.51.100.1"], "198.51.100.1"),
+        ("::ffff:203.0.113.9", &["198.51.100.1"], "203.0.113.9"),
+        ("fd00::1", &["198.51.100.1, fd00::2"], "198.51.100.1"),
+        ("10.0.0.1", &["198.51.100.1, unknown"], "10.0.0.1"),
+        ("10.0.0.1", &["198.51.100.1, unknown, 10.0.0.2"], "10.0.0.2"),
+        ("10.0.0.1", &["198.51.100.1, , ,"], "198.51.100.1"),
+        ("10.0.0.1", &["", ","], "10.0.0.1"),
+        ("10.0.0.1", &["300.1.1.1"], "10.0.0.1"),
+        ("10.0.0.1", &["198.51.100.1\t"], "198.51.100.1"),
+    ];
+
+    fn headers(lines: &[&str]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append(X_FORWARDED_FOR, HeaderValue::from_str(line).expect("a header value"));
+        }
+        headers
+    }
+
+    fn proxies(unix: bool) -> Proxies {
+        let networks = ["10.0.0.0/8", "fd00::/8"].map(|network| network.parse().expect("a network")).to_vec();
+        Proxies { networks, unix }
+    }
+
+    #[test]
+    fn the_client_is_the_last_address_that_is_no_proxy() {
+        for (peer, lines, client) in CASES {
+            let peer = Peer::Address(peer.parse().expect("an address"));
+            let expected: IpAddr = client.parse().expect("an address");
+            assert_eq!(proxies(false).client(peer, &headers(lines)), Some(expected), "{peer:?} {lines:?}");
+        }
+    }
+
+    #[test]
+    fn nobody_is_trusted_by_default() {
+        let peer = Peer::Address("127.0.0.1".parse().expect("an address"));
+        let forwarded = headers(&["198.51.100.1"]);
+        assert_eq!(Proxies::default().client(peer, &forwarded), Some("127.0.0.1".parse().expect("an address")));
+        assert_eq!(Proxies::default().client(Peer::Unix, &forwarded), None);
+    }
+
+    #[test]
+    fn unix_sockets_are_trusted_only_when_told() {
+        let forwarded = headers(&["1.1.1.1, 198.51.100.1, 10.0.0.1"]);
+        assert_eq!(proxies(false).client(Peer::Unix, &forwarded), None);
+        assert_eq!(proxies(true).client(Peer::Unix, &forwarded), "198.51.100.1".parse().ok());
+        assert_eq!(proxies(true).client(Peer::Unix, &headers(&["unknown"])), None);
+    }
+}

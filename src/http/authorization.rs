@@ -1,0 +1,152 @@
+//! The `Authorization` header, as section 3 of the contract reads it.
+
+use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+
+use crate::token::Token;
+
+/// What the header holds.
+#[derive(Debug)]
+pub enum Presented {
+    /// No credential for us: no header, an empty one, or another scheme's keyword.
+    NotProvided,
+    /// One of the keywords, and nothing behind it.
+    Empty,
+    /// One of the keywords with several words behind it, or two headers, which are joined.
+    Spaces,
+    /// One of the keywords with something that can be no token. It never reaches the database.
+    Malformed,
+    /// A string that could be a token.
+    Token {
+        /// The keyword's place in the list that was given.
+        keyword: usize,
+        /// The string.
+        token: Token,
+    },
+}
+
+impl Presented {
+    /// The `detail` with which DRF's own token authentication refuses what is no token; `None`
+    /// for a token.
+    pub const fn refusal(&self) -> Option<&'static str> {
+        match self {
+            Self::NotProvided => Some("Authentication credentials were not provided."),
+            Self::Empty => Some("Invalid token header. No credentials provided."),
+            Self::Spaces => Some("Invalid token header. Token string should not contain spaces."),
+            Self::Malformed => Some(INVALID_TOKEN),
+            Self::Token { .. } => None,
+        }
+    }
+}
+
+/// The `detail` for tokens that are unknown, expired, revoked or no tokens at all.
+pub const INVALID_TOKEN: &str = "Invalid token.";
+
+/// Reads the `Authorization` header. The keywords are compared without case; words are parted
+/// by any number of spaces and tabs.
+///
+/// Several headers are joined with a comma, as WSGI servers join them, and so hold no token.
+pub fn read(headers: &HeaderMap, keywords: &[&str]) -> Presented {
+    let values: Vec<&[u8]> = headers.get_all(AUTHORIZATION).map(HeaderValue::as_bytes).collect();
+    judge(&values.join(&b','), keywords)
+}
+
+fn judge(value: &[u8], keywords: &[&str]) -> Presented {
+    let mut words = value.split(|byte| matches!(byte, b' ' | b'\t')).filter(|word| !word.is_empty());
+    let Some(first) = words.next() else { return Presented::NotProvided };
+    let Some(keyword) = keywords.iter().position(|known| known.as_bytes().eq_ignore_ascii_case(first)) else {
+        return Presented::NotProvided;
+    };
+    let Some(word) = words.next() else { return Presented::Empty };
+    if words.next().is_some() {
+        return Presented::Spaces;
+    }
+    Token::parse(word).map_or(Presented::Malformed, |token| Presented::Token { keyword, token })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::token::MAX_TOKEN_LENGTH;
+
+    fn outcome(values: &[&[u8]]) -> String {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(AUTHORIZATION, HeaderValue::from_bytes(value).expect("a header value"));
+        }
+        match read(&headers, &["Token", "JWT"]) {
+            Presented::NotProvided => "not provided".to_owned(),
+            Presented::Empty => "empty".to_owned(),
+            Presented::Spaces => "spaces".to_owned(),
+            Presented::Malformed => "malformed".to_owned(),
+            Presented::Token { keyword, token } => format!("{keyword} {}", token.expose()),
+        }
+    }
+
+    #[test]
+    fn one_header_is_read_as_in_section_3() {
+        let cases: &[(&[u8], &str)] = &[
+            (b"", "not provided"),
+            (b" ", "not provided"),
+            (b" \t ", "not provided"),
+            (b"Bearer x", "not provided"),
+            (b"Basic YTpi", "not provided"),
+            (b"Tokens x", "not provided"),
+            (b"Toke x", "not provided"),
+            (b"Token: x", "not provided"),
+            (b"Token=x", "not provided"),
+            (b"Token%20x", "not provided"),
+            (b"Tokenx", "not provided"),
+            (b"0123abcd", "not provided"),
+            (b"Token\xa0x", "not provided"),
+            (b"Token\x85x", "not provided"),
+            (b"T\xc3\xb6ken x", "not provided"),
+            (b"Token", "empty"),
+            (b"Token ", "empty"),
+            (b"\tjwt\t", "empty"),
+            (b"Token a b", "spaces"),
+            (b"Token Token a", "spaces"),
+            (b"Token a\tb", "spaces"),
+            (b"Token \xc3\xa9", "malformed"),
+            (b"Token \xff", "malformed"),
+            (b"Token x", "0 x"),
+            (b"token x", "0 x"),
+            (b"tOkEn x", "0 x"),
+            (b"\t Token \t  x \t", "0 x"),
+            (b"JWT a.b.c", "1 a.b.c"),
+            (b"Token \"x\"", "0 \"x\""),
+            (b"Token x,", "0 x,"),
+            (b"Token %", "0 %"),
+        ];
+        for (value, expected) in cases {
+            assert_eq!(outcome(&[value]), *expected, "{}", String::from_utf8_lossy(value));
+        }
+    }
+
+    #[test]
+    fn several_headers_are_joined_with_commas() {
+        assert_eq!(outcome(&[]), "not provided");
+        assert_eq!(outcome(&[b"Token a", b"Token a"]), "spaces");
+        assert_eq!(outcome(&[b"Token b", b"Bearer a"]), "spaces");
+        assert_eq!(outcome(&[b"Bearer a", b"Token b"]), "not provided");
+        assert_eq!(outcome(&[b"Token", b"a"]), "not provided");
+        assert_eq!(outcome(&[b"Token", b""]), "not provided");
+        assert_eq!(outcome(&[b"", b"Token a"]), "not provided");
+    }
+
+    #[test]
+    fn a_string_longer_than_any_token_is_malformed() {
+        let long = "a".repeat(MAX_TOKEN_LENGTH);
+        assert_eq!(outcome(&[format!("Token {long}").as_bytes()]), format!("0 {long}"));
+        assert_eq!(outcome(&[format!("Token {long}a").as_bytes()]), "malformed");
+    }
+
+    #[test]
+    fn every_refusal_has_its_words() {
+        let words = |value: &[u8]| judge(value, &["Token"]).refusal();
+        assert_eq!(words(b""), Some("Authentication credentials were not provided."));
+        assert_eq!(words(b"Token"), Some("Invalid token header. No credentials provided."));
+        assert_eq!(words(b"Token a b"), Some("Invalid token header. Token string should not contain spaces."));
+        assert_eq!(words(b"Token \xff"), Some("Invalid token."));
+        assert_eq!(words(b"Token x"), None);
+    }
+}

@@ -1,0 +1,152 @@
+//! django-rest-knox (contract 002): `POST /auth/login/`, `/auth/logout/`, `/auth/logoutall/`, and
+//! who am I, `GET /auth/user/`. Each also answers without its final slash.
+//!
+//! | request | success | refusals |
+//! |---|---|---|
+//! | login: `username`, `password` as JSON, form or multipart | 200 `{"expiry":null,"token":"<40 hex>"}` | 400 field errors; 400 `{"non_field_errors":["Unable to log in with provided credentials."]}`; 403 `{"error":"Maximum amount of tokens allowed per user exceeded."}` |
+//! | logout, logoutall: token in the header, body never read | 200 without body (204 with [`Contract::Package`]) | 401 of contract section 3 |
+//! | user: token in the header | 200 `{"id":…,"username":…,"email":…,"session":{…}}` | 401 of contract section 3 |
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde_json::{Value, json};
+
+use crate::dialect::Dialect;
+use crate::http::body::Limits;
+use crate::http::fields::{Field, Trim};
+use crate::http::front::{Answer, Endpoint, Front, respond};
+use crate::http::guard::Outcome;
+use crate::http::request_log::facts;
+use crate::http::{Contract, HttpState};
+use crate::service::{LoginError, LoginRequest, Unavailable};
+use crate::session::Verified;
+use crate::user::{LoginName, Password};
+
+const fn endpoint(name: &'static str, methods: &'static [&'static str]) -> Endpoint {
+    Endpoint { name, description: "", methods, actions: &[] }
+}
+
+const LOGIN: Endpoint = endpoint("Login", &["POST"]);
+const LOGOUT: Endpoint = endpoint("Logout", &["POST"]);
+const LOGOUT_ALL: Endpoint = endpoint("Logout All", &["POST"]);
+const USER: Endpoint = endpoint("User", &["GET"]);
+
+/// Mounts the four endpoints.
+pub fn configure(config: &mut web::ServiceConfig) {
+    config
+        .service(web::resource(["/auth/login/", "/auth/login"]).to(login))
+        .service(web::resource(["/auth/logout/", "/auth/logout"]).to(logout))
+        .service(web::resource(["/auth/logoutall/", "/auth/logoutall"]).to(logout_all))
+        .service(web::resource(["/auth/user/", "/auth/user"]).to(user));
+}
+
+async fn login(request: HttpRequest, payload: web::Payload, state: web::Data<HttpState>) -> HttpResponse {
+    respond(try_login(&request, payload, &state).await)
+}
+
+async fn try_login(request: &HttpRequest, payload: web::Payload, state: &HttpState) -> Answer {
+    let front = LOGIN.open(request)?;
+    front.check_method()?;
+    let limits = Limits { bytes: state.options().body_limit, time: state.options().read_timeout };
+    // The one password that is taken with its outer spaces.
+    let declared = [Field::text("username", Trim::Yes), Field::text("password", Trim::No)];
+    let [username, password] = front.fields(payload, limits, declared).await?;
+    let login = LoginRequest {
+        dialect: Dialect::Knox,
+        login: LoginName::Username(username),
+        password: Password::new(password),
+        origin: state.origin(request),
+    };
+    let replies = front.replies();
+    match state.auth().login(login).await {
+        Ok(issued) => {
+            facts(request).opened(issued.session, issued.user.id);
+            let expiry = issued.expires.map(|end| end.to_string());
+            let body = json!({ "expiry": expiry, "token": issued.access.expose() });
+            Ok(replies.json(StatusCode::OK, &body))
+        }
+        Err(LoginError::Refused(reason)) => {
+            facts(request).refused(reason.as_str());
+            Ok(replies.non_field_error("Unable to log in with provided credentials."))
+        }
+        Err(LoginError::LimitReached) => {
+            facts(request).refused("limit_reached");
+            let body = json!({ "error": "Maximum amount of tokens allowed per user exceeded." });
+            Ok(replies.json(StatusCode::FORBIDDEN, &body))
+        }
+        Err(LoginError::Unavailable(error)) => Err(unavailable(request, &front, &error)),
+    }
+}
+
+async fn logout(request: HttpRequest, state: web::Data<HttpState>) -> HttpResponse {
+    respond(try_logout(&request, &state).await)
+}
+
+async fn try_logout(request: &HttpRequest, state: &HttpState) -> Answer {
+    let front = LOGOUT.open(request)?;
+    let who = authenticate(request, &front, state).await?;
+    front.check_method()?;
+    let ended = state.auth().logout(&who, state.origin(request)).await;
+    ended.map_err(|error| unavailable(request, &front, &error))?;
+    Ok(logged_out(&front, state))
+}
+
+async fn logout_all(request: HttpRequest, state: web::Data<HttpState>) -> HttpResponse {
+    respond(try_logout_all(&request, &state).await)
+}
+
+async fn try_logout_all(request: &HttpRequest, state: &HttpState) -> Answer {
+    let front = LOGOUT_ALL.open(request)?;
+    let who = authenticate(request, &front, state).await?;
+    front.check_method()?;
+    let ended = state.auth().logout_all(&who, state.origin(request)).await;
+    ended.map_err(|error| unavailable(request, &front, &error))?;
+    Ok(logged_out(&front, state))
+}
+
+async fn user(request: HttpRequest, state: web::Data<HttpState>) -> HttpResponse {
+    respond(try_user(&request, &state).await)
+}
+
+async fn try_user(request: &HttpRequest, state: &HttpState) -> Answer {
+    let front = USER.open(request)?;
+    facts(request).read_only();
+    let who = authenticate(request, &front, state).await?;
+    front.check_method()?;
+    Ok(front.replies().json(StatusCode::OK, &describe(&who)))
+}
+
+/// Step 5 of the contract's order: before the method, and before anybody reads the body.
+async fn authenticate(request: &HttpRequest, front: &Front<'_>, state: &HttpState) -> Answer<Verified> {
+    match state.guard().check(request).await {
+        Outcome::Verified(verified) => Ok(verified),
+        Outcome::Anonymous(rejection) | Outcome::Refused(rejection) => Err(rejection.reply(front.replies())),
+    }
+}
+
+fn logged_out(front: &Front<'_>, state: &HttpState) -> HttpResponse {
+    front.replies().empty(match state.options().contract {
+        Contract::Seed => StatusCode::OK,
+        Contract::Package => StatusCode::NO_CONTENT,
+    })
+}
+
+fn unavailable(request: &HttpRequest, front: &Front<'_>, error: &Unavailable) -> HttpResponse {
+    facts(request).refused("unavailable");
+    log::warn!("a request could not be answered: {error}");
+    front.replies().unavailable()
+}
+
+fn describe(who: &Verified) -> Value {
+    json!({
+        "id": who.user.id.0,
+        "username": who.user.username,
+        "email": who.user.email,
+        "session": {
+            "id": who.session.id.to_string(),
+            "dialect": who.session.dialect.as_str(),
+            "created": who.session.created.to_string(),
+            "expiry": who.expires.map(|end| end.to_string()),
+        },
+    })
+}

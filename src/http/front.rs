@@ -1,0 +1,195 @@
+//! The order in which a request is judged (contract section 1), for endpoints of any dialect.
+//!
+//! A handler takes the steps one after the other and is done at the first refusal:
+//!
+//! ```no_run
+//! use actix_web::http::StatusCode;
+//! use actix_web::{HttpRequest, HttpResponse, web};
+//! use knoxide::http::body::Limits;
+//! use knoxide::http::fields::{Field, Trim};
+//! use knoxide::http::front::{Answer, Endpoint, respond};
+//! use serde_json::json;
+//!
+//! const GREETING: Endpoint = Endpoint {
+//!     name: "Greeting",
+//!     description: "",
+//!     methods: &["POST"],
+//!     actions: &[],
+//! };
+//!
+//! async fn greeting(request: HttpRequest, payload: web::Payload, limits: Limits) -> HttpResponse {
+//!     respond(greet(&request, payload, limits).await)
+//! }
+//!
+//! async fn greet(request: &HttpRequest, payload: web::Payload, limits: Limits) -> Answer {
+//!     let front = GREETING.open(request)?;
+//!     // Endpoints that know their callers authenticate here.
+//!     front.check_method()?;
+//!     let [name] = front.fields(payload, limits, [Field::text("name", Trim::Yes)]).await?;
+//!     Ok(front.replies().json(StatusCode::OK, &json!({ "greeting": format!("Hello {name}") })))
+//! }
+//! ```
+
+use std::fmt::Write as _;
+
+use actix_web::error::PayloadError;
+use actix_web::http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE};
+use actix_web::http::{Method, StatusCode};
+use actix_web::{HttpRequest, HttpResponse};
+use bytes::Bytes;
+use futures_util::Stream;
+use serde_json::{Map, Value, json};
+
+use crate::http::body::{self, BodyError, Limits};
+use crate::http::fields::{self, Field};
+use crate::http::media::joined;
+use crate::http::negotiate::{NegotiationError, Style, negotiate};
+use crate::http::reply::Replies;
+
+/// What a step or a handler says: go on with this, or send that.
+pub type Answer<T = HttpResponse> = Result<T, HttpResponse>;
+
+/// The reply, whichever way it came about.
+pub fn respond(answer: Answer) -> HttpResponse {
+    answer.unwrap_or_else(|refusal| refusal)
+}
+
+/// What there is to know about an endpoint before a request arrives.
+#[derive(Debug, Clone, Copy)]
+pub struct Endpoint {
+    /// The name in the reply to `OPTIONS`.
+    pub name: &'static str,
+    /// The description in the reply to `OPTIONS`.
+    pub description: &'static str,
+    /// The methods it is there for, in upper case. `OPTIONS` is added, and `HEAD` to `GET`.
+    pub methods: &'static [&'static str],
+    /// The fields of its first method in the reply to `OPTIONS`; none for dialects that keep
+    /// silent about them.
+    pub actions: &'static [&'static str],
+}
+
+impl Endpoint {
+    /// Steps 3 and 4: agrees with the client on the form of the replies.
+    ///
+    /// # Errors
+    /// The refusal to send, 404 or 406.
+    pub fn open<'r>(&self, request: &'r HttpRequest) -> Answer<Front<'r>> {
+        let with_body = request.method() != Method::HEAD;
+        let accept = joined(request.headers(), &ACCEPT);
+        let style = negotiate(request.query_string(), accept.as_deref());
+        let replies = Replies::new(style.unwrap_or(Style::COMPACT), self.allow(), with_body);
+        match style {
+            Ok(_) => Ok(Front { endpoint: *self, request, replies }),
+            Err(error @ NegotiationError::UnknownFormat) => {
+                Err(replies.detail(StatusCode::NOT_FOUND, &error.to_string()))
+            }
+            Err(error @ NegotiationError::NotAcceptable) => {
+                Err(replies.detail(StatusCode::NOT_ACCEPTABLE, &error.to_string()))
+            }
+        }
+    }
+
+    fn accepts(&self, method: &str) -> bool {
+        self.methods.contains(&method) || (method == "HEAD" && self.methods.contains(&"GET"))
+    }
+
+    fn allow(&self) -> String {
+        let mut allow = self.methods.join(", ");
+        if self.methods.contains(&"GET") {
+            allow.push_str(", HEAD");
+        }
+        allow.push_str(", OPTIONS");
+        allow
+    }
+
+    fn metadata(&self) -> Value {
+        let mut metadata = json!({
+            "name": self.name,
+            "description": self.description,
+            "renders": ["application/json"],
+            "parses": ["application/json", "application/x-www-form-urlencoded", "multipart/form-data"],
+        });
+        if let (Some(method), false) = (self.methods.first(), self.actions.is_empty()) {
+            let fields: Map<String, Value> =
+                self.actions.iter().map(|name| ((*name).to_owned(), field_metadata(name))).collect();
+            let mut actions = Map::new();
+            actions.insert((*method).to_owned(), Value::Object(fields));
+            if let Some(object) = metadata.as_object_mut() {
+                object.insert("actions".to_owned(), Value::Object(actions));
+            }
+        }
+        metadata
+    }
+}
+
+fn field_metadata(name: &str) -> Value {
+    let mut label = String::with_capacity(name.len());
+    let mut characters = name.chars();
+    if let Some(first) = characters.next() {
+        // Writing to a string cannot fail.
+        let _ = write!(label, "{}{}", first.to_uppercase(), characters.as_str().replace('_', " "));
+    }
+    json!({ "type": "string", "required": true, "read_only": false, "label": label })
+}
+
+/// A request whose client will understand the reply.
+#[derive(Debug)]
+pub struct Front<'r> {
+    endpoint: Endpoint,
+    request: &'r HttpRequest,
+    replies: Replies,
+}
+
+impl Front<'_> {
+    /// Writes replies to this request.
+    pub const fn replies(&self) -> &Replies {
+        &self.replies
+    }
+
+    /// Step 6: the method.
+    ///
+    /// # Errors
+    /// What to send instead of going on: 405, or the description of the endpoint for `OPTIONS`.
+    pub fn check_method(&self) -> Answer<()> {
+        let method = self.request.method().as_str();
+        if self.endpoint.accepts(method) {
+            Ok(())
+        } else if method == "OPTIONS" {
+            Err(self.replies.json(StatusCode::OK, &self.endpoint.metadata()))
+        } else {
+            Err(self.replies.method_not_allowed(method))
+        }
+    }
+
+    /// Steps 7 to 11: the content type, the body's size, its shape and its fields.
+    ///
+    /// # Errors
+    /// The refusal to send.
+    pub async fn fields<S, const N: usize>(
+        &self,
+        payload: S,
+        limits: Limits,
+        declared: [Field; N],
+    ) -> Answer<[String; N]>
+    where
+        S: Stream<Item = Result<Bytes, PayloadError>>,
+    {
+        let headers = self.request.headers();
+        let content_type = joined(headers, &CONTENT_TYPE).unwrap_or_default();
+        let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+        let document =
+            body::read(&content_type, length, payload, limits).await.map_err(|error| self.body_refusal(&error))?;
+        fields::take(&document, declared).map_err(|errors| self.replies.field_errors(&errors))
+    }
+
+    fn body_refusal(&self, error: &BodyError) -> HttpResponse {
+        if error.ends_connection() {
+            self.replies.last(error.status(), &error.to_string())
+        } else {
+            self.replies.detail(error.status(), &error.to_string())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

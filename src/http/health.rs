@@ -1,0 +1,46 @@
+//! Whether the process lives, and whether it may be sent requests.
+
+use actix_web::{HttpResponse, web};
+
+use super::HttpState;
+use super::request_log::facts;
+
+/// `GET /healthz`: 200 `{"status":"ok"}` as long as the process answers at all.
+async fn healthz(request: actix_web::HttpRequest) -> HttpResponse {
+    facts(&request).read_only();
+    answer(HttpResponse::Ok(), "ok")
+}
+
+/// `GET /readyz`: 200 `{"status":"ready"}` when the database answers and its schema fits this
+/// binary, else 503 with `{"status":"unavailable"}`, or `{"status":"stopping"}` once the
+/// server was told to stop.
+async fn readyz(request: actix_web::HttpRequest, state: web::Data<HttpState>) -> HttpResponse {
+    facts(&request).read_only();
+    if state.is_stopping() {
+        return answer(HttpResponse::ServiceUnavailable(), "stopping");
+    }
+    match state.auth().ready().await {
+        Ok(()) => answer(HttpResponse::Ok(), "ready"),
+        Err(error) => {
+            log::warn!("not ready: {error}");
+            answer(HttpResponse::ServiceUnavailable(), "unavailable")
+        }
+    }
+}
+
+fn answer(mut reply: actix_web::HttpResponseBuilder, status: &str) -> HttpResponse {
+    reply
+        .insert_header(("Cache-Control", "no-store"))
+        .content_type("application/json")
+        .body(format!("{{\"status\":\"{status}\"}}"))
+}
+
+/// Mounts both.
+pub fn configure(config: &mut web::ServiceConfig) {
+    for path in ["/healthz", "/healthz/"] {
+        config.route(path, web::get().to(healthz)).route(path, web::head().to(healthz));
+    }
+    for path in ["/readyz", "/readyz/"] {
+        config.route(path, web::get().to(readyz)).route(path, web::head().to(readyz));
+    }
+}

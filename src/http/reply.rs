@@ -1,0 +1,191 @@
+//! Replies: their JSON, and the headers that every one of them carries (contract 2.1).
+
+use actix_web::body::{BoxBody, None as NoBody};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::{HttpResponse, HttpResponseBuilder};
+use serde::Serialize as _;
+use serde_json::ser::{PrettyFormatter, Serializer};
+use serde_json::{Value, json};
+
+use crate::http::fields::{FieldErrors, NON_FIELD_ERRORS};
+use crate::http::negotiate::Style;
+
+/// Writes the replies to one request.
+#[derive(Debug, Clone)]
+pub struct Replies {
+    style: Style,
+    allow: String,
+    with_body: bool,
+}
+
+impl Replies {
+    /// Replies in this style, with this `Allow` header. `with_body` is false for replies to `HEAD`.
+    pub const fn new(style: Style, allow: String, with_body: bool) -> Self {
+        Self { style, allow, with_body }
+    }
+
+    /// A JSON reply.
+    pub fn json(&self, status: StatusCode, body: &Value) -> HttpResponse {
+        self.finish(self.start(status), body)
+    }
+
+    /// A reply without a body and without a content type.
+    pub fn empty(&self, status: StatusCode) -> HttpResponse {
+        self.start(status).finish()
+    }
+
+    /// `{"detail":"…"}`.
+    pub fn detail(&self, status: StatusCode, text: &str) -> HttpResponse {
+        self.json(status, &json!({ "detail": text }))
+    }
+
+    /// 400 `{"<field>":["…"],…}`.
+    pub fn field_errors(&self, errors: &FieldErrors) -> HttpResponse {
+        self.json(StatusCode::BAD_REQUEST, &errors.to_json())
+    }
+
+    /// 400 `{"non_field_errors":["…"]}`.
+    pub fn non_field_error(&self, text: &str) -> HttpResponse {
+        self.field_errors(&FieldErrors::one(NON_FIELD_ERRORS, text))
+    }
+
+    /// 401 with a challenge, as every 401 must have one.
+    pub fn unauthorized(&self, challenge: &str, body: &Value) -> HttpResponse {
+        let mut builder = self.start(StatusCode::UNAUTHORIZED);
+        builder.insert_header((WWW_AUTHENTICATE, challenge));
+        self.finish(builder, body)
+    }
+
+    /// 405, with the method as it was sent.
+    pub fn method_not_allowed(&self, method: &str) -> HttpResponse {
+        self.detail(StatusCode::METHOD_NOT_ALLOWED, &format!("Method \"{method}\" not allowed."))
+    }
+
+    /// 503: we could not look, which says nothing about the credentials.
+    pub fn unavailable(&self) -> HttpResponse {
+        let mut builder = self.start(StatusCode::SERVICE_UNAVAILABLE);
+        builder.insert_header((RETRY_AFTER, "1"));
+        self.finish(builder, &json!({ "detail": "Service temporarily unavailable, try again later." }))
+    }
+
+    /// As [`Replies::detail`], and the connection is closed.
+    pub fn last(&self, status: StatusCode, text: &str) -> HttpResponse {
+        let mut builder = self.start(status);
+        builder.force_close();
+        self.finish(builder, &json!({ "detail": text }))
+    }
+
+    fn start(&self, status: StatusCode) -> HttpResponseBuilder {
+        let mut builder = HttpResponse::build(status);
+        builder.insert_header((ALLOW, self.allow.as_str())).insert_header((CACHE_CONTROL, "no-store"));
+        builder
+    }
+
+    fn finish(&self, mut builder: HttpResponseBuilder, body: &Value) -> HttpResponse {
+        builder.insert_header((CONTENT_TYPE, "application/json"));
+        if self.with_body {
+            builder.body(render(self.style, body))
+        } else {
+            builder.message_body(BoxBody::new(NoBody::new())).unwrap_or_else(HttpResponse::from_error)
+        }
+    }
+}
+
+/// JSON that is also JavaScript: the two line separators that only JSON allows in strings are
+/// escaped, all other characters are not.
+fn render(style: Style, value: &Value) -> String {
+    let compact = || value.to_string();
+    let text = if style.indent() == 0 {
+        compact()
+    } else {
+        let indent = " ".repeat(usize::from(style.indent()));
+        let mut out = Vec::new();
+        let formatter = PrettyFormatter::with_indent(indent.as_bytes());
+        let written = value.serialize(&mut Serializer::with_formatter(&mut out, formatter));
+        // Writing a value to memory never fails; if it did, compact JSON would still be right.
+        written.ok().and_then(|()| String::from_utf8(out).ok()).unwrap_or_else(compact)
+    };
+    if text.contains(['\u{2028}', '\u{2029}']) {
+        return text.replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::negotiate::negotiate;
+    use actix_web::body::{BodySize, MessageBody as _, to_bytes};
+    use actix_web::http::header::HeaderName;
+
+    fn replies() -> Replies {
+        Replies::new(Style::COMPACT, "POST, OPTIONS".to_owned(), true)
+    }
+
+    fn header(response: &HttpResponse, name: HeaderName) -> Option<&str> {
+        response.headers().get(name).map(|value| value.to_str().expect("ASCII"))
+    }
+
+    async fn body(response: HttpResponse) -> String {
+        String::from_utf8(to_bytes(response.into_body()).await.expect("a body").to_vec()).expect("UTF-8")
+    }
+
+    #[actix_web::test]
+    async fn json_replies_are_compact_unescaped_and_not_stored() {
+        let response = replies().json(StatusCode::OK, &json!({"id": 6, "username": "Zoë-日本-🦀\n\u{2028}"}));
+        assert_eq!(response.status(), StatusCode::OK);
+        assert_eq!(header(&response, CONTENT_TYPE), Some("application/json"));
+        assert_eq!(header(&response, CACHE_CONTROL), Some("no-store"));
+        assert_eq!(header(&response, ALLOW), Some("POST, OPTIONS"));
+        assert_eq!(header(&response, WWW_AUTHENTICATE), None);
+        assert_eq!(body(response).await, "{\"id\":6,\"username\":\"Zoë-日本-🦀\\n\\u2028\"}");
+    }
+
+    #[actix_web::test]
+    async fn json_is_indented_when_asked_for() {
+        let style = negotiate("", Some("application/json; indent=4")).expect("a style");
+        let indented = Replies::new(style, String::new(), true);
+        let response = indented.json(StatusCode::OK, &json!({"a": [1, {}], "b": []}));
+        let expected = "{\n    \"a\": [\n        1,\n        {}\n    ],\n    \"b\": []\n}";
+        assert_eq!(body(response).await, expected);
+    }
+
+    #[actix_web::test]
+    async fn a_reply_without_body_has_no_content_type() {
+        let response = replies().empty(StatusCode::OK);
+        assert_eq!(header(&response, CONTENT_TYPE), None);
+        assert_eq!(header(&response, CACHE_CONTROL), Some("no-store"));
+        assert_eq!(header(&response, ALLOW), Some("POST, OPTIONS"));
+        assert_eq!(response.body().size(), BodySize::Sized(0));
+    }
+
+    #[actix_web::test]
+    async fn replies_to_head_have_the_headers_alone() {
+        let head = Replies::new(Style::COMPACT, "POST, OPTIONS".to_owned(), false);
+        let response = head.method_not_allowed("HEAD");
+        assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
+        assert_eq!(header(&response, CONTENT_TYPE), Some("application/json"));
+        assert_eq!(body(response).await, "");
+    }
+
+    #[actix_web::test]
+    async fn refusals_have_the_contracts_shapes() {
+        let replies = replies();
+        let cases = [
+            (replies.detail(StatusCode::NOT_FOUND, "Not found."), 404, r#"{"detail":"Not found."}"#),
+            (replies.non_field_error("No."), 400, r#"{"non_field_errors":["No."]}"#),
+            (replies.field_errors(&FieldErrors::one("a", "b")), 400, r#"{"a":["b"]}"#),
+            (replies.method_not_allowed("PUT"), 405, r#"{"detail":"Method \"PUT\" not allowed."}"#),
+            (replies.unavailable(), 503, r#"{"detail":"Service temporarily unavailable, try again later."}"#),
+        ];
+        for (response, status, expected) in cases {
+            assert_eq!(response.status().as_u16(), status);
+            assert_eq!(body(response).await, expected);
+        }
+        assert_eq!(header(&replies.unavailable(), RETRY_AFTER), Some("1"));
+        let response = replies.unauthorized("Bearer realm=\"api\"", &json!({"detail": "No."}));
+        assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+        assert_eq!(header(&response, WWW_AUTHENTICATE), Some("Bearer realm=\"api\""));
+    }
+}

@@ -1,0 +1,105 @@
+//! The computations: a password and a recipe in, a digest out.
+
+use base64::Engine as _;
+use base64::alphabet::BCRYPT;
+use base64::engine::general_purpose::{GeneralPurpose, NO_PAD};
+use md5::Md5;
+use sha1::Sha1;
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+use super::stored::{BcryptInput, Recipe, Stored};
+use crate::user::Password;
+
+/// bcrypt reads no more bytes of a password than this.
+const BCRYPT_KEY: usize = 72;
+
+/// bcrypt's own alphabet, unpadded. Some programs left garbage in the few last bits that belong
+/// to no byte; bcrypt never looked at those, so neither do we.
+pub(super) const BCRYPT_BASE64: GeneralPurpose =
+    GeneralPurpose::new(&BCRYPT, NO_PAD.with_decode_allow_trailing_bits(true));
+
+/// Block size in bytes of SHA-1 and SHA-256, up to which HMAC fills its key with NULs.
+const HMAC_BLOCK: usize = 64;
+
+impl Stored<'_> {
+    /// Whether the password yields the stored digest; compared in constant time. The work is done
+    /// before an ambiguous password is refused: the time shall not tell.
+    pub(super) fn fits(&self, password: &Password) -> bool {
+        let computed = self.recipe.compute(password, self.digest.len());
+        let equal = computed.is_some_and(|computed| computed.ct_eq(&self.digest).into());
+        equal && !self.recipe.is_ambiguous(password.expose().as_bytes())
+    }
+}
+
+impl Recipe<'_> {
+    /// Nothing if argon2 gets no memory; everything else was checked when the text was parsed.
+    fn compute(&self, password: &Password, length: usize) -> Option<Zeroizing<Vec<u8>>> {
+        let bytes = password.expose().as_bytes();
+        let mut out = Zeroizing::new(vec![0; length]);
+        match self {
+            Self::Bcrypt { input: BcryptInput::Prehash, cost, salt } => {
+                out.copy_from_slice(&bcrypt_digest(*cost, *salt, prehash(password).as_bytes()));
+            }
+            Self::Bcrypt { input: BcryptInput::Password, cost, salt } => {
+                out.copy_from_slice(&bcrypt_digest(*cost, *salt, bytes));
+            }
+            Self::Pbkdf2Sha256 { rounds, salt } => {
+                pbkdf2::pbkdf2_hmac::<Sha256>(bytes, salt.as_bytes(), *rounds, &mut out);
+            }
+            Self::Pbkdf2Sha1 { rounds, salt } => {
+                pbkdf2::pbkdf2_hmac::<Sha1>(bytes, salt.as_bytes(), *rounds, &mut out);
+            }
+            Self::Argon2 { hasher, salt } => hasher.hash_password_into(bytes, salt, &mut out).ok()?,
+            Self::Scrypt { params, salt } => scrypt::scrypt(bytes, salt.as_bytes(), params, &mut out).ok()?,
+            Self::Sha1 { salt } => {
+                out = Zeroizing::new(Sha1::new_with_prefix(salt).chain_update(bytes).finalize().to_vec());
+            }
+            Self::Md5 { salt } => {
+                out = Zeroizing::new(Md5::new_with_prefix(salt).chain_update(bytes).finalize().to_vec());
+            }
+        }
+        Some(out)
+    }
+
+    /// Whether a NUL makes the recipe take this password for a different one. Such a password is
+    /// refused, or the upgrade that follows would lock out whoever knows the other. bcrypt
+    /// repeats its NUL-terminated key over and over (`a` and `a\0a` are one); HMAC, within
+    /// PBKDF2 and scrypt, fills its key with NULs (`a` and `a\0`).
+    fn is_ambiguous(&self, password: &[u8]) -> bool {
+        match self {
+            Self::Bcrypt { input: BcryptInput::Password, .. } => {
+                password.iter().take(BCRYPT_KEY).any(|byte| *byte == 0)
+            }
+            Self::Pbkdf2Sha256 { .. } | Self::Pbkdf2Sha1 { .. } | Self::Scrypt { .. } => {
+                password.len() <= HMAC_BLOCK && password.ends_with(&[0])
+            }
+            Self::Bcrypt { input: BcryptInput::Prehash, .. }
+            | Self::Argon2 { .. }
+            | Self::Sha1 { .. }
+            | Self::Md5 { .. } => false,
+        }
+    }
+}
+
+/// What `bcrypt_sha256` hands to bcrypt: the SHA-256 of the password in lower-case hex, so that
+/// neither the length nor a NUL of the password matters.
+pub(super) fn prehash(password: &Password) -> Zeroizing<String> {
+    let digest = Zeroizing::new(<[u8; 32]>::from(Sha256::digest(password.expose())));
+    Zeroizing::new(hex::encode(digest.as_slice()))
+}
+
+/// The raw digest. Of `key` the first 72 bytes count; a shorter one is ended by a NUL, as
+/// variant `2b` says. `cost` has to be below 32, which every caller has checked long before.
+pub(super) fn bcrypt_digest(cost: u32, salt: [u8; 16], key: &[u8]) -> [u8; 23] {
+    let mut ended = Zeroizing::new(Vec::with_capacity(BCRYPT_KEY));
+    ended.extend(key.iter().copied().chain([0]).take(BCRYPT_KEY));
+    let [digest @ .., _] = bcrypt::bcrypt(cost, salt, &ended);
+    digest
+}
+
+/// `$2b$<cost>$<salt><digest>`.
+pub(super) fn bcrypt_text(cost: u32, salt: [u8; 16], digest: [u8; 23]) -> String {
+    format!("$2b${cost:02}${}{}", BCRYPT_BASE64.encode(salt), BCRYPT_BASE64.encode(digest))
+}

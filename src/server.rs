@@ -1,0 +1,149 @@
+//! The program around the service: addresses, workers, a stop that loses nothing.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::FileTypeExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use actix_web::{App, HttpServer};
+
+use crate::config::{HttpSettings, ListenAddress};
+use crate::http::HttpState;
+use crate::service::Auth;
+
+mod first_start;
+mod start;
+mod sweeper;
+
+pub use first_start::FirstStart;
+pub use start::{StartError, open_store, serve};
+
+/// A server that is bound to its addresses, and runs once it is told to.
+pub struct Server {
+    server: actix_web::dev::Server,
+    state: HttpState,
+    addresses: Vec<ListenAddress>,
+    sockets: Vec<UnixSocketFile>,
+}
+
+/// An address could not be listened on.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address}: {error}")]
+pub struct BindError {
+    /// The address.
+    pub address: ListenAddress,
+    /// Why.
+    #[source]
+    pub error: io::Error,
+}
+
+impl Server {
+    /// Binds all addresses of `http`.
+    ///
+    /// # Errors
+    /// The first address that cannot be listened on.
+    pub fn bind(http: &HttpSettings, keyword: &str, auth: Auth) -> Result<Self, BindError> {
+        let state = HttpState::new(http, keyword, auth);
+        let app_state = state.clone();
+        let mut server = HttpServer::new(move || {
+            App::new()
+                .wrap(actix_web::middleware::from_fn(crate::http::request_log::log_request))
+                .configure(|config| crate::http::configure(config, &app_state))
+        })
+        .workers(http.workers)
+        .client_request_timeout(http.read_timeout)
+        .client_disconnect_timeout(Duration::from_secs(1))
+        .keep_alive(Duration::from_secs(75))
+        .shutdown_timeout(http.shutdown_timeout.as_secs().max(1))
+        .disable_signals();
+        let mut addresses = Vec::new();
+        let mut sockets = Vec::new();
+        for address in &http.listen {
+            let failed = |error| BindError { address: address.clone(), error };
+            match address {
+                ListenAddress::Tcp(socket) => {
+                    let listener = TcpListener::bind(socket).map_err(failed)?;
+                    addresses.push(ListenAddress::Tcp(listener.local_addr().map_err(failed)?));
+                    server = server.listen(listener).map_err(failed)?;
+                }
+                ListenAddress::Unix(path) => {
+                    let (listener, file) = bind_unix(path).map_err(failed)?;
+                    server = server.listen_uds(listener).map_err(failed)?;
+                    sockets.push(file);
+                    addresses.push(address.clone());
+                }
+            }
+        }
+        Ok(Self { server: server.run(), state, addresses, sockets })
+    }
+
+    /// The addresses in use, with the ports that were chosen for port 0.
+    pub fn addresses(&self) -> &[ListenAddress] {
+        &self.addresses
+    }
+
+    /// The first TCP address, if there is one.
+    pub fn tcp_address(&self) -> Option<SocketAddr> {
+        self.addresses.iter().find_map(|address| match address {
+            ListenAddress::Tcp(socket) => Some(*socket),
+            ListenAddress::Unix(_) => None,
+        })
+    }
+
+    /// A handle that stops the server from elsewhere.
+    pub fn stopper(&self) -> Stopper {
+        Stopper { server: self.server.handle(), state: self.state.clone() }
+    }
+
+    /// Serves until it is stopped by its [`Stopper`].
+    ///
+    /// # Errors
+    /// When accepting connections fails for good.
+    pub async fn run(self) -> io::Result<()> {
+        let result = self.server.await;
+        drop(self.sockets);
+        result
+    }
+}
+
+/// Stops a running [`Server`].
+#[derive(Clone)]
+pub struct Stopper {
+    server: ServerHandle,
+    state: HttpState,
+}
+
+impl Stopper {
+    /// Says "not ready" from now on, accepts nothing new, finishes what was accepted.
+    pub async fn stop(&self) {
+        self.state.begin_stop();
+        self.server.stop(true).await;
+    }
+}
+
+/// A socket file of ours, removed when the server ends.
+struct UnixSocketFile(PathBuf);
+
+impl Drop for UnixSocketFile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// Takes the place of a socket file that a crashed server left behind, but not of a live one.
+fn bind_unix(path: &Path) -> io::Result<(UnixListener, UnixSocketFile)> {
+    if let Ok(found) = std::fs::symlink_metadata(path) {
+        if !found.file_type().is_socket() {
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, "the path exists and is no socket"));
+        }
+        if UnixStream::connect(path).is_ok() {
+            return Err(io::Error::new(io::ErrorKind::AddrInUse, "another server listens there"));
+        }
+        std::fs::remove_file(path)?;
+    }
+    let listener = UnixListener::bind(path)?;
+    Ok((listener, UnixSocketFile(path.to_owned())))
+}

@@ -1,0 +1,227 @@
+//! The use cases: log in, check, end sessions. All that HTTP and the command line may call.
+//!
+//! [`Auth`] is a cheap handle; the threads behind it end when the last clone is dropped.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::cause::{Actor, Cause, Origin, Reason};
+use crate::password::Hasher;
+use crate::policy::Policy;
+use crate::random::{Random, SystemRandom};
+use crate::store::{Store, StoreError, StoreResult};
+use crate::time::{Clock, SystemClock, Timestamp};
+
+mod check;
+mod credentials;
+mod lanes;
+mod login;
+mod revoke;
+mod upkeep;
+
+pub use check::{Activity, Check, CheckError, Resolver};
+pub use credentials::{Credentials, CredentialsError, KnownUser};
+pub use login::{Issued, LoginError, LoginRefusal, LoginRequest};
+use lanes::{ComputeLane, Lane, LaneOptions};
+use upkeep::Upkeep;
+
+/// The service could not do its work now; nothing is known of the outcome. Ask again.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unavailable {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// No answer came in time.
+    #[error("no answer from the {0} lane in time")]
+    TimedOut(&'static str),
+    /// No random bytes could be had, or somebody else's user system did not answer.
+    #[error("{0}")]
+    Elsewhere(String),
+}
+
+/// Logs users in, checks their tokens, ends their sessions.
+#[derive(Clone)]
+pub struct Auth {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+    policy: Policy,
+    hasher: Hasher,
+    credentials: Option<Arc<dyn Credentials>>,
+    timeouts: Timeouts,
+    checks: Lane,
+    writes: Lane,
+    passwords: ComputeLane,
+    upkeep: Upkeep,
+}
+
+/// How long a request waits for each kind of work.
+#[derive(Debug, Clone, Copy)]
+struct Timeouts {
+    check: Duration,
+    write: Duration,
+    password: Duration,
+}
+
+impl Auth {
+    /// Begins to set up a service over `store`.
+    pub fn builder(store: impl Store) -> AuthBuilder {
+        AuthBuilder::new(Arc::new(store))
+    }
+
+    /// The present moment by the service's clock.
+    pub fn now(&self) -> Timestamp {
+        self.inner.clock.now()
+    }
+
+    /// What the operator decided about tokens.
+    pub fn policy(&self) -> &Policy {
+        &self.inner.policy
+    }
+
+    /// Whether the store answers and may be used.
+    ///
+    /// # Errors
+    /// When it does not, within the time-out of a check.
+    pub async fn ready(&self) -> Result<(), Unavailable> {
+        let inner = &self.inner;
+        let answer = inner.checks.run(lanes::Wanted::WhileAwaited, |connection| connection.ping());
+        within(inner.timeouts.check, "checks", answer).await
+    }
+
+    fn cause(&self, reason: Reason, actor: Actor, origin: Origin) -> Cause {
+        Cause { reason, actor, origin, at: self.now() }
+    }
+}
+
+/// Waits for a lane's answer, but not for longer than `limit`.
+async fn within<T>(
+    limit: Duration,
+    lane: &'static str,
+    answer: tokio::sync::oneshot::Receiver<StoreResult<T>>,
+) -> Result<T, Unavailable> {
+    match tokio::time::timeout(limit, answer).await {
+        Ok(Ok(result)) => Ok(result?),
+        // The sender is gone only when its job panicked.
+        Ok(Err(_)) => Err(Unavailable::Store(StoreError::Failed(format!("a job of the {lane} lane was lost")))),
+        Err(_) => Err(Unavailable::TimedOut(lane)),
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.upkeep.close(&self.writes);
+        self.checks.close();
+        self.writes.close();
+        self.passwords.close();
+    }
+}
+
+/// Sets up an [`Auth`].
+pub struct AuthBuilder {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+    policy: Policy,
+    hasher: Hasher,
+    credentials: Option<Arc<dyn Credentials>>,
+    password_threads: usize,
+    check_timeout: Duration,
+}
+
+impl AuthBuilder {
+    fn new(store: Arc<dyn Store>) -> Self {
+        Self {
+            store,
+            clock: Arc::new(SystemClock),
+            random: Arc::new(SystemRandom),
+            policy: Policy::default(),
+            hasher: Hasher::default(),
+            credentials: None,
+            // Respects the limits of a control group.
+            password_threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            check_timeout: Duration::from_secs(1),
+        }
+    }
+
+    /// Sets lifetimes and limits; the default is [`Policy::default`].
+    #[must_use]
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// Sets the clock; the default is the system's.
+    #[must_use]
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Sets the source of random bytes; the default is the operating system's.
+    #[must_use]
+    pub fn random(mut self, random: impl Random) -> Self {
+        self.random = Arc::new(random);
+        self
+    }
+
+    /// Sets how passwords are hashed; the default is bcrypt at cost 12.
+    #[must_use]
+    pub fn hasher(mut self, hasher: Hasher) -> Self {
+        self.hasher = hasher;
+        self
+    }
+
+    /// Asks `credentials` instead of the store whether a password is right.
+    #[must_use]
+    pub fn credentials(mut self, credentials: impl Credentials) -> Self {
+        self.credentials = Some(Arc::new(credentials));
+        self
+    }
+
+    /// Sets how many threads hash passwords; the default is the number of cores.
+    #[must_use]
+    pub fn password_threads(mut self, threads: usize) -> Self {
+        self.password_threads = threads.max(1);
+        self
+    }
+
+    /// Sets how long a check may wait before it is answered "could not look"; 1 s by default.
+    #[must_use]
+    pub fn check_timeout(mut self, limit: Duration) -> Self {
+        self.check_timeout = limit;
+        self
+    }
+
+    /// Starts the service's threads.
+    pub fn build(self) -> Auth {
+        let writers = self.store.writers();
+        let lane = |name, threads, batch, queue| {
+            Lane::start(LaneOptions { name, threads, batch, queue }, Arc::clone(&self.store))
+        };
+        // Writers that exclude each other gain by sharing a transaction; others by not waiting.
+        let writes = if writers == 1 { lane("writes", 1, 64, 4096) } else { lane("writes", writers, 1, 4096) };
+        let touch_interval = self.policy.touch_interval;
+        Auth {
+            inner: Arc::new(Inner {
+                checks: lane("checks", 2, 256, 16_384),
+                upkeep: Upkeep::start(touch_interval, writes.clone()),
+                writes,
+                passwords: ComputeLane::start("passwords", self.password_threads, 512),
+                clock: self.clock,
+                random: self.random,
+                policy: self.policy,
+                hasher: self.hasher,
+                credentials: self.credentials,
+                timeouts: Timeouts {
+                    check: self.check_timeout,
+                    write: Duration::from_secs(5),
+                    password: Duration::from_secs(30),
+                },
+            }),
+        }
+    }
+}

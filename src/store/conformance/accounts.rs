@@ -1,0 +1,162 @@
+//! Users and what changes to them end.
+
+use super::*;
+use crate::user::LoginName;
+
+pub(super) const CASES: &[Case] = &[
+    ("names are compared exactly", names_are_exact),
+    ("an e-mail address of two users finds nobody", shared_email),
+    ("names and look-alikes are taken once", names_are_taken),
+    ("ids are kept, and not used again", ids_are_kept),
+    ("a new password ends the other sessions", password_change),
+    ("a better hash ends nothing and never overwrites a new password", hash_upgrade),
+    ("deactivating refuses, activating revives nothing", deactivation),
+    ("setting what is already so changes nothing", activation_is_idempotent),
+    ("shadow users follow their original", shadow_users),
+];
+
+fn by_name(name: &str) -> LoginName {
+    LoginName::Username(name.to_owned())
+}
+
+fn by_email(email: &str) -> LoginName {
+    LoginName::Email(email.to_owned())
+}
+
+fn found_id(conn: &mut dyn Connection, login: &LoginName) -> Option<UserId> {
+    conn.find_account(login).expect("a read").map(|account| account.user.id)
+}
+
+fn names_are_exact(store: &dyn Store) {
+    let conn = &mut *connect(store);
+    let alice = add_user(conn, "alice");
+    let zoe = add_user(conn, "Zoë-日本-🦀");
+    let quoted = add_user(conn, "o'brien \"the\" \\ <b>& %_");
+    assert_eq!(found_id(conn, &by_name("alice")), Some(alice));
+    assert_eq!(found_id(conn, &by_name("Zoë-日本-🦀")), Some(zoe));
+    assert_eq!(found_id(conn, &by_name("o'brien \"the\" \\ <b>& %_")), Some(quoted));
+    for stranger in ["Alice", "alice ", "ALICE", "", "alic%", "alice@example.com", "Zoe\u{308}-日本-🦀"] {
+        assert_eq!(found_id(conn, &by_name(stranger)), None, "{stranger:?}");
+    }
+    assert_eq!(found_id(conn, &by_email("alice@example.com")), Some(alice));
+    assert_eq!(found_id(conn, &by_email("Alice@example.com")), None);
+    let account = conn.find_account(&by_name("alice")).expect("a read").expect("alice");
+    assert_eq!(account.password.expose(), "hash of alice");
+    assert_eq!(conn.find_account_by_id(UserId(4711)).map(|found| found.is_none()), Ok(true));
+}
+
+fn shared_email(store: &dyn Store) {
+    let conn = &mut *connect(store);
+    for name in ["alice", "bob"] {
+        let shared = NewUser { email: "both@example.com".to_owned(), ..new_user(name) };
+        conn.create_user(&shared, &cause(Reason::UserCreated)).expect("a write");
+        let nameless = NewUser { email: String::new(), ..new_user(&format!("{name}2")) };
+        conn.create_user(&nameless, &cause(Reason::UserCreated)).expect("a write");
+    }
+    assert_eq!(found_id(conn, &by_email("both@example.com")), None);
+    assert_eq!(found_id(conn, &by_email("")), None);
+}
+
+fn names_are_taken(store: &dyn Store) {
+    let conn = &mut *connect(store);
+    add_user(conn, "casey");
+    let mut create = |name: &str| conn.create_user(&new_user(name), &cause(Reason::UserCreated)).expect("a write");
+    assert_eq!(create("casey"), UserCreation::Taken);
+    for alike in ["Casey", "cаsey", "ｃasey"] {
+        assert_eq!(create(alike), UserCreation::Lookalike("casey".to_owned()), "{alike}");
+    }
+    assert!(matches!(create("casey2"), UserCreation::Created(_)));
+}
+
+fn ids_are_kept(store: &dyn Store) {
+    let conn = &mut *connect(store);
+    let with_id = |id, name: &str| NewUser { id: Some(UserId(id)), ..new_user(name) };
+    let mut create = |new: &NewUser| conn.create_user(new, &cause(Reason::UserCreated)).expect("a write");
+    assert_eq!(create(&with_id(900, "alice")), UserCreation::Created(UserId(900)));
+    assert_eq!(create(&with_id(900, "bob")), UserCreation::Taken);
+    assert!(matches!(create(&new_user("carol")), UserCreation::Created(UserId(id)) if id > 900));
+}
+
+fn password_change(store: &dyn Store) {
+    let conn = &mut *connect(store);
+    let (alice, bob) = (add_user(conn, "alice"), add_user(conn, "bob"));
+    log_in(conn, alice, 1);
+    log_in(conn, alice, 2);
+    log_in(conn, bob, 3);
+    let before = epoch_of(conn, alice);
+    let new = PasswordHash::from_stored("new hash".to_owned());
+    let changed = cause(Reason::PasswordChanged);
+    assert_eq!(conn.set_password(alice, &new, Some(session_id(2)), &changed), Ok(true));
+    assert_eq!((is_live(conn, 1), is_live(conn, 2), is_live(conn, 3)), (false, true, true));
+    assert_eq!(conn.open_session(&new_session(4, alice, before)), Ok(Opening::Denied));
+    let stored = conn.find_account_by_id(alice).expect("a read").expect("alice").password;
+    assert_eq!(stored.expose(), "new hash");
+    // A session of somebody else, or a dead one, cannot be kept alive.
+    assert_eq!(conn.set_password(alice, &new, Some(session_id(3)), &changed), Ok(true));
+    assert_eq!((is_live(conn, 2), is_live(conn, 3)), (false, true));
+    assert_eq!(conn.set_password(alice, &new, Some(session_id(1)), &changed), Ok(true));
+    assert!(!is_live(conn, 1));
+    assert_eq!(conn.set_password(UserId(4711), &new, None, &changed), Ok(false));
+}
+
+fn hash_upgrade(store: &dyn Store) {
+    let conn = &mut *connect(store);
+    let alice = add_user(conn, "alice");
+    log_in(conn, alice, 1);
+    let hash = |text: &str| PasswordHash::from_stored(text.to_owned());
+    let (old, better) = (hash("hash of alice"), hash("better hash"));
+    assert_eq!(conn.upgrade_password_hash(alice, &old, &better), Ok(true));
+    assert!(is_live(conn, 1));
+    assert_eq!(conn.upgrade_password_hash(alice, &old, &hash("late")), Ok(false));
+    let stored = conn.find_account_by_id(alice).expect("a read").expect("alice").password;
+    assert_eq!(stored.expose(), "better hash");
+}
+
+fn deactivation(store: &dyn Store) {
+    let conn = &mut *connect(store);
+    let (alice, bob) = (add_user(conn, "alice"), add_user(conn, "bob"));
+    log_in(conn, alice, 1);
+    log_in(conn, bob, 2);
+    assert_eq!(conn.set_active(alice, false, &cause(Reason::Deactivated)), Ok(true));
+    // The rows stay, so that the client can be told why.
+    assert_eq!(verdict(conn, 1), Some(Refusal::InactiveUser));
+    assert!(is_live(conn, 2));
+    assert_eq!(conn.set_active(alice, true, &cause(Reason::Activated)), Ok(true));
+    assert_eq!(verdict(conn, 1), Some(Refusal::OldEpoch));
+    log_in(conn, alice, 3);
+    assert_eq!((is_live(conn, 1), is_live(conn, 3)), (false, true));
+    assert_eq!(conn.set_active(UserId(4711), false, &cause(Reason::Deactivated)), Ok(false));
+}
+
+fn activation_is_idempotent(store: &dyn Store) {
+    let conn = &mut *connect(store);
+    let alice = add_user(conn, "alice");
+    log_in(conn, alice, 1);
+    assert_eq!(conn.set_active(alice, true, &cause(Reason::Activated)), Ok(true));
+    assert!(is_live(conn, 1));
+    conn.set_active(alice, false, &cause(Reason::Deactivated)).expect("a write");
+    let epoch = epoch_of(conn, alice);
+    assert_eq!(conn.set_active(alice, false, &cause(Reason::Deactivated)), Ok(true));
+    assert_eq!(epoch_of(conn, alice), epoch);
+}
+
+fn shadow_users(store: &dyn Store) {
+    let conn = &mut *connect(store);
+    let shadow = |name: &str, is_active| NewUser {
+        id: Some(UserId(77)),
+        password: PasswordHash::unusable(),
+        is_active,
+        ..new_user(name)
+    };
+    let epoch = conn.put_shadow_user(&shadow("remote", true), &cause(Reason::Login)).expect("a write");
+    assert_eq!(conn.open_session(&new_session(1, UserId(77), epoch)), Ok(Opening::Opened));
+    // The same again, under a new name: nothing ends.
+    assert_eq!(conn.put_shadow_user(&shadow("renamed", true), &cause(Reason::Login)), Ok(epoch));
+    let found = conn.find_many(&[digest(1)]).expect("a read").pop().flatten().expect("the token");
+    assert_eq!(found.user.username, "renamed");
+    assert!(is_live(conn, 1));
+    conn.put_shadow_user(&shadow("renamed", false), &cause(Reason::Login)).expect("a write");
+    assert_eq!(verdict(conn, 1), Some(Refusal::InactiveUser));
+    conn.put_shadow_user(&shadow("renamed", true), &cause(Reason::Login)).expect("a write");
+    assert_eq!(verdict(conn, 1), Some(Refusal::OldEpoch));
+}

@@ -1,0 +1,186 @@
+//! Real threads, each on a connection of its own, started together at a barrier.
+
+use std::sync::Barrier;
+use std::thread;
+
+use super::*;
+use crate::store::{LimitPolicy, StoreError};
+
+pub(super) const CASES: &[Case] = &[
+    ("parallel logins keep to the limit", logins_keep_the_limit),
+    ("parallel logins evict down to the limit", logins_evict),
+    ("of two logouts one ends the session", one_logout_wins),
+    ("no login survives a password change", login_against_password_change),
+    ("no login survives ending all", login_against_end_all),
+    ("no login survives deactivation", login_against_deactivation),
+    ("a new password stands against a hash upgrade", password_change_against_upgrade),
+    ("a name is taken once", name_is_taken_once),
+    ("an acknowledged logout is seen by every connection", logout_is_seen_at_once),
+];
+
+/// Enough rounds to meet the interleavings in a test of a second or two; the binary of the
+/// integration tests repeats the most important races more often.
+const ROUNDS: u64 = 40;
+
+/// Runs `jobs` at once, each with a connection of its own, and returns what they return.
+pub(super) fn together<T: Send>(store: &dyn Store, jobs: Vec<Job<'_, T>>) -> Vec<T> {
+    let barrier = Barrier::new(jobs.len());
+    thread::scope(|scope| {
+        let spawned: Vec<_> = (jobs.into_iter())
+            .map(|job| {
+                let (mut conn, barrier) = (connect(store), &barrier);
+                scope.spawn(move || {
+                    barrier.wait();
+                    job(&mut *conn)
+                })
+            })
+            .collect();
+        spawned.into_iter().map(|thread| thread.join().expect("no panic")).collect()
+    })
+}
+
+type Job<'a, T> = Box<dyn FnOnce(&mut dyn Connection) -> T + Send + 'a>;
+
+/// A busy database is no answer: ask again, as a client would after a 503.
+fn until_done<T>(mut step: impl FnMut() -> Result<T, StoreError>) -> T {
+    for _ in 0..200 {
+        match step() {
+            Ok(done) => return done,
+            Err(StoreError::Busy(_)) => thread::yield_now(),
+            Err(other) => panic!("{other}"),
+        }
+    }
+    panic!("busy for ever")
+}
+
+fn parallel_logins(store: &dyn Store, policy: LimitPolicy) -> (Vec<Opening>, usize) {
+    let user = add_user(&mut *connect(store), "alice");
+    let limit = SessionLimit { max: 10, policy, idle_limit: None };
+    let jobs = (0..8_u64)
+        .map(|thread| -> Job<'_, Vec<Opening>> {
+            Box::new(move |conn| {
+                let epoch = epoch_of(conn, user);
+                (0..5)
+                    .map(|n| {
+                        let new = NewSession { limit: Some(limit), ..new_session(thread * 100 + n, user, epoch) };
+                        until_done(|| conn.open_session(&new))
+                    })
+                    .collect()
+            })
+        })
+        .collect();
+    let openings: Vec<Opening> = together(store, jobs).into_iter().flatten().collect();
+    let conn = &mut *connect(store);
+    let numbers = (0..8).flat_map(|thread| (0..5).map(move |n| thread * 100 + n));
+    let live = numbers.filter(|number| is_live(conn, *number)).count();
+    (openings, live)
+}
+
+fn logins_keep_the_limit(store: &dyn Store) {
+    let (openings, live) = parallel_logins(store, LimitPolicy::Reject);
+    assert_eq!(openings.iter().filter(|o| **o == Opening::Opened).count(), 10);
+    assert_eq!(openings.iter().filter(|o| **o == Opening::LimitReached).count(), 30);
+    assert_eq!(live, 10);
+}
+
+fn logins_evict(store: &dyn Store) {
+    let (openings, live) = parallel_logins(store, LimitPolicy::EvictOldest);
+    assert!(openings.iter().all(|o| *o == Opening::Opened));
+    assert_eq!(live, 10);
+}
+
+fn one_logout_wins(store: &dyn Store) {
+    let user = add_user(&mut *connect(store), "alice");
+    for number in 0..ROUNDS {
+        log_in(&mut *connect(store), user, number);
+        let jobs = (0..3)
+            .map(|_| -> Job<'_, bool> {
+                Box::new(move |conn| until_done(|| conn.end_session(session_id(number), &cause(Reason::Logout))))
+            })
+            .collect();
+        assert_eq!(together(store, jobs).into_iter().filter(|won| *won).count(), 1);
+    }
+}
+
+/// A login whose password was checked before `change` must not outlive it: whichever comes
+/// first, no token of the old epoch is live once both have returned.
+fn no_survivor(store: &dyn Store, change: fn(&mut dyn Connection, UserId) -> Result<bool, StoreError>) {
+    let conn = &mut *connect(store);
+    for round in 0..ROUNDS {
+        let user = add_user(conn, &format!("user{round}x"));
+        let seen = epoch_of(conn, user);
+        let mut jobs: Vec<Job<'_, bool>> = vec![Box::new(move |conn| until_done(|| change(conn, user)))];
+        for n in 0..3 {
+            let new = new_session(round * 10 + n, user, seen);
+            jobs.push(Box::new(move |conn| until_done(|| conn.open_session(&new)) == Opening::Opened));
+        }
+        together(store, jobs);
+        for n in 0..3 {
+            assert!(!is_live(conn, round * 10 + n), "a login survived in round {round}");
+        }
+    }
+}
+
+fn login_against_password_change(store: &dyn Store) {
+    no_survivor(store, |conn, user| {
+        conn.set_password(user, &PasswordHash::unusable(), None, &cause(Reason::PasswordChanged))
+    });
+}
+
+fn login_against_end_all(store: &dyn Store) {
+    no_survivor(store, |conn, user| conn.end_all_sessions(user, &cause(Reason::LogoutAll)));
+}
+
+fn login_against_deactivation(store: &dyn Store) {
+    no_survivor(store, |conn, user| conn.set_active(user, false, &cause(Reason::Deactivated)));
+}
+
+fn password_change_against_upgrade(store: &dyn Store) {
+    let conn = &mut *connect(store);
+    let hash = |text: &str| PasswordHash::from_stored(text.to_owned());
+    for round in 0..ROUNDS {
+        let name = format!("user{round}x");
+        let user = add_user(conn, &name);
+        let old = hash(&format!("hash of {name}"));
+        let (changed, upgraded) = (hash("changed"), hash("upgraded"));
+        together(
+            store,
+            vec![
+                Box::new(move |conn: &mut dyn Connection| {
+                    until_done(|| conn.set_password(user, &changed, None, &cause(Reason::PasswordChanged)))
+                }),
+                Box::new(move |conn: &mut dyn Connection| {
+                    until_done(|| conn.upgrade_password_hash(user, &old, &upgraded))
+                }),
+            ],
+        );
+        let stored = conn.find_account_by_id(user).expect("a read").expect("the user").password;
+        assert_eq!(stored.expose(), "changed");
+    }
+}
+
+fn name_is_taken_once(store: &dyn Store) {
+    for round in 0..ROUNDS {
+        let jobs = ["casey", "Casey", "CASEY", "casey"]
+            .map(|name| -> Job<'_, bool> {
+                let new = new_user(&format!("{name}{round}x"));
+                Box::new(move |conn| {
+                    let creation = until_done(|| conn.create_user(&new, &cause(Reason::UserCreated)));
+                    matches!(creation, UserCreation::Created(_))
+                })
+            })
+            .into();
+        assert_eq!(together(store, jobs).into_iter().filter(|won| *won).count(), 1);
+    }
+}
+
+fn logout_is_seen_at_once(store: &dyn Store) {
+    let (writer, reader) = (&mut *connect(store), &mut *connect(store));
+    let user = add_user(writer, "alice");
+    for number in 0..ROUNDS {
+        log_in(writer, user, number);
+        assert!(is_live(reader, number));
+        writer.end_session(session_id(number), &cause(Reason::Logout)).expect("a write");
+        assert!(!is_live(reader, number));
+    }
+}

@@ -1,0 +1,251 @@
+//! Opening, finding and ending sessions.
+
+use super::*;
+use crate::store::LimitPolicy;
+
+pub(super) const CASES: &[Case] = &[
+    ("a login is found with everything a check needs", login_is_found),
+    ("many digests are answered in the order asked", many_digests),
+    ("a session may hold several tokens", several_tokens),
+    ("a login needs an active user of the epoch that was seen", login_is_guarded),
+    ("ids and digests are used once", duplicates_fail_whole),
+    ("logout ends one session, once", logout),
+    ("ending all ends all, and no login of before", logout_all),
+    ("ending all of a user with many tokens ends them at once", logout_all_of_many),
+    ("the limit rejects", limit_rejects),
+    ("the limit evicts the oldest", limit_evicts),
+    ("dead sessions do not count against the limit", limit_counts_live),
+    ("last-seen times move forward only", touch_moves_forward),
+    ("a session ends for idleness only if it was not used since", idle_end_is_guarded),
+    ("expiry is kept to the microsecond", expiry_is_exact),
+    ("grouped steps fail alone", group_isolates),
+];
+
+fn login_is_found(store: &dyn Store) {
+    let conn = &mut *connect(store);
+    let user = add_user(conn, "alice");
+    log_in(conn, user, 1);
+    let found = connect(store).find_many(&[digest(1)]).expect("a read").pop().flatten().expect("the token");
+    assert_eq!(found.kind, TokenKind::Access);
+    assert_eq!((found.created, found.expires), (NOW, None));
+    assert_eq!(found.session.id, session_id(1));
+    assert_eq!((found.session.created, found.session.last_seen), (NOW, NOW));
+    assert_eq!((found.session.dialect, found.session.ended), (Dialect::Knox, None));
+    assert_eq!((found.user.id, found.user.username.as_str()), (user, "alice"));
+    assert_eq!(found.user.email, "alice@example.com");
+    assert_eq!((found.user.is_active, found.user.is_staff), (true, false));
+    assert_eq!(found.user.epoch, found.session.epoch);
+}
+
+fn many_digests(store: &dyn Store) {
+    let conn = &mut *connect(store);
+    let (alice, bob) = (add_user(conn, "alice"), add_user(conn, "bob"));
+    for number in 0..300 {
+        log_in(conn, if number % 2 == 0 { alice } else { bob }, number);
+    }
+    assert_eq!(conn.find_many(&[]).expect("a read"), vec![]);
+    // Live, unknown and repeated digests, in an order of their own.
+    let asked: Vec<u64> = (0..300).rev().flat_map(|n| [n, n + 1000]).chain([7, 7]).collect();
+    let digests: Vec<_> = asked.iter().map(|n| digest(*n)).collect();
+    let found = conn.find_many(&digests).expect("a read");
+    assert_eq!(found.len(), asked.len());
+    for (number, record) in asked.iter().zip(found) {
+        let expected = (*number < 300).then(|| session_id(*number));
+        assert_eq!(record.map(|r| r.session.id), expected, "{number}");
+    }
+}
+
+fn several_tokens(store: &dyn Store) {
+    let conn = &mut *connect(store);
+    let user = add_user(conn, "alice");
+    let mut new = new_session(1, user, epoch_of(conn, user));
+    new.tokens.push(NewToken { digest: digest(2), kind: TokenKind::Refresh, expires: Some(after(60)) });
+    assert_eq!(conn.open_session(&new), Ok(Opening::Opened));
+    assert_eq!(verdict(conn, 1), None);
+    assert_eq!(verdict(conn, 2), Some(Refusal::WrongKind));
+    assert_eq!(conn.end_session(session_id(1), &cause(Reason::Logout)), Ok(true));
+    assert_eq!(verdict(conn, 1), Some(Refusal::Unknown));
+    assert_eq!(verdict(conn, 2), Some(Refusal::Unknown));
+}
+
+fn login_is_guarded(store: &dyn Store) {
+    let conn = &mut *connect(store);
+    let user = add_user(conn, "alice");
+    let Epoch(epoch) = epoch_of(conn, user);
+    for (number, owner, seen) in [(1, user, epoch + 1), (2, user, epoch - 1), (3, UserId(4711), epoch)] {
+        assert_eq!(conn.open_session(&new_session(number, owner, Epoch(seen))), Ok(Opening::Denied));
+        assert_eq!(verdict(conn, number), Some(Refusal::Unknown));
+    }
+    conn.set_active(user, false, &cause(Reason::Deactivated)).expect("a write");
+    let epoch = epoch_of(conn, user);
+    assert_eq!(conn.open_session(&new_session(4, user, epoch)), Ok(Opening::Denied));
+    assert_eq!(verdict(conn, 4), Some(Refusal::Unknown));
+}
+
+fn duplicates_fail_whole(store: &dyn Store) {
+    let conn = &mut *connect(store);
+    let user = add_user(conn, "alice");
+    log_in(conn, user, 1);
+    let epoch = epoch_of(conn, user);
+    let same_digest = NewSession { id: session_id(2), ..new_session(1, user, epoch) };
+    assert!(conn.open_session(&same_digest).is_err());
+    let same_id = NewSession { id: session_id(1), ..new_session(3, user, epoch) };
+    assert!(conn.open_session(&same_id).is_err());
+    assert_eq!(verdict(conn, 3), Some(Refusal::Unknown));
+    assert!(is_live(conn, 1));
+    assert_eq!(conn.end_session(session_id(2), &cause(Reason::Logout)), Ok(false));
+}
+
+fn logout(store: &dyn Store) {
+    let conn = &mut *connect(store);
+    let user = add_user(conn, "alice");
+    log_in(conn, user, 1);
+    log_in(conn, user, 2);
+    assert_eq!(conn.end_session(session_id(1), &cause(Reason::Logout)), Ok(true));
+    let other = &mut *connect(store);
+    assert_eq!(verdict(other, 1), Some(Refusal::Unknown));
+    assert!(is_live(other, 2));
+    assert_eq!(other.end_session(session_id(1), &cause(Reason::Revoked)), Ok(false));
+    assert_eq!(other.end_session(session_id(9), &cause(Reason::Revoked)), Ok(false));
+}
+
+fn logout_all(store: &dyn Store) {
+    let conn = &mut *connect(store);
+    let (alice, bob) = (add_user(conn, "alice"), add_user(conn, "bob"));
+    for number in 1..=3 {
+        log_in(conn, alice, number);
+    }
+    log_in(conn, bob, 4);
+    let before = epoch_of(conn, alice);
+    assert_eq!(conn.end_all_sessions(alice, &cause(Reason::LogoutAll)), Ok(true));
+    for number in 1..=3 {
+        let refusal = verdict(conn, number).expect("refused");
+        assert!(matches!(refusal, Refusal::Unknown | Refusal::OldEpoch), "{refusal:?}");
+        assert_eq!(conn.end_session(session_id(number), &cause(Reason::Logout)), Ok(false));
+    }
+    assert!(is_live(conn, 4));
+    assert_eq!(conn.open_session(&new_session(5, alice, before)), Ok(Opening::Denied));
+    log_in(conn, alice, 6);
+    assert!(is_live(conn, 6));
+    assert_eq!(conn.end_all_sessions(UserId(4711), &cause(Reason::LogoutAll)), Ok(false));
+}
+
+fn logout_all_of_many(store: &dyn Store) {
+    let conn = &mut *connect(store);
+    let user = add_user(conn, "alice");
+    for number in 0..250 {
+        log_in(conn, user, number);
+    }
+    assert_eq!(conn.end_all_sessions(user, &cause(Reason::LogoutAll)), Ok(true));
+    let digests: Vec<_> = (0..250).map(digest).collect();
+    for record in conn.find_many(&digests).expect("a read") {
+        assert!(judge(record.as_ref(), TokenKind::Access, NOW, None).is_err());
+    }
+}
+
+const fn limit(max: u32, policy: LimitPolicy) -> SessionLimit {
+    SessionLimit { max, policy, idle_limit: None }
+}
+
+fn limit_rejects(store: &dyn Store) {
+    let conn = &mut *connect(store);
+    let (alice, bob) = (add_user(conn, "alice"), add_user(conn, "bob"));
+    let two = limit(2, LimitPolicy::Reject);
+    assert_eq!(log_in_limited(conn, alice, 1, two), Opening::Opened);
+    assert_eq!(log_in_limited(conn, alice, 2, two), Opening::Opened);
+    assert_eq!(log_in_limited(conn, alice, 3, two), Opening::LimitReached);
+    assert_eq!(verdict(conn, 3), Some(Refusal::Unknown));
+    assert_eq!(log_in_limited(conn, bob, 4, two), Opening::Opened);
+    conn.end_session(session_id(1), &cause(Reason::Logout)).expect("a write");
+    assert_eq!(log_in_limited(conn, alice, 5, two), Opening::Opened);
+    conn.end_all_sessions(alice, &cause(Reason::LogoutAll)).expect("a write");
+    assert_eq!(log_in_limited(conn, alice, 6, two), Opening::Opened);
+}
+
+fn limit_evicts(store: &dyn Store) {
+    let conn = &mut *connect(store);
+    let user = add_user(conn, "alice");
+    for number in 1..=5 {
+        log_in(conn, user, number);
+    }
+    assert_eq!(log_in_limited(conn, user, 6, limit(3, LimitPolicy::EvictOldest)), Opening::Opened);
+    let live: Vec<u64> = (1..=6).filter(|number| is_live(conn, *number)).collect();
+    // Ids of one microsecond sort by their number here.
+    assert_eq!(live, [4, 5, 6]);
+}
+
+fn limit_counts_live(store: &dyn Store) {
+    let conn = &mut *connect(store);
+    let user = add_user(conn, "alice");
+    let epoch = epoch_of(conn, user);
+    let mut expired = new_session(1, user, epoch);
+    expired.tokens = vec![NewToken { digest: digest(1), kind: TokenKind::Access, expires: Some(NOW) }];
+    assert_eq!(conn.open_session(&expired), Ok(Opening::Opened));
+    let mut idle = new_session(2, user, epoch);
+    idle.cause.at = NOW.saturating_sub(Duration::from_secs(101));
+    assert_eq!(conn.open_session(&idle), Ok(Opening::Opened));
+    let one = SessionLimit { max: 1, policy: LimitPolicy::Reject, idle_limit: Some(Duration::from_secs(100)) };
+    assert_eq!(log_in_limited(conn, user, 3, one), Opening::Opened);
+    assert_eq!(log_in_limited(conn, user, 4, one), Opening::LimitReached);
+}
+
+fn touch_moves_forward(store: &dyn Store) {
+    let conn = &mut *connect(store);
+    let user = add_user(conn, "alice");
+    log_in(conn, user, 1);
+    let seen = |conn: &mut dyn Connection| {
+        let found = conn.find_many(&[digest(1)]).expect("a read").pop().flatten();
+        found.expect("the token").session.last_seen
+    };
+    conn.touch(&[(session_id(1), after(10)), (session_id(99), after(10))]).expect("a write");
+    assert_eq!(seen(conn), after(10));
+    conn.touch(&[(session_id(1), after(5))]).expect("a write");
+    assert_eq!(seen(conn), after(10));
+    conn.touch(&[]).expect("a write");
+}
+
+fn idle_end_is_guarded(store: &dyn Store) {
+    let conn = &mut *connect(store);
+    let user = add_user(conn, "alice");
+    log_in(conn, user, 1);
+    conn.touch(&[(session_id(1), after(10))]).expect("a write");
+    let idle = cause_at(Reason::Idle, after(1000));
+    assert_eq!(conn.end_idle_session(session_id(1), NOW, &idle), Ok(false));
+    assert!(is_live(conn, 1));
+    assert_eq!(conn.end_idle_session(session_id(1), after(10), &idle), Ok(true));
+    assert_eq!(conn.end_idle_session(session_id(1), after(10), &idle), Ok(false));
+    // A late report of use revives nothing.
+    conn.touch(&[(session_id(1), after(999))]).expect("a write");
+    assert!(!is_live(conn, 1));
+}
+
+fn expiry_is_exact(store: &dyn Store) {
+    let conn = &mut *connect(store);
+    let user = add_user(conn, "alice");
+    let end = Timestamp::from_micros(after(60).as_micros() + 1);
+    let mut new = new_session(1, user, epoch_of(conn, user));
+    new.tokens = vec![NewToken { digest: digest(1), kind: TokenKind::Access, expires: Some(end) }];
+    assert_eq!(conn.open_session(&new), Ok(Opening::Opened));
+    assert_eq!(verdict_at(conn, 1, after(60)), None);
+    assert_eq!(verdict_at(conn, 1, end), Some(Refusal::Expired));
+}
+
+fn group_isolates(store: &dyn Store) {
+    let conn = &mut *connect(store);
+    let user = add_user(conn, "alice");
+    let epoch = epoch_of(conn, user);
+    log_in(conn, user, 1);
+    let mut outcomes = Vec::new();
+    let grouped = conn.group(&mut |conn| {
+        for number in [2, 1, 3] {
+            outcomes.push(conn.open_session(&new_session(number, user, epoch)).ok());
+        }
+        outcomes.push(conn.open_session(&new_session(4, user, Epoch(epoch.0 + 1))).ok());
+    });
+    assert_eq!(grouped, Ok(()));
+    let expected = [Some(Opening::Opened), None, Some(Opening::Opened), Some(Opening::Denied)];
+    assert_eq!(outcomes, expected);
+    let other = &mut *connect(store);
+    let live: Vec<u64> = (1..=4).filter(|number| is_live(other, *number)).collect();
+    assert_eq!(live, [1, 2, 3]);
+}

@@ -1,0 +1,117 @@
+//! One connection type over both databases, and transactions on it.
+
+use std::num::NonZeroU32;
+
+#[cfg(feature = "postgres")]
+use diesel::PgConnection;
+#[cfg(feature = "sqlite")]
+use diesel::SqliteConnection;
+#[cfg(feature = "sqlite")]
+use diesel::connection::AnsiTransactionManager;
+use diesel::connection::{Connection, TransactionManager};
+use diesel::result::{Error, QueryResult};
+
+/// A connection to either database.
+#[derive(diesel::MultiConnection)]
+pub(super) enum AnyConnection {
+    /// To a file.
+    #[cfg(feature = "sqlite")]
+    Sqlite(SqliteConnection),
+    /// To a server.
+    #[cfg(feature = "postgres")]
+    Postgres(PgConnection),
+}
+
+/// Runs one expression on the connection that is really there: for the statements whose cost
+/// counts, and for what only one of the databases can do.
+macro_rules! on_each {
+    ($connection:expr, sqlite($s:ident) => $sqlite:expr, postgres($p:ident) => $postgres:expr $(,)?) => {
+        match $connection {
+            #[cfg(feature = "sqlite")]
+            $crate::store::diesel::any::AnyConnection::Sqlite($s) => $sqlite,
+            #[cfg(feature = "postgres")]
+            $crate::store::diesel::any::AnyConnection::Postgres($p) => $postgres,
+        }
+    };
+}
+pub(super) use on_each;
+
+/// What a transaction came to, when it did not fail.
+pub(super) enum Step<T> {
+    /// Commit it.
+    Keep(T),
+    /// Undo what it wrote, and answer all the same.
+    Undo(T),
+}
+
+/// A transaction that failed.
+pub(super) struct Failed {
+    /// The first thing that went wrong.
+    pub(super) error: Error,
+    /// Whether everything it wrote was undone, and nothing else: not so when the database
+    /// dropped a transaction of which this one was only a part.
+    pub(super) undone: bool,
+}
+
+/// How many transactions and savepoints are open.
+fn depth(connection: &mut AnyConnection) -> QueryResult<Option<NonZeroU32>> {
+    <AnyConnection as TransactionManager<AnyConnection>>::transaction_manager_status_mut(connection).transaction_depth()
+}
+
+/// Opens a transaction that will write, or a savepoint inside the one that is open. SQLite's
+/// writers line up here: one that began by reading could not wait for another.
+pub(super) fn begin_write(connection: &mut AnyConnection) -> QueryResult<()> {
+    if depth(connection)?.is_some() {
+        return begin(connection);
+    }
+    on_each!(connection,
+        sqlite(c) => AnsiTransactionManager::begin_transaction_sql(c, "BEGIN IMMEDIATE"),
+        postgres(c) => <PgConnection as Connection>::TransactionManager::begin_transaction(c),
+    )
+}
+
+fn begin(connection: &mut AnyConnection) -> QueryResult<()> {
+    <AnyConnection as TransactionManager<AnyConnection>>::begin_transaction(connection)
+}
+
+/// Makes durable what was written since the matching [`begin_write`].
+pub(super) fn commit(connection: &mut AnyConnection) -> QueryResult<()> {
+    <AnyConnection as TransactionManager<AnyConnection>>::commit_transaction(connection)
+}
+
+/// Undoes what was written since the matching [`begin_write`].
+pub(super) fn rollback(connection: &mut AnyConnection) -> QueryResult<()> {
+    <AnyConnection as TransactionManager<AnyConnection>>::rollback_transaction(connection)
+}
+
+/// Runs `work` in a transaction, or in a savepoint of the one that is open.
+pub(super) fn write<T>(
+    connection: &mut AnyConnection,
+    work: impl FnOnce(&mut AnyConnection) -> QueryResult<Step<T>>,
+) -> Result<T, Failed> {
+    let untouched = |error| Failed { error, undone: true };
+    begin_write(connection).map_err(untouched)?;
+    match work(connection) {
+        Ok(Step::Keep(value)) => match commit(connection) {
+            Ok(()) => Ok(value),
+            Err(error) => Err(Failed { error, undone: false }),
+        },
+        Ok(Step::Undo(value)) => match rollback(connection) {
+            Ok(()) => Ok(value),
+            Err(error) => Err(Failed { error, undone: false }),
+        },
+        Err(error) => {
+            let undone = rollback(connection).is_ok();
+            Err(Failed { error, undone })
+        }
+    }
+}
+
+/// Runs `work` so that all its reads see one state of the database.
+#[cfg(feature = "sqlite")]
+pub(super) fn read_sqlite<T>(
+    connection: &mut SqliteConnection,
+    work: impl FnOnce(&mut SqliteConnection) -> QueryResult<T>,
+) -> QueryResult<T> {
+    connection.transaction(work)
+}

@@ -1,0 +1,49 @@
+//! The record of who did what.
+
+use diesel::{QueryResult, RunQueryDsl};
+
+use super::any::AnyConnection;
+use super::hot::InsertAudit;
+use super::rows::storable;
+use crate::cause::{Cause, Reason};
+use crate::session::SessionId;
+use crate::user::UserId;
+
+/// What a cause is recorded about.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct About {
+    /// The user concerned.
+    pub(super) user: Option<UserId>,
+    /// The one session concerned.
+    pub(super) session: Option<SessionId>,
+    /// The user's new epoch, if it was raised.
+    pub(super) epoch: Option<i64>,
+}
+
+impl About {
+    /// A user, and the new epoch where it was raised.
+    pub(super) const fn user(user: UserId, epoch: Option<i64>) -> Self {
+        Self { user: Some(user), session: None, epoch }
+    }
+}
+
+/// Records the cause, in the transaction that is open.
+pub(super) fn record(connection: &mut AnyConnection, cause: &Cause, about: About) -> QueryResult<()> {
+    record_as(connection, cause.reason, cause, about)
+}
+
+/// Records another event than the cause's own, with the cause's actor, origin and time.
+pub(super) fn record_as(connection: &mut AnyConnection, event: Reason, cause: &Cause, about: About) -> QueryResult<()> {
+    InsertAudit {
+        at: cause.at.as_micros(),
+        event: event.as_str().to_owned(),
+        actor: cause.actor.to_string(),
+        user: about.user.map(|user| user.0),
+        session: about.session.map(|session| *session.as_bytes()),
+        epoch: about.epoch,
+        address: cause.origin.address_text(),
+        request_id: storable(cause.origin.request_id.as_deref()),
+    }
+    .execute(connection)
+    .map(drop)
+}

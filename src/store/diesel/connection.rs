@@ -1,0 +1,218 @@
+//! The [`Connection`] of a [`super::DieselStore`]: each method one transaction.
+
+use diesel::result::QueryResult;
+use diesel::sql_types::BigInt;
+use diesel::{OptionalExtension, RunQueryDsl};
+
+use super::any::{self, AnyConnection, Failed, Step, on_each};
+use super::connect::{Role, Target, file_identity};
+use super::error::{is_conflict, store_error};
+use super::hot::statement;
+use super::url::DatabaseUrl;
+use super::{sessions, users};
+use crate::cause::Cause;
+use crate::session::{SessionId, TokenRecord};
+use crate::store::{Connection, NewSession, Opening, StoreError, StoreResult, UserCreation};
+use crate::time::Timestamp;
+use crate::token::TokenDigest;
+use crate::user::{Account, Epoch, LoginName, NewUser, PasswordHash, UserId};
+
+/// The schema that this program was written for.
+pub(super) const SCHEMA: i64 = 1;
+
+statement! {
+    /// What the schema is, and who can work with it.
+    SchemaInfo {} -> (BigInt, BigInt),
+    ["SELECT version, compatible_from FROM schema_info"]
+}
+
+/// One connection, and how far its transactions got.
+pub(super) struct DieselConnection {
+    pub(super) any: AnyConnection,
+    /// The file that this connection has open, and where it should be.
+    file: Option<(std::path::PathBuf, (u64, u64))>,
+    /// Whether steps are parts of a transaction around them.
+    grouped: bool,
+    /// Set when the transaction around the steps was dropped by the database.
+    lost: Option<StoreError>,
+}
+
+impl DieselConnection {
+    /// Connects.
+    ///
+    /// # Errors
+    /// When the database cannot be reached, or must not be used.
+    pub(super) fn open(target: &Target, role: Role) -> StoreResult<Self> {
+        let file = match &target.url {
+            DatabaseUrl::Sqlite(path) => file_identity(path).map(|identity| (path.clone(), identity)),
+            DatabaseUrl::Postgres(_) => None,
+        };
+        let any = target.connect(role)?;
+        Ok(Self { any, file, grouped: false, lost: None })
+    }
+
+    /// Whether it is worth being used again: the database answers and its file is in place.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub(super) fn check(&mut self) -> StoreResult<()> {
+        self.check_file()?;
+        self.read(diesel::r2d2::R2D2Connection::ping)
+    }
+
+    /// Whether it must be given up.
+    pub(super) fn is_broken(&mut self) -> bool {
+        diesel::r2d2::R2D2Connection::is_broken(&mut self.any)
+    }
+
+    /// Runs statements that only read.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub(super) fn read<T>(&mut self, work: impl FnOnce(&mut AnyConnection) -> QueryResult<T>) -> StoreResult<T> {
+        self.check_group()?;
+        work(&mut self.any).map_err(|error| store_error(&error, &mut self.any))
+    }
+
+    /// Runs a transaction, and once more if another one was in its way.
+    ///
+    /// # Errors
+    /// When the database fails; nothing was written then, unless the commit itself failed.
+    pub(super) fn write<T>(&mut self, mut work: impl FnMut(&mut AnyConnection) -> QueryResult<T>) -> StoreResult<T> {
+        self.write_or_undo(|connection| work(connection).map(Step::Keep))
+    }
+
+    fn write_or_undo<T>(&mut self, mut work: impl FnMut(&mut AnyConnection) -> QueryResult<Step<T>>) -> StoreResult<T> {
+        self.check_group()?;
+        let first = match any::write(&mut self.any, &mut work) {
+            Ok(value) => return Ok(value),
+            Err(failed) => failed,
+        };
+        if self.grouped || !first.undone || !is_conflict(&first.error) {
+            return Err(self.failure(&first));
+        }
+        any::write(&mut self.any, work).map_err(|second| self.failure(&second))
+    }
+
+    fn failure(&mut self, failed: &Failed) -> StoreError {
+        let error = store_error(&failed.error, &mut self.any);
+        if self.grouped && !failed.undone {
+            self.lost = Some(error.clone());
+        }
+        error
+    }
+
+    /// Once the transaction around them is gone, further steps would each be a transaction of
+    /// its own, and last although the group failed.
+    fn check_group(&self) -> StoreResult<()> {
+        self.lost.clone().map_or(Ok(()), Err)
+    }
+
+    /// Whether the file that this connection works on is still the one at its path.
+    fn check_file(&self) -> StoreResult<()> {
+        match &self.file {
+            Some((path, identity)) if file_identity(path) != Some(*identity) => Err(StoreError::Unavailable(format!(
+                "the database file {} was removed or replaced while it was in use",
+                path.display()
+            ))),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn finish_group(&mut self) -> StoreResult<()> {
+        self.grouped = false;
+        if let Some(error) = self.lost.take() {
+            // Nothing may be left to undo; the verdict stands either way.
+            let _ = any::rollback(&mut self.any);
+            return Err(error);
+        }
+        any::commit(&mut self.any).map_err(|error| store_error(&error, &mut self.any))
+    }
+}
+
+impl Connection for DieselConnection {
+    fn ping(&mut self) -> StoreResult<()> {
+        self.check_file()?;
+        let info: Option<(i64, i64)> = self.read(|connection| SchemaInfo {}.get_result(connection).optional())?;
+        match info {
+            Some((version, compatible_from)) if version >= SCHEMA && compatible_from <= SCHEMA => Ok(()),
+            Some((version, _)) if version < SCHEMA => {
+                Err(StoreError::Failed("the database's schema is too old: run `knoxide migrate`".to_owned()))
+            }
+            Some(_) => Err(StoreError::Failed(
+                "the database's schema is marked as incompatible with this program: use a newer one".to_owned(),
+            )),
+            None => Err(StoreError::Failed("the database's schema says no version".to_owned())),
+        }
+    }
+
+    fn find_many(&mut self, digests: &[TokenDigest]) -> StoreResult<Vec<Option<TokenRecord>>> {
+        self.read(|connection| sessions::find_many(connection, digests))
+    }
+
+    fn find_account(&mut self, login: &LoginName) -> StoreResult<Option<Account>> {
+        self.read(|connection| users::find(connection, login))
+    }
+
+    fn find_account_by_id(&mut self, user: UserId) -> StoreResult<Option<Account>> {
+        self.read(|connection| users::find_by_id(connection, user))
+    }
+
+    fn open_session(&mut self, new: &NewSession) -> StoreResult<Opening> {
+        self.write_or_undo(|connection| sessions::open(connection, new))
+    }
+
+    fn end_session(&mut self, session: SessionId, cause: &Cause) -> StoreResult<bool> {
+        self.write(|connection| sessions::end(connection, session, cause))
+    }
+
+    fn end_all_sessions(&mut self, user: UserId, cause: &Cause) -> StoreResult<bool> {
+        self.write(|connection| users::end_all(connection, user, cause))
+    }
+
+    fn create_user(&mut self, new: &NewUser, cause: &Cause) -> StoreResult<UserCreation> {
+        self.write(|connection| users::create(connection, new, cause))
+    }
+
+    fn set_password(
+        &mut self,
+        user: UserId,
+        new: &PasswordHash,
+        keep: Option<SessionId>,
+        cause: &Cause,
+    ) -> StoreResult<bool> {
+        self.write(|connection| users::set_password(connection, user, new, keep, cause))
+    }
+
+    fn upgrade_password_hash(&mut self, user: UserId, old: &PasswordHash, new: &PasswordHash) -> StoreResult<bool> {
+        self.write(|connection| users::upgrade_hash(connection, user, old, new))
+    }
+
+    fn set_active(&mut self, user: UserId, active: bool, cause: &Cause) -> StoreResult<bool> {
+        self.write(|connection| users::set_active(connection, user, active, cause))
+    }
+
+    fn put_shadow_user(&mut self, user: &NewUser, cause: &Cause) -> StoreResult<Epoch> {
+        self.write(|connection| users::put_shadow(connection, user, cause))?
+            .ok_or_else(|| StoreError::Failed("the name of a shadow user belongs to another user".to_owned()))
+    }
+
+    fn touch(&mut self, seen: &[(SessionId, Timestamp)]) -> StoreResult<()> {
+        if seen.is_empty() {
+            return Ok(());
+        }
+        self.write(|connection| sessions::touch(connection, seen))
+    }
+
+    fn group(&mut self, work: &mut dyn FnMut(&mut dyn Connection)) -> StoreResult<()> {
+        let shares = on_each!(&self.any, sqlite(_c) => true, postgres(_c) => false);
+        if !shares || self.grouped {
+            work(self);
+            return self.check_group();
+        }
+        any::begin_write(&mut self.any).map_err(|error| store_error(&error, &mut self.any))?;
+        self.grouped = true;
+        work(self);
+        self.finish_group()
+    }
+}

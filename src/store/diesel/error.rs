@@ -1,0 +1,73 @@
+//! What went wrong in the database, in the store's words.
+
+use diesel::result::{DatabaseErrorKind, Error};
+
+use super::any::AnyConnection;
+use crate::store::StoreError;
+
+/// Sorts an error of diesel. Only the database's own message is passed on: it names tables
+/// and constraints, never values, and a query is never printed, because diesel would print
+/// its values too.
+pub(super) fn store_error(error: &Error, connection: &mut AnyConnection) -> StoreError {
+    use diesel::r2d2::R2D2Connection;
+    let sorted = sort(error);
+    if connection.is_broken() { StoreError::Unavailable(text_of(sorted)) } else { sorted }
+}
+
+fn text_of(error: StoreError) -> String {
+    match error {
+        StoreError::Unavailable(text) | StoreError::Busy(text) | StoreError::Failed(text) => text,
+    }
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "the rest are faults of this program, and are told alike")]
+fn sort(error: &Error) -> StoreError {
+    match error {
+        Error::DatabaseError(kind, information) => by_message(kind, information.message()),
+        Error::BrokenTransactionManager => StoreError::Unavailable("a transaction was left unfinished".to_owned()),
+        Error::RollbackErrorOnCommit { commit_error, .. } => StoreError::Unavailable(text_of(sort(commit_error))),
+        Error::DeserializationError(source) => StoreError::Failed(format!("a row cannot be read: {source}")),
+        Error::NotFound => StoreError::Failed("a row that should be there is not".to_owned()),
+        // The texts of the others may repeat values.
+        _ => StoreError::Failed("a statement could not be run".to_owned()),
+    }
+}
+
+fn by_message(kind: &DatabaseErrorKind, message: &str) -> StoreError {
+    let text = message.to_owned();
+    if matches!(kind, DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand) {
+        return StoreError::Unavailable(text);
+    }
+    // A primary that became a standby: another connection may find the new primary.
+    if matches!(kind, DatabaseErrorKind::ReadOnlyTransaction) {
+        return StoreError::Unavailable(text);
+    }
+    // diesel passes no error codes on, so these are known by their texts alone.
+    const GONE: [&str; 4] = ["terminating connection", "shutting down", "starting up", "in recovery mode"];
+    const BUSY: [&str; 5] =
+        ["database is locked", "table is locked", "canceling statement", "deadlock detected", "too many clients"];
+    if GONE.iter().any(|part| message.contains(part)) {
+        StoreError::Unavailable(text)
+    } else if matches!(kind, DatabaseErrorKind::SerializationFailure) || BUSY.iter().any(|part| message.contains(part))
+    {
+        StoreError::Busy(text)
+    } else {
+        StoreError::Failed(text)
+    }
+}
+
+/// Whether the very same transaction may succeed when it is run again at once.
+#[expect(clippy::wildcard_enum_match_arm, reason = "only the database reports conflicts")]
+pub(super) fn is_conflict(error: &Error) -> bool {
+    match error {
+        Error::DatabaseError(DatabaseErrorKind::SerializationFailure, _) => true,
+        Error::DatabaseError(_, information) => information.message().contains("deadlock detected"),
+        // Everything else would only fail again.
+        _ => false,
+    }
+}
+
+/// A row that holds what this program does not know; `what` names the column, not the value.
+pub(super) fn unreadable(what: &'static str) -> Error {
+    Error::DeserializationError(what.into())
+}

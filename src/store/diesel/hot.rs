@@ -1,0 +1,243 @@
+//! The statements that every check, login and logout runs.
+//!
+//! diesel prepares a statement once and for all only if its type says that its text never
+//! changes; most of its own builders cannot say so. These can: each is one type with one
+//! text, the same on both databases.
+
+/// Defines a statement: its values with their SQL types, the types of its result's columns if
+/// it has any, and its text, in which a value stands where its name does.
+macro_rules! statement {
+    (
+        $(#[$meta:meta])*
+        $name:ident { $($field:ident: $rust:ty as $sql:ty),* $(,)? } $(-> $row:ty)?,
+        [$($piece:tt),* $(,)?]
+    ) => {
+        $(#[$meta])*
+        pub(super) struct $name { $(pub(super) $field: $rust),* }
+
+        impl $name {
+            $(
+                fn $field<'b, DB>(&'b self, out: &mut diesel::query_builder::AstPass<'_, 'b, DB>) -> diesel::QueryResult<()>
+                where
+                    DB: diesel::backend::Backend + diesel::sql_types::HasSqlType<$sql>,
+                    $rust: diesel::serialize::ToSql<$sql, DB>,
+                {
+                    out.push_bind_param::<$sql, _>(&self.$field)
+                }
+            )*
+        }
+
+        impl<DB> diesel::query_builder::QueryFragment<DB> for $name
+        where
+            DB: diesel::backend::Backend,
+            $(DB: diesel::sql_types::HasSqlType<$sql>, $rust: diesel::serialize::ToSql<$sql, DB>,)*
+        {
+            fn walk_ast<'b>(&'b self, mut out: diesel::query_builder::AstPass<'_, 'b, DB>) -> diesel::QueryResult<()> {
+                $($crate::store::diesel::hot::statement!(@piece self, out, $piece);)*
+                Ok(())
+            }
+        }
+
+        impl diesel::query_builder::QueryId for $name {
+            type QueryId = Self;
+            const HAS_STATIC_QUERY_ID: bool = true;
+        }
+
+        impl<C> diesel::RunQueryDsl<C> for $name {}
+
+        $(
+            impl diesel::query_builder::Query for $name {
+                type SqlType = $row;
+            }
+        )?
+    };
+    (@piece $this:ident, $out:ident, $text:literal) => { $out.push_sql($text) };
+    (@piece $this:ident, $out:ident, $field:ident) => { $this.$field(&mut $out)? };
+}
+pub(super) use statement;
+
+#[cfg(feature = "postgres")]
+use diesel::sql_types::Array;
+use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text};
+
+/// The columns of what is known of a digest, as [`super::rows::token_record`] reads them.
+pub(super) type TokenColumns = (
+    Binary,
+    Text,
+    BigInt,
+    Nullable<BigInt>,
+    Binary,
+    Text,
+    BigInt,
+    BigInt,
+    BigInt,
+    Nullable<BigInt>,
+    BigInt,
+    Text,
+    Text,
+    Bool,
+    Bool,
+    BigInt,
+);
+
+/// The columns of an account, as [`super::rows::account`] reads them.
+pub(super) type AccountColumns = (BigInt, Text, Text, Bool, Bool, BigInt, Text);
+
+#[cfg(feature = "sqlite")]
+statement! {
+    /// What is known of one digest: a look-up by primary keys.
+    FindToken { digest: [u8; 64] as Binary } -> TokenColumns,
+    [
+        "SELECT t.digest, t.kind, t.created, t.expires, s.id, s.dialect, s.created, s.last_seen, s.auth_epoch, \
+         s.ended_at, u.id, u.username, u.email, u.is_active, u.is_staff, u.auth_epoch \
+         FROM tokens t JOIN sessions s ON s.id = t.session_id JOIN users u ON u.id = s.user_id WHERE t.digest = ", digest,
+    ]
+}
+
+#[cfg(feature = "postgres")]
+statement! {
+    /// What is known of many digests, in one round trip and one snapshot.
+    FindTokens { digests: Vec<[u8; 64]> as Array<Binary> } -> TokenColumns,
+    [
+        "SELECT t.digest, t.kind, t.created, t.expires, s.id, s.dialect, s.created, s.last_seen, s.auth_epoch, \
+         s.ended_at, u.id, u.username, u.email, u.is_active, u.is_staff, u.auth_epoch \
+         FROM tokens t JOIN sessions s ON s.id = t.session_id JOIN users u ON u.id = s.user_id WHERE t.digest = ANY(",
+        digests, ")",
+    ]
+}
+
+statement! {
+    /// The account of this name.
+    FindByName { username: String as Text } -> AccountColumns,
+    [
+        "SELECT id, username, email, is_active, is_staff, auth_epoch, password_hash FROM users WHERE username = ",
+        username,
+    ]
+}
+
+statement! {
+    /// Up to two accounts of this address: two are as good as none.
+    FindByEmail { email: String as Text } -> AccountColumns,
+    [
+        "SELECT id, username, email, is_active, is_staff, auth_epoch, password_hash FROM users WHERE email = ",
+        email, " LIMIT 2",
+    ]
+}
+
+statement! {
+    /// The account of this number.
+    FindById { id: i64 as BigInt } -> AccountColumns,
+    ["SELECT id, username, email, is_active, is_staff, auth_epoch, password_hash FROM users WHERE id = ", id]
+}
+
+statement! {
+    /// A login's first statement. One row is the permission, and holds the user until the
+    /// commit: limits count right, and no login outlives a change that it did not see.
+    AdmitLogin { at: i64 as BigInt, user: i64 as BigInt, epoch: i64 as BigInt },
+    ["UPDATE users SET last_login = ", at, " WHERE id = ", user, " AND auth_epoch = ", epoch, " AND is_active"]
+}
+
+statement! {
+    /// The sessions that count against a limit, oldest first.
+    LiveSessions {
+        user: i64 as BigInt, epoch: i64 as BigInt, seen_from: i64 as BigInt, now: i64 as BigInt,
+    } -> Binary,
+    [
+        "SELECT s.id FROM sessions s WHERE s.user_id = ", user, " AND s.auth_epoch = ", epoch,
+        " AND s.ended_at IS NULL AND s.last_seen >= ", seen_from,
+        " AND EXISTS (SELECT 1 FROM tokens t WHERE t.session_id = s.id AND (t.expires IS NULL OR t.expires > ", now,
+        ")) ORDER BY s.created, s.id",
+    ]
+}
+
+statement! {
+    /// A new session.
+    InsertSession {
+        id: [u8; 16] as Binary,
+        user: i64 as BigInt,
+        dialect: String as Text,
+        name: Option<String> as Nullable<Text>,
+        at: i64 as BigInt,
+        epoch: i64 as BigInt,
+        address: Option<String> as Nullable<Text>,
+        user_agent: Option<String> as Nullable<Text>,
+        request_id: Option<String> as Nullable<Text>,
+        reason: String as Text,
+        actor: String as Text,
+    },
+    [
+        "INSERT INTO sessions (id, user_id, dialect, name, created, last_seen, auth_epoch, address, user_agent, \
+         request_id, opened_reason, opened_by) VALUES (",
+        id, ", ", user, ", ", dialect, ", ", name, ", ", at, ", ", at, ", ", epoch, ", ", address, ", ", user_agent,
+        ", ", request_id, ", ", reason, ", ", actor, ")",
+    ]
+}
+
+statement! {
+    /// A new token.
+    InsertToken {
+        digest: [u8; 64] as Binary,
+        session: [u8; 16] as Binary,
+        kind: String as Text,
+        created: i64 as BigInt,
+        expires: Option<i64> as Nullable<BigInt>,
+    },
+    [
+        "INSERT INTO tokens (digest, session_id, kind, created, expires) VALUES (",
+        digest, ", ", session, ", ", kind, ", ", created, ", ", expires, ")",
+    ]
+}
+
+statement! {
+    /// Ends a session that is neither ended nor of an old epoch.
+    EndSession { at: i64 as BigInt, reason: String as Text, actor: String as Text, id: [u8; 16] as Binary } -> BigInt,
+    [
+        "UPDATE sessions SET ended_at = ", at, ", ended_reason = ", reason, ", ended_by = ", actor, " WHERE id = ", id,
+        " AND ended_at IS NULL AND auth_epoch = (SELECT auth_epoch FROM users WHERE users.id = sessions.user_id) \
+         RETURNING user_id",
+    ]
+}
+
+statement! {
+    /// Deletes all tokens of a session.
+    DeleteTokens { session: [u8; 16] as Binary },
+    ["DELETE FROM tokens WHERE session_id = ", session]
+}
+
+statement! {
+    /// Tells who did what.
+    InsertAudit {
+        at: i64 as BigInt,
+        event: String as Text,
+        actor: String as Text,
+        user: Option<i64> as Nullable<BigInt>,
+        session: Option<[u8; 16]> as Nullable<Binary>,
+        epoch: Option<i64> as Nullable<BigInt>,
+        address: Option<String> as Nullable<Text>,
+        request_id: Option<String> as Nullable<Text>,
+    },
+    [
+        "INSERT INTO audit_events (at, event, actor, user_id, session_id, auth_epoch, address, request_id) VALUES (",
+        at, ", ", event, ", ", actor, ", ", user, ", ", session, ", ", epoch, ", ", address, ", ", request_id, ")",
+    ]
+}
+
+#[cfg(feature = "sqlite")]
+statement! {
+    /// Notes when one session was last used.
+    TouchSession { at: i64 as BigInt, id: [u8; 16] as Binary },
+    ["UPDATE sessions SET last_seen = ", at, " WHERE id = ", id, " AND ended_at IS NULL AND last_seen < ", at]
+}
+
+#[cfg(feature = "postgres")]
+statement! {
+    /// Notes when sessions were last used. The rows are locked in the order of their ids, so
+    /// that two nodes do not wait for each other in a circle.
+    TouchSessions { ids: Vec<[u8; 16]> as Array<Binary>, times: Vec<i64> as Array<BigInt> },
+    [
+        "UPDATE sessions SET last_seen = seen.at FROM (\
+         SELECT s.id, v.at FROM unnest(", ids, ", ", times, ") AS v(id, at) JOIN sessions s ON s.id = v.id \
+         WHERE s.ended_at IS NULL AND s.last_seen < v.at ORDER BY s.id FOR NO KEY UPDATE OF s) AS seen \
+         WHERE sessions.id = seen.id AND sessions.last_seen < seen.at",
+    ]
+}

@@ -1,0 +1,131 @@
+//! Bringing the schema up to date, one process at a time.
+
+use diesel::RunQueryDsl;
+#[cfg(feature = "postgres")]
+use diesel::connection::SimpleConnection;
+use diesel::migration::{Migration, MigrationSource};
+use diesel::sql_types::{BigInt, Text};
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness};
+
+use super::any::{self, AnyConnection, MultiBackend, on_each};
+use super::connection::DieselConnection;
+use super::error::store_error;
+use super::hot::statement;
+use crate::store::{StoreError, StoreResult};
+
+#[cfg(feature = "sqlite")]
+const SQLITE: EmbeddedMigrations = diesel_migrations::embed_migrations!("migrations/sqlite");
+#[cfg(feature = "postgres")]
+const POSTGRES: EmbeddedMigrations = diesel_migrations::embed_migrations!("migrations/postgres");
+
+/// Which migrations the database has had.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MigrationStatus {
+    /// Names of the migrations that this program brings and the database has not had, in the
+    /// order in which they will run.
+    pub pending: Vec<String>,
+    /// Versions that the database has had, oldest first; also those of newer programs.
+    pub applied: Vec<String>,
+}
+
+fn source(connection: &AnyConnection) -> EmbeddedMigrations {
+    on_each!(connection, sqlite(_c) => SQLITE, postgres(_c) => POSTGRES)
+}
+
+/// Runs `work` while no other process migrates this database. Everything it does is one
+/// transaction, so a crash leaves the old schema or the new one.
+fn alone<T>(
+    connection: &mut DieselConnection,
+    work: impl FnOnce(&mut AnyConnection) -> diesel::migration::Result<T>,
+) -> StoreResult<T> {
+    let any = &mut connection.any;
+    let begun = any::begin_write(any).and_then(|()| lock(any));
+    begun.map_err(|error| store_error(&error, any))?;
+    match work(any) {
+        Ok(value) => {
+            any::commit(any).map_err(|error| store_error(&error, any))?;
+            Ok(value)
+        }
+        Err(error) => {
+            // The first error tells more than one of the undoing, which the connection remembers.
+            let _ = any::rollback(any);
+            // Migrations bind no values, so their errors repeat none.
+            Err(StoreError::Failed(format!("the schema could not be changed: {error}")))
+        }
+    }
+}
+
+/// SQLite's write lock is enough. Others wait for a minute here, for as long as is needed there.
+fn lock(connection: &mut AnyConnection) -> diesel::QueryResult<()> {
+    on_each!(connection,
+        sqlite(_c) => Ok(()),
+        postgres(c) => {
+            c.batch_execute("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '60s'")?;
+            // The number is arbitrary, and used here alone.
+            c.batch_execute("SELECT pg_advisory_xact_lock(7741536431684184946)")
+        },
+    )
+}
+
+/// Runs what is pending and returns the names.
+pub(super) fn run(connection: &mut DieselConnection) -> StoreResult<Vec<String>> {
+    alone(connection, |any| {
+        let pending = any.pending_migrations(source(any))?;
+        let names = pending.iter().map(|migration| migration.name().to_string()).collect();
+        any.run_migrations(&pending)?;
+        Ok(names)
+    })
+}
+
+/// Takes the newest migration back, with all that it stored, and returns its version.
+pub(super) fn revert(connection: &mut DieselConnection) -> StoreResult<String> {
+    alone(connection, |any| any.revert_last_migration(source(any)).map(|version| version.to_string()))
+}
+
+/// Reads which migrations have run; changes nothing.
+pub(super) fn status(connection: &mut DieselConnection) -> StoreResult<MigrationStatus> {
+    let any = &mut connection.any;
+    let ours: Vec<Box<dyn Migration<MultiBackend>>> = source(any)
+        .migrations()
+        .map_err(|error| StoreError::Failed(format!("the built-in migrations cannot be read: {error}")))?;
+    let applied = applied(connection)?;
+    let mut pending: Vec<String> = ours
+        .iter()
+        .filter(|migration| !applied.contains(&migration.name().version().to_string()))
+        .map(|migration| migration.name().to_string())
+        .collect();
+    pending.sort_unstable();
+    Ok(MigrationStatus { pending, applied })
+}
+
+/// diesel creates its table of migrations when it is asked for it, so this asks first whether
+/// there is one.
+fn applied(connection: &mut DieselConnection) -> StoreResult<Vec<String>> {
+    connection.read(|any| {
+        let recorded: i64 = on_each!(any,
+            sqlite(c) => CountRecordsSqlite {}.get_result(c)?,
+            postgres(c) => CountRecordsPostgres {}.get_result(c)?,
+        );
+        if recorded == 0 { Ok(Vec::new()) } else { AppliedVersions {}.load(any) }
+    })
+}
+
+#[cfg(feature = "sqlite")]
+statement! {
+    /// Whether diesel ever recorded a migration here.
+    CountRecordsSqlite {} -> BigInt,
+    ["SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = '__diesel_schema_migrations'"]
+}
+
+#[cfg(feature = "postgres")]
+statement! {
+    /// Whether diesel ever recorded a migration here.
+    CountRecordsPostgres {} -> BigInt,
+    ["SELECT count(to_regclass('__diesel_schema_migrations'))"]
+}
+
+statement! {
+    /// What diesel recorded.
+    AppliedVersions {} -> Text,
+    ["SELECT version FROM __diesel_schema_migrations ORDER BY version"]
+}

@@ -1,0 +1,79 @@
+//! Rows as the domain knows them.
+
+use diesel::QueryResult;
+
+use super::error::unreadable;
+use crate::dialect::Dialect;
+use crate::session::{Session, SessionId, TokenRecord};
+use crate::time::Timestamp;
+use crate::token::{TokenDigest, TokenKind};
+use crate::user::{Account, Epoch, PasswordHash, User, UserId};
+
+/// A row of [`super::hot::TokenColumns`].
+pub(super) type TokenRow = (
+    Vec<u8>,
+    String,
+    i64,
+    Option<i64>,
+    Vec<u8>,
+    String,
+    i64,
+    i64,
+    i64,
+    Option<i64>,
+    i64,
+    String,
+    String,
+    bool,
+    bool,
+    i64,
+);
+
+/// A row of [`super::hot::AccountColumns`].
+pub(super) type AccountRow = (i64, String, String, bool, bool, i64, String);
+
+/// What a row says of its digest.
+pub(super) fn token_record(row: TokenRow) -> QueryResult<(TokenDigest, TokenRecord)> {
+    let (digest, kind, made, expires, session, dialect, created, last_seen, epoch, ended, user, ..) = row;
+    let (.., username, email, is_active, is_staff, user_epoch) = row;
+    let digest = <[u8; 64]>::try_from(digest).map_err(|_| unreadable("tokens.digest"))?;
+    let record = TokenRecord {
+        kind: TokenKind::from_name(&kind).ok_or_else(|| unreadable("tokens.kind"))?,
+        created: Timestamp::from_micros(made),
+        expires: expires.map(Timestamp::from_micros),
+        session: Session {
+            id: session_id(&session)?,
+            dialect: dialect_named(&dialect)?,
+            created: Timestamp::from_micros(created),
+            last_seen: Timestamp::from_micros(last_seen),
+            epoch: Epoch(epoch),
+            ended: ended.map(Timestamp::from_micros),
+        },
+        user: User { id: UserId(user), username, email, is_active, is_staff, epoch: Epoch(user_epoch) },
+    };
+    Ok((TokenDigest::from_bytes(digest), record))
+}
+
+/// What a row says of an account.
+pub(super) fn account(row: AccountRow) -> Account {
+    let (id, username, email, is_active, is_staff, epoch, hash) = row;
+    Account {
+        user: User { id: UserId(id), username, email, is_active, is_staff, epoch: Epoch(epoch) },
+        password: PasswordHash::from_stored(hash),
+    }
+}
+
+/// A stored session id.
+pub(super) fn session_id(bytes: &[u8]) -> QueryResult<SessionId> {
+    <[u8; 16]>::try_from(bytes).map(SessionId::from_bytes).map_err(|_| unreadable("sessions.id"))
+}
+
+/// A stored dialect's name.
+pub(super) fn dialect_named(name: &str) -> QueryResult<Dialect> {
+    Dialect::from_name(name).ok_or_else(|| unreadable("sessions.dialect"))
+}
+
+/// Text from outside that only describes: NUL, which Postgres cannot store, is replaced.
+pub(super) fn storable(text: Option<&str>) -> Option<String> {
+    text.map(|text| text.replace('\0', "\u{fffd}"))
+}

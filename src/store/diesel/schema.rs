@@ -1,0 +1,69 @@
+//! The tables as diesel sees them, for the queries that are put together at run time.
+
+diesel::table! {
+    /// Accounts.
+    users (id) {
+        id -> BigInt,
+        username -> Text,
+        lookalike_key -> Text,
+        email -> Text,
+        password_hash -> Text,
+        is_active -> Bool,
+        is_staff -> Bool,
+        auth_epoch -> BigInt,
+        last_login -> Nullable<BigInt>,
+        created -> BigInt,
+    }
+}
+
+diesel::table! {
+    /// Logins.
+    sessions (id) {
+        id -> Binary,
+        user_id -> BigInt,
+        dialect -> Text,
+        name -> Nullable<Text>,
+        created -> BigInt,
+        last_seen -> BigInt,
+        auth_epoch -> BigInt,
+        address -> Nullable<Text>,
+        user_agent -> Nullable<Text>,
+        request_id -> Nullable<Text>,
+        opened_reason -> Text,
+        opened_by -> Text,
+        ended_at -> Nullable<BigInt>,
+        ended_reason -> Nullable<Text>,
+        ended_by -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    /// Digests of what clients hold.
+    tokens (digest) {
+        digest -> Binary,
+        session_id -> Binary,
+        kind -> Text,
+        created -> BigInt,
+        expires -> Nullable<BigInt>,
+        consumed -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    /// What was done, by whom.
+    audit_events (id) {
+        id -> BigInt,
+        at -> BigInt,
+        event -> Text,
+        actor -> Text,
+        user_id -> Nullable<BigInt>,
+        session_id -> Nullable<Binary>,
+        auth_epoch -> Nullable<BigInt>,
+        address -> Nullable<Text>,
+        request_id -> Nullable<Text>,
+    }
+}
+
+diesel::joinable!(sessions -> users (user_id));
+diesel::joinable!(tokens -> sessions (session_id));
+diesel::allow_tables_to_appear_in_same_query!(users, sessions, tokens, audit_events);

@@ -1,0 +1,149 @@
+//! Finding tokens, opening, ending and touching sessions.
+
+use std::collections::HashMap;
+
+use diesel::{OptionalExtension, QueryResult, RunQueryDsl};
+
+use super::any::{AnyConnection, Step, on_each};
+use super::audit::{self, About};
+use super::hot;
+use super::rows::{TokenRow, session_id, storable, token_record};
+use crate::cause::{Cause, Reason};
+use crate::session::{SessionId, TokenRecord};
+use crate::store::{LimitPolicy, NewSession, Opening, SessionLimit};
+use crate::time::Timestamp;
+use crate::token::TokenDigest;
+use crate::user::UserId;
+
+/// See [`crate::store::Connection::find_many`].
+pub(super) fn find_many(
+    connection: &mut AnyConnection,
+    digests: &[TokenDigest],
+) -> QueryResult<Vec<Option<TokenRecord>>> {
+    on_each!(connection,
+        sqlite(c) => match digests {
+            // One statement is one read by itself.
+            [digest] => Ok(vec![find_one(c, *digest)?]),
+            [] => Ok(Vec::new()),
+            many => super::any::read_sqlite(c, |c| many.iter().map(|digest| find_one(c, *digest)).collect()),
+        },
+        postgres(c) => {
+            let asked = digests.iter().map(|digest| *digest.as_bytes()).collect();
+            let rows: Vec<TokenRow> = hot::FindTokens { digests: asked }.load(c)?;
+            let found: HashMap<_, _> = rows.into_iter().map(token_record).collect::<QueryResult<_>>()?;
+            Ok(digests.iter().map(|digest| found.get(digest).cloned()).collect())
+        },
+    )
+}
+
+#[cfg(feature = "sqlite")]
+fn find_one(connection: &mut diesel::SqliteConnection, digest: TokenDigest) -> QueryResult<Option<TokenRecord>> {
+    let row: Option<TokenRow> = hot::FindToken { digest: *digest.as_bytes() }.get_result(connection).optional()?;
+    row.map(|row| token_record(row).map(|(_, record)| record)).transpose()
+}
+
+/// See [`crate::store::Connection::open_session`].
+pub(super) fn open(connection: &mut AnyConnection, new: &NewSession) -> QueryResult<Step<Opening>> {
+    let at = new.cause.at.as_micros();
+    let admitted = hot::AdmitLogin { at, user: new.user.0, epoch: new.epoch.0 }.execute(connection)?;
+    if admitted == 0 {
+        return Ok(Step::Undo(Opening::Denied));
+    }
+    if let Some(limit) = new.limit
+        && !make_room(connection, new, limit)?
+    {
+        return Ok(Step::Undo(Opening::LimitReached));
+    }
+    insert(connection, new)?;
+    Ok(Step::Keep(Opening::Opened))
+}
+
+/// Whether there is room for one more session, after the oldest ones gave way if they must.
+fn make_room(connection: &mut AnyConnection, new: &NewSession, limit: SessionLimit) -> QueryResult<bool> {
+    let now = new.cause.at;
+    let seen_from = limit.idle_limit.map_or(i64::MIN, |idle| now.saturating_sub(idle).as_micros());
+    let query = hot::LiveSessions { user: new.user.0, epoch: new.epoch.0, seen_from, now: now.as_micros() };
+    let live: Vec<Vec<u8>> = query.load(connection)?;
+    let max = usize::try_from(limit.max.max(1)).unwrap_or(usize::MAX);
+    let surplus = (live.len() + 1).saturating_sub(max);
+    match limit.policy {
+        LimitPolicy::Reject => return Ok(surplus == 0),
+        LimitPolicy::EvictOldest => {}
+    }
+    for id in live.iter().take(surplus) {
+        end_as(connection, session_id(id)?, Reason::LimitReached, &new.cause)?;
+    }
+    Ok(true)
+}
+
+fn insert(connection: &mut AnyConnection, new: &NewSession) -> QueryResult<()> {
+    let at = new.cause.at.as_micros();
+    let origin = &new.cause.origin;
+    hot::InsertSession {
+        id: *new.id.as_bytes(),
+        user: new.user.0,
+        dialect: new.dialect.as_str().to_owned(),
+        name: storable(new.name.as_deref()),
+        at,
+        epoch: new.epoch.0,
+        address: origin.address_text(),
+        user_agent: storable(origin.user_agent.as_deref()),
+        request_id: storable(origin.request_id.as_deref()),
+        reason: new.cause.reason.as_str().to_owned(),
+        actor: new.cause.actor.to_string(),
+    }
+    .execute(connection)?;
+    for token in &new.tokens {
+        hot::InsertToken {
+            digest: *token.digest.as_bytes(),
+            session: *new.id.as_bytes(),
+            kind: token.kind.as_str().to_owned(),
+            created: at,
+            expires: token.expires.map(Timestamp::as_micros),
+        }
+        .execute(connection)?;
+    }
+    Ok(())
+}
+
+/// See [`crate::store::Connection::end_session`].
+pub(super) fn end(connection: &mut AnyConnection, session: SessionId, cause: &Cause) -> QueryResult<bool> {
+    end_as(connection, session, cause.reason, cause)
+}
+
+fn end_as(connection: &mut AnyConnection, session: SessionId, reason: Reason, cause: &Cause) -> QueryResult<bool> {
+    let ended = hot::EndSession {
+        at: cause.at.as_micros(),
+        reason: reason.as_str().to_owned(),
+        actor: cause.actor.to_string(),
+        id: *session.as_bytes(),
+    };
+    let user: Option<i64> = ended.get_result(connection).optional()?;
+    let Some(user) = user else { return Ok(false) };
+    hot::DeleteTokens { session: *session.as_bytes() }.execute(connection)?;
+    let about = About { user: Some(UserId(user)), session: Some(session), epoch: None };
+    audit::record_as(connection, reason, cause, about)?;
+    Ok(true)
+}
+
+/// See [`crate::store::Connection::touch`]; inside a transaction.
+pub(super) fn touch(connection: &mut AnyConnection, seen: &[(SessionId, Timestamp)]) -> QueryResult<()> {
+    on_each!(connection,
+        sqlite(c) => {
+            for (id, at) in seen {
+                hot::TouchSession { at: at.as_micros(), id: *id.as_bytes() }.execute(c)?;
+            }
+            Ok(())
+        },
+        postgres(c) => {
+            // An update takes one of several fitting rows, so each session may stand here once.
+            let mut latest = HashMap::with_capacity(seen.len());
+            for (id, at) in seen {
+                let time = latest.entry(*id).or_insert(*at);
+                *time = (*time).max(*at);
+            }
+            let (ids, times) = latest.into_iter().map(|(id, at)| (*id.as_bytes(), at.as_micros())).unzip();
+            hot::TouchSessions { ids, times }.execute(c).map(drop)
+        },
+    )
+}

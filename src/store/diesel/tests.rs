@@ -1,0 +1,193 @@
+//! Tests of the store on real databases: SQLite always, Postgres where a server is named.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use diesel::RunQueryDsl;
+use diesel::connection::SimpleConnection;
+
+use super::any::AnyConnection;
+use super::connect::Role;
+use super::{DieselStore, StoreOptions};
+use crate::cause::{Actor, Cause, Origin, Reason};
+use crate::dialect::Dialect;
+use crate::session::{Refusal, SessionId, TokenRecord, judge};
+use crate::store::{Connection, NewSession, NewToken, Opening, SessionLimit, Store};
+use crate::time::Timestamp;
+use crate::token::{TokenDigest, TokenKind};
+use crate::user::{Epoch, NewUser, PasswordHash, UserId};
+
+mod steps;
+
+/// A database of one test.
+pub(super) struct Fixture {
+    pub(super) store: DieselStore,
+    pub(super) url: String,
+    _directory: Option<tempfile::TempDir>,
+    server: Option<String>,
+}
+
+/// The server to test on. In CI there must be one.
+#[expect(clippy::disallowed_methods, reason = "a test's own setting")]
+fn server() -> Option<String> {
+    let server = std::env::var("KNOXIDE_TEST_POSTGRES").ok();
+    assert!(
+        server.is_some() || std::env::var("CI").is_err() || !cfg!(feature = "postgres"),
+        "KNOXIDE_TEST_POSTGRES must name a server in CI"
+    );
+    server.filter(|_| cfg!(feature = "postgres"))
+}
+
+static COUNTER: AtomicU32 = AtomicU32::new(0);
+
+impl Fixture {
+    /// An empty database without a schema.
+    #[cfg(feature = "sqlite")]
+    pub(super) fn bare_sqlite() -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let url = format!("sqlite://{}", directory.path().join("k.db").display());
+        let store = DieselStore::open(&url, StoreOptions::default()).expect("a store");
+        Self { store, url, _directory: Some(directory), server: None }
+    }
+
+    /// An empty database without a schema, if there is a server.
+    pub(super) fn bare_postgres() -> Option<Self> {
+        let server = server()?;
+        let name = format!("knoxide_{}_{}", std::process::id(), COUNTER.fetch_add(1, Ordering::Relaxed));
+        let owner = DieselStore::open(&server, StoreOptions::default()).expect("a server");
+        let mut any = owner.target.connect(Role::Admin).expect("the server");
+        any.batch_execute(&format!("CREATE DATABASE {name}")).expect("a database");
+        let (start, _) = server.rsplit_once('/').expect("a URL with a database");
+        let url = format!("{start}/{name}");
+        let store = DieselStore::open(&url, StoreOptions::default()).expect("a store");
+        Some(Self { store, url, _directory: None, server: Some(server) })
+    }
+
+    /// All databases there are, without a schema.
+    pub(super) fn all_bare() -> Vec<Self> {
+        let mut all = Vec::new();
+        #[cfg(feature = "sqlite")]
+        all.push(Self::bare_sqlite());
+        all.extend(Self::bare_postgres());
+        all
+    }
+
+    /// All databases there are, ready.
+    pub(super) fn all() -> Vec<Self> {
+        let all = Self::all_bare();
+        for fixture in &all {
+            fixture.store.migrate().expect("the schema");
+        }
+        all
+    }
+
+    /// A connection for statements of a test's own, as somebody with the database's shell.
+    pub(super) fn raw(&self) -> AnyConnection {
+        self.store.target.connect(Role::Admin).expect("a connection")
+    }
+
+    pub(super) fn connect(&self) -> Box<dyn Connection> {
+        self.store.connect().expect("a connection")
+    }
+
+    /// What a query that counts comes to.
+    pub(super) fn count(&self, query: &str) -> i64 {
+        #[derive(diesel::QueryableByName)]
+        struct Count {
+            #[diesel(sql_type = diesel::sql_types::BigInt)]
+            n: i64,
+        }
+        let row: Count = diesel::sql_query(format!("SELECT count(*) AS n FROM {query}"))
+            .get_result(&mut self.raw())
+            .expect("a count");
+        row.n
+    }
+
+    pub(super) fn run(&self, sql: &str) {
+        self.raw().batch_execute(sql).expect("a statement");
+    }
+}
+
+impl Drop for Fixture {
+    fn drop(&mut self) {
+        let Some(server) = &self.server else { return };
+        let (_, name) = self.url.rsplit_once('/').expect("a name");
+        let owner = DieselStore::open(server, StoreOptions::default()).expect("a server");
+        if let Ok(mut any) = owner.target.connect(Role::Admin) {
+            let _ = any.batch_execute(&format!("DROP DATABASE {name} WITH (FORCE)"));
+        }
+    }
+}
+
+pub(super) const NOW: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
+
+pub(super) fn later(seconds: u64) -> Timestamp {
+    NOW.saturating_add(Duration::from_secs(seconds))
+}
+
+pub(super) fn cause(reason: Reason) -> Cause {
+    Cause { reason, actor: Actor::System, origin: Origin::default(), at: NOW }
+}
+
+pub(super) fn new_user(name: &str) -> NewUser {
+    NewUser {
+        id: None,
+        username: name.to_owned(),
+        email: format!("{name}@example.com"),
+        password: PasswordHash::from_stored("hash".to_owned()),
+        is_active: true,
+        is_staff: false,
+        created: NOW,
+    }
+}
+
+pub(super) fn add_user(connection: &mut dyn Connection, name: &str) -> UserId {
+    match connection.create_user(&new_user(name), &cause(Reason::UserCreated)).expect("a user") {
+        crate::store::UserCreation::Created(id) => id,
+        other => panic!("{other:?}"),
+    }
+}
+
+pub(super) fn digest(n: u32) -> TokenDigest {
+    let mut bytes = [0; 64];
+    bytes[..4].copy_from_slice(&n.to_be_bytes());
+    TokenDigest::from_bytes(bytes)
+}
+
+pub(super) fn session(n: u32) -> SessionId {
+    let mut random = [0; 10];
+    random[6..].copy_from_slice(&n.to_be_bytes());
+    SessionId::new(NOW, &random)
+}
+
+/// Session `n` with the one token `n`.
+pub(super) fn login(user: UserId, epoch: i64, n: u32) -> NewSession {
+    NewSession {
+        id: session(n),
+        user,
+        epoch: Epoch(epoch),
+        dialect: Dialect::Knox,
+        name: None,
+        tokens: vec![NewToken { digest: digest(n), kind: TokenKind::Access, expires: Some(later(3600)) }],
+        limit: None,
+        cause: cause(Reason::Login),
+    }
+}
+
+pub(super) fn limited(mut new: NewSession, limit: SessionLimit) -> NewSession {
+    new.limit = Some(limit);
+    new
+}
+
+pub(super) fn open(connection: &mut dyn Connection, new: &NewSession) {
+    assert_eq!(connection.open_session(new), Ok(Opening::Opened));
+}
+
+pub(super) fn find(connection: &mut dyn Connection, n: u32) -> Option<TokenRecord> {
+    connection.find_many(&[digest(n)]).expect("an answer").pop().expect("one answer")
+}
+
+/// What a check of token `n` says.
+pub(super) fn verdict(connection: &mut dyn Connection, n: u32) -> Result<(), Refusal> {
+    judge(find(connection, n), TokenKind::Access, NOW, None).map(drop)
+}

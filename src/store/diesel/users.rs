@@ -1,0 +1,336 @@
+//! Finding and changing users. Raising a user's epoch ends all its sessions at once.
+
+use diesel::sql_types::{BigInt, Binary, Bool, Text};
+use diesel::{OptionalExtension, QueryResult, RunQueryDsl};
+
+use super::any::{AnyConnection, on_each};
+use super::audit::{self, About};
+use super::hot::{self, statement};
+use super::rows::{AccountRow, account};
+use crate::cause::Cause;
+use crate::session::SessionId;
+use crate::store::UserCreation;
+use crate::user::{Account, Epoch, LoginName, NewUser, PasswordHash, UserId, lookalike_key};
+
+statement! {
+    /// Ends all sessions of a user.
+    RaiseEpoch { user: i64 as BigInt } -> BigInt,
+    ["UPDATE users SET auth_epoch = auth_epoch + 1 WHERE id = ", user, " RETURNING auth_epoch"]
+}
+
+statement! {
+    /// Takes a few token rows of the sessions that the new epoch ended, newest first; the
+    /// sweeper takes the rest. However many there are, this costs the same.
+    DeleteSomeTokens { user: i64 as BigInt, old_epoch: i64 as BigInt },
+    [
+        "DELETE FROM tokens WHERE digest IN (SELECT t.digest FROM tokens t WHERE t.session_id IN (\
+         SELECT s.id FROM sessions s WHERE s.user_id = ", user, " AND s.auth_epoch = ", old_epoch,
+        " AND s.ended_at IS NULL ORDER BY s.created DESC LIMIT 100) LIMIT 100)",
+    ]
+}
+
+statement! {
+    /// A new password ends all sessions.
+    SetPassword { hash: String as Text, user: i64 as BigInt } -> BigInt,
+    [
+        "UPDATE users SET password_hash = ", hash, ", auth_epoch = auth_epoch + 1 WHERE id = ", user,
+        " RETURNING auth_epoch",
+    ]
+}
+
+statement! {
+    /// Lifts a session that was alive until now over the raised epoch.
+    KeepSession {
+        epoch: i64 as BigInt, id: [u8; 16] as Binary, user: i64 as BigInt, old_epoch: i64 as BigInt,
+    },
+    [
+        "UPDATE sessions SET auth_epoch = ", epoch, " WHERE id = ", id, " AND user_id = ", user,
+        " AND ended_at IS NULL AND auth_epoch = ", old_epoch,
+    ]
+}
+
+statement! {
+    /// Another hash of the same password.
+    UpgradeHash { better: String as Text, user: i64 as BigInt, old: String as Text },
+    ["UPDATE users SET password_hash = ", better, " WHERE id = ", user, " AND password_hash = ", old]
+}
+
+statement! {
+    /// Locks an active user out.
+    Deactivate { user: i64 as BigInt } -> BigInt,
+    [
+        "UPDATE users SET is_active = FALSE, auth_epoch = auth_epoch + 1 WHERE id = ", user,
+        " AND is_active RETURNING auth_epoch",
+    ]
+}
+
+statement! {
+    /// Lets an inactive user in again.
+    Activate { user: i64 as BigInt },
+    ["UPDATE users SET is_active = TRUE WHERE id = ", user, " AND NOT is_active"]
+}
+
+statement! {
+    /// A user's epoch.
+    FindEpoch { user: i64 as BigInt } -> BigInt,
+    ["SELECT auth_epoch FROM users WHERE id = ", user]
+}
+
+statement! {
+    /// The names that share a key.
+    FindLookalikes { key: String as Text } -> Text,
+    ["SELECT username FROM users WHERE lookalike_key = ", key, " ORDER BY id"]
+}
+
+statement! {
+    /// A new user under the next free number.
+    InsertUser {
+        username: String as Text, key: String as Text, email: String as Text, hash: String as Text,
+        is_active: bool as Bool, is_staff: bool as Bool, created: i64 as BigInt,
+    } -> BigInt,
+    [
+        "INSERT INTO users (username, lookalike_key, email, password_hash, is_active, is_staff, created) VALUES (",
+        username, ", ", key, ", ", email, ", ", hash, ", ", is_active, ", ", is_staff, ", ", created,
+        ") ON CONFLICT DO NOTHING RETURNING id",
+    ]
+}
+
+statement! {
+    /// A new user under a given number.
+    InsertUserAs {
+        id: i64 as BigInt, username: String as Text, key: String as Text, email: String as Text,
+        hash: String as Text, is_active: bool as Bool, is_staff: bool as Bool, created: i64 as BigInt,
+    } -> BigInt,
+    [
+        "INSERT INTO users (id, username, lookalike_key, email, password_hash, is_active, is_staff, created) VALUES (",
+        id, ", ", username, ", ", key, ", ", email, ", ", hash, ", ", is_active, ", ", is_staff, ", ", created,
+        ") ON CONFLICT DO NOTHING RETURNING id",
+    ]
+}
+
+statement! {
+    /// Brings a shadow user up to date; writes nothing when nothing changed.
+    UpdateShadow {
+        username: String as Text, key: String as Text, email: String as Text, is_staff: bool as Bool,
+        is_active: bool as Bool, id: i64 as BigInt,
+    },
+    [
+        "UPDATE users SET username = ", username, ", lookalike_key = ", key, ", email = ", email, ", is_staff = ",
+        is_staff, ", is_active = ", is_active, " WHERE id = ", id, " AND (username <> ", username, " OR email <> ",
+        email, " OR is_staff <> ", is_staff, " OR is_active <> ", is_active, ")",
+    ]
+}
+
+#[cfg(feature = "postgres")]
+statement! {
+    /// Lets one creation of a user with this key in at a time.
+    LockKey { hash: i64 as BigInt },
+    ["SELECT pg_advisory_xact_lock(", hash, ")"]
+}
+
+#[cfg(feature = "postgres")]
+statement! {
+    /// Moves the next free number beyond all that were given.
+    MoveIdentity { least: i64 as BigInt },
+    ["SELECT setval('users_id_seq', ", least, ") FROM users_id_seq WHERE last_value <= ", least]
+}
+
+/// See [`crate::store::Connection::find_account`].
+pub(super) fn find(connection: &mut AnyConnection, login: &LoginName) -> QueryResult<Option<Account>> {
+    let (LoginName::Username(text) | LoginName::Email(text)) = login;
+    // No stored name holds a NUL, and Postgres would refuse the question.
+    if text.is_empty() || text.contains('\0') {
+        return Ok(None);
+    }
+    let rows: Vec<AccountRow> = match login {
+        LoginName::Username(name) => hot::FindByName { username: name.clone() }.load(connection)?,
+        LoginName::Email(email) => hot::FindByEmail { email: email.clone() }.load(connection)?,
+    };
+    match <[AccountRow; 1]>::try_from(rows) {
+        Ok([row]) => Ok(Some(account(row))),
+        Err(_) => Ok(None),
+    }
+}
+
+/// See [`crate::store::Connection::find_account_by_id`].
+pub(super) fn find_by_id(connection: &mut AnyConnection, user: UserId) -> QueryResult<Option<Account>> {
+    let row: Option<AccountRow> = hot::FindById { id: user.0 }.get_result(connection).optional()?;
+    Ok(row.map(account))
+}
+
+/// See [`crate::store::Connection::end_all_sessions`].
+pub(super) fn end_all(connection: &mut AnyConnection, user: UserId, cause: &Cause) -> QueryResult<bool> {
+    let raised: Option<i64> = RaiseEpoch { user: user.0 }.get_result(connection).optional()?;
+    let Some(epoch) = raised else { return Ok(false) };
+    delete_some_tokens(connection, user, epoch)?;
+    audit::record(connection, cause, About::user(user, Some(epoch)))?;
+    Ok(true)
+}
+
+fn delete_some_tokens(connection: &mut AnyConnection, user: UserId, epoch: i64) -> QueryResult<()> {
+    DeleteSomeTokens { user: user.0, old_epoch: epoch - 1 }.execute(connection).map(drop)
+}
+
+/// See [`crate::store::Connection::create_user`].
+pub(super) fn create(connection: &mut AnyConnection, new: &NewUser, cause: &Cause) -> QueryResult<UserCreation> {
+    let key = lookalike_key(&new.username);
+    lock_key(connection, &key)?;
+    let alike: Vec<String> = FindLookalikes { key: key.clone() }.load(connection)?;
+    if alike.contains(&new.username) {
+        return Ok(UserCreation::Taken);
+    }
+    if let Some(name) = alike.into_iter().next() {
+        return Ok(UserCreation::Lookalike(name));
+    }
+    match insert(connection, new, key)? {
+        Some(id) => {
+            audit::record(connection, cause, About::user(id, None))?;
+            Ok(UserCreation::Created(id))
+        }
+        None => Ok(UserCreation::Taken),
+    }
+}
+
+/// SQLite has one writer at a time as it is.
+fn lock_key(connection: &mut AnyConnection, key: &str) -> QueryResult<()> {
+    on_each!(connection,
+        sqlite(_c) => {
+            let _ = key;
+            Ok(())
+        },
+        postgres(c) => {
+            use sha2::Digest;
+            let digest = sha2::Sha512::digest([b"knoxide user name ", key.as_bytes()].concat());
+            let mut hash = [0; 8];
+            hash.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
+            LockKey { hash: i64::from_be_bytes(hash) }.execute(c).map(drop)
+        },
+    )
+}
+
+/// `None` if the number or the name is taken.
+fn insert(connection: &mut AnyConnection, new: &NewUser, key: String) -> QueryResult<Option<UserId>> {
+    let (username, email) = (new.username.clone(), new.email.clone());
+    let hash = new.password.expose().to_owned();
+    let (is_active, is_staff, created) = (new.is_active, new.is_staff, new.created.as_micros());
+    let Some(UserId(id)) = new.id else {
+        let row = InsertUser { username, key, email, hash, is_active, is_staff, created };
+        return Ok(row.get_result(connection).optional()?.map(UserId));
+    };
+    let row = InsertUserAs { id, username, key, email, hash, is_active, is_staff, created };
+    let inserted: Option<i64> = row.get_result(connection).optional()?;
+    if inserted.is_some() {
+        move_identity(connection, id)?;
+    }
+    Ok(inserted.map(UserId))
+}
+
+/// The next free number lies beyond `id`: SQLite sees to that by itself.
+pub(super) fn move_identity(connection: &mut AnyConnection, id: i64) -> QueryResult<()> {
+    on_each!(connection,
+        sqlite(_c) => {
+            let _ = id;
+            Ok(())
+        },
+        postgres(c) => {
+            // Two at once could move it back; the number is arbitrary, and used here alone.
+            LockKey { hash: 0x6b6e_6f78_6964_6500 }.execute(c)?;
+            MoveIdentity { least: id }.execute(c).map(drop)
+        },
+    )
+}
+
+/// See [`crate::store::Connection::set_password`].
+pub(super) fn set_password(
+    connection: &mut AnyConnection,
+    user: UserId,
+    new: &PasswordHash,
+    keep: Option<SessionId>,
+    cause: &Cause,
+) -> QueryResult<bool> {
+    let set = SetPassword { hash: new.expose().to_owned(), user: user.0 };
+    let raised: Option<i64> = set.get_result(connection).optional()?;
+    let Some(epoch) = raised else { return Ok(false) };
+    if let Some(id) = keep {
+        KeepSession { epoch, id: *id.as_bytes(), user: user.0, old_epoch: epoch - 1 }.execute(connection)?;
+    }
+    delete_some_tokens(connection, user, epoch)?;
+    audit::record(connection, cause, About::user(user, Some(epoch)))?;
+    Ok(true)
+}
+
+/// See [`crate::store::Connection::upgrade_password_hash`].
+pub(super) fn upgrade_hash(
+    connection: &mut AnyConnection,
+    user: UserId,
+    old: &PasswordHash,
+    new: &PasswordHash,
+) -> QueryResult<bool> {
+    let upgrade = UpgradeHash { better: new.expose().to_owned(), user: user.0, old: old.expose().to_owned() };
+    Ok(upgrade.execute(connection)? == 1)
+}
+
+/// See [`crate::store::Connection::set_active`].
+pub(super) fn set_active(
+    connection: &mut AnyConnection,
+    user: UserId,
+    active: bool,
+    cause: &Cause,
+) -> QueryResult<bool> {
+    let (changed, epoch) = if active {
+        (Activate { user: user.0 }.execute(connection)? == 1, None)
+    } else {
+        let raised: Option<i64> = Deactivate { user: user.0 }.get_result(connection).optional()?;
+        (raised.is_some(), raised)
+    };
+    if changed {
+        audit::record(connection, cause, About::user(user, epoch))?;
+        return Ok(true);
+    }
+    Ok(find_epoch(connection, user.0)?.is_some())
+}
+
+fn find_epoch(connection: &mut AnyConnection, user: i64) -> QueryResult<Option<Epoch>> {
+    let epoch: Option<i64> = FindEpoch { user }.get_result(connection).optional()?;
+    Ok(epoch.map(Epoch))
+}
+
+/// See [`crate::store::Connection::put_shadow_user`]; `None` if somebody else has the name.
+pub(super) fn put_shadow(connection: &mut AnyConnection, user: &NewUser, cause: &Cause) -> QueryResult<Option<Epoch>> {
+    let known = match user.id {
+        Some(id) => Some(id),
+        None => find(connection, &LoginName::Username(user.username.clone()))?.map(|account| account.user.id),
+    };
+    if let Some(UserId(id)) = known
+        && let Some(epoch) = update_shadow(connection, id, user, cause)?
+    {
+        return Ok(Some(epoch));
+    }
+    if let Some(id) = insert(connection, user, lookalike_key(&user.username))? {
+        audit::record(connection, cause, About::user(id, None))?;
+        return find_epoch(connection, id.0);
+    }
+    // Somebody else inserted it at the same moment, or the name belongs to another number.
+    match user.id {
+        Some(UserId(id)) => find_epoch(connection, id),
+        None => Ok(find(connection, &LoginName::Username(user.username.clone()))?.map(|found| found.user.epoch)),
+    }
+}
+
+fn update_shadow(connection: &mut AnyConnection, id: i64, user: &NewUser, cause: &Cause) -> QueryResult<Option<Epoch>> {
+    let raised: Option<i64> =
+        if user.is_active { None } else { Deactivate { user: id }.get_result(connection).optional()? };
+    let update = UpdateShadow {
+        username: user.username.clone(),
+        key: lookalike_key(&user.username),
+        email: user.email.clone(),
+        is_staff: user.is_staff,
+        is_active: user.is_active,
+        id,
+    };
+    let changed = update.execute(connection)? == 1;
+    if changed || raised.is_some() {
+        audit::record(connection, cause, About::user(UserId(id), raised))?;
+    }
+    find_epoch(connection, id)
+}

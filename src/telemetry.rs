@@ -1,0 +1,109 @@
+//! The log: `env_logger`'s filter, two forms of lines, and a queue in between, so that a
+//! reader who stopped reading stops nobody but the log's own thread.
+//!
+//! Code logs through the macros of the `log` crate, with what varies as key-values:
+//! `log::info!(user = id.0; "logged in")`. Both forms escape control characters, so that
+//! no name that a client sends can begin a line of its own. Tokens, digests, passwords and
+//! URLs with credentials are not logged at all.
+
+mod line;
+mod queue;
+#[cfg(test)]
+mod tests;
+
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::config::LogSettings;
+use crate::time::Clock;
+
+use self::queue::Queue;
+
+/// The most that waits to be written, in bytes: some ten thousand lines.
+const QUEUE_BYTES: usize = 4 * 1024 * 1024;
+
+/// How long a stopping process waits for its log to be written.
+const FLUSH_LIMIT: Duration = Duration::from_secs(2);
+
+/// The log could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// The writer's thread could not be started.
+    #[error("the log's thread could not be started: {0}")]
+    Thread(#[from] io::Error),
+    /// Somebody else logs in this process already.
+    #[error("a log is set up already: {0}")]
+    Taken(#[from] log::SetLoggerError),
+}
+
+/// Keeps the log going. When it is dropped, what waits is written, for at most two seconds.
+#[derive(Debug)]
+#[must_use = "the log ends when this is dropped"]
+pub struct LogGuard {
+    queue: Arc<Queue>,
+    limit: Duration,
+}
+
+impl LogGuard {
+    /// Waits until everything logged so far was written; `false` if that took longer than
+    /// `limit`.
+    pub fn flush(&self, limit: Duration) -> bool {
+        self.queue.wait_until_written(limit)
+    }
+}
+
+impl Drop for LogGuard {
+    fn drop(&mut self) {
+        self.queue.close();
+        self.queue.wait_until_written(self.limit);
+    }
+}
+
+/// Sends the log of this process to standard error.
+///
+/// # Errors
+/// When a log is set up already, or no thread can be started.
+pub fn start(settings: &LogSettings, clock: Arc<dyn Clock>) -> Result<LogGuard, LogError> {
+    let (logger, guard) = build(settings, clock, Box::new(io::stderr()), QUEUE_BYTES)?;
+    log::set_max_level(logger.filter());
+    log::set_boxed_logger(Box::new(logger))?;
+    Ok(guard)
+}
+
+/// A log that goes to `sink`, with room for `capacity` waiting bytes.
+fn build(
+    settings: &LogSettings,
+    clock: Arc<dyn Clock>,
+    sink: Box<dyn Write + Send>,
+    capacity: usize,
+) -> Result<(env_logger::Logger, LogGuard), LogError> {
+    let queue = Arc::new(Queue::new(capacity));
+    let format = settings.format;
+    let (writers_queue, writers_clock) = (Arc::clone(&queue), Arc::clone(&clock));
+    std::thread::Builder::new().name("log".to_owned()).spawn(move || {
+        queue::write_all_to(&writers_queue, sink, &|dropped| line::of_dropped(format, writers_clock.now(), dropped));
+    })?;
+    let logger = env_logger::Builder::new()
+        .parse_filters(&settings.filter)
+        .format(move |buffer, record| buffer.write_all(line::of_record(format, clock.now(), record).as_bytes()))
+        .target(env_logger::Target::Pipe(Box::new(Entrance(Arc::clone(&queue)))))
+        .write_style(env_logger::WriteStyle::Never)
+        .build();
+    Ok((logger, LogGuard { queue, limit: FLUSH_LIMIT }))
+}
+
+/// Where lines enter the queue: `env_logger` writes each record in one piece.
+struct Entrance(Arc<Queue>);
+
+impl Write for Entrance {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.0.push(line);
+        Ok(line.len())
+    }
+
+    /// Nobody waits for the reader here.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
