@@ -1,5 +1,8 @@
-//! The integration tests: one binary.
+//! The integration tests: one binary, so that it links once.
+
+#[cfg(test)]
+mod harness;
 #[cfg(test)]
 mod password;
-
-fn main() {}
+#[cfg(test)]
+mod support;

@@ -1,0 +1,30 @@
+//! The users and tokens that the transcripts are played with.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+/// Where a file under `tests/` lies.
+pub(crate) fn path(below_tests: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests").join(below_tests)
+}
+
+/// The file of users and tokens, in the form that `knoxide import` reads.
+pub(crate) fn users_file() -> PathBuf {
+    path("fixtures/users.json")
+}
+
+/// The variables every transcript may use: each token of the fixture under its label
+/// (`{alice-live}`), and its stored digest (`{alice-live-digest}`).
+pub(crate) fn variables() -> BTreeMap<String, String> {
+    let text = std::fs::read_to_string(users_file()).expect("the fixture can be read");
+    let world: Value = serde_json::from_str(&text).expect("the fixture is JSON");
+    let mut variables = BTreeMap::new();
+    for token in world["knox_tokens"].as_array().expect("a list of tokens") {
+        let field = |name: &str| token[name].as_str().expect("a text").to_owned();
+        variables.insert(field("label"), field("token"));
+        variables.insert(format!("{}-digest", field("label")), field("digest"));
+    }
+    variables
+}

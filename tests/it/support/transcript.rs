@@ -1,0 +1,205 @@
+//! Golden transcripts: requests with the replies they must get, in text files that people read.
+//!
+//! `tests/transcripts/README.md` describes the notation. A file is read whole before anything
+//! is sent, so that a slip of the pen is reported as such.
+
+use std::path::Path;
+
+pub(crate) mod notation;
+pub(crate) mod player;
+
+use notation::{Pattern, Template};
+
+/// A file of cases, played in order: later ones may use what earlier replies brought.
+#[derive(Debug)]
+pub(crate) struct Transcript {
+    pub(crate) name: String,
+    /// `WWW-Authenticate` of every 401 in this file.
+    pub(crate) challenge: Option<String>,
+    pub(crate) cases: Vec<Case>,
+}
+
+/// One request and its reply.
+#[derive(Debug)]
+pub(crate) struct Case {
+    pub(crate) name: String,
+    /// Line of its heading.
+    pub(crate) line: usize,
+    /// Why our reply is not that of the package whose contract this is.
+    pub(crate) differs: Option<String>,
+    pub(crate) controls: Controls,
+    pub(crate) ask: Ask,
+    pub(crate) expect: Expect,
+}
+
+/// How a case is sent and judged.
+#[derive(Debug, Default)]
+pub(crate) struct Controls {
+    /// The body goes in chunks of so many bytes.
+    pub(crate) chunked: Option<usize>,
+    /// The lines of the body end in CR LF, the last one too.
+    pub(crate) crlf: bool,
+    /// No `Content-Length` although the method could have a body.
+    pub(crate) unsaid: bool,
+    /// The HTTP layer answers: the rules that hold for all replies of the server do not.
+    pub(crate) bare: bool,
+    /// It goes over a connection of its own: whether the server keeps one open on which it left
+    /// a long body unread is its own affair.
+    pub(crate) alone: bool,
+    /// How often it is sent, if not once.
+    pub(crate) times: Option<usize>,
+}
+
+/// A request whose variables are not yet filled in.
+#[derive(Debug)]
+pub(crate) struct Ask {
+    pub(crate) method: String,
+    pub(crate) target: Template,
+    pub(crate) headers: Vec<(String, Template)>,
+    pub(crate) body: Template,
+}
+
+/// What a reply must be.
+#[derive(Debug)]
+pub(crate) struct Expect {
+    pub(crate) status: u16,
+    /// Headers with the values they must have; `None`: they must be absent.
+    pub(crate) headers: Vec<(String, Option<Pattern>)>,
+    pub(crate) body: Pattern,
+}
+
+impl Transcript {
+    /// Reads a file.
+    pub(crate) fn read(file: &Path) -> Result<Self, String> {
+        let text = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
+        let name = file.file_stem().unwrap_or_default().to_string_lossy();
+        Self::parse(&name, &text)
+    }
+
+    /// Reads all `.http` files of a directory, in order of their names.
+    pub(crate) fn read_all(directory: &Path) -> Result<Vec<Self>, String> {
+        let entries = std::fs::read_dir(directory).map_err(|error| format!("{}: {error}", directory.display()))?;
+        let mut files: Vec<_> = entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).collect();
+        files.retain(|file| file.extension().is_some_and(|extension| extension == "http"));
+        files.sort();
+        if files.is_empty() {
+            return Err(format!("{}: no transcripts", directory.display()));
+        }
+        files.iter().map(|file| Self::read(file)).collect()
+    }
+
+    /// Reads a transcript's text.
+    pub(crate) fn parse(name: &str, text: &str) -> Result<Self, String> {
+        let lines: Vec<_> = text.lines().collect();
+        let starts: Vec<_> = (0..lines.len()).filter(|&at| lines[at].starts_with("### ")).collect();
+        let first = starts.first().copied().ok_or_else(|| format!("{name}: no cases"))?;
+        let mut challenge = None;
+        for line in &lines[..first] {
+            match line.strip_prefix("@challenge ") {
+                Some(value) => challenge = Some(value.to_owned()),
+                None if line.is_empty() || line.starts_with('#') => {}
+                None => return Err(format!("{name}: before the first case stands {line:?}")),
+            }
+        }
+        let ends = starts.iter().skip(1).copied().chain([lines.len()]);
+        let cases = starts.iter().zip(ends).map(|(&start, end)| {
+            let mut scanner = Scanner { lines: &lines[start..end], at: 0 };
+            let case = scanner.case(start + 1);
+            case.map_err(|error| format!("{name}:{}: {error}", start + scanner.at))
+        });
+        Ok(Self { name: name.to_owned(), challenge, cases: cases.collect::<Result<_, _>>()? })
+    }
+}
+
+/// Reads the lines of one case from top to bottom.
+struct Scanner<'a> {
+    lines: &'a [&'a str],
+    at: usize,
+}
+
+impl<'a> Scanner<'a> {
+    fn next(&mut self) -> Option<&'a str> {
+        let line = self.lines.get(self.at).copied();
+        self.at += 1;
+        line
+    }
+
+    fn case(&mut self, line: usize) -> Result<Case, String> {
+        let name = self.next().and_then(|heading| heading.strip_prefix("### ")).unwrap_or_default().to_owned();
+        let mut differs = None;
+        let mut controls = Controls::default();
+        let request_line = loop {
+            let line = self.next().ok_or("the case has no request")?;
+            if let Some(why) = line.strip_prefix("# differs: ") {
+                differs = Some(why.to_owned());
+            } else if let Some(control) = line.strip_prefix('@') {
+                controls.set(control)?;
+            } else if !line.starts_with('#') {
+                break line;
+            }
+        };
+        let (method, target) = request_line.split_once(' ').ok_or("the request line is METHOD TARGET")?;
+        let headers = self.headers(|name, value| match value {
+            Some(value) => Ok((name, Template::parse(value)?)),
+            None => Err(format!("a request cannot demand the absence of {name}")),
+        })?;
+        let body = self.block(|line| line.starts_with("=> "));
+        let ask =
+            Ask { method: method.to_owned(), target: Template::parse(target)?, headers, body: Template::parse(&body)? };
+        let status = self.next().and_then(|line| line.strip_prefix("=> ")).ok_or("the case has no => STATUS")?;
+        let status = status.parse().map_err(|_| format!("{status:?} is no status"))?;
+        let headers = self.headers(|name, value| Ok((name, value.map(Pattern::parse).transpose()?)))?;
+        let body = Pattern::parse(&self.block(|_| false))?;
+        Ok(Case { name, line, differs, controls, ask, expect: Expect { status, headers, body } })
+    }
+
+    /// Header lines up to an empty line, the start of the reply, or the end. `!Name` stands for
+    /// a header that must be absent.
+    fn headers<T>(&mut self, read: impl Fn(String, Option<&str>) -> Result<T, String>) -> Result<Vec<T>, String> {
+        let mut headers = Vec::new();
+        while let Some(line) = self.lines.get(self.at).copied() {
+            if line.starts_with("=> ") {
+                break;
+            }
+            self.at += 1;
+            if line.is_empty() {
+                break;
+            }
+            headers.push(match (line.strip_prefix('!'), line.split_once(':')) {
+                (Some(absent), _) => read(absent.to_owned(), None)?,
+                (None, Some((name, value))) => read(name.to_owned(), Some(value.strip_prefix(' ').unwrap_or(value)))?,
+                (None, None) => return Err(format!("{line:?} is no header")),
+            });
+        }
+        Ok(headers)
+    }
+
+    /// Lines up to one that ends the block, without empty lines at its end.
+    fn block(&mut self, ends: impl Fn(&str) -> bool) -> String {
+        let rest = &self.lines[self.at.min(self.lines.len())..];
+        let length = rest.iter().position(|line| ends(line)).unwrap_or(rest.len());
+        self.at += length;
+        let block = &rest[..length];
+        let used = block.iter().rposition(|line| !line.is_empty()).map_or(0, |last| last + 1);
+        block[..used].join("\n")
+    }
+}
+
+impl Controls {
+    fn set(&mut self, control: &str) -> Result<(), String> {
+        let (word, number) = match control.split_once(' ') {
+            Some((word, number)) => (word, number.parse().ok()),
+            None => (control, None),
+        };
+        match (word, number) {
+            ("chunked", Some(size)) => self.chunked = Some(size),
+            ("times", Some(times)) => self.times = Some(times),
+            ("alone", None) => self.alone = true,
+            ("crlf", None) => self.crlf = true,
+            ("unsaid", None) => self.unsaid = true,
+            ("bare", None) => self.bare = true,
+            _ => return Err(format!("@{control} is unknown")),
+        }
+        Ok(())
+    }
+}
