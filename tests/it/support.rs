@@ -1,6 +1,7 @@
 //! What the tests stand on: a raw HTTP client, the player of transcripts, servers of Postgres,
 //! a proxy that misbehaves on demand.
 
+pub(crate) mod app;
 pub(crate) mod fixture;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;

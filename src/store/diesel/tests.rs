@@ -189,5 +189,5 @@ pub(super) fn find(connection: &mut dyn Connection, n: u32) -> Option<TokenRecor
 
 /// What a check of token `n` says.
 pub(super) fn verdict(connection: &mut dyn Connection, n: u32) -> Result<(), Refusal> {
-    judge(find(connection, n), TokenKind::Access, NOW, None).map(drop)
+    judge(find(connection, n).as_ref(), TokenKind::Access, NOW, None).map(drop)
 }

@@ -1,0 +1,271 @@
+//! The real server on a database of its own, inside the test's process: on a clock that the
+//! test moves, at the lowest cost of hashing, on any free port.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use knoxide::cause::{Actor, Cause, Origin, Reason};
+use knoxide::config::{HttpSettings, ListenAddress};
+use knoxide::password::Hasher;
+use knoxide::policy::Policy;
+use knoxide::random::SystemRandom;
+use knoxide::server::{Server, Stopper};
+use knoxide::service::Auth;
+use knoxide::store::diesel::{DieselStore, StoreOptions};
+use knoxide::store::{Connection, Store, UserCreation};
+use knoxide::time::{Clock, ManualClock, Timestamp};
+use knoxide::user::{NewUser, Password, UserId};
+
+use super::wire::{Framing, Reply, Request, Wire};
+
+/// Makes one test of `$name` for each database out of a function that takes a [`Backend`].
+macro_rules! on_each_database {
+    ($($(#[$meta:meta])* fn $name:ident($backend:ident) $body:block)+) => {
+        $(
+            $(#[$meta])*
+            mod $name {
+                use super::*;
+
+                fn on($backend: $crate::support::app::Backend) $body
+
+                #[test]
+                fn sqlite() {
+                    on($crate::support::app::Backend::Sqlite);
+                }
+
+                #[cfg(feature = "postgres")]
+                #[test]
+                fn postgres() {
+                    if $crate::support::postgres::shared().is_some() {
+                        on($crate::support::app::Backend::Postgres);
+                    }
+                }
+            }
+        )+
+    };
+}
+pub(crate) use on_each_database;
+
+/// Which database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Backend {
+    Sqlite,
+    #[cfg(feature = "postgres")]
+    Postgres,
+}
+
+/// A database of one test, gone at its end.
+pub(crate) struct Database {
+    pub(crate) url: String,
+    _guard: Box<dyn std::any::Any + Send>,
+}
+
+impl Database {
+    /// An empty database.
+    pub(crate) fn empty(backend: Backend) -> Self {
+        match backend {
+            Backend::Sqlite => {
+                let folder = tempfile::tempdir().expect("a folder");
+                let url = format!("sqlite://{}", folder.path().join("knoxide.db").display());
+                Self { url, _guard: Box::new(folder) }
+            }
+            #[cfg(feature = "postgres")]
+            Backend::Postgres => Self::postgres(|shared| shared.empty_database()),
+        }
+    }
+
+    /// A database with the newest schema.
+    pub(crate) fn migrated(backend: Backend) -> Self {
+        match backend {
+            Backend::Sqlite => {
+                let database = Self::empty(backend);
+                migrate(&database.url);
+                database
+            }
+            #[cfg(feature = "postgres")]
+            Backend::Postgres => Self::postgres(|shared| shared.database("migrated", migrate)),
+        }
+    }
+
+    #[cfg(feature = "postgres")]
+    fn postgres(make: fn(&'static super::postgres::Shared) -> super::postgres::Database) -> Self {
+        let database = make(super::postgres::shared().expect("a Postgres"));
+        Self { url: database.url().to_owned(), _guard: Box::new(database) }
+    }
+
+    pub(crate) fn store(&self) -> Arc<DieselStore> {
+        Arc::new(DieselStore::open(&self.url, StoreOptions::default()).expect("a store"))
+    }
+}
+
+fn migrate(url: &str) {
+    DieselStore::open(url, StoreOptions::default()).expect("a store").migrate().expect("migrations");
+}
+
+/// A running server.
+pub(crate) struct App {
+    pub(crate) address: SocketAddr,
+    pub(crate) store: Arc<DieselStore>,
+    pub(crate) auth: Auth,
+    pub(crate) clock: ManualClock,
+    stopper: Stopper,
+    thread: Option<JoinHandle<()>>,
+    // Last, so that the database outlives its connections.
+    pub(crate) database: Database,
+}
+
+/// What a test may want otherwise.
+pub(crate) struct Setup {
+    pub(crate) policy: Policy,
+    pub(crate) http: HttpSettings,
+    pub(crate) keyword: &'static str,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        let listen = vec![ListenAddress::Tcp(SocketAddr::from(([127, 0, 0, 1], 0)))];
+        let http = HttpSettings { listen, workers: 1, ..HttpSettings::default() };
+        Self { policy: Policy::default(), http, keyword: "Token" }
+    }
+}
+
+/// Where the tests' clocks begin.
+pub(crate) fn start_of_time() -> Timestamp {
+    Timestamp::parse("2026-01-02T03:04:05.678901Z").expect("a time")
+}
+
+impl App {
+    /// A server with an empty database.
+    pub(crate) fn start(backend: Backend) -> Self {
+        Self::on(Database::migrated(backend), Setup::default())
+    }
+
+    /// A server on this database.
+    pub(crate) fn on(database: Database, setup: Setup) -> Self {
+        let store = database.store();
+        let clock = ManualClock::new(start_of_time());
+        let auth = Auth::builder(Arc::clone(&store))
+            .policy(setup.policy)
+            .clock(clock.clone())
+            .hasher(cheap_hasher())
+            .password_threads(1)
+            .build();
+        let (bound, bound_at) = std::sync::mpsc::channel();
+        let (http, keyword, server_auth) = (setup.http, setup.keyword, auth.clone());
+        let thread = std::thread::spawn(move || {
+            actix_web::rt::System::new().block_on(async move {
+                let server = Server::bind(&http, keyword, server_auth).expect("a bound server");
+                bound.send((server.tcp_address().expect("an address"), server.stopper())).expect("a test that waits");
+                server.run().await.expect("a server that runs");
+            });
+        });
+        let (address, stopper) = bound_at.recv().expect("a server");
+        Self { address, store, auth, clock, stopper, thread: Some(thread), database }
+    }
+
+    /// Adds an active user.
+    pub(crate) fn add_user(&self, name: &str, password: &str) -> UserId {
+        add_user(&mut *self.connection(), name, password, self.clock.now())
+    }
+
+    /// A connection of the test's own.
+    pub(crate) fn connection(&self) -> Box<dyn Connection> {
+        self.store.connect().expect("a connection")
+    }
+
+    /// A cause for what a test writes.
+    pub(crate) fn cause(&self, reason: Reason) -> Cause {
+        Cause { reason, actor: Actor::CommandLine, origin: Origin::default(), at: self.clock.now() }
+    }
+
+    /// A client of its own.
+    pub(crate) fn client(&self) -> Client {
+        Client { wire: Wire::connect(self.address).expect("a connection") }
+    }
+
+    /// Stops the server and waits for its end.
+    pub(crate) fn stop(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            actix_web::rt::System::new().block_on(self.stopper.stop());
+            thread.join().expect("a server that ends well");
+        }
+    }
+}
+
+impl Drop for App {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.stop();
+        }
+    }
+}
+
+/// Hashing at the lowest cost there is.
+pub(crate) fn cheap_hasher() -> Hasher {
+    Hasher::with_unsafe_cost(4).expect("a cost that bcrypt knows")
+}
+
+/// Adds an active user.
+pub(crate) fn add_user(connection: &mut dyn Connection, name: &str, password: &str, now: Timestamp) -> UserId {
+    let hash = cheap_hasher().hash(&Password::new(password.to_owned()), &SystemRandom).expect("a hash");
+    let new = NewUser {
+        id: None,
+        username: name.to_owned(),
+        email: format!("{name}@example.com"),
+        password: hash,
+        is_active: true,
+        is_staff: false,
+        created: now,
+    };
+    let cause = Cause { reason: Reason::UserCreated, actor: Actor::CommandLine, origin: Origin::default(), at: now };
+    match connection.create_user(&new, &cause).expect("a write") {
+        UserCreation::Created(id) => id,
+        other => panic!("{name}: {other:?}"),
+    }
+}
+
+/// Somebody who speaks the knox dialect.
+pub(crate) struct Client {
+    pub(crate) wire: Wire,
+}
+
+impl Client {
+    pub(crate) fn ask(&mut self, request: &Request) -> Reply {
+        self.wire.ask(request).expect("a reply")
+    }
+
+    /// Logs in and returns the whole reply.
+    pub(crate) fn try_login(&mut self, name: &str, password: &str) -> Reply {
+        let body = serde_json::json!({ "username": name, "password": password }).to_string();
+        let request = Request::new("POST", "/auth/login/").header("Content-Type", "application/json");
+        self.ask(&request.body(body, Framing::Length))
+    }
+
+    /// Logs in and returns the token.
+    pub(crate) fn login(&mut self, name: &str, password: &str) -> String {
+        let reply = self.try_login(name, password);
+        assert_eq!(reply.status, 200, "{}", reply.text());
+        let body: serde_json::Value = serde_json::from_str(&reply.text()).expect("JSON");
+        body["token"].as_str().expect("a token").to_owned()
+    }
+
+    /// The status of a check.
+    pub(crate) fn check(&mut self, token: &str) -> u16 {
+        self.with_token("GET", "/auth/user/", token).status
+    }
+
+    pub(crate) fn logout(&mut self, token: &str) -> u16 {
+        self.with_token("POST", "/auth/logout/", token).status
+    }
+
+    pub(crate) fn logout_all(&mut self, token: &str) -> u16 {
+        self.with_token("POST", "/auth/logoutall/", token).status
+    }
+
+    pub(crate) fn with_token(&mut self, method: &str, path: &str, token: &str) -> Reply {
+        let framing = if method == "POST" { Framing::Length } else { Framing::Unsaid };
+        let request = Request::new(method, path).header("Authorization", format!("Token {token}"));
+        self.ask(&request.body("", framing))
+    }
+}
