@@ -5,21 +5,83 @@
 pub enum Dialect {
     /// django-rest-knox: opaque tokens, `POST /auth/login/`.
     Knox,
+    /// djangorestframework-jwt: one JWT, `POST /api-token-auth/`.
+    DrfJwt,
+    /// djangorestframework-simplejwt by e-mail: an access and a refresh JWT, `POST /api/token/`.
+    Simplejwt,
+    /// One JWT for five days, refreshable for ten, `POST /auth/access_token/`.
+    AccessToken,
+    /// djoser over simplejwt: an access and a refresh JWT, `POST /jwt/create/`.
+    Djoser,
 }
 
 impl Dialect {
     /// All dialects.
-    pub const ALL: [Self; 1] = [Self::Knox];
+    pub const ALL: [Self; 5] = [Self::Knox, Self::DrfJwt, Self::Simplejwt, Self::AccessToken, Self::Djoser];
 
     /// The name under which the dialect is stored, logged and configured.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Knox => "knox",
+            Self::DrfJwt => "drf_jwt",
+            Self::Simplejwt => "simplejwt",
+            Self::AccessToken => "access_token",
+            Self::Djoser => "djoser",
         }
     }
 
     /// The dialect with this name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|dialect| dialect.as_str() == name)
+    }
+}
+
+/// One value for each dialect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PerDialect<T> {
+    /// For [`Dialect::Knox`].
+    pub knox: T,
+    /// For [`Dialect::DrfJwt`].
+    pub drf_jwt: T,
+    /// For [`Dialect::Simplejwt`].
+    pub simplejwt: T,
+    /// For [`Dialect::AccessToken`].
+    pub access_token: T,
+    /// For [`Dialect::Djoser`].
+    pub djoser: T,
+}
+
+impl<T> PerDialect<T> {
+    /// The value that `of` gives for each.
+    pub fn from_fn(mut of: impl FnMut(Dialect) -> T) -> Self {
+        Self {
+            knox: of(Dialect::Knox),
+            drf_jwt: of(Dialect::DrfJwt),
+            simplejwt: of(Dialect::Simplejwt),
+            access_token: of(Dialect::AccessToken),
+            djoser: of(Dialect::Djoser),
+        }
+    }
+
+    /// The value for one.
+    pub const fn get(&self, dialect: Dialect) -> &T {
+        match dialect {
+            Dialect::Knox => &self.knox,
+            Dialect::DrfJwt => &self.drf_jwt,
+            Dialect::Simplejwt => &self.simplejwt,
+            Dialect::AccessToken => &self.access_token,
+            Dialect::Djoser => &self.djoser,
+        }
+    }
+
+    /// The value for one, to change.
+    pub const fn get_mut(&mut self, dialect: Dialect) -> &mut T {
+        match dialect {
+            Dialect::Knox => &mut self.knox,
+            Dialect::DrfJwt => &mut self.drf_jwt,
+            Dialect::Simplejwt => &mut self.simplejwt,
+            Dialect::AccessToken => &mut self.access_token,
+            Dialect::Djoser => &mut self.djoser,
+        }
     }
 }

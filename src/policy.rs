@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
+use crate::dialect::{Dialect, PerDialect};
 use crate::store::LimitPolicy;
 
-/// Lifetimes and limits. The defaults are django-rest-knox's as its users deploy it: tokens
-/// without end or limit.
+/// Lifetimes and limits. The defaults are those of the packages as their users deploy them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
-    /// How long a new token is good; `None`: until it is revoked.
-    pub token_ttl: Option<Duration>,
+    /// What is particular to each dialect.
+    pub dialects: PerDialect<DialectPolicy>,
     /// How long a session may go unused; `None`: for ever. Exact to two touch intervals.
     pub idle_limit: Option<Duration>,
     /// How often the times of last use are written down.
@@ -18,22 +18,92 @@ pub struct Policy {
     pub token_limit: Option<u32>,
     /// What happens to a login beyond that number.
     pub limit_policy: LimitPolicy,
-    /// What new tokens begin with, at most 10 visible ASCII characters.
+    /// What new opaque tokens begin with, at most 10 visible ASCII characters.
     pub token_prefix: String,
+    /// For how long after a rotation the old refresh token still gets the same successor.
+    pub refresh_grace: Duration,
     /// How long ended sessions stay listed.
     pub session_retention: Duration,
+}
+
+/// What tokens of one dialect are, and how long they live.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DialectPolicy {
+    /// What tokens look like.
+    pub form: TokenForm,
+    /// How long an access token is good; `None`: until it is revoked.
+    pub access_ttl: Option<Duration>,
+    /// What else a login gives, and what may be refreshed.
+    pub refresh: RefreshPolicy,
+    /// Whether refreshing puts an end to the token that was refreshed.
+    pub rotate: bool,
+}
+
+/// What a token looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenForm {
+    /// 40 hex digits that say nothing.
+    Opaque,
+    /// A signed JWT, whose claims clients read.
+    Jwt,
+}
+
+/// What may be exchanged for new tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefreshPolicy {
+    /// Nothing.
+    None,
+    /// The access token itself, while it lives and for so long after the login.
+    Access {
+        /// Counted in whole seconds from the login.
+        window: Duration,
+    },
+    /// A refresh token of its own.
+    Pair {
+        /// How long a refresh token is good.
+        ttl: Duration,
+        /// The end of all refreshing, counted from the login; `None`: there is none.
+        window: Option<Duration>,
+    },
+}
+
+const fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+const DAY: u64 = 24 * 3600;
+
+impl DialectPolicy {
+    /// As the package of this dialect is deployed (contract sections 4 to 8).
+    pub fn default_of(dialect: Dialect) -> Self {
+        let (form, access_ttl, refresh) = match dialect {
+            Dialect::Knox => (TokenForm::Opaque, None, RefreshPolicy::None),
+            Dialect::DrfJwt => {
+                (TokenForm::Jwt, Some(seconds(8_000_000)), RefreshPolicy::Access { window: seconds(7 * DAY) })
+            }
+            Dialect::AccessToken => {
+                (TokenForm::Jwt, Some(seconds(5 * DAY)), RefreshPolicy::Access { window: seconds(10 * DAY) })
+            }
+            Dialect::Simplejwt | Dialect::Djoser => {
+                let refresh = RefreshPolicy::Pair { ttl: seconds(DAY), window: None };
+                (TokenForm::Jwt, Some(seconds(300)), refresh)
+            }
+        };
+        Self { form, access_ttl, refresh, rotate: false }
+    }
 }
 
 impl Default for Policy {
     fn default() -> Self {
         Self {
-            token_ttl: None,
+            dialects: PerDialect::from_fn(DialectPolicy::default_of),
             idle_limit: None,
-            touch_interval: Duration::from_secs(60),
+            touch_interval: seconds(60),
             token_limit: None,
             limit_policy: LimitPolicy::Reject,
             token_prefix: String::new(),
-            session_retention: Duration::from_secs(30 * 24 * 3600),
+            refresh_grace: seconds(30),
+            session_retention: seconds(30 * DAY),
         }
     }
 }

@@ -124,7 +124,7 @@ async fn run(settings: &Settings, auth: Auth, announce: &mut dyn FnMut(Announcem
 fn policy(settings: &Settings) -> Policy {
     let tokens = &settings.tokens;
     Policy {
-        token_ttl: tokens.ttl,
+        dialects,
         idle_limit: tokens.idle_limit,
         touch_interval: tokens.touch_interval,
         token_limit: tokens.limit,

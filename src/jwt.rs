@@ -1,0 +1,180 @@
+//! Signing JWTs, and telling whether a string once was one of ours.
+//!
+//! Clients read the claims, and third parties verify them offline with the published keys. Our
+//! own verdict on a token never rests on any of this: it comes from the row of its digest. So a
+//! leaked key forges nothing here.
+
+use std::sync::Arc;
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use jsonwebtoken::{DecodingKey, EncodingKey, Header, Validation};
+use serde_json::{Map, Value, json};
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+use crate::time::Timestamp;
+use crate::token::Token;
+
+mod key;
+
+pub use key::{Algorithm, BadKey, KeyPurpose, KeySecret, StoredKey};
+
+/// A JWT could not be made.
+#[derive(Debug, thiserror::Error)]
+#[error("a JWT could not be signed: {0}")]
+pub struct SigningError(String);
+
+/// All keys that this server signs with, or once signed with.
+pub struct KeyRing {
+    /// Signs access tokens.
+    access: Arc<SigningKey>,
+    /// Signs refresh tokens, always with HS256: the same claims give the same text.
+    refresh: Arc<SigningKey>,
+    /// All that are not retired, newest first.
+    all: Vec<Arc<SigningKey>>,
+    /// Makes the `jti` of a refresh token's successor; signs nothing and is never published.
+    successors: KeySecret,
+}
+
+/// A key that is ready to sign.
+struct SigningKey {
+    id: i64,
+    algorithm: Algorithm,
+    /// `None` for secrets: a `kid` helps only those who look keys up.
+    kid: Option<String>,
+    encoding: EncodingKey,
+    decoding: DecodingKey,
+    /// What is published, for keys with a public half.
+    jwk: Option<Value>,
+    created: Timestamp,
+}
+
+impl KeyRing {
+    /// A ring of what is stored, signing access tokens with the newest key of `algorithm`.
+    ///
+    /// # Errors
+    /// When a key is missing or cannot be read.
+    pub fn new(stored: &[StoredKey], algorithm: Algorithm) -> Result<Self, BadKey> {
+        let mut all = Vec::new();
+        let mut successors = None;
+        for key in stored.iter().filter(|key| key.retired.is_none()) {
+            match key.purpose {
+                KeyPurpose::Sign(algorithm) => all.push(Arc::new(SigningKey::read(key, algorithm)?)),
+                KeyPurpose::Successors => successors = Some(key.secret.clone()),
+            }
+        }
+        all.sort_by_key(|key| std::cmp::Reverse(key.id));
+        let newest = |wanted: Algorithm| all.iter().find(|key| key.algorithm == wanted).cloned();
+        Ok(Self {
+            access: newest(algorithm).ok_or(BadKey::Missing(algorithm.as_str()))?,
+            refresh: newest(Algorithm::Hs256).ok_or(BadKey::Missing(Algorithm::Hs256.as_str()))?,
+            successors: successors.ok_or(BadKey::Missing("successor"))?,
+            all,
+        })
+    }
+
+    /// Signs the claims of an access token; with the id of the key.
+    ///
+    /// # Errors
+    /// When the signature cannot be made.
+    pub fn sign_access(&self, claims: &Value) -> Result<(Token, i64), SigningError> {
+        Ok((self.access.sign(claims)?, self.access.id))
+    }
+
+    /// Signs the claims of a refresh token; with the id of the key.
+    ///
+    /// # Errors
+    /// When the signature cannot be made.
+    pub fn sign_refresh(&self, claims: &Value) -> Result<(Token, i64), SigningError> {
+        Ok((self.refresh.sign(claims)?, self.refresh.id))
+    }
+
+    /// Signs claims again with the key that signed them before; `None` if it is gone.
+    ///
+    /// # Errors
+    /// When the signature cannot be made.
+    pub fn sign_again(&self, key: i64, claims: &Value) -> Result<Option<Token>, SigningError> {
+        self.all.iter().find(|found| found.id == key).map(|found| found.sign(claims)).transpose()
+    }
+
+    /// 16 bytes that follow from a token's text for whoever has the key, and for nobody else:
+    /// from them its successor can be made again although it was stored nowhere.
+    pub fn successor_id(&self, predecessor: &Token) -> [u8; 16] {
+        let mut id = [0; 16];
+        // HMAC takes keys of any length, so there is no other case.
+        if let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.successors.expose()) {
+            mac.update(predecessor.expose().as_bytes());
+            id.iter_mut().zip(mac.finalize().into_bytes()).for_each(|(to, from)| *to = from);
+        }
+        id
+    }
+
+    /// Whether `text` bears a signature of ours and an `exp` that is not after `now`. No other
+    /// claim is read; the answer chooses the wording of a refusal and nothing else.
+    pub fn once_was_ours(&self, text: &str, now: Timestamp) -> bool {
+        let Ok(header) = jsonwebtoken::decode_header(text) else { return false };
+        // A header that asks for more than we know about is not one that we wrote.
+        if has_critical_header(text) {
+            return false;
+        }
+        let fits = |key: &&Arc<SigningKey>| {
+            key.algorithm.jwa() == header.alg && (key.kid.is_none() || key.kid == header.kid)
+        };
+        self.all.iter().filter(fits).any(|key| {
+            let mut validation = Validation::new(key.algorithm.jwa());
+            validation.validate_exp = false;
+            validation.validate_aud = false;
+            validation.required_spec_claims.clear();
+            let decoded = jsonwebtoken::decode::<Map<String, Value>>(text, &key.decoding, &validation);
+            decoded.is_ok_and(|data| data.claims.get("exp").is_some_and(|exp| is_past(exp, now)))
+        })
+    }
+
+    /// The published keys (RFC 7517): all with a public half that are in use, or were replaced
+    /// so recently that tokens of theirs may still live for up to `longest_ttl` seconds.
+    pub fn published(&self, now: Timestamp, longest_ttl: std::time::Duration) -> Value {
+        let mut replaced_at: Vec<(Algorithm, Timestamp)> = Vec::new();
+        let mut keys = Vec::new();
+        for key in &self.all {
+            let newer = replaced_at.iter().rev().find(|(algorithm, _)| *algorithm == key.algorithm);
+            let in_use = newer.is_none_or(|(_, at)| at.saturating_add(longest_ttl) > now);
+            if let (true, Some(jwk)) = (in_use, &key.jwk) {
+                keys.push(jwk.clone());
+            }
+            replaced_at.push((key.algorithm, key.created));
+        }
+        json!({ "keys": keys })
+    }
+}
+
+impl SigningKey {
+    fn sign(&self, claims: &Value) -> Result<Token, SigningError> {
+        let mut header = Header::new(self.algorithm.jwa());
+        header.kid.clone_from(&self.kid);
+        let text = jsonwebtoken::encode(&header, claims, &self.encoding);
+        let text = Zeroizing::new(text.map_err(|error| SigningError(error.to_string()))?);
+        Token::parse(text.as_bytes()).ok_or_else(|| SigningError("it would be longer than any token".to_owned()))
+    }
+}
+
+fn has_critical_header(text: &str) -> bool {
+    use base64::Engine as _;
+    let decoded = text.split('.').next().and_then(|head| base64::prelude::BASE64_URL_SAFE_NO_PAD.decode(head).ok());
+    let header = decoded.and_then(|bytes| serde_json::from_slice::<Map<String, Value>>(&bytes).ok());
+    header.is_none_or(|header| header.contains_key("crit"))
+}
+
+/// As the packages read it: a number, or the digits of a whole one.
+fn is_past(exp: &Value, now: Timestamp) -> bool {
+    let seconds = match exp {
+        Value::Number(number) => number.as_f64(),
+        Value::String(digits) => digits.parse::<i64>().ok().and_then(|whole| whole.to_string().parse().ok()),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+    };
+    // Whole seconds, as PyJWT compares.
+    let now: f64 = now.as_micros().div_euclid(1_000_000).to_string().parse().unwrap_or(f64::MIN);
+    seconds.is_some_and(|seconds| seconds.is_finite() && seconds.floor() <= now)
+}
+
+#[cfg(test)]
+mod tests;

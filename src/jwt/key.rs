@@ -1,0 +1,213 @@
+//! Keys as they are stored, made and read.
+
+use std::fmt;
+
+use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
+use aws_lc_rs::rsa::KeySize;
+use aws_lc_rs::signature::Ed25519KeyPair;
+use base64::Engine as _;
+use jsonwebtoken::jwk::{Jwk, ThumbprintHash};
+use jsonwebtoken::{DecodingKey, EncodingKey};
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
+
+use super::SigningKey;
+use crate::random::{Random, RandomError};
+use crate::time::Timestamp;
+
+/// How a JWT is signed (RFC 7518, RFC 8037).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Algorithm {
+    /// HMAC with SHA-256: only who has the secret can verify.
+    Hs256,
+    /// Ed25519: anybody can verify with the published key.
+    EdDsa,
+    /// RSA with SHA-256, 2048 bits: for verifiers that know nothing else.
+    Rs256,
+}
+
+impl Algorithm {
+    /// All algorithms.
+    pub const ALL: [Self; 3] = [Self::Hs256, Self::EdDsa, Self::Rs256];
+
+    /// The name in a JWT's header.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Hs256 => "HS256",
+            Self::EdDsa => "EdDSA",
+            Self::Rs256 => "RS256",
+        }
+    }
+
+    /// The algorithm with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|algorithm| algorithm.as_str() == name)
+    }
+
+    pub(super) const fn jwa(self) -> jsonwebtoken::Algorithm {
+        match self {
+            Self::Hs256 => jsonwebtoken::Algorithm::HS256,
+            Self::EdDsa => jsonwebtoken::Algorithm::EdDSA,
+            Self::Rs256 => jsonwebtoken::Algorithm::RS256,
+        }
+    }
+}
+
+/// What a key is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyPurpose {
+    /// Signs JWTs.
+    Sign(Algorithm),
+    /// Makes the successors of rotated refresh tokens; see
+    /// [`KeyRing::successor_id`](super::KeyRing::successor_id).
+    Successors,
+}
+
+/// The secret half of a key: wiped when dropped, never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct KeySecret(Zeroizing<Vec<u8>>);
+
+impl KeySecret {
+    /// Takes the bytes of a secret, or the PEM text of a private key.
+    pub fn new(bytes: Vec<u8>) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+
+    /// The bytes, for storing and signing.
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// What tells two secrets apart without betraying either: 32 bytes that only its holder
+    /// can compute.
+    pub fn fingerprint(&self) -> [u8; 32] {
+        use hmac::{Hmac, KeyInit as _, Mac as _};
+        let mut fingerprint = [0; 32];
+        if let Ok(mut mac) = Hmac::<sha2::Sha256>::new_from_slice(self.expose()) {
+            mac.update(b"knoxide key fingerprint");
+            fingerprint.iter_mut().zip(mac.finalize().into_bytes()).for_each(|(to, from)| *to = from);
+        }
+        fingerprint
+    }
+}
+
+impl fmt::Debug for KeySecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeySecret(…)")
+    }
+}
+
+/// A key as it is stored.
+#[derive(Debug, Clone)]
+pub struct StoredKey {
+    /// Its number: newer keys have greater ones.
+    pub id: i64,
+    /// What it is for.
+    pub purpose: KeyPurpose,
+    /// HS256 and successors: the bytes. EdDSA and RS256: the private key, PKCS #8 as PEM.
+    pub secret: KeySecret,
+    /// When it was made.
+    pub created: Timestamp,
+    /// When it was taken out of use before its time.
+    pub retired: Option<Timestamp>,
+}
+
+/// A key cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum BadKey {
+    /// There is none.
+    #[error("there is no {0} key")]
+    Missing(&'static str),
+    /// It cannot be read.
+    #[error("key {id} cannot be read: {reason}")]
+    Unreadable {
+        /// Its number.
+        id: i64,
+        /// What the library says; never the key.
+        reason: String,
+    },
+    /// It could not be made.
+    #[error("a key could not be made: {0}")]
+    NotMade(String),
+}
+
+impl From<RandomError> for BadKey {
+    fn from(error: RandomError) -> Self {
+        Self::NotMade(error.to_string())
+    }
+}
+
+impl KeyPurpose {
+    /// Makes the secret of a new key. Private keys come from the library's own generator, which
+    /// is the operating system's.
+    ///
+    /// # Errors
+    /// When there are no random bytes.
+    pub fn make_secret(self, random: &dyn Random) -> Result<KeySecret, BadKey> {
+        match self {
+            Self::Successors | Self::Sign(Algorithm::Hs256) => {
+                let mut bytes = vec![0; 32];
+                random.fill(&mut bytes)?;
+                Ok(KeySecret::new(bytes))
+            }
+            Self::Sign(Algorithm::EdDsa) => {
+                let pair = Ed25519KeyPair::generate().map_err(|error| BadKey::NotMade(error.to_string()))?;
+                let der: Result<Pkcs8V1Der<'_>, _> = pair.as_der();
+                Ok(pem(der.map_err(|error| BadKey::NotMade(error.to_string()))?.as_ref()))
+            }
+            Self::Sign(Algorithm::Rs256) => {
+                let pair = aws_lc_rs::rsa::KeyPair::generate(KeySize::Rsa2048);
+                let pair = pair.map_err(|error| BadKey::NotMade(error.to_string()))?;
+                let der: Result<Pkcs8V1Der<'_>, _> = pair.as_der();
+                Ok(pem(der.map_err(|error| BadKey::NotMade(error.to_string()))?.as_ref()))
+            }
+        }
+    }
+}
+
+/// RFC 7468, section 10.
+fn pem(pkcs8: &[u8]) -> KeySecret {
+    let base64 = Zeroizing::new(base64::prelude::BASE64_STANDARD.encode(pkcs8));
+    let mut text = String::from("-----BEGIN PRIVATE KEY-----\n");
+    for line in base64.as_bytes().chunks(64) {
+        text.extend(line.iter().map(|byte| char::from(*byte)));
+        text.push('\n');
+    }
+    text.push_str("-----END PRIVATE KEY-----\n");
+    KeySecret::new(text.into_bytes())
+}
+
+impl SigningKey {
+    pub(super) fn read(stored: &StoredKey, algorithm: Algorithm) -> Result<Self, BadKey> {
+        let unreadable = |error: jsonwebtoken::errors::Error| BadKey::Unreadable {
+            id: stored.id,
+            reason: error.to_string(),
+        };
+        let secret = stored.secret.expose();
+        let encoding = match algorithm {
+            Algorithm::Hs256 => EncodingKey::from_secret(secret),
+            Algorithm::EdDsa => EncodingKey::from_ed_pem(secret).map_err(unreadable)?,
+            Algorithm::Rs256 => EncodingKey::from_rsa_pem(secret).map_err(unreadable)?,
+        };
+        let (decoding, public) = if algorithm == Algorithm::Hs256 {
+            (DecodingKey::from_secret(secret), None)
+        } else {
+            let jwk = Jwk::from_encoding_key(&encoding, algorithm.jwa()).map_err(unreadable)?;
+            let kid = jwk.thumbprint(ThumbprintHash::SHA256).map_err(unreadable)?;
+            (DecodingKey::from_jwk(&jwk).map_err(unreadable)?, Some((publish(&jwk, algorithm, &kid), kid)))
+        };
+        let (jwk, kid) = public.unzip();
+        Ok(Self { id: stored.id, algorithm, kid, encoding, decoding, jwk, created: stored.created })
+    }
+}
+
+/// The public half with its use, algorithm and id (RFC 7517, section 4).
+fn publish(jwk: &Jwk, algorithm: Algorithm, kid: &str) -> Value {
+    let mut value = serde_json::to_value(jwk).unwrap_or_else(|_| json!({}));
+    if let Some(members) = value.as_object_mut() {
+        members.insert("kid".to_owned(), json!(kid));
+        members.insert("use".to_owned(), json!("sig"));
+        members.insert("alg".to_owned(), json!(algorithm.as_str()));
+    }
+    value
+}

@@ -1,0 +1,75 @@
+use super::*;
+use crate::random::SystemRandom;
+use std::time::Duration;
+
+const NOW: Timestamp = Timestamp::from_micros(1_700_000_000_500_000);
+
+fn stored(id: i64, purpose: KeyPurpose, created: Timestamp) -> StoredKey {
+    let secret = purpose.make_secret(&SystemRandom).expect("a secret");
+    StoredKey { id, purpose, secret, created, retired: None }
+}
+
+fn ring(algorithm: Algorithm) -> KeyRing {
+    let purposes = [KeyPurpose::Successors, KeyPurpose::Sign(Algorithm::Hs256), KeyPurpose::Sign(algorithm)];
+    let keys: Vec<_> = (1..).zip(purposes).map(|(id, purpose)| stored(id, purpose, NOW)).collect();
+    KeyRing::new(&keys, algorithm).expect("a ring")
+}
+
+#[test]
+fn every_algorithm_signs_what_it_verifies() {
+    for algorithm in Algorithm::ALL {
+        let ring = ring(algorithm);
+        let (token, key) = ring.sign_access(&json!({"exp": 1_700_000_000, "user_id": 1})).expect("a token");
+        assert_eq!(key, 3, "{algorithm:?}");
+        assert!(ring.once_was_ours(token.expose(), NOW));
+        assert!(!ring.once_was_ours(token.expose(), NOW.saturating_sub(Duration::from_secs(1))));
+        let header = jsonwebtoken::decode_header(token.expose()).expect("a header");
+        assert_eq!(header.kid.is_some(), algorithm != Algorithm::Hs256);
+        let again = ring.sign_again(key, &json!({"exp": 1_700_000_000, "user_id": 1})).expect("a token");
+        assert_eq!(again.expect("the key").expose(), token.expose(), "{algorithm:?} is deterministic");
+        assert!(!self::ring(algorithm).once_was_ours(token.expose(), NOW), "another ring's token");
+    }
+}
+
+#[test]
+fn a_successor_follows_from_its_predecessor_and_the_key() {
+    let ring = ring(Algorithm::Hs256);
+    let token = |text: &str| Token::parse(text.as_bytes()).expect("a token");
+    assert_eq!(ring.successor_id(&token("a")), ring.successor_id(&token("a")));
+    assert_ne!(ring.successor_id(&token("a")), ring.successor_id(&token("b")));
+    assert_ne!(ring.successor_id(&token("a")), self::ring(Algorithm::Hs256).successor_id(&token("a")));
+}
+
+#[test]
+fn only_public_halves_are_published_and_only_while_they_are_needed() {
+    let sign = KeyPurpose::Sign(Algorithm::EdDsa);
+    let later = NOW.saturating_add(Duration::from_secs(100));
+    let keys = [
+        stored(1, KeyPurpose::Successors, NOW),
+        stored(2, KeyPurpose::Sign(Algorithm::Hs256), NOW),
+        stored(3, sign, NOW),
+        stored(4, sign, later),
+    ];
+    let published = |keys: &[StoredKey], at: Timestamp| {
+        let ring = KeyRing::new(keys, Algorithm::EdDsa).expect("a ring");
+        let published = ring.published(at, Duration::from_secs(300));
+        let text = published.to_string();
+        assert!(!text.contains("\"d\"") && !text.contains("\"k\""), "{text}");
+        published["keys"].as_array().expect("keys").len()
+    };
+    assert_eq!(published(&keys, later), 2);
+    assert_eq!(published(&keys, later.saturating_add(Duration::from_secs(299))), 2);
+    assert_eq!(published(&keys, later.saturating_add(Duration::from_secs(300))), 1);
+    let mut retired = keys;
+    retired[2].retired = Some(later);
+    assert_eq!(published(&retired, later), 1);
+}
+
+#[test]
+fn secrets_do_not_print_and_differ_in_their_fingerprints() {
+    let one = KeySecret::new(b"a secret of at least 32 bytes....".to_vec());
+    let other = KeySecret::new(b"another secret of at least 32 bytes".to_vec());
+    assert_eq!(format!("{one:?}"), "KeySecret(…)");
+    assert_ne!(one.fingerprint(), other.fingerprint());
+    assert_eq!(one.fingerprint(), one.clone().fingerprint());
+}
