@@ -3,6 +3,7 @@
 
 pub mod cause;
 pub mod dialect;
+pub mod import;
 pub mod random;
 pub mod session;
 pub mod store;
