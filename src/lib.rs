@@ -6,6 +6,7 @@ pub mod cause;
 pub mod config;
 pub mod dialect;
 pub mod http;
+pub mod import;
 pub mod password;
 pub mod password_rules;
 pub mod policy;
