@@ -33,13 +33,15 @@ pub enum Reason {
     LimitReached,
     /// A token for a script or service was made.
     TokenCreated,
+    /// A refresh token was used again after its time of grace: somebody else may have it.
+    RefreshReused,
     /// Data came from elsewhere.
     Imported,
 }
 
 impl Reason {
     /// All reasons.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::UserCreated,
         Self::UserDeleted,
         Self::Login,
@@ -52,6 +54,7 @@ impl Reason {
         Self::Idle,
         Self::LimitReached,
         Self::TokenCreated,
+        Self::RefreshReused,
         Self::Imported,
     ];
 
@@ -70,6 +73,7 @@ impl Reason {
             Self::Idle => "idle",
             Self::LimitReached => "limit_reached",
             Self::TokenCreated => "token_created",
+            Self::RefreshReused => "refresh_reused",
             Self::Imported => "imported",
         }
     }

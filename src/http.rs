@@ -17,6 +17,8 @@ pub mod media;
 pub mod negotiate;
 pub mod reply;
 pub mod request_log;
+pub mod steps;
+pub mod well_known;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -27,14 +29,15 @@ use actix_web::http::header::USER_AGENT;
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use crate::cause::Origin;
+use crate::dialect::{Dialect, PerDialect};
 use crate::random::{Random, SystemRandom};
 use crate::service::Auth;
 
 /// How requests are read and answered; for embedding, the defaults are those of the program.
 #[derive(Debug, Clone)]
 pub struct HttpOptions {
-    /// The word before a token in the `Authorization` header.
-    pub keyword: String,
+    /// What is particular to each dialect.
+    pub dialects: PerDialect<Mount>,
     /// Which replies are given where the written contract and the package differ.
     pub contract: Contract,
     /// The longest request body, in bytes.
@@ -43,6 +46,31 @@ pub struct HttpOptions {
     pub read_timeout: Duration,
     /// Whose word about a client's address is believed.
     pub proxies: address::Proxies,
+}
+
+/// Where a dialect is, and how its tokens are announced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mount {
+    /// Whether it is there at all.
+    pub enabled: bool,
+    /// What its paths begin with: nothing, or a path without a final slash.
+    pub prefix: String,
+    /// The words before its tokens in the `Authorization` header, compared without case.
+    pub keywords: Vec<String>,
+}
+
+impl Mount {
+    /// At its own paths, with the keywords of its package.
+    pub fn default_of(dialect: Dialect) -> Self {
+        let keywords: &[&str] = match dialect {
+            Dialect::Knox | Dialect::AccessToken => &["Token"],
+            Dialect::DrfJwt => &["JWT"],
+            Dialect::Simplejwt => &["Bearer"],
+            Dialect::Djoser => &["JWT", "Bearer"],
+        };
+        let keywords = keywords.iter().map(|keyword| (*keyword).to_owned()).collect();
+        Self { enabled: true, prefix: String::new(), keywords }
+    }
 }
 
 /// Which replies are given where the written contract and the Django package differ.
@@ -57,7 +85,7 @@ pub enum Contract {
 impl Default for HttpOptions {
     fn default() -> Self {
         Self {
-            keyword: "Token".to_owned(),
+            dialects: PerDialect::from_fn(Mount::default_of),
             contract: Contract::Seed,
             body_limit: 16 * 1024,
             read_timeout: Duration::from_secs(5),
@@ -90,7 +118,7 @@ impl HttpState {
         }
         Self(Arc::new(Shared {
             // Looking at oneself is no use of the session.
-            guard: guard::Guard::new(auth.clone()).keyword(&options.keyword).without_activity(),
+            guard: guard::Guard::of_dialects(auth.clone(), &options.dialects).without_activity(),
             auth,
             options,
             stopping: AtomicBool::new(false),
@@ -143,7 +171,10 @@ impl HttpState {
 
 /// Mounts the dialects in somebody else's application.
 pub fn mount(config: &mut web::ServiceConfig, state: &HttpState) {
-    config.app_data(web::Data::new(state.clone())).configure(dialects::knox::configure);
+    config
+        .app_data(web::Data::new(state.clone()))
+        .configure(|config| dialects::configure(config, state.options()))
+        .configure(well_known::configure);
 }
 
 /// Mounts everything that the program serves: the dialects, the health endpoints, and a 404

@@ -5,6 +5,7 @@
 //! leaked key forges nothing here.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use jsonwebtoken::{DecodingKey, EncodingKey, Header, Validation};
@@ -12,10 +13,14 @@ use serde_json::{Map, Value, json};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
+use crate::random::Random;
 use crate::time::Timestamp;
 use crate::token::Token;
 
 mod key;
+
+/// A new key signs only after this time, so that every node publishes it first.
+pub const PUBLISHED_FIRST: Duration = Duration::from_secs(30);
 
 pub use key::{Algorithm, BadKey, KeyPurpose, KeySecret, StoredKey};
 
@@ -26,10 +31,8 @@ pub struct SigningError(String);
 
 /// All keys that this server signs with, or once signed with.
 pub struct KeyRing {
-    /// Signs access tokens.
-    access: Arc<SigningKey>,
-    /// Signs refresh tokens, always with HS256: the same claims give the same text.
-    refresh: Arc<SigningKey>,
+    /// How access tokens are signed.
+    access: Algorithm,
     /// All that are not retired, newest first.
     all: Vec<Arc<SigningKey>>,
     /// Makes the `jti` of a refresh token's successor; signs nothing and is never published.
@@ -64,29 +67,58 @@ impl KeyRing {
             }
         }
         all.sort_by_key(|key| std::cmp::Reverse(key.id));
-        let newest = |wanted: Algorithm| all.iter().find(|key| key.algorithm == wanted).cloned();
-        Ok(Self {
-            access: newest(algorithm).ok_or(BadKey::Missing(algorithm.as_str()))?,
-            refresh: newest(Algorithm::Hs256).ok_or(BadKey::Missing(Algorithm::Hs256.as_str()))?,
-            successors: successors.ok_or(BadKey::Missing("successor"))?,
-            all,
-        })
+        for needed in [algorithm, Algorithm::Hs256] {
+            if !all.iter().any(|key: &Arc<SigningKey>| key.algorithm == needed) {
+                return Err(BadKey::Missing(needed.as_str()));
+            }
+        }
+        let successors = successors.ok_or(BadKey::Missing("successor"))?;
+        Ok(Self { access: algorithm, all, successors })
+    }
+
+    /// A ring of new keys that nobody else has, for services whose tokens need not outlive the
+    /// process.
+    ///
+    /// # Errors
+    /// When there are no random bytes.
+    pub fn ephemeral(random: &dyn Random, now: Timestamp) -> Result<Self, BadKey> {
+        let purposes = [KeyPurpose::Successors, KeyPurpose::Sign(Algorithm::Hs256)];
+        let stored: Result<Vec<_>, BadKey> = (1..)
+            .zip(purposes)
+            .map(|(id, purpose)| {
+                Ok(StoredKey { id, purpose, secret: purpose.make_secret(random)?, created: now, retired: None })
+            })
+            .collect();
+        Self::new(&stored?, Algorithm::Hs256)
+    }
+
+    /// The newest key that every node has had time to publish, or else the oldest.
+    fn signing(&self, algorithm: Algorithm, now: Timestamp) -> Result<&SigningKey, SigningError> {
+        let mut fitting = self.all.iter().filter(|key| key.algorithm == algorithm).peekable();
+        while let Some(key) = fitting.next() {
+            if key.created.saturating_add(PUBLISHED_FIRST) <= now || fitting.peek().is_none() {
+                return Ok(key);
+            }
+        }
+        Err(SigningError(format!("there is no {} key", algorithm.as_str())))
     }
 
     /// Signs the claims of an access token; with the id of the key.
     ///
     /// # Errors
     /// When the signature cannot be made.
-    pub fn sign_access(&self, claims: &Value) -> Result<(Token, i64), SigningError> {
-        Ok((self.access.sign(claims)?, self.access.id))
+    pub fn sign_access(&self, claims: &Value, now: Timestamp) -> Result<(Token, i64), SigningError> {
+        let key = self.signing(self.access, now)?;
+        Ok((key.sign(claims)?, key.id))
     }
 
-    /// Signs the claims of a refresh token; with the id of the key.
+    /// Signs the claims of a refresh token, always with HS256; with the id of the key.
     ///
     /// # Errors
     /// When the signature cannot be made.
-    pub fn sign_refresh(&self, claims: &Value) -> Result<(Token, i64), SigningError> {
-        Ok((self.refresh.sign(claims)?, self.refresh.id))
+    pub fn sign_refresh(&self, claims: &Value, now: Timestamp) -> Result<(Token, i64), SigningError> {
+        let key = self.signing(Algorithm::Hs256, now)?;
+        Ok((key.sign(claims)?, key.id))
     }
 
     /// Signs claims again with the key that signed them before; `None` if it is gone.
@@ -97,10 +129,10 @@ impl KeyRing {
         self.all.iter().find(|found| found.id == key).map(|found| found.sign(claims)).transpose()
     }
 
-    /// 16 bytes that follow from a token's text for whoever has the key, and for nobody else:
+    /// 20 bytes that follow from a token's text for whoever has the key, and for nobody else:
     /// from them its successor can be made again although it was stored nowhere.
-    pub fn successor_id(&self, predecessor: &Token) -> [u8; 16] {
-        let mut id = [0; 16];
+    pub fn successor_id(&self, predecessor: &Token) -> [u8; 20] {
+        let mut id = [0; 20];
         // HMAC takes keys of any length, so there is no other case.
         if let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.successors.expose()) {
             mac.update(predecessor.expose().as_bytes());
@@ -117,9 +149,8 @@ impl KeyRing {
         if has_critical_header(text) {
             return false;
         }
-        let fits = |key: &&Arc<SigningKey>| {
-            key.algorithm.jwa() == header.alg && (key.kid.is_none() || key.kid == header.kid)
-        };
+        let fits =
+            |key: &&Arc<SigningKey>| key.algorithm.jwa() == header.alg && (key.kid.is_none() || key.kid == header.kid);
         self.all.iter().filter(fits).any(|key| {
             let mut validation = Validation::new(key.algorithm.jwa());
             validation.validate_exp = false;
@@ -132,12 +163,12 @@ impl KeyRing {
 
     /// The published keys (RFC 7517): all with a public half that are in use, or were replaced
     /// so recently that tokens of theirs may still live for up to `longest_ttl` seconds.
-    pub fn published(&self, now: Timestamp, longest_ttl: std::time::Duration) -> Value {
+    pub fn published(&self, now: Timestamp, longest_ttl: Duration) -> Value {
         let mut replaced_at: Vec<(Algorithm, Timestamp)> = Vec::new();
         let mut keys = Vec::new();
         for key in &self.all {
             let newer = replaced_at.iter().rev().find(|(algorithm, _)| *algorithm == key.algorithm);
-            let in_use = newer.is_none_or(|(_, at)| at.saturating_add(longest_ttl) > now);
+            let in_use = newer.is_none_or(|(_, at)| at.saturating_add(PUBLISHED_FIRST + longest_ttl) > now);
             if let (true, Some(jwk)) = (in_use, &key.jwk) {
                 keys.push(jwk.clone());
             }

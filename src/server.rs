@@ -11,8 +11,9 @@ use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpServer};
 
 use crate::config::{ContractMode, HttpSettings, ListenAddress};
+use crate::dialect::PerDialect;
 use crate::http::address::Proxies;
-use crate::http::{Contract, HttpOptions, HttpState};
+use crate::http::{Contract, HttpOptions, HttpState, Mount};
 use crate::service::Auth;
 
 mod first_start;
@@ -47,8 +48,10 @@ impl Server {
     /// # Errors
     /// The first address that cannot be listened on.
     pub fn bind(http: &HttpSettings, keyword: &str, auth: Auth) -> Result<Self, BindError> {
+        let mut dialects = PerDialect::from_fn(Mount::default_of);
+        dialects.knox.keywords = vec![keyword.to_owned()];
         let options = HttpOptions {
-            keyword: keyword.to_owned(),
+            dialects,
             contract: match http.contract {
                 ContractMode::Seed => Contract::Seed,
                 ContractMode::Package => Contract::Package,

@@ -2,10 +2,12 @@
 //!
 //! [`Auth`] is a cheap handle; the threads behind it end when the last clone is dropped.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use crate::cause::{Actor, Cause, Origin, Reason};
+use crate::dialect::Dialect;
+use crate::jwt::{BadKey, KeyRing};
 use crate::password::Hasher;
 use crate::policy::Policy;
 use crate::random::{Random, SystemRandom};
@@ -14,15 +16,19 @@ use crate::time::{Clock, SystemClock, Timestamp};
 
 mod check;
 mod credentials;
+mod exchange;
 mod lanes;
 mod login;
+mod mint;
 mod revoke;
 mod upkeep;
 
 pub use check::{Activity, Check, CheckError, Resolver};
 pub use credentials::{Credentials, CredentialsError, KnownUser};
+pub use exchange::{Exchanged, TokenError};
 use lanes::{ComputeLane, Lane, LaneOptions};
 pub use login::{Issued, LoginError, LoginRefusal, LoginRequest};
+pub use mint::IssuedToken;
 use upkeep::Upkeep;
 
 /// The service could not do its work now; nothing is known of the outcome. Ask again.
@@ -51,6 +57,7 @@ struct Inner {
     policy: Policy,
     hasher: Hasher,
     credentials: Option<Arc<dyn Credentials>>,
+    keys: RwLock<Arc<KeyRing>>,
     timeouts: Timeouts,
     checks: Lane,
     writes: Lane,
@@ -75,6 +82,21 @@ impl Auth {
     /// The present moment by the service's clock.
     pub fn now(&self) -> Timestamp {
         self.inner.clock.now()
+    }
+
+    /// Signs with other keys from now on; tokens that were signed with the old ones stay good.
+    pub fn set_keys(&self, keys: KeyRing) {
+        *self.inner.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
+    }
+
+    /// The published keys as a JSON Web Key Set (RFC 7517).
+    pub fn published_keys(&self) -> serde_json::Value {
+        let longest = Dialect::ALL.iter().filter_map(|dialect| self.policy().dialects.get(*dialect).access_ttl).max();
+        self.keys().published(self.now(), longest.unwrap_or_default())
+    }
+
+    fn keys(&self) -> Arc<KeyRing> {
+        Arc::clone(&self.inner.keys.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// What the operator decided about tokens.
@@ -128,6 +150,7 @@ pub struct AuthBuilder {
     policy: Policy,
     hasher: Hasher,
     credentials: Option<Arc<dyn Credentials>>,
+    keys: Option<KeyRing>,
     password_threads: usize,
     check_timeout: Duration,
 }
@@ -141,6 +164,7 @@ impl AuthBuilder {
             policy: Policy::default(),
             hasher: Hasher::default(),
             credentials: None,
+            keys: None,
             // Respects the limits of a control group.
             password_threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             check_timeout: Duration::from_secs(1),
@@ -182,6 +206,13 @@ impl AuthBuilder {
         self
     }
 
+    /// Sets the keys that sign JWTs. By default they are new ones, and nobody else's.
+    #[must_use]
+    pub fn keys(mut self, keys: KeyRing) -> Self {
+        self.keys = Some(keys);
+        self
+    }
+
     /// Sets how many threads hash passwords; the default is the number of cores.
     #[must_use]
     pub fn password_threads(mut self, threads: usize) -> Self {
@@ -197,7 +228,14 @@ impl AuthBuilder {
     }
 
     /// Starts the service's threads.
-    pub fn build(self) -> Auth {
+    ///
+    /// # Errors
+    /// When there are no random bytes for keys.
+    pub fn build(self) -> Result<Auth, BadKey> {
+        let keys = match self.keys {
+            Some(keys) => keys,
+            None => KeyRing::ephemeral(&*self.random, self.clock.now())?,
+        };
         let writers = self.store.writers();
         let lane = |name, threads, batch, queue| {
             Lane::start(LaneOptions { name, threads, batch, queue }, Arc::clone(&self.store))
@@ -205,7 +243,7 @@ impl AuthBuilder {
         // Writers that exclude each other gain by sharing a transaction; others by not waiting.
         let writes = if writers == 1 { lane("writes", 1, 64, 4096) } else { lane("writes", writers, 1, 4096) };
         let touch_interval = self.policy.touch_interval;
-        Auth {
+        Ok(Auth {
             inner: Arc::new(Inner {
                 checks: lane("checks", 2, 256, 16_384),
                 upkeep: Upkeep::start(touch_interval, writes.clone()),
@@ -216,12 +254,13 @@ impl AuthBuilder {
                 policy: self.policy,
                 hasher: self.hasher,
                 credentials: self.credentials,
+                keys: RwLock::new(Arc::new(keys)),
                 timeouts: Timeouts {
                     check: self.check_timeout,
                     write: Duration::from_secs(5),
                     password: Duration::from_secs(30),
                 },
             }),
-        }
+        })
     }
 }

@@ -70,6 +70,8 @@ pub struct TokenRecord {
     pub created: Timestamp,
     /// When it stops being good; `None`: never.
     pub expires: Option<Timestamp>,
+    /// When it was exchanged for a successor.
+    pub consumed: Option<Timestamp>,
     /// The session it belongs to.
     pub session: Session,
     /// The session's user, as of the same read.
@@ -94,8 +96,10 @@ pub enum Refusal {
     OldEpoch,
     /// Its session was not used for too long.
     Idle,
-    /// A refresh token where an access token is wanted.
+    /// A refresh token where an access token is wanted, or the reverse.
     WrongKind,
+    /// It was exchanged for a successor.
+    Consumed,
 }
 
 impl Refusal {
@@ -110,11 +114,13 @@ impl Refusal {
             Self::OldEpoch => "old_epoch",
             Self::Idle => "idle",
             Self::WrongKind => "wrong_kind",
+            Self::Consumed => "consumed",
         }
     }
 }
 
-/// Proof that a token was judged good: only [`judge`] makes one.
+/// Proof that a token was judged good: [`judge`] makes it, and the refresh of a token that was
+/// consumed within its time of grace.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Verified {
@@ -122,12 +128,23 @@ pub struct Verified {
     pub user: User,
     /// The session.
     pub session: Session,
+    /// When the token was made.
+    pub issued: Timestamp,
     /// When the token stops being good; `None`: never.
     pub expires: Option<Timestamp>,
 }
 
+impl Verified {
+    /// For a token whose record was judged in another way than by [`judge`].
+    pub(crate) fn of(record: &TokenRecord) -> Self {
+        let TokenRecord { created, expires, session, user, .. } = record;
+        Self { user: user.clone(), session: session.clone(), issued: *created, expires: *expires }
+    }
+}
+
 /// Judges what the store knows of a presented token, in the fixed order: unknown, expired,
-/// inactive user, ended session, old epoch, idle, wrong kind.
+/// inactive user, ended session, old epoch, idle, wrong kind, consumed. `wanted` is `None` where
+/// both kinds will do.
 ///
 /// A token is expired from the very microsecond of its expiry, and idle once its session
 /// was unused for longer than `idle_limit`.
@@ -136,12 +153,12 @@ pub struct Verified {
 /// The first reason that holds.
 pub fn judge(
     record: Option<&TokenRecord>,
-    wanted: TokenKind,
+    wanted: Option<TokenKind>,
     now: Timestamp,
     idle_limit: Option<Duration>,
 ) -> Result<Verified, Refusal> {
     let Some(record) = record else { return Err(Refusal::Unknown) };
-    let TokenRecord { kind, expires, session, user, .. } = record;
+    let TokenRecord { kind, expires, consumed, session, user, .. } = record;
     if expires.is_some_and(|end| end <= now) {
         Err(Refusal::Expired)
     } else if !user.is_active {
@@ -152,10 +169,12 @@ pub fn judge(
         Err(Refusal::OldEpoch)
     } else if idle_limit.is_some_and(|limit| now.since(session.last_seen) > limit) {
         Err(Refusal::Idle)
-    } else if *kind != wanted {
+    } else if wanted.is_some_and(|wanted| *kind != wanted) {
         Err(Refusal::WrongKind)
+    } else if consumed.is_some() {
+        Err(Refusal::Consumed)
     } else {
-        Ok(Verified { user: user.clone(), session: session.clone(), expires: *expires })
+        Ok(Verified::of(record))
     }
 }
 
@@ -192,6 +211,7 @@ mod tests {
             kind: TokenKind::Access,
             created: Timestamp::EPOCH,
             expires: None,
+            consumed: None,
             session: Session {
                 id: SessionId::new(Timestamp::EPOCH, &[7; 10]),
                 dialect: Dialect::Knox,
@@ -214,7 +234,7 @@ mod tests {
     fn verdict(change: impl FnOnce(&mut TokenRecord)) -> Result<Verified, Refusal> {
         let mut record = record();
         change(&mut record);
-        judge(Some(&record), TokenKind::Access, NOW, Some(Duration::from_secs(1000)))
+        judge(Some(&record), Some(TokenKind::Access), NOW, Some(Duration::from_secs(1000)))
     }
 
     #[test]
@@ -224,7 +244,7 @@ mod tests {
 
     #[test]
     fn each_reason_refuses() {
-        assert_eq!(judge(None, TokenKind::Access, NOW, None), Err(Refusal::Unknown));
+        assert_eq!(judge(None, Some(TokenKind::Access), NOW, None), Err(Refusal::Unknown));
         assert_eq!(verdict(|r| r.expires = Some(NOW)), Err(Refusal::Expired));
         assert_eq!(verdict(|r| r.user.is_active = false), Err(Refusal::InactiveUser));
         assert_eq!(verdict(|r| r.session.ended = Some(NOW)), Err(Refusal::SessionEnded));
@@ -232,6 +252,7 @@ mod tests {
         assert_eq!(verdict(|r| r.user.epoch = Epoch(2)), Err(Refusal::OldEpoch));
         assert_eq!(verdict(|r| r.session.last_seen = Timestamp::from_micros(-1)), Err(Refusal::Idle));
         assert_eq!(verdict(|r| r.kind = TokenKind::Refresh), Err(Refusal::WrongKind));
+        assert_eq!(verdict(|r| r.consumed = Some(NOW)), Err(Refusal::Consumed));
     }
 
     #[test]

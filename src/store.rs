@@ -99,6 +99,14 @@ pub trait Connection: Send {
     /// last login, and holds the user against concurrent changes until it is done.
     fn open_session(&mut self, new: &NewSession) -> StoreResult<Opening>;
 
+    /// Gives the session of a token more tokens, if that token and its session live. With
+    /// `successor`, the token is consumed by this, and of all who try, exactly one does it;
+    /// without, it does not matter whether it is consumed.
+    fn refresh(&mut self, refresh: &Refresh) -> StoreResult<Refreshed>;
+
+    /// What is known of the token that took the place of `digest`; `None` if none did.
+    fn find_successor(&mut self, digest: &TokenDigest) -> StoreResult<Option<Successor>>;
+
     /// Ends one session: marks it with the cause and deletes its tokens. `false` if there is
     /// no such session or it had ended before (by itself or with all of its user's); the first
     /// cause stands.
@@ -178,6 +186,45 @@ pub struct NewToken {
     pub kind: TokenKind,
     /// When it stops being good; `None`: never.
     pub expires: Option<Timestamp>,
+    /// The key that signed it, if it is a JWT.
+    pub key: Option<i64>,
+}
+
+/// A token that is exchanged for others of its session.
+#[derive(Debug, Clone)]
+pub struct Refresh {
+    /// The token that was presented.
+    pub presented: TokenDigest,
+    /// The tokens to be added.
+    pub tokens: Vec<NewToken>,
+    /// The one of them that takes the place of the presented one; `None`: it lives on.
+    pub successor: Option<TokenDigest>,
+    /// When, by the injected clock.
+    pub at: Timestamp,
+}
+
+/// What came of a refresh.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refreshed {
+    /// The tokens are there.
+    Done,
+    /// Somebody else was first: the token is consumed.
+    Consumed,
+    /// The token or its session is dead, or unknown.
+    Gone,
+}
+
+/// A token that took another one's place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Successor {
+    /// Its digest.
+    pub digest: TokenDigest,
+    /// When it was made.
+    pub created: Timestamp,
+    /// When it stops being good; `None`: never.
+    pub expires: Option<Timestamp>,
+    /// The key that signed it, if it is a JWT.
+    pub key: Option<i64>,
 }
 
 /// How many live sessions a user may have, and what gives way.

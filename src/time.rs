@@ -38,6 +38,22 @@ impl Timestamp {
         Self(self.0.saturating_sub(i64::try_from(by.as_micros()).unwrap_or(i64::MAX)))
     }
 
+    /// Whole seconds since 1970-01-01T00:00:00Z, rounded down, as JWTs count.
+    pub const fn as_seconds(self) -> i64 {
+        self.0.div_euclid(1_000_000)
+    }
+
+    /// This moment without its fraction of a second.
+    #[must_use]
+    pub const fn whole_seconds(self) -> Self {
+        Self(self.as_seconds().saturating_mul(1_000_000))
+    }
+
+    /// ISO 8601 in UTC with exactly three decimals: `2024-01-02T03:04:05.678Z`.
+    pub fn to_millis_text(self) -> String {
+        jiff::Timestamp::from_microsecond(self.0).map_or_else(|_| self.to_string(), |time| format!("{time:.3}"))
+    }
+
     /// How long ago `earlier` was; zero if it lies in the future.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))

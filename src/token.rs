@@ -28,10 +28,15 @@ impl Token {
     pub fn generate(random: &dyn Random, prefix: &str) -> Result<Self, RandomError> {
         let mut bytes = Zeroizing::new([0_u8; 20]);
         random.fill(bytes.as_mut())?;
+        Ok(Self::from_id(prefix, &bytes))
+    }
+
+    /// The opaque token with these 160 bits, which nobody else must be able to guess.
+    pub fn from_id(prefix: &str, id: &[u8; 20]) -> Self {
         let mut text = Zeroizing::new(String::with_capacity(prefix.len() + 40));
         text.push_str(prefix);
-        text.push_str(&Zeroizing::new(hex::encode(bytes.as_ref())));
-        Ok(Self(text))
+        text.push_str(&Zeroizing::new(hex::encode(id)));
+        Self(text)
     }
 
     /// The token that a client presents, or `None` when no token can look like that: empty,

@@ -47,7 +47,7 @@ fn create(typed: &str, name: String, ttl: Option<Duration>, context: &Context<'_
         epoch: user.epoch,
         dialect: Dialect::Knox,
         name: Some(name),
-        tokens: vec![NewToken { digest: token.digest(), kind: TokenKind::Access, expires }],
+        tokens: vec![NewToken { digest: token.digest(), kind: TokenKind::Access, expires, key: None }],
         // An operator's word counts for more than the limit on logins.
         limit: None,
         cause: Cause { at: now, ..context.cause(Reason::TokenCreated) },

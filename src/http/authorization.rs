@@ -10,11 +10,20 @@ pub enum Presented {
     /// No credential for us: no header, an empty one, or another scheme's keyword.
     NotProvided,
     /// One of the keywords, and nothing behind it.
-    Empty,
+    Empty {
+        /// The keyword's place in the list that was given.
+        keyword: usize,
+    },
     /// One of the keywords with several words behind it, or two headers, which are joined.
-    Spaces,
+    Spaces {
+        /// The keyword's place in the list that was given.
+        keyword: usize,
+    },
     /// One of the keywords with something that can be no token. It never reaches the database.
-    Malformed,
+    Malformed {
+        /// The keyword's place in the list that was given.
+        keyword: usize,
+    },
     /// A string that could be a token.
     Token {
         /// The keyword's place in the list that was given.
@@ -25,15 +34,14 @@ pub enum Presented {
 }
 
 impl Presented {
-    /// The `detail` with which DRF's own token authentication refuses what is no token; `None`
-    /// for a token.
-    pub const fn refusal(&self) -> Option<&'static str> {
+    /// The place of the keyword in the list that was given, if there was one.
+    pub const fn keyword(&self) -> Option<usize> {
         match self {
-            Self::NotProvided => Some("Authentication credentials were not provided."),
-            Self::Empty => Some("Invalid token header. No credentials provided."),
-            Self::Spaces => Some("Invalid token header. Token string should not contain spaces."),
-            Self::Malformed => Some(INVALID_TOKEN),
-            Self::Token { .. } => None,
+            Self::NotProvided => None,
+            Self::Empty { keyword }
+            | Self::Spaces { keyword }
+            | Self::Malformed { keyword }
+            | Self::Token { keyword, .. } => Some(*keyword),
         }
     }
 }
@@ -56,11 +64,11 @@ fn judge(value: &[u8], keywords: &[&str]) -> Presented {
     let Some(keyword) = keywords.iter().position(|known| known.as_bytes().eq_ignore_ascii_case(first)) else {
         return Presented::NotProvided;
     };
-    let Some(word) = words.next() else { return Presented::Empty };
+    let Some(word) = words.next() else { return Presented::Empty { keyword } };
     if words.next().is_some() {
-        return Presented::Spaces;
+        return Presented::Spaces { keyword };
     }
-    Token::parse(word).map_or(Presented::Malformed, |token| Presented::Token { keyword, token })
+    Token::parse(word).map_or(Presented::Malformed { keyword }, |token| Presented::Token { keyword, token })
 }
 
 #[cfg(test)]
@@ -75,9 +83,9 @@ mod tests {
         }
         match read(&headers, &["Token", "JWT"]) {
             Presented::NotProvided => "not provided".to_owned(),
-            Presented::Empty => "empty".to_owned(),
-            Presented::Spaces => "spaces".to_owned(),
-            Presented::Malformed => "malformed".to_owned(),
+            Presented::Empty { .. } => "empty".to_owned(),
+            Presented::Spaces { .. } => "spaces".to_owned(),
+            Presented::Malformed { .. } => "malformed".to_owned(),
             Presented::Token { keyword, token } => format!("{keyword} {}", token.expose()),
         }
     }
@@ -138,15 +146,5 @@ mod tests {
         let long = "a".repeat(MAX_TOKEN_LENGTH);
         assert_eq!(outcome(&[format!("Token {long}").as_bytes()]), format!("0 {long}"));
         assert_eq!(outcome(&[format!("Token {long}a").as_bytes()]), "malformed");
-    }
-
-    #[test]
-    fn every_refusal_has_its_words() {
-        let words = |value: &[u8]| judge(value, &["Token"]).refusal();
-        assert_eq!(words(b""), Some("Authentication credentials were not provided."));
-        assert_eq!(words(b"Token"), Some("Invalid token header. No credentials provided."));
-        assert_eq!(words(b"Token a b"), Some("Invalid token header. Token string should not contain spaces."));
-        assert_eq!(words(b"Token \xff"), Some("Invalid token."));
-        assert_eq!(words(b"Token x"), None);
     }
 }

@@ -1,3 +1,74 @@
-//! The wire contracts, one file each. No dialect knows of another.
+//! The wire contracts, one file each. No dialect knows of another; what the packages share
+//! among themselves stands here.
+//!
+//! A new dialect is a variant of [`Dialect`], which makes the compiler name the places that must
+//! say something about it; a file here; a folder of transcripts; a page in `docs/dialects/`.
 
+use actix_web::web;
+use serde_json::{Value, json};
+
+use super::HttpOptions;
+use crate::dialect::Dialect;
+use crate::service::{Exchanged, Issued, LoginError, TokenError};
+
+pub mod access_token;
+pub mod djoser;
+pub mod drf_jwt;
 pub mod knox;
+pub mod simplejwt;
+
+/// Mounts the dialects that are switched on, each below its prefix.
+pub fn configure(config: &mut web::ServiceConfig, options: &HttpOptions) {
+    for dialect in Dialect::ALL {
+        let mount = options.dialects.get(dialect);
+        if !mount.enabled {
+            continue;
+        }
+        match dialect {
+            Dialect::Knox => knox::configure(config, &mount.prefix),
+            Dialect::DrfJwt => drf_jwt::configure(config, &mount.prefix),
+            Dialect::Simplejwt => simplejwt::configure(config, &mount.prefix),
+            Dialect::AccessToken => access_token::configure(config, &mount.prefix),
+            Dialect::Djoser => djoser::configure(config, &mount.prefix),
+        }
+    }
+}
+
+/// Both paths of an endpoint: a redirect from one to the other would lose a POST's body.
+fn with_and_without_slash(prefix: &str, name: &str) -> [String; 2] {
+    [format!("{prefix}/{name}/"), format!("{prefix}/{name}")]
+}
+
+/// What a refused login is told.
+const fn login_refusal(error: &LoginError, credentials: &'static str) -> &'static str {
+    match error {
+        LoginError::Refused(_) | LoginError::Unavailable(_) => credentials,
+        LoginError::LimitReached => "Maximum amount of tokens allowed per user exceeded.",
+    }
+}
+
+/// The words of simplejwt, which djoser uses (contract section 7).
+const fn pair_refusal(error: &TokenError) -> &'static str {
+    match error {
+        TokenError::WrongKind => "Token has wrong type",
+        TokenError::InactiveUser => "No active account found for the given token.",
+        TokenError::Expired | TokenError::WindowOver | TokenError::Bad(_) | TokenError::Unavailable(_) => {
+            "Token is invalid or expired"
+        }
+    }
+}
+
+fn pair(issued: &Issued) -> Value {
+    json!({
+        "refresh": issued.refresh.as_ref().map(|refresh| refresh.token.expose()),
+        "access": issued.access.token.expose(),
+    })
+}
+
+fn refreshed(exchanged: &Exchanged) -> Value {
+    let access = exchanged.access.token.expose();
+    match &exchanged.refresh {
+        Some(refresh) => json!({ "access": access, "refresh": refresh.token.expose() }),
+        None => json!({ "access": access }),
+    }
+}

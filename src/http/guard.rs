@@ -1,5 +1,7 @@
 //! The middleware that lets only verified requests through.
 
+mod words;
+
 use std::future::{Ready, ready};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -9,22 +11,32 @@ use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, forwar
 use actix_web::http::header::ALLOW;
 use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 use futures_util::future::LocalBoxFuture;
-use serde_json::json;
 
+use self::words::{Complaint, Refused, Words};
+use super::Mount;
 use super::authorization::{self, Presented};
 use super::negotiate::Style;
 use super::reply::Replies;
 use super::request_log::facts;
+use crate::dialect::{Dialect, PerDialect};
 use crate::service::{Activity, CheckError, Resolver};
 use crate::session::{Refusal, Verified};
 
-/// Asks a [`Resolver`] about the token that a request presents, and words the refusal as
-/// django-rest-knox does (contract, section 3).
+/// Asks a [`Resolver`] about the token that a request presents, and words the refusal as the
+/// package of a dialect does.
 #[derive(Clone)]
 pub struct Guard {
     resolver: Arc<dyn Resolver + Send + Sync>,
-    keyword: Arc<str>,
+    keywords: Arc<[Keyword]>,
+    words: Words,
     activity: Activity,
+}
+
+/// A word before tokens, and whose tokens it announces.
+#[derive(Debug)]
+struct Keyword {
+    word: String,
+    dialects: Vec<Dialect>,
 }
 
 /// What a request's credentials turned out to be.
@@ -39,21 +51,48 @@ pub enum Outcome {
 
 /// A 401 or 503, ready to be sent.
 #[derive(Debug, Clone)]
-pub struct Rejection {
-    /// What is said with the 401, and the challenge that goes with it; `None` is the 503.
-    refusal: Option<(&'static str, Arc<str>)>,
-}
+pub struct Rejection(Option<Refused>);
 
 impl Guard {
-    /// A guard that takes `Authorization: Token <token>`.
+    /// A guard for tokens of the knox dialect: `Authorization: Token <token>`.
     pub fn new(resolver: impl Resolver + Send + Sync) -> Self {
-        Self { resolver: Arc::new(resolver), keyword: "Token".into(), activity: Activity::Counts }
+        Self::of(resolver, vec![Keyword { word: "Token".to_owned(), dialects: vec![Dialect::Knox] }], Words::Knox)
     }
 
-    /// Takes another word than `Token`, compared without regard to case.
+    /// Takes tokens of this dialect under its usual keywords, and refuses in its words.
     #[must_use]
-    pub fn keyword(mut self, keyword: &str) -> Self {
-        self.keyword = keyword.into();
+    pub fn dialect(mut self, dialect: Dialect) -> Self {
+        let words = Mount::default_of(dialect).keywords.into_iter();
+        self.keywords = words.map(|word| Keyword { word, dialects: vec![dialect] }).collect();
+        self.words = Words::of(dialect);
+        self
+    }
+
+    /// Takes tokens of every dialect that is switched on, each under its own keywords, and
+    /// refuses in the words of the knox dialect (contract section 3).
+    pub fn of_dialects(resolver: impl Resolver + Send + Sync, dialects: &PerDialect<Mount>) -> Self {
+        let mut keywords: Vec<Keyword> = Vec::new();
+        for dialect in Dialect::ALL {
+            let mount = dialects.get(dialect);
+            for word in mount.keywords.iter().filter(|_| mount.enabled) {
+                match keywords.iter_mut().find(|known| known.word.eq_ignore_ascii_case(word)) {
+                    Some(known) => known.dialects.push(dialect),
+                    None => keywords.push(Keyword { word: word.clone(), dialects: vec![dialect] }),
+                }
+            }
+        }
+        Self::of(resolver, keywords, Words::Knox)
+    }
+
+    fn of(resolver: impl Resolver + Send + Sync, keywords: Vec<Keyword>, words: Words) -> Self {
+        Self { resolver: Arc::new(resolver), keywords: keywords.into(), words, activity: Activity::Counts }
+    }
+
+    /// Takes another word before the token, compared without regard to case.
+    #[must_use]
+    pub fn keyword(mut self, word: &str) -> Self {
+        let dialects = self.keywords.iter().flat_map(|keyword| keyword.dialects.clone()).collect();
+        self.keywords = [Keyword { word: word.to_owned(), dialects }].into();
         self
     }
 
@@ -67,55 +106,66 @@ impl Guard {
     /// Checks what `request` presents.
     pub async fn check(&self, request: &HttpRequest) -> Outcome {
         let facts = facts(request);
-        let token = match authorization::read(request.headers(), &[&self.keyword]) {
-            Presented::Token { token, .. } => token,
-            other @ (Presented::NotProvided | Presented::Empty | Presented::Spaces | Presented::Malformed) => {
-                let rejection = self.rejection(other.refusal().unwrap_or(authorization::INVALID_TOKEN));
-                if matches!(other, Presented::NotProvided) {
-                    facts.refused("not_provided");
-                    return Outcome::Anonymous(rejection);
-                }
+        let words: Vec<&str> = self.keywords.iter().map(|keyword| keyword.word.as_str()).collect();
+        let presented = authorization::read(request.headers(), &words);
+        let (keyword, token) = match presented {
+            Presented::Token { keyword, token } => (keyword, token),
+            Presented::NotProvided => {
+                facts.refused("not_provided");
+                return Outcome::Anonymous(self.reject(Complaint::NotProvided));
+            }
+            Presented::Empty { .. } | Presented::Spaces { .. } | Presented::Malformed { .. } => {
                 facts.refused(Refusal::Malformed.as_str());
-                return Outcome::Refused(rejection);
+                return self.refuse(presented.keyword(), Complaint::of(&presented));
             }
         };
         match self.resolver.resolve(&token, self.activity).await {
-            Ok(verified) => {
+            Ok(verified) if self.announces(keyword, verified.session.dialect) => {
                 facts.verified(&verified);
                 Outcome::Verified(verified)
             }
+            Ok(_) => {
+                facts.refused("wrong_keyword");
+                self.refuse(Some(keyword), Complaint::Bad(Refusal::Unknown))
+            }
             Err(CheckError::Refused(refusal)) => {
                 facts.refused(refusal.as_str());
-                let detail = match refusal {
-                    Refusal::InactiveUser => "User inactive or deleted.",
-                    Refusal::Malformed
-                    | Refusal::Unknown
-                    | Refusal::Expired
-                    | Refusal::SessionEnded
-                    | Refusal::OldEpoch
-                    | Refusal::Idle
-                    | Refusal::WrongKind => authorization::INVALID_TOKEN,
-                };
-                Outcome::Refused(self.rejection(detail))
+                self.refuse(Some(keyword), Complaint::Bad(refusal))
             }
             Err(CheckError::Unavailable(error)) => {
                 facts.refused("unavailable");
                 log::warn!("a check could not be answered: {error}");
-                Outcome::Refused(Rejection { refusal: None })
+                Outcome::Refused(Rejection(None))
             }
         }
     }
 
-    fn rejection(&self, detail: &'static str) -> Rejection {
-        Rejection { refusal: Some((detail, Arc::clone(&self.keyword))) }
+    fn announces(&self, keyword: usize, dialect: Dialect) -> bool {
+        self.keywords.get(keyword).is_some_and(|keyword| keyword.dialects.contains(&dialect))
+    }
+
+    /// Where the knox dialect speaks, what comes under another dialect's keyword and is not good
+    /// is no credential at all, as for the package.
+    fn refuse(&self, keyword: Option<usize>, complaint: Complaint) -> Outcome {
+        let known = keyword.is_none_or(|index| self.words != Words::Knox || self.announces(index, Dialect::Knox));
+        if known {
+            Outcome::Refused(self.reject(complaint))
+        } else {
+            Outcome::Refused(self.reject(Complaint::NotProvided))
+        }
+    }
+
+    fn reject(&self, complaint: Complaint) -> Rejection {
+        let word = self.keywords.first().map_or("Token", |keyword| keyword.word.as_str());
+        Rejection(Some(self.words.refuse(complaint, word)))
     }
 }
 
 impl Rejection {
     /// The reply, written as the other replies of an endpoint.
     pub fn reply(&self, replies: &Replies) -> HttpResponse {
-        match &self.refusal {
-            Some((detail, challenge)) => replies.unauthorized(challenge, &json!({ "detail": detail })),
+        match &self.0 {
+            Some(Refused { body, challenge }) => replies.unauthorized(challenge, body),
             None => replies.unavailable(),
         }
     }
@@ -152,6 +202,12 @@ impl TokenAuth {
     #[must_use]
     pub fn keyword(self, keyword: &str) -> Self {
         Self { guard: self.guard.keyword(keyword) }
+    }
+
+    /// Takes tokens of this dialect under its usual keywords, and refuses in its words.
+    #[must_use]
+    pub fn dialect(self, dialect: Dialect) -> Self {
+        Self { guard: self.guard.dialect(dialect) }
     }
 }
 

@@ -179,10 +179,8 @@ fn pem(pkcs8: &[u8]) -> KeySecret {
 
 impl SigningKey {
     pub(super) fn read(stored: &StoredKey, algorithm: Algorithm) -> Result<Self, BadKey> {
-        let unreadable = |error: jsonwebtoken::errors::Error| BadKey::Unreadable {
-            id: stored.id,
-            reason: error.to_string(),
-        };
+        let unreadable =
+            |error: jsonwebtoken::errors::Error| BadKey::Unreadable { id: stored.id, reason: error.to_string() };
         let secret = stored.secret.expose();
         let encoding = match algorithm {
             Algorithm::Hs256 => EncodingKey::from_secret(secret),

@@ -1,6 +1,5 @@
 use super::*;
 use crate::random::SystemRandom;
-use std::time::Duration;
 
 const NOW: Timestamp = Timestamp::from_micros(1_700_000_000_500_000);
 
@@ -19,7 +18,9 @@ fn ring(algorithm: Algorithm) -> KeyRing {
 fn every_algorithm_signs_what_it_verifies() {
     for algorithm in Algorithm::ALL {
         let ring = ring(algorithm);
-        let (token, key) = ring.sign_access(&json!({"exp": 1_700_000_000, "user_id": 1})).expect("a token");
+        let (token, key) = ring
+            .sign_access(&json!({"exp": 1_700_000_000, "user_id": 1}), NOW.saturating_add(PUBLISHED_FIRST))
+            .expect("a token");
         assert_eq!(key, 3, "{algorithm:?}");
         assert!(ring.once_was_ours(token.expose(), NOW));
         assert!(!ring.once_was_ours(token.expose(), NOW.saturating_sub(Duration::from_secs(1))));
@@ -58,8 +59,8 @@ fn only_public_halves_are_published_and_only_while_they_are_needed() {
         published["keys"].as_array().expect("keys").len()
     };
     assert_eq!(published(&keys, later), 2);
-    assert_eq!(published(&keys, later.saturating_add(Duration::from_secs(299))), 2);
-    assert_eq!(published(&keys, later.saturating_add(Duration::from_secs(300))), 1);
+    assert_eq!(published(&keys, later.saturating_add(Duration::from_secs(329))), 2);
+    assert_eq!(published(&keys, later.saturating_add(Duration::from_secs(330))), 1);
     let mut retired = keys;
     retired[2].retired = Some(later);
     assert_eq!(published(&retired, later), 1);
@@ -72,4 +73,15 @@ fn secrets_do_not_print_and_differ_in_their_fingerprints() {
     assert_eq!(format!("{one:?}"), "KeySecret(…)");
     assert_ne!(one.fingerprint(), other.fingerprint());
     assert_eq!(one.fingerprint(), one.clone().fingerprint());
+}
+
+#[test]
+fn a_new_key_is_published_before_it_signs() {
+    let (sign, later) = (KeyPurpose::Sign(Algorithm::Hs256), NOW.saturating_add(Duration::from_secs(1000)));
+    let keys = [stored(1, KeyPurpose::Successors, NOW), stored(2, sign, NOW), stored(3, sign, later)];
+    let ring = KeyRing::new(&keys, Algorithm::Hs256).expect("a ring");
+    let key_at = |at| ring.sign_refresh(&json!({}), at).expect("a token").1;
+    assert_eq!(key_at(NOW), 2, "the only key need not wait");
+    assert_eq!(key_at(later), 2);
+    assert_eq!(key_at(later.saturating_add(PUBLISHED_FIRST)), 3);
 }

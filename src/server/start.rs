@@ -9,8 +9,9 @@ use super::first_start::{self, FirstUser, Handover, Making};
 use super::sweeper::Sweeper;
 use super::{BindError, Server};
 use crate::config::{ListenAddress, Settings};
+use crate::dialect::PerDialect;
 use crate::password::{CostOutOfRange, Hasher};
-use crate::policy::Policy;
+use crate::policy::{DialectPolicy, Policy};
 use crate::random::{Random, RandomError};
 use crate::service::Auth;
 use crate::store::diesel::{DieselStore, StoreOptions, SweepPolicy};
@@ -39,6 +40,9 @@ pub enum StartError {
     /// No random bytes.
     #[error(transparent)]
     Random(#[from] RandomError),
+    /// A key cannot be used.
+    #[error(transparent)]
+    Key(#[from] crate::jwt::BadKey),
     /// The cost of hashing is out of range.
     #[error(transparent)]
     Cost(#[from] CostOutOfRange),
@@ -96,7 +100,7 @@ pub fn serve(
         .hasher(hasher)
         .password_threads(settings.passwords.threads)
         .check_timeout(settings.http.check_timeout)
-        .build();
+        .build()?;
     let kept = SweepPolicy { session_retention: settings.tokens.session_retention, ..SweepPolicy::default() };
     let sweeper = Sweeper::start(store, clock, settings.tokens.sweep_interval, kept)?;
     let result = actix_web::rt::System::new().block_on(run(&settings, auth, announce));
@@ -129,12 +133,19 @@ async fn run(settings: &Settings, auth: Auth, announce: &mut dyn FnMut(Announcem
 fn policy(settings: &Settings) -> Policy {
     let tokens = &settings.tokens;
     Policy {
-        dialects,
+        dialects: dialects(settings),
         idle_limit: tokens.idle_limit,
         touch_interval: tokens.touch_interval,
         token_limit: tokens.limit,
         limit_policy: tokens.limit_policy,
         token_prefix: tokens.prefix.clone(),
+        refresh_grace: Policy::default().refresh_grace,
         session_retention: tokens.session_retention,
     }
+}
+
+fn dialects(settings: &Settings) -> PerDialect<DialectPolicy> {
+    let mut dialects = Policy::default().dialects;
+    dialects.knox.access_ttl = settings.tokens.ttl;
+    dialects
 }

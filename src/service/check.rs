@@ -91,16 +91,11 @@ impl Auth {
         activity: Activity,
     ) -> Result<Verified, CheckError> {
         let inner = &self.inner;
-        let mut record = within(inner.timeouts.check, "checks", found).await?;
-        if let Some(record) = &mut record {
-            // A use that this node has not written down yet is a use all the same.
-            if let Some(seen) = inner.upkeep.pending(record.session.id) {
-                record.session.last_seen = record.session.last_seen.max(seen);
-            }
-        }
+        let record = within(inner.timeouts.check, "checks", found).await?;
+        let record = record.map(|record| self.with_pending_use(record));
         let now = self.now();
         let idle_after = inner.policy.idle_verdict_after();
-        match judge(record.as_ref(), TokenKind::Access, now, idle_after) {
+        match judge(record.as_ref(), Some(TokenKind::Access), now, idle_after) {
             Ok(verified) => {
                 if activity == Activity::Counts {
                     inner.upkeep.touch(verified.session.id, verified.session.last_seen, now);
@@ -110,6 +105,14 @@ impl Auth {
             Err(Refusal::Idle) => self.refuse_for_idleness(record).await,
             Err(refusal) => Err(CheckError::Refused(refusal)),
         }
+    }
+
+    /// A use that this node has not written down yet is a use all the same.
+    pub(super) fn with_pending_use(&self, mut record: TokenRecord) -> TokenRecord {
+        if let Some(seen) = self.inner.upkeep.pending(record.session.id) {
+            record.session.last_seen = record.session.last_seen.max(seen);
+        }
+        record
     }
 
     /// Ends the idle session before it is refused, so that a use which another node has still

@@ -1,14 +1,15 @@
 //! Name and password in, token out.
 
+use super::mint::{IssuedToken, Subject};
 use super::{Auth, KnownUser, Unavailable, lanes::Wanted, within};
 use crate::cause::{Actor, Origin, Reason};
 use crate::dialect::Dialect;
 use crate::password::Verification;
+use crate::policy::RefreshPolicy;
 use crate::session::SessionId;
-use crate::store::{NewSession, NewToken, Opening, SessionLimit, StoreResult};
+use crate::store::{NewSession, Opening, SessionLimit, StoreResult};
 use crate::time::Timestamp;
-use crate::token::{Token, TokenKind};
-use crate::user::{Account, Epoch, LoginName, NewUser, Password, PasswordHash, User, UserId};
+use crate::user::{Account, Epoch, LoginName, NewUser, Password, PasswordHash, User};
 
 /// A login as a dialect read it.
 #[derive(Debug)]
@@ -30,10 +31,12 @@ pub struct Issued {
     pub user: User,
     /// The new session.
     pub session: SessionId,
+    /// When it was opened.
+    pub opened: Timestamp,
     /// The access token.
-    pub access: Token,
-    /// When the access token stops being good; `None`: never.
-    pub expires: Option<Timestamp>,
+    pub access: IssuedToken,
+    /// The refresh token, where the dialect has one.
+    pub refresh: Option<IssuedToken>,
 }
 
 /// Why a login was refused. The client is told no more than that it was.
@@ -174,9 +177,8 @@ impl Auth {
 
     async fn open(&self, dialect: Dialect, proven: Proven, origin: Origin) -> Result<Issued, LoginError> {
         let Proven { mut user, upgrade, shadow } = proven;
-        let expires = self.inner.policy.token_ttl.map(|ttl| self.now().saturating_add(ttl));
-        let (new, access) = self.new_session(dialect, user.id, user.epoch, expires, origin)?;
-        let session = new.id;
+        let (new, access, refresh) = self.new_session(dialect, &user, origin)?;
+        let (session, opened_at) = (new.id, new.cause.at);
         let opened = self.inner.writes.run(Wanted::WhileAwaited, move |connection| -> StoreResult<(Opening, Epoch)> {
             let mut new = new;
             if let Some(shadow) = shadow {
@@ -194,33 +196,41 @@ impl Auth {
         let (opening, epoch) = within(self.inner.timeouts.write, "writes", opened).await?;
         user.epoch = epoch;
         match opening {
-            Opening::Opened => Ok(Issued { user, session, access, expires }),
+            Opening::Opened => Ok(Issued { user, session, opened: opened_at, access, refresh }),
             Opening::Denied => Err(LoginError::Refused(LoginRefusal::Overtaken)),
             Opening::LimitReached => Err(LoginError::LimitReached),
         }
     }
 
+    /// The session and its tokens. Its user's epoch is the one that was read with the password.
     fn new_session(
         &self,
         dialect: Dialect,
-        user: UserId,
-        epoch: Epoch,
-        expires: Option<Timestamp>,
+        user: &User,
         origin: Origin,
-    ) -> Result<(NewSession, Token), Unavailable> {
+    ) -> Result<(NewSession, IssuedToken, Option<IssuedToken>), Unavailable> {
         let inner = &self.inner;
-        let cause = self.cause(Reason::Login, Actor::User(user), origin);
-        let no_random = |error: crate::random::RandomError| Unavailable::Elsewhere(error.to_string());
-        let access = Token::generate(&*inner.random, &inner.policy.token_prefix).map_err(no_random)?;
+        let cause = self.cause(Reason::Login, Actor::User(user.id), origin);
+        let subject = Subject { dialect, user, opened: cause.at };
+        let (access, new_access) = self.mint_access(&subject, cause.at, cause.at)?;
+        let mut tokens = vec![new_access];
+        let refresh = match inner.policy.dialects.get(dialect).refresh {
+            RefreshPolicy::Pair { ttl, .. } => {
+                let (refresh, new) = self.mint_refresh(&subject, None, ttl, cause.at)?;
+                tokens.push(new);
+                Some(refresh)
+            }
+            RefreshPolicy::None | RefreshPolicy::Access { .. } => None,
+        };
         let mut id = [0_u8; 10];
-        inner.random.fill(&mut id).map_err(no_random)?;
+        inner.random.fill(&mut id).map_err(|error| Unavailable::Elsewhere(error.to_string()))?;
         let new = NewSession {
             id: SessionId::new(cause.at, &id),
-            user,
-            epoch,
+            user: user.id,
+            epoch: user.epoch,
             dialect,
             name: None,
-            tokens: vec![NewToken { digest: access.digest(), kind: TokenKind::Access, expires }],
+            tokens,
             limit: inner.policy.token_limit.map(|max| SessionLimit {
                 max,
                 policy: inner.policy.limit_policy,
@@ -228,6 +238,6 @@ impl Auth {
             }),
             cause,
         };
-        Ok((new, access))
+        Ok((new, access, refresh))
     }
 }

@@ -105,7 +105,7 @@ fn new_session(number: u64, user: UserId, epoch: Epoch) -> NewSession {
         epoch,
         dialect: Dialect::Knox,
         name: None,
-        tokens: vec![NewToken { digest: digest(number), kind: TokenKind::Access, expires: None }],
+        tokens: vec![NewToken { digest: digest(number), kind: TokenKind::Access, expires: None, key: None }],
         limit: None,
         cause: Cause { actor: Actor::User(user), ..cause(Reason::Login) },
     }
@@ -131,7 +131,7 @@ fn log_in_limited(conn: &mut dyn Connection, user: UserId, number: u64, limit: S
 fn verdict_at(conn: &mut dyn Connection, number: u64, now: Timestamp) -> Option<Refusal> {
     let mut found = conn.find_many(&[digest(number)]).expect("a read");
     assert_eq!(found.len(), 1, "one answer for one digest");
-    judge(found.pop().flatten().as_ref(), TokenKind::Access, now, None).err()
+    judge(found.pop().flatten().as_ref(), Some(TokenKind::Access), now, None).err()
 }
 
 fn verdict(conn: &mut dyn Connection, number: u64) -> Option<Refusal> {

@@ -8,7 +8,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{
-    Connection, LimitPolicy, NewSession, NewToken, Opening, SessionLimit, Store, StoreError, StoreResult, UserCreation,
+    Connection, LimitPolicy, NewSession, NewToken, Opening, Refresh, Refreshed, SessionLimit, Store, StoreError,
+    StoreResult, Successor, UserCreation,
 };
 use crate::cause::Cause;
 use crate::session::{Session, SessionId, TokenRecord};
@@ -34,6 +35,16 @@ struct TokenRow {
     kind: TokenKind,
     created: Timestamp,
     expires: Option<Timestamp>,
+    consumed: Option<Timestamp>,
+    successor: Option<TokenDigest>,
+    key: Option<i64>,
+}
+
+impl TokenRow {
+    const fn new(session: SessionId, token: &NewToken, created: Timestamp) -> Self {
+        let NewToken { kind, expires, key, .. } = *token;
+        Self { session, kind, created, expires, consumed: None, successor: None, key }
+    }
 }
 
 impl MemoryStore {
@@ -63,7 +74,14 @@ impl Tables {
         let row = self.tokens.get(digest)?;
         let (user, session) = self.sessions.get(&row.session)?;
         let user = self.accounts.get(user)?.user.clone();
-        Some(TokenRecord { kind: row.kind, created: row.created, expires: row.expires, session: session.clone(), user })
+        Some(TokenRecord {
+            kind: row.kind,
+            created: row.created,
+            expires: row.expires,
+            consumed: row.consumed,
+            session: session.clone(),
+            user,
+        })
     }
 
     fn user_mut(&mut self, id: UserId) -> Option<&mut User> {
@@ -181,11 +199,44 @@ impl Connection for MemoryStore {
             ended: None,
         };
         tables.sessions.insert(new.id, (new.user, session));
-        for &NewToken { digest, kind, expires } in &new.tokens {
-            let row = TokenRow { session: new.id, kind, created: new.cause.at, expires };
-            tables.tokens.insert(digest, row);
+        for token in &new.tokens {
+            tables.tokens.insert(token.digest, TokenRow::new(new.id, token, new.cause.at));
         }
         Ok(Opening::Opened)
+    }
+
+    fn refresh(&mut self, refresh: &Refresh) -> StoreResult<Refreshed> {
+        let mut tables = self.tables();
+        let lives = |record: &TokenRecord| {
+            record.expires.is_none_or(|end| end > refresh.at)
+                && record.user.is_active
+                && record.session.ended.is_none()
+                && record.session.epoch == record.user.epoch
+        };
+        let Some(record) = tables.record(&refresh.presented).filter(lives) else { return Ok(Refreshed::Gone) };
+        if refresh.successor.is_some() && record.consumed.is_some() {
+            return Ok(Refreshed::Consumed);
+        }
+        if refresh.tokens.iter().any(|token| tables.tokens.contains_key(&token.digest)) {
+            return Err(StoreError::Failed("a token digest exists already".to_owned()));
+        }
+        for token in &refresh.tokens {
+            tables.tokens.insert(token.digest, TokenRow::new(record.session.id, token, refresh.at));
+        }
+        if let (Some(successor), Some(row)) = (refresh.successor, tables.tokens.get_mut(&refresh.presented)) {
+            row.consumed = Some(refresh.at);
+            row.successor = Some(successor);
+        }
+        Ok(Refreshed::Done)
+    }
+
+    fn find_successor(&mut self, digest: &TokenDigest) -> StoreResult<Option<Successor>> {
+        let tables = self.tables();
+        let successor = tables.tokens.get(digest).and_then(|row| row.successor);
+        Ok(successor.and_then(|digest| {
+            let row = tables.tokens.get(&digest)?;
+            Some(Successor { digest, created: row.created, expires: row.expires, key: row.key })
+        }))
     }
 
     fn end_session(&mut self, session: SessionId, cause: &Cause) -> StoreResult<bool> {

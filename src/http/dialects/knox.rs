@@ -12,15 +12,15 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::{Value, json};
 
 use crate::dialect::Dialect;
-use crate::http::body::Limits;
 use crate::http::fields::{Field, Trim};
 use crate::http::front::{Answer, Endpoint, Front, respond};
 use crate::http::guard::Outcome;
 use crate::http::request_log::facts;
+use crate::http::steps::Step;
 use crate::http::{Contract, HttpState};
-use crate::service::{LoginError, LoginRequest, Unavailable};
+use crate::service::LoginError;
 use crate::session::Verified;
-use crate::user::{LoginName, Password};
+use crate::user::LoginName;
 
 const fn endpoint(name: &'static str, methods: &'static [&'static str]) -> Endpoint {
     Endpoint { name, description: "", methods, actions: &[] }
@@ -31,13 +31,14 @@ const LOGOUT: Endpoint = endpoint("Logout", &["POST"]);
 const LOGOUT_ALL: Endpoint = endpoint("Logout All", &["POST"]);
 const USER: Endpoint = endpoint("User", &["GET"]);
 
-/// Mounts the four endpoints.
-pub fn configure(config: &mut web::ServiceConfig) {
+/// Mounts the four endpoints below `prefix`.
+pub fn configure(config: &mut web::ServiceConfig, prefix: &str) {
+    let at = |name: &str| super::with_and_without_slash(prefix, name);
     config
-        .service(web::resource(["/auth/login/", "/auth/login"]).to(login))
-        .service(web::resource(["/auth/logout/", "/auth/logout"]).to(logout))
-        .service(web::resource(["/auth/logoutall/", "/auth/logoutall"]).to(logout_all))
-        .service(web::resource(["/auth/user/", "/auth/user"]).to(user));
+        .service(web::resource(at("auth/login")).to(login))
+        .service(web::resource(at("auth/logout")).to(logout))
+        .service(web::resource(at("auth/logoutall")).to(logout_all))
+        .service(web::resource(at("auth/user")).to(user));
 }
 
 async fn login(request: HttpRequest, payload: web::Payload, state: web::Data<HttpState>) -> HttpResponse {
@@ -47,35 +48,24 @@ async fn login(request: HttpRequest, payload: web::Payload, state: web::Data<Htt
 async fn try_login(request: &HttpRequest, payload: web::Payload, state: &HttpState) -> Answer {
     let front = LOGIN.open(request)?;
     front.check_method()?;
-    let limits = Limits { size: state.options().body_limit, patience: state.options().read_timeout };
     // The one password that is taken with its outer spaces.
     let declared = [Field::text("username", Trim::Yes), Field::text("password", Trim::No)];
-    let [username, password] = front.fields(payload, limits, declared).await?;
-    let login = LoginRequest {
-        dialect: Dialect::Knox,
-        login: LoginName::Username(username),
-        password: Password::new(password),
-        origin: state.origin(request),
-    };
+    let step = Step { request, state, front: &front, dialect: Dialect::Knox };
+    let issued = step.log_in(payload, declared, LoginName::Username).await?;
     let replies = front.replies();
-    match state.auth().login(login).await {
+    Ok(match issued {
         Ok(issued) => {
-            facts(request).opened(issued.session, issued.user.id);
-            let expiry = issued.expires.map(|end| end.to_string());
-            let body = json!({ "expiry": expiry, "token": issued.access.expose() });
-            Ok(replies.json(StatusCode::OK, &body))
+            let expiry = issued.access.expires.map(|end| end.to_string());
+            replies.json(StatusCode::OK, &json!({ "expiry": expiry, "token": issued.access.token.expose() }))
         }
-        Err(LoginError::Refused(reason)) => {
-            facts(request).refused(reason.as_str());
-            Ok(replies.non_field_error("Unable to log in with provided credentials."))
+        Err(error @ (LoginError::Refused(_) | LoginError::Unavailable(_))) => {
+            replies.non_field_error(super::login_refusal(&error, "Unable to log in with provided credentials."))
         }
         Err(LoginError::LimitReached) => {
-            facts(request).refused("limit_reached");
             let body = json!({ "error": "Maximum amount of tokens allowed per user exceeded." });
-            Ok(replies.json(StatusCode::FORBIDDEN, &body))
+            replies.json(StatusCode::FORBIDDEN, &body)
         }
-        Err(LoginError::Unavailable(error)) => Err(unavailable(request, &front, &error)),
-    }
+    })
 }
 
 async fn logout(request: HttpRequest, state: web::Data<HttpState>) -> HttpResponse {
@@ -87,7 +77,8 @@ async fn try_logout(request: &HttpRequest, state: &HttpState) -> Answer {
     let who = authenticate(request, &front, state).await?;
     front.check_method()?;
     let ended = state.auth().logout(&who, state.origin(request)).await;
-    ended.map_err(|error| unavailable(request, &front, &error))?;
+    let step = Step { request, state, front: &front, dialect: Dialect::Knox };
+    ended.map_err(|error| step.unavailable(&error))?;
     Ok(logged_out(&front, state))
 }
 
@@ -100,7 +91,8 @@ async fn try_logout_all(request: &HttpRequest, state: &HttpState) -> Answer {
     let who = authenticate(request, &front, state).await?;
     front.check_method()?;
     let ended = state.auth().logout_all(&who, state.origin(request)).await;
-    ended.map_err(|error| unavailable(request, &front, &error))?;
+    let step = Step { request, state, front: &front, dialect: Dialect::Knox };
+    ended.map_err(|error| step.unavailable(&error))?;
     Ok(logged_out(&front, state))
 }
 
@@ -129,12 +121,6 @@ fn logged_out(front: &Front<'_>, state: &HttpState) -> HttpResponse {
         Contract::Seed => StatusCode::OK,
         Contract::Package => StatusCode::NO_CONTENT,
     })
-}
-
-fn unavailable(request: &HttpRequest, front: &Front<'_>, error: &Unavailable) -> HttpResponse {
-    facts(request).refused("unavailable");
-    log::warn!("a request could not be answered: {error}");
-    front.replies().unavailable()
 }
 
 fn describe(who: &Verified) -> Value {

@@ -59,7 +59,7 @@ fn several_tokens(store: &dyn Store) {
     let conn = &mut *connect(store);
     let user = add_user(conn, "alice");
     let mut new = new_session(1, user, epoch_of(conn, user));
-    new.tokens.push(NewToken { digest: digest(2), kind: TokenKind::Refresh, expires: Some(after(60)) });
+    new.tokens.push(NewToken { digest: digest(2), kind: TokenKind::Refresh, expires: Some(after(60)), key: None });
     assert_eq!(conn.open_session(&new), Ok(Opening::Opened));
     assert_eq!(verdict(conn, 1), None);
     assert_eq!(verdict(conn, 2), Some(Refusal::WrongKind));
@@ -139,7 +139,7 @@ fn logout_all_of_many(store: &dyn Store) {
     assert_eq!(conn.end_all_sessions(user, &cause(Reason::LogoutAll)), Ok(true));
     let digests: Vec<_> = (0..250).map(digest).collect();
     for record in conn.find_many(&digests).expect("a read") {
-        assert!(judge(record.as_ref(), TokenKind::Access, NOW, None).is_err());
+        assert!(judge(record.as_ref(), Some(TokenKind::Access), NOW, None).is_err());
     }
 }
 
@@ -179,7 +179,7 @@ fn limit_counts_live(store: &dyn Store) {
     let user = add_user(conn, "alice");
     let epoch = epoch_of(conn, user);
     let mut expired = new_session(1, user, epoch);
-    expired.tokens = vec![NewToken { digest: digest(1), kind: TokenKind::Access, expires: Some(NOW) }];
+    expired.tokens = vec![NewToken { digest: digest(1), kind: TokenKind::Access, expires: Some(NOW), key: None }];
     assert_eq!(conn.open_session(&expired), Ok(Opening::Opened));
     let mut idle = new_session(2, user, epoch);
     idle.cause.at = NOW.saturating_sub(Duration::from_secs(101));
@@ -224,7 +224,7 @@ fn expiry_is_exact(store: &dyn Store) {
     let user = add_user(conn, "alice");
     let end = Timestamp::from_micros(after(60).as_micros() + 1);
     let mut new = new_session(1, user, epoch_of(conn, user));
-    new.tokens = vec![NewToken { digest: digest(1), kind: TokenKind::Access, expires: Some(end) }];
+    new.tokens = vec![NewToken { digest: digest(1), kind: TokenKind::Access, expires: Some(end), key: None }];
     assert_eq!(conn.open_session(&new), Ok(Opening::Opened));
     assert_eq!(verdict_at(conn, 1, after(60)), None);
     assert_eq!(verdict_at(conn, 1, end), Some(Refusal::Expired));

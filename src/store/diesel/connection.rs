@@ -12,13 +12,15 @@ use super::url::DatabaseUrl;
 use super::{sessions, users};
 use crate::cause::Cause;
 use crate::session::{SessionId, TokenRecord};
-use crate::store::{Connection, NewSession, Opening, StoreError, StoreResult, UserCreation};
+use crate::store::{
+    Connection, NewSession, Opening, Refresh, Refreshed, StoreError, StoreResult, Successor, UserCreation,
+};
 use crate::time::Timestamp;
 use crate::token::TokenDigest;
 use crate::user::{Account, Epoch, LoginName, NewUser, PasswordHash, UserId};
 
 /// The schema that this program was written for.
-pub(super) const SCHEMA: i64 = 1;
+pub(super) const SCHEMA: i64 = 2;
 
 statement! {
     /// What the schema is, and who can work with it.
@@ -167,6 +169,14 @@ impl Connection for DieselConnection {
 
     fn open_session(&mut self, new: &NewSession) -> StoreResult<Opening> {
         self.write_or_undo(|connection| sessions::open(connection, new))
+    }
+
+    fn refresh(&mut self, refresh: &Refresh) -> StoreResult<Refreshed> {
+        self.write(|connection| sessions::refresh(connection, refresh))
+    }
+
+    fn find_successor(&mut self, digest: &TokenDigest) -> StoreResult<Option<Successor>> {
+        self.read(|connection| sessions::find_successor(connection, digest))
     }
 
     fn end_session(&mut self, session: SessionId, cause: &Cause) -> StoreResult<bool> {

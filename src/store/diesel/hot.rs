@@ -66,6 +66,7 @@ pub(super) type TokenColumns = (
     Text,
     BigInt,
     Nullable<BigInt>,
+    Nullable<BigInt>,
     Binary,
     Text,
     BigInt,
@@ -88,7 +89,7 @@ statement! {
     /// What is known of one digest: a look-up by primary keys.
     FindToken { digest: [u8; 64] as Binary } -> TokenColumns,
     [
-        "SELECT t.digest, t.kind, t.created, t.expires, s.id, s.dialect, s.created, s.last_seen, s.auth_epoch, \
+        "SELECT t.digest, t.kind, t.created, t.expires, t.consumed, s.id, s.dialect, s.created, s.last_seen, s.auth_epoch, \
          s.ended_at, u.id, u.username, u.email, u.is_active, u.is_staff, u.auth_epoch \
          FROM tokens t JOIN sessions s ON s.id = t.session_id JOIN users u ON u.id = s.user_id WHERE t.digest = ", digest,
     ]
@@ -99,7 +100,7 @@ statement! {
     /// What is known of many digests, in one round trip and one snapshot.
     FindTokens { digests: Vec<[u8; 64]> as Array<Binary> } -> TokenColumns,
     [
-        "SELECT t.digest, t.kind, t.created, t.expires, s.id, s.dialect, s.created, s.last_seen, s.auth_epoch, \
+        "SELECT t.digest, t.kind, t.created, t.expires, t.consumed, s.id, s.dialect, s.created, s.last_seen, s.auth_epoch, \
          s.ended_at, u.id, u.username, u.email, u.is_active, u.is_staff, u.auth_epoch \
          FROM tokens t JOIN sessions s ON s.id = t.session_id JOIN users u ON u.id = s.user_id WHERE t.digest = ANY(",
         digests, ")",
@@ -181,10 +182,42 @@ statement! {
         kind: String as Text,
         created: i64 as BigInt,
         expires: Option<i64> as Nullable<BigInt>,
+        key: Option<i64> as Nullable<BigInt>,
     },
     [
-        "INSERT INTO tokens (digest, session_id, kind, created, expires) VALUES (",
-        digest, ", ", session, ", ", kind, ", ", created, ", ", expires, ")",
+        "INSERT INTO tokens (digest, session_id, kind, created, expires, key_id) VALUES (",
+        digest, ", ", session, ", ", kind, ", ", created, ", ", expires, ", ", key, ")",
+    ]
+}
+
+statement! {
+    /// The session of a token that may be refreshed. What is added to it is judged by the
+    /// session's and the user's rows, so nothing has to be locked.
+    Refreshable { digest: [u8; 64] as Binary, at: i64 as BigInt } -> Binary,
+    [
+        "SELECT t.session_id FROM tokens t JOIN sessions s ON s.id = t.session_id \
+         JOIN users u ON u.id = s.user_id WHERE t.digest = ", digest, " AND (t.expires IS NULL OR t.expires > ", at,
+        ") AND u.is_active AND s.ended_at IS NULL AND s.auth_epoch = u.auth_epoch",
+    ]
+}
+
+statement! {
+    /// Consumes a token that nobody has consumed: one row is the right to add its successor.
+    Consume { at: i64 as BigInt, successor: [u8; 64] as Binary, digest: [u8; 64] as Binary } -> Binary,
+    [
+        "UPDATE tokens SET consumed = ", at, ", successor = ", successor, " WHERE digest = ", digest,
+        " AND consumed IS NULL AND (expires IS NULL OR expires > ", at, ") AND EXISTS (\
+         SELECT 1 FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.id = tokens.session_id \
+         AND u.is_active AND s.ended_at IS NULL AND s.auth_epoch = u.auth_epoch) RETURNING session_id",
+    ]
+}
+
+statement! {
+    /// The token that took another one's place.
+    FindSuccessor { digest: [u8; 64] as Binary } -> (Binary, BigInt, Nullable<BigInt>, Nullable<BigInt>),
+    [
+        "SELECT n.digest, n.created, n.expires, n.key_id FROM tokens o JOIN tokens n ON n.digest = o.successor \
+         WHERE o.digest = ", digest,
     ]
 }
 

@@ -15,6 +15,7 @@ pub(super) type TokenRow = (
     String,
     i64,
     Option<i64>,
+    Option<i64>,
     Vec<u8>,
     String,
     i64,
@@ -34,13 +35,14 @@ pub(super) type AccountRow = (i64, String, String, bool, bool, i64, String);
 
 /// What a row says of its digest.
 pub(super) fn token_record(row: TokenRow) -> QueryResult<(TokenDigest, TokenRecord)> {
-    let (digest, kind, made, expires, session, dialect, created, last_seen, epoch, ended, user, ..) = row;
+    let (digest, kind, made, expires, consumed, session, dialect, created, last_seen, epoch, ended, user, ..) = row;
     let (.., username, email, is_active, is_staff, user_epoch) = row;
     let digest = <[u8; 64]>::try_from(digest).map_err(|_| unreadable("tokens.digest"))?;
     let record = TokenRecord {
         kind: TokenKind::from_name(&kind).ok_or_else(|| unreadable("tokens.kind"))?,
         created: Timestamp::from_micros(made),
         expires: expires.map(Timestamp::from_micros),
+        consumed: consumed.map(Timestamp::from_micros),
         session: Session {
             id: session_id(&session)?,
             dialect: dialect_named(&dialect)?,

@@ -6,11 +6,12 @@ use diesel::{OptionalExtension, QueryResult, RunQueryDsl};
 
 use super::any::{AnyConnection, Step, on_each};
 use super::audit::{self, About};
+use super::error::unreadable;
 use super::hot;
 use super::rows::{TokenRow, session_id, storable, token_record};
 use crate::cause::{Cause, Reason};
 use crate::session::{SessionId, TokenRecord};
-use crate::store::{LimitPolicy, NewSession, Opening, SessionLimit};
+use crate::store::{LimitPolicy, NewSession, NewToken, Opening, Refresh, Refreshed, SessionLimit, Successor};
 use crate::time::Timestamp;
 use crate::token::TokenDigest;
 use crate::user::UserId;
@@ -93,17 +94,67 @@ fn insert(connection: &mut AnyConnection, new: &NewSession) -> QueryResult<()> {
         actor: new.cause.actor.to_string(),
     }
     .execute(connection)?;
-    for token in &new.tokens {
+    insert_tokens(connection, *new.id.as_bytes(), &new.tokens, at)
+}
+
+fn insert_tokens(
+    connection: &mut AnyConnection,
+    session: [u8; 16],
+    tokens: &[NewToken],
+    created: i64,
+) -> QueryResult<()> {
+    for token in tokens {
         hot::InsertToken {
             digest: *token.digest.as_bytes(),
-            session: *new.id.as_bytes(),
+            session,
             kind: token.kind.as_str().to_owned(),
-            created: at,
+            created,
             expires: token.expires.map(Timestamp::as_micros),
+            key: token.key,
         }
         .execute(connection)?;
     }
     Ok(())
+}
+
+/// See [`crate::store::Connection::refresh`].
+pub(super) fn refresh(connection: &mut AnyConnection, refresh: &Refresh) -> QueryResult<Refreshed> {
+    let (digest, at) = (*refresh.presented.as_bytes(), refresh.at.as_micros());
+    let session: Option<Vec<u8>> = if let Some(successor) = refresh.successor {
+        let consume = hot::Consume { at, successor: *successor.as_bytes(), digest };
+        consume.get_result(connection).optional()?
+    } else {
+        None
+    };
+    let session = match session {
+        Some(session) => session,
+        None => {
+            let refreshable = hot::Refreshable { digest, at };
+            match refreshable.get_result::<Vec<u8>>(connection).optional()? {
+                None => return Ok(Refreshed::Gone),
+                Some(_) if refresh.successor.is_some() => return Ok(Refreshed::Consumed),
+                Some(session) => session,
+            }
+        }
+    };
+    insert_tokens(connection, *session_id(&session)?.as_bytes(), &refresh.tokens, at)?;
+    Ok(Refreshed::Done)
+}
+
+/// See [`crate::store::Connection::find_successor`].
+pub(super) fn find_successor(connection: &mut AnyConnection, digest: &TokenDigest) -> QueryResult<Option<Successor>> {
+    let query = hot::FindSuccessor { digest: *digest.as_bytes() };
+    let row: Option<(Vec<u8>, i64, Option<i64>, Option<i64>)> = query.get_result(connection).optional()?;
+    row.map(|(digest, created, expires, key)| {
+        let digest = <[u8; 64]>::try_from(digest).map_err(|_| unreadable("tokens.successor"))?;
+        Ok(Successor {
+            digest: TokenDigest::from_bytes(digest),
+            created: Timestamp::from_micros(created),
+            expires: expires.map(Timestamp::from_micros),
+            key,
+        })
+    })
+    .transpose()
 }
 
 /// See [`crate::store::Connection::end_session`].

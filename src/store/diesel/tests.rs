@@ -176,7 +176,7 @@ pub(super) fn login(user: UserId, epoch: i64, n: u32) -> NewSession {
         epoch: Epoch(epoch),
         dialect: Dialect::Knox,
         name: None,
-        tokens: vec![NewToken { digest: digest(n), kind: TokenKind::Access, expires: Some(later(3600)) }],
+        tokens: vec![NewToken { digest: digest(n), kind: TokenKind::Access, expires: Some(later(3600)), key: None }],
         limit: None,
         cause: cause(Reason::Login),
     }
@@ -197,5 +197,5 @@ pub(super) fn find(connection: &mut dyn Connection, n: u32) -> Option<TokenRecor
 
 /// What a check of token `n` says.
 pub(super) fn verdict(connection: &mut dyn Connection, n: u32) -> Result<(), Refusal> {
-    judge(find(connection, n).as_ref(), TokenKind::Access, NOW, None).map(drop)
+    judge(find(connection, n).as_ref(), Some(TokenKind::Access), NOW, None).map(drop)
 }

@@ -17,7 +17,7 @@ fn expired_tokens_go_after_a_day_and_revoke_nothing() {
         (0..1_200).for_each(|n| open(&mut *c, &login(user, 0, n)));
         // One session outlives its access token.
         let mut pair = login(user, 0, 2_000);
-        pair.tokens.push(NewToken { digest: digest(2_001), kind: TokenKind::Refresh, expires: None });
+        pair.tokens.push(NewToken { digest: digest(2_001), kind: TokenKind::Refresh, expires: None, key: None });
         open(&mut *c, &pair);
         assert_eq!(sweep(&fixture, 3600 + DAY).expired_tokens, 0);
         let report = sweep(&fixture, 3601 + DAY);

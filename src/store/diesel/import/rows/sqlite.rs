@@ -117,6 +117,7 @@ pub(super) fn insert_tokens(c: &mut SqliteConnection, prepared: &Prepared<'_>, c
             kind: TokenKind::Access.as_str().to_owned(),
             created: token.created.as_micros(),
             expires: token.expires.map(Timestamp::as_micros),
+            key: None,
         }
         .execute(c)?;
     }

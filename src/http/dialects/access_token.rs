@@ -1,0 +1,120 @@
+//! One JWT for five days, refreshable for ten (contract 003): `POST /auth/access_token/`,
+//! `/auth/refresh_token/`, `/auth/verify_token/`. Every refusal is 400, in the words of
+//! djangorestframework-jwt.
+//!
+//! | request | success |
+//! |---|---|
+//! | access: `username`, `password` | 200 `{"access_token":"<JWT>","expires_in":"<time>","user":"alice"}` |
+//! | refresh, verify: `token` | 200 `{"token":"<JWT>","expires_in":"<time>","user":{"username":"alice","id":1}}` |
+//!
+//! `<time>` is the token's end, with milliseconds and `Z`.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde_json::{Value, json};
+
+use crate::dialect::Dialect;
+use crate::http::HttpState;
+use crate::http::fields::{Field, Trim};
+use crate::http::front::{Answer, Endpoint, respond};
+use crate::http::steps::Step;
+use crate::service::TokenError;
+use crate::time::Timestamp;
+use crate::user::{LoginName, User};
+
+const ACCESS: Endpoint = endpoint("Access Token", &["username", "password"]);
+const VERIFY: Endpoint = endpoint("Verify Token", &["token"]);
+const REFRESH: Endpoint = endpoint("Refresh Token", &["token"]);
+
+const fn endpoint(name: &'static str, actions: &'static [&'static str]) -> Endpoint {
+    Endpoint { name, description: "", methods: &["POST"], actions }
+}
+
+/// Mounts the three endpoints below `prefix`.
+pub fn configure(config: &mut web::ServiceConfig, prefix: &str) {
+    let at = |name: &str| super::with_and_without_slash(prefix, name);
+    config
+        .service(web::resource(at("auth/access_token")).to(access))
+        .service(web::resource(at("auth/verify_token")).to(verify))
+        .service(web::resource(at("auth/refresh_token")).to(refresh));
+}
+
+async fn access(request: HttpRequest, payload: web::Payload, state: web::Data<HttpState>) -> HttpResponse {
+    respond(try_access(&request, payload, &state).await)
+}
+
+async fn try_access(request: &HttpRequest, payload: web::Payload, state: &HttpState) -> Answer {
+    let front = ACCESS.open(request)?;
+    front.check_method()?;
+    let declared = [Field::text("username", Trim::Yes), Field::text("password", Trim::Yes)];
+    let step = Step { request, state, front: &front, dialect: Dialect::AccessToken };
+    let issued = step.log_in(payload, declared, LoginName::Username).await?;
+    let replies = front.replies();
+    Ok(match issued {
+        Ok(issued) => {
+            let body = json!({
+                "access_token": issued.access.token.expose(),
+                "expires_in": end(issued.access.expires),
+                "user": issued.user.username,
+            });
+            replies.json(StatusCode::OK, &body)
+        }
+        Err(error) => {
+            replies.non_field_error(super::login_refusal(&error, "Unable to login with provided credentials."))
+        }
+    })
+}
+
+async fn verify(request: HttpRequest, payload: web::Payload, state: web::Data<HttpState>) -> HttpResponse {
+    respond(try_verify(&request, payload, &state).await)
+}
+
+async fn try_verify(request: &HttpRequest, payload: web::Payload, state: &HttpState) -> Answer {
+    let front = VERIFY.open(request)?;
+    front.check_method()?;
+    let step = Step { request, state, front: &front, dialect: Dialect::AccessToken };
+    let replies = front.replies();
+    Ok(match step.verify(payload, "token").await? {
+        Ok((token, who)) => replies.json(StatusCode::OK, &describe(&token, who.expires, &who.user)),
+        Err(error) => replies.non_field_error(refusal(&error)),
+    })
+}
+
+async fn refresh(request: HttpRequest, payload: web::Payload, state: web::Data<HttpState>) -> HttpResponse {
+    respond(try_refresh(&request, payload, &state).await)
+}
+
+async fn try_refresh(request: &HttpRequest, payload: web::Payload, state: &HttpState) -> Answer {
+    let front = REFRESH.open(request)?;
+    front.check_method()?;
+    let step = Step { request, state, front: &front, dialect: Dialect::AccessToken };
+    let replies = front.replies();
+    Ok(match step.refresh(payload, "token").await? {
+        Ok(exchanged) => {
+            let access = &exchanged.access;
+            replies.json(StatusCode::OK, &describe(access.token.expose(), access.expires, &exchanged.who.user))
+        }
+        Err(error) => replies.non_field_error(refusal(&error)),
+    })
+}
+
+fn describe(token: &str, expires: Option<Timestamp>, user: &User) -> Value {
+    json!({
+        "token": token,
+        "expires_in": end(expires),
+        "user": { "username": user.username, "id": user.id.0 },
+    })
+}
+
+fn end(expires: Option<Timestamp>) -> Option<String> {
+    expires.map(Timestamp::to_millis_text)
+}
+
+const fn refusal(error: &TokenError) -> &'static str {
+    match error {
+        TokenError::Expired => "Signature has expired.",
+        TokenError::InactiveUser => "User account is disabled.",
+        TokenError::WindowOver => "Refresh has expired.",
+        TokenError::WrongKind | TokenError::Bad(_) | TokenError::Unavailable(_) => "Error decoding signature.",
+    }
+}

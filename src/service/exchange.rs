@@ -1,0 +1,234 @@
+//! Verifying and refreshing tokens at the endpoints of their own dialect.
+//!
+//! Refreshing logs nobody out by accident. Of all who exchange the same token, one wins; for a
+//! time of grace the others get the very same successor, made again from what they presented.
+//! After that, using it again ends the session: somebody else may have it.
+
+use super::mint::{IssuedToken, Subject};
+use super::{Auth, Unavailable, lanes::Wanted, within};
+use crate::cause::{Actor, Origin, Reason};
+use crate::dialect::Dialect;
+use crate::policy::RefreshPolicy;
+use crate::session::{Refusal, TokenRecord, Verified, judge};
+use crate::store::{Refresh, Refreshed};
+use crate::time::Timestamp;
+use crate::token::{Token, TokenKind};
+
+/// Why a token was not verified or refreshed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TokenError {
+    /// It was one of ours, and its time is over.
+    Expired,
+    /// Its user is not active.
+    InactiveUser,
+    /// An access token where a refresh token is wanted, or the reverse.
+    WrongKind,
+    /// The login is too long ago for another refresh.
+    WindowOver,
+    /// It is not good; clients are told no more than that.
+    Bad(&'static str),
+    /// Nothing can be said now. Never to be taken for a refusal.
+    Unavailable(Unavailable),
+}
+
+impl TokenError {
+    /// A short name for logs and metrics.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Expired => "expired",
+            Self::InactiveUser => "inactive_user",
+            Self::WrongKind => "wrong_kind",
+            Self::WindowOver => "window_over",
+            Self::Bad(reason) => reason,
+            Self::Unavailable(_) => "unavailable",
+        }
+    }
+}
+
+impl From<Unavailable> for TokenError {
+    fn from(error: Unavailable) -> Self {
+        Self::Unavailable(error)
+    }
+}
+
+/// What a refresh gives.
+#[derive(Debug)]
+pub struct Exchanged {
+    /// Whose it is.
+    pub who: Verified,
+    /// The new access token.
+    pub access: IssuedToken,
+    /// The refresh token that takes the presented one's place, if it was consumed.
+    pub refresh: Option<IssuedToken>,
+}
+
+impl Auth {
+    /// Verifies a token at its own dialect's endpoint: an access token, and a refresh token too
+    /// where the dialect knows them.
+    ///
+    /// # Errors
+    /// Why it is not good, or that nothing can be said.
+    pub async fn verify(&self, dialect: Dialect, presented: &str) -> Result<Verified, TokenError> {
+        let wanted = match self.policy().dialects.get(dialect).refresh {
+            RefreshPolicy::Pair { .. } => None,
+            RefreshPolicy::None | RefreshPolicy::Access { .. } => Some(TokenKind::Access),
+        };
+        let Some(token) = Token::parse(presented.as_bytes()) else { return Err(bad(Refusal::Malformed)) };
+        let record = self.find_for(dialect, &token).await?;
+        let judged = judge(Some(&record), wanted, self.now(), self.policy().idle_verdict_after());
+        judged.map_err(token_error)
+    }
+
+    /// Exchanges a token for new ones: the refresh token of a pair, or the access token itself
+    /// where the dialect has no other.
+    ///
+    /// # Errors
+    /// Why there are none.
+    pub async fn refresh(&self, dialect: Dialect, presented: &str, origin: Origin) -> Result<Exchanged, TokenError> {
+        let Some(token) = Token::parse(presented.as_bytes()) else { return Err(bad(Refusal::Malformed)) };
+        // Who loses a race to another client finds the token consumed, and is served as such.
+        for _ in 0..2 {
+            let record = self.find_for(dialect, &token).await?;
+            let now = self.now();
+            let wanted = match self.policy().dialects.get(dialect).refresh {
+                RefreshPolicy::None => return Err(TokenError::Bad("not_refreshable")),
+                RefreshPolicy::Access { .. } => TokenKind::Access,
+                RefreshPolicy::Pair { .. } => TokenKind::Refresh,
+            };
+            match judge(Some(&record), Some(wanted), now, self.policy().idle_verdict_after()) {
+                Ok(who) => {
+                    self.check_window(&who, now)?;
+                    if let Some(exchanged) = self.exchange(&token, who, now).await? {
+                        return Ok(exchanged);
+                    }
+                }
+                Err(Refusal::Consumed) => return self.repeat(&token, record, origin).await,
+                Err(refusal) => return Err(token_error(refusal)),
+            }
+        }
+        Err(TokenError::Unavailable(Unavailable::Elsewhere("the token changed twice during its refresh".to_owned())))
+    }
+
+    /// The record of a token of this dialect. A token of another one is bad here; one without a
+    /// record may at least once have been ours.
+    async fn find_for(&self, dialect: Dialect, token: &Token) -> Result<TokenRecord, TokenError> {
+        let found = self.inner.checks.find(token.digest());
+        match within(self.inner.timeouts.check, "checks", found).await? {
+            Some(record) if record.session.dialect == dialect => Ok(self.with_pending_use(record)),
+            Some(_) => Err(TokenError::Bad("other_dialect")),
+            None if self.keys().once_was_ours(token.expose(), self.now()) => Err(TokenError::Expired),
+            None => Err(bad(Refusal::Unknown)),
+        }
+    }
+
+    /// Compared in whole seconds, as the packages do: the last second still counts.
+    fn check_window(&self, who: &Verified, now: Timestamp) -> Result<(), TokenError> {
+        let window = match self.policy().dialects.get(who.session.dialect).refresh {
+            RefreshPolicy::None => None,
+            RefreshPolicy::Access { window } => Some(window),
+            RefreshPolicy::Pair { window, .. } => window,
+        };
+        let opened = who.session.created.whole_seconds();
+        let over = window.is_some_and(|window| now.whole_seconds() > opened.saturating_add(window));
+        if over { Err(TokenError::WindowOver) } else { Ok(()) }
+    }
+
+    /// `None` if somebody else consumed the token first.
+    async fn exchange(&self, token: &Token, who: Verified, now: Timestamp) -> Result<Option<Exchanged>, TokenError> {
+        let policy = self.policy().dialects.get(who.session.dialect).clone();
+        let subject = Subject { dialect: who.session.dialect, user: &who.user, opened: who.session.created };
+        let mut tokens = Vec::new();
+        let (access, refresh, successor) = match policy.refresh {
+            RefreshPolicy::Pair { ttl, .. } => {
+                // As in the package, an access token says when its refresh token was issued.
+                let (access, new) = self.mint_access(&subject, who.issued, now)?;
+                tokens.push(new);
+                if policy.rotate {
+                    let (refresh, new) = self.mint_refresh(&subject, Some(token), ttl, now)?;
+                    tokens.push(new);
+                    (access, Some(refresh), Some(new.digest))
+                } else {
+                    (access, None, None)
+                }
+            }
+            RefreshPolicy::Access { .. } | RefreshPolicy::None if policy.rotate => {
+                let (access, new) = self.mint_access_successor(&subject, token, now)?;
+                tokens.push(new);
+                (access, None, Some(new.digest))
+            }
+            RefreshPolicy::Access { .. } | RefreshPolicy::None => {
+                let (access, new) = self.mint_access(&subject, now, now)?;
+                tokens.push(new);
+                (access, None, None)
+            }
+        };
+        match self.write_refresh(Refresh { presented: token.digest(), tokens, successor, at: now }).await? {
+            Refreshed::Done => {
+                self.inner.upkeep.touch(who.session.id, who.session.last_seen, now);
+                Ok(Some(Exchanged { who, access, refresh }))
+            }
+            Refreshed::Consumed => Ok(None),
+            Refreshed::Gone => Err(bad(Refusal::SessionEnded)),
+        }
+    }
+
+    async fn write_refresh(&self, refresh: Refresh) -> Result<Refreshed, TokenError> {
+        let written = self.inner.writes.run(Wanted::WhileAwaited, move |connection| connection.refresh(&refresh));
+        Ok(within(self.inner.timeouts.write, "writes", written).await?)
+    }
+
+    /// A token that was consumed before: within the time of grace it gets the same successor.
+    async fn repeat(&self, token: &Token, record: TokenRecord, origin: Origin) -> Result<Exchanged, TokenError> {
+        let now = self.now();
+        let since = record.consumed.map_or(std::time::Duration::ZERO, |consumed| now.since(consumed));
+        if since > self.policy().refresh_grace {
+            return Err(self.end_reused(&record, origin).await);
+        }
+        let digest = token.digest();
+        let found = self.inner.checks.run(Wanted::WhileAwaited, move |connection| connection.find_successor(&digest));
+        let cannot = || TokenError::Unavailable(Unavailable::Elsewhere("a successor cannot be made again".to_owned()));
+        let row = within(self.inner.timeouts.check, "checks", found).await?.ok_or_else(cannot)?;
+        let who = Verified::of(&record);
+        let subject = Subject { dialect: who.session.dialect, user: &who.user, opened: who.session.created };
+        let again = self.mint_again(&subject, token, record.kind, &row)?.ok_or_else(cannot)?;
+        if record.kind == TokenKind::Access {
+            return Ok(Exchanged { who, access: again, refresh: None });
+        }
+        let (access, new) = self.mint_access(&subject, row.created, now)?;
+        let more = Refresh { presented: row.digest, tokens: vec![new], successor: None, at: now };
+        match self.write_refresh(more).await? {
+            Refreshed::Done => Ok(Exchanged { who, access, refresh: Some(again) }),
+            Refreshed::Consumed | Refreshed::Gone => Err(bad(Refusal::SessionEnded)),
+        }
+    }
+
+    async fn end_reused(&self, record: &TokenRecord, origin: Origin) -> TokenError {
+        let cause = self.cause(Reason::RefreshReused, Actor::User(record.user.id), origin);
+        let session = record.session.id;
+        log::warn!(session = session.to_string(), user = record.user.id.0;
+            "a refresh token was used again after its time of grace; its session is ended");
+        let ended = self.inner.writes.run(Wanted::Always, move |connection| connection.end_session(session, &cause));
+        match within(self.inner.timeouts.write, "writes", ended).await {
+            Ok(_) => TokenError::Bad("refresh_reused"),
+            Err(error) => TokenError::Unavailable(error),
+        }
+    }
+}
+
+const fn bad(refusal: Refusal) -> TokenError {
+    TokenError::Bad(refusal.as_str())
+}
+
+fn token_error(refusal: Refusal) -> TokenError {
+    match refusal {
+        Refusal::Expired => TokenError::Expired,
+        Refusal::InactiveUser => TokenError::InactiveUser,
+        Refusal::WrongKind => TokenError::WrongKind,
+        Refusal::Malformed
+        | Refusal::Unknown
+        | Refusal::SessionEnded
+        | Refusal::OldEpoch
+        | Refusal::Idle
+        | Refusal::Consumed => bad(refusal),
+    }
+}

@@ -1,0 +1,170 @@
+//! Making tokens: random ones, signed ones, and again the very one that was made before.
+
+use serde_json::{Map, Value, json};
+
+use super::{Auth, Unavailable};
+use crate::dialect::Dialect;
+use crate::policy::TokenForm;
+use crate::store::{NewToken, Successor};
+use crate::time::Timestamp;
+use crate::token::{Token, TokenKind};
+use crate::user::User;
+
+/// A token with its end, on its way to the client.
+#[derive(Debug)]
+pub struct IssuedToken {
+    /// The token.
+    pub token: Token,
+    /// When it stops being good; `None`: never.
+    pub expires: Option<Timestamp>,
+}
+
+/// What a token says of its session.
+pub(super) struct Subject<'a> {
+    pub(super) dialect: Dialect,
+    pub(super) user: &'a User,
+    /// When the session was opened.
+    pub(super) opened: Timestamp,
+}
+
+/// Names a token that is made: by its position in time, and by its id.
+struct Particulars {
+    kind: TokenKind,
+    issued: Timestamp,
+    expires: Option<Timestamp>,
+    id: [u8; 20],
+}
+
+impl Auth {
+    /// A new access token. `issued` is what its claims say; the lifetime counts from `now`.
+    pub(super) fn mint_access(
+        &self,
+        subject: &Subject<'_>,
+        issued: Timestamp,
+        now: Timestamp,
+    ) -> Result<(IssuedToken, NewToken), Unavailable> {
+        let policy = self.policy().dialects.get(subject.dialect);
+        let expires = policy.access_ttl.map(|ttl| self.end(policy.form, now, ttl));
+        let particulars = Particulars { kind: TokenKind::Access, issued, expires, id: self.random_id()? };
+        self.mint(subject, &particulars, now)
+    }
+
+    /// A new refresh token, or the one that follows from `predecessor`.
+    pub(super) fn mint_refresh(
+        &self,
+        subject: &Subject<'_>,
+        predecessor: Option<&Token>,
+        ttl: std::time::Duration,
+        now: Timestamp,
+    ) -> Result<(IssuedToken, NewToken), Unavailable> {
+        let policy = self.policy().dialects.get(subject.dialect);
+        let expires = Some(self.end(policy.form, now, ttl));
+        let id = match predecessor {
+            Some(token) => self.keys().successor_id(token),
+            None => self.random_id()?,
+        };
+        self.mint(subject, &Particulars { kind: TokenKind::Refresh, issued: now, expires, id }, now)
+    }
+
+    /// The access token that takes the place of `predecessor`.
+    pub(super) fn mint_access_successor(
+        &self,
+        subject: &Subject<'_>,
+        predecessor: &Token,
+        now: Timestamp,
+    ) -> Result<(IssuedToken, NewToken), Unavailable> {
+        let policy = self.policy().dialects.get(subject.dialect);
+        let expires = policy.access_ttl.map(|ttl| self.end(policy.form, now, ttl));
+        let id = self.keys().successor_id(predecessor);
+        self.mint(subject, &Particulars { kind: TokenKind::Access, issued: now, expires, id }, now)
+    }
+
+    /// The text of a successor that was made before: it is stored nowhere, but follows from its
+    /// predecessor and its row. `None` if it cannot be made again, because the key is gone or the
+    /// user was renamed.
+    pub(super) fn mint_again(
+        &self,
+        subject: &Subject<'_>,
+        predecessor: &Token,
+        kind: TokenKind,
+        row: &Successor,
+    ) -> Result<Option<IssuedToken>, Unavailable> {
+        let keys = self.keys();
+        let id = keys.successor_id(predecessor);
+        let particulars = Particulars { kind, issued: row.created, expires: row.expires, id };
+        let token = match row.key {
+            Some(key) => keys.sign_again(key, &claims(subject, &particulars)).map_err(unavailable)?,
+            None => Some(Token::from_id(&self.policy().token_prefix, &id)),
+        };
+        let same = token.filter(|token| token.digest() == row.digest);
+        Ok(same.map(|token| IssuedToken { token, expires: row.expires }))
+    }
+
+    fn mint(
+        &self,
+        subject: &Subject<'_>,
+        particulars: &Particulars,
+        now: Timestamp,
+    ) -> Result<(IssuedToken, NewToken), Unavailable> {
+        let Particulars { kind, expires, ref id, .. } = *particulars;
+        let (token, key) = match (self.policy().dialects.get(subject.dialect).form, kind) {
+            (TokenForm::Opaque, _) => (Token::from_id(&self.policy().token_prefix, id), None),
+            (TokenForm::Jwt, TokenKind::Access) => {
+                let signed = self.keys().sign_access(&claims(subject, particulars), now);
+                signed.map(|(token, key)| (token, Some(key))).map_err(unavailable)?
+            }
+            (TokenForm::Jwt, TokenKind::Refresh) => {
+                let signed = self.keys().sign_refresh(&claims(subject, particulars), now);
+                signed.map(|(token, key)| (token, Some(key))).map_err(unavailable)?
+            }
+        };
+        let new = NewToken { digest: token.digest(), kind, expires, key };
+        Ok((IssuedToken { token, expires }, new))
+    }
+
+    fn random_id(&self) -> Result<[u8; 20], Unavailable> {
+        let mut id = [0; 20];
+        self.inner.random.fill(&mut id).map_err(|error| Unavailable::Elsewhere(error.to_string()))?;
+        Ok(id)
+    }
+
+    /// JWTs end on whole seconds, since that is what their claims can say.
+    fn end(&self, form: TokenForm, now: Timestamp, ttl: std::time::Duration) -> Timestamp {
+        match form {
+            TokenForm::Opaque => now.saturating_add(ttl),
+            TokenForm::Jwt => now.whole_seconds().saturating_add(ttl).whole_seconds(),
+        }
+    }
+}
+
+fn unavailable(error: crate::jwt::SigningError) -> Unavailable {
+    Unavailable::Elsewhere(error.to_string())
+}
+
+/// The claims as the packages write them (contract sections 5 to 8), and a `jti` where they have
+/// none: without it two logins within a second would be one token.
+fn claims(subject: &Subject<'_>, particulars: &Particulars) -> Value {
+    let Particulars { kind, issued, expires, id } = particulars;
+    let Subject { dialect, user, opened } = subject;
+    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, ..] = *id;
+    let jti = hex::encode([a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p]);
+    let mut claims = Map::new();
+    match dialect {
+        Dialect::Simplejwt | Dialect::Djoser => {
+            claims.insert("token_type".to_owned(), json!(kind.as_str()));
+            claims.extend(expires.map(|end| ("exp".to_owned(), json!(end.as_seconds()))));
+            claims.insert("iat".to_owned(), json!(issued.as_seconds()));
+            claims.insert("jti".to_owned(), json!(jti));
+            claims.insert("user_id".to_owned(), json!(user.id.0));
+        }
+        Dialect::Knox | Dialect::DrfJwt | Dialect::AccessToken => {
+            claims.insert("user_id".to_owned(), json!(user.id.0));
+            claims.insert("username".to_owned(), json!(user.username));
+            claims.extend(expires.map(|end| ("exp".to_owned(), json!(end.as_seconds()))));
+            claims.insert("email".to_owned(), json!(user.email));
+            claims.insert("orig_iat".to_owned(), json!(opened.as_seconds()));
+            claims.insert("jti".to_owned(), json!(jti));
+        }
+    }
+    Value::Object(claims)
+}

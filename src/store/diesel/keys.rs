@@ -1,0 +1,275 @@
+//! Signing keys, kept in the database so that every node agrees.
+
+use diesel::sql_types::{BigInt, Binary, Nullable, Text};
+use diesel::{QueryResult, RunQueryDsl};
+
+use super::DieselStore;
+use super::any::{AnyConnection, on_each};
+use super::error::unreadable;
+use super::hot::statement;
+use crate::jwt::{Algorithm, BadKey, KeyPurpose, KeySecret, StoredKey};
+use crate::random::Random;
+use crate::store::{StoreError, StoreResult};
+use crate::time::Timestamp;
+
+statement! {
+    /// All keys, oldest first.
+    AllKeys {} -> (BigInt, Text, Text, Nullable<Binary>, Binary, BigInt, Nullable<BigInt>),
+    ["SELECT id, purpose, algorithm, secret, fingerprint, created, retired FROM signing_keys ORDER BY id"]
+}
+
+statement! {
+    /// A new key.
+    InsertKey {
+        purpose: String as Text,
+        algorithm: String as Text,
+        secret: Option<Vec<u8>> as Nullable<Binary>,
+        fingerprint: Vec<u8> as Binary,
+        created: i64 as BigInt,
+    },
+    [
+        "INSERT INTO signing_keys (purpose, algorithm, secret, fingerprint, created) VALUES (",
+        purpose, ", ", algorithm, ", ", secret, ", ", fingerprint, ", ", created, ")",
+    ]
+}
+
+statement! {
+    /// Takes a key out of use.
+    RetireKey { at: i64 as BigInt, id: i64 as BigInt },
+    ["UPDATE signing_keys SET retired = ", at, " WHERE id = ", id, " AND retired IS NULL"]
+}
+
+#[cfg(feature = "postgres")]
+statement! {
+    /// Lets one node look for missing keys at a time; the number is arbitrary, and used here alone.
+    LockKeys {} -> diesel::sql_types::Text,
+    ["SELECT pg_advisory_xact_lock(7741547852117042185)::text"]
+}
+
+/// A key as it is listed: without its secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyEntry {
+    /// Its number: newer keys have greater ones.
+    pub id: i64,
+    /// What it is for.
+    pub purpose: KeyPurpose,
+    /// Whether its secret is in the settings and not in the database.
+    pub in_settings: bool,
+    /// When it was made.
+    pub created: Timestamp,
+    /// When it was taken out of use before its time.
+    pub retired: Option<Timestamp>,
+}
+
+/// Why the keys cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A key could not be made.
+    #[error(transparent)]
+    Bad(#[from] BadKey),
+    /// The other nodes sign with another secret.
+    #[error(
+        "KNOXIDE_JWT_SECRET is not the secret that this database's tokens are signed with: set the same one on every \
+         node, or run `knoxide key rotate HS256` with the new one"
+    )]
+    OtherSecret,
+    /// The other nodes sign with a secret that this one does not have.
+    #[error("this database's tokens are signed with a secret that is not stored in it: set KNOXIDE_JWT_SECRET")]
+    SecretNotGiven,
+}
+
+/// What came of retiring a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retiring {
+    /// It is out of use.
+    Done,
+    /// There is no such key in use.
+    Unknown,
+    /// Nothing could be signed without it: rotate first.
+    StillNeeded,
+}
+
+struct Row {
+    entry: KeyEntry,
+    secret: Option<KeySecret>,
+    fingerprint: Vec<u8>,
+}
+
+impl DieselStore {
+    /// All keys in use. `given` is the HS256 secret of the settings.
+    ///
+    /// # Errors
+    /// When the database fails, or `given` is not what the other nodes have.
+    pub fn load_keys(&self, given: Option<&KeySecret>) -> Result<Vec<StoredKey>, KeyError> {
+        let rows = self.admin(|connection| connection.read(read))?;
+        check_secret(&rows, given)?;
+        let in_use = rows.into_iter().filter(|row| row.entry.retired.is_none());
+        Ok(in_use.filter_map(|row| stored(row, given)).collect())
+    }
+
+    /// Makes the keys that are missing for signing with `algorithm`, and returns all in use. Two
+    /// nodes that do so at once agree on the same ones.
+    ///
+    /// # Errors
+    /// As [`DieselStore::load_keys`], and when no key can be made.
+    pub fn ensure_keys(
+        &self,
+        algorithm: Algorithm,
+        given: Option<&KeySecret>,
+        random: &dyn Random,
+        now: Timestamp,
+    ) -> Result<Vec<StoredKey>, KeyError> {
+        let needed = [KeyPurpose::Successors, KeyPurpose::Sign(Algorithm::Hs256), KeyPurpose::Sign(algorithm)];
+        for purpose in needed {
+            let in_use = |row: &Row| row.entry.retired.is_none() && row.entry.purpose == purpose;
+            let found = self.admin(|connection| connection.read(read))?.iter().any(in_use);
+            if found {
+                continue;
+            }
+            let new = new_key(purpose, given, random, now)?;
+            self.admin(|connection| {
+                connection.write(|any| {
+                    lock(any)?;
+                    // Another node may have been quicker.
+                    if read(any)?.iter().any(in_use) { Ok(()) } else { new.insert(any) }
+                })
+            })?;
+        }
+        self.load_keys(given)
+    }
+
+    /// Lists all keys, without their secrets.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn list_keys(&self) -> StoreResult<Vec<KeyEntry>> {
+        let rows = self.admin(|connection| connection.read(read))?;
+        Ok(rows.into_iter().map(|row| row.entry).collect())
+    }
+
+    /// Adds a key that takes over signing. The old one stays published until its tokens are out.
+    ///
+    /// # Errors
+    /// When the database fails, or no key can be made.
+    pub fn rotate_key(
+        &self,
+        algorithm: Algorithm,
+        given: Option<&KeySecret>,
+        random: &dyn Random,
+        now: Timestamp,
+    ) -> Result<(), KeyError> {
+        let new = new_key(KeyPurpose::Sign(algorithm), given, random, now)?;
+        Ok(self.admin(|connection| connection.write(|any| new.insert(any)))?)
+    }
+
+    /// Takes a key out of use at once: it is no longer published, and what was signed with it is
+    /// not taken for one of ours when it has expired. Tokens in the database stay good.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn retire_key(&self, id: i64, now: Timestamp) -> StoreResult<Retiring> {
+        self.admin(|connection| {
+            connection.write(|any| {
+                lock(any)?;
+                let rows = read(any)?;
+                let mut in_use = rows.iter().map(|row| &row.entry).filter(|entry| entry.retired.is_none());
+                let Some(found) = in_use.clone().find(|entry| entry.id == id) else { return Ok(Retiring::Unknown) };
+                if !in_use.any(|other| other.id != id && other.purpose == found.purpose) {
+                    return Ok(Retiring::StillNeeded);
+                }
+                RetireKey { at: now.as_micros(), id }.execute(any)?;
+                Ok(Retiring::Done)
+            })
+        })
+    }
+}
+
+fn lock(connection: &mut AnyConnection) -> QueryResult<()> {
+    on_each!(connection,
+        // A writing transaction is alone there.
+        sqlite(_c) => Ok(()),
+        postgres(c) => LockKeys {}.execute(c).map(drop),
+    )
+}
+
+type KeyColumns = (i64, String, String, Option<Vec<u8>>, Vec<u8>, i64, Option<i64>);
+
+fn read(connection: &mut AnyConnection) -> QueryResult<Vec<Row>> {
+    let rows: Vec<KeyColumns> = AllKeys {}.load(connection)?;
+    let read = |(id, purpose, algorithm, secret, fingerprint, created, retired): KeyColumns| {
+        let purpose = match (purpose.as_str(), Algorithm::from_name(&algorithm)) {
+            ("successors", _) => KeyPurpose::Successors,
+            ("sign", Some(algorithm)) => KeyPurpose::Sign(algorithm),
+            _ => return Err(unreadable("signing_keys.algorithm")),
+        };
+        let entry = KeyEntry {
+            id,
+            purpose,
+            in_settings: secret.is_none(),
+            created: Timestamp::from_micros(created),
+            retired: retired.map(Timestamp::from_micros),
+        };
+        Ok(Row { entry, secret: secret.map(KeySecret::new), fingerprint })
+    };
+    rows.into_iter().map(read).collect()
+}
+
+/// Whether the newest HS256 key in use is the one that this node was given, or none was.
+fn check_secret(rows: &[Row], given: Option<&KeySecret>) -> Result<(), KeyError> {
+    let hs256 = |row: &&Row| row.entry.purpose == KeyPurpose::Sign(Algorithm::Hs256) && row.entry.retired.is_none();
+    let Some(newest) = rows.iter().rev().find(hs256) else { return Ok(()) };
+    match given {
+        Some(given) if newest.fingerprint != given.fingerprint() => Err(KeyError::OtherSecret),
+        None if newest.secret.is_none() => Err(KeyError::SecretNotGiven),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// `None` for an older key whose secret was in the settings then, and is nowhere now.
+fn stored(row: Row, given: Option<&KeySecret>) -> Option<StoredKey> {
+    let of_settings = || given.filter(|given| given.fingerprint().as_slice() == row.fingerprint).cloned();
+    let KeyEntry { id, purpose, created, retired, .. } = row.entry;
+    Some(StoredKey { id, purpose, secret: row.secret.clone().or_else(of_settings)?, created, retired })
+}
+
+struct NewKey {
+    purpose: KeyPurpose,
+    secret: KeySecret,
+    in_settings: bool,
+    created: Timestamp,
+}
+
+fn new_key(
+    purpose: KeyPurpose,
+    given: Option<&KeySecret>,
+    random: &dyn Random,
+    created: Timestamp,
+) -> Result<NewKey, BadKey> {
+    match given {
+        Some(given) if purpose == KeyPurpose::Sign(Algorithm::Hs256) => {
+            Ok(NewKey { purpose, secret: given.clone(), in_settings: true, created })
+        }
+        Some(_) | None => Ok(NewKey { purpose, secret: purpose.make_secret(random)?, in_settings: false, created }),
+    }
+}
+
+impl NewKey {
+    fn insert(&self, connection: &mut AnyConnection) -> QueryResult<()> {
+        let (purpose, algorithm) = match self.purpose {
+            KeyPurpose::Sign(algorithm) => ("sign", algorithm.as_str()),
+            KeyPurpose::Successors => ("successors", "HS256"),
+        };
+        InsertKey {
+            purpose: purpose.to_owned(),
+            algorithm: algorithm.to_owned(),
+            secret: (!self.in_settings).then(|| self.secret.expose().to_vec()),
+            fingerprint: self.secret.fingerprint().to_vec(),
+            created: self.created.as_micros(),
+        }
+        .execute(connection)
+        .map(drop)
+    }
+}
