@@ -19,7 +19,9 @@ use knoxide::random::SystemRandom;
 use knoxide::service::{Activity, Auth, LoginRequest};
 use knoxide::session::{SessionId, TokenRecord};
 use knoxide::store::memory::MemoryStore;
-use knoxide::store::{Connection, NewSession, Opening, Store, StoreResult, UserCreation};
+use knoxide::store::{
+    Connection, NewSession, Opening, Refresh, Refreshed, Store, StoreResult, Successor, UserCreation,
+};
 use knoxide::time::{Clock, SystemClock, Timestamp};
 use knoxide::token::TokenDigest;
 use knoxide::user::{Account, Epoch, LoginName, NewUser, Password, PasswordHash, UserId};
@@ -65,6 +67,14 @@ impl Connection for CountingConnection {
 
     fn open_session(&mut self, new: &NewSession) -> StoreResult<Opening> {
         self.behind.open_session(new)
+    }
+
+    fn refresh(&mut self, refresh: &Refresh) -> StoreResult<Refreshed> {
+        self.behind.refresh(refresh)
+    }
+
+    fn find_successor(&mut self, digest: &TokenDigest) -> StoreResult<Option<Successor>> {
+        self.behind.find_successor(digest)
     }
 
     fn end_session(&mut self, session: SessionId, cause: &Cause) -> StoreResult<bool> {
@@ -135,7 +145,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let cause = Cause { reason: Reason::UserCreated, actor: Actor::CommandLine, origin: Origin::default(), at: now };
     store.connect()?.create_user(&ada, &cause)?;
 
-    let auth = Auth::builder(store.clone()).hasher(hasher).build();
+    let auth = Auth::builder(store.clone()).hasher(hasher).build()?;
     let request = LoginRequest {
         dialect: Dialect::Knox,
         login: LoginName::Username("ada".to_owned()),
@@ -143,10 +153,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         origin: Origin::default(),
     };
     let issued = auth.login(request).await.map_err(|error| format!("{error:?}"))?;
-    let who = auth.check(&issued.access, Activity::Counts).await.map_err(|error| format!("{error:?}"))?;
+    let who = auth.check(&issued.access.token, Activity::Counts).await.map_err(|error| format!("{error:?}"))?;
     println!("logged in as {}", who.user.username);
     auth.logout(&who, Origin::default()).await?;
-    let refused = auth.check(&issued.access, Activity::Counts).await.is_err();
+    let refused = auth.check(&issued.access.token, Activity::Counts).await.is_err();
     println!("logged out: {refused}, after {} reads", store.reads.load(Ordering::Relaxed));
     Ok(())
 }

@@ -46,7 +46,7 @@ async fn greeting(MaybeAuthenticated(who): MaybeAuthenticated) -> String {
 #[actix_web::main]
 async fn main() -> std::io::Result<()> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8081".to_owned());
-    let auth = Auth::builder(MemoryStore::new()).credentials(OwnUsers).build();
+    let auth = Auth::builder(MemoryStore::new()).credentials(OwnUsers).build().map_err(std::io::Error::other)?;
     let endpoints = HttpState::new(HttpOptions::default(), auth.clone());
     let server = HttpServer::new(move || {
         App::new()

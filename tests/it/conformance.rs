@@ -31,7 +31,9 @@ mod forgetful {
     use knoxide::cause::Cause;
     use knoxide::session::{SessionId, TokenRecord};
     use knoxide::store::memory::MemoryStore;
-    use knoxide::store::{Connection, NewSession, Opening, Store, StoreResult, UserCreation};
+    use knoxide::store::{
+        Connection, NewSession, Opening, Refresh, Refreshed, Store, StoreResult, Successor, UserCreation,
+    };
     use knoxide::time::Timestamp;
     use knoxide::token::TokenDigest;
     use knoxide::user::{Account, Epoch, LoginName, NewUser, PasswordHash, UserId};
@@ -70,6 +72,14 @@ mod forgetful {
 
         fn open_session(&mut self, new: &NewSession) -> StoreResult<Opening> {
             self.0.open_session(new)
+        }
+
+        fn refresh(&mut self, refresh: &Refresh) -> StoreResult<Refreshed> {
+            self.0.refresh(refresh)
+        }
+
+        fn find_successor(&mut self, digest: &TokenDigest) -> StoreResult<Option<Successor>> {
+            self.0.find_successor(digest)
         }
 
         fn end_session(&mut self, _: SessionId, _: &Cause) -> StoreResult<bool> {

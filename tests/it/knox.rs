@@ -40,7 +40,8 @@ on_each_database! {
     }
 
     fn a_token_lives_for_its_time(backend) {
-        let policy = Policy { token_ttl: Some(Duration::from_secs(3600)), ..Policy::default() };
+        let mut policy = Policy::default();
+        policy.dialects.knox.access_ttl = Some(Duration::from_secs(3600));
         let app = App::on(Database::migrated(backend), Setup { policy, ..Setup::default() });
         app.add_user("alice", "correct horse");
         let client = &mut app.client();

@@ -4,12 +4,13 @@ use std::sync::Barrier;
 use std::thread;
 
 use super::*;
-use crate::store::{LimitPolicy, StoreError};
+use crate::store::{LimitPolicy, Refresh, Refreshed, StoreError};
 
 pub(super) const CASES: &[Case] = &[
     ("parallel logins keep to the limit", logins_keep_the_limit),
     ("parallel logins evict down to the limit", logins_evict),
     ("of two logouts one ends the session", one_logout_wins),
+    ("of many rotations one wins", one_rotation_wins),
     ("no login survives a password change", login_against_password_change),
     ("no login survives ending all", login_against_end_all),
     ("no login survives deactivation", login_against_deactivation),
@@ -99,6 +100,32 @@ fn one_logout_wins(store: &dyn Store) {
             })
             .collect();
         assert_eq!(together(store, jobs).into_iter().filter(|won| *won).count(), 1);
+    }
+}
+
+fn one_rotation_wins(store: &dyn Store) {
+    let conn = &mut *connect(store);
+    let user = add_user(conn, "alice");
+    for round in 0..ROUNDS {
+        let number = round * 10;
+        log_in(conn, user, number);
+        let jobs = (1..=4)
+            .map(|n| -> Job<'_, Refreshed> {
+                let successor = digest(number + n);
+                let token = NewToken { digest: successor, kind: TokenKind::Access, expires: None, key: None };
+                let refresh = Refresh {
+                    presented: digest(number),
+                    tokens: vec![token],
+                    successor: Some(successor),
+                    at: after(1),
+                };
+                Box::new(move |conn| until_done(|| conn.refresh(&refresh)))
+            })
+            .collect();
+        let outcomes = together(store, jobs);
+        assert_eq!(outcomes.iter().filter(|outcome| **outcome == Refreshed::Done).count(), 1, "{outcomes:?}");
+        assert!(outcomes.iter().all(|outcome| *outcome != Refreshed::Gone), "{outcomes:?}");
+        assert_eq!((1..=4).filter(|n| is_live(conn, number + n)).count(), 1);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Opening, finding and ending sessions.
 
 use super::*;
-use crate::store::LimitPolicy;
+use crate::store::{LimitPolicy, Refresh, Refreshed, Successor};
 
 pub(super) const CASES: &[Case] = &[
     ("a login is found with everything a check needs", login_is_found),
@@ -18,6 +18,9 @@ pub(super) const CASES: &[Case] = &[
     ("last-seen times move forward only", touch_moves_forward),
     ("a session ends for idleness only if it was not used since", idle_end_is_guarded),
     ("expiry is kept to the microsecond", expiry_is_exact),
+    ("a refresh adds to a living session", refresh_adds),
+    ("a rotation consumes its token and names the successor", rotation_consumes),
+    ("a dead token is not refreshed", dead_is_not_refreshed),
     ("grouped steps fail alone", group_isolates),
 ];
 
@@ -228,6 +231,70 @@ fn expiry_is_exact(store: &dyn Store) {
     assert_eq!(conn.open_session(&new), Ok(Opening::Opened));
     assert_eq!(verdict_at(conn, 1, after(60)), None);
     assert_eq!(verdict_at(conn, 1, end), Some(Refusal::Expired));
+}
+
+fn refreshing(presented: u64, new: u64, rotate: bool) -> Refresh {
+    let token = NewToken { digest: digest(new), kind: TokenKind::Access, expires: Some(after(60)), key: Some(7) };
+    Refresh { presented: digest(presented), tokens: vec![token], successor: rotate.then(|| digest(new)), at: after(1) }
+}
+
+fn refresh_adds(store: &dyn Store) {
+    let conn = &mut *connect(store);
+    let user = add_user(conn, "alice");
+    log_in(conn, user, 1);
+    assert_eq!(conn.refresh(&refreshing(1, 2, false)), Ok(Refreshed::Done));
+    assert_eq!((is_live(conn, 1), is_live(conn, 2)), (true, true));
+    assert_eq!(conn.find_successor(&digest(1)), Ok(None));
+    let found = conn.find_many(&[digest(2)]).expect("a read").pop().flatten().expect("the token");
+    assert_eq!((found.session.id, found.created), (session_id(1), after(1)));
+    conn.end_session(session_id(1), &cause(Reason::Logout)).expect("a write");
+    assert_eq!((is_live(conn, 1), is_live(conn, 2)), (false, false));
+}
+
+fn rotation_consumes(store: &dyn Store) {
+    let conn = &mut *connect(store);
+    let user = add_user(conn, "alice");
+    log_in(conn, user, 1);
+    assert_eq!(conn.refresh(&refreshing(1, 2, true)), Ok(Refreshed::Done));
+    assert_eq!(verdict(conn, 1), Some(Refusal::Consumed));
+    assert!(is_live(conn, 2));
+    let successor = conn.find_successor(&digest(1)).expect("a read").expect("a successor");
+    let expected = Successor { digest: digest(2), created: after(1), expires: Some(after(60)), key: Some(7) };
+    assert_eq!(successor, expected);
+    assert_eq!(conn.refresh(&refreshing(1, 3, true)), Ok(Refreshed::Consumed));
+    assert_eq!(verdict(conn, 3), Some(Refusal::Unknown));
+}
+
+fn dead_is_not_refreshed(store: &dyn Store) {
+    let conn = &mut *connect(store);
+    let user = add_user(conn, "alice");
+    let changes: [fn(&mut dyn Connection, UserId, u64); 4] = [
+        |conn, _, number| assert_eq!(conn.end_session(session_id(number), &cause(Reason::Logout)), Ok(true)),
+        |conn, user, _| assert_eq!(conn.end_all_sessions(user, &cause(Reason::LogoutAll)), Ok(true)),
+        |conn, user, _| {
+            assert_eq!(
+                conn.set_password(user, &PasswordHash::unusable(), None, &cause(Reason::PasswordChanged)),
+                Ok(true)
+            );
+        },
+        |conn, user, _| assert_eq!(conn.set_active(user, false, &cause(Reason::Deactivated)), Ok(true)),
+    ];
+    for (number, change) in (1..).map(|n| n * 10).zip(changes) {
+        log_in(conn, user, number);
+        change(conn, user, number);
+        for rotate in [false, true] {
+            assert_eq!(conn.refresh(&refreshing(number, number + 1, rotate)), Ok(Refreshed::Gone), "{number}");
+        }
+        assert_eq!(verdict(conn, number + 1), Some(Refusal::Unknown));
+    }
+    assert_eq!(conn.refresh(&refreshing(999, 1000, true)), Ok(Refreshed::Gone));
+    conn.set_active(user, true, &cause(Reason::Activated)).expect("a write");
+    let mut expired = new_session(500, user, epoch_of(conn, user));
+    expired.tokens =
+        vec![NewToken { digest: digest(500), kind: TokenKind::Access, expires: Some(after(1)), key: None }];
+    assert_eq!(conn.open_session(&expired), Ok(Opening::Opened));
+    assert_eq!(conn.refresh(&refreshing(500, 501, true)), Ok(Refreshed::Gone));
+    assert_eq!(conn.refresh(&refreshing(500, 502, false)), Ok(Refreshed::Gone));
 }
 
 fn group_isolates(store: &dyn Store) {

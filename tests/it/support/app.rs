@@ -150,7 +150,8 @@ impl App {
             .clock(clock.clone())
             .hasher(cheap_hasher())
             .password_threads(1)
-            .build();
+            .build()
+            .expect("keys");
         let (bound, bound_at) = std::sync::mpsc::channel();
         let (http, keyword, server_auth) = (setup.http, setup.keyword, auth.clone());
         let thread = std::thread::spawn(move || {

@@ -65,7 +65,7 @@ fn raw_statements_are_logged_too() {
         assert_eq!(run(&format!("DELETE FROM tokens WHERE session_id = {first}")), (0, 0, 0));
         let second = "(SELECT id FROM sessions WHERE ended_at IS NULL ORDER BY id LIMIT 1)";
         assert_eq!(run(&format!("UPDATE tokens SET expires = 1 WHERE session_id = {second}")), (0, 1, 0));
-        assert_eq!(run(&format!("UPDATE tokens SET consumed = 1 WHERE session_id = {second}")), (0, 0, 0));
+        assert_eq!(run(&format!("UPDATE tokens SET consumed = 1 WHERE session_id = {second}")), (0, 1, 0));
         assert_eq!(run(&format!("DELETE FROM tokens WHERE session_id = {second}")), (0, 1, 0));
         assert_eq!(run(&format!("DELETE FROM sessions WHERE id = {second}")), (0, 1, 0));
         assert_eq!(run(&format!("UPDATE sessions SET auth_epoch = -1 WHERE id = {second}")), (0, 1, 0));
