@@ -84,7 +84,9 @@ on_each_database! {
 
     fn prefix_and_keyword_are_settings(backend) {
         let policy = Policy { token_prefix: "kx_".to_owned(), ..Policy::default() };
-        let app = App::on(Database::migrated(backend), Setup { policy, keyword: "Knox", ..Setup::default() });
+        let mut setup = Setup { policy, ..Setup::default() };
+        setup.http.dialects.knox.keywords = vec!["Knox".to_owned()];
+        let app = App::on(Database::migrated(backend), setup);
         app.add_user("alice", "correct horse");
         let client = &mut app.client();
         let token = client.login("alice", "correct horse");

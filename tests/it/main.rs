@@ -7,7 +7,11 @@ mod contract;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
+mod keys;
+#[cfg(test)]
 mod knox;
+#[cfg(test)]
+mod offline;
 #[cfg(test)]
 mod password;
 #[cfg(test)]

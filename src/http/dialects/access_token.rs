@@ -30,13 +30,15 @@ const fn endpoint(name: &'static str, actions: &'static [&'static str]) -> Endpo
     Endpoint { name, description: "", methods: &["POST"], actions }
 }
 
+pub(super) const PATHS: [&str; 3] = ["auth/access_token", "auth/verify_token", "auth/refresh_token"];
+
 /// Mounts the three endpoints below `prefix`.
 pub fn configure(config: &mut web::ServiceConfig, prefix: &str) {
-    let at = |name: &str| super::with_and_without_slash(prefix, name);
+    let [access_at, verify_at, refresh_at] = PATHS.map(|name| super::with_and_without_slash(prefix, name));
     config
-        .service(web::resource(at("auth/access_token")).to(access))
-        .service(web::resource(at("auth/verify_token")).to(verify))
-        .service(web::resource(at("auth/refresh_token")).to(refresh));
+        .service(web::resource(access_at).to(access))
+        .service(web::resource(verify_at).to(verify))
+        .service(web::resource(refresh_at).to(refresh));
 }
 
 async fn access(request: HttpRequest, payload: web::Payload, state: web::Data<HttpState>) -> HttpResponse {

@@ -27,13 +27,15 @@ const fn endpoint(name: &'static str, actions: &'static [&'static str]) -> Endpo
     Endpoint { name, description: "", methods: &["POST"], actions }
 }
 
+pub(super) const PATHS: [&str; 3] = ["api-token-auth", "api-token-verify", "api-token-refresh"];
+
 /// Mounts the three endpoints below `prefix`.
 pub fn configure(config: &mut web::ServiceConfig, prefix: &str) {
-    let at = |name: &str| super::with_and_without_slash(prefix, name);
+    let [auth_at, verify_at, refresh_at] = PATHS.map(|name| super::with_and_without_slash(prefix, name));
     config
-        .service(web::resource(at("api-token-auth")).to(auth))
-        .service(web::resource(at("api-token-verify")).to(verify))
-        .service(web::resource(at("api-token-refresh")).to(refresh));
+        .service(web::resource(auth_at).to(auth))
+        .service(web::resource(verify_at).to(verify))
+        .service(web::resource(refresh_at).to(refresh));
 }
 
 async fn auth(request: HttpRequest, payload: web::Payload, state: web::Data<HttpState>) -> HttpResponse {

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use knoxide::cause::{Actor, Cause, Origin, Reason};
-use knoxide::config::{HttpSettings, ListenAddress};
+use knoxide::config::{HttpSettings, JwtSettings, ListenAddress};
 use knoxide::password::Hasher;
 use knoxide::policy::Policy;
 use knoxide::random::SystemRandom;
-use knoxide::server::{Server, Stopper};
+use knoxide::server::{LiveKeys, Server, Stopper};
 use knoxide::service::Auth;
 use knoxide::store::diesel::{DieselStore, StoreOptions};
 use knoxide::store::{Connection, Store, UserCreation};
@@ -108,6 +108,7 @@ pub(crate) struct App {
     pub(crate) address: SocketAddr,
     pub(crate) store: Arc<DieselStore>,
     pub(crate) auth: Auth,
+    pub(crate) keys: LiveKeys,
     pub(crate) clock: ManualClock,
     stopper: Stopper,
     thread: Option<JoinHandle<()>>,
@@ -119,14 +120,14 @@ pub(crate) struct App {
 pub(crate) struct Setup {
     pub(crate) policy: Policy,
     pub(crate) http: HttpSettings,
-    pub(crate) keyword: &'static str,
+    pub(crate) jwt: JwtSettings,
 }
 
 impl Default for Setup {
     fn default() -> Self {
         let listen = vec![ListenAddress::Tcp(SocketAddr::from(([127, 0, 0, 1], 0)))];
         let http = HttpSettings { listen, workers: 1, ..HttpSettings::default() };
-        Self { policy: Policy::default(), http, keyword: "Token" }
+        Self { policy: Policy::default(), http, jwt: JwtSettings::default() }
     }
 }
 
@@ -145,24 +146,27 @@ impl App {
     pub(crate) fn on(database: Database, setup: Setup) -> Self {
         let store = database.store();
         let clock = ManualClock::new(start_of_time());
+        let opened = LiveKeys::open(Arc::clone(&store), setup.jwt, &SystemRandom, clock.now());
+        let (keys, ring) = opened.expect("keys");
         let auth = Auth::builder(Arc::clone(&store))
             .policy(setup.policy)
+            .keys(ring)
             .clock(clock.clone())
             .hasher(cheap_hasher())
             .password_threads(1)
             .build()
             .expect("keys");
         let (bound, bound_at) = std::sync::mpsc::channel();
-        let (http, keyword, server_auth) = (setup.http, setup.keyword, auth.clone());
+        let (http, server_auth) = (setup.http, auth.clone());
         let thread = std::thread::spawn(move || {
             actix_web::rt::System::new().block_on(async move {
-                let server = Server::bind(&http, keyword, server_auth).expect("a bound server");
+                let server = Server::bind(&http, server_auth).expect("a bound server");
                 bound.send((server.tcp_address().expect("an address"), server.stopper())).expect("a test that waits");
                 server.run().await.expect("a server that runs");
             });
         });
         let (address, stopper) = bound_at.recv().expect("a server");
-        Self { address, store, auth, clock, stopper, thread: Some(thread), database }
+        Self { address, store, auth, keys, clock, stopper, thread: Some(thread), database }
     }
 
     /// Adds an active user.
