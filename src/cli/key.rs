@@ -10,8 +10,8 @@ use crate::store::diesel::{DieselStore, KeyEntry, KeyError, Retiring};
 use crate::time::Timestamp;
 
 /// Does what was typed after `key`.
-pub(super) fn run(action: Action, context: &Context<'_>) -> Answered {
-    match action {
+pub(super) fn run(action: &Action, context: &Context<'_>) -> Answered {
+    match *action {
         Action::List => list(context),
         Action::Rotate { algorithm } => rotate(algorithm.unwrap_or(context.settings.jwt.algorithm), context),
         Action::Retire { id } => retire(id, context),
@@ -47,7 +47,7 @@ impl State {
         let mut like_it =
             all.iter().filter(|other| other.purpose == entry.purpose && other.retired.is_none()).peekable();
         let oldest = like_it.peek().map(|oldest| oldest.id);
-        let signing = like_it.filter(|other| from(other) <= now).last().map(|newest| newest.id).or(oldest);
+        let signing = like_it.rfind(|other| from(other) <= now).map(|newest| newest.id).or(oldest);
         match signing {
             Some(id) if id == entry.id => Self::Signs,
             Some(id) if id > entry.id => Self::Replaced,

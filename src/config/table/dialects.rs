@@ -77,11 +77,11 @@ macro_rules! refresh_rows {
     };
 }
 
-/// Of drf_jwt.
+/// Of `drf_jwt`.
 pub static DRF_JWT: RefreshRows = refresh_rows!("DRF_JWT", "7d", "duration from 1s");
 /// Of simplejwt.
 pub static SIMPLEJWT: RefreshRows = refresh_rows!("SIMPLEJWT", "none", "duration from 1s, or none");
-/// Of access_token.
+/// Of `access_token`.
 pub static ACCESS_TOKEN: RefreshRows = refresh_rows!("ACCESS_TOKEN", "10d", "duration from 1s");
 /// Of djoser.
 pub static DJOSER: RefreshRows = refresh_rows!("DJOSER", "none", "duration from 1s, or none");
