@@ -5,10 +5,14 @@ mod conformance;
 #[cfg(test)]
 mod contract;
 #[cfg(test)]
+mod dialects;
+#[cfg(test)]
 mod harness;
 #[cfg(test)]
 mod knox;
 #[cfg(test)]
 mod password;
+#[cfg(test)]
+mod rotation;
 #[cfg(test)]
 mod support;

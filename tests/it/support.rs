@@ -2,6 +2,7 @@
 //! a proxy that misbehaves on demand.
 
 pub(crate) mod app;
+pub(crate) mod dialects;
 pub(crate) mod fixture;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
@@ -10,7 +11,6 @@ pub(crate) mod transcript;
 pub(crate) mod wire;
 
 /// A setting of the test run from the environment; empty counts as unset.
-#[cfg(feature = "postgres")]
 #[expect(clippy::disallowed_methods, reason = "tests have no settings file: this is the one place that reads theirs")]
 pub(crate) fn setting(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())

@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 
 use knoxide::cause::{Actor, Cause, Origin, Reason};
 use knoxide::config::{HttpSettings, ListenAddress};
+use knoxide::jwt::{Algorithm, KeyRing};
 use knoxide::password::Hasher;
 use knoxide::policy::Policy;
 use knoxide::random::SystemRandom;
@@ -145,13 +146,15 @@ impl App {
     pub(crate) fn on(database: Database, setup: Setup) -> Self {
         let store = database.store();
         let clock = ManualClock::new(start_of_time());
+        let keys = store.ensure_keys(Algorithm::Hs256, None, &SystemRandom, clock.now()).expect("keys");
         let auth = Auth::builder(Arc::clone(&store))
             .policy(setup.policy)
+            .keys(KeyRing::new(&keys, Algorithm::Hs256).expect("keys"))
             .clock(clock.clone())
             .hasher(cheap_hasher())
             .password_threads(1)
             .build()
-            .expect("keys");
+            .expect("a service");
         let (bound, bound_at) = std::sync::mpsc::channel();
         let (http, keyword, server_auth) = (setup.http, setup.keyword, auth.clone());
         let thread = std::thread::spawn(move || {
@@ -178,6 +181,13 @@ impl App {
     /// A cause for what a test writes.
     pub(crate) fn cause(&self, reason: Reason) -> Cause {
         Cause { reason, actor: Actor::CommandLine, origin: Origin::default(), at: self.clock.now() }
+    }
+
+    /// Replaces the key that signs, as the command line does, and has the server notice.
+    pub(crate) fn rotate_key(&self) {
+        self.store.rotate_key(Algorithm::Hs256, None, &SystemRandom, self.clock.now()).expect("a new key");
+        let keys = self.store.load_keys(None).expect("keys");
+        self.auth.set_keys(KeyRing::new(&keys, Algorithm::Hs256).expect("keys"));
     }
 
     /// A client of its own.
