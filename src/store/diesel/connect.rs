@@ -31,11 +31,18 @@ pub(super) struct Target {
     pub(super) busy_timeout: Duration,
     /// A pooler in between refused settings at the start of a connection.
     pooler: AtomicBool,
+    /// Which file of SQLite this is.
+    file: Option<(u64, u64)>,
 }
 
 impl Target {
-    pub(super) const fn new(url: DatabaseUrl, busy_timeout: Duration) -> Self {
-        Self { url, busy_timeout, pooler: AtomicBool::new(false) }
+    /// A database; a file is there already, and is never to be another one.
+    pub(super) fn new(url: DatabaseUrl, busy_timeout: Duration) -> Self {
+        let file = match &url {
+            DatabaseUrl::Sqlite(path) => file_identity(path),
+            DatabaseUrl::Postgres(_) => None,
+        };
+        Self { url, busy_timeout, pooler: AtomicBool::new(false), file }
     }
 
     /// A new connection.
@@ -44,8 +51,30 @@ impl Target {
     /// When the database cannot be reached, or must not be used.
     pub(super) fn connect(&self, role: Role) -> StoreResult<AnyConnection> {
         match &self.url {
-            DatabaseUrl::Sqlite(path) => connect_sqlite(path, self.busy_timeout),
+            DatabaseUrl::Sqlite(path) => {
+                self.check_file()?;
+                let connection = connect_sqlite(path, self.busy_timeout)?;
+                // It may have been replaced just before it was opened.
+                self.check_file().map(|()| connection)
+            }
             DatabaseUrl::Postgres(url) => self.connect_postgres(url, role),
+        }
+    }
+
+    /// Whether the file at the path is still the one that the store was opened with. What is
+    /// written into a file that has lost its place is lost, and what others write into its
+    /// successor is not seen. The successor is not opened either: SQLite would take the old
+    /// file's log for its own, and could damage it.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub(super) fn check_file(&self) -> StoreResult<()> {
+        match &self.url {
+            DatabaseUrl::Sqlite(path) if file_identity(path) != self.file => Err(StoreError::Unavailable(format!(
+                "the database file {} was removed or replaced while it was in use; put it back, or restart",
+                path.display()
+            ))),
+            DatabaseUrl::Sqlite(_) | DatabaseUrl::Postgres(_) => Ok(()),
         }
     }
 
@@ -238,7 +267,7 @@ fn create_file(path: &Path) -> StoreResult<()> {
 
 /// Which file a path names at this moment; `None` if there is none. Looks at the directory
 /// only and opens nothing.
-pub(super) fn file_identity(path: &Path) -> Option<(u64, u64)> {
+fn file_identity(path: &Path) -> Option<(u64, u64)> {
     let metadata = std::fs::metadata(path).ok()?;
     #[cfg(unix)]
     {
