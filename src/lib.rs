@@ -3,6 +3,8 @@
 
 pub mod cause;
 #[cfg(feature = "server")]
+pub mod cli;
+#[cfg(feature = "server")]
 pub mod config;
 pub mod dialect;
 pub mod http;
@@ -21,3 +23,5 @@ pub mod telemetry;
 pub mod time;
 pub mod token;
 pub mod user;
+#[cfg(feature = "server")]
+pub(crate) mod visible;
