@@ -8,7 +8,7 @@ use diesel::{OptionalExtension, RunQueryDsl};
 
 use super::any::{self, AnyConnection, Failed, Step, on_each};
 use super::connect::{Role, Target};
-use super::error::{is_conflict, store_error};
+use super::error::{is_conflict, logged, store_error};
 use super::hot::statement;
 use super::{sessions, users};
 use crate::cause::Cause;
@@ -131,16 +131,13 @@ impl DieselConnection {
 impl Connection for DieselConnection {
     fn ping(&mut self) -> StoreResult<()> {
         let info: Option<(i64, i64)> = self.read(|connection| SchemaInfo {}.get_result(connection).optional())?;
-        match info {
-            Some((version, compatible_from)) if version >= SCHEMA && compatible_from <= SCHEMA => Ok(()),
-            Some((version, _)) if version < SCHEMA => {
-                Err(StoreError::Failed("the database's schema is too old: run `knoxide migrate`".to_owned()))
-            }
-            Some(_) => Err(StoreError::Failed(
-                "the database's schema is marked as incompatible with this program: use a newer one".to_owned(),
-            )),
-            None => Err(StoreError::Failed("the database's schema says no version".to_owned())),
-        }
+        let unfit = match info {
+            Some((version, compatible_from)) if version >= SCHEMA && compatible_from <= SCHEMA => return Ok(()),
+            Some((version, _)) if version < SCHEMA => "the database's schema is too old: run `knoxide migrate`",
+            Some(_) => "the database's schema is marked as incompatible with this program: use a newer one",
+            None => "the database's schema says no version",
+        };
+        Err(logged(StoreError::Failed(unfit.to_owned())))
     }
 
     fn find_many(&mut self, digests: &[TokenDigest]) -> StoreResult<Vec<Option<TokenRecord>>> {

@@ -188,11 +188,6 @@ impl App {
     pub(crate) fn client(&self) -> Client {
         self.served.client()
     }
-
-    /// Stops the server and waits for its end.
-    pub(crate) fn stop(&mut self) {
-        self.served.stop();
-    }
 }
 
 impl Served {
@@ -214,19 +209,14 @@ impl Served {
     pub(crate) fn client(&self) -> Client {
         Client::connect(self.address)
     }
-
-    fn stop(&mut self) {
-        if let Some(thread) = self.thread.take() {
-            actix_web::rt::System::new().block_on(self.stopper.stop());
-            thread.join().expect("a server that ends well");
-        }
-    }
 }
 
 impl Drop for Served {
+    /// Stops the server and waits for its end.
     fn drop(&mut self) {
-        if !std::thread::panicking() {
-            self.stop();
+        if let Some(thread) = self.thread.take().filter(|_| !std::thread::panicking()) {
+            actix_web::rt::System::new().block_on(self.stopper.stop());
+            thread.join().expect("a server that ends well");
         }
     }
 }
