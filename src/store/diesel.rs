@@ -145,7 +145,7 @@ impl fmt::Debug for DieselStore {
 
 impl Store for DieselStore {
     fn connect(&self) -> StoreResult<Box<dyn Connection>> {
-        Ok(Box::new(DieselConnection::open(&self.target, Role::Lane)?))
+        Ok(Box::new(DieselConnection::open(&self.target, Role::Lane).map_err(error::logged)?))
     }
 
     fn writers(&self) -> usize {

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use super::any::AnyConnection;
 use super::url::DatabaseUrl;
+#[cfg(feature = "sqlite")]
+use crate::store::StoreError;
 use crate::store::StoreResult;
 
 #[cfg(feature = "postgres")]
@@ -34,15 +36,27 @@ pub(super) struct Target {
     /// A pooler in between refused settings at the start of a connection.
     #[cfg(feature = "postgres")]
     pooler: AtomicBool,
+    /// Which file of SQLite this is.
+    #[cfg(feature = "sqlite")]
+    file: Option<(u64, u64)>,
 }
 
 impl Target {
-    pub(super) const fn new(url: DatabaseUrl, busy_timeout: Duration) -> Self {
+    /// A database; a file is there already, and is never to be another one.
+    pub(super) fn new(url: DatabaseUrl, busy_timeout: Duration) -> Self {
+        #[cfg(feature = "sqlite")]
+        let file = match &url {
+            DatabaseUrl::Sqlite(path) => file_identity(path),
+            #[cfg(feature = "postgres")]
+            DatabaseUrl::Postgres(_) => None,
+        };
         Self {
             url,
             busy_timeout,
             #[cfg(feature = "postgres")]
             pooler: AtomicBool::new(false),
+            #[cfg(feature = "sqlite")]
+            file,
         }
     }
 
@@ -55,10 +69,36 @@ impl Target {
             #[cfg(feature = "sqlite")]
             // Whoever works on a file may always take the same time.
             DatabaseUrl::Sqlite(path) => match role {
-                Role::Lane | Role::Admin => sqlite::connect(path, self.busy_timeout),
+                Role::Lane | Role::Admin => {
+                    self.check_file()?;
+                    let connection = sqlite::connect(path, self.busy_timeout)?;
+                    // It may have been replaced just before it was opened.
+                    self.check_file().map(|()| connection)
+                }
             },
             #[cfg(feature = "postgres")]
             DatabaseUrl::Postgres(url) => postgres::connect(url, role, self.busy_timeout, &self.pooler),
+        }
+    }
+
+    /// Whether the file at the path is still the one that the store was opened with. What is
+    /// written into a file that has lost its place is lost, and what others write into its
+    /// successor is not seen. The successor is not opened either: SQLite would take the old
+    /// file's log for its own, and could damage it.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub(super) fn check_file(&self) -> StoreResult<()> {
+        match &self.url {
+            #[cfg(feature = "sqlite")]
+            DatabaseUrl::Sqlite(path) if file_identity(path) != self.file => Err(StoreError::Unavailable(format!(
+                "the database file {} was removed or replaced while it was in use; put it back, or restart",
+                path.display()
+            ))),
+            #[cfg(feature = "sqlite")]
+            DatabaseUrl::Sqlite(_) => Ok(()),
+            #[cfg(feature = "postgres")]
+            DatabaseUrl::Postgres(_) => Ok(()),
         }
     }
 
