@@ -106,7 +106,7 @@ impl Auth {
                 Err(refusal) => return Err(token_error(refusal)),
             }
         }
-        Err(TokenError::Unavailable(Unavailable::Elsewhere("the token changed twice during its refresh".to_owned())))
+        Err(TokenError::Unavailable(Unavailable::Elsewhere("the token changed twice during its refresh")))
     }
 
     /// The record of a token of this dialect. A token of another one is bad here; one without a
@@ -186,7 +186,7 @@ impl Auth {
         }
         let digest = token.digest();
         let found = self.inner.checks.run(Wanted::WhileAwaited, move |connection| connection.find_successor(&digest));
-        let cannot = || TokenError::Unavailable(Unavailable::Elsewhere("a successor cannot be made again".to_owned()));
+        let cannot = || TokenError::Unavailable(Unavailable::Elsewhere("a successor cannot be made again"));
         let row = within(self.inner.timeouts.check, "checks", found).await?.ok_or_else(cannot)?;
         let who = Verified::of(&record);
         let subject = Subject { dialect: who.session.dialect, user: &who.user, opened: who.session.created };

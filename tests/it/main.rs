@@ -5,14 +5,22 @@ mod conformance;
 #[cfg(test)]
 mod contract;
 #[cfg(test)]
+mod crash;
+#[cfg(test)]
 mod dialects;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
 mod knox;
 #[cfg(test)]
+mod outage;
+#[cfg(test)]
 mod password;
 #[cfg(test)]
+mod races;
+#[cfg(test)]
 mod rotation;
+#[cfg(test)]
+mod secrecy;
 #[cfg(test)]
 mod support;

@@ -15,3 +15,8 @@ pub(crate) mod wire;
 pub(crate) fn setting(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
+
+/// A setting of the test run that is a number.
+pub(crate) fn number(name: &str) -> Option<u64> {
+    setting(name).map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is no number")))
+}
