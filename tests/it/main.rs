@@ -3,10 +3,22 @@
 #[cfg(all(test, feature = "conformance"))]
 mod conformance;
 #[cfg(test)]
+mod dialects;
+#[cfg(test)]
+mod docs;
+#[cfg(test)]
+mod embed;
+#[cfg(test)]
 mod harness;
 #[cfg(test)]
 mod knox;
 #[cfg(test)]
+mod layers;
+#[cfg(test)]
+mod nginx;
+#[cfg(test)]
 mod password;
+#[cfg(test)]
+mod schema;
 #[cfg(test)]
 mod support;
