@@ -19,8 +19,10 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("session", &["cause", "dialect", "time", "token", "user"]),
     ("password", &["random", "user"]),
     ("password_rules", &["user"]),
+    ("import", &["time", "token", "user"]),
+    ("visible", &[]),
     // What is remembered.
-    ("store", &["cause", "dialect", "session", "time", "token", "user"]),
+    ("store", &["cause", "dialect", "import", "session", "time", "token", "user"]),
     ("policy", &["store"]),
     // What can be done.
     ("service", &["cause", "dialect", "password", "policy", "random", "session", "store", "time", "token", "user"]),
@@ -28,8 +30,28 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("http", &["cause", "dialect", "random", "service", "session", "token", "user"]),
     // The program around it.
     ("config", &["password_rules", "store", "token", "user"]),
-    ("telemetry", &["config", "time"]),
+    ("telemetry", &["config", "time", "visible"]),
     ("server", &["cause", "config", "http", "password", "policy", "random", "service", "store", "time", "user"]),
+    (
+        "cli",
+        &[
+            "cause",
+            "config",
+            "dialect",
+            "import",
+            "password",
+            "password_rules",
+            "random",
+            "server",
+            "session",
+            "store",
+            "telemetry",
+            "time",
+            "token",
+            "user",
+            "visible",
+        ],
+    ),
 ];
 
 /// What may be named in some places only: a path, the files in which it may stand (a folder
@@ -38,7 +60,7 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
     ("diesel", &["store/diesel"], "SQL stays in the store"),
     ("diesel_migrations", &["store/diesel"], "SQL stays in the store"),
     ("r2d2", &["store/diesel"], "connections stay in the store"),
-    ("crate::store::diesel", &["store", "config", "server"], "others know the store by its trait"),
+    ("crate::store::diesel", &["store", "config", "server", "cli"], "others know the store by its trait"),
     ("crate::store::memory", &["store"], "others know the store by its trait"),
     ("actix_web", &["http", "server"], "the service knows no HTTP"),
     ("actix_http", &["http", "server"], "the service knows no HTTP"),
@@ -57,6 +79,11 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
 
 /// Where a secret leaves its type in code that ships: the file, how often, and what for.
 const EXPOSURES: &[(&str, usize, &str)] = &[
+    ("cli", 1, "the database is opened by its URL"),
+    ("cli/doctor/database", 1, "the database is opened by its URL"),
+    ("cli/password", 2, "a password that was typed twice is compared"),
+    ("cli/serve", 2, "the first password is shown, once"),
+    ("cli/token", 2, "the new token is shown, once"),
     ("http/dialects/knox", 1, "the reply to a login hands the token to its owner"),
     ("password", 2, "stored hashes are parsed"),
     ("password/digest", 3, "passwords are hashed and compared"),
@@ -64,6 +91,9 @@ const EXPOSURES: &[(&str, usize, &str)] = &[
     ("password_rules", 1, "new passwords are judged"),
     ("server/first_start", 1, "the first password is handed over in a file"),
     ("server/start", 1, "the database is opened by its URL"),
+    ("store/diesel/import", 1, "hashes that no database could hold are refused"),
+    ("store/diesel/import/rows/postgres", 1, "hashes are stored"),
+    ("store/diesel/import/rows/sqlite", 1, "hashes are stored"),
     ("store/diesel/users", 4, "hashes are stored"),
 ];
 

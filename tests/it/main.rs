@@ -3,7 +3,7 @@
 #[cfg(all(test, feature = "conformance"))]
 mod conformance;
 #[cfg(test)]
-mod dialects;
+mod contract;
 #[cfg(test)]
 mod docs;
 #[cfg(test)]
