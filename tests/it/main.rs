@@ -17,6 +17,8 @@ mod layers;
 #[cfg(test)]
 mod nginx;
 #[cfg(test)]
+mod operations;
+#[cfg(test)]
 mod password;
 #[cfg(test)]
 mod schema;
