@@ -68,6 +68,7 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
     ("env_logger", &["telemetry"], "everybody else logs through `log`"),
     ("dotenvy", &["config"], "settings come from one place"),
     ("bcrypt", &["password"], "passwords are hashed in one place"),
+    ("rand", &["random"], "randomness is an argument"),
     ("std::env", &["config"], "settings come from one place, as arguments"),
     ("std::time::SystemTime", &["time"], "time is an argument"),
     ("std::thread::Builder", &["telemetry"], "threads are few"),
