@@ -1,13 +1,18 @@
 //! The [`Connection`] of a [`super::DieselStore`]: each method one transaction.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
 use diesel::result::QueryResult;
 use diesel::sql_types::BigInt;
 use diesel::{OptionalExtension, RunQueryDsl};
 
 use super::any::{self, AnyConnection, Failed, Step, on_each};
-use super::connect::{Role, Target, file_identity};
+#[cfg(feature = "sqlite")]
+use super::connect::file_identity;
+use super::connect::{Role, Target};
 use super::error::{is_conflict, store_error};
 use super::hot::statement;
+#[cfg(feature = "sqlite")]
 use super::url::DatabaseUrl;
 use super::{sessions, users};
 use crate::cause::Cause;
@@ -30,6 +35,7 @@ statement! {
 pub(super) struct DieselConnection {
     pub(super) any: AnyConnection,
     /// The file that this connection has open, and where it should be.
+    #[cfg(feature = "sqlite")]
     file: Option<(std::path::PathBuf, (u64, u64))>,
     /// Whether steps are parts of a transaction around them.
     grouped: bool,
@@ -43,12 +49,20 @@ impl DieselConnection {
     /// # Errors
     /// When the database cannot be reached, or must not be used.
     pub(super) fn open(target: &Target, role: Role) -> StoreResult<Self> {
+        // Before it is opened: a file that comes in between is noticed at the first look.
+        #[cfg(feature = "sqlite")]
         let file = match &target.url {
             DatabaseUrl::Sqlite(path) => file_identity(path).map(|identity| (path.clone(), identity)),
+            #[cfg(feature = "postgres")]
             DatabaseUrl::Postgres(_) => None,
         };
-        let any = target.connect(role)?;
-        Ok(Self { any, file, grouped: false, lost: None })
+        Ok(Self {
+            any: target.connect(role)?,
+            #[cfg(feature = "sqlite")]
+            file,
+            grouped: false,
+            lost: None,
+        })
     }
 
     /// Whether it is worth being used again: the database answers and its file is in place.
@@ -117,6 +131,9 @@ impl DieselConnection {
 
     /// Whether the file that this connection works on is still the one at its path.
     fn check_file(&self) -> StoreResult<()> {
+        #[cfg(not(feature = "sqlite"))]
+        return Ok(());
+        #[cfg(feature = "sqlite")]
         match &self.file {
             Some((path, identity)) if file_identity(path) != Some(*identity) => Err(StoreError::Unavailable(format!(
                 "the database file {} was removed or replaced while it was in use",
@@ -223,7 +240,14 @@ impl Connection for DieselConnection {
         }
         any::begin_write(&mut self.any).map_err(|error| store_error(&error, &mut self.any))?;
         self.grouped = true;
-        work(self);
+        let ran = catch_unwind(AssertUnwindSafe(|| work(self)));
+        if let Err(panic) = ran {
+            // Left open, the transaction would swallow every later write of this connection. If it
+            // cannot be undone either, diesel knows the connection as broken.
+            self.grouped = false;
+            let _ = any::rollback(&mut self.any);
+            resume_unwind(panic);
+        }
         self.finish_group()
     }
 }
