@@ -5,17 +5,21 @@ mod conformance;
 #[cfg(test)]
 mod contract;
 #[cfg(test)]
-mod crash;
+mod embed;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
 mod knox;
 #[cfg(test)]
-mod outage;
+mod nginx;
+#[cfg(test)]
+mod operations;
 #[cfg(test)]
 mod password;
 #[cfg(test)]
 mod races;
+#[cfg(test)]
+mod schema;
 #[cfg(test)]
 mod secrecy;
 #[cfg(test)]
