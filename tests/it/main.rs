@@ -9,9 +9,19 @@ mod crash;
 #[cfg(test)]
 mod dialects;
 #[cfg(test)]
+mod docs;
+#[cfg(test)]
+mod embed;
+#[cfg(test)]
 mod harness;
 #[cfg(test)]
 mod knox;
+#[cfg(test)]
+mod layers;
+#[cfg(test)]
+mod nginx;
+#[cfg(test)]
+mod operations;
 #[cfg(test)]
 mod outage;
 #[cfg(test)]
@@ -20,6 +30,8 @@ mod password;
 mod races;
 #[cfg(test)]
 mod rotation;
+#[cfg(test)]
+mod schema;
 #[cfg(test)]
 mod secrecy;
 #[cfg(test)]
