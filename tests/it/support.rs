@@ -3,6 +3,8 @@
 
 pub(crate) mod app;
 pub(crate) mod fixture;
+pub(crate) mod hostile;
+pub(crate) mod jwt;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
 pub(crate) mod proxy;
