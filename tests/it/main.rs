@@ -5,10 +5,18 @@ mod conformance;
 #[cfg(test)]
 mod contract;
 #[cfg(test)]
+mod crash;
+#[cfg(test)]
 mod harness;
 #[cfg(test)]
 mod knox;
 #[cfg(test)]
+mod outage;
+#[cfg(test)]
 mod password;
+#[cfg(test)]
+mod races;
+#[cfg(test)]
+mod secrecy;
 #[cfg(test)]
 mod support;
