@@ -23,7 +23,7 @@ fn play(folder: &str, backend: Backend) {
     for transcript in &transcripts {
         let app = App::start(backend);
         app.store.import(&users, &app.cause(Reason::Imported)).expect("an import");
-        let mut player = Player::new(app.address, Caching::NoStore, fixture::variables());
+        let mut player = Player::new(app.address, Caching::NoStore, fixture::variables()).directed_by(&app);
         differences.extend(player.play(transcript).err());
     }
     assert!(differences.is_empty(), "{}", differences.join("\n"));

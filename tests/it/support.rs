@@ -4,6 +4,8 @@
 pub(crate) mod app;
 pub(crate) mod dialects;
 pub(crate) mod fixture;
+pub(crate) mod hostile;
+pub(crate) mod jwt;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
 pub(crate) mod proxy;
