@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 
 use knoxide::cause::{Actor, Cause, Origin, Reason};
 use knoxide::config::{HttpSettings, ListenAddress};
-use knoxide::jwt::{Algorithm, KeyRing};
+use knoxide::jwt::{Algorithm, KeyRing, KeySecret};
 use knoxide::password::Hasher;
 use knoxide::policy::Policy;
 use knoxide::random::SystemRandom;
@@ -134,13 +134,15 @@ pub(crate) struct Setup {
     pub(crate) policy: Policy,
     pub(crate) http: HttpSettings,
     pub(crate) keyword: &'static str,
+    /// The secret that JWTs are signed with; `None`: one of the database's own.
+    pub(crate) jwt_secret: Option<String>,
 }
 
 impl Default for Setup {
     fn default() -> Self {
         let listen = vec![ListenAddress::Tcp(SocketAddr::from(([127, 0, 0, 1], 0)))];
         let http = HttpSettings { listen, workers: 1, ..HttpSettings::default() };
-        Self { policy: Policy::default(), http, keyword: "Token" }
+        Self { policy: Policy::default(), http, keyword: "Token", jwt_secret: None }
     }
 }
 
@@ -159,7 +161,8 @@ impl App {
     pub(crate) fn on(database: Database, setup: Setup) -> Self {
         let store = database.store();
         let clock = ManualClock::new(start_of_time());
-        let keys = store.ensure_keys(Algorithm::Hs256, None, &SystemRandom, clock.now()).expect("keys");
+        let secret = setup.jwt_secret.map(|text| KeySecret::new(text.into_bytes()));
+        let keys = store.ensure_keys(Algorithm::Hs256, secret.as_ref(), &SystemRandom, clock.now()).expect("keys");
         let auth = Auth::builder(Arc::clone(&store))
             .policy(setup.policy)
             .keys(KeyRing::new(&keys, Algorithm::Hs256).expect("keys"))
