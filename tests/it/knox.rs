@@ -98,9 +98,9 @@ on_each_database! {
     }
 
     fn logging_out_as_the_package_does_is_204(backend) {
-        let Setup { policy, http, keyword, jwt_secret } = Setup::default();
+        let Setup { policy, http, keyword, jwt_secret, algorithm } = Setup::default();
         let http = HttpSettings { contract: ContractMode::Package, ..http };
-        let app = App::on(Database::migrated(backend), Setup { policy, http, keyword, jwt_secret });
+        let app = App::on(Database::migrated(backend), Setup { policy, http, keyword, jwt_secret, algorithm });
         app.add_user("alice", "correct horse");
         let client = &mut app.client();
         let (first, second) = (client.login("alice", "correct horse"), client.login("alice", "correct horse"));

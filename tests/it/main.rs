@@ -15,6 +15,8 @@ mod embed;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod knox;
 #[cfg(test)]
 mod layers;

@@ -136,13 +136,15 @@ pub(crate) struct Setup {
     pub(crate) keyword: &'static str,
     /// The secret that JWTs are signed with; `None`: one of the database's own.
     pub(crate) jwt_secret: Option<String>,
+    /// How access tokens are signed.
+    pub(crate) algorithm: Algorithm,
 }
 
 impl Default for Setup {
     fn default() -> Self {
         let listen = vec![ListenAddress::Tcp(SocketAddr::from(([127, 0, 0, 1], 0)))];
         let http = HttpSettings { listen, workers: 1, ..HttpSettings::default() };
-        Self { policy: Policy::default(), http, keyword: "Token", jwt_secret: None }
+        Self { policy: Policy::default(), http, keyword: "Token", jwt_secret: None, algorithm: Algorithm::Hs256 }
     }
 }
 
@@ -162,10 +164,10 @@ impl App {
         let store = database.store();
         let clock = ManualClock::new(start_of_time());
         let secret = setup.jwt_secret.map(|text| KeySecret::new(text.into_bytes()));
-        let keys = store.ensure_keys(Algorithm::Hs256, secret.as_ref(), &SystemRandom, clock.now()).expect("keys");
+        let keys = store.ensure_keys(setup.algorithm, secret.as_ref(), &SystemRandom, clock.now()).expect("keys");
         let auth = Auth::builder(Arc::clone(&store))
             .policy(setup.policy)
-            .keys(KeyRing::new(&keys, Algorithm::Hs256).expect("keys"))
+            .keys(KeyRing::new(&keys, setup.algorithm).expect("keys"))
             .clock(clock.clone())
             .hasher(cheap_hasher())
             .password_threads(1)
