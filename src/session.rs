@@ -143,7 +143,7 @@ impl Verified {
 }
 
 /// Judges what the store knows of a presented token, in the fixed order: unknown, expired,
-/// inactive user, ended session, old epoch, idle, wrong kind, consumed. `wanted` is `None` where
+/// wrong kind, inactive user, ended session, old epoch, idle, consumed. `wanted` is `None` where
 /// both kinds will do.
 ///
 /// A token is expired from the very microsecond of its expiry, and idle once its session
@@ -161,6 +161,8 @@ pub fn judge(
     let TokenRecord { kind, expires, consumed, session, user, .. } = record;
     if expires.is_some_and(|end| end <= now) {
         Err(Refusal::Expired)
+    } else if wanted.is_some_and(|wanted| *kind != wanted) {
+        Err(Refusal::WrongKind)
     } else if !user.is_active {
         Err(Refusal::InactiveUser)
     } else if session.ended.is_some() {
@@ -169,8 +171,6 @@ pub fn judge(
         Err(Refusal::OldEpoch)
     } else if idle_limit.is_some_and(|limit| now.since(session.last_seen) > limit) {
         Err(Refusal::Idle)
-    } else if wanted.is_some_and(|wanted| *kind != wanted) {
-        Err(Refusal::WrongKind)
     } else if consumed.is_some() {
         Err(Refusal::Consumed)
     } else {

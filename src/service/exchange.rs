@@ -60,6 +60,8 @@ pub struct Exchanged {
     pub access: IssuedToken,
     /// The refresh token that takes the presented one's place, if it was consumed.
     pub refresh: Option<IssuedToken>,
+    /// When that was.
+    pub at: Timestamp,
 }
 
 impl Auth {
@@ -106,7 +108,7 @@ impl Auth {
                 Err(refusal) => return Err(token_error(refusal)),
             }
         }
-        Err(TokenError::Unavailable(Unavailable::Elsewhere("the token changed twice during its refresh".to_owned())))
+        Err(TokenError::Unavailable(Unavailable::Elsewhere("the token changed twice during its refresh")))
     }
 
     /// The record of a token of this dialect. A token of another one is bad here; one without a
@@ -165,7 +167,7 @@ impl Auth {
         match self.write_refresh(Refresh { presented: token.digest(), tokens, successor, at: now }).await? {
             Refreshed::Done => {
                 self.inner.upkeep.touch(who.session.id, who.session.last_seen, now);
-                Ok(Some(Exchanged { who, access, refresh }))
+                Ok(Some(Exchanged { who, access, refresh, at: now }))
             }
             Refreshed::Consumed => Ok(None),
             Refreshed::Gone => Err(bad(Refusal::SessionEnded)),
@@ -186,18 +188,18 @@ impl Auth {
         }
         let digest = token.digest();
         let found = self.inner.checks.run(Wanted::WhileAwaited, move |connection| connection.find_successor(&digest));
-        let cannot = || TokenError::Unavailable(Unavailable::Elsewhere("a successor cannot be made again".to_owned()));
+        let cannot = || TokenError::Unavailable(Unavailable::Elsewhere("a successor cannot be made again"));
         let row = within(self.inner.timeouts.check, "checks", found).await?.ok_or_else(cannot)?;
         let who = Verified::of(&record);
         let subject = Subject { dialect: who.session.dialect, user: &who.user, opened: who.session.created };
         let again = self.mint_again(&subject, token, record.kind, &row)?.ok_or_else(cannot)?;
         if record.kind == TokenKind::Access {
-            return Ok(Exchanged { who, access: again, refresh: None });
+            return Ok(Exchanged { who, access: again, refresh: None, at: now });
         }
         let (access, new) = self.mint_access(&subject, row.created, now)?;
         let more = Refresh { presented: row.digest, tokens: vec![new], successor: None, at: now };
         match self.write_refresh(more).await? {
-            Refreshed::Done => Ok(Exchanged { who, access, refresh: Some(again) }),
+            Refreshed::Done => Ok(Exchanged { who, access, refresh: Some(again), at: now }),
             Refreshed::Consumed | Refreshed::Gone => Err(bad(Refusal::SessionEnded)),
         }
     }

@@ -150,7 +150,7 @@ impl Auth {
             return Err(LoginError::Refused(LoginRefusal::UnknownUser));
         };
         let asked = inner.passwords.run(move || credentials.verify(&login, &password));
-        let known = self.hashed(asked).await?.map_err(|error| Unavailable::Elsewhere(error.to_string()))?;
+        let known = self.hashed(asked).await?.map_err(|_| Unavailable::Elsewhere("the user system did not answer"))?;
         let Some(KnownUser { id, username, email, is_staff }) = known else {
             return Err(LoginError::Refused(LoginRefusal::WrongPassword));
         };
@@ -188,7 +188,7 @@ impl Auth {
             if let (Opening::Opened, Some((old, better))) = (opening, upgrade) {
                 // The login stands without it; the next one tries again.
                 if let Err(error) = connection.upgrade_password_hash(new.user, &old, &better) {
-                    log::warn!("the password hash of user {} was not upgraded: {error}", new.user);
+                    log::warn!("the password hash of user {} was not upgraded: {}", new.user, error.summary());
                 }
             }
             Ok((opening, new.epoch))
@@ -223,7 +223,7 @@ impl Auth {
             RefreshPolicy::None | RefreshPolicy::Access { .. } => None,
         };
         let mut id = [0_u8; 10];
-        inner.random.fill(&mut id).map_err(|error| Unavailable::Elsewhere(error.to_string()))?;
+        inner.random.fill(&mut id).map_err(|_| Unavailable::Elsewhere("no random bytes"))?;
         let new = NewSession {
             id: SessionId::new(cause.at, &id),
             user: user.id,

@@ -124,7 +124,7 @@ impl Auth {
 
     fn random_id(&self) -> Result<[u8; 20], Unavailable> {
         let mut id = [0; 20];
-        self.inner.random.fill(&mut id).map_err(|error| Unavailable::Elsewhere(error.to_string()))?;
+        self.inner.random.fill(&mut id).map_err(|_| Unavailable::Elsewhere("no random bytes"))?;
         Ok(id)
     }
 
@@ -138,7 +138,8 @@ impl Auth {
 }
 
 fn unavailable(error: crate::jwt::SigningError) -> Unavailable {
-    Unavailable::Elsewhere(error.to_string())
+    log::error!("{error}");
+    Unavailable::Elsewhere("a token could not be signed")
 }
 
 /// The claims as the packages write them (contract sections 5 to 8), and a `jti` where they have

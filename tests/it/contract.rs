@@ -2,8 +2,9 @@
 
 use knoxide::cause::Reason;
 use knoxide::import::ImportData;
+use knoxide::jwt::Algorithm;
 
-use crate::support::app::{App, Backend, on_each_database};
+use crate::support::app::{App, Backend, Database, Setup, jwt, on_each_database};
 use crate::support::fixture;
 use crate::support::transcript::Transcript;
 use crate::support::transcript::player::{Caching, Player};
@@ -11,6 +12,22 @@ use crate::support::transcript::player::{Caching, Player};
 on_each_database! {
     fn knox(backend) {
         play("knox", backend);
+    }
+
+    fn drf_jwt(backend) {
+        play("drf_jwt", backend);
+    }
+
+    fn simplejwt(backend) {
+        play("simplejwt", backend);
+    }
+
+    fn access_token(backend) {
+        play("access_token", backend);
+    }
+
+    fn djoser(backend) {
+        play("djoser", backend);
     }
 }
 
@@ -21,9 +38,12 @@ fn play(folder: &str, backend: Backend) {
     let users = ImportData::from_json(&users).expect("users and tokens");
     let mut differences = Vec::new();
     for transcript in &transcripts {
-        let app = App::start(backend);
+        let variables = fixture::variables();
+        let secret = variables.get("jwt-secret").map(String::as_str);
+        let setup = Setup { jwt: jwt(Algorithm::Hs256, secret), ..Setup::default() };
+        let app = App::on(Database::migrated(backend), setup);
         app.store.import(&users, &app.cause(Reason::Imported)).expect("an import");
-        let mut player = Player::new(app.address, Caching::NoStore, fixture::variables());
+        let mut player = Player::new(app.address, Caching::NoStore, variables).directed_by(&app);
         differences.extend(player.play(transcript).err());
     }
     assert!(differences.is_empty(), "{}", differences.join("\n"));

@@ -1,5 +1,6 @@
 //! Tests of the tests: what the others stand on must itself be able to fail.
 
+mod jwt;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod proxy;

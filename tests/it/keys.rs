@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use knoxide::config::{DatabaseUrl, JwtSettings, ListenAddress, Settings};
-use knoxide::jwt::{Algorithm, KeySecret, PUBLISHED_FIRST};
+use knoxide::config::{DatabaseUrl, ListenAddress, Settings};
+use knoxide::jwt::{Algorithm, PUBLISHED_FIRST};
 use knoxide::random::SystemRandom;
 use knoxide::server::{Handover, StartError, serve};
 use knoxide::store::diesel::KeyError;
 use knoxide::time::{Clock, ManualClock};
 use serde_json::{Value, json};
 
-use crate::support::app::{App, Database, Setup, on_each_database, start_of_time};
+use crate::support::app::{App, Database, Setup, jwt, on_each_database, start_of_time};
 use crate::support::wire::{Framing, Request};
 
 fn post(app: &App, path: &str, body: &Value) -> (u16, Value) {
@@ -50,14 +50,10 @@ fn is_good(app: &App, token: &str) -> bool {
     post(app, "/jwt/verify/", &json!({ "token": token })).0 == 200
 }
 
-fn jwt(algorithm: Algorithm, secret: Option<&str>) -> JwtSettings {
-    JwtSettings { algorithm, secret: secret.map(|text| KeySecret::new(text.as_bytes().to_vec())) }
-}
-
 on_each_database! {
     fn a_new_key_takes_over_and_nobody_notices(backend) {
         let setup = Setup { jwt: jwt(Algorithm::EdDsa, None), ..Setup::default() };
-        let mut app = App::on(Database::migrated(backend), setup);
+        let app = App::on(Database::migrated(backend), setup);
         app.add_user("alice", "correct horse");
         let first = published(&app);
         assert_eq!(first.len(), 1);
@@ -65,7 +61,7 @@ on_each_database! {
         assert_eq!((key_of(&access), key_of(&refresh)), (first[0].clone(), Value::Null));
 
         app.store.rotate_key(Algorithm::EdDsa, None, &SystemRandom, app.clock.now()).expect("a new key");
-        app.keys.reload(&app.auth);
+        app.reload_keys();
         let both = published(&app);
         assert_eq!((both.len(), &both[1]), (2, &first[0]));
         assert_eq!(key_of(&log_in(&app).0), first[0], "the new key is published before it signs");
@@ -84,13 +80,13 @@ on_each_database! {
 
     fn a_retired_key_is_gone_at_once(backend) {
         let setup = Setup { jwt: jwt(Algorithm::EdDsa, None), ..Setup::default() };
-        let mut app = App::on(Database::migrated(backend), setup);
+        let app = App::on(Database::migrated(backend), setup);
         app.add_user("alice", "correct horse");
         let (access, _) = log_in(&app);
         app.store.rotate_key(Algorithm::EdDsa, None, &SystemRandom, app.clock.now()).expect("a new key");
         let old = app.store.list_keys().expect("keys").len() - 1;
         app.store.retire_key(i64::try_from(old).expect("a number"), app.clock.now()).expect("a write");
-        app.keys.reload(&app.auth);
+        app.reload_keys();
         let left = published(&app);
         assert_eq!((left.len(), left.contains(&key_of(&access))), (1, false));
         assert_eq!(key_of(&log_in(&app).0), left[0], "there is no other key to sign with meanwhile");
@@ -99,11 +95,11 @@ on_each_database! {
 
     fn keys_that_do_not_fit_change_nothing(backend) {
         let secret = "a secret of more than 32 bytes, no better";
-        let mut app = App::on(Database::migrated(backend), Setup { jwt: jwt(Algorithm::EdDsa, Some(secret)), ..Setup::default() });
+        let app = App::on(Database::migrated(backend), Setup { jwt: jwt(Algorithm::EdDsa, Some(secret)), ..Setup::default() });
         app.add_user("alice", "correct horse");
         let (before, (access, refresh)) = (published(&app), log_in(&app));
         app.store.rotate_key(Algorithm::Hs256, None, &SystemRandom, app.clock.now()).expect("another secret");
-        app.keys.reload(&app.auth);
+        app.reload_keys();
         assert_eq!(published(&app), before);
         assert!(is_good(&app, &access) && is_good(&app, &refresh));
         log_in(&app);

@@ -5,14 +5,40 @@ mod conformance;
 #[cfg(test)]
 mod contract;
 #[cfg(test)]
+mod crash;
+#[cfg(test)]
+mod dialects;
+#[cfg(test)]
+mod docs;
+#[cfg(test)]
+mod embed;
+#[cfg(test)]
 mod harness;
+#[cfg(test)]
+mod hostile;
 #[cfg(test)]
 mod keys;
 #[cfg(test)]
 mod knox;
 #[cfg(test)]
+mod layers;
+#[cfg(test)]
+mod nginx;
+#[cfg(test)]
 mod offline;
 #[cfg(test)]
+mod operations;
+#[cfg(test)]
+mod outage;
+#[cfg(test)]
 mod password;
+#[cfg(test)]
+mod races;
+#[cfg(test)]
+mod rotation;
+#[cfg(test)]
+mod schema;
+#[cfg(test)]
+mod secrecy;
 #[cfg(test)]
 mod support;

@@ -8,14 +8,13 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use knoxide::config::JwtSettings;
 use knoxide::dialect::Dialect;
-use knoxide::jwt::{Algorithm, KeySecret};
+use knoxide::jwt::Algorithm;
 use knoxide::time::{Clock, SystemClock};
 use serde_json::{Value, json};
 
-use crate::support::app::{App, Backend, Database, Setup};
-use crate::support::wire::{Framing, Request};
+use crate::support::app::{App, Backend, Database, Setup, jwt};
+use crate::support::dialects::Speech;
 use crate::support::{fixture, setting};
 
 const SECRET: &str = "a secret of more than 32 bytes, \u{fc}n\u{ef}c\u{f6}de as well";
@@ -76,21 +75,11 @@ fn can_run() -> bool {
 
 /// A server that signs with `algorithm`, at the present time, which verifiers cannot be told.
 fn server(algorithm: Algorithm) -> App {
-    let secret = Some(KeySecret::new(SECRET.as_bytes().to_vec()));
-    let setup = Setup { jwt: JwtSettings { algorithm, secret }, ..Setup::default() };
+    let setup = Setup { jwt: jwt(algorithm, Some(SECRET)), ..Setup::default() };
     let app = App::on(Database::migrated(Backend::Sqlite), setup);
     app.clock.set(SystemClock.now());
     app.add_user("alice", "correct horse");
     app
-}
-
-/// Logs in and returns the access token.
-fn log_in(app: &App, path: &str, body: &Value) -> String {
-    let request = Request::new("POST", path).header("Content-Type", "application/json");
-    let reply = app.client().ask(&request.body(body.to_string(), Framing::Length));
-    assert_eq!(reply.status, 200, "{}", reply.text());
-    let reply: Value = serde_json::from_str(&reply.text()).expect("JSON");
-    reply["access"].as_str().expect("a token").to_owned()
 }
 
 /// The same token with another user in its claims.
@@ -108,12 +97,8 @@ fn verified_by_others(algorithm: Algorithm) {
         return;
     }
     let app = server(algorithm);
-    let logins = [
-        (Dialect::Simplejwt, "/api/token/", json!({ "email": "alice@example.com", "password": "correct horse" })),
-        (Dialect::Djoser, "/jwt/create/", json!({ "username": "alice", "password": "correct horse" })),
-    ];
-    for (dialect, path, body) in logins {
-        let token = log_in(&app, path, &body);
+    for dialect in [Dialect::Simplejwt, Dialect::Djoser] {
+        let token = Speech::of(dialect).login(&mut app.client(), "alice", "correct horse").access;
         let now = app.clock.now().as_seconds();
         let mut asked = json!({ "token": token, "algorithm": algorithm.as_str() });
         if algorithm == Algorithm::Hs256 {

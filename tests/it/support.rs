@@ -2,7 +2,10 @@
 //! a proxy that misbehaves on demand.
 
 pub(crate) mod app;
+pub(crate) mod dialects;
 pub(crate) mod fixture;
+pub(crate) mod hostile;
+pub(crate) mod jwt;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
 pub(crate) mod proxy;
@@ -13,4 +16,9 @@ pub(crate) mod wire;
 #[expect(clippy::disallowed_methods, reason = "tests have no settings file: this is the one place that reads theirs")]
 pub(crate) fn setting(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// A setting of the test run that is a number.
+pub(crate) fn number(name: &str) -> Option<u64> {
+    setting(name).map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is no number")))
 }

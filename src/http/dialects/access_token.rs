@@ -56,7 +56,7 @@ async fn try_access(request: &HttpRequest, payload: web::Payload, state: &HttpSt
         Ok(issued) => {
             let body = json!({
                 "access_token": issued.access.token.expose(),
-                "expires_in": end(issued.access.expires),
+                "expires_in": issued.access.expires.map(|end| precise(end, issued.opened)),
                 "user": issued.user.username,
             });
             replies.json(StatusCode::OK, &body)
@@ -77,7 +77,9 @@ async fn try_verify(request: &HttpRequest, payload: web::Payload, state: &HttpSt
     let step = Step { request, state, front: &front, dialect: Dialect::AccessToken };
     let replies = front.replies();
     Ok(match step.verify(payload, "token").await? {
-        Ok((token, who)) => replies.json(StatusCode::OK, &describe(&token, who.expires, &who.user)),
+        Ok((token, who)) => {
+            replies.json(StatusCode::OK, &describe(&token, who.expires.map(Timestamp::to_millis_text), &who.user))
+        }
         Err(error) => replies.non_field_error(refusal(&error)),
     })
 }
@@ -93,23 +95,26 @@ async fn try_refresh(request: &HttpRequest, payload: web::Payload, state: &HttpS
     let replies = front.replies();
     Ok(match step.refresh(payload, "token").await? {
         Ok(exchanged) => {
-            let access = &exchanged.access;
-            replies.json(StatusCode::OK, &describe(access.token.expose(), access.expires, &exchanged.who.user))
+            let (access, user) = (&exchanged.access, &exchanged.who.user);
+            let end = access.expires.map(|end| precise(end, exchanged.at));
+            replies.json(StatusCode::OK, &describe(access.token.expose(), end, user))
         }
         Err(error) => replies.non_field_error(refusal(&error)),
     })
 }
 
-fn describe(token: &str, expires: Option<Timestamp>, user: &User) -> Value {
+fn describe(token: &str, end: Option<String>, user: &User) -> Value {
     json!({
         "token": token,
-        "expires_in": end(expires),
+        "expires_in": end,
         "user": { "username": user.username, "id": user.id.0 },
     })
 }
 
-fn end(expires: Option<Timestamp>) -> Option<String> {
-    expires.map(Timestamp::to_millis_text)
+/// A token ends on a whole second, as its `exp` says; where it is handed out, the contract counts
+/// its lifetime from the millisecond of the request.
+fn precise(end: Timestamp, handed_out: Timestamp) -> String {
+    end.saturating_add(handed_out.since(handed_out.whole_seconds())).to_millis_text()
 }
 
 const fn refusal(error: &TokenError) -> &'static str {

@@ -16,7 +16,8 @@ pub(crate) fn users_file() -> PathBuf {
 }
 
 /// The variables every transcript may use: each token of the fixture under its label
-/// (`{alice-live}`), and its stored digest (`{alice-live-digest}`).
+/// (`{alice-live}`), its stored digest (`{alice-live-digest}`), the secret that the server signs
+/// with (`{jwt-secret}`) and one that it does not (`{jwt-wrong-secret}`).
 pub(crate) fn variables() -> BTreeMap<String, String> {
     let text = std::fs::read_to_string(users_file()).expect("the fixture can be read");
     let world: Value = serde_json::from_str(&text).expect("the fixture is JSON");
@@ -25,6 +26,9 @@ pub(crate) fn variables() -> BTreeMap<String, String> {
         let field = |name: &str| token[name].as_str().expect("a text").to_owned();
         variables.insert(field("label"), field("token"));
         variables.insert(format!("{}-digest", field("label")), field("digest"));
+    }
+    for (name, field) in [("jwt-secret", "secret"), ("jwt-wrong-secret", "wrong_secret")] {
+        variables.insert(name.to_owned(), world["jwt"][field].as_str().expect("a secret").to_owned());
     }
     variables
 }

@@ -5,9 +5,13 @@
 
 use std::path::Path;
 
+mod claims;
+pub(crate) mod director;
 pub(crate) mod notation;
 pub(crate) mod player;
+mod shape;
 
+use director::Directive;
 use notation::{Pattern, Template};
 
 /// A file of cases, played in order: later ones may use what earlier replies brought.
@@ -48,6 +52,8 @@ pub(crate) struct Controls {
     pub(crate) alone: bool,
     /// How often it is sent, if not once.
     pub(crate) times: Option<usize>,
+    /// What happens before it is sent.
+    pub(crate) directives: Vec<Directive>,
 }
 
 /// A request whose variables are not yet filled in.
@@ -187,6 +193,10 @@ impl<'a> Scanner<'a> {
 
 impl Controls {
     fn set(&mut self, control: &str) -> Result<(), String> {
+        if let Some(directive) = Directive::read(control) {
+            self.directives.push(directive?);
+            return Ok(());
+        }
         let (word, number) = match control.split_once(' ') {
             Some((word, number)) => (word, number.parse().ok()),
             None => (control, None),

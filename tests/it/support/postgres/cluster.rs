@@ -78,6 +78,7 @@ impl Cluster {
 
     /// Stops all its processes where they stand; connections stay open and silent.
     pub(crate) fn freeze(&self) {
+        self.stop_parent();
         signal("STOP", &self.processes());
     }
 
@@ -88,8 +89,15 @@ impl Cluster {
 
     /// Kills all its processes at once: a crash, from which it has to recover.
     pub(crate) fn kill(&mut self) {
-        signal("KILL", &self.processes());
+        self.stop_parent();
+        let processes = self.processes();
+        signal("KILL", &processes);
         self.wait();
+        // It does not start again while one of them still holds the shared memory.
+        let deadline = Instant::now() + PATIENCE;
+        while processes.iter().any(|process| is_alive(*process)) && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// Shuts it down in order, ending open connections.
@@ -139,7 +147,17 @@ impl Cluster {
         if done.status.success() { Ok(()) } else { Err(format!("initdb: {}", String::from_utf8_lossy(&done.stderr))) }
     }
 
-    /// The server's process and its children, the parent first so that it starts no more.
+    /// Stops the parent alone, so that from now on it starts no more children.
+    fn stop_parent(&self) {
+        let Some(server) = &self.server else { return };
+        signal("STOP", &[server.id()]);
+        let deadline = Instant::now() + PATIENCE;
+        while state_of(server.id()).is_some_and(|state| state != "T") && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// The server's process and its children.
     fn processes(&self) -> Vec<u32> {
         let Some(server) = &self.server else { return Vec::new() };
         let mut processes = vec![server.id()];
@@ -250,10 +268,25 @@ fn watch(directory: &Path) -> io::Result<Child> {
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()
 }
 
-/// The parent of a process. Its name, in parentheses, may hold anything.
+/// The parent of a process.
 fn parent_of(process: u32) -> Option<u32> {
+    stat_of(process)?.split_whitespace().nth(1)?.parse().ok()
+}
+
+/// What a process is doing, as a letter.
+fn state_of(process: u32) -> Option<String> {
+    stat_of(process)?.split_whitespace().next().map(str::to_owned)
+}
+
+/// Whether there is such a process, and not only its exit status.
+fn is_alive(process: u32) -> bool {
+    state_of(process).is_some_and(|state| !matches!(state.as_str(), "Z" | "X"))
+}
+
+/// What the system tells of a process, after its name, which in parentheses may hold anything.
+fn stat_of(process: u32) -> Option<String> {
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+    Some(stat.rsplit_once(')')?.1.to_owned())
 }
 
 /// Sends a signal by the shell's own `kill`: the program of that name is not everywhere.

@@ -3,7 +3,8 @@
 use std::io;
 use std::net::SocketAddr;
 
-use super::notation::{Pattern, Variables};
+use super::director::Director;
+use super::notation::{NOW, Pattern, Variables};
 use super::{Case, Transcript};
 use crate::support::wire::{Framing, Reply, Request, Wire};
 
@@ -20,17 +21,24 @@ pub(crate) enum Caching {
 }
 
 /// A player for one server. Variables stay from file to file.
-#[derive(Debug)]
-pub(crate) struct Player {
+pub(crate) struct Player<'a> {
     server: SocketAddr,
     caching: Caching,
     variables: Variables,
+    director: Option<&'a dyn Director>,
 }
 
-impl Player {
+impl<'a> Player<'a> {
     /// A player that knows these variables.
     pub(crate) fn new(server: SocketAddr, caching: Caching, variables: Variables) -> Self {
-        Self { server, caching, variables }
+        Self { server, caching, variables, director: None }
+    }
+
+    /// Lets `director` do what happens between the requests, and tell the time.
+    #[must_use]
+    pub(crate) fn directed_by(mut self, director: &'a dyn Director) -> Self {
+        self.director = Some(director);
+        self
     }
 
     /// Plays all cases over one connection; on failure returns every difference of the file.
@@ -47,7 +55,7 @@ impl Player {
 
     /// Plays one case; returns how the replies differ from what is expected.
     pub(crate) fn play_case(&mut self, wire: &mut Wire, transcript: &Transcript, case: &Case) -> Vec<String> {
-        let request = match case.request(&self.variables) {
+        let request = match self.direct(case).and_then(|()| case.request(&self.variables)) {
             Ok(request) => request,
             Err(error) => return vec![error],
         };
@@ -63,6 +71,19 @@ impl Player {
             }
         }
         differences
+    }
+
+    /// Has done what happens before a case, and looks at the clock.
+    fn direct(&mut self, case: &Case) -> Result<(), String> {
+        let Some(director) = self.director else {
+            return match case.controls.directives.first() {
+                Some(directive) => Err(format!("nobody is there to do {directive:?}")),
+                None => Ok(()),
+            };
+        };
+        case.controls.directives.iter().try_for_each(|directive| director.direct(directive))?;
+        self.variables.insert(NOW.to_owned(), director.now().as_micros().to_string());
+        Ok(())
     }
 
     fn compare(&mut self, transcript: &Transcript, case: &Case, reply: &Reply) -> Vec<String> {

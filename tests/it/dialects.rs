@@ -1,0 +1,189 @@
+//! All dialects over the same users, sessions and revocation.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use knoxide::cause::Reason;
+use knoxide::dialect::Dialect;
+use knoxide::session::SessionId;
+use knoxide::user::{PasswordHash, UserId};
+
+use crate::support::app::{App, Client, on_each_database};
+use crate::support::dialects::{ALL, Speech, Tokens, members};
+
+/// A way of ending a session.
+type Ending = (&'static str, fn(&App, &mut Client, &Speech, &Tokens, UserId));
+
+fn session_of(client: &mut Client, speech: &Speech, access: &str) -> SessionId {
+    let body = members(&speech.ask(client, "GET", "/auth/user/", access));
+    SessionId::parse(body["session"]["id"].as_str().expect("an id")).expect("a session id")
+}
+
+const ENDINGS: [Ending; 7] = [
+    ("logout", |_, client, speech, tokens, _| {
+        assert_eq!(speech.ask(client, "POST", "/auth/logout/", &tokens.access).status, 200);
+    }),
+    ("logout of all", |_, client, speech, tokens, _| {
+        assert_eq!(speech.ask(client, "POST", "/auth/logoutall/", &tokens.access).status, 200);
+    }),
+    ("logout of all in another dialect", |_, client, speech, tokens, _| {
+        let name = members(&speech.ask(client, "GET", "/auth/user/", &tokens.access));
+        let name = name["username"].as_str().expect("a name").to_owned();
+        let other = Speech::of(if speech.dialect == Dialect::Knox { Dialect::Djoser } else { Dialect::Knox });
+        let others = other.login(client, &name, "correct horse");
+        assert_eq!(other.ask(client, "POST", "/auth/logoutall/", &others.access).status, 200);
+    }),
+    ("password change", |app, _, _, _, user| {
+        let (new, cause) = (PasswordHash::unusable(), app.cause(Reason::PasswordChanged));
+        assert_eq!(app.connection().set_password(user, &new, None, &cause), Ok(true));
+    }),
+    ("deactivation", |app, _, _, _, user| {
+        assert_eq!(app.connection().set_active(user, false, &app.cause(Reason::Deactivated)), Ok(true));
+    }),
+    ("an admin's revocation", |app, client, speech, tokens, _| {
+        let session = session_of(client, speech, &tokens.access);
+        assert_eq!(app.connection().end_session(session, &app.cause(Reason::Revoked)), Ok(true));
+    }),
+    ("deletion of the user", |app, _, _, _, user| {
+        assert_eq!(app.store.delete_user(user, &app.cause(Reason::UserDeleted)), Ok(true));
+    }),
+];
+
+/// Everything that can be asked of a token: what says yes to a live one must refuse a dead one.
+fn uses(client: &mut Client, speech: &Speech, tokens: &Tokens) -> Vec<(&'static str, u16)> {
+    let mut uses = vec![("check", speech.check(client, &tokens.access))];
+    let verified = speech.verify(client, &tokens.access).map(|reply| ("verify access", reply.status));
+    uses.extend(verified);
+    if let Some(refresh) = &tokens.refresh {
+        uses.extend(speech.verify(client, refresh).map(|reply| ("verify refresh", reply.status)));
+    }
+    let refreshable = speech.refreshable(tokens);
+    uses.extend(speech.refresh(client, &refreshable).map(|reply| ("refresh", reply.status)));
+    uses
+}
+
+on_each_database! {
+    fn every_way_of_ending_reaches_every_token_of_every_dialect(backend) {
+        let app = App::start(backend);
+        let client = &mut app.client();
+        let mut cells = 0;
+        for (ending, end) in ENDINGS {
+            for speech in ALL {
+                let name = format!("alice{cells}x");
+                let user = app.add_user(&name, "correct horse");
+                let bob = format!("bob{cells}x");
+                app.add_user(&bob, "battery staple");
+                let tokens = speech.login(client, &name, "correct horse");
+                let bobs = speech.login(client, &bob, "battery staple");
+                for (what, status) in uses(client, &speech, &tokens) {
+                    assert_eq!(status, 200, "{what} before, {:?}", speech.dialect);
+                }
+                end(&app, client, &speech, &tokens, user);
+                for (what, status) in uses(client, &speech, &tokens) {
+                    assert!(matches!(status, 400 | 401), "{what} after {ending}, {:?}: {status}", speech.dialect);
+                    cells += 1;
+                }
+                for (what, status) in uses(client, &speech, &bobs) {
+                    assert_eq!(status, 200, "{what} of somebody else after {ending}, {:?}", speech.dialect);
+                }
+            }
+        }
+        // Knox has 1 use, two dialects have 3, two have 4.
+        assert_eq!(cells, ENDINGS.len() * (1 + 2 * 3 + 2 * 4));
+    }
+
+    fn a_deactivated_user_refreshes_nothing_and_an_activated_one_nothing_old(backend) {
+        let app = App::start(backend);
+        let client = &mut app.client();
+        for speech in ALL.into_iter().filter(|speech| speech.dialect != Dialect::Knox) {
+            let name = format!("alice{:?}", speech.dialect);
+            let user = app.add_user(&name, "correct horse");
+            let refreshable = speech.refreshable(&speech.login(client, &name, "correct horse"));
+            let connection = &mut *app.connection();
+            connection.set_active(user, false, &app.cause(Reason::Deactivated)).expect("a write");
+            let reply = speech.refresh(client, &refreshable).expect("an endpoint");
+            let words = match speech.dialect {
+                Dialect::Simplejwt | Dialect::Djoser => "No active account found for the given token.",
+                Dialect::Knox | Dialect::DrfJwt | Dialect::AccessToken => "User account is disabled.",
+            };
+            assert!(reply.status >= 400 && reply.text().contains(words), "{}", reply.text());
+            connection.set_active(user, true, &app.cause(Reason::Activated)).expect("a write");
+            let reply = speech.refresh(client, &refreshable).expect("an endpoint");
+            assert!(matches!(reply.status, 400 | 401) && !reply.text().contains(words), "{}", reply.text());
+            assert_eq!(speech.try_login(client, &name, "correct horse").status, 200);
+        }
+    }
+
+    fn logins_of_one_moment_give_different_tokens_each_revocable_alone(backend) {
+        // The clock stands still, so all logins are of one microsecond.
+        const LOGINS: usize = 1000;
+        let app = App::start(backend);
+        app.add_user("alice", "correct horse");
+        let client = &mut app.client();
+        for speech in ALL {
+            let tokens: Vec<Tokens> =
+                (0..LOGINS).map(|_| speech.login(client, "alice", "correct horse")).collect();
+            let texts = tokens.iter().flat_map(|t| [Some(&t.access), t.refresh.as_ref()]).flatten();
+            let different: HashSet<&String> = texts.collect();
+            let per_login = if speech.has_refresh_token { 2 } else { 1 };
+            assert_eq!(different.len(), LOGINS * per_login, "{:?}", speech.dialect);
+            let (ended, kept) = tokens.split_at(LOGINS / 2);
+            for tokens in ended {
+                assert_eq!(speech.ask(client, "POST", "/auth/logout/", &tokens.access).status, 200);
+            }
+            assert!(ended.iter().all(|tokens| speech.check(client, &tokens.access) == 401));
+            assert!(kept.iter().all(|tokens| speech.check(client, &tokens.access) == 200));
+        }
+    }
+
+    fn a_token_is_good_under_its_own_keywords_and_at_its_own_endpoints(backend) {
+        let app = App::start(backend);
+        app.add_user("alice", "correct horse");
+        let client = &mut app.client();
+        for owner in ALL {
+            let tokens = owner.login(client, "alice", "correct horse");
+            for (keyword, dialects) in [
+                ("Token", &[Dialect::Knox, Dialect::AccessToken][..]),
+                ("JWT", &[Dialect::DrfJwt, Dialect::Djoser]),
+                ("Bearer", &[Dialect::Simplejwt, Dialect::Djoser]),
+            ] {
+                let expected = if dialects.contains(&owner.dialect) { 200 } else { 401 };
+                let request = crate::support::wire::Request::new("GET", "/auth/user/");
+                let reply = client.ask(&request.header("Authorization", format!("{keyword} {}", tokens.access)));
+                assert_eq!(reply.status, expected, "{keyword} {:?}", owner.dialect);
+                if let Some(refresh) = &tokens.refresh {
+                    let request = crate::support::wire::Request::new("GET", "/auth/user/");
+                    let reply = client.ask(&request.header("Authorization", format!("{keyword} {refresh}")));
+                    assert_eq!(reply.status, 401, "a refresh token under {keyword}");
+                }
+            }
+            for other in ALL.into_iter().filter(|other| other.dialect != owner.dialect) {
+                for token in [Some(&tokens.access), tokens.refresh.as_ref()].into_iter().flatten() {
+                    for reply in [other.verify(client, token), other.refresh(client, token)].into_iter().flatten() {
+                        assert!(matches!(reply.status, 400 | 401), "{:?} at {:?}", owner.dialect, other.dialect);
+                    }
+                }
+            }
+        }
+    }
+
+    fn refreshing_stops_at_the_window(backend) {
+        let app = App::start(backend);
+        app.add_user("alice", "correct horse");
+        let client = &mut app.client();
+        const DAY: u64 = 24 * 3600;
+        for (dialect, window) in [(Dialect::DrfJwt, 7 * DAY), (Dialect::AccessToken, 10 * DAY)] {
+            let speech = Speech::of(dialect);
+            let mut token = speech.login(client, "alice", "correct horse").access;
+            // A day at a time, so that the token itself stays alive.
+            for _ in 0..window / DAY {
+                app.clock.advance(Duration::from_secs(DAY));
+                token = speech.refreshed(&speech.refresh(client, &token).expect("an endpoint"));
+            }
+            app.clock.advance(Duration::from_secs(1));
+            let reply = speech.refresh(client, &token).expect("an endpoint");
+            assert_eq!((reply.status, reply.text().as_str()), (400, r#"{"non_field_errors":["Refresh has expired."]}"#));
+            assert_eq!(speech.check(client, &token), 200);
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Rotation: one winner, the same successor for those who come late, an end for those who come
+//! too late.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use knoxide::dialect::Dialect;
+use knoxide::policy::Policy;
+
+use crate::support::app::{App, Backend, Database, Setup, on_each_database};
+use crate::support::dialects::{ALL, Speech, members};
+
+fn rotating(backend: Backend) -> App {
+    let mut policy = Policy::default();
+    for dialect in Dialect::ALL {
+        policy.dialects.get_mut(dialect).rotate = true;
+    }
+    App::on(Database::migrated(backend), Setup { policy, ..Setup::default() })
+}
+
+fn refreshable() -> impl Iterator<Item = Speech> {
+    ALL.into_iter().filter(|speech| speech.dialect != Dialect::Knox)
+}
+
+/// The token that takes the presented one's place.
+fn successor(speech: &Speech, reply: &crate::support::wire::Reply) -> String {
+    if speech.has_refresh_token {
+        members(reply)["refresh"].as_str().expect("a refresh token").to_owned()
+    } else {
+        speech.refreshed(reply)
+    }
+}
+
+on_each_database! {
+    fn a_repeat_within_the_grace_gets_the_same_successor(backend) {
+        let app = rotating(backend);
+        app.add_user("alice", "correct horse");
+        let client = &mut app.client();
+        for speech in refreshable() {
+            let first = speech.refreshable(&speech.login(client, "alice", "correct horse"));
+            let reply = speech.refresh(client, &first).expect("an endpoint");
+            let second = successor(&speech, &reply);
+            assert_ne!(first, second);
+            app.clock.advance(Duration::from_secs(30));
+            let repeat = speech.refresh(client, &first).expect("an endpoint");
+            assert_eq!(successor(&speech, &repeat), second, "{:?}", speech.dialect);
+            let accesses = [&reply, &repeat].map(|reply| speech.refreshed(reply));
+            assert_eq!(accesses[0] == accesses[1], !speech.has_refresh_token);
+            for access in accesses {
+                assert_eq!(speech.check(client, &access), 200);
+            }
+            assert_eq!(speech.refresh(client, &second).expect("an endpoint").status, 200);
+        }
+    }
+
+    fn a_repeat_after_the_grace_ends_the_session(backend) {
+        let app = rotating(backend);
+        app.add_user("alice", "correct horse");
+        let client = &mut app.client();
+        for speech in refreshable() {
+            let other = speech.login(client, "alice", "correct horse");
+            let first = speech.refreshable(&speech.login(client, "alice", "correct horse"));
+            let reply = speech.refresh(client, &first).expect("an endpoint");
+            let (second, access) = (successor(&speech, &reply), speech.refreshed(&reply));
+            app.clock.advance(Duration::from_micros(30_000_001));
+            let replay = speech.refresh(client, &first).expect("an endpoint");
+            assert!(matches!(replay.status, 400 | 401), "{}", replay.text());
+            assert_eq!(speech.check(client, &access), 401, "{:?}", speech.dialect);
+            assert!(matches!(speech.refresh(client, &second).expect("an endpoint").status, 400 | 401));
+            assert_eq!(speech.check(client, &other.access), 200, "another session of the user");
+        }
+    }
+
+    fn many_clients_of_one_token_agree_on_its_successor(backend) {
+        let rounds = crate::support::setting("KNOXIDE_TEST_ROUNDS").map_or(5, |text| text.parse().expect("a number"));
+        storm(backend, rounds);
+    }
+}
+
+/// In each round, 100 clients refresh the same token at once. One reply in ten is lost, and its
+/// client asks again; in the middle of the rounds the signing key is replaced.
+fn storm(backend: Backend, rounds: usize) {
+    const CLIENTS: usize = 100;
+    let app = rotating(backend);
+    app.add_user("alice", "correct horse");
+    for speech in [Speech::of(Dialect::Djoser), Speech::of(Dialect::DrfJwt)] {
+        let mut token = speech.refreshable(&speech.login(&mut app.client(), "alice", "correct horse"));
+        let clients: Vec<_> = (0..CLIENTS).map(|_| Mutex::new(app.client())).collect();
+        for round in 0..rounds {
+            let successors: Vec<String> = std::thread::scope(|scope| {
+                let (speech, token) = (&speech, token.as_str());
+                let asked: Vec<_> = (clients.iter().enumerate())
+                    .map(|(number, client)| {
+                        scope.spawn(move || {
+                            let client = &mut *client.lock().expect("a client");
+                            let mut reply = speech.refresh(client, token).expect("an endpoint");
+                            if (number + round) % 10 == 0 {
+                                // As if the reply had never come.
+                                reply = speech.refresh(client, token).expect("an endpoint");
+                            }
+                            assert_eq!(reply.status, 200, "logged out by accident: {}", reply.text());
+                            successor(speech, &reply)
+                        })
+                    })
+                    .collect();
+                asked.into_iter().map(|thread| thread.join().expect("no panic")).collect()
+            });
+            assert!(successors.iter().all(|other| *other == successors[0]), "one successor per round");
+            assert_ne!(successors[0], token);
+            token.clone_from(&successors[0]);
+            if round == rounds / 2 {
+                app.rotate_key();
+                app.clock.advance(knoxide::jwt::PUBLISHED_FIRST);
+            }
+        }
+    }
+}
