@@ -89,7 +89,8 @@ impl Cluster {
 
     /// Kills all its processes at once: a crash, from which it has to recover.
     pub(crate) fn kill(&mut self) {
-        self.stop_parent();
+        // Standing still, none of them sees another die.
+        self.freeze();
         let processes = self.processes();
         signal("KILL", &processes);
         self.wait();
