@@ -1,5 +1,6 @@
 //! The [`Connection`] of a [`super::DieselStore`]: each method one transaction.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 use diesel::result::QueryResult;
@@ -211,7 +212,14 @@ impl Connection for DieselConnection {
         self.target.check_file()?;
         any::begin_write(&mut self.any).map_err(|error| store_error(&error, &mut self.any))?;
         self.grouped = true;
-        work(self);
+        let ran = catch_unwind(AssertUnwindSafe(|| work(self)));
+        if let Err(panic) = ran {
+            // Left open, the transaction would swallow every later write of this connection. If it
+            // cannot be undone either, diesel knows the connection as broken.
+            self.grouped = false;
+            let _ = any::rollback(&mut self.any);
+            resume_unwind(panic);
+        }
         self.finish_group()
     }
 }
