@@ -71,7 +71,7 @@ impl Database {
                 Self { url, _guard: Box::new(folder) }
             }
             #[cfg(feature = "postgres")]
-            Backend::Postgres => Self::postgres(|shared| shared.empty_database()),
+            Backend::Postgres => Self::postgres(super::postgres::Shared::empty_database),
         }
     }
 
@@ -241,7 +241,7 @@ pub(crate) fn add_user(connection: &mut dyn Connection, name: &str, password: &s
     let cause = Cause { reason: Reason::UserCreated, actor: Actor::CommandLine, origin: Origin::default(), at: now };
     match connection.create_user(&new, &cause).expect("a write") {
         UserCreation::Created(id) => id,
-        other => panic!("{name}: {other:?}"),
+        other @ (UserCreation::Taken | UserCreation::Lookalike(_)) => panic!("{name}: {other:?}"),
     }
 }
 
