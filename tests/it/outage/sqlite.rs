@@ -70,12 +70,9 @@ fn another_file_in_its_place_is_not_used() {
     let (client, path) = (&mut app.client(), path(&app));
     let token = client.login(USER, PASSWORD);
     let (copy, aside) = (path.with_extension("copy"), path.with_extension("aside"));
-    SqliteConnection::establish(path.to_str().expect("UTF-8"))
-        .and_then(|mut connection| {
-            connection.batch_execute(&format!("VACUUM INTO '{}'", copy.display())).expect("a copy");
-            Ok(())
-        })
-        .expect("the file opens");
+    let mut connection = SqliteConnection::establish(path.to_str().expect("UTF-8")).expect("the file opens");
+    connection.batch_execute(&format!("VACUUM INTO '{}'", copy.display())).expect("a copy");
+    drop(connection);
     std::fs::hard_link(&path, &aside).expect("a second name");
     replace(&path, &copy);
     assert_unavailable(client, &token);
