@@ -11,4 +11,6 @@ mod knox;
 #[cfg(test)]
 mod password;
 #[cfg(test)]
+mod program;
+#[cfg(test)]
 mod support;
