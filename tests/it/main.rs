@@ -25,6 +25,8 @@ mod outage;
 #[cfg(test)]
 mod password;
 #[cfg(test)]
+mod program;
+#[cfg(test)]
 mod races;
 #[cfg(test)]
 mod schema;

@@ -5,6 +5,7 @@ pub(crate) mod app;
 pub(crate) mod fixture;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
+pub(crate) mod program;
 pub(crate) mod proxy;
 pub(crate) mod transcript;
 pub(crate) mod wire;

@@ -71,6 +71,11 @@ impl Cluster {
         format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
     }
 
+    /// Where its data, its log and its socket are.
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
     /// Where it listens, for a proxy before it.
     pub(crate) fn address(&self) -> SocketAddr {
         (Ipv4Addr::LOCALHOST, self.port).into()
