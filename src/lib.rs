@@ -3,9 +3,12 @@
 
 pub mod cause;
 #[cfg(feature = "server")]
+pub mod cli;
+#[cfg(feature = "server")]
 pub mod config;
 pub mod dialect;
 pub mod http;
+pub mod import;
 pub mod password;
 pub mod password_rules;
 pub mod policy;
@@ -20,3 +23,5 @@ pub mod telemetry;
 pub mod time;
 pub mod token;
 pub mod user;
+#[cfg(feature = "server")]
+pub(crate) mod visible;

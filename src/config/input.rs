@@ -145,7 +145,7 @@ impl Input {
         let Some(entry) = self.entries.get(setting.name) else { return };
         let text = match &entry.given {
             Given::Text(text) => Ok(text.clone()),
-            Given::File(path) => read_secret(path),
+            Given::File(path) => read_secret_file(path),
         };
         let parsed = text.and_then(|text| {
             // Spaces around a secret may be part of it.
@@ -222,7 +222,11 @@ fn env_file_problem(text: &[u8], error: &dotenvy::Error) -> String {
 }
 
 /// Reads the file that a secret stands in, without the line's end after it.
-fn read_secret(path: &Path) -> Result<Zeroizing<String>, String> {
+///
+/// # Errors
+/// When it cannot be read, is open to everybody, empty, or longer than 64 KiB: words to go
+/// on after the name of what named the file.
+pub fn read_secret_file(path: &Path) -> Result<Zeroizing<String>, String> {
     /// No secret is longer, so nothing is read to the end that has none.
     const MOST: u64 = 64 * 1024;
     let shown = path.display();

@@ -241,10 +241,10 @@ fn secrets_come_from_files() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = |name, text: &[u8], mode| write_file(folder.path(), name, text, mode).display().to_string();
     let admin = path("admin", b" correct horse \r\n", 0o400);
-    let url = path("url", b"postgres://u:hunter2@db/knox\n", 0o440);
+    let url = path("url", b"postgres://u:hunter2@localhost/knox\n", 0o440);
     let settings = read(&[("KNOXIDE_ADMIN_PASSWORD_FILE", &admin), ("DATABASE_URL_FILE", &url)]).expect("settings");
     assert_eq!(settings.passwords.admin.expect("a password").expose(), " correct horse ");
-    assert_eq!(settings.database.url.expose(), "postgres://u:hunter2@db/knox");
+    assert_eq!(settings.database.url.expose(), "postgres://u:hunter2@localhost/knox");
 
     let said = |path: &str| mistake(&[("KNOXIDE_ADMIN_PASSWORD_FILE", path)]);
     assert!(said(&path("open", b"correct horse", 0o644)).contains("chmod o="));
@@ -274,7 +274,7 @@ fn weak_admin_passwords_are_refused_and_never_shown() {
         let text = mistake(&[("KNOXIDE_ADMIN_PASSWORD", weak)]);
         assert!(text.contains("choose another one") && !text.contains(weak), "{text}");
     }
-    let pairs = [("KNOXIDE_ADMIN_PASSWORD", "correct horse"), ("DATABASE_URL", "postgres://u:hunter2@db/knox")];
+    let pairs = [("KNOXIDE_ADMIN_PASSWORD", "correct horse"), ("DATABASE_URL", "postgres://u:hunter2@localhost/knox")];
     let shown = format!("{:?}", read(&pairs).expect("settings"));
     assert!(!shown.contains("horse") && !shown.contains("hunter2"), "{shown}");
 }

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::first_start::{self, FirstUser, Handover, Making};
+use super::sweeper::Sweeper;
 use super::{BindError, Server};
 use crate::config::{ListenAddress, Settings};
 use crate::password::{CostOutOfRange, Hasher};
 use crate::policy::Policy;
 use crate::random::{Random, RandomError};
 use crate::service::Auth;
-use crate::store::diesel::{DieselStore, StoreOptions};
+use crate::store::diesel::{DieselStore, StoreOptions, SweepPolicy};
 use crate::store::{Store, StoreError};
 use crate::time::Clock;
 
@@ -96,7 +97,11 @@ pub fn serve(
         .password_threads(settings.passwords.threads)
         .check_timeout(settings.http.check_timeout)
         .build();
-    actix_web::rt::System::new().block_on(run(&settings, auth, announce))
+    let kept = SweepPolicy { session_retention: settings.tokens.session_retention, ..SweepPolicy::default() };
+    let sweeper = Sweeper::start(store, clock, settings.tokens.sweep_interval, kept)?;
+    let result = actix_web::rt::System::new().block_on(run(&settings, auth, announce));
+    drop(sweeper);
+    result
 }
 
 async fn run(settings: &Settings, auth: Auth, announce: &mut dyn FnMut(Announcement<'_>)) -> Result<(), StartError> {

@@ -4,7 +4,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crate::store::diesel::DieselStore;
+use crate::store::diesel::{DieselStore, SweepPolicy};
 use crate::time::Clock;
 
 /// A thread that sweeps now and then, and ends with this value.
@@ -15,17 +15,21 @@ pub(super) struct Sweeper {
 
 impl Sweeper {
     pub(super) fn start(
-        store: DieselStore,
+        store: Arc<DieselStore>,
         clock: Arc<dyn Clock>,
         interval: Duration,
-        retention: Duration,
+        policy: SweepPolicy,
     ) -> std::io::Result<Self> {
         let stop = Arc::new((Mutex::new(false), Condvar::new()));
         let stopped = Arc::clone(&stop);
         let thread = thread::Builder::new().name("sweeper".to_owned()).spawn(move || {
             while !wait(&stopped, interval) {
-                match store.sweep(clock.now(), retention) {
-                    Ok(report) => log::info!("swept: {report}"),
+                match store.sweep(clock.now(), &policy) {
+                    Ok(report) => log::info!(
+                        expired_tokens = report.expired_tokens, dead_tokens = report.dead_tokens,
+                        sessions = report.sessions, log_rows = report.log_rows;
+                        "swept"
+                    ),
                     Err(error) => log::warn!("the sweep did not finish: {error}"),
                 }
             }

@@ -9,22 +9,30 @@ use self::connection::DieselConnection;
 use self::url::DatabaseUrl;
 use crate::store::{Connection, Store, StoreError, StoreResult};
 
+mod admin;
 mod any;
 mod audit;
 mod connect;
 mod connection;
+mod doctor;
 mod error;
 mod hot;
+mod import;
 mod migrate;
 mod rows;
 mod schema;
 mod sessions;
+mod sweep;
 #[cfg(test)]
 mod tests;
 mod url;
 mod users;
 
+pub use self::admin::{SessionFilter, UserEntry, UserFilter};
+pub use self::doctor::Fact;
+pub use self::import::{Clash, ImportError, ImportReport};
 pub use self::migrate::MigrationStatus;
+pub use self::sweep::{SweepPolicy, SweepReport};
 pub use self::url::{DatabaseKind, check_url};
 
 /// How a [`DieselStore`] is opened.

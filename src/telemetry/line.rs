@@ -8,6 +8,7 @@ use log::{Level, Record};
 
 use crate::config::LogFormat;
 use crate::time::Timestamp;
+use crate::visible::{is_unseen, push_visible};
 
 /// The longest line, in bytes, its end included.
 pub(super) const MAX_LINE: usize = 8 * 1024;
@@ -66,7 +67,7 @@ impl Line {
         // Writing to a string never fails.
         let _ = match self.format {
             LogFormat::Json => write!(self.text, r#","message":"{}""#, escaped(message, MAX_MESSAGE)),
-            LogFormat::Plain => write!(self.text, " {}", limited(message, MAX_MESSAGE, unseen_escaped)),
+            LogFormat::Plain => write!(self.text, " {}", limited(message, MAX_MESSAGE, push_visible)),
         };
     }
 
@@ -158,34 +159,13 @@ fn is_word(value: &str) -> bool {
     !value.is_empty() && value.chars().all(|c| !is_unseen(c) && !matches!(c, ' ' | '"' | '\\' | '='))
 }
 
-/// Characters that could move the cursor, hide text or end a line: controls, line and
-/// paragraph separators, and those that turn the direction of writing.
-fn is_unseen(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
-}
-
 /// Text for between quotes, by JSON's rules, of at most `limit` bytes.
 fn escaped(text: &str, limit: usize) -> String {
     limited(text, limit, |c, piece| match c {
         '"' => piece.push_str("\\\""),
         '\\' => piece.push_str("\\\\"),
-        c => unseen_escaped(c, piece),
+        c => push_visible(c, piece),
     })
-}
-
-/// Escapes what is not seen, for text that stands without quotes.
-fn unseen_escaped(c: char, piece: &mut String) {
-    match c {
-        '\n' => piece.push_str("\\n"),
-        '\r' => piece.push_str("\\r"),
-        '\t' => piece.push_str("\\t"),
-        // All of these are below U+10000, so that four digits are enough.
-        c if is_unseen(c) => {
-            let _ = write!(piece, "\\u{:04x}", u32::from(c));
-        }
-        c => piece.push(c),
-    }
 }
 
 /// `text` through `escape`, ended by `…` where it would be longer than `limit` bytes.

@@ -3,6 +3,8 @@
 #[cfg(all(test, feature = "conformance"))]
 mod conformance;
 #[cfg(test)]
+mod contract;
+#[cfg(test)]
 mod harness;
 #[cfg(test)]
 mod knox;

@@ -96,8 +96,9 @@ CREATE TABLE revocation_horizon (
 INSERT INTO revocation_horizon
 VALUES (1, pg_current_snapshot(), pg_current_snapshot(), -9223372036854775808);
 
--- Tokens that expired before this moment are dead by every node's clock, so deleting them
--- revokes nothing.
+-- The sweeper sets this inside its own transactions and back before they end, so nobody else
+-- ever sees it set: tokens that expired before that moment are dead by every node's clock,
+-- and deleting them revokes nothing.
 CREATE TABLE sweep_state (
     id BIGINT NOT NULL PRIMARY KEY CHECK (id = 1),
     expired_before BIGINT NOT NULL
@@ -125,14 +126,18 @@ CREATE TRIGGER users_removed AFTER DELETE ON users
 REFERENCING OLD TABLE AS old_rows
 FOR EACH STATEMENT EXECUTE FUNCTION log_removed_users();
 
--- A session that the sweeper marks because its last token expired was dead before.
+-- A session of an old epoch was dead before; so was one that the sweeper marks because its
+-- last token expired.
 CREATE FUNCTION log_changed_sessions() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO revocation_log (session_id)
-    SELECT o.id FROM old_rows o LEFT JOIN new_rows n ON n.id = o.id
-    WHERE n.id IS NULL OR ((o.user_id, o.auth_epoch, o.ended_at)
-        IS DISTINCT FROM (n.user_id, n.auth_epoch, n.ended_at)
-        AND n.ended_reason IS DISTINCT FROM 'expired');
+    SELECT o.id FROM old_rows o
+    JOIN users u ON u.id = o.user_id AND u.auth_epoch = o.auth_epoch
+    LEFT JOIN new_rows n ON n.id = o.id
+    WHERE o.ended_at IS NULL AND (n.id IS NULL
+        OR ((o.user_id, o.auth_epoch, o.ended_at)
+            IS DISTINCT FROM (n.user_id, n.auth_epoch, n.ended_at)
+            AND n.ended_reason IS DISTINCT FROM 'expired'));
     RETURN NULL;
 END $$;
 CREATE TRIGGER sessions_changed AFTER UPDATE ON sessions

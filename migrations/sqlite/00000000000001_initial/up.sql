@@ -82,8 +82,9 @@ CREATE TABLE revocation_log (
     session_id BLOB
 ) STRICT;
 
--- Tokens that expired before this moment are dead by every node's clock, so deleting them
--- revokes nothing.
+-- The sweeper sets this inside its own transactions and back before they end, so nobody else
+-- ever sees it set: tokens that expired before that moment are dead by every node's clock,
+-- and deleting them revokes nothing.
 CREATE TABLE sweep_state (
     id INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
     expired_before INTEGER NOT NULL
@@ -103,12 +104,15 @@ BEGIN
     INSERT INTO revocation_log (user_id) VALUES (OLD.id);
 END;
 
--- A session that the sweeper marks because its last token expired was dead before.
+-- A session of an old epoch was dead before; so was one that the sweeper marks because its
+-- last token expired.
 CREATE TRIGGER sessions_changed
 AFTER UPDATE OF id, user_id, auth_epoch, ended_at ON sessions
 WHEN (OLD.id, OLD.user_id, OLD.auth_epoch, OLD.ended_at)
     IS NOT (NEW.id, NEW.user_id, NEW.auth_epoch, NEW.ended_at)
     AND NEW.ended_reason IS NOT 'expired'
+    AND OLD.ended_at IS NULL
+    AND EXISTS (SELECT 1 FROM users WHERE id = OLD.user_id AND auth_epoch = OLD.auth_epoch)
 BEGIN
     INSERT INTO revocation_log (session_id) VALUES (OLD.id);
 END;

@@ -8,7 +8,7 @@ use diesel::PgConnection;
 use diesel::SqliteConnection;
 #[cfg(feature = "sqlite")]
 use diesel::connection::AnsiTransactionManager;
-use diesel::connection::{Connection, TransactionManager};
+use diesel::connection::{Connection, TransactionManager, TransactionManagerStatus};
 use diesel::result::{Error, QueryResult};
 
 /// A connection to either database.
@@ -56,6 +56,12 @@ pub(super) struct Failed {
 /// How many transactions and savepoints are open.
 fn depth(connection: &mut AnyConnection) -> QueryResult<Option<NonZeroU32>> {
     <AnyConnection as TransactionManager<AnyConnection>>::transaction_manager_status_mut(connection).transaction_depth()
+}
+
+/// Whether the connection cannot be used any more.
+pub(super) fn is_broken(connection: &mut AnyConnection) -> bool {
+    let status = <AnyConnection as TransactionManager<AnyConnection>>::transaction_manager_status_mut(connection);
+    matches!(status, TransactionManagerStatus::InError)
 }
 
 /// Opens a transaction that will write, or a savepoint inside the one that is open. SQLite's

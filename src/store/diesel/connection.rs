@@ -82,7 +82,14 @@ impl DieselConnection {
         self.write_or_undo(|connection| work(connection).map(Step::Keep))
     }
 
-    fn write_or_undo<T>(&mut self, mut work: impl FnMut(&mut AnyConnection) -> QueryResult<Step<T>>) -> StoreResult<T> {
+    /// The same for a transaction that may answer without leaving a trace.
+    ///
+    /// # Errors
+    /// As [`DieselConnection::write`].
+    pub(super) fn write_or_undo<T>(
+        &mut self,
+        mut work: impl FnMut(&mut AnyConnection) -> QueryResult<Step<T>>,
+    ) -> StoreResult<T> {
         self.check_group()?;
         let first = match any::write(&mut self.any, &mut work) {
             Ok(value) => return Ok(value),

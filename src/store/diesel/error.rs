@@ -2,16 +2,15 @@
 
 use diesel::result::{DatabaseErrorKind, Error};
 
-use super::any::AnyConnection;
+use super::any::{AnyConnection, is_broken};
 use crate::store::StoreError;
 
 /// Sorts an error of diesel. Only the database's own message is passed on: it names tables
 /// and constraints, never values, and a query is never printed, because diesel would print
 /// its values too.
 pub(super) fn store_error(error: &Error, connection: &mut AnyConnection) -> StoreError {
-    use diesel::r2d2::R2D2Connection;
     let sorted = sort(error);
-    if connection.is_broken() { StoreError::Unavailable(text_of(sorted)) } else { sorted }
+    if is_broken(connection) { StoreError::Unavailable(text_of(sorted)) } else { sorted }
 }
 
 fn text_of(error: StoreError) -> String {

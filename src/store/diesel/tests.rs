@@ -17,7 +17,15 @@ use crate::time::Timestamp;
 use crate::token::{TokenDigest, TokenKind};
 use crate::user::{Epoch, NewUser, PasswordHash, UserId};
 
+mod admin;
+mod groups;
+mod import;
+mod races;
+mod set_up;
+mod statements;
 mod steps;
+mod sweep;
+mod triggers;
 
 /// A database of one test.
 pub(super) struct Fixture {

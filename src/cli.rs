@@ -1,0 +1,215 @@
+//! The command line: `knoxide user add`, `knoxide doctor` and the rest.
+//!
+//! [`run`] takes everything that it touches as an argument, so that tests call it as a shell
+//! does. Commands return an [`Answer`], which is printed in one place, as a table or sentence
+//! for people or as JSON for programs.
+
+mod answer;
+mod args;
+mod doctor;
+mod import;
+mod migrate;
+mod password;
+mod serve;
+mod session;
+mod terminal;
+#[cfg(test)]
+mod tests;
+mod token;
+mod user;
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use clap::{CommandFactory, Parser};
+use serde_json::json;
+
+use self::answer::{Answer, Answered, Code, Failure};
+use self::args::{Arguments, Command};
+pub use self::terminal::{ProcessTerminal, Terminal};
+use crate::cause::{Actor, Cause, Origin, Reason};
+use crate::config::{self, Input, Settings, table};
+use crate::random::Random;
+use crate::store::diesel::{DieselStore, StoreOptions};
+use crate::time::Clock;
+
+/// What a run of the program touches.
+pub struct Process<'a> {
+    /// The program's name and its arguments.
+    pub arguments: Vec<OsString>,
+    /// The environment's variables.
+    pub environment: Vec<(OsString, OsString)>,
+    /// The person in front, if there is one.
+    pub terminal: &'a mut dyn Terminal,
+    /// Where answers go.
+    pub out: &'a mut dyn Write,
+    /// Where complaints go.
+    pub err: &'a mut dyn Write,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Where secrets come from.
+    pub random: Arc<dyn Random>,
+}
+
+/// What a command works with.
+struct Context<'a> {
+    settings: Settings,
+    terminal: &'a mut dyn Terminal,
+    err: &'a mut dyn Write,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+}
+
+/// What happens when there is no SQLite file yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Missing {
+    /// It is made, if the settings allow it.
+    Make,
+    /// The command makes no sense without one.
+    Refuse,
+}
+
+impl Context<'_> {
+    /// The database as it is, whatever its tables.
+    fn open_any(&self, missing: Missing) -> Result<DieselStore, Failure> {
+        let database = &self.settings.database;
+        let create = database.create && missing == Missing::Make;
+        if let Some(file) = database.url.sqlite_file().filter(|file| !create && !file.exists()) {
+            let message = format!("there is no database {}: `knoxide migrate` makes one", file.display());
+            return Err(Failure::new(Code::Unavailable, message));
+        }
+        let options = StoreOptions { create, ..StoreOptions::default() };
+        Ok(DieselStore::open(database.url.expose(), options)?)
+    }
+
+    /// The database, with the tables this program needs. A new one gets them.
+    fn open(&self, missing: Missing) -> Result<DieselStore, Failure> {
+        let store = self.open_any(missing)?;
+        let status = store.migration_status()?;
+        if status.applied.is_empty() && missing == Missing::Make {
+            store.migrate()?;
+        } else if !status.pending.is_empty() {
+            return Err(Failure::new(Code::Failed, "the database's tables are not up to date: run `knoxide migrate`"));
+        }
+        Ok(store)
+    }
+
+    /// A write by whoever sits at the command line.
+    fn cause(&self, reason: Reason) -> Cause {
+        Cause { reason, actor: Actor::CommandLine, origin: Origin::default(), at: self.clock.now() }
+    }
+}
+
+/// Runs the program and returns what the process ends with.
+pub fn run(process: Process<'_>) -> u8 {
+    let Process { arguments, environment, terminal, out, err, clock, random } = process;
+    let typed = match Arguments::try_parse_from(arguments) {
+        Ok(typed) => typed,
+        Err(error) => {
+            let stream = if error.use_stderr() { err } else { out };
+            // There is nobody left to tell when this fails.
+            let _ = write!(stream, "{}", error.render());
+            return u8::try_from(error.exit_code()).unwrap_or(Code::Usage as u8);
+        }
+    };
+    let as_json = typed.global.json;
+    let settings = read_settings(&typed, environment);
+    let command = typed.command.unwrap_or(Command::Serve(args::Serve::default()));
+    let answered = match (command, settings) {
+        (Command::Settings, _) => Ok(list_settings()),
+        (Command::Doctor, settings) => Ok(doctor::examine(settings, clock.as_ref())),
+        (_, Err(mistakes)) => Err(Failure::new(Code::Usage, mistakes.to_string())),
+        (command, Ok(settings)) => dispatch(command, Context { settings, terminal, err: &mut *err, clock, random }),
+    };
+    print(answered, as_json, out, err)
+}
+
+fn dispatch(command: Command, mut context: Context<'_>) -> Answered {
+    match command {
+        Command::Serve(_) => serve::run(context),
+        Command::Migrate { direction } => migrate::run(direction, &context),
+        Command::User { action } => user::run(action, &mut context),
+        Command::Session { action } => session::run(action, &context),
+        Command::Token { action } => token::run(action, &context),
+        Command::Sweep => session::sweep(&context),
+        Command::Doctor => Ok(doctor::examine(Ok(context.settings), context.clock.as_ref())),
+        Command::Import { file } => import::run(&file, &context),
+        Command::Settings => Ok(list_settings()),
+    }
+}
+
+/// Reads the settings: flags before the environment before the `.env` file.
+fn read_settings(typed: &Arguments, environment: Vec<(OsString, OsString)>) -> Result<Settings, config::Mistakes> {
+    let mut input = Input::new();
+    input.add_env_file(typed.global.env_file.as_deref());
+    input.add_environment(environment);
+    let listen = match &typed.command {
+        Some(Command::Serve(serve)) => serve.listen.as_deref(),
+        _ => None,
+    };
+    let flags = [
+        ("--listen", &table::LISTEN, listen),
+        ("--database-url", &table::DATABASE_URL, typed.global.database_url.as_deref()),
+        ("--log", &table::LOG, typed.global.log.as_deref()),
+    ];
+    for (flag, setting, value) in flags {
+        if let Some(value) = value {
+            input.add_flag(flag, setting, value);
+        }
+    }
+    Settings::read(input)
+}
+
+fn list_settings() -> Answer {
+    let settings = table::all().map(|setting| {
+        let default = match setting.fallback {
+            table::Fallback::Value(value) | table::Fallback::Computed(value) => Some(value),
+            table::Fallback::Unset => None,
+        };
+        json!({ "name": setting.name, "default": default, "value": setting.form, "meaning": setting.meaning,
+                "file": setting.file_name() })
+    });
+    Answer::new(config::env_example().trim_end(), settings.collect())
+}
+
+/// Prints what was answered, and says what the process ends with. A reader who is gone is
+/// a failure, since nobody has seen the answer.
+fn print(answered: Answered, as_json: bool, out: &mut dyn Write, err: &mut dyn Write) -> u8 {
+    let (printed, code) = match (answered, as_json) {
+        (Ok(answer), true) if answer.json.is_null() => (Ok(()), answer.code),
+        (Ok(answer), true) => (writeln!(out, "{:#}", answer.json), answer.code),
+        (Ok(answer), false) => (out.write_all(answer.text.as_bytes()), answer.code),
+        (Err(failure), true) => (writeln!(err, "{:#}", failure.json()), failure.code),
+        (Err(failure), false) => (writeln!(err, "knoxide: {}", failure.message), failure.code),
+    };
+    match printed.and_then(|()| out.flush()) {
+        Ok(()) => code as u8,
+        Err(_) => Code::Failed as u8,
+    }
+}
+
+/// What the terminal answered, or that nobody can be asked.
+fn ask<T>(answered: io::Result<T>) -> Result<T, Failure> {
+    answered.map_err(|error| Failure::new(Code::Failed, format!("the terminal cannot be read: {error}")))
+}
+
+/// The text of `docs/command-line.md`. A test holds the committed file equal to it.
+pub fn markdown() -> String {
+    let mut text = String::from("# Command line\n\nThe same help is shown by `--help` after any command.\n");
+    let mut root = Arguments::command().disable_help_subcommand(true);
+    root.build();
+    add_help(&root, "##", &mut text);
+    text
+}
+
+fn add_help(command: &clap::Command, heading: &str, text: &mut String) {
+    let name = command.get_bin_name().unwrap_or_else(|| command.get_name());
+    let help = command.clone().term_width(100).render_long_help().to_string();
+    let lines: Vec<_> = help.lines().map(str::trim_end).collect();
+    text.push_str(&format!("\n{heading} `{name}`\n\n```text\n{}\n```\n", lines.join("\n").trim_end()));
+    for child in command.get_subcommands() {
+        let heading = if heading == "##" { "##" } else { "###" };
+        add_help(child, heading, text);
+    }
+}

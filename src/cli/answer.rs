@@ -1,0 +1,101 @@
+//! What a command answers: the same thing for people and for programs.
+
+use comfy_table::{Table, presets};
+use serde_json::{Value, json};
+
+use crate::store::StoreError;
+use crate::visible::visible;
+
+/// A command's answer, in both forms.
+pub(super) struct Answer {
+    /// For programs.
+    pub(super) json: Value,
+    /// For people; lines end with a line feed.
+    pub(super) text: String,
+    /// What the process ends with.
+    pub(super) code: Code,
+}
+
+impl Answer {
+    /// A sentence for people, an object for programs.
+    pub(super) fn new(text: impl Into<String>, json: Value) -> Self {
+        Self { json, text: text.into() + "\n", code: Code::Done }
+    }
+
+    /// Nothing to say.
+    pub(super) const fn silent() -> Self {
+        Self { json: Value::Null, text: String::new(), code: Code::Done }
+    }
+
+    /// A table for people, an array for programs.
+    pub(super) fn table<const N: usize>(header: [&str; N], rows: Vec<[String; N]>, json: Vec<Value>) -> Self {
+        Self::new(table(header, rows), Value::Array(json))
+    }
+}
+
+/// A table without frames. What others wrote into it stays on its line.
+pub(super) fn table<const N: usize>(header: [&str; N], rows: Vec<[String; N]>) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(header);
+    for row in rows {
+        table.add_row(row.iter().map(|cell| visible(cell)));
+    }
+    // Columns are kept apart by spaces alone, of which the first column needs none.
+    table.lines().map(|line| line.trim().to_owned()).collect::<Vec<_>>().join("\n")
+}
+
+/// What the process ends with; the program's help lists them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Code {
+    /// Done.
+    Done = 0,
+    /// Failed, or `doctor` found something.
+    Failed = 1,
+    /// Wrong use, or wrong settings.
+    Usage = 2,
+    /// No such user, session or file.
+    NotFound = 3,
+    /// Refused, or a clash.
+    Refused = 4,
+    /// No database.
+    Unavailable = 5,
+}
+
+/// Why a command was not done.
+#[derive(Debug)]
+pub(super) struct Failure {
+    /// What the process ends with.
+    pub(super) code: Code,
+    /// What to tell.
+    pub(super) message: String,
+}
+
+impl Failure {
+    pub(super) fn new(code: Code, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+
+    /// The same for programs.
+    pub(super) fn json(&self) -> Value {
+        json!({ "error": self.message, "code": self.code as u8 })
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        let code = match error {
+            StoreError::Unavailable(_) | StoreError::Busy(_) => Code::Unavailable,
+            StoreError::Failed(_) => Code::Failed,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<crate::random::RandomError> for Failure {
+    fn from(error: crate::random::RandomError) -> Self {
+        Self::new(Code::Failed, error.to_string())
+    }
+}
+
+/// What commands return.
+pub(super) type Answered = Result<Answer, Failure>;

@@ -1,0 +1,277 @@
+//! What can be typed. What it means is worked out elsewhere. URLs and hashes are among it, so
+//! that none of these types has a `Debug` form.
+
+#![expect(clippy::doc_markdown, reason = "these comments are the program's help, where backticks would show")]
+
+use std::path::PathBuf;
+
+use clap::{ArgGroup, Args, Parser, Subcommand};
+
+/// The end of the program's help.
+const EXAMPLES: &str = "\
+First steps:
+  knoxide                                    serve on 127.0.0.1:8080, with ./knoxide.db
+  knoxide user add alice --email a@x.org     add a user; the password is asked for
+  knoxide token create alice --name backup   a token for a script, shown once
+  knoxide doctor                             look for what is wrong
+
+Settings are environment variables, or lines of a file .env; `knoxide settings` lists them.
+
+Exit codes:
+  0  done
+  1  failed, or `doctor` found something
+  2  wrong use of the command line, or wrong settings
+  3  no such user, session or file
+  4  refused: a name that is taken, a weak password, a clash with what is there
+  5  the database is not available";
+
+/// A token server: log in, check, log out.
+#[derive(Parser)]
+#[command(name = "knoxide", version, after_help = EXAMPLES, max_term_width = 100)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    pub(super) global: Global,
+    #[command(subcommand)]
+    pub(super) command: Option<Command>,
+}
+
+/// What every command takes.
+#[derive(Args)]
+#[command(next_help_heading = "Options of every command")]
+pub(super) struct Global {
+    /// Answer in JSON, for programs
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+    /// Read settings from this file instead of ./.env
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(super) env_file: Option<PathBuf>,
+    /// The database, instead of DATABASE_URL. Others on this machine can see arguments: a URL with
+    /// a password belongs into DATABASE_URL_FILE
+    #[arg(long, global = true, value_name = "URL")]
+    pub(super) database_url: Option<String>,
+    /// What to log, instead of KNOXIDE_LOG
+    #[arg(long, global = true, value_name = "FILTER")]
+    pub(super) log: Option<String>,
+}
+
+/// The commands.
+#[derive(Subcommand)]
+pub(super) enum Command {
+    /// Serve requests until told to stop (the default)
+    Serve(Serve),
+    /// Bring the database's tables up to date, or one step back
+    #[command(after_help = "\
+`serve` brings the tables up to date by itself. `migrate status` fails with code 1 while something is pending, so that \
+it can guard a roll-out.
+
+Examples:
+  knoxide migrate             bring everything up to date
+  knoxide migrate status      show what has been done and what is pending")]
+    Migrate {
+        #[command(subcommand)]
+        direction: Option<Migrate>,
+    },
+    /// Add, list and change users
+    #[command(subcommand_required = true, arg_required_else_help = true)]
+    User {
+        #[command(subcommand)]
+        action: User,
+    },
+    /// List and end sessions
+    #[command(subcommand_required = true, arg_required_else_help = true)]
+    Session {
+        #[command(subcommand)]
+        action: Session,
+    },
+    /// Make tokens for scripts and services
+    #[command(subcommand_required = true, arg_required_else_help = true)]
+    Token {
+        #[command(subcommand)]
+        action: Token,
+    },
+    /// Delete expired tokens and forgotten sessions now
+    #[command(after_help = "\
+A running server does this by itself every KNOXIDE_SWEEP_INTERVAL. Checks and logins go on meanwhile.")]
+    Sweep,
+    /// Look for what is wrong with settings, database and files, and say how to mend it
+    #[command(after_help = "\
+Fails with code 1 if anything is wrong. Good to run after an installation, an upgrade or a restored backup.")]
+    Doctor,
+    /// Take over users and tokens from a Django server
+    #[command(after_help = "\
+All or nothing: every clash with what is there is listed, and then nothing is changed (code 4). Ids, password hashes and \
+tokens are kept, so that nobody has to log in anew.
+
+Example:
+  knoxide import users.json")]
+    Import {
+        /// The JSON file with users and token digests
+        file: PathBuf,
+    },
+    /// List all settings, as a .env file
+    #[command(after_help = "\
+Example:
+  knoxide settings > .env      begin with every default, commented out")]
+    Settings,
+}
+
+/// Serving.
+#[derive(Default, Args)]
+pub(super) struct Serve {
+    /// Addresses to listen on, instead of KNOXIDE_LISTEN: ip:port, [ipv6]:port or unix:/path, with
+    /// commas between
+    #[arg(long, value_name = "ADDRESSES")]
+    pub(super) listen: Option<String>,
+}
+
+/// Directions of migration.
+#[derive(Clone, Copy, Subcommand)]
+pub(super) enum Migrate {
+    /// Bring the tables up to date (the default)
+    Up,
+    /// Take the latest step back
+    Down,
+    /// Show what has been done and what is pending
+    Status,
+}
+
+/// A user on the command line.
+#[derive(Args)]
+pub(super) struct UserName {
+    /// The user's name, exactly as it is stored; or id: and the user's number
+    #[arg(value_name = "USER")]
+    pub(super) user: String,
+}
+
+/// What can be done with users.
+#[derive(Subcommand)]
+pub(super) enum User {
+    /// Add a user
+    #[command(after_help = "\
+Without an option, the password is asked for twice. It is never an argument, since others on this machine can see those. \
+It needs at least 8 characters and must not be one of the most common ones.
+
+Examples:
+  knoxide user add alice --email alice@example.org
+  knoxide user add root --staff --password-file /run/secrets/root
+  pass show robot | knoxide user add robot --password-stdin
+  knoxide user add service --password-hash '!'      no password: only tokens made by `token create`")]
+    Add {
+        /// The name: up to 150 characters, compared exactly; one that looks like another is refused
+        name: String,
+        /// The e-mail address
+        #[arg(long, default_value = "", hide_default_value = true)]
+        email: String,
+        /// Let the user administer others
+        #[arg(long)]
+        staff: bool,
+        /// Do not let the user log in yet
+        #[arg(long)]
+        inactive: bool,
+        #[command(flatten)]
+        password: NewPassword,
+    },
+    /// List users
+    List {
+        /// Only those whose name or e-mail address contains this, or looks as if
+        #[arg(long, value_name = "TEXT")]
+        search: Option<String>,
+        /// At most so many
+        #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        limit: u32,
+        /// Only users after this number, for the next page
+        #[arg(long, value_name = "NUMBER")]
+        after: Option<i64>,
+    },
+    /// Show a user with the live sessions
+    Show(UserName),
+    /// Set a user's password, which ends all of the user's sessions
+    Passwd {
+        #[command(flatten)]
+        user: UserName,
+        #[command(flatten)]
+        password: NewPassword,
+    },
+    /// Let a user log in again; old tokens stay dead
+    Activate(UserName),
+    /// Shut a user out at once: no login, and no token is good any more
+    Deactivate(UserName),
+    /// Delete a user with all sessions
+    Delete {
+        #[command(flatten)]
+        user: UserName,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+/// Where a new password comes from; nothing given: from a person.
+#[derive(Args)]
+#[command(group = ArgGroup::new("password source").multiple(false))]
+pub(super) struct NewPassword {
+    /// Read the password from standard input
+    #[arg(long, group = "password source")]
+    pub(super) password_stdin: bool,
+    /// Read the password from a file that not everybody can open
+    #[arg(long, value_name = "FILE", group = "password source")]
+    pub(super) password_file: Option<PathBuf>,
+    /// Store this hash, in one of Django's formats; '!' for no password at all
+    #[arg(long, value_name = "HASH", group = "password source")]
+    pub(super) password_hash: Option<String>,
+}
+
+/// What can be done with sessions.
+#[derive(Subcommand)]
+pub(super) enum Session {
+    /// List sessions: live ones, or those that ended too
+    List {
+        /// Only this user's: the name, or id: and the number
+        user: Option<String>,
+        /// Also those that ended, with the reason
+        #[arg(long)]
+        all: bool,
+        /// At most so many, the latest first
+        #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        limit: u32,
+        /// Only sessions older than this one, for the next page
+        #[arg(long, value_name = "ID")]
+        before: Option<String>,
+    },
+    /// End a session, or all of a user's; no check says yes from then on
+    #[command(after_help = "\
+Examples:
+  knoxide session revoke 018cc251-f400-7000-8000-000000000000
+  knoxide session revoke --user alice")]
+    #[command(group = ArgGroup::new("which").required(true).multiple(false))]
+    Revoke {
+        /// The session's id, as `session list` shows it
+        #[arg(group = "which")]
+        id: Option<String>,
+        /// All sessions of this user
+        #[arg(long, group = "which")]
+        user: Option<String>,
+    },
+}
+
+/// What can be done with tokens.
+#[derive(Subcommand)]
+pub(super) enum Token {
+    /// Make a token, and show it this one time
+    #[command(after_help = "\
+Limits on the number of sessions do not apply.
+
+Examples:
+  knoxide token create alice --name backup --ttl 90d
+  TOKEN=$(knoxide --json token create robot --name ci | jq -r .token)")]
+    Create {
+        #[command(flatten)]
+        user: UserName,
+        /// A name to know it by, at most 150 characters
+        #[arg(long)]
+        name: String,
+        /// How long it is good, such as 12h or 90d, or none; instead of KNOXIDE_TOKEN_TTL
+        #[arg(long, value_name = "DURATION")]
+        ttl: Option<String>,
+    },
+}

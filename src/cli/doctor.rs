@@ -1,0 +1,104 @@
+//! `knoxide doctor`: looks for what is wrong, and says how to mend it.
+
+mod database;
+mod files;
+
+use serde_json::json;
+
+use super::answer::{Answer, Code};
+use crate::config::{Mistake, Mistakes, Settings};
+use crate::time::Clock;
+use crate::visible::visible;
+
+/// How much something matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Weight {
+    /// As it should be.
+    Fine,
+    /// Works, but could be better.
+    Advice,
+    /// Must be mended: the exit code says so.
+    Wrong,
+}
+
+impl Weight {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Fine => "fine",
+            Self::Advice => "advice",
+            Self::Wrong => "wrong",
+        }
+    }
+}
+
+/// What was found.
+#[derive(Debug)]
+struct Finding {
+    weight: Weight,
+    subject: &'static str,
+    fact: String,
+    cure: Option<String>,
+}
+
+impl Finding {
+    fn fine(subject: &'static str, fact: impl Into<String>) -> Self {
+        Self { weight: Weight::Fine, subject, fact: fact.into(), cure: None }
+    }
+
+    fn advice(subject: &'static str, fact: impl Into<String>, cure: impl Into<String>) -> Self {
+        Self { weight: Weight::Advice, subject, fact: fact.into(), cure: Some(cure.into()) }
+    }
+
+    fn wrong(subject: &'static str, fact: impl Into<String>, cure: impl Into<String>) -> Self {
+        Self { weight: Weight::Wrong, subject, fact: fact.into(), cure: Some(cure.into()) }
+    }
+}
+
+/// Looks at everything that can be looked at.
+pub(super) fn examine(settings: Result<Settings, Mistakes>, clock: &dyn Clock) -> Answer {
+    let mut findings = Vec::new();
+    match settings {
+        Err(mistakes) => {
+            let wrong = |mistake: Mistake| Finding::wrong("settings", mistake.subject, mistake.problem);
+            findings.extend(mistakes.0.into_iter().map(wrong));
+        }
+        Ok(settings) => {
+            findings.push(Finding::fine("settings", "make sense"));
+            judge_settings(&settings, &mut findings);
+            if let Some(file) = settings.database.url.sqlite_file() {
+                files::examine(file, &mut findings);
+            }
+            database::examine(&settings, clock, &mut findings);
+        }
+    }
+    report(&findings)
+}
+
+/// What is allowed, and yet seldom meant.
+fn judge_settings(settings: &Settings, findings: &mut Vec<Finding>) {
+    let everybody = |network: &&ipnet::IpNet| network.prefix_len() == 0;
+    if let Some(network) = settings.http.trusted_proxies.networks.iter().find(everybody) {
+        findings.push(Finding::advice(
+            "settings",
+            format!("KNOXIDE_TRUSTED_PROXIES trusts everybody ({network}), so that any client can forge its address"),
+            "name the networks of your proxies",
+        ));
+    }
+}
+
+fn report(findings: &[Finding]) -> Answer {
+    let wrong = findings.iter().any(|finding| finding.weight == Weight::Wrong);
+    let mut text = String::new();
+    for finding in findings {
+        let cure = finding.cure.as_ref().map(|cure| format!("\n        cure: {}", visible(cure))).unwrap_or_default();
+        let (word, fact) = (finding.weight.as_str(), visible(&finding.fact));
+        text.push_str(&format!("{word:<7} {}: {fact}{cure}\n", finding.subject));
+    }
+    text.push_str(if wrong { "\nSomething must be mended." } else { "\nNothing is wrong." });
+    let json = findings.iter().map(|finding| {
+        json!({ "weight": finding.weight.as_str(), "subject": finding.subject, "fact": finding.fact,
+                "cure": finding.cure })
+    });
+    let code = if wrong { Code::Failed } else { Code::Done };
+    Answer { code, ..Answer::new(text, json.collect()) }
+}

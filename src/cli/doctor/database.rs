@@ -1,0 +1,91 @@
+//! Whether the database answers, fits, and keeps what it promised.
+
+use super::Finding;
+use crate::cli::password::why_useless;
+use crate::config::{DatabaseUrl, Settings, show_duration};
+use crate::store::diesel::{DieselStore, StoreOptions, UserFilter};
+use crate::store::{Store, StoreResult};
+use crate::time::Clock;
+
+/// Clocks may differ by this much, in microseconds.
+const MOST_CLOCK_DIFFERENCE: u64 = 5_000_000;
+
+/// How many users are read at once.
+const PAGE: u32 = 1000;
+
+/// How many names a finding lists.
+const NAMED: usize = 10;
+
+/// Looks at the database.
+pub(super) fn examine(settings: &Settings, clock: &dyn Clock, findings: &mut Vec<Finding>) {
+    let url = &settings.database.url;
+    let options = StoreOptions { create: false, ..StoreOptions::default() };
+    let examined = DieselStore::open(url.expose(), options).and_then(|store| {
+        findings.push(Finding::fine("database", format!("{} answers", url.redacted())));
+        let fits = facts(&store, findings)?;
+        findings.push(clocks(&store, clock)?);
+        if fits {
+            findings.push(hashes(&store)?);
+        }
+        Ok(())
+    });
+    if let Err(error) = examined {
+        findings.push(Finding::wrong("database", error.to_string(), cure(url)));
+    }
+}
+
+fn cure(url: &DatabaseUrl) -> String {
+    match url.sqlite_file() {
+        Some(file) => {
+            format!("check DATABASE_URL and who may open {}; `knoxide migrate` makes a new one", file.display())
+        }
+        None => format!("check DATABASE_URL ({}), and whether the server runs and may be reached", url.redacted()),
+    }
+}
+
+/// What the database says of itself; `false` if its tables do not fit.
+fn facts(store: &DieselStore, findings: &mut Vec<Finding>) -> StoreResult<bool> {
+    for fact in store.diagnose()? {
+        findings.push(match fact.complaint {
+            Some(complaint) => Finding::wrong(fact.name, fact.value, complaint),
+            None => Finding::fine(fact.name, fact.value),
+        });
+    }
+    Ok(store.migration_status()?.pending.is_empty())
+}
+
+/// Whether this machine and the database agree on the time.
+fn clocks(store: &DieselStore, clock: &dyn Clock) -> StoreResult<Finding> {
+    let difference = store.clock_difference(clock.now())?;
+    if difference.unsigned_abs() <= MOST_CLOCK_DIFFERENCE {
+        return Ok(Finding::fine("clock", "agrees with the database's"));
+    }
+    let seconds = std::time::Duration::from_secs(difference.unsigned_abs() / 1_000_000);
+    let side = if difference > 0 { "behind" } else { "ahead of" };
+    let fact = format!("is {} {side} the database's", show_duration(seconds));
+    Ok(Finding::wrong("clock", fact, "let both machines ask the same time servers"))
+}
+
+/// Whether a password can fit each user's hash, unless there is none on purpose.
+fn hashes(store: &DieselStore) -> StoreResult<Finding> {
+    let mut connection = store.connect()?;
+    let (mut count, mut names) = (0_usize, Vec::new());
+    let mut filter = UserFilter { text: None, after: None, limit: PAGE };
+    loop {
+        let users = store.list_users(&filter)?;
+        let Some(last) = users.last() else { break };
+        filter.after = Some(last.user.id);
+        for entry in &users {
+            let account = connection.find_account_by_id(entry.user.id)?;
+            if account.is_some_and(|account| why_useless(&account.password).is_some()) {
+                count += 1;
+                names.extend((names.len() < NAMED).then(|| entry.user.username.clone()));
+            }
+        }
+    }
+    if count == 0 {
+        return Ok(Finding::fine("passwords", "every stored hash can be verified"));
+    }
+    let fact = format!("{count} users cannot log in, since no password fits what is stored: {}", names.join(", "));
+    Ok(Finding::wrong("passwords", fact, "run `knoxide user passwd` for them"))
+}

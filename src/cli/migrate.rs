@@ -1,0 +1,35 @@
+//! `knoxide migrate …`
+
+use serde_json::json;
+
+use super::answer::{Answer, Answered, Code};
+use super::args::Migrate as Direction;
+use super::{Context, Missing};
+
+/// Does what was typed after `migrate`.
+pub(super) fn run(direction: Option<Direction>, context: &Context<'_>) -> Answered {
+    match direction.unwrap_or(Direction::Up) {
+        Direction::Up => {
+            let done = context.open_any(Missing::Make)?.migrate()?;
+            let text = if done.is_empty() {
+                "The tables are up to date already.".to_owned()
+            } else {
+                format!("The tables are up to date: {}.", done.join(", "))
+            };
+            Ok(Answer::new(text, json!({ "applied": done })))
+        }
+        Direction::Down => {
+            let version = context.open_any(Missing::Refuse)?.revert_last_migration()?;
+            Ok(Answer::new(format!("Taken back: {version}."), json!({ "reverted": version })))
+        }
+        Direction::Status => {
+            let status = context.open_any(Missing::Refuse)?.migration_status()?;
+            let lines = status.applied.iter().map(|name| format!("done     {name}"));
+            let lines = lines.chain(status.pending.iter().map(|name| format!("pending  {name}")));
+            let text = lines.collect::<Vec<_>>().join("\n");
+            let code = if status.pending.is_empty() { Code::Done } else { Code::Failed };
+            let json = json!({ "applied": status.applied, "pending": status.pending });
+            Ok(Answer { code, ..Answer::new(text, json) })
+        }
+    }
+}

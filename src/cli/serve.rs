@@ -1,0 +1,105 @@
+//! `knoxide serve`
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::path::Path;
+use std::sync::Arc;
+
+use super::Context;
+use super::answer::{Answer, Answered, Code, Failure};
+use crate::config::ListenAddress;
+use crate::server::{ADMIN, Announcement, FirstUser, Handover, StartError, serve};
+use crate::telemetry;
+use crate::user::Password;
+
+/// Serves until told to stop. What happens goes to the log; a random first password goes to
+/// the person who watches, and to nobody else.
+pub(super) fn run(context: Context<'_>) -> Answered {
+    let Context { settings, terminal, err, clock, random } = context;
+    let _log = telemetry::start(&settings.log, Arc::clone(&clock))
+        .map_err(|error| Failure::new(Code::Failed, error.to_string()))?;
+    let handover = if terminal.is_watched() {
+        Handover::Shown
+    } else {
+        let folder = settings.database.url.sqlite_file().and_then(Path::parent);
+        let folder = folder.filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        // The log says where it is, to somebody who may not know the working directory.
+        Handover::File(std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned()))
+    };
+    let mut told = Ok(());
+    let mut shown = None;
+    let served = serve(settings, clock, random, &handover, &mut |announcement| {
+        match &announcement {
+            Announcement::FirstUser(FirstUser::Shown(password)) => {
+                shown = Some(Password::new(password.expose().to_owned()));
+            }
+            // Only now is there somebody to log in to.
+            Announcement::Listening(addresses) => {
+                if let Some(password) = shown.take() {
+                    told = write!(err, "{}", welcome(&password, addresses));
+                }
+            }
+            Announcement::Migrated(_) | Announcement::FirstUser(_) | Announcement::Stopping => {}
+        }
+        note(&announcement);
+    });
+    served?;
+    told.map_err(|error| Failure::new(Code::Failed, format!("the first password could not be shown: {error}")))?;
+    Ok(Answer::silent())
+}
+
+/// The first password, and the first login with it, ready to be pasted.
+fn welcome(password: &Password, addresses: &[ListenAddress]) -> String {
+    let password = password.expose();
+    let place = match addresses.first() {
+        Some(ListenAddress::Tcp(address)) => {
+            let mut address = *address;
+            // Nobody can connect to "any address".
+            if address.ip().is_unspecified() {
+                address.set_ip(if address.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() });
+            }
+            format!("http://{address}")
+        }
+        Some(ListenAddress::Unix(path)) => format!("--unix-socket {} http://localhost", path.display()),
+        None => return String::new(),
+    };
+    format!(
+        "\nThe first user is {ADMIN}, with the password {password}\nIt is not shown again. Log in:\n\n  \
+         curl -H 'Content-Type: application/json' -d '{{\"username\":\"{ADMIN}\",\"password\":\"{password}\"}}' \
+         {place}/auth/login/\n\n"
+    )
+}
+
+/// Logs what happens at the start and at the end.
+fn note(announcement: &Announcement<'_>) {
+    match announcement {
+        Announcement::Migrated(names) => log::info!(migrations = names.join(", "); "the tables are up to date"),
+        Announcement::FirstUser(FirstUser::Given) => {
+            log::info!(user = ADMIN; "the first user is made, with the password of the settings");
+        }
+        Announcement::FirstUser(FirstUser::Shown(_)) => {
+            log::info!(user = ADMIN; "the first user is made, with a random password");
+        }
+        Announcement::FirstUser(FirstUser::Written(path)) => {
+            log::warn!(user = ADMIN, file = path.display().to_string();
+                "the first user is made; log in with the password in the file, and delete it");
+        }
+        Announcement::Listening(addresses) => {
+            for address in *addresses {
+                log::info!(address = address.to_string(); "listening");
+            }
+        }
+        Announcement::Stopping => log::info!("stopping: open requests are finished"),
+    }
+}
+
+impl From<StartError> for Failure {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Store(error) => error.into(),
+            StartError::Cost(_) => Self::new(Code::Usage, error.to_string()),
+            StartError::Random(_) | StartError::Bind(_) | StartError::System(_) | StartError::PasswordFile { .. } => {
+                Self::new(Code::Failed, error.to_string())
+            }
+        }
+    }
+}

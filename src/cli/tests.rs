@@ -1,0 +1,148 @@
+//! The command line as a shell sees it: arguments and an environment in; output, complaints
+//! and an exit code out.
+
+mod doctor;
+mod import;
+mod passwords;
+mod sessions;
+mod settings;
+mod users;
+
+use std::ffi::OsString;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use tempfile::TempDir;
+use zeroize::Zeroizing;
+
+use super::{Process, Terminal, run};
+use crate::random::SystemRandom;
+use crate::store::diesel::{DieselStore, StoreOptions};
+use crate::store::{Connection, Store};
+use crate::time::{ManualClock, Timestamp};
+use crate::user::Password;
+
+/// 2023-11-14T22:13:20Z.
+const START: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
+
+/// A hash that costs nothing to write; no password is known to fit it.
+const HASH: &str = "bcrypt_sha256$$2b$12$abcdefghijklmnopqrstuuJFAvXeB9BI1oCG6bVYcB5Oy/QCfrR4e";
+
+/// A machine with a database of its own.
+struct Machine {
+    folder: TempDir,
+    clock: ManualClock,
+}
+
+/// What a run left behind.
+#[derive(Debug)]
+struct Ran {
+    code: u8,
+    out: String,
+    err: String,
+}
+
+impl Ran {
+    /// The answer to a program, of a run that was done.
+    fn json(&self) -> Value {
+        assert_eq!((self.code, self.err.as_str()), (0, ""), "{}", self.out);
+        serde_json::from_str(&self.out).expect("JSON")
+    }
+}
+
+/// A person who types these lines, if there are any; or a pipe with a text in it.
+#[derive(Default)]
+struct Typist {
+    lines: Vec<&'static str>,
+    input: &'static str,
+}
+
+impl Terminal for Typist {
+    fn is_interactive(&self) -> bool {
+        !self.lines.is_empty()
+    }
+
+    fn is_watched(&self) -> bool {
+        false
+    }
+
+    fn ask_password(&mut self, _: &str) -> io::Result<Password> {
+        Ok(Password::new(self.lines.remove(0).to_owned()))
+    }
+
+    fn confirm(&mut self, _: &str) -> io::Result<bool> {
+        Ok(self.lines.remove(0) == "yes")
+    }
+
+    fn read_input(&mut self) -> io::Result<Zeroizing<String>> {
+        Ok(Zeroizing::new(self.input.to_owned()))
+    }
+}
+
+impl Machine {
+    fn new() -> Self {
+        Self { folder: TempDir::new().expect("a folder"), clock: ManualClock::new(START) }
+    }
+
+    /// A machine whose database has the user alice, with number 1.
+    fn with_alice() -> Self {
+        let machine = Self::new();
+        machine.done(&["user", "add", "alice", "--email", "a@example.org", "--password-hash", HASH]);
+        machine
+    }
+
+    fn url(&self) -> String {
+        format!("sqlite://{}", self.folder.path().join("knoxide.db").display())
+    }
+
+    /// Runs `knoxide` with these arguments, in front of this person, with this environment.
+    fn run_with(&self, arguments: &[&str], mut typist: Typist, environment: &[(&str, &str)]) -> Ran {
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let url = ("DATABASE_URL".into(), self.url().into());
+        let pair = |(name, value): &(&str, &str)| (OsString::from(name), OsString::from(value));
+        let code = run(Process {
+            arguments: ["knoxide"].iter().chain(arguments).map(OsString::from).collect(),
+            environment: environment.iter().map(pair).chain([url]).collect(),
+            terminal: &mut typist,
+            out: &mut out,
+            err: &mut err,
+            clock: Arc::new(self.clock.clone()),
+            random: Arc::new(SystemRandom),
+        });
+        let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+        Ran { code, out: text(out), err: text(err) }
+    }
+
+    fn run(&self, arguments: &[&str]) -> Ran {
+        self.run_with(arguments, Typist::default(), &[])
+    }
+
+    /// Runs a command that must be done, and returns its output for people.
+    fn done(&self, arguments: &[&str]) -> String {
+        let ran = self.run(arguments);
+        assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{arguments:?}");
+        ran.out
+    }
+
+    /// Runs a command that must fail with this code, and returns the complaint.
+    fn refused(&self, code: u8, arguments: &[&str]) -> String {
+        let ran = self.run(arguments);
+        assert_eq!((ran.code, ran.out.as_str()), (code, ""), "{}", ran.err);
+        ran.err
+    }
+
+    fn json(&self, arguments: &[&str]) -> Value {
+        self.run(&[&["--json"], arguments].concat()).json()
+    }
+
+    fn connection(&self) -> Box<dyn Connection> {
+        let store = DieselStore::open(&self.url(), StoreOptions::default()).expect("a store");
+        store.connect().expect("a connection")
+    }
+
+    fn wait(&self, seconds: u64) {
+        self.clock.advance(Duration::from_secs(seconds));
+    }
+}

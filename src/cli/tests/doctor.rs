@@ -1,0 +1,122 @@
+use std::os::unix::fs::PermissionsExt;
+
+use serde_json::Value;
+
+use super::{Machine, Typist};
+use crate::time::{Clock, SystemClock};
+
+/// A machine with everything in order.
+fn healthy() -> Machine {
+    let machine = Machine::with_alice();
+    chmod(&machine, "", 0o700);
+    machine
+}
+
+fn chmod(machine: &Machine, name: &str, mode: u32) {
+    let path = machine.folder.path().join(name);
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("a mode");
+}
+
+/// What is found while the clock is right.
+fn examine(machine: &Machine, environment: &[(&str, &str)]) -> (u8, String) {
+    machine.clock.set(SystemClock.now());
+    examine_now(machine, environment)
+}
+
+/// The code, and the facts that are wrong or could be better, each with its cure.
+fn examine_now(machine: &Machine, environment: &[(&str, &str)]) -> (u8, String) {
+    let ran = machine.run_with(&["--json", "doctor"], Typist::default(), environment);
+    let findings: Vec<Value> = serde_json::from_str(&ran.out).expect("JSON");
+    let bad = findings.iter().filter(|finding| finding["weight"] != "fine");
+    let lines: Vec<_> = bad
+        .map(|finding| {
+            assert!(finding["cure"].is_string(), "{finding}");
+            format!("{} {} {} {}", finding["weight"], finding["subject"], finding["fact"], finding["cure"])
+        })
+        .collect();
+    (ran.code, lines.join("\n"))
+}
+
+#[test]
+fn a_healthy_machine_gets_no_complaint() {
+    let machine = healthy();
+    assert_eq!(examine(&machine, &[]), (0, String::new()));
+    machine.clock.set(SystemClock.now());
+    assert!(machine.done(&["doctor"]).ends_with("\nNothing is wrong.\n"));
+}
+
+#[test]
+fn wrong_settings_are_findings() {
+    let (code, found) = examine(&healthy(), &[("KNOXIDE_BCRYPT_COST", "1"), ("KNOXIDE_LISTN", "x")]);
+    assert_eq!((code, found.lines().count()), (1, 2));
+    assert!(found.contains("KNOXIDE_BCRYPT_COST") && found.contains("did you mean KNOXIDE_LISTEN"), "{found}");
+}
+
+#[test]
+fn trusting_everybody_is_advised_against() {
+    let (code, found) = examine(&healthy(), &[("KNOXIDE_TRUSTED_PROXIES", "::/0")]);
+    assert_eq!(code, 0);
+    assert!(found.starts_with("\"advice\"") && found.contains("forge"), "{found}");
+}
+
+#[test]
+fn a_missing_database_is_wrong_and_stays_missing() {
+    let machine = Machine::new();
+    let (code, found) = examine(&machine, &[]);
+    assert_eq!(code, 1);
+    assert!(found.contains("knoxide migrate"), "{found}");
+    assert!(!machine.folder.path().join("knoxide.db").exists());
+}
+
+#[test]
+fn tables_behind_the_program_are_wrong() {
+    let machine = healthy();
+    machine.done(&["migrate", "down"]);
+    let (code, found) = examine(&machine, &[]);
+    assert_eq!(code, 1);
+    assert!(found.contains("run `knoxide migrate`"), "{found}");
+}
+
+#[test]
+fn clocks_may_differ_by_five_seconds() {
+    let machine = healthy();
+    machine.clock.set(SystemClock.now());
+    machine.wait(60);
+    let (code, found) = examine_now(&machine, &[]);
+    assert_eq!(code, 1);
+    assert!(found.contains("clock") && found.contains("ahead of"), "{found}");
+}
+
+#[test]
+fn files_that_others_can_open_are_wrong() {
+    let machine = healthy();
+    for (mode, code) in [(0o755, 0), (0o777, 1), (0o700, 0)] {
+        chmod(&machine, "", mode);
+        let found = examine(&machine, &[]);
+        assert_eq!(found.0, code, "{found:?}");
+        assert_eq!(found.1.contains("chmod 700"), mode != 0o700, "{found:?}");
+    }
+    // Last, since SQLite gives the files that it makes next to the database the same mode.
+    chmod(&machine, "knoxide.db", 0o644);
+    let (code, found) = examine(&machine, &[]);
+    assert_eq!(code, 1);
+    assert!(found.contains("chmod 600"), "{found}");
+}
+
+#[test]
+fn hashes_that_no_password_fits_are_found() {
+    let machine = healthy();
+    machine.done(&["user", "add", "service", "--password-hash", "!"]);
+    assert_eq!(examine(&machine, &[]), (0, String::new()), "no password on purpose");
+    let cause = crate::cause::Cause {
+        reason: crate::cause::Reason::PasswordChanged,
+        actor: crate::cause::Actor::System,
+        origin: crate::cause::Origin::default(),
+        at: super::START,
+    };
+    let broken = crate::user::PasswordHash::from_stored("rot13$uhagre2".to_owned());
+    machine.connection().set_password(crate::user::UserId(1), &broken, None, &cause).expect("a write");
+    let (code, found) = examine(&machine, &[]);
+    assert_eq!(code, 1);
+    assert!(found.contains("alice") && !found.contains("uhagre2"), "{found}");
+}

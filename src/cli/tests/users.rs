@@ -1,0 +1,117 @@
+use super::{HASH, Machine, Typist};
+use crate::user::{LoginName, UserId};
+
+#[test]
+fn a_user_is_added_listed_shown_and_deleted() {
+    let machine = Machine::with_alice();
+    let users = machine.json(&["user", "list"]);
+    let expected = serde_json::json!([{
+        "id": 1, "username": "alice", "email": "a@example.org", "is_active": true, "is_staff": false,
+        "last_login": null, "created": "2023-11-14T22:13:20Z",
+    }]);
+    assert_eq!(users, expected);
+    let table = machine.done(&["user", "list"]);
+    assert!(table.starts_with("ID  NAME") && table.contains("alice"), "{table}");
+    assert!(machine.done(&["user", "show", "alice"]).contains("a@example.org"));
+    assert_eq!(machine.json(&["user", "show", "id:1"])["username"], "alice");
+    assert!(machine.done(&["user", "delete", "alice", "--yes"]).contains("deleted"));
+    machine.refused(3, &["user", "show", "alice"]);
+}
+
+#[test]
+fn flags_become_the_users_properties() {
+    let machine = Machine::new();
+    machine.done(&["user", "add", "root", "--staff", "--inactive", "--password-hash", "!"]);
+    let account = machine.connection().find_account_by_id(UserId(1)).expect("an answer").expect("a user");
+    assert!(account.user.is_staff && !account.user.is_active);
+    assert_eq!(account.password.expose(), "!");
+}
+
+#[test]
+fn names_that_cannot_be_are_refused() {
+    let machine = Machine::with_alice();
+    let add = |name| machine.refused(4, &["user", "add", name, "--password-hash", HASH]);
+    assert!(add("alice").contains("taken"));
+    assert!(add("Alice").contains("could be taken for"));
+    assert!(add("").contains("empty"));
+    assert!(add("a\nb").contains("invisible"));
+    let email = machine.refused(4, &["user", "add", "bob", "--email", "x\r\n@y", "--password-hash", HASH]);
+    assert!(email.contains("e-mail"));
+    machine.refused(3, &["user", "show", "bob"]);
+}
+
+#[test]
+fn shutting_out_ends_sessions_and_letting_in_revives_none() {
+    let machine = Machine::with_alice();
+    machine.done(&["token", "create", "alice", "--name", "script"]);
+    machine.done(&["user", "deactivate", "alice"]);
+    assert_eq!(machine.json(&["user", "show", "alice"])["is_active"], false);
+    machine.done(&["user", "activate", "alice"]);
+    let alice = machine.json(&["user", "show", "alice"]);
+    assert_eq!((&alice["is_active"], &alice["sessions"]), (&true.into(), &serde_json::json!([])));
+}
+
+#[test]
+fn deleting_asks_first() {
+    let machine = Machine::with_alice();
+    assert!(machine.refused(2, &["user", "delete", "alice"]).contains("--yes"));
+    for (line, code) in [("no", 4), ("yes", 0), ("yes", 3)] {
+        let typist = Typist { lines: vec![line], input: "" };
+        assert_eq!(machine.run_with(&["user", "delete", "alice"], typist, &[]).code, code, "{line}");
+    }
+}
+
+#[test]
+fn lists_are_searched_and_come_in_pages() {
+    let machine = Machine::with_alice();
+    for name in ["bob", "carol"] {
+        machine.done(&["user", "add", name, "--password-hash", HASH]);
+    }
+    let names = |arguments: &[&str]| {
+        let users = machine.json(&[&["user", "list"], arguments].concat());
+        users.as_array().expect("a list").iter().map(|user| user["username"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&["--limit", "2"]), ["alice", "bob"]);
+    assert_eq!(names(&["--limit", "2", "--after", "2"]), ["carol"]);
+    assert_eq!(names(&["--search", "example.org"]), ["alice"]);
+    assert_eq!(names(&["--search", "o"]), ["alice", "bob", "carol"]);
+}
+
+#[test]
+fn what_others_wrote_cannot_disturb_the_terminal() {
+    let machine = Machine::with_alice();
+    let new = crate::user::NewUser {
+        id: None,
+        username: "eve\u{1b}[2J\nroot".to_owned(),
+        email: String::new(),
+        password: crate::user::PasswordHash::unusable(),
+        is_active: true,
+        is_staff: false,
+        created: super::START,
+    };
+    let cause = crate::cause::Cause {
+        reason: crate::cause::Reason::Imported,
+        actor: crate::cause::Actor::System,
+        origin: crate::cause::Origin::default(),
+        at: super::START,
+    };
+    machine.connection().create_user(&new, &cause).expect("an imported user");
+    let table = machine.done(&["user", "list"]);
+    assert!(table.contains("eve\\u001b[2J\\nroot"), "{table}");
+    assert_eq!(table.lines().count(), 3, "{table}");
+    assert!(!machine.done(&["user", "show", "id:2"]).contains('\u{1b}'));
+    assert!(!machine.done(&["user", "deactivate", "id:2"]).contains('\u{1b}'));
+}
+
+#[test]
+fn the_database_can_be_missing() {
+    let machine = Machine::new();
+    assert!(machine.refused(5, &["user", "list"]).contains("knoxide migrate"));
+    assert!(!machine.folder.path().join("knoxide.db").exists(), "no file is made by looking");
+    let strict = [("KNOXIDE_CREATE", "false")];
+    let add = ["user", "add", "alice", "--password-hash", HASH];
+    assert_eq!(machine.run_with(&add, Typist::default(), &strict).code, 5);
+    machine.done(&add);
+    let found = machine.connection().find_account(&LoginName::Username("alice".to_owned()));
+    assert!(found.expect("an answer").is_some());
+}

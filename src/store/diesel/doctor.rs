@@ -1,0 +1,203 @@
+//! What a database says of itself, and what of it is wrong.
+
+use diesel::sql_types::{BigInt, Bool, Text};
+use diesel::{QueryResult, RunQueryDsl};
+
+use super::DieselStore;
+use super::any::{AnyConnection, on_each};
+use super::hot::statement;
+use super::url::DatabaseUrl;
+use crate::store::StoreResult;
+use crate::time::Timestamp;
+
+/// One thing that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fact {
+    /// What was looked at.
+    pub name: &'static str,
+    /// What it is.
+    pub value: String,
+    /// What is wrong with that, and the cure.
+    pub complaint: Option<String>,
+}
+
+impl Fact {
+    fn new(name: &'static str, value: impl Into<String>) -> Self {
+        Self { name, value: value.into(), complaint: None }
+    }
+
+    /// A fact that must be so.
+    fn wanted(name: &'static str, value: String, fits: bool, complaint: &str) -> Self {
+        let complaint = (!fits).then(|| complaint.to_owned());
+        Self { name, value, complaint }
+    }
+}
+
+#[cfg(feature = "sqlite")]
+statement! {
+    /// SQLite's clock is this machine's.
+    SqliteClock {} -> BigInt,
+    ["SELECT CAST(unixepoch('subsec') * 1000000 AS INTEGER)"]
+}
+
+#[cfg(feature = "postgres")]
+statement! {
+    /// The server's clock, at this very moment.
+    PostgresClock {} -> BigInt,
+    ["SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)"]
+}
+
+#[cfg(feature = "sqlite")]
+statement! {
+    /// What a connection to a file is set to.
+    SqliteFacts {} -> (Text, Text, BigInt, BigInt, BigInt),
+    [
+        "SELECT sqlite_version(), j.journal_mode, s.synchronous, f.foreign_keys, b.timeout FROM \
+         pragma_journal_mode j, pragma_synchronous s, pragma_foreign_keys f, pragma_busy_timeout b",
+    ]
+}
+
+#[cfg(feature = "sqlite")]
+statement! {
+    /// Reads every page.
+    QuickCheck {} -> Text,
+    ["SELECT quick_check FROM pragma_quick_check LIMIT 3"]
+}
+
+#[cfg(feature = "postgres")]
+statement! {
+    /// One setting as it is in force for this connection.
+    Setting { name: String as Text } -> Text,
+    ["SELECT current_setting(", name, ")"]
+}
+
+#[cfg(feature = "postgres")]
+statement! {
+    /// Where this connection ended up.
+    PostgresFacts {} -> (Bool, Bool, BigInt),
+    [
+        "SELECT pg_is_in_recovery(), (SELECT rolsuper FROM pg_roles WHERE rolname = current_user), \
+         (SELECT count(*) FROM pg_stat_replication)",
+    ]
+}
+
+impl DieselStore {
+    /// How far the database's clock is ahead of `now`, in microseconds; negative: behind. The
+    /// time of the round trip is part of it.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub fn clock_difference(&self, now: Timestamp) -> StoreResult<i64> {
+        let theirs: i64 = self.admin(|connection| {
+            connection.read(|any| {
+                on_each!(any,
+                    sqlite(c) => SqliteClock {}.get_result(c),
+                    postgres(c) => PostgresClock {}.get_result(c),
+                )
+            })
+        })?;
+        Ok(theirs.saturating_sub(now.as_micros()))
+    }
+
+    /// Looks at everything that a promise rests on. Reads the whole of a SQLite file.
+    ///
+    /// # Errors
+    /// When the database cannot be reached, or is refused outright (a standby, commits that
+    /// are not synchronous to disk).
+    pub fn diagnose(&self) -> StoreResult<Vec<Fact>> {
+        let status = self.migration_status()?;
+        let mut facts = self.admin(|connection| connection.read(database_facts))?;
+        facts.push(Fact::wanted(
+            "pending migrations",
+            if status.pending.is_empty() { "none".to_owned() } else { status.pending.join(", ") },
+            status.pending.is_empty(),
+            "run `knoxide migrate`",
+        ));
+        match &self.target.url {
+            DatabaseUrl::Sqlite(path) => facts.push(file_mode(path)),
+            DatabaseUrl::Postgres(_) => facts.push(Fact::wanted(
+                "start-up options",
+                if self.target.has_pooler() { "refused by a pooler" } else { "accepted" }.to_owned(),
+                !self.target.has_pooler(),
+                "set statement_timeout, lock_timeout and idle_in_transaction_session_timeout with ALTER ROLE",
+            )),
+        }
+        Ok(facts)
+    }
+}
+
+fn database_facts(any: &mut AnyConnection) -> QueryResult<Vec<Fact>> {
+    on_each!(any, sqlite(c) => sqlite_facts(c), postgres(c) => postgres_facts(c))
+}
+
+#[cfg(feature = "sqlite")]
+fn sqlite_facts(connection: &mut diesel::SqliteConnection) -> QueryResult<Vec<Fact>> {
+    let (version, journal, synchronous, foreign_keys, busy): (String, String, i64, i64, i64) =
+        SqliteFacts {}.get_result(connection)?;
+    let checked: Vec<String> = QuickCheck {}.load(connection)?;
+    let checked = checked.join("; ");
+    let sound = checked == "ok";
+    Ok(vec![
+        Fact::new("SQLite", version),
+        Fact::wanted("journal_mode", journal.clone(), journal == "wal", "put the file on a local disk"),
+        Fact::wanted(
+            "synchronous",
+            synchronous.to_string(),
+            synchronous >= 2,
+            "a power cut could bring logged-out tokens back to life",
+        ),
+        Fact::wanted("foreign_keys", foreign_keys.to_string(), foreign_keys == 1, "they should be checked"),
+        Fact::new("busy_timeout in ms", busy.to_string()),
+        Fact::wanted("quick_check", checked, sound, "the file is damaged: restore a backup"),
+    ])
+}
+
+#[cfg(feature = "postgres")]
+fn postgres_facts(connection: &mut diesel::PgConnection) -> QueryResult<Vec<Fact>> {
+    let mut setting =
+        |name: &str| -> QueryResult<String> { Setting { name: name.to_owned() }.get_result(&mut *connection) };
+    let number = setting("server_version_num")?;
+    let mut facts = vec![Fact::wanted(
+        "PostgreSQL",
+        setting("server_version")?,
+        number.parse::<u32>().is_ok_and(|number| number >= 130_000),
+        "version 13 or newer is needed",
+    )];
+    let lost = "set it to on: a crash could bring logged-out tokens back to life";
+    for name in ["fsync", "full_page_writes"] {
+        let value = setting(name)?;
+        let fits = value == "on";
+        facts.push(Fact::wanted(name, value, fits, lost));
+    }
+    let commit = setting("synchronous_commit")?;
+    let fits = commit != "off";
+    facts.push(Fact::wanted("synchronous_commit", commit, fits, lost));
+    for name in ["statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"] {
+        let value = setting(name)?;
+        let fits = value != "0";
+        facts.push(Fact::wanted(name, value, fits, "set it with ALTER ROLE"));
+    }
+    let names = setting("synchronous_standby_names")?;
+    let (standby, superuser, standbys): (bool, bool, i64) = PostgresFacts {}.get_result(connection)?;
+    facts.push(Fact::wanted("standby", standby.to_string(), !standby, "name the primary"));
+    facts.push(Fact::wanted("superuser", superuser.to_string(), !superuser, "use a role of its own"));
+    facts.push(Fact::wanted(
+        "synchronous_standby_names",
+        names.clone(),
+        standbys == 0 || !names.is_empty(),
+        "there are standbys but none is synchronous: a failover could bring logged-out tokens back to life",
+    ));
+    Ok(facts)
+}
+
+#[cfg(unix)]
+fn file_mode(path: &std::path::Path) -> Fact {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = std::fs::metadata(path).map_or(0, |metadata| metadata.permissions().mode() & 0o777);
+    Fact::wanted("file mode", format!("{mode:04o}"), mode & 0o077 == 0, "others can read it: chmod 600")
+}
+
+#[cfg(not(unix))]
+fn file_mode(path: &std::path::Path) -> Fact {
+    Fact::new("file", if path.exists() { "present" } else { "missing" })
+}

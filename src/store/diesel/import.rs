@@ -1,0 +1,181 @@
+//! Taking over users and knox tokens: all of them, or nothing.
+
+use std::collections::{HashMap, HashSet};
+
+use sha2::{Digest, Sha512};
+
+use super::DieselStore;
+use super::any::{AnyConnection, Step};
+use crate::cause::Cause;
+use crate::import::{ImportData, ImportToken, ImportUser};
+use crate::session::SessionId;
+use crate::store::{StoreError, StoreResult};
+use crate::user::{UserId, lookalike_key};
+
+mod rows;
+
+/// What an import did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ImportReport {
+    /// Users added.
+    pub users: usize,
+    /// Tokens added, each with a session of its own.
+    pub tokens: usize,
+    /// How many of them are those of inactive users, and were stored as ended.
+    pub ended: usize,
+    /// Imported names that a person could take for another one, with that other one.
+    pub lookalikes: Vec<(String, String)>,
+}
+
+/// Why an import changed nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ImportError {
+    /// Something is there already, or twice in the data.
+    #[error("nothing was imported, because of {} clashes", .0.len())]
+    Clashes(Vec<Clash>),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What stands in the way of an import.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum Clash {
+    /// The number is taken.
+    #[error("the user number {0} is taken")]
+    Id(UserId),
+    /// The name is taken.
+    #[error("the user name {0:?} is taken")]
+    Username(String),
+    /// The token is known already. Counted from 1; the digest itself is not shown.
+    #[error("knox token {number}, of user {user}, is known already")]
+    Token {
+        /// Its place in the data.
+        number: usize,
+        /// Its user.
+        user: UserId,
+    },
+    /// The token's user is not part of the import.
+    #[error("knox token {number} belongs to user {user}, who is not imported")]
+    Orphan {
+        /// Its place in the data.
+        number: usize,
+        /// Its user.
+        user: UserId,
+    },
+    /// A text of the user holds a NUL, which databases cannot store.
+    #[error("user {0} has a NUL in the name, e-mail address or password hash")]
+    Nul(UserId),
+}
+
+/// Data that is free of contradictions, ready to be written.
+pub(super) struct Prepared<'a> {
+    pub(super) users: Vec<(&'a ImportUser, String)>,
+    pub(super) tokens: Vec<(&'a ImportToken, SessionId, bool)>,
+}
+
+impl DieselStore {
+    /// Takes over users and knox tokens in one transaction. Users keep their numbers and
+    /// password hashes; look-alike names are reported, not refused. Each token gets a session;
+    /// those of inactive users are ended ones, so that activating the user revives none.
+    ///
+    /// # Errors
+    /// All clashes, or a failure of the database; nothing was changed then.
+    pub fn import(&self, data: &ImportData, cause: &Cause) -> Result<ImportReport, ImportError> {
+        let clashes = contradictions(data);
+        let prepared = prepare(data);
+        let outcome: StoreResult<Result<ImportReport, Vec<Clash>>> = self.admin(|connection| {
+            connection.write_or_undo(|any| {
+                rows::lift_time_outs(any)?;
+                let mut found = clashes.clone();
+                found.extend(rows::clashes(any, data)?);
+                if !found.is_empty() {
+                    return Ok(Step::Undo(Err(found)));
+                }
+                write(any, &prepared, cause).map(|report| Step::Keep(Ok(report)))
+            })
+        });
+        outcome?.map_err(|mut found| {
+            // Twice in the data and in the database too is still one clash.
+            let mut told = HashSet::new();
+            found.retain(|clash| told.insert(clash.clone()));
+            ImportError::Clashes(found)
+        })
+    }
+}
+
+fn write(any: &mut AnyConnection, prepared: &Prepared<'_>, cause: &Cause) -> diesel::QueryResult<ImportReport> {
+    let lookalikes = lookalikes(rows::names_by_key(any, prepared)?, prepared);
+    rows::insert_users(any, prepared, cause)?;
+    rows::insert_tokens(any, prepared, cause)?;
+    Ok(ImportReport {
+        users: prepared.users.len(),
+        tokens: prepared.tokens.len(),
+        ended: prepared.tokens.iter().filter(|(.., is_active)| !is_active).count(),
+        lookalikes,
+    })
+}
+
+/// Pairs every imported name with the first other one that has its key.
+fn lookalikes(mut known: HashMap<String, String>, prepared: &Prepared<'_>) -> Vec<(String, String)> {
+    let mut pairs = Vec::new();
+    for (user, key) in &prepared.users {
+        match known.get(key) {
+            Some(other) => pairs.push((user.username.clone(), other.clone())),
+            None => {
+                known.insert(key.clone(), user.username.clone());
+            }
+        }
+    }
+    pairs
+}
+
+/// What is wrong with the data by itself.
+fn contradictions(data: &ImportData) -> Vec<Clash> {
+    let mut clashes = Vec::new();
+    let (mut ids, mut names, mut digests) = (HashSet::new(), HashSet::new(), HashSet::new());
+    for user in &data.users {
+        if !ids.insert(user.id) {
+            clashes.push(Clash::Id(user.id));
+        }
+        if !names.insert(user.username.as_str()) {
+            clashes.push(Clash::Username(user.username.clone()));
+        }
+        if [&user.username, &user.email].iter().any(|text| text.contains('\0')) || user.password.expose().contains('\0')
+        {
+            clashes.push(Clash::Nul(user.id));
+        }
+    }
+    for (index, token) in data.tokens.iter().enumerate() {
+        let (number, user) = (index + 1, token.user);
+        if !ids.contains(&user) {
+            clashes.push(Clash::Orphan { number, user });
+        }
+        if !digests.insert(token.digest) {
+            clashes.push(Clash::Token { number, user });
+        }
+    }
+    clashes
+}
+
+fn prepare(data: &ImportData) -> Prepared<'_> {
+    let active: HashMap<UserId, bool> = data.users.iter().map(|user| (user.id, user.is_active)).collect();
+    let tokens = data.tokens.iter().map(|token| {
+        let is_active = active.get(&token.user).copied().unwrap_or(false);
+        (token, session_of(token), is_active)
+    });
+    Prepared {
+        users: data.users.iter().map(|user| (user, lookalike_key(&user.username))).collect(),
+        tokens: tokens.collect(),
+    }
+}
+
+/// A session id needs to be new, not secret; but it is shown, and must tell nothing of the
+/// digest.
+fn session_of(token: &ImportToken) -> SessionId {
+    let hash =
+        Sha512::new().chain_update(b"knoxide imported session ").chain_update(token.digest.as_bytes()).finalize();
+    let mut unique = [0; 10];
+    unique.iter_mut().zip(hash).for_each(|(to, from)| *to = from);
+    SessionId::new(token.created, &unique)
+}

@@ -1,0 +1,173 @@
+//! Opening, creating, migrating and refusing databases.
+
+use diesel::sql_types::Text;
+
+use super::*;
+use crate::store::StoreError;
+
+#[cfg(all(feature = "sqlite", unix))]
+#[test]
+fn a_new_file_is_readable_by_its_owner_only() {
+    use std::os::unix::fs::PermissionsExt;
+    let fixture = Fixture::bare_sqlite();
+    fixture.store.migrate().expect("the schema");
+    let _c = fixture.connect();
+    let path = fixture.url.strip_prefix("sqlite://").expect("a path");
+    for suffix in ["", "-wal", "-shm"] {
+        let metadata = std::fs::metadata(format!("{path}{suffix}")).expect("a file");
+        assert_eq!(metadata.permissions().mode() & 0o777, 0o600, "{suffix}");
+    }
+}
+
+#[cfg(feature = "sqlite")]
+#[test]
+fn a_missing_file_is_created_only_if_that_is_wanted() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("none.db");
+    let options = StoreOptions { create: false, ..StoreOptions::default() };
+    let error = DieselStore::open(&format!("sqlite:{}", path.display()), options).expect_err("no file");
+    assert!(error.to_string().contains("none.db") && !path.exists(), "{error}");
+    let nowhere = format!("sqlite:{}/no/such/k.db", directory.path().display());
+    assert!(DieselStore::open(&nowhere, StoreOptions::default()).is_err());
+}
+
+#[cfg(feature = "sqlite")]
+#[test]
+fn what_is_no_database_is_refused() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("text.db");
+    std::fs::write(&path, "this is no database, ".repeat(100)).expect("a file");
+    let error = DieselStore::open(&format!("sqlite:{}", path.display()), StoreOptions::default()).expect_err("text");
+    assert!(matches!(error, StoreError::Failed(_)), "{error}");
+}
+
+#[cfg(feature = "sqlite")]
+#[test]
+fn a_file_that_was_replaced_or_removed_is_not_ready() {
+    let fixture = Fixture::bare_sqlite();
+    fixture.store.migrate().expect("the schema");
+    let mut c = fixture.connect();
+    assert_eq!(c.ping(), Ok(()));
+    let path = fixture.url.strip_prefix("sqlite://").expect("a path");
+    std::fs::rename(path, format!("{path}.old")).expect("renamed");
+    assert!(c.ping().expect_err("gone").is_broken_connection());
+    assert!(fixture.store.connect().is_err());
+    std::fs::copy(format!("{path}.old"), path).expect("another file");
+    assert!(c.ping().expect_err("replaced").is_broken_connection());
+}
+
+#[cfg(feature = "sqlite")]
+#[test]
+fn every_sqlite_connection_is_durable_patient_and_checks_foreign_keys() {
+    super::super::hot::statement! {
+        /// What was set.
+        Pragmas {} -> (Text, diesel::sql_types::BigInt, diesel::sql_types::BigInt, diesel::sql_types::BigInt),
+        ["SELECT journal_mode, synchronous, foreign_keys, timeout FROM pragma_journal_mode, pragma_synchronous, \
+          pragma_foreign_keys, pragma_busy_timeout"]
+    }
+    let fixture = Fixture::bare_sqlite();
+    for role in [Role::Lane, Role::Admin] {
+        let mut any = fixture.store.target.connect(role).expect("a connection");
+        let set: (String, i64, i64, i64) = Pragmas {}.get_result(&mut any).expect("settings");
+        assert_eq!(set, ("wal".to_owned(), 2, 1, 5_000));
+    }
+}
+
+#[test]
+fn readiness_needs_a_schema_that_fits() {
+    for fixture in Fixture::all_bare() {
+        let mut c = fixture.connect();
+        assert!(c.ping().is_err());
+        let status = fixture.store.migration_status().expect("a status");
+        assert_eq!((status.pending.len(), status.applied.len()), (1, 0));
+        assert_eq!(fixture.store.migrate().expect("the schema"), status.pending);
+        assert_eq!(fixture.store.migrate().expect("nothing"), Vec::<String>::new());
+        assert_eq!(c.ping(), Ok(()));
+        // A newer schema, with which this program can still work; then one with which not.
+        fixture.run("UPDATE schema_info SET version = 9");
+        assert_eq!(c.ping(), Ok(()));
+        fixture.run("UPDATE schema_info SET compatible_from = 9");
+        assert!(c.ping().expect_err("incompatible").to_string().contains("newer"));
+        fixture.run("UPDATE schema_info SET version = 0, compatible_from = 0");
+        assert!(c.ping().expect_err("too old").to_string().contains("migrate"));
+    }
+}
+
+#[test]
+fn a_migration_can_be_taken_back_and_run_again() {
+    for fixture in Fixture::all() {
+        fixture.store.revert_last_migration().expect("reverted");
+        assert!(fixture.store.revert_last_migration().is_err());
+        assert_eq!(fixture.store.migration_status().expect("a status").applied, Vec::<String>::new());
+        fixture.store.migrate().expect("the schema");
+        add_user(&mut *fixture.connect(), "alice");
+    }
+}
+
+#[test]
+fn both_databases_have_the_same_columns() {
+    super::super::hot::statement! {
+        /// Tables and columns, in order.
+        PostgresColumns {} -> (Text, Text),
+        ["SELECT table_name::text, column_name::text FROM information_schema.columns WHERE table_schema = 'public' \
+          AND column_name <> 'xid' AND table_name NOT IN ('revocation_horizon', '__diesel_schema_migrations') \
+          ORDER BY table_name, ordinal_position"]
+    }
+    super::super::hot::statement! {
+        /// Tables and columns, in order.
+        SqliteColumns {} -> (Text, Text),
+        ["SELECT t.name, c.name FROM sqlite_master t, pragma_table_info(t.name) c WHERE t.type = 'table' \
+          AND t.name NOT LIKE '!_!_diesel%' ESCAPE '!' AND t.name NOT LIKE 'sqlite!_%' ESCAPE '!' ORDER BY t.name, c.cid"]
+    }
+    let all = Fixture::all();
+    let mut columns: Vec<Vec<(String, String)>> = all
+        .iter()
+        .map(|fixture| {
+            let mut any = fixture.raw();
+            super::super::any::on_each!(&mut any,
+                sqlite(c) => SqliteColumns {}.load(c),
+                postgres(c) => PostgresColumns {}.load(c),
+            )
+            .expect("columns")
+        })
+        .collect();
+    assert!(columns[0].contains(&("tokens".to_owned(), "digest".to_owned())));
+    columns.dedup();
+    assert_eq!(columns.len(), 1, "{columns:?}");
+}
+
+#[test]
+fn commits_that_are_not_durable_are_refused() {
+    let Some(fixture) = Fixture::bare_postgres() else { return };
+    let url = format!("{}?options=-c%20synchronous_commit%3Doff", fixture.url);
+    let store = DieselStore::open(&url, StoreOptions::default()).expect("a store");
+    let Err(error) = store.connect() else { panic!("a connection that loses commits") };
+    assert!(matches!(&error, StoreError::Failed(text) if text.contains("synchronous_commit")), "{error}");
+}
+
+#[test]
+fn lanes_have_time_outs_on_the_server() {
+    let Some(fixture) = Fixture::bare_postgres() else { return };
+    super::super::hot::statement! {
+        /// What is in force.
+        TimeOuts {} -> (Text, Text, Text),
+        ["SELECT current_setting('statement_timeout'), current_setting('lock_timeout'), \
+          current_setting('idle_in_transaction_session_timeout')"]
+    }
+    let mut any = fixture.store.target.connect(Role::Lane).expect("a connection");
+    let set: (String, String, String) = TimeOuts {}.get_result(&mut any).expect("settings");
+    assert_eq!(set, ("2s".to_owned(), "1500ms".to_owned(), "5s".to_owned()));
+}
+
+#[cfg(feature = "postgres")]
+#[test]
+fn a_password_in_the_url_is_in_no_error() {
+    let url = "postgres://knoxide:hunter2@127.0.0.1:1/none";
+    let store = DieselStore::open(url, StoreOptions::default()).expect("a store");
+    let Err(error) = store.connect() else { panic!("nobody listens there") };
+    assert!(error.is_broken_connection());
+    let admin = store.migration_status().expect_err("nobody listens there");
+    for text in [error.to_string(), format!("{error:?}"), admin.to_string(), format!("{store:?}")] {
+        assert!(!text.contains("hunter2"), "{text}");
+    }
+}

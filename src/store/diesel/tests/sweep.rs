@@ -1,0 +1,145 @@
+//! Sweeping.
+
+use super::super::{SessionFilter, SweepPolicy, SweepReport};
+use super::*;
+
+const DAY: u64 = 24 * 60 * 60;
+
+fn sweep(fixture: &Fixture, seconds: u64) -> SweepReport {
+    fixture.store.sweep(later(seconds), &SweepPolicy::default()).expect("a sweep")
+}
+
+#[test]
+fn expired_tokens_go_after_a_day_and_revoke_nothing() {
+    for fixture in Fixture::all() {
+        let mut c = fixture.connect();
+        let user = add_user(&mut *c, "alice");
+        (0..1_200).for_each(|n| open(&mut *c, &login(user, 0, n)));
+        // One session outlives its access token.
+        let mut pair = login(user, 0, 2_000);
+        pair.tokens.push(NewToken { digest: digest(2_001), kind: TokenKind::Refresh, expires: None });
+        open(&mut *c, &pair);
+        assert_eq!(sweep(&fixture, 3600 + DAY).expired_tokens, 0);
+        let report = sweep(&fixture, 3601 + DAY);
+        assert_eq!((report.expired_tokens, report.dead_tokens, report.sessions), (1_201, 0, 0));
+        assert_eq!((fixture.count("tokens"), fixture.count("revocation_log")), (1, 0));
+        assert_eq!(fixture.count("sessions WHERE ended_at IS NULL"), 1);
+        let filter = SessionFilter {
+            user: None,
+            with_ended: true,
+            now: NOW,
+            idle_limit: None,
+            before: Some(session(1)),
+            limit: 1,
+        };
+        let entry = fixture.store.list_sessions(&filter).expect("a list").remove(0);
+        assert_eq!((entry.session.ended, entry.end_reason), (Some(later(3600)), None));
+        // The sessions stay for thirty days after they ended.
+        assert_eq!(sweep(&fixture, 3600 + 30 * DAY).sessions, 0);
+        assert_eq!(sweep(&fixture, 3601 + 30 * DAY).sessions, 1_200);
+        assert_eq!(fixture.count("revocation_log"), 0);
+        // Whoever deletes by hand afterwards is seen.
+        fixture.run("DELETE FROM tokens");
+        assert_eq!(fixture.count("revocation_log"), 1);
+    }
+}
+
+#[test]
+fn what_ended_with_all_of_a_users_goes_and_keeps_its_reason() {
+    for fixture in Fixture::all() {
+        let mut c = fixture.connect();
+        let (alice, bob) = (add_user(&mut *c, "alice"), add_user(&mut *c, "bob"));
+        (0..600).for_each(|n| open(&mut *c, &login(alice, 0, n)));
+        (600..610).for_each(|n| open(&mut *c, &login(bob, 0, n)));
+        assert_eq!(c.end_all_sessions(alice, &cause(Reason::LogoutAll)), Ok(true));
+        open(&mut *c, &login(alice, 1, 900));
+        assert_eq!(c.set_active(bob, false, &cause(Reason::Deactivated)), Ok(true));
+        let logged = fixture.count("revocation_log");
+        let report = sweep(&fixture, 1);
+        assert_eq!((report.dead_tokens, report.sessions), (500, 0));
+        assert_eq!(fixture.count("revocation_log"), logged);
+        assert_eq!(verdict(&mut *c, 900), Ok(()));
+        // The holder of a token is told that the user is inactive for as long as it is known.
+        assert_eq!(verdict(&mut *c, 605), Err(Refusal::InactiveUser));
+        assert_eq!(fixture.count("sessions WHERE ended_reason = 'logout_all' AND ended_by = 'system'"), 600);
+        assert_eq!(fixture.count("sessions WHERE ended_reason = 'deactivated'"), 10);
+        assert_eq!(sweep(&fixture, 2), SweepReport::default());
+        assert_eq!(sweep(&fixture, 1 + 30 * DAY).sessions, 610);
+        assert_eq!(fixture.count("sessions WHERE ended_at IS NULL"), 0);
+        assert_eq!(fixture.count("revocation_log WHERE session_id IS NOT NULL"), 0);
+    }
+}
+
+#[test]
+fn tokens_of_a_session_that_somebody_ended_by_hand_go() {
+    for fixture in Fixture::all() {
+        let mut c = fixture.connect();
+        let user = add_user(&mut *c, "alice");
+        open(&mut *c, &login(user, 0, 1));
+        fixture.run(&format!("UPDATE sessions SET ended_at = {}", NOW.as_micros()));
+        assert_eq!(sweep(&fixture, 5).dead_tokens, 1);
+        assert_eq!(verdict(&mut *c, 1), Err(Refusal::Unknown));
+    }
+}
+
+#[test]
+fn old_audit_events_go_only_if_that_is_wanted() {
+    for fixture in Fixture::all() {
+        add_user(&mut *fixture.connect(), "alice");
+        sweep(&fixture, 1_000 * DAY);
+        assert_eq!(fixture.count("audit_events"), 1);
+        let policy = SweepPolicy { audit_retention: Some(Duration::from_secs(DAY)), ..SweepPolicy::default() };
+        let report = fixture.store.sweep(later(2 * DAY), &policy).expect("a sweep");
+        assert_eq!((report.audit_events, fixture.count("audit_events")), (1, 0));
+    }
+}
+
+#[cfg(feature = "sqlite")]
+#[test]
+fn the_newest_ten_thousand_rows_of_the_log_stay() {
+    let fixture = Fixture::bare_sqlite();
+    fixture.store.migrate().expect("the schema");
+    fixture.run(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 12500)
+         INSERT INTO revocation_log (user_id) SELECT i FROM n",
+    );
+    assert_eq!(sweep(&fixture, 1).log_rows, 2_500);
+    assert_eq!(fixture.count("revocation_log WHERE seq > 2500"), 10_000);
+    assert_eq!(sweep(&fixture, 2).log_rows, 0);
+}
+
+#[test]
+fn the_log_is_pruned_behind_a_snapshot_of_an_hour_ago() {
+    let Some(fixture) = Fixture::bare_postgres() else { return };
+    fixture.store.migrate().expect("the schema");
+    let log = |n: u32| fixture.run(&format!("INSERT INTO revocation_log (user_id) VALUES ({n})"));
+    sweep(&fixture, 0);
+    log(1);
+    // A transaction that began before the snapshot and commits after it is not behind it.
+    let mut slow = fixture.raw();
+    slow.batch_execute("BEGIN; INSERT INTO revocation_log (user_id) VALUES (2)").expect("a row");
+    assert_eq!(sweep(&fixture, 3_600).log_rows, 0);
+    slow.batch_execute("COMMIT").expect("committed");
+    log(3);
+    assert_eq!(sweep(&fixture, 7_199).log_rows, 0);
+    assert_eq!(sweep(&fixture, 7_200).log_rows, 1);
+    assert_eq!(fixture.count("revocation_log WHERE user_id IN (2, 3)"), 2);
+    // The horizon says so: row 1 lies behind it, rows 2 and 3 do not.
+    let behind = "revocation_log, revocation_horizon WHERE pg_visible_in_snapshot(xid, pruned)";
+    assert_eq!(fixture.count(behind), 0);
+    assert_eq!(sweep(&fixture, 10_800).log_rows, 2);
+}
+
+#[test]
+fn rows_that_somebody_holds_are_left_for_the_next_time() {
+    let Some(fixture) = Fixture::bare_postgres() else { return };
+    fixture.store.migrate().expect("the schema");
+    let mut c = fixture.connect();
+    let user = add_user(&mut *c, "alice");
+    (1..=3).for_each(|n| open(&mut *c, &login(user, 0, n)));
+    let mut holder = fixture.raw();
+    holder.batch_execute("BEGIN; SELECT 1 FROM sessions ORDER BY id LIMIT 1 FOR UPDATE").expect("a lock");
+    assert_eq!(sweep(&fixture, 2 * DAY).expired_tokens, 2);
+    holder.batch_execute("COMMIT").expect("no lock");
+    assert_eq!(sweep(&fixture, 2 * DAY).expired_tokens, 1);
+}

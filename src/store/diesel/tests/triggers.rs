@@ -1,0 +1,87 @@
+//! The revocation log: whoever writes, and however, a view of the database learns of it.
+
+use super::*;
+
+/// Runs `work` and says what it wrote into the log: how many rows about users, about
+/// sessions, and about everything.
+fn logged(fixture: &Fixture, work: impl FnOnce()) -> (i64, i64, i64) {
+    let count = || {
+        (
+            fixture.count("revocation_log WHERE user_id IS NOT NULL"),
+            fixture.count("revocation_log WHERE session_id IS NOT NULL"),
+            fixture.count("revocation_log WHERE user_id IS NULL AND session_id IS NULL"),
+        )
+    };
+    let before = count();
+    work();
+    let after = count();
+    (after.0 - before.0, after.1 - before.1, after.2 - before.2)
+}
+
+#[test]
+fn revocations_are_logged_once_and_logins_not_at_all() {
+    for fixture in Fixture::all() {
+        let mut c = fixture.connect();
+        let user = add_user(&mut *c, "alice");
+        assert_eq!(logged(&fixture, || (1..=4).for_each(|n| open(&mut *c, &login(user, 0, n)))), (0, 0, 0));
+        assert_eq!(logged(&fixture, || c.touch(&[(session(1), later(5))]).expect("touched")), (0, 0, 0));
+        let hashes = ["hash", "better"].map(|t| PasswordHash::from_stored(t.to_owned()));
+        assert_eq!(
+            logged(&fixture, || assert_eq!(c.upgrade_password_hash(user, &hashes[0], &hashes[1]), Ok(true))),
+            (0, 0, 0)
+        );
+        let logout = cause(Reason::Logout);
+        assert_eq!(logged(&fixture, || assert_eq!(c.end_session(session(1), &logout), Ok(true))), (0, 1, 0));
+        assert_eq!(logged(&fixture, || assert_eq!(c.end_all_sessions(user, &logout), Ok(true))), (1, 0, 0));
+        assert_eq!(logged(&fixture, || assert_eq!(c.set_active(user, false, &logout), Ok(true))), (1, 0, 0));
+        assert_eq!(logged(&fixture, || assert_eq!(c.set_active(user, false, &logout), Ok(true))), (0, 0, 0));
+        assert_eq!(logged(&fixture, || assert_eq!(c.set_active(user, true, &logout), Ok(true))), (1, 0, 0));
+        open(&mut *c, &login(user, 2, 7));
+        let kept = logged(&fixture, || {
+            assert_eq!(c.set_password(user, &hashes[0], Some(session(7)), &logout), Ok(true));
+        });
+        assert_eq!(kept, (1, 0, 0));
+    }
+}
+
+#[test]
+fn raw_statements_are_logged_too() {
+    for fixture in Fixture::all() {
+        let mut c = fixture.connect();
+        let alice = add_user(&mut *c, "alice");
+        let bob = add_user(&mut *c, "bob");
+        for n in 1..=5 {
+            open(&mut *c, &login(alice, 0, n));
+        }
+        open(&mut *c, &login(bob, 0, 6));
+        let run = |sql: &str| logged(&fixture, || fixture.run(sql));
+        assert_eq!(run("UPDATE users SET is_staff = TRUE"), (2, 0, 0));
+        assert_eq!(run("UPDATE users SET is_staff = TRUE"), (0, 0, 0));
+        assert_eq!(run("UPDATE users SET last_login = 5"), (0, 0, 0));
+        assert_eq!(run("UPDATE users SET email = 'new' WHERE username = 'bob'"), (1, 0, 0));
+        assert_eq!(run("UPDATE users SET username = 'rob' WHERE username = 'bob'"), (1, 0, 0));
+        let first = "(SELECT id FROM sessions ORDER BY id LIMIT 1)";
+        assert_eq!(run(&format!("UPDATE sessions SET ended_at = 1 WHERE id = {first}")), (0, 1, 0));
+        assert_eq!(run(&format!("DELETE FROM tokens WHERE session_id = {first}")), (0, 0, 0));
+        let second = "(SELECT id FROM sessions WHERE ended_at IS NULL ORDER BY id LIMIT 1)";
+        assert_eq!(run(&format!("UPDATE tokens SET expires = 1 WHERE session_id = {second}")), (0, 1, 0));
+        assert_eq!(run(&format!("UPDATE tokens SET consumed = 1 WHERE session_id = {second}")), (0, 0, 0));
+        assert_eq!(run(&format!("DELETE FROM tokens WHERE session_id = {second}")), (0, 1, 0));
+        assert_eq!(run(&format!("DELETE FROM sessions WHERE id = {second}")), (0, 1, 0));
+        assert_eq!(run(&format!("UPDATE sessions SET auth_epoch = -1 WHERE id = {second}")), (0, 1, 0));
+        assert_eq!(run("DELETE FROM users WHERE username = 'rob'"), (1, 0, 0));
+        assert_eq!(verdict(&mut *c, 6), Err(Refusal::Unknown));
+        assert_eq!(run("DELETE FROM sessions"), (0, 2, 0));
+    }
+}
+
+#[test]
+fn truncating_a_table_flushes_everything() {
+    let Some(fixture) = Fixture::bare_postgres() else { return };
+    fixture.store.migrate().expect("the schema");
+    for table in ["tokens", "sessions", "users"] {
+        let (_, _, all) = logged(&fixture, || fixture.run(&format!("TRUNCATE {table} CASCADE")));
+        assert!(all >= 1, "{table}");
+    }
+    assert_eq!(fixture.count("revocation_log WHERE xid IS NULL"), 0);
+}
