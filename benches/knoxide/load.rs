@@ -64,6 +64,8 @@ impl Outcome {
 /// How long a load lasts.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Span {
+    /// How long may be waited before it, for the machine to become quiet.
+    pub(crate) patience: Duration,
     /// Not counted.
     pub(crate) warm_up: Duration,
     /// Counted, after that.

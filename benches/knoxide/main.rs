@@ -73,6 +73,9 @@ struct Options {
     /// Seconds of each measurement
     #[arg(long, default_value_t = 3.0)]
     seconds: f64,
+    /// Seconds to wait, at most, before each measurement until nothing else keeps the machine busy
+    #[arg(long, default_value_t = 5)]
+    patience: u64,
     /// Databases to measure on
     #[arg(long, value_enum, value_delimiter = ',', default_value = "sqlite,postgres")]
     databases: Vec<Backend>,

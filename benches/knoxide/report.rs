@@ -159,7 +159,7 @@ fn range(figures: &[f64]) -> Option<Range> {
     let (least, most) = (*sorted.first()?, *sorted.last()?);
     let half = sorted.len() / 2;
     let above = *sorted.get(half)?;
-    let below = if sorted.len() % 2 == 0 { *sorted.get(half - 1)? } else { above };
+    let below = if sorted.len().is_multiple_of(2) { *sorted.get(half - 1)? } else { above };
     Some(Range { median: f64::midpoint(below, above), least, most })
 }
 

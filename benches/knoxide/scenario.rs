@@ -1,7 +1,6 @@
 //! What is measured, and how one measurement is made.
 
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::child::Child;
 use crate::databases::Database;
@@ -29,27 +28,14 @@ pub(crate) fn run(scenario: Scenario, stage: &mut Stage) -> Fallible<Section> {
 }
 
 /// Runs a load, and tells what it took.
-fn measure(groups: Vec<Group<'_>>, span: Span, meter: &Meter) -> Fallible<(Vec<Outcome>, Usage)> {
+fn measure(groups: Vec<Group<'_>>, span: Span, meter: &Meter<'_>) -> Fallible<(Vec<Outcome>, Usage)> {
+    meter.wait_for_rest()?;
+    meter.wait_for_quiet(span.patience);
     let mut readings = Vec::with_capacity(2);
     let outcomes = load::run(groups, span, &mut || readings.push(meter.read()))?;
     match &*readings {
         [before, after] => Ok((outcomes, before.until(after))),
         _ => Err("the load was over before it counted".into()),
-    }
-}
-
-/// Waits until a server has nothing left to do, as after a flood that was broken off.
-fn settle(meter: &Meter) -> Fallible<()> {
-    let begun = Instant::now();
-    loop {
-        let before = meter.read();
-        thread::sleep(Duration::from_millis(300));
-        if before.until(&meter.read()).process < Duration::from_millis(20) {
-            return Ok(());
-        }
-        if begun.elapsed() > Duration::from_secs(60) {
-            return Err("the server does not come to rest".into());
-        }
     }
 }
 
@@ -134,6 +120,7 @@ fn note_yardstick(
     (stage, database): (&Stage, Option<&Database>),
 ) -> Fallible<()> {
     let meter = stage.meter(child, database);
+    meter.wait_for_quiet(stage.span().patience);
     let before = meter.read();
     let tally = child.work(seconds)?;
     let usage = before.until(&meter.read());

@@ -25,6 +25,7 @@ pub(crate) struct Stage {
     pub(crate) connections: u16,
     pub(crate) rounds: u32,
     pub(crate) seconds: f64,
+    patience: Duration,
     pub(crate) backends: Vec<Backend>,
     /// What is measured has this core for itself; the load and Postgres share another.
     server_core: Option<usize>,
@@ -51,6 +52,7 @@ impl Stage {
             connections: options.connections,
             rounds: options.rounds,
             seconds: options.seconds,
+            patience: Duration::from_secs(options.patience),
             backends: options.databases.clone(),
             server_core,
             cluster: None,
@@ -84,14 +86,13 @@ impl Stage {
     }
 
     /// Watches a child, and the database if it uses one.
-    pub(crate) fn meter(&self, child: &Child, database: Option<&Database>) -> Meter {
+    pub(crate) fn meter(&self, child: &Child, database: Option<&Database>) -> Meter<'_> {
         let postgres = database.filter(|database| database.backend == Backend::Postgres);
-        let processes = postgres.and(self.cluster.as_ref()).map(Cluster::processes);
-        Meter::new(child.id(), processes.unwrap_or_default())
+        Meter::new(child.id(), postgres.and(self.cluster.as_ref()))
     }
 
     /// One measurement.
     pub(crate) fn span(&self) -> Span {
-        Span { warm_up: WARM_UP, counted: Duration::from_secs_f64(self.seconds) }
+        Span { patience: self.patience, warm_up: WARM_UP, counted: Duration::from_secs_f64(self.seconds) }
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use knoxide::password::Hasher;
 
-use super::{checks, closed, insist, logins, measure, note, note_times, note_work, paced, settle};
+use super::{checks, closed, insist, logins, measure, note, note_times, note_work, paced};
 use crate::child::Role;
 use crate::databases::Database;
 use crate::load::Span;
@@ -41,7 +41,6 @@ fn on(stage: &Stage, database: &Database, users: u64, table: &mut Table) -> Fall
             let group = if is_paced { paced } else { closed };
             let pace = if is_paced { "paced" } else { "at full speed" };
             for flooded in [false, true] {
-                settle(&meter)?;
                 let mut groups = vec![group(&server, stage.connections, checks(users * 10))?];
                 if flooded {
                     groups.push(closed(&server, FLOOD, logins(users))?);

@@ -6,7 +6,7 @@ use knoxide::password::Hasher;
 use knoxide::store::Store as _;
 use knoxide::store::diesel::{DieselStore, StoreOptions};
 
-use super::{closed, insist, logins, measure, note, note_yardstick, request_with_token, settle};
+use super::{closed, insist, logins, measure, note, note_yardstick, request_with_token};
 use crate::child::{Child, Role};
 use crate::databases::Database;
 use crate::load::{Source, Span};
@@ -95,7 +95,7 @@ fn one(
         insist(&outcome, row)?;
         note(table, row, &outcome, &usage);
     }
-    settle(&meter)
+    Ok(())
 }
 
 /// Logins as they are by default, against nothing but their hashes.
@@ -112,14 +112,12 @@ fn default_cost(stage: &mut Stage, backend: Backend, table: &mut Table) -> Falli
     let seconds = stage.seconds.max(LEAST_SECONDS);
     for round in 0..stage.rounds.min(3) {
         crate::say(&format!("logins at cost 12 on {}: round {}", database.name(), round + 1));
-        settle(&meter)?;
         let span = Span { counted: Duration::from_secs_f64(seconds), ..stage.span() };
         let (outcomes, usage) = measure(vec![closed(&server, CLIENTS, logins(block.users))?], span, &meter)?;
         for outcome in outcomes {
             insist(&outcome, &login)?;
             note(table, &login, &outcome, &usage);
         }
-        settle(&meter)?;
         note_yardstick(table, &hash, &mut hashes, seconds, (stage, None))?;
     }
     table.compare(&login, &hash, Metric::Rate, Metric::RateRatio);
