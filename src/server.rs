@@ -25,6 +25,13 @@ pub use first_start::{ADMIN, FirstUser, Handover};
 pub use keys::LiveKeys;
 pub use start::{Announcement, StartError, serve};
 
+/// Actix judges slow heads by a clock that it reads every half second. Without this much on top, a
+/// short time-out would be over before it began.
+const CLOCK_GRAIN: Duration = Duration::from_millis(500);
+
+/// The most connections that one worker holds.
+const MOST_CONNECTIONS: usize = 25_000;
+
 /// A server that is bound to its addresses, and runs once it is told to.
 pub struct Server {
     server: actix_web::dev::Server,
@@ -68,7 +75,8 @@ impl Server {
                 .configure(|config| crate::http::configure(config, &app_state))
         })
         .workers(http.workers)
-        .client_request_timeout(http.read_timeout)
+        .max_connections(connections_each(http.workers))
+        .client_request_timeout(http.read_timeout + CLOCK_GRAIN)
         .client_disconnect_timeout(Duration::from_secs(1))
         .keep_alive(Duration::from_secs(75))
         .shutdown_timeout(http.shutdown_timeout.as_secs().max(1))
@@ -131,11 +139,25 @@ pub struct Stopper {
 }
 
 impl Stopper {
+    /// Says "not ready" from now on, and hangs up after each answer, but serves on.
+    pub fn announce(&self) {
+        self.state.begin_stop();
+    }
+
     /// Says "not ready" from now on, accepts nothing new, finishes what was accepted.
     pub async fn stop(&self) {
         self.state.begin_stop();
         self.server.stop(true).await;
     }
+}
+
+/// How many connections each worker may hold, so that the descriptors that this process may open
+/// last for its databases too: whoever comes later waits in the system's queue.
+fn connections_each(workers: usize) -> usize {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let limit = limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
+    let kept = (limit / 2).min(128);
+    ((limit - kept) / workers.max(1)).clamp(1, MOST_CONNECTIONS)
 }
 
 /// A socket file of ours, removed when the server ends.

@@ -3,7 +3,7 @@
 //! [`Auth`] is a cheap handle; the threads behind it end when the last clone is dropped.
 
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::cause::{Actor, Cause, Origin, Reason};
 use crate::dialect::Dialect;
@@ -120,6 +120,15 @@ impl Auth {
         within(inner.timeouts.check, "checks", answer).await
     }
 
+    /// Ends the service: what was accepted is finished and written down, within `limit`, and
+    /// everything after that is refused as unavailable.
+    pub fn close(&self, limit: Duration) {
+        let until = Instant::now() + limit;
+        self.inner.close();
+        self.inner.checks.drain(until);
+        self.inner.writes.drain(until);
+    }
+
     fn cause(&self, reason: Reason, actor: Actor, origin: Origin) -> Cause {
         Cause { reason, actor, origin, at: self.now() }
     }
@@ -139,12 +148,18 @@ async fn within<T>(
     }
 }
 
-impl Drop for Inner {
-    fn drop(&mut self) {
+impl Inner {
+    fn close(&self) {
         self.upkeep.close(&self.writes);
         self.checks.close();
         self.writes.close();
         self.passwords.close();
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.close();
     }
 }
 

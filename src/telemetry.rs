@@ -15,6 +15,8 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
+use log::{Level, Log, Metadata, Record};
+
 use crate::config::LogSettings;
 use crate::time::Clock;
 
@@ -66,9 +68,35 @@ impl Drop for LogGuard {
 /// When a log is set up already, or no thread can be started.
 pub fn start(settings: &LogSettings, clock: Arc<dyn Clock>) -> Result<LogGuard, LogError> {
     let (logger, guard) = build(settings, clock, Box::new(io::stderr()), QUEUE_BYTES)?;
-    log::set_max_level(logger.filter());
+    log::set_max_level(logger.0.filter());
     log::set_boxed_logger(Box::new(logger))?;
     Ok(guard)
+}
+
+/// Hears other people's code only where it is worth an `info` at least, whatever the filter says:
+/// below that, such code writes down what clients sent, headers with tokens among it.
+struct Discreet(env_logger::Logger);
+
+impl Discreet {
+    fn hears(metadata: &Metadata<'_>) -> bool {
+        metadata.level() <= Level::Info || metadata.target().split("::").next() == Some(env!("CARGO_CRATE_NAME"))
+    }
+}
+
+impl Log for Discreet {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        Self::hears(metadata) && self.0.enabled(metadata)
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if Self::hears(record.metadata()) {
+            self.0.log(record);
+        }
+    }
+
+    fn flush(&self) {
+        self.0.flush();
+    }
 }
 
 /// A log that goes to `sink`, with room for `capacity` waiting bytes.
@@ -77,7 +105,7 @@ fn build(
     clock: Arc<dyn Clock>,
     sink: Box<dyn Write + Send>,
     capacity: usize,
-) -> Result<(env_logger::Logger, LogGuard), LogError> {
+) -> Result<(Discreet, LogGuard), LogError> {
     let queue = Arc::new(Queue::new(capacity));
     let format = settings.format;
     let (writers_queue, writers_clock) = (Arc::clone(&queue), Arc::clone(&clock));
@@ -90,7 +118,7 @@ fn build(
         .target(env_logger::Target::Pipe(Box::new(Entrance(Arc::clone(&queue)))))
         .write_style(env_logger::WriteStyle::Never)
         .build();
-    Ok((logger, LogGuard { queue, limit: FLUSH_LIMIT }))
+    Ok((Discreet(logger), LogGuard { queue, limit: FLUSH_LIMIT }))
 }
 
 /// Where lines enter the queue: `env_logger` writes each record in one piece.

@@ -335,7 +335,8 @@ pub static LOG: Setting = plain(
     "KNOXIDE_LOG",
     "info",
     "error, warn, info, debug, trace, off; or a list such as info,knoxide=debug",
-    "What is logged. `knoxide=debug` also shows each good check.",
+    "What is logged. `knoxide=debug` also shows each good check. Other people's code is never heard below `info`, where \
+     it repeats what clients sent.",
 );
 /// How it is logged.
 pub static LOG_FORMAT: Setting = plain(

@@ -1,5 +1,5 @@
-//! One log line a request, without secrets: ids, never tokens; routes, never paths that a
-//! client made up.
+//! One log line a request, without secrets: ids, never tokens; routes, never paths or methods that
+//! a client made up.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -8,6 +8,7 @@ use std::time::Instant;
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::http::{ConnectionType, Method};
 use actix_web::middleware::Next;
 use actix_web::{HttpMessage, HttpRequest, web};
 
@@ -70,6 +71,10 @@ pub async fn log_request(
     if let Ok(id) = HeaderValue::from_str(&facts.request_id) {
         response.headers_mut().insert(REQUEST_ID.clone(), id);
     }
+    if state.is_stopping() {
+        // The client's next request shall find another server, not a connection that just ended.
+        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+    }
     let status = response.status();
     let level = if status.is_server_error() {
         log::Level::Warn
@@ -87,7 +92,7 @@ pub async fn log_request(
         let address = state.client_address(response.request()).map(|address| address.to_string());
         log::log!(
             target: "knoxide::request", level,
-            method = response.request().method().as_str(),
+            method = known(response.request().method()),
             route = route.as_str(),
             status = status.as_u16(),
             micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX),
@@ -100,4 +105,20 @@ pub async fn log_request(
         );
     }
     Ok(response)
+}
+
+/// The method, unless a client made it up.
+fn known(method: &Method) -> &str {
+    let known = [
+        Method::GET,
+        Method::HEAD,
+        Method::POST,
+        Method::PUT,
+        Method::PATCH,
+        Method::DELETE,
+        Method::OPTIONS,
+        Method::TRACE,
+        Method::CONNECT,
+    ];
+    if known.contains(method) { method.as_str() } else { "-" }
 }

@@ -104,7 +104,7 @@ pub struct StoredKey {
     pub id: i64,
     /// What it is for.
     pub purpose: KeyPurpose,
-    /// HS256 and successors: the bytes. EdDSA and RS256: the private key, PKCS #8 as PEM.
+    /// HS256 and successors: the bytes. Ed25519 and RSA: the private key, PKCS #8 as PEM.
     pub secret: KeySecret,
     /// When it was made.
     pub created: Timestamp,

@@ -17,6 +17,9 @@ use crate::user::{NewUser, Password};
 /// The name of the first staff user.
 pub const ADMIN: &str = "admin";
 
+/// The file with a random first password.
+const PASSWORD_FILE: &str = "knoxide-admin-password";
+
 /// Where a random first password goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Handover {
@@ -59,9 +62,8 @@ pub(super) fn make_admin(connection: &mut dyn Connection, making: Making<'_>) ->
         }
         (None, Handover::File(folder)) => {
             let password = Password::new(random_password(random)?.to_string());
-            let path = write_password_file(folder, &password)
-                .map_err(|error| StartError::PasswordFile { folder: folder.clone(), error })?;
-            (password, FirstUser::Written(path))
+            let draft = write_draft(folder, &password, random)?;
+            (password, FirstUser::Written(draft))
         }
     };
     let new = NewUser {
@@ -76,12 +78,19 @@ pub(super) fn make_admin(connection: &mut dyn Connection, making: Making<'_>) ->
     let cause = Cause { reason: Reason::UserCreated, actor: Actor::System, origin: Origin::default(), at: now };
     let created = connection.create_user(&new, &cause);
     let made = matches!(created, Ok(UserCreation::Created(_)));
-    if let (false, FirstUser::Written(path)) = (made, &first) {
-        // A password that opens nothing must not lie about.
-        std::fs::remove_file(path)?;
+    match first {
+        FirstUser::Written(draft) if !made => {
+            // A password that opens nothing must not lie about.
+            std::fs::remove_file(draft)?;
+            created?;
+            Ok(None)
+        }
+        FirstUser::Written(draft) => Ok(Some(FirstUser::Written(publish(draft)))),
+        FirstUser::Given | FirstUser::Shown(_) => {
+            created?;
+            Ok(made.then_some(first))
+        }
     }
-    created?;
-    Ok(made.then_some(first))
 }
 
 /// 100 random bits in 20 letters and digits that nobody mistakes for each other.
@@ -93,10 +102,27 @@ fn random_password(random: &dyn Random) -> Result<Zeroizing<String>, RandomError
     Ok(Zeroizing::new(letters.map(|letter| char::from(*letter)).collect()))
 }
 
-fn write_password_file(folder: &Path, password: &Password) -> std::io::Result<PathBuf> {
-    let path = folder.join("knoxide-admin-password");
-    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
-    writeln!(file, "{}", password.expose())?;
-    file.sync_all()?;
+/// Writes the password to a file under a name that nobody else uses: another node may be making
+/// the same user in the same folder, and only one of the two passwords will open anything.
+fn write_draft(folder: &Path, password: &Password, random: &dyn Random) -> Result<PathBuf, StartError> {
+    let mut suffix = [0; 4];
+    random.fill(&mut suffix)?;
+    let path = folder.join(format!("{PASSWORD_FILE}-{}", hex::encode(suffix)));
+    let write = || {
+        let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+        writeln!(file, "{}", password.expose())?;
+        file.sync_all()
+    };
+    write().map_err(|error| StartError::PasswordFile { folder: folder.to_owned(), error })?;
     Ok(path)
+}
+
+/// Gives the file its final name, now that its password opens something. What had that name
+/// belonged to a database that is gone. If that fails, the file stays where it is.
+fn publish(draft: PathBuf) -> PathBuf {
+    let path = draft.with_file_name(PASSWORD_FILE);
+    match std::fs::rename(&draft, &path) {
+        Ok(()) => path,
+        Err(_) => draft,
+    }
 }

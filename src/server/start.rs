@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -14,6 +15,11 @@ use crate::service::Auth;
 use crate::store::diesel::{DieselStore, KeyError, StoreOptions, SweepPolicy};
 use crate::store::{Store, StoreError};
 use crate::time::Clock;
+
+/// How long a stopping server still takes requests. Whoever has just sent one over an open
+/// connection gets an answer, with the request to close it, and whoever asks whether the server is
+/// ready hears that it is not.
+const LAST_CALL: Duration = Duration::from_millis(500);
 
 /// What the person or the log should know about the start.
 #[derive(Debug)]
@@ -104,7 +110,8 @@ pub fn serve(
     let following = keys.follow(auth.clone())?;
     let kept = SweepPolicy { session_retention: settings.tokens.session_retention, ..SweepPolicy::default() };
     let sweeping = sweeper::start(store, clock, settings.tokens.sweep_interval, kept)?;
-    let result = actix_web::rt::System::new().block_on(run(&settings, auth, announce));
+    let result = actix_web::rt::System::new().block_on(run(&settings, auth.clone(), announce));
+    auth.close(Duration::from_secs(2));
     drop((sweeping, following));
     result
 }
@@ -120,7 +127,9 @@ async fn run(settings: &Settings, auth: Auth, announce: &mut dyn FnMut(Announcem
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
+        stopper.announce();
         announce(Announcement::Stopping);
+        tokio::time::sleep(LAST_CALL).await;
         stopper.stop().await;
     };
     let mut serving = std::pin::pin!(server.run());

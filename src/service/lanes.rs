@@ -134,10 +134,22 @@ impl Lane {
         self.shared.wake.notify_one();
     }
 
-    /// Finishes what waits, then ends the threads. Threads that hang are left to the process's end.
+    /// Finishes what waits, then ends the threads.
     pub(super) fn close(&self) {
         self.shared.lock().closed = true;
         self.shared.wake.notify_all();
+    }
+
+    /// After [`Lane::close`]: waits until all is finished, but not for threads that hang.
+    pub(super) fn drain(&self, until: Instant) {
+        let mut state = self.shared.lock();
+        while !state.workers.is_empty() {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            (state, _) = self.shared.wake.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner);
+        }
     }
 }
 
@@ -192,6 +204,8 @@ impl Shared {
                 return;
             }
         }
+        self.lock().workers.retain(|worker| worker.number != number);
+        self.wake.notify_all();
     }
 
     /// Waits for jobs and takes them; `None` when the lane is closed and empty.

@@ -93,7 +93,7 @@ impl Auth {
         let id = keys.successor_id(predecessor);
         let particulars = Particulars { kind, issued: row.created, expires: row.expires, id };
         let token = match row.key {
-            Some(key) => keys.sign_again(key, &claims(subject, &particulars)).map_err(unavailable)?,
+            Some(key) => keys.sign_again(key, &claims(subject, &particulars)).map_err(|error| unavailable(&error))?,
             None => Some(Token::from_id(&self.policy().token_prefix, &id)),
         };
         let same = token.filter(|token| token.digest() == row.digest);
@@ -111,11 +111,11 @@ impl Auth {
             (TokenForm::Opaque, _) => (Token::from_id(&self.policy().token_prefix, id), None),
             (TokenForm::Jwt, TokenKind::Access) => {
                 let signed = self.keys().sign_access(&claims(subject, particulars), now);
-                signed.map(|(token, key)| (token, Some(key))).map_err(unavailable)?
+                signed.map(|(token, key)| (token, Some(key))).map_err(|error| unavailable(&error))?
             }
             (TokenForm::Jwt, TokenKind::Refresh) => {
                 let signed = self.keys().sign_refresh(&claims(subject, particulars), now);
-                signed.map(|(token, key)| (token, Some(key))).map_err(unavailable)?
+                signed.map(|(token, key)| (token, Some(key))).map_err(|error| unavailable(&error))?
             }
         };
         let new = NewToken { digest: token.digest(), kind, expires, key };
@@ -137,7 +137,7 @@ impl Auth {
     }
 }
 
-fn unavailable(error: crate::jwt::SigningError) -> Unavailable {
+fn unavailable(error: &crate::jwt::SigningError) -> Unavailable {
     log::error!("{error}");
     Unavailable::Elsewhere("a token could not be signed")
 }

@@ -5,6 +5,7 @@ mod source;
 
 use std::collections::BTreeMap;
 
+use knoxide::dialect::Dialect;
 use source::{Source, read_library};
 
 /// Every module of the library, lowest first, with the modules it may name besides itself.
@@ -14,6 +15,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("random", &[]),
     ("dialect", &[]),
     ("token", &["random"]),
+    ("jwt", &["random", "time", "token"]),
     ("user", &["time"]),
     ("cause", &["time", "user"]),
     ("session", &["cause", "dialect", "time", "token", "user"]),
@@ -22,16 +24,19 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("import", &["time", "token", "user"]),
     ("visible", &[]),
     // What is remembered.
-    ("store", &["cause", "dialect", "import", "session", "time", "token", "user"]),
-    ("policy", &["store"]),
+    ("store", &["cause", "dialect", "import", "jwt", "random", "session", "time", "token", "user"]),
+    ("policy", &["dialect", "store"]),
     // What can be done.
-    ("service", &["cause", "dialect", "password", "policy", "random", "session", "store", "time", "token", "user"]),
+    (
+        "service",
+        &["cause", "dialect", "jwt", "password", "policy", "random", "session", "store", "time", "token", "user"],
+    ),
     // How it is asked for.
-    ("http", &["cause", "dialect", "random", "service", "session", "token", "user"]),
+    ("http", &["cause", "dialect", "random", "service", "session", "time", "token", "user"]),
     // The program around it.
-    ("config", &["password_rules", "store", "token", "user"]),
+    ("config", &["dialect", "jwt", "password_rules", "policy", "store", "token", "user"]),
     ("telemetry", &["config", "time", "visible"]),
-    ("server", &["cause", "config", "http", "password", "policy", "random", "service", "store", "time", "user"]),
+    ("server", &["cause", "config", "http", "jwt", "password", "random", "service", "store", "time", "user"]),
     (
         "cli",
         &[
@@ -39,6 +44,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "config",
             "dialect",
             "import",
+            "jwt",
             "password",
             "password_rules",
             "random",
@@ -72,7 +78,7 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
     ("std::env", &["config"], "settings come from one place, as arguments"),
     ("std::time::SystemTime", &["time"], "time is an argument"),
     ("std::thread::Builder", &["telemetry"], "threads are few"),
-    ("thread::Builder", &["service/lanes", "service/upkeep", "server/sweeper"], "threads are few"),
+    ("thread::Builder", &["service/lanes", "service/upkeep", "server/repeating"], "threads are few"),
     ("std::thread::spawn", &[], "threads have names"),
     ("thread::spawn", &[], "threads have names"),
     ("std::process", &[], "only the program itself ends the process"),
@@ -85,16 +91,23 @@ const EXPOSURES: &[(&str, usize, &str)] = &[
     ("cli/password", 2, "a password that was typed twice is compared"),
     ("cli/serve", 2, "the first password is shown, once"),
     ("cli/token", 2, "the new token is shown, once"),
+    ("http/dialects", 4, "the reply to a login or a refresh hands tokens to their owner"),
+    ("http/dialects/access_token", 2, "the reply to a login or a refresh hands the token to its owner"),
+    ("http/dialects/drf_jwt", 2, "the reply to a login or a refresh hands the token to its owner"),
     ("http/dialects/knox", 1, "the reply to a login hands the token to its owner"),
+    ("jwt", 2, "a token's successor follows from its text"),
+    ("jwt/key", 2, "keys are read, and told apart by their fingerprints"),
     ("password", 2, "stored hashes are parsed"),
     ("password/digest", 3, "passwords are hashed and compared"),
     ("password/stored", 1, "stored hashes are parsed"),
     ("password_rules", 1, "new passwords are judged"),
     ("server/first_start", 1, "the first password is handed over in a file"),
     ("server/start", 1, "the database is opened by its URL"),
+    ("service/exchange", 1, "an expired token's signature is looked at"),
     ("store/diesel/import", 1, "hashes that no database could hold are refused"),
     ("store/diesel/import/rows/postgres", 1, "hashes are stored"),
     ("store/diesel/import/rows/sqlite", 1, "hashes are stored"),
+    ("store/diesel/keys", 1, "keys are stored"),
     ("store/diesel/users", 4, "hashes are stored"),
 ];
 
@@ -145,8 +158,9 @@ fn neighbours(sources: &[Source]) -> Vec<String> {
     for source in sources {
         let Some(own) = source.file.strip_prefix("http/dialects/") else { continue };
         let own = own.split('/').next().unwrap_or_default();
-        let others = source.paths.iter().filter_map(|path| path.strip_prefix("crate::http::dialects::"));
-        for other in others.filter(|path| path.split("::").next() != Some(own)) {
+        let named = source.paths.iter().filter_map(|path| path.strip_prefix("crate::http::dialects::"));
+        let others: Vec<_> = Dialect::ALL.map(Dialect::as_str).into_iter().filter(|name| *name != own).collect();
+        for other in named.filter(|path| others.iter().any(|name| path.split("::").next() == Some(name))) {
             wrong.push(format!("{}: a dialect may not name the dialect {other}", source.file));
         }
     }

@@ -33,6 +33,8 @@ mod outage;
 #[cfg(test)]
 mod password;
 #[cfg(test)]
+mod program;
+#[cfg(test)]
 mod races;
 #[cfg(test)]
 mod rotation;

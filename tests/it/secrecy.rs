@@ -30,14 +30,17 @@ enum Failing {
     Logouts,
 }
 
+/// Makes an error out of what is said.
+type Wording = fn(String) -> StoreError;
+
 #[derive(Clone)]
 struct TalkativeStore {
     behind: MemoryStore,
-    failing: Arc<Mutex<(Failing, fn(String) -> StoreError)>>,
+    failing: Arc<Mutex<(Failing, Wording)>>,
 }
 
 impl TalkativeStore {
-    fn fail(&self, what: Failing, how: fn(String) -> StoreError) {
+    fn fail(&self, what: Failing, how: Wording) {
         *self.failing.lock().expect("no panic") = (what, how);
     }
 
@@ -190,7 +193,7 @@ impl log::Log for Listener {
 fn neither_bodies_nor_the_log_tell_why_a_store_failed() {
     log::set_logger(&LISTENER).expect("the first logger of this process");
     log::set_max_level(log::LevelFilter::Trace);
-    let failing = Arc::new(Mutex::new((Failing::Nothing, StoreError::Failed as fn(String) -> StoreError)));
+    let failing = Arc::new(Mutex::new((Failing::Nothing, StoreError::Failed as Wording)));
     let store = TalkativeStore { behind: MemoryStore::new(), failing };
     add_user(&mut *store.connect().expect("a connection"), "alice", "correct horse", SystemClock.now());
     // Another cost than the stored hash's, so that each login wants to upgrade it.

@@ -8,6 +8,7 @@ pub(crate) mod hostile;
 pub(crate) mod jwt;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
+pub(crate) mod program;
 pub(crate) mod proxy;
 pub(crate) mod transcript;
 pub(crate) mod wire;

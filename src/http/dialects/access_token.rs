@@ -77,9 +77,8 @@ async fn try_verify(request: &HttpRequest, payload: web::Payload, state: &HttpSt
     let step = Step { request, state, front: &front, dialect: Dialect::AccessToken };
     let replies = front.replies();
     Ok(match step.verify(payload, "token").await? {
-        Ok((token, who)) => {
-            replies.json(StatusCode::OK, &describe(&token, who.expires.map(Timestamp::to_millis_text), &who.user))
-        }
+        Ok((token, who)) => replies
+            .json(StatusCode::OK, &describe(&token, who.expires.map(Timestamp::to_millis_text).as_deref(), &who.user)),
         Err(error) => replies.non_field_error(refusal(&error)),
     })
 }
@@ -97,13 +96,13 @@ async fn try_refresh(request: &HttpRequest, payload: web::Payload, state: &HttpS
         Ok(exchanged) => {
             let (access, user) = (&exchanged.access, &exchanged.who.user);
             let end = access.expires.map(|end| precise(end, exchanged.at));
-            replies.json(StatusCode::OK, &describe(access.token.expose(), end, user))
+            replies.json(StatusCode::OK, &describe(access.token.expose(), end.as_deref(), user))
         }
         Err(error) => replies.non_field_error(refusal(&error)),
     })
 }
 
-fn describe(token: &str, end: Option<String>, user: &User) -> Value {
+fn describe(token: &str, end: Option<&str>, user: &User) -> Value {
     json!({
         "token": token,
         "expires_in": end,

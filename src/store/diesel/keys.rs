@@ -106,7 +106,7 @@ impl DieselStore {
     pub fn load_keys(&self, given: Option<&KeySecret>) -> Result<Vec<StoredKey>, KeyError> {
         let rows = self.admin(|connection| connection.read(read))?;
         check_secret(&rows, given)?;
-        let in_use = rows.into_iter().filter(|row| row.entry.retired.is_none());
+        let in_use = rows.iter().filter(|row| row.entry.retired.is_none());
         Ok(in_use.filter_map(|row| stored(row, given)).collect())
     }
 
@@ -229,7 +229,7 @@ fn check_secret(rows: &[Row], given: Option<&KeySecret>) -> Result<(), KeyError>
 }
 
 /// `None` for an older key whose secret was in the settings then, and is nowhere now.
-fn stored(row: Row, given: Option<&KeySecret>) -> Option<StoredKey> {
+fn stored(row: &Row, given: Option<&KeySecret>) -> Option<StoredKey> {
     let of_settings = || given.filter(|given| given.fingerprint().as_slice() == row.fingerprint).cloned();
     let KeyEntry { id, purpose, created, retired, .. } = row.entry;
     Some(StoredKey { id, purpose, secret: row.secret.clone().or_else(of_settings)?, created, retired })

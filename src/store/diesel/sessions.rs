@@ -142,10 +142,13 @@ pub(super) fn refresh(connection: &mut AnyConnection, refresh: &Refresh) -> Quer
     Ok(Refreshed::Done)
 }
 
+/// A row of [`hot::FindSuccessor`].
+type SuccessorRow = (Vec<u8>, i64, Option<i64>, Option<i64>);
+
 /// See [`crate::store::Connection::find_successor`].
 pub(super) fn find_successor(connection: &mut AnyConnection, digest: &TokenDigest) -> QueryResult<Option<Successor>> {
     let query = hot::FindSuccessor { digest: *digest.as_bytes() };
-    let row: Option<(Vec<u8>, i64, Option<i64>, Option<i64>)> = query.get_result(connection).optional()?;
+    let row: Option<SuccessorRow> = query.get_result(connection).optional()?;
     row.map(|(digest, created, expires, key)| {
         let digest = <[u8; 64]>::try_from(digest).map_err(|_| unreadable("tokens.successor"))?;
         Ok(Successor {

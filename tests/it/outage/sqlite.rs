@@ -5,6 +5,11 @@ use std::time::Instant;
 
 use diesel::connection::SimpleConnection as _;
 use diesel::{Connection as _, SqliteConnection};
+use futures_util::future::join_all;
+use knoxide::cause::Origin;
+use knoxide::dialect::Dialect;
+use knoxide::service::{LoginError, LoginRequest};
+use knoxide::user::{LoginName, Password};
 
 use super::{BACK_WITHIN, CHECK_LIMIT, Load, PASSWORD, SLACK, USER, is_live};
 use crate::support::app::{App, Backend, Client};
@@ -65,12 +70,9 @@ fn another_file_in_its_place_is_not_used() {
     let (client, path) = (&mut app.client(), path(&app));
     let token = client.login(USER, PASSWORD);
     let (copy, aside) = (path.with_extension("copy"), path.with_extension("aside"));
-    SqliteConnection::establish(path.to_str().expect("UTF-8"))
-        .and_then(|mut connection| {
-            connection.batch_execute(&format!("VACUUM INTO '{}'", copy.display())).expect("a copy");
-            Ok(())
-        })
-        .expect("the file opens");
+    let mut connection = SqliteConnection::establish(path.to_str().expect("UTF-8")).expect("the file opens");
+    connection.batch_execute(&format!("VACUUM INTO '{}'", copy.display())).expect("a copy");
+    drop(connection);
     std::fs::hard_link(&path, &aside).expect("a second name");
     replace(&path, &copy);
     assert_unavailable(client, &token);
@@ -88,13 +90,17 @@ fn checks_go_on_while_somebody_else_writes_for_long() {
     writer.batch_execute("PRAGMA busy_timeout = 30000; BEGIN IMMEDIATE").expect("the lock");
     let locked = Instant::now();
     // So many at once that accounts are looked for together.
-    let logins = std::thread::scope(|scope| {
-        let clients: Vec<_> = (0..64).map(|_| app.client()).collect();
-        let logins = clients.into_iter().map(|mut client| scope.spawn(move || client.try_login(USER, PASSWORD).status));
-        let logins: Vec<_> = logins.collect();
-        logins.into_iter().map(|login| login.join().expect("an answer")).collect::<Vec<_>>()
+    let logins = (0..64).map(|_| {
+        app.auth.login(LoginRequest {
+            dialect: Dialect::Knox,
+            login: LoginName::Username(USER.to_owned()),
+            password: Password::new(PASSWORD.to_owned()),
+            origin: Origin::default(),
+        })
     });
-    assert_eq!(logins, [503; 64]);
+    let logins = actix_web::rt::System::new().block_on(join_all(logins));
+    assert!(logins.iter().all(|login| matches!(login, Err(LoginError::Unavailable(_)))), "{logins:?}");
+    assert_eq!(app.client().try_login(USER, PASSWORD).status, 503);
     let during = load.between(locked, Instant::now());
     assert!(during.iter().any(is_live), "no check was answered");
     let unanswered: Vec<_> = during.iter().filter(|answer| answer.status == 503).take(8).collect();

@@ -141,6 +141,16 @@ impl Wire {
         self.stream.write_all(bytes)
     }
 
+    /// Says that no more is coming; replies can still be read.
+    pub(crate) fn hang_up(&self) -> io::Result<()> {
+        self.stream.shutdown(std::net::Shutdown::Write)
+    }
+
+    /// Waits until something of a reply is there, interim or not.
+    pub(crate) fn wait_for_bytes(&mut self) -> io::Result<()> {
+        if self.unread.is_empty() && self.fill()? == 0 { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
+    }
+
     /// Reads the reply to a request of this method, passing over interim ones.
     pub(crate) fn receive(&mut self, method: &str) -> io::Result<Reply> {
         loop {
@@ -225,9 +235,17 @@ impl Wire {
 
     fn fill(&mut self) -> io::Result<usize> {
         let mut buffer = [0; 16 * 1024];
-        let read = self.stream.read(&mut buffer)?;
-        self.unread.extend(&buffer[..read]);
-        Ok(read)
+        loop {
+            match self.stream.read(&mut buffer) {
+                // A signal, such as the end of a child, interrupts what waits with a time-out.
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+                Ok(read) => {
+                    self.unread.extend(&buffer[..read]);
+                    return Ok(read);
+                }
+            }
+        }
     }
 }
 

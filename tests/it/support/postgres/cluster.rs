@@ -44,13 +44,23 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// Creates and starts a server.
+    /// Creates and starts a server, with its files in memory if there is room.
     ///
     /// # Errors
     /// When Postgres is not installed or does not start, in words.
     pub(crate) fn start() -> Result<Self, String> {
+        let memory = Path::new("/dev/shm");
+        let base = if free_mib(memory) >= ROOM_MIB { memory.to_owned() } else { std::env::temp_dir() };
+        Self::start_in(&base)
+    }
+
+    /// As [`Cluster::start`], with its files in `base`, which its user must be able to enter.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) fn start_in(base: &Path) -> Result<Self, String> {
         let programs = Programs::find()?;
-        let directory = programs.new_directory().map_err(|error| format!("no directory for Postgres: {error}"))?;
+        let directory = programs.new_directory(base).map_err(|error| format!("no directory for Postgres: {error}"))?;
         let watchdog = watch(&directory).map_err(|error| format!("no watchdog for Postgres: {error}"))?;
         let mut cluster = Self { directory, programs, port: 0, server: None, watchdog };
         cluster.initialise()?;
@@ -71,6 +81,11 @@ impl Cluster {
         format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
     }
 
+    /// Where its data, its log and its socket are.
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
     /// Where it listens, for a proxy before it.
     pub(crate) fn address(&self) -> SocketAddr {
         (Ipv4Addr::LOCALHOST, self.port).into()
@@ -89,7 +104,8 @@ impl Cluster {
 
     /// Kills all its processes at once: a crash, from which it has to recover.
     pub(crate) fn kill(&mut self) {
-        self.stop_parent();
+        // Standing still, none of them sees another die.
+        self.freeze();
         let processes = self.processes();
         signal("KILL", &processes);
         self.wait();
@@ -158,7 +174,7 @@ impl Cluster {
     }
 
     /// The server's process and its children.
-    fn processes(&self) -> Vec<u32> {
+    pub(crate) fn processes(&self) -> Vec<u32> {
         let Some(server) = &self.server else { return Vec::new() };
         let mut processes = vec![server.id()];
         let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
@@ -224,10 +240,8 @@ impl Programs {
         }
     }
 
-    /// A new directory, in memory if there is room, that the server's user owns.
-    fn new_directory(&self) -> io::Result<PathBuf> {
-        let memory = Path::new("/dev/shm");
-        let base = if free_mib(memory) >= ROOM_MIB { memory.to_owned() } else { std::env::temp_dir() };
+    /// A new directory that the server's user owns.
+    fn new_directory(&self, base: &Path) -> io::Result<PathBuf> {
         let directory = tempfile::Builder::new().prefix("knoxide-postgres-").tempdir_in(base)?.keep();
         let directory = directory.canonicalize()?;
         if let Some((user, group)) = self.drop_to {

@@ -1,0 +1,35 @@
+//! The program as people get it: what it does at its start and its end, what it listens on,
+//! what it is told by whom, and what it never writes down.
+
+mod doctor;
+mod first_start;
+mod import;
+mod listening;
+mod pressure;
+mod requests;
+mod revocation;
+mod secrets;
+mod settings;
+mod stopping;
+
+use serde_json::Value;
+
+use crate::support::wire::{Framing, Reply, Request};
+
+/// A login with a JSON body.
+fn login_request(name: &str, password: &str) -> Request {
+    let body = serde_json::json!({ "username": name, "password": password }).to_string();
+    Request::new("POST", "/auth/login/").header("Content-Type", "application/json").body(body, Framing::Length)
+}
+
+/// The token in the reply to a login.
+fn token_of(reply: &Reply) -> String {
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    token_in(&reply.text())
+}
+
+/// The token in a login's JSON.
+fn token_in(json: &str) -> String {
+    let body: Value = serde_json::from_str(json).unwrap_or_else(|_| panic!("no JSON: {json}"));
+    body["token"].as_str().expect("a token").to_owned()
+}

@@ -1,0 +1,55 @@
+//! The doctor finds what was planted.
+
+use std::fs::{Permissions, set_permissions};
+use std::os::unix::fs::PermissionsExt as _;
+
+use serde_json::{Value, json};
+
+use crate::support::app::Backend;
+use crate::support::program::Program;
+
+/// What is wrong, by subject, and how the doctor ended.
+fn wrong(program: &Program) -> (Option<i32>, Vec<String>) {
+    let done = program.run(&["--json", "doctor"]);
+    let findings: Value = serde_json::from_str(&done.out).unwrap_or_else(|_| panic!("{}{}", done.out, done.err));
+    let findings = findings.as_array().expect("a list").iter();
+    let wrong = findings.filter(|finding| finding["weight"] == "wrong");
+    (done.code, wrong.map(|finding| finding["subject"].as_str().expect("a subject").to_owned()).collect())
+}
+
+fn found(subject: &str) -> (Option<i32>, Vec<String>) {
+    (Some(1), vec![subject.to_owned()])
+}
+
+#[test]
+fn finds_what_was_planted_and_nothing_else() {
+    let program = Program::on(Backend::Sqlite);
+    let database = program.folder().join("knoxide.db");
+    let healthy = (Some(0), Vec::new());
+    assert_eq!(wrong(&program), found("database"));
+    program.json(&["migrate"]);
+    assert_eq!(wrong(&program), healthy);
+
+    set_permissions(&database, Permissions::from_mode(0o644)).expect("a changed mode");
+    assert_eq!(wrong(&program), found("file mode"));
+    set_permissions(&database, Permissions::from_mode(0o600)).expect("a changed mode");
+
+    set_permissions(program.folder(), Permissions::from_mode(0o777)).expect("a changed mode");
+    assert_eq!(wrong(&program), found("files"));
+    set_permissions(program.folder(), Permissions::from_mode(0o700)).expect("a changed mode");
+
+    let user = json!({ "id": 1, "username": "alice", "password_hash": "rot13$uryyb" });
+    let file = program.write("users.json", &json!({ "format": 1, "users": [user] }).to_string());
+    program.json(&["import", &file]);
+    assert_eq!(wrong(&program), found("passwords"));
+    program.json(&["user", "passwd", "alice", "--password-hash", "!"]);
+    assert_eq!(wrong(&program), healthy);
+
+    let program = program.set("KNOXIDE_WORKERS", "none");
+    assert_eq!(wrong(&program), found("settings"));
+    let program = program.set("KNOXIDE_WORKERS", "1");
+    assert_eq!(program.run(&["migrate", "status"]).code, Some(0));
+    program.json(&["migrate", "down"]);
+    assert_eq!(wrong(&program), found("pending migrations"));
+    assert_eq!(program.run(&["migrate", "status"]).code, Some(1));
+}

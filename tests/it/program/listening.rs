@@ -1,0 +1,92 @@
+//! Where the program can be reached, and whom it takes its clients for.
+
+use std::net::TcpListener;
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+
+use super::token_in;
+use crate::support::app::Backend;
+use crate::support::program::{PASSWORD, Program, tool};
+
+/// Logs in through curl, with more arguments, and returns the address that the session has.
+fn address_after_login(program: &Program, arguments: &[&str]) -> serde_json::Value {
+    let body = format!("{{\"username\":\"admin\",\"password\":\"{PASSWORD}\"}}");
+    let login = ["-s", "-H", "Content-Type: application/json", "-d", &body];
+    token_in(&tool("curl", &[&login, arguments].concat()));
+    program.json(&["session", "list", "--limit", "1"])[0]["address"].clone()
+}
+
+#[test]
+fn at_several_addresses_at_once() {
+    let program = Program::on(Backend::Sqlite).with_admin();
+    let socket = program.folder().join("knoxide.sock");
+    let mut listen = vec!["127.0.0.1:0".to_owned(), "127.0.0.2:0".to_owned(), format!("unix:{}", socket.display())];
+    if TcpListener::bind("[::1]:0").is_ok() {
+        listen.push("[::1]:0".to_owned());
+    } else {
+        eprintln!("NOT RUN: listening on [::1], because this machine has no IPv6");
+    }
+    let program = program.set("KNOXIDE_LISTEN", &listen.join(","));
+    // A crashed server leaves its socket behind.
+    drop(UnixListener::bind(&socket).expect("a socket"));
+    let server = program.start();
+    assert_eq!(server.addresses.len(), listen.len());
+    let path = socket.display().to_string();
+    for address in &server.addresses {
+        let seen = match address.strip_prefix("unix:") {
+            Some(path) => address_after_login(&program, &["--unix-socket", path, "http://localhost/auth/login/"]),
+            None => address_after_login(&program, &[&format!("http://{address}/auth/login/")]),
+        };
+        // A process at a Unix socket has no address.
+        let expected = match address.as_str() {
+            unix if unix.starts_with("unix:") => serde_json::Value::Null,
+            six if six.starts_with("[::1]") => "::1".into(),
+            _ => "127.0.0.1".into(),
+        };
+        assert!(seen == expected || address.starts_with("127.0.0.2"), "{address}: {seen}");
+    }
+
+    // Another server does not take a live one's socket away.
+    let other = program.run(&["serve", "--listen", &format!("127.0.0.1:0,unix:{path}")]);
+    assert_eq!(other.code, Some(1), "{}", other.err);
+    assert!(other.err.contains("another server listens there"), "{}", other.err);
+    tool("curl", &["-sf", "--unix-socket", &path, "http://localhost/healthz"]);
+    server.stop();
+    assert!(!socket.exists());
+}
+
+#[test]
+fn no_file_of_somebody_else_is_removed() {
+    let program = Program::on(Backend::Sqlite).with_admin();
+    let path = program.write("precious", "data");
+    let done = program.run(&["serve", "--listen", &format!("unix:{path}")]);
+    assert_eq!(done.code, Some(1), "{}", done.err);
+    assert!(Path::new(&path).exists() && done.err.contains("is no socket"), "{}", done.err);
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("an address").to_string();
+    let done = program.run(&["serve", "--listen", &address]);
+    assert_eq!(done.code, Some(1), "{}", done.err);
+    assert!(done.err.contains(&address), "{}", done.err);
+}
+
+#[test]
+fn only_listed_proxies_are_believed() {
+    let program = Program::on(Backend::Sqlite).with_admin();
+    let path = program.folder().join("knoxide.sock").display().to_string();
+    let program = program
+        .set("KNOXIDE_LISTEN", &format!("127.0.0.1:0,unix:{path}"))
+        .set("KNOXIDE_TRUSTED_PROXIES", "127.0.0.2,10.0.0.0/8,unix");
+    let server = program.start();
+    let url = &format!("http://{}/auth/login/", server.address());
+    let (stranger, proxy) = ("127.0.0.1", "127.0.0.2");
+    let socket = ["--unix-socket", &path, "http://localhost/auth/login/"];
+    let forwarded = "X-Forwarded-For: 203.0.113.9, 10.1.2.3";
+    let from = |address: &'static str, header: &'static str| {
+        address_after_login(&program, &["--interface", address, "-H", header, url])
+    };
+    assert_eq!(from(stranger, forwarded), stranger);
+    assert_eq!(from(proxy, forwarded), "203.0.113.9");
+    // What a client wrote itself stands to the left of what the proxy knows.
+    assert_eq!(from(proxy, "X-Forwarded-For: 198.51.100.1, 203.0.113.9"), "203.0.113.9");
+    assert_eq!(address_after_login(&program, &[&["-H", forwarded], &socket[..]].concat()), "203.0.113.9");
+}

@@ -1,0 +1,87 @@
+//! Requests at the edge of what is taken, seen from outside.
+
+use std::fmt::Write as _;
+
+use super::{login_request, token_of};
+use crate::support::app::Backend;
+use crate::support::program::{PASSWORD, Program, Running};
+use crate::support::wire::{Framing, Reply, Request};
+
+/// A reply to these bytes, on a connection of its own, which the server then closes or not.
+fn reply_to(server: &Running, bytes: &[u8], method: &str) -> Reply {
+    let mut wire = server.wire();
+    // The server may hang up before it has read everything.
+    wire.send(bytes).ok();
+    wire.receive(method).expect("a reply")
+}
+
+fn many_headers(count: usize) -> Vec<u8> {
+    let mut request = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n".to_owned();
+    for number in 1..count {
+        write!(request, "X-Header-{number}: x\r\n").expect("a string");
+    }
+    (request + "\r\n").into_bytes()
+}
+
+#[test]
+fn limits_and_patience() {
+    let program = Program::on(Backend::Sqlite)
+        .with_admin()
+        .set("KNOXIDE_BODY_LIMIT", "1KiB")
+        .set("KNOXIDE_READ_TIMEOUT", "300ms");
+    let server = program.start();
+    let login = login_request("admin", PASSWORD);
+
+    // A body may be just so long.
+    for (size, status) in [(1024, 200), (1025, 413)] {
+        let mut body = login.body.clone();
+        body.resize(size, b' ');
+        for framing in [Framing::Length, Framing::Chunked(100)] {
+            let request = login.clone().body(body.clone(), framing);
+            assert_eq!(reply_to(&server, &request.to_bytes(), "POST").status, status, "{size} bytes, {framing:?}");
+        }
+    }
+
+    // Half a head, half a body.
+    let bytes = login.to_bytes();
+    assert_eq!(reply_to(&server, &bytes[..40], "POST").status, 408);
+    assert_eq!(reply_to(&server, &bytes[..bytes.len() - 5], "POST").status, 408);
+
+    // As many headers as fit, one more, and far too much of one.
+    assert_eq!(reply_to(&server, &many_headers(96), "GET").status, 200);
+    assert_eq!(reply_to(&server, &many_headers(97), "GET").status, 431);
+    let huge = Request::new("GET", "/healthz").header("X-Huge", vec![b'x'; 200_000]);
+    assert_eq!(reply_to(&server, &huge.to_bytes(), "GET").status, 431);
+
+    // Nobody reads the body of a logout.
+    let client = &mut server.client();
+    let token = client.login("admin", PASSWORD);
+    let logout = Request::new("POST", "/auth/logout/")
+        .header("Authorization", format!("Token {token}"))
+        .body(vec![b'x'; 1024 * 1024], Framing::Length);
+    let (bytes, head_only) = (logout.to_bytes(), logout.to_bytes().len() - logout.body.len());
+    assert_eq!(reply_to(&server, &bytes[..head_only], "POST").status, 200);
+    assert_eq!(client.check(&token), 401);
+    let token = client.login("admin", PASSWORD);
+    let logout = Request { headers: vec![("Authorization".to_owned(), format!("Token {token}").into())], ..logout };
+    assert_eq!(client.ask(&logout).status, 200);
+    assert_eq!(client.check(&token), 401);
+}
+
+#[test]
+fn pipelined_requests_are_answered_in_their_order() {
+    let program = Program::on(Backend::Sqlite).with_admin();
+    let server = program.start();
+    let mut wire = server.wire();
+    let token = token_of(&wire.ask(&login_request("admin", PASSWORD)).expect("a reply"));
+    let with_token = |method, path| Request::new(method, path).header("Authorization", format!("Token {token}"));
+    let check = with_token("GET", "/auth/user/");
+    let logout = with_token("POST", "/auth/logout/").body("", Framing::Length);
+    let mut bytes = Vec::new();
+    for request in [&[&check; 20][..], &[&logout, &check, &logout, &Request::new("GET", "/nowhere")]].concat() {
+        bytes.extend(request.to_bytes());
+    }
+    wire.send(&bytes).expect("a sent request");
+    let statuses: Vec<u16> = (0..24).map(|_| wire.receive("GET").expect("a reply").status).collect();
+    assert_eq!(statuses, [&[200; 20][..], &[200, 401, 401, 404]].concat());
+}

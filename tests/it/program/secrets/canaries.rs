@@ -1,0 +1,110 @@
+//! Secrets that are looked for afterwards.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::Command;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use sha2::{Digest as _, Sha256};
+
+use crate::program::revocation::digest;
+
+/// All secrets that were used, and the forms they are looked for in.
+#[derive(Default)]
+pub(super) struct Canaries {
+    /// Lower case, since the search does not tell cases apart.
+    patterns: Vec<String>,
+    /// What a database may know, but no log: digests of tokens, and what was given as a name.
+    not_for_logs: Vec<String>,
+    made: u32,
+}
+
+impl Canaries {
+    /// A new password. Nothing of it changes in a URL, a form or JSON.
+    pub(super) fn password(&mut self) -> String {
+        let password = self.make();
+        // What bcrypt is given is as good as the password.
+        self.patterns.push(hex::encode(Sha256::digest(&password)));
+        self.watch(&password);
+        password
+    }
+
+    /// A password that somebody gives as the name. The database has to be asked for it.
+    pub(super) fn name(&mut self) -> String {
+        let name = self.make();
+        self.not_for_logs.push(name.clone());
+        name
+    }
+
+    fn make(&mut self) -> String {
+        self.made += 1;
+        format!("Canary-{:03}-{:08x}", self.made, 0x9e37_79b9_u32.wrapping_mul(self.made))
+    }
+
+    /// A new token that nobody ever made.
+    pub(super) fn token(&mut self) -> String {
+        self.made += 1;
+        let token = format!("{:040x}", u128::from(self.made) * 0x1_0000_0001_0000_0000_0001_9e37);
+        self.issued(&token);
+        token
+    }
+
+    /// A token that the program made.
+    pub(super) fn issued(&mut self, token: &str) {
+        self.not_for_logs.push(digest(token));
+        self.watch(token);
+        // Django's package keeps the beginning of a token in clear. Nobody shall.
+        self.patterns.push(token[..15].to_owned());
+    }
+
+    /// A secret from elsewhere.
+    pub(super) fn watch(&mut self, secret: &str) {
+        self.patterns.push(secret.to_owned());
+        self.patterns.push(hex::encode(secret));
+        // In the middle of other data, base64 begins at any of three places.
+        for skipped in 0..3 {
+            let rest = &secret.as_bytes()[skipped..];
+            let whole = &rest[..rest.len() / 3 * 3];
+            self.patterns.push(STANDARD_NO_PAD.encode(whole));
+            self.patterns.push(URL_SAFE_NO_PAD.encode(whole));
+        }
+    }
+
+    /// Searches all files under `place`.
+    pub(super) fn assert_absent(&self, place: &Path) {
+        assert!(self.patterns.len() > 100, "hardly anything to look for");
+        assert_eq!(search(&self.patterns, place), "", "secrets were written down");
+    }
+
+    /// Searches logs, where even less may stand.
+    pub(super) fn assert_log_is_quiet(&self, place: &Path) {
+        self.assert_absent(place);
+        assert_eq!(search(&self.not_for_logs, place), "", "digests or names were written down");
+    }
+
+    /// The same search finds what is there.
+    pub(super) fn assert_found(&self, what: &str, place: &Path) {
+        assert_ne!(search(&[what.to_owned()], place), "", "{what} should be somewhere");
+    }
+}
+
+/// The places where any of the patterns stands, as `grep` tells them.
+fn search(patterns: &[String], place: &Path) -> String {
+    let mut list = tempfile::NamedTempFile::new().expect("a file");
+    let mut text = String::new();
+    for pattern in patterns {
+        writeln!(text, "{pattern}").expect("a string");
+    }
+    std::io::Write::write_all(&mut list, text.as_bytes()).expect("a written file");
+    let mut command = Command::new("grep");
+    command.env("LC_ALL", "C").args(["-r", "-a", "-i", "-o", "-F", "-f"]).arg(list.path()).arg(place);
+    let output = command.output().expect("grep");
+    // 1 is "nothing found"; a file may vanish while it is being looked for.
+    assert!(output.status.code().is_some_and(|code| code < 2) || !output.stdout.is_empty() || vanished(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).lines().take(20).collect::<Vec<_>>().join("\n")
+}
+
+fn vanished(complaints: &[u8]) -> bool {
+    String::from_utf8_lossy(complaints).lines().all(|line| line.ends_with("No such file or directory"))
+}

@@ -1,0 +1,75 @@
+//! Who wins, what is refused, and how.
+
+use crate::support::app::Backend;
+use crate::support::program::{PASSWORD, Program};
+
+#[test]
+fn flags_beat_the_environment_which_beats_the_file() {
+    let program = Program::bare().with_admin().set("KNOXIDE_BCRYPT_COST", "10");
+    program.write(
+        ".env",
+        "DATABASE_URL=sqlite://from-file.db\nKNOXIDE_LISTEN=127.0.0.1:1\nKNOXIDE_CONTRACT=package\nKNOXIDE_LOG=off\n",
+    );
+    let program = program.set("DATABASE_URL", "sqlite://from-environment.db").set("KNOXIDE_LISTEN", "127.0.0.1:2");
+    let flags = ["--listen", "127.0.0.3:0", "--database-url", "sqlite://from-flag.db", "--log", "info"];
+    let server = program.start_with(&[&["serve"], &flags[..]].concat());
+    assert!(server.address().to_string().starts_with("127.0.0.3:"));
+    let exists = |name: &str| program.folder().join(name).exists();
+    assert!(exists("from-flag.db") && !exists("from-environment.db") && !exists("from-file.db"));
+    // What nobody else says, the file says; and with the package's contract, logging out is a 204.
+    let client = &mut server.client();
+    let token = client.login("admin", PASSWORD);
+    assert_eq!(client.logout(&token), 204);
+    assert_eq!(client.check(&token), 401);
+    server.stop();
+
+    assert_eq!(program.run(&["migrate"]).code, Some(0));
+    assert!(exists("from-environment.db") && !exists("from-file.db"));
+    let other = program.write("other.env", "KNOXIDE_CREATE=perhaps\n");
+    let done = program.run(&["migrate", "--env-file", &other]);
+    assert!(done.code == Some(2) && done.err.contains("KNOXIDE_CREATE"), "{}", done.err);
+}
+
+#[test]
+fn all_mistakes_are_told_at_once() {
+    let program = Program::bare()
+        .set("DATABASE_URL", "mysql://knoxide:hunter2-hush@db/knoxide")
+        .set("KNOXIDE_LISTEN", "nowhere")
+        .set("KNOXIDE_WORKERS", "0")
+        .set("KNOXIDE_READ_TIMEOUT", "5")
+        .set("KNOXIDE_ADMIN_PASSWORD", "hush-ab")
+        .set("KNOXIDE_LISTNE", "127.0.0.1:1");
+    for command in [&["serve"][..], &["user", "list"]] {
+        let done = program.run(command);
+        assert_eq!((done.code, done.out.as_str()), (Some(2), ""));
+        for (name, _) in program.environment() {
+            assert!(done.err.contains(name), "{name}: {}", done.err);
+        }
+        assert!(done.err.contains("did you mean") || done.err.contains("KNOXIDE_LISTEN"), "{}", done.err);
+        assert!(!done.err.contains("hush"), "{}", done.err);
+    }
+    assert_eq!(std::fs::read_dir(program.folder()).expect("a folder").count(), 0);
+}
+
+#[test]
+fn databases_that_cannot_be_used_are_refused() {
+    let program = Program::on(Backend::Sqlite);
+    for (url, reason) in [
+        ("mysql://db/knoxide", "begins with `sqlite://`, `postgres://` or `postgresql://`"),
+        ("postgres://knoxide:hush@db.example.org/knoxide", "postgres-tls"),
+        ("postgres://knoxide:hush@127.0.0.1/knoxide?sslmode=require", "postgres-tls"),
+        ("sqlite::memory:", "name a file"),
+    ] {
+        // A program with TLS may go where this one may not.
+        if reason == "postgres-tls" && cfg!(feature = "postgres-tls") {
+            continue;
+        }
+        let done = program.run(&["serve", "--database-url", url]);
+        assert_eq!(done.code, Some(2), "{url}: {}", done.err);
+        assert!(done.err.contains(reason) && !done.err.contains("hush"), "{url}: {}", done.err);
+    }
+    let program = program.set("KNOXIDE_CREATE", "false");
+    let done = program.run(&["serve"]);
+    assert!(done.code != Some(0) && done.err.contains("knoxide.db"), "{}", done.err);
+    assert!(!program.folder().join("knoxide.db").exists());
+}
