@@ -23,6 +23,8 @@ mod knox;
 #[cfg(test)]
 mod layers;
 #[cfg(test)]
+mod mounting;
+#[cfg(test)]
 mod nginx;
 #[cfg(test)]
 mod offline;

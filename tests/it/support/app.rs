@@ -195,6 +195,11 @@ impl App {
         Cause { reason, actor: Actor::CommandLine, origin: Origin::default(), at: self.clock.now() }
     }
 
+    /// The same service once more, served otherwise.
+    pub(crate) fn beside(&self, http: HttpSettings) -> Served {
+        Served::start(self.auth.clone(), http)
+    }
+
     /// Replaces the key that signs, as the command line does, and has the server notice.
     pub(crate) fn rotate_key(&self) {
         self.store.rotate_key(Algorithm::Hs256, None, &SystemRandom, self.clock.now()).expect("a new key");
