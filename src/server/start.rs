@@ -149,7 +149,6 @@ fn policy(settings: &Settings) -> Policy {
         limit_policy: tokens.limit_policy,
         token_prefix: tokens.prefix.clone(),
         refresh_grace: Policy::default().refresh_grace,
-        session_retention: tokens.session_retention,
     }
 }
 
