@@ -42,14 +42,19 @@ pub(super) fn run(context: Context<'_>) -> Answered {
         }
         note(&announcement);
     });
+    if let Some(password) = shown {
+        // The start failed after the user was made; the next one will not show it.
+        told = write!(err, "{}", welcome(&password, &[]));
+    }
     served?;
     told.map_err(|error| Failure::new(Code::Failed, format!("the first password could not be shown: {error}")))?;
     Ok(Answer::silent())
 }
 
-/// The first password, and the first login with it, ready to be pasted.
+/// The first password, and the first login with it, ready to be pasted if there is an address.
 fn welcome(password: &Password, addresses: &[ListenAddress]) -> String {
     let password = password.expose();
+    let shown = format!("\nThe first user is {ADMIN}, with the password {password}\nIt is not shown again.");
     let place = match addresses.first() {
         Some(ListenAddress::Tcp(address)) => {
             let mut address = *address;
@@ -60,12 +65,11 @@ fn welcome(password: &Password, addresses: &[ListenAddress]) -> String {
             format!("http://{address}")
         }
         Some(ListenAddress::Unix(path)) => format!("--unix-socket {} http://localhost", path.display()),
-        None => return String::new(),
+        None => return shown + "\n\n",
     };
     format!(
-        "\nThe first user is {ADMIN}, with the password {password}\nIt is not shown again. Log in:\n\n  \
-         curl -H 'Content-Type: application/json' -d '{{\"username\":\"{ADMIN}\",\"password\":\"{password}\"}}' \
-         {place}/auth/login/\n\n"
+        "{shown} Log in:\n\n  curl -H 'Content-Type: application/json' \
+         -d '{{\"username\":\"{ADMIN}\",\"password\":\"{password}\"}}' {place}/auth/login/\n\n"
     )
 }
 

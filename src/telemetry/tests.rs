@@ -6,7 +6,7 @@ use std::time::Duration;
 use log::kv::Value;
 use log::{Level, Log, Record};
 
-use super::{LogGuard, build};
+use super::{Discreet, LogGuard, build};
 use crate::config::{LogFormat, LogSettings};
 use crate::time::{ManualClock, Timestamp};
 
@@ -60,13 +60,22 @@ fn stuck() -> (Stuck, Receiver<()>, Sender<()>, Memory) {
     (Stuck { begun, go_on, memory: memory.clone() }, has_begun, may_go_on, memory)
 }
 
-fn log_to(sink: impl Write + Send + 'static, format: LogFormat, capacity: usize) -> (env_logger::Logger, LogGuard) {
-    let settings = LogSettings { filter: "info,quiet=off".to_owned(), format };
+fn log_to(sink: impl Write + Send + 'static, format: LogFormat, capacity: usize) -> (Discreet, LogGuard) {
+    filtered_log_to("info,quiet=off", sink, format, capacity)
+}
+
+fn filtered_log_to(
+    filter: &str,
+    sink: impl Write + Send + 'static,
+    format: LogFormat,
+    capacity: usize,
+) -> (Discreet, LogGuard) {
+    let settings = LogSettings { filter: filter.to_owned(), format };
     let clock = Arc::new(ManualClock::new(Timestamp::from_micros(1_700_000_000_000_000)));
     build(&settings, clock, Box::new(sink), capacity).expect("a log")
 }
 
-fn say(logger: &env_logger::Logger, message: &str, pairs: &[(&str, Value<'_>)]) {
+fn say(logger: &Discreet, message: &str, pairs: &[(&str, Value<'_>)]) {
     let mut record = Record::builder();
     record.level(Level::Info).target("test").key_values(&pairs);
     logger.log(&record.args(format_args!("{message}")).build());
@@ -140,6 +149,26 @@ fn the_filter_holds() {
     }
     drop(guard);
     assert_eq!(memory.text(), "2023-11-14T22:13:20Z WARN  test: m\n");
+}
+
+#[test]
+fn other_peoples_code_is_not_heard_below_info() {
+    let memory = Memory::default();
+    let (logger, guard) = filtered_log_to("trace,actix_http=trace", memory.clone(), LogFormat::Plain, 1 << 20);
+    for (level, target) in [
+        (Level::Debug, "actix_http::h1::decoder"),
+        (Level::Trace, "knoxide_like::x"),
+        (Level::Info, "actix_http"),
+        (Level::Trace, "knoxide::x"),
+        (Level::Trace, "knoxide"),
+    ] {
+        let record = Record::builder().level(level).target(target).args(format_args!("m")).build();
+        logger.log(&record);
+    }
+    drop(guard);
+    let at = "2023-11-14T22:13:20Z";
+    let expected = format!("{at} INFO  actix_http: m\n{at} TRACE knoxide::x: m\n{at} TRACE knoxide: m\n");
+    assert_eq!(memory.text(), expected);
 }
 
 #[test]

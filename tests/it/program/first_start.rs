@@ -1,6 +1,7 @@
 //! From nothing to the first token.
 
 use std::fs;
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::Command;
@@ -112,6 +113,10 @@ fn the_settings_give_the_password() {
 
 /// Starts the program on a terminal of its own, with its process's number in the file `pid`.
 fn on_a_terminal(program: &Program) -> Running {
+    Running::of(&mut terminal_command(program))
+}
+
+fn terminal_command(program: &Program) -> Command {
     let settings: String = program.environment().map(|(name, value)| format!("{name}='{value}' ")).collect();
     let inner = format!("echo $$ >pid; exec env -i {settings} '{BINARY}' 2>&1");
     let mut command = Command::new("sh");
@@ -119,7 +124,7 @@ fn on_a_terminal(program: &Program) -> Running {
     command.args(["-c", "exec script -qefc \"$1\" /dev/null >&2", "sh", &inner]);
     program.prepare(&mut command);
     command.env("PATH", "/usr/local/bin:/usr/bin:/bin");
-    Running::of(&mut command)
+    command
 }
 
 fn stop_on_a_terminal(program: &Program, mut server: Running) -> String {
@@ -147,4 +152,18 @@ fn on_a_terminal_the_password_is_shown_once_ready_to_be_pasted() {
     let server = on_a_terminal(&program);
     let shown = stop_on_a_terminal(&program, server);
     assert!(!shown.contains("password"), "{shown}");
+}
+
+#[test]
+fn a_first_start_that_fails_late_shows_the_password_all_the_same() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("an address").to_string();
+    let program = Program::on(Backend::Sqlite).set("KNOXIDE_LISTEN", &address);
+    let output = terminal_command(&program).output().expect("an ended process");
+    let shown = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && shown.contains("cannot listen"), "{shown}");
+    let password = shown.split_once("with the password ").expect("a password").1;
+    let password = password.split_whitespace().next().expect("a password");
+    let program = program.set("KNOXIDE_LISTEN", "127.0.0.1:0");
+    program.start().client().login("admin", password);
 }

@@ -39,8 +39,16 @@ fn use_and_search(program: Program, database: &Path, checkpoint: impl Fn()) {
         let seen = fs::read(format!("/proc/{}/{file}", server.id())).expect("a process");
         fs::write(traces.logs.join(file), seen).expect("a written file");
     }
-    let printed = traffic::of_commands(&program, secrets.path(), canaries);
-    let replies = traffic::of_requests(&server, canaries);
+    let unreachable = format!("postgres://knoxide:{}@127.0.0.1:1/x", canaries.password());
+    let unreadable = format!("postgres://knoxide@127.0.0.1:x/x?password={}", canaries.password());
+    let (printed, replies) = std::thread::scope(|scope| {
+        let in_vain = [&unreachable, &unreadable].map(|url| scope.spawn(|| traffic::of_no_database(url)));
+        let printed = traffic::of_commands(&program, secrets.path(), canaries);
+        let replies = traffic::of_requests(&server, canaries);
+        let in_vain = in_vain.map(|one| one.join().expect("what was said"));
+        (printed + &in_vain.concat(), replies)
+    });
+    assert!(printed.contains("not available"), "{printed}");
     fs::write(traces.logs.join("printed"), printed).expect("a written file");
     fs::write(traces.logs.join("replies"), replies).expect("a written file");
     checkpoint();
