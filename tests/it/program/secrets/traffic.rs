@@ -212,7 +212,7 @@ fn odd_logins(server: &Running, password: &str) {
     let boundary = format!("multipart/form-data; boundary={password}");
     let body = format!("--{password}\r\nContent-Disposition: {password}; name=\"{password}\r\n\r\n{password}");
     ask(&Request::new("POST", "/auth/login/").header("Content-Type", boundary).body(body, Framing::Length));
-    ask(&form(MARK, &password).header("Content-Encoding", password.to_owned()));
+    ask(&form(MARK, password).header("Content-Encoding", password.to_owned()));
 }
 
 /// Requests that are no HTTP, with secrets where the error is.
