@@ -27,8 +27,7 @@ pub struct SystemRandom;
 
 impl Random for SystemRandom {
     fn fill(&self, bytes: &mut [u8]) -> Result<(), RandomError> {
-        #[expect(clippy::disallowed_types, reason = "the one place that makes random bytes")]
-        let mut generator = rand::rngs::SysRng;
-        generator.try_fill_bytes(bytes).map_err(|e| RandomError(e.to_string()))
+        // The one place that makes random bytes.
+        rand::rngs::SysRng.try_fill_bytes(bytes).map_err(|e| RandomError(e.to_string()))
     }
 }

@@ -26,18 +26,24 @@ pub use login::{Issued, LoginError, LoginRefusal, LoginRequest};
 use upkeep::Upkeep;
 
 /// The service could not do its work now; nothing is known of the outcome. Ask again.
+///
+/// Its text goes to the log and repeats nothing that a store or somebody else's user system
+/// said, since that may speak of secrets: they log themselves what they know to be harmless.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unavailable {
     /// The store failed.
-    #[error(transparent)]
+    #[error("{}", .0.summary())]
     Store(#[from] StoreError),
     /// No answer came in time.
     #[error("no answer from the {0} lane in time")]
     TimedOut(&'static str),
     /// No random bytes could be had, or somebody else's user system did not answer.
     #[error("{0}")]
-    Elsewhere(String),
+    Elsewhere(&'static str),
 }
+
+/// The lane of what is written.
+const WRITES: &str = "writes";
 
 /// Logs users in, checks their tokens, ends their sessions.
 #[derive(Clone)]
@@ -200,10 +206,13 @@ impl AuthBuilder {
     pub fn build(self) -> Auth {
         let writers = self.store.writers();
         let lane = |name, threads, batch, queue| {
-            Lane::start(LaneOptions { name, threads, batch, queue }, Arc::clone(&self.store))
+            // Only the one writer's steps are taken together; those of other lanes write nothing,
+            // or gain nothing by it.
+            let groups = name == WRITES && writers == 1;
+            Lane::start(LaneOptions { name, threads, batch, queue, groups }, Arc::clone(&self.store))
         };
         // Writers that exclude each other gain by sharing a transaction; others by not waiting.
-        let writes = if writers == 1 { lane("writes", 1, 64, 4096) } else { lane("writes", writers, 1, 4096) };
+        let writes = lane(WRITES, writers, if writers == 1 { 64 } else { 1 }, 4096);
         let touch_interval = self.policy.touch_interval;
         Auth {
             inner: Arc::new(Inner {

@@ -46,6 +46,15 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// What happened, without the store's own words, which may speak of secrets.
+    pub const fn summary(&self) -> &'static str {
+        match self {
+            Self::Unavailable(_) => "the database is not available",
+            Self::Busy(_) => "the database was too busy",
+            Self::Failed(_) => "the database failed",
+        }
+    }
+
     /// Whether the connection must be given up.
     pub const fn is_broken_connection(&self) -> bool {
         matches!(self, Self::Unavailable(_))

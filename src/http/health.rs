@@ -17,15 +17,21 @@ async fn healthz(request: actix_web::HttpRequest) -> HttpResponse {
 async fn readyz(request: actix_web::HttpRequest, state: web::Data<HttpState>) -> HttpResponse {
     facts(&request).read_only();
     if state.is_stopping() {
-        return answer(HttpResponse::ServiceUnavailable(), "stopping");
+        return not_now("stopping");
     }
     match state.auth().ready().await {
         Ok(()) => answer(HttpResponse::Ok(), "ready"),
         Err(error) => {
             log::warn!("not ready: {error}");
-            answer(HttpResponse::ServiceUnavailable(), "unavailable")
+            not_now("unavailable")
         }
     }
+}
+
+fn not_now(status: &str) -> HttpResponse {
+    let mut reply = HttpResponse::ServiceUnavailable();
+    reply.insert_header(("Retry-After", "1"));
+    answer(reply, status)
 }
 
 fn answer(mut reply: actix_web::HttpResponseBuilder, status: &str) -> HttpResponse {

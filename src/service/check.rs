@@ -125,7 +125,7 @@ impl Auth {
             Err(CheckError::Refused(Refusal::Idle))
         } else {
             // Used elsewhere since, or ended by somebody else: the client's next try tells which.
-            Err(CheckError::Unavailable(Unavailable::Elsewhere("the session changed during the check".to_owned())))
+            Err(CheckError::Unavailable(Unavailable::Elsewhere("the session changed during the check")))
         }
     }
 }

@@ -15,7 +15,8 @@ pub struct KnownUser {
     pub is_staff: bool,
 }
 
-/// The other system could not answer.
+/// The other system could not answer. Why is told nobody, not even the log: whoever can tell
+/// what of it is secret logs it before.
 #[derive(Debug, thiserror::Error)]
 #[error("the user system did not answer: {0}")]
 pub struct CredentialsError(pub String);

@@ -44,6 +44,9 @@ pub(super) struct LaneOptions {
     pub(super) batch: usize,
     /// How many jobs may wait; one more is refused.
     pub(super) queue: usize,
+    /// Whether steps that wait together share a group. Not where they only read: a group may
+    /// begin by waiting for another writer, and checks would wait with it.
+    pub(super) groups: bool,
 }
 
 /// Whether a step is still wanted once nobody waits for its answer.
@@ -179,7 +182,7 @@ impl Shared {
 
     /// The life of one thread.
     fn work(&self, number: u64) {
-        let mut link = Link { store: &*self.store, connection: None, failed: None };
+        let mut link = Link { store: &*self.store, groups: self.options.groups, connection: None, failed: None };
         while let Some(jobs) = self.take(number) {
             // A panic in a job costs its batch and the connection, never the thread.
             if catch_unwind(AssertUnwindSafe(|| link.serve(jobs))).is_err() {
@@ -226,6 +229,7 @@ impl Shared {
 /// A thread's connection, made when it is needed and given up when it breaks.
 struct Link<'a> {
     store: &'a dyn Store,
+    groups: bool,
     connection: Option<Box<dyn Connection>>,
     failed: Option<(Instant, StoreError)>,
 }
@@ -258,15 +262,16 @@ impl Link<'_> {
                     digests.push(digest);
                     replies.push(reply);
                 }
-                Job::Step(step) if step.is_wanted() => steps.push(step),
-                Job::Step(_) => {}
+                Job::Step(step) => steps.push(step),
             }
         }
         if !digests.is_empty() {
             self.find(&digests, replies);
         }
-        if !steps.is_empty() {
+        if self.groups {
             self.step(steps);
+        } else {
+            steps.into_iter().for_each(|step| self.step(vec![step]));
         }
     }
 
@@ -287,7 +292,10 @@ impl Link<'_> {
     }
 
     fn step(&mut self, mut steps: Vec<Box<dyn Step>>) {
+        // What came before may have taken long, such as a try to connect.
+        steps.retain(|step| step.is_wanted());
         let outcome = match &mut *steps {
+            [] => return,
             // A lone step is atomic and durable by itself.
             [lone] => self.on_connection(|connection| {
                 lone.run(connection);

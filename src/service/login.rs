@@ -147,7 +147,7 @@ impl Auth {
             return Err(LoginError::Refused(LoginRefusal::UnknownUser));
         };
         let asked = inner.passwords.run(move || credentials.verify(&login, &password));
-        let known = self.hashed(asked).await?.map_err(|error| Unavailable::Elsewhere(error.to_string()))?;
+        let known = self.hashed(asked).await?.map_err(|_| Unavailable::Elsewhere("the user system did not answer"))?;
         let Some(KnownUser { id, username, email, is_staff }) = known else {
             return Err(LoginError::Refused(LoginRefusal::WrongPassword));
         };
@@ -186,7 +186,7 @@ impl Auth {
             if let (Opening::Opened, Some((old, better))) = (opening, upgrade) {
                 // The login stands without it; the next one tries again.
                 if let Err(error) = connection.upgrade_password_hash(new.user, &old, &better) {
-                    log::warn!("the password hash of user {} was not upgraded: {error}", new.user);
+                    log::warn!("the password hash of user {} was not upgraded: {}", new.user, error.summary());
                 }
             }
             Ok((opening, new.epoch))
@@ -210,7 +210,7 @@ impl Auth {
     ) -> Result<(NewSession, Token), Unavailable> {
         let inner = &self.inner;
         let cause = self.cause(Reason::Login, Actor::User(user), origin);
-        let no_random = |error: crate::random::RandomError| Unavailable::Elsewhere(error.to_string());
+        let no_random = |_| Unavailable::Elsewhere("no random bytes");
         let access = Token::generate(&*inner.random, &inner.policy.token_prefix).map_err(no_random)?;
         let mut id = [0_u8; 10];
         inner.random.fill(&mut id).map_err(no_random)?;

@@ -76,7 +76,7 @@ fn new_user(name: &str) -> NewUser {
 fn add_user(conn: &mut dyn Connection, name: &str) -> UserId {
     match conn.create_user(&new_user(name), &cause(Reason::UserCreated)).expect("a user") {
         UserCreation::Created(id) => id,
-        other => panic!("{name}: {other:?}"),
+        other @ (UserCreation::Taken | UserCreation::Lookalike(_)) => panic!("{name}: {other:?}"),
     }
 }
 

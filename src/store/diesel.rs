@@ -70,8 +70,10 @@ impl DieselStore {
     pub fn open(url: &str, options: StoreOptions) -> StoreResult<Self> {
         let url = DatabaseUrl::parse(url).map_err(StoreError::Failed)?;
         #[cfg(feature = "sqlite")]
-        if let DatabaseUrl::Sqlite(path) = &url {
-            connect::prepare_file(path, options.create, options.busy_timeout)?;
+        match &url {
+            DatabaseUrl::Sqlite(path) => connect::prepare_file(path, options.create, options.busy_timeout)?,
+            #[cfg(feature = "postgres")]
+            DatabaseUrl::Postgres(_) => {}
         }
         let target = Arc::new(Target::new(url, options.busy_timeout));
         Ok(Self { target, options, pool: OnceLock::new() })
@@ -143,7 +145,7 @@ impl fmt::Debug for DieselStore {
 
 impl Store for DieselStore {
     fn connect(&self) -> StoreResult<Box<dyn Connection>> {
-        Ok(Box::new(DieselConnection::open(&self.target, Role::Lane)?))
+        Ok(Box::new(DieselConnection::open(&self.target, Role::Lane).map_err(error::logged)?))
     }
 
     fn writers(&self) -> usize {

@@ -7,7 +7,7 @@ mod transcript;
 mod wire;
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Shutdown, SocketAddr, TcpListener};
 use std::thread;
 
 /// A server that sends every connection these bytes as soon as a request's head is in, and hangs
@@ -30,6 +30,9 @@ fn canned(replies: &[&str]) -> SocketAddr {
                 }
                 stream.write_all(reply).ok();
             }
+            // Hanging up with something unread would be a reset, which overtakes the last reply.
+            stream.shutdown(Shutdown::Write).ok();
+            std::io::copy(&mut stream, &mut std::io::sink()).ok();
         }
     });
     address

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use knoxide::cause::Reason;
+use knoxide::config::{ContractMode, HttpSettings};
 use knoxide::policy::Policy;
 use knoxide::store::LimitPolicy;
 
@@ -93,5 +94,16 @@ on_each_database! {
         let request = crate::support::wire::Request::new("GET", "/auth/user/");
         let reply = client.ask(&request.header("Authorization", format!("knox {token}")));
         assert_eq!(reply.status, 200);
+    }
+
+    fn logging_out_as_the_package_does_is_204(backend) {
+        let Setup { policy, http, keyword } = Setup::default();
+        let http = HttpSettings { contract: ContractMode::Package, ..http };
+        let app = App::on(Database::migrated(backend), Setup { policy, http, keyword });
+        app.add_user("alice", "correct horse");
+        let client = &mut app.client();
+        let (first, second) = (client.login("alice", "correct horse"), client.login("alice", "correct horse"));
+        assert_eq!((client.logout(&first), client.logout_all(&second)), (204, 204));
+        assert_eq!((client.check(&first), client.check(&second)), (401, 401));
     }
 }

@@ -5,12 +5,32 @@ mod conformance;
 #[cfg(test)]
 mod contract;
 #[cfg(test)]
+mod crash;
+#[cfg(test)]
+mod docs;
+#[cfg(test)]
+mod embed;
+#[cfg(test)]
 mod harness;
 #[cfg(test)]
 mod knox;
 #[cfg(test)]
+mod layers;
+#[cfg(test)]
+mod nginx;
+#[cfg(test)]
+mod operations;
+#[cfg(test)]
+mod outage;
+#[cfg(test)]
 mod password;
 #[cfg(test)]
 mod program;
+#[cfg(test)]
+mod races;
+#[cfg(test)]
+mod schema;
+#[cfg(test)]
+mod secrecy;
 #[cfg(test)]
 mod support;

@@ -11,8 +11,12 @@ pub(crate) mod transcript;
 pub(crate) mod wire;
 
 /// A setting of the test run from the environment; empty counts as unset.
-#[cfg(feature = "postgres")]
 #[expect(clippy::disallowed_methods, reason = "tests have no settings file: this is the one place that reads theirs")]
 pub(crate) fn setting(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// A setting of the test run that is a number.
+pub(crate) fn number(name: &str) -> Option<u64> {
+    setting(name).map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is no number")))
 }

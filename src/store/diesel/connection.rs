@@ -1,14 +1,16 @@
 //! The [`Connection`] of a [`super::DieselStore`]: each method one transaction.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
+
 use diesel::result::QueryResult;
 use diesel::sql_types::BigInt;
 use diesel::{OptionalExtension, RunQueryDsl};
 
 use super::any::{self, AnyConnection, Failed, Step, on_each};
-use super::connect::{Role, Target, file_identity};
-use super::error::{is_conflict, store_error};
+use super::connect::{Role, Target};
+use super::error::{is_conflict, logged, store_error};
 use super::hot::statement;
-use super::url::DatabaseUrl;
 use super::{sessions, users};
 use crate::cause::Cause;
 use crate::session::{SessionId, TokenRecord};
@@ -29,8 +31,7 @@ statement! {
 /// One connection, and how far its transactions got.
 pub(super) struct DieselConnection {
     pub(super) any: AnyConnection,
-    /// The file that this connection has open, and where it should be.
-    file: Option<(std::path::PathBuf, (u64, u64))>,
+    target: Arc<Target>,
     /// Whether steps are parts of a transaction around them.
     grouped: bool,
     /// Set when the transaction around the steps was dropped by the database.
@@ -42,13 +43,9 @@ impl DieselConnection {
     ///
     /// # Errors
     /// When the database cannot be reached, or must not be used.
-    pub(super) fn open(target: &Target, role: Role) -> StoreResult<Self> {
-        let file = match &target.url {
-            DatabaseUrl::Sqlite(path) => file_identity(path).map(|identity| (path.clone(), identity)),
-            DatabaseUrl::Postgres(_) => None,
-        };
+    pub(super) fn open(target: &Arc<Target>, role: Role) -> StoreResult<Self> {
         let any = target.connect(role)?;
-        Ok(Self { any, file, grouped: false, lost: None })
+        Ok(Self { any, target: Arc::clone(target), grouped: false, lost: None })
     }
 
     /// Whether it is worth being used again: the database answers and its file is in place.
@@ -56,7 +53,6 @@ impl DieselConnection {
     /// # Errors
     /// When it is not.
     pub(super) fn check(&mut self) -> StoreResult<()> {
-        self.check_file()?;
         self.read(diesel::r2d2::R2D2Connection::ping)
     }
 
@@ -70,7 +66,7 @@ impl DieselConnection {
     /// # Errors
     /// When the database fails.
     pub(super) fn read<T>(&mut self, work: impl FnOnce(&mut AnyConnection) -> QueryResult<T>) -> StoreResult<T> {
-        self.check_group()?;
+        self.check_place()?;
         work(&mut self.any).map_err(|error| store_error(&error, &mut self.any))
     }
 
@@ -90,9 +86,10 @@ impl DieselConnection {
         &mut self,
         mut work: impl FnMut(&mut AnyConnection) -> QueryResult<Step<T>>,
     ) -> StoreResult<T> {
-        self.check_group()?;
+        self.check_place()?;
         let first = match any::write(&mut self.any, &mut work) {
-            Ok(value) => return Ok(value),
+            // What was written into a file without a place must not be acknowledged.
+            Ok(value) => return self.check_place().map(|()| value),
             Err(failed) => failed,
         };
         if self.grouped || !first.undone || !is_conflict(&first.error) {
@@ -109,20 +106,14 @@ impl DieselConnection {
         error
     }
 
-    /// Once the transaction around them is gone, further steps would each be a transaction of
-    /// its own, and last although the group failed.
-    fn check_group(&self) -> StoreResult<()> {
-        self.lost.clone().map_or(Ok(()), Err)
-    }
-
-    /// Whether the file that this connection works on is still the one at its path.
-    fn check_file(&self) -> StoreResult<()> {
-        match &self.file {
-            Some((path, identity)) if file_identity(path) != Some(*identity) => Err(StoreError::Unavailable(format!(
-                "the database file {} was removed or replaced while it was in use",
-                path.display()
-            ))),
-            Some(_) | None => Ok(()),
+    /// Whether a step may be done here. Once the transaction around them is gone, further steps
+    /// would each be a transaction of its own, and last although the group failed. Inside a
+    /// group, the file is looked at before and after the whole of it.
+    fn check_place(&self) -> StoreResult<()> {
+        match &self.lost {
+            Some(error) => Err(error.clone()),
+            None if self.grouped => Ok(()),
+            None => self.target.check_file(),
         }
     }
 
@@ -133,24 +124,21 @@ impl DieselConnection {
             let _ = any::rollback(&mut self.any);
             return Err(error);
         }
-        any::commit(&mut self.any).map_err(|error| store_error(&error, &mut self.any))
+        any::commit(&mut self.any).map_err(|error| store_error(&error, &mut self.any))?;
+        self.target.check_file()
     }
 }
 
 impl Connection for DieselConnection {
     fn ping(&mut self) -> StoreResult<()> {
-        self.check_file()?;
         let info: Option<(i64, i64)> = self.read(|connection| SchemaInfo {}.get_result(connection).optional())?;
-        match info {
-            Some((version, compatible_from)) if version >= SCHEMA && compatible_from <= SCHEMA => Ok(()),
-            Some((version, _)) if version < SCHEMA => {
-                Err(StoreError::Failed("the database's schema is too old: run `knoxide migrate`".to_owned()))
-            }
-            Some(_) => Err(StoreError::Failed(
-                "the database's schema is marked as incompatible with this program: use a newer one".to_owned(),
-            )),
-            None => Err(StoreError::Failed("the database's schema says no version".to_owned())),
-        }
+        let unfit = match info {
+            Some((version, compatible_from)) if version >= SCHEMA && compatible_from <= SCHEMA => return Ok(()),
+            Some((version, _)) if version < SCHEMA => "the database's schema is too old: run `knoxide migrate`",
+            Some(_) => "the database's schema is marked as incompatible with this program: use a newer one",
+            None => "the database's schema says no version",
+        };
+        Err(logged(StoreError::Failed(unfit.to_owned())))
     }
 
     fn find_many(&mut self, digests: &[TokenDigest]) -> StoreResult<Vec<Option<TokenRecord>>> {
@@ -219,11 +207,19 @@ impl Connection for DieselConnection {
         let shares = on_each!(&self.any, sqlite(_c) => true, postgres(_c) => false);
         if !shares || self.grouped {
             work(self);
-            return self.check_group();
+            return self.check_place();
         }
+        self.target.check_file()?;
         any::begin_write(&mut self.any).map_err(|error| store_error(&error, &mut self.any))?;
         self.grouped = true;
-        work(self);
+        let ran = catch_unwind(AssertUnwindSafe(|| work(self)));
+        if let Err(panic) = ran {
+            // Left open, the transaction would swallow every later write of this connection. If it
+            // cannot be undone either, diesel knows the connection as broken.
+            self.grouped = false;
+            let _ = any::rollback(&mut self.any);
+            resume_unwind(panic);
+        }
         self.finish_group()
     }
 }

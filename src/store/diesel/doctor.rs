@@ -1,6 +1,8 @@
 //! What a database says of itself, and what of it is wrong.
 
-use diesel::sql_types::{BigInt, Bool, Text};
+#[cfg(feature = "postgres")]
+use diesel::sql_types::Bool;
+use diesel::sql_types::{BigInt, Text};
 use diesel::{QueryResult, RunQueryDsl};
 
 use super::DieselStore;
@@ -22,6 +24,7 @@ pub struct Fact {
 }
 
 impl Fact {
+    #[cfg(feature = "sqlite")]
     fn new(name: &'static str, value: impl Into<String>) -> Self {
         Self { name, value: value.into(), complaint: None }
     }
@@ -114,7 +117,9 @@ impl DieselStore {
             "run `knoxide migrate`",
         ));
         match &self.target.url {
+            #[cfg(feature = "sqlite")]
             DatabaseUrl::Sqlite(path) => facts.push(file_mode(path)),
+            #[cfg(feature = "postgres")]
             DatabaseUrl::Postgres(_) => facts.push(Fact::wanted(
                 "start-up options",
                 if self.target.has_pooler() { "refused by a pooler" } else { "accepted" }.to_owned(),
@@ -190,14 +195,14 @@ fn postgres_facts(connection: &mut diesel::PgConnection) -> QueryResult<Vec<Fact
     Ok(facts)
 }
 
-#[cfg(unix)]
+#[cfg(all(feature = "sqlite", unix))]
 fn file_mode(path: &std::path::Path) -> Fact {
     use std::os::unix::fs::PermissionsExt;
     let mode = std::fs::metadata(path).map_or(0, |metadata| metadata.permissions().mode() & 0o777);
     Fact::wanted("file mode", format!("{mode:04o}"), mode & 0o077 == 0, "others can read it: chmod 600")
 }
 
-#[cfg(not(unix))]
+#[cfg(all(feature = "sqlite", not(unix)))]
 fn file_mode(path: &std::path::Path) -> Fact {
     Fact::new("file", if path.exists() { "present" } else { "missing" })
 }

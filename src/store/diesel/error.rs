@@ -10,7 +10,13 @@ use crate::store::StoreError;
 /// its values too.
 pub(super) fn store_error(error: &Error, connection: &mut AnyConnection) -> StoreError {
     let sorted = sort(error);
-    if is_broken(connection) { StoreError::Unavailable(text_of(sorted)) } else { sorted }
+    logged(if is_broken(connection) { StoreError::Unavailable(text_of(sorted)) } else { sorted })
+}
+
+/// Tells the log what the callers will not, since they cannot know that it is harmless.
+pub(super) fn logged(error: StoreError) -> StoreError {
+    log::warn!("{error}");
+    error
 }
 
 fn text_of(error: StoreError) -> String {

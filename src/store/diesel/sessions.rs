@@ -1,5 +1,6 @@
 //! Finding tokens, opening, ending and touching sessions.
 
+#[cfg(feature = "postgres")]
 use std::collections::HashMap;
 
 use diesel::{OptionalExtension, QueryResult, RunQueryDsl};

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use diesel::sql_types::{BigInt, Binary, Bool, Nullable};
+use diesel::sql_types::BigInt;
 use diesel::{QueryResult, RunQueryDsl};
 
 use super::DieselStore;
@@ -15,7 +15,11 @@ use crate::store::StoreResult;
 use crate::time::Timestamp;
 
 mod log;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod sessions;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 
 /// The most rows that one transaction deletes or changes.
 pub(super) const BATCH: usize = 1_000;
@@ -97,118 +101,27 @@ statement! {
     ["UPDATE sweep_state SET expired_before = ", at]
 }
 
-#[cfg(feature = "sqlite")]
-statement! {
-    /// Tokens that expired long ago.
-    FindExpired { before: i64 as BigInt } -> (Binary, Binary, Nullable<BigInt>),
-    ["SELECT digest, session_id, expires FROM tokens WHERE expires < ", before, " ORDER BY expires LIMIT 500"]
-}
-
-#[cfg(feature = "postgres")]
-statement! {
-    /// Tokens that expired long ago and that nobody is using.
-    FindExpiredUnlocked { before: i64 as BigInt } -> (Binary, Binary, Nullable<BigInt>),
-    [
-        "SELECT t.digest, t.session_id, t.expires FROM tokens t JOIN sessions s ON s.id = t.session_id \
-         WHERE t.expires < ", before, " ORDER BY t.expires LIMIT 500 FOR UPDATE OF s, t SKIP LOCKED",
-    ]
-}
-
-#[cfg(feature = "postgres")]
-statement! {
-    /// One sweeper at a time; the others come back later.
-    LockSweep {} -> Bool,
-    ["SELECT TRUE FROM sweep_state FOR UPDATE SKIP LOCKED"]
-}
-
-statement! {
-    /// Takes one token.
-    DeleteToken { digest: Vec<u8> as Binary },
-    ["DELETE FROM tokens WHERE digest = ", digest]
-}
-
-statement! {
-    /// Notes that a session ended when its last token expired.
-    MarkExpired { at: Option<i64> as Nullable<BigInt>, id: Vec<u8> as Binary },
-    [
-        "UPDATE sessions SET ended_at = ", at, ", ended_reason = 'expired' WHERE id = ", id,
-        " AND ended_at IS NULL AND auth_epoch = (SELECT auth_epoch FROM users WHERE users.id = sessions.user_id) \
-         AND NOT EXISTS (SELECT 1 FROM tokens WHERE session_id = sessions.id)",
-    ]
-}
-
 statement! {
     /// Takes a batch of the oldest audit events.
     DeleteAudit { before: i64 as BigInt },
     ["DELETE FROM audit_events WHERE id IN (SELECT id FROM audit_events WHERE at < ", before, " LIMIT 1000)"]
 }
 
+/// A token's digest, its session, and when it expired.
 type Expired = (Vec<u8>, Vec<u8>, Option<i64>);
 
 /// One batch of expired tokens; a session that loses its last one is marked as ended then.
 fn expired_tokens(any: &mut AnyConnection, before: i64) -> QueryResult<usize> {
-    let found: Vec<Expired> = on_each!(any,
-        sqlite(c) => FindExpired { before }.load(c)?,
-        postgres(c) => {
-            let free: Vec<bool> = LockSweep {}.load(c)?;
-            if free.is_empty() { Vec::new() } else { FindExpiredUnlocked { before }.load(c)? }
-        },
-    );
+    let found = on_each!(&mut *any, sqlite(c) => sqlite::find(c, before)?, postgres(c) => postgres::find(c, before)?);
     if found.is_empty() {
         return Ok(0);
     }
     SetHorizon { at: before }.execute(any)?;
     let deleted = found.len();
-    delete_and_mark(any, found)?;
+    on_each!(&mut *any,
+        sqlite(c) => sqlite::delete_and_mark(c, found)?,
+        postgres(c) => postgres::delete_and_mark(c, found)?,
+    );
     SetHorizon { at: i64::MIN }.execute(any)?;
     Ok(deleted)
-}
-
-fn delete_and_mark(any: &mut AnyConnection, found: Vec<Expired>) -> QueryResult<()> {
-    on_each!(any,
-        sqlite(c) => {
-            for (digest, ..) in &found {
-                DeleteToken { digest: digest.clone() }.execute(c)?;
-            }
-            for (_, id, at) in found {
-                MarkExpired { at, id }.execute(c)?;
-            }
-            Ok(())
-        },
-        postgres(c) => postgres_arrays::delete_and_mark(c, found),
-    )
-}
-
-/// The same in two round trips.
-#[cfg(feature = "postgres")]
-mod postgres_arrays {
-    use diesel::sql_types::{Array, BigInt, Binary, Nullable};
-    use diesel::{PgConnection, QueryResult, RunQueryDsl};
-
-    use super::{Expired, statement};
-
-    statement! {
-        /// Takes many tokens.
-        DeleteTokens { digests: Vec<Vec<u8>> as Array<Binary> },
-        ["DELETE FROM tokens WHERE digest = ANY(", digests, ")"]
-    }
-
-    statement! {
-        /// Notes that sessions ended when their last token expired.
-        MarkAllExpired { ids: Vec<Vec<u8>> as Array<Binary>, times: Vec<Option<i64>> as Array<Nullable<BigInt>> },
-        [
-            "UPDATE sessions SET ended_at = v.at, ended_reason = 'expired' \
-             FROM (SELECT id, max(at) AS at FROM unnest(", ids, ", ", times, ") AS w(id, at) GROUP BY id) AS v, users u \
-             WHERE sessions.id = v.id AND u.id = sessions.user_id AND u.auth_epoch = sessions.auth_epoch \
-             AND sessions.ended_at IS NULL \
-             AND NOT EXISTS (SELECT 1 FROM tokens WHERE tokens.session_id = sessions.id)",
-        ]
-    }
-
-    pub(super) fn delete_and_mark(connection: &mut PgConnection, found: Vec<Expired>) -> QueryResult<()> {
-        let digests = found.iter().map(|(digest, ..)| digest.clone()).collect();
-        DeleteTokens { digests }.execute(connection)?;
-        let (ids, times) = found.into_iter().map(|(_, id, at)| (id, at)).unzip();
-        MarkAllExpired { ids, times }.execute(connection).map(drop)
-    }
 }

@@ -152,7 +152,7 @@ pub(super) fn new_user(name: &str) -> NewUser {
 pub(super) fn add_user(connection: &mut dyn Connection, name: &str) -> UserId {
     match connection.create_user(&new_user(name), &cause(Reason::UserCreated)).expect("a user") {
         crate::store::UserCreation::Created(id) => id,
-        other => panic!("{other:?}"),
+        other @ (crate::store::UserCreation::Taken | crate::store::UserCreation::Lookalike(_)) => panic!("{other:?}"),
     }
 }
 

@@ -90,6 +90,20 @@ fn a_frozen_connection_can_be_cut() {
 }
 
 #[test]
+fn strands_what_is_open_and_welcomes_new_ones() {
+    let proxy = Proxy::to(echo()).expect("a proxy");
+    let mut old = through(&proxy);
+    say(&mut old, "x");
+    proxy.strand();
+    old.write_all(b"never").expect("sent");
+    assert_eq!(say(&mut through(&proxy), "new"), "new");
+    old.set_read_timeout(Some(SILENCE)).expect("a time-out");
+    assert!(old.read(&mut [0]).is_err(), "nothing may come, not even an end");
+    proxy.cut();
+    assert!(rest(&mut old).is_empty());
+}
+
+#[test]
 fn delays_each_way() {
     let proxy = Proxy::to(echo()).expect("a proxy");
     let mut stream = through(&proxy);

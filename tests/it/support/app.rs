@@ -71,7 +71,7 @@ impl Database {
                 Self { url, _guard: Box::new(folder) }
             }
             #[cfg(feature = "postgres")]
-            Backend::Postgres => Self::postgres(|shared| shared.empty_database()),
+            Backend::Postgres => Self::postgres(super::postgres::Shared::empty_database),
         }
     }
 
@@ -86,6 +86,13 @@ impl Database {
             #[cfg(feature = "postgres")]
             Backend::Postgres => Self::postgres(|shared| shared.database("migrated", migrate)),
         }
+    }
+
+    /// The database at this address, which somebody else sees to, with the newest schema.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn at(url: String) -> Self {
+        migrate(&url);
+        Self { url, _guard: Box::new(()) }
     }
 
     #[cfg(feature = "postgres")]
@@ -109,10 +116,16 @@ pub(crate) struct App {
     pub(crate) store: Arc<DieselStore>,
     pub(crate) auth: Auth,
     pub(crate) clock: ManualClock,
-    stopper: Stopper,
-    thread: Option<JoinHandle<()>>,
+    served: Served,
     // Last, so that the database outlives its connections.
     pub(crate) database: Database,
+}
+
+/// A service that is served over HTTP, until this is dropped.
+pub(crate) struct Served {
+    pub(crate) address: SocketAddr,
+    stopper: Stopper,
+    thread: Option<JoinHandle<()>>,
 }
 
 /// What a test may want otherwise.
@@ -150,18 +163,10 @@ impl App {
             .clock(clock.clone())
             .hasher(cheap_hasher())
             .password_threads(1)
+            .check_timeout(setup.http.check_timeout)
             .build();
-        let (bound, bound_at) = std::sync::mpsc::channel();
-        let (http, keyword, server_auth) = (setup.http, setup.keyword, auth.clone());
-        let thread = std::thread::spawn(move || {
-            actix_web::rt::System::new().block_on(async move {
-                let server = Server::bind(&http, keyword, server_auth).expect("a bound server");
-                bound.send((server.tcp_address().expect("an address"), server.stopper())).expect("a test that waits");
-                server.run().await.expect("a server that runs");
-            });
-        });
-        let (address, stopper) = bound_at.recv().expect("a server");
-        Self { address, store, auth, clock, stopper, thread: Some(thread), database }
+        let served = Served::start(auth.clone(), setup.http, setup.keyword);
+        Self { address: served.address, store, auth, clock, served, database }
     }
 
     /// Adds an active user.
@@ -181,22 +186,37 @@ impl App {
 
     /// A client of its own.
     pub(crate) fn client(&self) -> Client {
-        Client { wire: Wire::connect(self.address).expect("a connection") }
-    }
-
-    /// Stops the server and waits for its end.
-    pub(crate) fn stop(&mut self) {
-        if let Some(thread) = self.thread.take() {
-            actix_web::rt::System::new().block_on(self.stopper.stop());
-            thread.join().expect("a server that ends well");
-        }
+        self.served.client()
     }
 }
 
-impl Drop for App {
+impl Served {
+    /// Serves `auth`.
+    pub(crate) fn start(auth: Auth, http: HttpSettings, keyword: &'static str) -> Self {
+        let (bound, bound_at) = std::sync::mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            actix_web::rt::System::new().block_on(async move {
+                let server = Server::bind(&http, keyword, auth).expect("a bound server");
+                bound.send((server.tcp_address().expect("an address"), server.stopper())).expect("a test that waits");
+                server.run().await.expect("a server that runs");
+            });
+        });
+        let (address, stopper) = bound_at.recv().expect("a server");
+        Self { address, stopper, thread: Some(thread) }
+    }
+
+    /// A client of its own.
+    pub(crate) fn client(&self) -> Client {
+        Client::connect(self.address)
+    }
+}
+
+impl Drop for Served {
+    /// Stops the server and waits for its end.
     fn drop(&mut self) {
-        if !std::thread::panicking() {
-            self.stop();
+        if let Some(thread) = self.thread.take().filter(|_| !std::thread::panicking()) {
+            actix_web::rt::System::new().block_on(self.stopper.stop());
+            thread.join().expect("a server that ends well");
         }
     }
 }
@@ -221,7 +241,7 @@ pub(crate) fn add_user(connection: &mut dyn Connection, name: &str, password: &s
     let cause = Cause { reason: Reason::UserCreated, actor: Actor::CommandLine, origin: Origin::default(), at: now };
     match connection.create_user(&new, &cause).expect("a write") {
         UserCreation::Created(id) => id,
-        other => panic!("{name}: {other:?}"),
+        other @ (UserCreation::Taken | UserCreation::Lookalike(_)) => panic!("{name}: {other:?}"),
     }
 }
 
@@ -231,23 +251,24 @@ pub(crate) struct Client {
 }
 
 impl Client {
+    pub(crate) fn connect(address: SocketAddr) -> Self {
+        Self { wire: Wire::connect(address).expect("a connection") }
+    }
+
     pub(crate) fn ask(&mut self, request: &Request) -> Reply {
         self.wire.ask(request).expect("a reply")
     }
 
     /// Logs in and returns the whole reply.
     pub(crate) fn try_login(&mut self, name: &str, password: &str) -> Reply {
-        let body = serde_json::json!({ "username": name, "password": password }).to_string();
-        let request = Request::new("POST", "/auth/login/").header("Content-Type", "application/json");
-        self.ask(&request.body(body, Framing::Length))
+        self.ask(&login_request(name, password))
     }
 
     /// Logs in and returns the token.
     pub(crate) fn login(&mut self, name: &str, password: &str) -> String {
         let reply = self.try_login(name, password);
         assert_eq!(reply.status, 200, "{}", reply.text());
-        let body: serde_json::Value = serde_json::from_str(&reply.text()).expect("JSON");
-        body["token"].as_str().expect("a token").to_owned()
+        token_of(&reply)
     }
 
     /// The status of a check.
@@ -264,8 +285,24 @@ impl Client {
     }
 
     pub(crate) fn with_token(&mut self, method: &str, path: &str, token: &str) -> Reply {
-        let framing = if method == "POST" { Framing::Length } else { Framing::Unsaid };
-        let request = Request::new(method, path).header("Authorization", format!("Token {token}"));
-        self.ask(&request.body("", framing))
+        self.ask(&token_request(method, path, token))
     }
+}
+
+pub(crate) fn login_request(name: &str, password: &str) -> Request {
+    let body = serde_json::json!({ "username": name, "password": password }).to_string();
+    let request = Request::new("POST", "/auth/login/").header("Content-Type", "application/json");
+    request.body(body, Framing::Length)
+}
+
+pub(crate) fn token_request(method: &str, path: &str, token: &str) -> Request {
+    let framing = if method == "POST" { Framing::Length } else { Framing::Unsaid };
+    let request = Request::new(method, path).header("Authorization", format!("Token {token}"));
+    request.body("", framing)
+}
+
+/// The token that a good login gave.
+pub(crate) fn token_of(login: &Reply) -> String {
+    let body: serde_json::Value = serde_json::from_str(&login.text()).expect("JSON");
+    body["token"].as_str().expect("a token").to_owned()
 }

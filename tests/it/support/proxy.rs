@@ -40,6 +40,7 @@ struct Link {
     client: TcpStream,
     server: TcpStream,
     is_cut: AtomicBool,
+    is_stranded: AtomicBool,
 }
 
 impl Link {
@@ -85,6 +86,14 @@ impl Proxy {
             link.cut();
         }
         self.shared.changed.notify_all();
+    }
+
+    /// What is open now stays open and silent until it is cut; new connections are welcome: a
+    /// server that has stopped for ever, while another has taken its place.
+    pub(crate) fn strand(&self) {
+        for link in &self.shared.lock().links {
+            link.is_stranded.store(true, Ordering::SeqCst);
+        }
     }
 
     /// From now on new connections are closed at once, or no longer so.
@@ -150,7 +159,8 @@ impl Shared {
         let server = TcpStream::connect(target)?;
         client.set_nodelay(true)?;
         server.set_nodelay(true)?;
-        let link = Arc::new(Link { client, server, is_cut: AtomicBool::new(false) });
+        let link =
+            Arc::new(Link { client, server, is_cut: AtomicBool::new(false), is_stranded: AtomicBool::new(false) });
         self.lock().links.push(Arc::clone(&link));
         for towards in [Towards::Server, Towards::Client] {
             let (shared, link) = (Arc::clone(self), Arc::clone(&link));
@@ -192,7 +202,8 @@ impl Shared {
             thread::sleep(delay);
         }
         let mut manners = self.lock();
-        while manners.frozen && !link.is_cut.load(Ordering::SeqCst) {
+        let held = |frozen| frozen || link.is_stranded.load(Ordering::SeqCst);
+        while held(manners.frozen) && !link.is_cut.load(Ordering::SeqCst) {
             manners = self.changed.wait(manners).expect("no thread of the proxy panics while it holds the lock");
         }
         if link.is_cut.load(Ordering::SeqCst) {

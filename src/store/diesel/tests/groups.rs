@@ -73,6 +73,25 @@ fn when_the_database_drops_the_transaction_nothing_of_the_group_has_happened() {
 
 #[cfg(feature = "sqlite")]
 #[test]
+fn a_panic_in_a_group_undoes_it_and_the_connection_goes_on() {
+    let fixture = Fixture::bare_sqlite();
+    fixture.store.migrate().expect("the schema");
+    let mut c = fixture.connect();
+    let user = add_user(&mut *c, "alice");
+    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        c.group(&mut |c| {
+            open(c, &login(user, 0, 1));
+            panic!("on purpose");
+        })
+    }));
+    assert!(panicked.is_err());
+    open(&mut *c, &login(user, 0, 2));
+    let mut other = fixture.connect();
+    assert_eq!((verdict(&mut *other, 1), verdict(&mut *other, 2)), (Err(Refusal::Unknown), Ok(())));
+}
+
+#[cfg(feature = "sqlite")]
+#[test]
 fn a_writer_in_the_way_is_busy_and_the_connection_goes_on() {
     let fixture = Fixture::bare_sqlite();
     fixture.store.migrate().expect("the schema");

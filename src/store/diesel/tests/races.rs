@@ -6,7 +6,7 @@ use super::*;
 use crate::store::{LimitPolicy, UserCreation};
 
 /// Runs the jobs at once, each on its own connection.
-fn at_once<T: Send>(fixture: &Fixture, jobs: Vec<Box<dyn FnOnce(&mut dyn Connection) -> T + Send + '_>>) -> Vec<T> {
+fn at_once<T: Send>(fixture: &Fixture, jobs: Vec<Job<'_, T>>) -> Vec<T> {
     let barrier = Barrier::new(jobs.len());
     std::thread::scope(|scope| {
         let running: Vec<_> = jobs

@@ -23,6 +23,7 @@ struct Seen {
 
 /// Watches a connection. What diesel prepares anew on every run, it does not tell of; such a
 /// statement is one that ran and was never kept.
+#[expect(clippy::wildcard_enum_match_arm, reason = "only these two are of interest")]
 fn watch(any: &mut AnyConnection) -> Arc<Mutex<Seen>> {
     let seen = Arc::new(Mutex::new(Seen::default()));
     let watcher = Arc::clone(&seen);

@@ -44,13 +44,23 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// Creates and starts a server.
+    /// Creates and starts a server, with its files in memory if there is room.
     ///
     /// # Errors
     /// When Postgres is not installed or does not start, in words.
     pub(crate) fn start() -> Result<Self, String> {
+        let memory = Path::new("/dev/shm");
+        let base = if free_mib(memory) >= ROOM_MIB { memory.to_owned() } else { std::env::temp_dir() };
+        Self::start_in(&base)
+    }
+
+    /// As [`Cluster::start`], with its files in `base`, which its user must be able to enter.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) fn start_in(base: &Path) -> Result<Self, String> {
         let programs = Programs::find()?;
-        let directory = programs.new_directory().map_err(|error| format!("no directory for Postgres: {error}"))?;
+        let directory = programs.new_directory(base).map_err(|error| format!("no directory for Postgres: {error}"))?;
         let watchdog = watch(&directory).map_err(|error| format!("no watchdog for Postgres: {error}"))?;
         let mut cluster = Self { directory, programs, port: 0, server: None, watchdog };
         cluster.initialise()?;
@@ -83,6 +93,7 @@ impl Cluster {
 
     /// Stops all its processes where they stand; connections stay open and silent.
     pub(crate) fn freeze(&self) {
+        self.stop_parent();
         signal("STOP", &self.processes());
     }
 
@@ -93,8 +104,16 @@ impl Cluster {
 
     /// Kills all its processes at once: a crash, from which it has to recover.
     pub(crate) fn kill(&mut self) {
-        signal("KILL", &self.processes());
+        // Standing still, none of them sees another die.
+        self.freeze();
+        let processes = self.processes();
+        signal("KILL", &processes);
         self.wait();
+        // It does not start again while one of them still holds the shared memory.
+        let deadline = Instant::now() + PATIENCE;
+        while processes.iter().any(|process| is_alive(*process)) && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// Shuts it down in order, ending open connections.
@@ -144,8 +163,18 @@ impl Cluster {
         if done.status.success() { Ok(()) } else { Err(format!("initdb: {}", String::from_utf8_lossy(&done.stderr))) }
     }
 
-    /// The server's process and its children, the parent first so that it starts no more.
-    fn processes(&self) -> Vec<u32> {
+    /// Stops the parent alone, so that from now on it starts no more children.
+    fn stop_parent(&self) {
+        let Some(server) = &self.server else { return };
+        signal("STOP", &[server.id()]);
+        let deadline = Instant::now() + PATIENCE;
+        while state_of(server.id()).is_some_and(|state| state != "T") && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// The server's process and its children.
+    pub(crate) fn processes(&self) -> Vec<u32> {
         let Some(server) = &self.server else { return Vec::new() };
         let mut processes = vec![server.id()];
         let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
@@ -211,10 +240,8 @@ impl Programs {
         }
     }
 
-    /// A new directory, in memory if there is room, that the server's user owns.
-    fn new_directory(&self) -> io::Result<PathBuf> {
-        let memory = Path::new("/dev/shm");
-        let base = if free_mib(memory) >= ROOM_MIB { memory.to_owned() } else { std::env::temp_dir() };
+    /// A new directory that the server's user owns.
+    fn new_directory(&self, base: &Path) -> io::Result<PathBuf> {
         let directory = tempfile::Builder::new().prefix("knoxide-postgres-").tempdir_in(base)?.keep();
         let directory = directory.canonicalize()?;
         if let Some((user, group)) = self.drop_to {
@@ -255,10 +282,25 @@ fn watch(directory: &Path) -> io::Result<Child> {
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()
 }
 
-/// The parent of a process. Its name, in parentheses, may hold anything.
+/// The parent of a process.
 fn parent_of(process: u32) -> Option<u32> {
+    stat_of(process)?.split_whitespace().nth(1)?.parse().ok()
+}
+
+/// What a process is doing, as a letter.
+fn state_of(process: u32) -> Option<String> {
+    stat_of(process)?.split_whitespace().next().map(str::to_owned)
+}
+
+/// Whether there is such a process, and not only its exit status.
+fn is_alive(process: u32) -> bool {
+    state_of(process).is_some_and(|state| !matches!(state.as_str(), "Z" | "X"))
+}
+
+/// What the system tells of a process, after its name, which in parentheses may hold anything.
+fn stat_of(process: u32) -> Option<String> {
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+    Some(stat.rsplit_once(')')?.1.to_owned())
 }
 
 /// Sends a signal by the shell's own `kill`: the program of that name is not everywhere.

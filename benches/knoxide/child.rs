@@ -1,0 +1,157 @@
+//! A process of its own for each server and yardstick, and how the two sides talk: the child
+//! writes one line when it is ready, then one line of answer for each line it is sent, and ends
+//! with its standard input, that is, with its parent.
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{ChildStdin, ChildStdout, Command, Stdio};
+
+use clap::{Parser, Subcommand};
+
+use crate::{Fallible, machine, measure, serve};
+
+/// What a child does.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum Role {
+    /// Serves Knoxide as it is shipped, but for the cost of hashing.
+    Knoxide { url: String, cost: u32 },
+    /// Serves one fixed reply at the path of the check, with these headers.
+    Bare { body: String, headers: Vec<String> },
+    /// Serves the same reply to whoever has a cookie of actix-identity.
+    Identity { body: String, headers: Vec<String> },
+    /// Looks tokens up by their digest, one prepared statement each, on one connection.
+    Lookups { url: String, tokens: u64 },
+    /// Verifies passwords on so many threads.
+    Bcrypt { cost: u32, threads: usize },
+    /// Opens sessions for users 1 to `users`, one transaction each.
+    Opens { url: String, users: u64, threads: usize },
+    /// Ends the sessions of these tokens, one transaction each.
+    Ends { url: String, from: u64, to: u64, threads: usize },
+}
+
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// The one core to run on.
+    #[arg(long)]
+    core: Option<usize>,
+    #[command(subcommand)]
+    role: Role,
+}
+
+/// The child's side: `… child [--core N] ROLE …`.
+pub(crate) fn run() -> Fallible<()> {
+    let arguments = Arguments::parse_from(std::env::args_os().skip(1));
+    if let Some(core) = arguments.core {
+        machine::pin_to(core)?;
+    }
+    match arguments.role {
+        Role::Knoxide { url, cost } => serve::knoxide(&url, cost),
+        Role::Bare { body, headers } => serve::bare(body, &headers),
+        Role::Identity { body, headers } => serve::identity(body, &headers),
+        Role::Lookups { url, tokens } => measure::lookups(&url, tokens),
+        Role::Bcrypt { cost, threads } => measure::bcrypt(cost, threads),
+        Role::Opens { url, users, threads } => measure::opens(&url, users, threads),
+        Role::Ends { url, from, to, threads } => measure::ends(&url, from..to, threads),
+    }
+}
+
+/// The child's side: tells the parent that it can go on.
+pub(crate) fn answer(line: &str) -> Fallible<()> {
+    let mut output = std::io::stdout().lock();
+    writeln!(output, "{line}")?;
+    Ok(output.flush()?)
+}
+
+/// The child's side: ends this process with its parent.
+pub(crate) fn end_with_parent() {
+    std::thread::spawn(|| {
+        let _ = std::io::stdin().read_to_end(&mut Vec::new());
+        std::process::exit(0);
+    });
+}
+
+/// The parent's side. The process ends when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Child {
+    process: std::process::Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+    hello: String,
+}
+
+/// What a yardstick without HTTP did.
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Tally {
+    pub(crate) done: u64,
+    pub(crate) seconds: f64,
+}
+
+impl Child {
+    /// Starts a child and waits until it is ready. What it logs goes to a file in `folder`.
+    pub(crate) fn start(role: &Role, core: Option<usize>, folder: &Path) -> Fallible<Self> {
+        let (name, words) = words(role);
+        let log = File::options().create(true).append(true).open(folder.join(format!("{name}.log")))?;
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg("child");
+        if let Some(core) = core {
+            command.args(["--core", &core.to_string()]);
+        }
+        command.arg(name).arg("--").args(words);
+        let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log).spawn()?;
+        let pipes = process.stdin.take().zip(process.stdout.take());
+        let (input, output) = pipes.ok_or("a child without pipes")?;
+        let mut child = Self { process, input, output: BufReader::new(output), hello: String::new() };
+        child.hello = child.read_line()?;
+        Ok(child)
+    }
+
+    /// Where the server that this child is listens.
+    pub(crate) fn address(&self) -> Fallible<SocketAddr> {
+        Ok(self.hello.parse()?)
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Lets a yardstick work for so long.
+    pub(crate) fn work(&mut self, seconds: f64) -> Fallible<Tally> {
+        writeln!(self.input, "{seconds}")?;
+        let line = self.read_line()?;
+        Ok(serde_json::from_str(&line)?)
+    }
+
+    fn read_line(&mut self) -> Fallible<String> {
+        let mut line = String::new();
+        if self.output.read_line(&mut line)? == 0 {
+            return Err("a child ended; its log is in the folder of the run".into());
+        }
+        Ok(line.trim().to_owned())
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// A role as it stands on a command line.
+fn words(role: &Role) -> (&'static str, Vec<String>) {
+    let reply = |body: &String, headers: &[String]| [std::slice::from_ref(body), headers].concat();
+    match role {
+        Role::Knoxide { url, cost } => ("knoxide", vec![url.clone(), cost.to_string()]),
+        Role::Bare { body, headers } => ("bare", reply(body, headers)),
+        Role::Identity { body, headers } => ("identity", reply(body, headers)),
+        Role::Lookups { url, tokens } => ("lookups", vec![url.clone(), tokens.to_string()]),
+        Role::Bcrypt { cost, threads } => ("bcrypt", vec![cost.to_string(), threads.to_string()]),
+        Role::Opens { url, users, threads } => ("opens", vec![url.clone(), users.to_string(), threads.to_string()]),
+        Role::Ends { url, from, to, threads } => {
+            ("ends", vec![url.clone(), from.to_string(), to.to_string(), threads.to_string()])
+        }
+    }
+}

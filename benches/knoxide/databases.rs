@@ -1,0 +1,52 @@
+//! Databases that are filled behind the server's back, and thrown away.
+
+use diesel::connection::SimpleConnection as _;
+use diesel::{Connection as _, PgConnection, SqliteConnection};
+use knoxide::store::diesel::{DieselStore, StoreOptions};
+
+use crate::population::Block;
+use crate::stage::Stage;
+use crate::{Backend, Fallible, fill};
+
+/// A plain connection to either database.
+pub(crate) enum AnyConnection {
+    Sqlite(SqliteConnection),
+    Postgres(PgConnection),
+}
+
+/// Connects past the store.
+pub(crate) fn connect(url: &str) -> Fallible<AnyConnection> {
+    Ok(match url.strip_prefix("sqlite://") {
+        Some(path) => {
+            let mut connection = SqliteConnection::establish(path)?;
+            connection.batch_execute("PRAGMA busy_timeout = 5000")?;
+            AnyConnection::Sqlite(connection)
+        }
+        None => AnyConnection::Postgres(PgConnection::establish(url)?),
+    })
+}
+
+/// A database with the newest schema, and people in it.
+#[derive(Debug, Clone)]
+pub(crate) struct Database {
+    pub(crate) backend: Backend,
+    pub(crate) url: String,
+}
+
+impl Database {
+    /// A new one with these users, who all have [`crate::population::PASSWORD`], hashed at `cost`.
+    pub(crate) fn filled(stage: &mut Stage, backend: Backend, blocks: &[Block], cost: u32) -> Fallible<Self> {
+        let url = stage.new_url(backend)?;
+        DieselStore::open(&url, StoreOptions::default())?.migrate()?;
+        fill::fill(&url, blocks, cost)?;
+        Ok(Self { backend, url })
+    }
+
+    /// How the database is called in results.
+    pub(crate) const fn name(&self) -> &'static str {
+        match self.backend {
+            Backend::Sqlite => "SQLite",
+            Backend::Postgres => "PostgreSQL",
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! One connection of the load.
+
+use std::io::{self, Read as _, Write as _};
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use mio::net::TcpStream;
+
+use crate::Fallible;
+
+/// Longer than any reply that is measured.
+const ROOM: usize = 16 * 1024;
+
+/// One client, with at most one request on its way.
+pub(super) struct Connection {
+    stream: TcpStream,
+    group: usize,
+    request: Vec<u8>,
+    reply: Vec<u8>,
+    filled: usize,
+    /// Since when the request on its way counts, and when it was meant to go.
+    sent: Option<(Instant, Instant)>,
+    behind: bool,
+}
+
+/// What came of reading.
+pub(super) enum Progress {
+    /// No whole reply yet.
+    Waiting,
+    /// A reply to the request that counts from `sent`.
+    Reply { status: u16, sent: Instant, meant: Option<Instant> },
+    /// The server has hung up.
+    Closed,
+}
+
+impl Connection {
+    pub(super) fn open(address: SocketAddr, group: usize) -> io::Result<Self> {
+        let stream = std::net::TcpStream::connect(address)?;
+        stream.set_nodelay(true)?;
+        stream.set_nonblocking(true)?;
+        let stream = TcpStream::from_std(stream);
+        let reply = vec![0; ROOM];
+        Ok(Self { stream, group, request: Vec::new(), reply, filled: 0, sent: None, behind: false })
+    }
+
+    pub(super) const fn stream(&mut self) -> &mut TcpStream {
+        &mut self.stream
+    }
+
+    pub(super) const fn group(&self) -> usize {
+        self.group
+    }
+
+    /// Where the next request is to be written.
+    pub(super) fn request(&mut self) -> &mut Vec<u8> {
+        self.request.clear();
+        &mut self.request
+    }
+
+    /// Whether the last reply came after the next request was due.
+    pub(super) const fn is_behind(&self) -> bool {
+        self.behind
+    }
+
+    pub(super) const fn set_behind(&mut self, behind: bool) {
+        self.behind = behind;
+    }
+
+    /// Sends the request, in one piece: it is far smaller than a socket's buffer.
+    pub(super) fn send(&mut self, meant: Instant, counts_from: Instant) -> Fallible<()> {
+        self.sent = Some((counts_from, meant));
+        match self.stream.write(&self.request) {
+            Ok(written) if written == self.request.len() => Ok(()),
+            Ok(_) => Err("a request did not fit into the socket's buffer".into()),
+            // Reading will tell that the connection is gone.
+            Err(error) if matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Reads what is there. A read that does not fill its room has emptied the socket, so the
+    /// next event will tell of more.
+    pub(super) fn receive(&mut self) -> Fallible<Progress> {
+        let room = self.reply.get_mut(self.filled..).unwrap_or_default();
+        match self.stream.read(room) {
+            Ok(0) => return Ok(Progress::Closed),
+            Ok(read) => self.filled += read,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Progress::Waiting),
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(Progress::Closed),
+            Err(error) => return Err(error.into()),
+        }
+        let Some((status, length)) = parse(self.reply.get(..self.filled).unwrap_or_default())? else {
+            return Ok(Progress::Waiting);
+        };
+        if length != self.filled {
+            return Err("a reply that nobody asked for".into());
+        }
+        self.filled = 0;
+        let (sent, meant) = self.sent.take().ok_or("a reply that nobody asked for")?;
+        Ok(Progress::Reply { status, sent, meant: Some(meant) })
+    }
+}
+
+/// The status of a reply and its length in bytes; `None`: it is not all there.
+fn parse(bytes: &[u8]) -> Fallible<Option<(u16, usize)>> {
+    let Some(head) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else { return Ok(None) };
+    let text = std::str::from_utf8(bytes.get(..head).unwrap_or_default())?;
+    let mut lines = text.split("\r\n");
+    let status = lines.next().and_then(|line| line.split(' ').nth(1)?.parse().ok()).ok_or("no status")?;
+    let mut headers = lines.filter_map(|line| line.split_once(": "));
+    let length = headers.find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+    let body: usize = match length {
+        Some((_, value)) => value.parse()?,
+        None if status == 204 => 0,
+        None => return Err("a reply without a length".into()),
+    };
+    let whole = head + 4 + body;
+    Ok((bytes.len() >= whole).then_some((status, whole)))
+}

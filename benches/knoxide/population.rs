@@ -1,0 +1,74 @@
+//! Users, sessions and tokens by number, so that every process can name each of them without
+//! being told.
+
+use knoxide::session::SessionId;
+use knoxide::time::Timestamp;
+use knoxide::token::{Token, TokenDigest};
+
+/// The password of everybody.
+pub(crate) const PASSWORD: &str = "correct horse battery";
+
+/// So many users with so many tokens each. Users count from 1, tokens from 0, both through all
+/// blocks of a database.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Block {
+    pub(crate) users: u64,
+    pub(crate) tokens_each: u64,
+}
+
+/// The name of a user.
+pub(crate) fn user_name(user: u64) -> String {
+    format!("user-{user:07}")
+}
+
+/// The text of a token: 40 hex digits that look random.
+pub(crate) fn token_text(token: u64) -> [u8; 40] {
+    let words = [mix(token * 3), mix(token * 3 + 1), mix(token * 3 + 2)];
+    let bytes = words.into_iter().flat_map(u64::to_be_bytes);
+    let mut text = [b'0'; 40];
+    for (pair, byte) in text.chunks_exact_mut(2).zip(bytes) {
+        for (digit, nibble) in pair.iter_mut().zip([byte >> 4, byte & 15]) {
+            *digit = if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
+        }
+    }
+    text
+}
+
+/// Its digest.
+pub(crate) fn token_digest(token: u64) -> Option<TokenDigest> {
+    Token::parse(&token_text(token)).map(|token| token.digest())
+}
+
+/// The session of a token; each has its own.
+pub(crate) fn session_of(token: u64) -> SessionId {
+    let mut random = [0; 10];
+    let bytes = mix(token).to_be_bytes().into_iter().chain(token.to_be_bytes());
+    random.iter_mut().zip(bytes).for_each(|(to, from)| *to = from);
+    // One a millisecond, as if people had logged in over time.
+    let millis = i64::try_from(token).unwrap_or(i64::MAX / 1000);
+    SessionId::new(Timestamp::from_micros(1_700_000_000_000_000 + millis * 1000), &random)
+}
+
+/// A number below `end`, the next of a sequence that looks random.
+#[derive(Debug)]
+pub(crate) struct Dice(u64);
+
+impl Dice {
+    pub(crate) const fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
+        self.0 = self.0.wrapping_add(1);
+        let wide = u128::from(mix(self.0)) * u128::from(end);
+        u64::try_from(wide >> 64).unwrap_or(0)
+    }
+}
+
+/// The finisher of `SplitMix64` (Steele, Lea and Flood, 2014).
+const fn mix(number: u64) -> u64 {
+    let mut z = number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}

@@ -1,0 +1,138 @@
+//! What is measured, and how one measurement is made.
+
+use std::time::Duration;
+
+use crate::child::Child;
+use crate::databases::Database;
+use crate::load::{self, Group, Outcome, Pace, Source, Span};
+use crate::meter::{Meter, Usage};
+use crate::population::{Dice, PASSWORD, token_text, user_name};
+use crate::report::{Metric, Section, Table};
+use crate::serve::PATH;
+use crate::stage::Stage;
+use crate::{Fallible, Scenario};
+
+mod check;
+mod flood;
+mod logoutall;
+mod writes;
+
+/// Measures one scenario on all databases that are wanted.
+pub(crate) fn run(scenario: Scenario, stage: &mut Stage) -> Fallible<Section> {
+    match scenario {
+        Scenario::Check => check::run(stage),
+        Scenario::Flood => flood::run(stage),
+        Scenario::Logoutall => logoutall::run(stage),
+        Scenario::Writes => writes::run(stage),
+    }
+}
+
+/// Runs a load, and tells what it took.
+fn measure(groups: Vec<Group<'_>>, span: Span, meter: &Meter<'_>) -> Fallible<(Vec<Outcome>, Usage)> {
+    meter.wait_for_rest()?;
+    meter.wait_for_quiet(span.patience);
+    let mut readings = Vec::with_capacity(2);
+    let outcomes = load::run(groups, span, &mut || readings.push(meter.read()))?;
+    match &*readings {
+        [before, after] => Ok((outcomes, before.until(after))),
+        _ => Err("the load was over before it counted".into()),
+    }
+}
+
+/// Clients that each wait for a reply before they ask again.
+fn closed<'a>(child: &Child, connections: u16, source: Source<'a>) -> Fallible<Group<'a>> {
+    let address = child.address()?;
+    Ok(Group { address, connections, pace: Pace::Closed, first: Duration::ZERO, source, status: 200 })
+}
+
+/// As many checks a second as a busy site has, and a server has time for.
+const PACED_RATE: u32 = 2000;
+
+/// Clients that ask at fixed times, all together [`PACED_RATE`] times a second.
+fn paced<'a>(child: &Child, connections: u16, source: Source<'a>) -> Fallible<Group<'a>> {
+    let pace = Pace::Every(Duration::from_secs(1) * u32::from(connections) / PACED_RATE);
+    Ok(Group { pace, ..closed(child, connections, source)? })
+}
+
+/// Checks of random tokens among the first `tokens`.
+fn checks(tokens: u64) -> Source<'static> {
+    let mut dice = Dice::new(1);
+    Box::new(move |out| {
+        request_with_token(out, "GET", PATH, dice.below(tokens));
+        true
+    })
+}
+
+/// A request that carries a token.
+fn request_with_token(out: &mut Vec<u8>, method: &str, path: &str, token: u64) {
+    for part in [method, " ", path, " HTTP/1.1\r\nHost: localhost\r\nAuthorization: Token "] {
+        out.extend(part.as_bytes());
+    }
+    out.extend(token_text(token));
+    out.extend(if method == "POST" { b"\r\nContent-Length: 0\r\n\r\n".as_slice() } else { b"\r\n\r\n" });
+}
+
+/// Logins of random users among the first `users`.
+fn logins(users: u64) -> Source<'static> {
+    let mut dice = Dice::new(2);
+    Box::new(move |out| {
+        let name = user_name(dice.below(users) + 1);
+        let body = format!(r#"{{"username":"{name}","password":"{PASSWORD}"}}"#);
+        let head =
+            "POST /auth/login/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ";
+        out.extend(format!("{head}{}\r\n\r\n{body}", body.len()).bytes());
+        true
+    })
+}
+
+/// Notes the rate, the processor time and the times of one measurement.
+fn note(table: &mut Table, row: &str, outcome: &Outcome, usage: &Usage) {
+    note_work(table, row, outcome.done(), outcome.seconds, usage);
+    note_times(table, row, outcome);
+}
+
+fn note_times(table: &mut Table, row: &str, outcome: &Outcome) {
+    if outcome.done() > 0 {
+        table.add(row, Metric::P50, outcome.millis(0.5));
+        table.add(row, Metric::P99, outcome.millis(0.99));
+        table.add(row, Metric::P999, outcome.millis(0.999));
+    }
+}
+
+fn note_work(table: &mut Table, row: &str, done: u64, seconds: f64, usage: &Usage) {
+    let done = done as f64;
+    table.add(row, Metric::Rate, done / seconds);
+    if done > 0.0 {
+        // The time that is counted and the time that is metered differ by the metering itself.
+        let each = |time: Duration| time.as_secs_f64() * 1e6 / done * (seconds / usage.wall.as_secs_f64());
+        table.add(row, Metric::Cpu, each(usage.process));
+        table.add(row, Metric::DatabaseCpu, each(usage.database));
+    }
+    table.add(row, Metric::Others, usage.others);
+}
+
+/// Lets a yardstick without HTTP work, and notes what it took.
+fn note_yardstick(
+    table: &mut Table,
+    row: &str,
+    child: &mut Child,
+    seconds: f64,
+    (stage, database): (&Stage, Option<&Database>),
+) -> Fallible<()> {
+    let meter = stage.meter(child, database);
+    meter.wait_for_quiet(stage.span().patience);
+    let before = meter.read();
+    let tally = child.work(seconds)?;
+    let usage = before.until(&meter.read());
+    note_work(table, row, tally.done, tally.seconds, &usage);
+    Ok(())
+}
+
+/// Ends the run if there were other replies than good ones.
+fn insist(outcome: &Outcome, what: &str) -> Fallible<()> {
+    if outcome.failed.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("{what}: other replies than good ones, by status: {:?}", outcome.failed).into())
+    }
+}

@@ -1,0 +1,113 @@
+//! Ending ten thousand sessions against ending one.
+
+use std::time::Duration;
+
+use super::{checks, insist, measure, note_times, paced, request_with_token};
+use crate::child::{Child, Role};
+use crate::databases::Database;
+use crate::load::{Group, Outcome, Pace};
+use crate::population::Block;
+use crate::report::{Metric, Section, Table};
+use crate::stage::Stage;
+use crate::{Fallible, Scenario};
+
+/// Tokens of a user who has many.
+const MANY: u64 = 10_000;
+
+/// Users of each kind whose sessions end in one measurement.
+const TRIALS: u32 = 2;
+
+pub(super) fn run(stage: &mut Stage) -> Fallible<Section> {
+    let mut table = Table::default();
+    for backend in stage.backends.clone() {
+        let trials = u64::from(stage.rounds * 2 * TRIALS);
+        let others = Block { users: stage.tokens / 10, tokens_each: 10 };
+        let one = Block { users: trials, tokens_each: 1 };
+        let many = Block { users: trials, tokens_each: MANY };
+        let database = Database::filled(stage, backend, &[others, one, many], 4)?;
+        on(stage, &database, others.users * 10, trials, &mut table)?;
+    }
+    let title = "Ending all sessions: POST /auth/logoutall/ with 10,000 tokens and with one";
+    let note = "Times of single requests, each by a user of its own; quiet, and while 2,000 checks a second run. \
+                The check of the token that asks is part of the time, and so is the sync of the disk.";
+    Ok(table.section(Scenario::Logoutall, title, note, stage))
+}
+
+fn on(stage: &Stage, database: &Database, others: u64, trials: u64, table: &mut Table) -> Fallible<()> {
+    let server = stage.start(&Role::Knoxide { url: database.url.clone(), cost: 4 })?;
+    let meter = stage.meter(&server, Some(database));
+    let row = |what: &str| format!("{}, {what}", database.name());
+    let mut used = 0;
+    for round in 0..stage.rounds {
+        crate::say(&format!("logoutall on {}: round {} of {}", database.name(), round + 1, stage.rounds));
+        let alone = vec![paced(&server, stage.connections, checks(others))?];
+        let (outcomes, usage) = measure(alone, stage.span(), &meter)?;
+        for outcome in outcomes {
+            insist(&outcome, "checks")?;
+            note_times(table, &row("checks, alone"), &outcome);
+            table.add(&row("checks, alone"), Metric::Others, usage.others);
+        }
+        for is_quiet in [true, false] {
+            let mut groups = vec![
+                logout_all(stage, &server, 0.125, move |trial| others + used + trial)?,
+                logout_all(stage, &server, 0.375, move |trial| others + trials + (used + trial) * MANY)?,
+            ];
+            if !is_quiet {
+                groups.push(paced(&server, stage.connections, checks(others))?);
+            }
+            used += u64::from(TRIALS);
+            let (outcomes, usage) = measure(groups, stage.span(), &meter)?;
+            let how = if is_quiet { "quiet" } else { "among checks" };
+            let names =
+                [row(&format!("one token, {how}")), row(&format!("10,000 tokens, {how}")), row("checks, meanwhile")];
+            for (name, outcome) in names.iter().zip(&outcomes) {
+                insist(outcome, name)?;
+                table.add(name, Metric::Others, usage.others);
+            }
+            for (name, outcome) in names.iter().zip(&outcomes).take(2) {
+                note_each(table, name, outcome)?;
+            }
+            for (name, outcome) in names.iter().zip(&outcomes).skip(2) {
+                note_times(table, name, outcome);
+            }
+        }
+    }
+    for how in ["quiet", "among checks"] {
+        let one = table.median(&row(&format!("one token, {how}")), Metric::Time);
+        let many = table.median(&row(&format!("10,000 tokens, {how}")), Metric::Time);
+        let goal = format!("{}, {how}: at most 5 ms more than with one token", database.name());
+        table.goal(&goal, &format!("{many:.2} ms, with one {one:.2} ms"), many <= one + 5.0);
+    }
+    Ok(())
+}
+
+/// One client that ends all sessions of one user after the other, beginning at this part of the
+/// time that counts.
+fn logout_all<'a>(stage: &Stage, server: &Child, part: f64, token: impl Fn(u64) -> u64 + 'a) -> Fallible<Group<'a>> {
+    let span = stage.span();
+    let mut trial = 0;
+    Ok(Group {
+        address: server.address()?,
+        connections: 1,
+        pace: Pace::Every(span.counted / TRIALS),
+        first: span.warm_up + span.counted.mul_f64(part).max(Duration::from_millis(20)),
+        source: Box::new(move |out| {
+            request_with_token(out, "POST", "/auth/logoutall/", token(trial));
+            trial += 1;
+            trial <= u64::from(TRIALS)
+        }),
+        status: 200,
+    })
+}
+
+fn note_each(table: &mut Table, name: &str, outcome: &Outcome) -> Fallible<()> {
+    if outcome.done() != u64::from(TRIALS) {
+        return Err(format!("{name}: {} of {TRIALS} were answered", outcome.done()).into());
+    }
+    for step in outcome.times.iter_recorded() {
+        for _ in 0..step.count_at_value() {
+            table.add(name, Metric::Time, step.value_iterated_to() as f64 / 1e6);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,119 @@
+//! The servers, as children: Knoxide, and two that do less.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use actix_identity::{Identity, IdentityMiddleware};
+use actix_session::SessionMiddleware;
+use actix_session::storage::CookieSessionStore;
+use actix_web::cookie::Key;
+use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::{App, HttpMessage as _, HttpRequest, HttpResponse, HttpServer, web};
+use bytes::Bytes;
+use knoxide::config::{HttpSettings, ListenAddress, LogSettings};
+use knoxide::password::Hasher;
+use knoxide::server::Server;
+use knoxide::service::Auth;
+use knoxide::store::diesel::{DieselStore, StoreOptions};
+use knoxide::time::SystemClock;
+
+use crate::Fallible;
+use crate::child::{answer, end_with_parent};
+
+/// Where the check is, and with it every other route that is compared.
+pub(crate) const PATH: &str = "/auth/user/";
+
+/// Any free port.
+const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
+
+/// Serves Knoxide on a filled database, with the settings that hold when none are given.
+pub(crate) fn knoxide(url: &str, cost: u32) -> Fallible<()> {
+    end_with_parent();
+    let _log = knoxide::telemetry::start(&LogSettings::default(), Arc::new(SystemClock))?;
+    let store = Arc::new(DieselStore::open(url, StoreOptions::default())?);
+    let auth = Auth::builder(store).hasher(Hasher::with_unsafe_cost(cost)?).build();
+    let http = HttpSettings { listen: vec![ListenAddress::Tcp(ANY)], ..HttpSettings::default() };
+    actix_web::rt::System::new().block_on(async move {
+        let server = Server::bind(&http, "Token", auth)?;
+        let address = server.tcp_address().ok_or("no address")?;
+        answer(&address.to_string())?;
+        Ok(server.run().await?)
+    })
+}
+
+/// A reply that is always the same.
+#[derive(Clone)]
+struct Fixed {
+    body: Bytes,
+    headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl Fixed {
+    fn new(body: String, headers: &[String]) -> Fallible<Self> {
+        let parse = |header: &String| -> Fallible<_> {
+            let (name, value) = header.split_once(": ").ok_or("a header without a value")?;
+            Ok((HeaderName::try_from(name)?, HeaderValue::try_from(value)?))
+        };
+        Ok(Self { body: Bytes::from(body), headers: headers.iter().map(parse).collect::<Fallible<_>>()? })
+    }
+
+    fn reply(&self) -> HttpResponse {
+        let mut response = HttpResponse::Ok();
+        for (name, value) in &self.headers {
+            response.insert_header((name.clone(), value.clone()));
+        }
+        response.body(self.body.clone())
+    }
+}
+
+/// Serves a fixed reply: the least that any check over HTTP can cost.
+pub(crate) fn bare(body: String, headers: &[String]) -> Fallible<()> {
+    let fixed = Fixed::new(body, headers)?;
+    let server = HttpServer::new(move || {
+        let get = web::get().to(|fixed: web::Data<Fixed>| std::future::ready(fixed.reply()));
+        App::new().app_data(web::Data::new(fixed.clone())).route(PATH, get)
+    });
+    let server = server.workers(workers()).bind(ANY)?;
+    let addresses = server.addrs();
+    serve(server.run(), &addresses)
+}
+
+/// Serves a fixed reply to whoever has logged in: a sealed cookie, which nobody can revoke.
+pub(crate) fn identity(body: String, headers: &[String]) -> Fallible<()> {
+    let fixed = Fixed::new(body, headers)?;
+    let key = Key::generate();
+    let server = HttpServer::new(move || {
+        let session = SessionMiddleware::builder(CookieSessionStore::default(), key.clone()).cookie_secure(false);
+        App::new()
+            .wrap(IdentityMiddleware::default())
+            .wrap(session.build())
+            .app_data(web::Data::new(fixed.clone()))
+            .route("/login", web::post().to(log_in))
+            .route(PATH, web::get().to(who_am_i))
+    });
+    let server = server.workers(workers()).bind(ANY)?;
+    let addresses = server.addrs();
+    serve(server.run(), &addresses)
+}
+
+async fn log_in(request: HttpRequest) -> HttpResponse {
+    match Identity::login(&request.extensions(), "alice".to_owned()) {
+        Ok(_) => HttpResponse::Ok().finish(),
+        Err(_) => HttpResponse::InternalServerError().finish(),
+    }
+}
+
+async fn who_am_i(who: Identity, fixed: web::Data<Fixed>) -> HttpResponse {
+    if who.id().is_ok_and(|name| name == "alice") { fixed.reply() } else { HttpResponse::Unauthorized().finish() }
+}
+
+/// Serves on as many threads as Knoxide would.
+fn workers() -> usize {
+    HttpSettings::default().workers
+}
+
+fn serve(server: actix_web::dev::Server, addresses: &[SocketAddr]) -> Fallible<()> {
+    end_with_parent();
+    answer(&addresses.first().ok_or("no address")?.to_string())?;
+    Ok(actix_web::rt::System::new().block_on(server)?)
+}

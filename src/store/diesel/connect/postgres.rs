@@ -1,0 +1,101 @@
+//! Connections to a server.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use diesel::result::ConnectionError;
+use diesel::sql_types::{Bool, Text};
+use diesel::{Connection, RunQueryDsl};
+
+use super::super::any::AnyConnection;
+use super::super::error::store_error;
+use super::super::hot::statement;
+use super::super::url::PostgresUrl;
+use super::Role;
+use crate::store::{StoreError, StoreResult};
+
+/// A new connection. `pooler` remembers that the server's settings cannot be given.
+pub(super) fn connect(
+    url: &PostgresUrl,
+    role: Role,
+    busy_timeout: Duration,
+    pooler: &AtomicBool,
+) -> StoreResult<AnyConnection> {
+    let settings = server_settings(role, busy_timeout);
+    let connection = if pooler.load(Ordering::Relaxed) {
+        establish(url, None)
+    } else {
+        establish(url, Some(&settings)).or_else(|error| {
+            if !error.contains("startup parameter") {
+                return Err(error);
+            }
+            let connection = establish(url, None)?;
+            if !pooler.swap(true, Ordering::Relaxed) {
+                log::warn!(
+                    "the pooler before the database refuses time-outs as start-up options; set statement_timeout, \
+                         lock_timeout and idle_in_transaction_session_timeout with ALTER ROLE"
+                );
+            }
+            Ok(connection)
+        })
+    };
+    let connection = connection.map_err(|error| StoreError::Unavailable(url.without_secrets(&error)))?;
+    refuse_unfit(AnyConnection::Postgres(connection))
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "the rest are told alike")]
+fn establish(url: &PostgresUrl, settings: Option<&[String]>) -> Result<diesel::PgConnection, String> {
+    diesel::PgConnection::establish(&url.with_time_outs(settings)).map_err(|error| match error {
+        ConnectionError::BadConnection(text) => text,
+        ConnectionError::InvalidCString(_) => "the database URL contains a NUL".to_owned(),
+        // The remaining variants speak of queries; their texts may repeat values.
+        _ => "the connection could not be set up".to_owned(),
+    })
+}
+
+/// Settings that end, at the server's side, whatever our own side no longer waits for.
+fn server_settings(role: Role, busy_timeout: Duration) -> Vec<String> {
+    let statement = match role {
+        Role::Lane => 2_000,
+        Role::Admin => 60_000,
+    };
+    let lock = busy_timeout.as_millis().clamp(1, 1_500);
+    vec![
+        format!("statement_timeout={statement}"),
+        format!("lock_timeout={lock}"),
+        "idle_in_transaction_session_timeout=5000".to_owned(),
+    ]
+}
+
+statement! {
+    /// What decides whether a server can keep an acknowledged logout.
+    Fitness {} -> (Bool, Text, Text),
+    ["SELECT pg_is_in_recovery(), current_setting('synchronous_commit'), current_setting('fsync')"]
+}
+
+fn refuse_unfit(mut connection: AnyConnection) -> StoreResult<AnyConnection> {
+    let facts = Fitness {}.get_result(&mut connection);
+    let (standby, commit, fsync): (bool, String, String) =
+        facts.map_err(|error| store_error(&error, &mut connection))?;
+    if standby {
+        // Not a failure for good: this host may become the primary, or another be found.
+        return Err(StoreError::Unavailable(
+            "this server is a standby, whose answers may be old; name the primary, or add \
+             target_session_attrs=read-write to a URL with several hosts"
+                .to_owned(),
+        ));
+    }
+    let unfit = |setting: &str| {
+        Err(StoreError::Failed(format!(
+            "the server has {setting}=off, so a crash would bring logged-out tokens back to life; \
+             set {setting}=on in postgresql.conf (or with ALTER ROLE, ALTER DATABASE)"
+        )))
+    };
+    if commit == "off" {
+        return unfit("synchronous_commit");
+    }
+    if fsync == "off" {
+        return unfit("fsync");
+    }
+    Ok(connection)
+}

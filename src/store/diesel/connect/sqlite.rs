@@ -1,0 +1,109 @@
+//! Connections to a file.
+
+use std::path::Path;
+use std::time::Duration;
+
+use diesel::connection::SimpleConnection;
+use diesel::sql_types::Text;
+use diesel::{Connection, RunQueryDsl};
+
+use super::super::any::AnyConnection;
+use super::super::error::store_error;
+use super::super::hot::statement;
+use crate::store::{StoreError, StoreResult};
+
+/// A new connection.
+pub(super) fn connect(path: &Path, busy_timeout: Duration) -> StoreResult<AnyConnection> {
+    // SQLite would create a missing file, empty and readable to all.
+    if !path.exists() {
+        return Err(StoreError::Unavailable(format!("the database file {} is gone", path.display())));
+    }
+    let text = path.to_str().ok_or_else(|| StoreError::Failed("the database file's path is not UTF-8".to_owned()))?;
+    let opened = diesel::SqliteConnection::establish(text).map_err(|_| cannot_open(path))?;
+    let mut connection = AnyConnection::Sqlite(opened);
+    // The time-out first, because the others may already meet a writer.
+    let pragmas = [
+        format!("PRAGMA busy_timeout = {}", busy_timeout.as_millis()),
+        "PRAGMA foreign_keys = ON".to_owned(),
+        "PRAGMA synchronous = FULL".to_owned(),
+    ];
+    for pragma in pragmas {
+        connection.batch_execute(&pragma).map_err(|error| store_error(&error, &mut connection))?;
+    }
+    Ok(connection)
+}
+
+fn cannot_open(path: &Path) -> StoreError {
+    StoreError::Unavailable(format!(
+        "the database file {} cannot be opened: it and its directory must be writable for this user",
+        path.display()
+    ))
+}
+
+statement! {
+    /// Writes go to a log of their own, so that readers never wait for a writer. The file
+    /// remembers it.
+    UseWal {} -> Text,
+    ["PRAGMA journal_mode = WAL"]
+}
+
+/// Makes a SQLite file ready, once, before any other connection is open: the file exists, no
+/// stranger can read it, and it is in WAL mode.
+pub(in super::super) fn prepare_file(path: &Path, create: bool, busy_timeout: Duration) -> StoreResult<()> {
+    if !path.exists() {
+        if !create {
+            return Err(StoreError::Failed(format!(
+                "the database file {} does not exist, and creating it is switched off",
+                path.display()
+            )));
+        }
+        create_file(path)?;
+    }
+    let mut connection = connect(path, busy_timeout)?;
+    let mode: String =
+        UseWal {}.get_result(&mut connection).map_err(|error| match store_error(&error, &mut connection) {
+            busy @ StoreError::Busy(_) => busy,
+            StoreError::Unavailable(text) | StoreError::Failed(text) => {
+                StoreError::Failed(format!("{} cannot be used: {text}", path.display()))
+            }
+        })?;
+    if mode != "wal" {
+        return Err(StoreError::Failed(format!(
+            "{} cannot be put into WAL mode; it must lie on a local disk",
+            path.display()
+        )));
+    }
+    Ok(())
+}
+
+/// Creates the file and closes it again before SQLite opens it: closing any descriptor of a
+/// database file would drop the locks that this process holds on it.
+fn create_file(path: &Path) -> StoreResult<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
+        Ok(_) => Ok(()),
+        // Another process was a little faster.
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => {
+            Err(StoreError::Failed(format!("the database file {} cannot be created: {error}", path.display())))
+        }
+    }
+}
+
+/// Which file a path names at this moment; `None` if there is none. Looks at the directory
+/// only and opens nothing.
+pub(in super::super) fn file_identity(path: &Path) -> Option<(u64, u64)> {
+    let metadata = std::fs::metadata(path).ok()?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        Some((metadata.dev(), metadata.ino()))
+    }
+    #[cfg(not(unix))]
+    {
+        Some((0, u64::from(metadata.is_file())))
+    }
+}

@@ -1,0 +1,54 @@
+//! Expired tokens on Postgres.
+
+use diesel::sql_types::{Array, BigInt, Binary, Bool, Nullable};
+use diesel::{PgConnection, QueryResult, RunQueryDsl};
+
+use super::super::hot::statement;
+use super::Expired;
+
+statement! {
+    /// Tokens that expired long ago and that nobody is using.
+    FindExpiredUnlocked { before: i64 as BigInt } -> (Binary, Binary, Nullable<BigInt>),
+    [
+        "SELECT t.digest, t.session_id, t.expires FROM tokens t JOIN sessions s ON s.id = t.session_id \
+         WHERE t.expires < ", before, " ORDER BY t.expires LIMIT 500 FOR UPDATE OF s, t SKIP LOCKED",
+    ]
+}
+
+statement! {
+    /// One sweeper at a time; the others come back later.
+    LockSweep {} -> Bool,
+    ["SELECT TRUE FROM sweep_state FOR UPDATE SKIP LOCKED"]
+}
+
+/// Some tokens that expired long ago, unless another sweeper is at work.
+pub(super) fn find(connection: &mut PgConnection, before: i64) -> QueryResult<Vec<Expired>> {
+    let free: Vec<bool> = LockSweep {}.load(connection)?;
+    if free.is_empty() { Ok(Vec::new()) } else { FindExpiredUnlocked { before }.load(connection) }
+}
+
+statement! {
+    /// Takes many tokens.
+    DeleteTokens { digests: Vec<Vec<u8>> as Array<Binary> },
+    ["DELETE FROM tokens WHERE digest = ANY(", digests, ")"]
+}
+
+statement! {
+    /// Notes that sessions ended when their last token expired.
+    MarkAllExpired { ids: Vec<Vec<u8>> as Array<Binary>, times: Vec<Option<i64>> as Array<Nullable<BigInt>> },
+    [
+        "UPDATE sessions SET ended_at = v.at, ended_reason = 'expired' \
+         FROM (SELECT id, max(at) AS at FROM unnest(", ids, ", ", times, ") AS w(id, at) GROUP BY id) AS v, users u \
+         WHERE sessions.id = v.id AND u.id = sessions.user_id AND u.auth_epoch = sessions.auth_epoch \
+         AND sessions.ended_at IS NULL \
+         AND NOT EXISTS (SELECT 1 FROM tokens WHERE tokens.session_id = sessions.id)",
+    ]
+}
+
+/// Deletes them in one round trip, and marks the sessions that have none left in another.
+pub(super) fn delete_and_mark(connection: &mut PgConnection, found: Vec<Expired>) -> QueryResult<()> {
+    let digests = found.iter().map(|(digest, ..)| digest.clone()).collect();
+    DeleteTokens { digests }.execute(connection)?;
+    let (ids, times) = found.into_iter().map(|(_, id, at)| (id, at)).unzip();
+    MarkAllExpired { ids, times }.execute(connection).map(drop)
+}

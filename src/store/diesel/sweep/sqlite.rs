@@ -1,0 +1,45 @@
+//! Expired tokens on SQLite.
+
+use diesel::sql_types::{BigInt, Binary, Nullable};
+use diesel::{QueryResult, RunQueryDsl, SqliteConnection};
+
+use super::super::hot::statement;
+use super::Expired;
+
+statement! {
+    /// Tokens that expired long ago.
+    FindExpired { before: i64 as BigInt } -> (Binary, Binary, Nullable<BigInt>),
+    ["SELECT digest, session_id, expires FROM tokens WHERE expires < ", before, " ORDER BY expires LIMIT 500"]
+}
+
+statement! {
+    /// Takes one token.
+    DeleteToken { digest: Vec<u8> as Binary },
+    ["DELETE FROM tokens WHERE digest = ", digest]
+}
+
+statement! {
+    /// Notes that a session ended when its last token expired.
+    MarkExpired { at: Option<i64> as Nullable<BigInt>, id: Vec<u8> as Binary },
+    [
+        "UPDATE sessions SET ended_at = ", at, ", ended_reason = 'expired' WHERE id = ", id,
+        " AND ended_at IS NULL AND auth_epoch = (SELECT auth_epoch FROM users WHERE users.id = sessions.user_id) \
+         AND NOT EXISTS (SELECT 1 FROM tokens WHERE session_id = sessions.id)",
+    ]
+}
+
+/// Some tokens that expired long ago.
+pub(super) fn find(connection: &mut SqliteConnection, before: i64) -> QueryResult<Vec<Expired>> {
+    FindExpired { before }.load(connection)
+}
+
+/// Deletes them, and marks the sessions that have none left.
+pub(super) fn delete_and_mark(connection: &mut SqliteConnection, found: Vec<Expired>) -> QueryResult<()> {
+    for (digest, ..) in &found {
+        DeleteToken { digest: digest.clone() }.execute(connection)?;
+    }
+    for (_, id, at) in found {
+        MarkExpired { at, id }.execute(connection)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,83 @@
+//! The examples run as their readers would run them: as programs of their own.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+use crate::support::app::Client;
+use crate::support::wire::{Request, Wire};
+
+/// An example that runs, and ends with this value.
+struct Example {
+    process: Child,
+    output: BufReader<ChildStdout>,
+}
+
+impl Example {
+    fn start(name: &str, arguments: &[&str]) -> Self {
+        let program = program(name);
+        let mut process =
+            Command::new(&program).args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap_or_else(
+                |error| panic!("{} (built by `cargo test` and `cargo build --examples`): {error}", program.display()),
+            );
+        let output = BufReader::new(process.stdout.take().expect("an output"));
+        Self { process, output }
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.output.read_line(&mut line).expect("a line");
+        line.trim_end().to_owned()
+    }
+}
+
+impl Drop for Example {
+    fn drop(&mut self) {
+        self.process.kill().ok();
+        self.process.wait().ok();
+    }
+}
+
+/// Cargo puts the examples beside the folder of the tests.
+fn program(name: &str) -> PathBuf {
+    let tests = std::env::current_exe().expect("the path of this program");
+    tests.parent().and_then(|folder| folder.parent()).expect("a folder of the build").join("examples").join(name)
+}
+
+#[test]
+fn an_application_with_users_of_its_own_is_protected() {
+    let mut example = Example::start("embed", &["127.0.0.1:0"]);
+    let line = example.line();
+    let address: SocketAddr = line.rsplit('/').next().and_then(|address| address.parse().ok()).expect(&line);
+    let client = &mut Client { wire: Wire::connect(address).expect("a connection") };
+
+    let notes = client.ask(&Request::new("GET", "/notes"));
+    assert_eq!((notes.status, notes.header("WWW-Authenticate").as_deref()), (401, Some("Token")));
+    let greeting = client.ask(&Request::new("GET", "/greeting"));
+    assert_eq!((greeting.status, greeting.text().as_str()), (200, "hello, stranger"));
+
+    assert_eq!(client.try_login("ada", "babbage").status, 400);
+    let token = client.login("ada", "lovelace");
+    assert_eq!(client.with_token("GET", "/notes", &token).text(), "the notes of ada");
+    assert_eq!(client.with_token("GET", "/greeting", &token).text(), "hello, ada");
+    let user = client.with_token("GET", "/auth/user/", &token).text();
+    assert!(user.starts_with(r#"{"id":1815,"username":"ada","email":"ada@example.com","#), "{user}");
+
+    assert_eq!(client.logout(&token), 200);
+    assert_eq!(client.with_token("GET", "/notes", &token).status, 401);
+    let refused = client.with_token("GET", "/greeting", &token);
+    assert_eq!(refused.status, 401, "a bad token is no stranger");
+}
+
+#[cfg(feature = "conformance")]
+#[test]
+fn a_store_of_somebody_else_can_be_used() {
+    let mut example = Example::start("custom_store", &[]);
+    let mut said = String::new();
+    example.output.read_to_string(&mut said).expect("what it said");
+    assert!(example.process.wait().expect("its end").success(), "{said}");
+    for line in ["the store keeps its promises", "logged in as ada", "logged out: true, after 2 reads"] {
+        assert!(said.lines().any(|said| said == line), "{line} is not in:\n{said}");
+    }
+}

@@ -1,0 +1,168 @@
+//! The configuration for nginx that is shipped, before the real server.
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use diesel::dsl::sql;
+use diesel::sql_types::{Nullable, Text};
+use diesel::{Connection as _, RunQueryDsl as _, SqliteConnection};
+use knoxide::config::{HttpSettings, TrustedProxies};
+use socket2::{Domain, Socket, Type};
+
+use crate::support::app::{App, Backend, Database, Setup};
+use crate::support::setting;
+use crate::support::wire::{Framing, Request, Wire};
+
+/// Longer than nginx takes to start on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A running nginx, ended with this value.
+struct Nginx {
+    process: Child,
+    address: SocketAddr,
+    _folder: tempfile::TempDir,
+}
+
+impl Nginx {
+    /// nginx with the shipped configuration, before a server at `upstream`.
+    fn before(program: &Path, upstream: SocketAddr) -> Self {
+        // Somebody else may take the port between our asking and nginx's binding.
+        for _ in 0..5 {
+            let port =
+                TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port").local_addr().expect("a port").port();
+            if let Some(running) = Self::try_at(program, upstream, port) {
+                return running;
+            }
+        }
+        panic!("nginx does not start; what it says stands above");
+    }
+
+    fn try_at(program: &Path, upstream: SocketAddr, port: u16) -> Option<Self> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("contrib/nginx/knoxide.conf");
+        let shipped = fs::read_to_string(shipped).expect("the shipped configuration");
+        let here = replaced(&shipped, "server 127.0.0.1:8080;", &format!("server {upstream};"));
+        // All of 127.0.0.0/8, so that clients can come from several addresses.
+        let here = replaced(&here, "listen 80;", &format!("listen 0.0.0.0:{port};"));
+        let at = folder.path().display();
+        let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+            .iter()
+            .map(|kind| format!("{kind}_temp_path {at}/{kind};\n"))
+            .collect();
+        let whole = format!(
+            "daemon off; master_process off; pid {at}/pid; error_log stderr; events {{}}\n\
+             http {{ access_log off;\n{temporary}\n{here}\n}}\n"
+        );
+        let file = folder.path().join("nginx.conf");
+        fs::write(&file, whole).expect("a file");
+        let mut process = Command::new(program)
+            .arg("-c")
+            .arg(&file)
+            .args(["-e", "stderr", "-p"])
+            .arg(folder.path())
+            .stdin(Stdio::null())
+            .spawn()
+            .expect("nginx");
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let started = Instant::now();
+        while TcpStream::connect(address).is_err() {
+            assert!(started.elapsed() < PATIENCE, "nginx does not answer");
+            if process.try_wait().expect("a state").is_some() {
+                return None;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Some(Self { process, address, _folder: folder })
+    }
+
+    /// The status and the text of a reply to a client that comes from `source`.
+    fn ask_from(&self, source: Ipv4Addr, request: &Request) -> (u16, String) {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        socket.bind(&SocketAddr::from((source, 0)).into()).expect("an address of this machine");
+        socket.connect(&self.address.into()).expect("a connection");
+        let mut stream = TcpStream::from(socket);
+        stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+        let request = request.clone().header("Connection", "close");
+        stream.write_all(&request.to_bytes()).expect("a request is sent");
+        let mut reply = String::new();
+        stream.read_to_string(&mut reply).expect("a reply");
+        let status = reply.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+        (status, reply)
+    }
+}
+
+impl Drop for Nginx {
+    fn drop(&mut self) {
+        self.process.kill().ok();
+        self.process.wait().ok();
+    }
+}
+
+fn replaced(text: &str, old: &str, new: &str) -> String {
+    assert_eq!(text.matches(old).count(), 1, "{old}");
+    text.replace(old, new)
+}
+
+/// nginx, if it is installed; Debian keeps it off the path of ordinary users.
+fn installed() -> Option<PathBuf> {
+    let path = setting("PATH").unwrap_or_default();
+    let folders = std::env::split_paths(&path).chain([PathBuf::from("/usr/sbin")]);
+    let found = folders.map(|folder| folder.join("nginx")).find(|program| program.is_file());
+    if found.is_none() {
+        assert_ne!(setting("CI").as_deref(), Some("true"), "nginx must be there in CI");
+        eprintln!("NOT RUN: the configuration for nginx, which is not installed");
+    }
+    found
+}
+
+/// The addresses that sessions were opened from, oldest first.
+fn addresses(database: &Database) -> Vec<Option<String>> {
+    let path = database.url.strip_prefix("sqlite://").expect("a SQLite file");
+    let mut connection = SqliteConnection::establish(path).expect("a connection");
+    diesel::select(sql::<Nullable<Text>>("address FROM sessions ORDER BY created, id"))
+        .load(&mut connection)
+        .expect("the sessions")
+}
+
+#[test]
+fn the_shipped_configuration_works_and_tells_addresses_right() {
+    let Some(program) = installed() else { return };
+    let Setup { policy, http, keyword } = Setup::default();
+    let nginx_itself = IpAddr::V4(Ipv4Addr::LOCALHOST).into();
+    let trusted_proxies = TrustedProxies { networks: vec![nginx_itself], unix: false };
+    let setup = Setup { policy, http: HttpSettings { trusted_proxies, ..http }, keyword };
+    let app = App::on(Database::migrated(Backend::Sqlite), setup);
+    app.add_user("alice", "correct horse");
+    let nginx = Nginx::before(&program, app.address);
+    let login = Request::new("POST", "/auth/login/").header("Content-Type", "application/json");
+    let login = login.body(r#"{"username":"alice","password":"correct horse"}"#, Framing::Length);
+
+    let client = Ipv4Addr::new(127, 0, 0, 2);
+    let mut expected = Vec::new();
+    for forged in [None, Some("203.0.113.9"), Some("203.0.113.9, 127.0.0.1"), Some("nonsense")] {
+        app.clock.advance(Duration::from_secs(1));
+        let request = match forged {
+            Some(forged) => login.clone().header("X-Forwarded-For", forged),
+            None => login.clone(),
+        };
+        let (status, reply) = nginx.ask_from(client, &request);
+        assert_eq!(status, 200, "{reply}");
+        expected.push(Some(client.to_string()));
+    }
+    assert_eq!(addresses(&app.database), expected);
+
+    // A whole life of a token, over a connection that nginx keeps.
+    let mut client = crate::support::app::Client { wire: Wire::connect(nginx.address).expect("a connection") };
+    let token = client.login("alice", "correct horse");
+    assert_eq!(client.check(&token), 200);
+    assert_eq!(client.logout(&token), 200);
+    assert_eq!(client.check(&token), 401);
+    let huge = Request::new("POST", "/auth/login/").body(vec![b'x'; 17 * 1024], Framing::Length);
+    assert_eq!(client.ask(&huge).status, 413);
+    assert_eq!(client.ask(&Request::new("GET", "/healthz")).status, 200);
+    assert_eq!(client.ask(&Request::new("GET", "/readyz")).status, 404);
+}

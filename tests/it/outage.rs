@@ -1,0 +1,46 @@
+//! The database goes away and comes back: "could not look" is a 503 in time, never a 401, and
+//! everything works again soon after.
+
+use std::time::{Duration, Instant};
+
+mod load;
+#[cfg(feature = "postgres")]
+mod postgres;
+mod sqlite;
+
+use load::{Answer, Ask, Load};
+
+const USER: &str = "alice";
+const PASSWORD: &str = "correct horse";
+
+/// How much longer than promised anything may take on a machine that has other things to do.
+const SLACK: Duration = Duration::from_secs(2);
+
+/// A check is answered within this time, whatever the database does.
+const CHECK_LIMIT: Duration = Duration::from_secs(1);
+
+/// Checks are answered again so soon after the database is back.
+const BACK_WITHIN: Duration = Duration::from_secs(2);
+
+/// For tests that wait for something that has no promise about time.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn is_unavailable(answer: &Answer) -> bool {
+    answer.is_check() && answer.status == 503
+}
+
+fn is_live(answer: &Answer) -> bool {
+    answer.ask == Ask::Live && answer.status == 200
+}
+
+fn is_login(answer: &Answer) -> bool {
+    answer.ask == Ask::Login && answer.status == 200
+}
+
+/// Waits for checks, within their promise, and for the rest, to work again after `back`.
+fn wait_for_return(load: &Load, name: &str, back: Instant, with_logins: bool) {
+    load.wait_for(&format!("a good check after: {name}"), back, back + BACK_WITHIN + SLACK, is_live);
+    if with_logins {
+        load.wait_for(&format!("a login after: {name}"), back, back + PATIENCE, is_login);
+    }
+}

@@ -1,0 +1,325 @@
+//! Races between logins, logouts and what ends them all, on both databases.
+//!
+//! `KNOXIDE_RACE_TRIES` sets how often each race is run.
+
+use std::net::SocketAddr;
+use std::sync::Barrier;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use knoxide::cause::{Cause, Reason};
+use knoxide::dialect::Dialect;
+use knoxide::policy::Policy;
+use knoxide::random::{Random as _, SystemRandom};
+use knoxide::session::{Refusal, SessionId, Verified, judge};
+use knoxide::store::{Connection, LimitPolicy, NewSession, NewToken, Opening};
+use knoxide::token::{Token, TokenDigest, TokenKind};
+use knoxide::user::{Account, PasswordHash, UserId};
+
+use crate::support::app::{App, Backend, Client, Database, Setup, on_each_database};
+use crate::support::number;
+
+/// How often each race is run.
+const TRIES: u64 = 1_000;
+
+const PASSWORD: &str = "correct horse";
+
+/// Every tenth try has one of the two certainly done before the other begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Order {
+    OneFirst,
+    OtherFirst,
+    /// At once, the one later by so much.
+    Together(Duration),
+}
+
+fn orders() -> impl Iterator<Item = Order> {
+    let tries = number("KNOXIDE_RACE_TRIES").unwrap_or(TRIES);
+    (0..tries).map(|number| match number % 10 {
+        0 => Order::OneFirst,
+        5 => Order::OtherFirst,
+        few => Order::Together(Duration::from_micros(few * (number % 7) * 25)),
+    })
+}
+
+/// Runs both in this order.
+fn race<A, B: Send>(order: Order, one: impl FnOnce() -> A, other: impl FnOnce() -> B + Send) -> (A, B) {
+    match order {
+        Order::OneFirst => {
+            let one = one();
+            (one, other())
+        }
+        Order::OtherFirst => {
+            let other = other();
+            (one(), other)
+        }
+        Order::Together(later) => {
+            let gate = &Barrier::new(2);
+            thread::scope(|scope| {
+                let other = scope.spawn(move || {
+                    gate.wait();
+                    other()
+                });
+                gate.wait();
+                let begun = Instant::now();
+                while begun.elapsed() < later {
+                    std::hint::spin_loop();
+                }
+                (one(), other.join().expect("no panic"))
+            })
+        }
+    }
+}
+
+/// A user, and two connections that work against each other.
+struct Ring {
+    app: App,
+    user: UserId,
+    one: Box<dyn Connection>,
+    other: Box<dyn Connection>,
+}
+
+impl Ring {
+    fn new(backend: Backend) -> Self {
+        let app = App::start(backend);
+        let user = app.add_user("alice", PASSWORD);
+        let (one, other) = (app.connection(), app.connection());
+        Self { app, user, one, other }
+    }
+
+    fn account(&mut self) -> Account {
+        self.one.find_account_by_id(self.user).expect("a read").expect("the user")
+    }
+
+    /// A session as a login prepares it that has seen the account as it is now.
+    fn prepare(&mut self) -> (NewSession, TokenDigest) {
+        new_session(&self.account(), self.app.cause(Reason::Login))
+    }
+
+    /// What a check says now.
+    fn verdict(&mut self, digest: TokenDigest) -> Result<Verified, Refusal> {
+        let found = self.one.find_many(&[digest]).expect("a read");
+        judge(found[0].as_ref(), TokenKind::Access, self.app.auth.now(), None)
+    }
+
+    /// Runs logins, each of which saw the account before `end` began, against `end`. None may
+    /// survive, nor live again after `after`.
+    fn logins_against(
+        mut self,
+        end: fn(&mut dyn Connection, UserId, &Cause),
+        after: fn(&mut dyn Connection, UserId, &Cause),
+    ) {
+        let mut opened = 0;
+        for order in orders() {
+            let (new, digest) = self.prepare();
+            let cause = self.app.cause(Reason::LogoutAll);
+            let (user, one, other) = (self.user, &mut self.one, &mut self.other);
+            let (opening, ()) =
+                race(order, || one.open_session(&new).expect("an answer"), || end(&mut **other, user, &cause));
+            match order {
+                Order::OneFirst => assert_eq!(opening, Opening::Opened),
+                Order::OtherFirst => assert_eq!(opening, Opening::Denied),
+                Order::Together(_) => opened += u64::from(opening == Opening::Opened),
+            }
+            assert!(self.verdict(digest).is_err(), "a survivor, {order:?}, {opening:?}");
+            after(&mut *self.other, user, &cause);
+            assert!(self.verdict(digest).is_err(), "one lives again, {order:?}, {opening:?}");
+        }
+        println!("of those at once, {opened} logins came first");
+    }
+}
+
+fn new_session(account: &Account, cause: Cause) -> (NewSession, TokenDigest) {
+    let token = Token::generate(&SystemRandom, "").expect("random bytes");
+    let mut id = [0; 10];
+    SystemRandom.fill(&mut id).expect("random bytes");
+    let new = NewSession {
+        id: SessionId::new(cause.at, &id),
+        user: account.user.id,
+        epoch: account.user.epoch,
+        dialect: Dialect::Knox,
+        name: None,
+        tokens: vec![NewToken { digest: token.digest(), kind: TokenKind::Access, expires: None }],
+        limit: None,
+        cause,
+    };
+    (new, token.digest())
+}
+
+fn stored(text: &str) -> PasswordHash {
+    PasswordHash::from_stored(text.to_owned())
+}
+
+fn nothing(_: &mut dyn Connection, _: UserId, _: &Cause) {}
+
+on_each_database! {
+    fn logins_against_a_password_change(backend) {
+        Ring::new(backend).logins_against(
+            |connection, user, cause| {
+                assert!(connection.set_password(user, &stored("a new one"), None, cause).expect("a write"));
+            },
+            nothing,
+        );
+    }
+
+    fn logins_against_logging_out_everywhere(backend) {
+        Ring::new(backend).logins_against(
+            |connection, user, cause| assert!(connection.end_all_sessions(user, cause).expect("a write")),
+            nothing,
+        );
+    }
+
+    fn logins_against_a_deactivation(backend) {
+        Ring::new(backend).logins_against(
+            |connection, user, cause| assert!(connection.set_active(user, false, cause).expect("a write")),
+            |connection, user, cause| assert!(connection.set_active(user, true, cause).expect("a write")),
+        );
+    }
+
+    fn a_password_change_stands_against_a_better_hash_of_the_old_one(backend) {
+        let mut ring = Ring::new(backend);
+        for (number, order) in orders().enumerate() {
+            let old = ring.account().password;
+            let (better, new) = (stored(&format!("better {number}")), stored(&format!("new {number}")));
+            let cause = ring.app.cause(Reason::PasswordChanged);
+            let (user, one, other) = (ring.user, &mut ring.one, &mut ring.other);
+            let (upgraded, changed) = race(
+                order,
+                || one.upgrade_password_hash(user, &old, &better).expect("a write"),
+                || other.set_password(user, &new, None, &cause).expect("a write"),
+            );
+            assert!(changed);
+            assert!(order != Order::OtherFirst || !upgraded, "an upgrade of a hash that is gone");
+            assert_eq!(ring.account().password.expose(), new.expose(), "{order:?}");
+        }
+    }
+
+    /// Postgres shows the one that waited the session as it is now, but the user as it was.
+    fn a_logout_stands_against_a_password_change_that_keeps_the_session(backend) {
+        let mut ring = Ring::new(backend);
+        for order in orders() {
+            let (new, digest) = ring.prepare();
+            assert_eq!(ring.one.open_session(&new), Ok(Opening::Opened));
+            let cause = ring.app.cause(Reason::Logout);
+            let (user, one, other) = (ring.user, &mut ring.one, &mut ring.other);
+            let (_, changed) = race(
+                order,
+                || one.end_session(new.id, &cause).expect("a write"),
+                || other.set_password(user, &stored("a new one"), Some(new.id), &cause).expect("a write"),
+            );
+            assert!(changed);
+            assert!(ring.verdict(digest).is_err(), "it outlived its logout, {order:?}");
+            assert_eq!(ring.one.end_session(new.id, &cause), Ok(false), "it had not ended, {order:?}");
+        }
+    }
+
+    fn a_password_change_keeps_the_session_it_was_asked_to(backend) {
+        let mut ring = Ring::new(backend);
+        let (new, digest) = ring.prepare();
+        let (bystander, bystanders) = ring.prepare();
+        let cause = ring.app.cause(Reason::PasswordChanged);
+        assert_eq!(ring.one.open_session(&new), Ok(Opening::Opened));
+        assert_eq!(ring.one.open_session(&bystander), Ok(Opening::Opened));
+        assert_eq!(ring.other.set_password(ring.user, &stored("a new one"), Some(new.id), &cause), Ok(true));
+        assert!(ring.verdict(digest).is_ok() && ring.verdict(bystanders).is_err());
+    }
+
+    fn a_hundred_logins_at_once_leave_ten_tokens(backend) {
+        for policy in [LimitPolicy::Reject, LimitPolicy::EvictOldest] {
+            let limits = Policy { token_limit: Some(10), limit_policy: policy, ..Policy::default() };
+            let app = App::on(Database::migrated(backend), Setup { policy: limits, ..Setup::default() });
+            app.add_user("alice", PASSWORD);
+            let replies = at_once(app.address, 100, |client| client.try_login("alice", PASSWORD));
+            let (good, refused): (Vec<_>, Vec<_>) = replies.iter().partition(|reply| reply.status == 200);
+            let expected = if policy == LimitPolicy::Reject { 10 } else { 100 };
+            assert_eq!(good.len(), expected, "{policy:?}");
+            assert!(refused.iter().all(|reply| reply.status == 403), "{refused:?}");
+            let client = &mut app.client();
+            let live = good.iter().filter(|reply| client.check(&crate::support::app::token_of(reply)) == 200);
+            assert_eq!(live.count(), 10, "{policy:?}");
+        }
+    }
+
+    fn of_two_logouts_one_is_refused(backend) {
+        let app = App::start(backend);
+        app.add_user("alice", PASSWORD);
+        let client = &mut app.client();
+        let token = client.login("alice", PASSWORD);
+        assert_eq!([client.logout(&token), client.logout(&token)], [200, 401]);
+        // At once, both may find it alive; then it is dead for both.
+        let token = client.login("alice", PASSWORD);
+        let replies = at_once(app.address, 8, |client| client.logout(&token));
+        assert!(replies.contains(&200) && replies.iter().all(|status| matches!(status, 200 | 401)), "{replies:?}");
+        assert_eq!([client.check(&token), client.logout(&token)], [401, 401]);
+    }
+
+    /// Through the whole server: who is locked out while logging in gets nothing that lasts.
+    fn nobody_logs_in_past_a_deactivation(backend) {
+        let app = App::start(backend);
+        let user = app.add_user("alice", PASSWORD);
+        let (admin, client) = (&mut *app.connection(), &mut app.client());
+        for _ in 0..25 {
+            let address = app.address;
+            let replies = thread::scope(|scope| {
+                let logins = scope.spawn(move || at_once(address, 4, |client| client.try_login("alice", PASSWORD)));
+                admin.set_active(user, false, &app.cause(Reason::Deactivated)).expect("a write");
+                logins.join().expect("no panic")
+            });
+            let tokens: Vec<_> =
+                replies.iter().filter(|reply| reply.status == 200).map(crate::support::app::token_of).collect();
+            assert!(replies.iter().all(|reply| matches!(reply.status, 200 | 400)), "{replies:?}");
+            assert!(tokens.iter().all(|token| client.check(token) == 401));
+            admin.set_active(user, true, &app.cause(Reason::Activated)).expect("a write");
+            assert!(tokens.iter().all(|token| client.check(token) == 401));
+        }
+    }
+
+    fn ten_thousand_tokens_die_at_once_and_are_swept_later(backend) {
+        const MANY: usize = 10_000;
+        let app = App::start(backend);
+        app.add_user("alice", PASSWORD);
+        let (client, connection) = (&mut app.client(), &mut *app.connection());
+        let alice = connection.find_account(&knoxide::user::LoginName::Username("alice".to_owned()));
+        let alice = alice.expect("a read").expect("alice");
+        let prepared: Vec<_> = (0..MANY).map(|_| new_session(&alice, app.cause(Reason::Login))).collect();
+        for some in prepared.chunks(500) {
+            let mut open = |connection: &mut dyn Connection| {
+                for (new, _) in some {
+                    assert_eq!(connection.open_session(new), Ok(Opening::Opened));
+                }
+            };
+            connection.group(&mut open).expect("a write");
+        }
+        let token = client.login("alice", PASSWORD);
+        assert_eq!(client.logout_all(&token), 200);
+        assert_eq!(client.check(&token), 401);
+        for some in prepared.chunks(250) {
+            let digests: Vec<_> = some.iter().map(|(_, digest)| *digest).collect();
+            for record in connection.find_many(&digests).expect("a read") {
+                assert!(judge(record.as_ref(), TokenKind::Access, app.auth.now(), None).is_err());
+            }
+        }
+        let swept = app.store.sweep(app.auth.now(), &knoxide::store::diesel::SweepPolicy::default()).expect("a sweep");
+        // Logging out has taken up to a hundred with it.
+        assert!((MANY - 100..=MANY).contains(&swept.dead_tokens), "{swept:?}");
+        let digests: Vec<_> = prepared.iter().take(250).map(|(_, digest)| *digest).collect();
+        assert!(connection.find_many(&digests).expect("a read").iter().all(Option::is_none));
+    }
+}
+
+/// Lets so many clients do the same at the same moment.
+fn at_once<T: Send>(address: SocketAddr, clients: usize, act: impl Fn(&mut Client) -> T + Sync) -> Vec<T> {
+    let (gate, act) = (&Barrier::new(clients), &act);
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..clients)
+            .map(|_| {
+                let mut client = Client::connect(address);
+                scope.spawn(move || {
+                    gate.wait();
+                    act(&mut client)
+                })
+            })
+            .collect();
+        threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
+    })
+}
