@@ -15,7 +15,11 @@ mod embed;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
+mod hooks;
+#[cfg(test)]
 mod hostile;
+#[cfg(test)]
+mod idle;
 #[cfg(test)]
 mod knox;
 #[cfg(test)]
