@@ -212,7 +212,7 @@ impl Default for TokenSettings {
             limit: policy.token_limit,
             limit_policy: policy.limit_policy,
             prefix: policy.token_prefix,
-            session_retention: policy.session_retention,
+            session_retention: Duration::from_secs(30 * 86_400),
             sweep_interval: Duration::from_secs(600),
         }
     }
@@ -253,7 +253,6 @@ impl TokenSettings {
             limit_policy: self.limit_policy,
             token_prefix: self.prefix.clone(),
             refresh_grace: self.refresh_grace,
-            session_retention: self.session_retention,
         }
     }
 }

@@ -168,7 +168,8 @@ impl KeyRing {
         let mut keys = Vec::new();
         for key in &self.all {
             let newer = replaced_at.iter().rev().find(|(algorithm, _)| *algorithm == key.algorithm);
-            let in_use = newer.is_none_or(|(_, at)| at.saturating_add(PUBLISHED_FIRST + longest_ttl) > now);
+            let in_use =
+                newer.is_none_or(|(_, at)| at.saturating_add(PUBLISHED_FIRST.saturating_add(longest_ttl)) > now);
             if let (true, Some(jwk)) = (in_use, &key.jwk) {
                 keys.push(jwk.clone());
             }

@@ -22,8 +22,6 @@ pub struct Policy {
     pub token_prefix: String,
     /// For how long after a rotation the old refresh token still gets the same successor.
     pub refresh_grace: Duration,
-    /// How long ended sessions stay listed.
-    pub session_retention: Duration,
 }
 
 /// What tokens of one dialect are, and how long they live.
@@ -103,7 +101,6 @@ impl Default for Policy {
             limit_policy: LimitPolicy::Reject,
             token_prefix: String::new(),
             refresh_grace: seconds(30),
-            session_retention: seconds(30 * DAY),
         }
     }
 }
@@ -112,6 +109,6 @@ impl Policy {
     /// For how long a session must have been unused, as far as this node knows, before it is
     /// dead: another node may have a use of it still to write down.
     pub fn idle_verdict_after(&self) -> Option<Duration> {
-        self.idle_limit.map(|limit| limit + self.touch_interval)
+        self.idle_limit.map(|limit| limit.saturating_add(self.touch_interval))
     }
 }

@@ -9,7 +9,7 @@ use crate::cause::{Actor, Cause, Origin, Reason};
 use crate::dialect::Dialect;
 use crate::jwt::{BadKey, KeyRing};
 use crate::password::Hasher;
-use crate::policy::Policy;
+use crate::policy::{Policy, TokenForm};
 use crate::random::{Random, SystemRandom};
 use crate::store::{Store, StoreError, StoreResult};
 use crate::time::{Clock, SystemClock, Timestamp};
@@ -97,7 +97,10 @@ impl Auth {
 
     /// The published keys as a JSON Web Key Set (RFC 7517).
     pub fn published_keys(&self) -> serde_json::Value {
-        let longest = Dialect::ALL.iter().filter_map(|dialect| self.policy().dialects.get(*dialect).access_ttl).max();
+        let jwts = Dialect::ALL.iter().map(|dialect| self.policy().dialects.get(*dialect));
+        let lifetimes = jwts.filter(|policy| policy.form == TokenForm::Jwt);
+        // Tokens without an end need their key for ever.
+        let longest = lifetimes.map(|policy| policy.access_ttl.unwrap_or(Duration::MAX)).max();
         self.keys().published(self.now(), longest.unwrap_or_default())
     }
 
@@ -150,10 +153,20 @@ async fn within<T>(
 
 impl Inner {
     fn close(&self) {
-        self.upkeep.close(&self.writes);
         self.checks.close();
-        self.writes.close();
         self.passwords.close();
+        // It closes the writes once everything is written down.
+        self.upkeep.close();
+    }
+}
+
+/// How many logins may wait for one thread: about eight seconds' worth. More would only wait
+/// until their clients have given up, and then be hashed for nobody.
+fn logins_per_thread(cost: u32) -> usize {
+    const AT_DEFAULT_COST: usize = 32;
+    match Hasher::DEFAULT_COST.checked_sub(cost) {
+        Some(cheaper) => AT_DEFAULT_COST << cheaper.min(5),
+        None => AT_DEFAULT_COST >> (cost - Hasher::DEFAULT_COST).min(3),
     }
 }
 
@@ -266,13 +279,15 @@ impl AuthBuilder {
         };
         // Writers that exclude each other gain by sharing a transaction; others by not waiting.
         let writes = lane(WRITES, writers, if writers == 1 { 64 } else { 1 }, 4096);
-        let touch_interval = self.policy.touch_interval;
+        // A zero would keep a thread busy with nothing.
+        let touch_interval = self.policy.touch_interval.max(Duration::from_millis(10));
+        let waiting_logins = self.password_threads * logins_per_thread(self.hasher.cost());
         Ok(Auth {
             inner: Arc::new(Inner {
                 checks: lane("checks", 2, 256, 16_384),
                 upkeep: Upkeep::start(touch_interval, writes.clone()),
                 writes,
-                passwords: ComputeLane::start("passwords", self.password_threads, 512),
+                passwords: ComputeLane::start("passwords", self.password_threads, waiting_logins),
                 clock: self.clock,
                 random: self.random,
                 policy: self.policy,

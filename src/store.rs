@@ -150,9 +150,9 @@ pub trait Connection: Send {
     /// user.
     fn set_active(&mut self, user: UserId, active: bool, cause: &Cause) -> StoreResult<bool>;
 
-    /// Makes the user of somebody else's system known here (id, name, active, staff), or brings
-    /// it up to date. A user that becomes inactive loses its sessions as by
-    /// [`Connection::set_active`]. Returns the epoch that a login must be opened with.
+    /// Makes the user of somebody else's system known here, or brings its name, address and
+    /// staff flag up to date. An inactive one is deactivated as by [`Connection::set_active`],
+    /// which alone activates a known one again. Returns the user's epoch.
     fn put_shadow_user(&mut self, user: &NewUser, cause: &Cause) -> StoreResult<Epoch>;
 
     /// Notes when sessions were last used; never moves that time back. Unknown and ended

@@ -102,8 +102,10 @@ impl Auth {
                 }
                 Ok(verified)
             }
-            Err(Refusal::Idle) => self.refuse_for_idleness(record).await,
-            Err(refusal) => Err(CheckError::Refused(refusal)),
+            Err(refusal) => match record {
+                Some(record) if refusal == Refusal::Idle => Err(self.refuse_for_idleness(&record).await),
+                Some(_) | None => Err(CheckError::Refused(refusal)),
+            },
         }
     }
 
@@ -117,18 +119,17 @@ impl Auth {
 
     /// Ends the idle session before it is refused, so that a use which another node has still
     /// to write down cannot revive it. If such a use arrived meanwhile, the session lives.
-    async fn refuse_for_idleness(&self, record: Option<TokenRecord>) -> Result<Verified, CheckError> {
-        let Some(record) = record else { return Err(CheckError::Refused(Refusal::Unknown)) };
+    pub(super) async fn refuse_for_idleness(&self, record: &TokenRecord) -> CheckError {
         let inner = &self.inner;
         let (id, last_seen) = (record.session.id, record.session.last_seen);
         let cause = self.cause(Reason::Idle, Actor::System, Origin::default());
         let ended =
             inner.writes.run(Wanted::Always, move |connection| connection.end_idle_session(id, last_seen, &cause));
-        if within(inner.timeouts.write, "writes", ended).await? {
-            Err(CheckError::Refused(Refusal::Idle))
-        } else {
+        match within(inner.timeouts.write, "writes", ended).await {
+            Ok(true) => CheckError::Refused(Refusal::Idle),
             // Used elsewhere since, or ended by somebody else: the client's next try tells which.
-            Err(CheckError::Unavailable(Unavailable::Elsewhere("the session changed during the check")))
+            Ok(false) => Unavailable::Elsewhere("the session changed during the check").into(),
+            Err(error) => error.into(),
         }
     }
 }

@@ -5,12 +5,12 @@
 //! After that, using it again ends the session: somebody else may have it.
 
 use super::mint::{IssuedToken, Subject};
-use super::{Auth, Unavailable, lanes::Wanted, within};
+use super::{Auth, CheckError, Unavailable, lanes::Wanted, within};
 use crate::cause::{Actor, Origin, Reason};
 use crate::dialect::Dialect;
 use crate::policy::RefreshPolicy;
 use crate::session::{Refusal, TokenRecord, Verified, judge};
-use crate::store::{Refresh, Refreshed};
+use crate::store::{NewToken, Refresh, Refreshed};
 use crate::time::Timestamp;
 use crate::token::{Token, TokenKind};
 
@@ -78,7 +78,10 @@ impl Auth {
         let Some(token) = Token::parse(presented.as_bytes()) else { return Err(bad(Refusal::Malformed)) };
         let record = self.find_for(dialect, &token).await?;
         let judged = judge(Some(&record), wanted, self.now(), self.policy().idle_verdict_after());
-        judged.map_err(token_error)
+        match judged {
+            Ok(who) => Ok(who),
+            Err(refusal) => Err(self.refusal(refusal, &record).await),
+        }
     }
 
     /// Exchanges a token for new ones: the refresh token of a pair, or the access token itself
@@ -105,10 +108,21 @@ impl Auth {
                     }
                 }
                 Err(Refusal::Consumed) => return self.repeat(&token, record, origin).await,
-                Err(refusal) => return Err(token_error(refusal)),
+                Err(refusal) => return Err(self.refusal(refusal, &record).await),
             }
         }
         Err(TokenError::Unavailable(Unavailable::Elsewhere("the token changed twice during its refresh")))
+    }
+
+    /// The refusal as an error; idleness is made final first, as in a check.
+    async fn refusal(&self, refusal: Refusal, record: &TokenRecord) -> TokenError {
+        if refusal != Refusal::Idle {
+            return token_error(refusal);
+        }
+        match self.refuse_for_idleness(record).await {
+            CheckError::Refused(refusal) => token_error(refusal),
+            CheckError::Unavailable(error) => TokenError::Unavailable(error),
+        }
     }
 
     /// The record of a token of this dialect. A token of another one is bad here; one without a
@@ -188,20 +202,50 @@ impl Auth {
         }
         let digest = token.digest();
         let found = self.inner.checks.run(Wanted::WhileAwaited, move |connection| connection.find_successor(&digest));
-        let cannot = || TokenError::Unavailable(Unavailable::Elsewhere("a successor cannot be made again"));
-        let row = within(self.inner.timeouts.check, "checks", found).await?.ok_or_else(cannot)?;
+        let row = within(self.inner.timeouts.check, "checks", found).await?;
+        let row = row.ok_or(Unavailable::Elsewhere("the successor is not there"))?;
         let who = Verified::of(&record);
         let subject = Subject { dialect: who.session.dialect, user: &who.user, opened: who.session.created };
-        let again = self.mint_again(&subject, token, record.kind, &row)?.ok_or_else(cannot)?;
-        if record.kind == TokenKind::Access {
-            return Ok(Exchanged { who, access: again, refresh: None, at: now });
+        let mut tokens = Vec::new();
+        let again = match self.mint_again(&subject, token, record.kind, &row)? {
+            Some(again) => again,
+            // Its key is gone, or its user was renamed meanwhile: another one of the same session,
+            // since nobody is to be logged out by that.
+            None => self.mint_instead(&subject, record.kind, now, &mut tokens)?,
+        };
+        let (access, refresh) = match record.kind {
+            TokenKind::Access => (again, None),
+            TokenKind::Refresh => {
+                let (access, new) = self.mint_access(&subject, who.issued, now)?;
+                tokens.push(new);
+                (access, Some(again))
+            }
+        };
+        if !tokens.is_empty() {
+            let more = Refresh { presented: row.digest, tokens, successor: None, at: now };
+            match self.write_refresh(more).await? {
+                Refreshed::Done => {}
+                Refreshed::Consumed | Refreshed::Gone => return Err(bad(Refusal::SessionEnded)),
+            }
         }
-        let (access, new) = self.mint_access(&subject, row.created, now)?;
-        let more = Refresh { presented: row.digest, tokens: vec![new], successor: None, at: now };
-        match self.write_refresh(more).await? {
-            Refreshed::Done => Ok(Exchanged { who, access, refresh: Some(again), at: now }),
-            Refreshed::Consumed | Refreshed::Gone => Err(bad(Refusal::SessionEnded)),
-        }
+        Ok(Exchanged { who, access, refresh, at: now })
+    }
+
+    fn mint_instead(
+        &self,
+        subject: &Subject<'_>,
+        kind: TokenKind,
+        now: Timestamp,
+        tokens: &mut Vec<NewToken>,
+    ) -> Result<IssuedToken, TokenError> {
+        let (token, new) = match (kind, self.policy().dialects.get(subject.dialect).refresh) {
+            (TokenKind::Refresh, RefreshPolicy::Pair { ttl, .. }) => self.mint_refresh(subject, None, ttl, now)?,
+            (TokenKind::Refresh, RefreshPolicy::None | RefreshPolicy::Access { .. }) | (TokenKind::Access, _) => {
+                self.mint_access(subject, now, now)?
+            }
+        };
+        tokens.push(new);
+        Ok(token)
     }
 
     async fn end_reused(&self, record: &TokenRecord, origin: Origin) -> TokenError {

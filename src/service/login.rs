@@ -1,7 +1,10 @@
 //! Name and password in, token out.
 
 use super::mint::{IssuedToken, Subject};
-use super::{Auth, KnownUser, Unavailable, lanes::Wanted, within};
+use super::{Auth, Unavailable, lanes::Wanted, within};
+
+mod elsewhere;
+
 use crate::cause::{Actor, Origin, Reason};
 use crate::dialect::Dialect;
 use crate::password::Verification;
@@ -9,7 +12,7 @@ use crate::policy::RefreshPolicy;
 use crate::session::SessionId;
 use crate::store::{NewSession, Opening, SessionLimit, StoreResult};
 use crate::time::Timestamp;
-use crate::user::{Account, Epoch, LoginName, NewUser, Password, PasswordHash, User};
+use crate::user::{Account, LoginName, NewUser, Password, PasswordHash, User, UserId};
 
 /// A login as a dialect read it.
 #[derive(Debug)]
@@ -48,8 +51,6 @@ pub enum LoginRefusal {
     WrongPassword,
     /// The password is right, the user not active.
     InactiveUser,
-    /// The user changed while the password was being checked.
-    Overtaken,
 }
 
 impl LoginRefusal {
@@ -59,7 +60,6 @@ impl LoginRefusal {
             Self::UnknownUser => "unknown_user",
             Self::WrongPassword => "wrong_password",
             Self::InactiveUser => "inactive_user",
-            Self::Overtaken => "overtaken",
         }
     }
 }
@@ -86,7 +86,7 @@ struct Proven {
     user: User,
     /// The stored hash and its better replacement.
     upgrade: Option<(PasswordHash, PasswordHash)>,
-    /// Set for somebody else's user, whose shadow is to be brought up to date.
+    /// Set for somebody else's user whose shadow is out of date.
     shadow: Option<NewUser>,
 }
 
@@ -100,10 +100,9 @@ impl Auth {
     /// Why there is no token.
     pub async fn login(&self, request: LoginRequest) -> Result<Issued, LoginError> {
         let LoginRequest { dialect, login, password, origin } = request;
-        let proven = if self.inner.credentials.is_some() {
-            self.prove_elsewhere(login, password).await?
-        } else {
-            self.prove(login, password).await?
+        let proven = match self.inner.credentials.clone() {
+            Some(credentials) => self.prove_elsewhere(credentials, login, password, &origin).await?,
+            None => self.prove(login, password).await?,
         };
         self.open(dialect, proven, origin).await
     }
@@ -144,29 +143,6 @@ impl Auth {
         }
     }
 
-    async fn prove_elsewhere(&self, login: LoginName, password: Password) -> Result<Proven, LoginError> {
-        let inner = &self.inner;
-        let Some(credentials) = inner.credentials.clone() else {
-            return Err(LoginError::Refused(LoginRefusal::UnknownUser));
-        };
-        let asked = inner.passwords.run(move || credentials.verify(&login, &password));
-        let known = self.hashed(asked).await?.map_err(|_| Unavailable::Elsewhere("the user system did not answer"))?;
-        let Some(KnownUser { id, username, email, is_staff }) = known else {
-            return Err(LoginError::Refused(LoginRefusal::WrongPassword));
-        };
-        let shadow = NewUser {
-            id: Some(id),
-            username: username.clone(),
-            email: email.clone(),
-            password: PasswordHash::unusable(),
-            is_active: true,
-            is_staff,
-            created: self.now(),
-        };
-        let user = User { id, username, email, is_active: true, is_staff, epoch: Epoch(0) };
-        Ok(Proven { user, upgrade: None, shadow: Some(shadow) })
-    }
-
     async fn hashed<T>(&self, answer: tokio::sync::oneshot::Receiver<T>) -> Result<T, Unavailable> {
         match tokio::time::timeout(self.inner.timeouts.password, answer).await {
             Ok(Ok(value)) => Ok(value),
@@ -176,30 +152,34 @@ impl Auth {
     }
 
     async fn open(&self, dialect: Dialect, proven: Proven, origin: Origin) -> Result<Issued, LoginError> {
-        let Proven { mut user, upgrade, shadow } = proven;
+        let Proven { user, upgrade, shadow } = proven;
         let (new, access, refresh) = self.new_session(dialect, &user, origin)?;
         let (session, opened_at) = (new.id, new.cause.at);
-        let opened = self.inner.writes.run(Wanted::WhileAwaited, move |connection| -> StoreResult<(Opening, Epoch)> {
-            let mut new = new;
+        let opened = self.inner.writes.run(Wanted::WhileAwaited, move |connection| -> StoreResult<Opening> {
             if let Some(shadow) = shadow {
-                new.epoch = connection.put_shadow_user(&shadow, &new.cause)?;
+                connection.put_shadow_user(&shadow, &new.cause)?;
             }
-            let opening = connection.open_session(&new)?;
-            if let (Opening::Opened, Some((old, better))) = (opening, upgrade) {
-                // The login stands without it; the next one tries again.
-                if let Err(error) = connection.upgrade_password_hash(new.user, &old, &better) {
-                    log::warn!("the password hash of user {} was not upgraded: {}", new.user, error.summary());
-                }
-            }
-            Ok((opening, new.epoch))
+            connection.open_session(&new)
         });
-        let (opening, epoch) = within(self.inner.timeouts.write, "writes", opened).await?;
-        user.epoch = epoch;
+        let opening = within(self.inner.timeouts.write, "writes", opened).await?;
+        if let (Opening::Opened, Some((old, better))) = (opening, upgrade) {
+            self.upgrade_hash(user.id, old, better);
+        }
         match opening {
             Opening::Opened => Ok(Issued { user, session, opened: opened_at, access, refresh }),
-            Opening::Denied => Err(LoginError::Refused(LoginRefusal::Overtaken)),
+            // The password was right a moment ago; the next try tells whether it still is.
+            Opening::Denied => Err(Unavailable::Elsewhere("the user changed during the login").into()),
             Opening::LimitReached => Err(LoginError::LimitReached),
         }
+    }
+
+    /// The login stands without it, and does not wait for it; the next one tries again.
+    fn upgrade_hash(&self, user: UserId, old: PasswordHash, better: PasswordHash) {
+        drop(self.inner.writes.run(Wanted::Always, move |connection| {
+            connection.upgrade_password_hash(user, &old, &better).inspect_err(|error| {
+                log::warn!("the password hash of user {user} was not upgraded: {}", error.summary());
+            })
+        }));
     }
 
     /// The session and its tokens. Its user's epoch is the one that was read with the password.

@@ -20,6 +20,8 @@ pub(super) struct Upkeep {
     shared: Arc<Shared>,
     /// A use within this time of the last known one is not worth a write.
     grain: Duration,
+    /// The lane that nobody else would close, if the thread could not be started.
+    orphan: Option<Lane>,
 }
 
 struct Shared {
@@ -36,16 +38,19 @@ struct State {
 impl Upkeep {
     pub(super) fn start(interval: Duration, writes: Lane) -> Self {
         let shared = Arc::new(Shared { state: Mutex::default(), wake: Condvar::new() });
-        let thread_shared = Arc::clone(&shared);
+        let (thread_shared, thread_writes) = (Arc::clone(&shared), writes.clone());
         let spawned = thread::Builder::new().name("last-seen".to_owned()).spawn(move || {
             while !thread_shared.wait(interval) {
-                thread_shared.write_down(&writes);
+                thread_shared.write_down(&thread_writes);
             }
+            thread_shared.write_down(&thread_writes);
+            thread_writes.close();
         });
-        if let Err(error) = spawned {
+        let orphan = spawned.err().map(|error| {
             log::error!("no thread for times of last use: {error}");
-        }
-        Self { shared, grain: interval / 2 }
+            writes
+        });
+        Self { shared, grain: interval / 2, orphan }
     }
 
     /// Notes a use of a session whose last known use was `before`.
@@ -54,9 +59,13 @@ impl Upkeep {
             return;
         }
         let mut state = self.shared.lock();
+        // A database that takes no writes for long must not fill the memory.
+        if state.seen.len() >= 2 * FULL && !state.seen.contains_key(&session) {
+            return;
+        }
         let seen = state.seen.entry(session).or_insert(now);
         *seen = now.max(*seen);
-        if state.seen.len() >= FULL {
+        if state.seen.len() == FULL {
             drop(state);
             self.shared.wake.notify_all();
         }
@@ -67,11 +76,13 @@ impl Upkeep {
         self.shared.lock().seen.get(&session).copied()
     }
 
-    /// Hands everything that is still to be written down to the lane, and ends the thread.
-    pub(super) fn close(&self, writes: &Lane) {
+    /// Has the thread write down what is still to be written down, close the lane, and end.
+    pub(super) fn close(&self) {
         self.shared.lock().closed = true;
         self.shared.wake.notify_all();
-        self.shared.write_down(writes);
+        if let Some(writes) = &self.orphan {
+            writes.close();
+        }
     }
 }
 
@@ -86,19 +97,39 @@ impl Shared {
         let mut state = self.lock();
         loop {
             let left = until.saturating_duration_since(Instant::now());
-            if state.closed || left.is_zero() || state.seen.len() >= FULL {
+            if state.closed || left.is_zero() {
                 return state.closed;
             }
-            (state, _) = self.wake.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner);
+            let timed_out;
+            (state, timed_out) = self.wake.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner);
+            if !timed_out.timed_out() && state.seen.len() >= FULL {
+                return state.closed;
+            }
         }
     }
 
+    /// What cannot be written down now stays for the next time: a session must not die of a
+    /// use that was lost.
     fn write_down(&self, writes: &Lane) {
-        let seen: Vec<_> = self.lock().seen.drain().collect();
+        let seen: Vec<_> = self.lock().seen.iter().map(|(session, at)| (*session, *at)).collect();
         for batch in seen.chunks(BATCH) {
-            let batch = batch.to_vec();
-            // A use that could not be written down is noted again with the next one.
-            drop(writes.run(Wanted::Always, move |connection| connection.touch(&batch)));
+            let written = batch.to_vec();
+            let answer = writes.run(Wanted::Always, move |connection| connection.touch(&written));
+            match answer.blocking_recv() {
+                Ok(Ok(())) => self.forget(batch),
+                Ok(Err(error)) => log::warn!("times of last use were not written down: {}", error.summary()),
+                Err(_) => log::warn!("times of last use were not written down"),
+            }
+        }
+    }
+
+    /// Forgets what is written down, but not a use that came meanwhile.
+    fn forget(&self, written: &[(SessionId, Timestamp)]) {
+        let mut state = self.lock();
+        for (session, at) in written {
+            if state.seen.get(session) == Some(at) {
+                state.seen.remove(session);
+            }
         }
     }
 }

@@ -317,7 +317,6 @@ impl Connection for MemoryStore {
         user.username.clone_from(&new.username);
         user.email.clone_from(&new.email);
         user.is_staff = new.is_staff;
-        user.is_active = new.is_active;
         Ok(user.epoch)
     }
 

@@ -13,9 +13,15 @@ mod docs;
 #[cfg(test)]
 mod embed;
 #[cfg(test)]
+mod guards;
+#[cfg(test)]
 mod harness;
 #[cfg(test)]
+mod hooks;
+#[cfg(test)]
 mod hostile;
+#[cfg(test)]
+mod idle;
 #[cfg(test)]
 mod keys;
 #[cfg(test)]

@@ -1,14 +1,12 @@
-//! What operators decide about a dialect: whether and where it is, how its tokens look, whose
-//! words it uses.
+//! What operators decide about a dialect: whether and where it is, how its tokens look.
 
 use std::time::Duration;
 
-use knoxide::config::ContractMode;
 use knoxide::dialect::Dialect;
 use knoxide::policy::TokenForm;
 
 use crate::support::app::{App, Backend, Database, Setup, on_each_database};
-use crate::support::dialects::{ALL, Speech, members};
+use crate::support::dialects::{ALL, members};
 use crate::support::wire::{Framing, Request};
 
 fn status(app: &App, path: &str) -> u16 {
@@ -85,36 +83,5 @@ on_each_database! {
             assert_eq!(speech.ask(client, "POST", "/auth/logout/", &fresh).status, 200);
             assert_eq!(speech.check(client, &fresh), 401);
         }
-    }
-}
-
-#[test]
-fn the_package_has_words_of_its_own() {
-    let mut setup = Setup::default();
-    setup.http.contract = ContractMode::Package;
-    let app = App::on(Database::migrated(Backend::Sqlite), setup);
-    app.add_user("alice", "correct horse");
-    let client = &mut app.client();
-    let simplejwt = Speech::of(Dialect::Simplejwt);
-    let token = simplejwt.login(client, "alice", "correct horse").access;
-    let verified = simplejwt.verify(client, &token).expect("an endpoint");
-    assert_eq!((verified.status, verified.text().as_str()), (200, "{}"));
-    let djoser = Speech::of(Dialect::Djoser);
-    for (reply, body) in [
-        (
-            djoser.try_login(client, "alice", "wrong"),
-            r#"{"detail":"No active account found with the given credentials"}"#,
-        ),
-        (
-            djoser.verify(client, "x").expect("an endpoint"),
-            r#"{"detail":"Token is invalid or expired","code":"token_not_valid"}"#,
-        ),
-        (
-            djoser.refresh(client, "x").expect("an endpoint"),
-            r#"{"detail":"Token is invalid or expired","code":"token_not_valid"}"#,
-        ),
-    ] {
-        assert_eq!((reply.status, reply.text().as_str()), (401, body));
-        assert_eq!(reply.header("WWW-Authenticate").as_deref(), Some(r#"Bearer realm="api""#));
     }
 }

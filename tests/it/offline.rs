@@ -22,7 +22,7 @@ const SECRET: &str = "a secret of more than 32 bytes, \u{fc}n\u{ef}c\u{f6}de as 
 /// A program that verifies tokens.
 #[derive(Debug, Clone, Copy)]
 enum Verifier {
-    /// PyJWT.
+    /// `PyJWT`.
     Python,
     /// jose, in Node.
     JavaScript,

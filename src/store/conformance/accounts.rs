@@ -157,6 +157,9 @@ fn shadow_users(store: &dyn Store) {
     assert!(is_live(conn, 1));
     conn.put_shadow_user(&shadow("renamed", false), &cause(Reason::Login)).expect("a write");
     assert_eq!(verdict(conn, 1), Some(Refusal::InactiveUser));
+    // Only somebody in charge activates it again, and no login does by the way.
     conn.put_shadow_user(&shadow("renamed", true), &cause(Reason::Login)).expect("a write");
+    assert_eq!(verdict(conn, 1), Some(Refusal::InactiveUser));
+    conn.set_active(UserId(77), true, &cause(Reason::Activated)).expect("a write");
     assert_eq!(verdict(conn, 1), Some(Refusal::OldEpoch));
 }

@@ -112,12 +112,12 @@ statement! {
     /// Brings a shadow user up to date; writes nothing when nothing changed.
     UpdateShadow {
         username: String as Text, key: String as Text, email: String as Text, is_staff: bool as Bool,
-        is_active: bool as Bool, id: i64 as BigInt,
+        id: i64 as BigInt,
     },
     [
         "UPDATE users SET username = ", username, ", lookalike_key = ", key, ", email = ", email, ", is_staff = ",
-        is_staff, ", is_active = ", is_active, " WHERE id = ", id, " AND (username <> ", username, " OR email <> ",
-        email, " OR is_staff <> ", is_staff, " OR is_active <> ", is_active, ")",
+        is_staff, " WHERE id = ", id, " AND (username <> ", username, " OR email <> ", email, " OR is_staff <> ",
+        is_staff, ")",
     ]
 }
 
@@ -337,7 +337,6 @@ fn update_shadow(connection: &mut AnyConnection, id: i64, user: &NewUser, cause:
         key: lookalike_key(&user.username),
         email: user.email.clone(),
         is_staff: user.is_staff,
-        is_active: user.is_active,
         id,
     };
     let changed = update.execute(connection)? == 1;
