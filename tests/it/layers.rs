@@ -5,6 +5,7 @@ mod source;
 
 use std::collections::BTreeMap;
 
+use knoxide::dialect::Dialect;
 use source::{Source, read_library};
 
 /// Every module of the library, lowest first, with the modules it may name besides itself.
@@ -14,6 +15,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("random", &[]),
     ("dialect", &[]),
     ("token", &["random"]),
+    ("jwt", &["random", "time", "token"]),
     ("user", &["time"]),
     ("cause", &["time", "user"]),
     ("session", &["cause", "dialect", "time", "token", "user"]),
@@ -22,16 +24,25 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("import", &["time", "token", "user"]),
     ("visible", &[]),
     // What is remembered.
-    ("store", &["cause", "dialect", "import", "session", "time", "token", "user"]),
-    ("policy", &["store"]),
+    ("store", &["cause", "dialect", "import", "jwt", "random", "session", "time", "token", "user"]),
+    ("policy", &["dialect", "store"]),
     // What can be done.
-    ("service", &["cause", "dialect", "password", "policy", "random", "session", "store", "time", "token", "user"]),
+    (
+        "service",
+        &["cause", "dialect", "jwt", "password", "policy", "random", "session", "store", "time", "token", "user"],
+    ),
     // How it is asked for.
-    ("http", &["cause", "dialect", "random", "service", "session", "token", "user"]),
+    ("http", &["cause", "dialect", "random", "service", "session", "time", "token", "user"]),
     // The program around it.
     ("config", &["password_rules", "store", "token", "user"]),
     ("telemetry", &["config", "time", "visible"]),
-    ("server", &["cause", "config", "http", "password", "policy", "random", "service", "store", "time", "user"]),
+    (
+        "server",
+        &[
+            "cause", "config", "dialect", "http", "jwt", "password", "policy", "random", "service", "store", "time",
+            "user",
+        ],
+    ),
     (
         "cli",
         &[
@@ -68,6 +79,7 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
     ("env_logger", &["telemetry"], "everybody else logs through `log`"),
     ("dotenvy", &["config"], "settings come from one place"),
     ("bcrypt", &["password"], "passwords are hashed in one place"),
+    ("jsonwebtoken", &["jwt"], "no verdict comes from a claim"),
     ("rand", &["random"], "randomness is an argument"),
     ("std::env", &["config"], "settings come from one place, as arguments"),
     ("std::time::SystemTime", &["time"], "time is an argument"),
@@ -85,16 +97,23 @@ const EXPOSURES: &[(&str, usize, &str)] = &[
     ("cli/password", 2, "a password that was typed twice is compared"),
     ("cli/serve", 2, "the first password is shown, once"),
     ("cli/token", 2, "the new token is shown, once"),
+    ("http/dialects", 4, "the reply to a login or a refresh hands tokens to their owner"),
+    ("http/dialects/access_token", 2, "the reply to a login or a refresh hands the token to its owner"),
+    ("http/dialects/drf_jwt", 2, "the reply to a login or a refresh hands the token to its owner"),
     ("http/dialects/knox", 1, "the reply to a login hands the token to its owner"),
+    ("jwt", 2, "a token's successor follows from its text"),
+    ("jwt/key", 2, "keys are read, and told apart by their fingerprints"),
     ("password", 2, "stored hashes are parsed"),
     ("password/digest", 3, "passwords are hashed and compared"),
     ("password/stored", 1, "stored hashes are parsed"),
     ("password_rules", 1, "new passwords are judged"),
     ("server/first_start", 1, "the first password is handed over in a file"),
     ("server/start", 1, "the database is opened by its URL"),
+    ("service/exchange", 1, "an expired token's signature is looked at"),
     ("store/diesel/import", 1, "hashes that no database could hold are refused"),
     ("store/diesel/import/rows/postgres", 1, "hashes are stored"),
     ("store/diesel/import/rows/sqlite", 1, "hashes are stored"),
+    ("store/diesel/keys", 1, "keys are stored"),
     ("store/diesel/users", 4, "hashes are stored"),
 ];
 
@@ -139,15 +158,20 @@ fn wrong_places(sources: &[Source]) -> Vec<String> {
     wrong
 }
 
-/// Dialects that know of each other.
+/// Dialects that know of each other. What they share stands in the module above them, which they
+/// name; all of it at once they may not, since the other dialects are in it too.
 fn neighbours(sources: &[Source]) -> Vec<String> {
     let mut wrong = Vec::new();
     for source in sources {
         let Some(own) = source.file.strip_prefix("http/dialects/") else { continue };
         let own = own.split('/').next().unwrap_or_default();
-        let others = source.paths.iter().filter_map(|path| path.strip_prefix("crate::http::dialects::"));
-        for other in others.filter(|path| path.split("::").next() != Some(own)) {
-            wrong.push(format!("{}: a dialect may not name the dialect {other}", source.file));
+        let named = source.paths.iter().filter_map(|path| path.strip_prefix("crate::http::dialects"));
+        for path in named {
+            let first = path.trim_start_matches("::").split("::").next().unwrap_or_default();
+            let shared = Dialect::ALL.iter().all(|dialect| dialect.as_str() != first) && !["", "*"].contains(&first);
+            if first != own && !shared {
+                wrong.push(format!("{}: a dialect may not name crate::http::dialects{path}", source.file));
+            }
         }
     }
     wrong
@@ -230,7 +254,16 @@ fn each_way_of_breaking_a_rule_is_seen() {
         assert!(!wrong_places(&read(file, code)).is_empty(), "{file}: {code}");
     }
     assert_eq!(wrong_places(&read("server/start.rs", "use crate::store::diesel::DieselStore;")), Vec::<String>::new());
-    assert!(!neighbours(&read("http/dialects/knox.rs", "use super::djoser::login;")).is_empty());
+    for (code, refused) in [
+        ("use super::djoser::login;", true),
+        ("use crate::http::dialects::{knox::user, simplejwt};", true),
+        ("use super::*;", true),
+        ("use crate::http::dialects as all;", true),
+        ("fn f() { super::drf_jwt::g(); }", true),
+        ("use super::login_refusal; fn f() { super::pair(); super::knox::g(); }", false),
+    ] {
+        assert_eq!(!neighbours(&read("http/dialects/knox.rs", code)).is_empty(), refused, "{code}");
+    }
     let source =
         Source::read("a.rs", "static A: u8 = 0; fn f(x: &'static str) { x.expose(); } mod tests { y.expose(); }");
     assert_eq!((source.globals, source.exposures), (Vec::new(), 1));
