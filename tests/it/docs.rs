@@ -144,10 +144,11 @@ fn each_dialect_has_a_page_transcripts_and_a_row() {
     let names = Dialect::ALL.map(Dialect::as_str);
     assert_eq!(rows, BTreeSet::from(names));
     let pages = files(&[".md"]).into_iter().filter_map(|file| Some(file.strip_prefix("docs/dialects/")?.to_owned()));
-    assert_eq!(pages.collect::<Vec<_>>(), names.map(|name| format!("{name}.md")));
+    assert_eq!(pages.collect::<BTreeSet<_>>(), names.map(|name| format!("{name}.md")).into());
     for name in names {
         let transcripts = files(&[".http"]);
         assert!(transcripts.iter().any(|file| file.starts_with(&format!("tests/transcripts/{name}/"))), "{name}");
+        assert!(readme.contains(&format!("](docs/dialects/{name}.md)")), "{name}: no link to its page");
         assert!(readme.contains(&format!("](tests/transcripts/{name})")), "{name}: no link to its transcripts");
         assert!(
             read("tests/it/contract.rs").contains(&format!("play(\"{name}\"")),
