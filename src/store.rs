@@ -145,9 +145,9 @@ pub trait Connection: Send {
     /// Stores the same password's better hash, if the stored one is still `old`. Ends nothing.
     fn upgrade_password_hash(&mut self, user: UserId, old: &PasswordHash, new: &PasswordHash) -> StoreResult<bool>;
 
-    /// Activates or deactivates a user. Deactivating ends all sessions; activating again
-    /// revives none. Setting what is already so changes nothing. `false` if there is no such
-    /// user.
+    /// Activates or deactivates a user. Both raise the epoch: deactivating ends all sessions,
+    /// and activating again revives none, however the user was shut out. Setting what is already
+    /// so changes nothing. `false` if there is no such user.
     fn set_active(&mut self, user: UserId, active: bool, cause: &Cause) -> StoreResult<bool>;
 
     /// Makes the user of somebody else's system known here (id, name, active, staff), or brings

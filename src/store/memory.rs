@@ -119,13 +119,6 @@ impl Tables {
         true
     }
 
-    fn deactivate(&mut self, id: UserId) {
-        self.raise_epoch(id);
-        if let Some(user) = self.user_mut(id) {
-            user.is_active = false;
-        }
-    }
-
     fn insert_user(&mut self, new: &NewUser) -> UserId {
         let id = new.id.unwrap_or(UserId(self.greatest_user_id + 1));
         self.greatest_user_id = self.greatest_user_id.max(id.0);
@@ -139,6 +132,14 @@ impl Tables {
         };
         self.accounts.insert(id, Account { user, password: new.password.clone() });
         id
+    }
+}
+
+/// Either way, what was refused or shut out before stays dead.
+fn switch(user: &mut User, active: bool) {
+    if user.is_active != active {
+        user.is_active = active;
+        user.epoch = Epoch(user.epoch.0 + 1);
     }
 }
 
@@ -296,11 +297,7 @@ impl Connection for MemoryStore {
     fn set_active(&mut self, user: UserId, active: bool, _cause: &Cause) -> StoreResult<bool> {
         let mut tables = self.tables();
         let Some(found) = tables.user_mut(user) else { return Ok(false) };
-        if active {
-            found.is_active = true;
-        } else if found.is_active {
-            tables.deactivate(user);
-        }
+        switch(found, active);
         Ok(true)
     }
 
@@ -310,14 +307,11 @@ impl Connection for MemoryStore {
             Some(id) if tables.accounts.contains_key(&id) => id,
             _ => tables.insert_user(new),
         };
-        if !new.is_active && tables.user_mut(id).is_some_and(|user| user.is_active) {
-            tables.deactivate(id);
-        }
         let Some(user) = tables.user_mut(id) else { return Ok(Epoch(0)) };
+        switch(user, new.is_active);
         user.username.clone_from(&new.username);
         user.email.clone_from(&new.email);
         user.is_staff = new.is_staff;
-        user.is_active = new.is_active;
         Ok(user.epoch)
     }
 

@@ -11,6 +11,7 @@ pub(super) const CASES: &[Case] = &[
     ("a new password ends the other sessions", password_change),
     ("a better hash ends nothing and never overwrites a new password", hash_upgrade),
     ("deactivating refuses, activating revives nothing", deactivation),
+    ("a login permitted before an activation is refused after it", activation_raises_the_epoch),
     ("setting what is already so changes nothing", activation_is_idempotent),
     ("shadow users follow their original", shadow_users),
 ];
@@ -126,6 +127,21 @@ fn deactivation(store: &dyn Store) {
     log_in(conn, alice, 3);
     assert_eq!((is_live(conn, 1), is_live(conn, 3)), (false, true));
     assert_eq!(conn.set_active(UserId(4711), false, &cause(Reason::Deactivated)), Ok(false));
+}
+
+fn activation_raises_the_epoch(store: &dyn Store) {
+    let conn = &mut *connect(store);
+    let alice = match conn.create_user(&NewUser { is_active: false, ..new_user("alice") }, &cause(Reason::UserCreated))
+    {
+        Ok(UserCreation::Created(id)) => id,
+        other => panic!("{other:?}"),
+    };
+    let before = epoch_of(conn, alice);
+    assert_eq!(conn.set_active(alice, true, &cause(Reason::Activated)), Ok(true));
+    assert!(epoch_of(conn, alice) > before);
+    assert_eq!(conn.open_session(&new_session(1, alice, before)), Ok(Opening::Denied));
+    log_in(conn, alice, 2);
+    assert!(is_live(conn, 2));
 }
 
 fn activation_is_idempotent(store: &dyn Store) {

@@ -65,9 +65,13 @@ statement! {
 }
 
 statement! {
-    /// Lets an inactive user in again.
-    Activate { user: i64 as BigInt },
-    ["UPDATE users SET is_active = TRUE WHERE id = ", user, " AND NOT is_active"]
+    /// Lets an inactive user in again. Whoever was shut out by a statement that left the epoch
+    /// alone is not revived either.
+    Activate { user: i64 as BigInt } -> BigInt,
+    [
+        "UPDATE users SET is_active = TRUE, auth_epoch = auth_epoch + 1 WHERE id = ", user,
+        " AND NOT is_active RETURNING auth_epoch",
+    ]
 }
 
 statement! {
@@ -112,12 +116,12 @@ statement! {
     /// Brings a shadow user up to date; writes nothing when nothing changed.
     UpdateShadow {
         username: String as Text, key: String as Text, email: String as Text, is_staff: bool as Bool,
-        is_active: bool as Bool, id: i64 as BigInt,
+        id: i64 as BigInt,
     },
     [
         "UPDATE users SET username = ", username, ", lookalike_key = ", key, ", email = ", email, ", is_staff = ",
-        is_staff, ", is_active = ", is_active, " WHERE id = ", id, " AND (username <> ", username, " OR email <> ",
-        email, " OR is_staff <> ", is_staff, " OR is_active <> ", is_active, ")",
+        is_staff, " WHERE id = ", id, " AND (username <> ", username, " OR email <> ", email, " OR is_staff <> ",
+        is_staff, ")",
     ]
 }
 
@@ -289,17 +293,20 @@ pub(super) fn set_active(
     active: bool,
     cause: &Cause,
 ) -> QueryResult<bool> {
-    let (changed, epoch) = if active {
-        (Activate { user: user.0 }.execute(connection)? == 1, None)
-    } else {
-        let raised: Option<i64> = Deactivate { user: user.0 }.get_result(connection).optional()?;
-        (raised.is_some(), raised)
-    };
-    if changed {
-        audit::record(connection, cause, About::user(user, epoch))?;
+    if let Some(epoch) = switch(connection, user.0, active)? {
+        audit::record(connection, cause, About::user(user, Some(epoch)))?;
         return Ok(true);
     }
     Ok(find_epoch(connection, user.0)?.is_some())
+}
+
+/// Returns the new epoch, unless it was so before or there is no such user.
+fn switch(connection: &mut AnyConnection, user: i64, active: bool) -> QueryResult<Option<i64>> {
+    if active {
+        Activate { user }.get_result(connection).optional()
+    } else {
+        Deactivate { user }.get_result(connection).optional()
+    }
 }
 
 fn find_epoch(connection: &mut AnyConnection, user: i64) -> QueryResult<Option<Epoch>> {
@@ -330,14 +337,12 @@ pub(super) fn put_shadow(connection: &mut AnyConnection, user: &NewUser, cause: 
 }
 
 fn update_shadow(connection: &mut AnyConnection, id: i64, user: &NewUser, cause: &Cause) -> QueryResult<Option<Epoch>> {
-    let raised: Option<i64> =
-        if user.is_active { None } else { Deactivate { user: id }.get_result(connection).optional()? };
+    let raised = switch(connection, id, user.is_active)?;
     let update = UpdateShadow {
         username: user.username.clone(),
         key: lookalike_key(&user.username),
         email: user.email.clone(),
         is_staff: user.is_staff,
-        is_active: user.is_active,
         id,
     };
     let changed = update.execute(connection)? == 1;
