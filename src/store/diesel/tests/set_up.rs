@@ -161,6 +161,28 @@ fn lanes_have_time_outs_on_the_server() {
     assert_eq!(set, ("2s".to_owned(), "1500ms".to_owned(), "5s".to_owned()));
 }
 
+#[test]
+fn a_connection_whose_statements_were_forgotten_is_given_up() {
+    use super::super::connection::DieselConnection;
+    use crate::user::LoginName;
+
+    let Some(fixture) = Fixture::bare_postgres() else { return };
+    fixture.store.migrate().expect("the schema");
+    let take: String = (0..50).map(|n| format!("PREPARE __diesel_stmt_{n} AS SELECT 1;")).collect();
+    let change = "ALTER TABLE users ALTER COLUMN email TYPE VARCHAR COLLATE \"C\"";
+    for (first, meddling) in [(true, "DEALLOCATE ALL"), (true, change), (false, take.as_str())] {
+        let mut c = DieselConnection::open(&fixture.store.target, Role::Lane).expect("a connection");
+        let ask = |c: &mut DieselConnection| c.find_account(&LoginName::Username("alice".to_owned()));
+        if first {
+            ask(&mut c).expect("an answer");
+        }
+        c.any.batch_execute(meddling).unwrap_or_else(|error| panic!("{meddling}: {error}"));
+        let error = ask(&mut c).expect_err(meddling);
+        assert!(error.is_broken_connection() && c.is_broken(), "{meddling}: {error}");
+        ask(&mut DieselConnection::open(&fixture.store.target, Role::Lane).expect("another")).expect("an answer");
+    }
+}
+
 #[cfg(feature = "postgres")]
 #[test]
 fn a_password_in_the_url_is_in_no_error() {
