@@ -151,7 +151,8 @@ pub trait Connection: Send {
     fn set_active(&mut self, user: UserId, active: bool, cause: &Cause) -> StoreResult<bool>;
 
     /// Makes the user of somebody else's system known here (id, name, active, staff), or brings
-    /// it up to date. A user that becomes inactive loses its sessions as by
+    /// it up to date. A name that this system has meanwhile given to another user is taken from
+    /// its former holder, unless that one has a password here. A user that becomes inactive loses its sessions as by
     /// [`Connection::set_active`]. Returns the epoch that a login must be opened with.
     fn put_shadow_user(&mut self, user: &NewUser, cause: &Cause) -> StoreResult<Epoch>;
 

@@ -15,7 +15,7 @@ use crate::cause::Cause;
 use crate::session::{Session, SessionId, TokenRecord};
 use crate::time::Timestamp;
 use crate::token::{TokenDigest, TokenKind};
-use crate::user::{Account, Epoch, LoginName, NewUser, PasswordHash, User, UserId, lookalike_key};
+use crate::user::{Account, Epoch, LoginName, NewUser, PasswordHash, User, UserId, lookalike_key, stand_in_name};
 
 /// A store that lives in this process's memory; clones share it.
 #[derive(Clone, Default)]
@@ -303,6 +303,13 @@ impl Connection for MemoryStore {
 
     fn put_shadow_user(&mut self, new: &NewUser, _cause: &Cause) -> StoreResult<Epoch> {
         let mut tables = self.tables();
+        let mut others = tables.accounts.values_mut().filter(|account| new.id.is_some_and(|id| id != account.user.id));
+        if let Some(holder) = others.find(|other| other.user.username == new.username) {
+            if !holder.is_shadow() {
+                return Err(StoreError::Failed("the name of a shadow user belongs to another user".to_owned()));
+            }
+            holder.user.username = stand_in_name(holder.user.id);
+        }
         let id = match new.id {
             Some(id) if tables.accounts.contains_key(&id) => id,
             _ => tables.insert_user(new),

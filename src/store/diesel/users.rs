@@ -10,7 +10,7 @@ use super::rows::{AccountRow, account};
 use crate::cause::Cause;
 use crate::session::SessionId;
 use crate::store::UserCreation;
-use crate::user::{Account, Epoch, LoginName, NewUser, PasswordHash, UserId, lookalike_key};
+use crate::user::{Account, Epoch, LoginName, NewUser, PasswordHash, UserId, lookalike_key, stand_in_name};
 
 statement! {
     /// Ends all sessions of a user.
@@ -123,6 +123,12 @@ statement! {
         is_staff, " WHERE id = ", id, " AND (username <> ", username, " OR email <> ", email, " OR is_staff <> ",
         is_staff, ")",
     ]
+}
+
+statement! {
+    /// Another name.
+    Rename { username: String as Text, key: String as Text, id: i64 as BigInt },
+    ["UPDATE users SET username = ", username, ", lookalike_key = ", key, " WHERE id = ", id]
 }
 
 #[cfg(feature = "postgres")]
@@ -320,6 +326,9 @@ pub(super) fn put_shadow(connection: &mut AnyConnection, user: &NewUser, cause: 
         Some(id) => Some(id),
         None => find(connection, &LoginName::Username(user.username.clone()))?.map(|account| account.user.id),
     };
+    if let Some(id) = user.id {
+        free_name(connection, &user.username, id, cause)?;
+    }
     if let Some(UserId(id)) = known
         && let Some(epoch) = update_shadow(connection, id, user, cause)?
     {
@@ -334,6 +343,18 @@ pub(super) fn put_shadow(connection: &mut AnyConnection, user: &NewUser, cause: 
         Some(UserId(id)) => find_epoch(connection, id),
         None => Ok(find(connection, &LoginName::Username(user.username.clone()))?.map(|found| found.user.epoch)),
     }
+}
+
+/// Takes the name from the shadow of another user, which had it before their system gave it to
+/// this one; at its next login that user's new name comes with it. Accounts that have a password
+/// here are nobody's shadows and keep their names.
+fn free_name(connection: &mut AnyConnection, name: &str, user: UserId, cause: &Cause) -> QueryResult<()> {
+    let holder = find(connection, &LoginName::Username(name.to_owned()))?;
+    let Some(holder) = holder.filter(|holder| holder.user.id != user && holder.is_shadow()) else { return Ok(()) };
+    let username = stand_in_name(holder.user.id);
+    let key = lookalike_key(&username);
+    Rename { username, key, id: holder.user.id.0 }.execute(connection)?;
+    audit::record(connection, cause, About::user(holder.user.id, None))
 }
 
 fn update_shadow(connection: &mut AnyConnection, id: i64, user: &NewUser, cause: &Cause) -> QueryResult<Option<Epoch>> {
