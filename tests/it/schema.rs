@@ -80,8 +80,7 @@ const POSTGRES_ONLY: &[(&str, &str, &str)] = &[
 
 /// Triggers that only SQLite has, and why.
 #[cfg(feature = "postgres")]
-const SQLITE_TRIGGERS: &[(&str, &str)] =
-    &[("tokens_consumed", "a trigger cannot be changed there; on Postgres the function behind tokens_changed is")];
+const SQLITE_TRIGGERS: &[(&str, &str)] = &[];
 
 /// What a database says about itself, in words that both share.
 mod catalog {
