@@ -53,7 +53,7 @@ async fn main() -> std::io::Result<()> {
             .app_data(web::Data::new(Guard::new(auth.clone())))
             .service(web::resource("/notes").wrap(TokenAuth::new(auth.clone())).get(notes))
             .route("/greeting", web::get().to(greeting))
-            // POST /auth/login/, /auth/logout/, /auth/logoutall/ and GET /auth/user/.
+            // The endpoints of all dialects, such as POST /auth/login/, and the public keys.
             .configure(|config| knoxide::http::mount(config, &endpoints))
     })
     .workers(1)

@@ -148,6 +148,7 @@ fn each_dialect_has_a_page_transcripts_and_a_row() {
     for name in names {
         let transcripts = files(&[".http"]);
         assert!(transcripts.iter().any(|file| file.starts_with(&format!("tests/transcripts/{name}/"))), "{name}");
+        assert!(readme.contains(&format!("](docs/dialects/{name}.md)")), "{name}: no link to its page");
         assert!(readme.contains(&format!("](tests/transcripts/{name})")), "{name}: no link to its transcripts");
         assert!(
             read("tests/it/contract.rs").contains(&format!("play(\"{name}\"")),

@@ -73,9 +73,9 @@ const POSTGRES_ONLY: &[(&str, &str, &str)] = &[
     ("columns", "revocation_horizon.", "the log is pruned by snapshot there"),
     ("indexes", "revocation_log_xid", "for the column"),
     ("indexes", "PRIMARY KEY revocation_horizon", "for the table"),
-    ("triggers", "users_emptied", "SQLite has no TRUNCATE"),
-    ("triggers", "sessions_emptied", "SQLite has no TRUNCATE"),
-    ("triggers", "tokens_emptied", "SQLite has no TRUNCATE"),
+    ("triggers", "users TRUNCATE", "SQLite has none"),
+    ("triggers", "sessions TRUNCATE", "SQLite has none"),
+    ("triggers", "tokens TRUNCATE", "SQLite has none"),
 ];
 
 /// Triggers that only SQLite has, and why.
@@ -99,7 +99,7 @@ mod catalog {
         pub(super) indexes: Vec<String>,
         /// `table columns -> table on delete`.
         pub(super) references: Vec<String>,
-        /// `name table`.
+        /// `table event`: on one database a single trigger may do what several do on the other.
         pub(super) triggers: Vec<String>,
         pub(super) functions: Vec<String>,
     }
@@ -150,7 +150,13 @@ mod catalog {
                 "t.name || ' ' || f.\"from\" || ' -> ' || f.\"table\" || ' ' || f.on_delete \
                  {tables} pragma_foreign_key_list(t.name) f WHERE {ours}"
             )),
-            triggers: list("name || ' ' || tbl_name FROM sqlite_master WHERE type = 'trigger'"),
+            triggers: list(
+                "DISTINCT t.tbl_name || ' ' || e.value FROM sqlite_master t \
+                 JOIN json_each('[\"INSERT\", \"UPDATE\", \"DELETE\"]') e \
+                 ON t.sql LIKE 'CREATE TRIGGER % AFTER ' || e.value || ' %' \
+                 OR t.sql LIKE 'CREATE TRIGGER %' || char(10) || 'AFTER ' || e.value || ' %' \
+                 WHERE t.type = 'trigger'",
+            ),
             functions: Vec::new(),
         }
     }
@@ -186,8 +192,9 @@ mod catalog {
                  JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = ANY(f.conkey) WHERE {ours} AND f.contype = 'f'"
             )),
             triggers: list(&format!(
-                "g.tgname || ' ' || t.relname FROM pg_trigger g JOIN pg_class t ON t.oid = g.tgrelid \
-                 WHERE {ours} AND NOT g.tgisinternal"
+                "DISTINCT t.relname || ' ' || e.name FROM pg_trigger g JOIN pg_class t ON t.oid = g.tgrelid \
+                 JOIN (VALUES (4, 'INSERT'), (8, 'DELETE'), (16, 'UPDATE'), (32, 'TRUNCATE')) AS e(bit, name) \
+                 ON g.tgtype & e.bit <> 0 WHERE {ours} AND NOT g.tgisinternal"
             )),
             functions: list("proname::text FROM pg_proc WHERE pronamespace = 'public'::regnamespace"),
         }

@@ -13,17 +13,31 @@ use knoxide::user::{LoginName, Password};
 
 use super::{BACK_WITHIN, CHECK_LIMIT, Load, PASSWORD, SLACK, USER, is_live};
 use crate::support::app::{App, Backend, Client};
+use crate::support::dialects::{ALL, Speech, Tokens};
 use crate::support::wire::Request;
 
 fn path(app: &App) -> PathBuf {
     PathBuf::from(app.database.url.strip_prefix("sqlite://").expect("a file"))
 }
 
+/// A login in each dialect.
+fn log_in_everywhere(client: &mut Client) -> Vec<(Speech, Tokens)> {
+    ALL.into_iter().map(|speech| (speech, speech.login(client, USER, PASSWORD))).collect()
+}
+
 /// Everything that a server can be asked is a 503.
-fn assert_unavailable(client: &mut Client, token: &str) {
-    let ready = client.ask(&Request::new("GET", "/readyz"));
-    let statuses = [ready.status, client.check(token), client.try_login(USER, PASSWORD).status, client.logout(token)];
-    assert_eq!(statuses, [503; 4]);
+fn assert_unavailable(client: &mut Client, logins: &[(Speech, Tokens)]) {
+    assert_eq!(client.ask(&Request::new("GET", "/readyz")).status, 503);
+    for (speech, tokens) in logins {
+        let refreshable = speech.refreshable(tokens);
+        let mut statuses = vec![speech.try_login(client, USER, PASSWORD).status];
+        statuses.push(speech.check(client, &tokens.access));
+        statuses.push(speech.ask(client, "POST", "/auth/logout/", &tokens.access).status);
+        statuses.push(speech.ask(client, "POST", "/auth/logoutall/", &tokens.access).status);
+        statuses.extend(speech.verify(client, &refreshable).map(|reply| reply.status));
+        statuses.extend(speech.refresh(client, &refreshable).map(|reply| reply.status));
+        assert!(statuses.iter().all(|status| *status == 503), "{:?}: {statuses:?}", speech.dialect);
+    }
     assert_eq!(client.ask(&Request::new("GET", "/healthz")).status, 200);
 }
 
@@ -50,9 +64,10 @@ fn without_its_file_nothing_is_answered_until_it_is_back() {
     app.add_user(USER, PASSWORD);
     let (client, path) = (&mut app.client(), path(&app));
     let token = client.login(USER, PASSWORD);
+    let logins = log_in_everywhere(client);
     let aside = path.with_extension("aside");
     std::fs::rename(&path, &aside).expect("the file is moved away");
-    assert_unavailable(client, &token);
+    assert_unavailable(client, &logins);
     assert!(!path.exists(), "no new file may appear");
     replace(&path, &aside);
     assert_eq!(answer(|| client.ask(&Request::new("GET", "/readyz")).status), 200);
@@ -69,14 +84,15 @@ fn another_file_in_its_place_is_not_used() {
     app.add_user(USER, PASSWORD);
     let (client, path) = (&mut app.client(), path(&app));
     let token = client.login(USER, PASSWORD);
+    let logins = log_in_everywhere(client);
     let (copy, aside) = (path.with_extension("copy"), path.with_extension("aside"));
     let mut connection = SqliteConnection::establish(path.to_str().expect("UTF-8")).expect("the file opens");
     connection.batch_execute(&format!("VACUUM INTO '{}'", copy.display())).expect("a copy");
     drop(connection);
     std::fs::hard_link(&path, &aside).expect("a second name");
     replace(&path, &copy);
-    assert_unavailable(client, &token);
-    assert_unavailable(client, &token);
+    assert_unavailable(client, &logins);
+    assert_unavailable(client, &logins);
     replace(&path, &aside);
     assert_eq!(answer(|| client.check(&token)), 200);
 }
