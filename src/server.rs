@@ -2,10 +2,10 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpServer};
@@ -160,12 +160,26 @@ fn connections_each(workers: usize) -> usize {
     ((limit - kept) / workers.max(1)).clamp(1, MOST_CONNECTIONS)
 }
 
-/// A socket file of ours, removed when the server ends.
-struct UnixSocketFile(PathBuf);
+/// A socket file of ours, removed when the server ends; but not when another server, which came
+/// while this one was finishing, has put its own in the place.
+struct UnixSocketFile {
+    path: PathBuf,
+    made: Option<Identity>,
+}
+
+/// Device, number and birth of a file: a number is given out again once its file is gone.
+type Identity = (u64, u64, Option<SystemTime>);
+
+fn identity(path: &Path) -> Option<Identity> {
+    let metadata = std::fs::symlink_metadata(path).ok()?;
+    Some((metadata.dev(), metadata.ino(), metadata.created().ok()))
+}
 
 impl Drop for UnixSocketFile {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
+        if self.made.is_some() && identity(&self.path) == self.made {
+            let _ = std::fs::remove_file(&self.path);
+        }
     }
 }
 
@@ -181,5 +195,5 @@ fn bind_unix(path: &Path) -> io::Result<(UnixListener, UnixSocketFile)> {
         std::fs::remove_file(path)?;
     }
     let listener = UnixListener::bind(path)?;
-    Ok((listener, UnixSocketFile(path.to_owned())))
+    Ok((listener, UnixSocketFile { path: path.to_owned(), made: identity(path) }))
 }
