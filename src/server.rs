@@ -74,6 +74,7 @@ impl Server {
                 .wrap(actix_web::middleware::from_fn(crate::http::request_log::log_request))
                 .configure(|config| crate::http::configure(config, &app_state))
         })
+        .on_connect(crate::http::address::note_listener)
         .workers(http.workers)
         .max_connections(connections_each(http.workers))
         .client_request_timeout(http.read_timeout + CLOCK_GRAIN)
