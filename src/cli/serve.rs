@@ -32,13 +32,19 @@ pub(super) fn run(context: Context<'_>) -> Answered {
             Announcement::FirstUser(FirstUser::Shown(password)) => {
                 shown = Some(Password::new(password.expose().to_owned()));
             }
+            Announcement::PerhapsFirstUser(FirstUser::Shown(password)) => {
+                told = write!(err, "{}", perhaps(password));
+            }
             // Only now is there somebody to log in to.
             Announcement::Listening(addresses) => {
                 if let Some(password) = shown.take() {
                     told = write!(err, "{}", welcome(&password, addresses));
                 }
             }
-            Announcement::Migrated(_) | Announcement::FirstUser(_) | Announcement::Stopping => {}
+            Announcement::Migrated(_)
+            | Announcement::FirstUser(_)
+            | Announcement::PerhapsFirstUser(_)
+            | Announcement::Stopping => {}
         }
         note(&announcement);
     });
@@ -49,6 +55,15 @@ pub(super) fn run(context: Context<'_>) -> Answered {
     served?;
     told.map_err(|error| Failure::new(Code::Failed, format!("the first password could not be shown: {error}")))?;
     Ok(Answer::silent())
+}
+
+/// A first password of which nobody knows whether it was stored.
+fn perhaps(password: &Password) -> String {
+    let password = password.expose();
+    format!(
+        "\nThe database broke off while the first user {ADMIN} was made, with the password {password}\n\
+         It is not shown again, unless the user was not stored: then the next start makes it anew.\n\n"
+    )
 }
 
 /// The first password, and the first login with it, ready to be pasted if there is an address.
@@ -86,6 +101,14 @@ fn note(announcement: &Announcement<'_>) {
         Announcement::FirstUser(FirstUser::Written(path)) => {
             log::warn!(user = ADMIN, file = path.display().to_string();
                 "the first user is made; log in with the password in the file, and delete it");
+        }
+        Announcement::PerhapsFirstUser(FirstUser::Written(path)) => {
+            log::warn!(user = ADMIN, file = path.display().to_string();
+                "the database broke off while the first user was made; if the next start does not make it anew, \
+                 its password is in the file");
+        }
+        Announcement::PerhapsFirstUser(FirstUser::Given | FirstUser::Shown(_)) => {
+            log::warn!(user = ADMIN; "the database broke off while the first user was made");
         }
         Announcement::Listening(addresses) => {
             for address in *addresses {
