@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::first_start::{self, FirstUser, Handover, Made, Making};
-use super::sweeper::Sweeper;
+use super::sweeper::{Sweeper, clocks_agree};
 use super::{BindError, Server};
 use crate::config::{ListenAddress, Settings};
 use crate::dialect::PerDialect;
@@ -90,6 +90,7 @@ pub fn serve(
     if !migrated.is_empty() {
         announce(Announcement::Migrated(&migrated));
     }
+    clocks_agree(&store, &*clock)?;
     let hasher = Hasher::new(settings.passwords.bcrypt_cost)?;
     let mut connection = store.connect()?;
     connection.ping()?;

@@ -1,14 +1,13 @@
 //! Whether the database answers, fits, and keeps what it promised.
 
+use std::time::Duration;
+
 use super::Finding;
 use crate::cli::password::why_useless;
 use crate::config::{DatabaseUrl, Settings, show_duration};
-use crate::store::diesel::{DieselStore, StoreOptions, UserFilter};
+use crate::store::diesel::{CLOCK_TOLERANCE, DieselStore, StoreOptions, UserFilter};
 use crate::store::{Store, StoreResult};
 use crate::time::Clock;
-
-/// Clocks may differ by this much, in microseconds.
-const MOST_CLOCK_DIFFERENCE: u64 = 5_000_000;
 
 /// How many users are read at once.
 const PAGE: u32 = 1000;
@@ -57,10 +56,11 @@ fn facts(store: &DieselStore, findings: &mut Vec<Finding>) -> StoreResult<bool> 
 /// Whether this machine and the database agree on the time.
 fn clocks(store: &DieselStore, clock: &dyn Clock) -> StoreResult<Finding> {
     let difference = store.clock_difference(clock.now())?;
-    if difference.unsigned_abs() <= MOST_CLOCK_DIFFERENCE {
+    let apart = Duration::from_micros(difference.unsigned_abs());
+    if apart <= CLOCK_TOLERANCE {
         return Ok(Finding::fine("clock", "agrees with the database's"));
     }
-    let seconds = std::time::Duration::from_secs(difference.unsigned_abs() / 1_000_000);
+    let seconds = Duration::from_secs(apart.as_secs());
     let side = if difference > 0 { "behind" } else { "ahead of" };
     let fact = format!("is {} {side} the database's", show_duration(seconds));
     Ok(Finding::wrong("clock", fact, "let both machines ask the same time servers"))
