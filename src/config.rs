@@ -25,7 +25,7 @@ pub use self::input::{Input, Mistake, Mistakes, read_secret_file};
 pub use self::parse::{duration as parse_duration, show_duration, time_to_live as parse_time_to_live};
 pub use self::render::{env_example, markdown};
 use crate::password_rules::judge_new_password;
-use crate::store::{LimitPolicy, SessionLimit};
+use crate::store::LimitPolicy;
 use crate::user::Password;
 
 /// Everything an operator may choose. [`Default`] is what holds when nothing is given.
@@ -208,14 +208,6 @@ impl Default for PasswordSettings {
 impl Default for LogSettings {
     fn default() -> Self {
         Self { filter: "info".to_owned(), format: LogFormat::Plain }
-    }
-}
-
-impl TokenSettings {
-    /// The limit as the store wants it.
-    pub fn session_limit(&self) -> Option<SessionLimit> {
-        let (policy, idle_limit) = (self.limit_policy, self.idle_limit);
-        self.limit.map(|max| SessionLimit { max, policy, idle_limit })
     }
 }
 

@@ -21,6 +21,7 @@ mod start;
 mod sweeper;
 
 pub use first_start::{ADMIN, FirstUser, Handover};
+pub(crate) use start::policy;
 pub use start::{Announcement, StartError, serve};
 
 /// Actix judges slow heads by a clock that it reads every half second. Without this much on top, a

@@ -6,6 +6,7 @@ use super::answer::{Answer, Answered, Code, Failure, table};
 use super::args::Session as Action;
 use super::{Context, Missing, user};
 use crate::cause::Reason;
+use crate::server;
 use crate::session::{SessionEntry, SessionId};
 use crate::store::Store;
 use crate::store::diesel::{DieselStore, SessionFilter, SweepPolicy};
@@ -52,7 +53,8 @@ fn live(context: &Context<'_>) -> SessionFilter {
         user: None,
         with_ended: false,
         now: context.clock.now(),
-        idle_limit: context.settings.tokens.idle_limit,
+        // As long as a check might still say yes.
+        idle_limit: server::policy(&context.settings).idle_verdict_after(),
         before: None,
         limit: SHOWN_OF_USER,
     }

@@ -147,7 +147,8 @@ async fn run(settings: &Settings, auth: Auth, announce: &mut dyn FnMut(Announcem
     Ok(())
 }
 
-fn policy(settings: &Settings) -> Policy {
+/// What the settings decide about tokens.
+pub(crate) fn policy(settings: &Settings) -> Policy {
     let tokens = &settings.tokens;
     Policy {
         dialects: dialects(settings),
