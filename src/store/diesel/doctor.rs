@@ -149,7 +149,12 @@ fn sqlite_facts(connection: &mut diesel::SqliteConnection) -> QueryResult<Vec<Fa
     let sound = checked == "ok";
     Ok(vec![
         Fact::new("SQLite", version),
-        Fact::wanted("journal_mode", journal.clone(), journal == "wal", "put the file on a local disk"),
+        Fact::wanted(
+            "journal_mode",
+            journal.clone(),
+            journal == "wal",
+            "`knoxide serve` sets it to wal, while nothing else has the file open and it lies on a local disk",
+        ),
         Fact::wanted(
             "synchronous",
             synchronous.to_string(),
