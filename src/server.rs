@@ -1,11 +1,12 @@
 //! The program around the service: addresses, workers, a stop that loses nothing.
 
+use std::fs::Metadata;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpServer};
@@ -166,20 +167,19 @@ fn connections_each(workers: usize) -> usize {
 /// while this one was finishing, has put its own in the place.
 struct UnixSocketFile {
     path: PathBuf,
-    made: Option<Identity>,
+    made: io::Result<Metadata>,
 }
 
-/// Device, number and birth of a file: a number is given out again once its file is gone.
-type Identity = (u64, u64, Option<SystemTime>);
-
-fn identity(path: &Path) -> Option<Identity> {
-    let metadata = std::fs::symlink_metadata(path).ok()?;
-    Some((metadata.dev(), metadata.ino(), metadata.created().ok()))
+/// Whether two looks saw one file: a number is given out again once its file is gone.
+fn is_same_file(one: &Metadata, other: &Metadata) -> bool {
+    one.dev() == other.dev() && one.ino() == other.ino() && one.created().ok() == other.created().ok()
 }
 
 impl Drop for UnixSocketFile {
     fn drop(&mut self) {
-        if self.made.is_some() && identity(&self.path) == self.made {
+        if let (Ok(made), Ok(found)) = (&self.made, std::fs::symlink_metadata(&self.path))
+            && is_same_file(made, &found)
+        {
             let _ = std::fs::remove_file(&self.path);
         }
     }
@@ -197,5 +197,5 @@ fn bind_unix(path: &Path) -> io::Result<(UnixListener, UnixSocketFile)> {
         std::fs::remove_file(path)?;
     }
     let listener = UnixListener::bind(path)?;
-    Ok((listener, UnixSocketFile { path: path.to_owned(), made: identity(path) }))
+    Ok((listener, UnixSocketFile { path: path.to_owned(), made: std::fs::symlink_metadata(path) }))
 }

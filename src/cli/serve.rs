@@ -29,11 +29,9 @@ pub(super) fn run(context: Context<'_>) -> Answered {
     let mut shown = None;
     let served = serve(settings, clock, random, &handover, &mut |announcement| {
         match &announcement {
-            Announcement::FirstUser(FirstUser::Shown(password)) => {
+            Announcement::FirstUser(FirstUser::Shown(password))
+            | Announcement::PerhapsFirstUser(FirstUser::Shown(password)) => {
                 shown = Some(Password::new(password.expose().to_owned()));
-            }
-            Announcement::PerhapsFirstUser(FirstUser::Shown(password)) => {
-                told = write!(err, "{}", perhaps(password));
             }
             // Only now is there somebody to log in to.
             Announcement::Listening(addresses) => {
@@ -49,21 +47,12 @@ pub(super) fn run(context: Context<'_>) -> Answered {
         note(&announcement);
     });
     if let Some(password) = shown {
-        // The start failed after the user was made; the next one will not show it.
+        // The start failed after the user was made, or may have been: the next one will not show it.
         told = write!(err, "{}", welcome(&password, &[]));
     }
     served?;
     told.map_err(|error| Failure::new(Code::Failed, format!("the first password could not be shown: {error}")))?;
     Ok(Answer::silent())
-}
-
-/// A first password of which nobody knows whether it was stored.
-fn perhaps(password: &Password) -> String {
-    let password = password.expose();
-    format!(
-        "\nThe database broke off while the first user {ADMIN} was made, with the password {password}\n\
-         It is not shown again, unless the user was not stored: then the next start makes it anew.\n\n"
-    )
 }
 
 /// The first password, and the first login with it, ready to be pasted if there is an address.
@@ -108,7 +97,8 @@ fn note(announcement: &Announcement<'_>) {
                  its password is in the file");
         }
         Announcement::PerhapsFirstUser(FirstUser::Given | FirstUser::Shown(_)) => {
-            log::warn!(user = ADMIN; "the database broke off while the first user was made");
+            log::warn!(user = ADMIN;
+                "the database broke off while the first user was made; the next start makes it anew, unless it is there");
         }
         Announcement::Listening(addresses) => {
             for address in *addresses {
