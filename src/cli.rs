@@ -129,7 +129,7 @@ pub fn run(process: Process<'_>) -> u8 {
 fn dispatch(command: Command, mut context: Context<'_>) -> Answered {
     match command {
         Command::Serve(_) => serve::run(context),
-        Command::Migrate { direction } => migrate::run(direction, &context),
+        Command::Migrate { direction } => migrate::run(direction, &mut context),
         Command::User { action } => user::run(action, &mut context),
         Command::Session { action } => session::run(action, &context),
         Command::Token { action } => token::run(action, &context),
@@ -194,6 +194,17 @@ fn print(answered: Answered, as_json: bool, out: &mut dyn Write, err: &mut dyn W
 /// What the terminal answered, or that nobody can be asked.
 fn ask<T>(answered: io::Result<T>) -> Result<T, Failure> {
     answered.map_err(|error| Failure::new(Code::Failed, format!("the terminal cannot be read: {error}")))
+}
+
+/// Lets a person think again before something is gone for good.
+fn insist(terminal: &mut dyn Terminal, question: &str, what: &str) -> Result<(), Failure> {
+    if !terminal.is_interactive() {
+        return Err(Failure::new(Code::Usage, format!("nobody can be asked whether {what}: say --yes")));
+    }
+    if ask(terminal.confirm(question))? {
+        return Ok(());
+    }
+    Err(Failure::new(Code::Refused, "nothing was deleted"))
 }
 
 /// The text of `docs/command-line.md`. A test holds the committed file equal to it.

@@ -29,7 +29,7 @@ use crate::dialect::{Mount, PerDialect};
 use crate::jwt::{Algorithm, KeySecret};
 use crate::password_rules::judge_new_password;
 use crate::policy::{DialectPolicy, Policy};
-use crate::store::{LimitPolicy, SessionLimit};
+use crate::store::LimitPolicy;
 use crate::user::Password;
 
 /// Everything an operator may choose. [`Default`] is what holds when nothing is given.
@@ -237,12 +237,6 @@ impl Default for LogSettings {
 }
 
 impl TokenSettings {
-    /// The limit as the store wants it.
-    pub fn session_limit(&self) -> Option<SessionLimit> {
-        let (policy, idle_limit) = (self.limit_policy, self.idle_limit);
-        self.limit.map(|max| SessionLimit { max, policy, idle_limit })
-    }
-
     /// Lifetimes and limits as the service wants them.
     pub fn policy(&self) -> Policy {
         Policy {

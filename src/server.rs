@@ -1,8 +1,9 @@
 //! The program around the service: addresses, workers, a stop that loses nothing.
 
+use std::fs::Metadata;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -74,6 +75,7 @@ impl Server {
                 .wrap(actix_web::middleware::from_fn(crate::http::request_log::log_request))
                 .configure(|config| crate::http::configure(config, &app_state))
         })
+        .on_connect(crate::http::address::note_listener)
         .workers(http.workers)
         .max_connections(connections_each(http.workers))
         .client_request_timeout(http.read_timeout + CLOCK_GRAIN)
@@ -160,12 +162,25 @@ fn connections_each(workers: usize) -> usize {
     ((limit - kept) / workers.max(1)).clamp(1, MOST_CONNECTIONS)
 }
 
-/// A socket file of ours, removed when the server ends.
-struct UnixSocketFile(PathBuf);
+/// A socket file of ours, removed when the server ends; but not when another server, which came
+/// while this one was finishing, has put its own in the place.
+struct UnixSocketFile {
+    path: PathBuf,
+    made: io::Result<Metadata>,
+}
+
+/// Whether two looks saw one file: a number is given out again once its file is gone.
+fn is_same_file(one: &Metadata, other: &Metadata) -> bool {
+    one.dev() == other.dev() && one.ino() == other.ino() && one.created().ok() == other.created().ok()
+}
 
 impl Drop for UnixSocketFile {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
+        if let (Ok(made), Ok(found)) = (&self.made, std::fs::symlink_metadata(&self.path))
+            && is_same_file(made, &found)
+        {
+            let _ = std::fs::remove_file(&self.path);
+        }
     }
 }
 
@@ -181,5 +196,5 @@ fn bind_unix(path: &Path) -> io::Result<(UnixListener, UnixSocketFile)> {
         std::fs::remove_file(path)?;
     }
     let listener = UnixListener::bind(path)?;
-    Ok((listener, UnixSocketFile(path.to_owned())))
+    Ok((listener, UnixSocketFile { path: path.to_owned(), made: std::fs::symlink_metadata(path) }))
 }

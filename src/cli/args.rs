@@ -135,8 +135,12 @@ pub(super) struct Serve {
 pub(super) enum Migrate {
     /// Bring the tables up to date (the default)
     Up,
-    /// Take the latest step back
-    Down,
+    /// Take the latest step back, with all the data that it made room for
+    Down {
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
     /// Show what has been done and what is pending
     Status,
 }

@@ -4,10 +4,10 @@ use serde_json::json;
 
 use super::answer::{Answer, Answered, Code};
 use super::args::Migrate as Direction;
-use super::{Context, Missing};
+use super::{Context, Missing, insist};
 
 /// Does what was typed after `migrate`.
-pub(super) fn run(direction: Option<Direction>, context: &Context<'_>) -> Answered {
+pub(super) fn run(direction: Option<Direction>, context: &mut Context<'_>) -> Answered {
     match direction.unwrap_or(Direction::Up) {
         Direction::Up => {
             let done = context.open_any(Missing::Make)?.migrate()?;
@@ -18,8 +18,14 @@ pub(super) fn run(direction: Option<Direction>, context: &Context<'_>) -> Answer
             };
             Ok(Answer::new(text, json!({ "applied": done })))
         }
-        Direction::Down => {
-            let version = context.open_any(Missing::Refuse)?.revert_last_migration()?;
+        Direction::Down { yes } => {
+            let store = context.open_any(Missing::Refuse)?;
+            if !yes {
+                let last = store.migration_status()?.applied.pop().unwrap_or_default();
+                let question = format!("Take step {last} back, and delete all data that it made room for, for good?");
+                insist(context.terminal, &question, "to take a step back")?;
+            }
+            let version = store.revert_last_migration()?;
             Ok(Answer::new(format!("Taken back: {version}."), json!({ "reverted": version })))
         }
         Direction::Status => {

@@ -29,7 +29,8 @@ pub(super) fn run(context: Context<'_>) -> Answered {
     let mut shown = None;
     let served = serve(settings, clock, random, &handover, &mut |announcement| {
         match &announcement {
-            Announcement::FirstUser(FirstUser::Shown(password)) => {
+            Announcement::FirstUser(FirstUser::Shown(password))
+            | Announcement::PerhapsFirstUser(FirstUser::Shown(password)) => {
                 shown = Some(Password::new(password.expose().to_owned()));
             }
             // Only now is there somebody to log in to.
@@ -38,12 +39,15 @@ pub(super) fn run(context: Context<'_>) -> Answered {
                     told = write!(err, "{}", welcome(&password, addresses));
                 }
             }
-            Announcement::Migrated(_) | Announcement::FirstUser(_) | Announcement::Stopping => {}
+            Announcement::Migrated(_)
+            | Announcement::FirstUser(_)
+            | Announcement::PerhapsFirstUser(_)
+            | Announcement::Stopping => {}
         }
         note(&announcement);
     });
     if let Some(password) = shown {
-        // The start failed after the user was made; the next one will not show it.
+        // The start failed after the user was made, or may have been: the next one will not show it.
         told = write!(err, "{}", welcome(&password, &[]));
     }
     served?;
@@ -86,6 +90,15 @@ fn note(announcement: &Announcement<'_>) {
         Announcement::FirstUser(FirstUser::Written(path)) => {
             log::warn!(user = ADMIN, file = path.display().to_string();
                 "the first user is made; log in with the password in the file, and delete it");
+        }
+        Announcement::PerhapsFirstUser(FirstUser::Written(path)) => {
+            log::warn!(user = ADMIN, file = path.display().to_string();
+                "the database broke off while the first user was made; if the next start does not make it anew, \
+                 its password is in the file");
+        }
+        Announcement::PerhapsFirstUser(FirstUser::Given | FirstUser::Shown(_)) => {
+            log::warn!(user = ADMIN;
+                "the database broke off while the first user was made; the next start makes it anew, unless it is there");
         }
         Announcement::Listening(addresses) => {
             for address in *addresses {

@@ -52,7 +52,8 @@ fn live(context: &Context<'_>) -> SessionFilter {
         user: None,
         with_ended: false,
         now: context.clock.now(),
-        idle_limit: context.settings.tokens.idle_limit,
+        // As long as a check might still say yes.
+        idle_limit: context.settings.tokens.policy().idle_verdict_after(),
         before: None,
         limit: SHOWN_OF_USER,
     }
@@ -130,7 +131,7 @@ fn revoke_all(typed: &str, context: &Context<'_>) -> Answered {
 /// Deletes what is over for long enough.
 pub(super) fn sweep(context: &Context<'_>) -> Answered {
     let policy = SweepPolicy { session_retention: context.settings.tokens.session_retention, ..SweepPolicy::default() };
-    let report = context.open(Missing::Refuse)?.sweep(context.clock.now(), &policy)?;
+    let report = context.open(Missing::Refuse)?.sweep(context.clock.now(), &policy, &|| true)?;
     let tokens = report.expired_tokens + report.dead_tokens;
     let text = format!("Swept: {tokens} tokens, {} sessions, {} log rows.", report.sessions, report.log_rows);
     let json = json!({ "expired_tokens": report.expired_tokens, "dead_tokens": report.dead_tokens,

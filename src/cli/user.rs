@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::answer::{Answer, Answered, Code, Failure, table};
 use super::args::User as Action;
-use super::{Context, Missing, ask, password, session};
+use super::{Context, Missing, insist, password, session};
 use crate::cause::Reason;
 use crate::store::diesel::UserFilter;
 use crate::store::{Connection, Store, UserCreation};
@@ -154,13 +154,8 @@ fn delete(typed: &str, yes: bool, context: &mut Context<'_>) -> Answered {
     let store = context.open(Missing::Refuse)?;
     let user = find(store.connect()?.as_mut(), typed)?;
     if !yes {
-        if !context.terminal.is_interactive() {
-            return Err(Failure::new(Code::Usage, "nobody can be asked whether to delete the user: say --yes"));
-        }
         let question = format!("Delete the user {} with all sessions, for good?", visible(&user.username));
-        if !ask(context.terminal.confirm(&question))? {
-            return Err(Failure::new(Code::Refused, "nothing was deleted"));
-        }
+        insist(context.terminal, &question, "to delete the user")?;
     }
     let done = store.delete_user(user.id, &context.cause(Reason::UserDeleted))?;
     changed(done, &user, "is deleted")

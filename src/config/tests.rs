@@ -115,8 +115,7 @@ fn values_become_typed_fields() {
     assert!(settings.http.trusted_proxies.unix);
     assert_eq!(settings.tokens.dialects.knox.access_ttl, Some(secs(36_000)));
     assert_eq!(settings.tokens.touch_interval, secs(30), "a tenth of the idle limit");
-    let limit = SessionLimit { max: 3, policy: LimitPolicy::EvictOldest, idle_limit: Some(secs(300)) };
-    assert_eq!(settings.tokens.session_limit(), Some(limit));
+    assert_eq!((settings.tokens.limit, settings.tokens.limit_policy), (Some(3), LimitPolicy::EvictOldest));
     assert_eq!(settings.tokens.prefix, "kx_");
     assert_eq!(settings.http.body_limit, 1024 * 1024);
     assert_eq!(settings.http.check_timeout, Duration::from_millis(250));

@@ -1,9 +1,12 @@
 //! Where a request comes from, when proxies stand in between.
 
+use std::any::Any;
 use std::net::{IpAddr, SocketAddr};
 
 use actix_web::HttpRequest;
+use actix_web::dev::Extensions;
 use actix_web::http::header::{HeaderMap, HeaderValue, X_FORWARDED_FOR};
+use actix_web::rt::net::UnixStream;
 use ipnet::IpNet;
 
 /// The other end of the connection.
@@ -13,12 +16,30 @@ pub enum Peer {
     Address(IpAddr),
     /// A process on this machine, through a Unix socket.
     Unix,
+    /// Nobody knows: a client may be gone before it is asked for its address. Never trusted.
+    Unknown,
 }
 
 impl Peer {
-    /// The peer of a request. Actix names no address for Unix sockets, and only for them.
+    /// The peer of a request; through a Unix socket only where [`note_listener`] said so.
     pub fn of(request: &HttpRequest) -> Self {
-        request.peer_addr().map_or(Self::Unix, |address| Self::Address(address.ip()))
+        match request.peer_addr() {
+            Some(address) => Self::Address(address.ip()),
+            None if request.conn_data::<ThroughUnixSocket>().is_some() => Self::Unix,
+            None => Self::Unknown,
+        }
+    }
+}
+
+/// Marks a connection that a listener on a Unix socket accepted.
+struct ThroughUnixSocket;
+
+/// Notes what kind of listener accepted a connection, since a missing address does not tell: hand
+/// this to [`actix_web::HttpServer::on_connect`] in an application of your own that listens on a
+/// Unix socket and trusts its peers.
+pub fn note_listener(connection: &dyn Any, data: &mut Extensions) {
+    if connection.is::<UnixStream>() {
+        data.insert(ThroughUnixSocket);
     }
 }
 
@@ -37,11 +58,12 @@ impl Proxies {
     /// strangers. When all are trusted, the leftmost; what is no address ends the search at the
     /// hop before it.
     ///
-    /// `None` for a peer on a Unix socket about which nothing is known.
+    /// `None` for a peer on a Unix socket, or one that is gone, about which nothing is known.
     pub fn client(&self, peer: Peer, headers: &HeaderMap) -> Option<IpAddr> {
         let (mut nearest, trusted) = match peer {
             Peer::Address(address) => (Some(address.to_canonical()), self.trusts(address.to_canonical())),
             Peer::Unix => (None, self.unix),
+            Peer::Unknown => (None, false),
         };
         if !trusted {
             return nearest;
@@ -139,5 +161,13 @@ mod tests {
         assert_eq!(proxies(false).client(Peer::Unix, &forwarded), None);
         assert_eq!(proxies(true).client(Peer::Unix, &forwarded), "198.51.100.1".parse().ok());
         assert_eq!(proxies(true).client(Peer::Unix, &headers(&["unknown"])), None);
+    }
+
+    #[test]
+    fn a_peer_without_an_address_is_not_taken_for_a_local_process() {
+        let request = actix_web::test::TestRequest::default().to_http_request();
+        let peer = Peer::of(&request);
+        assert_eq!(peer, Peer::Unknown);
+        assert_eq!(proxies(true).client(peer, &headers(&["198.51.100.1"])), None);
     }
 }

@@ -10,7 +10,7 @@ use super::StartError;
 use crate::cause::{Actor, Cause, Origin, Reason};
 use crate::password::Hasher;
 use crate::random::{Random, RandomError};
-use crate::store::{Connection, UserCreation};
+use crate::store::{Connection, StoreError, UserCreation};
 use crate::time::Timestamp;
 use crate::user::{NewUser, Password};
 
@@ -40,6 +40,18 @@ pub enum FirstUser {
     Written(PathBuf),
 }
 
+/// What came of making the first user.
+pub(super) enum Made {
+    /// It is made.
+    Here(FirstUser),
+    /// Somebody else was quicker: when two nodes start at once, one makes it, and the other finds
+    /// it made.
+    Elsewhere,
+    /// Nobody knows: it may have been stored before the answer was lost. So the password is handed
+    /// over all the same.
+    Perhaps(FirstUser, StoreError),
+}
+
 /// What the first user is made with.
 pub(super) struct Making<'a> {
     pub(super) given: Option<Password>,
@@ -49,9 +61,8 @@ pub(super) struct Making<'a> {
     pub(super) now: Timestamp,
 }
 
-/// Makes the staff user `admin`. `None` if somebody else was quicker: when two nodes start at
-/// once, one makes it, and the other finds it made.
-pub(super) fn make_admin(connection: &mut dyn Connection, making: Making<'_>) -> Result<Option<FirstUser>, StartError> {
+/// Makes the staff user `admin`.
+pub(super) fn make_admin(connection: &mut dyn Connection, making: Making<'_>) -> Result<Made, StartError> {
     let Making { given, handover, hasher, random, now } = making;
     // The file comes before the user: a password that cannot be handed over is of no use.
     let (password, first) = match (given, handover) {
@@ -76,20 +87,18 @@ pub(super) fn make_admin(connection: &mut dyn Connection, making: Making<'_>) ->
         created: now,
     };
     let cause = Cause { reason: Reason::UserCreated, actor: Actor::System, origin: Origin::default(), at: now };
-    let created = connection.create_user(&new, &cause);
-    let made = matches!(created, Ok(UserCreation::Created(_)));
-    match first {
-        FirstUser::Written(draft) if !made => {
-            // A password that opens nothing must not lie about.
-            std::fs::remove_file(draft)?;
-            created?;
-            Ok(None)
+    match (connection.create_user(&new, &cause), first) {
+        (Ok(UserCreation::Created(_)), FirstUser::Written(draft)) => Ok(Made::Here(FirstUser::Written(publish(draft)))),
+        (Ok(UserCreation::Created(_)), first) => Ok(Made::Here(first)),
+        (Ok(UserCreation::Taken | UserCreation::Lookalike(_)), first) => {
+            if let FirstUser::Written(draft) = first {
+                // A password that opens nothing must not lie about.
+                std::fs::remove_file(draft)?;
+            }
+            Ok(Made::Elsewhere)
         }
-        FirstUser::Written(draft) => Ok(Some(FirstUser::Written(publish(draft)))),
-        FirstUser::Given | FirstUser::Shown(_) => {
-            created?;
-            Ok(made.then_some(first))
-        }
+        // The file keeps its own name: the one of another start may be the right one.
+        (Err(error), first) => Ok(Made::Perhaps(first, error)),
     }
 }
 

@@ -102,7 +102,7 @@ impl LiveKeys {
 
     /// Reloads now and then, until the value is dropped.
     pub(super) fn follow(mut self, auth: Auth) -> io::Result<Repeating> {
-        Repeating::start("keys", RELOAD, move || self.reload(&auth))
+        Repeating::start("keys", RELOAD, move |_| self.reload(&auth))
     }
 }
 

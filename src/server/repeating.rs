@@ -12,13 +12,18 @@ pub(super) struct Repeating {
 }
 
 impl Repeating {
-    /// Does `work` each time that `interval` has passed since the last.
-    pub(super) fn start(name: &str, interval: Duration, mut work: impl FnMut() + Send + 'static) -> io::Result<Self> {
+    /// Does `work` each time that `interval` has passed since the last. It may ask whether it is to
+    /// go on, so that long work does not hold up the end.
+    pub(super) fn start(
+        name: &str,
+        interval: Duration,
+        mut work: impl FnMut(&dyn Fn() -> bool) + Send + 'static,
+    ) -> io::Result<Self> {
         let stop = Arc::new((Mutex::new(false), Condvar::new()));
         let stopped = Arc::clone(&stop);
         let thread = thread::Builder::new().name(name.to_owned()).spawn(move || {
             while !wait(&stopped, interval) {
-                work();
+                work(&|| !*stopped.0.lock().unwrap_or_else(PoisonError::into_inner));
             }
         })?;
         Ok(Self { stop, thread: Some(thread) })
@@ -59,7 +64,7 @@ mod tests {
     #[test]
     fn work_is_repeated_until_the_end() {
         let (done, seen) = mpsc::channel();
-        let repeating = Repeating::start("test", Duration::from_millis(1), move || done.send(()).expect("a receiver"));
+        let repeating = Repeating::start("test", Duration::from_millis(1), move |_| done.send(()).expect("a receiver"));
         let repeating = repeating.expect("a thread");
         for _ in 0..3 {
             seen.recv().expect("work");
@@ -72,7 +77,7 @@ mod tests {
     #[test]
     fn the_end_does_not_wait_for_the_interval() {
         let began = Instant::now();
-        drop(Repeating::start("test", Duration::from_secs(3600), || {}).expect("a thread"));
+        drop(Repeating::start("test", Duration::from_secs(3600), |_| {}).expect("a thread"));
         assert!(began.elapsed() < Duration::from_secs(60));
     }
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::first_start::{self, FirstUser, Handover, Making};
+use super::first_start::{self, FirstUser, Handover, Made, Making};
+use super::sweeper::clocks_agree;
 use super::{BindError, LiveKeys, Server, sweeper};
 use crate::config::{ListenAddress, Settings};
 use crate::password::{CostOutOfRange, Hasher};
@@ -28,6 +29,8 @@ pub enum Announcement<'a> {
     Migrated(&'a [String]),
     /// The first staff user was made.
     FirstUser(&'a FirstUser),
+    /// The start failed while the first staff user was made: its password may be good.
+    PerhapsFirstUser(&'a FirstUser),
     /// Requests are taken at these addresses.
     Listening(&'a [ListenAddress]),
     /// The order to stop was heard.
@@ -85,14 +88,20 @@ pub fn serve(
     if !migrated.is_empty() {
         announce(Announcement::Migrated(&migrated));
     }
+    clocks_agree(&store, &*clock)?;
     let hasher = Hasher::new(settings.passwords.bcrypt_cost)?;
     let mut connection = store.connect()?;
     connection.ping()?;
     if !store.has_users()? {
         let given = settings.passwords.admin.take();
         let making = Making { given, handover, hasher: &hasher, random: &*random, now: clock.now() };
-        if let Some(first) = first_start::make_admin(&mut *connection, making)? {
-            announce(Announcement::FirstUser(&first));
+        match first_start::make_admin(&mut *connection, making)? {
+            Made::Here(first) => announce(Announcement::FirstUser(&first)),
+            Made::Elsewhere => {}
+            Made::Perhaps(first, error) => {
+                announce(Announcement::PerhapsFirstUser(&first));
+                return Err(error.into());
+            }
         }
     }
     drop(connection);

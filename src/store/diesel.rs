@@ -30,7 +30,7 @@ mod url;
 mod users;
 
 pub use self::admin::{SessionFilter, UserEntry, UserFilter};
-pub use self::doctor::Fact;
+pub use self::doctor::{CLOCK_TOLERANCE, Fact};
 pub use self::import::{Clash, ImportError, ImportReport};
 pub use self::keys::{KeyEntry, KeyError, Retiring};
 pub use self::migrate::MigrationStatus;
@@ -77,8 +77,22 @@ impl DieselStore {
             #[cfg(feature = "postgres")]
             DatabaseUrl::Postgres(_) => {}
         }
+        Ok(Self::at(url, options))
+    }
+
+    /// Takes note of a database as it is: makes no file, and changes nothing in one, so that
+    /// [`DieselStore::diagnose`] tells what was there before anybody looked. Asks it nothing yet.
+    ///
+    /// # Errors
+    /// When the URL is refused by [`check_url`].
+    pub fn open_as_found(url: &str) -> StoreResult<Self> {
+        let url = DatabaseUrl::parse(url).map_err(StoreError::Failed)?;
+        Ok(Self::at(url, StoreOptions::default()))
+    }
+
+    fn at(url: DatabaseUrl, options: StoreOptions) -> Self {
         let target = Arc::new(Target::new(url, options.busy_timeout));
-        Ok(Self { target, options, pool: OnceLock::new() })
+        Self { target, options, pool: OnceLock::new() }
     }
 
     /// Which database it is.

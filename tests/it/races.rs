@@ -302,7 +302,7 @@ on_each_database! {
                 assert!(judge(record.as_ref(), Some(TokenKind::Access), app.auth.now(), None).is_err());
             }
         }
-        let swept = app.store.sweep(app.auth.now(), &knoxide::store::diesel::SweepPolicy::default()).expect("a sweep");
+        let swept = app.store.sweep(app.auth.now(), &knoxide::store::diesel::SweepPolicy::default(), &|| true).expect("a sweep");
         // Logging out has taken up to a hundred with it.
         assert!((MANY - 100..=MANY).contains(&swept.dead_tokens), "{swept:?}");
         let digests: Vec<_> = prepared.iter().take(250).map(|(_, digest)| *digest).collect();

@@ -56,10 +56,6 @@ fn both_databases_hold_the_same() {
         assert!(list.iter().any(|entry| entry.starts_with(thing)), "{thing} is gone ({why})");
         list.retain(|entry| !entry.starts_with(thing));
     }
-    for (trigger, why) in SQLITE_TRIGGERS {
-        assert!(sqlite.triggers.iter().any(|entry| entry.starts_with(trigger)), "{trigger} is gone ({why})");
-        sqlite.triggers.retain(|entry| !entry.starts_with(trigger));
-    }
     assert_eq!(sqlite.columns, postgres.columns);
     assert_eq!(sqlite.indexes, postgres.indexes);
     assert_eq!(sqlite.references, postgres.references);
@@ -77,10 +73,6 @@ const POSTGRES_ONLY: &[(&str, &str, &str)] = &[
     ("triggers", "sessions TRUNCATE", "SQLite has none"),
     ("triggers", "tokens TRUNCATE", "SQLite has none"),
 ];
-
-/// Triggers that only SQLite has, and why.
-#[cfg(feature = "postgres")]
-const SQLITE_TRIGGERS: &[(&str, &str)] = &[];
 
 /// What a database says about itself, in words that both share.
 mod catalog {

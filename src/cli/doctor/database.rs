@@ -1,15 +1,14 @@
 //! Whether the database answers, fits, and keeps what it promised.
 
+use std::time::Duration;
+
 use super::Finding;
 use crate::cli::password::why_useless;
 use crate::config::{DatabaseUrl, JwtSettings, Settings, show_duration};
 use crate::jwt::{BadKey, KeyRing};
-use crate::store::diesel::{DieselStore, KeyError, StoreOptions, UserFilter};
+use crate::store::diesel::{CLOCK_TOLERANCE, DieselStore, KeyError, UserFilter};
 use crate::store::{Store, StoreResult};
 use crate::time::Clock;
-
-/// Clocks may differ by this much, in microseconds.
-const MOST_CLOCK_DIFFERENCE: u64 = 5_000_000;
 
 /// How many users are read at once.
 const PAGE: u32 = 1000;
@@ -20,10 +19,19 @@ const NAMED: usize = 10;
 /// Looks at the database.
 pub(super) fn examine(settings: &Settings, clock: &dyn Clock, findings: &mut Vec<Finding>) {
     let url = &settings.database.url;
-    let options = StoreOptions { create: false, ..StoreOptions::default() };
-    let examined = DieselStore::open(url.expose(), options).and_then(|store| {
+    let examined = DieselStore::open_as_found(url.expose()).and_then(|store| {
+        let pinged = store.connect()?.ping();
+        // Whatever it says of its tables, it must say something.
+        let migrated = store.migration_status()?.pending.is_empty();
         findings.push(Finding::fine("database", format!("{} answers", url.redacted())));
-        let fits = facts(&store, findings)?;
+        facts(&store, findings)?;
+        // That tables are missing was told already.
+        let unfit = pinged.err().filter(|_| migrated);
+        let fits = migrated && unfit.is_none();
+        findings.extend(unfit.map(|error| {
+            let cure = "use the program that these tables belong to, or restore a backup of its own";
+            Finding::wrong("schema", error.to_string(), cure)
+        }));
         findings.push(clocks(&store, clock)?);
         if fits {
             findings.push(hashes(&store)?);
@@ -45,24 +53,25 @@ fn cure(url: &DatabaseUrl) -> String {
     }
 }
 
-/// What the database says of itself; `false` if its tables do not fit.
-fn facts(store: &DieselStore, findings: &mut Vec<Finding>) -> StoreResult<bool> {
+/// What the database says of itself.
+fn facts(store: &DieselStore, findings: &mut Vec<Finding>) -> StoreResult<()> {
     for fact in store.diagnose()? {
         findings.push(match fact.complaint {
             Some(complaint) => Finding::wrong(fact.name, fact.value, complaint),
             None => Finding::fine(fact.name, fact.value),
         });
     }
-    Ok(store.migration_status()?.pending.is_empty())
+    Ok(())
 }
 
 /// Whether this machine and the database agree on the time.
 fn clocks(store: &DieselStore, clock: &dyn Clock) -> StoreResult<Finding> {
     let difference = store.clock_difference(clock.now())?;
-    if difference.unsigned_abs() <= MOST_CLOCK_DIFFERENCE {
+    let apart = Duration::from_micros(difference.unsigned_abs());
+    if apart <= CLOCK_TOLERANCE {
         return Ok(Finding::fine("clock", "agrees with the database's"));
     }
-    let seconds = std::time::Duration::from_secs(difference.unsigned_abs() / 1_000_000);
+    let seconds = Duration::from_secs(apart.as_secs());
     let side = if difference > 0 { "behind" } else { "ahead of" };
     let fact = format!("is {} {side} the database's", show_duration(seconds));
     Ok(Finding::wrong("clock", fact, "let both machines ask the same time servers"))

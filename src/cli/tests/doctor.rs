@@ -74,7 +74,7 @@ fn a_missing_database_is_wrong_and_stays_missing() {
 #[test]
 fn tables_behind_the_program_are_wrong() {
     let machine = healthy();
-    machine.done(&["migrate", "down"]);
+    machine.done(&["migrate", "down", "--yes"]);
     let (code, found) = examine(&machine, &[]);
     assert_eq!(code, 1);
     assert!(found.contains("run `knoxide migrate`"), "{found}");

@@ -100,6 +100,21 @@ fn a_listing_is_read_page_by_page() {
 }
 
 #[test]
+fn an_idle_session_is_listed_for_as_long_as_a_check_may_say_yes() {
+    let machine = Machine::with_alice();
+    create(&machine, &["--name", "script"]);
+    // The last use may be noted down six seconds late.
+    let limits = [("KNOXIDE_IDLE_LIMIT", "60s"), ("KNOXIDE_TOUCH_INTERVAL", "6s")];
+    for (seconds, live) in [(66, 1), (1, 0)] {
+        machine.wait(seconds);
+        let listed = machine.run_with(&["--json", "session", "list"], Typist::default(), &limits).json();
+        assert_eq!(listed.as_array().expect("a list").len(), live);
+        let shown = machine.run_with(&["--json", "user", "show", "alice"], Typist::default(), &limits).json();
+        assert_eq!(shown["sessions"].as_array().expect("a list").len(), live);
+    }
+}
+
+#[test]
 fn what_is_over_for_long_enough_is_swept() {
     let machine = Machine::with_alice();
     let made = create(&machine, &["--name", "short", "--ttl", "1h"]);

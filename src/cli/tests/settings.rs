@@ -83,7 +83,15 @@ fn tables_are_made_and_taken_back() {
     assert!(machine.done(&["migrate", "up"]).contains("already"));
     let status = machine.json(&["migrate", "status"]);
     assert_eq!(status["pending"], serde_json::json!([]));
-    machine.done(&["migrate", "down"]);
+    assert!(machine.refused(2, &["migrate", "down"]).contains("--yes"));
+    for (answer, code) in [("no", 4), ("yes", 0)] {
+        assert_eq!(machine.run(&["migrate", "status"]).code, 0, "nothing was taken back unasked");
+        let person = super::Typist { lines: vec![answer], input: "" };
+        assert_eq!(machine.run_with(&["migrate", "down"], person, &[]).code, code);
+    }
+    assert_eq!(machine.run(&["migrate", "status"]).code, 1, "something is pending");
+    machine.done(&["migrate"]);
+    machine.done(&["migrate", "down", "--yes"]);
     assert_eq!(machine.run(&["migrate", "status"]).code, 1, "something is pending");
     assert!(machine.refused(1, &["user", "list"]).contains("knoxide migrate"));
 }

@@ -1,5 +1,7 @@
 //! What a database says of itself, and what of it is wrong.
 
+use std::time::Duration;
+
 #[cfg(feature = "postgres")]
 use diesel::sql_types::Bool;
 use diesel::sql_types::{BigInt, Text};
@@ -11,6 +13,9 @@ use super::hot::statement;
 use super::url::DatabaseUrl;
 use crate::store::StoreResult;
 use crate::time::Timestamp;
+
+/// Clocks may differ by this much before somebody complains.
+pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(5);
 
 /// One thing that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -144,7 +149,12 @@ fn sqlite_facts(connection: &mut diesel::SqliteConnection) -> QueryResult<Vec<Fa
     let sound = checked == "ok";
     Ok(vec![
         Fact::new("SQLite", version),
-        Fact::wanted("journal_mode", journal.clone(), journal == "wal", "put the file on a local disk"),
+        Fact::wanted(
+            "journal_mode",
+            journal.clone(),
+            journal == "wal",
+            "`knoxide serve` sets it to wal, while nothing else has the file open and it lies on a local disk",
+        ),
         Fact::wanted(
             "synchronous",
             synchronous.to_string(),

@@ -59,39 +59,49 @@ pub struct SweepReport {
 }
 
 impl DieselStore {
-    /// Deletes what is dead for long enough at the moment `now`.
+    /// Deletes what is dead for long enough at the moment `now`. Asks `go_on` before every small
+    /// transaction, and returns with what was done so far once that says no.
     ///
     /// # Errors
-    /// When the database fails; what was deleted until then stays deleted.
-    pub fn sweep(&self, now: Timestamp, policy: &SweepPolicy) -> StoreResult<SweepReport> {
-        let expired_before = now.saturating_sub(policy.token_grace).as_micros();
-        let ended_before = now.saturating_sub(policy.session_retention).as_micros();
-        let mut report = SweepReport {
-            expired_tokens: self.repeat(|any| expired_tokens(any, expired_before))?,
-            ..Default::default()
-        };
-        report.dead_tokens = self.sweep_old_epochs()?;
-        let recently = now.saturating_sub(Duration::from_secs(2 * 24 * 60 * 60)).as_micros();
-        report.dead_tokens += self.repeat(|any| sessions::tokens_of_ended(any, recently))?;
-        report.sessions = self.repeat(|any| sessions::delete_ended(any, ended_before))?;
-        report.log_rows = self.prune_log(now)?;
-        if let Some(retention) = policy.audit_retention {
-            let before = now.saturating_sub(retention).as_micros();
-            report.audit_events = self.repeat(|any| DeleteAudit { before }.execute(any))?;
-        }
-        Ok(report)
+    /// When the database fails: the first failure, after which the other steps were done all the
+    /// same. What was deleted stays deleted.
+    pub fn sweep(&self, now: Timestamp, policy: &SweepPolicy, go_on: &dyn Fn() -> bool) -> StoreResult<SweepReport> {
+        let before = |age: Duration| now.saturating_sub(age).as_micros();
+        let (expired, ended) = (before(policy.token_grace), before(policy.session_retention));
+        let recently = before(Duration::from_secs(2 * 24 * 60 * 60));
+        let expired_tokens = self.repeat(go_on, |any| expired_tokens(any, expired));
+        let of_old_epochs = self.sweep_old_epochs(go_on);
+        let of_ended = self.repeat(go_on, |any| sessions::tokens_of_ended(any, recently));
+        let sessions = self.repeat(go_on, |any| sessions::delete_ended(any, ended));
+        let log_rows = self.prune_log(now, go_on);
+        let audit_events = policy.audit_retention.map_or(Ok(0), |retention| {
+            self.repeat(go_on, |any| DeleteAudit { before: before(retention) }.execute(any))
+        });
+        Ok(SweepReport {
+            expired_tokens: expired_tokens?,
+            dead_tokens: of_old_epochs? + of_ended?,
+            sessions: sessions?,
+            log_rows: log_rows?,
+            audit_events: audit_events?,
+        })
     }
 
-    /// Runs a step, each time as a transaction of its own, until it finds nothing more.
-    pub(super) fn repeat(&self, mut step: impl FnMut(&mut AnyConnection) -> QueryResult<usize>) -> StoreResult<usize> {
+    /// Runs a step, each time as a transaction of its own, until it finds nothing more or may not
+    /// go on.
+    pub(super) fn repeat(
+        &self,
+        go_on: &dyn Fn() -> bool,
+        mut step: impl FnMut(&mut AnyConnection) -> QueryResult<usize>,
+    ) -> StoreResult<usize> {
         let mut total = 0;
-        loop {
+        while go_on() {
             let done = self.admin(|connection| connection.write(&mut step))?;
             total += done;
             if done == 0 {
-                return Ok(total);
+                break;
             }
         }
+        Ok(total)
     }
 }
 

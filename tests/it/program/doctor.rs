@@ -3,6 +3,8 @@
 use std::fs::{Permissions, set_permissions};
 use std::os::unix::fs::PermissionsExt as _;
 
+use diesel::connection::SimpleConnection as _;
+use diesel::{Connection as _, SqliteConnection};
 use serde_json::{Value, json};
 
 use crate::support::app::Backend;
@@ -19,6 +21,24 @@ fn wrong(program: &Program) -> (Option<i32>, Vec<String>) {
 
 fn found(subject: &str) -> (Option<i32>, Vec<String>) {
     (Some(1), vec![subject.to_owned()])
+}
+
+/// Changes the database behind the program's back.
+fn alter(program: &Program, sql: &str) {
+    let path = program.folder().join("knoxide.db").display().to_string();
+    SqliteConnection::establish(&path).expect("a connection").batch_execute(sql).expect(sql);
+}
+
+#[test]
+fn what_does_not_answer_is_not_said_to_answer() {
+    let program = Program::on(Backend::Sqlite);
+    program.write("knoxide.db", &"this is no database, ".repeat(100));
+    let there_is_no_server = "postgres://knoxide:hunter2@127.0.0.1:1/none";
+    for url in ["sqlite:knoxide.db", there_is_no_server] {
+        let done = program.run(&["doctor", "--database-url", url]);
+        assert_eq!(done.code, Some(1), "{url}");
+        assert!(done.out.contains("wrong   database") && !done.out.contains("answers"), "{}", done.out);
+    }
 }
 
 #[test]
@@ -49,11 +69,19 @@ fn finds_what_was_planted_and_nothing_else() {
     program.json(&["user", "passwd", "alice", "--password-hash", "!"]);
     assert_eq!(wrong(&program), healthy);
 
+    // The doctor looks, and leaves it as it is.
+    alter(&program, "PRAGMA journal_mode = DELETE");
+    assert_eq!([wrong(&program), wrong(&program)], [found("journal_mode"), found("journal_mode")]);
+    alter(&program, "PRAGMA journal_mode = WAL; UPDATE schema_info SET version = 9, compatible_from = 9");
+    assert_eq!(wrong(&program), found("schema"));
+    alter(&program, "UPDATE schema_info SET version = 1, compatible_from = 1");
+    assert_eq!(wrong(&program), healthy);
+
     let program = program.set("KNOXIDE_WORKERS", "none");
     assert_eq!(wrong(&program), found("settings"));
     let program = program.set("KNOXIDE_WORKERS", "1");
     assert_eq!(program.run(&["migrate", "status"]).code, Some(0));
-    program.json(&["migrate", "down"]);
+    program.json(&["migrate", "down", "--yes"]);
     assert_eq!(wrong(&program), found("pending migrations"));
     assert_eq!(program.run(&["migrate", "status"]).code, Some(1));
 }

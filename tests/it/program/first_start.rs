@@ -111,6 +111,36 @@ fn the_settings_give_the_password() {
     assert!(done.err.contains("chmod o=") && !done.err.contains(PASSWORD), "{}", done.err);
 }
 
+/// A program whose database refuses every new user with an error.
+fn that_stores_no_user() -> Program {
+    use diesel::Connection as _;
+    use diesel::connection::SimpleConnection as _;
+
+    let program = Program::on(Backend::Sqlite);
+    program.json(&["migrate"]);
+    let path = program.folder().join("knoxide.db").display().to_string();
+    let mut database = diesel::SqliteConnection::establish(&path).expect("a connection");
+    let refusing = "CREATE TRIGGER refuse BEFORE INSERT ON users BEGIN SELECT RAISE(ABORT, 'no'); END";
+    database.batch_execute(refusing).expect("a trigger");
+    program
+}
+
+#[test]
+fn an_error_does_not_throw_a_password_away_that_may_be_stored() {
+    let program = that_stores_no_user();
+    let done = program.run(&["serve"]);
+    assert_eq!(done.code, Some(1), "{}", done.err);
+    let line = done.err.lines().find(|line| line.contains("broke off")).unwrap_or_else(|| panic!("{}", done.err));
+    let file = line.split_once("file=").expect("a path").1;
+    let password = fs::read_to_string(file).expect("a password");
+    assert!(!done.err.contains(password.trim()), "{}", done.err);
+
+    let program = that_stores_no_user();
+    let output = terminal_command(&program).output().expect("an ended process");
+    let shown = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(shown.contains("broke off") && shown.contains("with the password "), "{shown}");
+}
+
 /// Starts the program on a terminal of its own, with its process's number in the file `pid`.
 fn on_a_terminal(program: &Program) -> Running {
     Running::of(&mut terminal_command(program))

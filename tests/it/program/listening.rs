@@ -56,6 +56,22 @@ fn at_several_addresses_at_once() {
 }
 
 #[test]
+fn the_socket_of_a_successor_stays() {
+    let program = Program::on(Backend::Sqlite).with_admin();
+    let path = program.folder().join("knoxide.sock");
+    let text = path.display().to_string();
+    let program = program.set("KNOXIDE_LISTEN", &format!("127.0.0.1:0,unix:{text}"));
+    let former = program.start();
+    // As if the former one no longer listened, and were only finishing what it had accepted.
+    std::fs::remove_file(&path).expect("a removed socket");
+    let successor = program.start();
+    former.stop();
+    tool("curl", &["-sf", "--unix-socket", &text, "http://localhost/healthz"]);
+    successor.stop();
+    assert!(!path.exists());
+}
+
+#[test]
 fn no_file_of_somebody_else_is_removed() {
     let program = Program::on(Backend::Sqlite).with_admin();
     let path = program.write("precious", "data");

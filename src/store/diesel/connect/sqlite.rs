@@ -16,7 +16,7 @@ use crate::store::{StoreError, StoreResult};
 pub(super) fn connect(path: &Path, busy_timeout: Duration) -> StoreResult<AnyConnection> {
     // SQLite would create a missing file, empty and readable to all.
     if !path.exists() {
-        return Err(StoreError::Unavailable(format!("the database file {} is gone", path.display())));
+        return Err(StoreError::Unavailable(format!("there is no database file {}", path.display())));
     }
     let text = path.to_str().ok_or_else(|| StoreError::Failed("the database file's path is not UTF-8".to_owned()))?;
     let opened = diesel::SqliteConnection::establish(text).map_err(|_| cannot_open(path))?;

@@ -52,7 +52,10 @@ statement! {
 impl DieselStore {
     /// Prunes the log and returns the number of rows. The horizon is committed before the first
     /// row behind it goes.
-    pub(super) fn prune_log(&self, now: Timestamp) -> StoreResult<usize> {
+    pub(super) fn prune_log(&self, now: Timestamp, go_on: &dyn Fn() -> bool) -> StoreResult<usize> {
+        if !go_on() {
+            return Ok(0);
+        }
         self.admin(|connection| {
             connection.write(|any| {
                 on_each!(any,
@@ -64,7 +67,7 @@ impl DieselStore {
                 )
             })
         })?;
-        self.repeat(|any| -> QueryResult<usize> {
+        self.repeat(go_on, |any| -> QueryResult<usize> {
             on_each!(any,
                 sqlite(c) => DeleteAllButNewest {}.execute(c),
                 postgres(c) => DeleteBehindHorizon {}.execute(c),

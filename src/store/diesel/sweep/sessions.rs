@@ -11,12 +11,12 @@ use super::BATCH;
 use crate::store::StoreResult;
 
 statement! {
-    /// Users of whom sessions of old epochs are left.
-    FindUsers { after: i64 as BigInt } -> (BigInt, BigInt, Bool),
+    /// The next so many users, and whether sessions of old epochs are left of each.
+    FindUsers { after: i64 as BigInt } -> (BigInt, BigInt, Bool, Bool),
     [
-        "SELECT u.id, u.auth_epoch, u.is_active FROM users u WHERE u.id > ", after, " AND EXISTS (\
-         SELECT 1 FROM sessions s WHERE s.user_id = u.id AND s.ended_at IS NULL AND s.auth_epoch < u.auth_epoch) \
-         ORDER BY u.id LIMIT 100",
+        "SELECT u.id, u.auth_epoch, u.is_active, EXISTS (SELECT 1 FROM sessions s WHERE s.user_id = u.id \
+         AND s.ended_at IS NULL AND s.auth_epoch < u.auth_epoch) FROM users u WHERE u.id > ", after,
+        " ORDER BY u.id LIMIT 1000",
     ]
 }
 
@@ -127,23 +127,24 @@ struct Owner {
 impl DieselStore {
     /// Takes the tokens of sessions that ended with all of their user's, and marks the sessions
     /// as ended. Returns the number of tokens.
-    pub(super) fn sweep_old_epochs(&self) -> StoreResult<usize> {
+    pub(super) fn sweep_old_epochs(&self, go_on: &dyn Fn() -> bool) -> StoreResult<usize> {
         let mut after = i64::MIN;
         let mut total = 0;
-        loop {
-            let owners: Vec<(i64, i64, bool)> =
+        while go_on() {
+            let users: Vec<(i64, i64, bool, bool)> =
                 self.admin(|connection| connection.read(|any| FindUsers { after }.load(any)))?;
-            let Some((last, ..)) = owners.last() else { return Ok(total) };
+            let Some((last, ..)) = users.last() else { break };
             after = *last;
-            for (id, epoch, is_active) in owners {
+            for (id, epoch, is_active, _) in users.into_iter().filter(|(.., has_old)| *has_old) {
                 let owner = Owner { id, epoch, is_active };
-                self.repeat(|any| {
+                self.repeat(go_on, |any| {
                     let (tokens, sessions) = sweep_owner(any, owner)?;
                     total += tokens;
                     Ok(tokens + sessions)
                 })?;
             }
         }
+        Ok(total)
     }
 }
 

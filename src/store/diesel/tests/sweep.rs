@@ -6,7 +6,7 @@ use super::*;
 const DAY: u64 = 24 * 60 * 60;
 
 fn sweep(fixture: &Fixture, seconds: u64) -> SweepReport {
-    fixture.store.sweep(later(seconds), &SweepPolicy::default()).expect("a sweep")
+    fixture.store.sweep(later(seconds), &SweepPolicy::default(), &|| true).expect("a sweep")
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn old_audit_events_go_only_if_that_is_wanted() {
         sweep(&fixture, 1_000 * DAY);
         assert_eq!(fixture.count("audit_events"), 1);
         let policy = SweepPolicy { audit_retention: Some(Duration::from_secs(DAY)), ..SweepPolicy::default() };
-        let report = fixture.store.sweep(later(2 * DAY), &policy).expect("a sweep");
+        let report = fixture.store.sweep(later(2 * DAY), &policy, &|| true).expect("a sweep");
         assert_eq!((report.audit_events, fixture.count("audit_events")), (1, 0));
     }
 }
@@ -143,4 +143,64 @@ fn rows_that_somebody_holds_are_left_for_the_next_time() {
     assert_eq!(sweep(&fixture, 2 * DAY).expired_tokens, 2);
     holder.batch_execute("COMMIT").expect("no lock");
     assert_eq!(sweep(&fixture, 2 * DAY).expired_tokens, 1);
+}
+
+/// How often a sweep asked whether to go on.
+fn questions(fixture: &Fixture) -> u32 {
+    let asked = std::cell::Cell::new(0);
+    let go_on = || {
+        asked.set(asked.get() + 1);
+        true
+    };
+    fixture.store.sweep(later(1), &SweepPolicy::default(), &go_on).expect("a sweep");
+    asked.get()
+}
+
+#[test]
+fn users_are_looked_at_page_by_page() {
+    for fixture in Fixture::all() {
+        let few = questions(&fixture);
+        fixture.run(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2500)
+             INSERT INTO users (username, lookalike_key, email, password_hash, is_active, is_staff, created)
+             SELECT 'u' || i, 'u' || i, '', '!', TRUE, FALSE, 0 FROM n",
+        );
+        assert_eq!(questions(&fixture) - few, 3, "pages");
+        // What the last one has is found all the same.
+        let mut c = fixture.connect();
+        let user = add_user(&mut *c, "alice");
+        open(&mut *c, &login(user, 0, 1));
+        fixture.run("UPDATE users SET auth_epoch = auth_epoch + 1");
+        assert_eq!(sweep(&fixture, 1).dead_tokens, 1);
+    }
+}
+
+#[test]
+fn a_sweep_ends_when_it_may_not_go_on() {
+    for fixture in Fixture::all() {
+        let mut c = fixture.connect();
+        let user = add_user(&mut *c, "alice");
+        (0..1_200).for_each(|n| open(&mut *c, &login(user, 0, n)));
+        let left = std::cell::Cell::new(2);
+        let go_on = || left.replace(i32::max(left.get() - 1, 0)) > 0;
+        let report = fixture.store.sweep(later(10 * DAY), &SweepPolicy::default(), &go_on).expect("a sweep");
+        assert_eq!((report.expired_tokens, fixture.count("tokens")), (1_000, 200));
+        let report = fixture.store.sweep(later(10 * DAY), &SweepPolicy::default(), &|| false).expect("a sweep");
+        assert_eq!((report, fixture.count("tokens")), (SweepReport::default(), 200));
+    }
+}
+
+#[test]
+fn a_step_that_fails_stops_no_other() {
+    for fixture in Fixture::all() {
+        let mut c = fixture.connect();
+        let user = add_user(&mut *c, "alice");
+        open(&mut *c, &login(user, 0, 1));
+        assert_eq!(c.end_session(session(1), &cause(Reason::Logout)), Ok(true));
+        // Without it no token can be looked for, nor its expiry.
+        fixture.run("ALTER TABLE sweep_state RENAME TO elsewhere; UPDATE users SET last_login = 1");
+        open(&mut *c, &login(user, 0, 2));
+        assert!(fixture.store.sweep(later(40 * DAY), &SweepPolicy::default(), &|| true).is_err());
+        assert_eq!(fixture.count("sessions"), 1, "the one that ended long ago is gone");
+    }
 }
