@@ -8,6 +8,7 @@ mod answer;
 mod args;
 mod doctor;
 mod import;
+mod key;
 mod migrate;
 mod password;
 mod serve;
@@ -132,6 +133,7 @@ fn dispatch(command: Command, mut context: Context<'_>) -> Answered {
         Command::User { action } => user::run(action, &mut context),
         Command::Session { action } => session::run(action, &context),
         Command::Token { action } => token::run(action, &context),
+        Command::Key { action } => key::run(&action, &context),
         Command::Sweep => session::sweep(&context),
         Command::Doctor => Ok(doctor::examine(Ok(context.settings), context.clock.as_ref())),
         Command::Import { file } => import::run(&file, &context),

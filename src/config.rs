@@ -5,6 +5,7 @@
 //! its cure, and nothing starts before all are mended.
 
 mod database_url;
+mod dialects;
 mod input;
 mod parse;
 mod render;
@@ -24,7 +25,10 @@ pub use self::database_url::DatabaseUrl;
 pub use self::input::{Input, Mistake, Mistakes, read_secret_file};
 pub use self::parse::{duration as parse_duration, show_duration, time_to_live as parse_time_to_live};
 pub use self::render::{env_example, markdown};
+use crate::dialect::{Mount, PerDialect};
+use crate::jwt::{Algorithm, KeySecret};
 use crate::password_rules::judge_new_password;
+use crate::policy::{DialectPolicy, Policy};
 use crate::store::{LimitPolicy, SessionLimit};
 use crate::user::Password;
 
@@ -37,6 +41,8 @@ pub struct Settings {
     pub http: HttpSettings,
     /// How long tokens live, and what they look like.
     pub tokens: TokenSettings,
+    /// How JWTs are signed.
+    pub jwt: JwtSettings,
     /// How passwords are hashed.
     pub passwords: PasswordSettings,
     /// What is logged.
@@ -57,6 +63,8 @@ pub struct DatabaseSettings {
 pub struct HttpSettings {
     /// The addresses to listen on; at least one, none twice.
     pub listen: Vec<ListenAddress>,
+    /// Where each dialect is, and how its tokens are announced.
+    pub dialects: PerDialect<Mount>,
     /// Which replies are given where the written contract and the package differ.
     pub contract: ContractMode,
     /// Whose word about a client's address counts.
@@ -76,8 +84,10 @@ pub struct HttpSettings {
 /// How long tokens live, and what they look like.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenSettings {
-    /// How long a token is good; `None`: until its session ends.
-    pub ttl: Option<Duration>,
+    /// What tokens of each dialect are, and how long they live.
+    pub dialects: PerDialect<DialectPolicy>,
+    /// For how long a consumed token still gets the same successor.
+    pub refresh_grace: Duration,
     /// A session unused for longer than this is over; `None`: never for that reason.
     pub idle_limit: Option<Duration>,
     /// How often the time of last use is written; at most a tenth of the idle limit.
@@ -86,14 +96,21 @@ pub struct TokenSettings {
     pub limit: Option<u32>,
     /// What gives way at the limit.
     pub limit_policy: LimitPolicy,
-    /// What every new token begins with: at most 10 printable ASCII characters.
+    /// What every new opaque token begins with: at most 10 printable ASCII characters.
     pub prefix: String,
-    /// The word before a token in the `Authorization` header.
-    pub keyword: String,
     /// How long an ended session stays listed.
     pub session_retention: Duration,
     /// How often what is over is deleted.
     pub sweep_interval: Duration,
+}
+
+/// How JWTs are signed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JwtSettings {
+    /// What access tokens are signed with; refresh tokens are always signed with HS256.
+    pub algorithm: Algorithm,
+    /// The secret of HS256; `None`: the one in the database.
+    pub secret: Option<KeySecret>,
 }
 
 /// How passwords are hashed.
@@ -172,6 +189,7 @@ impl Default for HttpSettings {
     fn default() -> Self {
         Self {
             listen: vec![ListenAddress::Tcp(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080))],
+            dialects: PerDialect::from_fn(Mount::default_of),
             contract: ContractMode::Seed,
             trusted_proxies: TrustedProxies::default(),
             workers: processors(),
@@ -185,17 +203,24 @@ impl Default for HttpSettings {
 
 impl Default for TokenSettings {
     fn default() -> Self {
+        let policy = Policy::default();
         Self {
-            ttl: None,
-            idle_limit: None,
-            touch_interval: Duration::from_secs(60),
-            limit: None,
-            limit_policy: LimitPolicy::Reject,
-            prefix: String::new(),
-            keyword: "Token".to_owned(),
+            dialects: policy.dialects,
+            refresh_grace: policy.refresh_grace,
+            idle_limit: policy.idle_limit,
+            touch_interval: policy.touch_interval,
+            limit: policy.token_limit,
+            limit_policy: policy.limit_policy,
+            prefix: policy.token_prefix,
             session_retention: Duration::from_secs(30 * 86_400),
             sweep_interval: Duration::from_secs(600),
         }
+    }
+}
+
+impl Default for JwtSettings {
+    fn default() -> Self {
+        Self { algorithm: Algorithm::Hs256, secret: None }
     }
 }
 
@@ -217,6 +242,19 @@ impl TokenSettings {
         let (policy, idle_limit) = (self.limit_policy, self.idle_limit);
         self.limit.map(|max| SessionLimit { max, policy, idle_limit })
     }
+
+    /// Lifetimes and limits as the service wants them.
+    pub fn policy(&self) -> Policy {
+        Policy {
+            dialects: self.dialects.clone(),
+            idle_limit: self.idle_limit,
+            touch_interval: self.touch_interval,
+            token_limit: self.limit,
+            limit_policy: self.limit_policy,
+            token_prefix: self.prefix.clone(),
+            refresh_grace: self.refresh_grace,
+        }
+    }
 }
 
 impl Settings {
@@ -229,6 +267,7 @@ impl Settings {
         settings.read_database_and_log(&mut input);
         settings.read_http(&mut input);
         settings.read_tokens(&mut input);
+        settings.read_dialects(&mut input);
         settings.read_passwords(&mut input);
         input.finish()?;
         Ok(settings)
@@ -258,7 +297,6 @@ impl Settings {
     fn read_tokens(&mut self, input: &mut Input) {
         let tokens = &mut self.tokens;
         let secs = Duration::from_secs;
-        input.set(&table::TOKEN_TTL, &mut tokens.ttl, parse::time_to_live);
         input.set(&table::IDLE_LIMIT, &mut tokens.idle_limit, |text| {
             parse::optional(text, |text| parse::duration_in(text, secs(10)..=secs(36_500 * 86_400)))
         });
@@ -278,7 +316,9 @@ impl Settings {
         });
         input.set(&table::TOKEN_LIMIT_POLICY, &mut tokens.limit_policy, parse::limit_policy);
         input.set(&table::TOKEN_PREFIX, &mut tokens.prefix, parse::token_prefix);
-        input.set(&table::TOKEN_KEYWORD, &mut tokens.keyword, parse::token_keyword);
+        input.set(&table::REFRESH_GRACE, &mut tokens.refresh_grace, |text| {
+            parse::duration_in(text, Duration::ZERO..=secs(3600))
+        });
         input.set(&table::SESSION_RETENTION, &mut tokens.session_retention, parse::duration);
         input.set(&table::SWEEP_INTERVAL, &mut tokens.sweep_interval, |text| {
             parse::duration_in(text, secs(10)..=secs(7 * 86_400))

@@ -36,6 +36,31 @@ impl Dialect {
     }
 }
 
+/// Where a dialect is, and how its tokens are announced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mount {
+    /// Whether it is there at all.
+    pub enabled: bool,
+    /// What its paths begin with: nothing, or a path without a final slash.
+    pub prefix: String,
+    /// The words before its tokens in the `Authorization` header, compared without case.
+    pub keywords: Vec<String>,
+}
+
+impl Mount {
+    /// At its own paths, with the keywords of its package.
+    pub fn default_of(dialect: Dialect) -> Self {
+        let keywords: &[&str] = match dialect {
+            Dialect::Knox | Dialect::AccessToken => &["Token"],
+            Dialect::DrfJwt => &["JWT"],
+            Dialect::Simplejwt => &["Bearer"],
+            Dialect::Djoser => &["JWT", "Bearer"],
+        };
+        let keywords = keywords.iter().map(|keyword| (*keyword).to_owned()).collect();
+        Self { enabled: true, prefix: String::new(), keywords }
+    }
+}
+
 /// One value for each dialect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PerDialect<T> {

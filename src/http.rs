@@ -29,7 +29,8 @@ use actix_web::http::header::USER_AGENT;
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use crate::cause::Origin;
-use crate::dialect::{Dialect, PerDialect};
+pub use crate::dialect::Mount;
+use crate::dialect::PerDialect;
 use crate::random::{Random, SystemRandom};
 use crate::service::Auth;
 
@@ -46,31 +47,6 @@ pub struct HttpOptions {
     pub read_timeout: Duration,
     /// Whose word about a client's address is believed.
     pub proxies: address::Proxies,
-}
-
-/// Where a dialect is, and how its tokens are announced.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mount {
-    /// Whether it is there at all.
-    pub enabled: bool,
-    /// What its paths begin with: nothing, or a path without a final slash.
-    pub prefix: String,
-    /// The words before its tokens in the `Authorization` header, compared without case.
-    pub keywords: Vec<String>,
-}
-
-impl Mount {
-    /// At its own paths, with the keywords of its package.
-    pub fn default_of(dialect: Dialect) -> Self {
-        let keywords: &[&str] = match dialect {
-            Dialect::Knox | Dialect::AccessToken => &["Token"],
-            Dialect::DrfJwt => &["JWT"],
-            Dialect::Simplejwt => &["Bearer"],
-            Dialect::Djoser => &["JWT", "Bearer"],
-        };
-        let keywords = keywords.iter().map(|keyword| (*keyword).to_owned()).collect();
-        Self { enabled: true, prefix: String::new(), keywords }
-    }
 }
 
 /// Which replies are given where the written contract and the Django package differ.

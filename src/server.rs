@@ -11,16 +11,18 @@ use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpServer};
 
 use crate::config::{ContractMode, HttpSettings, ListenAddress};
-use crate::dialect::PerDialect;
 use crate::http::address::Proxies;
-use crate::http::{Contract, HttpOptions, HttpState, Mount};
+use crate::http::{Contract, HttpOptions, HttpState};
 use crate::service::Auth;
 
 mod first_start;
+mod keys;
+mod repeating;
 mod start;
 mod sweeper;
 
 pub use first_start::{ADMIN, FirstUser, Handover};
+pub use keys::LiveKeys;
 pub use start::{Announcement, StartError, serve};
 
 /// Actix judges slow heads by a clock that it reads every half second. Without this much on top, a
@@ -50,15 +52,13 @@ pub struct BindError {
 }
 
 impl Server {
-    /// Binds all addresses of `http`.
+    /// Binds all addresses of `http`, and mounts its dialects.
     ///
     /// # Errors
     /// The first address that cannot be listened on.
-    pub fn bind(http: &HttpSettings, keyword: &str, auth: Auth) -> Result<Self, BindError> {
-        let mut dialects = PerDialect::from_fn(Mount::default_of);
-        dialects.knox.keywords = vec![keyword.to_owned()];
+    pub fn bind(http: &HttpSettings, auth: Auth) -> Result<Self, BindError> {
         let options = HttpOptions {
-            dialects,
+            dialects: http.dialects.clone(),
             contract: match http.contract {
                 ContractMode::Seed => Contract::Seed,
                 ContractMode::Package => Contract::Package,

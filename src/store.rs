@@ -145,14 +145,16 @@ pub trait Connection: Send {
     /// Stores the same password's better hash, if the stored one is still `old`. Ends nothing.
     fn upgrade_password_hash(&mut self, user: UserId, old: &PasswordHash, new: &PasswordHash) -> StoreResult<bool>;
 
-    /// Activates or deactivates a user. Deactivating ends all sessions; activating again
-    /// revives none. Setting what is already so changes nothing. `false` if there is no such
-    /// user.
+    /// Activates or deactivates a user. Both raise the epoch: deactivating ends all sessions,
+    /// and activating again revives none, however the user was shut out. Setting what is already
+    /// so changes nothing. `false` if there is no such user.
     fn set_active(&mut self, user: UserId, active: bool, cause: &Cause) -> StoreResult<bool>;
 
     /// Makes the user of somebody else's system known here, or brings its name, address and
-    /// staff flag up to date. An inactive one is deactivated as by [`Connection::set_active`],
-    /// which alone activates a known one again. Returns the user's epoch.
+    /// staff flag up to date. A name that this system has meanwhile given to another user is
+    /// taken from its former holder, unless that one has a password here. An inactive user is
+    /// deactivated as by [`Connection::set_active`], which alone activates a known one again.
+    /// Returns the user's epoch.
     fn put_shadow_user(&mut self, user: &NewUser, cause: &Cause) -> StoreResult<Epoch>;
 
     /// Notes when sessions were last used; never moves that time back. Unknown and ended

@@ -48,6 +48,13 @@ pub struct Account {
     pub password: PasswordHash,
 }
 
+impl Account {
+    /// Whether no password was ever given to it here, as to the users of another system.
+    pub(crate) fn is_shadow(&self) -> bool {
+        self.password.0.starts_with('!')
+    }
+}
+
 /// How a person names herself when she logs in. Compared exactly, never folded or normalised.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LoginName {
@@ -176,6 +183,12 @@ fn is_invisible(c: char) -> bool {
 pub fn lookalike_key(name: &str) -> String {
     let folded = caseless::default_case_fold_str(&name.nfkc().collect::<String>());
     unicode_security::skeleton(&folded).nfkc().collect()
+}
+
+/// What a user is called after the name went to another one, until its own new name is known. It
+/// can be stored, but is no [valid](validate_username) name.
+pub(crate) fn stand_in_name(user: UserId) -> String {
+    format!("\u{1}id:{user}")
 }
 
 #[cfg(test)]

@@ -34,7 +34,7 @@ pub(crate) fn knoxide(url: &str, cost: u32) -> Fallible<()> {
     let auth = Auth::builder(store).hasher(Hasher::with_unsafe_cost(cost)?).build().map_err(std::io::Error::other)?;
     let http = HttpSettings { listen: vec![ListenAddress::Tcp(ANY)], ..HttpSettings::default() };
     actix_web::rt::System::new().block_on(async move {
-        let server = Server::bind(&http, "Token", auth)?;
+        let server = Server::bind(&http, auth)?;
         let address = server.tcp_address().ok_or("no address")?;
         answer(&address.to_string())?;
         Ok(server.run().await?)

@@ -89,6 +89,12 @@ Examples:
         #[command(subcommand)]
         action: Token,
     },
+    /// List and change the keys that sign JWTs
+    #[command(subcommand_required = true, arg_required_else_help = true)]
+    Key {
+        #[command(subcommand)]
+        action: Key,
+    },
     /// Delete expired tokens and forgotten sessions now
     #[command(after_help = "\
 A running server does this by itself every KNOXIDE_SWEEP_INTERVAL. Checks and logins go on meanwhile.")]
@@ -270,8 +276,37 @@ Examples:
         /// A name to know it by, at most 150 characters
         #[arg(long)]
         name: String,
-        /// How long it is good, such as 12h or 90d, or none; instead of KNOXIDE_TOKEN_TTL
+        /// How long it is good, such as 12h or 90d, or none; instead of KNOXIDE_KNOX_TTL
         #[arg(long, value_name = "DURATION")]
         ttl: Option<String>,
+    },
+}
+
+/// What can be done with signing keys.
+#[derive(Subcommand)]
+pub(super) enum Key {
+    /// List all keys with what they do now; secrets are never shown
+    List,
+    /// Add a key that takes over signing, 30 s after it is published; the old one stays published
+    /// until its tokens are out
+    #[command(after_help = "\
+Running servers notice by themselves. The secret of HS256 may be in the settings: then change KNOXIDE_JWT_SECRET, run \
+this with it, and restart every node with it.
+
+Examples:
+  knoxide key rotate           a new key of KNOXIDE_JWT_ALGORITHM
+  knoxide key rotate HS256     a new key for refresh tokens too")]
+    Rotate {
+        /// HS256, EdDSA or RS256, instead of KNOXIDE_JWT_ALGORITHM
+        #[arg(value_parser = super::key::parse_algorithm)]
+        algorithm: Option<crate::jwt::Algorithm>,
+    },
+    /// Take a key out of use at once, because it has leaked
+    #[command(after_help = "\
+No key forges anything here, since every token is looked up in the database: who must not be fooled are those who \
+verify offline. Rotate first; the last key of an algorithm cannot be retired (code 4).")]
+    Retire {
+        /// The key's number, as `key list` shows it
+        id: i64,
     },
 }

@@ -100,12 +100,11 @@ impl From<StartError> for Failure {
     fn from(error: StartError) -> Self {
         match error {
             StartError::Store(error) => error.into(),
+            StartError::Keys(error) => error.into(),
             StartError::Cost(_) => Self::new(Code::Usage, error.to_string()),
-            StartError::Random(_)
-            | StartError::Key(_)
-            | StartError::Bind(_)
-            | StartError::System(_)
-            | StartError::PasswordFile { .. } => Self::new(Code::Failed, error.to_string()),
+            StartError::Random(_) | StartError::Bind(_) | StartError::System(_) | StartError::PasswordFile { .. } => {
+                Self::new(Code::Failed, error.to_string())
+            }
         }
     }
 }

@@ -3,6 +3,7 @@
 
 mod doctor;
 mod import;
+mod keys;
 mod passwords;
 mod sessions;
 mod settings;

@@ -27,7 +27,7 @@ pub(super) fn run(action: Action, context: &Context<'_>) -> Answered {
     let ttl = match ttl {
         Some(text) => parse_time_to_live(&text)
             .map_err(|problem| Failure::new(Code::Usage, format!("--ttl: {text:?} {problem}")))?,
-        None => context.settings.tokens.ttl,
+        None => context.settings.tokens.dialects.knox.access_ttl,
     };
     create(&user.user, name, ttl, context)
 }

@@ -10,6 +10,9 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use super::{ContractMode, ListenAddress, LogFormat, TrustedProxies};
+use crate::dialect::Dialect;
+use crate::jwt::{Algorithm, KeySecret};
+use crate::policy::TokenForm;
 use crate::store::LimitPolicy;
 use crate::token::MAX_PREFIX_LENGTH;
 
@@ -47,7 +50,12 @@ pub fn duration(text: &str) -> Result<Duration, String> {
 /// # Errors
 /// As [`duration`].
 pub fn time_to_live(text: &str) -> Result<Option<Duration>, String> {
-    optional(text, |text| duration_in(text, Duration::from_secs(1)..=LONGEST))
+    optional(text, lifetime)
+}
+
+/// A duration from 1 s.
+pub(super) fn lifetime(text: &str) -> Parsed<Duration> {
+    duration_in(text, Duration::from_secs(1)..=LONGEST)
 }
 
 /// Writes a duration as [`duration`] reads it, with the largest unit that fits.
@@ -162,13 +170,80 @@ pub(super) fn token_prefix(text: &str) -> Parsed<String> {
     Err(format!("cannot begin a token: write at most {MAX_PREFIX_LENGTH} printable ASCII characters without spaces"))
 }
 
-/// An HTTP token (RFC 9110, section 5.6.2).
-pub(super) fn token_keyword(text: &str) -> Parsed<String> {
+/// Words to stand before a token: HTTP tokens (RFC 9110, section 5.6.2), none of them twice.
+pub(super) fn keywords(text: &str) -> Parsed<Vec<String>> {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    if !text.is_empty() && text.bytes().all(fits) {
+    let mut words: Vec<String> = Vec::new();
+    for word in entries(text) {
+        if word.is_empty() || !word.bytes().all(fits) {
+            return Err(
+                "cannot stand in an Authorization header: write words without spaces, such as Token, with commas \
+                        between"
+                    .to_owned(),
+            );
+        }
+        // Letter case makes no other scheme of it (RFC 9110, section 11.1).
+        if words.iter().any(|known| known.eq_ignore_ascii_case(word)) {
+            return Err(format!("names {word} twice: take one of them out"));
+        }
+        words.push(word.to_owned());
+    }
+    Ok(words)
+}
+
+/// Dialects, at least one, none of them twice.
+pub(super) fn dialects(text: &str) -> Parsed<Vec<Dialect>> {
+    let mut dialects = Vec::new();
+    for name in entries(text) {
+        let Some(dialect) = Dialect::from_name(name) else {
+            let names = Dialect::ALL.map(Dialect::as_str).join(", ");
+            return Err(format!("holds {name:?}, which is no dialect: write some of {names}"));
+        };
+        if dialects.contains(&dialect) {
+            return Err(format!("names {name} twice: take one of them out"));
+        }
+        dialects.push(dialect);
+    }
+    Ok(dialects)
+}
+
+/// What paths begin with: nothing, or segments of characters that need no escaping and mean
+/// nothing to a router (RFC 3986, section 2.3).
+pub(super) fn path_prefix(text: &str) -> Parsed<String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-._~".contains(c);
+    let segment = |part: &str| !matches!(part, "" | "." | "..") && part.chars().all(plain);
+    let fits = text.is_empty() || text.strip_prefix('/').is_some_and(|rest| rest.split('/').all(segment));
+    if fits && text.len() <= 200 {
         return Ok(text.to_owned());
     }
-    Err("cannot stand in an Authorization header: write one word without spaces, such as Token".to_owned())
+    Err("cannot begin a path: write /name or /name/name of letters, digits, - . _ and ~, without a final slash; or \
+         nothing"
+        .to_owned())
+}
+
+/// `opaque` or `jwt`.
+pub(super) fn token_form(text: &str) -> Parsed<TokenForm> {
+    match text {
+        "opaque" => Ok(TokenForm::Opaque),
+        "jwt" => Ok(TokenForm::Jwt),
+        _ => Err("is no form of token: write opaque or jwt".to_owned()),
+    }
+}
+
+/// The name of an algorithm.
+pub(super) fn algorithm(text: &str) -> Parsed<Algorithm> {
+    let names = || Algorithm::ALL.map(Algorithm::as_str).join(", ");
+    Algorithm::from_name(text).ok_or_else(|| format!("is no algorithm: write one of {}", names()))
+}
+
+/// A secret to sign with: no shorter than what it makes (RFC 7518, section 3.2).
+pub(super) fn jwt_secret(text: &str) -> Parsed<KeySecret> {
+    if text.len() < 32 {
+        return Err(
+            "is shorter than 32 bytes: take what `openssl rand -base64 48` prints, the same on every node".to_owned()
+        );
+    }
+    Ok(KeySecret::new(text.as_bytes().to_vec()))
 }
 
 /// The entries of a comma list, without the spaces around them. An empty text has none.

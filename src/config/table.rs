@@ -1,6 +1,8 @@
 //! The one table of settings: parsing, `knoxide settings`, `.env.example` and
 //! `docs/configuration.md` all take names, defaults and meanings from here.
 
+pub mod dialects;
+
 /// A setting, as it is documented and looked up.
 #[derive(Debug)]
 pub struct Setting {
@@ -62,15 +64,71 @@ pub const GROUPS: &[Group] = &[
     Group {
         title: "Tokens and sessions",
         settings: &[
-            &TOKEN_TTL,
             &IDLE_LIMIT,
             &TOUCH_INTERVAL,
             &TOKEN_LIMIT,
             &TOKEN_LIMIT_POLICY,
             &TOKEN_PREFIX,
-            &TOKEN_KEYWORD,
+            &REFRESH_GRACE,
             &SESSION_RETENTION,
             &SWEEP_INTERVAL,
+        ],
+    },
+    Group { title: "JWTs", settings: &[&JWT_ALGORITHM, &JWT_SECRET] },
+    Group { title: "Dialects", settings: &[&DIALECTS] },
+    Group {
+        title: "Dialect knox",
+        settings: &[
+            &dialects::COMMON.knox.prefix,
+            &dialects::COMMON.knox.keywords,
+            &dialects::COMMON.knox.form,
+            &dialects::COMMON.knox.ttl,
+        ],
+    },
+    Group {
+        title: "Dialect drf_jwt",
+        settings: &[
+            &dialects::COMMON.drf_jwt.prefix,
+            &dialects::COMMON.drf_jwt.keywords,
+            &dialects::COMMON.drf_jwt.form,
+            &dialects::COMMON.drf_jwt.ttl,
+            &dialects::DRF_JWT.window,
+            &dialects::DRF_JWT.rotate,
+        ],
+    },
+    Group {
+        title: "Dialect simplejwt",
+        settings: &[
+            &dialects::COMMON.simplejwt.prefix,
+            &dialects::COMMON.simplejwt.keywords,
+            &dialects::COMMON.simplejwt.form,
+            &dialects::COMMON.simplejwt.ttl,
+            &dialects::SIMPLEJWT_REFRESH_TTL,
+            &dialects::SIMPLEJWT.window,
+            &dialects::SIMPLEJWT.rotate,
+        ],
+    },
+    Group {
+        title: "Dialect access_token",
+        settings: &[
+            &dialects::COMMON.access_token.prefix,
+            &dialects::COMMON.access_token.keywords,
+            &dialects::COMMON.access_token.form,
+            &dialects::COMMON.access_token.ttl,
+            &dialects::ACCESS_TOKEN.window,
+            &dialects::ACCESS_TOKEN.rotate,
+        ],
+    },
+    Group {
+        title: "Dialect djoser",
+        settings: &[
+            &dialects::COMMON.djoser.prefix,
+            &dialects::COMMON.djoser.keywords,
+            &dialects::COMMON.djoser.form,
+            &dialects::COMMON.djoser.ttl,
+            &dialects::DJOSER_REFRESH_TTL,
+            &dialects::DJOSER.window,
+            &dialects::DJOSER.rotate,
         ],
     },
     Group { title: "Passwords", settings: &[&ADMIN_PASSWORD, &BCRYPT_COST, &PASSWORD_THREADS] },
@@ -116,8 +174,9 @@ pub static CONTRACT: Setting = plain(
     "KNOXIDE_CONTRACT",
     "seed",
     "seed or package",
-    "Which replies are given where the written contract and the Django package differ: `seed` follows the written one \
-     (logging out answers 200), `package` the package (204).",
+    "Which replies are given where the written contracts and the Django packages differ: `seed` follows the written ones \
+     (logging out answers 200, verifying with simplejwt `[]`, refusals of djoser are 400), `package` the packages (204, \
+     `{}`, 401).",
 );
 /// Whose word about a client's address counts.
 pub static TRUSTED_PROXIES: Setting = plain(
@@ -163,13 +222,6 @@ pub static SHUTDOWN_TIMEOUT: Setting = plain(
     "duration, 0s to 1h",
     "How long open requests may go on after the server was told to stop.",
 );
-/// How long tokens live.
-pub static TOKEN_TTL: Setting = plain(
-    "KNOXIDE_TOKEN_TTL",
-    "none",
-    "duration or none",
-    "How long a token is good after the login. `none`: until its session is ended.",
-);
 /// How long a session may be unused.
 pub static IDLE_LIMIT: Setting = plain(
     "KNOXIDE_IDLE_LIMIT",
@@ -201,14 +253,42 @@ pub static TOKEN_PREFIX: Setting = plain(
     "KNOXIDE_TOKEN_PREFIX",
     "",
     "up to 10 printable ASCII characters without spaces",
-    "What every new token begins with, so that scanners find leaked ones. Tokens made before stay good.",
+    "What every new opaque token begins with, so that scanners find leaked ones. Tokens made before stay good.",
 );
-/// The word before a token.
-pub static TOKEN_KEYWORD: Setting = plain(
-    "KNOXIDE_TOKEN_KEYWORD",
-    "Token",
-    "a word of letters, digits and !#$%&'*+-.^_`|~",
-    "The word before the token in the `Authorization` header; compared without regard to case.",
+/// For how long a consumed token still gets its successor.
+pub static REFRESH_GRACE: Setting = plain(
+    "KNOXIDE_REFRESH_GRACE",
+    "30s",
+    "duration, 0s to 1h",
+    "With rotation: for how long a consumed token still gets the same successor, so that a client that lost the reply, or \
+     asked twice at once, is not logged out. After that, using it again ends the session.",
+);
+/// What access tokens are signed with.
+pub static JWT_ALGORITHM: Setting = plain(
+    "KNOXIDE_JWT_ALGORITHM",
+    "HS256",
+    "HS256, EdDSA or RS256",
+    "What access tokens are signed with. HS256: only who has the secret can verify them. EdDSA and RS256: anybody can, \
+     with the keys at `/.well-known/jwks.json`. Refresh tokens are always signed with HS256. Keys are made at the first \
+     start and kept in the database; `knoxide key` lists and changes them.",
+);
+/// The secret of HS256.
+pub static JWT_SECRET: Setting = Setting {
+    name: "KNOXIDE_JWT_SECRET",
+    fallback: Fallback::Unset,
+    form: "at least 32 bytes of text",
+    meaning: "The secret of HS256: the UTF-8 bytes of this text, the same on every node; it is not stored. Not given: 32 \
+              random bytes, made at the first start and kept in the database. `knoxide key rotate HS256` with another \
+              one here changes it.",
+    secret: true,
+};
+/// Which dialects are spoken.
+pub static DIALECTS: Setting = plain(
+    "KNOXIDE_DIALECTS",
+    "knox,drf_jwt,simplejwt,access_token,djoser",
+    "comma list of knox, drf_jwt, simplejwt, access_token, djoser",
+    "The dialects that are spoken; the paths of the others do not exist, and their tokens count nowhere. `/auth/user/`, \
+     `/auth/logout/` and `/auth/logoutall/` belong to knox and take access tokens of all of these.",
 );
 /// How long ended sessions are remembered.
 pub static SESSION_RETENTION: Setting = plain(

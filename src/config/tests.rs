@@ -1,3 +1,5 @@
+mod dialects;
+
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -91,7 +93,7 @@ fn values_become_typed_fields() {
     let settings = read(&[
         ("KNOXIDE_LISTEN", "0.0.0.0:80, [::1]:8080,unix:/run/knoxide.sock"),
         ("KNOXIDE_TRUSTED_PROXIES", "10.1.2.3/8, ::1, unix"),
-        ("KNOXIDE_TOKEN_TTL", "10h"),
+        ("KNOXIDE_KNOX_TTL", "10h"),
         ("KNOXIDE_IDLE_LIMIT", "5m"),
         ("KNOXIDE_TOKEN_LIMIT", "3"),
         ("KNOXIDE_TOKEN_LIMIT_POLICY", "evict_oldest"),
@@ -111,7 +113,7 @@ fn values_become_typed_fields() {
     let networks: Vec<_> = settings.http.trusted_proxies.networks.iter().map(ToString::to_string).collect();
     assert_eq!(networks, ["10.0.0.0/8", "::1/128"]);
     assert!(settings.http.trusted_proxies.unix);
-    assert_eq!(settings.tokens.ttl, Some(secs(36_000)));
+    assert_eq!(settings.tokens.dialects.knox.access_ttl, Some(secs(36_000)));
     assert_eq!(settings.tokens.touch_interval, secs(30), "a tenth of the idle limit");
     let limit = SessionLimit { max: 3, policy: LimitPolicy::EvictOldest, idle_limit: Some(secs(300)) };
     assert_eq!(settings.tokens.session_limit(), Some(limit));
@@ -133,19 +135,41 @@ fn bad_values_are_named_with_their_cure() {
         ("KNOXIDE_LISTEN", "unix:knoxide.sock", "absolute path"),
         ("KNOXIDE_LISTEN", "", "is empty"),
         ("KNOXIDE_TRUSTED_PROXIES", "10.0.0.0/33", "10.0.0.0/8"),
-        ("KNOXIDE_TOKEN_TTL", "10", "12h"),
-        ("KNOXIDE_TOKEN_TTL", "0s", "from 1s"),
-        ("KNOXIDE_TOKEN_TTL", "-1h", "no duration"),
-        ("KNOXIDE_TOKEN_TTL", "99999999999999999999d", "no duration"),
-        ("KNOXIDE_TOKEN_TTL", "40000d", "36500d"),
+        ("KNOXIDE_KNOX_TTL", "10", "12h"),
+        ("KNOXIDE_KNOX_TTL", "0s", "from 1s"),
+        ("KNOXIDE_KNOX_TTL", "-1h", "no duration"),
+        ("KNOXIDE_KNOX_TTL", "99999999999999999999d", "no duration"),
+        ("KNOXIDE_KNOX_TTL", "40000d", "36500d"),
         ("KNOXIDE_IDLE_LIMIT", "9s", "from 10s"),
         ("KNOXIDE_TOKEN_LIMIT", "0", "from 1"),
         ("KNOXIDE_TOKEN_LIMIT", "+1", "whole number"),
         ("KNOXIDE_TOKEN_LIMIT_POLICY", "evict", "evict_oldest"),
         ("KNOXIDE_TOKEN_PREFIX", "elevenchars", "at most 10"),
         ("KNOXIDE_TOKEN_PREFIX", "a b", "without spaces"),
-        ("KNOXIDE_TOKEN_KEYWORD", "To ken", "one word"),
-        ("KNOXIDE_TOKEN_KEYWORD", "Token:", "one word"),
+        ("KNOXIDE_KNOX_KEYWORDS", "To ken", "without spaces"),
+        ("KNOXIDE_KNOX_KEYWORDS", "Token:", "without spaces"),
+        ("KNOXIDE_KNOX_KEYWORDS", "Token,", "without spaces"),
+        ("KNOXIDE_DJOSER_KEYWORDS", "JWT, jwt", "twice"),
+        ("KNOXIDE_DJOSER_KEYWORDS", "", "is empty"),
+        ("KNOXIDE_DIALECTS", "knox,rest", "djoser"),
+        ("KNOXIDE_DIALECTS", "knox,knox", "twice"),
+        ("KNOXIDE_DIALECTS", "", "is empty"),
+        ("KNOXIDE_DIALECTS", ",", "which is no dialect"),
+        ("KNOXIDE_KNOX_PREFIX", "v1", "/name"),
+        ("KNOXIDE_KNOX_PREFIX", "/", "/name"),
+        ("KNOXIDE_KNOX_PREFIX", "/v1/", "final slash"),
+        ("KNOXIDE_KNOX_PREFIX", "/a//b", "/name"),
+        ("KNOXIDE_KNOX_PREFIX", "/a/../b", "/name"),
+        ("KNOXIDE_KNOX_PREFIX", "/{tenant}", "letters"),
+        ("KNOXIDE_KNOX_PREFIX", "/%76", "letters"),
+        ("KNOXIDE_KNOX_FORM", "JWT", "opaque or jwt"),
+        ("KNOXIDE_DRF_JWT_REFRESH_WINDOW", "none", "no duration"),
+        ("KNOXIDE_SIMPLEJWT_REFRESH_WINDOW", "0s", "from 1s"),
+        ("KNOXIDE_DJOSER_REFRESH_TTL", "none", "no duration"),
+        ("KNOXIDE_ACCESS_TOKEN_ROTATE", "maybe", "true or false"),
+        ("KNOXIDE_REFRESH_GRACE", "2h", "to 1h"),
+        ("KNOXIDE_JWT_ALGORITHM", "none", "HS256, EdDSA, RS256"),
+        ("KNOXIDE_JWT_ALGORITHM", "hs256", "HS256, EdDSA, RS256"),
         ("KNOXIDE_BCRYPT_COST", "9", "10 to 16"),
         ("KNOXIDE_BCRYPT_COST", "17", "10 to 16"),
         ("KNOXIDE_WORKERS", "0", "from 1"),

@@ -99,3 +99,29 @@ fn refreshed(exchanged: &Exchanged) -> Value {
         None => json!({ "access": access }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn paths(dialect: Dialect) -> &'static [&'static str] {
+        match dialect {
+            Dialect::Knox => &knox::PATHS,
+            Dialect::DrfJwt => &drf_jwt::PATHS,
+            Dialect::Simplejwt => &simplejwt::PATHS,
+            Dialect::AccessToken => &access_token::PATHS,
+            Dialect::Djoser => &djoser::PATHS,
+        }
+    }
+
+    /// So settings need not look for prefixes under which two dialects would share a path.
+    #[test]
+    fn no_prefix_makes_two_dialects_meet() {
+        const RESERVED: [&str; 3] = [".well-known/jwks.json", "healthz", "readyz"];
+        let all = || Dialect::ALL.into_iter().flat_map(paths).copied().chain(RESERVED);
+        for path in all() {
+            let ends_like_it = |other: &&str| format!("/{other}").ends_with(&format!("/{path}"));
+            assert_eq!(all().filter(ends_like_it).count(), 1, "{path}");
+        }
+    }
+}

@@ -144,11 +144,12 @@ impl Guard {
         self.keywords.get(keyword).is_some_and(|keyword| keyword.dialects.contains(&dialect))
     }
 
-    /// Where the knox dialect speaks, what comes under another dialect's keyword and is not good
-    /// is no credential at all, as for the package.
+    /// What comes under the keyword of a dialect that has other words, and is not good, is no
+    /// credential at all, as for the package whose words these are.
     fn refuse(&self, keyword: Option<usize>, complaint: Complaint) -> Outcome {
-        let known = keyword.is_none_or(|index| self.words != Words::Knox || self.announces(index, Dialect::Knox));
-        if known {
+        let dialects = keyword.and_then(|index| self.keywords.get(index)).map(|keyword| &keyword.dialects);
+        let speaks = |dialect: &Dialect| Words::of(*dialect) == self.words;
+        if dialects.is_none_or(|dialects| dialects.iter().any(speaks)) {
             Outcome::Refused(self.reject(complaint))
         } else {
             Outcome::Refused(self.reject(Complaint::NotProvided))

@@ -7,15 +7,12 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::first_start::{self, FirstUser, Handover, Making};
-use super::sweeper::Sweeper;
-use super::{BindError, Server};
+use super::{BindError, LiveKeys, Server, sweeper};
 use crate::config::{ListenAddress, Settings};
-use crate::dialect::PerDialect;
 use crate::password::{CostOutOfRange, Hasher};
-use crate::policy::{DialectPolicy, Policy};
 use crate::random::{Random, RandomError};
 use crate::service::Auth;
-use crate::store::diesel::{DieselStore, StoreOptions, SweepPolicy};
+use crate::store::diesel::{DieselStore, KeyError, StoreOptions, SweepPolicy};
 use crate::store::{Store, StoreError};
 use crate::time::Clock;
 
@@ -46,9 +43,9 @@ pub enum StartError {
     /// No random bytes.
     #[error(transparent)]
     Random(#[from] RandomError),
-    /// A key cannot be used.
+    /// The signing keys cannot be used.
     #[error(transparent)]
-    Key(#[from] crate::jwt::BadKey),
+    Keys(#[from] KeyError),
     /// The cost of hashing is out of range.
     #[error(transparent)]
     Cost(#[from] CostOutOfRange),
@@ -99,24 +96,28 @@ pub fn serve(
         }
     }
     drop(connection);
+    let (keys, ring) = LiveKeys::open(Arc::clone(&store), settings.jwt.clone(), &*random, clock.now())?;
     let auth = Auth::builder(Arc::clone(&store))
-        .policy(policy(&settings))
+        .policy(settings.tokens.policy())
+        .keys(ring)
         .clock(Arc::clone(&clock))
         .random(random)
         .hasher(hasher)
         .password_threads(settings.passwords.threads)
         .check_timeout(settings.http.check_timeout)
-        .build()?;
+        .build()
+        .map_err(KeyError::Bad)?;
+    let following = keys.follow(auth.clone())?;
     let kept = SweepPolicy { session_retention: settings.tokens.session_retention, ..SweepPolicy::default() };
-    let sweeper = Sweeper::start(store, clock, settings.tokens.sweep_interval, kept)?;
+    let sweeping = sweeper::start(store, clock, settings.tokens.sweep_interval, kept)?;
     let result = actix_web::rt::System::new().block_on(run(&settings, auth.clone(), announce));
     auth.close(Duration::from_secs(2));
-    drop(sweeper);
+    drop((sweeping, following));
     result
 }
 
 async fn run(settings: &Settings, auth: Auth, announce: &mut dyn FnMut(Announcement<'_>)) -> Result<(), StartError> {
-    let server = Server::bind(&settings.http, &settings.tokens.keyword, auth)?;
+    let server = Server::bind(&settings.http, auth)?;
     let stopper = server.stopper();
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -137,23 +138,4 @@ async fn run(settings: &Settings, auth: Auth, announce: &mut dyn FnMut(Announcem
         () = stop_on_signal => serving.await?,
     }
     Ok(())
-}
-
-fn policy(settings: &Settings) -> Policy {
-    let tokens = &settings.tokens;
-    Policy {
-        dialects: dialects(settings),
-        idle_limit: tokens.idle_limit,
-        touch_interval: tokens.touch_interval,
-        token_limit: tokens.limit,
-        limit_policy: tokens.limit_policy,
-        token_prefix: tokens.prefix.clone(),
-        refresh_grace: Policy::default().refresh_grace,
-    }
-}
-
-fn dialects(settings: &Settings) -> PerDialect<DialectPolicy> {
-    let mut dialects = Policy::default().dialects;
-    dialects.knox.access_ttl = settings.tokens.ttl;
-    dialects
 }

@@ -15,7 +15,7 @@ use crate::cause::Cause;
 use crate::session::{Session, SessionId, TokenRecord};
 use crate::time::Timestamp;
 use crate::token::{TokenDigest, TokenKind};
-use crate::user::{Account, Epoch, LoginName, NewUser, PasswordHash, User, UserId, lookalike_key};
+use crate::user::{Account, Epoch, LoginName, NewUser, PasswordHash, User, UserId, lookalike_key, stand_in_name};
 
 /// A store that lives in this process's memory; clones share it.
 #[derive(Clone, Default)]
@@ -119,13 +119,6 @@ impl Tables {
         true
     }
 
-    fn deactivate(&mut self, id: UserId) {
-        self.raise_epoch(id);
-        if let Some(user) = self.user_mut(id) {
-            user.is_active = false;
-        }
-    }
-
     fn insert_user(&mut self, new: &NewUser) -> UserId {
         let id = new.id.unwrap_or(UserId(self.greatest_user_id + 1));
         self.greatest_user_id = self.greatest_user_id.max(id.0);
@@ -139,6 +132,14 @@ impl Tables {
         };
         self.accounts.insert(id, Account { user, password: new.password.clone() });
         id
+    }
+}
+
+/// Either way, what was refused or shut out before stays dead.
+fn switch(user: &mut User, active: bool) {
+    if user.is_active != active {
+        user.is_active = active;
+        user.epoch = Epoch(user.epoch.0 + 1);
     }
 }
 
@@ -296,24 +297,25 @@ impl Connection for MemoryStore {
     fn set_active(&mut self, user: UserId, active: bool, _cause: &Cause) -> StoreResult<bool> {
         let mut tables = self.tables();
         let Some(found) = tables.user_mut(user) else { return Ok(false) };
-        if active {
-            found.is_active = true;
-        } else if found.is_active {
-            tables.deactivate(user);
-        }
+        switch(found, active);
         Ok(true)
     }
 
     fn put_shadow_user(&mut self, new: &NewUser, _cause: &Cause) -> StoreResult<Epoch> {
         let mut tables = self.tables();
+        let mut others = tables.accounts.values_mut().filter(|account| new.id.is_some_and(|id| id != account.user.id));
+        if let Some(holder) = others.find(|other| other.user.username == new.username) {
+            if !holder.is_shadow() {
+                return Err(StoreError::Failed("the name of a shadow user belongs to another user".to_owned()));
+            }
+            holder.user.username = stand_in_name(holder.user.id);
+        }
         let id = match new.id {
             Some(id) if tables.accounts.contains_key(&id) => id,
             _ => tables.insert_user(new),
         };
-        if !new.is_active && tables.user_mut(id).is_some_and(|user| user.is_active) {
-            tables.deactivate(id);
-        }
         let Some(user) = tables.user_mut(id) else { return Ok(Epoch(0)) };
+        switch(user, new.is_active);
         user.username.clone_from(&new.username);
         user.email.clone_from(&new.email);
         user.is_staff = new.is_staff;

@@ -2,8 +2,9 @@
 
 use knoxide::cause::Reason;
 use knoxide::import::ImportData;
+use knoxide::jwt::Algorithm;
 
-use crate::support::app::{App, Backend, Database, Setup, on_each_database};
+use crate::support::app::{App, Backend, Database, Setup, jwt, on_each_database};
 use crate::support::fixture;
 use crate::support::transcript::Transcript;
 use crate::support::transcript::player::{Caching, Player};
@@ -37,10 +38,12 @@ fn play(folder: &str, backend: Backend) {
     let users = ImportData::from_json(&users).expect("users and tokens");
     let mut differences = Vec::new();
     for transcript in &transcripts {
-        let secret = fixture::variables().get("jwt-secret").cloned();
-        let app = App::on(Database::migrated(backend), Setup { jwt_secret: secret, ..Setup::default() });
+        let variables = fixture::variables();
+        let secret = variables.get("jwt-secret").map(String::as_str);
+        let setup = Setup { jwt: jwt(Algorithm::Hs256, secret), ..Setup::default() };
+        let app = App::on(Database::migrated(backend), setup);
         app.store.import(&users, &app.cause(Reason::Imported)).expect("an import");
-        let mut player = Player::new(app.address, Caching::NoStore, fixture::variables()).directed_by(&app);
+        let mut player = Player::new(app.address, Caching::NoStore, variables).directed_by(&app);
         differences.extend(player.play(transcript).err());
     }
     assert!(differences.is_empty(), "{}", differences.join("\n"));

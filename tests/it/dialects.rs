@@ -4,11 +4,12 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use knoxide::cause::Reason;
+use knoxide::config::ContractMode;
 use knoxide::dialect::Dialect;
 use knoxide::session::SessionId;
 use knoxide::user::{PasswordHash, UserId};
 
-use crate::support::app::{App, Client, on_each_database};
+use crate::support::app::{App, Client, Database, Setup, on_each_database};
 use crate::support::dialects::{ALL, Speech, Tokens, members};
 
 /// A way of ending a session.
@@ -184,6 +185,34 @@ on_each_database! {
             let reply = speech.refresh(client, &token).expect("an endpoint");
             assert_eq!((reply.status, reply.text().as_str()), (400, r#"{"non_field_errors":["Refresh has expired."]}"#));
             assert_eq!(speech.check(client, &token), 200);
+        }
+    }
+
+    fn the_packages_own_answers_are_a_setting(backend) {
+        let mut setup = Setup::default();
+        setup.http.contract = ContractMode::Package;
+        let app = App::on(Database::migrated(backend), setup);
+        app.add_user("alice", "correct horse");
+        let client = &mut app.client();
+        let simplejwt = Speech::of(Dialect::Simplejwt);
+        let tokens = simplejwt.login(client, "alice", "correct horse");
+        assert_eq!(simplejwt.verify(client, &tokens.access).expect("an endpoint").text(), "{}");
+        assert_eq!(simplejwt.ask(client, "POST", "/auth/logout/", &tokens.access).status, 204);
+        let djoser = Speech::of(Dialect::Djoser);
+        let refused = [
+            (djoser.try_login(client, "alice", "wrong horse"), r#"{"detail":"No active account found with the given credentials"}"#),
+            (
+                djoser.verify(client, "x").expect("an endpoint"),
+                r#"{"detail":"Token is invalid or expired","code":"token_not_valid"}"#,
+            ),
+            (
+                djoser.refresh(client, "x").expect("an endpoint"),
+                r#"{"detail":"Token is invalid or expired","code":"token_not_valid"}"#,
+            ),
+        ];
+        for (reply, body) in refused {
+            assert_eq!((reply.status, reply.text().as_str()), (401, body));
+            assert_eq!(reply.header("WWW-Authenticate").as_deref(), Some("Bearer realm=\"api\""));
         }
     }
 }

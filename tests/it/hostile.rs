@@ -4,7 +4,7 @@ use knoxide::dialect::Dialect;
 use knoxide::jwt::Algorithm;
 use knoxide::time::Clock as _;
 
-use crate::support::app::{App, Backend, Client, Database, Setup, on_each_database};
+use crate::support::app::{App, Backend, Client, Database, Setup, jwt, on_each_database};
 use crate::support::dialects::{ALL, Speech, members};
 use crate::support::hostile::{Loot, hostile_jwts};
 use crate::support::wire::Request;
@@ -24,7 +24,7 @@ fn forged_tokens_are_refused_where_keys_are_published() {
 /// Shows every endpoint every forged token, with everything stolen that can be stolen.
 fn besiege(backend: Backend, algorithm: Algorithm) {
     let secret = "the secret of this server, and long enough".to_owned();
-    let setup = Setup { jwt_secret: Some(secret.clone()), algorithm, ..Setup::default() };
+    let setup = Setup { jwt: jwt(algorithm, Some(&secret)), ..Setup::default() };
     let app = App::on(Database::migrated(backend), setup);
     app.add_user("alice", "correct horse");
     let client = &mut app.client();
@@ -61,7 +61,7 @@ fn ask_everywhere(client: &mut Client, speech: &Speech, token: &str) -> Vec<(&'s
 fn a_published_key_set_has_public_halves_only() {
     for (algorithm, kty) in [(Algorithm::EdDsa, Some("OKP")), (Algorithm::Rs256, Some("RSA")), (Algorithm::Hs256, None)]
     {
-        let app = App::on(Database::migrated(Backend::Sqlite), Setup { algorithm, ..Setup::default() });
+        let app = App::on(Database::migrated(Backend::Sqlite), Setup { jwt: jwt(algorithm, None), ..Setup::default() });
         let reply = app.client().ask(&Request::new("GET", "/.well-known/jwks.json"));
         let keys = members(&reply)["keys"].as_array().expect("keys").clone();
         assert_eq!(keys.first().and_then(|key| key["kty"].as_str()), kty);

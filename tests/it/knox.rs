@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use knoxide::cause::Reason;
-use knoxide::config::{ContractMode, HttpSettings};
+use knoxide::config::ContractMode;
 use knoxide::policy::Policy;
 use knoxide::store::LimitPolicy;
 
@@ -85,7 +85,9 @@ on_each_database! {
 
     fn prefix_and_keyword_are_settings(backend) {
         let policy = Policy { token_prefix: "kx_".to_owned(), ..Policy::default() };
-        let app = App::on(Database::migrated(backend), Setup { policy, keyword: "Knox", ..Setup::default() });
+        let mut setup = Setup { policy, ..Setup::default() };
+        setup.http.dialects.knox.keywords = vec!["Knox".to_owned()];
+        let app = App::on(Database::migrated(backend), setup);
         app.add_user("alice", "correct horse");
         let client = &mut app.client();
         let token = client.login("alice", "correct horse");
@@ -98,9 +100,9 @@ on_each_database! {
     }
 
     fn logging_out_as_the_package_does_is_204(backend) {
-        let Setup { policy, http, keyword, jwt_secret, algorithm } = Setup::default();
-        let http = HttpSettings { contract: ContractMode::Package, ..http };
-        let app = App::on(Database::migrated(backend), Setup { policy, http, keyword, jwt_secret, algorithm });
+        let mut setup = Setup::default();
+        setup.http.contract = ContractMode::Package;
+        let app = App::on(Database::migrated(backend), setup);
         app.add_user("alice", "correct horse");
         let client = &mut app.client();
         let (first, second) = (client.login("alice", "correct horse"), client.login("alice", "correct horse"));

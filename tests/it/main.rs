@@ -13,15 +13,27 @@ mod docs;
 #[cfg(test)]
 mod embed;
 #[cfg(test)]
+mod guards;
+#[cfg(test)]
 mod harness;
 #[cfg(test)]
+mod hooks;
+#[cfg(test)]
 mod hostile;
+#[cfg(test)]
+mod idle;
+#[cfg(test)]
+mod keys;
 #[cfg(test)]
 mod knox;
 #[cfg(test)]
 mod layers;
 #[cfg(test)]
+mod mounting;
+#[cfg(test)]
 mod nginx;
+#[cfg(test)]
+mod offline;
 #[cfg(test)]
 mod operations;
 #[cfg(test)]

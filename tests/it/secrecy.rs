@@ -199,7 +199,7 @@ fn neither_bodies_nor_the_log_tell_why_a_store_failed() {
     // Another cost than the stored hash's, so that each login wants to upgrade it.
     let hasher = knoxide::password::Hasher::with_unsafe_cost(cheap_hasher().cost() + 1).expect("a cost");
     let auth = Auth::builder(store.clone()).hasher(hasher).password_threads(1).build().expect("a service");
-    let served = Served::start(auth, Setup::default().http, "Token");
+    let served = Served::start(auth, Setup::default().http);
     let client = &mut served.client();
     let good = client.ask(&login_request("alice", "correct horse"));
     let token = token_of(&good);

@@ -1,6 +1,7 @@
 DROP TABLE tokens;
 DROP TABLE sessions;
 DROP TABLE users;
+DROP TABLE signing_keys;
 DROP TABLE audit_events;
 DROP TABLE revocation_log;
 DROP TABLE revocation_horizon;

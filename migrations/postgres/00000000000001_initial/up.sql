@@ -53,10 +53,26 @@ CREATE TABLE tokens (
     kind TEXT NOT NULL CHECK (kind IN ('access', 'refresh')),
     created BIGINT NOT NULL,
     expires BIGINT,
-    consumed BIGINT
+    consumed BIGINT,
+    -- Which key signed the token, and which token took its place: enough to make that one again.
+    key_id BIGINT,
+    successor BYTEA CHECK (successor IS NULL OR octet_length(successor) = 64)
 );
 CREATE INDEX tokens_session ON tokens (session_id);
 CREATE INDEX tokens_expires ON tokens (expires) WHERE expires IS NOT NULL;
+
+-- Keys that sign JWTs, and the one from which successors of refresh tokens follow. They are
+-- here so that all nodes agree. Newer keys have greater numbers.
+CREATE TABLE signing_keys (
+    id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    purpose TEXT NOT NULL CHECK (purpose IN ('sign', 'successors')),
+    algorithm TEXT NOT NULL,
+    -- NULL where the settings hold the secret; the fingerprint tells whether it is the same.
+    secret BYTEA,
+    fingerprint BYTEA NOT NULL CHECK (octet_length(fingerprint) = 32),
+    created BIGINT NOT NULL,
+    retired BIGINT
+);
 
 -- No foreign keys: the record outlives what it tells of.
 CREATE TABLE audit_events (
@@ -168,13 +184,14 @@ CREATE TRIGGER tokens_removed AFTER DELETE ON tokens
 REFERENCING OLD TABLE AS old_rows
 FOR EACH STATEMENT EXECUTE FUNCTION log_removed_tokens();
 
--- By hand somebody may also cut a token's life short.
+-- A consumed access token is no longer good; by hand somebody may also cut a token's life short.
 CREATE FUNCTION log_changed_tokens() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO revocation_log (session_id)
     SELECT DISTINCT o.session_id FROM old_rows o LEFT JOIN new_rows n ON n.digest = o.digest
     WHERE n.digest IS NULL OR n.session_id <> o.session_id OR n.kind <> o.kind
-        OR (n.expires IS NOT NULL AND (o.expires IS NULL OR n.expires < o.expires));
+        OR (n.expires IS NOT NULL AND (o.expires IS NULL OR n.expires < o.expires))
+        OR (n.consumed IS NOT NULL AND o.consumed IS NULL);
     RETURN NULL;
 END $$;
 CREATE TRIGGER tokens_changed AFTER UPDATE ON tokens

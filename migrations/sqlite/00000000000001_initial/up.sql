@@ -54,10 +54,26 @@ CREATE TABLE tokens (
     kind TEXT NOT NULL CHECK (kind IN ('access', 'refresh')),
     created INTEGER NOT NULL,
     expires INTEGER,
-    consumed INTEGER
+    consumed INTEGER,
+    -- Which key signed the token, and which token took its place: enough to make that one again.
+    key_id INTEGER,
+    successor BLOB CHECK (successor IS NULL OR length(successor) = 64)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX tokens_session ON tokens (session_id);
 CREATE INDEX tokens_expires ON tokens (expires) WHERE expires IS NOT NULL;
+
+-- Keys that sign JWTs, and the one from which successors of refresh tokens follow. They are
+-- here so that all nodes agree. Newer keys have greater numbers.
+CREATE TABLE signing_keys (
+    id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    purpose TEXT NOT NULL CHECK (purpose IN ('sign', 'successors')),
+    algorithm TEXT NOT NULL,
+    -- NULL where the settings hold the secret; the fingerprint tells whether it is the same.
+    secret BLOB,
+    fingerprint BLOB NOT NULL CHECK (length(fingerprint) = 32),
+    created INTEGER NOT NULL,
+    retired INTEGER
+) STRICT;
 
 -- No foreign keys: the record outlives what it tells of.
 CREATE TABLE audit_events (
@@ -134,11 +150,12 @@ BEGIN
     INSERT INTO revocation_log (session_id) VALUES (OLD.session_id);
 END;
 
--- By hand somebody may also cut a token's life short.
+-- A consumed access token is no longer good; by hand somebody may also cut a token's life short.
 CREATE TRIGGER tokens_changed
-AFTER UPDATE OF digest, session_id, kind, expires ON tokens
+AFTER UPDATE OF digest, session_id, kind, expires, consumed ON tokens
 WHEN OLD.digest IS NOT NEW.digest OR OLD.session_id IS NOT NEW.session_id OR OLD.kind IS NOT NEW.kind
     OR (NEW.expires IS NOT NULL AND (OLD.expires IS NULL OR NEW.expires < OLD.expires))
+    OR (NEW.consumed IS NOT NULL AND OLD.consumed IS NULL)
 BEGIN
     INSERT INTO revocation_log (session_id) VALUES (OLD.session_id);
 END;

@@ -2,8 +2,9 @@
 
 use super::Finding;
 use crate::cli::password::why_useless;
-use crate::config::{DatabaseUrl, Settings, show_duration};
-use crate::store::diesel::{DieselStore, StoreOptions, UserFilter};
+use crate::config::{DatabaseUrl, JwtSettings, Settings, show_duration};
+use crate::jwt::{BadKey, KeyRing};
+use crate::store::diesel::{DieselStore, KeyError, StoreOptions, UserFilter};
 use crate::store::{Store, StoreResult};
 use crate::time::Clock;
 
@@ -26,6 +27,7 @@ pub(super) fn examine(settings: &Settings, clock: &dyn Clock, findings: &mut Vec
         findings.push(clocks(&store, clock)?);
         if fits {
             findings.push(hashes(&store)?);
+            findings.push(keys(&store, &settings.jwt)?);
         }
         Ok(())
     });
@@ -64,6 +66,27 @@ fn clocks(store: &DieselStore, clock: &dyn Clock) -> StoreResult<Finding> {
     let side = if difference > 0 { "behind" } else { "ahead of" };
     let fact = format!("is {} {side} the database's", show_duration(seconds));
     Ok(Finding::wrong("clock", fact, "let both machines ask the same time servers"))
+}
+
+/// Whether tokens can be signed, and as the other nodes do.
+fn keys(store: &DieselStore, settings: &JwtSettings) -> StoreResult<Finding> {
+    if store.list_keys()?.is_empty() {
+        return Ok(Finding::fine("keys", "there are none yet; the first start makes them"));
+    }
+    let loaded = store.load_keys(settings.secret.as_ref());
+    let ring = loaded.and_then(|stored| Ok(KeyRing::new(&stored, settings.algorithm)?));
+    Ok(match ring {
+        Ok(_) => Finding::fine("keys", "can be read, and the secret is that of the other nodes"),
+        Err(KeyError::Store(error)) => return Err(error),
+        Err(KeyError::Bad(BadKey::Missing(_))) => Finding::fine("keys", "one is missing; the next start makes it"),
+        Err(error @ KeyError::Bad(BadKey::Unreadable { id, .. })) => {
+            let cure = format!("run `knoxide key rotate` for its algorithm, then `knoxide key retire {id}`");
+            Finding::wrong("keys", error.to_string(), cure)
+        }
+        Err(error @ (KeyError::Bad(BadKey::NotMade(_)) | KeyError::OtherSecret | KeyError::SecretNotGiven)) => {
+            Finding::wrong("keys", error.to_string(), "give every node the same KNOXIDE_JWT_SECRET")
+        }
+    })
 }
 
 /// Whether a password can fit each user's hash, unless there is none on purpose.

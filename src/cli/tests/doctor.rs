@@ -3,6 +3,9 @@ use std::os::unix::fs::PermissionsExt;
 use serde_json::Value;
 
 use super::{Machine, Typist};
+use crate::jwt::{Algorithm, KeySecret};
+use crate::random::SystemRandom;
+use crate::store::diesel::{DieselStore, StoreOptions};
 use crate::time::{Clock, SystemClock};
 
 /// A machine with everything in order.
@@ -119,4 +122,23 @@ fn hashes_that_no_password_fits_are_found() {
     let (code, found) = examine(&machine, &[]);
     assert_eq!(code, 1);
     assert!(found.contains("alice") && !found.contains("uhagre2"), "{found}");
+}
+
+#[test]
+fn keys_that_do_not_fit_are_found() {
+    let machine = healthy();
+    let store = DieselStore::open(&machine.url(), StoreOptions::default()).expect("a store");
+    let secret = |text: &str| KeySecret::new(text.as_bytes().to_vec());
+    let (own, other) = ("a secret of more than 32 bytes, no better", "another secret of more than 32 bytes.....");
+    let made = store.ensure_keys(Algorithm::Hs256, Some(&secret(own)), &SystemRandom, super::START);
+    assert_eq!(made.expect("keys").len(), 2);
+    assert_eq!(examine(&machine, &[("KNOXIDE_JWT_SECRET", own)]), (0, String::new()));
+    let missing = [("KNOXIDE_JWT_SECRET", own), ("KNOXIDE_JWT_ALGORITHM", "EdDSA")];
+    assert_eq!(examine(&machine, &missing), (0, String::new()), "the next start makes it");
+    for environment in [&[("KNOXIDE_JWT_SECRET", other)][..], &[]] {
+        let (code, found) = examine(&machine, environment);
+        assert_eq!(code, 1);
+        assert!(found.contains("\"keys\"") && found.contains("the same KNOXIDE_JWT_SECRET"), "{found}");
+        assert!(!found.contains(own) && !found.contains(other), "{found}");
+    }
 }

@@ -35,7 +35,7 @@ fn a_token_lives_as_long_as_was_said() {
     machine.wait(90);
     assert_eq!(verdict(&machine, short["token"].as_str().expect("text")), Err(Refusal::Expired));
     assert_eq!(verdict(&machine, endless["token"].as_str().expect("text")), Ok("alice".to_owned()));
-    let from_settings = [("KNOXIDE_TOKEN_TTL", "1h"), ("KNOXIDE_TOKEN_PREFIX", "kx_")];
+    let from_settings = [("KNOXIDE_KNOX_TTL", "1h"), ("KNOXIDE_TOKEN_PREFIX", "kx_")];
     let arguments = ["--json", "token", "create", "alice", "--name", "set"];
     let set = machine.run_with(&arguments, Typist::default(), &from_settings).json();
     assert_eq!(set["expires"], "2023-11-14T23:14:50Z");

@@ -25,13 +25,15 @@ const ACCESS: Endpoint = Endpoint::post("Access Token", &["username", "password"
 const VERIFY: Endpoint = Endpoint::post("Verify Token", &["token"]);
 const REFRESH: Endpoint = Endpoint::post("Refresh Token", &["token"]);
 
+pub(super) const PATHS: [&str; 3] = ["auth/access_token", "auth/verify_token", "auth/refresh_token"];
+
 /// Mounts the three endpoints below `prefix`.
 pub fn configure(config: &mut web::ServiceConfig, prefix: &str) {
-    let at = |name: &str| super::with_and_without_slash(prefix, name);
+    let [access_at, verify_at, refresh_at] = PATHS.map(|name| super::with_and_without_slash(prefix, name));
     config
-        .service(web::resource(at("auth/access_token")).to(access))
-        .service(web::resource(at("auth/verify_token")).to(verify))
-        .service(web::resource(at("auth/refresh_token")).to(refresh));
+        .service(web::resource(access_at).to(access))
+        .service(web::resource(verify_at).to(verify))
+        .service(web::resource(refresh_at).to(refresh));
 }
 
 async fn access(ask: Ask) -> HttpResponse {

@@ -26,13 +26,15 @@ const REFRESH: Endpoint = Endpoint::post("Token Refresh", &["refresh"]);
 
 const CHALLENGE: &str = "Bearer realm=\"api\"";
 
+pub(super) const PATHS: [&str; 3] = ["jwt/create", "jwt/verify", "jwt/refresh"];
+
 /// Mounts the three endpoints below `prefix`.
 pub fn configure(config: &mut web::ServiceConfig, prefix: &str) {
-    let at = |name: &str| super::with_and_without_slash(prefix, name);
+    let [create_at, verify_at, refresh_at] = PATHS.map(|name| super::with_and_without_slash(prefix, name));
     config
-        .service(web::resource(at("jwt/create")).to(create))
-        .service(web::resource(at("jwt/verify")).to(verify))
-        .service(web::resource(at("jwt/refresh")).to(refresh));
+        .service(web::resource(create_at).to(create))
+        .service(web::resource(verify_at).to(verify))
+        .service(web::resource(refresh_at).to(refresh));
 }
 
 async fn create(ask: Ask) -> HttpResponse {

@@ -21,13 +21,15 @@ const AUTH: Endpoint = Endpoint::post("Obtain Json Web Token", &["username", "pa
 const VERIFY: Endpoint = Endpoint::post("Verify Json Web Token", &["token"]);
 const REFRESH: Endpoint = Endpoint::post("Refresh Json Web Token", &["token"]);
 
+pub(super) const PATHS: [&str; 3] = ["api-token-auth", "api-token-verify", "api-token-refresh"];
+
 /// Mounts the three endpoints below `prefix`.
 pub fn configure(config: &mut web::ServiceConfig, prefix: &str) {
-    let at = |name: &str| super::with_and_without_slash(prefix, name);
+    let [auth_at, verify_at, refresh_at] = PATHS.map(|name| super::with_and_without_slash(prefix, name));
     config
-        .service(web::resource(at("api-token-auth")).to(auth))
-        .service(web::resource(at("api-token-verify")).to(verify))
-        .service(web::resource(at("api-token-refresh")).to(refresh));
+        .service(web::resource(auth_at).to(auth))
+        .service(web::resource(verify_at).to(verify))
+        .service(web::resource(refresh_at).to(refresh));
 }
 
 async fn auth(ask: Ask) -> HttpResponse {

@@ -25,14 +25,16 @@ const LOGOUT: Endpoint = Endpoint::post("Logout", &[]);
 const LOGOUT_ALL: Endpoint = Endpoint::post("Logout All", &[]);
 const USER: Endpoint = Endpoint { methods: &["GET"], ..Endpoint::post("User", &[]) };
 
+pub(super) const PATHS: [&str; 4] = ["auth/login", "auth/logout", "auth/logoutall", "auth/user"];
+
 /// Mounts the four endpoints below `prefix`.
 pub fn configure(config: &mut web::ServiceConfig, prefix: &str) {
-    let at = |name: &str| super::with_and_without_slash(prefix, name);
+    let [login_at, logout_at, logout_all_at, user_at] = PATHS.map(|name| super::with_and_without_slash(prefix, name));
     config
-        .service(web::resource(at("auth/login")).to(login))
-        .service(web::resource(at("auth/logout")).to(logout))
-        .service(web::resource(at("auth/logoutall")).to(logout_all))
-        .service(web::resource(at("auth/user")).to(user));
+        .service(web::resource(login_at).to(login))
+        .service(web::resource(logout_at).to(logout))
+        .service(web::resource(logout_all_at).to(logout_all))
+        .service(web::resource(user_at).to(user));
 }
 
 async fn login(ask: Ask) -> HttpResponse {

@@ -26,13 +26,15 @@ const REFRESH: Endpoint = Endpoint::post("Token Refresh", &["refresh"]);
 
 const CHALLENGE: &str = "Bearer realm=\"api\"";
 
+pub(super) const PATHS: [&str; 3] = ["api/token", "api/token/verify", "api/token/refresh"];
+
 /// Mounts the three endpoints below `prefix`.
 pub fn configure(config: &mut web::ServiceConfig, prefix: &str) {
-    let at = |name: &str| super::with_and_without_slash(prefix, name);
+    let [token_at, verify_at, refresh_at] = PATHS.map(|name| super::with_and_without_slash(prefix, name));
     config
-        .service(web::resource(at("api/token")).to(token))
-        .service(web::resource(at("api/token/verify")).to(verify))
-        .service(web::resource(at("api/token/refresh")).to(refresh));
+        .service(web::resource(token_at).to(token))
+        .service(web::resource(verify_at).to(verify))
+        .service(web::resource(refresh_at).to(refresh));
 }
 
 async fn token(ask: Ask) -> HttpResponse {

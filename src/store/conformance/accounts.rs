@@ -11,8 +11,10 @@ pub(super) const CASES: &[Case] = &[
     ("a new password ends the other sessions", password_change),
     ("a better hash ends nothing and never overwrites a new password", hash_upgrade),
     ("deactivating refuses, activating revives nothing", deactivation),
+    ("a login permitted before an activation is refused after it", activation_raises_the_epoch),
     ("setting what is already so changes nothing", activation_is_idempotent),
     ("shadow users follow their original", shadow_users),
+    ("a name goes from one shadow user to another", shadow_names_move),
 ];
 
 fn by_name(name: &str) -> LoginName {
@@ -128,6 +130,21 @@ fn deactivation(store: &dyn Store) {
     assert_eq!(conn.set_active(UserId(4711), false, &cause(Reason::Deactivated)), Ok(false));
 }
 
+fn activation_raises_the_epoch(store: &dyn Store) {
+    let conn = &mut *connect(store);
+    let alice = match conn.create_user(&NewUser { is_active: false, ..new_user("alice") }, &cause(Reason::UserCreated))
+    {
+        Ok(UserCreation::Created(id)) => id,
+        other => panic!("{other:?}"),
+    };
+    let before = epoch_of(conn, alice);
+    assert_eq!(conn.set_active(alice, true, &cause(Reason::Activated)), Ok(true));
+    assert!(epoch_of(conn, alice) > before);
+    assert_eq!(conn.open_session(&new_session(1, alice, before)), Ok(Opening::Denied));
+    log_in(conn, alice, 2);
+    assert!(is_live(conn, 2));
+}
+
 fn activation_is_idempotent(store: &dyn Store) {
     let conn = &mut *connect(store);
     let alice = add_user(conn, "alice");
@@ -162,4 +179,30 @@ fn shadow_users(store: &dyn Store) {
     assert_eq!(verdict(conn, 1), Some(Refusal::InactiveUser));
     conn.set_active(UserId(77), true, &cause(Reason::Activated)).expect("a write");
     assert_eq!(verdict(conn, 1), Some(Refusal::OldEpoch));
+}
+
+fn shadow_names_move(store: &dyn Store) {
+    let conn = &mut *connect(store);
+    let shadow =
+        |id, name: &str| NewUser { id: Some(UserId(id)), password: PasswordHash::unusable(), ..new_user(name) };
+    let put = |conn: &mut dyn Connection, new: &NewUser| conn.put_shadow_user(new, &cause(Reason::Login));
+    for (id, name) in [(5, "bob"), (6, "carol")] {
+        let epoch = put(conn, &shadow(id, name)).expect("a write");
+        let opening = conn.open_session(&new_session(id.unsigned_abs(), UserId(id), epoch));
+        assert_eq!(opening, Ok(Opening::Opened));
+    }
+    // A new user gets bob's name, and one that is known here already gets carol's.
+    put(conn, &shadow(9, "bob")).expect("a write");
+    assert_eq!(found_id(conn, &by_name("bob")), Some(UserId(9)));
+    put(conn, &shadow(5, "carol")).expect("a write");
+    assert_eq!(found_id(conn, &by_name("carol")), Some(UserId(5)));
+    assert!(is_live(conn, 5) && is_live(conn, 6), "a name is no reason to end sessions");
+    let former = conn.find_account_by_id(UserId(6)).expect("a read").expect("carol").user.username;
+    assert!(crate::user::validate_username(&former).is_err(), "nobody can be called {former:?}");
+    put(conn, &shadow(6, "caroline")).expect("a write");
+    assert_eq!(found_id(conn, &by_name("caroline")), Some(UserId(6)));
+    // Who has a password here is nobody's shadow.
+    let dave = add_user(conn, "dave");
+    assert!(put(conn, &shadow(77, "dave")).is_err());
+    assert_eq!(found_id(conn, &by_name("dave")), Some(dave));
 }

@@ -22,7 +22,7 @@ use crate::token::TokenDigest;
 use crate::user::{Account, Epoch, LoginName, NewUser, PasswordHash, UserId};
 
 /// The schema that this program was written for.
-pub(super) const SCHEMA: i64 = 2;
+pub(super) const SCHEMA: i64 = 1;
 
 statement! {
     /// What the schema is, and who can work with it.
@@ -38,6 +38,8 @@ pub(super) struct DieselConnection {
     grouped: bool,
     /// Set when the transaction around the steps was dropped by the database.
     lost: Option<StoreError>,
+    /// Set when an error said that only another connection can help.
+    spent: bool,
 }
 
 impl DieselConnection {
@@ -47,7 +49,7 @@ impl DieselConnection {
     /// When the database cannot be reached, or must not be used.
     pub(super) fn open(target: &Arc<Target>, role: Role) -> StoreResult<Self> {
         let any = target.connect(role)?;
-        Ok(Self { any, target: Arc::clone(target), grouped: false, lost: None })
+        Ok(Self { any, target: Arc::clone(target), grouped: false, lost: None, spent: false })
     }
 
     /// Whether it is worth being used again: the database answers and its file is in place.
@@ -60,7 +62,7 @@ impl DieselConnection {
 
     /// Whether it must be given up.
     pub(super) fn is_broken(&mut self) -> bool {
-        diesel::r2d2::R2D2Connection::is_broken(&mut self.any)
+        self.spent || diesel::r2d2::R2D2Connection::is_broken(&mut self.any)
     }
 
     /// Runs statements that only read.
@@ -69,7 +71,13 @@ impl DieselConnection {
     /// When the database fails.
     pub(super) fn read<T>(&mut self, work: impl FnOnce(&mut AnyConnection) -> QueryResult<T>) -> StoreResult<T> {
         self.check_place()?;
-        work(&mut self.any).map_err(|error| store_error(&error, &mut self.any))
+        work(&mut self.any).map_err(|error| self.sorted(&error))
+    }
+
+    fn sorted(&mut self, error: &diesel::result::Error) -> StoreError {
+        let error = store_error(error, &mut self.any);
+        self.spent |= error.is_broken_connection();
+        error
     }
 
     /// Runs a transaction, and once more if another one was in its way.
@@ -101,7 +109,7 @@ impl DieselConnection {
     }
 
     fn failure(&mut self, failed: &Failed) -> StoreError {
-        let error = store_error(&failed.error, &mut self.any);
+        let error = self.sorted(&failed.error);
         if self.grouped && !failed.undone {
             self.lost = Some(error.clone());
         }

@@ -49,9 +49,14 @@ fn by_message(kind: &DatabaseErrorKind, message: &str) -> StoreError {
     }
     // diesel passes no error codes on, so these are known by their texts alone.
     const GONE: [&str; 4] = ["terminating connection", "shutting down", "starting up", "in recovery mode"];
+    const FORGOTTEN: [&str; 2] = ["does not exist", "already exists"];
     const BUSY: [&str; 5] =
         ["database is locked", "table is locked", "canceling statement", "deadlock detected", "too many clients"];
-    if GONE.iter().any(|part| message.contains(part)) {
+    // Somebody between us and the server threw away what this connection had prepared, or a
+    // migration changed what it returns: a new connection prepares everything anew.
+    let stale = message.starts_with("prepared statement") && FORGOTTEN.iter().any(|part| message.ends_with(part))
+        || message.contains("cached plan");
+    if stale || GONE.iter().any(|part| message.contains(part)) {
         StoreError::Unavailable(text)
     } else if matches!(kind, DatabaseErrorKind::SerializationFailure) || BUSY.iter().any(|part| message.contains(part))
     {

@@ -1,5 +1,7 @@
 //! Bringing the schema up to date, one process at a time.
 
+use std::time::Duration;
+
 use diesel::RunQueryDsl;
 #[cfg(feature = "postgres")]
 use diesel::connection::SimpleConnection;
@@ -32,26 +34,36 @@ fn source(connection: &AnyConnection) -> EmbeddedMigrations {
     on_each!(connection, sqlite(_c) => SQLITE, postgres(_c) => POSTGRES)
 }
 
+/// How often a change is tried while others use the tables that it changes.
+const ATTEMPTS: u32 = 10;
+
+/// How long those others go on undisturbed between two attempts.
+const PAUSE: Duration = Duration::from_secs(1);
+
 /// Runs `work` while no other process migrates this database. Everything it does is one
 /// transaction, so a crash leaves the old schema or the new one.
 fn alone<T>(
     connection: &mut DieselConnection,
-    work: impl FnOnce(&mut AnyConnection) -> diesel::migration::Result<T>,
+    work: impl Fn(&mut AnyConnection) -> diesel::migration::Result<T>,
 ) -> StoreResult<T> {
     let any = &mut connection.any;
-    let begun = any::begin_write(any).and_then(|()| lock(any));
-    begun.map_err(|error| store_error(&error, any))?;
-    match work(any) {
-        Ok(value) => {
-            any::commit(any).map_err(|error| store_error(&error, any))?;
-            Ok(value)
-        }
-        Err(error) => {
-            // The first error tells more than one of the undoing, which the connection remembers.
-            let _ = any::rollback(any);
+    let mut left = ATTEMPTS;
+    loop {
+        left -= 1;
+        let begun = any::begin_write(any).and_then(|()| lock(any));
+        begun.map_err(|error| store_error(&error, any))?;
+        let error = match work(any) {
+            Ok(value) => return any::commit(any).map(|()| value).map_err(|error| store_error(&error, any)),
             // Migrations bind no values, so their errors repeat none.
-            Err(StoreError::Failed(format!("the schema could not be changed: {error}")))
+            Err(error) => error.to_string(),
+        };
+        // The first error tells more than one of the undoing, which the connection remembers.
+        let undone = any::rollback(any).is_ok();
+        if !undone || left == 0 || !error.contains("lock timeout") {
+            return Err(StoreError::Failed(format!("the schema could not be changed: {error}")));
         }
+        log::warn!("the schema cannot be changed while a table is in use; trying again");
+        std::thread::sleep(PAUSE);
     }
 }
 
@@ -62,7 +74,10 @@ fn lock(connection: &mut AnyConnection) -> diesel::QueryResult<()> {
         postgres(c) => {
             c.batch_execute("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '60s'")?;
             // The number is arbitrary, and used here alone.
-            c.batch_execute("SELECT pg_advisory_xact_lock(7741536431684184946)")
+            c.batch_execute("SELECT pg_advisory_xact_lock(7741536431684184946)")?;
+            // Whoever waits to change a table keeps all others waiting behind: so only for less
+            // than a check of another node may take.
+            c.batch_execute("SET LOCAL lock_timeout = '500ms'")
         },
     )
 }

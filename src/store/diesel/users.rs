@@ -10,7 +10,7 @@ use super::rows::{AccountRow, account};
 use crate::cause::Cause;
 use crate::session::SessionId;
 use crate::store::UserCreation;
-use crate::user::{Account, Epoch, LoginName, NewUser, PasswordHash, UserId, lookalike_key};
+use crate::user::{Account, Epoch, LoginName, NewUser, PasswordHash, UserId, lookalike_key, stand_in_name};
 
 statement! {
     /// Ends all sessions of a user.
@@ -65,9 +65,13 @@ statement! {
 }
 
 statement! {
-    /// Lets an inactive user in again.
-    Activate { user: i64 as BigInt },
-    ["UPDATE users SET is_active = TRUE WHERE id = ", user, " AND NOT is_active"]
+    /// Lets an inactive user in again. Whoever was shut out by a statement that left the epoch
+    /// alone is not revived either.
+    Activate { user: i64 as BigInt } -> BigInt,
+    [
+        "UPDATE users SET is_active = TRUE, auth_epoch = auth_epoch + 1 WHERE id = ", user,
+        " AND NOT is_active RETURNING auth_epoch",
+    ]
 }
 
 statement! {
@@ -119,6 +123,12 @@ statement! {
         is_staff, " WHERE id = ", id, " AND (username <> ", username, " OR email <> ", email, " OR is_staff <> ",
         is_staff, ")",
     ]
+}
+
+statement! {
+    /// Another name.
+    Rename { username: String as Text, key: String as Text, id: i64 as BigInt },
+    ["UPDATE users SET username = ", username, ", lookalike_key = ", key, " WHERE id = ", id]
 }
 
 #[cfg(feature = "postgres")]
@@ -289,17 +299,20 @@ pub(super) fn set_active(
     active: bool,
     cause: &Cause,
 ) -> QueryResult<bool> {
-    let (changed, epoch) = if active {
-        (Activate { user: user.0 }.execute(connection)? == 1, None)
-    } else {
-        let raised: Option<i64> = Deactivate { user: user.0 }.get_result(connection).optional()?;
-        (raised.is_some(), raised)
-    };
-    if changed {
-        audit::record(connection, cause, About::user(user, epoch))?;
+    if let Some(epoch) = switch(connection, user.0, active)? {
+        audit::record(connection, cause, About::user(user, Some(epoch)))?;
         return Ok(true);
     }
     Ok(find_epoch(connection, user.0)?.is_some())
+}
+
+/// Returns the new epoch, unless it was so before or there is no such user.
+fn switch(connection: &mut AnyConnection, user: i64, active: bool) -> QueryResult<Option<i64>> {
+    if active {
+        Activate { user }.get_result(connection).optional()
+    } else {
+        Deactivate { user }.get_result(connection).optional()
+    }
 }
 
 fn find_epoch(connection: &mut AnyConnection, user: i64) -> QueryResult<Option<Epoch>> {
@@ -313,6 +326,9 @@ pub(super) fn put_shadow(connection: &mut AnyConnection, user: &NewUser, cause: 
         Some(id) => Some(id),
         None => find(connection, &LoginName::Username(user.username.clone()))?.map(|account| account.user.id),
     };
+    if let Some(id) = user.id {
+        free_name(connection, &user.username, id, cause)?;
+    }
     if let Some(UserId(id)) = known
         && let Some(epoch) = update_shadow(connection, id, user, cause)?
     {
@@ -329,9 +345,20 @@ pub(super) fn put_shadow(connection: &mut AnyConnection, user: &NewUser, cause: 
     }
 }
 
+/// Takes the name from the shadow of another user, which had it before their system gave it to
+/// this one; at its next login that user's new name comes with it. Accounts that have a password
+/// here are nobody's shadows and keep their names.
+fn free_name(connection: &mut AnyConnection, name: &str, user: UserId, cause: &Cause) -> QueryResult<()> {
+    let holder = find(connection, &LoginName::Username(name.to_owned()))?;
+    let Some(holder) = holder.filter(|holder| holder.user.id != user && holder.is_shadow()) else { return Ok(()) };
+    let username = stand_in_name(holder.user.id);
+    let key = lookalike_key(&username);
+    Rename { username, key, id: holder.user.id.0 }.execute(connection)?;
+    audit::record(connection, cause, About::user(holder.user.id, None))
+}
+
 fn update_shadow(connection: &mut AnyConnection, id: i64, user: &NewUser, cause: &Cause) -> QueryResult<Option<Epoch>> {
-    let raised: Option<i64> =
-        if user.is_active { None } else { Deactivate { user: id }.get_result(connection).optional()? };
+    let raised = switch(connection, id, user.is_active)?;
     let update = UpdateShadow {
         username: user.username.clone(),
         key: lookalike_key(&user.username),

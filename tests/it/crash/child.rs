@@ -71,7 +71,7 @@ fn the_child_serves() {
     let listen = vec![ListenAddress::Tcp(SocketAddr::from(([127, 0, 0, 1], 0)))];
     let http = HttpSettings { listen, workers: 1, ..HttpSettings::default() };
     actix_web::rt::System::new().block_on(async move {
-        let server = Server::bind(&http, "Token", auth).expect("a bound server");
+        let server = Server::bind(&http, auth).expect("a bound server");
         println!("\n{LISTENING}{}", server.tcp_address().expect("an address"));
         server.run().await.expect("a server that runs");
     });

@@ -2,16 +2,16 @@
 //! test moves, at the lowest cost of hashing, on any free port.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use knoxide::cause::{Actor, Cause, Origin, Reason};
-use knoxide::config::{HttpSettings, ListenAddress};
-use knoxide::jwt::{Algorithm, KeyRing, KeySecret};
+use knoxide::config::{HttpSettings, JwtSettings, ListenAddress};
+use knoxide::jwt::{Algorithm, KeySecret};
 use knoxide::password::Hasher;
 use knoxide::policy::Policy;
 use knoxide::random::SystemRandom;
-use knoxide::server::{Server, Stopper};
+use knoxide::server::{LiveKeys, Server, Stopper};
 use knoxide::service::Auth;
 use knoxide::store::diesel::{DieselStore, StoreOptions};
 use knoxide::store::{Connection, Store, UserCreation};
@@ -116,6 +116,7 @@ pub(crate) struct App {
     pub(crate) address: SocketAddr,
     pub(crate) store: Arc<DieselStore>,
     pub(crate) auth: Auth,
+    keys: Mutex<LiveKeys>,
     pub(crate) clock: ManualClock,
     served: Served,
     // Last, so that the database outlives its connections.
@@ -133,19 +134,20 @@ pub(crate) struct Served {
 pub(crate) struct Setup {
     pub(crate) policy: Policy,
     pub(crate) http: HttpSettings,
-    pub(crate) keyword: &'static str,
-    /// The secret that JWTs are signed with; `None`: one of the database's own.
-    pub(crate) jwt_secret: Option<String>,
-    /// How access tokens are signed.
-    pub(crate) algorithm: Algorithm,
+    pub(crate) jwt: JwtSettings,
 }
 
 impl Default for Setup {
     fn default() -> Self {
         let listen = vec![ListenAddress::Tcp(SocketAddr::from(([127, 0, 0, 1], 0)))];
         let http = HttpSettings { listen, workers: 1, ..HttpSettings::default() };
-        Self { policy: Policy::default(), http, keyword: "Token", jwt_secret: None, algorithm: Algorithm::Hs256 }
+        Self { policy: Policy::default(), http, jwt: JwtSettings::default() }
     }
+}
+
+/// How JWTs are signed; without a secret, with one of the database's own.
+pub(crate) fn jwt(algorithm: Algorithm, secret: Option<&str>) -> JwtSettings {
+    JwtSettings { algorithm, secret: secret.map(|text| KeySecret::new(text.as_bytes().to_vec())) }
 }
 
 /// Where the tests' clocks begin.
@@ -163,19 +165,19 @@ impl App {
     pub(crate) fn on(database: Database, setup: Setup) -> Self {
         let store = database.store();
         let clock = ManualClock::new(start_of_time());
-        let secret = setup.jwt_secret.map(|text| KeySecret::new(text.into_bytes()));
-        let keys = store.ensure_keys(setup.algorithm, secret.as_ref(), &SystemRandom, clock.now()).expect("keys");
+        let opened = LiveKeys::open(Arc::clone(&store), setup.jwt, &SystemRandom, clock.now());
+        let (keys, ring) = opened.expect("keys");
         let auth = Auth::builder(Arc::clone(&store))
             .policy(setup.policy)
-            .keys(KeyRing::new(&keys, setup.algorithm).expect("keys"))
+            .keys(ring)
             .clock(clock.clone())
             .hasher(cheap_hasher())
             .password_threads(1)
             .check_timeout(setup.http.check_timeout)
             .build()
             .expect("a service");
-        let served = Served::start(auth.clone(), setup.http, setup.keyword);
-        Self { address: served.address, store, auth, clock, served, database }
+        let served = Served::start(auth.clone(), setup.http);
+        Self { address: served.address, store, auth, keys: Mutex::new(keys), clock, served, database }
     }
 
     /// Adds an active user.
@@ -193,11 +195,20 @@ impl App {
         Cause { reason, actor: Actor::CommandLine, origin: Origin::default(), at: self.clock.now() }
     }
 
+    /// The same service once more, served otherwise.
+    pub(crate) fn beside(&self, http: HttpSettings) -> Served {
+        Served::start(self.auth.clone(), http)
+    }
+
     /// Replaces the key that signs, as the command line does, and has the server notice.
     pub(crate) fn rotate_key(&self) {
         self.store.rotate_key(Algorithm::Hs256, None, &SystemRandom, self.clock.now()).expect("a new key");
-        let keys = self.store.load_keys(None).expect("keys");
-        self.auth.set_keys(KeyRing::new(&keys, Algorithm::Hs256).expect("keys"));
+        self.reload_keys();
+    }
+
+    /// Has the server notice what happened to the keys of the database.
+    pub(crate) fn reload_keys(&self) {
+        self.keys.lock().expect("no panic before").reload(&self.auth);
     }
 
     /// A client of its own.
@@ -208,11 +219,11 @@ impl App {
 
 impl Served {
     /// Serves `auth`.
-    pub(crate) fn start(auth: Auth, http: HttpSettings, keyword: &'static str) -> Self {
+    pub(crate) fn start(auth: Auth, http: HttpSettings) -> Self {
         let (bound, bound_at) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {
             actix_web::rt::System::new().block_on(async move {
-                let server = Server::bind(&http, keyword, auth).expect("a bound server");
+                let server = Server::bind(&http, auth).expect("a bound server");
                 bound.send((server.tcp_address().expect("an address"), server.stopper())).expect("a test that waits");
                 server.run().await.expect("a server that runs");
             });

@@ -149,6 +149,31 @@ fn processes_that_migrate_at_once_all_succeed() {
 }
 
 #[test]
+fn a_migration_that_waits_for_a_table_fails_no_check() {
+    let Some(fixture) = Fixture::bare_postgres() else { return };
+    fixture.store.migrate().expect("the schema");
+    let mut c = fixture.connect();
+    let user = add_user(&mut *c, "alice");
+    open(&mut *c, &login(user, 0, 1));
+    let mut reader = fixture.raw();
+    let long_read = "SET idle_in_transaction_session_timeout = 0; BEGIN; LOCK TABLE tokens IN ACCESS SHARE MODE";
+    reader.batch_execute(long_read).expect("a lock");
+    std::thread::scope(|scope| {
+        let change = scope.spawn(|| fixture.store.revert_last_migration());
+        let waiting = "pg_locks l JOIN pg_database d ON d.oid = l.database \
+                       WHERE d.datname = current_database() AND l.relation IS NOT NULL AND NOT l.granted";
+        while fixture.count(waiting) == 0 {
+            assert!(!change.is_finished(), "the table was not in use");
+        }
+        // It waits behind the migration, which waits for the reader.
+        assert_eq!(verdict(&mut *c, 1), Ok(()));
+        reader.batch_execute("COMMIT").expect("no lock");
+        assert!(change.join().expect("no panic").is_ok());
+    });
+    assert_eq!(fixture.store.migration_status().expect("a status").applied, Vec::<String>::new());
+}
+
+#[test]
 fn touching_the_same_sessions_in_opposite_orders_is_no_deadlock() {
     for fixture in Fixture::all() {
         let mut c = fixture.connect();

@@ -79,7 +79,7 @@ fn readiness_needs_a_schema_that_fits() {
         let mut c = fixture.connect();
         assert!(c.ping().is_err());
         let status = fixture.store.migration_status().expect("a status");
-        assert_eq!((status.pending.len(), status.applied.len()), (2, 0));
+        assert_eq!((status.pending.len(), status.applied.len()), (1, 0));
         assert_eq!(fixture.store.migrate().expect("the schema"), status.pending);
         assert_eq!(fixture.store.migrate().expect("nothing"), Vec::<String>::new());
         assert_eq!(c.ping(), Ok(()));
@@ -96,9 +96,7 @@ fn readiness_needs_a_schema_that_fits() {
 #[test]
 fn a_migration_can_be_taken_back_and_run_again() {
     for fixture in Fixture::all() {
-        for _ in 0..2 {
-            fixture.store.revert_last_migration().expect("reverted");
-        }
+        fixture.store.revert_last_migration().expect("reverted");
         assert!(fixture.store.revert_last_migration().is_err());
         assert_eq!(fixture.store.migration_status().expect("a status").applied, Vec::<String>::new());
         fixture.store.migrate().expect("the schema");
@@ -161,6 +159,28 @@ fn lanes_have_time_outs_on_the_server() {
     let mut any = fixture.store.target.connect(Role::Lane).expect("a connection");
     let set: (String, String, String) = TimeOuts {}.get_result(&mut any).expect("settings");
     assert_eq!(set, ("2s".to_owned(), "1500ms".to_owned(), "5s".to_owned()));
+}
+
+#[test]
+fn a_connection_whose_statements_were_forgotten_is_given_up() {
+    use super::super::connection::DieselConnection;
+    use crate::user::LoginName;
+
+    let Some(fixture) = Fixture::bare_postgres() else { return };
+    fixture.store.migrate().expect("the schema");
+    let take: String = (0..50).map(|n| format!("PREPARE __diesel_stmt_{n} AS SELECT 1;")).collect();
+    let change = "ALTER TABLE users ALTER COLUMN email TYPE VARCHAR COLLATE \"C\"";
+    for (first, meddling) in [(true, "DEALLOCATE ALL"), (true, change), (false, take.as_str())] {
+        let mut c = DieselConnection::open(&fixture.store.target, Role::Lane).expect("a connection");
+        let ask = |c: &mut DieselConnection| c.find_account(&LoginName::Username("alice".to_owned()));
+        if first {
+            ask(&mut c).expect("an answer");
+        }
+        c.any.batch_execute(meddling).unwrap_or_else(|error| panic!("{meddling}: {error}"));
+        let error = ask(&mut c).expect_err(meddling);
+        assert!(error.is_broken_connection() && c.is_broken(), "{meddling}: {error}");
+        ask(&mut DieselConnection::open(&fixture.store.target, Role::Lane).expect("another")).expect("an answer");
+    }
 }
 
 #[cfg(feature = "postgres")]

@@ -120,6 +120,27 @@ fn deactivation_is_told_and_activation_revives_nothing() {
 }
 
 #[test]
+fn whom_a_raw_statement_shut_out_activation_does_not_revive() {
+    for fixture in Fixture::all() {
+        let mut c = fixture.connect();
+        let shut_out = |user: UserId| fixture.run(&format!("UPDATE users SET is_active = FALSE WHERE id = {user}"));
+        let user = add_user(&mut *c, "alice");
+        open(&mut *c, &login(user, 0, 1));
+        shut_out(user);
+        assert_eq!(verdict(&mut *c, 1), Err(Refusal::InactiveUser));
+        assert_eq!(c.set_active(user, true, &cause(Reason::Activated)), Ok(true));
+        assert_eq!(verdict(&mut *c, 1), Err(Refusal::OldEpoch));
+        // The same by the way that users of another system take.
+        let shadow = NewUser { id: Some(UserId(77)), ..new_user("remote") };
+        let epoch = c.put_shadow_user(&shadow, &cause(Reason::Login)).expect("a write");
+        open(&mut *c, &login(UserId(77), epoch.0, 2));
+        shut_out(UserId(77));
+        c.put_shadow_user(&shadow, &cause(Reason::Login)).expect("a write");
+        assert_eq!(verdict(&mut *c, 2), Err(Refusal::OldEpoch));
+    }
+}
+
+#[test]
 fn a_limit_rejects_or_evicts_the_oldest_of_the_living() {
     for fixture in Fixture::all() {
         let mut c = fixture.connect();
@@ -213,7 +234,7 @@ fn shadow_users_follow_their_system() {
         assert_eq!(c.put_shadow_user(&user, &cause(Reason::Deactivated)), Ok(Epoch(1)));
         assert_eq!(verdict(&mut *c, 1), Err(Refusal::InactiveUser));
         user.is_active = true;
-        assert_eq!(c.put_shadow_user(&user, &cause(Reason::Activated)), Ok(Epoch(1)));
+        assert_eq!(c.put_shadow_user(&user, &cause(Reason::Activated)), Ok(Epoch(2)));
         assert_eq!(verdict(&mut *c, 1), Err(Refusal::OldEpoch));
         let clash = NewUser { id: Some(UserId(18)), ..new_user("alicia") };
         assert!(c.put_shadow_user(&clash, &put).is_err());

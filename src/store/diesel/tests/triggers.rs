@@ -36,7 +36,7 @@ fn revocations_are_logged_once_and_logins_not_at_all() {
         assert_eq!(logged(&fixture, || assert_eq!(c.set_active(user, false, &logout), Ok(true))), (1, 0, 0));
         assert_eq!(logged(&fixture, || assert_eq!(c.set_active(user, false, &logout), Ok(true))), (0, 0, 0));
         assert_eq!(logged(&fixture, || assert_eq!(c.set_active(user, true, &logout), Ok(true))), (1, 0, 0));
-        open(&mut *c, &login(user, 2, 7));
+        open(&mut *c, &login(user, 3, 7));
         let kept = logged(&fixture, || {
             assert_eq!(c.set_password(user, &hashes[0], Some(session(7)), &logout), Ok(true));
         });

@@ -1,0 +1,85 @@
+//! An application with users of its own: what it ends stays ended, also against a login that is
+//! just being checked.
+
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+
+use knoxide::cause::{Origin, Reason};
+use knoxide::dialect::Dialect;
+use knoxide::service::{
+    Activity, Auth, Credentials, CredentialsError, Issued, KnownUser, LoginError, LoginRefusal, LoginRequest,
+};
+use knoxide::user::{LoginName, Password, UserId};
+
+use crate::support::app::{App, on_each_database};
+
+/// Tells that somebody waits, and hears when to go on.
+type Gate = (Sender<()>, Receiver<()>);
+
+/// Says yes to everybody, and can be held while it does.
+#[derive(Clone, Default)]
+struct Hook {
+    held: Arc<Mutex<Option<Gate>>>,
+}
+
+impl Credentials for Hook {
+    fn verify(&self, login: &LoginName, _: &Password) -> Result<Option<KnownUser>, CredentialsError> {
+        if let Some((asked, go_on)) = self.held.lock().expect("no panic").take() {
+            asked.send(()).expect("a test that waits");
+            go_on.recv().expect("a test that goes on");
+        }
+        let (LoginName::Username(name) | LoginName::Email(name)) = login;
+        let user = KnownUser { id: UserId(7), username: name.clone(), email: String::new(), is_staff: false };
+        Ok(Some(user))
+    }
+}
+
+fn log_in(auth: &Auth) -> Result<Issued, LoginError> {
+    let request = LoginRequest {
+        dialect: Dialect::Knox,
+        login: LoginName::Username("ada".to_owned()),
+        password: Password::new("lovelace".to_owned()),
+        origin: Origin::default(),
+    };
+    actix_web::rt::System::new().block_on(auth.login(request))
+}
+
+fn is_live(auth: &Auth, issued: &Issued) -> bool {
+    actix_web::rt::System::new().block_on(auth.check(&issued.access.token, Activity::Ignored)).is_ok()
+}
+
+on_each_database! {
+    fn a_login_does_not_outlive_what_ends_its_users_sessions(backend) {
+        let app = App::start(backend);
+        let hook = Hook::default();
+        let auth = Auth::builder(Arc::clone(&app.store)).credentials(hook.clone()).build().expect("a service");
+        let first = log_in(&auth).expect("a login");
+        assert!(is_live(&auth, &first));
+        // The hook has said yes, and before the session is opened all of the user's are ended.
+        let ((asked, was_asked), (go_on, may_go_on)) = (channel(), channel());
+        *hook.held.lock().expect("no panic") = Some((asked, may_go_on));
+        let overtaken = std::thread::scope(|scope| {
+            let login = scope.spawn(|| log_in(&auth));
+            was_asked.recv().expect("the hook is asked");
+            let ended = app.connection().end_all_sessions(UserId(7), &app.cause(Reason::LogoutAll));
+            assert_eq!(ended, Ok(true));
+            go_on.send(()).expect("a hook that waits");
+            login.join().expect("no panic")
+        });
+        assert!(matches!(overtaken, Err(LoginError::Unavailable(_))), "{overtaken:?}");
+        assert!(!is_live(&auth, &first));
+        assert!(is_live(&auth, &log_in(&auth).expect("a login")));
+    }
+
+    fn a_login_does_not_activate_its_user(backend) {
+        let app = App::start(backend);
+        let auth = Auth::builder(Arc::clone(&app.store)).credentials(Hook::default()).build().expect("a service");
+        log_in(&auth).expect("a login");
+        let cause = app.cause(Reason::Deactivated);
+        assert_eq!(app.connection().set_active(UserId(7), false, &cause), Ok(true));
+        let refused = log_in(&auth).expect_err("an inactive user");
+        assert_eq!(refused, LoginError::Refused(LoginRefusal::InactiveUser));
+        assert_eq!(app.connection().set_active(UserId(7), true, &app.cause(Reason::Activated)), Ok(true));
+        assert!(is_live(&auth, &log_in(&auth).expect("a login")));
+    }
+}
