@@ -25,7 +25,7 @@ mod upkeep;
 
 pub use check::{Activity, Check, CheckError, Resolver};
 pub use credentials::{Credentials, CredentialsError, KnownUser};
-pub use exchange::{Exchanged, TokenError};
+pub use exchange::{Exchanged, TokenError, TokenRefusal};
 use lanes::{ComputeLane, Lane, LaneOptions};
 pub use login::{Issued, LoginError, LoginRefusal, LoginRequest};
 pub use mint::IssuedToken;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::HttpOptions;
 use crate::dialect::Dialect;
-use crate::service::{Exchanged, Issued, LoginError, TokenError};
+use crate::service::{Exchanged, Issued, LoginRefusal, TokenRefusal};
 
 pub mod access_token;
 pub mod djoser;
@@ -40,21 +40,48 @@ fn with_and_without_slash(prefix: &str, name: &str) -> [String; 2] {
 }
 
 /// What a refused login is told.
-const fn login_refusal(error: &LoginError, credentials: &'static str) -> &'static str {
-    match error {
-        LoginError::Refused(_) | LoginError::Unavailable(_) => credentials,
-        LoginError::LimitReached => "Maximum amount of tokens allowed per user exceeded.",
+const fn login_refusal(refusal: LoginRefusal, credentials: &'static str) -> &'static str {
+    match refusal {
+        LoginRefusal::UnknownUser | LoginRefusal::WrongPassword | LoginRefusal::InactiveUser => credentials,
+        LoginRefusal::LimitReached => "Maximum amount of tokens allowed per user exceeded.",
+    }
+}
+
+/// The words of djangorestframework-jwt, which `access_token` uses.
+const fn single_refusal(refusal: TokenRefusal) -> &'static str {
+    match refusal {
+        TokenRefusal::Expired => "Signature has expired.",
+        TokenRefusal::InactiveUser => "User account is disabled.",
+        TokenRefusal::WindowOver => "Refresh has expired.",
+        TokenRefusal::WrongKind | TokenRefusal::Bad(_) => "Error decoding signature.",
     }
 }
 
 /// The words of simplejwt, which djoser uses (contract section 7).
-const fn pair_refusal(error: &TokenError) -> &'static str {
-    match error {
-        TokenError::WrongKind => "Token has wrong type",
-        TokenError::InactiveUser => "No active account found for the given token.",
-        TokenError::Expired | TokenError::WindowOver | TokenError::Bad(_) | TokenError::Unavailable(_) => {
-            "Token is invalid or expired"
+const fn pair_words(refusal: TokenRefusal) -> &'static str {
+    match refusal {
+        TokenRefusal::WrongKind => "Token has wrong type",
+        TokenRefusal::InactiveUser => "No active account found for the given token.",
+        TokenRefusal::Expired | TokenRefusal::WindowOver | TokenRefusal::Bad(_) => "Token is invalid or expired",
+    }
+}
+
+/// The body of simplejwt's 401: about the token with a code, about its user without.
+fn pair_refusal(refusal: TokenRefusal) -> Value {
+    let detail = pair_words(refusal);
+    match refusal {
+        TokenRefusal::InactiveUser => json!({ "detail": detail }),
+        TokenRefusal::Expired | TokenRefusal::WrongKind | TokenRefusal::WindowOver | TokenRefusal::Bad(_) => {
+            json!({ "detail": detail, "code": "token_not_valid" })
         }
+    }
+}
+
+/// Simplejwt's verification does not look at the user, and has no words for an inactive one.
+const fn unless_inactive(refusal: TokenRefusal) -> TokenRefusal {
+    match refusal {
+        TokenRefusal::InactiveUser => TokenRefusal::Bad("inactive_user"),
+        TokenRefusal::Expired | TokenRefusal::WrongKind | TokenRefusal::WindowOver | TokenRefusal::Bad(_) => refusal,
     }
 }
 

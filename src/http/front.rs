@@ -69,6 +69,11 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
+    /// An endpoint for `POST` alone, without a description.
+    pub const fn post(name: &'static str, actions: &'static [&'static str]) -> Self {
+        Self { name, description: "", methods: &["POST"], actions }
+    }
+
     /// Steps 3 and 4: agrees with the client on the form of the replies.
     ///
     /// # Errors

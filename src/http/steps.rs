@@ -1,68 +1,147 @@
 //! What the endpoints of every dialect do between reading a request and wording the reply.
+//!
+//! A handler takes an [`Ask`], and says how each outcome is worded. "Could not look" is none of
+//! these outcomes: it is answered here, with 503, so that no dialect can take it for a refusal.
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use std::future::{Ready, ready};
 
-use super::HttpState;
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpRequest, HttpResponse, web};
+
 use super::body::Limits;
 use super::fields::{Field, Trim};
-use super::front::{Answer, Front};
+use super::front::{Answer, Endpoint, Front, respond};
+use super::guard::Outcome;
+use super::reply::Replies;
 use super::request_log::facts;
+use super::{Contract, HttpState};
 use crate::dialect::Dialect;
-use crate::service::{Exchanged, Issued, LoginError, LoginRequest, TokenError, Unavailable};
+use crate::service::{
+    Exchanged, Issued, LoginError, LoginRefusal, LoginRequest, TokenError, TokenRefusal, Unavailable,
+};
 use crate::session::Verified;
 use crate::user::{LoginName, Password};
 
+/// A request to an endpoint of a dialect, before anything of it was judged.
+pub struct Ask {
+    request: HttpRequest,
+    payload: Payload,
+    state: web::Data<HttpState>,
+}
+
+impl FromRequest for Ask {
+    type Error = actix_web::Error;
+    type Future = Ready<Result<Self, Self::Error>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let state = web::Data::from_request(request, payload).into_inner();
+        ready(state.map(|state| Self { request: request.clone(), payload: payload.take(), state }))
+    }
+}
+
+impl Ask {
+    /// A request that changes nothing, whatever comes of it: logged more quietly.
+    #[must_use]
+    pub fn read_only(self) -> Self {
+        facts(&self.request).read_only();
+        self
+    }
+
+    /// Answers for an endpoint that anybody may ask: steps 3, 4 and 6 of the contract's order,
+    /// then `answer`.
+    pub async fn answer(
+        mut self,
+        endpoint: &Endpoint,
+        dialect: Dialect,
+        answer: impl AsyncFnOnce(&mut Step<'_>) -> Answer,
+    ) -> HttpResponse {
+        let judge = async {
+            let mut step = self.open(endpoint, dialect)?;
+            step.front.check_method()?;
+            answer(&mut step).await
+        };
+        respond(judge.await)
+    }
+
+    /// Answers for an endpoint that knows its callers: they authenticate between steps 4 and 6,
+    /// and the body is never read.
+    pub async fn answer_known(
+        mut self,
+        endpoint: &Endpoint,
+        dialect: Dialect,
+        answer: impl AsyncFnOnce(&Step<'_>, Verified) -> Answer,
+    ) -> HttpResponse {
+        let judge = async {
+            let step = self.open(endpoint, dialect)?;
+            let who = step.authenticate().await?;
+            step.front.check_method()?;
+            answer(&step, who).await
+        };
+        respond(judge.await)
+    }
+
+    fn open(&mut self, endpoint: &Endpoint, dialect: Dialect) -> Answer<Step<'_>> {
+        let front = endpoint.open(&self.request)?;
+        Ok(Step { request: &self.request, payload: &mut self.payload, state: &self.state, front, dialect })
+    }
+}
+
 /// A request to an endpoint, as far as it was judged.
 pub struct Step<'a> {
-    /// The request.
-    pub request: &'a HttpRequest,
-    /// What all handlers share.
-    pub state: &'a HttpState,
-    /// How to answer.
-    pub front: &'a Front<'a>,
-    /// Whose endpoint it is.
-    pub dialect: Dialect,
+    request: &'a HttpRequest,
+    payload: &'a mut Payload,
+    state: &'a HttpState,
+    front: Front<'a>,
+    dialect: Dialect,
 }
 
 impl Step<'_> {
+    /// Writes replies to this request.
+    pub const fn replies(&self) -> &Replies {
+        self.front.replies()
+    }
+
+    /// Whose replies are given where the written contract and the package differ.
+    pub fn contract(&self) -> Contract {
+        self.state.options().contract
+    }
+
     /// Reads two fields and logs in with them. A refusal to read them is sent as it is.
     ///
     /// # Errors
     /// The reply to send.
     pub async fn log_in(
-        &self,
-        payload: web::Payload,
+        &mut self,
         declared: [Field; 2],
         name: fn(String) -> LoginName,
-    ) -> Answer<Result<Issued, LoginError>> {
-        let [login, password] = self.front.fields(payload, self.limits(), declared).await?;
+    ) -> Answer<Result<Issued, LoginRefusal>> {
+        let [login, password] = self.fields(declared).await?;
         let login = LoginRequest {
             dialect: self.dialect,
             login: name(login),
             password: Password::new(password),
             origin: self.state.origin(self.request),
         };
-        let outcome = self.state.auth().login(login).await;
         let facts = facts(self.request);
-        match &outcome {
-            Ok(issued) => facts.opened(issued.session, issued.user.id),
-            Err(LoginError::Refused(reason)) => facts.refused(reason.as_str()),
-            Err(LoginError::LimitReached) => facts.refused("limit_reached"),
-            Err(LoginError::Unavailable(error)) => return Err(self.unavailable(error)),
+        match self.state.auth().login(login).await {
+            Ok(issued) => {
+                facts.opened(issued.session, issued.user.id);
+                Ok(Ok(issued))
+            }
+            Err(LoginError::Refused(refusal)) => {
+                facts.refused(refusal.as_str());
+                Ok(Err(refusal))
+            }
+            Err(LoginError::Unavailable(error)) => Err(self.unavailable(&error)),
         }
-        Ok(outcome)
     }
 
     /// Reads the field `name` and verifies the token in it; with the token as it was read.
     ///
     /// # Errors
     /// The reply to send.
-    pub async fn verify(
-        &self,
-        payload: web::Payload,
-        name: &'static str,
-    ) -> Answer<Result<(String, Verified), TokenError>> {
-        let [token] = self.front.fields(payload, self.limits(), [Field::text(name, Trim::Yes)]).await?;
+    pub async fn verify(&mut self, name: &'static str) -> Answer<Result<(String, Verified), TokenRefusal>> {
+        let [token] = self.fields([Field::text(name, Trim::Yes)]).await?;
         let outcome = self.state.auth().verify(self.dialect, &token).await;
         facts(self.request).read_only();
         self.note(outcome.map(|who| (token, who)), |(_, who)| who)
@@ -72,31 +151,62 @@ impl Step<'_> {
     ///
     /// # Errors
     /// The reply to send.
-    pub async fn refresh(&self, payload: web::Payload, name: &'static str) -> Answer<Result<Exchanged, TokenError>> {
-        let [token] = self.front.fields(payload, self.limits(), [Field::text(name, Trim::Yes)]).await?;
+    pub async fn refresh(&mut self, name: &'static str) -> Answer<Result<Exchanged, TokenRefusal>> {
+        let [token] = self.fields([Field::text(name, Trim::Yes)]).await?;
         let outcome = self.state.auth().refresh(self.dialect, &token, self.state.origin(self.request)).await;
         self.note(outcome, |exchanged| &exchanged.who)
     }
 
-    fn note<T>(&self, outcome: Result<T, TokenError>, who: fn(&T) -> &Verified) -> Answer<Result<T, TokenError>> {
-        let facts = facts(self.request);
-        match &outcome {
-            Ok(value) => facts.verified(who(value)),
-            Err(TokenError::Unavailable(error)) => return Err(self.unavailable(error)),
-            Err(refusal) => facts.refused(refusal.as_str()),
+    /// Ends the session of the token that was presented.
+    ///
+    /// # Errors
+    /// The reply to send.
+    pub async fn log_out(&self, who: &Verified) -> Answer<()> {
+        let ended = self.state.auth().logout(who, self.state.origin(self.request)).await;
+        ended.map_err(|error| self.unavailable(&error))
+    }
+
+    /// Ends all sessions of the user, those of other dialects too.
+    ///
+    /// # Errors
+    /// The reply to send.
+    pub async fn log_out_everywhere(&self, who: &Verified) -> Answer<()> {
+        let ended = self.state.auth().logout_all(who, self.state.origin(self.request)).await;
+        ended.map_err(|error| self.unavailable(&error))
+    }
+
+    async fn authenticate(&self) -> Answer<Verified> {
+        match self.state.guard().check(self.request).await {
+            Outcome::Verified(verified) => Ok(verified),
+            Outcome::Anonymous(rejection) | Outcome::Refused(rejection) => Err(rejection.reply(self.replies())),
         }
-        Ok(outcome)
+    }
+
+    async fn fields<const N: usize>(&mut self, declared: [Field; N]) -> Answer<[String; N]> {
+        let options = self.state.options();
+        let limits = Limits { size: options.body_limit, patience: options.read_timeout };
+        self.front.fields(&mut *self.payload, limits, declared).await
+    }
+
+    fn note<T>(&self, outcome: Result<T, TokenError>, who: fn(&T) -> &Verified) -> Answer<Result<T, TokenRefusal>> {
+        let facts = facts(self.request);
+        match outcome {
+            Ok(value) => {
+                facts.verified(who(&value));
+                Ok(Ok(value))
+            }
+            Err(TokenError::Refused(refusal)) => {
+                facts.refused(refusal.as_str());
+                Ok(Err(refusal))
+            }
+            Err(TokenError::Unavailable(error)) => Err(self.unavailable(&error)),
+        }
     }
 
     /// 503: nothing is known of the outcome.
-    pub fn unavailable(&self, error: &Unavailable) -> HttpResponse {
+    fn unavailable(&self, error: &Unavailable) -> HttpResponse {
         facts(self.request).refused("unavailable");
         log::warn!("a request could not be answered: {error}");
-        self.front.replies().unavailable()
-    }
-
-    fn limits(&self) -> Limits {
-        let options = self.state.options();
-        Limits { size: options.body_limit, patience: options.read_timeout }
+        self.replies().unavailable()
     }
 }

@@ -14,9 +14,9 @@ use crate::store::{NewToken, Refresh, Refreshed};
 use crate::time::Timestamp;
 use crate::token::{Token, TokenKind};
 
-/// Why a token was not verified or refreshed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum TokenError {
+/// Why a token was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenRefusal {
     /// It was one of ours, and its time is over.
     Expired,
     /// Its user is not active.
@@ -27,22 +27,28 @@ pub enum TokenError {
     WindowOver,
     /// It is not good; clients are told no more than that.
     Bad(&'static str),
-    /// Nothing can be said now. Never to be taken for a refusal.
-    Unavailable(Unavailable),
 }
 
-impl TokenError {
+impl TokenRefusal {
     /// A short name for logs and metrics.
-    pub const fn as_str(&self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Expired => "expired",
             Self::InactiveUser => "inactive_user",
             Self::WrongKind => "wrong_kind",
             Self::WindowOver => "window_over",
             Self::Bad(reason) => reason,
-            Self::Unavailable(_) => "unavailable",
         }
     }
+}
+
+/// Why a token was not verified or refreshed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TokenError {
+    /// The token is not good for it.
+    Refused(TokenRefusal),
+    /// Nothing can be said now. Never to be taken for a refusal.
+    Unavailable(Unavailable),
 }
 
 impl From<Unavailable> for TokenError {
@@ -96,7 +102,7 @@ impl Auth {
             let record = self.find_for(dialect, &token).await?;
             let now = self.now();
             let wanted = match self.policy().dialects.get(dialect).refresh {
-                RefreshPolicy::None => return Err(TokenError::Bad("not_refreshable")),
+                RefreshPolicy::None => return Err(refused("not_refreshable")),
                 RefreshPolicy::Access { .. } => TokenKind::Access,
                 RefreshPolicy::Pair { .. } => TokenKind::Refresh,
             };
@@ -131,8 +137,10 @@ impl Auth {
         let found = self.inner.checks.find(token.digest());
         match within(self.inner.timeouts.check, "checks", found).await? {
             Some(record) if record.session.dialect == dialect => Ok(self.with_pending_use(record)),
-            Some(_) => Err(TokenError::Bad("other_dialect")),
-            None if self.keys().once_was_ours(token.expose(), self.now()) => Err(TokenError::Expired),
+            Some(_) => Err(refused("other_dialect")),
+            None if self.keys().once_was_ours(token.expose(), self.now()) => {
+                Err(TokenError::Refused(TokenRefusal::Expired))
+            }
             None => Err(bad(Refusal::Unknown)),
         }
     }
@@ -146,7 +154,7 @@ impl Auth {
         };
         let opened = who.session.created.whole_seconds();
         let over = window.is_some_and(|window| now.whole_seconds() > opened.saturating_add(window));
-        if over { Err(TokenError::WindowOver) } else { Ok(()) }
+        if over { Err(TokenError::Refused(TokenRefusal::WindowOver)) } else { Ok(()) }
     }
 
     /// `None` if somebody else consumed the token first.
@@ -255,26 +263,30 @@ impl Auth {
             "a refresh token was used again after its time of grace; its session is ended");
         let ended = self.inner.writes.run(Wanted::Always, move |connection| connection.end_session(session, &cause));
         match within(self.inner.timeouts.write, "writes", ended).await {
-            Ok(_) => TokenError::Bad("refresh_reused"),
+            Ok(_) => refused("refresh_reused"),
             Err(error) => TokenError::Unavailable(error),
         }
     }
 }
 
-const fn bad(refusal: Refusal) -> TokenError {
-    TokenError::Bad(refusal.as_str())
+const fn refused(reason: &'static str) -> TokenError {
+    TokenError::Refused(TokenRefusal::Bad(reason))
 }
 
-fn token_error(refusal: Refusal) -> TokenError {
-    match refusal {
-        Refusal::Expired => TokenError::Expired,
-        Refusal::InactiveUser => TokenError::InactiveUser,
-        Refusal::WrongKind => TokenError::WrongKind,
+const fn bad(refusal: Refusal) -> TokenError {
+    refused(refusal.as_str())
+}
+
+const fn token_error(refusal: Refusal) -> TokenError {
+    TokenError::Refused(match refusal {
+        Refusal::Expired => TokenRefusal::Expired,
+        Refusal::InactiveUser => TokenRefusal::InactiveUser,
+        Refusal::WrongKind => TokenRefusal::WrongKind,
         Refusal::Malformed
         | Refusal::Unknown
         | Refusal::SessionEnded
         | Refusal::OldEpoch
         | Refusal::Idle
-        | Refusal::Consumed => bad(refusal),
-    }
+        | Refusal::Consumed => TokenRefusal::Bad(refusal.as_str()),
+    })
 }

@@ -42,7 +42,8 @@ pub struct Issued {
     pub refresh: Option<IssuedToken>,
 }
 
-/// Why a login was refused. The client is told no more than that it was.
+/// Why a login was refused. About the credentials, the client is told no more than that they are
+/// not good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LoginRefusal {
     /// Nobody has this name, or an e-mail address is held by two.
@@ -51,6 +52,8 @@ pub enum LoginRefusal {
     WrongPassword,
     /// The password is right, the user not active.
     InactiveUser,
+    /// The user has as many sessions as allowed.
+    LimitReached,
 }
 
 impl LoginRefusal {
@@ -60,6 +63,7 @@ impl LoginRefusal {
             Self::UnknownUser => "unknown_user",
             Self::WrongPassword => "wrong_password",
             Self::InactiveUser => "inactive_user",
+            Self::LimitReached => "limit_reached",
         }
     }
 }
@@ -67,11 +71,9 @@ impl LoginRefusal {
 /// Why a login gave no token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LoginError {
-    /// The credentials are not good.
+    /// The user may not have one.
     Refused(LoginRefusal),
-    /// The user has as many sessions as allowed.
-    LimitReached,
-    /// It could not be done now.
+    /// It could not be done now. Never to be taken for a refusal.
     Unavailable(Unavailable),
 }
 
@@ -169,7 +171,7 @@ impl Auth {
             Opening::Opened => Ok(Issued { user, session, opened: opened_at, access, refresh }),
             // The password was right a moment ago; the next try tells whether it still is.
             Opening::Denied => Err(Unavailable::Elsewhere("the user changed during the login").into()),
-            Opening::LimitReached => Err(LoginError::LimitReached),
+            Opening::LimitReached => Err(LoginError::Refused(LoginRefusal::LimitReached)),
         }
     }
 

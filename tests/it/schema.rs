@@ -45,7 +45,7 @@ fn both_databases_hold_the_same() {
     if crate::support::postgres::shared().is_none() {
         return;
     }
-    let mut sqlite = catalog::of(&Database::migrated(Backend::Sqlite).url);
+    let sqlite = catalog::of(&Database::migrated(Backend::Sqlite).url);
     let mut postgres = catalog::of(&Database::migrated(Backend::Postgres).url);
     for (list, thing, why) in POSTGRES_ONLY {
         let list = match *list {

@@ -2,33 +2,28 @@
 //! `/auth/refresh_token/`, `/auth/verify_token/`. Every refusal is 400, in the words of
 //! djangorestframework-jwt.
 //!
-//! | request | success |
-//! |---|---|
-//! | access: `username`, `password` | 200 `{"access_token":"<JWT>","expires_in":"<time>","user":"alice"}` |
-//! | refresh, verify: `token` | 200 `{"token":"<JWT>","expires_in":"<time>","user":{"username":"alice","id":1}}` |
+//! | request | success | refusals |
+//! |---|---|---|
+//! | access: `username`, `password` | 200 `{"access_token":"<JWT>","expires_in":"<time>","user":"alice"}` | field errors; `Unable to login with provided credentials.` |
+//! | verify: `token` | 200 `{"token":"<the same>","expires_in":"<time>","user":{"username":"alice","id":1}}` | `Signature has expired.`, `User account is disabled.`, else `Error decoding signature.` |
+//! | refresh: `token` | 200 `{"token":"<JWT>",…}`, as for verify | the same, and `Refresh has expired.` |
 //!
 //! `<time>` is the token's end, with milliseconds and `Z`.
 
 use actix_web::http::StatusCode;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpResponse, web};
 use serde_json::{Value, json};
 
 use crate::dialect::Dialect;
-use crate::http::HttpState;
 use crate::http::fields::{Field, Trim};
-use crate::http::front::{Answer, Endpoint, respond};
-use crate::http::steps::Step;
-use crate::service::TokenError;
+use crate::http::front::Endpoint;
+use crate::http::steps::Ask;
 use crate::time::Timestamp;
 use crate::user::{LoginName, User};
 
-const ACCESS: Endpoint = endpoint("Access Token", &["username", "password"]);
-const VERIFY: Endpoint = endpoint("Verify Token", &["token"]);
-const REFRESH: Endpoint = endpoint("Refresh Token", &["token"]);
-
-const fn endpoint(name: &'static str, actions: &'static [&'static str]) -> Endpoint {
-    Endpoint { name, description: "", methods: &["POST"], actions }
-}
+const ACCESS: Endpoint = Endpoint::post("Access Token", &["username", "password"]);
+const VERIFY: Endpoint = Endpoint::post("Verify Token", &["token"]);
+const REFRESH: Endpoint = Endpoint::post("Refresh Token", &["token"]);
 
 pub(super) const PATHS: [&str; 3] = ["auth/access_token", "auth/verify_token", "auth/refresh_token"];
 
@@ -41,65 +36,52 @@ pub fn configure(config: &mut web::ServiceConfig, prefix: &str) {
         .service(web::resource(refresh_at).to(refresh));
 }
 
-async fn access(request: HttpRequest, payload: web::Payload, state: web::Data<HttpState>) -> HttpResponse {
-    respond(try_access(&request, payload, &state).await)
-}
-
-async fn try_access(request: &HttpRequest, payload: web::Payload, state: &HttpState) -> Answer {
-    let front = ACCESS.open(request)?;
-    front.check_method()?;
-    let declared = [Field::text("username", Trim::Yes), Field::text("password", Trim::Yes)];
-    let step = Step { request, state, front: &front, dialect: Dialect::AccessToken };
-    let issued = step.log_in(payload, declared, LoginName::Username).await?;
-    let replies = front.replies();
-    Ok(match issued {
-        Ok(issued) => {
-            let body = json!({
-                "access_token": issued.access.token.expose(),
-                "expires_in": issued.access.expires.map(|end| precise(end, issued.opened)),
-                "user": issued.user.username,
-            });
-            replies.json(StatusCode::OK, &body)
-        }
-        Err(error) => {
-            replies.non_field_error(super::login_refusal(&error, "Unable to login with provided credentials."))
-        }
+async fn access(ask: Ask) -> HttpResponse {
+    ask.answer(&ACCESS, Dialect::AccessToken, async |step| {
+        let declared = [Field::text("username", Trim::Yes), Field::text("password", Trim::Yes)];
+        Ok(match step.log_in(declared, LoginName::Username).await? {
+            Ok(issued) => {
+                let body = json!({
+                    "access_token": issued.access.token.expose(),
+                    "expires_in": issued.access.expires.map(|end| precise(end, issued.opened)),
+                    "user": issued.user.username,
+                });
+                step.replies().json(StatusCode::OK, &body)
+            }
+            Err(refusal) => {
+                let words = super::login_refusal(refusal, "Unable to login with provided credentials.");
+                step.replies().non_field_error(words)
+            }
+        })
     })
+    .await
 }
 
-async fn verify(request: HttpRequest, payload: web::Payload, state: web::Data<HttpState>) -> HttpResponse {
-    respond(try_verify(&request, payload, &state).await)
-}
-
-async fn try_verify(request: &HttpRequest, payload: web::Payload, state: &HttpState) -> Answer {
-    let front = VERIFY.open(request)?;
-    front.check_method()?;
-    let step = Step { request, state, front: &front, dialect: Dialect::AccessToken };
-    let replies = front.replies();
-    Ok(match step.verify(payload, "token").await? {
-        Ok((token, who)) => replies
-            .json(StatusCode::OK, &describe(&token, who.expires.map(Timestamp::to_millis_text).as_deref(), &who.user)),
-        Err(error) => replies.non_field_error(refusal(&error)),
+async fn verify(ask: Ask) -> HttpResponse {
+    ask.answer(&VERIFY, Dialect::AccessToken, async |step| {
+        Ok(match step.verify("token").await? {
+            Ok((token, who)) => {
+                let end = who.expires.map(Timestamp::to_millis_text);
+                step.replies().json(StatusCode::OK, &describe(&token, end.as_deref(), &who.user))
+            }
+            Err(refusal) => step.replies().non_field_error(super::single_refusal(refusal)),
+        })
     })
+    .await
 }
 
-async fn refresh(request: HttpRequest, payload: web::Payload, state: web::Data<HttpState>) -> HttpResponse {
-    respond(try_refresh(&request, payload, &state).await)
-}
-
-async fn try_refresh(request: &HttpRequest, payload: web::Payload, state: &HttpState) -> Answer {
-    let front = REFRESH.open(request)?;
-    front.check_method()?;
-    let step = Step { request, state, front: &front, dialect: Dialect::AccessToken };
-    let replies = front.replies();
-    Ok(match step.refresh(payload, "token").await? {
-        Ok(exchanged) => {
-            let (access, user) = (&exchanged.access, &exchanged.who.user);
-            let end = access.expires.map(|end| precise(end, exchanged.at));
-            replies.json(StatusCode::OK, &describe(access.token.expose(), end.as_deref(), user))
-        }
-        Err(error) => replies.non_field_error(refusal(&error)),
+async fn refresh(ask: Ask) -> HttpResponse {
+    ask.answer(&REFRESH, Dialect::AccessToken, async |step| {
+        Ok(match step.refresh("token").await? {
+            Ok(exchanged) => {
+                let (access, user) = (&exchanged.access, &exchanged.who.user);
+                let end = access.expires.map(|end| precise(end, exchanged.at));
+                step.replies().json(StatusCode::OK, &describe(access.token.expose(), end.as_deref(), user))
+            }
+            Err(refusal) => step.replies().non_field_error(super::single_refusal(refusal)),
+        })
     })
+    .await
 }
 
 fn describe(token: &str, end: Option<&str>, user: &User) -> Value {
@@ -114,13 +96,4 @@ fn describe(token: &str, end: Option<&str>, user: &User) -> Value {
 /// its lifetime from the millisecond of the request.
 fn precise(end: Timestamp, handed_out: Timestamp) -> String {
     end.saturating_add(handed_out.since(handed_out.whole_seconds())).to_millis_text()
-}
-
-const fn refusal(error: &TokenError) -> &'static str {
-    match error {
-        TokenError::Expired => "Signature has expired.",
-        TokenError::InactiveUser => "User account is disabled.",
-        TokenError::WindowOver => "Refresh has expired.",
-        TokenError::WrongKind | TokenError::Bad(_) | TokenError::Unavailable(_) => "Error decoding signature.",
-    }
 }

@@ -1,33 +1,30 @@
 //! djoser over simplejwt (contract 004): `POST /jwt/create/`, `/jwt/refresh/`, `/jwt/verify/`.
-//! Refusals are 400 `{"non_field_errors":["…"]}`; with [`Contract::Package`] the package's own 401s.
+//! Refusals are 400 `{"non_field_errors":["…"]}`; with [`Contract::Package`] the package's own 401s,
+//! which are those of simplejwt.
 //!
-//! | request | success |
-//! |---|---|
-//! | create: `username`, `password` | 200 `{"refresh":"<JWT>","access":"<JWT>"}` |
-//! | refresh: `refresh` | 200 `{"access":"<JWT>"}`, with rotation `{"access":…,"refresh":…}` |
-//! | verify: `token`, either kind | 200 `{}` |
+//! | request | success | refusals |
+//! |---|---|---|
+//! | create: `username`, `password` | 200 `{"refresh":"<JWT>","access":"<JWT>"}` | field errors; `No active account found with the given credentials` |
+//! | verify: `token`, either kind | 200 `{}` | `Token is invalid or expired` |
+//! | refresh: `refresh` | 200 `{"access":"<JWT>"}`, with rotation `{"access":…,"refresh":…}` | the same; `Token has wrong type`; `No active account found for the given token.` |
 
 use actix_web::http::StatusCode;
-use actix_web::{HttpRequest, HttpResponse, web};
-use serde_json::json;
+use actix_web::{HttpResponse, web};
+use serde_json::{Value, json};
 
 use crate::dialect::Dialect;
+use crate::http::Contract;
 use crate::http::fields::{Field, Trim};
-use crate::http::front::{Answer, Endpoint, Front, respond};
-use crate::http::steps::Step;
-use crate::http::{Contract, HttpState};
-use crate::service::TokenError;
+use crate::http::front::Endpoint;
+use crate::http::steps::{Ask, Step};
+use crate::service::TokenRefusal;
 use crate::user::LoginName;
 
-const CREATE: Endpoint = endpoint("Token Obtain Pair", &["username", "password"]);
-const VERIFY: Endpoint = endpoint("Token Verify", &["token"]);
-const REFRESH: Endpoint = endpoint("Token Refresh", &["refresh"]);
+const CREATE: Endpoint = Endpoint::post("Token Obtain Pair", &["username", "password"]);
+const VERIFY: Endpoint = Endpoint::post("Token Verify", &["token"]);
+const REFRESH: Endpoint = Endpoint::post("Token Refresh", &["refresh"]);
 
 const CHALLENGE: &str = "Bearer realm=\"api\"";
-
-const fn endpoint(name: &'static str, actions: &'static [&'static str]) -> Endpoint {
-    Endpoint { name, description: "", methods: &["POST"], actions }
-}
 
 pub(super) const PATHS: [&str; 3] = ["jwt/create", "jwt/verify", "jwt/refresh"];
 
@@ -40,65 +37,48 @@ pub fn configure(config: &mut web::ServiceConfig, prefix: &str) {
         .service(web::resource(refresh_at).to(refresh));
 }
 
-async fn create(request: HttpRequest, payload: web::Payload, state: web::Data<HttpState>) -> HttpResponse {
-    respond(try_create(&request, payload, &state).await)
-}
-
-async fn try_create(request: &HttpRequest, payload: web::Payload, state: &HttpState) -> Answer {
-    let front = CREATE.open(request)?;
-    front.check_method()?;
-    let declared = [Field::text("username", Trim::Yes), Field::text("password", Trim::Yes)];
-    let step = Step { request, state, front: &front, dialect: Dialect::Djoser };
-    let issued = step.log_in(payload, declared, LoginName::Username).await?;
-    Ok(match issued {
-        Ok(issued) => front.replies().json(StatusCode::OK, &super::pair(&issued)),
-        Err(error) => {
-            let detail = super::login_refusal(&error, "No active account found with the given credentials");
-            refuse(&front, state, detail, false)
-        }
+async fn create(ask: Ask) -> HttpResponse {
+    ask.answer(&CREATE, Dialect::Djoser, async |step| {
+        let declared = [Field::text("username", Trim::Yes), Field::text("password", Trim::Yes)];
+        Ok(match step.log_in(declared, LoginName::Username).await? {
+            Ok(issued) => step.replies().json(StatusCode::OK, &super::pair(&issued)),
+            Err(refusal) => {
+                let words = super::login_refusal(refusal, "No active account found with the given credentials");
+                refuse(step, &json!({ "detail": words }), words)
+            }
+        })
     })
+    .await
 }
 
-async fn verify(request: HttpRequest, payload: web::Payload, state: web::Data<HttpState>) -> HttpResponse {
-    respond(try_verify(&request, payload, &state).await)
-}
-
-async fn try_verify(request: &HttpRequest, payload: web::Payload, state: &HttpState) -> Answer {
-    let front = VERIFY.open(request)?;
-    front.check_method()?;
-    let step = Step { request, state, front: &front, dialect: Dialect::Djoser };
-    Ok(match step.verify(payload, "token").await? {
-        Ok(_) => front.replies().json(StatusCode::OK, &json!({})),
-        // The package's verification does not look at the user, and has no words for that.
-        Err(TokenError::InactiveUser) => refuse(&front, state, super::pair_refusal(&TokenError::Bad("")), true),
-        Err(error) => refuse(&front, state, super::pair_refusal(&error), true),
+async fn verify(ask: Ask) -> HttpResponse {
+    ask.answer(&VERIFY, Dialect::Djoser, async |step| {
+        Ok(match step.verify("token").await? {
+            Ok(_) => step.replies().json(StatusCode::OK, &json!({})),
+            Err(refusal) => refuse_token(step, super::unless_inactive(refusal)),
+        })
     })
+    .await
 }
 
-async fn refresh(request: HttpRequest, payload: web::Payload, state: web::Data<HttpState>) -> HttpResponse {
-    respond(try_refresh(&request, payload, &state).await)
-}
-
-async fn try_refresh(request: &HttpRequest, payload: web::Payload, state: &HttpState) -> Answer {
-    let front = REFRESH.open(request)?;
-    front.check_method()?;
-    let step = Step { request, state, front: &front, dialect: Dialect::Djoser };
-    Ok(match step.refresh(payload, "refresh").await? {
-        Ok(exchanged) => front.replies().json(StatusCode::OK, &super::refreshed(&exchanged)),
-        Err(error) => {
-            let has_code = error != TokenError::InactiveUser;
-            refuse(&front, state, super::pair_refusal(&error), has_code)
-        }
+async fn refresh(ask: Ask) -> HttpResponse {
+    ask.answer(&REFRESH, Dialect::Djoser, async |step| {
+        Ok(match step.refresh("refresh").await? {
+            Ok(exchanged) => step.replies().json(StatusCode::OK, &super::refreshed(&exchanged)),
+            Err(refusal) => refuse_token(step, refusal),
+        })
     })
+    .await
 }
 
-fn refuse(front: &Front<'_>, state: &HttpState, detail: &str, has_code: bool) -> HttpResponse {
-    match (state.options().contract, has_code) {
-        (Contract::Seed, _) => front.replies().non_field_error(detail),
-        (Contract::Package, true) => {
-            let body = json!({ "detail": detail, "code": "token_not_valid" });
-            front.replies().unauthorized(CHALLENGE, &body)
-        }
-        (Contract::Package, false) => front.replies().unauthorized(CHALLENGE, &json!({ "detail": detail })),
+fn refuse_token(step: &Step<'_>, refusal: TokenRefusal) -> HttpResponse {
+    refuse(step, &super::pair_refusal(refusal), super::pair_words(refusal))
+}
+
+/// `package` is what the package says at length.
+fn refuse(step: &Step<'_>, package: &Value, words: &str) -> HttpResponse {
+    match step.contract() {
+        Contract::Seed => step.replies().non_field_error(words),
+        Contract::Package => step.replies().unauthorized(CHALLENGE, package),
     }
 }

@@ -8,24 +8,18 @@
 //! | refresh: `token` | 200 `{"token":"<JWT>"}` | the same, and `Refresh has expired.` |
 
 use actix_web::http::StatusCode;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpResponse, web};
 use serde_json::json;
 
 use crate::dialect::Dialect;
-use crate::http::HttpState;
 use crate::http::fields::{Field, Trim};
-use crate::http::front::{Answer, Endpoint, respond};
-use crate::http::steps::Step;
-use crate::service::TokenError;
+use crate::http::front::Endpoint;
+use crate::http::steps::Ask;
 use crate::user::LoginName;
 
-const AUTH: Endpoint = endpoint("Obtain Json Web Token", &["username", "password"]);
-const VERIFY: Endpoint = endpoint("Verify Json Web Token", &["token"]);
-const REFRESH: Endpoint = endpoint("Refresh Json Web Token", &["token"]);
-
-const fn endpoint(name: &'static str, actions: &'static [&'static str]) -> Endpoint {
-    Endpoint { name, description: "", methods: &["POST"], actions }
-}
+const AUTH: Endpoint = Endpoint::post("Obtain Json Web Token", &["username", "password"]);
+const VERIFY: Endpoint = Endpoint::post("Verify Json Web Token", &["token"]);
+const REFRESH: Endpoint = Endpoint::post("Refresh Json Web Token", &["token"]);
 
 pub(super) const PATHS: [&str; 3] = ["api-token-auth", "api-token-verify", "api-token-refresh"];
 
@@ -38,60 +32,36 @@ pub fn configure(config: &mut web::ServiceConfig, prefix: &str) {
         .service(web::resource(refresh_at).to(refresh));
 }
 
-async fn auth(request: HttpRequest, payload: web::Payload, state: web::Data<HttpState>) -> HttpResponse {
-    respond(try_auth(&request, payload, &state).await)
-}
-
-async fn try_auth(request: &HttpRequest, payload: web::Payload, state: &HttpState) -> Answer {
-    let front = AUTH.open(request)?;
-    front.check_method()?;
-    let declared = [Field::text("username", Trim::Yes), Field::text("password", Trim::Yes)];
-    let step = Step { request, state, front: &front, dialect: Dialect::DrfJwt };
-    let issued = step.log_in(payload, declared, LoginName::Username).await?;
-    let replies = front.replies();
-    Ok(match issued {
-        Ok(issued) => replies.json(StatusCode::OK, &json!({ "token": issued.access.token.expose() })),
-        Err(error) => {
-            replies.non_field_error(super::login_refusal(&error, "Unable to login with provided credentials."))
-        }
+async fn auth(ask: Ask) -> HttpResponse {
+    ask.answer(&AUTH, Dialect::DrfJwt, async |step| {
+        let declared = [Field::text("username", Trim::Yes), Field::text("password", Trim::Yes)];
+        Ok(match step.log_in(declared, LoginName::Username).await? {
+            Ok(issued) => step.replies().json(StatusCode::OK, &json!({ "token": issued.access.token.expose() })),
+            Err(refusal) => {
+                let words = super::login_refusal(refusal, "Unable to login with provided credentials.");
+                step.replies().non_field_error(words)
+            }
+        })
     })
+    .await
 }
 
-async fn verify(request: HttpRequest, payload: web::Payload, state: web::Data<HttpState>) -> HttpResponse {
-    respond(try_verify(&request, payload, &state).await)
-}
-
-async fn try_verify(request: &HttpRequest, payload: web::Payload, state: &HttpState) -> Answer {
-    let front = VERIFY.open(request)?;
-    front.check_method()?;
-    let step = Step { request, state, front: &front, dialect: Dialect::DrfJwt };
-    let replies = front.replies();
-    Ok(match step.verify(payload, "token").await? {
-        Ok((token, _)) => replies.json(StatusCode::OK, &json!({ "token": token })),
-        Err(error) => replies.non_field_error(refusal(&error)),
+async fn verify(ask: Ask) -> HttpResponse {
+    ask.answer(&VERIFY, Dialect::DrfJwt, async |step| {
+        Ok(match step.verify("token").await? {
+            Ok((token, _)) => step.replies().json(StatusCode::OK, &json!({ "token": token })),
+            Err(refusal) => step.replies().non_field_error(super::single_refusal(refusal)),
+        })
     })
+    .await
 }
 
-async fn refresh(request: HttpRequest, payload: web::Payload, state: web::Data<HttpState>) -> HttpResponse {
-    respond(try_refresh(&request, payload, &state).await)
-}
-
-async fn try_refresh(request: &HttpRequest, payload: web::Payload, state: &HttpState) -> Answer {
-    let front = REFRESH.open(request)?;
-    front.check_method()?;
-    let step = Step { request, state, front: &front, dialect: Dialect::DrfJwt };
-    let replies = front.replies();
-    Ok(match step.refresh(payload, "token").await? {
-        Ok(exchanged) => replies.json(StatusCode::OK, &json!({ "token": exchanged.access.token.expose() })),
-        Err(error) => replies.non_field_error(refusal(&error)),
+async fn refresh(ask: Ask) -> HttpResponse {
+    ask.answer(&REFRESH, Dialect::DrfJwt, async |step| {
+        Ok(match step.refresh("token").await? {
+            Ok(exchanged) => step.replies().json(StatusCode::OK, &json!({ "token": exchanged.access.token.expose() })),
+            Err(refusal) => step.replies().non_field_error(super::single_refusal(refusal)),
+        })
     })
-}
-
-const fn refusal(error: &TokenError) -> &'static str {
-    match error {
-        TokenError::Expired => "Signature has expired.",
-        TokenError::InactiveUser => "User account is disabled.",
-        TokenError::WindowOver => "Refresh has expired.",
-        TokenError::WrongKind | TokenError::Bad(_) | TokenError::Unavailable(_) => "Error decoding signature.",
-    }
+    .await
 }

@@ -4,32 +4,27 @@
 //!
 //! | request | success | refusals |
 //! |---|---|---|
-//! | token: `email`, `password` | 200 `{"refresh":"<JWT>","access":"<JWT>"}` | `{"detail":"No active account found with the given credentials"}` |
-//! | refresh: `refresh` | 200 `{"access":"<JWT>"}`, with rotation `{"access":…,"refresh":…}` | `{"detail":…,"code":"token_not_valid"}`; inactive user: without `code` |
-//! | verify: `token`, either kind | 200 `[]` (`{}` with [`Contract::Package`]) | `{"detail":…,"code":"token_not_valid"}` |
+//! | token: `email`, `password` | 200 `{"refresh":"<JWT>","access":"<JWT>"}` | field errors; `{"detail":"No active account found with the given credentials"}` |
+//! | verify: `token`, either kind | 200 `[]` (`{}` with [`Contract::Package`]) | `{"detail":"Token is invalid or expired","code":"token_not_valid"}` |
+//! | refresh: `refresh` | 200 `{"access":"<JWT>"}`, with rotation `{"access":…,"refresh":…}` | the same; `{"detail":"Token has wrong type","code":"token_not_valid"}`; `{"detail":"No active account found for the given token."}` |
 
 use actix_web::http::StatusCode;
-use actix_web::{HttpRequest, HttpResponse, web};
-use serde_json::{Value, json};
+use actix_web::{HttpResponse, web};
+use serde_json::json;
 
 use crate::dialect::Dialect;
+use crate::http::Contract;
 use crate::http::fields::{Field, Trim};
-use crate::http::front::{Answer, Endpoint, respond};
-use crate::http::reply::Replies;
-use crate::http::steps::Step;
-use crate::http::{Contract, HttpState};
-use crate::service::{LoginError, TokenError};
+use crate::http::front::Endpoint;
+use crate::http::steps::Ask;
+use crate::service::LoginRefusal;
 use crate::user::LoginName;
 
-const TOKEN: Endpoint = endpoint("Email Token Obtain Pair", &["email", "password"]);
-const VERIFY: Endpoint = endpoint("Token Verify", &["token"]);
-const REFRESH: Endpoint = endpoint("Token Refresh", &["refresh"]);
+const TOKEN: Endpoint = Endpoint::post("Email Token Obtain Pair", &["email", "password"]);
+const VERIFY: Endpoint = Endpoint::post("Token Verify", &["token"]);
+const REFRESH: Endpoint = Endpoint::post("Token Refresh", &["refresh"]);
 
 const CHALLENGE: &str = "Bearer realm=\"api\"";
-
-const fn endpoint(name: &'static str, actions: &'static [&'static str]) -> Endpoint {
-    Endpoint { name, description: "", methods: &["POST"], actions }
-}
 
 pub(super) const PATHS: [&str; 3] = ["api/token", "api/token/verify", "api/token/refresh"];
 
@@ -42,77 +37,50 @@ pub fn configure(config: &mut web::ServiceConfig, prefix: &str) {
         .service(web::resource(refresh_at).to(refresh));
 }
 
-async fn token(request: HttpRequest, payload: web::Payload, state: web::Data<HttpState>) -> HttpResponse {
-    respond(try_token(&request, payload, &state).await)
-}
-
-async fn try_token(request: &HttpRequest, payload: web::Payload, state: &HttpState) -> Answer {
-    let front = TOKEN.open(request)?;
-    front.check_method()?;
-    let declared = [Field::text("email", Trim::Yes), Field::text("password", Trim::Yes)];
-    let step = Step { request, state, front: &front, dialect: Dialect::Simplejwt };
-    let issued = step.log_in(payload, declared, LoginName::Email).await?;
-    Ok(match issued {
-        Ok(issued) => front.replies().json(StatusCode::OK, &super::pair(&issued)),
-        Err(error) => login_refusal(front.replies(), &error),
+async fn token(ask: Ask) -> HttpResponse {
+    ask.answer(&TOKEN, Dialect::Simplejwt, async |step| {
+        let declared = [Field::text("email", Trim::Yes), Field::text("password", Trim::Yes)];
+        Ok(match step.log_in(declared, LoginName::Email).await? {
+            Ok(issued) => step.replies().json(StatusCode::OK, &super::pair(&issued)),
+            Err(refusal) => {
+                let words = super::login_refusal(refusal, "No active account found with the given credentials");
+                match refusal {
+                    LoginRefusal::LimitReached => step.replies().detail(StatusCode::FORBIDDEN, words),
+                    LoginRefusal::UnknownUser | LoginRefusal::WrongPassword | LoginRefusal::InactiveUser => {
+                        step.replies().unauthorized(CHALLENGE, &json!({ "detail": words }))
+                    }
+                }
+            }
+        })
     })
+    .await
 }
 
-fn login_refusal(replies: &Replies, error: &LoginError) -> HttpResponse {
-    let detail = super::login_refusal(error, "No active account found with the given credentials");
-    match error {
-        LoginError::Refused(_) | LoginError::Unavailable(_) => {
-            replies.unauthorized(CHALLENGE, &json!({ "detail": detail }))
-        }
-        LoginError::LimitReached => replies.detail(StatusCode::FORBIDDEN, detail),
-    }
-}
-
-async fn verify(request: HttpRequest, payload: web::Payload, state: web::Data<HttpState>) -> HttpResponse {
-    respond(try_verify(&request, payload, &state).await)
-}
-
-async fn try_verify(request: &HttpRequest, payload: web::Payload, state: &HttpState) -> Answer {
-    let front = VERIFY.open(request)?;
-    front.check_method()?;
-    let step = Step { request, state, front: &front, dialect: Dialect::Simplejwt };
-    Ok(match step.verify(payload, "token").await? {
-        Ok(_) => front.replies().json(
-            StatusCode::OK,
-            &match state.options().contract {
-                Contract::Seed => json!([]),
-                Contract::Package => json!({}),
-            },
-        ),
-        // The package's verification does not look at the user, and has no words for that.
-        Err(TokenError::InactiveUser) => refusal(front.replies(), &TokenError::Bad("inactive_user")),
-        Err(error) => refusal(front.replies(), &error),
+async fn verify(ask: Ask) -> HttpResponse {
+    ask.answer(&VERIFY, Dialect::Simplejwt, async |step| {
+        Ok(match step.verify("token").await? {
+            Ok(_) => {
+                let empty = match step.contract() {
+                    Contract::Seed => json!([]),
+                    Contract::Package => json!({}),
+                };
+                step.replies().json(StatusCode::OK, &empty)
+            }
+            Err(refusal) => {
+                let body = super::pair_refusal(super::unless_inactive(refusal));
+                step.replies().unauthorized(CHALLENGE, &body)
+            }
+        })
     })
+    .await
 }
 
-async fn refresh(request: HttpRequest, payload: web::Payload, state: web::Data<HttpState>) -> HttpResponse {
-    respond(try_refresh(&request, payload, &state).await)
-}
-
-async fn try_refresh(request: &HttpRequest, payload: web::Payload, state: &HttpState) -> Answer {
-    let front = REFRESH.open(request)?;
-    front.check_method()?;
-    let step = Step { request, state, front: &front, dialect: Dialect::Simplejwt };
-    Ok(match step.refresh(payload, "refresh").await? {
-        Ok(exchanged) => front.replies().json(StatusCode::OK, &super::refreshed(&exchanged)),
-        Err(error) => refusal(front.replies(), &error),
+async fn refresh(ask: Ask) -> HttpResponse {
+    ask.answer(&REFRESH, Dialect::Simplejwt, async |step| {
+        Ok(match step.refresh("refresh").await? {
+            Ok(exchanged) => step.replies().json(StatusCode::OK, &super::refreshed(&exchanged)),
+            Err(refusal) => step.replies().unauthorized(CHALLENGE, &super::pair_refusal(refusal)),
+        })
     })
-}
-
-fn refusal(replies: &Replies, error: &TokenError) -> HttpResponse {
-    let detail = super::pair_refusal(error);
-    let body: Value = match error {
-        TokenError::InactiveUser => json!({ "detail": detail }),
-        TokenError::Expired
-        | TokenError::WrongKind
-        | TokenError::WindowOver
-        | TokenError::Bad(_)
-        | TokenError::Unavailable(_) => json!({ "detail": detail, "code": "token_not_valid" }),
-    };
-    replies.unauthorized(CHALLENGE, &body)
+    .await
 }
