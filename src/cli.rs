@@ -1,7 +1,7 @@
 //! The command line: `knoxide user add`, `knoxide doctor` and the rest.
 //!
 //! [`run`] takes everything that it touches as an argument, so that tests call it as a shell
-//! does. Commands return an [`Answer`], which is printed in one place, as a table or sentence
+//! does. Commands return an `Answer`, which is printed in one place, as a table or sentence
 //! for people or as JSON for programs.
 
 mod answer;

@@ -259,7 +259,7 @@ impl Auth {
     async fn end_reused(&self, record: &TokenRecord, origin: Origin) -> TokenError {
         let cause = self.cause(Reason::RefreshReused, Actor::User(record.user.id), origin);
         let session = record.session.id;
-        log::warn!(session = session.to_string(), user = record.user.id.0;
+        log::warn!(session = session.to_string().as_str(), user = record.user.id.0;
             "a refresh token was used again after its time of grace; its session is ended");
         let ended = self.inner.writes.run(Wanted::Always, move |connection| connection.end_session(session, &cause));
         match within(self.inner.timeouts.write, "writes", ended).await {

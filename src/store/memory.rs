@@ -315,7 +315,9 @@ impl Connection for MemoryStore {
             _ => tables.insert_user(new),
         };
         let Some(user) = tables.user_mut(id) else { return Ok(Epoch(0)) };
-        switch(user, new.is_active);
+        if !new.is_active {
+            switch(user, false);
+        }
         user.username.clone_from(&new.username);
         user.email.clone_from(&new.email);
         user.is_staff = new.is_staff;

@@ -358,7 +358,7 @@ fn free_name(connection: &mut AnyConnection, name: &str, user: UserId, cause: &C
 }
 
 fn update_shadow(connection: &mut AnyConnection, id: i64, user: &NewUser, cause: &Cause) -> QueryResult<Option<Epoch>> {
-    let raised = switch(connection, id, user.is_active)?;
+    let raised = if user.is_active { None } else { switch(connection, id, false)? };
     let update = UpdateShadow {
         username: user.username.clone(),
         key: lookalike_key(&user.username),

@@ -136,7 +136,7 @@ fn whom_a_raw_statement_shut_out_activation_does_not_revive() {
         open(&mut *c, &login(UserId(77), epoch.0, 2));
         shut_out(UserId(77));
         c.put_shadow_user(&shadow, &cause(Reason::Login)).expect("a write");
-        assert_eq!(verdict(&mut *c, 2), Err(Refusal::OldEpoch));
+        assert_eq!(verdict(&mut *c, 2), Err(Refusal::InactiveUser), "a login activates nobody");
     }
 }
 
@@ -234,7 +234,9 @@ fn shadow_users_follow_their_system() {
         assert_eq!(c.put_shadow_user(&user, &cause(Reason::Deactivated)), Ok(Epoch(1)));
         assert_eq!(verdict(&mut *c, 1), Err(Refusal::InactiveUser));
         user.is_active = true;
-        assert_eq!(c.put_shadow_user(&user, &cause(Reason::Activated)), Ok(Epoch(2)));
+        assert_eq!(c.put_shadow_user(&user, &put), Ok(Epoch(1)));
+        assert_eq!(verdict(&mut *c, 1), Err(Refusal::InactiveUser));
+        assert_eq!(c.set_active(UserId(17), true, &cause(Reason::Activated)), Ok(true));
         assert_eq!(verdict(&mut *c, 1), Err(Refusal::OldEpoch));
         let clash = NewUser { id: Some(UserId(18)), ..new_user("alicia") };
         assert!(c.put_shadow_user(&clash, &put).is_err());
