@@ -254,6 +254,7 @@ fn each_way_of_breaking_a_rule_is_seen() {
     for (file, code) in [
         ("http/guard.rs", "use diesel::RunQueryDsl;"),
         ("http/guard.rs", "use crate::store::diesel::DieselStore;"),
+        ("service/exchange.rs", "use jsonwebtoken::decode;"),
         ("service/check.rs", "fn f(request: &actix_web::HttpRequest) {}"),
         ("policy.rs", "use std::{env, fmt};"),
         ("http/health.rs", "fn f() { std::thread::spawn(|| ()); }"),
