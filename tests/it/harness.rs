@@ -18,7 +18,7 @@ fn canned(replies: &[&str]) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");
     thread::spawn(move || {
-        for stream in listener.incoming() {
+        'connections: for stream in listener.incoming() {
             let mut stream = stream.expect("a connection");
             for reply in &replies {
                 let mut request = Vec::new();
@@ -26,7 +26,7 @@ fn canned(replies: &[&str]) -> SocketAddr {
                     let mut byte = [0];
                     match stream.read(&mut byte) {
                         Ok(1) => request.push(byte[0]),
-                        Ok(_) | Err(_) => return,
+                        Ok(_) | Err(_) => continue 'connections,
                     }
                 }
                 stream.write_all(reply).ok();
