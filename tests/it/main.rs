@@ -27,6 +27,8 @@ mod knox;
 #[cfg(test)]
 mod layers;
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 mod nginx;
 #[cfg(test)]
 mod operations;
