@@ -29,6 +29,8 @@ mod knox;
 #[cfg(test)]
 mod layers;
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 mod mounting;
 #[cfg(test)]
 mod nginx;
