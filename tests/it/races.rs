@@ -291,7 +291,7 @@ on_each_database! {
             };
             connection.group(&mut open).expect("a write");
         }
-        // Not before: the server does not wait for a first request for as long as that took.
+        // Only now: a connection that sends nothing for long is hung up on.
         let client = &mut app.client();
         let token = client.login("alice", PASSWORD);
         assert_eq!(client.logout_all(&token), 200);

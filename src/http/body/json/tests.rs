@@ -223,9 +223,10 @@ proptest! {
             characters.splice(at..=at, edit.chars());
         }
         let text: String = characters.into_iter().collect();
-        let expected = serde_json::from_str::<serde_json::Value>(&text);
+        // Nobody looks at the numbers here, which may be greater than it could hold.
+        let expected = serde_json::from_str::<serde::de::IgnoredAny>(&text);
         prop_assert_eq!(parse(&text).is_ok(), expected.is_ok(), "{}", text);
-        if let Ok(serde_json::Value::Object(fields)) = expected {
+        if let Ok(serde_json::Value::Object(fields)) = serde_json::from_str(&text) {
             for (name, value) in fields {
                 let ours = parse(&text).expect("JSON");
                 match (ours.get(&name), value) {
