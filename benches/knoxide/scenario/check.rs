@@ -59,7 +59,7 @@ pub(super) fn run(stage: &mut Stage) -> Fallible<Section> {
         }
     }
     for contestant in &contestants {
-        table.add(&contestant.name, Metric::Memory, resident_mib(&contestant.server)?);
+        table.add(&contestant.name, Metric::Memory, resident_mib(&contestant.server)?, 0.0);
         table.compare(&contestant.name, BARE, Metric::Rate, Metric::RateRatio);
         table.compare(&contestant.name, BARE, Metric::Cpu, Metric::CpuRatio);
     }

@@ -53,10 +53,10 @@ fn on(stage: &Stage, database: &Database, users: u64, table: &mut Table) -> Fall
             let names = [row(&format!("checks {pace}, flooded")), row(&format!("logins meanwhile, checks {pace}"))];
             for (name, outcome) in names.iter().zip(&flooded) {
                 // Nobody can tell which processor time was whose.
-                table.add(name, Metric::Rate, outcome.done() as f64 / outcome.seconds);
-                table.add(name, Metric::Failed, outcome.failed.values().sum::<u64>() as f64);
-                table.add(name, Metric::Others, usage.others);
-                note_times(table, name, outcome);
+                table.add(name, Metric::Rate, outcome.done() as f64 / outcome.seconds, usage.others);
+                table.add(name, Metric::Failed, outcome.failed.values().sum::<u64>() as f64, usage.others);
+                table.add(name, Metric::Others, usage.others, usage.others);
+                note_times(table, name, outcome, &usage);
             }
             if let Some(checked) = flooded.first() {
                 insist(checked, "checks in the flood")?;
