@@ -50,12 +50,26 @@ impl Metric {
     }
 }
 
-/// The median of the rounds, and how far they lay apart.
+/// More cores' worth of other work than this spoils a measurement.
+pub(crate) const NOISY: f64 = 0.3;
+
+/// What one measurement gave, and what else was going on meanwhile.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct Figure {
+    value: f64,
+    others: f64,
+}
+
+/// The median of the rounds that count, and how far those lay apart.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Range {
     pub(crate) median: f64,
     pub(crate) least: f64,
     pub(crate) most: f64,
+    /// No round was free of too much other work, so all of them count.
+    spoilt: bool,
+    /// All rounds, in their order.
+    runs: Vec<Figure>,
 }
 
 /// Figures of one thing.
@@ -93,13 +107,14 @@ pub(crate) struct Section {
 /// Figures as they come in, round by round.
 #[derive(Debug, Default)]
 pub(crate) struct Table {
-    rows: Vec<(String, BTreeMap<Metric, Vec<f64>>)>,
+    rows: Vec<(String, BTreeMap<Metric, Vec<Figure>>)>,
     goals: Vec<Goal>,
 }
 
 impl Table {
-    /// Adds a round's figure to a row.
-    pub(crate) fn add(&mut self, row: &str, metric: Metric, figure: f64) {
+    /// Adds a round's figure to a row; `others` is the other work meanwhile, in cores.
+    pub(crate) fn add(&mut self, row: &str, metric: Metric, value: f64, others: f64) {
+        let figure = Figure { value, others };
         if let Some((_, figures)) = self.rows.iter_mut().find(|(name, _)| name == row) {
             figures.entry(metric).or_default().push(figure);
         } else {
@@ -107,31 +122,32 @@ impl Table {
         }
     }
 
-    /// Adds the ratios of `row` to `base`, round by round, as another metric of `row`.
+    /// Adds the ratios of `row` to `base`, round by round, as another metric of `row`. What
+    /// spoilt either of them spoilt the ratio.
     pub(crate) fn compare(&mut self, row: &str, base: &str, metric: Metric, ratio: Metric) {
-        let ratios: Vec<f64> =
-            self.figures(row, metric).iter().zip(self.figures(base, metric)).map(|(own, base)| own / base).collect();
-        ratios.into_iter().for_each(|figure| self.add(row, ratio, figure));
+        let pairs = self.figures(row, metric).iter().zip(self.figures(base, metric));
+        let ratios: Vec<_> = pairs.map(|(own, base)| (own.value / base.value, own.others.max(base.others))).collect();
+        ratios.into_iter().for_each(|(value, others)| self.add(row, ratio, value, others));
     }
 
     /// The median of a row so far; no number at all if there are none.
     pub(crate) fn median(&self, row: &str, metric: Metric) -> f64 {
-        range(self.figures(row, metric)).map_or(f64::NAN, |range| range.median)
+        range(self.figures(row, metric).to_vec()).map_or(f64::NAN, |range| range.median)
     }
 
     pub(crate) fn goal(&mut self, what: &str, figure: &str, met: bool) {
         self.goals.push(Goal { what: what.to_owned(), figure: figure.to_owned(), met });
     }
 
-    fn figures(&self, row: &str, metric: Metric) -> &[f64] {
+    fn figures(&self, row: &str, metric: Metric) -> &[Figure] {
         let found = self.rows.iter().find(|(name, _)| name == row);
         found.and_then(|(_, figures)| figures.get(&metric)).map_or(&[], Vec::as_slice)
     }
 
     /// Closes the table.
     pub(crate) fn section(self, scenario: Scenario, title: &str, note: &str, stage: &Stage) -> Section {
-        let row = |(name, figures): (String, BTreeMap<Metric, Vec<f64>>)| {
-            let ranges = figures.into_iter().filter_map(|(metric, figures)| Some((metric, range(&figures)?)));
+        let row = |(name, figures): (String, BTreeMap<Metric, Vec<Figure>>)| {
+            let ranges = figures.into_iter().filter_map(|(metric, figures)| Some((metric, range(figures)?)));
             Row { name, figures: ranges.collect() }
         };
         let name = scenario.to_possible_value().map(|value| value.get_name().to_owned());
@@ -153,14 +169,16 @@ impl Table {
 }
 
 /// `None` if there are no figures.
-fn range(figures: &[f64]) -> Option<Range> {
-    let mut sorted = figures.to_vec();
+fn range(runs: Vec<Figure>) -> Option<Range> {
+    let spoilt = runs.iter().all(|figure| figure.others > NOISY);
+    let count = runs.iter().filter(|figure| spoilt || figure.others <= NOISY);
+    let mut sorted: Vec<f64> = count.map(|figure| figure.value).collect();
     sorted.sort_by(f64::total_cmp);
     let (least, most) = (*sorted.first()?, *sorted.last()?);
     let half = sorted.len() / 2;
     let above = *sorted.get(half)?;
     let below = if sorted.len().is_multiple_of(2) { *sorted.get(half - 1)? } else { above };
-    Some(Range { median: f64::midpoint(below, above), least, most })
+    Some(Range { median: f64::midpoint(below, above), least, most, spoilt, runs })
 }
 
 /// A section in words and a table.
@@ -169,7 +187,8 @@ pub(crate) fn markdown(section: &Section) -> String {
     let Section { tokens, connections, rounds, seconds, .. } = section;
     let mut out = format!(
         "## {title}\n\n{note}\n\nKnoxide {version}, {measured} UTC; {machine}. {tokens} tokens, {connections} \
-         connections; median (least to most) of {rounds} rounds of {seconds} s.\n\n"
+         connections; median (least to most) of those of {rounds} rounds of {seconds} s that had at most {NOISY} cores of \
+         other work; where none had, of all, with a †.\n\n"
     );
     let metrics: std::collections::BTreeSet<Metric> =
         section.rows.iter().flat_map(|row| row.figures.keys().copied()).collect();
@@ -191,11 +210,12 @@ pub(crate) fn markdown(section: &Section) -> String {
 }
 
 fn cell(range: &Range) -> String {
-    let Range { median, least, most } = range;
+    let Range { median, least, most, spoilt, .. } = range;
+    let mark = if *spoilt { "†" } else { "" };
     if least == most {
-        figure(*median)
+        format!("{}{mark}", figure(*median))
     } else {
-        format!("{} ({} to {})", figure(*median), figure(*least), figure(*most))
+        format!("{}{mark} ({} to {})", figure(*median), figure(*least), figure(*most))
     }
 }
 

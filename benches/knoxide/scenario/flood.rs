@@ -4,14 +4,17 @@ use std::time::Duration;
 
 use knoxide::password::Hasher;
 
-use super::{checks, closed, insist, logins, measure, note, note_times, note_work, paced};
-use crate::child::Role;
+use super::{checks, closed, insist, logins, note, note_times, paced, quietest};
+use crate::child::{Child, Role};
 use crate::databases::Database;
-use crate::load::Span;
+use crate::load::{Group, Source, Span};
 use crate::population::Block;
 use crate::report::{Metric, Section, Table};
 use crate::stage::Stage;
 use crate::{Fallible, Scenario};
+
+/// Makes clients of a server: so many connections, and what they ask.
+type Clients = for<'a> fn(&Child, u16, Source<'a>) -> Fallible<Group<'a>>;
 
 /// Clients that log in.
 const FLOOD: u16 = 64;
@@ -34,36 +37,29 @@ pub(super) fn run(stage: &mut Stage) -> Fallible<Section> {
 fn on(stage: &Stage, database: &Database, users: u64, table: &mut Table) -> Fallible<()> {
     let server = stage.start(&Role::Knoxide { url: database.url.clone(), cost: Hasher::DEFAULT_COST })?;
     let meter = stage.meter(&server, Some(database));
+    let span = Span { counted: stage.span().counted.max(Duration::from_secs(2)), ..stage.span() };
     let row = |what: &str| format!("{}, {what}", database.name());
     for round in 0..stage.rounds {
         crate::say(&format!("flood on {}: round {} of {}", database.name(), round + 1, stage.rounds));
-        for is_paced in [false, true] {
-            let group = if is_paced { paced } else { closed };
-            let pace = if is_paced { "paced" } else { "at full speed" };
-            for flooded in [false, true] {
-                let mut groups = vec![group(&server, stage.connections, checks(users * 10))?];
-                if flooded {
-                    groups.push(closed(&server, FLOOD, logins(users))?);
-                }
-                let span = Span { counted: stage.span().counted.max(Duration::from_secs(2)), ..stage.span() };
-                let (outcomes, usage) = measure(groups, span, &meter)?;
-                let mut outcomes = outcomes.into_iter();
-                let checked = outcomes.next().ok_or("no outcome")?;
-                insist(&checked, "checks")?;
-                let name = row(&format!("checks {pace}, {}", if flooded { "flooded" } else { "alone" }));
-                match outcomes.next() {
-                    None => note(table, &name, &checked, &usage),
-                    Some(logged_in) => {
-                        // The processor time is the logins', too.
-                        table.add(&name, Metric::Rate, checked.done() as f64 / checked.seconds);
-                        table.add(&name, Metric::Others, usage.others);
-                        note_times(table, &name, &checked);
-                        let logins = row(&format!("logins meanwhile, checks {pace}"));
-                        note_work(table, &logins, logged_in.done(), logged_in.seconds, &usage);
-                        note_times(table, &logins, &logged_in);
-                        table.add(&logins, Metric::Failed, logged_in.failed.values().sum::<u64>() as f64);
-                    }
-                }
+        for (group, pace) in [(closed as Clients, "at full speed"), (paced, "paced")] {
+            let check = || group(&server, stage.connections, checks(users * 10));
+            let (alone, usage) = quietest(|| Ok(vec![check()?]), span, &meter)?;
+            for outcome in alone {
+                insist(&outcome, "checks")?;
+                note(table, &row(&format!("checks {pace}, alone")), &outcome, &usage);
+            }
+            let both = || Ok(vec![check()?, closed(&server, FLOOD, logins(users))?]);
+            let (flooded, usage) = quietest(both, span, &meter)?;
+            let names = [row(&format!("checks {pace}, flooded")), row(&format!("logins meanwhile, checks {pace}"))];
+            for (name, outcome) in names.iter().zip(&flooded) {
+                // Nobody can tell which processor time was whose.
+                table.add(name, Metric::Rate, outcome.done() as f64 / outcome.seconds, usage.others);
+                table.add(name, Metric::Failed, outcome.failed.values().sum::<u64>() as f64, usage.others);
+                table.add(name, Metric::Others, usage.others, usage.others);
+                note_times(table, name, outcome, &usage);
+            }
+            if let Some(checked) = flooded.first() {
+                insist(checked, "checks in the flood")?;
             }
         }
     }

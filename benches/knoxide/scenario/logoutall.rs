@@ -6,6 +6,7 @@ use super::{checks, insist, measure, note_times, paced, request_with_token};
 use crate::child::{Child, Role};
 use crate::databases::Database;
 use crate::load::{Group, Outcome, Pace};
+use crate::meter::Usage;
 use crate::population::Block;
 use crate::report::{Metric, Section, Table};
 use crate::stage::Stage;
@@ -44,8 +45,8 @@ fn on(stage: &Stage, database: &Database, others: u64, trials: u64, table: &mut 
         let (outcomes, usage) = measure(alone, stage.span(), &meter)?;
         for outcome in outcomes {
             insist(&outcome, "checks")?;
-            note_times(table, &row("checks, alone"), &outcome);
-            table.add(&row("checks, alone"), Metric::Others, usage.others);
+            note_times(table, &row("checks, alone"), &outcome, &usage);
+            table.add(&row("checks, alone"), Metric::Others, usage.others, usage.others);
         }
         for is_quiet in [true, false] {
             let mut groups = vec![
@@ -62,13 +63,13 @@ fn on(stage: &Stage, database: &Database, others: u64, trials: u64, table: &mut 
                 [row(&format!("one token, {how}")), row(&format!("10,000 tokens, {how}")), row("checks, meanwhile")];
             for (name, outcome) in names.iter().zip(&outcomes) {
                 insist(outcome, name)?;
-                table.add(name, Metric::Others, usage.others);
+                table.add(name, Metric::Others, usage.others, usage.others);
             }
             for (name, outcome) in names.iter().zip(&outcomes).take(2) {
-                note_each(table, name, outcome)?;
+                note_each(table, name, outcome, &usage)?;
             }
             for (name, outcome) in names.iter().zip(&outcomes).skip(2) {
-                note_times(table, name, outcome);
+                note_times(table, name, outcome, &usage);
             }
         }
     }
@@ -100,13 +101,13 @@ fn logout_all<'a>(stage: &Stage, server: &Child, part: f64, token: impl Fn(u64) 
     })
 }
 
-fn note_each(table: &mut Table, name: &str, outcome: &Outcome) -> Fallible<()> {
+fn note_each(table: &mut Table, name: &str, outcome: &Outcome, usage: &Usage) -> Fallible<()> {
     if outcome.done() != u64::from(TRIALS) {
         return Err(format!("{name}: {} of {TRIALS} were answered", outcome.done()).into());
     }
     for step in outcome.times.iter_recorded() {
         for _ in 0..step.count_at_value() {
-            table.add(name, Metric::Time, step.value_iterated_to() as f64 / 1e6);
+            table.add(name, Metric::Time, step.value_iterated_to() as f64 / 1e6, usage.others);
         }
     }
     Ok(())

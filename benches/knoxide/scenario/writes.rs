@@ -6,10 +6,11 @@ use knoxide::password::Hasher;
 use knoxide::store::Store as _;
 use knoxide::store::diesel::{DieselStore, StoreOptions};
 
-use super::{closed, insist, logins, measure, note, note_yardstick, request_with_token};
-use crate::child::{Child, Role};
+use super::{closed, insist, logins, measure, note, note_yardstick, quietest, request_with_token};
+use crate::child::Role;
 use crate::databases::Database;
-use crate::load::{Source, Span};
+use crate::load::{Outcome, Source, Span};
+use crate::meter::Usage;
 use crate::population::Block;
 use crate::report::{Metric, Section, Table};
 use crate::stage::Stage;
@@ -64,7 +65,9 @@ fn cheap(stage: &mut Stage, backend: Backend, table: &mut Table) -> Fallible<()>
     let mut next = 0;
     for round in 0..stage.rounds {
         crate::say(&format!("writes on {}: round {} of {}", database.name(), round + 1, stage.rounds));
-        one(stage, &server, &database, (table, login), logins(users))?;
+        let meter = stage.meter(&server, Some(&database));
+        let clients = || Ok(vec![closed(&server, CLIENTS, logins(users))?]);
+        note_all(table, login, quietest(clients, stage.span(), &meter)?)?;
         note_yardstick(table, open, &mut opens, stage.seconds, (stage, Some(&database)))?;
         note_yardstick(table, hash, &mut hashes, stage.seconds.min(1.0), (stage, None))?;
         let source: Source<'_> = Box::new(|out| {
@@ -72,7 +75,9 @@ fn cheap(stage: &mut Stage, backend: Backend, table: &mut Table) -> Fallible<()>
             next += 1;
             next <= half
         });
-        one(stage, &server, &database, (table, logout), source)?;
+        // Not tried again: sessions end only once.
+        let clients = vec![closed(&server, CLIENTS, source)?];
+        note_all(table, logout, measure(clients, stage.span(), &meter)?)?;
         note_yardstick(table, end, &mut ends, stage.seconds, (stage, Some(&database)))?;
     }
     table.compare(login, open, Metric::Rate, Metric::RateRatio);
@@ -80,17 +85,7 @@ fn cheap(stage: &mut Stage, backend: Backend, table: &mut Table) -> Fallible<()>
     if next > half { Err("there were not enough sessions to end".into()) } else { Ok(()) }
 }
 
-/// One measurement of a server.
-fn one(
-    stage: &Stage,
-    server: &Child,
-    database: &Database,
-    (table, row): (&mut Table, &str),
-    source: Source<'_>,
-) -> Fallible<()> {
-    let group = closed(server, CLIENTS, source)?;
-    let meter = stage.meter(server, Some(database));
-    let (outcomes, usage) = measure(vec![group], stage.span(), &meter)?;
+fn note_all(table: &mut Table, row: &str, (outcomes, usage): (Vec<Outcome>, Usage)) -> Fallible<()> {
     for outcome in outcomes {
         insist(&outcome, row)?;
         note(table, row, &outcome, &usage);
@@ -113,11 +108,8 @@ fn default_cost(stage: &mut Stage, backend: Backend, table: &mut Table) -> Falli
     for round in 0..stage.rounds.min(3) {
         crate::say(&format!("logins at cost 12 on {}: round {}", database.name(), round + 1));
         let span = Span { counted: Duration::from_secs_f64(seconds), ..stage.span() };
-        let (outcomes, usage) = measure(vec![closed(&server, CLIENTS, logins(block.users))?], span, &meter)?;
-        for outcome in outcomes {
-            insist(&outcome, &login)?;
-            note(table, &login, &outcome, &usage);
-        }
+        let clients = || Ok(vec![closed(&server, CLIENTS, logins(block.users))?]);
+        note_all(table, &login, quietest(clients, span, &meter)?)?;
         note_yardstick(table, &hash, &mut hashes, seconds, (stage, None))?;
     }
     table.compare(&login, &hash, Metric::Rate, Metric::RateRatio);
