@@ -57,6 +57,11 @@ impl Token {
         TokenDigest(Sha512::digest(self.0.as_bytes()).into())
     }
 
+    /// The same token once more, for whoever must own one.
+    pub(crate) fn copied(&self) -> Self {
+        Self(self.0.clone())
+    }
+
     /// The text itself, for the one reply that hands it to its owner.
     pub fn expose(&self) -> &str {
         &self.0

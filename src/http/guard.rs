@@ -119,7 +119,7 @@ impl Guard {
                 return self.refuse(presented.keyword(), Complaint::of(&presented));
             }
         };
-        match self.resolver.resolve(&token, self.activity).await {
+        match self.resolver.resolve(token, self.activity).await {
             Ok(verified) if self.announces(keyword, verified.session.dialect) => {
                 facts.verified(&verified);
                 Outcome::Verified(verified)

@@ -56,7 +56,7 @@ fn establish(url: &PostgresUrl, settings: Option<&[String]>) -> Result<diesel::P
 /// Settings that end, at the server's side, whatever our own side no longer waits for.
 fn server_settings(role: Role, busy_timeout: Duration) -> Vec<String> {
     let statement = match role {
-        Role::Lane => 2_000,
+        Role::Lane | Role::Follower => 2_000,
         Role::Admin => 60_000,
     };
     let lock = busy_timeout.as_millis().clamp(1, 1_500);
