@@ -192,12 +192,12 @@ pub struct AuthBuilder {
     keys: Option<KeyRing>,
     password_threads: usize,
     check_timeout: Duration,
-    remembered_tokens: usize,
+    cached_tokens: usize,
 }
 
 impl AuthBuilder {
     /// How many live tokens are remembered, if nothing else is said.
-    pub const REMEMBERED_TOKENS: usize = 1_000_000;
+    pub const CACHED_TOKENS: usize = 1_000_000;
 
     fn new(store: Arc<dyn Store>) -> Self {
         Self {
@@ -211,7 +211,7 @@ impl AuthBuilder {
             // Respects the limits of a control group.
             password_threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             check_timeout: Duration::from_secs(1),
-            remembered_tokens: Self::REMEMBERED_TOKENS,
+            cached_tokens: Self::CACHED_TOKENS,
         }
     }
 
@@ -275,8 +275,8 @@ impl AuthBuilder {
     /// while nothing was revoked; about 200 bytes each. Where the database is a file, each thread
     /// that checks remembers as many. With 0 every check reads.
     #[must_use]
-    pub fn remembered_tokens(mut self, tokens: usize) -> Self {
-        self.remembered_tokens = tokens;
+    pub fn cached_tokens(mut self, tokens: usize) -> Self {
+        self.cached_tokens = tokens;
         self
     }
 
@@ -302,8 +302,7 @@ impl AuthBuilder {
         let touch_interval = self.policy.touch_interval.max(Duration::from_millis(10));
         let waiting_logins = self.password_threads * logins_per_thread(self.hasher.cost());
         let checks = lane("checks", 2, 256, 16_384);
-        let options =
-            ViewOptions { capacity: self.remembered_tokens, timeout: self.check_timeout, lane: checks.clone() };
+        let options = ViewOptions { capacity: self.cached_tokens, timeout: self.check_timeout, lane: checks.clone() };
         Ok(Auth {
             inner: Arc::new(Inner {
                 view: View::new(&self.store, &*self.random, options)?,

@@ -8,6 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+/// The length of `2024-01-02T03:04:05.678901Z`, in bytes.
+const ISO_LENGTH: usize = 27;
+
 /// A moment: microseconds since 1970-01-01T00:00:00 UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
@@ -54,6 +57,37 @@ impl Timestamp {
         jiff::Timestamp::from_microsecond(self.0).map_or_else(|_| self.to_string(), |time| format!("{time:.3}"))
     }
 
+    /// ISO 8601 in UTC, microseconds only when there are any; `None` outside of the years 0 to 9999.
+    /// Every check writes two of these, so they are written without a general formatter.
+    fn iso(self, space: &mut [u8; ISO_LENGTH]) -> Option<&str> {
+        let time = jiff::tz::Offset::UTC.to_datetime(jiff::Timestamp::from_microsecond(self.0).ok()?);
+        let micros = u32::try_from(self.0.rem_euclid(1_000_000)).ok()?;
+        let small = |number: i8| u32::from(number.unsigned_abs());
+        *space = *b"0000-00-00T00:00:00.000000Z";
+        for (place, mut number) in [
+            (0..4, u32::try_from(time.year()).ok()?),
+            (5..7, small(time.month())),
+            (8..10, small(time.day())),
+            (11..13, small(time.hour())),
+            (14..16, small(time.minute())),
+            (17..19, small(time.second())),
+            (20..26, micros),
+        ] {
+            for digit in space.get_mut(place)?.iter_mut().rev() {
+                *digit += (number % 10) as u8;
+                number /= 10;
+            }
+        }
+        let text = match micros {
+            0 => {
+                *space.get_mut(19)? = b'Z';
+                space.get(..20)?
+            }
+            _ => space.as_slice(),
+        };
+        std::str::from_utf8(text).ok()
+    }
+
     /// How long ago `earlier` was; zero if it lies in the future.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
@@ -68,11 +102,24 @@ impl Timestamp {
 /// ISO 8601 in UTC, microseconds only when there are any: `2024-01-02T03:04:05.678901Z`.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match jiff::Timestamp::from_microsecond(self.0) {
-            Ok(t) if self.0.rem_euclid(1_000_000) == 0 => write!(f, "{t:.0}"),
-            Ok(t) => write!(f, "{t:.6}"),
+        let mut space = [0; ISO_LENGTH];
+        match (self.iso(&mut space), jiff::Timestamp::from_microsecond(self.0)) {
+            (Some(text), _) => f.write_str(text),
+            // Before the year 0.
+            (None, Ok(time)) => write!(f, "{time}"),
             // Beyond the calendar's year 9999: still a true, readable answer.
-            Err(_) => write!(f, "{}us", self.0),
+            (None, Err(_)) => write!(f, "{}us", self.0),
+        }
+    }
+}
+
+/// The same text as [`fmt::Display`]'s.
+impl serde::Serialize for Timestamp {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut space = [0; ISO_LENGTH];
+        match self.iso(&mut space) {
+            Some(text) => serializer.serialize_str(text),
+            None => serializer.collect_str(self),
         }
     }
 }
@@ -138,11 +185,27 @@ mod tests {
 
     #[test]
     fn prints_and_reads_iso_times() {
-        for text in ["2024-01-02T03:04:05.678901Z", "2024-01-02T03:04:05Z", "1969-12-31T23:59:59.999999Z"] {
+        for text in [
+            "2024-01-02T03:04:05.678901Z",
+            "2024-01-02T03:04:05Z",
+            "2024-02-29T23:59:59.000001Z",
+            "1969-12-31T23:59:59.999999Z",
+            "0000-01-01T00:00:00Z",
+            "9999-12-30T21:59:59.999999Z",
+            "-000001-12-31T23:59:59Z",
+        ] {
             assert_eq!(Timestamp::parse(text).expect("a time").to_string(), text);
         }
         assert_eq!(Timestamp::parse("2024-01-02T05:04:05+02:00"), Timestamp::parse("2024-01-02T03:04:05Z"));
         assert_eq!(Timestamp::parse("yesterday"), None);
+    }
+
+    #[test]
+    fn serialised_times_read_as_printed_ones() {
+        for micros in [0, 1_795_386_142_123_456, i64::MIN, i64::MAX] {
+            let time = Timestamp::from_micros(micros);
+            assert_eq!(serde_json::json!(time), serde_json::json!(time.to_string()));
+        }
     }
 
     #[test]

@@ -53,15 +53,22 @@ pub const INVALID_TOKEN: &str = "Invalid token.";
 /// by any number of spaces and tabs.
 ///
 /// Several headers are joined with a comma, as WSGI servers join them, and so hold no token.
-pub fn read(headers: &HeaderMap, keywords: &[&str]) -> Presented {
-    let values: Vec<&[u8]> = headers.get_all(AUTHORIZATION).map(HeaderValue::as_bytes).collect();
-    judge(&values.join(&b','), keywords)
+pub fn read<'k>(headers: &HeaderMap, keywords: impl IntoIterator<Item = &'k str>) -> Presented {
+    let mut values = headers.get_all(AUTHORIZATION).map(HeaderValue::as_bytes);
+    match (values.next(), values.next()) {
+        (None, _) => Presented::NotProvided,
+        (Some(only), None) => judge(only, keywords),
+        (Some(first), Some(second)) => {
+            let all: Vec<&[u8]> = [first, second].into_iter().chain(values).collect();
+            judge(&all.join(&b','), keywords)
+        }
+    }
 }
 
-fn judge(value: &[u8], keywords: &[&str]) -> Presented {
+fn judge<'k>(value: &[u8], keywords: impl IntoIterator<Item = &'k str>) -> Presented {
     let mut words = value.split(|byte| matches!(byte, b' ' | b'\t')).filter(|word| !word.is_empty());
     let Some(first) = words.next() else { return Presented::NotProvided };
-    let Some(keyword) = keywords.iter().position(|known| known.as_bytes().eq_ignore_ascii_case(first)) else {
+    let Some(keyword) = keywords.into_iter().position(|known| known.as_bytes().eq_ignore_ascii_case(first)) else {
         return Presented::NotProvided;
     };
     let Some(word) = words.next() else { return Presented::Empty { keyword } };
@@ -81,7 +88,7 @@ mod tests {
         for value in values {
             headers.append(AUTHORIZATION, HeaderValue::from_bytes(value).expect("a header value"));
         }
-        match read(&headers, &["Token", "JWT"]) {
+        match read(&headers, ["Token", "JWT"]) {
             Presented::NotProvided => "not provided".to_owned(),
             Presented::Empty { .. } => "empty".to_owned(),
             Presented::Spaces { .. } => "spaces".to_owned(),

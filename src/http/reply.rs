@@ -2,31 +2,37 @@
 
 use actix_web::body::{BoxBody, None as NoBody};
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::http::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use actix_web::{HttpResponse, HttpResponseBuilder};
-use serde::Serialize as _;
+use bytes::Bytes;
+use serde::Serialize;
 use serde_json::ser::{PrettyFormatter, Serializer};
 use serde_json::{Value, json};
 
 use crate::http::fields::{FieldErrors, NON_FIELD_ERRORS};
 use crate::http::negotiate::Style;
 
+/// Room for most bodies, in bytes, so that they are written without being moved.
+const USUAL_BODY: usize = 256;
+
 /// Writes the replies to one request.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct Replies {
     style: Style,
-    allow: String,
+    allow: Option<&'static str>,
     with_body: bool,
 }
 
 impl Replies {
     /// Replies in this style, with this `Allow` header. `with_body` is false for replies to `HEAD`.
-    pub const fn new(style: Style, allow: String, with_body: bool) -> Self {
+    pub const fn new(style: Style, allow: Option<&'static str>, with_body: bool) -> Self {
         Self { style, allow, with_body }
     }
 
     /// A JSON reply.
-    pub fn json(&self, status: StatusCode, body: &Value) -> HttpResponse {
+    pub fn json(&self, status: StatusCode, body: &impl Serialize) -> HttpResponse {
         self.finish(self.start(status), body)
     }
 
@@ -65,7 +71,7 @@ impl Replies {
     /// 503: we could not look, which says nothing about the credentials.
     pub fn unavailable(&self) -> HttpResponse {
         let mut builder = self.start(StatusCode::SERVICE_UNAVAILABLE);
-        builder.insert_header((RETRY_AFTER, "1"));
+        put(&mut builder, RETRY_AFTER, "1");
         self.finish(builder, &json!({ "detail": "Service temporarily unavailable, try again later." }))
     }
 
@@ -78,12 +84,15 @@ impl Replies {
 
     fn start(&self, status: StatusCode) -> HttpResponseBuilder {
         let mut builder = HttpResponse::build(status);
-        builder.insert_header((ALLOW, self.allow.as_str())).insert_header((CACHE_CONTROL, "no-store"));
+        if let Some(allow) = self.allow {
+            put(&mut builder, ALLOW, allow);
+        }
+        put(&mut builder, CACHE_CONTROL, "no-store");
         builder
     }
 
-    fn finish(&self, mut builder: HttpResponseBuilder, body: &Value) -> HttpResponse {
-        builder.insert_header((CONTENT_TYPE, "application/json"));
+    fn finish(&self, mut builder: HttpResponseBuilder, body: &impl Serialize) -> HttpResponse {
+        put(&mut builder, CONTENT_TYPE, "application/json");
         if self.with_body {
             builder.body(render(self.style, body))
         } else {
@@ -92,24 +101,34 @@ impl Replies {
     }
 }
 
+/// A header whose value is known beforehand: it is neither copied nor looked through.
+fn put(builder: &mut HttpResponseBuilder, name: HeaderName, value: &'static str) {
+    builder.insert_header((name, HeaderValue::from_static(value)));
+}
+
 /// JSON that is also JavaScript: the two line separators that only JSON allows in strings are
 /// escaped, all other characters are not.
-fn render(style: Style, value: &Value) -> String {
-    let compact = || value.to_string();
-    let text = if style.indent() == 0 {
-        compact()
+fn render(style: Style, value: &impl Serialize) -> Bytes {
+    let mut out = Vec::with_capacity(USUAL_BODY);
+    // Writing to memory cannot fail, and whatever is written here has strings for keys.
+    let _ = if style.indent() == 0 {
+        value.serialize(&mut Serializer::new(&mut out))
     } else {
         let indent = " ".repeat(usize::from(style.indent()));
-        let mut out = Vec::new();
-        let formatter = PrettyFormatter::with_indent(indent.as_bytes());
-        let written = value.serialize(&mut Serializer::with_formatter(&mut out, formatter));
-        // Writing a value to memory never fails; if it did, compact JSON would still be right.
-        written.ok().and_then(|()| String::from_utf8(out).ok()).unwrap_or_else(compact)
+        value.serialize(&mut Serializer::with_formatter(&mut out, PrettyFormatter::with_indent(indent.as_bytes())))
     };
-    if text.contains(['\u{2028}', '\u{2029}']) {
-        return text.replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029");
+    // Both separators begin with this byte, and hardly any other text has it.
+    if out.contains(&0xe2) {
+        out = escape_separators(out);
     }
-    text
+    Bytes::from(out)
+}
+
+fn escape_separators(json: Vec<u8>) -> Vec<u8> {
+    match String::from_utf8(json) {
+        Ok(text) => text.replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029").into_bytes(),
+        Err(error) => error.into_bytes(),
+    }
 }
 
 #[cfg(test)]
@@ -120,7 +139,7 @@ mod tests {
     use actix_web::http::header::HeaderName;
 
     fn replies() -> Replies {
-        Replies::new(Style::COMPACT, "POST, OPTIONS".to_owned(), true)
+        Replies::new(Style::COMPACT, Some("POST, OPTIONS"), true)
     }
 
     fn header(response: &HttpResponse, name: HeaderName) -> Option<&str> {
@@ -145,7 +164,7 @@ mod tests {
     #[actix_web::test]
     async fn json_is_indented_when_asked_for() {
         let style = negotiate("", Some("application/json; indent=4")).expect("a style");
-        let indented = Replies::new(style, String::new(), true);
+        let indented = Replies::new(style, None, true);
         let response = indented.json(StatusCode::OK, &json!({"a": [1, {}], "b": []}));
         let expected = "{\n    \"a\": [\n        1,\n        {}\n    ],\n    \"b\": []\n}";
         assert_eq!(body(response).await, expected);
@@ -162,7 +181,7 @@ mod tests {
 
     #[actix_web::test]
     async fn replies_to_head_have_the_headers_alone() {
-        let head = Replies::new(Style::COMPACT, "POST, OPTIONS".to_owned(), false);
+        let head = Replies::new(Style::COMPACT, Some("POST, OPTIONS"), false);
         let response = head.method_not_allowed("HEAD");
         assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
         assert_eq!(header(&response, CONTENT_TYPE), Some("application/json"));

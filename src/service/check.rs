@@ -118,7 +118,8 @@ impl Auth {
         let now = self.now();
         match judge(found.record.as_ref(), Some(TokenKind::Access), now, idle_after) {
             Ok(verified) => {
-                if activity == Activity::Counts && self.inner.upkeep.touch(&verified.session, now)
+                if activity == Activity::Counts
+                    && self.inner.upkeep.touch(&verified.session, now)
                     && let Some(key) = found.remembered
                 {
                     self.inner.view.note_use(key, now);

@@ -105,6 +105,7 @@ const EXPOSURES: &[(&str, usize, &str)] = &[
     ("server/first_start", 1, "the first password is handed over in a file"),
     ("server/start", 1, "the database is opened by its URL"),
     ("service/exchange", 1, "an expired token's signature is looked at"),
+    ("service/view/cache", 1, "a token is found by a keyed hash of its text"),
     ("store/diesel/import", 1, "hashes that no database could hold are refused"),
     ("store/diesel/import/rows/postgres", 1, "hashes are stored"),
     ("store/diesel/import/rows/sqlite", 1, "hashes are stored"),

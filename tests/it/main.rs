@@ -54,3 +54,5 @@ mod schema;
 mod secrecy;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod view;

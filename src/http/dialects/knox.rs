@@ -9,32 +9,33 @@
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
 
 use crate::dialect::Dialect;
 use crate::http::Contract;
 use crate::http::fields::{Field, Trim};
-use crate::http::front::Endpoint;
+use crate::http::front::{Endpoint, Verb};
 use crate::http::steps::{Ask, Step};
 use crate::service::LoginRefusal;
-use crate::session::Verified;
+use crate::session::{SessionId, Verified};
+use crate::time::Timestamp;
 use crate::user::LoginName;
 
 const LOGIN: Endpoint = Endpoint::post("Login", &[]);
 const LOGOUT: Endpoint = Endpoint::post("Logout", &[]);
 const LOGOUT_ALL: Endpoint = Endpoint::post("Logout All", &[]);
-const USER: Endpoint = Endpoint { methods: &["GET"], ..Endpoint::post("User", &[]) };
+const USER: Endpoint = Endpoint { verb: Verb::Get, ..Endpoint::post("User", &[]) };
 
 pub(super) const PATHS: [&str; 4] = ["auth/login", "auth/logout", "auth/logoutall", "auth/user"];
 
 /// Mounts the four endpoints below `prefix`.
 pub fn configure(config: &mut web::ServiceConfig, prefix: &str) {
-    let [login_at, logout_at, logout_all_at, user_at] = PATHS.map(|name| super::with_and_without_slash(prefix, name));
-    config
-        .service(web::resource(login_at).to(login))
-        .service(web::resource(logout_at).to(logout))
-        .service(web::resource(logout_all_at).to(logout_all))
-        .service(web::resource(user_at).to(user));
+    let [login_at, logout_at, logout_all_at, user_at] = PATHS;
+    super::serve(config, prefix, login_at, login);
+    super::serve(config, prefix, logout_at, logout);
+    super::serve(config, prefix, logout_all_at, logout_all);
+    super::serve(config, prefix, user_at, user);
 }
 
 async fn login(ask: Ask) -> HttpResponse {
@@ -92,16 +93,33 @@ fn logged_out(step: &Step<'_>) -> HttpResponse {
     })
 }
 
-fn describe(who: &Verified) -> Value {
-    json!({
-        "id": who.user.id.0,
-        "username": who.user.username,
-        "email": who.user.email,
-        "session": {
-            "id": who.session.id.to_string(),
-            "dialect": who.session.dialect.as_str(),
-            "created": who.session.created.to_string(),
-            "expiry": who.expires.map(|end| end.to_string()),
+/// The reply of `GET /auth/user/`, borrowed from what was verified.
+#[derive(Serialize)]
+struct Whoami<'a> {
+    id: i64,
+    username: &'a str,
+    email: &'a str,
+    session: SessionSummary,
+}
+
+#[derive(Serialize)]
+struct SessionSummary {
+    id: SessionId,
+    dialect: &'static str,
+    created: Timestamp,
+    expiry: Option<Timestamp>,
+}
+
+fn describe(who: &Verified) -> Whoami<'_> {
+    Whoami {
+        id: who.user.id.0,
+        username: &who.user.username,
+        email: &who.user.email,
+        session: SessionSummary {
+            id: who.session.id,
+            dialect: who.session.dialect.as_str(),
+            created: who.session.created,
+            expiry: who.expires,
         },
-    })
+    }
 }

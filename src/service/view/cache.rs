@@ -140,13 +140,8 @@ impl Cache {
             return;
         }
         let session = self.session(record);
-        let entry = Entry {
-            key,
-            created: record.created,
-            expires: record.expires,
-            session,
-            recent: AtomicBool::new(true),
-        };
+        let entry =
+            Entry { key, created: record.created, expires: record.expires, session, recent: AtomicBool::new(true) };
         if let Some(index) = self.by_key.find(key.hash(), |index| is_at(&self.entries, *index, key)).copied() {
             self.replace(index, entry);
         } else if self.entries.len() < self.capacity {
@@ -237,8 +232,7 @@ impl Cache {
             // It changed after the last news; the next ones will tell.
             known.dropped.store(true, Ordering::Relaxed);
         }
-        let fresh =
-            HeldUser { user: Arc::clone(user), generation: self.generation, dropped: AtomicBool::new(false) };
+        let fresh = HeldUser { user: Arc::clone(user), generation: self.generation, dropped: AtomicBool::new(false) };
         let fresh = Arc::new(fresh);
         self.users.insert(user.id, Arc::clone(&fresh));
         fresh
@@ -287,7 +281,8 @@ impl Cache {
 
     /// Forgets a user whose last session is going: held by `last` others and not more.
     fn release_user(&mut self, user: &Arc<HeldUser>, last: usize) {
-        if Arc::strong_count(user) <= last && self.users.get(&user.user.id).is_some_and(|known| Arc::ptr_eq(known, user))
+        if Arc::strong_count(user) <= last
+            && self.users.get(&user.user.id).is_some_and(|known| Arc::ptr_eq(known, user))
         {
             self.users.remove(&user.user.id);
         }

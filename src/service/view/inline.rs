@@ -214,11 +214,13 @@ impl Future for Find {
 }
 
 impl Drop for Find {
-    /// Whoever was to begin the round hands that on to all who wait for it.
+    /// Whoever was to begin the round hands that on: to those who wait for it, and, since these
+    /// may be given up as well, to the next one to join.
     fn drop(&mut self) {
         let State::Joined { turn, first: true } = self.state else { return };
-        let seat = self.view.seat().borrow();
+        let mut seat = self.view.seat().borrow_mut();
         if seat.turn == turn {
+            seat.joined = false;
             seat.waiting.iter().for_each(Waker::wake_by_ref);
         }
     }
