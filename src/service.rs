@@ -131,6 +131,7 @@ impl Auth {
     pub fn close(&self, limit: Duration) {
         let until = Instant::now() + limit;
         self.inner.close();
+        self.inner.view.drain(until);
         self.inner.checks.drain(until);
         self.inner.writes.drain(until);
     }
@@ -156,6 +157,7 @@ async fn within<T>(
 
 impl Inner {
     fn close(&self) {
+        self.view.close();
         self.checks.close();
         self.passwords.close();
         // It closes the writes once everything is written down.

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::lanes::Lane;
 use super::{Unavailable, within};
@@ -17,9 +17,11 @@ use crate::token::Token;
 
 mod cache;
 mod inline;
+mod shared;
 
 use cache::{Key, KeyMaker};
 use inline::InlineView;
+use shared::SharedView;
 
 /// How a view is set up.
 #[derive(Clone)]
@@ -38,12 +40,15 @@ pub(super) enum View {
     Lane(ViewOptions),
     /// Into a memory of the thread's own.
     Inline(Arc<InlineView>),
+    /// Into a memory of all threads.
+    Shared(Arc<SharedView>),
 }
 
 /// A look that is under way. It stays on the thread on which it began.
 pub(super) enum Find {
     Lane(Reading),
     Inline(inline::Find),
+    Shared(shared::Find),
 }
 
 /// A read through the lane.
@@ -68,6 +73,9 @@ impl View {
             Following::Inline if options.capacity > 0 => {
                 Self::Inline(InlineView::new(Arc::clone(store), KeyMaker::new(random)?, options))
             }
+            Following::Shared if options.capacity > 0 => {
+                Self::Shared(SharedView::new(Arc::clone(store), KeyMaker::new(random)?, options))
+            }
             Following::Not | Following::Inline | Following::Shared => Self::Lane(options),
         })
     }
@@ -77,6 +85,7 @@ impl View {
         match self {
             Self::Lane(options) => Find::Lane(options.read(token)),
             Self::Inline(view) => Find::Inline(view.find(token)),
+            Self::Shared(view) => Find::Shared(view.find(token)),
         }
     }
 
@@ -85,6 +94,23 @@ impl View {
         match self {
             Self::Lane(_) => {}
             Self::Inline(view) => view.note_use(key, at),
+            Self::Shared(view) => view.note_use(key, at),
+        }
+    }
+
+    /// Finishes what waits, and refuses the rest.
+    pub(super) fn close(&self) {
+        match self {
+            Self::Lane(_) | Self::Inline(_) => {}
+            Self::Shared(view) => view.close(),
+        }
+    }
+
+    /// After [`View::close`]: waits until all is finished, but not for a database that hangs.
+    pub(super) fn drain(&self, until: Instant) {
+        match self {
+            Self::Lane(_) | Self::Inline(_) => {}
+            Self::Shared(view) => view.drain(until),
         }
     }
 }
@@ -118,6 +144,7 @@ impl Future for Find {
         match self.get_mut() {
             Self::Lane(reading) => Pin::new(reading).poll(context),
             Self::Inline(find) => Pin::new(find).poll(context),
+            Self::Shared(find) => Pin::new(find).poll(context),
         }
     }
 }

@@ -120,6 +120,11 @@ impl Cache {
         })
     }
 
+    /// Whether [`Cache::get`] would find something.
+    pub(super) fn has(&self, key: Key) -> bool {
+        self.entry(key).is_some_and(|entry| entry.session.stands(self.generation))
+    }
+
     /// Notes a use of the token's session.
     pub(super) fn note_use(&self, key: Key, at: Timestamp) {
         if let Some(entry) = self.entry(key) {

@@ -6,6 +6,8 @@ use super::connect::Target;
 use super::url::DatabaseUrl;
 use crate::store::{Follower, Following, StoreResult};
 
+#[cfg(feature = "postgres")]
+mod postgres;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
@@ -15,7 +17,7 @@ pub(super) fn following(target: &Target) -> Following {
         #[cfg(feature = "sqlite")]
         DatabaseUrl::Sqlite(_) => Following::Inline,
         #[cfg(feature = "postgres")]
-        DatabaseUrl::Postgres(_) => Following::Not,
+        DatabaseUrl::Postgres(_) => Following::Shared,
     }
 }
 
@@ -28,6 +30,6 @@ pub(super) fn follow(target: &Arc<Target>) -> StoreResult<Box<dyn Follower>> {
         #[cfg(feature = "sqlite")]
         DatabaseUrl::Sqlite(_) => Ok(Box::new(sqlite::SqliteFollower::open(target)?)),
         #[cfg(feature = "postgres")]
-        DatabaseUrl::Postgres(_) => Err(crate::store::StoreError::Failed("not followed".to_owned())),
+        DatabaseUrl::Postgres(_) => Ok(Box::new(postgres::PostgresFollower::open(target)?)),
     }
 }
