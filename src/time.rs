@@ -64,18 +64,23 @@ impl Timestamp {
         let micros = u32::try_from(self.0.rem_euclid(1_000_000)).ok()?;
         let small = |number: i8| u32::from(number.unsigned_abs());
         *space = *b"0000-00-00T00:00:00.000000Z";
-        for (place, mut number) in [
-            (0..4, u32::try_from(time.year()).ok()?),
-            (5..7, small(time.month())),
-            (8..10, small(time.day())),
-            (11..13, small(time.hour())),
-            (14..16, small(time.minute())),
-            (17..19, small(time.second())),
-            (20..26, micros),
-        ] {
-            for digit in space.get_mut(place)?.iter_mut().rev() {
-                *digit += (number % 10) as u8;
-                number /= 10;
+        let year = u32::try_from(time.year()).ok()?;
+        let pairs = [
+            (0, year / 100),
+            (2, year % 100),
+            (5, small(time.month())),
+            (8, small(time.day())),
+            (11, small(time.hour())),
+            (14, small(time.minute())),
+            (17, small(time.second())),
+            (20, micros / 10_000),
+            (22, micros / 100 % 100),
+            (24, micros % 100),
+        ];
+        for (at, number) in pairs {
+            if let Some([tens, ones]) = space.get_mut(at..at + 2) {
+                // Both are digits: no number here is above 99.
+                (*tens, *ones) = (b'0' + (number / 10) as u8, b'0' + (number % 10) as u8);
             }
         }
         if micros == 0 {

@@ -53,20 +53,20 @@ pub const INVALID_TOKEN: &str = "Invalid token.";
 /// by any number of spaces and tabs.
 ///
 /// Several headers are joined with a comma, as WSGI servers join them, and so hold no token.
-pub fn read<'k>(headers: &HeaderMap, keywords: impl Iterator<Item = &'k str> + Clone) -> Presented {
+pub fn read<K: AsRef<str>>(headers: &HeaderMap, keywords: &[K]) -> Presented {
     let mut values = headers.get_all(AUTHORIZATION).map(HeaderValue::as_bytes);
     match (values.next(), values.next()) {
         (None, _) => Presented::NotProvided,
-        (Some(only), None) => judge(only, &keywords),
+        (Some(only), None) => judge(only, keywords),
         (Some(first), Some(second)) => {
             let all: Vec<&[u8]> = [first, second].into_iter().chain(values).collect();
-            judge(&all.join(&b','), &keywords)
+            judge(&all.join(&b','), keywords)
         }
     }
 }
 
-fn judge<'k>(value: &[u8], keywords: &(impl Iterator<Item = &'k str> + Clone)) -> Presented {
-    let place = |word: &[u8]| keywords.clone().position(|known| known.as_bytes().eq_ignore_ascii_case(word));
+fn judge<K: AsRef<str>>(value: &[u8], keywords: &[K]) -> Presented {
+    let place = |word: &[u8]| keywords.iter().position(|known| known.as_ref().as_bytes().eq_ignore_ascii_case(word));
     // Almost every header is one keyword, one space and one token, in which no white space can be.
     let mut halves = value.splitn(2, |byte| *byte == b' ');
     if let (Some(word), Some(rest)) = (halves.next(), halves.next())
@@ -94,7 +94,7 @@ mod tests {
         for value in values {
             headers.append(AUTHORIZATION, HeaderValue::from_bytes(value).expect("a header value"));
         }
-        match read(&headers, ["Token", "JWT"].into_iter()) {
+        match read(&headers, &["Token", "JWT"]) {
             Presented::NotProvided => "not provided".to_owned(),
             Presented::Empty { .. } => "empty".to_owned(),
             Presented::Spaces { .. } => "spaces".to_owned(),

@@ -32,10 +32,10 @@ pub(super) const PATHS: [&str; 4] = ["auth/login", "auth/logout", "auth/logoutal
 pub fn configure(config: &mut web::ServiceConfig, prefix: &str) {
     let [login_at, logout_at, logout_all_at, user_at] = PATHS;
     // First, because actix looks through the paths in this order, and nearly every request is a check.
-    super::serve(config, prefix, user_at, user);
-    super::serve(config, prefix, login_at, login);
-    super::serve(config, prefix, logout_at, logout);
-    super::serve(config, prefix, logout_all_at, logout_all);
+    super::serve(config, prefix, user_at, &user);
+    super::serve(config, prefix, login_at, &login);
+    super::serve(config, prefix, logout_at, &logout);
+    super::serve(config, prefix, logout_all_at, &logout_all);
 }
 
 async fn login(ask: Ask) -> HttpResponse {
@@ -178,7 +178,7 @@ mod tests {
                 },
             });
             let record =
-                TokenRecord { kind, created: session.created, expires, consumed: None, session, user: user.into() };
+                TokenRecord { kind, created: session.created, expires, consumed: None, session, user };
             let text = described(&record);
             let parsed: Value = serde_json::from_str(&text).expect("JSON");
             prop_assert_eq!(parsed.to_string(), expected.to_string());
