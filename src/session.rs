@@ -33,15 +33,19 @@ impl SessionId {
         self.0.as_bytes()
     }
 
+    /// Room for the hyphenated form.
+    pub(crate) const fn space() -> [u8; 36] {
+        [0; 36]
+    }
+
+    /// Writes the hyphenated form, which is also that of `Display`.
+    pub(crate) fn write(self, into: &mut [u8; 36]) -> &str {
+        self.0.hyphenated().encode_lower(into)
+    }
+
     /// Reads the hyphenated form.
     pub fn parse(text: &str) -> Option<Self> {
         Uuid::try_parse(text).ok().map(Self)
-    }
-}
-
-impl serde::Serialize for SessionId {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.0.hyphenated().encode_lower(&mut Uuid::encode_buffer()))
     }
 }
 

@@ -59,33 +59,43 @@ impl Timestamp {
 
     /// ISO 8601 in UTC, microseconds only when there are any; `None` outside of the years 0 to 9999.
     /// Every check writes two of these, so they are written without a general formatter.
-    fn iso(self, space: &mut [u8; ISO_LENGTH]) -> Option<&str> {
+    fn iso(self, space: &mut [u8; ISO_LENGTH]) -> Option<&[u8]> {
         let time = jiff::tz::Offset::UTC.to_datetime(jiff::Timestamp::from_microsecond(self.0).ok()?);
         let micros = u32::try_from(self.0.rem_euclid(1_000_000)).ok()?;
         let small = |number: i8| u32::from(number.unsigned_abs());
         *space = *b"0000-00-00T00:00:00.000000Z";
-        for (place, mut number) in [
-            (0..4, u32::try_from(time.year()).ok()?),
-            (5..7, small(time.month())),
-            (8..10, small(time.day())),
-            (11..13, small(time.hour())),
-            (14..16, small(time.minute())),
-            (17..19, small(time.second())),
-            (20..26, micros),
-        ] {
-            for digit in space.get_mut(place)?.iter_mut().rev() {
-                *digit += (number % 10) as u8;
-                number /= 10;
+        let year = u32::try_from(time.year()).ok()?;
+        let pairs = [
+            (0, year / 100),
+            (2, year % 100),
+            (5, small(time.month())),
+            (8, small(time.day())),
+            (11, small(time.hour())),
+            (14, small(time.minute())),
+            (17, small(time.second())),
+            (20, micros / 10_000),
+            (22, micros / 100 % 100),
+            (24, micros % 100),
+        ];
+        for (at, number) in pairs {
+            if let Some([tens, ones]) = space.get_mut(at..at + 2) {
+                // Both are digits: no number here is above 99.
+                (*tens, *ones) = (b'0' + (number / 10) as u8, b'0' + (number % 10) as u8);
             }
         }
-        let text = match micros {
-            0 => {
-                *space.get_mut(19)? = b'Z';
-                space.get(..20)?
-            }
-            _ => space.as_slice(),
-        };
-        std::str::from_utf8(text).ok()
+        if micros == 0 {
+            *space.get_mut(19)? = b'Z';
+            return space.get(..20);
+        }
+        Some(space)
+    }
+
+    /// Appends the text that `Display` shows.
+    pub(crate) fn write(self, out: &mut Vec<u8>) {
+        match self.iso(&mut [0; ISO_LENGTH]) {
+            Some(text) => out.extend_from_slice(text),
+            None => out.extend_from_slice(self.to_string().as_bytes()),
+        }
     }
 
     /// How long ago `earlier` was; zero if it lies in the future.
@@ -103,23 +113,14 @@ impl Timestamp {
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut space = [0; ISO_LENGTH];
-        match (self.iso(&mut space), jiff::Timestamp::from_microsecond(self.0)) {
-            (Some(text), _) => f.write_str(text),
-            // Before the year 0.
-            (None, Ok(time)) => write!(f, "{time}"),
-            // Beyond the calendar's year 9999: still a true, readable answer.
-            (None, Err(_)) => write!(f, "{}us", self.0),
+        if let Some(text) = self.iso(&mut space).and_then(|text| std::str::from_utf8(text).ok()) {
+            return f.write_str(text);
         }
-    }
-}
-
-/// The same text as [`fmt::Display`]'s.
-impl serde::Serialize for Timestamp {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut space = [0; ISO_LENGTH];
-        match self.iso(&mut space) {
-            Some(text) => serializer.serialize_str(text),
-            None => serializer.collect_str(self),
+        match jiff::Timestamp::from_microsecond(self.0) {
+            // Before the year 0.
+            Ok(time) => write!(f, "{time}"),
+            // Beyond the calendar's year 9999: still a true, readable answer.
+            Err(_) => write!(f, "{}us", self.0),
         }
     }
 }
@@ -201,10 +202,12 @@ mod tests {
     }
 
     #[test]
-    fn serialised_times_read_as_printed_ones() {
-        for micros in [0, 1_795_386_142_123_456, i64::MIN, i64::MAX] {
+    fn written_times_are_printed_ones() {
+        for micros in [0, 1_795_386_142_123_456, -62_200_000_000_000_000, i64::MIN, i64::MAX] {
             let time = Timestamp::from_micros(micros);
-            assert_eq!(serde_json::json!(time), serde_json::json!(time.to_string()));
+            let mut out = b"at ".to_vec();
+            time.write(&mut out);
+            assert_eq!(String::from_utf8(out).expect("UTF-8"), format!("at {time}"));
         }
     }
 

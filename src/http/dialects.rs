@@ -38,7 +38,7 @@ pub fn configure(config: &mut web::ServiceConfig, options: &HttpOptions) {
 /// Serves an endpoint at both of its paths: a redirect from one to the other would lose a POST's
 /// body. Each is a resource of its own, because actix compares a single fixed path as text, but
 /// several as regular expressions, one after the other for every resource before the right one.
-fn serve<F>(config: &mut web::ServiceConfig, prefix: &str, name: &str, handler: F)
+fn serve<F>(config: &mut web::ServiceConfig, prefix: &str, name: &str, handler: &F)
 where
     F: Handler<(Ask,), Output = HttpResponse>,
 {

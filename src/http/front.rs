@@ -33,7 +33,7 @@
 use std::fmt::Write as _;
 
 use actix_web::error::PayloadError;
-use actix_web::http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE};
+use actix_web::http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
@@ -72,10 +72,12 @@ impl Verb {
     }
 
     /// The `Allow` header.
-    const fn allow(self) -> &'static str {
+    fn allow(self) -> &'static HeaderValue {
+        static GET: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
+        static POST: HeaderValue = HeaderValue::from_static("POST, OPTIONS");
         match self {
-            Self::Get => "GET, HEAD, OPTIONS",
-            Self::Post => "POST, OPTIONS",
+            Self::Get => &GET,
+            Self::Post => &POST,
         }
     }
 

@@ -40,6 +40,12 @@ struct Keyword {
     dialects: Vec<Dialect>,
 }
 
+impl AsRef<str> for Keyword {
+    fn as_ref(&self) -> &str {
+        &self.word
+    }
+}
+
 /// What a request's credentials turned out to be.
 pub enum Outcome {
     /// A good token.
@@ -127,8 +133,7 @@ impl Guard {
 
     /// Reads what `request` presents, and asks the resolver about it if it can be a token.
     pub(super) fn ask(&self, request: &HttpRequest) -> Asked {
-        let words = self.keywords.iter().map(|keyword| keyword.word.as_str());
-        let presented = authorization::read(request.headers(), words);
+        let presented = authorization::read(request.headers(), &self.keywords);
         match presented {
             Presented::Token { keyword, token } => {
                 Asked::Resolver { keyword, check: self.resolver.resolve(token, self.activity) }

@@ -52,7 +52,9 @@ pub fn negotiate(query: &str, accept: Option<&str>) -> Result<Style, Negotiation
         return Err(NegotiationError::UnknownFormat);
     }
     let Some(accept) = accept else { return Ok(Style::COMPACT) };
-    if bare_types(accept).any(|token| COVERING.iter().any(|covering| covering.eq_ignore_ascii_case(token))) {
+    if COVERING.contains(&accept)
+        || bare_types(accept).any(|token| COVERING.iter().any(|covering| covering.eq_ignore_ascii_case(token)))
+    {
         return Ok(Style::COMPACT);
     }
     // Quality values are not read; the most specific type wins, then the first. `min_by_key`

@@ -2,9 +2,7 @@
 
 use actix_web::body::{BoxBody, None as NoBody};
 use actix_web::http::StatusCode;
-use actix_web::http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
-};
+use actix_web::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, HttpResponseBuilder};
 use bytes::Bytes;
 use serde::Serialize;
@@ -15,25 +13,39 @@ use crate::http::fields::{FieldErrors, NON_FIELD_ERRORS};
 use crate::http::negotiate::Style;
 
 /// Room for most bodies, in bytes, so that they are written without being moved.
-const USUAL_BODY: usize = 256;
+pub(super) const USUAL_BODY: usize = 256;
 
 /// Writes the replies to one request.
 #[derive(Debug, Clone, Copy)]
 pub struct Replies {
     style: Style,
-    allow: Option<&'static str>,
+    allow: Option<&'static HeaderValue>,
     with_body: bool,
 }
 
+// Values that are made once, so that a reply only points to them.
+static NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+static JSON: HeaderValue = HeaderValue::from_static("application/json");
+
 impl Replies {
     /// Replies in this style, with this `Allow` header. `with_body` is false for replies to `HEAD`.
-    pub const fn new(style: Style, allow: Option<&'static str>, with_body: bool) -> Self {
+    pub const fn new(style: Style, allow: Option<&'static HeaderValue>, with_body: bool) -> Self {
         Self { style, allow, with_body }
     }
 
     /// A JSON reply.
     pub fn json(&self, status: StatusCode, body: &impl Serialize) -> HttpResponse {
         self.finish(self.start(status), body)
+    }
+
+    /// A JSON reply whose body is already written, without any white space.
+    pub fn written(&self, status: StatusCode, body: Vec<u8>) -> HttpResponse {
+        if self.style != Style::COMPACT
+            && let Ok(value) = serde_json::from_slice::<Value>(&body)
+        {
+            return self.json(status, &value);
+        }
+        self.send(self.start(status), body.into())
     }
 
     /// A reply without a body and without a content type.
@@ -71,7 +83,7 @@ impl Replies {
     /// 503: we could not look, which says nothing about the credentials.
     pub fn unavailable(&self) -> HttpResponse {
         let mut builder = self.start(StatusCode::SERVICE_UNAVAILABLE);
-        put(&mut builder, RETRY_AFTER, "1");
+        builder.insert_header((RETRY_AFTER, "1"));
         self.finish(builder, &json!({ "detail": "Service temporarily unavailable, try again later." }))
     }
 
@@ -85,25 +97,24 @@ impl Replies {
     fn start(&self, status: StatusCode) -> HttpResponseBuilder {
         let mut builder = HttpResponse::build(status);
         if let Some(allow) = self.allow {
-            put(&mut builder, ALLOW, allow);
+            builder.insert_header((ALLOW, allow.clone()));
         }
-        put(&mut builder, CACHE_CONTROL, "no-store");
+        builder.insert_header((CACHE_CONTROL, NO_STORE.clone()));
         builder
     }
 
-    fn finish(&self, mut builder: HttpResponseBuilder, body: &impl Serialize) -> HttpResponse {
-        put(&mut builder, CONTENT_TYPE, "application/json");
+    fn finish(&self, builder: HttpResponseBuilder, body: &impl Serialize) -> HttpResponse {
+        self.send(builder, render(self.style, body))
+    }
+
+    fn send(&self, mut builder: HttpResponseBuilder, body: Bytes) -> HttpResponse {
+        builder.insert_header((CONTENT_TYPE, JSON.clone()));
         if self.with_body {
-            builder.body(render(self.style, body))
+            builder.body(body)
         } else {
             builder.message_body(BoxBody::new(NoBody::new())).unwrap_or_else(HttpResponse::from_error)
         }
     }
-}
-
-/// A header whose value is known beforehand: it is neither copied nor looked through.
-fn put(builder: &mut HttpResponseBuilder, name: HeaderName, value: &'static str) {
-    builder.insert_header((name, HeaderValue::from_static(value)));
 }
 
 /// JSON that is also JavaScript: the two line separators that only JSON allows in strings are
@@ -117,12 +128,27 @@ fn render(style: Style, value: &impl Serialize) -> Bytes {
         let indent = " ".repeat(usize::from(style.indent()));
         value.serialize(&mut Serializer::with_formatter(&mut out, PrettyFormatter::with_indent(indent.as_bytes())))
     };
-    // Both separators begin with this byte, and hardly any other text has it.
-    if out.contains(&0xe2) {
+    if out.contains(&SEPARATOR_START) {
         out = escape_separators(out);
     }
     Bytes::from(out)
 }
+
+/// Writes a string and its quotes, as the rest of a reply's JSON is written.
+pub(super) fn write_string(out: &mut Vec<u8>, text: &str) {
+    let harmless = |byte: u8| byte >= b' ' && byte != b'"' && byte != b'\\' && byte != SEPARATOR_START;
+    // Not `all`, which stops early and therefore looks at one byte at a time.
+    if text.bytes().fold(true, |so_far, byte| so_far & harmless(byte)) {
+        out.push(b'"');
+        out.extend_from_slice(text.as_bytes());
+        out.push(b'"');
+    } else {
+        out.extend_from_slice(&render(Style::COMPACT, &text));
+    }
+}
+
+/// The first byte of both separators, which hardly any other text has.
+const SEPARATOR_START: u8 = 0xe2;
 
 fn escape_separators(json: Vec<u8>) -> Vec<u8> {
     match String::from_utf8(json) {
@@ -138,8 +164,10 @@ mod tests {
     use actix_web::body::{BodySize, MessageBody as _, to_bytes};
     use actix_web::http::header::HeaderName;
 
+    static POST: HeaderValue = HeaderValue::from_static("POST, OPTIONS");
+
     fn replies() -> Replies {
-        Replies::new(Style::COMPACT, Some("POST, OPTIONS"), true)
+        Replies::new(Style::COMPACT, Some(&POST), true)
     }
 
     fn header(response: &HttpResponse, name: HeaderName) -> Option<&str> {
@@ -181,7 +209,7 @@ mod tests {
 
     #[actix_web::test]
     async fn replies_to_head_have_the_headers_alone() {
-        let head = Replies::new(Style::COMPACT, Some("POST, OPTIONS"), false);
+        let head = Replies::new(Style::COMPACT, Some(&POST), false);
         let response = head.method_not_allowed("HEAD");
         assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
         assert_eq!(header(&response, CONTENT_TYPE), Some("application/json"));

@@ -38,31 +38,19 @@ pub struct RequestId {
 impl RequestId {
     /// Writes the id and returns it; ASCII.
     fn write(self, into: &mut [u8; MAX_ID_LENGTH]) -> &[u8] {
-        let mut at = MAX_ID_LENGTH;
-        let mut put = |byte| {
-            at = at.saturating_sub(1);
-            if let Some(place) = into.get_mut(at) {
-                *place = byte;
-            }
-        };
-        let mut rest = self.number;
-        loop {
-            put(hex_digit(rest));
-            rest >>= 4;
-            if rest == 0 {
-                break;
-            }
+        let digits = (16 - self.number.leading_zeros() as usize / 4).max(1);
+        let (worker, rest) = into.split_at_mut(WORKER_DIGITS);
+        worker.copy_from_slice(&self.worker);
+        let (hyphen, number) = rest.split_at_mut(1);
+        hyphen.fill(b'-');
+        let mut left = self.number;
+        for place in number.iter_mut().take(digits).rev() {
+            let nibble = (left & 15) as u8;
+            *place = if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
+            left >>= 4;
         }
-        put(b'-');
-        self.worker.iter().rev().for_each(|digit| put(*digit));
-        into.get(at..).unwrap_or_default()
+        into.get(..WORKER_DIGITS + 1 + digits).unwrap_or_default()
     }
-}
-
-/// The lowest four bits as a digit.
-const fn hex_digit(of: u64) -> u8 {
-    let nibble = (of & 15) as u8;
-    if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 }
 }
 
 /// Such as `00c0ffee00-2a`.
@@ -180,7 +168,7 @@ where
         let id = self.next.get();
         self.next.set(RequestId { number: id.number.wrapping_add(1), ..id });
         request.extensions_mut().insert(Facts::new(id));
-        Logged { answer: self.service.call(request), state: Rc::clone(&self.state), begun }
+        Logged { answer: self.service.call(request), state: Rc::clone(&self.state), id, begun }
     }
 }
 
@@ -190,6 +178,7 @@ pin_project! {
         #[pin]
         answer: F,
         state: Rc<HttpState>,
+        id: RequestId,
         begun: Instant,
     }
 }
@@ -203,9 +192,7 @@ where
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let mut response = wait_for!(this.answer.poll(context))?;
-        if let Some(id) = request_id(response.request())
-            && let Ok(value) = HeaderValue::from_bytes(id.write(&mut [0; MAX_ID_LENGTH]))
-        {
+        if let Ok(value) = HeaderValue::from_bytes(this.id.write(&mut [0; MAX_ID_LENGTH])) {
             response.headers_mut().insert(REQUEST_ID.clone(), value);
         }
         if this.state.is_stopping() {

@@ -31,9 +31,9 @@ pub(super) const PATHS: [&str; 3] = ["jwt/create", "jwt/verify", "jwt/refresh"];
 /// Mounts the three endpoints below `prefix`.
 pub fn configure(config: &mut web::ServiceConfig, prefix: &str) {
     let [create_at, verify_at, refresh_at] = PATHS;
-    super::serve(config, prefix, create_at, create);
-    super::serve(config, prefix, verify_at, verify);
-    super::serve(config, prefix, refresh_at, refresh);
+    super::serve(config, prefix, create_at, &create);
+    super::serve(config, prefix, verify_at, &verify);
+    super::serve(config, prefix, refresh_at, &refresh);
 }
 
 async fn create(ask: Ask) -> HttpResponse {

@@ -26,9 +26,9 @@ pub(super) const PATHS: [&str; 3] = ["api-token-auth", "api-token-verify", "api-
 /// Mounts the three endpoints below `prefix`.
 pub fn configure(config: &mut web::ServiceConfig, prefix: &str) {
     let [auth_at, verify_at, refresh_at] = PATHS;
-    super::serve(config, prefix, auth_at, auth);
-    super::serve(config, prefix, verify_at, verify);
-    super::serve(config, prefix, refresh_at, refresh);
+    super::serve(config, prefix, auth_at, &auth);
+    super::serve(config, prefix, verify_at, &verify);
+    super::serve(config, prefix, refresh_at, &refresh);
 }
 
 async fn auth(ask: Ask) -> HttpResponse {

@@ -31,9 +31,9 @@ pub(super) const PATHS: [&str; 3] = ["api/token", "api/token/verify", "api/token
 /// Mounts the three endpoints below `prefix`.
 pub fn configure(config: &mut web::ServiceConfig, prefix: &str) {
     let [token_at, verify_at, refresh_at] = PATHS;
-    super::serve(config, prefix, token_at, token);
-    super::serve(config, prefix, verify_at, verify);
-    super::serve(config, prefix, refresh_at, refresh);
+    super::serve(config, prefix, token_at, &token);
+    super::serve(config, prefix, verify_at, &verify);
+    super::serve(config, prefix, refresh_at, &refresh);
 }
 
 async fn token(ask: Ask) -> HttpResponse {
