@@ -152,7 +152,8 @@ fn inflict<W>(scene: &mut Scene<'_, W>, faults: &[&Fault<W>], revoked: u64) -> B
     let mut inflicted = BTreeMap::new();
     let mut due = faults.to_vec();
     while !due.is_empty() || scene.stage.ledger.revoked() < revoked {
-        let gap = 20 + scene.dice.below(100);
+        // Long runs are not to consist of faults.
+        let gap = 20 + scene.dice.below(100 + revoked / 100);
         assert!(scene.stage.ledger.wait_for(gap, STUCK), "nothing is revoked any more, after {inflicted:?}");
         let fault = if due.is_empty() {
             faults[scene.dice.index(faults.len())]
