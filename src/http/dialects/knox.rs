@@ -178,7 +178,7 @@ mod tests {
                 },
             });
             let record =
-                TokenRecord { kind, created: session.created, expires, consumed: None, session, user };
+                TokenRecord { kind, created: session.created, expires, consumed: None, session, user: user.into() };
             let text = described(&record);
             let parsed: Value = serde_json::from_str(&text).expect("JSON");
             prop_assert_eq!(parsed.to_string(), expected.to_string());
