@@ -20,6 +20,8 @@ use knoxide::time::Timestamp;
 use knoxide::token::{Token, TokenDigest};
 use knoxide::user::{LoginName, NewUser, Password, UserId};
 
+mod shared;
+
 /// A store in memory that can be followed, as far as it is told what the news are.
 #[derive(Clone, Default)]
 struct Followed {
@@ -92,6 +94,22 @@ fn run<T>(work: impl Future<Output = T>) -> T {
 
 async fn set(tokens: usize, cached: usize) -> Set {
     let store = Followed::default();
+    let (hasher, new, cause) = ada();
+    let UserCreation::Created(user) = store.connect().expect("it").create_user(&new, &cause).expect("a user") else {
+        panic!("no user");
+    };
+    let watch = Arc::clone(&store.watch);
+    let auth = Auth::builder(store).hasher(hasher).cached_tokens(cached).build().expect("a service");
+    let mut texts = Vec::new();
+    for _ in 0..tokens {
+        let issued = auth.login(login()).await.expect("a login");
+        texts.push(issued.access.token.expose().to_owned());
+    }
+    Set { auth, watch, user, tokens: texts }
+}
+
+/// A user, to be created.
+fn ada() -> (Hasher, NewUser, Cause) {
     let hasher = Hasher::with_unsafe_cost(4).expect("a cost");
     let new = NewUser {
         id: None,
@@ -104,23 +122,16 @@ async fn set(tokens: usize, cached: usize) -> Set {
     };
     let cause =
         Cause { reason: Reason::UserCreated, actor: Actor::System, origin: Origin::default(), at: Timestamp::EPOCH };
-    let UserCreation::Created(user) = store.connect().expect("it").create_user(&new, &cause).expect("a user") else {
-        panic!("no user");
-    };
-    let watch = Arc::clone(&store.watch);
-    let auth = Auth::builder(store).hasher(hasher).cached_tokens(cached).build().expect("a service");
-    let mut texts = Vec::new();
-    for _ in 0..tokens {
-        let request = LoginRequest {
-            dialect: Dialect::Knox,
-            login: LoginName::Username("ada".to_owned()),
-            password: Password::new("secret".to_owned()),
-            origin: Origin::default(),
-        };
-        let issued = auth.login(request).await.expect("a login");
-        texts.push(issued.access.token.expose().to_owned());
+    (hasher, new, cause)
+}
+
+fn login() -> LoginRequest {
+    LoginRequest {
+        dialect: Dialect::Knox,
+        login: LoginName::Username("ada".to_owned()),
+        password: Password::new("secret".to_owned()),
+        origin: Origin::default(),
     }
-    Set { auth, watch, user, tokens: texts }
 }
 
 impl Set {

@@ -1,0 +1,374 @@
+//! The view that all threads share: one follower, on a thread of its own.
+
+use std::sync::{Condvar, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use knoxide::service::Unavailable;
+
+use super::*;
+
+/// A store in memory whose one follower stops, breaks or panics when it is told to.
+#[derive(Clone, Default)]
+struct Followed {
+    behind: MemoryStore,
+    stage: Arc<Stage>,
+}
+
+#[derive(Default)]
+struct Stage {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    /// What was asked in each round.
+    rounds: Vec<usize>,
+    followers: usize,
+    news: Vec<Revoked>,
+    /// The next round stops after it read, until it is let go; how many did.
+    stops: bool,
+    held: bool,
+    stopped: usize,
+    /// The next ones break off, or cannot connect.
+    breaks: usize,
+    refuses: bool,
+    panics: bool,
+    reads_only: bool,
+}
+
+impl Stage {
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A follower that panics as planned does it while it holds this.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn go_on(&self) {
+        let mut state = self.state();
+        (state.stops, state.held) = (false, false);
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    fn wait_until(&self, what: impl Fn(&State) -> bool) {
+        let (state, waited) = self
+            .changed
+            .wait_timeout_while(self.state(), Duration::from_secs(20), |state| !what(state))
+            .unwrap_or_else(PoisonError::into_inner);
+        assert!(!waited.timed_out(), "in time");
+        drop(state);
+    }
+}
+
+struct Staged {
+    behind: Box<dyn Connection>,
+    stage: Arc<Stage>,
+}
+
+impl Store for Followed {
+    fn connect(&self) -> StoreResult<Box<dyn Connection>> {
+        self.behind.connect()
+    }
+
+    fn writers(&self) -> usize {
+        1
+    }
+
+    fn following(&self) -> Following {
+        Following::Shared
+    }
+
+    fn follow(&self) -> StoreResult<Box<dyn Follower>> {
+        let mut state = self.stage.state();
+        state.followers += 1;
+        if state.refuses {
+            return Err(StoreError::Unavailable("as planned".to_owned()));
+        }
+        Ok(Box::new(Staged { behind: self.behind.connect()?, stage: Arc::clone(&self.stage) }))
+    }
+}
+
+impl Follower for Staged {
+    fn round(&mut self, digests: &[TokenDigest]) -> StoreResult<Round> {
+        let mut state = self.stage.state();
+        assert!(!std::mem::take(&mut state.panics), "as planned");
+        if state.breaks > 0 {
+            state.breaks -= 1;
+            return Err(StoreError::Unavailable("as planned".to_owned()));
+        }
+        state.rounds.push(digests.len());
+        let news = News::Revoked(std::mem::take(&mut state.news));
+        let round = Round { news, found: self.behind.find_many(digests)?, lasting: !state.reads_only };
+        if std::mem::take(&mut state.stops) {
+            state.held = true;
+            state.stopped += 1;
+            self.stage.changed.notify_all();
+            drop(self.stage.changed.wait_while(state, |state| state.held).expect("a lock"));
+        }
+        Ok(round)
+    }
+}
+
+/// A service with one user's tokens, one of each session.
+struct Scene {
+    auth: Auth,
+    stage: Arc<Stage>,
+    tokens: Vec<String>,
+}
+
+async fn set(tokens: usize, timeout: Duration) -> Scene {
+    let store = Followed::default();
+    let stage = Arc::clone(&store.stage);
+    let (hasher, new, cause) = ada();
+    let UserCreation::Created(_) = store.connect().expect("it").create_user(&new, &cause).expect("a user") else {
+        panic!("no user");
+    };
+    let auth = Auth::builder(store).hasher(hasher).check_timeout(timeout).build().expect("a service");
+    let mut texts = Vec::new();
+    for _ in 0..tokens {
+        texts.push(auth.login(login()).await.expect("a login").access.token.expose().to_owned());
+    }
+    Scene { auth, stage, tokens: texts }
+}
+
+const LONG: Duration = Duration::from_secs(20);
+
+impl Scene {
+    fn check(&self, token: usize) -> Check {
+        self.auth.resolve(Token::parse(self.tokens[token].as_bytes()).expect("a token"), Activity::Ignored)
+    }
+
+    async fn all_are_good(&self) {
+        for answer in join_all((0..self.tokens.len()).map(|token| self.check(token))).await {
+            answer.expect("a good token");
+        }
+    }
+
+    /// How many tokens were asked for in each round since the last call.
+    fn asked(&self) -> Vec<usize> {
+        std::mem::take(&mut self.stage.state().rounds)
+    }
+}
+
+#[test]
+fn checks_of_one_turn_share_a_round_and_what_is_remembered_is_not_asked_for() {
+    run(async {
+        let scene = set(20, LONG).await;
+        scene.all_are_good().await;
+        assert_eq!(scene.asked(), [20]);
+        scene.all_are_good().await;
+        assert_eq!(scene.asked(), [0]);
+        scene.check(3).await.expect("a good token");
+        assert_eq!(scene.asked(), [0]);
+    });
+}
+
+#[test]
+fn a_check_whose_own_round_revoked_it_asks_in_another() {
+    run(async {
+        let scene = set(3, LONG).await;
+        scene.all_are_good().await;
+        let who = scene.check(1).await.expect("a good token");
+        scene.asked();
+        scene.stage.state().news = vec![Revoked::Session(who.session.id)];
+        scene.all_are_good().await;
+        assert_eq!(scene.asked(), [0, 1]);
+        // Really revoked, and told by the very round that the check waits for.
+        scene.auth.logout(&who, Origin::default()).await.expect("a logout");
+        scene.stage.state().news = vec![Revoked::Session(who.session.id)];
+        assert_eq!(scene.check(1).await, Err(CheckError::Refused(Refusal::Unknown)));
+        assert_eq!(scene.asked(), [0, 1]);
+        assert_eq!(scene.check(1).await, Err(CheckError::Refused(Refusal::Unknown)));
+        assert_eq!(scene.asked(), [1], "a refusal is not remembered");
+    });
+}
+
+#[test]
+fn a_round_already_sent_is_never_joined() {
+    run(async {
+        let scene = set(1, LONG).await;
+        scene.all_are_good().await;
+        let who = scene.check(0).await.expect("a good token");
+        scene.stage.state().stops = true;
+        let early = actix_web::rt::spawn(scene.check(0));
+        actix_web::rt::task::yield_now().await;
+        actix_web::rt::task::yield_now().await;
+        let stage = Arc::clone(&scene.stage);
+        actix_web::rt::task::spawn_blocking(move || stage.wait_until(|state| state.stopped == 1)).await.expect("it");
+        // The round under way has read; now comes the logout, and a check after it.
+        scene.auth.logout(&who, Origin::default()).await.expect("a logout");
+        scene.stage.state().news = vec![Revoked::Session(who.session.id)];
+        let late = actix_web::rt::spawn(scene.check(0));
+        actix_web::rt::task::yield_now().await;
+        scene.stage.go_on();
+        // It arrived before the logout: either answer is right.
+        let _ = early.await.expect("no panic");
+        assert_eq!(late.await.expect("no panic"), Err(CheckError::Refused(Refusal::Unknown)));
+    });
+}
+
+#[test]
+fn what_does_not_last_is_not_kept() {
+    run(async {
+        let scene = set(2, LONG).await;
+        scene.stage.state().reads_only = true;
+        scene.all_are_good().await;
+        scene.all_are_good().await;
+        assert_eq!(scene.asked(), [2, 2]);
+    });
+}
+
+#[test]
+fn a_check_that_is_given_up_leaves_nobody_waiting() {
+    run(async {
+        let scene = set(3, LONG).await;
+        for polls in 1..=2 {
+            let (mut first, second) = (Box::pin(scene.check(0)), scene.check(1));
+            assert!(first.as_mut().now_or_never().is_none());
+            let second = actix_web::rt::spawn(second);
+            if polls == 2 {
+                actix_web::rt::task::yield_now().await;
+                // Once more: now it hands over, and leads.
+                scene.stage.state().stops = true;
+                assert!(first.as_mut().now_or_never().is_none());
+            }
+            drop(first);
+            scene.stage.go_on();
+            let third = actix_web::rt::spawn(scene.check(2));
+            second.await.expect("no panic").expect("a good token");
+            third.await.expect("no panic").expect("a good token");
+        }
+        // All of a turn are given up; the next one is none the worse.
+        let mut lost: Vec<_> = (0..3).map(|token| Box::pin(scene.check(token))).collect();
+        assert!(lost.iter_mut().all(|check| check.as_mut().now_or_never().is_none()));
+        drop(lost);
+        scene.all_are_good().await;
+    });
+}
+
+#[test]
+fn a_cut_costs_no_check_and_an_outage_is_told_at_once() {
+    run(async {
+        let scene = set(2, LONG).await;
+        scene.all_are_good().await;
+        scene.stage.state().breaks = 1;
+        scene.asked();
+        scene.all_are_good().await;
+        assert_eq!(scene.asked().last(), Some(&2), "nothing is left of what the broken one knew");
+        assert_eq!(scene.stage.state().followers, 2);
+        {
+            let mut state = scene.stage.state();
+            (state.breaks, state.refuses) = (1, true);
+        }
+        let started = Instant::now();
+        let refused = scene.check(0).await;
+        assert!(matches!(refused, Err(CheckError::Unavailable(Unavailable::Store(_)))), "{refused:?}");
+        let again = scene.check(0).await;
+        let (followers, took) = (scene.stage.state().followers, started.elapsed());
+        assert!(again.is_err());
+        assert!(followers == 3 || took > Duration::from_millis(100), "it connects again too soon: {took:?}");
+        scene.stage.state().refuses = false;
+        while scene.check(0).await.is_err() {
+            assert!(started.elapsed() < LONG);
+            actix_web::rt::task::yield_now().await;
+        }
+    });
+}
+
+#[test]
+fn a_follower_that_panics_costs_its_round_alone() {
+    run(async {
+        let scene = set(2, LONG).await;
+        scene.all_are_good().await;
+        scene.stage.state().panics = true;
+        assert!(matches!(scene.check(0).await, Err(CheckError::Unavailable(_))));
+        scene.asked();
+        scene.all_are_good().await;
+        assert_eq!(scene.asked(), [2], "nothing is left of what the one that panicked knew");
+    });
+}
+
+#[test]
+fn a_silent_follower_is_replaced_and_its_late_answer_is_not_kept() {
+    run(async {
+        let scene = set(2, Duration::from_millis(200)).await;
+        scene.stage.state().reads_only = true;
+        let who = scene.check(0).await.expect("a good token");
+        {
+            let mut state = scene.stage.state();
+            (state.reads_only, state.stops) = (false, true);
+        }
+        // This one reads that the session lives, but its answer is late.
+        let started = Instant::now();
+        let timed_out = Err(CheckError::Unavailable(Unavailable::TimedOut("checks")));
+        loop {
+            let outcome = scene.check(0).await;
+            if outcome.is_ok() {
+                break;
+            }
+            assert_eq!(outcome, timed_out);
+            assert!(started.elapsed() < LONG);
+        }
+        let counts = {
+            let state = scene.stage.state();
+            (state.followers, state.stopped)
+        };
+        assert_eq!(counts, (2, 1));
+        scene.auth.logout(&who, Origin::default()).await.expect("a logout");
+        scene.stage.state().news = vec![Revoked::Session(who.session.id)];
+        assert_eq!(scene.check(0).await, Err(CheckError::Refused(Refusal::Unknown)));
+        scene.stage.go_on();
+        for _ in 0..300 {
+            assert_eq!(scene.check(0).await, Err(CheckError::Refused(Refusal::Unknown)));
+        }
+        scene.check(1).await.expect("a good token");
+    });
+}
+
+#[test]
+fn more_checks_than_may_wait_are_refused() {
+    run(async {
+        let scene = set(1, LONG).await;
+        scene.stage.state().stops = true;
+        let first = actix_web::rt::spawn(scene.check(0));
+        actix_web::rt::task::yield_now().await;
+        actix_web::rt::task::yield_now().await;
+        let stage = Arc::clone(&scene.stage);
+        actix_web::rt::task::spawn_blocking(move || stage.wait_until(|state| state.stopped == 1)).await.expect("it");
+        let crowd: Vec<_> = (0..20_000).map(|_| actix_web::rt::spawn(scene.check(0))).collect();
+        let mut answers = Vec::new();
+        for _ in 0..20 {
+            actix_web::rt::task::yield_now().await;
+        }
+        scene.stage.go_on();
+        for check in crowd {
+            answers.push(check.await.expect("no panic").is_ok());
+        }
+        let good = answers.iter().filter(|good| **good).count();
+        assert!((8_000..=16_384).contains(&good), "{good} were answered");
+        first.await.expect("no panic").expect("a good token");
+    });
+}
+
+#[test]
+fn what_waits_at_the_end_is_answered_and_what_comes_later_refused() {
+    run(async {
+        let scene = set(1, LONG).await;
+        scene.all_are_good().await;
+        scene.stage.state().stops = true;
+        let waiting = actix_web::rt::spawn(scene.check(0));
+        actix_web::rt::task::yield_now().await;
+        actix_web::rt::task::yield_now().await;
+        let stage = Arc::clone(&scene.stage);
+        actix_web::rt::task::spawn_blocking(move || {
+            stage.wait_until(|state| state.stopped == 1);
+            stage.go_on();
+        })
+        .await
+        .expect("it");
+        let auth = scene.auth.clone();
+        actix_web::rt::task::spawn_blocking(move || auth.close(LONG)).await.expect("no panic");
+        waiting.await.expect("no panic").expect("a good token");
+        assert!(matches!(scene.check(0).await, Err(CheckError::Unavailable(Unavailable::Store(_)))));
+    });
+}
