@@ -45,8 +45,11 @@ const ACTORS: u64 = 6;
 /// Clients that only check, at each node.
 const WATCHERS: u64 = 2;
 
-/// Nothing goes on for longer than this.
-const STUCK: Duration = Duration::from_secs(120);
+/// After so much time without any revocation something is wrong.
+const STUCK: Duration = Duration::from_secs(60);
+
+/// Long runs tell how far they are.
+const TELL_EVERY: Duration = Duration::from_secs(30);
 
 /// How much is done.
 struct Scale {
@@ -106,6 +109,7 @@ fn run<W: Sync>(
     start: impl FnOnce() -> Vec<Node>,
     (world, faults): (&W, &[Fault<W>]),
 ) -> Report {
+    println!("{name}, {} tokens to be revoked, KNOXIDE_HISTORY_SEED={}", scale.revoked, scale.seed);
     let begun = Instant::now();
     let spare = usize::try_from(100 + scale.revoked / 50).expect("a number");
     let (ledger, crowd, command) = (Ledger::default(), Crowd::gather(store, spare), Command::on(url));
@@ -151,10 +155,11 @@ fn run<W: Sync>(
 fn inflict<W>(scene: &mut Scene<'_, W>, faults: &[&Fault<W>], revoked: u64) -> BTreeMap<&'static str, u64> {
     let mut inflicted = BTreeMap::new();
     let mut due = faults.to_vec();
+    let mut told_at = Instant::now();
     while !due.is_empty() || scene.stage.ledger.revoked() < revoked {
         // Long runs are not to consist of faults.
         let gap = 20 + scene.dice.below(100 + revoked / 100);
-        assert!(scene.stage.ledger.wait_for(gap, STUCK), "nothing is revoked any more, after {inflicted:?}");
+        wait_for(scene.stage.ledger, gap, &inflicted);
         let fault = if due.is_empty() {
             faults[scene.dice.index(faults.len())]
         } else {
@@ -162,8 +167,22 @@ fn inflict<W>(scene: &mut Scene<'_, W>, faults: &[&Fault<W>], revoked: u64) -> B
         };
         (fault.inflict)(scene);
         *inflicted.entry(fault.name).or_default() += 1;
+        if told_at.elapsed() > TELL_EVERY {
+            println!("so far {}; {}", done(scene.stage.ledger), told(&inflicted));
+            told_at = Instant::now();
+        }
     }
     inflicted
+}
+
+/// Waits for so many more revocations, as long as there are any.
+fn wait_for(ledger: &Ledger, more: u64, inflicted: &BTreeMap<&'static str, u64>) {
+    let goal = ledger.revoked() + more;
+    while ledger.revoked() < goal {
+        let before = ledger.revoked();
+        ledger.wait_for(goal - before, STUCK);
+        assert!(ledger.revoked() > before, "nothing is revoked any more: {}; {}", done(ledger), told(inflicted));
+    }
 }
 
 fn done(ledger: &Ledger) -> String {
