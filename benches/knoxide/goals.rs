@@ -101,14 +101,22 @@ impl Goal {
     }
 }
 
-/// All lines with what was measured for them.
-pub(crate) fn table(sections: &[Section]) -> String {
+/// Which lines a table has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lines {
+    All,
+    /// Those that something was measured for.
+    Measured,
+}
+
+/// The lines with what was measured for them.
+pub(crate) fn table(sections: &[Section], lines: Lines) -> String {
     let mut out = "| what | goal | measured | |\n|---|---|---|---|\n".to_owned();
     for line in Line::ALL {
         let (what, goal) = line.words();
         let goals = sections.iter().flat_map(|section| &section.goals).filter(|goal| goal.line == Some(line));
         let mut goals = goals.peekable();
-        if goals.peek().is_none() {
+        if goals.peek().is_none() && lines == Lines::All {
             // Writing to a string cannot fail.
             let _ = writeln!(out, "| {what} | {goal} | | not measured |");
         }

@@ -126,6 +126,9 @@ impl<'a> Loop<'a> {
                 counting = Some(Instant::now());
             }
             self.send_due(now)?;
+            if self.finished >= self.connections.len() {
+                break;
+            }
             let next = if counting.is_some() { end } else { start };
             let next = self.due.peek().map_or(next, |Reverse((at, _))| next.min(*at));
             self.poll.poll(&mut events, Some(next.saturating_duration_since(Instant::now())))?;

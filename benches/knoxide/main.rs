@@ -180,7 +180,7 @@ fn main() -> Fallible<()> {
         }
         sections.push(section);
     }
-    say(&format!("Goals in this run:\n\n{}", goals::table(&sections)));
+    say(&format!("Goals in this run:\n\n{}", goals::table(&sections, goals::Lines::Measured)));
     let mut goals = sections.iter().flat_map(|section| &section.goals);
     // The other goals may be missed by a machine; this one by nobody.
     if goals.any(|goal| goal.line == Some(goals::Line::Strictness) && !goal.met) {

@@ -9,7 +9,7 @@ use clap::ValueEnum as _;
 use knoxide::time::{Clock as _, SystemClock};
 use serde::{Deserialize, Serialize};
 
-use crate::goals::{self, Goal, Line};
+use crate::goals::{self, Goal, Line, Lines};
 use crate::machine::Machine;
 use crate::stage::Stage;
 use crate::{Fallible, Scenario, picture};
@@ -278,7 +278,7 @@ pub(crate) fn save(folder: &Path, section: Section) -> Fallible<()> {
     let head = format!(
         "# Results\n\nWritten by `scripts/bench`; `README.md` tells how to read them.\n\n## Goals\n\n{}\n\
          ![The main figures](results.svg)\n\n",
-        goals::table(&sections)
+        goals::table(&sections, Lines::All)
     );
     fs::write(folder.join("results.md"), format!("{head}{}", tables.join("\n")))?;
     Ok(fs::write(folder.join("results.svg"), picture::draw(&sections))?)
