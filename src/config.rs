@@ -77,6 +77,8 @@ pub struct HttpSettings {
     pub read_timeout: Duration,
     /// How long a check may wait for the database.
     pub check_timeout: Duration,
+    /// How many live tokens are remembered; 0: none.
+    pub cache_tokens: usize,
     /// How long open requests may go on after the order to stop.
     pub shutdown_timeout: Duration,
 }
@@ -196,6 +198,7 @@ impl Default for HttpSettings {
             body_limit: 16 * 1024,
             read_timeout: Duration::from_secs(5),
             check_timeout: Duration::from_secs(1),
+            cache_tokens: 1_000_000,
             shutdown_timeout: Duration::from_secs(30),
         }
     }
@@ -285,6 +288,7 @@ impl Settings {
         let (ms, secs) = (Duration::from_millis, Duration::from_secs);
         input.set(&table::READ_TIMEOUT, &mut http.read_timeout, within(ms(100), secs(600)));
         input.set(&table::CHECK_TIMEOUT, &mut http.check_timeout, within(ms(10), secs(60)));
+        input.set(&table::CACHE_TOKENS, &mut http.cache_tokens, |text| parse::number(text, 0..=100_000_000));
         input.set(&table::SHUTDOWN_TIMEOUT, &mut http.shutdown_timeout, within(Duration::ZERO, secs(3600)));
     }
 

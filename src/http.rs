@@ -22,7 +22,7 @@ pub mod well_known;
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use actix_web::http::header::USER_AGENT;
@@ -31,7 +31,6 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use crate::cause::Origin;
 pub use crate::dialect::Mount;
 use crate::dialect::PerDialect;
-use crate::random::{Random, SystemRandom};
 use crate::service::Auth;
 
 /// How requests are read and answered; for embedding, the defaults are those of the program.
@@ -79,27 +78,17 @@ struct Shared {
     options: HttpOptions,
     guard: guard::Guard,
     stopping: AtomicBool,
-    /// Tells the request ids of this start from those of others.
-    start: String,
-    requests: AtomicU64,
 }
 
 impl HttpState {
     /// Handlers over `auth`.
     pub fn new(options: HttpOptions, auth: Auth) -> Self {
-        let mut start = [0; 5];
-        // Ids only have to differ; without random bytes they repeat from start to start.
-        if let Err(error) = SystemRandom.fill(&mut start) {
-            log::warn!("request ids repeat from start to start: {error}");
-        }
         Self(Arc::new(Shared {
             // Looking at oneself is no use of the session.
             guard: guard::Guard::of_dialects(auth.clone(), &options.dialects).without_activity(),
             auth,
             options,
             stopping: AtomicBool::new(false),
-            start: hex::encode(start),
-            requests: AtomicU64::new(0),
         }))
     }
 
@@ -126,10 +115,6 @@ impl HttpState {
         &self.0.guard
     }
 
-    fn next_request_id(&self) -> String {
-        format!("{}-{:x}", self.0.start, self.0.requests.fetch_add(1, Ordering::Relaxed))
-    }
-
     fn client_address(&self, request: &HttpRequest) -> Option<IpAddr> {
         self.0.options.proxies.client(address::Peer::of(request), request.headers())
     }
@@ -140,7 +125,7 @@ impl HttpState {
         Origin {
             address: self.client_address(request),
             user_agent: agent.map(|agent| agent.chars().filter(|c| !c.is_control()).take(256).collect()),
-            request_id: Some(request_log::facts(request).request_id.clone()),
+            request_id: request_log::request_id(request).map(|id| id.to_string()),
         }
     }
 }
@@ -161,8 +146,6 @@ pub fn configure(config: &mut web::ServiceConfig, state: &HttpState) {
 
 async fn not_found(request: HttpRequest) -> HttpResponse {
     let with_body = request.method() != actix_web::http::Method::HEAD;
-    let mut response = reply::Replies::new(negotiate::Style::COMPACT, String::new(), with_body)
-        .detail(actix_web::http::StatusCode::NOT_FOUND, "Not found.");
-    response.headers_mut().remove(actix_web::http::header::ALLOW);
-    response
+    reply::Replies::new(negotiate::Style::COMPACT, None, with_body)
+        .detail(actix_web::http::StatusCode::NOT_FOUND, "Not found.")
 }

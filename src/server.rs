@@ -13,6 +13,7 @@ use actix_web::{App, HttpServer};
 
 use crate::config::{ContractMode, HttpSettings, ListenAddress};
 use crate::http::address::Proxies;
+use crate::http::request_log::RequestLog;
 use crate::http::{Contract, HttpOptions, HttpState};
 use crate::service::Auth;
 
@@ -72,7 +73,7 @@ impl Server {
         let app_state = state.clone();
         let mut server = HttpServer::new(move || {
             App::new()
-                .wrap(actix_web::middleware::from_fn(crate::http::request_log::log_request))
+                .wrap(RequestLog::new(app_state.clone()))
                 .configure(|config| crate::http::configure(config, &app_state))
         })
         .on_connect(crate::http::address::note_listener)

@@ -1,6 +1,7 @@
 //! Sessions, and the one judgement of whether a token is good.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use uuid::Uuid;
@@ -30,6 +31,16 @@ impl SessionId {
     /// The 16 bytes under which the id is stored.
     pub const fn as_bytes(&self) -> &[u8; 16] {
         self.0.as_bytes()
+    }
+
+    /// Room for the hyphenated form.
+    pub(crate) const fn space() -> [u8; 36] {
+        [0; 36]
+    }
+
+    /// Writes the hyphenated form, which is also that of `Display`.
+    pub(crate) fn write(self, into: &mut [u8; 36]) -> &str {
+        self.0.hyphenated().encode_lower(into)
     }
 
     /// Reads the hyphenated form.
@@ -75,7 +86,7 @@ pub struct TokenRecord {
     /// The session it belongs to.
     pub session: Session,
     /// The session's user, as of the same read.
-    pub user: User,
+    pub user: Arc<User>,
 }
 
 /// Why a token is not good. What the client is told depends on the dialect; the exact reason
@@ -125,7 +136,7 @@ impl Refusal {
 #[non_exhaustive]
 pub struct Verified {
     /// The user.
-    pub user: User,
+    pub user: Arc<User>,
     /// The session.
     pub session: Session,
     /// When the token was made.
@@ -138,7 +149,7 @@ impl Verified {
     /// For a token whose record was judged in another way than by [`judge`].
     pub(crate) fn of(record: &TokenRecord) -> Self {
         let TokenRecord { created, expires, session, user, .. } = record;
-        Self { user: user.clone(), session: session.clone(), issued: *created, expires: *expires }
+        Self { user: Arc::clone(user), session: session.clone(), issued: *created, expires: *expires }
     }
 }
 
@@ -220,14 +231,14 @@ mod tests {
                 epoch: Epoch(3),
                 ended: None,
             },
-            user: User {
+            user: Arc::new(User {
                 id: UserId(1),
                 username: "alice".to_owned(),
                 email: String::new(),
                 is_active: true,
                 is_staff: false,
                 epoch: Epoch(3),
-            },
+            }),
         }
     }
 
@@ -239,17 +250,17 @@ mod tests {
 
     #[test]
     fn a_live_token_is_good() {
-        assert_eq!(verdict(|_| {}).map(|v| v.user.username), Ok("alice".to_owned()));
+        assert_eq!(verdict(|_| {}).map(|v| v.user.username.clone()), Ok("alice".to_owned()));
     }
 
     #[test]
     fn each_reason_refuses() {
         assert_eq!(judge(None, Some(TokenKind::Access), NOW, None), Err(Refusal::Unknown));
         assert_eq!(verdict(|r| r.expires = Some(NOW)), Err(Refusal::Expired));
-        assert_eq!(verdict(|r| r.user.is_active = false), Err(Refusal::InactiveUser));
+        assert_eq!(verdict(|r| Arc::make_mut(&mut r.user).is_active = false), Err(Refusal::InactiveUser));
         assert_eq!(verdict(|r| r.session.ended = Some(NOW)), Err(Refusal::SessionEnded));
-        assert_eq!(verdict(|r| r.user.epoch = Epoch(4)), Err(Refusal::OldEpoch));
-        assert_eq!(verdict(|r| r.user.epoch = Epoch(2)), Err(Refusal::OldEpoch));
+        assert_eq!(verdict(|r| Arc::make_mut(&mut r.user).epoch = Epoch(4)), Err(Refusal::OldEpoch));
+        assert_eq!(verdict(|r| Arc::make_mut(&mut r.user).epoch = Epoch(2)), Err(Refusal::OldEpoch));
         assert_eq!(verdict(|r| r.session.last_seen = Timestamp::from_micros(-1)), Err(Refusal::Idle));
         assert_eq!(verdict(|r| r.kind = TokenKind::Refresh), Err(Refusal::WrongKind));
         assert_eq!(verdict(|r| r.consumed = Some(NOW)), Err(Refusal::Consumed));
@@ -267,12 +278,12 @@ mod tests {
     fn an_expired_token_of_an_inactive_user_is_expired() {
         let both = verdict(|r| {
             r.expires = Some(NOW);
-            r.user.is_active = false;
+            Arc::make_mut(&mut r.user).is_active = false;
         });
         assert_eq!(both, Err(Refusal::Expired));
         let inactive_and_ended = verdict(|r| {
             r.session.ended = Some(NOW);
-            r.user.is_active = false;
+            Arc::make_mut(&mut r.user).is_active = false;
         });
         assert_eq!(inactive_and_ended, Err(Refusal::InactiveUser));
     }

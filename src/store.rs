@@ -4,6 +4,9 @@
 //! from a single thread. All methods block, and each is **one atomic step**: it happens whole
 //! or not at all, and is durable when it has returned.
 //!
+//! Besides, a store may tell what was revoked, to a [`Follower`], so that a check need not read at
+//! all while nothing was.
+//!
 //! Two promises carry the product, and every implementation is held to them by
 //! the suite in `conformance`:
 //!
@@ -29,7 +32,10 @@ use crate::user::{Account, Epoch, LoginName, NewUser, PasswordHash, UserId};
 pub mod conformance;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub mod diesel;
+mod follow;
 pub mod memory;
+
+pub use follow::{Follower, Following, News, Revoked, Round};
 
 /// The store could not do its work; nothing is known of the outcome.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -74,6 +80,19 @@ pub trait Store: Send + Sync + 'static {
 
     /// How many connections may write at once: 1 where writers exclude each other anyway.
     fn writers(&self) -> usize;
+
+    /// How the store can be followed, if at all.
+    fn following(&self) -> Following {
+        Following::Not
+    }
+
+    /// A new follower, which knows of nothing yet.
+    ///
+    /// # Errors
+    /// When the database cannot be reached, or the store cannot be followed.
+    fn follow(&self) -> StoreResult<Box<dyn Follower>> {
+        Err(follow::cannot())
+    }
 }
 
 impl<S: Store + ?Sized> Store for Arc<S> {
@@ -83,6 +102,14 @@ impl<S: Store + ?Sized> Store for Arc<S> {
 
     fn writers(&self) -> usize {
         (**self).writers()
+    }
+
+    fn following(&self) -> Following {
+        (**self).following()
+    }
+
+    fn follow(&self) -> StoreResult<Box<dyn Follower>> {
+        (**self).follow()
     }
 }
 

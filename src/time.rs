@@ -8,6 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+/// The length of `2024-01-02T03:04:05.678901Z`, in bytes.
+const ISO_LENGTH: usize = 27;
+
 /// A moment: microseconds since 1970-01-01T00:00:00 UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
@@ -54,6 +57,47 @@ impl Timestamp {
         jiff::Timestamp::from_microsecond(self.0).map_or_else(|_| self.to_string(), |time| format!("{time:.3}"))
     }
 
+    /// ISO 8601 in UTC, microseconds only when there are any; `None` outside of the years 0 to 9999.
+    /// Every check writes two of these, so they are written without a general formatter.
+    fn iso(self, space: &mut [u8; ISO_LENGTH]) -> Option<&[u8]> {
+        let time = jiff::tz::Offset::UTC.to_datetime(jiff::Timestamp::from_microsecond(self.0).ok()?);
+        let micros = u32::try_from(self.0.rem_euclid(1_000_000)).ok()?;
+        let small = |number: i8| u32::from(number.unsigned_abs());
+        *space = *b"0000-00-00T00:00:00.000000Z";
+        let year = u32::try_from(time.year()).ok()?;
+        let pairs = [
+            (0, year / 100),
+            (2, year % 100),
+            (5, small(time.month())),
+            (8, small(time.day())),
+            (11, small(time.hour())),
+            (14, small(time.minute())),
+            (17, small(time.second())),
+            (20, micros / 10_000),
+            (22, micros / 100 % 100),
+            (24, micros % 100),
+        ];
+        for (at, number) in pairs {
+            if let Some([tens, ones]) = space.get_mut(at..at + 2) {
+                // Both are digits: no number here is above 99.
+                (*tens, *ones) = (b'0' + (number / 10) as u8, b'0' + (number % 10) as u8);
+            }
+        }
+        if micros == 0 {
+            *space.get_mut(19)? = b'Z';
+            return space.get(..20);
+        }
+        Some(space)
+    }
+
+    /// Appends the text that `Display` shows.
+    pub(crate) fn write(self, out: &mut Vec<u8>) {
+        match self.iso(&mut [0; ISO_LENGTH]) {
+            Some(text) => out.extend_from_slice(text),
+            None => out.extend_from_slice(self.to_string().as_bytes()),
+        }
+    }
+
     /// How long ago `earlier` was; zero if it lies in the future.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
@@ -68,9 +112,13 @@ impl Timestamp {
 /// ISO 8601 in UTC, microseconds only when there are any: `2024-01-02T03:04:05.678901Z`.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut space = [0; ISO_LENGTH];
+        if let Some(text) = self.iso(&mut space).and_then(|text| std::str::from_utf8(text).ok()) {
+            return f.write_str(text);
+        }
         match jiff::Timestamp::from_microsecond(self.0) {
-            Ok(t) if self.0.rem_euclid(1_000_000) == 0 => write!(f, "{t:.0}"),
-            Ok(t) => write!(f, "{t:.6}"),
+            // Before the year 0.
+            Ok(time) => write!(f, "{time}"),
             // Beyond the calendar's year 9999: still a true, readable answer.
             Err(_) => write!(f, "{}us", self.0),
         }
@@ -138,11 +186,29 @@ mod tests {
 
     #[test]
     fn prints_and_reads_iso_times() {
-        for text in ["2024-01-02T03:04:05.678901Z", "2024-01-02T03:04:05Z", "1969-12-31T23:59:59.999999Z"] {
+        for text in [
+            "2024-01-02T03:04:05.678901Z",
+            "2024-01-02T03:04:05Z",
+            "2024-02-29T23:59:59.000001Z",
+            "1969-12-31T23:59:59.999999Z",
+            "0000-01-01T00:00:00Z",
+            "9999-12-30T21:59:59.999999Z",
+            "-000001-12-31T23:59:59Z",
+        ] {
             assert_eq!(Timestamp::parse(text).expect("a time").to_string(), text);
         }
         assert_eq!(Timestamp::parse("2024-01-02T05:04:05+02:00"), Timestamp::parse("2024-01-02T03:04:05Z"));
         assert_eq!(Timestamp::parse("yesterday"), None);
+    }
+
+    #[test]
+    fn written_times_are_printed_ones() {
+        for micros in [0, 1_795_386_142_123_456, -62_200_000_000_000_000, i64::MIN, i64::MAX] {
+            let time = Timestamp::from_micros(micros);
+            let mut out = b"at ".to_vec();
+            time.write(&mut out);
+            assert_eq!(String::from_utf8(out).expect("UTF-8"), format!("at {time}"));
+        }
     }
 
     #[test]

@@ -58,6 +58,7 @@ pub const GROUPS: &[Group] = &[
             &BODY_LIMIT,
             &READ_TIMEOUT,
             &CHECK_TIMEOUT,
+            &CACHE_TOKENS,
             &SHUTDOWN_TIMEOUT,
         ],
     },
@@ -214,6 +215,15 @@ pub static CHECK_TIMEOUT: Setting = plain(
     "1s",
     "duration, 10ms to 1m",
     "How long a check of a token may wait for the database before it is answered with 503.",
+);
+/// How many live tokens are remembered.
+pub static CACHE_TOKENS: Setting = plain(
+    "KNOXIDE_CACHE_TOKENS",
+    "1000000",
+    "number, 0 to 100000000",
+    "How many live tokens are remembered, so that a check of one of them reads no row while nothing was revoked; \
+     about 200 bytes each, on SQLite for each worker. With 0 every check reads. A revoked token is refused at once \
+     either way.",
 );
 /// How long the server waits for open requests when it stops.
 pub static SHUTDOWN_TIMEOUT: Setting = plain(

@@ -100,6 +100,7 @@ fn values_become_typed_fields() {
         ("KNOXIDE_TOKEN_PREFIX", "kx_"),
         ("KNOXIDE_BODY_LIMIT", "1MiB"),
         ("KNOXIDE_CHECK_TIMEOUT", "250ms"),
+        ("KNOXIDE_CACHE_TOKENS", "0"),
         ("KNOXIDE_CREATE", "False"),
         ("KNOXIDE_LOG", " debug,knoxide=trace "),
         ("KNOXIDE_LOG_FORMAT", "json"),
@@ -119,6 +120,7 @@ fn values_become_typed_fields() {
     assert_eq!(settings.tokens.prefix, "kx_");
     assert_eq!(settings.http.body_limit, 1024 * 1024);
     assert_eq!(settings.http.check_timeout, Duration::from_millis(250));
+    assert_eq!(settings.http.cache_tokens, 0);
     assert!(!settings.database.create);
     assert_eq!(settings.log, LogSettings { filter: "debug,knoxide=trace".to_owned(), format: LogFormat::Json });
     assert_eq!(settings.http.contract, ContractMode::Package);

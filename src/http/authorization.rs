@@ -53,17 +53,30 @@ pub const INVALID_TOKEN: &str = "Invalid token.";
 /// by any number of spaces and tabs.
 ///
 /// Several headers are joined with a comma, as WSGI servers join them, and so hold no token.
-pub fn read(headers: &HeaderMap, keywords: &[&str]) -> Presented {
-    let values: Vec<&[u8]> = headers.get_all(AUTHORIZATION).map(HeaderValue::as_bytes).collect();
-    judge(&values.join(&b','), keywords)
+pub fn read<K: AsRef<str>>(headers: &HeaderMap, keywords: &[K]) -> Presented {
+    let mut values = headers.get_all(AUTHORIZATION).map(HeaderValue::as_bytes);
+    match (values.next(), values.next()) {
+        (None, _) => Presented::NotProvided,
+        (Some(only), None) => judge(only, keywords),
+        (Some(first), Some(second)) => {
+            let all: Vec<&[u8]> = [first, second].into_iter().chain(values).collect();
+            judge(&all.join(&b','), keywords)
+        }
+    }
 }
 
-fn judge(value: &[u8], keywords: &[&str]) -> Presented {
+fn judge<K: AsRef<str>>(value: &[u8], keywords: &[K]) -> Presented {
+    let place = |word: &[u8]| keywords.iter().position(|known| known.as_ref().as_bytes().eq_ignore_ascii_case(word));
+    // Almost every header is one keyword, one space and one token, in which no white space can be.
+    let mut halves = value.splitn(2, |byte| *byte == b' ');
+    if let (Some(word), Some(rest)) = (halves.next(), halves.next())
+        && let (Some(keyword), Some(token)) = (place(word), Token::parse(rest))
+    {
+        return Presented::Token { keyword, token };
+    }
     let mut words = value.split(|byte| matches!(byte, b' ' | b'\t')).filter(|word| !word.is_empty());
     let Some(first) = words.next() else { return Presented::NotProvided };
-    let Some(keyword) = keywords.iter().position(|known| known.as_bytes().eq_ignore_ascii_case(first)) else {
-        return Presented::NotProvided;
-    };
+    let Some(keyword) = place(first) else { return Presented::NotProvided };
     let Some(word) = words.next() else { return Presented::Empty { keyword } };
     if words.next().is_some() {
         return Presented::Spaces { keyword };

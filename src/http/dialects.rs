@@ -4,10 +4,11 @@
 //! A new dialect is a variant of [`Dialect`], which makes the compiler name the places that must
 //! say something about it; a file here; a folder of transcripts; a page in `docs/dialects/`.
 
-use actix_web::web;
+use actix_web::{Handler, HttpResponse, web};
 use serde_json::{Value, json};
 
 use super::HttpOptions;
+use super::steps::Ask;
 use crate::dialect::Dialect;
 use crate::service::{Exchanged, Issued, LoginRefusal, TokenRefusal};
 
@@ -34,9 +35,16 @@ pub fn configure(config: &mut web::ServiceConfig, options: &HttpOptions) {
     }
 }
 
-/// Both paths of an endpoint: a redirect from one to the other would lose a POST's body.
-fn with_and_without_slash(prefix: &str, name: &str) -> [String; 2] {
-    [format!("{prefix}/{name}/"), format!("{prefix}/{name}")]
+/// Serves an endpoint at both of its paths: a redirect from one to the other would lose a POST's
+/// body. Each is a resource of its own, because actix compares a single fixed path as text, but
+/// several as regular expressions, one after the other for every resource before the right one.
+fn serve<F>(config: &mut web::ServiceConfig, prefix: &str, name: &str, handler: &F)
+where
+    F: Handler<(Ask,), Output = HttpResponse>,
+{
+    for slash in ["/", ""] {
+        config.service(web::resource(format!("{prefix}/{name}{slash}")).to(handler.clone()));
+    }
 }
 
 /// What a refused login is told.

@@ -7,13 +7,13 @@
 //! use actix_web::{HttpRequest, HttpResponse, web};
 //! use knoxide::http::body::Limits;
 //! use knoxide::http::fields::{Field, Trim};
-//! use knoxide::http::front::{Answer, Endpoint, respond};
+//! use knoxide::http::front::{Answer, Endpoint, Verb, respond};
 //! use serde_json::json;
 //!
 //! const GREETING: Endpoint = Endpoint {
 //!     name: "Greeting",
 //!     description: "",
-//!     methods: &["POST"],
+//!     verb: Verb::Post,
 //!     actions: &[],
 //! };
 //!
@@ -33,7 +33,7 @@
 use std::fmt::Write as _;
 
 use actix_web::error::PayloadError;
-use actix_web::http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE};
+use actix_web::http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
@@ -54,6 +54,41 @@ pub fn respond(answer: Answer) -> HttpResponse {
     answer.unwrap_or_else(|refusal| refusal)
 }
 
+/// What an endpoint is there for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verb {
+    /// Reading: `GET` and `HEAD`.
+    Get,
+    /// Doing something: `POST`.
+    Post,
+}
+
+impl Verb {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+        }
+    }
+
+    /// The `Allow` header.
+    fn allow(self) -> &'static HeaderValue {
+        static GET: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
+        static POST: HeaderValue = HeaderValue::from_static("POST, OPTIONS");
+        match self {
+            Self::Get => &GET,
+            Self::Post => &POST,
+        }
+    }
+
+    fn accepts(self, method: &Method) -> bool {
+        match self {
+            Self::Get => method == Method::GET || method == Method::HEAD,
+            Self::Post => method == Method::POST,
+        }
+    }
+}
+
 /// What there is to know about an endpoint before a request arrives.
 #[derive(Debug, Clone, Copy)]
 pub struct Endpoint {
@@ -61,9 +96,9 @@ pub struct Endpoint {
     pub name: &'static str,
     /// The description in the reply to `OPTIONS`.
     pub description: &'static str,
-    /// The methods it is there for, in upper case. `OPTIONS` is added, and `HEAD` to `GET`.
-    pub methods: &'static [&'static str],
-    /// The fields of its first method in the reply to `OPTIONS`; none for dialects that keep
+    /// What it is there for, besides `OPTIONS`.
+    pub verb: Verb,
+    /// The fields of its method in the reply to `OPTIONS`; none for dialects that keep
     /// silent about them.
     pub actions: &'static [&'static str],
 }
@@ -71,7 +106,7 @@ pub struct Endpoint {
 impl Endpoint {
     /// An endpoint for `POST` alone, without a description.
     pub const fn post(name: &'static str, actions: &'static [&'static str]) -> Self {
-        Self { name, description: "", methods: &["POST"], actions }
+        Self { name, description: "", verb: Verb::Post, actions }
     }
 
     /// Steps 3 and 4: agrees with the client on the form of the replies.
@@ -82,7 +117,7 @@ impl Endpoint {
         let with_body = request.method() != Method::HEAD;
         let accept = joined(request.headers(), &ACCEPT);
         let style = negotiate(request.query_string(), accept.as_deref());
-        let replies = Replies::new(style.unwrap_or(Style::COMPACT), self.allow(), with_body);
+        let replies = Replies::new(style.unwrap_or(Style::COMPACT), Some(self.verb.allow()), with_body);
         match style {
             Ok(_) => Ok(Front { endpoint: *self, request, replies }),
             Err(error @ NegotiationError::UnknownFormat) => {
@@ -94,19 +129,6 @@ impl Endpoint {
         }
     }
 
-    fn accepts(&self, method: &str) -> bool {
-        self.methods.contains(&method) || (method == "HEAD" && self.methods.contains(&"GET"))
-    }
-
-    fn allow(&self) -> String {
-        let mut allow = self.methods.join(", ");
-        if self.methods.contains(&"GET") {
-            allow.push_str(", HEAD");
-        }
-        allow.push_str(", OPTIONS");
-        allow
-    }
-
     fn metadata(&self) -> Value {
         let mut metadata = json!({
             "name": self.name,
@@ -114,11 +136,11 @@ impl Endpoint {
             "renders": ["application/json"],
             "parses": ["application/json", "application/x-www-form-urlencoded", "multipart/form-data"],
         });
-        if let (Some(method), false) = (self.methods.first(), self.actions.is_empty()) {
+        if !self.actions.is_empty() {
             let fields: Map<String, Value> =
                 self.actions.iter().map(|name| ((*name).to_owned(), field_metadata(name))).collect();
             let mut actions = Map::new();
-            actions.insert((*method).to_owned(), Value::Object(fields));
+            actions.insert(self.verb.name().to_owned(), Value::Object(fields));
             if let Some(object) = metadata.as_object_mut() {
                 object.insert("actions".to_owned(), Value::Object(actions));
             }
@@ -156,13 +178,13 @@ impl Front<'_> {
     /// # Errors
     /// What to send instead of going on: 405, or the description of the endpoint for `OPTIONS`.
     pub fn check_method(&self) -> Answer<()> {
-        let method = self.request.method().as_str();
-        if self.endpoint.accepts(method) {
+        let method = self.request.method();
+        if self.endpoint.verb.accepts(method) {
             Ok(())
-        } else if method == "OPTIONS" {
+        } else if method == Method::OPTIONS {
             Err(self.replies.json(StatusCode::OK, &self.endpoint.metadata()))
         } else {
-            Err(self.replies.method_not_allowed(method))
+            Err(self.replies.method_not_allowed(method.as_str()))
         }
     }
 

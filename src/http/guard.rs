@@ -2,24 +2,25 @@
 
 mod words;
 
-use std::future::{Ready, ready};
+use std::future::{Future, Ready, ready};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready as wait_for};
 
 use actix_web::body::EitherBody;
-use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
-use actix_web::http::header::ALLOW;
+use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse};
-use futures_util::future::LocalBoxFuture;
+use pin_project_lite::pin_project;
 
 use self::words::{Complaint, Refused, Words};
 use super::Mount;
 use super::authorization::{self, Presented};
 use super::negotiate::Style;
 use super::reply::Replies;
-use super::request_log::facts;
+use super::request_log::note;
 use crate::dialect::{Dialect, PerDialect};
-use crate::service::{Activity, CheckError, Resolver};
+use crate::service::{Activity, Check, CheckError, Resolver};
 use crate::session::{Refusal, Verified};
 
 /// Asks a [`Resolver`] about the token that a request presents, and words the refusal as the
@@ -39,6 +40,12 @@ struct Keyword {
     dialects: Vec<Dialect>,
 }
 
+impl AsRef<str> for Keyword {
+    fn as_ref(&self) -> &str {
+        &self.word
+    }
+}
+
 /// What a request's credentials turned out to be.
 pub enum Outcome {
     /// A good token.
@@ -47,6 +54,19 @@ pub enum Outcome {
     Anonymous(Rejection),
     /// A bad token, or nothing can be said; with the reply.
     Refused(Rejection),
+}
+
+/// A check as far as it goes without waiting.
+pub(super) enum Asked {
+    /// There was nothing to ask the resolver about.
+    Told(Outcome),
+    /// The resolver is asked.
+    Resolver {
+        /// The keyword's place in the guard's list, for [`Guard::judge`].
+        keyword: usize,
+        /// The resolver's answer, once it is there.
+        check: Check,
+    },
 }
 
 /// A 401 or 503, ready to be sent.
@@ -105,39 +125,48 @@ impl Guard {
 
     /// Checks what `request` presents.
     pub async fn check(&self, request: &HttpRequest) -> Outcome {
-        let facts = facts(request);
-        let words: Vec<&str> = self.keywords.iter().map(|keyword| keyword.word.as_str()).collect();
-        let presented = authorization::read(request.headers(), &words);
-        let (keyword, token) = match presented {
-            Presented::Token { keyword, token } => (keyword, token),
+        match self.ask(request) {
+            Asked::Told(outcome) => outcome,
+            Asked::Resolver { keyword, check } => self.judge(request, keyword, check.await),
+        }
+    }
+
+    /// Reads what `request` presents, and asks the resolver about it if it can be a token.
+    pub(super) fn ask(&self, request: &HttpRequest) -> Asked {
+        let presented = authorization::read(request.headers(), &self.keywords);
+        match presented {
+            Presented::Token { keyword, token } => {
+                Asked::Resolver { keyword, check: self.resolver.resolve(token, self.activity) }
+            }
             Presented::NotProvided => {
-                facts.refused("not_provided");
-                return Outcome::Anonymous(self.reject(Complaint::NotProvided));
+                note(request, |facts| facts.refused("not_provided"));
+                Asked::Told(Outcome::Anonymous(self.reject(Complaint::NotProvided)))
             }
             Presented::Empty { .. } | Presented::Spaces { .. } | Presented::Malformed { .. } => {
-                facts.refused(Refusal::Malformed.as_str());
-                return self.refuse(presented.keyword(), Complaint::of(&presented));
-            }
-        };
-        match self.resolver.resolve(&token, self.activity).await {
-            Ok(verified) if self.announces(keyword, verified.session.dialect) => {
-                facts.verified(&verified);
-                Outcome::Verified(verified)
-            }
-            Ok(_) => {
-                facts.refused("wrong_keyword");
-                self.refuse(Some(keyword), Complaint::Bad(Refusal::Unknown))
-            }
-            Err(CheckError::Refused(refusal)) => {
-                facts.refused(refusal.as_str());
-                self.refuse(Some(keyword), Complaint::Bad(refusal))
-            }
-            Err(CheckError::Unavailable(error)) => {
-                facts.refused("unavailable");
-                log::warn!("a check could not be answered: {error}");
-                Outcome::Refused(Rejection(None))
+                note(request, |facts| facts.refused(Refusal::Malformed.as_str()));
+                Asked::Told(self.refuse(presented.keyword(), Complaint::of(&presented)))
             }
         }
+    }
+
+    /// What the resolver's answer means for a request with this keyword.
+    pub(super) fn judge(&self, request: &HttpRequest, keyword: usize, answer: Result<Verified, CheckError>) -> Outcome {
+        let (reason, outcome) = match answer {
+            Ok(verified) if self.announces(keyword, verified.session.dialect) => {
+                note(request, |facts| facts.verified(&verified));
+                return Outcome::Verified(verified);
+            }
+            Ok(_) => ("wrong_keyword", self.refuse(Some(keyword), Complaint::Bad(Refusal::Unknown))),
+            Err(CheckError::Refused(refusal)) => {
+                (refusal.as_str(), self.refuse(Some(keyword), Complaint::Bad(refusal)))
+            }
+            Err(CheckError::Unavailable(error)) => {
+                log::warn!("a check could not be answered: {error}");
+                ("unavailable", Outcome::Refused(Rejection(None)))
+            }
+        };
+        note(request, |facts| facts.refused(reason));
+        outcome
     }
 
     fn announces(&self, keyword: usize, dialect: Dialect) -> bool {
@@ -173,9 +202,7 @@ impl Rejection {
 
     /// The reply outside of an endpoint of ours, which has no `Allow` header to tell of.
     pub fn response(&self) -> HttpResponse {
-        let mut response = self.reply(&Replies::new(Style::COMPACT, String::new(), true));
-        response.headers_mut().remove(ALLOW);
-        response
+        self.reply(&Replies::new(Style::COMPACT, None, true))
     }
 }
 
@@ -224,14 +251,19 @@ where
     type Future = Ready<Result<Self::Transform, Self::InitError>>;
 
     fn new_transform(&self, service: S) -> Self::Future {
-        ready(Ok(TokenAuthService { guard: self.guard.clone(), service: Rc::new(service) }))
+        let inner = Rc::new(Inner { guard: self.guard.clone(), service });
+        ready(Ok(TokenAuthService { inner }))
     }
 }
 
 /// The service that [`TokenAuth`] wraps around a route, scope or application.
 pub struct TokenAuthService<S> {
+    inner: Rc<Inner<S>>,
+}
+
+struct Inner<S> {
     guard: Guard,
-    service: Rc<S>,
+    service: S,
 }
 
 impl<S, B> Service<ServiceRequest> for TokenAuthService<S>
@@ -241,22 +273,80 @@ where
 {
     type Response = ServiceResponse<EitherBody<B>>;
     type Error = actix_web::Error;
-    type Future = LocalBoxFuture<'static, Result<Self::Response, Self::Error>>;
+    type Future = Guarded<S, S::Future>;
 
-    forward_ready!(service);
+    fn poll_ready(&self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.service.poll_ready(context)
+    }
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
-        let (guard, service) = (self.guard.clone(), Rc::clone(&self.service));
-        Box::pin(async move {
-            match guard.check(request.request()).await {
-                Outcome::Verified(verified) => {
-                    request.extensions_mut().insert(verified);
-                    service.call(request).await.map(ServiceResponse::map_into_left_body)
-                }
-                Outcome::Anonymous(rejection) | Outcome::Refused(rejection) => {
-                    Ok(request.into_response(rejection.response()).map_into_right_body())
-                }
+        let state = match self.inner.guard.ask(request.request()) {
+            Asked::Resolver { keyword, check } => {
+                State::Checking { check, keyword, request: Some(request), inner: Rc::clone(&self.inner) }
             }
-        })
+            Asked::Told(outcome) => self.inner.act(request, outcome),
+        };
+        Guarded { state }
+    }
+}
+
+impl<S: Service<ServiceRequest>> Inner<S> {
+    fn act(&self, request: ServiceRequest, outcome: Outcome) -> State<S, S::Future> {
+        match outcome {
+            Outcome::Verified(verified) => {
+                request.extensions_mut().insert(verified);
+                State::Serving { answer: self.service.call(request) }
+            }
+            Outcome::Anonymous(rejection) | Outcome::Refused(rejection) => {
+                State::Refused { response: Some(request.into_response(rejection.response())) }
+            }
+        }
+    }
+}
+
+pin_project! {
+    /// A request that [`TokenAuth`] has in hand: no box of its own, since every request would pay.
+    pub struct Guarded<S, F> {
+        #[pin]
+        state: State<S, F>,
+    }
+}
+
+pin_project! {
+    #[project = StateProjection]
+    enum State<S, F> {
+        Checking { check: Check, keyword: usize, request: Option<ServiceRequest>, inner: Rc<Inner<S>> },
+        Serving { #[pin] answer: F },
+        Refused { response: Option<ServiceResponse> },
+    }
+}
+
+impl<S, B> Future for Guarded<S, S::Future>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = actix_web::Error>,
+{
+    type Output = Result<ServiceResponse<EitherBody<B>>, actix_web::Error>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        loop {
+            let next = match self.as_mut().project().state.project() {
+                StateProjection::Checking { check, keyword, request, inner } => {
+                    let answer = wait_for!(Pin::new(check).poll(context));
+                    // Empty only for somebody who asks on after the answer.
+                    let Some(request) = request.take() else { return Poll::Pending };
+                    let outcome = inner.guard.judge(request.request(), *keyword, answer);
+                    inner.act(request, outcome)
+                }
+                StateProjection::Serving { answer } => {
+                    return answer.poll(context).map_ok(ServiceResponse::map_into_left_body);
+                }
+                StateProjection::Refused { response } => {
+                    return response
+                        .take()
+                        .map_or(Poll::Pending, |response| Poll::Ready(Ok(response.map_into_right_body())));
+                }
+            };
+            self.as_mut().project().state.set(next);
+        }
     }
 }

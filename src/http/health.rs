@@ -3,11 +3,11 @@
 use actix_web::{HttpResponse, web};
 
 use super::HttpState;
-use super::request_log::facts;
+use super::request_log::{Facts, note};
 
 /// `GET /healthz`: 200 `{"status":"ok"}` as long as the process answers at all.
 async fn healthz(request: actix_web::HttpRequest) -> HttpResponse {
-    facts(&request).read_only();
+    note(&request, Facts::read_only);
     answer(HttpResponse::Ok(), "ok")
 }
 
@@ -15,7 +15,7 @@ async fn healthz(request: actix_web::HttpRequest) -> HttpResponse {
 /// binary, else 503 with `{"status":"unavailable"}`, or `{"status":"stopping"}` once the
 /// server was told to stop.
 async fn readyz(request: actix_web::HttpRequest, state: web::Data<HttpState>) -> HttpResponse {
-    facts(&request).read_only();
+    note(&request, Facts::read_only);
     if state.is_stopping() {
         return not_now("stopping");
     }

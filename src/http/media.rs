@@ -1,6 +1,8 @@
 //! Header values of the form `type/subtype; name=value`, read as Python's `email` package reads
 //! them, because that decides which requests the contract's packages accept.
 
+use std::borrow::Cow;
+
 use actix_web::http::header::{HeaderMap, HeaderName};
 
 /// A media type with its parameters.
@@ -51,9 +53,15 @@ impl MediaType {
 
 /// All values of a header, joined with commas as a WSGI server joins them, each byte read as one
 /// Latin-1 character. `None` when the header is absent.
-pub fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
-    let values: Vec<String> = headers.get_all(name).map(|value| latin1(value.as_bytes())).collect();
-    (!values.is_empty()).then(|| values.join(","))
+pub fn joined<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<Cow<'h, str>> {
+    let mut values = headers.get_all(name);
+    let (first, second) = (values.next()?, values.next());
+    if let (Ok(only), None) = (first.to_str(), second) {
+        return Some(Cow::Borrowed(only));
+    }
+    let all = [first].into_iter().chain(second).chain(values);
+    let all: Vec<String> = all.map(|value| latin1(value.as_bytes())).collect();
+    Some(Cow::Owned(all.join(",")))
 }
 
 /// Bytes as Latin-1 text: every byte is a character, so nothing is ever refused.

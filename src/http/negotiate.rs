@@ -11,6 +11,9 @@ const MAX_MEDIA_TYPE_LENGTH: usize = 256;
 /// The widest indentation a client can ask for, in spaces.
 const MAX_INDENT: u8 = 8;
 
+/// The media types without parameters that cover JSON.
+const COVERING: [&str; 4] = ["*/*", "application/json", "application/*", "*/json"];
+
 /// How a reply's JSON is laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Style {
@@ -49,18 +52,34 @@ pub fn negotiate(query: &str, accept: Option<&str>) -> Result<Style, Negotiation
         return Err(NegotiationError::UnknownFormat);
     }
     let Some(accept) = accept else { return Ok(Style::COMPACT) };
+    if COVERING.contains(&accept)
+        || bare_types(accept).any(|token| COVERING.iter().any(|covering| covering.eq_ignore_ascii_case(token)))
+    {
+        return Ok(Style::COMPACT);
+    }
     // Quality values are not read; the most specific type wins, then the first. `min_by_key`
     // returns the first of equals.
-    bounded(accept)
-        .split(',')
-        .map(str::trim)
-        .filter(|token| !token.is_empty() && token.len() <= MAX_MEDIA_TYPE_LENGTH)
-        .take(MAX_MEDIA_TYPES)
+    tokens(accept)
         .map(MediaType::parse)
         .filter(|media| media.covers("application", "json"))
         .min_by_key(generality)
         .map(|media| Style { indent: media.parameter("indent").map_or(0, indent) })
         .ok_or(NegotiationError::NotAcceptable)
+}
+
+/// The media types of a header, as they were sent, as far as they are looked at.
+fn tokens(accept: &str) -> impl Iterator<Item = &str> {
+    bounded(accept)
+        .split(',')
+        .map(str::trim)
+        .filter(|token| !token.is_empty() && token.len() <= MAX_MEDIA_TYPE_LENGTH)
+        .take(MAX_MEDIA_TYPES)
+}
+
+/// The same, if none of them has parameters, as almost always: then no indentation is asked for,
+/// and it does not matter which of them covers JSON.
+fn bare_types(accept: &str) -> impl Iterator<Item = &str> {
+    tokens(if accept.contains(';') { "" } else { accept })
 }
 
 /// Cuts an overlong header behind a comma, so that no half media type is read as a whole one.

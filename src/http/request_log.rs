@@ -2,33 +2,79 @@
 //! a client made up.
 
 use std::cell::Cell;
+use std::fmt;
+use std::future::{Future, Ready, ready};
+use std::pin::Pin;
 use std::rc::Rc;
+use std::task::{Context, Poll, ready as wait_for};
 use std::time::Instant;
 
-use actix_web::body::MessageBody;
-use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::http::{ConnectionType, Method};
-use actix_web::middleware::Next;
-use actix_web::{HttpMessage, HttpRequest, web};
+use actix_web::{HttpMessage, HttpRequest};
+use pin_project_lite::pin_project;
 
 use super::HttpState;
+use crate::random::{Random, SystemRandom};
 use crate::session::{SessionId, Verified};
 use crate::user::UserId;
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// The hexadecimal digits that tell the request ids of one worker from those of all others, of
+/// this start and of every other.
+const WORKER_DIGITS: usize = 10;
+/// The longest request id, in bytes: those digits, a hyphen, and 64 bits in hexadecimal digits.
+const MAX_ID_LENGTH: usize = WORKER_DIGITS + 1 + 16;
+
+/// A request's name in the log, the audit trail and the header `X-Request-Id`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RequestId {
+    worker: [u8; WORKER_DIGITS],
+    number: u64,
+}
+
+impl RequestId {
+    /// Writes the id and returns it; ASCII.
+    fn write(self, into: &mut [u8; MAX_ID_LENGTH]) -> &[u8] {
+        let digits = (16 - self.number.leading_zeros() as usize / 4).max(1);
+        let (worker, rest) = into.split_at_mut(WORKER_DIGITS);
+        worker.copy_from_slice(&self.worker);
+        let (hyphen, number) = rest.split_at_mut(1);
+        hyphen.fill(b'-');
+        let mut left = self.number;
+        for place in number.iter_mut().take(digits).rev() {
+            let nibble = (left & 15) as u8;
+            *place = if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
+            left >>= 4;
+        }
+        into.get(..WORKER_DIGITS + 1 + digits).unwrap_or_default()
+    }
+}
+
+/// Such as `00c0ffee00-2a`.
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut space = [0; MAX_ID_LENGTH];
+        f.write_str(std::str::from_utf8(self.write(&mut space)).unwrap_or_default())
+    }
+}
+
 /// What a handler learns about its request, for the log line at its end.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Facts {
-    /// The request's id, also sent back as `X-Request-Id`.
-    pub request_id: String,
+    request_id: RequestId,
     who: Cell<Option<(SessionId, UserId)>>,
     reason: Cell<Option<&'static str>>,
     quiet: Cell<bool>,
 }
 
 impl Facts {
+    const fn new(request_id: RequestId) -> Self {
+        Self { request_id, who: Cell::new(None), reason: Cell::new(None), quiet: Cell::new(false) }
+    }
+
     /// Notes whose request it was.
     pub fn verified(&self, who: &Verified) {
         self.opened(who.session.id, who.user.id);
@@ -50,31 +96,117 @@ impl Facts {
     }
 }
 
-/// The facts of `request`; a request outside of [`log_request`] has facts that nobody reads.
-pub fn facts(request: &HttpRequest) -> Rc<Facts> {
-    request.extensions().get::<Rc<Facts>>().cloned().unwrap_or_default()
+/// Notes something about `request`, if it is going to be logged.
+pub fn note(request: &HttpRequest, what: impl FnOnce(&Facts)) {
+    if let Some(facts) = request.extensions().get::<Facts>() {
+        what(facts);
+    }
 }
 
-/// Gives each request an id, and logs it when it is answered: good reads at debug level, the
-/// server's failures as warnings, everything else at info level.
-pub async fn log_request(
-    request: ServiceRequest,
-    next: Next<impl MessageBody>,
-) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
-    let begun = Instant::now();
-    let Some(state) = request.app_data::<web::Data<HttpState>>().cloned() else {
-        return next.call(request).await;
-    };
-    let facts = Rc::new(Facts { request_id: state.next_request_id(), ..Facts::default() });
-    request.extensions_mut().insert(Rc::clone(&facts));
-    let mut response = next.call(request).await?;
-    if let Ok(id) = HeaderValue::from_str(&facts.request_id) {
-        response.headers_mut().insert(REQUEST_ID.clone(), id);
+/// The id of `request`, if it has one.
+pub fn request_id(request: &HttpRequest) -> Option<RequestId> {
+    request.extensions().get::<Facts>().map(|facts| facts.request_id)
+}
+
+/// Middleware that gives each request an id, sent back as `X-Request-Id`, and logs it when it is
+/// answered: good reads at debug level, the server's failures as warnings, everything else at info
+/// level.
+pub struct RequestLog {
+    state: Rc<HttpState>,
+}
+
+impl RequestLog {
+    /// Logs the requests of an application that shares this state.
+    pub fn new(state: HttpState) -> Self {
+        Self { state: Rc::new(state) }
     }
-    if state.is_stopping() {
-        // The client's next request shall find another server, not a connection that just ended.
-        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+}
+
+impl<S, B> Transform<S, ServiceRequest> for RequestLog
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = actix_web::Error>,
+{
+    type Response = ServiceResponse<B>;
+    type Error = actix_web::Error;
+    type Transform = RequestLogService<S>;
+    type InitError = ();
+    type Future = Ready<Result<Self::Transform, Self::InitError>>;
+
+    fn new_transform(&self, service: S) -> Self::Future {
+        let mut random = [0; WORKER_DIGITS / 2];
+        // Ids only have to differ; without random bytes they repeat from worker to worker.
+        if let Err(error) = SystemRandom.fill(&mut random) {
+            log::warn!("request ids repeat from start to start: {error}");
+        }
+        let mut worker = [b'0'; WORKER_DIGITS];
+        // Fails only for a wrong length, and the zeros would do.
+        let _ = hex::encode_to_slice(random, &mut worker);
+        let next = Cell::new(RequestId { worker, number: 0 });
+        ready(Ok(RequestLogService { service, state: Rc::clone(&self.state), next }))
     }
+}
+
+/// The service that [`RequestLog`] wraps around an application.
+pub struct RequestLogService<S> {
+    service: S,
+    state: Rc<HttpState>,
+    next: Cell<RequestId>,
+}
+
+impl<S, B> Service<ServiceRequest> for RequestLogService<S>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = actix_web::Error>,
+{
+    type Response = ServiceResponse<B>;
+    type Error = actix_web::Error;
+    type Future = Logged<S::Future>;
+
+    forward_ready!(service);
+
+    fn call(&self, request: ServiceRequest) -> Self::Future {
+        let begun = Instant::now();
+        let id = self.next.get();
+        self.next.set(RequestId { number: id.number.wrapping_add(1), ..id });
+        request.extensions_mut().insert(Facts::new(id));
+        Logged { answer: self.service.call(request), state: Rc::clone(&self.state), id, begun }
+    }
+}
+
+pin_project! {
+    /// A request on its way, until it is answered and logged.
+    pub struct Logged<F> {
+        #[pin]
+        answer: F,
+        state: Rc<HttpState>,
+        id: RequestId,
+        begun: Instant,
+    }
+}
+
+impl<F, B> Future for Logged<F>
+where
+    F: Future<Output = Result<ServiceResponse<B>, actix_web::Error>>,
+{
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let mut response = wait_for!(this.answer.poll(context))?;
+        if let Ok(value) = HeaderValue::from_bytes(this.id.write(&mut [0; MAX_ID_LENGTH])) {
+            response.headers_mut().insert(REQUEST_ID.clone(), value);
+        }
+        if this.state.is_stopping() {
+            // The client's next request shall find another server, not a connection that just ended.
+            response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+        }
+        if let Some(facts) = response.request().extensions().get::<Facts>() {
+            log_answer(&response, facts, this.state, *this.begun);
+        }
+        Poll::Ready(Ok(response))
+    }
+}
+
+fn log_answer<B>(response: &ServiceResponse<B>, facts: &Facts, state: &HttpState, begun: Instant) {
     let status = response.status();
     let level = if status.is_server_error() {
         log::Level::Warn
@@ -83,28 +215,29 @@ pub async fn log_request(
     } else {
         log::Level::Info
     };
-    if log::log_enabled!(target: "knoxide::request", level) {
-        let route = response.request().match_pattern().unwrap_or_else(|| "-".to_owned());
-        let (session, user) = match facts.who.get() {
-            Some((session, user)) => (session.to_string(), user.to_string()),
-            None => ("-".to_owned(), "-".to_owned()),
-        };
-        let address = state.client_address(response.request()).map(|address| address.to_string());
-        log::log!(
-            target: "knoxide::request", level,
-            method = known(response.request().method()),
-            route = route.as_str(),
-            status = status.as_u16(),
-            micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX),
-            request_id = facts.request_id.as_str(),
-            address = address.as_deref().unwrap_or("-"),
-            session = session.as_str(),
-            user = user.as_str(),
-            reason = facts.reason.get().unwrap_or("-");
-            "request"
-        );
+    if !log::log_enabled!(target: "knoxide::request", level) {
+        return;
     }
-    Ok(response)
+    let route = response.request().match_pattern().unwrap_or_else(|| "-".to_owned());
+    let (session, user) = match facts.who.get() {
+        Some((session, user)) => (session.to_string(), user.to_string()),
+        None => ("-".to_owned(), "-".to_owned()),
+    };
+    let address = state.client_address(response.request()).map(|address| address.to_string());
+    let request_id = facts.request_id.to_string();
+    log::log!(
+        target: "knoxide::request", level,
+        method = known(response.request().method()),
+        route = route.as_str(),
+        status = status.as_u16(),
+        micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX),
+        request_id = request_id.as_str(),
+        address = address.as_deref().unwrap_or("-"),
+        session = session.as_str(),
+        user = user.as_str(),
+        reason = facts.reason.get().unwrap_or("-");
+        "request"
+    );
 }
 
 /// The method, unless a client made it up.
@@ -121,4 +254,17 @@ fn known(method: &Method) -> &str {
         Method::CONNECT,
     ];
     if known.contains(method) { method.as_str() } else { "-" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn request_ids_are_digits_of_the_worker_and_a_number() {
+        let id = |number| RequestId { worker: *b"00c0ffee00", number }.to_string();
+        assert_eq!(id(0), "00c0ffee00-0");
+        assert_eq!(id(0x2af), "00c0ffee00-2af");
+        assert_eq!(id(u64::MAX), "00c0ffee00-ffffffffffffffff");
+    }
 }

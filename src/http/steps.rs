@@ -13,7 +13,7 @@ use super::fields::{Field, Trim};
 use super::front::{Answer, Endpoint, Front, respond};
 use super::guard::Outcome;
 use super::reply::Replies;
-use super::request_log::facts;
+use super::request_log::{Facts, note};
 use super::{Contract, HttpState};
 use crate::dialect::Dialect;
 use crate::service::{
@@ -43,7 +43,7 @@ impl Ask {
     /// A request that changes nothing, whatever comes of it: logged more quietly.
     #[must_use]
     pub fn read_only(self) -> Self {
-        facts(&self.request).read_only();
+        note(&self.request, Facts::read_only);
         self
     }
 
@@ -122,14 +122,13 @@ impl Step<'_> {
             password: Password::new(password),
             origin: self.state.origin(self.request),
         };
-        let facts = facts(self.request);
         match self.state.auth().login(login).await {
             Ok(issued) => {
-                facts.opened(issued.session, issued.user.id);
+                note(self.request, |facts| facts.opened(issued.session, issued.user.id));
                 Ok(Ok(issued))
             }
             Err(LoginError::Refused(refusal)) => {
-                facts.refused(refusal.as_str());
+                note(self.request, |facts| facts.refused(refusal.as_str()));
                 Ok(Err(refusal))
             }
             Err(LoginError::Unavailable(error)) => Err(self.unavailable(&error)),
@@ -143,7 +142,7 @@ impl Step<'_> {
     pub async fn verify(&mut self, name: &'static str) -> Answer<Result<(String, Verified), TokenRefusal>> {
         let [token] = self.fields([Field::text(name, Trim::Yes)]).await?;
         let outcome = self.state.auth().verify(self.dialect, &token).await;
-        facts(self.request).read_only();
+        note(self.request, Facts::read_only);
         self.note(outcome.map(|who| (token, who)), |(_, who)| who)
     }
 
@@ -189,14 +188,13 @@ impl Step<'_> {
     }
 
     fn note<T>(&self, outcome: Result<T, TokenError>, who: fn(&T) -> &Verified) -> Answer<Result<T, TokenRefusal>> {
-        let facts = facts(self.request);
         match outcome {
             Ok(value) => {
-                facts.verified(who(&value));
+                note(self.request, |facts| facts.verified(who(&value)));
                 Ok(Ok(value))
             }
             Err(TokenError::Refused(refusal)) => {
-                facts.refused(refusal.as_str());
+                note(self.request, |facts| facts.refused(refusal.as_str()));
                 Ok(Err(refusal))
             }
             Err(TokenError::Unavailable(error)) => Err(self.unavailable(&error)),
@@ -205,7 +203,7 @@ impl Step<'_> {
 
     /// 503: nothing is known of the outcome.
     fn unavailable(&self, error: &Unavailable) -> HttpResponse {
-        facts(self.request).refused("unavailable");
+        note(self.request, |facts| facts.refused("unavailable"));
         log::warn!("a request could not be answered: {error}");
         self.replies().unavailable()
     }

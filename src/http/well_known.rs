@@ -5,7 +5,7 @@
 use actix_web::{HttpResponse, web};
 
 use super::HttpState;
-use super::request_log::facts;
+use super::request_log::{Facts, note};
 
 /// Mounts it.
 pub fn configure(config: &mut web::ServiceConfig) {
@@ -15,7 +15,7 @@ pub fn configure(config: &mut web::ServiceConfig) {
 /// A new key is published for longer than this before it signs, so a short stay in a cache
 /// does no harm.
 async fn keys(request: actix_web::HttpRequest, state: web::Data<HttpState>) -> HttpResponse {
-    facts(&request).read_only();
+    note(&request, Facts::read_only);
     HttpResponse::Ok()
         .insert_header(("Cache-Control", "public, max-age=15"))
         .content_type("application/jwk-set+json")

@@ -114,6 +114,7 @@ pub fn serve(
         .hasher(hasher)
         .password_threads(settings.passwords.threads)
         .check_timeout(settings.http.check_timeout)
+        .cached_tokens(settings.http.cache_tokens)
         .build()
         .map_err(KeyError::Bad)?;
     let following = keys.follow(auth.clone())?;

@@ -4,10 +4,11 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use super::{Auth, Unavailable, lanes::Wanted, within};
+use super::lanes::Wanted;
+use super::view::{Find, Found};
+use super::{Auth, Unavailable, within};
 use crate::cause::{Actor, Origin, Reason};
 use crate::session::{Refusal, TokenRecord, Verified, judge};
-use crate::store::StoreResult;
 use crate::token::{Token, TokenKind};
 
 /// Why a check did not say yes.
@@ -34,18 +35,24 @@ pub enum Activity {
     Ignored,
 }
 
-/// A check under way: ready at once, or a future.
-pub enum Check {
-    /// The answer is there.
+/// A check under way: ready at once, or a future. It stays on the thread on which it began.
+pub struct Check(State);
+
+enum State {
     Ready(Option<Result<Verified, CheckError>>),
-    /// The answer needs the store.
+    Looking { auth: Auth, find: Find, activity: Activity },
     Waiting(Pin<Box<dyn Future<Output = Result<Verified, CheckError>>>>),
 }
 
 impl Check {
     /// A check whose answer is there.
     pub const fn ready(answer: Result<Verified, CheckError>) -> Self {
-        Self::Ready(Some(answer))
+        Self(State::Ready(Some(answer)))
+    }
+
+    /// A check whose answer takes some time.
+    pub fn waiting(answer: impl Future<Output = Result<Verified, CheckError>> + 'static) -> Self {
+        Self(State::Waiting(Box::pin(answer)))
     }
 }
 
@@ -53,9 +60,25 @@ impl Future for Check {
     type Output = Result<Verified, CheckError>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.get_mut() {
-            Self::Ready(answer) => answer.take().map_or(Poll::Pending, Poll::Ready),
-            Self::Waiting(future) => future.as_mut().poll(context),
+        let Self(state) = self.get_mut();
+        if let State::Looking { auth, find, activity } = state {
+            let found = match Pin::new(find).poll(context) {
+                Poll::Ready(found) => found,
+                Poll::Pending => return Poll::Pending,
+            };
+            *state = match found.map_err(CheckError::from).and_then(|found| auth.conclude(found, *activity)) {
+                Ok(Conclusion::Idle(found)) => {
+                    let (auth, activity) = (auth.clone(), *activity);
+                    State::Waiting(Box::pin(async move { auth.conclude_idle(found, activity).await }))
+                }
+                Ok(Conclusion::Verified(verified)) => State::Ready(Some(Ok(verified))),
+                Err(error) => State::Ready(Some(Err(error))),
+            };
+        }
+        match state {
+            State::Ready(answer) => answer.take().map_or(Poll::Pending, Poll::Ready),
+            State::Waiting(future) => future.as_mut().poll(context),
+            State::Looking { .. } => Poll::Pending,
         }
     }
 }
@@ -65,15 +88,20 @@ impl Future for Check {
 pub trait Resolver: 'static {
     /// Checks an access token: the answer reflects every revocation that was acknowledged
     /// before this call.
-    fn resolve(&self, token: &Token, activity: Activity) -> Check;
+    fn resolve(&self, token: Token, activity: Activity) -> Check;
 }
 
 impl Resolver for Auth {
-    fn resolve(&self, token: &Token, activity: Activity) -> Check {
-        let found = self.inner.checks.find(token.digest());
-        let auth = self.clone();
-        Check::Waiting(Box::pin(async move { auth.finish_check(found, activity).await }))
+    fn resolve(&self, token: Token, activity: Activity) -> Check {
+        Check(State::Looking { auth: self.clone(), find: self.inner.view.find(token), activity })
     }
+}
+
+/// What follows from what was found.
+enum Conclusion {
+    Verified(Verified),
+    /// Idle by what was found, which may not know of the last use.
+    Idle(Found),
 }
 
 impl Auth {
@@ -82,35 +110,58 @@ impl Auth {
     /// # Errors
     /// Why the token is not good, or that nothing can be said.
     pub async fn check(&self, token: &Token, activity: Activity) -> Result<Verified, CheckError> {
-        self.resolve(token, activity).await
+        self.resolve(token.copied(), activity).await
     }
 
-    async fn finish_check(
-        &self,
-        found: tokio::sync::oneshot::Receiver<StoreResult<Option<TokenRecord>>>,
-        activity: Activity,
-    ) -> Result<Verified, CheckError> {
-        let inner = &self.inner;
-        let record = within(inner.timeouts.check, "checks", found).await?;
-        let record = record.map(|record| self.with_pending_use(record));
+    fn conclude(&self, found: Found, activity: Activity) -> Result<Conclusion, CheckError> {
+        let idle_after = self.inner.policy.idle_verdict_after();
         let now = self.now();
-        let idle_after = inner.policy.idle_verdict_after();
-        match judge(record.as_ref(), Some(TokenKind::Access), now, idle_after) {
+        match judge(found.record.as_ref(), Some(TokenKind::Access), now, idle_after) {
             Ok(verified) => {
-                if activity == Activity::Counts {
-                    inner.upkeep.touch(verified.session.id, verified.session.last_seen, now);
+                if activity == Activity::Counts
+                    && self.inner.upkeep.touch(&verified.session, now)
+                    && let Some(key) = found.remembered
+                {
+                    self.inner.view.note_use(key, now);
                 }
-                Ok(verified)
+                Ok(Conclusion::Verified(verified))
             }
-            Err(refusal) => match record {
-                Some(record) if refusal == Refusal::Idle => Err(self.refuse_for_idleness(&record).await),
-                Some(_) | None => Err(CheckError::Refused(refusal)),
-            },
+            Err(Refusal::Idle) => Ok(Conclusion::Idle(found)),
+            Err(refusal) => Err(CheckError::Refused(refusal)),
         }
     }
 
+    /// Idleness is judged by the row and what this node has yet to write down, never by memory.
+    async fn conclude_idle(&self, found: Found, activity: Activity) -> Result<Verified, CheckError> {
+        let record = self.reread(&found.token).await?;
+        let idle_after = self.inner.policy.idle_verdict_after();
+        let now = self.now();
+        match (judge(record.as_ref(), Some(TokenKind::Access), now, idle_after), record) {
+            (Ok(verified), _) => {
+                let mut seen = verified.session.last_seen;
+                if activity == Activity::Counts {
+                    self.inner.upkeep.touch(&verified.session, now);
+                    seen = now;
+                }
+                if let Some(key) = found.remembered {
+                    self.inner.view.note_use(key, seen);
+                }
+                Ok(verified)
+            }
+            (Err(Refusal::Idle), Some(record)) => Err(self.refuse_for_idleness(&record).await),
+            (Err(refusal), _) => Err(CheckError::Refused(refusal)),
+        }
+    }
+
+    /// The row of a token as it is now, and a use that this node has not written down yet.
+    pub(super) async fn reread(&self, token: &Token) -> Result<Option<TokenRecord>, Unavailable> {
+        let found = self.inner.checks.find(token.digest());
+        let record = within(self.inner.timeouts.check, "checks", found).await?;
+        Ok(record.map(|record| self.with_pending_use(record)))
+    }
+
     /// A use that this node has not written down yet is a use all the same.
-    pub(super) fn with_pending_use(&self, mut record: TokenRecord) -> TokenRecord {
+    fn with_pending_use(&self, mut record: TokenRecord) -> TokenRecord {
         if let Some(seen) = self.inner.upkeep.pending(record.session.id) {
             record.session.last_seen = record.session.last_seen.max(seen);
         }

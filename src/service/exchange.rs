@@ -82,8 +82,14 @@ impl Auth {
             RefreshPolicy::None | RefreshPolicy::Access { .. } => Some(TokenKind::Access),
         };
         let Some(token) = Token::parse(presented.as_bytes()) else { return Err(bad(Refusal::Malformed)) };
-        let record = self.find_for(dialect, &token).await?;
-        let judged = judge(Some(&record), wanted, self.now(), self.policy().idle_verdict_after());
+        let found = self.inner.view.find(token).await?;
+        let judge = |record: &TokenRecord| judge(Some(record), wanted, self.now(), self.policy().idle_verdict_after());
+        let mut record = self.of_dialect(dialect, &found.token, found.record)?;
+        let mut judged = judge(&record);
+        if judged == Err(Refusal::Idle) {
+            record = self.find_for(dialect, &found.token).await?;
+            judged = judge(&record);
+        }
         match judged {
             Ok(who) => Ok(who),
             Err(refusal) => Err(self.refusal(refusal, &record).await),
@@ -131,12 +137,21 @@ impl Auth {
         }
     }
 
+    async fn find_for(&self, dialect: Dialect, token: &Token) -> Result<TokenRecord, TokenError> {
+        let record = self.reread(token).await?;
+        self.of_dialect(dialect, token, record)
+    }
+
     /// The record of a token of this dialect. A token of another one is bad here; one without a
     /// record may at least once have been ours.
-    async fn find_for(&self, dialect: Dialect, token: &Token) -> Result<TokenRecord, TokenError> {
-        let found = self.inner.checks.find(token.digest());
-        match within(self.inner.timeouts.check, "checks", found).await? {
-            Some(record) if record.session.dialect == dialect => Ok(self.with_pending_use(record)),
+    fn of_dialect(
+        &self,
+        dialect: Dialect,
+        token: &Token,
+        record: Option<TokenRecord>,
+    ) -> Result<TokenRecord, TokenError> {
+        match record {
+            Some(record) if record.session.dialect == dialect => Ok(record),
             Some(_) => Err(refused("other_dialect")),
             None if self.keys().once_was_ours(token.expose(), self.now()) => {
                 Err(TokenError::Refused(TokenRefusal::Expired))
@@ -188,7 +203,7 @@ impl Auth {
         };
         match self.write_refresh(Refresh { presented: token.digest(), tokens, successor, at: now }).await? {
             Refreshed::Done => {
-                self.inner.upkeep.touch(who.session.id, who.session.last_seen, now);
+                self.inner.upkeep.touch(&who.session, now);
                 Ok(Some(Exchanged { who, access, refresh, at: now }))
             }
             Refreshed::Consumed => Ok(None),

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::lanes::{Lane, Wanted};
-use crate::session::SessionId;
+use crate::session::{Session, SessionId};
 use crate::time::Timestamp;
 
 /// More uses than this are written down before the interval is over.
@@ -53,22 +53,23 @@ impl Upkeep {
         Self { shared, grain: interval / 2, orphan }
     }
 
-    /// Notes a use of a session whose last known use was `before`.
-    pub(super) fn touch(&self, session: SessionId, before: Timestamp, now: Timestamp) {
-        if now.since(before) < self.grain {
-            return;
+    /// Notes a use of a session, unless one not long before is known; whether it did.
+    pub(super) fn touch(&self, session: &Session, now: Timestamp) -> bool {
+        if now.since(session.last_seen) < self.grain {
+            return false;
         }
         let mut state = self.shared.lock();
         // A database that takes no writes for long must not fill the memory.
-        if state.seen.len() >= 2 * FULL && !state.seen.contains_key(&session) {
-            return;
+        if state.seen.len() >= 2 * FULL && !state.seen.contains_key(&session.id) {
+            return false;
         }
-        let seen = state.seen.entry(session).or_insert(now);
+        let seen = state.seen.entry(session.id).or_insert(now);
         *seen = now.max(*seen);
         if state.seen.len() == FULL {
             drop(state);
             self.shared.wake.notify_all();
         }
+        true
     }
 
     /// A use that is not written down yet.

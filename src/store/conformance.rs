@@ -17,6 +17,7 @@ use crate::token::{TokenDigest, TokenKind};
 use crate::user::{Epoch, NewUser, PasswordHash, UserId};
 
 mod accounts;
+mod following;
 mod races;
 mod sessions;
 
@@ -27,7 +28,7 @@ type Case = (&'static str, fn(&dyn Store));
 /// # Panics
 /// When at least one case failed, with the names of those that did.
 pub fn run(make: &mut dyn FnMut() -> Box<dyn Store>) {
-    let cases = sessions::CASES.iter().chain(accounts::CASES).chain(races::CASES);
+    let cases = sessions::CASES.iter().chain(accounts::CASES).chain(races::CASES).chain(following::CASES);
     let mut failed = Vec::new();
     for (name, case) in cases {
         let store = make();

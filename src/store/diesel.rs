@@ -7,7 +7,7 @@ use std::time::Duration;
 use self::connect::{Role, Target};
 use self::connection::DieselConnection;
 use self::url::DatabaseUrl;
-use crate::store::{Connection, Store, StoreError, StoreResult};
+use crate::store::{Connection, Follower, Following, Store, StoreError, StoreResult};
 
 mod admin;
 mod any;
@@ -16,6 +16,7 @@ mod connect;
 mod connection;
 mod doctor;
 mod error;
+mod follow;
 mod hot;
 mod import;
 mod keys;
@@ -169,6 +170,14 @@ impl Store for DieselStore {
             DatabaseKind::Sqlite => 1,
             DatabaseKind::Postgres => 4,
         }
+    }
+
+    fn following(&self) -> Following {
+        follow::following(&self.target)
+    }
+
+    fn follow(&self) -> StoreResult<Box<dyn Follower>> {
+        follow::follow(&self.target)
     }
 }
 

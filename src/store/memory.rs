@@ -80,7 +80,7 @@ impl Tables {
             expires: row.expires,
             consumed: row.consumed,
             session: session.clone(),
-            user,
+            user: Arc::new(user),
         })
     }
 

@@ -1,15 +1,13 @@
 //! kill -9 at random moments under load, on SQLite: no acknowledged login is lost, no
 //! acknowledged logout undone. `scripts/crash` runs many more cycles than the tests do.
 
-use std::time::Duration;
-
 use diesel::dsl::sql;
 use diesel::sql_types::Text;
 use diesel::{Connection as _, RunQueryDsl as _, SqliteConnection};
-use knoxide::random::{Random as _, SystemRandom};
 use knoxide::time::{Clock as _, SystemClock};
 
 use crate::support::app::{Backend, Database, add_user};
+use crate::support::dice::{Dice, seed};
 use crate::support::number;
 
 mod child;
@@ -24,34 +22,9 @@ const CYCLES: u64 = 10;
 /// How many clients there are; each has a user of its own.
 const CLIENTS: u64 = 6;
 
-/// Figures that a seed tells beforehand (`SplitMix64`).
-pub(crate) struct Dice(u64);
-
-impl Dice {
-    /// A number below `end`.
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % end
-    }
-
-    fn millis(&mut self, least: u64, most: u64) -> Duration {
-        Duration::from_micros(least * 1000 + self.below((most - least) * 1000))
-    }
-}
-
-fn seed() -> u64 {
-    number("KNOXIDE_CRASH_SEED").unwrap_or_else(|| {
-        let mut bytes = [0; 4];
-        SystemRandom.fill(&mut bytes).expect("random bytes");
-        u32::from_le_bytes(bytes).into()
-    })
-}
-
 #[test]
 fn what_was_acknowledged_survives_kill_9() {
-    let (cycles, seed) = (number("KNOXIDE_CRASH_CYCLES").unwrap_or(CYCLES), seed());
+    let (cycles, seed) = (number("KNOXIDE_CRASH_CYCLES").unwrap_or(CYCLES), seed("KNOXIDE_CRASH_SEED"));
     println!("{cycles} cycles, KNOXIDE_CRASH_SEED={seed}");
     let database = Database::migrated(Backend::Sqlite);
     let mut dice = Dice(seed);

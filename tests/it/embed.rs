@@ -1,6 +1,6 @@
 //! The examples run as their readers would run them: as programs of their own.
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -73,6 +73,8 @@ fn an_application_with_users_of_its_own_is_protected() {
 #[cfg(feature = "conformance")]
 #[test]
 fn a_store_of_somebody_else_can_be_used() {
+    use std::io::Read as _;
+
     let mut example = Example::start("custom_store", &[]);
     let mut said = String::new();
     example.output.read_to_string(&mut said).expect("what it said");

@@ -14,7 +14,7 @@ use knoxide::user::{LoginName, Password};
 use crate::support::app::{App, Backend};
 
 async fn whoami(Authenticated(who): Authenticated) -> String {
-    who.user.username
+    who.user.username.clone()
 }
 
 /// A live access token and, where there is one, a refresh token.

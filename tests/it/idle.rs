@@ -21,7 +21,7 @@ fn limited(backend: Backend) -> App {
 
 fn use_it(app: &App, token: &str, activity: Activity) -> Result<(), CheckError> {
     let token = Token::parse(token.as_bytes()).expect("a token");
-    actix_web::rt::System::new().block_on(app.auth.resolve(&token, activity)).map(drop)
+    actix_web::rt::System::new().block_on(app.auth.resolve(token, activity)).map(drop)
 }
 
 on_each_database! {

@@ -17,6 +17,8 @@ mod guards;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
+mod history;
+#[cfg(test)]
 mod hooks;
 #[cfg(test)]
 mod hostile;
@@ -54,3 +56,5 @@ mod schema;
 mod secrecy;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod view;

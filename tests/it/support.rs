@@ -3,9 +3,12 @@
 
 pub(crate) mod app;
 pub(crate) mod dialects;
+pub(crate) mod dice;
 pub(crate) mod fixture;
 pub(crate) mod hostile;
 pub(crate) mod jwt;
+#[cfg(feature = "postgres")]
+pub(crate) mod pgbouncer;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
 pub(crate) mod program;

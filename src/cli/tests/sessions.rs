@@ -9,7 +9,7 @@ fn verdict(machine: &Machine, token: &str) -> Result<String, Refusal> {
     let token = Token::parse(token.as_bytes()).expect("a token");
     let record = machine.connection().find_many(&[token.digest()]).expect("an answer").remove(0);
     let now = crate::time::Clock::now(&machine.clock);
-    judge(record.as_ref(), Some(TokenKind::Access), now, None).map(|verified| verified.user.username)
+    judge(record.as_ref(), Some(TokenKind::Access), now, None).map(|verified| verified.user.username.clone())
 }
 
 fn create(machine: &Machine, arguments: &[&str]) -> serde_json::Value {

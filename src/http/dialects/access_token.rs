@@ -29,11 +29,10 @@ pub(super) const PATHS: [&str; 3] = ["auth/access_token", "auth/verify_token", "
 
 /// Mounts the three endpoints below `prefix`.
 pub fn configure(config: &mut web::ServiceConfig, prefix: &str) {
-    let [access_at, verify_at, refresh_at] = PATHS.map(|name| super::with_and_without_slash(prefix, name));
-    config
-        .service(web::resource(access_at).to(access))
-        .service(web::resource(verify_at).to(verify))
-        .service(web::resource(refresh_at).to(refresh));
+    let [access_at, verify_at, refresh_at] = PATHS;
+    super::serve(config, prefix, access_at, &access);
+    super::serve(config, prefix, verify_at, &verify);
+    super::serve(config, prefix, refresh_at, &refresh);
 }
 
 async fn access(ask: Ask) -> HttpResponse {

@@ -30,11 +30,10 @@ pub(super) const PATHS: [&str; 3] = ["jwt/create", "jwt/verify", "jwt/refresh"];
 
 /// Mounts the three endpoints below `prefix`.
 pub fn configure(config: &mut web::ServiceConfig, prefix: &str) {
-    let [create_at, verify_at, refresh_at] = PATHS.map(|name| super::with_and_without_slash(prefix, name));
-    config
-        .service(web::resource(create_at).to(create))
-        .service(web::resource(verify_at).to(verify))
-        .service(web::resource(refresh_at).to(refresh));
+    let [create_at, verify_at, refresh_at] = PATHS;
+    super::serve(config, prefix, create_at, &create);
+    super::serve(config, prefix, verify_at, &verify);
+    super::serve(config, prefix, refresh_at, &refresh);
 }
 
 async fn create(ask: Ask) -> HttpResponse {

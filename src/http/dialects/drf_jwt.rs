@@ -25,11 +25,10 @@ pub(super) const PATHS: [&str; 3] = ["api-token-auth", "api-token-verify", "api-
 
 /// Mounts the three endpoints below `prefix`.
 pub fn configure(config: &mut web::ServiceConfig, prefix: &str) {
-    let [auth_at, verify_at, refresh_at] = PATHS.map(|name| super::with_and_without_slash(prefix, name));
-    config
-        .service(web::resource(auth_at).to(auth))
-        .service(web::resource(verify_at).to(verify))
-        .service(web::resource(refresh_at).to(refresh));
+    let [auth_at, verify_at, refresh_at] = PATHS;
+    super::serve(config, prefix, auth_at, &auth);
+    super::serve(config, prefix, verify_at, &verify);
+    super::serve(config, prefix, refresh_at, &refresh);
 }
 
 async fn auth(ask: Ask) -> HttpResponse {

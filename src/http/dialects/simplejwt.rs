@@ -30,11 +30,10 @@ pub(super) const PATHS: [&str; 3] = ["api/token", "api/token/verify", "api/token
 
 /// Mounts the three endpoints below `prefix`.
 pub fn configure(config: &mut web::ServiceConfig, prefix: &str) {
-    let [token_at, verify_at, refresh_at] = PATHS.map(|name| super::with_and_without_slash(prefix, name));
-    config
-        .service(web::resource(token_at).to(token))
-        .service(web::resource(verify_at).to(verify))
-        .service(web::resource(refresh_at).to(refresh));
+    let [token_at, verify_at, refresh_at] = PATHS;
+    super::serve(config, prefix, token_at, &token);
+    super::serve(config, prefix, verify_at, &verify);
+    super::serve(config, prefix, refresh_at, &refresh);
 }
 
 async fn token(ask: Ask) -> HttpResponse {

@@ -6,8 +6,8 @@ use futures_util::stream;
 use super::*;
 use crate::http::fields::Trim;
 
-const POST: Endpoint = Endpoint { name: "Thing", description: "", methods: &["POST"], actions: &[] };
-const GET: Endpoint = Endpoint { methods: &["GET"], ..POST };
+const POST: Endpoint = Endpoint { name: "Thing", description: "", verb: Verb::Post, actions: &[] };
+const GET: Endpoint = Endpoint { verb: Verb::Get, ..POST };
 
 /// Authentication that succeeds, or refuses with 401.
 async fn handle(endpoint: Endpoint, request: &HttpRequest, body: &'static [u8], known: bool) -> Answer {

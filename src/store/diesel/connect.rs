@@ -24,6 +24,8 @@ pub(super) use self::sqlite::{file_identity, prepare_file};
 pub(super) enum Role {
     /// A lane's, on the path of a request: nothing may take long.
     Lane,
+    /// A follower's, which waits for nobody.
+    Follower,
     /// The administration's, which may.
     Admin,
 }
@@ -67,15 +69,17 @@ impl Target {
     pub(super) fn connect(&self, role: Role) -> StoreResult<AnyConnection> {
         match &self.url {
             #[cfg(feature = "sqlite")]
-            // Whoever works on a file may always take the same time.
-            DatabaseUrl::Sqlite(path) => match role {
-                Role::Lane | Role::Admin => {
-                    self.check_file()?;
-                    let connection = sqlite::connect(path, self.busy_timeout)?;
-                    // It may have been replaced just before it was opened.
-                    self.check_file().map(|()| connection)
-                }
-            },
+            DatabaseUrl::Sqlite(path) => {
+                let busy_timeout = match role {
+                    // It is on a thread that many requests share.
+                    Role::Follower => Duration::ZERO,
+                    Role::Lane | Role::Admin => self.busy_timeout,
+                };
+                self.check_file()?;
+                let connection = sqlite::connect(path, busy_timeout)?;
+                // It may have been replaced just before it was opened.
+                self.check_file().map(|()| connection)
+            }
             #[cfg(feature = "postgres")]
             DatabaseUrl::Postgres(url) => postgres::connect(url, role, self.busy_timeout, &self.pooler),
         }

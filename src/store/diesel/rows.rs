@@ -1,5 +1,7 @@
 //! Rows as the domain knows them.
 
+use std::sync::Arc;
+
 use diesel::QueryResult;
 
 use super::error::unreadable;
@@ -51,7 +53,7 @@ pub(super) fn token_record(row: TokenRow) -> QueryResult<(TokenDigest, TokenReco
             epoch: Epoch(epoch),
             ended: ended.map(Timestamp::from_micros),
         },
-        user: User { id: UserId(user), username, email, is_active, is_staff, epoch: Epoch(user_epoch) },
+        user: Arc::new(User { id: UserId(user), username, email, is_active, is_staff, epoch: Epoch(user_epoch) }),
     };
     Ok((TokenDigest::from_bytes(digest), record))
 }

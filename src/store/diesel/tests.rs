@@ -18,6 +18,7 @@ use crate::token::{TokenDigest, TokenKind};
 use crate::user::{Epoch, NewUser, PasswordHash, UserId};
 
 mod admin;
+mod following;
 mod groups;
 mod import;
 mod races;

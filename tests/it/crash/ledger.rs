@@ -5,8 +5,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::ops::Add;
 
-use super::Dice;
 use crate::support::app::{login_request, token_of, token_request};
+use crate::support::dice::Dice;
 use crate::support::wire::{Request, Wire};
 
 pub(super) const PASSWORD: &str = "correct horse";
@@ -85,7 +85,7 @@ impl Ledger {
         if living.is_empty() || (choice < 45 && living.len() < MANY) {
             return self.log_in(wire);
         }
-        let one = living[usize::try_from(self.dice.below(living.len() as u64)).expect("an index")];
+        let one = living[self.dice.index(living.len())];
         match choice {
             0..75 => self.end(wire, "/auth/logout/", one, &[one]),
             75..95 => self.look(wire, one, "under load").map(drop),

@@ -78,7 +78,7 @@ impl Source {
                     depth -= 1;
                     inside.retain(|(outside, _)| *outside < depth);
                 }
-                "thread_local" if !in_tests => self.globals.push("thread_local".to_owned()),
+                "thread_local" if !in_tests && token(at + 1) == "!" => self.globals.push("thread_local".to_owned()),
                 "static" if !in_tests => {
                     let declared = tokens.iter().skip(at + 1).take_while(|token| *token != "=" && *token != ";");
                     if declared.clone().any(|token| can_change(token)) {

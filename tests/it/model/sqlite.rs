@@ -1,4 +1,4 @@
-//! The validated view on SQLite that is planned: a cache a worker, valid while the file stands still.
+//! The validated view on SQLite: a cache a worker, valid while the file stands still.
 //!
 //! Modelled: two workers, each with its own connection and cache, and two tokens. Whoever
 //! revokes, commits through a connection that no worker uses: another process, or the lane that

@@ -59,7 +59,7 @@ pub(crate) enum Backend {
 /// A database of one test, gone at its end.
 pub(crate) struct Database {
     pub(crate) url: String,
-    _guard: Box<dyn std::any::Any + Send>,
+    _guard: Box<dyn std::any::Any + Send + Sync>,
 }
 
 impl Database {

@@ -108,24 +108,30 @@ impl Reply {
 pub(crate) struct Wire {
     address: SocketAddr,
     stream: TcpStream,
+    patience: Duration,
     unread: Vec<u8>,
 }
 
 impl Wire {
     /// Connects.
     pub(crate) fn connect(address: SocketAddr) -> io::Result<Self> {
-        let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+        Self::connect_for(address, PATIENCE)
+    }
+
+    /// Connects, and waits for nothing longer than this.
+    pub(crate) fn connect_for(address: SocketAddr, patience: Duration) -> io::Result<Self> {
+        let stream = TcpStream::connect_timeout(&address, patience)?;
         stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_write_timeout(Some(PATIENCE))?;
-        Ok(Self { address, stream, unread: Vec::new() })
+        stream.set_read_timeout(Some(patience))?;
+        stream.set_write_timeout(Some(patience))?;
+        Ok(Self { address, stream, patience, unread: Vec::new() })
     }
 
     /// Sends a request and reads its reply, over a new connection if the server has closed this
     /// one. A request is never sent twice: a server that drops one is seen to do so.
     pub(crate) fn ask(&mut self, request: &Request) -> io::Result<Reply> {
         if self.is_closed()? {
-            *self = Self::connect(self.address)?;
+            *self = Self::connect_for(self.address, self.patience)?;
         }
         // A server may refuse a body before it has read all of it: then sending fails, and the
         // reply is there nevertheless.

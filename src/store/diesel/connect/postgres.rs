@@ -56,16 +56,33 @@ fn establish(url: &PostgresUrl, settings: Option<&[String]>) -> Result<diesel::P
 /// Settings that end, at the server's side, whatever our own side no longer waits for.
 fn server_settings(role: Role, busy_timeout: Duration) -> Vec<String> {
     let statement = match role {
-        Role::Lane => 2_000,
+        Role::Lane | Role::Follower => 2_000,
         Role::Admin => 60_000,
     };
     let lock = busy_timeout.as_millis().clamp(1, 1_500);
-    vec![
+    let mut settings = vec![
         format!("statement_timeout={statement}"),
         format!("lock_timeout={lock}"),
         "idle_in_transaction_session_timeout=5000".to_owned(),
-    ]
+    ];
+    match role {
+        Role::Follower => settings.extend(ONE_PLAN.map(str::to_owned)),
+        Role::Lane | Role::Admin => {}
+    }
+    settings
 }
+
+/// A follower's statements go by indexes, whatever the planner thinks of the tables' sizes, and
+/// are planned once: planning takes longer than running them. Without these settings they are
+/// slower, and as right.
+const ONE_PLAN: [&str; 6] = [
+    "plan_cache_mode=force_generic_plan",
+    "enable_seqscan=off",
+    "enable_bitmapscan=off",
+    "enable_hashjoin=off",
+    "enable_mergejoin=off",
+    "jit=off",
+];
 
 statement! {
     /// What decides whether a server can keep an acknowledged logout.

@@ -1,0 +1,227 @@
+//! The view of a database whose follower needs microseconds (SQLite): each thread has its own
+//! follower and its own memory, and looks by itself.
+//!
+//! A check that arrives joins the turn that is gathering, and gives the thread back once, so
+//! that all checks that are ready now can join. The first of them to be polled again asks the
+//! follower for news, for all of them: a round begun after each of them arrived.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use thread_local::ThreadLocal;
+
+use super::cache::{Cache, Key, KeyMaker};
+use super::{Found, Reading, ViewOptions};
+use crate::service::Unavailable;
+use crate::session::TokenRecord;
+use crate::store::{Follower, Round, Store};
+use crate::time::Timestamp;
+use crate::token::{Token, TokenDigest};
+
+/// After a failure, checks go through the lane for this long before there is another try.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// See the [module](self).
+pub(in crate::service) struct InlineView {
+    store: Arc<dyn Store>,
+    keys: KeyMaker,
+    options: ViewOptions,
+    threads: ThreadLocal<RefCell<Seat>>,
+}
+
+/// What one thread knows.
+struct Seat {
+    cache: Cache,
+    follower: Option<Box<dyn Follower>>,
+    failed: Option<Instant>,
+    /// The turn that is gathering; all earlier ones have had their round.
+    turn: u64,
+    /// Whether somebody has joined it, who will begin the round.
+    joined: bool,
+    /// The others who joined it.
+    waiting: Vec<Waker>,
+}
+
+/// A look that is under way. What it waits for belongs to a thread, so it must stay there.
+pub(in crate::service) struct Find {
+    view: Arc<InlineView>,
+    key: Key,
+    token: Option<Token>,
+    state: State,
+    stays: PhantomData<Rc<()>>,
+}
+
+enum State {
+    /// Not yet polled.
+    New,
+    /// It joined this turn; whether it is to begin the round.
+    Joined { turn: u64, first: bool },
+    /// The view cannot tell.
+    Reading(Reading),
+}
+
+impl InlineView {
+    pub(super) fn new(store: Arc<dyn Store>, keys: KeyMaker, options: ViewOptions) -> Arc<Self> {
+        Arc::new(Self { store, keys, options, threads: ThreadLocal::new() })
+    }
+
+    pub(super) fn find(self: &Arc<Self>, token: Token) -> Find {
+        let key = self.keys.key(&token);
+        Find { view: Arc::clone(self), key, token: Some(token), state: State::New, stays: PhantomData }
+    }
+
+    pub(super) fn note_use(&self, key: Key, at: Timestamp) {
+        self.seat().borrow().cache.note_use(key, at);
+    }
+
+    fn seat(&self) -> &RefCell<Seat> {
+        self.threads.get_or(|| {
+            RefCell::new(Seat {
+                cache: Cache::new(self.options.capacity),
+                follower: None,
+                failed: None,
+                turn: 0,
+                joined: false,
+                waiting: Vec::new(),
+            })
+        })
+    }
+
+    /// The round of the turn that is gathering, and of all who joined it. If it fails, the memory
+    /// is empty, and they read.
+    fn end_turn(&self) {
+        let mut seat = self.seat().borrow_mut();
+        if let Some(Round { news, .. }) = seat.round(&*self.store, &[]) {
+            seat.cache.forget(&news);
+        }
+        seat.turn += 1;
+        seat.joined = false;
+        let mut waiting = std::mem::take(&mut seat.waiting);
+        drop(seat);
+        waiting.drain(..).for_each(Waker::wake);
+        // The list keeps its memory.
+        let mut seat = self.seat().borrow_mut();
+        if seat.waiting.is_empty() {
+            seat.waiting = waiting;
+        }
+    }
+
+    /// What is remembered or else read; `Err` if it cannot be read here.
+    fn look(&self, key: Key, token: &Token) -> Result<(Option<TokenRecord>, Option<Key>), ()> {
+        let mut seat = self.seat().borrow_mut();
+        if let Some(record) = seat.cache.get(key) {
+            return Ok((Some(record), Some(key)));
+        }
+        let Round { news, mut found, lasting } = seat.round(&*self.store, &[token.digest()]).ok_or(())?;
+        seat.cache.forget(&news);
+        let record = found.pop().ok_or(())?;
+        if let (Some(record), true) = (&record, lasting) {
+            seat.cache.keep(key, record);
+        }
+        Ok((record, None))
+    }
+}
+
+impl Seat {
+    /// A round, if the follower can; else whatever was remembered is forgotten.
+    fn round(&mut self, store: &dyn Store, digests: &[TokenDigest]) -> Option<Round> {
+        // Taken out, so that nothing is left behind of one that panics.
+        let mut follower = match self.follower.take() {
+            Some(follower) => follower,
+            None => self.follow(store)?,
+        };
+        match follower.round(digests) {
+            Ok(round) => {
+                self.follower = Some(follower);
+                Some(round)
+            }
+            Err(_) => {
+                self.give_up();
+                None
+            }
+        }
+    }
+
+    fn follow(&mut self, store: &dyn Store) -> Option<Box<dyn Follower>> {
+        // Also after a panic.
+        self.cache.clear();
+        if self.failed.is_some_and(|at| at.elapsed() < PAUSE) {
+            return None;
+        }
+        let followed = store.follow();
+        if followed.is_err() {
+            self.give_up();
+        }
+        followed.ok()
+    }
+
+    fn give_up(&mut self) {
+        self.cache.clear();
+        self.failed = Some(Instant::now());
+    }
+}
+
+impl Find {
+    fn joins(&mut self, context: &Context<'_>) {
+        let mut seat = self.view.seat().borrow_mut();
+        let first = !std::mem::replace(&mut seat.joined, true);
+        let turn = seat.turn;
+        if first {
+            // Polled again after all who are ready now.
+            context.waker().wake_by_ref();
+        } else {
+            seat.waiting.push(context.waker().clone());
+        }
+        drop(seat);
+        self.state = State::Joined { turn, first };
+    }
+}
+
+impl Future for Find {
+    type Output = Result<Found, Unavailable>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        match &mut this.state {
+            State::New => {
+                this.joins(context);
+                return Poll::Pending;
+            }
+            State::Joined { turn, .. } => {
+                if this.view.seat().borrow().turn == *turn {
+                    this.view.end_turn();
+                }
+            }
+            State::Reading(reading) => return Pin::new(reading).poll(context),
+        }
+        let Some(token) = this.token.take() else { return Poll::Pending };
+        match this.view.look(this.key, &token) {
+            Ok((record, remembered)) => Poll::Ready(Ok(Found { token, record, remembered })),
+            Err(()) => {
+                let mut reading = this.view.options.read(token);
+                let answer = Pin::new(&mut reading).poll(context);
+                this.state = State::Reading(reading);
+                answer
+            }
+        }
+    }
+}
+
+impl Drop for Find {
+    /// Whoever was to begin the round hands that on: to those who wait for it, and, since these
+    /// may be given up as well, to the next one to join.
+    fn drop(&mut self) {
+        let State::Joined { turn, first: true } = self.state else { return };
+        let mut seat = self.view.seat().borrow_mut();
+        if seat.turn == turn {
+            seat.joined = false;
+            seat.waiting.iter().for_each(Waker::wake_by_ref);
+        }
+    }
+}

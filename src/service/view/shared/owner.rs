@@ -1,0 +1,359 @@
+//! The thread that owns the follower, and what it does in a round.
+//!
+//! Batches that wait are taken all at once, for a round that is sent after the last of them came.
+//! News are applied before what was found is kept, and both before anybody is answered.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use super::super::cache::Cache;
+use super::batch::{Ask, Batch, MOST};
+use super::sync::{
+    Arc, Condvar, Instant, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, thread,
+};
+use crate::service::Unavailable;
+use crate::store::{Follower, News, Round, Store, StoreError, StoreResult};
+use crate::token::TokenDigest;
+
+/// How many checks may wait; more are refused.
+const QUEUE: usize = 16_384;
+
+/// An owner that is busy with one round for longer than this is given up and replaced.
+const SILENT_FOR: Duration = Duration::from_secs(2);
+
+/// At most this many given-up owners may be waiting for their database at once.
+const MAX_ABANDONED: usize = 8;
+
+/// After a failed connect, checks fail at once for this long instead of trying again.
+const RECONNECT_PAUSE: Duration = Duration::from_millis(100);
+
+/// A round after one that served several checks begins at the earliest so long after its start:
+/// meanwhile others join it, and all cost less.
+const GATHER: Duration = Duration::from_micros(200);
+
+/// Batches that wait for a round, and what is remembered of earlier ones.
+pub(super) struct Rounds {
+    store: Arc<dyn Store>,
+    capacity: usize,
+    state: Mutex<State>,
+    wake: Condvar,
+    memory: RwLock<Memory>,
+}
+
+/// What is remembered, and which owner may change it.
+struct Memory {
+    cache: Cache,
+    owner: u64,
+}
+
+#[derive(Default)]
+struct State {
+    batches: VecDeque<Arc<Batch>>,
+    /// How many checks wait in them.
+    checks: usize,
+    owner: Option<Owner>,
+    /// Whether the owner waits for a batch, and is to be told.
+    idle: bool,
+    abandoned: usize,
+    last_number: u64,
+    closed: bool,
+}
+
+/// The owner, and since when it has been busy with one round.
+struct Owner {
+    number: u64,
+    busy_since: Option<Instant>,
+}
+
+/// What is taken for one round.
+struct Taken {
+    batches: Vec<(Arc<Batch>, usize)>,
+    asks: Vec<Ask>,
+    checks: usize,
+}
+
+impl Rounds {
+    /// Starts the owner. It connects when the first check comes.
+    pub(super) fn start(store: Arc<dyn Store>, capacity: usize) -> Arc<Self> {
+        let memory = RwLock::new(Memory { cache: Cache::new(capacity), owner: 0 });
+        let rounds = Arc::new(Self { store, capacity, state: Mutex::default(), wake: Condvar::new(), memory });
+        rounds.replace_owner(&mut rounds.lock());
+        rounds
+    }
+
+    /// What is remembered now.
+    pub(super) fn remembered<T>(&self, look: impl FnOnce(&Cache) -> T) -> T {
+        let memory: RwLockReadGuard<'_, Memory> = self.memory.read().unwrap_or_else(PoisonError::into_inner);
+        look(&memory.cache)
+    }
+
+    /// Has a batch answered by a round that begins after this call.
+    pub(super) fn enqueue(self: &Arc<Self>, batch: Arc<Batch>) {
+        let checks = batch.len();
+        let mut state = self.lock();
+        self.look_after_owner(&mut state);
+        if state.closed || state.checks + checks > QUEUE || state.owner.is_none() {
+            drop(state);
+            let error = StoreError::Busy("too many checks wait for the database".to_owned());
+            batch.answer(Err(error.into()));
+            return;
+        }
+        state.checks += checks;
+        state.batches.push_back(batch);
+        let idle = std::mem::take(&mut state.idle);
+        drop(state);
+        if idle {
+            self.wake.notify_one();
+        }
+    }
+
+    /// Finishes what waits, then ends the owner.
+    pub(super) fn close(&self) {
+        self.lock().closed = true;
+        self.wake.notify_all();
+    }
+
+    /// After [`Rounds::close`]: waits until all is finished, but not for an owner that hangs.
+    pub(super) fn drain(&self, until: Instant) {
+        let mut state = self.lock();
+        while state.owner.is_some() {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            (state, _) = self.wake.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Memory> {
+        self.memory.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives up an owner that has been silent for too long, and starts one where there is none.
+    fn look_after_owner(self: &Arc<Self>, state: &mut State) {
+        let busy_since = state.owner.as_ref().and_then(|owner| owner.busy_since);
+        let is_silent = busy_since.is_some_and(|since| since.elapsed() > SILENT_FOR);
+        if is_silent && state.abandoned < MAX_ABANDONED {
+            log::warn!("the thread that follows the database is silent; it is replaced");
+            state.abandoned += 1;
+            state.owner = None;
+        }
+        if state.owner.is_none() && !state.closed {
+            self.replace_owner(state);
+        }
+    }
+
+    fn replace_owner(self: &Arc<Self>, state: &mut State) {
+        let number = state.last_number + 1;
+        let rounds = Arc::clone(self);
+        match thread::Builder::new().name(format!("view-{number}")).spawn(move || rounds.own(number)) {
+            Ok(_) => {
+                state.last_number = number;
+                state.idle = false;
+                state.owner = Some(Owner { number, busy_since: None });
+            }
+            Err(error) => log::error!("no thread to follow the database: {error}"),
+        }
+    }
+
+    /// The life of an owner.
+    fn own(&self, number: u64) {
+        let mut memory = self.write();
+        // One that was started after this one may have been faster.
+        if memory.owner < number {
+            memory.owner = number;
+            memory.cache.clear();
+        }
+        drop(memory);
+        let mut link = Link { rounds: self, number, follower: None, failed: None };
+        let mut not_before = None;
+        while let Some(taken) = self.take(number, not_before) {
+            not_before = (taken.checks > 1).then(|| Instant::now() + GATHER);
+            link.serve(taken);
+            if !self.finish(number) {
+                return;
+            }
+        }
+    }
+
+    /// Waits for batches and takes them; `None` when all is closed and empty.
+    fn take(&self, number: u64, not_before: Option<Instant>) -> Option<Taken> {
+        let mut state = self.lock();
+        while state.batches.is_empty() {
+            if state.closed {
+                state.owner = None;
+                drop(state);
+                self.wake.notify_all();
+                return None;
+            }
+            state.idle = true;
+            state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        state.idle = false;
+        let early = not_before.map(|moment| moment.saturating_duration_since(Instant::now()));
+        if let Some(early) = early.filter(|early| !early.is_zero()) {
+            drop(state);
+            thread::sleep(early);
+            state = self.lock();
+        }
+        if let Some(owner) = state.owner.as_mut().filter(|owner| owner.number == number) {
+            owner.busy_since = Some(Instant::now());
+        }
+        Some(Taken::from(&mut state))
+    }
+
+    /// Notes that the round is done. `false` if the owner was given up meanwhile.
+    fn finish(&self, number: u64) -> bool {
+        let mut state = self.lock();
+        if let Some(owner) = state.owner.as_mut().filter(|owner| owner.number == number) {
+            owner.busy_since = None;
+            true
+        } else {
+            state.abandoned = state.abandoned.saturating_sub(1);
+            false
+        }
+    }
+
+    /// Changes what is remembered, if it is still this owner who may.
+    fn change(&self, number: u64, change: impl FnOnce(&mut Cache)) {
+        let mut memory = self.write();
+        if memory.owner == number {
+            change(&mut memory.cache);
+        }
+    }
+}
+
+impl Taken {
+    /// All that waits, as far as one round can carry it.
+    fn from(state: &mut State) -> Self {
+        let mut taken = Self { batches: Vec::new(), asks: Vec::new(), checks: 0 };
+        while let Some(batch) = state.batches.pop_front() {
+            let checks = batch.len();
+            state.checks = state.checks.saturating_sub(checks);
+            if let Some(asks) = batch.asks() {
+                taken.checks += checks;
+                taken.batches.push((batch, asks.len()));
+                taken.asks.extend(asks);
+            }
+            if taken.asks.len() >= MOST {
+                break;
+            }
+        }
+        taken
+    }
+
+    fn fail(self, error: &Unavailable) {
+        self.batches.into_iter().for_each(|(batch, _)| batch.answer(Err(error.clone())));
+    }
+}
+
+/// An owner's follower, made when it is needed and given up when it fails.
+struct Link<'a> {
+    rounds: &'a Rounds,
+    number: u64,
+    follower: Option<Box<dyn Follower>>,
+    failed: Option<(Instant, StoreError)>,
+}
+
+impl Link<'_> {
+    fn serve(&mut self, taken: Taken) {
+        if taken.batches.is_empty() {
+            return;
+        }
+        let digests: Vec<TokenDigest> = taken.asks.iter().map(|(_, digest)| *digest).collect();
+        let deadline = taken.batches.iter().map(|(batch, _)| batch.deadline()).min();
+        let round = catch_unwind(AssertUnwindSafe(|| {
+            let round = self.round(&digests, deadline)?;
+            self.remember(&round, &taken.asks);
+            Ok(round.found)
+        }));
+        match round {
+            Ok(Ok(mut found)) => {
+                for (batch, asks) in taken.batches {
+                    let rest = found.split_off(asks.min(found.len()));
+                    batch.answer(Ok(found));
+                    found = rest;
+                }
+            }
+            Ok(Err(error)) => taken.fail(&Unavailable::Store(error)),
+            Err(_) => {
+                // What was under way in the memory may have been left half done.
+                self.follower = None;
+                self.rounds.change(self.number, |cache| *cache = Cache::new(self.rounds.capacity));
+                taken.fail(&Unavailable::Store(StoreError::Failed("a round was lost".to_owned())));
+            }
+        }
+    }
+
+    /// Forgets and keeps what a round says.
+    fn remember(&self, round: &Round, asks: &[Ask]) {
+        let Round { news, found, lasting } = round;
+        let nothing_new = matches!(news, News::Revoked(revoked) if revoked.is_empty());
+        if nothing_new && (!lasting || found.iter().all(Option::is_none)) {
+            return;
+        }
+        self.rounds.change(self.number, |cache| {
+            cache.forget(news);
+            if *lasting {
+                let found = asks.iter().zip(found);
+                found.for_each(|((key, _), record)| record.iter().for_each(|record| cache.keep(*key, record)));
+            }
+        });
+    }
+
+    /// A round, and if the connection broke, another one on a new connection: it only reads.
+    fn round(&mut self, digests: &[TokenDigest], deadline: Option<Instant>) -> StoreResult<Round> {
+        let was_open = self.follower.is_some();
+        let first = self.try_round(digests);
+        match &first {
+            Err(error)
+                if was_open && error.is_broken_connection() && deadline.is_some_and(|end| Instant::now() < end) =>
+            {
+                self.try_round(digests)
+            }
+            Ok(_) | Err(_) => first,
+        }
+    }
+
+    fn try_round(&mut self, digests: &[TokenDigest]) -> StoreResult<Round> {
+        // Taken out, so that nothing is left of one that fails or panics.
+        let mut follower = match self.follower.take() {
+            Some(follower) => follower,
+            None => self.follow()?,
+        };
+        match follower.round(digests) {
+            Ok(round) if round.found.len() == digests.len() => {
+                self.follower = Some(follower);
+                Ok(round)
+            }
+            Ok(_) => {
+                self.forget_all();
+                Err(StoreError::Failed("the store answered another number of digests".to_owned()))
+            }
+            Err(error) => {
+                self.forget_all();
+                Err(error)
+            }
+        }
+    }
+
+    fn follow(&mut self) -> StoreResult<Box<dyn Follower>> {
+        // A new one knows nothing of what came before it.
+        self.forget_all();
+        if let Some((_, error)) = self.failed.as_ref().filter(|(at, _)| at.elapsed() < RECONNECT_PAUSE) {
+            return Err(error.clone());
+        }
+        let followed = self.rounds.store.follow();
+        self.failed = followed.as_ref().err().map(|error| (Instant::now(), error.clone()));
+        followed
+    }
+
+    fn forget_all(&self) {
+        self.rounds.change(self.number, Cache::clear);
+    }
+}

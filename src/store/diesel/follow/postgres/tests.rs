@@ -1,0 +1,192 @@
+//! What only a server can do to its followers.
+
+use diesel::connection::SimpleConnection;
+
+use super::*;
+use crate::store::diesel::SweepPolicy;
+use crate::store::diesel::tests::{Fixture, add_user, digest, later, login, open};
+
+const NOTHING: News = News::Revoked(Vec::new());
+
+fn set() -> Option<Fixture> {
+    let fixture = Fixture::bare_postgres()?;
+    fixture.store.migrate().expect("the schema");
+    Some(fixture)
+}
+
+fn follow(fixture: &Fixture) -> PostgresFollower {
+    let mut follower = PostgresFollower::open(&fixture.store.target).expect("a follower");
+    assert_eq!(news(&mut follower), News::Everything);
+    follower
+}
+
+fn news(follower: &mut PostgresFollower) -> News {
+    let round = follower.round(&[]).expect("a round");
+    assert!(round.lasting);
+    round.news
+}
+
+fn of_users(users: &[i64]) -> News {
+    News::Revoked(users.iter().map(|user| Revoked::User(UserId(*user))).collect())
+}
+
+fn log(connection: &mut AnyConnection, user: i64) {
+    let sql = format!("INSERT INTO revocation_log (user_id) VALUES ({user})");
+    connection.batch_execute(&sql).expect("a row");
+}
+
+fn sweep(fixture: &Fixture, seconds: u64) -> usize {
+    fixture.store.sweep(later(seconds), &SweepPolicy::default(), &|| true).expect("a sweep").log_rows
+}
+
+#[test]
+fn a_row_is_told_when_it_becomes_visible_whatever_its_number() {
+    let Some(fixture) = set() else { return };
+    let mut follower = follow(&fixture);
+    let (mut slow, mut slower) = (fixture.raw(), fixture.raw());
+    for connection in [&mut slow, &mut slower] {
+        connection.batch_execute("BEGIN").expect("begun");
+    }
+    log(&mut slower, 1);
+    log(&mut slow, 2);
+    assert_eq!(news(&mut follower), NOTHING);
+    log(&mut fixture.raw(), 3);
+    assert_eq!(news(&mut follower), of_users(&[3]));
+    slow.batch_execute("COMMIT").expect("committed");
+    assert_eq!(news(&mut follower), of_users(&[2]));
+    assert_eq!(news(&mut follower), NOTHING);
+    log(&mut fixture.raw(), 4);
+    slower.batch_execute("COMMIT").expect("committed");
+    assert_eq!(news(&mut follower), of_users(&[1, 4]));
+    assert_eq!(news(&mut follower), NOTHING);
+}
+
+#[test]
+fn what_is_rolled_back_is_no_news() {
+    let Some(fixture) = set() else { return };
+    let mut follower = follow(&fixture);
+    let mut other = fixture.raw();
+    other.batch_execute("BEGIN; SAVEPOINT a").expect("begun");
+    log(&mut other, 1);
+    other.batch_execute("ROLLBACK TO a; SAVEPOINT b").expect("undone");
+    log(&mut other, 2);
+    assert_eq!(news(&mut follower), NOTHING);
+    other.batch_execute("COMMIT").expect("committed");
+    assert_eq!(news(&mut follower), of_users(&[2]));
+    other.batch_execute("BEGIN").expect("begun");
+    log(&mut other, 3);
+    other.batch_execute("ROLLBACK").expect("undone");
+    assert_eq!(news(&mut follower), NOTHING);
+}
+
+#[test]
+fn a_follower_that_slept_while_the_log_was_pruned_forgets_everything() {
+    let Some(fixture) = set() else { return };
+    let mut awake = follow(&fixture);
+    sweep(&fixture, 0);
+    assert_eq!(news(&mut awake), NOTHING);
+    let mut asleep = follow(&fixture);
+    // A transaction that was open when the follower last looked.
+    let mut open = fixture.raw();
+    open.batch_execute("BEGIN").expect("begun");
+    log(&mut open, 1);
+    let mut dozing = follow(&fixture);
+    open.batch_execute("COMMIT").expect("committed");
+    assert_eq!(sweep(&fixture, 3_600), 0);
+    assert_eq!(news(&mut awake), of_users(&[1]));
+    // The horizon has not come so far.
+    let mut fresh = follow(&fixture);
+    log(&mut fixture.raw(), 2);
+    assert_eq!(sweep(&fixture, 7_200), 1);
+    assert_eq!(news(&mut awake), of_users(&[2]));
+    assert_eq!(news(&mut fresh), of_users(&[2]));
+    for late in [&mut asleep, &mut dozing] {
+        assert_eq!(news(late), News::Everything);
+        assert_eq!(news(late), NOTHING);
+    }
+}
+
+#[test]
+fn another_server_process_makes_a_new_beginning() {
+    let Some(fixture) = set() else { return };
+    let mut c = fixture.connect();
+    let user = add_user(&mut *c, "alice");
+    open(&mut *c, &login(user, 0, 1));
+    let mut follower = follow(&fixture);
+    // As a pooler does.
+    follower.connection = DieselConnection::open(&fixture.store.target, Role::Follower).expect("another");
+    let round = follower.round(&[digest(1), digest(2)]).expect("a round");
+    assert_eq!((round.news, round.lasting), (News::Everything, true));
+    assert_eq!(round.found.iter().map(Option::is_some).collect::<Vec<_>>(), [true, false]);
+    assert_eq!(news(&mut follower), NOTHING);
+}
+
+#[test]
+fn an_old_transaction_makes_rounds_read_until_it_ends() {
+    let Some(fixture) = set() else { return };
+    let mut c = fixture.connect();
+    let user = add_user(&mut *c, "alice");
+    open(&mut *c, &login(user, 0, 1));
+    let mut follower = follow(&fixture);
+    let mut old = fixture.raw();
+    old.batch_execute("BEGIN").expect("begun");
+    log(&mut old, 1);
+    fixture.run("INSERT INTO revocation_log (user_id) SELECT i FROM generate_series(2, 2001) i");
+    // As many rows may be passed over.
+    let started = Instant::now();
+    while started.elapsed() < 3 * PATIENCE {
+        news(&mut follower);
+    }
+    log(&mut fixture.raw(), 2_002);
+    let wait_for = |follower: &mut PostgresFollower, lasting: bool| {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            let round = follower.round(&[digest(1), digest(2)]).expect("a round");
+            assert_eq!(round.found.iter().map(Option::is_some).collect::<Vec<_>>(), [true, false]);
+            if round.lasting == lasting {
+                return round.news;
+            }
+            assert!(Instant::now() < deadline, "{lasting} in time");
+        }
+    };
+    assert_eq!(wait_for(&mut follower, false), News::Everything);
+    // While it reads, nothing is kept.
+    let round = follower.round(&[]).expect("a round");
+    assert_eq!((round.news, round.lasting), (News::Everything, false));
+    old.batch_execute("COMMIT").expect("committed");
+    assert_eq!(wait_for(&mut follower, true), News::Everything);
+    log(&mut fixture.raw(), 3_000);
+    assert_eq!(news(&mut follower), of_users(&[3_000]));
+}
+
+/// A log that was restored from another server's backup speaks of transactions to come.
+#[test]
+fn rows_from_the_future_are_left_alone() {
+    let Some(fixture) = set() else { return };
+    fixture.run("INSERT INTO revocation_log (xid, user_id) VALUES ('999999999999', 7)");
+    let mut follower = follow(&fixture);
+    assert_eq!(news(&mut follower), NOTHING);
+    log(&mut fixture.raw(), 8);
+    assert_eq!(news(&mut follower), of_users(&[8]));
+}
+
+#[test]
+fn rounds_are_prepared_once_and_go_by_indexes() {
+    let Some(fixture) = set() else { return };
+    let mut follower = follow(&fixture);
+    for n in 0..20 {
+        follower.round(&[digest(n)]).expect("a round");
+        follower.round(&[]).expect("a round");
+    }
+    #[derive(diesel::QueryableByName)]
+    struct Prepared {
+        #[diesel(sql_type = BigInt)]
+        statements: i64,
+        #[diesel(sql_type = BigInt)]
+        custom: i64,
+    }
+    let query = "SELECT count(*) AS statements, sum(custom_plans)::bigint AS custom FROM pg_prepared_statements \
+                 WHERE statement LIKE '%revocation_log%'";
+    let prepared: Prepared = follower.connection.read(|any| diesel::sql_query(query).get_result(any)).expect("a row");
+    assert_eq!((prepared.statements, prepared.custom), (2, 0));
+}

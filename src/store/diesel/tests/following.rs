@@ -1,0 +1,105 @@
+//! What followers tell of statements that are nobody's but somebody's with the database's shell, and
+//! of the sweeper's.
+
+use super::super::SweepPolicy;
+use super::*;
+use crate::store::{Follower, News, Revoked};
+
+fn news(follower: &mut dyn Follower) -> News {
+    let round = follower.round(&[]).expect("a round");
+    assert!(round.lasting);
+    round.news
+}
+
+const NOTHING: News = News::Revoked(Vec::new());
+
+#[test]
+fn raw_statements_are_news() {
+    for fixture in Fixture::all() {
+        let mut c = fixture.connect();
+        let user = add_user(&mut *c, "alice");
+        (1..=9).for_each(|n| open(&mut *c, &login(user, 0, n)));
+        let mut follower = fixture.store.follow().expect("a follower");
+        news(&mut *follower);
+        let mut hear = |sql: &str| {
+            fixture.run(sql);
+            let heard = news(&mut *follower);
+            assert_eq!(news(&mut *follower), NOTHING);
+            heard
+        };
+        let of_user = News::Revoked(vec![Revoked::User(user)]);
+        for sql in [
+            "UPDATE users SET is_staff = TRUE",
+            "UPDATE users SET email = 'new'",
+            "UPDATE users SET username = 'alicia'",
+            "UPDATE users SET is_active = FALSE",
+            "UPDATE users SET is_active = TRUE",
+        ] {
+            assert_eq!(hear(sql), of_user, "{sql}");
+        }
+        assert_eq!(hear("UPDATE users SET last_login = 5, password_hash = 'x'"), NOTHING);
+        let ended = [1, 2, 3, 4].map(|n| News::Revoked(vec![Revoked::Session(session(n))]));
+        let first = "(SELECT id FROM sessions WHERE ended_at IS NULL ORDER BY id LIMIT 1)";
+        assert_eq!(hear(&format!("UPDATE sessions SET ended_at = 1 WHERE id = {first}")), ended[0]);
+        assert_eq!(hear(&format!("UPDATE tokens SET expires = 1 WHERE session_id = {first}")), ended[1]);
+        assert_eq!(hear(&format!("DELETE FROM tokens WHERE session_id = {first}")), ended[1]);
+        assert_eq!(hear(&format!("DELETE FROM sessions WHERE id = {first}")), ended[1]);
+        assert_eq!(hear(&format!("UPDATE sessions SET auth_epoch = -1 WHERE id = {first}")), ended[2]);
+        assert_eq!(hear("DELETE FROM users"), of_user);
+    }
+}
+
+#[test]
+fn sweeps_are_no_news() {
+    const DAY: u64 = 24 * 60 * 60;
+    for fixture in Fixture::all() {
+        let mut c = fixture.connect();
+        let user = add_user(&mut *c, "alice");
+        (1..=9).for_each(|n| open(&mut *c, &login(user, 0, n)));
+        assert_eq!(c.end_session(session(1), &cause(Reason::Logout)), Ok(true));
+        assert_eq!(c.end_all_sessions(user, &cause(Reason::LogoutAll)), Ok(true));
+        (10..=19).for_each(|n| open(&mut *c, &login(user, 1, n)));
+        let mut follower = fixture.store.follow().expect("a follower");
+        news(&mut *follower);
+        for seconds in [1, 3_601 + DAY, 3_601 + 40 * DAY] {
+            fixture.store.sweep(later(seconds), &SweepPolicy::default(), &|| true).expect("a sweep");
+            assert_eq!(news(&mut *follower), NOTHING, "{seconds}");
+        }
+        assert_eq!(fixture.count("sessions") + fixture.count("tokens"), 0);
+    }
+}
+
+#[test]
+fn more_news_than_are_worth_telling_are_everything() {
+    for fixture in Fixture::all() {
+        let log = |from: u32, to: u32| {
+            fixture.run(&format!(
+                "WITH RECURSIVE n(i) AS (SELECT {from} UNION ALL SELECT i + 1 FROM n WHERE i < {to})
+                 INSERT INTO revocation_log (user_id) SELECT i FROM n"
+            ));
+        };
+        let mut follower = fixture.store.follow().expect("a follower");
+        news(&mut *follower);
+        log(1, 5_000);
+        let told = news(&mut *follower);
+        assert!(matches!(&told, News::Revoked(revoked) if revoked.len() == 5_000), "{told:?}");
+        log(1, 5_001);
+        assert_eq!(news(&mut *follower), News::Everything);
+        assert_eq!(news(&mut *follower), NOTHING);
+        // Somebody who logs "everything", as emptying a table does.
+        fixture.run("INSERT INTO revocation_log (user_id) VALUES (NULL)");
+        assert_eq!(news(&mut *follower), News::Everything);
+    }
+}
+
+#[cfg(feature = "sqlite")]
+#[test]
+fn a_gap_in_the_log_is_everything() {
+    let fixture = Fixture::bare_sqlite();
+    fixture.store.migrate().expect("the schema");
+    let mut follower = fixture.store.follow().expect("a follower");
+    news(&mut *follower);
+    fixture.run("INSERT INTO revocation_log (user_id) VALUES (1), (2); DELETE FROM revocation_log WHERE user_id = 1");
+    assert_eq!(news(&mut *follower), News::Everything);
+    assert_eq!(news(&mut *follower), NOTHING);
+}

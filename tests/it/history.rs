@@ -1,0 +1,223 @@
+//! Several real servers on one database, clients that log in, check and revoke at any of them,
+//! and faults; then everything that the clients were told is judged. docs/history.md tells more.
+//!
+//! `scripts/history` runs many more revocations than the tests do.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use knoxide::store::diesel::DieselStore;
+
+use crate::support::dice::{Dice, seed};
+use crate::support::number;
+
+mod clients;
+mod command;
+mod crowd;
+mod faults;
+mod judge;
+mod ledger;
+mod lines;
+mod node;
+mod planted;
+#[cfg(feature = "postgres")]
+mod postgres;
+mod sqlite;
+
+use clients::{Actor, Stage, audit, watch};
+use command::Command;
+use crowd::Crowd;
+use faults::{Fault, Scene};
+use judge::Verdict;
+use ledger::{Ledger, read};
+use node::Node;
+use planted::Bug;
+
+/// Tokens revoked in a usual run of the tests.
+const REVOKED: u64 = 2_000;
+
+/// Clients that log in and revoke; every fourth of them is bold.
+const ACTORS: u64 = 6;
+
+/// Clients that only check, at each node.
+const WATCHERS: u64 = 2;
+
+/// Nothing goes on for longer than this.
+const STUCK: Duration = Duration::from_secs(120);
+
+/// How much is done.
+struct Scale {
+    /// So many tokens are revoked.
+    revoked: u64,
+    seed: u64,
+    /// The names of the faults; `None`: all.
+    faults: Option<&'static [&'static str]>,
+}
+
+impl Scale {
+    fn usual() -> Self {
+        let seed = seed("KNOXIDE_HISTORY_SEED");
+        Self { revoked: number("KNOXIDE_HISTORY_REVOKED").unwrap_or(REVOKED), seed, faults: None }
+    }
+
+    /// Enough for a bug to show, with these faults.
+    fn small(faults: &'static [&'static str]) -> Self {
+        Self { revoked: 200, faults: Some(faults), ..Self::usual() }
+    }
+}
+
+/// What came of a run.
+struct Report {
+    verdict: Verdict,
+    summary: String,
+    ledger: Ledger,
+}
+
+impl Report {
+    fn assert_clean(&self) {
+        println!("{}", self.summary);
+        assert!(self.verdict.is_clean(), "{}\n{:#?}", self.summary, self.verdict.told);
+        let counts = &self.ledger.counts;
+        for (what, count) in [("yes", &counts.yes), ("no", &counts.no), ("all", &counts.all)] {
+            assert!(read(count) > 100, "too few answers {what}: {}", self.summary);
+        }
+        assert!(read(&counts.unanswered) > 0, "no fault hurt: {}", self.summary);
+    }
+}
+
+/// Tells everybody to stop, whatever happens.
+struct Finish<'a>(&'a Ledger);
+
+impl Drop for Finish<'_> {
+    fn drop(&mut self) {
+        self.0.finish();
+    }
+}
+
+/// Starts the nodes and the clients, has everything go wrong at least once and until enough
+/// tokens were revoked, checks every token once more, and judges.
+fn run<W: Sync>(
+    name: &str,
+    scale: &Scale,
+    (url, store): (&str, &Arc<DieselStore>),
+    start: impl FnOnce() -> Vec<Node>,
+    (world, faults): (&W, &[Fault<W>]),
+) -> Report {
+    let begun = Instant::now();
+    let spare = usize::try_from(100 + scale.revoked / 50).expect("a number");
+    let (ledger, crowd, command) = (Ledger::default(), Crowd::gather(store, spare), Command::on(url));
+    let nodes = start();
+    let stage = Stage { nodes: &nodes, ledger: &ledger, crowd: &crowd, command: &command };
+    let mut dice = Dice(scale.seed);
+    let mut own = || Dice(dice.below(u64::MAX));
+    let mut scene = Scene { stage, world, actor: Actor::new(stage, own(), false), dice: own() };
+    for user in &crowd.quiet {
+        scene.actor.log_in(user, 6).into_iter().for_each(|token| ledger.keep_quiet(token));
+    }
+    let inflicted = thread::scope(|scope| {
+        let _finish = Finish(&ledger);
+        for number in 0..ACTORS {
+            let actor = Actor::new(stage, own(), number % 4 == 3);
+            scope.spawn(|| actor.run());
+        }
+        for number in 0..nodes.len() {
+            for _ in 0..WATCHERS {
+                let dice = own();
+                scope.spawn(move || watch(stage, number, dice));
+            }
+        }
+        let wanted = |fault: &&Fault<W>| scale.faults.is_none_or(|names| names.contains(&fault.name));
+        inflict(&mut scene, &faults.iter().filter(wanted).collect::<Vec<_>>(), scale.revoked)
+    });
+    let tokens = ledger.tokens();
+    thread::scope(|scope| {
+        for share in 0..4 {
+            let tokens = &tokens;
+            scope.spawn(move || audit(stage, tokens, (share, 4)));
+        }
+    });
+    let verdict = Verdict::of(&ledger);
+    let took = begun.elapsed().as_secs();
+    let head = format!("{name}, {} nodes, KNOXIDE_HISTORY_SEED={}, {took} s", nodes.len(), scale.seed);
+    let summary = format!("{head}: {}; {}; {verdict}", done(&ledger), told(&inflicted));
+    Report { verdict, summary, ledger }
+}
+
+/// Lets each fault happen once, in any order, and then any until enough tokens were revoked.
+/// Returns how often each happened.
+fn inflict<W>(scene: &mut Scene<'_, W>, faults: &[&Fault<W>], revoked: u64) -> BTreeMap<&'static str, u64> {
+    let mut inflicted = BTreeMap::new();
+    let mut due = faults.to_vec();
+    while !due.is_empty() || scene.stage.ledger.revoked() < revoked {
+        // Long runs are not to consist of faults.
+        let gap = 20 + scene.dice.below(100 + revoked / 100);
+        assert!(scene.stage.ledger.wait_for(gap, STUCK), "nothing is revoked any more, after {inflicted:?}");
+        let fault = if due.is_empty() {
+            faults[scene.dice.index(faults.len())]
+        } else {
+            due.swap_remove(scene.dice.index(due.len()))
+        };
+        (fault.inflict)(scene);
+        *inflicted.entry(fault.name).or_default() += 1;
+    }
+    inflicted
+}
+
+fn done(ledger: &Ledger) -> String {
+    let counts = &ledger.counts;
+    let [logins, yes, no, unavailable, silent] =
+        [&counts.logins, &counts.yes, &counts.no, &counts.unavailable, &counts.silent].map(read);
+    let [revoked, revocations, all, commands, unanswered] =
+        [&counts.revoked, &counts.revocations, &counts.all, &counts.commands, &counts.unanswered].map(read);
+    format!(
+        "{logins} logins; checks: {yes} yes, {no} no, {unavailable} could not look, {silent} not answered; {revoked} \
+         tokens revoked by {revocations} acknowledged requests ({all} of them for all sessions; {commands} commands), \
+         {unanswered} requests to revoke without an acknowledgement"
+    )
+}
+
+fn told(inflicted: &BTreeMap<&'static str, u64>) -> String {
+    let mut text = "faults:".to_owned();
+    for (index, (name, times)) in inflicted.iter().enumerate() {
+        write!(text, "{} {name} {times}", if index == 0 { "" } else { "," }).expect("a text");
+    }
+    text
+}
+
+#[test]
+fn on_sqlite_no_answer_breaks_a_rule() {
+    sqlite::history(&Scale::usual(), None).assert_clean();
+}
+
+#[cfg(feature = "postgres")]
+#[test]
+fn on_postgres_no_answer_breaks_a_rule() {
+    if let Some(report) = postgres::history(&Scale::usual(), None) {
+        report.assert_clean();
+    }
+}
+
+/// The judge must be able to find something; that there is nothing else to be found without
+/// the bug, the tests above tell.
+#[test]
+fn on_sqlite_planted_bugs_are_found() {
+    for bug in [Bug::LateCache, Bug::HastyLogout, Bug::ForgottenLogout] {
+        let report = sqlite::history(&Scale::small(&[sqlite::CHECKPOINT]), Some(bug));
+        println!("{bug:?}: {}", report.summary);
+        assert!(report.verdict.let_in > 0, "{bug:?} was not found: {}", report.summary);
+    }
+}
+
+#[cfg(feature = "postgres")]
+#[test]
+fn on_postgres_planted_bugs_are_found() {
+    for bug in [Bug::LateCache, Bug::HastyLogout, Bug::ForgottenLogout, Bug::BlindRead] {
+        let Some(report) = postgres::history(&Scale::small(&[postgres::TERMINATE]), Some(bug)) else { return };
+        println!("{bug:?}: {}", report.summary);
+        let found = if bug == Bug::BlindRead { report.verdict.lost } else { report.verdict.let_in };
+        assert!(found > 0, "{bug:?} was not found: {}", report.summary);
+    }
+}

@@ -1,0 +1,272 @@
+//! Clients: those who log in and revoke, and those who check and check.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::command::Command;
+use super::crowd::Crowd;
+use super::ledger::{Ledger, Outcome, Token, User};
+use super::lines::{Answer, Line};
+use super::node::Node;
+use crate::support::app::{login_request, token_of, token_request};
+use crate::support::dice::Dice;
+use crate::support::wire::Request;
+
+pub(super) const PASSWORD: &str = "correct horse";
+
+/// Of every hundred rounds, so many revoke by the command line.
+const BY_COMMAND: u64 = 2;
+
+/// Who asks a server that is down again and again leaves time for others.
+const BREATH: Duration = Duration::from_millis(10);
+
+/// Who only checks leaves time for those who revoke.
+const PACE: Duration = Duration::from_millis(2);
+
+/// What all clients share.
+#[derive(Clone, Copy)]
+pub(super) struct Stage<'a> {
+    pub(super) nodes: &'a [Node],
+    pub(super) ledger: &'a Ledger,
+    pub(super) crowd: &'a Crowd,
+    pub(super) command: &'a Command,
+}
+
+/// Somebody who logs in, has the tokens checked everywhere, and revokes them.
+pub(super) struct Actor<'a> {
+    stage: Stage<'a>,
+    /// For checks; and for logins and revocations, and checks right after.
+    checks: Vec<Line<'a>>,
+    others: Vec<Line<'a>>,
+    dice: Dice,
+    /// Does not shun nodes that are about to stand still.
+    is_bold: bool,
+}
+
+fn check_of(token: &Token) -> Request {
+    token_request("GET", "/auth/user/", &token.text)
+}
+
+/// Whether a line may be used now.
+fn is_open(line: &Line<'_>, bold: bool) -> bool {
+    bold || !line.is_shunned()
+}
+
+/// Sends a check of a token to each of these nodes.
+fn send_checks(lines: &mut [Line<'_>], token: &Token, bold: bool) {
+    let request = check_of(token);
+    for line in lines.iter_mut().filter(|line| is_open(line, bold)) {
+        line.send(&request);
+    }
+}
+
+impl<'a> Actor<'a> {
+    pub(super) fn new(stage: Stage<'a>, dice: Dice, is_bold: bool) -> Self {
+        let (checks, others) = (Line::to_all(stage.nodes), Line::to_all(stage.nodes));
+        Self { stage, checks, others, dice, is_bold }
+    }
+
+    /// Goes on until all is over.
+    pub(super) fn run(mut self) {
+        while !self.stage.ledger.is_over() {
+            self.round();
+        }
+    }
+
+    fn round(&mut self) {
+        let slot = self.dice.index(self.stage.crowd.slots());
+        let user = self.stage.crowd.user(slot);
+        let wanted = 1 + self.dice.below(4);
+        let mut tokens = self.log_in(&user, wanted);
+        if tokens.is_empty() {
+            self.stage.ledger.wait_for(1, BREATH);
+            return;
+        }
+        match self.dice.below(100) {
+            0..20 => return self.stage.ledger.leave(tokens),
+            20..45 => tokens.extend(self.stage.ledger.take_left(4)),
+            _ => {}
+        }
+        match self.dice.below(100) {
+            0..BY_COMMAND => self.by_command(slot, &tokens),
+            BY_COMMAND..22 => {
+                let one = self.dice.index(tokens.len());
+                self.end_all(slot, &tokens[one]);
+            }
+            _ => tokens.iter().for_each(|token| self.end_one(token)),
+        }
+    }
+
+    /// Logs in so often, and has each token kept by every node that keeps tokens.
+    pub(super) fn log_in(&mut self, user: &Arc<User>, wanted: u64) -> Vec<Arc<Token>> {
+        let request = login_request(&user.name, PASSWORD);
+        let mut tokens = Vec::new();
+        for _ in 0..wanted {
+            let Some(line) = self.choose(true) else { break };
+            let (place, answer) = (line.place, line.ask(&request));
+            let reply = answer.reply.as_ref();
+            match reply.map(|reply| reply.status) {
+                Some(200) => {
+                    let text = reply.map(token_of).unwrap_or_default();
+                    tokens.push(self.stage.ledger.login(user, text, answer.asked, answer.got));
+                }
+                Some(400) if user.is_closed.load(Ordering::SeqCst) => break,
+                None | Some(503 | 408) => break,
+                Some(_) => {
+                    self.stage.ledger.strange("a login", place, reply);
+                    break;
+                }
+            }
+        }
+        for _ in 0..=self.dice.below(2) {
+            tokens.iter().for_each(|token| self.check_everywhere(token));
+        }
+        tokens
+    }
+
+    /// One of the nodes that may be asked now.
+    fn choose(&mut self, for_login: bool) -> Option<&mut Line<'a>> {
+        let bold = self.is_bold;
+        let fits = |line: &&mut Line<'_>| is_open(line, bold) && (!for_login || line.takes_logins());
+        let mut open: Vec<_> = self.others.iter_mut().filter(fits).collect();
+        if open.is_empty() {
+            return None;
+        }
+        let index = self.dice.index(open.len());
+        Some(open.swap_remove(index))
+    }
+
+    pub(super) fn check_everywhere(&mut self, token: &Token) {
+        send_checks(&mut self.checks, token, self.is_bold);
+        receive_checks(self.stage.ledger, &mut self.checks, token);
+    }
+
+    /// Asks at any node, with checks under way at all of them and others right after.
+    fn revoke(&mut self, token: &Token, path: &str) -> Option<(super::ledger::Place, Answer)> {
+        let (bold, ledger) = (self.is_bold, self.stage.ledger);
+        let request = token_request("POST", path, &token.text);
+        if self.dice.below(4) > 0 {
+            send_checks(&mut self.checks, token, bold);
+        }
+        let asked = self.choose(false).map(|line| (line.place, line.ask(&request)));
+        if asked.is_some() {
+            send_checks(&mut self.others, token, bold);
+        }
+        receive_checks(ledger, &mut self.checks, token);
+        receive_checks(ledger, &mut self.others, token);
+        asked
+    }
+
+    pub(super) fn end_one(&mut self, token: &Token) {
+        let Some((place, answer)) = self.revoke(token, "/auth/logout/") else { return };
+        let outcome = self.stage.ledger.outcome("a logout", place, answer.reply.as_ref());
+        self.stage.ledger.end_one(token, place, answer.asked, answer.got, outcome);
+    }
+
+    /// Ends all sessions of the token's user, who is in this slot of the crowd, or was.
+    pub(super) fn end_all(&mut self, slot: usize, token: &Token) {
+        let Some((place, answer)) = self.revoke(token, "/auth/logoutall/") else { return };
+        let outcome = self.stage.ledger.outcome("a logout everywhere", place, answer.reply.as_ref());
+        match outcome {
+            Outcome::Refused => self.stage.ledger.end_one(token, place, answer.asked, answer.got, outcome),
+            Outcome::Done => self.stage.ledger.end_all(&token.user, place, answer.asked, answer.got, outcome),
+            Outcome::Unavailable | Outcome::Silent | Outcome::Strange => {
+                // It may still happen, at any time: nobody logs in as this user from now on.
+                self.stage.crowd.replace(slot, &token.user);
+                self.stage.ledger.end_all(&token.user, place, answer.asked, answer.got, outcome);
+            }
+        }
+        self.check_everywhere(token);
+    }
+
+    fn by_command(&mut self, slot: usize, tokens: &[Arc<Token>]) {
+        let token = &tokens[0];
+        send_checks(&mut self.checks, token, self.is_bold);
+        self.stage.command.revoke(&self.stage, slot, token, &mut self.dice);
+        // Begun after the command had ended.
+        for token in tokens {
+            send_checks(&mut self.others, token, self.is_bold);
+            receive_checks(self.stage.ledger, &mut self.others, token);
+        }
+        receive_checks(self.stage.ledger, &mut self.checks, token);
+    }
+}
+
+/// Writes down what the checks that were sent came to.
+pub(super) fn receive_checks(ledger: &Ledger, lines: &mut [Line<'_>], token: &Token) {
+    for line in lines {
+        if let Some(Answer { asked, got, reply }) = line.receive() {
+            ledger.check(token, line.place, asked, got, reply.as_ref());
+        }
+    }
+}
+
+/// Checks at one node, mostly what was used lately, until all is over.
+pub(super) fn watch(stage: Stage<'_>, number: usize, mut dice: Dice) {
+    let mut line = Line::to(&stage.nodes[number], number);
+    while !stage.ledger.is_over() {
+        let token = match dice.below(10) {
+            0..4 => stage.ledger.newest(32, |length| dice.index(length)),
+            4..8 => stage.ledger.left(|length| dice.index(length)),
+            8 => stage.ledger.quiet(|length| dice.index(length)),
+            _ => stage.ledger.newest(usize::MAX, |length| dice.index(length)),
+        };
+        let answered = token.is_some_and(|token| {
+            let Answer { asked, got, reply } = line.ask(&check_of(&token));
+            stage.ledger.check(&token, line.place, asked, got, reply.as_ref());
+            reply.is_some()
+        });
+        stage.ledger.wait_for(1, if answered { PACE } else { BREATH });
+    }
+}
+
+/// Checks each of these tokens once more, now that all is well: this time there must be an answer.
+pub(super) fn audit(stage: Stage<'_>, tokens: &[Arc<Token>], share: (usize, usize)) {
+    let mut lines = Line::to_all(stage.nodes);
+    let (first, step) = share;
+    for (index, token) in tokens.iter().enumerate().skip(first).step_by(step) {
+        let nodes = lines.len();
+        let line = &mut lines[(index / step) % nodes];
+        let answered = (0..20).any(|_| {
+            let Answer { asked, got, reply } = line.ask(&check_of(token));
+            stage.ledger.check(token, line.place, asked, got, reply.as_ref());
+            let is_answered = reply.is_some_and(|reply| matches!(reply.status, 200 | 401));
+            if !is_answered {
+                stage.ledger.wait_for(1, 10 * BREATH);
+            }
+            is_answered
+        });
+        assert!(answered, "after all is mended, {:?} does not answer", line.place);
+    }
+}
+
+/// Checks of these tokens, each over a connection of its own, sent to a node that cannot answer yet.
+pub(super) struct Ambush<'a> {
+    ledger: &'a Ledger,
+    shots: Vec<(Arc<Token>, Line<'a>)>,
+}
+
+impl<'a> Ambush<'a> {
+    pub(super) fn lay(stage: Stage<'a>, number: usize, tokens: &[Arc<Token>]) -> Self {
+        let shoot = |token: &Arc<Token>| {
+            let mut line = Line::to(&stage.nodes[number], number);
+            line.send(&check_of(token));
+            (Arc::clone(token), line)
+        };
+        Self { ledger: stage.ledger, shots: tokens.iter().map(shoot).collect() }
+    }
+
+    /// Waits for the answers, and asks twice more.
+    pub(super) fn spring(mut self) {
+        for (token, line) in &mut self.shots {
+            receive_checks(self.ledger, std::slice::from_mut(line), token);
+        }
+        for _ in 0..2 {
+            for (token, line) in &mut self.shots {
+                line.send(&check_of(token));
+                receive_checks(self.ledger, std::slice::from_mut(line), token);
+            }
+        }
+    }
+}

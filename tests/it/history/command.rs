@@ -1,0 +1,68 @@
+//! Revocations by the program's command line, beside the servers.
+
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use super::clients::Stage;
+use super::crowd::HASH;
+use super::ledger::{Outcome, Place, Token, User, add};
+use crate::support::dice::Dice;
+use crate::support::program::Program;
+
+/// The program, on the database of the nodes.
+pub(super) struct Command {
+    program: Program,
+}
+
+impl Command {
+    pub(super) fn on(url: &str) -> Self {
+        Self { program: Program::bare().set("DATABASE_URL", url) }
+    }
+
+    /// Revokes a token in one of the ways that there are; its user is in this slot, or was.
+    pub(super) fn revoke(&self, stage: &Stage<'_>, slot: usize, token: &Token, dice: &mut Dice) {
+        let user = &*token.user.name;
+        let session = token.facts().session.clone();
+        add(&stage.ledger.counts.commands);
+        match dice.below(6) {
+            0 | 1 => {
+                let Some(session) = session else { return };
+                let (asked, outcome) = self.run(&["session", "revoke", &session]);
+                stage.ledger.end_one(token, Place::CommandLine, asked, Instant::now(), outcome);
+            }
+            2 => self.end_all(stage, slot, token, &["session", "revoke", "--user", user]),
+            // The same password, so that logins go on.
+            3 => self.end_all(stage, slot, token, &["user", "passwd", user, "--password-hash", HASH]),
+            4 => {
+                self.shut_out(stage, slot, token, &["user", "deactivate", user]);
+                if dice.below(2) == 0 {
+                    // Which must revive nothing.
+                    self.run(&["user", "activate", user]);
+                }
+            }
+            _ => self.shut_out(stage, slot, token, &["user", "delete", "--yes", user]),
+        }
+    }
+
+    fn end_all(&self, stage: &Stage<'_>, slot: usize, token: &Token, arguments: &[&str]) {
+        let (asked, outcome) = self.run(arguments);
+        if outcome != Outcome::Done {
+            // It may have happened, and logins now may come before or after.
+            stage.crowd.replace(slot, &token.user);
+        }
+        stage.ledger.end_all(&token.user, Place::CommandLine, asked, Instant::now(), outcome);
+    }
+
+    fn shut_out(&self, stage: &Stage<'_>, slot: usize, token: &Token, arguments: &[&str]) {
+        let user: &User = &token.user;
+        user.is_closed.store(true, Ordering::SeqCst);
+        stage.crowd.replace(slot, &token.user);
+        self.end_all(stage, slot, token, arguments);
+    }
+
+    fn run(&self, arguments: &[&str]) -> (Instant, Outcome) {
+        let asked = Instant::now();
+        let done = self.program.run(arguments);
+        (asked, if done.code == Some(0) { Outcome::Done } else { Outcome::Unavailable })
+    }
+}

@@ -1,0 +1,95 @@
+//! What goes wrong while the clients work, whatever the database.
+
+use std::time::Duration;
+
+use super::clients::{Actor, Ambush, Stage};
+use crate::support::dice::Dice;
+
+/// How many tokens are kept by a node at the moment that something goes wrong with it.
+const VICTIMS: u64 = 10;
+
+/// Something that can go wrong in this world.
+pub(super) struct Fault<W> {
+    pub(super) name: &'static str,
+    pub(super) inflict: fn(&mut Scene<'_, W>),
+}
+
+/// Where things go wrong.
+pub(super) struct Scene<'a, W> {
+    pub(super) stage: Stage<'a>,
+    pub(super) world: &'a W,
+    pub(super) actor: Actor<'a>,
+    pub(super) dice: Dice,
+}
+
+impl<'a, W> Scene<'a, W> {
+    /// Something is wrong with one node from `begin` to `end`. Tokens that it keeps are revoked at
+    /// others meanwhile, and checks of them are under way to it when it comes back.
+    pub(super) fn betray(&mut self, number: usize, begin: impl FnOnce(&Self), end: impl FnOnce(&Self)) {
+        let (stage, node) = (self.stage, &self.stage.nodes[number]);
+        let slot = self.dice.index(stage.crowd.slots());
+        let victims = self.actor.log_in(&stage.crowd.user(slot), VICTIMS);
+        node.shun(true);
+        // Time for those who are cautious to get their last answers from it.
+        stage.ledger.wait_for(10, Duration::from_millis(30));
+        begin(self);
+        let (singly, together) = victims.split_at(victims.len() / 2);
+        for token in singly {
+            let before = stage.ledger.revoked();
+            self.actor.end_one(token);
+            if stage.ledger.revoked() == before {
+                // The others cannot write: the node has stopped with the database locked.
+                break;
+            }
+        }
+        if let Some(token) = together.first() {
+            self.actor.end_all(slot, token);
+        }
+        self.hold(30, 1_000);
+        let ambush = Ambush::lay(stage, number, &victims);
+        end(self);
+        ambush.spring();
+        node.shun(false);
+    }
+
+    /// Something is wrong with everything.
+    pub(super) fn outage(&mut self, begin: impl FnOnce(&Self), end: impl FnOnce(&Self)) {
+        begin(self);
+        let length = self.dice.millis(100, 1_500);
+        // The moment is the very thing that is tried out.
+        std::thread::sleep(length);
+        end(self);
+    }
+
+    /// Waits for so many revocations, but not longer than so many milliseconds.
+    pub(super) fn hold(&self, revocations: u64, at_most: u64) {
+        self.stage.ledger.wait_for(revocations, Duration::from_millis(at_most));
+    }
+
+    /// One of the nodes.
+    pub(super) fn any_node(&mut self) -> usize {
+        self.dice.index(self.stage.nodes.len())
+    }
+}
+
+/// `kill -9`, and a new start.
+pub(super) fn kill<W>(scene: &mut Scene<'_, W>) {
+    let number = scene.any_node();
+    scene.betray(number, |scene| scene.stage.nodes[number].kill(), |scene| scene.stage.nodes[number].restart());
+}
+
+/// The node stands still for a while, and knows nothing of it.
+pub(super) fn pause<W>(scene: &mut Scene<'_, W>) {
+    let number = scene.any_node();
+    scene.betray(number, |scene| scene.stage.nodes[number].stop(), |scene| scene.stage.nodes[number].go_on());
+}
+
+/// As [`pause`], and `prune` deletes what the node would have to read when it wakes.
+pub(super) fn pause_and_prune<W>(scene: &mut Scene<'_, W>, prune: impl FnOnce(&W)) {
+    let number = scene.any_node();
+    let wake = |scene: &Scene<'_, W>| {
+        prune(scene.world);
+        scene.stage.nodes[number].go_on();
+    };
+    scene.betray(number, |scene| scene.stage.nodes[number].stop(), wake);
+}

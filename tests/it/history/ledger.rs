@@ -1,0 +1,381 @@
+//! What the clients were told about each token, in a form in which the order of telling does
+//! not matter: a few moments on one monotonic clock, enough to judge by at the end.
+//!
+//! A moment at which something was asked is taken before the first byte is sent, one at which
+//! it was answered after the last byte came. So whatever is judged to be too late was.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use crate::support::wire::Reply;
+
+/// Of so many strange answers the text is kept.
+const STRANGE_KEPT: usize = 20;
+
+/// Who answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    Node(usize),
+    CommandLine,
+}
+
+/// A moment, and who answered.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Told {
+    pub(super) at: Instant,
+    pub(super) by: Place,
+}
+
+/// What there is to know of a token.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Facts {
+    /// When it was first tried to revoke it, with or without an answer.
+    pub(super) tried: Option<Instant>,
+    /// When a revocation was first acknowledged.
+    pub(super) revoked: Option<Told>,
+    /// When a check was first answered with a refusal.
+    pub(super) refused: Option<Told>,
+    /// When the latest of all checks was asked that were answered with a yes.
+    pub(super) accepted: Option<Told>,
+    /// Its session, as the first good check told.
+    pub(super) session: Option<String>,
+}
+
+/// A token that a login was answered with.
+#[derive(Debug)]
+pub(super) struct Token {
+    pub(super) text: String,
+    pub(super) user: Arc<User>,
+    /// When the login was asked for, and when it was answered.
+    asked: Instant,
+    got: Instant,
+    facts: Mutex<Facts>,
+}
+
+impl Token {
+    pub(super) fn facts(&self) -> MutexGuard<'_, Facts> {
+        self.facts.lock().expect("no panic")
+    }
+
+    fn try_at(&self, at: Instant) {
+        let mut facts = self.facts();
+        facts.tried = Some(facts.tried.map_or(at, |before| before.min(at)));
+    }
+}
+
+/// Somebody who logs in.
+#[derive(Debug)]
+pub(super) struct User {
+    pub(super) name: String,
+    /// From now on a login may be refused: somebody is about to shut the user out.
+    pub(super) is_closed: AtomicBool,
+    state: Mutex<UserState>,
+}
+
+#[derive(Debug, Default)]
+struct UserState {
+    /// Those not known to be revoked.
+    tokens: Vec<Arc<Token>>,
+    ends: Vec<End>,
+}
+
+/// The end of all of a user's sessions.
+#[derive(Debug, Clone, Copy)]
+struct End {
+    asked: Instant,
+    /// `None`: it was never answered, and may happen whenever.
+    acknowledged: Option<Told>,
+}
+
+impl End {
+    /// What it means for a token of the same user; whether it is known to be revoked.
+    fn strike(&self, token: &Token, counts: &Counts) -> bool {
+        match self.acknowledged {
+            Some(told) if token.got < self.asked => {
+                token.try_at(self.asked);
+                counts.revoke(token, told);
+                true
+            }
+            Some(told) if told.at < token.asked => false,
+            Some(_) | None => {
+                token.try_at(self.asked);
+                false
+            }
+        }
+    }
+}
+
+impl User {
+    pub(super) fn new(name: String) -> Arc<Self> {
+        Arc::new(Self { name, is_closed: AtomicBool::new(false), state: Mutex::default() })
+    }
+}
+
+/// How something that was asked for came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Done,
+    Refused,
+    /// "Could not": it may or may not have happened.
+    Unavailable,
+    /// There was no answer.
+    Silent,
+    /// An answer that must not be.
+    Strange,
+}
+
+impl Outcome {
+    fn of(reply: Option<&Reply>) -> Self {
+        match reply {
+            None => Self::Silent,
+            Some(reply) => match reply.status {
+                200 => Self::Done,
+                401 => Self::Refused,
+                503 if reply.header("Retry-After").is_some() => Self::Unavailable,
+                // A node that stood still for long takes no request that came meanwhile.
+                408 => Self::Silent,
+                _ => Self::Strange,
+            },
+        }
+    }
+}
+
+/// How much was done.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    pub(super) logins: AtomicU64,
+    pub(super) yes: AtomicU64,
+    pub(super) no: AtomicU64,
+    pub(super) unavailable: AtomicU64,
+    pub(super) silent: AtomicU64,
+    /// Requests and commands to revoke: acknowledged, and not.
+    pub(super) revocations: AtomicU64,
+    pub(super) unanswered: AtomicU64,
+    /// Tokens revoked by the acknowledged ones.
+    pub(super) revoked: AtomicU64,
+    /// Acknowledged ends of all of a user's sessions.
+    pub(super) all: AtomicU64,
+    /// Revocations by the command line.
+    pub(super) commands: AtomicU64,
+    pub(super) strange: AtomicU64,
+}
+
+pub(super) fn add(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
+pub(super) fn read(counter: &AtomicU64) -> u64 {
+    counter.load(Ordering::Relaxed)
+}
+
+impl Counts {
+    fn revoke(&self, token: &Token, told: Told) {
+        let mut facts = token.facts();
+        match facts.revoked {
+            None => {
+                facts.revoked = Some(told);
+                add(&self.revoked);
+            }
+            Some(before) if told.at < before.at => facts.revoked = Some(told),
+            Some(_) => {}
+        }
+    }
+}
+
+/// Everything that all clients were told.
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    pub(super) counts: Counts,
+    tokens: Mutex<Vec<Arc<Token>>>,
+    /// Tokens of users whose sessions nobody ends.
+    quiet: Mutex<Vec<Arc<Token>>>,
+    /// Good tokens that somebody shall end later.
+    reserve: Mutex<VecDeque<Arc<Token>>>,
+    strange: Mutex<Vec<String>>,
+    is_over: AtomicBool,
+    progress: (Mutex<()>, Condvar),
+}
+
+impl Ledger {
+    /// A login of `user` was asked for and answered.
+    pub(super) fn login(&self, user: &Arc<User>, text: String, asked: Instant, got: Instant) -> Arc<Token> {
+        add(&self.counts.logins);
+        let token = Arc::new(Token { text, user: Arc::clone(user), asked, got, facts: Mutex::default() });
+        let mut state = user.state.lock().expect("no panic");
+        // Ends under way find it in the list when they are done.
+        let struck = state.ends.iter().filter(|end| end.strike(&token, &self.counts)).count() > 0;
+        if !struck {
+            state.tokens.push(Arc::clone(&token));
+        }
+        if state.tokens.len() > 200 {
+            state.tokens.retain(|token| token.facts().revoked.is_none());
+        }
+        drop(state);
+        self.tokens.lock().expect("no panic").push(Arc::clone(&token));
+        token
+    }
+
+    /// A check was answered, or not.
+    pub(super) fn check(&self, token: &Token, by: Place, asked: Instant, got: Instant, reply: Option<&Reply>) {
+        let outcome = Outcome::of(reply);
+        match outcome {
+            Outcome::Done => {
+                add(&self.counts.yes);
+                let body = reply.map(Reply::text).unwrap_or_default();
+                self.identify(token, by, &body);
+                let mut facts = token.facts();
+                if facts.accepted.is_none_or(|before| before.at < asked) {
+                    facts.accepted = Some(Told { at: asked, by });
+                }
+            }
+            Outcome::Refused => {
+                add(&self.counts.no);
+                refuse(token, Told { at: got, by });
+            }
+            Outcome::Unavailable => add(&self.counts.unavailable),
+            Outcome::Silent => add(&self.counts.silent),
+            Outcome::Strange => self.strange("a check", by, reply),
+        }
+    }
+
+    /// Whether the answer speaks of the token's own user and session.
+    fn identify(&self, token: &Token, by: Place, body: &str) {
+        let named = format!(r#","username":"{}","email":"#, token.user.name);
+        let session = body.split_once(r#""session":{"id":""#).and_then(|(_, rest)| rest.split_once('"'));
+        let session = session.map(|(id, _)| id).unwrap_or_default();
+        let mut facts = token.facts();
+        let known = facts.session.get_or_insert_with(|| session.to_owned());
+        if !body.contains(&named) || known != session || session.is_empty() {
+            drop(facts);
+            self.lie(format!("{by:?} took a token of {} for {body}", token.user.name));
+        }
+    }
+
+    /// The end of one token's session was asked for.
+    pub(super) fn end_one(&self, token: &Token, by: Place, asked: Instant, got: Instant, outcome: Outcome) {
+        match outcome {
+            Outcome::Refused => return refuse(token, Told { at: got, by }),
+            Outcome::Done => self.counts.revoke(token, Told { at: got, by }),
+            Outcome::Unavailable | Outcome::Silent | Outcome::Strange => {}
+        }
+        token.try_at(asked);
+        self.count_revocation(outcome == Outcome::Done);
+    }
+
+    /// The end of all sessions of a user was asked for, and not refused.
+    pub(super) fn end_all(&self, user: &User, by: Place, asked: Instant, got: Instant, outcome: Outcome) {
+        let acknowledged = (outcome == Outcome::Done).then_some(Told { at: got, by });
+        let end = End { asked, acknowledged };
+        let mut state = user.state.lock().expect("no panic");
+        state.tokens.retain(|token| !end.strike(token, &self.counts));
+        state.ends.push(end);
+        drop(state);
+        if acknowledged.is_some() {
+            add(&self.counts.all);
+        }
+        self.count_revocation(acknowledged.is_some());
+    }
+
+    fn count_revocation(&self, acknowledged: bool) {
+        add(if acknowledged { &self.counts.revocations } else { &self.counts.unanswered });
+        self.progress.1.notify_all();
+    }
+
+    /// What a request that revokes was answered.
+    pub(super) fn outcome(&self, what: &str, by: Place, reply: Option<&Reply>) -> Outcome {
+        let outcome = Outcome::of(reply);
+        if outcome == Outcome::Strange {
+            self.strange(what, by, reply);
+        }
+        outcome
+    }
+
+    /// Notes an answer that must not be.
+    pub(super) fn strange(&self, what: &str, by: Place, reply: Option<&Reply>) {
+        let reply = reply.map(|reply| (reply.status, reply.text()));
+        self.lie(format!("{what} was answered by {by:?} with {reply:?}"));
+    }
+
+    fn lie(&self, text: String) {
+        add(&self.counts.strange);
+        let mut strange = self.strange.lock().expect("no panic");
+        if strange.len() < STRANGE_KEPT {
+            strange.push(text);
+        }
+    }
+
+    pub(super) fn lies(&self) -> Vec<String> {
+        self.strange.lock().expect("no panic").clone()
+    }
+
+    /// All tokens there ever were.
+    pub(super) fn tokens(&self) -> Vec<Arc<Token>> {
+        self.tokens.lock().expect("no panic").clone()
+    }
+
+    /// One of the `last` newest tokens, or of all if there are not so many.
+    pub(super) fn newest(&self, last: usize, choose: impl FnOnce(usize) -> usize) -> Option<Arc<Token>> {
+        let tokens = self.tokens.lock().expect("no panic");
+        let eligible = tokens.len().min(last);
+        (eligible > 0).then(|| Arc::clone(&tokens[tokens.len() - 1 - choose(eligible)]))
+    }
+
+    pub(super) fn keep_quiet(&self, token: Arc<Token>) {
+        self.quiet.lock().expect("no panic").push(token);
+    }
+
+    /// One of those that nobody ends.
+    pub(super) fn quiet(&self, choose: impl FnOnce(usize) -> usize) -> Option<Arc<Token>> {
+        let quiet = self.quiet.lock().expect("no panic");
+        (!quiet.is_empty()).then(|| Arc::clone(&quiet[choose(quiet.len())]))
+    }
+
+    /// Leaves tokens for somebody to end later.
+    pub(super) fn leave(&self, tokens: Vec<Arc<Token>>) {
+        self.reserve.lock().expect("no panic").extend(tokens);
+    }
+
+    /// Takes so many of the tokens that were left, the oldest first, if there are more than that.
+    pub(super) fn take_left(&self, wanted: usize) -> Vec<Arc<Token>> {
+        let mut reserve = self.reserve.lock().expect("no panic");
+        if reserve.len() <= wanted { Vec::new() } else { reserve.drain(..wanted).collect() }
+    }
+
+    /// One of the tokens that were left.
+    pub(super) fn left(&self, choose: impl FnOnce(usize) -> usize) -> Option<Arc<Token>> {
+        let reserve = self.reserve.lock().expect("no panic");
+        (!reserve.is_empty()).then(|| Arc::clone(&reserve[choose(reserve.len())]))
+    }
+
+    /// Tells all clients to stop.
+    pub(super) fn finish(&self) {
+        self.is_over.store(true, Ordering::SeqCst);
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.is_over.load(Ordering::SeqCst)
+    }
+
+    /// How many tokens have been revoked and acknowledged so far.
+    pub(super) fn revoked(&self) -> u64 {
+        read(&self.counts.revoked)
+    }
+
+    /// Waits until so many more tokens were revoked, but no longer than this; whether they were.
+    pub(super) fn wait_for(&self, more: u64, at_most: Duration) -> bool {
+        let goal = self.revoked() + more;
+        let guard = self.progress.0.lock().expect("no panic");
+        let reached = |_: &mut ()| self.revoked() < goal;
+        let (_guard, waited) = self.progress.1.wait_timeout_while(guard, at_most, reached).expect("no panic");
+        !waited.timed_out()
+    }
+}
+
+fn refuse(token: &Token, told: Told) {
+    let mut facts = token.facts();
+    if facts.refused.is_none_or(|before| told.at < before.at) {
+        facts.refused = Some(told);
+    }
+}

@@ -1,0 +1,74 @@
+//! A client's connections: one to each node, all of which may have a question under way.
+
+use std::time::{Duration, Instant};
+
+use super::ledger::Place;
+use super::node::Node;
+use crate::support::wire::{Reply, Request, Wire};
+
+/// A client waits no longer for an answer; the server may still be about to give it.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// A connection to a node, opened when it is needed.
+pub(super) struct Line<'a> {
+    node: &'a Node,
+    pub(super) place: Place,
+    wire: Option<Wire>,
+    asked: Option<Instant>,
+}
+
+/// What came of a question; without a reply it was not answered.
+pub(super) struct Answer {
+    pub(super) asked: Instant,
+    pub(super) got: Instant,
+    pub(super) reply: Option<Reply>,
+}
+
+impl<'a> Line<'a> {
+    pub(super) fn to(node: &'a Node, number: usize) -> Self {
+        Self { node, place: Place::Node(number), wire: None, asked: None }
+    }
+
+    /// A line to each node.
+    pub(super) fn to_all(nodes: &'a [Node]) -> Vec<Self> {
+        nodes.iter().enumerate().map(|(number, node)| Self::to(node, number)).collect()
+    }
+
+    pub(super) fn takes_logins(&self) -> bool {
+        self.node.takes_logins()
+    }
+
+    pub(super) fn is_shunned(&self) -> bool {
+        self.node.is_shunned()
+    }
+
+    /// Sends a question.
+    pub(super) fn send(&mut self, request: &Request) {
+        self.asked = Some(Instant::now());
+        if self.wire.as_ref().is_some_and(|wire| wire.is_closed().unwrap_or(true)) {
+            self.wire = None;
+        }
+        if self.wire.is_none() {
+            self.wire = Wire::connect_for(self.node.address(), PATIENCE).ok();
+        }
+        if self.wire.as_mut().is_some_and(|wire| wire.send(&request.to_bytes()).is_err()) {
+            self.wire = None;
+        }
+    }
+
+    /// Waits for the answer to the question that was sent; `None` if none was.
+    pub(super) fn receive(&mut self) -> Option<Answer> {
+        let asked = self.asked.take()?;
+        let reply = self.wire.as_mut().and_then(|wire| wire.receive("GET").ok());
+        if reply.is_none() {
+            // An answer that comes later is not to be taken for that to another question.
+            self.wire = None;
+        }
+        Some(Answer { asked, got: Instant::now(), reply })
+    }
+
+    pub(super) fn ask(&mut self, request: &Request) -> Answer {
+        self.send(request);
+        self.receive().expect("a question was sent")
+    }
+}

@@ -1,0 +1,198 @@
+//! A node: a server in a process of its own, which can be stopped, killed and started again.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::net::SocketAddr;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use knoxide::config::{HttpSettings, ListenAddress};
+use knoxide::server::Server;
+use knoxide::service::{Auth, AuthBuilder};
+use knoxide::store::diesel::{DieselStore, StoreOptions};
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::planted::{Bug, Planted};
+use crate::support::app::cheap_hasher;
+use crate::support::program::{Program, Running};
+use crate::support::setting;
+
+/// Says which database the child serves, and with which bug.
+const SERVE: &str = "KNOXIDE_HISTORY_SERVE";
+const BUG: &str = "KNOXIDE_HISTORY_BUG";
+
+/// What the child says before its address.
+const LISTENING: &str = "listening on ";
+
+/// Longer than a start takes, also while the database is away for a moment.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// This very program as a child, which hashes passwords as cheaply as bcrypt can.
+    Child(Option<Bug>),
+    /// The program that is shipped. It is asked for no logins, since each costs 70 ms of work.
+    Shipped,
+}
+
+/// A running process.
+enum Process {
+    Child(std::process::Child),
+    Shipped(Running),
+}
+
+impl Process {
+    fn signal(&self, signal: Signal) {
+        match self {
+            Self::Child(child) => kill_process(Pid::from_child(child), signal).expect("a process that runs"),
+            Self::Shipped(running) => running.signal(signal),
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if let Self::Child(child) = self {
+            child.kill().ok();
+            child.wait().ok();
+        }
+    }
+}
+
+/// A node; its process ends with this value.
+pub(super) struct Node {
+    url: String,
+    kind: Kind,
+    process: Mutex<Option<Process>>,
+    address: Mutex<SocketAddr>,
+    /// The cautious do not ask it: it stands still, or is about to.
+    is_shunned: AtomicBool,
+}
+
+impl Node {
+    /// Starts it.
+    pub(super) fn start(url: &str, kind: Kind) -> Self {
+        let nowhere = SocketAddr::from(([127, 0, 0, 1], 1));
+        let node = Self {
+            url: url.to_owned(),
+            kind,
+            process: Mutex::new(None),
+            address: Mutex::new(nowhere),
+            is_shunned: AtomicBool::new(false),
+        };
+        node.restart();
+        node
+    }
+
+    /// Starts it again after [`Node::kill`].
+    pub(super) fn restart(&self) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let started = match self.kind {
+                Kind::Child(bug) => start_child(&self.url, bug),
+                Kind::Shipped => Some(start_shipped(&self.url)),
+            };
+            if let Some((process, address)) = started {
+                *self.address.lock().expect("no panic") = address;
+                *self.process.lock().expect("no panic") = Some(process);
+                return;
+            }
+            assert!(Instant::now() < deadline, "a node does not start");
+        }
+    }
+
+    /// Ends it with SIGKILL.
+    pub(super) fn kill(&self) {
+        drop(self.process.lock().expect("no panic").take());
+    }
+
+    /// Stops it where it stands.
+    pub(super) fn stop(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Undoes [`Node::stop`].
+    pub(super) fn go_on(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        self.process.lock().expect("no panic").as_ref().expect("a process").signal(signal);
+    }
+
+    /// Where it listens, or did when it last ran.
+    pub(super) fn address(&self) -> SocketAddr {
+        *self.address.lock().expect("no panic")
+    }
+
+    /// Whether logins may be asked for here.
+    pub(super) fn takes_logins(&self) -> bool {
+        self.kind != Kind::Shipped
+    }
+
+    pub(super) fn shun(&self, shunned: bool) {
+        self.is_shunned.store(shunned, Ordering::SeqCst);
+    }
+
+    pub(super) fn is_shunned(&self) -> bool {
+        self.is_shunned.load(Ordering::SeqCst)
+    }
+}
+
+/// `None` if it ends before it listens, such as when the database is away.
+fn start_child(url: &str, bug: Option<Bug>) -> Option<(Process, SocketAddr)> {
+    let mut command = Command::new(std::env::current_exe().expect("this program"));
+    command.args(["--exact", "history::node::the_node_serves", "--nocapture"]).env(SERVE, url);
+    command.env(BUG, bug.map_or("", Bug::as_str));
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn().expect("a child process");
+    let output = child.stdout.take().expect("a pipe, asked for once");
+    let process = Process::Child(child);
+    let mut lines = BufReader::new(output).lines().map_while(Result::ok);
+    let said = lines.find_map(|line| Some(line.strip_prefix(LISTENING)?.to_owned()))?;
+    Some((process, said.parse().expect("an address")))
+}
+
+fn start_shipped(url: &str) -> (Process, SocketAddr) {
+    let program = Program::bare()
+        .set("KNOXIDE_LISTEN", "127.0.0.1:0")
+        .set("DATABASE_URL", url)
+        .set("KNOXIDE_BCRYPT_COST", "10")
+        .set("KNOXIDE_WORKERS", "2")
+        .set("KNOXIDE_LOG", "error,actix_server=info,knoxide::cli::serve=info");
+    let running = program.start();
+    let address = running.address();
+    (Process::Shipped(running), address)
+}
+
+/// Not a test by itself: the child, which is this very program, runs this.
+#[test]
+fn the_node_serves() {
+    let Some(url) = setting(SERVE) else { return };
+    std::thread::spawn(|| {
+        // The parent never writes: this is its end.
+        std::io::stdin().read_to_end(&mut Vec::new()).ok();
+        std::process::exit(0);
+    });
+    let store = Arc::new(DieselStore::open(&url, StoreOptions::default()).expect("a store"));
+    drop(knoxide::store::Store::connect(&store).expect("a database"));
+    let builder = match setting(BUG) {
+        None => Auth::builder(store),
+        Some(name) => Auth::builder(Planted::in_store(store, Bug::named(&name))),
+    };
+    serve(builder);
+}
+
+fn serve(builder: AuthBuilder) {
+    let auth = builder.hasher(cheap_hasher()).password_threads(1).build().expect("a service");
+    let listen = vec![ListenAddress::Tcp(SocketAddr::from(([127, 0, 0, 1], 0)))];
+    // Two workers: what one of them keeps in memory, the other does not see.
+    let http = HttpSettings { listen, workers: 2, ..HttpSettings::default() };
+    actix_web::rt::System::new().block_on(async move {
+        let server = Server::bind(&http, auth).expect("a bound server");
+        println!("\n{LISTENING}{}", server.tcp_address().expect("an address"));
+        server.run().await.expect("a server that runs");
+    });
+}

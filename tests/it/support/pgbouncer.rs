@@ -1,0 +1,93 @@
+//! PgBouncer before a server of Postgres.
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::program::tool;
+use super::setting;
+
+/// Longer than it takes to start on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A running pooler, ended with this value.
+#[derive(Debug)]
+pub(crate) struct PgBouncer {
+    process: Child,
+    address: SocketAddr,
+    folder: tempfile::TempDir,
+}
+
+impl PgBouncer {
+    /// A pooler before `server`; `mode` is one of its pool modes. `None` if it is not installed.
+    pub(crate) fn before(server: SocketAddr, mode: &str) -> Option<Self> {
+        let program = program()?;
+        // Somebody else may take the port between our asking and the pooler's binding.
+        let started = (0..5).find_map(|_| Self::try_at(&program, server, mode));
+        Some(started.expect("PgBouncer starts; what it says stands above"))
+    }
+
+    fn try_at(program: &Path, server: SocketAddr, mode: &str) -> Option<Self> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port").local_addr().expect("a port").port();
+        let at = folder.path();
+        fs::write(at.join("users.txt"), "\"postgres\" \"\"\n").expect("a file");
+        let settings = format!(
+            "[databases]\n* = host={} port={}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n\
+             unix_socket_dir =\nauth_type = trust\nauth_file = {}\npool_mode = {mode}\nmax_client_conn = 200\n\
+             default_pool_size = 40\nserver_login_retry = 0.2\nserver_connect_timeout = 2\n",
+            server.ip(),
+            server.port(),
+            at.join("users.txt").display(),
+        );
+        let file = at.join("pgbouncer.ini");
+        fs::write(&file, settings).expect("a file");
+        let mut command = Command::new(program);
+        if tool("id", &["-u"]).trim() == "0" {
+            // It refuses to run as root, and must be able to read its files.
+            tool("chmod", &["-R", "a+rX", &at.display().to_string()]);
+            command.args(["-u", "nobody"]);
+        }
+        command.arg("-q").arg(&file).stdin(Stdio::null()).stdout(Stdio::null());
+        let mut process = command.spawn().expect("a process");
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let started = Instant::now();
+        while started.elapsed() < PATIENCE && matches!(process.try_wait(), Ok(None)) {
+            if TcpStream::connect(address).is_ok() {
+                return Some(Self { process, address, folder });
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        process.kill().ok();
+        process.wait().ok();
+        None
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+}
+
+impl Drop for PgBouncer {
+    fn drop(&mut self) {
+        self.process.kill().ok();
+        self.process.wait().ok();
+        debug_assert!(self.folder.path().exists(), "its files outlive it");
+    }
+}
+
+/// Off the path of ordinary users on Debian.
+fn program() -> Option<PathBuf> {
+    let path = setting("PATH").unwrap_or_default();
+    let folders = std::env::split_paths(&path).chain([PathBuf::from("/usr/sbin")]);
+    folders.map(|folder| folder.join("pgbouncer")).find(|program| program.exists())
+}
