@@ -64,22 +64,21 @@ def fill(lines):
     """Users and tokens past the packages' own ways, which take one at a time."""
     from django.contrib.auth.models import User
     from django.core.management import call_command
+    from django.db import transaction
     from knox.crypto import hash_token
     from knox.models import AuthToken
     from knox.settings import CONSTANTS
 
     call_command("migrate", verbosity=0)
     pairs = (line.split() for line in lines)
-    for owner, group in itertools.groupby(pairs, key=lambda pair: pair[0]):
-        account = User.objects.create(username=owner, email=owner + "@example.com")
-        AuthToken.objects.bulk_create(
-            AuthToken(digest=hash_token(token), token_key=token[: CONSTANTS.TOKEN_KEY_LENGTH], user=account)
-            for _, token in group
-        )
+    with transaction.atomic():
+        for owner, group in itertools.groupby(pairs, key=lambda pair: pair[0]):
+            account = User.objects.create(username=owner, email=owner + "@example.com")
+            AuthToken.objects.bulk_create(
+                AuthToken(digest=hash_token(token), token_key=token[: CONSTANTS.TOKEN_KEY_LENGTH], user=account)
+                for _, token in group
+            )
 
 
 if __name__ == "__main__":
-    from django.db import transaction
-
-    with transaction.atomic():
-        fill(sys.stdin)
+    fill(sys.stdin)
