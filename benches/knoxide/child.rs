@@ -3,24 +3,35 @@
 //! with its standard input, that is, with its parent.
 
 use std::fs::File;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, ChildStdout, Command, Stdio};
 
-use clap::{Parser, Subcommand};
+use clap::Parser;
+use serde::{Deserialize, Serialize};
 
 use crate::{Fallible, machine, measure, serve};
 
 /// What a child does.
-#[derive(Debug, Clone, Subcommand)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) enum Role {
-    /// Serves Knoxide as it is shipped, but for the cost of hashing.
+    /// Serves Knoxide as it is shipped, but for the cost of hashing. Sweeps when it is told to.
     Knoxide { url: String, cost: u32 },
+    /// The same for users of somebody else's system, which takes any password without hashing.
+    Elsewhere { url: String },
+    /// Is the program itself, as it is shipped, with these settings.
+    Shipped { url: String, listen: SocketAddr },
+    /// Is somebody else's server.
+    Peer { command: Vec<String>, folder: PathBuf, database: String, listen: SocketAddr },
+    /// An application with one route and a fixed reply, behind the middleware or not.
+    Embedding { url: String, guarded: bool },
     /// Serves one fixed reply at the path of the check, with these headers.
     Bare { body: String, headers: Vec<String> },
     /// Serves the same reply to whoever has a cookie of actix-identity.
     Identity { body: String, headers: Vec<String> },
+    /// Serves the same reply to whoever has a JWT whose HS256 signature fits.
+    Hs256 { body: String, headers: Vec<String> },
     /// Looks tokens up by their digest, one prepared statement each, on one connection.
     Lookups { url: String, tokens: u64 },
     /// Verifies passwords on so many threads.
@@ -36,20 +47,25 @@ struct Arguments {
     /// The one core to run on.
     #[arg(long)]
     core: Option<usize>,
-    #[command(subcommand)]
-    role: Role,
+    /// The role, as JSON.
+    role: String,
 }
 
-/// The child's side: `… child [--core N] ROLE …`.
+/// The child's side: `… child [--core N] ROLE`.
 pub(crate) fn run() -> Fallible<()> {
     let arguments = Arguments::parse_from(std::env::args_os().skip(1));
     if let Some(core) = arguments.core {
         machine::pin_to(core)?;
     }
-    match arguments.role {
+    match serde_json::from_str(&arguments.role)? {
         Role::Knoxide { url, cost } => serve::knoxide(&url, cost),
-        Role::Bare { body, headers } => serve::bare(body, &headers),
-        Role::Identity { body, headers } => serve::identity(body, &headers),
+        Role::Elsewhere { url } => serve::elsewhere(&url),
+        Role::Shipped { url, listen } => serve::shipped(&url, listen),
+        Role::Peer { command, folder, database, listen } => serve::peer(&command, &folder, &database, listen),
+        Role::Embedding { url, guarded } => serve::embedding(&url, guarded),
+        Role::Bare { body, headers } => serve::fixed::bare(body, &headers),
+        Role::Identity { body, headers } => serve::fixed::identity(body, &headers),
+        Role::Hs256 { body, headers } => serve::fixed::hs256(body, &headers),
         Role::Lookups { url, tokens } => measure::lookups(&url, tokens),
         Role::Bcrypt { cost, threads } => measure::bcrypt(cost, threads),
         Role::Opens { url, users, threads } => measure::opens(&url, users, threads),
@@ -64,12 +80,24 @@ pub(crate) fn answer(line: &str) -> Fallible<()> {
     Ok(output.flush()?)
 }
 
-/// The child's side: ends this process with its parent.
-pub(crate) fn end_with_parent() {
-    std::thread::spawn(|| {
-        let _ = std::io::stdin().read_to_end(&mut Vec::new());
+/// The child's side: answers each line of the parent's beside whatever else goes on, and ends
+/// this process with its parent.
+pub(crate) fn obey_beside(mut work: impl FnMut() -> Fallible<Tally> + Send + 'static) {
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lock().lines() {
+            let done = line.map_err(Into::into).and_then(|_| work());
+            if let Err(error) = done.and_then(|tally| answer(&serde_json::to_string(&tally)?)) {
+                log::error!("{error}");
+                break;
+            }
+        }
         std::process::exit(0);
     });
+}
+
+/// The child's side: ends this process with its parent.
+pub(crate) fn end_with_parent() {
+    obey_beside(|| Err("there is nothing to do".into()));
 }
 
 /// The parent's side. The process ends when this is dropped.
@@ -82,23 +110,26 @@ pub(crate) struct Child {
 }
 
 /// What a yardstick without HTTP did.
-#[derive(Debug, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Tally {
     pub(crate) done: u64,
     pub(crate) seconds: f64,
+    /// Median time of one, in microseconds, where each was timed.
+    pub(crate) median_us: Option<f64>,
 }
 
 impl Child {
     /// Starts a child and waits until it is ready. What it logs goes to a file in `folder`.
     pub(crate) fn start(role: &Role, core: Option<usize>, folder: &Path) -> Fallible<Self> {
-        let (name, words) = words(role);
+        let role = serde_json::to_value(role)?;
+        let name = role.as_object().and_then(|fields| fields.keys().next()).ok_or("a role without a name")?;
         let log = File::options().create(true).append(true).open(folder.join(format!("{name}.log")))?;
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("child");
         if let Some(core) = core {
             command.args(["--core", &core.to_string()]);
         }
-        command.arg(name).arg("--").args(words);
+        command.arg("--").arg(role.to_string()).current_dir(folder);
         let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log).spawn()?;
         let pipes = process.stdin.take().zip(process.stdout.take());
         let (input, output) = pipes.ok_or("a child without pipes")?;
@@ -123,6 +154,11 @@ impl Child {
         Ok(serde_json::from_str(&line)?)
     }
 
+    /// Lets a server of Knoxide sweep once, until nothing is left to sweep.
+    pub(crate) fn sweep(&mut self) -> Fallible<Tally> {
+        self.work(0.0)
+    }
+
     fn read_line(&mut self) -> Fallible<String> {
         let mut line = String::new();
         if self.output.read_line(&mut line)? == 0 {
@@ -137,21 +173,5 @@ impl Drop for Child {
         // It may have ended by itself.
         let _ = self.process.kill();
         let _ = self.process.wait();
-    }
-}
-
-/// A role as it stands on a command line.
-fn words(role: &Role) -> (&'static str, Vec<String>) {
-    let reply = |body: &String, headers: &[String]| [std::slice::from_ref(body), headers].concat();
-    match role {
-        Role::Knoxide { url, cost } => ("knoxide", vec![url.clone(), cost.to_string()]),
-        Role::Bare { body, headers } => ("bare", reply(body, headers)),
-        Role::Identity { body, headers } => ("identity", reply(body, headers)),
-        Role::Lookups { url, tokens } => ("lookups", vec![url.clone(), tokens.to_string()]),
-        Role::Bcrypt { cost, threads } => ("bcrypt", vec![cost.to_string(), threads.to_string()]),
-        Role::Opens { url, users, threads } => ("opens", vec![url.clone(), users.to_string(), threads.to_string()]),
-        Role::Ends { url, from, to, threads } => {
-            ("ends", vec![url.clone(), from.to_string(), to.to_string(), threads.to_string()])
-        }
     }
 }

@@ -1,12 +1,17 @@
-//! Databases that are filled behind the server's back, and thrown away.
+//! Databases that are filled behind the server's back: thrown away, or kept for the next run.
+
+use std::rc::Rc;
 
 use diesel::connection::SimpleConnection as _;
 use diesel::{Connection as _, PgConnection, SqliteConnection};
 use knoxide::store::diesel::{DieselStore, StoreOptions};
 
+use crate::cluster::Cluster;
 use crate::population::Block;
 use crate::stage::Stage;
 use crate::{Backend, Fallible, fill};
+
+pub(crate) mod keep;
 
 /// A plain connection to either database.
 pub(crate) enum AnyConnection {
@@ -31,15 +36,16 @@ pub(crate) fn connect(url: &str) -> Fallible<AnyConnection> {
 pub(crate) struct Database {
     pub(crate) backend: Backend,
     pub(crate) url: String,
+    /// The server that it is on, which ends with the last of its databases.
+    pub(crate) cluster: Option<Rc<Cluster>>,
 }
 
 impl Database {
     /// A new one with these users, who all have [`crate::population::PASSWORD`], hashed at `cost`.
     pub(crate) fn filled(stage: &mut Stage, backend: Backend, blocks: &[Block], cost: u32) -> Fallible<Self> {
-        let url = stage.new_url(backend)?;
-        DieselStore::open(&url, StoreOptions::default())?.migrate()?;
-        fill::fill(&url, blocks, cost)?;
-        Ok(Self { backend, url })
+        let (url, cluster) = stage.new_url(backend)?;
+        migrate_and_fill(&url, blocks, cost)?;
+        Ok(Self { backend, url, cluster })
     }
 
     /// How the database is called in results.
@@ -49,4 +55,9 @@ impl Database {
             Backend::Postgres => "PostgreSQL",
         }
     }
+}
+
+fn migrate_and_fill(url: &str, blocks: &[Block], cost: u32) -> Fallible<()> {
+    DieselStore::open(url, StoreOptions::default())?.migrate()?;
+    fill::fill(url, blocks, cost)
 }

@@ -72,7 +72,8 @@ pub(crate) struct Span {
     pub(crate) counted: Duration,
 }
 
-/// Runs all groups at once. `edge` is called when the counted time begins and when it ends.
+/// Runs all groups at once, until the time is over or nobody has anything to ask any more. `edge`
+/// is called when the counted time begins and when it ends.
 ///
 /// # Errors
 /// When connections cannot be made.
@@ -87,6 +88,8 @@ struct Loop<'a> {
     connections: Vec<Connection>,
     /// Connections that wait for their time, the next one first.
     due: BinaryHeap<Reverse<(Instant, usize)>>,
+    /// Connections that have nothing to ask any more.
+    finished: usize,
 }
 
 impl<'a> Loop<'a> {
@@ -108,7 +111,7 @@ impl<'a> Loop<'a> {
             let times = Histogram::new(3)?;
             outcomes.push(Outcome { times, failed: BTreeMap::new(), seconds: 0.0 });
         }
-        Ok(Self { poll, groups, outcomes, connections, due })
+        Ok(Self { poll, groups, outcomes, connections, due, finished: 0 })
     }
 
     fn run(mut self, span: Span, edge: &mut dyn FnMut()) -> Fallible<Vec<Outcome>> {
@@ -117,12 +120,15 @@ impl<'a> Loop<'a> {
         let start = now + span.warm_up;
         let end = start + span.counted;
         let mut counting = None;
-        while now < end {
+        while now < end && self.finished < self.connections.len() {
             if counting.is_none() && now >= start {
                 edge();
                 counting = Some(Instant::now());
             }
             self.send_due(now)?;
+            if self.finished >= self.connections.len() {
+                break;
+            }
             let next = if counting.is_some() { end } else { start };
             let next = self.due.peek().map_or(next, |Reverse((at, _))| next.min(*at));
             self.poll.poll(&mut events, Some(next.saturating_duration_since(Instant::now())))?;
@@ -152,6 +158,8 @@ impl<'a> Loop<'a> {
         if (group.source)(connection.request()) {
             // Being a little late is our own fault, unless the reply before was late.
             connection.send(meant, if connection.is_behind() { meant } else { now })?;
+        } else {
+            self.finished += 1;
         }
         Ok(())
     }

@@ -8,6 +8,7 @@
 use std::io::Write as _;
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Parser, ValueEnum};
 
 mod child;
@@ -16,6 +17,7 @@ mod child;
 mod cluster;
 mod databases;
 mod fill;
+mod goals;
 mod load;
 mod machine;
 mod measure;
@@ -34,17 +36,73 @@ mod wire;
 /// What can go wrong in a benchmark ends it, in words.
 type Fallible<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
-/// What is measured.
+/// What is measured; in the order of the results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Scenario {
     /// Checks of live tokens, beside a bare route, a cookie session and a plain SELECT.
     Check,
+    /// Checks of JWTs, beside verifying their signature instead.
+    Jwt,
+    /// What the middleware costs in somebody else's application.
+    Embed,
+    /// One check at a time on an idle server.
+    Lone,
+    /// Databases of a thousand to ten million tokens.
+    Growth,
+    /// Checks with a login and a logout now and then.
+    Mix,
     /// Checks while 64 clients log in at the default cost.
     Flood,
     /// Ending ten thousand sessions against ending one.
     Logoutall,
     /// Logins and logouts, against one transaction each and plain bcrypt.
     Writes,
+    /// Whether a revoked token is ever accepted.
+    Strict,
+    /// Memory, and random tokens thrown at the server.
+    Memory,
+    /// The start with ten million tokens.
+    Start,
+    /// django-rest-knox itself, which needs Python.
+    Peers,
+}
+
+impl Scenario {
+    /// Whether it runs when nothing is named. The others need databases that take long to fill, or
+    /// programs that are not everywhere.
+    const fn is_usual(self) -> bool {
+        match self {
+            Self::Check
+            | Self::Jwt
+            | Self::Embed
+            | Self::Lone
+            | Self::Mix
+            | Self::Flood
+            | Self::Logoutall
+            | Self::Writes
+            | Self::Strict
+            | Self::Memory => true,
+            Self::Growth | Self::Start | Self::Peers => false,
+        }
+    }
+}
+
+/// What was asked for on the command line.
+#[derive(Debug, Clone, Copy)]
+enum Wanted {
+    /// Whatever needs no other programs.
+    All,
+    One(Scenario),
+}
+
+/// All names of scenarios, and `all`.
+fn wanted() -> impl TypedValueParser<Value = Wanted> {
+    let scenarios = Scenario::value_variants().iter().filter_map(ValueEnum::to_possible_value);
+    let all = PossibleValue::new("all").help("Everything but the peers");
+    PossibleValuesParser::new(scenarios.chain([all])).map(|name| match Scenario::from_str(&name, false) {
+        Ok(scenario) => Wanted::One(scenario),
+        Err(_) => Wanted::All,
+    })
 }
 
 /// Which database.
@@ -58,12 +116,21 @@ enum Backend {
 #[derive(Debug, Parser)]
 #[command(name = "scripts/bench")]
 struct Options {
-    /// What to measure; everything if nothing is named
-    #[arg(value_enum)]
-    scenarios: Vec<Scenario>,
+    /// What to measure; everything but growth, start and peers if nothing is named
+    #[arg(value_parser = wanted())]
+    scenarios: Vec<Wanted>,
+    /// Measures django-rest-knox too, or tells what is missing for that
+    #[arg(long)]
+    peers: bool,
     /// Tokens in the database
-    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(100..))]
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1000..))]
     tokens: u64,
+    /// Tokens in the largest database of growth, and at the start
+    #[arg(long, default_value_t = 10_000_000, value_parser = clap::value_parser!(u64).range(1000..))]
+    largest: u64,
+    /// Tokens to revoke and ask for again
+    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(100..))]
+    revocations: u64,
     /// Connections of checking clients, and of clients that log in
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..))]
     connections: u16,
@@ -71,7 +138,7 @@ struct Options {
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
     /// Seconds of each measurement
-    #[arg(long, default_value_t = 3.0)]
+    #[arg(long, default_value_t = 2.0)]
     seconds: f64,
     /// Seconds to wait, at most, before each measurement until nothing else keeps the machine busy
     #[arg(long, default_value_t = 5)]
@@ -82,6 +149,9 @@ struct Options {
     /// Where the databases are made; on a disk whose sync is real
     #[arg(long, default_value_os_t = std::env::temp_dir())]
     directory: PathBuf,
+    /// Where filled databases are kept for the next run
+    #[arg(long, default_value = concat!(env!("CARGO_TARGET_TMPDIR"), "/bench"))]
+    cache: PathBuf,
     /// Where results.json, results.md and results.svg are written
     #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/benchmarks"))]
     results: PathBuf,
@@ -99,18 +169,40 @@ fn main() -> Fallible<()> {
         return child::run();
     }
     let options = Options::parse();
-    let wanted: &[Scenario] =
-        if options.scenarios.is_empty() { Scenario::value_variants() } else { &options.scenarios };
     let mut stage = stage::Stage::set(&options)?;
     say(&format!("{}\n", stage.machine));
-    for scenario in wanted {
-        let section = scenario::run(*scenario, &mut stage)?;
+    let mut sections = Vec::new();
+    for scenario in options.chosen() {
+        let section = scenario::run(scenario, &mut stage)?;
         say(&report::markdown(&section));
         if !options.dry {
-            report::save(&options.results, section)?;
+            report::save(&options.results, section.clone())?;
         }
+        sections.push(section);
+    }
+    say(&format!("Goals in this run:\n\n{}", goals::table(&sections, goals::Lines::Measured)));
+    let mut goals = sections.iter().flat_map(|section| &section.goals);
+    // The other goals may be missed by a machine; this one by nobody.
+    if goals.any(|goal| goal.line == Some(goals::Line::Strictness) && !goal.met) {
+        return Err("a revoked token was accepted".into());
     }
     Ok(())
+}
+
+impl Options {
+    /// The scenarios to run, in their order, each once.
+    fn chosen(&self) -> Vec<Scenario> {
+        let is_chosen = |scenario: &Scenario| {
+            let named = self.scenarios.iter().any(|wanted| match wanted {
+                Wanted::All => *scenario != Scenario::Peers,
+                Wanted::One(one) => one == scenario,
+            });
+            let is_peers = self.peers && *scenario == Scenario::Peers;
+            let nothing_named = self.scenarios.is_empty() && !self.peers;
+            named || is_peers || (nothing_named && scenario.is_usual())
+        };
+        Scenario::value_variants().iter().copied().filter(is_chosen).collect()
+    }
 }
 
 /// Tells the person who waits.

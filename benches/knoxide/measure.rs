@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use diesel::{OptionalExtension as _, QueryDsl as _, RunQueryDsl as _};
+use hdrhistogram::Histogram;
 use knoxide::cause::{Actor, Cause, Origin, Reason};
 use knoxide::dialect::Dialect;
 use knoxide::password::{Hasher, Verification};
@@ -21,16 +22,17 @@ use knoxide::user::{Epoch, Password, UserId};
 use crate::Fallible;
 use crate::child::{Tally, answer};
 use crate::databases::{self, AnyConnection};
-use crate::population::{self, Dice, PASSWORD};
+use crate::population::{self, Dice, Form, PASSWORD};
 
 /// Tells that everything is ready, then works whenever the parent says for how long.
-fn obey(mut work: impl FnMut(Duration) -> Fallible<u64>) -> Fallible<()> {
+fn obey(mut work: impl FnMut(Duration, &mut Tally) -> Fallible<()>) -> Fallible<()> {
     answer("ready")?;
     for line in std::io::stdin().lock().lines() {
         let limit = Duration::from_secs_f64(line?.parse()?);
         let begun = Instant::now();
-        let done = work(limit)?;
-        let tally = Tally { done, seconds: begun.elapsed().as_secs_f64() };
+        let mut tally = Tally::default();
+        work(limit, &mut tally)?;
+        tally.seconds = begun.elapsed().as_secs_f64();
         answer(&serde_json::to_string(&tally)?)?;
     }
     Ok(())
@@ -50,23 +52,25 @@ diesel::table! {
 pub(crate) fn lookups(url: &str, tokens: u64) -> Fallible<()> {
     let mut connection = databases::connect(url)?;
     let mut dice = Dice::new(99);
-    obey(|limit| {
+    obey(|limit, tally| {
+        let mut times = Histogram::<u64>::new(3)?;
         let begun = Instant::now();
-        let mut done = 0;
-        while begun.elapsed() < limit {
-            for _ in 0..32 {
-                let digest = population::token_digest(dice.below(tokens)).ok_or("no token")?;
-                let query =
-                    tokens::table.find(digest.as_bytes().as_slice()).select((tokens::session_id, tokens::expires));
-                let row: Option<(Vec<u8>, Option<i64>)> = match &mut connection {
-                    AnyConnection::Sqlite(c) => query.get_result(c).optional()?,
-                    AnyConnection::Postgres(c) => query.get_result(c).optional()?,
-                };
-                row.ok_or("a token is missing")?;
-            }
-            done += 32;
+        let mut last = begun;
+        while last - begun < limit {
+            let digest = population::token_digest(dice.below(tokens), 0, Form::Opaque)?;
+            let asked = Instant::now();
+            let query = tokens::table.find(digest.as_bytes().as_slice()).select((tokens::session_id, tokens::expires));
+            let row: Option<(Vec<u8>, Option<i64>)> = match &mut connection {
+                AnyConnection::Sqlite(c) => query.get_result(c).optional()?,
+                AnyConnection::Postgres(c) => query.get_result(c).optional()?,
+            };
+            row.ok_or("a token is missing")?;
+            last = Instant::now();
+            times.record(u64::try_from((last - asked).as_nanos())?)?;
         }
-        Ok(done)
+        tally.done = times.len();
+        tally.median_us = Some(times.value_at_quantile(0.5) as f64 / 1e3);
+        Ok(())
     })
 }
 
@@ -75,8 +79,8 @@ pub(crate) fn bcrypt(cost: u32, threads: usize) -> Fallible<()> {
     let hasher = Hasher::with_unsafe_cost(cost)?;
     let password = Password::new(PASSWORD.to_owned());
     let stored = hasher.hash(&password, &SystemRandom)?;
-    obey(|limit| {
-        on_threads(threads, |_| {
+    obey(|limit, tally| {
+        tally.done = on_threads(threads, |_| {
             let begun = Instant::now();
             let mut done = 0;
             while begun.elapsed() < limit {
@@ -86,7 +90,8 @@ pub(crate) fn bcrypt(cost: u32, threads: usize) -> Fallible<()> {
                 done += 1;
             }
             Ok(done)
-        })
+        })?;
+        Ok(())
     })
 }
 
@@ -139,8 +144,8 @@ fn transactions(
     let connections = (0..threads).map(|_| store.connect().map(std::sync::Mutex::new));
     let connections: Vec<_> = connections.collect::<Result<_, _>>()?;
     let next = AtomicU64::new(0);
-    obey(|limit| {
-        on_threads(threads, |thread| {
+    obey(|limit, tally| {
+        tally.done = on_threads(threads, |thread| {
             let connection = connections.get(thread).ok_or("no connection")?;
             let mut connection = connection.lock().map_err(|_| "a thread panicked")?;
             let begun = Instant::now();
@@ -149,7 +154,8 @@ fn transactions(
                 done += 1;
             }
             Ok(done)
-        })
+        })?;
+        Ok(())
     })
 }
 

@@ -13,6 +13,9 @@ const TICK_MILLIS: u64 = 10;
 /// Cores' worth of other work that is no matter.
 const QUIET: f64 = 0.15;
 
+/// Of shorter measurements it cannot be told what else was going on.
+const LEAST_WALL: Duration = Duration::from_millis(300);
+
 /// Watches one process, and those of the database.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Meter<'a> {
@@ -25,9 +28,19 @@ pub(crate) struct Meter<'a> {
 pub(crate) struct Reading {
     at: Instant,
     process: Duration,
+    threads: Threads,
     database: Duration,
     own: Duration,
     machine: Duration,
+}
+
+/// Processor time of the threads that a process has, to the nanosecond. Those that have ended are
+/// not counted: servers keep theirs.
+#[derive(Debug, Clone, Copy, Default)]
+struct Threads {
+    all: Duration,
+    /// Of those that hash passwords or write into the database.
+    logging_in: Duration,
 }
 
 /// What was used between two readings.
@@ -35,6 +48,10 @@ pub(crate) struct Reading {
 pub(crate) struct Usage {
     pub(crate) wall: Duration,
     pub(crate) process: Duration,
+    /// The same from the threads that lived at the end, more exactly.
+    pub(crate) threads: Duration,
+    /// The same without the threads that hash passwords or write into the database.
+    pub(crate) serving: Duration,
     pub(crate) database: Duration,
     /// Cores' worth of work that had nothing to do with the measurement.
     pub(crate) others: f64,
@@ -51,6 +68,7 @@ impl<'a> Meter<'a> {
         Reading {
             at: Instant::now(),
             process: of_process(self.process, false),
+            threads: of_threads(self.process),
             database: database.iter().enumerate().map(|(at, id)| of_process(*id, at == 0)).sum(),
             own: of_process(std::process::id(), false),
             machine: of_machine(),
@@ -96,7 +114,11 @@ impl Reading {
         let database = later.database.saturating_sub(self.database);
         let known = process + database + later.own.saturating_sub(self.own);
         let others = later.machine.saturating_sub(self.machine).saturating_sub(known);
-        Usage { wall, process, database, others: others.as_secs_f64() / wall.as_secs_f64() }
+        let threads = later.threads.all.saturating_sub(self.threads.all);
+        let serving = threads.saturating_sub(later.threads.logging_in.saturating_sub(self.threads.logging_in));
+        // In a shorter time the kernel's hundredths of a second tell nothing.
+        let others = if wall < LEAST_WALL { 0.0 } else { others.as_secs_f64() / wall.as_secs_f64() };
+        Usage { wall, process, threads, serving, database, others }
     }
 }
 
@@ -107,6 +129,32 @@ fn of_process(id: u32, with_children: bool) -> Duration {
     let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields).split_whitespace();
     let count = if with_children { 4 } else { 2 };
     sum(fields.skip(11).take(count))
+}
+
+fn of_threads(id: u32) -> Threads {
+    let mut sum = Threads::default();
+    for thread in fs::read_dir(format!("/proc/{id}/task")).into_iter().flatten().flatten() {
+        let read = |file: &str| fs::read_to_string(thread.path().join(file)).unwrap_or_default();
+        let nanos = read("schedstat").split(' ').next().and_then(|nanos| nanos.parse().ok());
+        let time = Duration::from_nanos(nanos.unwrap_or(0));
+        sum.all += time;
+        let name = read("comm");
+        if name.starts_with("passwords") || name.starts_with("writes") {
+            sum.logging_in += time;
+        }
+    }
+    sum
+}
+
+/// How much memory a process has, in bytes.
+///
+/// # Errors
+/// When there is no such process.
+pub(crate) fn resident(id: u32) -> Fallible<u64> {
+    let status = fs::read_to_string(format!("/proc/{id}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib: u64 = line.and_then(|line| line.split_whitespace().next()?.parse().ok()).ok_or("no size")?;
+    Ok(kib * 1024)
 }
 
 fn has_runnable_thread(id: u32) -> bool {

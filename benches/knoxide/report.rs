@@ -9,6 +9,7 @@ use clap::ValueEnum as _;
 use knoxide::time::{Clock as _, SystemClock};
 use serde::{Deserialize, Serialize};
 
+use crate::goals::{self, Goal, Line, Lines};
 use crate::machine::Machine;
 use crate::stage::Stage;
 use crate::{Fallible, Scenario, picture};
@@ -21,6 +22,8 @@ pub(crate) enum Metric {
     RateRatio,
     Cpu,
     CpuRatio,
+    CookieRatio,
+    ServingCpu,
     DatabaseCpu,
     Time,
     P50,
@@ -28,6 +31,8 @@ pub(crate) enum Metric {
     P999,
     Failed,
     Memory,
+    Bytes,
+    Count,
     Others,
 }
 
@@ -38,6 +43,8 @@ impl Metric {
             Self::RateRatio => "ratio",
             Self::Cpu => "CPU, µs each",
             Self::CpuRatio => "ratio of CPU",
+            Self::CookieRatio => "ratio of CPU to the cookie session",
+            Self::ServingCpu => "CPU without hashing and writing, µs each",
             Self::DatabaseCpu => "CPU of the database, µs each",
             Self::Time => "time, ms",
             Self::P50 => "p50, ms",
@@ -45,6 +52,8 @@ impl Metric {
             Self::P999 => "p99.9, ms",
             Self::Failed => "refused",
             Self::Memory => "memory, MiB",
+            Self::Bytes => "bytes each",
+            Self::Count => "number",
             Self::Others => "other work, cores",
         }
     }
@@ -79,14 +88,6 @@ pub(crate) struct Row {
     pub(crate) figures: BTreeMap<Metric, Range>,
 }
 
-/// Something that was to be reached.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Goal {
-    what: String,
-    figure: String,
-    met: bool,
-}
-
 /// All of one scenario.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Section {
@@ -101,7 +102,7 @@ pub(crate) struct Section {
     rounds: u32,
     seconds: f64,
     pub(crate) rows: Vec<Row>,
-    goals: Vec<Goal>,
+    pub(crate) goals: Vec<Goal>,
 }
 
 /// Figures as they come in, round by round.
@@ -125,9 +126,17 @@ impl Table {
     /// Adds the ratios of `row` to `base`, round by round, as another metric of `row`. What
     /// spoilt either of them spoilt the ratio.
     pub(crate) fn compare(&mut self, row: &str, base: &str, metric: Metric, ratio: Metric) {
+        let ratios = self.pairs(row, base, metric, |own, base| own / base);
+        ratios.into_iter().for_each(|figure| self.add(row, ratio, figure.value, figure.others));
+    }
+
+    fn pairs(&self, row: &str, base: &str, metric: Metric, of: impl Fn(f64, f64) -> f64) -> Vec<Figure> {
         let pairs = self.figures(row, metric).iter().zip(self.figures(base, metric));
-        let ratios: Vec<_> = pairs.map(|(own, base)| (own.value / base.value, own.others.max(base.others))).collect();
-        ratios.into_iter().for_each(|(value, others)| self.add(row, ratio, value, others));
+        let of = |(own, base): (&Figure, &Figure)| Figure {
+            value: of(own.value, base.value),
+            others: own.others.max(base.others),
+        };
+        pairs.map(of).collect()
     }
 
     /// The median of a row so far; no number at all if there are none.
@@ -135,8 +144,31 @@ impl Table {
         range(self.figures(row, metric).to_vec()).map_or(f64::NAN, |range| range.median)
     }
 
-    pub(crate) fn goal(&mut self, what: &str, figure: &str, met: bool) {
-        self.goals.push(Goal { what: what.to_owned(), figure: figure.to_owned(), met });
+    /// The median of the ratios of one row to another, round by round.
+    pub(crate) fn ratio(&self, row: &str, base: &str, metric: Metric) -> f64 {
+        range(self.pairs(row, base, metric, |own, base| own / base)).map_or(f64::NAN, |range| range.median)
+    }
+
+    /// The median of what one row has more than another, round by round.
+    pub(crate) fn difference(&self, row: &str, base: &str, metric: Metric) -> f64 {
+        range(self.pairs(row, base, metric, |own, base| own - base)).map_or(f64::NAN, |range| range.median)
+    }
+
+    /// What was found for a line of the goals. What is no number was not reached.
+    pub(crate) fn goal(&mut self, line: Line, what: &str, figure: &str, met: bool) {
+        self.goals.push(Goal { line: Some(line), what: what.to_owned(), figure: figure.to_owned(), met });
+    }
+
+    /// A goal of at most so much.
+    pub(crate) fn at_most(&mut self, line: Line, what: &str, (value, unit): (f64, &str), limit: f64) {
+        let words = format!("{}{unit}, at most {limit}", figure(value));
+        self.goal(line, what, &words, value <= limit);
+    }
+
+    /// A goal of at least so much.
+    pub(crate) fn at_least(&mut self, line: Line, what: &str, (value, unit): (f64, &str), limit: f64) {
+        let words = format!("{}{unit}, at least {limit}", figure(value));
+        self.goal(line, what, &words, value >= limit);
     }
 
     fn figures(&self, row: &str, metric: Metric) -> &[Figure] {
@@ -200,8 +232,7 @@ pub(crate) fn markdown(section: &Section) -> String {
         let _ = writeln!(out, "| {} | {} |", row.name, cells.collect::<Vec<_>>().join(" | "));
     }
     for goal in &section.goals {
-        let mark = if goal.met { "met" } else { "**missed**" };
-        let _ = write!(out, "\n* {}: {}: {mark}.", goal.what, goal.figure);
+        let _ = write!(out, "\n* {}: {}: {}.", goal.what, goal.figure, goal.verdict());
     }
     if !section.goals.is_empty() {
         out.push('\n');
@@ -244,7 +275,11 @@ pub(crate) fn save(folder: &Path, section: Section) -> Fallible<()> {
     sections.sort_by_key(place);
     fs::write(&path, serde_json::to_string_pretty(&sections)? + "\n")?;
     let tables: Vec<String> = sections.iter().map(markdown).collect();
-    let head = "# Results\n\nWritten by `scripts/bench`; `README.md` tells how to read them.\n\n![The main figures](results.svg)\n\n";
+    let head = format!(
+        "# Results\n\nWritten by `scripts/bench`; `README.md` tells how to read them.\n\n## Goals\n\n{}\n\
+         ![The main figures](results.svg)\n\n",
+        goals::table(&sections, Lines::All)
+    );
     fs::write(folder.join("results.md"), format!("{head}{}", tables.join("\n")))?;
     Ok(fs::write(folder.join("results.svg"), picture::draw(&sections))?)
 }

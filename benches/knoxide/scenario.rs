@@ -13,17 +13,36 @@ use crate::stage::Stage;
 use crate::{Fallible, Scenario};
 
 mod check;
+mod contest;
+mod embed;
 mod flood;
+mod growth;
+mod jwt;
 mod logoutall;
+mod lone;
+mod memory;
+mod mix;
+mod peers;
+mod start;
+mod strict;
 mod writes;
 
 /// Measures one scenario on all databases that are wanted.
 pub(crate) fn run(scenario: Scenario, stage: &mut Stage) -> Fallible<Section> {
     match scenario {
         Scenario::Check => check::run(stage),
+        Scenario::Jwt => jwt::run(stage),
+        Scenario::Embed => embed::run(stage),
+        Scenario::Lone => lone::run(stage),
+        Scenario::Growth => growth::run(stage),
+        Scenario::Mix => mix::run(stage),
         Scenario::Flood => flood::run(stage),
         Scenario::Logoutall => logoutall::run(stage),
         Scenario::Writes => writes::run(stage),
+        Scenario::Strict => strict::run(stage),
+        Scenario::Memory => memory::run(stage),
+        Scenario::Start => start::run(stage),
+        Scenario::Peers => peers::run(stage),
     }
 }
 
@@ -31,6 +50,11 @@ pub(crate) fn run(scenario: Scenario, stage: &mut Stage) -> Fallible<Section> {
 fn measure(groups: Vec<Group<'_>>, span: Span, meter: &Meter<'_>) -> Fallible<(Vec<Outcome>, Usage)> {
     meter.wait_for_rest()?;
     meter.wait_for_quiet(span.patience);
+    measure_now(groups, span, meter)
+}
+
+/// The same at once, as when the server is to be busy with something else meanwhile.
+fn measure_now(groups: Vec<Group<'_>>, span: Span, meter: &Meter<'_>) -> Fallible<(Vec<Outcome>, Usage)> {
     let mut readings = Vec::with_capacity(2);
     let outcomes = load::run(groups, span, &mut || readings.push(meter.read()))?;
     match &*readings {
@@ -41,6 +65,14 @@ fn measure(groups: Vec<Group<'_>>, span: Span, meter: &Meter<'_>) -> Fallible<(V
 
 /// How often a spoilt measurement is tried, at most.
 const ATTEMPTS: u32 = 3;
+
+/// How long a load lasts that ends by itself.
+const LONG: Duration = Duration::from_secs(15 * 60);
+
+/// All of what `groups` ask, from the first reply on, however long it takes.
+const fn all_of(span: Span) -> Span {
+    Span { warm_up: Duration::ZERO, counted: LONG, ..span }
+}
 
 /// Runs a load again while other work on the machine spoils it, and tells what the least spoilt
 /// run took. What was measured has no say in which run that is.
@@ -134,6 +166,11 @@ fn note_work(table: &mut Table, row: &str, done: u64, seconds: f64, usage: &Usag
     table.add(row, Metric::Others, usage.others, usage.others);
 }
 
+/// Rounds of scenarios in which one takes long, of those that were asked for.
+fn few(rounds: u32) -> u32 {
+    rounds.min(3)
+}
+
 /// Lets a yardstick without HTTP work, and notes what it took.
 fn note_yardstick(
     table: &mut Table,
@@ -148,6 +185,9 @@ fn note_yardstick(
     let tally = child.work(seconds)?;
     let usage = before.until(&meter.read());
     note_work(table, row, tally.done, tally.seconds, &usage);
+    if let Some(median) = tally.median_us {
+        table.add(row, Metric::P50, median / 1000.0, usage.others);
+    }
     Ok(())
 }
 

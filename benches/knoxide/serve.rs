@@ -1,24 +1,28 @@
-//! The servers, as children: Knoxide, and two that do less.
+//! The servers that have Knoxide in them, as children.
 
 use std::net::SocketAddr;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
+use std::time::Instant;
 
-use actix_identity::{Identity, IdentityMiddleware};
-use actix_session::SessionMiddleware;
-use actix_session::storage::CookieSessionStore;
-use actix_web::cookie::Key;
-use actix_web::http::header::{HeaderName, HeaderValue};
-use actix_web::{App, HttpMessage as _, HttpRequest, HttpResponse, HttpServer, web};
-use bytes::Bytes;
+use actix_web::{App, HttpServer, web};
 use knoxide::config::{HttpSettings, ListenAddress, LogSettings};
+use knoxide::http::guard::TokenAuth;
 use knoxide::password::Hasher;
 use knoxide::server::Server;
-use knoxide::service::Auth;
-use knoxide::store::diesel::{DieselStore, StoreOptions};
-use knoxide::time::SystemClock;
+use knoxide::service::{Auth, Credentials, CredentialsError, KnownUser};
+use knoxide::store::diesel::{DieselStore, StoreOptions, SweepPolicy};
+use knoxide::time::{Clock as _, SystemClock};
+use knoxide::user::{LoginName, Password, UserId};
+use rustix::process::Signal;
 
 use crate::Fallible;
-use crate::child::{answer, end_with_parent};
+use crate::child::{Tally, answer, end_with_parent, obey_beside};
+use crate::population::user_of_name;
+
+pub(crate) mod fixed;
 
 /// Where the check is, and with it every other route that is compared.
 pub(crate) const PATH: &str = "/auth/user/";
@@ -28,10 +32,44 @@ const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr:
 
 /// Serves Knoxide on a filled database, with the settings that hold when none are given.
 pub(crate) fn knoxide(url: &str, cost: u32) -> Fallible<()> {
-    end_with_parent();
     let _log = knoxide::telemetry::start(&LogSettings::default(), Arc::new(SystemClock))?;
     let store = Arc::new(DieselStore::open(url, StoreOptions::default())?);
+    let swept = Arc::clone(&store);
+    obey_beside(move || {
+        let begun = Instant::now();
+        let report = swept.sweep(SystemClock.now(), &SweepPolicy::default(), &|| true)?;
+        let done = u64::try_from(report.dead_tokens)?;
+        Ok(Tally { done, seconds: begun.elapsed().as_secs_f64(), median_us: None })
+    });
     let auth = Auth::builder(store).hasher(Hasher::with_unsafe_cost(cost)?).build().map_err(std::io::Error::other)?;
+    run(auth)
+}
+
+/// Users whose passwords are somebody else's business: every one is right.
+struct Trusting;
+
+impl Credentials for Trusting {
+    fn verify(&self, login: &LoginName, _: &Password) -> Result<Option<KnownUser>, CredentialsError> {
+        let LoginName::Username(name) = login else { return Ok(None) };
+        let id = user_of_name(name).and_then(|number| i64::try_from(number).ok());
+        Ok(id.map(|id| KnownUser {
+            id: UserId(id),
+            username: name.clone(),
+            email: format!("{name}@example.com"),
+            is_staff: false,
+        }))
+    }
+}
+
+/// Serves Knoxide with logins that hash nothing.
+pub(crate) fn elsewhere(url: &str) -> Fallible<()> {
+    let _log = knoxide::telemetry::start(&LogSettings::default(), Arc::new(SystemClock))?;
+    end_with_parent();
+    let store = DieselStore::open(url, StoreOptions::default())?;
+    run(Auth::builder(store).credentials(Trusting).build().map_err(std::io::Error::other)?)
+}
+
+fn run(auth: Auth) -> Fallible<()> {
     let http = HttpSettings { listen: vec![ListenAddress::Tcp(ANY)], ..HttpSettings::default() };
     actix_web::rt::System::new().block_on(async move {
         let server = Server::bind(&http, auth)?;
@@ -41,79 +79,40 @@ pub(crate) fn knoxide(url: &str, cost: u32) -> Fallible<()> {
     })
 }
 
-/// A reply that is always the same.
-#[derive(Clone)]
-struct Fixed {
-    body: Bytes,
-    headers: Vec<(HeaderName, HeaderValue)>,
+/// Becomes the program as it is shipped, with all settings at their defaults but for where things
+/// are. The parent learns the address at once, when nobody listens there yet.
+pub(crate) fn shipped(url: &str, listen: SocketAddr) -> Fallible<()> {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_knoxide"));
+    program.arg("serve").env_clear().env("DATABASE_URL", url).env("KNOXIDE_LISTEN", listen.to_string());
+    become_program(program, listen, Signal::KILL)
 }
 
-impl Fixed {
-    fn new(body: String, headers: &[String]) -> Fallible<Self> {
-        let parse = |header: &String| -> Fallible<_> {
-            let (name, value) = header.split_once(": ").ok_or("a header without a value")?;
-            Ok((HeaderName::try_from(name)?, HeaderValue::try_from(value)?))
-        };
-        Ok(Self { body: Bytes::from(body), headers: headers.iter().map(parse).collect::<Fallible<_>>()? })
-    }
-
-    fn reply(&self) -> HttpResponse {
-        let mut response = HttpResponse::Ok();
-        for (name, value) in &self.headers {
-            response.insert_header((name.clone(), value.clone()));
-        }
-        response.body(self.body.clone())
-    }
+/// Becomes a server of somebody else's.
+pub(crate) fn peer(command: &[String], folder: &Path, database: &str, listen: SocketAddr) -> Fallible<()> {
+    let [name, arguments @ ..] = command else { return Err("no program".into()) };
+    let mut program = Command::new(name);
+    program.args(arguments).current_dir(folder).env("DATABASE", database).env("PYTHONDONTWRITEBYTECODE", "1");
+    // Its workers end with it only if it can tell them.
+    become_program(program, listen, Signal::TERM)
 }
 
-/// Serves a fixed reply: the least that any check over HTTP can cost.
-pub(crate) fn bare(body: String, headers: &[String]) -> Fallible<()> {
-    let fixed = Fixed::new(body, headers)?;
+/// What does not read its standard input would outlive this run if that were killed; so it is
+/// sent `end` then.
+fn become_program(mut program: Command, listen: SocketAddr, end: Signal) -> Fallible<()> {
+    rustix::process::set_parent_process_death_signal(Some(end))?;
+    answer(&listen.to_string())?;
+    Err(program.exec().into())
+}
+
+/// Serves an application of somebody else's: one route, behind the middleware or not.
+pub(crate) fn embedding(url: &str, guarded: bool) -> Fallible<()> {
+    let auth = Auth::builder(DieselStore::open(url, StoreOptions::default())?).build();
+    let auth = auth.map_err(std::io::Error::other)?;
     let server = HttpServer::new(move || {
-        let get = web::get().to(|fixed: web::Data<Fixed>| std::future::ready(fixed.reply()));
-        App::new().app_data(web::Data::new(fixed.clone())).route(PATH, get)
+        let route = web::resource(PATH).get(|| std::future::ready("the notes of somebody"));
+        if guarded { App::new().service(route.wrap(TokenAuth::new(auth.clone()))) } else { App::new().service(route) }
     });
-    let server = server.workers(workers()).bind(ANY)?;
+    let server = server.workers(fixed::workers()).bind(ANY)?;
     let addresses = server.addrs();
-    serve(server.run(), &addresses)
-}
-
-/// Serves a fixed reply to whoever has logged in: a sealed cookie, which nobody can revoke.
-pub(crate) fn identity(body: String, headers: &[String]) -> Fallible<()> {
-    let fixed = Fixed::new(body, headers)?;
-    let key = Key::generate();
-    let server = HttpServer::new(move || {
-        let session = SessionMiddleware::builder(CookieSessionStore::default(), key.clone()).cookie_secure(false);
-        App::new()
-            .wrap(IdentityMiddleware::default())
-            .wrap(session.build())
-            .app_data(web::Data::new(fixed.clone()))
-            .route("/login", web::post().to(log_in))
-            .route(PATH, web::get().to(who_am_i))
-    });
-    let server = server.workers(workers()).bind(ANY)?;
-    let addresses = server.addrs();
-    serve(server.run(), &addresses)
-}
-
-async fn log_in(request: HttpRequest) -> HttpResponse {
-    match Identity::login(&request.extensions(), "alice".to_owned()) {
-        Ok(_) => HttpResponse::Ok().finish(),
-        Err(_) => HttpResponse::InternalServerError().finish(),
-    }
-}
-
-async fn who_am_i(who: Identity, fixed: web::Data<Fixed>) -> HttpResponse {
-    if who.id().is_ok_and(|name| name == "alice") { fixed.reply() } else { HttpResponse::Unauthorized().finish() }
-}
-
-/// Serves on as many threads as Knoxide would.
-fn workers() -> usize {
-    HttpSettings::default().workers
-}
-
-fn serve(server: actix_web::dev::Server, addresses: &[SocketAddr]) -> Fallible<()> {
-    end_with_parent();
-    answer(&addresses.first().ok_or("no address")?.to_string())?;
-    Ok(actix_web::rt::System::new().block_on(server)?)
+    fixed::serve(server.run(), &addresses)
 }

@@ -1,10 +1,15 @@
-//! Everything that the scenarios share: the machine, a folder, a Postgres, and who runs where.
+//! Everything that the scenarios share: the machine, folders, a Postgres, and who runs where.
 
+use std::collections::HashMap;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection as _;
 use diesel::{Connection as _, PgConnection};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tempfile::TempDir;
 
 use crate::child::{Child, Role};
@@ -22,6 +27,10 @@ const WARM_UP: Duration = Duration::from_millis(500);
 pub(crate) struct Stage {
     pub(crate) machine: Machine,
     pub(crate) tokens: u64,
+    /// Tokens of the largest database whose growth is measured.
+    pub(crate) largest: u64,
+    /// Tokens that are revoked to see whether any is accepted afterwards.
+    pub(crate) revocations: u64,
     pub(crate) connections: u16,
     pub(crate) rounds: u32,
     pub(crate) seconds: f64,
@@ -29,7 +38,11 @@ pub(crate) struct Stage {
     pub(crate) backends: Vec<Backend>,
     /// What is measured has this core for itself; the load and Postgres share another.
     server_core: Option<usize>,
-    cluster: Option<Cluster>,
+    /// Where filled databases are kept.
+    pub(crate) cache: PathBuf,
+    /// Those of them that this run uses.
+    pub(crate) kept: HashMap<PathBuf, Database>,
+    cluster: Option<Rc<Cluster>>,
     folder: TempDir,
     made: AtomicU32,
 }
@@ -46,36 +59,49 @@ impl Stage {
             }
             _ => None,
         };
+        allow_many_connections()?;
         Ok(Self {
             machine,
             tokens: options.tokens,
+            largest: options.largest,
+            revocations: options.revocations,
             connections: options.connections,
             rounds: options.rounds,
             seconds: options.seconds,
             patience: Duration::from_secs(options.patience),
             backends: options.databases.clone(),
             server_core,
+            cache: options.cache.clone(),
+            kept: HashMap::new(),
             cluster: None,
             folder: tempfile::Builder::new().prefix("knoxide-bench-").tempdir_in(&options.directory)?,
             made: AtomicU32::new(0),
         })
     }
 
-    /// Where a new database is: a SQLite file yet to be made, or an empty database.
-    pub(crate) fn new_url(&mut self, backend: Backend) -> Fallible<String> {
+    /// Where what lasts as long as this run is put.
+    pub(crate) fn base(&self) -> Fallible<&Path> {
+        Ok(self.folder.path().parent().ok_or("no folder")?)
+    }
+
+    /// Where a new database is, a SQLite file yet to be made or an empty database, and on what
+    /// server.
+    pub(crate) fn new_url(&mut self, backend: Backend) -> Fallible<(String, Option<Rc<Cluster>>)> {
         let name = format!("bench_{}", self.made.fetch_add(1, Ordering::Relaxed));
         match backend {
-            Backend::Sqlite => Ok(format!("sqlite://{}", self.folder.path().join(format!("{name}.db")).display())),
+            Backend::Sqlite => {
+                Ok((format!("sqlite://{}", self.folder.path().join(format!("{name}.db")).display()), None))
+            }
             Backend::Postgres => {
-                let base = self.folder.path().parent().ok_or("no folder")?;
-                let cluster = match &mut self.cluster {
-                    Some(cluster) => cluster,
-                    None => self.cluster.insert(Cluster::start_in(base)?),
+                let cluster = match &self.cluster {
+                    Some(cluster) => Rc::clone(cluster),
+                    None => Rc::new(Cluster::start_in(self.base()?)?),
                 };
+                self.cluster = Some(Rc::clone(&cluster));
                 let url = cluster.url();
                 PgConnection::establish(&url)?.batch_execute(&format!("CREATE DATABASE {name}"))?;
                 let server = url.strip_suffix("/postgres").ok_or("another URL than was thought")?;
-                Ok(format!("{server}/{name}"))
+                Ok((format!("{server}/{name}"), Some(cluster)))
             }
         }
     }
@@ -85,14 +111,33 @@ impl Stage {
         Child::start(role, self.server_core, self.folder.path())
     }
 
-    /// Watches a child, and the database if it uses one.
-    pub(crate) fn meter(&self, child: &Child, database: Option<&Database>) -> Meter<'_> {
-        let postgres = database.filter(|database| database.backend == Backend::Postgres);
-        Meter::new(child.id(), postgres.and(self.cluster.as_ref()))
+    /// Starts the program as it is shipped, on the core that is measured. Nobody listens yet.
+    pub(crate) fn start_shipped(&self, database: &Database) -> Fallible<Child> {
+        self.start(&Role::Shipped { url: database.url.clone(), listen: free_address()? })
+    }
+
+    /// Watches a child, and the database if it uses one of Postgres.
+    pub(crate) fn meter<'a>(&self, child: &Child, database: Option<&'a Database>) -> Meter<'a> {
+        Meter::new(child.id(), database.and_then(|database| database.cluster.as_deref()))
     }
 
     /// One measurement.
     pub(crate) fn span(&self) -> Span {
         Span { patience: self.patience, warm_up: WARM_UP, counted: Duration::from_secs_f64(self.seconds) }
     }
+}
+
+/// An address that was free a moment ago; nobody else is likely to take it.
+pub(crate) fn free_address() -> Fallible<SocketAddr> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
+}
+
+/// A thousand connections need more descriptors than processes have on many systems.
+fn allow_many_connections() -> Fallible<()> {
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = limit.maximum.map_or(16_384, |most| most.min(16_384));
+    if limit.current.is_some_and(|current| current < wanted) {
+        setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum: limit.maximum })?;
+    }
+    Ok(())
 }

@@ -1,0 +1,112 @@
+//! Memory, and random tokens thrown at the server.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use super::contest::{Asks, Contestant, wait_until_ready};
+use super::{all_of, checks, closed, insist, measure, note, note_times, paced};
+use crate::databases::Database;
+use crate::goals::Line;
+use crate::load::{Group, Source};
+use crate::meter::resident;
+use crate::population::Block;
+use crate::report::{Metric, Section, Table};
+use crate::stage::Stage;
+use crate::{Fallible, Scenario};
+
+/// Tokens that nobody ever had, and connections that throw them.
+const UNKNOWN: u64 = 1_000_000;
+const THROWERS: u16 = 16;
+
+/// What no memory looks like, in bytes a token: an allocator keeps a little of what it got.
+const NOTHING: f64 = 4.0;
+
+const MIB: f64 = 1_048_576.0;
+
+pub(super) fn run(stage: &mut Stage) -> Fallible<Section> {
+    let mut table = Table::default();
+    let block = Block::tens(stage.tokens);
+    for backend in stage.backends.clone() {
+        let database = Database::kept(stage, backend, &[block])?;
+        on(stage, &database, block, &mut table)?;
+    }
+    let title = "Memory: the program as it is shipped";
+    let note = "Resident memory, once the server is ready; after each token of the database was asked for once; and \
+                after 16 clients had asked for a million tokens that nobody has, each for the next as soon as one was \
+                refused, while 2,000 checks of live tokens a second went on.";
+    Ok(table.section(Scenario::Memory, title, note, stage))
+}
+
+fn on(stage: &Stage, database: &Database, block: Block, table: &mut Table) -> Fallible<()> {
+    let name = database.name();
+    crate::say(&format!("memory on {name}"));
+    let row = |what: &str| format!("{name}, {what}");
+    let server = Rc::new(stage.start_shipped(database)?);
+    wait_until_ready(&server)?;
+    let memory = || resident(server.id()).map(|bytes| bytes as f64);
+    // Each thread and each connection has had its first request.
+    let few = Contestant {
+        name: row("a few checks"),
+        server: Rc::clone(&server),
+        database: Some(database.clone()),
+        asks: Asks::first(100),
+    };
+    let idle = memory()?;
+    few.touch(stage)?;
+    let before = memory()?;
+    Contestant { asks: Asks::first(block.tokens()), ..few }.touch(stage)?;
+    let (after, count) = (memory()?, block.tokens() as f64);
+    table.add(&row("idle"), Metric::Memory, idle / MIB, 0.0);
+    table.add(&row("each token asked for once"), Metric::Memory, after / MIB, 0.0);
+    let each = (after - before) / count;
+    table.add(&row("each token asked for once"), Metric::Bytes, each, 0.0);
+    table.at_most(Line::Memory, &format!("{name}, idle"), (idle / MIB, " MiB"), 30.0);
+    table.at_most(Line::Memory, &format!("{name}, a token"), (each, " bytes"), 250.0);
+
+    let meter = stage.meter(&server, Some(database));
+    let alone = vec![paced(&server, stage.connections, checks(block.tokens()))?];
+    let (alone, usage) = measure(alone, stage.span(), &meter)?;
+    for outcome in &alone {
+        insist(outcome, "checks")?;
+        note(table, &row("live checks, alone"), outcome, &usage);
+    }
+    let before = memory()?;
+    let thrown = Cell::new(0);
+    let unknown = UNKNOWN.min(block.tokens());
+    let groups = vec![
+        paced(&server, stage.connections, while_thrown(block.tokens(), &thrown, unknown))?,
+        Group { status: 401, ..closed(&server, THROWERS, strangers(&thrown, unknown))? },
+    ];
+    let (outcomes, usage) = measure(groups, all_of(stage.span()), &meter)?;
+    let after = memory()?;
+    for (outcome, what) in outcomes.iter().zip(["live checks, meanwhile", "unknown tokens"]) {
+        insist(outcome, what)?;
+        table.add(&row(what), Metric::Rate, outcome.done() as f64 / outcome.seconds, usage.others);
+        note_times(table, &row(what), outcome, &usage);
+    }
+    table.add(&row("unknown tokens"), Metric::Memory, after / MIB, 0.0);
+    let each = (after - before) / unknown as f64;
+    table.add(&row("unknown tokens"), Metric::Bytes, each, 0.0);
+    table.at_most(Line::UnknownTokens, &format!("{name}, an unknown token"), (each, " bytes"), NOTHING);
+    let ratio = table.ratio(&row("live checks, meanwhile"), &row("live checks, alone"), Metric::P99);
+    table.at_most(Line::UnknownTokens, &format!("{name}, p99 of checks"), (ratio, " times"), 3.0);
+    Ok(())
+}
+
+/// Checks of random live tokens, as long as there are strangers.
+fn while_thrown(tokens: u64, thrown: &Cell<u64>, unknown: u64) -> Source<'_> {
+    let mut checks = checks(tokens);
+    Box::new(move |out| thrown.get() < unknown && checks(out))
+}
+
+/// Tokens that look like any other, from far beyond the population.
+fn strangers(thrown: &Cell<u64>, unknown: u64) -> Source<'_> {
+    Box::new(move |out| {
+        let number = thrown.get();
+        if number < unknown {
+            super::request_with_token(out, "GET", crate::serve::PATH, (1 << 40) + number);
+            thrown.set(number + 1);
+        }
+        number < unknown
+    })
+}
