@@ -136,6 +136,7 @@ fn run<W: Sync>(
         let wanted = |fault: &&Fault<W>| scale.faults.is_none_or(|names| names.contains(&fault.name));
         inflict(&mut scene, &faults.iter().filter(wanted).collect::<Vec<_>>(), scale.revoked)
     });
+    nodes.iter().for_each(Node::assert_runs);
     let tokens = ledger.tokens();
     thread::scope(|scope| {
         for share in 0..4 {

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::SocketAddr;
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -48,6 +48,15 @@ impl Process {
         match self {
             Self::Child(child) => kill_process(Pid::from_child(child), signal).expect("a process that runs"),
             Self::Shipped(running) => running.signal(signal),
+        }
+    }
+}
+
+impl Process {
+    fn ended(&mut self) -> Option<ExitStatus> {
+        match self {
+            Self::Child(child) => child.try_wait().expect("a child process"),
+            Self::Shipped(running) => running.ended(),
         }
     }
 }
@@ -105,7 +114,15 @@ impl Node {
 
     /// Ends it with SIGKILL.
     pub(super) fn kill(&self) {
+        self.assert_runs();
         drop(self.process.lock().expect("no panic").take());
+    }
+
+    /// It ends when it is killed, and never by itself.
+    pub(super) fn assert_runs(&self) {
+        let mut process = self.process.lock().expect("no panic");
+        let ended = process.as_mut().and_then(Process::ended);
+        assert!(ended.is_none(), "a node ended by itself: {ended:?}");
     }
 
     /// Stops it where it stands.
@@ -148,11 +165,12 @@ fn start_child(url: &str, bug: Option<Bug>) -> Option<(Process, SocketAddr)> {
     command.env(BUG, bug.map_or("", Bug::as_str));
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = command.spawn().expect("a child process");
-    let output = child.stdout.take().expect("a pipe, asked for once");
-    let process = Process::Child(child);
-    let mut lines = BufReader::new(output).lines().map_while(Result::ok);
-    let said = lines.find_map(|line| Some(line.strip_prefix(LISTENING)?.to_owned()))?;
-    Some((process, said.parse().expect("an address")))
+    let mut output = BufReader::new(child.stdout.take().expect("a pipe, asked for once"));
+    let mut lines = output.by_ref().lines().map_while(Result::ok);
+    let said = lines.find_map(|line| Some(line.strip_prefix(LISTENING)?.to_owned()));
+    // Kept open: the child may have more to say.
+    child.stdout = Some(output.into_inner());
+    Some((Process::Child(child), said?.parse().expect("an address")))
 }
 
 fn start_shipped(url: &str) -> (Process, SocketAddr) {

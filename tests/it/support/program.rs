@@ -208,6 +208,11 @@ impl Running {
         found(&state).unwrap_or_else(|| panic!("no line with {text:?} in the log:\n{}", state.lines.join("\n")))
     }
 
+    /// How it ended, if it did.
+    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("a process")
+    }
+
     /// Tells it to stop.
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).expect("a process that runs");
