@@ -1,5 +1,7 @@
 //! The view that all threads share: one follower, on a thread of its own.
 
+#![expect(clippy::disallowed_methods, reason = "what blocks here is the test, not the service")]
+
 use std::pin::Pin;
 use std::sync::{Condvar, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};

@@ -29,10 +29,13 @@ statement! {
 #[cfg(feature = "postgres")]
 statement! {
     /// Publishes the snapshot taken an hour ago as the horizon, and takes the next one. A
-    /// snapshot from the future was restored from another server's backup and means nothing.
+    /// snapshot from the future was restored from another server's backup and means nothing; the
+    /// present one takes its place, since no view could ever be newer than it.
     MoveHorizon { now: i64 as BigInt, age: i64 as BigInt },
     [
-        "UPDATE revocation_horizon SET pruned = next, next = pg_current_snapshot(), next_taken = ", now,
+        "UPDATE revocation_horizon SET pruned = CASE WHEN pg_snapshot_xmax(next) > \
+         pg_snapshot_xmax(pg_current_snapshot()) THEN pg_current_snapshot() ELSE next END, \
+         next = pg_current_snapshot(), next_taken = ", now,
         " WHERE next_taken <= ", now, " - ", age, " OR next_taken > ", now,
         " OR pg_snapshot_xmax(next) > pg_snapshot_xmax(pg_current_snapshot())",
     ]
