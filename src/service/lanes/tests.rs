@@ -1,0 +1,3 @@
+//! The lane's own code, in orders that a scheduler tries.
+
+mod code;
