@@ -65,11 +65,11 @@ impl History {
         assert_eq!(checks.len(), self.begun.load(Ordering::Relaxed), "somebody was forgotten");
         for yes in checks.iter().filter(|check| check.answer == Answer::Yes) {
             let end = ends.iter().find(|(token, at)| *token == yes.token && *at < yes.begun);
-            assert!(end.is_none(), "not strict: {yes:?} after {end:?}");
+            assert!(end.is_none(), "a promise was broken, not strict: {yes:?} after {end:?}");
             let no = checks
                 .iter()
                 .find(|check| check.answer == Answer::No && check.token == yes.token && check.ended < yes.begun);
-            assert!(no.is_none(), "not monotone: {yes:?} after {no:?}");
+            assert!(no.is_none(), "a promise was broken, not monotone: {yes:?} after {no:?}");
         }
     }
 }
