@@ -15,6 +15,9 @@ pub(in crate::service) use shuttle::sync::{Arc, PoisonError, RwLock, RwLockReadG
 /// More threads than any run has.
 const THREADS: usize = 64;
 
+/// Nobody waits for longer than this in vain.
+const FOR_EVER: Duration = Duration::from_secs(3_600);
+
 #[derive(Default)]
 struct Time {
     since_begin: Cell<Duration>,
@@ -145,7 +148,8 @@ impl<T> DerefMut for MutexGuard<'_, T> {
     }
 }
 
-/// A condition variable. Waiting with a limit always comes back, when some time has passed.
+/// A condition variable. Waiting with a limit comes back when some time has passed, but with a
+/// limit of more than an hour only when told.
 pub(in crate::service) struct Condvar(shuttle::sync::Condvar);
 
 impl Condvar {
@@ -170,6 +174,12 @@ impl Condvar {
         locked: MutexGuard<'a, T>,
         limit: Duration,
     ) -> LockResult<(MutexGuard<'a, T>, ())> {
+        if limit > FOR_EVER {
+            return match self.wait(locked) {
+                Ok(locked) => Ok((locked, ())),
+                Err(poisoned) => Err(PoisonError::new((poisoned.into_inner(), ()))),
+            };
+        }
         let mutex = locked.mutex;
         drop(locked);
         thread::sleep(limit.div_f32(16.0).max(Duration::from_millis(1)));
