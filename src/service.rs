@@ -21,6 +21,8 @@ mod lanes;
 mod login;
 mod mint;
 mod revoke;
+#[cfg(test)]
+mod tests;
 mod upkeep;
 mod view;
 

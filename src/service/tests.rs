@@ -1,0 +1,83 @@
+//! The real code of threads under a scheduler that tries orders ([shuttle](https://docs.rs/shuttle)).
+//!
+//! [`Lane`](super::lanes::Lane) and [`SharedView`](super::view) share nothing between threads but by
+//! the names of their `sync` modules. Their tests build the same files once more with [`sync`] in
+//! its place, over [`database`], which breaks, hangs and panics, and judge by [`history`] what
+//! was answered.
+
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use shuttle::scheduler::{PctScheduler, RandomScheduler};
+use shuttle::{Config, MaxSteps, Runner};
+
+pub(in crate::service) mod database;
+pub(in crate::service) mod history;
+pub(in crate::service) mod sync;
+
+/// A run that takes more steps than this goes round in circles.
+const MOST_STEPS: usize = 50_000;
+
+/// How many changes of priority the second scheduler tries in each run.
+const DEPTH: usize = 3;
+
+/// Something planted, to see that it is found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::service) enum Mistake {
+    /// What was remembered is not forgotten when the follower is a new one.
+    MemoryOutlivesFollower,
+    /// News are read, and nothing is forgotten.
+    NewsUnheeded,
+    /// What the news of a round speak of is forgotten in the next one.
+    NewsHeededLate,
+    /// What was found is kept although the next news will not tell of all.
+    FleetingKept,
+    /// The answer is as of the end of the round, or read, before.
+    ReadAhead,
+    /// The rows are read before the log, in another statement.
+    RowsBeforeLog,
+    /// The answer to a write comes before its commit.
+    AcknowledgedEarly,
+    /// A group's writes come to nothing, and it says that they did not.
+    GroupCameToNothing,
+}
+
+thread_local! {
+    // All threads of a run are one thread of the system's.
+    static PLANTED: Cell<Option<Mistake>> = const { Cell::new(None) };
+}
+
+/// Whether this mistake is planted.
+pub(in crate::service) fn is_planted(mistake: Mistake) -> bool {
+    PLANTED.get() == Some(mistake)
+}
+
+/// Runs `scenario` so many times in random orders, and as many times in orders with few changes
+/// of the running thread. The orders are the same each time, unless `SHUTTLE_RANDOM_SEED` is set.
+pub(in crate::service) fn explore(runs: usize, scenario: impl Fn() + Send + Sync + Clone + 'static) {
+    let mut config = Config::new();
+    config.stack_size = 0x4_0000;
+    config.max_steps = MaxSteps::FailAfter(MOST_STEPS);
+    let run = move || {
+        sync::begin();
+        scenario();
+    };
+    Runner::new(RandomScheduler::new_from_seed(1, runs), config.clone()).run(run.clone());
+    Runner::new(PctScheduler::new_from_seed(1, DEPTH, runs), config).run(run);
+}
+
+/// Explores with a mistake planted, and fails unless that fails with these words.
+pub(in crate::service) fn finds(
+    mistake: Mistake,
+    words: &str,
+    runs: usize,
+    scenario: impl Fn() + Send + Sync + Clone + 'static,
+) {
+    PLANTED.set(Some(mistake));
+    let outcome = catch_unwind(AssertUnwindSafe(|| explore(runs, scenario)));
+    PLANTED.set(None);
+    let panic = outcome.expect_err("the mistake was not found");
+    let said = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    let said = said.unwrap_or_default();
+    assert!(said.contains(words), "{mistake:?} led to: {said}");
+}

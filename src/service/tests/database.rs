@@ -1,0 +1,241 @@
+//! A database in which each step takes a while, and some do not come off.
+//!
+//! It holds one user with two sessions, and a token for each.
+
+mod connection;
+mod follower;
+
+use std::panic::resume_unwind;
+use std::sync::Arc;
+use std::time::Duration;
+
+use shuttle::rand::{Rng, thread_rng};
+use shuttle::sync::Mutex;
+use shuttle::thread::yield_now;
+
+use super::history::Answer;
+use super::sync::pass;
+use crate::dialect::Dialect;
+use crate::session::{Session, SessionId, TokenRecord, judge};
+use crate::store::{Connection, Follower, Following, Revoked, Store, StoreError, StoreResult};
+use crate::time::Timestamp;
+use crate::token::{Token, TokenDigest, TokenKind};
+use crate::user::{Epoch, User, UserId};
+
+/// How many tokens there are.
+pub(in crate::service) const TOKENS: usize = 2;
+
+/// The user whose they are.
+pub(in crate::service) const USER: UserId = UserId(7);
+
+/// Longer than any thread may be silent.
+const VERY_LONG: Duration = Duration::from_secs(3);
+
+/// A handle to it; clones are the same database.
+#[derive(Clone)]
+pub(in crate::service) struct Database(Arc<Inner>);
+
+struct Inner {
+    rows: Mutex<Rows>,
+    digests: [TokenDigest; TOKENS],
+    /// One statement in so many goes wrong; 0: none.
+    faults: u32,
+}
+
+/// What was committed.
+#[derive(Clone, Default)]
+struct Rows {
+    ended: [bool; TOKENS],
+    epoch: i64,
+    log: Vec<Revoked>,
+}
+
+/// What may happen to a statement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    BrokenBefore,
+    BrokenAfter,
+    HangsBefore,
+    HangsAfter,
+    Panics,
+    TooFewRows,
+}
+
+/// The token with this number, as a client holds it.
+pub(in crate::service) fn token(number: usize) -> Token {
+    Token::from_id("", &[u8::try_from(number).unwrap(); 20])
+}
+
+/// The id of the session of the token with this number.
+pub(in crate::service) fn session(number: usize) -> SessionId {
+    SessionId::from_bytes([u8::try_from(number).unwrap(); 16])
+}
+
+/// What a check says of a record.
+pub(in crate::service) fn verdict(record: Option<&TokenRecord>) -> Answer {
+    match judge(record, Some(TokenKind::Access), Timestamp::from_micros(0), None) {
+        Ok(_) => Answer::Yes,
+        Err(_) => Answer::No,
+    }
+}
+
+impl Database {
+    pub(in crate::service) fn new(faults: u32) -> Self {
+        let digests = std::array::from_fn(|number| token(number).digest());
+        Self(Arc::new(Inner { rows: Mutex::default(), digests, faults }))
+    }
+
+    /// Ends the session of a token, as another node might do.
+    pub(in crate::service) fn end_session(&self, number: usize) {
+        a_while();
+        self.commit(&[Revoked::Session(session(number))]);
+        a_while();
+    }
+
+    /// Ends all sessions of the user.
+    pub(in crate::service) fn end_user(&self) {
+        a_while();
+        self.commit(&[Revoked::User(USER)]);
+        a_while();
+    }
+
+    /// Whether the end of this session is committed.
+    pub(in crate::service) fn has_ended(&self, number: usize) -> bool {
+        let rows = self.rows();
+        rows.ended[number] || rows.epoch > 0
+    }
+
+    fn commit(&self, ends: &[Revoked]) {
+        let mut rows = self.0.rows.lock().unwrap();
+        for end in ends {
+            match end {
+                Revoked::User(_) => rows.epoch += 1,
+                Revoked::Session(id) => {
+                    (0..TOKENS).filter(|one| session(*one) == *id).for_each(|one| rows.ended[one] = true);
+                }
+            }
+            rows.log.push(*end);
+        }
+    }
+
+    fn rows(&self) -> Rows {
+        self.0.rows.lock().unwrap().clone()
+    }
+
+    fn find(&self, rows: &Rows, digests: &[TokenDigest]) -> Vec<Option<TokenRecord>> {
+        let numbers = digests.iter().map(|digest| self.0.digests.iter().position(|known| known == digest));
+        numbers.map(|number| number.and_then(|number| rows.record(number))).collect()
+    }
+
+    fn fault(&self) -> Option<Fault> {
+        let mut random = thread_rng();
+        if self.0.faults == 0 || !random.gen_ratio(1, self.0.faults) {
+            return None;
+        }
+        let faults = [
+            Fault::BrokenBefore,
+            Fault::BrokenAfter,
+            Fault::HangsBefore,
+            Fault::HangsAfter,
+            Fault::Panics,
+            Fault::TooFewRows,
+        ];
+        Some(faults[random.gen_range(0..faults.len())])
+    }
+
+    /// Sends a statement, has `look` happen at one moment, and returns what it saw. Also whether
+    /// the reply lacks a row.
+    fn statement<T>(&self, look: impl FnOnce() -> T) -> StoreResult<(T, bool)> {
+        let fault = self.fault();
+        a_while();
+        if fault == Some(Fault::HangsBefore) {
+            hang();
+        }
+        if fault == Some(Fault::BrokenBefore) {
+            return Err(broken());
+        }
+        let seen = look();
+        if fault == Some(Fault::HangsAfter) {
+            hang();
+        }
+        a_while();
+        match fault {
+            // Without the words that a panic prints.
+            Some(Fault::Panics) => resume_unwind(Box::new("the driver panicked")),
+            Some(Fault::BrokenAfter) => Err(broken()),
+            Some(Fault::TooFewRows) => Ok((seen, true)),
+            None | Some(Fault::BrokenBefore | Fault::HangsBefore | Fault::HangsAfter) => Ok((seen, false)),
+        }
+    }
+}
+
+impl Rows {
+    /// An ended session has no token rows; those of an old epoch may still be there.
+    fn record(&self, number: usize) -> Option<TokenRecord> {
+        let at = Timestamp::from_micros(0);
+        let user = User {
+            id: USER,
+            username: "ann".to_owned(),
+            email: String::new(),
+            is_active: true,
+            is_staff: false,
+            epoch: Epoch(self.epoch),
+        };
+        let session = Session {
+            id: session(number),
+            dialect: Dialect::Knox,
+            created: at,
+            last_seen: at,
+            epoch: Epoch(0),
+            ended: None,
+        };
+        let record = TokenRecord {
+            kind: TokenKind::Access,
+            created: at,
+            expires: None,
+            consumed: None,
+            session,
+            user: Arc::new(user),
+        };
+        (!self.ended[number]).then_some(record)
+    }
+}
+
+/// Others may run.
+fn a_while() {
+    for _ in 0..thread_rng().gen_range(0..3_u32) {
+        yield_now();
+    }
+}
+
+/// So much time passes that nobody waits any more; then it goes on, sooner or later.
+fn hang() {
+    pass(VERY_LONG);
+    for _ in 0..thread_rng().gen_range(0..100_u32) {
+        yield_now();
+    }
+}
+
+fn broken() -> StoreError {
+    StoreError::Unavailable("it broke".to_owned())
+}
+
+impl Store for Database {
+    fn connect(&self) -> StoreResult<Box<dyn Connection>> {
+        let ((), _) = self.statement(|| ())?;
+        Ok(Box::new(connection::FakeConnection::new(self.clone())))
+    }
+
+    fn writers(&self) -> usize {
+        1
+    }
+
+    fn following(&self) -> Following {
+        Following::Shared
+    }
+
+    fn follow(&self) -> StoreResult<Box<dyn Follower>> {
+        let ((), _) = self.statement(|| ())?;
+        Ok(Box::new(follower::FakeFollower::new(self.clone())))
+    }
+}

@@ -1,0 +1,140 @@
+//! A connection to the database, as far as lanes need it.
+
+use super::{Database, Rows};
+use crate::cause::Cause;
+use crate::service::tests::{Mistake, is_planted};
+use crate::session::{SessionId, TokenRecord};
+use crate::store::{
+    Connection, NewSession, Opening, Refresh, Refreshed, Revoked, StoreError, StoreResult, Successor, UserCreation,
+};
+use crate::time::Timestamp;
+use crate::token::TokenDigest;
+use crate::user::{Account, Epoch, LoginName, NewUser, PasswordHash, UserId};
+
+pub(super) struct FakeConnection {
+    database: Database,
+    /// What a group has written so far.
+    group: Option<Vec<Revoked>>,
+    /// Read when the last read ended, if that mistake is planted.
+    ahead: Option<Rows>,
+}
+
+impl FakeConnection {
+    pub(super) const fn new(database: Database) -> Self {
+        Self { database, group: None, ahead: None }
+    }
+
+    /// Writes: at once, or when the group ends.
+    fn write(&mut self, end: Revoked) -> StoreResult<bool> {
+        let database = self.database.clone();
+        let group = &mut self.group;
+        database.statement(|| match group {
+            Some(group) => group.push(end),
+            None => commit(&database, vec![end]),
+        })?;
+        Ok(true)
+    }
+}
+
+fn commit(database: &Database, ends: Vec<Revoked>) {
+    if is_planted(Mistake::AcknowledgedEarly) {
+        let database = database.clone();
+        shuttle::thread::spawn(move || database.commit(&ends));
+    } else {
+        database.commit(&ends);
+    }
+}
+
+fn other<T>() -> StoreResult<T> {
+    Err(StoreError::Failed("this database knows no such thing".to_owned()))
+}
+
+impl Connection for FakeConnection {
+    fn ping(&mut self) -> StoreResult<()> {
+        self.database.statement(|| ()).map(|_| ())
+    }
+
+    fn find_many(&mut self, digests: &[TokenDigest]) -> StoreResult<Vec<Option<TokenRecord>>> {
+        let database = self.database.clone();
+        let ahead = self.ahead.take();
+        let (rows, is_short) = database.statement(|| ahead.unwrap_or_else(|| database.rows()))?;
+        let mut found = database.find(&rows, digests);
+        if is_short {
+            found.pop();
+        }
+        if is_planted(Mistake::ReadAhead) {
+            self.ahead = Some(database.rows());
+        }
+        Ok(found)
+    }
+
+    fn end_session(&mut self, session: SessionId, _: &Cause) -> StoreResult<bool> {
+        self.write(Revoked::Session(session))
+    }
+
+    fn end_all_sessions(&mut self, user: UserId, _: &Cause) -> StoreResult<bool> {
+        self.write(Revoked::User(user))
+    }
+
+    fn group(&mut self, work: &mut dyn FnMut(&mut dyn Connection)) -> StoreResult<()> {
+        let database = self.database.clone();
+        database.statement(|| ())?;
+        let mut inside = Self { database: database.clone(), group: Some(Vec::new()), ahead: None };
+        work(&mut inside);
+        let written = inside.group.unwrap_or_default();
+        database.statement(|| {
+            if !is_planted(Mistake::GroupCameToNothing) {
+                commit(&database, written);
+            }
+        })?;
+        Ok(())
+    }
+
+    fn find_account(&mut self, _: &LoginName) -> StoreResult<Option<Account>> {
+        other()
+    }
+
+    fn find_account_by_id(&mut self, _: UserId) -> StoreResult<Option<Account>> {
+        other()
+    }
+
+    fn open_session(&mut self, _: &NewSession) -> StoreResult<Opening> {
+        other()
+    }
+
+    fn refresh(&mut self, _: &Refresh) -> StoreResult<Refreshed> {
+        other()
+    }
+
+    fn find_successor(&mut self, _: &TokenDigest) -> StoreResult<Option<Successor>> {
+        other()
+    }
+
+    fn end_idle_session(&mut self, _: SessionId, _: Timestamp, _: &Cause) -> StoreResult<bool> {
+        other()
+    }
+
+    fn create_user(&mut self, _: &NewUser, _: &Cause) -> StoreResult<UserCreation> {
+        other()
+    }
+
+    fn set_password(&mut self, _: UserId, _: &PasswordHash, _: Option<SessionId>, _: &Cause) -> StoreResult<bool> {
+        other()
+    }
+
+    fn upgrade_password_hash(&mut self, _: UserId, _: &PasswordHash, _: &PasswordHash) -> StoreResult<bool> {
+        other()
+    }
+
+    fn set_active(&mut self, _: UserId, _: bool, _: &Cause) -> StoreResult<bool> {
+        other()
+    }
+
+    fn put_shadow_user(&mut self, _: &NewUser, _: &Cause) -> StoreResult<Epoch> {
+        other()
+    }
+
+    fn touch(&mut self, _: &[(SessionId, Timestamp)]) -> StoreResult<()> {
+        other()
+    }
+}

@@ -1,0 +1,54 @@
+//! A follower of the database: one statement a round.
+
+use shuttle::rand::{Rng, thread_rng};
+
+use super::{Database, Rows, a_while};
+use crate::service::tests::{Mistake, is_planted};
+use crate::store::{Follower, News, Round, StoreResult};
+use crate::token::TokenDigest;
+
+/// One round in so many says that what it found does not last.
+const FLEETING: u32 = 4;
+
+pub(super) struct FakeFollower {
+    database: Database,
+    /// How much of the log earlier rounds told; `None`: the next one tells nothing.
+    told: Option<usize>,
+    /// Read when the last round ended, if that mistake is planted.
+    ahead: Option<Rows>,
+}
+
+impl FakeFollower {
+    pub(super) const fn new(database: Database) -> Self {
+        Self { database, told: None, ahead: None }
+    }
+}
+
+impl Follower for FakeFollower {
+    fn round(&mut self, digests: &[TokenDigest]) -> StoreResult<Round> {
+        let database = self.database.clone();
+        let ahead = self.ahead.take();
+        let (rows, is_short) = database.statement(|| ahead.unwrap_or_else(|| database.rows()))?;
+        let mut found = database.find(&rows, digests);
+        if is_short {
+            found.pop();
+        }
+        if is_planted(Mistake::ReadAhead) {
+            self.ahead = Some(database.rows());
+        }
+        let mut end = rows.log.len();
+        if is_planted(Mistake::RowsBeforeLog) {
+            a_while();
+            // News of what came in between are taken for told.
+            end = database.rows().log.len();
+        }
+        let lasting = !thread_rng().gen_ratio(1, FLEETING);
+        let told = std::mem::replace(&mut self.told, lasting.then_some(end));
+        let news = match told {
+            _ if !lasting => News::Everything,
+            Some(told) => News::Revoked(rows.log.get(told..).unwrap_or_default().to_vec()),
+            None => News::Revoked(Vec::new()),
+        };
+        Ok(Round { news, found, lasting: lasting || is_planted(Mistake::FleetingKept) })
+    }
+}

@@ -1,0 +1,164 @@
+//! The looks themselves, from a check that arrives to its answer.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use super::super::cache::{Key, KeyMaker};
+use super::super::{Found, ViewOptions};
+use super::batch::{Batch, MOST, Next, Place};
+use super::owner::Rounds;
+use super::sync::{Arc, Instant, Sleep, ThreadLocal, sleep_until};
+use crate::service::Unavailable;
+use crate::session::TokenRecord;
+use crate::store::Store;
+use crate::time::Timestamp;
+use crate::token::Token;
+
+/// See the [module](super).
+pub(in crate::service) struct SharedView {
+    rounds: Arc<Rounds>,
+    keys: KeyMaker,
+    options: ViewOptions,
+    /// The batch that each thread gathers.
+    gathering: ThreadLocal<RefCell<Option<Arc<Batch>>>>,
+}
+
+/// A look that is under way. Its batch belongs to a thread, so it must stay there.
+pub(in crate::service) struct Find {
+    view: Arc<SharedView>,
+    key: Key,
+    token: Option<Token>,
+    waiting: Option<Waiting>,
+    stays: PhantomData<Rc<()>>,
+}
+
+/// A check in its batch.
+struct Waiting {
+    batch: Arc<Batch>,
+    place: Place,
+    /// Set while it leads.
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl SharedView {
+    pub(in crate::service::view) fn new(store: Arc<dyn Store>, keys: KeyMaker, options: ViewOptions) -> Arc<Self> {
+        let rounds = Rounds::start(store, options.capacity);
+        Arc::new(Self { rounds, keys, options, gathering: ThreadLocal::new() })
+    }
+
+    pub(in crate::service::view) fn find(self: &Arc<Self>, token: Token) -> Find {
+        let key = self.keys.key(&token);
+        Find { view: Arc::clone(self), key, token: Some(token), waiting: None, stays: PhantomData }
+    }
+
+    pub(in crate::service::view) fn note_use(&self, key: Key, at: Timestamp) {
+        self.rounds.remembered(|cache| cache.note_use(key, at));
+    }
+
+    pub(in crate::service::view) fn close(&self) {
+        self.rounds.close();
+    }
+
+    pub(in crate::service::view) fn drain(&self, until: Instant) {
+        self.rounds.drain(until);
+    }
+
+    fn hand_over(&self, batch: &Arc<Batch>) {
+        let mut gathering = self.gathering.get_or_default().borrow_mut();
+        if gathering.as_ref().is_some_and(|current| Arc::ptr_eq(current, batch)) {
+            *gathering = None;
+        }
+        drop(gathering);
+        self.rounds.enqueue(Arc::clone(batch));
+    }
+}
+
+impl Find {
+    /// Joins the batch of this thread; `again` if an earlier round did not answer.
+    fn join(&mut self, context: &Context<'_>, deadline: Option<Instant>) {
+        let Some(token) = &self.token else { return };
+        let is_remembered = deadline.is_none() && self.view.rounds.remembered(|cache| cache.has(self.key));
+        let ask = (!is_remembered).then(|| (self.key, token.digest()));
+        let mut gathering = self.view.gathering.get_or_default().borrow_mut();
+        // One that is full goes without the rest, which begins another one.
+        if gathering.as_ref().is_some_and(|batch| batch.len() >= MOST) {
+            *gathering = None;
+        }
+        let timeout = self.view.options.timeout;
+        let batch = gathering.get_or_insert_with(|| Arc::new(Batch::new(Instant::now() + timeout)));
+        let batch = Arc::clone(batch);
+        drop(gathering);
+        let place = batch.join(context.waker(), ask, deadline);
+        self.waiting = Some(Waiting { batch, place, timer: None });
+    }
+
+    fn remembered(&self) -> Option<TokenRecord> {
+        self.view.rounds.remembered(|cache| cache.get(self.key))
+    }
+}
+
+impl Waiting {
+    /// Keeps the time for all of the batch.
+    fn lead(&mut self, deadline: Instant, context: &mut Context<'_>) -> Poll<()> {
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        timer.as_mut().poll(context)
+    }
+}
+
+impl Future for Find {
+    type Output = Result<Found, Unavailable>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        loop {
+            let Some(waiting) = &mut this.waiting else {
+                // Also after its end, when there is no token left.
+                this.join(context, None);
+                return Poll::Pending;
+            };
+            let answer = match waiting.batch.poll(waiting.place, context.waker()) {
+                Next::HandOver => {
+                    this.view.hand_over(&waiting.batch);
+                    continue;
+                }
+                Next::Lead(deadline) => {
+                    if waiting.lead(deadline, context).is_pending() {
+                        return Poll::Pending;
+                    }
+                    waiting.batch.answer(Err(Unavailable::TimedOut("checks")));
+                    continue;
+                }
+                Next::Follow => return Poll::Pending,
+                Next::Done(answer) => answer,
+            };
+            let deadline = waiting.batch.deadline();
+            this.waiting = None;
+            let (record, remembered) = match answer {
+                Err(error) => return Poll::Ready(Err(error)),
+                Ok(Some(record)) => (record, None),
+                Ok(None) => match this.remembered() {
+                    Some(record) => (Some(record), Some(this.key)),
+                    None => {
+                        // Its own round forgot it, and did not ask for its row.
+                        this.join(context, Some(deadline));
+                        return Poll::Pending;
+                    }
+                },
+            };
+            let Some(token) = this.token.take() else { return Poll::Pending };
+            return Poll::Ready(Ok(Found { token, record, remembered }));
+        }
+    }
+}
+
+impl Drop for Find {
+    fn drop(&mut self) {
+        if let Some(Waiting { batch, place, .. }) = &self.waiting {
+            batch.leave(*place);
+        }
+    }
+}
