@@ -79,7 +79,11 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
     ("std::env", &["config"], "settings come from one place, as arguments"),
     ("std::time::SystemTime", &["time"], "time is an argument"),
     ("std::thread::Builder", &["telemetry"], "threads are few"),
-    ("thread::Builder", &["service/lanes", "service/upkeep", "service/view/shared/owner", "server/repeating"], "threads are few"),
+    (
+        "thread::Builder",
+        &["service/lanes", "service/upkeep", "service/view/shared/owner", "server/repeating"],
+        "threads are few",
+    ),
     ("std::thread::spawn", &[], "threads have names"),
     ("thread::spawn", &[], "threads have names"),
     ("std::process", &[], "only the program itself ends the process"),
