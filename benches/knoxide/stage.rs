@@ -84,6 +84,12 @@ impl Stage {
         Ok(self.folder.path().parent().ok_or("no folder")?)
     }
 
+    /// Leaves this run's files where they are, and says where: logs tell what went wrong.
+    pub(crate) fn keep_files(&mut self) -> &Path {
+        self.folder.disable_cleanup(true);
+        self.folder.path()
+    }
+
     /// Where a new database is, a SQLite file yet to be made or an empty database, and on what
     /// server.
     pub(crate) fn new_url(&mut self, backend: Backend) -> Fallible<(String, Option<Rc<Cluster>>)> {
