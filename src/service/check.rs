@@ -67,9 +67,9 @@ impl Future for Check {
                 Poll::Pending => return Poll::Pending,
             };
             *state = match found.map_err(CheckError::from).and_then(|found| auth.conclude(found, *activity)) {
-                Ok(Conclusion::Idle(found)) => {
+                Ok(Conclusion::Doubtful(found)) => {
                     let (auth, activity) = (auth.clone(), *activity);
-                    State::Waiting(Box::pin(async move { auth.conclude_idle(found, activity).await }))
+                    State::Waiting(Box::pin(async move { auth.conclude_again(found, activity).await }))
                 }
                 Ok(Conclusion::Verified(verified)) => State::Ready(Some(Ok(verified))),
                 Err(error) => State::Ready(Some(Err(error))),
@@ -100,8 +100,9 @@ impl Resolver for Auth {
 /// What follows from what was found.
 enum Conclusion {
     Verified(Verified),
-    /// Idle by what was found, which may not know of the last use.
-    Idle(Found),
+    /// Idle by what was found, which may not know of the last use; or refused by what is only
+    /// remembered.
+    Doubtful(Found),
 }
 
 impl Auth {
@@ -126,13 +127,13 @@ impl Auth {
                 }
                 Ok(Conclusion::Verified(verified))
             }
-            Err(Refusal::Idle) => Ok(Conclusion::Idle(found)),
+            Err(refusal) if found.is_in_doubt(refusal) => Ok(Conclusion::Doubtful(found)),
             Err(refusal) => Err(CheckError::Refused(refusal)),
         }
     }
 
-    /// Idleness is judged by the row and what this node has yet to write down, never by memory.
-    async fn conclude_idle(&self, found: Found, activity: Activity) -> Result<Verified, CheckError> {
+    /// A refusal is judged by the row, and idleness also by what this node has yet to write down.
+    async fn conclude_again(&self, found: Found, activity: Activity) -> Result<Verified, CheckError> {
         let record = self.reread(&found.token).await?;
         let idle_after = self.inner.policy.idle_verdict_after();
         let now = self.now();

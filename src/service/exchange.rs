@@ -84,9 +84,11 @@ impl Auth {
         let Some(token) = Token::parse(presented.as_bytes()) else { return Err(bad(Refusal::Malformed)) };
         let found = self.inner.view.find(token).await?;
         let judge = |record: &TokenRecord| judge(Some(record), wanted, self.now(), self.policy().idle_verdict_after());
-        let mut record = self.of_dialect(dialect, &found.token, found.record)?;
+        let mut record = self.of_dialect(dialect, &found.token, found.record.clone())?;
         let mut judged = judge(&record);
-        if judged == Err(Refusal::Idle) {
+        if let Err(refusal) = judged
+            && found.is_in_doubt(refusal)
+        {
             record = self.find_for(dialect, &found.token).await?;
             judged = judge(&record);
         }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::lanes::Lane;
 use super::{Unavailable, within};
 use crate::random::{Random, RandomError};
-use crate::session::TokenRecord;
+use crate::session::{Refusal, TokenRecord};
 use crate::store::{Following, Store};
 use crate::time::Timestamp;
 use crate::token::Token;
@@ -18,6 +18,7 @@ use crate::token::Token;
 mod cache;
 mod inline;
 mod shared;
+mod turn;
 
 use cache::{Key, KeyMaker};
 use inline::InlineView;
@@ -65,6 +66,13 @@ pub(super) struct Found {
     pub(super) record: Option<TokenRecord>,
     /// Set if it may come from memory, whose time of last use may be old.
     pub(super) remembered: Option<Key>,
+}
+
+impl Found {
+    /// Whether this refusal must not be given without another look at the row.
+    pub(super) fn is_in_doubt(&self, refusal: Refusal) -> bool {
+        refusal == Refusal::Idle || self.remembered.is_some()
+    }
 }
 
 impl View {

@@ -92,6 +92,26 @@ impl Future for Sleep {
     }
 }
 
+/// Ready when it is polled again after others may have been.
+pub(in crate::service) struct TurnOver(bool);
+
+/// Waits for the end of this turn.
+pub(in crate::service) fn turn_over() -> TurnOver {
+    TurnOver(false)
+}
+
+impl Future for TurnOver {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        if std::mem::replace(&mut self.0, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
 /// Threads, of which each step is the scheduler's.
 pub(in crate::service) mod thread {
     pub(in crate::service) use shuttle::thread::Builder;

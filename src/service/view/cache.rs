@@ -42,6 +42,10 @@ impl KeyMaker {
     }
 }
 
+/// After passing over so many that were asked for lately, the next one makes room all the same:
+/// nobody is to wait for a walk through all of them.
+const PATIENCE: usize = 64;
+
 /// See the [module](self).
 pub(super) struct Cache {
     capacity: usize,
@@ -241,11 +245,14 @@ impl Cache {
     /// The place of an entry that is dead or was not asked for lately; nothing points there any
     /// more.
     fn make_room(&mut self) -> u32 {
+        let mut passed = 0;
         loop {
             let at = self.hand;
             self.hand = (self.hand + 1) % self.entries.len().max(1);
             let Some(entry) = self.entries.get(at) else { continue };
-            if entry.session.stands(self.generation) && entry.recent.swap(false, Ordering::Relaxed) {
+            let is_wanted = entry.session.stands(self.generation) && entry.recent.swap(false, Ordering::Relaxed);
+            if is_wanted && passed < PATIENCE {
+                passed += 1;
                 continue;
             }
             let (key, index) = (entry.key, u32::try_from(at).unwrap_or(u32::MAX));
@@ -268,15 +275,17 @@ impl Cache {
         self.by_key.insert_unique(key.hash(), index, hash);
     }
 
-    /// Forgets a session whose last token is going: held by that token and by the table.
+    /// Forgets a session whose last token is going: held by that token, and by the table unless
+    /// news of it came.
     fn release_session(&mut self, session: &Arc<HeldSession>) {
-        if Arc::strong_count(session) > 2 {
+        let place = self.sessions.find_entry(hash_of(session.id), |known| Arc::ptr_eq(known, session));
+        if Arc::strong_count(session) > 1 + usize::from(place.is_ok()) {
             return;
         }
-        if let Ok(place) = self.sessions.find_entry(hash_of(session.id), |known| Arc::ptr_eq(known, session)) {
+        if let Ok(place) = place {
             place.remove();
-            self.release_user(&session.user, 2);
         }
+        self.release_user(&session.user, 2);
     }
 
     /// Forgets a user whose last session is going: held by `last` others and not more.

@@ -1,9 +1,9 @@
 //! The view of a database whose follower needs microseconds (SQLite): each thread has its own
 //! follower and its own memory, and looks by itself.
 //!
-//! A check that arrives joins the turn that is gathering, and gives the thread back once, so
-//! that all checks that are ready now can join. The first of them to be polled again asks the
-//! follower for news, for all of them: a round begun after each of them arrived.
+//! A check that arrives joins the turn that is gathering. When all that are ready now have joined,
+//! the first of them to be polled asks the follower for news, for all of them: a round begun after
+//! each of them arrived.
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use thread_local::ThreadLocal;
 
 use super::cache::{Cache, Key, KeyMaker};
+use super::turn::Turn;
 use super::{Found, Reading, ViewOptions};
 use crate::service::Unavailable;
 use crate::session::TokenRecord;
@@ -40,12 +41,8 @@ struct Seat {
     cache: Cache,
     follower: Option<Box<dyn Follower>>,
     failed: Option<Instant>,
-    /// The turn that is gathering; all earlier ones have had their round.
-    turn: u64,
-    /// Whether somebody has joined it, who will begin the round.
-    joined: bool,
-    /// The others who joined it.
-    waiting: Vec<Waker>,
+    /// The turn that is gathering, if somebody has joined one; all earlier ones have had their round.
+    gathering: Option<Arc<Turn>>,
 }
 
 /// A look that is under way. What it waits for belongs to a thread, so it must stay there.
@@ -60,8 +57,8 @@ pub(in crate::service) struct Find {
 enum State {
     /// Not yet polled.
     New,
-    /// It joined this turn; whether it is to begin the round.
-    Joined { turn: u64, first: bool },
+    /// It joined this turn.
+    Joined { turn: Arc<Turn>, place: usize },
     /// The view cannot tell.
     Reading(Reading),
 }
@@ -82,34 +79,26 @@ impl InlineView {
 
     fn seat(&self) -> &RefCell<Seat> {
         self.threads.get_or(|| {
-            RefCell::new(Seat {
-                cache: Cache::new(self.options.capacity),
-                follower: None,
-                failed: None,
-                turn: 0,
-                joined: false,
-                waiting: Vec::new(),
-            })
+            let cache = Cache::new(self.options.capacity);
+            RefCell::new(Seat { cache, follower: None, failed: None, gathering: None })
         })
     }
 
-    /// The round of the turn that is gathering, and of all who joined it. If it fails, the memory
-    /// is empty, and they read.
-    fn end_turn(&self) {
+    /// Whether this turn has had its round. If everybody has joined, it has it now; should it fail,
+    /// the memory is empty, and they read.
+    fn had_round(&self, turn: &Arc<Turn>, place: usize, waker: &Waker) -> bool {
         let mut seat = self.seat().borrow_mut();
+        if !seat.gathering.as_ref().is_some_and(|gathering| Arc::ptr_eq(gathering, turn)) {
+            return true;
+        }
+        if !turn.is_over(place, waker) {
+            return false;
+        }
         if let Some(Round { news, .. }) = seat.round(&*self.store, &[]) {
             seat.cache.forget(&news);
         }
-        seat.turn += 1;
-        seat.joined = false;
-        let mut waiting = std::mem::take(&mut seat.waiting);
-        drop(seat);
-        waiting.drain(..).for_each(Waker::wake);
-        // The list keeps its memory.
-        let mut seat = self.seat().borrow_mut();
-        if seat.waiting.is_empty() {
-            seat.waiting = waiting;
-        }
+        seat.gathering = None;
+        true
     }
 
     /// What is remembered or else read; `Err` if it cannot be read here.
@@ -168,18 +157,12 @@ impl Seat {
 }
 
 impl Find {
-    fn joins(&mut self, context: &Context<'_>) {
+    fn join(&mut self, waker: &Waker) {
         let mut seat = self.view.seat().borrow_mut();
-        let first = !std::mem::replace(&mut seat.joined, true);
-        let turn = seat.turn;
-        if first {
-            // Polled again after all who are ready now.
-            context.waker().wake_by_ref();
-        } else {
-            seat.waiting.push(context.waker().clone());
-        }
+        let turn = Arc::clone(seat.gathering.get_or_insert_with(Turn::begin));
         drop(seat);
-        self.state = State::Joined { turn, first };
+        let place = turn.join(waker);
+        self.state = State::Joined { turn, place };
     }
 }
 
@@ -188,17 +171,17 @@ impl Future for Find {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
+        if matches!(this.state, State::New) {
+            this.join(context.waker());
+        }
         match &mut this.state {
-            State::New => {
-                this.joins(context);
-                return Poll::Pending;
-            }
-            State::Joined { turn, .. } => {
-                if this.view.seat().borrow().turn == *turn {
-                    this.view.end_turn();
+            State::Joined { turn, place } => {
+                if !this.view.had_round(turn, *place, context.waker()) {
+                    return Poll::Pending;
                 }
             }
             State::Reading(reading) => return Pin::new(reading).poll(context),
+            State::New => return Poll::Pending,
         }
         let Some(token) = this.token.take() else { return Poll::Pending };
         match this.view.look(this.key, &token) {
@@ -209,19 +192,6 @@ impl Future for Find {
                 this.state = State::Reading(reading);
                 answer
             }
-        }
-    }
-}
-
-impl Drop for Find {
-    /// Whoever was to begin the round hands that on: to those who wait for it, and, since these
-    /// may be given up as well, to the next one to join.
-    fn drop(&mut self) {
-        let State::Joined { turn, first: true } = self.state else { return };
-        let mut seat = self.view.seat().borrow_mut();
-        if seat.turn == turn {
-            seat.joined = false;
-            seat.waiting.iter().for_each(Waker::wake_by_ref);
         }
     }
 }

@@ -5,6 +5,7 @@
 //! leader goes.
 
 use std::task::Waker;
+use std::time::Duration;
 
 use super::super::cache::Key;
 use super::sync::{Instant, Mutex, MutexGuard, PoisonError};
@@ -50,8 +51,8 @@ pub(super) struct Place {
 
 /// What a check that was polled is to do.
 pub(super) enum Next {
-    /// Hand the batch over, and poll again.
-    HandOver,
+    /// Wait for all who are ready now to join, close the batch, hand it over, and poll again.
+    Gather,
     /// Wait, but not beyond this moment.
     Lead(Instant),
     /// Wait.
@@ -70,22 +71,17 @@ impl Batch {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Joins a batch that is gathering. If nobody leads, the new one does, and is woken so as to
-    /// be polled after all who are ready now.
-    pub(super) fn join(&self, waker: &Waker, ask: Option<Ask>, deadline: Option<Instant>) -> Place {
+    /// Joins a batch that is gathering. If nobody leads, time begins anew: whoever was there before
+    /// may have gone long ago.
+    pub(super) fn join(&self, waker: &Waker, ask: Option<Ask>, timeout: Duration) -> Place {
         let mut state = self.lock();
         let member = state.members.len();
         state.members.push(waker.clone());
-        if let Some(deadline) = deadline {
-            state.deadline = state.deadline.min(deadline);
+        if state.leader.is_none() {
+            state.deadline = Instant::now() + timeout;
         }
         let place = Place { member, ask: ask.is_some().then_some(state.asks.len()) };
         state.asks.extend(ask);
-        if state.leader.is_none() {
-            state.leader = Some(member);
-            drop(state);
-            waker.wake_by_ref();
-        }
         place
     }
 
@@ -113,15 +109,22 @@ impl Batch {
                 return Next::Done(answer);
             }
             Phase::Gathering => {
-                *leader = Some(place.member);
                 keep_waker(members, place.member, waker);
-                *phase = Phase::HandedOver;
-                return Next::HandOver;
+                let leads = *leader.get_or_insert(place.member) == place.member;
+                return if leads { Next::Gather } else { Next::Follow };
             }
             Phase::HandedOver => {}
         }
         keep_waker(members, place.member, waker);
         if *leader.get_or_insert(place.member) == place.member { Next::Lead(*deadline) } else { Next::Follow }
+    }
+
+    /// Nobody may join any more.
+    pub(super) fn close(&self) {
+        let mut state = self.lock();
+        if matches!(state.phase, Phase::Gathering) {
+            state.phase = Phase::HandedOver;
+        }
     }
 
     /// A check that no longer waits.

@@ -11,7 +11,7 @@ use super::super::cache::{Key, KeyMaker};
 use super::super::{Found, ViewOptions};
 use super::batch::{Batch, MOST, Next, Place};
 use super::owner::Rounds;
-use super::sync::{Arc, Instant, Sleep, ThreadLocal, sleep_until};
+use super::sync::{Arc, Instant, Sleep, ThreadLocal, TurnOver, sleep_until, turn_over};
 use crate::service::Unavailable;
 use crate::session::TokenRecord;
 use crate::store::Store;
@@ -40,7 +40,9 @@ pub(in crate::service) struct Find {
 struct Waiting {
     batch: Arc<Batch>,
     place: Place,
-    /// Set while it leads.
+    /// Set while it leads a batch that gathers.
+    turn: Option<TurnOver>,
+    /// Set while it leads one that was handed over.
     timer: Option<Pin<Box<Sleep>>>,
 }
 
@@ -79,9 +81,9 @@ impl SharedView {
 
 impl Find {
     /// Joins the batch of this thread; `again` if an earlier round did not answer.
-    fn join(&mut self, context: &Context<'_>, deadline: Option<Instant>) {
+    fn join(&mut self, context: &Context<'_>, again: bool) {
         let Some(token) = &self.token else { return };
-        let is_remembered = deadline.is_none() && self.view.rounds.remembered(|cache| cache.has(self.key));
+        let is_remembered = !again && self.view.rounds.remembered(|cache| cache.has(self.key));
         let ask = (!is_remembered).then(|| (self.key, token.digest()));
         let mut gathering = self.view.gathering.get_or_default().borrow_mut();
         // One that is full goes without the rest, which begins another one.
@@ -92,8 +94,8 @@ impl Find {
         let batch = gathering.get_or_insert_with(|| Arc::new(Batch::new(Instant::now() + timeout)));
         let batch = Arc::clone(batch);
         drop(gathering);
-        let place = batch.join(context.waker(), ask, deadline);
-        self.waiting = Some(Waiting { batch, place, timer: None });
+        let place = batch.join(context.waker(), ask, timeout);
+        self.waiting = Some(Waiting { batch, place, turn: None, timer: None });
     }
 
     fn remembered(&self) -> Option<TokenRecord> {
@@ -102,6 +104,11 @@ impl Find {
 }
 
 impl Waiting {
+    /// Waits for all who are ready now.
+    fn gather(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        Pin::new(self.turn.get_or_insert_with(turn_over)).poll(context)
+    }
+
     /// Keeps the time for all of the batch.
     fn lead(&mut self, deadline: Instant, context: &mut Context<'_>) -> Poll<()> {
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
@@ -117,11 +124,18 @@ impl Future for Find {
         loop {
             let Some(waiting) = &mut this.waiting else {
                 // Also after its end, when there is no token left.
-                this.join(context, None);
-                return Poll::Pending;
+                this.join(context, false);
+                if this.waiting.is_none() {
+                    return Poll::Pending;
+                }
+                continue;
             };
             let answer = match waiting.batch.poll(waiting.place, context.waker()) {
-                Next::HandOver => {
+                Next::Gather => {
+                    if waiting.gather(context).is_pending() {
+                        return Poll::Pending;
+                    }
+                    waiting.batch.close();
                     this.view.hand_over(&waiting.batch);
                     continue;
                 }
@@ -135,7 +149,6 @@ impl Future for Find {
                 Next::Follow => return Poll::Pending,
                 Next::Done(answer) => answer,
             };
-            let deadline = waiting.batch.deadline();
             this.waiting = None;
             let (record, remembered) = match answer {
                 Err(error) => return Poll::Ready(Err(error)),
@@ -144,8 +157,8 @@ impl Future for Find {
                     Some(record) => (Some(record), Some(this.key)),
                     None => {
                         // Its own round forgot it, and did not ask for its row.
-                        this.join(context, Some(deadline));
-                        return Poll::Pending;
+                        this.join(context, true);
+                        continue;
                     }
                 },
             };

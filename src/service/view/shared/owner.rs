@@ -49,7 +49,8 @@ struct Memory {
 
 #[derive(Default)]
 struct State {
-    batches: VecDeque<Arc<Batch>>,
+    /// Each with the number of its checks when it came.
+    batches: VecDeque<(Arc<Batch>, usize)>,
     /// How many checks wait in them.
     checks: usize,
     owner: Option<Owner>,
@@ -100,7 +101,7 @@ impl Rounds {
             return;
         }
         state.checks += checks;
-        state.batches.push_back(batch);
+        state.batches.push_back((batch, checks));
         let idle = std::mem::take(&mut state.idle);
         drop(state);
         if idle {
@@ -232,8 +233,7 @@ impl Taken {
     /// All that waits, as far as one round can carry it.
     fn from(state: &mut State) -> Self {
         let mut taken = Self { batches: Vec::new(), asks: Vec::new(), checks: 0 };
-        while let Some(batch) = state.batches.pop_front() {
-            let checks = batch.len();
+        while let Some((batch, checks)) = state.batches.pop_front() {
             state.checks = state.checks.saturating_sub(checks);
             if let Some(asks) = batch.asks() {
                 taken.checks += checks;

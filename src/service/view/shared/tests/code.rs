@@ -12,6 +12,6 @@ pub(super) use find::SharedView;
 mod sync {
     pub(super) use crate::service::tests::sync::{
         Arc, Condvar, Instant, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Sleep,
-        ThreadLocal, sleep_until, thread,
+        ThreadLocal, TurnOver, sleep_until, thread, turn_over,
     };
 }
