@@ -334,3 +334,6 @@ fn hash_of(id: SessionId) -> u64 {
     let [.., a, b, c, d, e, f, g, h] = *id.as_bytes();
     u64::from_be_bytes([a, b, c, d, e, f, g, h])
 }
+
+#[cfg(test)]
+mod tests;
