@@ -222,8 +222,8 @@ pub static CACHE_TOKENS: Setting = plain(
     "1000000",
     "number, 0 to 100000000",
     "How many live tokens are remembered, so that a check of one of them reads no row while nothing was revoked; \
-     about 200 bytes each, on SQLite for each worker. With 0 every check reads. A revoked token is refused at once \
-     either way.",
+     about 200 bytes each, or twice that where each is another user's, and on SQLite for each worker. With 0 every \
+     check reads. A revoked token is refused at once either way.",
 );
 /// How long the server waits for open requests when it stops.
 pub static SHUTDOWN_TIMEOUT: Setting = plain(
