@@ -7,6 +7,7 @@
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use shuttle::scheduler::{PctScheduler, RandomScheduler};
 use shuttle::{Config, MaxSteps, Runner};
@@ -64,6 +65,13 @@ pub(in crate::service) fn explore(runs: usize, scenario: impl Fn() + Send + Sync
     };
     Runner::new(RandomScheduler::new_from_seed(1, runs), config.clone()).run(run.clone());
     Runner::new(PctScheduler::new_from_seed(1, DEPTH, runs), config).run(run);
+}
+
+/// Fails if something that the orders are to lead to hardly ever happened.
+pub(in crate::service) fn assert_seen(counts: &[(&str, &AtomicUsize)]) {
+    for (what, count) in counts {
+        assert!(count.load(Ordering::Relaxed) > 100, "hardly ever: {what}");
+    }
 }
 
 /// Explores with a mistake planted, and fails unless that fails with these words.

@@ -15,7 +15,7 @@ use crate::cause::{Actor, Cause, Origin, Reason};
 use crate::service::tests::database::{Database, TOKENS, USER, session, token, verdict};
 use crate::service::tests::history::{Answer, History};
 use crate::service::tests::sync::Instant;
-use crate::service::tests::{Mistake, explore, finds};
+use crate::service::tests::{Mistake, assert_seen, explore, finds};
 use crate::time::Timestamp;
 use code::{Lane, LaneOptions, Wanted};
 
@@ -148,12 +148,6 @@ fn scenario(faults: u32, seen: &Arc<Seen>) {
 fn run(faults: u32) -> (Arc<Seen>, impl Fn() + Send + Sync + Clone + 'static) {
     let seen = Arc::<Seen>::default();
     (Arc::clone(&seen), move || scenario(faults, &seen))
-}
-
-fn assert_seen(counts: &[(&str, &AtomicUsize)]) {
-    for (what, count) in counts {
-        assert!(count.load(Ordering::Relaxed) > 100, "hardly ever: {what}");
-    }
 }
 
 #[test]

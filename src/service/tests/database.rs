@@ -16,6 +16,7 @@ use shuttle::thread::yield_now;
 use super::history::Answer;
 use super::sync::pass;
 use crate::dialect::Dialect;
+use crate::service::tests::{Mistake, is_planted};
 use crate::session::{Session, SessionId, TokenRecord, judge};
 use crate::store::{Connection, Follower, Following, Revoked, Store, StoreError, StoreResult};
 use crate::time::Timestamp;
@@ -125,6 +126,21 @@ impl Database {
     fn find(&self, rows: &Rows, digests: &[TokenDigest]) -> Vec<Option<TokenRecord>> {
         let numbers = digests.iter().map(|digest| self.0.digests.iter().position(|known| known == digest));
         numbers.map(|number| number.and_then(|number| rows.record(number))).collect()
+    }
+
+    /// A read: the rows as they were when it ran, and what they say of the digests; as they were
+    /// when the last read ended, if that mistake is planted.
+    fn read(&self, ahead: &mut Option<Rows>, digests: &[TokenDigest]) -> StoreResult<(Rows, Vec<Option<TokenRecord>>)> {
+        let known = ahead.take();
+        let (rows, is_short) = self.statement(|| known.unwrap_or_else(|| self.rows()))?;
+        let mut found = self.find(&rows, digests);
+        if is_short {
+            found.pop();
+        }
+        if is_planted(Mistake::ReadAhead) {
+            *ahead = Some(self.rows());
+        }
+        Ok((rows, found))
     }
 
     fn fault(&self) -> Option<Fault> {

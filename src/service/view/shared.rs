@@ -1,10 +1,9 @@
 //! The view of a database whose follower goes over a network (Postgres): one follower and one
 //! memory for all threads.
 //!
-//! A check that arrives joins the batch that its thread gathers, and gives the thread back once,
-//! so that all checks that are ready now can join. What is not remembered is asked for. Then the
-//! batch goes to the owner of the follower, whose next round answers it; after that round each
-//! check looks into the memory again.
+//! A check that arrives joins the batch that its thread gathers. What is not remembered is asked
+//! for. When all that are ready now have joined, the batch goes to the owner of the follower, whose
+//! next round answers it; after that round each check looks into the memory again.
 
 mod batch;
 mod find;

@@ -2,14 +2,38 @@
 
 use std::sync::Arc;
 
+use diesel::QueryResult;
+
 use super::connect::Target;
+use super::rows::session_id;
 use super::url::DatabaseUrl;
-use crate::store::{Follower, Following, StoreResult};
+use crate::store::{Follower, Following, News, Revoked, StoreResult};
+use crate::user::UserId;
 
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+
+/// More news than this are not worth telling one by one.
+const MANY: usize = 5_000;
+
+/// What rows of the log speak of: a user, a session, or everything. One row more than [`MANY`] says
+/// that there are too many.
+fn news(rows: impl ExactSizeIterator<Item = (Option<i64>, Option<Vec<u8>>)>) -> QueryResult<News> {
+    if rows.len() > MANY {
+        return Ok(News::Everything);
+    }
+    let mut revoked = Vec::with_capacity(rows.len());
+    for row in rows {
+        match row {
+            (_, Some(session)) => revoked.push(Revoked::Session(session_id(&session)?)),
+            (Some(user), None) => revoked.push(Revoked::User(UserId(user))),
+            (None, None) => return Ok(News::Everything),
+        }
+    }
+    Ok(News::Revoked(revoked))
+}
 
 /// How this database can be followed.
 pub(super) fn following(target: &Target) -> Following {

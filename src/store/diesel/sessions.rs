@@ -31,11 +31,16 @@ pub(super) fn find_many(
         },
         postgres(c) => {
             let asked = digests.iter().map(|digest| *digest.as_bytes()).collect();
-            let rows: Vec<TokenRow> = hot::FindTokens { digests: asked }.load(c)?;
-            let found: HashMap<_, _> = rows.into_iter().map(token_record).collect::<QueryResult<_>>()?;
-            Ok(digests.iter().map(|digest| found.get(digest).cloned()).collect())
+            in_order(hot::FindTokens { digests: asked }.load(c)?, digests)
         },
     )
+}
+
+/// What rows that were found for these digests say of each.
+#[cfg(feature = "postgres")]
+pub(super) fn in_order(rows: Vec<TokenRow>, digests: &[TokenDigest]) -> QueryResult<Vec<Option<TokenRecord>>> {
+    let found: HashMap<_, _> = rows.into_iter().map(token_record).collect::<QueryResult<_>>()?;
+    Ok(digests.iter().map(|digest| found.get(digest).cloned()).collect())
 }
 
 #[cfg(feature = "sqlite")]

@@ -55,17 +55,7 @@ impl Connection for FakeConnection {
     }
 
     fn find_many(&mut self, digests: &[TokenDigest]) -> StoreResult<Vec<Option<TokenRecord>>> {
-        let database = self.database.clone();
-        let ahead = self.ahead.take();
-        let (rows, is_short) = database.statement(|| ahead.unwrap_or_else(|| database.rows()))?;
-        let mut found = database.find(&rows, digests);
-        if is_short {
-            found.pop();
-        }
-        if is_planted(Mistake::ReadAhead) {
-            self.ahead = Some(database.rows());
-        }
-        Ok(found)
+        self.database.read(&mut self.ahead, digests).map(|(_, found)| found)
     }
 
     fn end_session(&mut self, session: SessionId, _: &Cause) -> StoreResult<bool> {

@@ -27,15 +27,7 @@ impl FakeFollower {
 impl Follower for FakeFollower {
     fn round(&mut self, digests: &[TokenDigest]) -> StoreResult<Round> {
         let database = self.database.clone();
-        let ahead = self.ahead.take();
-        let (rows, is_short) = database.statement(|| ahead.unwrap_or_else(|| database.rows()))?;
-        let mut found = database.find(&rows, digests);
-        if is_short {
-            found.pop();
-        }
-        if is_planted(Mistake::ReadAhead) {
-            self.ahead = Some(database.rows());
-        }
+        let (rows, found) = database.read(&mut self.ahead, digests)?;
         let mut end = rows.log.len();
         if is_planted(Mistake::RowsBeforeLog) {
             a_while();

@@ -21,7 +21,7 @@ use crate::service::Unavailable;
 use crate::service::tests::database::{Database, TOKENS, token, verdict};
 use crate::service::tests::history::{Answer, History};
 use crate::service::tests::sync::Instant;
-use crate::service::tests::{Mistake, explore, finds};
+use crate::service::tests::{Mistake, assert_seen, explore, finds};
 use crate::time::Timestamp;
 use cache::KeyMaker;
 use code::SharedView;
@@ -164,12 +164,6 @@ fn scenario(faults: u32, seen: &Arc<Seen>) {
 fn run(faults: u32) -> (Arc<Seen>, impl Fn() + Send + Sync + Clone + 'static) {
     let seen = Arc::<Seen>::default();
     (Arc::clone(&seen), move || scenario(faults, &seen))
-}
-
-fn assert_seen(counts: &[(&str, &AtomicUsize)]) {
-    for (what, count) in counts {
-        assert!(count.load(Ordering::Relaxed) > 100, "hardly ever: {what}");
-    }
 }
 
 #[test]

@@ -3,7 +3,6 @@
 //! another order than that in which they take their numbers. News, rows, and the snapshot for the next
 //! round come from one statement, so that one moment holds for all of them.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,21 +15,17 @@ use super::super::connect::{Role, Target};
 use super::super::connection::DieselConnection;
 use super::super::error::logged;
 use super::super::hot::{TokenColumns, statement};
-use super::super::rows::{TokenRow, session_id, token_record};
+use super::super::rows::TokenRow;
 use super::super::sessions;
-use crate::session::TokenRecord;
-use crate::store::{Follower, News, Revoked, Round, StoreError, StoreResult};
+use super::news;
+use crate::store::{Follower, News, Round, StoreError, StoreResult};
 use crate::token::TokenDigest;
-use crate::user::UserId;
 
 mod snapshot;
 #[cfg(test)]
 mod tests;
 
 use snapshot::{PgSnapshot, Snapshot};
-
-/// More news than this are not worth telling one by one; the statements say one more.
-const MANY: usize = 5_000;
 
 /// A round may pass over so many log rows that were told before, because a transaction from
 /// before them is still open.
@@ -187,10 +182,10 @@ impl Follower for PostgresFollower {
         // Taken, so that nothing is built upon what was before a failure.
         let place = self.place.take();
         let known = place.as_ref().map(|place| place.snapshot.clone());
-        let (Answer { head, log, .. }, found) = self.connection.read(|any| {
-            let mut answer = ask(any, known, digests)?;
-            let found = found(std::mem::take(&mut answer.tokens), digests)?;
-            Ok((answer, found))
+        let (head, told, found) = self.connection.read(|any| {
+            let Answer { head, log, tokens } = ask(any, known, digests)?;
+            let told = news(log.into_iter().map(|(_, user, session)| (user, session)))?;
+            Ok((head, told, sessions::in_order(tokens, digests)?))
         })?;
         let Some((snapshot, pruned, process, started, is_standby)) = head else {
             return Err(logged(StoreError::Failed("the horizon of the revocation log is missing".to_owned())));
@@ -204,7 +199,7 @@ impl Follower for PostgresFollower {
             // The last: rows behind the horizon may be gone, so all that it sees must have been seen.
             known.server == server && snapshot.covers(&known.snapshot) && known.snapshot.covers(&pruned)
         });
-        let news = if goes_on && log.len() <= MANY { news(log)? } else { News::Everything };
+        let news = if goes_on { told } else { News::Everything };
         self.note_oldest(&snapshot);
         self.place = Some(Place { snapshot, server });
         Ok(Round { news, found, lasting: true })
@@ -244,25 +239,6 @@ fn ask_for_tokens(
         answer.tokens.extend(token);
     }
     Ok(answer)
-}
-
-fn found(rows: Vec<TokenRow>, digests: &[TokenDigest]) -> QueryResult<Vec<Option<TokenRecord>>> {
-    let found: HashMap<_, _> = rows.into_iter().map(token_record).collect::<QueryResult<_>>()?;
-    Ok(digests.iter().map(|digest| found.get(digest).cloned()).collect())
-}
-
-fn news(rows: Vec<LogRow>) -> StoreResult<News> {
-    let mut revoked = Vec::with_capacity(rows.len());
-    for (_, user, session) in rows {
-        match (user, session) {
-            (_, Some(session)) => revoked.push(Revoked::Session(
-                session_id(&session).map_err(|_| StoreError::Failed("a row of the log cannot be read".to_owned()))?,
-            )),
-            (Some(user), None) => revoked.push(Revoked::User(UserId(user))),
-            (None, None) => return Ok(News::Everything),
-        }
-    }
-    Ok(News::Revoked(revoked))
 }
 
 /// Names the session, and never what it runs.

@@ -12,14 +12,10 @@ use super::super::connect::{Role, Target};
 use super::super::connection::DieselConnection;
 use super::super::error::logged;
 use super::super::hot::statement;
-use super::super::rows::session_id;
 use super::super::sessions;
-use crate::store::{Follower, News, Revoked, Round, StoreResult};
+use super::{MANY, news};
+use crate::store::{Follower, News, Round, StoreResult};
 use crate::token::TokenDigest;
-use crate::user::UserId;
-
-/// More news than this are not worth telling one by one.
-const MANY: usize = 5_000;
 
 statement! {
     /// Changes when another connection has committed.
@@ -91,6 +87,7 @@ fn catch_up(any: &mut AnyConnection, place: Option<Place>) -> QueryResult<(Place
         Some((first, ..)) if *first != seq + 1 || rows.len() > MANY => start_anew(any, data_version),
         Some(_) => {
             let newest = rows.last().map_or(seq, |(seq, ..)| *seq);
+            let rows = rows.into_iter().map(|(_, user, session)| (user, session));
             Ok((Place { data_version, seq: newest }, news(rows)?))
         }
         // Either nothing new, or somebody emptied the log or put an old file's content here.
@@ -109,16 +106,4 @@ fn catch_up(any: &mut AnyConnection, place: Option<Place>) -> QueryResult<(Place
 fn start_anew(any: &mut AnyConnection, data_version: i64) -> QueryResult<(Place, News)> {
     let seq: i64 = NewestLogRow {}.get_result(any)?;
     Ok((Place { data_version, seq }, News::Everything))
-}
-
-fn news(rows: Vec<LogRow>) -> QueryResult<News> {
-    let mut revoked = Vec::with_capacity(rows.len());
-    for (_, user, session) in rows {
-        match (user, session) {
-            (_, Some(session)) => revoked.push(Revoked::Session(session_id(&session)?)),
-            (Some(user), None) => revoked.push(Revoked::User(UserId(user))),
-            (None, None) => return Ok(News::Everything),
-        }
-    }
-    Ok(News::Revoked(revoked))
 }

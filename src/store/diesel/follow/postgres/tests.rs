@@ -3,8 +3,10 @@
 use diesel::connection::SimpleConnection;
 
 use super::*;
+use crate::store::Revoked;
 use crate::store::diesel::SweepPolicy;
 use crate::store::diesel::tests::{Fixture, add_user, digest, later, login, open};
+use crate::user::UserId;
 
 const NOTHING: News = News::Revoked(Vec::new());
 
