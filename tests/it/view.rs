@@ -191,7 +191,10 @@ fn a_refusal_is_never_remembered() {
             let unknown = Token::parse(b"0123456789012345678901234567890123456789").expect("a token");
             let refused = set.auth.resolve(unknown, Activity::Ignored).await;
             assert_eq!(refused, Err(CheckError::Refused(Refusal::Unknown)));
-            assert_eq!(set.asked(), (2, 1));
+            let (rounds, asked_for) = set.asked();
+            // One that comes alone needs no other round before the one that asks for its row.
+            assert!((1..=2).contains(&rounds), "{rounds} rounds");
+            assert_eq!(asked_for, 1);
         }
     });
 }

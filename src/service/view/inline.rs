@@ -3,7 +3,7 @@
 //!
 //! A check that arrives joins the turn that is gathering. When all that are ready now have joined,
 //! the first of them to be polled asks the follower for news, for all of them: a round begun after
-//! each of them arrived.
+//! each of them arrived. While checks come one by one, each asks at once.
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -28,6 +28,9 @@ use crate::token::{Token, TokenDigest};
 /// After a failure, checks go through the lane for this long before there is another try.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// Checks that come closer upon each other than this are many enough to wait for each other.
+const CROWD: Duration = Duration::from_micros(10);
+
 /// See the [module](self).
 pub(in crate::service) struct InlineView {
     store: Arc<dyn Store>,
@@ -43,6 +46,10 @@ struct Seat {
     failed: Option<Instant>,
     /// The turn that is gathering, if somebody has joined one; all earlier ones have had their round.
     gathering: Option<Arc<Turn>>,
+    /// What those who joined will look for.
+    wanted: Vec<Key>,
+    /// While checks come one by one: when the last one did.
+    alone: Option<Instant>,
 }
 
 /// A look that is under way. What it waits for belongs to a thread, so it must stay there.
@@ -59,6 +66,8 @@ enum State {
     New,
     /// It joined this turn.
     Joined { turn: Arc<Turn>, place: usize },
+    /// A round began after it arrived.
+    Ready,
     /// The view cannot tell.
     Reading(Reading),
 }
@@ -80,7 +89,8 @@ impl InlineView {
     fn seat(&self) -> &RefCell<Seat> {
         self.threads.get_or(|| {
             let cache = Cache::new(self.options.capacity);
-            RefCell::new(Seat { cache, follower: None, failed: None, gathering: None })
+            let wanted = Vec::new();
+            RefCell::new(Seat { cache, follower: None, failed: None, gathering: None, wanted, alone: None })
         })
     }
 
@@ -94,10 +104,24 @@ impl InlineView {
         if !turn.is_over(place, waker) {
             return false;
         }
-        if let Some(Round { news, .. }) = seat.round(&*self.store, &[]) {
-            seat.cache.forget(&news);
-        }
+        seat.hear(&*self.store);
+        seat.cache.fetch(&seat.wanted);
+        seat.alone = (seat.wanted.len() == 1).then(Instant::now);
+        seat.wanted.clear();
         seat.gathering = None;
+        true
+    }
+
+    /// If nobody else is likely to be ready now, a round for this check alone.
+    fn has_own_round(&self, key: Key) -> bool {
+        let mut seat = self.seat().borrow_mut();
+        if !seat.is_alone() {
+            return false;
+        }
+        // What is not remembered will be read, with the news.
+        if seat.cache.has(key) {
+            seat.hear(&*self.store);
+        }
         true
     }
 
@@ -118,6 +142,21 @@ impl InlineView {
 }
 
 impl Seat {
+    fn is_alone(&mut self) -> bool {
+        let Some(last) = self.alone.take() else { return false };
+        let now = Instant::now();
+        let alone = self.gathering.is_none() && now.duration_since(last) > CROWD;
+        self.alone = alone.then_some(now);
+        alone
+    }
+
+    /// A round for its news.
+    fn hear(&mut self, store: &dyn Store) {
+        if let Some(Round { news, .. }) = self.round(store, &[]) {
+            self.cache.forget(&news);
+        }
+    }
+
     /// A round, if the follower can; else whatever was remembered is forgotten.
     fn round(&mut self, store: &dyn Store, digests: &[TokenDigest]) -> Option<Round> {
         // Taken out, so that nothing is left behind of one that panics.
@@ -160,6 +199,7 @@ impl Find {
     fn join(&mut self, waker: &Waker) {
         let mut seat = self.view.seat().borrow_mut();
         let turn = Arc::clone(seat.gathering.get_or_insert_with(Turn::begin));
+        seat.wanted.push(self.key);
         drop(seat);
         let place = turn.join(waker);
         self.state = State::Joined { turn, place };
@@ -172,9 +212,14 @@ impl Future for Find {
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
         if matches!(this.state, State::New) {
-            this.join(context.waker());
+            if this.view.has_own_round(this.key) {
+                this.state = State::Ready;
+            } else {
+                this.join(context.waker());
+            }
         }
         match &mut this.state {
+            State::Ready => {}
             State::Joined { turn, place } => {
                 if !this.view.had_round(turn, *place, context.waker()) {
                     return Poll::Pending;
