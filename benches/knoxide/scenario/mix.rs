@@ -1,12 +1,15 @@
 //! Checks with a login and a logout now and then.
 
 use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
 
 use super::contest::{Asks, Contestant};
-use super::{closed, insist, logins, note, note_times, note_work, quietest, request_with_token};
+use super::{closed, insist, logins, note, note_times, quietest, request_with_token};
+use crate::child::Role;
 use crate::databases::Database;
 use crate::goals::Line;
-use crate::load::{Outcome, Source};
+use crate::load::{Group, Outcome, Pace, Source};
 use crate::meter::Usage;
 use crate::population::Block;
 use crate::report::{Metric, Section, Table};
@@ -16,8 +19,12 @@ use crate::{Fallible, Scenario};
 /// Checks between a login and the next.
 const CHECKS: u64 = 1000;
 
-/// More logouts than are possible: one in so many requests.
-const MOST_A_SECOND: u64 = 200;
+/// More logouts than are possible.
+const MOST_A_SECOND: u64 = 400;
+
+/// Clients that log in and out. They are not those who check, who would else wait for a login and
+/// be fewer.
+const WRITERS: u16 = 64;
 
 pub(super) fn run(stage: &mut Stage) -> Fallible<Section> {
     let mut table = Table::default();
@@ -25,10 +32,11 @@ pub(super) fn run(stage: &mut Stage) -> Fallible<Section> {
         on(stage, backend, &mut table)?;
     }
     let title = "A steady mix: 1,000 checks to one login and one logout";
-    let note = "The logins hash at the least cost, which would still take as much as the checks between them: so the \
-                CPU that counts is that of all threads but those that hash passwords and those that write into the \
-                database. The first column of CPU has all of it. Ratios are to checks alone in the same round, by the \
-                CPU that counts.";
+    let note = "Somebody else knows the passwords, so that logins hash nothing: they would take as much as the checks \
+                between them. They and the logouts come at fixed times, one of each for every 1,000 of the checks \
+                alone in the same round, over connections of their own. The CPU that counts is that of all threads \
+                but those of passwords and of writes; the first column of CPU has all of it. Ratios are to the checks \
+                alone, by the CPU that counts.";
     Ok(table.section(Scenario::Mix, title, note, stage))
 }
 
@@ -37,7 +45,12 @@ fn on(stage: &mut Stage, backend: crate::Backend, table: &mut Table) -> Fallible
     let seconds = (stage.seconds.ceil() as u64 + 1) * u64::from(stage.rounds) * 3;
     let doomed = Block::of(seconds * MOST_A_SECOND, 1);
     let database = Database::filled(stage, backend, &[live, doomed], 4)?;
-    let ours = Contestant::knoxide(stage, database.clone(), live.tokens())?;
+    let ours = Contestant {
+        name: database.name().to_owned(),
+        server: Rc::new(stage.start(&Role::Elsewhere { url: database.url.clone() })?),
+        asks: Asks::first(live.tokens()),
+        database: Some(database.clone()),
+    };
     ours.touch(stage)?;
     let ended = Cell::new(0);
     let (pure, mixed) = (format!("{}, checks alone", database.name()), format!("{}, mixed", database.name()));
@@ -46,20 +59,28 @@ fn on(stage: &mut Stage, backend: crate::Backend, table: &mut Table) -> Fallible
         let meter = stage.meter(&ours.server, Some(&database));
         let alone = || Ok(vec![closed(&ours.server, stage.connections, ours.asks.source())?]);
         let (outcomes, usage) = quietest(alone, stage.span(), &meter)?;
+        let mut rate = 0.0;
         for outcome in outcomes {
             insist(&outcome, &pure)?;
+            rate = outcome.done() as f64 / outcome.seconds;
             note(table, &pure, &outcome, &usage);
-            note_serving(table, &pure, outcome.done(), &outcome, &usage);
+            note_serving(table, &pure, &outcome, &usage);
         }
-        let both = || Ok(vec![closed(&ours.server, stage.connections, mixture(&ours.asks, live, &ended))?]);
+        let pace = Pace::Every(Duration::from_secs_f64(CHECKS as f64 / 2.0 / rate * f64::from(WRITERS)));
+        let both = || {
+            let checks = closed(&ours.server, stage.connections, ours.asks.source())?;
+            let writes = Group { pace, ..closed(&ours.server, WRITERS, writes(live, &ended))? };
+            Ok(vec![checks, writes])
+        };
         let (outcomes, usage) = quietest(both, stage.span(), &meter)?;
-        for outcome in outcomes {
-            insist(&outcome, &mixed)?;
-            let checks = outcome.done() * CHECKS / (CHECKS + 2);
-            note_work(table, &mixed, checks, outcome.seconds, &usage);
-            note_times(table, &mixed, &outcome, &usage);
-            note_serving(table, &mixed, checks, &outcome, &usage);
-        }
+        let [checks, writes] = &*outcomes else { return Err("two loads have two outcomes".into()) };
+        insist(checks, &mixed)?;
+        insist(writes, "logins and logouts")?;
+        note(table, &mixed, checks, &usage);
+        note_serving(table, &mixed, checks, &usage);
+        let name = format!("{}, logins and logouts meanwhile", database.name());
+        table.add(&name, Metric::Rate, writes.done() as f64 / writes.seconds, usage.others);
+        note_times(table, &name, writes, &usage);
     }
     if ended.get() > doomed.tokens() {
         return Err("there were not enough sessions to end".into());
@@ -71,28 +92,25 @@ fn on(stage: &mut Stage, backend: crate::Backend, table: &mut Table) -> Fallible
     Ok(())
 }
 
-/// Checks, and in the middle of each thousand a login, and after it a logout.
-fn mixture<'a>(asks: &'a Asks, live: Block, ended: &'a Cell<u64>) -> Source<'a> {
-    let (mut checks, mut logins) = (asks.source(), logins(live.users));
+/// Logins and logouts by turns.
+fn writes<'a>(live: Block, ended: &'a Cell<u64>) -> Source<'a> {
+    let mut logins = logins(live.users);
     let mut number = 0;
     Box::new(move |out| {
         number += 1;
-        match number % (CHECKS + 2) {
-            501 => logins(out),
-            0 => {
-                request_with_token(out, "POST", "/auth/logout/", live.tokens() + ended.get());
-                ended.set(ended.get() + 1);
-                true
-            }
-            _ => checks(out),
+        if number % 2 == 1 {
+            return logins(out);
         }
+        request_with_token(out, "POST", "/auth/logout/", live.tokens() + ended.get());
+        ended.set(ended.get() + 1);
+        true
     })
 }
 
-fn note_serving(table: &mut Table, row: &str, checks: u64, outcome: &Outcome, usage: &Usage) {
-    if checks > 0 {
+fn note_serving(table: &mut Table, row: &str, outcome: &Outcome, usage: &Usage) {
+    if outcome.done() > 0 {
         let part = outcome.seconds / usage.wall.as_secs_f64();
-        let each = usage.serving.as_secs_f64() * 1e6 / checks as f64 * part;
+        let each = usage.serving.as_secs_f64() * 1e6 / outcome.done() as f64 * part;
         table.add(row, Metric::ServingCpu, each, usage.others);
     }
 }

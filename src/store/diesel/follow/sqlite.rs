@@ -30,9 +30,9 @@ statement! {
 }
 
 statement! {
-    /// Rows of the log behind a known one.
-    LogRowsAfter { seq: i64 as BigInt, limit: i64 as BigInt } -> (BigInt, Nullable<BigInt>, Nullable<Binary>),
-    ["SELECT seq, user_id, session_id FROM revocation_log WHERE seq > ", seq, " ORDER BY seq LIMIT ", limit]
+    /// Rows of the log from a known one on.
+    LogRowsFrom { seq: i64 as BigInt, limit: i64 as BigInt } -> (BigInt, Nullable<BigInt>, Nullable<Binary>),
+    ["SELECT seq, user_id, session_id FROM revocation_log WHERE seq >= ", seq, " ORDER BY seq LIMIT ", limit]
 }
 
 type LogRow = (i64, Option<i64>, Option<Vec<u8>>);
@@ -81,25 +81,21 @@ fn catch_up(any: &mut AnyConnection, place: Option<Place>) -> QueryResult<(Place
     if data_version == known {
         return Ok((Place { data_version, seq }, News::Revoked(Vec::new())));
     }
-    let limit = i64::try_from(MANY + 1).unwrap_or(i64::MAX);
-    let rows: Vec<LogRow> = LogRowsAfter { seq, limit }.load(any)?;
-    match rows.first() {
-        Some((first, ..)) if *first != seq + 1 || rows.len() > MANY => start_anew(any, data_version),
-        Some(_) => {
-            let newest = rows.last().map_or(seq, |(seq, ..)| *seq);
-            let rows = rows.into_iter().map(|(_, user, session)| (user, session));
-            Ok((Place { data_version, seq: newest }, news(rows)?))
-        }
-        // Either nothing new, or somebody emptied the log or put an old file's content here.
-        None => {
-            let newest: i64 = NewestLogRow {}.get_result(any)?;
-            if newest == seq {
-                Ok((Place { data_version, seq }, News::Revoked(Vec::new())))
-            } else {
-                start_anew(any, data_version)
-            }
-        }
+    let limit = i64::try_from(MANY + 2).unwrap_or(i64::MAX);
+    let rows: Vec<LogRow> = LogRowsFrom { seq, limit }.load(any)?;
+    // The row that was told last is the proof that those behind it are all there. If it was pruned,
+    // the next one is; it was not told. If there is none, somebody emptied the log or put an old
+    // file's content here, unless there never was one.
+    let (told, goes_on) = match rows.first() {
+        Some((first, ..)) => (usize::from(*first == seq), *first == seq || *first == seq + 1),
+        None => (0, seq == 0),
+    };
+    if !goes_on || rows.len() - told > MANY {
+        return start_anew(any, data_version);
     }
+    let newest = rows.last().map_or(seq, |(seq, ..)| *seq);
+    let untold = rows.into_iter().skip(told).map(|(_, user, session)| (user, session));
+    Ok((Place { data_version, seq: newest }, news(untold)?))
 }
 
 /// Rows that were to be told are gone, or too many.
