@@ -1,9 +1,9 @@
 //! The view of a database whose follower goes over a network (Postgres): one follower and one
 //! memory for all threads.
 //!
-//! A check that arrives joins the batch that its thread gathers. What is not remembered is asked
-//! for. When all that are ready now have joined, the batch goes to the owner of the follower, whose
-//! next round answers it; after that round each check looks into the memory again.
+//! A check that arrives joins the batch of its thread. What is not remembered is asked for. When
+//! all that are ready now have joined, the batch goes to the owner of the follower; others may join
+//! until the owner takes it for a round. After that round each check looks into the memory again.
 
 mod batch;
 mod find;

@@ -1,14 +1,14 @@
-//! The checks of one turn of a thread's event loop, which wait for one round together.
+//! Checks of one thread, which wait for one round together.
 //!
 //! One of them leads: it hands the batch over, hears of the answer, keeps the time, and wakes the
 //! others. Whoever is polled while nobody leads takes the lead, so nobody is stranded when the
-//! leader goes.
+//! leader goes. Others may join until the owner takes the batch for a round.
 
 use std::task::Waker;
 use std::time::Duration;
 
 use super::super::cache::Key;
-use super::sync::{Instant, Mutex, MutexGuard, PoisonError};
+use super::sync::{Arc, Instant, Mutex, MutexGuard, PoisonError};
 use crate::service::Unavailable;
 use crate::session::TokenRecord;
 use crate::token::TokenDigest;
@@ -27,17 +27,28 @@ pub(super) struct Batch {
 struct State {
     phase: Phase,
     asks: Vec<Ask>,
-    /// A waker for each check.
-    members: Vec<Waker>,
+    members: Vec<Member>,
     leader: Option<usize>,
     deadline: Instant,
 }
 
+/// A check that waits.
+#[derive(Clone)]
+pub(super) struct Member {
+    pub(super) key: Key,
+    pub(super) waker: Waker,
+}
+
+/// Those who wait for somebody else to be polled: the answer is there.
+pub(super) struct Others(Vec<Member>);
+
 enum Phase {
-    /// Open to others; nobody was told of it.
+    /// Nobody was told of it.
     Gathering,
     /// The owner was told.
     HandedOver,
+    /// The owner has it, so its round may have been sent.
+    Taken,
     /// The answer to each ask; each is taken once.
     Answered(Result<Vec<Option<TokenRecord>>, Unavailable>),
 }
@@ -51,38 +62,42 @@ pub(super) struct Place {
 
 /// What a check that was polled is to do.
 pub(super) enum Next {
-    /// Wait for all who are ready now to join, close the batch, hand it over, and poll again.
+    /// Wait for all who are ready now to join, hand the batch over, and poll again.
     Gather,
     /// Wait, but not beyond this moment.
     Lead(Instant),
     /// Wait.
     Follow,
-    /// The round is over, or did not come about. `None`: the check did not ask for its row.
-    Done(Result<Option<Option<TokenRecord>>, Unavailable>),
+    /// The round is over, or did not come about. `None`: the check did not ask for its row. The
+    /// others are to be woken.
+    Done(Result<Option<Option<TokenRecord>>, Unavailable>, Others),
 }
 
 impl Batch {
-    pub(super) fn new(deadline: Instant) -> Self {
-        let (asks, members) = (Vec::new(), Vec::new());
-        Self { state: Mutex::new(State { phase: Phase::Gathering, asks, members, leader: None, deadline }) }
+    /// A batch of one.
+    pub(super) fn begin(first: Member, ask: Option<TokenDigest>, timeout: Duration) -> (Arc<Self>, Place) {
+        let (asks, members, deadline) = (Vec::new(), Vec::new(), Instant::now() + timeout);
+        let mut state = State { phase: Phase::Gathering, asks, members, leader: None, deadline };
+        let place = state.add(first, ask);
+        (Arc::new(Self { state: Mutex::new(state) }), place)
+    }
+
+    /// Joins, unless the batch was taken or is full. If nobody leads, time begins anew: whoever was
+    /// there before may have gone long ago.
+    pub(super) fn join(&self, member: &Member, ask: Option<TokenDigest>, timeout: Duration) -> Option<Place> {
+        let mut state = self.lock();
+        let is_open = matches!(state.phase, Phase::Gathering | Phase::HandedOver);
+        if !is_open || state.members.len() >= MOST {
+            return None;
+        }
+        if state.leader.is_none() {
+            state.deadline = Instant::now() + timeout;
+        }
+        Some(state.add(member.clone(), ask))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Joins a batch that is gathering. If nobody leads, time begins anew: whoever was there before
-    /// may have gone long ago.
-    pub(super) fn join(&self, waker: &Waker, ask: Option<Ask>, timeout: Duration) -> Place {
-        let mut state = self.lock();
-        let member = state.members.len();
-        state.members.push(waker.clone());
-        if state.leader.is_none() {
-            state.deadline = Instant::now() + timeout;
-        }
-        let place = Place { member, ask: ask.is_some().then_some(state.asks.len()) };
-        state.asks.extend(ask);
-        place
     }
 
     /// How many checks joined.
@@ -103,24 +118,21 @@ impl Batch {
                     Ok(found) => Ok(place.ask.map(|ask| found.get_mut(ask).and_then(Option::take))),
                     Err(error) => Err(error.clone()),
                 };
-                let others = std::mem::take(members);
-                drop(state);
-                wake_but(place.member, &others);
-                return Next::Done(answer);
+                return Next::Done(answer, Others(std::mem::take(members)));
             }
             Phase::Gathering => {
                 keep_waker(members, place.member, waker);
                 let leads = *leader.get_or_insert(place.member) == place.member;
                 return if leads { Next::Gather } else { Next::Follow };
             }
-            Phase::HandedOver => {}
+            Phase::HandedOver | Phase::Taken => {}
         }
         keep_waker(members, place.member, waker);
         if *leader.get_or_insert(place.member) == place.member { Next::Lead(*deadline) } else { Next::Follow }
     }
 
-    /// Nobody may join any more.
-    pub(super) fn close(&self) {
+    /// Notes that the owner is told.
+    pub(super) fn hand_over(&self) {
         let mut state = self.lock();
         if matches!(state.phase, Phase::Gathering) {
             state.phase = Phase::HandedOver;
@@ -132,17 +144,22 @@ impl Batch {
         let mut state = self.lock();
         if state.leader == Some(place.member) {
             state.leader = None;
-            let others = state.members.clone();
+            let others = state.members.iter().enumerate().filter(|(member, _)| *member != place.member);
+            let others: Vec<Waker> = others.map(|(_, member)| member.waker.clone()).collect();
             drop(state);
-            wake_but(place.member, &others);
+            others.iter().for_each(Waker::wake_by_ref);
         }
     }
 
-    /// What is asked for; `None` if nobody waits any more, because time is up.
-    pub(super) fn asks(&self) -> Option<Vec<Ask>> {
+    /// Closes the batch, and says what its checks ask for, and how many they are; `None` if nobody
+    /// waits any more, because time is up.
+    pub(super) fn take(&self) -> Option<(Vec<Ask>, usize)> {
         let mut state = self.lock();
         match state.phase {
-            Phase::Gathering | Phase::HandedOver => Some(std::mem::take(&mut state.asks)),
+            Phase::Gathering | Phase::HandedOver | Phase::Taken => {
+                state.phase = Phase::Taken;
+                Some((std::mem::take(&mut state.asks), state.members.len()))
+            }
             Phase::Answered(_) => None,
         }
     }
@@ -155,7 +172,7 @@ impl Batch {
         }
         state.phase = Phase::Answered(answer);
         // If nobody leads, all were woken when the leader left.
-        let leader = state.leader.and_then(|leader| state.members.get(leader).cloned());
+        let leader = state.leader.and_then(|leader| state.members.get(leader).map(|member| member.waker.clone()));
         drop(state);
         if let Some(leader) = leader {
             leader.wake();
@@ -163,12 +180,30 @@ impl Batch {
     }
 }
 
-fn keep_waker(members: &mut [Waker], member: usize, waker: &Waker) {
-    if let Some(known) = members.get_mut(member) {
-        known.clone_from(waker);
+impl State {
+    fn add(&mut self, member: Member, ask: Option<TokenDigest>) -> Place {
+        let place = Place { member: self.members.len(), ask: ask.is_some().then_some(self.asks.len()) };
+        self.asks.extend(ask.map(|digest| (member.key, digest)));
+        self.members.push(member);
+        place
     }
 }
 
-fn wake_but(member: usize, members: &[Waker]) {
-    members.iter().enumerate().filter(|(index, _)| *index != member).for_each(|(_, waker)| waker.wake_by_ref());
+impl Others {
+    /// What they will look for.
+    pub(super) fn keys(&self) -> Vec<Key> {
+        self.0.iter().map(|member| member.key).collect()
+    }
+
+    /// Wakes all but this one, which is awake.
+    pub(super) fn wake_but(self, place: Place) {
+        let others = self.0.into_iter().enumerate().filter(|(member, _)| *member != place.member);
+        others.for_each(|(_, member)| member.waker.wake());
+    }
+}
+
+fn keep_waker(members: &mut [Member], member: usize, waker: &Waker) {
+    if let Some(known) = members.get_mut(member) {
+        known.waker.clone_from(waker);
+    }
 }

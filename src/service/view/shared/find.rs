@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 
 use super::super::cache::{Key, KeyMaker};
 use super::super::{Found, ViewOptions};
-use super::batch::{Batch, MOST, Next, Place};
+use super::batch::{Batch, Member, Next, Place};
 use super::owner::Rounds;
 use super::sync::{Arc, Instant, Sleep, ThreadLocal, TurnOver, sleep_until, turn_over};
 use crate::service::Unavailable;
@@ -23,7 +23,7 @@ pub(in crate::service) struct SharedView {
     rounds: Arc<Rounds>,
     keys: KeyMaker,
     options: ViewOptions,
-    /// The batch that each thread gathers.
+    /// The last batch that each thread began; others join it until it is taken.
     gathering: ThreadLocal<RefCell<Option<Arc<Batch>>>>,
 }
 
@@ -68,15 +68,6 @@ impl SharedView {
     pub(in crate::service::view) fn drain(&self, until: Instant) {
         self.rounds.drain(until);
     }
-
-    fn hand_over(&self, batch: &Arc<Batch>) {
-        let mut gathering = self.gathering.get_or_default().borrow_mut();
-        if gathering.as_ref().is_some_and(|current| Arc::ptr_eq(current, batch)) {
-            *gathering = None;
-        }
-        drop(gathering);
-        self.rounds.enqueue(Arc::clone(batch));
-    }
 }
 
 impl Find {
@@ -84,17 +75,13 @@ impl Find {
     fn join(&mut self, context: &Context<'_>, again: bool) {
         let Some(token) = &self.token else { return };
         let is_remembered = !again && self.view.rounds.remembered(|cache| cache.has(self.key));
-        let ask = (!is_remembered).then(|| (self.key, token.digest()));
-        let mut gathering = self.view.gathering.get_or_default().borrow_mut();
-        // One that is full goes without the rest, which begins another one.
-        if gathering.as_ref().is_some_and(|batch| batch.len() >= MOST) {
-            *gathering = None;
-        }
+        let ask = (!is_remembered).then(|| token.digest());
         let timeout = self.view.options.timeout;
-        let batch = gathering.get_or_insert_with(|| Arc::new(Batch::new(Instant::now() + timeout)));
-        let batch = Arc::clone(batch);
-        drop(gathering);
-        let place = batch.join(context.waker(), ask, timeout);
+        let member = Member { key: self.key, waker: context.waker().clone() };
+        let mut gathering = self.view.gathering.get_or_default().borrow_mut();
+        let joined = gathering.take().and_then(|batch| batch.join(&member, ask, timeout).map(|place| (batch, place)));
+        let (batch, place) = joined.unwrap_or_else(|| Batch::begin(member, ask, timeout));
+        *gathering = Some(Arc::clone(&batch));
         self.waiting = Some(Waiting { batch, place, turn: None, timer: None });
     }
 
@@ -135,8 +122,8 @@ impl Future for Find {
                     if waiting.gather(context).is_pending() {
                         return Poll::Pending;
                     }
-                    waiting.batch.close();
-                    this.view.hand_over(&waiting.batch);
+                    waiting.batch.hand_over();
+                    this.view.rounds.enqueue(Arc::clone(&waiting.batch));
                     continue;
                 }
                 Next::Lead(deadline) => {
@@ -147,7 +134,12 @@ impl Future for Find {
                     continue;
                 }
                 Next::Follow => return Poll::Pending,
-                Next::Done(answer) => answer,
+                Next::Done(answer, others) => {
+                    let keys = others.keys();
+                    this.view.rounds.remembered(|cache| cache.fetch(&keys));
+                    others.wake_but(waiting.place);
+                    answer
+                }
             };
             this.waiting = None;
             let (record, remembered) = match answer {

@@ -235,7 +235,7 @@ impl Taken {
         let mut taken = Self { batches: Vec::new(), asks: Vec::new(), checks: 0 };
         while let Some((batch, checks)) = state.batches.pop_front() {
             state.checks = state.checks.saturating_sub(checks);
-            if let Some(asks) = batch.asks() {
+            if let Some((asks, checks)) = batch.take() {
                 taken.checks += checks;
                 taken.batches.push((batch, asks.len()));
                 taken.asks.extend(asks);

@@ -23,6 +23,10 @@ impl Cache {
         self.shipped.get(key)
     }
 
+    pub(in crate::service::view) fn fetch(&self, keys: &[Key]) {
+        self.shipped.fetch(keys);
+    }
+
     pub(in crate::service::view) fn has(&self, key: Key) -> bool {
         self.shipped.has(key)
     }
