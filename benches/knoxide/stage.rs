@@ -104,10 +104,10 @@ impl Stage {
                     None => Rc::new(Cluster::start_in(self.base()?)?),
                 };
                 self.cluster = Some(Rc::clone(&cluster));
-                let url = cluster.url();
-                PgConnection::establish(&url)?.batch_execute(&format!("CREATE DATABASE {name}"))?;
-                let server = url.strip_suffix("/postgres").ok_or("another URL than was thought")?;
-                Ok((format!("{server}/{name}"), Some(cluster)))
+                PgConnection::establish(&cluster.url())?.batch_execute(&format!("CREATE DATABASE {name}"))?;
+                // Over its socket in the file system, as one reaches a server on the same machine.
+                let (socket, port) = (cluster.directory().display(), cluster.address().port());
+                Ok((format!("postgres:///{name}?host={socket}&port={port}&user=postgres"), Some(cluster)))
             }
         }
     }

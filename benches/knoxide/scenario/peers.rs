@@ -105,14 +105,12 @@ fn succeeds(command: &mut Command) -> Result<(), String> {
 
 fn peer(stage: &mut Stage, backend: Backend, block: Block, python: &Path) -> Fallible<Peer> {
     let (url, cluster) = stage.new_url(backend)?;
-    let place = match url.strip_prefix("sqlite://") {
-        Some(path) => format!("sqlite:{path}"),
-        None => {
-            let (port, name) = url
-                .rsplit_once(':')
-                .and_then(|(_, place)| place.split_once('/'))
-                .ok_or("another URL than was thought")?;
-            format!("postgres:{port}:{name}")
+    let place = match &cluster {
+        None => url.replace("sqlite://", "sqlite:"),
+        Some(cluster) => {
+            let name = url.strip_prefix("postgres:///").and_then(|url| url.split_once('?'));
+            let (name, _) = name.ok_or("another URL than was thought")?;
+            format!("postgres:{}:{name}", cluster.address().port())
         }
     };
     let database = Database { backend, url, cluster };
