@@ -14,13 +14,16 @@ use crate::load::connection::{Connection, Progress};
 
 mod connection;
 
+/// What the servers say with 503, and clients that wait for replies heed.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
 /// Writes the next request; `false`: there is none any more.
 pub(crate) type Source<'a> = Box<dyn FnMut(&mut Vec<u8>) -> bool + 'a>;
 
 /// When a connection sends.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Pace {
-    /// As soon as the last reply is there.
+    /// As soon as the last reply is there, unless that says to come again later.
     Closed,
     /// At fixed times, whether or not the server keeps up: a late reply makes the next request
     /// late, which counts as the server's time.
@@ -188,6 +191,10 @@ impl<'a> Loop<'a> {
             *outcome.failed.entry(status).or_default() += 1;
         }
         match group.pace {
+            Pace::Closed if status == 503 => {
+                self.due.push(Reverse((at + RETRY_AFTER, index)));
+                Ok(())
+            }
             Pace::Closed => self.send(index, at, at),
             Pace::Every(interval) => {
                 let next = meant.unwrap_or(at) + interval;

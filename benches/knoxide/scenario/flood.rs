@@ -1,10 +1,12 @@
 //! Checks while many clients log in at the default cost of hashing.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use knoxide::password::Hasher;
 
-use super::{checks, closed, few, insist, logins, note, note_times, paced, quietest};
+use super::contest::{Asks, Contestant};
+use super::{closed, few, insist, logins, note, note_times, paced, quietest};
 use crate::child::{Child, Role};
 use crate::databases::Database;
 use crate::goals::Line;
@@ -32,26 +34,35 @@ pub(super) fn run(stage: &mut Stage) -> Fallible<Section> {
     }
     let title = "A flood: 64 clients log in at bcrypt cost 12 while others check";
     let note = "At full speed: checks in a closed loop take all that the core has. Paced: 2,000 checks a second at \
-                fixed times. The server has one core, which also has to hash. Ratios are to the same load without \
+                fixed times. The server has one core, which also has to hash. Logins that are refused with 503 come \
+                again after the second that the reply says. Ratios are to the same load without \
                 logins in the same round.";
     Ok(table.section(Scenario::Flood, title, note, stage))
 }
 
 fn on(stage: &Stage, database: &Database, users: u64, table: &mut Table) -> Fallible<()> {
-    let server = stage.start(&Role::Knoxide { url: database.url.clone(), cost: Hasher::DEFAULT_COST })?;
-    let meter = stage.meter(&server, Some(database));
+    let role = Role::Knoxide { url: database.url.clone(), cost: Hasher::DEFAULT_COST };
+    let ours = Contestant {
+        name: database.name().to_owned(),
+        server: Rc::new(stage.start(&role)?),
+        database: Some(database.clone()),
+        asks: Asks::first(users * 10),
+    };
+    ours.touch(stage)?;
+    let server = &*ours.server;
+    let meter = stage.meter(server, Some(database));
     let span = Span { counted: stage.span().counted.max(Duration::from_secs(2)), ..stage.span() };
     let row = |what: &str| format!("{}, {what}", database.name());
     for round in 0..few(stage.rounds) {
         crate::say(&format!("flood on {}: round {} of {}", database.name(), round + 1, few(stage.rounds)));
         for (group, pace) in [(closed as Clients, "at full speed"), (paced, "paced")] {
-            let check = || group(&server, stage.connections, checks(users * 10));
+            let check = || group(server, stage.connections, ours.asks.source());
             let (alone, usage) = quietest(|| Ok(vec![check()?]), span, &meter)?;
             for outcome in alone {
                 insist(&outcome, "checks")?;
                 note(table, &row(&format!("checks {pace}, alone")), &outcome, &usage);
             }
-            let both = || Ok(vec![check()?, closed(&server, FLOOD, logins(users))?]);
+            let both = || Ok(vec![check()?, closed(server, FLOOD, logins(users))?]);
             let (flooded, usage) = quietest(both, span, &meter)?;
             let names = [row(&format!("checks {pace}, flooded")), row(&format!("logins meanwhile, checks {pace}"))];
             for (name, outcome) in names.iter().zip(&flooded) {
