@@ -31,6 +31,10 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Checks that come closer upon each other than this are many enough to wait for each other.
 const CROWD: Duration = Duration::from_micros(10);
 
+/// After so many that came alone, one waits for others all the same: where a request takes long,
+/// many can be ready and still come one by one.
+const ALONE: u32 = 16;
+
 /// See the [module](self).
 pub(in crate::service) struct InlineView {
     store: Arc<dyn Store>,
@@ -48,8 +52,8 @@ struct Seat {
     gathering: Option<Arc<Turn>>,
     /// What those who joined will look for.
     wanted: Vec<Key>,
-    /// While checks come one by one: when the last one did.
-    alone: Option<Instant>,
+    /// While checks come one by one: when the last one did, and how many did.
+    alone: Option<(Instant, u32)>,
 }
 
 /// A look that is under way. What it waits for belongs to a thread, so it must stay there.
@@ -106,7 +110,7 @@ impl InlineView {
         }
         seat.hear(&*self.store);
         seat.cache.fetch(&seat.wanted);
-        seat.alone = (seat.wanted.len() == 1).then(Instant::now);
+        seat.alone = (seat.wanted.len() == 1).then(|| (Instant::now(), 0));
         seat.wanted.clear();
         seat.gathering = None;
         true
@@ -143,10 +147,10 @@ impl InlineView {
 
 impl Seat {
     fn is_alone(&mut self) -> bool {
-        let Some(last) = self.alone.take() else { return false };
+        let Some((last, before)) = self.alone.take().filter(|(_, before)| *before < ALONE) else { return false };
         let now = Instant::now();
         let alone = self.gathering.is_none() && now.duration_since(last) > CROWD;
-        self.alone = alone.then_some(now);
+        self.alone = alone.then_some((now, before + 1));
         alone
     }
 

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use diesel::QueryResult;
-
 use super::connect::Target;
 use super::rows::session_id;
 use super::url::DatabaseUrl;
@@ -18,21 +16,18 @@ mod sqlite;
 /// More news than this are not worth telling one by one.
 const MANY: usize = 5_000;
 
-/// What rows of the log speak of: a user, a session, or everything. One row more than [`MANY`] says
-/// that there are too many.
-fn news(rows: impl ExactSizeIterator<Item = (Option<i64>, Option<Vec<u8>>)>) -> QueryResult<News> {
+/// What rows of the log speak of: a user, a session, or everything, as one that cannot be read. One
+/// row more than [`MANY`] says that there are too many.
+fn news(rows: impl ExactSizeIterator<Item = (Option<i64>, Option<Vec<u8>>)>) -> News {
     if rows.len() > MANY {
-        return Ok(News::Everything);
+        return News::Everything;
     }
-    let mut revoked = Vec::with_capacity(rows.len());
-    for row in rows {
-        match row {
-            (_, Some(session)) => revoked.push(Revoked::Session(session_id(&session)?)),
-            (Some(user), None) => revoked.push(Revoked::User(UserId(user))),
-            (None, None) => return Ok(News::Everything),
-        }
-    }
-    Ok(News::Revoked(revoked))
+    let revoked = rows.map(|row| match row {
+        (_, Some(session)) => session_id(&session).ok().map(Revoked::Session),
+        (Some(user), None) => Some(Revoked::User(UserId(user))),
+        (None, None) => None,
+    });
+    revoked.collect::<Option<_>>().map_or(News::Everything, News::Revoked)
 }
 
 /// How this database can be followed.

@@ -3,7 +3,8 @@
 //! What is swept was dead before by everybody's judgement, so nothing of it is written into
 //! the revocation log. Rows that somebody else holds are left for the next time.
 
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use diesel::sql_types::BigInt;
 use diesel::{QueryResult, RunQueryDsl};
@@ -21,8 +22,16 @@ mod sessions;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
-/// The most rows that one transaction deletes or changes.
-pub(super) const BATCH: usize = 1_000;
+/// The most rows that one transaction deletes or changes: about a millisecond's work, since a login
+/// may wait for the transaction, and a check for the processor. Most statements say the same.
+pub(super) const BATCH: usize = 50;
+
+/// After each transaction the sweeper rests for so many times what that took, so that those who come
+/// meanwhile seldom meet it.
+const REST: u32 = 3;
+
+/// It rests no longer than this, and so ends soon when it is to.
+const LONGEST_REST: Duration = Duration::from_millis(100);
 
 /// How long what is dead stays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,11 +104,13 @@ impl DieselStore {
     ) -> StoreResult<usize> {
         let mut total = 0;
         while go_on() {
+            let begun = Instant::now();
             let done = self.admin(|connection| connection.write(&mut step))?;
             total += done;
             if done == 0 {
                 break;
             }
+            thread::sleep((begun.elapsed() * REST).min(LONGEST_REST));
         }
         Ok(total)
     }
@@ -114,7 +125,7 @@ statement! {
 statement! {
     /// Takes a batch of the oldest audit events.
     DeleteAudit { before: i64 as BigInt },
-    ["DELETE FROM audit_events WHERE id IN (SELECT id FROM audit_events WHERE at < ", before, " LIMIT 1000)"]
+    ["DELETE FROM audit_events WHERE id IN (SELECT id FROM audit_events WHERE at < ", before, " LIMIT 50)"]
 }
 
 /// A token's digest, its session, and when it expired.

@@ -16,6 +16,10 @@ use crate::token::TokenDigest;
 /// No batch is greater than this.
 pub(super) const MOST: usize = 1_024;
 
+/// Nobody joins a batch that has waited for longer: the others' time would be over too early for
+/// those who come late, and a new batch has the owner looked after.
+const OPEN_FOR: Duration = Duration::from_millis(20);
+
 /// A token that was not remembered when its check arrived.
 pub(super) type Ask = (Key, TokenDigest);
 
@@ -45,8 +49,8 @@ pub(super) struct Others(Vec<Member>);
 enum Phase {
     /// Nobody was told of it.
     Gathering,
-    /// The owner was told.
-    HandedOver,
+    /// The owner was told, at this moment.
+    HandedOver(Instant),
     /// The owner has it, so its round may have been sent.
     Taken,
     /// The answer to each ask; each is taken once.
@@ -82,15 +86,19 @@ impl Batch {
         (Arc::new(Self { state: Mutex::new(state) }), place)
     }
 
-    /// Joins, unless the batch was taken or is full. If nobody leads, time begins anew: whoever was
-    /// there before may have gone long ago.
+    /// Joins, unless the batch was taken, has waited for long, or is full. While nobody leads one
+    /// that gathers, time begins anew: whoever was there before may have gone long ago.
     pub(super) fn join(&self, member: &Member, ask: Option<TokenDigest>, timeout: Duration) -> Option<Place> {
         let mut state = self.lock();
-        let is_open = matches!(state.phase, Phase::Gathering | Phase::HandedOver);
+        let is_open = match state.phase {
+            Phase::Gathering => true,
+            Phase::HandedOver(at) => at.elapsed() < OPEN_FOR,
+            Phase::Taken | Phase::Answered(_) => false,
+        };
         if !is_open || state.members.len() >= MOST {
             return None;
         }
-        if state.leader.is_none() {
+        if state.leader.is_none() && matches!(state.phase, Phase::Gathering) {
             state.deadline = Instant::now() + timeout;
         }
         Some(state.add(member.clone(), ask))
@@ -103,6 +111,11 @@ impl Batch {
     /// How many checks joined.
     pub(super) fn len(&self) -> usize {
         self.lock().members.len()
+    }
+
+    /// Whether anybody may still wait for it.
+    pub(super) fn is_unanswered(&self) -> bool {
+        !matches!(self.lock().phase, Phase::Answered(_))
     }
 
     pub(super) fn deadline(&self) -> Instant {
@@ -125,7 +138,7 @@ impl Batch {
                 let leads = *leader.get_or_insert(place.member) == place.member;
                 return if leads { Next::Gather } else { Next::Follow };
             }
-            Phase::HandedOver | Phase::Taken => {}
+            Phase::HandedOver(_) | Phase::Taken => {}
         }
         keep_waker(members, place.member, waker);
         if *leader.get_or_insert(place.member) == place.member { Next::Lead(*deadline) } else { Next::Follow }
@@ -135,7 +148,7 @@ impl Batch {
     pub(super) fn hand_over(&self) {
         let mut state = self.lock();
         if matches!(state.phase, Phase::Gathering) {
-            state.phase = Phase::HandedOver;
+            state.phase = Phase::HandedOver(Instant::now());
         }
     }
 
@@ -156,7 +169,7 @@ impl Batch {
     pub(super) fn take(&self) -> Option<(Vec<Ask>, usize)> {
         let mut state = self.lock();
         match state.phase {
-            Phase::Gathering | Phase::HandedOver | Phase::Taken => {
+            Phase::Gathering | Phase::HandedOver(_) | Phase::Taken => {
                 state.phase = Phase::Taken;
                 Some((std::mem::take(&mut state.asks), state.members.len()))
             }

@@ -49,10 +49,7 @@ struct Memory {
 
 #[derive(Default)]
 struct State {
-    /// Each with the number of its checks when it came.
-    batches: VecDeque<(Arc<Batch>, usize)>,
-    /// How many checks wait in them.
-    checks: usize,
+    batches: VecDeque<Arc<Batch>>,
     owner: Option<Owner>,
     /// Whether the owner waits for a batch, and is to be told.
     idle: bool,
@@ -91,17 +88,18 @@ impl Rounds {
 
     /// Has a batch answered by a round that begins after this call.
     pub(super) fn enqueue(self: &Arc<Self>, batch: Arc<Batch>) {
-        let checks = batch.len();
         let mut state = self.lock();
         self.look_after_owner(&mut state);
-        if state.closed || state.checks + checks > QUEUE || state.owner.is_none() {
+        // What nobody waits for any more needs no place.
+        state.batches.retain(|batch| batch.is_unanswered());
+        let checks = state.batches.iter().fold(batch.len(), |checks, batch| checks + batch.len());
+        if state.closed || checks > QUEUE || state.owner.is_none() {
             drop(state);
             let error = StoreError::Busy("too many checks wait for the database".to_owned());
             batch.answer(Err(error.into()));
             return;
         }
-        state.checks += checks;
-        state.batches.push_back((batch, checks));
+        state.batches.push_back(batch);
         let idle = std::mem::take(&mut state.idle);
         drop(state);
         if idle {
@@ -233,8 +231,7 @@ impl Taken {
     /// All that waits, as far as one round can carry it.
     fn from(state: &mut State) -> Self {
         let mut taken = Self { batches: Vec::new(), asks: Vec::new(), checks: 0 };
-        while let Some((batch, checks)) = state.batches.pop_front() {
-            state.checks = state.checks.saturating_sub(checks);
+        while let Some(batch) = state.batches.pop_front() {
             if let Some((asks, checks)) = batch.take() {
                 taken.checks += checks;
                 taken.batches.push((batch, asks.len()));

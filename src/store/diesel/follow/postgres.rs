@@ -184,7 +184,7 @@ impl Follower for PostgresFollower {
         let known = place.as_ref().map(|place| place.snapshot.clone());
         let (head, told, found) = self.connection.read(|any| {
             let Answer { head, log, tokens } = ask(any, known, digests)?;
-            let told = news(log.into_iter().map(|(_, user, session)| (user, session)))?;
+            let told = news(log.into_iter().map(|(_, user, session)| (user, session)));
             Ok((head, told, sessions::in_order(tokens, digests)?))
         })?;
         let Some((snapshot, pruned, process, started, is_standby)) = head else {

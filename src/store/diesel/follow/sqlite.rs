@@ -83,19 +83,17 @@ fn catch_up(any: &mut AnyConnection, place: Option<Place>) -> QueryResult<(Place
     }
     let limit = i64::try_from(MANY + 2).unwrap_or(i64::MAX);
     let rows: Vec<LogRow> = LogRowsFrom { seq, limit }.load(any)?;
-    // The row that was told last is the proof that those behind it are all there. If it was pruned,
-    // the next one is; it was not told. If there is none, somebody emptied the log or put an old
-    // file's content here, unless there never was one.
-    let (told, goes_on) = match rows.first() {
-        Some((first, ..)) => (usize::from(*first == seq), *first == seq || *first == seq + 1),
-        None => (0, seq == 0),
-    };
-    if !goes_on || rows.len() - told > MANY {
+    // The newest row is never pruned: if the one that was told last is gone, there are others behind
+    // it, or somebody emptied the log or put an old file's content here, or there never was one.
+    let told = usize::from(rows.first().is_some_and(|(first, ..)| *first == seq));
+    let untold = rows.len() - told;
+    let newest = rows.last().map_or(0, |(seq, ..)| *seq);
+    // Numbers leave no gap, since those of transactions that are undone are given again.
+    if untold > MANY || i64::try_from(untold).ok() != newest.checked_sub(seq) {
         return start_anew(any, data_version);
     }
-    let newest = rows.last().map_or(seq, |(seq, ..)| *seq);
     let untold = rows.into_iter().skip(told).map(|(_, user, session)| (user, session));
-    Ok((Place { data_version, seq: newest }, news(untold)?))
+    Ok((Place { data_version, seq: newest }, news(untold)))
 }
 
 /// Rows that were to be told are gone, or too many.
