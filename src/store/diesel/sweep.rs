@@ -24,11 +24,11 @@ mod sqlite;
 
 /// The most rows that one transaction deletes or changes: about a millisecond's work, since a login
 /// may wait for the transaction, and a check for the processor. Most statements say the same.
-pub(super) const BATCH: usize = 50;
+pub(super) const BATCH: usize = 30;
 
 /// After each transaction the sweeper rests for so many times what that took, so that those who come
 /// meanwhile seldom meet it.
-const REST: u32 = 3;
+const REST: u32 = 2;
 
 /// It rests no longer than this, and so ends soon when it is to.
 const LONGEST_REST: Duration = Duration::from_millis(100);
@@ -125,7 +125,7 @@ statement! {
 statement! {
     /// Takes a batch of the oldest audit events.
     DeleteAudit { before: i64 as BigInt },
-    ["DELETE FROM audit_events WHERE id IN (SELECT id FROM audit_events WHERE at < ", before, " LIMIT 50)"]
+    ["DELETE FROM audit_events WHERE id IN (SELECT id FROM audit_events WHERE at < ", before, " LIMIT 30)"]
 }
 
 /// A token's digest, its session, and when it expired.
