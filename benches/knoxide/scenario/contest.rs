@@ -88,7 +88,13 @@ impl Asks {
 impl Contestant {
     /// Knoxide with the cheapest hash on a database of opaque tokens.
     pub(super) fn knoxide(stage: &Stage, database: Database, tokens: u64) -> Fallible<Self> {
-        let server = Rc::new(stage.start(&Role::Knoxide { url: database.url.clone(), cost: 4 })?);
+        let role = Role::Knoxide { url: database.url.clone(), cost: 4 };
+        Self::serving(stage, &role, database, tokens)
+    }
+
+    /// Knoxide in this role, on a database of opaque tokens.
+    pub(super) fn serving(stage: &Stage, role: &Role, database: Database, tokens: u64) -> Fallible<Self> {
+        let server = Rc::new(stage.start(role)?);
         let name = format!("Knoxide on {}", database.name());
         Ok(Self { name, server, database: Some(database), asks: Asks::first(tokens) })
     }

@@ -1,11 +1,10 @@
 //! Checks while many clients log in at the default cost of hashing.
 
-use std::rc::Rc;
 use std::time::Duration;
 
 use knoxide::password::Hasher;
 
-use super::contest::{Asks, Contestant};
+use super::contest::Contestant;
 use super::{closed, few, insist, logins, note, note_times, paced, quietest};
 use crate::child::{Child, Role};
 use crate::databases::Database;
@@ -42,12 +41,7 @@ pub(super) fn run(stage: &mut Stage) -> Fallible<Section> {
 
 fn on(stage: &Stage, database: &Database, users: u64, table: &mut Table) -> Fallible<()> {
     let role = Role::Knoxide { url: database.url.clone(), cost: Hasher::DEFAULT_COST };
-    let ours = Contestant {
-        name: database.name().to_owned(),
-        server: Rc::new(stage.start(&role)?),
-        database: Some(database.clone()),
-        asks: Asks::first(users * 10),
-    };
+    let ours = Contestant::serving(stage, &role, database.clone(), users * 10)?;
     ours.touch(stage)?;
     let server = &*ours.server;
     let meter = stage.meter(server, Some(database));

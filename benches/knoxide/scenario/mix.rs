@@ -1,10 +1,9 @@
 //! Checks with a login and a logout now and then.
 
 use std::cell::Cell;
-use std::rc::Rc;
 use std::time::Duration;
 
-use super::contest::{Asks, Contestant};
+use super::contest::Contestant;
 use super::{closed, insist, logins, note, note_times, quietest, request_with_token};
 use crate::child::Role;
 use crate::databases::Database;
@@ -45,12 +44,8 @@ fn on(stage: &mut Stage, backend: crate::Backend, table: &mut Table) -> Fallible
     let seconds = (stage.seconds.ceil() as u64 + 1) * u64::from(stage.rounds) * 3;
     let doomed = Block::of(seconds * MOST_A_SECOND, 1);
     let database = Database::filled(stage, backend, &[live, doomed], 4)?;
-    let ours = Contestant {
-        name: database.name().to_owned(),
-        server: Rc::new(stage.start(&Role::Elsewhere { url: database.url.clone() })?),
-        asks: Asks::first(live.tokens()),
-        database: Some(database.clone()),
-    };
+    let role = Role::Elsewhere { url: database.url.clone() };
+    let ours = Contestant::serving(stage, &role, database.clone(), live.tokens())?;
     ours.touch(stage)?;
     let ended = Cell::new(0);
     let (pure, mixed) = (format!("{}, checks alone", database.name()), format!("{}, mixed", database.name()));

@@ -36,14 +36,24 @@ struct State {
     deadline: Instant,
 }
 
-/// A check that waits.
-#[derive(Clone)]
-pub(super) struct Member {
+/// A check that joins.
+#[derive(Clone, Copy)]
+pub(super) struct Joining<'a> {
     pub(super) key: Key,
-    pub(super) waker: Waker,
+    pub(super) waker: &'a Waker,
+    /// Whose row it asks for, if it is not remembered.
+    pub(super) ask: Option<TokenDigest>,
 }
 
-/// Those who wait for somebody else to be polled: the answer is there.
+/// A check that waits.
+#[derive(Clone)]
+struct Member {
+    key: Key,
+    waker: Waker,
+}
+
+/// Those of a batch who wait for somebody else to be polled. Only the first to hear the answer gets
+/// any.
 pub(super) struct Others(Vec<Member>);
 
 enum Phase {
@@ -79,16 +89,16 @@ pub(super) enum Next {
 
 impl Batch {
     /// A batch of one.
-    pub(super) fn begin(first: Member, ask: Option<TokenDigest>, timeout: Duration) -> (Arc<Self>, Place) {
+    pub(super) fn begin(first: Joining<'_>, timeout: Duration) -> (Arc<Self>, Place) {
         let (asks, members, deadline) = (Vec::new(), Vec::new(), Instant::now() + timeout);
         let mut state = State { phase: Phase::Gathering, asks, members, leader: None, deadline };
-        let place = state.add(first, ask);
+        let place = state.add(first);
         (Arc::new(Self { state: Mutex::new(state) }), place)
     }
 
     /// Joins, unless the batch was taken, has waited for long, or is full. While nobody leads one
     /// that gathers, time begins anew: whoever was there before may have gone long ago.
-    pub(super) fn join(&self, member: &Member, ask: Option<TokenDigest>, timeout: Duration) -> Option<Place> {
+    pub(super) fn join(&self, joining: Joining<'_>, timeout: Duration) -> Option<Place> {
         let mut state = self.lock();
         let is_open = match state.phase {
             Phase::Gathering => true,
@@ -101,7 +111,7 @@ impl Batch {
         if state.leader.is_none() && matches!(state.phase, Phase::Gathering) {
             state.deadline = Instant::now() + timeout;
         }
-        Some(state.add(member.clone(), ask))
+        Some(state.add(joining))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -157,10 +167,9 @@ impl Batch {
         let mut state = self.lock();
         if state.leader == Some(place.member) {
             state.leader = None;
-            let others = state.members.iter().enumerate().filter(|(member, _)| *member != place.member);
-            let others: Vec<Waker> = others.map(|(_, member)| member.waker.clone()).collect();
+            let others = Others(state.members.clone());
             drop(state);
-            others.iter().for_each(Waker::wake_by_ref);
+            others.wake_but(place);
         }
     }
 
@@ -194,15 +203,19 @@ impl Batch {
 }
 
 impl State {
-    fn add(&mut self, member: Member, ask: Option<TokenDigest>) -> Place {
+    fn add(&mut self, Joining { key, waker, ask }: Joining<'_>) -> Place {
         let place = Place { member: self.members.len(), ask: ask.is_some().then_some(self.asks.len()) };
-        self.asks.extend(ask.map(|digest| (member.key, digest)));
-        self.members.push(member);
+        self.asks.extend(ask.map(|digest| (key, digest)));
+        self.members.push(Member { key, waker: waker.clone() });
         place
     }
 }
 
 impl Others {
+    pub(super) const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// What they will look for.
     pub(super) fn keys(&self) -> Vec<Key> {
         self.0.iter().map(|member| member.key).collect()

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 
 use super::super::cache::{Key, KeyMaker};
 use super::super::{Found, ViewOptions};
-use super::batch::{Batch, Member, Next, Place};
+use super::batch::{Batch, Joining, Next, Place};
 use super::owner::Rounds;
 use super::sync::{Arc, Instant, Sleep, ThreadLocal, TurnOver, sleep_until, turn_over};
 use crate::service::Unavailable;
@@ -76,11 +76,11 @@ impl Find {
         let Some(token) = &self.token else { return };
         let is_remembered = !again && self.view.rounds.remembered(|cache| cache.has(self.key));
         let ask = (!is_remembered).then(|| token.digest());
+        let joining = Joining { key: self.key, waker: context.waker(), ask };
         let timeout = self.view.options.timeout;
-        let member = Member { key: self.key, waker: context.waker().clone() };
         let mut gathering = self.view.gathering.get_or_default().borrow_mut();
-        let joined = gathering.take().and_then(|batch| batch.join(&member, ask, timeout).map(|place| (batch, place)));
-        let (batch, place) = joined.unwrap_or_else(|| Batch::begin(member, ask, timeout));
+        let joined = gathering.take().and_then(|batch| batch.join(joining, timeout).map(|place| (batch, place)));
+        let (batch, place) = joined.unwrap_or_else(|| Batch::begin(joining, timeout));
         *gathering = Some(Arc::clone(&batch));
         self.waiting = Some(Waiting { batch, place, turn: None, timer: None });
     }
@@ -135,9 +135,11 @@ impl Future for Find {
                 }
                 Next::Follow => return Poll::Pending,
                 Next::Done(answer, others) => {
-                    let keys = others.keys();
-                    this.view.rounds.remembered(|cache| cache.fetch(&keys));
-                    others.wake_but(waiting.place);
+                    if !others.is_empty() {
+                        let keys = others.keys();
+                        this.view.rounds.remembered(|cache| cache.fetch(&keys));
+                        others.wake_but(waiting.place);
+                    }
                     answer
                 }
             };
