@@ -37,7 +37,9 @@ where
     let checker = model.checker().spawn_bfs().join();
     checker.assert_properties();
     assert!(checker.is_done(), "not all was explored");
-    assert!(checker.unique_state_count() >= least, "only {} states", checker.unique_state_count());
+    let states = checker.unique_state_count();
+    println!("{}: {states} states", std::any::type_name::<M>());
+    assert!(states >= least, "only {states} states");
 }
 
 /// Finds a way to make the property false.
