@@ -329,6 +329,34 @@ fn a_silent_follower_is_replaced_and_its_late_answer_is_not_kept() {
 }
 
 #[test]
+fn a_silent_follower_is_replaced_for_those_who_wait_while_others_keep_coming() {
+    run(async {
+        let scene = set(1, LONG).await;
+        scene.stage.state().stops = true;
+        let first = actix_web::rt::spawn(scene.check(0));
+        actix_web::rt::task::yield_now().await;
+        actix_web::rt::task::yield_now().await;
+        let stage = Arc::clone(&scene.stage);
+        actix_web::rt::task::spawn_blocking(move || stage.wait_until(|state| state.stopped == 1)).await.expect("it");
+        let mut waiting = Box::pin(scene.check(0));
+        let mut others = Vec::new();
+        let answer = loop {
+            let short = Duration::from_millis(50);
+            if let Ok(answer) = actix_web::rt::time::timeout(short, &mut waiting).await {
+                break answer;
+            }
+            others.push(actix_web::rt::spawn(scene.check(0)));
+        };
+        answer.expect("a good token, long before the check's time is over");
+        assert_eq!(scene.stage.state().followers, 2);
+        scene.stage.go_on();
+        for other in others.into_iter().chain([first]) {
+            other.await.expect("no panic").expect("a good token");
+        }
+    });
+}
+
+#[test]
 fn more_checks_than_may_wait_are_refused() {
     run(async {
         let scene = set(1, LONG).await;
