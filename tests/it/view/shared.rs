@@ -3,114 +3,15 @@
 #![expect(clippy::disallowed_methods, reason = "what blocks here is the test, not the service")]
 
 use std::pin::Pin;
-use std::sync::{Condvar, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use knoxide::service::Unavailable;
 
 use super::*;
 
-/// A store in memory whose one follower stops, breaks or panics when it is told to.
-#[derive(Clone, Default)]
-struct Followed {
-    behind: MemoryStore,
-    stage: Arc<Stage>,
-}
+mod stage;
 
-#[derive(Default)]
-struct Stage {
-    state: Mutex<State>,
-    changed: Condvar,
-}
-
-#[derive(Default)]
-struct State {
-    /// What was asked in each round.
-    rounds: Vec<usize>,
-    followers: usize,
-    news: Vec<Revoked>,
-    /// The next round stops after it read, until it is let go; how many did.
-    stops: bool,
-    held: bool,
-    stopped: usize,
-    /// The next ones break off, or cannot connect.
-    breaks: usize,
-    refuses: bool,
-    panics: bool,
-    reads_only: bool,
-}
-
-impl Stage {
-    fn state(&self) -> MutexGuard<'_, State> {
-        // A follower that panics as planned does it while it holds this.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn go_on(&self) {
-        let mut state = self.state();
-        (state.stops, state.held) = (false, false);
-        drop(state);
-        self.changed.notify_all();
-    }
-
-    fn wait_until(&self, what: impl Fn(&State) -> bool) {
-        let (state, waited) = self
-            .changed
-            .wait_timeout_while(self.state(), Duration::from_secs(20), |state| !what(state))
-            .unwrap_or_else(PoisonError::into_inner);
-        assert!(!waited.timed_out(), "in time");
-        drop(state);
-    }
-}
-
-struct Staged {
-    behind: Box<dyn Connection>,
-    stage: Arc<Stage>,
-}
-
-impl Store for Followed {
-    fn connect(&self) -> StoreResult<Box<dyn Connection>> {
-        self.behind.connect()
-    }
-
-    fn writers(&self) -> usize {
-        1
-    }
-
-    fn following(&self) -> Following {
-        Following::Shared
-    }
-
-    fn follow(&self) -> StoreResult<Box<dyn Follower>> {
-        let mut state = self.stage.state();
-        state.followers += 1;
-        if state.refuses {
-            return Err(StoreError::Unavailable("as planned".to_owned()));
-        }
-        Ok(Box::new(Staged { behind: self.behind.connect()?, stage: Arc::clone(&self.stage) }))
-    }
-}
-
-impl Follower for Staged {
-    fn round(&mut self, digests: &[TokenDigest]) -> StoreResult<Round> {
-        let mut state = self.stage.state();
-        assert!(!std::mem::take(&mut state.panics), "as planned");
-        if state.breaks > 0 {
-            state.breaks -= 1;
-            return Err(StoreError::Unavailable("as planned".to_owned()));
-        }
-        state.rounds.push(digests.len());
-        let news = News::Revoked(std::mem::take(&mut state.news));
-        let round = Round { news, found: self.behind.find_many(digests)?, lasting: !state.reads_only };
-        if std::mem::take(&mut state.stops) {
-            state.held = true;
-            state.stopped += 1;
-            self.stage.changed.notify_all();
-            drop(self.stage.changed.wait_while(state, |state| state.held).expect("a lock"));
-        }
-        Ok(round)
-    }
-}
+use stage::{Followed, Stage};
 
 /// A service with one user's tokens, one of each session.
 struct Scene {
