@@ -160,16 +160,15 @@ fn inflict<W>(scene: &mut Scene<'_, W>, faults: &[&Fault<W>], scale: &Scale) -> 
     let mut inflicted = BTreeMap::new();
     let mut due = faults.to_vec();
     let mut told_at = Instant::now();
-    let mut harmless = if scale.faults.is_none() { HARMLESS } else { 0 };
-    while !due.is_empty() || scene.stage.ledger.revoked() < scale.revoked || harmless > 0 {
-        if read(&scene.stage.ledger.counts.unanswered) > 0 {
-            harmless = 0;
-        } else if due.is_empty() {
-            harmless = harmless.saturating_sub(1);
-        }
+    let ledger = scene.stage.ledger;
+    let most = u64::try_from(faults.len() + HARMLESS).expect("a number");
+    let may_yet_hurt = |inflicted: &BTreeMap<_, u64>| {
+        scale.faults.is_none() && read(&ledger.counts.unanswered) == 0 && inflicted.values().sum::<u64>() < most
+    };
+    while !due.is_empty() || ledger.revoked() < scale.revoked || may_yet_hurt(&inflicted) {
         // Long runs are not to consist of faults.
         let gap = 20 + scene.dice.below(100 + scale.revoked / 100);
-        wait_for(scene.stage.ledger, gap, &inflicted);
+        wait_for(ledger, gap, &inflicted);
         let fault = if due.is_empty() {
             faults[scene.dice.index(faults.len())]
         } else {
@@ -178,7 +177,7 @@ fn inflict<W>(scene: &mut Scene<'_, W>, faults: &[&Fault<W>], scale: &Scale) -> 
         (fault.inflict)(scene);
         *inflicted.entry(fault.name).or_default() += 1;
         if told_at.elapsed() > TELL_EVERY {
-            println!("so far {}; {}", done(scene.stage.ledger), told(&inflicted));
+            println!("so far {}; {}", done(ledger), told(&inflicted));
             told_at = Instant::now();
         }
     }

@@ -5,6 +5,7 @@
 use std::pin::Pin;
 use std::time::{Duration, Instant};
 
+use actix_web::rt::task::JoinHandle;
 use knoxide::service::Unavailable;
 
 use super::*;
@@ -46,6 +47,15 @@ impl Scene {
         for answer in join_all((0..self.tokens.len()).map(|token| self.check(token))).await {
             answer.expect("a good token");
         }
+    }
+
+    /// A check whose round has read, and stops there until it is let go.
+    async fn stopped_check(&self) -> JoinHandle<<Check as Future>::Output> {
+        self.stage.state().stops = true;
+        let check = actix_web::rt::spawn(self.check(0));
+        let stage = Arc::clone(&self.stage);
+        actix_web::rt::task::spawn_blocking(move || stage.wait_until(|state| state.stopped == 1)).await.expect("it");
+        check
     }
 
     /// How many tokens were asked for in each round since the last call.
@@ -93,12 +103,7 @@ fn a_round_already_sent_is_never_joined() {
         let scene = set(1, LONG).await;
         scene.all_are_good().await;
         let who = scene.check(0).await.expect("a good token");
-        scene.stage.state().stops = true;
-        let early = actix_web::rt::spawn(scene.check(0));
-        actix_web::rt::task::yield_now().await;
-        actix_web::rt::task::yield_now().await;
-        let stage = Arc::clone(&scene.stage);
-        actix_web::rt::task::spawn_blocking(move || stage.wait_until(|state| state.stopped == 1)).await.expect("it");
+        let early = scene.stopped_check().await;
         // The round under way has read; now comes the logout, and a check after it.
         scene.auth.logout(&who, Origin::default()).await.expect("a logout");
         scene.stage.state().news = vec![Revoked::Session(who.session.id)];
@@ -233,12 +238,7 @@ fn a_silent_follower_is_replaced_and_its_late_answer_is_not_kept() {
 fn a_silent_follower_is_replaced_for_those_who_wait_while_others_keep_coming() {
     run(async {
         let scene = set(1, LONG).await;
-        scene.stage.state().stops = true;
-        let first = actix_web::rt::spawn(scene.check(0));
-        actix_web::rt::task::yield_now().await;
-        actix_web::rt::task::yield_now().await;
-        let stage = Arc::clone(&scene.stage);
-        actix_web::rt::task::spawn_blocking(move || stage.wait_until(|state| state.stopped == 1)).await.expect("it");
+        let first = scene.stopped_check().await;
         let mut waiting = Box::pin(scene.check(0));
         let mut others = Vec::new();
         let answer = loop {
@@ -261,12 +261,7 @@ fn a_silent_follower_is_replaced_for_those_who_wait_while_others_keep_coming() {
 fn more_checks_than_may_wait_are_refused() {
     run(async {
         let scene = set(1, LONG).await;
-        scene.stage.state().stops = true;
-        let first = actix_web::rt::spawn(scene.check(0));
-        actix_web::rt::task::yield_now().await;
-        actix_web::rt::task::yield_now().await;
-        let stage = Arc::clone(&scene.stage);
-        actix_web::rt::task::spawn_blocking(move || stage.wait_until(|state| state.stopped == 1)).await.expect("it");
+        let first = scene.stopped_check().await;
         // Polled once they join; after the end of that turn they are handed over.
         let mut crowd: Vec<_> = (0..20_000).map(|_| Box::pin(scene.check(0))).collect();
         let refused = |crowd: &mut Vec<Pin<Box<Check>>>| {
@@ -290,11 +285,8 @@ fn checks_that_waited_too_long_no_longer_count() {
     run(async {
         let scene = set(1, Duration::from_millis(300)).await;
         scene.all_are_good().await;
-        scene.stage.state().stops = true;
         let unavailable = |answer| matches!(answer, Err(CheckError::Unavailable(Unavailable::TimedOut(_))));
-        let first = actix_web::rt::spawn(scene.check(0));
-        let stage = Arc::clone(&scene.stage);
-        actix_web::rt::task::spawn_blocking(move || stage.wait_until(|state| state.stopped == 1)).await.expect("it");
+        let first = scene.stopped_check().await;
         assert!(join_all((0..16_000).map(|_| scene.check(0))).await.into_iter().all(unavailable));
         assert!(unavailable(first.await.expect("no panic")));
         scene.stage.go_on();
@@ -310,17 +302,8 @@ fn what_waits_at_the_end_is_answered_and_what_comes_later_refused() {
     run(async {
         let scene = set(1, LONG).await;
         scene.all_are_good().await;
-        scene.stage.state().stops = true;
-        let waiting = actix_web::rt::spawn(scene.check(0));
-        actix_web::rt::task::yield_now().await;
-        actix_web::rt::task::yield_now().await;
-        let stage = Arc::clone(&scene.stage);
-        actix_web::rt::task::spawn_blocking(move || {
-            stage.wait_until(|state| state.stopped == 1);
-            stage.go_on();
-        })
-        .await
-        .expect("it");
+        let waiting = scene.stopped_check().await;
+        scene.stage.go_on();
         let auth = scene.auth.clone();
         actix_web::rt::task::spawn_blocking(move || auth.close(LONG)).await.expect("no panic");
         waiting.await.expect("no panic").expect("a good token");

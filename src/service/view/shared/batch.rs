@@ -118,14 +118,10 @@ impl Batch {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many checks joined.
-    pub(super) fn len(&self) -> usize {
-        self.lock().members.len()
-    }
-
-    /// Whether anybody may still wait for it.
-    pub(super) fn is_unanswered(&self) -> bool {
-        !matches!(self.lock().phase, Phase::Answered(_))
+    /// How many checks may still wait for it.
+    pub(super) fn waiting(&self) -> usize {
+        let state = self.lock();
+        if matches!(state.phase, Phase::Answered(_)) { 0 } else { state.members.len() }
     }
 
     pub(super) fn deadline(&self) -> Instant {

@@ -90,9 +90,13 @@ impl Rounds {
     pub(super) fn enqueue(self: &Arc<Self>, batch: Arc<Batch>) {
         let mut state = self.lock();
         self.look_after_owner(&mut state);
+        let mut checks = batch.waiting();
         // What nobody waits for any more needs no place.
-        state.batches.retain(|batch| batch.is_unanswered());
-        let checks = state.batches.iter().fold(batch.len(), |checks, batch| checks + batch.len());
+        state.batches.retain(|batch| {
+            let waiting = batch.waiting();
+            checks += waiting;
+            waiting > 0
+        });
         if state.closed || checks > QUEUE || state.owner.is_none() {
             drop(state);
             let error = StoreError::Busy("too many checks wait for the database".to_owned());
