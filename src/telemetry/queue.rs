@@ -4,6 +4,13 @@ use std::io::Write;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+/// After it wrote, the writer lets lines gather for so long: under load it wakes for many, not for
+/// each, and takes no turn from those who log.
+const GATHER: Duration = Duration::from_millis(1);
+
+/// Room that is kept for lines to come, in bytes.
+const KEPT: usize = 64 * 1024;
+
 /// Whole lines that wait to be written.
 #[derive(Debug)]
 pub(super) struct Queue {
@@ -19,6 +26,8 @@ struct State {
     waiting: Vec<u8>,
     /// Lines that found no room since that was last said.
     dropped: u64,
+    /// Whether the writer waits for a line, and is to be told.
+    idle: bool,
     /// Whether the writer is busy with what it took.
     writing: bool,
     closed: bool,
@@ -37,8 +46,11 @@ impl Queue {
             return;
         }
         state.waiting.extend_from_slice(line);
+        let idle = std::mem::take(&mut state.idle);
         drop(state);
-        self.arrived.notify_one();
+        if idle {
+            self.arrived.notify_one();
+        }
     }
 
     /// Lets the writer end once it has written what waits.
@@ -54,16 +66,27 @@ impl Queue {
         !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }
 
-    /// Waits for lines and takes all of them, with the number of those dropped, or `None`
-    /// when there will be no more.
-    fn take(&self) -> Option<(Vec<u8>, u64)> {
-        let idle = |state: &mut State| state.waiting.is_empty() && !state.closed;
-        let mut state = self.arrived.wait_while(self.lock(), idle).unwrap_or_else(PoisonError::into_inner);
-        if state.waiting.is_empty() {
-            return None;
+    /// Waits for lines and takes all of them into `lines`, which is empty. Says how many were
+    /// dropped before, or `None` when there will be no more.
+    fn take(&self, lines: &mut Vec<u8>) -> Option<u64> {
+        let mut state = self.lock();
+        while state.waiting.is_empty() {
+            if state.closed {
+                return None;
+            }
+            state.idle = true;
+            state = self.arrived.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
+        state.idle = false;
         state.writing = true;
-        Some((std::mem::take(&mut state.waiting), std::mem::take(&mut state.dropped)))
+        std::mem::swap(&mut state.waiting, lines);
+        Some(std::mem::take(&mut state.dropped))
+    }
+
+    /// Lets lines gather, unless somebody waits for the end.
+    fn gather(&self) {
+        let is_open = |state: &mut State| !state.closed;
+        drop(self.arrived.wait_timeout_while(self.lock(), GATHER, is_open));
     }
 
     /// How many lines were dropped since that was last asked.
@@ -87,7 +110,8 @@ impl Queue {
 /// Writes what arrives until the queue is closed and empty. Once something got through after
 /// lines were dropped, `notice` makes the line that says how many.
 pub(super) fn write_all_to(queue: &Queue, mut sink: impl Write, notice: &dyn Fn(u64) -> String) {
-    while let Some((lines, dropped_before)) = queue.take() {
+    let mut lines = Vec::new();
+    while let Some(dropped_before) = queue.take(&mut lines) {
         // A reader who is gone cannot be told so; the lines are lost either way.
         let _ = sink.write_all(&lines);
         let dropped = dropped_before + queue.take_dropped();
@@ -95,6 +119,9 @@ pub(super) fn write_all_to(queue: &Queue, mut sink: impl Write, notice: &dyn Fn(
             let _ = sink.write_all(notice(dropped).as_bytes());
         }
         let _ = sink.flush();
+        lines.clear();
+        lines.shrink_to(KEPT);
         queue.done();
+        queue.gather();
     }
 }

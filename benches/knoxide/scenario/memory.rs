@@ -1,10 +1,12 @@
 //! Memory, and random tokens thrown at the server.
 
 use std::cell::Cell;
+use std::ops::Range;
 use std::rc::Rc;
 
 use super::contest::{Asks, Contestant, wait_until_ready};
 use super::{all_of, checks, closed, insist, measure, note, note_times, paced};
+use crate::child::Child;
 use crate::databases::Database;
 use crate::goals::Line;
 use crate::load::{Group, Source};
@@ -33,7 +35,8 @@ pub(super) fn run(stage: &mut Stage) -> Fallible<Section> {
     let title = "Memory: the program as it is shipped";
     let note = "Resident memory, once the server is ready; after each token of the database was asked for once; and \
                 after 16 clients had asked for a million tokens that nobody has, each for the next as soon as one was \
-                refused, while 2,000 checks of live tokens a second went on.";
+                refused, while 2,000 checks of live tokens a second went on. They come in as many parts as there are \
+                rounds, after the same checks alone in each.";
     Ok(table.section(Scenario::Memory, title, note, stage))
 }
 
@@ -63,27 +66,15 @@ fn on(stage: &Stage, database: &Database, block: Block, table: &mut Table) -> Fa
     table.at_most(Line::Memory, &format!("{name}, idle"), (idle / MIB, " MiB"), 30.0);
     table.at_most(Line::Memory, &format!("{name}, a token"), (each, " bytes"), 250.0);
 
-    let meter = stage.meter(&server, Some(database));
-    let alone = vec![paced(&server, stage.connections, checks(block.tokens()))?];
-    let (alone, usage) = measure(alone, stage.span(), &meter)?;
-    for outcome in &alone {
-        insist(outcome, "checks")?;
-        note(table, &row("live checks, alone"), outcome, &usage);
-    }
     let before = memory()?;
-    let thrown = Cell::new(0);
     let unknown = UNKNOWN.min(block.tokens());
-    let groups = vec![
-        paced(&server, stage.connections, while_thrown(block.tokens(), &thrown, unknown))?,
-        Group { status: 401, ..closed(&server, THROWERS, strangers(&thrown, unknown))? },
-    ];
-    let (outcomes, usage) = measure(groups, all_of(stage.span()), &meter)?;
-    let after = memory()?;
-    for (outcome, what) in outcomes.iter().zip(["live checks, meanwhile", "unknown tokens"]) {
-        insist(outcome, what)?;
-        table.add(&row(what), Metric::Rate, outcome.done() as f64 / outcome.seconds, usage.others);
-        note_times(table, &row(what), outcome, &usage);
+    for round in 0..stage.rounds {
+        crate::say(&format!("memory on {name}: round {} of {}", round + 1, stage.rounds));
+        let (from, to) = (u64::from(round), u64::from(round) + 1);
+        let part = |rounds: u64| unknown * rounds / u64::from(stage.rounds);
+        thrown(stage, &server, database, part(from)..part(to), table)?;
     }
+    let after = memory()?;
     table.add(&row("unknown tokens"), Metric::Memory, after / MIB, 0.0);
     let each = (after - before) / unknown as f64;
     table.add(&row("unknown tokens"), Metric::Bytes, each, 0.0);
@@ -93,20 +84,45 @@ fn on(stage: &Stage, database: &Database, block: Block, table: &mut Table) -> Fa
     Ok(())
 }
 
+/// Live checks alone, and while these unknown tokens are thrown.
+fn thrown(stage: &Stage, server: &Child, database: &Database, unknown: Range<u64>, table: &mut Table) -> Fallible<()> {
+    let tokens = Block::tens(stage.tokens).tokens();
+    let row = |what: &str| format!("{}, {what}", database.name());
+    let meter = stage.meter(server, Some(database));
+    let alone = vec![paced(server, stage.connections, checks(tokens))?];
+    let (alone, usage) = measure(alone, stage.span(), &meter)?;
+    for outcome in &alone {
+        insist(outcome, "checks")?;
+        note(table, &row("live checks, alone"), outcome, &usage);
+    }
+    let (next, end) = (Cell::new(unknown.start), unknown.end);
+    let groups = vec![
+        paced(server, stage.connections, while_thrown(tokens, &next, end))?,
+        Group { status: 401, ..closed(server, THROWERS, strangers(&next, end))? },
+    ];
+    let (outcomes, usage) = measure(groups, all_of(stage.span()), &meter)?;
+    for (outcome, what) in outcomes.iter().zip(["live checks, meanwhile", "unknown tokens"]) {
+        insist(outcome, what)?;
+        table.add(&row(what), Metric::Rate, outcome.done() as f64 / outcome.seconds, usage.others);
+        note_times(table, &row(what), outcome, &usage);
+    }
+    Ok(())
+}
+
 /// Checks of random live tokens, as long as there are strangers.
-fn while_thrown(tokens: u64, thrown: &Cell<u64>, unknown: u64) -> Source<'_> {
+fn while_thrown(tokens: u64, next: &Cell<u64>, end: u64) -> Source<'_> {
     let mut checks = checks(tokens);
-    Box::new(move |out| thrown.get() < unknown && checks(out))
+    Box::new(move |out| next.get() < end && checks(out))
 }
 
 /// Tokens that look like any other, from far beyond the population.
-fn strangers(thrown: &Cell<u64>, unknown: u64) -> Source<'_> {
+fn strangers(next: &Cell<u64>, end: u64) -> Source<'_> {
     Box::new(move |out| {
-        let number = thrown.get();
-        if number < unknown {
+        let number = next.get();
+        if number < end {
             super::request_with_token(out, "GET", crate::serve::PATH, (1 << 40) + number);
-            thrown.set(number + 1);
+            next.set(number + 1);
         }
-        number < unknown
+        number < end
     })
 }

@@ -4,21 +4,25 @@
 //! Its memory is bounded by the number of tokens; when it is full, one that was not asked for
 //! lately makes room.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+mod entries;
+#[cfg(test)]
+mod tests;
+mod users;
+
+use std::sync::atomic::Ordering;
 
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry as Place;
 use siphasher::sip128::SipHasher24;
 
-use crate::dialect::Dialect;
 use crate::random::{Random, RandomError};
-use crate::session::{Session, SessionId, TokenRecord};
+use crate::session::{SessionId, TokenRecord};
 use crate::store::{News, Revoked};
 use crate::time::Timestamp;
 use crate::token::{Token, TokenKind};
-use crate::user::{Epoch, User, UserId};
+
+use self::entries::{Entries, Entry};
+use self::users::Users;
 
 /// Makes [`Key`]s. Its own key is random, so nobody can choose tokens that share one, nor have
 /// one token taken for another.
@@ -50,43 +54,16 @@ const PATIENCE: usize = 64;
 pub(super) struct Cache {
     capacity: usize,
     /// Grows up to the capacity; an entry that makes room is replaced where it stands.
-    entries: Vec<Entry>,
+    entries: Entries,
     /// Where the entry of a key is.
     by_key: HashTable<u32>,
-    sessions: HashTable<Arc<HeldSession>>,
-    users: HashMap<UserId, Arc<HeldUser>>,
+    /// Where the first entry of a session is; the others follow it.
+    by_session: HashTable<u32>,
+    users: Users,
     /// Whose turn it is to make room.
-    hand: usize,
+    hand: u32,
     /// Entries of older generations are dead.
     generation: u64,
-}
-
-struct Entry {
-    key: Key,
-    created: Timestamp,
-    expires: Option<Timestamp>,
-    session: Arc<HeldSession>,
-    /// Asked for since the hand last came by.
-    recent: AtomicBool,
-}
-
-/// One for all tokens of a session.
-struct HeldSession {
-    id: SessionId,
-    dialect: Dialect,
-    created: Timestamp,
-    last_seen: AtomicI64,
-    epoch: Epoch,
-    user: Arc<HeldUser>,
-    generation: u64,
-    dropped: AtomicBool,
-}
-
-/// One for all sessions of a user.
-struct HeldUser {
-    user: Arc<User>,
-    generation: u64,
-    dropped: AtomicBool,
 }
 
 impl Cache {
@@ -94,10 +71,10 @@ impl Cache {
     pub(super) fn new(capacity: usize) -> Self {
         Self {
             capacity: capacity.min(u32::MAX as usize),
-            entries: Vec::new(),
+            entries: Entries::default(),
             by_key: HashTable::new(),
-            sessions: HashTable::new(),
-            users: HashMap::new(),
+            by_session: HashTable::new(),
+            users: Users::default(),
             hand: 0,
             generation: 0,
         }
@@ -106,49 +83,36 @@ impl Cache {
     /// The record of a token that was live when it was last looked at, and of which no news came
     /// since. It may have expired.
     pub(super) fn get(&self, key: Key) -> Option<TokenRecord> {
-        let entry = self.entry(key)?;
-        let session = &entry.session;
-        if !session.stands(self.generation) {
-            return None;
-        }
+        let entry = self.entry(key).filter(|entry| self.stands(entry))?;
         if !entry.recent.load(Ordering::Relaxed) {
             entry.recent.store(true, Ordering::Relaxed);
         }
-        Some(TokenRecord {
-            kind: TokenKind::Access,
-            created: entry.created,
-            expires: entry.expires,
-            consumed: None,
-            session: session.session(),
-            user: Arc::clone(&session.user.user),
-        })
+        Some(entry.record())
     }
 
     /// Brings what is remembered of many tokens near the processor. Looked up one at a time, each
-    /// would wait for memory a dozen times over; here all wait together, step by step.
+    /// would wait for memory many times over; here all wait together, step by step.
     pub(super) fn fetch(&self, keys: &[Key]) {
         if keys.len() < 2 {
             return;
         }
         let entries: Vec<&Entry> = keys.iter().filter_map(|key| self.entry(*key)).collect();
-        let sessions = entries.iter().map(|entry| &entry.session).fold(0, |sum, session| sum ^ session.generation);
-        let users = || entries.iter().map(|entry| &entry.session.user);
-        let held = users().fold(0, |sum, held| sum ^ held.generation);
-        let known = users().fold(0, |sum, held| sum ^ held.user.id.0);
+        let sessions = entries.iter().fold(0, |sum, entry| sum ^ entry.last_seen.load(Ordering::Relaxed));
+        let users = entries.iter().fold(0, |sum, entry| sum ^ entry.user.id.0);
         let first = |text: &str| text.as_bytes().first().copied().unwrap_or_default();
-        let texts = users().fold(0, |sum, held| sum ^ first(&held.user.username) ^ first(&held.user.email));
-        std::hint::black_box((sessions, held, known, texts));
+        let texts = entries.iter().fold(0, |sum, Entry { user, .. }| sum ^ first(&user.username) ^ first(&user.email));
+        std::hint::black_box((sessions, users, texts));
     }
 
     /// Whether [`Cache::get`] would find something.
     pub(super) fn has(&self, key: Key) -> bool {
-        self.entry(key).is_some_and(|entry| entry.session.stands(self.generation))
+        self.entry(key).is_some_and(|entry| self.stands(entry))
     }
 
     /// Notes a use of the token's session.
     pub(super) fn note_use(&self, key: Key, at: Timestamp) {
         if let Some(entry) = self.entry(key) {
-            entry.session.last_seen.fetch_max(at.as_micros(), Ordering::Relaxed);
+            entry.last_seen.fetch_max(at.as_micros(), Ordering::Relaxed);
         }
     }
 
@@ -159,20 +123,23 @@ impl Cache {
         if !live || *kind != TokenKind::Access || self.capacity == 0 {
             return;
         }
-        let session = self.session(record);
-        let entry =
-            Entry { key, created: record.created, expires: record.expires, session, recent: AtomicBool::new(true) };
-        if let Some(index) = self.by_key.find(key.hash(), |index| is_at(&self.entries, *index, key)).copied() {
+        let (slot, user) = self.users.enter(user);
+        let entry = Entry::new(key, record, user, slot, self.generation);
+        let known = self.by_key.find(key.hash(), |index| self.is_at(*index, key)).copied();
+        let index = if let Some(index) = known {
             self.replace(index, entry);
+            index
         } else if self.entries.len() < self.capacity {
-            let index = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
-            self.entries.push(entry);
+            let index = self.entries.push(entry);
             self.point(key, index);
+            index
         } else {
             let index = self.make_room();
             self.replace(index, entry);
             self.point(key, index);
-        }
+            index
+        };
+        self.link(index);
     }
 
     /// Forgets what the news speak of.
@@ -190,72 +157,31 @@ impl Cache {
 
     fn forget_one(&mut self, revoked: Revoked) {
         match revoked {
-            Revoked::User(id) => {
-                if let Some(user) = self.users.remove(&id) {
-                    user.dropped.store(true, Ordering::Relaxed);
-                }
-            }
+            Revoked::User(id) => self.users.forget(id),
             Revoked::Session(id) => {
-                if let Ok(place) = self.sessions.find_entry(hash_of(id), |known| known.id == id) {
-                    let (session, _) = place.remove();
-                    session.dropped.store(true, Ordering::Relaxed);
-                    self.release_user(&session.user, 2);
+                let entries = &self.entries;
+                let place = self.by_session.find_entry(hash_of(id), |index| is_of(entries, *index, id));
+                let mut next = place.ok().map(|place| place.remove().0);
+                while let Some(entry) = next.and_then(|index| self.entries.get_mut(index)) {
+                    entry.dropped = true;
+                    next = entry.next;
                 }
             }
         }
     }
 
     fn entry(&self, key: Key) -> Option<&Entry> {
-        let index = self.by_key.find(key.hash(), |index| is_at(&self.entries, *index, key))?;
-        self.entries.get(*index as usize)
+        let index = self.by_key.find(key.hash(), |index| self.is_at(*index, key))?;
+        self.entries.get(*index)
     }
 
-    /// The one session that all its tokens share, as it is in this record.
-    fn session(&mut self, record: &TokenRecord) -> Arc<HeldSession> {
-        let user = self.user(&record.user);
-        let Session { id, dialect, created, last_seen, epoch, .. } = record.session;
-        let place = self.sessions.entry(hash_of(id), |known| known.id == id, |known| hash_of(known.id));
-        if let Place::Occupied(known) = &place
-            && known.get().stands(self.generation)
-            && known.get().epoch == epoch
-            && Arc::ptr_eq(&known.get().user, &user)
-        {
-            known.get().last_seen.fetch_max(last_seen.as_micros(), Ordering::Relaxed);
-            return Arc::clone(known.get());
-        }
-        let fresh = Arc::new(HeldSession {
-            id,
-            dialect,
-            created,
-            last_seen: AtomicI64::new(last_seen.as_micros()),
-            epoch,
-            user,
-            generation: self.generation,
-            dropped: AtomicBool::new(false),
-        });
-        match place {
-            Place::Occupied(mut known) => {
-                known.get().dropped.store(true, Ordering::Relaxed);
-                *known.get_mut() = Arc::clone(&fresh);
-            }
-            Place::Vacant(place) => drop(place.insert(Arc::clone(&fresh))),
-        }
-        fresh
+    fn is_at(&self, index: u32, key: Key) -> bool {
+        self.entries.get(index).is_some_and(|entry| entry.key == key)
     }
 
-    /// The one record of a user that all sessions share, as it was read.
-    fn user(&mut self, user: &Arc<User>) -> Arc<HeldUser> {
-        if let Some(known) = self.users.get(&user.id) {
-            if known.generation == self.generation && known.user == *user {
-                return Arc::clone(known);
-            }
-            // It changed after the last news; the next ones will tell.
-            known.dropped.store(true, Ordering::Relaxed);
-        }
-        let fresh = HeldUser { user: Arc::clone(user), generation: self.generation, dropped: AtomicBool::new(false) };
-        let fresh = Arc::new(fresh);
-        self.users.insert(user.id, Arc::clone(&fresh));
-        fresh
+    /// Whether nothing was heard of its session, its user, or everything.
+    fn stands(&self, entry: &Entry) -> bool {
+        entry.generation == self.generation && !entry.dropped && self.users.stands(entry.slot)
     }
 
     /// The place of an entry that is dead or was not asked for lately; nothing points there any
@@ -263,16 +189,15 @@ impl Cache {
     fn make_room(&mut self) -> u32 {
         let mut passed = 0;
         loop {
-            let at = self.hand;
-            self.hand = (self.hand + 1) % self.entries.len().max(1);
-            let Some(entry) = self.entries.get(at) else { continue };
-            let is_wanted = entry.session.stands(self.generation) && entry.recent.swap(false, Ordering::Relaxed);
+            let index = self.hand;
+            self.hand = if index as usize + 1 < self.entries.len() { index + 1 } else { 0 };
+            let Some(entry) = self.entries.get(index) else { continue };
+            let is_wanted = self.stands(entry) && entry.recent.swap(false, Ordering::Relaxed);
             if is_wanted && passed < PATIENCE {
                 passed += 1;
                 continue;
             }
-            let (key, index) = (entry.key, u32::try_from(at).unwrap_or(u32::MAX));
-            if let Ok(place) = self.by_key.find_entry(key.hash(), |known| *known == index) {
+            if let Ok(place) = self.by_key.find_entry(entry.key.hash(), |known| *known == index) {
                 place.remove();
             }
             return index;
@@ -280,36 +205,52 @@ impl Cache {
     }
 
     fn replace(&mut self, index: u32, entry: Entry) {
-        let Some(place) = self.entries.get_mut(index as usize) else { return };
+        self.unlink(index);
+        let Some(place) = self.entries.get_mut(index) else { return };
         let old = std::mem::replace(place, entry);
-        self.release_session(&old.session);
+        self.users.leave(old.slot, old.user.id);
     }
 
     fn point(&mut self, key: Key, index: u32) {
         let entries = &self.entries;
-        let hash = |index: &u32| entries.get(*index as usize).map_or(0, |entry| entry.key.hash());
+        let hash = |index: &u32| entries.get(*index).map_or(0, |entry| entry.key.hash());
         self.by_key.insert_unique(key.hash(), index, hash);
     }
 
-    /// Forgets a session whose last token is going: held by that token, and by the table unless
-    /// news of it came.
-    fn release_session(&mut self, session: &Arc<HeldSession>) {
-        let place = self.sessions.find_entry(hash_of(session.id), |known| Arc::ptr_eq(known, session));
-        if Arc::strong_count(session) > 1 + usize::from(place.is_ok()) {
-            return;
+    /// Puts an entry before all others of its session.
+    fn link(&mut self, index: u32) {
+        let entries = &self.entries;
+        let Some(id) = entries.get(index).map(|entry| entry.session) else { return };
+        let hash = |index: &u32| entries.get(*index).map_or(0, |entry| hash_of(entry.session));
+        let next = match self.by_session.entry(hash_of(id), |first| is_of(entries, *first, id), hash) {
+            Place::Occupied(mut first) => Some(std::mem::replace(first.get_mut(), index)),
+            Place::Vacant(place) => {
+                place.insert(index);
+                None
+            }
+        };
+        if let Some(entry) = self.entries.get_mut(index) {
+            entry.next = next;
         }
-        if let Ok(place) = place {
-            place.remove();
+        if let Some(entry) = next.and_then(|next| self.entries.get_mut(next)) {
+            entry.previous = Some(index);
         }
-        self.release_user(&session.user, 2);
     }
 
-    /// Forgets a user whose last session is going: held by `last` others and not more.
-    fn release_user(&mut self, user: &Arc<HeldUser>, last: usize) {
-        if Arc::strong_count(user) <= last
-            && self.users.get(&user.user.id).is_some_and(|known| Arc::ptr_eq(known, user))
-        {
-            self.users.remove(&user.user.id);
+    /// Takes an entry out from among those of its session, unless they were forgotten together.
+    fn unlink(&mut self, index: u32) {
+        let Some(Entry { session, previous, next, dropped: false, .. }) = self.entries.get(index) else { return };
+        let (id, previous, next) = (*session, *previous, *next);
+        if let Some(entry) = next.and_then(|next| self.entries.get_mut(next)) {
+            entry.previous = previous;
+        }
+        if let Some(entry) = previous.and_then(|previous| self.entries.get_mut(previous)) {
+            entry.next = next;
+        } else if let Ok(mut first) = self.by_session.find_entry(hash_of(id), |first| *first == index) {
+            match next {
+                Some(next) => *first.get_mut() = next,
+                None => drop(first.remove()),
+            }
         }
     }
 }
@@ -321,28 +262,8 @@ impl Key {
     }
 }
 
-impl HeldSession {
-    /// Whether nothing was heard of it, its user, or everything.
-    fn stands(&self, generation: u64) -> bool {
-        self.generation == generation
-            && !self.dropped.load(Ordering::Relaxed)
-            && !self.user.dropped.load(Ordering::Relaxed)
-    }
-
-    fn session(&self) -> Session {
-        Session {
-            id: self.id,
-            dialect: self.dialect,
-            created: self.created,
-            last_seen: Timestamp::from_micros(self.last_seen.load(Ordering::Relaxed)),
-            epoch: self.epoch,
-            ended: None,
-        }
-    }
-}
-
-fn is_at(entries: &[Entry], index: u32, key: Key) -> bool {
-    entries.get(index as usize).is_some_and(|entry| entry.key == key)
+fn is_of(entries: &Entries, index: u32, session: SessionId) -> bool {
+    entries.get(index).is_some_and(|entry| entry.session == session)
 }
 
 /// Ids end in random bytes of ours, which are mixed for those that were not made here.
@@ -350,6 +271,3 @@ fn hash_of(id: SessionId) -> u64 {
     let [.., a, b, c, d, e, f, g, h] = *id.as_bytes();
     u64::from_be_bytes([a, b, c, d, e, f, g, h]).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29)
 }
-
-#[cfg(test)]
-mod tests;

@@ -3,7 +3,8 @@
 //!
 //! A check that arrives joins the turn that is gathering. When all that are ready now have joined,
 //! the first of them to be polled asks the follower for news, for all of them: a round begun after
-//! each of them arrived. While checks come one by one, each asks at once.
+//! each of them arrived. Those whose tokens turn out not to be remembered join the next turn, whose
+//! round reads the rows of all of them. While checks come one by one, each asks at once, for both.
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -43,6 +44,12 @@ pub(in crate::service) struct InlineView {
     threads: ThreadLocal<RefCell<Seat>>,
 }
 
+/// What was found of a token, and its key if it was remembered.
+type Looked = (Option<TokenRecord>, Option<Key>);
+
+/// A token that is to be read.
+type Ask = (Key, TokenDigest);
+
 /// What one thread knows.
 struct Seat {
     cache: Cache,
@@ -52,6 +59,8 @@ struct Seat {
     gathering: Option<Arc<Turn>>,
     /// What those who joined will look for.
     wanted: Vec<Key>,
+    /// What those who joined once more, because it was not remembered, want to have read.
+    asks: Vec<Ask>,
     /// While checks come one by one: when the last one did, and how many did.
     alone: Option<(Instant, u32)>,
 }
@@ -68,10 +77,10 @@ pub(in crate::service) struct Find {
 enum State {
     /// Not yet polled.
     New,
-    /// It joined this turn.
-    Joined { turn: Arc<Turn>, place: usize },
-    /// A round began after it arrived.
-    Ready,
+    /// It joined this turn, and may have asked for its row to be read.
+    Joined { turn: Arc<Turn>, place: usize, ask: Option<usize> },
+    /// It had a round of its own.
+    Alone,
     /// The view cannot tell.
     Reading(Reading),
 }
@@ -93,8 +102,8 @@ impl InlineView {
     fn seat(&self) -> &RefCell<Seat> {
         self.threads.get_or(|| {
             let cache = Cache::new(self.options.capacity);
-            let wanted = Vec::new();
-            RefCell::new(Seat { cache, follower: None, failed: None, gathering: None, wanted, alone: None })
+            let (wanted, asks) = (Vec::new(), Vec::new());
+            RefCell::new(Seat { cache, follower: None, failed: None, gathering: None, wanted, asks, alone: None })
         })
     }
 
@@ -108,11 +117,14 @@ impl InlineView {
         if !turn.is_over(place, waker) {
             return false;
         }
-        seat.hear(&*self.store);
-        seat.cache.fetch(&seat.wanted);
-        seat.alone = (seat.wanted.len() == 1).then(|| (Instant::now(), 0));
-        seat.wanted.clear();
         seat.gathering = None;
+        let asks = std::mem::take(&mut seat.asks);
+        if let Some(found) = seat.round(&*self.store, &asks) {
+            turn.answer(found);
+        }
+        seat.cache.fetch(&seat.wanted);
+        seat.alone = (seat.wanted.len() + asks.len() == 1).then(|| (Instant::now(), 0));
+        seat.wanted.clear();
         true
     }
 
@@ -124,24 +136,21 @@ impl InlineView {
         }
         // What is not remembered will be read, with the news.
         if seat.cache.has(key) {
-            seat.hear(&*self.store);
+            let _ = seat.round(&*self.store, &[]);
         }
         true
     }
 
-    /// What is remembered or else read; `Err` if it cannot be read here.
-    fn look(&self, key: Key, token: &Token) -> Result<(Option<TokenRecord>, Option<Key>), ()> {
+    fn remembered(&self, key: Key) -> Option<Looked> {
+        let record = self.seat().borrow().cache.get(key)?;
+        Some((Some(record), Some(key)))
+    }
+
+    /// Reads one token by itself; `Err` if it cannot be read here.
+    fn read(&self, key: Key, token: &Token) -> Result<Looked, ()> {
         let mut seat = self.seat().borrow_mut();
-        if let Some(record) = seat.cache.get(key) {
-            return Ok((Some(record), Some(key)));
-        }
-        let Round { news, mut found, lasting } = seat.round(&*self.store, &[token.digest()]).ok_or(())?;
-        seat.cache.forget(&news);
-        let record = found.pop().ok_or(())?;
-        if let (Some(record), true) = (&record, lasting) {
-            seat.cache.keep(key, record);
-        }
-        Ok((record, None))
+        let found = seat.round(&*self.store, &[(key, token.digest())]).and_then(|mut found| found.pop());
+        Ok((found.ok_or(())?, None))
     }
 }
 
@@ -154,30 +163,28 @@ impl Seat {
         alone
     }
 
-    /// A round for its news.
-    fn hear(&mut self, store: &dyn Store) {
-        if let Some(Round { news, .. }) = self.round(store, &[]) {
-            self.cache.forget(&news);
-        }
-    }
-
-    /// A round, if the follower can; else whatever was remembered is forgotten.
-    fn round(&mut self, store: &dyn Store, digests: &[TokenDigest]) -> Option<Round> {
+    /// A round, if the follower can: what it found for each who asked. Else whatever was remembered
+    /// is forgotten.
+    fn round(&mut self, store: &dyn Store, asks: &[Ask]) -> Option<Vec<Option<TokenRecord>>> {
         // Taken out, so that nothing is left behind of one that panics.
         let mut follower = match self.follower.take() {
             Some(follower) => follower,
             None => self.follow(store)?,
         };
-        match follower.round(digests) {
-            Ok(round) => {
-                self.follower = Some(follower);
-                Some(round)
-            }
-            Err(_) => {
-                self.give_up();
-                None
-            }
+        let digests: Vec<TokenDigest> = asks.iter().map(|(_, digest)| *digest).collect();
+        let Some(Round { news, found, lasting }) =
+            follower.round(&digests).ok().filter(|round| round.found.len() == asks.len())
+        else {
+            self.give_up();
+            return None;
+        };
+        self.cache.forget(&news);
+        if lasting {
+            let found = asks.iter().zip(&found);
+            found.for_each(|((key, _), record)| record.iter().for_each(|record| self.cache.keep(*key, record)));
         }
+        self.follower = Some(follower);
+        Some(found)
     }
 
     fn follow(&mut self, store: &dyn Store) -> Option<Box<dyn Follower>> {
@@ -200,13 +207,48 @@ impl Seat {
 }
 
 impl Find {
-    fn join(&mut self, waker: &Waker) {
+    /// `Err` if the view cannot tell.
+    fn look(&mut self, waker: &Waker) -> Poll<Result<Looked, ()>> {
+        if matches!(self.state, State::New) {
+            if self.view.has_own_round(self.key) {
+                self.state = State::Alone;
+            } else {
+                self.join(waker, false);
+            }
+        }
+        loop {
+            let alone = match &self.state {
+                State::Joined { turn, place, .. } if !self.view.had_round(turn, *place, waker) => return Poll::Pending,
+                State::Joined { turn, ask: Some(ask), .. } => {
+                    return Poll::Ready(turn.take_answer(*ask).map(|record| (record, None)).ok_or(()));
+                }
+                State::Joined { .. } | State::New => None,
+                State::Alone | State::Reading(_) => self.token.as_ref(),
+            };
+            match (self.view.remembered(self.key), alone) {
+                (Some(looked), _) => return Poll::Ready(Ok(looked)),
+                (None, Some(token)) => return Poll::Ready(self.view.read(self.key, token)),
+                // That turn may be over already.
+                (None, None) => self.join(waker, true),
+            }
+        }
+    }
+
+    /// Joins the turn that is gathering, and asks for the row if it has to be read.
+    fn join(&mut self, waker: &Waker, asks: bool) {
         let mut seat = self.view.seat().borrow_mut();
         let turn = Arc::clone(seat.gathering.get_or_insert_with(Turn::begin));
-        seat.wanted.push(self.key);
+        let digest = self.token.as_ref().filter(|_| asks).map(Token::digest);
+        if digest.is_none() {
+            seat.wanted.push(self.key);
+        }
+        let ask = digest.map(|digest| {
+            seat.asks.push((self.key, digest));
+            seat.asks.len() - 1
+        });
         drop(seat);
         let place = turn.join(waker);
-        self.state = State::Joined { turn, place };
+        self.state = State::Joined { turn, place, ask };
     }
 }
 
@@ -215,25 +257,12 @@ impl Future for Find {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        if matches!(this.state, State::New) {
-            if this.view.has_own_round(this.key) {
-                this.state = State::Ready;
-            } else {
-                this.join(context.waker());
-            }
-        }
-        match &mut this.state {
-            State::Ready => {}
-            State::Joined { turn, place } => {
-                if !this.view.had_round(turn, *place, context.waker()) {
-                    return Poll::Pending;
-                }
-            }
+        let looked = match &mut this.state {
             State::Reading(reading) => return Pin::new(reading).poll(context),
-            State::New => return Poll::Pending,
-        }
+            State::New | State::Joined { .. } | State::Alone => std::task::ready!(this.look(context.waker())),
+        };
         let Some(token) = this.token.take() else { return Poll::Pending };
-        match this.view.look(this.key, &token) {
+        match looked {
             Ok((record, remembered)) => Poll::Ready(Ok(Found { token, record, remembered })),
             Err(()) => {
                 let mut reading = this.view.options.read(token);

@@ -7,6 +7,8 @@ use std::task::{Context, Poll, Waker};
 
 use tokio::task::JoinHandle;
 
+use crate::session::TokenRecord;
+
 /// Ready when all who are ready now have been polled: a task that is begun now comes after them.
 /// Giving the thread back once would not do, because whoever serves HTTP polls a waiting handler
 /// more than once before the next one's turn.
@@ -33,6 +35,8 @@ pub(super) struct Turn(Mutex<State>);
 struct State {
     is_over: bool,
     waiting: Vec<Waker>,
+    /// What was found for each who asked; each is taken once.
+    answers: Vec<Option<Option<TokenRecord>>>,
 }
 
 /// Ends the turn when it is dropped, as a task is that has run, or never will.
@@ -61,6 +65,16 @@ impl Turn {
             known.clone_from(waker);
         }
         state.is_over
+    }
+
+    /// Answers all who asked, in their order.
+    pub(super) fn answer(&self, found: Vec<Option<TokenRecord>>) {
+        self.lock().answers = found.into_iter().map(Some).collect();
+    }
+
+    /// What was found, if there was an answer.
+    pub(super) fn take_answer(&self, ask: usize) -> Option<Option<TokenRecord>> {
+        self.lock().answers.get_mut(ask).and_then(Option::take)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

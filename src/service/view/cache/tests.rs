@@ -1,8 +1,13 @@
 //! What is kept, and for how long.
 
+use std::collections::HashSet;
+use std::sync::Arc;
+
 use super::*;
 use crate::dialect::Dialect;
 use crate::random::SystemRandom;
+use crate::session::Session;
+use crate::user::{Epoch, User, UserId};
 
 /// The token of one session of a user.
 fn record(user: i64, session: u8) -> (Token, TokenRecord) {
@@ -34,7 +39,7 @@ fn record(user: i64, session: u8) -> (Token, TokenRecord) {
 }
 
 fn held(cache: &Cache) -> [usize; 4] {
-    [cache.entries.len(), cache.by_key.len(), cache.sessions.len(), cache.users.len()]
+    [cache.entries.len(), cache.by_key.len(), cache.by_session.len(), cache.users.len()]
 }
 
 #[test]
@@ -76,5 +81,57 @@ fn only_live_access_tokens_are_kept() {
         change(&mut record);
         cache.keep(keys.key(&token), &record);
         assert_eq!(held(&cache), [0; 4]);
+    }
+}
+
+/// As random as a test needs.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, many: u8) -> u8 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        u8::try_from((self.0 >> 33) % u64::from(many)).expect("less than a byte")
+    }
+}
+
+#[test]
+fn all_tokens_of_a_session_are_forgotten_with_it_whatever_became_of_some() {
+    let keys = KeyMaker::new(&SystemRandom).expect("a key");
+    let mut dice = Dice(1);
+    // So many that some have to go, and most of a session are there when it does.
+    let mut cache = Cache::new(24);
+    let mut live: HashSet<(u8, u8, u8)> = HashSet::new();
+    for _ in 0..20_000 {
+        let one @ (user, session, _) = (dice.below(3), dice.below(3), dice.below(4));
+        let key = |(user, session, number): (u8, u8, u8)| {
+            keys.key(&Token::parse(format!("{user}-{session}-{number}").as_bytes()).expect("a token"))
+        };
+        let (_, record) = record(user.into(), session);
+        match dice.below(40) {
+            0 => {
+                cache.clear();
+                live.clear();
+            }
+            1 => {
+                cache.forget_one(Revoked::User(record.user.id));
+                live.retain(|(known, ..)| *known != user);
+            }
+            2..6 => {
+                cache.forget_one(Revoked::Session(record.session.id));
+                live.retain(|(known, of, _)| (*known, *of) != (user, session));
+            }
+            _ => {
+                cache.keep(key(one), &record);
+                live.insert(one);
+                assert_eq!(cache.get(key(one)), Some(record));
+            }
+        }
+        let all =
+            (0..3).flat_map(|user| (0..3).flat_map(move |session| (0..4).map(move |number| (user, session, number))));
+        let known = all.filter(|one| cache.get(key(*one)).is_some());
+        let known: HashSet<_> = known.collect();
+        assert!(known.is_subset(&live), "{known:?} of {live:?}");
+        let sessions: HashSet<_> = known.iter().map(|(user, session, _)| (user, session)).collect();
+        assert!(cache.by_session.len() >= sessions.len() && cache.users.len() <= 24, "{:?}", held(&cache));
     }
 }
