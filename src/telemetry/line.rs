@@ -13,6 +13,9 @@ use crate::visible::{is_unseen, push_visible};
 /// The longest line, in bytes, its end included.
 pub(super) const MAX_LINE: usize = 8 * 1024;
 
+/// What most lines are shorter than, in bytes.
+const USUAL_LINE: usize = 320;
+
 /// Room that is kept for what ends a line that was cut.
 const ENDING: usize = 32;
 
@@ -54,11 +57,14 @@ enum Shown {
 impl Line {
     fn begin(format: LogFormat, at: Timestamp, level: Level, target: &str) -> Self {
         let target = escaped(target, 256);
-        let text = match format {
+        let mut text = String::with_capacity(USUAL_LINE);
+        // Writing to a string never fails.
+        let _ = match format {
             LogFormat::Json => {
-                format!(r#"{{"time":"{at}","level":"{}","target":"{target}""#, level.as_str().to_ascii_lowercase())
+                let level = level.as_str().to_ascii_lowercase();
+                write!(text, r#"{{"time":"{at}","level":"{level}","target":"{target}""#)
             }
-            LogFormat::Plain => format!("{at} {level:<5} {target}:"),
+            LogFormat::Plain => write!(text, "{at} {level:<5} {target}:"),
         };
         Self { format, text, cut: false }
     }
@@ -67,26 +73,27 @@ impl Line {
         // Writing to a string never fails.
         let _ = match self.format {
             LogFormat::Json => write!(self.text, r#","message":"{}""#, escaped(message, MAX_MESSAGE)),
-            LogFormat::Plain => write!(self.text, " {}", limited(message, MAX_MESSAGE, push_visible)),
+            LogFormat::Plain => write!(self.text, " {}", limited(message, MAX_MESSAGE, is_unseen, push_visible)),
         };
     }
 
     /// Adds a key-value, unless it finds no room.
     fn pair(&mut self, key: &str, value: &Shown) {
-        let key = escaped(key, 64);
-        let piece = match (self.format, value) {
-            (LogFormat::Json, Shown::Bare(value)) => format!(r#","{}":{value}"#, unreserved(&key)),
+        let (key, from) = (escaped(key, 64), self.text.len());
+        let text = &mut self.text;
+        // Writing to a string never fails.
+        let _ = match (self.format, value) {
+            (LogFormat::Json, Shown::Bare(value)) => write!(text, r#","{}":{value}"#, unreserved(&key)),
             (LogFormat::Json, Shown::Text(value)) => {
-                format!(r#","{}":"{}""#, unreserved(&key), escaped(value, MAX_MESSAGE))
+                write!(text, r#","{}":"{}""#, unreserved(&key), escaped(value, MAX_MESSAGE))
             }
-            (LogFormat::Plain, Shown::Bare(value)) => format!(" {key}={value}"),
-            (LogFormat::Plain, Shown::Text(value)) if is_word(value) => format!(" {key}={value}"),
-            (LogFormat::Plain, Shown::Text(value)) => format!(r#" {key}="{}""#, escaped(value, MAX_MESSAGE)),
+            (LogFormat::Plain, Shown::Bare(value)) => write!(text, " {key}={value}"),
+            (LogFormat::Plain, Shown::Text(value)) if is_word(value) => write!(text, " {key}={value}"),
+            (LogFormat::Plain, Shown::Text(value)) => write!(text, r#" {key}="{}""#, escaped(value, MAX_MESSAGE)),
         };
-        if self.text.len() + piece.len() + ENDING > MAX_LINE {
+        if self.text.len() + ENDING > MAX_LINE {
+            self.text.truncate(from);
             self.cut = true;
-        } else {
-            self.text.push_str(&piece);
         }
     }
 
@@ -160,16 +167,26 @@ fn is_word(value: &str) -> bool {
 }
 
 /// Text for between quotes, by JSON's rules, of at most `limit` bytes.
-fn escaped(text: &str, limit: usize) -> String {
-    limited(text, limit, |c, piece| match c {
+fn escaped(text: &str, limit: usize) -> Cow<'_, str> {
+    let is_special = |c| matches!(c, '"' | '\\') || is_unseen(c);
+    limited(text, limit, is_special, |c, piece| match c {
         '"' => piece.push_str("\\\""),
         '\\' => piece.push_str("\\\\"),
         c => push_visible(c, piece),
     })
 }
 
-/// `text` through `escape`, ended by `…` where it would be longer than `limit` bytes.
-fn limited(text: &str, limit: usize, escape: impl Fn(char, &mut String)) -> String {
+/// `text` with what is special through `escape`, ended by `…` where it would be longer than `limit`
+/// bytes.
+fn limited(
+    text: &str,
+    limit: usize,
+    is_special: impl Fn(char) -> bool,
+    escape: impl Fn(char, &mut String),
+) -> Cow<'_, str> {
+    if text.len() + '…'.len_utf8() <= limit && !text.contains(is_special) {
+        return Cow::Borrowed(text);
+    }
     let mut shown = String::with_capacity(text.len().min(limit));
     let mut piece = String::new();
     for c in text.chars() {
@@ -181,5 +198,5 @@ fn limited(text: &str, limit: usize, escape: impl Fn(char, &mut String)) -> Stri
         }
         shown.push_str(&piece);
     }
-    shown
+    Cow::Owned(shown)
 }
