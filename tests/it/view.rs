@@ -164,6 +164,26 @@ fn checks_of_one_turn_share_a_round_and_what_is_remembered_is_not_asked_for() {
     });
 }
 
+/// Gives the thread to all that are ready now.
+async fn turn() {
+    tokio::spawn(async {}).await.expect("a turn");
+}
+
+#[test]
+fn one_who_has_to_ask_when_that_turn_is_over_waits_for_nobody() {
+    run(async {
+        let set = set(2, 100).await;
+        let (mut first, mut late) = (set.check(0), set.check(1));
+        assert!((&mut first).now_or_never().is_none() && (&mut late).now_or_never().is_none(), "they wait for a turn");
+        turn().await;
+        assert!((&mut first).now_or_never().is_none(), "it is to be read, after another turn");
+        turn().await;
+        late.now_or_never().expect("an answer").expect("a good token");
+        first.now_or_never().expect("an answer").expect("a good token");
+        assert_eq!(set.asked(), (2, 2));
+    });
+}
+
 #[test]
 fn what_was_revoked_is_asked_for_again() {
     run(async {
@@ -269,10 +289,12 @@ fn a_follower_that_panics_costs_the_checks_of_its_turn_at_most() {
         let set = set(2, 100).await;
         set.all_are_good().await;
         set.watch.panics.store(true, Ordering::Relaxed);
-        let check = actix_web::rt::spawn(set.check(0));
-        assert!(check.await.is_err(), "the panic is the caller's");
         set.asked();
+        let [check, other] = [0, 1].map(|token| actix_web::rt::spawn(set.check(token)));
+        assert!(check.await.is_err(), "the panic is the caller's");
+        other.await.expect("no panic").expect("a good token");
+        assert_eq!(set.asked(), (2, 1), "it had a round, which found nothing left of what was known, and one to read");
         set.all_are_good().await;
-        assert_eq!(set.asked().1, 2, "nothing is left of what the one that panicked knew");
+        assert_eq!(set.asked().1, 1, "nothing is left of what the one that panicked knew");
     });
 }

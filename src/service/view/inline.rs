@@ -117,11 +117,12 @@ impl InlineView {
         if !turn.is_over(place, waker) {
             return false;
         }
-        seat.gathering = None;
         let asks = std::mem::take(&mut seat.asks);
         if let Some(found) = seat.round(&*self.store, &asks) {
             turn.answer(found);
         }
+        // Not before, lest one that panics leave the others with a memory that nothing was heard of.
+        seat.gathering = None;
         seat.cache.fetch(&seat.wanted);
         seat.alone = (seat.wanted.len() + asks.len() == 1).then(|| (Instant::now(), 0));
         seat.wanted.clear();
