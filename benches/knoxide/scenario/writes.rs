@@ -21,7 +21,7 @@ use crate::{Backend, Fallible, Scenario};
 const CLIENTS: u16 = 64;
 
 /// More logouts a second than are possible here.
-const MOST_A_SECOND: u64 = 12_000;
+const MOST_A_SECOND: u64 = 24_000;
 
 /// Clients that log in at the default cost: fewer than a server of one core lets wait.
 const HASHING: u16 = 16;
