@@ -135,8 +135,13 @@ impl<'a> Loop<'a> {
             let next = if counting.is_some() { end } else { start };
             let next = self.due.peek().map_or(next, |Reverse((at, _))| next.min(*at));
             self.poll.poll(&mut events, Some(next.saturating_duration_since(Instant::now())))?;
-            for event in &events {
-                self.receive(event.token().0, counting.is_some())?;
+            // Those first who do not keep us busy: else their replies would wait for our own work.
+            for closed in [false, true] {
+                for index in events.iter().map(|event| event.token().0) {
+                    if self.is_closed(index) == closed {
+                        self.receive(index, counting.is_some())?;
+                    }
+                }
             }
             now = Instant::now();
         }
@@ -144,6 +149,12 @@ impl<'a> Loop<'a> {
         edge();
         self.outcomes.iter_mut().for_each(|outcome| outcome.seconds = seconds);
         Ok(self.outcomes)
+    }
+
+    /// Whether this connection sends as soon as it can.
+    fn is_closed(&self, index: usize) -> bool {
+        let group = self.connections.get(index).and_then(|connection| self.groups.get(connection.group()));
+        group.is_some_and(|group| matches!(group.pace, Pace::Closed))
     }
 
     fn send_due(&mut self, now: Instant) -> Fallible<()> {

@@ -1,7 +1,7 @@
 //! One record, one line, in either form.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 
 use log::kv::{self, Key, Value, VisitSource, VisitValue};
 use log::{Level, Record};
@@ -25,7 +25,10 @@ const MAX_MESSAGE: usize = MAX_LINE / 2;
 /// The line of a record.
 pub(super) fn of_record(format: LogFormat, at: Timestamp, record: &Record<'_>) -> String {
     let mut line = Line::begin(format, at, record.level(), record.target());
-    line.message(&record.args().to_string());
+    match record.args().as_str() {
+        Some(message) => line.message(message),
+        None => line.message(&record.args().to_string()),
+    }
     // The visitor never fails.
     let _ = record.key_values().visit(&mut line);
     line.end()
@@ -35,7 +38,7 @@ pub(super) fn of_record(format: LogFormat, at: Timestamp, record: &Record<'_>) -
 pub(super) fn of_dropped(format: LogFormat, at: Timestamp, dropped: u64) -> String {
     let mut line = Line::begin(format, at, Level::Warn, module_path!());
     line.message("log lines were dropped, since nobody read them in time");
-    line.pair("dropped", &Shown::Bare(dropped.to_string()));
+    line.pair("dropped", |field| field.bare(dropped));
     line.end()
 }
 
@@ -46,12 +49,10 @@ struct Line {
     cut: bool,
 }
 
-/// A value as a line shows it.
-enum Shown {
-    /// A number, `true`, `false` or `null`: the same in both forms.
-    Bare(String),
-    /// Text, not escaped yet.
-    Text(String),
+/// The end of a line, where a value is written.
+struct Field<'a> {
+    format: LogFormat,
+    text: &'a mut String,
 }
 
 impl Line {
@@ -78,19 +79,15 @@ impl Line {
     }
 
     /// Adds a key-value, unless it finds no room.
-    fn pair(&mut self, key: &str, value: &Shown) {
+    fn pair(&mut self, key: &str, value: impl FnOnce(&mut Field<'_>)) {
         let (key, from) = (escaped(key, 64), self.text.len());
         let text = &mut self.text;
         // Writing to a string never fails.
-        let _ = match (self.format, value) {
-            (LogFormat::Json, Shown::Bare(value)) => write!(text, r#","{}":{value}"#, unreserved(&key)),
-            (LogFormat::Json, Shown::Text(value)) => {
-                write!(text, r#","{}":"{}""#, unreserved(&key), escaped(value, MAX_MESSAGE))
-            }
-            (LogFormat::Plain, Shown::Bare(value)) => write!(text, " {key}={value}"),
-            (LogFormat::Plain, Shown::Text(value)) if is_word(value) => write!(text, " {key}={value}"),
-            (LogFormat::Plain, Shown::Text(value)) => write!(text, r#" {key}="{}""#, escaped(value, MAX_MESSAGE)),
+        let _ = match self.format {
+            LogFormat::Json => write!(text, r#","{}":"#, unreserved(&key)),
+            LogFormat::Plain => write!(text, " {key}="),
         };
+        value(&mut Field { format: self.format, text });
         if self.text.len() + ENDING > MAX_LINE {
             self.text.truncate(from);
             self.cut = true;
@@ -111,43 +108,67 @@ impl Line {
 
 impl<'kvs> VisitSource<'kvs> for Line {
     fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), kv::Error> {
-        let mut shown = Shown::Bare("null".to_owned());
-        value.visit(&mut shown)?;
-        self.pair(key.as_str(), &shown);
-        Ok(())
+        let mut visited = Ok(());
+        self.pair(key.as_str(), |field| visited = value.visit(field));
+        visited
     }
 }
 
-impl<'v> VisitValue<'v> for Shown {
+impl Field<'_> {
+    /// A number, `true`, `false` or `null`: the same in both forms.
+    fn bare(&mut self, value: impl Display) {
+        // Writing to a string never fails.
+        let _ = write!(self.text, "{value}");
+    }
+
+    fn quoted(&mut self, value: &str) {
+        if self.format == LogFormat::Plain && is_word(value) {
+            self.text.push_str(value);
+        } else {
+            // As above.
+            let _ = write!(self.text, r#""{}""#, escaped(value, MAX_MESSAGE));
+        }
+    }
+}
+
+impl<'v> VisitValue<'v> for Field<'_> {
     fn visit_any(&mut self, value: Value<'_>) -> Result<(), kv::Error> {
-        *self = Self::Text(value.to_string());
+        self.quoted(&value.to_string());
+        Ok(())
+    }
+
+    fn visit_str(&mut self, value: &str) -> Result<(), kv::Error> {
+        self.quoted(value);
         Ok(())
     }
 
     fn visit_null(&mut self) -> Result<(), kv::Error> {
-        *self = Self::Bare("null".to_owned());
+        self.bare("null");
         Ok(())
     }
 
     fn visit_u64(&mut self, value: u64) -> Result<(), kv::Error> {
-        *self = Self::Bare(value.to_string());
+        self.bare(value);
         Ok(())
     }
 
     fn visit_i64(&mut self, value: i64) -> Result<(), kv::Error> {
-        *self = Self::Bare(value.to_string());
+        self.bare(value);
         Ok(())
     }
 
     fn visit_f64(&mut self, value: f64) -> Result<(), kv::Error> {
         // JSON knows neither infinity nor NaN.
-        let text = value.to_string();
-        *self = if value.is_finite() { Self::Bare(text) } else { Self::Text(text) };
+        if value.is_finite() {
+            self.bare(value);
+        } else {
+            self.quoted(&value.to_string());
+        }
         Ok(())
     }
 
     fn visit_bool(&mut self, value: bool) -> Result<(), kv::Error> {
-        *self = Self::Bare(value.to_string());
+        self.bare(value);
         Ok(())
     }
 }

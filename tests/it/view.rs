@@ -169,6 +169,35 @@ async fn turn() {
     tokio::spawn(async {}).await.expect("a turn");
 }
 
+/// The same, more often than anybody may wait for.
+async fn turns() {
+    for _ in 0..16 {
+        turn().await;
+    }
+}
+
+#[test]
+fn one_who_is_remembered_does_not_wait_for_those_who_are_to_be_read() {
+    run(async {
+        let set = set(4, 100).await;
+        for answer in join_all([2, 3].map(|token| set.check(token))).await {
+            answer.expect("a good token");
+        }
+        let (mut unknown, mut other) = (set.check(0), set.check(1));
+        assert!((&mut unknown).now_or_never().is_none() && (&mut other).now_or_never().is_none());
+        turn().await;
+        assert!((&mut unknown).now_or_never().is_none() && (&mut other).now_or_never().is_none());
+        let mut known = set.check(2);
+        assert!((&mut known).now_or_never().is_none(), "it waits for a turn");
+        turn().await;
+        assert!((&mut unknown).now_or_never().is_none() && (&mut other).now_or_never().is_none(), "not their turn");
+        known.now_or_never().expect("an answer").expect("a good token");
+        turns().await;
+        unknown.now_or_never().expect("an answer").expect("a good token");
+        other.now_or_never().expect("an answer").expect("a good token");
+    });
+}
+
 #[test]
 fn one_who_has_to_ask_when_that_turn_is_over_waits_for_nobody() {
     run(async {
@@ -176,8 +205,8 @@ fn one_who_has_to_ask_when_that_turn_is_over_waits_for_nobody() {
         let (mut first, mut late) = (set.check(0), set.check(1));
         assert!((&mut first).now_or_never().is_none() && (&mut late).now_or_never().is_none(), "they wait for a turn");
         turn().await;
-        assert!((&mut first).now_or_never().is_none(), "it is to be read, after another turn");
-        turn().await;
+        assert!((&mut first).now_or_never().is_none(), "it is to be read, in a later turn");
+        turns().await;
         late.now_or_never().expect("an answer").expect("a good token");
         first.now_or_never().expect("an answer").expect("a good token");
         assert_eq!(set.asked(), (2, 2));

@@ -3,8 +3,9 @@
 //!
 //! A check that arrives joins the turn that is gathering. When all that are ready now have joined,
 //! the first of them to be polled asks the follower for news, for all of them: a round begun after
-//! each of them arrived. Those whose tokens turn out not to be remembered join the next turn, whose
-//! round reads the rows of all of them. While checks come one by one, each asks at once, for both.
+//! each of them arrived. Those whose tokens turn out not to be remembered share one more, which reads
+//! the rows of all of them, and lets those go first who have nothing to read: whoever throws unknown
+//! tokens waits, not the others. While checks come one by one, each asks at once, for both.
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -36,6 +37,10 @@ const CROWD: Duration = Duration::from_micros(10);
 /// many can be ready and still come one by one.
 const ALONE: u32 = 16;
 
+/// So many turns go before one that reads: one in which those who came meanwhile arrive, and one in
+/// which they are answered.
+const BEHIND: u32 = 2;
+
 /// See the [module](self).
 pub(in crate::service) struct InlineView {
     store: Arc<dyn Store>,
@@ -59,7 +64,9 @@ struct Seat {
     gathering: Option<Arc<Turn>>,
     /// What those who joined will look for.
     wanted: Vec<Key>,
-    /// What those who joined once more, because it was not remembered, want to have read.
+    /// The same of those whose token was not remembered.
+    asking: Option<Arc<Turn>>,
+    /// What they want to have read.
     asks: Vec<Ask>,
     /// While checks come one by one: when the last one did, and how many did.
     alone: Option<(Instant, u32)>,
@@ -77,8 +84,10 @@ pub(in crate::service) struct Find {
 enum State {
     /// Not yet polled.
     New,
-    /// It joined this turn, and may have asked for its row to be read.
-    Joined { turn: Arc<Turn>, place: usize, ask: Option<usize> },
+    /// It joined this turn.
+    Joined { turn: Arc<Turn>, place: usize },
+    /// It asked this turn to read its row.
+    Asked { turn: Arc<Turn>, place: usize, ask: usize },
     /// It had a round of its own.
     Alone,
     /// The view cannot tell.
@@ -103,7 +112,8 @@ impl InlineView {
         self.threads.get_or(|| {
             let cache = Cache::new(self.options.capacity);
             let (wanted, asks) = (Vec::new(), Vec::new());
-            RefCell::new(Seat { cache, follower: None, failed: None, gathering: None, wanted, asks, alone: None })
+            let (gathering, asking) = (None, None);
+            RefCell::new(Seat { cache, follower: None, failed: None, gathering, wanted, asking, asks, alone: None })
         })
     }
 
@@ -117,15 +127,29 @@ impl InlineView {
         if !turn.is_over(place, waker) {
             return false;
         }
+        let _ = seat.round(&*self.store, &[]);
+        // Not before, lest one that panics leave the others with a memory that nothing was heard of.
+        seat.gathering = None;
+        seat.cache.fetch(&seat.wanted);
+        seat.alone = (seat.wanted.len() == 1 && seat.asking.is_none()).then(|| (Instant::now(), 0));
+        seat.wanted.clear();
+        true
+    }
+
+    /// The same of a turn that reads; its answers are kept in it.
+    fn has_read(&self, turn: &Arc<Turn>, place: usize, waker: &Waker) -> bool {
+        let mut seat = self.seat().borrow_mut();
+        if !seat.asking.as_ref().is_some_and(|asking| Arc::ptr_eq(asking, turn)) {
+            return true;
+        }
+        if !turn.is_over(place, waker) {
+            return false;
+        }
+        seat.asking = None;
         let asks = std::mem::take(&mut seat.asks);
         if let Some(found) = seat.round(&*self.store, &asks) {
             turn.answer(found);
         }
-        // Not before, lest one that panics leave the others with a memory that nothing was heard of.
-        seat.gathering = None;
-        seat.cache.fetch(&seat.wanted);
-        seat.alone = (seat.wanted.len() + asks.len() == 1).then(|| (Instant::now(), 0));
-        seat.wanted.clear();
         true
     }
 
@@ -214,13 +238,14 @@ impl Find {
             if self.view.has_own_round(self.key) {
                 self.state = State::Alone;
             } else {
-                self.join(waker, false);
+                self.join(waker);
             }
         }
         loop {
             let alone = match &self.state {
                 State::Joined { turn, place, .. } if !self.view.had_round(turn, *place, waker) => return Poll::Pending,
-                State::Joined { turn, ask: Some(ask), .. } => {
+                State::Asked { turn, place, .. } if !self.view.has_read(turn, *place, waker) => return Poll::Pending,
+                State::Asked { turn, ask, .. } => {
                     return Poll::Ready(turn.take_answer(*ask).map(|record| (record, None)).ok_or(()));
                 }
                 State::Joined { .. } | State::New => None,
@@ -230,26 +255,28 @@ impl Find {
                 (Some(looked), _) => return Poll::Ready(Ok(looked)),
                 (None, Some(token)) => return Poll::Ready(self.view.read(self.key, token)),
                 // That turn may be over already.
-                (None, None) => self.join(waker, true),
+                (None, None) => self.ask(waker),
             }
         }
     }
 
-    /// Joins the turn that is gathering, and asks for the row if it has to be read.
-    fn join(&mut self, waker: &Waker, asks: bool) {
+    /// Joins the turn that is gathering.
+    fn join(&mut self, waker: &Waker) {
         let mut seat = self.view.seat().borrow_mut();
         let turn = Arc::clone(seat.gathering.get_or_insert_with(Turn::begin));
-        let digest = self.token.as_ref().filter(|_| asks).map(Token::digest);
-        if digest.is_none() {
-            seat.wanted.push(self.key);
-        }
-        let ask = digest.map(|digest| {
-            seat.asks.push((self.key, digest));
-            seat.asks.len() - 1
-        });
-        drop(seat);
+        seat.wanted.push(self.key);
         let place = turn.join(waker);
-        self.state = State::Joined { turn, place, ask };
+        self.state = State::Joined { turn, place };
+    }
+
+    /// Asks for the row to be read.
+    fn ask(&mut self, waker: &Waker) {
+        let Some(digest) = self.token.as_ref().map(Token::digest) else { return };
+        let mut seat = self.view.seat().borrow_mut();
+        let turn = Arc::clone(seat.asking.get_or_insert_with(|| Turn::begin_behind(BEHIND)));
+        seat.asks.push((self.key, digest));
+        let (ask, place) = (seat.asks.len() - 1, turn.join(waker));
+        self.state = State::Asked { turn, place, ask };
     }
 }
 
@@ -258,10 +285,14 @@ impl Future for Find {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        let looked = match &mut this.state {
-            State::Reading(reading) => return Pin::new(reading).poll(context),
-            State::New | State::Joined { .. } | State::Alone => std::task::ready!(this.look(context.waker())),
-        };
+        if let State::Reading(reading) = &mut this.state {
+            return Pin::new(reading).poll(context);
+        }
+        // Polled once more after its answer.
+        if this.token.is_none() {
+            return Poll::Pending;
+        }
+        let looked = std::task::ready!(this.look(context.waker()));
         let Some(token) = this.token.take() else { return Poll::Pending };
         match looked {
             Ok((record, remembered)) => Poll::Ready(Ok(Found { token, record, remembered })),

@@ -45,9 +45,19 @@ struct End(Arc<Turn>);
 impl Turn {
     /// Begins one. Needs a runtime of tokio around it.
     pub(super) fn begin() -> Arc<Self> {
+        Self::begin_behind(0)
+    }
+
+    /// Begins one that lets so many others go before, with all who have become ready by then.
+    pub(super) fn begin_behind(others: u32) -> Arc<Self> {
         let turn = Arc::new(Self::default());
         let end = End(Arc::clone(&turn));
-        tokio::spawn(async move { drop(end) });
+        tokio::spawn(async move {
+            for _ in 0..others {
+                tokio::task::yield_now().await;
+            }
+            drop(end);
+        });
         turn
     }
 
