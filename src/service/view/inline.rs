@@ -127,12 +127,15 @@ impl InlineView {
         if !turn.is_over(place, waker) {
             return false;
         }
+        // Taken out, lest they add up while rounds panic.
+        let mut wanted = std::mem::take(&mut seat.wanted);
         let _ = seat.round(&*self.store, &[]);
         // Not before, lest one that panics leave the others with a memory that nothing was heard of.
         seat.gathering = None;
-        seat.cache.fetch(&seat.wanted);
-        seat.alone = (seat.wanted.len() == 1 && seat.asking.is_none()).then(|| (Instant::now(), 0));
-        seat.wanted.clear();
+        seat.cache.fetch(&wanted);
+        seat.alone = (wanted.len() == 1 && !seat.has_asking()).then(|| (Instant::now(), 0));
+        wanted.clear();
+        seat.wanted = wanted;
         true
     }
 
@@ -180,6 +183,15 @@ impl InlineView {
 }
 
 impl Seat {
+    /// Whether somebody still waits to be read for. Those who asked and went away leave nothing.
+    fn has_asking(&mut self) -> bool {
+        if self.asking.as_ref().is_some_and(|turn| Arc::strong_count(turn) == 1) {
+            self.asking = None;
+            self.asks.clear();
+        }
+        self.asking.is_some()
+    }
+
     fn is_alone(&mut self) -> bool {
         let Some((last, before)) = self.alone.take().filter(|(_, before)| *before < ALONE) else { return false };
         let now = Instant::now();

@@ -66,6 +66,20 @@ fn nothing_grows_beyond_the_capacity_however_tokens_go() {
 }
 
 #[test]
+fn all_tokens_of_a_user_are_forgotten_though_the_user_changed_between_them() {
+    let keys = KeyMaker::new(&SystemRandom).expect("a key");
+    let mut cache = Cache::new(4);
+    let (before, known) = record(1, 1);
+    let (after, mut changed) = record(1, 2);
+    Arc::make_mut(&mut changed.user).email = "new@example.org".to_owned();
+    cache.keep(keys.key(&before), &known);
+    cache.keep(keys.key(&after), &changed);
+    assert_eq!(cache.get(keys.key(&after)).as_ref(), Some(&changed));
+    cache.forget_one(Revoked::User(UserId(1)));
+    assert!([before, after].iter().all(|token| cache.get(keys.key(token)).is_none()));
+}
+
+#[test]
 fn only_live_access_tokens_are_kept() {
     let keys = KeyMaker::new(&SystemRandom).expect("a key");
     let changes: [fn(&mut TokenRecord); 5] = [
