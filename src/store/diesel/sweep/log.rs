@@ -22,7 +22,7 @@ statement! {
     DeleteAllButNewest {},
     [
         "DELETE FROM revocation_log WHERE seq IN (SELECT seq FROM revocation_log WHERE seq <= \
-         (SELECT max(seq) - 10000 FROM revocation_log) ORDER BY seq LIMIT 30)",
+         (SELECT max(seq) - 10000 FROM revocation_log) ORDER BY seq LIMIT 10)",
     ]
 }
 
@@ -48,7 +48,7 @@ statement! {
     [
         "DELETE FROM revocation_log WHERE seq IN (SELECT l.seq FROM revocation_log l, revocation_horizon h \
          WHERE l.xid < pg_snapshot_xmax(h.pruned) AND pg_visible_in_snapshot(l.xid, h.pruned) \
-         ORDER BY l.seq LIMIT 30 FOR UPDATE OF l SKIP LOCKED)",
+         ORDER BY l.seq LIMIT 10 FOR UPDATE OF l SKIP LOCKED)",
     ]
 }
 

@@ -11,7 +11,7 @@ statement! {
     FindExpiredUnlocked { before: i64 as BigInt } -> (Binary, Binary, Nullable<BigInt>),
     [
         "SELECT t.digest, t.session_id, t.expires FROM tokens t JOIN sessions s ON s.id = t.session_id \
-         WHERE t.expires < ", before, " ORDER BY t.expires LIMIT 30 FOR UPDATE OF s, t SKIP LOCKED",
+         WHERE t.expires < ", before, " ORDER BY t.expires LIMIT 10 FOR UPDATE OF s, t SKIP LOCKED",
     ]
 }
 

@@ -9,7 +9,7 @@ use super::Expired;
 statement! {
     /// Tokens that expired long ago.
     FindExpired { before: i64 as BigInt } -> (Binary, Binary, Nullable<BigInt>),
-    ["SELECT digest, session_id, expires FROM tokens WHERE expires < ", before, " ORDER BY expires LIMIT 30"]
+    ["SELECT digest, session_id, expires FROM tokens WHERE expires < ", before, " ORDER BY expires LIMIT 10"]
 }
 
 statement! {
