@@ -133,7 +133,8 @@ impl InlineView {
         // Not before, lest one that panics leave the others with a memory that nothing was heard of.
         seat.gathering = None;
         seat.cache.fetch(&wanted);
-        seat.alone = (wanted.len() == 1 && !seat.has_asking()).then(|| (Instant::now(), 0));
+        seat.drop_abandoned_asks();
+        seat.alone = (wanted.len() == 1 && seat.asking.is_none()).then(|| (Instant::now(), 0));
         wanted.clear();
         seat.wanted = wanted;
         true
@@ -183,13 +184,12 @@ impl InlineView {
 }
 
 impl Seat {
-    /// Whether somebody still waits to be read for. Those who asked and went away leave nothing.
-    fn has_asking(&mut self) -> bool {
+    /// Those who asked and went away leave nothing, once all of them did.
+    fn drop_abandoned_asks(&mut self) {
         if self.asking.as_ref().is_some_and(|turn| Arc::strong_count(turn) == 1) {
             self.asking = None;
             self.asks.clear();
         }
-        self.asking.is_some()
     }
 
     fn is_alone(&mut self) -> bool {

@@ -5,7 +5,8 @@
 //! text, the same on both databases.
 
 /// Defines a statement: its values with their SQL types, the types of its result's columns if
-/// it has any, and its text, in which a value stands where its name does.
+/// it has any, and its text, in which a value stands where its name does, and a constant number in
+/// braces.
 macro_rules! statement {
     (
         $(#[$meta:meta])*
@@ -52,6 +53,7 @@ macro_rules! statement {
         )?
     };
     (@piece $this:ident, $out:ident, $text:literal) => { $out.push_sql($text) };
+    (@piece $this:ident, $out:ident, { $number:expr }) => { $out.push_sql(&$number.to_string()) };
     (@piece $this:ident, $out:ident, $field:ident) => { $this.$field(&mut $out)? };
 }
 pub(super) use statement;

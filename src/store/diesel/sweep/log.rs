@@ -7,6 +7,7 @@ use diesel::{QueryResult, RunQueryDsl};
 use super::super::DieselStore;
 use super::super::any::on_each;
 use super::super::hot::statement;
+use super::BATCH;
 use crate::store::StoreResult;
 use crate::time::Timestamp;
 
@@ -22,7 +23,7 @@ statement! {
     DeleteAllButNewest {},
     [
         "DELETE FROM revocation_log WHERE seq IN (SELECT seq FROM revocation_log WHERE seq <= \
-         (SELECT max(seq) - 10000 FROM revocation_log) ORDER BY seq LIMIT 10)",
+         (SELECT max(seq) - 10000 FROM revocation_log) ORDER BY seq LIMIT ", {BATCH}, ")",
     ]
 }
 
@@ -48,7 +49,7 @@ statement! {
     [
         "DELETE FROM revocation_log WHERE seq IN (SELECT l.seq FROM revocation_log l, revocation_horizon h \
          WHERE l.xid < pg_snapshot_xmax(h.pruned) AND pg_visible_in_snapshot(l.xid, h.pruned) \
-         ORDER BY l.seq LIMIT 10 FOR UPDATE OF l SKIP LOCKED)",
+         ORDER BY l.seq LIMIT ", {BATCH}, " FOR UPDATE OF l SKIP LOCKED)",
     ]
 }
 

@@ -4,14 +4,14 @@ use diesel::sql_types::{Array, BigInt, Binary, Bool, Nullable};
 use diesel::{PgConnection, QueryResult, RunQueryDsl};
 
 use super::super::hot::statement;
-use super::Expired;
+use super::{BATCH, Expired};
 
 statement! {
     /// Tokens that expired long ago and that nobody is using.
     FindExpiredUnlocked { before: i64 as BigInt } -> (Binary, Binary, Nullable<BigInt>),
     [
         "SELECT t.digest, t.session_id, t.expires FROM tokens t JOIN sessions s ON s.id = t.session_id \
-         WHERE t.expires < ", before, " ORDER BY t.expires LIMIT 10 FOR UPDATE OF s, t SKIP LOCKED",
+         WHERE t.expires < ", before, " ORDER BY t.expires LIMIT ", {BATCH}, " FOR UPDATE OF s, t SKIP LOCKED",
     ]
 }
 

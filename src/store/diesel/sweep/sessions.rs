@@ -26,7 +26,7 @@ statement! {
     FindOld { user: i64 as BigInt, epoch: i64 as BigInt } -> (Binary, BigInt, BigInt),
     [
         "SELECT id, auth_epoch, last_seen FROM sessions WHERE user_id = ", user, " AND ended_at IS NULL \
-         AND auth_epoch < ", epoch, " LIMIT 10",
+         AND auth_epoch < ", epoch, " LIMIT ", {BATCH},
     ]
 }
 
@@ -36,7 +36,7 @@ statement! {
     FindOldUnlocked { user: i64 as BigInt, epoch: i64 as BigInt } -> (Binary, BigInt, BigInt),
     [
         "SELECT id, auth_epoch, last_seen FROM sessions WHERE user_id = ", user, " AND ended_at IS NULL \
-         AND auth_epoch < ", epoch, " LIMIT 10 FOR UPDATE SKIP LOCKED",
+         AND auth_epoch < ", epoch, " LIMIT ", {BATCH}, " FOR UPDATE SKIP LOCKED",
     ]
 }
 
@@ -86,7 +86,7 @@ statement! {
     DeleteEnded { before: i64 as BigInt },
     [
         "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE ended_at < ", before,
-        " ORDER BY ended_at LIMIT 10)",
+        " ORDER BY ended_at LIMIT ", {BATCH}, ")",
     ]
 }
 
@@ -96,7 +96,7 @@ statement! {
     DeleteEndedUnlocked { before: i64 as BigInt },
     [
         "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE ended_at < ", before,
-        " ORDER BY ended_at LIMIT 10 FOR UPDATE SKIP LOCKED)",
+        " ORDER BY ended_at LIMIT ", {BATCH}, " FOR UPDATE SKIP LOCKED)",
     ]
 }
 

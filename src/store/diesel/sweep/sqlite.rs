@@ -4,12 +4,12 @@ use diesel::sql_types::{BigInt, Binary, Nullable};
 use diesel::{QueryResult, RunQueryDsl, SqliteConnection};
 
 use super::super::hot::statement;
-use super::Expired;
+use super::{BATCH, Expired};
 
 statement! {
     /// Tokens that expired long ago.
     FindExpired { before: i64 as BigInt } -> (Binary, Binary, Nullable<BigInt>),
-    ["SELECT digest, session_id, expires FROM tokens WHERE expires < ", before, " ORDER BY expires LIMIT 10"]
+    ["SELECT digest, session_id, expires FROM tokens WHERE expires < ", before, " ORDER BY expires LIMIT ", {BATCH}]
 }
 
 statement! {
