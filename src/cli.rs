@@ -75,13 +75,26 @@ impl Context<'_> {
     /// The database as it is, whatever its tables.
     fn open_any(&self, missing: Missing) -> Result<DieselStore, Failure> {
         let database = &self.settings.database;
-        let create = database.create && missing == Missing::Make;
+        self.find_file(database.create && missing == Missing::Make)?;
+        let options = StoreOptions { create: database.create, ..StoreOptions::default() };
+        Ok(DieselStore::open(database.url.expose(), options)?)
+    }
+
+    /// The database as it is, to look at and not to change.
+    fn look(&self) -> Result<DieselStore, Failure> {
+        self.find_file(false)?;
+        Ok(DieselStore::open_as_found(self.settings.database.url.expose())?)
+    }
+
+    /// Refuses a SQLite file that is missing and is not to be made.
+    fn find_file(&self, create: bool) -> Result<(), Failure> {
+        let database = &self.settings.database;
         if let Some(file) = database.url.sqlite_file().filter(|file| !create && !file.exists()) {
-            let message = format!("there is no database {}: `knoxide migrate` makes one", file.display());
+            let switched_off = if database.create { "" } else { " where KNOXIDE_CREATE is true" };
+            let message = format!("there is no database {}: `knoxide migrate` makes one{switched_off}", file.display());
             return Err(Failure::new(Code::Unavailable, message));
         }
-        let options = StoreOptions { create, ..StoreOptions::default() };
-        Ok(DieselStore::open(database.url.expose(), options)?)
+        Ok(())
     }
 
     /// The database, with the tables this program needs. A new one gets them.

@@ -155,13 +155,14 @@ pub static DATABASE_URL: Setting = Setting {
               (`sqlite://knoxide.db`) or absolute (`sqlite:///var/lib/knoxide/knoxide.db`).",
     secret: true,
 };
-/// Whether a missing SQLite file may be made.
+/// Whether a new database may be made.
 pub static CREATE: Setting = plain(
     "KNOXIDE_CREATE",
     "true",
     "true or false",
-    "Whether a missing SQLite file is made. Say `false` in production, so that a wrong path or an unmounted disk is an \
-     error instead of an empty database.",
+    "Whether a new database is made: a missing SQLite file, and the tables where there are none. Say `false` in \
+     production, so that a wrong URL, an empty file or an unmounted disk is an error instead of an empty database with \
+     a new `admin`.",
 );
 /// Where to listen.
 pub static LISTEN: Setting = plain(

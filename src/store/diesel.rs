@@ -41,7 +41,8 @@ pub use self::url::{DatabaseKind, check_url};
 /// How a [`DieselStore`] is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StoreOptions {
-    /// Create a SQLite file that does not exist.
+    /// Make a new database: a SQLite file that does not exist, and the tables where there are none
+    /// of ours. Otherwise both are errors, so that a wrong URL or an unmounted disk is one too.
     pub create: bool,
     /// How long a statement waits for another writer (on Postgres at most 1.5 s).
     pub busy_timeout: Duration,
@@ -69,7 +70,8 @@ impl DieselStore {
     /// yet.
     ///
     /// # Errors
-    /// When the URL is refused by [`check_url`], or the file cannot be used.
+    /// When the URL is refused by [`check_url`], or the file cannot be used, or is not to be made
+    /// ([`StoreOptions::create`]).
     pub fn open(url: &str, options: StoreOptions) -> StoreResult<Self> {
         let url = DatabaseUrl::parse(url).map_err(StoreError::Failed)?;
         #[cfg(feature = "sqlite")]
@@ -105,9 +107,10 @@ impl DieselStore {
     /// processes that do so at once both succeed.
     ///
     /// # Errors
-    /// When the database cannot be reached or a migration fails; the schema is then as before.
+    /// When the database cannot be reached, a migration fails, or the database is new and not to be
+    /// made ([`StoreOptions::create`]); the schema is then as before.
     pub fn migrate(&self) -> StoreResult<Vec<String>> {
-        self.admin(migrate::run)
+        self.admin(|connection| migrate::run(connection, self.options.create))
     }
 
     /// Takes the newest migration back **with the data that it made room for**, and returns

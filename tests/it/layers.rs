@@ -91,7 +91,7 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
 
 /// Where a secret leaves its type in code that ships: the file, how often, and what for.
 const EXPOSURES: &[(&str, usize, &str)] = &[
-    ("cli", 1, "the database is opened by its URL"),
+    ("cli", 2, "the database is opened by its URL"),
     ("cli/doctor/database", 1, "the database is opened by its URL"),
     ("cli/password", 2, "a password that was typed twice is compared"),
     ("cli/serve", 2, "the first password is shown, once"),

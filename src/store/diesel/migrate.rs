@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use diesel::RunQueryDsl;
 #[cfg(feature = "postgres")]
 use diesel::connection::SimpleConnection;
 use diesel::migration::{Migration, MigrationSource};
 use diesel::sql_types::{BigInt, Text};
+use diesel::{QueryResult, RunQueryDsl};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness};
 
 use super::any::{self, AnyConnection, MultiBackend, on_each};
@@ -68,7 +68,7 @@ fn alone<T>(
 }
 
 /// SQLite's write lock is enough. Others wait for a minute here, for as long as is needed there.
-fn lock(connection: &mut AnyConnection) -> diesel::QueryResult<()> {
+fn lock(connection: &mut AnyConnection) -> QueryResult<()> {
     on_each!(connection,
         sqlite(_c) => Ok(()),
         postgres(c) => {
@@ -82,8 +82,12 @@ fn lock(connection: &mut AnyConnection) -> diesel::QueryResult<()> {
     )
 }
 
-/// Runs what is pending and returns the names.
-pub(super) fn run(connection: &mut DieselConnection) -> StoreResult<Vec<String>> {
+/// Runs what is pending and returns the names. Without `create`, a database that never had our
+/// tables stays without them.
+pub(super) fn run(connection: &mut DieselConnection, create: bool) -> StoreResult<Vec<String>> {
+    if !create && connection.read(is_new)? {
+        return Err(not_created("the database"));
+    }
     alone(connection, |any| {
         let pending = any.pending_migrations(source(any))?;
         let names = pending.iter().map(|migration| migration.name().to_string()).collect();
@@ -103,7 +107,7 @@ pub(super) fn status(connection: &mut DieselConnection) -> StoreResult<Migration
     let ours: Vec<Box<dyn Migration<MultiBackend>>> = source(any)
         .migrations()
         .map_err(|error| StoreError::Failed(format!("the built-in migrations cannot be read: {error}")))?;
-    let applied = applied(connection)?;
+    let applied = connection.read(applied)?;
     let mut pending: Vec<String> = ours
         .iter()
         .filter(|migration| !applied.contains(&migration.name().version().to_string()))
@@ -113,16 +117,30 @@ pub(super) fn status(connection: &mut DieselConnection) -> StoreResult<Migration
     Ok(MigrationStatus { pending, applied })
 }
 
+/// Whether none of our migrations was ever recorded here: an empty database, or somebody else's.
+pub(super) fn is_new(any: &mut AnyConnection) -> QueryResult<bool> {
+    let applied = applied(any)?;
+    let ours: Vec<Box<dyn Migration<MultiBackend>>> =
+        source(any).migrations().map_err(diesel::result::Error::QueryBuilderError)?;
+    Ok(!ours.iter().any(|migration| applied.contains(&migration.name().version().to_string())))
+}
+
+/// What is said of a new database where none may be made.
+pub(super) fn not_created(what: &str) -> StoreError {
+    StoreError::Failed(format!(
+        "{what} has none of Knoxide's tables, and creating them is switched off: check DATABASE_URL, or run \
+         `knoxide migrate` once with KNOXIDE_CREATE=true"
+    ))
+}
+
 /// diesel creates its table of migrations when it is asked for it, so this asks first whether
 /// there is one.
-fn applied(connection: &mut DieselConnection) -> StoreResult<Vec<String>> {
-    connection.read(|any| {
-        let recorded: i64 = on_each!(any,
-            sqlite(c) => CountRecordsSqlite {}.get_result(c)?,
-            postgres(c) => CountRecordsPostgres {}.get_result(c)?,
-        );
-        if recorded == 0 { Ok(Vec::new()) } else { AppliedVersions {}.load(any) }
-    })
+fn applied(any: &mut AnyConnection) -> QueryResult<Vec<String>> {
+    let recorded: i64 = on_each!(any,
+        sqlite(c) => CountRecordsSqlite {}.get_result(c)?,
+        postgres(c) => CountRecordsPostgres {}.get_result(c)?,
+    );
+    if recorded == 0 { Ok(Vec::new()) } else { AppliedVersions {}.load(any) }
 }
 
 #[cfg(feature = "sqlite")]

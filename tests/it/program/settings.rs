@@ -1,6 +1,9 @@
 //! Who wins, what is refused, and how.
 
-use crate::support::app::Backend;
+use diesel::Connection as _;
+use diesel::connection::SimpleConnection as _;
+
+use crate::support::app::{Backend, on_each_database};
 use crate::support::program::{PASSWORD, Program};
 
 #[test]
@@ -72,4 +75,54 @@ fn databases_that_cannot_be_used_are_refused() {
     let done = program.run(&["serve"]);
     assert!(done.code != Some(0) && done.err.contains("knoxide.db"), "{}", done.err);
     assert!(!program.folder().join("knoxide.db").exists());
+}
+
+/// Runs this in the program's database, as somebody else would.
+fn run_sql(program: &Program, backend: Backend, sql: &str) {
+    match backend {
+        Backend::Sqlite => {
+            let path = program.folder().join("knoxide.db").display().to_string();
+            diesel::SqliteConnection::establish(&path).expect("a connection").batch_execute(sql).expect(sql);
+        }
+        #[cfg(feature = "postgres")]
+        Backend::Postgres => {
+            let url = program.environment().find(|(name, _)| *name == "DATABASE_URL").expect("a URL").1;
+            diesel::PgConnection::establish(url).expect("a connection").batch_execute(sql).expect(sql);
+        }
+    }
+}
+
+/// Every command that could make tables says no.
+fn makes_nothing(program: &Program) {
+    for command in [&["migrate"][..], &["user", "add", "alice", "--password-hash", "!"], &["serve"]] {
+        let done = program.run(command);
+        assert_eq!((done.code, done.out.as_str()), (Some(1), ""), "{command:?}: {}", done.err);
+        assert!(done.err.contains("KNOXIDE_CREATE=true"), "{command:?}: {}", done.err);
+    }
+}
+
+on_each_database! {
+    fn without_create_nothing_is_made_in_an_empty_database_or_somebody_elses(backend) {
+        let program = Program::on(backend).set("KNOXIDE_CREATE", "false").with_admin();
+        let file = program.folder().join("knoxide.db");
+        let bytes = || std::fs::read(&file).unwrap_or_default();
+        if let Backend::Sqlite = backend {
+            program.write("knoxide.db", "");
+        }
+        makes_nothing(&program);
+        assert!(bytes().is_empty(), "an empty file stays empty");
+
+        run_sql(&program, backend, "CREATE TABLE bookmarks (id INTEGER PRIMARY KEY)");
+        let before = bytes();
+        makes_nothing(&program);
+        assert!(bytes() == before, "a file of others stays as it is");
+        run_sql(&program, backend, "INSERT INTO bookmarks VALUES (1); DROP TABLE bookmarks");
+        // Looking is allowed.
+        assert_eq!(program.run(&["migrate", "status"]).code, Some(1));
+
+        let program = program.set("KNOXIDE_CREATE", "true");
+        assert_eq!(program.run(&["migrate"]).code, Some(0));
+        let program = program.set("KNOXIDE_CREATE", "false");
+        program.start().client().login("admin", PASSWORD);
+    }
 }

@@ -10,6 +10,7 @@ use diesel::{Connection, RunQueryDsl};
 use super::super::any::AnyConnection;
 use super::super::error::store_error;
 use super::super::hot::statement;
+use super::super::migrate;
 use crate::store::{StoreError, StoreResult};
 
 /// A new connection.
@@ -48,7 +49,8 @@ statement! {
 }
 
 /// Makes a SQLite file ready, once, before any other connection is open: the file exists, no
-/// stranger can read it, and it is in WAL mode.
+/// stranger can read it, and it is in WAL mode. Without `create` the file must be there with our
+/// tables in it; one that is not stays as it is, to the byte.
 pub(in super::super) fn prepare_file(path: &Path, create: bool, busy_timeout: Duration) -> StoreResult<()> {
     if !path.exists() {
         if !create {
@@ -60,6 +62,9 @@ pub(in super::super) fn prepare_file(path: &Path, create: bool, busy_timeout: Du
         create_file(path)?;
     }
     let mut connection = connect(path, busy_timeout)?;
+    if !create && migrate::is_new(&mut connection).map_err(|error| store_error(&error, &mut connection))? {
+        return Err(migrate::not_created(&format!("the database file {}", path.display())));
+    }
     let mode: String =
         UseWal {}.get_result(&mut connection).map_err(|error| match store_error(&error, &mut connection) {
             busy @ StoreError::Busy(_) => busy,
