@@ -34,6 +34,7 @@ use crate::config::{self, Input, Settings, table};
 use crate::random::Random;
 use crate::store::diesel::{DieselStore, StoreOptions};
 use crate::time::Clock;
+use crate::visible::visible_lines;
 
 /// What a run of the program touches.
 pub struct Process<'a> {
@@ -123,7 +124,7 @@ pub fn run(process: Process<'_>) -> u8 {
         Err(error) => {
             let stream = if error.use_stderr() { err } else { out };
             // There is nobody left to tell when this fails.
-            let _ = write!(stream, "{}", error.render());
+            let _ = write!(stream, "{}", visible_lines(&error.render().to_string()));
             return u8::try_from(error.exit_code()).unwrap_or(Code::Usage as u8);
         }
     };
@@ -189,15 +190,18 @@ fn list_settings() -> Answer {
 }
 
 /// Prints what was answered, and says what the process ends with. A reader who is gone is
-/// a failure, since nobody has seen the answer.
+/// a failure, since nobody has seen the answer. What others wrote is made visible here, too: the
+/// JSON goes to a terminal as often as the table.
 fn print(answered: Answered, as_json: bool, out: &mut dyn Write, err: &mut dyn Write) -> u8 {
-    let (printed, code) = match (answered, as_json) {
-        (Ok(answer), true) if answer.json.is_null() => (Ok(()), answer.code),
-        (Ok(answer), true) => (writeln!(out, "{:#}", answer.json), answer.code),
-        (Ok(answer), false) => (out.write_all(answer.text.as_bytes()), answer.code),
-        (Err(failure), true) => (writeln!(err, "{:#}", failure.json()), failure.code),
-        (Err(failure), false) => (writeln!(err, "knoxide: {}", failure.message), failure.code),
+    let (answer, text, code) = match (answered, as_json) {
+        (Ok(answer), true) if answer.json.is_null() => (true, String::new(), answer.code),
+        (Ok(answer), true) => (true, format!("{:#}\n", answer.json), answer.code),
+        (Ok(answer), false) => (true, answer.text, answer.code),
+        (Err(failure), true) => (false, format!("{:#}\n", failure.json()), failure.code),
+        (Err(failure), false) => (false, format!("knoxide: {}\n", failure.message), failure.code),
     };
+    let text = visible_lines(&text);
+    let printed = if answer { out.write_all(text.as_bytes()) } else { err.write_all(text.as_bytes()) };
     match printed.and_then(|()| out.flush()) {
         Ok(()) => code as u8,
         Err(_) => Code::Failed as u8,

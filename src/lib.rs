@@ -26,5 +26,4 @@ pub mod telemetry;
 pub mod time;
 pub mod token;
 pub mod user;
-#[cfg(feature = "server")]
 pub(crate) mod visible;

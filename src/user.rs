@@ -6,6 +6,10 @@ use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
 
 use crate::time::Timestamp;
+use crate::visible::is_unseen;
+
+/// The name of the first staff user, who is made with a new database.
+pub const ADMIN: &str = "admin";
 
 /// A user's number; kept when users are imported from elsewhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -145,7 +149,8 @@ pub enum BadUsername {
     /// White space at an end: such a name could never log in, since login forms trim.
     #[error("the user name begins or ends with white space")]
     OuterSpace,
-    /// A control, format or unassigned character, which no person can see.
+    /// A character that no person can see, or tell from a plain space: controls, formats, blanks,
+    /// private and unassigned code points.
     #[error("the user name contains an invisible character")]
     Invisible,
 }
@@ -164,17 +169,10 @@ pub fn validate_username(name: &str) -> Result<(), BadUsername> {
     if name.starts_with(char::is_whitespace) || name.ends_with(char::is_whitespace) {
         return Err(BadUsername::OuterSpace);
     }
-    if name.chars().any(is_invisible) {
+    if name.contains(is_unseen) {
         return Err(BadUsername::Invisible);
     }
     Ok(())
-}
-
-/// Control characters, and the format characters that Unicode says not to draw.
-fn is_invisible(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 /// What two names share when a person could take one for the other: compatibility forms and
@@ -218,7 +216,7 @@ mod tests {
         assert_eq!(validate_username(&"é".repeat(151)), Err(BadUsername::TooLong));
         assert_eq!(validate_username(&"é".repeat(150)), Ok(()));
         assert_eq!(validate_username("trail "), Err(BadUsername::OuterSpace));
-        for invisible in ["a\0b", "a\nb", "a\u{200b}b", "a\u{202e}b", "a\u{feff}"] {
+        for invisible in ["a\0b", "a\nb", "a\u{200b}b", "a\u{202e}b", "a\u{feff}", "\u{2800}", "\u{e000}", "a\u{a0}b"] {
             assert_eq!(validate_username(invisible), Err(BadUsername::Invisible), "{invisible:?}");
         }
         assert_eq!(validate_username("o'brien \"the\" <b>&"), Ok(()));

@@ -1,37 +1,107 @@
-//! Text of others on lines of ours: nothing in it may end a line, move the cursor or turn the
-//! direction of writing.
+//! Text of others on lines of ours: nothing in it may end a line, move the cursor, turn the
+//! direction of writing, or hide.
 
-use std::borrow::Cow;
-use std::fmt::Write as _;
+use icu_properties::props::{DefaultIgnorableCodePoint, GeneralCategory};
+use icu_properties::{CodePointMapData, CodePointSetData};
 
-/// Characters that could move the cursor, hide text or end a line: controls, line and
-/// paragraph separators, and those that turn the direction of writing.
+#[cfg(feature = "server")]
+pub(crate) use self::escaping::{push_visible, visible, visible_lines};
+
+/// Characters of which a person sees nothing, or something else than what is there: controls
+/// (C0, DEL and C1, of which U+009B alone begins a terminal's commands), formats such as those that
+/// turn the direction of writing, separators, every space but the plain one, what Unicode says to
+/// draw as nothing (variation selectors, fillers, tags), the blank pattern of Braille, and code
+/// points without a meaning that all agree on: private, unassigned, noncharacters.
 pub(crate) fn is_unseen(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    use GeneralCategory as Is;
+    if c.is_ascii() {
+        return c.is_ascii_control();
+    }
+    let category = CodePointMapData::<GeneralCategory>::new().get(c);
+    let by_category = matches!(
+        category,
+        Is::Control
+            | Is::Format
+            | Is::LineSeparator
+            | Is::ParagraphSeparator
+            | Is::SpaceSeparator
+            | Is::PrivateUse
+            | Is::Surrogate
+            | Is::Unassigned
+    );
+    by_category || c == '\u{2800}' || CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(c)
 }
 
-/// Adds `c` to `text`, escaped as in JSON if it is not seen.
-pub(crate) fn push_visible(c: char, text: &mut String) {
-    match c {
-        '\n' => text.push_str("\\n"),
-        '\r' => text.push_str("\\r"),
-        '\t' => text.push_str("\\t"),
-        c if is_unseen(c) => {
-            // All of these are below U+10000, so that four digits are enough; and writing to
-            // a string never fails.
-            let _ = write!(text, "\\u{:04x}", u32::from(c));
+/// What the log and the command line do with it.
+#[cfg(feature = "server")]
+mod escaping {
+    use std::borrow::Cow;
+    use std::fmt::Write as _;
+
+    use super::is_unseen;
+
+    /// Adds `c` to `text`, escaped as in JSON if it is not seen (RFC 8259, section 7).
+    pub(crate) fn push_visible(c: char, text: &mut String) {
+        match c {
+            '\n' => text.push_str("\\n"),
+            '\r' => text.push_str("\\r"),
+            '\t' => text.push_str("\\t"),
+            c if is_unseen(c) => {
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    // Writing to a string never fails.
+                    let _ = write!(text, "\\u{unit:04x}");
+                }
+            }
+            c => text.push(c),
         }
-        c => text.push(c),
+    }
+
+    /// The text with everything unseen escaped.
+    pub(crate) fn visible(text: &str) -> Cow<'_, str> {
+        escape(text, is_unseen)
+    }
+
+    /// The same for a text of several lines, which it stays. Of JSON it makes JSON with the same
+    /// meaning, since nothing unseen stands outside of its strings but the ends of its lines.
+    pub(crate) fn visible_lines(text: &str) -> Cow<'_, str> {
+        escape(text, |c| c != '\n' && is_unseen(c))
+    }
+
+    fn escape(text: &str, is_special: impl Fn(char) -> bool) -> Cow<'_, str> {
+        if !text.contains(&is_special) {
+            return Cow::Borrowed(text);
+        }
+        let mut shown = String::with_capacity(text.len() + 8);
+        for c in text.chars() {
+            if is_special(c) { push_visible(c, &mut shown) } else { shown.push(c) }
+        }
+        Cow::Owned(shown)
     }
 }
 
-/// The text with everything unseen escaped.
-pub(crate) fn visible(text: &str) -> Cow<'_, str> {
-    if !text.contains(is_unseen) {
-        return Cow::Borrowed(text);
+#[cfg(all(test, feature = "server"))]
+mod tests {
+    use std::borrow::Cow;
+
+    use super::*;
+
+    #[test]
+    fn what_is_seen_stays_and_the_rest_reads_back_from_json() {
+        for seen in ["Zoë", "日本", "مريم", "क्षि", "ไทย", "e\u{301}", "🐝", "— … “x” № ½"]
+        {
+            assert!(matches!(visible(seen), Cow::Borrowed(text) if text == seen), "{seen}");
+        }
+        for unseen in ["\u{9b}2J", "a\u{202e}b", "\u{2800}", "\u{e0041}", "\u{fe0f}", "\u{10ffff}", "\u{a0}"] {
+            let shown = visible(unseen);
+            assert!(shown.is_ascii(), "{shown}");
+            let read: String = serde_json::from_str(&format!("\"{shown}\"")).expect("JSON");
+            assert_eq!(read, unseen);
+        }
     }
-    let mut shown = String::with_capacity(text.len() + 8);
-    text.chars().for_each(|c| push_visible(c, &mut shown));
-    Cow::Owned(shown)
+
+    #[test]
+    fn lines_stay_lines() {
+        assert_eq!(visible_lines("a\n\u{85}b\r\n"), "a\n\\u0085b\\r\n");
+        assert_eq!(visible("a\nb"), "a\\nb");
+    }
 }

@@ -12,17 +12,17 @@ use source::{Source, read_library};
 const MAY_NAME: &[(&str, &[&str])] = &[
     // Values and judgements: no input, no output.
     ("time", &[]),
+    ("visible", &[]),
     ("random", &[]),
     ("dialect", &[]),
     ("token", &["random"]),
     ("jwt", &["random", "time", "token"]),
-    ("user", &["time"]),
+    ("user", &["time", "visible"]),
     ("cause", &["time", "user"]),
     ("session", &["cause", "dialect", "time", "token", "user"]),
     ("password", &["random", "user"]),
     ("password_rules", &["user"]),
     ("import", &["time", "token", "user"]),
-    ("visible", &[]),
     // What is remembered.
     ("store", &["cause", "dialect", "import", "jwt", "random", "session", "time", "token", "user"]),
     ("policy", &["dialect", "store"]),
