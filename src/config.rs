@@ -12,6 +12,7 @@ mod render;
 pub mod table;
 #[cfg(test)]
 mod tests;
+mod weak_secret;
 
 use std::ffi::OsString;
 use std::fmt;

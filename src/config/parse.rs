@@ -236,12 +236,12 @@ pub(super) fn algorithm(text: &str) -> Parsed<Algorithm> {
     Algorithm::from_name(text).ok_or_else(|| format!("is no algorithm: write one of {}", names()))
 }
 
-/// A secret to sign with: no shorter than what it makes (RFC 7518, section 3.2).
+/// A secret to sign with: no shorter than what it makes (RFC 7518, section 3.2), and not one of those
+/// that are tried first by who has a token and the time to guess.
 pub(super) fn jwt_secret(text: &str) -> Parsed<KeySecret> {
-    if text.len() < 32 {
-        return Err(
-            "is shorter than 32 bytes: take what `openssl rand -base64 48` prints, the same on every node".to_owned()
-        );
+    let problem = if text.len() < 32 { Some("is shorter than 32 bytes") } else { super::weak_secret::why(text) };
+    if let Some(problem) = problem {
+        return Err(format!("{problem}: take what `openssl rand -base64 48` prints, the same on every node"));
     }
     Ok(KeySecret::new(text.as_bytes().to_vec()))
 }

@@ -288,9 +288,9 @@ pub static JWT_SECRET: Setting = Setting {
     name: "KNOXIDE_JWT_SECRET",
     fallback: Fallback::Unset,
     form: "at least 32 bytes of text",
-    meaning: "The secret of HS256: the UTF-8 bytes of this text, the same on every node; it is not stored. Not given: 32 \
-              random bytes, made at the first start and kept in the database. `knoxide key rotate HS256` with another \
-              one here changes it.",
+    meaning: "The secret of HS256: the UTF-8 bytes of this text, the same on every node; it is not stored. Texts that are \
+              easily guessed are refused: take what `openssl rand -base64 48` prints. Not given: 32 random bytes, made at \
+              the first start and kept in the database. `knoxide key rotate HS256` with another one here changes it.",
     secret: true,
 };
 /// Which dialects are spoken.

@@ -90,3 +90,31 @@ fn the_secret_is_the_text_as_it_was_given_and_is_never_shown() {
     let settings = read(&[("KNOXIDE_JWT_SECRET_FILE", &path)]).expect("settings");
     assert_eq!(settings.jwt.secret.expect("a secret").expose(), text.as_bytes());
 }
+
+#[test]
+fn secrets_that_can_be_guessed_are_refused_with_a_command_that_makes_a_good_one() {
+    for weak in [
+        "a".repeat(32),
+        "ab".repeat(20),
+        "aaaaaaaabbbbbbbbccccccccddddddddeeeeeeee".to_owned(),
+        "0123456789".repeat(4),
+        "abcdefghijklmnopqrstuvwxyz0123456789".to_owned(),
+        "ZYXWVUTSRQPONMLKJIHGFEDCBA9876543210".to_owned(),
+        "correct horse staple".repeat(2),
+        "PleaseChangeMeToSomethingSecret!".to_owned(),
+        "my-app-your-256-bit-secret-goes-here".to_owned(),
+        "django-insecure-0#3v$k!w9q@z7m(x5c&b1n^h".to_owned(),
+    ] {
+        let told = mistake(&[("KNOXIDE_JWT_SECRET", &weak)]);
+        assert!(told.contains("openssl rand -base64 48") && !told.contains(&weak), "{weak}: {told}");
+    }
+    for good in [
+        "k3Vw0fX2mZqP9sLrT7uYbN4cH6jD8gA1",
+        "9f86d081884c7d659a2feaa0c55ad015",
+        "83017465920184736509182736450918",
+        "a secret of more than 32 bytes, no better",
+        "äöüß ñandú über Ölmühlen, 東京 и Москва",
+    ] {
+        read(&[("KNOXIDE_JWT_SECRET", good)]).unwrap_or_else(|mistakes| panic!("{good}: {mistakes}"));
+    }
+}
