@@ -22,7 +22,7 @@ mod key;
 /// A new key signs only after this time, so that every node publishes it first.
 pub const PUBLISHED_FIRST: Duration = Duration::from_secs(30);
 
-pub use key::{Algorithm, BadKey, KeyPurpose, KeySecret, StoredKey};
+pub use key::{Algorithm, BadKey, KeyPurpose, KeySecret, RSA_BITS, StoredKey};
 
 /// A JWT could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -90,6 +90,13 @@ impl KeyRing {
             })
             .collect();
         Self::new(&stored?, Algorithm::Hs256)
+    }
+
+    /// The newest key for access tokens, if it is an RSA key of fewer than [`RSA_BITS`] bits: its
+    /// number and its length.
+    pub fn short_rsa_key(&self) -> Option<(i64, usize)> {
+        let newest = self.all.iter().find(|key| key.algorithm == self.access)?;
+        newest.rsa_bits().filter(|bits| *bits < RSA_BITS).map(|bits| (newest.id, bits))
     }
 
     /// The newest key that every node has had time to publish, or else the oldest.

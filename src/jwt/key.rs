@@ -22,9 +22,14 @@ pub enum Algorithm {
     Hs256,
     /// Ed25519: anybody can verify with the published key.
     EdDsa,
-    /// RSA with SHA-256, 2048 bits: for verifiers that know nothing else.
+    /// RSA with SHA-256, new keys of 3,072 bits ([`RSA_BITS`]): for verifiers that know nothing else.
     Rs256,
 }
+
+/// The length of new RSA keys, in bits: as strong as the other algorithms' (128 bits of security).
+/// Shorter ones that a database has, of 2,048 bits, sign and verify as before; NIST SP 800-57 part 1
+/// lets them do so until 2030.
+pub const RSA_BITS: usize = 3072;
 
 impl Algorithm {
     /// All algorithms.
@@ -156,7 +161,7 @@ impl KeyPurpose {
                 Ok(pem(der.map_err(|error| BadKey::NotMade(error.to_string()))?.as_ref()))
             }
             Self::Sign(Algorithm::Rs256) => {
-                let pair = aws_lc_rs::rsa::KeyPair::generate(KeySize::Rsa2048);
+                let pair = aws_lc_rs::rsa::KeyPair::generate(KeySize::Rsa3072);
                 let pair = pair.map_err(|error| BadKey::NotMade(error.to_string()))?;
                 let der: Result<Pkcs8V1Der<'_>, _> = pair.as_der();
                 Ok(pem(der.map_err(|error| BadKey::NotMade(error.to_string()))?.as_ref()))
@@ -166,7 +171,7 @@ impl KeyPurpose {
 }
 
 /// RFC 7468, section 10.
-fn pem(pkcs8: &[u8]) -> KeySecret {
+pub(super) fn pem(pkcs8: &[u8]) -> KeySecret {
     let base64 = Zeroizing::new(base64::prelude::BASE64_STANDARD.encode(pkcs8));
     let mut text = String::from("-----BEGIN PRIVATE KEY-----\n");
     for line in base64.as_bytes().chunks(64) {
@@ -178,6 +183,15 @@ fn pem(pkcs8: &[u8]) -> KeySecret {
 }
 
 impl SigningKey {
+    /// The length of the modulus of an RSA key, in bits; `None` for keys of other kinds.
+    pub(super) fn rsa_bits(&self) -> Option<usize> {
+        let modulus = self.jwk.as_ref()?.get("n")?.as_str()?;
+        let bytes = base64::prelude::BASE64_URL_SAFE_NO_PAD.decode(modulus).ok()?;
+        // RFC 7518, section 6.3.1.1: the fewest bytes, so that the first one is not 0.
+        let leading = bytes.first()?.leading_zeros();
+        (bytes.len() * 8).checked_sub(usize::try_from(leading).ok()?)
+    }
+
     pub(super) fn read(stored: &StoredKey, algorithm: Algorithm) -> Result<Self, BadKey> {
         let unreadable =
             |error: jsonwebtoken::errors::Error| BadKey::Unreadable { id: stored.id, reason: error.to_string() };

@@ -85,3 +85,36 @@ fn a_new_key_is_published_before_it_signs() {
     assert_eq!(key_at(later), 2);
     assert_eq!(key_at(later.saturating_add(PUBLISHED_FIRST)), 3);
 }
+
+/// A key as older releases made it.
+fn rsa_2048() -> KeySecret {
+    use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
+    let pair = aws_lc_rs::rsa::KeyPair::generate(aws_lc_rs::rsa::KeySize::Rsa2048).expect("a key");
+    let der: Pkcs8V1Der<'_> = pair.as_der().expect("DER");
+    key::pem(der.as_ref())
+}
+
+#[test]
+fn new_rsa_keys_have_3072_bits_and_older_ones_go_on_working() {
+    let mut keys: Vec<_> = (1..)
+        .zip([KeyPurpose::Successors, KeyPurpose::Sign(Algorithm::Hs256)])
+        .map(|(id, purpose)| stored(id, purpose, NOW))
+        .collect();
+    let purpose = KeyPurpose::Sign(Algorithm::Rs256);
+    keys.push(StoredKey { id: 3, purpose, secret: rsa_2048(), created: NOW, retired: None });
+    let old = KeyRing::new(&keys, Algorithm::Rs256).expect("a ring");
+    assert_eq!(old.short_rsa_key(), Some((3, 2048)));
+    let claims = json!({"exp": 1_700_000_000, "user_id": 1});
+    let (token, id) = old.sign_access(&claims, NOW).expect("a token");
+    assert!(id == 3 && old.once_was_ours(token.expose(), NOW));
+    // Where nothing is signed with it, a short key is no matter.
+    assert_eq!(KeyRing::new(&keys, Algorithm::Hs256).expect("a ring").short_rsa_key(), None);
+
+    keys.push(stored(4, purpose, NOW));
+    let rotated = KeyRing::new(&keys, Algorithm::Rs256).expect("a ring");
+    let published = rotated.published(NOW, Duration::ZERO);
+    let modulus = published["keys"][0]["n"].as_str().expect("a modulus");
+    assert_eq!((modulus.len(), rotated.short_rsa_key()), (512, None), "384 bytes in base64");
+    assert!(rotated.once_was_ours(token.expose(), NOW));
+    assert_eq!(rotated.sign_access(&claims, NOW.saturating_add(PUBLISHED_FIRST)).expect("a token").1, 4);
+}

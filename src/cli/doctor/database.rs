@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Finding;
 use crate::cli::password::why_useless;
 use crate::config::{DatabaseUrl, JwtSettings, Settings, show_duration};
-use crate::jwt::{BadKey, KeyRing};
+use crate::jwt::{BadKey, KeyRing, RSA_BITS};
 use crate::store::diesel::{CLOCK_TOLERANCE, DieselStore, KeyError, UserFilter};
 use crate::store::{Store, StoreResult};
 use crate::time::Clock;
@@ -84,8 +84,13 @@ fn keys(store: &DieselStore, settings: &JwtSettings) -> StoreResult<Finding> {
     }
     let loaded = store.load_keys(settings.secret.as_ref());
     let ring = loaded.and_then(|stored| Ok(KeyRing::new(&stored, settings.algorithm)?));
-    Ok(match ring {
-        Ok(_) => Finding::fine("keys", "can be read, and the secret is that of the other nodes"),
+    Ok(match ring.map(|ring| ring.short_rsa_key()) {
+        Ok(Some((id, bits))) => Finding::advice(
+            "keys",
+            format!("key {id} of RS256 has {bits} bits, as older releases made it; new ones have {RSA_BITS}"),
+            "run `knoxide key rotate RS256`: what the old key signed stays good",
+        ),
+        Ok(None) => Finding::fine("keys", "can be read, and the secret is that of the other nodes"),
         Err(KeyError::Store(error)) => return Err(error),
         Err(KeyError::Bad(BadKey::Missing(_))) => Finding::fine("keys", "one is missing; the next start makes it"),
         Err(error @ KeyError::Bad(BadKey::Unreadable { id, .. })) => {

@@ -8,7 +8,7 @@ use diesel::{Connection as _, SqliteConnection};
 use serde_json::{Value, json};
 
 use crate::support::app::Backend;
-use crate::support::program::Program;
+use crate::support::program::{PASSWORD, Program};
 
 /// What is wrong, by subject, and how the doctor ended.
 fn wrong(program: &Program) -> (Option<i32>, Vec<String>) {
@@ -84,4 +84,41 @@ fn finds_what_was_planted_and_nothing_else() {
     program.json(&["migrate", "down", "--yes"]);
     assert_eq!(wrong(&program), found("pending migrations"));
     assert_eq!(program.run(&["migrate", "status"]).code, Some(1));
+}
+
+/// A private RSA key of 2,048 bits, as older releases made it: PKCS #8 as PEM.
+fn old_rsa_key() -> String {
+    use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
+    use aws_lc_rs::rsa::{KeyPair, KeySize};
+    use base64::Engine as _;
+
+    let pair = KeyPair::generate(KeySize::Rsa2048).expect("a key");
+    let der: Pkcs8V1Der<'_> = pair.as_der().expect("DER");
+    let base64 = base64::prelude::BASE64_STANDARD.encode(der.as_ref());
+    format!("-----BEGIN PRIVATE KEY-----\n{base64}\n-----END PRIVATE KEY-----\n")
+}
+
+#[test]
+fn a_short_rsa_key_goes_on_signing_and_is_advised_against() {
+    let program = Program::on(Backend::Sqlite).set("KNOXIDE_JWT_ALGORITHM", "RS256").with_admin();
+    set_permissions(program.folder(), Permissions::from_mode(0o700)).expect("a changed mode");
+    program.start().stop();
+    let advice = || {
+        let done = program.run(&["--json", "doctor"]);
+        let findings: Value = serde_json::from_str(&done.out).expect("JSON");
+        let findings = findings.as_array().expect("a list").iter().filter(|finding| finding["weight"] == "advice");
+        (done.code, findings.map(ToString::to_string).collect::<Vec<_>>())
+    };
+    assert_eq!(advice(), (Some(0), Vec::new()));
+    let old = hex::encode(old_rsa_key());
+    alter(&program, &format!("UPDATE signing_keys SET secret = X'{old}' WHERE algorithm = 'RS256'"));
+    let (code, found) = advice();
+    assert!(code == Some(0) && found.len() == 1 && found[0].contains("2048 bits"), "{found:?}");
+    assert!(found[0].contains("knoxide key rotate RS256"), "{found:?}");
+    let server = program.start();
+    let token = server.client().login("admin", PASSWORD);
+    assert_eq!(server.client().check(&token), 200);
+    server.stop();
+    program.json(&["key", "rotate", "RS256"]);
+    assert_eq!(advice(), (Some(0), Vec::new()));
 }
