@@ -28,10 +28,10 @@ pub use self::parse::{duration as parse_duration, show_duration, time_to_live as
 pub use self::render::{env_example, markdown};
 use crate::dialect::{Mount, PerDialect};
 use crate::jwt::{Algorithm, KeySecret};
-use crate::password_rules::judge_new_password;
+use crate::password_rules::{Owner, judge_new_password};
 use crate::policy::{DialectPolicy, Policy};
 use crate::store::LimitPolicy;
-use crate::user::Password;
+use crate::user::{ADMIN, Password};
 
 /// Everything an operator may choose. [`Default`] is what holds when nothing is given.
 #[derive(Debug, Default)]
@@ -328,7 +328,9 @@ impl Settings {
         let passwords = &mut self.passwords;
         input.set(&table::ADMIN_PASSWORD, &mut passwords.admin, |text| {
             let password = Password::new(text.to_owned());
-            judge_new_password(&password).map_err(|weak| format!("is refused, since {weak}: choose another one"))?;
+            let owner = Owner { username: ADMIN, email: "" };
+            judge_new_password(&password, &owner)
+                .map_err(|weak| format!("is refused, since {weak}: choose another one"))?;
             Ok(Some(password))
         });
         input.set(&table::BCRYPT_COST, &mut passwords.bcrypt_cost, |text| parse::number(text, 10..=16));

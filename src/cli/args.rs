@@ -159,7 +159,7 @@ pub(super) enum User {
     /// Add a user
     #[command(after_help = "\
 Without an option, the password is asked for twice. It is never an argument, since others on this machine can see those. \
-It needs at least 8 characters and must not be one of the most common ones.
+It needs at least 8 characters and must be neither one of the most common ones nor the name of its user.
 
 Examples:
   knoxide user add alice --email alice@example.org

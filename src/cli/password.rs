@@ -7,16 +7,20 @@ use super::args::NewPassword;
 use super::{Context, ask};
 use crate::config::read_secret_file;
 use crate::password::{Hasher, Unverifiable, is_verifiable};
-use crate::password_rules::judge_new_password;
+use crate::password_rules::{Owner, judge_new_password};
 use crate::user::{Password, PasswordHash};
 
-/// Reads the new password, judges it, and hashes it at the configured cost.
-pub(super) fn new_hash(typed: &NewPassword, context: &mut Context<'_>) -> Result<PasswordHash, Failure> {
+/// Reads the new password of `owner`, judges it, and hashes it at the configured cost.
+pub(super) fn new_hash(
+    typed: &NewPassword,
+    owner: &Owner<'_>,
+    context: &mut Context<'_>,
+) -> Result<PasswordHash, Failure> {
     if let Some(hash) = &typed.password_hash {
         return stored_hash(hash);
     }
     let password = read(typed, context)?;
-    judge_new_password(&password).map_err(|weak| Failure::new(Code::Refused, weak.to_string()))?;
+    judge_new_password(&password, owner).map_err(|weak| Failure::new(Code::Refused, weak.to_string()))?;
     let hasher = Hasher::new(context.settings.passwords.bcrypt_cost)
         .map_err(|error| Failure::new(Code::Usage, error.to_string()))?;
     Ok(hasher.hash(&password, context.random.as_ref())?)

@@ -6,6 +6,7 @@ use super::answer::{Answer, Answered, Code, Failure, table};
 use super::args::User as Action;
 use super::{Context, Missing, insist, password, session};
 use crate::cause::Reason;
+use crate::password_rules::Owner;
 use crate::store::diesel::UserFilter;
 use crate::store::{Connection, Store, UserCreation};
 use crate::user::{Account, LoginName, NewUser, User, UserId, validate_username};
@@ -20,7 +21,7 @@ pub(super) fn run(action: Action, context: &mut Context<'_>) -> Answered {
         Action::Add { name, email, staff, inactive, password } => {
             judge_name(&name)?;
             judge_email(&email)?;
-            let hash = password::new_hash(&password, context)?;
+            let hash = password::new_hash(&password, &Owner { username: &name, email: &email }, context)?;
             let created = context.clock.now();
             let (is_active, is_staff) = (!inactive, staff);
             let new = NewUser { id: None, username: name, email, password: hash, is_active, is_staff, created };
@@ -34,7 +35,8 @@ pub(super) fn run(action: Action, context: &mut Context<'_>) -> Answered {
             let store = context.open(Missing::Refuse)?;
             let mut connection = store.connect()?;
             let user = find(connection.as_mut(), &user.user)?;
-            let hash = password::new_hash(&password, context)?;
+            let owner = Owner { username: &user.username, email: &user.email };
+            let hash = password::new_hash(&password, &owner, context)?;
             let done = connection.set_password(user.id, &hash, None, &context.cause(Reason::PasswordChanged))?;
             changed(done, &user, "has a new password, and no session any more")
         }

@@ -6,6 +6,7 @@ mod first_start;
 mod import;
 mod listening;
 mod output;
+mod passwords;
 mod pressure;
 mod requests;
 mod revocation;
