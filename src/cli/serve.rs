@@ -1,7 +1,6 @@
 //! `knoxide serve`
 
 use std::net::{Ipv4Addr, Ipv6Addr};
-use std::path::Path;
 use std::sync::Arc;
 
 use super::Context;
@@ -17,14 +16,8 @@ pub(super) fn run(context: Context<'_>) -> Answered {
     let Context { settings, terminal, err, clock, random } = context;
     let _log = telemetry::start(&settings.log, Arc::clone(&clock))
         .map_err(|error| Failure::new(Code::Failed, error.to_string()))?;
-    let handover = if terminal.is_watched() {
-        Handover::Shown
-    } else {
-        let folder = settings.database.url.sqlite_file().and_then(Path::parent);
-        let folder = folder.filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        // The log says where it is, to somebody who may not know the working directory.
-        Handover::File(std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned()))
-    };
+    let handover =
+        if terminal.is_watched() { Handover::Shown } else { Handover::File(Handover::folder(&settings.database.url)) };
     let mut told = Ok(());
     let mut shown = None;
     let served = serve(settings, clock, random, &handover, &mut |announcement| {

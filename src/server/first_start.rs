@@ -1,24 +1,24 @@
 //! The first staff user: without one, nobody could log in to a new database.
 
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
+use self::draft::{ALPHABET, Draft, Leftover, PASSWORD_LENGTH};
 use super::StartError;
 use crate::cause::{Actor, Cause, Origin, Reason};
-use crate::password::Hasher;
+use crate::config::DatabaseUrl;
+use crate::password::{Hasher, Verification};
 use crate::random::{Random, RandomError};
 use crate::store::{Connection, StoreError, UserCreation};
 use crate::time::Timestamp;
-use crate::user::{NewUser, Password};
+pub use crate::user::ADMIN;
+use crate::user::{LoginName, NewUser, Password};
 
-/// The name of the first staff user.
-pub const ADMIN: &str = "admin";
+mod draft;
 
-/// The file with a random first password.
-const PASSWORD_FILE: &str = "knoxide-admin-password";
+/// How many drafts of earlier starts one start looks into: each may cost a hash.
+const MOST_LEFTOVERS: usize = 8;
 
 /// Where a random first password goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +27,16 @@ pub enum Handover {
     Shown,
     /// To a new file in this folder that only its owner can read.
     File(PathBuf),
+}
+
+impl Handover {
+    /// The folder for the file: beside the SQLite file, or the working directory.
+    pub fn folder(url: &DatabaseUrl) -> PathBuf {
+        let folder = url.sqlite_file().and_then(Path::parent);
+        let folder = folder.filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        // The log says where it is, to somebody who may not know the working directory.
+        std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned())
+    }
 }
 
 /// How the first staff user got its password.
@@ -65,17 +75,21 @@ pub(super) struct Making<'a> {
 pub(super) fn make_admin(connection: &mut dyn Connection, making: Making<'_>) -> Result<Made, StartError> {
     let Making { given, handover, hasher, random, now } = making;
     // The file comes before the user: a password that cannot be handed over is of no use.
-    let (password, first) = match (given, handover) {
-        (Some(password), _) => (password, FirstUser::Given),
+    let (password, shown, draft) = match (given, handover) {
+        (Some(password), _) => (password, None, None),
         (None, Handover::Shown) => {
             let text = random_password(random)?;
-            (Password::new(text.to_string()), FirstUser::Shown(Password::new(text.to_string())))
+            (Password::new(text.to_string()), Some(Password::new(text.to_string())), None)
         }
         (None, Handover::File(folder)) => {
-            let password = Password::new(random_password(random)?.to_string());
-            let draft = write_draft(folder, &password, random)?;
-            (password, FirstUser::Written(draft))
+            let (password, draft) = draft_in(folder, random)?;
+            (password, None, Some(draft))
         }
+    };
+    let first = |draft: Option<PathBuf>| match (draft, shown) {
+        (Some(path), _) => FirstUser::Written(path),
+        (None, Some(password)) => FirstUser::Shown(password),
+        (None, None) => FirstUser::Given,
     };
     let new = NewUser {
         id: None,
@@ -87,51 +101,65 @@ pub(super) fn make_admin(connection: &mut dyn Connection, making: Making<'_>) ->
         created: now,
     };
     let cause = Cause { reason: Reason::UserCreated, actor: Actor::System, origin: Origin::default(), at: now };
-    match (connection.create_user(&new, &cause), first) {
-        (Ok(UserCreation::Created(_)), FirstUser::Written(draft)) => Ok(Made::Here(FirstUser::Written(publish(draft)))),
-        (Ok(UserCreation::Created(_)), first) => Ok(Made::Here(first)),
-        (Ok(UserCreation::Taken | UserCreation::Lookalike(_)), first) => {
-            if let FirstUser::Written(draft) = first {
-                // A password that opens nothing must not lie about.
-                std::fs::remove_file(draft)?;
-            }
-            Ok(Made::Elsewhere)
-        }
+    Ok(match connection.create_user(&new, &cause) {
+        Ok(UserCreation::Created(_)) => Made::Here(first(draft.map(Draft::publish))),
+        // Whether the draft's password is the stored one all the same, `settle` finds out.
+        Ok(UserCreation::Taken | UserCreation::Lookalike(_)) => Made::Elsewhere,
         // The file keeps its own name: the one of another start may be the right one.
-        (Err(error), first) => Ok(Made::Perhaps(first, error)),
-    }
+        Err(error) => Made::Perhaps(first(draft.map(|draft| draft.path().to_owned())), error),
+    })
 }
 
-/// 100 random bits in 20 letters and digits that nobody mistakes for each other.
+/// A random password and its file. A start that failed may have left both, and may even have stored
+/// the user with an answer that never came; so they are taken up again, and starts that fail in a row
+/// leave one file between them.
+fn draft_in(folder: &Path, random: &dyn Random) -> Result<(Password, Draft), StartError> {
+    let found = draft::leftovers(folder).find_map(|Leftover { draft, password }| Some((password?, draft)));
+    if let Some(found) = found {
+        return Ok(found);
+    }
+    let password = Password::new(random_password(random)?.to_string());
+    let failed = |error| StartError::PasswordFile { folder: folder.to_owned(), error };
+    let draft = Draft::write(folder, &password, random).map_err(failed)?;
+    Ok((password, draft))
+}
+
+/// Settles, when there are users, what becomes of the drafts that earlier starts left in `folder`: one
+/// whose password is that of the first user was never handed over, and gets its final name; the
+/// others open nothing, and are removed.
+pub(super) fn settle(
+    folder: &Path,
+    connection: &mut dyn Connection,
+    hasher: &Hasher,
+) -> Result<Option<FirstUser>, StoreError> {
+    let mut leftovers = draft::leftovers(folder).take(MOST_LEFTOVERS).peekable();
+    if leftovers.peek().is_none() {
+        return Ok(None);
+    }
+    let account = connection.find_account(&LoginName::Username(ADMIN.to_owned()))?;
+    let stored = account.map(|account| account.password);
+    let mut published = None;
+    for Leftover { draft, password } in leftovers {
+        let fits = |password| hasher.verify(&password, stored.as_ref()) == Verification::Right;
+        if password.is_some_and(fits) {
+            published = Some(FirstUser::Written(draft.publish()));
+            continue;
+        }
+        let file = draft.path().display().to_string();
+        match draft.discard() {
+            Ok(()) => log::info!(file; "removed what an earlier start left behind: its password opens nothing"),
+            Err(error) => {
+                log::warn!(file, error = error.to_string(); "cannot remove what an earlier start left behind");
+            }
+        }
+    }
+    Ok(published)
+}
+
+/// 100 random bits in 20 letters and digits.
 fn random_password(random: &dyn Random) -> Result<Zeroizing<String>, RandomError> {
-    const ALPHABET: &[u8; 32] = b"abcdefghjkmnpqrstuvwxyz23456789A";
-    let mut bytes = Zeroizing::new([0_u8; 20]);
+    let mut bytes = Zeroizing::new([0_u8; PASSWORD_LENGTH]);
     random.fill(bytes.as_mut())?;
     let letters = bytes.iter().filter_map(|byte| ALPHABET.get(usize::from(byte % 32)));
     Ok(Zeroizing::new(letters.map(|letter| char::from(*letter)).collect()))
-}
-
-/// Writes the password to a file under a name that nobody else uses: another node may be making
-/// the same user in the same folder, and only one of the two passwords will open anything.
-fn write_draft(folder: &Path, password: &Password, random: &dyn Random) -> Result<PathBuf, StartError> {
-    let mut suffix = [0; 4];
-    random.fill(&mut suffix)?;
-    let path = folder.join(format!("{PASSWORD_FILE}-{}", hex::encode(suffix)));
-    let write = || {
-        let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
-        writeln!(file, "{}", password.expose())?;
-        file.sync_all()
-    };
-    write().map_err(|error| StartError::PasswordFile { folder: folder.to_owned(), error })?;
-    Ok(path)
-}
-
-/// Gives the file its final name, now that its password opens something. What had that name
-/// belonged to a database that is gone. If that fails, the file stays where it is.
-fn publish(draft: PathBuf) -> PathBuf {
-    let path = draft.with_file_name(PASSWORD_FILE);
-    match std::fs::rename(&draft, &path) {
-        Ok(()) => path,
-        Err(_) => draft,
-    }
 }

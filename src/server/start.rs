@@ -104,6 +104,10 @@ pub fn serve(
             }
         }
     }
+    let folder = Handover::folder(&settings.database.url);
+    if let Some(first) = first_start::settle(&folder, &mut *connection, &hasher)? {
+        announce(Announcement::FirstUser(&first));
+    }
     drop(connection);
     let (keys, ring) = LiveKeys::open(Arc::clone(&store), settings.jwt.clone(), &*random, clock.now())?;
     let auth = Auth::builder(Arc::clone(&store))

@@ -106,7 +106,7 @@ const EXPOSURES: &[(&str, usize, &str)] = &[
     ("password/digest", 3, "passwords are hashed and compared"),
     ("password/stored", 1, "stored hashes are parsed"),
     ("password_rules", 1, "new passwords are judged"),
-    ("server/first_start", 1, "the first password is handed over in a file"),
+    ("server/first_start/draft", 1, "the first password is handed over in a file"),
     ("server/start", 1, "the database is opened by its URL"),
     ("service/exchange", 1, "an expired token's signature is looked at"),
     ("service/view/cache", 1, "a token is found by a keyed hash of its text"),

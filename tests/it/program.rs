@@ -4,6 +4,7 @@
 mod doctor;
 mod first_start;
 mod import;
+mod leftovers;
 mod listening;
 mod output;
 mod passwords;
