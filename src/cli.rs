@@ -11,6 +11,7 @@ mod import;
 mod key;
 mod migrate;
 mod password;
+mod permissions;
 mod serve;
 mod session;
 mod terminal;
@@ -30,7 +31,7 @@ use self::answer::{Answer, Answered, Code, Failure};
 use self::args::{Arguments, Command};
 pub use self::terminal::{ProcessTerminal, Terminal};
 use crate::cause::{Actor, Cause, Origin, Reason};
-use crate::config::{self, Input, Settings, table};
+use crate::config::{self, EnvFile, Input, Settings, table};
 use crate::random::Random;
 use crate::store::diesel::{DieselStore, StoreOptions};
 use crate::time::Clock;
@@ -57,6 +58,8 @@ pub struct Process<'a> {
 /// What a command works with.
 struct Context<'a> {
     settings: Settings,
+    /// The `.env` file that some of them come from.
+    env_file: Option<EnvFile>,
     terminal: &'a mut dyn Terminal,
     err: &'a mut dyn Write,
     clock: Arc<dyn Clock>,
@@ -129,13 +132,15 @@ pub fn run(process: Process<'_>) -> u8 {
         }
     };
     let as_json = typed.global.json;
-    let settings = read_settings(&typed, environment);
+    let (settings, env_file) = read_settings(&typed, environment);
     let command = typed.command.unwrap_or(Command::Serve(args::Serve::default()));
     let answered = match (command, settings) {
         (Command::Settings, _) => Ok(list_settings()),
-        (Command::Doctor, settings) => Ok(doctor::examine(settings, clock.as_ref())),
+        (Command::Doctor, settings) => Ok(doctor::examine(settings, env_file.as_ref(), clock.as_ref())),
         (_, Err(mistakes)) => Err(Failure::new(Code::Usage, mistakes.to_string())),
-        (command, Ok(settings)) => dispatch(command, Context { settings, terminal, err: &mut *err, clock, random }),
+        (command, Ok(settings)) => {
+            dispatch(command, Context { settings, env_file, terminal, err: &mut *err, clock, random })
+        }
     };
     print(answered, as_json, out, err)
 }
@@ -149,16 +154,19 @@ fn dispatch(command: Command, mut context: Context<'_>) -> Answered {
         Command::Token { action } => token::run(action, &context),
         Command::Key { action } => key::run(&action, &context),
         Command::Sweep => session::sweep(&context),
-        Command::Doctor => Ok(doctor::examine(Ok(context.settings), context.clock.as_ref())),
+        Command::Doctor => Ok(doctor::examine(Ok(context.settings), context.env_file.as_ref(), context.clock.as_ref())),
         Command::Import { file } => import::run(&file, &context),
         Command::Settings => Ok(list_settings()),
     }
 }
 
-/// Reads the settings: flags before the environment before the `.env` file.
-fn read_settings(typed: &Arguments, environment: Vec<(OsString, OsString)>) -> Result<Settings, config::Mistakes> {
+/// Reads the settings: flags before the environment before the `.env` file, which is told besides.
+fn read_settings(
+    typed: &Arguments,
+    environment: Vec<(OsString, OsString)>,
+) -> (Result<Settings, config::Mistakes>, Option<EnvFile>) {
     let mut input = Input::new();
-    input.add_env_file(typed.global.env_file.as_deref());
+    let env_file = input.add_env_file(typed.global.env_file.as_deref());
     input.add_environment(environment);
     let listen = match &typed.command {
         Some(Command::Serve(serve)) => serve.listen.as_deref(),
@@ -174,7 +182,7 @@ fn read_settings(typed: &Arguments, environment: Vec<(OsString, OsString)>) -> R
             input.add_flag(flag, setting, value);
         }
     }
-    Settings::read(input)
+    (Settings::read(input), env_file)
 }
 
 fn list_settings() -> Answer {

@@ -23,7 +23,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 pub use self::database_url::DatabaseUrl;
-pub use self::input::{Input, Mistake, Mistakes, read_secret_file};
+pub use self::input::{EnvFile, Input, Mistake, Mistakes, read_secret_file};
 pub use self::parse::{duration as parse_duration, show_duration, time_to_live as parse_time_to_live};
 pub use self::render::{env_example, markdown};
 use crate::dialect::{Mount, PerDialect};

@@ -6,7 +6,7 @@ mod files;
 use serde_json::json;
 
 use super::answer::{Answer, Code};
-use crate::config::{Mistake, Mistakes, Settings};
+use crate::config::{EnvFile, Mistake, Mistakes, Settings};
 use crate::time::Clock;
 use crate::visible::visible;
 
@@ -55,8 +55,12 @@ impl Finding {
 }
 
 /// Looks at everything that can be looked at.
-pub(super) fn examine(settings: Result<Settings, Mistakes>, clock: &dyn Clock) -> Answer {
+pub(super) fn examine(settings: Result<Settings, Mistakes>, env_file: Option<&EnvFile>, clock: &dyn Clock) -> Answer {
     let mut findings = Vec::new();
+    if let Some(env_file) = env_file {
+        let database = settings.as_ref().ok().and_then(|settings| settings.database.url.sqlite_file());
+        files::examine_settings(env_file, database, &mut findings);
+    }
     match settings {
         Err(mistakes) => {
             let wrong = |mistake: Mistake| Finding::wrong("settings", mistake.subject, mistake.problem);

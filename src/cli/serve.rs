@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::Context;
 use super::answer::{Answer, Answered, Code, Failure};
+use super::permissions::open_to_everybody;
 use crate::config::ListenAddress;
 use crate::server::{ADMIN, Announcement, FirstUser, Handover, StartError, serve};
 use crate::telemetry;
@@ -13,9 +14,13 @@ use crate::user::Password;
 /// Serves until told to stop. What happens goes to the log; a random first password goes to
 /// the person who watches, and to nobody else.
 pub(super) fn run(context: Context<'_>) -> Answered {
-    let Context { settings, terminal, err, clock, random } = context;
+    let Context { settings, env_file, terminal, err, clock, random } = context;
     let _log = telemetry::start(&settings.log, Arc::clone(&clock))
         .map_err(|error| Failure::new(Code::Failed, error.to_string()))?;
+    for exposure in open_to_everybody(settings.database.url.sqlite_file(), env_file.as_ref()) {
+        let (file, mode) = (exposure.path.display().to_string(), format!("{:04o}", exposure.mode));
+        log::warn!(file, mode; "a file or folder {}: {}", exposure.problem, exposure.cure);
+    }
     let handover =
         if terminal.is_watched() { Handover::Shown } else { Handover::File(Handover::folder(&settings.database.url)) };
     let mut told = Ok(());

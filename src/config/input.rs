@@ -52,6 +52,15 @@ struct Entry {
     given: Given,
 }
 
+/// A `.env` file that was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EnvFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Whether there are secrets in it, and not only the names of files with some.
+    pub has_secrets: bool,
+}
+
 /// What was given, gathered from the least to the most important source.
 #[derive(Default)]
 pub struct Input {
@@ -66,15 +75,15 @@ impl Input {
     }
 
     /// Adds the variables of a `.env` file: the one that was asked for, which must exist, or
-    /// the one in the working directory, if there is one.
-    pub fn add_env_file(&mut self, asked_for: Option<&Path>) {
+    /// the one in the working directory, if there is one. Says which one was read.
+    pub fn add_env_file(&mut self, asked_for: Option<&Path>) -> Option<EnvFile> {
         let path = asked_for.unwrap_or(Path::new(".env"));
         let text = match std::fs::read(path) {
             Ok(bytes) => Zeroizing::new(bytes),
-            Err(error) if error.kind() == ErrorKind::NotFound && asked_for.is_none() => return,
+            Err(error) if error.kind() == ErrorKind::NotFound && asked_for.is_none() => return None,
             Err(error) => {
-                return self
-                    .complain(path.display(), format!("cannot be read ({error}): check its path and permissions"));
+                self.complain(path.display(), format!("cannot be read ({error}): check its path and permissions"));
+                return None;
             }
         };
         let text = text.strip_prefix(b"\xef\xbb\xbf".as_slice()).unwrap_or(&text);
@@ -89,7 +98,9 @@ impl Input {
                 Err(error) => self.complain(&source, env_file_problem(text, &error)),
             }
         }
+        let has_secrets = pairs.iter().any(|(name, value)| is_secret(name, value));
         self.add_layer(&source, pairs);
+        Some(EnvFile { path: path.to_owned(), has_secrets })
     }
 
     /// Adds environment variables; those that are none of ours are passed over.
@@ -177,6 +188,13 @@ impl Input {
     pub(super) fn finish(self) -> Result<(), Mistakes> {
         if self.mistakes.is_empty() { Ok(()) } else { Err(Mistakes(self.mistakes)) }
     }
+}
+
+/// Whether a variable holds a secret itself. Most addresses of databases do not.
+fn is_secret(variable: &str, value: &OsString) -> bool {
+    let Some((setting, false)) = find(variable) else { return false };
+    let with_password = || value.to_string_lossy().contains(['@', '?']);
+    setting.secret && (setting.name != table::DATABASE_URL.name || with_password())
 }
 
 /// The setting that a variable gives, and whether it names a secret's file.

@@ -8,6 +8,7 @@ mod leftovers;
 mod listening;
 mod output;
 mod passwords;
+mod permissions;
 mod pressure;
 mod requests;
 mod revocation;

@@ -1,58 +1,35 @@
-//! Who may read and write what is next to a SQLite database, whose own file the store judges. Nothing is opened: closing any
-//! descriptor of a database file drops the locks that this process holds on it.
+//! Who may read and write the file with the settings, and what is next to a SQLite database, whose
+//! own file the store judges.
 
-use std::io;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::Finding;
-
-/// The files next to the database that hold the same secrets.
-const COMPANIONS: [&str; 2] = ["-wal", "-shm"];
+use crate::cli::permissions::{Exposure, Risk, beside_database, of_env_file};
+use crate::config::EnvFile;
 
 /// Looks at the companions and the folder of the database's file.
 pub(super) fn examine(file: &Path, findings: &mut Vec<Finding>) {
-    let before = findings.len();
-    let companions = COMPANIONS.iter().map(|ending| {
-        let mut path = file.as_os_str().to_owned();
-        path.push(ending);
-        PathBuf::from(path)
-    });
-    for path in companions {
-        // What does not exist is the database's own concern.
-        if let Ok(mode) = mode(&path) {
-            judge_file(&path, mode, findings);
-        }
-    }
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if let Ok(mode) = mode(folder) {
-        judge_folder(folder, mode, findings);
-    }
-    if findings.len() == before {
+    let exposures = beside_database(file);
+    if exposures.is_empty() {
         findings.push(Finding::fine("files", "nobody else can look at what is next to the database"));
     }
+    findings.extend(exposures.into_iter().map(finding));
 }
 
-fn mode(path: &Path) -> io::Result<u32> {
-    Ok(std::fs::metadata(path)?.permissions().mode() & 0o7777)
-}
-
-fn judge_file(path: &Path, mode: u32, findings: &mut Vec<Finding>) {
-    if mode & 0o077 != 0 {
-        let path = path.display();
-        let fact = format!("{path} holds password hashes, and others can open it (mode {mode:04o})");
-        findings.push(Finding::wrong("files", fact, format!("chmod 600 {path}")));
+/// Looks at the file with the settings and its folder, unless `database` lies there too.
+pub(super) fn examine_settings(env_file: &EnvFile, database: Option<&Path>, findings: &mut Vec<Finding>) {
+    let exposures = of_env_file(env_file, database);
+    if exposures.is_empty() {
+        findings.push(Finding::fine("files", format!("nobody else can change {}", env_file.path.display())));
     }
+    findings.extend(exposures.into_iter().map(finding));
 }
 
-fn judge_folder(folder: &Path, mode: u32, findings: &mut Vec<Finding>) {
-    let path = folder.display();
-    let cure = format!("chmod 700 {path}, or keep the database in a folder of its own");
-    if mode & 0o022 != 0 {
-        let fact = format!("others can replace files in {path} (mode {mode:04o})");
-        findings.push(Finding::wrong("files", fact, cure));
-    } else if mode & 0o077 != 0 {
-        let fact = format!("others can look into {path} (mode {mode:04o})");
-        findings.push(Finding::advice("files", fact, cure));
+fn finding(exposure: Exposure) -> Finding {
+    let Exposure { path, mode, risk, problem, cure } = exposure;
+    let fact = format!("{} {problem} (mode {mode:04o})", path.display());
+    match risk {
+        Risk::Everybody | Risk::Group => Finding::wrong("files", fact, cure),
+        Risk::Slight => Finding::advice("files", fact, cure),
     }
 }
