@@ -4,6 +4,10 @@ use diesel::connection::SimpleConnection as _;
 use diesel::{Connection as _, SqliteConnection};
 
 use crate::support::app::{App, Backend, Database, Setup, on_each_database};
+#[cfg(feature = "postgres")]
+use crate::support::postgres::cluster::Cluster;
+#[cfg(feature = "postgres")]
+use crate::support::program::Program;
 
 /// Runs SQL as an operator would, past the program.
 fn run(database: &Database, statement: &str) {
@@ -46,4 +50,84 @@ fn a_restored_backup_revives_nothing_once_all_epochs_are_raised() {
     assert_eq!(restored.client().check(&token), 200, "what the document warns of");
     run(&restored.database, "UPDATE users SET auth_epoch = auth_epoch + 1");
     assert_eq!(restored.client().check(&token), 401);
+}
+
+/// What `doctor` says of the server's log of statements.
+#[cfg(feature = "postgres")]
+fn advice_on_the_statement_log(program: &Program) -> Vec<String> {
+    let findings: serde_json::Value = serde_json::from_str(&program.run(&["--json", "doctor"]).out).expect("JSON");
+    let findings = findings.as_array().expect("a list").iter().filter(|finding| finding["weight"] == "advice");
+    findings.filter(|finding| finding["subject"] == "statement log").map(ToString::to_string).collect()
+}
+
+/// A server with a role and a database for Knoxide, as the document says; and the program on it.
+#[cfg(feature = "postgres")]
+fn own_server() -> (Cluster, diesel::PgConnection, Program) {
+    let cluster = Cluster::start().expect("a server");
+    let mut superuser = diesel::PgConnection::establish(&cluster.url()).expect("a connection");
+    superuser.batch_execute("CREATE ROLE knoxide LOGIN").expect("a role");
+    superuser.batch_execute("CREATE DATABASE knoxide OWNER knoxide").expect("a database");
+    let url = format!("postgres://knoxide@{}/knoxide", cluster.address());
+    let program = Program::on(Backend::Sqlite).with_admin().set("DATABASE_URL", &url);
+    (cluster, superuser, program)
+}
+
+#[cfg(feature = "postgres")]
+#[test]
+fn the_statement_log_of_postgres_shows_secrets_until_the_documented_cure() {
+    use diesel::RunQueryDsl as _;
+    use diesel::dsl::sql;
+    use diesel::sql_types::Text;
+
+    if crate::support::postgres::shared().is_none() {
+        return;
+    }
+    let (cluster, mut superuser, program) = own_server();
+    let log = || std::fs::read_to_string(cluster.directory().join("log")).expect("a log");
+    let url = format!("postgres://postgres@{}/knoxide", cluster.address());
+    let secrets_now = || -> Vec<String> {
+        let mut inside = diesel::PgConnection::establish(&url).expect("a connection");
+        let all = "(SELECT string_agg(password_hash, ' ') FROM users) || ' ' || \
+                   (SELECT string_agg(encode(secret, 'hex'), ' ') FROM signing_keys)";
+        let all: String = diesel::select(sql::<Text>(all)).get_result(&mut inside).expect("secrets");
+        all.split(' ').map(str::to_owned).collect()
+    };
+    program.json(&["migrate"]);
+    assert_eq!(advice_on_the_statement_log(&program), Vec::<String>::new(), "as Postgres comes");
+
+    for (setting, value) in [("log_statement", "mod"), ("log_min_duration_statement", "0")] {
+        superuser.batch_execute(&format!("ALTER ROLE knoxide SET {setting} = '{value}'")).expect("a setting");
+        let advice = advice_on_the_statement_log(&program);
+        assert!(advice.len() == 1 && advice[0].contains(setting), "{advice:?}");
+        assert!(advice[0].contains("ALTER ROLE knoxide SET log_parameter_max_length = 0"), "{advice:?}");
+        superuser.batch_execute(&format!("ALTER ROLE knoxide RESET {setting}")).expect("a setting");
+    }
+    superuser.batch_execute("ALTER ROLE knoxide SET log_statement = 'all'").expect("a setting");
+    program.start().stop();
+    let shown = log();
+    let secrets = secrets_now();
+    assert_eq!(secrets.len(), 3, "a hash, and two keys");
+    for secret in &secrets {
+        assert!(shown.contains(secret), "what the document warns of");
+    }
+
+    superuser.batch_execute("ALTER ROLE knoxide SET log_parameter_max_length = 0").expect("a setting");
+    assert_eq!(advice_on_the_statement_log(&program), Vec::<String>::new());
+    program.add_user("alice", "correct-horse-9");
+    assert_eq!(program.run(&["key", "rotate"]).code, Some(0));
+    let server = program.start();
+    server.client().login("alice", "correct-horse-9");
+    server.stop();
+    let shown = log();
+    let new: Vec<String> = secrets_now().into_iter().filter(|secret| !secrets.contains(secret)).collect();
+    assert_eq!(new.len(), 2, "a hash and a key");
+    assert!(shown.matches("INSERT INTO signing_keys").count() > 2, "statements are still logged");
+    for secret in &new {
+        assert!(!shown.contains(secret), "the cure does not help");
+    }
+
+    // Errors have a setting of their own.
+    superuser.batch_execute("ALTER ROLE knoxide SET log_parameter_max_length_on_error = -1").expect("a setting");
+    let advice = advice_on_the_statement_log(&program);
+    assert!(advice.len() == 1 && advice[0].contains("log_parameter_max_length_on_error"), "{advice:?}");
 }

@@ -32,6 +32,7 @@ pub(super) fn examine(settings: &Settings, clock: &dyn Clock, findings: &mut Vec
             let cure = "use the program that these tables belong to, or restore a backup of its own";
             Finding::wrong("schema", error.to_string(), cure)
         }));
+        findings.extend(statement_log(&store)?);
         findings.push(clocks(&store, clock)?);
         if fits {
             findings.push(hashes(&store)?);
@@ -62,6 +63,14 @@ fn facts(store: &DieselStore, findings: &mut Vec<Finding>) -> StoreResult<()> {
         });
     }
     Ok(())
+}
+
+/// Whether Postgres writes secrets to its log.
+fn statement_log(store: &DieselStore) -> StoreResult<Option<Finding>> {
+    Ok(store.statement_log_exposure()?.map(|(settings, cure)| {
+        let fact = format!("shows password hashes and signing keys, because of {settings}");
+        Finding::advice("statement log", fact, format!("as a superuser: {cure}"))
+    }))
 }
 
 /// Whether this machine and the database agree on the time.

@@ -14,6 +14,9 @@ use super::url::DatabaseUrl;
 use crate::store::StoreResult;
 use crate::time::Timestamp;
 
+#[cfg(feature = "postgres")]
+mod statement_log;
+
 /// Clocks may differ by this much before somebody complains.
 pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(5);
 
@@ -105,6 +108,17 @@ impl DieselStore {
             })
         })?;
         Ok(theirs.saturating_sub(now.as_micros()))
+    }
+
+    /// Which settings make Postgres write values of statements, password hashes and signing keys
+    /// among them, to its log, and the SQL that a superuser ends that with; `None` if it does not.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub fn statement_log_exposure(&self) -> StoreResult<Option<(String, String)>> {
+        self.admin(|connection| {
+            connection.read(|any| on_each!(any, sqlite(_c) => Ok(None), postgres(c) => statement_log::exposure(c)))
+        })
     }
 
     /// Looks at everything that a promise rests on. Reads the whole of a SQLite file.
