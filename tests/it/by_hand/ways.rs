@@ -99,8 +99,6 @@ pub(super) const ALL: &[Way] = &[
             WHEN (OLD.id, OLD.username, OLD.email, OLD.is_active, OLD.is_staff, OLD.auth_epoch) \
             IS NOT (NEW.id, NEW.username, NEW.email, NEW.is_active, NEW.is_staff, NEW.auth_epoch) \
             BEGIN INSERT INTO revocation_log (user_id) VALUES (OLD.id); END; COMMIT"),
-    sqlite("BEGIN; ALTER TABLE users RENAME TO moved; UPDATE moved SET is_active = FALSE WHERE id = {user}; \
-            ALTER TABLE moved RENAME TO users; COMMIT"),
     // As a replica does.
     postgres("SET session_replication_role = replica; UPDATE users SET is_active = FALSE WHERE id = {user}; \
               RESET session_replication_role"),
@@ -145,6 +143,8 @@ pub(super) fn sabotages(backend: Backend) -> &'static [&'static str] {
             "DROP TRIGGER sessions_removed; CREATE TRIGGER sessions_removed AFTER DELETE ON sessions \
              WHEN FALSE BEGIN DELETE FROM revocation_log WHERE FALSE; END",
             "DROP TRIGGER tokens_replaced_by_insert; DROP TRIGGER revocation_log_marked",
+            // It comes back with other quotation marks.
+            "ALTER TABLE users RENAME TO moved; ALTER TABLE moved RENAME TO users",
         ],
         #[cfg(feature = "postgres")]
         Backend::Postgres => &[
