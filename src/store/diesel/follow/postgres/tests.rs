@@ -261,9 +261,12 @@ fn a_log_that_was_cut_is_everything_unless_the_sweeper_did_it() {
         assert_eq!(news(&mut follower), News::Everything, "{cut}");
         assert_eq!(news(&mut follower), NOTHING, "{cut}");
     }
-    sweep(&fixture, 0);
-    assert!((1..=3).map(|hours| sweep(&fixture, hours * 3_600)).sum::<usize>() > 0, "it takes rows");
-    assert_eq!(news(&mut follower), NOTHING);
+    let mut taken = 0;
+    for hours in 0..=3 {
+        taken += sweep(&fixture, hours * 3_600);
+        assert_eq!(news(&mut follower), NOTHING);
+    }
+    assert!(taken > 0, "the sweeper takes rows");
 }
 
 #[test]
