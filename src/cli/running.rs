@@ -93,7 +93,10 @@ mod tests {
         let head = "\r\nContent-Type: application/json\r\n\r\n";
         for (reply, said) in [
             (format!("HTTP/1.1 200 OK{head}{{\"status\":\"ready\"}}"), Some(Readiness::Ready)),
-            (format!("HTTP/1.1 503 Service Unavailable{head}{{\"status\":\"unavailable\"}}"), Some(Readiness::NotReady)),
+            (
+                format!("HTTP/1.1 503 Service Unavailable{head}{{\"status\":\"unavailable\"}}"),
+                Some(Readiness::NotReady),
+            ),
             (format!("HTTP/1.1 503 Service Unavailable{head}{{\"status\":\"stopping\"}}"), None),
             (format!("HTTP/1.1 503 Service Unavailable{head}busy"), None),
             (format!("HTTP/1.1 404 Not Found{head}"), None),

@@ -1,10 +1,10 @@
 //! Opening connections, with everything set that a promise rests on, and refusing databases
 //! that could not keep it.
 
-#[cfg(feature = "postgres")]
-use std::sync::atomic::{AtomicBool, Ordering};
 #[cfg(feature = "sqlite")]
 use std::sync::OnceLock;
+#[cfg(feature = "postgres")]
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::any::AnyConnection;
@@ -100,9 +100,11 @@ impl Target {
     /// From the first connection on, the companions stay open and are those that were found then.
     #[cfg(feature = "sqlite")]
     fn hold_companions(&self, path: &std::path::Path) -> StoreResult<()> {
-        if self.companions.get().is_none() {
+        if self.companions.get().is_none()
+            && let Some(companions) = Companions::hold(path)?
+        {
             // Of two threads that are here at once, one closes its own again.
-            let _ = Companions::hold(path)?.map(|companions| self.companions.set(companions));
+            let _ = self.companions.set(companions);
         }
         Ok(())
     }

@@ -7,10 +7,10 @@ use diesel::sql_types::Bool;
 use diesel::sql_types::{BigInt, Text};
 use diesel::{QueryResult, RunQueryDsl};
 
-use super::{DieselStore, triggers};
 use super::any::{AnyConnection, on_each};
 use super::hot::statement;
 use super::url::DatabaseUrl;
+use super::{DieselStore, triggers};
 use crate::store::StoreResult;
 use crate::time::Timestamp;
 

@@ -35,7 +35,9 @@ fn news(rows: impl ExactSizeIterator<Item = (Option<i64>, Option<Vec<u8>>)>) -> 
 fn tell_of_triggers(were_intact: bool, differences: &[Difference]) {
     match (were_intact, differences) {
         (true, []) => {}
-        (false, []) => log::info!("the triggers of the revocation log are mended; checks are answered from memory again"),
+        (false, []) => {
+            log::info!("the triggers of the revocation log are mended; checks are answered from memory again");
+        }
         (true, differences) => log::warn!("{}; until then, every check reads the database", complaint(differences)),
         (false, _) => {}
     }

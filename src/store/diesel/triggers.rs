@@ -44,15 +44,18 @@ pub(super) struct Difference {
 /// # Errors
 /// When the database fails, or does not have the tables of this program's schema.
 pub(super) fn differences(any: &mut AnyConnection) -> QueryResult<Vec<Difference>> {
-    let (rows, differ): (Vec<Row>, fn(Row) -> Option<Difference>) = on_each!(any,
-        sqlite(c) => (SqliteTriggers {}.load(c)?, sqlite_difference),
-        postgres(c) => (PostgresTriggers {}.load(c)?, postgres_difference),
-    );
+    on_each!(any,
+        sqlite(c) => SqliteTriggers {}.load(c).map(|rows| compare(rows, sqlite_difference)),
+        postgres(c) => PostgresTriggers {}.load(c).map(|rows| compare(rows, postgres_difference)),
+    )
+}
+
+fn compare(rows: Vec<Row>, differ: fn(Row) -> Option<Difference>) -> Vec<Difference> {
     if rows.is_empty() {
         let cure = "restore the table revocation_triggers from a backup, or from a new database";
-        return Ok(vec![Difference { name: "revocation_triggers".to_owned(), cure: cure.to_owned() }]);
+        return vec![Difference { name: "revocation_triggers".to_owned(), cure: cure.to_owned() }];
     }
-    Ok(rows.into_iter().filter_map(differ).collect())
+    rows.into_iter().filter_map(differ).collect()
 }
 
 /// What is told to the log.

@@ -62,8 +62,10 @@ pub(super) const ALL: &[Way] = &[
     both("UPDATE sessions SET last_seen = 0 WHERE id = {session}"),
     both("UPDATE sessions SET dialect = 'djoser' WHERE id = {session}"),
     both("DELETE FROM sessions WHERE id = {session}"),
-    both("BEGIN; UPDATE users SET auth_epoch = 5 WHERE id = {other_user}; \
-          UPDATE sessions SET user_id = {other_user} WHERE id = {session}; COMMIT"),
+    both(
+        "BEGIN; UPDATE users SET auth_epoch = 5 WHERE id = {other_user}; \
+          UPDATE sessions SET user_id = {other_user} WHERE id = {session}; COMMIT",
+    ),
     sqlite(
         "REPLACE INTO sessions (id, user_id, dialect, created, last_seen, auth_epoch, opened_reason, opened_by, \
          ended_at) SELECT id, user_id, dialect, created, last_seen, auth_epoch, opened_reason, opened_by, 1 \
@@ -84,40 +86,64 @@ pub(super) const ALL: &[Way] = &[
     sqlite("UPDATE OR REPLACE tokens SET digest = {digest}, expires = 1 WHERE digest = {other_digest}"),
     // The log, in the same transaction.
     both("BEGIN; UPDATE users SET is_active = FALSE WHERE id = {user}; DELETE FROM revocation_log; COMMIT"),
-    both("BEGIN; UPDATE users SET is_active = FALSE WHERE id = {user}; DELETE FROM revocation_log; \
-          DELETE FROM revocation_log; COMMIT"),
+    both(
+        "BEGIN; UPDATE users SET is_active = FALSE WHERE id = {user}; DELETE FROM revocation_log; \
+          DELETE FROM revocation_log; COMMIT",
+    ),
     both("BEGIN; UPDATE users SET is_active = FALSE WHERE id = {user}; UPDATE revocation_log SET user_id = 0; COMMIT"),
-    both("BEGIN; UPDATE users SET is_active = FALSE WHERE id = {user}; \
-          DELETE FROM revocation_log WHERE user_id = {user}; COMMIT"),
-    sqlite("BEGIN; UPDATE users SET is_active = FALSE WHERE id = {user}; DELETE FROM revocation_log; \
-            DELETE FROM sqlite_sequence WHERE name = 'revocation_log'; COMMIT"),
-    sqlite("BEGIN; UPDATE users SET is_active = FALSE WHERE id = {user}; \
-            REPLACE INTO revocation_log (seq, user_id) SELECT max(seq), 0 FROM revocation_log; COMMIT"),
+    both(
+        "BEGIN; UPDATE users SET is_active = FALSE WHERE id = {user}; \
+          DELETE FROM revocation_log WHERE user_id = {user}; COMMIT",
+    ),
+    sqlite(
+        "BEGIN; UPDATE users SET is_active = FALSE WHERE id = {user}; DELETE FROM revocation_log; \
+            DELETE FROM sqlite_sequence WHERE name = 'revocation_log'; COMMIT",
+    ),
+    sqlite(
+        "BEGIN; UPDATE users SET is_active = FALSE WHERE id = {user}; \
+            REPLACE INTO revocation_log (seq, user_id) SELECT max(seq), 0 FROM revocation_log; COMMIT",
+    ),
     // While the triggers were others.
-    sqlite("BEGIN; DROP TRIGGER users_changed; UPDATE users SET is_active = FALSE WHERE id = {user}; \
+    sqlite(
+        "BEGIN; DROP TRIGGER users_changed; UPDATE users SET is_active = FALSE WHERE id = {user}; \
             CREATE TRIGGER users_changed AFTER UPDATE ON users \
             WHEN (OLD.id, OLD.username, OLD.email, OLD.is_active, OLD.is_staff, OLD.auth_epoch) \
             IS NOT (NEW.id, NEW.username, NEW.email, NEW.is_active, NEW.is_staff, NEW.auth_epoch) \
-            BEGIN INSERT INTO revocation_log (user_id) VALUES (OLD.id); END; COMMIT"),
+            BEGIN INSERT INTO revocation_log (user_id) VALUES (OLD.id); END; COMMIT",
+    ),
     // As a replica does.
-    postgres("SET session_replication_role = replica; UPDATE users SET is_active = FALSE WHERE id = {user}; \
-              RESET session_replication_role"),
-    postgres("SET session_replication_role = replica; DELETE FROM sessions WHERE id = {session}; \
-              RESET session_replication_role"),
-    postgres("SET session_replication_role = replica; DELETE FROM tokens WHERE digest = {digest}; \
-              RESET session_replication_role"),
+    postgres(
+        "SET session_replication_role = replica; UPDATE users SET is_active = FALSE WHERE id = {user}; \
+              RESET session_replication_role",
+    ),
+    postgres(
+        "SET session_replication_role = replica; DELETE FROM sessions WHERE id = {session}; \
+              RESET session_replication_role",
+    ),
+    postgres(
+        "SET session_replication_role = replica; DELETE FROM tokens WHERE digest = {digest}; \
+              RESET session_replication_role",
+    ),
     // With another log in the way.
-    postgres("CREATE SCHEMA elsewhere; CREATE TABLE elsewhere.revocation_log (user_id BIGINT, session_id BYTEA); \
+    postgres(
+        "CREATE SCHEMA elsewhere; CREATE TABLE elsewhere.revocation_log (user_id BIGINT, session_id BYTEA); \
               SET search_path = elsewhere, public; UPDATE users SET is_active = FALSE WHERE id = {user}; \
-              RESET search_path"),
-    postgres("CREATE TEMPORARY TABLE revocation_log (user_id BIGINT, session_id BYTEA); \
-              UPDATE users SET is_active = FALSE WHERE id = {user}; DROP TABLE pg_temp.revocation_log"),
+              RESET search_path",
+    ),
+    postgres(
+        "CREATE TEMPORARY TABLE revocation_log (user_id BIGINT, session_id BYTEA); \
+              UPDATE users SET is_active = FALSE WHERE id = {user}; DROP TABLE pg_temp.revocation_log",
+    ),
     // All at once.
     postgres("BEGIN; UPDATE users SET is_active = FALSE WHERE id = {user}; TRUNCATE revocation_log; COMMIT"),
-    postgres("BEGIN; UPDATE users SET is_active = FALSE WHERE id = {user}; TRUNCATE revocation_log; \
-              DELETE FROM revocation_log; COMMIT"),
-    postgres("BEGIN; SET LOCAL session_replication_role = replica; UPDATE users SET is_active = FALSE \
-              WHERE id = {user}; TRUNCATE revocation_log; COMMIT"),
+    postgres(
+        "BEGIN; UPDATE users SET is_active = FALSE WHERE id = {user}; TRUNCATE revocation_log; \
+              DELETE FROM revocation_log; COMMIT",
+    ),
+    postgres(
+        "BEGIN; SET LOCAL session_replication_role = replica; UPDATE users SET is_active = FALSE \
+              WHERE id = {user}; TRUNCATE revocation_log; COMMIT",
+    ),
     postgres("TRUNCATE tokens"),
     postgres("TRUNCATE sessions CASCADE"),
     postgres("TRUNCATE users CASCADE"),

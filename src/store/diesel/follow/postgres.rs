@@ -256,12 +256,7 @@ impl Follower for PostgresFollower {
 }
 
 /// Sends the one statement of a round.
-fn ask(
-    any: &mut AnyConnection,
-    known: Option<Snapshot>,
-    look: bool,
-    digests: &[TokenDigest],
-) -> QueryResult<Answer> {
+fn ask(any: &mut AnyConnection, known: Option<Snapshot>, look: bool, digests: &[TokenDigest]) -> QueryResult<Answer> {
     on_each!(any,
         sqlite(_c) => Err(diesel::result::Error::NotFound),
         postgres(c) => if digests.is_empty() {
