@@ -12,6 +12,7 @@ mod key;
 mod migrate;
 mod password;
 mod permissions;
+mod running;
 mod serve;
 mod session;
 mod terminal;
@@ -29,6 +30,7 @@ use serde_json::json;
 
 use self::answer::{Answer, Answered, Code, Failure};
 use self::args::{Arguments, Command};
+use self::running::Readiness;
 pub use self::terminal::{ProcessTerminal, Terminal};
 use crate::cause::{Actor, Cause, Origin, Reason};
 use crate::config::{self, EnvFile, Input, Settings, table};
@@ -146,17 +148,37 @@ pub fn run(process: Process<'_>) -> u8 {
 }
 
 fn dispatch(command: Command, mut context: Context<'_>) -> Answered {
-    match command {
-        Command::Serve(_) => serve::run(context),
+    let answered = match command {
+        Command::Serve(_) => return serve::run(context),
+        Command::Doctor => {
+            return Ok(doctor::examine(Ok(context.settings), context.env_file.as_ref(), context.clock.as_ref()));
+        }
+        Command::Settings => return Ok(list_settings()),
         Command::Migrate { direction } => migrate::run(direction, &mut context),
         Command::User { action } => user::run(action, &mut context),
         Command::Session { action } => session::run(action, &context),
         Command::Token { action } => token::run(action, &context),
         Command::Key { action } => key::run(&action, &context),
         Command::Sweep => session::sweep(&context),
-        Command::Doctor => Ok(doctor::examine(Ok(context.settings), context.env_file.as_ref(), context.clock.as_ref())),
         Command::Import { file } => import::run(&file, &context),
-        Command::Settings => Ok(list_settings()),
+    };
+    if answered.is_ok() {
+        warn_if_server_is_not_ready(&mut context);
+    }
+    answered
+}
+
+/// A server that lost the files of its database says so, and this command cannot see it otherwise: what it just
+/// did is in other files. Such a server answers 503 to everything, so nothing that was revoked is let in.
+fn warn_if_server_is_not_ready(context: &mut Context<'_>) {
+    let Settings { database, http, .. } = &context.settings;
+    if database.url.sqlite_file().is_some() && running::readiness(&http.listen) == Some(Readiness::NotReady) {
+        // There is nobody left to tell when this fails.
+        let _ = writeln!(
+            context.err,
+            "knoxide: this is done, but the running server is not ready and may have lost the files of its database: \
+             see its log and `knoxide doctor`"
+        );
     }
 }
 

@@ -6,6 +6,7 @@ mod files;
 use serde_json::json;
 
 use super::answer::{Answer, Code};
+use super::running::{Readiness, readiness};
 use crate::config::{EnvFile, Mistake, Mistakes, Settings};
 use crate::time::Clock;
 use crate::visible::visible;
@@ -52,6 +53,10 @@ impl Finding {
     fn wrong(subject: &'static str, fact: impl Into<String>, cure: impl Into<String>) -> Self {
         Self { weight: Weight::Wrong, subject, fact: fact.into(), cure: Some(cure.into()) }
     }
+
+    fn is_wrong(&self) -> bool {
+        self.weight == Weight::Wrong
+    }
 }
 
 /// Looks at everything that can be looked at.
@@ -73,6 +78,7 @@ pub(super) fn examine(settings: Result<Settings, Mistakes>, env_file: Option<&En
                 files::examine(file, &mut findings);
             }
             database::examine(&settings, clock, &mut findings);
+            findings.push(ask_server(&settings));
         }
     }
     report(&findings)
@@ -90,8 +96,21 @@ fn judge_settings(settings: &Settings, findings: &mut Vec<Finding>) {
     }
 }
 
+/// What only a running server knows: whether it still works on the files that everybody else finds.
+fn ask_server(settings: &Settings) -> Finding {
+    match readiness(&settings.http.listen) {
+        Some(Readiness::Ready) => Finding::fine("server", "runs and is ready"),
+        Some(Readiness::NotReady) => Finding::wrong(
+            "server",
+            "runs and is not ready, so that it answers 503",
+            "its log says why; if the files of its database were removed or replaced, restart it, then end all sessions",
+        ),
+        None => Finding::fine("server", "not found where the settings have it listen"),
+    }
+}
+
 fn report(findings: &[Finding]) -> Answer {
-    let wrong = findings.iter().any(|finding| finding.weight == Weight::Wrong);
+    let wrong = findings.iter().any(Finding::is_wrong);
     let mut text = String::new();
     for finding in findings {
         let cure = finding.cure.as_ref().map(|cure| format!("\n        cure: {}", visible(cure))).unwrap_or_default();

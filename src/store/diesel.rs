@@ -27,10 +27,12 @@ mod sessions;
 mod sweep;
 #[cfg(test)]
 mod tests;
+mod triggers;
 mod url;
 mod users;
 
 pub use self::admin::{SessionFilter, UserEntry, UserFilter};
+pub(crate) use self::doctor::TRIGGERS;
 pub use self::doctor::{CLOCK_TOLERANCE, Fact};
 pub use self::import::{Clash, ImportError, ImportReport};
 pub use self::keys::{KeyEntry, KeyError, Retiring};

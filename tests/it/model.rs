@@ -98,6 +98,7 @@ fn mistakes_in_the_view_on_sqlite_are_caught() {
         (JoinsTurn, REVOCATIONS, STRICT),
         (JoinsTurn, NODES, MONOTONE),
         (IgnoresGap, REVOCATIONS, STRICT),
+        (IgnoresMark, REVOCATIONS, STRICT),
     ] {
         is_caught(SqliteView { mistake: Some(mistake), size }, property);
     }

@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+mod companions;
 mod load;
 #[cfg(feature = "postgres")]
 mod postgres;

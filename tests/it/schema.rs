@@ -35,6 +35,17 @@ on_each_database! {
         store.migrate().expect("the way forward again");
         assert_eq!(catalog::of(&database.url), catalog::of(&Database::migrated(backend).url));
     }
+
+    fn the_triggers_are_what_is_written_down_of_them(backend) {
+        let database = Database::migrated(backend);
+        let written = catalog::written_triggers(&database.url);
+        assert!(!written.is_empty());
+        assert_eq!(written, catalog::present_triggers(&database.url));
+        // Besides, what is compared is more than their names.
+        let facts = database.store().diagnose().expect("facts");
+        let fact = facts.iter().find(|fact| fact.name == "revocation triggers").expect("a fact about triggers");
+        assert_eq!(fact.complaint, None);
+    }
 }
 
 #[cfg(feature = "postgres")]
@@ -45,16 +56,18 @@ fn both_databases_hold_the_same() {
     if crate::support::postgres::shared().is_none() {
         return;
     }
-    let sqlite = catalog::of(&Database::migrated(Backend::Sqlite).url);
+    let mut sqlite = catalog::of(&Database::migrated(Backend::Sqlite).url);
     let mut postgres = catalog::of(&Database::migrated(Backend::Postgres).url);
-    for (list, thing, why) in POSTGRES_ONLY {
-        let list = match *list {
-            "columns" => &mut postgres.columns,
-            "indexes" => &mut postgres.indexes,
-            _ => &mut postgres.triggers,
-        };
-        assert!(list.iter().any(|entry| entry.starts_with(thing)), "{thing} is gone ({why})");
-        list.retain(|entry| !entry.starts_with(thing));
+    for (catalog, differences) in [(&mut sqlite, SQLITE_ONLY), (&mut postgres, POSTGRES_ONLY)] {
+        for (list, thing, why) in differences {
+            let list = match *list {
+                "columns" => &mut catalog.columns,
+                "indexes" => &mut catalog.indexes,
+                _ => &mut catalog.triggers,
+            };
+            assert!(list.iter().any(|entry| entry.starts_with(thing)), "{thing} is gone ({why})");
+            list.retain(|entry| !entry.starts_with(thing));
+        }
     }
     assert_eq!(sqlite.columns, postgres.columns);
     assert_eq!(sqlite.indexes, postgres.indexes);
@@ -72,6 +85,17 @@ const POSTGRES_ONLY: &[(&str, &str, &str)] = &[
     ("triggers", "users TRUNCATE", "SQLite has none"),
     ("triggers", "sessions TRUNCATE", "SQLite has none"),
     ("triggers", "tokens TRUNCATE", "SQLite has none"),
+    ("triggers", "revocation_log TRUNCATE", "SQLite has none"),
+];
+
+/// What only SQLite has, and why.
+#[cfg(feature = "postgres")]
+const SQLITE_ONLY: &[(&str, &str, &str)] = &[
+    ("columns", "revocation_log.mark", "a copy of a file can take its place; on a server, the tables would be others"),
+    ("triggers", "revocation_log INSERT", "it gives a row its mark; and Postgres has no REPLACE"),
+    ("triggers", "users INSERT", "Postgres has no REPLACE"),
+    ("triggers", "sessions INSERT", "Postgres has no REPLACE"),
+    ("triggers", "tokens INSERT", "Postgres has no REPLACE"),
 ];
 
 /// What a database says about itself, in words that both share.
@@ -112,6 +136,37 @@ mod catalog {
         }
     }
 
+    fn names(url: &str, sqlite: &str, _postgres: &str) -> Vec<String> {
+        match url.strip_prefix("sqlite://") {
+            Some(path) => diesel::select(sql::<Text>(sqlite))
+                .load(&mut SqliteConnection::establish(path).expect("a connection"))
+                .expect(sqlite),
+            #[cfg(feature = "postgres")]
+            None => diesel::select(sql::<Text>(_postgres))
+                .load(&mut PgConnection::establish(url).expect("a connection"))
+                .expect(_postgres),
+            #[cfg(not(feature = "postgres"))]
+            None => panic!("no SQLite file"),
+        }
+    }
+
+    /// The triggers that a follower knows of.
+    pub(super) fn written_triggers(url: &str) -> Vec<String> {
+        let query = "name FROM revocation_triggers ORDER BY name";
+        names(url, query, query)
+    }
+
+    /// The triggers of the tables that a follower looks after.
+    pub(super) fn present_triggers(url: &str) -> Vec<String> {
+        names(
+            url,
+            "name FROM sqlite_master WHERE type = 'trigger' \
+             AND tbl_name IN ('users', 'sessions', 'tokens', 'revocation_log') ORDER BY name",
+            "tgrelid::regclass || '.' || tgname AS name FROM pg_trigger WHERE NOT tgisinternal AND tgrelid::regclass::text \
+             IN ('users', 'sessions', 'tokens', 'revocation_log') ORDER BY (tgrelid::regclass || '.' || tgname) COLLATE \"C\"",
+        )
+    }
+
     fn of_sqlite(connection: &mut SqliteConnection) -> Catalog {
         let mut list = |query: &str| -> Vec<String> {
             let mut rows: Vec<String> = diesel::select(sql::<Text>(query)).load(connection).expect(query);
@@ -144,8 +199,8 @@ mod catalog {
             triggers: list(
                 "DISTINCT t.tbl_name || ' ' || e.value FROM sqlite_master t \
                  JOIN json_each('[\"INSERT\", \"UPDATE\", \"DELETE\"]') e \
-                 ON t.sql LIKE 'CREATE TRIGGER % AFTER ' || e.value || ' %' \
-                 OR t.sql LIKE 'CREATE TRIGGER %' || char(10) || 'AFTER ' || e.value || ' %' \
+                 ON replace(t.sql, char(10), ' ') LIKE 'CREATE TRIGGER % AFTER ' || e.value || ' %' \
+                 OR replace(t.sql, char(10), ' ') LIKE 'CREATE TRIGGER % BEFORE ' || e.value || ' %' \
                  WHERE t.type = 'trigger'",
             ),
             functions: Vec::new(),

@@ -6,7 +6,7 @@ use super::Finding;
 use crate::cli::password::why_useless;
 use crate::config::{DatabaseUrl, JwtSettings, Settings, show_duration};
 use crate::jwt::{BadKey, KeyRing, RSA_BITS};
-use crate::store::diesel::{CLOCK_TOLERANCE, DieselStore, KeyError, UserFilter};
+use crate::store::diesel::{CLOCK_TOLERANCE, DieselStore, KeyError, TRIGGERS, UserFilter};
 use crate::store::{Store, StoreResult};
 use crate::time::Clock;
 
@@ -25,8 +25,9 @@ pub(super) fn examine(settings: &Settings, clock: &dyn Clock, findings: &mut Vec
         let migrated = store.migration_status()?.pending.is_empty();
         findings.push(Finding::fine("database", format!("{} answers", url.redacted())));
         facts(&store, findings)?;
-        // That tables are missing was told already.
-        let unfit = pinged.err().filter(|_| migrated);
+        // What is missing was told already.
+        let is_told = !migrated || findings.iter().any(|finding| finding.subject == TRIGGERS && finding.is_wrong());
+        let unfit = pinged.err().filter(|_| !is_told);
         let fits = migrated && unfit.is_none();
         findings.extend(unfit.map(|error| {
             let cure = "use the program that these tables belong to, or restore a backup of its own";

@@ -1,6 +1,8 @@
 //! Opening connections, with everything set that a promise rests on, and refusing databases
 //! that could not keep it.
 
+#[cfg(feature = "sqlite")]
+use std::sync::OnceLock;
 #[cfg(feature = "postgres")]
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -11,13 +13,17 @@ use super::url::DatabaseUrl;
 use crate::store::StoreError;
 use crate::store::StoreResult;
 
+#[cfg(feature = "sqlite")]
+mod files;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
 #[cfg(feature = "sqlite")]
-pub(super) use self::sqlite::{file_identity, prepare_file};
+use self::files::{Companions, FileIdentity, file_identity};
+#[cfg(feature = "sqlite")]
+pub(super) use self::sqlite::prepare_file;
 
 /// What a connection is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +46,10 @@ pub(super) struct Target {
     pooler: AtomicBool,
     /// Which file of SQLite this is.
     #[cfg(feature = "sqlite")]
-    file: Option<(u64, u64)>,
+    file: Option<FileIdentity>,
+    /// Its companions, once there are some: from the first connection on.
+    #[cfg(feature = "sqlite")]
+    companions: OnceLock<Companions>,
 }
 
 impl Target {
@@ -59,6 +68,8 @@ impl Target {
             pooler: AtomicBool::new(false),
             #[cfg(feature = "sqlite")]
             file,
+            #[cfg(feature = "sqlite")]
+            companions: OnceLock::new(),
         }
     }
 
@@ -76,6 +87,7 @@ impl Target {
                     Role::Lane | Role::Admin => self.busy_timeout,
                 };
                 self.check_file()?;
+                self.hold_companions(path)?;
                 let connection = sqlite::connect(path, busy_timeout)?;
                 // It may have been replaced just before it was opened.
                 self.check_file().map(|()| connection)
@@ -85,13 +97,25 @@ impl Target {
         }
     }
 
-    /// Whether the file at the path is still the one that the store was opened with. What is
+    /// From the first connection on, the companions stay open and are those that were found then.
+    #[cfg(feature = "sqlite")]
+    fn hold_companions(&self, path: &std::path::Path) -> StoreResult<()> {
+        if self.companions.get().is_none()
+            && let Some(companions) = Companions::hold(path)?
+        {
+            // Of two threads that are here at once, one closes its own again.
+            let _ = self.companions.set(companions);
+        }
+        Ok(())
+    }
+
+    /// Whether the files at the path are still those that the store works with. What is
     /// written into a file that has lost its place is lost, and what others write into its
     /// successor is not seen. The successor is not opened either: SQLite would take the old
     /// file's log for its own, and could damage it.
     ///
     /// # Errors
-    /// When it is not.
+    /// When they are not.
     pub(super) fn check_file(&self) -> StoreResult<()> {
         match &self.url {
             #[cfg(feature = "sqlite")]
@@ -100,7 +124,7 @@ impl Target {
                 path.display()
             ))),
             #[cfg(feature = "sqlite")]
-            DatabaseUrl::Sqlite(_) => Ok(()),
+            DatabaseUrl::Sqlite(_) => self.companions.get().map_or(Ok(()), Companions::check),
             #[cfg(feature = "postgres")]
             DatabaseUrl::Postgres(_) => Ok(()),
         }

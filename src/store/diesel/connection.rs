@@ -11,7 +11,7 @@ use super::any::{self, AnyConnection, Failed, Step, on_each};
 use super::connect::{Role, Target};
 use super::error::{is_conflict, logged, store_error};
 use super::hot::statement;
-use super::{sessions, users};
+use super::{sessions, triggers, users};
 use crate::cause::Cause;
 use crate::session::{SessionId, TokenRecord};
 use crate::store::{
@@ -22,7 +22,7 @@ use crate::token::TokenDigest;
 use crate::user::{Account, Epoch, LoginName, NewUser, PasswordHash, UserId};
 
 /// The schema that this program was written for.
-pub(super) const SCHEMA: i64 = 1;
+pub(super) const SCHEMA: i64 = 3;
 
 statement! {
     /// What the schema is, and who can work with it.
@@ -105,7 +105,8 @@ impl DieselConnection {
         if self.grouped || !first.undone || !is_conflict(&first.error) {
             return Err(self.failure(&first));
         }
-        any::write(&mut self.any, work).map_err(|second| self.failure(&second))
+        let value = any::write(&mut self.any, work).map_err(|second| self.failure(&second))?;
+        self.check_place().map(|()| value)
     }
 
     fn failure(&mut self, failed: &Failed) -> StoreError {
@@ -127,6 +128,15 @@ impl DieselConnection {
         }
     }
 
+    /// Whether changes by hand are heard of.
+    fn check_triggers(&mut self) -> StoreResult<()> {
+        let differences = self.read(triggers::differences)?;
+        if differences.is_empty() {
+            return Ok(());
+        }
+        Err(logged(StoreError::Failed(triggers::complaint(&differences))))
+    }
+
     fn finish_group(&mut self) -> StoreResult<()> {
         self.grouped = false;
         if let Some(error) = self.lost.take() {
@@ -143,7 +153,9 @@ impl Connection for DieselConnection {
     fn ping(&mut self) -> StoreResult<()> {
         let info: Option<(i64, i64)> = self.read(|connection| SchemaInfo {}.get_result(connection).optional())?;
         let unfit = match info {
-            Some((version, compatible_from)) if version >= SCHEMA && compatible_from <= SCHEMA => return Ok(()),
+            Some((version, compatible_from)) if version >= SCHEMA && compatible_from <= SCHEMA => {
+                return self.check_triggers();
+            }
             Some((version, _)) if version < SCHEMA => "the database's schema is too old: run `knoxide migrate`",
             Some(_) => "the database's schema is marked as incompatible with this program: use a newer one",
             None => "the database's schema says no version",

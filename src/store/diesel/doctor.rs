@@ -7,10 +7,10 @@ use diesel::sql_types::Bool;
 use diesel::sql_types::{BigInt, Text};
 use diesel::{QueryResult, RunQueryDsl};
 
-use super::DieselStore;
 use super::any::{AnyConnection, on_each};
 use super::hot::statement;
 use super::url::DatabaseUrl;
+use super::{DieselStore, triggers};
 use crate::store::StoreResult;
 use crate::time::Timestamp;
 
@@ -19,6 +19,9 @@ mod statement_log;
 
 /// Clocks may differ by this much before somebody complains.
 pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(5);
+
+/// The name of the fact about the triggers that write the revocation log.
+pub(crate) const TRIGGERS: &str = "revocation triggers";
 
 /// One thing that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -135,6 +138,10 @@ impl DieselStore {
             status.pending.is_empty(),
             "run `knoxide migrate`",
         ));
+        // Before that there are no triggers to compare with.
+        if status.pending.is_empty() {
+            facts.push(self.admin(|connection| connection.read(trigger_fact))?);
+        }
         match &self.target.url {
             #[cfg(feature = "sqlite")]
             DatabaseUrl::Sqlite(path) => facts.push(file_mode(path)),
@@ -148,6 +155,18 @@ impl DieselStore {
         }
         Ok(facts)
     }
+}
+
+/// Whether changes by hand are heard of.
+fn trigger_fact(any: &mut AnyConnection) -> QueryResult<Fact> {
+    let differences = triggers::differences(any)?;
+    if differences.is_empty() {
+        return Ok(Fact::wanted(TRIGGERS, "as the migrations made them".to_owned(), true, ""));
+    }
+    let names: Vec<&str> = differences.iter().map(|difference| difference.name.as_str()).collect();
+    let cures: Vec<&str> = differences.iter().map(|difference| difference.cure.as_str()).collect();
+    let value = format!("not as the migrations made them: {}", names.join(", "));
+    Ok(Fact::wanted(TRIGGERS, value, false, &format!("run in the database: {}", cures.join(" "))))
 }
 
 fn database_facts(any: &mut AnyConnection) -> QueryResult<Vec<Fact>> {

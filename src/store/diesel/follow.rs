@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::connect::Target;
 use super::rows::session_id;
+use super::triggers::{Difference, complaint};
 use super::url::DatabaseUrl;
 use crate::store::{Follower, Following, News, Revoked, StoreResult};
 use crate::user::UserId;
@@ -28,6 +29,18 @@ fn news(rows: impl ExactSizeIterator<Item = (Option<i64>, Option<Vec<u8>>)>) -> 
         (None, None) => None,
     });
     revoked.collect::<Option<_>>().map_or(News::Everything, News::Revoked)
+}
+
+/// Tells the log when the triggers become others than the migrations made, and when they are mended.
+fn tell_of_triggers(were_intact: bool, differences: &[Difference]) {
+    match (were_intact, differences) {
+        (true, []) => {}
+        (false, []) => {
+            log::info!("the triggers of the revocation log are mended; checks are answered from memory again");
+        }
+        (true, differences) => log::warn!("{}; until then, every check reads the database", complaint(differences)),
+        (false, _) => {}
+    }
 }
 
 /// How this database can be followed.

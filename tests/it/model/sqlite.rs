@@ -2,7 +2,9 @@
 //!
 //! Modelled: two workers, each with its own connection and cache, and two tokens. Whoever
 //! revokes, commits through a connection that no worker uses: another process, or the lane that
-//! writes. A commit may also leave the log alone, or prune it. A connection notices commits when
+//! writes. A commit may also leave the log alone, or prune it, or put in place of the whole content that of a copy
+//! that went another way: its log has as many rows, and the last one is another. A row is known again by its
+//! number and by whom it is about, which stands for the mark. A connection notices commits when
 //! a statement of its begins outside a transaction; `data_version` is a number of its own that
 //! grows by one whenever it noticed any. A turn takes the checks that have arrived, reads the
 //! number, applies the newer rows of the log if it differs from the last, and then answers, from
@@ -28,6 +30,8 @@ pub(super) enum Mistake {
     JoinsTurn,
     /// Rows of the log that were pruned before they were applied are not missed.
     IgnoresGap,
+    /// The last row applied is known again by its number alone.
+    IgnoresMark,
 }
 
 #[derive(Debug, Clone)]
@@ -64,8 +68,9 @@ struct Worker {
     connection: Connection,
     /// The connection's number for which the cache is valid.
     version: Option<u8>,
-    /// The last row of the log that the cache knows of.
+    /// The last row of the log that the cache knows of, and its mark.
     applied: u8,
+    mark: Option<u8>,
     cache: Set,
 }
 
@@ -97,6 +102,8 @@ pub(super) enum Action {
     Touch,
     /// A commit that deletes all of the log but its newest row.
     Prune,
+    /// A commit that brings the content of a copy, in which this token was revoked instead of the last one.
+    Restore(u8),
     Gather(usize),
     ReadVersion {
         worker: usize,
@@ -130,6 +137,11 @@ impl Connection {
 impl State {
     fn read(&mut self, on: usize) -> Database {
         self.workers[on].connection.read(self.commits, &self.database)
+    }
+
+    /// The mark of a row of the log.
+    fn mark(database: &Database, row: u8) -> Option<u8> {
+        row.checked_sub(1).and_then(|index| database.log.get(usize::from(index)).copied())
     }
 
     fn last_row(database: &Database) -> u8 {
@@ -172,13 +184,18 @@ impl SqliteView {
         let Phase::Changed(number) = worker.phase else { return };
         // The first time there is nothing to forget, only a position to take.
         if worker.version.is_some() {
-            if seen.pruned > worker.applied && self.mistake != Some(Mistake::IgnoresGap) {
+            let has_gap = seen.pruned > worker.applied;
+            let is_another = State::mark(&seen, worker.applied) != worker.mark;
+            if has_gap && self.mistake != Some(Mistake::IgnoresGap)
+                || is_another && self.mistake != Some(Mistake::IgnoresMark)
+            {
                 worker.cache = Set::EMPTY;
             }
             let known = worker.applied.max(seen.pruned);
             seen.log.iter().skip(known.into()).for_each(|token| worker.cache.remove(*token));
         }
         worker.applied = State::last_row(&seen);
+        worker.mark = State::mark(&seen, worker.applied);
         worker.version = Some(number);
         worker.phase = Phase::Valid;
     }
@@ -250,6 +267,11 @@ impl Model for SqliteView {
         if state.database.pruned + 1 < State::last_row(&state.database) {
             actions.push(Action::Prune);
         }
+        // Only instead of a token that nobody checks: no cache can help if one that was refused is good again.
+        if state.database.log.last().is_some_and(|last| *last >= self.size.checked) {
+            let alive = (0..self.size.checked).filter(|token| !state.database.revoked.has(*token));
+            actions.extend(alive.map(Action::Restore));
+        }
         for worker in 0..state.workers.len() {
             if state.ledger.begun() < self.size.checks {
                 actions.extend((0..self.size.checked).map(|token| Action::Arrive { worker, token }));
@@ -274,6 +296,14 @@ impl Model for SqliteView {
             }
             Action::Prune => {
                 state.database.pruned = State::last_row(&state.database) - 1;
+                state.commits += 1;
+            }
+            Action::Restore(token) => {
+                if let Some(last) = state.database.log.pop() {
+                    state.database.revoked.remove(last);
+                }
+                state.database.revoked.insert(token);
+                state.database.log.push(token);
                 state.commits += 1;
             }
             Action::Gather(worker) => self.gather(&mut state, worker),

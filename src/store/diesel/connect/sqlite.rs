@@ -97,18 +97,3 @@ fn create_file(path: &Path) -> StoreResult<()> {
         }
     }
 }
-
-/// Which file a path names at this moment; `None` if there is none. Looks at the directory
-/// only and opens nothing.
-pub(in super::super) fn file_identity(path: &Path) -> Option<(u64, u64)> {
-    let metadata = std::fs::metadata(path).ok()?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::MetadataExt;
-        Some((metadata.dev(), metadata.ino()))
-    }
-    #[cfg(not(unix))]
-    {
-        Some((0, u64::from(metadata.is_file())))
-    }
-}

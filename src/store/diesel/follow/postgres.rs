@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use diesel::data_types::PgTimestamp;
-use diesel::sql_types::{Array, BigInt, Binary, Bool, Integer, Nullable, Text, Timestamptz};
+use diesel::sql_types::{Array, BigInt, Binary, Bool, Integer, Nullable, Oid, Text, Timestamptz};
 use diesel::{OptionalExtension, PgConnection, QueryResult, RunQueryDsl};
 
 use super::super::any::{AnyConnection, on_each};
@@ -16,8 +16,8 @@ use super::super::connection::DieselConnection;
 use super::super::error::logged;
 use super::super::hot::{TokenColumns, statement};
 use super::super::rows::TokenRow;
-use super::super::sessions;
-use super::news;
+use super::super::{sessions, triggers};
+use super::{news, tell_of_triggers};
 use crate::store::{Follower, News, Round, StoreError, StoreResult};
 use crate::token::TokenDigest;
 
@@ -31,23 +31,31 @@ use snapshot::{PgSnapshot, Snapshot};
 /// before them is still open.
 const MANY_TOLD: i64 = 2_000;
 
+/// How often a round also looks at the triggers. What is changed by hand while they are switched off is
+/// heard of within this time.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+
 /// How often it is counted whether that is so, and only while some transaction is that old.
 const PATIENCE: Duration = Duration::from_millis(200);
 
-type HeadColumns = (PgSnapshot, PgSnapshot, Integer, Timestamptz, Bool);
+type HeadColumns = (PgSnapshot, PgSnapshot, Integer, Timestamptz, Bool, Oid, Nullable<Text>);
 type LogColumns = (Bool, Nullable<BigInt>, Nullable<Binary>);
 
 statement! {
     /// A round that asks for no row. No row is visible from the future: such were restored from
-    /// another server's backup, and are left alone.
-    Changes { known: Option<Snapshot> as Nullable<PgSnapshot> } -> (Nullable<HeadColumns>, Nullable<LogColumns>),
+    /// another server's backup, and are left alone. If it is to look at the triggers, it says which they are,
+    /// or nothing where they are not what they have to be; else that part costs nothing.
+    Changes { known: Option<Snapshot> as Nullable<PgSnapshot>, look: bool as Bool } ->
+        (Nullable<HeadColumns>, Nullable<LogColumns>),
     [
         "(SELECT NULL::pg_snapshot, NULL::pg_snapshot, NULL::integer, NULL::timestamptz, NULL::boolean, \
-         TRUE, user_id, session_id FROM revocation_log WHERE xid >= pg_snapshot_xmin(", known,
+         NULL::oid, NULL::text, TRUE, user_id, session_id FROM revocation_log WHERE xid >= pg_snapshot_xmin(", known,
         ") AND xid < pg_snapshot_xmax(pg_current_snapshot()) AND NOT pg_visible_in_snapshot(xid, ", known,
         ") ORDER BY xid LIMIT 5001) \
          UNION ALL SELECT pg_current_snapshot(), pruned, pg_backend_pid(), pg_postmaster_start_time(), \
-         pg_is_in_recovery(), NULL, NULL, NULL FROM revocation_horizon WHERE id = 1",
+         pg_is_in_recovery(), tableoid, CASE WHEN ", look, " THEN (SELECT stamp FROM revocation_trigger_stamp) END, \
+         NULL, NULL, NULL \
+         FROM revocation_horizon WHERE id = 1",
     ]
 }
 
@@ -55,19 +63,21 @@ statement! {
     /// A round that asks for rows, too.
     ChangesAndTokens {
         known: Option<Snapshot> as Nullable<PgSnapshot>,
+        look: bool as Bool,
         digests: Vec<[u8; 64]> as Array<Binary>,
     } -> (Nullable<HeadColumns>, Nullable<LogColumns>, Nullable<TokenColumns>),
     [
         "(SELECT NULL::pg_snapshot, NULL::pg_snapshot, NULL::integer, NULL::timestamptz, NULL::boolean, \
-         TRUE, user_id, session_id, NULL::bytea, NULL::text, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bytea, \
-         NULL::text, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::text, NULL::text, \
+         NULL::oid, NULL::text, TRUE, user_id, session_id, NULL::bytea, NULL::text, NULL::bigint, NULL::bigint, \
+         NULL::bigint, NULL::bytea, NULL::text, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::text, NULL::text, \
          NULL::boolean, NULL::boolean, NULL::bigint FROM revocation_log WHERE xid >= pg_snapshot_xmin(", known,
         ") AND xid < pg_snapshot_xmax(pg_current_snapshot()) AND NOT pg_visible_in_snapshot(xid, ", known,
         ") ORDER BY xid LIMIT 5001) \
          UNION ALL SELECT pg_current_snapshot(), pruned, pg_backend_pid(), pg_postmaster_start_time(), \
-         pg_is_in_recovery(), NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, \
-         NULL, NULL, NULL, NULL, NULL, NULL FROM revocation_horizon WHERE id = 1 \
-         UNION ALL SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, \
+         pg_is_in_recovery(), tableoid, CASE WHEN ", look, " THEN (SELECT stamp FROM revocation_trigger_stamp) END, \
+         NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, \
+         NULL, NULL FROM revocation_horizon WHERE id = 1 \
+         UNION ALL SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, \
          t.digest, t.kind, t.created, t.expires, t.consumed, s.id, s.dialect, s.created, s.last_seen, s.auth_epoch, \
          s.ended_at, u.id, u.username, u.email, u.is_active, u.is_staff, u.auth_epoch \
          FROM tokens t JOIN sessions s ON s.id = t.session_id JOIN users u ON u.id = s.user_id WHERE t.digest = ANY(",
@@ -96,7 +106,7 @@ statement! {
     ]
 }
 
-type HeadRow = (Snapshot, Snapshot, i32, PgTimestamp, bool);
+type HeadRow = (Snapshot, Snapshot, i32, PgTimestamp, bool, u32, Option<String>);
 type LogRow = (bool, Option<i64>, Option<Vec<u8>>);
 
 /// A connection of its own, and what its last round saw.
@@ -105,6 +115,7 @@ pub(super) struct PostgresFollower {
     place: Option<Place>,
     oldest: Option<Open>,
     held_back: bool,
+    triggers: Triggers,
 }
 
 struct Place {
@@ -112,11 +123,32 @@ struct Place {
     server: Server,
 }
 
-/// Which server answers: a pooler in between may exchange it under an open connection.
+/// Which server answers: a pooler in between may exchange it under an open connection. And which table has the
+/// horizon: a restored database has another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Server {
     process: i32,
     started: PgTimestamp,
+    table: u32,
+}
+
+/// What was found of the triggers, and when.
+#[derive(Default)]
+struct Triggers {
+    looked: Option<Instant>,
+    /// Changes whenever one of them, its function or its table is changed; empty while they are not what they
+    /// have to be.
+    stamp: Option<String>,
+}
+
+impl Triggers {
+    fn is_due(&self) -> bool {
+        self.looked.is_none_or(|looked| looked.elapsed() >= LOOK_EVERY)
+    }
+
+    fn are_intact(&self) -> bool {
+        self.stamp.as_ref().is_some_and(|stamp| !stamp.is_empty())
+    }
 }
 
 /// The oldest open transaction, and when it was last looked at.
@@ -137,7 +169,7 @@ struct Answer {
 impl PostgresFollower {
     pub(super) fn open(target: &Arc<Target>) -> StoreResult<Self> {
         let connection = DieselConnection::open(target, Role::Follower).map_err(logged)?;
-        Ok(Self { connection, place: None, oldest: None, held_back: false })
+        Ok(Self { connection, place: None, oldest: None, held_back: false, triggers: Triggers::default() })
     }
 
     /// Whether an old transaction makes rounds too dear. Then the log is not read at all until it
@@ -165,6 +197,20 @@ impl PostgresFollower {
         Ok(held_back)
     }
 
+    /// Notes what a look found, and says whether nothing has changed since the last one. If something has,
+    /// changes in between may be in no log.
+    fn note_triggers(&mut self, stamp: Option<String>) -> StoreResult<bool> {
+        let were_intact = self.triggers.looked.is_none() || self.triggers.are_intact();
+        let stood_still = self.triggers.stamp == stamp;
+        self.triggers = Triggers { looked: Some(Instant::now()), stamp };
+        if !stood_still {
+            let are_intact = self.triggers.are_intact();
+            let differences = if are_intact { Vec::new() } else { self.connection.read(triggers::differences)? };
+            tell_of_triggers(were_intact, &differences);
+        }
+        Ok(stood_still)
+    }
+
     fn note_oldest(&mut self, snapshot: &Snapshot) {
         self.oldest = snapshot.oldest_running().map(|transaction| match self.oldest {
             Some(known) if known.transaction == transaction => known,
@@ -182,40 +228,47 @@ impl Follower for PostgresFollower {
         // Taken, so that nothing is built upon what was before a failure.
         let place = self.place.take();
         let known = place.as_ref().map(|place| place.snapshot.clone());
+        let look = self.triggers.is_due();
         let (head, told, found) = self.connection.read(|any| {
-            let Answer { head, log, tokens } = ask(any, known, digests)?;
+            let Answer { head, log, tokens } = ask(any, known, look, digests)?;
             let told = news(log.into_iter().map(|(_, user, session)| (user, session)));
             Ok((head, told, sessions::in_order(tokens, digests)?))
         })?;
-        let Some((snapshot, pruned, process, started, is_standby)) = head else {
+        let Some((snapshot, pruned, process, started, is_standby, table, stamp)) = head else {
             return Err(logged(StoreError::Failed("the horizon of the revocation log is missing".to_owned())));
         };
         if is_standby {
             let text = "the server has become a standby, whose answers may be old";
             return Err(logged(StoreError::Unavailable(text.to_owned())));
         }
-        let server = Server { process, started };
+        let server = Server { process, started, table };
+        let stood_still = !look || self.note_triggers(stamp)?;
         let goes_on = place.is_some_and(|known| {
             // The last: rows behind the horizon may be gone, so all that it sees must have been seen.
             known.server == server && snapshot.covers(&known.snapshot) && known.snapshot.covers(&pruned)
         });
-        let news = if goes_on { told } else { News::Everything };
+        let lasting = self.triggers.are_intact();
+        let news = if goes_on && stood_still && lasting { told } else { News::Everything };
         self.note_oldest(&snapshot);
         self.place = Some(Place { snapshot, server });
-        Ok(Round { news, found, lasting: true })
+        Ok(Round { news, found, lasting })
     }
 }
 
 /// Sends the one statement of a round.
-fn ask(any: &mut AnyConnection, known: Option<Snapshot>, digests: &[TokenDigest]) -> QueryResult<Answer> {
+fn ask(any: &mut AnyConnection, known: Option<Snapshot>, look: bool, digests: &[TokenDigest]) -> QueryResult<Answer> {
     on_each!(any,
         sqlite(_c) => Err(diesel::result::Error::NotFound),
-        postgres(c) => if digests.is_empty() { ask_for_changes(c, known) } else { ask_for_tokens(c, known, digests) },
+        postgres(c) => if digests.is_empty() {
+            ask_for_changes(c, known, look)
+        } else {
+            ask_for_tokens(c, known, look, digests)
+        },
     )
 }
 
-fn ask_for_changes(connection: &mut PgConnection, known: Option<Snapshot>) -> QueryResult<Answer> {
-    let rows: Vec<(Option<HeadRow>, Option<LogRow>)> = Changes { known }.load(connection)?;
+fn ask_for_changes(connection: &mut PgConnection, known: Option<Snapshot>, look: bool) -> QueryResult<Answer> {
+    let rows: Vec<(Option<HeadRow>, Option<LogRow>)> = Changes { known, look }.load(connection)?;
     let mut answer = Answer::default();
     for (head, log) in rows {
         answer.head = answer.head.or(head);
@@ -227,11 +280,12 @@ fn ask_for_changes(connection: &mut PgConnection, known: Option<Snapshot>) -> Qu
 fn ask_for_tokens(
     connection: &mut PgConnection,
     known: Option<Snapshot>,
+    look: bool,
     digests: &[TokenDigest],
 ) -> QueryResult<Answer> {
     let digests = digests.iter().map(|digest| *digest.as_bytes()).collect();
     let rows: Vec<(Option<HeadRow>, Option<LogRow>, Option<TokenRow>)> =
-        ChangesAndTokens { known, digests }.load(connection)?;
+        ChangesAndTokens { known, look, digests }.load(connection)?;
     let mut answer = Answer { tokens: Vec::with_capacity(rows.len()), ..Answer::default() };
     for (head, log, token) in rows {
         answer.head = answer.head.or(head);

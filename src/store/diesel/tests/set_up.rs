@@ -79,7 +79,7 @@ fn readiness_needs_a_schema_that_fits() {
         let mut c = fixture.connect();
         assert!(c.ping().is_err());
         let status = fixture.store.migration_status().expect("a status");
-        assert_eq!((status.pending.len(), status.applied.len()), (1, 0));
+        assert_eq!((status.pending.is_empty(), status.applied.len()), (false, 0));
         assert_eq!(fixture.store.migrate().expect("the schema"), status.pending);
         assert_eq!(fixture.store.migrate().expect("nothing"), Vec::<String>::new());
         assert_eq!(c.ping(), Ok(()));
@@ -96,7 +96,9 @@ fn readiness_needs_a_schema_that_fits() {
 #[test]
 fn a_migration_can_be_taken_back_and_run_again() {
     for fixture in Fixture::all() {
-        fixture.store.revert_last_migration().expect("reverted");
+        for _ in fixture.store.migration_status().expect("a status").applied {
+            fixture.store.revert_last_migration().expect("reverted");
+        }
         assert!(fixture.store.revert_last_migration().is_err());
         assert_eq!(fixture.store.migration_status().expect("a status").applied, Vec::<String>::new());
         fixture.store.migrate().expect("the schema");
@@ -111,7 +113,8 @@ fn both_databases_have_the_same_columns() {
         /// Tables and columns, in order.
         PostgresColumns {} -> (Text, Text),
         ["SELECT table_name::text, column_name::text FROM information_schema.columns WHERE table_schema = 'public' \
-          AND column_name <> 'xid' AND table_name NOT IN ('revocation_horizon', '__diesel_schema_migrations') \
+          AND column_name <> 'xid' AND table_name NOT IN ('revocation_horizon', 'revocation_trigger_states', 'revocation_trigger_stamp', \
+          '__diesel_schema_migrations') \
           ORDER BY table_name, ordinal_position"]
     }
     #[cfg(feature = "sqlite")]
@@ -119,7 +122,7 @@ fn both_databases_have_the_same_columns() {
         /// Tables and columns, in order.
         SqliteColumns {} -> (Text, Text),
         ["SELECT t.name, c.name FROM sqlite_master t, pragma_table_info(t.name) c WHERE t.type = 'table' \
-          AND t.name NOT LIKE '!_!_diesel%' ESCAPE '!' AND t.name NOT LIKE 'sqlite!_%' ESCAPE '!' ORDER BY t.name, c.cid"]
+          AND c.name <> 'mark' AND t.name NOT LIKE '!_!_diesel%' ESCAPE '!' AND t.name NOT LIKE 'sqlite!_%' ESCAPE '!' ORDER BY t.name, c.cid"]
     }
     let all = Fixture::all();
     let mut columns: Vec<Vec<(String, String)>> = all

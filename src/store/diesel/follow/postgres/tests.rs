@@ -192,3 +192,91 @@ fn rounds_are_prepared_once_and_go_by_indexes() {
     let prepared: Prepared = follower.connection.read(|any| diesel::sql_query(query).get_result(any)).expect("a row");
     assert_eq!((prepared.statements, prepared.custom), (2, 0));
 }
+
+/// The next round looks at the triggers, as one does after a while.
+fn look(follower: &mut PostgresFollower) -> Round {
+    assert!(!follower.triggers.is_due(), "once in a while");
+    follower.triggers.looked = None;
+    follower.round(&[]).expect("a round")
+}
+
+/// Changes to triggers, their functions and tables that are put back, or mean nothing: what was changed in between
+/// may be in no log.
+#[test]
+fn whatever_was_done_to_the_triggers_is_seen_by_the_next_look() {
+    let Some(fixture) = set() else { return };
+    let mut follower = follow(&fixture);
+    for meddling in [
+        "ALTER TABLE users DISABLE TRIGGER users_changed; ALTER TABLE users ENABLE ALWAYS TRIGGER users_changed",
+        "DO $$ BEGIN EXECUTE (SELECT definition FROM revocation_triggers WHERE name = 'tokens.tokens_changed'); END $$",
+        "ALTER FUNCTION log_removed_users COST 200",
+        "ALTER TABLE users ALTER COLUMN is_active TYPE BOOLEAN USING FALSE",
+        "CREATE TRIGGER another AFTER INSERT ON sessions FOR EACH STATEMENT EXECUTE FUNCTION log_everything()",
+    ] {
+        fixture.run(meddling);
+        assert_eq!(news(&mut follower), NOTHING, "{meddling}");
+        let round = look(&mut follower);
+        assert_eq!((round.news, round.lasting), (News::Everything, true), "{meddling}");
+        let round = look(&mut follower);
+        assert_eq!((round.news, round.lasting), (NOTHING, true), "{meddling}");
+    }
+}
+
+#[test]
+fn while_the_triggers_are_others_nothing_lasts() {
+    let Some(fixture) = set() else { return };
+    let mut c = fixture.connect();
+    let user = add_user(&mut *c, "alice");
+    open(&mut *c, &login(user, 0, 1));
+    let mut follower = follow(&fixture);
+    fixture.run("ALTER TABLE users DISABLE TRIGGER ALL; ALTER TABLE users ENABLE TRIGGER ALL");
+    for _ in 0..2 {
+        let round = look(&mut follower);
+        assert_eq!((round.news, round.lasting), (News::Everything, false));
+        let round = follower.round(&[digest(1)]).expect("a round");
+        assert_eq!((round.news, round.lasting, round.found[0].is_some()), (News::Everything, false, true));
+    }
+    assert!(c.ping().is_err());
+    for trigger in ["users_changed", "users_removed", "users_emptied"] {
+        fixture.run(&format!("ALTER TABLE users ENABLE ALWAYS TRIGGER {trigger}"));
+    }
+    let round = look(&mut follower);
+    assert_eq!((round.news, round.lasting), (News::Everything, true));
+    assert_eq!(c.ping(), Ok(()));
+    assert_eq!(news(&mut follower), NOTHING);
+    // One that connects looks at once.
+    fixture.run("DROP TRIGGER users_removed ON users");
+    let mut late = PostgresFollower::open(&fixture.store.target).expect("a follower");
+    assert!(!late.round(&[]).expect("a round").lasting);
+    fixture.run("DELETE FROM revocation_triggers");
+    assert!(!look(&mut follower).lasting, "nobody knows what they have to be");
+}
+
+#[test]
+fn a_log_that_was_cut_is_everything_unless_the_sweeper_did_it() {
+    let Some(fixture) = set() else { return };
+    let mut follower = follow(&fixture);
+    for cut in ["DELETE FROM revocation_log", "TRUNCATE revocation_log", "UPDATE revocation_log SET user_id = 0"] {
+        fixture.run(&format!("BEGIN; INSERT INTO revocation_log (user_id) VALUES (1); {cut}; COMMIT"));
+        assert_eq!(news(&mut follower), News::Everything, "{cut}");
+        assert_eq!(news(&mut follower), NOTHING, "{cut}");
+    }
+    let mut taken = 0;
+    for hours in 0..=3 {
+        taken += sweep(&fixture, hours * 3_600);
+        assert_eq!(news(&mut follower), NOTHING);
+    }
+    assert!(taken > 0, "the sweeper takes rows");
+}
+
+#[test]
+fn a_restored_horizon_makes_a_new_beginning() {
+    let Some(fixture) = set() else { return };
+    let mut follower = follow(&fixture);
+    fixture.run(
+        "ALTER TABLE revocation_horizon RENAME TO old; CREATE TABLE revocation_horizon (LIKE old); \
+         INSERT INTO revocation_horizon SELECT * FROM old",
+    );
+    assert_eq!(news(&mut follower), News::Everything);
+    assert_eq!(news(&mut follower), NOTHING);
+}

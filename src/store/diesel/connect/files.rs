@@ -1,0 +1,124 @@
+//! The three files of a SQLite database: the database itself, the write-ahead log (`-wal`) and the
+//! index of that log, which all connections share (`-shm`).
+//!
+//! SQLite opens the companions by name, and whoever finds one missing makes a new one. From then on two
+//! groups of processes work on different files under one name: what one of them commits, the other never
+//! sees, and may undo. So the files are held open by a connection of their own, which keeps SQLite from
+//! removing them while this process is at work, and their identities are compared again and again.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use diesel::RunQueryDsl;
+use diesel::sql_types::{BigInt, Text};
+
+use super::super::any::AnyConnection;
+use super::super::error::store_error;
+use super::super::hot::statement;
+use crate::store::{StoreError, StoreResult};
+
+/// The device and the number of a file on it.
+pub(super) type FileIdentity = (u64, u64);
+
+statement! {
+    /// The file as SQLite names it, with links resolved, and the journal's mode. It reads a table, since the
+    /// companions are opened by the first read.
+    MainFile {} -> (Text, Text, BigInt),
+    [
+        "SELECT d.file, j.journal_mode, (SELECT count(*) FROM sqlite_master) \
+         FROM pragma_database_list d, pragma_journal_mode j WHERE d.name = 'main'",
+    ]
+}
+
+/// The companions of a database file that this process has in use.
+pub(super) struct Companions {
+    files: [(PathBuf, Option<FileIdentity>); 2],
+    /// Set once one of them was missed: another process may have written to another file meanwhile, so
+    /// putting the old one back mends nothing.
+    lost: AtomicBool,
+    /// Reads once and is never used again; a mutex only because it must be shared.
+    connection: Mutex<Option<AnyConnection>>,
+}
+
+impl Companions {
+    /// Holds the companions of the database at `path`; `None` if it has none, since it is not in WAL mode.
+    ///
+    /// # Errors
+    /// When it cannot be opened or read.
+    pub(super) fn hold(path: &Path) -> StoreResult<Option<Self>> {
+        let mut connection = super::sqlite::connect(path, Duration::from_secs(5))?;
+        let main = MainFile {}.get_result(&mut connection);
+        let (file, mode, _): (String, String, i64) = main.map_err(|error| store_error(&error, &mut connection))?;
+        if mode != "wal" {
+            return Ok(None);
+        }
+        let files = ["-wal", "-shm"].map(|ending| {
+            let path = PathBuf::from(file.clone() + ending);
+            let identity = file_identity(&path);
+            (path, identity)
+        });
+        Ok(Some(Self { files, lost: AtomicBool::new(false), connection: Mutex::new(Some(connection)) }))
+    }
+
+    /// Whether both are where they were when this process opened them, and always have been.
+    ///
+    /// # Errors
+    /// When not.
+    pub(super) fn check(&self) -> StoreResult<()> {
+        let missing = self.files.iter().find(|(path, identity)| identity.is_none() || file_identity(path) != *identity);
+        match missing {
+            None if !self.lost.load(Ordering::Relaxed) => Ok(()),
+            None => Err(lost("a companion of the database file")),
+            Some((path, _)) => {
+                let error = lost(&path.display().to_string());
+                if !self.lost.swap(true, Ordering::Relaxed) {
+                    log::error!("{error}");
+                }
+                Err(error)
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Companions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Companions").field("files", &self.files).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Companions {
+    /// SQLite's last connection brings its log into the database file and removes both companions by name.
+    /// If they are no longer ours, that would undo and remove what others wrote; so then the connection is
+    /// left open until the process ends.
+    fn drop(&mut self) {
+        if self.check().is_err() {
+            let connection = self.connection.get_mut().unwrap_or_else(PoisonError::into_inner);
+            std::mem::forget(connection.take());
+        }
+    }
+}
+
+fn lost(what: &str) -> StoreError {
+    StoreError::Unavailable(format!(
+        "{what} was removed or replaced while it was in use, so what other programs write is not seen here and the \
+         reverse; restart the server, then end all sessions"
+    ))
+}
+
+/// Which file a path names at this moment; `None` if there is none. Looks at the directory
+/// only and opens nothing.
+pub(super) fn file_identity(path: &Path) -> Option<FileIdentity> {
+    let metadata = std::fs::metadata(path).ok()?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        Some((metadata.dev(), metadata.ino()))
+    }
+    #[cfg(not(unix))]
+    {
+        Some((0, u64::from(metadata.is_file())))
+    }
+}

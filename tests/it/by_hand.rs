@@ -1,0 +1,237 @@
+//! Changes that somebody makes with the database's shell, past the program: in every way there is, a token that
+//! is no longer good is refused by the very next check, or within the time that `docs/operations.md` tells.
+
+use std::time::{Duration, Instant};
+
+use diesel::connection::SimpleConnection as _;
+use diesel::dsl::sql;
+use diesel::sql_types::{BigInt, Text};
+use diesel::{Connection as _, RunQueryDsl as _, SqliteConnection};
+use knoxide::policy::Policy;
+use sha2::{Digest as _, Sha512};
+
+use crate::support::app::{App, Backend, Client, Database, Setup, on_each_database};
+use crate::support::program::{Program, tool};
+use crate::support::wire::Request;
+
+mod ways;
+
+use ways::Way;
+
+const PASSWORD: &str = "correct horse";
+
+/// Somebody at the database's shell, whose settings are not the program's.
+enum Shell {
+    Sqlite(SqliteConnection),
+    #[cfg(feature = "postgres")]
+    Postgres(diesel::PgConnection),
+}
+
+impl Shell {
+    fn open(database: &Database) -> Self {
+        match database.url.strip_prefix("sqlite://") {
+            Some(path) => {
+                let mut connection = SqliteConnection::establish(path).expect("a connection");
+                // As in the shell that comes with it.
+                connection.batch_execute("PRAGMA foreign_keys = OFF").expect("a setting");
+                Self::Sqlite(connection)
+            }
+            #[cfg(feature = "postgres")]
+            None => Self::Postgres(diesel::PgConnection::establish(&database.url).expect("a connection")),
+            #[cfg(not(feature = "postgres"))]
+            None => panic!("no SQLite file"),
+        }
+    }
+
+    fn run(&mut self, statements: &str) {
+        match self {
+            Self::Sqlite(connection) => connection.batch_execute(statements),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(connection) => connection.batch_execute(statements),
+        }
+        .expect(statements);
+    }
+
+    fn number(&mut self, query: &str) -> i64 {
+        let query = diesel::select(sql::<BigInt>(query));
+        match self {
+            Self::Sqlite(connection) => query.get_result(connection),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(connection) => query.get_result(connection),
+        }
+        .expect("a number")
+    }
+
+    fn text(&mut self, query: &str) -> String {
+        let query = diesel::select(sql::<Text>(query));
+        match self {
+            Self::Sqlite(connection) => query.get_result(connection),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(connection) => query.get_result(connection),
+        }
+        .expect("a text")
+    }
+
+    /// Bytes as a literal.
+    fn literal(&self, hex: &str) -> String {
+        match self {
+            Self::Sqlite(_) => format!("X'{hex}'"),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(_) => format!("'\\x{hex}'::bytea"),
+        }
+    }
+
+    /// The session of a token, as a literal.
+    fn session_of(&mut self, digest: &str) -> String {
+        let session = match self {
+            Self::Sqlite(_) => format!("(SELECT hex(session_id) FROM tokens WHERE digest = {digest})"),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(_) => format!("(SELECT encode(session_id, 'hex') FROM tokens WHERE digest = {digest})"),
+        };
+        let session = self.text(&session);
+        self.literal(&session)
+    }
+}
+
+/// A server on a database in which somebody meddles.
+struct Scene {
+    client: Client,
+    shell: Shell,
+    app: App,
+    users: usize,
+}
+
+impl Scene {
+    fn start(backend: Backend) -> Self {
+        // Long enough that only somebody who turns the clock back by hand makes a session idle.
+        let policy = Policy { idle_limit: Some(Duration::from_secs(365 * 24 * 3600)), ..Policy::default() };
+        let app = App::on(Database::migrated(backend), Setup { policy, ..Setup::default() });
+        Self { client: app.client(), shell: Shell::open(&app.database), app, users: 0 }
+    }
+
+    /// A new user's token, which the server remembers.
+    fn token(&mut self) -> (String, String) {
+        self.users += 1;
+        let name = format!("user{}", self.users);
+        self.app.add_user(&name, PASSWORD);
+        let token = self.client.login(&name, PASSWORD);
+        for _ in 0..2 {
+            assert_eq!(self.client.check(&token), 200);
+        }
+        (name, token)
+    }
+
+    /// Meddles with the token of a new user, and returns it. Whoever is taken away in the user's place is another
+    /// one, with a token that is remembered, too.
+    fn meddle(&mut self, way: &str) -> String {
+        let (name, token) = self.token();
+        let (other, others_token) = self.token();
+        let mut statements = way.to_owned();
+        for (prefix, name, token) in [("", &name, &token), ("other_", &other, &others_token)] {
+            let digest = self.shell.literal(&hex::encode(Sha512::digest(token)));
+            let session = self.shell.session_of(&digest);
+            let user = self.shell.number(&format!("(SELECT id FROM users WHERE username = '{name}')")).to_string();
+            for (what, value) in [("user", &user), ("name", name), ("session", &session), ("digest", &digest)] {
+                statements = statements.replace(&format!("{{{prefix}{what}}}"), value);
+            }
+        }
+        self.shell.run(&statements);
+        token
+    }
+
+    fn is_ready(&mut self) -> bool {
+        self.client.ask(&Request::new("GET", "/readyz")).status == 200
+    }
+}
+
+fn ways_of(backend: Backend) -> impl Iterator<Item = &'static Way> {
+    ways::ALL.iter().filter(move |way| way.works_on(backend))
+}
+
+on_each_database! {
+    fn what_is_changed_by_hand_is_refused_at_once(backend) {
+        let mut scene = Scene::start(backend);
+        let mut let_in = Vec::new();
+        for Way { sql, .. } in ways_of(backend) {
+            let token = scene.meddle(sql);
+            let status = scene.client.check(&token);
+            if status != 401 {
+                let_in.push((status, *sql));
+            }
+            assert!(scene.is_ready(), "{sql}");
+        }
+        assert!(let_in.is_empty(), "{let_in:#?}");
+    }
+
+    fn a_trigger_that_is_not_as_it_was_made_is_told_and_mended(backend) {
+        let mut scene = Scene::start(backend);
+        let program = Program::bare().set("DATABASE_URL", &scene.app.database.url).set("KNOXIDE_LISTEN", "127.0.0.1:0");
+        let finding = || {
+            let done = program.run(&["--json", "doctor"]);
+            let findings: serde_json::Value = serde_json::from_str(&done.out).expect("JSON");
+            let of_triggers = findings.as_array().expect("a list").iter();
+            let found = of_triggers.filter(|finding| finding["subject"] == "revocation triggers").cloned();
+            found.collect::<Vec<_>>().pop().expect("a finding about the triggers")
+        };
+        assert!(scene.is_ready());
+        assert_eq!(finding()["weight"], "fine");
+        for sabotage in ways::sabotages(backend) {
+            scene.shell.run(sabotage);
+            assert!(!scene.is_ready(), "{sabotage}");
+            let finding = finding();
+            assert_eq!(finding["weight"], "wrong", "{sabotage}");
+            let cure = finding["cure"].as_str().expect("a cure");
+            scene.shell.run(cure.strip_prefix("run in the database: ").expect(cure));
+            assert!(scene.is_ready(), "{sabotage}: {cure}");
+        }
+        assert_eq!(finding()["weight"], "fine");
+    }
+}
+
+/// Nobody hears of these changes, so what is seen is that something was done to the triggers.
+#[cfg(feature = "postgres")]
+#[test]
+fn what_is_changed_past_the_triggers_is_refused_in_the_time_that_is_documented() {
+    if crate::support::postgres::shared().is_none() {
+        return;
+    }
+    let mut scene = Scene::start(Backend::Postgres);
+    let tokens: Vec<_> = ways::PAST_THE_TRIGGERS.iter().map(|way| (scene.meddle(way), *way)).collect();
+    let changed = Instant::now();
+    for (token, way) in tokens {
+        while scene.client.check(&token) != 401 {
+            // 10 s, and more for a machine that has other things to do.
+            assert!(changed.elapsed() < Duration::from_secs(30), "let in after 30 s: {way}");
+            std::thread::yield_now();
+        }
+    }
+}
+
+/// Nothing is remembered while a trigger is missing, so that even what no log hears of is seen at once.
+#[test]
+fn while_a_trigger_is_missing_every_check_reads() {
+    let mut scene = Scene::start(Backend::Sqlite);
+    scene.shell.run("DROP TRIGGER users_changed");
+    let token = scene.meddle("UPDATE users SET is_active = FALSE WHERE id = {user}");
+    assert_eq!(scene.client.check(&token), 401);
+}
+
+/// A copy that went another way takes the place of the content, under the running server.
+#[test]
+fn a_live_restore_of_another_copy_is_seen_at_once() {
+    let mut scene = Scene::start(Backend::Sqlite);
+    let path = scene.app.database.url.strip_prefix("sqlite://").expect("a file").to_owned();
+    let copy = format!("{path}.copy");
+    // The log has a row, the copy and the original then get one more each, about another user.
+    let (_, kept) = scene.token();
+    scene.meddle("UPDATE users SET is_staff = TRUE WHERE id = {user}");
+    let (name, token) = scene.token();
+    scene.shell.run(&format!("VACUUM INTO '{copy}'"));
+    scene.meddle("UPDATE users SET is_staff = TRUE WHERE id = {user}");
+    let (_, lost) = scene.token();
+    tool("sqlite3", &[&copy, &format!("UPDATE users SET is_active = 0 WHERE username = '{name}'")]);
+    assert_eq!([&kept, &token, &lost].map(|token| scene.client.check(token)), [200; 3]);
+    tool("sqlite3", &[&path, &format!(".restore {copy}")]);
+    assert_eq!([&kept, &token, &lost].map(|token| scene.client.check(token)), [200, 401, 401]);
+    assert!(scene.is_ready());
+}
