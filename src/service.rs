@@ -195,6 +195,7 @@ pub struct AuthBuilder {
     password_threads: usize,
     check_timeout: Duration,
     cached_tokens: usize,
+    probe_idle_after: Duration,
 }
 
 impl AuthBuilder {
@@ -214,6 +215,7 @@ impl AuthBuilder {
             password_threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             check_timeout: Duration::from_secs(1),
             cached_tokens: Self::CACHED_TOKENS,
+            probe_idle_after: Duration::from_secs(30),
         }
     }
 
@@ -282,6 +284,15 @@ impl AuthBuilder {
         self
     }
 
+    /// Sets for how long a connection may be idle until it is asked for a sign of life, and replaced
+    /// if it gives none; 30 s by default. So a connection that a firewall dropped without a word
+    /// is found before a request needs it.
+    #[must_use]
+    pub fn probe_idle_after(mut self, idle: Duration) -> Self {
+        self.probe_idle_after = idle;
+        self
+    }
+
     /// Starts the service's threads.
     ///
     /// # Errors
@@ -296,7 +307,8 @@ impl AuthBuilder {
             // Only the one writer's steps are taken together; those of other lanes write nothing,
             // or gain nothing by it.
             let groups = name == WRITES && writers == 1;
-            Lane::start(LaneOptions { name, threads, batch, queue, groups }, Arc::clone(&self.store))
+            let options = LaneOptions { name, threads, batch, queue, groups, probe_after: self.probe_idle_after };
+            Lane::start(options, Arc::clone(&self.store))
         };
         // Writers that exclude each other gain by sharing a transaction; others by not waiting.
         let writes = lane(WRITES, writers, if writers == 1 { 64 } else { 1 }, 4096);
@@ -304,7 +316,12 @@ impl AuthBuilder {
         let touch_interval = self.policy.touch_interval.max(Duration::from_millis(10));
         let waiting_logins = self.password_threads * logins_per_thread(self.hasher.cost());
         let checks = lane("checks", 2, 256, 16_384);
-        let options = ViewOptions { capacity: self.cached_tokens, timeout: self.check_timeout, lane: checks.clone() };
+        let options = ViewOptions {
+            capacity: self.cached_tokens,
+            timeout: self.check_timeout,
+            probe_after: self.probe_idle_after,
+            lane: checks.clone(),
+        };
         Ok(Auth {
             inner: Arc::new(Inner {
                 view: View::new(&self.store, &*self.random, options)?,

@@ -43,6 +43,10 @@ pub enum StoreError {
     /// The database could not be reached, or broke off: a new connection may help.
     #[error("the database is not available: {0}")]
     Unavailable(String),
+    /// The connection broke before the step could have done anything: running the step again on a
+    /// new connection does nothing twice.
+    #[error("the database is not available: {0}")]
+    NotBegun(String),
     /// Another writer was in the way for too long; the same connection may go on.
     #[error("the database was too busy: {0}")]
     Busy(String),
@@ -55,7 +59,7 @@ impl StoreError {
     /// What happened, without the store's own words, which may speak of secrets.
     pub const fn summary(&self) -> &'static str {
         match self {
-            Self::Unavailable(_) => "the database is not available",
+            Self::Unavailable(_) | Self::NotBegun(_) => "the database is not available",
             Self::Busy(_) => "the database was too busy",
             Self::Failed(_) => "the database failed",
         }
@@ -63,7 +67,7 @@ impl StoreError {
 
     /// Whether the connection must be given up.
     pub const fn is_broken_connection(&self) -> bool {
-        matches!(self, Self::Unavailable(_))
+        matches!(self, Self::Unavailable(_) | Self::NotBegun(_))
     }
 }
 

@@ -101,8 +101,8 @@ impl DieselStore {
         self.target.url.kind()
     }
 
-    /// Brings the schema up to date and returns the names of the migrations that ran. Two
-    /// processes that do so at once both succeed.
+    /// Brings the schema up to date and returns the names of the migrations that ran; changes nothing
+    /// if none is pending. Two processes that do so at once both succeed.
     ///
     /// # Errors
     /// When the database cannot be reached or a migration fails; the schema is then as before.
@@ -148,7 +148,8 @@ impl DieselStore {
         r2d2::Pool::builder()
             .max_size(self.options.admin_connections.max(1))
             .min_idle(Some(0))
-            .idle_timeout(Some(Duration::from_secs(60)))
+            // The reaper comes every 30 s.
+            .idle_timeout(Some(Duration::from_secs(30)))
             .connection_timeout(self.options.busy_timeout.saturating_add(Duration::from_secs(5)))
             .build_unchecked(AdminManager(Arc::clone(&self.target)))
     }

@@ -49,6 +49,8 @@ mod program;
 #[cfg(test)]
 mod races;
 #[cfg(test)]
+mod reconnect;
+#[cfg(test)]
 mod rotation;
 #[cfg(test)]
 mod schema;

@@ -8,6 +8,8 @@ mod listening;
 mod pressure;
 mod requests;
 mod revocation;
+#[cfg(feature = "postgres")]
+mod rights;
 mod secrets;
 mod settings;
 mod stopping;

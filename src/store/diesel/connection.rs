@@ -9,7 +9,7 @@ use diesel::{OptionalExtension, RunQueryDsl};
 
 use super::any::{self, AnyConnection, Failed, Step, on_each};
 use super::connect::{Role, Target};
-use super::error::{is_conflict, logged, store_error};
+use super::error::{is_conflict, logged, not_begun, store_error};
 use super::hot::statement;
 use super::{sessions, users};
 use crate::cause::Cause;
@@ -113,7 +113,7 @@ impl DieselConnection {
         if self.grouped && !failed.undone {
             self.lost = Some(error.clone());
         }
-        error
+        if self.grouped || failed.begun { error } else { not_begun(error) }
     }
 
     /// Whether a step may be done here. Once the transaction around them is gone, further steps
@@ -228,7 +228,7 @@ impl Connection for DieselConnection {
             return self.check_place();
         }
         self.target.check_file()?;
-        any::begin_write(&mut self.any).map_err(|error| store_error(&error, &mut self.any))?;
+        any::begin_write(&mut self.any).map_err(|error| not_begun(store_error(&error, &mut self.any)))?;
         self.grouped = true;
         let ran = catch_unwind(AssertUnwindSafe(|| work(self)));
         if let Err(panic) = ran {

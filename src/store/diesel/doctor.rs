@@ -89,6 +89,28 @@ statement! {
     ]
 }
 
+#[cfg(feature = "postgres")]
+statement! {
+    /// What this role may not do with the tables that are there, although a server does it.
+    MissingRights {} -> Text,
+    [
+        "SELECT p.privilege || ' on ' || t.name FROM \
+         unnest(ARRAY['users', 'sessions', 'tokens', 'signing_keys', 'audit_events', 'revocation_log']) AS t(name), \
+         unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS p(privilege) \
+         WHERE to_regclass(t.name) IS NOT NULL AND NOT has_table_privilege(to_regclass(t.name), p.privilege) \
+         UNION ALL SELECT p.privilege || ' on ' || t.name FROM \
+         unnest(ARRAY['revocation_horizon', 'sweep_state']) AS t(name), \
+         unnest(ARRAY['SELECT', 'UPDATE']) AS p(privilege) \
+         WHERE to_regclass(t.name) IS NOT NULL AND NOT has_table_privilege(to_regclass(t.name), p.privilege) \
+         UNION ALL SELECT 'SELECT on ' || t.name FROM \
+         unnest(ARRAY['schema_info', '__diesel_schema_migrations']) AS t(name) \
+         WHERE to_regclass(t.name) IS NOT NULL AND NOT has_table_privilege(to_regclass(t.name), 'SELECT') \
+         UNION ALL SELECT p.privilege || ' on users_id_seq' FROM unnest(ARRAY['SELECT', 'UPDATE']) AS p(privilege) \
+         WHERE to_regclass('users_id_seq') IS NOT NULL \
+         AND NOT has_sequence_privilege(to_regclass('users_id_seq'), p.privilege)",
+    ]
+}
+
 impl DieselStore {
     /// How far the database's clock is ahead of `now`, in microseconds; negative: behind. The
     /// time of the round trip is part of it.
@@ -195,6 +217,13 @@ fn postgres_facts(connection: &mut diesel::PgConnection) -> QueryResult<Vec<Fact
     let names = setting("synchronous_standby_names")?;
     let (standby, superuser, standbys): (bool, bool, i64) = PostgresFacts {}.get_result(connection)?;
     facts.push(Fact::wanted("standby", standby.to_string(), !standby, "name the primary"));
+    let missing: Vec<String> = MissingRights {}.load(connection)?;
+    facts.push(Fact::wanted(
+        "rights",
+        if missing.is_empty() { "enough to serve".to_owned() } else { format!("missing: {}", missing.join(", ")) },
+        missing.is_empty(),
+        "grant them, as docs/operations.md says",
+    ));
     facts.push(Fact::wanted("superuser", superuser.to_string(), !superuser, "use a role of its own"));
     facts.push(Fact::wanted(
         "synchronous_standby_names",

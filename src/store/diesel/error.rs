@@ -21,7 +21,18 @@ pub(super) fn logged(error: StoreError) -> StoreError {
 
 fn text_of(error: StoreError) -> String {
     match error {
-        StoreError::Unavailable(text) | StoreError::Busy(text) | StoreError::Failed(text) => text,
+        StoreError::Unavailable(text)
+        | StoreError::NotBegun(text)
+        | StoreError::Busy(text)
+        | StoreError::Failed(text) => text,
+    }
+}
+
+/// The error of a transaction that could not be opened: if the connection broke, nothing was done.
+pub(super) fn not_begun(error: StoreError) -> StoreError {
+    match error {
+        StoreError::Unavailable(text) => StoreError::NotBegun(text),
+        other @ (StoreError::NotBegun(_) | StoreError::Busy(_) | StoreError::Failed(_)) => other,
     }
 }
 
