@@ -52,6 +52,13 @@ pub enum Unavailable {
     Elsewhere(&'static str),
 }
 
+impl Unavailable {
+    /// Whether the disk of the store is full. Checks are still answered then.
+    pub const fn is_full(&self) -> bool {
+        matches!(self, Self::Store(StoreError::Full(_)))
+    }
+}
+
 /// The lane of what is written.
 const WRITES: &str = "writes";
 
@@ -118,13 +125,16 @@ impl Auth {
         &self.inner.policy
     }
 
-    /// Whether the store answers and may be used.
+    /// Whether the store answers, may be used, and takes new data.
     ///
     /// # Errors
     /// When it does not, within the time-out of a check.
     pub async fn ready(&self) -> Result<(), Unavailable> {
         let inner = &self.inner;
-        let answer = inner.checks.run(lanes::Wanted::WhileAwaited, |connection| connection.ping());
+        let answer = inner.checks.run(lanes::Wanted::WhileAwaited, |connection| {
+            connection.ping()?;
+            connection.check_room()
+        });
         within(inner.timeouts.check, "checks", answer).await
     }
 

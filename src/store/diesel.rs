@@ -21,6 +21,8 @@ mod hot;
 mod import;
 mod keys;
 mod migrate;
+#[cfg(feature = "sqlite")]
+mod reserve;
 mod rows;
 mod schema;
 mod sessions;
@@ -134,6 +136,21 @@ impl DieselStore {
     /// When the database cannot be reached.
     pub fn has_users(&self) -> StoreResult<bool> {
         self.admin(|connection| connection.read(users::any))
+    }
+
+    /// Keeps a file of some MiB beside a SQLite database, which is given up for ending sessions when
+    /// the disk is full. Makes it if it is missing and there is room; so this is to be called now and
+    /// then. From the first call on, what only adds data is refused while there is no reserve. Does
+    /// nothing on Postgres, whose disk is somebody else's.
+    ///
+    /// # Errors
+    /// When the file cannot be made for another reason than a full disk.
+    pub fn keep_reserve(&self) -> std::io::Result<()> {
+        #[cfg(feature = "sqlite")]
+        if let Some(reserve) = &self.target.reserve {
+            return reserve.keep();
+        }
+        Ok(())
     }
 
     /// Runs `work` on a connection of the administration.

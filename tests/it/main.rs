@@ -13,6 +13,8 @@ mod docs;
 #[cfg(test)]
 mod embed;
 #[cfg(test)]
+mod full_disk;
+#[cfg(test)]
 mod guards;
 #[cfg(test)]
 mod harness;

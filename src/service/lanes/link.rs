@@ -143,6 +143,10 @@ impl Connection for LinkStep<'_, '_> {
         self.read(|connection| connection.ping())
     }
 
+    fn check_room(&mut self) -> StoreResult<()> {
+        self.read(|connection| connection.check_room())
+    }
+
     fn find_many(&mut self, digests: &[TokenDigest]) -> StoreResult<Vec<Option<TokenRecord>>> {
         self.read(|connection| connection.find_many(digests))
     }

@@ -10,6 +10,8 @@ use diesel::{QueryResult, RunQueryDsl};
 use super::DieselStore;
 use super::any::{AnyConnection, on_each};
 use super::hot::statement;
+#[cfg(feature = "sqlite")]
+use super::reserve::{LOW, Reserve, SIZE};
 use super::url::DatabaseUrl;
 use crate::store::StoreResult;
 use crate::time::Timestamp;
@@ -145,7 +147,10 @@ impl DieselStore {
         ));
         match &self.target.url {
             #[cfg(feature = "sqlite")]
-            DatabaseUrl::Sqlite(path) => facts.push(file_mode(path)),
+            DatabaseUrl::Sqlite(path) => {
+                facts.push(file_mode(path));
+                facts.extend(self.target.reserve.as_ref().and_then(free_space));
+            }
             #[cfg(feature = "postgres")]
             DatabaseUrl::Postgres(_) => facts.push(Fact::wanted(
                 "start-up options",
@@ -232,6 +237,16 @@ fn postgres_facts(connection: &mut diesel::PgConnection) -> QueryResult<Vec<Fact
         "there are standbys but none is synchronous: a failover could bring logged-out tokens back to life",
     ));
     Ok(facts)
+}
+
+/// How much room there is; `None` if the system does not tell.
+#[cfg(feature = "sqlite")]
+fn free_space(reserve: &Reserve) -> Option<Fact> {
+    let free = reserve.free().ok()?;
+    // A server makes the reserve only if as much is left beside it.
+    let (needed, kept) = if reserve.is_in_place() { (LOW, "kept") } else { (LOW + SIZE, "missing") };
+    let value = format!("{} MiB, the reserve for ending sessions is {kept}", free >> 20);
+    Some(Fact::wanted("free space", value, free >= needed, "only sessions are ended until there is more: make room"))
 }
 
 #[cfg(all(feature = "sqlite", unix))]

@@ -24,6 +24,7 @@ fn text_of(error: StoreError) -> String {
         StoreError::Unavailable(text)
         | StoreError::NotBegun(text)
         | StoreError::Busy(text)
+        | StoreError::Full(text)
         | StoreError::Failed(text) => text,
     }
 }
@@ -32,7 +33,7 @@ fn text_of(error: StoreError) -> String {
 pub(super) fn not_begun(error: StoreError) -> StoreError {
     match error {
         StoreError::Unavailable(text) => StoreError::NotBegun(text),
-        other @ (StoreError::NotBegun(_) | StoreError::Busy(_) | StoreError::Failed(_)) => other,
+        other @ (StoreError::NotBegun(_) | StoreError::Busy(_) | StoreError::Full(_) | StoreError::Failed(_)) => other,
     }
 }
 
@@ -61,6 +62,7 @@ fn by_message(kind: &DatabaseErrorKind, message: &str) -> StoreError {
     // diesel passes no error codes on, so these are known by their texts alone.
     const GONE: [&str; 4] = ["terminating connection", "shutting down", "starting up", "in recovery mode"];
     const FORGOTTEN: [&str; 2] = ["does not exist", "already exists"];
+    const FULL: [&str; 2] = ["database or disk is full", "No space left on device"];
     const BUSY: [&str; 5] =
         ["database is locked", "table is locked", "canceling statement", "deadlock detected", "too many clients"];
     // Somebody between us and the server threw away what this connection had prepared, or a
@@ -69,6 +71,8 @@ fn by_message(kind: &DatabaseErrorKind, message: &str) -> StoreError {
         || message.contains("cached plan");
     if stale || GONE.iter().any(|part| message.contains(part)) {
         StoreError::Unavailable(text)
+    } else if FULL.iter().any(|part| message.contains(part)) {
+        StoreError::Full(text)
     } else if matches!(kind, DatabaseErrorKind::SerializationFailure) || BUSY.iter().any(|part| message.contains(part))
     {
         StoreError::Busy(text)

@@ -90,6 +90,13 @@ impl Database {
         }
     }
 
+    /// A database in this file, which somebody else sees to, with the newest schema.
+    pub(crate) fn of_file(path: &std::path::Path) -> Self {
+        let url = format!("sqlite://{}", path.display());
+        migrate(&url);
+        Self { url, _guard: Box::new(()) }
+    }
+
     /// The database at this address, which somebody else sees to, with the newest schema.
     #[cfg(feature = "postgres")]
     pub(crate) fn at(url: String) -> Self {
