@@ -299,7 +299,8 @@ impl AuthBuilder {
     /// is found before a request needs it.
     #[must_use]
     pub fn probe_idle_after(mut self, idle: Duration) -> Self {
-        self.probe_idle_after = idle;
+        // A zero would keep the threads busy with nothing else.
+        self.probe_idle_after = idle.max(Duration::from_millis(1));
         self
     }
 

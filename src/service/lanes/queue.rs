@@ -217,7 +217,7 @@ impl Shared {
     /// Waits for jobs and takes them, or for the time of a probe if there is a connection; `None`
     /// when the lane is closed and empty.
     fn take(&self, number: u64, is_connected: bool) -> Option<Task> {
-        let idle_since = Instant::now();
+        let mut idle_since = None;
         let mut state = self.lock();
         loop {
             if !state.jobs.is_empty() {
@@ -233,7 +233,8 @@ impl Shared {
                 state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             }
-            let left = self.options.probe_after.saturating_sub(idle_since.elapsed());
+            let idle_for = idle_since.get_or_insert_with(Instant::now).elapsed();
+            let left = self.options.probe_after.saturating_sub(idle_for);
             if left.is_zero() {
                 state.begin(number, true);
                 return Some(Task::Probe);

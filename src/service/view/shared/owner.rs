@@ -201,7 +201,7 @@ impl Rounds {
     /// Waits for batches and takes them, or for the time of a probe if there is a follower; `None`
     /// when all is closed and empty.
     fn take(&self, number: u64, not_before: Option<Instant>, is_following: bool) -> Option<Task> {
-        let idle_since = Instant::now();
+        let mut idle_since = None;
         let mut state = self.lock();
         while state.batches.is_empty() {
             if state.closed {
@@ -215,7 +215,7 @@ impl Rounds {
                 state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             }
-            let left = self.probe_after.saturating_sub(idle_since.elapsed());
+            let left = self.probe_after.saturating_sub(idle_since.get_or_insert_with(Instant::now).elapsed());
             if left.is_zero() {
                 state.idle = false;
                 state.begin(number, true);
