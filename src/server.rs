@@ -20,6 +20,7 @@ use crate::service::Auth;
 mod first_start;
 mod keys;
 mod repeating;
+mod reserve;
 mod start;
 mod sweeper;
 

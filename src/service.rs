@@ -52,6 +52,13 @@ pub enum Unavailable {
     Elsewhere(&'static str),
 }
 
+impl Unavailable {
+    /// Whether the disk of the store is full. Checks are still answered then.
+    pub const fn is_full(&self) -> bool {
+        matches!(self, Self::Store(StoreError::Full(_)))
+    }
+}
+
 /// The lane of what is written.
 const WRITES: &str = "writes";
 
@@ -118,13 +125,16 @@ impl Auth {
         &self.inner.policy
     }
 
-    /// Whether the store answers and may be used.
+    /// Whether the store answers, may be used, and takes new data.
     ///
     /// # Errors
     /// When it does not, within the time-out of a check.
     pub async fn ready(&self) -> Result<(), Unavailable> {
         let inner = &self.inner;
-        let answer = inner.checks.run(lanes::Wanted::WhileAwaited, |connection| connection.ping());
+        let answer = inner.checks.run(lanes::Wanted::WhileAwaited, |connection| {
+            connection.ping()?;
+            connection.check_room()
+        });
         within(inner.timeouts.check, "checks", answer).await
     }
 
@@ -195,6 +205,7 @@ pub struct AuthBuilder {
     password_threads: usize,
     check_timeout: Duration,
     cached_tokens: usize,
+    probe_idle_after: Duration,
 }
 
 impl AuthBuilder {
@@ -214,6 +225,7 @@ impl AuthBuilder {
             password_threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             check_timeout: Duration::from_secs(1),
             cached_tokens: Self::CACHED_TOKENS,
+            probe_idle_after: Duration::from_secs(30),
         }
     }
 
@@ -282,6 +294,16 @@ impl AuthBuilder {
         self
     }
 
+    /// Sets for how long a connection may be idle until it is asked for a sign of life, and replaced
+    /// if it gives none; 30 s by default. So a connection that a firewall dropped without a word
+    /// is found before a request needs it.
+    #[must_use]
+    pub fn probe_idle_after(mut self, idle: Duration) -> Self {
+        // A zero would keep the threads busy with nothing else.
+        self.probe_idle_after = idle.max(Duration::from_millis(1));
+        self
+    }
+
     /// Starts the service's threads.
     ///
     /// # Errors
@@ -296,7 +318,8 @@ impl AuthBuilder {
             // Only the one writer's steps are taken together; those of other lanes write nothing,
             // or gain nothing by it.
             let groups = name == WRITES && writers == 1;
-            Lane::start(LaneOptions { name, threads, batch, queue, groups }, Arc::clone(&self.store))
+            let options = LaneOptions { name, threads, batch, queue, groups, probe_after: self.probe_idle_after };
+            Lane::start(options, Arc::clone(&self.store))
         };
         // Writers that exclude each other gain by sharing a transaction; others by not waiting.
         let writes = lane(WRITES, writers, if writers == 1 { 64 } else { 1 }, 4096);
@@ -304,7 +327,12 @@ impl AuthBuilder {
         let touch_interval = self.policy.touch_interval.max(Duration::from_millis(10));
         let waiting_logins = self.password_threads * logins_per_thread(self.hasher.cost());
         let checks = lane("checks", 2, 256, 16_384);
-        let options = ViewOptions { capacity: self.cached_tokens, timeout: self.check_timeout, lane: checks.clone() };
+        let options = ViewOptions {
+            capacity: self.cached_tokens,
+            timeout: self.check_timeout,
+            probe_after: self.probe_idle_after,
+            lane: checks.clone(),
+        };
         Ok(Auth {
             inner: Arc::new(Inner {
                 view: View::new(&self.store, &*self.random, options)?,

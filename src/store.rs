@@ -43,9 +43,16 @@ pub enum StoreError {
     /// The database could not be reached, or broke off: a new connection may help.
     #[error("the database is not available: {0}")]
     Unavailable(String),
+    /// The connection broke before the step could have done anything: running the step again on a
+    /// new connection does nothing twice.
+    #[error("the database is not available: {0}")]
+    NotBegun(String),
     /// Another writer was in the way for too long; the same connection may go on.
     #[error("the database was too busy: {0}")]
     Busy(String),
+    /// The database's disk has no room for more.
+    #[error("the disk of the database is full: {0}")]
+    Full(String),
     /// The database answered with something that should not be.
     #[error("the database failed: {0}")]
     Failed(String),
@@ -55,15 +62,16 @@ impl StoreError {
     /// What happened, without the store's own words, which may speak of secrets.
     pub const fn summary(&self) -> &'static str {
         match self {
-            Self::Unavailable(_) => "the database is not available",
+            Self::Unavailable(_) | Self::NotBegun(_) => "the database is not available",
             Self::Busy(_) => "the database was too busy",
+            Self::Full(_) => "the disk of the database is full",
             Self::Failed(_) => "the database failed",
         }
     }
 
     /// Whether the connection must be given up.
     pub const fn is_broken_connection(&self) -> bool {
-        matches!(self, Self::Unavailable(_))
+        matches!(self, Self::Unavailable(_) | Self::NotBegun(_))
     }
 }
 
@@ -120,6 +128,14 @@ pub trait Connection: Send {
     /// # Errors
     /// When it does not.
     fn ping(&mut self) -> StoreResult<()>;
+
+    /// Whether the database takes more data. Where it does not, checks are still answered.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`] when it does not, as far as the store can tell.
+    fn check_room(&mut self) -> StoreResult<()> {
+        Ok(())
+    }
 
     /// What is known of each digest, in the order asked, whatever its state. One read.
     fn find_many(&mut self, digests: &[TokenDigest]) -> StoreResult<Vec<Option<TokenRecord>>>;

@@ -84,8 +84,8 @@ impl Failure {
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         let code = match error {
-            StoreError::Unavailable(_) | StoreError::Busy(_) => Code::Unavailable,
-            StoreError::Failed(_) => Code::Failed,
+            StoreError::Unavailable(_) | StoreError::NotBegun(_) | StoreError::Busy(_) => Code::Unavailable,
+            StoreError::Full(_) | StoreError::Failed(_) => Code::Failed,
         };
         Self::new(code, error.to_string())
     }

@@ -12,8 +12,9 @@ async fn healthz(request: actix_web::HttpRequest) -> HttpResponse {
 }
 
 /// `GET /readyz`: 200 `{"status":"ready"}` when the database answers and its schema fits this
-/// binary, else 503 with `{"status":"unavailable"}`, or `{"status":"stopping"}` once the
-/// server was told to stop.
+/// binary, else 503 with `{"status":"unavailable"}`, `{"status":"full"}` when only sessions can be
+/// ended because the disk of the database is full, or `{"status":"stopping"}` once the server was
+/// told to stop.
 async fn readyz(request: actix_web::HttpRequest, state: web::Data<HttpState>) -> HttpResponse {
     note(&request, Facts::read_only);
     if state.is_stopping() {
@@ -23,7 +24,7 @@ async fn readyz(request: actix_web::HttpRequest, state: web::Data<HttpState>) ->
         Ok(()) => answer(HttpResponse::Ok(), "ready"),
         Err(error) => {
             log::warn!("not ready: {error}");
-            not_now("unavailable")
+            not_now(if error.is_full() { "full" } else { "unavailable" })
         }
     }
 }

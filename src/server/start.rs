@@ -8,7 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::first_start::{self, FirstUser, Handover, Made, Making};
 use super::sweeper::clocks_agree;
-use super::{BindError, LiveKeys, Server, sweeper};
+use super::{BindError, LiveKeys, Server, reserve, sweeper};
 use crate::config::{ListenAddress, Settings};
 use crate::password::{CostOutOfRange, Hasher};
 use crate::random::{Random, RandomError};
@@ -122,11 +122,12 @@ pub fn serve(
         .build()
         .map_err(KeyError::Bad)?;
     let following = keys.follow(auth.clone())?;
+    let reserving = reserve::follow(Arc::clone(&store))?;
     let kept = SweepPolicy { session_retention: settings.tokens.session_retention, ..SweepPolicy::default() };
     let sweeping = sweeper::start(store, clock, settings.tokens.sweep_interval, kept)?;
     let result = actix_web::rt::System::new().block_on(run(&settings, auth.clone(), announce));
     auth.close(Duration::from_secs(2));
-    drop((sweeping, following));
+    drop((sweeping, following, reserving));
     result
 }
 

@@ -4,11 +4,13 @@
 //! takes *all* waiting jobs at once (up to the lane's batch), and answers every check among them
 //! from one read that is sent after the last of them arrived; steps that write share one
 //! [group](Connection::group). Queues are bounded, each job has a deadline, and a thread that
-//! has been silent for too long is given up and replaced.
+//! has been silent for too long is given up and replaced. A connection that broke is replaced; what
+//! cannot have had any effect on it is run again, and idle ones are probed before anybody needs them.
 //!
 //! No request ever waits for a connection, and no connection waits for a password to be hashed.
 
 mod compute;
+mod link;
 mod queue;
 mod sync;
 #[cfg(test)]

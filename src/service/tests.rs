@@ -41,6 +41,8 @@ pub(in crate::service) enum Mistake {
     AcknowledgedEarly,
     /// A group's writes come to nothing, and it says that they did not.
     GroupCameToNothing,
+    /// A write whose answer was lost is said to have had no effect.
+    CalledNotBegun,
 }
 
 thread_local! {

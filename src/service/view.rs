@@ -31,6 +31,8 @@ pub(super) struct ViewOptions {
     pub(super) capacity: usize,
     /// How long a check may wait.
     pub(super) timeout: Duration,
+    /// A connection that was idle for so long is probed.
+    pub(super) probe_after: Duration,
     /// Reads where the view itself cannot.
     pub(super) lane: Lane,
 }

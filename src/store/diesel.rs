@@ -21,6 +21,8 @@ mod hot;
 mod import;
 mod keys;
 mod migrate;
+#[cfg(feature = "sqlite")]
+mod reserve;
 mod rows;
 mod schema;
 mod sessions;
@@ -105,8 +107,8 @@ impl DieselStore {
         self.target.url.kind()
     }
 
-    /// Brings the schema up to date and returns the names of the migrations that ran. Two
-    /// processes that do so at once both succeed.
+    /// Brings the schema up to date and returns the names of the migrations that ran; changes nothing
+    /// if none is pending. Two processes that do so at once both succeed.
     ///
     /// # Errors
     /// When the database cannot be reached, a migration fails, or the database is new and not to be
@@ -141,6 +143,21 @@ impl DieselStore {
         self.admin(|connection| connection.read(users::any))
     }
 
+    /// Keeps a file of some MiB beside a SQLite database, which is given up for ending sessions when
+    /// the disk is full. Makes it if it is missing and there is room; so this is to be called now and
+    /// then. From the first call on, what only adds data is refused while there is no reserve. Does
+    /// nothing on Postgres, whose disk is somebody else's.
+    ///
+    /// # Errors
+    /// When the file cannot be made for another reason than a full disk.
+    pub fn keep_reserve(&self) -> std::io::Result<()> {
+        #[cfg(feature = "sqlite")]
+        if let Some(reserve) = &self.target.reserve {
+            return reserve.keep();
+        }
+        Ok(())
+    }
+
     /// Runs `work` on a connection of the administration.
     fn admin<T>(&self, work: impl FnOnce(&mut DieselConnection) -> StoreResult<T>) -> StoreResult<T> {
         let pool = self.pool.get_or_init(|| self.build_pool());
@@ -153,7 +170,8 @@ impl DieselStore {
         r2d2::Pool::builder()
             .max_size(self.options.admin_connections.max(1))
             .min_idle(Some(0))
-            .idle_timeout(Some(Duration::from_secs(60)))
+            // The reaper comes every 30 s.
+            .idle_timeout(Some(Duration::from_secs(30)))
             .connection_timeout(self.options.busy_timeout.saturating_add(Duration::from_secs(5)))
             .build_unchecked(AdminManager(Arc::clone(&self.target)))
     }

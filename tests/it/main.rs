@@ -15,6 +15,8 @@ mod docs;
 #[cfg(test)]
 mod embed;
 #[cfg(test)]
+mod full_disk;
+#[cfg(test)]
 mod guards;
 #[cfg(test)]
 mod harness;
@@ -50,6 +52,8 @@ mod password;
 mod program;
 #[cfg(test)]
 mod races;
+#[cfg(test)]
+mod reconnect;
 #[cfg(test)]
 mod rotation;
 #[cfg(test)]

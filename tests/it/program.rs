@@ -12,6 +12,8 @@ mod permissions;
 mod pressure;
 mod requests;
 mod revocation;
+#[cfg(feature = "postgres")]
+mod rights;
 mod secrets;
 mod settings;
 mod stopping;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use super::link::Link;
 use super::sync::{Arc, Condvar, Instant, Mutex, MutexGuard, PoisonError, thread};
 use crate::session::TokenRecord;
 use crate::store::{Connection, Store, StoreError, StoreResult};
@@ -16,9 +17,6 @@ const SILENT_FOR: Duration = Duration::from_secs(2);
 
 /// At most this many given-up threads may be waiting for their database at once.
 const MAX_ABANDONED: usize = 8;
-
-/// After a failed connect, jobs fail at once for this long instead of trying again.
-const RECONNECT_PAUSE: Duration = Duration::from_millis(100);
 
 /// How a lane is set up.
 #[derive(Debug, Clone, Copy)]
@@ -34,6 +32,8 @@ pub(in crate::service) struct LaneOptions {
     /// Whether steps that wait together share a group. Not where they only read: a group may
     /// begin by waiting for another writer, and checks would wait with it.
     pub(in crate::service) groups: bool,
+    /// A connection that was idle for so long is probed, lest a job find that it is dead.
+    pub(in crate::service) probe_after: Duration,
 }
 
 /// Whether a step is still wanted once nobody waits for its answer.
@@ -71,6 +71,14 @@ struct State {
 struct Worker {
     number: u64,
     busy_since: Option<Instant>,
+    /// Whether it is busy with a probe of its connection.
+    is_probing: bool,
+}
+
+/// What a thread is to do.
+enum Task {
+    Serve(Vec<Job>),
+    Probe,
 }
 
 enum Job {
@@ -153,7 +161,7 @@ impl Shared {
         match spawned {
             Ok(_) => {
                 state.next_worker += 1;
-                state.workers.push(Worker { number, busy_since: None });
+                state.workers.push(Worker { number, busy_since: None, is_probing: false });
             }
             Err(error) => log::error!("no thread for the {} lane: {error}", self.options.name),
         }
@@ -169,6 +177,13 @@ impl Shared {
             log::warn!("a thread of the {} lane is silent; it is replaced", self.options.name);
             self.spawn_worker(state);
         }
+        // A probe may hang for as long as a dead connection is silent: no job waits for that.
+        while state.abandoned < MAX_ABANDONED && state.workers.iter().all(|worker| worker.busy_since.is_some()) {
+            let Some(index) = state.workers.iter().position(|worker| worker.is_probing) else { break };
+            state.workers.swap_remove(index);
+            state.abandoned += 1;
+            self.spawn_worker(state);
+        }
         // A lane whose threads could not be started gets them when there is work.
         while state.workers.len() < self.options.threads && state.abandoned < MAX_ABANDONED {
             let before = state.workers.len();
@@ -181,11 +196,15 @@ impl Shared {
 
     /// The life of one thread.
     fn work(&self, number: u64) {
-        let mut link = Link { store: &*self.store, groups: self.options.groups, connection: None, failed: None };
-        while let Some(jobs) = self.take(number) {
+        let mut link = Link::new(&*self.store);
+        while let Some(task) = self.take(number, link.is_open()) {
+            let work = || match task {
+                Task::Serve(jobs) => serve(&mut link, self.options.groups, jobs),
+                Task::Probe => link.probe(),
+            };
             // A panic in a job costs its batch and the connection, never the thread.
-            if catch_unwind(AssertUnwindSafe(|| link.serve(jobs))).is_err() {
-                link.connection = None;
+            if catch_unwind(AssertUnwindSafe(work)).is_err() {
+                link.close();
             }
             if !self.finish(number) {
                 return;
@@ -195,22 +214,32 @@ impl Shared {
         self.wake.notify_all();
     }
 
-    /// Waits for jobs and takes them; `None` when the lane is closed and empty.
-    fn take(&self, number: u64) -> Option<Vec<Job>> {
+    /// Waits for jobs and takes them, or for the time of a probe if there is a connection; `None`
+    /// when the lane is closed and empty.
+    fn take(&self, number: u64, is_connected: bool) -> Option<Task> {
+        let mut idle_since = None;
         let mut state = self.lock();
         loop {
             if !state.jobs.is_empty() {
                 let count = state.jobs.len().min(self.options.batch);
                 let jobs = state.jobs.drain(..count).collect();
-                if let Some(worker) = state.workers.iter_mut().find(|worker| worker.number == number) {
-                    worker.busy_since = Some(Instant::now());
-                }
-                return Some(jobs);
+                state.begin(number, false);
+                return Some(Task::Serve(jobs));
             }
             if state.closed {
                 return None;
             }
-            state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
+            if !is_connected {
+                state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            }
+            let idle_for = idle_since.get_or_insert_with(Instant::now).elapsed();
+            let left = self.options.probe_after.saturating_sub(idle_for);
+            if left.is_zero() {
+                state.begin(number, true);
+                return Some(Task::Probe);
+            }
+            (state, _) = self.wake.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
@@ -219,6 +248,7 @@ impl Shared {
         let mut state = self.lock();
         if let Some(worker) = state.workers.iter_mut().find(|worker| worker.number == number) {
             worker.busy_since = None;
+            worker.is_probing = false;
             true
         } else {
             state.abandoned = state.abandoned.saturating_sub(1);
@@ -227,99 +257,79 @@ impl Shared {
     }
 }
 
-/// A thread's connection, made when it is needed and given up when it breaks.
-struct Link<'a> {
-    store: &'a dyn Store,
-    groups: bool,
-    connection: Option<Box<dyn Connection>>,
-    failed: Option<(Instant, StoreError)>,
+impl State {
+    /// Notes that a thread has something to do.
+    fn begin(&mut self, number: u64, is_probing: bool) {
+        if let Some(worker) = self.workers.iter_mut().find(|worker| worker.number == number) {
+            worker.busy_since = Some(Instant::now());
+            worker.is_probing = is_probing;
+        }
+    }
 }
 
-impl Link<'_> {
-    fn connection(&mut self) -> StoreResult<&mut Box<dyn Connection>> {
-        if self.connection.is_none() {
-            if let Some((_, error)) = self.failed.as_ref().filter(|(at, _)| at.elapsed() < RECONNECT_PAUSE) {
-                return Err(error.clone());
+/// Does jobs, and answers them.
+fn serve(link: &mut Link<'_>, groups: bool, jobs: Vec<Job>) {
+    let mut digests = Vec::new();
+    let mut replies = Vec::new();
+    let mut steps = Vec::new();
+    for job in jobs {
+        match job {
+            Job::Find(_, reply) if reply.is_closed() => {}
+            Job::Find(digest, reply) => {
+                digests.push(digest);
+                replies.push(reply);
             }
-            match self.store.connect() {
-                Ok(connection) => self.connection = Some(connection),
-                Err(error) => {
-                    self.failed = Some((Instant::now(), error.clone()));
-                    return Err(error);
-                }
-            }
-        }
-        self.connection.as_mut().ok_or_else(|| StoreError::Unavailable("no connection".to_owned()))
-    }
-
-    fn serve(&mut self, jobs: Vec<Job>) {
-        let mut digests = Vec::new();
-        let mut replies = Vec::new();
-        let mut steps = Vec::new();
-        for job in jobs {
-            match job {
-                Job::Find(_, reply) if reply.is_closed() => {}
-                Job::Find(digest, reply) => {
-                    digests.push(digest);
-                    replies.push(reply);
-                }
-                Job::Step(step) => steps.push(step),
-            }
-        }
-        if !digests.is_empty() {
-            self.find(&digests, replies);
-        }
-        if self.groups {
-            self.step(steps);
-        } else {
-            steps.into_iter().for_each(|step| self.step(vec![step]));
+            Job::Step(step) => steps.push(step),
         }
     }
-
-    fn find(&mut self, digests: &[TokenDigest], replies: Vec<oneshot::Sender<StoreResult<Option<TokenRecord>>>>) {
-        let found = self.on_connection(|connection| connection.find_many(digests));
-        match found {
-            Ok(records) if records.len() == replies.len() => {
-                for (reply, record) in replies.into_iter().zip(records) {
-                    let _ = reply.send(Ok(record));
-                }
-            }
-            Ok(_) => {
-                let error = StoreError::Failed("the store answered another number of digests".to_owned());
-                replies.into_iter().for_each(|reply| drop(reply.send(Err(error.clone()))));
-            }
-            Err(error) => replies.into_iter().for_each(|reply| drop(reply.send(Err(error.clone())))),
-        }
+    if !digests.is_empty() {
+        find(link, &digests, replies);
     }
-
-    fn step(&mut self, mut steps: Vec<Box<dyn Step>>) {
-        // What came before may have taken long, such as a try to connect.
-        steps.retain(|step| step.is_wanted());
-        let outcome = match &mut *steps {
-            [] => return,
-            // A lone step is atomic and durable by itself.
-            [lone] => self.on_connection(|connection| {
-                lone.run(connection);
-                Ok(())
-            }),
-            many => self.on_connection(|connection| {
-                connection.group(&mut |connection| many.iter_mut().for_each(|step| step.run(connection)))
-            }),
-        };
-        if steps.iter().any(|step| step.broke_connection()) {
-            self.connection = None;
-        }
-        for step in steps {
-            step.deliver(outcome.clone());
-        }
+    if groups {
+        run(link, steps);
+    } else {
+        steps.into_iter().for_each(|step| run(link, vec![step]));
     }
+}
 
-    fn on_connection<T>(&mut self, work: impl FnOnce(&mut dyn Connection) -> StoreResult<T>) -> StoreResult<T> {
-        let result = self.connection().and_then(|connection| work(&mut **connection));
-        if matches!(&result, Err(error) if error.is_broken_connection()) {
-            self.connection = None;
+fn find(link: &mut Link<'_>, digests: &[TokenDigest], replies: Vec<oneshot::Sender<StoreResult<Option<TokenRecord>>>>) {
+    let is_wanted = || replies.iter().any(|reply| !reply.is_closed());
+    let found = link.step(&is_wanted).find_many(digests);
+    match found {
+        Ok(records) if records.len() == replies.len() => {
+            for (reply, record) in replies.into_iter().zip(records) {
+                let _ = reply.send(Ok(record));
+            }
         }
-        result
+        Ok(_) => {
+            let error = StoreError::Failed("the store answered another number of digests".to_owned());
+            replies.into_iter().for_each(|reply| drop(reply.send(Err(error.clone()))));
+        }
+        Err(error) => replies.into_iter().for_each(|reply| drop(reply.send(Err(error.clone())))),
+    }
+}
+
+fn run(link: &mut Link<'_>, mut steps: Vec<Box<dyn Step>>) {
+    // What came before may have taken long, such as a try to connect.
+    steps.retain(|step| step.is_wanted());
+    let outcome = match &mut *steps {
+        [] => return,
+        // A lone step is atomic and durable by itself.
+        [lone] => {
+            lone.run_alone(link);
+            Ok(())
+        }
+        many => {
+            let outcome =
+                link.step(&|| true).group(&mut |connection| many.iter_mut().for_each(|step| step.run(connection)));
+            if many.iter().any(|step| step.broke_connection()) {
+                link.close();
+            }
+            outcome
+        }
+    };
+    for step in steps {
+        step.deliver(outcome.clone());
     }
 }
 
@@ -336,6 +346,8 @@ impl Job {
 trait Step: Send {
     fn is_wanted(&self) -> bool;
     fn run(&mut self, connection: &mut dyn Connection);
+    /// As [`Step::run`], and what can be repeated is repeated if the connection breaks.
+    fn run_alone(&mut self, link: &mut Link<'_>);
     fn broke_connection(&self) -> bool;
     fn deliver(self: Box<Self>, committed: StoreResult<()>);
 }
@@ -358,6 +370,12 @@ where
 
     fn run(&mut self, connection: &mut dyn Connection) {
         self.outcome = self.work.take().map(|work| work(connection));
+    }
+
+    fn run_alone(&mut self, link: &mut Link<'_>) {
+        let Self { wanted, work, outcome, reply } = self;
+        let is_wanted = || *wanted == Wanted::Always || !reply.is_closed();
+        *outcome = work.take().map(|work| work(&mut link.step(&is_wanted)));
     }
 
     fn broke_connection(&self) -> bool {

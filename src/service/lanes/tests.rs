@@ -28,6 +28,8 @@ struct Seen {
     /// Acknowledged ends, and those that failed.
     ended: AtomicUsize,
     not_ended: AtomicUsize,
+    /// Ends of one session that were committed twice, since the first answer was lost.
+    repeated: AtomicUsize,
 }
 
 /// The parts of a run.
@@ -44,7 +46,9 @@ impl Stage {
     fn new(faults: u32, seen: &Arc<Seen>) -> Self {
         let database = Database::new(faults);
         let lane = |name, threads, groups| {
-            let options = LaneOptions { name, threads, batch: 4, queue: 16, groups };
+            // Never, or while nobody asks for a moment.
+            let probe_after = Duration::from_secs(if faults > 0 && thread_rng().gen_bool(0.5) { 1 } else { 86_400 });
+            let options = LaneOptions { name, threads, batch: 4, queue: 16, groups, probe_after };
             Lane::start(options, Arc::new(database.clone()))
         };
         Self {
@@ -107,6 +111,9 @@ impl Stage {
             let ended = || number.map_or(0..TOKENS, |number| number..number + 1);
             ended().for_each(|number| self.history.ended(number));
             assert!(ended().all(|number| self.database.has_ended(number)), "acknowledged before its commit");
+            if number.is_some() && self.database.was_repeated(session(number.unwrap_or(0))) {
+                self.seen.repeated.fetch_add(1, Ordering::Relaxed);
+            }
             self.seen.ended.fetch_add(1, Ordering::Relaxed);
         } else {
             self.seen.not_ended.fetch_add(1, Ordering::Relaxed);
@@ -143,6 +150,8 @@ fn scenario(faults: u32, seen: &Arc<Seen>) {
     }
     stage.check(1);
     stage.history.judge();
+    // One of the threads ends all at most once.
+    assert!(stage.database.epoch() <= 1, "all sessions were ended twice for one request");
 }
 
 fn run(faults: u32) -> (Arc<Seen>, impl Fn() + Send + Sync + Clone + 'static) {
@@ -161,8 +170,14 @@ fn lanes_keep_their_word_while_the_database_works() {
 fn lanes_keep_their_word_while_the_database_breaks_hangs_and_panics() {
     let (seen, scenario) = run(5);
     explore(2_000, scenario);
-    let Seen { yes, no, unknown, ended, not_ended } = &*seen;
+    let Seen { yes, no, unknown, ended, not_ended, repeated } = &*seen;
     assert_seen(&[("yes", yes), ("no", no), ("unknown", unknown), ("ended", ended), ("not ended", not_ended)]);
+    assert_seen(&[("repeated", repeated)]);
+}
+
+#[test]
+fn a_repeated_write_that_may_have_happened_is_found() {
+    finds(Mistake::CalledNotBegun, "ended twice for one request", 5_000, run(5).1);
 }
 
 #[test]

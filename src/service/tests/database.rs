@@ -106,6 +106,16 @@ impl Database {
         rows.ended[number] || rows.epoch > 0
     }
 
+    /// How often all sessions of the user were ended.
+    pub(in crate::service) fn epoch(&self) -> i64 {
+        self.rows().epoch
+    }
+
+    /// Whether the end of this session was committed more than once.
+    pub(in crate::service) fn was_repeated(&self, id: SessionId) -> bool {
+        self.rows().log.iter().filter(|end| **end == Revoked::Session(id)).count() > 1
+    }
+
     fn commit(&self, ends: &[Revoked]) {
         let mut rows = self.0.rows.lock().unwrap();
         for end in ends {

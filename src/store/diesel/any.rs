@@ -51,6 +51,8 @@ pub(super) struct Failed {
     /// Whether everything it wrote was undone, and nothing else: not so when the database
     /// dropped a transaction of which this one was only a part.
     pub(super) undone: bool,
+    /// Whether it was opened: if not, nothing of it was ever sent.
+    pub(super) begun: bool,
 }
 
 /// How many transactions and savepoints are open.
@@ -95,20 +97,20 @@ pub(super) fn write<T>(
     connection: &mut AnyConnection,
     work: impl FnOnce(&mut AnyConnection) -> QueryResult<Step<T>>,
 ) -> Result<T, Failed> {
-    let untouched = |error| Failed { error, undone: true };
-    begin_write(connection).map_err(untouched)?;
+    begin_write(connection).map_err(|error| Failed { error, undone: true, begun: false })?;
+    let failed = |error, undone| Failed { error, undone, begun: true };
     match work(connection) {
         Ok(Step::Keep(value)) => match commit(connection) {
             Ok(()) => Ok(value),
-            Err(error) => Err(Failed { error, undone: false }),
+            Err(error) => Err(failed(error, false)),
         },
         Ok(Step::Undo(value)) => match rollback(connection) {
             Ok(()) => Ok(value),
-            Err(error) => Err(Failed { error, undone: false }),
+            Err(error) => Err(failed(error, false)),
         },
         Err(error) => {
             let undone = rollback(connection).is_ok();
-            Err(Failed { error, undone })
+            Err(failed(error, undone))
         }
     }
 }

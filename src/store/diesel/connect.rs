@@ -4,14 +4,15 @@
 #[cfg(feature = "sqlite")]
 use std::sync::OnceLock;
 #[cfg(feature = "postgres")]
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use super::any::AnyConnection;
-use super::url::DatabaseUrl;
 #[cfg(feature = "sqlite")]
-use crate::store::StoreError;
-use crate::store::StoreResult;
+use super::reserve::Reserve;
+use super::url::DatabaseUrl;
+use crate::store::{StoreError, StoreResult};
 
 #[cfg(feature = "sqlite")]
 mod files;
@@ -50,7 +51,18 @@ pub(super) struct Target {
     /// Its companions, once there are some: from the first connection on.
     #[cfg(feature = "sqlite")]
     companions: OnceLock<Companions>,
+    /// What is kept of its disk.
+    #[cfg(feature = "sqlite")]
+    pub(super) reserve: Option<Reserve>,
+    /// When the last write failed because the disk of a server was full, in milliseconds after `made`.
+    full_at: AtomicU64,
+    made: Instant,
 }
+
+const NEVER: u64 = u64::MAX;
+
+/// For so long after a write that failed for it the disk of a server counts as full.
+const FULL_FOR: Duration = Duration::from_secs(30);
 
 impl Target {
     /// A database; a file is there already, and is never to be another one.
@@ -58,6 +70,12 @@ impl Target {
         #[cfg(feature = "sqlite")]
         let file = match &url {
             DatabaseUrl::Sqlite(path) => file_identity(path),
+            #[cfg(feature = "postgres")]
+            DatabaseUrl::Postgres(_) => None,
+        };
+        #[cfg(feature = "sqlite")]
+        let reserve = match &url {
+            DatabaseUrl::Sqlite(path) => Some(Reserve::of(path)),
             #[cfg(feature = "postgres")]
             DatabaseUrl::Postgres(_) => None,
         };
@@ -70,6 +88,9 @@ impl Target {
             file,
             #[cfg(feature = "sqlite")]
             companions: OnceLock::new(),
+            reserve,
+            full_at: AtomicU64::new(NEVER),
+            made: Instant::now(),
         }
     }
 
@@ -128,6 +149,54 @@ impl Target {
             #[cfg(feature = "postgres")]
             DatabaseUrl::Postgres(_) => Ok(()),
         }
+    }
+
+    /// Whether there is room for more data, as far as is known: a file's disk is looked at, of a server it
+    /// is known what became of the last writes.
+    ///
+    /// # Errors
+    /// When there is not.
+    pub(super) fn check_room(&self) -> StoreResult<()> {
+        #[cfg(feature = "sqlite")]
+        if let Some(reserve) = &self.reserve {
+            return reserve.admit();
+        }
+        let full_at = self.full_at.load(Ordering::Relaxed);
+        if full_at != NEVER && self.made.elapsed() < Duration::from_millis(full_at).saturating_add(FULL_FOR) {
+            return Err(StoreError::Full("a write failed for want of room a short time ago".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Whether something that only adds data may be written now.
+    ///
+    /// # Errors
+    /// When the room that is left is kept for ending sessions.
+    pub(super) fn admit_growth(&self) -> StoreResult<()> {
+        #[cfg(feature = "sqlite")]
+        if let Some(reserve) = &self.reserve {
+            return reserve.admit();
+        }
+        Ok(())
+    }
+
+    /// Sees to it that sessions can be ended on a disk that is nearly full.
+    pub(super) fn make_room(&self) {
+        #[cfg(feature = "sqlite")]
+        if let Some(reserve) = &self.reserve {
+            reserve.make_room();
+        }
+    }
+
+    /// A write failed for want of room; whether there is more of it now, for one that ends sessions.
+    pub(super) fn note_full(&self, ends_sessions: bool) -> bool {
+        #[cfg(feature = "sqlite")]
+        if let Some(reserve) = &self.reserve {
+            return ends_sessions && reserve.give_up();
+        }
+        let elapsed = u64::try_from(self.made.elapsed().as_millis()).unwrap_or(NEVER - 1);
+        self.full_at.store(elapsed, Ordering::Relaxed);
+        false
     }
 
     /// Whether a pooler in between refused our settings, so that the server's own time-outs

@@ -9,7 +9,7 @@ use diesel::{OptionalExtension, RunQueryDsl};
 
 use super::any::{self, AnyConnection, Failed, Step, on_each};
 use super::connect::{Role, Target};
-use super::error::{is_conflict, logged, store_error};
+use super::error::{is_conflict, logged, not_begun, store_error};
 use super::hot::statement;
 use super::{sessions, triggers, users};
 use crate::cause::Cause;
@@ -109,12 +109,31 @@ impl DieselConnection {
         self.check_place().map(|()| value)
     }
 
+    /// Runs a transaction that only adds data, unless the room that is left is kept for others.
+    fn add<T>(&mut self, work: impl FnMut(&mut AnyConnection) -> QueryResult<T>) -> StoreResult<T> {
+        self.target.admit_growth()?;
+        self.write(work)
+    }
+
+    /// Runs a transaction that ends sessions, for which there is room even on a full disk.
+    fn end<T>(&mut self, mut work: impl FnMut(&mut AnyConnection) -> QueryResult<T>) -> StoreResult<T> {
+        self.target.make_room();
+        match self.write(&mut work) {
+            // The system said that there was room, or somebody else was faster.
+            Err(StoreError::Full(_)) if !self.grouped && self.target.note_full(true) => self.write(work),
+            outcome => outcome,
+        }
+    }
+
     fn failure(&mut self, failed: &Failed) -> StoreError {
         let error = self.sorted(&failed.error);
+        if matches!(error, StoreError::Full(_)) {
+            self.target.note_full(false);
+        }
         if self.grouped && !failed.undone {
             self.lost = Some(error.clone());
         }
-        error
+        if self.grouped || failed.begun { error } else { not_begun(error) }
     }
 
     /// Whether a step may be done here. Once the transaction around them is gone, further steps
@@ -163,6 +182,10 @@ impl Connection for DieselConnection {
         Err(logged(StoreError::Failed(unfit.to_owned())))
     }
 
+    fn check_room(&mut self) -> StoreResult<()> {
+        self.target.check_room()
+    }
+
     fn find_many(&mut self, digests: &[TokenDigest]) -> StoreResult<Vec<Option<TokenRecord>>> {
         self.read(|connection| sessions::find_many(connection, digests))
     }
@@ -176,11 +199,12 @@ impl Connection for DieselConnection {
     }
 
     fn open_session(&mut self, new: &NewSession) -> StoreResult<Opening> {
+        self.target.admit_growth()?;
         self.write_or_undo(|connection| sessions::open(connection, new))
     }
 
     fn refresh(&mut self, refresh: &Refresh) -> StoreResult<Refreshed> {
-        self.write(|connection| sessions::refresh(connection, refresh))
+        self.add(|connection| sessions::refresh(connection, refresh))
     }
 
     fn find_successor(&mut self, digest: &TokenDigest) -> StoreResult<Option<Successor>> {
@@ -188,7 +212,7 @@ impl Connection for DieselConnection {
     }
 
     fn end_session(&mut self, session: SessionId, cause: &Cause) -> StoreResult<bool> {
-        self.write(|connection| sessions::end(connection, session, cause))
+        self.end(|connection| sessions::end(connection, session, cause))
     }
 
     fn end_idle_session(&mut self, session: SessionId, last_seen: Timestamp, cause: &Cause) -> StoreResult<bool> {
@@ -196,11 +220,11 @@ impl Connection for DieselConnection {
     }
 
     fn end_all_sessions(&mut self, user: UserId, cause: &Cause) -> StoreResult<bool> {
-        self.write(|connection| users::end_all(connection, user, cause))
+        self.end(|connection| users::end_all(connection, user, cause))
     }
 
     fn create_user(&mut self, new: &NewUser, cause: &Cause) -> StoreResult<UserCreation> {
-        self.write(|connection| users::create(connection, new, cause))
+        self.add(|connection| users::create(connection, new, cause))
     }
 
     fn set_password(
@@ -210,19 +234,20 @@ impl Connection for DieselConnection {
         keep: Option<SessionId>,
         cause: &Cause,
     ) -> StoreResult<bool> {
-        self.write(|connection| users::set_password(connection, user, new, keep, cause))
+        self.end(|connection| users::set_password(connection, user, new, keep, cause))
     }
 
     fn upgrade_password_hash(&mut self, user: UserId, old: &PasswordHash, new: &PasswordHash) -> StoreResult<bool> {
-        self.write(|connection| users::upgrade_hash(connection, user, old, new))
+        self.add(|connection| users::upgrade_hash(connection, user, old, new))
     }
 
     fn set_active(&mut self, user: UserId, active: bool, cause: &Cause) -> StoreResult<bool> {
-        self.write(|connection| users::set_active(connection, user, active, cause))
+        let mut set = |connection: &mut AnyConnection| users::set_active(connection, user, active, cause);
+        if active { self.add(set) } else { self.end(&mut set) }
     }
 
     fn put_shadow_user(&mut self, user: &NewUser, cause: &Cause) -> StoreResult<Epoch> {
-        self.write(|connection| users::put_shadow(connection, user, cause))?
+        self.add(|connection| users::put_shadow(connection, user, cause))?
             .ok_or_else(|| StoreError::Failed("the name of a shadow user belongs to another user".to_owned()))
     }
 
@@ -230,7 +255,7 @@ impl Connection for DieselConnection {
         if seen.is_empty() {
             return Ok(());
         }
-        self.write(|connection| sessions::touch(connection, seen))
+        self.add(|connection| sessions::touch(connection, seen))
     }
 
     fn group(&mut self, work: &mut dyn FnMut(&mut dyn Connection)) -> StoreResult<()> {
@@ -240,7 +265,7 @@ impl Connection for DieselConnection {
             return self.check_place();
         }
         self.target.check_file()?;
-        any::begin_write(&mut self.any).map_err(|error| store_error(&error, &mut self.any))?;
+        any::begin_write(&mut self.any).map_err(|error| not_begun(store_error(&error, &mut self.any)))?;
         self.grouped = true;
         let ran = catch_unwind(AssertUnwindSafe(|| work(self)));
         if let Err(panic) = ran {

@@ -9,6 +9,8 @@ use diesel::{QueryResult, RunQueryDsl};
 
 use super::any::{AnyConnection, on_each};
 use super::hot::statement;
+#[cfg(feature = "sqlite")]
+use super::reserve::{LOW, Reserve, SIZE};
 use super::url::DatabaseUrl;
 use super::{DieselStore, triggers};
 use crate::store::StoreResult;
@@ -95,6 +97,28 @@ statement! {
     ]
 }
 
+#[cfg(feature = "postgres")]
+statement! {
+    /// What this role may not do with the tables that are there, although a server does it.
+    MissingRights {} -> Text,
+    [
+        "SELECT p.privilege || ' on ' || t.name FROM \
+         unnest(ARRAY['users', 'sessions', 'tokens', 'signing_keys', 'audit_events', 'revocation_log']) AS t(name), \
+         unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS p(privilege) \
+         WHERE to_regclass(t.name) IS NOT NULL AND NOT has_table_privilege(to_regclass(t.name), p.privilege) \
+         UNION ALL SELECT p.privilege || ' on ' || t.name FROM \
+         unnest(ARRAY['revocation_horizon', 'sweep_state']) AS t(name), \
+         unnest(ARRAY['SELECT', 'UPDATE']) AS p(privilege) \
+         WHERE to_regclass(t.name) IS NOT NULL AND NOT has_table_privilege(to_regclass(t.name), p.privilege) \
+         UNION ALL SELECT 'SELECT on ' || t.name FROM \
+         unnest(ARRAY['schema_info', '__diesel_schema_migrations']) AS t(name) \
+         WHERE to_regclass(t.name) IS NOT NULL AND NOT has_table_privilege(to_regclass(t.name), 'SELECT') \
+         UNION ALL SELECT p.privilege || ' on users_id_seq' FROM unnest(ARRAY['SELECT', 'UPDATE']) AS p(privilege) \
+         WHERE to_regclass('users_id_seq') IS NOT NULL \
+         AND NOT has_sequence_privilege(to_regclass('users_id_seq'), p.privilege)",
+    ]
+}
+
 impl DieselStore {
     /// How far the database's clock is ahead of `now`, in microseconds; negative: behind. The
     /// time of the round trip is part of it.
@@ -144,7 +168,10 @@ impl DieselStore {
         }
         match &self.target.url {
             #[cfg(feature = "sqlite")]
-            DatabaseUrl::Sqlite(path) => facts.push(file_mode(path)),
+            DatabaseUrl::Sqlite(path) => {
+                facts.push(file_mode(path));
+                facts.extend(self.target.reserve.as_ref().and_then(free_space));
+            }
             #[cfg(feature = "postgres")]
             DatabaseUrl::Postgres(_) => facts.push(Fact::wanted(
                 "start-up options",
@@ -228,6 +255,13 @@ fn postgres_facts(connection: &mut diesel::PgConnection) -> QueryResult<Vec<Fact
     let names = setting("synchronous_standby_names")?;
     let (standby, superuser, standbys): (bool, bool, i64) = PostgresFacts {}.get_result(connection)?;
     facts.push(Fact::wanted("standby", standby.to_string(), !standby, "name the primary"));
+    let missing: Vec<String> = MissingRights {}.load(connection)?;
+    facts.push(Fact::wanted(
+        "rights",
+        if missing.is_empty() { "enough to serve".to_owned() } else { format!("missing: {}", missing.join(", ")) },
+        missing.is_empty(),
+        "grant them, as docs/operations.md says",
+    ));
     facts.push(Fact::wanted("superuser", superuser.to_string(), !superuser, "use a role of its own"));
     facts.push(Fact::wanted(
         "synchronous_standby_names",
@@ -236,6 +270,16 @@ fn postgres_facts(connection: &mut diesel::PgConnection) -> QueryResult<Vec<Fact
         "there are standbys but none is synchronous: a failover could bring logged-out tokens back to life",
     ));
     Ok(facts)
+}
+
+/// How much room there is; `None` if the system does not tell.
+#[cfg(feature = "sqlite")]
+fn free_space(reserve: &Reserve) -> Option<Fact> {
+    let free = reserve.free().ok()?;
+    // A server makes the reserve only if as much is left beside it.
+    let (needed, kept) = if reserve.is_in_place() { (LOW, "kept") } else { (LOW + SIZE, "missing") };
+    let value = format!("{} MiB, the reserve for ending sessions is {kept}", free >> 20);
+    Some(Fact::wanted("free space", value, free >= needed, "only sessions are ended until there is more: make room"))
 }
 
 #[cfg(all(feature = "sqlite", unix))]

@@ -21,7 +21,19 @@ pub(super) fn logged(error: StoreError) -> StoreError {
 
 fn text_of(error: StoreError) -> String {
     match error {
-        StoreError::Unavailable(text) | StoreError::Busy(text) | StoreError::Failed(text) => text,
+        StoreError::Unavailable(text)
+        | StoreError::NotBegun(text)
+        | StoreError::Busy(text)
+        | StoreError::Full(text)
+        | StoreError::Failed(text) => text,
+    }
+}
+
+/// The error of a transaction that could not be opened: if the connection broke, nothing was done.
+pub(super) fn not_begun(error: StoreError) -> StoreError {
+    match error {
+        StoreError::Unavailable(text) => StoreError::NotBegun(text),
+        other @ (StoreError::NotBegun(_) | StoreError::Busy(_) | StoreError::Full(_) | StoreError::Failed(_)) => other,
     }
 }
 
@@ -50,6 +62,7 @@ fn by_message(kind: &DatabaseErrorKind, message: &str) -> StoreError {
     // diesel passes no error codes on, so these are known by their texts alone.
     const GONE: [&str; 4] = ["terminating connection", "shutting down", "starting up", "in recovery mode"];
     const FORGOTTEN: [&str; 2] = ["does not exist", "already exists"];
+    const FULL: [&str; 2] = ["database or disk is full", "No space left on device"];
     const BUSY: [&str; 5] =
         ["database is locked", "table is locked", "canceling statement", "deadlock detected", "too many clients"];
     // Somebody between us and the server threw away what this connection had prepared, or a
@@ -58,6 +71,8 @@ fn by_message(kind: &DatabaseErrorKind, message: &str) -> StoreError {
         || message.contains("cached plan");
     if stale || GONE.iter().any(|part| message.contains(part)) {
         StoreError::Unavailable(text)
+    } else if FULL.iter().any(|part| message.contains(part)) {
+        StoreError::Full(text)
     } else if matches!(kind, DatabaseErrorKind::SerializationFailure) || BUSY.iter().any(|part| message.contains(part))
     {
         StoreError::Busy(text)

@@ -60,7 +60,9 @@ fn alone<T>(
         // The first error tells more than one of the undoing, which the connection remembers.
         let undone = any::rollback(any).is_ok();
         if !undone || left == 0 || !error.contains("lock timeout") {
-            return Err(StoreError::Failed(format!("the schema could not be changed: {error}")));
+            let denied = ["permission denied", "must be owner"].iter().any(|words| error.contains(words));
+            let cure = if denied { "; run `knoxide migrate` as the role that owns the tables" } else { "" };
+            return Err(StoreError::Failed(format!("the schema could not be changed: {error}{cure}")));
         }
         log::warn!("the schema cannot be changed while a table is in use; trying again");
         std::thread::sleep(PAUSE);
@@ -83,10 +85,14 @@ fn lock(connection: &mut AnyConnection) -> QueryResult<()> {
 }
 
 /// Runs what is pending and returns the names. Without `create`, a database that never had our
-/// tables stays without them.
+/// tables stays without them. If nothing is pending, this only reads: a server's role need not have
+/// the right to change the schema.
 pub(super) fn run(connection: &mut DieselConnection, create: bool) -> StoreResult<Vec<String>> {
     if !create && connection.read(is_new)? {
         return Err(not_created("the database"));
+    }
+    if status(connection)?.pending.is_empty() {
+        return Ok(Vec::new());
     }
     alone(connection, |any| {
         let pending = any.pending_migrations(source(any))?;

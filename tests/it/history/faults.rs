@@ -6,7 +6,7 @@ use super::clients::{Actor, Ambush, Stage};
 use crate::support::dice::Dice;
 
 /// How many tokens are kept by a node at the moment that something goes wrong with it.
-const VICTIMS: u64 = 10;
+pub(super) const VICTIMS: u64 = 10;
 
 /// Something that can go wrong in this world.
 pub(super) struct Fault<W> {

@@ -196,6 +196,14 @@ fn the_node_serves() {
     });
     let store = Arc::new(DieselStore::open(&url, StoreOptions::default()).expect("a store"));
     drop(knoxide::store::Store::connect(&store).expect("a database"));
+    let keeper = Arc::clone(&store);
+    std::thread::spawn(move || {
+        // As the program does, and more often.
+        loop {
+            keeper.keep_reserve().ok();
+            std::thread::sleep(Duration::from_millis(500));
+        }
+    });
     let builder = match setting(BUG) {
         None => Auth::builder(store),
         Some(name) => Auth::builder(Planted::in_store(store, Bug::named(&name))),

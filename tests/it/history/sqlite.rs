@@ -3,15 +3,17 @@
 use diesel::connection::SimpleConnection as _;
 use diesel::{Connection as _, SqliteConnection};
 
-use super::faults::{Fault, Scene, kill, pause, pause_and_prune};
+use super::faults::{Fault, Scene, VICTIMS, kill, pause, pause_and_prune};
 use super::node::{Kind, Node};
 use super::planted::Bug;
 use super::{Report, Scale, run};
 use crate::support::app::{Backend, Database};
+use crate::support::small_disk::SmallDisk;
 
-/// The file.
+/// The file, and the disk that it alone is on, if this user may mount one.
 struct World {
     path: String,
+    disk: Option<SmallDisk>,
 }
 
 /// A fault that costs no time.
@@ -24,6 +26,8 @@ const FAULTS: &[Fault<World>] = &[
     Fault { name: "lock held by another", inflict: lock },
     Fault { name: CHECKPOINT, inflict: checkpoint },
     Fault { name: "VACUUM by another", inflict: vacuum },
+    // The last: it is left out where there is no disk to fill.
+    Fault { name: "full disk", inflict: fill },
 ];
 
 impl World {
@@ -64,11 +68,33 @@ fn vacuum(scene: &mut Scene<'_, World>) {
     scene.hold(5, 100);
 }
 
+/// The disk has no room for anything, and then it has. Tokens are revoked meanwhile.
+fn fill(scene: &mut Scene<'_, World>) {
+    let Some(disk) = &scene.world.disk else { return };
+    let slot = scene.dice.index(scene.stage.crowd.slots());
+    let victims = scene.actor.log_in(&scene.stage.crowd.user(slot), VICTIMS);
+    disk.fill();
+    victims.iter().for_each(|token| scene.actor.end_one(token));
+    scene.hold(20, 500);
+    disk.clear();
+}
+
+/// The database on a disk of its own, so large that only the fault fills it.
+fn on_small_disk(scale: &Scale) -> Option<(SmallDisk, Database)> {
+    let mib = 128 + scale.revoked / 200;
+    let disk = SmallDisk::of(u32::try_from(mib).expect("a disk"))?;
+    let database = Database::of_file(&disk.path().join("knoxide.db"));
+    Some((disk, database))
+}
+
 /// Runs two nodes, the first as it is shipped, the second with this bug if there is one.
 pub(super) fn history(scale: &Scale, bug: Option<Bug>) -> Report {
-    let database = Database::migrated(Backend::Sqlite);
+    let on_disk = if bug.is_none() { on_small_disk(scale) } else { None };
+    let (disk, database) = on_disk.map_or((None, None), |(disk, database)| (Some(disk), Some(database)));
+    let database = database.unwrap_or_else(|| Database::migrated(Backend::Sqlite));
+    let faults = if disk.is_some() { FAULTS } else { FAULTS.split_last().map_or(FAULTS, |(_, others)| others) };
     let path = database.url.strip_prefix("sqlite://").expect("a file").to_owned();
     let store = database.store();
     let start = || vec![Node::start(&database.url, Kind::Shipped), Node::start(&database.url, Kind::Child(bug))];
-    run("SQLite", scale, (&database.url, &store), start, (&World { path }, FAULTS))
+    run("SQLite", scale, (&database.url, &store), start, (&World { path, disk }, faults))
 }

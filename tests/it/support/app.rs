@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use knoxide::cause::{Actor, Cause, Origin, Reason};
 use knoxide::config::{HttpSettings, JwtSettings, ListenAddress};
@@ -89,6 +90,13 @@ impl Database {
         }
     }
 
+    /// A database in this file, which somebody else sees to, with the newest schema.
+    pub(crate) fn of_file(path: &std::path::Path) -> Self {
+        let url = format!("sqlite://{}", path.display());
+        migrate(&url);
+        Self { url, _guard: Box::new(()) }
+    }
+
     /// The database at this address, which somebody else sees to, with the newest schema.
     #[cfg(feature = "postgres")]
     pub(crate) fn at(url: String) -> Self {
@@ -135,13 +143,16 @@ pub(crate) struct Setup {
     pub(crate) policy: Policy,
     pub(crate) http: HttpSettings,
     pub(crate) jwt: JwtSettings,
+    /// For how long a connection is idle until it is probed.
+    pub(crate) probe_idle_after: Duration,
 }
 
 impl Default for Setup {
     fn default() -> Self {
         let listen = vec![ListenAddress::Tcp(SocketAddr::from(([127, 0, 0, 1], 0)))];
         let http = HttpSettings { listen, workers: 1, ..HttpSettings::default() };
-        Self { policy: Policy::default(), http, jwt: JwtSettings::default() }
+        let probe_idle_after = Duration::from_secs(30);
+        Self { policy: Policy::default(), http, jwt: JwtSettings::default(), probe_idle_after }
     }
 }
 
@@ -174,6 +185,7 @@ impl App {
             .hasher(cheap_hasher())
             .password_threads(1)
             .check_timeout(setup.http.check_timeout)
+            .probe_idle_after(setup.probe_idle_after)
             .build()
             .expect("a service");
         let served = Served::start(auth.clone(), setup.http);

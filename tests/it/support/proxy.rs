@@ -6,6 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
+#[cfg(feature = "postgres")]
+use std::time::Instant;
+
+/// Longer than anything takes on a busy machine: reaching it is a failure.
+#[cfg(feature = "postgres")]
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Which way bytes flow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +29,8 @@ struct Manners {
     refusing: bool,
     delay: Duration,
     break_off: Option<(Towards, u64)>,
+    swallowing: usize,
+    swallowed: usize,
     links: Vec<Arc<Link>>,
 }
 
@@ -40,13 +48,37 @@ struct Link {
     client: TcpStream,
     server: TcpStream,
     is_cut: AtomicBool,
+    /// Whether the client is to see its end as a reset; until the last handle is closed, it sees nothing.
+    is_reset: AtomicBool,
     is_stranded: AtomicBool,
+    /// Whether the client sent something since it was stranded.
+    was_called: AtomicBool,
 }
 
+/// The tag with which Postgres answers a commit.
+const COMMITTED: &[u8] = b"COMMIT\0";
+
 impl Link {
+    fn new(client: TcpStream, server: TcpStream) -> Self {
+        let no = || AtomicBool::new(false);
+        Self { client, server, is_cut: no(), is_reset: no(), is_stranded: no(), was_called: no() }
+    }
+
     fn cut(&self) {
         self.is_cut.store(true, Ordering::SeqCst);
+        if self.is_reset.load(Ordering::SeqCst) {
+            return;
+        }
         self.client.shutdown(Shutdown::Both).ok();
+        self.server.shutdown(Shutdown::Both).ok();
+    }
+
+    /// Ends it so that closing it sends a reset.
+    fn reset(&self) {
+        self.is_reset.store(true, Ordering::SeqCst);
+        self.is_cut.store(true, Ordering::SeqCst);
+        socket2::SockRef::from(&self.client).set_linger(Some(Duration::ZERO)).ok();
+        self.client.shutdown(Shutdown::Read).ok();
         self.server.shutdown(Shutdown::Both).ok();
     }
 }
@@ -86,6 +118,62 @@ impl Proxy {
             link.cut();
         }
         self.shared.changed.notify_all();
+    }
+
+    /// As [`Proxy::cut`], but clients see a reset; returns once they do.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn reset(&self) {
+        let manners = self.shared.lock();
+        manners.links.iter().for_each(|link| link.reset());
+        // Only the last handle closes the socket.
+        let old: Vec<_> = manners.links.iter().map(Arc::downgrade).collect();
+        drop(manners);
+        self.shared.changed.notify_all();
+        self.wait_until(|_| old.iter().all(|link| link.strong_count() == 0));
+    }
+
+    /// As [`Proxy::cut`]; returns once all of them are closed.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn cut_and_wait(&self) {
+        let old = self.shared.lock().links.clone();
+        self.cut();
+        self.wait_until(|links| !links.iter().any(|link| old.iter().any(|other| Arc::ptr_eq(link, other))));
+    }
+
+    /// Waits until clients have tried all connections that were stranded, but for so many.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn wait_until_stranded_are_tried(&self, but: usize) {
+        let untried =
+            |link: &&Arc<Link>| link.is_stranded.load(Ordering::SeqCst) && !link.was_called.load(Ordering::SeqCst);
+        self.wait_until(|links| links.iter().filter(untried).count() <= but);
+    }
+
+    #[cfg(feature = "postgres")]
+    fn wait_until(&self, done: impl Fn(&[Arc<Link>]) -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        let mut manners = self.shared.lock();
+        while !done(&manners.links) {
+            if Instant::now() >= deadline {
+                drop(manners);
+                panic!("the proxy's connections do not come to that");
+            }
+            // Handles are given up without a word, so it looks now and then.
+            let waited = self.shared.changed.wait_timeout(manners, Duration::from_millis(10));
+            (manners, _) = waited.expect("no thread of the proxy panics while it holds the lock");
+        }
+    }
+
+    /// So many times from now on, when the server has committed, its answer is lost with the connection.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn swallow_commits(&self, times: usize) {
+        let mut manners = self.shared.lock();
+        (manners.swallowing, manners.swallowed) = (times, 0);
+    }
+
+    /// How many answers to commits were lost since [`Proxy::swallow_commits`].
+    #[cfg(feature = "postgres")]
+    pub(crate) fn swallowed(&self) -> usize {
+        self.shared.lock().swallowed
     }
 
     /// What is open now stays open and silent until it is cut; new connections are welcome: a
@@ -159,8 +247,7 @@ impl Shared {
         let server = TcpStream::connect(target)?;
         client.set_nodelay(true)?;
         server.set_nodelay(true)?;
-        let link =
-            Arc::new(Link { client, server, is_cut: AtomicBool::new(false), is_stranded: AtomicBool::new(false) });
+        let link = Arc::new(Link::new(client, server));
         self.lock().links.push(Arc::clone(&link));
         for towards in [Towards::Server, Towards::Client] {
             let (shared, link) = (Arc::clone(self), Arc::clone(&link));
@@ -184,6 +271,12 @@ impl Shared {
         let mut buffer = [0; 16 * 1024];
         loop {
             let read = from.read(&mut buffer)?;
+            if towards == Towards::Server && read > 0 && link.is_stranded.load(Ordering::SeqCst) {
+                link.was_called.store(true, Ordering::SeqCst);
+            }
+            if towards == Towards::Client && self.swallows(&buffer[..read]) {
+                return Ok(());
+            }
             let Some(room) = self.admit(link, towards, carried) else { return Ok(()) };
             let passing = usize::try_from(room).map_or(read, |room| room.min(read));
             to.write_all(&buffer[..passing])?;
@@ -192,6 +285,20 @@ impl Shared {
                 return Ok(());
             }
         }
+    }
+
+    /// Whether this is the answer to a commit that is to be lost.
+    fn swallows(&self, answer: &[u8]) -> bool {
+        if !answer.windows(COMMITTED.len()).any(|part| part == COMMITTED) {
+            return false;
+        }
+        let mut manners = self.lock();
+        let swallows = manners.swallowing > 0;
+        if swallows {
+            manners.swallowing -= 1;
+            manners.swallowed += 1;
+        }
+        swallows
     }
 
     /// Waits as long as the proxy's manners demand; then says how many more bytes may pass, or

@@ -36,7 +36,8 @@ impl Shut {
     }
 
     fn lane(&self, queue: usize) -> Lane {
-        let options = LaneOptions { name: "checks", threads: 1, batch: 1, queue, groups: false };
+        let probe_after = Duration::from_secs(86_400);
+        let options = LaneOptions { name: "checks", threads: 1, batch: 1, queue, groups: false, probe_after };
         Lane::start(options, Arc::new(self.clone()))
     }
 }

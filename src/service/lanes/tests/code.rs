@@ -1,5 +1,7 @@
-//! The very file that ships, with other locks, threads and time.
+//! The very files that ship, with other locks, threads and time.
 
+#[path = "../link.rs"]
+mod link;
 #[path = "../queue.rs"]
 mod queue;
 

@@ -27,13 +27,21 @@ impl FakeConnection {
     /// Writes: at once, or when the group ends.
     fn write(&mut self, end: Revoked) -> StoreResult<bool> {
         let database = self.database.clone();
-        let group = &mut self.group;
-        database.statement(|| match group {
-            Some(group) => group.push(end),
-            None => commit(&database, vec![end]),
-        })?;
+        let Some(group) = &mut self.group else {
+            begin(&database)?;
+            let committed = database.statement(|| commit(&database, vec![end]));
+            return committed.map(|_| true).map_err(|error| {
+                if is_planted(Mistake::CalledNotBegun) { StoreError::NotBegun("it broke".to_owned()) } else { error }
+            });
+        };
+        database.statement(|| group.push(end))?;
         Ok(true)
     }
+}
+
+/// Opens a transaction: if that fails, nothing was done.
+fn begin(database: &Database) -> StoreResult<()> {
+    database.statement(|| ()).map(|_| ()).map_err(|_| StoreError::NotBegun("it broke before it began".to_owned()))
 }
 
 fn commit(database: &Database, ends: Vec<Revoked>) {
@@ -68,7 +76,7 @@ impl Connection for FakeConnection {
 
     fn group(&mut self, work: &mut dyn FnMut(&mut dyn Connection)) -> StoreResult<()> {
         let database = self.database.clone();
-        database.statement(|| ())?;
+        begin(&database)?;
         let mut inside = Self { database: database.clone(), group: Some(Vec::new()), ahead: None };
         work(&mut inside);
         let written = inside.group.unwrap_or_default();

@@ -4,6 +4,7 @@
 //! others. Whoever is polled while nobody leads takes the lead, so nobody is stranded when the
 //! leader goes. Others may join until the owner takes the batch for a round.
 
+use std::collections::VecDeque;
 use std::task::Waker;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use crate::session::TokenRecord;
 use crate::token::TokenDigest;
 
 /// No batch is greater than this.
-pub(super) const MOST: usize = 1_024;
+const MOST: usize = 1_024;
 
 /// Nobody joins a batch that has waited for longer: the others' time would be over too early for
 /// those who come late, and a new batch has the owner looked after.
@@ -55,6 +56,14 @@ struct Member {
 /// Those of a batch who wait for somebody else to be polled. Only the first to hear the answer gets
 /// any.
 pub(super) struct Others(Vec<Member>);
+
+/// What is taken for one round: batches with the number of their asks, all their asks, and how many
+/// checks wait for it.
+pub(super) struct Taken {
+    pub(super) batches: Vec<(Arc<Batch>, usize)>,
+    pub(super) asks: Vec<Ask>,
+    pub(super) checks: usize,
+}
 
 enum Phase {
     /// Nobody was told of it.
@@ -195,6 +204,28 @@ impl Batch {
         if let Some(leader) = leader {
             leader.wake();
         }
+    }
+}
+
+impl Taken {
+    /// All that waits, as far as one round can carry it.
+    pub(super) fn from(waiting: &mut VecDeque<Arc<Batch>>) -> Self {
+        let mut taken = Self { batches: Vec::new(), asks: Vec::new(), checks: 0 };
+        while let Some(batch) = waiting.pop_front() {
+            if let Some((asks, checks)) = batch.take() {
+                taken.checks += checks;
+                taken.batches.push((batch, asks.len()));
+                taken.asks.extend(asks);
+            }
+            if taken.asks.len() >= MOST {
+                break;
+            }
+        }
+        taken
+    }
+
+    pub(super) fn fail(self, error: &Unavailable) {
+        self.batches.into_iter().for_each(|(batch, _)| batch.answer(Err(error.clone())));
     }
 }
 

@@ -48,7 +48,7 @@ struct Waiting {
 
 impl SharedView {
     pub(in crate::service::view) fn new(store: Arc<dyn Store>, keys: KeyMaker, options: ViewOptions) -> Arc<Self> {
-        let rounds = Rounds::start(store, options.capacity);
+        let rounds = Rounds::start(store, options.capacity, options.probe_after);
         Arc::new(Self { rounds, keys, options, gathering: ThreadLocal::new() })
     }
 

@@ -8,11 +8,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use super::super::cache::Cache;
-use super::batch::{Ask, Batch, MOST};
+use super::batch::{Ask, Batch, Taken};
 use super::sync::{
     Arc, Condvar, Instant, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, thread,
 };
 use crate::service::Unavailable;
+use crate::session::TokenRecord;
 use crate::store::{Follower, News, Round, Store, StoreError, StoreResult};
 use crate::token::TokenDigest;
 
@@ -36,6 +37,8 @@ const GATHER: Duration = Duration::from_micros(200);
 pub(super) struct Rounds {
     store: Arc<dyn Store>,
     capacity: usize,
+    /// A follower that was idle for so long is probed, lest a check find that its connection is dead.
+    probe_after: Duration,
     state: Mutex<State>,
     wake: Condvar,
     memory: RwLock<Memory>,
@@ -62,20 +65,22 @@ struct State {
 struct Owner {
     number: u64,
     busy_since: Option<Instant>,
+    /// Whether it is busy with a round that nobody asked for.
+    is_probing: bool,
 }
 
-/// What is taken for one round.
-struct Taken {
-    batches: Vec<(Arc<Batch>, usize)>,
-    asks: Vec<Ask>,
-    checks: usize,
+/// What an owner is to do.
+enum Task {
+    Serve(Taken),
+    Probe,
 }
 
 impl Rounds {
     /// Starts the owner. It connects when the first check comes.
-    pub(super) fn start(store: Arc<dyn Store>, capacity: usize) -> Arc<Self> {
+    pub(super) fn start(store: Arc<dyn Store>, capacity: usize, probe_after: Duration) -> Arc<Self> {
         let memory = RwLock::new(Memory { cache: Cache::new(capacity), owner: 0 });
-        let rounds = Arc::new(Self { store, capacity, state: Mutex::default(), wake: Condvar::new(), memory });
+        let (state, wake) = (Mutex::default(), Condvar::new());
+        let rounds = Arc::new(Self { store, capacity, probe_after, state, wake, memory });
         rounds.replace_owner(&mut rounds.lock());
         rounds
     }
@@ -141,8 +146,12 @@ impl Rounds {
     fn look_after_owner(self: &Arc<Self>, state: &mut State) {
         let busy_since = state.owner.as_ref().and_then(|owner| owner.busy_since);
         let is_silent = busy_since.is_some_and(|since| since.elapsed() > SILENT_FOR);
-        if is_silent && state.abandoned < MAX_ABANDONED {
-            log::warn!("the thread that follows the database is silent; it is replaced");
+        // A probe may hang for as long as a dead connection is silent: no check waits for that.
+        let is_probing = state.owner.as_ref().is_some_and(|owner| owner.is_probing);
+        if (is_silent || is_probing) && state.abandoned < MAX_ABANDONED {
+            if is_silent {
+                log::warn!("the thread that follows the database is silent; it is replaced");
+            }
             state.abandoned += 1;
             state.owner = None;
         }
@@ -158,7 +167,7 @@ impl Rounds {
             Ok(_) => {
                 state.last_number = number;
                 state.idle = false;
-                state.owner = Some(Owner { number, busy_since: None });
+                state.owner = Some(Owner { number, busy_since: None, is_probing: false });
             }
             Err(error) => log::error!("no thread to follow the database: {error}"),
         }
@@ -175,17 +184,24 @@ impl Rounds {
         drop(memory);
         let mut link = Link { rounds: self, number, follower: None, failed: None };
         let mut not_before = None;
-        while let Some(taken) = self.take(number, not_before) {
-            not_before = (taken.checks > 1).then(|| Instant::now() + GATHER);
-            link.serve(taken);
+        while let Some(task) = self.take(number, not_before, link.follower.is_some()) {
+            match task {
+                Task::Serve(taken) => {
+                    not_before = (taken.checks > 1).then(|| Instant::now() + GATHER);
+                    link.serve(taken);
+                }
+                Task::Probe => link.probe(),
+            }
             if !self.finish(number) {
                 return;
             }
         }
     }
 
-    /// Waits for batches and takes them; `None` when all is closed and empty.
-    fn take(&self, number: u64, not_before: Option<Instant>) -> Option<Taken> {
+    /// Waits for batches and takes them, or for the time of a probe if there is a follower; `None`
+    /// when all is closed and empty.
+    fn take(&self, number: u64, not_before: Option<Instant>, is_following: bool) -> Option<Task> {
+        let mut idle_since = None;
         let mut state = self.lock();
         while state.batches.is_empty() {
             if state.closed {
@@ -195,7 +211,17 @@ impl Rounds {
                 return None;
             }
             state.idle = true;
-            state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
+            if !is_following {
+                state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            }
+            let left = self.probe_after.saturating_sub(idle_since.get_or_insert_with(Instant::now).elapsed());
+            if left.is_zero() {
+                state.idle = false;
+                state.begin(number, true);
+                return Some(Task::Probe);
+            }
+            (state, _) = self.wake.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner);
         }
         state.idle = false;
         let early = not_before.map(|moment| moment.saturating_duration_since(Instant::now()));
@@ -204,10 +230,8 @@ impl Rounds {
             thread::sleep(early);
             state = self.lock();
         }
-        if let Some(owner) = state.owner.as_mut().filter(|owner| owner.number == number) {
-            owner.busy_since = Some(Instant::now());
-        }
-        Some(Taken::from(&mut state))
+        state.begin(number, false);
+        Some(Task::Serve(Taken::from(&mut state.batches)))
     }
 
     /// Notes that the round is done. `false` if the owner was given up meanwhile.
@@ -215,6 +239,7 @@ impl Rounds {
         let mut state = self.lock();
         if let Some(owner) = state.owner.as_mut().filter(|owner| owner.number == number) {
             owner.busy_since = None;
+            owner.is_probing = false;
             true
         } else {
             state.abandoned = state.abandoned.saturating_sub(1);
@@ -231,25 +256,13 @@ impl Rounds {
     }
 }
 
-impl Taken {
-    /// All that waits, as far as one round can carry it.
-    fn from(state: &mut State) -> Self {
-        let mut taken = Self { batches: Vec::new(), asks: Vec::new(), checks: 0 };
-        while let Some(batch) = state.batches.pop_front() {
-            if let Some((asks, checks)) = batch.take() {
-                taken.checks += checks;
-                taken.batches.push((batch, asks.len()));
-                taken.asks.extend(asks);
-            }
-            if taken.asks.len() >= MOST {
-                break;
-            }
+impl State {
+    /// Notes that the owner has something to do.
+    fn begin(&mut self, number: u64, is_probing: bool) {
+        if let Some(owner) = self.owner.as_mut().filter(|owner| owner.number == number) {
+            owner.busy_since = Some(Instant::now());
+            owner.is_probing = is_probing;
         }
-        taken
-    }
-
-    fn fail(self, error: &Unavailable) {
-        self.batches.into_iter().for_each(|(batch, _)| batch.answer(Err(error.clone())));
     }
 }
 
@@ -266,29 +279,40 @@ impl Link<'_> {
         if taken.batches.is_empty() {
             return;
         }
-        let digests: Vec<TokenDigest> = taken.asks.iter().map(|(_, digest)| *digest).collect();
         let deadline = taken.batches.iter().map(|(batch, _)| batch.deadline()).min();
-        let round = catch_unwind(AssertUnwindSafe(|| {
-            let round = self.round(&digests, deadline)?;
-            self.remember(&round, &taken.asks);
-            Ok(round.found)
-        }));
-        match round {
-            Ok(Ok(mut found)) => {
+        match self.look(&taken.asks, deadline) {
+            Ok(mut found) => {
                 for (batch, asks) in taken.batches {
                     let rest = found.split_off(asks.min(found.len()));
                     batch.answer(Ok(found));
                     found = rest;
                 }
             }
-            Ok(Err(error)) => taken.fail(&Unavailable::Store(error)),
-            Err(_) => {
-                // What was under way in the memory may have been left half done.
-                self.follower = None;
-                self.rounds.change(self.number, |cache| *cache = Cache::new(self.rounds.capacity));
-                taken.fail(&Unavailable::Store(StoreError::Failed("a round was lost".to_owned())));
-            }
+            Err(error) => taken.fail(&Unavailable::Store(error)),
         }
+    }
+
+    /// A round that nobody asked for: it fails in place of one that is needed, and leaves a follower
+    /// that works.
+    fn probe(&mut self) {
+        // Whoever comes next is told what is wrong.
+        let _ = self.look(&[], Some(Instant::now() + SILENT_FOR));
+    }
+
+    /// A round whose news and rows are heeded before anybody hears of it.
+    fn look(&mut self, asks: &[Ask], deadline: Option<Instant>) -> StoreResult<Vec<Option<TokenRecord>>> {
+        let digests: Vec<TokenDigest> = asks.iter().map(|(_, digest)| *digest).collect();
+        let round = catch_unwind(AssertUnwindSafe(|| {
+            let round = self.round(&digests, deadline)?;
+            self.remember(&round, asks);
+            Ok(round.found)
+        }));
+        round.unwrap_or_else(|_| {
+            // What was under way in the memory may have been left half done.
+            self.follower = None;
+            self.rounds.change(self.number, |cache| *cache = Cache::new(self.rounds.capacity));
+            Err(StoreError::Failed("a round was lost".to_owned()))
+        })
     }
 
     /// Forgets and keeps what a round says.

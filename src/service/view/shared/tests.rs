@@ -30,6 +30,7 @@ use code::SharedView;
 struct ViewOptions {
     capacity: usize,
     timeout: Duration,
+    probe_after: Duration,
 }
 
 /// What was seen in all runs together.
@@ -82,7 +83,9 @@ impl Stage {
         let database = Database::new(faults);
         // The one runs out while somebody hangs, the other does not.
         let timeout = Duration::from_secs(if thread_rng().gen_bool(0.5) { 1 } else { 20 });
-        let options = ViewOptions { capacity: TOKENS, timeout };
+        // Never, or while nobody asks for a moment.
+        let probe_after = Duration::from_secs(if faults > 0 && thread_rng().gen_bool(0.5) { 1 } else { 86_400 });
+        let options = ViewOptions { capacity: TOKENS, timeout, probe_after };
         let view = SharedView::new(Arc::new(database.clone()), KeyMaker::new(&Zeros).unwrap(), options);
         Self { view, database, history: Arc::default(), seen: Arc::clone(seen) }
     }

@@ -68,9 +68,10 @@ pub(in super::super) fn prepare_file(path: &Path, create: bool, busy_timeout: Du
     let mode: String =
         UseWal {}.get_result(&mut connection).map_err(|error| match store_error(&error, &mut connection) {
             busy @ StoreError::Busy(_) => busy,
-            StoreError::Unavailable(text) | StoreError::Failed(text) => {
-                StoreError::Failed(format!("{} cannot be used: {text}", path.display()))
-            }
+            StoreError::Unavailable(text)
+            | StoreError::NotBegun(text)
+            | StoreError::Full(text)
+            | StoreError::Failed(text) => StoreError::Failed(format!("{} cannot be used: {text}", path.display())),
         })?;
     if mode != "wal" {
         return Err(StoreError::Failed(format!(

@@ -1,0 +1,226 @@
+//! The connection of a lane's thread: opened when it is needed, replaced when it breaks.
+//!
+//! A connection that was cut while it was idle shows this only when it is used. So what cannot have
+//! had any effect is run once more on a new connection, if somebody still waits for it: reads, and
+//! writes whose transaction could not be opened. A write whose commit was not answered may have
+//! happened; it is repeated only if it ends one session, since that has no effect the second time.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use super::sync::Instant;
+use crate::cause::Cause;
+use crate::session::{SessionId, TokenRecord};
+use crate::store::{
+    Connection, NewSession, Opening, Refresh, Refreshed, Store, StoreError, StoreResult, Successor, UserCreation,
+};
+use crate::time::Timestamp;
+use crate::token::TokenDigest;
+use crate::user::{Account, Epoch, LoginName, NewUser, PasswordHash, UserId};
+
+/// After a failed connect, jobs fail at once for this long instead of trying again.
+const RECONNECT_PAUSE: Duration = Duration::from_millis(100);
+
+/// A thread's connection, if it has one.
+pub(super) struct Link<'a> {
+    store: &'a dyn Store,
+    connection: Option<Box<dyn Connection>>,
+    failed: Option<(Instant, StoreError)>,
+}
+
+/// When a step that met a broken connection may be run again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Retry {
+    /// If nothing of it can have been done.
+    IfNotBegun,
+    /// In any case: doing it twice is the same as doing it once.
+    Always,
+}
+
+impl Retry {
+    const fn allows(self, error: &StoreError) -> bool {
+        match self {
+            Self::IfNotBegun => matches!(error, StoreError::NotBegun(_)),
+            Self::Always => error.is_broken_connection(),
+        }
+    }
+}
+
+impl<'a> Link<'a> {
+    pub(super) const fn new(store: &'a dyn Store) -> Self {
+        Self { store, connection: None, failed: None }
+    }
+
+    pub(super) const fn is_open(&self) -> bool {
+        self.connection.is_some()
+    }
+
+    pub(super) fn close(&mut self) {
+        self.connection = None;
+    }
+
+    /// Asks the database for a sign of life, and replaces a connection that gives none.
+    pub(super) fn probe(&mut self) {
+        let Some(connection) = &mut self.connection else { return };
+        if connection.ping().is_err_and(|error| error.is_broken_connection()) {
+            self.close();
+            // If that fails, too, the next job tries again and is told why.
+            let _ = self.open();
+        }
+    }
+
+    /// A connection for one step, which is worth repeating while `is_wanted`.
+    pub(super) const fn step<'b>(&'b mut self, is_wanted: &'b (dyn Fn() -> bool + Sync)) -> LinkStep<'b, 'a> {
+        LinkStep { link: self, is_wanted }
+    }
+
+    fn open(&mut self) -> StoreResult<&mut dyn Connection> {
+        if self.connection.is_none() {
+            if let Some((_, error)) = self.failed.as_ref().filter(|(at, _)| at.elapsed() < RECONNECT_PAUSE) {
+                return Err(error.clone());
+            }
+            match self.store.connect() {
+                Ok(connection) => self.connection = Some(connection),
+                Err(error) => {
+                    self.failed = Some((Instant::now(), error.clone()));
+                    return Err(error);
+                }
+            }
+        }
+        match &mut self.connection {
+            Some(connection) => Ok(&mut **connection),
+            None => Err(StoreError::Unavailable("no connection".to_owned())),
+        }
+    }
+
+    fn run<T>(
+        &mut self,
+        retry: Retry,
+        is_wanted: &dyn Fn() -> bool,
+        mut work: impl FnMut(&mut dyn Connection) -> StoreResult<T>,
+    ) -> StoreResult<T> {
+        // The step itself met no connection: a second attempt would meet none, either.
+        self.open()?;
+        match self.attempt(&mut work) {
+            Err(error) if retry.allows(&error) && is_wanted() => self.attempt(&mut work),
+            outcome => outcome,
+        }
+    }
+
+    fn attempt<T>(&mut self, work: &mut impl FnMut(&mut dyn Connection) -> StoreResult<T>) -> StoreResult<T> {
+        let outcome = work(self.open()?);
+        if outcome.as_ref().is_err_and(StoreError::is_broken_connection) {
+            self.close();
+        }
+        outcome
+    }
+}
+
+/// See [`Link::step`].
+pub(super) struct LinkStep<'b, 'a> {
+    link: &'b mut Link<'a>,
+    is_wanted: &'b (dyn Fn() -> bool + Sync),
+}
+
+impl LinkStep<'_, '_> {
+    fn read<T>(&mut self, work: impl FnMut(&mut dyn Connection) -> StoreResult<T>) -> StoreResult<T> {
+        self.link.run(Retry::Always, self.is_wanted, work)
+    }
+
+    fn write<T>(&mut self, work: impl FnMut(&mut dyn Connection) -> StoreResult<T>) -> StoreResult<T> {
+        self.link.run(Retry::IfNotBegun, self.is_wanted, work)
+    }
+
+    /// Ends one session. When the answer to the first attempt was lost, the second one may find the
+    /// session ended.
+    fn end_one(&mut self, work: impl FnMut(&mut dyn Connection) -> StoreResult<bool>) -> StoreResult<bool> {
+        self.link.run(Retry::Always, self.is_wanted, work)
+    }
+}
+
+impl Connection for LinkStep<'_, '_> {
+    fn ping(&mut self) -> StoreResult<()> {
+        self.read(|connection| connection.ping())
+    }
+
+    fn check_room(&mut self) -> StoreResult<()> {
+        self.read(|connection| connection.check_room())
+    }
+
+    fn find_many(&mut self, digests: &[TokenDigest]) -> StoreResult<Vec<Option<TokenRecord>>> {
+        self.read(|connection| connection.find_many(digests))
+    }
+
+    fn find_account(&mut self, login: &LoginName) -> StoreResult<Option<Account>> {
+        self.read(|connection| connection.find_account(login))
+    }
+
+    fn find_account_by_id(&mut self, user: UserId) -> StoreResult<Option<Account>> {
+        self.read(|connection| connection.find_account_by_id(user))
+    }
+
+    fn find_successor(&mut self, digest: &TokenDigest) -> StoreResult<Option<Successor>> {
+        self.read(|connection| connection.find_successor(digest))
+    }
+
+    fn end_session(&mut self, session: SessionId, cause: &Cause) -> StoreResult<bool> {
+        self.end_one(|connection| connection.end_session(session, cause))
+    }
+
+    fn end_idle_session(&mut self, session: SessionId, last_seen: Timestamp, cause: &Cause) -> StoreResult<bool> {
+        self.end_one(|connection| connection.end_idle_session(session, last_seen, cause))
+    }
+
+    fn open_session(&mut self, new: &NewSession) -> StoreResult<Opening> {
+        self.write(|connection| connection.open_session(new))
+    }
+
+    fn refresh(&mut self, refresh: &Refresh) -> StoreResult<Refreshed> {
+        self.write(|connection| connection.refresh(refresh))
+    }
+
+    fn end_all_sessions(&mut self, user: UserId, cause: &Cause) -> StoreResult<bool> {
+        self.write(|connection| connection.end_all_sessions(user, cause))
+    }
+
+    fn create_user(&mut self, new: &NewUser, cause: &Cause) -> StoreResult<UserCreation> {
+        self.write(|connection| connection.create_user(new, cause))
+    }
+
+    fn set_password(
+        &mut self,
+        user: UserId,
+        new: &PasswordHash,
+        keep: Option<SessionId>,
+        cause: &Cause,
+    ) -> StoreResult<bool> {
+        self.write(|connection| connection.set_password(user, new, keep, cause))
+    }
+
+    fn upgrade_password_hash(&mut self, user: UserId, old: &PasswordHash, new: &PasswordHash) -> StoreResult<bool> {
+        self.write(|connection| connection.upgrade_password_hash(user, old, new))
+    }
+
+    fn set_active(&mut self, user: UserId, active: bool, cause: &Cause) -> StoreResult<bool> {
+        self.write(|connection| connection.set_active(user, active, cause))
+    }
+
+    fn put_shadow_user(&mut self, user: &NewUser, cause: &Cause) -> StoreResult<Epoch> {
+        self.write(|connection| connection.put_shadow_user(user, cause))
+    }
+
+    fn touch(&mut self, seen: &[(SessionId, Timestamp)]) -> StoreResult<()> {
+        self.write(|connection| connection.touch(seen))
+    }
+
+    /// What runs inside is run once: a failure there is the group's.
+    fn group(&mut self, work: &mut dyn FnMut(&mut dyn Connection)) -> StoreResult<()> {
+        let has_run = Cell::new(false);
+        self.link.run(Retry::IfNotBegun, &|| !has_run.get(), |connection| {
+            connection.group(&mut |inside| {
+                has_run.set(true);
+                work(inside);
+            })
+        })
+    }
+}

@@ -1,0 +1,148 @@
+//! Room on the disk of a SQLite file that is kept for ending sessions.
+//!
+//! A full disk refuses every write, and a token that nobody can revoke stays good. So a file beside the
+//! database takes up some MiB. Once the disk is nearly full, the first write that ends sessions gives
+//! them up; from then on, until there is room for the file again, whatever only adds data is refused.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustix::fs::{FallocateFlags, fallocate};
+use rustix::io::Errno;
+
+use crate::store::{StoreError, StoreResult};
+
+/// How many bytes are kept. An ended session takes some 30 KiB of the write-ahead log, and the log
+/// starts again from its beginning once it has 4 MiB; the database itself hardly grows by it.
+pub(super) const SIZE: u64 = 8 * 1024 * 1024;
+
+/// With fewer free bytes than this the disk counts as full. All that one commit writes fits in.
+pub(super) const LOW: u64 = 4 * 1024 * 1024;
+
+/// See the [module](self).
+#[derive(Debug)]
+pub(super) struct Reserve {
+    path: PathBuf,
+    /// Whether this process sees to the reserve. If not, it is only given up.
+    kept: AtomicBool,
+    /// Whether it was given up, or could not be made, for want of room.
+    spent: AtomicBool,
+}
+
+impl Reserve {
+    /// The reserve of the database in this file. Makes nothing yet.
+    pub(super) fn of(database: &Path) -> Self {
+        let mut path = database.as_os_str().to_owned();
+        path.push("-reserve");
+        Self { path: PathBuf::from(path), kept: AtomicBool::new(false), spent: AtomicBool::new(false) }
+    }
+
+    /// Makes the reserve if it is missing and there is room. From now on writes heed it.
+    ///
+    /// # Errors
+    /// When the file cannot be made for another reason than a full disk.
+    pub(super) fn keep(&self) -> io::Result<()> {
+        self.kept.store(true, Ordering::Relaxed);
+        if self.is_in_place() {
+            self.spent.store(false, Ordering::Relaxed);
+            return Ok(());
+        }
+        let made = if self.free()? >= SIZE + LOW { self.make() } else { Err(Errno::NOSPC.into()) };
+        match made {
+            Ok(()) => {
+                if self.spent.swap(false, Ordering::Relaxed) {
+                    log::info!("the disk of the database has room again, also for the reserve");
+                }
+                Ok(())
+            }
+            Err(error) if is_full(&error) => {
+                if !self.spent.swap(true, Ordering::Relaxed) {
+                    log::error!("{}", self.complaint());
+                }
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether there is room for more data.
+    ///
+    /// # Errors
+    /// When there is not, so that what is left stays for ending sessions.
+    pub(super) fn admit(&self) -> StoreResult<()> {
+        let is_full = self.kept.load(Ordering::Relaxed) && (self.spent.load(Ordering::Relaxed) || self.is_low());
+        if is_full { Err(StoreError::Full(self.complaint())) } else { Ok(()) }
+    }
+
+    /// Gives the reserve up if the disk is nearly full.
+    pub(super) fn make_room(&self) {
+        if self.is_low() {
+            self.give_up();
+        }
+    }
+
+    /// Gives the reserve up; whether there was one.
+    pub(super) fn give_up(&self) -> bool {
+        let was_there = std::fs::remove_file(&self.path).is_ok();
+        if was_there {
+            self.spent.store(true, Ordering::Relaxed);
+            log::error!("{}; the reserve {} was given up for it", self.complaint(), self.path.display());
+        }
+        was_there
+    }
+
+    /// Whether the file is there in its full size, and takes up as much.
+    pub(super) fn is_in_place(&self) -> bool {
+        let found = std::fs::symlink_metadata(&self.path);
+        found.is_ok_and(|found| found.is_file() && found.len() >= SIZE && found.blocks().saturating_mul(512) >= SIZE)
+    }
+
+    /// How many bytes of the disk can still be used.
+    ///
+    /// # Errors
+    /// When the system does not tell.
+    pub(super) fn free(&self) -> io::Result<u64> {
+        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let disk = rustix::fs::statvfs(folder)?;
+        Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+    }
+
+    fn is_low(&self) -> bool {
+        self.free().is_ok_and(|free| free < LOW)
+    }
+
+    fn complaint(&self) -> String {
+        format!("less than {} MiB are free beside {}: only sessions are ended", LOW >> 20, self.path.display())
+    }
+
+    /// A file that cannot be made whole is not left there in part.
+    fn make(&self) -> io::Result<()> {
+        let mut options = OpenOptions::new();
+        let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&self.path)?;
+        fill(&mut file).inspect_err(|_| {
+            let _ = std::fs::remove_file(&self.path);
+        })
+    }
+}
+
+/// Takes up the space, on every file system.
+fn fill(file: &mut File) -> io::Result<()> {
+    match fallocate(&*file, FallocateFlags::empty(), 0, SIZE) {
+        Ok(()) => {}
+        Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {
+            let block = [0; 64 * 1024];
+            for _ in 0..SIZE / block.len() as u64 {
+                file.write_all(&block)?;
+            }
+        }
+        Err(error) => return Err(error.into()),
+    }
+    file.sync_all()
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}

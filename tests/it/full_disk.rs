@@ -1,0 +1,176 @@
+//! The disk of the database is full: checks go on, sessions can still be ended, and everybody is told.
+
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::Path;
+
+use knoxide::cause::Reason;
+use knoxide::user::PasswordHash;
+use serde_json::Value;
+
+use crate::support::app::{App, Backend, Client, Database, Setup};
+use crate::support::program::{self, Program};
+use crate::support::small_disk::SmallDisk;
+use crate::support::wire::{Reply, Request};
+
+const PASSWORD: &str = "correct horse";
+
+/// MiB: the reserve, what counts as full, and a database.
+const SIZE: u32 = 32;
+
+/// As the server does every few seconds.
+fn keep_reserve(app: &App) {
+    app.store.keep_reserve().expect("no error but a full disk");
+}
+
+fn readiness(client: &mut Client) -> (u16, String) {
+    let reply: Reply = client.ask(&Request::new("GET", "/readyz"));
+    (reply.status, reply.text())
+}
+
+fn is_ready() -> (u16, String) {
+    (200, r#"{"status":"ready"}"#.to_owned())
+}
+
+fn is_full() -> (u16, String) {
+    (503, r#"{"status":"full"}"#.to_owned())
+}
+
+/// A server whose database is on this disk.
+fn app_on(disk: &SmallDisk) -> App {
+    let app = App::on(Database::of_file(&disk.path().join("knoxide.db")), Setup::default());
+    keep_reserve(&app);
+    app
+}
+
+fn reserve(disk: &Path) -> std::path::PathBuf {
+    disk.join("knoxide.db-reserve")
+}
+
+#[test]
+fn sessions_can_be_ended_on_a_full_disk_and_nothing_else() {
+    let Some(disk) = SmallDisk::of(SIZE) else { return };
+    let app = app_on(&disk);
+    let kept = std::fs::metadata(reserve(disk.path())).expect("a reserve");
+    assert_eq!(kept.permissions().mode() & 0o777, 0o600);
+    assert!(kept.blocks() * 512 >= 8 << 20, "the reserve takes up nothing");
+
+    app.add_user("alice", PASSWORD);
+    let (bob, carol) = (app.add_user("bob", PASSWORD), app.add_user("carol", PASSWORD));
+    let client = &mut app.client();
+    let mut tokens: Vec<String> = (0..300).map(|_| client.login("alice", PASSWORD)).collect();
+    let (last, of_bob, of_carol) =
+        (client.login("alice", PASSWORD), client.login("bob", PASSWORD), client.login("carol", PASSWORD));
+    assert_eq!(readiness(client), is_ready());
+
+    disk.fill();
+    assert_eq!(readiness(client), is_full());
+    assert_eq!(client.check(&last), 200);
+    // Logins do not touch the reserve.
+    let login = client.try_login("alice", PASSWORD);
+    assert_eq!((login.status, login.header("Retry-After").is_some()), (503, true));
+    assert!(reserve(disk.path()).exists());
+    // There is room for many.
+    for token in tokens.drain(..) {
+        assert_eq!((client.logout(&token), client.check(&token)), (200, 401));
+    }
+    assert!(!reserve(disk.path()).exists());
+    assert_eq!((client.logout_all(&last), client.check(&last)), (200, 401));
+    let mut connection = app.connection();
+    let set = connection.set_password(bob, &PasswordHash::unusable(), None, &app.cause(Reason::PasswordChanged));
+    assert_eq!((set, client.check(&of_bob)), (Ok(true), 401));
+    let deactivated = connection.set_active(carol, false, &app.cause(Reason::Deactivated));
+    assert_eq!((deactivated, client.check(&of_carol)), (Ok(true), 401));
+    // What the reserve gave is for that alone.
+    assert!(connection.set_active(carol, true, &app.cause(Reason::Activated)).is_err());
+    assert_eq!(client.try_login("alice", PASSWORD).status, 503);
+    keep_reserve(&app);
+    assert_eq!(readiness(client), is_full());
+
+    disk.clear();
+    keep_reserve(&app);
+    assert!(reserve(disk.path()).exists());
+    assert_eq!(readiness(client), is_ready());
+    let token = client.login("alice", PASSWORD);
+    assert_eq!((client.check(&token), client.logout(&token), client.check(&token)), (200, 200, 401));
+}
+
+/// Once it was full, and once more.
+#[test]
+fn the_reserve_is_there_again_for_the_next_time() {
+    let Some(disk) = SmallDisk::of(SIZE) else { return };
+    let app = app_on(&disk);
+    app.add_user("alice", PASSWORD);
+    let client = &mut app.client();
+    for _ in 0..3 {
+        let token = client.login("alice", PASSWORD);
+        disk.fill();
+        assert_eq!((client.check(&token), client.logout(&token), client.check(&token)), (200, 200, 401));
+        disk.clear();
+        keep_reserve(&app);
+    }
+}
+
+#[test]
+fn the_program_keeps_the_reserve_and_the_doctor_tells_of_a_full_disk() {
+    let Some(disk) = SmallDisk::of(SIZE) else { return };
+    let url = format!("sqlite://{}", disk.path().join("knoxide.db").display());
+    let program = Program::on(Backend::Sqlite).with_admin().set("DATABASE_URL", &url);
+    let free_space = || {
+        let done = program.run(&["--json", "doctor"]);
+        let findings: Value = serde_json::from_str(&done.out).unwrap_or_else(|_| panic!("{}{}", done.out, done.err));
+        let found = findings.as_array().expect("a list").iter().find(|finding| finding["subject"] == "free space");
+        found.expect("a finding")["weight"].as_str().expect("a text").to_owned()
+    };
+    let server = program.start();
+    let client = &mut server.client();
+    let tokens = [0; 3].map(|_| client.login("admin", program::PASSWORD));
+    assert!(reserve(disk.path()).exists());
+    assert_eq!((readiness(client), free_space().as_str()), (is_ready(), "fine"));
+    disk.fill();
+    assert_eq!((readiness(client), free_space().as_str()), (is_full(), "wrong"));
+    // A command gives it up, too, and the server heeds that.
+    assert_eq!(program.run(&["session", "revoke", "--user", "admin"]).code, Some(0));
+    assert!(!reserve(disk.path()).exists());
+    assert_eq!(tokens.map(|token| client.check(&token)), [401; 3]);
+    server.wait_for("only sessions are ended");
+    assert_eq!(readiness(client), is_full());
+    disk.clear();
+    server.wait_for("the disk of the database has room again");
+    assert!(reserve(disk.path()).exists());
+    assert_eq!(readiness(client), is_ready());
+    client.login("admin", program::PASSWORD);
+    server.stop();
+}
+
+/// MiB: an empty cluster and its log.
+#[cfg(feature = "postgres")]
+const SERVER_SIZE: u32 = 192;
+
+/// Nothing is kept there: the disk is the server's. But it is told, and checks go on.
+#[cfg(feature = "postgres")]
+#[test]
+fn a_full_disk_of_postgres_is_told_and_checks_go_on() {
+    use crate::support::postgres::cluster::Cluster;
+    use crate::support::postgres::shared;
+
+    if shared().is_none() {
+        return;
+    }
+    let Some(disk) = SmallDisk::of(SERVER_SIZE) else { return };
+    let cluster = Cluster::start_in(disk.path()).expect("a server");
+    let app = App::on(Database::at(cluster.url()), Setup::default());
+    app.add_user("alice", PASSWORD);
+    let client = &mut app.client();
+    let token = client.login("alice", PASSWORD);
+    assert_eq!(readiness(client), is_ready());
+    disk.fill();
+    // What there is of the tables has some room left.
+    let refused = (0..2_000).map(|_| client.try_login("alice", PASSWORD)).find(|reply| reply.status != 200);
+    let refused = refused.expect("the disk is full");
+    assert_eq!((refused.status, refused.header("Retry-After").is_some()), (503, true));
+    assert_eq!(readiness(client), is_full());
+    assert_eq!(client.check(&token), 200);
+    disk.clear();
+    let token = client.login("alice", PASSWORD);
+    assert_eq!((client.check(&token), client.logout(&token), client.check(&token)), (200, 200, 401));
+}

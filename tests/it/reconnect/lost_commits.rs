@@ -1,0 +1,168 @@
+//! The server commits, and its answer is lost: nobody knows, so the answer is 503, and nothing is
+//! done twice.
+
+use std::collections::BTreeMap;
+
+use knoxide::cause::Reason;
+use knoxide::dialect::Dialect;
+use knoxide::import::{ImportData, ImportUser};
+use knoxide::jwt::Algorithm;
+use knoxide::policy::Policy;
+use knoxide::random::SystemRandom;
+use knoxide::store::Connection;
+use knoxide::time::Clock as _;
+use knoxide::user::{NewUser, PasswordHash, UserId};
+
+use super::{Behind, PASSWORD, USER};
+use crate::support::app::Setup;
+use crate::support::dialects::Speech;
+
+/// What is counted before and after.
+const COUNTS: [(&str, &str); 8] = [
+    ("users", "SELECT count(*) FROM users"),
+    ("epochs", "SELECT sum(auth_epoch)::bigint FROM users"),
+    ("sessions", "SELECT count(*) FROM sessions"),
+    ("ended", "SELECT count(*) FROM sessions WHERE ended_at IS NOT NULL"),
+    ("tokens", "SELECT count(*) FROM tokens"),
+    ("audit", "SELECT count(*) FROM audit_events"),
+    ("keys", "SELECT count(*) FROM signing_keys"),
+    ("log", "SELECT count(*) FROM revocation_log"),
+];
+
+type Counts = BTreeMap<&'static str, i64>;
+
+impl Behind {
+    fn counts(&self) -> Counts {
+        COUNTS.iter().map(|(name, query)| (*name, self.count(query))).collect()
+    }
+
+    /// Does `work` while the answers to so many commits are lost; returns what changed.
+    fn lose<T>(&self, commits: usize, work: impl FnOnce() -> T) -> (T, Counts) {
+        let before = self.counts();
+        self.proxy.swallow_commits(commits);
+        let outcome = work();
+        assert_eq!(self.proxy.swallowed(), commits, "fewer commits than expected");
+        let after = self.counts();
+        let changed = after.into_iter().map(|(name, after)| (name, after - before[name]));
+        (outcome, changed.filter(|(_, change)| *change != 0).collect())
+    }
+}
+
+fn changes<const N: usize>(changes: [(&'static str, i64); N]) -> Counts {
+    Counts::from(changes)
+}
+
+/// JWTs that are exchanged for their successors.
+fn rotating() -> Setup {
+    let mut policy = Policy::default();
+    policy.dialects.get_mut(Dialect::Simplejwt).rotate = true;
+    Setup { policy, ..Setup::default() }
+}
+
+#[test]
+fn a_login_whose_commit_was_lost_is_a_503_and_opens_one_session() {
+    let Some(behind) = Behind::proxy(Setup::default()) else { return };
+    let client = &mut behind.app.client();
+    behind.warm_up();
+    let (reply, changed) = behind.lose(1, || client.try_login(USER, PASSWORD));
+    assert_eq!((reply.status, reply.header("Retry-After").is_some()), (503, true));
+    assert_eq!(changed, changes([("sessions", 1), ("tokens", 1)]));
+}
+
+#[test]
+fn a_refresh_whose_commit_was_lost_is_a_503_and_the_next_gets_the_same_successor() {
+    let Some(behind) = Behind::proxy(rotating()) else { return };
+    behind.warm_up();
+    let (client, speech) = (&mut behind.app.client(), Speech::of(Dialect::Simplejwt));
+    let refresh = speech.login(client, USER, PASSWORD).refresh.expect("a refresh token");
+    let (reply, changed) = behind.lose(1, || speech.refresh(client, &refresh).expect("an endpoint"));
+    assert_eq!(reply.status, 503);
+    // An access token and a successor; and that the presented one was consumed.
+    assert_eq!(changed, changes([("tokens", 2), ("log", 1)]));
+    let again = speech.refresh(client, &refresh).expect("an endpoint");
+    assert_eq!(speech.check(client, &speech.refreshed(&again)), 200);
+}
+
+/// The end of one session is the one thing that is repeated: it cannot happen twice.
+#[test]
+fn a_logout_whose_commit_was_lost_is_repeated_and_happens_once() {
+    let Some(behind) = Behind::proxy(Setup::default()) else { return };
+    behind.warm_up();
+    let client = &mut behind.app.client();
+    let token = client.login(USER, PASSWORD);
+    let (status, changed) = behind.lose(1, || client.logout(&token));
+    assert_eq!(status, 200);
+    let once = changes([("audit", 1), ("ended", 1), ("log", changed["log"]), ("tokens", -1)]);
+    assert_eq!(changed, once);
+    assert_eq!(client.check(&token), 401);
+
+    // A second loss is told.
+    let token = client.login(USER, PASSWORD);
+    let (status, changed) = behind.lose(2, || client.logout(&token));
+    assert_eq!((status, changed["ended"], changed["audit"]), (503, 1, 1));
+}
+
+#[test]
+fn a_logout_of_all_whose_commit_was_lost_is_a_503_and_raises_the_epoch_once() {
+    let Some(behind) = Behind::proxy(Setup::default()) else { return };
+    behind.warm_up();
+    let client = &mut behind.app.client();
+    let token = client.login(USER, PASSWORD);
+    let (status, changed) = behind.lose(1, || client.logout_all(&token));
+    assert_eq!((status, changed["epochs"], changed["audit"]), (503, 1, 1));
+    assert_eq!(client.check(&token), 401);
+}
+
+/// What commands and applications do: each through a connection of its own.
+#[test]
+fn what_else_is_written_is_an_error_and_happens_once() {
+    let Some(behind) = Behind::proxy(Setup::default()) else { return };
+    behind.warm_up();
+    let app = &behind.app;
+    let (now, user) = (app.clock.now(), app.store.find_user_id_by_name(USER).expect("an answer").expect("a user"));
+    let cause = |reason| app.cause(reason);
+    let fails = |what: &str, work: &dyn Fn(&mut dyn Connection) -> bool, wanted: Counts| {
+        let mut connection = app.connection();
+        let (failed, changed) = behind.lose(1, || work(&mut *connection));
+        assert!(failed, "{what}: nobody was told");
+        let told: Counts = changed.into_iter().filter(|(name, _)| !matches!(*name, "log")).collect();
+        assert_eq!(told, wanted, "{what}");
+    };
+    let hash = || PasswordHash::unusable();
+    let new = |id| NewUser {
+        id,
+        username: "bob".to_owned(),
+        email: String::new(),
+        password: hash(),
+        is_active: true,
+        is_staff: false,
+        created: now,
+    };
+    let created = changes([("audit", 1), ("users", 1)]);
+    fails("a new user", &|c| c.create_user(&new(None), &cause(Reason::UserCreated)).is_err(), created);
+    let once = || changes([("audit", 1), ("epochs", 1)]);
+    let set_password = |c: &mut dyn Connection| c.set_password(user, &hash(), None, &cause(Reason::PasswordChanged));
+    fails("a new password", &|c| set_password(c).is_err(), once());
+    let set_active = |c: &mut dyn Connection, active| c.set_active(user, active, &cause(Reason::Deactivated));
+    fails("a deactivation", &|c| set_active(c, false).is_err(), once());
+    fails("an activation", &|c| set_active(c, true).is_err(), once());
+    fails("an end of all", &|c| c.end_all_sessions(user, &cause(Reason::LogoutAll)).is_err(), once());
+    let shadow = NewUser { username: "carol".to_owned(), ..new(Some(UserId(77))) };
+    let put = |c: &mut dyn Connection| c.put_shadow_user(&shadow, &cause(Reason::Login)).is_err();
+    fails("a shadow of a user", &put, changes([("audit", 1), ("users", 1)]));
+    let rotate = |_: &mut dyn Connection| app.store.rotate_key(Algorithm::Hs256, None, &SystemRandom, now).is_err();
+    fails("a new key", &rotate, changes([("keys", 1)]));
+    let dave = ImportUser {
+        id: UserId(88),
+        username: "dave".to_owned(),
+        email: String::new(),
+        password: hash(),
+        is_active: true,
+        is_staff: false,
+        created: None,
+        last_login: None,
+    };
+    let data = ImportData { users: vec![dave], tokens: Vec::new() };
+    let import = |_: &mut dyn Connection| app.store.import(&data, &cause(Reason::Imported)).is_err();
+    fails("an import", &import, changes([("audit", 1), ("users", 1)]));
+}
