@@ -88,6 +88,7 @@ impl Target {
             file,
             #[cfg(feature = "sqlite")]
             companions: OnceLock::new(),
+            #[cfg(feature = "sqlite")]
             reserve,
             full_at: AtomicU64::new(NEVER),
             made: Instant::now(),
