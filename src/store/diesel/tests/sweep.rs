@@ -82,7 +82,10 @@ fn a_clock_that_is_wrong_between_two_sweeps_deletes_nothing() {
         assert_eq!(sweep_at(&other, 3 * DAY, Unproved), (0, true));
         assert_eq!(verdict(&mut *c, 1), Ok(()));
         // What time cannot change goes all the while.
-        fixture.run(&format!("UPDATE sessions SET ended_at = {} WHERE ended_at IS NULL", later(5).as_micros()));
+        let mut endless = login(user, 0, 3);
+        endless.tokens[0].expires = None;
+        open(&mut *c, &endless);
+        fixture.run(&format!("UPDATE sessions SET ended_at = {} WHERE ended_at IS NULL", later(30 * DAY).as_micros()));
         let moment = fixture.store.begin_sweep(later(90 * DAY), Unproved).expect("a moment");
         let swept = fixture.store.sweep_until(moment.until, &SweepPolicy::default(), &|| true);
         assert_eq!(swept.expect("a sweep").dead_tokens, 1);
