@@ -223,6 +223,10 @@ mod tests {
         for stored in ["", "!", "!abc", "sha9$a$b", "bcrypt$$2b$12$short", "pbkdf2_sha256$x", "crypt$$ab", "plain"] {
             assert_eq!(rounds(hasher, Some(stored)), 1 << 12, "{stored}");
         }
+        // Beyond the bounds, nothing of the hash's own work is done.
+        for cost in [17, 20, 31] {
+            assert_eq!(rounds(hasher, Some(&format!("bcrypt_sha256$$2b${cost}${DATA}"))), 1 << 12, "{cost}");
+        }
         assert_eq!(rounds(hasher, None), 1 << 12);
         for cost in 4..=12 {
             for algorithm in ["bcrypt", "bcrypt_sha256"] {
