@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use crate::cause::{Actor, Cause, Origin, Reason};
 use crate::dialect::Dialect;
 use crate::jwt::{BadKey, KeyRing};
-use crate::password::Hasher;
+use crate::password::{HashMemory, Hasher};
 use crate::policy::{Policy, TokenForm};
 use crate::random::{Random, SystemRandom};
 use crate::store::{Store, StoreError, StoreResult};
-use crate::time::{Clock, SystemClock, Timestamp};
+use crate::time::{Clock, SteadyClock, SystemClock, Timestamp};
 
 mod check;
 mod credentials;
@@ -30,6 +30,7 @@ pub use check::{Activity, Check, CheckError, Resolver};
 pub use credentials::{Credentials, CredentialsError, KnownUser};
 pub use exchange::{Exchanged, TokenError, TokenRefusal};
 use lanes::{ComputeLane, Lane, LaneOptions};
+use login::UnverifiableAccounts;
 pub use login::{Issued, LoginError, LoginRefusal, LoginRequest};
 pub use mint::IssuedToken;
 use upkeep::Upkeep;
@@ -69,10 +70,12 @@ pub struct Auth {
 }
 
 struct Inner {
-    clock: Arc<dyn Clock>,
+    clock: SteadyClock,
     random: Arc<dyn Random>,
     policy: Policy,
     hasher: Hasher,
+    hash_memory: Arc<HashMemory>,
+    unverifiable: UnverifiableAccounts,
     credentials: Option<Arc<dyn Credentials>>,
     keys: RwLock<Arc<KeyRing>>,
     timeouts: Timeouts,
@@ -97,7 +100,8 @@ impl Auth {
         AuthBuilder::new(Arc::new(store))
     }
 
-    /// The present moment by the service's clock.
+    /// The present moment by the service's clock, which does not go back where the machine's does:
+    /// see [`SteadyClock`].
     pub fn now(&self) -> Timestamp {
         self.inner.clock.now()
     }
@@ -340,10 +344,12 @@ impl AuthBuilder {
                 upkeep: Upkeep::start(touch_interval, writes.clone()),
                 writes,
                 passwords: ComputeLane::start("passwords", self.password_threads, waiting_logins),
-                clock: self.clock,
+                clock: SteadyClock::new(self.clock),
                 random: self.random,
                 policy: self.policy,
                 hasher: self.hasher,
+                hash_memory: Arc::default(),
+                unverifiable: UnverifiableAccounts::default(),
                 credentials: self.credentials,
                 keys: RwLock::new(Arc::new(keys)),
                 timeouts: Timeouts {

@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod by_hand;
+mod clocks;
 #[cfg(all(test, feature = "conformance"))]
 mod conformance;
 #[cfg(test)]

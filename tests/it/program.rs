@@ -9,6 +9,7 @@ mod listening;
 mod output;
 mod passwords;
 mod permissions;
+mod memory;
 mod pressure;
 mod requests;
 mod revocation;

@@ -96,7 +96,7 @@ fn readiness_needs_a_schema_that_fits() {
 #[test]
 fn a_migration_can_be_taken_back_and_run_again() {
     for fixture in Fixture::all() {
-        for _ in fixture.store.migration_status().expect("a status").applied {
+        while !fixture.store.migration_status().expect("a status").applied.is_empty() {
             fixture.store.revert_last_migration().expect("reverted");
         }
         assert!(fixture.store.revert_last_migration().is_err());
