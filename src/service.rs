@@ -20,6 +20,7 @@ mod exchange;
 mod lanes;
 mod login;
 mod mint;
+mod refresh_rate;
 mod revoke;
 #[cfg(test)]
 mod tests;
@@ -32,6 +33,7 @@ pub use exchange::{Exchanged, TokenError, TokenRefusal};
 use lanes::{ComputeLane, Lane, LaneOptions};
 pub use login::{Issued, LoginError, LoginRefusal, LoginRequest};
 pub use mint::IssuedToken;
+use refresh_rate::RefreshRates;
 use upkeep::Upkeep;
 use view::{View, ViewOptions};
 
@@ -74,6 +76,7 @@ struct Inner {
     writes: Lane,
     passwords: ComputeLane,
     upkeep: Upkeep,
+    refreshes: RefreshRates,
 }
 
 /// How long a request waits for each kind of work.
@@ -314,6 +317,7 @@ impl AuthBuilder {
                 passwords: ComputeLane::start("passwords", self.password_threads, waiting_logins),
                 clock: self.clock,
                 random: self.random,
+                refreshes: RefreshRates::new(self.policy.refresh_rate),
                 policy: self.policy,
                 hasher: self.hasher,
                 credentials: self.credentials,
