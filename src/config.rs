@@ -328,7 +328,7 @@ impl Settings {
         input.set(&table::REFRESH_GRACE, &mut tokens.refresh_grace, |text| {
             parse::duration_in(text, Duration::ZERO..=secs(3600))
         });
-        input.set(&table::ACCESS_TOKENS, &mut tokens.access_tokens, |text| {
+        input.set(&table::SESSION_ACCESS_TOKENS, &mut tokens.access_tokens, |text| {
             parse::optional(text, |text| parse::number(text, 1..=10_000))
         });
         input.set(&table::REFRESH_BURST, &mut tokens.refresh_burst, |text| {

@@ -71,7 +71,7 @@ pub const GROUPS: &[Group] = &[
             &TOKEN_LIMIT_POLICY,
             &TOKEN_PREFIX,
             &REFRESH_GRACE,
-            &ACCESS_TOKENS,
+            &SESSION_ACCESS_TOKENS,
             &REFRESH_BURST,
             &REFRESH_INTERVAL,
             &SESSION_RETENTION,
@@ -277,8 +277,8 @@ pub static REFRESH_GRACE: Setting = plain(
      asked twice at once, is not logged out. After that, using it again ends the session.",
 );
 /// How many access tokens a session keeps.
-pub static ACCESS_TOKENS: Setting = plain(
-    "KNOXIDE_ACCESS_TOKENS",
+pub static SESSION_ACCESS_TOKENS: Setting = plain(
+    "KNOXIDE_SESSION_ACCESS_TOKENS",
     "50",
     "number, 1 to 10000, or none",
     "How many access tokens a session keeps when it is refreshed: of more, expired ones are deleted first, then the oldest. \

@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::access_limit::{Candidate, surplus};
 use super::{
-    AccessLimit, Connection, LimitPolicy, NewSession, NewToken, Opening, Refresh, Refreshed, SessionLimit, Store, StoreError,
-    StoreResult, Successor, UserCreation,
+    AccessLimit, Connection, LimitPolicy, NewSession, NewToken, Opening, Refresh, Refreshed, SessionLimit, Store,
+    StoreError, StoreResult, Successor, UserCreation,
 };
 use crate::cause::Cause;
 use crate::session::{Session, SessionId, TokenRecord};
@@ -91,8 +91,7 @@ impl Tables {
 
     /// The user's live sessions, the oldest first.
     fn live_sessions(&self, user: &User, limit: SessionLimit, now: Timestamp) -> Vec<SessionId> {
-        let has_live_token =
-            |id: SessionId| {
+        let has_live_token = |id: SessionId| {
             let mut tokens = self.tokens.values().filter(|t| t.session == id && t.consumed.is_none());
             tokens.any(|t| t.expires.is_none_or(|end| end > now))
         };
@@ -121,11 +120,8 @@ impl Tables {
     fn keep_within(&mut self, session: SessionId, refresh: &Refresh, limit: AccessLimit) {
         let of_session = || self.tokens.iter().filter(|(_, row)| row.session == session);
         let tokens = of_session().filter(|(_, row)| row.kind == TokenKind::Access && row.consumed.is_none());
-        let tokens = tokens.map(|(digest, row)| Candidate {
-            digest: *digest,
-            created: row.created,
-            expires: row.expires,
-        });
+        let tokens =
+            tokens.map(|(digest, row)| Candidate { digest: *digest, created: row.created, expires: row.expires });
         let recent = of_session().filter(|(_, row)| row.consumed.is_some_and(|at| at >= limit.successors_from));
         let successors: Vec<_> = recent.filter_map(|(_, row)| row.successor).collect();
         let stays = |digest: &TokenDigest| refresh.involves(digest) || successors.contains(digest);

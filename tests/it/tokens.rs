@@ -10,6 +10,8 @@ use knoxide::policy::Policy;
 use crate::support::app::{App, Backend, Client, Database, Setup, on_each_database};
 use crate::support::dialects::{ALL, Speech, Tokens, members};
 
+mod soak;
+
 /// How many access tokens a session keeps, and how often it may be refreshed at once.
 const KEPT: u64 = 50;
 const BURST: usize = 60;

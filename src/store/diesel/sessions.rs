@@ -14,7 +14,9 @@ use super::rows::{TokenRow, session_id, storable, token_record};
 use crate::cause::{Cause, Reason};
 use crate::session::{SessionId, TokenRecord};
 use crate::store::access_limit::{Candidate, MOST_AT_ONCE, surplus};
-use crate::store::{AccessLimit, LimitPolicy, NewSession, NewToken, Opening, Refresh, Refreshed, SessionLimit, Successor};
+use crate::store::{
+    AccessLimit, LimitPolicy, NewSession, NewToken, Opening, Refresh, Refreshed, SessionLimit, Successor,
+};
 use crate::time::Timestamp;
 use crate::token::TokenDigest;
 use crate::user::UserId;

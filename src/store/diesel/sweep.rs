@@ -78,9 +78,9 @@ impl DieselStore {
     pub fn sweep(&self, now: Timestamp, policy: &SweepPolicy, go_on: &dyn Fn() -> bool) -> StoreResult<SweepReport> {
         let before = |age: Duration| now.saturating_sub(age).as_micros();
         let (expired, ended) = (before(policy.token_grace), before(policy.session_retention));
+        let expired_tokens = self.repeat(go_on, |any| expired_tokens(any, expired));
         let marked = self.mark_old_epochs(go_on);
         let dead_tokens = self.empty_ended_sessions(go_on);
-        let expired_tokens = self.repeat(go_on, |any| expired_tokens(any, expired));
         let removed = self.remove_ended_sessions(ended, go_on);
         let log_rows = self.prune_log(now, go_on);
         let audit_events = policy.audit_retention.map_or(Ok(0), |retention| {

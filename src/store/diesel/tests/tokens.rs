@@ -31,7 +31,9 @@ fn fill(fixture: &Fixture, n: u32, tokens: i64) {
 fn forbid_cascades(fixture: &Fixture) {
     let condition = "EXISTS (SELECT 1 FROM tokens WHERE session_id = OLD.id)";
     fixture.run(&if fixture.url.starts_with("sqlite") {
-        format!("CREATE TRIGGER forbid BEFORE DELETE ON sessions WHEN {condition} BEGIN SELECT RAISE(ABORT, 'cascade'); END")
+        format!(
+            "CREATE TRIGGER forbid BEFORE DELETE ON sessions WHEN {condition} BEGIN SELECT RAISE(ABORT, 'cascade'); END"
+        )
     } else {
         format!(
             "CREATE FUNCTION forbid() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
@@ -176,7 +178,8 @@ fn a_list_of_sessions_reads_one_row_of_each() {
         let user = add_user(&mut *c, "alice");
         (1..=2).for_each(|n| open(&mut *c, &login(user, 0, n)));
         fill(&fixture, 1, MANY);
-        let filter = |now| SessionFilter { user: Some(user), with_ended: false, now, idle_limit: None, before: None, limit: 9 };
+        let filter =
+            |now| SessionFilter { user: Some(user), with_ended: false, now, idle_limit: None, before: None, limit: 9 };
         let ends = |now| -> Vec<Option<Timestamp>> {
             let listed = fixture.store.list_sessions(&filter(now)).expect("a list");
             listed.into_iter().map(|entry| entry.expires).collect()
@@ -184,12 +187,12 @@ fn a_list_of_sessions_reads_one_row_of_each() {
         let last = later(3600 + u64::try_from(MANY / 100).expect("a number"));
         assert_eq!(ends(NOW), [Some(later(3600)), Some(last)]);
         assert_eq!(ends(later(3600)), [Some(last)]);
-        assert_eq!(ends(last), []);
+        assert_eq!(ends(last), Vec::new());
         fixture.run("UPDATE tokens SET expires = NULL WHERE created = (SELECT max(created) FROM tokens)");
         assert_eq!(ends(last), [None]);
         // What was exchanged for another token keeps no session alive.
         fixture.run("UPDATE tokens SET consumed = 1");
-        assert_eq!(ends(NOW), []);
+        assert_eq!(ends(NOW), Vec::new());
     }
 }
 
