@@ -29,7 +29,7 @@ pub use self::render::{env_example, markdown};
 use crate::dialect::{Mount, PerDialect};
 use crate::jwt::{Algorithm, KeySecret};
 use crate::password_rules::{Owner, judge_new_password};
-use crate::policy::{DialectPolicy, Policy};
+use crate::policy::{DialectPolicy, Policy, RefreshRate};
 use crate::store::LimitPolicy;
 use crate::user::{ADMIN, Password};
 
@@ -91,6 +91,12 @@ pub struct TokenSettings {
     pub dialects: PerDialect<DialectPolicy>,
     /// For how long a consumed token still gets the same successor.
     pub refresh_grace: Duration,
+    /// How many access tokens a session keeps; `None`: any number.
+    pub access_tokens: Option<u32>,
+    /// How many times a session may be refreshed at once; `None`: there is no limit.
+    pub refresh_burst: Option<u32>,
+    /// How long it takes until once more is allowed.
+    pub refresh_interval: Duration,
     /// A session unused for longer than this is over; `None`: never for that reason.
     pub idle_limit: Option<Duration>,
     /// Whether asking who one is counts as use of the session.
@@ -213,6 +219,9 @@ impl Default for TokenSettings {
         Self {
             dialects: policy.dialects,
             refresh_grace: policy.refresh_grace,
+            access_tokens: policy.access_tokens,
+            refresh_burst: Some(RefreshRate::default().burst),
+            refresh_interval: RefreshRate::default().interval,
             idle_limit: policy.idle_limit,
             user_counts_as_use: policy.user_counts_as_use,
             touch_interval: policy.touch_interval,
@@ -255,6 +264,8 @@ impl TokenSettings {
             limit_policy: self.limit_policy,
             token_prefix: self.prefix.clone(),
             refresh_grace: self.refresh_grace,
+            access_tokens: self.access_tokens,
+            refresh_rate: self.refresh_burst.map(|burst| RefreshRate { burst, interval: self.refresh_interval }),
         }
     }
 }
@@ -322,6 +333,15 @@ impl Settings {
         input.set(&table::TOKEN_PREFIX, &mut tokens.prefix, parse::token_prefix);
         input.set(&table::REFRESH_GRACE, &mut tokens.refresh_grace, |text| {
             parse::duration_in(text, Duration::ZERO..=secs(3600))
+        });
+        input.set(&table::SESSION_ACCESS_TOKENS, &mut tokens.access_tokens, |text| {
+            parse::optional(text, |text| parse::number(text, 1..=10_000))
+        });
+        input.set(&table::REFRESH_BURST, &mut tokens.refresh_burst, |text| {
+            parse::optional(text, |text| parse::number(text, 1..=1_000_000))
+        });
+        input.set(&table::REFRESH_INTERVAL, &mut tokens.refresh_interval, |text| {
+            parse::duration_in(text, Duration::from_millis(1)..=secs(3600))
         });
         input.set(&table::SESSION_RETENTION, &mut tokens.session_retention, parse::duration);
         input.set(&table::SWEEP_INTERVAL, &mut tokens.sweep_interval, |text| {

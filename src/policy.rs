@@ -24,6 +24,27 @@ pub struct Policy {
     pub token_prefix: String,
     /// For how long after a rotation the old refresh token still gets the same successor.
     pub refresh_grace: Duration,
+    /// How many access tokens a session keeps when it is refreshed; `None`: any number.
+    pub access_tokens: Option<u32>,
+    /// How often a session may be refreshed at one node; `None`: as often as it likes.
+    pub refresh_rate: Option<RefreshRate>,
+}
+
+/// How often a session may be refreshed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RefreshRate {
+    /// How many times at once, at least 1.
+    pub burst: u32,
+    /// How long it takes until once more is allowed.
+    pub interval: Duration,
+}
+
+impl Default for RefreshRate {
+    /// 60 times at once, then once in 10 s: far above what any client needs, and no more than 8,700
+    /// tokens a day.
+    fn default() -> Self {
+        Self { burst: 60, interval: seconds(10) }
+    }
 }
 
 /// What tokens of one dialect are, and how long they live.
@@ -104,6 +125,8 @@ impl Default for Policy {
             limit_policy: LimitPolicy::Reject,
             token_prefix: String::new(),
             refresh_grace: seconds(30),
+            access_tokens: Some(50),
+            refresh_rate: Some(RefreshRate::default()),
         }
     }
 }

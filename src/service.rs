@@ -20,6 +20,7 @@ mod exchange;
 mod lanes;
 mod login;
 mod mint;
+mod refresh_rate;
 mod revoke;
 #[cfg(test)]
 mod tests;
@@ -33,6 +34,7 @@ use lanes::{ComputeLane, Lane, LaneOptions};
 use login::UnverifiableAccounts;
 pub use login::{Issued, LoginError, LoginRefusal, LoginRequest};
 pub use mint::IssuedToken;
+use refresh_rate::RefreshRates;
 use upkeep::Upkeep;
 use view::{View, ViewOptions};
 
@@ -84,6 +86,7 @@ struct Inner {
     writes: Lane,
     passwords: ComputeLane,
     upkeep: Upkeep,
+    refreshes: RefreshRates,
 }
 
 /// How long a request waits for each kind of work.
@@ -346,6 +349,7 @@ impl AuthBuilder {
                 passwords: ComputeLane::start("passwords", self.password_threads, waiting_logins),
                 clock: SteadyClock::new(self.clock),
                 random: self.random,
+                refreshes: RefreshRates::new(self.policy.refresh_rate),
                 policy: self.policy,
                 hasher: self.hasher,
                 hash_memory: Arc::default(),

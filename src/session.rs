@@ -68,8 +68,15 @@ pub struct Session {
     pub last_seen: Timestamp,
     /// The user's epoch when it was opened (or kept).
     pub epoch: Epoch,
-    /// Set once the session is over.
+    /// Set once the session is over; not while it is over because its user is inactive.
     pub ended: Option<Timestamp>,
+}
+
+impl Session {
+    /// Whether it lived until its user was deactivated, which raises the epoch once.
+    fn ended_with(&self, user: &User) -> bool {
+        !user.is_active && self.epoch.0.checked_add(1) == Some(user.epoch.0)
+    }
 }
 
 /// Everything the store knows of a digest, whatever its state.
@@ -153,9 +160,13 @@ impl Verified {
     }
 }
 
-/// Judges what the store knows of a presented token, in the fixed order: unknown, expired,
-/// wrong kind, inactive user, ended session, old epoch, idle, consumed. `wanted` is `None` where
-/// both kinds will do.
+/// Judges what the store knows of a presented token, in the fixed order: unknown, ended session, old
+/// epoch, expired, wrong kind, inactive user, idle, consumed. `wanted` is `None` where both kinds
+/// will do.
+///
+/// Tokens of a session that is over are deleted, at once or by and by, so those that are left come
+/// first: whatever else is true of them, they answer as if they were gone. The exception are sessions
+/// that lived until their user was deactivated: their holders are told that the user is inactive.
 ///
 /// A token is expired from the very microsecond of its expiry, and idle once its session
 /// was unused for longer than `idle_limit`.
@@ -170,16 +181,16 @@ pub fn judge(
 ) -> Result<Verified, Refusal> {
     let Some(record) = record else { return Err(Refusal::Unknown) };
     let TokenRecord { kind, expires, consumed, session, user, .. } = record;
-    if expires.is_some_and(|end| end <= now) {
+    if session.ended.is_some() {
+        Err(Refusal::SessionEnded)
+    } else if session.epoch != user.epoch && !session.ended_with(user) {
+        Err(Refusal::OldEpoch)
+    } else if expires.is_some_and(|end| end <= now) {
         Err(Refusal::Expired)
     } else if wanted.is_some_and(|wanted| *kind != wanted) {
         Err(Refusal::WrongKind)
     } else if !user.is_active {
         Err(Refusal::InactiveUser)
-    } else if session.ended.is_some() {
-        Err(Refusal::SessionEnded)
-    } else if session.epoch != user.epoch {
-        Err(Refusal::OldEpoch)
     } else if idle_limit.is_some_and(|limit| now.since(session.last_seen) > limit) {
         Err(Refusal::Idle)
     } else if consumed.is_some() {
@@ -281,10 +292,27 @@ mod tests {
             Arc::make_mut(&mut r.user).is_active = false;
         });
         assert_eq!(both, Err(Refusal::Expired));
-        let inactive_and_ended = verdict(|r| {
-            r.session.ended = Some(NOW);
-            Arc::make_mut(&mut r.user).is_active = false;
-        });
-        assert_eq!(inactive_and_ended, Err(Refusal::InactiveUser));
+    }
+
+    #[test]
+    fn what_was_over_before_answers_as_if_it_were_gone() {
+        let over = |change: fn(&mut TokenRecord)| {
+            verdict(|r| {
+                r.expires = Some(NOW);
+                r.kind = TokenKind::Refresh;
+                Arc::make_mut(&mut r.user).is_active = false;
+                change(r);
+            })
+        };
+        assert_eq!(over(|r| r.session.ended = Some(NOW)), Err(Refusal::SessionEnded));
+        assert_eq!(over(|r| r.session.epoch = Epoch(1)), Err(Refusal::OldEpoch));
+        // Deactivated while the session lived, by us or by somebody who left the epoch alone.
+        for epoch in [2, 3] {
+            let deactivated = verdict(|r| {
+                r.session.epoch = Epoch(epoch);
+                Arc::make_mut(&mut r.user).is_active = false;
+            });
+            assert_eq!(deactivated, Err(Refusal::InactiveUser), "{epoch}");
+        }
     }
 }

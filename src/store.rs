@@ -28,6 +28,7 @@ use crate::time::Timestamp;
 use crate::token::{TokenDigest, TokenKind};
 use crate::user::{Account, Epoch, LoginName, NewUser, PasswordHash, UserId};
 
+mod access_limit;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
@@ -35,6 +36,7 @@ pub mod diesel;
 mod follow;
 pub mod memory;
 
+pub use access_limit::AccessLimit;
 pub use follow::{Follower, Following, News, Revoked, Round};
 
 /// The store could not do its work; nothing is known of the outcome.
@@ -137,7 +139,8 @@ pub trait Connection: Send {
         Ok(())
     }
 
-    /// What is known of each digest, in the order asked, whatever its state. One read.
+    /// What is known of each digest, in the order asked, whatever its state. One read. Of a session
+    /// that ended, tokens may be left for a while: [`crate::session::judge`] refuses them first of all.
     fn find_many(&mut self, digests: &[TokenDigest]) -> StoreResult<Vec<Option<TokenRecord>>>;
 
     /// The account to log in to, or `None` if the name fits no user, or an e-mail address two.
@@ -153,15 +156,18 @@ pub trait Connection: Send {
 
     /// Gives the session of a token more tokens, if that token and its session live. With
     /// `successor`, the token is consumed by this, and of all who try, exactly one does it;
-    /// without, it does not matter whether it is consumed.
+    /// without, it does not matter whether it is consumed. Access tokens beyond the limit give way:
+    /// expired ones first, then the oldest; never the presented one, the new ones, refresh tokens,
+    /// consumed tokens, or successors that a repeat still has to find.
     fn refresh(&mut self, refresh: &Refresh) -> StoreResult<Refreshed>;
 
-    /// What is known of the token that took the place of `digest`; `None` if none did.
+    /// What is known of the token that took the place of `digest`; `None` if none did, or their
+    /// session is over.
     fn find_successor(&mut self, digest: &TokenDigest) -> StoreResult<Option<Successor>>;
 
-    /// Ends one session: marks it with the cause and deletes its tokens. `false` if there is
-    /// no such session or it had ended before (by itself or with all of its user's); the first
-    /// cause stands.
+    /// Ends one session: marks it with the cause and deletes a bounded number of its tokens, so that
+    /// it takes as long for a million as for one. `false` if there is no such session or it had ended
+    /// before (by itself or with all of its user's); the first cause stands.
     fn end_session(&mut self, session: SessionId, cause: &Cause) -> StoreResult<bool>;
 
     /// Ends a session for not having been used since `last_seen`, if that is still when it was
@@ -255,6 +261,8 @@ pub struct Refresh {
     pub successor: Option<TokenDigest>,
     /// When, by the injected clock.
     pub at: Timestamp,
+    /// How many access tokens the session keeps; `None`: any number.
+    pub limit: Option<AccessLimit>,
 }
 
 /// What came of a refresh.

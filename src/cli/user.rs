@@ -159,7 +159,12 @@ fn delete(typed: &str, yes: bool, context: &mut Context<'_>) -> Answered {
         let question = format!("Delete the user {} with all sessions, for good?", visible(&user.username));
         insist(context.terminal, &question, "to delete the user")?;
     }
-    let done = store.delete_user(user.id, &context.cause(Reason::UserDeleted))?;
+    let done = store.delete_user(user.id, &context.cause(Reason::UserDeleted));
+    let done = done.map_err(|error| {
+        let failure = Failure::from(error);
+        let left = "; if the user is inactive now, a part of its sessions is left: repeat the command to delete them";
+        Failure::new(failure.code, format!("{}{left}", failure.message))
+    })?;
     changed(done, &user, "is deleted")
 }
 

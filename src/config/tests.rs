@@ -98,6 +98,9 @@ fn values_become_typed_fields() {
         ("KNOXIDE_TOKEN_LIMIT", "3"),
         ("KNOXIDE_TOKEN_LIMIT_POLICY", "evict_oldest"),
         ("KNOXIDE_TOKEN_PREFIX", "kx_"),
+        ("KNOXIDE_SESSION_ACCESS_TOKENS", "7"),
+        ("KNOXIDE_REFRESH_BURST", "5"),
+        ("KNOXIDE_REFRESH_INTERVAL", "1s"),
         ("KNOXIDE_BODY_LIMIT", "1MiB"),
         ("KNOXIDE_CHECK_TIMEOUT", "250ms"),
         ("KNOXIDE_CACHE_TOKENS", "0"),
@@ -118,6 +121,8 @@ fn values_become_typed_fields() {
     assert_eq!(settings.tokens.touch_interval, secs(30), "a tenth of the idle limit");
     assert_eq!((settings.tokens.limit, settings.tokens.limit_policy), (Some(3), LimitPolicy::EvictOldest));
     assert_eq!(settings.tokens.prefix, "kx_");
+    let rate = Some(RefreshRate { burst: 5, interval: secs(1) });
+    assert_eq!((settings.tokens.access_tokens, settings.tokens.policy().refresh_rate), (Some(7), rate));
     assert_eq!(settings.http.body_limit, 1024 * 1024);
     assert_eq!(settings.http.check_timeout, Duration::from_millis(250));
     assert_eq!(settings.http.cache_tokens, 0);
@@ -323,4 +328,22 @@ fn durations_are_written_as_they_are_read() {
         assert_eq!(show_duration(parse_duration(text).expect("a duration")), text);
     }
     assert_eq!(show_duration(secs(7200)), "2h");
+}
+
+#[test]
+fn the_limits_of_a_session_can_be_lifted_and_have_bounds() {
+    let limits = |access: &str, burst: &str| {
+        let given = [("KNOXIDE_SESSION_ACCESS_TOKENS", access), ("KNOXIDE_REFRESH_BURST", burst)];
+        read(&given).map(|settings| (settings.tokens.policy().access_tokens, settings.tokens.policy().refresh_rate))
+    };
+    assert_eq!(limits("none", "none").expect("settings"), (None, None));
+    let rate = |burst| Some(RefreshRate { burst, interval: secs(10) });
+    assert_eq!(limits("1", "1").expect("settings"), (Some(1), rate(1)));
+    assert_eq!(limits("10000", "1000000").expect("settings"), (Some(10_000), rate(1_000_000)));
+    for (access, burst) in [("0", "1"), ("10001", "1"), ("1", "0"), ("1", "1000001"), ("many", "1"), ("1", "-1")] {
+        assert!(limits(access, burst).is_err(), "{access} {burst}");
+    }
+    for interval in ["0s", "2h", "often"] {
+        assert!(read(&[("KNOXIDE_REFRESH_INTERVAL", interval)]).is_err(), "{interval}");
+    }
 }

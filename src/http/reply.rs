@@ -1,5 +1,7 @@
 //! Replies: their JSON, and the headers that every one of them carries (contract 2.1).
 
+use std::time::Duration;
+
 use actix_web::body::{BoxBody, None as NoBody};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -85,6 +87,17 @@ impl Replies {
         let mut builder = self.start(StatusCode::SERVICE_UNAVAILABLE);
         builder.insert_header((RETRY_AFTER, "1"));
         self.finish(builder, &json!({ "detail": "Service temporarily unavailable, try again later." }))
+    }
+
+    /// 429 as by Django REST framework, in whose words all the packages throttle; `after` counts in
+    /// whole seconds, rounded up, also in `Retry-After` (RFC 9110, section 10.2.3).
+    pub fn throttled(&self, after: Duration) -> HttpResponse {
+        let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
+        let unit = if seconds == 1 { "second" } else { "seconds" };
+        let mut builder = self.start(StatusCode::TOO_MANY_REQUESTS);
+        builder.insert_header((RETRY_AFTER, seconds));
+        let text = format!("Request was throttled. Expected available in {seconds} {unit}.");
+        self.finish(builder, &json!({ "detail": text }))
     }
 
     /// As [`Replies::detail`], and the connection is closed.
@@ -231,6 +244,12 @@ mod tests {
             assert_eq!(body(response).await, expected);
         }
         assert_eq!(header(&replies.unavailable(), RETRY_AFTER), Some("1"));
+        for (millis, after, words) in [(1, "1", "1 second"), (1_001, "2", "2 seconds"), (9_000, "9", "9 seconds")] {
+            let response = replies.throttled(Duration::from_millis(millis));
+            assert_eq!((response.status().as_u16(), header(&response, RETRY_AFTER)), (429, Some(after)));
+            let expected = format!(r#"{{"detail":"Request was throttled. Expected available in {words}."}}"#);
+            assert_eq!(body(response).await, expected);
+        }
         let response = replies.unauthorized("Bearer realm=\"api\"", &json!({"detail": "No."}));
         assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
         assert_eq!(header(&response, WWW_AUTHENTICATE), Some("Bearer realm=\"api\""));

@@ -197,6 +197,10 @@ impl Step<'_> {
                 note(self.request, |facts| facts.refused(refusal.as_str()));
                 Ok(Err(refusal))
             }
+            Err(TokenError::Throttled(after)) => {
+                note(self.request, |facts| facts.refused("throttled"));
+                Err(self.replies().throttled(after))
+            }
             Err(TokenError::Unavailable(error)) => Err(self.unavailable(&error)),
         }
     }

@@ -124,10 +124,11 @@ pub fn serve(
     let following = keys.follow(auth.clone())?;
     let reserving = reserve::follow(Arc::clone(&store))?;
     let kept = SweepPolicy { session_retention: settings.tokens.session_retention, ..SweepPolicy::default() };
+    let emptying = sweeper::start_emptying(Arc::clone(&store), settings.tokens.sweep_interval)?;
     let sweeping = sweeper::start(store, clock, settings.tokens.sweep_interval, kept)?;
     let result = actix_web::rt::System::new().block_on(run(&settings, auth.clone(), announce));
     auth.close(Duration::from_secs(2));
-    drop((sweeping, following, reserving));
+    drop((sweeping, emptying, following, reserving));
     result
 }
 

@@ -41,6 +41,20 @@ pub(super) fn start(
     })
 }
 
+/// How often ended sessions are looked for that still have tokens: more often than the rest is
+/// swept, so that millions of them are gone within minutes. A look that finds none reads nothing but
+/// the end of an index.
+const EMPTYING: Duration = Duration::from_secs(60);
+
+/// Empties ended sessions now and then, until the value is dropped. That asks no clock.
+pub(super) fn start_emptying(store: Arc<DieselStore>, interval: Duration) -> std::io::Result<Repeating> {
+    Repeating::start("emptier", interval.min(EMPTYING), move |go_on| match store.empty_ended_sessions(go_on) {
+        Ok(0) => {}
+        Ok(tokens) => log::info!(dead_tokens = tokens; "emptied ended sessions"),
+        Err(error) => log::warn!("ended sessions were not emptied: {error}"),
+    })
+}
+
 impl Sweeper {
     fn new(store: Arc<DieselStore>, clock: Arc<dyn Clock>, policy: SweepPolicy) -> Self {
         let evenness = Evenness::begin(&*clock);

@@ -4,13 +4,15 @@
 //! time of grace the others get the very same successor, made again from what they presented.
 //! After that, using it again ends the session: somebody else may have it.
 
+use std::time::Duration;
+
 use super::mint::{IssuedToken, Subject};
 use super::{Auth, CheckError, Unavailable, lanes::Wanted, within};
 use crate::cause::{Actor, Origin, Reason};
 use crate::dialect::Dialect;
 use crate::policy::RefreshPolicy;
 use crate::session::{Refusal, TokenRecord, Verified, judge};
-use crate::store::{NewToken, Refresh, Refreshed};
+use crate::store::{AccessLimit, NewToken, Refresh, Refreshed};
 use crate::time::Timestamp;
 use crate::token::{Token, TokenKind};
 
@@ -47,6 +49,8 @@ impl TokenRefusal {
 pub enum TokenError {
     /// The token is not good for it.
     Refused(TokenRefusal),
+    /// The session was refreshed too often; it may be again after this time.
+    Throttled(Duration),
     /// Nothing can be said now. Never to be taken for a refusal.
     Unavailable(Unavailable),
 }
@@ -94,7 +98,7 @@ impl Auth {
         }
         match judged {
             Ok(who) => Ok(who),
-            Err(refusal) => Err(self.refusal(refusal, &record).await),
+            Err(refusal) => Err(self.refusal(refusal, &found.token, &record).await),
         }
     }
 
@@ -117,19 +121,24 @@ impl Auth {
             match judge(Some(&record), Some(wanted), now, self.policy().idle_verdict_after()) {
                 Ok(who) => {
                     self.check_window(&who, now)?;
+                    self.check_rate(&who, now)?;
                     if let Some(exchanged) = self.exchange(&token, who, now).await? {
                         return Ok(exchanged);
                     }
                 }
                 Err(Refusal::Consumed) => return self.repeat(&token, record, origin).await,
-                Err(refusal) => return Err(self.refusal(refusal, &record).await),
+                Err(refusal) => return Err(self.refusal(refusal, &token, &record).await),
             }
         }
         Err(TokenError::Unavailable(Unavailable::Elsewhere("the token changed twice during its refresh")))
     }
 
-    /// The refusal as an error; idleness is made final first, as in a check.
-    async fn refusal(&self, refusal: Refusal, record: &TokenRecord) -> TokenError {
+    /// The refusal as an error; idleness is made final first, as in a check. What is left of a session
+    /// that is over answers as if it were gone.
+    async fn refusal(&self, refusal: Refusal, token: &Token, record: &TokenRecord) -> TokenError {
+        if matches!(refusal, Refusal::SessionEnded | Refusal::OldEpoch) {
+            return self.gone(token, refusal);
+        }
         if refusal != Refusal::Idle {
             return token_error(refusal);
         }
@@ -155,11 +164,16 @@ impl Auth {
         match record {
             Some(record) if record.session.dialect == dialect => Ok(record),
             Some(_) => Err(refused("other_dialect")),
-            None if self.keys().once_was_ours(token.expose(), self.now()) => {
-                Err(TokenError::Refused(TokenRefusal::Expired))
-            }
-            None => Err(bad(Refusal::Unknown)),
+            None => Err(self.gone(token, Refusal::Unknown)),
         }
+    }
+
+    /// Of a token that is not there any more it may still be said that its time is over.
+    fn gone(&self, token: &Token, refusal: Refusal) -> TokenError {
+        if self.keys().once_was_ours(token.expose(), self.now()) {
+            return TokenError::Refused(TokenRefusal::Expired);
+        }
+        bad(refusal)
     }
 
     /// Compared in whole seconds, as the packages do: the last second still counts.
@@ -172,6 +186,18 @@ impl Auth {
         let opened = who.session.created.whole_seconds();
         let over = window.is_some_and(|window| now.whole_seconds() > opened.saturating_add(window));
         if over { Err(TokenError::Refused(TokenRefusal::WindowOver)) } else { Ok(()) }
+    }
+
+    /// Only what adds tokens is counted: a reuse after the time of grace ends the session however
+    /// often it was refreshed before.
+    fn check_rate(&self, who: &Verified, now: Timestamp) -> Result<(), TokenError> {
+        self.inner.refreshes.admit(who.session.id, now).map_err(TokenError::Throttled)
+    }
+
+    fn access_limit(&self, now: Timestamp) -> Option<AccessLimit> {
+        let policy = self.policy();
+        let successors_from = now.saturating_sub(policy.refresh_grace);
+        policy.access_tokens.map(|max| AccessLimit { max, successors_from })
     }
 
     /// `None` if somebody else consumed the token first.
@@ -203,7 +229,8 @@ impl Auth {
                 (access, None, None)
             }
         };
-        match self.write_refresh(Refresh { presented: token.digest(), tokens, successor, at: now }).await? {
+        let limit = self.access_limit(now);
+        match self.write_refresh(Refresh { presented: token.digest(), tokens, successor, at: now, limit }).await? {
             Refreshed::Done => {
                 self.inner.upkeep.touch(&who.session, now);
                 Ok(Some(Exchanged { who, access, refresh, at: now }))
@@ -221,13 +248,14 @@ impl Auth {
     /// A token that was consumed before: within the time of grace it gets the same successor.
     async fn repeat(&self, token: &Token, record: TokenRecord, origin: Origin) -> Result<Exchanged, TokenError> {
         let now = self.now();
-        let since = record.consumed.map_or(std::time::Duration::ZERO, |consumed| now.since(consumed));
+        let since = record.consumed.map_or(Duration::ZERO, |consumed| now.since(consumed));
         if since > self.policy().refresh_grace {
             return Err(self.end_reused(&record, origin).await);
         }
         let who = Verified::of(&record);
         // The window is over for everybody, also for who asks again.
         self.check_window(&who, now)?;
+        self.check_rate(&who, now)?;
         let digest = token.digest();
         let found = self.inner.checks.run(Wanted::WhileAwaited, move |connection| connection.find_successor(&digest));
         let row = within(self.inner.timeouts.check, "checks", found).await?;
@@ -249,7 +277,8 @@ impl Auth {
             }
         };
         if !tokens.is_empty() {
-            let more = Refresh { presented: row.digest, tokens, successor: None, at: now };
+            let limit = self.access_limit(now);
+            let more = Refresh { presented: row.digest, tokens, successor: None, at: now, limit };
             match self.write_refresh(more).await? {
                 Refreshed::Done => {}
                 Refreshed::Consumed | Refreshed::Gone => return Err(bad(Refusal::SessionEnded)),

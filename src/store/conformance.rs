@@ -20,6 +20,7 @@ mod accounts;
 mod following;
 mod races;
 mod sessions;
+mod tokens;
 
 type Case = (&'static str, fn(&dyn Store));
 
@@ -28,9 +29,9 @@ type Case = (&'static str, fn(&dyn Store));
 /// # Panics
 /// When at least one case failed, with the names of those that did.
 pub fn run(make: &mut dyn FnMut() -> Box<dyn Store>) {
-    let cases = sessions::CASES.iter().chain(accounts::CASES).chain(races::CASES).chain(following::CASES);
+    let cases = [sessions::CASES, tokens::CASES, accounts::CASES, races::CASES, following::CASES];
     let mut failed = Vec::new();
-    for (name, case) in cases {
+    for (name, case) in cases.into_iter().flatten() {
         let store = make();
         if catch_unwind(AssertUnwindSafe(|| case(&*store))).is_err() {
             failed.push(*name);

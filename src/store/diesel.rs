@@ -15,6 +15,7 @@ mod audit;
 mod connect;
 mod connection;
 mod doctor;
+mod emptying;
 mod error;
 mod follow;
 mod hot;

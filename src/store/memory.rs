@@ -7,9 +7,10 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::access_limit::{Candidate, surplus};
 use super::{
-    Connection, LimitPolicy, NewSession, NewToken, Opening, Refresh, Refreshed, SessionLimit, Store, StoreError,
-    StoreResult, Successor, UserCreation,
+    AccessLimit, Connection, LimitPolicy, NewSession, NewToken, Opening, Refresh, Refreshed, SessionLimit, Store,
+    StoreError, StoreResult, Successor, UserCreation,
 };
 use crate::cause::Cause;
 use crate::session::{Session, SessionId, TokenRecord};
@@ -90,8 +91,10 @@ impl Tables {
 
     /// The user's live sessions, the oldest first.
     fn live_sessions(&self, user: &User, limit: SessionLimit, now: Timestamp) -> Vec<SessionId> {
-        let has_live_token =
-            |id: SessionId| self.tokens.values().any(|t| t.session == id && t.expires.is_none_or(|end| end > now));
+        let has_live_token = |id: SessionId| {
+            let mut tokens = self.tokens.values().filter(|t| t.session == id && t.consumed.is_none());
+            tokens.any(|t| t.expires.is_none_or(|end| end > now))
+        };
         let idle = |session: &Session| limit.idle_limit.is_some_and(|l| now.since(session.last_seen) > l);
         let mut live: Vec<&Session> = (self.sessions.values())
             .filter(|(owner, s)| *owner == user.id && s.ended.is_none() && s.epoch == user.epoch)
@@ -111,6 +114,20 @@ impl Tables {
         session.ended = Some(at);
         self.tokens.retain(|_, token| token.session != id);
         true
+    }
+
+    /// Deletes access tokens that the session has beyond its limit.
+    fn keep_within(&mut self, session: SessionId, refresh: &Refresh, limit: AccessLimit) {
+        let of_session = || self.tokens.iter().filter(|(_, row)| row.session == session);
+        let tokens = of_session().filter(|(_, row)| row.kind == TokenKind::Access && row.consumed.is_none());
+        let tokens =
+            tokens.map(|(digest, row)| Candidate { digest: *digest, created: row.created, expires: row.expires });
+        let recent = of_session().filter(|(_, row)| row.consumed.is_some_and(|at| at >= limit.successors_from));
+        let successors: Vec<_> = recent.filter_map(|(_, row)| row.successor).collect();
+        let stays = |digest: &TokenDigest| refresh.involves(digest) || successors.contains(digest);
+        for digest in surplus(tokens.collect(), limit, refresh.at, stays) {
+            self.tokens.remove(&digest);
+        }
     }
 
     fn raise_epoch(&mut self, id: UserId) -> bool {
@@ -228,12 +245,19 @@ impl Connection for MemoryStore {
             row.consumed = Some(refresh.at);
             row.successor = Some(successor);
         }
+        if let Some(limit) = refresh.limit.filter(|_| refresh.adds_access()) {
+            tables.keep_within(record.session.id, refresh, limit);
+        }
         Ok(Refreshed::Done)
     }
 
     fn find_successor(&mut self, digest: &TokenDigest) -> StoreResult<Option<Successor>> {
         let tables = self.tables();
-        let successor = tables.tokens.get(digest).and_then(|row| row.successor);
+        let lives = |record: &TokenRecord| {
+            record.user.is_active && record.session.ended.is_none() && record.session.epoch == record.user.epoch
+        };
+        let lives = tables.record(digest).as_ref().is_some_and(lives);
+        let successor = tables.tokens.get(digest).filter(|_| lives).and_then(|row| row.successor);
         Ok(successor.and_then(|digest| {
             let row = tables.tokens.get(&digest)?;
             Some(Successor { digest, created: row.created, expires: row.expires, key: row.key })

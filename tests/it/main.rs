@@ -64,4 +64,6 @@ mod secrecy;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
+mod tokens;
+#[cfg(test)]
 mod view;

@@ -11,7 +11,12 @@ use crate::support::app::{App, Backend, Database, Setup, on_each_database};
 use crate::support::dialects::{ALL, Speech, members};
 
 fn rotating(backend: Backend) -> App {
+    rotating_with(backend, |_| {})
+}
+
+fn rotating_with(backend: Backend, change: fn(&mut Policy)) -> App {
     let mut policy = Policy::default();
+    change(&mut policy);
     for dialect in Dialect::ALL {
         policy.dialects.get_mut(dialect).rotate = true;
     }
@@ -113,7 +118,7 @@ on_each_database! {
 /// client asks again; in the middle of the rounds the signing key is replaced.
 fn storm(backend: Backend, rounds: usize) {
     const CLIENTS: usize = 100;
-    let app = rotating(backend);
+    let app = rotating_with(backend, |policy| policy.refresh_rate = None);
     app.add_user("alice", "correct horse");
     for speech in [Speech::of(Dialect::Djoser), Speech::of(Dialect::DrfJwt)] {
         let mut token = speech.refreshable(&speech.login(&mut app.client(), "alice", "correct horse"));

@@ -108,8 +108,13 @@ fn tells_of_activation(store: &dyn Store) {
 fn tells_of_rotation(store: &dyn Store) {
     let Some(mut scene) = Scene::set(store) else { return };
     let token = |number, kind| NewToken { digest: digest(number), kind, expires: None, key: None };
-    let mut refresh =
-        Refresh { presented: digest(1), tokens: vec![token(11, TokenKind::Access)], successor: None, at: NOW };
+    let mut refresh = Refresh {
+        presented: digest(1),
+        tokens: vec![token(11, TokenKind::Access)],
+        successor: None,
+        at: NOW,
+        limit: None,
+    };
     assert_eq!(scene.conn.refresh(&refresh), Ok(Refreshed::Done));
     scene.hears_nothing();
     refresh.tokens = vec![token(12, TokenKind::Access)];

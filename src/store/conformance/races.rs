@@ -118,6 +118,7 @@ fn one_rotation_wins(store: &dyn Store) {
                     tokens: vec![token],
                     successor: Some(successor),
                     at: after(1),
+                    limit: None,
                 };
                 Box::new(move |conn| until_done(|| conn.refresh(&refresh)))
             })

@@ -235,7 +235,13 @@ fn expiry_is_exact(store: &dyn Store) {
 
 fn refreshing(presented: u64, new: u64, rotate: bool) -> Refresh {
     let token = NewToken { digest: digest(new), kind: TokenKind::Access, expires: Some(after(60)), key: Some(7) };
-    Refresh { presented: digest(presented), tokens: vec![token], successor: rotate.then(|| digest(new)), at: after(1) }
+    Refresh {
+        presented: digest(presented),
+        tokens: vec![token],
+        successor: rotate.then(|| digest(new)),
+        at: after(1),
+        limit: None,
+    }
 }
 
 fn refresh_adds(store: &dyn Store) {

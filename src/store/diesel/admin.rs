@@ -3,16 +3,18 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use diesel::dsl::exists;
+use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::BigInt;
+use diesel::sql_types::{BigInt, Binary, Bool, Nullable};
 
 use super::DieselStore;
 use super::any::AnyConnection;
 use super::audit::{self, About};
+use super::emptying::{Emptied, Emptying};
 use super::hot::{self, statement};
 use super::rows::{AccountRow, dialect_named, session_id};
-use super::schema::{audit_events, sessions, tokens, users};
+use super::schema::{audit_events, sessions, users};
+use super::sweep::BATCH;
 use crate::cause::{Cause, Reason};
 use crate::session::{Session, SessionEntry, SessionId};
 use crate::store::StoreResult;
@@ -65,15 +67,17 @@ statement! {
 }
 
 statement! {
-    /// Takes a batch of a user's sessions, with their tokens.
-    DeleteSomeSessions { user: i64 as BigInt },
-    ["DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE user_id = ", user, " LIMIT 500)"]
+    /// Some of a user's sessions.
+    FindSomeSessions { user: i64 as BigInt } -> Binary,
+    ["SELECT id FROM sessions WHERE user_id = ", user, " LIMIT ", {BATCH}]
 }
 
 statement! {
-    /// Takes a user, with whatever is left of its sessions.
+    /// Takes a user that has no session left.
     DeleteUser { user: i64 as BigInt },
-    ["DELETE FROM users WHERE id = ", user]
+    [
+        "DELETE FROM users WHERE id = ", user, " AND NOT EXISTS (SELECT 1 FROM sessions WHERE user_id = ", user, ")",
+    ]
 }
 
 impl DieselStore {
@@ -102,22 +106,28 @@ impl DieselStore {
         })
     }
 
-    /// Removes a user with its sessions and tokens; `false` if there is none. From the first of
-    /// its transactions on the user is locked out, so that a removal that was interrupted
-    /// harms nobody and can be repeated.
+    /// Removes a user with its sessions and tokens, in as many small transactions as it takes;
+    /// `false` if there is none. From the first of them on the user is locked out, so that a removal
+    /// that was interrupted harms nobody and can be repeated.
     ///
     /// # Errors
-    /// When the database fails.
+    /// When the database fails. The user may be locked out then, and a part of its sessions be gone.
     pub fn delete_user(&self, user: UserId, cause: &Cause) -> StoreResult<bool> {
-        self.admin(|connection| {
-            let condemned = connection.write(|any| condemn(any, user, cause))?;
-            if !condemned {
-                return Ok(false);
+        let mut known = false;
+        // Once more only if somebody let the user in again meanwhile, who then logged in.
+        while self.admin(|connection| connection.write(|any| condemn(any, user, cause)))? {
+            known = true;
+            let mut emptying = Emptying::new(Emptied::Remove);
+            self.repeat(&|| true, |any| {
+                let sessions = FindSomeSessions { user: user.0 }.load(any)?;
+                let done = emptying.batch(any, sessions)?;
+                Ok(done.tokens + done.sessions)
+            })?;
+            if self.admin(|connection| connection.write(|any| DeleteUser { user: user.0 }.execute(any)))? > 0 {
+                break;
             }
-            while connection.write(|any| DeleteSomeSessions { user: user.0 }.execute(any))? > 0 {}
-            connection.write(|any| DeleteUser { user: user.0 }.execute(any))?;
-            Ok(true)
-        })
+        }
+        Ok(known)
     }
 
     /// Lists sessions.
@@ -209,17 +219,16 @@ struct SessionRow {
     ended_at: Option<i64>,
     ended_reason: Option<String>,
     ended_by: Option<String>,
+    expires: Option<i64>,
 }
 
 fn list_sessions(any: &mut AnyConnection, filter: &SessionFilter) -> QueryResult<Vec<SessionEntry>> {
     let rows = session_rows(any, filter)?;
-    let mut ends = last_expiries(any, rows.iter().map(|row| row.id.clone()).collect())?;
     let events = epoch_events(any, &rows)?;
     rows.into_iter()
         .map(|row| {
-            let expires = ends.remove(&row.id).flatten();
             let event = events.get(&(row.user, row.epoch + 1));
-            session_entry(row, expires, event)
+            session_entry(row, event)
         })
         .collect()
 }
@@ -242,6 +251,7 @@ fn session_rows(any: &mut AnyConnection, filter: &SessionFilter) -> QueryResult<
             sessions::ended_at,
             sessions::ended_reason,
             sessions::ended_by,
+            sql::<Nullable<BigInt>>(hot::LAST_END),
         ))
         .order(sessions::id.desc())
         .limit(i64::from(filter.limit))
@@ -253,30 +263,15 @@ fn session_rows(any: &mut AnyConnection, filter: &SessionFilter) -> QueryResult<
         query = query.filter(sessions::id.lt(before.as_bytes().to_vec()));
     }
     if !filter.with_ended {
-        let fresh = tokens::table
-            .filter(tokens::session_id.eq(sessions::id))
-            .filter(tokens::expires.is_null().or(tokens::expires.gt(filter.now.as_micros())));
         let seen_from = filter.idle_limit.map_or(i64::MIN, |idle| filter.now.saturating_sub(idle).as_micros());
         query = query
             .filter(sessions::ended_at.is_null())
             .filter(sessions::auth_epoch.eq(users::auth_epoch))
             .filter(users::is_active)
             .filter(sessions::last_seen.ge(seen_from))
-            .filter(exists(fresh));
+            .filter(sql::<Bool>(hot::LAST_END).sql(" > ").bind::<BigInt, _>(filter.now.as_micros()));
     }
     query.load(any)
-}
-
-/// When the last token of each session expires; `None` inside: one never does.
-fn last_expiries(any: &mut AnyConnection, ids: Vec<Vec<u8>>) -> QueryResult<HashMap<Vec<u8>, Option<Timestamp>>> {
-    let rows: Vec<(Vec<u8>, Option<i64>)> =
-        tokens::table.filter(tokens::session_id.eq_any(ids)).select((tokens::session_id, tokens::expires)).load(any)?;
-    let mut ends: HashMap<Vec<u8>, Option<Timestamp>> = HashMap::new();
-    for (id, expires) in rows {
-        let expires = expires.map(Timestamp::from_micros);
-        ends.entry(id).and_modify(|end| *end = end.zip(expires).map(|(a, b)| a.max(b))).or_insert(expires);
-    }
-    Ok(ends)
 }
 
 /// What raised a user's epoch to a number, when, and by whom.
@@ -317,11 +312,7 @@ pub(super) fn find_epoch_events(
     Ok(keyed.collect())
 }
 
-fn session_entry(
-    row: SessionRow,
-    expires: Option<Timestamp>,
-    event: Option<&(i64, String, String)>,
-) -> QueryResult<SessionEntry> {
+fn session_entry(row: SessionRow, event: Option<&(i64, String, String)>) -> QueryResult<SessionEntry> {
     let (ended, reason, by) = match (row.ended_at, event) {
         (Some(at), _) => (Some(at), row.ended_reason, row.ended_by),
         (None, _) if row.epoch == row.user_epoch => (None, None, None),
@@ -340,7 +331,7 @@ fn session_entry(
         },
         user: (UserId(row.user), row.username),
         name: row.name,
-        expires,
+        expires: row.expires.filter(|end| *end != hot::NEVER).map(Timestamp::from_micros),
         address: row.address,
         user_agent: row.user_agent,
         end_reason: reason.as_deref().and_then(Reason::from_name),

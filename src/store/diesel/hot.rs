@@ -62,7 +62,21 @@ pub(super) use statement;
 use diesel::sql_types::Array;
 use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text};
 
-/// The columns of what is known of a digest, as [`super::rows::token_record`] reads them.
+/// The end of a token that has none.
+pub(super) const NEVER: i64 = i64::MAX;
+
+/// When the last token of a row of `sessions` ends that is not consumed: [`NEVER`] if one has no end,
+/// NULL if there is no token. One look at an index for each of the two, however many tokens there
+/// are. No `EXISTS`, which Postgres may answer by reading all tokens of all sessions.
+pub(super) const LAST_END: &str = "coalesce(\
+    (SELECT 9223372036854775807 FROM tokens t WHERE t.session_id = sessions.id AND t.consumed IS NULL \
+    AND t.expires IS NULL LIMIT 1), \
+    (SELECT t.expires FROM tokens t WHERE t.session_id = sessions.id AND t.consumed IS NULL \
+    AND t.expires IS NOT NULL ORDER BY t.consumed DESC, t.expires DESC LIMIT 1))";
+
+/// The columns of what is known of a digest, as [`super::rows::token_record`] reads them. Sessions that
+/// ended because their user was locked out seem not to have ended while the user is inactive, so that
+/// whoever holds their tokens is told why; all others that ended are over before that is asked.
 pub(super) type TokenColumns = (
     Binary,
     Text,
@@ -92,7 +106,8 @@ statement! {
     FindToken { digest: [u8; 64] as Binary } -> TokenColumns,
     [
         "SELECT t.digest, t.kind, t.created, t.expires, t.consumed, s.id, s.dialect, s.created, s.last_seen, s.auth_epoch, \
-         s.ended_at, u.id, u.username, u.email, u.is_active, u.is_staff, u.auth_epoch \
+         CASE WHEN u.is_active OR s.ended_reason IS NULL OR s.ended_reason NOT IN ('deactivated', 'imported') \
+         THEN s.ended_at END, u.id, u.username, u.email, u.is_active, u.is_staff, u.auth_epoch \
          FROM tokens t JOIN sessions s ON s.id = t.session_id JOIN users u ON u.id = s.user_id WHERE t.digest = ", digest,
     ]
 }
@@ -103,7 +118,8 @@ statement! {
     FindTokens { digests: Vec<[u8; 64]> as Array<Binary> } -> TokenColumns,
     [
         "SELECT t.digest, t.kind, t.created, t.expires, t.consumed, s.id, s.dialect, s.created, s.last_seen, s.auth_epoch, \
-         s.ended_at, u.id, u.username, u.email, u.is_active, u.is_staff, u.auth_epoch \
+         CASE WHEN u.is_active OR s.ended_reason IS NULL OR s.ended_reason NOT IN ('deactivated', 'imported') \
+         THEN s.ended_at END, u.id, u.username, u.email, u.is_active, u.is_staff, u.auth_epoch \
          FROM tokens t JOIN sessions s ON s.id = t.session_id JOIN users u ON u.id = s.user_id WHERE t.digest = ANY(",
         digests, ")",
     ]
@@ -146,10 +162,9 @@ statement! {
         user: i64 as BigInt, epoch: i64 as BigInt, seen_from: i64 as BigInt, now: i64 as BigInt,
     } -> Binary,
     [
-        "SELECT s.id FROM sessions s WHERE s.user_id = ", user, " AND s.auth_epoch = ", epoch,
-        " AND s.ended_at IS NULL AND s.last_seen >= ", seen_from,
-        " AND EXISTS (SELECT 1 FROM tokens t WHERE t.session_id = s.id AND (t.expires IS NULL OR t.expires > ", now,
-        ")) ORDER BY s.created, s.id",
+        "SELECT id FROM sessions WHERE user_id = ", user, " AND auth_epoch = ", epoch,
+        " AND ended_at IS NULL AND last_seen >= ", seen_from, " AND ", {LAST_END}, " > ", now,
+        " ORDER BY created, id",
     ]
 }
 
@@ -215,11 +230,36 @@ statement! {
 }
 
 statement! {
-    /// The token that took another one's place.
+    /// A session's access tokens that are not consumed, those that end first before the others.
+    FindAccess { session: [u8; 16] as Binary, limit: i64 as BigInt } -> (Binary, BigInt, Nullable<BigInt>),
+    [
+        "SELECT digest, created, expires FROM tokens WHERE session_id = ", session,
+        " AND consumed IS NULL AND kind = 'access' ORDER BY consumed, expires LIMIT ", limit,
+    ]
+}
+
+statement! {
+    /// The access tokens that took the place of others of their session from a moment on.
+    FindRecentSuccessors { session: [u8; 16] as Binary, from: i64 as BigInt } -> Nullable<Binary>,
+    [
+        "SELECT successor FROM tokens WHERE session_id = ", session, " AND consumed >= ", from,
+        " AND kind = 'access' ORDER BY consumed DESC LIMIT 1000",
+    ]
+}
+
+statement! {
+    /// Deletes one token.
+    DeleteToken { digest: [u8; 64] as Binary },
+    ["DELETE FROM tokens WHERE digest = ", digest]
+}
+
+statement! {
+    /// The token that took another one's place, while their session lives.
     FindSuccessor { digest: [u8; 64] as Binary } -> (Binary, BigInt, Nullable<BigInt>, Nullable<BigInt>),
     [
         "SELECT n.digest, n.created, n.expires, n.key_id FROM tokens o JOIN tokens n ON n.digest = o.successor \
-         WHERE o.digest = ", digest,
+         JOIN sessions s ON s.id = n.session_id JOIN users u ON u.id = s.user_id WHERE o.digest = ", digest,
+        " AND u.is_active AND s.ended_at IS NULL AND s.auth_epoch = u.auth_epoch",
     ]
 }
 
@@ -227,9 +267,15 @@ statement! {
     /// Ends a session that is neither ended nor of an old epoch. When a password change that
     /// keeps this very session is overtaken, Postgres shows the session as it is then but the
     /// user as it was before, so the session's epoch may seem to be the greater one: it lives.
-    EndSession { at: i64 as BigInt, reason: String as Text, actor: String as Text, id: [u8; 16] as Binary } -> BigInt,
+    /// With more than `room` tokens, it is left to the sweeper to empty it.
+    EndSession {
+        at: i64 as BigInt, reason: String as Text, actor: String as Text, room: i64 as BigInt,
+        id: [u8; 16] as Binary,
+    } -> BigInt,
     [
-        "UPDATE sessions SET ended_at = ", at, ", ended_reason = ", reason, ", ended_by = ", actor, " WHERE id = ", id,
+        "UPDATE sessions SET ended_at = ", at, ", ended_reason = ", reason, ", ended_by = ", actor,
+        ", emptied = NOT EXISTS (SELECT 1 FROM tokens WHERE tokens.session_id = sessions.id LIMIT 1 OFFSET ", room,
+        ") WHERE id = ", id,
         " AND ended_at IS NULL AND auth_epoch >= (SELECT auth_epoch FROM users WHERE users.id = sessions.user_id) \
          RETURNING user_id",
     ]
@@ -238,20 +284,25 @@ statement! {
 statement! {
     /// As [`EndSession`], if the session was not used since.
     EndIdleSession {
-        at: i64 as BigInt, reason: String as Text, actor: String as Text, id: [u8; 16] as Binary,
-        last_seen: i64 as BigInt,
+        at: i64 as BigInt, reason: String as Text, actor: String as Text, room: i64 as BigInt,
+        id: [u8; 16] as Binary, last_seen: i64 as BigInt,
     } -> BigInt,
     [
-        "UPDATE sessions SET ended_at = ", at, ", ended_reason = ", reason, ", ended_by = ", actor, " WHERE id = ", id,
+        "UPDATE sessions SET ended_at = ", at, ", ended_reason = ", reason, ", ended_by = ", actor,
+        ", emptied = NOT EXISTS (SELECT 1 FROM tokens WHERE tokens.session_id = sessions.id LIMIT 1 OFFSET ", room,
+        ") WHERE id = ", id,
         " AND ended_at IS NULL AND auth_epoch >= (SELECT auth_epoch FROM users WHERE users.id = sessions.user_id) \
          AND last_seen = ", last_seen, " RETURNING user_id",
     ]
 }
 
 statement! {
-    /// Deletes all tokens of a session.
-    DeleteTokens { session: [u8; 16] as Binary },
-    ["DELETE FROM tokens WHERE session_id = ", session]
+    /// Deletes tokens of a session, up to a number.
+    DeleteTokens { session: [u8; 16] as Binary, room: i64 as BigInt },
+    [
+        "DELETE FROM tokens WHERE digest IN (SELECT digest FROM tokens WHERE session_id = ", session, " LIMIT ", room,
+        ")",
+    ]
 }
 
 statement! {

@@ -38,18 +38,6 @@ diesel::table! {
 }
 
 diesel::table! {
-    /// Digests of what clients hold.
-    tokens (digest) {
-        digest -> Binary,
-        session_id -> Binary,
-        kind -> Text,
-        created -> BigInt,
-        expires -> Nullable<BigInt>,
-        consumed -> Nullable<BigInt>,
-    }
-}
-
-diesel::table! {
     /// What was done, by whom.
     audit_events (id) {
         id -> BigInt,
@@ -65,5 +53,4 @@ diesel::table! {
 }
 
 diesel::joinable!(sessions -> users (user_id));
-diesel::joinable!(tokens -> sessions (session_id));
-diesel::allow_tables_to_appear_in_same_query!(users, sessions, tokens, audit_events);
+diesel::allow_tables_to_appear_in_same_query!(users, sessions, audit_events);

@@ -7,12 +7,16 @@ use diesel::{OptionalExtension, QueryResult, RunQueryDsl};
 
 use super::any::{AnyConnection, Step, on_each};
 use super::audit::{self, About};
+use super::emptying::AT_THE_END;
 use super::error::unreadable;
 use super::hot;
 use super::rows::{TokenRow, session_id, storable, token_record};
 use crate::cause::{Cause, Reason};
 use crate::session::{SessionId, TokenRecord};
-use crate::store::{LimitPolicy, NewSession, NewToken, Opening, Refresh, Refreshed, SessionLimit, Successor};
+use crate::store::access_limit::{Candidate, MOST_AT_ONCE, surplus};
+use crate::store::{
+    AccessLimit, LimitPolicy, NewSession, NewToken, Opening, Refresh, Refreshed, SessionLimit, Successor,
+};
 use crate::time::Timestamp;
 use crate::token::TokenDigest;
 use crate::user::UserId;
@@ -77,8 +81,9 @@ fn make_room(connection: &mut AnyConnection, new: &NewSession, limit: SessionLim
         LimitPolicy::Reject => return Ok(surplus == 0),
         LimitPolicy::EvictOldest => {}
     }
+    let mut room = AT_THE_END;
     for id in live.iter().take(surplus) {
-        end_as(connection, session_id(id)?, Reason::LimitReached, &new.cause)?;
+        end_as(connection, session_id(id)?, Reason::LimitReached, &new.cause, &mut room)?;
     }
     Ok(true)
 }
@@ -143,8 +148,52 @@ pub(super) fn refresh(connection: &mut AnyConnection, refresh: &Refresh) -> Quer
             }
         }
     };
-    insert_tokens(connection, *session_id(&session)?.as_bytes(), &refresh.tokens, at)?;
+    let session = *session_id(&session)?.as_bytes();
+    insert_tokens(connection, session, &refresh.tokens, at)?;
+    if let Some(limit) = refresh.limit
+        && refresh.adds_access()
+    {
+        keep_within(connection, session, refresh, limit)?;
+    }
     Ok(Refreshed::Done)
+}
+
+/// A row of [`hot::FindAccess`].
+type AccessRow = (Vec<u8>, i64, Option<i64>);
+
+/// Deletes access tokens that the session has beyond its limit. What is told of the session by the
+/// triggers, if it is, makes others forget the deleted tokens.
+fn keep_within(
+    connection: &mut AnyConnection,
+    session: [u8; 16],
+    refresh: &Refresh,
+    limit: AccessLimit,
+) -> QueryResult<()> {
+    let most = i64::from(limit.max).saturating_add(i64::from(MOST_AT_ONCE));
+    let rows: Vec<AccessRow> = hot::FindAccess { session, limit: most }.load(connection)?;
+    if i64::try_from(rows.len()).unwrap_or(i64::MAX) <= i64::from(limit.max) {
+        return Ok(());
+    }
+    let tokens = rows.into_iter().map(candidate).collect::<QueryResult<_>>()?;
+    let recent = hot::FindRecentSuccessors { session, from: limit.successors_from.as_micros() };
+    let successors: Vec<Option<Vec<u8>>> = recent.load(connection)?;
+    let stays = |digest: &TokenDigest| {
+        refresh.involves(digest)
+            || successors.iter().flatten().any(|successor| successor.as_slice() == digest.as_bytes().as_slice())
+    };
+    for digest in surplus(tokens, limit, refresh.at, stays) {
+        hot::DeleteToken { digest: *digest.as_bytes() }.execute(connection)?;
+    }
+    Ok(())
+}
+
+fn candidate((digest, created, expires): AccessRow) -> QueryResult<Candidate> {
+    let digest = <[u8; 64]>::try_from(digest).map_err(|_| unreadable("tokens.digest"))?;
+    Ok(Candidate {
+        digest: TokenDigest::from_bytes(digest),
+        created: Timestamp::from_micros(created),
+        expires: expires.map(Timestamp::from_micros),
+    })
 }
 
 /// A row of [`hot::FindSuccessor`].
@@ -168,18 +217,28 @@ pub(super) fn find_successor(connection: &mut AnyConnection, digest: &TokenDiges
 
 /// See [`crate::store::Connection::end_session`].
 pub(super) fn end(connection: &mut AnyConnection, session: SessionId, cause: &Cause) -> QueryResult<bool> {
-    end_as(connection, session, cause.reason, cause)
+    end_as(connection, session, cause.reason, cause, &mut { AT_THE_END })
 }
 
-fn end_as(connection: &mut AnyConnection, session: SessionId, reason: Reason, cause: &Cause) -> QueryResult<bool> {
+/// Deletes at most `room` tokens, which is less by that many afterwards.
+fn end_as(
+    connection: &mut AnyConnection,
+    session: SessionId,
+    reason: Reason,
+    cause: &Cause,
+    room: &mut i64,
+) -> QueryResult<bool> {
     let ended = hot::EndSession {
         at: cause.at.as_micros(),
         reason: reason.as_str().to_owned(),
         actor: cause.actor.to_string(),
+        room: *room,
         id: *session.as_bytes(),
     };
     let user: Option<i64> = ended.get_result(connection).optional()?;
-    finish_end(connection, session, user, reason, cause)
+    let Some(user) = user else { return Ok(false) };
+    *room -= delete_some(connection, session, *room)?;
+    tell_end(connection, session, user, (reason, cause))
 }
 
 /// See [`crate::store::Connection::end_idle_session`].
@@ -193,23 +252,28 @@ pub(super) fn end_idle(
         at: cause.at.as_micros(),
         reason: cause.reason.as_str().to_owned(),
         actor: cause.actor.to_string(),
+        room: AT_THE_END,
         id: *session.as_bytes(),
         last_seen: last_seen.as_micros(),
     };
     let user: Option<i64> = ended.get_result(connection).optional()?;
-    finish_end(connection, session, user, cause.reason, cause)
+    let Some(user) = user else { return Ok(false) };
+    delete_some(connection, session, AT_THE_END)?;
+    tell_end(connection, session, user, (cause.reason, cause))
 }
 
-/// What follows when the session of `user` was marked as ended; `None`: it was not.
-fn finish_end(
+/// Deletes up to `room` tokens of a session that was marked as ended, and returns their number.
+fn delete_some(connection: &mut AnyConnection, session: SessionId, room: i64) -> QueryResult<i64> {
+    let deleted = hot::DeleteTokens { session: *session.as_bytes(), room }.execute(connection)?;
+    Ok(i64::try_from(deleted).unwrap_or(i64::MAX))
+}
+
+fn tell_end(
     connection: &mut AnyConnection,
     session: SessionId,
-    user: Option<i64>,
-    reason: Reason,
-    cause: &Cause,
+    user: i64,
+    (reason, cause): (Reason, &Cause),
 ) -> QueryResult<bool> {
-    let Some(user) = user else { return Ok(false) };
-    hot::DeleteTokens { session: *session.as_bytes() }.execute(connection)?;
     let about = About { user: Some(UserId(user)), session: Some(session), epoch: None };
     audit::record_as(connection, reason, cause, about)?;
     Ok(true)

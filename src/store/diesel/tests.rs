@@ -26,6 +26,7 @@ mod set_up;
 mod statements;
 mod steps;
 mod sweep;
+mod tokens;
 mod triggers;
 
 /// A database of one test.

@@ -7,7 +7,7 @@ use super::any::{AnyConnection, on_each};
 use super::audit::{self, About};
 use super::hot::{self, statement};
 use super::rows::{AccountRow, account};
-use crate::cause::Cause;
+use crate::cause::{Cause, Reason};
 use crate::session::SessionId;
 use crate::store::UserCreation;
 use crate::user::{Account, Epoch, LoginName, NewUser, PasswordHash, UserId, lookalike_key, stand_in_name};
@@ -368,7 +368,9 @@ fn update_shadow(connection: &mut AnyConnection, id: i64, user: &NewUser, cause:
     };
     let changed = update.execute(connection)? == 1;
     if changed || raised.is_some() {
-        audit::record(connection, cause, About::user(UserId(id), raised))?;
+        // What ended the sessions is told by the event that raised the epoch.
+        let event = if raised.is_some() { Reason::Deactivated } else { cause.reason };
+        audit::record_as(connection, event, cause, About::user(UserId(id), raised))?;
     }
     find_epoch(connection, id)
 }

@@ -79,7 +79,8 @@ statement! {
          NULL, NULL FROM revocation_horizon WHERE id = 1 \
          UNION ALL SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, \
          t.digest, t.kind, t.created, t.expires, t.consumed, s.id, s.dialect, s.created, s.last_seen, s.auth_epoch, \
-         s.ended_at, u.id, u.username, u.email, u.is_active, u.is_staff, u.auth_epoch \
+         CASE WHEN u.is_active OR s.ended_reason IS NULL OR s.ended_reason NOT IN ('deactivated', 'imported') \
+         THEN s.ended_at END, u.id, u.username, u.email, u.is_active, u.is_staff, u.auth_epoch \
          FROM tokens t JOIN sessions s ON s.id = t.session_id JOIN users u ON u.id = s.user_id WHERE t.digest = ANY(",
         digests, ")",
     ]

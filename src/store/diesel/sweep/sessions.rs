@@ -6,8 +6,10 @@ use diesel::{QueryResult, RunQueryDsl};
 use super::super::DieselStore;
 use super::super::admin::{EpochEvents, find_epoch_events};
 use super::super::any::{AnyConnection, on_each};
+use super::super::emptying::{Done, Emptied, Emptying};
 use super::super::hot::statement;
 use super::BATCH;
+use crate::cause::Reason;
 use crate::store::StoreResult;
 
 statement! {
@@ -41,15 +43,6 @@ statement! {
 }
 
 statement! {
-    /// Takes some tokens of a session.
-    DeleteSomeTokens { session: Vec<u8> as Binary, limit: i64 as BigInt },
-    [
-        "DELETE FROM tokens WHERE digest IN (SELECT digest FROM tokens WHERE session_id = ", session, " LIMIT ",
-        limit, ")",
-    ]
-}
-
-statement! {
     /// Writes into the session itself what until now only its user's epoch said.
     MarkEnded {
         at: i64 as BigInt, reason: Option<String> as Nullable<Text>, actor: Option<String> as Nullable<Text>,
@@ -60,60 +53,92 @@ statement! {
 
 #[cfg(feature = "sqlite")]
 statement! {
-    /// Takes tokens that an ended session still has; those of inactive users stay, so that
-    /// their holders are told why.
-    DeleteTokensOfEnded { from: i64 as BigInt },
+    /// Sessions that ended and may have tokens, but for those whose holders are still to be told that
+    /// their user is inactive. The condition is that of the index, word for word.
+    FindToEmpty { from: i64 as BigInt } -> (Binary, BigInt),
     [
-        "DELETE FROM tokens WHERE digest IN (SELECT t.digest FROM sessions s JOIN users u ON u.id = s.user_id \
-         JOIN tokens t ON t.session_id = s.id WHERE s.ended_at >= ", from, " AND u.is_active LIMIT 1000)",
+        "SELECT id, ended_at FROM sessions WHERE ended_at IS NOT NULL AND NOT emptied \
+         AND (ended_reason IS NULL OR ended_reason NOT IN ('deactivated', 'imported')) AND ended_at >= ", from,
+        " ORDER BY ended_at LIMIT ", {BATCH},
     ]
 }
 
 #[cfg(feature = "postgres")]
 statement! {
     /// The same, of sessions that nobody is using.
-    DeleteTokensOfEndedUnlocked { from: i64 as BigInt },
+    FindToEmptyUnlocked { from: i64 as BigInt } -> (Binary, BigInt),
     [
-        "DELETE FROM tokens WHERE digest IN (SELECT t.digest FROM sessions s JOIN users u ON u.id = s.user_id \
-         JOIN tokens t ON t.session_id = s.id WHERE s.ended_at >= ", from,
-        " AND u.is_active LIMIT 1000 FOR UPDATE OF s, t SKIP LOCKED)",
+        "SELECT id, ended_at FROM sessions WHERE ended_at IS NOT NULL AND NOT emptied \
+         AND (ended_reason IS NULL OR ended_reason NOT IN ('deactivated', 'imported')) AND ended_at >= ", from,
+        " ORDER BY ended_at LIMIT ", {BATCH}, " FOR UPDATE SKIP LOCKED",
     ]
 }
 
 #[cfg(feature = "sqlite")]
 statement! {
-    /// Takes sessions that ended long ago, with what tokens they have.
-    DeleteEnded { before: i64 as BigInt },
-    [
-        "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE ended_at < ", before,
-        " ORDER BY ended_at LIMIT ", {BATCH}, ")",
-    ]
+    /// Sessions that ended long ago.
+    FindEnded { before: i64 as BigInt } -> Binary,
+    ["SELECT id FROM sessions WHERE ended_at < ", before, " ORDER BY ended_at LIMIT ", {BATCH}]
 }
 
 #[cfg(feature = "postgres")]
 statement! {
     /// The same, of sessions that nobody is using.
-    DeleteEndedUnlocked { before: i64 as BigInt },
+    FindEndedUnlocked { before: i64 as BigInt } -> Binary,
     [
-        "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE ended_at < ", before,
-        " ORDER BY ended_at LIMIT ", {BATCH}, " FOR UPDATE SKIP LOCKED)",
+        "SELECT id FROM sessions WHERE ended_at < ", before, " ORDER BY ended_at LIMIT ", {BATCH},
+        " FOR UPDATE SKIP LOCKED",
     ]
 }
 
-/// See [`DeleteTokensOfEnded`]; older ones go with their sessions.
-pub(super) fn tokens_of_ended(any: &mut AnyConnection, from: i64) -> QueryResult<usize> {
+fn find_to_empty(any: &mut AnyConnection, from: i64) -> QueryResult<Vec<(Vec<u8>, i64)>> {
     on_each!(any,
-        sqlite(c) => DeleteTokensOfEnded { from }.execute(c),
-        postgres(c) => DeleteTokensOfEndedUnlocked { from }.execute(c),
+        sqlite(c) => FindToEmpty { from }.load(c),
+        postgres(c) => FindToEmptyUnlocked { from }.load(c),
     )
 }
 
-/// See [`DeleteEnded`].
-pub(super) fn delete_ended(any: &mut AnyConnection, before: i64) -> QueryResult<usize> {
+fn find_ended(any: &mut AnyConnection, before: i64) -> QueryResult<Vec<Vec<u8>>> {
     on_each!(any,
-        sqlite(c) => DeleteEnded { before }.execute(c),
-        postgres(c) => DeleteEndedUnlocked { before }.execute(c),
+        sqlite(c) => FindEnded { before }.load(c),
+        postgres(c) => FindEndedUnlocked { before }.load(c),
     )
+}
+
+impl DieselStore {
+    /// Deletes the tokens that ended sessions still have, and returns their number. What a session
+    /// that ended has left answers as if it were gone, so no clock is asked. Asks `go_on` before every
+    /// small transaction.
+    ///
+    /// # Errors
+    /// When the database fails. What was deleted stays deleted.
+    pub fn empty_ended_sessions(&self, go_on: &dyn Fn() -> bool) -> StoreResult<usize> {
+        let mut emptying = Emptying::new(Emptied::Keep);
+        let (mut from, mut tokens) = (i64::MIN, 0);
+        self.repeat(go_on, |any| {
+            let found = find_to_empty(any, from)?;
+            // Those before it are empty, or somebody holds them.
+            from = found.first().map_or(from, |(_, ended)| *ended);
+            let done = emptying.batch(any, found.into_iter().map(|(id, _)| id).collect())?;
+            tokens += done.tokens;
+            Ok(done.tokens + done.sessions)
+        })?;
+        Ok(tokens)
+    }
+
+    /// Removes sessions that ended before a moment, each after its tokens.
+    pub(super) fn remove_ended_sessions(&self, before: i64, go_on: &dyn Fn() -> bool) -> StoreResult<Done> {
+        let mut emptying = Emptying::new(Emptied::Remove);
+        let mut total = Done::default();
+        self.repeat(go_on, |any| {
+            let found = find_ended(any, before)?;
+            let done = emptying.batch(any, found)?;
+            total.tokens += done.tokens;
+            total.sessions += done.sessions;
+            Ok(done.tokens + done.sessions)
+        })?;
+        Ok(total)
+    }
 }
 
 /// A user whose old sessions are swept.
@@ -125,11 +150,10 @@ struct Owner {
 }
 
 impl DieselStore {
-    /// Takes the tokens of sessions that ended with all of their user's, and marks the sessions
-    /// as ended. Returns the number of tokens.
-    pub(super) fn sweep_old_epochs(&self, go_on: &dyn Fn() -> bool) -> StoreResult<usize> {
+    /// Marks as ended what ended with all of its user's; their tokens go with those of other ended
+    /// sessions.
+    pub(super) fn mark_old_epochs(&self, go_on: &dyn Fn() -> bool) -> StoreResult<()> {
         let mut after = i64::MIN;
-        let mut total = 0;
         while go_on() {
             let users: Vec<(i64, i64, bool, bool)> =
                 self.admin(|connection| connection.read(|any| FindUsers { after }.load(any)))?;
@@ -137,22 +161,18 @@ impl DieselStore {
             after = *last;
             for (id, epoch, is_active, _) in users.into_iter().filter(|(.., has_old)| *has_old) {
                 let owner = Owner { id, epoch, is_active };
-                self.repeat(go_on, |any| {
-                    let (tokens, sessions) = sweep_owner(any, owner)?;
-                    total += tokens;
-                    Ok(tokens + sessions)
-                })?;
+                self.repeat(go_on, |any| mark_some(any, owner))?;
             }
         }
-        Ok(total)
+        Ok(())
     }
 }
 
 type Old = (Vec<u8>, i64, i64);
 
-/// One batch of one user's; returns how many tokens were deleted and sessions marked.
-fn sweep_owner(any: &mut AnyConnection, owner: Owner) -> QueryResult<(usize, usize)> {
-    let Owner { id: user, epoch, is_active } = owner;
+/// One batch of one user's; returns how many sessions were marked.
+fn mark_some(any: &mut AnyConnection, owner: Owner) -> QueryResult<usize> {
+    let Owner { id: user, epoch, .. } = owner;
     let old: Vec<Old> = on_each!(&mut *any,
         sqlite(c) => FindOld { user, epoch }.load(c)?,
         postgres(c) => FindOldUnlocked { user, epoch }.load(c)?,
@@ -160,29 +180,22 @@ fn sweep_owner(any: &mut AnyConnection, owner: Owner) -> QueryResult<(usize, usi
     let epochs = old.iter().map(|(_, epoch, _)| epoch + 1).collect();
     let users = if old.is_empty() { Vec::new() } else { vec![user] };
     let events = find_epoch_events(any, users, epochs)?;
-    let (mut tokens, mut sessions) = (0, 0);
+    let marked = old.len();
     for session in old {
-        let room = BATCH.saturating_sub(tokens + sessions + 1);
-        if room == 0 {
-            break;
-        }
-        let limit = i64::try_from(room).unwrap_or(i64::MAX);
-        // Whoever holds a token of an inactive user is told so, for as long as the session is kept.
-        let deleted = if is_active { DeleteSomeTokens { session: session.0.clone(), limit }.execute(any)? } else { 0 };
-        tokens += deleted;
-        if deleted < room {
-            mark_ended(any, user, session, &events)?;
-            sessions += 1;
-        }
+        mark_ended(any, owner, session, &events)?;
     }
-    Ok((tokens, sessions))
+    Ok(marked)
 }
 
-fn mark_ended(any: &mut AnyConnection, user: i64, session: Old, events: &EpochEvents) -> QueryResult<()> {
+fn mark_ended(any: &mut AnyConnection, owner: Owner, session: Old, events: &EpochEvents) -> QueryResult<()> {
     let (id, epoch, last_seen) = session;
-    let (at, reason, actor) = match events.get(&(user, epoch + 1)) {
+    let (at, reason, actor) = match events.get(&(owner.id, epoch + 1)) {
         Some((at, event, actor)) => (*at, Some(event.clone()), Some(actor.clone())),
-        // Somebody raised the epoch by hand: it was over after its last use at any rate.
+        // Somebody raised the epoch by hand: it was over after its last use at any rate. If the user was
+        // locked out by that, the holders of its tokens are told so.
+        None if !owner.is_active && epoch + 1 == owner.epoch => {
+            (last_seen, Some(Reason::Deactivated.as_str().to_owned()), None)
+        }
         None => (last_seen, None, None),
     };
     MarkEnded { at, reason, actor, id }.execute(any).map(drop)

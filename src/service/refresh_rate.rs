@@ -1,0 +1,132 @@
+//! How often a session may be refreshed: counted by this process, in a fixed amount of memory.
+//!
+//! Each session has a bucket that leaks at a constant rate (the generic cell rate algorithm, ITU-T
+//! I.371): what is stored is the moment at which it will be empty. A bucket stands in several slots of
+//! one table, found by a hash, and is as full as the least full of them. So sessions that share one slot
+//! do not throttle each other, and no number of sessions makes the table grow.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::policy::RefreshRate;
+use crate::session::SessionId;
+use crate::time::Timestamp;
+
+/// How many slots there are, of 8 bytes each: 2 MiB, of which the operating system gives what is used.
+const SLOTS: usize = 1 << 18;
+
+/// In how many slots each bucket stands. With 10,000 sessions at their limit at once, another one is
+/// throttled by them with a probability of about 1 in 2,500.
+const SLOTS_EACH: usize = 4;
+
+/// The buckets of all sessions.
+pub(super) struct RefreshRates {
+    rate: Option<RefreshRate>,
+    /// When each slot's bucket is empty, in microseconds.
+    empty_at: Mutex<Vec<i64>>,
+}
+
+impl RefreshRates {
+    pub(super) fn new(rate: Option<RefreshRate>) -> Self {
+        Self { rate, empty_at: Mutex::new(if rate.is_some() { vec![0; SLOTS] } else { Vec::new() }) }
+    }
+
+    /// Lets the session be refreshed once at `now`.
+    ///
+    /// # Errors
+    /// After how long it may be, if it was refreshed too often. Nothing is counted then.
+    pub(super) fn admit(&self, session: SessionId, now: Timestamp) -> Result<(), Duration> {
+        let Some(RefreshRate { burst, interval }) = self.rate else { return Ok(()) };
+        let (now, interval) = (now.as_micros(), i64::try_from(interval.as_micros()).unwrap_or(i64::MAX));
+        let full = interval.saturating_mul(i64::from(burst.max(1)));
+        let mut slots = self.empty_at.lock().unwrap_or_else(PoisonError::into_inner);
+        // A moment beyond a full bucket's was noted by a clock that has been set back since.
+        let level = |empty_at: i64| if empty_at.saturating_sub(now) > full { now } else { empty_at.max(now) };
+        let places = places(session);
+        let lowest = places.iter().filter_map(|place| slots.get(*place)).map(|slot| level(*slot)).min();
+        let after = lowest.unwrap_or(now).saturating_add(interval);
+        let over = after.saturating_sub(now).saturating_sub(full);
+        if over > 0 {
+            return Err(Duration::from_micros(over.unsigned_abs()));
+        }
+        for place in places {
+            if let Some(slot) = slots.get_mut(place) {
+                *slot = level(*slot).max(after);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Where a session's bucket stands. Clients do not choose the ids of sessions, so the hash need not
+/// be a secret one.
+fn places(session: SessionId) -> [usize; SLOTS_EACH] {
+    let mut number = 0_u8;
+    [(); SLOTS_EACH].map(|()| {
+        let mut hasher = DefaultHasher::new();
+        (session.as_bytes(), number).hash(&mut hasher);
+        number += 1;
+        usize::try_from(hasher.finish() % SLOTS as u64).unwrap_or(0)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
+
+    fn after(millis: u64) -> Timestamp {
+        START.saturating_add(Duration::from_millis(millis))
+    }
+
+    fn session(number: u8) -> SessionId {
+        SessionId::new(START, &[number; 10])
+    }
+
+    fn rates() -> RefreshRates {
+        RefreshRates::new(Some(RefreshRate { burst: 3, interval: Duration::from_secs(10) }))
+    }
+
+    #[test]
+    fn a_session_has_a_burst_and_then_one_an_interval() {
+        let rates = rates();
+        for _ in 0..3 {
+            assert_eq!(rates.admit(session(1), START), Ok(()));
+        }
+        assert_eq!(rates.admit(session(1), after(2_500)), Err(Duration::from_millis(7_500)));
+        assert_eq!(rates.admit(session(2), after(2_500)), Ok(()), "another session");
+        assert_eq!(rates.admit(session(1), after(10_000)), Ok(()));
+        assert_eq!(rates.admit(session(1), after(10_001)), Err(Duration::from_millis(9_999)));
+        // Refusals count for nothing, and a long pause gives no more than the burst.
+        let admitted = (0..10).filter(|_| rates.admit(session(1), after(1_000_000)).is_ok());
+        assert_eq!(admitted.count(), 3);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_throttles_nobody() {
+        let rates = rates();
+        for _ in 0..3 {
+            assert_eq!(rates.admit(session(1), after(3_600_000)), Ok(()));
+        }
+        assert_eq!(rates.admit(session(1), START), Ok(()));
+    }
+
+    #[test]
+    fn a_full_bucket_fills_no_other() {
+        let rates = rates();
+        while rates.admit(session(1), START).is_ok() {}
+        for number in 2..200 {
+            assert_eq!(rates.admit(session(number), START), Ok(()), "{number}");
+        }
+    }
+
+    #[test]
+    fn without_a_rate_nothing_is_counted() {
+        let rates = RefreshRates::new(None);
+        for _ in 0..1_000 {
+            assert_eq!(rates.admit(session(1), START), Ok(()));
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! Deleting the tokens of sessions that are over: however many a session has, no statement and no
+//! transaction deletes more than a bounded number of them.
+//!
+//! A session is removed only after it was emptied, so that its removal cascades over nothing.
+
+use std::time::{Duration, Instant};
+
+#[cfg(feature = "postgres")]
+use diesel::sql_types::Array;
+use diesel::sql_types::{BigInt, Binary};
+use diesel::{QueryResult, RunQueryDsl};
+
+use super::any::{AnyConnection, on_each};
+use super::hot::statement;
+use super::sweep::BATCH;
+
+/// The most tokens that ending a session deletes by itself, in the ending transaction.
+pub(super) const AT_THE_END: i64 = 100;
+
+/// The most rows that one transaction takes from a single session; from many it takes [`BATCH`].
+const GREATEST_BATCH: usize = 1_000;
+
+/// How long the work of one transaction on a single large session should take, without the commit.
+/// On SQLite all other writers wait for it.
+const TARGET: Duration = Duration::from_millis(8);
+
+statement! {
+    /// Takes some tokens of a session.
+    TakeTokens { session: Vec<u8> as Binary, limit: i64 as BigInt },
+    [
+        "DELETE FROM tokens WHERE digest IN (SELECT digest FROM tokens WHERE session_id = ", session, " LIMIT ",
+        limit, ")",
+    ]
+}
+
+statement! {
+    /// Takes some tokens of a session that end at `from` or later and are not consumed, and tells
+    /// when each ends. Postgres keeps deleted rows in its indexes for a while: who begins where the
+    /// last batch ended need not pass over all of them again.
+    TakeTokensFrom { session: Vec<u8> as Binary, from: i64 as BigInt, limit: i64 as BigInt } -> BigInt,
+    [
+        "DELETE FROM tokens WHERE digest IN (SELECT digest FROM tokens WHERE session_id = ", session,
+        " AND consumed IS NULL AND expires >= ", from, " ORDER BY consumed, expires LIMIT ", limit,
+        ") RETURNING expires",
+    ]
+}
+
+statement! {
+    /// Removes a session that was emptied.
+    DeleteSession { id: Vec<u8> as Binary },
+    ["DELETE FROM sessions WHERE id = ", id]
+}
+
+#[cfg(feature = "sqlite")]
+statement! {
+    /// Notes that a session has no token left.
+    MarkEmptied { id: Vec<u8> as Binary },
+    ["UPDATE sessions SET emptied = TRUE WHERE id = ", id]
+}
+
+#[cfg(feature = "postgres")]
+statement! {
+    /// Notes that these sessions have no token left.
+    MarkAllEmptied { ids: Vec<Vec<u8>> as Array<Binary> },
+    ["UPDATE sessions SET emptied = TRUE WHERE id = ANY(", ids, ")"]
+}
+
+/// What becomes of a session that has no token left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Emptied {
+    /// It stays, and is known to be empty.
+    Keep,
+    /// It is removed.
+    Remove,
+}
+
+/// What a batch did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Done {
+    /// Tokens deleted.
+    pub(super) tokens: usize,
+    /// Sessions that are empty now, and noted as such or removed.
+    pub(super) sessions: usize,
+}
+
+/// Empties sessions batch by batch.
+#[derive(Debug)]
+pub(super) struct Emptying {
+    emptied: Emptied,
+    /// The session that filled the last batch alone, if one did.
+    large: Option<Large>,
+}
+
+/// A session with more tokens than a batch takes.
+#[derive(Debug)]
+struct Large {
+    session: Vec<u8>,
+    /// Where the next batch begins, among the ends of its tokens.
+    from: i64,
+    pace: Pace,
+}
+
+impl Emptying {
+    pub(super) const fn new(emptied: Emptied) -> Self {
+        Self { emptied, large: None }
+    }
+
+    /// One batch: takes tokens of these sessions, in their order. Belongs in a transaction of its
+    /// own.
+    pub(super) fn batch(&mut self, any: &mut AnyConnection, sessions: Vec<Vec<u8>>) -> QueryResult<Done> {
+        let mut done = Done::default();
+        let mut empty = Vec::new();
+        for session in sessions {
+            let large = self.large.take().filter(|large| large.session == session);
+            let room = match &large {
+                Some(large) => large.pace.rows,
+                None => BATCH.saturating_sub(done.tokens + empty.len()),
+            };
+            if room == 0 {
+                break;
+            }
+            let begun = Instant::now();
+            let mut large = large.unwrap_or_else(|| Large { session, from: i64::MIN, pace: Pace { rows: BATCH } });
+            let taken = large.take(any, room)?;
+            done.tokens += taken;
+            if taken < room {
+                empty.push(large.session);
+                continue;
+            }
+            if done.tokens == taken {
+                large.pace.learn(begun.elapsed());
+                self.large = Some(large);
+            }
+            break;
+        }
+        done.sessions = empty.len();
+        self.finish(any, empty)?;
+        Ok(done)
+    }
+
+    fn finish(&self, any: &mut AnyConnection, empty: Vec<Vec<u8>>) -> QueryResult<()> {
+        match self.emptied {
+            Emptied::Keep => on_each!(any,
+                sqlite(c) => empty.into_iter().try_for_each(|id| MarkEmptied { id }.execute(c).map(drop)),
+                postgres(c) => MarkAllEmptied { ids: empty }.execute(c).map(drop),
+            ),
+            Emptied::Remove => empty.into_iter().try_for_each(|id| DeleteSession { id }.execute(any).map(drop)),
+        }
+    }
+}
+
+impl Large {
+    /// Takes up to `room` tokens; fewer: there are no more.
+    fn take(&mut self, any: &mut AnyConnection, room: usize) -> QueryResult<usize> {
+        let mut taken = 0;
+        if self.from != i64::MIN {
+            let limit = i64::try_from(room).unwrap_or(i64::MAX);
+            let ends: Vec<i64> = TakeTokensFrom { session: self.session.clone(), from: self.from, limit }.load(any)?;
+            self.from = ends.iter().copied().max().unwrap_or(self.from);
+            taken = ends.len();
+        } else {
+            self.from += 1;
+        }
+        if taken < room {
+            let limit = i64::try_from(room - taken).unwrap_or(i64::MAX);
+            taken += TakeTokens { session: self.session.clone(), limit }.execute(any)?;
+        }
+        Ok(taken)
+    }
+}
+
+/// How many rows of a single session the next transaction takes.
+#[derive(Debug, Clone, Copy)]
+struct Pace {
+    rows: usize,
+}
+
+impl Pace {
+    /// Learns from a batch of as many rows how long they take.
+    fn learn(&mut self, took: Duration) {
+        if took > TARGET {
+            self.rows = (self.rows / 2).max(BATCH);
+        } else if took < TARGET / 2 {
+            self.rows = (self.rows * 2).min(GREATEST_BATCH);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_grow_while_they_are_quick_and_shrink_when_they_are_slow() {
+        let mut pace = Pace { rows: BATCH };
+        (0..20).for_each(|_| pace.learn(Duration::from_micros(500)));
+        assert_eq!(pace.rows, GREATEST_BATCH);
+        pace.learn(TARGET);
+        assert_eq!(pace.rows, GREATEST_BATCH, "as wanted");
+        (0..20).for_each(|_| pace.learn(TARGET * 2));
+        assert_eq!(pace.rows, BATCH);
+    }
+}

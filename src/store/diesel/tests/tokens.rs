@@ -1,0 +1,266 @@
+//! Sessions with many tokens: no statement deletes more than a bounded number of them.
+
+use super::super::{SessionFilter, SweepPolicy};
+use super::*;
+use crate::store::{AccessLimit, LimitPolicy, Refresh, Refreshed};
+
+const DAY: u64 = 24 * 60 * 60;
+
+/// More than any batch takes.
+const MANY: i64 = 3_000;
+
+/// Gives session `n` so many tokens more, whose digests nobody knows.
+fn fill(fixture: &Fixture, n: u32, tokens: i64) {
+    let sqlite = fixture.url.starts_with("sqlite");
+    let id: String = session(n).as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    let (id, digest) = if sqlite {
+        (format!("x'{id}'"), "randomblob(64)".to_owned())
+    } else {
+        let part = |salt: u32| format!("md5(i::text || '{n} {salt}')");
+        (format!("'\\x{id}'::bytea"), format!("decode({}, 'hex')", [1, 2, 3, 4].map(part).join(" || ")))
+    };
+    let now = NOW.as_micros();
+    fixture.run(&format!(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {tokens})
+         INSERT INTO tokens (digest, session_id, kind, created, expires)
+         SELECT {digest}, {id}, 'access', {now} + i, {now} + 3600000000 + i / 100 * 1000000 FROM n"
+    ));
+}
+
+/// From now on no session can be deleted that has a token, and so no cascade meets one.
+fn forbid_cascades(fixture: &Fixture) {
+    let condition = "EXISTS (SELECT 1 FROM tokens WHERE session_id = OLD.id)";
+    fixture.run(&if fixture.url.starts_with("sqlite") {
+        format!(
+            "CREATE TRIGGER forbid BEFORE DELETE ON sessions WHEN {condition} BEGIN SELECT RAISE(ABORT, 'cascade'); END"
+        )
+    } else {
+        format!(
+            "CREATE FUNCTION forbid() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+             IF {condition} THEN RAISE 'cascade'; END IF; RETURN OLD; END $$;
+             CREATE TRIGGER forbid BEFORE DELETE ON sessions FOR EACH ROW EXECUTE FUNCTION forbid()"
+        )
+    });
+}
+
+/// Runs `work`, which asks before each of its transactions whether to go on, and returns the most
+/// tokens that were deleted between two questions.
+fn most_at_once(fixture: &Fixture, work: impl FnOnce(&dyn Fn() -> bool)) -> i64 {
+    let left = std::cell::Cell::new(fixture.count("tokens"));
+    let most = std::cell::Cell::new(0);
+    let look = || {
+        let now = fixture.count("tokens");
+        most.set(most.get().max(left.get() - now));
+        left.set(now);
+        true
+    };
+    work(&look);
+    look();
+    most.get()
+}
+
+#[test]
+fn ending_deletes_a_hundred_and_the_sweeper_the_rest() {
+    for fixture in Fixture::all() {
+        let mut c = fixture.connect();
+        let user = add_user(&mut *c, "alice");
+        (1..=3).for_each(|n| open(&mut *c, &login(user, 0, n)));
+        fill(&fixture, 1, MANY);
+        assert_eq!(c.end_session(session(1), &cause(Reason::Logout)), Ok(true));
+        assert_eq!(fixture.count("tokens"), MANY + 3 - 100);
+        assert_eq!(c.end_session(session(2), &cause(Reason::Logout)), Ok(true));
+        // Only what was left with tokens is to be looked at again.
+        assert_eq!(fixture.count("sessions WHERE ended_at IS NOT NULL AND NOT emptied"), 1);
+        let logged = fixture.count("revocation_log");
+        let most = most_at_once(&fixture, |go_on| {
+            let swept = fixture.store.empty_ended_sessions(go_on).expect("a sweep");
+            assert_eq!(i64::try_from(swept), Ok(MANY + 1 - 100));
+        });
+        assert!((1..=1_000).contains(&most), "{most} at once");
+        assert_eq!((fixture.count("tokens"), verdict(&mut *c, 3)), (1, Ok(())));
+        assert_eq!(fixture.count("sessions WHERE ended_at IS NOT NULL AND NOT emptied"), 0);
+        assert_eq!(fixture.count("revocation_log"), logged, "they were dead before");
+        assert_eq!(fixture.store.empty_ended_sessions(&|| true), Ok(0));
+    }
+}
+
+#[test]
+fn what_a_login_evicts_is_bounded_together() {
+    for fixture in Fixture::all() {
+        let mut c = fixture.connect();
+        let user = add_user(&mut *c, "alice");
+        for n in 1..=3 {
+            open(&mut *c, &login(user, 0, n));
+            fill(&fixture, n, 80);
+        }
+        let limit = SessionLimit { max: 1, policy: LimitPolicy::EvictOldest, idle_limit: None };
+        open(&mut *c, &limited(login(user, 0, 4), limit));
+        assert_eq!(fixture.count("tokens"), 3 * 81 + 1 - 100);
+        assert_eq!(fixture.count("sessions WHERE ended_at IS NULL"), 1);
+        assert_eq!(fixture.store.empty_ended_sessions(&|| true), Ok(3 * 81 - 100));
+    }
+}
+
+#[test]
+fn a_session_is_forgotten_after_its_tokens() {
+    for fixture in Fixture::all() {
+        let mut c = fixture.connect();
+        let (alice, bob) = (add_user(&mut *c, "alice"), add_user(&mut *c, "bob"));
+        open(&mut *c, &login(alice, 0, 1));
+        open(&mut *c, &login(bob, 0, 2));
+        fill(&fixture, 1, MANY);
+        fill(&fixture, 2, MANY);
+        // Of one by hand; the other's holders are told that the user is inactive, to the end.
+        fixture.run(&format!("UPDATE sessions SET ended_at = {} WHERE user_id = {alice}", NOW.as_micros()));
+        assert_eq!(c.set_active(bob, false, &cause(Reason::Deactivated)), Ok(true));
+        fixture.store.sweep(later(1), &SweepPolicy::default(), &|| true).expect("a sweep");
+        assert_eq!((fixture.count("tokens"), verdict(&mut *c, 2)), (MANY + 1, Err(Refusal::InactiveUser)));
+        // Nobody knows any more that it was not emptied.
+        fixture.run("UPDATE sessions SET emptied = TRUE");
+        forbid_cascades(&fixture);
+        let most = most_at_once(&fixture, |go_on| {
+            // By now the tokens have expired, too.
+            let policy = SweepPolicy { token_grace: Duration::from_secs(90 * DAY), ..SweepPolicy::default() };
+            let report = fixture.store.sweep(later(31 * DAY), &policy, go_on).expect("a sweep");
+            assert_eq!((report.sessions, i64::try_from(report.dead_tokens)), (2, Ok(MANY + 1)));
+        });
+        assert!((1..=1_000).contains(&most), "{most} at once");
+        assert_eq!((fixture.count("tokens"), fixture.count("sessions")), (0, 0));
+    }
+}
+
+#[test]
+fn a_user_is_removed_after_all_tokens() {
+    for fixture in Fixture::all() {
+        let mut c = fixture.connect();
+        for (name, active) in [("alice", true), ("bob", false)] {
+            let user = add_user(&mut *c, name);
+            (1..=20).for_each(|n| open(&mut *c, &login(user, 0, n)));
+            fill(&fixture, 1, MANY);
+            assert_eq!(c.set_active(user, active, &cause(Reason::Deactivated)), Ok(true));
+            if active {
+                forbid_cascades(&fixture);
+            }
+            assert_eq!(fixture.store.delete_user(user, &cause(Reason::UserDeleted)), Ok(true));
+            assert_eq!((fixture.count("tokens"), fixture.count("sessions"), fixture.count("users")), (0, 0, 0));
+        }
+    }
+}
+
+#[test]
+fn a_removal_that_failed_half_way_is_repeated() {
+    for fixture in Fixture::all() {
+        let mut c = fixture.connect();
+        let user = add_user(&mut *c, "alice");
+        (1..=30).for_each(|n| open(&mut *c, &login(user, 0, n)));
+        // Half of the sessions cannot be removed, for a reason of somebody else's.
+        fixture.run(
+            "CREATE TABLE notes (session_id REFERENCES_ID NOT NULL REFERENCES sessions (id));
+             INSERT INTO notes SELECT id FROM sessions ORDER BY id DESC LIMIT 15"
+                .replace("REFERENCES_ID", if fixture.url.starts_with("sqlite") { "BLOB" } else { "BYTEA" })
+                .as_str(),
+        );
+        assert!(fixture.store.delete_user(user, &cause(Reason::UserDeleted)).is_err());
+        assert_eq!((fixture.count("users WHERE is_active"), fixture.count("users")), (0, 1));
+        for n in [1, 30] {
+            assert!(verdict(&mut *c, n).is_err(), "shut out from the first moment on");
+        }
+        fixture.run("DROP TABLE notes");
+        assert_eq!(fixture.store.delete_user(user, &cause(Reason::UserDeleted)), Ok(true));
+        assert_eq!(fixture.count("users"), 0);
+    }
+}
+
+#[test]
+fn a_list_of_sessions_reads_one_row_of_each() {
+    for fixture in Fixture::all() {
+        let mut c = fixture.connect();
+        let user = add_user(&mut *c, "alice");
+        (1..=2).for_each(|n| open(&mut *c, &login(user, 0, n)));
+        fill(&fixture, 1, MANY);
+        let filter =
+            |now| SessionFilter { user: Some(user), with_ended: false, now, idle_limit: None, before: None, limit: 9 };
+        let ends = |now| -> Vec<Option<Timestamp>> {
+            let listed = fixture.store.list_sessions(&filter(now)).expect("a list");
+            listed.into_iter().map(|entry| entry.expires).collect()
+        };
+        let last = later(3600 + u64::try_from(MANY / 100).expect("a number"));
+        assert_eq!(ends(NOW), [Some(later(3600)), Some(last)]);
+        assert_eq!(ends(later(3600)), [Some(last)]);
+        assert_eq!(ends(last), Vec::new());
+        fixture.run("UPDATE tokens SET expires = NULL WHERE created = (SELECT max(created) FROM tokens)");
+        assert_eq!(ends(last), [None]);
+        // What was exchanged for another token keeps no session alive.
+        fixture.run("UPDATE tokens SET consumed = 1");
+        assert_eq!(ends(NOW), Vec::new());
+    }
+}
+
+#[cfg(feature = "sqlite")]
+#[test]
+fn the_end_of_a_session_is_found_in_the_index() {
+    #[derive(diesel::QueryableByName)]
+    struct Step {
+        #[diesel(sql_type = diesel::sql_types::Text)]
+        detail: String,
+    }
+    let fixture = Fixture::bare_sqlite();
+    fixture.store.migrate().expect("the schema");
+    let end = super::super::hot::LAST_END;
+    let plan: Vec<Step> = diesel::sql_query(format!("EXPLAIN QUERY PLAN SELECT {end} FROM sessions"))
+        .load(&mut fixture.raw())
+        .expect("a plan");
+    let plan: Vec<String> = plan.into_iter().map(|step| step.detail).filter(|step| step.contains("tokens")).collect();
+    let with_bound = |step: &String| step.contains("tokens_by_session (session_id=? AND consumed=? AND expires");
+    assert!(plan.len() == 2 && plan.iter().all(with_bound), "{plan:?}");
+}
+
+#[test]
+fn a_token_that_gave_way_is_told_to_followers() {
+    for fixture in Fixture::all() {
+        let mut c = fixture.connect();
+        let user = add_user(&mut *c, "alice");
+        open(&mut *c, &login(user, 0, 1));
+        let logged = fixture.count("revocation_log");
+        let limit = Some(AccessLimit { max: 2, successors_from: NOW });
+        for n in 2..=4 {
+            let token = NewToken { digest: digest(n), kind: TokenKind::Access, expires: Some(later(60)), key: None };
+            let (presented, at) = (digest(n - 1), later(u64::from(n)));
+            let refresh = Refresh { presented, tokens: vec![token], successor: None, at, limit };
+            assert_eq!(c.refresh(&refresh), Ok(Refreshed::Done));
+        }
+        assert_eq!((fixture.count("tokens"), fixture.count("revocation_log")), (2, logged + 2));
+        assert_eq!([1, 2, 3, 4].map(|n| verdict(&mut *c, n).is_ok()), [false, false, true, true]);
+    }
+}
+
+#[test]
+fn holders_are_told_of_a_deactivation_and_of_nothing_that_was_over_before() {
+    for fixture in Fixture::all() {
+        let mut c = fixture.connect();
+        let user = add_user(&mut *c, "alice");
+        (1..=2).for_each(|n| open(&mut *c, &login(user, 0, n)));
+        fill(&fixture, 1, 200);
+        assert_eq!(c.end_session(session(1), &cause(Reason::Logout)), Ok(true));
+        let left = fixture.count("tokens");
+        assert_eq!(left, 102);
+        assert_eq!(c.set_active(user, false, &cause(Reason::Deactivated)), Ok(true));
+        let judged = |c: &mut dyn Connection| verdict(c, 2);
+        assert_eq!(judged(&mut *c), Err(Refusal::InactiveUser));
+        fixture.store.sweep(later(1), &SweepPolicy::default(), &|| true).expect("a sweep");
+        assert_eq!(fixture.count("tokens"), 1, "those of an inactive user go too");
+        assert_eq!(judged(&mut *c), Err(Refusal::InactiveUser), "also after the sweeper has marked the session");
+        assert_eq!(c.set_active(user, true, &cause(Reason::Activated)), Ok(true));
+        assert_eq!(judged(&mut *c), Err(Refusal::SessionEnded));
+        assert_eq!(c.set_active(user, false, &cause(Reason::Deactivated)), Ok(true));
+        assert_eq!(judged(&mut *c), Err(Refusal::OldEpoch));
+        // By hand, with the epoch: the same.
+        let bob = add_user(&mut *c, "bob");
+        open(&mut *c, &login(bob, 0, 3));
+        fixture.run("UPDATE users SET is_active = FALSE, auth_epoch = auth_epoch + 1 WHERE username = 'bob'");
+        for _ in 0..2 {
+            assert_eq!(verdict(&mut *c, 3), Err(Refusal::InactiveUser));
+            fixture.store.sweep(later(1), &SweepPolicy::default(), &|| true).expect("a sweep");
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! However many tokens a session has or asks for: it keeps a bounded number, is not refreshed without
+//! end, and ends at once.
+
+use std::time::Duration;
+
+use diesel::connection::SimpleConnection as _;
+use knoxide::dialect::Dialect;
+use knoxide::policy::Policy;
+
+use crate::support::app::{App, Backend, Client, Database, Setup, on_each_database};
+use crate::support::dialects::{ALL, Speech, Tokens, members};
+
+mod soak;
+
+/// How many access tokens a session keeps, and how often it may be refreshed at once.
+const KEPT: u64 = 50;
+const BURST: usize = 60;
+
+/// After so long a session may be refreshed once more.
+const INTERVAL: Duration = Duration::from_secs(10);
+
+fn app(backend: Backend, rotate: bool) -> App {
+    let mut policy = Policy::default();
+    for dialect in Dialect::ALL {
+        policy.dialects.get_mut(dialect).rotate = rotate;
+    }
+    App::on(Database::migrated(backend), Setup { policy, ..Setup::default() })
+}
+
+fn log_in(app: &App, speech: &Speech, name: &str) -> (Client, Tokens) {
+    let mut client = app.client();
+    let tokens = speech.login(&mut client, name, "correct horse");
+    (client, tokens)
+}
+
+/// Refreshes and returns the access token.
+fn refreshed(speech: &Speech, client: &mut Client, token: &str) -> String {
+    speech.refreshed(&speech.refresh(client, token).expect("an endpoint"))
+}
+
+/// Runs a statement as somebody with the database's shell.
+fn by_hand(app: &App, sql: &str) {
+    let url = app.database.url.as_str();
+    match url.strip_prefix("sqlite://") {
+        Some(path) => connect::<diesel::SqliteConnection>(path).batch_execute(sql).expect("a statement"),
+        #[cfg(feature = "postgres")]
+        None => connect::<diesel::PgConnection>(url).batch_execute(sql).expect("a statement"),
+        #[cfg(not(feature = "postgres"))]
+        None => panic!("no SQLite file"),
+    }
+}
+
+fn connect<C: diesel::Connection>(url: &str) -> C {
+    C::establish(url).expect("a connection")
+}
+
+/// Gives the only session so many access tokens more, good for an hour.
+fn fill(app: &App, tokens: u64) {
+    let now = knoxide::time::Clock::now(&app.clock).as_micros();
+    let digest = if app.database.url.starts_with("sqlite") {
+        "randomblob(64)".to_owned()
+    } else {
+        format!("decode({}, 'hex')", [1, 2, 3, 4].map(|salt| format!("md5(i || ' {salt}')")).join(" || "))
+    };
+    by_hand(
+        app,
+        &format!(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {tokens})
+             INSERT INTO tokens (digest, session_id, kind, created, expires)
+             SELECT {digest}, (SELECT id FROM sessions), 'access', {now}, {now} + 3600000000 + i FROM n"
+        ),
+    );
+}
+
+on_each_database! {
+    fn five_hundred_refreshes_leave_the_refresh_token_good(backend) {
+        let app = app(backend, false);
+        app.add_user("alice", "correct horse");
+        let speech = Speech::of(Dialect::Simplejwt);
+        let (mut client, tokens) = log_in(&app, &speech, "alice");
+        let client = &mut client;
+        let refresh = speech.refreshable(&tokens);
+        let mut made = vec![tokens.access];
+        for _ in 0..500 {
+            app.clock.advance(INTERVAL);
+            made.push(refreshed(&speech, client, &refresh));
+        }
+        assert_eq!(speech.refresh(client, &refresh).expect("an endpoint").status, 200);
+        assert_eq!(count(&app, "kind = 'access'"), KEPT);
+        assert_eq!(count(&app, "kind = 'refresh'"), 1);
+        // The last ones are good; those before have expired long ago.
+        assert_eq!(made.iter().rev().take(20).filter(|token| speech.check(client, token) == 200).count(), 20);
+        assert_eq!(speech.check(client, &made[0]), 401);
+    }
+
+    fn the_first_of_five_hundred_rotated_tokens_ends_the_session(backend) {
+        let app = app(backend, true);
+        app.add_user("alice", "correct horse");
+        let speech = Speech::of(Dialect::Djoser);
+        let (mut client, tokens) = log_in(&app, &speech, "alice");
+        let client = &mut client;
+        let first = speech.refreshable(&tokens);
+        let mut newest = first.clone();
+        for _ in 0..500 {
+            app.clock.advance(INTERVAL);
+            let reply = speech.refresh(client, &newest).expect("an endpoint");
+            assert_eq!(reply.status, 200, "{}", reply.text());
+            newest = members(&reply)["refresh"].as_str().expect("a refresh token").to_owned();
+        }
+        assert_eq!(count(&app, "kind = 'refresh'"), 501, "a reuse of any of them has to be noticed");
+        assert_eq!(count(&app, "kind = 'access'"), KEPT);
+        assert_eq!(speech.refresh(client, &first).expect("an endpoint").status, 400);
+        assert_eq!(speech.refresh(client, &newest).expect("an endpoint").status, 400, "the session is over");
+    }
+
+    fn the_oldest_access_token_gives_way_and_is_refused_at_once(backend) {
+        let app = app(backend, false);
+        app.add_user("alice", "correct horse");
+        for speech in [Speech::of(Dialect::Djoser), Speech::of(Dialect::DrfJwt)] {
+            let (mut client, tokens) = log_in(&app, &speech, "alice");
+            let client = &mut client;
+            let refreshable = speech.refreshable(&tokens);
+            let mut made = Vec::new();
+            for _ in 0..BURST - 1 {
+                app.clock.advance(Duration::from_micros(1));
+                let access = refreshed(&speech, client, &refreshable);
+                // From now on it is remembered.
+                assert_eq!(speech.check(client, &access), 200);
+                made.push(access);
+            }
+            let good: Vec<bool> = made.iter().map(|token| speech.check(client, token) == 200).collect();
+            // What is presented each time stays, and where it is an access token, counts.
+            let kept = usize::try_from(KEPT).expect("a number") - usize::from(!speech.has_refresh_token);
+            let expected: Vec<bool> = (0..made.len()).map(|index| index >= made.len() - kept).collect();
+            assert_eq!(good, expected, "{:?}", speech.dialect);
+            assert_eq!(speech.refresh(client, &refreshable).expect("an endpoint").status, 200);
+        }
+    }
+
+    fn a_session_that_is_refreshed_too_often_has_to_wait_and_lives(backend) {
+        let app = app(backend, false);
+        app.add_user("alice", "correct horse");
+        for speech in ALL.into_iter().filter(|speech| speech.dialect != Dialect::Knox) {
+            let (mut client, tokens) = log_in(&app, &speech, "alice");
+            let (mut others, other) = log_in(&app, &speech, "alice");
+            let client = &mut client;
+            let refreshable = speech.refreshable(&tokens);
+            for _ in 0..BURST {
+                assert_eq!(speech.refresh(client, &refreshable).expect("an endpoint").status, 200);
+            }
+            app.clock.advance(INTERVAL / 4);
+            let reply = speech.refresh(client, &refreshable).expect("an endpoint");
+            assert_eq!((reply.status, reply.header("retry-after").as_deref()), (429, Some("8")), "{}", reply.text());
+            assert_eq!(reply.text(), r#"{"detail":"Request was throttled. Expected available in 8 seconds."}"#);
+            // It is about this session, and about refreshing it.
+            assert_eq!(speech.check(client, &speech.refreshable(&other)), if speech.has_refresh_token { 401 } else { 200 });
+            assert_eq!(speech.refresh(&mut others, &speech.refreshable(&other)).expect("an endpoint").status, 200);
+            app.clock.advance(INTERVAL * 3 / 4);
+            assert_eq!(speech.refresh(client, &refreshable).expect("an endpoint").status, 200);
+            assert_eq!(speech.refresh(client, &refreshable).expect("an endpoint").status, 429);
+            // A reuse is no refresh: whatever the rate, it would end the session.
+            app.clock.advance(INTERVAL * 1000);
+            assert_eq!(speech.refresh(client, &refreshable).expect("an endpoint").status, 200);
+        }
+    }
+
+    fn a_reuse_ends_the_session_whatever_the_rate(backend) {
+        let app = app(backend, true);
+        app.add_user("alice", "correct horse");
+        let speech = Speech::of(Dialect::Simplejwt);
+        let (mut client, tokens) = log_in(&app, &speech, "alice");
+        let client = &mut client;
+        let first = speech.refreshable(&tokens);
+        let reply = speech.refresh(client, &first).expect("an endpoint");
+        let access = speech.refreshed(&reply);
+        app.clock.advance(Duration::from_secs(30));
+        let statuses: Vec<u16> =
+            (0..BURST + 5).map(|_| speech.refresh(client, &first).expect("an endpoint").status).collect();
+        assert!(statuses.ends_with(&[429]) && statuses.starts_with(&[200]), "{statuses:?}");
+        assert_eq!(speech.check(client, &access), 200, "a limit ends no session");
+        app.clock.advance(Duration::from_micros(1));
+        let reuse = speech.refresh(client, &first).expect("an endpoint").status;
+        assert!(matches!(reuse, 400 | 401), "{reuse}");
+        assert_eq!(speech.check(client, &access), 401);
+    }
+
+    fn a_session_of_many_tokens_is_over_at_once_in_every_way(backend) {
+        let app = app(backend, false);
+        app.add_user("alice", "correct horse");
+        let speech = Speech::of(Dialect::Djoser);
+        let (mut client, tokens) = log_in(&app, &speech, "alice");
+        let client = &mut client;
+        let (access, refresh) = (tokens.access.clone(), speech.refreshable(&tokens));
+        fill(&app, 5_000);
+        assert_eq!(speech.check(client, &access), 200);
+        // What is deleted at the end are others than these two, whose time is over later.
+        by_hand(&app, "UPDATE tokens SET expires = 9000000000000000 WHERE expires < (SELECT min(expires) + 400000000 FROM tokens)");
+        by_hand(&app, "UPDATE tokens SET expires = 8999999999999999 WHERE kind = 'refresh'");
+        assert_eq!(speech.ask(client, "POST", "/auth/logout/", &access).status, 200);
+        let gone = [speech.check(client, &access), speech.check(client, &refresh)];
+        assert_eq!(gone, [401, 401]);
+        let words = |client: &mut Client| {
+            let asked = [speech.verify(client, &access), speech.verify(client, &refresh), speech.refresh(client, &refresh),
+                speech.refresh(client, &access)];
+            asked.map(|reply| reply.expect("an endpoint").text())
+        };
+        let before = words(client);
+        let left = count(&app, "kind = 'refresh'");
+        assert_eq!((left, count(&app, "TRUE")), (1, 5_002 - 100), "the refresh token is among those that are left");
+        by_hand(&app, "UPDATE users SET is_active = FALSE, auth_epoch = auth_epoch + 1");
+        assert_eq!(words(client), before, "whatever becomes of the user");
+        app.store.empty_ended_sessions(&|| true).expect("a sweep");
+        assert_eq!(count(&app, "TRUE"), 0);
+        assert_eq!(words(client), before, "as if it were gone");
+    }
+}
+
+/// How many tokens there are of which this holds.
+fn count(app: &App, condition: &str) -> u64 {
+    use diesel::RunQueryDsl as _;
+    use diesel::dsl::sql;
+    use diesel::sql_types::BigInt;
+
+    let query = diesel::select(sql::<BigInt>(&format!("(SELECT count(*) FROM tokens WHERE {condition})")));
+    let url = app.database.url.as_str();
+    let count: i64 = match url.strip_prefix("sqlite://") {
+        Some(path) => query.get_result(&mut connect::<diesel::SqliteConnection>(path)).expect("a count"),
+        #[cfg(feature = "postgres")]
+        None => query.get_result(&mut connect::<diesel::PgConnection>(url)).expect("a count"),
+        #[cfg(not(feature = "postgres"))]
+        None => panic!("no SQLite file"),
+    };
+    u64::try_from(count).expect("a count")
+}

@@ -1,0 +1,251 @@
+//! One session with a huge number of tokens, beside many sessions that have ended: it ends at once, and
+//! while its tokens are deleted nobody else waits for long. `scripts/soak tokens` does it with millions,
+//! and then the times count.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use knoxide::cause::{Actor, Cause, Origin, Reason};
+use knoxide::dialect::Dialect;
+use knoxide::session::{SessionId, judge};
+use knoxide::store::diesel::{DieselStore, SweepPolicy};
+use knoxide::store::{NewSession, NewToken, Opening, Store as _};
+use knoxide::time::{Clock as _, SystemClock, Timestamp};
+use knoxide::token::{TokenDigest, TokenKind};
+use knoxide::user::{Epoch, UserId};
+
+use super::{connect, on_each_database};
+use crate::support::app::{Backend, Database, add_user};
+use crate::support::number;
+
+/// How long ending the session may take, and how long anybody else may wait for a write.
+const END: Duration = Duration::from_millis(50);
+const WAIT: Duration = Duration::from_millis(100);
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+on_each_database! {
+    fn a_huge_session_is_in_nobodys_way(backend) {
+        let wanted = number("KNOXIDE_SOAK_TOKENS");
+        let scene = Scene::set(backend, wanted.unwrap_or(2_000), wanted.is_some());
+        scene.end_and_empty();
+        scene.forget();
+        scene.delete_user(true);
+        scene.delete_user(false);
+    }
+}
+
+struct Scene {
+    database: Database,
+    store: std::sync::Arc<DieselStore>,
+    backend: Backend,
+    tokens: u64,
+    /// Whether times are judged, as on a machine with nothing else to do.
+    is_strict: bool,
+}
+
+/// What others noticed meanwhile.
+struct Waits {
+    writes: usize,
+    longest: Duration,
+}
+
+impl Scene {
+    fn set(backend: Backend, tokens: u64, is_strict: bool) -> Self {
+        let database = Database::migrated(backend);
+        let store = database.store();
+        let scene = Self { database, store, backend, tokens, is_strict };
+        let bob = scene.add_user("bob");
+        let (id, now) = (scene.bytes("i"), now().as_micros());
+        let ended = tokens / 15;
+        scene.run(&format!(
+            "INSERT INTO sessions (id, user_id, dialect, created, last_seen, auth_epoch, opened_reason, opened_by,
+             ended_at, ended_reason, ended_by, emptied)
+             WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {ended})
+             SELECT {id}, {bob}, 'knox', {now}, {now}, 0, 'login', 'system',
+             {now} - i * 172800000000 / {ended}, 'logout', 'system', TRUE FROM n"
+        ));
+        scene
+    }
+
+    fn end_and_empty(&self) {
+        let alice = self.add_user("alice");
+        let session = self.huge_session(alice, 1);
+        let begun = Instant::now();
+        let ended = self.store.connect().expect("a connection").end_session(session, &cause(now()));
+        let took = begun.elapsed();
+        assert_eq!(ended, Ok(true));
+        assert!(!self.is_live(1), "refused at once");
+        assert!(!self.is_strict || took <= END, "ending took {took:?}");
+        println!("{:?}: {} tokens ended in {took:?}", self.backend, self.tokens);
+        self.beside_others("emptied", || {
+            let emptied = self.store.empty_ended_sessions(&|| true).expect("a sweep");
+            assert_eq!(u64::try_from(emptied), Ok(self.tokens + 1 - 100));
+        });
+    }
+
+    /// The session was over long ago, and is taken for empty.
+    fn forget(&self) {
+        let carol = self.add_user("carol");
+        let session = self.huge_session(carol, 2);
+        let long_ago = now().saturating_sub(DAY.saturating_mul(40));
+        assert_eq!(self.store.connect().expect("a connection").end_session(session, &cause(long_ago)), Ok(true));
+        self.run("UPDATE sessions SET emptied = TRUE");
+        self.beside_others("forgotten", || {
+            let report = self.store.sweep(now(), &SweepPolicy::default(), &|| true).expect("a sweep");
+            assert_eq!(u64::try_from(report.dead_tokens), Ok(self.tokens + 1 - 100));
+            assert_eq!(report.sessions, 1);
+        });
+    }
+
+    fn delete_user(&self, is_active: bool) {
+        let number = if is_active { 3 } else { 4 };
+        let user = self.add_user(if is_active { "dora" } else { "erin" });
+        self.huge_session(user, number);
+        let mut connection = self.store.connect().expect("a connection");
+        assert_eq!(connection.set_active(user, is_active, &cause(now())), Ok(true));
+        drop(connection);
+        self.beside_others(
+            if is_active { "deleted with an active user" } else { "deleted with an inactive user" },
+            || {
+                assert_eq!(self.store.delete_user(user, &cause(now())), Ok(true));
+            },
+        );
+    }
+
+    /// Does `work` while somebody else logs in and out, and tells how long that one waited.
+    fn beside_others(&self, what: &str, work: impl FnOnce()) {
+        let frank = self.add_user(&format!("frank {what}"));
+        let over = AtomicBool::new(false);
+        let (waits, took) = std::thread::scope(|scope| {
+            let others = scope.spawn(|| self.others(frank, &over));
+            let begun = Instant::now();
+            work();
+            let took = begun.elapsed();
+            over.store(true, Ordering::Relaxed);
+            (others.join().expect("no panic"), took)
+        });
+        let Waits { writes, longest } = waits;
+        println!(
+            "{:?}: {} tokens {what} in {took:?}; {writes} writes of others, the longest {longest:?}",
+            self.backend, self.tokens
+        );
+        assert!(!self.is_strict || longest <= WAIT, "somebody waited {longest:?} while tokens were {what}");
+        assert!(self.is_strict || longest < Duration::from_secs(5), "{longest:?}");
+    }
+
+    fn others(&self, user: UserId, over: &AtomicBool) -> Waits {
+        let mut connection = self.store.connect().expect("a connection");
+        let mut waits = Waits { writes: 0, longest: Duration::ZERO };
+        for number in 1_000_000.. {
+            let new = new_session(user, number);
+            let mut note = |begun: Instant| waits.longest = waits.longest.max(begun.elapsed());
+            let begun = Instant::now();
+            assert_eq!(connection.open_session(&new), Ok(Opening::Opened));
+            note(begun);
+            let begun = Instant::now();
+            assert_eq!(connection.end_session(new.id, &cause(now())), Ok(true));
+            note(begun);
+            waits.writes += 2;
+            if over.load(Ordering::Relaxed) {
+                break;
+            }
+        }
+        waits
+    }
+
+    /// Opens session `number` with its token, and gives it a huge number more.
+    fn huge_session(&self, user: UserId, number: u64) -> SessionId {
+        let new = new_session(user, number);
+        assert_eq!(self.store.connect().expect("a connection").open_session(&new), Ok(Opening::Opened));
+        let (digest, now) = (self.bytes64(number), now().as_micros());
+        // As many in each second as somebody who tries can make; others' ends lie between.
+        let mut from = 1;
+        while from <= self.tokens {
+            let to = self.tokens.min(from + 99_999);
+            self.run(&format!(
+                "INSERT INTO tokens (digest, session_id, kind, created, expires)
+                 WITH RECURSIVE n(i) AS (SELECT {from} UNION ALL SELECT i + 1 FROM n WHERE i < {to})
+                 SELECT {digest}, (SELECT id FROM sessions WHERE user_id = {user}), 'access', {now} + i,
+                 {now} + 86400000000 + i / 2000 * 1000000 FROM n"
+            ));
+            from = to + 1;
+        }
+        assert!(self.is_live(number));
+        new.id
+    }
+
+    fn is_live(&self, number: u64) -> bool {
+        let mut connection = self.store.connect().expect("a connection");
+        let found = connection.find_many(&[digest(number)]).expect("a read").pop().flatten();
+        judge(found.as_ref(), Some(TokenKind::Access), now(), None).is_ok()
+    }
+
+    fn add_user(&self, name: &str) -> UserId {
+        add_user(&mut *self.store.connect().expect("a connection"), name, "correct horse", now())
+    }
+
+    /// 16 bytes that follow from a column, in SQL.
+    fn bytes(&self, column: &str) -> String {
+        match self.backend {
+            Backend::Sqlite => "randomblob(16)".to_owned(),
+            #[cfg(feature = "postgres")]
+            Backend::Postgres => format!("decode(md5({column}::text), 'hex')"),
+        }
+    }
+
+    fn bytes64(&self, salt: u64) -> String {
+        match self.backend {
+            Backend::Sqlite => "randomblob(64)".to_owned(),
+            #[cfg(feature = "postgres")]
+            Backend::Postgres => {
+                let parts = [1, 2, 3, 4].map(|part| format!("md5(i || ' {salt} {part}')"));
+                format!("decode({}, 'hex')", parts.join(" || "))
+            }
+        }
+    }
+
+    fn run(&self, sql: &str) {
+        use diesel::connection::SimpleConnection as _;
+
+        let url = self.database.url.as_str();
+        match self.backend {
+            Backend::Sqlite => {
+                let path = url.strip_prefix("sqlite://").expect("a file");
+                connect::<diesel::SqliteConnection>(path).batch_execute(sql).expect("a statement");
+            }
+            #[cfg(feature = "postgres")]
+            Backend::Postgres => connect::<diesel::PgConnection>(url).batch_execute(sql).expect("a statement"),
+        }
+    }
+}
+
+fn now() -> Timestamp {
+    SystemClock.now()
+}
+
+fn cause(at: Timestamp) -> Cause {
+    Cause { reason: Reason::Revoked, actor: Actor::CommandLine, origin: Origin::default(), at }
+}
+
+fn digest(number: u64) -> TokenDigest {
+    let mut bytes = [0xff; 64];
+    bytes[..8].copy_from_slice(&number.to_be_bytes());
+    TokenDigest::from_bytes(bytes)
+}
+
+fn new_session(user: UserId, number: u64) -> NewSession {
+    let at = now();
+    let mut unique = [0; 10];
+    unique[2..].copy_from_slice(&number.to_be_bytes());
+    NewSession {
+        id: SessionId::new(at, &unique),
+        user,
+        epoch: Epoch(0),
+        dialect: Dialect::Knox,
+        name: None,
+        tokens: vec![NewToken { digest: digest(number), kind: TokenKind::Access, expires: None, key: None }],
+        limit: None,
+        cause: cause(at),
+    }
+}
