@@ -3,6 +3,8 @@
 #[cfg(all(test, feature = "conformance"))]
 mod conformance;
 #[cfg(test)]
+mod connections;
+#[cfg(test)]
 mod contract;
 #[cfg(test)]
 mod crash;
