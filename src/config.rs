@@ -74,13 +74,23 @@ pub struct HttpSettings {
     pub workers: usize,
     /// The longest request body, in bytes.
     pub body_limit: usize,
+    /// The largest head of a request, in bytes.
+    pub head_limit: usize,
     /// How long a client may take to send a request's head, and again its body.
     pub read_timeout: Duration,
+    /// How long a connection may be unused between two requests.
+    pub keep_alive: Duration,
+    /// How long a client may take nothing of what waits to be written. No setting: tests shorten it.
+    pub write_timeout: Duration,
+    /// How long a client may go on sending a body that was answered already. No setting: tests shorten it.
+    pub drain_timeout: Duration,
     /// How long a check may wait for the database.
     pub check_timeout: Duration,
     /// How many live tokens are remembered; 0: none.
     pub cache_tokens: usize,
-    /// How long open requests may go on after the order to stop.
+    /// How long the server takes requests after the order to stop.
+    pub shutdown_delay: Duration,
+    /// How long open requests may go on after that.
     pub shutdown_timeout: Duration,
 }
 
@@ -205,9 +215,14 @@ impl Default for HttpSettings {
             trusted_proxies: TrustedProxies::default(),
             workers: processors(),
             body_limit: 16 * 1024,
+            head_limit: 32 * 1024,
             read_timeout: Duration::from_secs(5),
+            keep_alive: Duration::from_secs(75),
+            write_timeout: Duration::from_secs(10),
+            drain_timeout: Duration::from_secs(1),
             check_timeout: Duration::from_secs(1),
             cache_tokens: 1_000_000,
+            shutdown_delay: Duration::from_millis(500),
             shutdown_timeout: Duration::from_secs(30),
         }
     }
@@ -300,11 +315,14 @@ impl Settings {
         input.set(&table::TRUSTED_PROXIES, &mut http.trusted_proxies, parse::trusted_proxies);
         input.set(&table::WORKERS, &mut http.workers, |text| parse::number(text, 1..=256));
         input.set(&table::BODY_LIMIT, &mut http.body_limit, parse::body_limit);
+        input.set(&table::connections::HEAD_LIMIT, &mut http.head_limit, parse::head_limit);
         let within = |least, most| move |text: &str| parse::duration_in(text, least..=most);
         let (ms, secs) = (Duration::from_millis, Duration::from_secs);
         input.set(&table::READ_TIMEOUT, &mut http.read_timeout, within(ms(100), secs(600)));
+        input.set(&table::connections::KEEP_ALIVE, &mut http.keep_alive, within(secs(1), secs(3600)));
         input.set(&table::CHECK_TIMEOUT, &mut http.check_timeout, within(ms(10), secs(60)));
         input.set(&table::CACHE_TOKENS, &mut http.cache_tokens, |text| parse::number(text, 0..=100_000_000));
+        input.set(&table::connections::SHUTDOWN_DELAY, &mut http.shutdown_delay, within(Duration::ZERO, secs(600)));
         input.set(&table::SHUTDOWN_TIMEOUT, &mut http.shutdown_timeout, within(Duration::ZERO, secs(3600)));
     }
 

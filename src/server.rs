@@ -3,13 +3,13 @@
 use std::fs::Metadata;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use actix_web::dev::ServerHandle;
-use actix_web::{App, HttpServer};
+use actix_server::ServerHandle;
+use actix_web::App;
 
 use crate::config::{ContractMode, HttpSettings, ListenAddress};
 use crate::http::address::Proxies;
@@ -17,48 +17,54 @@ use crate::http::request_log::RequestLog;
 use crate::http::{Contract, HttpOptions, HttpState};
 use crate::service::Auth;
 
+pub mod connections;
 mod first_start;
 mod keys;
+pub mod process;
 mod repeating;
 mod reserve;
 mod start;
 mod sweeper;
 
+use self::connections::{ConnectionLimits, Connections};
 pub use first_start::{ADMIN, FirstUser, Handover};
 pub use keys::LiveKeys;
 pub use start::{Announcement, StartError, serve};
 
-/// Actix judges slow heads by a clock that it reads every half second. Without this much on top, a
-/// short time-out would be over before it began.
-const CLOCK_GRAIN: Duration = Duration::from_millis(500);
-
-/// The most connections that one worker holds.
-const MOST_CONNECTIONS: usize = 25_000;
+/// How many clients wait in the system's queue until they are accepted.
+const BACKLOG: i32 = 1024;
 
 /// A server that is bound to its addresses, and runs once it is told to.
 pub struct Server {
-    server: actix_web::dev::Server,
+    server: actix_server::Server,
     state: HttpState,
+    connections: Connections,
     addresses: Vec<ListenAddress>,
     sockets: Vec<UnixSocketFile>,
 }
 
-/// An address could not be listened on.
+/// The server could not be set up.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address}: {error}")]
-pub struct BindError {
-    /// The address.
-    pub address: ListenAddress,
-    /// Why.
-    #[source]
-    pub error: io::Error,
+pub enum BindError {
+    /// An address could not be listened on.
+    #[error("cannot listen on {address}: {error}")]
+    Address {
+        /// The address.
+        address: ListenAddress,
+        /// Why.
+        #[source]
+        error: io::Error,
+    },
+    /// The thread that looks at connections could not be started.
+    #[error("cannot start a thread: {0}")]
+    Thread(#[source] io::Error),
 }
 
 impl Server {
     /// Binds all addresses of `http`, and mounts its dialects.
     ///
     /// # Errors
-    /// The first address that cannot be listened on.
+    /// The first address that cannot be listened on, or no thread.
     pub fn bind(http: &HttpSettings, auth: Auth) -> Result<Self, BindError> {
         let options = HttpOptions {
             dialects: http.dialects.clone(),
@@ -68,42 +74,44 @@ impl Server {
             },
             body_limit: http.body_limit,
             read_timeout: http.read_timeout,
-            proxies: Proxies { networks: http.trusted_proxies.networks.clone(), unix: http.trusted_proxies.unix },
+            proxies: proxies(http),
         };
         let state = HttpState::new(options, auth);
         let app_state = state.clone();
-        let mut server = HttpServer::new(move || {
+        let app = move || {
+            let app_state = app_state.clone();
             App::new()
                 .wrap(RequestLog::new(app_state.clone()))
-                .configure(|config| crate::http::configure(config, &app_state))
-        })
-        .on_connect(crate::http::address::note_listener)
-        .workers(http.workers)
-        .max_connections(connections_each(http.workers))
-        .client_request_timeout(http.read_timeout + CLOCK_GRAIN)
-        .client_disconnect_timeout(Duration::from_secs(1))
-        .keep_alive(Duration::from_secs(75))
-        .shutdown_timeout(http.shutdown_timeout.as_secs().max(1))
-        .disable_signals();
+                .configure(move |config| crate::http::configure(config, &app_state))
+        };
+        let each = process::connections_each(http.workers, process::files());
+        let mut server = actix_server::Server::build()
+            .workers(http.workers)
+            .max_concurrent_connections(each)
+            .shutdown_timeout(http.shutdown_timeout.as_secs().max(1))
+            .disable_signals();
         let mut addresses = Vec::new();
         let mut sockets = Vec::new();
+        let connections = Connections::new(connection_limits(http, each * http.workers)).map_err(BindError::Thread)?;
         for address in &http.listen {
-            let failed = |error| BindError { address: address.clone(), error };
+            let failed = |error| BindError::Address { address: address.clone(), error };
             match address {
                 ListenAddress::Tcp(socket) => {
                     let listener = TcpListener::bind(socket).map_err(failed)?;
+                    queue(&listener).map_err(failed)?;
                     addresses.push(ListenAddress::Tcp(listener.local_addr().map_err(failed)?));
-                    server = server.listen(listener).map_err(failed)?;
+                    server = connections.listen(server, listener, app.clone()).map_err(failed)?;
                 }
                 ListenAddress::Unix(path) => {
                     let (listener, file) = bind_unix(path).map_err(failed)?;
-                    server = server.listen_uds(listener).map_err(failed)?;
+                    queue(&listener).map_err(failed)?;
+                    server = connections.listen_uds(server, listener, app.clone()).map_err(failed)?;
                     sockets.push(file);
                     addresses.push(address.clone());
                 }
             }
         }
-        Ok(Self { server: server.run(), state, addresses, sockets })
+        Ok(Self { server: server.run(), state, connections, addresses, sockets })
     }
 
     /// The addresses in use, with the ports that were chosen for port 0.
@@ -121,7 +129,8 @@ impl Server {
 
     /// A handle that stops the server from elsewhere.
     pub fn stopper(&self) -> Stopper {
-        Stopper { server: self.server.handle(), state: self.state.clone() }
+        let connections = self.connections.clone();
+        Stopper { server: self.server.handle(), state: self.state.clone(), connections }
     }
 
     /// Serves until it is stopped by its [`Stopper`].
@@ -140,6 +149,7 @@ impl Server {
 pub struct Stopper {
     server: ServerHandle,
     state: HttpState,
+    connections: Connections,
 }
 
 impl Stopper {
@@ -151,17 +161,31 @@ impl Stopper {
     /// Says "not ready" from now on, accepts nothing new, finishes what was accepted.
     pub async fn stop(&self) {
         self.state.begin_stop();
+        self.connections.stop();
         self.server.stop(true).await;
     }
 }
 
-/// How many connections each worker may hold, so that the descriptors that this process may open
-/// last for its databases too: whoever comes later waits in the system's queue.
-fn connections_each(workers: usize) -> usize {
-    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-    let limit = limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
-    let kept = (limit / 2).min(128);
-    ((limit - kept) / workers.max(1)).clamp(1, MOST_CONNECTIONS)
+/// What a connection may do under these settings, of which there may be so many.
+fn connection_limits(http: &HttpSettings, places: usize) -> ConnectionLimits {
+    ConnectionLimits {
+        read: http.read_timeout,
+        idle: http.keep_alive,
+        write: http.write_timeout,
+        drain: http.drain_timeout,
+        head_bytes: http.head_limit,
+        places,
+        proxies: proxies(http),
+    }
+}
+
+fn proxies(http: &HttpSettings) -> Proxies {
+    Proxies { networks: http.trusted_proxies.networks.clone(), unix: http.trusted_proxies.unix }
+}
+
+/// Makes the queue of a listener longer than the standard library does.
+fn queue(listener: &impl AsFd) -> io::Result<()> {
+    Ok(rustix::net::listen(listener, BACKLOG)?)
 }
 
 /// A socket file of ours, removed when the server ends; but not when another server, which came

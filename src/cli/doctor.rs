@@ -8,6 +8,7 @@ use serde_json::json;
 use super::answer::{Answer, Code};
 use super::running::{Readiness, readiness};
 use crate::config::{EnvFile, Mistake, Mistakes, Settings};
+use crate::server::process;
 use crate::time::Clock;
 use crate::visible::visible;
 
@@ -77,6 +78,7 @@ pub(super) fn examine(settings: Result<Settings, Mistakes>, env_file: Option<&En
             if let Some(file) = settings.database.url.sqlite_file() {
                 files::examine(file, &mut findings);
             }
+            judge_places(settings.http.workers, process::most_files(), &mut findings);
             database::examine(&settings, clock, &mut findings);
             findings.push(ask_server(&settings));
         }
@@ -109,6 +111,28 @@ fn ask_server(settings: &Settings) -> Finding {
     }
 }
 
+/// Few places are too few for a crowd.
+const FEW_PLACES: usize = 500;
+
+/// How many connections there is room for when so many files may be open.
+fn judge_places(workers: usize, files: Option<u64>, findings: &mut Vec<Finding>) {
+    let Some(files) = files else {
+        findings.push(Finding::fine("open files", "any number"));
+        return;
+    };
+    let places = process::connections_each(workers, Some(files)) * workers;
+    let fact = format!("{files} may be open, which leaves room for {places} connections");
+    let cure = "raise the hard limit (`ulimit -Hn`, LimitNOFILE= of systemd)";
+    findings.push(if files < process::FEWEST_FILES {
+        let fact = format!("{files} may be open, and the server needs at least {}", process::FEWEST_FILES);
+        Finding::wrong("open files", fact, cure)
+    } else if places < FEW_PLACES {
+        Finding::advice("open files", fact, cure)
+    } else {
+        Finding::fine("open files", fact)
+    });
+}
+
 fn report(findings: &[Finding]) -> Answer {
     let wrong = findings.iter().any(Finding::is_wrong);
     let mut text = String::new();
@@ -124,4 +148,26 @@ fn report(findings: &[Finding]) -> Answer {
     });
     let code = if wrong { Code::Failed } else { Code::Done };
     Answer { code, ..Answer::new(text, json.collect()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn room_for_few_connections_is_told() {
+        for (files, weight, words) in [
+            (None, Weight::Fine, "any number"),
+            (Some(1_048_576), Weight::Fine, "room for 50000 connections"),
+            (Some(1024), Weight::Fine, "room for 896 connections"),
+            (Some(512), Weight::Advice, "room for 384 connections"),
+            (Some(63), Weight::Wrong, "at least 64"),
+        ] {
+            let mut findings = Vec::new();
+            judge_places(2, files, &mut findings);
+            let [finding] = &findings[..] else { panic!("{findings:?}") };
+            assert_eq!((finding.weight, finding.cure.is_some()), (weight, weight != Weight::Fine), "{finding:?}");
+            assert!(finding.fact.contains(words), "{finding:?}");
+        }
+    }
 }

@@ -113,9 +113,11 @@ impl From<StartError> for Failure {
             StartError::Store(error) => error.into(),
             StartError::Keys(error) => error.into(),
             StartError::Cost(_) => Self::new(Code::Usage, error.to_string()),
-            StartError::Random(_) | StartError::Bind(_) | StartError::System(_) | StartError::PasswordFile { .. } => {
-                Self::new(Code::Failed, error.to_string())
-            }
+            StartError::Random(_)
+            | StartError::Bind(_)
+            | StartError::Files(_)
+            | StartError::System(_)
+            | StartError::PasswordFile { .. } => Self::new(Code::Failed, error.to_string()),
         }
     }
 }

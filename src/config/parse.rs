@@ -104,8 +104,20 @@ pub(super) fn boolean(text: &str) -> Parsed<bool> {
     }
 }
 
-/// A number of bytes, from 1 KiB to 16 MiB.
+/// A size from 1 KiB to 16 MiB.
 pub(super) fn body_limit(text: &str) -> Parsed<usize> {
+    size(text, 1024..=16 * 1024 * 1024)
+        .ok_or_else(|| "is no such size: write bytes, KiB or MiB from 1KiB to 16MiB, such as 16KiB".to_owned())
+}
+
+/// A size from 4 KiB to 96 KiB.
+pub(super) fn head_limit(text: &str) -> Parsed<usize> {
+    size(text, 4 * 1024..=96 * 1024)
+        .ok_or_else(|| "is no such size: write bytes or KiB from 4KiB to 96KiB, such as 32KiB".to_owned())
+}
+
+/// A number of bytes, with or without a unit.
+fn size(text: &str, allowed: RangeInclusive<usize>) -> Option<usize> {
     let (digits, unit) = if let Some(digits) = text.strip_suffix("KiB") {
         (digits, 1024)
     } else if let Some(digits) = text.strip_suffix("MiB") {
@@ -113,10 +125,7 @@ pub(super) fn body_limit(text: &str) -> Parsed<usize> {
     } else {
         (text, 1)
     };
-    whole::<usize>(digits)
-        .and_then(|number| number.checked_mul(unit))
-        .filter(|bytes| (1024..=16 * 1024 * 1024).contains(bytes))
-        .ok_or_else(|| "is no such size: write bytes, KiB or MiB from 1KiB to 16MiB, such as 16KiB".to_owned())
+    whole::<usize>(digits).and_then(|number| number.checked_mul(unit)).filter(|bytes| allowed.contains(bytes))
 }
 
 /// `plain` or `json`.

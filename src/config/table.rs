@@ -1,6 +1,7 @@
 //! The one table of settings: parsing, `knoxide settings`, `.env.example` and
 //! `docs/configuration.md` all take names, defaults and meanings from here.
 
+pub mod connections;
 pub mod dialects;
 
 /// A setting, as it is documented and looked up.
@@ -56,9 +57,12 @@ pub const GROUPS: &[Group] = &[
             &TRUSTED_PROXIES,
             &WORKERS,
             &BODY_LIMIT,
+            &connections::HEAD_LIMIT,
             &READ_TIMEOUT,
+            &connections::KEEP_ALIVE,
             &CHECK_TIMEOUT,
             &CACHE_TOKENS,
+            &connections::SHUTDOWN_DELAY,
             &SHUTDOWN_TIMEOUT,
         ],
     },
@@ -212,7 +216,8 @@ pub static READ_TIMEOUT: Setting = plain(
     "KNOXIDE_READ_TIMEOUT",
     "5s",
     "duration, 100ms to 10m",
-    "How long a client may take to send a request's head, and again its body; a slower one is answered with 408.",
+    "How long a client may take to send a request's head, and again its body; a slower one is answered with 408. This \
+     holds for each request of a connection.",
 );
 /// How long a check may wait.
 pub static CHECK_TIMEOUT: Setting = plain(
@@ -235,7 +240,7 @@ pub static SHUTDOWN_TIMEOUT: Setting = plain(
     "KNOXIDE_SHUTDOWN_TIMEOUT",
     "30s",
     "duration, 0s to 1h",
-    "How long open requests may go on after the server was told to stop.",
+    "How long open requests may go on after the server was told to stop and `KNOXIDE_SHUTDOWN_DELAY` has passed.",
 );
 /// How long a session may be unused.
 pub static IDLE_LIMIT: Setting = plain(

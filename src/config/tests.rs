@@ -102,6 +102,9 @@ fn values_become_typed_fields() {
         ("KNOXIDE_REFRESH_BURST", "5"),
         ("KNOXIDE_REFRESH_INTERVAL", "1s"),
         ("KNOXIDE_BODY_LIMIT", "1MiB"),
+        ("KNOXIDE_HEAD_LIMIT", "64KiB"),
+        ("KNOXIDE_KEEP_ALIVE", "350s"),
+        ("KNOXIDE_SHUTDOWN_DELAY", "0s"),
         ("KNOXIDE_CHECK_TIMEOUT", "250ms"),
         ("KNOXIDE_CACHE_TOKENS", "0"),
         ("KNOXIDE_CREATE", "False"),
@@ -124,6 +127,8 @@ fn values_become_typed_fields() {
     let rate = Some(RefreshRate { burst: 5, interval: secs(1) });
     assert_eq!((settings.tokens.access_tokens, settings.tokens.policy().refresh_rate), (Some(7), rate));
     assert_eq!(settings.http.body_limit, 1024 * 1024);
+    assert_eq!((settings.http.head_limit, settings.http.keep_alive), (64 * 1024, secs(350)));
+    assert_eq!(settings.http.shutdown_delay, Duration::ZERO);
     assert_eq!(settings.http.check_timeout, Duration::from_millis(250));
     assert_eq!(settings.http.cache_tokens, 0);
     assert!(!settings.database.create);
@@ -141,6 +146,10 @@ fn bad_values_are_named_with_their_cure() {
         ("KNOXIDE_LISTEN", "unix:knoxide.sock", "absolute path"),
         ("KNOXIDE_LISTEN", "", "is empty"),
         ("KNOXIDE_TRUSTED_PROXIES", "10.0.0.0/33", "10.0.0.0/8"),
+        ("KNOXIDE_HEAD_LIMIT", "97KiB", "from 4KiB to 96KiB"),
+        ("KNOXIDE_HEAD_LIMIT", "1MiB", "from 4KiB to 96KiB"),
+        ("KNOXIDE_KEEP_ALIVE", "0s", "from 1s"),
+        ("KNOXIDE_SHUTDOWN_DELAY", "11m", "10m"),
         ("KNOXIDE_KNOX_TTL", "10", "12h"),
         ("KNOXIDE_KNOX_TTL", "0s", "from 1s"),
         ("KNOXIDE_KNOX_TTL", "-1h", "no duration"),

@@ -14,6 +14,7 @@ use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::http::{ConnectionType, Method};
 use actix_web::{HttpMessage, HttpRequest};
 use pin_project_lite::pin_project;
+use siphasher::sip::SipHasher13;
 
 use super::HttpState;
 use crate::random::{Random, SystemRandom};
@@ -25,8 +26,8 @@ static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The hexadecimal digits that tell the request ids of one worker from those of all others, of
 /// this start and of every other.
 const WORKER_DIGITS: usize = 10;
-/// The longest request id, in bytes: those digits, a hyphen, and 64 bits in hexadecimal digits.
-const MAX_ID_LENGTH: usize = WORKER_DIGITS + 1 + 16;
+/// The length of a request id, in bytes: those digits, a hyphen, and 64 bits in hexadecimal digits.
+const ID_LENGTH: usize = WORKER_DIGITS + 1 + 16;
 
 /// A request's name in the log, the audit trail and the header `X-Request-Id`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,29 +36,52 @@ pub struct RequestId {
     number: u64,
 }
 
+/// Makes the ids of one worker: hashes of a counter under a key that nobody knows, so that they do not
+/// tell how many requests there are.
+#[derive(Debug)]
+struct RequestIds {
+    worker: [u8; WORKER_DIGITS],
+    key: SipHasher13,
+    counter: Cell<u64>,
+}
+
+impl RequestIds {
+    /// Of a new worker, out of these random bytes.
+    fn new(random: [u8; 16 + WORKER_DIGITS / 2]) -> Self {
+        let (key, name) = random.split_first_chunk::<16>().unwrap_or((&[0; 16], &[]));
+        let mut worker = [b'0'; WORKER_DIGITS];
+        // Fails only for a wrong length, and the zeros would do.
+        let _ = hex::encode_to_slice(name, &mut worker);
+        Self { worker, key: SipHasher13::new_with_key(key), counter: Cell::new(0) }
+    }
+
+    fn next(&self) -> RequestId {
+        let count = self.counter.get();
+        self.counter.set(count.wrapping_add(1));
+        RequestId { worker: self.worker, number: self.key.hash(&count.to_le_bytes()) }
+    }
+}
+
 impl RequestId {
-    /// Writes the id and returns it; ASCII.
-    fn write(self, into: &mut [u8; MAX_ID_LENGTH]) -> &[u8] {
-        let digits = (16 - self.number.leading_zeros() as usize / 4).max(1);
-        let (worker, rest) = into.split_at_mut(WORKER_DIGITS);
+    /// The id in ASCII.
+    fn text(self) -> [u8; ID_LENGTH] {
+        let mut text = [b'-'; ID_LENGTH];
+        let (worker, number) = text.split_at_mut(WORKER_DIGITS);
         worker.copy_from_slice(&self.worker);
-        let (hyphen, number) = rest.split_at_mut(1);
-        hyphen.fill(b'-');
         let mut left = self.number;
-        for place in number.iter_mut().take(digits).rev() {
+        for place in number.iter_mut().skip(1).rev() {
             let nibble = (left & 15) as u8;
             *place = if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
             left >>= 4;
         }
-        into.get(..WORKER_DIGITS + 1 + digits).unwrap_or_default()
+        text
     }
 }
 
-/// Such as `00c0ffee00-2a`.
+/// Such as `00c0ffee00-0123456789abcdef`.
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut space = [0; MAX_ID_LENGTH];
-        f.write_str(std::str::from_utf8(self.write(&mut space)).unwrap_or_default())
+        f.write_str(std::str::from_utf8(&self.text()).unwrap_or_default())
     }
 }
 
@@ -133,16 +157,13 @@ where
     type Future = Ready<Result<Self::Transform, Self::InitError>>;
 
     fn new_transform(&self, service: S) -> Self::Future {
-        let mut random = [0; WORKER_DIGITS / 2];
+        let mut random = [0; 16 + WORKER_DIGITS / 2];
         // Ids only have to differ; without random bytes they repeat from worker to worker.
         if let Err(error) = SystemRandom.fill(&mut random) {
             log::warn!("request ids repeat from start to start: {error}");
         }
-        let mut worker = [b'0'; WORKER_DIGITS];
-        // Fails only for a wrong length, and the zeros would do.
-        let _ = hex::encode_to_slice(random, &mut worker);
-        let next = Cell::new(RequestId { worker, number: 0 });
-        ready(Ok(RequestLogService { service, state: Rc::clone(&self.state), next }))
+        let ids = RequestIds::new(random);
+        ready(Ok(RequestLogService { service, state: Rc::clone(&self.state), ids }))
     }
 }
 
@@ -150,7 +171,7 @@ where
 pub struct RequestLogService<S> {
     service: S,
     state: Rc<HttpState>,
-    next: Cell<RequestId>,
+    ids: RequestIds,
 }
 
 impl<S, B> Service<ServiceRequest> for RequestLogService<S>
@@ -165,8 +186,7 @@ where
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
         let begun = Instant::now();
-        let id = self.next.get();
-        self.next.set(RequestId { number: id.number.wrapping_add(1), ..id });
+        let id = self.ids.next();
         request.extensions_mut().insert(Facts::new(id));
         Logged { answer: self.service.call(request), state: Rc::clone(&self.state), id, begun }
     }
@@ -192,7 +212,7 @@ where
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let mut response = wait_for!(this.answer.poll(context))?;
-        if let Ok(value) = HeaderValue::from_bytes(this.id.write(&mut [0; MAX_ID_LENGTH])) {
+        if let Ok(value) = HeaderValue::from_bytes(&this.id.text()) {
             response.headers_mut().insert(REQUEST_ID.clone(), value);
         }
         if this.state.is_stopping() {
@@ -261,10 +281,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn request_ids_are_digits_of_the_worker_and_a_number() {
+    fn request_ids_tell_workers_apart_and_count_nothing() {
         let id = |number| RequestId { worker: *b"00c0ffee00", number }.to_string();
-        assert_eq!(id(0), "00c0ffee00-0");
-        assert_eq!(id(0x2af), "00c0ffee00-2af");
+        assert_eq!(id(0), "00c0ffee00-0000000000000000");
+        assert_eq!(id(0x2af), "00c0ffee00-00000000000002af");
         assert_eq!(id(u64::MAX), "00c0ffee00-ffffffffffffffff");
+        let mut random = [7; 16 + WORKER_DIGITS / 2];
+        let ids = RequestIds::new(random);
+        let made: Vec<RequestId> = (0..1000).map(|_| ids.next()).collect();
+        assert!(made.iter().all(|id| id.worker == *b"0707070707"));
+        let distinct: std::collections::HashSet<u64> = made.iter().map(|id| id.number).collect();
+        assert_eq!(distinct.len(), made.len());
+        let mut sorted: Vec<u64> = made.iter().map(|id| id.number).collect();
+        sorted.sort_unstable();
+        assert!(sorted.windows(2).all(|pair| pair[1] - pair[0] > 1) && made[0].number != sorted[0]);
+        // Another key, other ids, though the worker has the same name.
+        random[0] = 8;
+        assert_ne!(RequestIds::new(random).next().number, made[0].number);
     }
 }

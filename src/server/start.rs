@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::first_start::{self, FirstUser, Handover, Made, Making};
+use super::process::{self, TooFewFiles};
 use super::sweeper::clocks_agree;
 use super::{BindError, LiveKeys, Server, reserve, sweeper};
 use crate::config::{ListenAddress, Settings};
@@ -16,11 +17,6 @@ use crate::service::Auth;
 use crate::store::diesel::{DieselStore, KeyError, StoreOptions, SweepPolicy};
 use crate::store::{Store, StoreError};
 use crate::time::Clock;
-
-/// How long a stopping server still takes requests. Whoever has just sent one over an open
-/// connection gets an answer, with the request to close it, and whoever asks whether the server is
-/// ready hears that it is not.
-const LAST_CALL: Duration = Duration::from_millis(500);
 
 /// What the person or the log should know about the start.
 #[derive(Debug)]
@@ -55,6 +51,9 @@ pub enum StartError {
     /// An address could not be listened on.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// Too few files may be open.
+    #[error(transparent)]
+    Files(#[from] TooFewFiles),
     /// The operating system refused something.
     #[error("{0}")]
     System(#[from] std::io::Error),
@@ -82,6 +81,10 @@ pub fn serve(
     handover: &Handover,
     announce: &mut dyn FnMut(Announcement<'_>),
 ) -> Result<(), StartError> {
+    process::raise_files()?;
+    if let Err(error) = process::forbid_core_dumps() {
+        log::warn!("a crash may write the memory of this process to a file: {error}");
+    }
     let options = StoreOptions { create: settings.database.create, ..StoreOptions::default() };
     let store = Arc::new(DieselStore::open(settings.database.url.expose(), options)?);
     let migrated = store.migrate()?;
@@ -145,7 +148,7 @@ async fn run(settings: &Settings, auth: Auth, announce: &mut dyn FnMut(Announcem
         }
         stopper.announce();
         announce(Announcement::Stopping);
-        tokio::time::sleep(LAST_CALL).await;
+        tokio::time::sleep(settings.http.shutdown_delay).await;
         stopper.stop().await;
     };
     let mut serving = std::pin::pin!(server.run());

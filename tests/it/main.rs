@@ -6,6 +6,8 @@ mod clocks;
 #[cfg(all(test, feature = "conformance"))]
 mod conformance;
 #[cfg(test)]
+mod connections;
+#[cfg(test)]
 mod contract;
 #[cfg(test)]
 mod crash;

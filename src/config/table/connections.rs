@@ -1,0 +1,29 @@
+//! Settings of connections: how long they last, and how much they may send.
+
+use super::{Setting, plain};
+
+/// How long a request's head may be.
+pub static HEAD_LIMIT: Setting = plain(
+    "KNOXIDE_HEAD_LIMIT",
+    "32KiB",
+    "bytes or KiB; 4KiB to 96KiB",
+    "The largest head of a request, its first line and its headers; a larger one is answered with 431.",
+);
+/// How long a connection may be unused.
+pub static KEEP_ALIVE: Setting = plain(
+    "KNOXIDE_KEEP_ALIVE",
+    "75s",
+    "duration, 1s to 1h",
+    "How long a connection may be unused between two requests before the server closes it. Behind a load balancer say \
+     more than the balancer's own limit, or it sends requests over connections that are being closed: AWS's network load \
+     balancers keep them for 350s, Google's for 600s.",
+);
+/// How long the server takes requests after it was told to stop.
+pub static SHUTDOWN_DELAY: Setting = plain(
+    "KNOXIDE_SHUTDOWN_DELAY",
+    "500ms",
+    "duration, 0s to 10m",
+    "How long the server goes on taking requests and connections after it was told to stop, while `/readyz` answers 503 \
+     and each reply closes its connection. Say more than the interval at which your balancer asks for readiness, times \
+     the failures that it waits for: until then it sends clients here.",
+);

@@ -1,0 +1,241 @@
+//! Connections: each of their states has an end, and none costs processor time while no byte moves.
+//!
+//! `actix-http` serves each connection over a [`Stream`] of ours, which knows how far the client is: it stops
+//! reading while enough is read ahead or waits to be written, and it ends when it is told to. One thread looks
+//! at all connections now and then and ends those whose deadline has passed, so that no request registers a
+//! timer. `docs/adr/0017-every-state-of-a-connection-has-an-end.md` has the reasons.
+//!
+//! An application of somebody else's gets the same with [`Connections::listen`]:
+//!
+//! ```no_run
+//! use actix_web::{App, HttpResponse, web};
+//! use knoxide::server::connections::{ConnectionLimits, Connections};
+//!
+//! # fn main() -> std::io::Result<()> {
+//! actix_web::rt::System::new().block_on(async {
+//!     let connections = Connections::new(ConnectionLimits::default())?;
+//!     let app = || App::new().route("/", web::get().to(HttpResponse::Ok));
+//!     let listener = std::net::TcpListener::bind("127.0.0.1:8080")?;
+//!     // As many places as the limits have, for one worker.
+//!     let server = actix_server::Server::build().workers(1).max_concurrent_connections(10_000);
+//!     connections.listen(server, listener, app)?.run().await
+//! })
+//! # }
+//! ```
+
+mod framing;
+mod registry;
+mod service;
+mod state;
+mod stream;
+
+use std::fmt;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::net::UnixListener;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix_http::body::MessageBody;
+use actix_http::error::DispatchError;
+use actix_http::{HttpService, KeepAlive, Protocol, Request, Response};
+use actix_server::ServerBuilder;
+use actix_service::{
+    IntoServiceFactory, Service, ServiceFactory, ServiceFactoryExt as _, apply_fn_factory, map_config,
+};
+use actix_web::dev::AppConfig;
+use actix_web::rt::net::{TcpStream, UnixStream};
+
+use self::registry::{Holder, Registry};
+use self::service::{Answering, Served};
+use self::state::{Deadlines, State};
+pub use self::stream::{Stream, Transport};
+use super::repeating::Repeating;
+use crate::http::address::{Proxies, note_listener};
+
+/// What a connection may do, and for how long.
+#[derive(Debug, Clone)]
+pub struct ConnectionLimits {
+    /// How long a head may take to arrive, and again a body. The first head counts from the moment of
+    /// accepting, a later one from its first byte.
+    pub read: Duration,
+    /// How long a connection may be unused between two requests.
+    pub idle: Duration,
+    /// How long nothing may be taken by a client for whom something waits to be written.
+    pub write: Duration,
+    /// How long a client may go on sending a body that was answered already.
+    pub drain: Duration,
+    /// The largest head of a request, in bytes; a larger one is answered with 431. At most 96 KiB count.
+    pub head_bytes: usize,
+    /// How many connections there may be in all. When nine tenths are taken, those that have gone longest
+    /// without a complete request are closed, and no address may hold more than half.
+    pub places: usize,
+    /// Whose connections are not counted for one address: they speak for many clients.
+    pub proxies: Proxies,
+}
+
+/// 5 s for reading, 75 s unused, 10 s for writing, 1 s for draining, heads of 32 KiB, 10,000 places, no proxies.
+impl Default for ConnectionLimits {
+    fn default() -> Self {
+        Self {
+            read: Duration::from_secs(5),
+            idle: Duration::from_secs(75),
+            write: Duration::from_secs(10),
+            drain: Duration::from_secs(1),
+            head_bytes: 32 * 1024,
+            places: 10_000,
+            proxies: Proxies::default(),
+        }
+    }
+}
+
+impl ConnectionLimits {
+    /// How often connections are looked at: four times in the shortest deadline, and at least once a second.
+    fn interval(&self) -> Duration {
+        let shortest = self.read.min(self.idle).min(self.write).min(self.drain);
+        (shortest / 4).clamp(Duration::from_millis(10), Duration::from_secs(1))
+    }
+}
+
+/// All connections of a server; clones are handles.
+#[derive(Clone)]
+pub struct Connections(Arc<Shared>);
+
+struct Shared {
+    registry: Arc<Registry>,
+    limits: ConnectionLimits,
+    _sweeper: Repeating,
+}
+
+impl Connections {
+    /// Starts the thread that looks at connections.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub fn new(limits: ConnectionLimits) -> io::Result<Self> {
+        let interval = limits.interval();
+        let deadlines = Deadlines {
+            read: millis(limits.read),
+            idle: millis(limits.idle),
+            write: millis(limits.write),
+            drain: millis(limits.drain),
+            grain: millis(interval),
+        };
+        let registry = Arc::new(Registry::new(limits.places.max(1), deadlines));
+        let swept = Arc::clone(&registry);
+        let mut last = Instant::now();
+        let sweeper = Repeating::start("connections", interval, move |_| {
+            swept.advance(&mut last);
+            swept.sweep();
+        })?;
+        Ok(Self(Arc::new(Shared { registry, limits, _sweeper: sweeper })))
+    }
+
+    /// Has `server` take connections from this listener, and serve on each what `app` makes.
+    ///
+    /// # Errors
+    /// When the listener cannot be used.
+    pub fn listen<F, I, S, B>(&self, server: ServerBuilder, listener: TcpListener, app: F) -> io::Result<ServerBuilder>
+    where
+        F: Fn() -> I + Send + Clone + 'static,
+        I: IntoServiceFactory<S, Request>,
+        S: ServiceFactory<Request, Config = AppConfig> + 'static,
+        S::Error: Into<actix_web::Error> + 'static,
+        S::InitError: fmt::Debug,
+        S::Response: Into<Response<B>> + 'static,
+        <S::Service as Service<Request>>::Future: 'static,
+        B: MessageBody + 'static,
+    {
+        let connections = self.clone();
+        let name = format!("http at {}", listener.local_addr()?);
+        server.listen(name, listener, move || connections.factory::<TcpStream, _, _, B>(app()))
+    }
+
+    /// The same for a Unix socket.
+    ///
+    /// # Errors
+    /// When the listener cannot be used.
+    pub fn listen_uds<F, I, S, B>(
+        &self,
+        server: ServerBuilder,
+        listener: UnixListener,
+        app: F,
+    ) -> io::Result<ServerBuilder>
+    where
+        F: Fn() -> I + Send + Clone + 'static,
+        I: IntoServiceFactory<S, Request>,
+        S: ServiceFactory<Request, Config = AppConfig> + 'static,
+        S::Error: Into<actix_web::Error> + 'static,
+        S::InitError: fmt::Debug,
+        S::Response: Into<Response<B>> + 'static,
+        <S::Service as Service<Request>>::Future: 'static,
+        B: MessageBody + 'static,
+    {
+        let connections = self.clone();
+        let name = format!("http at {:?}", listener.local_addr()?);
+        server.listen_uds(name, listener, move || connections.factory::<UnixStream, _, _, B>(app()))
+    }
+
+    /// Serves an application on connections of any kind, one for each worker.
+    ///
+    /// A request knows what kind of listener it came through, as with [`note_listener`]. The application's
+    /// [`AppConfig`] is the default one.
+    pub fn factory<T, I, S, B>(
+        &self,
+        app: I,
+    ) -> impl ServiceFactory<T, Config = (), Response = (), Error = DispatchError, InitError = ()> + use<T, I, S, B>
+    where
+        T: Transport,
+        I: IntoServiceFactory<S, Request>,
+        S: ServiceFactory<Request, Config = AppConfig> + 'static,
+        S::Error: Into<actix_web::Error> + 'static,
+        S::InitError: fmt::Debug,
+        S::Response: Into<Response<B>> + 'static,
+        <S::Service as Service<Request>>::Future: 'static,
+        B: MessageBody + 'static,
+    {
+        let app = app.into_factory().map_err(|error: S::Error| error.into().error_response());
+        let app = map_config(app, |()| AppConfig::default());
+        let noted = apply_fn_factory(app, |request: Request, service: &_| {
+            let state = request.conn_data::<Arc<State>>().map(Arc::clone);
+            if let Some(state) = &state {
+                state.called();
+            }
+            Answering::new(Service::call(service, request), state)
+        });
+        let http = HttpService::build()
+            // The sweeper ends what is slow or unused, without a timer for each request.
+            .client_request_timeout(Duration::ZERO)
+            .keep_alive(KeepAlive::Os)
+            .client_disconnect_timeout(self.0.limits.drain + CLOCK_GRAIN)
+            .on_connect_ext(|stream: &Stream<T>, data| {
+                note_listener(stream.transport(), data);
+                data.insert(Arc::clone(stream.state()));
+            })
+            .finish::<_, B>(noted);
+        let connections = self.clone();
+        apply_fn_factory(http, move |transport: T, service: &_| {
+            let peer = transport.peer();
+            let (state, place) = connections.0.registry.enter(connections.holder(peer));
+            let stream = Stream::new(transport, Arc::clone(&state), connections.0.limits.head_bytes);
+            Served::new(Service::call(service, (stream, Protocol::Http1, peer)), state, place)
+        })
+    }
+
+    /// From now on a connection is closed as soon as it is unused.
+    pub fn stop(&self) {
+        self.0.registry.stop();
+    }
+
+    fn holder(&self, peer: Option<SocketAddr>) -> Option<Holder> {
+        // Who comes through a Unix socket has no address, and a proxy speaks for many.
+        peer.map(|peer| peer.ip()).filter(|address| !self.0.limits.proxies.trusts(*address)).map(Holder::of)
+    }
+}
+
+/// `actix-http` reads its clock every half second: without so much on top, a deadline could pass too early.
+const CLOCK_GRAIN: Duration = Duration::from_millis(500);
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,305 @@
+//! All connections of a server: who holds a place, and who gives way when places run out.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use slab::Slab;
+
+use super::state::{CoarseClock, Deadlines, End, State};
+
+/// How many connections are looked out at once to give way, as a part of all that are open.
+const CANDIDATES: usize = 16;
+/// How often the log tells that places run out, in milliseconds.
+const TELL_EVERY: u64 = 60_000;
+
+/// Whom a connection is counted for: an IPv4 address, or the network of 64 bits that one subscriber of
+/// IPv6 has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Holder(IpAddr);
+
+impl Holder {
+    pub(super) fn of(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            IpAddr::V4(four) => Self(four.into()),
+            IpAddr::V6(six) => Self(std::net::Ipv6Addr::from_bits(six.to_bits() >> 64 << 64).into()),
+        }
+    }
+}
+
+/// All connections of a server.
+#[derive(Debug)]
+pub(super) struct Registry {
+    clock: Arc<CoarseClock>,
+    deadlines: Deadlines,
+    stopping: AtomicBool,
+    places: Mutex<Places>,
+}
+
+#[derive(Debug)]
+struct Places {
+    /// How many there are.
+    most: usize,
+    open: Slab<Entry>,
+    /// Those in `open` that were not told to give way.
+    staying: usize,
+    held: HashMap<Holder, usize>,
+    oldest: Candidates,
+    oldest_of_greediest: Candidates,
+    told: Option<u64>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    state: Arc<State>,
+    holder: Option<Holder>,
+    gives_way: bool,
+}
+
+/// Those that may give way, longest without a request first.
+#[derive(Debug, Default)]
+struct Candidates {
+    of: Option<Holder>,
+    queue: VecDeque<(usize, u64)>,
+}
+
+/// A place that a connection holds until this is dropped.
+#[derive(Debug)]
+pub(super) struct Place {
+    registry: Arc<Registry>,
+    number: usize,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.registry.places().leave(self.number);
+    }
+}
+
+impl Registry {
+    pub(super) fn new(most: usize, deadlines: Deadlines) -> Self {
+        let places = Places {
+            most,
+            open: Slab::new(),
+            staying: 0,
+            held: HashMap::new(),
+            oldest: Candidates::default(),
+            oldest_of_greediest: Candidates::default(),
+            told: None,
+        };
+        let clock = Arc::new(CoarseClock::default());
+        Self { clock, deadlines, stopping: AtomicBool::new(false), places: Mutex::new(places) }
+    }
+
+    fn places(&self) -> MutexGuard<'_, Places> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a place for a connection of `holder`, if it is counted for somebody. When nine tenths
+    /// are taken, another connection is told to give way.
+    pub(super) fn enter(self: &Arc<Self>, holder: Option<Holder>) -> (Arc<State>, Place) {
+        let state = Arc::new(State::new(Arc::clone(&self.clock)));
+        let mut places = self.places();
+        let number = places.enter(Arc::clone(&state), holder);
+        if places.staying > places.most - places.most / 10 {
+            places.make_room(holder, self.clock.now());
+        }
+        drop(places);
+        (state, Place { registry: Arc::clone(self), number })
+    }
+
+    /// From now on idle connections are closed.
+    pub(super) fn stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Ends the connections whose deadlines have passed. To be called each [`Deadlines::grain`].
+    pub(super) fn sweep(&self) {
+        let (now, stopping) = (self.clock.now(), self.stopping.load(Ordering::Relaxed));
+        for (_, entry) in &self.places().open {
+            if let Some(how) = entry.state.overdue(now, &self.deadlines, stopping) {
+                entry.state.finish(how);
+            }
+        }
+    }
+
+    /// Moves the clock on. A machine that slept, or had no time for us, has not made the clients slow:
+    /// no round counts for more than two.
+    pub(super) fn advance(&self, last: &mut Instant) {
+        let passed = last.elapsed().min(Duration::from_millis(2 * self.deadlines.grain));
+        *last = Instant::now();
+        self.clock.set(self.clock.now() + u64::try_from(passed.as_millis()).unwrap_or(self.deadlines.grain));
+    }
+}
+
+impl Places {
+    fn enter(&mut self, state: Arc<State>, holder: Option<Holder>) -> usize {
+        if let Some(holder) = holder {
+            *self.held.entry(holder).or_default() += 1;
+        }
+        self.staying += 1;
+        self.open.insert(Entry { state, holder, gives_way: false })
+    }
+
+    fn leave(&mut self, number: usize) {
+        if let Some(entry) = self.open.try_remove(number)
+            && !entry.gives_way
+        {
+            self.give_back(entry.holder);
+        }
+    }
+
+    fn give_back(&mut self, holder: Option<Holder>) {
+        self.staying -= 1;
+        if let Some(holder) = holder
+            && let Some(count) = self.held.get_mut(&holder)
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.held.remove(&holder);
+            }
+        }
+    }
+
+    /// Tells the connection that has gone longest without a request to give way: one of the
+    /// newcomer's own, if its address holds more than half of all places.
+    fn make_room(&mut self, newcomer: Option<Holder>, now: u64) {
+        let greedy = newcomer.filter(|holder| self.held.get(holder).is_some_and(|count| *count > self.most / 2));
+        let mut candidates = match greedy {
+            Some(_) => std::mem::take(&mut self.oldest_of_greediest),
+            None => std::mem::take(&mut self.oldest),
+        };
+        if candidates.of != greedy {
+            candidates = Candidates { of: greedy, queue: VecDeque::new() };
+        }
+        let was_empty = candidates.queue.is_empty();
+        let mut victim = self.first_of(&mut candidates);
+        if victim.is_none() && !was_empty || was_empty {
+            candidates.queue = self.look_out(greedy);
+            victim = self.first_of(&mut candidates);
+        }
+        if let Some(number) = victim
+            && let Some(entry) = self.open.get_mut(number)
+        {
+            entry.gives_way = true;
+            entry.state.finish(End::Dropped);
+            let holder = entry.holder;
+            self.give_back(holder);
+        }
+        match greedy {
+            Some(_) => self.oldest_of_greediest = candidates,
+            None => self.oldest = candidates,
+        }
+        if self.told.is_none_or(|told| now.saturating_sub(told) >= TELL_EVERY) {
+            self.told = Some(now);
+            log::warn!(open = self.staying, places = self.most;
+                "nine tenths of the connections that this server can hold are open: those that have gone longest \
+                 without a request are closed");
+        }
+    }
+
+    /// The next candidate who is still what it was when it was looked out.
+    fn first_of(&self, candidates: &mut Candidates) -> Option<usize> {
+        while let Some((number, last_request)) = candidates.queue.pop_front() {
+            let still = self.open.get(number).filter(|entry| {
+                !entry.gives_way && entry.state.last_request() == last_request && entry.state.can_give_way()
+            });
+            if still.is_some() {
+                return Some(number);
+            }
+        }
+        None
+    }
+
+    /// Looks at all connections, for many newcomers at once.
+    fn look_out(&self, of: Option<Holder>) -> VecDeque<(usize, u64)> {
+        let mut all: Vec<(u64, usize)> = self
+            .open
+            .iter()
+            .filter(|(_, entry)| !entry.gives_way && (of.is_none() || entry.holder == of) && entry.state.can_give_way())
+            .map(|(number, entry)| (entry.state.last_request(), number))
+            .collect();
+        let wanted = (self.most / CANDIDATES).max(1);
+        if all.len() > wanted {
+            all.select_nth_unstable(wanted);
+            all.truncate(wanted);
+        }
+        all.sort_unstable();
+        all.into_iter().map(|(last_request, number)| (number, last_request)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DEADLINES: Deadlines = Deadlines { read: 5000, idle: 75_000, write: 10_000, drain: 1000, grain: 250 };
+
+    fn holder(address: &str) -> Option<Holder> {
+        Some(Holder::of(address.parse().expect("an address")))
+    }
+
+    fn registry(most: usize) -> Arc<Registry> {
+        Arc::new(Registry::new(most, DEADLINES))
+    }
+
+    fn is_dropped(state: &State) -> bool {
+        state.end() == End::Dropped
+    }
+
+    #[test]
+    fn below_nine_tenths_there_is_no_limit() {
+        let registry = registry(100);
+        let all: Vec<_> = (0..90).map(|_| registry.enter(holder("203.0.113.9"))).collect();
+        assert!(all.iter().all(|(state, _)| !is_dropped(state)));
+    }
+
+    #[test]
+    fn those_longest_without_a_request_give_way_first() {
+        let registry = registry(100);
+        let mut all = Vec::new();
+        for number in 0..90 {
+            registry.clock.set(number);
+            all.push(registry.enter(holder(&format!("10.0.0.{number}"))));
+        }
+        registry.clock.set(1000);
+        // The first sends a request, and the second awaits an answer.
+        all[0].0.request_done();
+        all[1].0.called();
+        let newcomers: Vec<_> = (0..3).map(|_| registry.enter(holder("203.0.113.9"))).collect();
+        let dropped: Vec<_> = (0..90).filter(|number| is_dropped(&all[*number].0)).collect();
+        assert_eq!(dropped, [2, 3, 4]);
+        assert!(newcomers.iter().all(|(state, _)| !is_dropped(state)));
+        // Whose client does not read its answers gives way nevertheless.
+        all[1].0.wrote(0, 1);
+        let _another = registry.enter(holder("203.0.113.9"));
+        assert!(is_dropped(&all[1].0));
+    }
+
+    #[test]
+    fn an_address_with_more_than_half_makes_room_for_itself() {
+        let registry = registry(100);
+        let honest: Vec<_> = (0..30).map(|number| registry.enter(holder(&format!("10.0.0.{number}")))).collect();
+        registry.clock.set(1000);
+        let greedy: Vec<_> = (0..200).map(|_| registry.enter(holder("203.0.113.9"))).collect();
+        assert!(honest.iter().all(|(state, _)| !is_dropped(state)));
+        assert_eq!(greedy.iter().filter(|(state, _)| !is_dropped(state)).count(), 60);
+        // One network of IPv6 is one address.
+        assert_eq!(holder("2001:db8::1"), holder("2001:db8::ffff:1"));
+        assert_ne!(holder("2001:db8::1"), holder("2001:db8:0:1::1"));
+        assert_eq!(holder("::ffff:203.0.113.9"), holder("203.0.113.9"));
+    }
+
+    #[test]
+    fn places_come_back() {
+        let registry = registry(10);
+        for _ in 0..1000 {
+            let (state, _place) = registry.enter(holder("203.0.113.9"));
+            assert!(!is_dropped(&state));
+        }
+        let places = registry.places();
+        assert_eq!((places.open.len(), places.staying, places.held.len()), (0, 0, 0));
+    }
+}

@@ -1,0 +1,37 @@
+//! Every state of a connection has an end, and none costs anything while no byte moves.
+
+mod bounds;
+mod places;
+mod raw;
+mod soak;
+mod states;
+
+use std::time::Duration;
+
+use knoxide::config::{HttpSettings, ListenAddress};
+
+use crate::support::app::{App, Backend, Database, Setup};
+
+/// Longer than any deadline below on a busy machine: reaching it is a failure.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Deadlines that pass while one waits, each of a length of its own.
+const READ: Duration = Duration::from_millis(600);
+const IDLE: Duration = Duration::from_millis(1500);
+const WRITE: Duration = Duration::from_millis(1000);
+const DRAIN: Duration = Duration::from_millis(300);
+
+/// A server with these deadlines, and with more addresses if they are given.
+fn server(more: Vec<ListenAddress>) -> App {
+    let mut setup = Setup::default();
+    let listen = [setup.http.listen.clone(), more].concat();
+    setup.http = HttpSettings {
+        listen,
+        read_timeout: READ,
+        keep_alive: IDLE,
+        write_timeout: WRITE,
+        drain_timeout: DRAIN,
+        ..setup.http
+    };
+    App::on(Database::migrated(Backend::Sqlite), setup)
+}
