@@ -12,6 +12,7 @@ mod render;
 pub mod table;
 #[cfg(test)]
 mod tests;
+mod throttle;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -28,7 +29,7 @@ pub use self::render::{env_example, markdown};
 use crate::dialect::{Mount, PerDialect};
 use crate::jwt::{Algorithm, KeySecret};
 use crate::password_rules::judge_new_password;
-use crate::policy::{DialectPolicy, Policy};
+use crate::policy::{DialectPolicy, Policy, ThrottlePolicy};
 use crate::store::LimitPolicy;
 use crate::user::Password;
 
@@ -45,6 +46,8 @@ pub struct Settings {
     pub jwt: JwtSettings,
     /// How passwords are hashed.
     pub passwords: PasswordSettings,
+    /// How many wrong passwords are taken.
+    pub throttle: ThrottlePolicy,
     /// What is logged.
     pub log: LogSettings,
 }
@@ -266,6 +269,7 @@ impl Settings {
         settings.read_tokens(&mut input);
         settings.read_dialects(&mut input);
         settings.read_passwords(&mut input);
+        throttle::read(&mut settings.throttle, &mut input);
         input.finish()?;
         Ok(settings)
     }

@@ -9,7 +9,7 @@ use crate::cause::{Actor, Cause, Origin, Reason};
 use crate::dialect::Dialect;
 use crate::jwt::{BadKey, KeyRing};
 use crate::password::Hasher;
-use crate::policy::{Policy, TokenForm};
+use crate::policy::{Policy, ThrottlePolicy, TokenForm};
 use crate::random::{Random, SystemRandom};
 use crate::store::{Store, StoreError, StoreResult};
 use crate::time::{Clock, SystemClock, Timestamp};
@@ -23,15 +23,18 @@ mod mint;
 mod revoke;
 #[cfg(test)]
 mod tests;
+mod throttle;
 mod upkeep;
 mod view;
 
 pub use check::{Activity, Check, CheckError, Resolver};
 pub use credentials::{Credentials, CredentialsError, KnownUser};
 pub use exchange::{Exchanged, TokenError, TokenRefusal};
-use lanes::{ComputeLane, Lane, LaneOptions};
+use lanes::{ComputeLane, ComputeOptions, Lane, LaneOptions};
 pub use login::{Issued, LoginError, LoginRefusal, LoginRequest};
 pub use mint::IssuedToken;
+pub use throttle::AccountLabel;
+use throttle::Throttle;
 use upkeep::Upkeep;
 use view::{View, ViewOptions};
 
@@ -51,6 +54,9 @@ pub enum Unavailable {
     #[error("{0}")]
     Elsewhere(&'static str),
 }
+
+/// How long a login may wait for its hash, that of the logins before it included.
+const PASSWORD_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The lane of what is written.
 const WRITES: &str = "writes";
@@ -73,6 +79,7 @@ struct Inner {
     checks: Lane,
     writes: Lane,
     passwords: ComputeLane,
+    throttle: Arc<Throttle>,
     upkeep: Upkeep,
 }
 
@@ -192,6 +199,7 @@ pub struct AuthBuilder {
     hasher: Hasher,
     credentials: Option<Arc<dyn Credentials>>,
     keys: Option<KeyRing>,
+    throttle: ThrottlePolicy,
     password_threads: usize,
     check_timeout: Duration,
     cached_tokens: usize,
@@ -210,6 +218,7 @@ impl AuthBuilder {
             hasher: Hasher::default(),
             credentials: None,
             keys: None,
+            throttle: ThrottlePolicy::default(),
             // Respects the limits of a control group.
             password_threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             check_timeout: Duration::from_secs(1),
@@ -259,6 +268,14 @@ impl AuthBuilder {
         self
     }
 
+    /// Sets how many wrong passwords are taken; the default is [`ThrottlePolicy::default`]. The buckets
+    /// go by [`Origin::address`] of each login.
+    #[must_use]
+    pub fn throttle(mut self, policy: ThrottlePolicy) -> Self {
+        self.throttle = policy;
+        self
+    }
+
     /// Sets how many threads hash passwords; the default is the number of cores.
     #[must_use]
     pub fn password_threads(mut self, threads: usize) -> Self {
@@ -302,7 +319,11 @@ impl AuthBuilder {
         let writes = lane(WRITES, writers, if writers == 1 { 64 } else { 1 }, 4096);
         // A zero would keep a thread busy with nothing.
         let touch_interval = self.policy.touch_interval.max(Duration::from_millis(10));
-        let waiting_logins = self.password_threads * logins_per_thread(self.hasher.cost());
+        let hashing = ComputeOptions {
+            threads: self.password_threads,
+            queue: self.password_threads * logins_per_thread(self.hasher.cost()),
+            patience: PASSWORD_TIMEOUT,
+        };
         let checks = lane("checks", 2, 256, 16_384);
         let options = ViewOptions { capacity: self.cached_tokens, timeout: self.check_timeout, lane: checks.clone() };
         Ok(Auth {
@@ -311,7 +332,8 @@ impl AuthBuilder {
                 checks,
                 upkeep: Upkeep::start(touch_interval, writes.clone()),
                 writes,
-                passwords: ComputeLane::start("passwords", self.password_threads, waiting_logins),
+                passwords: ComputeLane::start("passwords", hashing),
+                throttle: Throttle::new(self.throttle, Arc::clone(&self.clock), &*self.random)?,
                 clock: self.clock,
                 random: self.random,
                 policy: self.policy,
@@ -321,7 +343,7 @@ impl AuthBuilder {
                 timeouts: Timeouts {
                     check: self.check_timeout,
                     write: Duration::from_secs(5),
-                    password: Duration::from_secs(30),
+                    password: PASSWORD_TIMEOUT,
                 },
             }),
         })

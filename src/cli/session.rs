@@ -130,7 +130,11 @@ fn revoke_all(typed: &str, context: &Context<'_>) -> Answered {
 
 /// Deletes what is over for long enough.
 pub(super) fn sweep(context: &Context<'_>) -> Answered {
-    let policy = SweepPolicy { session_retention: context.settings.tokens.session_retention, ..SweepPolicy::default() };
+    let policy = SweepPolicy {
+        session_retention: context.settings.tokens.session_retention,
+        network_retention: context.settings.throttle.known_for,
+        ..SweepPolicy::default()
+    };
     let report = context.open(Missing::Refuse)?.sweep(context.clock.now(), &policy, &|| true)?;
     let tokens = report.expired_tokens + report.dead_tokens;
     let text = format!("Swept: {tokens} tokens, {} sessions, {} log rows.", report.sessions, report.log_rows);

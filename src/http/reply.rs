@@ -1,5 +1,7 @@
 //! Replies: their JSON, and the headers that every one of them carries (contract 2.1).
 
+use std::time::Duration;
+
 use actix_web::body::{BoxBody, None as NoBody};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -85,6 +87,17 @@ impl Replies {
         let mut builder = self.start(StatusCode::SERVICE_UNAVAILABLE);
         builder.insert_header((RETRY_AFTER, "1"));
         self.finish(builder, &json!({ "detail": "Service temporarily unavailable, try again later." }))
+    }
+
+    /// 429: too much was asked, and may be asked again `after` this time; as Django REST framework words
+    /// it, in whole seconds, rounded up (RFC 6585, section 4).
+    pub fn throttled(&self, after: Duration) -> HttpResponse {
+        let seconds = u64::try_from(after.as_millis().div_ceil(1000)).unwrap_or(u64::MAX).max(1);
+        let unit = if seconds == 1 { "second" } else { "seconds" };
+        let mut builder = self.start(StatusCode::TOO_MANY_REQUESTS);
+        builder.insert_header((RETRY_AFTER, seconds.to_string()));
+        let detail = format!("Request was throttled. Expected available in {seconds} {unit}.");
+        self.finish(builder, &json!({ "detail": detail }))
     }
 
     /// As [`Replies::detail`], and the connection is closed.

@@ -112,13 +112,18 @@ pub fn serve(
         .clock(Arc::clone(&clock))
         .random(random)
         .hasher(hasher)
+        .throttle(settings.throttle.clone())
         .password_threads(settings.passwords.threads)
         .check_timeout(settings.http.check_timeout)
         .cached_tokens(settings.http.cache_tokens)
         .build()
         .map_err(KeyError::Bad)?;
     let following = keys.follow(auth.clone())?;
-    let kept = SweepPolicy { session_retention: settings.tokens.session_retention, ..SweepPolicy::default() };
+    let kept = SweepPolicy {
+        session_retention: settings.tokens.session_retention,
+        network_retention: settings.throttle.known_for,
+        ..SweepPolicy::default()
+    };
     let sweeping = sweeper::start(store, clock, settings.tokens.sweep_interval, kept)?;
     let result = actix_web::rt::System::new().block_on(run(&settings, auth.clone(), announce));
     auth.close(Duration::from_secs(2));

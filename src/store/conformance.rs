@@ -18,6 +18,7 @@ use crate::user::{Epoch, NewUser, PasswordHash, UserId};
 
 mod accounts;
 mod following;
+mod networks;
 mod races;
 mod sessions;
 
@@ -28,7 +29,12 @@ type Case = (&'static str, fn(&dyn Store));
 /// # Panics
 /// When at least one case failed, with the names of those that did.
 pub fn run(make: &mut dyn FnMut() -> Box<dyn Store>) {
-    let cases = sessions::CASES.iter().chain(accounts::CASES).chain(races::CASES).chain(following::CASES);
+    let cases = sessions::CASES
+        .iter()
+        .chain(accounts::CASES)
+        .chain(races::CASES)
+        .chain(following::CASES)
+        .chain(networks::CASES);
     let mut failed = Vec::new();
     for (name, case) in cases {
         let store = make();

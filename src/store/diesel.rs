@@ -21,6 +21,7 @@ mod hot;
 mod import;
 mod keys;
 mod migrate;
+mod networks;
 mod rows;
 mod schema;
 mod sessions;

@@ -41,15 +41,18 @@ pub struct SweepPolicy {
     pub token_grace: Duration,
     /// How long after its end a session can still be listed and explained.
     pub session_retention: Duration,
+    /// For how long after a login its network is remembered.
+    pub network_retention: Duration,
     /// How long the record of who did what is kept; `None`: for ever.
     pub audit_retention: Option<Duration>,
 }
 
 impl Default for SweepPolicy {
-    /// A day, thirty days, for ever.
+    /// A day, thirty days, thirty days, for ever.
     fn default() -> Self {
         const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-        Self { token_grace: DAY, session_retention: DAY.saturating_mul(30), audit_retention: None }
+        let month = DAY.saturating_mul(30);
+        Self { token_grace: DAY, session_retention: month, network_retention: month, audit_retention: None }
     }
 }
 
@@ -64,6 +67,8 @@ pub struct SweepReport {
     pub sessions: usize,
     /// Rows deleted from the revocation log.
     pub log_rows: usize,
+    /// Networks of logins forgotten.
+    pub login_networks: usize,
     /// Audit events deleted.
     pub audit_events: usize,
 }
@@ -84,6 +89,8 @@ impl DieselStore {
         let of_ended = self.repeat(go_on, |any| sessions::tokens_of_ended(any, recently));
         let sessions = self.repeat(go_on, |any| sessions::delete_ended(any, ended));
         let log_rows = self.prune_log(now, go_on);
+        let unknown = before(policy.network_retention);
+        let login_networks = self.repeat(go_on, |any| super::networks::delete_old(any, unknown));
         let audit_events = policy.audit_retention.map_or(Ok(0), |retention| {
             self.repeat(go_on, |any| DeleteAudit { before: before(retention) }.execute(any))
         });
@@ -92,6 +99,7 @@ impl DieselStore {
             dead_tokens: of_old_epochs? + of_ended?,
             sessions: sessions?,
             log_rows: log_rows?,
+            login_networks: login_networks?,
             audit_events: audit_events?,
         })
     }

@@ -9,7 +9,7 @@ use knoxide::cause::{Actor, Cause, Origin, Reason};
 use knoxide::config::{HttpSettings, JwtSettings, ListenAddress};
 use knoxide::jwt::{Algorithm, KeySecret};
 use knoxide::password::Hasher;
-use knoxide::policy::Policy;
+use knoxide::policy::{Policy, ThrottlePolicy};
 use knoxide::random::SystemRandom;
 use knoxide::server::{LiveKeys, Server, Stopper};
 use knoxide::service::Auth;
@@ -135,13 +135,14 @@ pub(crate) struct Setup {
     pub(crate) policy: Policy,
     pub(crate) http: HttpSettings,
     pub(crate) jwt: JwtSettings,
+    pub(crate) throttle: ThrottlePolicy,
 }
 
 impl Default for Setup {
     fn default() -> Self {
         let listen = vec![ListenAddress::Tcp(SocketAddr::from(([127, 0, 0, 1], 0)))];
         let http = HttpSettings { listen, workers: 1, ..HttpSettings::default() };
-        Self { policy: Policy::default(), http, jwt: JwtSettings::default() }
+        Self { policy: Policy::default(), http, jwt: JwtSettings::default(), throttle: ThrottlePolicy::default() }
     }
 }
 
@@ -169,6 +170,7 @@ impl App {
         let (keys, ring) = opened.expect("keys");
         let auth = Auth::builder(Arc::clone(&store))
             .policy(setup.policy)
+            .throttle(setup.throttle)
             .keys(ring)
             .clock(clock.clone())
             .hasher(cheap_hasher())
