@@ -57,4 +57,6 @@ mod secrecy;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
+mod throttle;
+#[cfg(test)]
 mod view;

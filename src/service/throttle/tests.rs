@@ -135,9 +135,8 @@ fn what_strangers_guess_is_nothing_to_a_known_pair_and_the_other_way_round() {
 #[test]
 fn names_of_nobody_fill_as_those_of_users_do() {
     let bench = Bench::new(ThrottlePolicy::default());
-    let waits = [("alice", ALICE), ("nobody", NOBODY)].map(|(text, who)| {
-        (0..25).map(|from| bench.wrong(&name(text), from, who).err()).collect::<Vec<_>>()
-    });
+    let waits = [("alice", ALICE), ("nobody", NOBODY)]
+        .map(|(text, who)| (0..25).map(|from| bench.wrong(&name(text), from, who).err()).collect::<Vec<_>>());
     assert_eq!(waits[0], waits[1]);
 }
 
