@@ -1,6 +1,7 @@
 //! Guessing is bounded, and the owner gets in all the same.
 
 mod logged;
+mod starved;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;

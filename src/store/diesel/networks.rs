@@ -3,10 +3,11 @@
 use diesel::sql_types::{BigInt, Text};
 use diesel::{OptionalExtension, QueryResult, RunQueryDsl};
 
+use super::DieselStore;
 use super::any::AnyConnection;
 use super::hot::statement;
 use super::sweep::BATCH;
-use crate::store::NETWORKS_KEPT;
+use crate::store::{NETWORKS_KEPT, StoreResult};
 use crate::time::Timestamp;
 use crate::user::UserId;
 
@@ -42,6 +43,25 @@ statement! {
         "DELETE FROM login_networks WHERE (user_id, network) IN (SELECT user_id, network FROM login_networks \
          WHERE seen < ", before, " LIMIT ", {BATCH}, ")",
     ]
+}
+
+statement! {
+    /// The network that all logins came from, and of how many users, if it is one alone.
+    OnlyNetwork {} -> (Text, BigInt),
+    [
+        "SELECT min(network), count(*) FROM login_networks HAVING min(network) = max(network)",
+    ]
+}
+
+impl DieselStore {
+    /// The network from which every user lately logged in, and how many users that are; `None` if there
+    /// are several networks, or none.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn only_login_network(&self) -> StoreResult<Option<(String, i64)>> {
+        self.admin(|connection| connection.read(|any| OnlyNetwork {}.get_result(any).optional()))
+    }
 }
 
 /// See [`crate::store::Connection::last_login_from`].
