@@ -25,7 +25,7 @@ fn start_on_one_core(program: &Program) -> Running {
 
 fn program() -> Program {
     let program = Program::on(Backend::Sqlite).with_admin().set("KNOXIDE_TRUSTED_PROXIES", "127.0.0.1");
-    program.set("KNOXIDE_BCRYPT_COST", "12").set("KNOXIDE_WORKERS", "1").set("KNOXIDE_LOG", "error")
+    program.set("KNOXIDE_BCRYPT_COST", "12").set("KNOXIDE_WORKERS", "1")
 }
 
 /// How long the owner's logins take, one after the other.
