@@ -13,6 +13,7 @@ pub mod table;
 #[cfg(test)]
 mod tests;
 mod weak_secret;
+mod throttle;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -29,7 +30,7 @@ pub use self::render::{env_example, markdown};
 use crate::dialect::{Mount, PerDialect};
 use crate::jwt::{Algorithm, KeySecret};
 use crate::password_rules::{Owner, judge_new_password};
-use crate::policy::{DialectPolicy, Policy, RefreshRate};
+use crate::policy::{DialectPolicy, Policy, RefreshRate, ThrottlePolicy};
 use crate::store::LimitPolicy;
 use crate::user::{ADMIN, Password};
 
@@ -46,6 +47,8 @@ pub struct Settings {
     pub jwt: JwtSettings,
     /// How passwords are hashed.
     pub passwords: PasswordSettings,
+    /// How many wrong passwords are taken.
+    pub throttle: ThrottlePolicy,
     /// What is logged.
     pub log: LogSettings,
 }
@@ -297,6 +300,7 @@ impl Settings {
         settings.read_tokens(&mut input);
         settings.read_dialects(&mut input);
         settings.read_passwords(&mut input);
+        throttle::read(&mut settings.throttle, &mut input);
         input.finish()?;
         Ok(settings)
     }

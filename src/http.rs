@@ -25,7 +25,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use actix_web::http::header::USER_AGENT;
+use actix_web::http::header::{USER_AGENT, X_FORWARDED_FOR};
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use crate::cause::Origin;
@@ -78,6 +78,7 @@ struct Shared {
     options: HttpOptions,
     guard: guard::Guard,
     stopping: AtomicBool,
+    warned_of_proxy: AtomicBool,
 }
 
 impl HttpState {
@@ -86,7 +87,13 @@ impl HttpState {
         let guard = guard::Guard::of_dialects(auth.clone(), &options.dialects);
         // Looking at oneself is no use of the session, unless the operator says so.
         let guard = if auth.policy().user_counts_as_use { guard } else { guard.without_activity() };
-        Self(Arc::new(Shared { guard, auth, options, stopping: AtomicBool::new(false) }))
+        Self(Arc::new(Shared {
+            guard,
+            auth,
+            options,
+            stopping: AtomicBool::new(false),
+            warned_of_proxy: AtomicBool::new(false),
+        }))
     }
 
     /// The service.
@@ -118,11 +125,29 @@ impl HttpState {
 
     /// Where a request came from, for the cause of what it writes.
     fn origin(&self, request: &HttpRequest) -> Origin {
+        self.warn_of_unknown_proxy(request);
         let agent = request.headers().get(USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()));
         Origin {
             address: self.client_address(request),
             user_agent: agent.map(|agent| agent.chars().filter(|c| !c.is_control()).take(256).collect()),
             request_id: request_log::request_id(request).map(|id| id.to_string()),
+        }
+    }
+}
+
+impl HttpState {
+    /// Tells the log once that somebody speaks for others and is not believed: if it is a proxy, all its
+    /// clients are taken for one, and share what is counted by address.
+    fn warn_of_unknown_proxy(&self, request: &HttpRequest) {
+        let Shared { options, warned_of_proxy, .. } = &*self.0;
+        if !request.headers().contains_key(X_FORWARDED_FOR) || options.proxies.believes(address::Peer::of(request)) {
+            return;
+        }
+        if !warned_of_proxy.swap(true, Ordering::Relaxed) {
+            let peer = request.peer_addr().map_or_else(|| "a Unix socket".to_owned(), |peer| peer.ip().to_string());
+            log::warn!(peer = peer.as_str();
+                "X-Forwarded-For from a peer that is no trusted proxy is not believed, and all that come through it \
+                 are one client: if it is your proxy, name it in KNOXIDE_TRUSTED_PROXIES");
         }
     }
 }

@@ -5,6 +5,10 @@ use std::time::Duration;
 use crate::dialect::{Dialect, PerDialect};
 use crate::store::LimitPolicy;
 
+mod throttle;
+
+pub use throttle::{Allowance, ExemptNetworks, ThrottlePolicy};
+
 /// Lifetimes and limits. The defaults are those of the packages as their users deploy them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {

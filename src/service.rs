@@ -9,7 +9,7 @@ use crate::cause::{Actor, Cause, Origin, Reason};
 use crate::dialect::Dialect;
 use crate::jwt::{BadKey, KeyRing};
 use crate::password::{HashMemory, Hasher};
-use crate::policy::{Policy, TokenForm};
+use crate::policy::{Policy, ThrottlePolicy, TokenForm};
 use crate::random::{Random, SystemRandom};
 use crate::store::{Store, StoreError, StoreResult};
 use crate::time::{Clock, SteadyClock, SystemClock, Timestamp};
@@ -24,17 +24,20 @@ mod refresh_rate;
 mod revoke;
 #[cfg(test)]
 mod tests;
+mod throttle;
 mod upkeep;
 mod view;
 
 pub use check::{Activity, Check, CheckError, Resolver};
 pub use credentials::{Credentials, CredentialsError, KnownUser};
 pub use exchange::{Exchanged, TokenError, TokenRefusal};
-use lanes::{ComputeLane, Lane, LaneOptions};
+use lanes::{ComputeLane, ComputeOptions, Lane, LaneOptions};
 use login::UnverifiableAccounts;
 pub use login::{Issued, LoginError, LoginRefusal, LoginRequest};
 pub use mint::IssuedToken;
 use refresh_rate::RefreshRates;
+pub use throttle::AccountLabel;
+use throttle::Throttle;
 use upkeep::Upkeep;
 use view::{View, ViewOptions};
 
@@ -61,6 +64,8 @@ impl Unavailable {
         matches!(self, Self::Store(StoreError::Full(_)))
     }
 }
+/// How long a login may wait for its hash, that of the logins before it included.
+const PASSWORD_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The lane of what is written.
 const WRITES: &str = "writes";
@@ -85,6 +90,7 @@ struct Inner {
     checks: Lane,
     writes: Lane,
     passwords: ComputeLane,
+    throttle: Arc<Throttle>,
     upkeep: Upkeep,
     refreshes: RefreshRates,
 }
@@ -209,6 +215,7 @@ pub struct AuthBuilder {
     hasher: Hasher,
     credentials: Option<Arc<dyn Credentials>>,
     keys: Option<KeyRing>,
+    throttle: ThrottlePolicy,
     password_threads: usize,
     check_timeout: Duration,
     cached_tokens: usize,
@@ -228,6 +235,7 @@ impl AuthBuilder {
             hasher: Hasher::default(),
             credentials: None,
             keys: None,
+            throttle: ThrottlePolicy::default(),
             // Respects the limits of a control group.
             password_threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             check_timeout: Duration::from_secs(1),
@@ -275,6 +283,14 @@ impl AuthBuilder {
     #[must_use]
     pub fn keys(mut self, keys: KeyRing) -> Self {
         self.keys = Some(keys);
+        self
+    }
+
+    /// Sets how many wrong passwords are taken; the default is [`ThrottlePolicy::default`]. The buckets
+    /// go by [`Origin::address`] of each login.
+    #[must_use]
+    pub fn throttle(mut self, policy: ThrottlePolicy) -> Self {
+        self.throttle = policy;
         self
     }
 
@@ -332,7 +348,11 @@ impl AuthBuilder {
         let writes = lane(WRITES, writers, if writers == 1 { 64 } else { 1 }, 4096);
         // A zero would keep a thread busy with nothing.
         let touch_interval = self.policy.touch_interval.max(Duration::from_millis(10));
-        let waiting_logins = self.password_threads * logins_per_thread(self.hasher.cost());
+        let hashing = ComputeOptions {
+            threads: self.password_threads,
+            queue: self.password_threads * logins_per_thread(self.hasher.cost()),
+            patience: PASSWORD_TIMEOUT,
+        };
         let checks = lane("checks", 2, 256, 16_384);
         let options = ViewOptions {
             capacity: self.cached_tokens,
@@ -346,7 +366,8 @@ impl AuthBuilder {
                 checks,
                 upkeep: Upkeep::start(touch_interval, writes.clone()),
                 writes,
-                passwords: ComputeLane::start("passwords", self.password_threads, waiting_logins),
+                passwords: ComputeLane::start("passwords", hashing),
+                throttle: Throttle::new(self.throttle, Arc::clone(&self.clock), &*self.random)?,
                 clock: SteadyClock::new(self.clock),
                 random: self.random,
                 refreshes: RefreshRates::new(self.policy.refresh_rate),
@@ -359,7 +380,7 @@ impl AuthBuilder {
                 timeouts: Timeouts {
                     check: self.check_timeout,
                     write: Duration::from_secs(5),
-                    password: Duration::from_secs(30),
+                    password: PASSWORD_TIMEOUT,
                 },
             }),
         })

@@ -77,6 +77,9 @@ impl StoreError {
     }
 }
 
+/// From how many networks each user's logins are remembered.
+pub const NETWORKS_KEPT: usize = 50;
+
 /// Result of a store's methods.
 pub type StoreResult<T> = Result<T, StoreError>;
 
@@ -148,6 +151,20 @@ pub trait Connection: Send {
 
     /// The account with this id.
     fn find_account_by_id(&mut self, user: UserId) -> StoreResult<Option<Account>>;
+
+    /// When the user last logged in from `network`, as [`Connection::note_login_from`] noted it. A store
+    /// that keeps none says `None`, and then no network is known to any account (`docs/throttling.md`).
+    fn last_login_from(&mut self, user: UserId, network: &str) -> StoreResult<Option<Timestamp>> {
+        let _ = (user, network);
+        Ok(None)
+    }
+
+    /// Notes that the user logged in from `network`, an address or an IPv6 network as text. Of each
+    /// user, the [`NETWORKS_KEPT`] latest are kept. Never moves a time back.
+    fn note_login_from(&mut self, user: UserId, network: &str, at: Timestamp) -> StoreResult<()> {
+        let _ = (user, network, at);
+        Ok(())
+    }
 
     /// Opens a session with its tokens, if the user is active and still of the epoch that the
     /// caller saw when it checked the password. Takes the limit into account, sets the user's

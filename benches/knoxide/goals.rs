@@ -70,9 +70,10 @@ impl Line {
             Self::LoneCheck => ("one check on an idle server, Postgres, beyond the plain SELECT", "p50 + ≤ 60 µs"),
             Self::Growth => ("growth from 1 k to 10 M tokens", "CPU + ≤ 10 % warm, ≤ 2 times cold"),
             Self::SteadyMix => ("1,000 checks to one login and one logout, to checks alone", "CPU ≤ 1.15"),
-            Self::Flood => {
-                ("checks while 64 clients log in at the default cost", "p99 ≤ 3 times or 5 ms, throughput ≥ 0.8")
-            }
+            Self::Flood => (
+                "checks while 64 clients log in at the default cost",
+                "p99 ≤ 3 times or 5 ms, throughput ≥ 0.75 on one core, ≥ 0.8 on two",
+            ),
             Self::Hashing => ("logins a second to plain bcrypt", "≥ 0.95"),
             Self::WritePath => ("64 clients that write to one transaction each", "≥ 4 on SQLite, ≥ 2 on Postgres"),
             Self::EndingAll => ("ending 10,000 sessions at once", "≤ 5 ms; p99 of checks ≤ 3 times, sweeping included"),

@@ -130,7 +130,11 @@ fn revoke_all(typed: &str, context: &Context<'_>) -> Answered {
 
 /// Deletes what is over for long enough.
 pub(super) fn sweep(trust_clock: bool, context: &Context<'_>) -> Answered {
-    let policy = SweepPolicy { session_retention: context.settings.tokens.session_retention, ..SweepPolicy::default() };
+    let policy = SweepPolicy {
+        session_retention: context.settings.tokens.session_retention,
+        network_retention: context.settings.throttle.known_for,
+        ..SweepPolicy::default()
+    };
     let store = context.open(Missing::Refuse)?;
     let trust = if trust_clock { ClockTrust::Vouched } else { ClockTrust::Unproved };
     let moment = store.begin_sweep(context.clock.now(), trust)?;

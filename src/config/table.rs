@@ -3,6 +3,7 @@
 
 pub mod connections;
 pub mod dialects;
+pub mod throttle;
 
 /// A setting, as it is documented and looked up.
 #[derive(Debug)]
@@ -141,6 +142,20 @@ pub const GROUPS: &[Group] = &[
         ],
     },
     Group { title: "Passwords", settings: &[&ADMIN_PASSWORD, &BCRYPT_COST, &PASSWORD_THREADS] },
+    Group {
+        title: "Login throttling",
+        settings: &[
+            &throttle::THROTTLE,
+            &throttle::PAIR[0],
+            &throttle::PAIR[1],
+            &throttle::ACCOUNT[0],
+            &throttle::ACCOUNT[1],
+            &throttle::ADDRESS[0],
+            &throttle::ADDRESS[1],
+            &throttle::KNOWN_FOR,
+            &throttle::EXEMPT,
+        ],
+    },
     Group { title: "Log", settings: &[&LOG, &LOG_FORMAT] },
 ];
 

@@ -1,4 +1,5 @@
 mod dialects;
+mod throttle;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

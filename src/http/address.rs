@@ -60,12 +60,11 @@ impl Proxies {
     ///
     /// `None` for a peer on a Unix socket, or one that is gone, about which nothing is known.
     pub fn client(&self, peer: Peer, headers: &HeaderMap) -> Option<IpAddr> {
-        let (mut nearest, trusted) = match peer {
-            Peer::Address(address) => (Some(address.to_canonical()), self.trusts(address.to_canonical())),
-            Peer::Unix => (None, self.unix),
-            Peer::Unknown => (None, false),
+        let mut nearest = match peer {
+            Peer::Address(address) => Some(address.to_canonical()),
+            Peer::Unix | Peer::Unknown => None,
         };
-        if !trusted {
+        if !self.believes(peer) {
             return nearest;
         }
         let lines: Vec<&[u8]> = headers.get_all(X_FORWARDED_FOR).map(HeaderValue::as_bytes).collect();
@@ -78,6 +77,15 @@ impl Proxies {
             }
         }
         nearest
+    }
+
+    /// Whether this peer's word about the client is believed.
+    pub fn believes(&self, peer: Peer) -> bool {
+        match peer {
+            Peer::Address(address) => self.trusts(address.to_canonical()),
+            Peer::Unix => self.unix,
+            Peer::Unknown => false,
+        }
     }
 
     /// Whether this address is one of the proxies.

@@ -4,6 +4,8 @@
 //! A new dialect is a variant of [`Dialect`], which makes the compiler name the places that must
 //! say something about it; a file here; a folder of transcripts; a page in `docs/dialects/`.
 
+use std::time::Duration;
+
 use actix_web::{Handler, HttpResponse, web};
 use serde_json::{Value, json};
 
@@ -47,11 +49,23 @@ where
     }
 }
 
-/// What a refused login is told.
-const fn login_refusal(refusal: LoginRefusal, credentials: &'static str) -> &'static str {
+/// What a refused login is told, and how.
+enum LoginWords {
+    /// That the credentials are not good, in the dialect's words.
+    Credentials(&'static str),
+    /// That the user has too many sessions.
+    LimitReached(&'static str),
+    /// To come again after this time; all packages say it as the framework under them does.
+    Throttled(Duration),
+}
+
+const fn login_refusal(refusal: LoginRefusal, credentials: &'static str) -> LoginWords {
     match refusal {
-        LoginRefusal::UnknownUser | LoginRefusal::WrongPassword | LoginRefusal::InactiveUser => credentials,
-        LoginRefusal::LimitReached => "Maximum amount of tokens allowed per user exceeded.",
+        LoginRefusal::UnknownUser | LoginRefusal::WrongPassword | LoginRefusal::InactiveUser => {
+            LoginWords::Credentials(credentials)
+        }
+        LoginRefusal::LimitReached => LoginWords::LimitReached("Maximum amount of tokens allowed per user exceeded."),
+        LoginRefusal::Throttled { after } => LoginWords::Throttled(after),
     }
 }
 

@@ -89,15 +89,15 @@ impl Replies {
         self.finish(builder, &json!({ "detail": "Service temporarily unavailable, try again later." }))
     }
 
-    /// 429 as by Django REST framework, in whose words all the packages throttle; `after` counts in
-    /// whole seconds, rounded up, also in `Retry-After` (RFC 9110, section 10.2.3).
+    /// 429: too much was asked, and may be asked again `after` this time; as Django REST framework words
+    /// it, in whole seconds, rounded up (RFC 6585, section 4).
     pub fn throttled(&self, after: Duration) -> HttpResponse {
-        let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
+        let seconds = u64::try_from(after.as_millis().div_ceil(1000)).unwrap_or(u64::MAX).max(1);
         let unit = if seconds == 1 { "second" } else { "seconds" };
         let mut builder = self.start(StatusCode::TOO_MANY_REQUESTS);
-        builder.insert_header((RETRY_AFTER, seconds));
-        let text = format!("Request was throttled. Expected available in {seconds} {unit}.");
-        self.finish(builder, &json!({ "detail": text }))
+        builder.insert_header((RETRY_AFTER, seconds.to_string()));
+        let detail = format!("Request was throttled. Expected available in {seconds} {unit}.");
+        self.finish(builder, &json!({ "detail": detail }))
     }
 
     /// As [`Replies::detail`], and the connection is closed.

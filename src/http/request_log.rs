@@ -18,6 +18,7 @@ use siphasher::sip::SipHasher13;
 
 use super::HttpState;
 use crate::random::{Random, SystemRandom};
+use crate::service::AccountLabel;
 use crate::session::{SessionId, Verified};
 use crate::user::UserId;
 
@@ -89,14 +90,21 @@ impl fmt::Display for RequestId {
 #[derive(Debug)]
 pub struct Facts {
     request_id: RequestId,
-    who: Cell<Option<(SessionId, UserId)>>,
+    session: Cell<Option<SessionId>>,
+    user: Cell<Option<AccountLabel>>,
     reason: Cell<Option<&'static str>>,
     quiet: Cell<bool>,
 }
 
 impl Facts {
     const fn new(request_id: RequestId) -> Self {
-        Self { request_id, who: Cell::new(None), reason: Cell::new(None), quiet: Cell::new(false) }
+        Self {
+            request_id,
+            session: Cell::new(None),
+            user: Cell::new(None),
+            reason: Cell::new(None),
+            quiet: Cell::new(false),
+        }
     }
 
     /// Notes whose request it was.
@@ -106,12 +114,19 @@ impl Facts {
 
     /// Notes which session the request opened.
     pub fn opened(&self, session: SessionId, user: UserId) {
-        self.who.set(Some((session, user)));
+        self.session.set(Some(session));
+        self.user.set(Some(AccountLabel::User(user)));
     }
 
     /// Notes why the request was refused.
     pub fn refused(&self, reason: &'static str) {
         self.reason.set(Some(reason));
+    }
+
+    /// Notes why a login was refused, and whose account it was tried at.
+    pub fn refused_login(&self, reason: &'static str, account: AccountLabel) {
+        self.reason.set(Some(reason));
+        self.user.set(Some(account));
     }
 
     /// A request that changed nothing: logged at debug level if it succeeds.
@@ -239,10 +254,8 @@ fn log_answer<B>(response: &ServiceResponse<B>, facts: &Facts, state: &HttpState
         return;
     }
     let route = response.request().match_pattern().unwrap_or_else(|| "-".to_owned());
-    let (session, user) = match facts.who.get() {
-        Some((session, user)) => (session.to_string(), user.to_string()),
-        None => ("-".to_owned(), "-".to_owned()),
-    };
+    let session = facts.session.get().map_or_else(|| "-".to_owned(), |session| session.to_string());
+    let user = facts.user.get().map_or_else(|| "-".to_owned(), |user| user.to_string());
     let address = state.client_address(response.request()).map(|address| address.to_string());
     let request_id = facts.request_id.to_string();
     log::log!(

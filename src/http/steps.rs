@@ -127,9 +127,9 @@ impl Step<'_> {
                 note(self.request, |facts| facts.opened(issued.session, issued.user.id));
                 Ok(Ok(issued))
             }
-            Err(LoginError::Refused(refusal)) => {
-                note(self.request, |facts| facts.refused(refusal.as_str()));
-                Ok(Err(refusal))
+            Err(LoginError::Refused { why, account }) => {
+                note(self.request, |facts| facts.refused_login(why.as_str(), account));
+                Ok(Err(why))
             }
             Err(LoginError::Unavailable(error)) => Err(self.unavailable(&error)),
         }

@@ -119,6 +119,7 @@ pub fn serve(
         .clock(Arc::clone(&clock))
         .random(random)
         .hasher(hasher)
+        .throttle(settings.throttle.clone())
         .password_threads(settings.passwords.threads)
         .check_timeout(settings.http.check_timeout)
         .cached_tokens(settings.http.cache_tokens)
@@ -126,7 +127,11 @@ pub fn serve(
         .map_err(KeyError::Bad)?;
     let following = keys.follow(auth.clone())?;
     let reserving = reserve::follow(Arc::clone(&store))?;
-    let kept = SweepPolicy { session_retention: settings.tokens.session_retention, ..SweepPolicy::default() };
+    let kept = SweepPolicy {
+        session_retention: settings.tokens.session_retention,
+        network_retention: settings.throttle.known_for,
+        ..SweepPolicy::default()
+    };
     let emptying = sweeper::start_emptying(Arc::clone(&store), settings.tokens.sweep_interval)?;
     let sweeping = sweeper::start(store, clock, settings.tokens.sweep_interval, kept)?;
     let result = actix_web::rt::System::new().block_on(run(&settings, auth.clone(), announce));

@@ -10,11 +10,12 @@
 //! No request ever waits for a connection, and no connection waits for a password to be hashed.
 
 mod compute;
+mod fair;
 mod link;
 mod queue;
 mod sync;
 #[cfg(test)]
 mod tests;
 
-pub(super) use compute::ComputeLane;
+pub(super) use compute::{ComputeLane, ComputeOptions, Work};
 pub(super) use queue::{Lane, LaneOptions, Wanted};

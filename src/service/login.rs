@@ -1,9 +1,12 @@
 //! Name and password in, token out.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use super::lanes::{Wanted, Work};
 use super::mint::{IssuedToken, Subject};
-use super::{Auth, Unavailable, lanes::Wanted, within};
+use super::throttle::{AccountLabel, Denied, Network, Permit};
+use super::{Auth, Unavailable, within};
 
 mod elsewhere;
 mod unverifiable;
@@ -12,10 +15,10 @@ pub(super) use unverifiable::UnverifiableAccounts;
 
 use crate::cause::{Actor, Origin, Reason};
 use crate::dialect::Dialect;
-use crate::password::Verification;
+use crate::password::{Algorithm, Verification, is_verifiable};
 use crate::policy::RefreshPolicy;
 use crate::session::SessionId;
-use crate::store::{NewSession, Opening, SessionLimit, StoreResult};
+use crate::store::{Connection, NewSession, Opening, SessionLimit, StoreResult};
 use crate::time::Timestamp;
 use crate::user::{Account, LoginName, NewUser, Password, PasswordHash, User, UserId};
 
@@ -59,6 +62,12 @@ pub enum LoginRefusal {
     InactiveUser,
     /// The user has as many sessions as allowed.
     LimitReached,
+    /// There were too many failures at this account or from this network. Whether the user exists, and
+    /// whether the password is right, was not looked at, or has no part in it.
+    Throttled {
+        /// When the next try may be made.
+        after: Duration,
+    },
 }
 
 impl LoginRefusal {
@@ -69,6 +78,7 @@ impl LoginRefusal {
             Self::WrongPassword => "wrong_password",
             Self::InactiveUser => "inactive_user",
             Self::LimitReached => "limit_reached",
+            Self::Throttled { .. } => "throttled",
         }
     }
 }
@@ -77,7 +87,12 @@ impl LoginRefusal {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LoginError {
     /// The user may not have one.
-    Refused(LoginRefusal),
+    Refused {
+        /// Why.
+        why: LoginRefusal,
+        /// Whose account it is, for the log.
+        account: AccountLabel,
+    },
     /// It could not be done now. Never to be taken for a refusal.
     Unavailable(Unavailable),
 }
@@ -95,7 +110,43 @@ struct Proven {
     upgrade: Option<(PasswordHash, PasswordHash)>,
     /// Set for somebody else's user whose shadow is out of date.
     shadow: Option<NewUser>,
+    /// The network of the login, if the account's knowledge of it is to be written down.
+    network: Option<Network>,
 }
+
+/// What came of a try, as far as it counts.
+type Tried = Result<Proven, NotProven>;
+
+/// Why a user was not proven.
+enum NotProven {
+    Refused(LoginRefusal),
+    Unavailable(Unavailable),
+    Denied(Denied),
+}
+
+impl From<Unavailable> for NotProven {
+    fn from(error: Unavailable) -> Self {
+        Self::Unavailable(error)
+    }
+}
+
+impl From<Denied> for NotProven {
+    fn from(denied: Denied) -> Self {
+        Self::Denied(denied)
+    }
+}
+
+impl From<Denied> for LoginError {
+    fn from(denied: Denied) -> Self {
+        match denied {
+            Denied::Throttled(after, account) => Self::Refused { why: LoginRefusal::Throttled { after }, account },
+            Denied::Busy => Self::Unavailable(Unavailable::TimedOut("passwords")),
+        }
+    }
+}
+
+/// An account's knowledge of a network is written down once in this time.
+const NOTED_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Auth {
     /// Logs a user in.
@@ -107,26 +158,33 @@ impl Auth {
     /// Why there is no token.
     pub async fn login(&self, request: LoginRequest) -> Result<Issued, LoginError> {
         let LoginRequest { dialect, login, password, origin } = request;
+        let admitted = self.inner.throttle.admit(&login, &origin);
+        let admitted = tokio::time::timeout(self.inner.timeouts.password, admitted).await;
+        let mut permit = admitted.unwrap_or(Err(Denied::Busy))?;
         let proven = match self.inner.credentials.clone() {
-            Some(credentials) => self.prove_elsewhere(credentials, login, password, &origin).await?,
-            None => self.prove(login, password).await?,
+            Some(credentials) => self.prove_elsewhere(credentials, login, password, (&origin, &mut permit)).await,
+            None => self.prove(login, password, &mut permit).await,
         };
-        self.open(dialect, proven, origin).await
+        let account = permit.label();
+        let proven = settle(proven, permit)?;
+        self.open(dialect, proven, origin).await.map_err(|error| match error {
+            NotProven::Refused(why) => LoginError::Refused { why, account },
+            NotProven::Unavailable(error) => LoginError::Unavailable(error),
+            NotProven::Denied(denied) => denied.into(),
+        })
     }
 
     /// Reads the account, then hashes with no connection held.
-    async fn prove(&self, login: LoginName, password: Password) -> Result<Proven, LoginError> {
-        let inner = &self.inner;
-        let found = inner.checks.run(Wanted::WhileAwaited, move |connection| connection.find_account(&login));
-        let account = within(inner.timeouts.check, "checks", found).await?;
+    async fn prove(&self, login: LoginName, password: Password, permit: &mut Permit) -> Tried {
+        let (account, network) = self.identify(permit, move |connection| connection.find_account(&login)).await?;
         if let Some(account) = &account {
-            inner.unverifiable.tell(account);
+            self.inner.unverifiable.tell(account);
         }
-        let (hasher, random, memory) = (inner.hasher, Arc::clone(&inner.random), Arc::clone(&inner.hash_memory));
-        let hashed = inner.passwords.run(move || {
-            let stored = account.as_ref().map(|found| &found.password);
-            let verification = hasher.verify_within(&password, stored, &memory);
-            let better = match (&account, verification) {
+        let (hasher, random) = (self.inner.hasher, Arc::clone(&self.inner.random));
+        let (stored, memory) = (account.clone(), Arc::clone(&self.inner.hash_memory));
+        let hashed = self.inner.passwords.run(permit, work_of(account.as_ref()), move || {
+            let verification = hasher.verify_within(&password, stored.as_ref().map(|found| &found.password), &memory);
+            let better = match (&stored, verification) {
                 (Some(found), Verification::RightButOutdated) if found.user.is_active => {
                     hasher.hash(&password, &*random).ok()
                 }
@@ -137,25 +195,50 @@ impl Auth {
                 }
                 (_, Verification::Right | Verification::Wrong | Verification::OutOfMemory) | (None, _) => None,
             };
-            (account, verification, better)
+            (verification, better)
         });
-        let (account, verification, better) = self.hashed(hashed).await?;
+        let (verification, better) = self.hashed(hashed).await?;
         let Some(Account { user, password: old }) = account else {
-            return Err(LoginError::Refused(LoginRefusal::UnknownUser));
+            return Err(NotProven::Refused(LoginRefusal::UnknownUser));
         };
         match verification {
-            Verification::Wrong => Err(LoginError::Refused(LoginRefusal::WrongPassword)),
+            Verification::Wrong => Err(NotProven::Refused(LoginRefusal::WrongPassword)),
             Verification::OutOfMemory => {
                 log::warn!(user = user.id.0; "there is too little memory to verify the password's stored hash");
                 Err(Unavailable::Elsewhere("too little memory to verify a password").into())
             }
             Verification::Right | Verification::RightButOutdated if !user.is_active => {
-                Err(LoginError::Refused(LoginRefusal::InactiveUser))
+                Err(NotProven::Refused(LoginRefusal::InactiveUser))
             }
             Verification::Right | Verification::RightButOutdated => {
-                Ok(Proven { user, upgrade: better.map(|better| (old, better)), shadow: None })
+                Ok(Proven { user, upgrade: better.map(|better| (old, better)), shadow: None, network })
             }
         }
+    }
+
+    /// Looks up the account and whether it knows the network, and has the throttle judge both. With the
+    /// network, if a login from it is to be written down.
+    async fn identify(
+        &self,
+        permit: &mut Permit,
+        find: impl FnOnce(&mut dyn Connection) -> StoreResult<Option<Account>> + Send + 'static,
+    ) -> Result<(Option<Account>, Option<Network>), NotProven> {
+        let inner = &self.inner;
+        let network = permit.network();
+        let found = inner.checks.run(Wanted::WhileAwaited, move |connection| {
+            let account = find(connection)?;
+            // Nobody's account takes as many reads as somebody's.
+            let user = account.as_ref().map_or(UserId(i64::MIN), |account| account.user.id);
+            let seen = connection.last_login_from(user, &network.to_string())?;
+            Ok((account, seen))
+        });
+        let (account, seen) = within(inner.timeouts.check, "checks", found).await?;
+        let known = account.is_some() && seen.is_some_and(|seen| seen >= inner.throttle.known_since());
+        let user = account.as_ref().map(|account| account.user.id);
+        let identified = tokio::time::timeout(inner.timeouts.password, permit.identify(user, known)).await;
+        identified.unwrap_or(Err(Denied::Busy))?;
+        let to_note = seen.is_none_or(|seen| self.now().since(seen) >= NOTED_EVERY);
+        Ok((account, to_note.then_some(network)))
     }
 
     async fn hashed<T>(&self, answer: tokio::sync::oneshot::Receiver<T>) -> Result<T, Unavailable> {
@@ -166,15 +249,19 @@ impl Auth {
         }
     }
 
-    async fn open(&self, dialect: Dialect, proven: Proven, origin: Origin) -> Result<Issued, LoginError> {
-        let Proven { user, upgrade, shadow } = proven;
+    async fn open(&self, dialect: Dialect, proven: Proven, origin: Origin) -> Result<Issued, NotProven> {
+        let Proven { user, upgrade, shadow, network } = proven;
         let (new, access, refresh) = self.new_session(dialect, &user, origin)?;
         let (session, opened_at) = (new.id, new.cause.at);
         let opened = self.inner.writes.run(Wanted::WhileAwaited, move |connection| -> StoreResult<Opening> {
             if let Some(shadow) = shadow {
                 connection.put_shadow_user(&shadow, &new.cause)?;
             }
-            connection.open_session(&new)
+            let opening = connection.open_session(&new)?;
+            if let (Opening::Opened, Some(network)) = (opening, network) {
+                note_network(connection, new.user, network, new.cause.at);
+            }
+            Ok(opening)
         });
         let opening = within(self.inner.timeouts.write, "writes", opened).await?;
         if let (Opening::Opened, Some((old, better))) = (opening, upgrade) {
@@ -184,7 +271,7 @@ impl Auth {
             Opening::Opened => Ok(Issued { user, session, opened: opened_at, access, refresh }),
             // The password was right a moment ago; the next try tells whether it still is.
             Opening::Denied => Err(Unavailable::Elsewhere("the user changed during the login").into()),
-            Opening::LimitReached => Err(LoginError::Refused(LoginRefusal::LimitReached)),
+            Opening::LimitReached => Err(NotProven::Refused(LoginRefusal::LimitReached)),
         }
     }
 
@@ -234,5 +321,54 @@ impl Auth {
             cause,
         };
         Ok((new, access, refresh))
+    }
+}
+
+/// Tells the throttle what came of a try. Whoever is refused in the words of a wrong password counts as
+/// one who had it wrong.
+fn settle(tried: Tried, permit: Permit) -> Result<Proven, LoginError> {
+    let account = permit.label();
+    match tried {
+        Ok(proven) => {
+            permit.succeeded();
+            Ok(proven)
+        }
+        Err(NotProven::Refused(why)) => {
+            permit.failed();
+            Err(LoginError::Refused { why, account })
+        }
+        Err(NotProven::Unavailable(error)) => {
+            permit.given_back();
+            Err(LoginError::Unavailable(error))
+        }
+        Err(NotProven::Denied(denied)) => {
+            permit.given_back();
+            Err(denied.into())
+        }
+    }
+}
+
+/// The login stands without it, and the next one tries again.
+fn note_network(connection: &mut dyn Connection, user: UserId, network: Network, at: Timestamp) {
+    if let Err(error) = connection.note_login_from(user, &network.to_string(), at) {
+        log::warn!("the network of a login of user {user} was not noted: {}", error.summary());
+    }
+}
+
+/// What verifying a password takes. Nobody's account takes an ordinary hash.
+fn work_of(account: Option<&Account>) -> Work {
+    match account.and_then(|account| is_verifiable(&account.password).ok()) {
+        Some(Algorithm::Argon2 | Algorithm::Scrypt) => Work::LargeHash,
+        Some(
+            Algorithm::BcryptSha256
+            | Algorithm::Bcrypt
+            | Algorithm::Pbkdf2Sha256
+            | Algorithm::Pbkdf2Sha1
+            | Algorithm::Sha1
+            | Algorithm::UnsaltedSha1
+            | Algorithm::Md5
+            | Algorithm::UnsaltedMd5,
+        )
+        | None => Work::Hash,
     }
 }

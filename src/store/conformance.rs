@@ -18,6 +18,7 @@ use crate::user::{Epoch, NewUser, PasswordHash, UserId};
 
 mod accounts;
 mod following;
+mod networks;
 mod races;
 mod sessions;
 mod tokens;
@@ -29,7 +30,7 @@ type Case = (&'static str, fn(&dyn Store));
 /// # Panics
 /// When at least one case failed, with the names of those that did.
 pub fn run(make: &mut dyn FnMut() -> Box<dyn Store>) {
-    let cases = [sessions::CASES, tokens::CASES, accounts::CASES, races::CASES, following::CASES];
+    let cases = [sessions::CASES, tokens::CASES, accounts::CASES, races::CASES, following::CASES, networks::CASES];
     let mut failed = Vec::new();
     for (name, case) in cases.into_iter().flatten() {
         let store = make();

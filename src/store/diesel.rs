@@ -22,6 +22,7 @@ mod hot;
 mod import;
 mod keys;
 mod migrate;
+mod networks;
 #[cfg(feature = "sqlite")]
 mod reserve;
 mod rows;

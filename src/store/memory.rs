@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::access_limit::{Candidate, surplus};
 use super::{
-    AccessLimit, Connection, LimitPolicy, NewSession, NewToken, Opening, Refresh, Refreshed, SessionLimit, Store,
-    StoreError, StoreResult, Successor, UserCreation,
+    AccessLimit, Connection, LimitPolicy, NETWORKS_KEPT, NewSession, NewToken, Opening, Refresh, Refreshed,
+    SessionLimit, Store, StoreError, StoreResult, Successor, UserCreation,
 };
 use crate::cause::Cause;
 use crate::session::{Session, SessionId, TokenRecord};
@@ -28,6 +28,7 @@ struct Tables {
     sessions: HashMap<SessionId, (UserId, Session)>,
     tokens: HashMap<TokenDigest, TokenRow>,
     greatest_user_id: i64,
+    networks: HashMap<(UserId, String), Timestamp>,
 }
 
 #[derive(Clone, Copy)]
@@ -183,6 +184,23 @@ impl Connection for MemoryStore {
 
     fn find_account_by_id(&mut self, user: UserId) -> StoreResult<Option<Account>> {
         Ok(self.tables().accounts.get(&user).cloned())
+    }
+
+    fn last_login_from(&mut self, user: UserId, network: &str) -> StoreResult<Option<Timestamp>> {
+        Ok(self.tables().networks.get(&(user, network.to_owned())).copied())
+    }
+
+    fn note_login_from(&mut self, user: UserId, network: &str, at: Timestamp) -> StoreResult<()> {
+        let mut tables = self.tables();
+        let seen = tables.networks.entry((user, network.to_owned())).or_insert(at);
+        *seen = (*seen).max(at);
+        let mut times: Vec<_> =
+            tables.networks.iter().filter(|((owner, _), _)| *owner == user).map(|(_, at)| *at).collect();
+        times.sort_unstable_by(|one, other| other.cmp(one));
+        if let Some(oldest) = times.get(NETWORKS_KEPT - 1).copied() {
+            tables.networks.retain(|(owner, _), at| *owner != user || *at >= oldest);
+        }
+        Ok(())
     }
 
     fn open_session(&mut self, new: &NewSession) -> StoreResult<Opening> {

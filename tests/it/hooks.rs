@@ -78,7 +78,7 @@ on_each_database! {
         let cause = app.cause(Reason::Deactivated);
         assert_eq!(app.connection().set_active(UserId(7), false, &cause), Ok(true));
         let refused = log_in(&auth).expect_err("an inactive user");
-        assert_eq!(refused, LoginError::Refused(LoginRefusal::InactiveUser));
+        assert!(matches!(refused, LoginError::Refused { why: LoginRefusal::InactiveUser, .. }), "{refused:?}");
         assert_eq!(app.connection().set_active(UserId(7), true, &app.cause(Reason::Activated)), Ok(true));
         assert!(is_live(&auth, &log_in(&auth).expect("a login")));
     }

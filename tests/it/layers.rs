@@ -74,6 +74,11 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
     ("env_logger", &["telemetry"], "everybody else logs through `log`"),
     ("dotenvy", &["config"], "settings come from one place"),
     ("bcrypt", &["password"], "passwords are hashed in one place"),
+    (
+        "crate::password::Verification",
+        &["password", "service/login"],
+        "passwords are verified where a permit of the throttle is held",
+    ),
     ("jsonwebtoken", &["jwt"], "no verdict comes from a claim"),
     ("rand", &["random"], "randomness is an argument"),
     ("std::env", &["config"], "settings come from one place, as arguments"),

@@ -66,6 +66,7 @@ mod secrecy;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
+mod throttle;
 mod tokens;
 #[cfg(test)]
 mod view;

@@ -129,6 +129,28 @@ fn addresses(database: &Database) -> Vec<Option<String>> {
 }
 
 #[test]
+fn the_shipped_configuration_limits_logins() {
+    let Some(program) = installed() else { return };
+    let app = App::on(Database::migrated(Backend::Sqlite), Setup::default());
+    let nginx = Nginx::before(&program, app.address);
+    // Neither needs a password to be hashed.
+    let login = |path: &str| Request::new("POST", path).body("", Framing::Length);
+    let paths = ["/auth/login", "/auth/login/", "/api-token-auth", "/api/token/", "/auth/access_token/", "/jwt/create"];
+    let flood = |client: Ipv4Addr| {
+        let replies = (0..200).map(|n| nginx.ask_from(client, &login(paths[n % paths.len()])));
+        replies.filter(|(status, _)| *status == 429).last()
+    };
+    let (_, refused) = flood(Ipv4Addr::new(127, 0, 0, 3)).expect("a refusal");
+    for part in ["Retry-After: 1\r\n", "application/json", "{\"detail\":\"Request was throttled."] {
+        assert!(refused.contains(part), "{refused}");
+    }
+    let neighbour = Ipv4Addr::new(127, 0, 0, 4);
+    assert_ne!(nginx.ask_from(neighbour, &login("/auth/login/")).0, 429, "another address");
+    let check = Request::new("GET", "/auth/user/");
+    assert_eq!(nginx.ask_from(Ipv4Addr::new(127, 0, 0, 3), &check).0, 401, "checks are not limited");
+}
+
+#[test]
 fn the_shipped_configuration_works_and_tells_addresses_right() {
     let Some(program) = installed() else { return };
     let nginx_itself = IpAddr::V4(Ipv4Addr::LOCALHOST).into();

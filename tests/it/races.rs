@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use knoxide::cause::{Cause, Reason};
 use knoxide::dialect::Dialect;
-use knoxide::policy::Policy;
+use knoxide::policy::{Policy, ThrottlePolicy};
 use knoxide::random::{Random as _, SystemRandom};
 use knoxide::session::{Refusal, SessionId, Verified, judge};
 use knoxide::store::{Connection, LimitPolicy, NewSession, NewToken, Opening};
@@ -255,7 +255,9 @@ on_each_database! {
 
     /// Through the whole server: who is locked out while logging in gets nothing that lasts.
     fn nobody_logs_in_past_a_deactivation(backend) {
-        let app = App::start(backend);
+        // A hundred refusals at one moment, whose reasons are of interest.
+        let setup = Setup { throttle: ThrottlePolicy::off(), ..Setup::default() };
+        let app = App::on(Database::migrated(backend), setup);
         let user = app.add_user("alice", PASSWORD);
         let (admin, client) = (&mut *app.connection(), &mut app.client());
         for _ in 0..25 {

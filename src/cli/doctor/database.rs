@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Finding;
 use crate::cli::password::why_useless;
-use crate::config::{DatabaseUrl, JwtSettings, Settings, show_duration};
+use crate::config::{DatabaseUrl, JwtSettings, Settings, TrustedProxies, show_duration};
 use crate::jwt::{BadKey, KeyRing, RSA_BITS};
 use crate::store::diesel::{CLOCK_TOLERANCE, DieselStore, KeyError, TRIGGERS, UserFilter};
 use crate::store::{Store, StoreResult};
@@ -12,6 +12,9 @@ use crate::time::Clock;
 
 /// How many users are read at once.
 const PAGE: u32 = 1000;
+
+/// So many users do not sit at one address by chance.
+const MANY_USERS: i64 = 20;
 
 /// How many names a finding lists.
 const NAMED: usize = 10;
@@ -38,6 +41,7 @@ pub(super) fn examine(settings: &Settings, clock: &dyn Clock, findings: &mut Vec
         if fits {
             findings.push(hashes(&store)?);
             findings.push(keys(&store, &settings.jwt)?);
+            findings.push(addresses(&store, &settings.http.trusted_proxies)?);
         }
         Ok(())
     });
@@ -110,6 +114,20 @@ fn keys(store: &DieselStore, settings: &JwtSettings) -> StoreResult<Finding> {
         Err(error @ (KeyError::Bad(BadKey::NotMade(_)) | KeyError::OtherSecret | KeyError::SecretNotGiven)) => {
             Finding::wrong("keys", error.to_string(), "give every node the same KNOXIDE_JWT_SECRET")
         }
+    })
+}
+
+/// Whether users seem to come through a proxy that is not trusted, and so are all one client.
+fn addresses(store: &DieselStore, trusted: &TrustedProxies) -> StoreResult<Finding> {
+    let one = store.only_login_network()?.filter(|(_, users)| *users >= MANY_USERS);
+    Ok(match one {
+        Some((network, users)) if !trusted.unix && trusted.networks.is_empty() => Finding::advice(
+            "addresses",
+            format!("{users} users logged in lately, all from one address ({network}), and no proxy is trusted"),
+            "if a proxy stands before the server, name it in KNOXIDE_TRUSTED_PROXIES: until then, all its clients share \
+             what is counted by address",
+        ),
+        Some(_) | None => Finding::fine("addresses", "clients are told apart"),
     })
 }
 

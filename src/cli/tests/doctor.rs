@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::{Machine, Typist};
 use crate::jwt::{Algorithm, KeySecret};
 use crate::random::SystemRandom;
+use crate::store::Store as _;
 use crate::store::diesel::{DieselStore, StoreOptions};
 use crate::time::{Clock, SystemClock};
 
@@ -141,4 +142,36 @@ fn keys_that_do_not_fit_are_found() {
         assert!(found.contains("\"keys\"") && found.contains("the same KNOXIDE_JWT_SECRET"), "{found}");
         assert!(!found.contains(own) && !found.contains(other), "{found}");
     }
+}
+
+#[test]
+fn many_users_at_one_address_are_a_forgotten_proxy() {
+    let machine = healthy();
+    let url = format!("sqlite://{}", machine.folder.path().join("knoxide.db").display());
+    let store = DieselStore::open(&url, StoreOptions::default()).expect("a store");
+    let mut connection = store.connect().expect("a connection");
+    for number in 0..20 {
+        let user = crate::user::NewUser {
+            id: None,
+            username: format!("user-{number}-x"),
+            email: String::new(),
+            password: crate::user::PasswordHash::unusable(),
+            is_active: true,
+            is_staff: false,
+            created: machine.clock.now(),
+        };
+        let cause = crate::cause::Cause {
+            reason: crate::cause::Reason::UserCreated,
+            actor: crate::cause::Actor::CommandLine,
+            origin: crate::cause::Origin::default(),
+            at: machine.clock.now(),
+        };
+        let made = connection.create_user(&user, &cause).expect("a user");
+        let crate::store::UserCreation::Created(id) = made else { panic!("{made:?}") };
+        connection.note_login_from(id, "10.0.0.1", machine.clock.now()).expect("a note");
+    }
+    let (code, found) = examine(&machine, &[]);
+    assert_eq!(code, 0);
+    assert!(found.contains("advice") && found.contains("KNOXIDE_TRUSTED_PROXIES"), "{found}");
+    assert_eq!(examine(&machine, &[("KNOXIDE_TRUSTED_PROXIES", "10.0.0.1")]), (0, String::new()));
 }

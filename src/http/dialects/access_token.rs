@@ -14,6 +14,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use serde_json::{Value, json};
 
+use super::LoginWords;
 use crate::dialect::Dialect;
 use crate::http::fields::{Field, Trim};
 use crate::http::front::Endpoint;
@@ -47,10 +48,12 @@ async fn access(ask: Ask) -> HttpResponse {
                 });
                 step.replies().json(StatusCode::OK, &body)
             }
-            Err(refusal) => {
-                let words = super::login_refusal(refusal, "Unable to login with provided credentials.");
-                step.replies().non_field_error(words)
-            }
+            Err(refusal) => match super::login_refusal(refusal, "Unable to login with provided credentials.") {
+                LoginWords::Credentials(words) | LoginWords::LimitReached(words) => {
+                    step.replies().non_field_error(words)
+                }
+                LoginWords::Throttled(after) => step.replies().throttled(after),
+            },
         })
     })
     .await

@@ -12,6 +12,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use serde_json::{Value, json};
 
+use super::LoginWords;
 use crate::dialect::Dialect;
 use crate::http::Contract;
 use crate::http::fields::{Field, Trim};
@@ -41,10 +42,12 @@ async fn create(ask: Ask) -> HttpResponse {
         let declared = [Field::text("username", Trim::Yes), Field::text("password", Trim::Yes)];
         Ok(match step.log_in(declared, LoginName::Username).await? {
             Ok(issued) => step.replies().json(StatusCode::OK, &super::pair(&issued)),
-            Err(refusal) => {
-                let words = super::login_refusal(refusal, "No active account found with the given credentials");
-                refuse(step, &json!({ "detail": words }), words)
-            }
+            Err(refusal) => match super::login_refusal(refusal, "No active account found with the given credentials") {
+                LoginWords::Credentials(words) | LoginWords::LimitReached(words) => {
+                    refuse(step, &json!({ "detail": words }), words)
+                }
+                LoginWords::Throttled(after) => step.replies().throttled(after),
+            },
         })
     })
     .await

@@ -11,6 +11,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use serde_json::json;
 
+use super::LoginWords;
 use crate::dialect::Dialect;
 use crate::http::fields::{Field, Trim};
 use crate::http::front::Endpoint;
@@ -36,10 +37,12 @@ async fn auth(ask: Ask) -> HttpResponse {
         let declared = [Field::text("username", Trim::Yes), Field::text("password", Trim::Yes)];
         Ok(match step.log_in(declared, LoginName::Username).await? {
             Ok(issued) => step.replies().json(StatusCode::OK, &json!({ "token": issued.access.token.expose() })),
-            Err(refusal) => {
-                let words = super::login_refusal(refusal, "Unable to login with provided credentials.");
-                step.replies().non_field_error(words)
-            }
+            Err(refusal) => match super::login_refusal(refusal, "Unable to login with provided credentials.") {
+                LoginWords::Credentials(words) | LoginWords::LimitReached(words) => {
+                    step.replies().non_field_error(words)
+                }
+                LoginWords::Throttled(after) => step.replies().throttled(after),
+            },
         })
     })
     .await

@@ -11,13 +11,13 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use serde_json::json;
 
+use super::LoginWords;
 use crate::dialect::Dialect;
 use crate::http::Contract;
 use crate::http::fields::{Field, Trim};
 use crate::http::front::{Endpoint, Verb};
 use crate::http::reply::{USUAL_BODY, write_string};
 use crate::http::steps::{Ask, Step};
-use crate::service::LoginRefusal;
 use crate::session::{SessionId, Verified};
 use crate::user::LoginName;
 
@@ -48,17 +48,13 @@ async fn login(ask: Ask) -> HttpResponse {
                 let body = json!({ "expiry": expiry, "token": issued.access.token.expose() });
                 step.replies().json(StatusCode::OK, &body)
             }
-            Err(refusal) => {
-                let words = super::login_refusal(refusal, "Unable to log in with provided credentials.");
-                match refusal {
-                    LoginRefusal::LimitReached => {
-                        step.replies().json(StatusCode::FORBIDDEN, &json!({ "error": words }))
-                    }
-                    LoginRefusal::UnknownUser | LoginRefusal::WrongPassword | LoginRefusal::InactiveUser => {
-                        step.replies().non_field_error(words)
-                    }
+            Err(refusal) => match super::login_refusal(refusal, "Unable to log in with provided credentials.") {
+                LoginWords::LimitReached(words) => {
+                    step.replies().json(StatusCode::FORBIDDEN, &json!({ "error": words }))
                 }
-            }
+                LoginWords::Credentials(words) => step.replies().non_field_error(words),
+                LoginWords::Throttled(after) => step.replies().throttled(after),
+            },
         })
     })
     .await

@@ -12,12 +12,12 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use serde_json::json;
 
+use super::LoginWords;
 use crate::dialect::Dialect;
 use crate::http::Contract;
 use crate::http::fields::{Field, Trim};
 use crate::http::front::Endpoint;
 use crate::http::steps::Ask;
-use crate::service::LoginRefusal;
 use crate::user::LoginName;
 
 const TOKEN: Endpoint = Endpoint::post("Email Token Obtain Pair", &["email", "password"]);
@@ -41,15 +41,11 @@ async fn token(ask: Ask) -> HttpResponse {
         let declared = [Field::text("email", Trim::Yes), Field::text("password", Trim::Yes)];
         Ok(match step.log_in(declared, LoginName::Email).await? {
             Ok(issued) => step.replies().json(StatusCode::OK, &super::pair(&issued)),
-            Err(refusal) => {
-                let words = super::login_refusal(refusal, "No active account found with the given credentials");
-                match refusal {
-                    LoginRefusal::LimitReached => step.replies().detail(StatusCode::FORBIDDEN, words),
-                    LoginRefusal::UnknownUser | LoginRefusal::WrongPassword | LoginRefusal::InactiveUser => {
-                        step.replies().unauthorized(CHALLENGE, &json!({ "detail": words }))
-                    }
-                }
-            }
+            Err(refusal) => match super::login_refusal(refusal, "No active account found with the given credentials") {
+                LoginWords::LimitReached(words) => step.replies().detail(StatusCode::FORBIDDEN, words),
+                LoginWords::Credentials(words) => step.replies().unauthorized(CHALLENGE, &json!({ "detail": words })),
+                LoginWords::Throttled(after) => step.replies().throttled(after),
+            },
         })
     })
     .await

@@ -2,6 +2,7 @@
 
 mod bounds;
 mod code;
+mod compute;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

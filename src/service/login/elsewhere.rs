@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{LoginError, LoginRefusal, Proven};
+use super::{LoginRefusal, NotProven, Proven, Tried};
 use crate::cause::{Actor, Origin, Reason};
-use crate::service::{Auth, Credentials, KnownUser, Unavailable, lanes::Wanted, within};
+use crate::service::lanes::{Wanted, Work};
+use crate::service::throttle::Permit;
+use crate::service::{Auth, Credentials, KnownUser, Unavailable, within};
 use crate::user::{LoginName, NewUser, Password, PasswordHash, User};
 
 /// One login, asked of the other system once or twice.
@@ -23,18 +25,19 @@ impl Auth {
         credentials: Arc<dyn Credentials>,
         login: LoginName,
         password: Password,
-        origin: &Origin,
-    ) -> Result<Proven, LoginError> {
+        (origin, permit): (&Origin, &mut Permit),
+    ) -> Tried {
         let question = Arc::new(Question { credentials, login, password });
         let by_name = Arc::clone(&question);
-        let seen = self.read_user(move |connection| connection.find_account(&by_name.login)).await?;
-        let known = self.ask(&question).await?;
+        let (seen, network) = self.identify(permit, move |connection| connection.find_account(&by_name.login)).await?;
+        let seen = seen.map(|account| account.user);
+        let known = self.ask(&question, permit).await?;
         let (known, shadow) = match seen {
             Some(shadow) if shadow.id == known.id => (known, shadow),
             // Not known under this name, or not at all: known first, and asked again.
             Some(_) | None => {
                 let shadow = self.make_known(&known, origin).await?;
-                let again = self.ask(&question).await?;
+                let again = self.ask(&question, permit).await?;
                 if again.id != shadow.id {
                     return Err(Unavailable::Elsewhere("the user system changed its mind").into());
                 }
@@ -42,7 +45,7 @@ impl Auth {
             }
         };
         if !shadow.is_active {
-            return Err(LoginError::Refused(LoginRefusal::InactiveUser));
+            return Err(NotProven::Refused(LoginRefusal::InactiveUser));
         }
         let current = User {
             username: known.username.clone(),
@@ -51,17 +54,20 @@ impl Auth {
             ..shadow.clone()
         };
         let shadow = (current != shadow).then(|| self.shadow_of(&known));
-        Ok(Proven { user: current, upgrade: None, shadow })
+        Ok(Proven { user: current, upgrade: None, shadow, network })
     }
 
-    async fn ask(&self, question: &Arc<Question>) -> Result<KnownUser, LoginError> {
+    async fn ask(&self, question: &Arc<Question>, permit: &Permit) -> Result<KnownUser, NotProven> {
         let question = Arc::clone(question);
-        let asked = self.inner.passwords.run(move || question.credentials.verify(&question.login, &question.password));
+        let asked = self
+            .inner
+            .passwords
+            .run(permit, Work::Ask, move || question.credentials.verify(&question.login, &question.password));
         let known = self.hashed(asked).await?.map_err(|_| Unavailable::Elsewhere("the user system did not answer"))?;
-        known.ok_or(LoginError::Refused(LoginRefusal::WrongPassword))
+        known.ok_or(NotProven::Refused(LoginRefusal::WrongPassword))
     }
 
-    async fn make_known(&self, known: &KnownUser, origin: &Origin) -> Result<User, LoginError> {
+    async fn make_known(&self, known: &KnownUser, origin: &Origin) -> Result<User, NotProven> {
         let cause = self.cause(Reason::Login, Actor::User(known.id), origin.clone());
         let shadow = self.shadow_of(known);
         let made = self

@@ -11,7 +11,7 @@ use super::any::{self, AnyConnection, Failed, Step, on_each};
 use super::connect::{Role, Target};
 use super::error::{is_conflict, logged, not_begun, store_error};
 use super::hot::statement;
-use super::{sessions, triggers, users};
+use super::{networks, sessions, triggers, users};
 use crate::cause::Cause;
 use crate::session::{SessionId, TokenRecord};
 use crate::store::{
@@ -22,7 +22,7 @@ use crate::token::TokenDigest;
 use crate::user::{Account, Epoch, LoginName, NewUser, PasswordHash, UserId};
 
 /// The schema that this program was written for.
-pub(super) const SCHEMA: i64 = 4;
+pub(super) const SCHEMA: i64 = 5;
 
 statement! {
     /// What the schema is, and who can work with it.
@@ -196,6 +196,14 @@ impl Connection for DieselConnection {
 
     fn find_account_by_id(&mut self, user: UserId) -> StoreResult<Option<Account>> {
         self.read(|connection| users::find_by_id(connection, user))
+    }
+
+    fn last_login_from(&mut self, user: UserId, network: &str) -> StoreResult<Option<Timestamp>> {
+        self.read(|connection| networks::last_login_from(connection, user, network))
+    }
+
+    fn note_login_from(&mut self, user: UserId, network: &str, at: Timestamp) -> StoreResult<()> {
+        self.write(|connection| networks::note_login_from(connection, user, network, at))
     }
 
     fn open_session(&mut self, new: &NewSession) -> StoreResult<Opening> {

@@ -44,15 +44,18 @@ pub struct SweepPolicy {
     pub token_grace: Duration,
     /// How long after its end a session can still be listed and explained.
     pub session_retention: Duration,
+    /// For how long after a login its network is remembered.
+    pub network_retention: Duration,
     /// How long the record of who did what is kept; `None`: for ever.
     pub audit_retention: Option<Duration>,
 }
 
 impl Default for SweepPolicy {
-    /// A day, thirty days, for ever.
+    /// A day, thirty days, thirty days, for ever.
     fn default() -> Self {
         const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-        Self { token_grace: DAY, session_retention: DAY.saturating_mul(30), audit_retention: None }
+        let month = DAY.saturating_mul(30);
+        Self { token_grace: DAY, session_retention: month, network_retention: month, audit_retention: None }
     }
 }
 
@@ -67,6 +70,8 @@ pub struct SweepReport {
     pub sessions: usize,
     /// Rows deleted from the revocation log.
     pub log_rows: usize,
+    /// Networks of logins forgotten.
+    pub login_networks: usize,
     /// Audit events deleted.
     pub audit_events: usize,
 }
@@ -103,6 +108,8 @@ impl DieselStore {
         let dead_tokens = self.empty_ended_sessions(go_on);
         let removed = self.remove_ended_sessions(ended, go_on);
         let log_rows = self.prune_log(now, go_on);
+        let unknown = before(policy.network_retention);
+        let login_networks = self.repeat(go_on, |any| super::networks::delete_old(any, unknown));
         let audit_events = policy.audit_retention.map_or(Ok(0), |retention| {
             self.repeat(go_on, |any| DeleteAudit { before: before(retention) }.execute(any))
         });
@@ -113,6 +120,7 @@ impl DieselStore {
             dead_tokens: dead_tokens? + removed.tokens,
             sessions: removed.sessions,
             log_rows: log_rows?,
+            login_networks: login_networks?,
             audit_events: audit_events?,
         })
     }

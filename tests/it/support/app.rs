@@ -10,7 +10,7 @@ use knoxide::cause::{Actor, Cause, Origin, Reason};
 use knoxide::config::{HttpSettings, JwtSettings, ListenAddress};
 use knoxide::jwt::{Algorithm, KeySecret};
 use knoxide::password::Hasher;
-use knoxide::policy::Policy;
+use knoxide::policy::{Policy, ThrottlePolicy};
 use knoxide::random::SystemRandom;
 use knoxide::server::{LiveKeys, Server, Stopper};
 use knoxide::service::Auth;
@@ -145,6 +145,7 @@ pub(crate) struct Setup {
     pub(crate) jwt: JwtSettings,
     /// For how long a connection is idle until it is probed.
     pub(crate) probe_idle_after: Duration,
+    pub(crate) throttle: ThrottlePolicy,
 }
 
 impl Default for Setup {
@@ -152,7 +153,13 @@ impl Default for Setup {
         let listen = vec![ListenAddress::Tcp(SocketAddr::from(([127, 0, 0, 1], 0)))];
         let http = HttpSettings { listen, workers: 1, ..HttpSettings::default() };
         let probe_idle_after = Duration::from_secs(30);
-        Self { policy: Policy::default(), http, jwt: JwtSettings::default(), probe_idle_after }
+        Self {
+            policy: Policy::default(),
+            http,
+            jwt: JwtSettings::default(),
+            probe_idle_after,
+            throttle: ThrottlePolicy::default(),
+        }
     }
 }
 
@@ -180,6 +187,7 @@ impl App {
         let (keys, ring) = opened.expect("keys");
         let auth = Auth::builder(Arc::clone(&store))
             .policy(setup.policy)
+            .throttle(setup.throttle)
             .keys(ring)
             .clock(clock.clone())
             .hasher(cheap_hasher())

@@ -1,0 +1,2 @@
+DROP TABLE login_networks;
+UPDATE schema_info SET version = 4;

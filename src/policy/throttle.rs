@@ -1,0 +1,74 @@
+//! How many wrong passwords are taken, and from where.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+/// How many failures a bucket takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Allowance {
+    /// So many at once, at least 1.
+    pub burst: u32,
+    /// After that, one more each time this has passed; at least 1 ms.
+    pub interval: Duration,
+}
+
+/// Login throttling. It counts failures only, and only in this process's memory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ThrottlePolicy {
+    /// Whether failures are counted at all.
+    pub enabled: bool,
+    /// Failures at one account from one network.
+    pub pair: Allowance,
+    /// Failures at one account from all networks from which it has not logged in lately.
+    pub account: Allowance,
+    /// Failures from one network at all accounts together.
+    pub address: Allowance,
+    /// For how long after a login its network is known to the account.
+    pub known_for: Duration,
+    /// Networks without a bucket of their own.
+    pub exempt: ExemptNetworks,
+}
+
+/// Networks whose failures at all accounts together are not counted: a backend that posts its users'
+/// logins. The other buckets hold for them as for everybody.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ExemptNetworks {
+    /// By address.
+    pub networks: Vec<IpNet>,
+    /// Whoever connects through a Unix socket, without a proxy that tells the client's address.
+    pub unix: bool,
+}
+
+impl Default for ThrottlePolicy {
+    fn default() -> Self {
+        let minute = Duration::from_secs(60);
+        Self {
+            enabled: true,
+            pair: Allowance { burst: 10, interval: minute },
+            account: Allowance { burst: 20, interval: minute },
+            address: Allowance { burst: 60, interval: minute / 6 },
+            known_for: minute.saturating_mul(30 * 24 * 60),
+            exempt: ExemptNetworks::default(),
+        }
+    }
+}
+
+impl ThrottlePolicy {
+    /// No throttling: every guess is taken.
+    pub fn off() -> Self {
+        Self { enabled: false, ..Self::default() }
+    }
+}
+
+impl ExemptNetworks {
+    /// Whether failures from here are not counted together. `None`: no address is known, as behind a
+    /// Unix socket.
+    pub fn contains(&self, address: Option<IpAddr>) -> bool {
+        match address {
+            Some(address) => self.networks.iter().any(|network| network.contains(&address.to_canonical())),
+            None => self.unix,
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! What failures are counted by: keyed hashes of names and networks.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr};
+
+use siphasher::sip128::SipHasher24;
+
+use crate::random::{Random, RandomError};
+use crate::user::{LoginName, UserId, lookalike_key};
+
+/// A keyed 128-bit hash: whoever cannot guess the key cannot choose names that share a bucket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    /// Which set of buckets.
+    pub(super) place: u64,
+    /// Which bucket of the set.
+    pub(super) tag: u64,
+}
+
+/// Where a login comes from: an IPv4 address, or the first 64 bits of an IPv6 address, of which
+/// one customer has many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(in crate::service) struct Network(Option<IpAddr>);
+
+impl Network {
+    /// `None`: a Unix socket, whose peers are all one.
+    pub(in crate::service) fn of(address: Option<IpAddr>) -> Self {
+        Self(address.map(|address| match address.to_canonical() {
+            v4 @ IpAddr::V4(_) => v4,
+            IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
+        }))
+    }
+}
+
+/// `203.0.113.9`, `2001:db8::/64`, or `-`.
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(IpAddr::V4(address)) => address.fmt(f),
+            Some(IpAddr::V6(address)) => write!(f, "{address}/64"),
+            None => f.write_str("-"),
+        }
+    }
+}
+
+/// The account that somebody tried to log in to, for the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccountLabel {
+    /// The user of this number.
+    User(UserId),
+    /// No user, or none that was looked up: a keyed hash of the name. Equal for equal names in the
+    /// life of one process, and of no use to anybody who wants the name.
+    Name(u64),
+}
+
+/// `17`, or `name-9f86d081884c7d65`.
+impl fmt::Display for AccountLabel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::User(user) => user.fmt(f),
+            Self::Name(hash) => write!(f, "name-{hash:016x}"),
+        }
+    }
+}
+
+/// Makes keys.
+pub(super) struct Keys(SipHasher24);
+
+impl Keys {
+    pub(super) fn new(random: &dyn Random) -> Result<Self, RandomError> {
+        let mut key = [0; 16];
+        random.fill(&mut key)?;
+        Ok(Self(SipHasher24::new_with_key(&key)))
+    }
+
+    /// The key of some parts, whose number and order tell what they are.
+    pub(super) fn key(&self, parts: &[&[u8]]) -> Key {
+        let mut text = Vec::with_capacity(parts.iter().map(|part| part.len() + 8).sum());
+        for part in parts {
+            text.extend_from_slice(&(part.len() as u64).to_le_bytes());
+            text.extend_from_slice(part);
+        }
+        let hash = self.0.hash(&text);
+        Key { place: hash.h1, tag: hash.h2 }
+    }
+}
+
+/// The name as its bucket knows it: whatever a person could take for the same name is the same, and
+/// so is a name with other spaces. Nothing is looked up: names of nobody have buckets too.
+pub(super) fn folded(login: &LoginName) -> String {
+    let (LoginName::Username(name) | LoginName::Email(name)) = login;
+    lookalike_key(name).chars().filter(|character| !character.is_whitespace()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::SystemRandom;
+
+    #[test]
+    fn names_that_look_the_same_are_one() {
+        let folded = |name: &str| folded(&LoginName::Username(name.to_owned()));
+        for twin in ["Alice", " alice", "al ice\u{3000}", "ａｌｉｃｅ", "ALICE\t"] {
+            assert_eq!(folded(twin), folded("alice"), "{twin:?}");
+        }
+        assert_ne!(folded("alice"), folded("alicia"));
+        assert_eq!(folded("a@b.example"), super::folded(&LoginName::Email("A@B.example".to_owned())));
+    }
+
+    #[test]
+    fn an_ipv6_network_is_one_and_an_ipv4_address_in_ipv6_clothes_is_undressed() {
+        let network = |text: &str| Network::of(Some(text.parse().expect("an address"))).to_string();
+        assert_eq!(network("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::/64");
+        assert_eq!(network("2001:db8:1:2:ffff::1"), "2001:db8:1:2::/64");
+        assert_eq!(network("203.0.113.9"), "203.0.113.9");
+        assert_eq!(network("::ffff:203.0.113.9"), "203.0.113.9");
+        assert_eq!(Network::of(None).to_string(), "-");
+    }
+
+    #[test]
+    fn keys_tell_parts_apart_and_differ_from_start_to_start() {
+        let keys = Keys::new(&SystemRandom).expect("random bytes");
+        assert_eq!(keys.key(&[b"a", b"b"]), keys.key(&[b"a", b"b"]));
+        assert_ne!(keys.key(&[b"a", b"b"]), keys.key(&[b"ab", b""]));
+        assert_ne!(keys.key(&[b"a"]), Keys::new(&SystemRandom).expect("random bytes").key(&[b"a"]));
+    }
+}

@@ -1,0 +1,259 @@
+//! The throttle by itself, on a clock that the tests move.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use futures_util::future::join_all;
+
+use super::*;
+use crate::policy::{Allowance, ExemptNetworks};
+use crate::random::SystemRandom;
+use crate::time::ManualClock;
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+struct Bench {
+    throttle: Arc<Throttle>,
+    clock: ManualClock,
+}
+
+/// How a try ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    Wrong,
+    Right,
+}
+
+impl Bench {
+    fn new(policy: ThrottlePolicy) -> Self {
+        let clock = ManualClock::new(Timestamp::from_micros(1_700_000_000_000_000));
+        let throttle = Throttle::new(policy, Arc::new(clock.clone()), &SystemRandom).expect("random bytes");
+        Self { throttle, clock }
+    }
+
+    /// One try, as a login makes it; how long to wait if it is not made.
+    async fn try_once(&self, login: &LoginName, from: u32, who: Who, end: End) -> Result<(), Duration> {
+        let wait = |denied| match denied {
+            Denied::Throttled(after, _) => after,
+            Denied::Busy => panic!("too many wait"),
+        };
+        let mut permit = self.throttle.admit(login, &origin(from)).await.map_err(wait)?;
+        permit.identify(who.user, who.known).await.map_err(wait)?;
+        permit.begun().store(true, Ordering::Relaxed);
+        tokio::task::yield_now().await;
+        match end {
+            End::Wrong => permit.failed(),
+            End::Right => permit.succeeded(),
+        }
+        Ok(())
+    }
+
+    fn wrong(&self, login: &LoginName, from: u32, who: Who) -> Result<(), Duration> {
+        run(self.try_once(login, from, who, End::Wrong))
+    }
+}
+
+/// What the look-up says.
+#[derive(Clone, Copy, Default)]
+struct Who {
+    user: Option<UserId>,
+    known: bool,
+}
+
+const ALICE: Who = Who { user: Some(UserId(17)), known: false };
+const ALICE_KNOWN: Who = Who { user: Some(UserId(17)), known: true };
+const NOBODY: Who = Who { user: None, known: false };
+
+fn run<T>(work: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+    runtime.block_on(work)
+}
+
+fn name(text: &str) -> LoginName {
+    LoginName::Username(text.to_owned())
+}
+
+fn mail(text: &str) -> LoginName {
+    LoginName::Email(text.to_owned())
+}
+
+fn origin(from: u32) -> Origin {
+    Origin { address: Some(IpAddr::V4(Ipv4Addr::from_bits(0x0a00_0000 + from))), ..Origin::default() }
+}
+
+#[test]
+fn a_thousand_guesses_at_once_are_no_more_than_a_bucket() {
+    let bench = Bench::new(ThrottlePolicy::default());
+    let alice = name("alice");
+    let tries = run(join_all((0..1_000).map(|_| bench.try_once(&alice, 1, ALICE, End::Wrong))));
+    assert_eq!(tries.iter().filter(|tried| tried.is_ok()).count(), 10);
+    let other = Bench::new(ThrottlePolicy::default());
+    let tries = run(join_all((0..1_000).map(|from| other.try_once(&alice, from, ALICE, End::Wrong))));
+    assert_eq!(tries.iter().filter(|tried| tried.is_ok()).count(), 20);
+}
+
+#[test]
+fn right_passwords_at_once_are_all_taken() {
+    let bench = Bench::new(ThrottlePolicy::default());
+    let alice = name("alice");
+    let tries = run(join_all((0..500).map(|_| bench.try_once(&alice, 1, ALICE, End::Right))));
+    assert!(tries.iter().all(Result::is_ok));
+}
+
+#[test]
+fn a_success_empties_its_own_pair_and_nothing_else() {
+    let bench = Bench::new(ThrottlePolicy::default());
+    for _ in 0..2 {
+        for _ in 0..9 {
+            bench.wrong(&name("alice"), 1, ALICE).expect("room");
+        }
+        run(bench.try_once(&name("alice"), 1, ALICE, End::Right)).expect("room");
+    }
+    for _ in 0..2 {
+        bench.wrong(&name("alice"), 2, ALICE).expect("the last of the account's twenty");
+    }
+    assert!(bench.wrong(&name("alice"), 3, ALICE).is_err(), "the account's bucket is as full as before");
+    bench.wrong(&name("alice"), 1, ALICE_KNOWN).expect("the pair's is empty");
+}
+
+#[test]
+fn what_strangers_guess_is_nothing_to_a_known_pair_and_the_other_way_round() {
+    let bench = Bench::new(ThrottlePolicy::default());
+    for from in 100..120 {
+        bench.wrong(&name("alice"), from, ALICE).expect("room");
+    }
+    let wait = bench.wrong(&name("Alice "), 200, ALICE).expect_err("full");
+    assert!(wait <= Duration::from_secs(60), "{wait:?}");
+    for _ in 0..10 {
+        bench.wrong(&name("alice"), 1, ALICE_KNOWN).expect("its own bucket");
+    }
+    assert!(bench.wrong(&name("alice"), 1, ALICE_KNOWN).is_err(), "known is no free pass");
+    bench.clock.advance(Duration::from_secs(60));
+    bench.wrong(&name("alice"), 201, ALICE).expect("one a minute, of which the known pair took none");
+    assert!(bench.wrong(&name("alice"), 202, ALICE).is_err());
+}
+
+#[test]
+fn names_of_nobody_fill_as_those_of_users_do() {
+    let bench = Bench::new(ThrottlePolicy::default());
+    let waits = [("alice", ALICE), ("nobody", NOBODY)]
+        .map(|(text, who)| (0..25).map(|from| bench.wrong(&name(text), from, who).err()).collect::<Vec<_>>());
+    assert_eq!(waits[0], waits[1]);
+}
+
+#[test]
+fn an_exempt_network_has_no_bucket_of_its_own() {
+    let exempt = ExemptNetworks { networks: vec!["10.0.0.1/32".parse().expect("a network")], unix: false };
+    let bench = Bench::new(ThrottlePolicy { exempt, ..ThrottlePolicy::default() });
+    let wrong = |from: u32| (0..200).filter(|n| bench.wrong(&name(&format!("user-{n}")), from, NOBODY).is_ok()).count();
+    assert_eq!(wrong(2), 60);
+    assert_eq!(wrong(1), 200);
+    assert_eq!((0..20).filter(|_| bench.wrong(&name("one"), 1, NOBODY).is_ok()).count(), 10);
+}
+
+#[test]
+fn who_hangs_up_in_the_middle_of_a_guess_has_used_it() {
+    let bench = Bench::new(ThrottlePolicy::default());
+    let tries = |begun: bool| {
+        let one = |_: &u32| {
+            let permit = run(bench.throttle.admit(&name("alice"), &origin(1)));
+            permit.is_ok_and(|permit| {
+                permit.begun().store(begun, Ordering::Relaxed);
+                true
+            })
+        };
+        (0..50).filter(one).count()
+    };
+    assert_eq!(tries(false), 50, "nothing was computed for them");
+    assert_eq!(tries(true), 10);
+}
+
+#[test]
+fn a_clock_that_is_set_back_costs_no_more_than_a_full_bucket() {
+    let bench = Bench::new(ThrottlePolicy::default());
+    while bench.wrong(&name("alice"), 1, ALICE).is_ok() {}
+    bench.clock.set(bench.clock.now().saturating_sub(DAY));
+    let wait = bench.wrong(&name("alice"), 1, ALICE).expect_err("full");
+    assert!(wait <= Duration::from_secs(60), "{wait:?}");
+}
+
+#[test]
+fn without_a_throttle_every_guess_is_taken() {
+    let bench = Bench::new(ThrottlePolicy::off());
+    assert!((0..500).all(|_| bench.wrong(&name("alice"), 1, ALICE).is_ok()));
+}
+
+/// One more failure than the buckets have places: some keys share a bucket, and none is forgotten.
+fn flood_of_other_names(names: u64) {
+    let now = Timestamp::from_micros(1_700_000_000_000_000);
+    let mut buckets = Buckets::new(Allowance { burst: 20, interval: Duration::from_secs(60) });
+    let keys = Keys::new(&SystemRandom).expect("random bytes");
+    let (attacked, cleared) = (keys.key(&[b"attacked"]), keys.key(&[b"cleared"]));
+    for _ in 0..20 {
+        buckets.count(attacked, Some(UserId(17)), now);
+    }
+    for number in 0..names {
+        // As spread as hashes are, and cheaper.
+        let mixed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let other = Key { place: mixed >> 40, tag: mixed | 1 };
+        buckets.count(other, None, now);
+        if number % 100_000 == 0 {
+            buckets.clear(other, now);
+            buckets.clear(cleared, now);
+        }
+    }
+    assert!(matches!(buckets.room(attacked, now), Room::Full(_)));
+    assert_eq!(buckets.user(attacked, now), Some(UserId(17)));
+    let later = now.saturating_add(Duration::from_secs(60));
+    assert!(matches!(buckets.room(attacked, later), Room::Free));
+}
+
+#[test]
+fn a_flood_of_other_names_frees_no_account() {
+    flood_of_other_names(500_000);
+}
+
+#[test]
+#[ignore = "takes a while: scripts/soak logins runs it"]
+fn a_flood_of_ten_million_other_names_frees_no_account() {
+    flood_of_other_names(10_000_000);
+}
+
+/// Tries as often as it is let, for a day: every ten seconds from new addresses.
+fn guesses_in_a_day(bench: &Bench, mut tries: impl FnMut(u32) -> Vec<(LoginName, u32, Who)>) -> usize {
+    let step = Duration::from_secs(10);
+    let mut taken = 0;
+    for round in 0..8_640 {
+        for (login, from, who) in tries(round) {
+            while bench.wrong(&login, from, who).is_ok() {
+                taken += 1;
+            }
+        }
+        bench.clock.advance(step);
+    }
+    taken
+}
+
+#[test]
+fn guesses_in_a_day_are_bounded() {
+    let strangers = guesses_in_a_day(&Bench::new(ThrottlePolicy::default()), |round| {
+        (0..3).map(|n| (name("alice"), 1_000 + (round * 3 + n) % 500, ALICE)).collect()
+    });
+    let both = guesses_in_a_day(&Bench::new(ThrottlePolicy::default()), |round| {
+        let from = 1_000 + round * 2;
+        vec![(name("alice"), from, ALICE), (mail("alice@example.com"), from + 1, ALICE)]
+    });
+    let known = guesses_in_a_day(&Bench::new(ThrottlePolicy::default()), |_| {
+        vec![(name("alice"), 1, ALICE_KNOWN), (mail("alice@example.com"), 1, ALICE_KNOWN)]
+    });
+    let one_address = guesses_in_a_day(&Bench::new(ThrottlePolicy::default()), |round| {
+        (0..3).map(|n| (name(&format!("user-{round}-{n}")), 1, NOBODY)).collect()
+    });
+    println!(
+        "guesses in a day: {strangers} at one account from unknown addresses, {both} by both its spellings, \
+         {known} from a known one, {one_address} from one address at all accounts"
+    );
+    assert!((1_400..=1_500).contains(&strangers), "{strangers}");
+    assert!((1_400..=1_500).contains(&both), "{both}");
+    assert!((1_400..=1_500).contains(&known), "{known}");
+    assert!((8_000..=9_000).contains(&one_address), "{one_address}");
+}
