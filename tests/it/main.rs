@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod by_hand;
+#[cfg(test)]
 mod clocks;
 #[cfg(all(test, feature = "conformance"))]
 mod conformance;
@@ -67,6 +68,7 @@ mod secrecy;
 mod support;
 #[cfg(test)]
 mod throttle;
+#[cfg(test)]
 mod tokens;
 #[cfg(test)]
 mod view;
