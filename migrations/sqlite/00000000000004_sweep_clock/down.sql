@@ -1,2 +1,2 @@
 DROP TABLE sweep_clock;
-UPDATE schema_info SET version = 1;
+UPDATE schema_info SET version = 3;
