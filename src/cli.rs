@@ -134,7 +134,7 @@ fn dispatch(command: Command, mut context: Context<'_>) -> Answered {
         Command::Session { action } => session::run(action, &context),
         Command::Token { action } => token::run(action, &context),
         Command::Key { action } => key::run(&action, &context),
-        Command::Sweep => session::sweep(&context),
+        Command::Sweep { trust_clock } => session::sweep(trust_clock, &context),
         Command::Doctor => Ok(doctor::examine(Ok(context.settings), context.clock.as_ref())),
         Command::Import { file } => import::run(&file, &context),
         Command::Settings => Ok(list_settings()),

@@ -12,7 +12,7 @@ use crate::password::Hasher;
 use crate::policy::{Policy, TokenForm};
 use crate::random::{Random, SystemRandom};
 use crate::store::{Store, StoreError, StoreResult};
-use crate::time::{Clock, SystemClock, Timestamp};
+use crate::time::{Clock, SteadyClock, SystemClock, Timestamp};
 
 mod check;
 mod credentials;
@@ -62,7 +62,7 @@ pub struct Auth {
 }
 
 struct Inner {
-    clock: Arc<dyn Clock>,
+    clock: SteadyClock,
     random: Arc<dyn Random>,
     policy: Policy,
     hasher: Hasher,
@@ -90,7 +90,8 @@ impl Auth {
         AuthBuilder::new(Arc::new(store))
     }
 
-    /// The present moment by the service's clock.
+    /// The present moment by the service's clock, which does not go back where the machine's does:
+    /// see [`SteadyClock`].
     pub fn now(&self) -> Timestamp {
         self.inner.clock.now()
     }
@@ -312,7 +313,7 @@ impl AuthBuilder {
                 upkeep: Upkeep::start(touch_interval, writes.clone()),
                 writes,
                 passwords: ComputeLane::start("passwords", self.password_threads, waiting_logins),
-                clock: self.clock,
+                clock: SteadyClock::new(self.clock),
                 random: self.random,
                 policy: self.policy,
                 hasher: self.hasher,

@@ -1,15 +1,25 @@
 //! Time as an argument: a [`Timestamp`] counts microseconds, a [`Clock`] is handed in.
 //!
 //! Nothing else in this crate reads the system's clock, so tests move time at will and an
-//! expiry never depends on which database judged it.
+//! expiry never depends on which database judged it. What follows when that clock is set:
+//! [`SteadyClock`] and [`Evenness`].
+
+mod evenness;
+mod steady;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
+
+pub use evenness::Evenness;
+pub use steady::SteadyClock;
 
 /// The length of `2024-01-02T03:04:05.678901Z`, in bytes.
 const ISO_LENGTH: usize = 27;
+
+/// 1970-01-01T00:00:00, on the calendar.
+const CALENDAR_EPOCH: jiff::civil::DateTime = jiff::civil::DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
 
 /// A moment: microseconds since 1970-01-01T00:00:00 UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -60,7 +70,7 @@ impl Timestamp {
     /// ISO 8601 in UTC, microseconds only when there are any; `None` outside of the years 0 to 9999.
     /// Every check writes two of these, so they are written without a general formatter.
     fn iso(self, space: &mut [u8; ISO_LENGTH]) -> Option<&[u8]> {
-        let time = jiff::tz::Offset::UTC.to_datetime(jiff::Timestamp::from_microsecond(self.0).ok()?);
+        let time = self.date_and_time()?;
         let micros = u32::try_from(self.0.rem_euclid(1_000_000)).ok()?;
         let small = |number: i8| u32::from(number.unsigned_abs());
         *space = *b"0000-00-00T00:00:00.000000Z";
@@ -90,6 +100,15 @@ impl Timestamp {
         Some(space)
     }
 
+    /// The calendar's date and time of day in UTC. jiff's own timestamps end a day before the year
+    /// 9999 does, so that every time zone can show them; Django stores its last microsecond.
+    fn date_and_time(self) -> Option<jiff::civil::DateTime> {
+        match jiff::Timestamp::from_microsecond(self.0) {
+            Ok(time) => Some(jiff::tz::Offset::UTC.to_datetime(time)),
+            Err(_) => CALENDAR_EPOCH.checked_add(jiff::SignedDuration::from_micros(self.0)).ok(),
+        }
+    }
+
     /// Appends the text that `Display` shows.
     pub(crate) fn write(self, out: &mut Vec<u8>) {
         match self.iso(&mut [0; ISO_LENGTH]) {
@@ -103,9 +122,23 @@ impl Timestamp {
         Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
-    /// Reads an RFC 3339 time such as `2024-01-02T03:04:05.678901Z`.
+    /// Reads an RFC 3339 time such as `2024-01-02T03:04:05.678901Z`, up to the last microsecond of
+    /// the year 9999.
     pub fn parse(text: &str) -> Option<Self> {
-        text.parse::<jiff::Timestamp>().ok().map(|t| Self(t.as_microsecond()))
+        match text.parse::<jiff::Timestamp>() {
+            Ok(time) => Some(Self(time.as_microsecond())),
+            Err(_) => Self::parse_at_the_end_of_time(text),
+        }
+    }
+
+    /// See [`Self::date_and_time`].
+    fn parse_at_the_end_of_time(text: &str) -> Option<Self> {
+        let pieces = jiff::fmt::temporal::Pieces::parse(text).ok()?;
+        let local = pieces.date().to_datetime(pieces.time()?);
+        let ahead = jiff::SignedDuration::from_secs(pieces.to_numeric_offset()?.seconds().into());
+        let since = local.duration_since(CALENDAR_EPOCH).checked_sub(ahead)?;
+        let time = Self(i64::try_from(since.as_micros()).ok()?);
+        time.date_and_time().map(|_| time)
     }
 }
 
@@ -127,13 +160,26 @@ impl fmt::Display for Timestamp {
 
 /// Where the time comes from.
 pub trait Clock: Send + Sync + 'static {
-    /// The present moment.
+    /// The present moment, by the wall clock: somebody may set it, forward or back.
     fn now(&self) -> Timestamp;
+
+    /// The time since some moment in the past, by the monotonic clock: nobody can set it. It may
+    /// stand still while the machine sleeps.
+    ///
+    /// A clock that has no such thing runs by its wall clock alone, and whoever sets that back
+    /// makes expired tokens good again.
+    fn monotonic(&self) -> Duration {
+        self.now().since(Timestamp::EPOCH)
+    }
 }
 
 impl<C: Clock + ?Sized> Clock for Arc<C> {
     fn now(&self) -> Timestamp {
         (**self).now()
+    }
+
+    fn monotonic(&self) -> Duration {
+        (**self).monotonic()
     }
 }
 
@@ -151,32 +197,51 @@ impl Clock for SystemClock {
         };
         Timestamp(micros)
     }
+
+    fn monotonic(&self) -> Duration {
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+        let (seconds, nanos) = (u64::try_from(time.tv_sec), u32::try_from(time.tv_nsec));
+        Duration::new(seconds.unwrap_or(0), nanos.unwrap_or(0))
+    }
 }
 
 /// A clock that stands still until it is moved: for tests and simulations.
 #[derive(Debug, Clone)]
-pub struct ManualClock(Arc<AtomicI64>);
+pub struct ManualClock(Arc<ManualHands>);
+
+#[derive(Debug)]
+struct ManualHands {
+    wall: AtomicI64,
+    /// In microseconds.
+    monotonic: AtomicU64,
+}
 
 impl ManualClock {
     /// A clock that shows `start`.
     pub fn new(start: Timestamp) -> Self {
-        Self(Arc::new(AtomicI64::new(start.0)))
+        Self(Arc::new(ManualHands { wall: AtomicI64::new(start.0), monotonic: AtomicU64::new(0) }))
     }
 
-    /// Moves the clock forward.
+    /// Lets time pass: the wall clock and the monotonic one move forward.
     pub fn advance(&self, by: Duration) {
         self.set(self.now().saturating_add(by));
+        self.0.monotonic.fetch_add(u64::try_from(by.as_micros()).unwrap_or(u64::MAX), Ordering::SeqCst);
     }
 
-    /// Sets the clock.
+    /// Sets the wall clock, as an administrator does or as a machine that wakes from sleep: the
+    /// monotonic clock does not move.
     pub fn set(&self, to: Timestamp) {
-        self.0.store(to.0, Ordering::SeqCst);
+        self.0.wall.store(to.0, Ordering::SeqCst);
     }
 }
 
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
-        Timestamp(self.0.load(Ordering::SeqCst))
+        Timestamp(self.0.wall.load(Ordering::SeqCst))
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::from_micros(self.0.monotonic.load(Ordering::SeqCst))
     }
 }
 
@@ -193,12 +258,20 @@ mod tests {
             "1969-12-31T23:59:59.999999Z",
             "0000-01-01T00:00:00Z",
             "9999-12-30T21:59:59.999999Z",
+            "9999-12-31T23:59:59.999999Z",
+            "9999-12-31T00:00:00Z",
             "-000001-12-31T23:59:59Z",
         ] {
             assert_eq!(Timestamp::parse(text).expect("a time").to_string(), text);
         }
         assert_eq!(Timestamp::parse("2024-01-02T05:04:05+02:00"), Timestamp::parse("2024-01-02T03:04:05Z"));
-        assert_eq!(Timestamp::parse("yesterday"), None);
+        assert_eq!(
+            Timestamp::parse("9999-12-31T23:59:59.999999+02:00").expect("a time").to_string(),
+            "9999-12-31T21:59:59.999999Z"
+        );
+        for no_moment in ["yesterday", "9999-12-31T23:59:59", "9999-12-31", "9999-12-31T23:59:59-02:00"] {
+            assert_eq!(Timestamp::parse(no_moment), None, "{no_moment}");
+        }
     }
 
     #[test]

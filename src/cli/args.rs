@@ -97,8 +97,13 @@ Examples:
     },
     /// Delete expired tokens and forgotten sessions now
     #[command(after_help = "\
-A running server does this by itself every KNOXIDE_SWEEP_INTERVAL. Checks and logins go on meanwhile.")]
-    Sweep,
+A running server does this by itself every KNOXIDE_SWEEP_INTERVAL. Checks and logins go on meanwhile. What goes for its \
+age is what was over before the last sweep, so that a clock that is wrong just now deletes nothing.")]
+    Sweep {
+        /// Delete by this machine's clock as it is, even if the last sweep was more than a day ago
+        #[arg(long)]
+        trust_clock: bool,
+    },
     /// Look for what is wrong with settings, database and files, and say how to mend it
     #[command(after_help = "\
 Fails with code 1 if anything is wrong. Good to run after an installation, an upgrade or a restored backup.")]

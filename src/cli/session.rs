@@ -8,7 +8,7 @@ use super::{Context, Missing, user};
 use crate::cause::Reason;
 use crate::session::{SessionEntry, SessionId};
 use crate::store::Store;
-use crate::store::diesel::{DieselStore, SessionFilter, SweepPolicy};
+use crate::store::diesel::{ClockTrust, DieselStore, SessionFilter, SweepPolicy};
 use crate::user::UserId;
 use crate::visible::visible;
 
@@ -129,12 +129,26 @@ fn revoke_all(typed: &str, context: &Context<'_>) -> Answered {
 }
 
 /// Deletes what is over for long enough.
-pub(super) fn sweep(context: &Context<'_>) -> Answered {
+pub(super) fn sweep(trust_clock: bool, context: &Context<'_>) -> Answered {
     let policy = SweepPolicy { session_retention: context.settings.tokens.session_retention, ..SweepPolicy::default() };
-    let report = context.open(Missing::Refuse)?.sweep(context.clock.now(), &policy, &|| true)?;
+    let store = context.open(Missing::Refuse)?;
+    let trust = if trust_clock { ClockTrust::Vouched } else { ClockTrust::Unproved };
+    let moment = store.begin_sweep(context.clock.now(), trust)?;
+    let report = store.sweep_until(moment.until, &policy, &|| true)?;
     let tokens = report.expired_tokens + report.dead_tokens;
-    let text = format!("Swept: {tokens} tokens, {} sessions, {} log rows.", report.sessions, report.log_rows);
+    let mut text = format!("Swept: {tokens} tokens, {} sessions, {} log rows.", report.sessions, report.log_rows);
+    if moment.is_held {
+        let kept = match moment.until {
+            Some(until) => format!("What was over later than {until}, the time of the last sweep, was kept"),
+            None => "Nothing was deleted for its age, since there was no sweep before".to_owned(),
+        };
+        text.push_str(&format!(
+            "\n{kept}: a command cannot tell whether the clock is right. A server that has run for an hour can; or say \
+             --trust-clock if you have looked."
+        ));
+    }
     let json = json!({ "expired_tokens": report.expired_tokens, "dead_tokens": report.dead_tokens,
-                       "sessions": report.sessions, "log_rows": report.log_rows });
+                       "sessions": report.sessions, "log_rows": report.log_rows,
+                       "until": moment.until.map(|until| until.to_string()), "clock_believed": !moment.is_held });
     Ok(Answer::new(text, json))
 }

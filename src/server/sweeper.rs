@@ -5,8 +5,22 @@ use std::time::Duration;
 
 use super::repeating::Repeating;
 use crate::store::StoreResult;
-use crate::store::diesel::{CLOCK_TOLERANCE, DieselStore, SweepPolicy, SweepReport};
-use crate::time::Clock;
+use crate::store::diesel::{CLOCK_TOLERANCE, ClockTrust, DieselStore, SweepPolicy, SweepReport};
+use crate::time::{Clock, Evenness};
+
+#[cfg(test)]
+mod tests;
+
+/// A clock that has run evenly for this long is believed, whatever it shows.
+const PROVED_AFTER: Duration = Duration::from_secs(60 * 60);
+
+/// Who sweeps: a store, a clock, and what has been seen of that clock.
+struct Sweeper {
+    store: Arc<DieselStore>,
+    clock: Arc<dyn Clock>,
+    evenness: Evenness,
+    policy: SweepPolicy,
+}
 
 /// Sweeps now and then, until the value is dropped, which a sweep under way heeds.
 pub(super) fn start(
@@ -15,7 +29,8 @@ pub(super) fn start(
     interval: Duration,
     policy: SweepPolicy,
 ) -> std::io::Result<Repeating> {
-    Repeating::start("sweeper", interval, move |go_on| match sweep(&store, &*clock, &policy, go_on) {
+    let mut sweeper = Sweeper::new(store, clock, policy);
+    Repeating::start("sweeper", interval, move |go_on| match sweeper.sweep(go_on) {
         Ok(None) => log::warn!("nothing is swept until the clocks agree"),
         Ok(Some(report)) => log::info!(
             expired_tokens = report.expired_tokens, dead_tokens = report.dead_tokens,
@@ -26,18 +41,37 @@ pub(super) fn start(
     })
 }
 
-/// Sweeps once. `None` if this machine's clock does not agree with the database's: by a wrong one,
-/// what other nodes still take for good would be deleted.
-fn sweep(
-    store: &DieselStore,
-    clock: &dyn Clock,
-    policy: &SweepPolicy,
-    go_on: &dyn Fn() -> bool,
-) -> StoreResult<Option<SweepReport>> {
-    if !clocks_agree(store, clock)? {
-        return Ok(None);
+impl Sweeper {
+    fn new(store: Arc<DieselStore>, clock: Arc<dyn Clock>, policy: SweepPolicy) -> Self {
+        let evenness = Evenness::begin(&*clock);
+        Self { store, clock, evenness, policy }
     }
-    store.sweep(clock.now(), policy, go_on).map(Some)
+
+    /// Sweeps once. `None` if this machine's clock does not agree with the database's: by a wrong one,
+    /// what other nodes still take for good would be deleted.
+    fn sweep(&mut self, go_on: &dyn Fn() -> bool) -> StoreResult<Option<SweepReport>> {
+        let even = self.evenness.observe(&*self.clock);
+        if !clocks_agree(&self.store, &*self.clock)? {
+            return Ok(None);
+        }
+        self.sweep_after(even, go_on).map(Some)
+    }
+
+    /// Sweeps by a clock that has run evenly for so long.
+    fn sweep_after(&self, even: Duration, go_on: &dyn Fn() -> bool) -> StoreResult<SweepReport> {
+        let trust = if even >= PROVED_AFTER { ClockTrust::Proved } else { ClockTrust::Unproved };
+        let moment = self.store.begin_sweep(self.clock.now(), trust)?;
+        match moment.until {
+            Some(until) if moment.is_held => log::warn!(
+                until = until.to_string().as_str();
+                "the clock is more than a day from the last sweep: what was over later than then stays until it has \
+                 run evenly for an hour"
+            ),
+            None => log::info!("nothing is deleted for its age in the first hour"),
+            Some(_) => {}
+        }
+        self.store.sweep_until(moment.until, &self.policy, go_on)
+    }
 }
 
 /// Whether this machine and the database agree on the time; if not, the log says so.
@@ -50,25 +84,4 @@ pub(super) fn clocks_agree(store: &DieselStore, clock: &dyn Clock) -> StoreResul
     log::warn!(seconds = difference / 1_000_000;
         "the database's clock differs from this machine's: let both ask the same time servers");
     Ok(false)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::store::diesel::StoreOptions;
-    use crate::time::{ManualClock, SystemClock};
-
-    #[test]
-    fn nothing_is_swept_by_a_wrong_clock() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let url = format!("sqlite://{}", folder.path().join("k.db").display());
-        let store = DieselStore::open(&url, StoreOptions::default()).expect("a store");
-        store.migrate().expect("the schema");
-        for (ahead, sweeps) in [(0, true), (60, false)] {
-            let clock = ManualClock::new(SystemClock.now().saturating_add(Duration::from_secs(ahead)));
-            assert_eq!(clocks_agree(&store, &clock), Ok(sweeps));
-            let swept = sweep(&store, &clock, &SweepPolicy::default(), &|| true).expect("an answer");
-            assert_eq!(swept.is_some(), sweeps, "{ahead} s ahead");
-        }
-    }
 }

@@ -35,7 +35,7 @@ pub use self::doctor::{CLOCK_TOLERANCE, Fact};
 pub use self::import::{Clash, ImportError, ImportReport};
 pub use self::keys::{KeyEntry, KeyError, Retiring};
 pub use self::migrate::MigrationStatus;
-pub use self::sweep::{SweepPolicy, SweepReport};
+pub use self::sweep::{ClockTrust, LARGEST_STEP, SweepMoment, SweepPolicy, SweepReport};
 pub use self::url::{DatabaseKind, check_url};
 
 /// How a [`DieselStore`] is opened.

@@ -1,5 +1,7 @@
 //! The integration tests: one binary, so that it links once.
 
+#[cfg(test)]
+mod clocks;
 #[cfg(all(test, feature = "conformance"))]
 mod conformance;
 #[cfg(test)]

@@ -119,8 +119,30 @@ fn what_is_over_for_long_enough_is_swept() {
     let machine = Machine::with_alice();
     let made = create(&machine, &["--name", "short", "--ttl", "1h"]);
     machine.wait(3600 + 2 * 86_400);
-    assert_eq!(machine.json(&["sweep"])["expired_tokens"], 1);
+    // The first time, nobody can say that the clock is right; one person can.
+    let first = machine.json(&["sweep"]);
+    assert_eq!((&first["expired_tokens"], &first["clock_believed"]), (&0.into(), &false.into()));
+    assert!(machine.done(&["sweep"]).contains("--trust-clock"));
+    assert_eq!(machine.json(&["sweep", "--trust-clock"])["expired_tokens"], 1);
     assert_eq!(verdict(&machine, made["token"].as_str().expect("text")), Err(Refusal::Unknown));
     assert_eq!(machine.json(&["sweep"])["expired_tokens"], 0);
-    assert!(machine.done(&["sweep"]).starts_with("Swept: 0 tokens"));
+    assert_eq!(machine.done(&["sweep"]), "Swept: 0 tokens, 0 sessions, 0 log rows.\n");
+}
+
+#[test]
+fn a_sweep_deletes_by_the_moment_of_the_one_before() {
+    let machine = Machine::with_alice();
+    create(&machine, &["--name", "short", "--ttl", "1h"]);
+    machine.json(&["sweep", "--trust-clock"]);
+    for (hours, expired) in [(24, 0), (2, 0), (1, 1)] {
+        machine.wait(hours * 3600);
+        assert_eq!(machine.json(&["sweep"])["expired_tokens"], expired, "after {hours} h more");
+    }
+    // A clock that is a month ahead deletes nothing, however often it is asked.
+    create(&machine, &["--name", "month", "--ttl", "20d"]);
+    machine.wait(30 * 86_400);
+    for _ in 0..3 {
+        let swept = machine.json(&["sweep"]);
+        assert_eq!((&swept["expired_tokens"], &swept["clock_believed"]), (&0.into(), &false.into()));
+    }
 }

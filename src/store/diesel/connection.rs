@@ -22,7 +22,7 @@ use crate::token::TokenDigest;
 use crate::user::{Account, Epoch, LoginName, NewUser, PasswordHash, UserId};
 
 /// The schema that this program was written for.
-pub(super) const SCHEMA: i64 = 1;
+pub(super) const SCHEMA: i64 = 4;
 
 statement! {
     /// What the schema is, and who can work with it.

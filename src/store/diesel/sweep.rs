@@ -16,11 +16,14 @@ use crate::store::StoreResult;
 use crate::time::Timestamp;
 
 mod log;
+mod moment;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod sessions;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+
+pub use moment::{ClockTrust, LARGEST_STEP, SweepMoment};
 
 /// The most rows that one transaction deletes or changes: less than a millisecond's work, since a
 /// login may wait for the transaction, and a check for the processor. With 30, one check in a hundred
@@ -69,13 +72,30 @@ pub struct SweepReport {
 }
 
 impl DieselStore {
-    /// Deletes what is dead for long enough at the moment `now`. Asks `go_on` before every small
+    /// Deletes what is dead for long enough at the moment `now`, for which the caller vouches:
+    /// [`Self::begin_sweep`] says by which moment a sweeper may delete. Asks `go_on` before every small
     /// transaction, and returns with what was done so far once that says no.
     ///
     /// # Errors
     /// When the database fails: the first failure, after which the other steps were done all the
     /// same. What was deleted stays deleted.
     pub fn sweep(&self, now: Timestamp, policy: &SweepPolicy, go_on: &dyn Fn() -> bool) -> StoreResult<SweepReport> {
+        self.sweep_until(Some(now), policy, go_on)
+    }
+
+    /// As [`Self::sweep`]; with `None`, only what is dead whatever the time is: the tokens of ended
+    /// sessions.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn sweep_until(
+        &self,
+        until: Option<Timestamp>,
+        policy: &SweepPolicy,
+        go_on: &dyn Fn() -> bool,
+    ) -> StoreResult<SweepReport> {
+        // Nothing of ours is as old as that.
+        let now = until.unwrap_or(Timestamp::EPOCH);
         let before = |age: Duration| now.saturating_sub(age).as_micros();
         let (expired, ended) = (before(policy.token_grace), before(policy.session_retention));
         let recently = before(Duration::from_secs(2 * 24 * 60 * 60));

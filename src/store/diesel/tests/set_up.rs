@@ -79,7 +79,7 @@ fn readiness_needs_a_schema_that_fits() {
         let mut c = fixture.connect();
         assert!(c.ping().is_err());
         let status = fixture.store.migration_status().expect("a status");
-        assert_eq!((status.pending.len(), status.applied.len()), (1, 0));
+        assert_eq!((status.pending.is_empty(), status.applied.len()), (false, 0));
         assert_eq!(fixture.store.migrate().expect("the schema"), status.pending);
         assert_eq!(fixture.store.migrate().expect("nothing"), Vec::<String>::new());
         assert_eq!(c.ping(), Ok(()));
@@ -96,7 +96,9 @@ fn readiness_needs_a_schema_that_fits() {
 #[test]
 fn a_migration_can_be_taken_back_and_run_again() {
     for fixture in Fixture::all() {
-        fixture.store.revert_last_migration().expect("reverted");
+        while !fixture.store.migration_status().expect("a status").applied.is_empty() {
+            fixture.store.revert_last_migration().expect("reverted");
+        }
         assert!(fixture.store.revert_last_migration().is_err());
         assert_eq!(fixture.store.migration_status().expect("a status").applied, Vec::<String>::new());
         fixture.store.migrate().expect("the schema");

@@ -46,6 +46,53 @@ fn expired_tokens_go_after_a_day_and_revoke_nothing() {
 }
 
 #[test]
+fn a_clock_that_is_wrong_between_two_sweeps_deletes_nothing() {
+    use super::super::{ClockTrust, ClockTrust::*};
+
+    for fixture in Fixture::all() {
+        let mut c = fixture.connect();
+        let user = add_user(&mut *c, "alice");
+        let mut live = login(user, 0, 1);
+        live.tokens[0].expires = Some(later(20 * DAY));
+        open(&mut *c, &live);
+        open(&mut *c, &login(user, 0, 2));
+        // Another node sweeps the same database.
+        let other = DieselStore::open(&fixture.url, StoreOptions::default()).expect("a store");
+        let sweep_at = |store: &DieselStore, seconds, trust: ClockTrust| {
+            let moment = store.begin_sweep(later(seconds), trust).expect("a moment");
+            let report = store.sweep_until(moment.until, &SweepPolicy::default(), &|| true).expect("a sweep");
+            (report.expired_tokens, moment.is_held)
+        };
+        // A new database: nothing is known until a clock has run for an hour.
+        assert_eq!(sweep_at(&fixture.store, 2 * DAY, Unproved), (0, true));
+        assert_eq!(sweep_at(&fixture.store, 3600, Proved), (0, false));
+        // The clock of one node is a month ahead, and then right again; or it is so for good, but not yet
+        // for an hour. The other node goes on.
+        for _ in 0..3 {
+            assert_eq!(sweep_at(&other, 30 * DAY, Unproved), (0, true));
+            assert_eq!(sweep_at(&fixture.store, 7200, Unproved), (0, false));
+        }
+        assert_eq!(sweep_at(&fixture.store, DAY + 7200, Unproved), (0, false));
+        assert_eq!(sweep_at(&fixture.store, DAY + 7300, Unproved), (1, false));
+        assert_eq!((verdict(&mut *c, 1), verdict(&mut *c, 2)), (Ok(()), Err(Refusal::Unknown)));
+        // Nor does a clock that is a day ahead, for whose tokens there is a day of grace.
+        assert_eq!(sweep_at(&other, 2 * DAY + 7300, Unproved), (0, false));
+        // One that believes itself is noted, and deletes nothing if it is right again by the next sweep.
+        assert_eq!(sweep_at(&other, 30 * DAY, Proved), (0, false));
+        assert_eq!(sweep_at(&other, 3 * DAY, Unproved), (0, true));
+        assert_eq!(verdict(&mut *c, 1), Ok(()));
+        // What time cannot change goes all the while.
+        let mut endless = login(user, 0, 3);
+        endless.tokens[0].expires = None;
+        open(&mut *c, &endless);
+        fixture.run(&format!("UPDATE sessions SET ended_at = {} WHERE ended_at IS NULL", later(30 * DAY).as_micros()));
+        let moment = fixture.store.begin_sweep(later(90 * DAY), Unproved).expect("a moment");
+        let swept = fixture.store.sweep_until(moment.until, &SweepPolicy::default(), &|| true);
+        assert_eq!(swept.expect("a sweep").dead_tokens, 1);
+    }
+}
+
+#[test]
 fn what_ended_with_all_of_a_users_goes_and_keeps_its_reason() {
     for fixture in Fixture::all() {
         let mut c = fixture.connect();

@@ -1,0 +1,125 @@
+//! By which moment a sweep may delete: never by the clock as it shows now, which may be wrong.
+
+use std::time::Duration;
+
+use diesel::sql_types::{BigInt, Nullable};
+use diesel::{QueryResult, RunQueryDsl};
+
+use super::super::DieselStore;
+use super::super::any::{AnyConnection, on_each};
+use super::super::hot::statement;
+use crate::store::StoreResult;
+use crate::time::Timestamp;
+
+/// A step of the clock between two sweeps that is believed at once. What has expired stays for a
+/// day ([`SweepPolicy::token_grace`](super::SweepPolicy::token_grace)), so that a clock which is wrong by no more than this deletes
+/// nothing that is still good.
+pub const LARGEST_STEP: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Whether the clock of whoever sweeps can be relied on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClockTrust {
+    /// Nothing speaks for it: a step of more than [`LARGEST_STEP`] is not believed.
+    Unproved,
+    /// It has run evenly for long enough: any step is believed, from the next sweep on.
+    Proved,
+    /// A person vouches for it: it is believed at once.
+    Vouched,
+}
+
+/// By which moment a sweep deletes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SweepMoment {
+    /// What was over before this may go; `None`: nothing may go for its age.
+    pub until: Option<Timestamp>,
+    /// The clock shows a moment that is not believed yet.
+    pub is_held: bool,
+}
+
+statement! {
+    /// When the last sweep was.
+    SweptAt {} -> Nullable<BigInt>,
+    ["SELECT swept_at FROM sweep_clock"]
+}
+
+#[cfg(feature = "postgres")]
+statement! {
+    /// The same; other sweepers wait.
+    SweptAtLocked {} -> Nullable<BigInt>,
+    ["SELECT swept_at FROM sweep_clock FOR UPDATE"]
+}
+
+statement! {
+    /// Notes a sweep.
+    SetSweptAt { at: i64 as BigInt },
+    ["UPDATE sweep_clock SET swept_at = ", at]
+}
+
+impl DieselStore {
+    /// Begins a sweep at the moment `now`: notes it for the next one, if it can be believed, and
+    /// returns the moment by which this sweep may delete. That is the moment of the sweep before, or
+    /// `now` if that is earlier: both clocks say that it is past.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn begin_sweep(&self, now: Timestamp, trust: ClockTrust) -> StoreResult<SweepMoment> {
+        self.admin(|connection| connection.write(|any| begin(any, now, trust)))
+    }
+}
+
+fn begin(any: &mut AnyConnection, now: Timestamp, trust: ClockTrust) -> QueryResult<SweepMoment> {
+    let found: Option<i64> = on_each!(&mut *any,
+        sqlite(c) => SweptAt {}.get_result(c)?,
+        postgres(c) => SweptAtLocked {}.get_result(c)?,
+    );
+    let before = found.map(Timestamp::from_micros);
+    let (moment, is_noted) = judge_step(before, now, trust);
+    if is_noted {
+        SetSweptAt { at: now.as_micros() }.execute(any)?;
+    }
+    Ok(moment)
+}
+
+/// By which moment to delete, and whether `now` is noted for the next sweep.
+fn judge_step(before: Option<Timestamp>, now: Timestamp, trust: ClockTrust) -> (SweepMoment, bool) {
+    let step = before.map(|before| now.since(before).max(before.since(now)));
+    let is_small = step.is_some_and(|step| step <= LARGEST_STEP);
+    let until = match trust {
+        ClockTrust::Vouched => Some(now),
+        ClockTrust::Proved | ClockTrust::Unproved => before.map(|before| before.min(now)),
+    };
+    let is_noted = is_small || trust != ClockTrust::Unproved;
+    (SweepMoment { until, is_held: !is_noted }, is_noted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
+
+    #[test]
+    fn no_sweep_deletes_by_a_moment_that_only_one_clock_has_seen() {
+        use ClockTrust::{Proved, Unproved, Vouched};
+
+        let day = LARGEST_STEP;
+        let earlier = |by: Duration| NOW.saturating_sub(by);
+        let more = day + Duration::from_micros(1);
+        for (before, trust, until, is_noted) in [
+            (None, Unproved, None, false),
+            (None, Proved, None, true),
+            (None, Vouched, Some(NOW), true),
+            (Some(earlier(day)), Unproved, Some(earlier(day)), true),
+            (Some(earlier(more)), Unproved, Some(earlier(more)), false),
+            (Some(earlier(more)), Proved, Some(earlier(more)), true),
+            (Some(earlier(more)), Vouched, Some(NOW), true),
+            // The sweep before may have had the wrong clock, and so may this one.
+            (Some(NOW.saturating_add(day)), Unproved, Some(NOW), true),
+            (Some(NOW.saturating_add(more)), Unproved, Some(NOW), false),
+            (Some(NOW.saturating_add(more)), Proved, Some(NOW), true),
+        ] {
+            let expected = (SweepMoment { until, is_held: !is_noted }, is_noted);
+            assert_eq!(judge_step(before, NOW, trust), expected, "{before:?} {trust:?}");
+        }
+    }
+}
