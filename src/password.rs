@@ -6,6 +6,7 @@
 //! All functions here compute for tenths of a second: they belong on a thread of their own.
 
 mod digest;
+mod memory;
 mod stored;
 
 use std::ops::Range;
@@ -13,8 +14,9 @@ use std::ops::Range;
 use crate::random::{Random, RandomError};
 use crate::user::{Password, PasswordHash};
 
-use self::digest::{bcrypt_digest, bcrypt_text, prehash};
-pub use self::stored::{Algorithm, Unverifiable, is_verifiable};
+use self::digest::{Fit, bcrypt_digest, bcrypt_text, prehash};
+pub use self::memory::HashMemory;
+pub use self::stored::{Algorithm, Unverifiable, is_verifiable, memory_needed};
 use self::stored::{Recipe, Stored};
 
 /// The salt of the work that a refusal pays; what it yields is thrown away.
@@ -32,6 +34,9 @@ pub enum Verification {
     /// ([`Hasher::hash`]). Who refuses the login all the same, for example because the user is
     /// inactive, calls [`Hasher::pad_refusal`] instead.
     RightButOutdated,
+    /// Nobody can tell: the stored hash needs memory that could not be had now
+    /// ([`memory_needed`]). Never to be taken for a refusal; ask again.
+    OutOfMemory,
 }
 
 /// A bcrypt cost outside of what is allowed.
@@ -130,16 +135,23 @@ impl Hasher {
     /// lower cost is padded to just that; a hash that is not bcrypt, or dearer, costs its own
     /// work besides.
     pub fn verify(&self, password: &Password, stored: Option<&PasswordHash>) -> Verification {
+        self.verify_within(password, stored, &HashMemory::default())
+    }
+
+    /// As [`Self::verify`], on one of several threads that take their memory from the same process:
+    /// they all name the same `memory`, or one of them may end the process when there is too little.
+    pub fn verify_within(
+        &self,
+        password: &Password,
+        stored: Option<&PasswordHash>,
+        memory: &HashMemory,
+    ) -> Verification {
         let stored = stored.and_then(|stored| Stored::parse(stored.expose()).ok());
-        match stored {
-            Some(stored) if stored.fits(password) => {
-                if self.is_preferred(&stored) {
-                    Verification::Right
-                } else {
-                    Verification::RightButOutdated
-                }
-            }
-            stored => {
+        match (stored.as_ref().map_or(Fit::No, |stored| stored.fit(password, memory)), stored) {
+            (Fit::Yes, Some(stored)) if self.is_preferred(&stored) => Verification::Right,
+            (Fit::Yes, _) => Verification::RightButOutdated,
+            (Fit::OutOfMemory, _) => Verification::OutOfMemory,
+            (Fit::No, stored) => {
                 self.pay(password, self.debt(stored.as_ref()));
                 Verification::Wrong
             }
@@ -210,6 +222,10 @@ mod tests {
         let hasher = Hasher::new(12).unwrap();
         for stored in ["", "!", "!abc", "sha9$a$b", "bcrypt$$2b$12$short", "pbkdf2_sha256$x", "crypt$$ab", "plain"] {
             assert_eq!(rounds(hasher, Some(stored)), 1 << 12, "{stored}");
+        }
+        // Beyond the bounds, nothing of the hash's own work is done.
+        for cost in [17, 20, 31] {
+            assert_eq!(rounds(hasher, Some(&format!("bcrypt_sha256$$2b${cost}${DATA}"))), 1 << 12, "{cost}");
         }
         assert_eq!(rounds(hasher, None), 1 << 12);
         for cost in 4..=12 {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::cause::{Actor, Cause, Origin, Reason};
 use crate::dialect::Dialect;
 use crate::jwt::{BadKey, KeyRing};
-use crate::password::Hasher;
+use crate::password::{HashMemory, Hasher};
 use crate::policy::{Policy, TokenForm};
 use crate::random::{Random, SystemRandom};
 use crate::store::{Store, StoreError, StoreResult};
@@ -30,6 +30,7 @@ pub use check::{Activity, Check, CheckError, Resolver};
 pub use credentials::{Credentials, CredentialsError, KnownUser};
 pub use exchange::{Exchanged, TokenError, TokenRefusal};
 use lanes::{ComputeLane, Lane, LaneOptions};
+use login::UnverifiableAccounts;
 pub use login::{Issued, LoginError, LoginRefusal, LoginRequest};
 pub use mint::IssuedToken;
 use upkeep::Upkeep;
@@ -66,6 +67,8 @@ struct Inner {
     random: Arc<dyn Random>,
     policy: Policy,
     hasher: Hasher,
+    hash_memory: Arc<HashMemory>,
+    unverifiable: UnverifiableAccounts,
     credentials: Option<Arc<dyn Credentials>>,
     keys: RwLock<Arc<KeyRing>>,
     timeouts: Timeouts,
@@ -317,6 +320,8 @@ impl AuthBuilder {
                 random: self.random,
                 policy: self.policy,
                 hasher: self.hasher,
+                hash_memory: Arc::default(),
+                unverifiable: UnverifiableAccounts::default(),
                 credentials: self.credentials,
                 keys: RwLock::new(Arc::new(keys)),
                 timeouts: Timeouts {

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
+use super::memory::HashMemory;
 use super::stored::{BcryptInput, Recipe, Stored};
 use crate::user::Password;
 
@@ -23,18 +24,31 @@ pub(super) const BCRYPT_BASE64: GeneralPurpose =
 /// Block size in bytes of SHA-1 and SHA-256, up to which HMAC fills its key with NULs.
 const HMAC_BLOCK: usize = 64;
 
+/// Whether a password fits a stored hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fit {
+    Yes,
+    No,
+    /// There was not enough memory to tell.
+    OutOfMemory,
+}
+
 impl Stored<'_> {
     /// Whether the password yields the stored digest; compared in constant time. The work is done
     /// before an ambiguous password is refused: the time shall not tell.
-    pub(super) fn fits(&self, password: &Password) -> bool {
-        let computed = self.recipe.compute(password, self.digest.len());
-        let equal = computed.is_some_and(|computed| computed.ct_eq(&self.digest).into());
-        equal && !self.recipe.is_ambiguous(password.expose().as_bytes())
+    pub(super) fn fit(&self, password: &Password, memory: &HashMemory) -> Fit {
+        let length = self.digest.len();
+        let Some(computed) = memory.with(self.recipe.memory(), || self.recipe.compute(password, length)).flatten()
+        else {
+            return Fit::OutOfMemory;
+        };
+        let equal: bool = computed.ct_eq(&self.digest).into();
+        if equal && !self.recipe.is_ambiguous(password.expose().as_bytes()) { Fit::Yes } else { Fit::No }
     }
 }
 
 impl Recipe<'_> {
-    /// Nothing if argon2 gets no memory; everything else was checked when the text was parsed.
+    /// Nothing if there is no memory for it; everything else was checked when the text was parsed.
     fn compute(&self, password: &Password, length: usize) -> Option<Zeroizing<Vec<u8>>> {
         let bytes = password.expose().as_bytes();
         let mut out = Zeroizing::new(vec![0; length]);

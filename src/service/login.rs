@@ -1,9 +1,14 @@
 //! Name and password in, token out.
 
+use std::sync::Arc;
+
 use super::mint::{IssuedToken, Subject};
 use super::{Auth, Unavailable, lanes::Wanted, within};
 
 mod elsewhere;
+mod unverifiable;
+
+pub(super) use unverifiable::UnverifiableAccounts;
 
 use crate::cause::{Actor, Origin, Reason};
 use crate::dialect::Dialect;
@@ -114,9 +119,13 @@ impl Auth {
         let inner = &self.inner;
         let found = inner.checks.run(Wanted::WhileAwaited, move |connection| connection.find_account(&login));
         let account = within(inner.timeouts.check, "checks", found).await?;
-        let (hasher, random) = (inner.hasher, std::sync::Arc::clone(&inner.random));
+        if let Some(account) = &account {
+            inner.unverifiable.tell(account);
+        }
+        let (hasher, random, memory) = (inner.hasher, Arc::clone(&inner.random), Arc::clone(&inner.hash_memory));
         let hashed = inner.passwords.run(move || {
-            let verification = hasher.verify(&password, account.as_ref().map(|found| &found.password));
+            let stored = account.as_ref().map(|found| &found.password);
+            let verification = hasher.verify_within(&password, stored, &memory);
             let better = match (&account, verification) {
                 (Some(found), Verification::RightButOutdated) if found.user.is_active => {
                     hasher.hash(&password, &*random).ok()
@@ -126,7 +135,7 @@ impl Auth {
                     hasher.pad_refusal(&password, &found.password);
                     None
                 }
-                (_, Verification::Right | Verification::Wrong) | (None, _) => None,
+                (_, Verification::Right | Verification::Wrong | Verification::OutOfMemory) | (None, _) => None,
             };
             (account, verification, better)
         });
@@ -136,6 +145,10 @@ impl Auth {
         };
         match verification {
             Verification::Wrong => Err(LoginError::Refused(LoginRefusal::WrongPassword)),
+            Verification::OutOfMemory => {
+                log::warn!(user = user.id.0; "there is too little memory to verify the password's stored hash");
+                Err(Unavailable::Elsewhere("too little memory to verify a password").into())
+            }
             Verification::Right | Verification::RightButOutdated if !user.is_active => {
                 Err(LoginError::Refused(LoginRefusal::InactiveUser))
             }

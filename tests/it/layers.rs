@@ -104,7 +104,7 @@ const EXPOSURES: &[(&str, usize, &str)] = &[
     ("jwt/key", 2, "keys are read, and told apart by their fingerprints"),
     ("password", 2, "stored hashes are parsed"),
     ("password/digest", 3, "passwords are hashed and compared"),
-    ("password/stored", 1, "stored hashes are parsed"),
+    ("password/stored", 2, "stored hashes are parsed"),
     ("password_rules", 1, "new passwords are judged"),
     ("server/first_start", 1, "the first password is handed over in a file"),
     ("server/start", 1, "the database is opened by its URL"),

@@ -1,5 +1,7 @@
 //! Passwords: every format that Django wrote, and whatever else may stand in the column.
 
+mod bounds;
+
 use std::collections::BTreeMap;
 
 use knoxide::password::{Algorithm, Hasher, Unverifiable, Verification, is_verifiable};
@@ -295,35 +297,6 @@ fn malformed_hashes_fit_nothing() {
             assert_eq!(is_verifiable(&stored(&text)), Err(Unverifiable::Malformed(algorithm(name))), "{text}");
             assert_eq!(verify(cheap(), "x", &text), Verification::Wrong, "{text}");
         }
-    }
-}
-
-#[test]
-fn costs_that_would_stop_the_server_are_refused() {
-    let bounds = [
-        (format!("pbkdf2_sha256$10000000$salt${BASE64_32}"), format!("pbkdf2_sha256$10000001$salt${BASE64_32}")),
-        (format!("pbkdf2_sha256$4294967$salt${BASE64_32}"), format!("pbkdf2_sha256$4294967296$salt${BASE64_32}")),
-        (format!("bcrypt$$2b$20${BCRYPT}"), format!("bcrypt$$2b$21${BCRYPT}")),
-        (format!("bcrypt_sha256$$2b$20${BCRYPT}"), format!("bcrypt_sha256$$2b$99${BCRYPT}")),
-        (
-            format!("argon2$argon2id$v=19$m=1048576,t=16,p=8${ARGON2}"),
-            format!("argon2$argon2id$v=19$m=1048577,t=1,p=8${ARGON2}"),
-        ),
-        (
-            format!("argon2$argon2id$v=19$m=8192,t=2048,p=1${ARGON2}"),
-            format!("argon2$argon2id$v=19$m=8192,t=4294967295,p=1${ARGON2}"),
-        ),
-        (format!("scrypt$131072$salt$8$1${BASE64_64}"), format!("scrypt$262144$salt$8$1${BASE64_64}")),
-        (
-            format!("scrypt$16384$salt$8$256${BASE64_64}"),
-            format!("scrypt$2147483648$salt$4294967295$4294967295${BASE64_64}"),
-        ),
-        (format!("scrypt$2$salt$8$1${BASE64_64}"), format!("scrypt$2$salt$8$262144${BASE64_64}")),
-    ];
-    for (most, beyond) in bounds {
-        let allowed = is_verifiable(&stored(&most)).unwrap_or_else(|reason| panic!("{most}: {reason}"));
-        assert_eq!(is_verifiable(&stored(&beyond)), Err(Unverifiable::TooCostly(allowed)), "{beyond}");
-        assert_eq!(verify(cheap(), "x", &beyond), Verification::Wrong, "{beyond}");
     }
 }
 

@@ -5,6 +5,7 @@ mod doctor;
 mod first_start;
 mod import;
 mod listening;
+mod memory;
 mod pressure;
 mod requests;
 mod revocation;
