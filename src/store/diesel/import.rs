@@ -63,9 +63,28 @@ pub enum Clash {
         /// Its user.
         user: UserId,
     },
+    /// The number is so great that the numbers after it would soon be used up.
+    #[error("the user number {0} is too great: the greatest that can be imported is {greatest}", greatest = Clash::GREATEST_ID)]
+    IdTooGreat(UserId),
+    /// The name or e-mail address is too long for some dialect's tokens.
+    #[error("user {user} has a name or e-mail address of more than {most} characters", most = Clash::LONGEST_TEXT)]
+    TooLong {
+        /// Whose it is.
+        user: UserId,
+    },
     /// A text of the user holds a NUL, which databases cannot store.
     #[error("user {0} has a NUL in the name, e-mail address or password hash")]
     Nul(UserId),
+}
+
+impl Clash {
+    /// The greatest number a user can be imported with. New users get numbers after the greatest one: this
+    /// leaves them 2^32, and takes what generators of 63-bit ids give today.
+    pub const GREATEST_ID: i64 = i64::MAX - (1 << 32);
+
+    /// The most characters of a name or e-mail address that is imported: as many as Django's field for
+    /// e-mail addresses takes, which projects use as names; its field for names takes 150.
+    pub const LONGEST_TEXT: usize = 254;
 }
 
 /// Data that is free of contradictions, ready to be written.
@@ -140,6 +159,12 @@ fn contradictions(data: &ImportData) -> Vec<Clash> {
         }
         if !names.insert(user.username.as_str()) {
             clashes.push(Clash::Username(user.username.clone()));
+        }
+        if user.id.0 > Clash::GREATEST_ID {
+            clashes.push(Clash::IdTooGreat(user.id));
+        }
+        if [&user.username, &user.email].iter().any(|text| text.chars().nth(Clash::LONGEST_TEXT).is_some()) {
+            clashes.push(Clash::TooLong { user: user.id });
         }
         if [&user.username, &user.email].iter().any(|text| text.contains('\0')) || user.password.expose().contains('\0')
         {

@@ -52,6 +52,45 @@ fn an_import_keeps_numbers_hashes_and_tokens() {
 }
 
 #[test]
+fn what_would_lock_out_others_or_itself_is_told_and_nothing_is_changed() {
+    for fixture in Fixture::all() {
+        let import = |users| fixture.store.import(&ImportData { users, tokens: Vec::new() }, &cause(Reason::Imported));
+        let long = ImportUser { email: "é".repeat(255), ..user(3, "carol", true) };
+        let most = ImportUser { email: "é".repeat(254), ..user(4, &"x".repeat(254), true) };
+        let greatest = user(Clash::GREATEST_ID, "dave", true);
+        let users = vec![
+            user(i64::MAX, "alice", true),
+            user(2, &"x".repeat(1_000_000), true),
+            long,
+            user(Clash::GREATEST_ID + 1, "bob", true),
+        ];
+        let expected = vec![
+            Clash::IdTooGreat(UserId(i64::MAX)),
+            Clash::TooLong { user: UserId(2) },
+            Clash::TooLong { user: UserId(3) },
+            Clash::IdTooGreat(UserId(Clash::GREATEST_ID + 1)),
+        ];
+        assert_eq!(import(users), Err(ImportError::Clashes(expected)));
+        assert_eq!(fixture.count("users"), 0);
+        assert_eq!(import(vec![most, greatest]).expect("an import").users, 2);
+        assert_eq!(add_user(&mut *fixture.connect(), "zoe"), UserId(Clash::GREATEST_ID + 1));
+    }
+}
+
+#[test]
+fn a_token_that_ends_with_the_year_9999_is_good_until_then() {
+    for fixture in Fixture::all() {
+        let end = Timestamp::parse("9999-12-31T23:59:59.999999Z");
+        let tokens = vec![ImportToken { expires: Some(end.expect("a time")), ..token(1, 40) }];
+        let data = ImportData { users: vec![user(40, "alice", true)], tokens };
+        fixture.store.import(&data, &cause(Reason::Imported)).expect("an import");
+        let mut c = fixture.connect();
+        assert_eq!(verdict(&mut *c, 1), Ok(()));
+        assert_eq!(find(&mut *c, 1).expect("a record").expires, end);
+    }
+}
+
+#[test]
 fn every_clash_is_told_and_nothing_is_changed() {
     for fixture in Fixture::all() {
         let first = ImportData { users: vec![user(1, "alice", true), user(2, "bob", true)], tokens: vec![token(7, 1)] };
