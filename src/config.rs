@@ -92,6 +92,8 @@ pub struct TokenSettings {
     pub refresh_grace: Duration,
     /// A session unused for longer than this is over; `None`: never for that reason.
     pub idle_limit: Option<Duration>,
+    /// Whether asking who one is counts as use of the session.
+    pub user_counts_as_use: bool,
     /// How often the time of last use is written; at most a tenth of the idle limit.
     pub touch_interval: Duration,
     /// How many live sessions a user may have, at least 1; `None`: any number.
@@ -211,6 +213,7 @@ impl Default for TokenSettings {
             dialects: policy.dialects,
             refresh_grace: policy.refresh_grace,
             idle_limit: policy.idle_limit,
+            user_counts_as_use: policy.user_counts_as_use,
             touch_interval: policy.touch_interval,
             limit: policy.token_limit,
             limit_policy: policy.limit_policy,
@@ -245,6 +248,7 @@ impl TokenSettings {
         Policy {
             dialects: self.dialects.clone(),
             idle_limit: self.idle_limit,
+            user_counts_as_use: self.user_counts_as_use,
             touch_interval: self.touch_interval,
             token_limit: self.limit,
             limit_policy: self.limit_policy,
@@ -301,6 +305,7 @@ impl Settings {
         if let Some(limit) = tokens.idle_limit {
             tokens.touch_interval = tokens.touch_interval.min(limit / 10);
         }
+        input.set(&table::USER_COUNTS_AS_USE, &mut tokens.user_counts_as_use, parse::boolean);
         input.set(&table::TOUCH_INTERVAL, &mut tokens.touch_interval, |text| {
             parse::duration_in(text, secs(1)..=secs(3600))
         });

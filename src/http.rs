@@ -83,13 +83,10 @@ struct Shared {
 impl HttpState {
     /// Handlers over `auth`.
     pub fn new(options: HttpOptions, auth: Auth) -> Self {
-        Self(Arc::new(Shared {
-            // Looking at oneself is no use of the session.
-            guard: guard::Guard::of_dialects(auth.clone(), &options.dialects).without_activity(),
-            auth,
-            options,
-            stopping: AtomicBool::new(false),
-        }))
+        let guard = guard::Guard::of_dialects(auth.clone(), &options.dialects);
+        // Looking at oneself is no use of the session, unless the operator says so.
+        let guard = if auth.policy().user_counts_as_use { guard } else { guard.without_activity() };
+        Self(Arc::new(Shared { guard, auth, options, stopping: AtomicBool::new(false) }))
     }
 
     /// The service.

@@ -12,6 +12,8 @@ pub struct Policy {
     pub dialects: PerDialect<DialectPolicy>,
     /// How long a session may go unused; `None`: for ever. Exact to two touch intervals.
     pub idle_limit: Option<Duration>,
+    /// Whether asking who one is, `GET /auth/user/`, counts as use of the session.
+    pub user_counts_as_use: bool,
     /// How often the times of last use are written down.
     pub touch_interval: Duration,
     /// How many live sessions a user may have; `None`: any number.
@@ -96,6 +98,7 @@ impl Default for Policy {
         Self {
             dialects: PerDialect::from_fn(DialectPolicy::default_of),
             idle_limit: None,
+            user_counts_as_use: false,
             touch_interval: seconds(60),
             token_limit: None,
             limit_policy: LimitPolicy::Reject,

@@ -66,6 +66,7 @@ pub const GROUPS: &[Group] = &[
         title: "Tokens and sessions",
         settings: &[
             &IDLE_LIMIT,
+            &USER_COUNTS_AS_USE,
             &TOUCH_INTERVAL,
             &TOKEN_LIMIT,
             &TOKEN_LIMIT_POLICY,
@@ -238,6 +239,14 @@ pub static IDLE_LIMIT: Setting = plain(
     "none",
     "duration from 10s, or none",
     "A session that is unused for longer than this is over.",
+);
+/// Whether asking who one is counts as use.
+pub static USER_COUNTS_AS_USE: Setting = plain(
+    "KNOXIDE_USER_COUNTS_AS_USE",
+    "false",
+    "true or false",
+    "Whether `GET /auth/user/` counts as use of the session, against the idle limit. Say `true` if your services check \
+     tokens there and nowhere else: otherwise a session in use ends as idle.",
 );
 /// How often the time of last use is written.
 pub static TOUCH_INTERVAL: Setting = Setting {

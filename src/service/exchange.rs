@@ -225,11 +225,13 @@ impl Auth {
         if since > self.policy().refresh_grace {
             return Err(self.end_reused(&record, origin).await);
         }
+        let who = Verified::of(&record);
+        // The window is over for everybody, also for who asks again.
+        self.check_window(&who, now)?;
         let digest = token.digest();
         let found = self.inner.checks.run(Wanted::WhileAwaited, move |connection| connection.find_successor(&digest));
         let row = within(self.inner.timeouts.check, "checks", found).await?;
         let row = row.ok_or(Unavailable::Elsewhere("the successor is not there"))?;
-        let who = Verified::of(&record);
         let subject = Subject { dialect: who.session.dialect, user: &who.user, opened: who.session.created };
         let mut tokens = Vec::new();
         let again = match self.mint_again(&subject, token, record.kind, &row)? {

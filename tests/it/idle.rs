@@ -49,6 +49,19 @@ on_each_database! {
         assert_eq!(use_it(&app, &token, Activity::Counts), Err(CheckError::Refused(Refusal::Unknown)));
     }
 
+    fn looking_is_a_use_where_the_operator_says_so(backend) {
+        let policy =
+            Policy { idle_limit: Some(LIMIT), touch_interval: INTERVAL, user_counts_as_use: true, ..Policy::default() };
+        let app = App::on(Database::migrated(backend), Setup { policy, ..Setup::default() });
+        app.add_user("alice", "correct horse");
+        let client = &mut app.client();
+        let token = client.login("alice", "correct horse");
+        for _ in 0..5 {
+            app.clock.advance(LIMIT);
+            assert_eq!(client.check(&token), 200);
+        }
+    }
+
     fn idleness_is_final_wherever_it_is_noticed(backend) {
         for verify in [true, false] {
             let app = limited(backend);

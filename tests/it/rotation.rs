@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use knoxide::dialect::Dialect;
-use knoxide::policy::Policy;
+use knoxide::policy::{Policy, RefreshPolicy};
 
 use crate::support::app::{App, Backend, Database, Setup, on_each_database};
 use crate::support::dialects::{ALL, Speech, members};
@@ -50,6 +50,38 @@ on_each_database! {
                 assert_eq!(speech.check(client, &access), 200);
             }
             assert_eq!(speech.refresh(client, &second).expect("an endpoint").status, 200);
+        }
+    }
+
+    fn a_repeat_within_the_grace_is_refused_once_the_window_is_over(backend) {
+        let mut policy = Policy::default();
+        let window = Duration::from_secs(3600);
+        for dialect in Dialect::ALL {
+            let policy = policy.dialects.get_mut(dialect);
+            policy.rotate = true;
+            policy.access_ttl = Some(2 * window);
+            policy.refresh = match policy.refresh {
+                RefreshPolicy::None => RefreshPolicy::None,
+                RefreshPolicy::Access { .. } => RefreshPolicy::Access { window },
+                RefreshPolicy::Pair { ttl, .. } => RefreshPolicy::Pair { ttl, window: Some(window) },
+            };
+        }
+        let app = App::on(Database::migrated(backend), Setup { policy, ..Setup::default() });
+        app.add_user("alice", "correct horse");
+        let client = &mut app.client();
+        for speech in refreshable() {
+            let first = speech.refreshable(&speech.login(client, "alice", "correct horse"));
+            app.clock.advance(window - Duration::from_secs(5));
+            let reply = speech.refresh(client, &first).expect("an endpoint");
+            let second = successor(&speech, &reply);
+            app.clock.advance(Duration::from_secs(5));
+            assert_eq!(successor(&speech, &speech.refresh(client, &first).expect("an endpoint")), second);
+            app.clock.advance(Duration::from_secs(1));
+            // The one and the other get the same refusal, and the session goes on.
+            let refusals = [&first, &second].map(|token| speech.refresh(client, token).expect("an endpoint"));
+            assert!(matches!(refusals[0].status, 400 | 401), "{:?}", speech.dialect);
+            assert_eq!(refusals[0].text(), refusals[1].text(), "{:?}", speech.dialect);
+            assert_eq!(speech.check(client, &speech.refreshed(&reply)), 200, "{:?}", speech.dialect);
         }
     }
 
