@@ -36,8 +36,7 @@ mod url;
 mod users;
 
 pub use self::admin::{SessionFilter, UserEntry, UserFilter};
-pub(crate) use self::doctor::TRIGGERS;
-pub use self::doctor::{CLOCK_TOLERANCE, Fact};
+pub use self::doctor::{CLOCK_TOLERANCE, Fact, TRIGGERS};
 pub use self::import::{Clash, ImportError, ImportReport};
 pub use self::keys::{KeyEntry, KeyError, Retiring};
 pub use self::migrate::MigrationStatus;

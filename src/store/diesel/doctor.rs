@@ -22,8 +22,8 @@ mod statement_log;
 /// Clocks may differ by this much before somebody complains.
 pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(5);
 
-/// The name of the fact about the triggers that write the revocation log.
-pub(crate) const TRIGGERS: &str = "revocation triggers";
+/// The name of the [`Fact`] about the triggers that write the revocation log.
+pub const TRIGGERS: &str = "revocation triggers";
 
 /// One thing that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -134,6 +134,12 @@ pub(super) const ALL: &[Way] = &[
         "CREATE TEMPORARY TABLE revocation_log (user_id BIGINT, session_id BYTEA); \
               UPDATE users SET is_active = FALSE WHERE id = {user}; DROP TABLE pg_temp.revocation_log",
     ),
+    // MERGE, where the server has it.
+    postgres(
+        "DO $$ BEGIN IF current_setting('server_version_num')::integer >= 150000 THEN EXECUTE $m$MERGE INTO tokens t \
+         USING (SELECT 1) o ON t.digest = {digest} WHEN MATCHED THEN DELETE$m$; ELSE \
+         DELETE FROM tokens WHERE digest = {digest}; END IF; END $$",
+    ),
     // All at once.
     postgres("BEGIN; UPDATE users SET is_active = FALSE WHERE id = {user}; TRUNCATE revocation_log; COMMIT"),
     postgres(
