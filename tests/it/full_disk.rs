@@ -2,8 +2,10 @@
 
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
+use std::time::Duration;
 
 use knoxide::cause::Reason;
+use knoxide::config::HttpSettings;
 use knoxide::user::PasswordHash;
 use serde_json::Value;
 
@@ -35,9 +37,16 @@ fn is_full() -> (u16, String) {
     (503, r#"{"status":"full"}"#.to_owned())
 }
 
+/// On a busy machine a check may take long.
+fn setup() -> Setup {
+    let defaults = Setup::default();
+    let http = HttpSettings { check_timeout: Duration::from_secs(20), ..defaults.http };
+    Setup { http, ..defaults }
+}
+
 /// A server whose database is on this disk.
 fn app_on(disk: &SmallDisk) -> App {
-    let app = App::on(Database::of_file(&disk.path().join("knoxide.db")), Setup::default());
+    let app = App::on(Database::of_file(&disk.path().join("knoxide.db")), setup());
     keep_reserve(&app);
     app
 }
@@ -158,7 +167,7 @@ fn a_full_disk_of_postgres_is_told_and_checks_go_on() {
     }
     let Some(disk) = SmallDisk::of(SERVER_SIZE) else { return };
     let cluster = Cluster::start_in(disk.path()).expect("a server");
-    let app = App::on(Database::at(cluster.url()), Setup::default());
+    let app = App::on(Database::at(cluster.url()), setup());
     app.add_user("alice", PASSWORD);
     let client = &mut app.client();
     let token = client.login("alice", PASSWORD);
