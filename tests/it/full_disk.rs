@@ -151,6 +151,18 @@ fn the_program_keeps_the_reserve_and_the_doctor_tells_of_a_full_disk() {
     server.stop();
 }
 
+/// What somebody put in its place is not written through.
+#[test]
+fn the_reserve_is_not_written_through_a_link() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (precious, database) = (folder.path().join("precious"), folder.path().join("knoxide.db"));
+    std::fs::write(&precious, "text").expect("a file");
+    std::os::unix::fs::symlink(&precious, reserve(folder.path())).expect("a link");
+    let store = Database::of_file(&database).store();
+    assert!(store.keep_reserve().is_err());
+    assert_eq!(std::fs::read_to_string(&precious).expect("a file"), "text");
+}
+
 /// MiB: an empty cluster and its log.
 #[cfg(feature = "postgres")]
 const SERVER_SIZE: u32 = 192;
