@@ -2,8 +2,10 @@
 
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
+use std::time::Duration;
 
 use knoxide::cause::Reason;
+use knoxide::config::HttpSettings;
 use knoxide::user::PasswordHash;
 use serde_json::Value;
 
@@ -35,9 +37,16 @@ fn is_full() -> (u16, String) {
     (503, r#"{"status":"full"}"#.to_owned())
 }
 
+/// On a busy machine a check may take long.
+fn setup() -> Setup {
+    let defaults = Setup::default();
+    let http = HttpSettings { check_timeout: Duration::from_secs(20), ..defaults.http };
+    Setup { http, ..defaults }
+}
+
 /// A server whose database is on this disk.
 fn app_on(disk: &SmallDisk) -> App {
-    let app = App::on(Database::of_file(&disk.path().join("knoxide.db")), Setup::default());
+    let app = App::on(Database::of_file(&disk.path().join("knoxide.db")), setup());
     keep_reserve(&app);
     app
 }
@@ -142,6 +151,18 @@ fn the_program_keeps_the_reserve_and_the_doctor_tells_of_a_full_disk() {
     server.stop();
 }
 
+/// What somebody put in its place is not written through.
+#[test]
+fn the_reserve_is_not_written_through_a_link() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (precious, database) = (folder.path().join("precious"), folder.path().join("knoxide.db"));
+    std::fs::write(&precious, "text").expect("a file");
+    std::os::unix::fs::symlink(&precious, reserve(folder.path())).expect("a link");
+    let store = Database::of_file(&database).store();
+    assert!(store.keep_reserve().is_err());
+    assert_eq!(std::fs::read_to_string(&precious).expect("a file"), "text");
+}
+
 /// MiB: an empty cluster and its log.
 #[cfg(feature = "postgres")]
 const SERVER_SIZE: u32 = 192;
@@ -158,7 +179,7 @@ fn a_full_disk_of_postgres_is_told_and_checks_go_on() {
     }
     let Some(disk) = SmallDisk::of(SERVER_SIZE) else { return };
     let cluster = Cluster::start_in(disk.path()).expect("a server");
-    let app = App::on(Database::at(cluster.url()), Setup::default());
+    let app = App::on(Database::at(cluster.url()), setup());
     app.add_user("alice", PASSWORD);
     let client = &mut app.client();
     let token = client.login("alice", PASSWORD);

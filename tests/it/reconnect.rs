@@ -7,6 +7,11 @@ mod lost_commits;
 
 #[cfg(feature = "postgres")]
 use std::net::{SocketAddr, ToSocketAddrs as _};
+#[cfg(feature = "postgres")]
+use std::time::Duration;
+
+#[cfg(feature = "postgres")]
+use knoxide::config::HttpSettings;
 
 #[cfg(feature = "postgres")]
 use crate::support::app::{App, Backend, Client, Database, Setup};
@@ -35,6 +40,7 @@ impl Behind {
     /// `None` if the Postgres half of the tests is left out.
     fn proxy(setup: Setup) -> Option<Self> {
         shared()?;
+        let setup = patient(setup);
         let database = Database::migrated(Backend::Postgres);
         let direct = database.url.clone();
         let proxy = Proxy::to(address_in(&direct)).expect("a proxy");
@@ -69,6 +75,13 @@ impl Behind {
             .get_result(&mut connect(&self.direct))
             .expect("a number")
     }
+}
+
+/// On a busy machine a connect may take long: what is asked here is whether it works, not how fast.
+#[cfg(feature = "postgres")]
+fn patient(setup: Setup) -> Setup {
+    let http = HttpSettings { check_timeout: Duration::from_secs(20), ..setup.http };
+    Setup { http, ..setup }
 }
 
 #[cfg(feature = "postgres")]

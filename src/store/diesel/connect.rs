@@ -189,15 +189,19 @@ impl Target {
         }
     }
 
-    /// A write failed for want of room; whether there is more of it now, for one that ends sessions.
-    pub(super) fn note_full(&self, ends_sessions: bool) -> bool {
+    /// Gives up what is kept of a file's disk for ending sessions; whether there was anything.
+    pub(super) fn give_up_reserve(&self) -> bool {
         #[cfg(feature = "sqlite")]
         if let Some(reserve) = &self.reserve {
-            return ends_sessions && reserve.give_up();
+            return reserve.give_up();
         }
+        false
+    }
+
+    /// A write failed for want of room.
+    pub(super) fn note_full(&self) {
         let elapsed = u64::try_from(self.made.elapsed().as_millis()).unwrap_or(NEVER - 1);
         self.full_at.store(elapsed, Ordering::Relaxed);
-        false
     }
 
     /// Whether a pooler in between refused our settings, so that the server's own time-outs

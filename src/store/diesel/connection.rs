@@ -120,7 +120,7 @@ impl DieselConnection {
         self.target.make_room();
         match self.write(&mut work) {
             // The system said that there was room, or somebody else was faster.
-            Err(StoreError::Full(_)) if !self.grouped && self.target.note_full(true) => self.write(work),
+            Err(StoreError::Full(_)) if !self.grouped && self.target.give_up_reserve() => self.write(work),
             outcome => outcome,
         }
     }
@@ -128,7 +128,7 @@ impl DieselConnection {
     fn failure(&mut self, failed: &Failed) -> StoreError {
         let error = self.sorted(&failed.error);
         if matches!(error, StoreError::Full(_)) {
-            self.target.note_full(false);
+            self.target.note_full();
         }
         if self.grouped && !failed.undone {
             self.lost = Some(error.clone());

@@ -10,7 +10,7 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rustix::fs::{FallocateFlags, fallocate};
+use rustix::fs::{FallocateFlags, OFlags, fallocate};
 use rustix::io::Errno;
 
 use crate::store::{StoreError, StoreResult};
@@ -121,7 +121,10 @@ impl Reserve {
     /// A file that cannot be made whole is not left there in part.
     fn make(&self) -> io::Result<()> {
         let mut options = OpenOptions::new();
-        let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&self.path)?;
+        options.write(true).create(true).truncate(true).mode(0o600);
+        // Not through a link, to a file that somebody needs.
+        options.custom_flags(OFlags::NOFOLLOW.bits().cast_signed());
+        let mut file = options.open(&self.path)?;
         fill(&mut file).inspect_err(|_| {
             let _ = std::fs::remove_file(&self.path);
         })

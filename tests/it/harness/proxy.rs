@@ -139,3 +139,27 @@ fn ends_with_its_connections_when_dropped() {
     assert!(rest(&mut stream).is_empty());
     assert!(TcpStream::connect(address).is_err());
 }
+
+#[cfg(feature = "postgres")]
+#[test]
+fn resets_connections() {
+    let proxy = Proxy::to(echo()).expect("a proxy");
+    let mut one = through(&proxy);
+    assert_eq!(say(&mut one, "hello"), "hello");
+    proxy.reset();
+    let end = one.read(&mut [0]).expect_err("a reset is an error");
+    assert_eq!(end.kind(), std::io::ErrorKind::ConnectionReset);
+    assert_eq!(say(&mut through(&proxy), "again"), "again");
+}
+
+#[cfg(feature = "postgres")]
+#[test]
+fn loses_answers_to_commits() {
+    let proxy = Proxy::to(echo()).expect("a proxy");
+    proxy.swallow_commits(1);
+    let (mut one, mut two) = (through(&proxy), through(&proxy));
+    assert_eq!(say(&mut one, "hello"), "hello");
+    one.write_all(b"COMMIT\0").expect("sent");
+    assert_eq!((rest(&mut one), proxy.swallowed()), (Vec::new(), 1));
+    assert_eq!(say(&mut two, "COMMIT\0"), "COMMIT\0");
+}

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use diesel::connection::SimpleConnection as _;
 use knoxide::dialect::Dialect;
+use knoxide::store::diesel::SweepPolicy;
+use knoxide::time::Clock as _;
 
-use super::{Behind, PASSWORD, USER};
+use super::{Behind, PASSWORD, USER, patient};
 use crate::support::app::{App, Client, Database, Setup, login_request, token_of};
 use crate::support::dialects::{Speech, Tokens};
 use crate::support::postgres::cluster::Cluster;
@@ -67,6 +69,9 @@ fn nothing_is_noticed(how: &str, app: &App, mut cut: impl FnMut()) {
     for _ in 0..2 {
         cut();
         app.store.has_users().unwrap_or_else(|error| panic!("a command after {how}: {error}"));
+        let swept = app.store.sweep(app.clock.now(), &SweepPolicy::default(), &|| true);
+        swept.unwrap_or_else(|error| panic!("a sweep after {how}: {error}"));
+        cut();
         app.store.list_keys().unwrap_or_else(|error| panic!("the keys after {how}: {error}"));
     }
 }
@@ -115,7 +120,7 @@ fn a_restart_of_the_server_between_two_requests_costs_nothing() {
         return;
     }
     let mut cluster = Cluster::start().expect("a server");
-    let app = App::on(Database::at(cluster.url()), Setup::default());
+    let app = App::on(Database::at(cluster.url()), patient(Setup::default()));
     app.add_user(USER, PASSWORD);
     nothing_is_noticed("a restart", &app, || {
         cluster.stop();

@@ -2,6 +2,7 @@
 //! done twice.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use knoxide::cause::Reason;
 use knoxide::dialect::Dialect;
@@ -113,6 +114,20 @@ fn a_logout_of_all_whose_commit_was_lost_is_a_503_and_raises_the_epoch_once() {
     assert_eq!(client.check(&token), 401);
 }
 
+/// What a check writes when it finds a session idle: it is refused at once, or as soon as it is known.
+#[test]
+fn an_idle_session_whose_end_was_lost_is_never_let_in() {
+    let policy = Policy { idle_limit: Some(Duration::from_secs(600)), ..Policy::default() };
+    let Some(behind) = Behind::proxy(Setup { policy, ..Setup::default() }) else { return };
+    behind.warm_up();
+    let client = &mut behind.app.client();
+    let token = client.login(USER, PASSWORD);
+    behind.app.clock.advance(Duration::from_secs(3_600));
+    let (status, changed) = behind.lose(1, || client.check(&token));
+    assert_eq!((status, changed["ended"], changed["audit"]), (503, 1, 1));
+    assert_eq!(client.check(&token), 401);
+}
+
 /// What commands and applications do: each through a connection of its own.
 #[test]
 fn what_else_is_written_is_an_error_and_happens_once() {
@@ -150,6 +165,8 @@ fn what_else_is_written_is_an_error_and_happens_once() {
     let shadow = NewUser { username: "carol".to_owned(), ..new(Some(UserId(77))) };
     let put = |c: &mut dyn Connection| c.put_shadow_user(&shadow, &cause(Reason::Login)).is_err();
     fails("a shadow of a user", &put, changes([("audit", 1), ("users", 1)]));
+    let upgrade = |c: &mut dyn Connection| c.upgrade_password_hash(user, &hash(), &hash()).is_err();
+    fails("a better hash", &upgrade, Counts::new());
     let rotate = |_: &mut dyn Connection| app.store.rotate_key(Algorithm::Hs256, None, &SystemRandom, now).is_err();
     fails("a new key", &rotate, changes([("keys", 1)]));
     let dave = ImportUser {
@@ -165,4 +182,7 @@ fn what_else_is_written_is_an_error_and_happens_once() {
     let data = ImportData { users: vec![dave], tokens: Vec::new() };
     let import = |_: &mut dyn Connection| app.store.import(&data, &cause(Reason::Imported)).is_err();
     fails("an import", &import, changes([("audit", 1), ("users", 1)]));
+    let delete = |_: &mut dyn Connection| app.store.delete_user(UserId(88), &cause(Reason::UserDeleted)).is_err();
+    // The first of two transactions, which ends all sessions; the next try does the rest.
+    fails("an end of a user", &delete, changes([("audit", 1), ("epochs", 1)]));
 }
