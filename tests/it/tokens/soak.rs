@@ -150,6 +150,8 @@ impl Scene {
             if over.load(Ordering::Relaxed) {
                 break;
             }
+            // Whoever writes without a pause keeps SQLite's lock from everybody else.
+            std::thread::sleep(Duration::from_millis(5));
         }
         waits
     }
