@@ -10,7 +10,7 @@ use std::task::{Context, Poll, ready as wait_for};
 use std::time::Instant;
 
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
-use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::http::header::{HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use actix_web::http::{ConnectionType, Method};
 use actix_web::{HttpMessage, HttpRequest};
 use pin_project_lite::pin_project;
@@ -23,6 +23,8 @@ use crate::session::{SessionId, Verified};
 use crate::user::UserId;
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// No browser shall guess that a reply is something else than it says.
+static NO_SNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 
 /// The hexadecimal digits that tell the request ids of one worker from those of all others, of
 /// this start and of every other.
@@ -147,7 +149,8 @@ pub fn request_id(request: &HttpRequest) -> Option<RequestId> {
     request.extensions().get::<Facts>().map(|facts| facts.request_id)
 }
 
-/// Middleware that gives each request an id, sent back as `X-Request-Id`, and logs it when it is
+/// Middleware that gives each request an id, sent back as `X-Request-Id` beside
+/// `X-Content-Type-Options: nosniff`, and logs it when it is
 /// answered: good reads at debug level, the server's failures as warnings, everything else at info
 /// level.
 pub struct RequestLog {
@@ -230,6 +233,7 @@ where
         if let Ok(value) = HeaderValue::from_bytes(&this.id.text()) {
             response.headers_mut().insert(REQUEST_ID.clone(), value);
         }
+        response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, NO_SNIFF.clone());
         if this.state.is_stopping() {
             // The client's next request shall find another server, not a connection that just ended.
             response.response_mut().head_mut().set_connection_type(ConnectionType::Close);

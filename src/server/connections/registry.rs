@@ -272,10 +272,21 @@ mod tests {
         let dropped: Vec<_> = (0..90).filter(|number| is_dropped(&all[*number].0)).collect();
         assert_eq!(dropped, [2, 3, 4]);
         assert!(newcomers.iter().all(|(state, _)| !is_dropped(state)));
-        // Whose client does not read its answers gives way nevertheless.
-        all[1].0.wrote(0, 1);
-        let _another = registry.enter(holder("203.0.113.9"));
-        assert!(is_dropped(&all[1].0));
+    }
+
+    #[test]
+    fn who_reads_no_answer_gives_way_though_one_is_awaited() {
+        let registry = registry(10);
+        let all: Vec<_> = (0..9).map(|number| registry.enter(holder(&format!("10.0.0.{number}")))).collect();
+        for (state, _) in &all {
+            state.called();
+        }
+        let _first = registry.enter(holder("203.0.113.9"));
+        all[3].0.wrote(0, 1);
+        registry.clock.set(1);
+        let _second = registry.enter(holder("203.0.113.9"));
+        let dropped: Vec<_> = (0..9).filter(|number| is_dropped(&all[*number].0)).collect();
+        assert_eq!(dropped, [3]);
     }
 
     #[test]

@@ -236,13 +236,13 @@ impl<T: Transport> AsyncWrite for Stream<T> {
 
 /// To a client whose head does not come to its end in time (RFC 9110, section 15.5.9).
 const SLOW: &[u8] = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 52\r\nconnection: close\r\n\
-content-type: application/json\r\ncache-control: no-store\r\n\r\n\
+content-type: application/json\r\nx-content-type-options: nosniff\r\ncache-control: no-store\r\n\r\n\
 {\"detail\":\"Request headers did not arrive in time.\"}";
 
 /// To a client whose head is larger than the limit (RFC 6585, section 5).
 const HEAD_TOO_LARGE: &[u8] =
     b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 43\r\nconnection: close\r\n\
-content-type: application/json\r\ncache-control: no-store\r\n\r\n\
+content-type: application/json\r\nx-content-type-options: nosniff\r\ncache-control: no-store\r\n\r\n\
 {\"detail\":\"Request headers are too large.\"}";
 
 #[cfg(test)]

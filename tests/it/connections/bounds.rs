@@ -30,22 +30,28 @@ pub(super) fn memory(server: &Running, name: &str) -> u64 {
     line.trim().trim_end_matches(" kB").parse().expect("a number")
 }
 
+/// Whether the server does next to nothing for a second, before the deadline for writing has passed.
+fn comes_to_rest(server: &Running) -> bool {
+    (0..8).any(|_| {
+        let before = processor_time(server, "");
+        // Not to wait for anything: this is what is measured.
+        std::thread::sleep(Duration::from_secs(1));
+        processor_time(server, "") - before <= Duration::from_millis(50)
+    })
+}
+
 #[test]
 fn who_takes_nothing_costs_nothing() {
     let program = Program::on(Backend::Sqlite).with_admin().set("KNOXIDE_WORKERS", "1");
     let server = program.start();
     let crowd: Vec<Raw> = (0..2)
         .map(|_| {
-            let mut raw = Raw::connect(&Target::Tcp(server.address()));
+            let mut raw = Raw::narrow(server.address());
             raw.stuff(PING.repeat(20_000).as_bytes());
             raw
         })
         .collect();
-    let (before, began) = (processor_time(&server, ""), Instant::now());
-    // Not to wait for anything: this is what is measured.
-    std::thread::sleep(Duration::from_secs(2));
-    let used = processor_time(&server, "") - before;
-    assert!(used * 4 < began.elapsed(), "{used:?} of processor time in {:?}", began.elapsed());
+    assert!(comes_to_rest(&server), "the server goes on and on");
     drop(crowd);
 }
 
@@ -85,7 +91,7 @@ fn answers_that_nobody_takes_hold_little_memory() {
     let crowd: Vec<Raw> = std::thread::scope(|scope| {
         let stuffing = (0..20).map(|_| {
             scope.spawn(|| {
-                let mut raw = Raw::connect(&Target::Tcp(server.address()));
+                let mut raw = Raw::narrow(server.address());
                 raw.stuff(request.as_bytes());
                 raw
             })
@@ -93,6 +99,7 @@ fn answers_that_nobody_takes_hold_little_memory() {
         let stuffing: Vec<_> = stuffing.collect();
         stuffing.into_iter().map(|thread| thread.join().expect("no panic")).collect()
     });
+    comes_to_rest(&server);
     let grown = memory(&server, "VmHWM") - before;
     assert!(grown < 20 * 1024, "{grown} KiB for {} connections", crowd.len());
 }

@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use socket2::{Domain, Socket, Type};
+
 use super::PATIENCE;
 
 /// Where a server listens.
@@ -34,6 +36,14 @@ impl Raw {
         };
         raw.wait_at_most(PATIENCE);
         raw
+    }
+
+    /// A connection over which little goes before somebody has to read it.
+    pub(super) fn narrow(to: SocketAddr) -> Self {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        socket.set_recv_buffer_size(4096).expect("a small buffer");
+        socket.connect(&to.into()).expect("a connection");
+        Self::Tcp(socket.into())
     }
 
     /// How long reading and writing wait.
@@ -81,10 +91,10 @@ impl Raw {
         }
     }
 
-    /// Sends until nothing more is taken for a while.
+    /// Sends this again and again until nothing more is taken for a while.
     pub(super) fn stuff(&mut self, bytes: &[u8]) {
         self.wait_at_most(Duration::from_millis(300));
-        self.send(bytes).ok();
+        while self.send(bytes).is_ok() {}
     }
 
     /// Reads all there is, to the end of the connection.

@@ -184,8 +184,10 @@ fn stopping_waits_for_nobody_who_does_nothing() {
         raw.send(first.as_bytes()).expect("a sent request");
         held.push(raw);
     }
-    let mut stuffed = Raw::connect(&target);
-    stuffed.stuff(PING.repeat(25_000).as_bytes());
+    let mut stuffed: Vec<Raw> = (0..3).map(|_| Raw::narrow(app.address)).collect();
+    for raw in &mut stuffed {
+        raw.stuff(PING.repeat(20_000).as_bytes());
+    }
     let began = Instant::now();
     drop(app);
     assert!(began.elapsed() < PATIENCE, "{:?}", began.elapsed());

@@ -69,6 +69,32 @@ fn limits_and_patience() {
 }
 
 #[test]
+fn no_browser_guesses_what_a_reply_is() {
+    let program = Program::on(Backend::Sqlite).with_admin().set("KNOXIDE_READ_TIMEOUT", "100ms");
+    let server = program.start();
+    let paths = ["/healthz", "/readyz", "/nowhere", "/auth/user/", "/.well-known/jwks.json"];
+    let asked = paths.map(|path| Request::new("GET", path).to_bytes());
+    let slow = b"GET / HTTP/1.1\r\n".to_vec();
+    for bytes in [&asked[..], &[login_request("admin", "wrong").to_bytes(), slow]].concat() {
+        let reply = reply_to(&server, &bytes, "GET");
+        assert_eq!(reply.header("X-Content-Type-Options").as_deref(), Some("nosniff"), "{reply:?}");
+    }
+}
+
+#[test]
+fn request_ids_do_not_count_requests() {
+    let server = Program::on(Backend::Sqlite).with_admin().set("KNOXIDE_WORKERS", "1").start();
+    let mut wire = server.wire();
+    let mut number = || {
+        let reply = wire.ask(&Request::new("GET", "/healthz")).expect("a reply");
+        let id = reply.header("X-Request-Id").expect("an id");
+        u64::from_str_radix(id.split_once('-').expect("two parts").1, 16).expect("a number")
+    };
+    let numbers: Vec<u64> = (0..20).map(|_| number()).collect();
+    assert!(numbers.windows(2).all(|pair| pair[0].abs_diff(pair[1]) > 1000), "{numbers:?}");
+}
+
+#[test]
 fn pipelined_requests_are_answered_in_their_order() {
     let program = Program::on(Backend::Sqlite).with_admin();
     let server = program.start();
