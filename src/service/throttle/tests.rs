@@ -170,7 +170,7 @@ fn who_hangs_up_in_the_middle_of_a_guess_has_used_it() {
 #[test]
 fn a_clock_that_is_set_back_costs_no_more_than_a_full_bucket() {
     let bench = Bench::new(ThrottlePolicy::default());
-    while bench.wrong(&name("alice"), 1, ALICE).is_ok() {}
+    assert!((0..100).any(|_| bench.wrong(&name("alice"), 1, ALICE).is_err()));
     bench.clock.set(bench.clock.now().saturating_sub(DAY));
     let wait = bench.wrong(&name("alice"), 1, ALICE).expect_err("full");
     assert!(wait <= Duration::from_secs(60), "{wait:?}");
@@ -224,9 +224,8 @@ fn guesses_in_a_day(bench: &Bench, mut tries: impl FnMut(u32) -> Vec<(LoginName,
     let mut taken = 0;
     for round in 0..8_640 {
         for (login, from, who) in tries(round) {
-            while bench.wrong(&login, from, who).is_ok() {
-                taken += 1;
-            }
+            // Not for ever, if it always is.
+            taken += (0..100).take_while(|_| bench.wrong(&login, from, who).is_ok()).count();
         }
         bench.clock.advance(step);
     }
