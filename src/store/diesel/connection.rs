@@ -203,7 +203,7 @@ impl Connection for DieselConnection {
     }
 
     fn note_login_from(&mut self, user: UserId, network: &str, at: Timestamp) -> StoreResult<()> {
-        self.write(|connection| networks::note_login_from(connection, user, network, at))
+        self.add(|connection| networks::note_login_from(connection, user, network, at))
     }
 
     fn open_session(&mut self, new: &NewSession) -> StoreResult<Opening> {

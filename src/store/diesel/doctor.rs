@@ -103,15 +103,16 @@ statement! {
     MissingRights {} -> Text,
     [
         "SELECT p.privilege || ' on ' || t.name FROM \
-         unnest(ARRAY['users', 'sessions', 'tokens', 'signing_keys', 'audit_events', 'revocation_log']) AS t(name), \
+         unnest(ARRAY['users', 'sessions', 'tokens', 'signing_keys', 'audit_events', 'revocation_log', \
+         'login_networks']) AS t(name), \
          unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS p(privilege) \
          WHERE to_regclass(t.name) IS NOT NULL AND NOT has_table_privilege(to_regclass(t.name), p.privilege) \
          UNION ALL SELECT p.privilege || ' on ' || t.name FROM \
-         unnest(ARRAY['revocation_horizon', 'sweep_state']) AS t(name), \
+         unnest(ARRAY['revocation_horizon', 'sweep_state', 'sweep_clock']) AS t(name), \
          unnest(ARRAY['SELECT', 'UPDATE']) AS p(privilege) \
          WHERE to_regclass(t.name) IS NOT NULL AND NOT has_table_privilege(to_regclass(t.name), p.privilege) \
          UNION ALL SELECT 'SELECT on ' || t.name FROM \
-         unnest(ARRAY['schema_info', '__diesel_schema_migrations']) AS t(name) \
+         unnest(ARRAY['schema_info', 'revocation_triggers', '__diesel_schema_migrations']) AS t(name) \
          WHERE to_regclass(t.name) IS NOT NULL AND NOT has_table_privilege(to_regclass(t.name), 'SELECT') \
          UNION ALL SELECT p.privilege || ' on users_id_seq' FROM unnest(ARRAY['SELECT', 'UPDATE']) AS p(privilege) \
          WHERE to_regclass('users_id_seq') IS NOT NULL \
