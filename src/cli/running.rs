@@ -1,20 +1,25 @@
 //! What a server that runs with the same settings says of its readiness. A command cannot see for itself that the
 //! server lost the files of its database: it opens, or makes, the files that have taken their place.
 //!
-//! No HTTP client is among the dependencies, and one for a single request over TCP and Unix sockets is not worth it.
+//! A client library for one request, over TCP or a Unix socket, would be more than the request.
 
-use std::io::{self, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
-use std::os::unix::net::UnixStream;
+use std::future::poll_fn;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::pin::Pin;
 use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::time::timeout;
 
 use crate::config::ListenAddress;
 
-/// How long each step may take: connecting, sending, and each read.
+/// How long one address is asked, all in all.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// The longest reply that is read, in bytes.
-const LONGEST: u64 = 8 * 1024;
+/// A longer reply, in bytes, is not read to its end.
+const LONGEST: usize = 8 * 1024;
 
 /// Asks for readiness and for nothing else.
 const REQUEST: &[u8] = b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
@@ -28,27 +33,28 @@ pub(super) enum Readiness {
     NotReady,
 }
 
-/// What the server at the first of these addresses where one answers says; `None` if none does.
+/// What the server at the first of these addresses where one answers says; `None` if none does. Must not be
+/// called from within a runtime.
 pub(super) fn readiness(addresses: &[ListenAddress]) -> Option<Readiness> {
-    addresses.iter().filter_map(|address| ask(address).ok()).find_map(|reply| read(&reply))
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
+    runtime.block_on(async {
+        for address in addresses {
+            if let Ok(Ok(reply)) = timeout(PATIENCE, ask(address)).await
+                && let Some(readiness) = read(&reply)
+            {
+                return Some(readiness);
+            }
+        }
+        None
+    })
 }
 
-fn ask(address: &ListenAddress) -> io::Result<Vec<u8>> {
+async fn ask(address: &ListenAddress) -> io::Result<Vec<u8>> {
     match address {
         // Any free port: nobody knows which.
         ListenAddress::Tcp(address) if address.port() == 0 => Err(io::ErrorKind::AddrNotAvailable.into()),
-        ListenAddress::Tcp(address) => {
-            let stream = TcpStream::connect_timeout(&reachable(*address), PATIENCE)?;
-            stream.set_read_timeout(Some(PATIENCE))?;
-            stream.set_write_timeout(Some(PATIENCE))?;
-            exchange(stream)
-        }
-        ListenAddress::Unix(path) => {
-            let stream = UnixStream::connect(path)?;
-            stream.set_read_timeout(Some(PATIENCE))?;
-            stream.set_write_timeout(Some(PATIENCE))?;
-            exchange(stream)
-        }
+        ListenAddress::Tcp(address) => exchange(TcpStream::connect(reachable(*address)).await?).await,
+        ListenAddress::Unix(path) => exchange(UnixStream::connect(path).await?).await,
     }
 }
 
@@ -63,11 +69,21 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
     address
 }
 
-fn exchange(mut stream: impl Read + Write) -> io::Result<Vec<u8>> {
-    stream.write_all(REQUEST)?;
-    let mut reply = Vec::new();
-    stream.take(LONGEST).read_to_end(&mut reply)?;
-    Ok(reply)
+async fn exchange(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<Vec<u8>> {
+    let mut unsent = REQUEST;
+    while !unsent.is_empty() {
+        let sent = poll_fn(|context| Pin::new(&mut stream).poll_write(context, unsent)).await?;
+        unsent = unsent.get(sent.max(1)..).unwrap_or_default();
+    }
+    let (mut reply, mut buffer) = (Vec::new(), [0; 1024]);
+    loop {
+        let mut part = ReadBuf::new(&mut buffer);
+        poll_fn(|context| Pin::new(&mut stream).poll_read(context, &mut part)).await?;
+        if part.filled().is_empty() || reply.len() > LONGEST {
+            return Ok(reply);
+        }
+        reply.extend_from_slice(part.filled());
+    }
 }
 
 /// Only what this program's own server says counts: somebody else's may have the address. One that is stopping
@@ -104,6 +120,14 @@ mod tests {
         ] {
             assert_eq!(read(reply.as_bytes()), said, "{reply}");
         }
+    }
+
+    #[test]
+    fn nobody_waits_for_a_server_that_hangs() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("socket");
+        let _silent = std::os::unix::net::UnixListener::bind(&path).expect("a socket");
+        assert_eq!(readiness(&[ListenAddress::Unix(path)]), None);
     }
 
     #[test]

@@ -102,10 +102,12 @@ impl Machine {
     fn run_with(&self, arguments: &[&str], mut typist: Typist, environment: &[(&str, &str)]) -> Ran {
         let (mut out, mut err) = (Vec::new(), Vec::new());
         let url = ("DATABASE_URL".into(), self.url().into());
+        // Nobody listens there, whatever else runs on this machine.
+        let listen = ("KNOXIDE_LISTEN".into(), "127.0.0.1:0".into());
         let pair = |(name, value): &(&str, &str)| (OsString::from(name), OsString::from(value));
         let code = run(Process {
             arguments: ["knoxide"].iter().chain(arguments).map(OsString::from).collect(),
-            environment: environment.iter().map(pair).chain([url]).collect(),
+            environment: environment.iter().map(pair).chain([url, listen]).collect(),
             terminal: &mut typist,
             out: &mut out,
             err: &mut err,
