@@ -112,7 +112,8 @@ statement! {
          unnest(ARRAY['SELECT', 'UPDATE']) AS p(privilege) \
          WHERE to_regclass(t.name) IS NOT NULL AND NOT has_table_privilege(to_regclass(t.name), p.privilege) \
          UNION ALL SELECT 'SELECT on ' || t.name FROM \
-         unnest(ARRAY['schema_info', 'revocation_triggers', '__diesel_schema_migrations']) AS t(name) \
+         unnest(ARRAY['schema_info', 'revocation_triggers', 'revocation_trigger_states', \
+         'revocation_trigger_stamp', '__diesel_schema_migrations']) AS t(name) \
          WHERE to_regclass(t.name) IS NOT NULL AND NOT has_table_privilege(to_regclass(t.name), 'SELECT') \
          UNION ALL SELECT p.privilege || ' on users_id_seq' FROM unnest(ARRAY['SELECT', 'UPDATE']) AS p(privilege) \
          WHERE to_regclass('users_id_seq') IS NOT NULL \
