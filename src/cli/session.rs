@@ -139,6 +139,7 @@ pub(super) fn sweep(context: &Context<'_>) -> Answered {
     let tokens = report.expired_tokens + report.dead_tokens;
     let text = format!("Swept: {tokens} tokens, {} sessions, {} log rows.", report.sessions, report.log_rows);
     let json = json!({ "expired_tokens": report.expired_tokens, "dead_tokens": report.dead_tokens,
-                       "sessions": report.sessions, "log_rows": report.log_rows });
+                       "sessions": report.sessions, "log_rows": report.log_rows,
+                       "login_networks": report.login_networks });
     Ok(Answer::new(text, json))
 }
