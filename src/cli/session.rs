@@ -153,6 +153,7 @@ pub(super) fn sweep(trust_clock: bool, context: &Context<'_>) -> Answered {
     }
     let json = json!({ "expired_tokens": report.expired_tokens, "dead_tokens": report.dead_tokens,
                        "sessions": report.sessions, "log_rows": report.log_rows,
+                       "login_networks": report.login_networks,
                        "until": moment.until.map(|until| until.to_string()), "clock_believed": !moment.is_held });
     Ok(Answer::new(text, json))
 }

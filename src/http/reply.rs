@@ -192,6 +192,17 @@ mod tests {
     }
 
     #[actix_web::test]
+    async fn a_throttled_reply_says_when_to_come_again() {
+        for (millis, wait, unit) in [(0, "1", "second"), (1_000, "1", "second"), (1_001, "2", "seconds")] {
+            let response = replies().throttled(Duration::from_millis(millis));
+            assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
+            assert_eq!(header(&response, RETRY_AFTER), Some(wait));
+            let words = format!("Request was throttled. Expected available in {wait} {unit}.");
+            assert_eq!(body(response).await, json!({ "detail": words }).to_string());
+        }
+    }
+
+    #[actix_web::test]
     async fn json_replies_are_compact_unescaped_and_not_stored() {
         let response = replies().json(StatusCode::OK, &json!({"id": 6, "username": "Zoë-日本-🦀\n\u{2028}"}));
         assert_eq!(response.status(), StatusCode::OK);

@@ -343,7 +343,11 @@ fn settle(tried: Tried, permit: Permit) -> Result<Proven, LoginError> {
         }
         Err(NotProven::Denied(denied)) => {
             permit.given_back();
-            Err(denied.into())
+            Err(match denied {
+                // Looked up meanwhile, and known better than before.
+                Denied::Throttled(after, _) => LoginError::Refused { why: LoginRefusal::Throttled { after }, account },
+                Denied::Busy => denied.into(),
+            })
         }
     }
 }

@@ -138,7 +138,7 @@ fn the_shipped_configuration_limits_logins() {
     let paths = ["/auth/login", "/auth/login/", "/api-token-auth", "/api/token/", "/auth/access_token/", "/jwt/create"];
     let flood = |client: Ipv4Addr| {
         let replies = (0..200).map(|n| nginx.ask_from(client, &login(paths[n % paths.len()])));
-        replies.filter(|(status, _)| *status == 429).last()
+        replies.collect::<Vec<_>>().into_iter().rfind(|(status, _)| *status == 429)
     };
     let (_, refused) = flood(Ipv4Addr::new(127, 0, 0, 3)).expect("a refusal");
     for part in ["Retry-After: 1\r\n", "application/json", "{\"detail\":\"Request was throttled."] {

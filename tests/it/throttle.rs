@@ -76,7 +76,7 @@ on_each_database! {
         let mut guesses = 0;
         let mut attack = |client: &mut Client, round: u64| {
             let address = format!("192.0.{}.{}", 2 + round % 2, round / 2 % 250);
-            let reply = log_in(client, &address, ["alice", " ALICE"][(round % 3 == 0) as usize], "guess");
+            let reply = log_in(client, &address, ["alice", " ALICE"][usize::from(round.is_multiple_of(3))], "guess");
             guesses += usize::from(wait(&reply).is_none());
             assert!(reply.status == 400 || wait(&reply).is_some_and(|wait| wait <= 60), "{}", reply.status);
         };

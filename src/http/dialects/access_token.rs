@@ -1,5 +1,5 @@
 //! One JWT for five days, refreshable for ten (contract 003): `POST /auth/access_token/`,
-//! `/auth/refresh_token/`, `/auth/verify_token/`. Every refusal is 400, in the words of
+//! `/auth/refresh_token/`, `/auth/verify_token/`. Every refusal is 400, but for 429, in the words of
 //! djangorestframework-jwt.
 //!
 //! | request | success | refusals |

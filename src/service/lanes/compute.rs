@@ -147,18 +147,18 @@ impl ComputeLane {
         let shared = Shared { options, state: Mutex::new(state), wake: Condvar::new(), wake_floor: Condvar::new() };
         let lane = Self { shared: Arc::new(shared) };
         for number in 0..options.threads {
-            lane.spawn(format!("{name}-{number}"), |shared| {
+            lane.spawn(&format!("{name}-{number}"), |shared| {
                 lower_priority();
                 shared.work();
             });
         }
-        lane.spawn(format!("{name}-floor"), Shared::work_at_the_floor);
+        lane.spawn(&format!("{name}-floor"), Shared::work_at_the_floor);
         lane
     }
 
-    fn spawn(&self, name: String, life: fn(&Shared)) {
+    fn spawn(&self, name: &str, life: fn(&Shared)) {
         let shared = Arc::clone(&self.shared);
-        if let Err(error) = thread::Builder::new().name(name.clone()).spawn(move || life(&shared)) {
+        if let Err(error) = thread::Builder::new().name(name.to_owned()).spawn(move || life(&shared)) {
             log::error!("no thread {name}: {error}");
         }
     }

@@ -21,6 +21,7 @@ mod admin;
 mod following;
 mod groups;
 mod import;
+mod networks;
 mod races;
 mod set_up;
 mod statements;

@@ -1,0 +1,29 @@
+//! From which networks users logged in.
+
+use super::super::SweepPolicy;
+use super::*;
+use crate::store::NETWORKS_KEPT;
+
+const DAY: u64 = 24 * 60 * 60;
+
+#[test]
+fn networks_are_kept_for_a_while_and_for_each_user_in_a_bounded_number() {
+    for fixture in Fixture::all() {
+        let mut c = fixture.connect();
+        let (alice, bob) = (add_user(&mut *c, "alice"), add_user(&mut *c, "bob"));
+        for number in 0..70 {
+            c.note_login_from(alice, &format!("10.0.0.{number}"), later(number)).expect("a note");
+        }
+        c.note_login_from(bob, "10.0.0.1", later(DAY)).expect("a note");
+        assert_eq!(fixture.count("login_networks"), NETWORKS_KEPT as i64 + 1);
+        assert_eq!(c.last_login_from(alice, "10.0.0.69"), Ok(Some(later(69))));
+        assert_eq!(c.last_login_from(alice, "10.0.0.1"), Ok(None));
+
+        let sweep = |seconds| fixture.store.sweep(later(seconds), &SweepPolicy::default(), &|| true).expect("a sweep");
+        assert_eq!(sweep(30 * DAY).login_networks, 0);
+        assert_eq!(sweep(30 * DAY + 100).login_networks, NETWORKS_KEPT);
+        assert_eq!(c.last_login_from(bob, "10.0.0.1"), Ok(Some(later(DAY))));
+        fixture.run("DELETE FROM users");
+        assert_eq!(fixture.count("login_networks"), 0);
+    }
+}
