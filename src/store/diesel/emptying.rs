@@ -120,7 +120,7 @@ impl Emptying {
                 break;
             }
             let begun = Instant::now();
-            let mut large = large.unwrap_or_else(|| Large { session, from: i64::MIN, pace: Pace { rows: BATCH } });
+            let mut large = large.unwrap_or(Large { session, from: i64::MIN, pace: Pace { rows: BATCH } });
             let taken = large.take(any, room)?;
             done.tokens += taken;
             if taken < room {

@@ -2,6 +2,7 @@
 //! while its tokens are deleted nobody else waits for long. `scripts/soak tokens` does it with millions,
 //! and then the times count.
 
+use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -32,6 +33,7 @@ on_each_database! {
         scene.forget();
         scene.delete_user(true);
         scene.delete_user(false);
+        assert_eq!(*scene.faults.borrow(), Vec::<String>::new());
     }
 }
 
@@ -42,6 +44,8 @@ struct Scene {
     tokens: u64,
     /// Whether times are judged, as on a machine with nothing else to do.
     is_strict: bool,
+    /// What took too long.
+    faults: RefCell<Vec<String>>,
 }
 
 /// What others noticed meanwhile.
@@ -54,7 +58,7 @@ impl Scene {
     fn set(backend: Backend, tokens: u64, is_strict: bool) -> Self {
         let database = Database::migrated(backend);
         let store = database.store();
-        let scene = Self { database, store, backend, tokens, is_strict };
+        let scene = Self { database, store, backend, tokens, is_strict, faults: RefCell::default() };
         let bob = scene.add_user("bob");
         let (id, now) = (scene.bytes("i"), now().as_micros());
         let ended = tokens / 15;
@@ -76,7 +80,7 @@ impl Scene {
         let took = begun.elapsed();
         assert_eq!(ended, Ok(true));
         assert!(!self.is_live(1), "refused at once");
-        assert!(!self.is_strict || took <= END, "ending took {took:?}");
+        self.judge(took <= END, format!("ending took {took:?}"));
         println!("{:?}: {} tokens ended in {took:?}", self.backend, self.tokens);
         self.beside_others("emptied", || {
             let emptied = self.store.empty_ended_sessions(&|| true).expect("a sweep");
@@ -118,7 +122,8 @@ impl Scene {
         let frank = self.add_user(&format!("frank {what}"));
         let over = AtomicBool::new(false);
         let (waits, took) = std::thread::scope(|scope| {
-            let others = scope.spawn(|| self.others(frank, &over));
+            let (store, over_now) = (&*self.store, &over);
+            let others = scope.spawn(move || others(store, frank, over_now));
             let begun = Instant::now();
             work();
             let took = begun.elapsed();
@@ -130,30 +135,13 @@ impl Scene {
             "{:?}: {} tokens {what} in {took:?}; {writes} writes of others, the longest {longest:?}",
             self.backend, self.tokens
         );
-        assert!(!self.is_strict || longest <= WAIT, "somebody waited {longest:?} while tokens were {what}");
-        assert!(self.is_strict || longest < Duration::from_secs(5), "{longest:?}");
+        self.judge(longest <= WAIT, format!("somebody waited {longest:?} while tokens were {what}"));
     }
 
-    fn others(&self, user: UserId, over: &AtomicBool) -> Waits {
-        let mut connection = self.store.connect().expect("a connection");
-        let mut waits = Waits { writes: 0, longest: Duration::ZERO };
-        for number in 1_000_000.. {
-            let new = new_session(user, number);
-            let mut note = |begun: Instant| waits.longest = waits.longest.max(begun.elapsed());
-            let begun = Instant::now();
-            assert_eq!(connection.open_session(&new), Ok(Opening::Opened));
-            note(begun);
-            let begun = Instant::now();
-            assert_eq!(connection.end_session(new.id, &cause(now())), Ok(true));
-            note(begun);
-            waits.writes += 2;
-            if over.load(Ordering::Relaxed) {
-                break;
-            }
-            // Whoever writes without a pause keeps SQLite's lock from everybody else.
-            std::thread::sleep(Duration::from_millis(5));
+    fn judge(&self, fits: bool, otherwise: String) {
+        if self.is_strict && !fits {
+            self.faults.borrow_mut().push(otherwise);
         }
-        waits
     }
 
     /// Opens session `number` with its token, and gives it a huge number more.
@@ -220,6 +208,29 @@ impl Scene {
             Backend::Postgres => connect::<diesel::PgConnection>(url).batch_execute(sql).expect("a statement"),
         }
     }
+}
+
+/// Logs in and out until it is over.
+fn others(store: &DieselStore, user: UserId, over: &AtomicBool) -> Waits {
+    let mut connection = store.connect().expect("a connection");
+    let mut waits = Waits { writes: 0, longest: Duration::ZERO };
+    for number in 1_000_000.. {
+        let new = new_session(user, number);
+        let mut note = |begun: Instant| waits.longest = waits.longest.max(begun.elapsed());
+        let begun = Instant::now();
+        assert_eq!(connection.open_session(&new), Ok(Opening::Opened));
+        note(begun);
+        let begun = Instant::now();
+        assert_eq!(connection.end_session(new.id, &cause(now())), Ok(true));
+        note(begun);
+        waits.writes += 2;
+        if over.load(Ordering::Relaxed) {
+            break;
+        }
+        // Whoever writes without a pause keeps SQLite's lock from everybody else.
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    waits
 }
 
 fn now() -> Timestamp {
