@@ -174,9 +174,8 @@ impl Places {
         if candidates.of != greedy {
             candidates = Candidates { of: greedy, queue: VecDeque::new() };
         }
-        let was_empty = candidates.queue.is_empty();
         let mut victim = self.first_of(&mut candidates);
-        if victim.is_none() && !was_empty || was_empty {
+        if victim.is_none() {
             candidates.queue = self.look_out(greedy);
             victim = self.first_of(&mut candidates);
         }
@@ -275,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn who_reads_no_answer_gives_way_though_one_is_awaited() {
+    fn who_sends_no_body_or_reads_no_answer_gives_way_though_it_is_served() {
         let registry = registry(10);
         let all: Vec<_> = (0..9).map(|number| registry.enter(holder(&format!("10.0.0.{number}")))).collect();
         for (state, _) in &all {
@@ -285,8 +284,12 @@ mod tests {
         all[3].0.wrote(0, 1);
         registry.clock.set(1);
         let _second = registry.enter(holder("203.0.113.9"));
+        all[5].0.head_done(true);
+        let _third = registry.enter(holder("203.0.113.9"));
+        all[7].0.head_done(false);
+        let _fourth = registry.enter(holder("203.0.113.9"));
         let dropped: Vec<_> = (0..9).filter(|number| is_dropped(&all[*number].0)).collect();
-        assert_eq!(dropped, [3]);
+        assert_eq!(dropped, [3, 5]);
     }
 
     #[test]

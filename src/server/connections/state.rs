@@ -230,9 +230,15 @@ impl State {
         self.called.load(Ordering::Relaxed) != self.answered.load(Ordering::Relaxed)
     }
 
-    /// Whether closing it loses no answer that a client waits for and reads.
+    /// Whether a request is with the service whose body is still to come.
+    fn awaits_body(&self) -> bool {
+        self.place.load(Ordering::Relaxed) == Place::Body as u8 && self.unanswered() == 1
+    }
+
+    /// Whether closing it loses no answer to a whole request that a client waits for and reads.
     pub(super) fn can_give_way(&self) -> bool {
-        self.end() != End::Dropped && (!self.is_served() || self.unwritten() > 0)
+        let waits_for_us = self.is_served() && !self.awaits_body() && self.unwritten() == 0;
+        self.end() != End::Dropped && !waits_for_us
     }
 
     /// Whether a deadline has passed, and how the connection ends then.
@@ -250,9 +256,8 @@ impl State {
         }
         if self.is_served() {
             // Whoever reads a body has the same deadline, and words for its end: it comes first.
-            let reads_body = place == Place::Body as u8 && self.unanswered() == 1;
             let late = limits.read.saturating_add(4 * limits.grain);
-            return (reads_body && passed(&self.since, late)).then_some(End::Quiet);
+            return (self.awaits_body() && passed(&self.since, late)).then_some(End::Quiet);
         }
         if place == Place::Body as u8 {
             passed(&self.since, limits.drain).then_some(End::Quiet)

@@ -58,11 +58,20 @@ fn a_crowd_that_sends_nothing_gives_way() {
     // Many more than there are places, from many addresses and then from one.
     let many: Vec<Raw> = (0..200).map(|number| connect_from(&server, number)).collect();
     ask(&mut connect_from(&server, 251));
+    // A request that is being read holds no place either.
+    let request = b"POST /auth/login/ HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let mut bodiless = Vec::new();
+    for number in 0..200 {
+        let mut raw = connect_from(&server, number);
+        raw.send(request).expect("a sent head");
+        bodiless.push(raw);
+    }
+    ask(&mut connect_from(&server, 251));
     let one: Vec<Raw> = (0..200).map(|_| connect_from(&server, 252)).collect();
     let mut late = connect_from(&server, 251);
     ask(&mut late);
     ask(&mut late);
-    drop((many, one));
+    drop((many, bodiless, one));
     let log = server.stop();
     assert_eq!(log.matches("nine tenths").count(), 1, "{log}");
 }
