@@ -12,8 +12,8 @@ mod render;
 pub mod table;
 #[cfg(test)]
 mod tests;
-mod weak_secret;
 mod throttle;
+mod weak_secret;
 
 use std::ffi::OsString;
 use std::fmt;
