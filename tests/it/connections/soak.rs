@@ -29,7 +29,7 @@ enum Kind {
     Byte,
     /// A head, dripped.
     Drip,
-    /// Requests without end, and no answer read.
+    /// 800 kB of requests, and no answer read.
     Unread,
 }
 
@@ -52,7 +52,7 @@ async fn connect(from: Ipv4Addr, to: SocketAddr) -> std::io::Result<TcpStream> {
 /// Holds one connection after another, until the attack is over.
 async fn hold(attack: Arc<Attack>, kind: Kind, number: usize) {
     let last = u8::try_from(number % usize::from(attack.addresses)).unwrap_or_default();
-    let unread = PING.repeat(1000);
+    let unread = PING.repeat(800_000 / PING.len());
     while !attack.over.load(Ordering::Relaxed) {
         let Ok(mut stream) = connect(Ipv4Addr::new(127, 1, 1, last), attack.target).await else {
             tokio::time::sleep(BREATH).await;
@@ -69,7 +69,10 @@ async fn hold(attack: Arc<Attack>, kind: Kind, number: usize) {
         let mut buffer = [0; 4096];
         while sent.is_ok() {
             sent = match kind {
-                Kind::Unread => stream.write_all(unread.as_bytes()).await,
+                Kind::Unread => {
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                    stream.write_all(PING.as_bytes()).await
+                }
                 Kind::Chunked | Kind::Byte | Kind::Drip => {
                     match tokio::time::timeout(Duration::from_secs(1), stream.read(&mut buffer)).await {
                         Ok(Ok(0) | Err(_)) => break,
