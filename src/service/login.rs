@@ -158,13 +158,17 @@ impl Auth {
     /// Why there is no token.
     pub async fn login(&self, request: LoginRequest) -> Result<Issued, LoginError> {
         let LoginRequest { dialect, login, password, origin } = request;
-        let admitted = self.inner.throttle.admit(&login, &origin);
-        let admitted = tokio::time::timeout(self.inner.timeouts.password, admitted).await;
+        // All of its waiting together: for other tries, for a thread, for the hash.
+        let until = tokio::time::Instant::now() + self.inner.timeouts.password;
+        let admitted = tokio::time::timeout_at(until, self.inner.throttle.admit(&login, &origin)).await;
         let mut permit = admitted.unwrap_or(Err(Denied::Busy))?;
-        let proven = match self.inner.credentials.clone() {
-            Some(credentials) => self.prove_elsewhere(credentials, login, password, (&origin, &mut permit)).await,
-            None => self.prove(login, password, &mut permit).await,
+        let proving = async {
+            match self.inner.credentials.clone() {
+                Some(credentials) => self.prove_elsewhere(credentials, login, password, (&origin, &mut permit)).await,
+                None => self.prove(login, password, &mut permit).await,
+            }
         };
+        let proven = tokio::time::timeout_at(until, proving).await.unwrap_or(Err(Denied::Busy.into()));
         let account = permit.label();
         let proven = settle(proven, permit)?;
         self.open(dialect, proven, origin).await.map_err(|error| match error {
@@ -197,7 +201,7 @@ impl Auth {
             };
             (verification, better)
         });
-        let (verification, better) = self.hashed(hashed).await?;
+        let (verification, better) = hashed.await.map_err(no_hash)?;
         let Some(Account { user, password: old }) = account else {
             return Err(NotProven::Refused(LoginRefusal::UnknownUser));
         };
@@ -235,18 +239,9 @@ impl Auth {
         let (account, seen) = within(inner.timeouts.check, "checks", found).await?;
         let known = account.is_some() && seen.is_some_and(|seen| seen >= inner.throttle.known_since());
         let user = account.as_ref().map(|account| account.user.id);
-        let identified = tokio::time::timeout(inner.timeouts.password, permit.identify(user, known)).await;
-        identified.unwrap_or(Err(Denied::Busy))?;
+        permit.identify(user, known).await?;
         let to_note = seen.is_none_or(|seen| self.now().since(seen) >= NOTED_EVERY);
         Ok((account, to_note.then_some(network)))
-    }
-
-    async fn hashed<T>(&self, answer: tokio::sync::oneshot::Receiver<T>) -> Result<T, Unavailable> {
-        match tokio::time::timeout(self.inner.timeouts.password, answer).await {
-            Ok(Ok(value)) => Ok(value),
-            // Too many logins wait already, or the work panicked.
-            Ok(Err(_)) | Err(_) => Err(Unavailable::TimedOut("passwords")),
-        }
     }
 
     async fn open(&self, dialect: Dialect, proven: Proven, origin: Origin) -> Result<Issued, NotProven> {
@@ -357,6 +352,11 @@ fn note_network(connection: &mut dyn Connection, user: UserId, network: Network,
     if let Err(error) = connection.note_login_from(user, &network.to_string(), at) {
         log::warn!("the network of a login of user {user} was not noted: {}", error.summary());
     }
+}
+
+/// Too many logins wait already, or the work panicked.
+fn no_hash(_: tokio::sync::oneshot::error::RecvError) -> Unavailable {
+    Unavailable::TimedOut("passwords")
 }
 
 /// What verifying a password takes. Nobody's account takes an ordinary hash.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{LoginRefusal, NotProven, Proven, Tried};
+use super::{LoginRefusal, NotProven, Proven, Tried, no_hash};
 use crate::cause::{Actor, Origin, Reason};
 use crate::service::lanes::{Wanted, Work};
 use crate::service::throttle::Permit;
@@ -63,7 +63,8 @@ impl Auth {
             .inner
             .passwords
             .run(permit, Work::Ask, move || question.credentials.verify(&question.login, &question.password));
-        let known = self.hashed(asked).await?.map_err(|_| Unavailable::Elsewhere("the user system did not answer"))?;
+        let known =
+            asked.await.map_err(no_hash)?.map_err(|_| Unavailable::Elsewhere("the user system did not answer"))?;
         known.ok_or(NotProven::Refused(LoginRefusal::WrongPassword))
     }
 
