@@ -356,13 +356,13 @@ impl Settings {
         input.set(&table::REFRESH_GRACE, &mut tokens.refresh_grace, |text| {
             parse::duration_in(text, Duration::ZERO..=secs(3600))
         });
-        input.set(&table::SESSION_ACCESS_TOKENS, &mut tokens.access_tokens, |text| {
+        input.set(&table::sessions::SESSION_ACCESS_TOKENS, &mut tokens.access_tokens, |text| {
             parse::optional(text, |text| parse::number(text, 1..=10_000))
         });
-        input.set(&table::REFRESH_BURST, &mut tokens.refresh_burst, |text| {
+        input.set(&table::sessions::REFRESH_BURST, &mut tokens.refresh_burst, |text| {
             parse::optional(text, |text| parse::number(text, 1..=1_000_000))
         });
-        input.set(&table::REFRESH_INTERVAL, &mut tokens.refresh_interval, |text| {
+        input.set(&table::sessions::REFRESH_INTERVAL, &mut tokens.refresh_interval, |text| {
             parse::duration_in(text, Duration::from_millis(1)..=secs(3600))
         });
         input.set(&table::SESSION_RETENTION, &mut tokens.session_retention, parse::duration);

@@ -3,6 +3,7 @@
 
 pub mod connections;
 pub mod dialects;
+pub mod sessions;
 pub mod throttle;
 
 /// A setting, as it is documented and looked up.
@@ -77,9 +78,9 @@ pub const GROUPS: &[Group] = &[
             &TOKEN_LIMIT_POLICY,
             &TOKEN_PREFIX,
             &REFRESH_GRACE,
-            &SESSION_ACCESS_TOKENS,
-            &REFRESH_BURST,
-            &REFRESH_INTERVAL,
+            &sessions::SESSION_ACCESS_TOKENS,
+            &sessions::REFRESH_BURST,
+            &sessions::REFRESH_INTERVAL,
             &SESSION_RETENTION,
             &SWEEP_INTERVAL,
         ],
@@ -305,29 +306,6 @@ pub static REFRESH_GRACE: Setting = plain(
     "duration, 0s to 1h",
     "With rotation: for how long a consumed token still gets the same successor, so that a client that lost the reply, or \
      asked twice at once, is not logged out. After that, using it again ends the session.",
-);
-/// How many access tokens a session keeps.
-pub static SESSION_ACCESS_TOKENS: Setting = plain(
-    "KNOXIDE_SESSION_ACCESS_TOKENS",
-    "50",
-    "number, 1 to 10000, or none",
-    "How many access tokens a session keeps when it is refreshed: of more, expired ones are deleted first, then the oldest. \
-     Refresh tokens and tokens that were consumed are never deleted for that.",
-);
-/// How often a session may be refreshed at once.
-pub static REFRESH_BURST: Setting = plain(
-    "KNOXIDE_REFRESH_BURST",
-    "60",
-    "number, 1 to 1000000, or none",
-    "How many times a session may be refreshed at once. Beyond that a refresh is answered with 429 and `Retry-After`, and \
-     the session lives on. Each node counts for itself. With `none` there is no limit.",
-);
-/// How soon a session may be refreshed again.
-pub static REFRESH_INTERVAL: Setting = plain(
-    "KNOXIDE_REFRESH_INTERVAL",
-    "10s",
-    "duration, 1ms to 1h",
-    "How long it takes until a session that was refreshed as often as it may be can be refreshed once more.",
 );
 /// What access tokens are signed with.
 pub static JWT_ALGORITHM: Setting = plain(

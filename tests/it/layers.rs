@@ -76,8 +76,8 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
     ("bcrypt", &["password"], "passwords are hashed in one place"),
     (
         "crate::password::Verification",
-        &["password", "service/login"],
-        "passwords are verified where a permit of the throttle is held",
+        &["password", "service/login", "server/first_start"],
+        "passwords are verified where a permit of the throttle is held, or where nobody else chose them",
     ),
     ("jsonwebtoken", &["jwt"], "no verdict comes from a claim"),
     ("rand", &["random"], "randomness is an argument"),
