@@ -74,7 +74,7 @@ fn finds_what_was_planted_and_nothing_else() {
     assert_eq!([wrong(&program), wrong(&program)], [found("journal_mode"), found("journal_mode")]);
     alter(&program, "PRAGMA journal_mode = WAL; UPDATE schema_info SET version = 9, compatible_from = 9");
     assert_eq!(wrong(&program), found("schema"));
-    alter(&program, "UPDATE schema_info SET version = 1, compatible_from = 1");
+    alter(&program, "UPDATE schema_info SET compatible_from = 1");
     assert_eq!(wrong(&program), healthy);
 
     let program = program.set("KNOXIDE_WORKERS", "none");

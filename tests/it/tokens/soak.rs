@@ -81,8 +81,9 @@ impl Scene {
     fn end_and_empty(&self) {
         let alice = self.add_user("alice");
         let session = self.huge_session(alice, 1);
+        let mut connection = self.store.connect().expect("a connection");
         let begun = Instant::now();
-        let ended = self.store.connect().expect("a connection").end_session(session, &cause(now()));
+        let ended = connection.end_session(session, &cause(now()));
         let took = begun.elapsed();
         assert_eq!(ended, Ok(true));
         assert!(!self.is_live(1), "refused at once");
