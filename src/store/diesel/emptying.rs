@@ -18,11 +18,11 @@ use super::sweep::BATCH;
 pub(super) const AT_THE_END: i64 = 100;
 
 /// The most rows that one transaction takes from a single session; from many it takes [`BATCH`].
-const GREATEST_BATCH: usize = 1_000;
+const GREATEST_BATCH: usize = 500;
 
 /// How long the work of one transaction on a single large session should take, without the commit.
 /// On SQLite all other writers wait for it.
-const TARGET: Duration = Duration::from_millis(8);
+const TARGET: Duration = Duration::from_millis(4);
 
 statement! {
     /// Takes some tokens of a session.
