@@ -97,8 +97,8 @@ Examples:
     },
     /// Delete expired tokens and forgotten sessions now
     #[command(after_help = "\
-A running server does this by itself every KNOXIDE_SWEEP_INTERVAL. Checks and logins go on meanwhile. What goes for its \
-age is what was over before the last sweep, so that a clock that is wrong just now deletes nothing.")]
+A running server does this by itself every KNOXIDE_SWEEP_INTERVAL. Checks and logins go on meanwhile. Age is measured \
+from the time of the previous sweep, so that a clock that happens to be wrong now deletes nothing.")]
     Sweep {
         /// Delete by this machine's clock as it is, even if the last sweep was more than a day ago
         #[arg(long)]

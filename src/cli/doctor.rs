@@ -107,6 +107,11 @@ fn ask_server(settings: &Settings) -> Finding {
             "runs and is not ready, so that it answers 503",
             "its log says why; if the files of its database were removed or replaced, restart it, then end all sessions",
         ),
+        Some(Readiness::Full) => Finding::wrong(
+            "server",
+            "runs, and its disk is full: it answers checks and ends sessions, and refuses everything that needs room",
+            "make room on the disk of the database",
+        ),
         None => Finding::fine("server", "not found where the settings have it listen"),
     }
 }

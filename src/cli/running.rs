@@ -31,6 +31,8 @@ pub(super) enum Readiness {
     Ready,
     /// It answers 503: its log says why.
     NotReady,
+    /// It answers checks and ends sessions, and has no room on its disk for more.
+    Full,
 }
 
 /// What the server at the first of these addresses where one answers says; `None` if none does. Must not be
@@ -95,6 +97,8 @@ fn read(reply: &[u8]) -> Option<Readiness> {
         Some(Readiness::Ready)
     } else if text.starts_with("HTTP/1.1 503 ") && says("unavailable") {
         Some(Readiness::NotReady)
+    } else if text.starts_with("HTTP/1.1 503 ") && says("full") {
+        Some(Readiness::Full)
     } else {
         None
     }
@@ -113,6 +117,7 @@ mod tests {
                 format!("HTTP/1.1 503 Service Unavailable{head}{{\"status\":\"unavailable\"}}"),
                 Some(Readiness::NotReady),
             ),
+            (format!("HTTP/1.1 503 Service Unavailable{head}{{\"status\":\"full\"}}"), Some(Readiness::Full)),
             (format!("HTTP/1.1 503 Service Unavailable{head}{{\"status\":\"stopping\"}}"), None),
             (format!("HTTP/1.1 503 Service Unavailable{head}busy"), None),
             (format!("HTTP/1.1 404 Not Found{head}"), None),

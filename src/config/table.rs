@@ -353,7 +353,7 @@ pub static SWEEP_INTERVAL: Setting = plain(
 pub static ADMIN_PASSWORD: Setting = Setting {
     name: "KNOXIDE_ADMIN_PASSWORD",
     fallback: Fallback::Unset,
-    form: "at least 8 characters",
+    form: "at least 8 characters, neither a common password nor like the name `admin`",
     meaning: "The password of the staff user `admin`, whom `knoxide serve` makes when there is no user at all. Not \
               given: a random one, shown once on a terminal, else written to a file that only the server's user can \
               read.",
@@ -372,7 +372,8 @@ pub static PASSWORD_THREADS: Setting = Setting {
     name: "KNOXIDE_PASSWORD_THREADS",
     fallback: Fallback::Computed("as many as there are processors"),
     form: "number, 1 to 256",
-    meaning: "How many threads hash passwords, at low priority.",
+    meaning: "How many threads hash passwords, at low priority. One more steps in at ordinary priority while checks \
+              leave these nothing, and takes at most a fifth of one core.",
     secret: false,
 };
 /// What is logged.

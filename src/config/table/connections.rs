@@ -14,9 +14,9 @@ pub static KEEP_ALIVE: Setting = plain(
     "KNOXIDE_KEEP_ALIVE",
     "75s",
     "duration, 1s to 1h",
-    "How long a connection may be unused between two requests before the server closes it. Behind a load balancer say \
-     more than the balancer's own limit, or it sends requests over connections that are being closed: AWS's network load \
-     balancers keep them for 350s, Google's for 600s.",
+    "How long a connection may stay idle between two requests before the server closes it. Behind a load balancer, set \
+     this higher than the balancer's own idle timeout; otherwise it may send requests over connections that are being \
+     closed. AWS network load balancers use 350s, Google's use 600s.",
 );
 /// How long the server takes requests after it was told to stop.
 pub static SHUTDOWN_DELAY: Setting = plain(
@@ -24,6 +24,6 @@ pub static SHUTDOWN_DELAY: Setting = plain(
     "500ms",
     "duration, 0s to 10m",
     "How long the server goes on taking requests and connections after it was told to stop, while `/readyz` answers 503 \
-     and each reply closes its connection. Say more than the interval at which your balancer asks for readiness, times \
-     the failures that it waits for: until then it sends clients here.",
+     and each reply closes its connection. Set this higher than your balancer's health check interval times its failure \
+     threshold: until then it keeps sending clients here.",
 );

@@ -23,5 +23,5 @@ pub static REFRESH_INTERVAL: Setting = plain(
     "KNOXIDE_REFRESH_INTERVAL",
     "10s",
     "duration, 1ms to 1h",
-    "How long it takes until a session that was refreshed as often as it may be can be refreshed once more.",
+    "Once a session has used up `KNOXIDE_REFRESH_BURST`, it may be refreshed once more each time this has passed.",
 );
