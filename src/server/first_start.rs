@@ -140,7 +140,10 @@ pub(super) fn settle(
     let stored = account.map(|account| account.password);
     let mut published = None;
     for Leftover { draft, password } in leftovers {
-        let fits = |password| hasher.verify(&password, stored.as_ref()) == Verification::Right;
+        // The cost of hashing may have been changed since.
+        let fits = |password| {
+            matches!(hasher.verify(&password, stored.as_ref()), Verification::Right | Verification::RightButOutdated)
+        };
         if password.is_some_and(fits) {
             published = Some(FirstUser::Written(draft.publish()));
             continue;

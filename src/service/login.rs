@@ -252,15 +252,14 @@ impl Auth {
             if let Some(shadow) = shadow {
                 connection.put_shadow_user(&shadow, &new.cause)?;
             }
-            let opening = connection.open_session(&new)?;
-            if let (Opening::Opened, Some(network)) = (opening, network) {
-                note_network(connection, new.user, network, new.cause.at);
-            }
-            Ok(opening)
+            connection.open_session(&new)
         });
         let opening = within(self.inner.timeouts.write, "writes", opened).await?;
         if let (Opening::Opened, Some((old, better))) = (opening, upgrade) {
             self.upgrade_hash(user.id, old, better);
+        }
+        if let (Opening::Opened, Some(network)) = (opening, network) {
+            self.note_network(user.id, network, opened_at);
         }
         match opening {
             Opening::Opened => Ok(Issued { user, session, opened: opened_at, access, refresh }),
@@ -268,6 +267,15 @@ impl Auth {
             Opening::Denied => Err(Unavailable::Elsewhere("the user changed during the login").into()),
             Opening::LimitReached => Err(NotProven::Refused(LoginRefusal::LimitReached)),
         }
+    }
+
+    /// The login stands without it, and does not wait for it; the next one tries again.
+    fn note_network(&self, user: UserId, network: Network, at: Timestamp) {
+        drop(self.inner.writes.run(Wanted::Always, move |connection| {
+            connection.note_login_from(user, &network.to_string(), at).inspect_err(|error| {
+                log::warn!("the network of a login of user {user} was not noted: {}", error.summary());
+            })
+        }));
     }
 
     /// The login stands without it, and does not wait for it; the next one tries again.
@@ -344,13 +352,6 @@ fn settle(tried: Tried, permit: Permit) -> Result<Proven, LoginError> {
                 Denied::Busy => denied.into(),
             })
         }
-    }
-}
-
-/// The login stands without it, and the next one tries again.
-fn note_network(connection: &mut dyn Connection, user: UserId, network: Network, at: Timestamp) {
-    if let Err(error) = connection.note_login_from(user, &network.to_string(), at) {
-        log::warn!("the network of a login of user {user} was not noted: {}", error.summary());
     }
 }
 

@@ -163,6 +163,16 @@ on_each_database! {
         assert!(let_in.is_empty(), "{let_in:#?}");
     }
 
+    fn an_end_is_heard_of_though_the_sweepers_horizon_is_gone(backend) {
+        let app = App::start(backend);
+        app.add_user("alice", PASSWORD);
+        let client = &mut app.client();
+        let token = client.login("alice", PASSWORD);
+        assert_eq!(client.check(&token), 200);
+        Shell::open(&app.database).run("DELETE FROM sweep_state");
+        assert_eq!((client.check(&token), client.logout(&token), client.check(&token)), (200, 200, 401));
+    }
+
     fn a_trigger_that_is_not_as_it_was_made_is_told_and_mended(backend) {
         let mut scene = Scene::start(backend);
         let program = Program::bare().set("DATABASE_URL", &scene.app.database.url).set("KNOXIDE_LISTEN", "127.0.0.1:0");

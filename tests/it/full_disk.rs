@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use knoxide::cause::Reason;
 use knoxide::config::HttpSettings;
+use knoxide::policy::Policy;
 use knoxide::user::PasswordHash;
 use serde_json::Value;
 
@@ -101,6 +102,36 @@ fn sessions_can_be_ended_on_a_full_disk_and_nothing_else() {
     assert_eq!(readiness(client), is_ready());
     let token = client.login("alice", PASSWORD);
     assert_eq!((client.check(&token), client.logout(&token), client.check(&token)), (200, 200, 401));
+}
+
+#[test]
+fn nobody_is_idle_for_certain_while_uses_cannot_be_written_down() {
+    let Some(disk) = SmallDisk::of(SIZE) else { return };
+    let policy = Policy { idle_limit: Some(Duration::from_secs(3600)), ..Policy::default() };
+    let app = App::on(Database::of_file(&disk.path().join("knoxide.db")), Setup { policy, ..setup() });
+    keep_reserve(&app);
+    app.add_user("alice", PASSWORD);
+    let client = &mut app.client();
+    let token = client.login("alice", PASSWORD);
+    disk.fill();
+    app.clock.advance(Duration::from_secs(2 * 3600));
+    assert_eq!(client.check(&token), 503);
+    disk.clear();
+    keep_reserve(&app);
+    assert_eq!(client.check(&token), 401);
+}
+
+#[test]
+fn the_reserve_lies_beside_the_file_that_a_link_leads_to() {
+    let Some(disk) = SmallDisk::of(SIZE) else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let link = folder.path().join("link.db");
+    drop(app_on(&disk));
+    std::fs::remove_file(reserve(disk.path())).expect("a reserve");
+    std::os::unix::fs::symlink(disk.path().join("knoxide.db"), &link).expect("a link");
+    let app = App::on(Database::of_file(&link), setup());
+    keep_reserve(&app);
+    assert!(reserve(disk.path()).exists());
 }
 
 /// Once it was full, and once more.

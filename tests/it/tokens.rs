@@ -42,7 +42,11 @@ fn refreshed(speech: &Speech, client: &mut Client, token: &str) -> String {
 fn by_hand(app: &App, sql: &str) {
     let url = app.database.url.as_str();
     match url.strip_prefix("sqlite://") {
-        Some(path) => connect::<diesel::SqliteConnection>(path).batch_execute(sql).expect("a statement"),
+        Some(path) => {
+            // Others may be writing.
+            let patient = format!("PRAGMA busy_timeout = 30000; {sql}");
+            connect::<diesel::SqliteConnection>(path).batch_execute(&patient).expect("a statement");
+        }
         #[cfg(feature = "postgres")]
         None => connect::<diesel::PgConnection>(url).batch_execute(sql).expect("a statement"),
         #[cfg(not(feature = "postgres"))]

@@ -13,7 +13,7 @@ BEGIN
         OR (((o.user_id, o.dialect, o.auth_epoch, o.ended_at)
                 IS DISTINCT FROM (n.user_id, n.dialect, n.auth_epoch, n.ended_at)
                 OR n.last_seen < o.last_seen)
-            AND (n.ended_at IS NULL OR n.ended_at >= (SELECT expired_before FROM sweep_state))));
+            AND (n.ended_at IS NULL OR n.ended_at >= coalesce((SELECT expired_before FROM sweep_state), -9223372036854775808))));
     RETURN NULL;
 END $$;
 

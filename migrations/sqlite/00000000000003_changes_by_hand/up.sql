@@ -49,7 +49,7 @@ AFTER UPDATE OF id, user_id, dialect, last_seen, auth_epoch, ended_at ON session
 WHEN ((OLD.id, OLD.user_id, OLD.dialect, OLD.auth_epoch, OLD.ended_at)
         IS NOT (NEW.id, NEW.user_id, NEW.dialect, NEW.auth_epoch, NEW.ended_at)
         OR NEW.last_seen < OLD.last_seen)
-    AND (NEW.ended_at IS NULL OR NEW.ended_at >= (SELECT expired_before FROM sweep_state))
+    AND (NEW.ended_at IS NULL OR NEW.ended_at >= coalesce((SELECT expired_before FROM sweep_state), -9223372036854775808))
     AND OLD.ended_at IS NULL
     AND EXISTS (SELECT 1 FROM users WHERE id = OLD.user_id AND auth_epoch = OLD.auth_epoch)
 BEGIN

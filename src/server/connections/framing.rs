@@ -58,7 +58,10 @@ pub(super) struct Framing {
     line: Line,
     length: u64,
     chunked: bool,
-    /// Whether all that follows belongs to this request: a tunnel, or another protocol.
+    /// Whether all that follows belongs to this request, unless it has a length: a tunnel.
+    connect: bool,
+    /// Whether all that follows belongs to this request: another protocol, or a line too long to be read
+    /// in pieces that says what follows.
     endless: bool,
 }
 
@@ -80,6 +83,11 @@ impl Line {
         self.length += bytes.len();
     }
 
+    /// Whether not all of it was kept.
+    const fn is_cut(&self) -> bool {
+        self.length > KEPT
+    }
+
     fn as_bytes(&self) -> &[u8] {
         self.kept.get(..self.length).unwrap_or(&self.kept)
     }
@@ -88,7 +96,15 @@ impl Line {
 impl Framing {
     /// Before the first request.
     pub(super) const fn new() -> Self {
-        Self { part: Part::Start, head_bytes: 0, line: Line::EMPTY, length: 0, chunked: false, endless: false }
+        Self {
+            part: Part::Start,
+            head_bytes: 0,
+            line: Line::EMPTY,
+            length: 0,
+            chunked: false,
+            connect: false,
+            endless: false,
+        }
     }
 
     /// Where the next byte lies.
@@ -131,7 +147,7 @@ impl Framing {
         self.head_bytes += blank;
         if blank < bytes.len() {
             (self.part, self.line) = (Part::Head, Line::EMPTY);
-            (self.length, self.chunked, self.endless) = (0, false, false);
+            (self.length, self.chunked, self.connect, self.endless) = (0, false, false, false);
         }
         blank
     }
@@ -151,6 +167,7 @@ impl Framing {
             } else {
                 self.line.push(line);
                 let whole = std::mem::replace(&mut self.line, Line::EMPTY);
+                self.endless |= whole.is_cut() && says_what_follows(whole.as_bytes());
                 self.read_line(whole.as_bytes())
             };
             if is_empty {
@@ -170,7 +187,7 @@ impl Framing {
                 if let Some(value) = value_of(line, CONTENT_LENGTH) {
                     self.length = decimal(value.trim_ascii());
                 } else {
-                    self.endless |= line.starts_with(b"CONNECT ");
+                    self.connect |= line.starts_with(b"CONNECT ");
                 }
             }
             Some(b't' | b'T') => {
@@ -190,7 +207,9 @@ impl Framing {
     fn end_of_head(&mut self) -> Event {
         self.part = match (self.chunked, self.length) {
             (true, _) => Part::ChunkSize { size: 0, in_digits: true },
-            (false, 0) if self.endless => Part::Length(u64::MAX),
+            // As `actix-http` has it: before any `Content-Length`.
+            _ if self.endless => Part::Length(u64::MAX),
+            (false, 0) if self.connect => Part::Length(u64::MAX),
             (false, 0) => Part::Start,
             (false, length) => Part::Length(length),
         };
@@ -251,6 +270,11 @@ impl Framing {
 }
 
 /// What stands behind `name` and its colon, if the line begins with them.
+/// Whether a line that was cut is one of those that say what follows the head.
+fn says_what_follows(line: &[u8]) -> bool {
+    [CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE].iter().any(|name| value_of(line, name).is_some())
+}
+
 fn value_of<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     let (start, value) = line.split_at_checked(name.len())?;
     start.eq_ignore_ascii_case(name).then_some(value)
@@ -280,6 +304,8 @@ mod tests {
         ("GET / HTTP/1.1\r\nHost: a\r\n", &[], Place::Head),
         ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", &[HEAD], Place::Between),
         ("GET / HTTP/1.0\n\n", &[HEAD], Place::Between),
+        // Another protocol comes before any length.
+        ("GET / HTTP/1.1\r\nUpgrade: websocket\r\nContent-Length: 1\r\n\r\n{", &[HEAD_OF_BODY], Place::Body),
         ("GET / HTTP/1.0\n\nG", &[HEAD], Place::Head),
         ("GET / HTTP/1.0\n\nGET / HTTP/1.0\r\n\r\n", &[HEAD, HEAD], Place::Between),
         ("\r\nGET / HTTP/1.0\n\n\r\n", &[HEAD], Place::Between),

@@ -45,6 +45,8 @@ struct Places {
     open: Slab<Entry>,
     /// Those in `open` that were not told to give way.
     staying: usize,
+    /// How many there have been.
+    entered: u64,
     held: HashMap<Holder, usize>,
     oldest: Candidates,
     oldest_of_greediest: Candidates,
@@ -54,6 +56,8 @@ struct Places {
 #[derive(Debug)]
 struct Entry {
     state: Arc<State>,
+    /// How many came before it: who is older, where the clock cannot tell.
+    age: u64,
     holder: Option<Holder>,
     gives_way: bool,
 }
@@ -62,8 +66,11 @@ struct Entry {
 #[derive(Debug, Default)]
 struct Candidates {
     of: Option<Holder>,
-    queue: VecDeque<(usize, u64)>,
+    queue: VecDeque<Candidate>,
 }
+
+/// One that may give way: when it last sent a request, its age, and its number.
+type Candidate = (u64, u64, usize);
 
 /// A place that a connection holds until this is dropped.
 #[derive(Debug)]
@@ -84,6 +91,7 @@ impl Registry {
             most,
             open: Slab::new(),
             staying: 0,
+            entered: 0,
             held: HashMap::new(),
             oldest: Candidates::default(),
             oldest_of_greediest: Candidates::default(),
@@ -140,7 +148,8 @@ impl Places {
             *self.held.entry(holder).or_default() += 1;
         }
         self.staying += 1;
-        self.open.insert(Entry { state, holder, gives_way: false })
+        self.entered += 1;
+        self.open.insert(Entry { state, age: self.entered, holder, gives_way: false })
     }
 
     fn leave(&mut self, number: usize) {
@@ -201,9 +210,10 @@ impl Places {
 
     /// The next candidate who is still what it was when it was looked out.
     fn first_of(&self, candidates: &mut Candidates) -> Option<usize> {
-        while let Some((number, last_request)) = candidates.queue.pop_front() {
+        while let Some((last_request, age, number)) = candidates.queue.pop_front() {
             let still = self.open.get(number).filter(|entry| {
-                !entry.gives_way && entry.state.last_request() == last_request && entry.state.can_give_way()
+                let same = entry.age == age && entry.state.last_request() == last_request;
+                !entry.gives_way && same && entry.state.can_give_way()
             });
             if still.is_some() {
                 return Some(number);
@@ -213,12 +223,12 @@ impl Places {
     }
 
     /// Looks at all connections, for many newcomers at once.
-    fn look_out(&self, of: Option<Holder>) -> VecDeque<(usize, u64)> {
-        let mut all: Vec<(u64, usize)> = self
+    fn look_out(&self, of: Option<Holder>) -> VecDeque<Candidate> {
+        let mut all: Vec<Candidate> = self
             .open
             .iter()
             .filter(|(_, entry)| !entry.gives_way && (of.is_none() || entry.holder == of) && entry.state.can_give_way())
-            .map(|(number, entry)| (entry.state.last_request(), number))
+            .map(|(number, entry)| (entry.state.last_request(), entry.age, number))
             .collect();
         let wanted = (self.most / CANDIDATES).max(1);
         if all.len() > wanted {
@@ -226,7 +236,7 @@ impl Places {
             all.truncate(wanted);
         }
         all.sort_unstable();
-        all.into_iter().map(|(last_request, number)| (number, last_request)).collect()
+        all.into()
     }
 }
 
@@ -271,6 +281,23 @@ mod tests {
         let dropped: Vec<_> = (0..90).filter(|number| is_dropped(&all[*number].0)).collect();
         assert_eq!(dropped, [2, 3, 4]);
         assert!(newcomers.iter().all(|(state, _)| !is_dropped(state)));
+    }
+
+    #[test]
+    fn of_those_who_came_at_one_moment_the_newest_gives_way_last() {
+        let registry = registry(10);
+        let mut all: VecDeque<_> = (0..9).map(|_| registry.enter(holder("203.0.113.9"))).collect();
+        // The newest takes the number of one that is gone.
+        all.remove(4);
+        for _ in 0..100 {
+            let (state, place) = registry.enter(holder("203.0.113.9"));
+            assert!(!is_dropped(&state));
+            all.push_back((state, place));
+            if all.len() > 9 {
+                let (oldest, _) = all.pop_front().expect("an oldest");
+                assert!(is_dropped(&oldest));
+            }
+        }
     }
 
     #[test]

@@ -122,12 +122,20 @@ impl<T: Transport> Stream<T> {
         at
     }
 
+    /// A quiet end that was begun while these bytes were read takes none of them away.
+    fn go_on_after(&self, admitted: usize) {
+        if admitted > 0 {
+            self.state.resume();
+        }
+    }
+
     /// Hands on what was kept back.
     fn read_kept(&mut self, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let kept = std::mem::take(&mut self.kept_back);
         let wanted = kept.get(..buffer.remaining().min(kept.len())).unwrap_or_default();
         let admitted = self.admit(wanted);
         self.kept_back = kept;
+        self.go_on_after(admitted);
         if self.state.end() == End::None {
             buffer.put_slice(self.kept_back.get(..admitted).unwrap_or_default());
             self.kept_back.advance(admitted);
@@ -148,6 +156,7 @@ impl<T: Transport> Stream<T> {
             self.state.resume();
         }
         let admitted = self.admit(new);
+        self.go_on_after(admitted);
         if self.state.end() != End::None {
             buffer.set_filled(before);
         } else if admitted < new.len() {
@@ -179,6 +188,8 @@ impl<T: Transport> AsyncRead for Stream<T> {
                     ready @ Poll::Ready(_) => ready,
                 };
             }
+            // The rest of a head that was just begun is read: from now on its own deadline counts.
+            End::Quiet if this.framing.place() == Place::Head => this.state.resume(),
             End::Quiet | End::Slow | End::HeadTooLarge | End::Dropped => return Poll::Ready(Ok(())),
         }
         if this.must_wait() {

@@ -69,8 +69,14 @@ impl Buckets {
     }
 
     /// Whether one more try may be made.
-    pub(super) fn room(&self, key: Key, now: Timestamp) -> Room {
-        let after_one_more = self.debt(self.place(key, now), now).saturating_add(self.interval);
+    pub(super) fn room(&mut self, key: Key, now: Timestamp) -> Room {
+        let place = self.place(key, now);
+        // The clock was set back: from now on the bucket empties as one that has just been filled.
+        let latest = now.as_micros().saturating_add(self.full);
+        if get(&self.clear_at, place) > latest {
+            set(&mut self.clear_at, place, latest);
+        }
+        let after_one_more = self.debt(place, now).saturating_add(self.interval);
         if after_one_more > self.full {
             return Room::Full(Duration::from_micros((after_one_more - self.full).unsigned_abs()));
         }

@@ -75,7 +75,10 @@ impl Target {
         };
         #[cfg(feature = "sqlite")]
         let reserve = match &url {
-            DatabaseUrl::Sqlite(path) => Some(Reserve::of(path)),
+            // SQLite resolves links, and so lies beside the file itself what belongs to it.
+            DatabaseUrl::Sqlite(path) => {
+                Some(Reserve::of(&std::fs::canonicalize(path).unwrap_or_else(|_| path.clone())))
+            }
             #[cfg(feature = "postgres")]
             DatabaseUrl::Postgres(_) => None,
         };

@@ -116,7 +116,7 @@ impl DieselConnection {
     }
 
     /// Runs a transaction that ends sessions, for which there is room even on a full disk.
-    fn end<T>(&mut self, mut work: impl FnMut(&mut AnyConnection) -> QueryResult<T>) -> StoreResult<T> {
+    pub(super) fn end<T>(&mut self, mut work: impl FnMut(&mut AnyConnection) -> QueryResult<T>) -> StoreResult<T> {
         self.target.make_room();
         match self.write(&mut work) {
             // The system said that there was room, or somebody else was faster.
@@ -224,7 +224,8 @@ impl Connection for DieselConnection {
     }
 
     fn end_idle_session(&mut self, session: SessionId, last_seen: Timestamp, cause: &Cause) -> StoreResult<bool> {
-        self.write(|connection| sessions::end_idle(connection, session, last_seen, cause))
+        // While there is no room to write down that sessions are used, none is idle for certain.
+        self.add(|connection| sessions::end_idle(connection, session, last_seen, cause))
     }
 
     fn end_all_sessions(&mut self, user: UserId, cause: &Cause) -> StoreResult<bool> {

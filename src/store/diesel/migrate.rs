@@ -59,7 +59,8 @@ fn alone<T>(
         };
         // The first error tells more than one of the undoing, which the connection remembers.
         let undone = any::rollback(any).is_ok();
-        if !undone || left == 0 || !error.contains("lock timeout") {
+        let in_use = ["lock timeout", "deadlock detected"].iter().any(|words| error.contains(words));
+        if !undone || left == 0 || !in_use {
             let denied = ["permission denied", "must be owner"].iter().any(|words| error.contains(words));
             let cure = if denied { "; run `knoxide migrate` as the role that owns the tables" } else { "" };
             return Err(StoreError::Failed(format!("the schema could not be changed: {error}{cure}")));

@@ -107,7 +107,7 @@ impl DieselStore {
         let marked = self.mark_old_epochs(go_on);
         let dead_tokens = self.empty_ended_sessions(go_on);
         let removed = self.remove_ended_sessions(ended, go_on);
-        let log_rows = self.prune_log(now, go_on);
+        let log_rows = self.prune_log(until, go_on);
         let unknown = before(policy.network_retention);
         let login_networks = self.repeat(go_on, |any| super::networks::delete_old(any, unknown));
         let audit_events = policy.audit_retention.map_or(Ok(0), |retention| {

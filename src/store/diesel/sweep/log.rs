@@ -55,11 +55,23 @@ statement! {
 
 impl DieselStore {
     /// Prunes the log and returns the number of rows. The horizon is committed before the first
-    /// row behind it goes.
-    pub(super) fn prune_log(&self, now: Timestamp, go_on: &dyn Fn() -> bool) -> StoreResult<usize> {
+    /// row behind it goes; it stays where it is while nobody knows the time.
+    pub(super) fn prune_log(&self, now: Option<Timestamp>, go_on: &dyn Fn() -> bool) -> StoreResult<usize> {
         if !go_on() {
             return Ok(0);
         }
+        if let Some(now) = now {
+            self.move_horizon(now)?;
+        }
+        self.repeat(go_on, |any| -> QueryResult<usize> {
+            on_each!(any,
+                sqlite(c) => DeleteAllButNewest {}.execute(c),
+                postgres(c) => DeleteBehindHorizon {}.execute(c),
+            )
+        })
+    }
+
+    fn move_horizon(&self, now: Timestamp) -> StoreResult<()> {
         self.admin(|connection| {
             connection.write(|any| {
                 on_each!(any,
@@ -70,12 +82,6 @@ impl DieselStore {
                     postgres(c) => MoveHorizon { now: now.as_micros(), age: HORIZON_AGE }.execute(c).map(drop),
                 )
             })
-        })?;
-        self.repeat(go_on, |any| -> QueryResult<usize> {
-            on_each!(any,
-                sqlite(c) => DeleteAllButNewest {}.execute(c),
-                postgres(c) => DeleteBehindHorizon {}.execute(c),
-            )
         })
     }
 }
