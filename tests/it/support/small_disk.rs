@@ -56,6 +56,13 @@ impl SmallDisk {
         while file.write_all(&page).is_ok() {}
     }
 
+    /// Gives back so many bytes of what [`SmallDisk::fill`] took.
+    pub(crate) fn spare(&self, bytes: u64) {
+        let file = File::options().write(true).open(self.filler()).expect("a file");
+        let length = file.metadata().expect("a length").len();
+        file.set_len(length.saturating_sub(bytes)).expect("a shorter file");
+    }
+
     /// Undoes [`SmallDisk::fill`].
     pub(crate) fn clear(&self) {
         std::fs::remove_file(self.filler()).expect("a file is removed");
