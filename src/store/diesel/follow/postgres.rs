@@ -38,24 +38,20 @@ const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// How often it is counted whether that is so, and only while some transaction is that old.
 const PATIENCE: Duration = Duration::from_millis(200);
 
-type HeadColumns = (PgSnapshot, PgSnapshot, Integer, Timestamptz, Bool, Oid, Nullable<Text>);
+type HeadColumns = (PgSnapshot, PgSnapshot, Integer, Timestamptz, Bool, Oid);
 type LogColumns = (Bool, Nullable<BigInt>, Nullable<Binary>);
 
 statement! {
     /// A round that asks for no row. No row is visible from the future: such were restored from
-    /// another server's backup, and are left alone. If it is to look at the triggers, it says which they are,
-    /// or nothing where they are not what they have to be; else that part costs nothing.
-    Changes { known: Option<Snapshot> as Nullable<PgSnapshot>, look: bool as Bool } ->
-        (Nullable<HeadColumns>, Nullable<LogColumns>),
+    /// another server's backup, and are left alone.
+    Changes { known: Option<Snapshot> as Nullable<PgSnapshot> } -> (Nullable<HeadColumns>, Nullable<LogColumns>),
     [
         "(SELECT NULL::pg_snapshot, NULL::pg_snapshot, NULL::integer, NULL::timestamptz, NULL::boolean, \
-         NULL::oid, NULL::text, TRUE, user_id, session_id FROM revocation_log WHERE xid >= pg_snapshot_xmin(", known,
+         NULL::oid, TRUE, user_id, session_id FROM revocation_log WHERE xid >= pg_snapshot_xmin(", known,
         ") AND xid < pg_snapshot_xmax(pg_current_snapshot()) AND NOT pg_visible_in_snapshot(xid, ", known,
         ") ORDER BY xid LIMIT 5001) \
          UNION ALL SELECT pg_current_snapshot(), pruned, pg_backend_pid(), pg_postmaster_start_time(), \
-         pg_is_in_recovery(), tableoid, CASE WHEN ", look, " THEN (SELECT stamp FROM revocation_trigger_stamp) END, \
-         NULL, NULL, NULL \
-         FROM revocation_horizon WHERE id = 1",
+         pg_is_in_recovery(), tableoid, NULL, NULL, NULL FROM revocation_horizon WHERE id = 1",
     ]
 }
 
@@ -63,27 +59,32 @@ statement! {
     /// A round that asks for rows, too.
     ChangesAndTokens {
         known: Option<Snapshot> as Nullable<PgSnapshot>,
-        look: bool as Bool,
         digests: Vec<[u8; 64]> as Array<Binary>,
     } -> (Nullable<HeadColumns>, Nullable<LogColumns>, Nullable<TokenColumns>),
     [
         "(SELECT NULL::pg_snapshot, NULL::pg_snapshot, NULL::integer, NULL::timestamptz, NULL::boolean, \
-         NULL::oid, NULL::text, TRUE, user_id, session_id, NULL::bytea, NULL::text, NULL::bigint, NULL::bigint, \
-         NULL::bigint, NULL::bytea, NULL::text, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::text, NULL::text, \
-         NULL::boolean, NULL::boolean, NULL::bigint FROM revocation_log WHERE xid >= pg_snapshot_xmin(", known,
+         NULL::oid, TRUE, user_id, session_id, NULL::bytea, NULL::text, NULL::bigint, NULL::bigint, NULL::bigint, \
+         NULL::bytea, NULL::text, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::text, \
+         NULL::text, NULL::boolean, NULL::boolean, NULL::bigint FROM revocation_log WHERE xid >= pg_snapshot_xmin(", known,
         ") AND xid < pg_snapshot_xmax(pg_current_snapshot()) AND NOT pg_visible_in_snapshot(xid, ", known,
         ") ORDER BY xid LIMIT 5001) \
          UNION ALL SELECT pg_current_snapshot(), pruned, pg_backend_pid(), pg_postmaster_start_time(), \
-         pg_is_in_recovery(), tableoid, CASE WHEN ", look, " THEN (SELECT stamp FROM revocation_trigger_stamp) END, \
-         NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, \
-         NULL, NULL FROM revocation_horizon WHERE id = 1 \
-         UNION ALL SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, \
+         pg_is_in_recovery(), tableoid, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, \
+         NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM revocation_horizon WHERE id = 1 \
+         UNION ALL SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, \
          t.digest, t.kind, t.created, t.expires, t.consumed, s.id, s.dialect, s.created, s.last_seen, s.auth_epoch, \
          CASE WHEN u.is_active OR s.ended_reason IS NULL OR s.ended_reason NOT IN ('deactivated', 'imported') \
          THEN s.ended_at END, u.id, u.username, u.email, u.is_active, u.is_staff, u.auth_epoch \
          FROM tokens t JOIN sessions s ON s.id = t.session_id JOIN users u ON u.id = s.user_id WHERE t.digest = ANY(",
         digests, ")",
     ]
+}
+
+statement! {
+    /// Which the triggers are; nothing where they are not what they have to be. A statement of its own, since
+    /// it is seldom sent: as a part of the others it would have them planned anew each time.
+    LookAtTriggers {} -> Nullable<Text>,
+    ["SELECT (SELECT stamp FROM revocation_trigger_stamp)"]
 }
 
 statement! {
@@ -107,7 +108,7 @@ statement! {
     ]
 }
 
-type HeadRow = (Snapshot, Snapshot, i32, PgTimestamp, bool, u32, Option<String>);
+type HeadRow = (Snapshot, Snapshot, i32, PgTimestamp, bool, u32);
 type LogRow = (bool, Option<i64>, Option<Vec<u8>>);
 
 /// A connection of its own, and what its last round saw.
@@ -198,9 +199,13 @@ impl PostgresFollower {
         Ok(held_back)
     }
 
-    /// Notes what a look found, and says whether nothing has changed since the last one. If something has,
-    /// changes in between may be in no log.
-    fn note_triggers(&mut self, stamp: Option<String>) -> StoreResult<bool> {
+    /// Looks at the triggers, if it is time to, and says whether nothing has changed since the last look. If
+    /// something has, changes in between may be in no log.
+    fn look_at_triggers(&mut self) -> StoreResult<bool> {
+        if !self.triggers.is_due() {
+            return Ok(true);
+        }
+        let stamp: Option<String> = self.connection.read(|any| LookAtTriggers {}.get_result(any))?;
         let were_intact = self.triggers.looked.is_none() || self.triggers.are_intact();
         let stood_still = self.triggers.stamp == stamp;
         self.triggers = Triggers { looked: Some(Instant::now()), stamp };
@@ -229,13 +234,14 @@ impl Follower for PostgresFollower {
         // Taken, so that nothing is built upon what was before a failure.
         let place = self.place.take();
         let known = place.as_ref().map(|place| place.snapshot.clone());
-        let look = self.triggers.is_due();
+        // First: what the round reads is then read after the look, and may be remembered.
+        let stood_still = self.look_at_triggers()?;
         let (head, told, found) = self.connection.read(|any| {
-            let Answer { head, log, tokens } = ask(any, known, look, digests)?;
+            let Answer { head, log, tokens } = ask(any, known, digests)?;
             let told = news(log.into_iter().map(|(_, user, session)| (user, session)));
             Ok((head, told, sessions::in_order(tokens, digests)?))
         })?;
-        let Some((snapshot, pruned, process, started, is_standby, table, stamp)) = head else {
+        let Some((snapshot, pruned, process, started, is_standby, table)) = head else {
             return Err(logged(StoreError::Failed("the horizon of the revocation log is missing".to_owned())));
         };
         if is_standby {
@@ -243,7 +249,6 @@ impl Follower for PostgresFollower {
             return Err(logged(StoreError::Unavailable(text.to_owned())));
         }
         let server = Server { process, started, table };
-        let stood_still = !look || self.note_triggers(stamp)?;
         let goes_on = place.is_some_and(|known| {
             // The last: rows behind the horizon may be gone, so all that it sees must have been seen.
             known.server == server && snapshot.covers(&known.snapshot) && known.snapshot.covers(&pruned)
@@ -257,19 +262,19 @@ impl Follower for PostgresFollower {
 }
 
 /// Sends the one statement of a round.
-fn ask(any: &mut AnyConnection, known: Option<Snapshot>, look: bool, digests: &[TokenDigest]) -> QueryResult<Answer> {
+fn ask(any: &mut AnyConnection, known: Option<Snapshot>, digests: &[TokenDigest]) -> QueryResult<Answer> {
     on_each!(any,
         sqlite(_c) => Err(diesel::result::Error::NotFound),
         postgres(c) => if digests.is_empty() {
-            ask_for_changes(c, known, look)
+            ask_for_changes(c, known)
         } else {
-            ask_for_tokens(c, known, look, digests)
+            ask_for_tokens(c, known, digests)
         },
     )
 }
 
-fn ask_for_changes(connection: &mut PgConnection, known: Option<Snapshot>, look: bool) -> QueryResult<Answer> {
-    let rows: Vec<(Option<HeadRow>, Option<LogRow>)> = Changes { known, look }.load(connection)?;
+fn ask_for_changes(connection: &mut PgConnection, known: Option<Snapshot>) -> QueryResult<Answer> {
+    let rows: Vec<(Option<HeadRow>, Option<LogRow>)> = Changes { known }.load(connection)?;
     let mut answer = Answer::default();
     for (head, log) in rows {
         answer.head = answer.head.or(head);
@@ -281,12 +286,11 @@ fn ask_for_changes(connection: &mut PgConnection, known: Option<Snapshot>, look:
 fn ask_for_tokens(
     connection: &mut PgConnection,
     known: Option<Snapshot>,
-    look: bool,
     digests: &[TokenDigest],
 ) -> QueryResult<Answer> {
     let digests = digests.iter().map(|digest| *digest.as_bytes()).collect();
     let rows: Vec<(Option<HeadRow>, Option<LogRow>, Option<TokenRow>)> =
-        ChangesAndTokens { known, look, digests }.load(connection)?;
+        ChangesAndTokens { known, digests }.load(connection)?;
     let mut answer = Answer { tokens: Vec::with_capacity(rows.len()), ..Answer::default() };
     for (head, log, token) in rows {
         answer.head = answer.head.or(head);
