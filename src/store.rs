@@ -152,18 +152,11 @@ pub trait Connection: Send {
     /// The account with this id.
     fn find_account_by_id(&mut self, user: UserId) -> StoreResult<Option<Account>>;
 
-    /// When the user last logged in from `network`, as [`Connection::note_login_from`] noted it. A store
+    /// When the user last logged in from `network`, by a session opened with [`NewSession::network`]. A store
     /// that keeps none says `None`, and then no network is known to any account (`docs/throttling.md`).
     fn last_login_from(&mut self, user: UserId, network: &str) -> StoreResult<Option<Timestamp>> {
         let _ = (user, network);
         Ok(None)
-    }
-
-    /// Notes that the user logged in from `network`, an address or an IPv6 network as text. Of each
-    /// user, the [`NETWORKS_KEPT`] latest are kept. Never moves a time back.
-    fn note_login_from(&mut self, user: UserId, network: &str, at: Timestamp) -> StoreResult<()> {
-        let _ = (user, network, at);
-        Ok(())
     }
 
     /// Opens a session with its tokens, if the user is active and still of the epoch that the
@@ -250,6 +243,9 @@ pub struct NewSession {
     pub tokens: Vec<NewToken>,
     /// How many sessions the user may have.
     pub limit: Option<SessionLimit>,
+    /// The network of the login, an address or an IPv6 network as text, if the user is to be known to have
+    /// logged in from there. Of each user, the [`NETWORKS_KEPT`] latest are kept; no time is moved back.
+    pub network: Option<String>,
     /// Why, by whom, from where and when.
     pub cause: Cause,
 }

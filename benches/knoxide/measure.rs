@@ -111,6 +111,7 @@ pub(crate) fn opens(url: &str, users: u64, threads: usize) -> Fallible<()> {
             name: None,
             tokens: vec![NewToken { digest: token.digest(), kind: TokenKind::Access, expires: None, key: None }],
             limit: None,
+            network: None,
             cause: Cause { reason: Reason::Login, actor: Actor::User(user), origin: Origin::default(), at },
         };
         match connection.open_session(&new)? {

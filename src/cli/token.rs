@@ -50,6 +50,7 @@ fn create(typed: &str, name: String, ttl: Option<Duration>, context: &Context<'_
         tokens: vec![NewToken { digest: token.digest(), kind: TokenKind::Access, expires, key: None }],
         // An operator's word counts for more than the limit on logins.
         limit: None,
+        network: None,
         cause: Cause { at: now, ..context.cause(Reason::TokenCreated) },
     };
     match connection.open_session(&new)? {

@@ -246,7 +246,8 @@ impl Auth {
 
     async fn open(&self, dialect: Dialect, proven: Proven, origin: Origin) -> Result<Issued, NotProven> {
         let Proven { user, upgrade, shadow, network } = proven;
-        let (new, access, refresh) = self.new_session(dialect, &user, origin)?;
+        let (mut new, access, refresh) = self.new_session(dialect, &user, origin)?;
+        new.network = network.map(|network| network.to_string());
         let (session, opened_at) = (new.id, new.cause.at);
         let opened = self.inner.writes.run(Wanted::WhileAwaited, move |connection| -> StoreResult<Opening> {
             if let Some(shadow) = shadow {
@@ -258,24 +259,12 @@ impl Auth {
         if let (Opening::Opened, Some((old, better))) = (opening, upgrade) {
             self.upgrade_hash(user.id, old, better);
         }
-        if let (Opening::Opened, Some(network)) = (opening, network) {
-            self.note_network(user.id, network, opened_at);
-        }
         match opening {
             Opening::Opened => Ok(Issued { user, session, opened: opened_at, access, refresh }),
             // The password was right a moment ago; the next try tells whether it still is.
             Opening::Denied => Err(Unavailable::Elsewhere("the user changed during the login").into()),
             Opening::LimitReached => Err(NotProven::Refused(LoginRefusal::LimitReached)),
         }
-    }
-
-    /// The login stands without it, and does not wait for it; the next one tries again.
-    fn note_network(&self, user: UserId, network: Network, at: Timestamp) {
-        drop(self.inner.writes.run(Wanted::Always, move |connection| {
-            connection.note_login_from(user, &network.to_string(), at).inspect_err(|error| {
-                log::warn!("the network of a login of user {user} was not noted: {}", error.summary());
-            })
-        }));
     }
 
     /// The login stands without it, and does not wait for it; the next one tries again.
@@ -321,6 +310,7 @@ impl Auth {
                 policy: inner.policy.limit_policy,
                 idle_limit: inner.policy.idle_verdict_after(),
             }),
+            network: None,
             cause,
         };
         Ok((new, access, refresh))

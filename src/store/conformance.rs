@@ -110,6 +110,7 @@ fn new_session(number: u64, user: UserId, epoch: Epoch) -> NewSession {
         name: None,
         tokens: vec![NewToken { digest: digest(number), kind: TokenKind::Access, expires: None, key: None }],
         limit: None,
+        network: None,
         cause: Cause { actor: Actor::User(user), ..cause(Reason::Login) },
     }
 }

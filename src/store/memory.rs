@@ -72,6 +72,18 @@ impl Store for MemoryStore {
 }
 
 impl Tables {
+    /// Keeps the latest networks of each user.
+    fn note_login_from(&mut self, user: UserId, network: &str, at: Timestamp) {
+        let seen = self.networks.entry((user, network.to_owned())).or_insert(at);
+        *seen = (*seen).max(at);
+        let mut times: Vec<_> =
+            self.networks.iter().filter(|((owner, _), _)| *owner == user).map(|(_, at)| *at).collect();
+        times.sort_unstable_by(|one, other| other.cmp(one));
+        if let Some(oldest) = times.get(NETWORKS_KEPT - 1).copied() {
+            self.networks.retain(|(owner, _), at| *owner != user || *at >= oldest);
+        }
+    }
+
     fn record(&self, digest: &TokenDigest) -> Option<TokenRecord> {
         let row = self.tokens.get(digest)?;
         let (user, session) = self.sessions.get(&row.session)?;
@@ -190,19 +202,6 @@ impl Connection for MemoryStore {
         Ok(self.tables().networks.get(&(user, network.to_owned())).copied())
     }
 
-    fn note_login_from(&mut self, user: UserId, network: &str, at: Timestamp) -> StoreResult<()> {
-        let mut tables = self.tables();
-        let seen = tables.networks.entry((user, network.to_owned())).or_insert(at);
-        *seen = (*seen).max(at);
-        let mut times: Vec<_> =
-            tables.networks.iter().filter(|((owner, _), _)| *owner == user).map(|(_, at)| *at).collect();
-        times.sort_unstable_by(|one, other| other.cmp(one));
-        if let Some(oldest) = times.get(NETWORKS_KEPT - 1).copied() {
-            tables.networks.retain(|(owner, _), at| *owner != user || *at >= oldest);
-        }
-        Ok(())
-    }
-
     fn open_session(&mut self, new: &NewSession) -> StoreResult<Opening> {
         let mut tables = self.tables();
         let user = match tables.accounts.get(&new.user) {
@@ -225,6 +224,9 @@ impl Connection for MemoryStore {
         }
         if tables.sessions.contains_key(&new.id) || new.tokens.iter().any(|t| tables.tokens.contains_key(&t.digest)) {
             return Err(StoreError::Failed("a session id or token digest exists already".to_owned()));
+        }
+        if let Some(network) = &new.network {
+            tables.note_login_from(new.user, network, new.cause.at);
         }
         let session = Session {
             id: new.id,

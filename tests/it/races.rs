@@ -141,6 +141,7 @@ fn new_session(account: &Account, cause: Cause) -> (NewSession, TokenDigest) {
         name: None,
         tokens: vec![NewToken { digest: token.digest(), kind: TokenKind::Access, expires: None, key: None }],
         limit: None,
+        network: None,
         cause,
     };
     (new, token.digest())

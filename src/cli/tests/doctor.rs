@@ -168,7 +168,18 @@ fn many_users_at_one_address_are_a_forgotten_proxy() {
         };
         let made = connection.create_user(&user, &cause).expect("a user");
         let crate::store::UserCreation::Created(id) = made else { panic!("{made:?}") };
-        connection.note_login_from(id, "10.0.0.1", machine.clock.now()).expect("a note");
+        let new = crate::store::NewSession {
+            id: crate::session::SessionId::new(machine.clock.now(), &[number; 10]),
+            user: id,
+            epoch: crate::user::Epoch(0),
+            dialect: crate::dialect::Dialect::Knox,
+            name: None,
+            tokens: Vec::new(),
+            limit: None,
+            network: Some("10.0.0.1".to_owned()),
+            cause,
+        };
+        assert_eq!(connection.open_session(&new), Ok(crate::store::Opening::Opened));
     }
     let (code, found) = examine(&machine, &[]);
     assert_eq!(code, 0);

@@ -163,10 +163,6 @@ impl Connection for LinkStep<'_, '_> {
         self.read(|connection| connection.last_login_from(user, network))
     }
 
-    fn note_login_from(&mut self, user: UserId, network: &str, at: Timestamp) -> StoreResult<()> {
-        self.write(|connection| connection.note_login_from(user, network, at))
-    }
-
     fn find_successor(&mut self, digest: &TokenDigest) -> StoreResult<Option<Successor>> {
         self.read(|connection| connection.find_successor(digest))
     }

@@ -202,10 +202,6 @@ impl Connection for DieselConnection {
         self.read(|connection| networks::last_login_from(connection, user, network))
     }
 
-    fn note_login_from(&mut self, user: UserId, network: &str, at: Timestamp) -> StoreResult<()> {
-        self.add(|connection| networks::note_login_from(connection, user, network, at))
-    }
-
     fn open_session(&mut self, new: &NewSession) -> StoreResult<Opening> {
         self.target.admit_growth()?;
         self.write_or_undo(|connection| sessions::open(connection, new))

@@ -70,7 +70,8 @@ pub(super) fn last_login_from(any: &mut AnyConnection, user: UserId, network: &s
     Ok(seen.map(Timestamp::from_micros))
 }
 
-/// See [`crate::store::Connection::note_login_from`].
+/// Notes a login; inside the transaction that opens its session, which holds the user, so that nobody else
+/// notes one of the same user meanwhile.
 pub(super) fn note_login_from(any: &mut AnyConnection, user: UserId, network: &str, at: Timestamp) -> QueryResult<()> {
     Note { user: user.0, network: network.to_owned(), at: at.as_micros() }.execute(any)?;
     Trim { user: user.0 }.execute(any)?;

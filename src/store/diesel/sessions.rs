@@ -9,8 +9,8 @@ use super::any::{AnyConnection, Step, on_each};
 use super::audit::{self, About};
 use super::emptying::AT_THE_END;
 use super::error::unreadable;
-use super::hot;
 use super::rows::{TokenRow, session_id, storable, token_record};
+use super::{hot, networks};
 use crate::cause::{Cause, Reason};
 use crate::session::{SessionId, TokenRecord};
 use crate::store::access_limit::{Candidate, MOST_AT_ONCE, surplus};
@@ -66,6 +66,9 @@ pub(super) fn open(connection: &mut AnyConnection, new: &NewSession) -> QueryRes
         return Ok(Step::Undo(Opening::LimitReached));
     }
     insert(connection, new)?;
+    if let Some(network) = &new.network {
+        networks::note_login_from(connection, new.user, network, new.cause.at)?;
+    }
     Ok(Step::Keep(Opening::Opened))
 }
 

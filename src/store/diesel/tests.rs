@@ -181,6 +181,7 @@ pub(super) fn login(user: UserId, epoch: i64, n: u32) -> NewSession {
         name: None,
         tokens: vec![NewToken { digest: digest(n), kind: TokenKind::Access, expires: Some(later(3600)), key: None }],
         limit: None,
+        network: None,
         cause: cause(Reason::Login),
     }
 }

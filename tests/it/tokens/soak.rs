@@ -270,6 +270,7 @@ fn new_session(user: UserId, number: u64) -> NewSession {
         name: None,
         tokens: vec![NewToken { digest: digest(number), kind: TokenKind::Access, expires: None, key: None }],
         limit: None,
+        network: None,
         cause: cause(at),
     }
 }

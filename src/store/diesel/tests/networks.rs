@@ -6,15 +6,21 @@ use crate::store::NETWORKS_KEPT;
 
 const DAY: u64 = 24 * 60 * 60;
 
+fn log_in_from(connection: &mut dyn Connection, user: UserId, (number, network): (u32, &str), at: Timestamp) {
+    let mut new = NewSession { network: Some(network.to_owned()), ..login(user, 0, number) };
+    new.cause.at = at;
+    open(connection, &new);
+}
+
 #[test]
 fn networks_are_kept_for_a_while_and_for_each_user_in_a_bounded_number() {
     for fixture in Fixture::all() {
         let mut c = fixture.connect();
         let (alice, bob) = (add_user(&mut *c, "alice"), add_user(&mut *c, "bob"));
         for number in 0..70 {
-            c.note_login_from(alice, &format!("10.0.0.{number}"), later(number)).expect("a note");
+            log_in_from(&mut *c, alice, (number, &format!("10.0.0.{number}")), later(number.into()));
         }
-        c.note_login_from(bob, "10.0.0.1", later(DAY)).expect("a note");
+        log_in_from(&mut *c, bob, (100, "10.0.0.1"), later(DAY));
         assert_eq!(fixture.count("login_networks"), NETWORKS_KEPT as i64 + 1);
         assert_eq!(c.last_login_from(alice, "10.0.0.69"), Ok(Some(later(69))));
         assert_eq!(c.last_login_from(alice, "10.0.0.1"), Ok(None));
