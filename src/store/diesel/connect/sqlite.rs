@@ -1,7 +1,8 @@
 //! Connections to a file.
 
 use std::path::Path;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
 use diesel::sql_types::Text;
@@ -65,14 +66,13 @@ pub(in super::super) fn prepare_file(path: &Path, create: bool, busy_timeout: Du
     if !create && migrate::is_new(&mut connection).map_err(|error| store_error(&error, &mut connection))? {
         return Err(migrate::not_created(&format!("the database file {}", path.display())));
     }
-    let mode: String =
-        UseWal {}.get_result(&mut connection).map_err(|error| match store_error(&error, &mut connection) {
-            busy @ StoreError::Busy(_) => busy,
-            StoreError::Unavailable(text)
-            | StoreError::NotBegun(text)
-            | StoreError::Full(text)
-            | StoreError::Failed(text) => StoreError::Failed(format!("{} cannot be used: {text}", path.display())),
-        })?;
+    let mode = use_wal(&mut connection, busy_timeout).map_err(|error| match error {
+        busy @ StoreError::Busy(_) => busy,
+        StoreError::Unavailable(text)
+        | StoreError::NotBegun(text)
+        | StoreError::Full(text)
+        | StoreError::Failed(text) => StoreError::Failed(format!("{} cannot be used: {text}", path.display())),
+    })?;
     if mode != "wal" {
         return Err(StoreError::Failed(format!(
             "{} cannot be put into WAL mode; it must lie on a local disk",
@@ -80,6 +80,20 @@ pub(in super::super) fn prepare_file(path: &Path, create: bool, busy_timeout: Du
         )));
     }
     Ok(())
+}
+
+/// Switches to WAL mode and returns the mode. SQLite itself does not wait here: when several processes switch a
+/// new file at once, each of those that lose is told that it is busy.
+fn use_wal(connection: &mut AnyConnection, patience: Duration) -> StoreResult<String> {
+    const PAUSE: Duration = Duration::from_millis(10);
+    let begun = Instant::now();
+    loop {
+        let switched = (UseWal {}).get_result(connection).map_err(|error| store_error(&error, connection));
+        match switched {
+            Err(StoreError::Busy(_)) if begun.elapsed() < patience => thread::sleep(PAUSE),
+            outcome => return outcome,
+        }
+    }
 }
 
 /// Creates the file and closes it again before SQLite opens it: closing any descriptor of a
