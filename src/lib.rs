@@ -23,6 +23,7 @@ pub mod session;
 pub mod store;
 #[cfg(feature = "server")]
 pub mod telemetry;
+mod threads;
 pub mod time;
 pub mod token;
 pub mod user;

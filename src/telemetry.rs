@@ -40,10 +40,9 @@ pub enum LogError {
 }
 
 /// Keeps the log going. When it is dropped, what waits is written, for at most two seconds.
-#[derive(Debug)]
 #[must_use = "the log ends when this is dropped"]
 pub struct LogGuard {
-    queue: Arc<Queue>,
+    queue: Queue,
     limit: Duration,
 }
 
@@ -106,23 +105,21 @@ fn build(
     sink: Box<dyn Write + Send>,
     capacity: usize,
 ) -> Result<(Discreet, LogGuard), LogError> {
-    let queue = Arc::new(Queue::new(capacity));
     let format = settings.format;
-    let (writers_queue, writers_clock) = (Arc::clone(&queue), Arc::clone(&clock));
-    std::thread::Builder::new().name("log".to_owned()).spawn(move || {
-        queue::write_all_to(&writers_queue, sink, &|dropped| line::of_dropped(format, writers_clock.now(), dropped));
-    })?;
+    let writers_clock = Arc::clone(&clock);
+    let notice = Box::new(move |dropped| line::of_dropped(format, writers_clock.now(), dropped));
+    let queue = Queue::start(capacity, sink, notice)?;
     let logger = env_logger::Builder::new()
         .parse_filters(&settings.filter)
         .format(move |buffer, record| buffer.write_all(line::of_record(format, clock.now(), record).as_bytes()))
-        .target(env_logger::Target::Pipe(Box::new(Entrance(Arc::clone(&queue)))))
+        .target(env_logger::Target::Pipe(Box::new(Entrance(queue.clone()))))
         .write_style(env_logger::WriteStyle::Never)
         .build();
     Ok((Discreet(logger), LogGuard { queue, limit: FLUSH_LIMIT }))
 }
 
 /// Where lines enter the queue: `env_logger` writes each record in one piece.
-struct Entrance(Arc<Queue>);
+struct Entrance(Queue);
 
 impl Write for Entrance {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {

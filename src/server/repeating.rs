@@ -1,57 +1,85 @@
 //! Work that is done now and then, off the request path.
 
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use crate::threads::{Duty, Next, Options, Worker};
+
+/// Work is waited for at the end, however long it takes.
+const FOR_EVER: Duration = Duration::from_secs(365 * 86_400);
+
+type Work = Box<dyn FnMut(&dyn Fn() -> bool) + Send>;
 
 /// A thread that works, waits, and ends with this value.
 pub(super) struct Repeating {
-    stop: Arc<(Mutex<bool>, Condvar)>,
-    thread: Option<JoinHandle<()>>,
+    worker: Worker<Job>,
+}
+
+/// What the thread does.
+struct Job {
+    interval: Duration,
+    /// Until the thread takes it.
+    work: Mutex<Option<Work>>,
+    is_over: AtomicBool,
+}
+
+/// The work, and when it is to be done again.
+struct Pending {
+    work: Option<Work>,
+    due: Option<Instant>,
 }
 
 impl Repeating {
     /// Does `work` each time that `interval` has passed since the last. It may ask whether it is to
     /// go on, so that long work does not hold up the end.
     pub(super) fn start(
-        name: &str,
+        name: &'static str,
         interval: Duration,
-        mut work: impl FnMut(&dyn Fn() -> bool) + Send + 'static,
+        work: impl FnMut(&dyn Fn() -> bool) + Send + 'static,
     ) -> io::Result<Self> {
-        let stop = Arc::new((Mutex::new(false), Condvar::new()));
-        let stopped = Arc::clone(&stop);
-        let thread = thread::Builder::new().name(name.to_owned()).spawn(move || {
-            while !wait(&stopped, interval) {
-                work(&|| !*stopped.0.lock().unwrap_or_else(PoisonError::into_inner));
-            }
-        })?;
-        Ok(Self { stop, thread: Some(thread) })
+        let job = Job { interval, work: Mutex::new(Some(Box::new(work))), is_over: AtomicBool::new(false) };
+        let worker = Worker::new(Options { name, threads: 1, supervised: false }, job, ());
+        worker.start()?;
+        Ok(Self { worker })
     }
 }
 
-/// Waits for `interval`; whether the end came first.
-fn wait(stop: &(Mutex<bool>, Condvar), interval: Duration) -> bool {
-    let until = Instant::now() + interval;
-    let (flag, wake) = stop;
-    let mut stopped = flag.lock().unwrap_or_else(PoisonError::into_inner);
-    loop {
-        let left = until.saturating_duration_since(Instant::now());
-        if *stopped || left.is_zero() {
-            return *stopped;
+impl Duty for Job {
+    type Queue = ();
+    type Task = ();
+    type Own = Pending;
+
+    fn begin(&self, _: u64) -> Pending {
+        Pending { work: self.work.lock().unwrap_or_else(PoisonError::into_inner).take(), due: None }
+    }
+
+    fn next(&self, pending: &mut Pending, (): &mut (), is_closed: bool) -> Next<()> {
+        if is_closed {
+            return Next::End;
         }
-        (stopped, _) = wake.wait_timeout(stopped, left).unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let left = pending.due.get_or_insert_with(|| now + self.interval).saturating_duration_since(now);
+        if left.is_zero() {
+            pending.due = None;
+            return Next::Do(());
+        }
+        Next::Wait(Some(left))
+    }
+
+    fn perform(&self, pending: &mut Pending, (): ()) {
+        if let Some(work) = &mut pending.work {
+            work(&|| !self.is_over.load(Ordering::Relaxed));
+        }
     }
 }
 
 impl Drop for Repeating {
     fn drop(&mut self) {
-        *self.stop.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        self.stop.1.notify_all();
-        if let Some(thread) = self.thread.take() {
-            // A panic in there was a bug of its own; nothing is left to save.
-            let _ = thread.join();
-        }
+        self.worker.duty().is_over.store(true, Ordering::Relaxed);
+        self.worker.close();
+        self.worker.drain(Instant::now() + FOR_EVER);
     }
 }
 

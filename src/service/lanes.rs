@@ -4,18 +4,22 @@
 //! takes *all* waiting jobs at once (up to the lane's batch), and answers every check among them
 //! from one read that is sent after the last of them arrived; steps that write share one
 //! [group](Connection::group). Queues are bounded, each job has a deadline, and a thread that
-//! has been silent for too long is given up and replaced. A connection that broke is replaced; what
-//! cannot have had any effect on it is run again, and idle ones are probed before anybody needs them.
+//! has been silent for too long is given up and replaced (`src/threads/worker.rs`). A connection that
+//! broke is replaced; what cannot have had any effect on it is run again, and idle ones are probed before
+//! a job needs them.
 //!
 //! No request ever waits for a connection, and no connection waits for a password to be hashed.
 
 mod compute;
+pub(super) mod connector;
 mod fair;
 mod link;
 mod queue;
 mod sync;
 #[cfg(test)]
 mod tests;
+
+use crate::threads::worker;
 
 pub(super) use compute::{ComputeLane, ComputeOptions, Work};
 pub(super) use queue::{Lane, LaneOptions, Wanted};

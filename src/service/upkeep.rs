@@ -1,56 +1,62 @@
 //! Writing down, now and then, when sessions were last used: a check itself never writes.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use super::lanes::{Lane, Wanted};
 use crate::session::{Session, SessionId};
+use crate::threads::{Duty, Next, Options, Worker};
 use crate::time::Timestamp;
 
-/// More uses than this are written down before the interval is over.
-const FULL: usize = 50_000;
+/// If this many uses are pending, they are written down before the interval is over.
+const MAX_PENDING_USES: usize = 50_000;
 
 /// Sessions written in one step.
-const BATCH: usize = 1000;
+const USES_PER_WRITE: usize = 1000;
 
 /// The uses that are still to be written down, and the thread that does it.
 pub(super) struct Upkeep {
-    shared: Arc<Shared>,
+    worker: Worker<WriteDown>,
     /// A use within this time of the last known one is not worth a write.
     grain: Duration,
-    /// The lane that nobody else would close, if the thread could not be started.
-    orphan: Option<Lane>,
 }
 
-struct Shared {
-    state: Mutex<State>,
-    wake: Condvar,
+type Uses = HashMap<SessionId, Timestamp>;
+type Batch = Vec<(SessionId, Timestamp)>;
+
+/// What the thread does.
+struct WriteDown {
+    interval: Duration,
+    writes: Lane,
 }
 
-#[derive(Default)]
-struct State {
-    seen: HashMap<SessionId, Timestamp>,
-    closed: bool,
+/// How far the thread is.
+struct Progress {
+    /// When the interval is over.
+    due: Option<Instant>,
+    /// What is to be written now, and what of it was written but not yet forgotten.
+    todo: Batch,
+    written: Batch,
+    /// Something could not be written, so a full map is no reason to try again before the interval is over.
+    has_failed: bool,
+    /// What is to be written now is the last.
+    is_last: bool,
+    /// Closed with this, whatever becomes of the thread.
+    writes: Lane,
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.writes.close();
+    }
 }
 
 impl Upkeep {
     pub(super) fn start(interval: Duration, writes: Lane) -> Self {
-        let shared = Arc::new(Shared { state: Mutex::default(), wake: Condvar::new() });
-        let (thread_shared, thread_writes) = (Arc::clone(&shared), writes.clone());
-        let spawned = thread::Builder::new().name("last-seen".to_owned()).spawn(move || {
-            while !thread_shared.wait(interval) {
-                thread_shared.write_down(&thread_writes);
-            }
-            thread_shared.write_down(&thread_writes);
-            thread_writes.close();
-        });
-        let orphan = spawned.err().map(|error| {
-            log::error!("no thread for times of last use: {error}");
-            writes
-        });
-        Self { shared, grain: interval / 2, orphan }
+        let options = Options { name: "last-seen", threads: 1, supervised: false };
+        let worker = Worker::new(options, WriteDown { interval, writes }, Uses::new());
+        worker.start_or_log();
+        Self { worker, grain: interval / 2 }
     }
 
     /// Notes a use of a session, unless one not long before is known; whether it did.
@@ -58,78 +64,89 @@ impl Upkeep {
         if now.since(session.last_seen) < self.grain {
             return false;
         }
-        let mut state = self.shared.lock();
-        // A database that takes no writes for long must not fill the memory.
-        if state.seen.len() >= 2 * FULL && !state.seen.contains_key(&session.id) {
-            return false;
+        let noted = self.worker.with_queue(|seen| {
+            // A database that takes no writes for long must not fill the memory.
+            if seen.len() >= 2 * MAX_PENDING_USES && !seen.contains_key(&session.id) {
+                return None;
+            }
+            let last = seen.entry(session.id).or_insert(now);
+            *last = now.max(*last);
+            Some(seen.len())
+        });
+        if noted == Some(MAX_PENDING_USES) {
+            self.worker.wake_all();
         }
-        let seen = state.seen.entry(session.id).or_insert(now);
-        *seen = now.max(*seen);
-        if state.seen.len() == FULL {
-            drop(state);
-            self.shared.wake.notify_all();
-        }
-        true
+        noted.is_some()
     }
 
     /// A use that is not written down yet.
     pub(super) fn pending(&self, session: SessionId) -> Option<Timestamp> {
-        self.shared.lock().seen.get(&session).copied()
+        self.worker.with_queue(|seen| seen.get(&session).copied())
     }
 
     /// Has the thread write down what is still to be written down, close the lane, and end.
     pub(super) fn close(&self) {
-        self.shared.lock().closed = true;
-        self.shared.wake.notify_all();
-        if let Some(writes) = &self.orphan {
-            writes.close();
+        self.worker.close();
+        if !self.worker.has_threads() {
+            // It could not be started, or has closed the lane before.
+            self.worker.duty().writes.close();
         }
     }
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+impl Duty for WriteDown {
+    type Queue = Uses;
+    type Task = Batch;
+    type Own = Progress;
+
+    fn begin(&self, _: u64) -> Progress {
+        let writes = self.writes.clone();
+        Progress { due: None, todo: Vec::new(), written: Vec::new(), has_failed: false, is_last: false, writes }
     }
 
-    /// Waits for the interval to pass or the map to fill; whether the end has come.
-    fn wait(&self, interval: Duration) -> bool {
-        let until = Instant::now() + interval;
-        let mut state = self.lock();
-        loop {
-            let left = until.saturating_duration_since(Instant::now());
-            if state.closed || left.is_zero() {
-                return state.closed;
+    /// Waits for the interval to pass or the map to fill, and then writes batch by batch.
+    fn next(&self, progress: &mut Progress, seen: &mut Uses, is_closed: bool) -> Next<Batch> {
+        // Not a use that came while the last one was written.
+        for (session, at) in progress.written.drain(..) {
+            if seen.get(&session) == Some(&at) {
+                seen.remove(&session);
             }
-            let timed_out;
-            (state, timed_out) = self.wake.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner);
-            if !timed_out.timed_out() && state.seen.len() >= FULL {
-                return state.closed;
+        }
+        if progress.todo.is_empty() && !progress.is_last {
+            let now = Instant::now();
+            let left = progress.due.get_or_insert_with(|| now + self.interval).saturating_duration_since(now);
+            let is_full = seen.len() >= MAX_PENDING_USES && !progress.has_failed;
+            if !is_closed && !left.is_zero() && !is_full {
+                return Next::Wait(Some(left));
             }
+            progress.due = None;
+            progress.has_failed = false;
+            progress.is_last = is_closed;
+            progress.todo = seen.iter().map(|(session, at)| (*session, *at)).collect();
+        }
+        let rest = progress.todo.len().saturating_sub(USES_PER_WRITE);
+        match progress.todo.split_off(rest) {
+            batch if !batch.is_empty() => Next::Do(batch),
+            _ if progress.is_last => Next::End,
+            // Nothing was used: the next interval begins.
+            _ => Next::Pause(Duration::ZERO),
         }
     }
 
     /// What cannot be written down now stays for the next time: a session must not die of a
     /// use that was lost.
-    fn write_down(&self, writes: &Lane) {
-        let seen: Vec<_> = self.lock().seen.iter().map(|(session, at)| (*session, *at)).collect();
-        for batch in seen.chunks(BATCH) {
-            let written = batch.to_vec();
-            let answer = writes.run(Wanted::Always, move |connection| connection.touch(&written));
-            match answer.blocking_recv() {
-                Ok(Ok(())) => self.forget(batch),
-                Ok(Err(error)) => log::warn!("times of last use were not written down: {}", error.summary()),
-                Err(_) => log::warn!("times of last use were not written down"),
+    fn perform(&self, progress: &mut Progress, batch: Batch) {
+        let touched = batch.clone();
+        let answer = self.writes.run(Wanted::Always, move |connection| connection.touch(&touched));
+        match answer.blocking_recv() {
+            Ok(Ok(())) => progress.written = batch,
+            Ok(Err(error)) => {
+                progress.has_failed = true;
+                log::warn!("times of last use were not written down: {}", error.summary());
             }
-        }
-    }
-
-    /// Forgets what is written down, but not a use that came meanwhile.
-    fn forget(&self, written: &[(SessionId, Timestamp)]) {
-        let mut state = self.lock();
-        for (session, at) in written {
-            if state.seen.get(session) == Some(at) {
-                state.seen.remove(session);
+            Err(_) => {
+                progress.has_failed = true;
+                log::warn!("times of last use were not written down");
             }
         }
     }

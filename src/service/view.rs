@@ -7,6 +7,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt;
+use futures_util::future::LocalBoxFuture;
+
 use super::lanes::Lane;
 use super::{Unavailable, within};
 use crate::random::{Random, RandomError};
@@ -55,10 +58,7 @@ pub(super) enum Find {
 }
 
 /// A read through the lane.
-pub(super) struct Reading {
-    token: Option<Token>,
-    answer: Pin<Box<dyn Future<Output = Result<Option<TokenRecord>, Unavailable>>>>,
-}
+pub(super) type Reading = LocalBoxFuture<'static, Result<Found, Unavailable>>;
 
 /// What was found.
 pub(super) struct Found {
@@ -127,23 +127,8 @@ impl View {
 
 impl ViewOptions {
     fn read(&self, token: Token) -> Reading {
-        let (found, timeout) = (self.lane.find(token.digest()), self.timeout);
-        Reading { token: Some(token), answer: Box::pin(within(timeout, "checks", found)) }
-    }
-}
-
-impl Future for Reading {
-    type Output = Result<Found, Unavailable>;
-
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.get_mut();
-        let Poll::Ready(answer) = this.answer.as_mut().poll(context) else { return Poll::Pending };
-        match (answer, this.token.take()) {
-            (Ok(record), Some(token)) => Poll::Ready(Ok(Found { token, record, remembered: None })),
-            (Err(error), _) => Poll::Ready(Err(error)),
-            // Polled again after its end.
-            (Ok(_), None) => Poll::Pending,
-        }
+        let answer = within(self.timeout, "checks", self.lane.find(token.digest()));
+        async move { Ok(Found { token, record: answer.await?, remembered: None }) }.boxed_local()
     }
 }
 
@@ -152,7 +137,7 @@ impl Future for Find {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         match self.get_mut() {
-            Self::Lane(reading) => Pin::new(reading).poll(context),
+            Self::Lane(reading) => reading.as_mut().poll(context),
             Self::Inline(find) => Pin::new(find).poll(context),
             Self::Shared(find) => Pin::new(find).poll(context),
         }

@@ -11,6 +11,7 @@ use source::{Source, read_library};
 /// Every module of the library, lowest first, with the modules it may name besides itself.
 const MAY_NAME: &[(&str, &[&str])] = &[
     // Values and judgements: no input, no output.
+    ("threads", &[]),
     ("time", &[]),
     ("visible", &[]),
     ("random", &[]),
@@ -29,14 +30,20 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     // What can be done.
     (
         "service",
-        &["cause", "dialect", "jwt", "password", "policy", "random", "session", "store", "time", "token", "user"],
+        &[
+            "cause", "dialect", "jwt", "password", "policy", "random", "session", "store", "threads", "time", "token",
+            "user",
+        ],
     ),
     // How it is asked for.
     ("http", &["cause", "dialect", "random", "service", "session", "time", "token", "user"]),
     // The program around it.
     ("config", &["dialect", "jwt", "password_rules", "policy", "store", "token", "user"]),
-    ("telemetry", &["config", "time", "visible"]),
-    ("server", &["cause", "config", "http", "jwt", "password", "random", "service", "store", "time", "user"]),
+    ("telemetry", &["config", "threads", "time", "visible"]),
+    (
+        "server",
+        &["cause", "config", "http", "jwt", "password", "random", "service", "store", "threads", "time", "user"],
+    ),
     (
         "cli",
         &[
@@ -83,12 +90,8 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
     ("rand", &["random"], "randomness is an argument"),
     ("std::env", &["config"], "settings come from one place, as arguments"),
     ("std::time::SystemTime", &["time"], "time is an argument"),
-    ("std::thread::Builder", &["telemetry"], "threads are few"),
-    (
-        "thread::Builder",
-        &["service/lanes", "service/upkeep", "service/view/shared/owner", "server/repeating"],
-        "threads are few",
-    ),
+    ("std::thread::Builder", &[], "threads are few"),
+    ("thread::Builder", &["threads/worker"], "threads are few"),
     ("std::thread::spawn", &[], "threads have names"),
     ("thread::spawn", &[], "threads have names"),
     ("std::process", &[], "only the program itself ends the process"),

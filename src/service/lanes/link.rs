@@ -6,9 +6,9 @@
 //! happened; it is repeated only if it ends one session, since that has no effect the second time.
 
 use std::cell::Cell;
-use std::time::Duration;
 
-use super::sync::Instant;
+use super::connector::Connector;
+use super::sync::Arc;
 use crate::cause::Cause;
 use crate::session::{SessionId, TokenRecord};
 use crate::store::{
@@ -18,14 +18,10 @@ use crate::time::Timestamp;
 use crate::token::TokenDigest;
 use crate::user::{Account, Epoch, LoginName, NewUser, PasswordHash, UserId};
 
-/// After a failed connect, jobs fail at once for this long instead of trying again.
-const RECONNECT_PAUSE: Duration = Duration::from_millis(100);
-
-/// A thread's connection, if it has one.
-pub(super) struct Link<'a> {
-    store: &'a dyn Store,
-    connection: Option<Box<dyn Connection>>,
-    failed: Option<(Instant, StoreError)>,
+/// A thread's connection, and how to open another one.
+pub(super) struct Link {
+    store: Arc<dyn Store>,
+    pub(super) connector: Connector<Box<dyn Connection>>,
 }
 
 /// When a step that met a broken connection may be run again.
@@ -46,22 +42,18 @@ impl Retry {
     }
 }
 
-impl<'a> Link<'a> {
-    pub(super) const fn new(store: &'a dyn Store) -> Self {
-        Self { store, connection: None, failed: None }
-    }
-
-    pub(super) const fn is_open(&self) -> bool {
-        self.connection.is_some()
+impl Link {
+    pub(super) const fn new(store: Arc<dyn Store>) -> Self {
+        Self { store, connector: Connector::new() }
     }
 
     pub(super) fn close(&mut self) {
-        self.connection = None;
+        self.connector.close();
     }
 
     /// Asks the database for a sign of life, and replaces a connection that gives none.
     pub(super) fn probe(&mut self) {
-        let Some(connection) = &mut self.connection else { return };
+        let Some(connection) = self.connector.get() else { return };
         if connection.ping().is_err_and(|error| error.is_broken_connection()) {
             self.close();
             // If that fails, too, the next job tries again and is told why.
@@ -70,27 +62,16 @@ impl<'a> Link<'a> {
     }
 
     /// A connection for one step, which is worth repeating while `is_wanted`.
-    pub(super) const fn step<'b>(&'b mut self, is_wanted: &'b (dyn Fn() -> bool + Sync)) -> LinkStep<'b, 'a> {
+    pub(super) const fn step<'b>(&'b mut self, is_wanted: &'b (dyn Fn() -> bool + Sync)) -> LinkStep<'b> {
         LinkStep { link: self, is_wanted }
     }
 
     fn open(&mut self) -> StoreResult<&mut dyn Connection> {
-        if self.connection.is_none() {
-            if let Some((_, error)) = self.failed.as_ref().filter(|(at, _)| at.elapsed() < RECONNECT_PAUSE) {
-                return Err(error.clone());
-            }
-            match self.store.connect() {
-                Ok(connection) => self.connection = Some(connection),
-                Err(error) => {
-                    self.failed = Some((Instant::now(), error.clone()));
-                    return Err(error);
-                }
-            }
-        }
-        match &mut self.connection {
-            Some(connection) => Ok(&mut **connection),
-            None => Err(StoreError::Unavailable("no connection".to_owned())),
-        }
+        let connection = match self.connector.take() {
+            Some(connection) => connection,
+            None => self.connector.connect(|| self.store.connect())?,
+        };
+        Ok(&mut **self.connector.keep(connection))
     }
 
     fn run<T>(
@@ -117,12 +98,12 @@ impl<'a> Link<'a> {
 }
 
 /// See [`Link::step`].
-pub(super) struct LinkStep<'b, 'a> {
-    link: &'b mut Link<'a>,
+pub(super) struct LinkStep<'b> {
+    link: &'b mut Link,
     is_wanted: &'b (dyn Fn() -> bool + Sync),
 }
 
-impl LinkStep<'_, '_> {
+impl LinkStep<'_> {
     fn read<T>(&mut self, work: impl FnMut(&mut dyn Connection) -> StoreResult<T>) -> StoreResult<T> {
         self.link.run(Retry::Always, self.is_wanted, work)
     }
@@ -138,7 +119,7 @@ impl LinkStep<'_, '_> {
     }
 }
 
-impl Connection for LinkStep<'_, '_> {
+impl Connection for LinkStep<'_> {
     fn ping(&mut self) -> StoreResult<()> {
         self.read(|connection| connection.ping())
     }

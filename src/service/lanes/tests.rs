@@ -3,6 +3,7 @@
 mod bounds;
 mod code;
 mod compute;
+mod worker;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

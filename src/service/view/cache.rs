@@ -12,7 +12,7 @@ mod users;
 use std::sync::atomic::Ordering;
 
 use hashbrown::HashTable;
-use hashbrown::hash_table::Entry as Place;
+use hashbrown::hash_table::Entry as TableEntry;
 use siphasher::sip128::SipHasher24;
 
 use crate::random::{Random, RandomError};
@@ -46,9 +46,9 @@ impl KeyMaker {
     }
 }
 
-/// After passing over so many that were asked for lately, the next one makes room all the same:
-/// nobody is to wait for a walk through all of them.
-const PATIENCE: usize = 64;
+/// After passing over this many entries that were asked for lately, the next one makes room all the same:
+/// no check waits for a walk through all of them.
+const MAX_ENTRIES_SPARED: usize = 64;
 
 /// See the [module](self).
 pub(super) struct Cache {
@@ -193,7 +193,7 @@ impl Cache {
             self.hand = if index as usize + 1 < self.entries.len() { index + 1 } else { 0 };
             let Some(entry) = self.entries.get(index) else { continue };
             let is_wanted = self.stands(entry) && entry.recent.swap(false, Ordering::Relaxed);
-            if is_wanted && passed < PATIENCE {
+            if is_wanted && passed < MAX_ENTRIES_SPARED {
                 passed += 1;
                 continue;
             }
@@ -223,8 +223,8 @@ impl Cache {
         let Some(id) = entries.get(index).map(|entry| entry.session) else { return };
         let hash = |index: &u32| entries.get(*index).map_or(0, |entry| hash_of(entry.session));
         let next = match self.by_session.entry(hash_of(id), |first| is_of(entries, *first, id), hash) {
-            Place::Occupied(mut first) => Some(std::mem::replace(first.get_mut(), index)),
-            Place::Vacant(place) => {
+            TableEntry::Occupied(mut first) => Some(std::mem::replace(first.get_mut(), index)),
+            TableEntry::Vacant(place) => {
                 place.insert(index);
                 None
             }

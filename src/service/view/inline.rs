@@ -22,31 +22,30 @@ use super::cache::{Cache, Key, KeyMaker};
 use super::turn::Turn;
 use super::{Found, Reading, ViewOptions};
 use crate::service::Unavailable;
+use crate::service::lanes::connector::RECONNECT_PAUSE;
 use crate::session::TokenRecord;
 use crate::store::{Follower, Round, Store};
 use crate::time::Timestamp;
 use crate::token::{Token, TokenDigest};
 
-/// After a failure, checks go through the lane for this long before there is another try.
-const PAUSE: Duration = Duration::from_millis(100);
+/// A check that comes less than this after the one before it waits for the end of the turn: under load
+/// several checks then share one question to the database.
+const SHARING_GAP: Duration = Duration::from_micros(10);
 
-/// Checks that come closer upon each other than this are many enough to wait for each other.
-const CROWD: Duration = Duration::from_micros(10);
+/// After this many checks in a row that did not wait, one waits all the same: where a request takes long,
+/// several checks can be ready although they arrive far apart.
+const MAX_SOLO_CHECKS: u32 = 16;
 
-/// After so many that came alone, one waits for others all the same: where a request takes long,
-/// many can be ready and still come one by one.
-const ALONE: u32 = 16;
-
-/// So many turns go before one that reads: one in which those who came meanwhile arrive, and one in
-/// which they are answered.
-const BEHIND: u32 = 2;
+/// A read of rows begins this many turns later than asked for: in the first, checks that came meanwhile
+/// arrive, and in the second they are answered. So they do not wait for the read.
+const READ_DELAY_TURNS: u32 = 2;
 
 /// See the [module](self).
 pub(in crate::service) struct InlineView {
     store: Arc<dyn Store>,
     keys: KeyMaker,
     options: ViewOptions,
-    threads: ThreadLocal<RefCell<Seat>>,
+    threads: ThreadLocal<RefCell<ThreadState>>,
 }
 
 /// What was found of a token, and its key if it was remembered.
@@ -56,7 +55,7 @@ type Looked = (Option<TokenRecord>, Option<Key>);
 type Ask = (Key, TokenDigest);
 
 /// What one thread knows.
-struct Seat {
+struct ThreadState {
     cache: Cache,
     follower: Option<Box<dyn Follower>>,
     failed: Option<Instant>,
@@ -105,53 +104,63 @@ impl InlineView {
     }
 
     pub(super) fn note_use(&self, key: Key, at: Timestamp) {
-        self.seat().borrow().cache.note_use(key, at);
+        self.thread().borrow().cache.note_use(key, at);
     }
 
-    fn seat(&self) -> &RefCell<Seat> {
+    fn thread(&self) -> &RefCell<ThreadState> {
         self.threads.get_or(|| {
             let cache = Cache::new(self.options.capacity);
             let (wanted, asks) = (Vec::new(), Vec::new());
             let (gathering, asking) = (None, None);
-            RefCell::new(Seat { cache, follower: None, failed: None, gathering, wanted, asking, asks, alone: None })
+            RefCell::new(ThreadState {
+                cache,
+                follower: None,
+                failed: None,
+                gathering,
+                wanted,
+                asking,
+                asks,
+                alone: None,
+            })
         })
     }
 
     /// Whether this turn has had its round. If everybody has joined, it has it now; should it fail,
     /// the memory is empty, and they read.
     fn had_round(&self, turn: &Arc<Turn>, place: usize, waker: &Waker) -> bool {
-        let mut seat = self.seat().borrow_mut();
-        if !seat.gathering.as_ref().is_some_and(|gathering| Arc::ptr_eq(gathering, turn)) {
+        let mut thread = self.thread().borrow_mut();
+        if !thread.gathering.as_ref().is_some_and(|gathering| Arc::ptr_eq(gathering, turn)) {
             return true;
         }
         if !turn.is_over(place, waker) {
             return false;
         }
-        // Taken out, lest they add up while rounds panic.
-        let mut wanted = std::mem::take(&mut seat.wanted);
-        let _ = seat.round(&*self.store, &[]);
-        // Not before, lest one that panics leave the others with a memory that nothing was heard of.
-        seat.gathering = None;
-        seat.cache.fetch(&wanted);
-        seat.drop_abandoned_asks();
-        seat.alone = (wanted.len() == 1 && seat.asking.is_none()).then(|| (Instant::now(), 0));
+        // Taken out, so that they do not add up if rounds panic.
+        let mut wanted = std::mem::take(&mut thread.wanted);
+        let _ = thread.round(&*self.store, &[]);
+        // Not before: if the round panics, the next check of this turn has it again. Otherwise the others would
+        // believe a memory that was not brought up to date.
+        thread.gathering = None;
+        thread.cache.fetch(&wanted);
+        thread.drop_abandoned_asks();
+        thread.alone = (wanted.len() == 1 && thread.asking.is_none()).then(|| (Instant::now(), 0));
         wanted.clear();
-        seat.wanted = wanted;
+        thread.wanted = wanted;
         true
     }
 
     /// The same of a turn that reads; its answers are kept in it.
     fn has_read(&self, turn: &Arc<Turn>, place: usize, waker: &Waker) -> bool {
-        let mut seat = self.seat().borrow_mut();
-        if !seat.asking.as_ref().is_some_and(|asking| Arc::ptr_eq(asking, turn)) {
+        let mut thread = self.thread().borrow_mut();
+        if !thread.asking.as_ref().is_some_and(|asking| Arc::ptr_eq(asking, turn)) {
             return true;
         }
         if !turn.is_over(place, waker) {
             return false;
         }
-        seat.asking = None;
-        let asks = std::mem::take(&mut seat.asks);
-        if let Some(found) = seat.round(&*self.store, &asks) {
+        thread.asking = None;
+        let asks = std::mem::take(&mut thread.asks);
+        if let Some(found) = thread.round(&*self.store, &asks) {
             turn.answer(found);
         }
         true
@@ -159,31 +168,31 @@ impl InlineView {
 
     /// If nobody else is likely to be ready now, a round for this check alone.
     fn has_own_round(&self, key: Key) -> bool {
-        let mut seat = self.seat().borrow_mut();
-        if !seat.is_alone() {
+        let mut thread = self.thread().borrow_mut();
+        if !thread.is_alone() {
             return false;
         }
         // What is not remembered will be read, with the news.
-        if seat.cache.has(key) {
-            let _ = seat.round(&*self.store, &[]);
+        if thread.cache.has(key) {
+            let _ = thread.round(&*self.store, &[]);
         }
         true
     }
 
     fn remembered(&self, key: Key) -> Option<Looked> {
-        let record = self.seat().borrow().cache.get(key)?;
+        let record = self.thread().borrow().cache.get(key)?;
         Some((Some(record), Some(key)))
     }
 
     /// Reads one token by itself; `Err` if it cannot be read here.
     fn read(&self, key: Key, token: &Token) -> Result<Looked, ()> {
-        let mut seat = self.seat().borrow_mut();
-        let found = seat.round(&*self.store, &[(key, token.digest())]).and_then(|mut found| found.pop());
+        let mut thread = self.thread().borrow_mut();
+        let found = thread.round(&*self.store, &[(key, token.digest())]).and_then(|mut found| found.pop());
         Ok((found.ok_or(())?, None))
     }
 }
 
-impl Seat {
+impl ThreadState {
     /// Those who asked and went away leave nothing, once all of them did.
     fn drop_abandoned_asks(&mut self) {
         if self.asking.as_ref().is_some_and(|turn| Arc::strong_count(turn) == 1) {
@@ -193,9 +202,11 @@ impl Seat {
     }
 
     fn is_alone(&mut self) -> bool {
-        let Some((last, before)) = self.alone.take().filter(|(_, before)| *before < ALONE) else { return false };
+        let Some((last, before)) = self.alone.take().filter(|(_, before)| *before < MAX_SOLO_CHECKS) else {
+            return false;
+        };
         let now = Instant::now();
-        let alone = self.gathering.is_none() && now.duration_since(last) > CROWD;
+        let alone = self.gathering.is_none() && now.duration_since(last) > SHARING_GAP;
         self.alone = alone.then_some((now, before + 1));
         alone
     }
@@ -227,7 +238,7 @@ impl Seat {
     fn follow(&mut self, store: &dyn Store) -> Option<Box<dyn Follower>> {
         // Also after a panic.
         self.cache.clear();
-        if self.failed.is_some_and(|at| at.elapsed() < PAUSE) {
+        if self.failed.is_some_and(|at| at.elapsed() < RECONNECT_PAUSE) {
             return None;
         }
         let followed = store.follow();
@@ -274,9 +285,9 @@ impl Find {
 
     /// Joins the turn that is gathering.
     fn join(&mut self, waker: &Waker) {
-        let mut seat = self.view.seat().borrow_mut();
-        let turn = Arc::clone(seat.gathering.get_or_insert_with(Turn::begin));
-        seat.wanted.push(self.key);
+        let mut thread = self.view.thread().borrow_mut();
+        let turn = Arc::clone(thread.gathering.get_or_insert_with(Turn::begin));
+        thread.wanted.push(self.key);
         let place = turn.join(waker);
         self.state = State::Joined { turn, place };
     }
@@ -284,10 +295,10 @@ impl Find {
     /// Asks for the row to be read.
     fn ask(&mut self, waker: &Waker) {
         let Some(digest) = self.token.as_ref().map(Token::digest) else { return };
-        let mut seat = self.view.seat().borrow_mut();
-        let turn = Arc::clone(seat.asking.get_or_insert_with(|| Turn::begin_behind(BEHIND)));
-        seat.asks.push((self.key, digest));
-        let (ask, place) = (seat.asks.len() - 1, turn.join(waker));
+        let mut thread = self.view.thread().borrow_mut();
+        let turn = Arc::clone(thread.asking.get_or_insert_with(|| Turn::begin_after(READ_DELAY_TURNS)));
+        thread.asks.push((self.key, digest));
+        let (ask, place) = (thread.asks.len() - 1, turn.join(waker));
         self.state = State::Asked { turn, place, ask };
     }
 }
@@ -298,7 +309,7 @@ impl Future for Find {
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
         if let State::Reading(reading) = &mut this.state {
-            return Pin::new(reading).poll(context);
+            return reading.as_mut().poll(context);
         }
         // Polled once more after its answer.
         if this.token.is_none() {
@@ -310,7 +321,7 @@ impl Future for Find {
             Ok((record, remembered)) => Poll::Ready(Ok(Found { token, record, remembered })),
             Err(()) => {
                 let mut reading = this.view.options.read(token);
-                let answer = Pin::new(&mut reading).poll(context);
+                let answer = reading.as_mut().poll(context);
                 this.state = State::Reading(reading);
                 answer
             }

@@ -12,4 +12,7 @@ mod sync;
 #[cfg(test)]
 mod tests;
 
+use crate::service::lanes::connector;
+use crate::threads::worker;
+
 pub(in crate::service) use find::{Find, SharedView};

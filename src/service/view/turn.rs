@@ -45,15 +45,15 @@ struct End(Arc<Turn>);
 impl Turn {
     /// Begins one. Needs a runtime of tokio around it.
     pub(super) fn begin() -> Arc<Self> {
-        Self::begin_behind(0)
+        Self::begin_after(0)
     }
 
-    /// Begins one that lets so many others go before, with all who have become ready by then.
-    pub(super) fn begin_behind(others: u32) -> Arc<Self> {
+    /// Begins one that ends after this many more turns, with all who have become ready by then.
+    pub(super) fn begin_after(turns: u32) -> Arc<Self> {
         let turn = Arc::new(Self::default());
         let end = End(Arc::clone(&turn));
         tokio::spawn(async move {
-            for _ in 0..others {
+            for _ in 0..turns {
                 tokio::task::yield_now().await;
             }
             drop(end);

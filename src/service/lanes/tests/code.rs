@@ -1,9 +1,14 @@
 //! The very files that ship, with other locks, threads and time.
 
+#[path = "../connector.rs"]
+mod connector;
 #[path = "../link.rs"]
 mod link;
 #[path = "../queue.rs"]
 mod queue;
+#[path = "../../../threads/worker.rs"]
+#[expect(dead_code, reason = "other kinds of work use more of it")]
+pub(super) mod worker;
 
 pub(super) use queue::{Lane, LaneOptions, Wanted};
 

@@ -14,15 +14,16 @@ use crate::service::Unavailable;
 use crate::session::TokenRecord;
 use crate::token::TokenDigest;
 
-/// No batch is greater than this.
-const MOST: usize = 1_024;
+/// No batch has more checks, and no round asks for the rows of many more tokens.
+const MAX_CHECKS: usize = 1_024;
 
-/// Nobody joins a batch that has waited for longer: the others' time would be over too early for
-/// those who come late, and a new batch has the owner looked after.
+/// A batch that was handed over takes no more checks after this time. All checks of a batch have one
+/// deadline, so a late one would have too little time; and when a new batch is handed over, an owner that
+/// is silent is replaced.
 const OPEN_FOR: Duration = Duration::from_millis(20);
 
 /// A token that was not remembered when its check arrived.
-pub(super) type Ask = (Key, TokenDigest);
+pub(super) type RowRequest = (Key, TokenDigest);
 
 /// See the [module](self).
 pub(super) struct Batch {
@@ -31,15 +32,15 @@ pub(super) struct Batch {
 
 struct State {
     phase: Phase,
-    asks: Vec<Ask>,
-    members: Vec<Member>,
+    asks: Vec<RowRequest>,
+    members: Vec<WaitingCheck>,
     leader: Option<usize>,
     deadline: Instant,
 }
 
 /// A check that joins.
 #[derive(Clone, Copy)]
-pub(super) struct Joining<'a> {
+pub(super) struct NewCheck<'a> {
     pub(super) key: Key,
     pub(super) waker: &'a Waker,
     /// Whose row it asks for, if it is not remembered.
@@ -48,20 +49,20 @@ pub(super) struct Joining<'a> {
 
 /// A check that waits.
 #[derive(Clone)]
-struct Member {
+struct WaitingCheck {
     key: Key,
     waker: Waker,
 }
 
 /// Those of a batch who wait for somebody else to be polled. Only the first to hear the answer gets
 /// any.
-pub(super) struct Others(Vec<Member>);
+pub(super) struct OtherChecks(Vec<WaitingCheck>);
 
 /// What is taken for one round: batches with the number of their asks, all their asks, and how many
 /// checks wait for it.
-pub(super) struct Taken {
+pub(super) struct TakenBatches {
     pub(super) batches: Vec<(Arc<Batch>, usize)>,
-    pub(super) asks: Vec<Ask>,
+    pub(super) asks: Vec<RowRequest>,
     pub(super) checks: usize,
 }
 
@@ -78,13 +79,13 @@ enum Phase {
 
 /// Where a check stands in its batch.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Place {
+pub(super) struct Position {
     member: usize,
     ask: Option<usize>,
 }
 
 /// What a check that was polled is to do.
-pub(super) enum Next {
+pub(super) enum Polled {
     /// Wait for all who are ready now to join, hand the batch over, and poll again.
     Gather,
     /// Wait, but not beyond this moment.
@@ -93,12 +94,12 @@ pub(super) enum Next {
     Follow,
     /// The round is over, or did not come about. `None`: the check did not ask for its row. The
     /// others are to be woken.
-    Done(Result<Option<Option<TokenRecord>>, Unavailable>, Others),
+    Done(Result<Option<Option<TokenRecord>>, Unavailable>, OtherChecks),
 }
 
 impl Batch {
     /// A batch of one.
-    pub(super) fn begin(first: Joining<'_>, timeout: Duration) -> (Arc<Self>, Place) {
+    pub(super) fn begin(first: NewCheck<'_>, timeout: Duration) -> (Arc<Self>, Position) {
         let (asks, members, deadline) = (Vec::new(), Vec::new(), Instant::now() + timeout);
         let mut state = State { phase: Phase::Gathering, asks, members, leader: None, deadline };
         let place = state.add(first);
@@ -107,14 +108,14 @@ impl Batch {
 
     /// Joins, unless the batch was taken, has waited for long, or is full. While nobody leads one
     /// that gathers, time begins anew: whoever was there before may have gone long ago.
-    pub(super) fn join(&self, joining: Joining<'_>, timeout: Duration) -> Option<Place> {
+    pub(super) fn join(&self, joining: NewCheck<'_>, timeout: Duration) -> Option<Position> {
         let mut state = self.lock();
         let is_open = match state.phase {
             Phase::Gathering => true,
             Phase::HandedOver(at) => at.elapsed() < OPEN_FOR,
             Phase::Taken | Phase::Answered(_) => false,
         };
-        if !is_open || state.members.len() >= MOST {
+        if !is_open || state.members.len() >= MAX_CHECKS {
             return None;
         }
         if state.leader.is_none() && matches!(state.phase, Phase::Gathering) {
@@ -137,7 +138,7 @@ impl Batch {
         self.lock().deadline
     }
 
-    pub(super) fn poll(&self, place: Place, waker: &Waker) -> Next {
+    pub(super) fn poll(&self, place: Position, waker: &Waker) -> Polled {
         let mut state = self.lock();
         let State { phase, members, leader, deadline, .. } = &mut *state;
         match phase {
@@ -146,17 +147,17 @@ impl Batch {
                     Ok(found) => Ok(place.ask.map(|ask| found.get_mut(ask).and_then(Option::take))),
                     Err(error) => Err(error.clone()),
                 };
-                return Next::Done(answer, Others(std::mem::take(members)));
+                return Polled::Done(answer, OtherChecks(std::mem::take(members)));
             }
             Phase::Gathering => {
                 keep_waker(members, place.member, waker);
                 let leads = *leader.get_or_insert(place.member) == place.member;
-                return if leads { Next::Gather } else { Next::Follow };
+                return if leads { Polled::Gather } else { Polled::Follow };
             }
             Phase::HandedOver(_) | Phase::Taken => {}
         }
         keep_waker(members, place.member, waker);
-        if *leader.get_or_insert(place.member) == place.member { Next::Lead(*deadline) } else { Next::Follow }
+        if *leader.get_or_insert(place.member) == place.member { Polled::Lead(*deadline) } else { Polled::Follow }
     }
 
     /// Notes that the owner is told.
@@ -168,11 +169,11 @@ impl Batch {
     }
 
     /// A check that no longer waits.
-    pub(super) fn leave(&self, place: Place) {
+    pub(super) fn leave(&self, place: Position) {
         let mut state = self.lock();
         if state.leader == Some(place.member) {
             state.leader = None;
-            let others = Others(state.members.clone());
+            let others = OtherChecks(state.members.clone());
             drop(state);
             others.wake_but(place);
         }
@@ -180,7 +181,7 @@ impl Batch {
 
     /// Closes the batch, and says what its checks ask for, and how many they are; `None` if nobody
     /// waits any more, because time is up.
-    pub(super) fn take(&self) -> Option<(Vec<Ask>, usize)> {
+    pub(super) fn take(&self) -> Option<(Vec<RowRequest>, usize)> {
         let mut state = self.lock();
         match state.phase {
             Phase::Gathering | Phase::HandedOver(_) | Phase::Taken => {
@@ -207,7 +208,7 @@ impl Batch {
     }
 }
 
-impl Taken {
+impl TakenBatches {
     /// All that waits, as far as one round can carry it.
     pub(super) fn from(waiting: &mut VecDeque<Arc<Batch>>) -> Self {
         let mut taken = Self { batches: Vec::new(), asks: Vec::new(), checks: 0 };
@@ -217,7 +218,7 @@ impl Taken {
                 taken.batches.push((batch, asks.len()));
                 taken.asks.extend(asks);
             }
-            if taken.asks.len() >= MOST {
+            if taken.asks.len() >= MAX_CHECKS {
                 break;
             }
         }
@@ -230,15 +231,15 @@ impl Taken {
 }
 
 impl State {
-    fn add(&mut self, Joining { key, waker, ask }: Joining<'_>) -> Place {
-        let place = Place { member: self.members.len(), ask: ask.is_some().then_some(self.asks.len()) };
+    fn add(&mut self, NewCheck { key, waker, ask }: NewCheck<'_>) -> Position {
+        let place = Position { member: self.members.len(), ask: ask.is_some().then_some(self.asks.len()) };
         self.asks.extend(ask.map(|digest| (key, digest)));
-        self.members.push(Member { key, waker: waker.clone() });
+        self.members.push(WaitingCheck { key, waker: waker.clone() });
         place
     }
 }
 
-impl Others {
+impl OtherChecks {
     pub(super) const fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -249,13 +250,13 @@ impl Others {
     }
 
     /// Wakes all but this one, which is awake.
-    pub(super) fn wake_but(self, place: Place) {
+    pub(super) fn wake_but(self, place: Position) {
         let others = self.0.into_iter().enumerate().filter(|(member, _)| *member != place.member);
         others.for_each(|(_, member)| member.waker.wake());
     }
 }
 
-fn keep_waker(members: &mut [Member], member: usize, waker: &Waker) {
+fn keep_waker(members: &mut [WaitingCheck], member: usize, waker: &Waker) {
     if let Some(known) = members.get_mut(member) {
         known.waker.clone_from(waker);
     }

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 
 use super::super::cache::{Key, KeyMaker};
 use super::super::{Found, ViewOptions};
-use super::batch::{Batch, Joining, Next, Place};
+use super::batch::{Batch, NewCheck, Polled, Position};
 use super::owner::Rounds;
 use super::sync::{Arc, Instant, Sleep, ThreadLocal, TurnOver, sleep_until, turn_over};
 use crate::service::Unavailable;
@@ -20,7 +20,7 @@ use crate::token::Token;
 
 /// See the [module](super).
 pub(in crate::service) struct SharedView {
-    rounds: Arc<Rounds>,
+    rounds: Rounds,
     keys: KeyMaker,
     options: ViewOptions,
     /// The last batch that each thread began; others join it until it is taken.
@@ -39,7 +39,7 @@ pub(in crate::service) struct Find {
 /// A check in its batch.
 struct Waiting {
     batch: Arc<Batch>,
-    place: Place,
+    place: Position,
     /// Set while it leads a batch that gathers.
     turn: Option<TurnOver>,
     /// Set while it leads one that was handed over.
@@ -76,7 +76,7 @@ impl Find {
         let Some(token) = &self.token else { return };
         let is_remembered = !again && self.view.rounds.remembered(|cache| cache.has(self.key));
         let ask = (!is_remembered).then(|| token.digest());
-        let joining = Joining { key: self.key, waker: context.waker(), ask };
+        let joining = NewCheck { key: self.key, waker: context.waker(), ask };
         let timeout = self.view.options.timeout;
         let mut gathering = self.view.gathering.get_or_default().borrow_mut();
         let joined = gathering.take().and_then(|batch| batch.join(joining, timeout).map(|place| (batch, place)));
@@ -118,7 +118,7 @@ impl Future for Find {
                 continue;
             };
             let answer = match waiting.batch.poll(waiting.place, context.waker()) {
-                Next::Gather => {
+                Polled::Gather => {
                     if waiting.gather(context).is_pending() {
                         return Poll::Pending;
                     }
@@ -126,15 +126,15 @@ impl Future for Find {
                     this.view.rounds.enqueue(Arc::clone(&waiting.batch));
                     continue;
                 }
-                Next::Lead(deadline) => {
+                Polled::Lead(deadline) => {
                     if waiting.lead(deadline, context).is_pending() {
                         return Poll::Pending;
                     }
                     waiting.batch.answer(Err(Unavailable::TimedOut("checks")));
                     continue;
                 }
-                Next::Follow => return Poll::Pending,
-                Next::Done(answer, others) => {
+                Polled::Follow => return Poll::Pending,
+                Polled::Done(answer, others) => {
                     if !others.is_empty() {
                         let keys = others.keys();
                         this.view.rounds.remembered(|cache| cache.fetch(&keys));

@@ -1,8 +1,7 @@
 //! What threads share here, and what they wait for, all of it by these names: tests put others
 //! behind them.
 
-pub(super) use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
-pub(super) use std::thread;
+pub(super) use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 pub(super) use std::time::Instant;
 pub(super) use thread_local::ThreadLocal;
 pub(super) use tokio::time::Sleep;

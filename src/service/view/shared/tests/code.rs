@@ -2,10 +2,16 @@
 
 #[path = "../batch.rs"]
 mod batch;
+#[path = "../../../lanes/connector.rs"]
+#[expect(dead_code, reason = "a lane uses more of it")]
+mod connector;
 #[path = "../find.rs"]
 mod find;
 #[path = "../owner.rs"]
 mod owner;
+#[path = "../../../../threads/worker.rs"]
+#[expect(dead_code, reason = "other kinds of work use more of it")]
+mod worker;
 
 pub(super) use find::SharedView;
 

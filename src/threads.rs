@@ -1,0 +1,7 @@
+//! Background threads. Every kind of them is a [`Worker`], so starting, waiting, replacing and ending
+//! threads is written once; what they do is a [`Duty`].
+
+mod sync;
+pub(crate) mod worker;
+
+pub(crate) use worker::{Duty, Next, Options, Worker};
