@@ -1,15 +1,14 @@
 //! Extractors for handlers: who is asking.
 
-use std::future::Future;
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
+use futures_util::FutureExt;
+use futures_util::future::{Either, LocalBoxFuture};
 
-use super::guard::{Asked, Guard, Outcome};
-use crate::service::Check;
+use super::guard::{AuthFailure, Guard};
 use crate::session::Verified;
 
 /// The verified user and session of this request.
@@ -30,11 +29,7 @@ impl FromRequest for Authenticated {
     type Future = Extracting<Self>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let take = |outcome| match outcome {
-            Outcome::Verified(verified) => Ok(Self(verified)),
-            Outcome::Anonymous(refusal) | Outcome::Refused(refusal) => Err(refusal.into()),
-        };
-        Extracting { state: resolve(request), take }
+        extract(request, |verdict| Ok(Self(verdict?)))
     }
 }
 
@@ -43,65 +38,30 @@ impl FromRequest for MaybeAuthenticated {
     type Future = Extracting<Self>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let take = |outcome| match outcome {
-            Outcome::Verified(verified) => Ok(Self(Some(verified))),
-            Outcome::Anonymous(_) => Ok(Self(None)),
-            Outcome::Refused(refusal) => Err(refusal.into()),
-        };
-        Extracting { state: resolve(request), take }
+        extract(request, |verdict| match verdict {
+            Ok(verified) => Ok(Self(Some(verified))),
+            Err(failure) if failure.is_anonymous() => Ok(Self(None)),
+            Err(failure) => Err(failure.into()),
+        })
     }
 }
 
 /// An extraction under way: done at once behind the middleware.
-pub struct Extracting<T> {
-    state: State,
-    take: fn(Outcome) -> Result<T, actix_web::Error>,
-}
-
-enum State {
-    /// `None` once it was taken.
-    Known(Option<Result<Outcome, actix_web::Error>>),
-    Asking {
-        check: Check,
-        keyword: usize,
-        guard: Data<Guard>,
-        request: HttpRequest,
-    },
-}
-
-impl<T> Future for Extracting<T> {
-    type Output = Result<T, actix_web::Error>;
-
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.get_mut();
-        let outcome = match &mut this.state {
-            State::Known(outcome) => match outcome.take() {
-                Some(outcome) => outcome?,
-                None => return Poll::Pending,
-            },
-            State::Asking { check, keyword, guard, request } => {
-                let answer = ready!(Pin::new(check).poll(context));
-                guard.judge(request, *keyword, answer)
-            }
-        };
-        Poll::Ready((this.take)(outcome))
-    }
-}
+pub type Extracting<T> =
+    Either<Ready<Result<T, actix_web::Error>>, LocalBoxFuture<'static, Result<T, actix_web::Error>>>;
 
 /// What the middleware found, or else what the guard in the application's data finds.
-fn resolve(request: &HttpRequest) -> State {
+fn extract<T: 'static>(
+    request: &HttpRequest,
+    take: fn(Result<Verified, AuthFailure>) -> Result<T, actix_web::Error>,
+) -> Extracting<T> {
     if let Some(verified) = request.extensions().get::<Verified>() {
-        return State::Known(Some(Ok(Outcome::Verified(verified.clone()))));
+        return Either::Left(ready(take(Ok(verified.clone()))));
     }
     let Some(guard) = request.app_data::<Data<Guard>>() else {
         log::error!("a handler asks who is asking, but neither TokenAuth nor a Guard is there to tell");
-        let error = actix_web::error::ErrorInternalServerError("authentication is not set up");
-        return State::Known(Some(Err(error)));
+        return Either::Left(ready(Err(actix_web::error::ErrorInternalServerError("authentication is not set up"))));
     };
-    match guard.ask(request) {
-        Asked::Told(outcome) => State::Known(Some(Ok(outcome))),
-        Asked::Resolver { keyword, check } => {
-            State::Asking { check, keyword, guard: guard.clone(), request: request.clone() }
-        }
-    }
+    let (guard, request) = (guard.clone(), request.clone());
+    Either::Right(async move { take(guard.check(&request).await) }.boxed_local())
 }

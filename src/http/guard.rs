@@ -2,7 +2,7 @@
 
 mod words;
 
-use std::future::{Future, Ready, ready};
+use std::future::{Future, Ready, poll_fn, ready};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -46,32 +46,22 @@ impl AsRef<str> for Keyword {
     }
 }
 
-/// What a request's credentials turned out to be.
-pub enum Outcome {
-    /// A good token.
-    Verified(Verified),
-    /// No credentials of ours at all; with the reply for those who need some.
-    Anonymous(Rejection),
-    /// A bad token, or nothing can be said; with the reply.
-    Refused(Rejection),
-}
-
-/// A check as far as it goes without waiting.
-pub(super) enum Asked {
-    /// There was nothing to ask the resolver about.
-    Told(Outcome),
-    /// The resolver is asked.
-    Resolver {
-        /// The keyword's place in the guard's list, for [`Guard::judge`].
-        keyword: usize,
-        /// The resolver's answer, once it is there.
-        check: Check,
-    },
-}
-
-/// A 401 or 503, ready to be sent.
+/// Why a request is not authenticated, with the reply that says so.
 #[derive(Debug, Clone)]
-pub struct Rejection(Option<Refused>);
+pub struct AuthFailure {
+    /// It presents no credentials of ours at all.
+    is_anonymous: bool,
+    /// The 401; `None`: nothing can be said, which is 503.
+    refused: Option<Refused>,
+}
+
+/// The check of one request, under way.
+enum Checking {
+    /// There was nothing to ask the resolver about; `None` once this was told.
+    Known(Option<AuthFailure>),
+    /// The resolver is asked. The keyword is the place of the request's in the guard's list.
+    Asking { keyword: usize, check: Check },
+}
 
 impl Guard {
     /// A guard for tokens of the knox dialect: `Authorization: Token <token>`.
@@ -124,37 +114,44 @@ impl Guard {
     }
 
     /// Checks what `request` presents.
-    pub async fn check(&self, request: &HttpRequest) -> Outcome {
-        match self.ask(request) {
-            Asked::Told(outcome) => outcome,
-            Asked::Resolver { keyword, check } => self.judge(request, keyword, check.await),
-        }
+    ///
+    /// # Errors
+    /// Why it is not authenticated.
+    pub async fn check(&self, request: &HttpRequest) -> Result<Verified, AuthFailure> {
+        let mut checking = self.begin(request);
+        poll_fn(|context| checking.poll(self, request, context)).await
     }
 
     /// Reads what `request` presents, and asks the resolver about it if it can be a token.
-    pub(super) fn ask(&self, request: &HttpRequest) -> Asked {
+    fn begin(&self, request: &HttpRequest) -> Checking {
         let presented = authorization::read(request.headers(), &self.keywords);
         match presented {
             Presented::Token { keyword, token } => {
-                Asked::Resolver { keyword, check: self.resolver.resolve(token, self.activity) }
+                Checking::Asking { keyword, check: self.resolver.resolve(token, self.activity) }
             }
             Presented::NotProvided => {
                 note(request, |facts| facts.refused("not_provided"));
-                Asked::Told(Outcome::Anonymous(self.reject(Complaint::NotProvided)))
+                let refused = Some(self.word(Complaint::NotProvided));
+                Checking::Known(Some(AuthFailure { is_anonymous: true, refused }))
             }
             Presented::Empty { .. } | Presented::Spaces { .. } | Presented::Malformed { .. } => {
                 note(request, |facts| facts.refused(Refusal::Malformed.as_str()));
-                Asked::Told(self.refuse(presented.keyword(), Complaint::of(&presented)))
+                Checking::Known(Some(self.refuse(presented.keyword(), Complaint::of(&presented))))
             }
         }
     }
 
     /// What the resolver's answer means for a request with this keyword.
-    pub(super) fn judge(&self, request: &HttpRequest, keyword: usize, answer: Result<Verified, CheckError>) -> Outcome {
-        let (reason, outcome) = match answer {
+    fn conclude(
+        &self,
+        request: &HttpRequest,
+        keyword: usize,
+        answer: Result<Verified, CheckError>,
+    ) -> Result<Verified, AuthFailure> {
+        let (reason, failure) = match answer {
             Ok(verified) if self.announces(keyword, verified.session.dialect) => {
                 note(request, |facts| facts.verified(&verified));
-                return Outcome::Verified(verified);
+                return Ok(verified);
             }
             Ok(_) => ("wrong_keyword", self.refuse(Some(keyword), Complaint::Bad(Refusal::Unknown))),
             Err(CheckError::Refused(refusal)) => {
@@ -162,11 +159,11 @@ impl Guard {
             }
             Err(CheckError::Unavailable(error)) => {
                 log::warn!("a check could not be answered: {error}");
-                ("unavailable", Outcome::Refused(Rejection(None)))
+                ("unavailable", AuthFailure { is_anonymous: false, refused: None })
             }
         };
         note(request, |facts| facts.refused(reason));
-        outcome
+        Err(failure)
     }
 
     fn announces(&self, keyword: usize, dialect: Dialect) -> bool {
@@ -175,26 +172,47 @@ impl Guard {
 
     /// What comes under the keyword of a dialect that has other words, and is not good, is no
     /// credential at all, as for the package whose words these are.
-    fn refuse(&self, keyword: Option<usize>, complaint: Complaint) -> Outcome {
+    fn refuse(&self, keyword: Option<usize>, complaint: Complaint) -> AuthFailure {
         let dialects = keyword.and_then(|index| self.keywords.get(index)).map(|keyword| &keyword.dialects);
         let speaks = |dialect: &Dialect| Words::of(*dialect) == self.words;
-        if dialects.is_none_or(|dialects| dialects.iter().any(speaks)) {
-            Outcome::Refused(self.reject(complaint))
-        } else {
-            Outcome::Refused(self.reject(Complaint::NotProvided))
-        }
+        let is_ours = dialects.is_none_or(|dialects| dialects.iter().any(speaks));
+        let refused = Some(self.word(if is_ours { complaint } else { Complaint::NotProvided }));
+        AuthFailure { is_anonymous: false, refused }
     }
 
-    fn reject(&self, complaint: Complaint) -> Rejection {
-        let word = self.keywords.first().map_or("Token", |keyword| keyword.word.as_str());
-        Rejection(Some(self.words.refuse(complaint, word)))
+    fn word(&self, complaint: Complaint) -> Refused {
+        let keyword = self.keywords.first().map_or("Token", |keyword| keyword.word.as_str());
+        self.words.refuse(complaint, keyword)
     }
 }
 
-impl Rejection {
+impl Checking {
+    /// The verdict on this request, which `guard` began to check.
+    fn poll(
+        &mut self,
+        guard: &Guard,
+        request: &HttpRequest,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<Verified, AuthFailure>> {
+        match self {
+            Self::Known(failure) => failure.take().map_or(Poll::Pending, |failure| Poll::Ready(Err(failure))),
+            Self::Asking { keyword, check } => {
+                let answer = wait_for!(Pin::new(check).poll(context));
+                Poll::Ready(guard.conclude(request, *keyword, answer))
+            }
+        }
+    }
+}
+
+impl AuthFailure {
+    /// Whether the request presents no credentials of ours at all.
+    pub const fn is_anonymous(&self) -> bool {
+        self.is_anonymous
+    }
+
     /// The reply, written as the other replies of an endpoint.
     pub fn reply(&self, replies: &Replies) -> HttpResponse {
-        match &self.0 {
+        match &self.refused {
             Some(Refused { body, challenge }) => replies.unauthorized(challenge, body),
             None => replies.unavailable(),
         }
@@ -206,9 +224,9 @@ impl Rejection {
     }
 }
 
-impl From<Rejection> for actix_web::Error {
-    fn from(rejection: Rejection) -> Self {
-        actix_web::error::InternalError::from_response("not authenticated", rejection.response()).into()
+impl From<AuthFailure> for actix_web::Error {
+    fn from(failure: AuthFailure) -> Self {
+        actix_web::error::InternalError::from_response("not authenticated", failure.response()).into()
     }
 }
 
@@ -280,27 +298,8 @@ where
     }
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
-        let state = match self.inner.guard.ask(request.request()) {
-            Asked::Resolver { keyword, check } => {
-                State::Checking { check, keyword, request: Some(request), inner: Rc::clone(&self.inner) }
-            }
-            Asked::Told(outcome) => self.inner.act(request, outcome),
-        };
-        Guarded { state }
-    }
-}
-
-impl<S: Service<ServiceRequest>> Inner<S> {
-    fn act(&self, request: ServiceRequest, outcome: Outcome) -> State<S, S::Future> {
-        match outcome {
-            Outcome::Verified(verified) => {
-                request.extensions_mut().insert(verified);
-                State::Serving { answer: self.service.call(request) }
-            }
-            Outcome::Anonymous(rejection) | Outcome::Refused(rejection) => {
-                State::Refused { response: Some(request.into_response(rejection.response())) }
-            }
-        }
+        let checking = self.inner.guard.begin(request.request());
+        Guarded { state: State::Checking { checking, request: Some(request), inner: Rc::clone(&self.inner) } }
     }
 }
 
@@ -315,9 +314,8 @@ pin_project! {
 pin_project! {
     #[project = StateProjection]
     enum State<S, F> {
-        Checking { check: Check, keyword: usize, request: Option<ServiceRequest>, inner: Rc<Inner<S>> },
+        Checking { checking: Checking, request: Option<ServiceRequest>, inner: Rc<Inner<S>> },
         Serving { #[pin] answer: F },
-        Refused { response: Option<ServiceResponse> },
     }
 }
 
@@ -329,24 +327,28 @@ where
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
-            let next = match self.as_mut().project().state.project() {
-                StateProjection::Checking { check, keyword, request, inner } => {
-                    let answer = wait_for!(Pin::new(check).poll(context));
+            let answer = match self.as_mut().project().state.project() {
+                StateProjection::Checking { checking, request, inner } => {
                     // Empty only for somebody who asks on after the answer.
+                    let Some(asked) = request.as_ref() else { return Poll::Pending };
+                    let verdict = wait_for!(checking.poll(&inner.guard, asked.request(), context));
                     let Some(request) = request.take() else { return Poll::Pending };
-                    let outcome = inner.guard.judge(request.request(), *keyword, answer);
-                    inner.act(request, outcome)
+                    match verdict {
+                        Ok(verified) => {
+                            request.extensions_mut().insert(verified);
+                            inner.service.call(request)
+                        }
+                        Err(failure) => {
+                            let response = request.into_response(failure.response());
+                            return Poll::Ready(Ok(response.map_into_right_body()));
+                        }
+                    }
                 }
                 StateProjection::Serving { answer } => {
                     return answer.poll(context).map_ok(ServiceResponse::map_into_left_body);
                 }
-                StateProjection::Refused { response } => {
-                    return response
-                        .take()
-                        .map_or(Poll::Pending, |response| Poll::Ready(Ok(response.map_into_right_body())));
-                }
             };
-            self.as_mut().project().state.set(next);
+            self.as_mut().project().state.set(State::Serving { answer });
         }
     }
 }

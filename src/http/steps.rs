@@ -11,7 +11,6 @@ use actix_web::{FromRequest, HttpRequest, HttpResponse, web};
 use super::body::Limits;
 use super::fields::{Field, Trim};
 use super::front::{Answer, Endpoint, Front, respond};
-use super::guard::Outcome;
 use super::reply::Replies;
 use super::request_log::{Facts, note};
 use super::{Contract, HttpState};
@@ -175,10 +174,7 @@ impl Step<'_> {
     }
 
     async fn authenticate(&self) -> Answer<Verified> {
-        match self.state.guard().check(self.request).await {
-            Outcome::Verified(verified) => Ok(verified),
-            Outcome::Anonymous(rejection) | Outcome::Refused(rejection) => Err(rejection.reply(self.replies())),
-        }
+        self.state.guard().check(self.request).await.map_err(|failure| failure.reply(self.replies()))
     }
 
     async fn fields<const N: usize>(&mut self, declared: [Field; N]) -> Answer<[String; N]> {
