@@ -92,6 +92,18 @@ fn named_tests_exist() {
     assert_eq!(missing, Vec::<String>::new());
 }
 
+/// The functions themselves are named in its table, where `named_tests_exist` looks for them.
+#[test]
+fn the_drawing_of_a_check_names_functions_of_its_table() {
+    let page = Document::new("docs/check.md", &read("docs/check.md"));
+    let in_table: BTreeSet<String> = page.named_tests().into_iter().map(|(_, function)| function).collect();
+    let drawing = page.code("text").concat();
+    let drawn: BTreeSet<&str> = drawing.split_whitespace().filter_map(|word| Some(word.split_once("()")?.0)).collect();
+    assert!(drawn.len() > 12, "{drawn:?}");
+    let unknown: Vec<_> = drawn.into_iter().filter(|function| !in_table.contains(*function)).collect();
+    assert_eq!(unknown, Vec::<&str>::new());
+}
+
 #[test]
 fn each_invariant_names_a_test() {
     let text = read("ARCHITECTURE.md");
