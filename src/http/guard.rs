@@ -33,7 +33,7 @@ pub struct Guard {
     activity: Activity,
 }
 
-/// A word before tokens, and whose tokens it announces.
+/// A word before tokens, and the dialects whose tokens may follow it.
 #[derive(Debug)]
 struct Keyword {
     word: String,
@@ -329,7 +329,7 @@ where
         loop {
             let answer = match self.as_mut().project().state.project() {
                 StateProjection::Checking { checking, request, inner } => {
-                    // Empty only for somebody who asks on after the answer.
+                    // Empty only if it is polled again after the answer.
                     let Some(asked) = request.as_ref() else { return Poll::Pending };
                     let verdict = wait_for!(checking.poll(&inner.guard, asked.request(), context));
                     let Some(request) = request.take() else { return Poll::Pending };

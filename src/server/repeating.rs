@@ -12,7 +12,7 @@ const FOR_EVER: Duration = Duration::from_secs(365 * 86_400);
 
 type Work = Box<dyn FnMut(&dyn Fn() -> bool) + Send>;
 
-/// A thread that works, waits, and ends with this value.
+/// A thread that works and waits in turn. It ends when this value is dropped.
 pub(super) struct Repeating {
     worker: Worker<Job>,
 }
@@ -25,15 +25,15 @@ struct Job {
     is_over: AtomicBool,
 }
 
-/// The work, and when it is to be done again.
+/// The work, and when it is due again.
 struct Pending {
     work: Option<Work>,
     due: Option<Instant>,
 }
 
 impl Repeating {
-    /// Does `work` each time that `interval` has passed since the last. It may ask whether it is to
-    /// go on, so that long work does not hold up the end.
+    /// Does `work` each time that `interval` has passed since the last. It may ask whether to go
+    /// on, so that long work does not hold up the end.
     pub(super) fn start(
         name: &'static str,
         interval: Duration,

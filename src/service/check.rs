@@ -31,7 +31,7 @@ impl From<Unavailable> for CheckError {
 pub enum Activity {
     /// A request of the client's: the session is in use.
     Counts,
-    /// Somebody only looks.
+    /// It only looks, such as a page for administrators.
     Ignored,
 }
 
@@ -83,8 +83,8 @@ impl Future for Check {
     }
 }
 
-/// Whoever can tell whether a token is good. The middleware and every endpoint ask one of
-/// these, and therefore agree.
+/// Tells whether a token is good. The middleware and every endpoint ask one of these, and therefore
+/// agree.
 pub trait Resolver: 'static {
     /// Checks an access token: the answer reflects every revocation that was acknowledged
     /// before this call.
@@ -179,7 +179,7 @@ impl Auth {
             inner.writes.run(Wanted::Always, move |connection| connection.end_idle_session(id, last_seen, &cause));
         match within(inner.timeouts.write, "writes", ended).await {
             Ok(true) => CheckError::Refused(Refusal::Idle),
-            // Used elsewhere since, or ended by somebody else: the client's next try tells which.
+            // Used on another node since, or ended by another request: the client's next try tells which.
             Ok(false) => Unavailable::Elsewhere("the session changed during the check").into(),
             Err(error) => error.into(),
         }

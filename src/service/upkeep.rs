@@ -34,12 +34,12 @@ struct WriteDown {
 struct Progress {
     /// When the interval is over.
     due: Option<Instant>,
-    /// What is to be written now, and what of it was written but not yet forgotten.
+    /// What is left to write, and what was written but is not yet forgotten.
     todo: Batch,
     written: Batch,
     /// Something could not be written, so a full map is no reason to try again before the interval is over.
     has_failed: bool,
-    /// What is to be written now is the last.
+    /// After what is left to write, the thread ends.
     is_last: bool,
     /// Closed with this, whatever becomes of the thread.
     writes: Lane,

@@ -1,5 +1,5 @@
-//! What is known of a token, no older than the question, and without a read where nothing has
-//! happened since the last one.
+//! What is known of a token, as of a moment after the question. Nothing is read from the database if the
+//! token is remembered and nothing was revoked.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -34,7 +34,7 @@ pub(super) struct ViewOptions {
     pub(super) capacity: usize,
     /// How long a check may wait.
     pub(super) timeout: Duration,
-    /// A connection that was idle for so long is probed.
+    /// How long a connection may be idle before it is probed.
     pub(super) probe_after: Duration,
     /// Reads where the view itself cannot.
     pub(super) lane: Lane,

@@ -1,4 +1,4 @@
-//! The bounded queue between those who log and the one thread that writes.
+//! The bounded queue between the threads that log and the one thread that writes.
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use crate::threads::{Duty, Next, Options, Worker};
 
-/// After it wrote, the writer lets lines gather for so long: under load it wakes for many, not for
-/// each, and takes no turn from those who log.
+/// After it wrote, the writer lets lines gather for this time: under load it wakes for many lines and not
+/// for each, and takes less processor time from the threads that log.
 const GATHER: Duration = Duration::from_millis(1);
 
 /// Room that is kept for lines to come.
@@ -88,7 +88,7 @@ impl Duty for Writing {
         Writer::default()
     }
 
-    /// All lines that wait, once they had time to gather, unless somebody waits for the end.
+    /// All lines that wait, once they had time to gather; at once if the log is closed.
     fn next(&self, writer: &mut Writer, waiting: &mut Vec<u8>, is_closed: bool) -> Next<Vec<u8>> {
         let left = writer.gathers_until.map(|until| until.saturating_duration_since(Instant::now()));
         if let Some(left) = left.filter(|left| !left.is_zero() && !is_closed) {

@@ -3,8 +3,8 @@
 //! What waits for them is a queue behind one lock. A thread asks its [`Duty`] what comes next, does it
 //! without the lock, and asks again. A panic ends the task, not the thread. If the worker is
 //! supervised, a thread that is busy with one task for too long is given up and another one takes its
-//! place: whoever puts something into the queue looks for such threads. A thread that was given up ends
-//! when its task does.
+//! place: each call that puts something into the queue looks for such threads. A thread that was given up
+//! ends when its task does.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -55,7 +55,7 @@ pub(crate) trait Duty: Send + Sync + 'static {
 pub(crate) enum Next<T> {
     /// This task.
     Do(T),
-    /// This task, for which nobody waits. If all threads are busy, one with such a task is given up
+    /// This task, for which no caller waits. If all threads are busy, one with such a task is given up
     /// at once.
     Probe(T),
     /// Wait until something is put into the queue, but not for longer than this.
@@ -78,7 +78,7 @@ struct Shared<D: Duty> {
     /// Something was put into the queue, or the worker was closed.
     arrived: Condvar,
     /// A task or a thread ended, or the worker was closed. Not the same as `arrived`: a call that
-    /// wakes one thread of the worker must not wake somebody who waits for its end.
+    /// wakes one thread must not wake a caller that waits for the end instead.
     ended: Condvar,
 }
 
@@ -267,7 +267,7 @@ impl<D: Duty> Shared<D> {
                 self.duty.recover(&mut own);
             }
         }
-        // Whoever waits for the end also waits for the connection to be closed.
+        // A caller that waits for the end also waits for the connection to be closed.
         drop(own);
         self.lock().threads.retain(|thread| thread.number != number);
         self.ended.notify_all();

@@ -51,11 +51,11 @@ pub(in crate::service) struct ComputeLane {
 /// What the threads do. They are never given up: a hash on a thread of low priority may take minutes.
 struct Hashing(ComputeOptions);
 
-/// A job whose answer somebody may wait for.
+/// A job, for whose answer a client may wait.
 trait Task: Send + Sync {
     fn is_wanted(&self) -> bool;
     fn run(&self);
-    /// Tells whoever waits that there will be no answer.
+    /// Tells a client that waits that there will be no answer.
     fn abandon(&self);
 }
 
@@ -111,7 +111,7 @@ impl ComputeLane {
         Self { worker }
     }
 
-    /// Runs `work` on a thread of the lane, unless nobody waits for it any more; the answer is an error
+    /// Runs `work` on a thread of the lane, unless no client waits for it any more; the answer is an error
     /// at once if it would come too late. Only who has a permit of the throttle may ask.
     pub(in crate::service) fn run<T: Send + 'static>(
         &self,
@@ -138,7 +138,7 @@ impl ComputeLane {
     }
 }
 
-/// Does a job. A panic costs the job alone: whoever waits is told.
+/// Does a job. A panic costs the job alone: a client that waits is told.
 fn perform(queued: &Queued) -> Spent {
     let (begun, cpu) = (Instant::now(), thread_time());
     if catch_unwind(AssertUnwindSafe(|| queued.task.run())).is_err() {

@@ -20,7 +20,7 @@ impl<C> Connector<C> {
         Self { connection: None, failed: None, idle_since: None }
     }
 
-    /// The connection. Whoever takes it out puts it back with [`Connector::keep`] if it still works.
+    /// Takes the connection out. If it still works, [`Connector::keep`] puts it back.
     pub(in crate::service) fn take(&mut self) -> Option<C> {
         self.connection.take()
     }
@@ -56,7 +56,7 @@ impl<C> Connector<C> {
         self.idle_since = None;
     }
 
-    /// The thread has nothing to do: how long until the connection is to be probed, if there is one.
+    /// The thread has nothing to do: how long until the connection needs a probe, if there is one.
     pub(in crate::service) fn probe_in(&mut self, probe_after: Duration) -> Option<Duration> {
         let idle_since = *self.idle_since.get_or_insert_with(Instant::now);
         self.is_open().then(|| probe_after.saturating_sub(idle_since.elapsed()))

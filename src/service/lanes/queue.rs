@@ -26,14 +26,14 @@ pub(in crate::service) struct LaneOptions {
     /// Whether steps that wait together share a group. Not where they only read: a group may
     /// begin by waiting for another writer, and checks would wait with it.
     pub(in crate::service) groups: bool,
-    /// A connection that was idle for so long is probed, so that no job finds that it is dead.
+    /// How long a connection may be idle before it is probed, so that no job finds it dead.
     pub(in crate::service) probe_after: Duration,
 }
 
-/// Whether a step is still wanted once nobody waits for its answer.
+/// Whether a step is still done when no client waits for its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::service) enum Wanted {
-    /// Skipped if it has not begun: nobody could use what it makes.
+    /// Skipped if it has not begun: no client could use what it makes.
     WhileAwaited,
     /// Done all the same: ending a session is wanted even if the client has hung up.
     Always,
@@ -51,7 +51,7 @@ struct DatabaseWork {
     store: Arc<dyn Store>,
 }
 
-/// What one thread is to do.
+/// What one thread does next.
 enum Task {
     Serve(Vec<Job>),
     Probe,

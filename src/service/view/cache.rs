@@ -24,7 +24,7 @@ use crate::token::{Token, TokenKind};
 use self::entries::{Entries, Entry};
 use self::users::Users;
 
-/// Makes [`Key`]s. Its own key is random, so nobody can choose tokens that share one, nor have
+/// Makes [`Key`]s. Its own key is random, so no client can choose tokens that share one, or have
 /// one token taken for another.
 pub(super) struct KeyMaker(SipHasher24);
 
@@ -60,14 +60,14 @@ pub(super) struct Cache {
     /// Where the first entry of a session is; the others follow it.
     by_session: HashTable<u32>,
     users: Users,
-    /// Whose turn it is to make room.
+    /// The entry that is the next to make room.
     hand: u32,
     /// Entries of older generations are dead.
     generation: u64,
 }
 
 impl Cache {
-    /// An empty one, for so many tokens.
+    /// An empty one with room for `capacity` tokens.
     pub(super) fn new(capacity: usize) -> Self {
         Self {
             capacity: capacity.min(u32::MAX as usize),

@@ -1,11 +1,12 @@
-//! The view of a database whose follower needs microseconds (SQLite): each thread has its own
+//! The view of a database that answers within microseconds (SQLite): each thread has its own
 //! follower and its own memory, and looks by itself.
 //!
-//! A check that arrives joins the turn that is gathering. When all that are ready now have joined,
-//! the first of them to be polled asks the follower for news, for all of them: a round begun after
-//! each of them arrived. Those whose tokens turn out not to be remembered share one more, which reads
-//! the rows of all of them, and lets those go first who have nothing to read: whoever throws unknown
-//! tokens waits, not the others. While checks come one by one, each asks at once, for both.
+//! A check that arrives joins the turn that is gathering. When all checks that are ready now have joined,
+//! the first of them to be polled asks the follower for news, for all of them: the round began after
+//! each of them arrived. Checks whose tokens are not remembered share one more round, which reads
+//! their rows. It begins two turns later, after the checks that have nothing to read: so a client that sends
+//! unknown tokens waits, and the others do not. While checks come one by one, each asks at once, for
+//! both.
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -59,7 +60,7 @@ struct ThreadState {
     cache: Cache,
     follower: Option<Box<dyn Follower>>,
     failed: Option<Instant>,
-    /// The turn that is gathering, if somebody has joined one; all earlier ones have had their round.
+    /// The turn that is gathering, if a check has joined one; all earlier ones have had their round.
     gathering: Option<Arc<Turn>>,
     /// What those who joined will look for.
     wanted: Vec<Key>,
@@ -166,7 +167,7 @@ impl InlineView {
         true
     }
 
-    /// If nobody else is likely to be ready now, a round for this check alone.
+    /// If no other check is likely to be ready now, a round for this check alone.
     fn has_own_round(&self, key: Key) -> bool {
         let mut thread = self.thread().borrow_mut();
         if !thread.is_alone() {

@@ -1,4 +1,4 @@
-//! The view of a database whose follower goes over a network (Postgres): one follower and one
+//! The view of a database that is asked over a network (Postgres): one follower and one
 //! memory for all threads.
 //!
 //! A check that arrives joins the batch of its thread. What is not remembered is asked for. When

@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use crate::session::TokenRecord;
 
 /// Ready when all who are ready now have been polled: a task that is begun now comes after them.
-/// Giving the thread back once would not do, because whoever serves HTTP polls a waiting handler
+/// Giving the thread back once is not enough, because actix-web polls a waiting handler
 /// more than once before the next one's turn.
 pub(super) struct TurnOver(JoinHandle<()>);
 

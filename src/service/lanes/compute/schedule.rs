@@ -8,7 +8,7 @@ use super::{ComputeOptions, Task, Work};
 use crate::service::throttle::Share;
 use crate::threads::Next;
 
-/// The thread of ordinary priority rests until its own computing is one part in so many.
+/// The thread of ordinary priority rests until it has computed for one part in this many of the time.
 pub(super) const FLOOR_SHARE: u32 = 5;
 /// It steps in for a job that has waited for this long.
 const FLOOR_PATIENCE: Duration = Duration::from_millis(100);

@@ -1,7 +1,7 @@
 //! Checks of one thread, which wait for one round together.
 //!
 //! One of them leads: it hands the batch over, hears of the answer, keeps the time, and wakes the
-//! others. Whoever is polled while nobody leads takes the lead, so nobody is stranded when the
+//! others. A check that is polled while no check leads takes the lead, so no check is stranded when the
 //! leader goes. Others may join until the owner takes the batch for a round.
 
 use std::collections::VecDeque;
@@ -54,8 +54,8 @@ struct WaitingCheck {
     waker: Waker,
 }
 
-/// Those of a batch who wait for somebody else to be polled. Only the first to hear the answer gets
-/// any.
+/// The checks of a batch that wait for another one to be polled. Only the first to hear the answer gets
+/// them.
 pub(super) struct OtherChecks(Vec<WaitingCheck>);
 
 /// What is taken for one round: batches with the number of their asks, all their asks, and how many
@@ -67,7 +67,7 @@ pub(super) struct TakenBatches {
 }
 
 enum Phase {
-    /// Nobody was told of it.
+    /// The owner does not know of it.
     Gathering,
     /// The owner was told, at this moment.
     HandedOver(Instant),
@@ -84,7 +84,7 @@ pub(super) struct Position {
     ask: Option<usize>,
 }
 
-/// What a check that was polled is to do.
+/// What a check does that was polled.
 pub(super) enum Polled {
     /// Wait for all who are ready now to join, hand the batch over, and poll again.
     Gather,
@@ -92,8 +92,8 @@ pub(super) enum Polled {
     Lead(Instant),
     /// Wait.
     Follow,
-    /// The round is over, or did not come about. `None`: the check did not ask for its row. The
-    /// others are to be woken.
+    /// The round is over, or did not come about. `None`: the check did not ask for its row. It wakes
+    /// the others.
     Done(Result<Option<Option<TokenRecord>>, Unavailable>, OtherChecks),
 }
 
@@ -106,8 +106,8 @@ impl Batch {
         (Arc::new(Self { state: Mutex::new(state) }), place)
     }
 
-    /// Joins, unless the batch was taken, has waited for long, or is full. While nobody leads one
-    /// that gathers, time begins anew: whoever was there before may have gone long ago.
+    /// Joins, unless the batch was taken, has waited for long, or is full. While no check leads one
+    /// that gathers, time begins anew: the checks that joined before may have gone long ago.
     pub(super) fn join(&self, joining: NewCheck<'_>, timeout: Duration) -> Option<Position> {
         let mut state = self.lock();
         let is_open = match state.phase {
@@ -179,7 +179,7 @@ impl Batch {
         }
     }
 
-    /// Closes the batch, and says what its checks ask for, and how many they are; `None` if nobody
+    /// Closes the batch, and says what its checks ask for, and how many they are; `None` if none
     /// waits any more, because time is up.
     pub(super) fn take(&self) -> Option<(Vec<RowRequest>, usize)> {
         let mut state = self.lock();
@@ -199,7 +199,7 @@ impl Batch {
             return;
         }
         state.phase = Phase::Answered(answer);
-        // If nobody leads, all were woken when the leader left.
+        // If no check leads, all were woken when the leader left.
         let leader = state.leader.and_then(|leader| state.members.get(leader).map(|member| member.waker.clone()));
         drop(state);
         if let Some(leader) = leader {

@@ -1,7 +1,7 @@
 //! The thread that owns the follower, and what it does in a round.
 //!
 //! Batches that wait are taken all at once, for a round that is sent after the last of them came.
-//! News are applied before what was found is kept, and both before anybody is answered.
+//! Revocations are applied before what was found is kept, and both before a check is answered.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -20,20 +20,20 @@ use crate::token::TokenDigest;
 /// How many checks may wait; more are refused.
 const MAX_WAITING_CHECKS: usize = 16_384;
 
-/// A round after one that served several checks begins at the earliest so long after its start:
-/// meanwhile others join it, and all cost less.
+/// After a round that served several checks, at least this time passes before the next one begins, counted
+/// from start to start. More checks join the next round meanwhile, and a check costs less.
 const GATHER: Duration = Duration::from_micros(200);
 
 /// Batches that wait for a round, and what is remembered of earlier ones.
 pub(super) struct Rounds {
-    worker: Worker<Following>,
+    worker: Worker<PollFeed>,
 }
 
 /// What the owner does.
-struct Following {
+struct PollFeed {
     store: Arc<dyn Store>,
     capacity: usize,
-    /// A follower that was idle for so long is probed, so that no check finds that its connection is dead.
+    /// How long a follower may be idle before it is probed, so that no check finds its connection dead.
     probe_after: Duration,
     memory: RwLock<Memory>,
 }
@@ -53,7 +53,7 @@ struct Owner {
     not_before: Option<Instant>,
 }
 
-/// What an owner is to do.
+/// What an owner does next.
 enum Task {
     Serve(TakenBatches),
     Probe,
@@ -63,7 +63,7 @@ impl Rounds {
     /// Starts the owner. It connects when the first check comes.
     pub(super) fn start(store: Arc<dyn Store>, capacity: usize, probe_after: Duration) -> Self {
         let memory = RwLock::new(Memory { cache: Cache::new(capacity), owner: None });
-        let duty = Following { store, capacity, probe_after, memory };
+        let duty = PollFeed { store, capacity, probe_after, memory };
         let worker = Worker::new(Options { name: "view", threads: 1, supervised: true }, duty, VecDeque::new());
         worker.start_or_log();
         Self { worker }
@@ -80,7 +80,7 @@ impl Rounds {
     pub(super) fn enqueue(&self, batch: Arc<Batch>) {
         let refused = self.worker.put(batch, |batches, batch| {
             let mut checks = batch.waiting();
-            // What nobody waits for any more needs no place.
+            // Batches that no check waits for any more need no place.
             batches.retain(|batch: &Arc<Batch>| {
                 let waiting = batch.waiting();
                 checks += waiting;
@@ -109,7 +109,7 @@ impl Rounds {
     }
 }
 
-impl Duty for Following {
+impl Duty for PollFeed {
     type Queue = VecDeque<Arc<Batch>>;
     type Task = Task;
     type Own = Owner;
@@ -157,7 +157,7 @@ impl Duty for Following {
     }
 }
 
-impl Following {
+impl PollFeed {
     fn write(&self) -> RwLockWriteGuard<'_, Memory> {
         self.memory.write().unwrap_or_else(PoisonError::into_inner)
     }
@@ -187,14 +187,14 @@ impl Following {
         }
     }
 
-    /// A round that nobody asked for: it fails in place of one that is needed, and leaves a follower
+    /// A round for no check: it fails in place of one that is needed, and leaves a follower
     /// that works.
     fn probe(&self, owner: &mut Owner) {
-        // Whoever comes next is told what is wrong.
+        // The next check is told what is wrong.
         let _ = self.look(owner, &[], Some(Instant::now() + SILENT_AFTER));
     }
 
-    /// A round whose news and rows are heeded before anybody hears of it.
+    /// A round. Its revocations and rows are in the cache before a check hears of it.
     fn look(
         &self,
         owner: &mut Owner,
