@@ -1,6 +1,6 @@
 //! Translating between HTTP and the service.
 //!
-//! The five dialects speak the manners of one family of packages (contract sections 1 to 3), so
+//! The five dialects speak the manners of one family of packages (docs/contract.md), so
 //! the manners live in [`front`] and the modules it puts in order; [`dialects`] add their own
 //! words. [`guard`] and [`extract`] protect other people's handlers.
 
