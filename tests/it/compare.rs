@@ -34,9 +34,9 @@ enum PackageBody {
     AsOurs,
     /// This one.
     Is(&'static str),
-    /// Our `non_field_errors` as `detail`, perhaps with a `code`.
+    /// Our `non_field_errors` as `detail`, perhaps with a `code`, and with simplejwt's challenge.
     Detail,
-    /// Ours, but its tokens have no claim `jti`.
+    /// Ours, but its tokens have no claim `jti`, so that those of one second are one token.
     WithoutJti,
     /// Not looked at, nor are its headers: a page of Django's, or nothing.
     Page,
@@ -147,10 +147,15 @@ fn expect_the_package(case: &mut Case) -> bool {
         PackageBody::AsOurs => ours.to_owned(),
         PackageBody::Is(body) => (*body).to_owned(),
         PackageBody::Detail => {
+            let challenge = Pattern::parse("Bearer realm=\"api\"").expect("a pattern");
+            expect.headers.push(("WWW-Authenticate".to_owned(), Some(challenge)));
             let text = ours.strip_prefix(r#"{"non_field_errors":["#).and_then(|rest| rest.strip_suffix("]}"));
             text.map_or_else(|| ours.to_owned(), |text| format!(r#"{{"detail":{text}*"#))
         }
-        PackageBody::WithoutJti => ours.replace(r#","jti":"<32 hex>""#, ""),
+        PackageBody::WithoutJti => {
+            let jti = r#""jti":"<32 hex>""#;
+            ours.replace(&format!(",{jti}"), "").replace(&format!("{jti},"), "").replace("<new jwt", "<jwt")
+        }
         PackageBody::Page => {
             case.controls.bare = true;
             expect.headers.clear();

@@ -103,6 +103,7 @@ from knox.auth import TokenAuthentication  # noqa: E402
 from knox.models import AuthToken  # noqa: E402
 from rest_framework.authtoken.serializers import AuthTokenSerializer  # noqa: E402
 from rest_framework.exceptions import ValidationError  # noqa: E402
+from rest_framework.generics import GenericAPIView  # noqa: E402
 from rest_framework.permissions import AllowAny, IsAuthenticated  # noqa: E402
 from rest_framework.response import Response  # noqa: E402
 from rest_framework.views import APIView  # noqa: E402
@@ -152,14 +153,15 @@ class EmailLogin(simplejwt.TokenObtainPairView):
     serializer_class = EmailSerializer
 
 
-class AccessTokenView(APIView):
+class AccessTokenView(GenericAPIView):
     """No package has the dialect access_token: these three views stand over djangorestframework-jwt."""
 
     authentication_classes = ()
     permission_classes = ()
+    serializer_class = drf_jwt.VerifyJSONWebTokenSerializer
 
-    def checked(self, serializer, request):
-        serializer = serializer(data=request.data)
+    def checked(self, request):
+        serializer = self.get_serializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         return serializer.validated_data
 
@@ -172,15 +174,17 @@ class AccessTokenView(APIView):
 
 
 class AccessTokenLogin(AccessTokenView):
+    serializer_class = drf_jwt.JSONWebTokenSerializer
+
     def answer(self, request):
-        user = self.checked(drf_jwt.JSONWebTokenSerializer, request)["user"]
+        user = self.checked(request)["user"]
         token, end = self.issue(user)
         return {"access_token": token, "expires_in": end, "user": user.username}
 
 
 class AccessTokenVerify(AccessTokenView):
     def answer(self, request):
-        good = self.checked(drf_jwt.VerifyJSONWebTokenSerializer, request)
+        good = self.checked(request)
         user, end = good["user"], decode(good["token"]).get("exp")
         try:
             end = None if end is None else text_of(datetime.fromtimestamp(int(end), timezone.utc))
@@ -191,7 +195,7 @@ class AccessTokenVerify(AccessTokenView):
 
 class AccessTokenRefresh(AccessTokenView):
     def answer(self, request):
-        good = self.checked(drf_jwt.VerifyJSONWebTokenSerializer, request)
+        good = self.checked(request)
         user, login = good["user"], decode(good["token"]).get("orig_iat")
         if not login:
             raise ValidationError({"non_field_errors": ["orig_iat field is required."]})
