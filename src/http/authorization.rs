@@ -1,4 +1,4 @@
-//! The `Authorization` header, as docs/contract.md#the-authorization-header reads it.
+//! The `Authorization` header, as `docs/contract.md#the-authorization-header` reads it.
 
 use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 

@@ -1,5 +1,5 @@
 //! The body of a request: read whole, up to a limit and a deadline, and understood as
-//! docs/contract.md#content-type and the sections after it say.
+//! `docs/contract.md#content-type` and the sections after it say.
 
 pub mod json;
 pub mod value;

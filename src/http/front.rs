@@ -1,4 +1,4 @@
-//! The order in which a request is judged (docs/contract.md#order-of-judgement), for endpoints of any
+//! The order in which a request is judged (`docs/contract.md#order-of-judgement`), for endpoints of any
 //! dialect.
 //!
 //! A handler takes the steps one after the other and is done at the first refusal:

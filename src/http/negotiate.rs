@@ -1,5 +1,5 @@
-//! Which form of reply a client asks for: steps 2 and 3 of docs/contract.md#order-of-judgement, and
-//! docs/contract.md#accept.
+//! Which form of reply a client asks for: steps 2 and 3 of `docs/contract.md#order-of-judgement`, and
+//! `docs/contract.md#accept`.
 
 use crate::http::media::MediaType;
 

@@ -1,4 +1,4 @@
-//! Replies: their JSON, and the headers that every one of them carries (docs/contract.md#replies).
+//! Replies: their JSON, and the headers that every one of them carries (`docs/contract.md#replies`).
 
 use std::time::Duration;
 

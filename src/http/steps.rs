@@ -48,7 +48,7 @@ impl Ask {
     }
 
     /// Answers for an endpoint that anybody may ask: steps 2, 3 and 5 of
-    /// docs/contract.md#order-of-judgement, then `answer`.
+    /// `docs/contract.md#order-of-judgement`, then `answer`.
     pub async fn answer(
         mut self,
         endpoint: &Endpoint,

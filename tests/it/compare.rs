@@ -54,6 +54,26 @@ struct Tally {
     alike: Vec<String>,
     /// A difference without a mark, or another one than the mark says.
     wrong: Vec<String>,
+    /// The request needs what an earlier reply should have brought, and that reply was wrong.
+    unplayed: usize,
+}
+
+impl Tally {
+    fn count(&mut self, place: &str, mark: Option<&str>, known: bool, differences: &[String]) {
+        if differences.iter().any(|difference| difference.starts_with("nothing is known as")) {
+            self.unplayed += 1;
+            return;
+        }
+        match (mark, known, differences.is_empty()) {
+            (None, _, true) => self.agree += 1,
+            (Some(_), true, true) => self.as_marked += 1,
+            (Some(_), false, false) => self.differ += 1,
+            (Some(mark), false, true) => self.alike.push(format!("{place}\n  no difference, but marked: {mark}")),
+            (None, _, false) | (Some(_), true, false) => {
+                self.wrong.push(format!("{place}\n  {}", differences.join("\n  ")));
+            }
+        }
+    }
 }
 
 /// The site, which can be told to move its clock and its users.
@@ -97,13 +117,14 @@ fn the_packages_reply_as_the_transcripts_say() {
             println!("{line}");
         }
         println!(
-            "{}: {} agree; of those that are marked, {} are as the mark says, {} differ, {} do not; {} WRONG",
+            "{}: {} agree; marked: {} as the mark says, {} differ, {} alike; {} WRONG, {} not played for lack of them",
             dialect.as_str(),
             tally.agree,
             tally.as_marked,
             tally.differ,
             tally.alike.len(),
-            tally.wrong.len()
+            tally.wrong.len(),
+            tally.unplayed
         );
         wrong += tally.wrong.len();
     }
@@ -120,15 +141,9 @@ fn play(dialect: Dialect, site: &Site) -> Tally {
         let mut player = Player::new(site.0, Caching::Unchecked, fixture::variables()).directed_by(site);
         let mut wire = Wire::connect(site.0).expect("a connection");
         for (case, known) in transcript.cases.iter().zip(known) {
-            let differences = player.play_case(&mut wire, &transcript, case).join("\n  ");
+            let differences = player.play_case(&mut wire, &transcript, case);
             let place = format!("{}/{}:{}: {}", dialect.as_str(), transcript.name, case.line, case.name);
-            match (&case.differs, known, differences.is_empty()) {
-                (None, _, true) => tally.agree += 1,
-                (Some(_), true, true) => tally.as_marked += 1,
-                (Some(_), false, false) => tally.differ += 1,
-                (Some(mark), false, true) => tally.alike.push(format!("{place}\n  no difference, but marked: {mark}")),
-                (None, _, false) | (Some(_), true, false) => tally.wrong.push(format!("{place}\n  {differences}")),
-            }
+            tally.count(&place, case.differs.as_deref(), known, &differences);
         }
     }
     tally

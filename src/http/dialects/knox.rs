@@ -1,4 +1,4 @@
-//! django-rest-knox (docs/dialects/knox.md): `POST /auth/login/`, `/auth/logout/`, `/auth/logoutall/`, and
+//! django-rest-knox (`docs/dialects/knox.md`): `POST /auth/login/`, `/auth/logout/`, `/auth/logoutall/`, and
 //! who am I, `GET /auth/user/`. Each also answers without its final slash.
 //!
 //! | request | success | refusals |
