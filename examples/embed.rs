@@ -1,4 +1,4 @@
-//! Somebody else's actix-web application, with users of its own, protected by Knoxide.
+//! An actix-web application with users of its own, protected by Knoxide.
 //!
 //! ```sh
 //! cargo run --example embed
@@ -11,12 +11,10 @@
 #![expect(clippy::print_stdout, reason = "an example talks to the person who runs it")]
 
 use actix_web::{App, HttpServer, web};
-use knoxide::http::extract::{Authenticated, MaybeAuthenticated};
-use knoxide::http::guard::{Guard, TokenAuth};
-use knoxide::http::{HttpOptions, HttpState};
-use knoxide::service::{Auth, Credentials, CredentialsError, KnownUser};
-use knoxide::store::memory::MemoryStore;
-use knoxide::user::{LoginName, Password, UserId};
+use knoxide::{
+    Auth, Authenticated, Credentials, CredentialsError, Guard, HttpOptions, HttpState, KnownUser, LoginName,
+    MaybeAuthenticated, MemoryStore, Password, TokenAuth, UserId,
+};
 
 /// This application's own users; a real one would ask its database here.
 struct OwnUsers;
@@ -54,7 +52,7 @@ async fn main() -> std::io::Result<()> {
             .service(web::resource("/notes").wrap(TokenAuth::new(auth.clone())).get(notes))
             .route("/greeting", web::get().to(greeting))
             // The endpoints of all dialects, such as POST /auth/login/, and the public keys.
-            .configure(|config| knoxide::http::mount(config, &endpoints))
+            .configure(|config| knoxide::mount(config, &endpoints))
     })
     .workers(1)
     .bind(address)?;

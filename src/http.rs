@@ -1,8 +1,8 @@
 //! Translating between HTTP and the service.
 //!
-//! The five dialects speak the manners of one family of packages (contract sections 1 to 3), so
-//! the manners live in [`front`] and the modules it puts in order; [`dialects`] add their own
-//! words. [`guard`] and [`extract`] protect other people's handlers.
+//! All dialects read requests and word refusals as Django REST framework does (`docs/contract.md`): that is in
+//! [`front`] and the modules that it uses. [`dialects`] has what differs between them. [`guard`] and
+//! [`extract`] protect the handlers of an application.
 
 pub mod address;
 pub mod authorization;

@@ -1,4 +1,4 @@
-//! Users and knox tokens from elsewhere, in the form of `users.json` (contract, section 12).
+//! Users and knox tokens from elsewhere, in the form of `docs/contract.md#the-import-file`.
 //!
 //! Passwords and tokens in clear text, which that form may carry for tests, are never read.
 

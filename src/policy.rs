@@ -99,7 +99,7 @@ const fn seconds(seconds: u64) -> Duration {
 const DAY: u64 = 24 * 3600;
 
 impl DialectPolicy {
-    /// As the package of this dialect is deployed (contract sections 4 to 8).
+    /// As the package of this dialect is deployed (the pages of docs/dialects).
     pub fn default_of(dialect: Dialect) -> Self {
         let (form, access_ttl, refresh) = match dialect {
             Dialect::Knox => (TokenForm::Opaque, None, RefreshPolicy::None),

@@ -1,4 +1,4 @@
-//! The use cases: log in, check, end sessions. All that HTTP and the command line may call.
+//! The use cases: log in, check, refresh, end sessions.
 //!
 //! [`Auth`] is a cheap handle; the threads behind it end when the last clone is dropped.
 

@@ -1,4 +1,4 @@
-//! Text of others on lines of ours: nothing in it may end a line, move the cursor, turn the
+//! Escapes untrusted text for logs and terminals: it cannot end a line, move the cursor, change the
 //! direction of writing, or hide.
 
 use icu_properties::props::{DefaultIgnorableCodePoint, GeneralCategory};
@@ -7,7 +7,7 @@ use icu_properties::{CodePointMapData, CodePointSetData};
 #[cfg(feature = "server")]
 pub(crate) use self::escaping::{push_visible, visible, visible_lines};
 
-/// Characters of which a person sees nothing, or something else than what is there: controls
+/// Characters that are invisible, or look like something else: controls
 /// (C0, DEL and C1, of which U+009B alone begins a terminal's commands), formats such as those that
 /// turn the direction of writing, separators, every space but the plain one, what Unicode says to
 /// draw as nothing (variation selectors, fillers, tags), the blank pattern of Braille, and code
@@ -32,7 +32,7 @@ pub(crate) fn is_unseen(c: char) -> bool {
     by_category || c == '\u{2800}' || CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(c)
 }
 
-/// What the log and the command line do with it.
+/// Escaping, as the log and the command line use it.
 #[cfg(feature = "server")]
 mod escaping {
     use std::borrow::Cow;
@@ -40,7 +40,7 @@ mod escaping {
 
     use super::is_unseen;
 
-    /// Adds `c` to `text`, escaped as in JSON if it is not seen (RFC 8259, section 7).
+    /// Adds `c` to `text`, escaped as in JSON if it is invisible (RFC 8259, section 7).
     pub(crate) fn push_visible(c: char, text: &mut String) {
         match c {
             '\n' => text.push_str("\\n"),

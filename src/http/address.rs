@@ -94,8 +94,8 @@ impl Proxies {
     }
 }
 
-/// An address, with or without a port; IPv6 with a port in brackets, as proxies write them. IPv4
-/// addresses in IPv6 clothes are undressed.
+/// An address, with or without a port; IPv6 with a port in brackets, as proxies write them.
+/// IPv4-mapped IPv6 addresses become IPv4 addresses.
 fn parse(hop: &[u8]) -> Option<IpAddr> {
     let text = std::str::from_utf8(hop).ok()?;
     let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);

@@ -1,4 +1,4 @@
-//! The `Authorization` header, as section 3 of the contract reads it.
+//! The `Authorization` header, as `docs/contract.md#the-authorization-header` reads it.
 
 use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn one_header_is_read_as_in_section_3() {
+    fn one_header_is_read_as_the_contract_says() {
         let cases: &[(&[u8], &str)] = &[
             (b"", "not provided"),
             (b" ", "not provided"),

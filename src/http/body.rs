@@ -1,5 +1,5 @@
-//! The body of a request: read whole, up to a limit and a deadline, and understood as contract
-//! sections 2.4 to 2.7 have it.
+//! The body of a request: read whole, up to a limit and a deadline, and understood as
+//! `docs/contract.md#content-type` and the sections after it say.
 
 pub mod json;
 pub mod value;

@@ -79,7 +79,7 @@ const fn single_refusal(refusal: TokenRefusal) -> &'static str {
     }
 }
 
-/// The words of simplejwt, which djoser uses (contract section 7).
+/// The words of simplejwt, which djoser uses (`docs/dialects/simplejwt.md#refusals-of-tokens`).
 const fn pair_words(refusal: TokenRefusal) -> &'static str {
     match refusal {
         TokenRefusal::WrongKind => "Token has wrong type",

@@ -1,4 +1,4 @@
-//! Text fields (contract 2.6): each judged on its own, all of them, in the endpoint's order.
+//! Text fields (`docs/contract.md#text-fields`): each judged on its own, all of them, in the endpoint's order.
 
 use serde_json::Value as Json;
 

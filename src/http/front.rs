@@ -1,4 +1,5 @@
-//! The order in which a request is judged (contract section 1), for endpoints of any dialect.
+//! The order in which a request is judged (`docs/contract.md#order-of-judgement`), for endpoints of any
+//! dialect.
 //!
 //! A handler takes the steps one after the other and is done at the first refusal:
 //!
@@ -109,7 +110,7 @@ impl Endpoint {
         Self { name, description: "", verb: Verb::Post, actions }
     }
 
-    /// Steps 3 and 4: agrees with the client on the form of the replies.
+    /// Steps 2 and 3: agrees with the client on the form of the replies.
     ///
     /// # Errors
     /// The refusal to send, 404 or 406.
@@ -173,7 +174,7 @@ impl Front<'_> {
         &self.replies
     }
 
-    /// Step 6: the method.
+    /// Step 5: the method.
     ///
     /// # Errors
     /// What to send instead of going on: 405, or the description of the endpoint for `OPTIONS`.
@@ -188,7 +189,7 @@ impl Front<'_> {
         }
     }
 
-    /// Steps 7 to 11: the content type, the body's size, its shape and its fields.
+    /// Steps 6 to 10: the content type, the body's size, its shape and its fields.
     ///
     /// # Errors
     /// The refusal to send.

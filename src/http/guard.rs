@@ -79,7 +79,7 @@ impl Guard {
     }
 
     /// Takes tokens of every dialect that is switched on, each under its own keywords, and
-    /// refuses in the words of the knox dialect (contract section 3).
+    /// refuses in the words of the knox dialect (`docs/dialects/knox.md#the-token-in-the-header`).
     pub fn of_dialects(resolver: impl Resolver + Send + Sync, dialects: &PerDialect<Mount>) -> Self {
         let mut keywords: Vec<Keyword> = Vec::new();
         for dialect in Dialect::ALL {

@@ -1,4 +1,5 @@
-//! Which form of reply a client asks for: contract section 1, steps 3 and 4, and table 2.3.
+//! Which form of reply a client asks for: steps 2 and 3 of `docs/contract.md#order-of-judgement`, and
+//! `docs/contract.md#accept`.
 
 use crate::http::media::MediaType;
 
@@ -127,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn accept_decides_as_in_table_2_3() {
+    fn accept_decides_as_the_contract_says() {
         let cases = [
             ("*/*", Ok(0)),
             ("application/json", Ok(0)),

@@ -1,4 +1,4 @@
-//! Replies: their JSON, and the headers that every one of them carries (contract 2.1).
+//! Replies: their JSON, and the headers that every one of them carries (`docs/contract.md#replies`).
 
 use std::time::Duration;
 
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn refusals_have_the_contracts_shapes() {
+    async fn refusals_have_the_shapes_of_the_contract() {
         let replies = replies();
         let cases = [
             (replies.detail(StatusCode::NOT_FOUND, "Not found."), 404, r#"{"detail":"Not found."}"#),

@@ -46,8 +46,8 @@ impl Ask {
         self
     }
 
-    /// Answers for an endpoint that anybody may ask: steps 3, 4 and 6 of the contract's order,
-    /// then `answer`.
+    /// Answers for an endpoint that anybody may ask: steps 2, 3 and 5 of
+    /// `docs/contract.md#order-of-judgement`, then `answer`.
     pub async fn answer(
         mut self,
         endpoint: &Endpoint,
@@ -62,7 +62,7 @@ impl Ask {
         respond(judge.await)
     }
 
-    /// Answers for an endpoint that knows its callers: they authenticate between steps 4 and 6,
+    /// Answers for an endpoint that knows its callers: they authenticate between steps 3 and 5,
     /// and the body is never read.
     pub async fn answer_known(
         mut self,

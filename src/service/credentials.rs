@@ -1,31 +1,31 @@
-//! Somebody else's users: an application that has its own tells whether a password is right.
+//! External users: an application that has users of its own verifies their passwords.
 
 use crate::user::{LoginName, Password, UserId};
 
-/// A user of another system.
+/// An external user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownUser {
-    /// Its number there, under which it is known here too.
+    /// The number in the external system, which is used here too.
     pub id: UserId,
-    /// Its name.
+    /// The name.
     pub username: String,
-    /// Its e-mail address, possibly empty.
+    /// The e-mail address, possibly empty.
     pub email: String,
-    /// Whether it may administer others.
+    /// Whether the user may administer others.
     pub is_staff: bool,
 }
 
-/// The other system could not answer. Why is told nobody, not even the log: whoever can tell
-/// what of it is secret logs it before.
+/// The external system could not answer. The text is neither logged nor sent to the client, since it may
+/// hold secrets: an implementation logs what it knows to be harmless.
 #[derive(Debug, thiserror::Error)]
 #[error("the user system did not answer: {0}")]
 pub struct CredentialsError(pub String);
 
 /// Decides whether a name and a password belong together.
 ///
-/// It runs on the threads for passwords and may block. Only the login is decided here: the
-/// sessions, and a shadow of each user that has logged in, stay in the store, so end a user's
-/// sessions there when the user is deactivated.
+/// It runs on the threads that hash passwords, and may block. It decides about logins only. Sessions, and a
+/// copy of each user that has logged in, are in the store: when a user is deactivated in the external system,
+/// end the user's sessions there as well.
 pub trait Credentials: Send + Sync + 'static {
     /// The user, if the name and the password fit an active one.
     ///

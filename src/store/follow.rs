@@ -1,53 +1,52 @@
-//! Following what a database forgets, so that what was read once need not be read again.
+//! The revocation feed: it tells what was revoked, so that a token that was read once can be cached.
 //!
-//! A [`Follower`] is asked in rounds. What a round found, and no later round's [`News`] speak of,
-//! is still so: a caller may keep it and say yes from memory, as long as it asks for another
-//! round after the question arrived.
+//! A [`Follower`] is polled in rounds. A record that a round found stays true until the [`News`] of a later
+//! round invalidate it. A caller may cache it and say yes from the cache, if it asks for one more round after
+//! the question arrived.
 
 use super::{StoreError, StoreResult};
 use crate::session::{SessionId, TokenRecord};
 use crate::token::TokenDigest;
 use crate::user::UserId;
 
-/// How a store can be followed.
+/// What kind of revocation feed a store has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Following {
-    /// Not at all: every check reads.
+    /// None: every check reads.
     Not,
-    /// A round takes microseconds and waits for nobody: each thread has a follower of its own.
+    /// A round takes microseconds and waits for no lock: each thread has a feed of its own.
     Inline,
-    /// A round goes over a network: one follower for all threads, with a thread of its own.
+    /// A round goes over a network: one feed for all threads, with a thread of its own.
     Shared,
 }
 
-/// What happened to the database, as far as anybody who remembers has to know.
+/// A revocation feed on one connection.
 ///
-/// After an error a follower is of no further use, and nothing that it found is to be kept.
+/// After an error, drop it and everything that it found.
 pub trait Follower: Send {
-    /// One round: what was revoked since the round before, and what is known of each digest. Both
-    /// reflect every write that was acknowledged before the call. The first round's news are about
-    /// what others may have kept, and mean nothing to a caller with an empty memory.
+    /// One round: what was revoked since the round before, and the record of each digest. Both reflect every
+    /// write that was acknowledged before the call. A caller with an empty cache can ignore the news of the
+    /// first round.
     ///
-    /// The caller forgets what the news speak of *before* it keeps what was found.
+    /// The caller applies the news to its cache *before* it caches what was found.
     ///
     /// # Errors
-    /// When nothing can be said; also when somebody else was in the way, since a follower may not
-    /// wait for long.
+    /// When nothing can be said; also when a lock is taken, since a round may not wait for long.
     fn round(&mut self, digests: &[TokenDigest]) -> StoreResult<Round>;
 }
 
 /// What a round brought.
 #[derive(Debug)]
 pub struct Round {
-    /// What is to be forgotten.
+    /// What has to leave the cache.
     pub news: News,
-    /// What is known of each digest, in the order asked, whatever its state.
+    /// The record of each digest, in the order asked, whatever its state.
     pub found: Vec<Option<TokenRecord>>,
-    /// Whether what was found may be kept. If not, the next rounds do not tell of all changes.
+    /// Whether what was found may be cached. If not, the next rounds do not tell of all changes.
     pub lasting: bool,
 }
 
-/// What is to be forgotten.
+/// What has to leave the cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum News {
     /// These, and nothing else.
@@ -56,7 +55,7 @@ pub enum News {
     Everything,
 }
 
-/// Something that is no longer as it was.
+/// Something that was revoked or changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Revoked {
     /// A user and all sessions of that user.
@@ -65,7 +64,7 @@ pub enum Revoked {
     Session(SessionId),
 }
 
-/// The answer of a store that cannot be followed.
+/// The answer of a store without a revocation feed.
 pub(super) fn cannot() -> StoreError {
     StoreError::Failed("this store cannot be followed".to_owned())
 }

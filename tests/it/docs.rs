@@ -1,6 +1,7 @@
 //! The documents are true: what they link to and name is there, and what is there is named.
 
 mod markdown;
+mod references;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -78,20 +79,6 @@ fn links_lead_somewhere() {
     assert_eq!(broken, Vec::<String>::new());
 }
 
-#[test]
-fn named_tests_exist() {
-    let mut missing = Vec::new();
-    for document in documents() {
-        for (file, test) in document.named_tests() {
-            let code = fs::read_to_string(root().join(&file)).unwrap_or_default();
-            if !code.contains(&format!("fn {test}(")) {
-                missing.push(format!("{}: {file}::{test}", document.name));
-            }
-        }
-    }
-    assert_eq!(missing, Vec::<String>::new());
-}
-
 /// The functions themselves are named in its table, where `named_tests_exist` looks for them.
 #[test]
 fn the_drawing_of_a_check_names_functions_of_its_table() {
@@ -115,34 +102,30 @@ fn each_invariant_names_a_test() {
     }
 }
 
+/// What people read of the project besides its code: documents, and comments in files of all kinds.
 #[test]
-fn named_files_exist_and_the_code_map_is_whole() {
-    let mut missing = Vec::new();
-    for document in documents() {
-        missing.extend(
-            document
-                .named_files()
-                .into_iter()
-                .filter(|file| !root().join(file).exists())
-                .map(|file| format!("{}: {file}", document.name)),
-        );
-    }
-    assert_eq!(missing, Vec::<String>::new());
-    let map = Document::new("ARCHITECTURE.md", &read("ARCHITECTURE.md")).named_files();
-    let is_module = |file: &str| {
-        let depth = file.matches('/').count();
-        file.starts_with("src/") && (depth == 1 || depth == 2) && !file.ends_with("/tests.rs")
+fn references_lead_somewhere() {
+    let endings = [".md", ".rs", ".sql", ".toml", ".conf", ".py", ".mjs", ".http", ".txt"];
+    let mut read_files = files(&endings);
+    read_files.extend(files(&[""]).into_iter().filter(|file| file.starts_with("scripts/")));
+    read_files.retain(|file| file != "tests/it/docs/references.rs" && file != "src/password_rules/common.txt");
+    let broken: Vec<_> = read_files.iter().flat_map(|file| references::broken(&root(), file, &read(file))).collect();
+    assert_eq!(broken, Vec::<String>::new());
+    assert!(read_files.len() > 300, "the files were not found");
+}
+
+/// The first lines of the files are the map of the code; ARCHITECTURE names those to begin with.
+#[test]
+fn each_file_says_what_it_is_for() {
+    let modules = files(&[".rs"]).into_iter().filter(|file| file.starts_with("src/") && !file.contains("/tests"));
+    let silent = modules.filter(|file| !read(file).starts_with("//! "));
+    assert_eq!(silent.collect::<Vec<_>>(), Vec::<String>::new());
+    let text = read("ARCHITECTURE.md");
+    let chapter = |name: &str| {
+        let (_, chapter) = text.split_once(&format!("\n## {name}\n")).expect("the chapter");
+        chapter.split("\n## ").next().unwrap_or_default().lines().filter(|line| line.starts_with("| `")).count()
     };
-    // Details of one module, told with it.
-    let told = ["src/lib.rs", "src/http/dialects.rs"];
-    let of_details = ["src/cli/", "src/config/", "src/telemetry/", "src/password/"];
-    let unmapped = files(&[".rs"]).into_iter().filter(|file| {
-        is_module(file)
-            && !told.contains(&file.as_str())
-            && !of_details.iter().any(|folder| file.starts_with(folder))
-            && !map.contains(file)
-    });
-    assert_eq!(unmapped.collect::<Vec<_>>(), Vec::<String>::new());
+    assert!((8..=15).contains(&chapter("Code map")), "this is no map for a first look");
 }
 
 #[test]
@@ -198,7 +181,8 @@ fn the_code_of_the_readme_is_that_of_the_example() {
 #[test]
 fn named_settings_and_commands_are_real() {
     // Those of the tests stand in the scripts that set them.
-    let settings = read(".env.example") + "KNOXIDE_TEST_POSTGRES=" + &read("scripts/history");
+    let settings =
+        read(".env.example") + "KNOXIDE_TEST_POSTGRES=" + &read("scripts/history") + &read("scripts/compare");
     let commands = read("docs/command-line.md");
     let mut wrong = Vec::new();
     for document in documents() {
@@ -247,15 +231,49 @@ fn no_file_is_long_and_nothing_is_put_off() {
 }
 
 #[test]
-fn decisions_are_numbered_and_have_their_parts() {
+fn decisions_are_numbered_dated_and_have_their_parts() {
     let records: Vec<_> = files(&[".md"]).into_iter().filter(|file| file.starts_with("docs/adr/0")).collect();
-    for (number, file) in (1..).zip(&records) {
-        assert!(file.starts_with(&format!("docs/adr/{number:04}-")), "{file} is not number {number}");
+    let mut numbers = BTreeSet::new();
+    for file in &records {
+        let number = file.trim_start_matches("docs/adr/").split('-').next().unwrap_or_default();
+        assert!(numbers.insert(number), "{file}: there are two records {number}");
         let text = read(file);
-        for part in [format!("# {number:04}: ").as_str(), "## Context", "## Decision", "## Rejected", "## Consequences"]
-        {
+        assert!(text.starts_with(&format!("# {number}: ")), "{file}: the heading has another number");
+        for part in ["## Context", "## Decision", "## Rejected", "## Consequences"] {
             assert!(text.contains(part), "{file}: {part}");
         }
         assert!(text.lines().count() <= 60, "{file} is longer than a page");
+        let status = text.split("\n\n").nth(1).unwrap_or_default().replace('\n', " ");
+        assert!(is_status(&status), "{file}: the second paragraph is no status: {status}");
+    }
+}
+
+/// `Status: accepted, 2026-11-22.`, or with `; superseded by [0015](…)` or `; superseded in part by …` before the full
+/// stop. That the links lead somewhere is a test of its own.
+fn is_status(paragraph: &str) -> bool {
+    let Some(rest) = paragraph.strip_prefix("Status: accepted, ").and_then(|rest| rest.strip_suffix('.')) else {
+        return false;
+    };
+    let (date, superseded) = rest.split_once("; superseded ").unwrap_or((rest, "by [0"));
+    let is_date = date.len() == 10 && date.parse::<jiff::civil::Date>().is_ok();
+    is_date && (superseded.starts_with("by [0") || superseded.starts_with("in part by [0"))
+}
+
+#[test]
+fn a_record_without_a_status_is_seen() {
+    for status in [
+        "Status: accepted, 2026-11-22.",
+        "Status: accepted, 2026-11-22; superseded by [0015](0015-a.md).",
+        "Status: accepted, 2026-11-22; superseded in part by [0015](0015-a.md) (how checks read).",
+    ] {
+        assert!(is_status(status), "{status}");
+    }
+    for status in [
+        "## Context",
+        "Status: accepted.",
+        "Status: accepted, 2026-13-22.",
+        "Status: accepted, 2026-11-22; superseded by something.",
+    ] {
+        assert!(!is_status(status), "{status}");
     }
 }

@@ -1,5 +1,5 @@
-//! The middleware in somebody else's application, in the words of each dialect (contract,
-//! sections 3 and 11).
+//! The middleware in somebody else's application, in the words of each dialect
+//! (`docs/contract.md#the-authorization-header`).
 
 use actix_web::http::header::WWW_AUTHENTICATE;
 use actix_web::test::{TestRequest, call_service, init_service, read_body};

@@ -1,5 +1,5 @@
 //! Several real servers on one database, clients that log in, check and revoke at any of them,
-//! and faults; then everything that the clients were told is judged. docs/history.md tells more.
+//! and faults; then everything that the clients were told is judged. `docs/history.md` tells more.
 //!
 //! `scripts/history` runs many more revocations than the tests do.
 

@@ -4,6 +4,8 @@
 mod by_hand;
 #[cfg(test)]
 mod clocks;
+#[cfg(test)]
+mod compare;
 #[cfg(all(test, feature = "conformance"))]
 mod conformance;
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The `charset` of a content type, by Python's names and rules (contract 2.4).
+//! The `charset` of a content type, by Python's names and rules (`docs/contract.md#content-type`).
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! URL-encoded forms, decoded as Django does (contract 2.7).
+//! URL-encoded forms, decoded as Django does (`docs/contract.md#forms`).
 //!
 //! The `form_urlencoded` crate knows UTF-8 only; here the charset has a say, and a body that is
 //! not well-formed in it is read as Latin-1.

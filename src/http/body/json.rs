@@ -1,4 +1,4 @@
-//! A JSON scanner with Python's rules (contract 2.5 and 2.6).
+//! A JSON scanner with Python's rules (`docs/contract.md#json-bodies`).
 //!
 //! `serde_json` is not enough here: it refuses lone surrogates, which the contract answers with a
 //! field error, and it knows neither Python's limit of 4300 digits nor one on nesting that needs

@@ -1,4 +1,4 @@
-//! Multipart forms (contract 2.7). They are split by `multer`; what the parts mean follows
+//! Multipart forms (`docs/contract.md#forms`). They are split by `multer`; what the parts mean follows
 //! Django.
 
 use std::convert::Infallible;

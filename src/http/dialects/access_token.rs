@@ -1,4 +1,4 @@
-//! One JWT for five days, refreshable for ten (contract 003): `POST /auth/access_token/`,
+//! One JWT for five days, refreshable for ten (`docs/dialects/access_token.md`): `POST /auth/access_token/`,
 //! `/auth/refresh_token/`, `/auth/verify_token/`. Every refusal is 400, but for 429, in the words of
 //! djangorestframework-jwt.
 //!

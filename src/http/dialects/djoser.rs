@@ -1,4 +1,4 @@
-//! djoser over simplejwt (contract 004): `POST /jwt/create/`, `/jwt/refresh/`, `/jwt/verify/`.
+//! djoser over simplejwt (`docs/dialects/djoser.md`): `POST /jwt/create/`, `/jwt/refresh/`, `/jwt/verify/`.
 //! Refusals are 400 `{"non_field_errors":["…"]}`; with [`Contract::Package`] the package's own 401s,
 //! which are those of simplejwt.
 //!

@@ -1,4 +1,4 @@
-//! djangorestframework-jwt (contract 000): `POST /api-token-auth/`, `/api-token-refresh/`,
+//! djangorestframework-jwt (`docs/dialects/drf_jwt.md`): `POST /api-token-auth/`, `/api-token-refresh/`,
 //! `/api-token-verify/`. One JWT, refreshable while it lives. Every refusal is 400, but for 429.
 //!
 //! | request | success | refusals |

@@ -1,11 +1,11 @@
-//! django-rest-knox (contract 002): `POST /auth/login/`, `/auth/logout/`, `/auth/logoutall/`, and
+//! django-rest-knox (`docs/dialects/knox.md`): `POST /auth/login/`, `/auth/logout/`, `/auth/logoutall/`, and
 //! who am I, `GET /auth/user/`. Each also answers without its final slash.
 //!
 //! | request | success | refusals |
 //! |---|---|---|
 //! | login: `username`, `password` as JSON, form or multipart | 200 `{"expiry":null,"token":"<40 hex>"}` | 400 field errors; 400 `{"non_field_errors":["Unable to log in with provided credentials."]}`; 403 `{"error":"Maximum amount of tokens allowed per user exceeded."}` |
-//! | logout, logoutall: token in the header, body never read | 200 without body (204 with [`Contract::Package`]) | 401 of contract section 3 |
-//! | user: token in the header | 200 `{"id":…,"username":…,"email":…,"session":{…}}` | 401 of contract section 3 |
+//! | logout, logoutall: token in the header, body never read | 200 without body (204 with [`Contract::Package`]) | 401, by what the header holds |
+//! | user: token in the header | 200 `{"id":…,"username":…,"email":…,"session":{…}}` | 401, by what the header holds |
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};

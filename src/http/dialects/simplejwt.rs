@@ -1,4 +1,4 @@
-//! djangorestframework-simplejwt, login by e-mail (contract 001): `POST /api/token/`,
+//! djangorestframework-simplejwt, login by e-mail (`docs/dialects/simplejwt.md`): `POST /api/token/`,
 //! `/api/token/refresh/`, `/api/token/verify/`. Refusals of credentials and tokens are 401 with
 //! `WWW-Authenticate: Bearer realm="api"`.
 //!

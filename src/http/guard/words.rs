@@ -1,4 +1,4 @@
-//! How a refusal is worded: as by the package of each dialect (contract sections 3 and 11).
+//! How a refusal is worded: as by the package of each dialect (`docs/contract.md#the-authorization-header`).
 
 use serde_json::{Value, json};
 

@@ -55,16 +55,6 @@ impl Document {
         self.inline_code().iter().filter_map(split).collect()
     }
 
-    /// Files and folders of the project that it names.
-    pub(super) fn named_files(&self) -> BTreeSet<String> {
-        let folders = ["src/", "tests/", "docs/", "examples/", "migrations/", "contrib/", "scripts/", "benches/"];
-        let is_path = |code: &String| {
-            folders.iter().any(|folder| code.starts_with(folder)) && !code.contains(['<', ' ', '*', '…'])
-        };
-        let file = |code: String| code.split("::").next().unwrap_or_default().to_owned();
-        self.inline_code().into_iter().filter(is_path).map(file).collect()
-    }
-
     /// The blocks of code in this language.
     pub(super) fn code(&self, language: &str) -> Vec<String> {
         let mark = format!("```{language}\n");

@@ -1,0 +1,130 @@
+//! What comments and documents refer to: files, headings, tests, records and sections of documents.
+
+use std::fs;
+use std::path::Path;
+
+use super::markdown::Document;
+
+/// Folders of the project; a word that begins with one of them is a path.
+const FOLDERS: [&str; 8] = ["src/", "tests/", "docs/", "examples/", "migrations/", "contrib/", "scripts/", "benches/"];
+
+/// Documents of others, whose sections may be named by number.
+const STANDARDS: [&str; 3] = ["RFC ", "NIST ", "Unicode TR "];
+
+/// How far before the number of a section its document may be named, in words.
+const NEAR: usize = 6;
+
+/// The references of a file that lead nowhere.
+pub(super) fn broken(root: &Path, file: &str, text: &str) -> Vec<String> {
+    let text = if file.ends_with(".md") { text.to_owned() } else { comments(file, text) };
+    let paths = paths(&text).into_iter().filter_map(|path| missing(root, &path));
+    let all = paths.chain(missing_records(root, &text)).chain(nameless_sections(&text));
+    all.map(|what| format!("{file}: {what}")).collect()
+}
+
+/// The text of the comments, which go on over lines; what stands between them ends a sentence.
+fn comments(file: &str, text: &str) -> String {
+    let mark = match Path::new(file).extension().and_then(|ending| ending.to_str()) {
+        Some("rs" | "mjs") => "//",
+        Some("sql") => "--",
+        _ => "#",
+    };
+    let comment = |line: &str| {
+        let at = if line.trim_start().starts_with(mark) { line.find(mark) } else { line.find(&format!(" {mark} ")) };
+        at.map(|at| line.split_at(at).1.trim().trim_start_matches(['/', '!', '#', '-']).to_owned())
+    };
+    text.lines().map(|line| comment(line).unwrap_or_default()).collect::<Vec<_>>().join("\n")
+}
+
+/// Words that are paths of the project, as they stand there.
+fn paths(text: &str) -> Vec<String> {
+    let is_border = |c: char| c.is_whitespace() || "`()[],;\"'|→".contains(c);
+    let words = text.split(is_border).map(|word| word.trim_end_matches(['.', ':', '!', '?']));
+    let is_path = |word: &&str| {
+        FOLDERS.iter().any(|folder| word.starts_with(folder)) && !word.contains(['<', '*', '…', '{', '$', '\\'])
+    };
+    words.filter(is_path).map(str::to_owned).collect()
+}
+
+/// `docs/jwt.md#claims`, `src/token.rs::debug_output_hides_both`: what of it is not there.
+fn missing(root: &Path, path: &str) -> Option<String> {
+    let (place, test) = path.split_once("::").unwrap_or((path, ""));
+    let (place, heading) = place.split_once('#').unwrap_or((place, ""));
+    if !root.join(place).exists() {
+        return Some(format!("there is no {place}"));
+    }
+    let text = fs::read_to_string(root.join(place)).unwrap_or_default();
+    if !heading.is_empty() && !Document::new(place, &text).headings().contains(heading) {
+        return Some(format!("{place} has no heading #{heading}"));
+    }
+    let has_test = test.is_empty() || text.contains(&format!("fn {test}("));
+    (!has_test).then(|| format!("{place} has no test {test}"))
+}
+
+/// Decision records by their numbers, with the word before them or alone in parentheses.
+fn missing_records(root: &Path, text: &str) -> Vec<String> {
+    let records = fs::read_dir(root.join("docs/adr")).expect("the records");
+    let names = records.map(|record| record.expect("an entry").file_name().to_string_lossy().into_owned());
+    let numbers: Vec<String> = names.filter_map(|name| Some(name.split_once('-')?.0.to_owned())).collect();
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let named = words.iter().enumerate().filter_map(|(at, word)| {
+        let number = word.trim_matches(|c: char| !c.is_ascii_digit());
+        let is_number = number.len() == 4 && number.starts_with('0') && number.bytes().all(|b| b.is_ascii_digit());
+        let before = at.checked_sub(1).and_then(|before| words.get(before)).unwrap_or(&"");
+        let follows = ["record", "records", "ADR", "decision"].contains(&before.trim_matches(['(', '[', '`']));
+        let alone = word.starts_with(&format!("({number})"));
+        (is_number && (follows || alone)).then_some(number)
+    });
+    let missing = named.filter(|number| !numbers.iter().any(|known| known == number));
+    missing.map(|number| format!("there is no record {number}")).collect()
+}
+
+/// "Section 3", "table 2.3" and the like, of a document that is not named and not a public standard.
+fn nameless_sections(text: &str) -> Vec<String> {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let mut nameless = Vec::new();
+    for (at, pair) in words.windows(2).enumerate() {
+        let &[word, number] = pair else { continue };
+        let word = word.trim_start_matches(['(', '[']).to_lowercase();
+        let numbered = ["section", "sections", "table", "chapter", "contract"].contains(&word.as_str());
+        if !numbered || !number.starts_with(|c: char| c.is_ascii_digit()) {
+            continue;
+        }
+        let before = words.get(at.saturating_sub(NEAR)..at).unwrap_or_default().join(" ");
+        if !STANDARDS.iter().any(|standard| before.contains(standard)) {
+            nameless.push(format!("{word} {number} of which document?"));
+        }
+    }
+    nameless
+}
+
+#[test]
+fn each_way_of_leading_nowhere_is_seen() {
+    let root = super::root();
+    for (file, text) in [
+        ("src/a.rs", "//! As in docs/nothing.md."),
+        ("src/a.rs", "/// As in docs/contract.md#nothing, but shorter."),
+        ("src/a.rs", "let a = 1; // see src/token.rs::nothing"),
+        ("src/a.rs", "/// The order of the steps (record 9999 and\n/// record 0999)."),
+        ("src/a.rs", "// Idleness is judged by the row (0999)."),
+        ("src/a.rs", "//! The header, as section 3 of the contract reads it."),
+        ("src/a.rs", "//! As contract\n//! sections 2.4 to 2.7 have it."),
+        ("src/a.rs", "/// Refused (contract 2.6)."),
+        ("scripts/a", "# Reads docs/nothing.md\n"),
+        ("migrations/a.sql", "-- As table 2.3 says"),
+        ("docs/a.md", "As `tests/it/nothing.rs` shows."),
+    ] {
+        assert!(!broken(&root, file, text).is_empty(), "{text}");
+    }
+    for (file, text) in [
+        ("src/a.rs", "let a = \"docs/nothing.md\";"),
+        (
+            "src/a.rs",
+            "/// As in docs/contract.md#accept: see src/token.rs::debug_output_hides_both and record 0015 (0006).",
+        ),
+        ("src/a.rs", "/// Empty lines (RFC 9112, section 2.2), for NIST SP 800-63B, section 5.1.1.2."),
+        ("docs/a.md", "One of `docs/dialects/<name>.md`, or all of `docs/`; the table 'of 3' has 4 rows."),
+    ] {
+        assert_eq!(broken(&root, file, text), Vec::<String>::new(), "{text}");
+    }
+}
