@@ -11,7 +11,6 @@ mod connections;
 #[cfg(test)]
 mod contract;
 #[cfg(test)]
-mod crash;
 #[cfg(test)]
 mod dialects;
 #[cfg(test)]
