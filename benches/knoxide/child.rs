@@ -5,7 +5,7 @@
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{ChildStdin, ChildStdout, Command, Stdio};
 
 use clap::Parser;
@@ -22,16 +22,10 @@ pub(crate) enum Role {
     Elsewhere { url: String },
     /// Is the program itself, as it is shipped, with these settings.
     Shipped { url: String, listen: SocketAddr },
-    /// Is somebody else's server.
-    Peer { command: Vec<String>, folder: PathBuf, database: String, listen: SocketAddr },
-    /// An application with one route and a fixed reply, behind the middleware or not.
-    Embedding { url: String, guarded: bool },
     /// Serves one fixed reply at the path of the check, with these headers.
     Bare { body: String, headers: Vec<String> },
     /// Serves the same reply to whoever has a cookie of actix-identity.
     Identity { body: String, headers: Vec<String> },
-    /// Serves the same reply to whoever has a JWT whose HS256 signature fits.
-    Hs256 { body: String, headers: Vec<String> },
     /// Looks tokens up by their digest, one prepared statement each, on one connection.
     Lookups { url: String, tokens: u64 },
     /// Verifies passwords on so many threads.
@@ -61,11 +55,8 @@ pub(crate) fn run() -> Fallible<()> {
         Role::Knoxide { url, cost } => serve::knoxide(&url, cost),
         Role::Elsewhere { url } => serve::elsewhere(&url),
         Role::Shipped { url, listen } => serve::shipped(&url, listen),
-        Role::Peer { command, folder, database, listen } => serve::peer(&command, &folder, &database, listen),
-        Role::Embedding { url, guarded } => serve::embedding(&url, guarded),
         Role::Bare { body, headers } => serve::fixed::bare(body, &headers),
         Role::Identity { body, headers } => serve::fixed::identity(body, &headers),
-        Role::Hs256 { body, headers } => serve::fixed::hs256(body, &headers),
         Role::Lookups { url, tokens } => measure::lookups(&url, tokens),
         Role::Bcrypt { cost, threads } => measure::bcrypt(cost, threads),
         Role::Opens { url, users, threads } => measure::opens(&url, users, threads),

@@ -10,7 +10,7 @@ use knoxide::user::{Password, lookalike_key};
 use crate::Fallible;
 use crate::databases::{AnyConnection, connect};
 use crate::fill::rows::{Cell, Into, insert};
-use crate::population::{Block, Form, PASSWORD, expiry_of, session_of, token_digest, user_name};
+use crate::population::{Block, PASSWORD, session_of, token_digest, user_name};
 
 mod indexes;
 mod rows;
@@ -42,27 +42,18 @@ pub(crate) fn fill(url: &str, blocks: &[Block], cost: u32) -> Fallible<()> {
         }))
     })?;
     insert(any, Into::Sessions, &|| {
-        Box::new(tokens(blocks).map(|(token, user, form)| {
-            let dialect = match form {
-                Form::Opaque => "knox",
-                Form::Jwt => "djoser",
-            };
+        Box::new(tokens(blocks).map(|(token, user)| {
             let id = Cell::hex(session_of(token).as_bytes());
-            vec![id, Cell::number(user), dialect.into(), Cell::Number(now), format!("user:{user}").into()]
+            vec![id, Cell::number(user), "knox".into(), Cell::Number(now), format!("user:{user}").into()]
         }))
     })?;
-    let digests = tokens(blocks).map(|(token, user, form)| Ok((token_digest(token, user, form)?, token, form)));
+    let digests = tokens(blocks).map(|(token, _)| Ok((token_digest(token)?, token)));
     let mut digests = digests.collect::<Fallible<Vec<_>>>()?;
-    digests.sort_unstable_by_key(|(digest, ..)| *digest);
+    digests.sort_unstable_by_key(|(digest, _)| *digest);
     insert(any, Into::Tokens, &|| {
-        Box::new(digests.iter().map(|(digest, token, form)| {
+        Box::new(digests.iter().map(|(digest, token)| {
             let session = Cell::hex(session_of(*token).as_bytes());
-            vec![
-                Cell::hex(digest.as_bytes()),
-                session,
-                Cell::Number(now),
-                expiry_of(*form).map_or(Cell::Null, Cell::Number),
-            ]
+            vec![Cell::hex(digest.as_bytes()), session, Cell::Number(now), Cell::Null]
         }))
     })?;
     drop(digests);
@@ -78,14 +69,14 @@ pub(crate) fn fill(url: &str, blocks: &[Block], cost: u32) -> Fallible<()> {
     Ok(())
 }
 
-/// All users with their block.
-fn users(blocks: &[Block]) -> impl Iterator<Item = (u64, Block)> {
-    let each = blocks.iter().flat_map(|block| (0..block.users).map(|_| *block));
+/// All users with how many tokens each has.
+fn users(blocks: &[Block]) -> impl Iterator<Item = (u64, u64)> {
+    let each = blocks.iter().flat_map(|block| (0..block.users).map(|_| block.tokens_each));
     (1..).zip(each)
 }
 
-/// All tokens with their user and form.
-fn tokens(blocks: &[Block]) -> impl Iterator<Item = (u64, u64, Form)> {
-    let each = users(blocks).flat_map(|(user, block)| (0..block.tokens_each).map(move |_| (user, block.form)));
-    (0..).zip(each).map(|(token, (user, form))| (token, user, form))
+/// All tokens with their user.
+fn tokens(blocks: &[Block]) -> impl Iterator<Item = (u64, u64)> {
+    let each = users(blocks).flat_map(|(user, tokens)| (0..tokens).map(move |_| user));
+    (0..).zip(each)
 }

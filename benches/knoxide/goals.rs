@@ -13,11 +13,7 @@ pub(crate) enum Line {
     CheckOnSqlite,
     CookieSession,
     CheckOnPostgres,
-    JwtForm,
-    VerifyingJwts,
-    Middleware,
     LoneCheck,
-    Growth,
     SteadyMix,
     Flood,
     Hashing,
@@ -30,15 +26,11 @@ pub(crate) enum Line {
 }
 
 impl Line {
-    const ALL: [Self; 17] = [
+    const ALL: [Self; 13] = [
         Self::CheckOnSqlite,
         Self::CookieSession,
         Self::CheckOnPostgres,
-        Self::JwtForm,
-        Self::VerifyingJwts,
-        Self::Middleware,
         Self::LoneCheck,
-        Self::Growth,
         Self::SteadyMix,
         Self::Flood,
         Self::Hashing,
@@ -62,13 +54,7 @@ impl Line {
                 "check, Postgres on the same machine, 64 connections, to the bare route",
                 "CPU ≤ 1.35 (stretch 1.25), throughput ≥ 0.6, database ≤ 2.5 µs (≤ 1 µs at 1,000 connections)",
             ),
-            Self::JwtForm => ("check of a JWT to that of an opaque token", "CPU ≤ 1.10"),
-            Self::VerifyingJwts => ("verifying an HS256 JWT to a check of an opaque token", "CPU ≥ 1.6"),
-            Self::Middleware => {
-                ("what the middleware adds in an application, SQLite", "≤ 1.5 µs under load, ≤ 4 µs alone")
-            }
             Self::LoneCheck => ("one check on an idle server, Postgres, beyond the plain SELECT", "p50 + ≤ 60 µs"),
-            Self::Growth => ("growth from 1 k to 10 M tokens", "CPU + ≤ 10 % warm, ≤ 2 times cold"),
             Self::SteadyMix => ("1,000 checks to one login and one logout, to checks alone", "CPU ≤ 1.15"),
             Self::Flood => (
                 "checks while 64 clients log in at the default cost",

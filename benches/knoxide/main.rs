@@ -41,14 +41,8 @@ type Fallible<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 enum Scenario {
     /// Checks of live tokens, beside a bare route, a cookie session and a plain SELECT.
     Check,
-    /// Checks of JWTs, beside verifying their signature instead.
-    Jwt,
-    /// What the middleware costs in somebody else's application.
-    Embed,
     /// One check at a time on an idle server.
     Lone,
-    /// Databases of a thousand to ten million tokens.
-    Growth,
     /// Checks with a login and a logout now and then.
     Mix,
     /// Checks while 64 clients log in at the default cost.
@@ -63,18 +57,13 @@ enum Scenario {
     Memory,
     /// The start with ten million tokens.
     Start,
-    /// django-rest-knox itself, which needs Python.
-    Peers,
 }
 
 impl Scenario {
-    /// Whether it runs when nothing is named. The others need databases that take long to fill, or
-    /// programs that are not everywhere.
+    /// Whether it runs when nothing is named: not if its database takes long to fill.
     const fn is_usual(self) -> bool {
         match self {
             Self::Check
-            | Self::Jwt
-            | Self::Embed
             | Self::Lone
             | Self::Mix
             | Self::Flood
@@ -82,7 +71,7 @@ impl Scenario {
             | Self::Writes
             | Self::Strict
             | Self::Memory => true,
-            Self::Growth | Self::Start | Self::Peers => false,
+            Self::Start => false,
         }
     }
 }
@@ -90,7 +79,6 @@ impl Scenario {
 /// What was asked for on the command line.
 #[derive(Debug, Clone, Copy)]
 enum Wanted {
-    /// Whatever needs no other programs.
     All,
     One(Scenario),
 }
@@ -98,7 +86,7 @@ enum Wanted {
 /// All names of scenarios, and `all`.
 fn wanted() -> impl TypedValueParser<Value = Wanted> {
     let scenarios = Scenario::value_variants().iter().filter_map(ValueEnum::to_possible_value);
-    let all = PossibleValue::new("all").help("Everything but the peers");
+    let all = PossibleValue::new("all").help("Everything");
     PossibleValuesParser::new(scenarios.chain([all])).map(|name| match Scenario::from_str(&name, false) {
         Ok(scenario) => Wanted::One(scenario),
         Err(_) => Wanted::All,
@@ -116,16 +104,13 @@ enum Backend {
 #[derive(Debug, Parser)]
 #[command(name = "scripts/bench")]
 struct Options {
-    /// What to measure; everything but growth, start and peers if nothing is named
+    /// What to measure; everything but start if nothing is named
     #[arg(value_parser = wanted())]
     scenarios: Vec<Wanted>,
-    /// Measures django-rest-knox too, or tells what is missing for that
-    #[arg(long)]
-    peers: bool,
     /// Tokens in the database
     #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1000..))]
     tokens: u64,
-    /// Tokens in the largest database of growth, and at the start
+    /// Tokens in the database of start
     #[arg(long, default_value_t = 10_000_000, value_parser = clap::value_parser!(u64).range(1000..))]
     largest: u64,
     /// Tokens to revoke and ask for again
@@ -205,12 +190,10 @@ impl Options {
     fn chosen(&self) -> Vec<Scenario> {
         let is_chosen = |scenario: &Scenario| {
             let named = self.scenarios.iter().any(|wanted| match wanted {
-                Wanted::All => *scenario != Scenario::Peers,
+                Wanted::All => true,
                 Wanted::One(one) => one == scenario,
             });
-            let is_peers = self.peers && *scenario == Scenario::Peers;
-            let nothing_named = self.scenarios.is_empty() && !self.peers;
-            named || is_peers || (nothing_named && scenario.is_usual())
+            named || (self.scenarios.is_empty() && scenario.is_usual())
         };
         Scenario::value_variants().iter().copied().filter(is_chosen).collect()
     }

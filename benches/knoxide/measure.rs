@@ -22,7 +22,7 @@ use knoxide::user::{Epoch, Password, UserId};
 use crate::Fallible;
 use crate::child::{Tally, answer};
 use crate::databases::{self, AnyConnection};
-use crate::population::{self, Dice, Form, PASSWORD};
+use crate::population::{self, Dice, PASSWORD};
 
 /// Tells that everything is ready, then works whenever the parent says for how long.
 fn obey(mut work: impl FnMut(Duration, &mut Tally) -> Fallible<()>) -> Fallible<()> {
@@ -57,7 +57,7 @@ pub(crate) fn lookups(url: &str, tokens: u64) -> Fallible<()> {
         let begun = Instant::now();
         let mut last = begun;
         while last - begun < limit {
-            let digest = population::token_digest(dice.below(tokens), 0, Form::Opaque)?;
+            let digest = population::token_digest(dice.below(tokens))?;
             let asked = Instant::now();
             let query = tokens::table.find(digest.as_bytes().as_slice()).select((tokens::session_id, tokens::expires));
             let row: Option<(Vec<u8>, Option<i64>)> = match &mut connection {

@@ -48,9 +48,7 @@ struct Threads {
 pub(crate) struct Usage {
     pub(crate) wall: Duration,
     pub(crate) process: Duration,
-    /// The same from the threads that lived at the end, more exactly.
-    pub(crate) threads: Duration,
-    /// The same without the threads that hash passwords or write into the database.
+    /// Of the threads that lived at the end, without those that hash passwords or write into the database.
     pub(crate) serving: Duration,
     pub(crate) database: Duration,
     /// Cores' worth of work that had nothing to do with the measurement.
@@ -118,7 +116,7 @@ impl Reading {
         let serving = threads.saturating_sub(later.threads.logging_in.saturating_sub(self.threads.logging_in));
         // In a shorter time the kernel's hundredths of a second tell nothing.
         let others = if wall < LEAST_WALL { 0.0 } else { others.as_secs_f64() / wall.as_secs_f64() };
-        Usage { wall, process, threads, serving, database, others }
+        Usage { wall, process, serving, database, others }
     }
 }
 

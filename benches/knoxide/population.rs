@@ -1,32 +1,14 @@
 //! Users, sessions and tokens by number, so that every process can name each of them without
 //! being told.
 
-use jsonwebtoken::{EncodingKey, Header};
 use knoxide::session::SessionId;
 use knoxide::time::Timestamp;
 use knoxide::token::{Token, TokenDigest};
-use serde::{Deserialize, Serialize};
 
 use crate::Fallible;
 
 /// The password of everybody.
 pub(crate) const PASSWORD: &str = "correct horse battery";
-
-/// What the JWTs of these populations are signed with. No server needs it to find a row; the
-/// yardstick that verifies signatures does.
-pub(crate) const JWT_SECRET: &[u8] = b"a secret of 256 bits for HS256, no more and no less";
-
-/// The year 2100, in seconds since 1970.
-const FAR_AWAY: i64 = 4_102_444_800;
-
-/// What tokens look like.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Form {
-    /// 40 hex digits, of the dialect knox.
-    Opaque,
-    /// A JWT signed with HS256, of the dialect djoser.
-    Jwt,
-}
 
 /// So many users with so many tokens each. Users count from 1, tokens from 0, both through all
 /// blocks of a database.
@@ -34,16 +16,15 @@ pub(crate) enum Form {
 pub(crate) struct Block {
     pub(crate) users: u64,
     pub(crate) tokens_each: u64,
-    pub(crate) form: Form,
 }
 
 impl Block {
-    /// Users with opaque tokens.
+    /// So many users with so many tokens each.
     pub(crate) const fn of(users: u64, tokens_each: u64) -> Self {
-        Self { users, tokens_each, form: Form::Opaque }
+        Self { users, tokens_each }
     }
 
-    /// At least `tokens` opaque tokens, ten a user.
+    /// At least `tokens` tokens, ten a user.
     pub(crate) const fn tens(tokens: u64) -> Self {
         Self::of(tokens.div_ceil(10), 10)
     }
@@ -63,7 +44,7 @@ pub(crate) fn user_of_name(name: &str) -> Option<u64> {
     name.strip_prefix("user-")?.parse().ok()
 }
 
-/// The text of an opaque token: 40 hex digits that look random.
+/// The text of a token: 40 hex digits that look random.
 pub(crate) fn token_text(token: u64) -> [u8; 40] {
     let words = [mix(token * 3), mix(token * 3 + 1), mix(token * 3 + 2)];
     let bytes = words.into_iter().flat_map(u64::to_be_bytes);
@@ -76,38 +57,9 @@ pub(crate) fn token_text(token: u64) -> [u8; 40] {
     text
 }
 
-/// What stands in the JWTs: what djoser's access tokens have.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Claims {
-    pub(crate) token_type: String,
-    pub(crate) exp: i64,
-    pub(crate) iat: i64,
-    pub(crate) jti: String,
-    pub(crate) user_id: u64,
-}
-
-/// The text of a JWT.
-pub(crate) fn jwt_text(token: u64, user: u64) -> Fallible<String> {
-    let jti = format!("{:016x}{:016x}", mix(token * 2), mix(token * 2 + 1));
-    let claims = Claims { token_type: "access".to_owned(), exp: FAR_AWAY, iat: 1_700_000_000, jti, user_id: user };
-    Ok(jsonwebtoken::encode(&Header::default(), &claims, &EncodingKey::from_secret(JWT_SECRET))?)
-}
-
-/// When tokens of this form stop being good, in microseconds.
-pub(crate) const fn expiry_of(form: Form) -> Option<i64> {
-    match form {
-        Form::Opaque => None,
-        Form::Jwt => Some(FAR_AWAY * 1_000_000),
-    }
-}
-
 /// The digest of a token.
-pub(crate) fn token_digest(token: u64, user: u64, form: Form) -> Fallible<TokenDigest> {
-    let token = match form {
-        Form::Opaque => Token::parse(&token_text(token)),
-        Form::Jwt => Token::parse(jwt_text(token, user)?.as_bytes()),
-    };
-    Ok(token.ok_or("no token")?.digest())
+pub(crate) fn token_digest(token: u64) -> Fallible<TokenDigest> {
+    Ok(Token::parse(&token_text(token)).ok_or("no token")?.digest())
 }
 
 /// The session of a token; each has its own.

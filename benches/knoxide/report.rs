@@ -149,11 +149,6 @@ impl Table {
         range(self.pairs(row, base, metric, |own, base| own / base)).map_or(f64::NAN, |range| range.median)
     }
 
-    /// The median of what one row has more than another, round by round.
-    pub(crate) fn difference(&self, row: &str, base: &str, metric: Metric) -> f64 {
-        range(self.pairs(row, base, metric, |own, base| own - base)).map_or(f64::NAN, |range| range.median)
-    }
-
     /// What was found for a line of the goals. What is no number was not reached.
     pub(crate) fn goal(&mut self, line: Line, what: &str, figure: &str, met: bool) {
         self.goals.push(Goal { line: Some(line), what: what.to_owned(), figure: figure.to_owned(), met });

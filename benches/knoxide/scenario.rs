@@ -14,15 +14,11 @@ use crate::{Fallible, Scenario};
 
 mod check;
 mod contest;
-mod embed;
 mod flood;
-mod growth;
-mod jwt;
 mod logoutall;
 mod lone;
 mod memory;
 mod mix;
-mod peers;
 mod start;
 mod strict;
 mod writes;
@@ -31,10 +27,7 @@ mod writes;
 pub(crate) fn run(scenario: Scenario, stage: &mut Stage) -> Fallible<Section> {
     match scenario {
         Scenario::Check => check::run(stage),
-        Scenario::Jwt => jwt::run(stage),
-        Scenario::Embed => embed::run(stage),
         Scenario::Lone => lone::run(stage),
-        Scenario::Growth => growth::run(stage),
         Scenario::Mix => mix::run(stage),
         Scenario::Flood => flood::run(stage),
         Scenario::Logoutall => logoutall::run(stage),
@@ -42,7 +35,6 @@ pub(crate) fn run(scenario: Scenario, stage: &mut Stage) -> Fallible<Section> {
         Scenario::Strict => strict::run(stage),
         Scenario::Memory => memory::run(stage),
         Scenario::Start => start::run(stage),
-        Scenario::Peers => peers::run(stage),
     }
 }
 

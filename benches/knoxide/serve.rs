@@ -2,14 +2,11 @@
 
 use std::net::SocketAddr;
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Instant;
 
-use actix_web::{App, HttpServer, web};
 use knoxide::config::{HttpSettings, ListenAddress, LogSettings};
-use knoxide::http::guard::TokenAuth;
 use knoxide::password::Hasher;
 use knoxide::server::Server;
 use knoxide::service::{Auth, Credentials, CredentialsError, KnownUser};
@@ -89,35 +86,8 @@ fn run(auth: Auth) -> Fallible<()> {
 pub(crate) fn shipped(url: &str, listen: SocketAddr) -> Fallible<()> {
     let mut program = Command::new(env!("CARGO_BIN_EXE_knoxide"));
     program.arg("serve").env_clear().env("DATABASE_URL", url).env("KNOXIDE_LISTEN", listen.to_string());
-    become_program(program, listen, Signal::KILL)
-}
-
-/// Becomes a server of somebody else's.
-pub(crate) fn peer(command: &[String], folder: &Path, database: &str, listen: SocketAddr) -> Fallible<()> {
-    let [name, arguments @ ..] = command else { return Err("no program".into()) };
-    let mut program = Command::new(name);
-    program.args(arguments).current_dir(folder).env("DATABASE", database).env("PYTHONDONTWRITEBYTECODE", "1");
-    // Its workers end with it only if it can tell them.
-    become_program(program, listen, Signal::TERM)
-}
-
-/// What does not read its standard input would outlive this run if that were killed; so it is
-/// sent `end` then.
-fn become_program(mut program: Command, listen: SocketAddr, end: Signal) -> Fallible<()> {
-    rustix::process::set_parent_process_death_signal(Some(end))?;
+    // It does not read its standard input, and would outlive this run if that were killed.
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
     answer(&listen.to_string())?;
     Err(program.exec().into())
-}
-
-/// Serves an application of somebody else's: one route, behind the middleware or not.
-pub(crate) fn embedding(url: &str, guarded: bool) -> Fallible<()> {
-    let auth = Auth::builder(DieselStore::open(url, StoreOptions::default())?).build();
-    let auth = auth.map_err(std::io::Error::other)?;
-    let server = HttpServer::new(move || {
-        let route = web::resource(PATH).get(|| std::future::ready("the notes of somebody"));
-        if guarded { App::new().service(route.wrap(TokenAuth::new(auth.clone()))) } else { App::new().service(route) }
-    });
-    let server = server.workers(fixed::workers()).bind(ANY)?;
-    let addresses = server.addrs();
-    fixed::serve(server.run(), &addresses)
 }

@@ -27,7 +27,7 @@ const WARM_UP: Duration = Duration::from_millis(500);
 pub(crate) struct Stage {
     pub(crate) machine: Machine,
     pub(crate) tokens: u64,
-    /// Tokens of the largest database whose growth is measured.
+    /// Tokens of the database whose start is measured.
     pub(crate) largest: u64,
     /// Tokens that are revoked to see whether any is accepted afterwards.
     pub(crate) revocations: u64,
@@ -134,7 +134,7 @@ impl Stage {
 }
 
 /// An address that was free a moment ago; nobody else is likely to take it.
-pub(crate) fn free_address() -> Fallible<SocketAddr> {
+fn free_address() -> Fallible<SocketAddr> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
 }
 

@@ -31,9 +31,9 @@ on_each_database! {
     }
 }
 
-/// Plays all files of a folder and reports all their differences at once.
-fn play(folder: &str, backend: Backend) {
-    let transcripts = Transcript::read_all(&fixture::path(&format!("transcripts/{folder}"))).expect("transcripts");
+/// Plays all files of a dialect and reports all their differences at once.
+fn play(dialect: &str, backend: Backend) {
+    let transcripts = Transcript::read_all(&fixture::path("transcripts"), dialect).expect("transcripts");
     let users = std::fs::read_to_string(fixture::users_file()).expect("the fixture");
     let users = ImportData::from_json(&users).expect("users and tokens");
     let mut differences = Vec::new();

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use knoxide::store::diesel::DieselStore;
 
+use crate::support::app::{Backend, Database};
 use crate::support::dice::{Dice, seed};
 use crate::support::number;
 
@@ -32,12 +33,18 @@ use command::Command;
 use crowd::Crowd;
 use faults::{Fault, Scene};
 use judge::Verdict;
-use ledger::{Ledger, read};
-use node::Node;
+use ledger::{Ledger, Outcome, Place, read};
+use node::{Kind, Node};
 use planted::Bug;
 
 /// Tokens revoked in a usual run of the tests.
 const REVOKED: u64 = 2_000;
+
+/// How often the only node is killed in a usual run of the tests.
+const KILLS: u64 = 10;
+
+/// The least number of revocations between two faults.
+const APART: u64 = 20;
 
 /// Clients that log in and revoke; every fourth of them is bold.
 const ACTORS: u64 = 6;
@@ -59,6 +66,10 @@ struct Scale {
     /// So many tokens are revoked.
     revoked: u64,
     seed: u64,
+    /// The number of faults, at least.
+    least: u64,
+    /// The bound of the random number of revocations between two faults, which is added to [`APART`].
+    gap: u64,
     /// The names of the faults; `None`: all.
     faults: Option<&'static [&'static str]>,
 }
@@ -66,7 +77,15 @@ struct Scale {
 impl Scale {
     fn usual() -> Self {
         let seed = seed("KNOXIDE_HISTORY_SEED");
-        Self { revoked: number("KNOXIDE_HISTORY_REVOKED").unwrap_or(REVOKED), seed, faults: None }
+        let revoked = number("KNOXIDE_HISTORY_REVOKED").unwrap_or(REVOKED);
+        // Long runs are not to consist of faults.
+        Self { revoked, seed, least: 0, gap: 100 + revoked / 100, faults: None }
+    }
+
+    /// The only node is killed as often as this says.
+    fn of_kills() -> Self {
+        let least = number("KNOXIDE_HISTORY_KILLS").unwrap_or(KILLS);
+        Self { revoked: REVOKED / 4, least, gap: 20, ..Self::usual() }
     }
 
     /// Enough for a bug to show, with these faults.
@@ -77,6 +96,8 @@ impl Scale {
 
 /// What came of a run.
 struct Report {
+    /// With fewer answers of any kind the run proves too little.
+    enough: u64,
     verdict: Verdict,
     summary: String,
     ledger: Ledger,
@@ -88,7 +109,7 @@ impl Report {
         assert!(self.verdict.is_clean(), "{}\n{:#?}", self.summary, self.verdict.told);
         let counts = &self.ledger.counts;
         for (what, count) in [("yes", &counts.yes), ("no", &counts.no), ("all", &counts.all)] {
-            assert!(read(count) > 100, "too few answers {what}: {}", self.summary);
+            assert!(read(count) > self.enough, "too few answers {what}: {}", self.summary);
         }
         assert!(read(&counts.unanswered) > 0, "no fault hurt: {}", self.summary);
     }
@@ -151,7 +172,7 @@ fn run<W: Sync>(
     let took = begun.elapsed().as_secs();
     let head = format!("{name}, {} nodes, KNOXIDE_HISTORY_SEED={}, {took} s", nodes.len(), scale.seed);
     let summary = format!("{head}: {}; {}; {verdict}", done(&ledger), told(&inflicted));
-    Report { verdict, summary, ledger }
+    Report { enough: scale.revoked / 20, verdict, summary, ledger }
 }
 
 /// Lets each fault happen once, in any order, and then any until enough tokens were revoked and,
@@ -165,9 +186,11 @@ fn inflict<W>(scene: &mut Scene<'_, W>, faults: &[&Fault<W>], scale: &Scale) -> 
     let may_yet_hurt = |inflicted: &BTreeMap<_, u64>| {
         scale.faults.is_none() && read(&ledger.counts.unanswered) == 0 && inflicted.values().sum::<u64>() < most
     };
-    while !due.is_empty() || ledger.revoked() < scale.revoked || may_yet_hurt(&inflicted) {
-        // Long runs are not to consist of faults.
-        let gap = 20 + scene.dice.below(100 + scale.revoked / 100);
+    let is_enough = |inflicted: &BTreeMap<_, u64>| {
+        ledger.revoked() >= scale.revoked && inflicted.values().sum::<u64>() >= scale.least && !may_yet_hurt(inflicted)
+    };
+    while !due.is_empty() || !is_enough(&inflicted) {
+        let gap = APART + scene.dice.below(scale.gap);
         wait_for(ledger, gap, &inflicted);
         let fault = if due.is_empty() {
             faults[scene.dice.index(faults.len())]
@@ -216,6 +239,11 @@ fn told(inflicted: &BTreeMap<&'static str, u64>) -> String {
 }
 
 #[test]
+fn no_kill_of_the_only_node_loses_or_revives_a_token() {
+    sqlite::history_of_kills(&Scale::of_kills()).assert_clean();
+}
+
+#[test]
 fn on_sqlite_no_answer_breaks_a_rule() {
     sqlite::history(&Scale::usual(), None).assert_clean();
 }
@@ -226,6 +254,30 @@ fn on_postgres_no_answer_breaks_a_rule() {
     if let Some(report) = postgres::history(&Scale::usual(), None) {
         report.assert_clean();
     }
+}
+
+/// Harm that a kill could do and no planted bug does. The server is correct here and the ledger is not.
+#[test]
+fn what_a_kill_could_lose_revive_or_half_do_is_found() {
+    let database = Database::migrated(Backend::Sqlite);
+    let store = database.store();
+    let (ledger, crowd, command) = (Ledger::default(), Crowd::gather(&store, 0), Command::on(&database.url));
+    let nodes = [Node::start(&database.url, Kind::Child(None))];
+    let stage = Stage { nodes: &nodes, ledger: &ledger, crowd: &crowd, command: &command };
+    let mut actor = Actor::new(stage, Dice(1), false);
+    let by = Place::Node(0);
+    let [revived, partial] = [0, 1].map(|slot| actor.log_in(&crowd.user(slot), 2).pop().expect("a token"));
+    let now = Instant::now;
+    ledger.end_one(&revived, by, now(), now(), Outcome::Done);
+    for user in [crowd.user(1), crowd.user(2)] {
+        // The server never saw these logins. Only the first user may have lost all sessions.
+        ledger.login(&user, "0".repeat(40), now(), now());
+    }
+    ledger.end_all(&partial.user, by, now(), now(), Outcome::Silent);
+    audit(stage, &ledger.tokens(), (0, 1));
+    let verdict = Verdict::of(&ledger);
+    let found = (verdict.let_in, verdict.revived, verdict.lost, verdict.partial, verdict.liar);
+    assert_eq!(found, (1, 0, 1, 1, 0), "{:#?}", verdict.told);
 }
 
 /// The judge must be able to find something; that there is nothing else to be found without

@@ -13,7 +13,6 @@ mod connections;
 #[cfg(test)]
 mod contract;
 #[cfg(test)]
-mod crash;
 #[cfg(test)]
 mod dialects;
 #[cfg(test)]

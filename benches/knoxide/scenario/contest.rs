@@ -38,34 +38,22 @@ pub(super) struct Contestant {
 pub(super) enum Asks {
     /// Always the same.
     Always(Rc<Vec<u8>>),
-    /// Any of these.
-    AnyOf(Rc<Vec<Vec<u8>>>),
-    /// Any of so many opaque tokens, which lie so far apart in the population.
-    Tokens { count: u64, apart: u64 },
+    /// Any of the first so many tokens.
+    Tokens(u64),
 }
 
 impl Asks {
-    /// Any of the first `count` opaque tokens.
-    pub(super) const fn first(count: u64) -> Self {
-        Self::Tokens { count, apart: 1 }
-    }
-
     fn count(&self) -> u64 {
         match self {
             Self::Always(_) => 1,
-            Self::AnyOf(requests) => requests.len() as u64,
-            Self::Tokens { count, .. } => *count,
+            Self::Tokens(count) => *count,
         }
     }
 
     fn write(&self, number: u64, out: &mut Vec<u8>) {
         match self {
             Self::Always(request) => out.extend(&**request),
-            Self::AnyOf(requests) => {
-                let request = usize::try_from(number).ok().and_then(|number| requests.get(number));
-                out.extend(request.into_iter().flatten());
-            }
-            Self::Tokens { apart, .. } => request_with_token(out, "GET", PATH, number * apart),
+            Self::Tokens(_) => request_with_token(out, "GET", PATH, number),
         }
     }
 
@@ -86,17 +74,17 @@ impl Asks {
 }
 
 impl Contestant {
-    /// Knoxide with the cheapest hash on a database of opaque tokens.
+    /// Knoxide with the cheapest hash on a database of tokens.
     pub(super) fn knoxide(stage: &Stage, database: Database, tokens: u64) -> Fallible<Self> {
         let role = Role::Knoxide { url: database.url.clone(), cost: 4 };
         Self::serving(stage, &role, database, tokens)
     }
 
-    /// Knoxide in this role, on a database of opaque tokens.
+    /// Knoxide in this role, on a database of tokens.
     pub(super) fn serving(stage: &Stage, role: &Role, database: Database, tokens: u64) -> Fallible<Self> {
         let server = Rc::new(stage.start(role)?);
         let name = format!("Knoxide on {}", database.name());
-        Ok(Self { name, server, database: Some(database), asks: Asks::first(tokens) })
+        Ok(Self { name, server, database: Some(database), asks: Asks::Tokens(tokens) })
     }
 
     /// Asks everything once, and tells what that took.
@@ -124,7 +112,7 @@ impl Contestant {
 
 /// The body and the headers that `server` replies with to the check of the first token, but for
 /// those that every server of actix-web sends.
-pub(super) fn reply_of(server: &Child) -> Fallible<(String, Vec<String>)> {
+fn reply_of(server: &Child) -> Fallible<(String, Vec<String>)> {
     let reply = ask(server, &first_check())?;
     let headers = reply.headers.iter().filter(|(name, _)| !AUTOMATIC.contains(&name.to_ascii_lowercase().as_str()));
     Ok((reply.text(), headers.map(|(name, value)| format!("{name}: {value}")).collect()))

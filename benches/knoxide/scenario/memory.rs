@@ -52,12 +52,12 @@ fn on(stage: &Stage, database: &Database, block: Block, table: &mut Table) -> Fa
         name: row("a few checks"),
         server: Rc::clone(&server),
         database: Some(database.clone()),
-        asks: Asks::first(100),
+        asks: Asks::Tokens(100),
     };
     let idle = memory()?;
     few.touch(stage)?;
     let before = memory()?;
-    Contestant { asks: Asks::first(block.tokens()), ..few }.touch(stage)?;
+    Contestant { asks: Asks::Tokens(block.tokens()), ..few }.touch(stage)?;
     let (after, count) = (memory()?, block.tokens() as f64);
     table.add(&row("idle"), Metric::Memory, idle / MIB, 0.0);
     table.add(&row("each token asked for once"), Metric::Memory, after / MIB, 0.0);

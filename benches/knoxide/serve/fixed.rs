@@ -7,16 +7,14 @@ use actix_identity::{Identity, IdentityMiddleware};
 use actix_session::SessionMiddleware;
 use actix_session::storage::CookieSessionStore;
 use actix_web::cookie::Key;
-use actix_web::http::header::{AUTHORIZATION, HeaderName, HeaderValue};
+use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::{App, HttpMessage as _, HttpRequest, HttpResponse, HttpServer, web};
 use bytes::Bytes;
-use jsonwebtoken::{DecodingKey, Validation};
 use knoxide::config::HttpSettings;
 
 use super::{ANY, PATH};
 use crate::Fallible;
 use crate::child::{answer, end_with_parent};
-use crate::population::{Claims, JWT_SECRET};
 
 /// A reply that is always the same.
 #[derive(Clone)]
@@ -84,44 +82,12 @@ async fn who_am_i(who: Identity, fixed: web::Data<Fixed>) -> HttpResponse {
     if who.id().is_ok_and(|name| name == "alice") { fixed.reply() } else { HttpResponse::Unauthorized().finish() }
 }
 
-/// What is needed to verify a JWT.
-struct Verifier {
-    key: DecodingKey,
-    validation: Validation,
-}
-
-/// Serves a fixed reply to whoever has a JWT that is signed and not over. Nobody can revoke it.
-pub(crate) fn hs256(body: String, headers: &[String]) -> Fallible<()> {
-    let fixed = Fixed::new(body, headers)?;
-    let verifier = Verifier { key: DecodingKey::from_secret(JWT_SECRET), validation: Validation::default() };
-    let verifier = web::Data::new(verifier);
-    let server = HttpServer::new(move || {
-        App::new()
-            .app_data(web::Data::new(fixed.clone()))
-            .app_data(verifier.clone())
-            .route(PATH, web::get().to(who_signed))
-    });
-    let server = server.workers(workers()).bind(ANY)?;
-    let addresses = server.addrs();
-    serve(server.run(), &addresses)
-}
-
-async fn who_signed(request: HttpRequest, verifier: web::Data<Verifier>, fixed: web::Data<Fixed>) -> HttpResponse {
-    let header = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let token = header.and_then(|value| value.strip_prefix("Bearer "));
-    let claims = token.map(|token| jsonwebtoken::decode::<Claims>(token, &verifier.key, &verifier.validation));
-    match claims {
-        Some(Ok(signed)) if signed.claims.token_type == "access" && signed.claims.user_id > 0 => fixed.reply(),
-        Some(_) | None => HttpResponse::Unauthorized().finish(),
-    }
-}
-
 /// Serves on as many threads as Knoxide would.
-pub(super) fn workers() -> usize {
+fn workers() -> usize {
     HttpSettings::default().workers
 }
 
-pub(super) fn serve(server: actix_web::dev::Server, addresses: &[SocketAddr]) -> Fallible<()> {
+fn serve(server: actix_web::dev::Server, addresses: &[SocketAddr]) -> Fallible<()> {
     end_with_parent();
     answer(&addresses.first().ok_or("no address")?.to_string())?;
     Ok(actix_web::rt::System::new().block_on(server)?)

@@ -2,9 +2,10 @@
 
 use super::canned;
 use crate::support::fixture;
-use crate::support::transcript::Transcript;
 use crate::support::transcript::notation::{Pattern, Template, Variables};
+use crate::support::transcript::placeholders::Placeholders;
 use crate::support::transcript::player::{Caching, Player};
+use crate::support::transcript::{self, Transcript};
 
 const GOOD: &str = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\nContent-Type: application/json\r\nCache-Control: no-store\r\n\r\n{\"a\":\"b\"}";
 
@@ -144,13 +145,115 @@ fn slips_of_the_pen_are_found_before_anything_is_sent() {
     }
 }
 
+const PLACEHOLDERS: &str = "\
+# What djoser puts there.
+{login} = /jwt/create
+{empty} =
+{key} = mine
+{user EMAIL NAME} = \"username\":\"{NAME}\"
+
+### {refused WHY}
+# The refusal of anything.
+# differs: seed: its status
+=> 400
+
+{\"detail\":\"{WHY}\"}
+
+### {fine}
+=> 200
+";
+
+fn placeholders() -> Placeholders {
+    Placeholders::parse("djoser", PLACEHOLDERS).expect("placeholders")
+}
+
+#[test]
+fn placeholders_are_text_for_text() {
+    for (line, expanded) in [
+        ("POST {login}/", "POST /jwt/create/"),
+        ("{{user a@b.c o'brien the {key}},\"x\":1}", "{\"username\":\"o'brien the mine\",\"x\":1}"),
+        ("{user  nobody}", "\"username\":\"nobody\""),
+        ("{{key}}", "{mine}"),
+        ("[{empty}]", "[]"),
+        ("{unknown} {login x} {user few} {\"login\":{}}", "{unknown} {login x} {user few} {\"login\":{}}"),
+        ("{login", "{login"),
+    ] {
+        assert_eq!(placeholders().expand(line), expanded, "{line}");
+    }
+}
+
+#[test]
+fn a_shared_case_is_as_if_it_had_been_written_for_the_dialect() {
+    let shared = "@challenge {empty}\n### {key}\n@for djoser knox\n# differs (knox): ours: x\nPOST {login}/\n\n{{key}}\n\n\
+                  => {refused the {key}}\nAllow: {key}\n\n### other\n@for simplejwt\nGET /\n\n=> {fine}\n";
+    let own = "### mine\n# differs: seed: its status\nPOST /jwt/create/\n\n{mine}\n\n=> 400\nAllow: mine\n\n{\"detail\":\"the mine\"}";
+    let shared = Transcript::parse_for(&placeholders(), "t", shared).expect("a transcript").expect("cases");
+    let own = Transcript::parse("t", own).expect("a transcript");
+    assert_eq!(shared.challenge, None);
+    let told = |transcript: &Transcript| format!("{:?}", transcript.cases).replace("line: 2", "line: 1");
+    assert_eq!(told(&shared), told(&own));
+}
+
+#[test]
+fn a_case_says_better_why_it_differs_than_the_reply() {
+    for (mark, expected) in [("# differs (djoser): ours: x\n", "ours: x"), ("# differs: ours: y\n", "ours: y")] {
+        let text = format!("### a\n{mark}GET /\n\n=> {{refused x}}\n");
+        let transcript = Transcript::parse_for(&placeholders(), "t", &text).expect("a transcript").expect("cases");
+        assert_eq!(transcript.cases[0].differs.as_deref(), Some(expected));
+    }
+}
+
+#[test]
+fn what_is_not_for_a_dialect_is_not_there() {
+    let of_others = "@for simplejwt\n### a\nGET /\n\n=> 200\n";
+    assert!(Transcript::parse_for(&placeholders(), "t", of_others).expect("a transcript").is_none());
+    for wrong in [
+        "@for nobody\n### a\nGET /\n\n=> 200\n",
+        "### a\n@for nobody\nGET /\n\n=> 200\n",
+        "### a\n# differs (nobody): ours: x\nGET /\n\n=> 200\n",
+        "### a\nGET /\n\n=> {unknown}\n",
+        "### a\nGET /\n\n=> {refused}\n",
+        "### a\nGET /\n\n=> {refused x}\nAllow: GET\n\nx\n",
+    ] {
+        assert!(Transcript::parse_for(&placeholders(), "t", wrong).is_err(), "{wrong:?}");
+    }
+    for wrong in ["no braces = x\n", "{a}\n", "{a} = b\n### {c}\n\nx\n"] {
+        assert!(Placeholders::parse("djoser", wrong).is_err(), "{wrong:?}");
+    }
+}
+
+/// A placeholder that a dialect lacks, that nothing uses or that hides a variable is a slip of the pen.
+#[test]
+fn the_dialects_have_the_same_placeholders_and_all_are_used() {
+    let root = fixture::path("transcripts");
+    let read = |dialect: &str| {
+        let placeholders = Placeholders::read(dialect, &root.join(dialect).join(transcript::PLACEHOLDERS));
+        placeholders.expect("placeholders").names().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let names = read("drf_jwt");
+    for dialect in ["simplejwt", "access_token", "djoser"] {
+        assert_eq!(read(dialect), names, "{dialect}");
+    }
+    let files = std::fs::read_dir(root.join(transcript::COMMON)).expect("transcripts");
+    let text: String =
+        files.map(|file| std::fs::read_to_string(file.expect("a file").path()).expect("a transcript")).collect();
+    let variables = fixture::variables();
+    for name in names {
+        let is_used = ["}", " "].iter().any(|end| text.contains(&format!("{{{name}{end}")));
+        assert!(is_used, "no shared case uses {{{name}}}");
+        let keeps = ["jwt as ", "hex as ", "tokens-as ", "refreshed-as ", "new-tokens "];
+        let is_kept =
+            keeps.iter().any(|keep| [" ", ">"].iter().any(|end| text.contains(&format!("{keep}{name}{end}"))));
+        assert!(!is_kept && !variables.contains_key(&name), "{{{name}}} is a variable too");
+    }
+}
+
 #[test]
 fn all_transcripts_can_be_read() {
     for (dialect, least) in
         [("knox", 800), ("drf_jwt", 600), ("simplejwt", 600), ("access_token", 600), ("djoser", 600)]
     {
-        let folder = fixture::path(&format!("transcripts/{dialect}"));
-        let transcripts = Transcript::read_all(&folder).expect("transcripts");
+        let transcripts = Transcript::read_all(&fixture::path("transcripts"), dialect).expect("transcripts");
         let cases: Vec<_> = transcripts.iter().flat_map(|transcript| &transcript.cases).collect();
         let differing = cases.iter().filter(|case| case.differs.is_some()).count();
         println!("{dialect}: {} cases, {differing} of them differ from the package", cases.len());

@@ -1,6 +1,6 @@
 //! The rules, and the verdict.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::time::Duration;
 
@@ -18,6 +18,8 @@ pub(super) struct Verdict {
     pub(super) revived: u64,
     /// Refused, though nobody tried to revoke it before.
     pub(super) lost: u64,
+    /// Users who asked for the end of all sessions, got no answer, and lost only some of them.
+    pub(super) partial: u64,
     /// Answers that must not be: of another kind, or about another user or session.
     pub(super) liar: u64,
     /// What happened to some of them.
@@ -28,13 +30,21 @@ impl Verdict {
     /// Judges everything; call it when all requests have ended.
     pub(super) fn of(ledger: &Ledger) -> Self {
         let mut verdict = Self { liar: read(&ledger.counts.strange), told: ledger.lies(), ..Self::default() };
-        let mut sessions = HashSet::new();
+        let (mut sessions, mut shared, mut partial) = (HashSet::new(), HashMap::new(), HashSet::new());
         for token in ledger.tokens() {
             let facts = token.facts().clone();
             verdict.judge(&token, &facts);
             if facts.session.as_ref().is_some_and(|session| !sessions.insert(session.clone())) {
                 verdict.liar += 1;
                 verdict.tell(&token, "has another one's session");
+            }
+            if token.user.unanswered_end().is_some_and(|end| token.shares_its_end(end)) {
+                // Each token was checked at the end, so its last answer is known.
+                let is_dead = *shared.entry(token.user.name.clone()).or_insert(facts.refused.is_some());
+                if is_dead != facts.refused.is_some() && partial.insert(token.user.name.clone()) {
+                    verdict.partial += 1;
+                    verdict.tell(&token, "did not end with the others of its user");
+                }
             }
         }
         verdict
@@ -68,14 +78,14 @@ impl Verdict {
 
     /// Whether no rule was broken.
     pub(super) fn is_clean(&self) -> bool {
-        (self.let_in, self.revived, self.lost, self.liar) == (0, 0, 0, 0)
+        (self.let_in, self.revived, self.lost, self.partial, self.liar) == (0, 0, 0, 0, 0)
     }
 }
 
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { let_in, revived, lost, liar, told: _ } = self;
-        write!(f, "let in {let_in}, revived {revived}, lost {lost}, liar {liar}")
+        let Self { let_in, revived, lost, partial, liar, told: _ } = self;
+        write!(f, "let in {let_in}, revived {revived}, lost {lost}, partial {partial}, liar {liar}")
     }
 }
 

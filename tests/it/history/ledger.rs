@@ -33,6 +33,8 @@ pub(super) struct Told {
 pub(super) struct Facts {
     /// When it was first tried to revoke it, with or without an answer.
     pub(super) tried: Option<Instant>,
+    /// Whether somebody tried to end this session alone, not all of the user.
+    tried_alone: bool,
     /// When a revocation was first acknowledged.
     pub(super) revoked: Option<Told>,
     /// When a check was first answered with a refusal.
@@ -57,6 +59,11 @@ pub(super) struct Token {
 impl Token {
     pub(super) fn facts(&self) -> MutexGuard<'_, Facts> {
         self.facts.lock().expect("no panic")
+    }
+
+    /// Whether it is older than this moment, and nobody tried to end it alone.
+    pub(super) fn shares_its_end(&self, at: Instant) -> bool {
+        self.got < at && !self.facts().tried_alone
     }
 
     fn try_at(&self, at: Instant) {
@@ -110,6 +117,13 @@ impl End {
 impl User {
     pub(super) fn new(name: String) -> Arc<Self> {
         Arc::new(Self { name, is_closed: AtomicBool::new(false), state: Mutex::default() })
+    }
+
+    /// When the end of all sessions was first asked for, if that was never acknowledged.
+    pub(super) fn unanswered_end(&self) -> Option<Instant> {
+        let ends = &self.state.lock().expect("no panic").ends;
+        let is_open = ends.iter().all(|end| end.acknowledged.is_none());
+        ends.iter().map(|end| end.asked).min().filter(|_| is_open)
     }
 }
 
@@ -260,6 +274,7 @@ impl Ledger {
             Outcome::Done => self.counts.revoke(token, Told { at: got, by }),
             Outcome::Unavailable | Outcome::Silent | Outcome::Strange => {}
         }
+        token.facts().tried_alone = true;
         token.try_at(asked);
         self.count_revocation(outcome == Outcome::Done);
     }

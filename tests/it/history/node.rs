@@ -118,6 +118,17 @@ impl Node {
         drop(self.process.lock().expect("no panic").take());
     }
 
+    /// Starts it again after [`Node::kill`], and kills it after this time, wherever it has got to.
+    pub(super) fn kill_while_it_starts(&self, after: Duration) {
+        let process = match self.kind {
+            Kind::Child(bug) => Process::Child(spawn_child(&self.url, bug)),
+            Kind::Shipped => start_shipped(&self.url).0,
+        };
+        // The moment is the very thing that is tried out.
+        std::thread::sleep(after);
+        drop(process);
+    }
+
     /// It ends when it is killed, and never by itself.
     pub(super) fn assert_runs(&self) {
         let mut process = self.process.lock().expect("no panic");
@@ -158,13 +169,17 @@ impl Node {
     }
 }
 
-/// `None` if it ends before it listens, such as when the database is away.
-fn start_child(url: &str, bug: Option<Bug>) -> Option<(Process, SocketAddr)> {
+fn spawn_child(url: &str, bug: Option<Bug>) -> std::process::Child {
     let mut command = Command::new(std::env::current_exe().expect("this program"));
     command.args(["--exact", "history::node::the_node_serves", "--nocapture"]).env(SERVE, url);
     command.env(BUG, bug.map_or("", Bug::as_str));
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-    let mut child = command.spawn().expect("a child process");
+    command.spawn().expect("a child process")
+}
+
+/// `None` if it ends before it listens, such as when the database is away.
+fn start_child(url: &str, bug: Option<Bug>) -> Option<(Process, SocketAddr)> {
+    let mut child = spawn_child(url, bug);
     let mut output = BufReader::new(child.stdout.take().expect("a pipe, asked for once"));
     let mut lines = output.by_ref().lines().map_while(Result::ok);
     let said = lines.find_map(|line| Some(line.strip_prefix(LISTENING)?.to_owned()));

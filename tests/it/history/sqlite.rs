@@ -1,8 +1,11 @@
-//! Two nodes on one file of SQLite, and what can go wrong with it.
+//! Two nodes on one file of SQLite, or one, and what can go wrong with them.
 
 use diesel::connection::SimpleConnection as _;
-use diesel::{Connection as _, SqliteConnection};
+use diesel::dsl::sql;
+use diesel::sql_types::Text;
+use diesel::{Connection as _, RunQueryDsl as _, SqliteConnection};
 
+use super::clients::audit;
 use super::faults::{Fault, Scene, VICTIMS, kill, pause, pause_and_prune};
 use super::node::{Kind, Node};
 use super::planted::Bug;
@@ -30,11 +33,29 @@ const FAULTS: &[Fault<World>] = &[
     Fault { name: "full disk", inflict: fill },
 ];
 
+/// What happens to the only node of a file.
+const KILLS: &[Fault<World>] = &[
+    Fault { name: "kill -9", inflict: |scene| kill_the_only_node(scene, false) },
+    // SQLite may be repairing the file when the second signal arrives.
+    Fault { name: "kill -9, and again while it starts", inflict: |scene| kill_the_only_node(scene, true) },
+];
+
+/// The number of tokens that are checked after each kill, the newest: more than there are between two kills.
+const AUDITED: usize = 200;
+
 impl World {
     fn connect(&self) -> SqliteConnection {
         let mut connection = SqliteConnection::establish(&self.path).expect("the file opens");
         connection.batch_execute("PRAGMA busy_timeout = 10000").expect("a setting");
         connection
+    }
+
+    fn check_integrity(&self) {
+        for check in ["integrity_check", "foreign_key_check"] {
+            let damage = sql::<Text>(&format!("PRAGMA {check}")).load::<String>(&mut self.connect());
+            let damage = damage.expect("a verdict");
+            assert!(damage.iter().all(|line| line == "ok"), "{check}: {damage:?}");
+        }
     }
 
     /// As the pruner does when the log is long: the newest row stays.
@@ -43,6 +64,21 @@ impl World {
         // A node may have been stopped while it held the lock.
         self.connect().batch_execute(&format!("PRAGMA busy_timeout = 200; {prune}")).ok();
     }
+}
+
+/// Kills the only node at a random moment, and checks what it knows after its new start.
+fn kill_the_only_node(scene: &mut Scene<'_, World>, twice: bool) {
+    let node = &scene.stage.nodes[0];
+    let (moment, next) = (scene.dice.millis(0, 30), scene.dice.millis(0, 40));
+    // The moment is the very thing that is tried out.
+    std::thread::sleep(moment);
+    node.kill();
+    if twice {
+        node.kill_while_it_starts(next);
+    }
+    node.restart();
+    let tokens = scene.stage.ledger.tokens();
+    audit(scene.stage, &tokens[tokens.len().saturating_sub(AUDITED)..], (0, 1));
 }
 
 /// Somebody else writes for long: nobody else can.
@@ -85,6 +121,17 @@ fn on_small_disk(scale: &Scale) -> Option<(SmallDisk, Database)> {
     let disk = SmallDisk::of(u32::try_from(mib).expect("a disk"))?;
     let database = Database::of_file(&disk.path().join("knoxide.db"));
     Some((disk, database))
+}
+
+/// Runs one node, and kills it again and again.
+pub(super) fn history_of_kills(scale: &Scale) -> Report {
+    let database = Database::migrated(Backend::Sqlite);
+    let world = World { path: database.url.strip_prefix("sqlite://").expect("a file").to_owned(), disk: None };
+    let store = database.store();
+    let start = || vec![Node::start(&database.url, Kind::Child(None))];
+    let report = run("SQLite, one node", scale, (&database.url, &store), start, (&world, KILLS));
+    world.check_integrity();
+    report
 }
 
 /// Runs two nodes, the first as it is shipped, the second with this bug if there is one.

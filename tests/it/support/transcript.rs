@@ -3,16 +3,24 @@
 //! `tests/transcripts/README.md` describes the notation. A file is read whole before anything
 //! is sent, so that a slip of the pen is reported as such.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 mod claims;
 pub(crate) mod director;
 pub(crate) mod notation;
+pub(crate) mod placeholders;
 pub(crate) mod player;
 mod shape;
 
 use director::Directive;
 use notation::{Pattern, Template};
+use placeholders::Placeholders;
+
+/// The folder of what several dialects share.
+pub(crate) const COMMON: &str = "common";
+
+/// The file in a dialect's folder that says what the placeholders there stand for.
+pub(crate) const PLACEHOLDERS: &str = "placeholders.txt";
 
 /// A file of cases, played in order: later ones may use what earlier replies brought.
 #[derive(Debug)]
@@ -75,46 +83,85 @@ pub(crate) struct Expect {
 }
 
 impl Transcript {
-    /// Reads a file.
-    pub(crate) fn read(file: &Path) -> Result<Self, String> {
+    /// Reads everything that is played for a dialect: its own files, and what it shares with others
+    /// if it says what goes in the place of their placeholders.
+    pub(crate) fn read_all(root: &Path, dialect: &str) -> Result<Vec<Self>, String> {
+        let own = root.join(dialect);
+        let placeholders = own.join(PLACEHOLDERS);
+        let mut transcripts = Vec::new();
+        if placeholders.exists() {
+            let placeholders = Placeholders::read(dialect, &placeholders)?;
+            for file in files(&root.join(COMMON))? {
+                transcripts.extend(Self::read(COMMON, &file, &placeholders)?);
+            }
+        }
+        for file in files(&own)? {
+            transcripts.extend(Self::read(dialect, &file, &Placeholders::none(dialect))?);
+        }
+        Ok(transcripts)
+    }
+
+    /// Reads a file; `None` if none of it is for this dialect.
+    fn read(folder: &str, file: &Path, placeholders: &Placeholders) -> Result<Option<Self>, String> {
         let text = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
         let name = file.file_stem().unwrap_or_default().to_string_lossy();
-        Self::parse(&name, &text)
+        Self::parse_for(placeholders, &format!("{folder}/{name}"), &text)
     }
 
-    /// Reads all `.http` files of a directory, in order of their names.
-    pub(crate) fn read_all(directory: &Path) -> Result<Vec<Self>, String> {
-        let entries = std::fs::read_dir(directory).map_err(|error| format!("{}: {error}", directory.display()))?;
-        let mut files: Vec<_> = entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).collect();
-        files.retain(|file| file.extension().is_some_and(|extension| extension == "http"));
-        files.sort();
-        if files.is_empty() {
-            return Err(format!("{}: no transcripts", directory.display()));
-        }
-        files.iter().map(|file| Self::read(file)).collect()
-    }
-
-    /// Reads a transcript's text.
+    /// Reads a transcript without placeholders.
     pub(crate) fn parse(name: &str, text: &str) -> Result<Self, String> {
+        let transcript = Self::parse_for(&Placeholders::default(), name, text)?;
+        transcript.ok_or_else(|| format!("{name}: for some dialects only"))
+    }
+
+    /// Reads a transcript's text for one dialect; `None` if none of it is for this dialect.
+    pub(crate) fn parse_for(placeholders: &Placeholders, name: &str, text: &str) -> Result<Option<Self>, String> {
         let lines: Vec<_> = text.lines().collect();
         let starts: Vec<_> = (0..lines.len()).filter(|&at| lines[at].starts_with("### ")).collect();
         let first = starts.first().copied().ok_or_else(|| format!("{name}: no cases"))?;
         let mut challenge = None;
         for line in &lines[..first] {
-            match line.strip_prefix("@challenge ") {
-                Some(value) => challenge = Some(value.to_owned()),
-                None if line.is_empty() || line.starts_with('#') => {}
-                None => return Err(format!("{name}: before the first case stands {line:?}")),
+            let line = placeholders.expand(line);
+            if let Some(value) = line.strip_prefix("@challenge ") {
+                challenge = (!value.is_empty()).then(|| value.to_owned());
+            } else if let Some(dialects) = line.strip_prefix("@for ") {
+                if !placeholders.is_among(dialects).map_err(|error| format!("{name}: {error}"))? {
+                    return Ok(None);
+                }
+            } else if !line.is_empty() && !line.starts_with('#') {
+                return Err(format!("{name}: before the first case stands {line:?}"));
             }
         }
         let ends = starts.iter().skip(1).copied().chain([lines.len()]);
         let cases = starts.iter().zip(ends).map(|(&start, end)| {
-            let mut scanner = Scanner { lines: &lines[start..end], at: 0 };
-            let case = scanner.case(start + 1);
-            case.map_err(|error| format!("{name}:{}: {error}", start + scanner.at))
+            let case = Case::read(&lines[start..end], start + 1, placeholders);
+            case.map_err(|error| format!("{name}:{}: {error}", start + 1))
         });
-        Ok(Self { name: name.to_owned(), challenge, cases: cases.collect::<Result<_, _>>()? })
+        let cases: Vec<_> = cases.filter_map(Result::transpose).collect::<Result<_, _>>()?;
+        Ok((!cases.is_empty()).then(|| Self { name: name.to_owned(), challenge, cases }))
     }
+}
+
+impl Case {
+    /// Reads the lines of a case, the first of which is this line of the file; `None` if it is not
+    /// for this dialect.
+    fn read(lines: &[&str], line: usize, placeholders: &Placeholders) -> Result<Option<Self>, String> {
+        let Some(lines) = placeholders.case(lines)? else { return Ok(None) };
+        let lines: Vec<_> = lines.iter().map(String::as_str).collect();
+        Scanner { lines: &lines, at: 0 }.case(line).map(Some)
+    }
+}
+
+/// The `.http` files of a directory, in order of their names.
+fn files(directory: &Path) -> Result<Vec<PathBuf>, String> {
+    let entries = std::fs::read_dir(directory).map_err(|error| format!("{}: {error}", directory.display()))?;
+    let mut files: Vec<_> = entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).collect();
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "http"));
+    files.sort();
+    if files.is_empty() {
+        return Err(format!("{}: no transcripts", directory.display()));
+    }
+    Ok(files)
 }
 
 /// Reads the lines of one case from top to bottom.
