@@ -172,13 +172,10 @@ impl KeyPurpose {
 
 /// RFC 7468, section 10.
 pub(super) fn pem(pkcs8: &[u8]) -> KeySecret {
-    let base64 = Zeroizing::new(base64::prelude::BASE64_STANDARD.encode(pkcs8));
-    let mut text = String::from("-----BEGIN PRIVATE KEY-----\n");
-    for line in base64.as_bytes().chunks(64) {
-        text.extend(line.iter().map(|byte| char::from(*byte)));
-        text.push('\n');
-    }
-    text.push_str("-----END PRIVATE KEY-----\n");
+    let text = pem::encode_config(
+        &pem::Pem::new("PRIVATE KEY", pkcs8),
+        pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF),
+    );
     KeySecret::new(text.into_bytes())
 }
 
