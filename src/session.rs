@@ -4,7 +4,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Serialize;
 use uuid::Uuid;
 
 use crate::cause::Reason;
@@ -14,7 +13,7 @@ use crate::token::TokenKind;
 use crate::user::{Epoch, User};
 
 /// A session's identifier: a UUID v7, so that ids sort by the time of login. No secret.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SessionId(Uuid);
 
 impl SessionId {
@@ -32,6 +31,16 @@ impl SessionId {
     /// The 16 bytes under which the id is stored.
     pub const fn as_bytes(&self) -> &[u8; 16] {
         self.0.as_bytes()
+    }
+
+    /// Room for the hyphenated form.
+    pub(crate) const fn space() -> [u8; 36] {
+        [0; 36]
+    }
+
+    /// Writes the hyphenated form, which is also that of `Display`.
+    pub(crate) fn write(self, into: &mut [u8; 36]) -> &str {
+        self.0.hyphenated().encode_lower(into)
     }
 
     /// Reads the hyphenated form.

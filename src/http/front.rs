@@ -127,9 +127,9 @@ impl Endpoint {
             "renders": ["application/json"],
             "parses": ["application/json", "application/x-www-form-urlencoded", "multipart/form-data"],
         });
-        if !self.actions.is_empty() {
+        if let (Some(object), false) = (metadata.as_object_mut(), self.actions.is_empty()) {
             let fields = self.actions.iter().map(|name| ((*name).to_owned(), field_metadata(name)));
-            metadata["actions"] = json!({ (self.verb.name()): fields.collect::<Map<_, _>>() });
+            object.insert("actions".to_owned(), json!({ (self.verb.name()): fields.collect::<Map<_, _>>() }));
         }
         metadata
     }

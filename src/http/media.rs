@@ -38,7 +38,9 @@ mod tests {
 
     #[test]
     fn types_are_compared_without_case_and_stars_cover_anything() {
-        for yes in ["application/json", " Application/JSON ;a=b", "application/*", "*/json", "*/*;q=0", "application/json;"] {
+        for yes in
+            ["application/json", " Application/JSON ;a=b", "application/*", "*/json", "*/*;q=0", "application/json;"]
+        {
             assert!(covers(yes, "application", "json"), "{yes}");
         }
         for no in ["", "*", "/", "/*", "*/", "json", "application", "application/json/", "application / json"] {

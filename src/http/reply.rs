@@ -6,10 +6,14 @@ use actix_web::body::{BoxBody, None as NoBody};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, HttpResponseBuilder};
+use bytes::Bytes;
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::http::fields::{FieldErrors, NON_FIELD_ERRORS};
+
+/// Room for most bodies, in bytes, so that they are written without being moved.
+pub(super) const USUAL_BODY: usize = 256;
 
 /// Writes the replies to one request.
 #[derive(Debug, Clone, Copy)]
@@ -31,6 +35,11 @@ impl Replies {
     /// A JSON reply.
     pub fn json(&self, status: StatusCode, body: &impl Serialize) -> HttpResponse {
         self.finish(self.start(status), body)
+    }
+
+    /// A JSON reply whose body is already written.
+    pub fn written(&self, status: StatusCode, body: Vec<u8>) -> HttpResponse {
+        self.send(self.start(status), body.into())
     }
 
     /// A reply without a body and without a content type.
@@ -99,10 +108,14 @@ impl Replies {
         builder
     }
 
-    fn finish(&self, mut builder: HttpResponseBuilder, body: &impl Serialize) -> HttpResponse {
+    fn finish(&self, builder: HttpResponseBuilder, body: &impl Serialize) -> HttpResponse {
+        self.send(builder, render(body).into())
+    }
+
+    fn send(&self, mut builder: HttpResponseBuilder, body: Bytes) -> HttpResponse {
         builder.insert_header((CONTENT_TYPE, JSON.clone()));
         if self.with_body {
-            builder.body(render(body))
+            builder.body(body)
         } else {
             builder.message_body(BoxBody::new(NoBody::new())).unwrap_or_else(HttpResponse::from_error)
         }
@@ -114,13 +127,28 @@ impl Replies {
 fn render(value: &impl Serialize) -> String {
     // Whatever is written here has strings for keys, so that nothing can fail.
     let text = serde_json::to_string(value).unwrap_or_default();
-    // The first byte of both separators, which hardly any other text has.
-    if text.as_bytes().contains(&0xe2) {
+    if text.as_bytes().contains(&SEPARATOR_START) {
         text.replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029")
     } else {
         text
     }
 }
+
+/// Writes a string and its quotes, as the rest of a reply's JSON is written.
+pub(super) fn write_string(out: &mut Vec<u8>, text: &str) {
+    let harmless = |byte: u8| byte >= b' ' && byte != b'"' && byte != b'\\' && byte != SEPARATOR_START;
+    // Not `all`, which stops early and therefore looks at one byte at a time.
+    if text.bytes().fold(true, |so_far, byte| so_far & harmless(byte)) {
+        out.push(b'"');
+        out.extend_from_slice(text.as_bytes());
+        out.push(b'"');
+    } else {
+        out.extend_from_slice(render(&text).as_bytes());
+    }
+}
+
+/// The first byte of both separators, which hardly any other text has.
+const SEPARATOR_START: u8 = 0xe2;
 
 #[cfg(test)]
 mod tests {

@@ -9,7 +9,6 @@
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
-use serde::Serialize;
 use serde_json::json;
 
 use super::LoginWords;
@@ -17,9 +16,9 @@ use crate::dialect::Dialect;
 use crate::http::Contract;
 use crate::http::fields::{Field, Trim};
 use crate::http::front::{Endpoint, Verb};
+use crate::http::reply::{USUAL_BODY, write_string};
 use crate::http::steps::{Ask, Step};
 use crate::session::{SessionId, Verified};
-use crate::time::Timestamp;
 use crate::user::LoginName;
 
 const LOGIN: Endpoint = Endpoint::post("Login", &[]);
@@ -80,7 +79,7 @@ async fn logout_all(ask: Ask) -> HttpResponse {
 async fn user(ask: Ask) -> HttpResponse {
     ask.read_only()
         .answer_known(&USER, Dialect::Knox, async |step, who| {
-            Ok(step.replies().json(StatusCode::OK, &WhoAmI::of(&who)))
+            Ok(step.replies().written(StatusCode::OK, describe(&who)))
         })
         .await
 }
@@ -92,35 +91,94 @@ fn logged_out(step: &Step<'_>) -> HttpResponse {
     })
 }
 
-/// Who am I: the body of every check.
-#[derive(Serialize)]
-struct WhoAmI<'a> {
-    id: i64,
-    username: &'a str,
-    email: &'a str,
-    session: SessionOfToken,
+/// The reply's JSON. It is the body of every check, and written by hand: `serde_json` takes 160 to 200 ns longer.
+fn describe(who: &Verified) -> Vec<u8> {
+    let mut out = Vec::with_capacity(USUAL_BODY);
+    out.extend_from_slice(b"{\"id\":");
+    // Writing to memory cannot fail.
+    let _ = serde_json::to_writer(&mut out, &who.user.id.0);
+    out.extend_from_slice(b",\"username\":");
+    write_string(&mut out, &who.user.username);
+    out.extend_from_slice(b",\"email\":");
+    write_string(&mut out, &who.user.email);
+    out.extend_from_slice(b",\"session\":{\"id\":\"");
+    out.extend_from_slice(who.session.id.write(&mut SessionId::space()).as_bytes());
+    out.extend_from_slice(b"\",\"dialect\":\"");
+    out.extend_from_slice(who.session.dialect.as_str().as_bytes());
+    out.extend_from_slice(b"\",\"created\":\"");
+    who.session.created.write(&mut out);
+    match who.expires {
+        Some(end) => {
+            out.extend_from_slice(b"\",\"expiry\":\"");
+            end.write(&mut out);
+            out.extend_from_slice(b"\"}}");
+        }
+        None => out.extend_from_slice(b"\",\"expiry\":null}}"),
+    }
+    out
 }
 
-#[derive(Serialize)]
-struct SessionOfToken {
-    id: SessionId,
-    dialect: &'static str,
-    created: Timestamp,
-    expiry: Option<Timestamp>,
-}
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::Value;
 
-impl<'a> WhoAmI<'a> {
-    fn of(who: &'a Verified) -> Self {
-        Self {
-            id: who.user.id.0,
-            username: &who.user.username,
-            email: &who.user.email,
-            session: SessionOfToken {
-                id: who.session.id,
-                dialect: who.session.dialect.as_str(),
-                created: who.session.created,
-                expiry: who.expires,
-            },
+    use super::*;
+    use crate::session::{Session, TokenRecord, judge};
+    use crate::time::Timestamp;
+    use crate::token::TokenKind;
+    use crate::user::{Epoch, User, UserId};
+
+    fn described(record: &TokenRecord) -> String {
+        let who = judge(Some(record), None, Timestamp::EPOCH, None).expect("a good token");
+        String::from_utf8(describe(&who)).expect("UTF-8")
+    }
+
+    proptest! {
+        #[test]
+        fn who_am_i_is_the_json_that_a_serialiser_would_write(
+            id: i64,
+            username in "\\PC*|[\\x00-\\x7f]*|[a-z\u{2027}-\u{202a}]*",
+            email: String,
+            created in any::<i64>(),
+            expires in proptest::option::of(1..i64::MAX),
+        ) {
+            let session = Session {
+                id: SessionId::new(Timestamp::from_micros(created), &[7; 10]),
+                dialect: Dialect::Djoser,
+                created: Timestamp::from_micros(created),
+                last_seen: Timestamp::EPOCH,
+                epoch: Epoch(3),
+                ended: None,
+            };
+            let user = User {
+                id: UserId(id),
+                username,
+                email,
+                is_active: true,
+                is_staff: false,
+                epoch: Epoch(3),
+            };
+            let expires = expires.map(Timestamp::from_micros);
+            let kind = TokenKind::Access;
+            let expected = json!({
+                "id": id,
+                "username": user.username,
+                "email": user.email,
+                "session": {
+                    "id": session.id.to_string(),
+                    "dialect": "djoser",
+                    "created": session.created.to_string(),
+                    "expiry": expires.map(|end| end.to_string()),
+                },
+            });
+            let record =
+                TokenRecord { kind, created: session.created, expires, consumed: None, session, user: user.into() };
+            let text = described(&record);
+            let parsed: Value = serde_json::from_str(&text).expect("JSON");
+            prop_assert_eq!(parsed.to_string(), expected.to_string());
+            let escaped = expected.to_string().replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029");
+            prop_assert_eq!(text, escaped);
         }
     }
 }
