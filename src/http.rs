@@ -168,6 +168,5 @@ pub fn configure(config: &mut web::ServiceConfig, state: &HttpState) {
 
 async fn not_found(request: HttpRequest) -> HttpResponse {
     let with_body = request.method() != actix_web::http::Method::HEAD;
-    reply::Replies::new(negotiate::Style::COMPACT, None, with_body)
-        .detail(actix_web::http::StatusCode::NOT_FOUND, "Not found.")
+    reply::Replies::new(None, with_body).detail(actix_web::http::StatusCode::NOT_FOUND, "Not found.")
 }

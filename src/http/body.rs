@@ -1,29 +1,23 @@
-//! The body of a request: read whole, up to a limit and a deadline, and understood as
-//! `docs/contract.md#content-type` and the sections after it say.
+//! The body of a request: read whole, up to a limit and a deadline, and understood as JSON, a form or a multipart
+//! form (`docs/contract.md#content-type` and the sections after it).
 
-pub mod json;
 pub mod value;
 
-mod charset;
-mod form;
+mod json;
 mod multipart;
-pub(crate) mod python;
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use actix_web::error::PayloadError;
 use actix_web::http::StatusCode;
 use bytes::Bytes;
+use encoding_rs::{Encoding, UTF_8};
 use futures_util::{Stream, StreamExt as _};
 use zeroize::Zeroizing;
 
-use crate::http::body::charset::Charset;
-use crate::http::body::json::JsonError;
-use crate::http::body::value::Document;
-use crate::http::media::MediaType;
-
-/// Longer content types are not looked into, in bytes.
-const MAX_CONTENT_TYPE_LENGTH: usize = 256;
+use crate::http::body::value::{Document, Text, Value};
+use crate::http::media::{covers, parameter};
 
 /// How much of a body is read, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,18 +50,15 @@ pub enum BodyError {
     /// The connection broke, or its framing did.
     #[error("Request body is incomplete.")]
     Broken,
-    /// The charset, as it was sent, cannot be turned into text.
-    #[error("Unsupported charset \"{0}\" in request Content-Type header.")]
-    UnsupportedCharset(String),
     /// The bytes are no text in the charset that was named.
     #[error("JSON parse error - invalid bytes for the character set")]
     Undecodable,
     /// The text is no JSON.
     #[error("JSON parse error - {0}")]
-    Json(JsonError),
+    Json(String),
     /// The multipart form is damaged.
     #[error("Multipart form parse error - {0}")]
-    Multipart(String),
+    Multipart(&'static str),
 }
 
 impl BodyError {
@@ -77,9 +68,7 @@ impl BodyError {
             Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Slow => StatusCode::REQUEST_TIMEOUT,
-            Self::Broken | Self::UnsupportedCharset(_) | Self::Undecodable | Self::Json(_) | Self::Multipart(_) => {
-                StatusCode::BAD_REQUEST
-            }
+            Self::Broken | Self::Undecodable | Self::Json(_) | Self::Multipart(_) => StatusCode::BAD_REQUEST,
         }
     }
 
@@ -88,11 +77,7 @@ impl BodyError {
     pub const fn ends_connection(&self) -> bool {
         match self {
             Self::TooLarge(_) | Self::Slow | Self::Broken => true,
-            Self::UnsupportedMediaType(_)
-            | Self::UnsupportedCharset(_)
-            | Self::Undecodable
-            | Self::Json(_)
-            | Self::Multipart(_) => false,
+            Self::UnsupportedMediaType(_) | Self::Undecodable | Self::Json(_) | Self::Multipart(_) => false,
         }
     }
 }
@@ -163,26 +148,37 @@ impl Format {
             (Self::Form, "application", "x-www-form-urlencoded"),
             (Self::Multipart, "multipart", "form-data"),
         ];
-        // Each character stands for one byte of the header.
-        let media = (content_type.chars().count() <= MAX_CONTENT_TYPE_LENGTH).then(|| MediaType::parse(content_type));
-        media
-            .and_then(|media| known.into_iter().find(|(_, main, sub)| media.covers(main, sub)))
-            .map(|(format, ..)| format)
-            .ok_or_else(|| BodyError::UnsupportedMediaType(content_type.to_owned()))
+        let format = known.into_iter().find(|(_, main, sub)| covers(content_type, main, sub));
+        format.map(|(format, ..)| format).ok_or_else(|| BodyError::UnsupportedMediaType(content_type.to_owned()))
     }
 
     fn parse(self, content_type: &str, body: &[u8]) -> Result<Document, BodyError> {
-        let media = MediaType::parse(content_type);
-        let name = media.parameter("charset").unwrap_or_default();
-        let charset = Charset::named(name).map_err(|_| BodyError::UnsupportedCharset(name.to_owned()))?;
         match self {
             Self::Json => {
-                let text = charset.decode(body).ok_or(BodyError::Undecodable)?;
-                json::parse(&text).map_err(BodyError::Json)
+                let text = decode(content_type, body).ok_or(BodyError::Undecodable)?;
+                json::parse(&text).map_err(|error| BodyError::Json(error.to_string()))
             }
-            Self::Form => Ok(form::parse(body, charset)),
-            Self::Multipart => multipart::parse(content_type, body, charset).map_err(BodyError::Multipart),
+            Self::Form => {
+                let fields = form_urlencoded::parse(body).into_owned();
+                let fields = fields.map(|(name, value)| (Text::new(name), Value::Text(Text::new(value))));
+                Ok(Document::Object(fields.collect()))
+            }
+            Self::Multipart => multipart::parse(content_type, body).map_err(BodyError::Multipart),
         }
+    }
+}
+
+/// The text of a body in the charset of its content type, UTF-8 when there is none or an unknown one.
+/// `None` when it is not well-formed.
+fn decode<'b>(content_type: &str, body: &'b [u8]) -> Option<Cow<'b, str>> {
+    let charset = parameter(content_type, "charset").and_then(|name| Encoding::for_label(name.as_bytes()));
+    match charset {
+        Some(charset) if charset != UTF_8 => {
+            let (text, _, malformed) = charset.decode(body);
+            (!malformed).then_some(text)
+        }
+        // With its byte order mark, which no JSON begins with.
+        Some(_) | None => std::str::from_utf8(body).ok().map(Cow::Borrowed),
     }
 }
 

@@ -1,9 +1,10 @@
 //! Text fields (`docs/contract.md#text-fields`): each judged on its own, all of them, in the endpoint's order.
 
-use serde_json::Value as Json;
+use std::borrow::Cow;
 
-use crate::http::body::python::strip;
-use crate::http::body::value::{Document, Kind, Text, Value};
+use serde::{Serialize, Serializer};
+
+use crate::http::body::value::{Document, Kind, Value};
 
 /// The key of refusals that belong to no single field.
 pub const NON_FIELD_ERRORS: &str = "non_field_errors";
@@ -30,49 +31,47 @@ impl Field {
         Self { name, trim }
     }
 
-    fn judge(self, document: &Document) -> Result<String, Vec<String>> {
+    fn read(self, document: &Document) -> Result<String, &'static str> {
         let text = match document.get(self.name) {
-            None => return refuse("This field is required."),
-            Some(Value::Null) => return refuse("This field may not be null."),
-            Some(Value::Other) => return refuse("Not a valid string."),
-            Some(Value::Text(text)) => text,
+            None => return Err("This field is required."),
+            Some(Value::Null) => return Err("This field may not be null."),
+            Some(Value::Other) => return Err("Not a valid string."),
+            Some(Value::Text(text)) => text.as_str(),
         };
         let value = match self.trim {
-            Trim::Yes => strip(text.as_str()),
-            Trim::No => text.as_str(),
+            Trim::Yes => text.trim_matches(is_space),
+            Trim::No => text,
         };
         if value.is_empty() {
-            return refuse("This field may not be blank.");
+            return Err("This field may not be blank.");
         }
-        let wrong = forbidden_characters(text);
-        if wrong.is_empty() { Ok(value.to_owned()) } else { Err(wrong) }
+        if value.contains('\0') {
+            return Err("Null characters are not allowed.");
+        }
+        Ok(value.to_owned())
     }
 }
 
-fn refuse(message: &str) -> Result<String, Vec<String>> {
-    Err(vec![message.to_owned()])
+/// The white space that Python's `str.strip()` removes. Rust's own notion lacks U+001C to U+001F.
+fn is_space(c: char) -> bool {
+    matches!(c, '\u{1c}'..='\u{1f}') || c.is_whitespace()
 }
 
-/// Neither kind is white space, so that trimming changes nothing here.
-fn forbidden_characters(text: &Text) -> Vec<String> {
-    let null = text.as_str().contains('\0').then(|| "Null characters are not allowed.".to_owned());
-    let surrogate = text.surrogate().map(|unit| format!("Surrogate characters are not allowed: U+{unit:X}."));
-    null.into_iter().chain(surrogate).collect()
-}
-
-/// What is wrong with a body: messages by field, in the order in which the fields were declared.
+/// What is wrong with a body: a message for each wrong field, in the order in which the fields were declared.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct FieldErrors(Vec<(&'static str, Vec<String>)>);
+pub struct FieldErrors(Vec<(&'static str, Cow<'static, str>)>);
 
 impl FieldErrors {
-    /// A single message about a single field (or [`NON_FIELD_ERRORS`]).
-    pub fn one(name: &'static str, message: impl Into<String>) -> Self {
-        Self(vec![(name, vec![message.into()])])
+    /// A message about a single field (or [`NON_FIELD_ERRORS`]).
+    pub fn one(name: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
+        Self(vec![(name, message.into())])
     }
+}
 
-    /// The reply's body: `{"<field>":["message", …], …}`.
-    pub fn to_json(&self) -> Json {
-        Json::Object(self.0.iter().map(|(name, messages)| ((*name).to_owned(), messages.clone().into())).collect())
+/// The reply's body: `{"<field>":["message"], …}`.
+impl Serialize for FieldErrors {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, message)| (name, [message])))
     }
 }
 
@@ -86,8 +85,8 @@ pub fn take<const N: usize>(document: &Document, declared: [Field; N]) -> Result
     }
     let mut errors = FieldErrors::default();
     let values = declared.map(|field| {
-        field.judge(document).unwrap_or_else(|messages| {
-            errors.0.push((field.name, messages));
+        field.read(document).unwrap_or_else(|message| {
+            errors.0.push((field.name, message.into()));
             String::new()
         })
     });
@@ -115,7 +114,7 @@ mod tests {
 
     fn login(content_type: &str, body: &[u8]) -> Result<[String; 2], String> {
         let document = parse(content_type, body).expect("a body");
-        take(&document, LOGIN).map_err(|errors| errors.to_json().to_string())
+        take(&document, LOGIN).map_err(|errors| serde_json::to_string(&errors).expect("JSON"))
     }
 
     fn errors(body: &str) -> String {
@@ -145,8 +144,8 @@ mod tests {
             ),
             (r#"{"username":" \u0000 ","password":"x"}"#, r#"{"username":["Null characters are not allowed."]}"#),
             (
-                r#"{"username":"\udfff\u0000\ud800","password":"\udbff"}"#,
-                r#"{"username":["Null characters are not allowed.","Surrogate characters are not allowed: U+DFFF."],"password":["Surrogate characters are not allowed: U+DBFF."]}"#,
+                r#"{"username":"\u0000\ud800","password":"\u0000"}"#,
+                r#"{"username":["Not a valid string."],"password":["Null characters are not allowed."]}"#,
             ),
             (
                 r#"{"Username":"a","password ":"b"}"#,
@@ -188,13 +187,22 @@ mod tests {
             (r#"{"username":"a b","password":"\u3000"}"#, ["a b", "\u{3000}"]),
             (r#"{"username":"\u200b","password":"\t"}"#, ["\u{200b}", "\t"]),
             (r#"{"username":12345,"password":67890}"#, ["12345", "67890"]),
-            (r#"{"username":-0,"password":1e16}"#, ["0", "1e+16"]),
+            (r#"{"username":-0,"password":1e16}"#, ["-0", "1e16"]),
             (r#"{"username":"x","password":"y","extra":{"a":[null,"\ud800\u0000"]}}"#, ["x", "y"]),
             (r#"{"username":"\ud83e\udd80","password":"Zoë"}"#, ["🦀", "Zoë"]),
         ];
         for (body, expected) in cases {
             assert_eq!(login("application/json", body.as_bytes()), Ok(expected.map(str::to_owned)), "{body}");
         }
+    }
+
+    #[test]
+    fn white_space_is_what_python_calls_so() {
+        let spaces = "\u{9}\u{a}\u{b}\u{c}\u{d}\u{1c}\u{1d}\u{1e}\u{1f}\u{20}\u{85}\u{a0}\u{1680}\u{2000}\u{2001}\
+                      \u{2002}\u{2003}\u{2004}\u{2005}\u{2006}\u{2007}\u{2008}\u{2009}\u{200a}\u{2028}\u{2029}\
+                      \u{202f}\u{205f}\u{3000}";
+        let all: String = (0..=0x10_ffff).filter_map(char::from_u32).filter(|c| is_space(*c)).collect();
+        assert_eq!(all, spaces);
     }
 
     #[test]

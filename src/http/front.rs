@@ -31,8 +31,6 @@
 //! }
 //! ```
 
-use std::fmt::Write as _;
-
 use actix_web::error::PayloadError;
 use actix_web::http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use actix_web::http::{Method, StatusCode};
@@ -44,7 +42,7 @@ use serde_json::{Map, Value, json};
 use crate::http::body::{self, BodyError, Limits};
 use crate::http::fields::{self, Field};
 use crate::http::media::joined;
-use crate::http::negotiate::{NegotiationError, Style, negotiate};
+use crate::http::negotiate::negotiate;
 use crate::http::reply::Replies;
 
 /// What a step or a handler says: go on with this, or send that.
@@ -110,24 +108,17 @@ impl Endpoint {
         Self { name, description: "", verb: Verb::Post, actions }
     }
 
-    /// Steps 2 and 3: agrees with the client on the form of the replies.
+    /// Steps 2 and 3: whether the client takes JSON.
     ///
     /// # Errors
     /// The refusal to send, 404 or 406.
     pub fn open<'r>(&self, request: &'r HttpRequest) -> Answer<Front<'r>> {
         let with_body = request.method() != Method::HEAD;
         let accept = joined(request.headers(), &ACCEPT);
-        let style = negotiate(request.query_string(), accept.as_deref());
-        let replies = Replies::new(style.unwrap_or(Style::COMPACT), Some(self.verb.allow()), with_body);
-        match style {
-            Ok(_) => Ok(Front { endpoint: *self, request, replies }),
-            Err(error @ NegotiationError::UnknownFormat) => {
-                Err(replies.detail(StatusCode::NOT_FOUND, &error.to_string()))
-            }
-            Err(error @ NegotiationError::NotAcceptable) => {
-                Err(replies.detail(StatusCode::NOT_ACCEPTABLE, &error.to_string()))
-            }
-        }
+        let replies = Replies::new(Some(self.verb.allow()), with_body);
+        negotiate(request.query_string(), accept.as_deref())
+            .map_err(|error| replies.detail(error.status(), &error.to_string()))?;
+        Ok(Front { endpoint: *self, request, replies })
     }
 
     fn metadata(&self) -> Value {
@@ -137,26 +128,17 @@ impl Endpoint {
             "renders": ["application/json"],
             "parses": ["application/json", "application/x-www-form-urlencoded", "multipart/form-data"],
         });
-        if !self.actions.is_empty() {
-            let fields: Map<String, Value> =
-                self.actions.iter().map(|name| ((*name).to_owned(), field_metadata(name))).collect();
-            let mut actions = Map::new();
-            actions.insert(self.verb.name().to_owned(), Value::Object(fields));
-            if let Some(object) = metadata.as_object_mut() {
-                object.insert("actions".to_owned(), Value::Object(actions));
-            }
+        if let (Some(object), false) = (metadata.as_object_mut(), self.actions.is_empty()) {
+            let fields = self.actions.iter().map(|name| ((*name).to_owned(), field_metadata(name)));
+            object.insert("actions".to_owned(), json!({ (self.verb.name()): fields.collect::<Map<_, _>>() }));
         }
         metadata
     }
 }
 
 fn field_metadata(name: &str) -> Value {
-    let mut label = String::with_capacity(name.len());
-    let mut characters = name.chars();
-    if let Some(first) = characters.next() {
-        // Writing to a string cannot fail.
-        let _ = write!(label, "{}{}", first.to_uppercase(), characters.as_str().replace('_', " "));
-    }
+    let (first, rest) = name.split_at_checked(1).unwrap_or_default();
+    let label = first.to_uppercase() + &rest.replace('_', " ");
     json!({ "type": "string", "required": true, "read_only": false, "label": label })
 }
 

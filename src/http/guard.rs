@@ -16,7 +16,6 @@ use pin_project_lite::pin_project;
 use self::words::{Complaint, Refused, Words};
 use super::Mount;
 use super::authorization::{self, Presented};
-use super::negotiate::Style;
 use super::reply::Replies;
 use super::request_log::note;
 use crate::dialect::{Dialect, PerDialect};
@@ -220,7 +219,7 @@ impl AuthFailure {
 
     /// The reply outside of an endpoint of ours, which has no `Allow` header to tell of.
     pub fn response(&self) -> HttpResponse {
-        self.reply(&Replies::new(Style::COMPACT, None, true))
+        self.reply(&Replies::new(None, true))
     }
 }
 

@@ -36,10 +36,7 @@ fn not_now(status: &str) -> HttpResponse {
 }
 
 fn answer(mut reply: actix_web::HttpResponseBuilder, status: &str) -> HttpResponse {
-    reply
-        .insert_header(("Cache-Control", "no-store"))
-        .content_type("application/json")
-        .body(format!("{{\"status\":\"{status}\"}}"))
+    reply.insert_header(("Cache-Control", "no-store")).json(serde_json::json!({ "status": status }))
 }
 
 /// Mounts both.

@@ -8,11 +8,9 @@ use actix_web::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, R
 use actix_web::{HttpResponse, HttpResponseBuilder};
 use bytes::Bytes;
 use serde::Serialize;
-use serde_json::ser::{PrettyFormatter, Serializer};
 use serde_json::{Value, json};
 
 use crate::http::fields::{FieldErrors, NON_FIELD_ERRORS};
-use crate::http::negotiate::Style;
 
 /// Room for most bodies, in bytes, so that they are written without being moved.
 pub(super) const USUAL_BODY: usize = 256;
@@ -20,7 +18,6 @@ pub(super) const USUAL_BODY: usize = 256;
 /// Writes the replies to one request.
 #[derive(Debug, Clone, Copy)]
 pub struct Replies {
-    style: Style,
     allow: Option<&'static HeaderValue>,
     with_body: bool,
 }
@@ -30,9 +27,9 @@ static NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 static JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 impl Replies {
-    /// Replies in this style, with this `Allow` header. `with_body` is false for replies to `HEAD`.
-    pub const fn new(style: Style, allow: Option<&'static HeaderValue>, with_body: bool) -> Self {
-        Self { style, allow, with_body }
+    /// Replies with this `Allow` header. `with_body` is false for replies to `HEAD`.
+    pub const fn new(allow: Option<&'static HeaderValue>, with_body: bool) -> Self {
+        Self { allow, with_body }
     }
 
     /// A JSON reply.
@@ -40,13 +37,8 @@ impl Replies {
         self.finish(self.start(status), body)
     }
 
-    /// A JSON reply whose body is already written, without any white space.
+    /// A JSON reply whose body is already written.
     pub fn written(&self, status: StatusCode, body: Vec<u8>) -> HttpResponse {
-        if self.style != Style::COMPACT
-            && let Ok(value) = serde_json::from_slice::<Value>(&body)
-        {
-            return self.json(status, &value);
-        }
         self.send(self.start(status), body.into())
     }
 
@@ -62,12 +54,12 @@ impl Replies {
 
     /// 400 `{"<field>":["…"],…}`.
     pub fn field_errors(&self, errors: &FieldErrors) -> HttpResponse {
-        self.json(StatusCode::BAD_REQUEST, &errors.to_json())
+        self.json(StatusCode::BAD_REQUEST, errors)
     }
 
     /// 400 `{"non_field_errors":["…"]}`.
     pub fn non_field_error(&self, text: &str) -> HttpResponse {
-        self.field_errors(&FieldErrors::one(NON_FIELD_ERRORS, text))
+        self.json(StatusCode::BAD_REQUEST, &json!({ (NON_FIELD_ERRORS): [text] }))
     }
 
     /// 401 with a challenge, as every 401 must have one.
@@ -117,7 +109,7 @@ impl Replies {
     }
 
     fn finish(&self, builder: HttpResponseBuilder, body: &impl Serialize) -> HttpResponse {
-        self.send(builder, render(self.style, body))
+        self.send(builder, render(body).into())
     }
 
     fn send(&self, mut builder: HttpResponseBuilder, body: Bytes) -> HttpResponse {
@@ -132,19 +124,14 @@ impl Replies {
 
 /// JSON that is also JavaScript: the two line separators that only JSON allows in strings are
 /// escaped, all other characters are not.
-fn render(style: Style, value: &impl Serialize) -> Bytes {
-    let mut out = Vec::with_capacity(USUAL_BODY);
-    // Writing to memory cannot fail, and whatever is written here has strings for keys.
-    let _ = if style.indent() == 0 {
-        value.serialize(&mut Serializer::new(&mut out))
+fn render(value: &impl Serialize) -> String {
+    // Whatever is written here has strings for keys, so that nothing can fail.
+    let text = serde_json::to_string(value).unwrap_or_default();
+    if text.as_bytes().contains(&SEPARATOR_START) {
+        text.replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029")
     } else {
-        let indent = " ".repeat(usize::from(style.indent()));
-        value.serialize(&mut Serializer::with_formatter(&mut out, PrettyFormatter::with_indent(indent.as_bytes())))
-    };
-    if out.contains(&SEPARATOR_START) {
-        out = escape_separators(out);
+        text
     }
-    Bytes::from(out)
 }
 
 /// Writes a string and its quotes, as the rest of a reply's JSON is written.
@@ -156,31 +143,23 @@ pub(super) fn write_string(out: &mut Vec<u8>, text: &str) {
         out.extend_from_slice(text.as_bytes());
         out.push(b'"');
     } else {
-        out.extend_from_slice(&render(Style::COMPACT, &text));
+        out.extend_from_slice(render(&text).as_bytes());
     }
 }
 
 /// The first byte of both separators, which hardly any other text has.
 const SEPARATOR_START: u8 = 0xe2;
 
-fn escape_separators(json: Vec<u8>) -> Vec<u8> {
-    match String::from_utf8(json) {
-        Ok(text) => text.replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029").into_bytes(),
-        Err(error) => error.into_bytes(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::negotiate::negotiate;
     use actix_web::body::{BodySize, MessageBody as _, to_bytes};
     use actix_web::http::header::HeaderName;
 
     static POST: HeaderValue = HeaderValue::from_static("POST, OPTIONS");
 
     fn replies() -> Replies {
-        Replies::new(Style::COMPACT, Some(&POST), true)
+        Replies::new(Some(&POST), true)
     }
 
     fn header(response: &HttpResponse, name: HeaderName) -> Option<&str> {
@@ -214,15 +193,6 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn json_is_indented_when_asked_for() {
-        let style = negotiate("", Some("application/json; indent=4")).expect("a style");
-        let indented = Replies::new(style, None, true);
-        let response = indented.json(StatusCode::OK, &json!({"a": [1, {}], "b": []}));
-        let expected = "{\n    \"a\": [\n        1,\n        {}\n    ],\n    \"b\": []\n}";
-        assert_eq!(body(response).await, expected);
-    }
-
-    #[actix_web::test]
     async fn a_reply_without_body_has_no_content_type() {
         let response = replies().empty(StatusCode::OK);
         assert_eq!(header(&response, CONTENT_TYPE), None);
@@ -233,7 +203,7 @@ mod tests {
 
     #[actix_web::test]
     async fn replies_to_head_have_the_headers_alone() {
-        let head = Replies::new(Style::COMPACT, Some(&POST), false);
+        let head = Replies::new(Some(&POST), false);
         let response = head.method_not_allowed("HEAD");
         assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
         assert_eq!(header(&response, CONTENT_TYPE), Some("application/json"));

@@ -71,11 +71,9 @@ impl RequestId {
         let mut text = [b'-'; ID_LENGTH];
         let (worker, number) = text.split_at_mut(WORKER_DIGITS);
         worker.copy_from_slice(&self.worker);
-        let mut left = self.number;
-        for place in number.iter_mut().skip(1).rev() {
-            let nibble = (left & 15) as u8;
-            *place = if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
-            left >>= 4;
+        if let Some((_hyphen, digits)) = number.split_first_mut() {
+            // Fails only for a wrong length, and the hyphens would do.
+            let _ = hex::encode_to_slice(self.number.to_be_bytes(), digits);
         }
         text
     }

@@ -3,7 +3,8 @@
 use std::fmt;
 
 use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
-use aws_lc_rs::rsa::KeySize;
+use aws_lc_rs::error::Unspecified;
+use aws_lc_rs::rsa::{KeyPair, KeySize};
 use aws_lc_rs::signature::Ed25519KeyPair;
 use base64::Engine as _;
 use jsonwebtoken::jwk::{Jwk, ThumbprintHash};
@@ -155,30 +156,22 @@ impl KeyPurpose {
                 random.fill(&mut bytes)?;
                 Ok(KeySecret::new(bytes))
             }
-            Self::Sign(Algorithm::EdDsa) => {
-                let pair = Ed25519KeyPair::generate().map_err(|error| BadKey::NotMade(error.to_string()))?;
-                let der: Result<Pkcs8V1Der<'_>, _> = pair.as_der();
-                Ok(pem(der.map_err(|error| BadKey::NotMade(error.to_string()))?.as_ref()))
-            }
-            Self::Sign(Algorithm::Rs256) => {
-                let pair = aws_lc_rs::rsa::KeyPair::generate(KeySize::Rsa3072);
-                let pair = pair.map_err(|error| BadKey::NotMade(error.to_string()))?;
-                let der: Result<Pkcs8V1Der<'_>, _> = pair.as_der();
-                Ok(pem(der.map_err(|error| BadKey::NotMade(error.to_string()))?.as_ref()))
-            }
+            Self::Sign(Algorithm::EdDsa) => made(Ed25519KeyPair::generate().and_then(|pair| pair.as_der())),
+            Self::Sign(Algorithm::Rs256) => made(KeyPair::generate(KeySize::Rsa3072).and_then(|pair| pair.as_der())),
         }
     }
 }
 
+fn made(pkcs8: Result<Pkcs8V1Der<'_>, Unspecified>) -> Result<KeySecret, BadKey> {
+    pkcs8.map(|der| pem(der.as_ref())).map_err(|error| BadKey::NotMade(error.to_string()))
+}
+
 /// RFC 7468, section 10.
 pub(super) fn pem(pkcs8: &[u8]) -> KeySecret {
-    let base64 = Zeroizing::new(base64::prelude::BASE64_STANDARD.encode(pkcs8));
-    let mut text = String::from("-----BEGIN PRIVATE KEY-----\n");
-    for line in base64.as_bytes().chunks(64) {
-        text.extend(line.iter().map(|byte| char::from(*byte)));
-        text.push('\n');
-    }
-    text.push_str("-----END PRIVATE KEY-----\n");
+    let text = pem::encode_config(
+        &pem::Pem::new("PRIVATE KEY", pkcs8),
+        pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF),
+    );
     KeySecret::new(text.into_bytes())
 }
 

@@ -1,6 +1,7 @@
 //! Which part of the program may know of which, and what may stand in one place only: rules
 //! that the compiler cannot see.
 
+mod dependencies;
 mod source;
 
 use std::collections::BTreeMap;

@@ -4,42 +4,19 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-/// Text as Python holds it: it may contain lone surrogates, which Rust's strings cannot.
-///
-/// It may be a password, so it is wiped when dropped and never printed.
-#[derive(PartialEq, Eq, Default)]
-pub struct Text {
-    characters: Zeroizing<String>,
-    surrogate: Option<u16>,
-}
+/// Text that may be a password: wiped when dropped, and never printed.
+#[derive(PartialEq, Eq)]
+pub struct Text(Zeroizing<String>);
 
 impl Text {
-    /// Text without surrogates.
+    /// Takes a text.
     pub fn new(text: String) -> Self {
-        Self { characters: Zeroizing::new(text), surrogate: None }
+        Self(Zeroizing::new(text))
     }
 
-    /// The text; U+FFFD stands in for lone surrogates.
+    /// The text.
     pub fn as_str(&self) -> &str {
-        &self.characters
-    }
-
-    /// The first lone surrogate.
-    pub const fn surrogate(&self) -> Option<u16> {
-        self.surrogate
-    }
-
-    pub(super) fn push_str(&mut self, text: &str) {
-        self.characters.push_str(text);
-    }
-
-    pub(super) fn push(&mut self, c: char) {
-        self.characters.push(c);
-    }
-
-    pub(super) fn push_surrogate(&mut self, unit: u16) {
-        self.characters.push(char::REPLACEMENT_CHARACTER);
-        self.surrogate.get_or_insert(unit);
+        &self.0
     }
 }
 
@@ -54,9 +31,9 @@ impl fmt::Debug for Text {
 pub enum Value {
     /// JSON's `null`.
     Null,
-    /// A string, or a number as Python prints it.
+    /// A string, or a JSON number as it was written.
     Text(Text),
-    /// A boolean, an array, an object or an uploaded file: good for no text field.
+    /// Anything else, such as a boolean, an array or an uploaded file: good for no text field.
     Other,
 }
 

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use proc_macro2::{Delimiter, Spacing, TokenStream, TokenTree};
+
 /// A file of the library.
 pub(super) struct Source {
     /// Its path under `src/`, without `.rs`.
@@ -22,9 +24,7 @@ pub(super) struct Source {
 /// All files of the library but the list of its modules.
 pub(super) fn read_library() -> Vec<Source> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut files = Vec::new();
-    collect(&root, &mut files);
-    files.sort();
+    let files = rust_files(&root);
     let sources: Vec<_> = files
         .iter()
         .map(|path| {
@@ -35,6 +35,14 @@ pub(super) fn read_library() -> Vec<Source> {
         .collect();
     assert!(sources.len() > 50, "the library was not found");
     sources
+}
+
+/// All files of Rust in a folder and the folders in it.
+pub(super) fn rust_files(root: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    collect(root, &mut files);
+    files.sort();
+    files
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
@@ -161,93 +169,35 @@ fn is_name(token: &str) -> bool {
 }
 
 /// The words and signs of a text in Rust, without comments, literals and lifetimes.
-fn tokens(text: &str) -> Vec<String> {
+pub(super) fn tokens(text: &str) -> Vec<String> {
     let mut tokens = Vec::new();
-    let mut rest = text;
-    while let Some(first) = rest.chars().next() {
-        let length = match first {
-            '/' if rest.starts_with("//") => rest.find('\n').unwrap_or(rest.len()),
-            '/' if rest.starts_with("/*") => comment(rest),
-            '"' => quoted(rest, '"'),
-            '\'' => quote(rest),
-            'r' | 'b' if raw(rest).is_some() => raw(rest).unwrap_or(1),
-            ':' if rest.starts_with("::") => {
-                tokens.push("::".to_owned());
-                2
-            }
-            _ if first == '_' || first.is_alphanumeric() => {
-                let word = rest.find(|c: char| c != '_' && !c.is_alphanumeric()).unwrap_or(rest.len());
-                tokens.push(rest[..word].to_owned());
-                word
-            }
-            _ => {
-                if !first.is_whitespace() {
-                    tokens.push(first.to_string());
-                }
-                first.len_utf8()
-            }
-        };
-        rest = &rest[length..];
-    }
+    flatten(text.parse().expect("Rust"), &mut tokens);
     tokens
 }
 
-fn comment(text: &str) -> usize {
-    let (mut depth, mut at) = (0, 0);
-    while at < text.len() {
-        let rest = &text.as_bytes()[at..];
-        if rest.starts_with(b"/*") {
-            depth += 1;
-            at += 2;
-        } else if rest.starts_with(b"*/") {
-            depth -= 1;
-            at += 2;
-            if depth == 0 {
-                break;
+fn flatten(stream: TokenStream, tokens: &mut Vec<String>) {
+    let mut trees = stream.into_iter();
+    while let Some(tree) = trees.next() {
+        match tree {
+            TokenTree::Group(group) => {
+                let (open, close) = match group.delimiter() {
+                    Delimiter::Brace => ("{", "}"),
+                    Delimiter::Bracket => ("[", "]"),
+                    Delimiter::Parenthesis | Delimiter::None => ("(", ")"),
+                };
+                tokens.push(open.to_owned());
+                flatten(group.stream(), tokens);
+                tokens.push(close.to_owned());
             }
-        } else {
-            at += 1;
+            TokenTree::Ident(word) => tokens.push(word.to_string()),
+            // The name of a lifetime.
+            TokenTree::Punct(sign) if sign.as_char() == '\'' => drop(trees.next()),
+            TokenTree::Punct(sign) if sign.as_char() == ':' && sign.spacing() == Spacing::Joint => {
+                trees.next();
+                tokens.push("::".to_owned());
+            }
+            TokenTree::Punct(sign) => tokens.push(sign.to_string()),
+            TokenTree::Literal(_) => {}
         }
     }
-    at
-}
-
-fn quoted(text: &str, mark: char) -> usize {
-    let mut escaped = false;
-    for (at, character) in text.char_indices().skip(1) {
-        match character {
-            _ if escaped => escaped = false,
-            '\\' => escaped = true,
-            _ if character == mark => return at + 1,
-            _ => {}
-        }
-    }
-    text.len()
-}
-
-/// A character, or the mark of a lifetime with its name.
-fn quote(text: &str) -> usize {
-    let mut characters = text.char_indices().skip(1);
-    match (characters.next(), characters.next()) {
-        (Some((_, '\\')), _) => quoted(text, '\''),
-        (Some(_), Some((at, '\''))) => at + 1,
-        _ => text[1..].find(|c: char| c != '_' && !c.is_alphanumeric()).map_or(text.len(), |length| length + 1),
-    }
-}
-
-/// The length of a raw or byte literal, if one begins here.
-fn raw(text: &str) -> Option<usize> {
-    let prefix = ["br", "r", "b"].into_iter().find(|prefix| text.starts_with(prefix))?;
-    let rest = &text[prefix.len()..];
-    if prefix == "b" {
-        return match rest.chars().next()? {
-            '"' => Some(1 + quoted(rest, '"')),
-            '\'' => Some(1 + quote(rest)),
-            _ => None,
-        };
-    }
-    let marks = rest.len() - rest.trim_start_matches('#').len();
-    let body = rest[marks..].strip_prefix('"')?;
-    let end = format!("\"{}", "#".repeat(marks));
-    Some(prefix.len() + marks + 1 + body.find(&end)? + end.len())
 }
