@@ -33,7 +33,7 @@ use self::args::{Arguments, Command};
 use self::running::Readiness;
 pub use self::terminal::{ProcessTerminal, Terminal};
 use crate::cause::{Actor, Cause, Origin, Reason};
-use crate::config::{self, EnvFile, Input, Settings, table};
+use crate::config::{self, EnvFile, Fallback, Input, Settings};
 use crate::random::Random;
 use crate::store::diesel::{DieselStore, StoreOptions};
 use crate::time::Clock;
@@ -83,13 +83,13 @@ impl Context<'_> {
         let database = &self.settings.database;
         self.find_file(database.create && missing == Missing::Make)?;
         let options = StoreOptions { create: database.create, ..StoreOptions::default() };
-        Ok(DieselStore::open(database.url.expose(), options)?)
+        Ok(DieselStore::open_url(database.url.clone(), options)?)
     }
 
     /// The database as it is, to look at and not to change.
     fn look(&self) -> Result<DieselStore, Failure> {
         self.find_file(false)?;
-        Ok(DieselStore::open_as_found(self.settings.database.url.expose())?)
+        Ok(DieselStore::open_as_found(self.settings.database.url.clone()))
     }
 
     /// Refuses a SQLite file that is missing and is not to be made.
@@ -195,9 +195,9 @@ fn read_settings(
         _ => None,
     };
     let flags = [
-        ("--listen", &table::LISTEN, listen),
-        ("--database-url", &table::DATABASE_URL, typed.global.database_url.as_deref()),
-        ("--log", &table::LOG, typed.global.log.as_deref()),
+        ("--listen", "KNOXIDE_LISTEN", listen),
+        ("--database-url", "DATABASE_URL", typed.global.database_url.as_deref()),
+        ("--log", "KNOXIDE_LOG", typed.global.log.as_deref()),
     ];
     for (flag, setting, value) in flags {
         if let Some(value) = value {
@@ -208,10 +208,11 @@ fn read_settings(
 }
 
 fn list_settings() -> Answer {
-    let settings = table::all().map(|setting| {
-        let default = match setting.fallback {
-            table::Fallback::Value(value) | table::Fallback::Computed(value) => Some(value),
-            table::Fallback::Unset => None,
+    let settings = config::groups().into_iter().flat_map(|group| group.settings).map(|setting| {
+        let default = match &setting.fallback {
+            Fallback::Value(value) => Some(value.as_str()),
+            Fallback::Computed(words) => Some(*words),
+            Fallback::Unset => None,
         };
         json!({ "name": setting.name, "default": default, "value": setting.form, "meaning": setting.meaning,
                 "file": setting.file_name() })

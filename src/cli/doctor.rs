@@ -89,7 +89,7 @@ pub(super) fn examine(settings: Result<Settings, Mistakes>, env_file: Option<&En
 /// What is allowed, and yet seldom meant.
 fn judge_settings(settings: &Settings, findings: &mut Vec<Finding>) {
     let everybody = |network: &&ipnet::IpNet| network.prefix_len() == 0;
-    if let Some(network) = settings.http.trusted_proxies.networks.iter().find(everybody) {
+    if let Some(network) = settings.http.options.proxies.networks.iter().find(everybody) {
         findings.push(Finding::advice(
             "settings",
             format!("KNOXIDE_TRUSTED_PROXIES trusts everybody ({network}), so that any client can forge its address"),

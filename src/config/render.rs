@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::table::{Fallback, GROUPS, Setting};
+use super::setting::{Fallback, Setting};
+use super::table::groups;
 
 /// The text of `.env.example`: every setting with its default, commented out.
 pub fn env_example() -> String {
@@ -11,11 +12,11 @@ pub fn env_example() -> String {
          # The environment wins over this file, and flags of the command line win over both.\n\
          # Put values that hold spaces, # or $ in single quotes.\n",
     );
-    for group in GROUPS {
+    for group in groups() {
         let _ = write!(text, "\n# --- {} ---\n", group.title);
-        for setting in group.settings {
+        for setting in &group.settings {
             let _ = write!(text, "\n{}# ({}.)\n", comment(setting.meaning), setting.form);
-            let value = match setting.fallback {
+            let value = match &setting.fallback {
                 Fallback::Value(value) => value,
                 Fallback::Computed(words) => {
                     let _ = writeln!(text, "# Default: {words}.");
@@ -45,11 +46,11 @@ pub fn markdown() -> String {
          A secret can stand in a file, whose path the variable with `_FILE` after its name gives. The file must not be \
          open to everybody on the machine (`chmod o=`); a line's end after the secret does not count. To give both \
          forms is a mistake.\n\n\
-         Durations are a whole number and a unit: `500ms`, `90s`, `15m`, `12h`, `30d`.\n",
+         Durations are whole numbers with a unit: `500ms`, `90s`, `15m`, `12h`, `30d`, `1h30m`.\n",
     );
-    for group in GROUPS {
+    for group in groups() {
         let _ = write!(text, "\n## {}\n", group.title);
-        for setting in group.settings {
+        for setting in &group.settings {
             let _ = write!(text, "\n### `{}`\n\n{}\n\n", setting.name, setting.meaning);
             let _ = writeln!(text, "- Value: {}", setting.form);
             let _ = writeln!(text, "- Default: {}", shown_default(setting));
@@ -63,10 +64,10 @@ pub fn markdown() -> String {
 
 /// A setting's default, in words or in code marks.
 fn shown_default(setting: &Setting) -> String {
-    match setting.fallback {
-        Fallback::Value("") => "empty".to_owned(),
+    match &setting.fallback {
+        Fallback::Value(value) if value.is_empty() => "empty".to_owned(),
         Fallback::Value(value) => format!("`{value}`"),
-        Fallback::Computed(words) => words.to_owned(),
+        Fallback::Computed(words) => (*words).to_owned(),
         Fallback::Unset => "not set".to_owned(),
     }
 }

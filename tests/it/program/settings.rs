@@ -11,7 +11,7 @@ fn flags_beat_the_environment_which_beats_the_file() {
     let program = Program::bare().with_admin().set("KNOXIDE_BCRYPT_COST", "10");
     program.write(
         ".env",
-        "DATABASE_URL=sqlite://from-file.db\nKNOXIDE_LISTEN=127.0.0.1:1\nKNOXIDE_CONTRACT=package\nKNOXIDE_LOG=off\n",
+        "DATABASE_URL=sqlite://from-file.db\nKNOXIDE_LISTEN=127.0.0.1:1\nKNOXIDE_COMPAT=package\nKNOXIDE_LOG=off\n",
     );
     let program = program.set("DATABASE_URL", "sqlite://from-environment.db").set("KNOXIDE_LISTEN", "127.0.0.1:2");
     let flags = ["--listen", "127.0.0.3:0", "--database-url", "sqlite://from-flag.db", "--log", "info"];
