@@ -134,7 +134,7 @@ pub fn run(process: Process<'_>) -> u8 {
         }
     };
     let as_json = typed.global.json;
-    let (settings, env_file) = read_settings(&typed, environment);
+    let (settings, env_file) = read_settings(&typed, environment, &mut *err);
     let command = typed.command.unwrap_or(Command::Serve(args::Serve::default()));
     let answered = match (command, settings) {
         (Command::Settings, _) => Ok(list_settings()),
@@ -186,9 +186,16 @@ fn warn_if_server_is_not_ready(context: &mut Context<'_>) {
 fn read_settings(
     typed: &Arguments,
     environment: Vec<(OsString, OsString)>,
+    err: &mut dyn Write,
 ) -> (Result<Settings, config::Mistakes>, Option<EnvFile>) {
     let mut input = Input::new();
     let env_file = input.add_env_file(typed.global.env_file.as_deref());
+    if matches!(typed.command, None | Some(Command::Serve(_))) {
+        input.refuse_closed_folder();
+    } else if input.is_in_closed_folder() {
+        // There is nobody left to tell when this fails.
+        let _ = writeln!(err, "knoxide: this user may not enter the working directory: a .env file there is not read");
+    }
     input.add_environment(environment);
     let listen = match &typed.command {
         Some(Command::Serve(serve)) => serve.listen.as_deref(),

@@ -10,6 +10,7 @@ mod form;
 mod input;
 mod render;
 mod secret_file;
+mod service_link;
 mod setting;
 mod table;
 #[cfg(test)]
@@ -27,7 +28,7 @@ pub use self::env_file::EnvFile;
 pub use self::form::{parse_time_to_live, show_duration};
 pub use self::input::{Input, Mistake, Mistakes};
 pub use self::render::{env_example, markdown};
-pub use self::secret_file::read_secret_file;
+pub use self::secret_file::{read_secret_file, unwrapped};
 pub use self::setting::{Fallback, Group, Setting};
 pub use self::table::groups;
 use crate::http::HttpOptions;
@@ -58,6 +59,8 @@ pub struct Settings {
     pub throttle: ThrottlePolicy,
     /// What is logged.
     pub log: LogSettings,
+    /// The files that secrets were read from.
+    pub secret_files: Vec<PathBuf>,
 }
 
 /// Where users, sessions and tokens are kept.

@@ -75,6 +75,7 @@ pub(super) fn examine(settings: Result<Settings, Mistakes>, env_file: Option<&En
         Ok(settings) => {
             findings.push(Finding::fine("settings", "make sense"));
             judge_settings(&settings, &mut findings);
+            files::examine_secrets(&settings.secret_files, &mut findings);
             if let Some(file) = settings.database.url.sqlite_file() {
                 files::examine(file, &mut findings);
             }

@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
+use super::env_file::{self, EnvFile, Found};
+use super::service_link::ServiceLinks;
 use super::setting::{Fallback, Group, Setting};
-use super::{EnvFile, Settings, env_file, read_secret_file, table};
+use super::{Settings, read_secret_file, table};
 
 /// Names that begin like this belong to the test suite.
 const TEST_PREFIX: &str = "KNOXIDE_TEST_";
@@ -56,7 +58,11 @@ impl Entry {
     fn read_into(&self, settings: &mut Settings, setting: &Setting) -> Result<(), String> {
         let text = match &self.given {
             Given::Text(text) => text.clone(),
-            Given::File(path) => read_secret_file(path)?,
+            Given::File(path) => {
+                let text = read_secret_file(path)?;
+                settings.secret_files.push(path.clone());
+                text
+            }
         };
         // Spaces around a secret may be part of it.
         let text = if setting.secret { text.as_str() } else { text.trim() };
@@ -74,21 +80,27 @@ pub struct Input {
     /// By the name of the setting.
     entries: BTreeMap<String, Entry>,
     mistakes: Vec<Mistake>,
+    closed_folder: bool,
 }
 
 impl Input {
     /// Nothing given: every setting falls back.
     #[expect(clippy::new_without_default, reason = "an input that nothing is added to is of no use")]
     pub fn new() -> Self {
-        Self { groups: table::groups(), entries: BTreeMap::new(), mistakes: Vec::new() }
+        Self { groups: table::groups(), entries: BTreeMap::new(), mistakes: Vec::new(), closed_folder: false }
     }
 
     /// Adds the variables of a `.env` file: the one that was asked for, which must exist, or
     /// the one in the working directory, if there is one. Says which one was read.
     pub fn add_env_file(&mut self, asked_for: Option<&Path>) -> Option<EnvFile> {
         let path = asked_for.unwrap_or(Path::new(".env"));
-        let contents = match env_file::read(path, asked_for.is_some()) {
-            Ok(contents) => contents?,
+        let mut contents = match env_file::read(path, asked_for.is_some(), |name| self.is_ours(name)) {
+            Ok(Found::File(contents)) => contents,
+            Ok(Found::Nothing) => return None,
+            Ok(Found::ClosedFolder) => {
+                self.closed_folder = true;
+                return None;
+            }
             Err(problem) => {
                 self.complain(path.display(), problem);
                 return None;
@@ -97,15 +109,41 @@ impl Input {
         for problem in contents.problems {
             self.complain(path.display(), problem);
         }
+        for (line, name) in contents.dollars {
+            contents.variables.retain(|(other, _)| *other != name);
+            let problem = format!(
+                "line {line}: the $ in {name} would be replaced by the value of another variable: put the value in \
+                 single quotes, or write \\$"
+            );
+            self.complain(path.display(), problem);
+        }
         let has_secrets = contents.variables.iter().any(|(name, value)| self.is_secret(name, value));
         self.add_layer(&path.display().to_string(), contents.variables);
         Some(EnvFile { path: path.to_owned(), has_secrets })
     }
 
-    /// Adds environment variables; those that are no settings are passed over.
+    /// Whether the working directory cannot be entered, so that a `.env` file there would not be seen.
+    pub fn is_in_closed_folder(&self) -> bool {
+        self.closed_folder
+    }
+
+    /// Makes a mistake of it.
+    pub fn refuse_closed_folder(&mut self) {
+        if self.closed_folder {
+            let problem = "cannot be looked for, since this user may not enter the working directory: start in another \
+                           one, or name a file with --env-file";
+            self.complain(".env", problem.to_owned());
+        }
+    }
+
+    /// Adds environment variables; those that are no settings are passed over, and so are those by which
+    /// Kubernetes and Docker tell where a service is.
     pub fn add_environment(&mut self, variables: impl IntoIterator<Item = (OsString, OsString)>) {
         let variables = variables.into_iter().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
-        self.add_layer("environment", variables.collect());
+        let variables: Vec<_> = variables.collect();
+        let links = ServiceLinks::of(&variables);
+        let ours = variables.into_iter().filter(|(name, value)| !links.contain(name, &value.to_string_lossy()));
+        self.add_layer("environment", ours.collect());
     }
 
     /// Adds what a flag of the command line says.
@@ -121,7 +159,7 @@ impl Input {
         let mut layer: BTreeMap<String, Entry> = BTreeMap::new();
         for (variable, value) in variables {
             let Some((setting, is_file)) = self.find(&variable) else {
-                if variable.starts_with("KNOXIDE_") && !variable.starts_with(TEST_PREFIX) {
+                if self.is_ours(&variable) {
                     self.complain(format_args!("{variable} ({source})"), self.unknown_name(&variable));
                 }
                 continue;
@@ -173,6 +211,12 @@ impl Input {
 
     fn settings(&self) -> impl Iterator<Item = &Setting> {
         self.groups.iter().flat_map(|group| &group.settings)
+    }
+
+    /// Whether a variable is a setting, or looks like one.
+    fn is_ours(&self, variable: &str) -> bool {
+        let looks_like_one = variable.starts_with("KNOXIDE_") && !variable.starts_with(TEST_PREFIX);
+        looks_like_one || self.find(variable).is_some()
     }
 
     /// The setting that a variable gives, and whether it names a secret's file.

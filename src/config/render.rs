@@ -39,13 +39,14 @@ pub fn markdown() -> String {
         "# Settings\n\n\
          Knoxide is set up by environment variables. They may also stand in a file `.env` in the working directory \
          (or the one that `--env-file` names), one `NAME=value` a line; values that hold spaces, `#` or `$` go in single \
-         quotes. The environment wins over the file, and flags of the command line win over both.\n\n\
+         quotes; a `$` elsewhere is refused. The environment wins over the file, and flags of the command line win over both.\n\n\
          All mistakes are reported together before anything starts: values that make no sense, combinations that cannot \
-         be, and names that begin with `KNOXIDE_` and are no settings. `knoxide settings` prints this list, and \
+         be, and names that begin with `KNOXIDE_` and are no settings, other than those by which Kubernetes and Docker tell \
+         where a service is (`…_SERVICE_HOST`). `knoxide settings` prints this list, and \
          `knoxide doctor` judges what is set.\n\n\
-         A secret can stand in a file, whose path the variable with `_FILE` after its name gives. The file must not be \
-         open to everybody on the machine (`chmod o=`); a line's end after the secret does not count. To give both \
-         forms is a mistake.\n\n\
+         A secret can stand in a file, whose path the variable with `_FILE` after its name gives. A file that \
+         everybody on the machine can read is read with a warning (`chmod o=`, or a mount with mode 0400); a byte order \
+         mark before the secret and a line's end after it do not count. To give both forms is a mistake.\n\n\
          Durations are whole numbers with a unit: `500ms`, `90s`, `15m`, `12h`, `30d`, `1h30m`.\n",
     );
     for group in groups() {
