@@ -33,7 +33,7 @@ use self::args::{Arguments, Command};
 use self::running::Readiness;
 pub use self::terminal::{ProcessTerminal, Terminal};
 use crate::cause::{Actor, Cause, Origin, Reason};
-use crate::config::{self, EnvFile, Input, Settings, table};
+use crate::config::{self, EnvFile, Fallback, Input, Settings};
 use crate::random::Random;
 use crate::store::diesel::{DieselStore, StoreOptions};
 use crate::time::Clock;
@@ -83,13 +83,13 @@ impl Context<'_> {
         let database = &self.settings.database;
         self.find_file(database.create && missing == Missing::Make)?;
         let options = StoreOptions { create: database.create, ..StoreOptions::default() };
-        Ok(DieselStore::open(database.url.expose(), options)?)
+        Ok(DieselStore::open_url(database.url.clone(), options)?)
     }
 
     /// The database as it is, to look at and not to change.
     fn look(&self) -> Result<DieselStore, Failure> {
         self.find_file(false)?;
-        Ok(DieselStore::open_as_found(self.settings.database.url.expose())?)
+        Ok(DieselStore::open_as_found(self.settings.database.url.clone()))
     }
 
     /// Refuses a SQLite file that is missing and is not to be made.
@@ -134,7 +134,7 @@ pub fn run(process: Process<'_>) -> u8 {
         }
     };
     let as_json = typed.global.json;
-    let (settings, env_file) = read_settings(&typed, environment);
+    let (settings, env_file) = read_settings(&typed, environment, &mut *err);
     let command = typed.command.unwrap_or(Command::Serve(args::Serve::default()));
     let answered = match (command, settings) {
         (Command::Settings, _) => Ok(list_settings()),
@@ -186,18 +186,25 @@ fn warn_if_server_is_not_ready(context: &mut Context<'_>) {
 fn read_settings(
     typed: &Arguments,
     environment: Vec<(OsString, OsString)>,
+    err: &mut dyn Write,
 ) -> (Result<Settings, config::Mistakes>, Option<EnvFile>) {
     let mut input = Input::new();
     let env_file = input.add_env_file(typed.global.env_file.as_deref());
+    if matches!(typed.command, None | Some(Command::Serve(_))) {
+        input.refuse_closed_folder();
+    } else if input.is_in_closed_folder() {
+        // There is nobody left to tell when this fails.
+        let _ = writeln!(err, "knoxide: this user may not enter the working directory: a .env file there is not read");
+    }
     input.add_environment(environment);
     let listen = match &typed.command {
         Some(Command::Serve(serve)) => serve.listen.as_deref(),
         _ => None,
     };
     let flags = [
-        ("--listen", &table::LISTEN, listen),
-        ("--database-url", &table::DATABASE_URL, typed.global.database_url.as_deref()),
-        ("--log", &table::LOG, typed.global.log.as_deref()),
+        ("--listen", "KNOXIDE_LISTEN", listen),
+        ("--database-url", "DATABASE_URL", typed.global.database_url.as_deref()),
+        ("--log", "KNOXIDE_LOG", typed.global.log.as_deref()),
     ];
     for (flag, setting, value) in flags {
         if let Some(value) = value {
@@ -208,10 +215,11 @@ fn read_settings(
 }
 
 fn list_settings() -> Answer {
-    let settings = table::all().map(|setting| {
-        let default = match setting.fallback {
-            table::Fallback::Value(value) | table::Fallback::Computed(value) => Some(value),
-            table::Fallback::Unset => None,
+    let settings = config::groups().into_iter().flat_map(|group| group.settings).map(|setting| {
+        let default = match &setting.fallback {
+            Fallback::Value(value) => Some(value.as_str()),
+            Fallback::Computed(words) => Some(*words),
+            Fallback::Unset => None,
         };
         json!({ "name": setting.name, "default": default, "value": setting.form, "meaning": setting.meaning,
                 "file": setting.file_name() })

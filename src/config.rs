@@ -1,38 +1,46 @@
 //! Settings: what an operator may choose, read from an environment that is passed in.
 //!
 //! This module and its children are the only place that reads environment variables, and
-//! [`table`] is the only list of them. Whatever is wrong is reported at once, each mistake with
-//! its cure, and nothing starts before all are mended.
+//! `table` is the only list of them. All mistakes are reported at once, each with its cure, and
+//! nothing starts before all are corrected.
 
-mod database_url;
 mod dialects;
+mod env_file;
+mod form;
 mod input;
-mod parse;
 mod render;
-pub mod table;
+mod secret_file;
+mod service_link;
+mod setting;
+mod table;
 #[cfg(test)]
 mod tests;
-mod throttle;
 mod weak_secret;
 
 use std::ffi::OsString;
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
-use ipnet::IpNet;
-
-pub use self::database_url::DatabaseUrl;
-pub use self::input::{EnvFile, Input, Mistake, Mistakes, read_secret_file};
-pub use self::parse::{duration as parse_duration, show_duration, time_to_live as parse_time_to_live};
+pub use self::env_file::EnvFile;
+pub use self::form::{parse_time_to_live, show_duration};
+pub use self::input::{Input, Mistake, Mistakes};
 pub use self::render::{env_example, markdown};
-use crate::dialect::{Mount, PerDialect};
+pub use self::secret_file::{read_secret_file, unwrapped};
+pub use self::setting::{Fallback, Group, Setting};
+pub use self::table::groups;
+use crate::http::HttpOptions;
 use crate::jwt::{Algorithm, KeySecret};
-use crate::password_rules::{Owner, judge_new_password};
-use crate::policy::{DialectPolicy, Policy, RefreshRate, ThrottlePolicy};
-use crate::store::LimitPolicy;
-use crate::user::{ADMIN, Password};
+use crate::password::Hasher;
+use crate::policy::{Policy, ThrottlePolicy};
+use crate::service::AuthBuilder;
+use crate::store::diesel::DatabaseUrl;
+use crate::user::Password;
+
+/// The longest path that fits into a Unix socket's address, in bytes.
+const MAX_SOCKET_PATH: usize = 107;
 
 /// Everything an operator may choose. [`Default`] is what holds when nothing is given.
 #[derive(Debug, Default)]
@@ -41,7 +49,7 @@ pub struct Settings {
     pub database: DatabaseSettings,
     /// How requests are served.
     pub http: HttpSettings,
-    /// How long tokens live, and what they look like.
+    /// How long tokens and sessions live and stay.
     pub tokens: TokenSettings,
     /// How JWTs are signed.
     pub jwt: JwtSettings,
@@ -51,6 +59,8 @@ pub struct Settings {
     pub throttle: ThrottlePolicy,
     /// What is logged.
     pub log: LogSettings,
+    /// The files that secrets were read from.
+    pub secret_files: Vec<PathBuf>,
 }
 
 /// Where users, sessions and tokens are kept.
@@ -63,33 +73,25 @@ pub struct DatabaseSettings {
 }
 
 /// How requests are served.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct HttpSettings {
     /// The addresses to listen on; at least one, none twice.
     pub listen: Vec<ListenAddress>,
-    /// Where each dialect is, and how its tokens are announced.
-    pub dialects: PerDialect<Mount>,
-    /// Which replies are given where the written contract and the package differ.
-    pub contract: ContractMode,
-    /// Whose word about a client's address counts.
-    pub trusted_proxies: TrustedProxies,
+    /// How requests are read and answered.
+    pub options: HttpOptions,
     /// How many threads serve requests.
     pub workers: usize,
-    /// The longest request body, in bytes.
-    pub body_limit: usize,
     /// The largest head of a request, in bytes.
     pub head_limit: usize,
-    /// How long a client may take to send a request's head, and again its body.
-    pub read_timeout: Duration,
     /// How long a connection may be unused between two requests.
     pub keep_alive: Duration,
-    /// How long a client may take nothing of what waits to be written. No setting: tests shorten it.
+    /// How long a client may read nothing of what waits to be written. No setting: tests shorten it.
     pub write_timeout: Duration,
     /// How long a client may go on sending a body that was answered already. No setting: tests shorten it.
     pub drain_timeout: Duration,
     /// How long a check may wait for the database.
     pub check_timeout: Duration,
-    /// How many live tokens are remembered; 0: none.
+    /// How many live tokens are cached; 0: none.
     pub cache_tokens: usize,
     /// How long the server takes requests after the order to stop.
     pub shutdown_delay: Duration,
@@ -97,31 +99,11 @@ pub struct HttpSettings {
     pub shutdown_timeout: Duration,
 }
 
-/// How long tokens live, and what they look like.
+/// How long tokens and sessions live and stay.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenSettings {
-    /// What tokens of each dialect are, and how long they live.
-    pub dialects: PerDialect<DialectPolicy>,
-    /// For how long a consumed token still gets the same successor.
-    pub refresh_grace: Duration,
-    /// How many access tokens a session keeps; `None`: any number.
-    pub access_tokens: Option<u32>,
-    /// How many times a session may be refreshed at once; `None`: there is no limit.
-    pub refresh_burst: Option<u32>,
-    /// How long it takes until once more is allowed.
-    pub refresh_interval: Duration,
-    /// A session unused for longer than this is over; `None`: never for that reason.
-    pub idle_limit: Option<Duration>,
-    /// Whether asking who one is counts as use of the session.
-    pub user_counts_as_use: bool,
-    /// How often the time of last use is written; at most a tenth of the idle limit.
-    pub touch_interval: Duration,
-    /// How many live sessions a user may have, at least 1; `None`: any number.
-    pub limit: Option<u32>,
-    /// What gives way at the limit.
-    pub limit_policy: LimitPolicy,
-    /// What every new opaque token begins with: at most 10 printable ASCII characters.
-    pub prefix: String,
+    /// Lifetimes and limits.
+    pub policy: Policy,
     /// How long an ended session stays listed.
     pub session_retention: Duration,
     /// How often what is over is deleted.
@@ -142,7 +124,7 @@ pub struct JwtSettings {
 pub struct PasswordSettings {
     /// The first staff user's password; `None`: a random one.
     pub admin: Option<Password>,
-    /// The bcrypt cost of new hashes, 10 to 16.
+    /// The bcrypt cost of new hashes.
     pub bcrypt_cost: u32,
     /// How many threads hash.
     pub threads: usize,
@@ -176,22 +158,23 @@ impl fmt::Display for ListenAddress {
     }
 }
 
-/// Which replies are given where the written contract and the Django package differ.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ContractMode {
-    /// As the contract is written: logging out answers 200.
-    Seed,
-    /// As the package does: logging out answers 204.
-    Package,
-}
+/// An error goes on after "which".
+impl FromStr for ListenAddress {
+    type Err = String;
 
-/// Whose word about a client's address counts.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct TrustedProxies {
-    /// Connections from here may say whom they speak for.
-    pub networks: Vec<IpNet>,
-    /// So may connections through a Unix socket.
-    pub unix: bool,
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Some(path) = text.strip_prefix("unix:") {
+            if path.starts_with('/') && path.len() <= MAX_SOCKET_PATH && !path.contains('\0') {
+                return Ok(Self::Unix(PathBuf::from(path)));
+            }
+            return Err(format!("is no socket: write unix: and an absolute path of at most {MAX_SOCKET_PATH} bytes"));
+        }
+        text.parse().map(Self::Tcp).map_err(|_| {
+            "is no address: write ip:port, [ipv6]:port or unix:/path, such as 127.0.0.1:8080, 0.0.0.0:8080 (every IPv4 \
+             address) or [::]:8080"
+                .to_owned()
+        })
+    }
 }
 
 /// How log lines are written.
@@ -205,26 +188,22 @@ pub enum LogFormat {
 
 impl Default for DatabaseSettings {
     fn default() -> Self {
-        Self { url: DatabaseUrl::default(), create: true }
+        Self { url: DatabaseUrl::Sqlite(PathBuf::from("knoxide.db")), create: true }
     }
 }
 
 impl Default for HttpSettings {
     fn default() -> Self {
         Self {
-            listen: vec![ListenAddress::Tcp(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080))],
-            dialects: PerDialect::from_fn(Mount::default_of),
-            contract: ContractMode::Seed,
-            trusted_proxies: TrustedProxies::default(),
+            listen: vec![ListenAddress::Tcp((Ipv4Addr::LOCALHOST, 8080).into())],
+            options: HttpOptions::default(),
             workers: processors(),
-            body_limit: 16 * 1024,
             head_limit: 32 * 1024,
-            read_timeout: Duration::from_secs(5),
             keep_alive: Duration::from_secs(75),
             write_timeout: Duration::from_secs(10),
             drain_timeout: Duration::from_secs(1),
-            check_timeout: Duration::from_secs(1),
-            cache_tokens: 1_000_000,
+            check_timeout: AuthBuilder::CHECK_TIMEOUT,
+            cache_tokens: AuthBuilder::CACHED_TOKENS,
             shutdown_delay: Duration::from_millis(500),
             shutdown_timeout: Duration::from_secs(30),
         }
@@ -233,19 +212,8 @@ impl Default for HttpSettings {
 
 impl Default for TokenSettings {
     fn default() -> Self {
-        let policy = Policy::default();
         Self {
-            dialects: policy.dialects,
-            refresh_grace: policy.refresh_grace,
-            access_tokens: policy.access_tokens,
-            refresh_burst: Some(RefreshRate::default().burst),
-            refresh_interval: RefreshRate::default().interval,
-            idle_limit: policy.idle_limit,
-            user_counts_as_use: policy.user_counts_as_use,
-            touch_interval: policy.touch_interval,
-            limit: policy.token_limit,
-            limit_policy: policy.limit_policy,
-            prefix: policy.token_prefix,
+            policy: Policy::default(),
             session_retention: Duration::from_secs(30 * 86_400),
             sweep_interval: Duration::from_secs(600),
         }
@@ -260,31 +228,13 @@ impl Default for JwtSettings {
 
 impl Default for PasswordSettings {
     fn default() -> Self {
-        Self { admin: None, bcrypt_cost: 12, threads: processors() }
+        Self { admin: None, bcrypt_cost: Hasher::DEFAULT_COST, threads: processors() }
     }
 }
 
 impl Default for LogSettings {
     fn default() -> Self {
         Self { filter: "info".to_owned(), format: LogFormat::Plain }
-    }
-}
-
-impl TokenSettings {
-    /// Lifetimes and limits as the service wants them.
-    pub fn policy(&self) -> Policy {
-        Policy {
-            dialects: self.dialects.clone(),
-            idle_limit: self.idle_limit,
-            user_counts_as_use: self.user_counts_as_use,
-            touch_interval: self.touch_interval,
-            token_limit: self.limit,
-            limit_policy: self.limit_policy,
-            token_prefix: self.prefix.clone(),
-            refresh_grace: self.refresh_grace,
-            access_tokens: self.access_tokens,
-            refresh_rate: self.refresh_burst.map(|burst| RefreshRate { burst, interval: self.refresh_interval }),
-        }
     }
 }
 
@@ -295,93 +245,26 @@ impl Settings {
     /// Everything that is wrong, at once.
     pub fn read(mut input: Input) -> Result<Self, Mistakes> {
         let mut settings = Self::default();
-        settings.read_database_and_log(&mut input);
-        settings.read_http(&mut input);
-        settings.read_tokens(&mut input);
-        settings.read_dialects(&mut input);
-        settings.read_passwords(&mut input);
-        throttle::read(&mut settings.throttle, &mut input);
+        input.read_into(&mut settings);
+        settings.fit_touch_interval(&mut input);
+        dialects::check(&settings.tokens.policy.dialects, &mut input);
         input.finish()?;
         Ok(settings)
     }
 
-    fn read_database_and_log(&mut self, input: &mut Input) {
-        input.set(&table::DATABASE_URL, &mut self.database.url, DatabaseUrl::parse);
-        input.set(&table::CREATE, &mut self.database.create, parse::boolean);
-        input.set(&table::LOG, &mut self.log.filter, parse::log_filter);
-        input.set(&table::LOG_FORMAT, &mut self.log.format, parse::log_format);
-    }
-
-    fn read_http(&mut self, input: &mut Input) {
-        let http = &mut self.http;
-        input.set(&table::LISTEN, &mut http.listen, parse::listen);
-        input.set(&table::CONTRACT, &mut http.contract, parse::contract);
-        input.set(&table::TRUSTED_PROXIES, &mut http.trusted_proxies, parse::trusted_proxies);
-        input.set(&table::WORKERS, &mut http.workers, |text| parse::number(text, 1..=256));
-        input.set(&table::BODY_LIMIT, &mut http.body_limit, parse::body_limit);
-        input.set(&table::connections::HEAD_LIMIT, &mut http.head_limit, parse::head_limit);
-        let within = |least, most| move |text: &str| parse::duration_in(text, least..=most);
-        let (ms, secs) = (Duration::from_millis, Duration::from_secs);
-        input.set(&table::READ_TIMEOUT, &mut http.read_timeout, within(ms(100), secs(600)));
-        input.set(&table::connections::KEEP_ALIVE, &mut http.keep_alive, within(secs(1), secs(3600)));
-        input.set(&table::CHECK_TIMEOUT, &mut http.check_timeout, within(ms(10), secs(60)));
-        input.set(&table::CACHE_TOKENS, &mut http.cache_tokens, |text| parse::number(text, 0..=100_000_000));
-        input.set(&table::connections::SHUTDOWN_DELAY, &mut http.shutdown_delay, within(Duration::ZERO, secs(600)));
-        input.set(&table::SHUTDOWN_TIMEOUT, &mut http.shutdown_timeout, within(Duration::ZERO, secs(3600)));
-    }
-
-    fn read_tokens(&mut self, input: &mut Input) {
-        let tokens = &mut self.tokens;
-        let secs = Duration::from_secs;
-        input.set(&table::IDLE_LIMIT, &mut tokens.idle_limit, |text| {
-            parse::optional(text, |text| parse::duration_in(text, secs(10)..=secs(36_500 * 86_400)))
-        });
-        if let Some(limit) = tokens.idle_limit {
-            tokens.touch_interval = tokens.touch_interval.min(limit / 10);
-        }
-        input.set(&table::USER_COUNTS_AS_USE, &mut tokens.user_counts_as_use, parse::boolean);
-        input.set(&table::TOUCH_INTERVAL, &mut tokens.touch_interval, |text| {
-            parse::duration_in(text, secs(1)..=secs(3600))
-        });
-        if let Some(limit) = tokens.idle_limit.filter(|limit| tokens.touch_interval > *limit / 10) {
-            let most = show_duration(limit / 10);
+    /// Times of last use are written at least ten times within the idle limit.
+    fn fit_touch_interval(&mut self, input: &mut Input) {
+        let policy = &mut self.tokens.policy;
+        let Some(most) = policy.idle_limit.map(|limit| limit / 10).filter(|most| policy.touch_interval > *most) else {
+            return;
+        };
+        if input.gives("KNOXIDE_TOUCH_INTERVAL") {
+            let most = show_duration(most);
             let problem = format!("is more than a tenth of KNOXIDE_IDLE_LIMIT: write at most {most}, or take it out");
-            input.complain(table::TOUCH_INTERVAL.name, problem);
+            input.complain("KNOXIDE_TOUCH_INTERVAL", problem);
+        } else {
+            policy.touch_interval = most;
         }
-        input.set(&table::TOKEN_LIMIT, &mut tokens.limit, |text| {
-            parse::optional(text, |text| parse::number(text, 1..=1_000_000))
-        });
-        input.set(&table::TOKEN_LIMIT_POLICY, &mut tokens.limit_policy, parse::limit_policy);
-        input.set(&table::TOKEN_PREFIX, &mut tokens.prefix, parse::token_prefix);
-        input.set(&table::REFRESH_GRACE, &mut tokens.refresh_grace, |text| {
-            parse::duration_in(text, Duration::ZERO..=secs(3600))
-        });
-        input.set(&table::sessions::SESSION_ACCESS_TOKENS, &mut tokens.access_tokens, |text| {
-            parse::optional(text, |text| parse::number(text, 1..=10_000))
-        });
-        input.set(&table::sessions::REFRESH_BURST, &mut tokens.refresh_burst, |text| {
-            parse::optional(text, |text| parse::number(text, 1..=1_000_000))
-        });
-        input.set(&table::sessions::REFRESH_INTERVAL, &mut tokens.refresh_interval, |text| {
-            parse::duration_in(text, Duration::from_millis(1)..=secs(3600))
-        });
-        input.set(&table::SESSION_RETENTION, &mut tokens.session_retention, parse::duration);
-        input.set(&table::SWEEP_INTERVAL, &mut tokens.sweep_interval, |text| {
-            parse::duration_in(text, secs(10)..=secs(7 * 86_400))
-        });
-    }
-
-    fn read_passwords(&mut self, input: &mut Input) {
-        let passwords = &mut self.passwords;
-        input.set(&table::ADMIN_PASSWORD, &mut passwords.admin, |text| {
-            let password = Password::new(text.to_owned());
-            let owner = Owner { username: ADMIN, email: "" };
-            judge_new_password(&password, &owner)
-                .map_err(|weak| format!("is refused, since {weak}: choose another one"))?;
-            Ok(Some(password))
-        });
-        input.set(&table::BCRYPT_COST, &mut passwords.bcrypt_cost, |text| parse::number(text, 10..=16));
-        input.set(&table::PASSWORD_THREADS, &mut passwords.threads, |text| parse::number(text, 1..=256));
     }
 }
 

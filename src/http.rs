@@ -38,8 +38,8 @@ use crate::service::Auth;
 pub struct HttpOptions {
     /// What is particular to each dialect.
     pub dialects: PerDialect<Mount>,
-    /// Which replies are given where the written contract and the package differ.
-    pub contract: Contract,
+    /// Which replies are given where the documented contract and the Django package differ.
+    pub compat: Compat,
     /// The longest request body, in bytes.
     pub body_limit: usize,
     /// How long a client may take to send a body.
@@ -48,11 +48,11 @@ pub struct HttpOptions {
     pub proxies: address::Proxies,
 }
 
-/// Which replies are given where the written contract and the Django package differ.
+/// Which replies are given where the documented contract and the Django package differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Contract {
-    /// As the contract is written: logging out answers 200.
-    Seed,
+pub enum Compat {
+    /// As the contract is documented: logging out answers 200.
+    Documented,
     /// As the package does: logging out answers 204.
     Package,
 }
@@ -61,7 +61,7 @@ impl Default for HttpOptions {
     fn default() -> Self {
         Self {
             dialects: PerDialect::from_fn(Mount::default_of),
-            contract: Contract::Seed,
+            compat: Compat::Documented,
             body_limit: 16 * 1024,
             read_timeout: Duration::from_secs(5),
             proxies: address::Proxies::default(),

@@ -30,15 +30,15 @@ pub struct Policy {
     pub refresh_grace: Duration,
     /// How many access tokens a session keeps when it is refreshed; `None`: any number.
     pub access_tokens: Option<u32>,
-    /// How often a session may be refreshed at one node; `None`: as often as it likes.
-    pub refresh_rate: Option<RefreshRate>,
+    /// How often a session may be refreshed at one node.
+    pub refresh_rate: RefreshRate,
 }
 
 /// How often a session may be refreshed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RefreshRate {
-    /// How many times at once, at least 1.
-    pub burst: u32,
+    /// How many times at once, at least 1; `None`: there is no limit.
+    pub burst: Option<u32>,
     /// How long it takes until once more is allowed.
     pub interval: Duration,
 }
@@ -47,7 +47,7 @@ impl Default for RefreshRate {
     /// 60 times at once, then once in 10 s: far above what any client needs, and no more than 8,700
     /// tokens a day.
     fn default() -> Self {
-        Self { burst: 60, interval: seconds(10) }
+        Self { burst: Some(60), interval: seconds(10) }
     }
 }
 
@@ -130,7 +130,7 @@ impl Default for Policy {
             token_prefix: String::new(),
             refresh_grace: seconds(30),
             access_tokens: Some(50),
-            refresh_rate: Some(RefreshRate::default()),
+            refresh_rate: RefreshRate::default(),
         }
     }
 }

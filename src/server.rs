@@ -11,10 +11,9 @@ use std::path::{Path, PathBuf};
 use actix_server::ServerHandle;
 use actix_web::App;
 
-use crate::config::{ContractMode, HttpSettings, ListenAddress};
-use crate::http::address::Proxies;
+use crate::config::{HttpSettings, ListenAddress};
+use crate::http::HttpState;
 use crate::http::request_log::RequestLog;
-use crate::http::{Contract, HttpOptions, HttpState};
 use crate::service::Auth;
 
 pub mod connections;
@@ -70,17 +69,7 @@ impl Server {
     /// # Errors
     /// The first address that cannot be listened on, or no thread.
     pub fn bind(http: &HttpSettings, auth: Auth) -> Result<Self, BindError> {
-        let options = HttpOptions {
-            dialects: http.dialects.clone(),
-            contract: match http.contract {
-                ContractMode::Seed => Contract::Seed,
-                ContractMode::Package => Contract::Package,
-            },
-            body_limit: http.body_limit,
-            read_timeout: http.read_timeout,
-            proxies: proxies(http),
-        };
-        let state = HttpState::new(options, auth);
+        let state = HttpState::new(http.options.clone(), auth);
         let app_state = state.clone();
         let app = move || {
             let app_state = app_state.clone();
@@ -173,18 +162,14 @@ impl Stopper {
 /// What a connection may do under these settings, of which there may be so many.
 fn connection_limits(http: &HttpSettings, places: usize) -> ConnectionLimits {
     ConnectionLimits {
-        read: http.read_timeout,
+        read: http.options.read_timeout,
         idle: http.keep_alive,
         write: http.write_timeout,
         drain: http.drain_timeout,
         head_bytes: http.head_limit,
         places,
-        proxies: proxies(http),
+        proxies: http.options.proxies.clone(),
     }
-}
-
-fn proxies(http: &HttpSettings) -> Proxies {
-    Proxies { networks: http.trusted_proxies.networks.clone(), unix: http.trusted_proxies.unix }
 }
 
 /// Makes the queue of a listener longer than the standard library does. The connections that it accepts

@@ -225,6 +225,8 @@ pub struct AuthBuilder {
 impl AuthBuilder {
     /// How many live tokens are remembered, if nothing else is said.
     pub const CACHED_TOKENS: usize = 1_000_000;
+    /// How long a check waits for the database, if nothing else is said.
+    pub const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
 
     fn new(store: Arc<dyn Store>) -> Self {
         Self {
@@ -238,7 +240,7 @@ impl AuthBuilder {
             throttle: ThrottlePolicy::default(),
             // Respects the limits of a control group.
             password_threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
-            check_timeout: Duration::from_secs(1),
+            check_timeout: Self::CHECK_TIMEOUT,
             cached_tokens: Self::CACHED_TOKENS,
             probe_idle_after: Duration::from_secs(30),
         }

@@ -75,6 +75,7 @@ pub(super) fn examine(settings: Result<Settings, Mistakes>, env_file: Option<&En
         Ok(settings) => {
             findings.push(Finding::fine("settings", "make sense"));
             judge_settings(&settings, &mut findings);
+            files::examine_secrets(&settings.secret_files, &mut findings);
             if let Some(file) = settings.database.url.sqlite_file() {
                 files::examine(file, &mut findings);
             }
@@ -89,7 +90,7 @@ pub(super) fn examine(settings: Result<Settings, Mistakes>, env_file: Option<&En
 /// What is allowed, and yet seldom meant.
 fn judge_settings(settings: &Settings, findings: &mut Vec<Finding>) {
     let everybody = |network: &&ipnet::IpNet| network.prefix_len() == 0;
-    if let Some(network) = settings.http.trusted_proxies.networks.iter().find(everybody) {
+    if let Some(network) = settings.http.options.proxies.networks.iter().find(everybody) {
         findings.push(Finding::advice(
             "settings",
             format!("KNOXIDE_TRUSTED_PROXIES trusts everybody ({network}), so that any client can forge its address"),

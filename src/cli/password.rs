@@ -1,11 +1,9 @@
 //! Where a new password comes from.
 
-use zeroize::Zeroizing;
-
 use super::answer::{Code, Failure};
 use super::args::NewPassword;
-use super::{Context, ask};
-use crate::config::read_secret_file;
+use super::{Context, ask, permissions};
+use crate::config::{read_secret_file, unwrapped};
 use crate::password::{Hasher, Unverifiable, is_verifiable};
 use crate::password_rules::{Owner, judge_new_password};
 use crate::user::{Password, PasswordHash};
@@ -51,11 +49,15 @@ fn read(typed: &NewPassword, context: &mut Context<'_>) -> Result<Password, Fail
         let code = if path.exists() { Code::Usage } else { Code::NotFound };
         let text =
             read_secret_file(path).map_err(|problem| Failure::new(code, format!("--password-file {problem}")))?;
+        if let Some(exposure) = permissions::of_secret_file(path) {
+            // There is nobody left to tell when this fails.
+            let _ = writeln!(context.err, "knoxide: {} {}: {}", path.display(), exposure.problem, exposure.cure);
+        }
         return Ok(Password::new(text.to_string()));
     }
     if typed.password_stdin {
         let text = context.terminal.read_input().map_err(|error| unreadable(&error))?;
-        return Ok(Password::new(without_line_end(&text).to_owned()));
+        return Ok(Password::new(unwrapped(&text).to_owned()));
     }
     if !context.terminal.is_interactive() {
         let message = "nobody can be asked for the password: use --password-stdin, --password-file or --password-hash";
@@ -68,11 +70,6 @@ fn read(typed: &NewPassword, context: &mut Context<'_>) -> Result<Password, Fail
     } else {
         Err(Failure::new(Code::Refused, "the two passwords differ"))
     }
-}
-
-/// `echo` and editors end a line that is no part of the password.
-fn without_line_end(text: &Zeroizing<String>) -> &str {
-    text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line))
 }
 
 fn unreadable(error: &std::io::Error) -> Failure {

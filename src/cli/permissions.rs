@@ -4,7 +4,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::config::EnvFile;
+use crate::config::{EnvFile, Settings};
 
 /// The files next to a SQLite database that hold the same secrets.
 const COMPANIONS: [&str; 2] = ["-wal", "-shm"];
@@ -13,6 +13,7 @@ const COMPANIONS: [&str; 2] = ["-wal", "-shm"];
 const EVERYBODY: u32 = 0o007;
 const EVERYBODY_READS: u32 = 0o004;
 const EVERYBODY_WRITES: u32 = 0o002;
+const EVERYBODY_ENTERS: u32 = 0o001;
 const GROUP_WRITES: u32 = 0o020;
 const OTHERS: u32 = 0o077;
 const STICKY: u32 = 0o1000;
@@ -22,6 +23,9 @@ const STICKY: u32 = 0o1000;
 pub(super) enum Risk {
     /// Everybody on the machine can read a secret or change what is trusted: said at each start.
     Everybody,
+    /// Everybody can read a secret in a file whose mode the operator may not choose, as with secrets that Docker
+    /// mounts: said at each start, and advice of the doctor.
+    Mounted,
     /// A group can, which may be on purpose, but is seldom: wrong in the eyes of the doctor alone.
     Group,
     /// Could be stricter.
@@ -43,8 +47,8 @@ pub(super) struct Exposure {
 
 /// All that everybody on the machine can get at, for the log of a start: with whole paths, since
 /// who reads it may not know the working directory.
-pub(super) fn open_to_everybody(database: Option<&Path>, env_file: Option<&EnvFile>) -> Vec<Exposure> {
-    let database = database.map(absolute);
+pub(super) fn open_to_everybody(settings: &Settings, env_file: Option<&EnvFile>) -> Vec<Exposure> {
+    let database = settings.database.url.sqlite_file().map(absolute);
     let mut found = Vec::new();
     if let Some(file) = &database {
         found.extend(secret_file(file.clone()));
@@ -54,8 +58,27 @@ pub(super) fn open_to_everybody(database: Option<&Path>, env_file: Option<&EnvFi
         let env_file = EnvFile { path: absolute(&env_file.path), ..*env_file };
         found.extend(of_env_file(&env_file, database.as_deref()));
     }
-    found.retain(|exposure| exposure.risk == Risk::Everybody);
+    found.extend(settings.secret_files.iter().filter_map(|path| of_secret_file(&absolute(path))));
+    found.retain(|exposure| matches!(exposure.risk, Risk::Everybody | Risk::Mounted));
     found
+}
+
+/// A file that one secret stands in, unless a folder above it keeps everybody else out.
+pub(super) fn of_secret_file(path: &Path) -> Option<Exposure> {
+    let mode = mode(path).filter(|mode| mode & (EVERYBODY_READS | EVERYBODY_WRITES) != 0)?;
+    // Kubernetes mounts links to the files.
+    let file = std::fs::canonicalize(path).unwrap_or_else(|_| absolute(path));
+    let is_closed = |folder: &Path| self::mode(folder).is_some_and(|mode| mode & EVERYBODY_ENTERS == 0);
+    if file.ancestors().skip(1).any(is_closed) {
+        return None;
+    }
+    let (risk, problem) = if mode & EVERYBODY_WRITES != 0 {
+        (Risk::Everybody, "holds a secret, and everybody can change it")
+    } else {
+        (Risk::Mounted, "holds a secret, and everybody can read it")
+    };
+    let cure = format!("chmod o= {}, or have it mounted with mode 0400", path.display());
+    Some(Exposure { path: path.to_owned(), mode, risk, problem, cure })
 }
 
 /// The companions and the folder of a database file, which the store itself judges.

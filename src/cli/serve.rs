@@ -17,7 +17,7 @@ pub(super) fn run(context: Context<'_>) -> Answered {
     let Context { settings, env_file, terminal, err, clock, random } = context;
     let _log = telemetry::start(&settings.log, Arc::clone(&clock))
         .map_err(|error| Failure::new(Code::Failed, error.to_string()))?;
-    for exposure in open_to_everybody(settings.database.url.sqlite_file(), env_file.as_ref()) {
+    for exposure in open_to_everybody(&settings, env_file.as_ref()) {
         let (file, mode) = (exposure.path.display().to_string(), format!("{:04o}", exposure.mode));
         log::warn!(file, mode; "a file or folder {}: {}", exposure.problem, exposure.cure);
     }

@@ -53,7 +53,7 @@ fn live(context: &Context<'_>) -> SessionFilter {
         with_ended: false,
         now: context.clock.now(),
         // As long as a check might still say yes.
-        idle_limit: context.settings.tokens.policy().idle_verdict_after(),
+        idle_limit: context.settings.tokens.policy.idle_verdict_after(),
         before: None,
         limit: SHOWN_OF_USER,
     }

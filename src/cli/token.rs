@@ -27,7 +27,7 @@ pub(super) fn run(action: Action, context: &Context<'_>) -> Answered {
     let ttl = match ttl {
         Some(text) => parse_time_to_live(&text)
             .map_err(|problem| Failure::new(Code::Usage, format!("--ttl: {text:?} {problem}")))?,
-        None => context.settings.tokens.dialects.knox.access_ttl,
+        None => context.settings.tokens.policy.dialects.knox.access_ttl,
     };
     create(&user.user, name, ttl, context)
 }
@@ -36,7 +36,7 @@ fn create(typed: &str, name: String, ttl: Option<Duration>, context: &Context<'_
     let mut connection = context.open(Missing::Refuse)?.connect()?;
     let user = user::find(connection.as_mut(), typed)?;
     let now = context.clock.now();
-    let token = Token::generate(context.random.as_ref(), &context.settings.tokens.prefix)?;
+    let token = Token::generate(context.random.as_ref(), &context.settings.tokens.policy.token_prefix)?;
     let mut tail = [0; 10];
     context.random.fill(&mut tail)?;
     let id = SessionId::new(now, &tail);

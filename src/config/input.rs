@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
-use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use super::table::{self, Fallback, Setting};
+use super::env_file::{self, EnvFile, Found};
+use super::service_link::ServiceLinks;
+use super::setting::{Fallback, Group, Setting};
+use super::{Settings, read_secret_file, table};
 
 /// Names that begin like this belong to the test suite.
 const TEST_PREFIX: &str = "KNOXIDE_TEST_";
@@ -28,7 +30,7 @@ impl fmt::Display for Mistake {
     }
 }
 
-/// All mistakes at once, so that nobody mends them one start at a time.
+/// All mistakes at once, so that it takes one start to find them.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct Mistakes(pub Vec<Mistake>);
 
@@ -52,127 +54,149 @@ struct Entry {
     given: Given,
 }
 
-/// A `.env` file that was read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EnvFile {
-    /// Where it is.
-    pub path: PathBuf,
-    /// Whether there are secrets in it, and not only the names of files with some.
-    pub has_secrets: bool,
+impl Entry {
+    fn read_into(&self, settings: &mut Settings, setting: &Setting) -> Result<(), String> {
+        let text = match &self.given {
+            Given::Text(text) => text.clone(),
+            Given::File(path) => {
+                let text = read_secret_file(path)?;
+                settings.secret_files.push(path.clone());
+                text
+            }
+        };
+        // Spaces around a secret may be part of it.
+        let text = if setting.secret { text.as_str() } else { text.trim() };
+        if text.is_empty() && setting.fallback != Fallback::Value(String::new()) {
+            return Err("is empty: give it a value, or take it out".to_owned());
+        }
+        let read = (setting.read)(settings, text);
+        read.map_err(|problem| if setting.secret { problem } else { format!("{text:?} {problem}") })
+    }
 }
 
 /// What was given, gathered from the least to the most important source.
-#[derive(Default)]
 pub struct Input {
-    entries: BTreeMap<&'static str, Entry>,
+    groups: Vec<Group>,
+    /// By the name of the setting.
+    entries: BTreeMap<String, Entry>,
     mistakes: Vec<Mistake>,
+    closed_folder: bool,
 }
 
 impl Input {
     /// Nothing given: every setting falls back.
+    #[expect(clippy::new_without_default, reason = "an input that nothing is added to is of no use")]
     pub fn new() -> Self {
-        Self::default()
+        Self { groups: table::groups(), entries: BTreeMap::new(), mistakes: Vec::new(), closed_folder: false }
     }
 
     /// Adds the variables of a `.env` file: the one that was asked for, which must exist, or
     /// the one in the working directory, if there is one. Says which one was read.
     pub fn add_env_file(&mut self, asked_for: Option<&Path>) -> Option<EnvFile> {
         let path = asked_for.unwrap_or(Path::new(".env"));
-        let text = match std::fs::read(path) {
-            Ok(bytes) => Zeroizing::new(bytes),
-            Err(error) if error.kind() == ErrorKind::NotFound && asked_for.is_none() => return None,
-            Err(error) => {
-                self.complain(path.display(), format!("cannot be read ({error}): check its path and permissions"));
+        let mut contents = match env_file::read(path, asked_for.is_some(), |name| self.is_ours(name)) {
+            Ok(Found::File(contents)) => contents,
+            Ok(Found::Nothing) => return None,
+            Ok(Found::ClosedFolder) => {
+                self.closed_folder = true;
+                return None;
+            }
+            Err(problem) => {
+                self.complain(path.display(), problem);
                 return None;
             }
         };
-        let text = text.strip_prefix(b"\xef\xbb\xbf".as_slice()).unwrap_or(&text);
-        let source = path.display().to_string();
-        let mut pairs: Vec<(String, OsString)> = Vec::new();
-        for item in dotenvy::Iter::new(text) {
-            match item {
-                Ok((name, _)) if pairs.iter().any(|(earlier, _)| *earlier == name) => {
-                    self.complain(&source, format!("gives {name} twice: take one of the two lines out"));
-                }
-                Ok((name, value)) => pairs.push((name, value.into())),
-                Err(error) => self.complain(&source, env_file_problem(text, &error)),
-            }
+        for problem in contents.problems {
+            self.complain(path.display(), problem);
         }
-        let has_secrets = pairs.iter().any(|(name, value)| is_secret(name, value));
-        self.add_layer(&source, pairs);
+        for (line, name) in contents.dollars {
+            contents.variables.retain(|(other, _)| *other != name);
+            let problem = format!(
+                "line {line}: the $ in {name} would be replaced by the value of another variable: put the value in \
+                 single quotes, or write \\$"
+            );
+            self.complain(path.display(), problem);
+        }
+        let has_secrets = contents.variables.iter().any(|(name, value)| self.is_secret(name, value));
+        self.add_layer(&path.display().to_string(), contents.variables);
         Some(EnvFile { path: path.to_owned(), has_secrets })
     }
 
-    /// Adds environment variables; those that are none of ours are passed over.
+    /// Whether the working directory cannot be entered, so that a `.env` file there would not be seen.
+    pub fn is_in_closed_folder(&self) -> bool {
+        self.closed_folder
+    }
+
+    /// Makes a mistake of it.
+    pub fn refuse_closed_folder(&mut self) {
+        if self.closed_folder {
+            let problem = "cannot be looked for, since this user may not enter the working directory: start in another \
+                           one, or name a file with --env-file";
+            self.complain(".env", problem.to_owned());
+        }
+    }
+
+    /// Adds environment variables; those that are no settings are passed over, and so are those by which
+    /// Kubernetes and Docker tell where a service is.
     pub fn add_environment(&mut self, variables: impl IntoIterator<Item = (OsString, OsString)>) {
-        let ours = |name: &OsString| name.to_str().map(str::to_owned);
-        let pairs = variables.into_iter().filter_map(|(name, value)| Some((ours(&name)?, value)));
-        self.add_layer("environment", pairs.collect());
+        let variables = variables.into_iter().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
+        let variables: Vec<_> = variables.collect();
+        let links = ServiceLinks::of(&variables);
+        let ours = variables.into_iter().filter(|(name, value)| !links.contain(name, &value.to_string_lossy()));
+        self.add_layer("environment", ours.collect());
     }
 
     /// Adds what a flag of the command line says.
-    pub fn add_flag(&mut self, flag: &str, setting: &'static Setting, value: &str) {
+    pub fn add_flag(&mut self, flag: &str, setting: &str, value: &str) {
         let given = Given::Text(Zeroizing::new(value.to_owned()));
-        let entry = Entry { variable: setting.name.to_owned(), source: flag.to_owned(), given };
-        self.entries.insert(setting.name, entry);
+        let entry = Entry { variable: setting.to_owned(), source: flag.to_owned(), given };
+        self.entries.insert(setting.to_owned(), entry);
     }
 
     /// Adds a source that overrides all before it: in either of its two forms, a secret
     /// replaces both forms of an earlier source.
-    fn add_layer(&mut self, source: &str, pairs: Vec<(String, OsString)>) {
-        let mut layer: BTreeMap<&'static str, Entry> = BTreeMap::new();
-        for (variable, value) in pairs {
-            let Some((setting, is_file)) = find(&variable) else {
-                if variable.starts_with("KNOXIDE_") && !variable.starts_with(TEST_PREFIX) {
-                    self.complain_of(&variable, source, unknown_name(&variable));
+    fn add_layer(&mut self, source: &str, variables: Vec<(String, OsString)>) {
+        let mut layer: BTreeMap<String, Entry> = BTreeMap::new();
+        for (variable, value) in variables {
+            let Some((setting, is_file)) = self.find(&variable) else {
+                if self.is_ours(&variable) {
+                    self.complain(format_args!("{variable} ({source})"), self.unknown_name(&variable));
                 }
                 continue;
             };
-            if let Some(other) = layer.get(setting.name) {
-                let problem = format!("is given together with {}: take one of them out", other.variable);
-                self.complain_of(&variable, source, problem);
-                continue;
-            }
-            let given = if is_file {
-                Given::File(PathBuf::from(value))
-            } else if let Ok(text) = value.into_string() {
-                Given::Text(Zeroizing::new(text))
-            } else {
-                self.complain_of(&variable, source, "is not UTF-8: write it anew".to_owned());
-                continue;
+            let name = setting.name.clone();
+            let given = match (layer.get(&name), is_file, value.into_string()) {
+                (Some(other), ..) => Err(format!("is given together with {}: take one of them out", other.variable)),
+                (None, true, path) => Ok(Given::File(path.map_or_else(PathBuf::from, PathBuf::from))),
+                (None, false, Ok(text)) => Ok(Given::Text(Zeroizing::new(text))),
+                (None, false, Err(_)) => Err("is not UTF-8: write it anew".to_owned()),
             };
-            layer.insert(setting.name, Entry { variable, source: source.to_owned(), given });
+            match given {
+                Ok(given) => {
+                    layer.insert(name, Entry { variable, source: source.to_owned(), given });
+                }
+                Err(problem) => self.complain(format_args!("{variable} ({source})"), problem),
+            }
         }
         self.entries.extend(layer);
     }
 
-    /// Sets `field` to what was given for `setting`, if anything was.
-    pub(super) fn set<T>(
-        &mut self,
-        setting: &'static Setting,
-        field: &mut T,
-        parse: impl FnOnce(&str) -> Result<T, String>,
-    ) {
-        let Some(entry) = self.entries.get(setting.name) else { return };
-        let text = match &entry.given {
-            Given::Text(text) => Ok(text.clone()),
-            Given::File(path) => read_secret_file(path),
-        };
-        let parsed = text.and_then(|text| {
-            // Spaces around a secret may be part of it.
-            let text = if setting.secret { text.as_str() } else { text.trim() };
-            if text.is_empty() && setting.fallback != Fallback::Value("") {
-                return Err("is empty: give it a value, or take it out".to_owned());
-            }
-            parse(text).map_err(|problem| if setting.secret { problem } else { format!("{text:?} {problem}") })
-        });
-        match parsed {
-            Ok(value) => *field = value,
-            Err(problem) => {
-                let (variable, source) = (entry.variable.clone(), entry.source.clone());
-                self.complain_of(&variable, &source, problem);
+    /// Reads all that was given, in the order of the table. What cannot be read is a mistake and counts
+    /// as not given.
+    pub(super) fn read_into(&mut self, settings: &mut Settings) {
+        for setting in std::mem::take(&mut self.groups).iter().flat_map(|group| &group.settings) {
+            let Some(entry) = self.entries.get(&setting.name) else { continue };
+            if let Err(problem) = entry.read_into(settings, setting) {
+                let subject = format!("{} ({})", entry.variable, entry.source);
+                self.entries.remove(&setting.name);
+                self.complain(subject, problem);
             }
         }
+    }
+
+    /// Whether the setting of this name is given, and could be read.
+    pub(super) fn gives(&self, setting: &str) -> bool {
+        self.entries.contains_key(setting)
     }
 
     /// Notes a mistake.
@@ -180,93 +204,43 @@ impl Input {
         self.mistakes.push(Mistake { subject: subject.to_string(), problem });
     }
 
-    fn complain_of(&mut self, variable: &str, source: &str, problem: String) {
-        self.complain(format_args!("{variable} ({source})"), problem);
-    }
-
     /// The mistakes, if there are any.
     pub(super) fn finish(self) -> Result<(), Mistakes> {
         if self.mistakes.is_empty() { Ok(()) } else { Err(Mistakes(self.mistakes)) }
     }
-}
 
-/// Whether a variable holds a secret itself. Most addresses of databases do not.
-fn is_secret(variable: &str, value: &OsString) -> bool {
-    let Some((setting, false)) = find(variable) else { return false };
-    let with_password = || value.to_string_lossy().contains(['@', '?']);
-    setting.secret && (setting.name != table::DATABASE_URL.name || with_password())
-}
-
-/// The setting that a variable gives, and whether it names a secret's file.
-fn find(variable: &str) -> Option<(&'static Setting, bool)> {
-    table::all().find_map(|setting| {
-        if setting.name == variable {
-            Some((setting, false))
-        } else if setting.file_name().is_some_and(|name| name == variable) {
-            Some((setting, true))
-        } else {
-            None
-        }
-    })
-}
-
-/// What to say of a variable that looks like ours.
-fn unknown_name(variable: &str) -> String {
-    let names = table::all().flat_map(|setting| std::iter::once(setting.name.to_owned()).chain(setting.file_name()));
-    let nearest = names.min_by_key(|name| strsim::damerau_levenshtein(name, variable));
-    match nearest {
-        Some(name) => format!("is no setting: did you mean {name}? `knoxide settings` lists all of them"),
-        None => "is no setting".to_owned(),
+    fn settings(&self) -> impl Iterator<Item = &Setting> {
+        self.groups.iter().flat_map(|group| &group.settings)
     }
-}
 
-/// Says where a `.env` file is broken. The line itself may hold a secret.
-fn env_file_problem(text: &[u8], error: &dotenvy::Error) -> String {
-    let dotenvy::Error::LineParse(broken, _) = error else {
-        return "is not UTF-8 text: write it anew".to_owned();
-    };
-    let text = String::from_utf8_lossy(text);
-    // The parser hands back the line or the end of it.
-    let first = broken.lines().next().filter(|line| !line.is_empty());
-    match first.and_then(|first| text.lines().position(|line| line.ends_with(first))) {
-        Some(index) => {
-            format!(
-                "line {} cannot be read: write NAME=value, and put values with spaces, # or $ in single quotes",
-                index + 1
-            )
-        }
-        None => "has a line that cannot be read: write NAME=value".to_owned(),
+    /// Whether a variable is a setting, or looks like one.
+    fn is_ours(&self, variable: &str) -> bool {
+        let looks_like_one = variable.starts_with("KNOXIDE_") && !variable.starts_with(TEST_PREFIX);
+        looks_like_one || self.find(variable).is_some()
     }
-}
 
-/// Reads the file that a secret stands in, without the line's end after it.
-///
-/// # Errors
-/// When it cannot be read, is open to everybody, empty, or longer than 64 KiB: words to go
-/// on after the name of what named the file.
-pub fn read_secret_file(path: &Path) -> Result<Zeroizing<String>, String> {
-    /// No secret is longer, so nothing is read to the end that has none.
-    const MOST: u64 = 64 * 1024;
-    let shown = path.display();
-    let unreadable =
-        |error: std::io::Error| format!("names {shown}, which cannot be read ({error}): check path and permissions");
-    let file = std::fs::File::open(path).map_err(unreadable)?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        let mode = file.metadata().map_err(unreadable)?.permissions().mode();
-        if mode & 0o007 != 0 {
-            return Err(format!("names {shown}, which everybody on this machine can open: run chmod o= on it"));
+    /// The setting that a variable gives, and whether it names a secret's file.
+    fn find(&self, variable: &str) -> Option<(&Setting, bool)> {
+        let exact = |setting: &&Setting| setting.name == variable;
+        let of_file = |setting: &&Setting| setting.file_name().is_some_and(|name| name == variable);
+        let by_file = || self.settings().find(of_file).map(|setting| (setting, true));
+        self.settings().find(exact).map(|setting| (setting, false)).or_else(by_file)
+    }
+
+    /// Whether a variable holds a secret itself. Most addresses of databases do not.
+    fn is_secret(&self, variable: &str, value: &OsString) -> bool {
+        let Some((setting, false)) = self.find(variable) else { return false };
+        let with_password = || value.to_string_lossy().contains(['@', '?']);
+        setting.secret && (setting.name != "DATABASE_URL" || with_password())
+    }
+
+    /// What to say of a variable that looks like ours.
+    fn unknown_name(&self, variable: &str) -> String {
+        let names =
+            self.settings().flat_map(|setting| std::iter::once(setting.name.clone()).chain(setting.file_name()));
+        match names.min_by_key(|name| strsim::damerau_levenshtein(name, variable)) {
+            Some(name) => format!("is no setting: did you mean {name}? `knoxide settings` lists all of them"),
+            None => "is no setting".to_owned(),
         }
     }
-    let mut text = Zeroizing::new(String::new());
-    file.take(MOST + 1).read_to_string(&mut text).map_err(unreadable)?;
-    if text.len() as u64 > MOST {
-        return Err(format!("names {shown}, which is longer than any secret: name the right file"));
-    }
-    let secret = text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
-    if secret.is_empty() {
-        return Err(format!("names {shown}, which is empty: write the secret into it"));
-    }
-    Ok(Zeroizing::new(secret.to_owned()))
 }

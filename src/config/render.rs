@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::table::{Fallback, GROUPS, Setting};
+use super::setting::{Fallback, Setting};
+use super::table::groups;
 
 /// The text of `.env.example`: every setting with its default, commented out.
 pub fn env_example() -> String {
@@ -11,11 +12,11 @@ pub fn env_example() -> String {
          # The environment wins over this file, and flags of the command line win over both.\n\
          # Put values that hold spaces, # or $ in single quotes.\n",
     );
-    for group in GROUPS {
+    for group in groups() {
         let _ = write!(text, "\n# --- {} ---\n", group.title);
-        for setting in group.settings {
+        for setting in &group.settings {
             let _ = write!(text, "\n{}# ({}.)\n", comment(setting.meaning), setting.form);
-            let value = match setting.fallback {
+            let value = match &setting.fallback {
                 Fallback::Value(value) => value,
                 Fallback::Computed(words) => {
                     let _ = writeln!(text, "# Default: {words}.");
@@ -38,18 +39,19 @@ pub fn markdown() -> String {
         "# Settings\n\n\
          Knoxide is set up by environment variables. They may also stand in a file `.env` in the working directory \
          (or the one that `--env-file` names), one `NAME=value` a line; values that hold spaces, `#` or `$` go in single \
-         quotes. The environment wins over the file, and flags of the command line win over both.\n\n\
+         quotes; a `$` elsewhere is refused. The environment wins over the file, and flags of the command line win over both.\n\n\
          All mistakes are reported together before anything starts: values that make no sense, combinations that cannot \
-         be, and names that begin with `KNOXIDE_` and are no settings. `knoxide settings` prints this list, and \
+         be, and names that begin with `KNOXIDE_` and are no settings, other than those by which Kubernetes and Docker tell \
+         where a service is (`…_SERVICE_HOST`). `knoxide settings` prints this list, and \
          `knoxide doctor` judges what is set.\n\n\
-         A secret can stand in a file, whose path the variable with `_FILE` after its name gives. The file must not be \
-         open to everybody on the machine (`chmod o=`); a line's end after the secret does not count. To give both \
-         forms is a mistake.\n\n\
-         Durations are a whole number and a unit: `500ms`, `90s`, `15m`, `12h`, `30d`.\n",
+         A secret can stand in a file, whose path the variable with `_FILE` after its name gives. A file that \
+         everybody on the machine can read is read with a warning (`chmod o=`, or a mount with mode 0400); a byte order \
+         mark before the secret and a line's end after it do not count. To give both forms is a mistake.\n\n\
+         Durations are whole numbers with a unit: `500ms`, `90s`, `15m`, `12h`, `30d`, `1h30m`.\n",
     );
-    for group in GROUPS {
+    for group in groups() {
         let _ = write!(text, "\n## {}\n", group.title);
-        for setting in group.settings {
+        for setting in &group.settings {
             let _ = write!(text, "\n### `{}`\n\n{}\n\n", setting.name, setting.meaning);
             let _ = writeln!(text, "- Value: {}", setting.form);
             let _ = writeln!(text, "- Default: {}", shown_default(setting));
@@ -63,10 +65,10 @@ pub fn markdown() -> String {
 
 /// A setting's default, in words or in code marks.
 fn shown_default(setting: &Setting) -> String {
-    match setting.fallback {
-        Fallback::Value("") => "empty".to_owned(),
+    match &setting.fallback {
+        Fallback::Value(value) if value.is_empty() => "empty".to_owned(),
         Fallback::Value(value) => format!("`{value}`"),
-        Fallback::Computed(words) => words.to_owned(),
+        Fallback::Computed(words) => (*words).to_owned(),
         Fallback::Unset => "not set".to_owned(),
     }
 }

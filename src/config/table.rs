@@ -1,393 +1,337 @@
-//! The one table of settings: parsing, `knoxide settings`, `.env.example` and
-//! `docs/configuration.md` all take names, defaults and meanings from here.
+//! All settings, each declared once: its name, its field, the form of its values and its meaning. The
+//! type and the default are those of the field.
+//!
+//! Reading, `knoxide settings`, `.env.example` and `docs/configuration.md` all work from this table.
 
-pub mod connections;
-pub mod dialects;
-pub mod sessions;
-pub mod throttle;
+use std::time::Duration;
 
-/// A setting, as it is documented and looked up.
-#[derive(Debug)]
-pub struct Setting {
-    /// The environment variable.
-    pub name: &'static str,
-    /// What holds when it is not given.
-    pub fallback: Fallback,
-    /// What a value looks like, for people.
-    pub form: &'static str,
-    /// What it does, in sentences.
-    pub meaning: &'static str,
-    /// Whether its value must never be shown, and can come from a file named by `…_FILE`.
-    pub secret: bool,
+use super::form::{
+    self, LONGEST, boolean, duration, jwt_secret, keywords, lifetime, log_filter, number, one_of, optional,
+    path_prefix, size, token_prefix,
+};
+use super::setting::{Group, Table};
+use super::{ListenAddress, LogFormat, Settings};
+use crate::dialect::{Dialect, Mount};
+use crate::http::Compat;
+use crate::http::address::Proxies;
+use crate::jwt::Algorithm;
+use crate::password::Hasher;
+use crate::policy::{DialectPolicy, ExemptNetworks, RefreshPolicy, TokenForm};
+use crate::store::LimitPolicy;
+
+/// Adds settings to a table. The comment above each is its meaning in the documents.
+macro_rules! settings {
+    ($table:ident; $($(#[doc = $meaning:literal])+ $name:ident = $($field:ident).+, $form:expr;)+) => {
+        $($table.add(stringify!($name), $form, concat!($($meaning),+), |settings| Some(&mut settings.$($field).+));)+
+    };
 }
 
-impl Setting {
-    /// The variable that names the file a secret stands in.
-    pub fn file_name(&self) -> Option<String> {
-        self.secret.then(|| format!("{}_FILE", self.name))
+const PROCESSORS: &str = "as many as there are processors";
+const NETWORKS: &str = "comma list of networks such as 10.0.0.0/8, addresses, and `unix`";
+
+/// All settings, in the order in which they are documented.
+pub fn groups() -> Vec<Group> {
+    let mut table = Table::default();
+    database(&mut table);
+    http(&mut table);
+    connections(&mut table);
+    sessions(&mut table);
+    refreshing(&mut table);
+    jwts(&mut table);
+    for dialect in Dialect::ALL {
+        dialect_settings(&mut table, dialect);
+    }
+    passwords(&mut table);
+    throttle(&mut table);
+    log(&mut table);
+    table.groups
+}
+
+const fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+const fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+const fn days(days: u64) -> Duration {
+    Duration::from_secs(days * 86_400)
+}
+
+fn database(table: &mut Table) {
+    table.group("Database");
+    settings! { table;
+        /// The database. A path after `sqlite://` is relative to the working directory (`sqlite://knoxide.db`) or
+        /// absolute (`sqlite:///var/lib/knoxide/knoxide.db`).
+        DATABASE_URL = database.url, form::database_url();
+
+        /// Whether a new database is made: a missing SQLite file, and the tables where there are none. Say `false` in
+        /// production, so that a wrong URL, an empty file or an unmounted disk is an error instead of an empty database
+        /// with a new `admin`.
+        KNOXIDE_CREATE = database.create, boolean();
     }
 }
 
-/// What holds when a setting is not given.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fallback {
-    /// As if this text had been given.
-    Value(&'static str),
-    /// Worked out at the start, as these words say.
-    Computed(&'static str),
-    /// Nothing.
-    Unset,
+fn http(table: &mut Table) {
+    let compat = [("documented", Compat::Documented), ("package", Compat::Package)];
+    table.group("HTTP server");
+    settings! { table;
+        /// The addresses to listen on.
+        KNOXIDE_LISTEN = http.listen, form::list(
+            "comma list of ip:port, [ipv6]:port, unix:/path", str::parse, |a: &ListenAddress, b| a == b, ToString::to_string,
+        );
+
+        /// Which replies are given where the documented contracts (docs/dialects) and the Django packages differ:
+        /// `documented` follows the contracts (logging out answers 200, verifying with simplejwt `[]`, refusals of
+        /// djoser are 400), `package` the packages (204, `{}`, 401).
+        KNOXIDE_COMPAT = http.options.compat, one_of(compat);
+
+        /// The proxies whose `X-Forwarded-For` is believed; `unix` stands for all clients that connect through a Unix
+        /// socket. Empty: no proxy is believed, and a client's address is that of its connection.
+        KNOXIDE_TRUSTED_PROXIES = http.options.proxies, form::of(NETWORKS);
+
+        /// How many threads serve requests.
+        KNOXIDE_WORKERS = http.workers, number(1..=256).computed(PROCESSORS);
+
+        /// The longest request body that is read; a longer one is answered with 413.
+        KNOXIDE_BODY_LIMIT = http.options.body_limit, size(1024..=16 * 1024 * 1024);
+
+        /// The largest head of a request, its first line and its headers; a larger one is answered with 431.
+        KNOXIDE_HEAD_LIMIT = http.head_limit, size(4 * 1024..=96 * 1024);
+    }
 }
 
-/// Settings that are documented together.
-#[derive(Debug)]
-pub struct Group {
-    /// The heading.
-    pub title: &'static str,
-    /// The settings under it.
-    pub settings: &'static [&'static Setting],
+/// Of the group before it: how long a client or the server may take.
+fn connections(table: &mut Table) {
+    settings! { table;
+        /// How long a client may take to send a request's head, and again its body; a slower one is answered with 408.
+        /// This holds for each request of a connection.
+        KNOXIDE_READ_TIMEOUT = http.options.read_timeout, duration(ms(100)..=secs(600));
+
+        /// How long a connection may stay idle between two requests before the server closes it. Behind a load
+        /// balancer, set this higher than the balancer's own idle timeout; otherwise it may send requests over
+        /// connections that are being closed. AWS network load balancers use 350s, Google's use 600s.
+        KNOXIDE_KEEP_ALIVE = http.keep_alive, duration(secs(1)..=secs(3600));
+
+        /// How long a check of a token may wait for the database before it is answered with 503.
+        KNOXIDE_CHECK_TIMEOUT = http.check_timeout, duration(ms(10)..=secs(60));
+
+        /// How many live tokens are cached, so that a check of one of them reads no row while nothing was revoked;
+        /// about 200 bytes each, or twice that where each belongs to another user, and on SQLite for each worker. With 0
+        /// every check reads. A revoked token is refused at once either way.
+        KNOXIDE_CACHE_TOKENS = http.cache_tokens, number(0..=100_000_000);
+
+        /// How long the server goes on taking requests and connections after it was told to stop, while `/readyz`
+        /// answers 503 and each reply closes its connection. Set this higher than your balancer's health check interval
+        /// times its failure threshold: until then it keeps sending clients here.
+        KNOXIDE_SHUTDOWN_DELAY = http.shutdown_delay, duration(Duration::ZERO..=secs(600));
+
+        /// How long open requests may go on after the server was told to stop and `KNOXIDE_SHUTDOWN_DELAY` has passed.
+        KNOXIDE_SHUTDOWN_TIMEOUT = http.shutdown_timeout, duration(Duration::ZERO..=secs(3600));
+    }
 }
 
-/// All settings, in the order in which they are documented.
-pub const GROUPS: &[Group] = &[
-    Group { title: "Database", settings: &[&DATABASE_URL, &CREATE] },
-    Group {
-        title: "HTTP server",
-        settings: &[
-            &LISTEN,
-            &CONTRACT,
-            &TRUSTED_PROXIES,
-            &WORKERS,
-            &BODY_LIMIT,
-            &connections::HEAD_LIMIT,
-            &READ_TIMEOUT,
-            &connections::KEEP_ALIVE,
-            &CHECK_TIMEOUT,
-            &CACHE_TOKENS,
-            &connections::SHUTDOWN_DELAY,
-            &SHUTDOWN_TIMEOUT,
-        ],
-    },
-    Group {
-        title: "Tokens and sessions",
-        settings: &[
-            &IDLE_LIMIT,
-            &USER_COUNTS_AS_USE,
-            &TOUCH_INTERVAL,
-            &TOKEN_LIMIT,
-            &TOKEN_LIMIT_POLICY,
-            &TOKEN_PREFIX,
-            &REFRESH_GRACE,
-            &sessions::SESSION_ACCESS_TOKENS,
-            &sessions::REFRESH_BURST,
-            &sessions::REFRESH_INTERVAL,
-            &SESSION_RETENTION,
-            &SWEEP_INTERVAL,
-        ],
-    },
-    Group { title: "JWTs", settings: &[&JWT_ALGORITHM, &JWT_SECRET] },
-    Group { title: "Dialects", settings: &[&DIALECTS] },
-    Group {
-        title: "Dialect knox",
-        settings: &[
-            &dialects::COMMON.knox.prefix,
-            &dialects::COMMON.knox.keywords,
-            &dialects::COMMON.knox.form,
-            &dialects::COMMON.knox.ttl,
-        ],
-    },
-    Group {
-        title: "Dialect drf_jwt",
-        settings: &[
-            &dialects::COMMON.drf_jwt.prefix,
-            &dialects::COMMON.drf_jwt.keywords,
-            &dialects::COMMON.drf_jwt.form,
-            &dialects::COMMON.drf_jwt.ttl,
-            &dialects::DRF_JWT.window,
-            &dialects::DRF_JWT.rotate,
-        ],
-    },
-    Group {
-        title: "Dialect simplejwt",
-        settings: &[
-            &dialects::COMMON.simplejwt.prefix,
-            &dialects::COMMON.simplejwt.keywords,
-            &dialects::COMMON.simplejwt.form,
-            &dialects::COMMON.simplejwt.ttl,
-            &dialects::SIMPLEJWT_REFRESH_TTL,
-            &dialects::SIMPLEJWT.window,
-            &dialects::SIMPLEJWT.rotate,
-        ],
-    },
-    Group {
-        title: "Dialect access_token",
-        settings: &[
-            &dialects::COMMON.access_token.prefix,
-            &dialects::COMMON.access_token.keywords,
-            &dialects::COMMON.access_token.form,
-            &dialects::COMMON.access_token.ttl,
-            &dialects::ACCESS_TOKEN.window,
-            &dialects::ACCESS_TOKEN.rotate,
-        ],
-    },
-    Group {
-        title: "Dialect djoser",
-        settings: &[
-            &dialects::COMMON.djoser.prefix,
-            &dialects::COMMON.djoser.keywords,
-            &dialects::COMMON.djoser.form,
-            &dialects::COMMON.djoser.ttl,
-            &dialects::DJOSER_REFRESH_TTL,
-            &dialects::DJOSER.window,
-            &dialects::DJOSER.rotate,
-        ],
-    },
-    Group { title: "Passwords", settings: &[&ADMIN_PASSWORD, &BCRYPT_COST, &PASSWORD_THREADS] },
-    Group {
-        title: "Login throttling",
-        settings: &[
-            &throttle::THROTTLE,
-            &throttle::PAIR[0],
-            &throttle::PAIR[1],
-            &throttle::ACCOUNT[0],
-            &throttle::ACCOUNT[1],
-            &throttle::ADDRESS[0],
-            &throttle::ADDRESS[1],
-            &throttle::KNOWN_FOR,
-            &throttle::EXEMPT,
-        ],
-    },
-    Group { title: "Log", settings: &[&LOG, &LOG_FORMAT] },
-];
+fn sessions(table: &mut Table) {
+    let limit_policies = [("reject", LimitPolicy::Reject), ("evict_oldest", LimitPolicy::EvictOldest)];
+    table.group("Tokens and sessions");
+    settings! { table;
+        /// A session that is unused for longer than this is over.
+        KNOXIDE_IDLE_LIMIT = tokens.policy.idle_limit, optional(duration(secs(10)..=LONGEST));
 
-/// All settings.
-pub fn all() -> impl Iterator<Item = &'static Setting> {
-    GROUPS.iter().flat_map(|group| group.settings.iter().copied())
+        /// Whether `GET /auth/user/` counts as use of the session, against the idle limit. Say `true` if your services
+        /// check tokens there and nowhere else: otherwise a session in use ends as idle.
+        KNOXIDE_USER_COUNTS_AS_USE = tokens.policy.user_counts_as_use, boolean();
+
+        /// How often the time of last use is written to the database. At most a tenth of the idle limit, which is exact
+        /// to two of these intervals.
+        KNOXIDE_TOUCH_INTERVAL = tokens.policy.touch_interval,
+            duration(secs(1)..=secs(3600)).computed("60s, or a tenth of the idle limit if that is less");
+
+        /// How many live sessions a user may have.
+        KNOXIDE_TOKEN_LIMIT = tokens.policy.token_limit, optional(number(1..=1_000_000));
+
+        /// What happens to a login beyond the limit: it is refused, or it ends the user's oldest sessions.
+        KNOXIDE_TOKEN_LIMIT_POLICY = tokens.policy.limit_policy, one_of(limit_policies);
+
+        /// What every new opaque token begins with, so that scanners find leaked ones. Tokens made before stay good.
+        KNOXIDE_TOKEN_PREFIX = tokens.policy.token_prefix, token_prefix();
+    }
 }
 
-/// Most settings: no secret, and a text to fall back to.
-const fn plain(name: &'static str, fallback: &'static str, form: &'static str, meaning: &'static str) -> Setting {
-    Setting { name, fallback: Fallback::Value(fallback), form, meaning, secret: false }
+/// Of the group before it: what refreshing gives, and how long things are kept.
+fn refreshing(table: &mut Table) {
+    settings! { table;
+        /// With rotation: for how long a consumed token still gets the same successor, so that a client that lost the
+        /// reply, or asked twice at once, is not logged out. After that, using it again ends the session.
+        KNOXIDE_REFRESH_GRACE = tokens.policy.refresh_grace, duration(Duration::ZERO..=secs(3600));
+
+        /// How many access tokens a session keeps when it is refreshed: of more, expired ones are deleted first, then the
+        /// oldest. Refresh tokens and tokens that were consumed are never deleted for that.
+        KNOXIDE_SESSION_ACCESS_TOKENS = tokens.policy.access_tokens, optional(number(1..=10_000));
+
+        /// How many times a session may be refreshed at once. Beyond that a refresh is answered with 429 and
+        /// `Retry-After`, and the session lives on. Each node counts for itself. With `none` there is no limit.
+        KNOXIDE_REFRESH_BURST = tokens.policy.refresh_rate.burst, optional(number(1..=1_000_000));
+
+        /// Once a session has used up `KNOXIDE_REFRESH_BURST`, it may be refreshed once more each time this has passed.
+        KNOXIDE_REFRESH_INTERVAL = tokens.policy.refresh_rate.interval, duration(ms(1)..=secs(3600));
+
+        /// How long an ended session stays listed, with the reason why it ended. Its tokens are good for nothing from
+        /// then on, and soon deleted.
+        KNOXIDE_SESSION_RETENTION = tokens.session_retention, duration(Duration::ZERO..=LONGEST);
+
+        /// How often expired tokens and forgotten sessions are deleted from the database.
+        KNOXIDE_SWEEP_INTERVAL = tokens.sweep_interval, duration(secs(10)..=days(7));
+    }
 }
 
-/// Where the database is.
-pub static DATABASE_URL: Setting = Setting {
-    name: "DATABASE_URL",
-    fallback: Fallback::Value("sqlite://knoxide.db"),
-    form: "sqlite://path or postgres://user:password@host/database",
-    meaning: "The database. A path after `sqlite://` is relative to the working directory \
-              (`sqlite://knoxide.db`) or absolute (`sqlite:///var/lib/knoxide/knoxide.db`).",
-    secret: true,
-};
-/// Whether a new database may be made.
-pub static CREATE: Setting = plain(
-    "KNOXIDE_CREATE",
-    "true",
-    "true or false",
-    "Whether a new database is made: a missing SQLite file, and the tables where there are none. Say `false` in \
-     production, so that a wrong URL, an empty file or an unmounted disk is an error instead of an empty database with \
-     a new `admin`.",
-);
-/// Where to listen.
-pub static LISTEN: Setting = plain(
-    "KNOXIDE_LISTEN",
-    "127.0.0.1:8080",
-    "comma list of ip:port, [ipv6]:port, unix:/path",
-    "The addresses to listen on.",
-);
-/// Which replies to give.
-pub static CONTRACT: Setting = plain(
-    "KNOXIDE_CONTRACT",
-    "seed",
-    "seed or package",
-    "Which replies are given where the written contracts and the Django packages differ: `seed` follows the written ones \
-     (logging out answers 200, verifying with simplejwt `[]`, refusals of djoser are 400), `package` the packages (204, \
-     `{}`, 401).",
-);
-/// Whose word about a client's address counts.
-pub static TRUSTED_PROXIES: Setting = plain(
-    "KNOXIDE_TRUSTED_PROXIES",
-    "",
-    "comma list of networks such as 10.0.0.0/8, addresses, and `unix`",
-    "The proxies whose `X-Forwarded-For` is believed; `unix` stands for whoever connects through a Unix socket. Empty: \
-     nobody is believed, and a client's address is that of its connection.",
-);
-/// How many threads serve requests.
-pub static WORKERS: Setting = Setting {
-    name: "KNOXIDE_WORKERS",
-    fallback: Fallback::Computed("as many as there are processors"),
-    form: "number, 1 to 256",
-    meaning: "How many threads serve requests.",
-    secret: false,
-};
-/// How long a request's body may be.
-pub static BODY_LIMIT: Setting = plain(
-    "KNOXIDE_BODY_LIMIT",
-    "16KiB",
-    "bytes, KiB or MiB; 1KiB to 16MiB",
-    "The longest request body that is read; a longer one is answered with 413.",
-);
-/// How slowly a request may arrive.
-pub static READ_TIMEOUT: Setting = plain(
-    "KNOXIDE_READ_TIMEOUT",
-    "5s",
-    "duration, 100ms to 10m",
-    "How long a client may take to send a request's head, and again its body; a slower one is answered with 408. This \
-     holds for each request of a connection.",
-);
-/// How long a check may wait.
-pub static CHECK_TIMEOUT: Setting = plain(
-    "KNOXIDE_CHECK_TIMEOUT",
-    "1s",
-    "duration, 10ms to 1m",
-    "How long a check of a token may wait for the database before it is answered with 503.",
-);
-/// How many live tokens are remembered.
-pub static CACHE_TOKENS: Setting = plain(
-    "KNOXIDE_CACHE_TOKENS",
-    "1000000",
-    "number, 0 to 100000000",
-    "How many live tokens are remembered, so that a check of one of them reads no row while nothing was revoked; \
-     about 200 bytes each, or twice that where each is another user's, and on SQLite for each worker. With 0 every \
-     check reads. A revoked token is refused at once either way.",
-);
-/// How long the server waits for open requests when it stops.
-pub static SHUTDOWN_TIMEOUT: Setting = plain(
-    "KNOXIDE_SHUTDOWN_TIMEOUT",
-    "30s",
-    "duration, 0s to 1h",
-    "How long open requests may go on after the server was told to stop and `KNOXIDE_SHUTDOWN_DELAY` has passed.",
-);
-/// How long a session may be unused.
-pub static IDLE_LIMIT: Setting = plain(
-    "KNOXIDE_IDLE_LIMIT",
-    "none",
-    "duration from 10s, or none",
-    "A session that is unused for longer than this is over.",
-);
-/// Whether asking who one is counts as use.
-pub static USER_COUNTS_AS_USE: Setting = plain(
-    "KNOXIDE_USER_COUNTS_AS_USE",
-    "false",
-    "true or false",
-    "Whether `GET /auth/user/` counts as use of the session, against the idle limit. Say `true` if your services check \
-     tokens there and nowhere else: otherwise a session in use ends as idle.",
-);
-/// How often the time of last use is written.
-pub static TOUCH_INTERVAL: Setting = Setting {
-    name: "KNOXIDE_TOUCH_INTERVAL",
-    fallback: Fallback::Computed("60s, or a tenth of the idle limit if that is less"),
-    form: "duration, 1s to 1h",
-    meaning: "How often the time of last use is written to the database. At most a tenth of the idle limit, which is \
-              exact to two of these intervals.",
-    secret: false,
-};
-/// How many sessions a user may have.
-pub static TOKEN_LIMIT: Setting =
-    plain("KNOXIDE_TOKEN_LIMIT", "none", "number from 1, or none", "How many live sessions a user may have.");
-/// What gives way at the limit.
-pub static TOKEN_LIMIT_POLICY: Setting = plain(
-    "KNOXIDE_TOKEN_LIMIT_POLICY",
-    "reject",
-    "reject or evict_oldest",
-    "What happens to a login beyond the limit: it is refused, or it ends the user's oldest sessions.",
-);
-/// What tokens begin with.
-pub static TOKEN_PREFIX: Setting = plain(
-    "KNOXIDE_TOKEN_PREFIX",
-    "",
-    "up to 10 printable ASCII characters without spaces",
-    "What every new opaque token begins with, so that scanners find leaked ones. Tokens made before stay good.",
-);
-/// For how long a consumed token still gets its successor.
-pub static REFRESH_GRACE: Setting = plain(
-    "KNOXIDE_REFRESH_GRACE",
-    "30s",
-    "duration, 0s to 1h",
-    "With rotation: for how long a consumed token still gets the same successor, so that a client that lost the reply, or \
-     asked twice at once, is not logged out. After that, using it again ends the session.",
-);
-/// What access tokens are signed with.
-pub static JWT_ALGORITHM: Setting = plain(
-    "KNOXIDE_JWT_ALGORITHM",
-    "HS256",
-    "HS256, EdDSA or RS256",
-    "What access tokens are signed with. HS256: only who has the secret can verify them. EdDSA and RS256: anybody can, \
-     with the keys at `/.well-known/jwks.json`. Refresh tokens are always signed with HS256. Keys are made at the first \
-     start and kept in the database; `knoxide key` lists and changes them.",
-);
-/// The secret of HS256.
-pub static JWT_SECRET: Setting = Setting {
-    name: "KNOXIDE_JWT_SECRET",
-    fallback: Fallback::Unset,
-    form: "at least 32 bytes of text",
-    meaning: "The secret of HS256: the UTF-8 bytes of this text, the same on every node; it is not stored. Texts that are \
-              easily guessed are refused: take what `openssl rand -base64 48` prints. Not given: 32 random bytes, made at \
-              the first start and kept in the database. `knoxide key rotate HS256` with another one here changes it.",
-    secret: true,
-};
-/// Which dialects are spoken.
-pub static DIALECTS: Setting = plain(
-    "KNOXIDE_DIALECTS",
-    "knox,drf_jwt,simplejwt,access_token,djoser",
-    "comma list of knox, drf_jwt, simplejwt, access_token, djoser",
-    "The dialects that are spoken; the paths of the others do not exist, and their tokens count nowhere. `/auth/user/`, \
-     `/auth/logout/` and `/auth/logoutall/` belong to knox and take access tokens of all of these.",
-);
-/// How long ended sessions are remembered.
-pub static SESSION_RETENTION: Setting = plain(
-    "KNOXIDE_SESSION_RETENTION",
-    "30d",
-    "duration",
-    "How long an ended session stays listed, with the reason why it ended. Its tokens are good for nothing from then on, \
-     and soon deleted.",
-);
-/// How often the database is swept.
-pub static SWEEP_INTERVAL: Setting = plain(
-    "KNOXIDE_SWEEP_INTERVAL",
-    "10m",
-    "duration, 10s to 7d",
-    "How often expired tokens and forgotten sessions are deleted from the database.",
-);
-/// The first staff user's password.
-pub static ADMIN_PASSWORD: Setting = Setting {
-    name: "KNOXIDE_ADMIN_PASSWORD",
-    fallback: Fallback::Unset,
-    form: "at least 8 characters, neither a common password nor like the name `admin`",
-    meaning: "The password of the staff user `admin`, whom `knoxide serve` makes when there is no user at all. Not \
-              given: a random one, shown once on a terminal, else written to a file that only the server's user can \
-              read.",
-    secret: true,
-};
-/// How costly password hashes are.
-pub static BCRYPT_COST: Setting = plain(
-    "KNOXIDE_BCRYPT_COST",
-    "12",
-    "number, 10 to 16",
-    "The cost of new password hashes: one more doubles the time that a guess takes. Older hashes are brought to it when \
-     their users log in.",
-);
-/// How many threads hash passwords.
-pub static PASSWORD_THREADS: Setting = Setting {
-    name: "KNOXIDE_PASSWORD_THREADS",
-    fallback: Fallback::Computed("as many as there are processors"),
-    form: "number, 1 to 256",
-    meaning: "How many threads hash passwords, at low priority. One more steps in at ordinary priority while checks \
-              leave these nothing, and takes at most a fifth of one core.",
-    secret: false,
-};
-/// What is logged.
-pub static LOG: Setting = plain(
-    "KNOXIDE_LOG",
-    "info",
-    "error, warn, info, debug, trace, off; or a list such as info,knoxide=debug",
-    "What is logged. `knoxide=debug` also shows each good check. Other people's code is never heard below `info`, where \
-     it repeats what clients sent.",
-);
-/// How it is logged.
-pub static LOG_FORMAT: Setting = plain(
-    "KNOXIDE_LOG_FORMAT",
-    "plain",
-    "plain or json",
-    "How log lines are written: for people, or one JSON object a line.",
-);
+fn jwts(table: &mut Table) {
+    table.group("JWTs");
+    settings! { table;
+        /// What access tokens are signed with. HS256: only a service that has the secret can verify them. EdDSA and
+        /// RS256: every service can, with the keys at `/.well-known/jwks.json`. Refresh tokens are always signed with
+        /// HS256. Keys are made at the first start and kept in the database; `knoxide key` lists and changes them.
+        KNOXIDE_JWT_ALGORITHM = jwt.algorithm, one_of(Algorithm::ALL.map(|one| (one.as_str(), one)));
+
+        /// The secret of HS256: the UTF-8 bytes of this text, the same on every node; it is not stored. Texts that are
+        /// easily guessed are refused: take what `openssl rand -base64 48` prints. Not given: 32 random bytes, made at
+        /// the first start and kept in the database. `knoxide key rotate HS256` with another one here changes it.
+        KNOXIDE_JWT_SECRET = jwt.secret, jwt_secret();
+    }
+    table.group("Dialects");
+    settings! { table;
+        /// The dialects that are spoken; the paths of the others do not exist, and their tokens count nowhere.
+        /// `/auth/user/`, `/auth/logout/` and `/auth/logoutall/` belong to knox and take access tokens of all of these.
+        KNOXIDE_DIALECTS = http.options.dialects, form::dialects();
+    }
+}
+
+fn mount(settings: &mut Settings, dialect: Dialect) -> &mut Mount {
+    settings.http.options.dialects.get_mut(dialect)
+}
+
+fn policy(settings: &mut Settings, dialect: Dialect) -> &mut DialectPolicy {
+    settings.tokens.policy.dialects.get_mut(dialect)
+}
+
+/// The name of a setting that each dialect has.
+pub(super) fn name_of(dialect: Dialect, setting: &str) -> String {
+    format!("KNOXIDE_{}_{setting}", dialect.as_str().to_uppercase())
+}
+
+/// What each dialect has of its own.
+fn dialect_settings(table: &mut Table, dialect: Dialect) {
+    let name = |setting| name_of(dialect, setting);
+    table.group(format!("Dialect {}", dialect.as_str()));
+    let meaning = "What the paths of this dialect begin with.";
+    table.add(name("PREFIX"), path_prefix(), meaning, move |settings| Some(&mut mount(settings, dialect).prefix));
+    let meaning = "The words before the tokens of this dialect in the `Authorization` header; compared without regard \
+                   to case.";
+    table.add(name("KEYWORDS"), keywords(), meaning, move |settings| Some(&mut mount(settings, dialect).keywords));
+    let meaning = "What new tokens look like: 40 hexadecimal digits that say nothing, or signed JWTs, which others can \
+                   verify offline. A JWT needs an end, so the lifetime must not be `none` then.";
+    let forms = one_of([("opaque", TokenForm::Opaque), ("jwt", TokenForm::Jwt)]);
+    table.add(name("FORM"), forms, meaning, move |settings| Some(&mut policy(settings, dialect).form));
+    let meaning = "How long an access token is good. `none`: until its session is ended. A JWT ends on a whole second.";
+    table.add(name("TTL"), optional(lifetime()), meaning, move |settings| {
+        Some(&mut policy(settings, dialect).access_ttl)
+    });
+    let meaning = "How long a refresh token is good; at least as long as an access token.";
+    table.add(name("REFRESH_TTL"), lifetime(), meaning, move |settings| match &mut policy(settings, dialect).refresh {
+        RefreshPolicy::Pair { ttl, .. } => Some(ttl),
+        RefreshPolicy::None | RefreshPolicy::Access { .. } => None,
+    });
+    let meaning = "For how long after the login tokens can be refreshed, counted in whole seconds. Then the user has to \
+                   log in again.";
+    table.add(name("REFRESH_WINDOW"), lifetime(), meaning, move |settings| {
+        match &mut policy(settings, dialect).refresh {
+            RefreshPolicy::Access { window } => Some(window),
+            RefreshPolicy::None | RefreshPolicy::Pair { .. } => None,
+        }
+    });
+    table.add(name("REFRESH_WINDOW"), optional(lifetime()), meaning, move |settings| {
+        match &mut policy(settings, dialect).refresh {
+            RefreshPolicy::Pair { window, .. } => Some(window),
+            RefreshPolicy::None | RefreshPolicy::Access { .. } => None,
+        }
+    });
+    let meaning = "Whether refreshing consumes the token that was presented and gives another one for it. A consumed \
+                   token that is used after KNOXIDE_REFRESH_GRACE ends the session.";
+    table.add(name("ROTATE"), boolean(), meaning, move |settings| {
+        let DialectPolicy { refresh, rotate, .. } = policy(settings, dialect);
+        (*refresh != RefreshPolicy::None).then_some(rotate)
+    });
+}
+
+fn passwords(table: &mut Table) {
+    table.group("Passwords");
+    settings! { table;
+        /// The password of the staff user `admin`, whom `knoxide serve` makes when there is no user at all. Not given: a
+        /// random one, shown once on a terminal, else written to a file that only the server's user can read.
+        KNOXIDE_ADMIN_PASSWORD = passwords.admin, form::admin_password();
+
+        /// The cost of new password hashes: one more doubles the time that a guess takes. Older hashes are brought to it
+        /// when their users log in.
+        KNOXIDE_BCRYPT_COST = passwords.bcrypt_cost, number(Hasher::LEAST_COST..=Hasher::MOST_COST);
+
+        /// How many threads hash passwords, at low priority. One more steps in at ordinary priority while checks leave
+        /// these nothing, and takes at most a fifth of one core.
+        KNOXIDE_PASSWORD_THREADS = passwords.threads, number(1..=256).computed(PROCESSORS);
+    }
+}
+
+fn throttle(table: &mut Table) {
+    let burst = || number(1..=1_000_000);
+    let interval = || duration(ms(100)..=days(1));
+    let exempt = form::of(NETWORKS).map(
+        |Proxies { networks, unix }| ExemptNetworks { networks, unix },
+        |exempt: &ExemptNetworks| Proxies { networks: exempt.networks.clone(), unix: exempt.unix },
+    );
+    table.group("Login throttling");
+    settings! { table;
+        /// Whether wrong passwords are counted and logins refused with 429 when there were too many (docs/throttling.md).
+        /// With `false`, guessing is limited by the time that a hash takes and by nothing else.
+        KNOXIDE_THROTTLE = throttle.enabled, boolean();
+
+        /// How many wrong passwords for one account are taken at once from one address (IPv6: one /64 network).
+        KNOXIDE_THROTTLE_PAIR_BURST = throttle.pair.burst, burst();
+
+        /// After that, one more is taken from there each time this has passed.
+        KNOXIDE_THROTTLE_PAIR_INTERVAL = throttle.pair.interval, interval();
+
+        /// How many wrong passwords for one account are taken at once from all those addresses together from which it
+        /// has not logged in lately.
+        KNOXIDE_THROTTLE_ACCOUNT_BURST = throttle.account.burst, burst();
+
+        /// After that, one more is taken from all of them together each time this has passed.
+        KNOXIDE_THROTTLE_ACCOUNT_INTERVAL = throttle.account.interval, interval();
+
+        /// How many wrong passwords for all accounts together are taken at once from one address.
+        KNOXIDE_THROTTLE_ADDRESS_BURST = throttle.address.burst, burst();
+
+        /// After that, one more is taken from there each time this has passed.
+        KNOXIDE_THROTTLE_ADDRESS_INTERVAL = throttle.address.interval, interval();
+
+        /// For how long after a login its address is known to the account, so that wrong passwords from elsewhere do not
+        /// count there.
+        KNOXIDE_THROTTLE_KNOWN_FOR = throttle.known_for, duration(secs(3600)..=days(3650));
+
+        /// Networks whose wrong passwords for all accounts together are not counted, such as that of a backend that posts
+        /// its users' logins. Each account is counted there as everywhere; `unix` stands for all clients that connect
+        /// through a Unix socket.
+        KNOXIDE_THROTTLE_EXEMPT = throttle.exempt, exempt;
+    }
+}
+
+fn log(table: &mut Table) {
+    table.group("Log");
+    settings! { table;
+        /// What is logged. `knoxide=debug` also shows each good check. Libraries are never logged below `info`, where
+        /// they repeat what clients sent.
+        KNOXIDE_LOG = log.filter, log_filter();
+
+        /// How log lines are written: for people, or one JSON object a line.
+        KNOXIDE_LOG_FORMAT = log.format, one_of([("plain", LogFormat::Plain), ("json", LogFormat::Json)]);
+    }
+}

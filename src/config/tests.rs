@@ -1,12 +1,16 @@
 mod dialects;
+mod sources;
 mod throttle;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::table::{self, Fallback};
 use super::*;
+use crate::dialect::Dialect;
+use crate::http::Compat;
+use crate::policy::RefreshRate;
+use crate::store::LimitPolicy;
 
 fn input(pairs: &[(&str, &str)]) -> Input {
     let mut input = Input::new();
@@ -33,6 +37,14 @@ fn write_file(folder: &Path, name: &str, text: &[u8], mode: u32) -> PathBuf {
     path
 }
 
+fn all() -> impl Iterator<Item = Setting> {
+    groups().into_iter().flat_map(|group| group.settings)
+}
+
+fn url(text: &str) -> DatabaseUrl {
+    text.parse().expect("a URL")
+}
+
 fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
@@ -41,20 +53,20 @@ fn secs(seconds: u64) -> Duration {
 fn documented_defaults_are_the_real_ones() {
     let nothing = format!("{:?}", read(&[]).expect("defaults"));
     assert_eq!(nothing, format!("{:?}", Settings::default()));
-    for setting in table::all() {
+    for setting in all() {
         if let Fallback::Value(value) = setting.fallback {
-            let given = read(&[(setting.name, value)]).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+            let given = read(&[(&setting.name, &value)]).unwrap_or_else(|mistakes| panic!("{mistakes}"));
             assert_eq!(format!("{given:?}"), nothing, "{}", setting.name);
         }
     }
-    assert_eq!(read(&[]).expect("defaults").database.url.expose(), "sqlite://knoxide.db");
+    assert_eq!(read(&[]).expect("defaults").database.url, url("sqlite://knoxide.db"));
 }
 
 #[test]
 fn every_documented_setting_is_read() {
-    for setting in table::all() {
-        // No setting takes a value with a NUL in it; what nobody reads, nobody refuses.
-        assert!(read(&[(setting.name, "\0 bad \0")]).is_err(), "{}", setting.name);
+    for setting in all() {
+        // No setting takes a value with a NUL in it, so a setting that is read is refused.
+        assert!(read(&[(&setting.name, "\0 bad \0")]).is_err(), "{}", setting.name);
     }
 }
 
@@ -63,8 +75,7 @@ fn committed_documents_are_what_the_table_says() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     for (file, rendered) in [(".env.example", env_example()), ("docs/configuration.md", markdown())] {
         let committed = std::fs::read_to_string(root.join(file)).unwrap_or_default();
-        let form = if file.ends_with("md") { "markdown" } else { "env" };
-        assert_eq!(committed, rendered, "run: cargo run -- settings --format {form} > {file}");
+        assert_eq!(committed, rendered, "run: cargo run --example documents");
     }
 }
 
@@ -111,30 +122,31 @@ fn values_become_typed_fields() {
         ("KNOXIDE_CREATE", "False"),
         ("KNOXIDE_LOG", " debug,knoxide=trace "),
         ("KNOXIDE_LOG_FORMAT", "json"),
-        ("KNOXIDE_CONTRACT", "package"),
+        ("KNOXIDE_COMPAT", "package"),
         ("KNOXIDE_TEST_POSTGRES", "of the test suite"),
         ("HOME", "/root"),
     ])
     .expect("settings");
     let listen: Vec<_> = settings.http.listen.iter().map(ToString::to_string).collect();
     assert_eq!(listen, ["0.0.0.0:80", "[::1]:8080", "unix:/run/knoxide.sock"]);
-    let networks: Vec<_> = settings.http.trusted_proxies.networks.iter().map(ToString::to_string).collect();
+    let networks: Vec<_> = settings.http.options.proxies.networks.iter().map(ToString::to_string).collect();
     assert_eq!(networks, ["10.0.0.0/8", "::1/128"]);
-    assert!(settings.http.trusted_proxies.unix);
-    assert_eq!(settings.tokens.dialects.knox.access_ttl, Some(secs(36_000)));
-    assert_eq!(settings.tokens.touch_interval, secs(30), "a tenth of the idle limit");
-    assert_eq!((settings.tokens.limit, settings.tokens.limit_policy), (Some(3), LimitPolicy::EvictOldest));
-    assert_eq!(settings.tokens.prefix, "kx_");
-    let rate = Some(RefreshRate { burst: 5, interval: secs(1) });
-    assert_eq!((settings.tokens.access_tokens, settings.tokens.policy().refresh_rate), (Some(7), rate));
-    assert_eq!(settings.http.body_limit, 1024 * 1024);
+    assert!(settings.http.options.proxies.unix);
+    let policy = &settings.tokens.policy;
+    assert_eq!(policy.dialects.knox.access_ttl, Some(secs(36_000)));
+    assert_eq!(policy.touch_interval, secs(30), "a tenth of the idle limit");
+    assert_eq!((policy.token_limit, policy.limit_policy), (Some(3), LimitPolicy::EvictOldest));
+    assert_eq!(policy.token_prefix, "kx_");
+    let rate = RefreshRate { burst: Some(5), interval: secs(1) };
+    assert_eq!((policy.access_tokens, policy.refresh_rate), (Some(7), rate));
+    assert_eq!(settings.http.options.body_limit, 1024 * 1024);
     assert_eq!((settings.http.head_limit, settings.http.keep_alive), (64 * 1024, secs(350)));
     assert_eq!(settings.http.shutdown_delay, Duration::ZERO);
     assert_eq!(settings.http.check_timeout, Duration::from_millis(250));
     assert_eq!(settings.http.cache_tokens, 0);
     assert!(!settings.database.create);
     assert_eq!(settings.log, LogSettings { filter: "debug,knoxide=trace".to_owned(), format: LogFormat::Json });
-    assert_eq!(settings.http.contract, ContractMode::Package);
+    assert_eq!(settings.http.options.compat, Compat::Package);
 }
 
 #[test]
@@ -184,8 +196,8 @@ fn bad_values_are_named_with_their_cure() {
         ("KNOXIDE_DJOSER_REFRESH_TTL", "none", "no duration"),
         ("KNOXIDE_ACCESS_TOKEN_ROTATE", "maybe", "true or false"),
         ("KNOXIDE_REFRESH_GRACE", "2h", "to 1h"),
-        ("KNOXIDE_JWT_ALGORITHM", "none", "HS256, EdDSA, RS256"),
-        ("KNOXIDE_JWT_ALGORITHM", "hs256", "HS256, EdDSA, RS256"),
+        ("KNOXIDE_JWT_ALGORITHM", "none", "HS256, EdDSA or RS256"),
+        ("KNOXIDE_JWT_ALGORITHM", "hs256", "HS256, EdDSA or RS256"),
         ("KNOXIDE_BCRYPT_COST", "9", "10 to 16"),
         ("KNOXIDE_BCRYPT_COST", "17", "10 to 16"),
         ("KNOXIDE_WORKERS", "0", "from 1"),
@@ -195,7 +207,7 @@ fn bad_values_are_named_with_their_cure() {
         ("KNOXIDE_LOG", "knoxide=loud", "info,knoxide=debug"),
         ("KNOXIDE_LOG", "inof", "info,knoxide=debug"),
         ("KNOXIDE_LOG_FORMAT", "xml", "plain or json"),
-        ("KNOXIDE_CONTRACT", "knox", "seed or package"),
+        ("KNOXIDE_COMPAT", "knox", "documented or package"),
         ("DATABASE_URL", "mysql://u:p@h/d", "postgres://"),
     ] {
         let text = mistake(&[(name, value)]);
@@ -227,9 +239,9 @@ fn times_of_last_use_are_written_often_enough_for_the_idle_limit() {
     let text = mistake(&[("KNOXIDE_IDLE_LIMIT", "5m"), ("KNOXIDE_TOUCH_INTERVAL", "31s")]);
     assert!(text.contains("KNOXIDE_TOUCH_INTERVAL") && text.contains("at most 30s"), "{text}");
     let settings = read(&[("KNOXIDE_IDLE_LIMIT", "5m"), ("KNOXIDE_TOUCH_INTERVAL", "30s")]).expect("settings");
-    assert_eq!(settings.tokens.touch_interval, secs(30));
+    assert_eq!(settings.tokens.policy.touch_interval, secs(30));
     let settings = read(&[("KNOXIDE_IDLE_LIMIT", "30d")]).expect("settings");
-    assert_eq!(settings.tokens.touch_interval, secs(60));
+    assert_eq!(settings.tokens.policy.touch_interval, secs(60));
 }
 
 #[test]
@@ -240,18 +252,18 @@ fn flags_win_over_the_environment_and_that_over_the_env_file() {
     let mut input = Input::new();
     input.add_env_file(Some(&path));
     input.add_environment([("KNOXIDE_LISTEN".into(), "127.0.0.1:2".into()), ("KNOXIDE_LOG".into(), "error".into())]);
-    input.add_flag("--listen", &table::LISTEN, "127.0.0.1:3");
+    input.add_flag("--listen", "KNOXIDE_LISTEN", "127.0.0.1:3");
     let settings = Settings::read(input).expect("settings");
     assert_eq!(settings.http.listen[0].to_string(), "127.0.0.1:3");
     assert_eq!(settings.log.filter, "error");
     assert_eq!(settings.passwords.bcrypt_cost, 10);
-    assert_eq!(settings.tokens.prefix, "a#$b");
+    assert_eq!(settings.tokens.policy.token_prefix, "a#$b");
 }
 
 #[test]
 fn a_mistake_says_which_source_it_is_in() {
     let mut input = Input::new();
-    input.add_flag("--listen", &table::LISTEN, "x");
+    input.add_flag("--listen", "KNOXIDE_LISTEN", "x");
     let text = Settings::read(input).expect_err("a mistake").to_string();
     assert!(text.contains("KNOXIDE_LISTEN (--listen): \"x\" holds \"x\""), "{text}");
 }
@@ -281,13 +293,13 @@ fn secrets_come_from_files() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = |name, text: &[u8], mode| write_file(folder.path(), name, text, mode).display().to_string();
     let admin = path("admin", b" correct horse \r\n", 0o400);
-    let url = path("url", b"postgres://u:hunter2@localhost/knox\n", 0o440);
-    let settings = read(&[("KNOXIDE_ADMIN_PASSWORD_FILE", &admin), ("DATABASE_URL_FILE", &url)]).expect("settings");
+    let url_file = path("url", b"postgres://u:hunter2@localhost/knox\n", 0o440);
+    let settings =
+        read(&[("KNOXIDE_ADMIN_PASSWORD_FILE", &admin), ("DATABASE_URL_FILE", &url_file)]).expect("settings");
     assert_eq!(settings.passwords.admin.expect("a password").expose(), " correct horse ");
-    assert_eq!(settings.database.url.expose(), "postgres://u:hunter2@localhost/knox");
+    assert_eq!(settings.database.url, url("postgres://u:hunter2@localhost/knox"));
 
     let said = |path: &str| mistake(&[("KNOXIDE_ADMIN_PASSWORD_FILE", path)]);
-    assert!(said(&path("open", b"correct horse", 0o644)).contains("chmod o="));
     assert!(said(&path("empty", b"\n", 0o600)).contains("is empty"));
     assert!(said(&path("binary", b"\xff\xff", 0o600)).contains("cannot be read"));
     assert!(said(&path("long", &[b'a'; 70_000], 0o600)).contains("longer than any secret"));
@@ -305,7 +317,7 @@ fn a_secret_given_in_one_form_replaces_the_other_form_of_a_lesser_source() {
     let mut input = Input::new();
     input.add_env_file(Some(&path));
     input.add_environment([("DATABASE_URL".into(), "sqlite://here.db".into())]);
-    assert_eq!(Settings::read(input).expect("settings").database.url.expose(), "sqlite://here.db");
+    assert_eq!(Settings::read(input).expect("settings").database.url, url("sqlite://here.db"));
 }
 
 #[test]
@@ -334,22 +346,30 @@ fn values_that_are_not_utf_8_are_mistakes() {
 
 #[test]
 fn durations_are_written_as_they_are_read() {
-    for text in ["0s", "250ms", "90s", "5m", "12h", "30d", "36500d"] {
-        assert_eq!(show_duration(parse_duration(text).expect("a duration")), text);
+    let duration = |text: &str| {
+        let given = [("KNOXIDE_SESSION_RETENTION", text)];
+        read(&given).unwrap_or_else(|mistakes| panic!("{mistakes}")).tokens.session_retention
+    };
+    for text in ["0s", "250ms", "90s", "5m", "12h", "30d", "36500d", "8000000s"] {
+        assert_eq!(duration(&show_duration(duration(text))), duration(text), "{text}");
     }
-    assert_eq!(show_duration(secs(7200)), "2h");
+    for (text, shown) in [("7200s", "2h"), ("90s", "90s"), ("1500ms", "1500ms"), ("1h30m", "90m"), ("2w", "14d")] {
+        assert_eq!(show_duration(duration(text)), shown);
+    }
+    for text in ["1", "90", "1y", "1mo", "-5s", "5s ago", "1us", "1.0001s", "s", "1e3s", "1 2s"] {
+        assert!(mistake(&[("KNOXIDE_SESSION_RETENTION", text)]).contains("is no duration"), "{text}");
+    }
 }
 
 #[test]
 fn the_limits_of_a_session_can_be_lifted_and_have_bounds() {
     let limits = |access: &str, burst: &str| {
         let given = [("KNOXIDE_SESSION_ACCESS_TOKENS", access), ("KNOXIDE_REFRESH_BURST", burst)];
-        read(&given).map(|settings| (settings.tokens.policy().access_tokens, settings.tokens.policy().refresh_rate))
+        read(&given).map(|settings| (settings.tokens.policy.access_tokens, settings.tokens.policy.refresh_rate.burst))
     };
     assert_eq!(limits("none", "none").expect("settings"), (None, None));
-    let rate = |burst| Some(RefreshRate { burst, interval: secs(10) });
-    assert_eq!(limits("1", "1").expect("settings"), (Some(1), rate(1)));
-    assert_eq!(limits("10000", "1000000").expect("settings"), (Some(10_000), rate(1_000_000)));
+    assert_eq!(limits("1", "1").expect("settings"), (Some(1), Some(1)));
+    assert_eq!(limits("10000", "1000000").expect("settings"), (Some(10_000), Some(1_000_000)));
     for (access, burst) in [("0", "1"), ("10001", "1"), ("1", "0"), ("1", "1000001"), ("many", "1"), ("1", "-1")] {
         assert!(limits(access, burst).is_err(), "{access} {burst}");
     }

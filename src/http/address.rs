@@ -1,7 +1,9 @@
 //! Where a request comes from, when proxies stand in between.
 
 use std::any::Any;
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::str::FromStr;
 
 use actix_web::HttpRequest;
 use actix_web::dev::Extensions;
@@ -50,6 +52,38 @@ pub struct Proxies {
     pub networks: Vec<IpNet>,
     /// Whether peers on a Unix socket are trusted.
     pub unix: bool,
+}
+
+/// A comma list of networks, addresses and `unix`. Empty: none.
+impl FromStr for Proxies {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut proxies = Self::default();
+        for entry in text.split(',').map(str::trim).filter(|_| !text.trim().is_empty()) {
+            if entry == "unix" {
+                proxies.unix = true;
+            } else if let Ok(network) = entry.parse::<IpNet>() {
+                proxies.networks.push(network.trunc());
+            } else if let Ok(address) = entry.parse::<IpAddr>() {
+                proxies.networks.push(address.into());
+            } else {
+                return Err(format!(
+                    "holds {entry:?}, which is no network: write networks such as 10.0.0.0/8 or fd00::/8, single \
+                     addresses, or unix"
+                ));
+            }
+        }
+        Ok(proxies)
+    }
+}
+
+impl fmt::Display for Proxies {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let networks = self.networks.iter().map(ToString::to_string);
+        let entries: Vec<_> = networks.chain(self.unix.then(|| "unix".to_owned())).collect();
+        f.write_str(&entries.join(","))
+    }
 }
 
 impl Proxies {

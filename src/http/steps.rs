@@ -13,7 +13,7 @@ use super::fields::{Field, Trim};
 use super::front::{Answer, Endpoint, Front, respond};
 use super::reply::Replies;
 use super::request_log::{Facts, note};
-use super::{Contract, HttpState};
+use super::{Compat, HttpState};
 use crate::dialect::Dialect;
 use crate::service::{
     Exchanged, Issued, LoginError, LoginRefusal, LoginRequest, TokenError, TokenRefusal, Unavailable,
@@ -100,9 +100,9 @@ impl Step<'_> {
         self.front.replies()
     }
 
-    /// Whose replies are given where the written contract and the package differ.
-    pub fn contract(&self) -> Contract {
-        self.state.options().contract
+    /// Whose replies are given where the documented contract and the package differ.
+    pub fn compat(&self) -> Compat {
+        self.state.options().compat
     }
 
     /// Reads two fields and logs in with them. A refusal to read them is sent as it is.

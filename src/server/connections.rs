@@ -51,6 +51,7 @@ use self::service::{Answering, Served};
 use self::state::{Deadlines, State};
 pub use self::stream::{Stream, Transport};
 use super::repeating::Repeating;
+use crate::config::HttpSettings;
 use crate::http::address::{Proxies, note_listener};
 
 /// What a connection may do, and for how long.
@@ -74,18 +75,10 @@ pub struct ConnectionLimits {
     pub proxies: Proxies,
 }
 
-/// 5 s for reading, 75 s unused, 10 s for writing, 1 s for draining, heads of 32 KiB, 10,000 places, no proxies.
+/// Those of the program, and 10,000 places.
 impl Default for ConnectionLimits {
     fn default() -> Self {
-        Self {
-            read: Duration::from_secs(5),
-            idle: Duration::from_secs(75),
-            write: Duration::from_secs(10),
-            drain: Duration::from_secs(1),
-            head_bytes: 32 * 1024,
-            places: 10_000,
-            proxies: Proxies::default(),
-        }
+        super::connection_limits(&HttpSettings::default(), 10_000)
     }
 }
 

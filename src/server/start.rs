@@ -86,7 +86,7 @@ pub fn serve(
         log::warn!("a crash may write the memory of this process to a file: {error}");
     }
     let options = StoreOptions { create: settings.database.create, ..StoreOptions::default() };
-    let store = Arc::new(DieselStore::open(settings.database.url.expose(), options)?);
+    let store = Arc::new(DieselStore::open_url(settings.database.url.clone(), options)?);
     let migrated = store.migrate()?;
     if !migrated.is_empty() {
         announce(Announcement::Migrated(&migrated));
@@ -114,7 +114,7 @@ pub fn serve(
     drop(connection);
     let (keys, ring) = LiveKeys::open(Arc::clone(&store), settings.jwt.clone(), &*random, clock.now())?;
     let auth = Auth::builder(Arc::clone(&store))
-        .policy(settings.tokens.policy())
+        .policy(settings.tokens.policy.clone())
         .keys(ring)
         .clock(Arc::clone(&clock))
         .random(random)

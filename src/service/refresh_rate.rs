@@ -22,14 +22,14 @@ const SLOTS_EACH: usize = 4;
 
 /// The buckets of all sessions.
 pub(super) struct RefreshRates {
-    rate: Option<RefreshRate>,
+    rate: RefreshRate,
     /// When each slot's bucket is empty, in microseconds.
     empty_at: Mutex<Vec<i64>>,
 }
 
 impl RefreshRates {
-    pub(super) fn new(rate: Option<RefreshRate>) -> Self {
-        Self { rate, empty_at: Mutex::new(if rate.is_some() { vec![0; SLOTS] } else { Vec::new() }) }
+    pub(super) fn new(rate: RefreshRate) -> Self {
+        Self { rate, empty_at: Mutex::new(if rate.burst.is_some() { vec![0; SLOTS] } else { Vec::new() }) }
     }
 
     /// Lets the session be refreshed once at `now`.
@@ -37,7 +37,7 @@ impl RefreshRates {
     /// # Errors
     /// After how long it may be, if it was refreshed too often. Nothing is counted then.
     pub(super) fn admit(&self, session: SessionId, now: Timestamp) -> Result<(), Duration> {
-        let Some(RefreshRate { burst, interval }) = self.rate else { return Ok(()) };
+        let RefreshRate { burst: Some(burst), interval } = self.rate else { return Ok(()) };
         let (now, interval) = (now.as_micros(), i64::try_from(interval.as_micros()).unwrap_or(i64::MAX));
         let full = interval.saturating_mul(i64::from(burst.max(1)));
         let mut slots = self.empty_at.lock().unwrap_or_else(PoisonError::into_inner);
@@ -86,7 +86,7 @@ mod tests {
     }
 
     fn rates() -> RefreshRates {
-        RefreshRates::new(Some(RefreshRate { burst: 3, interval: Duration::from_secs(10) }))
+        RefreshRates::new(RefreshRate { burst: Some(3), interval: Duration::from_secs(10) })
     }
 
     #[test]
@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn without_a_rate_nothing_is_counted() {
-        let rates = RefreshRates::new(None);
+        let rates = RefreshRates::new(RefreshRate { burst: None, ..RefreshRate::default() });
         for _ in 0..1_000 {
             assert_eq!(rates.admit(session(1), START), Ok(()));
         }

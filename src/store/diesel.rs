@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use self::connect::{Role, Target};
 use self::connection::DieselConnection;
-use self::url::DatabaseUrl;
 use crate::store::{Connection, Follower, Following, Store, StoreError, StoreResult};
 
 mod admin;
@@ -41,7 +40,7 @@ pub use self::import::{Clash, ImportError, ImportReport};
 pub use self::keys::{KeyEntry, KeyError, Retiring};
 pub use self::migrate::MigrationStatus;
 pub use self::sweep::{ClockTrust, LARGEST_STEP, SweepMoment, SweepPolicy, SweepReport};
-pub use self::url::{DatabaseKind, check_url};
+pub use self::url::{DatabaseKind, DatabaseUrl};
 
 /// How a [`DieselStore`] is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,10 +74,17 @@ impl DieselStore {
     /// yet.
     ///
     /// # Errors
-    /// When the URL is refused by [`check_url`], or the file cannot be used, or is not to be made
+    /// When the text is no [`DatabaseUrl`], or the file cannot be used, or must not be made
     /// ([`StoreOptions::create`]).
     pub fn open(url: &str, options: StoreOptions) -> StoreResult<Self> {
-        let url = DatabaseUrl::parse(url).map_err(StoreError::Failed)?;
+        Self::open_url(url.parse().map_err(StoreError::Failed)?, options)
+    }
+
+    /// As [`DieselStore::open`], with a URL that was read already.
+    ///
+    /// # Errors
+    /// When the file cannot be used, or must not be made.
+    pub fn open_url(url: DatabaseUrl, options: StoreOptions) -> StoreResult<Self> {
         #[cfg(feature = "sqlite")]
         match &url {
             DatabaseUrl::Sqlite(path) => connect::prepare_file(path, options.create, options.busy_timeout)?,
@@ -90,12 +96,8 @@ impl DieselStore {
 
     /// Takes note of a database as it is: makes no file, and changes nothing in one, so that
     /// [`DieselStore::diagnose`] tells what was there before anybody looked. Asks it nothing yet.
-    ///
-    /// # Errors
-    /// When the URL is refused by [`check_url`].
-    pub fn open_as_found(url: &str) -> StoreResult<Self> {
-        let url = DatabaseUrl::parse(url).map_err(StoreError::Failed)?;
-        Ok(Self::at(url, StoreOptions::default()))
+    pub fn open_as_found(url: DatabaseUrl) -> Self {
+        Self::at(url, StoreOptions::default())
     }
 
     fn at(url: DatabaseUrl, options: StoreOptions) -> Self {

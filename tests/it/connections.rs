@@ -25,13 +25,7 @@ const DRAIN: Duration = Duration::from_millis(300);
 fn server(more: Vec<ListenAddress>) -> App {
     let mut setup = Setup::default();
     let listen = [setup.http.listen.clone(), more].concat();
-    setup.http = HttpSettings {
-        listen,
-        read_timeout: READ,
-        keep_alive: IDLE,
-        write_timeout: WRITE,
-        drain_timeout: DRAIN,
-        ..setup.http
-    };
+    setup.http.options.read_timeout = READ;
+    setup.http = HttpSettings { listen, keep_alive: IDLE, write_timeout: WRITE, drain_timeout: DRAIN, ..setup.http };
     App::on(Database::migrated(Backend::Sqlite), setup)
 }

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use knoxide::cause::Reason;
-use knoxide::config::ContractMode;
 use knoxide::dialect::Dialect;
+use knoxide::http::Compat;
 use knoxide::session::SessionId;
 use knoxide::user::{PasswordHash, UserId};
 
@@ -190,7 +190,7 @@ on_each_database! {
 
     fn the_packages_own_answers_are_a_setting(backend) {
         let mut setup = Setup::default();
-        setup.http.contract = ContractMode::Package;
+        setup.http.options.compat = Compat::Package;
         let app = App::on(Database::migrated(backend), setup);
         app.add_user("alice", "correct horse");
         let client = &mut app.client();

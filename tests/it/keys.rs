@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use knoxide::config::{DatabaseUrl, ListenAddress, Settings};
+use knoxide::config::{ListenAddress, Settings};
 use knoxide::jwt::{Algorithm, PUBLISHED_FIRST};
 use knoxide::random::SystemRandom;
 use knoxide::server::{Handover, StartError, serve};
@@ -109,7 +109,7 @@ on_each_database! {
         let database = Database::empty(backend);
         let start = |secret: Option<&str>| {
             let mut settings = Settings::default();
-            settings.database.url = DatabaseUrl::parse(&database.url).expect("a URL");
+            settings.database.url = database.url.parse().expect("a URL");
             settings.passwords.bcrypt_cost = 10;
             settings.jwt = jwt(Algorithm::Hs256, secret);
             // Where the start ends if nothing else ends it.

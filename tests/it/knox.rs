@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use knoxide::cause::Reason;
-use knoxide::config::ContractMode;
+use knoxide::http::Compat;
 use knoxide::policy::Policy;
 use knoxide::store::LimitPolicy;
 
@@ -86,7 +86,7 @@ on_each_database! {
     fn prefix_and_keyword_are_settings(backend) {
         let policy = Policy { token_prefix: "kx_".to_owned(), ..Policy::default() };
         let mut setup = Setup { policy, ..Setup::default() };
-        setup.http.dialects.knox.keywords = vec!["Knox".to_owned()];
+        setup.http.options.dialects.knox.keywords = vec!["Knox".to_owned()];
         let app = App::on(Database::migrated(backend), setup);
         app.add_user("alice", "correct horse");
         let client = &mut app.client();
@@ -101,7 +101,7 @@ on_each_database! {
 
     fn logging_out_as_the_package_does_is_204(backend) {
         let mut setup = Setup::default();
-        setup.http.contract = ContractMode::Package;
+        setup.http.options.compat = Compat::Package;
         let app = App::on(Database::migrated(backend), setup);
         app.add_user("alice", "correct horse");
         let client = &mut app.client();

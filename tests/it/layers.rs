@@ -39,7 +39,10 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     // How it is asked for.
     ("http", &["cause", "dialect", "random", "service", "session", "time", "token", "user"]),
     // The program around it.
-    ("config", &["dialect", "jwt", "password_rules", "policy", "store", "token", "user"]),
+    (
+        "config",
+        &["dialect", "http", "jwt", "password", "password_rules", "policy", "service", "store", "token", "user"],
+    ),
     ("telemetry", &["config", "threads", "time", "visible"]),
     (
         "server",
@@ -100,8 +103,6 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
 
 /// Where a secret leaves its type in code that ships: the file, how often, and what for.
 const EXPOSURES: &[(&str, usize, &str)] = &[
-    ("cli", 2, "the database is opened by its URL"),
-    ("cli/doctor/database", 1, "the database is opened by its URL"),
     ("cli/password", 2, "a password that was typed twice is compared"),
     ("cli/serve", 2, "the first password is shown, once"),
     ("cli/token", 2, "the new token is shown, once"),
@@ -116,7 +117,6 @@ const EXPOSURES: &[(&str, usize, &str)] = &[
     ("password/stored", 2, "stored hashes are parsed"),
     ("password_rules", 1, "new passwords are judged"),
     ("server/first_start/draft", 1, "the first password is handed over in a file"),
-    ("server/start", 1, "the database is opened by its URL"),
     ("service/exchange", 1, "an expired token's signature is looked at"),
     ("service/view/cache", 1, "a token is found by a keyed hash of its text"),
     ("store/diesel/import", 1, "hashes that no database could hold are refused"),
@@ -249,7 +249,7 @@ fn each_way_of_breaking_a_rule_is_seen() {
         "use crate::http::reply;",
         "use crate::{cause::Cause, http::{reply, media}};",
         "use super::http::reply;",
-        "fn f() -> crate::http::Contract { todo() }",
+        "fn f() -> crate::http::Compat { todo() }",
         "mod tests { use super::super::http::reply; }",
     ] {
         assert!(!wrong_directions(&read("service.rs", code)).is_empty(), "{code}");

@@ -16,7 +16,7 @@ fn status(app: &App, path: &str) -> u16 {
 #[test]
 fn a_dialect_is_where_it_was_moved_and_nowhere_else() {
     let mut setup = Setup::default();
-    setup.http.dialects.djoser.prefix = "/v1/mobile".to_owned();
+    setup.http.options.dialects.djoser.prefix = "/v1/mobile".to_owned();
     let app = App::on(Database::migrated(Backend::Sqlite), setup);
     for path in ["create", "verify", "refresh"] {
         for slash in ["", "/"] {
@@ -35,7 +35,7 @@ fn a_dialect_that_is_off_has_no_paths_and_its_tokens_count_nowhere() {
     let tokens = ALL.map(|speech| speech.login(&mut app.client(), "alice", "correct horse").access);
     for off in ALL {
         let mut setup = Setup::default();
-        setup.http.dialects.get_mut(off.dialect).enabled = false;
+        setup.http.options.dialects.get_mut(off.dialect).enabled = false;
         let without = app.beside(setup.http);
         let client = &mut without.client();
         for (speech, token) in ALL.iter().zip(&tokens) {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use diesel::dsl::sql;
 use diesel::sql_types::{Nullable, Text};
 use diesel::{Connection as _, RunQueryDsl as _, SqliteConnection};
-use knoxide::config::TrustedProxies;
+use knoxide::http::address::Proxies;
 use socket2::{Domain, Socket, Type};
 
 use crate::support::app::{App, Backend, Database, Setup};
@@ -155,7 +155,7 @@ fn the_shipped_configuration_works_and_tells_addresses_right() {
     let Some(program) = installed() else { return };
     let nginx_itself = IpAddr::V4(Ipv4Addr::LOCALHOST).into();
     let mut setup = Setup::default();
-    setup.http.trusted_proxies = TrustedProxies { networks: vec![nginx_itself], unix: false };
+    setup.http.options.proxies = Proxies { networks: vec![nginx_itself], unix: false };
     let app = App::on(Database::migrated(Backend::Sqlite), setup);
     app.add_user("alice", "correct horse");
     let nginx = Nginx::before(&program, app.address);

@@ -118,7 +118,7 @@ on_each_database! {
 /// client asks again; in the middle of the rounds the signing key is replaced.
 fn storm(backend: Backend, rounds: usize) {
     const CLIENTS: usize = 100;
-    let app = rotating_with(backend, |policy| policy.refresh_rate = None);
+    let app = rotating_with(backend, |policy| policy.refresh_rate.burst = None);
     app.add_user("alice", "correct horse");
     for speech in [Speech::of(Dialect::Djoser), Speech::of(Dialect::DrfJwt)] {
         let mut token = speech.refreshable(&speech.login(&mut app.client(), "alice", "correct horse"));

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use knoxide::cause::Origin;
-use knoxide::config::TrustedProxies;
 use knoxide::dialect::Dialect;
+use knoxide::http::address::Proxies;
 use knoxide::policy::{ExemptNetworks, ThrottlePolicy};
 use knoxide::service::{Auth, Credentials, CredentialsError, KnownUser, LoginError, LoginRefusal, LoginRequest};
 use knoxide::user::{LoginName, Password};
@@ -29,7 +29,7 @@ const HOTEL: &str = "203.0.113.80";
 /// A server that believes what the tests say of their address.
 fn app(backend: Backend, throttle: ThrottlePolicy) -> App {
     let mut setup = Setup { throttle, ..Setup::default() };
-    setup.http.trusted_proxies = TrustedProxies { networks: vec![IpAddr::V4(Ipv4Addr::LOCALHOST).into()], unix: false };
+    setup.http.options.proxies = Proxies { networks: vec![IpAddr::V4(Ipv4Addr::LOCALHOST).into()], unix: false };
     App::on(Database::migrated(backend), setup)
 }
 

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::Finding;
 use crate::cli::password::why_useless;
-use crate::config::{DatabaseUrl, JwtSettings, Settings, TrustedProxies, show_duration};
+use crate::config::{JwtSettings, Settings, show_duration};
 use crate::jwt::{BadKey, KeyRing, RSA_BITS};
-use crate::store::diesel::{CLOCK_TOLERANCE, DieselStore, KeyError, TRIGGERS, UserFilter};
+use crate::store::diesel::{CLOCK_TOLERANCE, DatabaseUrl, DieselStore, KeyError, TRIGGERS, UserFilter};
 use crate::store::{Store, StoreResult};
 use crate::time::Clock;
 
@@ -22,32 +22,34 @@ const NAMED: usize = 10;
 /// Looks at the database.
 pub(super) fn examine(settings: &Settings, clock: &dyn Clock, findings: &mut Vec<Finding>) {
     let url = &settings.database.url;
-    let examined = DieselStore::open_as_found(url.expose()).and_then(|store| {
-        let pinged = store.connect()?.ping();
-        // Whatever it says of its tables, it must say something.
-        let migrated = store.migration_status()?.pending.is_empty();
-        findings.push(Finding::fine("database", format!("{} answers", url.redacted())));
-        facts(&store, findings)?;
-        // What is missing was told already.
-        let is_told = !migrated || findings.iter().any(|finding| finding.subject == TRIGGERS && finding.is_wrong());
-        let unfit = pinged.err().filter(|_| !is_told);
-        let fits = migrated && unfit.is_none();
-        findings.extend(unfit.map(|error| {
-            let cure = "use the program that these tables belong to, or restore a backup of its own";
-            Finding::wrong("schema", error.to_string(), cure)
-        }));
-        findings.extend(statement_log(&store)?);
-        findings.push(clocks(&store, clock)?);
-        if fits {
-            findings.push(hashes(&store)?);
-            findings.push(keys(&store, &settings.jwt)?);
-            findings.push(addresses(&store, &settings.http.trusted_proxies)?);
-        }
-        Ok(())
-    });
-    if let Err(error) = examined {
+    let store = DieselStore::open_as_found(url.clone());
+    if let Err(error) = look(&store, settings, clock, findings) {
         findings.push(Finding::wrong("database", error.to_string(), cure(url)));
     }
+}
+
+fn look(store: &DieselStore, settings: &Settings, clock: &dyn Clock, findings: &mut Vec<Finding>) -> StoreResult<()> {
+    let pinged = store.connect()?.ping();
+    // Whatever it says of its tables, it must say something.
+    let migrated = store.migration_status()?.pending.is_empty();
+    findings.push(Finding::fine("database", format!("{} answers", settings.database.url.redacted())));
+    facts(store, findings)?;
+    // What is missing was told already.
+    let is_told = !migrated || findings.iter().any(|finding| finding.subject == TRIGGERS && finding.is_wrong());
+    let unfit = pinged.err().filter(|_| !is_told);
+    let fits = migrated && unfit.is_none();
+    findings.extend(unfit.map(|error| {
+        let cure = "use the program that these tables belong to, or restore a backup of its own";
+        Finding::wrong("schema", error.to_string(), cure)
+    }));
+    findings.extend(statement_log(store)?);
+    findings.push(clocks(store, clock)?);
+    if fits {
+        findings.push(hashes(store)?);
+        findings.push(keys(store, &settings.jwt)?);
+        findings.push(addresses(store, settings)?);
+    }
+    Ok(())
 }
 
 fn cure(url: &DatabaseUrl) -> String {
@@ -118,7 +120,8 @@ fn keys(store: &DieselStore, settings: &JwtSettings) -> StoreResult<Finding> {
 }
 
 /// Whether users seem to come through a proxy that is not trusted, and so are all one client.
-fn addresses(store: &DieselStore, trusted: &TrustedProxies) -> StoreResult<Finding> {
+fn addresses(store: &DieselStore, settings: &Settings) -> StoreResult<Finding> {
+    let trusted = &settings.http.options.proxies;
     let one = store.only_login_network()?.filter(|(_, users)| *users >= MANY_USERS);
     Ok(match one {
         Some((network, users)) if !trusted.unix && trusted.networks.is_empty() => Finding::advice(

@@ -108,6 +108,34 @@ fn files_that_others_can_open_are_wrong() {
 }
 
 #[test]
+fn files_of_secrets_that_others_can_open_are_told() {
+    let machine = healthy();
+    let secrets = tempfile::tempdir().expect("a folder");
+    let path = secrets.path().join("jwt");
+    std::fs::write(&path, "k3Vw0fX2mZqP9sLrT7uYbN4cH6jD8gA1\n").expect("a file");
+    let set = |path: &std::path::Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("a mode");
+    };
+    let named = [("KNOXIDE_JWT_SECRET_FILE", path.to_str().expect("a name"))];
+    for (folder, file, code, weight) in [
+        (0o755, 0o444, 0, "advice"),
+        (0o755, 0o644, 0, "advice"),
+        (0o755, 0o646, 1, "wrong"),
+        (0o755, 0o640, 0, ""),
+        (0o700, 0o644, 0, ""),
+        (0o750, 0o666, 0, ""),
+    ] {
+        set(secrets.path(), folder);
+        set(&path, file);
+        let found = examine(&machine, &named);
+        assert_eq!(found.0, code, "{folder:o} {file:o}: {found:?}");
+        let told = found.1.lines().filter(|line| line.contains("holds a secret")).collect::<Vec<_>>();
+        assert_eq!(told.len(), usize::from(!weight.is_empty()), "{folder:o} {file:o}: {found:?}");
+        assert!(told.iter().all(|line| line.contains(weight) && line.contains("chmod o=")), "{found:?}");
+    }
+}
+
+#[test]
 fn hashes_that_no_password_fits_are_found() {
     let machine = healthy();
     machine.done(&["user", "add", "service", "--password-hash", "!"]);

@@ -33,7 +33,11 @@ fn a_person_types_it_twice() {
 #[test]
 fn a_program_pipes_it() {
     let machine = Machine::with_alice();
-    for (input, password) in [("battery staple\r\n", "battery staple"), (" two lines\nof it\n", " two lines\nof it")] {
+    for (input, password) in [
+        ("battery staple\r\n", "battery staple"),
+        (" two lines\nof it\n", " two lines\nof it"),
+        ("\u{feff}from an editor\r\n", "from an editor"),
+    ] {
         let ran = passwd(&machine, &["--password-stdin"], Typist { lines: vec![], input });
         assert_eq!(ran.code, 0, "{}", ran.err);
         assert!(fits(&machine, password), "{password:?}");
@@ -44,7 +48,7 @@ fn a_program_pipes_it() {
 }
 
 #[test]
-fn a_file_holds_it_that_not_everybody_can_open() {
+fn a_file_holds_it_and_a_warning_says_who_else_can_read_it() {
     let machine = Machine::with_alice();
     let path = machine.folder.path().join("password");
     std::fs::write(&path, "correct horse\n").expect("a file");
@@ -52,10 +56,15 @@ fn a_file_holds_it_that_not_everybody_can_open() {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).expect("its mode");
         passwd(&machine, &["--password-file", &path.display().to_string()], Typist::default())
     };
-    let open = from_file(0o644);
-    assert_eq!(open.code, 2);
-    assert!(open.err.contains("chmod o="), "{}", open.err);
-    assert_eq!(from_file(0o600).code, 0);
+    let folder = |mode| {
+        let mode = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(machine.folder.path(), mode).expect("its mode");
+    };
+    for (folder_mode, file_mode, warns) in [(0o755, 0o644, true), (0o755, 0o600, false), (0o700, 0o644, false)] {
+        folder(folder_mode);
+        let ran = from_file(file_mode);
+        assert_eq!((ran.code, ran.err.contains("chmod o=")), (0, warns), "{}", ran.err);
+    }
     assert!(fits(&machine, "correct horse"));
     assert_eq!(passwd(&machine, &["--password-file", "/nowhere"], Typist::default()).code, 3);
 }

@@ -1,5 +1,4 @@
 use super::*;
-use crate::dialect::Dialect;
 use crate::policy::{RefreshPolicy, TokenForm};
 
 #[test]
@@ -12,13 +11,14 @@ fn every_dialect_has_settings_of_its_own() {
         let given: Vec<_> = given.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let settings = read(&given).unwrap_or_else(|mistakes| panic!("{mistakes}"));
         for other in Dialect::ALL {
-            let (mount, policy) = (settings.http.dialects.get(other), settings.tokens.dialects.get(other));
+            let (mount, policy) =
+                (settings.http.options.dialects.get(other), settings.tokens.policy.dialects.get(other));
             let changed =
                 (mount.prefix == "/v1/x", mount.keywords == ["Some", "Other"], policy.access_ttl == Some(secs(90)));
             assert_eq!(changed, (other == dialect, other == dialect, other == dialect), "{name}");
             assert!(mount.enabled);
         }
-        assert_eq!(settings.tokens.dialects.get(dialect).form, TokenForm::Opaque);
+        assert_eq!(settings.tokens.policy.dialects.get(dialect).form, TokenForm::Opaque);
     }
 }
 
@@ -35,7 +35,7 @@ fn refreshing_is_set_for_each_dialect_that_has_it() {
         ("KNOXIDE_REFRESH_GRACE", "0s"),
     ]);
     let settings = settings.expect("settings");
-    let dialects = &settings.tokens.dialects;
+    let dialects = &settings.tokens.policy.dialects;
     let hours = |hours: u64| secs(hours * 3600);
     assert_eq!(dialects.drf_jwt.refresh, RefreshPolicy::Access { window: hours(1) });
     assert_eq!(dialects.access_token.refresh, RefreshPolicy::Access { window: hours(2) });
@@ -43,14 +43,14 @@ fn refreshing_is_set_for_each_dialect_that_has_it() {
     assert_eq!(dialects.djoser.refresh, RefreshPolicy::Pair { ttl: hours(5), window: None });
     let rotating = Dialect::ALL.map(|dialect| dialects.get(dialect).rotate);
     assert_eq!(rotating, [false, false, false, true, true]);
-    assert_eq!(settings.tokens.policy().refresh_grace, Duration::ZERO);
+    assert_eq!(settings.tokens.policy.refresh_grace, Duration::ZERO);
     assert!(mistake(&[("KNOXIDE_KNOX_ROTATE", "true")]).contains("is no setting"));
 }
 
 #[test]
 fn dialects_that_are_not_named_are_off() {
     let settings = read(&[("KNOXIDE_DIALECTS", "djoser, knox")]).expect("settings");
-    let enabled = Dialect::ALL.map(|dialect| settings.http.dialects.get(dialect).enabled);
+    let enabled = Dialect::ALL.map(|dialect| settings.http.options.dialects.get(dialect).enabled);
     assert_eq!(enabled, [true, false, false, false, true]);
 }
 

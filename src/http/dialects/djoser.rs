@@ -1,5 +1,5 @@
 //! djoser over simplejwt (`docs/dialects/djoser.md`): `POST /jwt/create/`, `/jwt/refresh/`, `/jwt/verify/`.
-//! Refusals are 400 `{"non_field_errors":["…"]}`; with [`Contract::Package`] the package's own 401s,
+//! Refusals are 400 `{"non_field_errors":["…"]}`; with [`Compat::Package`] the package's own 401s,
 //! which are those of simplejwt.
 //!
 //! | request | success | refusals |
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::LoginWords;
 use crate::dialect::Dialect;
-use crate::http::Contract;
+use crate::http::Compat;
 use crate::http::fields::{Field, Trim};
 use crate::http::front::Endpoint;
 use crate::http::steps::{Ask, Step};
@@ -79,8 +79,8 @@ fn refuse_token(step: &Step<'_>, refusal: TokenRefusal) -> HttpResponse {
 
 /// `package` is what the package says at length.
 fn refuse(step: &Step<'_>, package: &Value, words: &str) -> HttpResponse {
-    match step.contract() {
-        Contract::Seed => step.replies().non_field_error(words),
-        Contract::Package => step.replies().unauthorized(CHALLENGE, package),
+    match step.compat() {
+        Compat::Documented => step.replies().non_field_error(words),
+        Compat::Package => step.replies().unauthorized(CHALLENGE, package),
     }
 }

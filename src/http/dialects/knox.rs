@@ -4,7 +4,7 @@
 //! | request | success | refusals |
 //! |---|---|---|
 //! | login: `username`, `password` as JSON, form or multipart | 200 `{"expiry":null,"token":"<40 hex>"}` | 400 field errors; 400 `{"non_field_errors":["Unable to log in with provided credentials."]}`; 403 `{"error":"Maximum amount of tokens allowed per user exceeded."}` |
-//! | logout, logoutall: token in the header, body never read | 200 without body (204 with [`Contract::Package`]) | 401, by what the header holds |
+//! | logout, logoutall: token in the header, body never read | 200 without body (204 with [`Compat::Package`]) | 401, by what the header holds |
 //! | user: token in the header | 200 `{"id":…,"username":…,"email":…,"session":{…}}` | 401, by what the header holds |
 
 use actix_web::http::StatusCode;
@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::LoginWords;
 use crate::dialect::Dialect;
-use crate::http::Contract;
+use crate::http::Compat;
 use crate::http::fields::{Field, Trim};
 use crate::http::front::{Endpoint, Verb};
 use crate::http::reply::{USUAL_BODY, write_string};
@@ -85,9 +85,9 @@ async fn user(ask: Ask) -> HttpResponse {
 }
 
 fn logged_out(step: &Step<'_>) -> HttpResponse {
-    step.replies().empty(match step.contract() {
-        Contract::Seed => StatusCode::OK,
-        Contract::Package => StatusCode::NO_CONTENT,
+    step.replies().empty(match step.compat() {
+        Compat::Documented => StatusCode::OK,
+        Compat::Package => StatusCode::NO_CONTENT,
     })
 }
 

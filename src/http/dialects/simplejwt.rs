@@ -5,7 +5,7 @@
 //! | request | success | refusals |
 //! |---|---|---|
 //! | token: `email`, `password` | 200 `{"refresh":"<JWT>","access":"<JWT>"}` | field errors; `{"detail":"No active account found with the given credentials"}` |
-//! | verify: `token`, either kind | 200 `[]` (`{}` with [`Contract::Package`]) | `{"detail":"Token is invalid or expired","code":"token_not_valid"}` |
+//! | verify: `token`, either kind | 200 `[]` (`{}` with [`Compat::Package`]) | `{"detail":"Token is invalid or expired","code":"token_not_valid"}` |
 //! | refresh: `refresh` | 200 `{"access":"<JWT>"}`, with rotation `{"access":…,"refresh":…}` | the same; `{"detail":"Token has wrong type","code":"token_not_valid"}`; `{"detail":"No active account found for the given token."}` |
 
 use actix_web::http::StatusCode;
@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::LoginWords;
 use crate::dialect::Dialect;
-use crate::http::Contract;
+use crate::http::Compat;
 use crate::http::fields::{Field, Trim};
 use crate::http::front::Endpoint;
 use crate::http::steps::Ask;
@@ -55,9 +55,9 @@ async fn verify(ask: Ask) -> HttpResponse {
     ask.answer(&VERIFY, Dialect::Simplejwt, async |step| {
         Ok(match step.verify("token").await? {
             Ok(_) => {
-                let empty = match step.contract() {
-                    Contract::Seed => json!([]),
-                    Contract::Package => json!({}),
+                let empty = match step.compat() {
+                    Compat::Documented => json!([]),
+                    Compat::Package => json!({}),
                 };
                 step.replies().json(StatusCode::OK, &empty)
             }

@@ -1,8 +1,10 @@
 //! Database URLs: which database, where, and whether this build may go there.
 
 use std::fmt;
+use std::path::Path;
 #[cfg(feature = "sqlite")]
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::str::FromStr;
 
 #[cfg(feature = "postgres")]
 mod postgres;
@@ -19,18 +21,10 @@ pub enum DatabaseKind {
     Postgres,
 }
 
-/// Judges a database URL before anything is opened: `sqlite://path`, `sqlite:path`,
-/// `postgres://…` or `postgresql://…`.
-///
-/// # Errors
-/// What is wrong and what to do about it, without any part of the URL that may be secret.
-pub fn check_url(url: &str) -> Result<DatabaseKind, String> {
-    DatabaseUrl::parse(url).map(|parsed| parsed.kind())
-}
-
-/// A URL that was read; its `Debug` output shows no more than the kind.
+/// The address of a database: `sqlite://path`, `sqlite:path`, `postgres://…` or `postgresql://…`. Its
+/// password, and every part that could be one, is never shown.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) enum DatabaseUrl {
+pub enum DatabaseUrl {
     /// The file's path.
     #[cfg(feature = "sqlite")]
     Sqlite(PathBuf),
@@ -39,9 +33,11 @@ pub(super) enum DatabaseUrl {
     Postgres(PostgresUrl),
 }
 
-impl DatabaseUrl {
-    /// Reads a URL; see [`check_url`].
-    pub(super) fn parse(url: &str) -> Result<Self, String> {
+/// An error says what is wrong and what to do about it, without any part of the URL that may be secret.
+impl FromStr for DatabaseUrl {
+    type Err = String;
+
+    fn from_str(url: &str) -> Result<Self, String> {
         if let Some(rest) = url.strip_prefix("sqlite:") {
             return Self::sqlite(rest.strip_prefix("//").unwrap_or(rest));
         }
@@ -52,7 +48,9 @@ impl DatabaseUrl {
             }
         }
     }
+}
 
+impl DatabaseUrl {
     #[cfg(feature = "sqlite")]
     fn sqlite(path: &str) -> Result<Self, String> {
         sqlite_path(path).map(Self::Sqlite)
@@ -73,8 +71,29 @@ impl DatabaseUrl {
         Err("this program was built without PostgreSQL (feature `postgres`)".to_owned())
     }
 
+    /// The file of a SQLite database.
+    pub fn sqlite_file(&self) -> Option<&Path> {
+        match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(path) => Some(path),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(_) => None,
+        }
+    }
+
+    /// The URL without its user, password and parameters. Where it is not certain which part
+    /// is the password, nothing but the scheme is shown.
+    pub fn redacted(&self) -> String {
+        match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(path) => format!("sqlite://{}", path.display()),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(url) => url.redacted(),
+        }
+    }
+
     /// Which database it names.
-    pub(super) const fn kind(&self) -> DatabaseKind {
+    pub const fn kind(&self) -> DatabaseKind {
         match self {
             #[cfg(feature = "sqlite")]
             Self::Sqlite(_) => DatabaseKind::Sqlite,
@@ -86,7 +105,7 @@ impl DatabaseUrl {
 
 impl fmt::Debug for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "DatabaseUrl({:?})", self.kind())
+        write!(f, "DatabaseUrl({})", self.redacted())
     }
 }
 
@@ -102,11 +121,7 @@ fn sqlite_path(path: &str) -> Result<PathBuf, String> {
         return Err("the path of the database file has a character that SQLite cannot take".to_owned());
     }
     // SQLite reads `file:…` as a URI of its own, whose parameters could undo our settings.
-    let path = Path::new(path);
-    if path.starts_with("file:") || path.to_string_lossy().starts_with("file:") {
-        return Ok(Path::new(".").join(path));
-    }
-    Ok(path.to_owned())
+    Ok(if path.starts_with("file:") { Path::new(".").join(path) } else { PathBuf::from(path) })
 }
 
 #[cfg(test)]
@@ -122,15 +137,16 @@ mod tests {
             ("sqlite:b.db", "b.db"),
             ("sqlite:file:x", "./file:x"),
         ] {
-            assert_eq!(DatabaseUrl::parse(url), Ok(DatabaseUrl::Sqlite(PathBuf::from(path))), "{url}");
+            assert_eq!(url.parse(), Ok(DatabaseUrl::Sqlite(PathBuf::from(path))), "{url}");
         }
         #[cfg(feature = "postgres")]
         for url in ["postgres://u:p@localhost/db", "postgresql://[::1]:5432/db", "postgres:///db?host=/run/postgresql"]
         {
-            assert_eq!(check_url(url), Ok(DatabaseKind::Postgres), "{url}");
+            let parsed: DatabaseUrl = url.parse().expect(url);
+            assert_eq!((parsed.kind(), parsed.sqlite_file()), (DatabaseKind::Postgres, None), "{url}");
         }
         for url in ["", "x.db", "mysql://h/db", "sqlite:", "sqlite::memory:", "sqlite://a?mode=ro", "host=h dbname=d"] {
-            assert!(check_url(url).is_err(), "{url}");
+            assert!(DatabaseUrl::from_str(url).is_err(), "{url}");
         }
     }
 
@@ -144,28 +160,42 @@ mod tests {
             "postgres:///x?hostaddr=192.0.2.1",
             "postgres:///x?host=db%2Eexample",
         ] {
-            let refusal = check_url(url).expect_err(url);
+            let refusal = DatabaseUrl::from_str(url).expect_err(url);
             assert!(refusal.contains("postgres-tls") && !refusal.contains("hush"), "{refusal}");
+        }
+    }
+
+    #[test]
+    fn shows_the_place_and_never_the_password() {
+        #[cfg(feature = "sqlite")]
+        for (url, shown) in
+            [("sqlite://knoxide.db", "sqlite://knoxide.db"), ("sqlite:///var/lib/k.db", "sqlite:///var/lib/k.db")]
+        {
+            let url: DatabaseUrl = url.parse().expect(url);
+            assert_eq!((url.redacted(), format!("{url:?}")), (shown.to_owned(), format!("DatabaseUrl({shown})")));
+        }
+        for url in ["mysql://u:hunter2@db/k", "postgre://hunter2"] {
+            let problem = DatabaseUrl::from_str(url).expect_err("unknown");
+            assert!(!problem.contains("hunter2"), "{problem}");
         }
     }
 
     #[cfg(feature = "postgres")]
     #[test]
     fn secrets_stay_inside() {
-        let Ok(DatabaseUrl::Postgres(url)) = DatabaseUrl::parse("postgres://u:hu%73h@localhost:1/x") else {
+        let Ok(DatabaseUrl::Postgres(url)) = "postgres://u:hu%73h@localhost:1/x".parse() else {
             panic!("a good URL");
         };
         assert!(!url.without_secrets("bad port in \"postgres://u:hu%73h@localhost\"").contains("hu"));
         assert!(!url.without_secrets("password hush is wrong").contains("hush"));
         assert_eq!(url.without_secrets("no\n route "), "no route");
-        assert!(!format!("{:?}", DatabaseUrl::Postgres(url)).contains("localhost"));
+        assert!(!format!("{:?}", DatabaseUrl::Postgres(url)).contains("hu%73h"));
     }
 
     #[cfg(feature = "postgres")]
     #[test]
     fn time_outs_are_added_where_none_are_set() {
-        let Ok(DatabaseUrl::Postgres(url)) =
-            DatabaseUrl::parse("postgres://localhost/x?connect_timeout=9&options=-c%20a%3Db")
+        let Ok(DatabaseUrl::Postgres(url)) = "postgres://localhost/x?connect_timeout=9&options=-c%20a%3Db".parse()
         else {
             panic!("a good URL");
         };

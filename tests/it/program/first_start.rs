@@ -104,11 +104,14 @@ fn the_settings_give_the_password() {
     assert!(!program.folder().join("knoxide-admin-password").exists());
     assert!(!server.stop().contains(PASSWORD));
 
-    // A secret that everybody can read is none.
-    fs::set_permissions(&secret, fs::Permissions::from_mode(0o604)).expect("a changed mode");
-    let done = program.run(&["serve"]);
-    assert_eq!(done.code, Some(2), "{}", done.err);
-    assert!(done.err.contains("chmod o=") && !done.err.contains(PASSWORD), "{}", done.err);
+    // A secret that everybody can read is read, with a warning.
+    for (path, mode) in [(program.folder(), 0o755), (secret.as_ref(), 0o604)] {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("a changed mode");
+    }
+    let server = program.start();
+    let line = server.wait_for("holds a secret, and everybody can read it");
+    assert!(line.contains("chmod o=") && line.contains("mode=0604"), "{line}");
+    assert!(!server.stop().contains(PASSWORD));
 }
 
 /// A program whose database refuses every new user with an error.

@@ -4,14 +4,14 @@ use diesel::Connection as _;
 use diesel::connection::SimpleConnection as _;
 
 use crate::support::app::{Backend, on_each_database};
-use crate::support::program::{PASSWORD, Program};
+use crate::support::program::{BINARY, PASSWORD, Program};
 
 #[test]
 fn flags_beat_the_environment_which_beats_the_file() {
     let program = Program::bare().with_admin().set("KNOXIDE_BCRYPT_COST", "10");
     program.write(
         ".env",
-        "DATABASE_URL=sqlite://from-file.db\nKNOXIDE_LISTEN=127.0.0.1:1\nKNOXIDE_CONTRACT=package\nKNOXIDE_LOG=off\n",
+        "DATABASE_URL=sqlite://from-file.db\nKNOXIDE_LISTEN=127.0.0.1:1\nKNOXIDE_COMPAT=package\nKNOXIDE_LOG=off\n",
     );
     let program = program.set("DATABASE_URL", "sqlite://from-environment.db").set("KNOXIDE_LISTEN", "127.0.0.1:2");
     let flags = ["--listen", "127.0.0.3:0", "--database-url", "sqlite://from-flag.db", "--log", "info"];
@@ -52,6 +52,46 @@ fn all_mistakes_are_told_at_once() {
         assert!(!done.err.contains("hush"), "{}", done.err);
     }
     assert_eq!(std::fs::read_dir(program.folder()).expect("a folder").count(), 0);
+}
+
+/// Runs the program in a folder that its user may not enter.
+fn run_shut_out(program: &Program, arguments: &[&str]) -> std::process::Output {
+    // Root may enter every folder, unless it gives up the capabilities for that.
+    let script = "chmod 0 . && if [ \"$(id -u)\" = 0 ]; then exec setpriv --inh-caps=-dac_override,-dac_read_search \
+                  --bounding-set=-dac_override,-dac_read_search \"$@\"; fi; exec \"$@\"";
+    let mut command = std::process::Command::new("/bin/sh");
+    command.args(["-c", script, "sh", BINARY]).args(arguments);
+    program.prepare(&mut command);
+    let output = command.output().expect("a process");
+    let mode = <std::fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o700);
+    std::fs::set_permissions(program.folder(), mode).expect("a mode");
+    output
+}
+
+#[test]
+fn in_a_folder_that_cannot_be_entered_commands_run_without_its_settings() {
+    let elsewhere = Program::on(Backend::Sqlite);
+    let url = format!("sqlite://{}", elsewhere.folder().join("knoxide.db").display());
+    assert_eq!(elsewhere.run(&["migrate"]).code, Some(0));
+    let env_file = elsewhere.write("other.env", "KNOXIDE_BCRYPT_COST=1\n");
+    let program = Program::bare().set("DATABASE_URL", &url).set("PATH", "/usr/bin:/bin");
+    let run = |arguments: &[&str]| {
+        let output = run_shut_out(&program, arguments);
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (code, said) = run(&["user", "list"]);
+    assert!(code == Some(0) && said.contains("may not enter the working directory"), "{said}");
+    for arguments in [&["serve"][..], &[]] {
+        let (code, said) = run(arguments);
+        assert!(code == Some(2) && said.contains("--env-file"), "{said}");
+    }
+    // A file that was named is read, whatever the folder.
+    let (code, said) = run(&["serve", "--env-file", &env_file]);
+    assert!(code == Some(2) && said.contains("KNOXIDE_BCRYPT_COST") && !said.contains("may not enter"), "{said}");
+    // What is there and cannot be read stays a mistake.
+    std::fs::create_dir(program.folder().join(".env")).expect("a folder of that name");
+    let done = program.run(&["user", "list"]);
+    assert!(done.code == Some(2) && done.err.contains(".env: cannot be read"), "{}", done.err);
 }
 
 #[test]

@@ -2,10 +2,12 @@
 
 use std::net::IpAddr;
 
+use zeroize::Zeroizing;
+
 /// A URL for libpq.
 #[derive(Clone, PartialEq, Eq)]
-pub(in super::super) struct PostgresUrl {
-    text: String,
+pub struct PostgresUrl {
+    text: Zeroizing<String>,
     parts: Parts,
 }
 
@@ -48,10 +50,21 @@ impl Parts {
 impl PostgresUrl {
     /// Reads a URL, of which `rest` follows the scheme, and refuses what this build cannot
     /// reach safely.
-    pub(in super::super) fn parse(url: &str, rest: &str) -> Result<Self, String> {
-        let parsed = Self { text: url.to_owned(), parts: Parts::of(rest) };
+    pub(super) fn parse(url: &str, rest: &str) -> Result<Self, String> {
+        let parsed = Self { text: Zeroizing::new(url.to_owned()), parts: Parts::of(rest) };
         parsed.check_transport()?;
         Ok(parsed)
+    }
+
+    /// As [`super::DatabaseUrl::redacted`].
+    pub(super) fn redacted(&self) -> String {
+        let (scheme, rest) = self.text.split_once("://").unwrap_or_default();
+        let place = match rest.split_once('@') {
+            Some((user, place)) if !user.contains(['/', '?', '#']) && !place.contains('@') => place,
+            Some(_) => "…",
+            None => rest.trim_start_matches('/'),
+        };
+        format!("{scheme}://{}", place.split(['?', '#']).next().unwrap_or_default())
     }
 
     fn check_transport(&self) -> Result<(), String> {
@@ -76,7 +89,7 @@ impl PostgresUrl {
     /// The URL with our time-outs, wherever the user set none: a silent network is noticed
     /// within seconds. `options` are settings for the server's side, `name=value`.
     pub(in super::super) fn with_time_outs(&self, options: Option<&[String]>) -> String {
-        let mut url = self.text.clone();
+        let mut url = String::clone(&self.text);
         let mut separator = if url.contains('?') { '&' } else { '?' };
         let mut add = |name: &str, value: &str| {
             url.push(separator);
@@ -150,4 +163,26 @@ fn decode(text: &str) -> String {
         }
     }
     String::from_utf8_lossy(&out).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shows_the_place_and_never_the_password() {
+        for (url, shown) in [
+            ("postgres://u:hunter2@db:5432/knox?sslmode=require", "postgres://db:5432/knox"),
+            ("postgresql://db/knox?password=hunter2", "postgresql://db/knox"),
+            ("postgres://u:hunter2/x@db/knox", "postgres://…"),
+            ("postgres://u:hunter2?x@db/knox", "postgres://…"),
+            ("postgres://u:x@hunter2@db/knox", "postgres://…"),
+            ("postgres://db/knox?password=x@hunter2", "postgres://…"),
+            ("postgres:///knox", "postgres://knox"),
+        ] {
+            // Read without the question whether this build may go there.
+            let parsed = PostgresUrl { text: Zeroizing::new(url.to_owned()), parts: Parts::of("") };
+            assert_eq!(parsed.redacted(), shown);
+        }
+    }
 }

@@ -1,0 +1,122 @@
+//! The `.env` file.
+
+use std::ffi::OsString;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+/// A `.env` file that was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EnvFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Whether there are secrets in it, and not only the names of files with some.
+    pub has_secrets: bool,
+}
+
+/// The variables of a `.env` file, and what is wrong with the file.
+#[derive(Default)]
+pub(super) struct Contents {
+    pub(super) variables: Vec<(String, OsString)>,
+    pub(super) problems: Vec<String>,
+    /// Values of ours in which a `$` was taken for the name of another variable: the line where each begins, and its own
+    /// variable.
+    pub(super) dollars: Vec<(usize, String)>,
+}
+
+/// What was found at a path.
+pub(super) enum Found {
+    Nothing,
+    /// This user may not look into the folder.
+    ClosedFolder,
+    File(Contents),
+}
+
+/// Reads the file that was asked for, which must exist, or the one in the working directory, if there
+/// is one. `is_ours` tells which variables are settings, or look like one.
+///
+/// # Errors
+/// Why it cannot be read, and what to do.
+pub(super) fn read(path: &Path, asked_for: bool, is_ours: impl Fn(&str) -> bool) -> Result<Found, String> {
+    let denied = |error: &std::io::Error| error.kind() == ErrorKind::PermissionDenied;
+    match std::fs::read(path) {
+        Ok(bytes) => Ok(Found::File(parse(&Zeroizing::new(bytes), is_ours))),
+        Err(error) if error.kind() == ErrorKind::NotFound && !asked_for => Ok(Found::Nothing),
+        // A file that is there could at least be seen.
+        Err(error)
+            if denied(&error) && !asked_for && std::fs::symlink_metadata(path).is_err_and(|error| denied(&error)) =>
+        {
+            Ok(Found::ClosedFolder)
+        }
+        Err(error) => Err(format!("cannot be read ({error}): check its path and permissions")),
+    }
+}
+
+fn parse(bytes: &[u8], is_ours: impl Fn(&str) -> bool) -> Contents {
+    let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let mut dollars = dollars(&String::from_utf8_lossy(text));
+    dollars.retain(|(_, name)| is_ours(name));
+    let mut contents = Contents { dollars, ..Contents::default() };
+    for item in dotenvy::Iter::new(text) {
+        match item {
+            Ok((name, _)) if contents.variables.iter().any(|(earlier, _)| *earlier == name) => {
+                contents.problems.push(format!("gives {name} twice: take one of the two lines out"));
+            }
+            Ok((name, value)) => contents.variables.push((name, value.into())),
+            Err(error) => contents.problems.extend(syntax_problem(text, &error, &contents.dollars)),
+        }
+    }
+    contents
+}
+
+/// Where the parser takes a `$` for the name of another variable: outside of single quotes, without a
+/// backslash.
+fn dollars(text: &str) -> Vec<(usize, String)> {
+    let mut found = Vec::new();
+    let (mut first, mut name, mut quote) = (0, "", None);
+    for (index, line) in text.lines().enumerate() {
+        let mut value = line;
+        if quote.is_none() {
+            let Some((left, right)) = line.split_once('=').filter(|(left, _)| !left.contains('#')) else { continue };
+            first = index + 1;
+            name = left.trim().strip_prefix("export ").unwrap_or(left).trim();
+            value = right.trim();
+        }
+        let mut characters = value.chars();
+        while let Some(character) = characters.next() {
+            match (quote, character) {
+                (None | Some('"'), '\\') => {
+                    characters.next();
+                }
+                (None | Some('"'), '$') => found.push((first, name.to_owned())),
+                (None, '\'' | '"') => quote = Some(character),
+                (Some(open), _) if open == character => quote = None,
+                // A comment follows, or the line is broken.
+                (None, ' ' | '\t') => break,
+                (None | Some(_), _) => {}
+            }
+        }
+    }
+    found.dedup();
+    found
+}
+
+/// Says where the file is broken. The line itself may hold a secret. `None`: it is broken where a `$` is,
+/// which is told better.
+fn syntax_problem(text: &[u8], error: &dotenvy::Error, dollars: &[(usize, String)]) -> Option<String> {
+    let dotenvy::Error::LineParse(broken, _) = error else {
+        return Some("is not UTF-8 text: write it anew".to_owned());
+    };
+    let text = String::from_utf8_lossy(text);
+    // The parser hands back the line or the end of it.
+    let first = broken.lines().next().filter(|line| !line.is_empty());
+    let line = first.and_then(|first| text.lines().position(|line| line.ends_with(first))).map(|index| index + 1);
+    match line {
+        Some(line) if dollars.iter().any(|(first, _)| *first == line) => None,
+        Some(line) => Some(format!(
+            "line {line} cannot be read: write NAME=value, and put values with spaces, # or $ in single quotes"
+        )),
+        None => Some("has a line that cannot be read: write NAME=value".to_owned()),
+    }
+}
