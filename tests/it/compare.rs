@@ -133,16 +133,16 @@ fn the_packages_reply_as_the_transcripts_say() {
 
 /// Plays all files of a dialect, each on a site with fresh users.
 fn play(dialect: Dialect, site: &Site) -> Tally {
-    let folder = fixture::path(&format!("transcripts/{}", dialect.as_str()));
+    let folder = fixture::path("transcripts");
     let mut tally = Tally::default();
-    for mut transcript in Transcript::read_all(&folder).expect("transcripts") {
+    for mut transcript in Transcript::read_all(&folder, dialect.as_str()).expect("transcripts") {
         site.tell(&format!("reset/{}", start_of_time())).expect("a fresh site");
         let known: Vec<bool> = transcript.cases.iter_mut().map(expect_the_package).collect();
         let mut player = Player::new(site.0, Caching::Unchecked, fixture::variables()).directed_by(site);
         let mut wire = Wire::connect(site.0).expect("a connection");
         for (case, known) in transcript.cases.iter().zip(known) {
             let differences = player.play_case(&mut wire, &transcript, case);
-            let place = format!("{}/{}:{}: {}", dialect.as_str(), transcript.name, case.line, case.name);
+            let place = format!("{}: {}:{}: {}", dialect.as_str(), transcript.name, case.line, case.name);
             tally.count(&place, case.differs.as_deref(), known, &differences);
         }
     }
