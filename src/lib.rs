@@ -58,13 +58,13 @@ pub mod token;
 pub mod user;
 pub(crate) mod visible;
 
-pub use dialect::Dialect;
-pub use http::extract::{Authenticated, MaybeAuthenticated};
-pub use http::guard::{Guard, TokenAuth};
-pub use http::{HttpOptions, HttpState, mount};
-pub use service::{Auth, CheckError, Credentials, CredentialsError, KnownUser};
-pub use session::Verified;
+pub use crate::dialect::Dialect;
+pub use crate::http::extract::{Authenticated, MaybeAuthenticated};
+pub use crate::http::guard::{Guard, TokenAuth};
+pub use crate::http::{HttpOptions, HttpState, mount};
+pub use crate::service::{Auth, CheckError, Credentials, CredentialsError, KnownUser};
+pub use crate::session::Verified;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
-pub use store::diesel::DieselStore;
-pub use store::memory::MemoryStore;
-pub use user::{LoginName, Password, UserId};
+pub use crate::store::diesel::DieselStore;
+pub use crate::store::memory::MemoryStore;
+pub use crate::user::{LoginName, Password, UserId};

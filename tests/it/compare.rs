@@ -117,7 +117,7 @@ fn the_packages_reply_as_the_transcripts_say() {
             println!("{line}");
         }
         println!(
-            "{}: {} agree; marked: {} as the mark says, {} differ, {} alike; {} WRONG, {} not played for lack of them",
+            "{}: {} agree; marked: {} as the mark says, {} differ, {} alike; {} WRONG, {} not played, since they build on a wrong one",
             dialect.as_str(),
             tally.agree,
             tally.as_marked,
