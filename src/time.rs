@@ -12,6 +12,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
+use serde::{Serialize, Serializer};
+
 pub use evenness::Evenness;
 pub use steady::SteadyClock;
 
@@ -155,6 +157,13 @@ impl fmt::Display for Timestamp {
             // Beyond the calendar's year 9999: still a true, readable answer.
             Err(_) => write!(f, "{}us", self.0),
         }
+    }
+}
+
+/// The text that `Display` shows.
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

@@ -31,9 +31,8 @@ fn what_was_acknowledged_survives_kill_9() {
     let mut ledgers: Vec<_> = (0..CLIENTS).map(|client| Ledger::new(client, Dice(seed ^ (client << 32)))).collect();
     {
         let store = database.store();
-        let mut connection = knoxide::store::Store::connect(&store).expect("a connection");
         for ledger in &ledgers {
-            add_user(&mut *connection, &ledger.user, ledger::PASSWORD, SystemClock.now());
+            add_user(&*store, &ledger.user, ledger::PASSWORD, SystemClock.now());
         }
     }
     for cycle in 1..=cycles {
@@ -89,12 +88,7 @@ fn a_lost_login_and_a_revived_logout_are_noticed() {
     let database = Database::migrated(Backend::Sqlite);
     let mut ledger = Ledger::new(0, Dice(1));
     let store = database.store();
-    add_user(
-        &mut *knoxide::store::Store::connect(&store).expect("a connection"),
-        &ledger.user,
-        ledger::PASSWORD,
-        SystemClock.now(),
-    );
+    add_user(&*store, &ledger.user, ledger::PASSWORD, SystemClock.now());
     let mut child = Child::start(&database.url);
     let address = child.address();
     ledger.pretend(address);

@@ -1,6 +1,8 @@
 //! The integration tests: one binary, so that it links once.
 
 #[cfg(test)]
+mod administration;
+#[cfg(test)]
 mod by_hand;
 #[cfg(test)]
 mod clocks;
@@ -24,7 +26,7 @@ mod full_disk;
 mod guards;
 #[cfg(test)]
 mod harness;
-#[cfg(test)]
+#[cfg(all(test, feature = "conformance"))]
 mod history;
 #[cfg(test)]
 mod hooks;
@@ -62,7 +64,7 @@ mod reconnect;
 mod rotation;
 #[cfg(test)]
 mod schema;
-#[cfg(test)]
+#[cfg(all(test, feature = "conformance"))]
 mod secrecy;
 #[cfg(test)]
 mod support;
