@@ -1,5 +1,6 @@
 //! The documents are true: what they link to and name is there, and what is there is named.
 
+mod endpoints;
 mod markdown;
 
 use std::collections::BTreeSet;
