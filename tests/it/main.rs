@@ -6,7 +6,8 @@ mod administration;
 mod by_hand;
 #[cfg(test)]
 mod clocks;
-#[cfg(all(test, feature = "conformance"))]
+#[cfg(feature = "conformance")]
+#[cfg(test)]
 mod conformance;
 #[cfg(test)]
 mod connections;
@@ -26,7 +27,8 @@ mod full_disk;
 mod guards;
 #[cfg(test)]
 mod harness;
-#[cfg(all(test, feature = "conformance"))]
+#[cfg(feature = "conformance")]
+#[cfg(test)]
 mod history;
 #[cfg(test)]
 mod hooks;
@@ -64,7 +66,8 @@ mod reconnect;
 mod rotation;
 #[cfg(test)]
 mod schema;
-#[cfg(all(test, feature = "conformance"))]
+#[cfg(feature = "conformance")]
+#[cfg(test)]
 mod secrecy;
 #[cfg(test)]
 mod support;
