@@ -6,6 +6,7 @@
 
 mod answer;
 mod args;
+mod database;
 mod doctor;
 mod import;
 mod key;
@@ -30,12 +31,11 @@ use serde_json::json;
 
 use self::answer::{Answer, Answered, Code, Failure};
 use self::args::{Arguments, Command};
+use self::database::Missing;
 use self::running::Readiness;
 pub use self::terminal::{ProcessTerminal, Terminal};
-use crate::cause::{Actor, Cause, Origin, Reason};
 use crate::config::{self, EnvFile, Fallback, Input, Settings};
 use crate::random::Random;
-use crate::store::diesel::{DieselStore, StoreOptions};
 use crate::time::Clock;
 use crate::visible::visible_lines;
 
@@ -66,59 +66,6 @@ struct Context<'a> {
     err: &'a mut dyn Write,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
-}
-
-/// What happens when there is no SQLite file yet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Missing {
-    /// It is made, if the settings allow it.
-    Make,
-    /// The command makes no sense without one.
-    Refuse,
-}
-
-impl Context<'_> {
-    /// The database as it is, whatever its tables.
-    fn open_any(&self, missing: Missing) -> Result<DieselStore, Failure> {
-        let database = &self.settings.database;
-        self.find_file(database.create && missing == Missing::Make)?;
-        let options = StoreOptions { create: database.create, ..StoreOptions::default() };
-        Ok(DieselStore::open_url(database.url.clone(), options)?)
-    }
-
-    /// The database as it is, to look at and not to change.
-    fn look(&self) -> Result<DieselStore, Failure> {
-        self.find_file(false)?;
-        Ok(DieselStore::open_as_found(self.settings.database.url.clone()))
-    }
-
-    /// Refuses a SQLite file that is missing and is not to be made.
-    fn find_file(&self, create: bool) -> Result<(), Failure> {
-        let database = &self.settings.database;
-        if let Some(file) = database.url.sqlite_file().filter(|file| !create && !file.exists()) {
-            let switched_off = if database.create { "" } else { " where KNOXIDE_CREATE is true" };
-            let message = format!("there is no database {}: `knoxide migrate` makes one{switched_off}", file.display());
-            return Err(Failure::new(Code::Unavailable, message));
-        }
-        Ok(())
-    }
-
-    /// The database, with the tables this program needs. A new one gets them.
-    fn open(&self, missing: Missing) -> Result<DieselStore, Failure> {
-        let store = self.open_any(missing)?;
-        let status = store.migration_status()?;
-        if status.applied.is_empty() && missing == Missing::Make {
-            store.migrate()?;
-        } else if !status.pending.is_empty() {
-            return Err(Failure::new(Code::Failed, "the database's tables are not up to date: run `knoxide migrate`"));
-        }
-        Ok(store)
-    }
-
-    /// A write by whoever sits at the command line.
-    fn cause(&self, reason: Reason) -> Cause {
-        Cause { reason, actor: Actor::CommandLine, origin: Origin::default(), at: self.clock.now() }
-    }
 }
 
 /// Runs the program and returns what the process ends with.

@@ -1,5 +1,7 @@
 //! The wire contracts that sessions are opened and ended under.
 
+use serde::{Serialize, Serializer};
+
 /// A wire contract over the shared users, sessions and tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Dialect {
@@ -33,6 +35,13 @@ impl Dialect {
     /// The dialect with this name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|dialect| dialect.as_str() == name)
+    }
+}
+
+/// Its name.
+impl Serialize for Dialect {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
     }
 }
 

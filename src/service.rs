@@ -1,4 +1,5 @@
-//! The use cases: log in, check, refresh, end sessions.
+//! The use cases: log in, check, refresh, end sessions, and in [`admin`] what an administrator does. HTTP and the
+//! command line call nothing else.
 //!
 //! [`Auth`] is a cheap handle; the threads behind it end when the last clone is dropped.
 
@@ -14,6 +15,7 @@ use crate::random::{Random, SystemRandom};
 use crate::store::{Store, StoreError, StoreResult};
 use crate::time::{Clock, SteadyClock, SystemClock, Timestamp};
 
+pub mod admin;
 mod check;
 mod credentials;
 mod exchange;

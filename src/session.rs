@@ -4,16 +4,17 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Serialize;
 use uuid::Uuid;
 
 use crate::cause::Reason;
 use crate::dialect::Dialect;
 use crate::time::Timestamp;
 use crate::token::TokenKind;
-use crate::user::{Epoch, User};
+use crate::user::{Epoch, User, UserId};
 
 /// A session's identifier: a UUID v7, so that ids sort by the time of login. No secret.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct SessionId(Uuid);
 
 impl SessionId {
@@ -56,7 +57,7 @@ impl fmt::Display for SessionId {
 }
 
 /// One login on one device, as far as a check needs it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Session {
     /// The session's id.
     pub id: SessionId,
@@ -67,6 +68,7 @@ pub struct Session {
     /// When it was last used, up to the flush interval ago.
     pub last_seen: Timestamp,
     /// The user's epoch when it was opened (or kept).
+    #[serde(skip)]
     pub epoch: Epoch,
     /// Set once the session is over; not while it is over because its user is inactive.
     pub ended: Option<Timestamp>,
@@ -200,13 +202,16 @@ pub fn judge(
     }
 }
 
-/// A session as it is listed: for its owner, or for somebody in charge.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A session as it is listed, for its owner or an administrator.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SessionEntry {
     /// The session's state.
+    #[serde(flatten)]
     pub session: Session,
-    /// Its user's id and name.
-    pub user: (crate::user::UserId, String),
+    /// Its user.
+    pub user_id: UserId,
+    /// The user's name.
+    pub username: String,
     /// A name given to it, such as that of a script's token.
     pub name: Option<String>,
     /// The latest end of its tokens; `None` inside: a token that never ends.
@@ -224,7 +229,6 @@ pub struct SessionEntry {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::user::UserId;
 
     const NOW: Timestamp = Timestamp::from_micros(1_000_000_000);
 

@@ -29,6 +29,7 @@ use crate::token::{TokenDigest, TokenKind};
 use crate::user::{Account, Epoch, LoginName, NewUser, PasswordHash, UserId};
 
 mod access_limit;
+mod admin;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
@@ -37,6 +38,10 @@ mod follow;
 pub mod memory;
 
 pub use access_limit::AccessLimit;
+pub use admin::{
+    AdminStore, Clash, ClockTrust, ImportError, ImportReport, KeyEntry, KeyError, Retiring, SessionFilter, SweepMoment,
+    SweepPolicy, SweepReport, UserCreation, UserEntry, UserFilter,
+};
 pub use follow::{Follower, Following, News, Revoked, Round};
 
 /// The store could not do its work; nothing is known of the outcome.
@@ -188,31 +193,13 @@ pub trait Connection: Send {
     /// there is no such user.
     fn end_all_sessions(&mut self, user: UserId, cause: &Cause) -> StoreResult<bool>;
 
-    /// Adds a user.
-    fn create_user(&mut self, new: &NewUser, cause: &Cause) -> StoreResult<UserCreation>;
-
-    /// Sets a new password and ends all sessions of the user but `keep`. `false` if there is no
-    /// such user.
-    fn set_password(
-        &mut self,
-        user: UserId,
-        new: &PasswordHash,
-        keep: Option<SessionId>,
-        cause: &Cause,
-    ) -> StoreResult<bool>;
-
     /// Stores the same password's better hash, if the stored one is still `old`. Ends nothing.
     fn upgrade_password_hash(&mut self, user: UserId, old: &PasswordHash, new: &PasswordHash) -> StoreResult<bool>;
-
-    /// Activates or deactivates a user. Both raise the epoch: deactivating ends all sessions,
-    /// and activating again revives none, however the user was shut out. Setting what is already
-    /// so changes nothing. `false` if there is no such user.
-    fn set_active(&mut self, user: UserId, active: bool, cause: &Cause) -> StoreResult<bool>;
 
     /// Makes the user of somebody else's system known here, or brings its name, address and
     /// staff flag up to date. A name that this system has meanwhile given to another user is
     /// taken from its former holder, unless that one has a password here. An inactive user is
-    /// deactivated as by [`Connection::set_active`], which alone activates a known one again.
+    /// deactivated as by [`AdminStore::set_active`], which alone activates a known one again.
     /// Returns the user's epoch.
     fn put_shadow_user(&mut self, user: &NewUser, cause: &Cause) -> StoreResult<Epoch>;
 
@@ -331,17 +318,6 @@ pub enum Opening {
     Denied,
     /// The user has as many sessions as allowed.
     LimitReached,
-}
-
-/// What came of adding a user.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum UserCreation {
-    /// The user exists now, under this id.
-    Created(UserId),
-    /// The id, or exactly this name, is taken.
-    Taken,
-    /// A name that a person could take for this one is taken.
-    Lookalike(String),
 }
 
 /// The origin of a write, as columns.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use serde::Serialize;
 use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
 
@@ -12,7 +13,7 @@ use crate::visible::is_unseen;
 pub const ADMIN: &str = "admin";
 
 /// A user's number; kept when users are imported from elsewhere.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct UserId(pub i64);
 
 impl fmt::Display for UserId {
@@ -27,7 +28,7 @@ impl fmt::Display for UserId {
 pub struct Epoch(pub i64);
 
 /// An account, without its password.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct User {
     /// The user's number.
     pub id: UserId,
@@ -40,6 +41,7 @@ pub struct User {
     /// Whether the user may administer others.
     pub is_staff: bool,
     /// See [`Epoch`].
+    #[serde(skip)]
     pub epoch: Epoch,
 }
 
@@ -55,7 +57,7 @@ pub struct Account {
 impl Account {
     /// Whether no password was ever given to it here, as to the users of another system.
     pub(crate) fn is_shadow(&self) -> bool {
-        self.password.0.starts_with('!')
+        self.password.is_unusable()
     }
 }
 
@@ -103,6 +105,11 @@ impl PasswordHash {
     /// The stored form of "no password": no login is possible.
     pub fn unusable() -> Self {
         Self("!".to_owned())
+    }
+
+    /// Whether it stands for "no password", as Django writes it.
+    pub fn is_unusable(&self) -> bool {
+        self.0.starts_with('!')
     }
 
     /// The text, for storing and verifying.

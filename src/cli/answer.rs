@@ -1,8 +1,10 @@
 //! What a command answers: the same thing for people and for programs.
 
 use comfy_table::{Table, presets};
+use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::service::admin::AdminError;
 use crate::store::StoreError;
 use crate::visible::visible;
 
@@ -27,14 +29,23 @@ impl Answer {
         Self { json: Value::Null, text: String::new(), code: Code::Done }
     }
 
-    /// A table for people, an array for programs.
-    pub(super) fn table<const N: usize>(header: [&str; N], rows: Vec<[String; N]>, json: Vec<Value>) -> Self {
-        Self::new(table(header, rows), Value::Array(json))
+    /// A table for people, with one row for each thing; an array for programs.
+    pub(super) fn table<T: Serialize, const N: usize>(
+        header: [&str; N],
+        things: &[T],
+        row: impl Fn(&T) -> [String; N],
+    ) -> Answered {
+        Ok(Self::new(table(header, things.iter().map(row)), to_json(&things)?))
     }
 }
 
+/// A value in its JSON form.
+pub(super) fn to_json(value: &impl Serialize) -> Result<Value, Failure> {
+    serde_json::to_value(value).map_err(|error| Failure::new(Code::Failed, format!("the answer is no JSON: {error}")))
+}
+
 /// A table without frames. What others wrote into it stays on its line.
-pub(super) fn table<const N: usize>(header: [&str; N], rows: Vec<[String; N]>) -> String {
+pub(super) fn table<const N: usize>(header: [&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(header);
     for row in rows {
@@ -91,9 +102,26 @@ impl From<StoreError> for Failure {
     }
 }
 
-impl From<crate::random::RandomError> for Failure {
-    fn from(error: crate::random::RandomError) -> Self {
-        Self::new(Code::Failed, error.to_string())
+impl From<AdminError> for Failure {
+    fn from(error: AdminError) -> Self {
+        let code = match &error {
+            AdminError::Store(error) | AdminError::DeletedInPart(error) => Self::from(error.clone()).code,
+            AdminError::Random(_) | AdminError::BadKey(_) => Code::Failed,
+            AdminError::BadTokenName => return Self::new(Code::Usage, format!("--name: {error}")),
+            AdminError::KeySecret(_) => Code::Usage,
+            AdminError::NoSuchUser(_) | AdminError::NoSuchSession(_) | AdminError::NoSuchKey(_) => Code::NotFound,
+            AdminError::BadName(_)
+            | AdminError::BadEmail
+            | AdminError::NameTaken(_)
+            | AdminError::Lookalike { .. }
+            | AdminError::Weak(_)
+            | AdminError::UselessHash(_)
+            | AdminError::NotActive(_)
+            | AdminError::SecretInUse
+            | AdminError::LastKey(_)
+            | AdminError::Clashes(_) => Code::Refused,
+        };
+        Self::new(code, error.to_string())
     }
 }
 

@@ -8,6 +8,7 @@ use super::answer::{Answer, Answered, Code, Failure};
 use super::permissions::open_to_everybody;
 use crate::config::ListenAddress;
 use crate::server::{ADMIN, Announcement, FirstUser, Handover, StartError, serve};
+use crate::service::admin::AdminError;
 use crate::telemetry;
 use crate::user::Password;
 
@@ -111,7 +112,7 @@ impl From<StartError> for Failure {
     fn from(error: StartError) -> Self {
         match error {
             StartError::Store(error) => error.into(),
-            StartError::Keys(error) => error.into(),
+            StartError::Keys(error) => AdminError::from(error).into(),
             StartError::Cost(_) => Self::new(Code::Usage, error.to_string()),
             StartError::Random(_)
             | StartError::Bind(_)

@@ -141,8 +141,11 @@ impl Machine {
     }
 
     fn connection(&self) -> Box<dyn Connection> {
-        let store = DieselStore::open(&self.url(), StoreOptions::default()).expect("a store");
-        store.connect().expect("a connection")
+        self.store().connect().expect("a connection")
+    }
+
+    fn store(&self) -> DieselStore {
+        DieselStore::open(&self.url(), StoreOptions::default()).expect("a store")
     }
 
     fn wait(&self, seconds: u64) {

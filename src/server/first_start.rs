@@ -10,7 +10,7 @@ use crate::cause::{Actor, Cause, Origin, Reason};
 use crate::password::{Hasher, Verification};
 use crate::random::{Random, RandomError};
 use crate::store::diesel::DatabaseUrl;
-use crate::store::{Connection, StoreError, UserCreation};
+use crate::store::{AdminStore, Connection, StoreError, UserCreation};
 use crate::time::Timestamp;
 pub use crate::user::ADMIN;
 use crate::user::{LoginName, NewUser, Password};
@@ -72,7 +72,7 @@ pub(super) struct Making<'a> {
 }
 
 /// Makes the staff user `admin`.
-pub(super) fn make_admin(connection: &mut dyn Connection, making: Making<'_>) -> Result<Made, StartError> {
+pub(super) fn make_admin(store: &dyn AdminStore, making: Making<'_>) -> Result<Made, StartError> {
     let Making { given, handover, hasher, random, now } = making;
     // The file comes before the user: a password that cannot be handed over is of no use.
     let (password, shown, draft) = match (given, handover) {
@@ -101,7 +101,7 @@ pub(super) fn make_admin(connection: &mut dyn Connection, making: Making<'_>) ->
         created: now,
     };
     let cause = Cause { reason: Reason::UserCreated, actor: Actor::System, origin: Origin::default(), at: now };
-    Ok(match connection.create_user(&new, &cause) {
+    Ok(match store.create_user(&new, &cause) {
         Ok(UserCreation::Created(_)) => Made::Here(first(draft.map(Draft::publish))),
         // Whether the draft's password is the stored one all the same, `settle` finds out.
         Ok(UserCreation::Taken | UserCreation::Lookalike(_)) => Made::Elsewhere,

@@ -10,7 +10,8 @@ use crate::config::JwtSettings;
 use crate::jwt::{KeyRing, StoredKey};
 use crate::random::Random;
 use crate::service::Auth;
-use crate::store::diesel::{DieselStore, KeyError};
+use crate::store::diesel::DieselStore;
+use crate::store::{AdminStore, KeyError};
 use crate::time::Timestamp;
 
 /// How often the keys are looked at. Far shorter than the time for which a new key is published

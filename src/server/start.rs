@@ -14,8 +14,8 @@ use crate::config::{ListenAddress, Settings};
 use crate::password::{CostOutOfRange, Hasher};
 use crate::random::{Random, RandomError};
 use crate::service::Auth;
-use crate::store::diesel::{DieselStore, KeyError, StoreOptions, SweepPolicy};
-use crate::store::{Store, StoreError};
+use crate::store::diesel::{DieselStore, StoreOptions};
+use crate::store::{AdminStore, KeyError, Store, StoreError, SweepPolicy, UserFilter};
 use crate::time::Clock;
 
 /// What the person or the log should know about the start.
@@ -95,10 +95,10 @@ pub fn serve(
     let hasher = Hasher::new(settings.passwords.bcrypt_cost)?;
     let mut connection = store.connect()?;
     connection.ping()?;
-    if !store.has_users()? {
+    if store.list_users(&UserFilter { limit: 1, ..UserFilter::default() })?.is_empty() {
         let given = settings.passwords.admin.take();
         let making = Making { given, handover, hasher: &hasher, random: &*random, now: clock.now() };
-        match first_start::make_admin(&mut *connection, making)? {
+        match first_start::make_admin(&*store, making)? {
             Made::Here(first) => announce(Announcement::FirstUser(&first)),
             Made::Elsewhere => {}
             Made::Perhaps(first, error) => {

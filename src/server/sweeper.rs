@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::repeating::Repeating;
-use crate::store::StoreResult;
-use crate::store::diesel::{CLOCK_TOLERANCE, ClockTrust, DieselStore, SweepPolicy, SweepReport};
+use crate::store::diesel::{CLOCK_TOLERANCE, DieselStore};
+use crate::store::{ClockTrust, StoreResult, SweepPolicy, SweepReport};
 use crate::time::{Clock, Evenness};
 
 #[cfg(test)]

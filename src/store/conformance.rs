@@ -1,4 +1,4 @@
-//! The suite that every [`Store`] passes: [`run`] it on yours.
+//! The suite that every [`Store`] passes: [`run`] it on yours, and [`run_admin`] if it is an [`AdminStore`].
 //!
 //! Each case gets a fresh, empty store. A case panics where the store breaks its promise,
 //! and the suite then names all cases that did.
@@ -8,36 +8,61 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use super::{Connection, NewSession, NewToken, Opening, SessionLimit, Store, UserCreation};
+use super::{AdminStore, Connection, NewSession, NewToken, Opening, SessionLimit, Store};
 use crate::cause::{Actor, Cause, Origin, Reason};
 use crate::dialect::Dialect;
 use crate::session::{Refusal, SessionId, judge};
 use crate::time::Timestamp;
 use crate::token::{TokenDigest, TokenKind};
-use crate::user::{Epoch, NewUser, PasswordHash, UserId};
+use crate::user::{Epoch, LoginName, NewUser, PasswordHash, UserId};
 
 mod accounts;
+mod administration;
 mod following;
+mod layered;
 mod networks;
 mod races;
 mod sessions;
 mod tokens;
 
-type Case = (&'static str, fn(&dyn Store));
+pub use layered::{Layer, Layered};
 
-/// Runs all cases, each on a store of its own made by `make`.
+type Case = (&'static str, fn(&dyn Store));
+type AdminCase = (&'static str, fn(&dyn AdminStore));
+
+/// Runs the cases of a [`Store`], each on a store of its own made by `make`.
 ///
 /// # Panics
 /// When at least one case failed, with the names of those that did.
 pub fn run(make: &mut dyn FnMut() -> Box<dyn Store>) {
     let cases = [sessions::CASES, tokens::CASES, accounts::CASES, races::CASES, following::CASES, networks::CASES];
-    let mut failed = Vec::new();
-    for (name, case) in cases.into_iter().flatten() {
+    run_each(cases.into_iter().flatten().map(|(name, case)| {
         let store = make();
-        if catch_unwind(AssertUnwindSafe(|| case(&*store))).is_err() {
-            failed.push(*name);
-        }
-    }
+        (*name, catch_unwind(AssertUnwindSafe(|| case(&*store))).is_ok())
+    }));
+}
+
+/// Runs the cases of an [`AdminStore`], each on a store of its own made by `make`.
+///
+/// # Panics
+/// When at least one case failed, with the names of those that did.
+pub fn run_admin(make: &mut dyn FnMut() -> Box<dyn AdminStore>) {
+    let cases = [
+        accounts::ADMIN_CASES,
+        sessions::ADMIN_CASES,
+        tokens::ADMIN_CASES,
+        races::ADMIN_CASES,
+        following::ADMIN_CASES,
+        administration::ADMIN_CASES,
+    ];
+    run_each(cases.into_iter().flatten().map(|(name, case)| {
+        let store = make();
+        (*name, catch_unwind(AssertUnwindSafe(|| case(&*store))).is_ok())
+    }));
+}
+
+fn run_each(outcomes: impl Iterator<Item = (&'static str, bool)>) {
+    let failed: Vec<_> = outcomes.filter(|(_, passed)| !passed).map(|(name, _)| name).collect();
     assert!(failed.is_empty(), "the store broke its promise in: {}", failed.join(", "));
 }
 
@@ -76,11 +101,15 @@ fn new_user(name: &str) -> NewUser {
     }
 }
 
+/// Makes a user known as an external user provider does, which every store can.
 fn add_user(conn: &mut dyn Connection, name: &str) -> UserId {
-    match conn.create_user(&new_user(name), &cause(Reason::UserCreated)).expect("a user") {
-        UserCreation::Created(id) => id,
-        other @ (UserCreation::Taken | UserCreation::Lookalike(_)) => panic!("{name}: {other:?}"),
-    }
+    put_user(conn, &new_user(name));
+    let account = conn.find_account(&LoginName::Username(name.to_owned())).expect("a read");
+    account.expect("the user").user.id
+}
+
+fn put_user(conn: &mut dyn Connection, user: &NewUser) {
+    conn.put_shadow_user(user, &cause(Reason::UserCreated)).expect("a write");
 }
 
 /// A digest that no other `(number, kind)` of a case has.

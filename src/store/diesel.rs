@@ -20,6 +20,7 @@ mod follow;
 mod hot;
 mod import;
 mod keys;
+mod lists;
 mod migrate;
 mod networks;
 #[cfg(feature = "sqlite")]
@@ -34,12 +35,9 @@ mod triggers;
 mod url;
 mod users;
 
-pub use self::admin::{SessionFilter, UserEntry, UserFilter};
 pub use self::doctor::{CLOCK_TOLERANCE, Fact, TRIGGERS};
-pub use self::import::{Clash, ImportError, ImportReport};
-pub use self::keys::{KeyEntry, KeyError, Retiring};
 pub use self::migrate::MigrationStatus;
-pub use self::sweep::{ClockTrust, LARGEST_STEP, SweepMoment, SweepPolicy, SweepReport};
+pub use self::sweep::LARGEST_STEP;
 pub use self::url::{DatabaseKind, DatabaseUrl};
 
 /// How a [`DieselStore`] is opened.
@@ -136,14 +134,6 @@ impl DieselStore {
     /// When the database cannot be reached.
     pub fn migration_status(&self) -> StoreResult<MigrationStatus> {
         self.admin(migrate::status)
-    }
-
-    /// Whether there are users at all.
-    ///
-    /// # Errors
-    /// When the database cannot be reached.
-    pub fn has_users(&self) -> StoreResult<bool> {
-        self.admin(|connection| connection.read(users::any))
     }
 
     /// Keeps a file of some MiB beside a SQLite database, which is given up for ending sessions when

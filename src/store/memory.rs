@@ -6,17 +6,20 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::access_limit::{Candidate, surplus};
 use super::{
     AccessLimit, Connection, LimitPolicy, NETWORKS_KEPT, NewSession, NewToken, Opening, Refresh, Refreshed,
-    SessionLimit, Store, StoreError, StoreResult, Successor, UserCreation,
+    SessionLimit, Store, StoreError, StoreResult, Successor,
 };
-use crate::cause::Cause;
+use crate::cause::{Cause, Reason};
 use crate::session::{Session, SessionId, TokenRecord};
 use crate::time::Timestamp;
 use crate::token::{TokenDigest, TokenKind};
-use crate::user::{Account, Epoch, LoginName, NewUser, PasswordHash, User, UserId, lookalike_key, stand_in_name};
+use crate::user::{Account, Epoch, LoginName, NewUser, PasswordHash, User, UserId, stand_in_name};
+
+mod admin;
 
 /// A store that lives in this process's memory; clones share it.
 #[derive(Clone, Default)]
@@ -25,10 +28,22 @@ pub struct MemoryStore(Arc<Mutex<Tables>>);
 #[derive(Default)]
 struct Tables {
     accounts: HashMap<UserId, Account>,
-    sessions: HashMap<SessionId, (UserId, Session)>,
+    joined: HashMap<UserId, Timestamp>,
+    last_logins: HashMap<UserId, Timestamp>,
+    /// What raised a user's epoch to a number.
+    raises: HashMap<(UserId, Epoch), Cause>,
+    sessions: HashMap<SessionId, SessionRow>,
     tokens: HashMap<TokenDigest, TokenRow>,
     greatest_user_id: i64,
     networks: HashMap<(UserId, String), Timestamp>,
+}
+
+struct SessionRow {
+    user: UserId,
+    session: Session,
+    name: Option<String>,
+    opened: Cause,
+    ended: Option<Cause>,
 }
 
 #[derive(Clone, Copy)]
@@ -86,7 +101,7 @@ impl Tables {
 
     fn record(&self, digest: &TokenDigest) -> Option<TokenRecord> {
         let row = self.tokens.get(digest)?;
-        let (user, session) = self.sessions.get(&row.session)?;
+        let SessionRow { user, session, .. } = self.sessions.get(&row.session)?;
         let user = self.accounts.get(user)?.user.clone();
         Some(TokenRecord {
             kind: row.kind,
@@ -102,29 +117,33 @@ impl Tables {
         self.accounts.get_mut(&id).map(|account| &mut account.user)
     }
 
+    /// Whether a session of an active user could still be used.
+    fn is_live(&self, row: &SessionRow, idle_limit: Option<Duration>, now: Timestamp) -> bool {
+        let session = &row.session;
+        let current = self.accounts.get(&row.user).is_some_and(|a| a.user.is_active && a.user.epoch == session.epoch);
+        let idle = idle_limit.is_some_and(|limit| now.since(session.last_seen) > limit);
+        let mut tokens = self.tokens.values().filter(|t| t.session == session.id && t.consumed.is_none());
+        session.ended.is_none() && current && !idle && tokens.any(|t| t.expires.is_none_or(|end| end > now))
+    }
+
     /// The user's live sessions, the oldest first.
-    fn live_sessions(&self, user: &User, limit: SessionLimit, now: Timestamp) -> Vec<SessionId> {
-        let has_live_token = |id: SessionId| {
-            let mut tokens = self.tokens.values().filter(|t| t.session == id && t.consumed.is_none());
-            tokens.any(|t| t.expires.is_none_or(|end| end > now))
-        };
-        let idle = |session: &Session| limit.idle_limit.is_some_and(|l| now.since(session.last_seen) > l);
+    fn live_sessions(&self, user: UserId, limit: SessionLimit, now: Timestamp) -> Vec<SessionId> {
         let mut live: Vec<&Session> = (self.sessions.values())
-            .filter(|(owner, s)| *owner == user.id && s.ended.is_none() && s.epoch == user.epoch)
-            .map(|(_, session)| session)
-            .filter(|session| !idle(session) && has_live_token(session.id))
+            .filter(|row| row.user == user && self.is_live(row, limit.idle_limit, now))
+            .map(|row| &row.session)
             .collect();
         live.sort_by_key(|session| (session.created, session.id));
         live.into_iter().map(|session| session.id).collect()
     }
 
-    fn end(&mut self, id: SessionId, at: Timestamp) -> bool {
-        let Some((owner, session)) = self.sessions.get_mut(&id) else { return false };
-        let current = self.accounts.get(owner).is_some_and(|a| a.user.epoch == session.epoch);
+    fn end(&mut self, id: SessionId, cause: &Cause) -> bool {
+        let Some(SessionRow { user, session, ended, .. }) = self.sessions.get_mut(&id) else { return false };
+        let current = self.accounts.get(user).is_some_and(|a| a.user.epoch == session.epoch);
         if session.ended.is_some() || !current {
             return false;
         }
-        session.ended = Some(at);
+        session.ended = Some(cause.at);
+        *ended = Some(cause.clone());
         self.tokens.retain(|_, token| token.session != id);
         true
     }
@@ -143,9 +162,21 @@ impl Tables {
         }
     }
 
-    fn raise_epoch(&mut self, id: UserId) -> bool {
+    fn raise_epoch(&mut self, id: UserId, cause: &Cause) -> bool {
         let Some(user) = self.user_mut(id) else { return false };
         user.epoch = Epoch(user.epoch.0 + 1);
+        let raised = (id, user.epoch);
+        self.raises.insert(raised, cause.clone());
+        true
+    }
+
+    /// Either way, what was refused or shut out before stays dead. `false` if there is no such user.
+    fn switch(&mut self, id: UserId, active: bool, cause: &Cause) -> bool {
+        let Some(user) = self.user_mut(id) else { return false };
+        if user.is_active != active {
+            user.is_active = active;
+            self.raise_epoch(id, cause);
+        }
         true
     }
 
@@ -161,15 +192,8 @@ impl Tables {
             epoch: Epoch(1),
         };
         self.accounts.insert(id, Account { user, password: new.password.clone() });
+        self.joined.insert(id, new.created);
         id
-    }
-}
-
-/// Either way, what was refused or shut out before stays dead.
-fn switch(user: &mut User, active: bool) {
-    if user.is_active != active {
-        user.is_active = active;
-        user.epoch = Epoch(user.epoch.0 + 1);
     }
 }
 
@@ -204,12 +228,12 @@ impl Connection for MemoryStore {
 
     fn open_session(&mut self, new: &NewSession) -> StoreResult<Opening> {
         let mut tables = self.tables();
-        let user = match tables.accounts.get(&new.user) {
-            Some(Account { user, .. }) if user.is_active && user.epoch == new.epoch => user.clone(),
-            _ => return Ok(Opening::Denied),
-        };
+        let is_admitted = |account: &Account| account.user.is_active && account.user.epoch == new.epoch;
+        if !tables.accounts.get(&new.user).is_some_and(is_admitted) {
+            return Ok(Opening::Denied);
+        }
         if let Some(limit) = new.limit {
-            let live = tables.live_sessions(&user, limit, new.cause.at);
+            let live = tables.live_sessions(new.user, limit, new.cause.at);
             let allowed_before = usize::try_from(limit.max.saturating_sub(1)).unwrap_or(usize::MAX);
             let surplus = live.len().saturating_sub(allowed_before);
             match limit.policy {
@@ -217,7 +241,7 @@ impl Connection for MemoryStore {
                 LimitPolicy::Reject => {}
                 LimitPolicy::EvictOldest => {
                     for id in live.into_iter().take(surplus) {
-                        tables.end(id, new.cause.at);
+                        tables.end(id, &Cause { reason: Reason::LimitReached, ..new.cause.clone() });
                     }
                 }
             }
@@ -236,7 +260,9 @@ impl Connection for MemoryStore {
             epoch: new.epoch,
             ended: None,
         };
-        tables.sessions.insert(new.id, (new.user, session));
+        let (name, opened) = (new.name.clone(), new.cause.clone());
+        tables.sessions.insert(new.id, SessionRow { user: new.user, session, name, opened, ended: None });
+        tables.last_logins.insert(new.user, new.cause.at);
         for token in &new.tokens {
             tables.tokens.insert(token.digest, TokenRow::new(new.id, token, new.cause.at));
         }
@@ -285,50 +311,17 @@ impl Connection for MemoryStore {
     }
 
     fn end_session(&mut self, session: SessionId, cause: &Cause) -> StoreResult<bool> {
-        Ok(self.tables().end(session, cause.at))
+        Ok(self.tables().end(session, cause))
     }
 
     fn end_idle_session(&mut self, session: SessionId, last_seen: Timestamp, cause: &Cause) -> StoreResult<bool> {
         let mut tables = self.tables();
-        let still = tables.sessions.get(&session).is_some_and(|(_, found)| found.last_seen == last_seen);
-        Ok(still && tables.end(session, cause.at))
+        let still = tables.sessions.get(&session).is_some_and(|row| row.session.last_seen == last_seen);
+        Ok(still && tables.end(session, cause))
     }
 
-    fn end_all_sessions(&mut self, user: UserId, _cause: &Cause) -> StoreResult<bool> {
-        Ok(self.tables().raise_epoch(user))
-    }
-
-    fn create_user(&mut self, new: &NewUser, _cause: &Cause) -> StoreResult<UserCreation> {
-        let mut tables = self.tables();
-        let taken = |u: &User| u.username == new.username || Some(u.id) == new.id;
-        if tables.accounts.values().any(|account| taken(&account.user)) {
-            return Ok(UserCreation::Taken);
-        }
-        let key = lookalike_key(&new.username);
-        let mut names = tables.accounts.values().map(|account| &account.user.username);
-        if let Some(alike) = names.find(|name| lookalike_key(name) == key) {
-            return Ok(UserCreation::Lookalike(alike.clone()));
-        }
-        Ok(UserCreation::Created(tables.insert_user(new)))
-    }
-
-    fn set_password(
-        &mut self,
-        user: UserId,
-        new: &PasswordHash,
-        keep: Option<SessionId>,
-        _cause: &Cause,
-    ) -> StoreResult<bool> {
-        let mut tables = self.tables();
-        let Some(account) = tables.accounts.get_mut(&user) else { return Ok(false) };
-        account.password = new.clone();
-        let old = account.user.epoch;
-        tables.raise_epoch(user);
-        let kept = keep.and_then(|id| tables.sessions.get_mut(&id));
-        if let Some((_, session)) = kept.filter(|(owner, s)| *owner == user && s.epoch == old && s.ended.is_none()) {
-            session.epoch = Epoch(old.0 + 1);
-        }
-        Ok(true)
+    fn end_all_sessions(&mut self, user: UserId, cause: &Cause) -> StoreResult<bool> {
+        Ok(self.tables().raise_epoch(user, cause))
     }
 
     fn upgrade_password_hash(&mut self, user: UserId, old: &PasswordHash, new: &PasswordHash) -> StoreResult<bool> {
@@ -338,14 +331,7 @@ impl Connection for MemoryStore {
         Ok(true)
     }
 
-    fn set_active(&mut self, user: UserId, active: bool, _cause: &Cause) -> StoreResult<bool> {
-        let mut tables = self.tables();
-        let Some(found) = tables.user_mut(user) else { return Ok(false) };
-        switch(found, active);
-        Ok(true)
-    }
-
-    fn put_shadow_user(&mut self, new: &NewUser, _cause: &Cause) -> StoreResult<Epoch> {
+    fn put_shadow_user(&mut self, new: &NewUser, cause: &Cause) -> StoreResult<Epoch> {
         let mut tables = self.tables();
         let mut others = tables.accounts.values_mut().filter(|account| new.id.is_some_and(|id| id != account.user.id));
         if let Some(holder) = others.find(|other| other.user.username == new.username) {
@@ -358,10 +344,10 @@ impl Connection for MemoryStore {
             Some(id) if tables.accounts.contains_key(&id) => id,
             _ => tables.insert_user(new),
         };
-        let Some(user) = tables.user_mut(id) else { return Ok(Epoch(0)) };
         if !new.is_active {
-            switch(user, false);
+            tables.switch(id, false, &Cause { reason: Reason::Deactivated, ..cause.clone() });
         }
+        let Some(user) = tables.user_mut(id) else { return Ok(Epoch(0)) };
         user.username.clone_from(&new.username);
         user.email.clone_from(&new.email);
         user.is_staff = new.is_staff;
@@ -371,8 +357,8 @@ impl Connection for MemoryStore {
     fn touch(&mut self, seen: &[(SessionId, Timestamp)]) -> StoreResult<()> {
         let mut tables = self.tables();
         for (id, at) in seen {
-            if let Some((_, session)) = tables.sessions.get_mut(id).filter(|(_, s)| s.ended.is_none()) {
-                session.last_seen = session.last_seen.max(*at);
+            if let Some(row) = tables.sessions.get_mut(id).filter(|row| row.session.ended.is_none()) {
+                row.session.last_seen = row.session.last_seen.max(*at);
             }
         }
         Ok(())
@@ -391,5 +377,6 @@ mod tests {
     #[test]
     fn passes_the_conformance_suite() {
         crate::store::conformance::run(&mut || Box::new(MemoryStore::new()));
+        crate::store::conformance::run_admin(&mut || Box::new(MemoryStore::new()));
     }
 }

@@ -3,6 +3,7 @@
 use knoxide::cause::Reason;
 use knoxide::import::ImportData;
 use knoxide::jwt::Algorithm;
+use knoxide::store::AdminStore as _;
 
 use crate::support::app::{App, Backend, Database, Setup, jwt, on_each_database};
 use crate::support::fixture;

@@ -7,6 +7,7 @@ use knoxide::cause::Reason;
 use knoxide::dialect::Dialect;
 use knoxide::http::Compat;
 use knoxide::session::SessionId;
+use knoxide::store::AdminStore as _;
 use knoxide::user::{PasswordHash, UserId};
 
 use crate::support::app::{App, Client, Database, Setup, on_each_database};
@@ -36,10 +37,10 @@ const ENDINGS: [Ending; 7] = [
     }),
     ("password change", |app, _, _, _, user| {
         let (new, cause) = (PasswordHash::unusable(), app.cause(Reason::PasswordChanged));
-        assert_eq!(app.connection().set_password(user, &new, None, &cause), Ok(true));
+        assert_eq!(app.store.set_password(user, &new, None, &cause), Ok(true));
     }),
     ("deactivation", |app, _, _, _, user| {
-        assert_eq!(app.connection().set_active(user, false, &app.cause(Reason::Deactivated)), Ok(true));
+        assert_eq!(app.store.set_active(user, false, &app.cause(Reason::Deactivated)), Ok(true));
     }),
     ("an admin's revocation", |app, client, speech, tokens, _| {
         let session = session_of(client, speech, &tokens.access);
@@ -100,15 +101,14 @@ on_each_database! {
             let name = format!("alice{:?}", speech.dialect);
             let user = app.add_user(&name, "correct horse");
             let refreshable = speech.refreshable(&speech.login(client, &name, "correct horse"));
-            let connection = &mut *app.connection();
-            connection.set_active(user, false, &app.cause(Reason::Deactivated)).expect("a write");
+            app.store.set_active(user, false, &app.cause(Reason::Deactivated)).expect("a write");
             let reply = speech.refresh(client, &refreshable).expect("an endpoint");
             let words = match speech.dialect {
                 Dialect::Simplejwt | Dialect::Djoser => "No active account found for the given token.",
                 Dialect::Knox | Dialect::DrfJwt | Dialect::AccessToken => "User account is disabled.",
             };
             assert!(reply.status >= 400 && reply.text().contains(words), "{}", reply.text());
-            connection.set_active(user, true, &app.cause(Reason::Activated)).expect("a write");
+            app.store.set_active(user, true, &app.cause(Reason::Activated)).expect("a write");
             let reply = speech.refresh(client, &refreshable).expect("an endpoint");
             assert!(matches!(reply.status, 400 | 401) && !reply.text().contains(words), "{}", reply.text());
             assert_eq!(speech.try_login(client, &name, "correct horse").status, 200);

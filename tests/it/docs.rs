@@ -1,5 +1,6 @@
 //! The documents are true: what they link to and name is there, and what is there is named.
 
+mod endpoints;
 mod markdown;
 mod references;
 
@@ -79,7 +80,7 @@ fn links_lead_somewhere() {
     assert_eq!(broken, Vec::<String>::new());
 }
 
-/// The functions themselves are named in its table, where `named_tests_exist` looks for them.
+/// The functions themselves are named in its table, where `references_lead_somewhere` looks for them.
 #[test]
 fn the_drawing_of_a_check_names_functions_of_its_table() {
     let page = Document::new("docs/check.md", &read("docs/check.md"));

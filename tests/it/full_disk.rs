@@ -7,6 +7,7 @@ use std::time::Duration;
 use knoxide::cause::Reason;
 use knoxide::config::HttpSettings;
 use knoxide::policy::Policy;
+use knoxide::store::AdminStore as _;
 use knoxide::user::PasswordHash;
 use serde_json::Value;
 
@@ -85,13 +86,12 @@ fn sessions_can_be_ended_on_a_full_disk_and_nothing_else() {
     }
     assert!(!reserve(disk.path()).exists());
     assert_eq!((client.logout_all(&last), client.check(&last)), (200, 401));
-    let mut connection = app.connection();
-    let set = connection.set_password(bob, &PasswordHash::unusable(), None, &app.cause(Reason::PasswordChanged));
+    let set = app.store.set_password(bob, &PasswordHash::unusable(), None, &app.cause(Reason::PasswordChanged));
     assert_eq!((set, client.check(&of_bob)), (Ok(true), 401));
-    let deactivated = connection.set_active(carol, false, &app.cause(Reason::Deactivated));
+    let deactivated = app.store.set_active(carol, false, &app.cause(Reason::Deactivated));
     assert_eq!((deactivated, client.check(&of_carol)), (Ok(true), 401));
     // What the reserve gave is for that alone.
-    assert!(connection.set_active(carol, true, &app.cause(Reason::Activated)).is_err());
+    assert!(app.store.set_active(carol, true, &app.cause(Reason::Activated)).is_err());
     assert_eq!(client.try_login("alice", PASSWORD).status, 503);
     keep_reserve(&app);
     assert_eq!(readiness(client), is_full());

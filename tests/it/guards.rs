@@ -9,6 +9,7 @@ use knoxide::dialect::Dialect;
 use knoxide::http::extract::Authenticated;
 use knoxide::http::guard::TokenAuth;
 use knoxide::service::{Auth, LoginRequest};
+use knoxide::store::AdminStore as _;
 use knoxide::user::{LoginName, Password};
 
 use crate::support::app::{App, Backend};
@@ -114,7 +115,7 @@ async fn states(app: &App, alice: knoxide::user::UserId) {
     let (drf, _) = log_in(&app.auth, Dialect::DrfJwt).await;
     let (simple, _) = log_in(&app.auth, Dialect::Simplejwt).await;
     let (knox, _) = log_in(&app.auth, Dialect::Knox).await;
-    app.connection().set_active(alice, false, &app.cause(Reason::Deactivated)).expect("a write");
+    app.store.set_active(alice, false, &app.cause(Reason::Deactivated)).expect("a write");
     let cases = [(format!("JWT {drf}"), r#"{"detail":"User account is disabled."}"#)];
     compare(app, Dialect::DrfJwt, &[(&cases[0].0, 401, cases[0].1)], "JWT realm=\"api\"").await;
     let inactive = r#"{"detail":"User is inactive","code":"user_inactive"}"#;

@@ -9,6 +9,7 @@ use knoxide::dialect::Dialect;
 use knoxide::service::{
     Activity, Auth, Credentials, CredentialsError, Issued, KnownUser, LoginError, LoginRefusal, LoginRequest,
 };
+use knoxide::store::AdminStore as _;
 use knoxide::user::{LoginName, Password, UserId};
 
 use crate::support::app::{App, on_each_database};
@@ -76,10 +77,10 @@ on_each_database! {
         let auth = Auth::builder(Arc::clone(&app.store)).credentials(Hook::default()).build().expect("a service");
         log_in(&auth).expect("a login");
         let cause = app.cause(Reason::Deactivated);
-        assert_eq!(app.connection().set_active(UserId(7), false, &cause), Ok(true));
+        assert_eq!(app.store.set_active(UserId(7), false, &cause), Ok(true));
         let refused = log_in(&auth).expect_err("an inactive user");
         assert!(matches!(refused, LoginError::Refused { why: LoginRefusal::InactiveUser, .. }), "{refused:?}");
-        assert_eq!(app.connection().set_active(UserId(7), true, &app.cause(Reason::Activated)), Ok(true));
+        assert_eq!(app.store.set_active(UserId(7), true, &app.cause(Reason::Activated)), Ok(true));
         assert!(is_live(&auth, &log_in(&auth).expect("a login")));
     }
 }

@@ -10,7 +10,7 @@ use knoxide::config::{ListenAddress, Settings};
 use knoxide::jwt::{Algorithm, PUBLISHED_FIRST};
 use knoxide::random::SystemRandom;
 use knoxide::server::{Handover, StartError, serve};
-use knoxide::store::diesel::KeyError;
+use knoxide::store::{AdminStore as _, KeyError};
 use knoxide::time::{Clock, ManualClock};
 use serde_json::{Value, json};
 

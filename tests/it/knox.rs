@@ -5,7 +5,7 @@ use std::time::Duration;
 use knoxide::cause::Reason;
 use knoxide::http::Compat;
 use knoxide::policy::Policy;
-use knoxide::store::LimitPolicy;
+use knoxide::store::{AdminStore as _, LimitPolicy};
 
 use crate::support::app::{App, Database, Setup, on_each_database};
 
@@ -29,13 +29,13 @@ on_each_database! {
     fn what_others_change_is_seen_by_the_next_check(backend) {
         let app = App::start(backend);
         let alice = app.add_user("alice", "correct horse");
-        let (client, elsewhere) = (&mut app.client(), &mut *app.connection());
+        let client = &mut app.client();
         let token = client.login("alice", "correct horse");
         assert_eq!(client.check(&token), 200);
-        elsewhere.set_active(alice, false, &app.cause(Reason::Deactivated)).expect("a write");
+        app.store.set_active(alice, false, &app.cause(Reason::Deactivated)).expect("a write");
         let reply = client.with_token("GET", "/auth/user/", &token);
         assert_eq!((reply.status, reply.text().as_str()), (401, r#"{"detail":"User inactive or deleted."}"#));
-        elsewhere.set_active(alice, true, &app.cause(Reason::Activated)).expect("a write");
+        app.store.set_active(alice, true, &app.cause(Reason::Activated)).expect("a write");
         let reply = client.with_token("GET", "/auth/user/", &token);
         assert_eq!((reply.status, reply.text().as_str()), (401, r#"{"detail":"Invalid token."}"#));
     }

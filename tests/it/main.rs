@@ -1,12 +1,15 @@
 //! The integration tests: one binary, so that it links once.
 
 #[cfg(test)]
+mod administration;
+#[cfg(test)]
 mod by_hand;
 #[cfg(test)]
 mod clocks;
 #[cfg(test)]
 mod compare;
-#[cfg(all(test, feature = "conformance"))]
+#[cfg(feature = "conformance")]
+#[cfg(test)]
 mod conformance;
 #[cfg(test)]
 mod connections;
@@ -25,6 +28,7 @@ mod full_disk;
 mod guards;
 #[cfg(test)]
 mod harness;
+#[cfg(feature = "conformance")]
 #[cfg(test)]
 mod history;
 #[cfg(test)]
@@ -63,6 +67,7 @@ mod reconnect;
 mod rotation;
 #[cfg(test)]
 mod schema;
+#[cfg(feature = "conformance")]
 #[cfg(test)]
 mod secrecy;
 #[cfg(test)]

@@ -12,7 +12,8 @@ use knoxide::dialect::Dialect;
 use knoxide::policy::{Policy, ThrottlePolicy};
 use knoxide::random::{Random as _, SystemRandom};
 use knoxide::session::{Refusal, SessionId, Verified, judge};
-use knoxide::store::{Connection, LimitPolicy, NewSession, NewToken, Opening};
+use knoxide::store::diesel::DieselStore;
+use knoxide::store::{AdminStore as _, Connection, LimitPolicy, NewSession, NewToken, Opening, SweepPolicy};
 use knoxide::token::{Token, TokenDigest, TokenKind};
 use knoxide::user::{Account, PasswordHash, UserId};
 
@@ -71,6 +72,9 @@ fn race<A, B: Send>(order: Order, one: impl FnOnce() -> A, other: impl FnOnce() 
     }
 }
 
+/// Something that is done to a user, by the store's administration or on a connection.
+type Change = fn(&DieselStore, &mut dyn Connection, UserId, &Cause);
+
 /// A user, and two connections that work against each other.
 struct Ring {
     app: App,
@@ -104,25 +108,21 @@ impl Ring {
 
     /// Runs logins, each of which saw the account before `end` began, against `end`. None may
     /// survive, nor live again after `after`.
-    fn logins_against(
-        mut self,
-        end: fn(&mut dyn Connection, UserId, &Cause),
-        after: fn(&mut dyn Connection, UserId, &Cause),
-    ) {
+    fn logins_against(mut self, end: Change, after: Change) {
         let mut opened = 0;
         for order in orders() {
             let (new, digest) = self.prepare();
             let cause = self.app.cause(Reason::LogoutAll);
-            let (user, one, other) = (self.user, &mut self.one, &mut self.other);
+            let (store, user, one, other) = (&*self.app.store, self.user, &mut self.one, &mut self.other);
             let (opening, ()) =
-                race(order, || one.open_session(&new).expect("an answer"), || end(&mut **other, user, &cause));
+                race(order, || one.open_session(&new).expect("an answer"), || end(store, &mut **other, user, &cause));
             match order {
                 Order::OneFirst => assert_eq!(opening, Opening::Opened),
                 Order::OtherFirst => assert_eq!(opening, Opening::Denied),
                 Order::Together(_) => opened += u64::from(opening == Opening::Opened),
             }
             assert!(self.verdict(digest).is_err(), "a survivor, {order:?}, {opening:?}");
-            after(&mut *self.other, user, &cause);
+            after(&self.app.store, &mut *self.other, user, &cause);
             assert!(self.verdict(digest).is_err(), "one lives again, {order:?}, {opening:?}");
         }
         println!("of those at once, {opened} logins came first");
@@ -151,13 +151,13 @@ fn stored(text: &str) -> PasswordHash {
     PasswordHash::from_stored(text.to_owned())
 }
 
-fn nothing(_: &mut dyn Connection, _: UserId, _: &Cause) {}
+fn nothing(_: &DieselStore, _: &mut dyn Connection, _: UserId, _: &Cause) {}
 
 on_each_database! {
     fn logins_against_a_password_change(backend) {
         Ring::new(backend).logins_against(
-            |connection, user, cause| {
-                assert!(connection.set_password(user, &stored("a new one"), None, cause).expect("a write"));
+            |store, _, user, cause| {
+                assert!(store.set_password(user, &stored("a new one"), None, cause).expect("a write"));
             },
             nothing,
         );
@@ -165,15 +165,15 @@ on_each_database! {
 
     fn logins_against_logging_out_everywhere(backend) {
         Ring::new(backend).logins_against(
-            |connection, user, cause| assert!(connection.end_all_sessions(user, cause).expect("a write")),
+            |_, connection, user, cause| assert!(connection.end_all_sessions(user, cause).expect("a write")),
             nothing,
         );
     }
 
     fn logins_against_a_deactivation(backend) {
         Ring::new(backend).logins_against(
-            |connection, user, cause| assert!(connection.set_active(user, false, cause).expect("a write")),
-            |connection, user, cause| assert!(connection.set_active(user, true, cause).expect("a write")),
+            |store, _, user, cause| assert!(store.set_active(user, false, cause).expect("a write")),
+            |store, _, user, cause| assert!(store.set_active(user, true, cause).expect("a write")),
         );
     }
 
@@ -183,11 +183,11 @@ on_each_database! {
             let old = ring.account().password;
             let (better, new) = (stored(&format!("better {number}")), stored(&format!("new {number}")));
             let cause = ring.app.cause(Reason::PasswordChanged);
-            let (user, one, other) = (ring.user, &mut ring.one, &mut ring.other);
+            let (store, user, one) = (&*ring.app.store, ring.user, &mut ring.one);
             let (upgraded, changed) = race(
                 order,
                 || one.upgrade_password_hash(user, &old, &better).expect("a write"),
-                || other.set_password(user, &new, None, &cause).expect("a write"),
+                || store.set_password(user, &new, None, &cause).expect("a write"),
             );
             assert!(changed);
             assert!(order != Order::OtherFirst || !upgraded, "an upgrade of a hash that is gone");
@@ -202,11 +202,11 @@ on_each_database! {
             let (new, digest) = ring.prepare();
             assert_eq!(ring.one.open_session(&new), Ok(Opening::Opened));
             let cause = ring.app.cause(Reason::Logout);
-            let (user, one, other) = (ring.user, &mut ring.one, &mut ring.other);
+            let (store, user, one) = (&*ring.app.store, ring.user, &mut ring.one);
             let (_, changed) = race(
                 order,
                 || one.end_session(new.id, &cause).expect("a write"),
-                || other.set_password(user, &stored("a new one"), Some(new.id), &cause).expect("a write"),
+                || store.set_password(user, &stored("a new one"), Some(new.id), &cause).expect("a write"),
             );
             assert!(changed);
             assert!(ring.verdict(digest).is_err(), "it outlived its logout, {order:?}");
@@ -221,7 +221,7 @@ on_each_database! {
         let cause = ring.app.cause(Reason::PasswordChanged);
         assert_eq!(ring.one.open_session(&new), Ok(Opening::Opened));
         assert_eq!(ring.one.open_session(&bystander), Ok(Opening::Opened));
-        assert_eq!(ring.other.set_password(ring.user, &stored("a new one"), Some(new.id), &cause), Ok(true));
+        assert_eq!(ring.app.store.set_password(ring.user, &stored("a new one"), Some(new.id), &cause), Ok(true));
         assert!(ring.verdict(digest).is_ok() && ring.verdict(bystanders).is_err());
     }
 
@@ -260,12 +260,12 @@ on_each_database! {
         let setup = Setup { throttle: ThrottlePolicy::off(), ..Setup::default() };
         let app = App::on(Database::migrated(backend), setup);
         let user = app.add_user("alice", PASSWORD);
-        let (admin, client) = (&mut *app.connection(), &mut app.client());
+        let client = &mut app.client();
         for _ in 0..25 {
             let address = app.address;
             let replies = thread::scope(|scope| {
                 let logins = scope.spawn(move || at_once(address, 4, |client| client.try_login("alice", PASSWORD)));
-                admin.set_active(user, false, &app.cause(Reason::Deactivated)).expect("a write");
+                app.store.set_active(user, false, &app.cause(Reason::Deactivated)).expect("a write");
                 logins.join().expect("no panic")
             });
             let tokens: Vec<_> =
@@ -273,7 +273,7 @@ on_each_database! {
             // 503: locked out while the password was being checked, so that the next try tells.
             assert!(replies.iter().all(|reply| matches!(reply.status, 200 | 400 | 503)), "{replies:?}");
             assert!(tokens.iter().all(|token| client.check(token) == 401));
-            admin.set_active(user, true, &app.cause(Reason::Activated)).expect("a write");
+            app.store.set_active(user, true, &app.cause(Reason::Activated)).expect("a write");
             assert!(tokens.iter().all(|token| client.check(token) == 401));
         }
     }
@@ -305,7 +305,7 @@ on_each_database! {
                 assert!(judge(record.as_ref(), Some(TokenKind::Access), app.auth.now(), None).is_err());
             }
         }
-        let swept = app.store.sweep(app.auth.now(), &knoxide::store::diesel::SweepPolicy::default(), &|| true).expect("a sweep");
+        let swept = app.store.sweep(app.auth.now(), &SweepPolicy::default(), &|| true).expect("a sweep");
         // Logging out has taken up to a hundred with it.
         assert!((MANY - 100..=MANY).contains(&swept.dead_tokens), "{swept:?}");
         let digests: Vec<_> = prepared.iter().take(250).map(|(_, digest)| *digest).collect();

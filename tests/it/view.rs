@@ -14,7 +14,8 @@ use knoxide::service::{Activity, Auth, Check, CheckError, LoginRequest, Resolver
 use knoxide::session::Refusal;
 use knoxide::store::memory::MemoryStore;
 use knoxide::store::{
-    Connection, Follower, Following, News, Revoked, Round, Store, StoreError, StoreResult, UserCreation,
+    AdminStore as _, Connection, Follower, Following, News, Revoked, Round, Store, StoreError, StoreResult,
+    UserCreation,
 };
 use knoxide::time::Timestamp;
 use knoxide::token::{Token, TokenDigest};
@@ -95,7 +96,7 @@ fn run<T>(work: impl Future<Output = T>) -> T {
 async fn set(tokens: usize, cached: usize) -> Set {
     let store = Followed::default();
     let (hasher, new, cause) = ada();
-    let UserCreation::Created(user) = store.connect().expect("it").create_user(&new, &cause).expect("a user") else {
+    let UserCreation::Created(user) = store.behind.create_user(&new, &cause).expect("a user") else {
         panic!("no user");
     };
     let watch = Arc::clone(&store.watch);

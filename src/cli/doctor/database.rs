@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use super::Finding;
-use crate::cli::password::why_useless;
 use crate::config::{JwtSettings, Settings, show_duration};
 use crate::jwt::{BadKey, KeyRing, RSA_BITS};
-use crate::store::diesel::{CLOCK_TOLERANCE, DatabaseUrl, DieselStore, KeyError, TRIGGERS, UserFilter};
-use crate::store::{Store, StoreResult};
+use crate::service::admin::why_unverifiable;
+use crate::store::diesel::{CLOCK_TOLERANCE, DatabaseUrl, DieselStore, TRIGGERS};
+use crate::store::{AdminStore, KeyError, Store, StoreResult, UserFilter};
 use crate::time::Clock;
 
 /// How many users are read at once.
@@ -145,7 +145,7 @@ fn hashes(store: &DieselStore) -> StoreResult<Finding> {
         filter.after = Some(last.user.id);
         for entry in &users {
             let account = connection.find_account_by_id(entry.user.id)?;
-            if account.is_some_and(|account| why_useless(&account.password).is_some()) {
+            if account.is_some_and(|account| why_unverifiable(&account.password).is_some()) {
                 count += 1;
                 names.extend((names.len() < NAMED).then(|| entry.user.username.clone()));
             }

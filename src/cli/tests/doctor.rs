@@ -5,8 +5,8 @@ use serde_json::Value;
 use super::{Machine, Typist};
 use crate::jwt::{Algorithm, KeySecret};
 use crate::random::SystemRandom;
-use crate::store::Store as _;
 use crate::store::diesel::{DieselStore, StoreOptions};
+use crate::store::{AdminStore as _, Store as _};
 use crate::time::{Clock, SystemClock};
 
 /// A machine with everything in order.
@@ -147,7 +147,7 @@ fn hashes_that_no_password_fits_are_found() {
         at: super::START,
     };
     let broken = crate::user::PasswordHash::from_stored("rot13$uhagre2".to_owned());
-    machine.connection().set_password(crate::user::UserId(1), &broken, None, &cause).expect("a write");
+    machine.store().set_password(crate::user::UserId(1), &broken, None, &cause).expect("a write");
     let (code, found) = examine(&machine, &[]);
     assert_eq!(code, 1);
     assert!(found.contains("alice") && !found.contains("uhagre2"), "{found}");
@@ -194,7 +194,7 @@ fn many_users_at_one_address_are_a_forgotten_proxy() {
             origin: crate::cause::Origin::default(),
             at: machine.clock.now(),
         };
-        let made = connection.create_user(&user, &cause).expect("a user");
+        let made = store.create_user(&user, &cause).expect("a user");
         let crate::store::UserCreation::Created(id) = made else { panic!("{made:?}") };
         let new = crate::store::NewSession {
             id: crate::session::SessionId::new(machine.clock.now(), &[number; 10]),

@@ -5,7 +5,8 @@ use crate::cli::answer::{Code, Failure};
 use crate::jwt::{Algorithm, KeySecret, PUBLISHED_FIRST};
 use crate::random::SystemRandom;
 use crate::server::StartError;
-use crate::store::diesel::{DieselStore, KeyError, StoreOptions};
+use crate::store::diesel::{DieselStore, StoreOptions};
+use crate::store::{AdminStore, KeyError};
 use crate::time::Clock;
 
 const SECRET: &str = "a secret of more than 32 bytes, no better";

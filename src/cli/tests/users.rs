@@ -1,4 +1,5 @@
 use super::{HASH, Machine, Typist};
+use crate::store::AdminStore;
 use crate::user::{LoginName, UserId};
 
 #[test]
@@ -95,7 +96,7 @@ fn what_others_wrote_cannot_disturb_the_terminal() {
         origin: crate::cause::Origin::default(),
         at: super::START,
     };
-    machine.connection().create_user(&new, &cause).expect("an imported user");
+    machine.store().create_user(&new, &cause).expect("an imported user");
     let table = machine.done(&["user", "list"]);
     assert!(table.contains("eve\\u001b[2J\\nroot"), "{table}");
     assert_eq!(table.lines().count(), 3, "{table}");

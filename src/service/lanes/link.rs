@@ -11,9 +11,7 @@ use super::connector::Connector;
 use super::sync::Arc;
 use crate::cause::Cause;
 use crate::session::{SessionId, TokenRecord};
-use crate::store::{
-    Connection, NewSession, Opening, Refresh, Refreshed, Store, StoreError, StoreResult, Successor, UserCreation,
-};
+use crate::store::{Connection, NewSession, Opening, Refresh, Refreshed, Store, StoreError, StoreResult, Successor};
 use crate::time::Timestamp;
 use crate::token::TokenDigest;
 use crate::user::{Account, Epoch, LoginName, NewUser, PasswordHash, UserId};
@@ -168,26 +166,8 @@ impl Connection for LinkStep<'_> {
         self.write(|connection| connection.end_all_sessions(user, cause))
     }
 
-    fn create_user(&mut self, new: &NewUser, cause: &Cause) -> StoreResult<UserCreation> {
-        self.write(|connection| connection.create_user(new, cause))
-    }
-
-    fn set_password(
-        &mut self,
-        user: UserId,
-        new: &PasswordHash,
-        keep: Option<SessionId>,
-        cause: &Cause,
-    ) -> StoreResult<bool> {
-        self.write(|connection| connection.set_password(user, new, keep, cause))
-    }
-
     fn upgrade_password_hash(&mut self, user: UserId, old: &PasswordHash, new: &PasswordHash) -> StoreResult<bool> {
         self.write(|connection| connection.upgrade_password_hash(user, old, new))
-    }
-
-    fn set_active(&mut self, user: UserId, active: bool, cause: &Cause) -> StoreResult<bool> {
-        self.write(|connection| connection.set_active(user, active, cause))
     }
 
     fn put_shadow_user(&mut self, user: &NewUser, cause: &Cause) -> StoreResult<Epoch> {

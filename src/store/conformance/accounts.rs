@@ -1,20 +1,24 @@
 //! Users and what changes to them end.
 
 use super::*;
-use crate::user::LoginName;
+use crate::store::UserCreation;
 
 pub(super) const CASES: &[Case] = &[
     ("names are compared exactly", names_are_exact),
     ("an e-mail address of two users finds nobody", shared_email),
+    ("a better hash ends nothing and never overwrites a new password", hash_upgrade),
+    ("shadow users follow their original", shadow_users),
+    ("a name goes from one shadow user to another", shadow_names_move),
+];
+
+pub(super) const ADMIN_CASES: &[AdminCase] = &[
     ("names and look-alikes are taken once", names_are_taken),
     ("ids are kept, and not used again", ids_are_kept),
     ("a new password ends the other sessions", password_change),
-    ("a better hash ends nothing and never overwrites a new password", hash_upgrade),
     ("deactivating refuses, activating revives nothing", deactivation),
     ("a login permitted before an activation is refused after it", activation_raises_the_epoch),
     ("setting what is already so changes nothing", activation_is_idempotent),
-    ("shadow users follow their original", shadow_users),
-    ("a name goes from one shadow user to another", shadow_names_move),
+    ("only an administrator activates a shadow user", shadow_users_stay_inactive),
 ];
 
 fn by_name(name: &str) -> LoginName {
@@ -51,18 +55,17 @@ fn shared_email(store: &dyn Store) {
     let conn = &mut *connect(store);
     for name in ["alice", "bob"] {
         let shared = NewUser { email: "both@example.com".to_owned(), ..new_user(name) };
-        conn.create_user(&shared, &cause(Reason::UserCreated)).expect("a write");
+        put_user(conn, &shared);
         let nameless = NewUser { email: String::new(), ..new_user(&format!("{name}2")) };
-        conn.create_user(&nameless, &cause(Reason::UserCreated)).expect("a write");
+        put_user(conn, &nameless);
     }
     assert_eq!(found_id(conn, &by_email("both@example.com")), None);
     assert_eq!(found_id(conn, &by_email("")), None);
 }
 
-fn names_are_taken(store: &dyn Store) {
-    let conn = &mut *connect(store);
-    add_user(conn, "casey");
-    let mut create = |name: &str| conn.create_user(&new_user(name), &cause(Reason::UserCreated)).expect("a write");
+fn names_are_taken(store: &dyn AdminStore) {
+    add_user(&mut *connect(store), "casey");
+    let create = |name: &str| store.create_user(&new_user(name), &cause(Reason::UserCreated)).expect("a write");
     assert_eq!(create("casey"), UserCreation::Taken);
     for alike in ["Casey", "cаsey", "ｃasey"] {
         assert_eq!(create(alike), UserCreation::Lookalike("casey".to_owned()), "{alike}");
@@ -70,16 +73,15 @@ fn names_are_taken(store: &dyn Store) {
     assert!(matches!(create("casey2"), UserCreation::Created(_)));
 }
 
-fn ids_are_kept(store: &dyn Store) {
-    let conn = &mut *connect(store);
+fn ids_are_kept(store: &dyn AdminStore) {
     let with_id = |id, name: &str| NewUser { id: Some(UserId(id)), ..new_user(name) };
-    let mut create = |new: &NewUser| conn.create_user(new, &cause(Reason::UserCreated)).expect("a write");
+    let create = |new: &NewUser| store.create_user(new, &cause(Reason::UserCreated)).expect("a write");
     assert_eq!(create(&with_id(900, "alice")), UserCreation::Created(UserId(900)));
     assert_eq!(create(&with_id(900, "bob")), UserCreation::Taken);
     assert!(matches!(create(&new_user("carol")), UserCreation::Created(UserId(id)) if id > 900));
 }
 
-fn password_change(store: &dyn Store) {
+fn password_change(store: &dyn AdminStore) {
     let conn = &mut *connect(store);
     let (alice, bob) = (add_user(conn, "alice"), add_user(conn, "bob"));
     log_in(conn, alice, 1);
@@ -88,17 +90,17 @@ fn password_change(store: &dyn Store) {
     let before = epoch_of(conn, alice);
     let new = PasswordHash::from_stored("new hash".to_owned());
     let changed = cause(Reason::PasswordChanged);
-    assert_eq!(conn.set_password(alice, &new, Some(session_id(2)), &changed), Ok(true));
+    assert_eq!(store.set_password(alice, &new, Some(session_id(2)), &changed), Ok(true));
     assert_eq!((is_live(conn, 1), is_live(conn, 2), is_live(conn, 3)), (false, true, true));
     assert_eq!(conn.open_session(&new_session(4, alice, before)), Ok(Opening::Denied));
     let stored = conn.find_account_by_id(alice).expect("a read").expect("alice").password;
     assert_eq!(stored.expose(), "new hash");
     // A session of somebody else, or a dead one, cannot be kept alive.
-    assert_eq!(conn.set_password(alice, &new, Some(session_id(3)), &changed), Ok(true));
+    assert_eq!(store.set_password(alice, &new, Some(session_id(3)), &changed), Ok(true));
     assert_eq!((is_live(conn, 2), is_live(conn, 3)), (false, true));
-    assert_eq!(conn.set_password(alice, &new, Some(session_id(1)), &changed), Ok(true));
+    assert_eq!(store.set_password(alice, &new, Some(session_id(1)), &changed), Ok(true));
     assert!(!is_live(conn, 1));
-    assert_eq!(conn.set_password(UserId(4711), &new, None, &changed), Ok(false));
+    assert_eq!(store.set_password(UserId(4711), &new, None, &changed), Ok(false));
 }
 
 fn hash_upgrade(store: &dyn Store) {
@@ -114,46 +116,46 @@ fn hash_upgrade(store: &dyn Store) {
     assert_eq!(stored.expose(), "better hash");
 }
 
-fn deactivation(store: &dyn Store) {
+fn deactivation(store: &dyn AdminStore) {
     let conn = &mut *connect(store);
     let (alice, bob) = (add_user(conn, "alice"), add_user(conn, "bob"));
     log_in(conn, alice, 1);
     log_in(conn, bob, 2);
-    assert_eq!(conn.set_active(alice, false, &cause(Reason::Deactivated)), Ok(true));
+    assert_eq!(store.set_active(alice, false, &cause(Reason::Deactivated)), Ok(true));
     // The rows stay, so that the client can be told why.
     assert_eq!(verdict(conn, 1), Some(Refusal::InactiveUser));
     assert!(is_live(conn, 2));
-    assert_eq!(conn.set_active(alice, true, &cause(Reason::Activated)), Ok(true));
+    assert_eq!(store.set_active(alice, true, &cause(Reason::Activated)), Ok(true));
     assert_eq!(verdict(conn, 1), Some(Refusal::OldEpoch));
     log_in(conn, alice, 3);
     assert_eq!((is_live(conn, 1), is_live(conn, 3)), (false, true));
-    assert_eq!(conn.set_active(UserId(4711), false, &cause(Reason::Deactivated)), Ok(false));
+    assert_eq!(store.set_active(UserId(4711), false, &cause(Reason::Deactivated)), Ok(false));
 }
 
-fn activation_raises_the_epoch(store: &dyn Store) {
+fn activation_raises_the_epoch(store: &dyn AdminStore) {
     let conn = &mut *connect(store);
-    let alice = match conn.create_user(&NewUser { is_active: false, ..new_user("alice") }, &cause(Reason::UserCreated))
+    let alice = match store.create_user(&NewUser { is_active: false, ..new_user("alice") }, &cause(Reason::UserCreated))
     {
         Ok(UserCreation::Created(id)) => id,
         other => panic!("{other:?}"),
     };
     let before = epoch_of(conn, alice);
-    assert_eq!(conn.set_active(alice, true, &cause(Reason::Activated)), Ok(true));
+    assert_eq!(store.set_active(alice, true, &cause(Reason::Activated)), Ok(true));
     assert!(epoch_of(conn, alice) > before);
     assert_eq!(conn.open_session(&new_session(1, alice, before)), Ok(Opening::Denied));
     log_in(conn, alice, 2);
     assert!(is_live(conn, 2));
 }
 
-fn activation_is_idempotent(store: &dyn Store) {
+fn activation_is_idempotent(store: &dyn AdminStore) {
     let conn = &mut *connect(store);
     let alice = add_user(conn, "alice");
     log_in(conn, alice, 1);
-    assert_eq!(conn.set_active(alice, true, &cause(Reason::Activated)), Ok(true));
+    assert_eq!(store.set_active(alice, true, &cause(Reason::Activated)), Ok(true));
     assert!(is_live(conn, 1));
-    conn.set_active(alice, false, &cause(Reason::Deactivated)).expect("a write");
+    store.set_active(alice, false, &cause(Reason::Deactivated)).expect("a write");
     let epoch = epoch_of(conn, alice);
-    assert_eq!(conn.set_active(alice, false, &cause(Reason::Deactivated)), Ok(true));
+    assert_eq!(store.set_active(alice, false, &cause(Reason::Deactivated)), Ok(true));
     assert_eq!(epoch_of(conn, alice), epoch);
 }
 
@@ -174,10 +176,25 @@ fn shadow_users(store: &dyn Store) {
     assert!(is_live(conn, 1));
     conn.put_shadow_user(&shadow("renamed", false), &cause(Reason::Login)).expect("a write");
     assert_eq!(verdict(conn, 1), Some(Refusal::InactiveUser));
-    // Only somebody in charge activates it again, and no login does by the way.
+    // No login activates it again.
     conn.put_shadow_user(&shadow("renamed", true), &cause(Reason::Login)).expect("a write");
     assert_eq!(verdict(conn, 1), Some(Refusal::InactiveUser));
-    conn.set_active(UserId(77), true, &cause(Reason::Activated)).expect("a write");
+}
+
+fn shadow_users_stay_inactive(store: &dyn AdminStore) {
+    let conn = &mut *connect(store);
+    let shadow = |is_active| NewUser {
+        id: Some(UserId(77)),
+        password: PasswordHash::unusable(),
+        is_active,
+        ..new_user("remote")
+    };
+    let epoch = conn.put_shadow_user(&shadow(true), &cause(Reason::Login)).expect("a write");
+    assert_eq!(conn.open_session(&new_session(1, UserId(77), epoch)), Ok(Opening::Opened));
+    put_user(conn, &shadow(false));
+    put_user(conn, &shadow(true));
+    assert_eq!(verdict(conn, 1), Some(Refusal::InactiveUser));
+    store.set_active(UserId(77), true, &cause(Reason::Activated)).expect("a write");
     assert_eq!(verdict(conn, 1), Some(Refusal::OldEpoch));
 }
 

@@ -9,8 +9,6 @@ pub(super) const CASES: &[Case] = &[
     ("a follower tells of a logout", tells_of_logout),
     ("a follower tells of an idle session's end", tells_of_idle_end),
     ("a follower tells of the end of all sessions", tells_of_end_all),
-    ("a follower tells of a password change that keeps a session", tells_of_password_change),
-    ("a follower tells of deactivation and activation", tells_of_activation),
     ("a follower tells of a consumed token", tells_of_rotation),
     ("a follower tells of a changed user", tells_of_changed_user),
     ("a follower tells of sessions that gave way to a login", tells_of_eviction),
@@ -18,6 +16,11 @@ pub(super) const CASES: &[Case] = &[
     ("a round finds what was acknowledged before it", finds_what_was_acknowledged),
     ("each follower hears all", each_follower_hears_all),
     ("many news are told", many_news_are_told),
+];
+
+pub(super) const ADMIN_CASES: &[AdminCase] = &[
+    ("a follower tells of a password change that keeps a session", tells_of_password_change),
+    ("a follower tells of deactivation and activation", tells_of_activation),
 ];
 
 /// A follower that has had its first round, and user 1 with the sessions 1 to 3.
@@ -89,18 +92,18 @@ fn tells_of_end_all(store: &dyn Store) {
     scene.hears(Revoked::User(scene.user));
 }
 
-fn tells_of_password_change(store: &dyn Store) {
+fn tells_of_password_change(store: &dyn AdminStore) {
     let Some(mut scene) = Scene::set(store) else { return };
     let hash = PasswordHash::from_stored("another".to_owned());
     let kept = Some(session_id(1));
-    assert_eq!(scene.conn.set_password(scene.user, &hash, kept, &cause(Reason::PasswordChanged)), Ok(true));
+    assert_eq!(store.set_password(scene.user, &hash, kept, &cause(Reason::PasswordChanged)), Ok(true));
     scene.hears(Revoked::User(scene.user));
 }
 
-fn tells_of_activation(store: &dyn Store) {
+fn tells_of_activation(store: &dyn AdminStore) {
     let Some(mut scene) = Scene::set(store) else { return };
     for active in [false, true] {
-        assert_eq!(scene.conn.set_active(scene.user, active, &cause(Reason::Deactivated)), Ok(true));
+        assert_eq!(store.set_active(scene.user, active, &cause(Reason::Deactivated)), Ok(true));
         scene.hears(Revoked::User(scene.user));
     }
 }

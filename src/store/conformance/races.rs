@@ -4,19 +4,22 @@ use std::sync::Barrier;
 use std::thread;
 
 use super::*;
-use crate::store::{LimitPolicy, Refresh, Refreshed, StoreError};
+use crate::store::{LimitPolicy, Refresh, Refreshed, StoreError, UserCreation};
 
 pub(super) const CASES: &[Case] = &[
     ("parallel logins keep to the limit", logins_keep_the_limit),
     ("parallel logins evict down to the limit", logins_evict),
     ("of two logouts one ends the session", one_logout_wins),
     ("of many rotations one wins", one_rotation_wins),
-    ("no login survives a password change", login_against_password_change),
     ("no login survives ending all", login_against_end_all),
+    ("an acknowledged logout is seen by every connection", logout_is_seen_at_once),
+];
+
+pub(super) const ADMIN_CASES: &[AdminCase] = &[
+    ("no login survives a password change", login_against_password_change),
     ("no login survives deactivation", login_against_deactivation),
     ("a new password stands against a hash upgrade", password_change_against_upgrade),
     ("a name is taken once", name_is_taken_once),
-    ("an acknowledged logout is seen by every connection", logout_is_seen_at_once),
 ];
 
 /// Enough rounds to meet the interleavings in a test of a second or two; the binary of the
@@ -130,9 +133,11 @@ fn one_rotation_wins(store: &dyn Store) {
     }
 }
 
+type Change<'a> = dyn Fn(&mut dyn Connection, UserId) -> Result<bool, StoreError> + Sync + 'a;
+
 /// A login whose password was checked before `change` must not outlive it: whichever comes
 /// first, no token of the old epoch is live once both have returned.
-fn no_survivor(store: &dyn Store, change: fn(&mut dyn Connection, UserId) -> Result<bool, StoreError>) {
+fn no_survivor(store: &dyn Store, change: &Change<'_>) {
     let conn = &mut *connect(store);
     for round in 0..ROUNDS {
         let user = add_user(conn, &format!("user{round}x"));
@@ -149,21 +154,21 @@ fn no_survivor(store: &dyn Store, change: fn(&mut dyn Connection, UserId) -> Res
     }
 }
 
-fn login_against_password_change(store: &dyn Store) {
-    no_survivor(store, |conn, user| {
-        conn.set_password(user, &PasswordHash::unusable(), None, &cause(Reason::PasswordChanged))
+fn login_against_password_change(store: &dyn AdminStore) {
+    no_survivor(store, &|_, user| {
+        store.set_password(user, &PasswordHash::unusable(), None, &cause(Reason::PasswordChanged))
     });
 }
 
 fn login_against_end_all(store: &dyn Store) {
-    no_survivor(store, |conn, user| conn.end_all_sessions(user, &cause(Reason::LogoutAll)));
+    no_survivor(store, &|conn, user| conn.end_all_sessions(user, &cause(Reason::LogoutAll)));
 }
 
-fn login_against_deactivation(store: &dyn Store) {
-    no_survivor(store, |conn, user| conn.set_active(user, false, &cause(Reason::Deactivated)));
+fn login_against_deactivation(store: &dyn AdminStore) {
+    no_survivor(store, &|_, user| store.set_active(user, false, &cause(Reason::Deactivated)));
 }
 
-fn password_change_against_upgrade(store: &dyn Store) {
+fn password_change_against_upgrade(store: &dyn AdminStore) {
     let conn = &mut *connect(store);
     let hash = |text: &str| PasswordHash::from_stored(text.to_owned());
     for round in 0..ROUNDS {
@@ -174,8 +179,8 @@ fn password_change_against_upgrade(store: &dyn Store) {
         together(
             store,
             vec![
-                Box::new(move |conn: &mut dyn Connection| {
-                    until_done(|| conn.set_password(user, &changed, None, &cause(Reason::PasswordChanged)))
+                Box::new(move |_: &mut dyn Connection| {
+                    until_done(|| store.set_password(user, &changed, None, &cause(Reason::PasswordChanged)))
                 }),
                 Box::new(move |conn: &mut dyn Connection| {
                     until_done(|| conn.upgrade_password_hash(user, &old, &upgraded))
@@ -187,13 +192,13 @@ fn password_change_against_upgrade(store: &dyn Store) {
     }
 }
 
-fn name_is_taken_once(store: &dyn Store) {
+fn name_is_taken_once(store: &dyn AdminStore) {
     for round in 0..ROUNDS {
         let jobs = ["casey", "Casey", "CASEY", "casey"]
             .map(|name| -> Job<'_, bool> {
                 let new = new_user(&format!("{name}{round}x"));
-                Box::new(move |conn| {
-                    let creation = until_done(|| conn.create_user(&new, &cause(Reason::UserCreated)));
+                Box::new(move |_| {
+                    let creation = until_done(|| store.create_user(&new, &cause(Reason::UserCreated)));
                     matches!(creation, UserCreation::Created(_))
                 })
             })

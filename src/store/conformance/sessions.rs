@@ -4,6 +4,7 @@ use super::*;
 use crate::store::{LimitPolicy, Refresh, Refreshed, Successor};
 
 pub(super) const CASES: &[Case] = &[
+    ("an empty store can be used", empty_store),
     ("a login is found with everything a check needs", login_is_found),
     ("many digests are answered in the order asked", many_digests),
     ("a session may hold several tokens", several_tokens),
@@ -23,6 +24,15 @@ pub(super) const CASES: &[Case] = &[
     ("a dead token is not refreshed", dead_is_not_refreshed),
     ("grouped steps fail alone", group_isolates),
 ];
+
+pub(super) const ADMIN_CASES: &[AdminCase] =
+    &[("a token that an administrator ended is not refreshed", ended_is_not_refreshed)];
+
+fn empty_store(store: &dyn Store) {
+    assert!(store.writers() > 0);
+    let conn = &mut *connect(store);
+    assert_eq!((conn.ping(), conn.check_room()), (Ok(()), Ok(())));
+}
 
 fn login_is_found(store: &dyn Store) {
     let conn = &mut *connect(store);
@@ -79,7 +89,7 @@ fn login_is_guarded(store: &dyn Store) {
         assert_eq!(conn.open_session(&new_session(number, owner, Epoch(seen))), Ok(Opening::Denied));
         assert_eq!(verdict(conn, number), Some(Refusal::Unknown));
     }
-    conn.set_active(user, false, &cause(Reason::Deactivated)).expect("a write");
+    put_user(conn, &NewUser { id: Some(user), is_active: false, ..new_user("alice") });
     let epoch = epoch_of(conn, user);
     assert_eq!(conn.open_session(&new_session(4, user, epoch)), Ok(Opening::Denied));
     assert_eq!(verdict(conn, 4), Some(Refusal::Unknown));
@@ -274,16 +284,10 @@ fn rotation_consumes(store: &dyn Store) {
 fn dead_is_not_refreshed(store: &dyn Store) {
     let conn = &mut *connect(store);
     let user = add_user(conn, "alice");
-    let changes: [fn(&mut dyn Connection, UserId, u64); 4] = [
+    let changes: [fn(&mut dyn Connection, UserId, u64); 3] = [
         |conn, _, number| assert_eq!(conn.end_session(session_id(number), &cause(Reason::Logout)), Ok(true)),
         |conn, user, _| assert_eq!(conn.end_all_sessions(user, &cause(Reason::LogoutAll)), Ok(true)),
-        |conn, user, _| {
-            assert_eq!(
-                conn.set_password(user, &PasswordHash::unusable(), None, &cause(Reason::PasswordChanged)),
-                Ok(true)
-            );
-        },
-        |conn, user, _| assert_eq!(conn.set_active(user, false, &cause(Reason::Deactivated)), Ok(true)),
+        |conn, user, _| put_user(conn, &NewUser { id: Some(user), is_active: false, ..new_user("alice") }),
     ];
     for (number, change) in (1..).map(|n| n * 10).zip(changes) {
         log_in(conn, user, number);
@@ -294,13 +298,31 @@ fn dead_is_not_refreshed(store: &dyn Store) {
         assert_eq!(verdict(conn, number + 1), Some(Refusal::Unknown));
     }
     assert_eq!(conn.refresh(&refreshing(999, 1000, true)), Ok(Refreshed::Gone));
-    conn.set_active(user, true, &cause(Reason::Activated)).expect("a write");
+    let user = add_user(conn, "bob");
     let mut expired = new_session(500, user, epoch_of(conn, user));
     expired.tokens =
         vec![NewToken { digest: digest(500), kind: TokenKind::Access, expires: Some(after(1)), key: None }];
     assert_eq!(conn.open_session(&expired), Ok(Opening::Opened));
     assert_eq!(conn.refresh(&refreshing(500, 501, true)), Ok(Refreshed::Gone));
     assert_eq!(conn.refresh(&refreshing(500, 502, false)), Ok(Refreshed::Gone));
+}
+
+fn ended_is_not_refreshed(store: &dyn AdminStore) {
+    let conn = &mut *connect(store);
+    let user = add_user(conn, "alice");
+    let password = PasswordHash::unusable();
+    let change = |number: u64| match number {
+        10 => store.set_password(user, &password, None, &cause(Reason::PasswordChanged)),
+        _ => store.set_active(user, false, &cause(Reason::Deactivated)),
+    };
+    for number in [10, 20] {
+        log_in(conn, user, number);
+        assert_eq!(change(number), Ok(true));
+        for rotate in [false, true] {
+            assert_eq!(conn.refresh(&refreshing(number, number + 1, rotate)), Ok(Refreshed::Gone), "{number}");
+        }
+        assert_eq!(verdict(conn, number + 1), Some(Refusal::Unknown));
+    }
 }
 
 fn group_isolates(store: &dyn Store) {

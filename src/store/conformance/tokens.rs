@@ -5,13 +5,16 @@ use crate::store::{AccessLimit, Refresh, Refreshed};
 
 pub(super) const CASES: &[Case] = &[
     ("a session of many tokens ends at once", many_tokens_end_at_once),
-    ("what is left of an ended session says nothing of its user", left_over_and_deactivated),
-    ("what is left of all sessions of a user says nothing of the user", left_over_of_all),
-    ("whoever was deactivated is told so", deactivation_is_told),
     ("access tokens beyond the limit give way", access_tokens_give_way),
     ("what is still needed does not give way", needed_tokens_stay),
     ("successors that a repeat has to find stay", recent_successors_stay),
     ("a lowered limit is reached over several refreshes", lowered_limit),
+];
+
+pub(super) const ADMIN_CASES: &[AdminCase] = &[
+    ("what is left of an ended session says nothing of its user", left_over_and_deactivated),
+    ("what is left of all sessions of a user says nothing of the user", left_over_of_all),
+    ("whoever was deactivated is told so", deactivation_is_told),
 ];
 
 /// More than ending a session deletes by itself.
@@ -84,36 +87,36 @@ fn many_tokens_end_at_once(store: &dyn Store) {
     assert_eq!(verdict(other, 1000), Some(Refusal::Unknown));
 }
 
-fn left_over_and_deactivated(store: &dyn Store) {
+fn left_over_and_deactivated(store: &dyn AdminStore) {
     let conn = &mut *connect(store);
     let user = add_user(conn, "alice");
     log_in_with_many(conn, user);
     assert_eq!(conn.end_session(session_id(10), &cause(Reason::Logout)), Ok(true));
     for (active, reason) in [(false, Reason::Deactivated), (true, Reason::Activated), (false, Reason::Deactivated)] {
-        assert_eq!(conn.set_active(user, active, &cause(reason)), Ok(true));
+        assert_eq!(store.set_active(user, active, &cause(reason)), Ok(true));
         assert_gone(conn, 10..10 + MANY);
     }
 }
 
-fn left_over_of_all(store: &dyn Store) {
+fn left_over_of_all(store: &dyn AdminStore) {
     let conn = &mut *connect(store);
     let user = add_user(conn, "alice");
     log_in_with_many(conn, user);
     assert_eq!(conn.end_all_sessions(user, &cause(Reason::LogoutAll)), Ok(true));
     assert_gone(conn, 10..10 + MANY);
-    assert_eq!(conn.set_active(user, false, &cause(Reason::Deactivated)), Ok(true));
+    assert_eq!(store.set_active(user, false, &cause(Reason::Deactivated)), Ok(true));
     assert_gone(conn, 10..10 + MANY);
 }
 
-fn deactivation_is_told(store: &dyn Store) {
+fn deactivation_is_told(store: &dyn AdminStore) {
     let conn = &mut *connect(store);
     let user = add_user(conn, "alice");
     log_in(conn, user, 1);
-    assert_eq!(conn.set_active(user, false, &cause(Reason::Deactivated)), Ok(true));
+    assert_eq!(store.set_active(user, false, &cause(Reason::Deactivated)), Ok(true));
     assert_eq!(verdict(conn, 1), Some(Refusal::InactiveUser));
-    assert_eq!(conn.set_active(user, true, &cause(Reason::Activated)), Ok(true));
+    assert_eq!(store.set_active(user, true, &cause(Reason::Activated)), Ok(true));
     assert_eq!(verdict(conn, 1), Some(Refusal::OldEpoch));
-    assert_eq!(conn.set_active(user, false, &cause(Reason::Deactivated)), Ok(true));
+    assert_eq!(store.set_active(user, false, &cause(Reason::Deactivated)), Ok(true));
     assert_eq!(verdict(conn, 1), Some(Refusal::OldEpoch));
 }
 

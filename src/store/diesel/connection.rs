@@ -14,9 +14,7 @@ use super::hot::statement;
 use super::{networks, sessions, triggers, users};
 use crate::cause::Cause;
 use crate::session::{SessionId, TokenRecord};
-use crate::store::{
-    Connection, NewSession, Opening, Refresh, Refreshed, StoreError, StoreResult, Successor, UserCreation,
-};
+use crate::store::{Connection, NewSession, Opening, Refresh, Refreshed, StoreError, StoreResult, Successor};
 use crate::time::Timestamp;
 use crate::token::TokenDigest;
 use crate::user::{Account, Epoch, LoginName, NewUser, PasswordHash, UserId};
@@ -110,7 +108,7 @@ impl DieselConnection {
     }
 
     /// Runs a transaction that only adds data, unless the room that is left is kept for others.
-    fn add<T>(&mut self, work: impl FnMut(&mut AnyConnection) -> QueryResult<T>) -> StoreResult<T> {
+    pub(super) fn add<T>(&mut self, work: impl FnMut(&mut AnyConnection) -> QueryResult<T>) -> StoreResult<T> {
         self.target.admit_growth()?;
         self.write(work)
     }
@@ -228,27 +226,8 @@ impl Connection for DieselConnection {
         self.end(|connection| users::end_all(connection, user, cause))
     }
 
-    fn create_user(&mut self, new: &NewUser, cause: &Cause) -> StoreResult<UserCreation> {
-        self.add(|connection| users::create(connection, new, cause))
-    }
-
-    fn set_password(
-        &mut self,
-        user: UserId,
-        new: &PasswordHash,
-        keep: Option<SessionId>,
-        cause: &Cause,
-    ) -> StoreResult<bool> {
-        self.end(|connection| users::set_password(connection, user, new, keep, cause))
-    }
-
     fn upgrade_password_hash(&mut self, user: UserId, old: &PasswordHash, new: &PasswordHash) -> StoreResult<bool> {
         self.add(|connection| users::upgrade_hash(connection, user, old, new))
-    }
-
-    fn set_active(&mut self, user: UserId, active: bool, cause: &Cause) -> StoreResult<bool> {
-        let mut set = |connection: &mut AnyConnection| users::set_active(connection, user, active, cause);
-        if active { self.add(set) } else { self.end(&mut set) }
     }
 
     fn put_shadow_user(&mut self, user: &NewUser, cause: &Cause) -> StoreResult<Epoch> {

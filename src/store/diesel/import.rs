@@ -9,83 +9,10 @@ use super::any::{AnyConnection, Step};
 use crate::cause::Cause;
 use crate::import::{ImportData, ImportToken, ImportUser};
 use crate::session::SessionId;
-use crate::store::{StoreError, StoreResult};
+use crate::store::{Clash, ImportError, ImportReport, StoreResult};
 use crate::user::{UserId, lookalike_key};
 
 mod rows;
-
-/// What an import did.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ImportReport {
-    /// Users added.
-    pub users: usize,
-    /// Tokens added, each with a session of its own.
-    pub tokens: usize,
-    /// How many of them are those of inactive users, and were stored as ended.
-    pub ended: usize,
-    /// Imported names that a person could take for another one, with that other one.
-    pub lookalikes: Vec<(String, String)>,
-}
-
-/// Why an import changed nothing.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ImportError {
-    /// Something is there already, or twice in the data.
-    #[error("nothing was imported, because of {} clashes", .0.len())]
-    Clashes(Vec<Clash>),
-    /// The database failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-/// What stands in the way of an import.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, thiserror::Error)]
-pub enum Clash {
-    /// The number is taken.
-    #[error("the user number {0} is taken")]
-    Id(UserId),
-    /// The name is taken.
-    #[error("the user name {0:?} is taken")]
-    Username(String),
-    /// The token is known already. Counted from 1; the digest itself is not shown.
-    #[error("knox token {number}, of user {user}, is known already")]
-    Token {
-        /// Its place in the data.
-        number: usize,
-        /// Its user.
-        user: UserId,
-    },
-    /// The token's user is not part of the import.
-    #[error("knox token {number} belongs to user {user}, who is not imported")]
-    Orphan {
-        /// Its place in the data.
-        number: usize,
-        /// Its user.
-        user: UserId,
-    },
-    /// The number is so great that the numbers after it would soon be used up.
-    #[error("the user number {0} is too great: the greatest that can be imported is {greatest}", greatest = Clash::GREATEST_ID)]
-    IdTooGreat(UserId),
-    /// The name or e-mail address is too long for some dialect's tokens.
-    #[error("user {user} has a name or e-mail address of more than {most} characters", most = Clash::LONGEST_TEXT)]
-    TooLong {
-        /// Whose it is.
-        user: UserId,
-    },
-    /// A text of the user holds a NUL, which databases cannot store.
-    #[error("user {0} has a NUL in the name, e-mail address or password hash")]
-    Nul(UserId),
-}
-
-impl Clash {
-    /// The greatest number a user can be imported with. New users get numbers after the greatest one: this
-    /// leaves them 2^32, and takes what generators of 63-bit ids give today.
-    pub const GREATEST_ID: i64 = i64::MAX - (1 << 32);
-
-    /// The most characters of a name or e-mail address that is imported: as many as Django's field for
-    /// e-mail addresses takes, which projects use as names; its field for names takes 150.
-    pub const LONGEST_TEXT: usize = 254;
-}
 
 /// Data that is free of contradictions, ready to be written.
 pub(super) struct Prepared<'a> {
@@ -94,13 +21,8 @@ pub(super) struct Prepared<'a> {
 }
 
 impl DieselStore {
-    /// Takes over users and knox tokens in one transaction. Users keep their numbers and
-    /// password hashes; look-alike names are reported, not refused. Each token gets a session;
-    /// those of inactive users are ended ones, so that activating the user revives none.
-    ///
-    /// # Errors
-    /// All clashes, or a failure of the database; nothing was changed then.
-    pub fn import(&self, data: &ImportData, cause: &Cause) -> Result<ImportReport, ImportError> {
+    /// See [`AdminStore::import`](crate::store::AdminStore::import).
+    pub(super) fn import_all(&self, data: &ImportData, cause: &Cause) -> Result<ImportReport, ImportError> {
         let clashes = contradictions(data);
         let prepared = prepare(data);
         let outcome: StoreResult<Result<ImportReport, Vec<Clash>>> = self.admin(|connection| {

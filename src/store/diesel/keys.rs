@@ -9,7 +9,7 @@ use super::error::unreadable;
 use super::hot::statement;
 use crate::jwt::{Algorithm, BadKey, KeyPurpose, KeySecret, StoredKey};
 use crate::random::Random;
-use crate::store::{StoreError, StoreResult};
+use crate::store::{KeyEntry, KeyError, Retiring};
 use crate::time::Timestamp;
 
 statement! {
@@ -46,145 +46,75 @@ statement! {
     ["SELECT pg_advisory_xact_lock(7741547852117042185)::text"]
 }
 
-/// A key as it is listed: without its secret.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeyEntry {
-    /// Its number: newer keys have greater ones.
-    pub id: i64,
-    /// What it is for.
-    pub purpose: KeyPurpose,
-    /// Whether its secret is in the settings and not in the database.
-    pub in_settings: bool,
-    /// When it was made.
-    pub created: Timestamp,
-    /// When it was taken out of use before its time.
-    pub retired: Option<Timestamp>,
-}
-
-/// Why the keys cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum KeyError {
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// A key could not be made.
-    #[error(transparent)]
-    Bad(#[from] BadKey),
-    /// The other nodes sign with another secret.
-    #[error(
-        "KNOXIDE_JWT_SECRET is not the secret that this database's tokens are signed with: set the same one on every \
-         node, or run `knoxide key rotate HS256` with the new one"
-    )]
-    OtherSecret,
-    /// The other nodes sign with a secret that this one does not have.
-    #[error("this database's tokens are signed with a secret that is not stored in it: set KNOXIDE_JWT_SECRET")]
-    SecretNotGiven,
-}
-
-/// What came of retiring a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Retiring {
-    /// It is out of use.
-    Done,
-    /// There is no such key in use.
-    Unknown,
-    /// Nothing could be signed without it: rotate first.
-    StillNeeded,
-}
-
 struct Row {
     entry: KeyEntry,
     secret: Option<KeySecret>,
     fingerprint: Vec<u8>,
 }
 
-impl DieselStore {
-    /// All keys in use. `given` is the HS256 secret of the settings.
-    ///
-    /// # Errors
-    /// When the database fails, or `given` is not what the other nodes have.
-    pub fn load_keys(&self, given: Option<&KeySecret>) -> Result<Vec<StoredKey>, KeyError> {
-        let rows = self.admin(|connection| connection.read(read))?;
-        check_secret(&rows, given)?;
-        let in_use = rows.iter().filter(|row| row.entry.retired.is_none());
-        Ok(in_use.filter_map(|row| stored(row, given)).collect())
-    }
+/// See [`AdminStore::load_keys`](crate::store::AdminStore::load_keys).
+pub(super) fn load(store: &DieselStore, given: Option<&KeySecret>) -> Result<Vec<StoredKey>, KeyError> {
+    let rows = store.admin(|connection| connection.read(read))?;
+    check_secret(&rows, given)?;
+    let in_use = rows.iter().filter(|row| row.entry.retired.is_none());
+    Ok(in_use.filter_map(|row| stored(row, given)).collect())
+}
 
-    /// Makes the keys that are missing for signing with `algorithm`, and returns all in use. Two
-    /// nodes that do so at once agree on the same ones.
-    ///
-    /// # Errors
-    /// As [`DieselStore::load_keys`], and when no key can be made.
-    pub fn ensure_keys(
-        &self,
-        algorithm: Algorithm,
-        given: Option<&KeySecret>,
-        random: &dyn Random,
-        now: Timestamp,
-    ) -> Result<Vec<StoredKey>, KeyError> {
-        let needed = [KeyPurpose::Successors, KeyPurpose::Sign(Algorithm::Hs256), KeyPurpose::Sign(algorithm)];
-        for purpose in needed {
-            let in_use = |row: &Row| row.entry.retired.is_none() && row.entry.purpose == purpose;
-            let found = self.admin(|connection| connection.read(read))?.iter().any(in_use);
-            if found {
-                continue;
-            }
-            let new = new_key(purpose, given, random, now)?;
-            self.admin(|connection| {
-                connection.write(|any| {
-                    lock(any)?;
-                    // Another node may have been quicker.
-                    if read(any)?.iter().any(in_use) { Ok(()) } else { new.insert(any) }
-                })
-            })?;
+/// See [`AdminStore::ensure_keys`](crate::store::AdminStore::ensure_keys).
+pub(super) fn ensure(
+    store: &DieselStore,
+    algorithm: Algorithm,
+    given: Option<&KeySecret>,
+    random: &dyn Random,
+    now: Timestamp,
+) -> Result<Vec<StoredKey>, KeyError> {
+    let needed = [KeyPurpose::Successors, KeyPurpose::Sign(Algorithm::Hs256), KeyPurpose::Sign(algorithm)];
+    for purpose in needed {
+        let in_use = |row: &Row| row.entry.retired.is_none() && row.entry.purpose == purpose;
+        let found = store.admin(|connection| connection.read(read))?.iter().any(in_use);
+        if found {
+            continue;
         }
-        self.load_keys(given)
-    }
-
-    /// Lists all keys, without their secrets.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub fn list_keys(&self) -> StoreResult<Vec<KeyEntry>> {
-        let rows = self.admin(|connection| connection.read(read))?;
-        Ok(rows.into_iter().map(|row| row.entry).collect())
-    }
-
-    /// Adds a key that takes over signing. The old one stays published until its tokens are out.
-    ///
-    /// # Errors
-    /// When the database fails, or no key can be made.
-    pub fn rotate_key(
-        &self,
-        algorithm: Algorithm,
-        given: Option<&KeySecret>,
-        random: &dyn Random,
-        now: Timestamp,
-    ) -> Result<(), KeyError> {
-        let new = new_key(KeyPurpose::Sign(algorithm), given, random, now)?;
-        Ok(self.admin(|connection| connection.write(|any| new.insert(any)))?)
-    }
-
-    /// Takes a key out of use at once: it is no longer published, and what was signed with it is
-    /// not taken for one of ours when it has expired. Tokens in the database stay good.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub fn retire_key(&self, id: i64, now: Timestamp) -> StoreResult<Retiring> {
-        self.admin(|connection| {
+        let new = new_key(purpose, given, random, now)?;
+        store.admin(|connection| {
             connection.write(|any| {
                 lock(any)?;
-                let rows = read(any)?;
-                let mut in_use = rows.iter().map(|row| &row.entry).filter(|entry| entry.retired.is_none());
-                let Some(found) = in_use.clone().find(|entry| entry.id == id) else { return Ok(Retiring::Unknown) };
-                if !in_use.any(|other| other.id != id && other.purpose == found.purpose) {
-                    return Ok(Retiring::StillNeeded);
-                }
-                RetireKey { at: now.as_micros(), id }.execute(any)?;
-                Ok(Retiring::Done)
+                // Another node may have been quicker.
+                if read(any)?.iter().any(in_use) { Ok(()) } else { new.insert(any) }
             })
-        })
+        })?;
     }
+    load(store, given)
+}
+
+/// See [`AdminStore::list_keys`](crate::store::AdminStore::list_keys).
+pub(super) fn list(any: &mut AnyConnection) -> QueryResult<Vec<KeyEntry>> {
+    Ok(read(any)?.into_iter().map(|row| row.entry).collect())
+}
+
+/// See [`AdminStore::rotate_key`](crate::store::AdminStore::rotate_key).
+pub(super) fn rotate(
+    store: &DieselStore,
+    algorithm: Algorithm,
+    given: Option<&KeySecret>,
+    random: &dyn Random,
+    now: Timestamp,
+) -> Result<(), KeyError> {
+    let new = new_key(KeyPurpose::Sign(algorithm), given, random, now)?;
+    Ok(store.admin(|connection| connection.write(|any| new.insert(any)))?)
+}
+
+/// See [`AdminStore::retire_key`](crate::store::AdminStore::retire_key).
+pub(super) fn retire(any: &mut AnyConnection, id: i64, now: Timestamp) -> QueryResult<Retiring> {
+    lock(any)?;
+    let rows = read(any)?;
+    let mut in_use = rows.iter().map(|row| &row.entry).filter(|entry| entry.retired.is_none());
+    let Some(found) = in_use.clone().find(|entry| entry.id == id) else { return Ok(Retiring::Unknown) };
+    if !in_use.any(|other| other.id != id && other.purpose == found.purpose) {
+        return Ok(Retiring::StillNeeded);
+    }
+    RetireKey { at: now.as_micros(), id }.execute(any)?;
+    Ok(Retiring::Done)
 }
 
 fn lock(connection: &mut AnyConnection) -> QueryResult<()> {

@@ -12,7 +12,7 @@ use diesel::{QueryResult, RunQueryDsl};
 use super::DieselStore;
 use super::any::{AnyConnection, on_each};
 use super::hot::statement;
-use crate::store::StoreResult;
+use crate::store::{StoreResult, SweepPolicy, SweepReport};
 use crate::time::Timestamp;
 
 mod log;
@@ -23,7 +23,7 @@ mod sessions;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
-pub use moment::{ClockTrust, LARGEST_STEP, SweepMoment};
+pub use moment::LARGEST_STEP;
 
 /// The most rows that one transaction deletes or changes, unless they are all of one session: less than
 /// a millisecond's work, since a login may wait for the transaction, and a check for the processor. With 30, one check in a hundred
@@ -36,45 +36,6 @@ const REST: u32 = 2;
 
 /// It rests no longer than this, and so ends soon when it is to.
 const LONGEST_REST: Duration = Duration::from_millis(100);
-
-/// How long what is dead stays.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SweepPolicy {
-    /// How long after its expiry a token goes: longer than any two clocks may differ.
-    pub token_grace: Duration,
-    /// How long after its end a session can still be listed and explained.
-    pub session_retention: Duration,
-    /// For how long after a login its network is remembered.
-    pub network_retention: Duration,
-    /// How long the record of who did what is kept; `None`: for ever.
-    pub audit_retention: Option<Duration>,
-}
-
-impl Default for SweepPolicy {
-    /// A day, thirty days, thirty days, for ever.
-    fn default() -> Self {
-        const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-        let month = DAY.saturating_mul(30);
-        Self { token_grace: DAY, session_retention: month, network_retention: month, audit_retention: None }
-    }
-}
-
-/// What one sweep did.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct SweepReport {
-    /// Tokens deleted because they had expired.
-    pub expired_tokens: usize,
-    /// Tokens deleted because their session was over.
-    pub dead_tokens: usize,
-    /// Sessions deleted because they were over for long enough.
-    pub sessions: usize,
-    /// Rows deleted from the revocation log.
-    pub log_rows: usize,
-    /// Networks of logins forgotten.
-    pub login_networks: usize,
-    /// Audit events deleted.
-    pub audit_events: usize,
-}
 
 impl DieselStore {
     /// Deletes what is dead for long enough at the moment `now`, for which the caller vouches:

@@ -12,10 +12,10 @@ use super::{DieselStore, StoreOptions};
 use crate::cause::{Actor, Cause, Origin, Reason};
 use crate::dialect::Dialect;
 use crate::session::{Refusal, SessionId, TokenRecord, judge};
-use crate::store::{Connection, NewSession, NewToken, Opening, SessionLimit, Store};
+use crate::store::{AdminStore, Connection, NewSession, NewToken, Opening, SessionLimit, Store};
 use crate::time::Timestamp;
 use crate::token::{TokenDigest, TokenKind};
-use crate::user::{Epoch, NewUser, PasswordHash, UserId};
+use crate::user::{Epoch, LoginName, NewUser, PasswordHash, UserId};
 
 mod admin;
 mod following;
@@ -153,10 +153,9 @@ pub(super) fn new_user(name: &str) -> NewUser {
 }
 
 pub(super) fn add_user(connection: &mut dyn Connection, name: &str) -> UserId {
-    match connection.create_user(&new_user(name), &cause(Reason::UserCreated)).expect("a user") {
-        crate::store::UserCreation::Created(id) => id,
-        other @ (crate::store::UserCreation::Taken | crate::store::UserCreation::Lookalike(_)) => panic!("{other:?}"),
-    }
+    connection.put_shadow_user(&new_user(name), &cause(Reason::UserCreated)).expect("a user");
+    let account = connection.find_account(&LoginName::Username(name.to_owned())).expect("an answer");
+    account.expect("the user").user.id
 }
 
 pub(super) fn digest(n: u32) -> TokenDigest {

@@ -145,18 +145,6 @@ statement! {
     ["SELECT setval('users_id_seq', ", least, ") FROM users_id_seq WHERE last_value <= ", least]
 }
 
-statement! {
-    /// Any user.
-    AnyUser {} -> BigInt,
-    ["SELECT id FROM users LIMIT 1"]
-}
-
-/// Whether there are users at all.
-pub(super) fn any(connection: &mut AnyConnection) -> QueryResult<bool> {
-    let found: Option<i64> = AnyUser {}.get_result(connection).optional()?;
-    Ok(found.is_some())
-}
-
 /// See [`crate::store::Connection::find_account`].
 pub(super) fn find(connection: &mut AnyConnection, login: &LoginName) -> QueryResult<Option<Account>> {
     let (LoginName::Username(text) | LoginName::Email(text)) = login;
@@ -193,7 +181,7 @@ fn delete_some_tokens(connection: &mut AnyConnection, user: UserId, epoch: i64) 
     DeleteSomeTokens { user: user.0, old_epoch: epoch - 1 }.execute(connection).map(drop)
 }
 
-/// See [`crate::store::Connection::create_user`].
+/// See [`crate::store::AdminStore::create_user`].
 pub(super) fn create(connection: &mut AnyConnection, new: &NewUser, cause: &Cause) -> QueryResult<UserCreation> {
     let key = lookalike_key(&new.username);
     lock_key(connection, &key)?;
@@ -262,7 +250,7 @@ pub(super) fn move_identity(connection: &mut AnyConnection, id: i64) -> QueryRes
     )
 }
 
-/// See [`crate::store::Connection::set_password`].
+/// See [`crate::store::AdminStore::set_password`].
 pub(super) fn set_password(
     connection: &mut AnyConnection,
     user: UserId,
@@ -292,7 +280,7 @@ pub(super) fn upgrade_hash(
     Ok(upgrade.execute(connection)? == 1)
 }
 
-/// See [`crate::store::Connection::set_active`].
+/// See [`crate::store::AdminStore::set_active`].
 pub(super) fn set_active(
     connection: &mut AnyConnection,
     user: UserId,

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use knoxide::cause::{Actor, Cause, Origin, Reason};
 use knoxide::store::diesel::DieselStore;
-use knoxide::store::{Store as _, UserCreation};
+use knoxide::store::{AdminStore as _, UserCreation};
 use knoxide::time::{Clock as _, SystemClock};
 use knoxide::user::{NewUser, PasswordHash};
 
@@ -30,7 +30,6 @@ pub(super) struct Crowd {
 impl Crowd {
     /// Makes the users; so many of them take the places of those who are shut out.
     pub(super) fn gather(store: &DieselStore, spare: usize) -> Self {
-        let mut connection = store.connect().expect("a connection");
         let mut users: VecDeque<_> = (0..SLOTS + QUIET + spare).map(|number| format!("user{number}")).collect();
         for name in &users {
             let new = NewUser {
@@ -44,7 +43,7 @@ impl Crowd {
             };
             let (reason, actor, origin) = (Reason::UserCreated, Actor::CommandLine, Origin::default());
             let cause = Cause { reason, actor, origin, at: new.created };
-            let made = connection.create_user(&new, &cause).expect("a write");
+            let made = store.create_user(&new, &cause).expect("a write");
             assert!(matches!(made, UserCreation::Created(_)), "{made:?}");
         }
         let mut users: VecDeque<_> = users.drain(..).map(User::new).collect();

@@ -5,7 +5,8 @@ use std::sync::{Mutex, MutexGuard};
 
 use diesel::PgConnection;
 use diesel::connection::SimpleConnection as _;
-use knoxide::store::diesel::{DieselStore, StoreOptions, SweepPolicy};
+use knoxide::store::SweepPolicy;
+use knoxide::store::diesel::{DieselStore, StoreOptions};
 use knoxide::time::{Clock as _, SystemClock};
 
 use super::faults::{Fault, Scene, kill, pause, pause_and_prune};

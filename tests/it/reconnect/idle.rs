@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use diesel::connection::SimpleConnection as _;
 use knoxide::dialect::Dialect;
-use knoxide::store::diesel::SweepPolicy;
+use knoxide::store::{AdminStore as _, SweepPolicy, UserFilter};
 use knoxide::time::Clock as _;
 
 use super::{Behind, PASSWORD, USER, patient};
@@ -68,7 +68,7 @@ fn nothing_is_noticed(how: &str, app: &App, mut cut: impl FnMut()) {
     }
     for _ in 0..2 {
         cut();
-        app.store.has_users().unwrap_or_else(|error| panic!("a command after {how}: {error}"));
+        app.store.list_users(&UserFilter::default()).unwrap_or_else(|error| panic!("a command after {how}: {error}"));
         let swept = app.store.sweep(app.clock.now(), &SweepPolicy::default(), &|| true);
         swept.unwrap_or_else(|error| panic!("a sweep after {how}: {error}"));
         cut();

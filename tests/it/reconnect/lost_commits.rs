@@ -10,9 +10,9 @@ use knoxide::import::{ImportData, ImportUser};
 use knoxide::jwt::Algorithm;
 use knoxide::policy::Policy;
 use knoxide::random::SystemRandom;
-use knoxide::store::Connection;
+use knoxide::store::{AdminStore as _, Connection};
 use knoxide::time::Clock as _;
-use knoxide::user::{NewUser, PasswordHash, UserId};
+use knoxide::user::{LoginName, NewUser, PasswordHash, UserId};
 
 use super::{Behind, PASSWORD, USER};
 use crate::support::app::Setup;
@@ -134,7 +134,8 @@ fn what_else_is_written_is_an_error_and_happens_once() {
     let Some(behind) = Behind::proxy(Setup::default()) else { return };
     behind.warm_up();
     let app = &behind.app;
-    let (now, user) = (app.clock.now(), app.store.find_user_id_by_name(USER).expect("an answer").expect("a user"));
+    let account = app.connection().find_account(&LoginName::Username(USER.to_owned()));
+    let (now, user) = (app.clock.now(), account.expect("an answer").expect("a user").user.id);
     let cause = |reason| app.cause(reason);
     let fails = |what: &str, work: &dyn Fn(&mut dyn Connection) -> bool, wanted: Counts| {
         let mut connection = app.connection();
@@ -154,13 +155,13 @@ fn what_else_is_written_is_an_error_and_happens_once() {
         created: now,
     };
     let created = changes([("audit", 1), ("users", 1)]);
-    fails("a new user", &|c| c.create_user(&new(None), &cause(Reason::UserCreated)).is_err(), created);
+    fails("a new user", &|_| app.store.create_user(&new(None), &cause(Reason::UserCreated)).is_err(), created);
     let once = || changes([("audit", 1), ("epochs", 1)]);
-    let set_password = |c: &mut dyn Connection| c.set_password(user, &hash(), None, &cause(Reason::PasswordChanged));
-    fails("a new password", &|c| set_password(c).is_err(), once());
-    let set_active = |c: &mut dyn Connection, active| c.set_active(user, active, &cause(Reason::Deactivated));
-    fails("a deactivation", &|c| set_active(c, false).is_err(), once());
-    fails("an activation", &|c| set_active(c, true).is_err(), once());
+    let set_password = || app.store.set_password(user, &hash(), None, &cause(Reason::PasswordChanged));
+    fails("a new password", &|_| set_password().is_err(), once());
+    let set_active = |active| app.store.set_active(user, active, &cause(Reason::Deactivated));
+    fails("a deactivation", &|_| set_active(false).is_err(), once());
+    fails("an activation", &|_| set_active(true).is_err(), once());
     fails("an end of all", &|c| c.end_all_sessions(user, &cause(Reason::LogoutAll)).is_err(), once());
     let shadow = NewUser { username: "carol".to_owned(), ..new(Some(UserId(77))) };
     let put = |c: &mut dyn Connection| c.put_shadow_user(&shadow, &cause(Reason::Login)).is_err();

@@ -15,7 +15,7 @@ use knoxide::random::SystemRandom;
 use knoxide::server::{LiveKeys, Server, Stopper};
 use knoxide::service::Auth;
 use knoxide::store::diesel::{DieselStore, StoreOptions};
-use knoxide::store::{Connection, Store, UserCreation};
+use knoxide::store::{AdminStore, Connection, Store, UserCreation};
 use knoxide::time::{Clock, ManualClock, Timestamp};
 use knoxide::user::{NewUser, Password, UserId};
 
@@ -202,7 +202,7 @@ impl App {
 
     /// Adds an active user.
     pub(crate) fn add_user(&self, name: &str, password: &str) -> UserId {
-        add_user(&mut *self.connection(), name, password, self.clock.now())
+        add_user(&*self.store, name, password, self.clock.now())
     }
 
     /// A connection of the test's own.
@@ -274,7 +274,7 @@ pub(crate) fn cheap_hasher() -> Hasher {
 }
 
 /// Adds an active user.
-pub(crate) fn add_user(connection: &mut dyn Connection, name: &str, password: &str, now: Timestamp) -> UserId {
+pub(crate) fn add_user(store: &dyn AdminStore, name: &str, password: &str, now: Timestamp) -> UserId {
     let hash = cheap_hasher().hash(&Password::new(password.to_owned()), &SystemRandom).expect("a hash");
     let new = NewUser {
         id: None,
@@ -286,7 +286,7 @@ pub(crate) fn add_user(connection: &mut dyn Connection, name: &str, password: &s
         created: now,
     };
     let cause = Cause { reason: Reason::UserCreated, actor: Actor::CommandLine, origin: Origin::default(), at: now };
-    match connection.create_user(&new, &cause).expect("a write") {
+    match store.create_user(&new, &cause).expect("a write") {
         UserCreation::Created(id) => id,
         other @ (UserCreation::Taken | UserCreation::Lookalike(_)) => panic!("{name}: {other:?}"),
     }

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use knoxide::cause::{Actor, Cause, Origin, Reason};
 use knoxide::dialect::Dialect;
 use knoxide::session::{SessionId, judge};
-use knoxide::store::diesel::{DieselStore, SweepPolicy};
-use knoxide::store::{NewSession, NewToken, Opening, Store as _};
+use knoxide::store::diesel::DieselStore;
+use knoxide::store::{AdminStore as _, NewSession, NewToken, Opening, Store as _, SweepPolicy};
 use knoxide::time::{Clock as _, SystemClock, Timestamp};
 use knoxide::token::{TokenDigest, TokenKind};
 use knoxide::user::{Epoch, UserId};
@@ -113,9 +113,7 @@ impl Scene {
         let number = if is_active { 3 } else { 4 };
         let user = self.add_user(if is_active { "dora" } else { "erin" });
         self.huge_session(user, number);
-        let mut connection = self.store.connect().expect("a connection");
-        assert_eq!(connection.set_active(user, is_active, &cause(now())), Ok(true));
-        drop(connection);
+        assert_eq!(self.store.set_active(user, is_active, &cause(now())), Ok(true));
         self.beside_others(
             if is_active { "deleted with an active user" } else { "deleted with an inactive user" },
             || {
@@ -179,7 +177,7 @@ impl Scene {
     }
 
     fn add_user(&self, name: &str) -> UserId {
-        add_user(&mut *self.store.connect().expect("a connection"), name, "correct horse", now())
+        add_user(&*self.store, name, "correct horse", now())
     }
 
     /// 16 bytes that follow from a column, in SQL.

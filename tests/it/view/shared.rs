@@ -25,7 +25,7 @@ async fn set(tokens: usize, timeout: Duration) -> Scene {
     let store = Followed::default();
     let stage = Arc::clone(&store.stage);
     let (hasher, new, cause) = ada();
-    let UserCreation::Created(_) = store.connect().expect("it").create_user(&new, &cause).expect("a user") else {
+    let UserCreation::Created(_) = store.behind.create_user(&new, &cause).expect("a user") else {
         panic!("no user");
     };
     let auth = Auth::builder(store).hasher(hasher).check_timeout(timeout).build().expect("a service");

@@ -4,9 +4,7 @@ use super::{Database, Rows};
 use crate::cause::Cause;
 use crate::service::tests::{Mistake, is_planted};
 use crate::session::{SessionId, TokenRecord};
-use crate::store::{
-    Connection, NewSession, Opening, Refresh, Refreshed, Revoked, StoreError, StoreResult, Successor, UserCreation,
-};
+use crate::store::{Connection, NewSession, Opening, Refresh, Refreshed, Revoked, StoreError, StoreResult, Successor};
 use crate::time::Timestamp;
 use crate::token::TokenDigest;
 use crate::user::{Account, Epoch, LoginName, NewUser, PasswordHash, UserId};
@@ -112,19 +110,7 @@ impl Connection for FakeConnection {
         other()
     }
 
-    fn create_user(&mut self, _: &NewUser, _: &Cause) -> StoreResult<UserCreation> {
-        other()
-    }
-
-    fn set_password(&mut self, _: UserId, _: &PasswordHash, _: Option<SessionId>, _: &Cause) -> StoreResult<bool> {
-        other()
-    }
-
     fn upgrade_password_hash(&mut self, _: UserId, _: &PasswordHash, _: &PasswordHash) -> StoreResult<bool> {
-        other()
-    }
-
-    fn set_active(&mut self, _: UserId, _: bool, _: &Cause) -> StoreResult<bool> {
         other()
     }
 

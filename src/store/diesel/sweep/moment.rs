@@ -8,33 +8,13 @@ use diesel::{QueryResult, RunQueryDsl};
 use super::super::DieselStore;
 use super::super::any::{AnyConnection, on_each};
 use super::super::hot::statement;
-use crate::store::StoreResult;
+use crate::store::{ClockTrust, StoreResult, SweepMoment};
 use crate::time::Timestamp;
 
 /// A step of the clock between two sweeps that is believed at once. What has expired stays for a
-/// day ([`SweepPolicy::token_grace`](super::SweepPolicy::token_grace)), so that a clock which is wrong by no more than this deletes
+/// day ([`SweepPolicy::token_grace`](crate::store::SweepPolicy::token_grace)), so that a clock which is wrong by no more than this deletes
 /// nothing that is still good.
 pub const LARGEST_STEP: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// Whether the clock of whoever sweeps can be relied on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ClockTrust {
-    /// Nothing speaks for it: a step of more than [`LARGEST_STEP`] is not believed.
-    Unproved,
-    /// It has run evenly for long enough: any step is believed, from the next sweep on.
-    Proved,
-    /// A person vouches for it: it is believed at once.
-    Vouched,
-}
-
-/// By which moment a sweep deletes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SweepMoment {
-    /// What was over before this may go; `None`: nothing may go for its age.
-    pub until: Option<Timestamp>,
-    /// The clock shows a moment that is not believed yet.
-    pub is_held: bool,
-}
 
 statement! {
     /// When the last sweep was.

@@ -4,10 +4,10 @@ use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text};
 use diesel::{QueryResult, RunQueryDsl};
 
 use super::super::DieselStore;
-use super::super::admin::{EpochEvents, find_epoch_events};
 use super::super::any::{AnyConnection, on_each};
 use super::super::emptying::{Done, Emptied, Emptying};
 use super::super::hot::statement;
+use super::super::lists::{EpochEvents, find_epoch_events};
 use super::BATCH;
 use crate::cause::Reason;
 use crate::store::StoreResult;

@@ -1,9 +1,8 @@
 //! What followers tell of statements that are nobody's but somebody's with the database's shell, and
 //! of the sweeper's.
 
-use super::super::SweepPolicy;
 use super::*;
-use crate::store::{Follower, News, Revoked};
+use crate::store::{Follower, News, Revoked, SweepPolicy};
 
 fn news(follower: &mut dyn Follower) -> News {
     let round = follower.round(&[]).expect("a round");

@@ -1,8 +1,8 @@
 //! Importing.
 
-use super::super::{Clash, ImportError};
 use super::*;
 use crate::import::{ImportData, ImportToken, ImportUser};
+use crate::store::{Clash, ImportError};
 use crate::user::LoginName;
 
 fn user(id: i64, name: &str, is_active: bool) -> ImportUser {
@@ -37,7 +37,7 @@ fn an_import_keeps_numbers_hashes_and_tokens() {
         assert_eq!(report.lookalikes, pairs);
         assert_eq!((verdict(&mut *c, 1), verdict(&mut *c, 3)), (Ok(()), Ok(())));
         assert_eq!(verdict(&mut *c, 2), Err(Refusal::InactiveUser));
-        assert_eq!(c.set_active(UserId(50), true, &cause(Reason::Activated)), Ok(true));
+        assert_eq!(fixture.store.set_active(UserId(50), true, &cause(Reason::Activated)), Ok(true));
         assert_eq!(verdict(&mut *c, 2), Err(Refusal::SessionEnded));
         let bob = c.find_account(&LoginName::Username("bob".to_owned())).expect("an answer").expect("bob");
         assert_eq!((bob.user.id, bob.password.expose()), (UserId(50), "pbkdf2$1"));

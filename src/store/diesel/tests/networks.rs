@@ -1,8 +1,7 @@
 //! From which networks users logged in.
 
-use super::super::SweepPolicy;
 use super::*;
-use crate::store::NETWORKS_KEPT;
+use crate::store::{NETWORKS_KEPT, SweepPolicy};
 
 const DAY: u64 = 24 * 60 * 60;
 

@@ -93,14 +93,15 @@ fn one_of_several_logouts_wins() {
 #[test]
 fn of_names_that_look_alike_one_is_created() {
     for fixture in Fixture::all() {
+        let store = &fixture.store;
         for round in 0..10 {
             let names =
                 [format!("Alice{round}"), format!("alice{round}"), format!("ALICE{round}"), format!("alicE{round}")];
             let jobs = names
                 .iter()
                 .map(|name| -> Job<'_, bool> {
-                    Box::new(move |c| {
-                        let created = c.create_user(&new_user(name), &cause(Reason::UserCreated));
+                    Box::new(move |_| {
+                        let created = store.create_user(&new_user(name), &cause(Reason::UserCreated));
                         matches!(created.expect("an answer"), UserCreation::Created(_))
                     })
                 })

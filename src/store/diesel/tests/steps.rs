@@ -77,14 +77,14 @@ fn a_new_password_ends_all_but_the_session_to_keep() {
         }
         assert_eq!(c.end_session(session(3), &cause(Reason::Logout)), Ok(true));
         let changed = cause(Reason::PasswordChanged);
-        assert_eq!(c.set_password(user, &new, Some(session(2)), &changed), Ok(true));
+        assert_eq!(fixture.store.set_password(user, &new, Some(session(2)), &changed), Ok(true));
         assert_eq!(verdict(&mut *c, 1), Err(Refusal::Unknown));
         assert_eq!(verdict(&mut *c, 2), Ok(()));
         // An ended session is not kept, and one of an old epoch is not lifted.
-        assert_eq!(c.set_password(user, &new, Some(session(3)), &changed), Ok(true));
-        assert_eq!(c.set_password(user, &new, Some(session(2)), &changed), Ok(true));
+        assert_eq!(fixture.store.set_password(user, &new, Some(session(3)), &changed), Ok(true));
+        assert_eq!(fixture.store.set_password(user, &new, Some(session(2)), &changed), Ok(true));
         assert!(verdict(&mut *c, 2).is_err() && verdict(&mut *c, 3).is_err());
-        assert_eq!(c.set_password(UserId(99), &new, None, &changed), Ok(false));
+        assert_eq!(fixture.store.set_password(UserId(99), &new, None, &changed), Ok(false));
         assert!(c.find_account_by_id(user).expect("an answer").is_some_and(|a| a.password == new));
     }
 }
@@ -108,13 +108,13 @@ fn deactivation_is_told_and_activation_revives_nothing() {
         let mut c = fixture.connect();
         let user = add_user(&mut *c, "alice");
         open(&mut *c, &login(user, 0, 1));
-        assert_eq!(c.set_active(user, false, &cause(Reason::Deactivated)), Ok(true));
-        assert_eq!(c.set_active(user, false, &cause(Reason::Deactivated)), Ok(true));
+        assert_eq!(fixture.store.set_active(user, false, &cause(Reason::Deactivated)), Ok(true));
+        assert_eq!(fixture.store.set_active(user, false, &cause(Reason::Deactivated)), Ok(true));
         assert_eq!(verdict(&mut *c, 1), Err(Refusal::InactiveUser));
         assert_eq!(c.open_session(&login(user, 1, 2)), Ok(Opening::Denied));
-        assert_eq!(c.set_active(user, true, &cause(Reason::Activated)), Ok(true));
+        assert_eq!(fixture.store.set_active(user, true, &cause(Reason::Activated)), Ok(true));
         assert_eq!(verdict(&mut *c, 1), Err(Refusal::OldEpoch));
-        assert_eq!(c.set_active(UserId(99), true, &cause(Reason::Activated)), Ok(false));
+        assert_eq!(fixture.store.set_active(UserId(99), true, &cause(Reason::Activated)), Ok(false));
         assert_eq!(fixture.count("audit_events WHERE event IN ('deactivated', 'activated')"), 2);
     }
 }
@@ -128,7 +128,7 @@ fn whom_a_raw_statement_shut_out_activation_does_not_revive() {
         open(&mut *c, &login(user, 0, 1));
         shut_out(user);
         assert_eq!(verdict(&mut *c, 1), Err(Refusal::InactiveUser));
-        assert_eq!(c.set_active(user, true, &cause(Reason::Activated)), Ok(true));
+        assert_eq!(fixture.store.set_active(user, true, &cause(Reason::Activated)), Ok(true));
         assert_eq!(verdict(&mut *c, 1), Err(Refusal::OldEpoch));
         // The same by the way that users of another system take.
         let shadow = NewUser { id: Some(UserId(77)), ..new_user("remote") };
@@ -179,9 +179,9 @@ fn names_are_exact_and_lookalikes_refused() {
     for fixture in Fixture::all() {
         let mut c = fixture.connect();
         let user = add_user(&mut *c, "alice");
-        let mut create = |name: &str, id: Option<i64>| {
+        let create = |name: &str, id: Option<i64>| {
             let new = NewUser { id: id.map(UserId), ..new_user(name) };
-            c.create_user(&new, &cause(Reason::UserCreated)).expect("an answer")
+            fixture.store.create_user(&new, &cause(Reason::UserCreated)).expect("an answer")
         };
         assert_eq!(create("alice", None), UserCreation::Taken);
         assert_eq!(create("Alice", None), UserCreation::Lookalike("alice".to_owned()));
@@ -203,7 +203,7 @@ fn an_address_of_two_users_finds_nobody() {
         let mut c = fixture.connect();
         for (name, email) in [("alice", "a@x"), ("bob", "b@x"), ("carol", "b@x"), ("dave", ""), ("erin", "E@x")] {
             let new = NewUser { email: email.to_owned(), ..new_user(name) };
-            c.create_user(&new, &cause(Reason::UserCreated)).expect("a user");
+            fixture.store.create_user(&new, &cause(Reason::UserCreated)).expect("a user");
         }
         let mut by_email = |email: &str| {
             let found = c.find_account(&LoginName::Email(email.to_owned())).expect("an answer");
@@ -236,7 +236,7 @@ fn shadow_users_follow_their_system() {
         user.is_active = true;
         assert_eq!(c.put_shadow_user(&user, &put), Ok(Epoch(1)));
         assert_eq!(verdict(&mut *c, 1), Err(Refusal::InactiveUser));
-        assert_eq!(c.set_active(UserId(17), true, &cause(Reason::Activated)), Ok(true));
+        assert_eq!(fixture.store.set_active(UserId(17), true, &cause(Reason::Activated)), Ok(true));
         assert_eq!(verdict(&mut *c, 1), Err(Refusal::OldEpoch));
         let clash = NewUser { id: Some(UserId(18)), ..new_user("alicia") };
         assert!(c.put_shadow_user(&clash, &put).is_err());

@@ -1,7 +1,7 @@
 //! Sweeping.
 
-use super::super::{SessionFilter, SweepPolicy, SweepReport};
 use super::*;
+use crate::store::{SessionFilter, SweepPolicy, SweepReport};
 
 const DAY: u64 = 24 * 60 * 60;
 
@@ -47,7 +47,7 @@ fn expired_tokens_go_after_a_day_and_revoke_nothing() {
 
 #[test]
 fn a_clock_that_is_wrong_between_two_sweeps_deletes_nothing() {
-    use super::super::{ClockTrust, ClockTrust::*};
+    use crate::store::{ClockTrust, ClockTrust::*};
 
     for fixture in Fixture::all() {
         let mut c = fixture.connect();
@@ -101,7 +101,7 @@ fn what_ended_with_all_of_a_users_goes_and_keeps_its_reason() {
         (600..610).for_each(|n| open(&mut *c, &login(bob, 0, n)));
         assert_eq!(c.end_all_sessions(alice, &cause(Reason::LogoutAll)), Ok(true));
         open(&mut *c, &login(alice, 1, 900));
-        assert_eq!(c.set_active(bob, false, &cause(Reason::Deactivated)), Ok(true));
+        assert_eq!(fixture.store.set_active(bob, false, &cause(Reason::Deactivated)), Ok(true));
         let logged = fixture.count("revocation_log");
         let report = sweep(&fixture, 1);
         assert_eq!((report.dead_tokens, report.sessions), (500, 0));

@@ -1,8 +1,7 @@
 //! Sessions with many tokens: no statement deletes more than a bounded number of them.
 
-use super::super::{SessionFilter, SweepPolicy};
 use super::*;
-use crate::store::{AccessLimit, LimitPolicy, Refresh, Refreshed};
+use crate::store::{AccessLimit, LimitPolicy, Refresh, Refreshed, SessionFilter, SweepPolicy};
 
 const DAY: u64 = 24 * 60 * 60;
 
@@ -112,7 +111,7 @@ fn a_session_is_forgotten_after_its_tokens() {
         fill(&fixture, 2, MANY);
         // Of one by hand; the other's holders are told that the user is inactive, to the end.
         fixture.run(&format!("UPDATE sessions SET ended_at = {} WHERE user_id = {alice}", NOW.as_micros()));
-        assert_eq!(c.set_active(bob, false, &cause(Reason::Deactivated)), Ok(true));
+        assert_eq!(fixture.store.set_active(bob, false, &cause(Reason::Deactivated)), Ok(true));
         fixture.store.sweep(later(1), &SweepPolicy::default(), &|| true).expect("a sweep");
         assert_eq!((fixture.count("tokens"), verdict(&mut *c, 2)), (MANY + 1, Err(Refusal::InactiveUser)));
         // Nobody knows any more that it was not emptied.
@@ -137,7 +136,7 @@ fn a_user_is_removed_after_all_tokens() {
             let user = add_user(&mut *c, name);
             (1..=20).for_each(|n| open(&mut *c, &login(user, 0, n)));
             fill(&fixture, 1, MANY);
-            assert_eq!(c.set_active(user, active, &cause(Reason::Deactivated)), Ok(true));
+            assert_eq!(fixture.store.set_active(user, active, &cause(Reason::Deactivated)), Ok(true));
             if active {
                 forbid_cascades(&fixture);
             }
@@ -244,15 +243,15 @@ fn holders_are_told_of_a_deactivation_and_of_nothing_that_was_over_before() {
         assert_eq!(c.end_session(session(1), &cause(Reason::Logout)), Ok(true));
         let left = fixture.count("tokens");
         assert_eq!(left, 102);
-        assert_eq!(c.set_active(user, false, &cause(Reason::Deactivated)), Ok(true));
+        assert_eq!(fixture.store.set_active(user, false, &cause(Reason::Deactivated)), Ok(true));
         let judged = |c: &mut dyn Connection| verdict(c, 2);
         assert_eq!(judged(&mut *c), Err(Refusal::InactiveUser));
         fixture.store.sweep(later(1), &SweepPolicy::default(), &|| true).expect("a sweep");
         assert_eq!(fixture.count("tokens"), 1, "those of an inactive user go too");
         assert_eq!(judged(&mut *c), Err(Refusal::InactiveUser), "also after the sweeper has marked the session");
-        assert_eq!(c.set_active(user, true, &cause(Reason::Activated)), Ok(true));
+        assert_eq!(fixture.store.set_active(user, true, &cause(Reason::Activated)), Ok(true));
         assert_eq!(judged(&mut *c), Err(Refusal::SessionEnded));
-        assert_eq!(c.set_active(user, false, &cause(Reason::Deactivated)), Ok(true));
+        assert_eq!(fixture.store.set_active(user, false, &cause(Reason::Deactivated)), Ok(true));
         assert_eq!(judged(&mut *c), Err(Refusal::OldEpoch));
         // By hand, with the epoch: the same.
         let bob = add_user(&mut *c, "bob");

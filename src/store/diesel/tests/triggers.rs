@@ -33,12 +33,18 @@ fn revocations_are_logged_once_and_logins_not_at_all() {
         let logout = cause(Reason::Logout);
         assert_eq!(logged(&fixture, || assert_eq!(c.end_session(session(1), &logout), Ok(true))), (0, 1, 0));
         assert_eq!(logged(&fixture, || assert_eq!(c.end_all_sessions(user, &logout), Ok(true))), (1, 0, 0));
-        assert_eq!(logged(&fixture, || assert_eq!(c.set_active(user, false, &logout), Ok(true))), (1, 0, 0));
-        assert_eq!(logged(&fixture, || assert_eq!(c.set_active(user, false, &logout), Ok(true))), (0, 0, 0));
-        assert_eq!(logged(&fixture, || assert_eq!(c.set_active(user, true, &logout), Ok(true))), (1, 0, 0));
+        assert_eq!(
+            logged(&fixture, || assert_eq!(fixture.store.set_active(user, false, &logout), Ok(true))),
+            (1, 0, 0)
+        );
+        assert_eq!(
+            logged(&fixture, || assert_eq!(fixture.store.set_active(user, false, &logout), Ok(true))),
+            (0, 0, 0)
+        );
+        assert_eq!(logged(&fixture, || assert_eq!(fixture.store.set_active(user, true, &logout), Ok(true))), (1, 0, 0));
         open(&mut *c, &login(user, 3, 7));
         let kept = logged(&fixture, || {
-            assert_eq!(c.set_password(user, &hashes[0], Some(session(7)), &logout), Ok(true));
+            assert_eq!(fixture.store.set_password(user, &hashes[0], Some(session(7)), &logout), Ok(true));
         });
         assert_eq!(kept, (1, 0, 0));
     }

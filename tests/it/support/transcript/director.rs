@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use knoxide::cause::Reason;
+use knoxide::store::AdminStore as _;
 use knoxide::time::{Clock as _, Timestamp};
 use knoxide::user::LoginName;
 
@@ -76,11 +77,11 @@ impl Director for App {
             }
             Directive::Deactivate(name) => {
                 let user = find(name)?;
-                connection.set_active(user, false, &self.cause(Reason::Deactivated))
+                self.store.set_active(user, false, &self.cause(Reason::Deactivated))
             }
             Directive::Activate(name) => {
                 let user = find(name)?;
-                connection.set_active(user, true, &self.cause(Reason::Activated))
+                self.store.set_active(user, true, &self.cause(Reason::Activated))
             }
             Directive::End(name) => {
                 let user = find(name)?;

@@ -8,7 +8,7 @@ use super::super::*;
 /// A store in memory whose one follower stops, breaks or panics when it is told to.
 #[derive(Clone, Default)]
 pub(super) struct Followed {
-    behind: MemoryStore,
+    pub(super) behind: MemoryStore,
     pub(super) stage: Arc<Stage>,
 }
 

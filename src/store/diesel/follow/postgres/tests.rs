@@ -4,7 +4,7 @@ use diesel::connection::SimpleConnection;
 
 use super::*;
 use crate::store::Revoked;
-use crate::store::diesel::SweepPolicy;
+use crate::store::SweepPolicy;
 use crate::store::diesel::tests::{Fixture, add_user, digest, later, login, open};
 use crate::user::UserId;
 

@@ -1,0 +1,73 @@
+//! The database that a command works on.
+
+use std::sync::Arc;
+
+use super::Context;
+use super::answer::{Code, Failure};
+use crate::cause::{Actor, Origin};
+use crate::password::Hasher;
+use crate::service::admin::Admin;
+use crate::store::diesel::{DieselStore, StoreOptions};
+
+/// What happens when there is no SQLite file yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Missing {
+    /// It is made, if the settings allow it.
+    Make,
+    /// The command makes no sense without one.
+    Refuse,
+}
+
+impl Context<'_> {
+    /// The database as it is, whatever its tables.
+    pub(super) fn open_any(&self, missing: Missing) -> Result<DieselStore, Failure> {
+        let database = &self.settings.database;
+        self.find_file(database.create && missing == Missing::Make)?;
+        let options = StoreOptions { create: database.create, ..StoreOptions::default() };
+        Ok(DieselStore::open_url(database.url.clone(), options)?)
+    }
+
+    /// The database as it is, to look at and not to change.
+    pub(super) fn look(&self) -> Result<DieselStore, Failure> {
+        self.find_file(false)?;
+        Ok(DieselStore::open_as_found(self.settings.database.url.clone()))
+    }
+
+    /// Refuses a SQLite file that is missing and is not to be made.
+    fn find_file(&self, create: bool) -> Result<(), Failure> {
+        let database = &self.settings.database;
+        if let Some(file) = database.url.sqlite_file().filter(|file| !create && !file.exists()) {
+            let switched_off = if database.create { "" } else { " where KNOXIDE_CREATE is true" };
+            let message = format!("there is no database {}: `knoxide migrate` makes one{switched_off}", file.display());
+            return Err(Failure::new(Code::Unavailable, message));
+        }
+        Ok(())
+    }
+
+    /// The database, with the tables this program needs. A new one gets them.
+    fn open(&self, missing: Missing) -> Result<DieselStore, Failure> {
+        let store = self.open_any(missing)?;
+        let status = store.migration_status()?;
+        if status.applied.is_empty() && missing == Missing::Make {
+            store.migrate()?;
+        } else if !status.pending.is_empty() {
+            return Err(Failure::new(Code::Failed, "the database's tables are not up to date: run `knoxide migrate`"));
+        }
+        Ok(store)
+    }
+
+    /// What an administrator can do with the database.
+    pub(super) fn admin(&self, missing: Missing) -> Result<Admin, Failure> {
+        let hasher = Hasher::new(self.settings.passwords.bcrypt_cost)
+            .map_err(|error| Failure::new(Code::Usage, error.to_string()))?;
+        Ok(Admin {
+            store: Arc::new(self.open(missing)?),
+            clock: Arc::clone(&self.clock),
+            random: Arc::clone(&self.random),
+            hasher,
+            policy: self.settings.tokens.policy.clone(),
+            actor: Actor::CommandLine,
+            origin: Origin::default(),
+        })
+    }
+}

@@ -1,0 +1,149 @@
+//! What an administrator can do: one method for each use case, for the command line and for whoever
+//! administers over HTTP.
+//!
+//! The rules that hold for every caller stand here: which names and passwords are good, and what is recorded
+//! with each write. All methods block and may take long, so an asynchronous caller runs them on a thread for
+//! such work. Callers read input and word the outcome.
+
+use std::sync::Arc;
+
+use crate::cause::{Actor, Cause, Origin, Reason};
+use crate::jwt::BadKey;
+use crate::password::{Hasher, Unverifiable};
+use crate::password_rules::WeakPassword;
+use crate::policy::Policy;
+use crate::random::{Random, RandomError};
+use crate::session::SessionId;
+use crate::store::{AdminStore, Clash, Connection, ImportError, KeyError, StoreError, StoreResult};
+use crate::time::Clock;
+use crate::user::BadUsername;
+
+mod data;
+mod keys;
+mod sessions;
+mod tokens;
+mod users;
+
+pub use data::{Imported, Swept, UnverifiableUser, why_unverifiable};
+pub use keys::{KeyState, ListedKey};
+pub use sessions::SessionQuery;
+pub use tokens::{MAX_TOKEN_NAME, ScriptToken};
+pub use users::{NewAccount, NewPassword, check_new_account};
+
+/// One administrator at work.
+#[derive(Clone)]
+pub struct Admin {
+    /// What is administered.
+    pub store: Arc<dyn AdminStore>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Where secrets come from.
+    pub random: Arc<dyn Random>,
+    /// How new passwords are hashed.
+    pub hasher: Hasher,
+    /// What the operator decided about tokens.
+    pub policy: Policy,
+    /// Who the administrator is.
+    pub actor: Actor,
+    /// Where the administrator's requests come from.
+    pub origin: Origin,
+}
+
+/// Why something was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum AdminError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The store failed while a user was deleted.
+    #[error("{0}; if the user is inactive now, a part of its sessions is left: delete the user again")]
+    DeletedInPart(StoreError),
+    /// No random bytes.
+    #[error(transparent)]
+    Random(#[from] RandomError),
+    /// A signing key could not be made or read.
+    #[error(transparent)]
+    BadKey(#[from] BadKey),
+    /// The secret of the settings is not that of the other nodes, or is missing; the text says what to do.
+    #[error("{0}")]
+    KeySecret(String),
+    /// No user is called so.
+    #[error("there is no user {0:?}; names are compared exactly")]
+    NoSuchUser(String),
+    /// No live session has this id.
+    #[error("there is no live session {0}")]
+    NoSuchSession(SessionId),
+    /// No key in use has this number.
+    #[error("there is no key {0} in use")]
+    NoSuchKey(i64),
+    /// The name cannot be given to a new user.
+    #[error(transparent)]
+    BadName(#[from] BadUsername),
+    /// Not an e-mail address.
+    #[error("that is no e-mail address")]
+    BadEmail,
+    /// The name is taken.
+    #[error("the name {0:?} is taken")]
+    NameTaken(String),
+    /// The name looks like another one.
+    #[error("{name:?} could be taken for the user {other:?}: choose another name")]
+    Lookalike {
+        /// The name that was wanted.
+        name: String,
+        /// The name that is there.
+        other: String,
+    },
+    /// The password is easily guessed.
+    #[error(transparent)]
+    Weak(#[from] WeakPassword),
+    /// The hash cannot be verified.
+    #[error("no password fits the hash: {0}")]
+    UselessHash(#[from] Unverifiable),
+    /// The name cannot be given to a token.
+    #[error("it must have 1 to {MAX_TOKEN_NAME} visible characters")]
+    BadTokenName,
+    /// The user cannot be given a token.
+    #[error("the user {0:?} is not active, or has just changed")]
+    NotActive(String),
+    /// The secret of the settings signs already.
+    #[error("KNOXIDE_JWT_SECRET is the secret in use: give a new one, here and then to every node")]
+    SecretInUse,
+    /// Nothing could be made without this key.
+    #[error(
+        "key {0} is the only one of its kind, and nothing could be made without it: if it signs, run `knoxide \
+         key rotate` with its algorithm first"
+    )]
+    LastKey(i64),
+    /// What is to be imported clashes with what is there.
+    #[error("nothing was imported:\n  {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n  "))]
+    Clashes(Vec<Clash>),
+}
+
+impl From<KeyError> for AdminError {
+    fn from(error: KeyError) -> Self {
+        match error {
+            KeyError::Store(error) => error.into(),
+            KeyError::Bad(error) => error.into(),
+            KeyError::OtherSecret | KeyError::SecretNotGiven => Self::KeySecret(error.to_string()),
+        }
+    }
+}
+
+impl From<ImportError> for AdminError {
+    fn from(error: ImportError) -> Self {
+        match error {
+            ImportError::Clashes(clashes) => Self::Clashes(clashes),
+            ImportError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl Admin {
+    fn connect(&self) -> StoreResult<Box<dyn Connection>> {
+        self.store.connect()
+    }
+
+    fn cause(&self, reason: Reason) -> Cause {
+        Cause { reason, actor: self.actor.clone(), origin: self.origin.clone(), at: self.clock.now() }
+    }
+}

@@ -1,0 +1,74 @@
+//! The data as a whole: importing and sweeping.
+
+use serde::Serialize;
+
+use super::{Admin, AdminError};
+use crate::cause::Reason;
+use crate::import::ImportData;
+use crate::password::{Unverifiable, is_verifiable};
+use crate::store::{ClockTrust, ImportReport, SweepPolicy, SweepReport};
+use crate::time::Timestamp;
+use crate::user::PasswordHash;
+
+/// What an import did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Imported {
+    /// What was added.
+    #[serde(flatten)]
+    pub report: ImportReport,
+    /// Imported users who cannot log in by password, though that is not on purpose.
+    pub unverifiable: Vec<UnverifiableUser>,
+}
+
+/// A user whose stored hash fits no password.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct UnverifiableUser {
+    /// The user's name.
+    pub username: String,
+    /// Why no password fits.
+    pub reason: String,
+}
+
+/// What a sweep did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Swept {
+    /// What was deleted.
+    #[serde(flatten)]
+    pub report: SweepReport,
+    /// What was over before this could be deleted; `None`: nothing was deleted for its age.
+    pub until: Option<Timestamp>,
+    /// Whether the clock was believed.
+    pub clock_believed: bool,
+}
+
+/// Why no password fits a stored hash, unless that is on purpose.
+pub fn why_unverifiable(stored: &PasswordHash) -> Option<String> {
+    match is_verifiable(stored) {
+        Ok(_) | Err(Unverifiable::Empty | Unverifiable::Unusable) => None,
+        Err(reason) => Some(reason.to_string()),
+    }
+}
+
+impl Admin {
+    /// Takes over users and knox tokens: all of them, or nothing.
+    ///
+    /// # Errors
+    /// All clashes with what is there; or the store failed.
+    pub fn import(&self, data: &ImportData) -> Result<Imported, AdminError> {
+        let report = self.store.import(data, &self.cause(Reason::Imported))?;
+        let unverifiable = data.users.iter().filter_map(|user| {
+            let reason = why_unverifiable(&user.password)?;
+            Some(UnverifiableUser { username: user.username.clone(), reason })
+        });
+        Ok(Imported { report, unverifiable: unverifiable.collect() })
+    }
+
+    /// Deletes what has been over for long enough.
+    ///
+    /// # Errors
+    /// The store failed. What was deleted stays deleted.
+    pub fn sweep(&self, trust: ClockTrust, policy: &SweepPolicy) -> Result<Swept, AdminError> {
+        let (moment, report) = self.store.sweep_once(self.clock.now(), trust, policy)?;
+        Ok(Swept { report, until: moment.until, clock_believed: !moment.is_held })
+    }
+}

@@ -1,0 +1,54 @@
+//! Sessions: listing and ending them.
+
+use super::{Admin, AdminError};
+use crate::cause::Reason;
+use crate::session::{SessionEntry, SessionId};
+use crate::store::SessionFilter;
+use crate::user::{User, UserId};
+
+/// Which sessions to list, newest first.
+#[derive(Debug, Clone, Copy)]
+pub struct SessionQuery {
+    /// Only this user's.
+    pub user: Option<UserId>,
+    /// Also those that are over.
+    pub with_ended: bool,
+    /// Only sessions opened before this one: the last of the page before.
+    pub before: Option<SessionId>,
+    /// At most this many.
+    pub limit: u32,
+}
+
+impl Admin {
+    /// Lists sessions. A session counts as live for as long as a check may still accept its token.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn list_sessions(&self, query: SessionQuery) -> Result<Vec<SessionEntry>, AdminError> {
+        let SessionQuery { user, with_ended, before, limit } = query;
+        let (now, idle_limit) = (self.clock.now(), self.policy.idle_verdict_after());
+        Ok(self.store.list_sessions(&SessionFilter { user, with_ended, now, idle_limit, before, limit })?)
+    }
+
+    /// Ends one session.
+    ///
+    /// # Errors
+    /// There is no such live session, or the store failed.
+    pub fn end_session(&self, session: SessionId) -> Result<(), AdminError> {
+        if self.connect()?.end_session(session, &self.cause(Reason::Revoked))? {
+            return Ok(());
+        }
+        Err(AdminError::NoSuchSession(session))
+    }
+
+    /// Ends all sessions of a user.
+    ///
+    /// # Errors
+    /// The user is gone, or the store failed.
+    pub fn end_all_sessions(&self, user: &User) -> Result<(), AdminError> {
+        if self.connect()?.end_all_sessions(user.id, &self.cause(Reason::Revoked))? {
+            return Ok(());
+        }
+        Err(AdminError::NoSuchUser(user.username.clone()))
+    }
+}

@@ -1,0 +1,137 @@
+//! Users: making, finding, changing and deleting them.
+
+use super::{Admin, AdminError};
+use crate::cause::Reason;
+use crate::password::is_verifiable;
+use crate::password_rules::{Owner, judge_new_password};
+use crate::store::{UserCreation, UserEntry, UserFilter};
+use crate::user::{Account, LoginName, NewUser, Password, PasswordHash, User, UserId, validate_username};
+use crate::visible::is_unseen;
+
+/// The longest e-mail address, in characters (RFC 5321, section 4.5.3.1.3).
+const MAX_EMAIL: usize = 254;
+
+/// A user to be added.
+#[derive(Debug)]
+pub struct NewAccount {
+    /// The name to log in with.
+    pub username: String,
+    /// The e-mail address; may be empty.
+    pub email: String,
+    /// The password.
+    pub password: NewPassword,
+    /// Whether the user may log in.
+    pub is_active: bool,
+    /// Whether the user may administer others.
+    pub is_staff: bool,
+}
+
+/// A password to be set.
+#[derive(Debug)]
+pub enum NewPassword {
+    /// As the user will type it.
+    Text(Password),
+    /// As another system has hashed it; a hash that begins with `!` fits no password, on purpose.
+    Hash(PasswordHash),
+}
+
+/// Whether a new user can have this name and e-mail address. [`Admin::add_user`] checks it again; a caller
+/// that asks a person for the password does so before.
+///
+/// # Errors
+/// What is wrong.
+pub fn check_new_account(username: &str, email: &str) -> Result<(), AdminError> {
+    validate_username(username)?;
+    let fits = email.is_empty() || email.contains('@') && email.chars().count() <= MAX_EMAIL;
+    if fits && !email.contains(|c: char| is_unseen(c) || c.is_whitespace()) {
+        return Ok(());
+    }
+    Err(AdminError::BadEmail)
+}
+
+impl Admin {
+    /// Adds a user.
+    ///
+    /// # Errors
+    /// A name, e-mail address or password that cannot be; or the store failed.
+    pub fn add_user(&self, new: NewAccount) -> Result<UserId, AdminError> {
+        let NewAccount { username, email, password, is_active, is_staff } = new;
+        check_new_account(&username, &email)?;
+        let password = self.hash(password, &Owner { username: &username, email: &email })?;
+        let created = self.clock.now();
+        let new = NewUser { id: None, username, email, password, is_active, is_staff, created };
+        match self.store.create_user(&new, &self.cause(Reason::UserCreated))? {
+            UserCreation::Created(id) => Ok(id),
+            UserCreation::Taken => Err(AdminError::NameTaken(new.username)),
+            UserCreation::Lookalike(other) => Err(AdminError::Lookalike { name: new.username, other }),
+        }
+    }
+
+    /// The user with exactly this name; or, where nobody has it, the one with this number after `id:`.
+    ///
+    /// # Errors
+    /// There is none, or the store failed.
+    pub fn find_user(&self, named: &str) -> Result<User, AdminError> {
+        let mut connection = self.connect()?;
+        let mut account = connection.find_account(&LoginName::Username(named.to_owned()))?;
+        if let (None, Some(id)) = (&account, named.strip_prefix("id:").and_then(|digits| digits.parse().ok())) {
+            account = connection.find_account_by_id(UserId(id))?;
+        }
+        account.map(|Account { user, .. }| user).ok_or_else(|| AdminError::NoSuchUser(named.to_owned()))
+    }
+
+    /// Lists users.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn list_users(&self, filter: &UserFilter) -> Result<Vec<UserEntry>, AdminError> {
+        Ok(self.store.list_users(filter)?)
+    }
+
+    /// Gives a user a new password, which ends all sessions.
+    ///
+    /// # Errors
+    /// A password that cannot be, a user who is gone; or the store failed.
+    pub fn set_password(&self, user: &User, new: NewPassword) -> Result<(), AdminError> {
+        let hash = self.hash(new, &Owner { username: &user.username, email: &user.email })?;
+        was_there(user, self.store.set_password(user.id, &hash, None, &self.cause(Reason::PasswordChanged))?)
+    }
+
+    /// Lets a user log in, or shuts a user out and ends all sessions.
+    ///
+    /// # Errors
+    /// The user is gone, or the store failed.
+    pub fn set_active(&self, user: &User, active: bool) -> Result<(), AdminError> {
+        let reason = if active { Reason::Activated } else { Reason::Deactivated };
+        was_there(user, self.store.set_active(user.id, active, &self.cause(reason))?)
+    }
+
+    /// Deletes a user with all sessions.
+    ///
+    /// # Errors
+    /// The user is gone; or the store failed, and the user may be deleted in part.
+    pub fn delete_user(&self, user: &User) -> Result<(), AdminError> {
+        let done = self.store.delete_user(user.id, &self.cause(Reason::UserDeleted));
+        was_there(user, done.map_err(AdminError::DeletedInPart)?)
+    }
+
+    /// Judges a new password of `owner`, and hashes it.
+    fn hash(&self, new: NewPassword, owner: &Owner<'_>) -> Result<PasswordHash, AdminError> {
+        match new {
+            NewPassword::Text(password) => {
+                judge_new_password(&password, owner)?;
+                Ok(self.hasher.hash(&password, &*self.random)?)
+            }
+            NewPassword::Hash(hash) if hash.is_unusable() => Ok(PasswordHash::unusable()),
+            NewPassword::Hash(hash) => {
+                is_verifiable(&hash)?;
+                Ok(hash)
+            }
+        }
+    }
+}
+
+/// Another administrator may have deleted the user meanwhile.
+fn was_there(user: &User, done: bool) -> Result<(), AdminError> {
+    if done { Ok(()) } else { Err(AdminError::NoSuchUser(user.username.clone())) }
+}

@@ -1,0 +1,215 @@
+//! What a store does for administration: users, lists, signing keys, imports, sweeping.
+//!
+//! The server's requests need none of it, so that a store of one's own may leave it out. All methods
+//! block, may take long, and use connections of their own; each is one atomic step unless it says otherwise.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::{Store, StoreError, StoreResult};
+use crate::cause::Cause;
+use crate::import::ImportData;
+use crate::jwt::{Algorithm, KeySecret, StoredKey};
+use crate::random::Random;
+use crate::session::{SessionEntry, SessionId};
+use crate::time::Timestamp;
+use crate::user::{NewUser, PasswordHash, User, UserId};
+
+mod import;
+mod keys;
+mod sweep;
+
+pub use import::{Clash, ImportError, ImportReport};
+pub use keys::{KeyEntry, KeyError, Retiring};
+pub use sweep::{ClockTrust, SweepMoment, SweepPolicy, SweepReport};
+
+/// A [`Store`] that can be administered. Users and sessions are required; a store that keeps no signing
+/// keys, takes no imports or needs no sweeping leaves those methods as they are.
+pub trait AdminStore: Store {
+    /// Adds a user.
+    ///
+    /// # Errors
+    /// When the database fails.
+    fn create_user(&self, new: &NewUser, cause: &Cause) -> StoreResult<UserCreation>;
+
+    /// Sets a new password and ends all sessions of the user but `keep`. `false` if there is no
+    /// such user.
+    ///
+    /// # Errors
+    /// When the database fails.
+    fn set_password(
+        &self,
+        user: UserId,
+        new: &PasswordHash,
+        keep: Option<SessionId>,
+        cause: &Cause,
+    ) -> StoreResult<bool>;
+
+    /// Activates or deactivates a user. Both raise the epoch: deactivating ends all sessions,
+    /// and activating again revives none, however the user was shut out. Setting what is already
+    /// so changes nothing. `false` if there is no such user.
+    ///
+    /// # Errors
+    /// When the database fails.
+    fn set_active(&self, user: UserId, active: bool, cause: &Cause) -> StoreResult<bool>;
+
+    /// Removes a user with its sessions and tokens, in as many small transactions as it takes;
+    /// `false` if there is none. From the first of them on the user is locked out, so that a removal
+    /// that was interrupted does no harm and can be repeated.
+    ///
+    /// # Errors
+    /// When the database fails. The user may be locked out then, and a part of its sessions be gone.
+    fn delete_user(&self, user: UserId, cause: &Cause) -> StoreResult<bool>;
+
+    /// Lists users.
+    ///
+    /// # Errors
+    /// When the database fails.
+    fn list_users(&self, filter: &UserFilter) -> StoreResult<Vec<UserEntry>>;
+
+    /// Lists sessions.
+    ///
+    /// # Errors
+    /// When the database fails.
+    fn list_sessions(&self, filter: &SessionFilter) -> StoreResult<Vec<SessionEntry>>;
+
+    /// Lists all signing keys, without their secrets.
+    ///
+    /// # Errors
+    /// When the database fails.
+    fn list_keys(&self) -> StoreResult<Vec<KeyEntry>> {
+        Err(unsupported("signing keys"))
+    }
+
+    /// All signing keys in use. `given` is the HS256 secret of the settings.
+    ///
+    /// # Errors
+    /// When the database fails, or `given` is not what the other nodes have.
+    fn load_keys(&self, given: Option<&KeySecret>) -> Result<Vec<StoredKey>, KeyError> {
+        let _ = given;
+        Err(unsupported("signing keys").into())
+    }
+
+    /// Makes the keys that are missing for signing with `algorithm`, and returns all in use. Two
+    /// nodes that do so at once agree on the same ones.
+    ///
+    /// # Errors
+    /// As [`AdminStore::load_keys`], and when no key can be made.
+    fn ensure_keys(
+        &self,
+        algorithm: Algorithm,
+        given: Option<&KeySecret>,
+        random: &dyn Random,
+        now: Timestamp,
+    ) -> Result<Vec<StoredKey>, KeyError> {
+        let _ = (algorithm, given, random, now);
+        Err(unsupported("signing keys").into())
+    }
+
+    /// Adds a key that takes over signing. The old one stays published until its tokens have expired.
+    ///
+    /// # Errors
+    /// When the database fails, or no key can be made.
+    fn rotate_key(
+        &self,
+        algorithm: Algorithm,
+        given: Option<&KeySecret>,
+        random: &dyn Random,
+        now: Timestamp,
+    ) -> Result<(), KeyError> {
+        let _ = (algorithm, given, random, now);
+        Err(unsupported("signing keys").into())
+    }
+
+    /// Takes a key out of use at once: it is no longer published, and what was signed with it is
+    /// not taken for one of ours when it has expired. Tokens in the database stay good.
+    ///
+    /// # Errors
+    /// When the database fails.
+    fn retire_key(&self, id: i64, now: Timestamp) -> StoreResult<Retiring> {
+        let _ = (id, now);
+        Err(unsupported("signing keys"))
+    }
+
+    /// Takes over users and knox tokens in one transaction. Users keep their numbers and
+    /// password hashes; look-alike names are reported, not refused. Each token gets a session;
+    /// those of inactive users are ended ones, so that activating the user revives none.
+    ///
+    /// # Errors
+    /// All clashes, or a failure of the database; nothing was changed then.
+    fn import(&self, data: &ImportData, cause: &Cause) -> Result<ImportReport, ImportError> {
+        let _ = (data, cause);
+        Err(unsupported("imports").into())
+    }
+
+    /// Sweeps once: deletes what has been dead for long enough, in many small transactions. Returns
+    /// also the moment by which it was judged.
+    ///
+    /// # Errors
+    /// When the database fails. What was deleted stays deleted.
+    fn sweep_once(
+        &self,
+        now: Timestamp,
+        trust: ClockTrust,
+        policy: &SweepPolicy,
+    ) -> StoreResult<(SweepMoment, SweepReport)> {
+        let _ = (trust, policy);
+        Ok((SweepMoment { until: Some(now), is_held: false }, SweepReport::default()))
+    }
+}
+
+fn unsupported(what: &str) -> StoreError {
+    StoreError::Failed(format!("this store has no {what}"))
+}
+
+/// What came of adding a user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UserCreation {
+    /// The user exists now, under this id.
+    Created(UserId),
+    /// The id, or exactly this name, is taken.
+    Taken,
+    /// A name that a person could take for this one is taken.
+    Lookalike(String),
+}
+
+/// Which users to list, in the order of their numbers.
+#[derive(Debug, Clone, Default)]
+pub struct UserFilter {
+    /// A part of the name or e-mail address; letter case and look-alikes count as one.
+    pub text: Option<String>,
+    /// Only users after this one: the last of the page before.
+    pub after: Option<UserId>,
+    /// At most this many.
+    pub limit: u32,
+}
+
+/// A user as it is listed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct UserEntry {
+    /// The user.
+    #[serde(flatten)]
+    pub user: User,
+    /// When a session was last opened.
+    pub last_login: Option<Timestamp>,
+    /// When the user joined.
+    pub created: Timestamp,
+}
+
+/// Which sessions to list, newest first.
+#[derive(Debug, Clone)]
+pub struct SessionFilter {
+    /// Only this user's.
+    pub user: Option<UserId>,
+    /// Also those that are over.
+    pub with_ended: bool,
+    /// The present moment, by which a token has expired or not.
+    pub now: Timestamp,
+    /// Sessions unused for longer than this are over.
+    pub idle_limit: Option<Duration>,
+    /// Only sessions opened before this one: the last of the page before.
+    pub before: Option<SessionId>,
+    /// At most this many.
+    pub limit: u32,
+}

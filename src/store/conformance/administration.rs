@@ -1,0 +1,143 @@
+//! Lists, removal, signing keys, imports and sweeping. Of the last three, a store may keep none.
+
+use super::*;
+use crate::import::{ImportData, ImportToken, ImportUser};
+use crate::jwt::{Algorithm, KeyPurpose};
+use crate::random::SystemRandom;
+use crate::store::{
+    Clash, ClockTrust, ImportError, KeyError, Retiring, SessionFilter, StoreError, SweepPolicy, UserFilter,
+};
+
+pub(super) const ADMIN_CASES: &[AdminCase] = &[
+    ("users are listed by number and found by a part of their names", users_are_listed),
+    ("live sessions are listed, newest first", sessions_are_listed),
+    ("a removed user leaves no session", removed_user),
+    ("keys are made once, replaced and retired", keys),
+    ("an import happens whole or not at all", import),
+    ("a sweep deletes nothing that lives", sweep),
+];
+
+fn users_are_listed(store: &dyn AdminStore) {
+    let conn = &mut *connect(store);
+    let ids = ["alice", "bob", "carol"].map(|name| add_user(conn, name));
+    let list = |text: Option<&str>, after, limit| {
+        let filter = UserFilter { text: text.map(str::to_owned), after, limit };
+        let users = store.list_users(&filter).expect("a read");
+        users.into_iter().map(|entry| entry.user.id).collect::<Vec<_>>()
+    };
+    assert_eq!(list(None, None, 10), ids);
+    assert_eq!(list(None, None, 2), ids[..2]);
+    assert_eq!(list(None, Some(ids[0]), 10), ids[1..]);
+    assert_eq!(list(Some("ARO"), None, 10), ids[2..], "letter case does not count");
+    assert_eq!(list(Some("bob@example"), None, 10), ids[1..2]);
+    assert_eq!(list(Some("%"), None, 10), []);
+}
+
+fn sessions_are_listed(store: &dyn AdminStore) {
+    let conn = &mut *connect(store);
+    let (alice, bob) = (add_user(conn, "alice"), add_user(conn, "bob"));
+    for (number, user) in [(1, alice), (2, alice), (3, bob), (4, alice)] {
+        log_in(conn, user, number);
+    }
+    assert_eq!(conn.end_session(session_id(2), &cause(Reason::Revoked)), Ok(true));
+    let all = SessionFilter { user: None, with_ended: false, now: NOW, idle_limit: None, before: None, limit: 10 };
+    let list = |filter: SessionFilter| {
+        let sessions = store.list_sessions(&filter).expect("a read");
+        sessions.into_iter().map(|entry| entry.session.id).collect::<Vec<_>>()
+    };
+    assert_eq!(list(all.clone()), [4, 3, 1].map(session_id));
+    assert_eq!(list(SessionFilter { user: Some(alice), ..all.clone() }), [4, 1].map(session_id));
+    assert_eq!(list(SessionFilter { with_ended: true, ..all.clone() }), [4, 3, 2, 1].map(session_id));
+    assert_eq!(list(SessionFilter { before: Some(session_id(4)), limit: 1, ..all.clone() }), [session_id(3)]);
+    let idle_limit = Some(Duration::from_secs(60));
+    assert_eq!(list(SessionFilter { now: after(61), idle_limit, ..all.clone() }), []);
+    let shown = store.list_sessions(&all).expect("a read").remove(0);
+    assert_eq!((shown.user_id, shown.username.as_str(), shown.expires), (alice, "alice", None));
+    assert_eq!((shown.address.as_deref(), shown.user_agent.as_deref()), (Some("127.0.0.1"), Some("conformance")));
+    let with_ended = SessionFilter { with_ended: true, before: Some(session_id(3)), ..all };
+    let ended = store.list_sessions(&with_ended).expect("a read").remove(0);
+    assert_eq!((ended.session.ended, ended.end_reason), (Some(NOW), Some(Reason::Revoked)));
+    assert_eq!(ended.ended_by.as_deref(), Some("system"));
+}
+
+fn removed_user(store: &dyn AdminStore) {
+    let conn = &mut *connect(store);
+    let (alice, bob) = (add_user(conn, "alice"), add_user(conn, "bob"));
+    log_in(conn, alice, 1);
+    log_in(conn, bob, 2);
+    let epoch = epoch_of(conn, alice);
+    assert_eq!(store.delete_user(alice, &cause(Reason::UserDeleted)), Ok(true));
+    assert_eq!(store.delete_user(alice, &cause(Reason::UserDeleted)), Ok(false));
+    assert_eq!((verdict(conn, 1), is_live(conn, 2)), (Some(Refusal::Unknown), true));
+    assert_eq!(conn.open_session(&new_session(3, alice, epoch)), Ok(Opening::Denied));
+    assert!(conn.find_account_by_id(alice).expect("a read").is_none());
+    assert!(add_user(conn, "alice") > bob, "the number is not used again");
+}
+
+fn keys(store: &dyn AdminStore) {
+    if store.list_keys().is_err() {
+        assert!(matches!(store.load_keys(None), Err(KeyError::Store(StoreError::Failed(_)))));
+        return;
+    }
+    let signs = KeyPurpose::Sign(Algorithm::EdDsa);
+    let made = store.ensure_keys(Algorithm::EdDsa, None, &SystemRandom, NOW).expect("keys");
+    assert_eq!(store.ensure_keys(Algorithm::EdDsa, None, &SystemRandom, NOW).expect("keys").len(), made.len());
+    let old = made.iter().find(|key| key.purpose == signs).expect("a key that signs").id;
+    assert_eq!(store.retire_key(old, NOW), Ok(Retiring::StillNeeded));
+    store.rotate_key(Algorithm::EdDsa, None, &SystemRandom, after(1)).expect("a new key");
+    assert_eq!(
+        (store.retire_key(old, after(2)), store.retire_key(old, after(2))),
+        (Ok(Retiring::Done), Ok(Retiring::Unknown))
+    );
+    let listed = store.list_keys().expect("a read");
+    assert_eq!(listed.len(), made.len() + 1);
+    assert!(listed.iter().any(|key| key.id == old && key.retired == Some(after(2))));
+    let in_use = store.load_keys(None).expect("keys");
+    assert!(in_use.iter().any(|key| key.purpose == signs) && in_use.iter().all(|key| key.id != old));
+}
+
+fn import(store: &dyn AdminStore) {
+    let user = |id, name: &str, is_active| ImportUser {
+        id: UserId(id),
+        username: name.to_owned(),
+        email: String::new(),
+        password: PasswordHash::from_stored(format!("hash of {name}")),
+        is_active,
+        is_staff: false,
+        created: Some(NOW),
+        last_login: None,
+    };
+    let token = |number, user| ImportToken { digest: digest(number), user: UserId(user), created: NOW, expires: None };
+    let mut data = ImportData {
+        users: vec![user(7, "alice", true), user(8, "bob", false)],
+        tokens: vec![token(1, 7), token(2, 8)],
+    };
+    let report = match store.import(&data, &cause(Reason::Imported)) {
+        Err(ImportError::Store(StoreError::Failed(_))) => return,
+        report => report.expect("an import"),
+    };
+    assert_eq!((report.users, report.tokens, report.ended), (2, 2, 1));
+    let conn = &mut *connect(store);
+    assert!(is_live(conn, 1) && !is_live(conn, 2));
+    store.set_active(UserId(8), true, &cause(Reason::Activated)).expect("a write");
+    assert!(!is_live(conn, 2));
+    data.users.push(user(9, "carol", true));
+    let Err(ImportError::Clashes(clashes)) = store.import(&data, &cause(Reason::Imported)) else {
+        panic!("the clash was not seen")
+    };
+    assert!(clashes.contains(&Clash::Username("alice".to_owned())), "{clashes:?}");
+    assert!(conn.find_account_by_id(UserId(9)).expect("a read").is_none());
+}
+
+fn sweep(store: &dyn AdminStore) {
+    let conn = &mut *connect(store);
+    let user = add_user(conn, "alice");
+    log_in(conn, user, 1);
+    let mut expired = new_session(2, user, epoch_of(conn, user));
+    expired.tokens = vec![NewToken { digest: digest(2), kind: TokenKind::Access, expires: Some(after(1)), key: None }];
+    assert_eq!(conn.open_session(&expired), Ok(Opening::Opened));
+    let much_later = after(90 * 24 * 3600);
+    store.sweep_once(much_later, ClockTrust::Vouched, &SweepPolicy::default()).expect("a sweep");
+    assert!(verdict_at(conn, 1, much_later).is_none());
+    assert!(matches!(verdict_at(conn, 2, much_later), Some(Refusal::Expired | Refusal::Unknown)));
+}

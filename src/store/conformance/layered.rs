@@ -1,0 +1,206 @@
+//! A store around another one, for tests: all that is asked passes through, and a [`Layer`] may count it,
+//! refuse it or spoil it.
+
+use std::sync::Arc;
+
+use super::super::{AdminStore, Connection, Follower, Following, Store, StoreResult};
+use super::super::{
+    ClockTrust, ImportError, ImportReport, KeyEntry, KeyError, NewSession, Opening, Refresh, Refreshed, Retiring,
+    SessionFilter, Successor, SweepMoment, SweepPolicy, SweepReport, UserCreation, UserEntry, UserFilter,
+};
+use crate::cause::Cause;
+use crate::import::ImportData;
+use crate::jwt::{Algorithm, KeySecret, StoredKey};
+use crate::random::Random;
+use crate::session::{SessionEntry, SessionId, TokenRecord};
+use crate::time::Timestamp;
+use crate::token::TokenDigest;
+use crate::user::{Account, Epoch, LoginName, NewUser, PasswordHash, UserId};
+
+/// What happens between a caller and the store behind.
+pub trait Layer: Send + Sync + 'static {
+    /// Before each step, by the name of its method. An error is what the caller gets, and the step is not done.
+    ///
+    /// # Errors
+    /// Whatever the layer wants the step to fail with.
+    fn before(&self, method: &'static str) -> StoreResult<()> {
+        let _ = method;
+        Ok(())
+    }
+
+    /// How the store can be followed; a layer that spoils [`Connection::find_many`] has it not followed at all, or
+    /// checks go past that.
+    fn following(&self, behind: Following) -> Following {
+        behind
+    }
+
+    /// Does [`Connection::find_many`].
+    ///
+    /// # Errors
+    /// As there.
+    fn find_many(&self, behind: &mut dyn Connection, digests: &[TokenDigest]) -> StoreResult<Vec<Option<TokenRecord>>> {
+        behind.find_many(digests)
+    }
+
+    /// Does [`Connection::end_session`].
+    ///
+    /// # Errors
+    /// As there.
+    fn end_session(&self, behind: &mut dyn Connection, session: SessionId, cause: &Cause) -> StoreResult<bool> {
+        behind.end_session(session, cause)
+    }
+}
+
+/// A store with a layer around it.
+pub struct Layered<S, L> {
+    behind: S,
+    layer: Arc<L>,
+}
+
+impl<S, L> Layered<S, L> {
+    /// Puts `layer` around a store.
+    pub fn new(behind: S, layer: L) -> Self {
+        Self { behind, layer: Arc::new(layer) }
+    }
+
+    /// The layer.
+    pub fn layer(&self) -> &Arc<L> {
+        &self.layer
+    }
+
+    /// The store behind.
+    pub const fn behind(&self) -> &S {
+        &self.behind
+    }
+}
+
+impl<S: Clone, L> Clone for Layered<S, L> {
+    fn clone(&self) -> Self {
+        Self { behind: self.behind.clone(), layer: Arc::clone(&self.layer) }
+    }
+}
+
+impl<S: Store, L: Layer> Store for Layered<S, L> {
+    fn connect(&self) -> StoreResult<Box<dyn Connection>> {
+        self.layer.before("connect")?;
+        Ok(Box::new(LayeredConnection { behind: self.behind.connect()?, layer: Arc::clone(&self.layer) }))
+    }
+
+    fn writers(&self) -> usize {
+        // These two cannot fail.
+        let _ = self.layer.before("writers");
+        self.behind.writers()
+    }
+
+    fn following(&self) -> Following {
+        let _ = self.layer.before("following");
+        self.layer.following(self.behind.following())
+    }
+
+    fn follow(&self) -> StoreResult<Box<dyn Follower>> {
+        self.layer.before("follow")?;
+        self.behind.follow()
+    }
+}
+
+/// Methods that ask the layer, and then the store or connection behind.
+macro_rules! pass {
+    ($(fn $name:ident($receiver:tt $(, $argument:ident: $type:ty)*) -> $answer:ty;)+) => {
+        $(pass!(@ $receiver $name ($($argument: $type),*) $answer);)+
+    };
+    (@ store $name:ident ($($argument:ident: $type:ty),*) $answer:ty) => {
+        fn $name(&self, $($argument: $type),*) -> $answer {
+            self.layer.before(stringify!($name))?;
+            self.behind.$name($($argument),*)
+        }
+    };
+    (@ connection $name:ident ($($argument:ident: $type:ty),*) $answer:ty) => {
+        fn $name(&mut self, $($argument: $type),*) -> $answer {
+            self.layer.before(stringify!($name))?;
+            self.behind.get().$name($($argument),*)
+        }
+    };
+}
+
+impl<S: AdminStore, L: Layer> AdminStore for Layered<S, L> {
+    pass! {
+        fn create_user(store, new: &NewUser, cause: &Cause) -> StoreResult<UserCreation>;
+        fn set_password(
+            store, user: UserId, new: &PasswordHash, keep: Option<SessionId>, cause: &Cause
+        ) -> StoreResult<bool>;
+        fn set_active(store, user: UserId, active: bool, cause: &Cause) -> StoreResult<bool>;
+        fn delete_user(store, user: UserId, cause: &Cause) -> StoreResult<bool>;
+        fn list_users(store, filter: &UserFilter) -> StoreResult<Vec<UserEntry>>;
+        fn list_sessions(store, filter: &SessionFilter) -> StoreResult<Vec<SessionEntry>>;
+        fn list_keys(store) -> StoreResult<Vec<KeyEntry>>;
+        fn load_keys(store, given: Option<&KeySecret>) -> Result<Vec<StoredKey>, KeyError>;
+        fn ensure_keys(
+            store, algorithm: Algorithm, given: Option<&KeySecret>, random: &dyn Random, now: Timestamp
+        ) -> Result<Vec<StoredKey>, KeyError>;
+        fn rotate_key(
+            store, algorithm: Algorithm, given: Option<&KeySecret>, random: &dyn Random, now: Timestamp
+        ) -> Result<(), KeyError>;
+        fn retire_key(store, id: i64, now: Timestamp) -> StoreResult<Retiring>;
+        fn import(store, data: &ImportData, cause: &Cause) -> Result<ImportReport, ImportError>;
+        fn sweep_once(
+            store, now: Timestamp, trust: ClockTrust, policy: &SweepPolicy
+        ) -> StoreResult<(SweepMoment, SweepReport)>;
+    }
+}
+
+/// A connection of such a store; inside a group, one that belongs to the group.
+struct LayeredConnection<C, L> {
+    behind: C,
+    layer: Arc<L>,
+}
+
+impl<C: AsConnection, L: Layer> Connection for LayeredConnection<C, L> {
+    pass! {
+        fn ping(connection) -> StoreResult<()>;
+        fn check_room(connection) -> StoreResult<()>;
+        fn find_account(connection, login: &LoginName) -> StoreResult<Option<Account>>;
+        fn find_account_by_id(connection, user: UserId) -> StoreResult<Option<Account>>;
+        fn last_login_from(connection, user: UserId, network: &str) -> StoreResult<Option<Timestamp>>;
+        fn open_session(connection, new: &NewSession) -> StoreResult<Opening>;
+        fn refresh(connection, refresh: &Refresh) -> StoreResult<Refreshed>;
+        fn find_successor(connection, digest: &TokenDigest) -> StoreResult<Option<Successor>>;
+        fn end_idle_session(connection, session: SessionId, last_seen: Timestamp, cause: &Cause) -> StoreResult<bool>;
+        fn end_all_sessions(connection, user: UserId, cause: &Cause) -> StoreResult<bool>;
+        fn upgrade_password_hash(connection, user: UserId, old: &PasswordHash, new: &PasswordHash) -> StoreResult<bool>;
+        fn put_shadow_user(connection, user: &NewUser, cause: &Cause) -> StoreResult<Epoch>;
+        fn touch(connection, seen: &[(SessionId, Timestamp)]) -> StoreResult<()>;
+    }
+
+    fn find_many(&mut self, digests: &[TokenDigest]) -> StoreResult<Vec<Option<TokenRecord>>> {
+        self.layer.before("find_many")?;
+        self.layer.find_many(self.behind.get(), digests)
+    }
+
+    fn end_session(&mut self, session: SessionId, cause: &Cause) -> StoreResult<bool> {
+        self.layer.before("end_session")?;
+        self.layer.end_session(self.behind.get(), session, cause)
+    }
+
+    fn group(&mut self, work: &mut dyn FnMut(&mut dyn Connection)) -> StoreResult<()> {
+        let layer = &self.layer;
+        layer.before("group")?;
+        self.behind.get().group(&mut |behind| work(&mut LayeredConnection { behind, layer: Arc::clone(layer) }))
+    }
+}
+
+/// A connection, owned or lent.
+trait AsConnection: Send {
+    fn get(&mut self) -> &mut dyn Connection;
+}
+
+impl AsConnection for Box<dyn Connection> {
+    fn get(&mut self) -> &mut dyn Connection {
+        &mut **self
+    }
+}
+
+impl AsConnection for &mut dyn Connection {
+    fn get(&mut self) -> &mut dyn Connection {
+        &mut **self
+    }
+}

@@ -1,0 +1,213 @@
+//! Lists of users and sessions.
+
+use std::collections::HashMap;
+
+use diesel::dsl::sql;
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Bool, Nullable};
+
+use super::any::AnyConnection;
+use super::hot;
+use super::rows::{dialect_named, session_id};
+use super::schema::{audit_events, sessions, users};
+use crate::cause::Reason;
+use crate::session::{Session, SessionEntry};
+use crate::store::{SessionFilter, UserEntry, UserFilter};
+use crate::time::Timestamp;
+use crate::user::{Epoch, User, UserId, lookalike_key};
+
+/// A pattern that fits texts in which this one occurs.
+fn containing(text: &str) -> String {
+    let mut pattern = String::from("%");
+    for c in text.chars().filter(|c| *c != '\0') {
+        if matches!(c, '%' | '_' | '!') {
+            pattern.push('!');
+        }
+        pattern.push(c);
+    }
+    pattern.push('%');
+    pattern
+}
+
+type UserRow = (i64, String, String, bool, bool, i64, Option<i64>, i64);
+
+/// See [`AdminStore::list_users`](crate::store::AdminStore::list_users).
+pub(super) fn users(any: &mut AnyConnection, filter: &UserFilter) -> QueryResult<Vec<UserEntry>> {
+    let mut query = users::table
+        .select((
+            users::id,
+            users::username,
+            users::email,
+            users::is_active,
+            users::is_staff,
+            users::auth_epoch,
+            users::last_login,
+            users::created,
+        ))
+        .order(users::id)
+        .limit(i64::from(filter.limit))
+        .into_boxed();
+    if let Some(text) = &filter.text {
+        let plain = containing(text);
+        let folded = containing(&lookalike_key(text));
+        query = query.filter(
+            users::username
+                .like(plain.clone())
+                .escape('!')
+                .or(users::email.like(plain).escape('!'))
+                .or(users::lookalike_key.like(folded).escape('!')),
+        );
+    }
+    if let Some(UserId(after)) = filter.after {
+        query = query.filter(users::id.gt(after));
+    }
+    let rows: Vec<UserRow> = query.load(any)?;
+    Ok(rows.into_iter().map(user_entry).collect())
+}
+
+fn user_entry(row: UserRow) -> UserEntry {
+    let (id, username, email, is_active, is_staff, epoch, last_login, created) = row;
+    UserEntry {
+        user: User { id: UserId(id), username, email, is_active, is_staff, epoch: Epoch(epoch) },
+        last_login: last_login.map(Timestamp::from_micros),
+        created: Timestamp::from_micros(created),
+    }
+}
+
+#[derive(Queryable)]
+struct SessionRow {
+    id: Vec<u8>,
+    user: i64,
+    username: String,
+    user_epoch: i64,
+    dialect: String,
+    name: Option<String>,
+    created: i64,
+    last_seen: i64,
+    epoch: i64,
+    address: Option<String>,
+    user_agent: Option<String>,
+    ended_at: Option<i64>,
+    ended_reason: Option<String>,
+    ended_by: Option<String>,
+    expires: Option<i64>,
+}
+
+/// See [`AdminStore::list_sessions`](crate::store::AdminStore::list_sessions).
+pub(super) fn sessions(any: &mut AnyConnection, filter: &SessionFilter) -> QueryResult<Vec<SessionEntry>> {
+    let rows = session_rows(any, filter)?;
+    let events = epoch_events(any, &rows)?;
+    rows.into_iter()
+        .map(|row| {
+            let event = events.get(&(row.user, row.epoch + 1));
+            session_entry(row, event)
+        })
+        .collect()
+}
+
+fn session_rows(any: &mut AnyConnection, filter: &SessionFilter) -> QueryResult<Vec<SessionRow>> {
+    let mut query = sessions::table
+        .inner_join(users::table)
+        .select((
+            sessions::id,
+            users::id,
+            users::username,
+            users::auth_epoch,
+            sessions::dialect,
+            sessions::name,
+            sessions::created,
+            sessions::last_seen,
+            sessions::auth_epoch,
+            sessions::address,
+            sessions::user_agent,
+            sessions::ended_at,
+            sessions::ended_reason,
+            sessions::ended_by,
+            sql::<Nullable<BigInt>>(hot::LAST_END),
+        ))
+        .order(sessions::id.desc())
+        .limit(i64::from(filter.limit))
+        .into_boxed();
+    if let Some(UserId(user)) = filter.user {
+        query = query.filter(sessions::user_id.eq(user));
+    }
+    if let Some(before) = filter.before {
+        query = query.filter(sessions::id.lt(before.as_bytes().to_vec()));
+    }
+    if !filter.with_ended {
+        let seen_from = filter.idle_limit.map_or(i64::MIN, |idle| filter.now.saturating_sub(idle).as_micros());
+        query = query
+            .filter(sessions::ended_at.is_null())
+            .filter(sessions::auth_epoch.eq(users::auth_epoch))
+            .filter(users::is_active)
+            .filter(sessions::last_seen.ge(seen_from))
+            .filter(sql::<Bool>(hot::LAST_END).sql(" > ").bind::<BigInt, _>(filter.now.as_micros()));
+    }
+    query.load(any)
+}
+
+/// What raised a user's epoch to a number, when, and by whom.
+pub(super) type EpochEvents = HashMap<(i64, i64), (i64, String, String)>;
+
+type EventRow = (Option<i64>, Option<i64>, i64, String, String);
+
+/// What ended the sessions that were ended with all of their user's.
+fn epoch_events(any: &mut AnyConnection, rows: &[SessionRow]) -> QueryResult<EpochEvents> {
+    let dead: Vec<_> = rows.iter().filter(|row| row.ended_at.is_none() && row.epoch != row.user_epoch).collect();
+    let users: Vec<i64> = dead.iter().map(|row| row.user).collect();
+    let epochs: Vec<i64> = dead.iter().map(|row| row.epoch + 1).collect();
+    find_epoch_events(any, users, epochs)
+}
+
+/// The events by which one of these users got one of these epochs.
+pub(super) fn find_epoch_events(
+    any: &mut AnyConnection,
+    users: Vec<i64>,
+    epochs: Vec<i64>,
+) -> QueryResult<EpochEvents> {
+    if users.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let events: Vec<EventRow> = audit_events::table
+        .filter(audit_events::user_id.eq_any(users))
+        .filter(audit_events::auth_epoch.eq_any(epochs))
+        .select((
+            audit_events::user_id,
+            audit_events::auth_epoch,
+            audit_events::at,
+            audit_events::event,
+            audit_events::actor,
+        ))
+        .load(any)?;
+    let keyed =
+        events.into_iter().filter_map(|(user, epoch, at, event, actor)| Some(((user?, epoch?), (at, event, actor))));
+    Ok(keyed.collect())
+}
+
+fn session_entry(row: SessionRow, event: Option<&(i64, String, String)>) -> QueryResult<SessionEntry> {
+    let (ended, reason, by) = match (row.ended_at, event) {
+        (Some(at), _) => (Some(at), row.ended_reason, row.ended_by),
+        (None, _) if row.epoch == row.user_epoch => (None, None, None),
+        (None, Some((at, event, actor))) => (Some(*at), Some(event.clone()), Some(actor.clone())),
+        // Somebody raised the epoch by hand: it was over after its last use at any rate.
+        (None, None) => (Some(row.last_seen), None, None),
+    };
+    Ok(SessionEntry {
+        session: Session {
+            id: session_id(&row.id)?,
+            dialect: dialect_named(&row.dialect)?,
+            created: Timestamp::from_micros(row.created),
+            last_seen: Timestamp::from_micros(row.last_seen),
+            epoch: Epoch(row.epoch),
+            ended: ended.map(Timestamp::from_micros),
+        },
+        user_id: UserId(row.user),
+        username: row.username,
+        name: row.name,
+        expires: row.expires.filter(|end| *end != hot::NEVER).map(Timestamp::from_micros),
+        address: row.address,
+        user_agent: row.user_agent,
+        end_reason: reason.as_deref().and_then(Reason::from_name),
+        ended_by: by,
+    })
+}

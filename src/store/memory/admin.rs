@@ -1,0 +1,113 @@
+//! Administration of users and sessions in memory. There are no signing keys, no imports, and nothing to sweep.
+
+use super::{MemoryStore, SessionRow, Tables};
+use crate::cause::Cause;
+use crate::session::{Session, SessionEntry, SessionId};
+use crate::store::{AdminStore, SessionFilter, StoreResult, UserCreation, UserEntry, UserFilter};
+use crate::time::Timestamp;
+use crate::user::{Epoch, NewUser, PasswordHash, User, UserId, lookalike_key};
+
+impl AdminStore for MemoryStore {
+    fn create_user(&self, new: &NewUser, _: &Cause) -> StoreResult<UserCreation> {
+        let mut tables = self.tables();
+        let taken = |user: &User| user.username == new.username || Some(user.id) == new.id;
+        if tables.accounts.values().any(|account| taken(&account.user)) {
+            return Ok(UserCreation::Taken);
+        }
+        let key = lookalike_key(&new.username);
+        let mut names = tables.accounts.values().map(|account| &account.user.username);
+        if let Some(alike) = names.find(|name| lookalike_key(name) == key) {
+            return Ok(UserCreation::Lookalike(alike.clone()));
+        }
+        Ok(UserCreation::Created(tables.insert_user(new)))
+    }
+
+    fn set_password(
+        &self,
+        user: UserId,
+        new: &PasswordHash,
+        keep: Option<SessionId>,
+        cause: &Cause,
+    ) -> StoreResult<bool> {
+        let mut tables = self.tables();
+        let Some(account) = tables.accounts.get_mut(&user) else { return Ok(false) };
+        account.password = new.clone();
+        let old = account.user.epoch;
+        tables.raise_epoch(user, cause);
+        let kept = keep.and_then(|id| tables.sessions.get_mut(&id)).filter(|row| row.user == user);
+        if let Some(row) = kept.filter(|row| row.session.epoch == old && row.session.ended.is_none()) {
+            row.session.epoch = Epoch(old.0 + 1);
+        }
+        Ok(true)
+    }
+
+    fn set_active(&self, user: UserId, active: bool, cause: &Cause) -> StoreResult<bool> {
+        Ok(self.tables().switch(user, active, cause))
+    }
+
+    fn delete_user(&self, user: UserId, _: &Cause) -> StoreResult<bool> {
+        let mut tables = self.tables();
+        let Tables { sessions, tokens, .. } = &mut *tables;
+        tokens.retain(|_, token| sessions.get(&token.session).is_some_and(|row| row.user != user));
+        sessions.retain(|_, row| row.user != user);
+        tables.networks.retain(|(owner, _), _| *owner != user);
+        Ok(tables.accounts.remove(&user).is_some())
+    }
+
+    fn list_users(&self, filter: &UserFilter) -> StoreResult<Vec<UserEntry>> {
+        let tables = self.tables();
+        let fits = |user: &User| {
+            let named = filter.text.as_ref().is_none_or(|text| {
+                let key = lookalike_key(&user.username);
+                user.username.contains(text) || user.email.contains(text) || key.contains(&lookalike_key(text))
+            });
+            named && filter.after.is_none_or(|after| user.id > after)
+        };
+        let mut users: Vec<_> =
+            tables.accounts.values().map(|account| &account.user).filter(|user| fits(user)).collect();
+        users.sort_by_key(|user| user.id);
+        users.truncate(usize::try_from(filter.limit).unwrap_or(usize::MAX));
+        Ok(users.into_iter().map(|user| tables.user_entry(user)).collect())
+    }
+
+    fn list_sessions(&self, filter: &SessionFilter) -> StoreResult<Vec<SessionEntry>> {
+        let tables = self.tables();
+        let fits = |row: &&SessionRow| {
+            filter.user.is_none_or(|user| row.user == user)
+                && filter.before.is_none_or(|before| row.session.id < before)
+                && (filter.with_ended || tables.is_live(row, filter.idle_limit, filter.now))
+        };
+        let mut rows: Vec<_> = tables.sessions.values().filter(fits).collect();
+        rows.sort_by_key(|row| std::cmp::Reverse(row.session.id));
+        rows.truncate(usize::try_from(filter.limit).unwrap_or(usize::MAX));
+        Ok(rows.into_iter().map(|row| tables.session_entry(row)).collect())
+    }
+}
+
+impl Tables {
+    fn user_entry(&self, user: &User) -> UserEntry {
+        let created = self.joined.get(&user.id).copied().unwrap_or(Timestamp::EPOCH);
+        UserEntry { user: user.clone(), last_login: self.last_logins.get(&user.id).copied(), created }
+    }
+
+    fn session_entry(&self, row: &SessionRow) -> SessionEntry {
+        // A session that did not end by itself ended with all of its user's, when the epoch was raised above its own.
+        let raise = || self.raises.get(&(row.user, Epoch(row.session.epoch.0 + 1)));
+        let ended = row.ended.as_ref().or_else(raise);
+        let lasting = |token: &&super::TokenRow| token.session == row.session.id && token.consumed.is_none();
+        let ends = self.tokens.values().filter(lasting).map(|token| token.expires);
+        let origin = &row.opened.origin;
+        SessionEntry {
+            session: Session { ended: ended.map(|cause| cause.at), ..row.session.clone() },
+            user_id: row.user,
+            username: self.accounts.get(&row.user).map(|account| account.user.username.clone()).unwrap_or_default(),
+            name: row.name.clone(),
+            // A token without an end outlasts all others.
+            expires: ends.max_by_key(|end| end.map_or(i64::MAX, Timestamp::as_micros)).flatten(),
+            address: origin.address_text(),
+            user_agent: origin.user_agent.clone(),
+            end_reason: ended.map(|cause| cause.reason),
+            ended_by: ended.map(|cause| cause.actor.to_string()),
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! The use cases of an administrator hold their rules for every caller, and on every store.
+
+use std::sync::Arc;
+
+use knoxide::cause::{Actor, Origin};
+use knoxide::policy::Policy;
+use knoxide::random::SystemRandom;
+use knoxide::service::admin::{Admin, AdminError, NewAccount, NewPassword, SessionQuery};
+use knoxide::store::memory::MemoryStore;
+use knoxide::time::ManualClock;
+use knoxide::user::{Password, UserId};
+use serde_json::json;
+
+use crate::support::app::{cheap_hasher, start_of_time};
+
+/// The user with number 7 at work, from somewhere.
+fn administrator() -> Admin {
+    Admin {
+        store: Arc::new(MemoryStore::new()),
+        clock: Arc::new(ManualClock::new(start_of_time())),
+        random: Arc::new(SystemRandom),
+        hasher: cheap_hasher(),
+        policy: Policy::default(),
+        actor: Actor::User(UserId(7)),
+        origin: Origin { address: Some([192, 0, 2, 1].into()), ..Origin::default() },
+    }
+}
+
+fn account(username: &str, email: &str, password: &str) -> NewAccount {
+    let password = NewPassword::Text(Password::new(password.to_owned()));
+    NewAccount { username: username.to_owned(), email: email.to_owned(), password, is_active: true, is_staff: false }
+}
+
+#[test]
+fn no_caller_can_forget_a_rule() {
+    let admin = administrator();
+    let add = |username: &str, email: &str, password: &str| admin.add_user(account(username, email, password));
+    add("casey", "", "correct horse").expect("a user");
+    assert!(matches!(add(" bob", "", "correct horse"), Err(AdminError::BadName(_))));
+    assert!(matches!(add("bob", "nowhere", "correct horse"), Err(AdminError::BadEmail)));
+    assert!(matches!(add("bob", "", "password"), Err(AdminError::Weak(_))));
+    assert!(matches!(add("rosenfeld", "", "rosenfeld-7"), Err(AdminError::Weak(_))));
+    assert!(matches!(add("casey", "", "correct horse"), Err(AdminError::NameTaken(_))));
+    assert!(matches!(add("CASEY", "", "correct horse"), Err(AdminError::Lookalike { .. })));
+    let casey = admin.find_user("casey").expect("the user");
+    let weak = NewPassword::Text(Password::new("casey-casey".to_owned()));
+    assert!(matches!(admin.set_password(&casey, weak), Err(AdminError::Weak(_))));
+    assert!(matches!(admin.create_token(&casey, "\u{200b}".to_owned(), None), Err(AdminError::BadTokenName)));
+    admin.set_active(&casey, false).expect("a write");
+    let casey = admin.find_user("casey").expect("the user");
+    assert!(matches!(admin.create_token(&casey, "script".to_owned(), None), Err(AdminError::NotActive(_))));
+    admin.delete_user(&casey).expect("a write");
+    assert!(matches!(admin.delete_user(&casey), Err(AdminError::NoSuchUser(_))));
+}
+
+#[test]
+fn what_is_written_says_who_did_it_and_from_where() {
+    let admin = administrator();
+    admin.add_user(account("casey", "c@example.org", "correct horse")).expect("a user");
+    let casey = admin.find_user("casey").expect("the user");
+    let made = admin.create_token(&casey, "script".to_owned(), None).expect("a token");
+    admin.end_session(made.session).expect("a write");
+    assert!(matches!(admin.end_session(made.session), Err(AdminError::NoSuchSession(_))));
+    let query = SessionQuery { user: Some(casey.id), with_ended: true, before: None, limit: 10 };
+    let listed = serde_json::to_value(admin.list_sessions(query).expect("a list")).expect("JSON");
+    let now = start_of_time().to_string();
+    let expected = json!([{
+        "id": made.session.to_string(), "user_id": 1, "username": "casey", "dialect": "knox", "name": "script",
+        "created": now, "last_seen": now, "expires": null, "address": "192.0.2.1", "user_agent": null, "ended": now,
+        "end_reason": "revoked", "ended_by": "user:7",
+    }]);
+    assert_eq!(listed, expected);
+}

@@ -1,0 +1,69 @@
+//! What is served has a row in the README, a page in `docs/` and a case in the transcripts.
+
+use std::collections::BTreeSet;
+
+use super::{files, read};
+
+/// Where paths are mounted: everywhere else they go through these.
+const MOUNTED_IN: [&str; 3] = ["src/http/dialects.rs", "src/http/health.rs", "src/http/well_known.rs"];
+
+/// Paths without transcripts, and the tests that show their replies.
+const WITHOUT_TRANSCRIPT: [(&str, &str); 3] = [
+    ("/.well-known/jwks.json", "tests/it/offline.rs"),
+    ("/healthz", "tests/it/program/requests.rs"),
+    ("/readyz", "tests/it/outage/sqlite.rs"),
+];
+
+/// Whether a text names this very path, and not only one that goes on after it.
+fn names(text: &str, path: &str) -> bool {
+    let goes_on = |rest: &str| rest.starts_with(|c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '/'));
+    let path = path.trim_end_matches('/');
+    text.match_indices(path).any(|(at, _)| {
+        let rest = text.get(at + path.len()..).unwrap_or_default();
+        !goes_on(rest.strip_prefix('/').unwrap_or(rest))
+    })
+}
+
+fn quoted(text: &str) -> impl Iterator<Item = &str> {
+    text.split('"').skip(1).step_by(2)
+}
+
+/// The paths that this part of the program mounts, each once.
+fn mounted(file: &str) -> BTreeSet<String> {
+    let text = read(file);
+    let lists = text.split("PATHS: [").skip(1).filter_map(|rest| rest.split_once("];").map(|(list, _)| list));
+    let of_dialects = lists.flat_map(quoted).map(|path| format!("/{path}/"));
+    let lines = text.lines().filter(|line| line.contains("config.route(") || line.contains("for path in ["));
+    let alone = lines.flat_map(quoted).filter(|path| path.starts_with('/'));
+    of_dialects.chain(alone.map(|path| path.trim_end_matches('/').to_owned())).collect()
+}
+
+#[test]
+fn each_endpoint_has_a_row_a_page_and_a_transcript() {
+    let sources = files(&[".rs"]).into_iter().filter(|file| file.starts_with("src/http/") && !file.contains("tests"));
+    let sources: Vec<_> = sources.collect();
+    let elsewhere = sources.iter().filter(|file| {
+        let text = read(file);
+        (text.contains(".route(") || text.contains("resource(")) && !MOUNTED_IN.contains(&file.as_str())
+    });
+    assert_eq!(elsewhere.collect::<Vec<_>>(), Vec::<&String>::new(), "paths that this test does not see");
+    let paths: BTreeSet<_> = sources.iter().flat_map(|file| mounted(file)).collect();
+    assert!(paths.len() > 15, "{paths:?}");
+    let all = |wanted: &dyn Fn(&str) -> bool, endings: &[&str]| {
+        files(endings).iter().filter(|file| wanted(file)).map(|file| read(file)).collect::<String>()
+    };
+    let rows: String = read("README.md").lines().filter(|line| line.starts_with("| `")).collect();
+    let pages = all(&|file| file.starts_with("docs/"), &[".md"]);
+    // A case that holds for several dialects takes its path from a variable, which is set beside them.
+    let plays = |file: &str| file.starts_with("tests/transcripts/") || file == "tests/it/contract.rs";
+    let transcripts = all(&|file| plays(file) || file.starts_with("tests/it/support/transcript"), &[".http", ".txt", ".rs"]);
+    let mut missing = Vec::new();
+    for path in paths {
+        let elsewhere = WITHOUT_TRANSCRIPT.iter().find(|(other, _)| *other == path);
+        let tests = elsewhere.map(|(_, file)| read(file));
+        let places = [("the README", &rows), ("docs/", &pages), ("the tests", tests.as_ref().unwrap_or(&transcripts))];
+        let without = places.iter().filter(|(_, text)| !names(text, &path));
+        missing.extend(without.map(|(place, _)| format!("{path}: {place}")));
+    }
+    assert_eq!(missing, Vec::<String>::new());
+}
