@@ -40,8 +40,8 @@ const KILLS: &[Fault<World>] = &[
     Fault { name: "kill -9, and again while it starts", inflict: |scene| kill_the_only_node(scene, true) },
 ];
 
-/// The number of tokens that are checked after each kill, the newest: more than there are between two kills.
-const AUDITED: usize = 200;
+/// The number of tokens that are checked after each kill: the newest, about as many as there are between two kills.
+const AUDITED: usize = 100;
 
 impl World {
     fn connect(&self) -> SqliteConnection {
