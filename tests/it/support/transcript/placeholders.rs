@@ -70,7 +70,6 @@ impl Placeholders {
     /// The lines of a case as they are for this dialect; `None` if it is not for this dialect.
     pub(crate) fn case(&self, lines: &[&str]) -> Result<Option<Vec<String>>, String> {
         let mut expanded = Vec::new();
-        let mut differs = false;
         let mut lines = lines.iter().copied();
         while let Some(line) = lines.next() {
             if let Some(dialects) = line.strip_prefix("@for ") {
@@ -80,14 +79,12 @@ impl Placeholders {
             } else if let Some(rest) = line.strip_prefix("# differs (") {
                 let (dialects, why) = rest.split_once("): ").ok_or_else(|| format!("{line:?} is not closed"))?;
                 if self.is_among(dialects)? {
-                    differs = true;
                     expanded.push(format!("# differs: {why}"));
                 }
             } else if let Some(call) = line.strip_prefix("=> {") {
                 let rest: Vec<_> = lines.by_ref().collect();
-                self.reply(call, &rest, &mut expanded, differs)?;
+                self.reply(call, &rest, &mut expanded)?;
             } else {
-                differs |= line.starts_with("# differs: ");
                 expanded.push(self.expand(line));
             }
         }
@@ -107,14 +104,14 @@ impl Placeholders {
     }
 
     /// Puts a reply's status, the case's own headers and the reply's body behind the request.
-    /// Why it differs is said at the top, unless the case says so itself.
-    fn reply(&self, call: &str, headers: &[&str], into: &mut Vec<String>, differs: bool) -> Result<(), String> {
+    /// Why it differs is said first, so that the case can say it better.
+    fn reply(&self, call: &str, headers: &[&str], into: &mut Vec<String>) -> Result<(), String> {
         let call = call.strip_suffix('}').ok_or_else(|| format!("=> {{{call} is not closed"))?;
         let call = self.expand(call);
         let name = call.split(' ').next().unwrap_or_default();
         let reply = self.replies.get(name).ok_or_else(|| format!("there is no reply {{{name}}}"))?;
         let body = reply.body.fill(&call).ok_or_else(|| format!("{{{call}}}: {:?}", reply.body.parameters))?;
-        if let Some(why) = reply.differs.as_ref().filter(|_| !differs) {
+        if let Some(why) = &reply.differs {
             into.insert(1, why.clone());
         }
         into.push(reply.status.clone());
