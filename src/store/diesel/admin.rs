@@ -115,7 +115,7 @@ impl DieselStore {
     pub fn delete_user(&self, user: UserId, cause: &Cause) -> StoreResult<bool> {
         let mut known = false;
         // Once more only if somebody let the user in again meanwhile, who then logged in.
-        while self.admin(|connection| connection.end(|any| condemn(any, user, cause)))? {
+        while self.admin(|connection| connection.end(|any, _| condemn(any, user, cause)))? {
             known = true;
             let mut emptying = Emptying::new(Emptied::Remove);
             self.repeat(&|| true, |any| {

@@ -9,9 +9,10 @@ use diesel::{OptionalExtension, RunQueryDsl};
 
 use super::any::{self, AnyConnection, Failed, Step, on_each};
 use super::connect::{Role, Target};
-use super::error::{is_conflict, logged, not_begun, store_error};
+use super::emptying::Deletion;
+use super::error::{is_conflict, logged, may_lack_room, not_begun, store_error};
 use super::hot::statement;
-use super::{networks, sessions, triggers, users};
+use super::{networks, sessions, standby, triggers, users};
 use crate::cause::Cause;
 use crate::session::{SessionId, TokenRecord};
 use crate::store::{
@@ -40,6 +41,8 @@ pub(super) struct DieselConnection {
     lost: Option<StoreError>,
     /// Set when an error said that only another connection can help.
     spent: bool,
+    /// Whether the group so far has ended sessions.
+    ending: bool,
 }
 
 impl DieselConnection {
@@ -49,7 +52,7 @@ impl DieselConnection {
     /// When the database cannot be reached, or must not be used.
     pub(super) fn open(target: &Arc<Target>, role: Role) -> StoreResult<Self> {
         let any = target.connect(role)?;
-        Ok(Self { any, target: Arc::clone(target), grouped: false, lost: None, spent: false })
+        Ok(Self { any, target: Arc::clone(target), grouped: false, lost: None, spent: false, ending: false })
     }
 
     /// Whether it is worth being used again: the database answers and its file is in place.
@@ -115,12 +118,23 @@ impl DieselConnection {
         self.write(work)
     }
 
-    /// Runs a transaction that ends sessions, for which there is room even on a full disk.
-    pub(super) fn end<T>(&mut self, mut work: impl FnMut(&mut AnyConnection) -> QueryResult<T>) -> StoreResult<T> {
-        self.target.make_room();
-        match self.write(&mut work) {
-            // The system said that there was room, or somebody else was faster.
-            Err(StoreError::Full(_)) if !self.grouped && self.target.give_up_reserve() => self.write(work),
+    /// Runs a transaction that ends sessions, for which there is room even on a full disk. While there is no
+    /// more than that, it deletes no tokens.
+    pub(super) fn end<T>(
+        &mut self,
+        mut work: impl FnMut(&mut AnyConnection, Deletion) -> QueryResult<T>,
+    ) -> StoreResult<T> {
+        let deletion = if self.target.make_room() { Deletion::Some } else { Deletion::None };
+        self.ending |= self.grouped;
+        match self.write(|connection| work(connection, deletion)) {
+            // The system said that there was room, or somebody else was faster. Where this attempt cannot be
+            // repeated, the next one finds the room.
+            Err(error) if may_lack_room(&error) && self.target.give_up_reserve() => {
+                if self.lost.is_some() || self.is_broken() {
+                    return Err(error);
+                }
+                self.write(|connection| work(connection, Deletion::None))
+            }
             outcome => outcome,
         }
     }
@@ -158,12 +172,18 @@ impl DieselConnection {
 
     fn finish_group(&mut self) -> StoreResult<()> {
         self.grouped = false;
-        if let Some(error) = self.lost.take() {
+        let finished = if let Some(error) = self.lost.take() {
             // Nothing may be left to undo; the verdict stands either way.
             let _ = any::rollback(&mut self.any);
-            return Err(error);
+            Err(error)
+        } else {
+            any::commit(&mut self.any).map_err(|error| store_error(&error, &mut self.any))
+        };
+        if self.ending && finished.as_ref().is_err_and(may_lack_room) {
+            // For the next attempt: what ran in the group runs once.
+            self.target.give_up_reserve();
         }
-        any::commit(&mut self.any).map_err(|error| store_error(&error, &mut self.any))?;
+        finished?;
         self.target.check_file()
     }
 }
@@ -212,11 +232,16 @@ impl Connection for DieselConnection {
     }
 
     fn find_successor(&mut self, digest: &TokenDigest) -> StoreResult<Option<Successor>> {
-        self.read(|connection| sessions::find_successor(connection, digest))
+        let found = self.read(|connection| sessions::find_successor(connection, digest))?;
+        if found.is_some() && on_each!(&self.any, sqlite(_c) => false, postgres(_c) => true) {
+            // The caller gets the successor again, which no failover may lose.
+            self.write(standby::confirm)?;
+        }
+        Ok(found)
     }
 
     fn end_session(&mut self, session: SessionId, cause: &Cause) -> StoreResult<bool> {
-        self.end(|connection| sessions::end(connection, session, cause))
+        self.end(|connection, deletion| sessions::end(connection, session, cause, deletion))
     }
 
     fn end_idle_session(&mut self, session: SessionId, last_seen: Timestamp, cause: &Cause) -> StoreResult<bool> {
@@ -225,7 +250,7 @@ impl Connection for DieselConnection {
     }
 
     fn end_all_sessions(&mut self, user: UserId, cause: &Cause) -> StoreResult<bool> {
-        self.end(|connection| users::end_all(connection, user, cause))
+        self.end(|connection, deletion| users::end_all(connection, user, cause, deletion))
     }
 
     fn create_user(&mut self, new: &NewUser, cause: &Cause) -> StoreResult<UserCreation> {
@@ -239,7 +264,7 @@ impl Connection for DieselConnection {
         keep: Option<SessionId>,
         cause: &Cause,
     ) -> StoreResult<bool> {
-        self.end(|connection| users::set_password(connection, user, new, keep, cause))
+        self.end(|connection, deletion| users::set_password(connection, user, (new, keep), cause, deletion))
     }
 
     fn upgrade_password_hash(&mut self, user: UserId, old: &PasswordHash, new: &PasswordHash) -> StoreResult<bool> {
@@ -247,8 +272,8 @@ impl Connection for DieselConnection {
     }
 
     fn set_active(&mut self, user: UserId, active: bool, cause: &Cause) -> StoreResult<bool> {
-        let mut set = |connection: &mut AnyConnection| users::set_active(connection, user, active, cause);
-        if active { self.add(set) } else { self.end(&mut set) }
+        let set = |connection: &mut AnyConnection| users::set_active(connection, user, active, cause);
+        if active { self.add(set) } else { self.end(|connection, _| set(connection)) }
     }
 
     fn put_shadow_user(&mut self, user: &NewUser, cause: &Cause) -> StoreResult<Epoch> {
@@ -271,7 +296,7 @@ impl Connection for DieselConnection {
         }
         self.target.check_file()?;
         any::begin_write(&mut self.any).map_err(|error| not_begun(store_error(&error, &mut self.any)))?;
-        self.grouped = true;
+        (self.grouped, self.ending) = (true, false);
         let ran = catch_unwind(AssertUnwindSafe(|| work(self)));
         if let Err(panic) = ran {
             // Left open, the transaction would swallow every later write of this connection. If it
