@@ -67,6 +67,8 @@ pub struct DatabaseSettings {
 pub struct HttpSettings {
     /// The addresses to listen on; at least one, none twice.
     pub listen: Vec<ListenAddress>,
+    /// The mode of Unix sockets, as of files.
+    pub socket_mode: u32,
     /// Where each dialect is, and how its tokens are announced.
     pub dialects: PerDialect<Mount>,
     /// Which replies are given where the written contract and the package differ.
@@ -213,6 +215,7 @@ impl Default for HttpSettings {
     fn default() -> Self {
         Self {
             listen: vec![ListenAddress::Tcp(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080))],
+            socket_mode: 0o660,
             dialects: PerDialect::from_fn(Mount::default_of),
             contract: ContractMode::Seed,
             trusted_proxies: TrustedProxies::default(),
@@ -315,6 +318,7 @@ impl Settings {
     fn read_http(&mut self, input: &mut Input) {
         let http = &mut self.http;
         input.set(&table::LISTEN, &mut http.listen, parse::listen);
+        input.set(&table::connections::SOCKET_MODE, &mut http.socket_mode, parse::socket_mode);
         input.set(&table::CONTRACT, &mut http.contract, parse::contract);
         input.set(&table::TRUSTED_PROXIES, &mut http.trusted_proxies, parse::trusted_proxies);
         input.set(&table::WORKERS, &mut http.workers, |text| parse::number(text, 1..=256));

@@ -290,6 +290,13 @@ fn listen_address(entry: &str) -> Parsed<ListenAddress> {
     })
 }
 
+/// The mode of a socket, which has no bits but those for owner, group and others.
+pub(super) fn socket_mode(text: &str) -> Parsed<u32> {
+    let is_octal = text.bytes().all(|digit| matches!(digit, b'0'..=b'7'));
+    let mode = u32::from_str_radix(text, 8).ok().filter(|mode| is_octal && *mode <= 0o777);
+    mode.ok_or_else(|| "is no mode of a socket: write three octal digits, such as 660 or 666".to_owned())
+}
+
 /// Networks of proxies, single addresses, and `unix`.
 pub(super) fn trusted_proxies(text: &str) -> Parsed<TrustedProxies> {
     let mut trusted = TrustedProxies::default();

@@ -55,6 +55,7 @@ pub const GROUPS: &[Group] = &[
         title: "HTTP server",
         settings: &[
             &LISTEN,
+            &connections::SOCKET_MODE,
             &CONTRACT,
             &TRUSTED_PROXIES,
             &WORKERS,
@@ -193,7 +194,8 @@ pub static LISTEN: Setting = plain(
     "KNOXIDE_LISTEN",
     "127.0.0.1:8080",
     "comma list of ip:port, [ipv6]:port, unix:/path",
-    "The addresses to listen on.",
+    "The addresses to listen on. `[::]:port` takes IPv4 connections too, unless an IPv4 address with the same port is \
+     listed as well.",
 );
 /// Which replies to give.
 pub static CONTRACT: Setting = plain(

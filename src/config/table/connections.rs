@@ -2,6 +2,13 @@
 
 use super::{Setting, plain};
 
+/// Who may connect to a Unix socket.
+pub static SOCKET_MODE: Setting = plain(
+    "KNOXIDE_SOCKET_MODE",
+    "660",
+    "three octal digits, such as 660 or 666",
+    "The mode of Unix sockets in `KNOXIDE_LISTEN`. Who may write may connect: with 660, the server's user and group.",
+);
 /// How long a request's head may be.
 pub static HEAD_LIMIT: Setting = plain(
     "KNOXIDE_HEAD_LIMIT",

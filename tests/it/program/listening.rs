@@ -55,6 +55,42 @@ fn at_several_addresses_at_once() {
     assert!(!socket.exists());
 }
 
+/// Both are told apart by the address from which they see a client.
+#[test]
+fn ipv4_and_ipv6_on_one_port() {
+    if TcpListener::bind("[::1]:0").is_err() {
+        eprintln!("NOT RUN: listening on IPv6, because this machine has none");
+        return;
+    }
+    let free = TcpListener::bind("[::]:0").expect("a port").local_addr().expect("an address").port();
+    let [four, six] = [format!("0.0.0.0:{free}"), format!("[::]:{free}")];
+    // By itself, `[::]` takes both.
+    for listen in [format!("{four},{six}"), format!("{six},{four}"), format!("127.0.0.1:{free},{six}"), six] {
+        let program = Program::on(Backend::Sqlite).with_admin().set("KNOXIDE_LISTEN", &listen);
+        let server = program.start();
+        let seen = ["127.0.0.1", "[::1]"]
+            .map(|host| address_after_login(&program, &[&format!("http://{host}:{free}/auth/login/")]));
+        assert_eq!(seen, ["127.0.0.1", "::1"], "{listen}");
+        server.stop();
+    }
+}
+
+#[test]
+fn a_socket_has_the_mode_it_is_told() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let program = Program::on(Backend::Sqlite).with_admin();
+    let path = program.folder().join("knoxide.sock");
+    let program = program.set("KNOXIDE_LISTEN", &format!("127.0.0.1:0,unix:{}", path.display()));
+    let mode_of = |program: &Program| {
+        let server = program.start();
+        let mode = std::fs::metadata(&path).expect("a socket").permissions().mode();
+        server.stop();
+        mode & 0o777
+    };
+    assert_eq!(mode_of(&program), 0o660);
+    assert_eq!(mode_of(&program.set("KNOXIDE_SOCKET_MODE", "666")), 0o666);
+}
+
 #[test]
 fn the_socket_of_a_successor_stays() {
     let program = Program::on(Backend::Sqlite).with_admin();
