@@ -36,7 +36,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     // The program around it.
     ("config", &["dialect", "jwt", "password_rules", "policy", "store", "token", "user"]),
     ("telemetry", &["config", "time", "visible"]),
-    ("server", &["cause", "config", "http", "jwt", "password", "random", "service", "store", "time", "user"]),
+    ("server", &["cause", "config", "http", "jwt", "password", "policy", "random", "service", "store", "time", "user"]),
     (
         "cli",
         &[
