@@ -143,8 +143,15 @@ fn the_reserve_lies_beside_the_file_that_a_link_leads_to() {
 /// of which a page holds none of the others.
 #[test]
 fn many_sessions_of_many_tokens_end_in_one_transaction_on_a_full_disk() {
-    let Some(disk) = SmallDisk::of(128) else { return };
-    let app = app_on(&disk);
+    // Without a free byte, and with a little more than what counts as full.
+    for spared in [0, 5 << 20] {
+        let Some(disk) = SmallDisk::of(128) else { return };
+        many_end_at_once(&disk, spared);
+    }
+}
+
+fn many_end_at_once(disk: &SmallDisk, spared: u64) {
+    let app = app_on(disk);
     let client = &mut app.client();
     app.add_user("bob", PASSWORD);
     client.login("bob", PASSWORD);
@@ -159,6 +166,7 @@ fn many_sessions_of_many_tokens_end_in_one_transaction_on_a_full_disk() {
     assert_eq!(ids.len(), tokens.len());
 
     disk.fill();
+    disk.spare(spared);
     let (mut connection, cause) = (app.connection(), app.cause(Reason::Logout));
     let mut ended = Vec::new();
     let done = connection.group(&mut |inside| {

@@ -9,7 +9,7 @@ use diesel::{OptionalExtension, RunQueryDsl};
 
 use super::any::{self, AnyConnection, Failed, Step, on_each};
 use super::connect::{Role, Target};
-use super::emptying::Deletion;
+use super::emptying::{AT_THE_END, IN_A_GROUP};
 use super::error::{is_conflict, logged, may_lack_room, not_begun, store_error};
 use super::hot::statement;
 use super::{networks, sessions, standby, triggers, users};
@@ -43,6 +43,8 @@ pub(super) struct DieselConnection {
     spent: bool,
     /// Whether the group so far has ended sessions.
     ending: bool,
+    /// How many tokens the group, or a transaction outside of one, may still delete when it ends sessions.
+    room: i64,
 }
 
 impl DieselConnection {
@@ -52,7 +54,15 @@ impl DieselConnection {
     /// When the database cannot be reached, or must not be used.
     pub(super) fn open(target: &Arc<Target>, role: Role) -> StoreResult<Self> {
         let any = target.connect(role)?;
-        Ok(Self { any, target: Arc::clone(target), grouped: false, lost: None, spent: false, ending: false })
+        Ok(Self {
+            any,
+            target: Arc::clone(target),
+            grouped: false,
+            lost: None,
+            spent: false,
+            ending: false,
+            room: AT_THE_END,
+        })
     }
 
     /// Whether it is worth being used again: the database answers and its file is in place.
@@ -118,22 +128,30 @@ impl DieselConnection {
         self.write(work)
     }
 
-    /// Runs a transaction that ends sessions, for which there is room even on a full disk. While there is no
-    /// more than that, it deletes no tokens.
+    /// Runs a transaction that ends sessions, for which there is room even on a full disk. It is told how many
+    /// tokens it may delete, and takes what it deletes from that: none while there is no more room than that.
     pub(super) fn end<T>(
         &mut self,
-        mut work: impl FnMut(&mut AnyConnection, Deletion) -> QueryResult<T>,
+        mut work: impl FnMut(&mut AnyConnection, &mut i64) -> QueryResult<T>,
     ) -> StoreResult<T> {
-        let deletion = if self.target.make_room() { Deletion::Some } else { Deletion::None };
+        let room = if self.target.make_room() { self.room.min(AT_THE_END) } else { 0 };
+        let mut left = room;
         self.ending |= self.grouped;
-        match self.write(|connection| work(connection, deletion)) {
+        let outcome = self.write(|connection| {
+            left = room;
+            work(connection, &mut left)
+        });
+        if self.grouped {
+            self.room -= room - left;
+        }
+        match outcome {
             // The system said that there was room, or somebody else was faster. Where this attempt cannot be
             // repeated, the next one finds the room.
             Err(error) if may_lack_room(&error) && self.target.give_up_reserve() => {
                 if self.lost.is_some() || self.is_broken() {
                     return Err(error);
                 }
-                self.write(|connection| work(connection, Deletion::None))
+                self.write(|connection| work(connection, &mut 0))
             }
             outcome => outcome,
         }
@@ -171,7 +189,7 @@ impl DieselConnection {
     }
 
     fn finish_group(&mut self) -> StoreResult<()> {
-        self.grouped = false;
+        (self.grouped, self.room) = (false, AT_THE_END);
         let finished = if let Some(error) = self.lost.take() {
             // Nothing may be left to undo; the verdict stands either way.
             let _ = any::rollback(&mut self.any);
@@ -241,7 +259,7 @@ impl Connection for DieselConnection {
     }
 
     fn end_session(&mut self, session: SessionId, cause: &Cause) -> StoreResult<bool> {
-        self.end(|connection, deletion| sessions::end(connection, session, cause, deletion))
+        self.end(|connection, room| sessions::end(connection, session, cause, room))
     }
 
     fn end_idle_session(&mut self, session: SessionId, last_seen: Timestamp, cause: &Cause) -> StoreResult<bool> {
@@ -250,7 +268,7 @@ impl Connection for DieselConnection {
     }
 
     fn end_all_sessions(&mut self, user: UserId, cause: &Cause) -> StoreResult<bool> {
-        self.end(|connection, deletion| users::end_all(connection, user, cause, deletion))
+        self.end(|connection, room| users::end_all(connection, user, cause, room))
     }
 
     fn create_user(&mut self, new: &NewUser, cause: &Cause) -> StoreResult<UserCreation> {
@@ -264,7 +282,7 @@ impl Connection for DieselConnection {
         keep: Option<SessionId>,
         cause: &Cause,
     ) -> StoreResult<bool> {
-        self.end(|connection, deletion| users::set_password(connection, user, (new, keep), cause, deletion))
+        self.end(|connection, room| users::set_password(connection, user, (new, keep), cause, room))
     }
 
     fn upgrade_password_hash(&mut self, user: UserId, old: &PasswordHash, new: &PasswordHash) -> StoreResult<bool> {
@@ -296,12 +314,12 @@ impl Connection for DieselConnection {
         }
         self.target.check_file()?;
         any::begin_write(&mut self.any).map_err(|error| not_begun(store_error(&error, &mut self.any)))?;
-        (self.grouped, self.ending) = (true, false);
+        (self.grouped, self.ending, self.room) = (true, false, IN_A_GROUP);
         let ran = catch_unwind(AssertUnwindSafe(|| work(self)));
         if let Err(panic) = ran {
             // Left open, the transaction would swallow every later write of this connection. If it
             // cannot be undone either, diesel knows the connection as broken.
-            self.grouped = false;
+            (self.grouped, self.room) = (false, AT_THE_END);
             let _ = any::rollback(&mut self.any);
             resume_unwind(panic);
         }

@@ -17,24 +17,9 @@ use super::sweep::BATCH;
 /// The most tokens that ending a session deletes by itself, in the ending transaction.
 pub(super) const AT_THE_END: i64 = 100;
 
-/// Whether the transaction that ends a session also deletes some of its tokens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Deletion {
-    /// Up to [`AT_THE_END`] of them.
-    Some,
-    /// None, because the disk is nearly full: a group of many sessions would write more than the reserve gives.
-    None,
-}
-
-impl Deletion {
-    /// At most how many tokens are deleted.
-    pub(super) const fn limit(self) -> i64 {
-        match self {
-            Self::Some => AT_THE_END,
-            Self::None => 0,
-        }
-    }
-}
+/// The most tokens that sessions which end in one transaction delete together. On SQLite, 64 sessions at a time may
+/// end so, and all of that must fit where little more than 4 MiB are free (`LOW` in `reserve.rs`).
+pub(super) const IN_A_GROUP: i64 = 500;
 
 /// The most rows that one transaction takes from a single session; from many it takes [`BATCH`].
 const GREATEST_BATCH: usize = 500;

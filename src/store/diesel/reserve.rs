@@ -15,7 +15,7 @@ use rustix::io::Errno;
 
 use crate::store::{StoreError, StoreResult};
 
-/// How many bytes are kept. An ended session takes some 30 KiB of the write-ahead log, and the log
+/// How many bytes are kept. An ended session whose tokens stay takes some 30 KiB of the write-ahead log, and the log
 /// starts again from its beginning once it has 4 MiB; the database itself hardly grows by it.
 pub(super) const SIZE: u64 = 8 * 1024 * 1024;
 

@@ -7,7 +7,7 @@ use diesel::{OptionalExtension, QueryResult, RunQueryDsl};
 
 use super::any::{AnyConnection, Step, on_each};
 use super::audit::{self, About};
-use super::emptying::{AT_THE_END, Deletion};
+use super::emptying::AT_THE_END;
 use super::error::unreadable;
 use super::rows::{TokenRow, session_id, storable, token_record};
 use super::{hot, networks, standby};
@@ -223,9 +223,9 @@ pub(super) fn end(
     connection: &mut AnyConnection,
     session: SessionId,
     cause: &Cause,
-    deletion: Deletion,
+    room: &mut i64,
 ) -> QueryResult<bool> {
-    let ended = end_as(connection, session, cause.reason, cause, &mut deletion.limit())?;
+    let ended = end_as(connection, session, cause.reason, cause, room)?;
     if !ended {
         // Whoever ended it may not have waited until that was safe.
         standby::confirm(connection)?;

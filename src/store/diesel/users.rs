@@ -5,7 +5,7 @@ use diesel::{OptionalExtension, QueryResult, RunQueryDsl};
 
 use super::any::{AnyConnection, on_each};
 use super::audit::{self, About};
-use super::emptying::Deletion;
+use super::emptying::AT_THE_END;
 use super::hot::{self, statement};
 use super::rows::{AccountRow, account};
 use super::standby;
@@ -27,7 +27,7 @@ statement! {
     [
         "DELETE FROM tokens WHERE digest IN (SELECT t.digest FROM tokens t WHERE t.session_id IN (\
          SELECT s.id FROM sessions s WHERE s.user_id = ", user, " AND s.auth_epoch = ", old_epoch,
-        " AND s.ended_at IS NULL ORDER BY s.created DESC LIMIT 100) LIMIT 100)",
+        " AND s.ended_at IS NULL ORDER BY s.created DESC LIMIT ", {AT_THE_END}, ") LIMIT ", {AT_THE_END}, ")",
     ]
 }
 
@@ -187,20 +187,21 @@ pub(super) fn end_all(
     connection: &mut AnyConnection,
     user: UserId,
     cause: &Cause,
-    deletion: Deletion,
+    room: &mut i64,
 ) -> QueryResult<bool> {
     let raised: Option<i64> = RaiseEpoch { user: user.0 }.get_result(connection).optional()?;
     let Some(epoch) = raised else { return Ok(false) };
-    delete_some_tokens(connection, user, epoch, deletion)?;
+    delete_some_tokens(connection, user, epoch, room)?;
     audit::record(connection, cause, About::user(user, Some(epoch)))?;
     Ok(true)
 }
 
-fn delete_some_tokens(connection: &mut AnyConnection, user: UserId, epoch: i64, deletion: Deletion) -> QueryResult<()> {
-    match deletion {
-        Deletion::Some => DeleteSomeTokens { user: user.0, old_epoch: epoch - 1 }.execute(connection).map(drop),
-        Deletion::None => Ok(()),
+fn delete_some_tokens(connection: &mut AnyConnection, user: UserId, epoch: i64, room: &mut i64) -> QueryResult<()> {
+    if *room >= AT_THE_END {
+        let deleted = DeleteSomeTokens { user: user.0, old_epoch: epoch - 1 }.execute(connection)?;
+        *room -= i64::try_from(deleted).unwrap_or(i64::MAX);
     }
+    Ok(())
 }
 
 /// See [`crate::store::Connection::create_user`].
@@ -278,7 +279,7 @@ pub(super) fn set_password(
     user: UserId,
     (new, keep): (&PasswordHash, Option<SessionId>),
     cause: &Cause,
-    deletion: Deletion,
+    room: &mut i64,
 ) -> QueryResult<bool> {
     let set = SetPassword { hash: new.expose().to_owned(), user: user.0 };
     let raised: Option<i64> = set.get_result(connection).optional()?;
@@ -286,7 +287,7 @@ pub(super) fn set_password(
     if let Some(id) = keep {
         KeepSession { epoch, id: *id.as_bytes(), user: user.0, old_epoch: epoch - 1 }.execute(connection)?;
     }
-    delete_some_tokens(connection, user, epoch, deletion)?;
+    delete_some_tokens(connection, user, epoch, room)?;
     audit::record(connection, cause, About::user(user, Some(epoch)))?;
     Ok(true)
 }
