@@ -14,7 +14,7 @@ pub(super) fn plain(address: IpAddr) -> IpAddr {
             let [.., a, b, c, d] = six.octets();
             Ipv4Addr::new(a, b, c, d).into()
         }
-        other => other,
+        address @ (IpAddr::V4(_) | IpAddr::V6(_)) => address,
     }
 }
 
