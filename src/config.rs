@@ -12,6 +12,7 @@ mod render;
 mod secret_file;
 mod service_link;
 mod setting;
+mod socket_mode;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -30,6 +31,7 @@ pub use self::input::{Input, Mistake, Mistakes};
 pub use self::render::{env_example, markdown};
 pub use self::secret_file::{read_secret_file, unwrapped};
 pub use self::setting::{Fallback, Group, Setting};
+pub use self::socket_mode::SocketMode;
 pub use self::table::groups;
 use crate::http::HttpOptions;
 use crate::jwt::{Algorithm, KeySecret};
@@ -77,6 +79,8 @@ pub struct DatabaseSettings {
 pub struct HttpSettings {
     /// The addresses to listen on; at least one, none twice.
     pub listen: Vec<ListenAddress>,
+    /// The mode of Unix sockets, as of files.
+    pub socket_mode: SocketMode,
     /// How requests are read and answered.
     pub options: HttpOptions,
     /// How many threads serve requests.
@@ -196,6 +200,7 @@ impl Default for HttpSettings {
     fn default() -> Self {
         Self {
             listen: vec![ListenAddress::Tcp((Ipv4Addr::LOCALHOST, 8080).into())],
+            socket_mode: SocketMode(0o660),
             options: HttpOptions::default(),
             workers: processors(),
             head_limit: 32 * 1024,

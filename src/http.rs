@@ -21,8 +21,8 @@ pub mod steps;
 pub mod well_known;
 
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use actix_web::http::header::{USER_AGENT, X_FORWARDED_FOR};
@@ -32,6 +32,7 @@ use crate::cause::Origin;
 pub use crate::dialect::Mount;
 use crate::dialect::PerDialect;
 use crate::service::Auth;
+use crate::time::Timestamp;
 
 /// How requests are read and answered; for embedding, the defaults are those of the program.
 #[derive(Debug, Clone)]
@@ -78,7 +79,7 @@ struct Shared {
     options: HttpOptions,
     guard: guard::Guard,
     stopping: AtomicBool,
-    warned_of_proxy: AtomicBool,
+    warned_of_proxy: LastTold,
 }
 
 impl HttpState {
@@ -92,7 +93,7 @@ impl HttpState {
             auth,
             options,
             stopping: AtomicBool::new(false),
-            warned_of_proxy: AtomicBool::new(false),
+            warned_of_proxy: LastTold::default(),
         }))
     }
 
@@ -135,15 +136,36 @@ impl HttpState {
     }
 }
 
+/// How often the log tells of a proxy that is not trusted.
+const WARN_OF_PROXY_EVERY: Duration = Duration::from_secs(600);
+
+/// When the log was last told of something.
+#[derive(Default)]
+struct LastTold(Mutex<Option<Timestamp>>);
+
+impl LastTold {
+    /// Whether it is to be told again, and notes that it is.
+    fn is_due(&self, interval: Duration, now: Timestamp) -> bool {
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // A clock that was set back silences nobody.
+        let is_due = told.is_none_or(|told| told > now || now.since(told) >= interval);
+        if is_due {
+            *told = Some(now);
+        }
+        is_due
+    }
+}
+
 impl HttpState {
-    /// Tells the log once that somebody speaks for others and is not believed: if it is a proxy, all its
-    /// clients are taken for one, and share what is counted by address.
+    /// Tells the log that somebody speaks for others and is not believed: if it is a proxy, all its
+    /// clients are taken for one, and share what is counted by address. Any client can send the header, so this
+    /// is repeated: the proxy, which sends it with every request, is named sooner or later.
     fn warn_of_unknown_proxy(&self, request: &HttpRequest) {
         let Shared { options, warned_of_proxy, .. } = &*self.0;
         if !request.headers().contains_key(X_FORWARDED_FOR) || options.proxies.believes(address::Peer::of(request)) {
             return;
         }
-        if !warned_of_proxy.swap(true, Ordering::Relaxed) {
+        if warned_of_proxy.is_due(WARN_OF_PROXY_EVERY, self.auth().now()) {
             let peer = request.peer_addr().map_or_else(|| "a Unix socket".to_owned(), |peer| peer.ip().to_string());
             log::warn!(peer = peer.as_str();
                 "X-Forwarded-For from a peer that is no trusted proxy is not believed, and all that come through it \
@@ -169,4 +191,18 @@ pub fn configure(config: &mut web::ServiceConfig, state: &HttpState) {
 async fn not_found(request: HttpRequest) -> HttpResponse {
     let with_body = request.method() != actix_web::http::Method::HEAD;
     reply::Replies::new(None, with_body).detail(actix_web::http::StatusCode::NOT_FOUND, "Not found.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_told_is_told_again_after_an_interval() {
+        let (told, start) = (LastTold::default(), Timestamp::from_micros(1_700_000_000_000_000));
+        let is_due = |seconds| told.is_due(Duration::from_secs(10), start.saturating_add(Duration::from_secs(seconds)));
+        assert_eq!([100, 100, 109, 110, 119, 120].map(is_due), [true, false, false, true, false, true]);
+        // The clock was set back.
+        assert_eq!([0, 9, 10].map(is_due), [true, false, true]);
+    }
 }

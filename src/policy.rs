@@ -5,8 +5,10 @@ use std::time::Duration;
 use crate::dialect::{Dialect, PerDialect};
 use crate::store::LimitPolicy;
 
+mod network;
 mod throttle;
 
+pub use network::Network;
 pub use throttle::{Allowance, ExemptNetworks, ThrottlePolicy};
 
 /// Lifetimes and limits. The defaults are those of the packages as their users deploy them.

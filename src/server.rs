@@ -1,15 +1,17 @@
 //! The program around the service: addresses, workers, a stop that loses nothing.
 
-use std::fs::Metadata;
+use std::fs::{Metadata, Permissions};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::AsFd;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
 use actix_server::ServerHandle;
 use actix_web::App;
+use rustix::net::sockopt::{set_ipv6_v6only, set_socket_reuseaddr, set_socket_send_buffer_size};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 
 use crate::config::{HttpSettings, ListenAddress};
 use crate::http::HttpState;
@@ -90,13 +92,13 @@ impl Server {
             let failed = |error| BindError::Address { address: address.clone(), error };
             match address {
                 ListenAddress::Tcp(socket) => {
-                    let listener = TcpListener::bind(socket).map_err(failed)?;
+                    let listener = bind_tcp(*socket, &http.listen).map_err(failed)?;
                     queue(&listener).map_err(failed)?;
                     addresses.push(ListenAddress::Tcp(listener.local_addr().map_err(failed)?));
                     server = connections.listen(server, listener, app.clone()).map_err(failed)?;
                 }
                 ListenAddress::Unix(path) => {
-                    let (listener, file) = bind_unix(path).map_err(failed)?;
+                    let (listener, file) = bind_unix(path, http.socket_mode.0).map_err(failed)?;
                     queue(&listener).map_err(failed)?;
                     server = connections.listen_uds(server, listener, app.clone()).map_err(failed)?;
                     sockets.push(file);
@@ -175,8 +177,27 @@ fn connection_limits(http: &HttpSettings, places: usize) -> ConnectionLimits {
 /// Makes the queue of a listener longer than the standard library does. The connections that it accepts
 /// inherit the size of its buffer.
 fn queue(listener: &impl AsFd) -> io::Result<()> {
-    rustix::net::sockopt::set_socket_send_buffer_size(listener, SEND_BUFFER)?;
+    set_socket_send_buffer_size(listener, SEND_BUFFER)?;
     Ok(rustix::net::listen(listener, BACKLOG)?)
+}
+
+/// A listener at this address. By itself `[::]` takes IPv4 connections too, on most systems, and so the port of any
+/// IPv4 address: where one of `all` has the same port, `[::]` is for IPv6 alone.
+fn bind_tcp(address: SocketAddr, all: &[ListenAddress]) -> io::Result<TcpListener> {
+    let has_port = |other: &ListenAddress| match other {
+        ListenAddress::Tcp(other) => other.is_ipv4() && other.port() == address.port() && other.port() != 0,
+        ListenAddress::Unix(_) => false,
+    };
+    if !address.is_ipv6() || !address.ip().is_unspecified() || !all.iter().any(has_port) {
+        return TcpListener::bind(address);
+    }
+    let socket = socket_with(AddressFamily::INET6, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    set_ipv6_v6only(&socket, true)?;
+    // As the standard library does, so that a server can be restarted at once.
+    set_socket_reuseaddr(&socket, true)?;
+    rustix::net::bind(&socket, &address)?;
+    rustix::net::listen(&socket, BACKLOG)?;
+    Ok(TcpListener::from(socket))
 }
 
 /// A socket file of ours, removed when the server ends; but not when another server, which came
@@ -201,8 +222,9 @@ impl Drop for UnixSocketFile {
     }
 }
 
-/// Takes the place of a socket file that a crashed server left behind, but not of a live one.
-fn bind_unix(path: &Path) -> io::Result<(UnixListener, UnixSocketFile)> {
+/// Takes the place of a socket file that a crashed server left behind, but not of a live one. Whoever may write
+/// to the file, by its mode, may connect.
+fn bind_unix(path: &Path, mode: u32) -> io::Result<(UnixListener, UnixSocketFile)> {
     if let Ok(found) = std::fs::symlink_metadata(path) {
         if !found.file_type().is_socket() {
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, "the path exists and is no socket"));
@@ -213,5 +235,6 @@ fn bind_unix(path: &Path) -> io::Result<(UnixListener, UnixSocketFile)> {
         std::fs::remove_file(path)?;
     }
     let listener = UnixListener::bind(path)?;
+    std::fs::set_permissions(path, Permissions::from_mode(mode))?;
     Ok((listener, UnixSocketFile { path: path.to_owned(), made: std::fs::symlink_metadata(path) }))
 }

@@ -177,12 +177,13 @@ pub trait Connection: Send {
     fn refresh(&mut self, refresh: &Refresh) -> StoreResult<Refreshed>;
 
     /// What is known of the token that took the place of `digest`; `None` if none did, or their
-    /// session is over.
+    /// session is over. It is handed out again, so it must be as durable as if this call had written it.
     fn find_successor(&mut self, digest: &TokenDigest) -> StoreResult<Option<Successor>>;
 
     /// Ends one session: marks it with the cause and deletes a bounded number of its tokens, so that
     /// it takes as long for a million as for one. `false` if there is no such session or it had ended
-    /// before (by itself or with all of its user's); the first cause stands.
+    /// before (by itself or with all of its user's); the first cause stands. That is acknowledged like an
+    /// end, so it must be as durable as one.
     fn end_session(&mut self, session: SessionId, cause: &Cause) -> StoreResult<bool>;
 
     /// Ends a session for not having been used since `last_seen`, if that is still when it was

@@ -72,13 +72,19 @@ pub fn start(settings: &LogSettings, clock: Arc<dyn Clock>) -> Result<LogGuard, 
     Ok(guard)
 }
 
+/// Modules of other people's that call it an error when a client sends something that is no request, and do not say
+/// which client. `server::connections` says both.
+const ABOUT_CLIENTS: [&str; 2] = ["actix_http::h1::dispatcher", "actix_http::h1::decoder"];
+
 /// Hears other people's code only where it is worth an `info` at least, whatever the filter says:
 /// below that, such code writes down what clients sent, headers with tokens among it.
 struct Discreet(env_logger::Logger);
 
 impl Discreet {
     fn hears(metadata: &Metadata<'_>) -> bool {
-        metadata.level() <= Level::Info || metadata.target().split("::").next() == Some(env!("CARGO_CRATE_NAME"))
+        let target = metadata.target();
+        let is_ours = target.split("::").next() == Some(env!("CARGO_CRATE_NAME"));
+        is_ours || metadata.level() <= Level::Info && !ABOUT_CLIENTS.contains(&target)
     }
 }
 

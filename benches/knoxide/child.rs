@@ -38,18 +38,18 @@ pub(crate) enum Role {
 
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// The one core to run on.
-    #[arg(long)]
-    core: Option<usize>,
+    /// The cores to run on.
+    #[arg(long, value_delimiter = ',')]
+    cores: Vec<usize>,
     /// The role, as JSON.
     role: String,
 }
 
-/// The child's side: `… child [--core N] ROLE`.
+/// The child's side: `… child [--cores N,…] ROLE`.
 pub(crate) fn run() -> Fallible<()> {
     let arguments = Arguments::parse_from(std::env::args_os().skip(1));
-    if let Some(core) = arguments.core {
-        machine::pin_to(core)?;
+    if !arguments.cores.is_empty() {
+        machine::pin_to(&arguments.cores)?;
     }
     match serde_json::from_str(&arguments.role)? {
         Role::Knoxide { url, cost } => serve::knoxide(&url, cost),
@@ -111,14 +111,14 @@ pub(crate) struct Tally {
 
 impl Child {
     /// Starts a child and waits until it is ready. What it logs goes to a file in `folder`.
-    pub(crate) fn start(role: &Role, core: Option<usize>, folder: &Path) -> Fallible<Self> {
+    pub(crate) fn start(role: &Role, cores: &[usize], folder: &Path) -> Fallible<Self> {
         let role = serde_json::to_value(role)?;
         let name = role.as_object().and_then(|fields| fields.keys().next()).ok_or("a role without a name")?;
         let log = File::options().create(true).append(true).open(folder.join(format!("{name}.log")))?;
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("child");
-        if let Some(core) = core {
-            command.args(["--core", &core.to_string()]);
+        for core in cores {
+            command.args(["--cores", &core.to_string()]);
         }
         command.arg("--").arg(role.to_string()).current_dir(folder);
         let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log).spawn()?;

@@ -82,9 +82,9 @@ pub(crate) fn cores() -> Vec<usize> {
     (0..CpuSet::MAX_CPU).filter(|core| set.is_set(*core)).collect()
 }
 
-/// Keeps this thread, and all that it starts from now on, on one core.
-pub(crate) fn pin_to(core: usize) -> Fallible<()> {
+/// Keeps this thread, and all that it starts from now on, on these cores.
+pub(crate) fn pin_to(cores: &[usize]) -> Fallible<()> {
     let mut set = CpuSet::new();
-    set.set(core);
+    cores.iter().for_each(|core| set.set(*core));
     Ok(sched_setaffinity(None, &set)?)
 }

@@ -36,8 +36,10 @@ pub(crate) struct Stage {
     pub(crate) seconds: f64,
     patience: Duration,
     pub(crate) backends: Vec<Backend>,
-    /// What is measured has this core for itself; the load and Postgres share another.
-    server_core: Option<usize>,
+    /// What is measured has this core for itself, if there are two; the load and Postgres share another.
+    server_core: Vec<usize>,
+    /// The same for servers on two cores, if there are three.
+    two_cores: Option<[usize; 2]>,
     /// Where filled databases are kept.
     pub(crate) cache: PathBuf,
     /// Those of them that this run uses.
@@ -51,13 +53,17 @@ impl Stage {
     pub(crate) fn set(options: &Options) -> Fallible<Self> {
         let machine = Machine::look(&options.directory)?;
         let cores = machine::cores();
-        let server_core = match *cores {
-            // Postgres, which is started later, stays with this process.
-            [first, second, ..] => {
-                machine::pin_to(second)?;
-                Some(first)
+        // Postgres, which is started later, stays with this process.
+        let (server_core, two_cores) = match *cores {
+            [first, second, third, ..] => {
+                machine::pin_to(&[third])?;
+                (vec![first], Some([first, second]))
             }
-            _ => None,
+            [first, second] => {
+                machine::pin_to(&[second])?;
+                (vec![first], None)
+            }
+            _ => (Vec::new(), None),
         };
         allow_many_connections()?;
         Ok(Self {
@@ -71,6 +77,7 @@ impl Stage {
             patience: Duration::from_secs(options.patience),
             backends: options.databases.clone(),
             server_core,
+            two_cores,
             cache: options.cache.clone(),
             kept: HashMap::new(),
             cluster: None,
@@ -114,7 +121,13 @@ impl Stage {
 
     /// Starts a server or a yardstick on the core that is measured.
     pub(crate) fn start(&self, role: &Role) -> Fallible<Child> {
-        Child::start(role, self.server_core, self.folder.path())
+        Child::start(role, &self.server_core, self.folder.path())
+    }
+
+    /// The same on two cores; `None` if the machine has too few.
+    pub(crate) fn start_on_two(&self, role: &Role) -> Fallible<Option<Child>> {
+        let cores = self.two_cores.as_ref();
+        cores.map(|cores| Child::start(role, cores, self.folder.path())).transpose()
     }
 
     /// Starts the program as it is shipped, on the core that is measured. Nobody listens yet.

@@ -77,10 +77,15 @@ fn http(table: &mut Table) {
     let compat = [("documented", Compat::Documented), ("package", Compat::Package)];
     table.group("HTTP server");
     settings! { table;
-        /// The addresses to listen on.
+        /// The addresses to listen on. `[::]:port` takes IPv4 connections too, unless an IPv4 address with the same
+        /// port is listed as well.
         KNOXIDE_LISTEN = http.listen, form::list(
             "comma list of ip:port, [ipv6]:port, unix:/path", str::parse, |a: &ListenAddress, b| a == b, ToString::to_string,
         );
+
+        /// The mode of Unix sockets in `KNOXIDE_LISTEN`. An account that may write to a socket may connect to it: with
+        /// 660, the server's user and group.
+        KNOXIDE_SOCKET_MODE = http.socket_mode, form::of("three octal digits, such as 660 or 666");
 
         /// Which replies are given where the documented contracts (docs/dialects) and the Django packages differ:
         /// `documented` follows the contracts (logging out answers 200, verifying with simplejwt `[]`, refusals of

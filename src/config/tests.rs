@@ -104,6 +104,7 @@ fn the_example_file_is_a_valid_env_file_that_changes_nothing() {
 fn values_become_typed_fields() {
     let settings = read(&[
         ("KNOXIDE_LISTEN", "0.0.0.0:80, [::1]:8080,unix:/run/knoxide.sock"),
+        ("KNOXIDE_SOCKET_MODE", "0606"),
         ("KNOXIDE_TRUSTED_PROXIES", "10.1.2.3/8, ::1, unix"),
         ("KNOXIDE_KNOX_TTL", "10h"),
         ("KNOXIDE_IDLE_LIMIT", "5m"),
@@ -129,6 +130,7 @@ fn values_become_typed_fields() {
     .expect("settings");
     let listen: Vec<_> = settings.http.listen.iter().map(ToString::to_string).collect();
     assert_eq!(listen, ["0.0.0.0:80", "[::1]:8080", "unix:/run/knoxide.sock"]);
+    assert_eq!(settings.http.socket_mode, SocketMode(0o606));
     let networks: Vec<_> = settings.http.options.proxies.networks.iter().map(ToString::to_string).collect();
     assert_eq!(networks, ["10.0.0.0/8", "::1/128"]);
     assert!(settings.http.options.proxies.unix);
@@ -158,6 +160,9 @@ fn bad_values_are_named_with_their_cure() {
         ("KNOXIDE_LISTEN", "127.0.0.1:1,", "holds \"\""),
         ("KNOXIDE_LISTEN", "unix:knoxide.sock", "absolute path"),
         ("KNOXIDE_LISTEN", "", "is empty"),
+        ("KNOXIDE_SOCKET_MODE", "rw", "660"),
+        ("KNOXIDE_SOCKET_MODE", "+66", "660"),
+        ("KNOXIDE_SOCKET_MODE", "1777", "660"),
         ("KNOXIDE_TRUSTED_PROXIES", "10.0.0.0/33", "10.0.0.0/8"),
         ("KNOXIDE_HEAD_LIMIT", "97KiB", "from 4KiB to 96KiB"),
         ("KNOXIDE_HEAD_LIMIT", "1MiB", "from 4KiB to 96KiB"),

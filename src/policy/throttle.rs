@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use super::network::plain;
+
 /// How many failures a bucket takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Allowance {
@@ -67,7 +69,7 @@ impl ExemptNetworks {
     /// Unix socket.
     pub fn contains(&self, address: Option<IpAddr>) -> bool {
         match address {
-            Some(address) => self.networks.iter().any(|network| network.contains(&address.to_canonical())),
+            Some(address) => self.networks.iter().any(|network| network.contains(&plain(address))),
             None => self.unix,
         }
     }

@@ -46,13 +46,14 @@ use actix_service::{
 use actix_web::dev::AppConfig;
 use actix_web::rt::net::{TcpStream, UnixStream};
 
-use self::registry::{Holder, Registry};
+use self::registry::Registry;
 use self::service::{Answering, Served};
 use self::state::{Deadlines, State};
 pub use self::stream::{Stream, Transport};
 use super::repeating::Repeating;
 use crate::config::HttpSettings;
 use crate::http::address::{Proxies, note_listener};
+use crate::policy::Network;
 
 /// What a connection may do, and for how long.
 #[derive(Debug, Clone)]
@@ -100,6 +101,28 @@ struct Shared {
     _sweeper: Repeating,
 }
 
+/// A method that hands a listener of this kind to the method of a [`ServerBuilder`] that has the same name.
+macro_rules! listens {
+    ($(#[$meta:meta])* $name:ident($listener:ty => $stream:ty)) => {
+        $(#[$meta])*
+        pub fn $name<F, I, S, B>(&self, server: ServerBuilder, listener: $listener, app: F) -> io::Result<ServerBuilder>
+        where
+            F: Fn() -> I + Send + Clone + 'static,
+            I: IntoServiceFactory<S, Request>,
+            S: ServiceFactory<Request, Config = AppConfig> + 'static,
+            S::Error: Into<actix_web::Error> + 'static,
+            S::InitError: fmt::Debug,
+            S::Response: Into<Response<B>> + 'static,
+            <S::Service as Service<Request>>::Future: 'static,
+            B: MessageBody + 'static,
+        {
+            let connections = self.clone();
+            let name = format!("http at {:?}", listener.local_addr()?);
+            server.$name(name, listener, move || connections.factory::<$stream, _, _, B>(app()))
+        }
+    };
+}
+
 impl Connections {
     /// Starts the thread that looks at connections.
     ///
@@ -124,49 +147,20 @@ impl Connections {
         Ok(Self(Arc::new(Shared { registry, limits, _sweeper: sweeper })))
     }
 
-    /// Has `server` take connections from this listener, and serve on each what `app` makes.
-    ///
-    /// # Errors
-    /// When the listener cannot be used.
-    pub fn listen<F, I, S, B>(&self, server: ServerBuilder, listener: TcpListener, app: F) -> io::Result<ServerBuilder>
-    where
-        F: Fn() -> I + Send + Clone + 'static,
-        I: IntoServiceFactory<S, Request>,
-        S: ServiceFactory<Request, Config = AppConfig> + 'static,
-        S::Error: Into<actix_web::Error> + 'static,
-        S::InitError: fmt::Debug,
-        S::Response: Into<Response<B>> + 'static,
-        <S::Service as Service<Request>>::Future: 'static,
-        B: MessageBody + 'static,
-    {
-        let connections = self.clone();
-        let name = format!("http at {}", listener.local_addr()?);
-        server.listen(name, listener, move || connections.factory::<TcpStream, _, _, B>(app()))
+    listens! {
+        /// Has `server` take connections from this listener, and serve on each what `app` makes.
+        ///
+        /// # Errors
+        /// When the listener cannot be used.
+        listen(TcpListener => TcpStream)
     }
 
-    /// The same for a Unix socket.
-    ///
-    /// # Errors
-    /// When the listener cannot be used.
-    pub fn listen_uds<F, I, S, B>(
-        &self,
-        server: ServerBuilder,
-        listener: UnixListener,
-        app: F,
-    ) -> io::Result<ServerBuilder>
-    where
-        F: Fn() -> I + Send + Clone + 'static,
-        I: IntoServiceFactory<S, Request>,
-        S: ServiceFactory<Request, Config = AppConfig> + 'static,
-        S::Error: Into<actix_web::Error> + 'static,
-        S::InitError: fmt::Debug,
-        S::Response: Into<Response<B>> + 'static,
-        <S::Service as Service<Request>>::Future: 'static,
-        B: MessageBody + 'static,
-    {
-        let connections = self.clone();
-        let name = format!("http at {:?}", listener.local_addr()?);
-        server.listen_uds(name, listener, move || connections.factory::<UnixStream, _, _, B>(app()))
+    listens! {
+        /// The same for a Unix socket.
+        ///
+        /// # Errors
+        /// When the listener cannot be used.
+        listen_uds(UnixListener => UnixStream)
     }
 
     /// Serves an application on connections of any kind, one for each worker.
@@ -211,7 +205,7 @@ impl Connections {
             let peer = transport.peer();
             let (state, place) = connections.0.registry.enter(connections.holder(peer));
             let stream = Stream::new(transport, Arc::clone(&state), connections.0.limits.head_bytes);
-            Served::new(Service::call(service, (stream, Protocol::Http1, peer)), state, place)
+            Served::new(Service::call(service, (stream, Protocol::Http1, peer)), state, peer, place)
         })
     }
 
@@ -220,9 +214,10 @@ impl Connections {
         self.0.registry.stop();
     }
 
-    fn holder(&self, peer: Option<SocketAddr>) -> Option<Holder> {
+    fn holder(&self, peer: Option<SocketAddr>) -> Option<Network> {
         // Who comes through a Unix socket has no address, and a proxy speaks for many.
-        peer.map(|peer| peer.ip()).filter(|address| !self.0.limits.proxies.trusts(*address)).map(Holder::of)
+        let address = peer?.ip().to_canonical();
+        (!self.0.limits.proxies.trusts(address)).then(|| Network::of(Some(address)))
     }
 }
 

@@ -122,7 +122,12 @@ impl Auth {
                 Ok(who) => {
                     self.check_window(&who, now)?;
                     self.check_rate(&who, now)?;
-                    if let Some(exchanged) = self.exchange(&token, who, now).await? {
+                    let session = who.session.id;
+                    let outcome = self.exchange(&token, who, now).await;
+                    if !matches!(outcome, Ok(Some(_))) {
+                        self.inner.refreshes.give_back(session);
+                    }
+                    if let Some(exchanged) = outcome? {
                         return Ok(exchanged);
                     }
                 }
@@ -189,7 +194,8 @@ impl Auth {
     }
 
     /// Only what adds tokens is counted: a reuse after the time of grace ends the session however
-    /// often it was refreshed before.
+    /// often it was refreshed before. It is counted before it is done, so that a client which hangs up
+    /// gains nothing, and given back if nothing came of it.
     fn check_rate(&self, who: &Verified, now: Timestamp) -> Result<(), TokenError> {
         self.inner.refreshes.admit(who.session.id, now).map_err(TokenError::Throttled)
     }
@@ -256,19 +262,35 @@ impl Auth {
         // The window is over for everybody, also for who asks again.
         self.check_window(&who, now)?;
         self.check_rate(&who, now)?;
+        let session = who.session.id;
+        let again = self.exchange_again(token, record.kind, who, now).await;
+        if again.is_err() {
+            self.inner.refreshes.give_back(session);
+        }
+        again
+    }
+
+    /// The successor that there is already.
+    async fn exchange_again(
+        &self,
+        token: &Token,
+        kind: TokenKind,
+        who: Verified,
+        now: Timestamp,
+    ) -> Result<Exchanged, TokenError> {
         let digest = token.digest();
         let found = self.inner.checks.run(Wanted::WhileAwaited, move |connection| connection.find_successor(&digest));
         let row = within(self.inner.timeouts.check, "checks", found).await?;
         let row = row.ok_or(Unavailable::Elsewhere("the successor is not there"))?;
         let subject = Subject { dialect: who.session.dialect, user: &who.user, opened: who.session.created };
         let mut tokens = Vec::new();
-        let again = match self.mint_again(&subject, token, record.kind, &row)? {
+        let again = match self.mint_again(&subject, token, kind, &row)? {
             Some(again) => again,
             // Its key is gone, or its user was renamed meanwhile: another one of the same session,
             // since nobody is to be logged out by that.
-            None => self.mint_instead(&subject, record.kind, now, &mut tokens)?,
+            None => self.mint_instead(&subject, kind, now, &mut tokens)?,
         };
-        let (access, refresh) = match record.kind {
+        let (access, refresh) = match kind {
             TokenKind::Access => (again, None),
             TokenKind::Refresh => {
                 let (access, new) = self.mint_access(&subject, who.issued, now)?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::lanes::{Wanted, Work};
 use super::mint::{IssuedToken, Subject};
-use super::throttle::{AccountLabel, Denied, Network, Permit};
+use super::throttle::{AccountLabel, Denied, Permit};
 use super::{Auth, Unavailable, within};
 
 mod elsewhere;
@@ -16,7 +16,7 @@ pub(super) use unverifiable::UnverifiableAccounts;
 use crate::cause::{Actor, Origin, Reason};
 use crate::dialect::Dialect;
 use crate::password::{Algorithm, Verification, is_verifiable};
-use crate::policy::RefreshPolicy;
+use crate::policy::{Network, RefreshPolicy};
 use crate::session::SessionId;
 use crate::store::{Connection, NewSession, Opening, SessionLimit, StoreResult};
 use crate::time::Timestamp;

@@ -57,6 +57,21 @@ impl RefreshRates {
         }
         Ok(())
     }
+
+    /// Takes back one [`RefreshRates::admit`], after which nothing was refreshed. Sessions that share a slot
+    /// with this one may gain a part of what it gets back.
+    pub(super) fn give_back(&self, session: SessionId) {
+        let RefreshRate { interval, .. } = self.rate;
+        let interval = i64::try_from(interval.as_micros()).unwrap_or(i64::MAX);
+        let mut slots = self.empty_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let places = places(session);
+        let Some(lowest) = places.iter().filter_map(|place| slots.get(*place)).min().copied() else { return };
+        for place in places {
+            if let Some(slot) = slots.get_mut(place).filter(|slot| **slot == lowest) {
+                *slot = slot.saturating_sub(interval);
+            }
+        }
+    }
 }
 
 /// Where a session's bucket stands. Clients do not choose the ids of sessions, so the hash need not
@@ -120,6 +135,24 @@ mod tests {
         for number in 2..200 {
             assert_eq!(rates.admit(session(number), START), Ok(()), "{number}");
         }
+    }
+
+    #[test]
+    fn what_is_given_back_was_never_counted() {
+        let rates = rates();
+        for _ in 0..100 {
+            assert_eq!(rates.admit(session(1), START), Ok(()));
+            rates.give_back(session(1));
+        }
+        for _ in 0..3 {
+            assert_eq!(rates.admit(session(1), START), Ok(()));
+        }
+        assert_eq!(rates.admit(session(1), START), Err(Duration::from_secs(10)));
+        // Of several that are under way at once, each one gives back its own.
+        rates.give_back(session(1));
+        rates.give_back(session(1));
+        assert_eq!([rates.admit(session(1), START), rates.admit(session(1), START)], [Ok(()); 2]);
+        assert_eq!(rates.admit(session(1), START), Err(Duration::from_secs(10)));
     }
 
     #[test]

@@ -19,11 +19,10 @@ use tokio::sync::Notify;
 
 use self::buckets::{Buckets, Room};
 pub use self::key::AccountLabel;
-pub(super) use self::key::Network;
 use self::key::{Key, Keys, folded};
 pub(super) use self::permit::{Permit, Share};
 use crate::cause::Origin;
-use crate::policy::ThrottlePolicy;
+use crate::policy::{Network, ThrottlePolicy};
 use crate::random::{Random, RandomError};
 use crate::time::{Clock, Timestamp};
 use crate::user::{LoginName, UserId};

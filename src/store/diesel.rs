@@ -28,6 +28,7 @@ mod reserve;
 mod rows;
 mod schema;
 mod sessions;
+mod standby;
 mod sweep;
 #[cfg(test)]
 mod tests;

@@ -29,3 +29,10 @@ fn server(more: Vec<ListenAddress>) -> App {
     setup.http = HttpSettings { listen, keep_alive: IDLE, write_timeout: WRITE, drain_timeout: DRAIN, ..setup.http };
     App::on(Database::migrated(Backend::Sqlite), setup)
 }
+
+/// A server that takes heads of so many bytes.
+fn limited(head_limit: usize) -> App {
+    let setup = Setup::default();
+    let http = HttpSettings { head_limit, ..setup.http };
+    App::on(Database::migrated(Backend::Sqlite), Setup { http, ..setup })
+}

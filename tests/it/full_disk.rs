@@ -7,7 +7,8 @@ use std::time::Duration;
 use knoxide::cause::Reason;
 use knoxide::config::HttpSettings;
 use knoxide::policy::Policy;
-use knoxide::store::AdminStore as _;
+use knoxide::store::{AdminStore as _, SessionFilter, Store as _};
+use knoxide::time::Clock as _;
 use knoxide::user::PasswordHash;
 use serde_json::Value;
 
@@ -134,6 +135,79 @@ fn the_reserve_lies_beside_the_file_that_a_link_leads_to() {
     let app = App::on(Database::of_file(&link), setup());
     keep_reserve(&app);
     assert!(reserve(disk.path()).exists());
+}
+
+/// What the server commits at once, when many log out: so many sessions of a hundred tokens, scattered over a table
+/// of which a page holds none of the others.
+#[test]
+fn many_sessions_of_many_tokens_end_in_one_transaction_on_a_full_disk() {
+    // Without a free byte, and with a little more than what counts as full.
+    for spared in [0, 5 << 20] {
+        let Some(disk) = SmallDisk::of(128) else { return };
+        many_end_at_once(&disk, spared);
+    }
+}
+
+fn many_end_at_once(disk: &SmallDisk, spared: u64) {
+    let app = app_on(disk);
+    let client = &mut app.client();
+    app.add_user("bob", PASSWORD);
+    client.login("bob", PASSWORD);
+    app.add_user("alice", PASSWORD);
+    let tokens: Vec<String> = (0..64).map(|_| client.login("alice", PASSWORD)).collect();
+    let now = app.clock.now();
+    let filter = SessionFilter { user: None, with_ended: false, now, idle_limit: None, before: None, limit: 1000 };
+    let sessions = app.store.list_sessions(&filter).expect("sessions");
+    fill(&disk.path().join("knoxide.db"), now.as_micros());
+    let alices = sessions.iter().filter(|entry| entry.username == "alice").map(|entry| entry.session.id);
+    let ids: Vec<_> = alices.collect();
+    assert_eq!(ids.len(), tokens.len());
+
+    disk.fill();
+    disk.spare(spared);
+    let (mut connection, cause) = (app.connection(), app.cause(Reason::Logout));
+    let mut ended = Vec::new();
+    let done = connection.group(&mut |inside| {
+        ended = ids.iter().map(|id| inside.end_session(*id, &cause)).collect();
+    });
+    assert_eq!(done, Ok(()));
+    assert!(ended.iter().all(|ended| *ended == Ok(true)), "{ended:?}");
+    assert!(tokens.iter().all(|token| client.check(token) == 401));
+}
+
+/// Gives each session a hundred tokens more, and the first one a hundred thousand.
+fn fill(database: &Path, now: i64) {
+    use diesel::Connection as _;
+    use diesel::connection::SimpleConnection as _;
+    let path = database.display().to_string();
+    let mut connection = diesel::SqliteConnection::establish(&path).expect("the file opens");
+    let tokens = |count, of| {
+        format!(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count})
+             INSERT INTO tokens (digest, session_id, kind, created, expires)
+             SELECT randomblob(64), id, 'access', {now} + i, {now} + 3600000000 + i FROM ({of}), n;"
+        )
+    };
+    let all = tokens(100_000, "SELECT min(id) AS id FROM sessions") + &tokens(100, "SELECT id FROM sessions");
+    let checkpoint = "PRAGMA wal_checkpoint(TRUNCATE)";
+    connection.batch_execute(&format!("PRAGMA busy_timeout = 30000; {all} {checkpoint}")).expect("tokens");
+}
+
+/// A server looks at its reserve now and then only, and a command may have given it up a moment ago.
+#[test]
+fn what_a_command_took_from_the_reserve_is_for_no_login() {
+    let Some(disk) = SmallDisk::of(SIZE) else { return };
+    let app = app_on(&disk);
+    let alice = app.add_user("alice", PASSWORD);
+    let client = &mut app.client();
+    let token = client.login("alice", PASSWORD);
+    disk.fill();
+    let command = Database::of_file(&disk.path().join("knoxide.db")).store();
+    let mut connection = command.connect().expect("a connection");
+    assert_eq!(connection.end_all_sessions(alice, &app.cause(Reason::LogoutAll)), Ok(true));
+    assert!(!reserve(disk.path()).exists());
+    assert_eq!((client.check(&token), client.try_login("alice", PASSWORD).status), (401, 503));
+    assert_eq!(readiness(client), is_full());
 }
 
 /// Once it was full, and once more.

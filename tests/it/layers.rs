@@ -32,8 +32,21 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     (
         "service",
         &[
-            "cause", "dialect", "import", "jwt", "password", "password_rules", "policy", "random", "session", "store",
-            "threads", "time", "token", "user", "visible",
+            "cause",
+            "dialect",
+            "import",
+            "jwt",
+            "password",
+            "password_rules",
+            "policy",
+            "random",
+            "session",
+            "store",
+            "threads",
+            "time",
+            "token",
+            "user",
+            "visible",
         ],
     ),
     // How it is asked for.
@@ -46,7 +59,10 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("telemetry", &["config", "threads", "time", "visible"]),
     (
         "server",
-        &["cause", "config", "http", "jwt", "password", "random", "service", "store", "threads", "time", "user"],
+        &[
+            "cause", "config", "http", "jwt", "password", "policy", "random", "service", "store", "threads", "time",
+            "user",
+        ],
     ),
     (
         "cli",

@@ -4,6 +4,8 @@
 mod idle;
 #[cfg(feature = "postgres")]
 mod lost_commits;
+#[cfg(feature = "postgres")]
+mod standby;
 
 #[cfg(feature = "postgres")]
 use std::net::{SocketAddr, ToSocketAddrs as _};
@@ -72,11 +74,16 @@ impl Behind {
 
     /// One number from the database.
     fn count(&self, what: &str) -> i64 {
-        use diesel::RunQueryDsl as _;
-        diesel::select(diesel::dsl::sql::<diesel::sql_types::BigInt>(&format!("({what})")))
-            .get_result(&mut connect(&self.direct))
-            .expect("a number")
+        number(&mut connect(&self.direct), what)
     }
+}
+
+/// What a query answers that has one number for an answer.
+#[cfg(feature = "postgres")]
+fn number(connection: &mut diesel::PgConnection, query: &str) -> i64 {
+    use diesel::RunQueryDsl as _;
+    let number = diesel::select(diesel::dsl::sql::<diesel::sql_types::BigInt>(&format!("({query})")));
+    number.get_result(connection).expect("a number")
 }
 
 /// On a busy machine a connect may take long: what is asked here is whether it works, not how fast.

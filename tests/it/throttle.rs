@@ -201,7 +201,7 @@ fn users_behind_an_exempt_backend_are_refused_for_their_own_failures_alone() {
     for user in 0..users {
         app.add_user(&format!("user-{user}-x"), "correct horse");
     }
-    // Not before: a connection on which nothing is sent for seconds is closed.
+    // Not sooner: a connection that sends nothing for a few seconds is closed.
     let client = &mut app.client();
     for user in 0..users {
         let name = format!("user-{user}-x");

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use diesel::connection::SimpleConnection as _;
 use knoxide::dialect::Dialect;
-use knoxide::policy::Policy;
+use knoxide::policy::{Policy, RefreshRate};
 
 use crate::support::app::{App, Backend, Client, Database, Setup, on_each_database};
 use crate::support::dialects::{ALL, Speech, Tokens, members};
@@ -25,6 +25,34 @@ fn app(backend: Backend, rotate: bool) -> App {
         policy.dialects.get_mut(dialect).rotate = rotate;
     }
     App::on(Database::migrated(backend), Setup { policy, ..Setup::default() })
+}
+
+/// Sessions whose tokens rotate, and that may be refreshed so many times and then no more.
+fn app_with_burst(backend: Backend, burst: u32) -> App {
+    let refresh_rate = RefreshRate { burst: Some(burst), interval: Duration::from_secs(3600) };
+    let mut policy = Policy { refresh_rate, ..Policy::default() };
+    policy.dialects.get_mut(Dialect::Simplejwt).rotate = true;
+    App::on(Database::migrated(backend), Setup { policy, ..Setup::default() })
+}
+
+/// Does `work` while somebody else holds what every write needs.
+fn while_nobody_can_write<T>(app: &App, work: impl FnOnce() -> T) -> T {
+    let url = app.database.url.as_str();
+    match url.strip_prefix("sqlite://") {
+        Some(path) => {
+            let mut other = connect::<diesel::SqliteConnection>(path);
+            other.batch_execute("PRAGMA busy_timeout = 30000; BEGIN IMMEDIATE").expect("a lock");
+            work()
+        }
+        #[cfg(feature = "postgres")]
+        None => {
+            let mut other = connect::<diesel::PgConnection>(url);
+            other.batch_execute("BEGIN; LOCK TABLE tokens IN SHARE MODE").expect("a lock");
+            work()
+        }
+        #[cfg(not(feature = "postgres"))]
+        None => panic!("no SQLite file"),
+    }
 }
 
 fn log_in(app: &App, speech: &Speech, name: &str) -> (Client, Tokens) {
@@ -115,6 +143,41 @@ on_each_database! {
         assert_eq!(count(&app, "kind = 'access'"), KEPT);
         assert_eq!(speech.refresh(client, &first).expect("an endpoint").status, 400);
         assert_eq!(speech.refresh(client, &newest).expect("an endpoint").status, 400, "the session is over");
+    }
+
+    fn a_refresh_that_comes_to_nothing_is_not_counted(backend) {
+        let app = app_with_burst(backend, 1);
+        app.add_user("alice", "correct horse");
+        let speech = Speech::of(Dialect::Simplejwt);
+        let (mut client, tokens) = log_in(&app, &speech, "alice");
+        let refresh = speech.refreshable(&tokens);
+        let mut status = || speech.refresh(&mut client, &refresh).expect("an endpoint").status;
+        for _ in 0..2 {
+            assert_eq!(while_nobody_can_write(&app, &mut status), 503);
+        }
+        assert_eq!([status(), status()], [200, 429]);
+    }
+
+    fn who_loses_a_race_is_counted_once(backend) {
+        let clients = 8;
+        let app = app_with_burst(backend, 8);
+        app.add_user("alice", "correct horse");
+        let speech = Speech::of(Dialect::Simplejwt);
+        let (_, tokens) = log_in(&app, &speech, "alice");
+        let (refresh, together) = (speech.refreshable(&tokens), std::sync::Barrier::new(clients));
+        let statuses: Vec<u16> = std::thread::scope(|scope| {
+            let asking = (0..clients).map(|_| {
+                scope.spawn(|| {
+                    let mut client = app.client();
+                    together.wait();
+                    speech.refresh(&mut client, &refresh).expect("an endpoint").status
+                })
+            });
+            let asking: Vec<_> = asking.collect();
+            asking.into_iter().map(|client| client.join().expect("no panic")).collect()
+        });
+        assert_eq!(statuses, vec![200; clients]);
+        assert_eq!(speech.refresh(&mut app.client(), &refresh).expect("an endpoint").status, 429);
     }
 
     fn the_oldest_access_token_gives_way_and_is_refused_at_once(backend) {

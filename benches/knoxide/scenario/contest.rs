@@ -82,9 +82,13 @@ impl Contestant {
 
     /// Knoxide in this role, on a database of tokens.
     pub(super) fn serving(stage: &Stage, role: &Role, database: Database, tokens: u64) -> Fallible<Self> {
-        let server = Rc::new(stage.start(role)?);
+        Ok(Self::of(stage.start(role)?, database, tokens))
+    }
+
+    /// Knoxide as it is started already, on a database of opaque tokens.
+    pub(super) fn of(server: Child, database: Database, tokens: u64) -> Self {
         let name = format!("Knoxide on {}", database.name());
-        Ok(Self { name, server, database: Some(database), asks: Asks::Tokens(tokens) })
+        Self { name, server: Rc::new(server), database: Some(database), asks: Asks::Tokens(tokens) }
     }
 
     /// Asks everything once, and tells what that took.

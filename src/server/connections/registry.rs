@@ -1,7 +1,6 @@
 //! All connections of a server: who holds a place, and who gives way when places run out.
 
 use std::collections::{HashMap, VecDeque};
-use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -9,25 +8,12 @@ use std::time::{Duration, Instant};
 use slab::Slab;
 
 use super::state::{CoarseClock, Deadlines, End, State};
+use crate::policy::Network;
 
 /// How many connections are looked out at once to give way, as a part of all that are open.
 const CANDIDATES: usize = 16;
 /// How often the log tells that places run out, in milliseconds.
 const TELL_EVERY: u64 = 60_000;
-
-/// Whom a connection is counted for: an IPv4 address, or the network of 64 bits that one subscriber of
-/// IPv6 has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Holder(IpAddr);
-
-impl Holder {
-    pub(super) fn of(address: IpAddr) -> Self {
-        match address.to_canonical() {
-            IpAddr::V4(four) => Self(four.into()),
-            IpAddr::V6(six) => Self(std::net::Ipv6Addr::from_bits(six.to_bits() >> 64 << 64).into()),
-        }
-    }
-}
 
 /// All connections of a server.
 #[derive(Debug)]
@@ -47,7 +33,7 @@ struct Places {
     staying: usize,
     /// How many there have been.
     entered: u64,
-    held: HashMap<Holder, usize>,
+    held: HashMap<Network, usize>,
     oldest: Candidates,
     oldest_of_greediest: Candidates,
     told: Option<u64>,
@@ -58,14 +44,14 @@ struct Entry {
     state: Arc<State>,
     /// How many came before it: who is older, where the clock cannot tell.
     age: u64,
-    holder: Option<Holder>,
+    holder: Option<Network>,
     gives_way: bool,
 }
 
 /// Those that may give way, longest without a request first.
 #[derive(Debug, Default)]
 struct Candidates {
-    of: Option<Holder>,
+    of: Option<Network>,
     queue: VecDeque<Candidate>,
 }
 
@@ -107,7 +93,7 @@ impl Registry {
 
     /// Takes a place for a connection of `holder`, if it is counted for somebody. When nine tenths
     /// are taken, another connection is told to give way.
-    pub(super) fn enter(self: &Arc<Self>, holder: Option<Holder>) -> (Arc<State>, Place) {
+    pub(super) fn enter(self: &Arc<Self>, holder: Option<Network>) -> (Arc<State>, Place) {
         let state = Arc::new(State::new(Arc::clone(&self.clock)));
         let mut places = self.places();
         let number = places.enter(Arc::clone(&state), holder);
@@ -143,7 +129,7 @@ impl Registry {
 }
 
 impl Places {
-    fn enter(&mut self, state: Arc<State>, holder: Option<Holder>) -> usize {
+    fn enter(&mut self, state: Arc<State>, holder: Option<Network>) -> usize {
         if let Some(holder) = holder {
             *self.held.entry(holder).or_default() += 1;
         }
@@ -160,7 +146,7 @@ impl Places {
         }
     }
 
-    fn give_back(&mut self, holder: Option<Holder>) {
+    fn give_back(&mut self, holder: Option<Network>) {
         self.staying -= 1;
         if let Some(holder) = holder
             && let Some(count) = self.held.get_mut(&holder)
@@ -174,7 +160,7 @@ impl Places {
 
     /// Tells the connection that has gone longest without a request to give way: one of the
     /// newcomer's own, if its address holds more than half of all places.
-    fn make_room(&mut self, newcomer: Option<Holder>, now: u64) {
+    fn make_room(&mut self, newcomer: Option<Network>, now: u64) {
         let greedy = newcomer.filter(|holder| self.held.get(holder).is_some_and(|count| *count > self.most / 2));
         let mut candidates = match greedy {
             Some(_) => std::mem::take(&mut self.oldest_of_greediest),
@@ -223,7 +209,7 @@ impl Places {
     }
 
     /// Looks at all connections, for many newcomers at once.
-    fn look_out(&self, of: Option<Holder>) -> VecDeque<Candidate> {
+    fn look_out(&self, of: Option<Network>) -> VecDeque<Candidate> {
         let mut all: Vec<Candidate> = self
             .open
             .iter()
@@ -246,8 +232,8 @@ mod tests {
 
     const DEADLINES: Deadlines = Deadlines { read: 5000, idle: 75_000, write: 10_000, drain: 1000, grain: 250 };
 
-    fn holder(address: &str) -> Option<Holder> {
-        Some(Holder::of(address.parse().expect("an address")))
+    fn holder(address: &str) -> Option<Network> {
+        Some(Network::of(Some(address.parse().expect("an address"))))
     }
 
     fn registry(most: usize) -> Arc<Registry> {
@@ -327,10 +313,6 @@ mod tests {
         let greedy: Vec<_> = (0..200).map(|_| registry.enter(holder("203.0.113.9"))).collect();
         assert!(honest.iter().all(|(state, _)| !is_dropped(state)));
         assert_eq!(greedy.iter().filter(|(state, _)| !is_dropped(state)).count(), 60);
-        // One network of IPv6 is one address.
-        assert_eq!(holder("2001:db8::1"), holder("2001:db8::ffff:1"));
-        assert_ne!(holder("2001:db8::1"), holder("2001:db8:0:1::1"));
-        assert_eq!(holder("::ffff:203.0.113.9"), holder("203.0.113.9"));
     }
 
     #[test]

@@ -1,10 +1,14 @@
 //! Where connections and requests pass: a connection takes its place here, and what is asked and answered is noted.
 
+use std::fmt;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use actix_http::error::DispatchError;
+use log::Level;
 use pin_project_lite::pin_project;
 
 use super::registry::Place;
@@ -16,20 +20,21 @@ pin_project! {
         #[pin]
         connection: F,
         state: Arc<State>,
+        peer: Option<SocketAddr>,
         // Behind the connection, whose descriptor is closed first.
         place: Place,
     }
 }
 
 impl<F> Served<F> {
-    pub(super) const fn new(connection: F, state: Arc<State>, place: Place) -> Self {
-        Self { connection, state, place }
+    pub(super) const fn new(connection: F, state: Arc<State>, peer: Option<SocketAddr>, place: Place) -> Self {
+        Self { connection, state, peer, place }
     }
 }
 
-impl<F, E> Future for Served<F>
+impl<F> Future for Served<F>
 where
-    F: Future<Output = Result<(), E>>,
+    F: Future<Output = Result<(), DispatchError>>,
 {
     type Output = F::Output;
 
@@ -39,8 +44,21 @@ where
         if this.state.end() == End::Dropped {
             return Poll::Ready(Ok(()));
         }
-        this.connection.poll(context)
+        let ended = ready!(this.connection.poll(context));
+        if let Err(error) = &ended {
+            // That a client hung up is worth less than what it sent.
+            let level = if matches!(error, DispatchError::Io(_)) { Level::Debug } else { Level::Info };
+            log_close(level, *this.peer, error);
+        }
+        Poll::Ready(ended)
     }
+}
+
+/// Tells that a connection is closed for what its client sent. Whoever can be reached by everybody is sent TLS,
+/// HTTP/2 and much else, which is no failure of the server's.
+pub(super) fn log_close(level: Level, peer: Option<SocketAddr>, why: &dyn fmt::Display) {
+    let address = peer.map_or_else(|| "-".to_owned(), |peer| peer.ip().to_canonical().to_string());
+    log::log!(level, address = address.as_str(); "a connection is closed: {why}");
 }
 
 pin_project! {

@@ -8,9 +8,11 @@ use std::task::{Context, Poll, ready};
 
 use actix_web::rt::net::{TcpStream, UnixStream};
 use bytes::{Buf, BytesMut};
+use log::Level;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::framing::{Event, Framing, Place};
+use super::service::log_close;
 use super::state::{End, State};
 
 /// Nothing is read while more than this waits to be written, or while an answer is awaited and so much
@@ -92,7 +94,7 @@ impl<T: Transport> Stream<T> {
     }
 
     /// Follows bytes that came, and says how many of them may be seen now. Nothing more is read after
-    /// a head that is too large.
+    /// a head that is too large; the requests before it are answered.
     fn admit(&mut self, bytes: &[u8]) -> usize {
         let mut at = 0;
         while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
@@ -106,7 +108,8 @@ impl<T: Transport> Stream<T> {
                 self.ahead += if self.state.unanswered() > 0 { taken } else { 0 };
                 if self.framing.head_bytes() > self.head_limit {
                     self.state.finish(End::HeadTooLarge);
-                    break;
+                    log_close(Level::Info, self.transport.peer(), &"the head of a request is too large");
+                    return at - taken;
                 }
             }
             match event {
@@ -136,11 +139,12 @@ impl<T: Transport> Stream<T> {
         let admitted = self.admit(wanted);
         self.kept_back = kept;
         self.go_on_after(admitted);
-        if self.state.end() == End::None {
+        let goes_on = self.state.end() == End::None;
+        if self.hands_on() {
             buffer.put_slice(self.kept_back.get(..admitted).unwrap_or_default());
             self.kept_back.advance(admitted);
         }
-        if self.kept_back.is_empty() {
+        if self.kept_back.is_empty() || !goes_on {
             // Most connections never need it again.
             self.kept_back = BytesMut::new();
         }
@@ -157,13 +161,24 @@ impl<T: Transport> Stream<T> {
         }
         let admitted = self.admit(new);
         self.go_on_after(admitted);
-        if self.state.end() != End::None {
+        if !self.hands_on() {
             buffer.set_filled(before);
         } else if admitted < new.len() {
-            self.kept_back.extend_from_slice(new.get(admitted..).unwrap_or_default());
+            if self.state.end() == End::None {
+                self.kept_back.extend_from_slice(new.get(admitted..).unwrap_or_default());
+            }
             buffer.set_filled(before + admitted);
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Whether what was admitted is handed on. A head that is too large ends the connection, but not the
+    /// requests that were read together with it.
+    fn hands_on(&self) -> bool {
+        match self.state.end() {
+            End::None | End::HeadTooLarge => true,
+            End::Quiet | End::Slow | End::Dropped => false,
+        }
     }
 
     /// What is said last, if anything is.

@@ -1,7 +1,6 @@
 //! What failures are counted by: keyed hashes of names and networks.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
 
 use siphasher::sip128::SipHasher24;
 
@@ -15,32 +14,6 @@ pub(super) struct Key {
     pub(super) place: u64,
     /// Which bucket of the set.
     pub(super) tag: u64,
-}
-
-/// Where a login comes from: an IPv4 address, or the first 64 bits of an IPv6 address, of which
-/// one customer has many.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(in crate::service) struct Network(Option<IpAddr>);
-
-impl Network {
-    /// `None`: a Unix socket, whose peers are all one.
-    pub(in crate::service) fn of(address: Option<IpAddr>) -> Self {
-        Self(address.map(|address| match address.to_canonical() {
-            v4 @ IpAddr::V4(_) => v4,
-            IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
-        }))
-    }
-}
-
-/// `203.0.113.9`, `2001:db8::/64`, or `-`.
-impl fmt::Display for Network {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(IpAddr::V4(address)) => address.fmt(f),
-            Some(IpAddr::V6(address)) => write!(f, "{address}/64"),
-            None => f.write_str("-"),
-        }
-    }
 }
 
 /// The account that somebody tried to log in to, for the log.
@@ -105,16 +78,6 @@ mod tests {
         }
         assert_ne!(folded("alice"), folded("alicia"));
         assert_eq!(folded("a@b.example"), super::folded(&LoginName::Email("A@B.example".to_owned())));
-    }
-
-    #[test]
-    fn an_ipv6_network_is_one_and_an_ipv4_address_in_ipv6_clothes_is_undressed() {
-        let network = |text: &str| Network::of(Some(text.parse().expect("an address"))).to_string();
-        assert_eq!(network("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::/64");
-        assert_eq!(network("2001:db8:1:2:ffff::1"), "2001:db8:1:2::/64");
-        assert_eq!(network("203.0.113.9"), "203.0.113.9");
-        assert_eq!(network("::ffff:203.0.113.9"), "203.0.113.9");
-        assert_eq!(Network::of(None).to_string(), "-");
     }
 
     #[test]

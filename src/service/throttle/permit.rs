@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::key::Key;
-use super::{AccountLabel, Attempt, Denied, Kind, Network, Place, Throttle};
+use super::{AccountLabel, Attempt, Denied, Kind, Place, Throttle};
+use crate::policy::Network;
 use crate::user::UserId;
 
 /// What a try counts against among those that wait for a hashing thread.

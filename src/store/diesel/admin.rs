@@ -53,18 +53,18 @@ impl AdminStore for DieselStore {
         keep: Option<SessionId>,
         cause: &Cause,
     ) -> StoreResult<bool> {
-        self.admin(|connection| connection.end(|any| users::set_password(any, user, new, keep, cause)))
+        self.admin(|connection| connection.end(|any, room| users::set_password(any, user, (new, keep), cause, room)))
     }
 
     fn set_active(&self, user: UserId, active: bool, cause: &Cause) -> StoreResult<bool> {
-        let mut set = |any: &mut AnyConnection| users::set_active(any, user, active, cause);
-        self.admin(|connection| if active { connection.add(set) } else { connection.end(&mut set) })
+        let set = |any: &mut AnyConnection| users::set_active(any, user, active, cause);
+        self.admin(|connection| if active { connection.add(set) } else { connection.end(|any, _| set(any)) })
     }
 
     fn delete_user(&self, user: UserId, cause: &Cause) -> StoreResult<bool> {
         let mut known = false;
         // Once more only if somebody let the user in again meanwhile, who then logged in.
-        while self.admin(|connection| connection.end(|any| condemn(any, user, cause)))? {
+        while self.admin(|connection| connection.end(|any, _| condemn(any, user, cause)))? {
             known = true;
             let mut emptying = Emptying::new(Emptied::Remove);
             self.repeat(&|| true, |any| {

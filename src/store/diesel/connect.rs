@@ -184,12 +184,13 @@ impl Target {
         Ok(())
     }
 
-    /// Sees to it that sessions can be ended on a disk that is nearly full.
-    pub(super) fn make_room(&self) {
+    /// Sees to it that sessions can be ended on a disk that is nearly full; whether there is room for more.
+    pub(super) fn make_room(&self) -> bool {
         #[cfg(feature = "sqlite")]
         if let Some(reserve) = &self.reserve {
-            reserve.make_room();
+            return reserve.make_room();
         }
+        true
     }
 
     /// Gives up what is kept of a file's disk for ending sessions; whether there was anything.

@@ -9,9 +9,10 @@ use diesel::{OptionalExtension, RunQueryDsl};
 
 use super::any::{self, AnyConnection, Failed, Step, on_each};
 use super::connect::{Role, Target};
-use super::error::{is_conflict, logged, not_begun, store_error};
+use super::emptying::{AT_THE_END, IN_A_GROUP};
+use super::error::{is_conflict, logged, may_lack_room, not_begun, store_error};
 use super::hot::statement;
-use super::{networks, sessions, triggers, users};
+use super::{networks, sessions, standby, triggers, users};
 use crate::cause::Cause;
 use crate::session::{SessionId, TokenRecord};
 use crate::store::{Connection, NewSession, Opening, Refresh, Refreshed, StoreError, StoreResult, Successor};
@@ -38,6 +39,10 @@ pub(super) struct DieselConnection {
     lost: Option<StoreError>,
     /// Set when an error said that only another connection can help.
     spent: bool,
+    /// Whether the group so far has ended sessions.
+    ending: bool,
+    /// How many tokens the group, or a transaction outside of one, may still delete when it ends sessions.
+    room: i64,
 }
 
 impl DieselConnection {
@@ -47,7 +52,15 @@ impl DieselConnection {
     /// When the database cannot be reached, or must not be used.
     pub(super) fn open(target: &Arc<Target>, role: Role) -> StoreResult<Self> {
         let any = target.connect(role)?;
-        Ok(Self { any, target: Arc::clone(target), grouped: false, lost: None, spent: false })
+        Ok(Self {
+            any,
+            target: Arc::clone(target),
+            grouped: false,
+            lost: None,
+            spent: false,
+            ending: false,
+            room: AT_THE_END,
+        })
     }
 
     /// Whether it is worth being used again: the database answers and its file is in place.
@@ -113,12 +126,31 @@ impl DieselConnection {
         self.write(work)
     }
 
-    /// Runs a transaction that ends sessions, for which there is room even on a full disk.
-    pub(super) fn end<T>(&mut self, mut work: impl FnMut(&mut AnyConnection) -> QueryResult<T>) -> StoreResult<T> {
-        self.target.make_room();
-        match self.write(&mut work) {
-            // The system said that there was room, or somebody else was faster.
-            Err(StoreError::Full(_)) if !self.grouped && self.target.give_up_reserve() => self.write(work),
+    /// Runs a transaction that ends sessions, for which there is room even on a full disk. It is told how many
+    /// tokens it may delete, and takes what it deletes from that: none while there is no more room than that.
+    pub(super) fn end<T>(
+        &mut self,
+        mut work: impl FnMut(&mut AnyConnection, &mut i64) -> QueryResult<T>,
+    ) -> StoreResult<T> {
+        let room = if self.target.make_room() { self.room.min(AT_THE_END) } else { 0 };
+        let mut left = room;
+        self.ending |= self.grouped;
+        let outcome = self.write(|connection| {
+            left = room;
+            work(connection, &mut left)
+        });
+        if self.grouped {
+            self.room -= room - left;
+        }
+        match outcome {
+            // The system said that there was room, or somebody else was faster. Where this attempt cannot be
+            // repeated, the next one finds the room.
+            Err(error) if may_lack_room(&error) && self.target.give_up_reserve() => {
+                if self.lost.is_some() || self.is_broken() {
+                    return Err(error);
+                }
+                self.write(|connection| work(connection, &mut 0))
+            }
             outcome => outcome,
         }
     }
@@ -155,13 +187,19 @@ impl DieselConnection {
     }
 
     fn finish_group(&mut self) -> StoreResult<()> {
-        self.grouped = false;
-        if let Some(error) = self.lost.take() {
+        (self.grouped, self.room) = (false, AT_THE_END);
+        let finished = if let Some(error) = self.lost.take() {
             // Nothing may be left to undo; the verdict stands either way.
             let _ = any::rollback(&mut self.any);
-            return Err(error);
+            Err(error)
+        } else {
+            any::commit(&mut self.any).map_err(|error| store_error(&error, &mut self.any))
+        };
+        if self.ending && finished.as_ref().is_err_and(may_lack_room) {
+            // For the next attempt: what ran in the group runs once.
+            self.target.give_up_reserve();
         }
-        any::commit(&mut self.any).map_err(|error| store_error(&error, &mut self.any))?;
+        finished?;
         self.target.check_file()
     }
 }
@@ -210,11 +248,16 @@ impl Connection for DieselConnection {
     }
 
     fn find_successor(&mut self, digest: &TokenDigest) -> StoreResult<Option<Successor>> {
-        self.read(|connection| sessions::find_successor(connection, digest))
+        let found = self.read(|connection| sessions::find_successor(connection, digest))?;
+        if found.is_some() && on_each!(&self.any, sqlite(_c) => false, postgres(_c) => true) {
+            // The caller gets the successor again, which no failover may lose.
+            self.write(standby::confirm)?;
+        }
+        Ok(found)
     }
 
     fn end_session(&mut self, session: SessionId, cause: &Cause) -> StoreResult<bool> {
-        self.end(|connection| sessions::end(connection, session, cause))
+        self.end(|connection, room| sessions::end(connection, session, cause, room))
     }
 
     fn end_idle_session(&mut self, session: SessionId, last_seen: Timestamp, cause: &Cause) -> StoreResult<bool> {
@@ -223,7 +266,7 @@ impl Connection for DieselConnection {
     }
 
     fn end_all_sessions(&mut self, user: UserId, cause: &Cause) -> StoreResult<bool> {
-        self.end(|connection| users::end_all(connection, user, cause))
+        self.end(|connection, room| users::end_all(connection, user, cause, room))
     }
 
     fn upgrade_password_hash(&mut self, user: UserId, old: &PasswordHash, new: &PasswordHash) -> StoreResult<bool> {
@@ -250,12 +293,12 @@ impl Connection for DieselConnection {
         }
         self.target.check_file()?;
         any::begin_write(&mut self.any).map_err(|error| not_begun(store_error(&error, &mut self.any)))?;
-        self.grouped = true;
+        (self.grouped, self.ending, self.room) = (true, false, IN_A_GROUP);
         let ran = catch_unwind(AssertUnwindSafe(|| work(self)));
         if let Err(panic) = ran {
             // Left open, the transaction would swallow every later write of this connection. If it
             // cannot be undone either, diesel knows the connection as broken.
-            self.grouped = false;
+            (self.grouped, self.room) = (false, AT_THE_END);
             let _ = any::rollback(&mut self.any);
             resume_unwind(panic);
         }

@@ -17,6 +17,10 @@ use super::sweep::BATCH;
 /// The most tokens that ending a session deletes by itself, in the ending transaction.
 pub(super) const AT_THE_END: i64 = 100;
 
+/// The most tokens that sessions which end in one transaction delete together. On SQLite, 64 sessions at a time may
+/// end so, and all of that must fit where little more than 4 MiB are free (`LOW` in `reserve.rs`).
+pub(super) const IN_A_GROUP: i64 = 500;
+
 /// The most rows that one transaction takes from a single session; from many it takes [`BATCH`].
 const GREATEST_BATCH: usize = 500;
 

@@ -81,6 +81,15 @@ fn by_message(kind: &DatabaseErrorKind, message: &str) -> StoreError {
     }
 }
 
+/// Whether there may have been no room on the disk. Of a quota that is used up, SQLite says no more than this.
+pub(super) fn may_lack_room(error: &StoreError) -> bool {
+    match error {
+        StoreError::Full(_) => true,
+        StoreError::Unavailable(text) | StoreError::Failed(text) => text.contains("disk I/O error"),
+        StoreError::NotBegun(_) | StoreError::Busy(_) => false,
+    }
+}
+
 /// Whether the very same transaction may succeed when it is run again at once.
 #[expect(clippy::wildcard_enum_match_arm, reason = "only the database reports conflicts")]
 pub(super) fn is_conflict(error: &Error) -> bool {

@@ -15,7 +15,7 @@ use rustix::io::Errno;
 
 use crate::store::{StoreError, StoreResult};
 
-/// How many bytes are kept. An ended session takes some 30 KiB of the write-ahead log, and the log
+/// How many bytes are kept. An ended session whose tokens stay takes some 30 KiB of the write-ahead log, and the log
 /// starts again from its beginning once it has 4 MiB; the database itself hardly grows by it.
 pub(super) const SIZE: u64 = 8 * 1024 * 1024;
 
@@ -28,6 +28,8 @@ pub(super) struct Reserve {
     path: PathBuf,
     /// Whether this process sees to the reserve. If not, it is only given up.
     kept: AtomicBool,
+    /// Whether it was in place when this process last looked.
+    was_in_place: AtomicBool,
     /// Whether it was given up, or could not be made, for want of room.
     spent: AtomicBool,
 }
@@ -37,7 +39,8 @@ impl Reserve {
     pub(super) fn of(database: &Path) -> Self {
         let mut path = database.as_os_str().to_owned();
         path.push("-reserve");
-        Self { path: PathBuf::from(path), kept: AtomicBool::new(false), spent: AtomicBool::new(false) }
+        let no = || AtomicBool::new(false);
+        Self { path: PathBuf::from(path), kept: no(), was_in_place: no(), spent: no() }
     }
 
     /// Makes the reserve if it is missing and there is room. From now on writes heed it.
@@ -47,12 +50,15 @@ impl Reserve {
     pub(super) fn keep(&self) -> io::Result<()> {
         self.kept.store(true, Ordering::Relaxed);
         if self.is_in_place() {
+            self.was_in_place.store(true, Ordering::Relaxed);
             self.spent.store(false, Ordering::Relaxed);
             return Ok(());
         }
+        self.was_in_place.store(false, Ordering::Relaxed);
         let made = if self.free()? >= SIZE + LOW { self.make() } else { Err(Errno::NOSPC.into()) };
         match made {
             Ok(()) => {
+                self.was_in_place.store(true, Ordering::Relaxed);
                 if self.spent.swap(false, Ordering::Relaxed) {
                     log::info!("the disk of the database has room again, also for the reserve");
                 }
@@ -73,15 +79,22 @@ impl Reserve {
     /// # Errors
     /// When there is not, so that what is left stays for ending sessions.
     pub(super) fn admit(&self) -> StoreResult<()> {
-        let is_full = self.kept.load(Ordering::Relaxed) && (self.spent.load(Ordering::Relaxed) || self.is_low());
+        let is_full = self.kept.load(Ordering::Relaxed) && (self.is_spent() || self.is_low());
         if is_full { Err(StoreError::Full(self.complaint())) } else { Ok(()) }
     }
 
-    /// Gives the reserve up if the disk is nearly full.
-    pub(super) fn make_room(&self) {
-        if self.is_low() {
+    /// Gives the reserve up if the disk is nearly full; whether there is room for more than ending sessions.
+    pub(super) fn make_room(&self) -> bool {
+        let is_low = self.is_low();
+        if is_low {
             self.give_up();
         }
+        !is_low && !self.is_spent()
+    }
+
+    /// Whether the reserve was given up: by this process, or by another one since this one last looked.
+    fn is_spent(&self) -> bool {
+        self.spent.load(Ordering::Relaxed) || self.was_in_place.load(Ordering::Relaxed) && !self.is_in_place()
     }
 
     /// Gives the reserve up; whether there was one.

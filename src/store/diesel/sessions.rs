@@ -10,7 +10,7 @@ use super::audit::{self, About};
 use super::emptying::AT_THE_END;
 use super::error::unreadable;
 use super::rows::{TokenRow, session_id, storable, token_record};
-use super::{hot, networks};
+use super::{hot, networks, standby};
 use crate::cause::{Cause, Reason};
 use crate::session::{SessionId, TokenRecord};
 use crate::store::access_limit::{Candidate, MOST_AT_ONCE, surplus};
@@ -219,8 +219,18 @@ pub(super) fn find_successor(connection: &mut AnyConnection, digest: &TokenDiges
 }
 
 /// See [`crate::store::Connection::end_session`].
-pub(super) fn end(connection: &mut AnyConnection, session: SessionId, cause: &Cause) -> QueryResult<bool> {
-    end_as(connection, session, cause.reason, cause, &mut { AT_THE_END })
+pub(super) fn end(
+    connection: &mut AnyConnection,
+    session: SessionId,
+    cause: &Cause,
+    room: &mut i64,
+) -> QueryResult<bool> {
+    let ended = end_as(connection, session, cause.reason, cause, room)?;
+    if !ended {
+        // Whoever ended it may not have waited until that was safe.
+        standby::confirm(connection)?;
+    }
+    Ok(ended)
 }
 
 /// Deletes at most `room` tokens, which is less by that many afterwards.
@@ -260,7 +270,10 @@ pub(super) fn end_idle(
         last_seen: last_seen.as_micros(),
     };
     let user: Option<i64> = ended.get_result(connection).optional()?;
-    let Some(user) = user else { return Ok(false) };
+    let Some(user) = user else {
+        standby::confirm(connection)?;
+        return Ok(false);
+    };
     delete_some(connection, session, AT_THE_END)?;
     tell_end(connection, session, user, (cause.reason, cause))
 }

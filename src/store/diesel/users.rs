@@ -5,8 +5,10 @@ use diesel::{OptionalExtension, QueryResult, RunQueryDsl};
 
 use super::any::{AnyConnection, on_each};
 use super::audit::{self, About};
+use super::emptying::AT_THE_END;
 use super::hot::{self, statement};
 use super::rows::{AccountRow, account};
+use super::standby;
 use crate::cause::{Cause, Reason};
 use crate::session::SessionId;
 use crate::store::UserCreation;
@@ -25,7 +27,7 @@ statement! {
     [
         "DELETE FROM tokens WHERE digest IN (SELECT t.digest FROM tokens t WHERE t.session_id IN (\
          SELECT s.id FROM sessions s WHERE s.user_id = ", user, " AND s.auth_epoch = ", old_epoch,
-        " AND s.ended_at IS NULL ORDER BY s.created DESC LIMIT 100) LIMIT 100)",
+        " AND s.ended_at IS NULL ORDER BY s.created DESC LIMIT ", {AT_THE_END}, ") LIMIT ", {AT_THE_END}, ")",
     ]
 }
 
@@ -169,16 +171,25 @@ pub(super) fn find_by_id(connection: &mut AnyConnection, user: UserId) -> QueryR
 }
 
 /// See [`crate::store::Connection::end_all_sessions`].
-pub(super) fn end_all(connection: &mut AnyConnection, user: UserId, cause: &Cause) -> QueryResult<bool> {
+pub(super) fn end_all(
+    connection: &mut AnyConnection,
+    user: UserId,
+    cause: &Cause,
+    room: &mut i64,
+) -> QueryResult<bool> {
     let raised: Option<i64> = RaiseEpoch { user: user.0 }.get_result(connection).optional()?;
     let Some(epoch) = raised else { return Ok(false) };
-    delete_some_tokens(connection, user, epoch)?;
+    delete_some_tokens(connection, user, epoch, room)?;
     audit::record(connection, cause, About::user(user, Some(epoch)))?;
     Ok(true)
 }
 
-fn delete_some_tokens(connection: &mut AnyConnection, user: UserId, epoch: i64) -> QueryResult<()> {
-    DeleteSomeTokens { user: user.0, old_epoch: epoch - 1 }.execute(connection).map(drop)
+fn delete_some_tokens(connection: &mut AnyConnection, user: UserId, epoch: i64, room: &mut i64) -> QueryResult<()> {
+    if *room >= AT_THE_END {
+        let deleted = DeleteSomeTokens { user: user.0, old_epoch: epoch - 1 }.execute(connection)?;
+        *room -= i64::try_from(deleted).unwrap_or(i64::MAX);
+    }
+    Ok(())
 }
 
 /// See [`crate::store::AdminStore::create_user`].
@@ -254,9 +265,9 @@ pub(super) fn move_identity(connection: &mut AnyConnection, id: i64) -> QueryRes
 pub(super) fn set_password(
     connection: &mut AnyConnection,
     user: UserId,
-    new: &PasswordHash,
-    keep: Option<SessionId>,
+    (new, keep): (&PasswordHash, Option<SessionId>),
     cause: &Cause,
+    room: &mut i64,
 ) -> QueryResult<bool> {
     let set = SetPassword { hash: new.expose().to_owned(), user: user.0 };
     let raised: Option<i64> = set.get_result(connection).optional()?;
@@ -264,7 +275,7 @@ pub(super) fn set_password(
     if let Some(id) = keep {
         KeepSession { epoch, id: *id.as_bytes(), user: user.0, old_epoch: epoch - 1 }.execute(connection)?;
     }
-    delete_some_tokens(connection, user, epoch)?;
+    delete_some_tokens(connection, user, epoch, room)?;
     audit::record(connection, cause, About::user(user, Some(epoch)))?;
     Ok(true)
 }
@@ -291,7 +302,11 @@ pub(super) fn set_active(
         audit::record(connection, cause, About::user(user, Some(epoch)))?;
         return Ok(true);
     }
-    Ok(find_epoch(connection, user.0)?.is_some())
+    let is_known = find_epoch(connection, user.0)?.is_some();
+    if is_known {
+        standby::confirm(connection)?;
+    }
+    Ok(is_known)
 }
 
 /// Returns the new epoch, unless it was so before or there is no such user.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use knoxide::config::ListenAddress;
 
 use super::raw::{PING, Raw, Target};
-use super::{DRAIN, IDLE, PATIENCE, READ, WRITE, server};
+use super::{DRAIN, IDLE, PATIENCE, READ, WRITE, limited, server};
 
 /// A state that a client may put its connection into.
 struct Case {
@@ -171,6 +171,20 @@ fn heads_have_a_limit_and_replies_their_order() {
     assert!(refused.ends_with(r#"{"detail":"Request headers are too large."}"#), "{refused}");
     // However far it goes on.
     assert_eq!(statuses(&ask(head(1_000_000))), [431]);
+}
+
+#[test]
+fn requests_that_come_in_one_piece_with_too_large_a_head_are_answered() {
+    let app = limited(4096);
+    let large = format!("GET /healthz HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(4096));
+    let body = r#"{"username":"alice","password":"wrong"}"#;
+    let login = post("/auth/login/", &format!("Content-Length: {}", body.len()), body);
+    // One that is kept back until others are answered, too.
+    for (ahead, answers) in [(PING.repeat(3), vec![200; 3]), (login, vec![400]), (PING.repeat(40), vec![200; 40])] {
+        let mut raw = Raw::connect(&Target::Tcp(app.address));
+        let (replies, _) = raw.live((ahead + &large).as_bytes(), b"", Duration::ZERO).expect("an end");
+        assert_eq!(statuses(&replies), [&answers[..], &[431]].concat());
+    }
 }
 
 #[test]

@@ -56,7 +56,8 @@ fn each_endpoint_has_a_row_a_page_and_a_transcript() {
     let pages = all(&|file| file.starts_with("docs/"), &[".md"]);
     // A case that holds for several dialects takes its path from a variable, which is set beside them.
     let plays = |file: &str| file.starts_with("tests/transcripts/") || file == "tests/it/contract.rs";
-    let transcripts = all(&|file| plays(file) || file.starts_with("tests/it/support/transcript"), &[".http", ".txt", ".rs"]);
+    let transcripts =
+        all(&|file| plays(file) || file.starts_with("tests/it/support/transcript"), &[".http", ".txt", ".rs"]);
     let mut missing = Vec::new();
     for path in paths {
         let elsewhere = WITHOUT_TRANSCRIPT.iter().find(|(other, _)| *other == path);

@@ -130,6 +130,22 @@ fn companions_that_were_away_for_a_while_are_not_believed() {
     a_lost_companion_is_noticed(&[WAL, SHM], Moved);
 }
 
+/// Its companions belong to the new file: what commands wrote there outlives the end of the server.
+#[test]
+fn a_replaced_database_file_keeps_what_is_written_to_it() {
+    let program = Program::on(Backend::Sqlite).with_admin();
+    let server = program.start();
+    let client = &mut server.client();
+    let token = client.login("admin", PASSWORD);
+    checkpoint(&program);
+    damage(&program, &["knoxide.db"], Replaced);
+    assert_eq!(client.check(&token), 503);
+    assert_eq!(program.run(&["user", "deactivate", "admin"]).code, Some(0));
+    server.stop();
+    let server = program.start();
+    assert_eq!(server.client().check(&token), 401);
+}
+
 #[test]
 fn what_others_may_do_is_no_loss() {
     let program = Program::on(Backend::Sqlite).with_admin();

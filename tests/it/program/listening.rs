@@ -55,6 +55,64 @@ fn at_several_addresses_at_once() {
     assert!(!socket.exists());
 }
 
+/// Both are told apart by the address from which they see a client.
+#[test]
+fn ipv4_and_ipv6_on_one_port() {
+    if TcpListener::bind("[::1]:0").is_err() {
+        eprintln!("NOT RUN: listening on IPv6, because this machine has none");
+        return;
+    }
+    let free = TcpListener::bind("[::]:0").expect("a port").local_addr().expect("an address").port();
+    let [four, six] = [format!("0.0.0.0:{free}"), format!("[::]:{free}")];
+    // By itself, `[::]` takes both.
+    for listen in [format!("{four},{six}"), format!("{six},{four}"), format!("127.0.0.1:{free},{six}"), six] {
+        let program = Program::on(Backend::Sqlite).with_admin().set("KNOXIDE_LISTEN", &listen);
+        let server = program.start();
+        let seen = ["127.0.0.1", "[::1]"]
+            .map(|host| address_after_login(&program, &[&format!("http://{host}:{free}/auth/login/")]));
+        assert_eq!(seen, ["127.0.0.1", "::1"], "{listen}");
+        server.stop();
+    }
+}
+
+#[test]
+fn a_socket_has_the_mode_it_is_told() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let program = Program::on(Backend::Sqlite).with_admin();
+    let path = program.folder().join("knoxide.sock");
+    let program = program.set("KNOXIDE_LISTEN", &format!("127.0.0.1:0,unix:{}", path.display()));
+    let mode_of = |program: &Program| {
+        let server = program.start();
+        let mode = std::fs::metadata(&path).expect("a socket").permissions().mode();
+        server.stop();
+        mode & 0o777
+    };
+    assert_eq!(mode_of(&program), 0o660);
+    assert_eq!(mode_of(&program.set("KNOXIDE_SOCKET_MODE", "666")), 0o666);
+}
+
+/// Nobody is alarmed by what the whole internet sends, but who sent it can be looked up.
+#[test]
+fn who_speaks_another_protocol_is_told_of_in_passing() {
+    use std::io::{Read as _, Write as _};
+    let hello = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03";
+    let large = format!("GET / HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(200_000));
+    let garbage = [0_u8, 255, 10].repeat(100);
+    for sent in [&hello[..], b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", large.as_bytes(), &garbage, b"GET / HTTP/9.9\r\n\r\n"]
+    {
+        let program = Program::on(Backend::Sqlite).with_admin();
+        let server = program.start();
+        let mut stream = std::net::TcpStream::connect(server.address()).expect("a connection");
+        // It may be refused before all of it is sent, or read.
+        stream.write_all(sent).ok();
+        stream.read_to_end(&mut Vec::new()).ok();
+        let line = server.wait_for("a connection is closed");
+        assert!(line.contains("INFO") && line.contains("address=127.0.0.1"), "{line}");
+        let log = server.stop();
+        assert!(!log.contains("ERROR") && !log.contains("WARN"), "{log}");
+    }
+}
+
 #[test]
 fn the_socket_of_a_successor_stays() {
     let program = Program::on(Backend::Sqlite).with_admin();

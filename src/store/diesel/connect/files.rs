@@ -92,7 +92,7 @@ impl fmt::Debug for Companions {
 impl Drop for Companions {
     /// SQLite's last connection brings its log into the database file and removes both companions by name.
     /// If they are no longer ours, that would undo and remove what others wrote; so then the connection is
-    /// left open until the process ends.
+    /// left open until the process ends. A database file that was replaced SQLite notices by itself.
     fn drop(&mut self) {
         if self.check().is_err() {
             let connection = self.connection.get_mut().unwrap_or_else(PoisonError::into_inner);

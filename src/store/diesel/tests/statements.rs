@@ -7,6 +7,7 @@ use diesel::Connection as _;
 use diesel::connection::InstrumentationEvent;
 
 use super::super::any::{self, Step};
+use super::super::emptying::AT_THE_END;
 use super::super::{sessions, users};
 use super::*;
 use crate::store::LimitPolicy;
@@ -55,7 +56,9 @@ fn a_day(any: &mut AnyConnection, user: UserId, n: u32) {
     let seen = [(session(n), later(1))];
     any::write(any, |any| sessions::touch(any, &seen).map(Step::Keep)).ok().expect("touch");
     let logout = cause(Reason::Logout);
-    any::write(any, |any| sessions::end(any, session(n), &logout).map(Step::Keep)).ok().expect("end");
+    any::write(any, |any| sessions::end(any, session(n), &logout, &mut { AT_THE_END }).map(Step::Keep))
+        .ok()
+        .expect("end");
 }
 
 #[test]

@@ -1,0 +1,68 @@
+//! For whom an address is counted.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// Behind this prefix of 96 bits, an IPv6 address holds an IPv4 address (RFC 6052, section 2.1). It is how a server
+/// that has IPv6 only sees clients that have IPv4 only.
+const TRANSLATED: u128 = 0x0064_ff9b << 96;
+
+/// The IPv4 address that an IPv6 address stands for; any other address as it is.
+pub(super) fn plain(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(six) if six.to_bits() >> 32 == TRANSLATED >> 32 => {
+            let [.., a, b, c, d] = six.octets();
+            Ipv4Addr::new(a, b, c, d).into()
+        }
+        address @ (IpAddr::V4(_) | IpAddr::V6(_)) => address,
+    }
+}
+
+/// Where a client is: an IPv4 address, or the first 64 bits of an IPv6 address, of which one subscriber has
+/// many addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Network(Option<IpAddr>);
+
+impl Network {
+    /// The network of this address. `None`: a Unix socket, whose peers are all one.
+    pub fn of(address: Option<IpAddr>) -> Self {
+        Self(address.map(|address| match plain(address) {
+            four @ IpAddr::V4(_) => four,
+            IpAddr::V6(six) => IpAddr::V6(Ipv6Addr::from_bits(six.to_bits() >> 64 << 64)),
+        }))
+    }
+}
+
+/// `203.0.113.9`, `2001:db8::/64`, or `-`.
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(IpAddr::V4(address)) => address.fmt(f),
+            Some(IpAddr::V6(address)) => write!(f, "{address}/64"),
+            None => f.write_str("-"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_of_64_bits_is_one_and_ipv4_addresses_written_as_ipv6_are_told_apart() {
+        for (address, network) in [
+            ("203.0.113.9", "203.0.113.9"),
+            ("::ffff:203.0.113.9", "203.0.113.9"),
+            ("64:ff9b::203.0.113.9", "203.0.113.9"),
+            ("64:ff9b::203.0.113.10", "203.0.113.10"),
+            ("64:ff9b:1::203.0.113.9", "64:ff9b:1::/64"),
+            ("64:ff9b::1:cb00:7109", "64:ff9b::/64"),
+            ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+            ("2001:db8:1:2:ffff::1", "2001:db8:1:2::/64"),
+            ("2001:db8:0:1::1", "2001:db8:0:1::/64"),
+        ] {
+            assert_eq!(Network::of(address.parse().ok()).to_string(), network, "{address}");
+        }
+        assert_eq!(Network::of(None).to_string(), "-");
+    }
+}

@@ -1,0 +1,34 @@
+//! What was done before counts as done only once the standbys of a Postgres server have it, too.
+//!
+//! A server with synchronous standbys answers a commit when they have it. If the wait is broken off, because the
+//! waiting process was terminated, the commit stands and everybody sees it, but a failover may still undo it.
+//! Whoever then finds that nothing is left to do, and writes nothing, waits for no standby: a logout that is sent
+//! again would be acknowledged, and its token would be good again after the failover. So a transaction that
+//! acknowledges what it found writes a record of its own. Its commit waits until the standbys have that record and,
+//! since the write-ahead log has one order, all that was committed before.
+//!
+//! SQLite needs nothing of the kind: what a connection can see has been written to the disk before.
+
+use diesel::QueryResult;
+#[cfg(feature = "postgres")]
+use diesel::RunQueryDsl;
+
+use super::any::{AnyConnection, on_each};
+#[cfg(feature = "postgres")]
+use super::hot::statement;
+
+#[cfg(feature = "postgres")]
+statement! {
+    /// A record in the write-ahead log that changes nothing. Every role may write it, at every `wal_level`, and
+    /// subscribers are told of it only if they ask for messages.
+    EmitMessage {},
+    ["SELECT pg_logical_emit_message(true, 'knoxide', ''::text)"]
+}
+
+/// Has the commit of this transaction wait for the standbys, although it changes nothing.
+pub(super) fn confirm(connection: &mut AnyConnection) -> QueryResult<()> {
+    on_each!(connection,
+        sqlite(_c) => Ok(()),
+        postgres(c) => EmitMessage {}.execute(c).map(drop),
+    )
+}

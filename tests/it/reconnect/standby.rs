@@ -1,0 +1,103 @@
+//! A server whose synchronous standby is gone: what only this server has is acknowledged to nobody, however often
+//! somebody asks for it.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use diesel::connection::SimpleConnection as _;
+use knoxide::cause::Reason;
+use knoxide::dialect::Dialect;
+use knoxide::policy::Policy;
+use knoxide::store::AdminStore as _;
+use knoxide::user::UserId;
+
+use super::{PASSWORD, USER};
+use crate::support::app::{App, Client, Database, Setup};
+use crate::support::dialects::Speech;
+use crate::support::postgres::cluster::Cluster;
+use crate::support::postgres::{connect, shared};
+
+struct Alone {
+    app: App,
+    user: UserId,
+    cluster: Cluster,
+}
+
+impl Alone {
+    /// `None` if the Postgres half of the tests is left out.
+    fn start() -> Option<Self> {
+        shared()?;
+        let cluster = Cluster::start().expect("a server");
+        let mut policy = Policy::default();
+        policy.dialects.get_mut(Dialect::DrfJwt).rotate = true;
+        let app = App::on(Database::at(cluster.url()), Setup { policy, ..Setup::default() });
+        let user = app.add_user(USER, PASSWORD);
+        Some(Self { app, user, cluster })
+    }
+
+    fn name_standby(&self, name: &str) {
+        let mut connection = connect(&self.cluster.url());
+        // Each a command of its own: the first one may not run in a transaction.
+        for command in [&format!("ALTER SYSTEM SET synchronous_standby_names = '{name}'"), "SELECT pg_reload_conf()"] {
+            connection.batch_execute(command).expect("a setting");
+        }
+    }
+
+    /// Returns once no commit is answered.
+    fn lose_standby(&self) {
+        self.name_standby("gone");
+        let url = self.cluster.url();
+        // Ends with its connection.
+        self.break_off(|| {
+            let mut connection = connect(&url);
+            while connection.batch_execute("SELECT pg_logical_emit_message(true, 'test', '')").is_ok() {}
+        });
+    }
+
+    /// Does `work`, and terminates the first process of the server that waits for the standby meanwhile.
+    fn break_off<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        let terminate = "SELECT count(*) FROM (SELECT pg_terminate_backend(pid) FROM pg_stat_activity, \
+                         (SELECT pg_sleep(0.01)) AS pause WHERE wait_event = 'SyncRep') AS terminated";
+        let is_done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let working = scope.spawn(|| {
+                let outcome = work();
+                is_done.store(true, Ordering::SeqCst);
+                outcome
+            });
+            let mut connection = connect(&self.cluster.url());
+            while !is_done.load(Ordering::SeqCst) && super::number(&mut connection, terminate) == 0 {}
+            working.join().expect("no panic")
+        })
+    }
+}
+
+#[test]
+fn what_the_standby_does_not_have_is_acknowledged_to_nobody() {
+    let Some(alone) = Alone::start() else { return };
+    let (app, speech) = (&alone.app, Speech::of(Dialect::DrfJwt));
+    let client = &mut app.client();
+    let token = client.login(USER, PASSWORD);
+    let refreshable = speech.refreshable(&speech.login(client, USER, PASSWORD));
+
+    // The first attempt ends the session, which the second one finds.
+    alone.lose_standby();
+    assert_eq!(alone.break_off(|| client.logout(&token)), 503, "a logout");
+    alone.name_standby("");
+    assert_eq!(app.client().check(&token), 401);
+
+    // A client that asks again, for a successor that is there already.
+    alone.lose_standby();
+    let refresh = |client: &mut Client| speech.refresh(client, &refreshable).expect("an endpoint").status;
+    assert_eq!(alone.break_off(|| refresh(&mut app.client())), 503, "a refresh");
+    assert_eq!(refresh(&mut app.client()), 503, "the same refresh");
+    alone.name_standby("");
+    assert_eq!(refresh(&mut app.client()), 200);
+
+    // Somebody who runs a command again.
+    alone.lose_standby();
+    let deactivate = || app.store.set_active(alone.user, false, &app.cause(Reason::Deactivated));
+    assert!(alone.break_off(deactivate).is_err(), "a deactivation");
+    assert!(alone.break_off(deactivate).is_err(), "the same deactivation");
+    alone.name_standby("");
+    assert_eq!(deactivate(), Ok(true));
+}
