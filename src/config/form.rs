@@ -23,6 +23,9 @@ use crate::user::{ADMIN, Password};
 /// What reading a text gives.
 pub(super) type Parsed<T> = Result<T, String>;
 
+type Parse<T> = Box<dyn Fn(&str) -> Parsed<T>>;
+type Show<T> = Box<dyn Fn(&T) -> Option<String>>;
+
 /// The units that durations are shown in, in milliseconds, longest first.
 const UNITS: [(&str, u128); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
 
@@ -38,8 +41,8 @@ pub(super) struct Form<T> {
     /// Whether values are never shown, and can come from a file.
     pub(super) secret: bool,
     /// Reads a text.
-    pub(super) parse: Box<dyn Fn(&str) -> Parsed<T>>,
-    show: Box<dyn Fn(&T) -> Option<String>>,
+    pub(super) parse: Parse<T>,
+    show: Show<T>,
 }
 
 impl<T: 'static> Form<T> {

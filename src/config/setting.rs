@@ -3,6 +3,8 @@
 use super::Settings;
 use super::form::{Form, Parsed};
 
+type ReadInto = Box<dyn Fn(&mut Settings, &str) -> Parsed<()>>;
+
 /// A setting, as it is documented and read.
 pub struct Setting {
     /// The environment variable.
@@ -16,7 +18,7 @@ pub struct Setting {
     /// Whether its value must never be shown, and can come from a file named by `…_FILE`.
     pub secret: bool,
     /// Reads a text into the field of the setting.
-    pub(super) read: Box<dyn Fn(&mut Settings, &str) -> Parsed<()>>,
+    pub(super) read: ReadInto,
 }
 
 impl Setting {

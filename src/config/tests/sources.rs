@@ -116,7 +116,7 @@ fn secrets_are_read_from_files_that_others_can_read() {
         let path = write_file(folder.path(), "secret", b"correct horse\n", mode);
         let settings = read(&[("KNOXIDE_ADMIN_PASSWORD_FILE", &path.display().to_string())]).expect("settings");
         assert_eq!(settings.passwords.admin.expect("a password").expose(), "correct horse");
-        assert_eq!(settings.secret_files, [path.clone()]);
+        assert_eq!(settings.secret_files, std::slice::from_ref(&path));
         std::fs::remove_file(path).expect("removed");
     }
 }
