@@ -47,18 +47,23 @@ impl AsRef<str> for Keyword {
 
 /// Why a request is not authenticated, with the reply that says so.
 #[derive(Debug, Clone)]
-pub struct AuthFailure {
-    /// It presents no credentials of ours at all.
-    is_anonymous: bool,
-    /// The 401; `None`: nothing can be said, which is 503.
-    refused: Option<Refused>,
+pub struct AuthFailure(Failure);
+
+#[derive(Debug, Clone)]
+enum Failure {
+    /// It presents no credentials of ours at all: 401.
+    Anonymous(Refused),
+    /// Its token is not good: 401.
+    Refused(Refused),
+    /// Nothing can be said: 503.
+    Unavailable,
 }
 
 /// The check of one request, under way.
 enum Checking {
     /// There was nothing to ask the resolver about; `None` once this was told.
     Known(Option<AuthFailure>),
-    /// The resolver is asked. The keyword is the place of the request's in the guard's list.
+    /// The resolver is asked. `keyword` is the index of the request's keyword in the guard's list.
     Asking { keyword: usize, check: Check },
 }
 
@@ -130,8 +135,7 @@ impl Guard {
             }
             Presented::NotProvided => {
                 note(request, |facts| facts.refused("not_provided"));
-                let refused = Some(self.word(Complaint::NotProvided));
-                Checking::Known(Some(AuthFailure { is_anonymous: true, refused }))
+                Checking::Known(Some(AuthFailure(Failure::Anonymous(self.word(Complaint::NotProvided)))))
             }
             Presented::Empty { .. } | Presented::Spaces { .. } | Presented::Malformed { .. } => {
                 note(request, |facts| facts.refused(Refusal::Malformed.as_str()));
@@ -158,7 +162,7 @@ impl Guard {
             }
             Err(CheckError::Unavailable(error)) => {
                 log::warn!("a check could not be answered: {error}");
-                ("unavailable", AuthFailure { is_anonymous: false, refused: None })
+                ("unavailable", AuthFailure(Failure::Unavailable))
             }
         };
         note(request, |facts| facts.refused(reason));
@@ -175,8 +179,7 @@ impl Guard {
         let dialects = keyword.and_then(|index| self.keywords.get(index)).map(|keyword| &keyword.dialects);
         let speaks = |dialect: &Dialect| Words::of(*dialect) == self.words;
         let is_ours = dialects.is_none_or(|dialects| dialects.iter().any(speaks));
-        let refused = Some(self.word(if is_ours { complaint } else { Complaint::NotProvided }));
-        AuthFailure { is_anonymous: false, refused }
+        AuthFailure(Failure::Refused(self.word(if is_ours { complaint } else { Complaint::NotProvided })))
     }
 
     fn word(&self, complaint: Complaint) -> Refused {
@@ -206,14 +209,16 @@ impl Checking {
 impl AuthFailure {
     /// Whether the request presents no credentials of ours at all.
     pub const fn is_anonymous(&self) -> bool {
-        self.is_anonymous
+        matches!(self.0, Failure::Anonymous(_))
     }
 
     /// The reply, written as the other replies of an endpoint.
     pub fn reply(&self, replies: &Replies) -> HttpResponse {
-        match &self.refused {
-            Some(Refused { body, challenge }) => replies.unauthorized(challenge, body),
-            None => replies.unavailable(),
+        match &self.0 {
+            Failure::Anonymous(Refused { body, challenge }) | Failure::Refused(Refused { body, challenge }) => {
+                replies.unauthorized(challenge, body)
+            }
+            Failure::Unavailable => replies.unavailable(),
         }
     }
 
