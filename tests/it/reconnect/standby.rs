@@ -65,7 +65,10 @@ impl Alone {
                 outcome
             });
             let mut connection = connect(&self.cluster.url());
-            while !is_done.load(Ordering::SeqCst) && super::number(&mut connection, terminate) == 0 {}
+            let mut terminated = 0;
+            while terminated == 0 && !is_done.load(Ordering::SeqCst) {
+                terminated = super::number(&mut connection, terminate);
+            }
             working.join().expect("no panic")
         })
     }
