@@ -1,4 +1,4 @@
-//! Why something was written: every write carries a [`Cause`].
+//! The audit context: every write carries a [`Cause`].
 
 use std::fmt;
 use std::net::IpAddr;
@@ -11,11 +11,11 @@ use crate::user::UserId;
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Reason {
-    /// A user was made.
+    /// A user was created.
     UserCreated,
-    /// A user was removed.
+    /// A user was deleted.
     UserDeleted,
-    /// Somebody logged in.
+    /// A user logged in.
     Login,
     /// A client ended its own session.
     Logout,
@@ -27,17 +27,17 @@ pub enum Reason {
     Deactivated,
     /// The user may log in again.
     Activated,
-    /// Somebody in charge ended the session.
+    /// An administrator ended the session.
     Revoked,
     /// The session was not used for too long.
     Idle,
-    /// A newer login took the place of the oldest one.
+    /// A newer login replaced the oldest one.
     LimitReached,
-    /// A token for a script or service was made.
+    /// A token for a script or service was created.
     TokenCreated,
-    /// A refresh token was used again after its time of grace: somebody else may have it.
+    /// A refresh token was used again after the grace time: it may be stolen.
     RefreshReused,
-    /// Data came from elsewhere.
+    /// Data was imported.
     Imported,
 }
 
@@ -96,9 +96,9 @@ impl Serialize for Reason {
 /// Who did it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Actor {
-    /// A user, proved by password or token.
+    /// A user, authenticated by password or token.
     User(UserId),
-    /// Somebody at the command line of the machine.
+    /// The command line.
     CommandLine,
     /// The server itself, for example the sweeper.
     System,
@@ -118,15 +118,15 @@ impl fmt::Display for Actor {
 /// Where a request came from.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Origin {
-    /// The client's address, after trusted proxies were taken off.
+    /// The client's address, behind any trusted proxies.
     pub address: Option<IpAddr>,
-    /// What the client calls itself (`User-Agent`), cut to 256 characters.
+    /// The client's `User-Agent`, cut to 256 characters.
     pub user_agent: Option<String>,
     /// The request's id in the log.
     pub request_id: Option<String>,
 }
 
-/// Why, by whom, from where and when something is written.
+/// What happened, who did it, from where and when.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cause {
     /// What happened.

@@ -1,4 +1,4 @@
-//! The wire contracts that sessions are opened and ended under.
+//! The dialects: the wire contracts under which sessions are opened and ended.
 
 use serde::{Serialize, Serializer};
 
@@ -48,11 +48,11 @@ impl Serialize for Dialect {
 /// Where a dialect is, and how its tokens are announced.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mount {
-    /// Whether it is there at all.
+    /// Whether it is mounted.
     pub enabled: bool,
     /// What its paths begin with: nothing, or a path without a final slash.
     pub prefix: String,
-    /// The words before its tokens in the `Authorization` header, compared without case.
+    /// The keywords before its tokens in the `Authorization` header, compared without case.
     pub keywords: Vec<String>,
 }
 
@@ -86,7 +86,7 @@ pub struct PerDialect<T> {
 }
 
 impl<T> PerDialect<T> {
-    /// The value that `of` gives for each.
+    /// Makes the value for each dialect with `of`.
     pub fn from_fn(mut of: impl FnMut(Dialect) -> T) -> Self {
         Self {
             knox: of(Dialect::Knox),
@@ -97,7 +97,7 @@ impl<T> PerDialect<T> {
         }
     }
 
-    /// The value for one.
+    /// The value for this dialect.
     pub const fn get(&self, dialect: Dialect) -> &T {
         match dialect {
             Dialect::Knox => &self.knox,
@@ -108,7 +108,7 @@ impl<T> PerDialect<T> {
         }
     }
 
-    /// The value for one, to change.
+    /// The value for this dialect, mutable.
     pub const fn get_mut(&mut self, dialect: Dialect) -> &mut T {
         match dialect {
             Dialect::Knox => &mut self.knox,

@@ -1,6 +1,6 @@
-//! Users and knox tokens from elsewhere, in the form of `docs/contract.md#the-import-file`.
+//! The import file: users and knox tokens, in the form of `docs/contract.md#the-import-file`.
 //!
-//! Passwords and tokens in clear text, which that form may carry for tests, are never read.
+//! Passwords and tokens in clear text, which the file may contain for tests, are never read.
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,7 +10,7 @@ use crate::time::Timestamp;
 use crate::token::TokenDigest;
 use crate::user::{PasswordHash, UserId};
 
-/// What is to be imported.
+/// The content of an import file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ImportData {
     /// Users, with the numbers that they keep.
@@ -19,44 +19,44 @@ pub struct ImportData {
     pub tokens: Vec<ImportToken>,
 }
 
-/// A user to be imported.
+/// A user of an import file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImportUser {
-    /// The number, kept.
+    /// The number, which is kept.
     pub id: UserId,
-    /// The name, kept even if it could not be given to a new user.
+    /// The name, which is kept even if a new user could not have it.
     pub username: String,
     /// The e-mail address, possibly empty.
     pub email: String,
-    /// The password's hash, as it is.
+    /// The password's hash, unchanged.
     pub password: PasswordHash,
     /// Whether the user may log in.
     pub is_active: bool,
     /// Whether the user may administer others.
     pub is_staff: bool,
-    /// When the user joined; `None`: at the import.
+    /// When the user joined; `None`: now.
     pub created: Option<Timestamp>,
     /// When the user last logged in.
     pub last_login: Option<Timestamp>,
 }
 
-/// A knox token to be imported.
+/// A knox token of an import file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImportToken {
     /// Its digest, SHA-512 of its text.
     pub digest: TokenDigest,
     /// Its user, one of [`ImportData::users`].
     pub user: UserId,
-    /// When it was made.
+    /// When it was issued.
     pub created: Timestamp,
-    /// When it stops being good; `None`: never.
+    /// When it expires; `None`: never.
     pub expires: Option<Timestamp>,
 }
 
 /// Why a file cannot be read as an import.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ImportFormatError {
-    /// It is not the JSON that was expected; the place, never the text found there.
+    /// It is not the expected JSON. Has the position, never the text that was found there.
     #[error("line {line}, column {column}: this is not an import file ({kind})")]
     Json {
         /// The line, from 1.
@@ -66,8 +66,8 @@ pub enum ImportFormatError {
         /// What is wrong: syntax, or the form.
         kind: &'static str,
     },
-    /// It is of another format than 1.
-    #[error("the file says format {0}, but only 1 is known")]
+    /// Its format is not 1.
+    #[error("the file has format {0}, but only format 1 is supported")]
     Format(u64),
     /// A token's digest is not 128 hex digits. Counted from 1.
     #[error("knox token {0}: the digest is not 128 hex digits")]
@@ -125,7 +125,7 @@ impl ImportData {
     /// Reads `users.json`. Users marked as deleted are left out, with their tokens.
     ///
     /// # Errors
-    /// The first thing that cannot be understood.
+    /// The first part that cannot be read.
     pub fn from_json(text: &str) -> Result<Self, ImportFormatError> {
         let file: File = serde_json::from_str(text).map_err(|error| json_error(&error))?;
         if file.format != 1 {
@@ -150,7 +150,7 @@ impl ImportData {
     }
 }
 
-/// serde's own texts repeat what they found, and that may be a hash.
+/// serde's own messages repeat the value that they found, which may be a hash.
 fn json_error(error: &serde_json::Error) -> ImportFormatError {
     let kind = match error.classify() {
         serde_json::error::Category::Io => "it cannot be read",

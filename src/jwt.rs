@@ -1,8 +1,8 @@
-//! Signing JWTs, and telling whether a string once was one of ours.
+//! Signing JWTs, and recognising expired ones of our own.
 //!
-//! Clients read the claims, and third parties verify them offline with the published keys. Our
-//! own verdict on a token never rests on any of this: it comes from the row of its digest. So a
-//! leaked key forges nothing here.
+//! Clients read the claims, and third parties verify them offline with the published keys. This
+//! server never relies on them: it checks a token by the row of its digest. So a leaked key is not
+//! enough to forge a token that is good here.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use crate::token::Token;
 
 mod key;
 
-/// A new key signs only after this time, so that every node publishes it first.
+/// A new key signs only after this time, so that all nodes publish it first.
 pub const PUBLISHED_FIRST: Duration = Duration::from_secs(30);
 
 pub use key::{Algorithm, BadKey, KeyPurpose, KeySecret, RSA_BITS, StoredKey};
@@ -29,13 +29,13 @@ pub use key::{Algorithm, BadKey, KeyPurpose, KeySecret, RSA_BITS, StoredKey};
 #[error("a JWT could not be signed: {0}")]
 pub struct SigningError(String);
 
-/// All keys that this server signs with, or once signed with.
+/// All keys that this server signs with or has signed with.
 pub struct KeyRing {
-    /// How access tokens are signed.
+    /// The algorithm for access tokens.
     access: Algorithm,
-    /// All that are not retired, newest first.
+    /// All keys that are not retired, newest first.
     all: Vec<Arc<SigningKey>>,
-    /// Makes the `jti` of a refresh token's successor; signs nothing and is never published.
+    /// The key for the `jti` of a refresh token's successor; it signs nothing and is never published.
     successors: KeySecret,
 }
 
@@ -43,17 +43,17 @@ pub struct KeyRing {
 struct SigningKey {
     id: i64,
     algorithm: Algorithm,
-    /// `None` for secrets: a `kid` helps only those who look keys up.
+    /// `None` for secrets: a `kid` is only useful for published keys.
     kid: Option<String>,
     encoding: EncodingKey,
     decoding: DecodingKey,
-    /// What is published, for keys with a public half.
+    /// The published form, for keys with a public half.
     jwk: Option<Value>,
     created: Timestamp,
 }
 
 impl KeyRing {
-    /// A ring of what is stored, signing access tokens with the newest key of `algorithm`.
+    /// A ring of the stored keys, which signs access tokens with the newest key of `algorithm`.
     ///
     /// # Errors
     /// When a key is missing or cannot be read.
@@ -76,7 +76,7 @@ impl KeyRing {
         Ok(Self { access: algorithm, all, successors })
     }
 
-    /// A ring of new keys that nobody else has, for services whose tokens need not outlive the
+    /// A ring of new keys that are stored nowhere, for services whose tokens need not outlive the
     /// process.
     ///
     /// # Errors
@@ -99,7 +99,7 @@ impl KeyRing {
         newest.rsa_bits().filter(|bits| *bits < RSA_BITS).map(|bits| (newest.id, bits))
     }
 
-    /// The newest key that every node has had time to publish, or else the oldest.
+    /// The newest key that all nodes have had time to publish, or else the oldest.
     fn signing(&self, algorithm: Algorithm, now: Timestamp) -> Result<&SigningKey, SigningError> {
         let mut fitting = self.all.iter().filter(|key| key.algorithm == algorithm).peekable();
         while let Some(key) = fitting.next() {
@@ -110,7 +110,7 @@ impl KeyRing {
         Err(SigningError(format!("there is no {} key", algorithm.as_str())))
     }
 
-    /// Signs the claims of an access token; with the id of the key.
+    /// Signs the claims of an access token. Also returns the key's id.
     ///
     /// # Errors
     /// When the signature cannot be made.
@@ -119,7 +119,7 @@ impl KeyRing {
         Ok((key.sign(claims)?, key.id))
     }
 
-    /// Signs the claims of a refresh token, always with HS256; with the id of the key.
+    /// Signs the claims of a refresh token, always with HS256. Also returns the key's id.
     ///
     /// # Errors
     /// When the signature cannot be made.
@@ -128,7 +128,7 @@ impl KeyRing {
         Ok((key.sign(claims)?, key.id))
     }
 
-    /// Signs claims again with the key that signed them before; `None` if it is gone.
+    /// Signs claims again with the same key; `None` if the key is gone.
     ///
     /// # Errors
     /// When the signature cannot be made.
@@ -136,11 +136,11 @@ impl KeyRing {
         self.all.iter().find(|found| found.id == key).map(|found| found.sign(claims)).transpose()
     }
 
-    /// 20 bytes that follow from a token's text for whoever has the key, and for nobody else:
-    /// from them its successor can be made again although it was stored nowhere.
+    /// The id of a token's successor: 20 bytes computed from the token's text with a secret key. With
+    /// it, the successor's text can be made again although it is stored nowhere.
     pub fn successor_id(&self, predecessor: &Token) -> [u8; 20] {
         let mut id = [0; 20];
-        // HMAC takes keys of any length, so there is no other case.
+        // HMAC accepts keys of any length, so this never fails.
         if let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.successors.expose()) {
             mac.update(predecessor.expose().as_bytes());
             id.iter_mut().zip(mac.finalize().into_bytes()).for_each(|(to, from)| *to = from);
@@ -148,8 +148,8 @@ impl KeyRing {
         id
     }
 
-    /// Whether `text` bears a signature of ours and an `exp` that is not after `now`. No other
-    /// claim is read; the answer chooses the wording of a refusal and nothing else.
+    /// Whether `text` has a signature of ours and an `exp` that is not after `now`. No other claim is
+    /// read, and the answer only decides the wording of a refusal.
     pub fn once_was_ours(&self, text: &str, now: Timestamp) -> bool {
         let Ok(header) = jsonwebtoken::decode_header(text) else { return false };
         // A header that asks for more than we know about is not one that we wrote.
@@ -168,8 +168,8 @@ impl KeyRing {
         })
     }
 
-    /// The published keys (RFC 7517): all with a public half that are in use, or were replaced
-    /// so recently that tokens of theirs may still live for up to `longest_ttl` seconds.
+    /// The published keys (RFC 7517): all with a public half that are in use, or were replaced less than
+    /// `longest_ttl` ago, so that tokens signed with them may still be live.
     pub fn published(&self, now: Timestamp, longest_ttl: Duration) -> Value {
         let mut replaced_at: Vec<(Algorithm, Timestamp)> = Vec::new();
         let mut keys = Vec::new();
@@ -192,7 +192,7 @@ impl SigningKey {
         header.kid.clone_from(&self.kid);
         let text = jsonwebtoken::encode(&header, claims, &self.encoding);
         let text = Zeroizing::new(text.map_err(|error| SigningError(error.to_string()))?);
-        Token::parse(text.as_bytes()).ok_or_else(|| SigningError("it would be longer than any token".to_owned()))
+        Token::parse(text.as_bytes()).ok_or_else(|| SigningError("it would be longer than a token may be".to_owned()))
     }
 }
 

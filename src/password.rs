@@ -1,9 +1,9 @@
-//! Passwords: hashed in the one format that is written, verified in every format that Django
-//! wrote (`docs/passwords.md`).
+//! Passwords: hashed in one format, verified in every format that Django has written
+//! (`docs/passwords.md`).
 //!
-//! A refusal must not tell whether the user exists, so [`Hasher::verify`] does the work of one
-//! bcrypt at the configured cost before it says [`Verification::Wrong`], whatever is stored.
-//! All functions here compute for tenths of a second: they belong on a thread of their own.
+//! The time of a refusal must not reveal whether the user exists, so [`Hasher::verify`] does the work
+//! of one bcrypt at the configured cost before it returns [`Verification::Wrong`], whatever is stored.
+//! All functions here compute for tenths of a second: run them on a thread of their own.
 
 mod digest;
 mod memory;
@@ -19,35 +19,35 @@ pub use self::memory::HashMemory;
 pub use self::stored::{Algorithm, Unverifiable, is_verifiable, memory_needed};
 use self::stored::{Recipe, Stored};
 
-/// The salt of the work that a refusal pays; what it yields is thrown away.
+/// The salt of the bcrypts that pad a refusal; their results are discarded.
 const DUMMY_SALT: [u8; 16] = *b"nobody's session";
 
-/// What became of a password.
+/// The result of verifying a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[must_use = "a password that was not accepted must refuse the login"]
+#[must_use = "the login must be refused if the password was not accepted"]
 pub enum Verification {
-    /// The password does not fit, or nothing is stored that any password fits.
+    /// The password is wrong, or what is stored matches no password.
     Wrong,
-    /// The password fits.
+    /// The password is right.
     Right,
-    /// The password fits, and the stored hash should be replaced by a new one
-    /// ([`Hasher::hash`]). Who refuses the login all the same, for example because the user is
-    /// inactive, calls [`Hasher::pad_refusal`] instead.
+    /// The password is right, and the stored hash should be replaced by a new one
+    /// ([`Hasher::hash`]). A caller that refuses the login all the same, for example because the
+    /// user is inactive, calls [`Hasher::pad_refusal`] instead.
     RightButOutdated,
-    /// Nobody can tell: the stored hash needs memory that could not be had now
-    /// ([`memory_needed`]). Never to be taken for a refusal; ask again.
+    /// Unknown: the stored hash needs more memory than is available now ([`memory_needed`]). This
+    /// is not a refusal; try again.
     OutOfMemory,
 }
 
-/// A bcrypt cost outside of what is allowed.
+/// A bcrypt cost outside of the allowed range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the password cost {cost} is not between {least} and {most}")]
 pub struct CostOutOfRange {
-    /// What was asked for.
+    /// The requested cost.
     pub cost: u32,
-    /// The least allowed.
+    /// The lowest allowed.
     pub least: u32,
-    /// The most allowed.
+    /// The highest allowed.
     pub most: u32,
 }
 
@@ -70,7 +70,7 @@ pub struct Hasher {
     cost: u32,
 }
 
-/// The cost that Django uses.
+/// Has the cost that Django uses.
 impl Default for Hasher {
     fn default() -> Self {
         Self { cost: Self::DEFAULT_COST }
@@ -78,13 +78,13 @@ impl Default for Hasher {
 }
 
 impl Hasher {
-    /// The least cost a server may run with.
+    /// The lowest cost that a server may use.
     pub const LEAST_COST: u32 = 10;
-    /// The most: each step doubles the time, and this one takes several seconds a login.
+    /// The highest: each step doubles the time, and this one takes several seconds for a login.
     pub const MOST_COST: u32 = 16;
-    /// Django's cost, and ours unless it is set.
+    /// Django's cost, and the default.
     pub const DEFAULT_COST: u32 = 12;
-    /// The least that bcrypt itself knows.
+    /// The lowest cost of bcrypt itself.
     const LEAST_UNSAFE_COST: u32 = 4;
 
     /// A hasher whose work is 2^`cost` rounds.
@@ -95,8 +95,8 @@ impl Hasher {
         Self::within(cost, Self::LEAST_COST)
     }
 
-    /// As [`Self::new`], but from cost 4 up: for tests, which log in by the thousand. Such hashes
-    /// protect nobody once a database leaks.
+    /// As [`Self::new`], but from cost 4 up: for tests with thousands of logins. Such hashes do not
+    /// protect passwords if a database leaks.
     ///
     /// # Errors
     /// A cost below 4 or above [`Self::MOST_COST`].
@@ -111,12 +111,12 @@ impl Hasher {
         Ok(Self { cost })
     }
 
-    /// The cost that new hashes get.
+    /// The cost of new hashes.
     pub const fn cost(&self) -> u32 {
         self.cost
     }
 
-    /// A new hash, as Django's `bcrypt_sha256` writes it, under a salt from `random`.
+    /// A new hash in the format of Django's `bcrypt_sha256`, with a salt from `random`.
     ///
     /// # Errors
     /// There were no random bytes for the salt.
@@ -128,18 +128,18 @@ impl Hasher {
         Ok(PasswordHash::from_stored(text))
     }
 
-    /// Whether `password` fits what is stored for the user; `None` stands for a user that does
-    /// not exist. Text that cannot be verified ([`is_verifiable`]) fits no password.
+    /// Verifies `password` against the stored hash; `None` stands for a user that does not exist.
+    /// Text that cannot be verified ([`is_verifiable`]) matches no password.
     ///
     /// A refusal takes the work of one bcrypt at the configured cost. A stored bcrypt hash of a
-    /// lower cost is padded to just that; a hash that is not bcrypt, or dearer, costs its own
-    /// work besides.
+    /// lower cost is padded to exactly that; the work for a hash that is not bcrypt, or has a
+    /// higher cost, comes on top.
     pub fn verify(&self, password: &Password, stored: Option<&PasswordHash>) -> Verification {
         self.verify_within(password, stored, &HashMemory::default())
     }
 
-    /// As [`Self::verify`], on one of several threads that take their memory from the same process:
-    /// they all name the same `memory`, or one of them may end the process when there is too little.
+    /// As [`Self::verify`], for several threads of one process: all of them have to pass the same
+    /// `memory`, or one of them may end the process when there is too little.
     pub fn verify_within(
         &self,
         password: &Password,
@@ -152,37 +152,37 @@ impl Hasher {
             (Fit::Yes, _) => Verification::RightButOutdated,
             (Fit::OutOfMemory, _) => Verification::OutOfMemory,
             (Fit::No, stored) => {
-                self.pay(password, self.debt(stored.as_ref()));
+                self.pad(password, self.padding(stored.as_ref()));
                 Verification::Wrong
             }
         }
     }
 
-    /// Does the work that [`Self::verify`] would have added for a wrong password. For the login
-    /// that is refused although the password fits: without it, the quick answer would betray
-    /// that the password was right. Nothing is added to a hash that is not outdated.
+    /// Does the work that [`Self::verify`] would have added for a wrong password. Call it when a login
+    /// is refused although the password is right, or the quick answer would reveal that. A hash that
+    /// is not outdated needs no padding.
     pub fn pad_refusal(&self, password: &Password, stored: &PasswordHash) {
-        self.pay(password, self.debt(Stored::parse(stored.expose()).ok().as_ref()));
+        self.pad(password, self.padding(Stored::parse(stored.expose()).ok().as_ref()));
     }
 
-    /// Django's rule: the format and the cost of new hashes.
+    /// Whether the hash has the format and the cost of new hashes, as Django decides it.
     fn is_preferred(&self, stored: &Stored<'_>) -> bool {
         stored.algorithm == Algorithm::BcryptSha256 && stored.bcrypt_cost() == Some(self.cost)
     }
 
-    /// The costs of the bcrypts that a refusal owes after `stored` has been tried.
+    /// The costs of the bcrypts that pad a refusal after `stored` has been tried.
     ///
     /// One bcrypt at each of the costs c, c + 1, …, n - 1 is together as much work as one at n
-    /// less one at c, so that a cheaper hash and its padding make exactly one at n.
-    fn debt(&self, stored: Option<&Stored<'_>>) -> Range<u32> {
+    /// minus one at c, so that a cheaper hash and its padding make exactly one at n.
+    fn padding(&self, stored: Option<&Stored<'_>>) -> Range<u32> {
         match stored.and_then(Stored::bcrypt_cost) {
-            Some(paid) if paid <= self.cost => paid..self.cost,
+            Some(cost) if cost <= self.cost => cost..self.cost,
             Some(_) | None => self.cost..self.cost + 1,
         }
     }
 
-    /// The result is hidden from the optimiser, which could otherwise see that nobody needs it.
-    fn pay(&self, password: &Password, costs: Range<u32>) {
+    /// The result is hidden from the optimiser, which could otherwise see that it is not used.
+    fn pad(&self, password: &Password, costs: Range<u32>) {
         let key = prehash(password);
         for cost in costs {
             std::hint::black_box(bcrypt_digest(cost, DUMMY_SALT, key.as_bytes()));
@@ -210,11 +210,11 @@ mod tests {
 
     const DATA: &str = "KrDLERPlQRi4lg/uS/apEOI0U/PIxMiqHxb.iDIS5YoI8gSyf1IHq";
 
-    /// How many rounds of bcrypt a refusal takes in all, those of the stored hash included.
+    /// How many rounds of bcrypt a refusal takes, including those of the stored hash.
     fn rounds(hasher: Hasher, stored: Option<&str>) -> u64 {
         let stored = stored.and_then(|text| Stored::parse(text).ok());
         let own = stored.as_ref().and_then(Stored::bcrypt_cost).map_or(0, |cost| 1 << cost);
-        own + hasher.debt(stored.as_ref()).map(|cost| 1_u64 << cost).sum::<u64>()
+        own + hasher.padding(stored.as_ref()).map(|cost| 1_u64 << cost).sum::<u64>()
     }
 
     #[test]
@@ -223,7 +223,7 @@ mod tests {
         for stored in ["", "!", "!abc", "sha9$a$b", "bcrypt$$2b$12$short", "pbkdf2_sha256$x", "crypt$$ab", "plain"] {
             assert_eq!(rounds(hasher, Some(stored)), 1 << 12, "{stored}");
         }
-        // Beyond the bounds, nothing of the hash's own work is done.
+        // A hash beyond the bounds is not computed.
         for cost in [17, 20, 31] {
             assert_eq!(rounds(hasher, Some(&format!("bcrypt_sha256$$2b${cost}${DATA}"))), 1 << 12, "{cost}");
         }

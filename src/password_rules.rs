@@ -1,8 +1,8 @@
-//! What a new password must be. Old and imported passwords are not held to it.
+//! The rules for new passwords. Old and imported passwords need not follow them.
 //!
 //! The rules are few on purpose: length is what makes guessing hard, and rules about kinds of
-//! characters only make people write `Password1!`. What everybody guesses first is refused: the
-//! passwords that are most common, and what is known of the person (NIST SP 800-63B, section 5.1.1.2).
+//! characters only make people choose `Password1!`. Passwords that attackers guess first are
+//! refused: the most common ones, and those made of the user's name (NIST SP 800-63B, section 5.1.1.2).
 
 use std::collections::BTreeMap;
 
@@ -11,20 +11,20 @@ use crate::user::Password;
 /// The least number of characters of a new password.
 pub const MIN_PASSWORD_CHARACTERS: usize = 8;
 
-/// The passwords that are tried first by everybody who guesses, in small letters; shorter ones are
-/// missing, since their length refuses them already. `password_rules/SOURCE.md` says whence they are.
+/// The most common passwords, in lower case. Those that are too short anyway are left out.
+/// `password_rules/SOURCE.md` names their source.
 const COMMON: &str = include_str!("password_rules/common.txt");
 
-/// How alike a password and a part of its owner's name may be, in percent (Django's bound).
-const MAX_SIMILARITY: usize = 70;
+/// From this similarity on, in percent, a password and a part of its owner's name are alike (Django's bound).
+const MAX_SIMILARITY_PERCENT: usize = 70;
 
-/// What must stay of a password, in characters, without the parts of its owner's name in it.
-const MIN_REST: usize = 4;
+/// How many characters of a password must be left after a part of its owner's name is removed from it.
+const MIN_REST_CHARACTERS: usize = 4;
 
-/// Parts of a name shorter than this say little, in characters.
-const MIN_PART: usize = 3;
+/// Parts of a name with fewer characters are ignored.
+const MIN_PART_CHARACTERS: usize = 3;
 
-/// Whom a password is for, as far as others know or guess it.
+/// The owner of a password: what others know or can guess.
 #[derive(Debug, Clone, Copy)]
 pub struct Owner<'a> {
     /// The user name.
@@ -33,21 +33,21 @@ pub struct Owner<'a> {
     pub email: &'a str,
 }
 
-/// Why a password cannot be a new one. Says nothing of the password itself.
+/// Why a new password is refused. Reveals nothing of the password itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum WeakPassword {
     /// Fewer than [`MIN_PASSWORD_CHARACTERS`].
     #[error("the password is shorter than 8 characters")]
     TooShort,
-    /// One of those that are tried first.
+    /// One of the most common ones.
     #[error("the password is one of the most common ones")]
     Common,
-    /// Little more than the name of its owner.
+    /// Too similar to the name of its owner.
     #[error("the password is too similar to the user's name or e-mail address")]
     OwnName,
 }
 
-/// Judges a password that `owner` is to have from now on.
+/// Checks a new password for `owner`.
 ///
 /// # Errors
 /// The first rule that it breaks.
@@ -66,7 +66,7 @@ pub fn judge_new_password(password: &Password, owner: &Owner<'_>) -> Result<(), 
     Ok(())
 }
 
-/// The name and the address, each as a whole and in its words, in small letters.
+/// The name and the address, each as a whole and split into words, in lower case.
 fn parts(owner: &Owner<'_>) -> Vec<String> {
     let mut parts = Vec::new();
     for whole in [owner.username, owner.email] {
@@ -75,21 +75,21 @@ fn parts(owner: &Owner<'_>) -> Vec<String> {
         parts.extend(small.split('@').map(str::to_owned));
         parts.push(small);
     }
-    parts.retain(|part| part.chars().count() >= MIN_PART);
+    parts.retain(|part| part.chars().count() >= MIN_PART_CHARACTERS);
     parts
 }
 
-/// Whether little is left of the password without this part of a name, or both are made of nearly
-/// the same characters, in whatever order: so the name backwards is one of them, too.
+/// Whether little is left of the password without this part of a name, or both have nearly the same
+/// characters in any order, as a reversed name has.
 fn is_like(password: &str, part: &str) -> bool {
     let rest = password.split(part).map(|rest| rest.chars().count()).sum::<usize>();
-    if rest < MIN_REST {
+    if rest < MIN_REST_CHARACTERS {
         return true;
     }
     let (a, b) = (count(password), count(part));
     let shared: usize = a.iter().map(|(c, times)| b.get(c).map_or(0, |others| *times.min(others))).sum();
     let all: usize = a.values().chain(b.values()).sum();
-    2 * shared * 100 >= MAX_SIMILARITY * all
+    2 * shared * 100 >= MAX_SIMILARITY_PERCENT * all
 }
 
 fn count(text: &str) -> BTreeMap<char, usize> {

@@ -1,4 +1,4 @@
-//! What an operator decides about tokens: plain data, handed to the service.
+//! The operator's policy for tokens: plain data that the service is built with.
 
 use std::time::Duration;
 
@@ -14,23 +14,23 @@ pub use throttle::{Allowance, ExemptNetworks, ThrottlePolicy};
 /// Lifetimes and limits. The defaults are those of the packages as their users deploy them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
-    /// What is particular to each dialect.
+    /// The policy of each dialect.
     pub dialects: PerDialect<DialectPolicy>,
-    /// How long a session may go unused; `None`: for ever. Exact to two touch intervals.
+    /// How long a session may be unused; `None`: for ever. Accurate to two touch intervals.
     pub idle_limit: Option<Duration>,
-    /// Whether asking who one is, `GET /auth/user/`, counts as use of the session.
+    /// Whether `GET /auth/user/` counts as use of the session.
     pub user_counts_as_use: bool,
-    /// How often the times of last use are written down.
+    /// How often the times of last use are written to the database.
     pub touch_interval: Duration,
     /// How many live sessions a user may have; `None`: any number.
     pub token_limit: Option<u32>,
     /// What happens to a login beyond that number.
     pub limit_policy: LimitPolicy,
-    /// What new opaque tokens begin with, at most 10 visible ASCII characters.
+    /// The prefix of new opaque tokens, at most 10 visible ASCII characters.
     pub token_prefix: String,
     /// For how long after a rotation the old refresh token still gets the same successor.
     pub refresh_grace: Duration,
-    /// How many access tokens a session keeps when it is refreshed; `None`: any number.
+    /// How many access tokens a session may have after a refresh; `None`: any number.
     pub access_tokens: Option<u32>,
     /// How often a session may be refreshed at one node.
     pub refresh_rate: RefreshRate,
@@ -46,50 +46,50 @@ pub struct RefreshRate {
 }
 
 impl Default for RefreshRate {
-    /// 60 times at once, then once in 10 s: far above what any client needs, and no more than 8,700
+    /// 60 times at once, then once in 10 s: far above what any client needs, and at most 8,700
     /// tokens a day.
     fn default() -> Self {
         Self { burst: Some(60), interval: seconds(10) }
     }
 }
 
-/// What tokens of one dialect are, and how long they live.
+/// The form and the lifetimes of one dialect's tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DialectPolicy {
     /// What tokens look like.
     pub form: TokenForm,
-    /// How long an access token is good; `None`: until it is revoked.
+    /// The lifetime of an access token; `None`: until it is revoked.
     pub access_ttl: Option<Duration>,
-    /// What else a login gives, and what may be refreshed.
+    /// What can be refreshed, and whether a login issues a refresh token.
     pub refresh: RefreshPolicy,
-    /// Whether refreshing puts an end to the token that was refreshed.
+    /// Whether a refresh consumes the token that was presented.
     pub rotate: bool,
 }
 
 /// What a token looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenForm {
-    /// 40 hex digits that say nothing.
+    /// 40 random hex digits.
     Opaque,
-    /// A signed JWT, whose claims clients read.
+    /// A signed JWT with claims for clients.
     Jwt,
 }
 
-/// What may be exchanged for new tokens.
+/// What can be exchanged for new tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RefreshPolicy {
     /// Nothing.
     None,
-    /// The access token itself, while it lives and for so long after the login.
+    /// The access token itself, while it is live and for this time after the login.
     Access {
         /// Counted in whole seconds from the login.
         window: Duration,
     },
-    /// A refresh token of its own.
+    /// A separate refresh token.
     Pair {
-        /// How long a refresh token is good.
+        /// The lifetime of a refresh token.
         ttl: Duration,
-        /// The end of all refreshing, counted from the login; `None`: there is none.
+        /// How long after the login a refresh is possible; `None`: without a limit.
         window: Option<Duration>,
     },
 }
@@ -101,7 +101,7 @@ const fn seconds(seconds: u64) -> Duration {
 const DAY: u64 = 24 * 3600;
 
 impl DialectPolicy {
-    /// As the package of this dialect is deployed (the pages of docs/dialects).
+    /// As the package of this dialect is usually deployed (see `docs/dialects`).
     pub fn default_of(dialect: Dialect) -> Self {
         let (form, access_ttl, refresh) = match dialect {
             Dialect::Knox => (TokenForm::Opaque, None, RefreshPolicy::None),
@@ -139,7 +139,7 @@ impl Default for Policy {
 
 impl Policy {
     /// For how long a session must have been unused, as far as this node knows, before it is
-    /// dead: another node may have a use of it still to write down.
+    /// idle: another node may have a use of it that is not written yet.
     pub fn idle_verdict_after(&self) -> Option<Duration> {
         self.idle_limit.map(|limit| limit.saturating_add(self.touch_interval))
     }

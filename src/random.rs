@@ -11,7 +11,7 @@ pub struct RandomError(pub String);
 
 /// Where secret random bytes come from.
 pub trait Random: Send + Sync + 'static {
-    /// Fills `bytes` with unpredictable bytes, or says that it cannot; never less than all.
+    /// Fills all of `bytes` with unpredictable bytes, or fails.
     fn fill(&self, bytes: &mut [u8]) -> Result<(), RandomError>;
 }
 

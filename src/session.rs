@@ -1,4 +1,4 @@
-//! Sessions, and the one judgement of whether a token is good.
+//! Sessions, and the one function that decides whether a token is good.
 
 use std::fmt;
 use std::sync::Arc;
@@ -34,7 +34,7 @@ impl SessionId {
         self.0.as_bytes()
     }
 
-    /// Room for the hyphenated form.
+    /// A buffer for the hyphenated form.
     pub(crate) const fn space() -> [u8; 36] {
         [0; 36]
     }
@@ -61,34 +61,34 @@ impl fmt::Display for SessionId {
 pub struct Session {
     /// The session's id.
     pub id: SessionId,
-    /// The contract it was opened under.
+    /// The dialect that it was opened under.
     pub dialect: Dialect,
     /// When it was opened.
     pub created: Timestamp,
-    /// When it was last used, up to the flush interval ago.
+    /// When it was last used. Uses of the last touch interval may be missing.
     pub last_seen: Timestamp,
     /// The user's epoch when it was opened (or kept).
     #[serde(skip)]
     pub epoch: Epoch,
-    /// Set once the session is over; not while it is over because its user is inactive.
+    /// When the session ended; `None` also if it is over only because its user is inactive.
     pub ended: Option<Timestamp>,
 }
 
 impl Session {
-    /// Whether it lived until its user was deactivated, which raises the epoch once.
+    /// Whether it was live until its user was deactivated, which raises the epoch by one.
     fn ended_with(&self, user: &User) -> bool {
         !user.is_active && self.epoch.0.checked_add(1) == Some(user.epoch.0)
     }
 }
 
-/// Everything the store knows of a digest, whatever its state.
+/// What the store knows about a token, whatever its state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenRecord {
-    /// What the token is good for.
+    /// What the token can be used for.
     pub kind: TokenKind,
-    /// When it was made.
+    /// When it was issued.
     pub created: Timestamp,
-    /// When it stops being good; `None`: never.
+    /// When it expires; `None`: never.
     pub expires: Option<Timestamp>,
     /// When it was exchanged for a successor.
     pub consumed: Option<Timestamp>,
@@ -102,11 +102,11 @@ pub struct TokenRecord {
 /// goes to the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Refusal {
-    /// It cannot be a token at all.
+    /// It cannot be a token.
     Malformed,
-    /// No such token: never issued, logged out, or of a user since deleted.
+    /// No such token: never issued, logged out, or its user was deleted.
     Unknown,
-    /// Its time is over.
+    /// It has expired.
     Expired,
     /// Its user is not active.
     InactiveUser,
@@ -116,7 +116,7 @@ pub enum Refusal {
     OldEpoch,
     /// Its session was not used for too long.
     Idle,
-    /// A refresh token where an access token is wanted, or the reverse.
+    /// A refresh token where an access token is required, or the reverse.
     WrongKind,
     /// It was exchanged for a successor.
     Consumed,
@@ -139,8 +139,8 @@ impl Refusal {
     }
 }
 
-/// Proof that a token was judged good: [`judge`] makes it, and the refresh of a token that was
-/// consumed within its time of grace.
+/// Proof that a token was found good: by [`judge`], or by the refresh of a token that was consumed
+/// within the grace time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Verified {
@@ -148,33 +148,32 @@ pub struct Verified {
     pub user: Arc<User>,
     /// The session.
     pub session: Session,
-    /// When the token was made.
+    /// When the token was issued.
     pub issued: Timestamp,
-    /// When the token stops being good; `None`: never.
+    /// When the token expires; `None`: never.
     pub expires: Option<Timestamp>,
 }
 
 impl Verified {
-    /// For a token whose record was judged in another way than by [`judge`].
+    /// For a token whose record was checked without [`judge`].
     pub(crate) fn of(record: &TokenRecord) -> Self {
         let TokenRecord { created, expires, session, user, .. } = record;
         Self { user: Arc::clone(user), session: session.clone(), issued: *created, expires: *expires }
     }
 }
 
-/// Judges what the store knows of a presented token, in the fixed order: unknown, ended session, old
-/// epoch, expired, wrong kind, inactive user, idle, consumed. `wanted` is `None` where both kinds
-/// will do.
+/// Decides whether a presented token is good, in this order: unknown, ended session, old epoch, expired,
+/// wrong kind, inactive user, idle, consumed. `wanted` is `None` where both kinds are accepted.
 ///
-/// Tokens of a session that is over are deleted, at once or by and by, so those that are left come
-/// first: whatever else is true of them, they answer as if they were gone. The exception are sessions
-/// that lived until their user was deactivated: their holders are told that the user is inactive.
+/// Ended sessions and old epochs come first: their tokens are deleted sooner or later, so those that are
+/// left are refused as if they were deleted already. The exception is a session that was live until its
+/// user was deactivated: its client learns that the user is inactive.
 ///
-/// A token is expired from the very microsecond of its expiry, and idle once its session
-/// was unused for longer than `idle_limit`.
+/// A token has expired from the exact microsecond of its expiry, and is idle once its session has been
+/// unused for longer than `idle_limit`.
 ///
 /// # Errors
-/// The first reason that holds.
+/// The first reason that applies.
 pub fn judge(
     record: Option<&TokenRecord>,
     wanted: Option<TokenKind>,
@@ -214,11 +213,11 @@ pub struct SessionEntry {
     pub username: String,
     /// A name given to it, such as that of a script's token.
     pub name: Option<String>,
-    /// The latest end of its tokens; `None` inside: a token that never ends.
+    /// The latest expiry of its tokens; `None` if one of them never expires.
     pub expires: Option<Timestamp>,
     /// The address it was opened from.
     pub address: Option<String>,
-    /// What the client called itself.
+    /// The client's `User-Agent`.
     pub user_agent: Option<String>,
     /// Why it ended.
     pub end_reason: Option<Reason>,
@@ -310,7 +309,7 @@ mod tests {
         };
         assert_eq!(over(|r| r.session.ended = Some(NOW)), Err(Refusal::SessionEnded));
         assert_eq!(over(|r| r.session.epoch = Epoch(1)), Err(Refusal::OldEpoch));
-        // Deactivated while the session lived, by us or by somebody who left the epoch alone.
+        // Deactivated while the session was live, by us or by SQL that did not raise the epoch.
         for epoch in [2, 3] {
             let deactivated = verdict(|r| {
                 r.session.epoch = Epoch(epoch);

@@ -1,8 +1,8 @@
 //! Time as an argument: a [`Timestamp`] counts microseconds, a [`Clock`] is handed in.
 //!
 //! Nothing else in this crate reads the system's clock, so tests move time at will and an
-//! expiry never depends on which database judged it. What follows when that clock is set:
-//! [`SteadyClock`] and [`Evenness`].
+//! expiry never depends on which database judged it. [`SteadyClock`] and [`Evenness`] deal with a
+//! system clock that is set.
 
 mod evenness;
 mod steady;
@@ -40,13 +40,13 @@ impl Timestamp {
         self.0
     }
 
-    /// This moment moved forward, held at the end of the range if it would leave it.
+    /// This moment moved forward, but not beyond the end of the range.
     #[must_use]
     pub fn saturating_add(self, by: Duration) -> Self {
         Self(self.0.saturating_add(i64::try_from(by.as_micros()).unwrap_or(i64::MAX)))
     }
 
-    /// This moment moved backward, held at the start of the range if it would leave it.
+    /// This moment moved backward, but not beyond the start of the range.
     #[must_use]
     pub fn saturating_sub(self, by: Duration) -> Self {
         Self(self.0.saturating_sub(i64::try_from(by.as_micros()).unwrap_or(i64::MAX)))
@@ -101,12 +101,12 @@ impl Timestamp {
     pub fn parse(text: &str) -> Option<Self> {
         match text.parse::<jiff::Timestamp>() {
             Ok(time) => Some(Self(time.as_microsecond())),
-            Err(_) => Self::parse_at_the_end_of_time(text),
+            Err(_) => Self::parse_last_day(text),
         }
     }
 
-    /// See [`Self::date_and_time`].
-    fn parse_at_the_end_of_time(text: &str) -> Option<Self> {
+    /// Reads a time that jiff's own timestamps cannot hold: see [`Self::date_and_time`].
+    fn parse_last_day(text: &str) -> Option<Self> {
         let pieces = jiff::fmt::temporal::Pieces::parse(text).ok()?;
         let local = pieces.date().to_datetime(pieces.time()?);
         let ahead = jiff::SignedDuration::from_secs(pieces.to_numeric_offset()?.seconds().into());
@@ -132,14 +132,14 @@ impl Serialize for Timestamp {
 
 /// Where the time comes from.
 pub trait Clock: Send + Sync + 'static {
-    /// The present moment, by the wall clock: somebody may set it, forward or back.
+    /// The current time, by the wall clock, which may be set forward or back.
     fn now(&self) -> Timestamp;
 
-    /// The time since some moment in the past, by the monotonic clock: nobody can set it. It may
-    /// stand still while the machine sleeps.
+    /// The time since some moment in the past, by the monotonic clock, which cannot be
+    /// set. It may stand still while the machine sleeps.
     ///
-    /// A clock that has no such thing runs by its wall clock alone, and whoever sets that back
-    /// makes expired tokens good again.
+    /// A clock without a monotonic clock runs by its wall clock alone: setting that back makes
+    /// expired tokens good again.
     fn monotonic(&self) -> Duration {
         self.now().since(Timestamp::EPOCH)
     }
@@ -200,8 +200,8 @@ impl ManualClock {
         self.0.monotonic.fetch_add(u64::try_from(by.as_micros()).unwrap_or(u64::MAX), Ordering::SeqCst);
     }
 
-    /// Sets the wall clock, as an administrator does or as a machine that wakes from sleep: the
-    /// monotonic clock does not move.
+    /// Sets the wall clock, as an administrator or the end of a machine's sleep does: the monotonic
+    /// clock does not move.
     pub fn set(&self, to: Timestamp) {
         self.0.wall.store(to.0, Ordering::SeqCst);
     }

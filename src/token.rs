@@ -1,4 +1,4 @@
-//! Tokens and their digests: two types that never meet but in [`Token::digest`].
+//! Tokens and their digests: two types, with [`Token::digest`] as the only way from one to the other.
 
 use std::fmt;
 
@@ -31,7 +31,7 @@ impl Token {
         Ok(Self::from_id(prefix, &bytes))
     }
 
-    /// The opaque token with these 160 bits, which nobody else must be able to guess.
+    /// The opaque token with these 160 bits, which must be unpredictable.
     pub fn from_id(prefix: &str, id: &[u8; 20]) -> Self {
         let mut text = Zeroizing::new(String::with_capacity(prefix.len() + 40));
         text.push_str(prefix);
@@ -39,9 +39,9 @@ impl Token {
         Self(text)
     }
 
-    /// The token that a client presents, or `None` when no token can look like that: empty,
-    /// longer than [`MAX_TOKEN_LENGTH`], or not printable ASCII without spaces. What is
-    /// refused here never reaches the database.
+    /// The token that a client presents, or `None` if it cannot be a token: empty,
+    /// longer than [`MAX_TOKEN_LENGTH`], or not printable ASCII without spaces. Such
+    /// text never reaches the database.
     pub fn parse(presented: &[u8]) -> Option<Self> {
         if presented.is_empty() || presented.len() > MAX_TOKEN_LENGTH {
             return None;
@@ -53,17 +53,17 @@ impl Token {
         std::str::from_utf8(presented).ok().map(|text| Self(Zeroizing::new(text.to_owned())))
     }
 
-    /// SHA-512 of the token's text: all that the database ever sees of it.
+    /// SHA-512 of the token's text. The database stores nothing else of it.
     pub fn digest(&self) -> TokenDigest {
         TokenDigest(Sha512::digest(self.0.as_bytes()).into())
     }
 
-    /// The same token once more, for whoever must own one.
+    /// A copy, for callers that need to own one.
     pub(crate) fn copied(&self) -> Self {
         Self(self.0.clone())
     }
 
-    /// The text itself, for the one reply that hands it to its owner.
+    /// The text itself, for the reply that hands it to the client.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -98,7 +98,7 @@ impl TokenDigest {
     }
 }
 
-/// Four bytes are enough to tell digests apart in a debugger, and too few to look one up.
+/// Four bytes are enough to distinguish digests in a debugger, and too few to look one up.
 impl fmt::Debug for TokenDigest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [a, b, c, d, ..] = self.0;
@@ -106,12 +106,12 @@ impl fmt::Debug for TokenDigest {
     }
 }
 
-/// What a token is good for.
+/// What a token can be used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TokenKind {
-    /// Proves who is asking.
+    /// Authenticates requests.
     Access,
-    /// Is exchanged for new tokens, and proves nothing else.
+    /// Can only be exchanged for new tokens.
     Refresh,
 }
 

@@ -1,4 +1,4 @@
-//! Users, and the secrets that prove them.
+//! Users and their passwords.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use crate::time::Timestamp;
 use crate::visible::is_unseen;
 
-/// The name of the first staff user, who is made with a new database.
+/// The name of the first staff user, which is created with a new database.
 pub const ADMIN: &str = "admin";
 
 /// A user's number; kept when users are imported from elsewhere.
@@ -22,8 +22,8 @@ impl fmt::Display for UserId {
     }
 }
 
-/// A counter on the user. A session lives only while its own copy equals the user's, so that
-/// raising the user's ends every session at once.
+/// A counter of the user. A session is live only while its own copy equals the user's. Raising the
+/// user's epoch ends all sessions at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Epoch(pub i64);
 
@@ -45,7 +45,7 @@ pub struct User {
     pub epoch: Epoch,
 }
 
-/// A user with what a login needs besides.
+/// A user with the password hash, for a login.
 #[derive(Debug, Clone)]
 pub struct Account {
     /// The user.
@@ -55,22 +55,22 @@ pub struct Account {
 }
 
 impl Account {
-    /// Whether no password was ever given to it here, as to the users of another system.
+    /// Whether it has no password here: external users have none.
     pub(crate) fn is_shadow(&self) -> bool {
         self.password.is_unusable()
     }
 }
 
-/// How a person names herself when she logs in. Compared exactly, never folded or normalised.
+/// The name in a login request. Compared exactly, never folded or normalised.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LoginName {
     /// By user name.
     Username(String),
-    /// By e-mail address. An address that two users hold finds nobody; so does the empty one.
+    /// By e-mail address. An address that two users share matches no user; nor does an empty one.
     Email(String),
 }
 
-/// A password as a person typed it: wiped when dropped, never printed.
+/// A password in clear text: wiped when dropped, never printed.
 pub struct Password(Zeroizing<String>);
 
 impl Password {
@@ -91,7 +91,7 @@ impl fmt::Debug for Password {
     }
 }
 
-/// A stored password hash in one of Django's formats, or text that no password fits
+/// A stored password hash in one of Django's formats, or text that no password matches
 /// (empty, or beginning with `!`).
 #[derive(Clone, PartialEq, Eq)]
 pub struct PasswordHash(String);
@@ -125,12 +125,12 @@ impl fmt::Debug for PasswordHash {
     }
 }
 
-/// What a new user is made of.
+/// The fields of a new user.
 #[derive(Debug, Clone)]
 pub struct NewUser {
-    /// A fixed number (an import, a shadow of somebody else's user), or the next free one.
+    /// A fixed number (an imported or external user), or `None` for the next free one.
     pub id: Option<UserId>,
-    /// The name, already judged by [`validate_username`] unless it is imported.
+    /// The name, already validated by [`validate_username`] unless it is imported.
     pub username: String,
     /// The e-mail address, possibly empty.
     pub email: String,
@@ -153,16 +153,16 @@ pub enum BadUsername {
     /// More than 150 characters.
     #[error("the user name is longer than 150 characters")]
     TooLong,
-    /// White space at an end: such a name could never log in, since login forms trim.
+    /// White space at an end: login forms trim it, so no login with such a name could succeed.
     #[error("the user name begins or ends with white space")]
     OuterSpace,
-    /// A character that no person can see, or tell from a plain space: controls, formats, blanks,
+    /// A character that is invisible, or looks like a plain space: controls, formats, blanks,
     /// private and unassigned code points.
     #[error("the user name contains an invisible character")]
     Invisible,
 }
 
-/// Judges a name for a new user. Existing and imported users are not held to it.
+/// Validates the name of a new user. Existing and imported users may have other names.
 ///
 /// # Errors
 /// The first rule that the name breaks.
@@ -182,16 +182,15 @@ pub fn validate_username(name: &str) -> Result<(), BadUsername> {
     Ok(())
 }
 
-/// What two names share when a person could take one for the other: compatibility forms and
-/// letter case are folded, then each character is replaced by the one it is mistaken for
-/// (Unicode TR 39, section 4).
+/// A key that two names share if they look alike: compatibility forms and letter case are folded,
+/// then each character is replaced by the one that it resembles (Unicode TR 39, section 4).
 pub fn lookalike_key(name: &str) -> String {
     let folded = caseless::default_case_fold_str(&name.nfkc().collect::<String>());
     unicode_security::skeleton(&folded).nfkc().collect()
 }
 
-/// What a user is called after the name went to another one, until its own new name is known. It
-/// can be stored, but is no [valid](validate_username) name.
+/// The placeholder name of a user whose name was given to another user, until its new name is known. It
+/// can be stored, but is not a [valid](validate_username) name.
 pub(crate) fn stand_in_name(user: UserId) -> String {
     format!("\u{1}id:{user}")
 }

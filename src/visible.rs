@@ -7,11 +7,11 @@ use icu_properties::{CodePointMapData, CodePointSetData};
 #[cfg(feature = "server")]
 pub(crate) use self::escaping::{push_visible, visible, visible_lines};
 
-/// Characters that are invisible, or look like something else: controls
-/// (C0, DEL and C1, of which U+009B alone begins a terminal's commands), formats such as those that
-/// turn the direction of writing, separators, every space but the plain one, what Unicode says to
-/// draw as nothing (variation selectors, fillers, tags), the blank pattern of Braille, and code
-/// points without a meaning that all agree on: private, unassigned, noncharacters.
+/// Characters that are invisible, or look like something else: controls (C0, DEL and C1, in which
+/// U+009B starts a terminal command), formats such as those that change the direction of writing,
+/// separators, all spaces but the plain one, default ignorable code points (variation selectors, fillers,
+/// tags), the blank Braille pattern, and code points without an agreed meaning: private, unassigned,
+/// noncharacters.
 pub(crate) fn is_unseen(c: char) -> bool {
     use GeneralCategory as Is;
     if c.is_ascii() {
@@ -56,13 +56,13 @@ mod escaping {
         }
     }
 
-    /// The text with everything unseen escaped.
+    /// The text with all invisible characters escaped.
     pub(crate) fn visible(text: &str) -> Cow<'_, str> {
         escape(text, is_unseen)
     }
 
-    /// The same for a text of several lines, which it stays. Of JSON it makes JSON with the same
-    /// meaning, since nothing unseen stands outside of its strings but the ends of its lines.
+    /// The same for a text of several lines: line ends stay. JSON stays JSON with the same meaning,
+    /// because outside of its strings the only invisible characters are line ends.
     pub(crate) fn visible_lines(text: &str) -> Cow<'_, str> {
         escape(text, |c| c != '\n' && is_unseen(c))
     }

@@ -1,4 +1,4 @@
-//! Where a request comes from, when proxies stand in between.
+//! The address of a request's client, which may be behind proxies.
 
 use std::any::Any;
 use std::fmt;
@@ -18,12 +18,12 @@ pub enum Peer {
     Address(IpAddr),
     /// A process on this machine, through a Unix socket.
     Unix,
-    /// Nobody knows: a client may be gone before it is asked for its address. Never trusted.
+    /// Unknown: the client may have disconnected before its address was read. Never trusted.
     Unknown,
 }
 
 impl Peer {
-    /// The peer of a request; through a Unix socket only where [`note_listener`] said so.
+    /// The peer of a request; a Unix socket only if [`note_listener`] has marked the connection.
     pub fn of(request: &HttpRequest) -> Self {
         match request.peer_addr() {
             Some(address) => Self::Address(address.ip()),
@@ -36,16 +36,16 @@ impl Peer {
 /// Marks a connection that a listener on a Unix socket accepted.
 struct ThroughUnixSocket;
 
-/// Notes what kind of listener accepted a connection, since a missing address does not tell: hand
-/// this to [`actix_web::HttpServer::on_connect`] in an application of your own that listens on a
-/// Unix socket and trusts its peers.
+/// Marks connections that a listener on a Unix socket accepted, because a missing address does not show
+/// that. Pass this to [`actix_web::HttpServer::on_connect`] if your application listens on a Unix socket
+/// and trusts its peers.
 pub fn note_listener(connection: &dyn Any, data: &mut Extensions) {
     if connection.is::<UnixStream>() {
         data.insert(ThroughUnixSocket);
     }
 }
 
-/// The proxies whose word about the client is believed; by default none.
+/// The proxies that are trusted to report the client's address; by default none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Proxies {
     /// Networks of trusted proxies.
@@ -87,12 +87,12 @@ impl fmt::Display for Proxies {
 }
 
 impl Proxies {
-    /// The client's address: the peer itself, or, when it is a trusted proxy, the last address in
-    /// `X-Forwarded-For` that no trusted proxy holds. Everything left of that was written by
-    /// strangers. When all are trusted, the leftmost; what is no address ends the search at the
-    /// hop before it.
+    /// The client's address: the peer itself or, if it is a trusted proxy, the last address in
+    /// `X-Forwarded-For` that is not a trusted proxy. Everything left of it is untrusted. If all
+    /// addresses are trusted, the leftmost one; an invalid address ends the search at the hop
+    /// before it.
     ///
-    /// `None` for a peer on a Unix socket, or one that is gone, about which nothing is known.
+    /// `None` for a peer on a Unix socket, or one that has disconnected.
     pub fn client(&self, peer: Peer, headers: &HeaderMap) -> Option<IpAddr> {
         let mut nearest = match peer {
             Peer::Address(address) => Some(address.to_canonical()),
@@ -113,7 +113,7 @@ impl Proxies {
         nearest
     }
 
-    /// Whether this peer's word about the client is believed.
+    /// Whether this peer is trusted to report the client's address.
     pub fn believes(&self, peer: Peer) -> bool {
         match peer {
             Peer::Address(address) => self.trusts(address.to_canonical()),
@@ -140,7 +140,7 @@ fn parse(hop: &[u8]) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    /// The peer, the header lines, the client: with 10.0.0.0/8 and `fd00::/8` trusted.
+    /// The peer, the header lines, and the client's address, if 10.0.0.0/8 and `fd00::/8` are trusted.
     const CASES: &[(&str, &[&str], &str)] = &[
         ("203.0.113.9", &[], "203.0.113.9"),
         ("203.0.113.9", &["198.51.100.1"], "203.0.113.9"),

@@ -1,8 +1,8 @@
-//! The wire contracts, one file each. No dialect knows of another; what the packages share
-//! among themselves stands here.
+//! The dialects, one file each. No dialect depends on another; what the packages have in common is
+//! here.
 //!
-//! A new dialect is a variant of [`Dialect`], which makes the compiler name the places that must
-//! say something about it; a file here; a folder of transcripts; a page in `docs/dialects/`.
+//! A new dialect is a variant of [`Dialect`], for which the compiler then lists the places that
+//! have to handle it; a file here; a folder of transcripts; a page in `docs/dialects/`.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ pub mod drf_jwt;
 pub mod knox;
 pub mod simplejwt;
 
-/// Mounts the dialects that are switched on, each below its prefix.
+/// Mounts the enabled dialects, each below its prefix.
 pub fn configure(config: &mut web::ServiceConfig, options: &HttpOptions) {
     for dialect in Dialect::ALL {
         let mount = options.dialects.get(dialect);
@@ -37,9 +37,9 @@ pub fn configure(config: &mut web::ServiceConfig, options: &HttpOptions) {
     }
 }
 
-/// Serves an endpoint at both of its paths: a redirect from one to the other would lose a POST's
-/// body. Each is a resource of its own, because actix compares a single fixed path as text, but
-/// several as regular expressions, one after the other for every resource before the right one.
+/// Serves an endpoint at both of its paths: a redirect from one to the other would lose the body of a
+/// POST. Each path is a separate resource, because actix compares a single fixed path as text, but
+/// several paths with regular expressions, for each resource before the right one.
 fn serve<F>(config: &mut web::ServiceConfig, prefix: &str, name: &str, handler: &F)
 where
     F: Handler<(Ask,), Output = HttpResponse>,
@@ -49,13 +49,13 @@ where
     }
 }
 
-/// What a refused login is told, and how.
+/// How the client learns that its login was refused.
 enum LoginWords {
-    /// That the credentials are not good, in the dialect's words.
+    /// The credentials are not good, with the message of the dialect.
     Credentials(&'static str),
-    /// That the user has too many sessions.
+    /// The user has too many sessions.
     LimitReached(&'static str),
-    /// To come again after this time; all packages say it as the framework under them does.
+    /// Too many attempts; try again after this time. All packages use the reply of Django REST framework.
     Throttled(Duration),
 }
 
@@ -69,7 +69,7 @@ const fn login_refusal(refusal: LoginRefusal, credentials: &'static str) -> Logi
     }
 }
 
-/// The words of djangorestframework-jwt, which `access_token` uses.
+/// The messages of djangorestframework-jwt, which `access_token` also uses.
 const fn single_refusal(refusal: TokenRefusal) -> &'static str {
     match refusal {
         TokenRefusal::Expired => "Signature has expired.",
@@ -79,7 +79,7 @@ const fn single_refusal(refusal: TokenRefusal) -> &'static str {
     }
 }
 
-/// The words of simplejwt, which djoser uses (`docs/dialects/simplejwt.md#refusals-of-tokens`).
+/// The messages of simplejwt, which djoser also uses (`docs/dialects/simplejwt.md#refusals-of-tokens`).
 const fn pair_words(refusal: TokenRefusal) -> &'static str {
     match refusal {
         TokenRefusal::WrongKind => "Token has wrong type",
@@ -99,7 +99,7 @@ fn pair_refusal(refusal: TokenRefusal) -> Value {
     }
 }
 
-/// Simplejwt's verification does not look at the user, and has no words for an inactive one.
+/// Verification in simplejwt ignores the user, and has no message for an inactive one.
 const fn unless_inactive(refusal: TokenRefusal) -> TokenRefusal {
     match refusal {
         TokenRefusal::InactiveUser => TokenRefusal::Bad("inactive_user"),
@@ -136,7 +136,7 @@ mod tests {
         }
     }
 
-    /// So settings need not look for prefixes under which two dialects would share a path.
+    /// So the settings need not check for prefixes under which two dialects would share a path.
     #[test]
     fn no_prefix_makes_two_dialects_meet() {
         const RESERVED: [&str; 3] = [".well-known/jwks.json", "healthz", "readyz"];

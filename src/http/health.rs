@@ -1,20 +1,20 @@
-//! Whether the process lives, and whether it may be sent requests.
+//! Liveness and readiness.
 
 use actix_web::{HttpResponse, web};
 
 use super::HttpState;
 use super::request_log::{Facts, note};
 
-/// `GET /healthz`: 200 `{"status":"ok"}` as long as the process answers at all.
+/// `GET /healthz`: 200 `{"status":"ok"}` while the process answers.
 async fn healthz(request: actix_web::HttpRequest) -> HttpResponse {
     note(&request, Facts::read_only);
     answer(HttpResponse::Ok(), "ok")
 }
 
 /// `GET /readyz`: 200 `{"status":"ready"}` when the database answers and its schema fits this
-/// binary, else 503 with `{"status":"unavailable"}`, `{"status":"full"}` when only sessions can be
-/// ended because the disk of the database is full, or `{"status":"stopping"}` once the server was
-/// told to stop.
+/// binary, else 503 with `{"status":"unavailable"}`, `{"status":"full"}` when sessions can only be
+/// ended because the disk of the database is full, or `{"status":"stopping"}` while the server
+/// stops.
 async fn readyz(request: actix_web::HttpRequest, state: web::Data<HttpState>) -> HttpResponse {
     note(&request, Facts::read_only);
     if state.is_stopping() {
@@ -39,7 +39,7 @@ fn answer(mut reply: actix_web::HttpResponseBuilder, status: &str) -> HttpRespon
     reply.insert_header(("Cache-Control", "no-store")).json(serde_json::json!({ "status": status }))
 }
 
-/// Mounts both.
+/// Mounts both endpoints.
 pub fn configure(config: &mut web::ServiceConfig) {
     for path in ["/healthz", "/healthz/"] {
         config.route(path, web::get().to(healthz)).route(path, web::head().to(healthz));

@@ -1,4 +1,4 @@
-//! Keys as they are stored, made and read.
+//! Keys: making, storing and reading them.
 
 use std::fmt;
 
@@ -19,24 +19,24 @@ use crate::time::Timestamp;
 /// How a JWT is signed (RFC 7518, RFC 8037).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Algorithm {
-    /// HMAC with SHA-256: only who has the secret can verify.
+    /// HMAC with SHA-256: verifying takes the secret.
     Hs256,
-    /// Ed25519: anybody can verify with the published key.
+    /// Ed25519: verifying takes only the published key.
     EdDsa,
-    /// RSA with SHA-256, new keys of 3,072 bits ([`RSA_BITS`]): for verifiers that know nothing else.
+    /// RSA with SHA-256, new keys of 3,072 bits ([`RSA_BITS`]): for verifiers that support nothing else.
     Rs256,
 }
 
-/// The length of new RSA keys, in bits: as strong as the other algorithms' (128 bits of security).
-/// Shorter ones that a database has, of 2,048 bits, sign and verify as before; NIST SP 800-57 part 1
-/// lets them do so until 2030.
+/// The length of new RSA keys, in bits: as strong as the other algorithms (128 bits of security).
+/// Older keys of 2,048 bits in a database sign and verify as before; NIST SP 800-57 part 1 allows that
+/// until 2030.
 pub const RSA_BITS: usize = 3072;
 
 impl Algorithm {
     /// All algorithms.
     pub const ALL: [Self; 3] = [Self::Hs256, Self::EdDsa, Self::Rs256];
 
-    /// The name in a JWT's header.
+    /// The name in the header of a JWT.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Hs256 => "HS256",
@@ -64,7 +64,7 @@ impl Algorithm {
 pub enum KeyPurpose {
     /// Signs JWTs.
     Sign(Algorithm),
-    /// Makes the successors of rotated refresh tokens; see
+    /// Derives the successors of rotated refresh tokens; see
     /// [`KeyRing::successor_id`](super::KeyRing::successor_id).
     Successors,
 }
@@ -84,8 +84,7 @@ impl KeySecret {
         &self.0
     }
 
-    /// What tells two secrets apart without betraying either: 32 bytes that only its holder
-    /// can compute.
+    /// 32 bytes that identify the secret without revealing it: to compute them takes the secret.
     pub fn fingerprint(&self) -> [u8; 32] {
         use hmac::{Hmac, KeyInit as _, Mac as _};
         let mut fingerprint = [0; 32];
@@ -112,16 +111,16 @@ pub struct StoredKey {
     pub purpose: KeyPurpose,
     /// HS256 and successors: the bytes. Ed25519 and RSA: the private key, PKCS #8 as PEM.
     pub secret: KeySecret,
-    /// When it was made.
+    /// When it was created.
     pub created: Timestamp,
-    /// When it was taken out of use before its time.
+    /// When it was retired.
     pub retired: Option<Timestamp>,
 }
 
 /// A key cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum BadKey {
-    /// There is none.
+    /// There is no such key.
     #[error("there is no {0} key")]
     Missing(&'static str),
     /// It cannot be read.
@@ -132,7 +131,7 @@ pub enum BadKey {
         /// What the library says; never the key.
         reason: String,
     },
-    /// It could not be made.
+    /// It could not be generated.
     #[error("a key could not be made: {0}")]
     NotMade(String),
 }
@@ -144,8 +143,8 @@ impl From<RandomError> for BadKey {
 }
 
 impl KeyPurpose {
-    /// Makes the secret of a new key. Private keys come from the library's own generator, which
-    /// is the operating system's.
+    /// Generates the secret of a new key. Private keys come from the generator of the library, which
+    /// uses that of the operating system.
     ///
     /// # Errors
     /// When there are no random bytes.
@@ -180,7 +179,7 @@ impl SigningKey {
     pub(super) fn rsa_bits(&self) -> Option<usize> {
         let modulus = self.jwk.as_ref()?.get("n")?.as_str()?;
         let bytes = base64::prelude::BASE64_URL_SAFE_NO_PAD.decode(modulus).ok()?;
-        // RFC 7518, section 6.3.1.1: the fewest bytes, so that the first one is not 0.
+        // RFC 7518, section 6.3.1.1: as few bytes as possible, so the first one is not 0.
         let leading = bytes.first()?.leading_zeros();
         (bytes.len() * 8).checked_sub(usize::try_from(leading).ok()?)
     }

@@ -107,7 +107,7 @@ fn new_rsa_keys_have_3072_bits_and_older_ones_go_on_working() {
     let claims = json!({"exp": 1_700_000_000, "user_id": 1});
     let (token, id) = old.sign_access(&claims, NOW).expect("a token");
     assert!(id == 3 && old.once_was_ours(token.expose(), NOW));
-    // Where nothing is signed with it, a short key is no matter.
+    // A short key that signs nothing does not matter.
     assert_eq!(KeyRing::new(&keys, Algorithm::Hs256).expect("a ring").short_rsa_key(), None);
 
     keys.push(stored(4, purpose, NOW));

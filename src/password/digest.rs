@@ -1,4 +1,4 @@
-//! The computations: a password and a recipe in, a digest out.
+//! Computes digests of passwords.
 
 use base64::Engine as _;
 use base64::alphabet::BCRYPT;
@@ -14,28 +14,28 @@ use super::stored::{BcryptInput, Recipe, Stored};
 use crate::user::Password;
 
 /// bcrypt reads no more bytes of a password than this.
-const BCRYPT_KEY: usize = 72;
+const BCRYPT_KEY_BYTES: usize = 72;
 
-/// bcrypt's own alphabet, unpadded. Some programs left garbage in the few last bits that belong
-/// to no byte; bcrypt never looked at those, so neither do we.
+/// bcrypt's own alphabet, unpadded. Some programs left garbage in the last bits, which belong to
+/// no byte; bcrypt ignores them, and so do we.
 pub(super) const BCRYPT_BASE64: GeneralPurpose =
     GeneralPurpose::new(&BCRYPT, NO_PAD.with_decode_allow_trailing_bits(true));
 
-/// Block size in bytes of SHA-1 and SHA-256, up to which HMAC fills its key with NULs.
-const HMAC_BLOCK: usize = 64;
+/// The block size of SHA-1 and SHA-256, up to which HMAC fills its key with NULs.
+const HMAC_BLOCK_BYTES: usize = 64;
 
-/// Whether a password fits a stored hash.
+/// Whether a password matches a stored hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fit {
     Yes,
     No,
-    /// There was not enough memory to tell.
+    /// Unknown: there was not enough memory.
     OutOfMemory,
 }
 
 impl Stored<'_> {
-    /// Whether the password yields the stored digest; compared in constant time. The work is done
-    /// before an ambiguous password is refused: the time shall not tell.
+    /// Whether the password gives the stored digest; compared in constant time. The digest is computed
+    /// before an ambiguous password is refused, so that the time does not reveal it.
     pub(super) fn fit(&self, password: &Password, memory: &HashMemory) -> Fit {
         let length = self.digest.len();
         let Some(computed) = memory.with(self.recipe.memory(), || self.recipe.compute(password, length)).flatten()
@@ -48,7 +48,7 @@ impl Stored<'_> {
 }
 
 impl Recipe<'_> {
-    /// Nothing if there is no memory for it; everything else was checked when the text was parsed.
+    /// `None` if there is no memory for it; everything else was checked when the text was parsed.
     fn compute(&self, password: &Password, length: usize) -> Option<Zeroizing<Vec<u8>>> {
         let bytes = password.expose().as_bytes();
         let mut out = Zeroizing::new(vec![0; length]);
@@ -77,17 +77,17 @@ impl Recipe<'_> {
         Some(out)
     }
 
-    /// Whether a NUL makes the recipe take this password for a different one. Such a password is
-    /// refused, or the upgrade that follows would lock out whoever knows the other. bcrypt
-    /// repeats its NUL-terminated key over and over (`a` and `a\0a` are one); HMAC, within
-    /// PBKDF2 and scrypt, fills its key with NULs (`a` and `a\0`).
+    /// Whether, because of a NUL, another password gives the same digest. Such a password is refused,
+    /// or the upgrade that follows would lock out the user who has the other one. bcrypt repeats
+    /// its NUL-terminated key (`a` and `a\0a` are the same); HMAC, in PBKDF2 and scrypt, fills its
+    /// key with NULs (`a` and `a\0`).
     fn is_ambiguous(&self, password: &[u8]) -> bool {
         match self {
             Self::Bcrypt { input: BcryptInput::Password, .. } => {
-                password.iter().take(BCRYPT_KEY).any(|byte| *byte == 0)
+                password.iter().take(BCRYPT_KEY_BYTES).any(|byte| *byte == 0)
             }
             Self::Pbkdf2Sha256 { .. } | Self::Pbkdf2Sha1 { .. } | Self::Scrypt { .. } => {
-                password.len() <= HMAC_BLOCK && password.ends_with(&[0])
+                password.len() <= HMAC_BLOCK_BYTES && password.ends_with(&[0])
             }
             Self::Bcrypt { input: BcryptInput::Prehash, .. }
             | Self::Argon2 { .. }
@@ -97,18 +97,18 @@ impl Recipe<'_> {
     }
 }
 
-/// What `bcrypt_sha256` hands to bcrypt: the SHA-256 of the password in lower-case hex, so that
+/// What `bcrypt_sha256` passes to bcrypt: the SHA-256 of the password in lower-case hex, so that
 /// neither the length nor a NUL of the password matters.
 pub(super) fn prehash(password: &Password) -> Zeroizing<String> {
     let digest = Zeroizing::new(<[u8; 32]>::from(Sha256::digest(password.expose())));
     Zeroizing::new(hex::encode(digest.as_slice()))
 }
 
-/// The raw digest. Of `key` the first 72 bytes count; a shorter one is ended by a NUL, as
-/// variant `2b` says. `cost` has to be below 32, which every caller has checked long before.
+/// The raw digest. Only the first 72 bytes of `key` count; a shorter key gets a final NUL, as in
+/// variant `2b`. `cost` has to be below 32, which every caller has checked before.
 pub(super) fn bcrypt_digest(cost: u32, salt: [u8; 16], key: &[u8]) -> [u8; 23] {
-    let mut ended = Zeroizing::new(Vec::with_capacity(BCRYPT_KEY));
-    ended.extend(key.iter().copied().chain([0]).take(BCRYPT_KEY));
+    let mut ended = Zeroizing::new(Vec::with_capacity(BCRYPT_KEY_BYTES));
+    ended.extend(key.iter().copied().chain([0]).take(BCRYPT_KEY_BYTES));
     let [digest @ .., _] = bcrypt::bcrypt(cost, salt, &ended);
     digest
 }

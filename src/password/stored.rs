@@ -1,6 +1,6 @@
-//! Reading a stored hash: every format of Django's, with the costs bounded.
+//! Parses stored hashes in all formats of Django, with bounded costs.
 //!
-//! Formats: `docs/passwords.md`. The text comes from a database that others may have written,
+//! Formats: `docs/passwords.md`. The text comes from a database that other programs may write to,
 //! so nothing in it may make a login panic, run for hours or take all memory.
 
 use std::fmt;
@@ -11,27 +11,27 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use super::digest::BCRYPT_BASE64;
 use crate::user::PasswordHash;
 
-/// No format needs more bytes; Django's own column holds 128 characters.
-const LONGEST: usize = 1_024;
+/// No format needs more; Django's own column holds 128 characters.
+const MAX_HASH_BYTES: usize = 1_024;
 /// Ten times what Django 5.2 writes.
-const MOST_PBKDF2_ROUNDS: u32 = 10_000_000;
-/// Four seconds of work, as for all that follow; on one core of a server of 2024.
-const MOST_BCRYPT_COST: u32 = 16;
-/// Below this, there is no bcrypt.
-const LEAST_BCRYPT_COST: u32 = 4;
+const MAX_PBKDF2_ROUNDS: u32 = 10_000_000;
+/// Four seconds of work on one core of a server of 2024. The other bounds are similar.
+const MAX_BCRYPT_COST: u32 = 16;
+/// bcrypt's own lower bound.
+const MIN_BCRYPT_COST: u32 = 4;
 /// In KiB: 256 MiB; Django writes 100 MiB, and RFC 9106 (section 4) recommends 64 MiB where memory is scarce.
-const MOST_ARGON2_MEMORY: u32 = 256 << 10;
-/// Memory in KiB times passes over it: 4 GiB; Django writes 200 MiB.
-const MOST_ARGON2_WORK: u64 = 4 << 20;
+const MAX_ARGON2_KIB: u32 = 256 << 10;
+/// Memory in KiB, times passes over it: 4 GiB; Django writes 200 MiB.
+const MAX_ARGON2_WORK_KIB: u64 = 4 << 20;
 /// In bytes: 256 MiB; Django writes 16 MiB, and guides recommend up to 128 MiB.
-const MOST_SCRYPT_MEMORY: u128 = 256 << 20;
+const MAX_SCRYPT_BYTES: u128 = 256 << 20;
 /// In bytes written: 2 GiB; Django writes 80 MiB.
-const MOST_SCRYPT_WORK: u128 = 2 << 30;
+const MAX_SCRYPT_WORK_BYTES: u128 = 2 << 30;
 
 /// How a stored password was hashed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Algorithm {
-    /// bcrypt over the hex SHA-256 of the password: what new hashes are.
+    /// bcrypt over the hex SHA-256 of the password: the format of new hashes.
     BcryptSha256,
     /// bcrypt over the first 72 bytes of the password.
     Bcrypt,
@@ -77,23 +77,23 @@ impl fmt::Display for Algorithm {
     }
 }
 
-/// Why no password fits a stored text. Never quotes the text: it could be a password in clear.
+/// Why no password matches a stored text. Never quotes the text: it could be a password in clear text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unverifiable {
     /// There is no text.
     #[error("no password is stored")]
     Empty,
-    /// The user was given no password on purpose.
+    /// The user has no password on purpose.
     #[error("the stored password is marked as unusable")]
     Unusable,
-    /// The text begins with no known algorithm's name.
+    /// The text does not begin with the name of a known algorithm.
     #[error("the stored password hash is of no known algorithm")]
     UnknownAlgorithm,
-    /// `crypt$$…`: computed by the operating system's C library, DES and eight characters as a
-    /// rule. Django dropped it in 5.0.
+    /// `crypt$$…`: computed by the C library of the operating system, usually DES over eight
+    /// characters. Django dropped it in 5.0.
     #[error("password hashes of crypt(3) are not supported")]
     Crypt,
-    /// The rest does not follow the algorithm's format.
+    /// The rest does not have the algorithm's format.
     #[error("the stored {0} password hash is malformed")]
     Malformed(Algorithm),
     /// To verify it would take too much time or memory.
@@ -101,30 +101,30 @@ pub enum Unverifiable {
     TooCostly(Algorithm),
 }
 
-/// Whether some password could fit `stored`, and by which algorithm. Computes nothing, so that
-/// an import can judge a million rows.
+/// Whether a password could match `stored`, and with which algorithm. Computes no digest, so that
+/// an import can check a million rows.
 ///
 /// # Errors
-/// Why no password will ever fit: at a login, such a hash counts as a wrong password.
+/// Why no password will ever match: at a login, such a hash counts as a wrong password.
 pub fn is_verifiable(stored: &PasswordHash) -> Result<Algorithm, Unverifiable> {
     Stored::parse(stored.expose()).map(|stored| stored.algorithm)
 }
 
 /// How many bytes of memory it takes to verify a password against `stored`: tens of millions for argon2
-/// and scrypt, whose point it is, and 0 for all others and for what cannot be verified at all.
+/// and scrypt, which need them by design, and 0 for all others and for text that cannot be verified.
 pub fn memory_needed(stored: &PasswordHash) -> usize {
     Stored::parse(stored.expose()).map_or(0, |stored| stored.recipe.memory())
 }
 
-/// A stored hash taken apart, its costs within bounds.
+/// A parsed hash whose costs are within bounds.
 pub(super) struct Stored<'a> {
     pub(super) algorithm: Algorithm,
     pub(super) recipe: Recipe<'a>,
-    /// What the recipe must yield.
+    /// The expected digest.
     pub(super) digest: Vec<u8>,
 }
 
-/// How to come from a password to a digest. Salts that are texts count as the bytes of the text.
+/// How to compute the digest of a password. Salts that are texts count as the bytes of the text.
 pub(super) enum Recipe<'a> {
     Bcrypt { input: BcryptInput, cost: u32, salt: [u8; 16] },
     Pbkdf2Sha256 { rounds: u32, salt: &'a str },
@@ -140,7 +140,7 @@ impl Recipe<'_> {
     pub(super) fn memory(&self) -> usize {
         match self {
             Self::Argon2 { hasher, .. } => hasher.params().block_count() * argon2::Block::SIZE,
-            // The bounds keep it far below what overflows.
+            // The bounds exclude an overflow.
             Self::Scrypt { params, .. } => {
                 let (n, r, p) = (1_usize << params.log_n(), params.r() as usize, params.p() as usize);
                 128 * r * (n + p + 1)
@@ -163,7 +163,7 @@ pub(super) enum BcryptInput {
     Prehash,
 }
 
-/// What is wrong with the rest behind an algorithm's name.
+/// What is wrong with the text after an algorithm's name.
 enum Flaw {
     Malformed,
     TooCostly,
@@ -174,7 +174,7 @@ type Parts<'a> = Result<(Recipe<'a>, Vec<u8>), Flaw>;
 impl<'a> Stored<'a> {
     pub(super) fn parse(text: &'a str) -> Result<Self, Unverifiable> {
         let (algorithm, rest) = identify(text)?;
-        let parts = if text.len() > LONGEST {
+        let parts = if text.len() > MAX_HASH_BYTES {
             Err(Flaw::Malformed)
         } else {
             match algorithm {
@@ -198,7 +198,7 @@ impl<'a> Stored<'a> {
     }
 }
 
-/// The algorithm, and what its own parser has to read.
+/// The algorithm, and the rest of the text for its parser.
 fn identify(text: &str) -> Result<(Algorithm, &str), Unverifiable> {
     if text.is_empty() {
         return Err(Unverifiable::Empty);
@@ -207,7 +207,7 @@ fn identify(text: &str) -> Result<(Algorithm, &str), Unverifiable> {
         return Err(Unverifiable::Unusable);
     }
     let Some((name, rest)) = text.split_once('$') else {
-        // 32 bare hex digits are the oldest form of all.
+        // 32 bare hex digits are Django's oldest format.
         return match hex_digest(text, 16) {
             Ok(_) => Ok((Algorithm::UnsaltedMd5, text)),
             Err(_) => Err(Unverifiable::UnknownAlgorithm),
@@ -229,8 +229,8 @@ fn identify(text: &str) -> Result<(Algorithm, &str), Unverifiable> {
     }
 }
 
-/// `$2b$<cost, two digits>$<salt, 22 characters><digest, 31 characters>`. The variants differ in
-/// the faults of old programs, not in the algorithm; `2x` marks hashes made with such a fault.
+/// `$2b$<cost, two digits>$<salt, 22 characters><digest, 31 characters>`. The variants mark
+/// bugs of old programs, not different algorithms; a `2x` hash was made with such a bug.
 fn bcrypt(rest: &str, input: BcryptInput) -> Parts<'_> {
     let ["", "2a" | "2b" | "2y", cost, data] = fields(rest)? else {
         return Err(Flaw::Malformed);
@@ -242,10 +242,10 @@ fn bcrypt(rest: &str, input: BcryptInput) -> Parts<'_> {
     let (salt, digest) = data.split_at_checked(22).ok_or(Flaw::Malformed)?;
     let salt = decode(&BCRYPT_BASE64, salt)?.try_into().map_err(|_| Flaw::Malformed)?;
     let digest = sized(decode(&BCRYPT_BASE64, digest)?, 23)?;
-    if cost < LEAST_BCRYPT_COST {
+    if cost < MIN_BCRYPT_COST {
         return Err(Flaw::Malformed);
     }
-    if cost > MOST_BCRYPT_COST {
+    if cost > MAX_BCRYPT_COST {
         return Err(Flaw::TooCostly);
     }
     Ok((Recipe::Bcrypt { input, cost, salt }, digest))
@@ -259,13 +259,13 @@ fn pbkdf2<'a>(rest: &'a str, length: usize, recipe: fn(u32, &'a str) -> Recipe<'
     if rounds == 0 || salt.is_empty() {
         return Err(Flaw::Malformed);
     }
-    if rounds > MOST_PBKDF2_ROUNDS {
+    if rounds > MAX_PBKDF2_ROUNDS {
         return Err(Flaw::TooCostly);
     }
     Ok((recipe(rounds, salt), digest))
 }
 
-/// A PHC string less its first `$`: `argon2id$v=19$m=<KiB>,t=<passes>,p=<lanes>$<salt>$<digest>`, unpadded base64.
+/// A PHC string without its first `$`: `argon2id$v=19$m=<KiB>,t=<passes>,p=<lanes>$<salt>$<digest>`, unpadded base64.
 /// The first argon2 wrote no version and was version 16 (hexadecimal 10).
 fn argon2(rest: &str) -> Parts<'_> {
     let parts: Vec<&str> = rest.split('$').collect();
@@ -289,20 +289,20 @@ fn argon2(rest: &str) -> Parts<'_> {
     Ok((Recipe::Argon2 { hasher: Argon2::new(variant, version, params), salt }, digest))
 }
 
-/// `m=<KiB>,t=<passes>,p=<lanes>`, in this order, as the reference program reads it.
+/// `m=<KiB>,t=<passes>,p=<lanes>`, in this order, as in the reference implementation.
 fn argon2_params(costs: &str, length: usize) -> Result<argon2::Params, Flaw> {
     let cost = |text: Option<&str>, name| number(text.and_then(|text| text.strip_prefix(name)).ok_or(Flaw::Malformed)?);
     let mut costs = costs.splitn(3, ',');
     let memory = cost(costs.next(), "m=")?;
     let passes = cost(costs.next(), "t=")?;
     let lanes = cost(costs.next(), "p=")?;
-    if memory > MOST_ARGON2_MEMORY || u64::from(memory) * u64::from(passes) > MOST_ARGON2_WORK {
+    if memory > MAX_ARGON2_KIB || u64::from(memory) * u64::from(passes) > MAX_ARGON2_WORK_KIB {
         return Err(Flaw::TooCostly);
     }
     argon2::Params::new(memory, passes, lanes, Some(length)).map_err(|_| Flaw::Malformed)
 }
 
-/// `<N>$<salt>$<r>$<p>$<base64 of 64 bytes>`: the salt stands between the costs.
+/// `<N>$<salt>$<r>$<p>$<base64 of 64 bytes>`: the salt is between the costs.
 fn scrypt(rest: &str) -> Parts<'_> {
     let [n, salt, r, p, digest] = fields(rest)?;
     let (n, r, p) = (number(n)?, number(r)?, number(p)?);
@@ -314,7 +314,7 @@ fn scrypt(rest: &str) -> Parts<'_> {
     let block = 128 * u128::from(r);
     let memory = block * (u128::from(n) + u128::from(p));
     let work = block * u128::from(n) * u128::from(p);
-    if memory > MOST_SCRYPT_MEMORY || work > MOST_SCRYPT_WORK {
+    if memory > MAX_SCRYPT_BYTES || work > MAX_SCRYPT_WORK_BYTES {
         return Err(Flaw::TooCostly);
     }
     let log_n = u8::try_from(n.ilog2()).map_err(|_| Flaw::Malformed)?;
@@ -328,12 +328,12 @@ fn salted<'a>(rest: &'a str, length: usize, recipe: fn(&'a str) -> Recipe<'a>) -
     Ok((recipe(salt), hex_digest(digest, length)?))
 }
 
-/// Exactly so many fields between `$`.
+/// Exactly `N` fields, separated by `$`.
 fn fields<const N: usize>(text: &str) -> Result<[&str; N], Flaw> {
     text.split('$').collect::<Vec<_>>().try_into().map_err(|_| Flaw::Malformed)
 }
 
-/// Digits only: no sign, no space. A number too large for 32 bits is a cost beyond all bounds.
+/// Digits only: no sign, no space. A number that does not fit into 32 bits is a cost beyond all bounds.
 fn number(text: &str) -> Result<u32, Flaw> {
     if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(Flaw::Malformed);
@@ -345,7 +345,7 @@ fn decode(base64: &impl base64::Engine, text: &str) -> Result<Vec<u8>, Flaw> {
     base64.decode(text).map_err(|_| Flaw::Malformed)
 }
 
-/// Lower case only: Django compares these digests as text, so that others never fitted.
+/// Lower case only: Django compares these digests as text, so no other form ever matched.
 fn hex_digest(text: &str, length: usize) -> Result<Vec<u8>, Flaw> {
     if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
         return Err(Flaw::Malformed);

@@ -1,4 +1,4 @@
-//! How many wrong passwords are taken, and from where.
+//! How many wrong passwords are accepted, and from where.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -10,9 +10,9 @@ use super::network::plain;
 /// How many failures a bucket takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Allowance {
-    /// So many at once, at least 1.
+    /// How many at once, at least 1.
     pub burst: u32,
-    /// After that, one more each time this has passed; at least 1 ms.
+    /// After this time one failure is forgiven; at least 1 ms.
     pub interval: Duration,
 }
 
@@ -21,11 +21,11 @@ pub struct Allowance {
 pub struct ThrottlePolicy {
     /// Whether failures are counted at all.
     pub enabled: bool,
-    /// Failures at one account from one network.
+    /// Failures for one account from one network.
     pub pair: Allowance,
-    /// Failures at one account from all networks from which it has not logged in lately.
+    /// Failures for one account from all networks from which it has not logged in lately.
     pub account: Allowance,
-    /// Failures from one network at all accounts together.
+    /// Failures from one network for all accounts together.
     pub address: Allowance,
     /// For how long after a login its network is known to the account.
     pub known_for: Duration,
@@ -33,13 +33,13 @@ pub struct ThrottlePolicy {
     pub exempt: ExemptNetworks,
 }
 
-/// Networks whose failures at all accounts together are not counted: a backend that posts its users'
-/// logins. The other buckets hold for them as for everybody.
+/// Networks whose failures are not counted by address, such as a backend that sends its users' logins.
+/// All other buckets count them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ExemptNetworks {
     /// By address.
     pub networks: Vec<IpNet>,
-    /// Whoever connects through a Unix socket, without a proxy that tells the client's address.
+    /// Clients on a Unix socket, without a proxy that sends the client's address.
     pub unix: bool,
 }
 
@@ -58,15 +58,15 @@ impl Default for ThrottlePolicy {
 }
 
 impl ThrottlePolicy {
-    /// No throttling: every guess is taken.
+    /// No throttling: every attempt is allowed.
     pub fn off() -> Self {
         Self { enabled: false, ..Self::default() }
     }
 }
 
 impl ExemptNetworks {
-    /// Whether failures from here are not counted together. `None`: no address is known, as behind a
-    /// Unix socket.
+    /// Whether failures from this address are not counted by address. `None`: the address is unknown, as
+    /// behind a Unix socket.
     pub fn contains(&self, address: Option<IpAddr>) -> bool {
         match address {
             Some(address) => self.networks.iter().any(|network| network.contains(&plain(address))),

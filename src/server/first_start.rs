@@ -1,4 +1,4 @@
-//! The first staff user: without one, nobody could log in to a new database.
+//! The first staff user: without one, no login to a new database would be possible.
 
 use std::path::{Path, PathBuf};
 
@@ -17,52 +17,51 @@ use crate::user::{LoginName, NewUser, Password};
 
 mod draft;
 
-/// How many drafts of earlier starts one start looks into: each may cost a hash.
-const MOST_LEFTOVERS: usize = 8;
+/// At most this many drafts of earlier starts are checked: each may cost a hash.
+const MAX_LEFTOVERS: usize = 8;
 
 /// Where a random first password goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Handover {
-    /// To a person who watches.
+    /// To the terminal.
     Shown,
     /// To a new file in this folder that only its owner can read.
     File(PathBuf),
 }
 
 impl Handover {
-    /// The folder for the file: beside the SQLite file, or the working directory.
+    /// The folder for the file: that of the SQLite file, or the working directory.
     pub fn folder(url: &DatabaseUrl) -> PathBuf {
         let folder = url.sqlite_file().and_then(Path::parent);
         let folder = folder.filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        // The log says where it is, to somebody who may not know the working directory.
+        // Absolute, because readers of the log may not know the working directory.
         std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned())
     }
 }
 
-/// How the first staff user got its password.
+/// Where the first staff user's password is from.
 #[derive(Debug)]
 pub enum FirstUser {
-    /// By the settings.
+    /// From the settings.
     Given,
-    /// It is random, and this is the only time it is seen.
+    /// It is random, and shown only now.
     Shown(Password),
     /// It is random, and in this file.
     Written(PathBuf),
 }
 
-/// What came of making the first user.
+/// The result of creating the first user.
 pub(super) enum Made {
-    /// It is made.
+    /// It was created.
     Here(FirstUser),
-    /// Somebody else was quicker: when two nodes start at once, one makes it, and the other finds
-    /// it made.
+    /// It exists already: when two nodes start at once, one of them creates it.
     Elsewhere,
-    /// Nobody knows: it may have been stored before the answer was lost. So the password is handed
-    /// over all the same.
+    /// Unknown: it may have been stored before the answer was lost. So the password is delivered all the
+    /// same.
     Perhaps(FirstUser, StoreError),
 }
 
-/// What the first user is made with.
+/// The parameters for creating the first user.
 pub(super) struct Making<'a> {
     pub(super) given: Option<Password>,
     pub(super) handover: &'a Handover,
@@ -74,7 +73,7 @@ pub(super) struct Making<'a> {
 /// Makes the staff user `admin`.
 pub(super) fn make_admin(store: &dyn AdminStore, making: Making<'_>) -> Result<Made, StartError> {
     let Making { given, handover, hasher, random, now } = making;
-    // The file comes before the user: a password that cannot be handed over is of no use.
+    // The file is written before the user: a password that cannot be delivered is useless.
     let (password, shown, draft) = match (given, handover) {
         (Some(password), _) => (password, None, None),
         (None, Handover::Shown) => {
@@ -103,16 +102,15 @@ pub(super) fn make_admin(store: &dyn AdminStore, making: Making<'_>) -> Result<M
     let cause = Cause { reason: Reason::UserCreated, actor: Actor::System, origin: Origin::default(), at: now };
     Ok(match store.create_user(&new, &cause) {
         Ok(UserCreation::Created(_)) => Made::Here(first(draft.map(Draft::publish))),
-        // Whether the draft's password is the stored one all the same, `settle` finds out.
+        // `settle` finds out whether the draft's password is the stored one all the same.
         Ok(UserCreation::Taken | UserCreation::Lookalike(_)) => Made::Elsewhere,
-        // The file keeps its own name: the one of another start may be the right one.
+        // The file keeps its draft name: the draft of another start may be the right one.
         Err(error) => Made::Perhaps(first(draft.map(|draft| draft.path().to_owned())), error),
     })
 }
 
-/// A random password and its file. A start that failed may have left both, and may even have stored
-/// the user with an answer that never came; so they are taken up again, and starts that fail in a row
-/// leave one file between them.
+/// A random password and its file. A start that failed may have left both, and may have stored the user
+/// although it got no answer. So they are used again, and several failed starts leave only one file.
 fn draft_in(folder: &Path, random: &dyn Random) -> Result<(Password, Draft), StartError> {
     let found = draft::leftovers(folder).find_map(|Leftover { draft, password }| Some((password?, draft)));
     if let Some(found) = found {
@@ -124,15 +122,15 @@ fn draft_in(folder: &Path, random: &dyn Random) -> Result<(Password, Draft), Sta
     Ok((password, draft))
 }
 
-/// Settles, when there are users, what becomes of the drafts that earlier starts left in `folder`: one
-/// whose password is that of the first user was never handed over, and gets its final name; the
-/// others open nothing, and are removed.
+/// Once there are users, publishes or removes the drafts that earlier starts left in `folder`. A draft
+/// with the password of the first user was never delivered, and gets its final name. The others are
+/// useless, and are removed.
 pub(super) fn settle(
     folder: &Path,
     connection: &mut dyn Connection,
     hasher: &Hasher,
 ) -> Result<Option<FirstUser>, StoreError> {
-    let mut leftovers = draft::leftovers(folder).take(MOST_LEFTOVERS).peekable();
+    let mut leftovers = draft::leftovers(folder).take(MAX_LEFTOVERS).peekable();
     if leftovers.peek().is_none() {
         return Ok(None);
     }
@@ -140,7 +138,7 @@ pub(super) fn settle(
     let stored = account.map(|account| account.password);
     let mut published = None;
     for Leftover { draft, password } in leftovers {
-        // The cost of hashing may have been changed since.
+        // The hashing cost may have been changed since.
         let fits = |password| {
             matches!(hasher.verify(&password, stored.as_ref()), Verification::Right | Verification::RightButOutdated)
         };
@@ -150,9 +148,9 @@ pub(super) fn settle(
         }
         let file = draft.path().display().to_string();
         match draft.discard() {
-            Ok(()) => log::info!(file; "removed what an earlier start left behind: its password opens nothing"),
+            Ok(()) => log::info!(file; "removed the password file of an earlier start: its password is not in use"),
             Err(error) => {
-                log::warn!(file, error = error.to_string(); "cannot remove what an earlier start left behind");
+                log::warn!(file, error = error.to_string(); "cannot remove the password file of an earlier start");
             }
         }
     }

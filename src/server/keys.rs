@@ -1,5 +1,5 @@
-//! Signing keys: read from the database at the start, and again whenever they change there, so
-//! that every node agrees.
+//! Signing keys: read from the database at the start, and again when they change there, so that all
+//! nodes agree.
 
 use std::io;
 use std::sync::Arc;
@@ -14,38 +14,38 @@ use crate::store::diesel::DieselStore;
 use crate::store::{AdminStore, KeyError};
 use crate::time::Timestamp;
 
-/// How often the keys are looked at. Far shorter than the time for which a new key is published
+/// How often the keys are read. Far shorter than the time for which a new key is published
 /// before it signs ([`PUBLISHED_FIRST`](crate::jwt::PUBLISHED_FIRST)).
-const RELOAD: Duration = Duration::from_secs(5);
+const RELOAD_INTERVAL: Duration = Duration::from_secs(5);
 
-/// The keys of a database, as a server follows them.
+/// Reloads the signing keys of a database.
 pub struct LiveKeys {
     store: Arc<DieselStore>,
     settings: JwtSettings,
     /// The numbers of the keys in use: nothing else about a key ever changes.
     known: Vec<i64>,
-    /// What was last wrong, so that it is said once.
-    complaint: Option<String>,
+    /// The last error, so that it is logged once.
+    last_error: Option<String>,
 }
 
-/// What the log should say of a reload.
+/// The result of a reload, for the log.
 #[derive(Debug, PartialEq, Eq)]
 enum Turn {
-    /// Nothing that it has not said.
+    /// Nothing new.
     Quiet,
-    /// There are other keys now.
+    /// The keys have changed.
     Changed,
-    /// What was wrong is not any more.
-    Mended,
+    /// The last error is gone.
+    Recovered,
     /// The keys cannot be used, and why.
     Failed(String),
 }
 
 impl LiveKeys {
-    /// Reads the keys, and makes those that are missing.
+    /// Reads the keys, and creates missing ones.
     ///
     /// # Errors
-    /// When the database fails, a key cannot be made or read, or the other nodes have another
+    /// When the database fails, a key cannot be created or read, or the other nodes have a different
     /// secret.
     pub fn open(
         store: Arc<DieselStore>,
@@ -55,41 +55,41 @@ impl LiveKeys {
     ) -> Result<(Self, KeyRing), KeyError> {
         let stored = store.ensure_keys(settings.algorithm, settings.secret.as_ref(), random, now)?;
         let ring = KeyRing::new(&stored, settings.algorithm)?;
-        Ok((Self { store, settings, known: numbers(&stored), complaint: None }, ring))
+        Ok((Self { store, settings, known: numbers(&stored), last_error: None }, ring))
     }
 
-    /// Reads the keys again and hands them to `auth` if they are others now. If they cannot be
-    /// used, `auth` keeps those that it has, and the log says why, once.
+    /// Reads the keys again and passes them to `auth` if they have changed. If they cannot be used,
+    /// `auth` keeps its keys, and the error is logged once.
     pub fn reload(&mut self, auth: &Auth) {
-        match self.turn(auth) {
+        match self.try_reload(auth) {
             Turn::Quiet => {}
-            Turn::Changed => log::info!("the signing keys are others now"),
-            Turn::Mended => log::info!("the signing keys can be read again"),
-            Turn::Failed(why) => log::warn!("the signing keys stay as they were: {why}"),
+            Turn::Changed => log::info!("the signing keys have changed"),
+            Turn::Recovered => log::info!("the signing keys can be read again"),
+            Turn::Failed(why) => log::warn!("the signing keys cannot be reloaded, and stay as they were: {why}"),
         }
     }
 
-    fn turn(&mut self, auth: &Auth) -> Turn {
+    fn try_reload(&mut self, auth: &Auth) -> Turn {
         match self.load() {
             Ok(Some(ring)) => {
                 auth.set_keys(ring);
-                self.complaint = None;
+                self.last_error = None;
                 Turn::Changed
             }
-            Ok(None) if self.complaint.take().is_some() => Turn::Mended,
+            Ok(None) if self.last_error.take().is_some() => Turn::Recovered,
             Ok(None) => Turn::Quiet,
             Err(error) => {
                 let text = error.to_string();
-                if self.complaint.as_ref() == Some(&text) {
+                if self.last_error.as_ref() == Some(&text) {
                     return Turn::Quiet;
                 }
-                self.complaint = Some(text.clone());
+                self.last_error = Some(text.clone());
                 Turn::Failed(text)
             }
         }
     }
 
-    /// A new ring, if the keys are not those that are known.
+    /// A new ring, if the keys have changed.
     fn load(&mut self) -> Result<Option<KeyRing>, KeyError> {
         let stored = self.store.load_keys(self.settings.secret.as_ref())?;
         let found = numbers(&stored);
@@ -101,9 +101,9 @@ impl LiveKeys {
         Ok(Some(ring))
     }
 
-    /// Reloads now and then, until the value is dropped.
+    /// Reloads at intervals, until the returned value is dropped.
     pub(super) fn follow(mut self, auth: Auth) -> io::Result<Repeating> {
-        Repeating::start("keys", RELOAD, move |_| self.reload(&auth))
+        Repeating::start("keys", RELOAD_INTERVAL, move |_| self.reload(&auth))
     }
 }
 
@@ -130,16 +130,16 @@ mod tests {
         let opened = LiveKeys::open(Arc::clone(&store), settings, &SystemRandom, now);
         let (mut keys, ring) = opened.expect("keys");
         let auth = Auth::builder(Arc::clone(&store)).keys(ring).build().expect("a service");
-        assert_eq!(keys.turn(&auth), Turn::Quiet);
+        assert_eq!(keys.try_reload(&auth), Turn::Quiet);
         store.rotate_key(Algorithm::EdDsa, None, &SystemRandom, now).expect("a key");
-        assert_eq!((keys.turn(&auth), keys.turn(&auth)), (Turn::Changed, Turn::Quiet));
+        assert_eq!((keys.try_reload(&auth), keys.try_reload(&auth)), (Turn::Changed, Turn::Quiet));
 
         store.rotate_key(Algorithm::Hs256, secret(2).as_ref(), &SystemRandom, now).expect("a key");
         let published = auth.published_keys();
-        assert_eq!(keys.turn(&auth), Turn::Failed(KeyError::OtherSecret.to_string()));
-        assert_eq!((keys.turn(&auth), auth.published_keys()), (Turn::Quiet, published));
+        assert_eq!(keys.try_reload(&auth), Turn::Failed(KeyError::OtherSecret.to_string()));
+        assert_eq!((keys.try_reload(&auth), auth.published_keys()), (Turn::Quiet, published));
         let newest = store.list_keys().expect("keys").last().expect("a key").id;
         store.retire_key(newest, now).expect("a write");
-        assert_eq!((keys.turn(&auth), keys.turn(&auth)), (Turn::Mended, Turn::Quiet));
+        assert_eq!((keys.try_reload(&auth), keys.try_reload(&auth)), (Turn::Recovered, Turn::Quiet));
     }
 }

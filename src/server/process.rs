@@ -1,19 +1,19 @@
-//! What the process may do: how many files it may open, and that nobody gets its memory.
+//! Limits of the process: how many files it may open, and no core dumps.
 
 use std::io;
 
 use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
 
-/// With fewer descriptors than this there is no room for the databases and a few clients.
+/// Fewer descriptors than this are not enough for the databases and a few clients.
 pub const FEWEST_FILES: u64 = 64;
 
-/// So many descriptors are kept for databases and logs, if there are twice as many.
-const KEPT_FILES: usize = 128;
+/// This many descriptors are reserved for databases and logs, if there are at least twice as many.
+const RESERVED_FILES: usize = 128;
 
-/// The most connections that one worker holds.
-const MOST_CONNECTIONS: usize = 25_000;
+/// The most connections of one worker.
+const MAX_CONNECTIONS: usize = 25_000;
 
-/// The process may not open enough files.
+/// The process must be allowed to open more files.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error(
     "only {0} files may be opened, and the server needs at least {FEWEST_FILES}: raise the limit (`ulimit -n`, \
@@ -31,7 +31,7 @@ pub fn most_files() -> Option<u64> {
     getrlimit(Resource::Nofile).maximum
 }
 
-/// Lets this process open as many files as it may give itself.
+/// Raises the limit of open files to the hard limit.
 ///
 /// # Errors
 /// When that is fewer than [`FEWEST_FILES`].
@@ -40,26 +40,26 @@ pub fn raise_files() -> Result<(), TooFewFiles> {
     if limit.current != limit.maximum
         && let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum })
     {
-        log::debug!("the number of files that may be open stays: {}", io::Error::from(error));
+        log::debug!("the limit of open files was not raised: {}", io::Error::from(error));
     }
     files().filter(|files| *files < FEWEST_FILES).map_or(Ok(()), |files| Err(TooFewFiles(files)))
 }
 
-/// Sees to it that no copy of this process's memory is written when it crashes: tokens and passwords may be in it.
+/// Disables core dumps of this process: its memory may contain tokens and passwords.
 ///
 /// # Errors
 /// When the system refuses.
 pub fn forbid_core_dumps() -> io::Result<()> {
     let none = Rlimit { current: Some(0), maximum: Some(0) };
     setrlimit(Resource::Core, none)?;
-    // A program that is handed core dumps gets them whatever the limit is.
+    // A program that core dumps are piped to gets them whatever the limit is.
     Ok(set_dumpable_behavior(DumpableBehavior::NotDumpable)?)
 }
 
-/// How many connections each of `workers` may hold when so many `files` may be open, so that they
-/// last for its databases too: whoever comes later waits in the system's queue.
+/// How many connections each of `workers` may have if `files` may be open, so that descriptors are left
+/// for the databases. Further clients wait in the system's queue.
 pub fn connections_each(workers: usize, files: Option<u64>) -> usize {
     let limit = files.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
-    let kept = (limit / 2).min(KEPT_FILES);
-    ((limit - kept) / workers.max(1)).clamp(1, MOST_CONNECTIONS)
+    let kept = (limit / 2).min(RESERVED_FILES);
+    ((limit - kept) / workers.max(1)).clamp(1, MAX_CONNECTIONS)
 }

@@ -1,4 +1,4 @@
-//! Keeping room on the disk for ending sessions.
+//! Keeps the reserve on the disk for ending sessions.
 
 use std::io;
 use std::sync::Arc;
@@ -7,22 +7,22 @@ use std::time::Duration;
 use super::repeating::Repeating;
 use crate::store::diesel::DieselStore;
 
-/// How soon after there is room again logins are taken again.
-const INTERVAL: Duration = Duration::from_secs(5);
+/// How often the disk is checked, and so how soon logins are possible again once there is room.
+const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Makes the reserve, and makes it anew whenever there is room again, until the value is dropped.
+/// Creates the reserve, and creates it again when there is room, until the returned value is dropped.
 pub(super) fn follow(store: Arc<DieselStore>) -> io::Result<Repeating> {
-    let mut complaint = None;
+    let mut last_error = None;
     let mut keep = move || {
-        // What is wrong is said once, and again when it changes.
+        // Each error is logged once, and again when it changes.
         let now = store.keep_reserve().err().map(|error| error.to_string());
-        if complaint != now {
+        if last_error != now {
             if let Some(error) = &now {
-                log::warn!("no room is kept on the disk for ending sessions: {error}");
+                log::warn!("there is no reserve on the disk for ending sessions: {error}");
             }
-            complaint = now;
+            last_error = now;
         }
     };
     keep();
-    Repeating::start("reserve", INTERVAL, move |_| keep())
+    Repeating::start("reserve", CHECK_INTERVAL, move |_| keep())
 }

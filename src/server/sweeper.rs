@@ -1,4 +1,4 @@
-//! Deleting what is over, off the request path.
+//! Deleting what has expired or ended, outside of requests.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,10 +11,10 @@ use crate::time::{Clock, Evenness};
 #[cfg(test)]
 mod tests;
 
-/// A clock that has run evenly for this long is believed, whatever it shows.
+/// A clock that has run evenly for this long is trusted, whatever it shows.
 const PROVED_AFTER: Duration = Duration::from_secs(60 * 60);
 
-/// Who sweeps: a store, a clock, and what has been seen of that clock.
+/// Sweeps a store, and watches the clock for that.
 struct Sweeper {
     store: Arc<DieselStore>,
     clock: Arc<dyn Clock>,
@@ -22,7 +22,7 @@ struct Sweeper {
     policy: SweepPolicy,
 }
 
-/// Sweeps now and then, until the value is dropped, which a sweep under way heeds.
+/// Sweeps at intervals, until the returned value is dropped. That also ends a running sweep.
 pub(super) fn start(
     store: Arc<DieselStore>,
     clock: Arc<dyn Clock>,
@@ -41,14 +41,13 @@ pub(super) fn start(
     })
 }
 
-/// How often ended sessions are looked for that still have tokens: more often than the rest is
-/// swept, so that millions of them are gone within minutes. A look that finds none reads nothing but
-/// the end of an index.
-const EMPTYING: Duration = Duration::from_secs(60);
+/// How often the tokens of ended sessions are deleted: more often than other rows, so that millions of
+/// them are gone within minutes. If there are none, this only reads the end of an index.
+const EMPTYING_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Empties ended sessions now and then, until the value is dropped. That asks no clock.
+/// Empties ended sessions at intervals, until the returned value is dropped. This needs no clock.
 pub(super) fn start_emptying(store: Arc<DieselStore>, interval: Duration) -> std::io::Result<Repeating> {
-    Repeating::start("emptier", interval.min(EMPTYING), move |go_on| match store.empty_ended_sessions(go_on) {
+    Repeating::start("emptier", interval.min(EMPTYING_INTERVAL), move |go_on| match store.empty_ended_sessions(go_on) {
         Ok(0) => {}
         Ok(tokens) => log::info!(dead_tokens = tokens; "emptied ended sessions"),
         Err(error) => log::warn!("ended sessions were not emptied: {error}"),
@@ -61,8 +60,8 @@ impl Sweeper {
         Self { store, clock, evenness, policy }
     }
 
-    /// Sweeps once. `None` if this machine's clock does not agree with the database's: by a wrong one,
-    /// what other nodes still take for good would be deleted.
+    /// Sweeps once. `None` if this machine's clock does not agree with the database's: with a wrong clock,
+    /// tokens would be deleted that other nodes still accept.
     fn sweep(&mut self, go_on: &dyn Fn() -> bool) -> StoreResult<Option<SweepReport>> {
         let even = self.evenness.observe(&*self.clock);
         if !clocks_agree(&self.store, &*self.clock)? {
@@ -71,24 +70,24 @@ impl Sweeper {
         self.sweep_after(even, go_on).map(Some)
     }
 
-    /// Sweeps by a clock that has run evenly for so long.
+    /// Sweeps with a clock that has run evenly for the time `even`.
     fn sweep_after(&self, even: Duration, go_on: &dyn Fn() -> bool) -> StoreResult<SweepReport> {
         let trust = if even >= PROVED_AFTER { ClockTrust::Proved } else { ClockTrust::Unproved };
         let moment = self.store.begin_sweep(self.clock.now(), trust)?;
         match moment.until {
             Some(until) if moment.is_held => log::warn!(
                 until = until.to_string().as_str();
-                "the clock is more than a day from the last sweep: what was over later than then stays until it has \
-                 run evenly for an hour"
+                "the clock differs from the last sweep by more than a day: what ended after that sweep is kept until \
+                 the clock has run evenly for an hour"
             ),
-            None => log::info!("nothing is deleted for its age in the first hour"),
+            None => log::info!("nothing is deleted by age in the first hour"),
             Some(_) => {}
         }
         self.store.sweep_until(moment.until, &self.policy, go_on)
     }
 }
 
-/// Whether this machine and the database agree on the time; if not, the log says so.
+/// Whether this machine and the database agree on the time. Logs a disagreement.
 pub(super) fn clocks_agree(store: &DieselStore, clock: &dyn Clock) -> StoreResult<bool> {
     let difference = store.clock_difference(clock.now())?;
     let apart = Duration::from_micros(difference.unsigned_abs());
@@ -96,6 +95,6 @@ pub(super) fn clocks_agree(store: &DieselStore, clock: &dyn Clock) -> StoreResul
         return Ok(true);
     }
     log::warn!(seconds = difference / 1_000_000;
-        "the database's clock differs from this machine's: let both ask the same time servers");
+        "the database's clock differs from this machine's: synchronise both with the same time servers");
     Ok(false)
 }

@@ -5,7 +5,7 @@ use crate::user::{LoginName, Password, UserId};
 /// An external user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownUser {
-    /// The number in the external system, which is used here too.
+    /// The number in the external system, which is also the number here.
     pub id: UserId,
     /// The name.
     pub username: String,
@@ -18,7 +18,7 @@ pub struct KnownUser {
 /// The external system could not answer. The text is neither logged nor sent to the client, since it may
 /// hold secrets: an implementation logs what it knows to be harmless.
 #[derive(Debug, thiserror::Error)]
-#[error("the user system did not answer: {0}")]
+#[error("the external system did not answer: {0}")]
 pub struct CredentialsError(pub String);
 
 /// Decides whether a name and a password belong together.
@@ -30,6 +30,6 @@ pub trait Credentials: Send + Sync + 'static {
     /// The user, if the name and the password fit an active one.
     ///
     /// # Errors
-    /// When nothing can be said; the client is told to try again.
+    /// When the external system cannot answer; the client gets a 503.
     fn verify(&self, login: &LoginName, password: &Password) -> Result<Option<KnownUser>, CredentialsError>;
 }

@@ -1,8 +1,8 @@
 //! Verifying and refreshing tokens at the endpoints of their own dialect.
 //!
-//! Refreshing logs nobody out by accident. Of all who exchange the same token, one wins; for a
-//! time of grace the others get the very same successor, made again from what they presented.
-//! After that, using it again ends the session: somebody else may have it.
+//! A refresh never logs a user out by accident. If several requests refresh the same token, one wins.
+//! During the grace time the others get the same successor, made again from the token that they
+//! present. After that, using the token again ends the session: it may be stolen.
 
 use std::time::Duration;
 
@@ -19,15 +19,15 @@ use crate::token::{Token, TokenKind};
 /// Why a token was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenRefusal {
-    /// It was one of ours, and its time is over.
+    /// It was issued here, and has expired.
     Expired,
     /// Its user is not active.
     InactiveUser,
-    /// An access token where a refresh token is wanted, or the reverse.
+    /// An access token where a refresh token is required, or the reverse.
     WrongKind,
-    /// The login is too long ago for another refresh.
+    /// The login was too long ago for another refresh.
     WindowOver,
-    /// It is not good; clients are told no more than that.
+    /// It is not good. Clients do not get the reason, which is for the log.
     Bad(&'static str),
 }
 
@@ -47,11 +47,11 @@ impl TokenRefusal {
 /// Why a token was not verified or refreshed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TokenError {
-    /// The token is not good for it.
+    /// The token is refused.
     Refused(TokenRefusal),
-    /// The session was refreshed too often; it may be again after this time.
+    /// The session was refreshed too often; try again after this time.
     Throttled(Duration),
-    /// Nothing can be said now. Never to be taken for a refusal.
+    /// Unknown at the moment. This is not a refusal.
     Unavailable(Unavailable),
 }
 
@@ -61,25 +61,25 @@ impl From<Unavailable> for TokenError {
     }
 }
 
-/// What a refresh gives.
+/// The result of a refresh.
 #[derive(Debug)]
 pub struct Exchanged {
-    /// Whose it is.
+    /// The user and the session.
     pub who: Verified,
     /// The new access token.
     pub access: IssuedToken,
-    /// The refresh token that takes the presented one's place, if it was consumed.
+    /// The refresh token that replaces the presented one, if that was consumed.
     pub refresh: Option<IssuedToken>,
-    /// When that was.
+    /// When it happened.
     pub at: Timestamp,
 }
 
 impl Auth {
-    /// Verifies a token at its own dialect's endpoint: an access token, and a refresh token too
-    /// where the dialect knows them.
+    /// Verifies a token at an endpoint of its own dialect: an access token, or a refresh token if the
+    /// dialect has them.
     ///
     /// # Errors
-    /// Why it is not good, or that nothing can be said.
+    /// Why it is not good, or why that is unknown.
     pub async fn verify(&self, dialect: Dialect, presented: &str) -> Result<Verified, TokenError> {
         let wanted = match self.policy().dialects.get(dialect).refresh {
             RefreshPolicy::Pair { .. } => None,
@@ -103,13 +103,13 @@ impl Auth {
     }
 
     /// Exchanges a token for new ones: the refresh token of a pair, or the access token itself
-    /// where the dialect has no other.
+    /// if the dialect has no refresh tokens.
     ///
     /// # Errors
-    /// Why there are none.
+    /// Why there are no new tokens.
     pub async fn refresh(&self, dialect: Dialect, presented: &str, origin: Origin) -> Result<Exchanged, TokenError> {
         let Some(token) = Token::parse(presented.as_bytes()) else { return Err(bad(Refusal::Malformed)) };
-        // Who loses a race to another client finds the token consumed, and is served as such.
+        // If another request wins, the second attempt finds the token consumed.
         for _ in 0..2 {
             let record = self.find_for(dialect, &token).await?;
             let now = self.now();
@@ -138,8 +138,8 @@ impl Auth {
         Err(TokenError::Unavailable(Unavailable::Elsewhere("the token changed twice during its refresh")))
     }
 
-    /// The refusal as an error; idleness is made final first, as in a check. What is left of a session
-    /// that is over answers as if it were gone.
+    /// The refusal as an error. An idle session is ended first, as in a check. Tokens of ended sessions are
+    /// refused as if they were deleted.
     async fn refusal(&self, refusal: Refusal, token: &Token, record: &TokenRecord) -> TokenError {
         if matches!(refusal, Refusal::SessionEnded | Refusal::OldEpoch) {
             return self.gone(token, refusal);
@@ -158,8 +158,8 @@ impl Auth {
         self.of_dialect(dialect, token, record)
     }
 
-    /// The record of a token of this dialect. A token of another one is bad here; one without a
-    /// record may at least once have been ours.
+    /// The record of a token of this dialect. Tokens of other dialects are refused. A token without a
+    /// record may have been issued here.
     fn of_dialect(
         &self,
         dialect: Dialect,
@@ -173,7 +173,7 @@ impl Auth {
         }
     }
 
-    /// Of a token that is not there any more it may still be said that its time is over.
+    /// The refusal of a token without a live record: "expired" if its signature and `exp` prove that.
     fn gone(&self, token: &Token, refusal: Refusal) -> TokenError {
         if self.keys().once_was_ours(token.expose(), self.now()) {
             return TokenError::Refused(TokenRefusal::Expired);
@@ -206,14 +206,14 @@ impl Auth {
         policy.access_tokens.map(|max| AccessLimit { max, successors_from })
     }
 
-    /// `None` if somebody else consumed the token first.
+    /// `None` if another request consumed the token first.
     async fn exchange(&self, token: &Token, who: Verified, now: Timestamp) -> Result<Option<Exchanged>, TokenError> {
         let policy = self.policy().dialects.get(who.session.dialect).clone();
         let subject = Subject { dialect: who.session.dialect, user: &who.user, opened: who.session.created };
         let mut tokens = Vec::new();
         let (access, refresh, successor) = match policy.refresh {
             RefreshPolicy::Pair { ttl, .. } => {
-                // As in the package, an access token says when its refresh token was issued.
+                // As in simplejwt, `iat` of an access token is that of its refresh token.
                 let (access, new) = self.mint_access(&subject, who.issued, now)?;
                 tokens.push(new);
                 if policy.rotate {
@@ -251,7 +251,7 @@ impl Auth {
         Ok(within(self.inner.timeouts.write, "writes", written).await?)
     }
 
-    /// A token that was consumed before: within the time of grace it gets the same successor.
+    /// Refreshes a consumed token: within the grace time it gets the same successor.
     async fn repeat(&self, token: &Token, record: TokenRecord, origin: Origin) -> Result<Exchanged, TokenError> {
         let now = self.now();
         let since = record.consumed.map_or(Duration::ZERO, |consumed| now.since(consumed));
@@ -259,7 +259,7 @@ impl Auth {
             return Err(self.end_reused(&record, origin).await);
         }
         let who = Verified::of(&record);
-        // The window is over for everybody, also for who asks again.
+        // The end of the window also applies to repeats.
         self.check_window(&who, now)?;
         self.check_rate(&who, now)?;
         let session = who.session.id;
@@ -281,7 +281,7 @@ impl Auth {
         let digest = token.digest();
         let found = self.inner.checks.run(Wanted::WhileAwaited, move |connection| connection.find_successor(&digest));
         let row = within(self.inner.timeouts.check, "checks", found).await?;
-        let row = row.ok_or(Unavailable::Elsewhere("the successor is not there"))?;
+        let row = row.ok_or(Unavailable::Elsewhere("the successor's row is missing"))?;
         let subject = Subject { dialect: who.session.dialect, user: &who.user, opened: who.session.created };
         let mut tokens = Vec::new();
         let again = match self.mint_again(&subject, token, kind, &row)? {
@@ -330,7 +330,7 @@ impl Auth {
         let cause = self.cause(Reason::RefreshReused, Actor::User(record.user.id), origin);
         let session = record.session.id;
         log::warn!(session = session.to_string().as_str(), user = record.user.id.0;
-            "a refresh token was used again after its time of grace; its session is ended");
+            "a refresh token was used again after the grace time; its session is ended");
         let ended = self.inner.writes.run(Wanted::Always, move |connection| connection.end_session(session, &cause));
         match within(self.inner.timeouts.write, "writes", ended).await {
             Ok(_) => refused("refresh_reused"),

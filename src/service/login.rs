@@ -1,4 +1,4 @@
-//! Name and password in, token out.
+//! Logging in with name and password.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,20 +22,20 @@ use crate::store::{Connection, NewSession, Opening, SessionLimit, StoreResult};
 use crate::time::Timestamp;
 use crate::user::{Account, LoginName, NewUser, Password, PasswordHash, User, UserId};
 
-/// A login as a dialect read it.
+/// A login request.
 #[derive(Debug)]
 pub struct LoginRequest {
-    /// The contract that the session is opened under.
+    /// The dialect under which the session is opened.
     pub dialect: Dialect,
-    /// Who wants in.
+    /// The name.
     pub login: LoginName,
-    /// With which password.
+    /// The password.
     pub password: Password,
-    /// From where.
+    /// Where the request came from.
     pub origin: Origin,
 }
 
-/// What a login gives: the only value that carries a token's text outwards.
+/// The result of a login, with the texts of the new tokens.
 #[derive(Debug)]
 pub struct Issued {
     /// The user, as of the login.
@@ -46,15 +46,15 @@ pub struct Issued {
     pub opened: Timestamp,
     /// The access token.
     pub access: IssuedToken,
-    /// The refresh token, where the dialect has one.
+    /// The refresh token, if the dialect has one.
     pub refresh: Option<IssuedToken>,
 }
 
-/// Why a login was refused. About the credentials, the client is told no more than that they are
-/// not good.
+/// Why a login was refused. If it was because of the credentials, the client only learns that they
+/// are not good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LoginRefusal {
-    /// Nobody has this name, or an e-mail address is held by two.
+    /// No user has this name, or two users have this e-mail address.
     UnknownUser,
     /// The password is wrong, or the user has none.
     WrongPassword,
@@ -62,10 +62,10 @@ pub enum LoginRefusal {
     InactiveUser,
     /// The user has as many sessions as allowed.
     LimitReached,
-    /// There were too many failures at this account or from this network. Whether the user exists, and
-    /// whether the password is right, was not looked at, or has no part in it.
+    /// There were too many failures for this account or from this network. The refusal does not depend on
+    /// whether the user exists or the password is right.
     Throttled {
-        /// When the next try may be made.
+        /// After which time the next attempt is allowed.
         after: Duration,
     },
 }
@@ -83,17 +83,17 @@ impl LoginRefusal {
     }
 }
 
-/// Why a login gave no token.
+/// Why a login failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LoginError {
-    /// The user may not have one.
+    /// It was refused.
     Refused {
         /// Why.
         why: LoginRefusal,
-        /// Whose account it is, for the log.
+        /// The account, for the log.
         account: AccountLabel,
     },
-    /// It could not be done now. Never to be taken for a refusal.
+    /// It could not be decided now. This is not a refusal.
     Unavailable(Unavailable),
 }
 
@@ -103,21 +103,21 @@ impl From<Unavailable> for LoginError {
     }
 }
 
-/// A user whose password was right, as seen before the hashing began.
+/// A user whose password was right, as read before the hashing began.
 struct Proven {
     user: User,
     /// The stored hash and its better replacement.
     upgrade: Option<(PasswordHash, PasswordHash)>,
-    /// Set for somebody else's user whose shadow is out of date.
+    /// The new copy of an external user, if the stored copy is out of date.
     shadow: Option<NewUser>,
-    /// The network of the login, if the account's knowledge of it is to be written down.
+    /// The network of the login, if it has to be recorded as known to the account.
     network: Option<Network>,
 }
 
-/// What came of a try, as far as it counts.
-type Tried = Result<Proven, NotProven>;
+/// The result of verifying a password.
+type Attempted = Result<Proven, NotProven>;
 
-/// Why a user was not proven.
+/// Why a user was not authenticated.
 enum NotProven {
     Refused(LoginRefusal),
     Unavailable(Unavailable),
@@ -145,20 +145,20 @@ impl From<Denied> for LoginError {
     }
 }
 
-/// An account's knowledge of a network is written down once in this time.
-const NOTED_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
+/// How often the same network of an account is recorded.
+const RECORD_INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Auth {
     /// Logs a user in.
     ///
-    /// Whether the user exists, and what its state is, shows neither in the answer nor in the
-    /// work done for it. The session is durable before this returns.
+    /// Neither the answer nor the work for it reveals whether the user exists, or its state. The
+    /// session is durable before this returns.
     ///
     /// # Errors
     /// Why there is no token.
     pub async fn login(&self, request: LoginRequest) -> Result<Issued, LoginError> {
         let LoginRequest { dialect, login, password, origin } = request;
-        // All of its waiting together: for other tries, for a thread, for the hash.
+        // One limit for all waiting: for other attempts, for a thread, for the hash.
         let until = tokio::time::Instant::now() + self.inner.timeouts.password;
         let admitted = tokio::time::timeout_at(until, self.inner.throttle.admit(&login, &origin)).await;
         let mut permit = admitted.unwrap_or(Err(Denied::Busy))?;
@@ -178,11 +178,11 @@ impl Auth {
         })
     }
 
-    /// Reads the account, then hashes with no connection held.
-    async fn prove(&self, login: LoginName, password: Password, permit: &mut Permit) -> Tried {
+    /// Reads the account, then verifies the password without holding a connection.
+    async fn prove(&self, login: LoginName, password: Password, permit: &mut Permit) -> Attempted {
         let (account, network) = self.identify(permit, move |connection| connection.find_account(&login)).await?;
         if let Some(account) = &account {
-            self.inner.unverifiable.tell(account);
+            self.inner.unverifiable.log(account);
         }
         let (hasher, random) = (self.inner.hasher, Arc::clone(&self.inner.random));
         let (stored, memory) = (account.clone(), Arc::clone(&self.inner.hash_memory));
@@ -220,8 +220,8 @@ impl Auth {
         }
     }
 
-    /// Looks up the account and whether it knows the network, and has the throttle judge both. With the
-    /// network, if a login from it is to be written down.
+    /// Looks up the account and whether it knows the network, and asks the throttle again. Also returns
+    /// the network if a login from it has to be recorded.
     async fn identify(
         &self,
         permit: &mut Permit,
@@ -231,7 +231,7 @@ impl Auth {
         let network = permit.network();
         let found = inner.checks.run(Wanted::WhileAwaited, move |connection| {
             let account = find(connection)?;
-            // Nobody's account takes as many reads as somebody's.
+            // A missing account takes as many reads as an existing one.
             let user = account.as_ref().map_or(UserId(i64::MIN), |account| account.user.id);
             let seen = connection.last_login_from(user, &network.to_string())?;
             Ok((account, seen))
@@ -240,8 +240,8 @@ impl Auth {
         let known = account.is_some() && seen.is_some_and(|seen| seen >= inner.throttle.known_since());
         let user = account.as_ref().map(|account| account.user.id);
         permit.identify(user, known).await?;
-        let to_note = seen.is_none_or(|seen| self.now().since(seen) >= NOTED_EVERY);
-        Ok((account, to_note.then_some(network)))
+        let is_due = seen.is_none_or(|seen| self.now().since(seen) >= RECORD_INTERVAL);
+        Ok((account, is_due.then_some(network)))
     }
 
     async fn open(&self, dialect: Dialect, proven: Proven, origin: Origin) -> Result<Issued, NotProven> {
@@ -261,13 +261,13 @@ impl Auth {
         }
         match opening {
             Opening::Opened => Ok(Issued { user, session, opened: opened_at, access, refresh }),
-            // The password was right a moment ago; the next try tells whether it still is.
+            // The user has changed since the password was verified; the next attempt decides.
             Opening::Denied => Err(Unavailable::Elsewhere("the user changed during the login").into()),
             Opening::LimitReached => Err(NotProven::Refused(LoginRefusal::LimitReached)),
         }
     }
 
-    /// The login stands without it, and does not wait for it; the next one tries again.
+    /// The login neither depends on this nor waits for it. If it fails, the next login tries again.
     fn upgrade_hash(&self, user: UserId, old: PasswordHash, better: PasswordHash) {
         drop(self.inner.writes.run(Wanted::Always, move |connection| {
             connection.upgrade_password_hash(user, &old, &better).inspect_err(|error| {
@@ -276,7 +276,7 @@ impl Auth {
         }));
     }
 
-    /// The session and its tokens. Its user's epoch is the one that was read with the password.
+    /// The new session and its tokens. Its epoch is the one that was read with the password hash.
     fn new_session(
         &self,
         dialect: Dialect,
@@ -317,11 +317,11 @@ impl Auth {
     }
 }
 
-/// Tells the throttle what came of a try. Whoever is refused in the words of a wrong password counts as
-/// one who had it wrong.
-fn settle(tried: Tried, permit: Permit) -> Result<Proven, LoginError> {
+/// Reports the result of an attempt to the throttle. All refusals with the message for a wrong password count
+/// as failures.
+fn settle(attempted: Attempted, permit: Permit) -> Result<Proven, LoginError> {
     let account = permit.label();
-    match tried {
+    match attempted {
         Ok(proven) => {
             permit.succeeded();
             Ok(proven)
@@ -337,7 +337,7 @@ fn settle(tried: Tried, permit: Permit) -> Result<Proven, LoginError> {
         Err(NotProven::Denied(denied)) => {
             permit.given_back();
             Err(match denied {
-                // Looked up meanwhile, and known better than before.
+                // The permit's own label is more precise, because the account was looked up since.
                 Denied::Throttled(after, _) => LoginError::Refused { why: LoginRefusal::Throttled { after }, account },
                 Denied::Busy => denied.into(),
             })
@@ -345,12 +345,12 @@ fn settle(tried: Tried, permit: Permit) -> Result<Proven, LoginError> {
     }
 }
 
-/// Too many logins wait already, or the work panicked.
+/// The error if too many logins are waiting, or the work panicked.
 fn no_hash(_: tokio::sync::oneshot::error::RecvError) -> Unavailable {
     Unavailable::TimedOut("passwords")
 }
 
-/// What verifying a password takes. Nobody's account takes an ordinary hash.
+/// The kind of work that verifying a password is. A missing account costs an ordinary hash.
 fn work_of(account: Option<&Account>) -> Work {
     match account.and_then(|account| is_verifiable(&account.password).ok()) {
         Some(Algorithm::Argon2 | Algorithm::Scrypt) => Work::LargeHash,

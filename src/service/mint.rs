@@ -1,4 +1,4 @@
-//! Making tokens: random ones, signed ones, and again the very one that was made before.
+//! Making tokens: random ones, signed ones, and successors that were made before.
 
 use serde_json::{Map, Value, json};
 
@@ -10,16 +10,16 @@ use crate::time::Timestamp;
 use crate::token::{Token, TokenKind};
 use crate::user::User;
 
-/// A token with its end, on its way to the client.
+/// A new token with its expiry, for the client.
 #[derive(Debug)]
 pub struct IssuedToken {
     /// The token.
     pub token: Token,
-    /// When it stops being good; `None`: never.
+    /// When it expires; `None`: never.
     pub expires: Option<Timestamp>,
 }
 
-/// What a token says of its session.
+/// What the claims of a token say about its session.
 pub(super) struct Subject<'a> {
     pub(super) dialect: Dialect,
     pub(super) user: &'a User,
@@ -27,7 +27,7 @@ pub(super) struct Subject<'a> {
     pub(super) opened: Timestamp,
 }
 
-/// Names a token that is made: by its position in time, and by its id.
+/// The fields in which the tokens of a session differ.
 struct Particulars {
     kind: TokenKind,
     issued: Timestamp,
@@ -36,7 +36,7 @@ struct Particulars {
 }
 
 impl Auth {
-    /// A new access token. `issued` is what its claims say; the lifetime counts from `now`.
+    /// A new access token. `issued` goes into its claims; the lifetime counts from `now`.
     pub(super) fn mint_access(
         &self,
         subject: &Subject<'_>,
@@ -49,7 +49,7 @@ impl Auth {
         self.mint(subject, &particulars, now)
     }
 
-    /// A new refresh token, or the one that follows from `predecessor`.
+    /// A new refresh token, or the successor of `predecessor`.
     pub(super) fn mint_refresh(
         &self,
         subject: &Subject<'_>,
@@ -66,7 +66,7 @@ impl Auth {
         self.mint(subject, &Particulars { kind: TokenKind::Refresh, issued: now, expires, id }, now)
     }
 
-    /// The access token that takes the place of `predecessor`.
+    /// The access token that replaces `predecessor`.
     pub(super) fn mint_access_successor(
         &self,
         subject: &Subject<'_>,
@@ -79,9 +79,9 @@ impl Auth {
         self.mint(subject, &Particulars { kind: TokenKind::Access, issued: now, expires, id }, now)
     }
 
-    /// The text of a successor that was made before: it is stored nowhere, but follows from its
-    /// predecessor and its row. `None` if it cannot be made again, because the key is gone or the
-    /// user was renamed.
+    /// A successor that was made before. Its text is stored nowhere, but is computed from its
+    /// predecessor and its row. `None` if that is impossible, because the key is gone or the user
+    /// was renamed.
     pub(super) fn mint_again(
         &self,
         subject: &Subject<'_>,
@@ -128,7 +128,7 @@ impl Auth {
         Ok(id)
     }
 
-    /// JWTs end on whole seconds, since that is what their claims can say.
+    /// When a token expires. JWTs expire on whole seconds, like their claims.
     fn end(&self, form: TokenForm, now: Timestamp, ttl: std::time::Duration) -> Timestamp {
         match form {
             TokenForm::Opaque => now.saturating_add(ttl),
@@ -143,7 +143,7 @@ fn unavailable(error: &crate::jwt::SigningError) -> Unavailable {
 }
 
 /// The claims as the packages write them (`docs/jwt.md#claims`), and a `jti` where they have
-/// none: without it two logins within a second would be one token.
+/// none: without it, two logins within a second would get the same token.
 fn claims(subject: &Subject<'_>, particulars: &Particulars) -> Value {
     let Particulars { kind, issued, expires, id } = particulars;
     let Subject { dialect, user, opened } = subject;

@@ -1,9 +1,9 @@
-//! How often a session may be refreshed: counted by this process, in a fixed amount of memory.
+//! Limits how often a session is refreshed: counted by this process, in a fixed amount of memory.
 //!
 //! Each session has a bucket that leaks at a constant rate (the generic cell rate algorithm, ITU-T
-//! I.371): what is stored is the moment at which it will be empty. A bucket stands in several slots of
-//! one table, found by a hash, and is as full as the least full of them. So sessions that share one slot
-//! do not throttle each other, and no number of sessions makes the table grow.
+//! I.371). The table stores the moment at which it will be empty. A bucket has several slots in the
+//! table, found by a hash, and is as full as the least full of them. So sessions that share one slot do
+//! not throttle each other, and the table does not grow with the number of sessions.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Mutex, PoisonError};
@@ -13,11 +13,11 @@ use crate::policy::RefreshRate;
 use crate::session::SessionId;
 use crate::time::Timestamp;
 
-/// How many slots there are, of 8 bytes each: 2 MiB, of which the operating system gives what is used.
+/// The number of slots, of 8 bytes each: 2 MiB, which the operating system allocates as it is used.
 const SLOTS: usize = 1 << 18;
 
-/// In how many slots each bucket stands. With 10,000 sessions at their limit at once, another one is
-/// throttled by them with a probability of about 1 in 2,500.
+/// How many slots a bucket has. With 10,000 sessions at their limit at once, another session is
+/// throttled because of them with a probability of about 1 in 2,500.
 const SLOTS_EACH: usize = 4;
 
 /// The buckets of all sessions.
@@ -32,26 +32,26 @@ impl RefreshRates {
         Self { rate, empty_at: Mutex::new(if rate.burst.is_some() { vec![0; SLOTS] } else { Vec::new() }) }
     }
 
-    /// Lets the session be refreshed once at `now`.
+    /// Counts one refresh of the session at `now`.
     ///
     /// # Errors
-    /// After how long it may be, if it was refreshed too often. Nothing is counted then.
+    /// The time until the next one is allowed, if it was refreshed too often. Then nothing is counted.
     pub(super) fn admit(&self, session: SessionId, now: Timestamp) -> Result<(), Duration> {
         let RefreshRate { burst: Some(burst), interval } = self.rate else { return Ok(()) };
         let (now, interval) = (now.as_micros(), i64::try_from(interval.as_micros()).unwrap_or(i64::MAX));
         let full = interval.saturating_mul(i64::from(burst.max(1)));
         let mut slots = self.empty_at.lock().unwrap_or_else(PoisonError::into_inner);
-        // A moment beyond a full bucket's was noted by a clock that has been set back since.
+        // A later moment than that of a full bucket means that the clock has been set back since.
         let level = |empty_at: i64| if empty_at.saturating_sub(now) > full { now } else { empty_at.max(now) };
-        let places = places(session);
-        let lowest = places.iter().filter_map(|place| slots.get(*place)).map(|slot| level(*slot)).min();
+        let indexes = slots_of(session);
+        let lowest = indexes.iter().filter_map(|index| slots.get(*index)).map(|slot| level(*slot)).min();
         let after = lowest.unwrap_or(now).saturating_add(interval);
         let over = after.saturating_sub(now).saturating_sub(full);
         if over > 0 {
             return Err(Duration::from_micros(over.unsigned_abs()));
         }
-        for place in places {
-            if let Some(slot) = slots.get_mut(place) {
+        for index in indexes {
+            if let Some(slot) = slots.get_mut(index) {
                 *slot = level(*slot).max(after);
             }
         }
@@ -74,9 +74,9 @@ impl RefreshRates {
     }
 }
 
-/// Where a session's bucket stands. Clients do not choose the ids of sessions, so the hash need not
-/// be a secret one.
-fn places(session: SessionId) -> [usize; SLOTS_EACH] {
+/// The slots of a session's bucket. Clients do not choose the ids of sessions, so the hash needs no
+/// secret key.
+fn slots_of(session: SessionId) -> [usize; SLOTS_EACH] {
     let mut number = 0_u8;
     [(); SLOTS_EACH].map(|()| {
         let mut hasher = DefaultHasher::new();
@@ -114,7 +114,7 @@ mod tests {
         assert_eq!(rates.admit(session(2), after(2_500)), Ok(()), "another session");
         assert_eq!(rates.admit(session(1), after(10_000)), Ok(()));
         assert_eq!(rates.admit(session(1), after(10_001)), Err(Duration::from_millis(9_999)));
-        // Refusals count for nothing, and a long pause gives no more than the burst.
+        // Refusals are not counted, and a long pause allows no more than the burst.
         let admitted = (0..10).filter(|_| rates.admit(session(1), after(1_000_000)).is_ok());
         assert_eq!(admitted.count(), 3);
     }

@@ -1,12 +1,12 @@
-//! Ending sessions. What is acknowledged here is durable, and no check begun afterwards says
-//! yes again.
+//! Logging out. Once this returns, the end of the session is durable, and no check that begins
+//! afterwards accepts its tokens.
 
 use super::{Auth, Unavailable, lanes::Wanted, within};
 use crate::cause::{Actor, Origin, Reason};
 use crate::session::Verified;
 
 impl Auth {
-    /// Ends the session that `who` was verified by. It is no error if somebody else was quicker.
+    /// Ends the session of `who`. It is no error if the session has already ended.
     ///
     /// # Errors
     /// When the outcome is not known.
@@ -17,7 +17,7 @@ impl Auth {
         within(self.inner.timeouts.write, "writes", ended).await.map(drop)
     }
 
-    /// Ends all sessions of the user that `who` was verified as, of every dialect.
+    /// Ends all sessions of the user `who`, in all dialects.
     ///
     /// # Errors
     /// When the outcome is not known.

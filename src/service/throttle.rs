@@ -1,9 +1,8 @@
-//! How many wrong passwords are taken (`docs/throttling.md`).
+//! Login throttling: limits how many wrong passwords are accepted (`docs/throttling.md`).
 //!
-//! Whoever wants a password verified needs a [`Permit`], and nothing else lets work onto the hashing
-//! threads. A permit is a place in every bucket that the try belongs to, taken before the try begins,
-//! so that a thousand tries at once are no more than a thousand one after the other. Failures stay
-//! counted; whatever ends otherwise gives its places back.
+//! Work reaches the hashing threads only with a [`Permit`]. A permit reserves room in all buckets that the
+//! attempt belongs to before the attempt begins, so that a thousand attempts at once are counted like a
+//! thousand one after the other. Failures stay counted; all other results release the room.
 
 mod buckets;
 mod key;
@@ -27,23 +26,23 @@ use crate::random::{Random, RandomError};
 use crate::time::{Clock, Timestamp};
 use crate::user::{LoginName, UserId};
 
-/// How many tries may wait for others to be over. More are told to come again.
+/// How many attempts may wait for the end of others. More are refused for now.
 const MAX_WAITING: usize = 1024;
 
-/// How much more than an account's own burst its second spelling may add: see [`Kind::User`].
-const SPELLINGS: u32 = 3;
+/// The bursts of [`Kind::User`] and [`Kind::UserPair`] are those of the name's buckets times this.
+const SPELLING_FACTOR: u32 = 3;
 
-/// For how long it is remembered that a network is not known to an account.
-const STRANGER_FOR: Duration = Duration::from_secs(60);
-/// How many such pairs are remembered.
-const STRANGERS: usize = 1 << 12;
+/// For how long it is cached that an account does not know a network.
+const UNKNOWN_PAIR_TTL: Duration = Duration::from_secs(60);
+/// The size of that cache.
+const UNKNOWN_PAIRS: usize = 1 << 12;
 
-/// Why a try may not be made.
+/// Why an attempt is not allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Denied {
-    /// There were too many failures; one more is taken after this time.
+    /// There were too many failures; try again after this time.
     Throttled(Duration, AccountLabel),
-    /// Too many tries wait already.
+    /// Too many attempts are waiting.
     Busy,
 }
 
@@ -56,11 +55,10 @@ enum Kind {
     Address,
     /// A name, from all networks that its account does not know.
     Account,
-    /// An account, whatever name it was called by, from all networks that it does not know. It can be
-    /// called by name and by e-mail address, and guesses of both kinds are guesses. It is wider than
-    /// the name's bucket and is forgiven as fast, so that it never fills as long as one spelling is
-    /// used; who wants to learn by it that two spellings are one account pays with dozens of failures
-    /// at both.
+    /// An account, from all networks that it does not know. Attempts with its user name and with its
+    /// e-mail address are counted together. The bucket is larger than the name's bucket and empties as
+    /// fast, so it never fills while only one spelling is used. To learn from it that two spellings
+    /// belong to one account takes dozens of failures with both.
     User,
     /// As [`Kind::User`], for one network that the account knows.
     UserPair,
@@ -76,7 +74,7 @@ impl Kind {
     }
 }
 
-/// A place in a bucket.
+/// Identifies a bucket.
 type Place = (Kind, Key);
 
 /// The throttle of one service.
@@ -94,12 +92,12 @@ struct State {
     accounts: Buckets,
     users: Buckets,
     user_pairs: Buckets,
-    /// Pairs that were found not to be known, and until when that is believed. A lost entry only costs
-    /// a read of the database.
-    strangers: Vec<(u64, i64)>,
+    /// Pairs of an account and a network that it does not know, and until when that is cached. A lost entry
+    /// only costs a read of the database.
+    unknown_pairs: Vec<(u64, i64)>,
 }
 
-/// Who tries, from where.
+/// The keys of an attempt.
 struct Attempt {
     network: Network,
     name_hash: u64,
@@ -115,7 +113,7 @@ impl Throttle {
         random: &dyn Random,
     ) -> Result<Arc<Self>, RandomError> {
         let wider = |allowance: crate::policy::Allowance| crate::policy::Allowance {
-            burst: allowance.burst.saturating_mul(SPELLINGS),
+            burst: allowance.burst.saturating_mul(SPELLING_FACTOR),
             ..allowance
         };
         let state = State {
@@ -124,14 +122,14 @@ impl Throttle {
             accounts: Buckets::new(policy.account),
             users: Buckets::new(wider(policy.account)),
             user_pairs: Buckets::new(wider(policy.pair)),
-            strangers: vec![(0, 0); STRANGERS],
+            unknown_pairs: vec![(0, 0); UNKNOWN_PAIRS],
         };
         let keys = Keys::new(random)?;
         Ok(Arc::new(Self { policy, clock, keys, state: Mutex::new(state), waiting: AtomicUsize::new(0) }))
     }
 
-    /// Lets a login in for which nothing was looked up yet, as far as its name and its network allow.
-    /// [`Permit::identify`] decides the rest.
+    /// Admits a login by its name and its network, before anything is looked up.
+    /// [`Permit::identify`] decides by the account.
     pub(super) async fn admit(self: &Arc<Self>, login: &LoginName, origin: &Origin) -> Result<Permit, Denied> {
         let mut permit = Permit::new(Arc::clone(self), self.attempt(login, origin));
         if !self.policy.enabled {
@@ -140,14 +138,14 @@ impl Throttle {
         let attempt = &permit.attempt;
         let mut wanted = vec![(Kind::Pair, attempt.pair)];
         wanted.extend(attempt.address.map(|address| (Kind::Address, address)));
-        if self.lock().is_stranger(attempt.pair, self.clock.now()) {
-            self.look(&[(Kind::Account, attempt.account)], attempt)?;
+        if self.lock().is_unknown(attempt.pair, self.clock.now()) {
+            self.check_room(&[(Kind::Account, attempt.account)], attempt)?;
         }
         self.reserve(&wanted, &mut permit).await?;
         Ok(permit)
     }
 
-    /// What a network must have logged in since, to be known.
+    /// A network is known to an account that has logged in from it since this moment.
     pub(super) fn known_since(&self) -> Timestamp {
         self.clock.now().saturating_sub(self.policy.known_for)
     }
@@ -166,18 +164,18 @@ impl Throttle {
         }
     }
 
-    fn user_places(&self, user: UserId, network: Network) -> [Key; 2] {
+    fn user_keys(&self, user: UserId, network: Network) -> [Key; 2] {
         let (user, from) = (user.0.to_le_bytes(), network.to_string());
         [self.keys.key(&[b"user", &user]), self.keys.key(&[b"user pair", &user, from.as_bytes()])]
     }
 
-    /// Takes all of these places, or none. Where a bucket's last places are taken by tries that are on
-    /// their way, waits for what comes of them: a client with the right password is not to be refused
-    /// because it asked often at once.
+    /// Reserves room in all of these buckets, or in none. If attempts in flight have reserved the last room of a
+    /// bucket, waits for their results: a client with the right password must not be refused because it sends
+    /// many requests at once.
     async fn reserve(&self, wanted: &[Place], permit: &mut Permit) -> Result<(), Denied> {
-        let mut seat = None;
+        let mut slot = None;
         loop {
-            // Made under the lock, and so told of everything that happens after it.
+            // Created under the lock, so it is notified of everything that happens later.
             let awaited = {
                 let mut state = self.lock();
                 let awaited = self.room(&mut state, wanted, &permit.attempt)?;
@@ -190,19 +188,19 @@ impl Throttle {
                 awaited
             };
             let Some(awaited) = awaited else { return Ok(()) };
-            if seat.is_none() {
-                seat = Some(Seat::take(&self.waiting)?);
+            if slot.is_none() {
+                slot = Some(WaitingSlot::take(&self.waiting)?);
             }
             awaited.await;
         }
     }
 
-    /// Refuses if one of these places has no room, without taking any.
-    fn look(&self, wanted: &[Place], attempt: &Attempt) -> Result<(), Denied> {
+    /// Refuses if one of these buckets has no room. Reserves nothing.
+    fn check_room(&self, wanted: &[Place], attempt: &Attempt) -> Result<(), Denied> {
         self.room(&mut self.lock(), wanted, attempt).map(drop)
     }
 
-    /// `None` if all have room; else what to wait for.
+    /// `None` if all buckets have room; else what to wait for.
     fn room(
         &self,
         state: &mut State,
@@ -215,10 +213,10 @@ impl Throttle {
         for (kind, key) in wanted {
             match state.of(*kind).room(*key, now) {
                 Room::Free => {}
-                Room::Awaited(over) => awaited = awaited.or(Some(over)),
+                Room::Awaited(ended) => awaited = awaited.or(Some(ended)),
                 Room::Full(wait) => {
                     after = after.max(Some(wait));
-                    self.tell(state, (*kind, *key), attempt, now);
+                    self.log_full(state, (*kind, *key), attempt, now);
                 }
             }
         }
@@ -228,9 +226,9 @@ impl Throttle {
         }
     }
 
-    /// One line in the log for each full bucket and minute.
-    fn tell(&self, state: &mut State, (kind, key): Place, attempt: &Attempt, now: Timestamp) {
-        if state.of(kind).may_tell(key, now) {
+    /// Logs a full bucket, once a minute.
+    fn log_full(&self, state: &mut State, (kind, key): Place, attempt: &Attempt, now: Timestamp) {
+        if state.of(kind).may_log(key, now) {
             let (user, address) = (state.label(attempt, now).to_string(), attempt.network.to_string());
             log::warn!(bucket = kind.as_str(), user = user.as_str(), address = address.as_str();
                 "logins are throttled after too many failures");
@@ -253,47 +251,47 @@ impl State {
         }
     }
 
-    /// Whose account it is, as far as failures before have told.
+    /// The account, if earlier failures have found it.
     fn label(&self, attempt: &Attempt, now: Timestamp) -> AccountLabel {
         let user = self.accounts.user(attempt.account, now).or_else(|| self.pairs.user(attempt.pair, now));
         user.map_or(AccountLabel::Name(attempt.name_hash), AccountLabel::User)
     }
 
-    fn is_stranger(&self, pair: Key, now: Timestamp) -> bool {
-        let found = self.strangers.get(stranger_place(pair));
-        // A clock that was set back prolongs nothing.
-        let still = now.as_micros()..=now.saturating_add(STRANGER_FOR).as_micros();
+    fn is_unknown(&self, pair: Key, now: Timestamp) -> bool {
+        let found = self.unknown_pairs.get(unknown_pair_index(pair));
+        // A clock that was set back must not prolong it.
+        let still = now.as_micros()..=now.saturating_add(UNKNOWN_PAIR_TTL).as_micros();
         found.is_some_and(|(tag, until)| *tag == pair.tag && still.contains(until))
     }
 
-    fn note_stranger(&mut self, pair: Key, now: Timestamp) {
-        if let Some(entry) = self.strangers.get_mut(stranger_place(pair)) {
-            *entry = (pair.tag, now.saturating_add(STRANGER_FOR).as_micros());
+    fn note_unknown(&mut self, pair: Key, now: Timestamp) {
+        if let Some(entry) = self.unknown_pairs.get_mut(unknown_pair_index(pair)) {
+            *entry = (pair.tag, now.saturating_add(UNKNOWN_PAIR_TTL).as_micros());
         }
     }
 
-    fn forget_stranger(&mut self, pair: Key) {
-        if let Some(entry) = self.strangers.get_mut(stranger_place(pair)).filter(|entry| entry.0 == pair.tag) {
+    fn forget_unknown(&mut self, pair: Key) {
+        if let Some(entry) = self.unknown_pairs.get_mut(unknown_pair_index(pair)).filter(|entry| entry.0 == pair.tag) {
             *entry = (0, 0);
         }
     }
 }
 
-fn stranger_place(pair: Key) -> usize {
-    usize::try_from(pair.place % STRANGERS as u64).unwrap_or_default()
+fn unknown_pair_index(pair: Key) -> usize {
+    usize::try_from(pair.set % UNKNOWN_PAIRS as u64).unwrap_or_default()
 }
 
-/// One of a bounded number of tries that wait.
-struct Seat<'a>(&'a AtomicUsize);
+/// One of a bounded number of waiting attempts.
+struct WaitingSlot<'a>(&'a AtomicUsize);
 
-impl<'a> Seat<'a> {
+impl<'a> WaitingSlot<'a> {
     fn take(waiting: &'a AtomicUsize) -> Result<Self, Denied> {
-        let seat = Self(waiting);
-        if waiting.fetch_add(1, Ordering::Relaxed) >= MAX_WAITING { Err(Denied::Busy) } else { Ok(seat) }
+        let slot = Self(waiting);
+        if waiting.fetch_add(1, Ordering::Relaxed) >= MAX_WAITING { Err(Denied::Busy) } else { Ok(slot) }
     }
 }
 
-impl Drop for Seat<'_> {
+impl Drop for WaitingSlot<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }

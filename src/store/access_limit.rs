@@ -1,37 +1,37 @@
-//! How many access tokens a session keeps: one rule for all stores.
+//! How many access tokens a session may have: one rule for all stores.
 
 use super::Refresh;
 use crate::time::Timestamp;
 use crate::token::{TokenDigest, TokenKind};
 
-/// How many access tokens a session keeps, and which of them do not give way.
+/// How many access tokens a session may have, and which of them are never deleted for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AccessLimit {
-    /// The greatest number of access tokens that are neither consumed nor deleted, expired ones
-    /// included.
+    /// The greatest number of access tokens that are neither consumed nor deleted, including expired
+    /// ones.
     pub max: u32,
-    /// Tokens that took the place of others since this moment stay: a repeat of the refresh that made
-    /// them has to find them.
+    /// Successors that were issued since this moment stay: a repeat of their refresh has to find
+    /// them.
     pub successors_from: Timestamp,
 }
 
-/// The most tokens that give way in one refresh: a session that has more than it may keep, because
-/// the limit was lowered, comes down to it over several.
+/// At most this many tokens are deleted in one refresh. After the limit was lowered, a session with more
+/// tokens reaches it over several refreshes.
 pub(crate) const MOST_AT_ONCE: u32 = 100;
 
 impl Refresh {
-    /// Whether the session has more access tokens afterwards that are not consumed.
+    /// Whether it increases the number of access tokens that are not consumed.
     pub(crate) fn adds_access(&self) -> bool {
         self.tokens.iter().any(|token| token.kind == TokenKind::Access && Some(token.digest) != self.successor)
     }
 
-    /// Whether this token takes part in the refresh, and so does not give way to it.
+    /// Whether this token takes part in the refresh, and so must stay.
     pub(crate) fn involves(&self, digest: &TokenDigest) -> bool {
         self.presented == *digest || self.tokens.iter().any(|token| token.digest == *digest)
     }
 }
 
-/// An access token of a session that is not consumed.
+/// An access token that is not consumed.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Candidate {
     pub(crate) digest: TokenDigest,
@@ -39,8 +39,8 @@ pub(crate) struct Candidate {
     pub(crate) expires: Option<Timestamp>,
 }
 
-/// Which tokens of a session give way: as many as there are more than `limit` allows, expired ones
-/// first, then the oldest. Those of which `stays` says so are counted, but never given up.
+/// Which tokens of a session are deleted: as many as exceed the `limit`, expired ones first, then the
+/// oldest. Tokens that `stays` names are counted, but never deleted.
 pub(crate) fn surplus(
     mut tokens: Vec<Candidate>,
     limit: AccessLimit,
@@ -76,7 +76,7 @@ mod tests {
         let tokens = vec![
             token(1, 10, Some(2_000)),
             token(2, 20, None),
-            // Younger than the others, and over.
+            // Newer than the others, but expired.
             token(3, 30, Some(1_000)),
             token(4, 5, Some(9_000)),
         ];

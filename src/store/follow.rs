@@ -1,4 +1,4 @@
-//! The revocation feed: it tells what was revoked, so that a token that was read once can be cached.
+//! The revocation feed: it reports what was revoked, so that tokens can be cached.
 //!
 //! A [`Follower`] is polled in rounds. A record that a round found stays true until the [`News`] of a later
 //! round invalidate it. A caller may cache it and say yes from the cache, if it asks for one more round after
@@ -12,11 +12,11 @@ use crate::user::UserId;
 /// What kind of revocation feed a store has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Following {
-    /// None: every check reads.
+    /// None: every check reads the database.
     Not,
-    /// A round takes microseconds and waits for no lock: each thread has a feed of its own.
+    /// A round takes microseconds and waits for no lock: each thread has its own feed.
     Inline,
-    /// A round goes over a network: one feed for all threads, with a thread of its own.
+    /// A round goes over a network: all threads share one feed, which has its own thread.
     Shared,
 }
 
@@ -31,27 +31,27 @@ pub trait Follower: Send {
     /// The caller applies the news to its cache *before* it caches what was found.
     ///
     /// # Errors
-    /// When nothing can be said; also when a lock is taken, since a round may not wait for long.
+    /// When the database cannot be read; also when a lock is held, because a round must not wait for long.
     fn round(&mut self, digests: &[TokenDigest]) -> StoreResult<Round>;
 }
 
-/// What a round brought.
+/// The result of a round.
 #[derive(Debug)]
 pub struct Round {
     /// What has to leave the cache.
     pub news: News,
-    /// The record of each digest, in the order asked, whatever its state.
+    /// The record of each digest, in the order of `digests`, whatever its state.
     pub found: Vec<Option<TokenRecord>>,
-    /// Whether what was found may be cached. If not, the next rounds do not tell of all changes.
+    /// Whether `found` may be cached. If not, the next rounds do not report all changes.
     pub lasting: bool,
 }
 
 /// What has to leave the cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum News {
-    /// These, and nothing else.
+    /// Only these.
     Revoked(Vec<Revoked>),
-    /// All.
+    /// The whole cache.
     Everything,
 }
 
@@ -66,5 +66,5 @@ pub enum Revoked {
 
 /// The answer of a store without a revocation feed.
 pub(super) fn cannot() -> StoreError {
-    StoreError::Failed("this store cannot be followed".to_owned())
+    StoreError::Failed("this store has no revocation feed".to_owned())
 }

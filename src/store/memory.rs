@@ -1,8 +1,7 @@
-//! [`MemoryStore`]: the contract of [`Store`] as plain maps behind one lock.
+//! [`MemoryStore`] implements [`Store`] with plain maps behind one lock.
 //!
-//! It forgets everything when the process ends, so it serves tests, examples and
-//! applications that want no database; above all it says in the simplest possible code what
-//! the other stores must do.
+//! It is for tests, examples and applications without a database. Above all, it specifies in the
+//! simplest possible code what the other stores have to do.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,7 +20,7 @@ use crate::user::{Account, Epoch, LoginName, NewUser, PasswordHash, User, UserId
 
 mod admin;
 
-/// A store that lives in this process's memory; clones share it.
+/// A store in this process's memory; clones share it.
 #[derive(Clone, Default)]
 pub struct MemoryStore(Arc<Mutex<Tables>>);
 
@@ -70,7 +69,7 @@ impl MemoryStore {
         Self::default()
     }
 
-    /// A panic inside a step is a bug, but each step leaves the maps consistent: go on.
+    /// Goes on after a panic: that is a bug, but each operation leaves the maps consistent.
     fn tables(&self) -> MutexGuard<'_, Tables> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -87,7 +86,7 @@ impl Store for MemoryStore {
 }
 
 impl Tables {
-    /// Keeps the latest networks of each user.
+    /// Notes a login from a network. Only the latest networks of each user are kept.
     fn note_login_from(&mut self, user: UserId, network: &str, at: Timestamp) {
         let seen = self.networks.entry((user, network.to_owned())).or_insert(at);
         *seen = (*seen).max(at);
@@ -148,7 +147,7 @@ impl Tables {
         true
     }
 
-    /// Deletes access tokens that the session has beyond its limit.
+    /// Deletes the access tokens of the session that exceed its limit.
     fn keep_within(&mut self, session: SessionId, refresh: &Refresh, limit: AccessLimit) {
         let of_session = || self.tokens.iter().filter(|(_, row)| row.session == session);
         let tokens = of_session().filter(|(_, row)| row.kind == TokenKind::Access && row.consumed.is_none());

@@ -1,17 +1,17 @@
-//! For how long a clock can be seen to run well.
+//! For how long a clock has been seen to run without a step.
 
 use std::time::Duration;
 
 use super::{Clock, Timestamp};
 
-/// How far the wall clock and the monotonic one may drift apart before that counts as a step, besides a
-/// thousandth of the time: clocks that are kept by NTP stay below it, clocks that are set do not.
-const DRIFT: Duration = Duration::from_secs(1);
+/// A greater difference between the two clocks is a step. A thousandth of the elapsed time is allowed in
+/// addition. Clocks that NTP adjusts stay below this; clocks that are set do not.
+const MAX_DRIFT: Duration = Duration::from_secs(1);
 
-/// Compares how far the wall clock and the monotonic clock have come. While both have come equally
-/// far, nobody has set the clock and the machine has not slept.
+/// Compares the time that has passed on the wall clock and on the monotonic clock. While both agree,
+/// the clock was not set and the machine has not slept.
 ///
-/// That says nothing about a clock that has been wrong from the beginning.
+/// This cannot detect a clock that has been wrong from the beginning.
 #[derive(Debug, Clone, Copy)]
 pub struct Evenness {
     wall: Timestamp,
@@ -19,18 +19,18 @@ pub struct Evenness {
 }
 
 impl Evenness {
-    /// Begins to watch.
+    /// Starts watching.
     pub fn begin(clock: &dyn Clock) -> Self {
         Self { wall: clock.now(), monotonic: clock.monotonic() }
     }
 
-    /// For how long both clocks have run evenly, as seen now; zero after a step, which begins anew.
+    /// For how long both clocks have run evenly; a step resets this to zero.
     pub fn observe(&mut self, clock: &dyn Clock) -> Duration {
         let now = Self::begin(clock);
         let passed = now.monotonic.saturating_sub(self.monotonic);
         let should_show = self.wall.saturating_add(passed);
         let apart = now.wall.since(should_show).max(should_show.since(now.wall));
-        if apart > DRIFT + passed / 1000 {
+        if apart > MAX_DRIFT + passed / 1000 {
             *self = now;
             return Duration::ZERO;
         }
@@ -59,7 +59,7 @@ mod tests {
                 assert_eq!(evenness.observe(&clock), HOUR);
             }
         }
-        // A slow drift is none.
+        // A slow drift is not a step.
         clock.advance(HOUR * 24);
         clock.set(clock.now().saturating_add(Duration::from_secs(10)));
         assert_eq!(evenness.observe(&clock), HOUR * 25);

@@ -9,55 +9,55 @@ use super::{Clock, Timestamp};
 #[cfg(test)]
 mod tests;
 
-/// A wall clock that runs ahead counts for good once it has done so for this long.
-const BELIEVED_AFTER: i64 = 60_000_000;
+/// In microseconds: a wall clock that has run ahead for this long is believed.
+const BELIEVED_AFTER_MICROS: i64 = 60_000_000;
 
-/// In microseconds: smaller differences are noise of reading two clocks, or a slow drift, and are
-/// followed at once.
-const SLIGHT: i64 = 10_000;
+/// In microseconds: smaller differences come from reading two clocks one after the other, or from a slow
+/// drift, and are followed at once.
+const TOLERANCE_MICROS: i64 = 10_000;
 
-/// In microseconds: a step of less is not worth a line in the log.
-const WORTH_TELLING: i64 = 1_000_000;
+/// In microseconds: smaller steps are not logged.
+const LOGGED_STEP_MICROS: i64 = 1_000_000;
 
-/// The wall clock, held to what it has said: by this one, tokens and sessions are judged.
+/// A wall clock that does not run back. Tokens and sessions are judged by this clock.
 ///
-/// What was refused as expired must not become good again because somebody sets the clock back. But a
-/// clock that runs ahead for a moment (a wrong answer of a time server) and is put right must not end
-/// everybody's sessions until a restart. So:
+/// What was refused as expired must not become good again because the clock is set back. But if a
+/// clock runs ahead for a moment (a time server gave a wrong answer) and is corrected, that must not end
+/// all sessions until a restart. So:
 ///
 /// * It never shows less than the wall clock.
-/// * It believes in a difference between the wall clock and the monotonic clock that it started with,
-///   or that held for a minute (two, where the wall clock jumped more than once), and never shows less
-///   than the monotonic clock and that difference say. So it goes on evenly when the wall clock is set back.
+/// * It believes the difference between the wall clock and the monotonic clock that it started with,
+///   or that lasted for a minute (two, if the wall clock jumped more than once), and never shows less
+///   than the monotonic clock plus that difference. So it goes on evenly when the wall clock is set back.
 /// * While the wall clock stays behind, it gains only half of the time that passes, until both
 ///   agree again: a clock that was an hour ahead is right after two.
 ///
-/// Given up: what is refused while the wall clock runs ahead for less than that minute is good again
-/// afterwards. The clock begins anew with the process.
+/// The price: what is refused while the wall clock runs ahead for less than that minute is good again
+/// afterwards. The clock starts afresh with the process.
 ///
-/// A reading costs a reading of the monotonic clock and two loads. It takes a lock only while the
+/// A reading also reads the monotonic clock, and costs two atomic loads. It takes a lock only while the
 /// clocks disagree.
 pub struct SteadyClock {
     clock: Arc<dyn Clock>,
-    /// The difference that is believed: wall clock less monotonic clock, in microseconds.
+    /// The believed difference: wall clock minus monotonic clock, in microseconds.
     believed: AtomicI64,
-    /// Whether `disagreement` holds anything.
+    /// Whether `disagreement` is not `None`.
     is_disturbed: AtomicBool,
     disagreement: Mutex<Disagreement>,
 }
 
-/// How the wall clock differs from what is believed.
+/// How the wall clock deviates from the believed difference.
 #[derive(Debug, Default)]
 enum Disagreement {
     #[default]
     None,
-    /// Since this monotonic time, it was ahead by at least the difference `least`.
+    /// Since this monotonic time, the difference has been at least `least`.
     Ahead { since: i64, least: i64 },
-    /// Since this monotonic time it was behind, and up to `paid` the half of that time is made up for.
-    Behind { since: i64, paid: i64, is_told: bool },
+    /// Since this monotonic time it has been behind; half of the time up to `paid` has been made up for.
+    Behind { since: i64, paid: i64, is_logged: bool },
 }
 
-/// One look at both clocks, in microseconds.
+/// One reading of both clocks, in microseconds.
 #[derive(Clone, Copy)]
 struct Reading {
     wall: i64,
@@ -65,8 +65,8 @@ struct Reading {
 }
 
 impl Reading {
-    /// The wall clock comes first: a thread that is held up between the two sees a difference that
-    /// is too small, which raises nothing.
+    /// The wall clock comes first: a thread that is delayed between the two sees a difference that
+    /// is too small, which does no harm.
     fn take(clock: &dyn Clock) -> Self {
         let wall = clock.now().as_micros();
         Self { wall, monotonic: i64::try_from(clock.monotonic().as_micros()).unwrap_or(i64::MAX) }
@@ -82,15 +82,15 @@ impl Reading {
 }
 
 impl SteadyClock {
-    /// Begins with what `clock` shows.
+    /// Starts with what `clock` shows.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         let believed = AtomicI64::new(Reading::take(&*clock).difference());
         Self { clock, believed, is_disturbed: AtomicBool::new(false), disagreement: Mutex::default() }
     }
 
-    /// A reading while the clocks disagree, or may. Taken one after the other, so that each starts from
-    /// what the one before has made of it.
-    fn look_closer(&self) -> Timestamp {
+    /// A reading while the clocks disagree, or may. The lock makes each reading start from the
+    /// result of the one before.
+    fn read_locked(&self) -> Timestamp {
         let mut disagreement = self.disagreement.lock().unwrap_or_else(PoisonError::into_inner);
         let reading = Reading::take(&*self.clock);
         let (believed, next) = disagreement.after(reading, self.believed.load(Ordering::Acquire));
@@ -102,48 +102,48 @@ impl SteadyClock {
 }
 
 impl Disagreement {
-    /// What is believed after this reading, and how the wall clock differs from that.
+    /// The believed difference after this reading, and how the wall clock deviates from it.
     fn after(&self, reading: Reading, believed: i64) -> (i64, Self) {
         let Reading { monotonic, .. } = reading;
         let seen = reading.difference();
-        if seen > believed.saturating_add(SLIGHT) {
+        if seen > believed.saturating_add(TOLERANCE_MICROS) {
             let (since, least) = match *self {
                 Self::Ahead { since, least } => (since, least.min(seen)),
                 Self::None | Self::Behind { .. } => (monotonic, seen),
             };
-            if monotonic.saturating_sub(since) < BELIEVED_AFTER {
+            if monotonic.saturating_sub(since) < BELIEVED_AFTER_MICROS {
                 return (believed, Self::Ahead { since, least });
             }
-            tell("the clock was set forward", least.saturating_sub(believed));
-            // What it is ahead of that has to prove itself, too.
-            let more = seen > least.saturating_add(SLIGHT);
+            log_step("the clock was set forward", least.saturating_sub(believed));
+            // What the clock is ahead of that has to last for a minute, too.
+            let more = seen > least.saturating_add(TOLERANCE_MICROS);
             let next = if more { Self::Ahead { since: monotonic, least: seen } } else { Self::None };
             return (least, next);
         }
-        if seen < believed.saturating_sub(SLIGHT) {
-            let (since, paid, is_told) = match *self {
-                Self::Behind { since, paid, is_told } => (since, paid, is_told),
+        if seen < believed.saturating_sub(TOLERANCE_MICROS) {
+            let (since, paid, is_logged) = match *self {
+                Self::Behind { since, paid, is_logged } => (since, paid, is_logged),
                 Self::None | Self::Ahead { .. } => (monotonic, monotonic, false),
             };
-            // Half of the time since the last look; what is lost in halving is paid the next time.
+            // Half of the time since the last reading; the remainder of the division is made up for the next time.
             let half = monotonic.saturating_sub(paid).max(0) / 2;
-            // Not at once: a thread that was held up while it looked saw the same.
-            let tells = !is_told && monotonic.saturating_sub(since) >= WORTH_TELLING;
-            if tells {
-                tell(
+            // Not at once: a thread that is delayed between two readings sees the same.
+            let logs_now = !is_logged && monotonic.saturating_sub(since) >= LOGGED_STEP_MICROS;
+            if logs_now {
+                log_step(
                     "the clock was set back; until it has caught up, time passes at half its speed here",
                     believed - seen,
                 );
             }
-            let next = Self::Behind { since, paid: paid.saturating_add(2 * half), is_told: is_told || tells };
+            let next = Self::Behind { since, paid: paid.saturating_add(2 * half), is_logged: is_logged || logs_now };
             return (seen.max(believed.saturating_sub(half)), next);
         }
         (believed.max(seen), Self::None)
     }
 }
 
-fn tell(what: &str, by: i64) {
-    if by >= WORTH_TELLING {
+fn log_step(what: &str, by: i64) {
+    if by >= LOGGED_STEP_MICROS {
         log::warn!(seconds = by / 1_000_000; "{what}");
     }
 }
@@ -154,8 +154,8 @@ impl Clock for SteadyClock {
         let is_disturbed = self.is_disturbed.load(Ordering::Acquire);
         let reading = Reading::take(&*self.clock);
         let seen = reading.difference();
-        if is_disturbed || seen.abs_diff(believed) > SLIGHT.unsigned_abs() {
-            return self.look_closer();
+        if is_disturbed || seen.abs_diff(believed) > TOLERANCE_MICROS.unsigned_abs() {
+            return self.read_locked();
         }
         if seen > believed {
             self.believed.fetch_max(seen, Ordering::AcqRel);

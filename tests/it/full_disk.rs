@@ -248,7 +248,7 @@ fn the_program_keeps_the_reserve_and_the_doctor_tells_of_a_full_disk() {
     assert_eq!(program.run(&["session", "revoke", "--user", "admin"]).code, Some(0));
     assert!(!reserve(disk.path()).exists());
     assert_eq!(tokens.map(|token| client.check(&token)), [401; 3]);
-    server.wait_for("only sessions are ended");
+    server.wait_for("sessions can only be ended");
     assert_eq!(readiness(client), is_full());
     disk.clear();
     server.wait_for("the disk of the database has room again");

@@ -1,5 +1,5 @@
 //! One JWT for five days, refreshable for ten (`docs/dialects/access_token.md`): `POST /auth/access_token/`,
-//! `/auth/refresh_token/`, `/auth/verify_token/`. Every refusal is 400, but for 429, in the words of
+//! `/auth/refresh_token/`, `/auth/verify_token/`. Every refusal is 400, except 429, with the messages of
 //! djangorestframework-jwt.
 //!
 //! | request | success | refusals |
@@ -8,7 +8,7 @@
 //! | verify: `token` | 200 `{"token":"<the same>","expires_in":"<time>","user":{"username":"alice","id":1}}` | `Signature has expired.`, `User account is disabled.`, else `Error decoding signature.` |
 //! | refresh: `token` | 200 `{"token":"<JWT>",…}`, as for verify | the same, and `Refresh has expired.` |
 //!
-//! `<time>` is the token's end, with milliseconds and `Z`.
+//! `<time>` is the token's expiry, with milliseconds and `Z`.
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
@@ -94,8 +94,8 @@ fn describe(token: &str, end: Option<&str>, user: &User) -> Value {
     })
 }
 
-/// A token ends on a whole second, as its `exp` says; where it is handed out, the contract counts
-/// its lifetime from the millisecond of the request.
+/// A token expires on a whole second, like its `exp`. In the reply that issues it, the contract counts its
+/// lifetime from the millisecond of the request.
 fn precise(end: Timestamp, handed_out: Timestamp) -> String {
     end.saturating_add(handed_out.since(handed_out.whole_seconds())).to_millis_text()
 }

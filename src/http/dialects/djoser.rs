@@ -77,7 +77,7 @@ fn refuse_token(step: &Step<'_>, refusal: TokenRefusal) -> HttpResponse {
     refuse(step, &super::pair_refusal(refusal), super::pair_words(refusal))
 }
 
-/// `package` is what the package says at length.
+/// `package` is the package's own body.
 fn refuse(step: &Step<'_>, package: &Value, words: &str) -> HttpResponse {
     match step.compat() {
         Compat::Documented => step.replies().non_field_error(words),

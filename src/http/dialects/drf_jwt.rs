@@ -1,5 +1,5 @@
 //! djangorestframework-jwt (`docs/dialects/drf_jwt.md`): `POST /api-token-auth/`, `/api-token-refresh/`,
-//! `/api-token-verify/`. One JWT, refreshable while it lives. Every refusal is 400, but for 429.
+//! `/api-token-verify/`. One JWT, refreshable while it is live. Every refusal is 400, except 429.
 //!
 //! | request | success | refusals |
 //! |---|---|---|

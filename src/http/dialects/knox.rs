@@ -1,5 +1,5 @@
 //! django-rest-knox (`docs/dialects/knox.md`): `POST /auth/login/`, `/auth/logout/`, `/auth/logoutall/`, and
-//! who am I, `GET /auth/user/`. Each also answers without its final slash.
+//! `GET /auth/user/`, which returns the user. Each also answers without its final slash.
 //!
 //! | request | success | refusals |
 //! |---|---|---|
@@ -31,7 +31,7 @@ pub(super) const PATHS: [&str; 4] = ["auth/login", "auth/logout", "auth/logoutal
 /// Mounts the four endpoints below `prefix`.
 pub fn configure(config: &mut web::ServiceConfig, prefix: &str) {
     let [login_at, logout_at, logout_all_at, user_at] = PATHS;
-    // First, because actix looks through the paths in this order, and nearly every request is a check.
+    // First, because actix searches the paths in this order, and nearly all requests are checks.
     super::serve(config, prefix, user_at, &user);
     super::serve(config, prefix, login_at, &login);
     super::serve(config, prefix, logout_at, &logout);
@@ -40,7 +40,7 @@ pub fn configure(config: &mut web::ServiceConfig, prefix: &str) {
 
 async fn login(ask: Ask) -> HttpResponse {
     ask.answer(&LOGIN, Dialect::Knox, async |step| {
-        // The one password that is taken with its outer spaces.
+        // The only dialect that does not trim passwords.
         let declared = [Field::text("username", Trim::Yes), Field::text("password", Trim::No)];
         Ok(match step.log_in(declared, LoginName::Username).await? {
             Ok(issued) => {

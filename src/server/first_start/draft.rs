@@ -1,9 +1,9 @@
-//! Files that hold a random first password until it is certain that it opens something.
+//! Files with a random first password, until it is certain that the password is in use.
 //!
-//! A start that is killed, or that does not learn whether the user was stored, leaves its draft
-//! behind; a later one finds it, and decides by the stored hash. While a process works on a draft it
-//! holds a lock on the file, which ends with the process, so that nobody takes up or removes what
-//! somebody else is about to publish.
+//! A start that is killed, or does not learn whether the user was stored, leaves its draft behind. A later
+//! start finds it, and decides by the stored hash. While a process works on a draft it holds a lock on the
+//! file, which ends with the process, so that no other process uses or removes a draft that is about to be
+//! published.
 
 use std::fs::{File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
@@ -16,39 +16,39 @@ use zeroize::Zeroizing;
 use crate::random::Random;
 use crate::user::Password;
 
-/// The file with a random first password, once it opens something.
+/// The final name of the file with a random first password.
 const PASSWORD_FILE: &str = "knoxide-admin-password";
 
-/// 32 letters and digits that nobody mistakes for each other: 5 bits each.
+/// 32 letters and digits that are not easily confused: 5 bits each.
 pub(super) const ALPHABET: &[u8; 32] = b"abcdefghjkmnpqrstuvwxyz23456789A";
 
-/// How many characters a random password has.
+/// The number of characters of a random password.
 pub(super) const PASSWORD_LENGTH: usize = 20;
 
-/// How many names are tried for a new file, when another start takes each for a leftover in the
-/// moment between its making and its locking.
+/// How many names are tried for a new file. Another start may take a file over between its creation and its
+/// locking.
 const ATTEMPTS: usize = 4;
 
-/// A password's file under a name of its own, which no other start touches while this value lives.
+/// A password file with its own name, which no other start touches while this value exists.
 #[derive(Debug)]
 pub(super) struct Draft {
     path: PathBuf,
-    /// Open for its lock.
+    /// Kept open for its lock.
     _file: File,
 }
 
-/// A draft of an earlier start that nobody works on any more.
+/// A draft of an earlier start that no process works on any more.
 #[derive(Debug)]
 pub(super) struct Leftover {
     pub(super) draft: Draft,
-    /// `None` if that start was killed while it wrote.
+    /// `None` if that start was killed while it wrote the file.
     pub(super) password: Option<Password>,
 }
 
 impl Draft {
     /// Writes a password to a new file that only its owner can read. The name is random: another
-    /// node may be making the same user in the same folder, and only one of the two passwords will
-    /// open anything.
+    /// node may be creating the same user with the same folder, and only one of the two passwords will
+    /// be stored.
     ///
     /// # Errors
     /// When the file cannot be written, or there are no random bytes. Then there is no file.
@@ -64,13 +64,13 @@ impl Draft {
             return match writeln!(file, "{}", password.expose()).and_then(|()| file.sync_all()) {
                 Ok(()) => Ok(Self { path, _file: file }),
                 Err(error) => {
-                    // What was not written whole is of no use; the first error is the one to tell.
+                    // An incomplete file is useless; the first error is reported.
                     std::fs::remove_file(&path).ok();
                     Err(error)
                 }
             };
         }
-        Err(io::Error::other("other starts take away each new file"))
+        Err(io::Error::other("other starts keep taking over new files"))
     }
 
     /// Where it is.
@@ -78,8 +78,8 @@ impl Draft {
         &self.path
     }
 
-    /// Gives the file its final name, now that its password opens something. What had that name
-    /// belonged to a database that is gone. If that fails, the file stays where it is.
+    /// Gives the file its final name, now that its password is in use. An older file with that name
+    /// belonged to a database that is gone. If this fails, the file keeps its draft name.
     pub(super) fn publish(self) -> PathBuf {
         let path = self.path.with_file_name(PASSWORD_FILE);
         match std::fs::rename(&self.path, &path) {
@@ -88,7 +88,7 @@ impl Draft {
         }
     }
 
-    /// Removes the file: a password that opens nothing must not lie about.
+    /// Removes the file: its password is not in use.
     ///
     /// # Errors
     /// When it cannot be removed.
@@ -97,9 +97,8 @@ impl Draft {
     }
 }
 
-/// The drafts of earlier starts in `folder`, in no particular order. What cannot be looked at is left
-/// out, like everything that a start of ours does not make: other names, owners, modes, kinds of
-/// file and contents.
+/// The drafts of earlier starts in `folder`, in no particular order. Unreadable files are skipped, and so
+/// are all that are not drafts of ours: with other names, owners, modes, kinds of file or contents.
 pub(super) fn leftovers(folder: &Path) -> impl Iterator<Item = Leftover> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let named = entries.filter(|entry| entry.file_name().to_str().is_some_and(is_draft_name));
@@ -111,7 +110,7 @@ fn is_draft_name(name: &str) -> bool {
     suffix.is_some_and(|hex| hex.len() == 8 && hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')))
 }
 
-/// Locks the file, and reads it, if it is a draft of ours.
+/// Locks and reads the file if it is a draft of ours.
 fn take_over(path: PathBuf) -> Option<Leftover> {
     let flags = i32::try_from((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits()).ok()?;
     let mut file = OpenOptions::new().read(true).write(true).custom_flags(flags).open(&path).ok()?;
@@ -119,7 +118,7 @@ fn take_over(path: PathBuf) -> Option<Leftover> {
     if !is_ours(&found) || !takes_lock(&file) {
         return None;
     }
-    // It may have been published, or removed, before it was locked.
+    // It may have been published or removed before it was locked.
     let now = std::fs::symlink_metadata(&path).ok()?;
     if (now.dev(), now.ino()) != (found.dev(), found.ino()) {
         return None;
@@ -135,7 +134,8 @@ fn take_over(path: PathBuf) -> Option<Leftover> {
     Some(Leftover { draft: Draft { path, _file: file }, password })
 }
 
-/// Whether a file is what [`Draft::write`] makes: of this user, for nobody else, in one place.
+/// Whether a file can be from [`Draft::write`]: it belongs to this user, only the owner can read it, and it
+/// has no other hard links.
 fn is_ours(metadata: &Metadata) -> bool {
     metadata.is_file()
         && metadata.uid() == rustix::process::geteuid().as_raw()
@@ -145,7 +145,7 @@ fn is_ours(metadata: &Metadata) -> bool {
 }
 
 /// Takes the lock; `false` if another process has it. A file system without locks counts as locked:
-/// the lock is for starts at the same moment only.
+/// the lock is only for starts at the same time.
 fn takes_lock(file: &File) -> bool {
     !matches!(file.try_lock(), Err(TryLockError::WouldBlock))
 }

@@ -1,4 +1,4 @@
-//! Sweeping by clocks that are set.
+//! Sweeping while the clock is set.
 
 use diesel::connection::SimpleConnection as _;
 use diesel::{Connection as _, SqliteConnection};
@@ -29,7 +29,7 @@ fn nothing_is_swept_by_a_clock_that_is_not_the_databases() {
     }
 }
 
-/// A server that sweeps every ten minutes, on a clock that the test moves.
+/// A server that sweeps every ten minutes, with a manual clock.
 struct Stage {
     sweeper: Sweeper,
     clock: ManualClock,
@@ -37,7 +37,7 @@ struct Stage {
 }
 
 impl Stage {
-    /// With tokens that expire after so many days.
+    /// With tokens that expire after these numbers of days.
     fn with_tokens(days: &[u32]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let store = store(&folder);
@@ -60,7 +60,7 @@ impl Stage {
         Self { sweeper, clock, folder }
     }
 
-    /// The same database under a new process, after its server was off for so long.
+    /// The same database with a new process, after a pause.
     fn restart_after(self, off: Duration) -> Self {
         self.clock.advance(off);
         let clock: Arc<dyn Clock> = Arc::new(self.clock.clone());
@@ -68,7 +68,7 @@ impl Stage {
         Self { sweeper, ..self }
     }
 
-    /// Sweeps so often, and returns how many tokens went.
+    /// Sweeps several times, and returns how many tokens were deleted.
     fn sweep(&mut self, times: u32) -> usize {
         let swept = (0..times).map(|_| {
             self.clock.advance(10 * MINUTE);
@@ -94,7 +94,7 @@ fn a_clock_that_runs_ahead_for_less_than_an_hour_deletes_nothing() {
         stage.set_clock(false, DAY * days);
         assert_eq!(stage.sweep(12), 0);
     }
-    // And the time after that is swept as ever.
+    // Later times are swept as usual.
     for _ in 0..11 {
         stage.clock.advance(DAY);
         stage.sweep(1);
@@ -105,7 +105,7 @@ fn a_clock_that_runs_ahead_for_less_than_an_hour_deletes_nothing() {
 #[test]
 fn after_a_week_off_and_on_a_new_database_sweeping_begins_after_an_hour() {
     let mut stage = Stage::with_tokens(&[1, 3]).restart_after(DAY * 3);
-    // The sixth sweep is an hour after the start; the seventh deletes by its moment.
+    // The sixth sweep is an hour after the start; the seventh deletes by its time.
     assert_eq!((stage.sweep(6), stage.sweep(1)), (0, 1));
     let mut stage = stage.restart_after(DAY * 7);
     assert_eq!((stage.sweep(6), stage.sweep(1)), (0, 1));

@@ -1,15 +1,15 @@
-//! Logging in users of another system.
+//! Logging in external users.
 
 use std::sync::Arc;
 
-use super::{LoginRefusal, NotProven, Proven, Tried, no_hash};
+use super::{Attempted, LoginRefusal, NotProven, Proven, no_hash};
 use crate::cause::{Actor, Origin, Reason};
 use crate::service::lanes::{Wanted, Work};
 use crate::service::throttle::Permit;
 use crate::service::{Auth, Credentials, KnownUser, Unavailable, within};
 use crate::user::{LoginName, NewUser, Password, PasswordHash, User};
 
-/// One login, asked of the other system once or twice.
+/// A login that the user provider verifies, once or twice.
 struct Question {
     credentials: Arc<dyn Credentials>,
     login: LoginName,
@@ -17,16 +17,16 @@ struct Question {
 }
 
 impl Auth {
-    /// Asks the other system. Its answer counts only for a shadow that was read before it was
-    /// asked: whoever ends the user's sessions meanwhile raises the shadow's epoch, and the
-    /// login is overtaken.
+    /// Asks the user provider. Its answer counts only for a copy of the user that was read before the
+    /// question: if the user's sessions are ended in between, the copy's epoch is raised, and the login
+    /// fails.
     pub(super) async fn prove_elsewhere(
         &self,
         credentials: Arc<dyn Credentials>,
         login: LoginName,
         password: Password,
         (origin, permit): (&Origin, &mut Permit),
-    ) -> Tried {
+    ) -> Attempted {
         let question = Arc::new(Question { credentials, login, password });
         let by_name = Arc::clone(&question);
         let (seen, network) = self.identify(permit, move |connection| connection.find_account(&by_name.login)).await?;
@@ -34,12 +34,12 @@ impl Auth {
         let known = self.ask(&question, permit).await?;
         let (known, shadow) = match seen {
             Some(shadow) if shadow.id == known.id => (known, shadow),
-            // Not known under this name, or not at all: known first, and asked again.
+            // There is no copy, or none with this name: store it first, then ask again.
             Some(_) | None => {
                 let shadow = self.make_known(&known, origin).await?;
                 let again = self.ask(&question, permit).await?;
                 if again.id != shadow.id {
-                    return Err(Unavailable::Elsewhere("the user system changed its mind").into());
+                    return Err(Unavailable::Elsewhere("the external system gave two different users").into());
                 }
                 (again, shadow)
             }
@@ -64,7 +64,7 @@ impl Auth {
             .passwords
             .run(permit, Work::Ask, move || question.credentials.verify(&question.login, &question.password));
         let known =
-            asked.await.map_err(no_hash)?.map_err(|_| Unavailable::Elsewhere("the user system did not answer"))?;
+            asked.await.map_err(no_hash)?.map_err(|_| Unavailable::Elsewhere("the external system did not answer"))?;
         known.ok_or(NotProven::Refused(LoginRefusal::WrongPassword))
     }
 
@@ -78,7 +78,7 @@ impl Auth {
         within(self.inner.timeouts.write, "writes", made).await?;
         let id = known.id;
         let read = self.read_user(move |connection| connection.find_account_by_id(id)).await?;
-        Ok(read.ok_or(Unavailable::Elsewhere("the user's shadow is gone"))?)
+        Ok(read.ok_or(Unavailable::Elsewhere("the copy of the external user is gone"))?)
     }
 
     async fn read_user(

@@ -1,4 +1,4 @@
-//! Telling the operator of accounts that no password can open.
+//! Logging accounts to which no password can log in.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
@@ -6,23 +6,23 @@ use std::sync::{Mutex, PoisonError};
 use crate::password::{Unverifiable, is_verifiable};
 use crate::user::{Account, UserId};
 
-/// So many users are remembered as told; more are not told at all, and `doctor` counts them.
-const MOST: usize = 1_000;
+/// At most this many users are logged and remembered; `doctor` counts all of them.
+const MAX_LOGGED_USERS: usize = 1_000;
 
-/// The users whose stored hash the log has complained of: once each, however often somebody tries.
+/// The users that were logged: each one once, however often a login is attempted.
 #[derive(Debug, Default)]
 pub(in crate::service) struct UnverifiableAccounts(Mutex<HashSet<UserId>>);
 
 impl UnverifiableAccounts {
-    /// Says in the log that nobody can log in as this user, unless it is known or on purpose.
-    pub(super) fn tell(&self, account: &Account) {
+    /// Logs that no password can log this user in, unless that was logged before or is on purpose.
+    pub(super) fn log(&self, account: &Account) {
         let reason = match is_verifiable(&account.password) {
             Ok(_) | Err(Unverifiable::Empty | Unverifiable::Unusable) => return,
             Err(reason) => reason,
         };
         let user = account.user.id;
-        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.len() < MOST && told.insert(user) {
+        let mut logged = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if logged.len() < MAX_LOGGED_USERS && logged.insert(user) {
             log::warn!(user = user.0; "no password can log this user in: {reason}; give the user a new one");
         }
     }

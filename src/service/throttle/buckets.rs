@@ -1,9 +1,9 @@
-//! Counters of failures in fixed memory.
+//! Counters of failures in a fixed amount of memory.
 //!
-//! A bucket is a moment: when everything that it counted will be forgiven. Buckets stand in sets of
-//! eight. One that still counts something is never given to another key; a key that finds its set
-//! full shares one more bucket with all others like it. So a flood of other keys can fill buckets,
-//! which slows strangers down, but it never empties one.
+//! A bucket is stored as the moment when all its failures will be forgiven. Buckets are in sets of eight.
+//! One that is not empty is never given to another key. Keys that find their set full share one more
+//! bucket. So a flood of other keys can fill buckets, which slows unknown clients down, but it never
+//! empties one.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -17,144 +17,144 @@ use crate::policy::Allowance;
 use crate::time::Timestamp;
 use crate::user::UserId;
 
-/// Sets, a power of two; with [`WAYS`] each, 65,536 buckets. A bucket with one failure is free again
-/// after one interval, so that even failures at a thousand a second find room.
+/// The number of sets, a power of two; with [`WAYS`] buckets each, 65,536 buckets. A bucket with one failure
+/// is free again after one interval, so there is room even for a thousand failures a second.
 const SETS: usize = 1 << 13;
-/// Buckets in a set.
+/// The number of buckets in a set.
 const WAYS: usize = 8;
-/// A full bucket is told of in the log once in this time.
-const LOG_PAUSE: Duration = Duration::from_secs(60);
+/// A full bucket is logged once in this time.
+const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Whether a bucket takes one more try.
+/// Whether a bucket has room for one more attempt.
 pub(super) enum Room {
-    /// It does.
+    /// It has.
     Free,
-    /// As many tries as it could take are on their way: this tells when one of them is over.
+    /// Attempts in flight have reserved the room: this is notified when one of them ends.
     Awaited(Arc<Notify>),
-    /// It is full, and takes one more after this time.
+    /// It is full, and has room for one more after this time.
     Full(Duration),
 }
 
-/// The counters of one kind.
+/// The buckets of one kind.
 pub(super) struct Buckets {
-    /// In microseconds.
+    /// After which one failure is forgiven, in microseconds.
     interval: i64,
-    /// What a full bucket has left to forgive, in microseconds.
+    /// How long a full bucket takes to empty, in microseconds.
     full: i64,
     tags: Vec<u64>,
-    /// When all is forgiven, in microseconds; [`SETS`] times [`WAYS`], and then the shared ones.
+    /// When each bucket will be empty, in microseconds: [`SETS`] times [`WAYS`] buckets, then the shared ones.
     clear_at: Vec<i64>,
-    /// The user whose failures are counted, if one was found; 0: none.
+    /// The user of the failures, if one was found; 0: none.
     users: Vec<i64>,
-    /// When the log was last told that the bucket is full, in microseconds; 0: never.
-    told_at: Vec<i64>,
-    /// Tries that were admitted and have come to nothing yet. Exact, and no more than there are
-    /// requests waiting.
-    on_their_way: HashMap<Key, (u32, Arc<Notify>)>,
+    /// When it was last logged that the bucket is full, in microseconds; 0: never.
+    logged_at: Vec<i64>,
+    /// Attempts that were admitted and have not ended. Exact, and bounded by the number of waiting
+    /// requests.
+    in_flight: HashMap<Key, (u32, Arc<Notify>)>,
 }
 
 impl Buckets {
     pub(super) fn new(allowance: Allowance) -> Self {
         let interval = i64::try_from(allowance.interval.as_micros()).unwrap_or(i64::MAX).max(1);
-        // Zeroed memory costs nothing until it is used.
+        // Zeroed memory is allocated when it is first used.
         Self {
             interval,
             full: interval.saturating_mul(i64::from(allowance.burst.max(1))),
             tags: vec![0; SETS * WAYS],
             clear_at: vec![0; SETS * WAYS + SETS],
             users: vec![0; SETS * WAYS + SETS],
-            told_at: vec![0; SETS * WAYS + SETS],
-            on_their_way: HashMap::new(),
+            logged_at: vec![0; SETS * WAYS + SETS],
+            in_flight: HashMap::new(),
         }
     }
 
-    /// Whether one more try may be made.
+    /// Whether one more attempt is allowed.
     pub(super) fn room(&mut self, key: Key, now: Timestamp) -> Room {
-        let place = self.place(key, now);
-        // The clock was set back: from now on the bucket empties as one that has just been filled.
+        let index = self.index_of(key, now);
+        // If the clock was set back, the bucket empties like one that has just been filled.
         let latest = now.as_micros().saturating_add(self.full);
-        if get(&self.clear_at, place) > latest {
-            set(&mut self.clear_at, place, latest);
+        if get(&self.clear_at, index) > latest {
+            set(&mut self.clear_at, index, latest);
         }
-        let after_one_more = self.debt(place, now).saturating_add(self.interval);
+        let after_one_more = self.debt(index, now).saturating_add(self.interval);
         if after_one_more > self.full {
             return Room::Full(Duration::from_micros((after_one_more - self.full).unsigned_abs()));
         }
-        match self.on_their_way.get(&key) {
-            Some((tries, over))
-                if self.interval.saturating_mul(i64::from(*tries)).saturating_add(after_one_more) > self.full =>
+        match self.in_flight.get(&key) {
+            Some((attempts, ended))
+                if self.interval.saturating_mul(i64::from(*attempts)).saturating_add(after_one_more) > self.full =>
             {
-                Room::Awaited(Arc::clone(over))
+                Room::Awaited(Arc::clone(ended))
             }
             Some(_) | None => Room::Free,
         }
     }
 
-    /// Admits a try, which [`Buckets::release`] ends.
+    /// Admits an attempt, which [`Buckets::release`] ends.
     pub(super) fn reserve(&mut self, key: Key) {
-        self.on_their_way.entry(key).or_default().0 += 1;
+        self.in_flight.entry(key).or_default().0 += 1;
     }
 
-    /// Ends a try, whatever came of it.
+    /// Ends an attempt, whatever its result.
     pub(super) fn release(&mut self, key: Key) {
-        let Entry::Occupied(mut entry) = self.on_their_way.entry(key) else { return };
-        let (tries, over) = entry.get_mut();
-        *tries = tries.saturating_sub(1);
-        over.notify_waiters();
-        if *tries == 0 {
+        let Entry::Occupied(mut entry) = self.in_flight.entry(key) else { return };
+        let (attempts, ended) = entry.get_mut();
+        *attempts = attempts.saturating_sub(1);
+        ended.notify_waiters();
+        if *attempts == 0 {
             entry.remove();
         }
     }
 
-    /// Counts a failure, at this user's account if it is one's.
+    /// Counts a failure, and notes the user, if there is one.
     pub(super) fn count(&mut self, key: Key, user: Option<UserId>, now: Timestamp) {
-        let place = self.place(key, now);
-        let debt = self.debt(place, now).saturating_add(self.interval).min(self.full);
-        let place = self.claim(key, now).unwrap_or(place);
-        set(&mut self.clear_at, place, now.as_micros().saturating_add(debt));
+        let index = self.index_of(key, now);
+        let debt = self.debt(index, now).saturating_add(self.interval).min(self.full);
+        let index = self.claim(key, now).unwrap_or(index);
+        set(&mut self.clear_at, index, now.as_micros().saturating_add(debt));
         if let Some(user) = user {
-            set(&mut self.users, place, user.0);
+            set(&mut self.users, index, user.0);
         }
     }
 
-    /// Forgets the failures of a key, as far as they are known to be its own.
+    /// Forgets the failures of a key, unless it shares a bucket.
     pub(super) fn clear(&mut self, key: Key, now: Timestamp) {
-        let place = self.place(key, now);
-        if place < SETS * WAYS {
-            set(&mut self.clear_at, place, 0);
+        let index = self.index_of(key, now);
+        if index < SETS * WAYS {
+            set(&mut self.clear_at, index, 0);
         }
     }
 
-    /// The user whose failures a bucket of this key's own counts.
+    /// The user whose failures the key's own bucket counts.
     pub(super) fn user(&self, key: Key, now: Timestamp) -> Option<UserId> {
-        let place = self.place(key, now);
-        let user = self.users.get(place).copied().filter(|user| place < SETS * WAYS && *user != 0);
+        let index = self.index_of(key, now);
+        let user = self.users.get(index).copied().filter(|user| index < SETS * WAYS && *user != 0);
         user.map(UserId)
     }
 
-    /// Whether it is time to tell the log again that the bucket is full.
-    pub(super) fn may_tell(&mut self, key: Key, now: Timestamp) -> bool {
-        let place = self.place(key, now);
-        let told = Timestamp::from_micros(get(&self.told_at, place));
+    /// Whether it is time to log again that the bucket is full.
+    pub(super) fn may_log(&mut self, key: Key, now: Timestamp) -> bool {
+        let index = self.index_of(key, now);
+        let logged = Timestamp::from_micros(get(&self.logged_at, index));
         // A clock that was set back must not silence the log.
-        let may = told > now || told == Timestamp::EPOCH || now.since(told) >= LOG_PAUSE;
+        let may = logged > now || logged == Timestamp::EPOCH || now.since(logged) >= LOG_INTERVAL;
         if may {
-            set(&mut self.told_at, place, now.as_micros());
+            set(&mut self.logged_at, index, now.as_micros());
         }
         may
     }
 
-    /// Where failures of this key are counted: in a bucket of its own, else in the shared one.
-    fn place(&self, key: Key, now: Timestamp) -> usize {
+    /// The bucket that counts failures of this key: its own, else the shared one.
+    fn index_of(&self, key: Key, now: Timestamp) -> usize {
         let own = self
             .ways(key)
             .find(|way| self.tags.get(*way) == Some(&key.tag) && get(&self.clear_at, *way) > now.as_micros());
         own.unwrap_or_else(|| SETS * WAYS + set_of(key))
     }
 
-    /// The bucket of the key's own, if it has one or one is free.
+    /// The key's own bucket, if it has one or one is free.
     fn claim(&mut self, key: Key, now: Timestamp) -> Option<usize> {
-        let own = self.place(key, now);
+        let own = self.index_of(key, now);
         if own < SETS * WAYS {
             return Some(own);
         }
@@ -163,7 +163,7 @@ impl Buckets {
             *tag = key.tag;
         }
         set(&mut self.users, free, 0);
-        set(&mut self.told_at, free, 0);
+        set(&mut self.logged_at, free, 0);
         Some(free)
     }
 
@@ -172,23 +172,23 @@ impl Buckets {
         first..first + WAYS
     }
 
-    /// What is not forgiven yet, in microseconds. Never more than a full bucket's, also when the clock
-    /// was set back.
-    fn debt(&self, place: usize, now: Timestamp) -> i64 {
-        get(&self.clear_at, place).saturating_sub(now.as_micros()).clamp(0, self.full)
+    /// How long the bucket takes to empty, in microseconds. At most that of a full bucket, even if the
+    /// clock was set back.
+    fn debt(&self, index: usize, now: Timestamp) -> i64 {
+        get(&self.clear_at, index).saturating_sub(now.as_micros()).clamp(0, self.full)
     }
 }
 
 fn set_of(key: Key) -> usize {
-    usize::try_from(key.place % SETS as u64).unwrap_or_default()
+    usize::try_from(key.set % SETS as u64).unwrap_or_default()
 }
 
-fn get(values: &[i64], place: usize) -> i64 {
-    values.get(place).copied().unwrap_or_default()
+fn get(values: &[i64], index: usize) -> i64 {
+    values.get(index).copied().unwrap_or_default()
 }
 
-fn set(values: &mut [i64], place: usize, to: i64) {
-    if let Some(value) = values.get_mut(place) {
+fn set(values: &mut [i64], index: usize, to: i64) {
+    if let Some(value) = values.get_mut(index) {
         *value = to;
     }
 }

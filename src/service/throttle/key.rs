@@ -1,4 +1,4 @@
-//! What failures are counted by: keyed hashes of names and networks.
+//! The keys of buckets: keyed hashes of names and networks.
 
 use std::fmt;
 
@@ -7,22 +7,22 @@ use siphasher::sip128::SipHasher24;
 use crate::random::{Random, RandomError};
 use crate::user::{LoginName, UserId, lookalike_key};
 
-/// A keyed 128-bit hash: whoever cannot guess the key cannot choose names that share a bucket.
+/// A keyed 128-bit hash: without the key, an attacker cannot choose names that share a bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Key {
-    /// Which set of buckets.
-    pub(super) place: u64,
-    /// Which bucket of the set.
+    /// Selects the set of buckets.
+    pub(super) set: u64,
+    /// Identifies the bucket in the set.
     pub(super) tag: u64,
 }
 
 /// The account that somebody tried to log in to, for the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AccountLabel {
-    /// The user of this number.
+    /// The user with this number.
     User(UserId),
-    /// No user, or none that was looked up: a keyed hash of the name. Equal for equal names in the
-    /// life of one process, and of no use to anybody who wants the name.
+    /// No user, or none was looked up: a keyed hash of the name. Equal names have the same hash while the
+    /// process lives; the name cannot be found from it.
     Name(u64),
 }
 
@@ -46,7 +46,7 @@ impl Keys {
         Ok(Self(SipHasher24::new_with_key(&key)))
     }
 
-    /// The key of some parts, whose number and order tell what they are.
+    /// The key of these parts. Their number and order distinguish the kinds of keys.
     pub(super) fn key(&self, parts: &[&[u8]]) -> Key {
         let mut text = Vec::with_capacity(parts.iter().map(|part| part.len() + 8).sum());
         for part in parts {
@@ -54,12 +54,12 @@ impl Keys {
             text.extend_from_slice(part);
         }
         let hash = self.0.hash(&text);
-        Key { place: hash.h1, tag: hash.h2 }
+        Key { set: hash.h1, tag: hash.h2 }
     }
 }
 
-/// The name as its bucket knows it: whatever a person could take for the same name is the same, and
-/// so is a name with other spaces. Nothing is looked up: names of nobody have buckets too.
+/// The name as it is counted: names that look alike are the same, and so are names with different spaces.
+/// Nothing is looked up: names without a user have buckets too.
 pub(super) fn folded(login: &LoginName) -> String {
     let (LoginName::Username(name) | LoginName::Email(name)) = login;
     lookalike_key(name).chars().filter(|character| !character.is_whitespace()).collect()

@@ -8,7 +8,7 @@ use super::{AccountLabel, Attempt, Denied, Kind, Place, Throttle};
 use crate::policy::Network;
 use crate::user::UserId;
 
-/// What a try counts against among those that wait for a hashing thread.
+/// The account and the network that an attempt is counted for while it waits for a hashing thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::service) struct Share {
     /// The account.
@@ -19,10 +19,10 @@ pub(in crate::service) struct Share {
     pub(in crate::service) known: bool,
 }
 
-/// The right to have one password verified, and the places that it takes in the throttle's buckets.
+/// The right to have one password verified, with the room that it reserves in the throttle's buckets.
 ///
-/// [`Permit::failed`] and [`Permit::succeeded`] say what came of it. Dropped without either, it was no
-/// failure, unless hashing had begun: whoever hangs up in the middle of a guess has used it.
+/// [`Permit::failed`] and [`Permit::succeeded`] report the result. Dropped without either, it counts as
+/// a failure only if hashing had begun: a client that disconnects during a guess has used it.
 pub(in crate::service) struct Permit {
     throttle: Arc<Throttle>,
     pub(super) attempt: Attempt,
@@ -42,8 +42,8 @@ impl Permit {
         self.attempt.network
     }
 
-    /// Goes on with what was looked up: whose account it is, if anybody's, and whether the account has
-    /// logged in from this network lately.
+    /// Continues with what was looked up: the account, if there is one, and whether it has logged in from
+    /// this network lately.
     ///
     /// # Errors
     /// When the account's bucket has no room.
@@ -54,14 +54,14 @@ impl Permit {
         if !throttle.policy.enabled {
             return Ok(());
         }
-        let of_user = user.map(|user| throttle.user_places(user, self.attempt.network));
+        let of_user = user.map(|user| throttle.user_keys(user, self.attempt.network));
         let wanted: Vec<Place> = match of_user {
             Some([_, pair]) if known => vec![(Kind::UserPair, pair)],
             Some([all, _]) => vec![(Kind::Account, self.attempt.account), (Kind::User, all)],
             None => vec![(Kind::Account, self.attempt.account)],
         };
         if !known {
-            throttle.lock().note_stranger(self.attempt.pair, throttle.clock.now());
+            throttle.lock().note_unknown(self.attempt.pair, throttle.clock.now());
         }
         throttle.reserve(&wanted, self).await
     }
@@ -71,7 +71,7 @@ impl Permit {
         self.user.map_or(AccountLabel::Name(self.attempt.name_hash), AccountLabel::User)
     }
 
-    /// What the try counts against while it waits for a thread.
+    /// What the attempt is counted for while it waits for a thread.
     pub(in crate::service) fn share(&self) -> Share {
         Share {
             account: self.attempt.account.tag,
@@ -80,17 +80,17 @@ impl Permit {
         }
     }
 
-    /// To be set when hashing begins.
+    /// A flag to set when hashing begins.
     pub(in crate::service) fn begun(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.begun)
     }
 
-    /// The password was wrong, or was refused in the same words.
+    /// The password was wrong, or the login was refused with the same message.
     pub(in crate::service) fn failed(mut self) {
         self.settle(true);
     }
 
-    /// The password was right: forgets what this account failed at from this network, and nothing else.
+    /// The password was right: forgets this account's failures from this network, and no others.
     pub(in crate::service) fn succeeded(mut self) {
         let own = self.held.clone();
         self.settle(false);
@@ -102,10 +102,10 @@ impl Permit {
                 Kind::Address | Kind::Account | Kind::User => {}
             }
         }
-        state.forget_stranger(self.attempt.pair);
+        state.forget_unknown(self.attempt.pair);
     }
 
-    /// It is not known whether the password was right, for no fault of the client's.
+    /// It is unknown whether the password was right, which is not the client's fault.
     pub(in crate::service) fn given_back(mut self) {
         self.settle(false);
     }

@@ -1,4 +1,4 @@
-//! The throttle by itself, on a clock that the tests move.
+//! Tests of the throttle alone, on a manual clock.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -16,7 +16,7 @@ struct Bench {
     clock: ManualClock,
 }
 
-/// How a try ends.
+/// How an attempt ends.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum End {
     Wrong,
@@ -30,7 +30,7 @@ impl Bench {
         Self { throttle, clock }
     }
 
-    /// One try, as a login makes it; how long to wait if it is not made.
+    /// One attempt, as a login makes it. If it is not allowed, how long to wait.
     async fn try_once(&self, login: &LoginName, from: u32, who: Who, end: End) -> Result<(), Duration> {
         let wait = |denied| match denied {
             Denied::Throttled(after, _) => after,
@@ -52,7 +52,7 @@ impl Bench {
     }
 }
 
-/// What the look-up says.
+/// The result of looking up the account.
 #[derive(Clone, Copy, Default)]
 struct Who {
     user: Option<UserId>,
@@ -172,7 +172,7 @@ fn a_clock_that_is_set_back_costs_no_more_than_a_full_bucket() {
     let bench = Bench::new(ThrottlePolicy::default());
     assert!((0..100).any(|_| bench.wrong(&name("alice"), 1, ALICE).is_err()));
     bench.clock.set(bench.clock.now().saturating_sub(DAY));
-    // Each bucket that counted something is full for once, and then takes one more.
+    // Each bucket that counted a failure is full once, and then has room for one more.
     let mut waits = 0;
     while let Err(wait) = bench.wrong(&name("alice"), 1, ALICE) {
         assert!(wait <= Duration::from_secs(60), "{wait:?}");
@@ -188,7 +188,7 @@ fn without_a_throttle_every_guess_is_taken() {
     assert!((0..500).all(|_| bench.wrong(&name("alice"), 1, ALICE).is_ok()));
 }
 
-/// One more failure than the buckets have places: some keys share a bucket, and none is forgotten.
+/// More failures than there are buckets: some keys share a bucket, and none is forgotten.
 fn flood_of_other_names(names: u64) {
     let now = Timestamp::from_micros(1_700_000_000_000_000);
     let mut buckets = Buckets::new(Allowance { burst: 20, interval: Duration::from_secs(60) });
@@ -198,9 +198,9 @@ fn flood_of_other_names(names: u64) {
         buckets.count(attacked, Some(UserId(17)), now);
     }
     for number in 0..names {
-        // As spread as hashes are, and cheaper.
+        // As well distributed as hashes, and cheaper.
         let mixed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let other = Key { place: mixed >> 40, tag: mixed | 1 };
+        let other = Key { set: mixed >> 40, tag: mixed | 1 };
         buckets.count(other, None, now);
         if number % 100_000 == 0 {
             buckets.clear(other, now);
@@ -224,13 +224,13 @@ fn a_flood_of_ten_million_other_names_frees_no_account() {
     flood_of_other_names(10_000_000);
 }
 
-/// Tries as often as it is let, for a day: every ten seconds from new addresses.
+/// Attempts logins as often as allowed, for a day: every ten seconds from new addresses.
 fn guesses_in_a_day(bench: &Bench, mut tries: impl FnMut(u32) -> Vec<(LoginName, u32, Who)>) -> usize {
     let step = Duration::from_secs(10);
     let mut taken = 0;
     for round in 0..8_640 {
         for (login, from, who) in tries(round) {
-            // Not for ever, if it always is.
+            // Bounded, in case every attempt is allowed.
             taken += (0..100).take_while(|_| bench.wrong(&login, from, who).is_ok()).count();
         }
         bench.clock.advance(step);

@@ -22,8 +22,8 @@ pub(super) enum AnyConnection {
     Postgres(PgConnection),
 }
 
-/// Runs one expression on the connection that is really there: for the statements whose cost
-/// counts, and for what only one of the databases can do.
+/// Runs one expression on the concrete connection: for statements that have to be fast, and for what
+/// only one of the databases can do.
 macro_rules! on_each {
     ($connection:expr, sqlite($s:ident) => $sqlite:expr, postgres($p:ident) => $postgres:expr $(,)?) => {
         match $connection {
@@ -36,11 +36,11 @@ macro_rules! on_each {
 }
 pub(super) use on_each;
 
-/// What a transaction came to, when it did not fail.
+/// The result of a transaction that did not fail.
 pub(super) enum Step<T> {
     /// Commit it.
     Keep(T),
-    /// Undo what it wrote, and answer all the same.
+    /// Roll it back, and return this.
     Undo(T),
 }
 
@@ -48,10 +48,10 @@ pub(super) enum Step<T> {
 pub(super) struct Failed {
     /// The first thing that went wrong.
     pub(super) error: Error,
-    /// Whether everything it wrote was undone, and nothing else: not so when the database
-    /// dropped a transaction of which this one was only a part.
+    /// Whether exactly its own writes were undone. Not so if the database rolled back an outer
+    /// transaction, of which this one was only a part.
     pub(super) undone: bool,
-    /// Whether it was opened: if not, nothing of it was ever sent.
+    /// Whether it was opened: if not, none of its statements was sent.
     pub(super) begun: bool,
 }
 
@@ -66,8 +66,8 @@ pub(super) fn is_broken(connection: &mut AnyConnection) -> bool {
     matches!(status, TransactionManagerStatus::InError)
 }
 
-/// Opens a transaction that will write, or a savepoint inside the one that is open. SQLite's
-/// writers line up here: one that began by reading could not wait for another.
+/// Opens a transaction that will write, or a savepoint inside the one that is open. Writers on
+/// SQLite wait here for each other: a transaction that begins with a read could not wait later.
 pub(super) fn begin_write(connection: &mut AnyConnection) -> QueryResult<()> {
     if depth(connection)?.is_some() {
         return begin(connection);
@@ -82,12 +82,12 @@ fn begin(connection: &mut AnyConnection) -> QueryResult<()> {
     <AnyConnection as TransactionManager<AnyConnection>>::begin_transaction(connection)
 }
 
-/// Makes durable what was written since the matching [`begin_write`].
+/// Commits what was written since the matching [`begin_write`].
 pub(super) fn commit(connection: &mut AnyConnection) -> QueryResult<()> {
     <AnyConnection as TransactionManager<AnyConnection>>::commit_transaction(connection)
 }
 
-/// Undoes what was written since the matching [`begin_write`].
+/// Rolls back what was written since the matching [`begin_write`].
 pub(super) fn rollback(connection: &mut AnyConnection) -> QueryResult<()> {
     <AnyConnection as TransactionManager<AnyConnection>>::rollback_transaction(connection)
 }

@@ -1,5 +1,5 @@
-//! Opening connections, with everything set that a promise rests on, and refusing databases
-//! that could not keep it.
+//! Opening connections with the settings that the server's promises depend on, and refusing databases
+//! that cannot keep them.
 
 #[cfg(feature = "sqlite")]
 use std::sync::OnceLock;
@@ -29,11 +29,11 @@ pub(super) use self::sqlite::prepare_file;
 /// What a connection is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
-    /// A lane's, on the path of a request: nothing may take long.
+    /// For a worker pool, which serves requests: nothing may take long.
     Lane,
-    /// A follower's, which waits for nobody.
+    /// For a revocation feed, which never waits for a lock.
     Follower,
-    /// The administration's, which may.
+    /// For administration, which may take long.
     Admin,
 }
 
@@ -42,16 +42,16 @@ pub(super) enum Role {
 pub(super) struct Target {
     pub(super) url: DatabaseUrl,
     busy_timeout: Duration,
-    /// A pooler in between refused settings at the start of a connection.
+    /// A pooler refused settings at the start of a connection.
     #[cfg(feature = "postgres")]
     pooler: AtomicBool,
-    /// Which file of SQLite this is.
+    /// The identity of the SQLite file.
     #[cfg(feature = "sqlite")]
     file: Option<FileIdentity>,
-    /// Its companions, once there are some: from the first connection on.
+    /// Its companion files, from the first connection on.
     #[cfg(feature = "sqlite")]
     companions: OnceLock<Companions>,
-    /// What is kept of its disk.
+    /// The reserve on its disk.
     #[cfg(feature = "sqlite")]
     pub(super) reserve: Option<Reserve>,
     /// When the last write failed because the disk of a server was full, in milliseconds after `made`.
@@ -61,11 +61,11 @@ pub(super) struct Target {
 
 const NEVER: u64 = u64::MAX;
 
-/// For so long after a write that failed for it the disk of a server counts as full.
+/// For how long the disk of a server counts as full after a write failed because of it.
 const FULL_FOR: Duration = Duration::from_secs(30);
 
 impl Target {
-    /// A database; a file is there already, and is never to be another one.
+    /// A database. A file has to exist, and must not be replaced later.
     pub(super) fn new(url: DatabaseUrl, busy_timeout: Duration) -> Self {
         #[cfg(feature = "sqlite")]
         let file = match &url {
@@ -75,7 +75,7 @@ impl Target {
         };
         #[cfg(feature = "sqlite")]
         let reserve = match &url {
-            // SQLite resolves links, and so lies beside the file itself what belongs to it.
+            // SQLite resolves links: its other files are next to the file itself.
             DatabaseUrl::Sqlite(path) => {
                 Some(Reserve::of(&std::fs::canonicalize(path).unwrap_or_else(|_| path.clone())))
             }
@@ -107,14 +107,14 @@ impl Target {
             #[cfg(feature = "sqlite")]
             DatabaseUrl::Sqlite(path) => {
                 let busy_timeout = match role {
-                    // It is on a thread that many requests share.
+                    // Many requests share its thread.
                     Role::Follower => Duration::ZERO,
                     Role::Lane | Role::Admin => self.busy_timeout,
                 };
                 self.check_file()?;
                 self.hold_companions(path)?;
                 let connection = sqlite::connect(path, busy_timeout)?;
-                // It may have been replaced just before it was opened.
+                // The file may have been replaced just before it was opened.
                 self.check_file().map(|()| connection)
             }
             #[cfg(feature = "postgres")]
@@ -122,22 +122,22 @@ impl Target {
         }
     }
 
-    /// From the first connection on, the companions stay open and are those that were found then.
+    /// Opens the companion files with the first connection, and keeps them open.
     #[cfg(feature = "sqlite")]
     fn hold_companions(&self, path: &std::path::Path) -> StoreResult<()> {
         if self.companions.get().is_none()
             && let Some(companions) = Companions::hold(path)?
         {
-            // Of two threads that are here at once, one closes its own again.
+            // If two threads get here at once, one of them closes its own.
             let _ = self.companions.set(companions);
         }
         Ok(())
     }
 
-    /// Whether the files at the path are still those that the store works with. What is
-    /// written into a file that has lost its place is lost, and what others write into its
-    /// successor is not seen. The successor is not opened either: SQLite would take the old
-    /// file's log for its own, and could damage it.
+    /// Checks that the files at the path are still those that the store works with. Writes to a
+    /// file that was replaced are lost, and what other processes write to the new file is not
+    /// seen. The new file is not opened either: SQLite would apply the old file's log to it, and
+    /// could damage it.
     ///
     /// # Errors
     /// When they are not.
@@ -155,8 +155,8 @@ impl Target {
         }
     }
 
-    /// Whether there is room for more data, as far as is known: a file's disk is looked at, of a server it
-    /// is known what became of the last writes.
+    /// Checks that there is room for more data, as far as is known: the free space of a file's disk, or on
+    /// Postgres the result of the last writes.
     ///
     /// # Errors
     /// When there is not.
@@ -167,15 +167,15 @@ impl Target {
         }
         let full_at = self.full_at.load(Ordering::Relaxed);
         if full_at != NEVER && self.made.elapsed() < Duration::from_millis(full_at).saturating_add(FULL_FOR) {
-            return Err(StoreError::Full("a write failed for want of room a short time ago".to_owned()));
+            return Err(StoreError::Full("a write failed a short time ago because the disk is full".to_owned()));
         }
         Ok(())
     }
 
-    /// Whether something that only adds data may be written now.
+    /// Checks that writes that only add data are allowed.
     ///
     /// # Errors
-    /// When the room that is left is kept for ending sessions.
+    /// When the remaining room is reserved for ending sessions.
     pub(super) fn admit_growth(&self) -> StoreResult<()> {
         #[cfg(feature = "sqlite")]
         if let Some(reserve) = &self.reserve {
@@ -193,7 +193,7 @@ impl Target {
         true
     }
 
-    /// Gives up what is kept of a file's disk for ending sessions; whether there was anything.
+    /// Removes the reserve on a file's disk; returns whether there was one.
     pub(super) fn give_up_reserve(&self) -> bool {
         #[cfg(feature = "sqlite")]
         if let Some(reserve) = &self.reserve {
@@ -202,14 +202,14 @@ impl Target {
         false
     }
 
-    /// A write failed for want of room.
+    /// Records that a write failed because the disk is full.
     pub(super) fn note_full(&self) {
         let elapsed = u64::try_from(self.made.elapsed().as_millis()).unwrap_or(NEVER - 1);
         self.full_at.store(elapsed, Ordering::Relaxed);
     }
 
-    /// Whether a pooler in between refused our settings, so that the server's own time-outs
-    /// are in force.
+    /// Whether a pooler refused our settings, so that the server's own time-outs
+    /// apply.
     #[cfg(feature = "postgres")]
     pub(super) fn has_pooler(&self) -> bool {
         self.pooler.load(Ordering::Relaxed)

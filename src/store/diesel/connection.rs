@@ -183,7 +183,7 @@ impl DieselConnection {
         if differences.is_empty() {
             return Ok(());
         }
-        Err(logged(StoreError::Failed(triggers::complaint(&differences))))
+        Err(logged(StoreError::Failed(triggers::describe(&differences))))
     }
 
     fn finish_group(&mut self) -> StoreResult<()> {

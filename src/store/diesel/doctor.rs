@@ -1,4 +1,4 @@
-//! What a database says of itself, and what of it is wrong.
+//! Facts about a database, and what is wrong with them.
 
 use std::time::Duration;
 
@@ -19,20 +19,20 @@ use crate::time::Timestamp;
 #[cfg(feature = "postgres")]
 mod statement_log;
 
-/// Clocks may differ by this much before somebody complains.
+/// Clocks may differ by this much before a warning.
 pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(5);
 
 /// The name of the [`Fact`] about the triggers that write the revocation log.
 pub const TRIGGERS: &str = "revocation triggers";
 
-/// One thing that was looked at.
+/// One fact about the database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fact {
-    /// What was looked at.
+    /// What was checked.
     pub name: &'static str,
-    /// What it is.
+    /// The result.
     pub value: String,
-    /// What is wrong with that, and the cure.
+    /// What is wrong with it, or how to fix it; `None`: nothing.
     pub complaint: Option<String>,
 }
 
@@ -42,7 +42,7 @@ impl Fact {
         Self { name, value: value.into(), complaint: None }
     }
 
-    /// A fact that must be so.
+    /// A fact with an expectation, and the complaint if it is not met.
     fn wanted(name: &'static str, value: String, fits: bool, complaint: &str) -> Self {
         let complaint = (!fits).then(|| complaint.to_owned());
         Self { name, value, complaint }
@@ -58,14 +58,14 @@ statement! {
 
 #[cfg(feature = "postgres")]
 statement! {
-    /// The server's clock, at this very moment.
+    /// The server's clock, at the time of the statement.
     PostgresClock {} -> BigInt,
     ["SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)"]
 }
 
 #[cfg(feature = "sqlite")]
 statement! {
-    /// What a connection to a file is set to.
+    /// The settings of a connection to a file.
     SqliteFacts {} -> (Text, Text, BigInt, BigInt, BigInt),
     [
         "SELECT sqlite_version(), j.journal_mode, s.synchronous, f.foreign_keys, b.timeout FROM \
@@ -82,14 +82,14 @@ statement! {
 
 #[cfg(feature = "postgres")]
 statement! {
-    /// One setting as it is in force for this connection.
+    /// A setting as it applies to this connection.
     Setting { name: String as Text } -> Text,
     ["SELECT current_setting(", name, ")"]
 }
 
 #[cfg(feature = "postgres")]
 statement! {
-    /// Where this connection ended up.
+    /// The server and the role of this connection.
     PostgresFacts {} -> (Bool, Bool, BigInt),
     [
         "SELECT pg_is_in_recovery(), (SELECT rolsuper FROM pg_roles WHERE rolname = current_user), \
@@ -99,7 +99,7 @@ statement! {
 
 #[cfg(feature = "postgres")]
 statement! {
-    /// What this role may not do with the tables that are there, although a server does it.
+    /// Privileges that a server needs on the existing tables and this role does not have.
     MissingRights {} -> Text,
     [
         "SELECT p.privilege || ' on ' || t.name FROM \
@@ -126,7 +126,7 @@ impl DieselStore {
     /// time of the round trip is part of it.
     ///
     /// # Errors
-    /// When the database cannot be asked.
+    /// When the database cannot be reached.
     pub fn clock_difference(&self, now: Timestamp) -> StoreResult<i64> {
         let theirs: i64 = self.admin(|connection| {
             connection.read(|any| {
@@ -139,21 +139,21 @@ impl DieselStore {
         Ok(theirs.saturating_sub(now.as_micros()))
     }
 
-    /// Which settings make Postgres write values of statements, password hashes and signing keys
-    /// among them, to its log, and the SQL that a superuser ends that with; `None` if it does not.
+    /// Which settings make Postgres write values of statements to its log, including password hashes and
+    /// signing keys, and the SQL with which a superuser stops that; `None` if there are none.
     ///
     /// # Errors
-    /// When the database cannot be asked.
+    /// When the database cannot be reached.
     pub fn statement_log_exposure(&self) -> StoreResult<Option<(String, String)>> {
         self.admin(|connection| {
             connection.read(|any| on_each!(any, sqlite(_c) => Ok(None), postgres(c) => statement_log::exposure(c)))
         })
     }
 
-    /// Looks at everything that a promise rests on. Reads the whole of a SQLite file.
+    /// Checks everything that the server's promises depend on. Reads a whole SQLite file.
     ///
     /// # Errors
-    /// When the database cannot be reached, or is refused outright (a standby, commits that
+    /// When the database cannot be reached, or must not be used (a standby, commits that
     /// are not synchronous to disk).
     pub fn diagnose(&self) -> StoreResult<Vec<Fact>> {
         let status = self.migration_status()?;
@@ -164,7 +164,7 @@ impl DieselStore {
             status.pending.is_empty(),
             "run `knoxide migrate`",
         ));
-        // Before that there are no triggers to compare with.
+        // With pending migrations, there may be no triggers to compare with.
         if status.pending.is_empty() {
             facts.push(self.admin(|connection| connection.read(trigger_fact))?);
         }
@@ -186,16 +186,16 @@ impl DieselStore {
     }
 }
 
-/// Whether changes by hand are heard of.
+/// Whether manual changes are noticed.
 fn trigger_fact(any: &mut AnyConnection) -> QueryResult<Fact> {
     let differences = triggers::differences(any)?;
     if differences.is_empty() {
-        return Ok(Fact::wanted(TRIGGERS, "as the migrations made them".to_owned(), true, ""));
+        return Ok(Fact::wanted(TRIGGERS, "as expected".to_owned(), true, ""));
     }
     let names: Vec<&str> = differences.iter().map(|difference| difference.name.as_str()).collect();
-    let cures: Vec<&str> = differences.iter().map(|difference| difference.cure.as_str()).collect();
-    let value = format!("not as the migrations made them: {}", names.join(", "));
-    Ok(Fact::wanted(TRIGGERS, value, false, &format!("run in the database: {}", cures.join(" "))))
+    let repairs: Vec<&str> = differences.iter().map(|difference| difference.repair.as_str()).collect();
+    let value = format!("different from those of the migrations: {}", names.join(", "));
+    Ok(Fact::wanted(TRIGGERS, value, false, &format!("run in the database: {}", repairs.join(" "))))
 }
 
 fn database_facts(any: &mut AnyConnection) -> QueryResult<Vec<Fact>> {
@@ -215,7 +215,7 @@ fn sqlite_facts(connection: &mut diesel::SqliteConnection) -> QueryResult<Vec<Fa
             "journal_mode",
             journal.clone(),
             journal == "wal",
-            "`knoxide serve` sets it to wal, while nothing else has the file open and it lies on a local disk",
+            "`knoxide serve` sets it to wal, if no other program has the file open and it is on a local disk",
         ),
         Fact::wanted(
             "synchronous",
@@ -223,7 +223,7 @@ fn sqlite_facts(connection: &mut diesel::SqliteConnection) -> QueryResult<Vec<Fa
             synchronous >= 2,
             "a power cut could bring logged-out tokens back to life",
         ),
-        Fact::wanted("foreign_keys", foreign_keys.to_string(), foreign_keys == 1, "they should be checked"),
+        Fact::wanted("foreign_keys", foreign_keys.to_string(), foreign_keys == 1, "foreign keys have to be enforced"),
         Fact::new("busy_timeout in ms", busy.to_string()),
         Fact::wanted("quick_check", checked, sound, "the file is damaged: restore a backup"),
     ])
@@ -256,7 +256,7 @@ fn postgres_facts(connection: &mut diesel::PgConnection) -> QueryResult<Vec<Fact
     }
     let names = setting("synchronous_standby_names")?;
     let (standby, superuser, standbys): (bool, bool, i64) = PostgresFacts {}.get_result(connection)?;
-    facts.push(Fact::wanted("standby", standby.to_string(), !standby, "name the primary"));
+    facts.push(Fact::wanted("standby", standby.to_string(), !standby, "use the URL of the primary"));
     let missing: Vec<String> = MissingRights {}.load(connection)?;
     facts.push(Fact::wanted(
         "rights",
@@ -264,7 +264,7 @@ fn postgres_facts(connection: &mut diesel::PgConnection) -> QueryResult<Vec<Fact
         missing.is_empty(),
         "grant them, as docs/operations.md says",
     ));
-    facts.push(Fact::wanted("superuser", superuser.to_string(), !superuser, "use a role of its own"));
+    facts.push(Fact::wanted("superuser", superuser.to_string(), !superuser, "use a separate role"));
     facts.push(Fact::wanted(
         "synchronous_standby_names",
         names.clone(),
@@ -274,21 +274,22 @@ fn postgres_facts(connection: &mut diesel::PgConnection) -> QueryResult<Vec<Fact
     Ok(facts)
 }
 
-/// How much room there is; `None` if the system does not tell.
+/// The free space on the disk; `None` if it is unknown.
 #[cfg(feature = "sqlite")]
 fn free_space(reserve: &Reserve) -> Option<Fact> {
     let free = reserve.free().ok()?;
-    // A server makes the reserve only if as much is left beside it.
+    // A server creates the reserve only if this much is left afterwards.
     let (needed, kept) = if reserve.is_in_place() { (LOW, "kept") } else { (LOW + SIZE, "missing") };
     let value = format!("{} MiB, the reserve for ending sessions is {kept}", free >> 20);
-    Some(Fact::wanted("free space", value, free >= needed, "only sessions are ended until there is more: make room"))
+    let complaint = "until there is more, sessions can only be ended: free some space";
+    Some(Fact::wanted("free space", value, free >= needed, complaint))
 }
 
 #[cfg(all(feature = "sqlite", unix))]
 fn file_mode(path: &std::path::Path) -> Fact {
     use std::os::unix::fs::PermissionsExt;
     let mode = std::fs::metadata(path).map_or(0, |metadata| metadata.permissions().mode() & 0o777);
-    Fact::wanted("file mode", format!("{mode:04o}"), mode & 0o077 == 0, "others can read it: chmod 600")
+    Fact::wanted("file mode", format!("{mode:04o}"), mode & 0o077 == 0, "other users can read it: run chmod 600")
 }
 
 #[cfg(all(feature = "sqlite", not(unix)))]

@@ -1,7 +1,7 @@
-//! Deleting the tokens of sessions that are over: however many a session has, no statement and no
-//! transaction deletes more than a bounded number of them.
+//! Deleting the tokens of ended sessions: no statement and no transaction deletes more than a bounded
+//! number of them, however many a session has.
 //!
-//! A session is removed only after it was emptied, so that its removal cascades over nothing.
+//! A session is deleted only after it was emptied, so that its deletion cascades to no row.
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ use super::any::{AnyConnection, on_each};
 use super::hot::statement;
 use super::sweep::BATCH;
 
-/// The most tokens that ending a session deletes by itself, in the ending transaction.
+/// The most tokens that are deleted in the transaction that ends a session.
 pub(super) const AT_THE_END: i64 = 100;
 
 /// The most tokens that sessions which end in one transaction delete together. On SQLite, 64 sessions at a time may
@@ -24,12 +24,12 @@ pub(super) const IN_A_GROUP: i64 = 500;
 /// The most rows that one transaction takes from a single session; from many it takes [`BATCH`].
 const GREATEST_BATCH: usize = 500;
 
-/// How long the work of one transaction on a single large session should take, without the commit.
-/// On SQLite all other writers wait for it.
-const TARGET: Duration = Duration::from_millis(4);
+/// How long one transaction on a single large session should take, without the commit. On SQLite all
+/// other writers wait for it.
+const TARGET_TIME: Duration = Duration::from_millis(4);
 
 statement! {
-    /// Takes some tokens of a session.
+    /// Deletes some tokens of a session.
     TakeTokens { session: Vec<u8> as Binary, limit: i64 as BigInt },
     [
         "DELETE FROM tokens WHERE digest IN (SELECT digest FROM tokens WHERE session_id = ", session, " LIMIT ",
@@ -38,9 +38,9 @@ statement! {
 }
 
 statement! {
-    /// Takes some tokens of a session that end at `from` or later and are not consumed, and tells
-    /// when each ends. Postgres keeps deleted rows in its indexes for a while: who begins where the
-    /// last batch ended need not pass over all of them again.
+    /// Deletes some tokens of a session that expire at `from` or later and are not consumed, and returns
+    /// when each expires. Postgres keeps deleted rows in its indexes for a while: a batch that begins
+    /// where the last one ended need not skip all of them again.
     TakeTokensFrom { session: Vec<u8> as Binary, from: i64 as BigInt, limit: i64 as BigInt } -> BigInt,
     [
         "DELETE FROM tokens WHERE digest IN (SELECT digest FROM tokens WHERE session_id = ", session,
@@ -50,40 +50,40 @@ statement! {
 }
 
 statement! {
-    /// Removes a session that was emptied.
+    /// Deletes a session that was emptied.
     DeleteSession { id: Vec<u8> as Binary },
     ["DELETE FROM sessions WHERE id = ", id]
 }
 
 #[cfg(feature = "sqlite")]
 statement! {
-    /// Notes that a session has no token left.
+    /// Records that a session has no token left.
     MarkEmptied { id: Vec<u8> as Binary },
     ["UPDATE sessions SET emptied = TRUE WHERE id = ", id]
 }
 
 #[cfg(feature = "postgres")]
 statement! {
-    /// Notes that these sessions have no token left.
+    /// Records that these sessions have no token left.
     MarkAllEmptied { ids: Vec<Vec<u8>> as Array<Binary> },
     ["UPDATE sessions SET emptied = TRUE WHERE id = ANY(", ids, ")"]
 }
 
-/// What becomes of a session that has no token left.
+/// What happens to a session that has no token left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Emptied {
-    /// It stays, and is known to be empty.
+    /// It is kept, and marked as empty.
     Keep,
-    /// It is removed.
+    /// It is deleted.
     Remove,
 }
 
-/// What a batch did.
+/// What a batch has done.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Done {
     /// Tokens deleted.
     pub(super) tokens: usize,
-    /// Sessions that are empty now, and noted as such or removed.
+    /// Sessions that are empty now, and were marked or deleted.
     pub(super) sessions: usize,
 }
 
@@ -91,15 +91,15 @@ pub(super) struct Done {
 #[derive(Debug)]
 pub(super) struct Emptying {
     emptied: Emptied,
-    /// The session that filled the last batch alone, if one did.
+    /// The session that filled the last batch on its own, if there is one.
     large: Option<Large>,
 }
 
-/// A session with more tokens than a batch takes.
+/// A session with more tokens than fit into a batch.
 #[derive(Debug)]
 struct Large {
     session: Vec<u8>,
-    /// Where the next batch begins, among the ends of its tokens.
+    /// The expiry from which the next batch begins.
     from: i64,
     pace: Pace,
 }
@@ -109,8 +109,8 @@ impl Emptying {
         Self { emptied, large: None }
     }
 
-    /// One batch: takes tokens of these sessions, in their order. Belongs in a transaction of its
-    /// own.
+    /// Deletes one batch of tokens of these sessions, in their order. Call it in a separate
+    /// transaction.
     pub(super) fn batch(&mut self, any: &mut AnyConnection, sessions: Vec<Vec<u8>>) -> QueryResult<Done> {
         let mut done = Done::default();
         let mut empty = Vec::new();
@@ -125,14 +125,14 @@ impl Emptying {
             }
             let begun = Instant::now();
             let mut large = large.unwrap_or(Large { session, from: i64::MIN, pace: Pace { rows: BATCH } });
-            let taken = large.take(any, room)?;
+            let taken = large.delete(any, room)?;
             done.tokens += taken;
             if taken < room {
                 empty.push(large.session);
                 continue;
             }
             if done.tokens == taken {
-                large.pace.learn(begun.elapsed());
+                large.pace.adjust(begun.elapsed());
                 self.large = Some(large);
             }
             break;
@@ -154,8 +154,8 @@ impl Emptying {
 }
 
 impl Large {
-    /// Takes up to `room` tokens; fewer: there are no more.
-    fn take(&mut self, any: &mut AnyConnection, room: usize) -> QueryResult<usize> {
+    /// Deletes up to `room` tokens, and returns their number; fewer than `room`: none is left.
+    fn delete(&mut self, any: &mut AnyConnection, room: usize) -> QueryResult<usize> {
         let mut taken = 0;
         if self.from != i64::MIN {
             let limit = i64::try_from(room).unwrap_or(i64::MAX);
@@ -173,18 +173,18 @@ impl Large {
     }
 }
 
-/// How many rows of a single session the next transaction takes.
+/// How many rows of a single session the next transaction deletes.
 #[derive(Debug, Clone, Copy)]
 struct Pace {
     rows: usize,
 }
 
 impl Pace {
-    /// Learns from a batch of as many rows how long they take.
-    fn learn(&mut self, took: Duration) {
-        if took > TARGET {
+    /// Adjusts the number of rows to the time that a batch took.
+    fn adjust(&mut self, took: Duration) {
+        if took > TARGET_TIME {
             self.rows = (self.rows / 2).max(BATCH);
-        } else if took < TARGET / 2 {
+        } else if took < TARGET_TIME / 2 {
             self.rows = (self.rows * 2).min(GREATEST_BATCH);
         }
     }
@@ -197,11 +197,11 @@ mod tests {
     #[test]
     fn batches_grow_while_they_are_quick_and_shrink_when_they_are_slow() {
         let mut pace = Pace { rows: BATCH };
-        (0..20).for_each(|_| pace.learn(Duration::from_micros(500)));
+        (0..20).for_each(|_| pace.adjust(Duration::from_micros(500)));
         assert_eq!(pace.rows, GREATEST_BATCH);
-        pace.learn(TARGET);
-        assert_eq!(pace.rows, GREATEST_BATCH, "as wanted");
-        (0..20).for_each(|_| pace.learn(TARGET * 2));
+        pace.adjust(TARGET_TIME);
+        assert_eq!(pace.rows, GREATEST_BATCH, "the target is met");
+        (0..20).for_each(|_| pace.adjust(TARGET_TIME * 2));
         assert_eq!(pace.rows, BATCH);
     }
 }

@@ -1,19 +1,18 @@
-//! What went wrong in the database, in the store's words.
+//! Translates errors of the database into errors of the store.
 
 use diesel::result::{DatabaseErrorKind, Error};
 
 use super::any::{AnyConnection, is_broken};
 use crate::store::StoreError;
 
-/// Sorts an error of diesel. Only the database's own message is passed on: it names tables
-/// and constraints, never values, and a query is never printed, because diesel would print
-/// its values too.
+/// Classifies an error of diesel. Only the database's own message is passed on: it names tables and
+/// constraints, never values. A query is never printed, because diesel would print its values too.
 pub(super) fn store_error(error: &Error, connection: &mut AnyConnection) -> StoreError {
     let sorted = sort(error);
     logged(if is_broken(connection) { StoreError::Unavailable(text_of(sorted)) } else { sorted })
 }
 
-/// Tells the log what the callers will not, since they cannot know that it is harmless.
+/// Logs an error whose text is safe to log. Callers cannot know that, and do not log it.
 pub(super) fn logged(error: StoreError) -> StoreError {
     log::warn!("{error}");
     error
@@ -29,7 +28,7 @@ fn text_of(error: StoreError) -> String {
     }
 }
 
-/// The error of a transaction that could not be opened: if the connection broke, nothing was done.
+/// The error of a transaction that could not be opened: even if the connection broke, nothing was done.
 pub(super) fn not_begun(error: StoreError) -> StoreError {
     match error {
         StoreError::Unavailable(text) => StoreError::NotBegun(text),
@@ -37,7 +36,7 @@ pub(super) fn not_begun(error: StoreError) -> StoreError {
     }
 }
 
-#[expect(clippy::wildcard_enum_match_arm, reason = "the rest are faults of this program, and are told alike")]
+#[expect(clippy::wildcard_enum_match_arm, reason = "the others are bugs of this program, and have one message")]
 fn sort(error: &Error) -> StoreError {
     match error {
         Error::DatabaseError(kind, information) => by_message(kind, information.message()),
@@ -45,7 +44,7 @@ fn sort(error: &Error) -> StoreError {
         Error::RollbackErrorOnCommit { commit_error, .. } => StoreError::Unavailable(text_of(sort(commit_error))),
         Error::DeserializationError(source) => StoreError::Failed(format!("a row cannot be read: {source}")),
         Error::NotFound => StoreError::Failed("a row that should be there is not".to_owned()),
-        // The texts of the others may repeat values.
+        // The messages of the others may contain values.
         _ => StoreError::Failed("a statement could not be run".to_owned()),
     }
 }
@@ -59,14 +58,14 @@ fn by_message(kind: &DatabaseErrorKind, message: &str) -> StoreError {
     if matches!(kind, DatabaseErrorKind::ReadOnlyTransaction) {
         return StoreError::Unavailable(text);
     }
-    // diesel passes no error codes on, so these are known by their texts alone.
+    // diesel does not pass error codes on, so these are recognised by their messages.
     const GONE: [&str; 4] = ["terminating connection", "shutting down", "starting up", "in recovery mode"];
     const FORGOTTEN: [&str; 2] = ["does not exist", "already exists"];
     const FULL: [&str; 2] = ["database or disk is full", "No space left on device"];
     const BUSY: [&str; 5] =
         ["database is locked", "table is locked", "canceling statement", "deadlock detected", "too many clients"];
-    // Somebody between us and the server threw away what this connection had prepared, or a
-    // migration changed what it returns: a new connection prepares everything anew.
+    // A pooler discarded the prepared statements of this connection, or a migration changed what they
+    // return: a new connection prepares all of them again.
     let stale = message.starts_with("prepared statement") && FORGOTTEN.iter().any(|part| message.ends_with(part))
         || message.contains("cached plan");
     if stale || GONE.iter().any(|part| message.contains(part)) {
@@ -101,7 +100,7 @@ pub(super) fn is_conflict(error: &Error) -> bool {
     }
 }
 
-/// A row that holds what this program does not know; `what` names the column, not the value.
+/// The error for a row with an unknown value; `what` names the column, not the value.
 pub(super) fn unreadable(what: &'static str) -> Error {
     Error::DeserializationError(what.into())
 }

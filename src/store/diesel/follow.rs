@@ -1,10 +1,10 @@
-//! Telling what was revoked: see [`crate::store::Follower`].
+//! The revocation feeds of both databases: see [`crate::store::Follower`].
 
 use std::sync::Arc;
 
 use super::connect::Target;
 use super::rows::session_id;
-use super::triggers::{Difference, complaint};
+use super::triggers::{Difference, describe};
 use super::url::DatabaseUrl;
 use crate::store::{Follower, Following, News, Revoked, StoreResult};
 use crate::user::UserId;
@@ -14,13 +14,13 @@ mod postgres;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
-/// More news than this are not worth telling one by one.
-const MANY: usize = 5_000;
+/// If more rows of the log than this are new, the whole cache is invalidated.
+const MAX_REVOKED: usize = 5_000;
 
-/// What rows of the log speak of: a user, a session, or everything, as one that cannot be read. One
-/// row more than [`MANY`] says that there are too many.
+/// What rows of the log invalidate: users, sessions, or everything if a row names neither or cannot be
+/// read, or if there are more than [`MAX_REVOKED`] rows.
 fn news(rows: impl ExactSizeIterator<Item = (Option<i64>, Option<Vec<u8>>)>) -> News {
-    if rows.len() > MANY {
+    if rows.len() > MAX_REVOKED {
         return News::Everything;
     }
     let revoked = rows.map(|row| match row {
@@ -31,19 +31,19 @@ fn news(rows: impl ExactSizeIterator<Item = (Option<i64>, Option<Vec<u8>>)>) -> 
     revoked.collect::<Option<_>>().map_or(News::Everything, News::Revoked)
 }
 
-/// Tells the log when the triggers become others than the migrations made, and when they are mended.
-fn tell_of_triggers(were_intact: bool, differences: &[Difference]) {
+/// Logs when the triggers are changed, and when they are repaired.
+fn log_triggers(were_intact: bool, differences: &[Difference]) {
     match (were_intact, differences) {
         (true, []) => {}
         (false, []) => {
-            log::info!("the triggers of the revocation log are mended; checks are answered from memory again");
+            log::info!("the triggers of the revocation log are repaired; checks are answered from the cache again");
         }
-        (true, differences) => log::warn!("{}; until then, every check reads the database", complaint(differences)),
+        (true, differences) => log::warn!("{}; until then, every check reads the database", describe(differences)),
         (false, _) => {}
     }
 }
 
-/// How this database can be followed.
+/// The kind of this database's revocation feed.
 pub(super) fn following(target: &Target) -> Following {
     match &target.url {
         #[cfg(feature = "sqlite")]
@@ -53,7 +53,7 @@ pub(super) fn following(target: &Target) -> Following {
     }
 }
 
-/// A new follower of this database.
+/// A new revocation feed of this database.
 ///
 /// # Errors
 /// When it cannot be reached, or must not be used.

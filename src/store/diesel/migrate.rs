@@ -20,13 +20,13 @@ const SQLITE: EmbeddedMigrations = diesel_migrations::embed_migrations!("migrati
 #[cfg(feature = "postgres")]
 const POSTGRES: EmbeddedMigrations = diesel_migrations::embed_migrations!("migrations/postgres");
 
-/// Which migrations the database has had.
+/// Which migrations have been applied to the database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MigrationStatus {
-    /// Names of the migrations that this program brings and the database has not had, in the
-    /// order in which they will run.
+    /// Names of this program's migrations that have not been applied, in the order in which they
+    /// will run.
     pub pending: Vec<String>,
-    /// Versions that the database has had, oldest first; also those of newer programs.
+    /// Versions that have been applied, oldest first; also those of newer programs.
     pub applied: Vec<String>,
 }
 
@@ -34,15 +34,15 @@ fn source(connection: &AnyConnection) -> EmbeddedMigrations {
     on_each!(connection, sqlite(_c) => SQLITE, postgres(_c) => POSTGRES)
 }
 
-/// How often a change is tried while others use the tables that it changes.
+/// How often a change is tried while other processes use its tables.
 const ATTEMPTS: u32 = 10;
 
-/// How long those others go on undisturbed between two attempts.
+/// The pause between two attempts, in which the other processes go on.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Runs `work` while no other process migrates this database. Everything it does is one
-/// transaction, so a crash leaves the old schema or the new one.
-fn alone<T>(
+/// Runs `work` while no other process migrates this database. It runs in one transaction, so a
+/// crash leaves the old schema or the new one.
+fn exclusively<T>(
     connection: &mut DieselConnection,
     work: impl Fn(&mut AnyConnection) -> diesel::migration::Result<T>,
 ) -> StoreResult<T> {
@@ -54,40 +54,40 @@ fn alone<T>(
         begun.map_err(|error| store_error(&error, any))?;
         let error = match work(any) {
             Ok(value) => return any::commit(any).map(|()| value).map_err(|error| store_error(&error, any)),
-            // Migrations bind no values, so their errors repeat none.
+            // Migrations bind no values, so their errors contain none.
             Err(error) => error.to_string(),
         };
-        // The first error tells more than one of the undoing, which the connection remembers.
+        // Reports the first error, not one of the rollback, which leaves a broken connection.
         let undone = any::rollback(any).is_ok();
         let in_use = ["lock timeout", "deadlock detected"].iter().any(|words| error.contains(words));
         if !undone || left == 0 || !in_use {
             let denied = ["permission denied", "must be owner"].iter().any(|words| error.contains(words));
-            let cure = if denied { "; run `knoxide migrate` as the role that owns the tables" } else { "" };
-            return Err(StoreError::Failed(format!("the schema could not be changed: {error}{cure}")));
+            let advice = if denied { "; run `knoxide migrate` as the role that owns the tables" } else { "" };
+            return Err(StoreError::Failed(format!("the schema could not be changed: {error}{advice}")));
         }
         log::warn!("the schema cannot be changed while a table is in use; trying again");
         std::thread::sleep(PAUSE);
     }
 }
 
-/// SQLite's write lock is enough. Others wait for a minute here, for as long as is needed there.
+/// On SQLite the write lock is enough. On Postgres, other migrations wait for this one for up to a minute.
 fn lock(connection: &mut AnyConnection) -> QueryResult<()> {
     on_each!(connection,
         sqlite(_c) => Ok(()),
         postgres(c) => {
             c.batch_execute("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '60s'")?;
-            // The number is arbitrary, and used here alone.
+            // The number is arbitrary, and used only here.
             c.batch_execute("SELECT pg_advisory_xact_lock(7741536431684184946)")?;
-            // Whoever waits to change a table keeps all others waiting behind: so only for less
-            // than a check of another node may take.
+            // While a migration waits for the lock of a table, all other users of the table wait
+            // behind it. So it waits for less time than a check of another node may take.
             c.batch_execute("SET LOCAL lock_timeout = '500ms'")
         },
     )
 }
 
-/// Runs what is pending and returns the names. Without `create`, a database that never had our
-/// tables stays without them. If nothing is pending, this only reads: a server's role need not have
-/// the right to change the schema.
+/// Runs the pending migrations and returns their names. Without `create`, a database that never had
+/// our tables is refused. If no migration is pending, this only reads: the role of a server need not
+/// have the right to change the schema.
 pub(super) fn run(connection: &mut DieselConnection, create: bool) -> StoreResult<Vec<String>> {
     if !create && connection.read(is_new)? {
         return Err(not_created("the database"));
@@ -95,7 +95,7 @@ pub(super) fn run(connection: &mut DieselConnection, create: bool) -> StoreResul
     if status(connection)?.pending.is_empty() {
         return Ok(Vec::new());
     }
-    alone(connection, |any| {
+    exclusively(connection, |any| {
         let pending = any.pending_migrations(source(any))?;
         let names = pending.iter().map(|migration| migration.name().to_string()).collect();
         any.run_migrations(&pending)?;
@@ -103,12 +103,12 @@ pub(super) fn run(connection: &mut DieselConnection, create: bool) -> StoreResul
     })
 }
 
-/// Takes the newest migration back, with all that it stored, and returns its version.
+/// Reverts the newest migration, with all its data, and returns its version.
 pub(super) fn revert(connection: &mut DieselConnection) -> StoreResult<String> {
-    alone(connection, |any| any.revert_last_migration(source(any)).map(|version| version.to_string()))
+    exclusively(connection, |any| any.revert_last_migration(source(any)).map(|version| version.to_string()))
 }
 
-/// Reads which migrations have run; changes nothing.
+/// Reads which migrations have run.
 pub(super) fn status(connection: &mut DieselConnection) -> StoreResult<MigrationStatus> {
     let any = &mut connection.any;
     let ours: Vec<Box<dyn Migration<MultiBackend>>> = source(any)
@@ -124,7 +124,7 @@ pub(super) fn status(connection: &mut DieselConnection) -> StoreResult<Migration
     Ok(MigrationStatus { pending, applied })
 }
 
-/// Whether none of our migrations was ever recorded here: an empty database, or somebody else's.
+/// Whether none of our migrations was ever recorded here: the database is empty or foreign.
 pub(super) fn is_new(any: &mut AnyConnection) -> QueryResult<bool> {
     let applied = applied(any)?;
     let ours: Vec<Box<dyn Migration<MultiBackend>>> =
@@ -132,7 +132,7 @@ pub(super) fn is_new(any: &mut AnyConnection) -> QueryResult<bool> {
     Ok(!ours.iter().any(|migration| applied.contains(&migration.name().version().to_string())))
 }
 
-/// What is said of a new database where none may be made.
+/// The error for a new database where none may be created.
 pub(super) fn not_created(what: &str) -> StoreError {
     StoreError::Failed(format!(
         "{what} has none of Knoxide's tables, and creating them is switched off: check DATABASE_URL, or run \
@@ -140,8 +140,8 @@ pub(super) fn not_created(what: &str) -> StoreError {
     ))
 }
 
-/// diesel creates its table of migrations when it is asked for it, so this asks first whether
-/// there is one.
+/// Reads the applied versions. diesel would create its table of migrations, so this checks first
+/// whether it exists.
 fn applied(any: &mut AnyConnection) -> QueryResult<Vec<String>> {
     let recorded: i64 = on_each!(any,
         sqlite(c) => CountRecordsSqlite {}.get_result(c)?,
@@ -165,7 +165,7 @@ statement! {
 }
 
 statement! {
-    /// What diesel recorded.
+    /// The versions that diesel recorded.
     AppliedVersions {} -> Text,
     ["SELECT version FROM __diesel_schema_migrations ORDER BY version"]
 }

@@ -1,4 +1,4 @@
-//! From which networks each user logged in lately.
+//! The networks from which each user logged in lately.
 
 use diesel::sql_types::{BigInt, Text};
 use diesel::{OptionalExtension, QueryResult, RunQueryDsl};
@@ -18,7 +18,7 @@ statement! {
 }
 
 statement! {
-    /// Notes a login; a late note does not move the time back.
+    /// Records a login. A delayed write does not move the time back.
     Note { user: i64 as BigInt, network: String as Text, at: i64 as BigInt },
     [
         "INSERT INTO login_networks (user_id, network, seen) VALUES (", user, ", ", network, ", ", at,
@@ -28,7 +28,7 @@ statement! {
 }
 
 statement! {
-    /// Forgets the user's oldest, down to as many as are kept.
+    /// Deletes the user's oldest networks, so that [`NETWORKS_KEPT`] are left.
     Trim { user: i64 as BigInt },
     [
         "DELETE FROM login_networks WHERE user_id = ", user, " AND seen < (SELECT seen FROM login_networks \
@@ -37,7 +37,7 @@ statement! {
 }
 
 statement! {
-    /// Takes a batch of those that are not known any more.
+    /// Deletes a batch of networks that are not known any more.
     DeleteOld { before: i64 as BigInt },
     [
         "DELETE FROM login_networks WHERE (user_id, network) IN (SELECT user_id, network FROM login_networks \
@@ -46,7 +46,7 @@ statement! {
 }
 
 statement! {
-    /// The network that all logins came from, and of how many users, if it is one alone.
+    /// The network of all logins, if there is only one, and the number of users.
     OnlyNetwork {} -> (Text, BigInt),
     [
         "SELECT min(network), count(*) FROM login_networks HAVING min(network) = max(network)",
@@ -54,7 +54,7 @@ statement! {
 }
 
 impl DieselStore {
-    /// The network from which every user lately logged in, and how many users that are; `None` if there
+    /// The network from which all users logged in lately, and the number of these users; `None` if there
     /// are several networks, or none.
     ///
     /// # Errors
@@ -70,15 +70,15 @@ pub(super) fn last_login_from(any: &mut AnyConnection, user: UserId, network: &s
     Ok(seen.map(Timestamp::from_micros))
 }
 
-/// Notes a login; inside the transaction that opens its session, which holds the user, so that nobody else
-/// notes one of the same user meanwhile.
+/// Records a login. Runs in the transaction that opens the session: it has locked the user, so there is no
+/// other login of the same user at the same time.
 pub(super) fn note_login_from(any: &mut AnyConnection, user: UserId, network: &str, at: Timestamp) -> QueryResult<()> {
     Note { user: user.0, network: network.to_owned(), at: at.as_micros() }.execute(any)?;
     Trim { user: user.0 }.execute(any)?;
     Ok(())
 }
 
-/// Deletes some of what was seen before that moment; how many.
+/// Deletes a batch of networks last seen before that moment, and returns their number.
 pub(super) fn delete_old(any: &mut AnyConnection, before: i64) -> QueryResult<usize> {
     DeleteOld { before }.execute(any)
 }

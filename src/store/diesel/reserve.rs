@@ -1,8 +1,8 @@
-//! Room on the disk of a SQLite file that is kept for ending sessions.
+//! Disk space next to a SQLite file that is reserved for ending sessions.
 //!
-//! A full disk refuses every write, and a token that nobody can revoke stays good. So a file beside the
-//! database takes up some MiB. Once the disk is nearly full, the first write that ends sessions gives
-//! them up; from then on, until there is room for the file again, whatever only adds data is refused.
+//! A full disk refuses every write, and a token that cannot be revoked stays good. So a file next to the
+//! database takes up some MiB. Once the disk is nearly full, the first write that ends sessions removes
+//! it. From then on, until there is room for the file again, writes that only add data are refused.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
@@ -19,14 +19,14 @@ use crate::store::{StoreError, StoreResult};
 /// starts again from its beginning once it has 4 MiB; the database itself hardly grows by it.
 pub(super) const SIZE: u64 = 8 * 1024 * 1024;
 
-/// With fewer free bytes than this the disk counts as full. All that one commit writes fits in.
+/// With fewer free bytes than this the disk counts as full. They are enough for any one commit.
 pub(super) const LOW: u64 = 4 * 1024 * 1024;
 
 /// See the [module](self).
 #[derive(Debug)]
 pub(super) struct Reserve {
     path: PathBuf,
-    /// Whether this process sees to the reserve. If not, it is only given up.
+    /// Whether this process maintains the reserve. If not, it only removes it.
     kept: AtomicBool,
     /// Whether it was in place when this process last looked.
     was_in_place: AtomicBool,
@@ -35,7 +35,7 @@ pub(super) struct Reserve {
 }
 
 impl Reserve {
-    /// The reserve of the database in this file. Makes nothing yet.
+    /// The reserve for the database in this file. Does not create it yet.
     pub(super) fn of(database: &Path) -> Self {
         let mut path = database.as_os_str().to_owned();
         path.push("-reserve");
@@ -43,10 +43,10 @@ impl Reserve {
         Self { path: PathBuf::from(path), kept: no(), was_in_place: no(), spent: no() }
     }
 
-    /// Makes the reserve if it is missing and there is room. From now on writes heed it.
+    /// Creates the reserve if it is missing and there is room. From now on, writes are checked against it.
     ///
     /// # Errors
-    /// When the file cannot be made for another reason than a full disk.
+    /// When the file cannot be created for another reason than a full disk.
     pub(super) fn keep(&self) -> io::Result<()> {
         self.kept.store(true, Ordering::Relaxed);
         if self.is_in_place() {
@@ -60,7 +60,7 @@ impl Reserve {
             Ok(()) => {
                 self.was_in_place.store(true, Ordering::Relaxed);
                 if self.spent.swap(false, Ordering::Relaxed) {
-                    log::info!("the disk of the database has room again, also for the reserve");
+                    log::info!("the disk of the database has room again, including room for the reserve");
                 }
                 Ok(())
             }
@@ -74,10 +74,10 @@ impl Reserve {
         }
     }
 
-    /// Whether there is room for more data.
+    /// Checks that there is room for more data.
     ///
     /// # Errors
-    /// When there is not, so that what is left stays for ending sessions.
+    /// When there is not: the rest is reserved for ending sessions.
     pub(super) fn admit(&self) -> StoreResult<()> {
         let is_full = self.kept.load(Ordering::Relaxed) && (self.is_spent() || self.is_low());
         if is_full { Err(StoreError::Full(self.complaint())) } else { Ok(()) }
@@ -97,26 +97,26 @@ impl Reserve {
         self.spent.load(Ordering::Relaxed) || self.was_in_place.load(Ordering::Relaxed) && !self.is_in_place()
     }
 
-    /// Gives the reserve up; whether there was one.
+    /// Removes the reserve; returns whether there was one.
     pub(super) fn give_up(&self) -> bool {
         let was_there = std::fs::remove_file(&self.path).is_ok();
         if was_there {
             self.spent.store(true, Ordering::Relaxed);
-            log::error!("{}; the reserve {} was given up for it", self.complaint(), self.path.display());
+            log::error!("{}; the reserve {} was removed to make room", self.complaint(), self.path.display());
         }
         was_there
     }
 
-    /// Whether the file is there in its full size, and takes up as much.
+    /// Whether the file exists with its full size, and this space is allocated.
     pub(super) fn is_in_place(&self) -> bool {
         let found = std::fs::symlink_metadata(&self.path);
         found.is_ok_and(|found| found.is_file() && found.len() >= SIZE && found.blocks().saturating_mul(512) >= SIZE)
     }
 
-    /// How many bytes of the disk can still be used.
+    /// How many bytes on the disk are free.
     ///
     /// # Errors
-    /// When the system does not tell.
+    /// When the system does not report it.
     pub(super) fn free(&self) -> io::Result<u64> {
         let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let disk = rustix::fs::statvfs(folder)?;
@@ -128,14 +128,18 @@ impl Reserve {
     }
 
     fn complaint(&self) -> String {
-        format!("less than {} MiB are free beside {}: only sessions are ended", LOW >> 20, self.path.display())
+        format!(
+            "less than {} MiB are free on the disk of {}: sessions can only be ended",
+            LOW >> 20,
+            self.path.display()
+        )
     }
 
-    /// A file that cannot be made whole is not left there in part.
+    /// Creates the file. An incomplete one is removed.
     fn make(&self) -> io::Result<()> {
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(true).mode(0o600);
-        // Not through a link, to a file that somebody needs.
+        // Do not follow a link to another file.
         options.custom_flags(OFlags::NOFOLLOW.bits().cast_signed());
         let mut file = options.open(&self.path)?;
         fill(&mut file).inspect_err(|_| {
@@ -144,7 +148,7 @@ impl Reserve {
     }
 }
 
-/// Takes up the space, on every file system.
+/// Allocates the space, on every file system.
 fn fill(file: &mut File) -> io::Result<()> {
     match fallocate(&*file, FallocateFlags::empty(), 0, SIZE) {
         Ok(()) => {}

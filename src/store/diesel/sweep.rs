@@ -1,7 +1,7 @@
-//! Deleting what has expired or died, in small transactions, off the path of requests.
+//! Deleting what has expired or ended, in small transactions, outside of requests.
 //!
-//! What is swept was dead before by everybody's judgement, so nothing of it is written into
-//! the revocation log. Rows that somebody else holds are left for the next time.
+//! Every node already refuses the tokens that are swept, so nothing is written to the revocation log.
+//! Rows that other transactions have locked are left for the next sweep.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -25,42 +25,42 @@ mod sqlite;
 
 pub use moment::LARGEST_STEP;
 
-/// The most rows that one transaction deletes or changes, unless they are all of one session: less than
-/// a millisecond's work, since a login may wait for the transaction, and a check for the processor. With 30, one check in a hundred
-/// waited 0.8 instead of 0.5 ms on one core, and twice as much was swept.
+/// The most rows that one transaction deletes or changes, unless they all belong to one session: less than
+/// a millisecond of work, because logins wait for the transaction, and checks for the processor. With 30,
+/// one check in a hundred took 0.8 instead of 0.5 ms on one core, and twice as much was swept.
 pub(super) const BATCH: usize = 10;
 
-/// After each transaction the sweeper rests for so many times what that took, so that those who come
-/// meanwhile seldom meet it.
-const REST: u32 = 2;
+/// After each transaction the sweeper pauses for the transaction's duration times this, so that requests
+/// seldom have to wait for it.
+const PAUSE_FACTOR: u32 = 2;
 
-/// It rests no longer than this, and so ends soon when it is to.
-const LONGEST_REST: Duration = Duration::from_millis(100);
+/// The longest pause. It delays the end of a server that is told to stop.
+const MAX_PAUSE: Duration = Duration::from_millis(100);
 
 impl DieselStore {
-    /// Deletes what is dead for long enough at the moment `now`, for which the caller vouches:
-    /// [`Self::begin_sweep`] says by which moment a sweeper may delete. Asks `go_on` before every small
-    /// transaction, and returns with what was done so far once that says no.
+    /// Deletes what expired or ended long enough before `now`. The caller is responsible for that moment:
+    /// [`Self::begin_sweep`] returns one that is safe. Calls `go_on` before every small transaction, and
+    /// returns early once it returns `false`.
     ///
     /// # Errors
-    /// When the database fails: the first failure, after which the other steps were done all the
-    /// same. What was deleted stays deleted.
+    /// When the database fails. The other kinds of rows are swept all the same, and the first error is
+    /// returned. What was deleted stays deleted.
     pub fn sweep(&self, now: Timestamp, policy: &SweepPolicy, go_on: &dyn Fn() -> bool) -> StoreResult<SweepReport> {
         self.sweep_until(Some(now), policy, go_on)
     }
 
-    /// As [`Self::sweep`]; with `None`, only what is dead whatever the time is: the tokens of ended
+    /// As [`Self::sweep`]. With `None` it deletes only what needs no clock: the tokens of ended
     /// sessions.
     ///
     /// # Errors
-    /// As there.
+    /// As [`Self::sweep`].
     pub fn sweep_until(
         &self,
         until: Option<Timestamp>,
         policy: &SweepPolicy,
         go_on: &dyn Fn() -> bool,
     ) -> StoreResult<SweepReport> {
-        // Nothing of ours is as old as that.
+        // No row is that old.
         let now = until.unwrap_or(Timestamp::EPOCH);
         let before = |age: Duration| now.saturating_sub(age).as_micros();
         let (expired, ended) = (before(policy.token_grace), before(policy.session_retention));
@@ -86,8 +86,8 @@ impl DieselStore {
         })
     }
 
-    /// Runs a step, each time as a transaction of its own, until it finds nothing more or may not
-    /// go on.
+    /// Runs `step` in one transaction after the other, until it finds nothing more or `go_on`
+    /// returns `false`.
     pub(super) fn repeat(
         &self,
         go_on: &dyn Fn() -> bool,
@@ -101,20 +101,20 @@ impl DieselStore {
             if done == 0 {
                 break;
             }
-            thread::sleep((begun.elapsed() * REST).min(LONGEST_REST));
+            thread::sleep((begun.elapsed() * PAUSE_FACTOR).min(MAX_PAUSE));
         }
         Ok(total)
     }
 }
 
 statement! {
-    /// Lets the triggers know, in this transaction alone, which tokens are dead by every clock.
+    /// Tells the triggers, for this transaction only, which tokens have expired by every clock.
     SetHorizon { at: i64 as BigInt },
     ["UPDATE sweep_state SET expired_before = ", at]
 }
 
 statement! {
-    /// Takes a batch of the oldest audit events.
+    /// Deletes a batch of the oldest audit events.
     DeleteAudit { before: i64 as BigInt },
     ["DELETE FROM audit_events WHERE id IN (SELECT id FROM audit_events WHERE at < ", before, " LIMIT ", {BATCH}, ")"]
 }
@@ -122,7 +122,7 @@ statement! {
 /// A token's digest, its session, and when it expired.
 type Expired = (Vec<u8>, Vec<u8>, Option<i64>);
 
-/// One batch of expired tokens; a session that loses its last one is marked as ended then.
+/// Deletes one batch of expired tokens. A session that loses its last token is marked as ended.
 fn expired_tokens(any: &mut AnyConnection, before: i64) -> QueryResult<usize> {
     let found = on_each!(&mut *any, sqlite(c) => sqlite::find(c, before)?, postgres(c) => postgres::find(c, before)?);
     if found.is_empty() {

@@ -1,4 +1,4 @@
-//! Database URLs: which database, where, and whether this build may go there.
+//! Database URLs: which database, where, and whether this build can use it.
 
 use std::fmt;
 use std::path::Path;
@@ -115,10 +115,10 @@ fn sqlite_path(path: &str) -> Result<PathBuf, String> {
         return Err("the database URL names no file: write `sqlite:///var/lib/knoxide/knoxide.db`".to_owned());
     }
     if path.contains(":memory:") || path.contains("mode=memory") {
-        return Err("a database in memory is a different one for each connection: name a file".to_owned());
+        return Err("with a database in memory, each connection gets a different one: use a file".to_owned());
     }
     if path.contains('\0') || path.contains('?') {
-        return Err("the path of the database file has a character that SQLite cannot take".to_owned());
+        return Err("the path of the database file has a character that SQLite does not accept".to_owned());
     }
     // SQLite reads `file:…` as a URI of its own, whose parameters could undo our settings.
     Ok(if path.starts_with("file:") { Path::new(".").join(path) } else { PathBuf::from(path) })

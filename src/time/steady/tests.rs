@@ -1,5 +1,5 @@
-//! The clock in every short history of what may happen to a machine's clocks, against what is promised;
-//! and two simpler clocks, which must be caught.
+//! Plays every short history of what may happen to a machine's clocks, and compares the clock with what it
+//! promises. Simpler clocks must fail.
 
 use super::*;
 use crate::time::ManualClock;
@@ -7,11 +7,11 @@ use crate::time::ManualClock;
 const SECOND: i64 = 1_000_000;
 const START: i64 = 1_700_000_000 * SECOND;
 
-/// What may happen before the next look at the clock: how far the monotonic clock and the wall clock move.
+/// What may happen before the next reading: how far the monotonic clock and the wall clock move.
 const EVENTS: [(i64, i64); 8] = [
     (20 * SECOND, 20 * SECOND),
     (70 * SECOND, 70 * SECOND),
-    // Somebody sets the clock, a little or a lot.
+    // The clock is set, by a little or by a lot.
     (0, 5 * SECOND),
     (0, 3600 * SECOND),
     (0, -5 * SECOND),
@@ -24,7 +24,7 @@ const EVENTS: [(i64, i64); 8] = [
 
 const DEPTH: u32 = 5;
 
-/// One look: what both clocks showed, and what was made of it.
+/// One reading: what both clocks showed, and what the clock under test showed.
 #[derive(Debug, Clone, Copy)]
 struct Look {
     monotonic: i64,
@@ -38,13 +38,13 @@ impl Look {
     }
 }
 
-/// A clock under test: one that begins over a machine's, and shows a time.
-trait Judge {
+/// A clock under test, which reads the machine's clock.
+trait Candidate {
     fn over(clock: &ManualClock) -> Self;
     fn show(&mut self, clock: &ManualClock) -> i64;
 }
 
-impl Judge for SteadyClock {
+impl Candidate for SteadyClock {
     fn over(clock: &ManualClock) -> Self {
         Self::new(Arc::new(clock.clone()))
     }
@@ -57,7 +57,7 @@ impl Judge for SteadyClock {
 /// The machine's clock as it is.
 struct Plain;
 
-impl Judge for Plain {
+impl Candidate for Plain {
     fn over(_: &ManualClock) -> Self {
         Self
     }
@@ -70,7 +70,7 @@ impl Judge for Plain {
 /// The greatest time that was ever shown.
 struct HighWater(i64);
 
-impl Judge for HighWater {
+impl Candidate for HighWater {
     fn over(_: &ManualClock) -> Self {
         Self(i64::MIN)
     }
@@ -81,10 +81,10 @@ impl Judge for HighWater {
     }
 }
 
-/// The greatest difference between the two clocks that was ever seen, kept.
+/// Keeps the greatest difference between the two clocks that it has seen.
 struct Kept(i64);
 
-impl Judge for Kept {
+impl Candidate for Kept {
     fn over(_: &ManualClock) -> Self {
         Self(i64::MIN)
     }
@@ -102,50 +102,50 @@ fn step(clock: &ManualClock, monotonic: i64, wall: i64) {
     clock.set(Timestamp::from_micros(wall));
 }
 
-/// Lives through a history and returns what was seen, or the first promise that was broken.
-fn live<J: Judge>(history: &[(i64, i64)]) -> Result<(), &'static str> {
+/// Plays a history; returns the first promise that was broken.
+fn live<J: Candidate>(history: &[(i64, i64)]) -> Result<(), &'static str> {
     let clock = ManualClock::new(Timestamp::from_micros(START));
-    let mut judge = J::over(&clock);
+    let mut candidate = J::over(&clock);
     let mut looks = Vec::new();
-    let mut look = |clock: &ManualClock, judge: &mut J| {
-        let shown = judge.show(clock);
+    let mut look = |clock: &ManualClock, candidate: &mut J| {
+        let shown = candidate.show(clock);
         let look = Look { monotonic: clock.monotonic().as_micros() as i64, wall: clock.now().as_micros(), shown };
         looks.push(look);
         check(&looks).map(|()| look)
     };
-    look(&clock, &mut judge)?;
+    look(&clock, &mut candidate)?;
     for (monotonic, wall) in history {
         step(&clock, *monotonic, *wall);
-        look(&clock, &mut judge)?;
+        look(&clock, &mut candidate)?;
     }
-    // Then the clocks run well again. What is left heals in twice the time that it was off.
-    let last = look(&clock, &mut judge)?;
+    // Then the clocks run well again. A deviation must be gone after twice its length.
+    let last = look(&clock, &mut candidate)?;
     let off = last.shown - last.wall;
     let mut healed = last;
     for _ in 0..10 {
         step(&clock, off / 4 + 20 * SECOND, off / 4 + 20 * SECOND);
-        healed = look(&clock, &mut judge)?;
+        healed = look(&clock, &mut candidate)?;
     }
-    if (healed.shown - healed.wall).abs() > SLIGHT { Err("it heals") } else { Ok(()) }
+    if (healed.shown - healed.wall).abs() > TOLERANCE_MICROS { Err("it heals") } else { Ok(()) }
 }
 
-/// Checks the last look against all before it.
+/// Checks the last reading against all before it.
 fn check(looks: &[Look]) -> Result<(), &'static str> {
     let Some(last) = looks.last() else { return Ok(()) };
     if last.shown < last.wall {
         return Err("never behind the wall clock");
     }
     let most = looks.iter().map(Look::difference).max().unwrap_or(0);
-    if last.shown > last.monotonic + most + SLIGHT {
+    if last.shown > last.monotonic + most + TOLERANCE_MICROS {
         return Err("never ahead of all that was seen");
     }
-    // What it started with, or what held for two minutes, is never taken back; here two looks may
-    // lie 70 s apart, and each minute ends with a look.
+    // The difference at the start, or one that lasted for two minutes, is never taken back. Readings
+    // are up to 70 s apart here, and each minute ends with a reading.
     for (index, from) in looks.iter().enumerate() {
         let mut least = i64::MAX;
         for to in &looks[index..] {
             least = least.min(to.difference());
-            let held = index == 0 || to.monotonic - from.monotonic >= 2 * (BELIEVED_AFTER + 70 * SECOND);
+            let held = index == 0 || to.monotonic - from.monotonic >= 2 * (BELIEVED_AFTER_MICROS + 70 * SECOND);
             if held && last.shown < to.monotonic + least {
                 return Err("what held is not taken back");
             }
@@ -160,7 +160,7 @@ fn check(looks: &[Look]) -> Result<(), &'static str> {
         if !is_ahead {
             ahead_since = None;
         }
-        look.difference() >= start && (!is_ahead || look.monotonic - since < BELIEVED_AFTER)
+        look.difference() >= start && (!is_ahead || look.monotonic - since < BELIEVED_AFTER_MICROS)
     });
     if harmless && last.difference() == start && last.shown != last.wall {
         return Err("a moment ahead leaves no trace");
@@ -168,8 +168,8 @@ fn check(looks: &[Look]) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// All histories of the depth, and the promises that they break.
-fn explore<J: Judge>() -> std::collections::BTreeSet<&'static str> {
+/// Plays all histories of this depth, and returns the promises that they break.
+fn explore<J: Candidate>() -> std::collections::BTreeSet<&'static str> {
     let mut broken = std::collections::BTreeSet::new();
     for number in 0..EVENTS.len().pow(DEPTH) {
         let history: Vec<_> = (0..DEPTH).map(|place| EVENTS[number / EVENTS.len().pow(place) % EVENTS.len()]).collect();
@@ -196,7 +196,7 @@ fn one_step_forward_counts_after_a_minute_and_is_healed_in_twice_its_length() {
         step(&clock, seconds * SECOND, wall * SECOND);
         (steady.now().as_micros() - START) / SECOND
     };
-    // An hour ahead, for less than a minute, leaves nothing; for a minute, it stays.
+    // An hour ahead for less than a minute leaves no trace; after a minute it is believed.
     assert_eq!([after(0, 3600), after(59, 59), after(0, -3600)], [3600, 3659, 59]);
     assert_eq!([after(0, 3600), after(60, 60), after(0, -3600)], [3659, 3719, 3719]);
     // It goes on at half its speed, until the wall clock has caught up.
@@ -211,7 +211,7 @@ fn simpler_clocks_are_caught() {
     assert!(broken.contains("a moment ahead leaves no trace") && broken.contains("it heals"), "{broken:?}");
 }
 
-/// A thread that is held up between its looks at the wall clock and at the monotonic one.
+/// A thread that is delayed between reading the wall clock and reading the monotonic one.
 struct HeldUp(ManualClock, AtomicBool);
 
 impl Clock for HeldUp {
@@ -235,7 +235,7 @@ fn a_thread_that_is_held_up_between_the_two_clocks_changes_nothing() {
     let steady = SteadyClock::new(Arc::<HeldUp>::clone(&held_up));
     for _ in 0..3 {
         held_up.1.store(true, Ordering::SeqCst);
-        // Once it is back, it is as late as it is.
+        // Once the thread goes on, the clock is right.
         assert_eq!(steady.now(), clock.now());
         clock.advance(Duration::from_secs(1));
         assert_eq!(steady.now(), clock.now());

@@ -1,10 +1,10 @@
 //! The three files of a SQLite database: the database itself, the write-ahead log (`-wal`) and the
 //! index of that log, which all connections share (`-shm`).
 //!
-//! SQLite opens the companions by name, and whoever finds one missing makes a new one. From then on two
-//! groups of processes work on different files under one name: what one of them commits, the other never
-//! sees, and may undo. So the files are held open by a connection of their own, which keeps SQLite from
-//! removing them while this process is at work, and their identities are compared again and again.
+//! SQLite opens the companion files by name, and creates those that are missing. From then on two groups of
+//! processes work on different files with the same name: neither sees what the other commits, and may undo
+//! it. So a separate connection holds the files open, which keeps SQLite from removing them while this
+//! process runs, and their identities are compared regularly.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -20,12 +20,12 @@ use super::super::error::store_error;
 use super::super::hot::statement;
 use crate::store::{StoreError, StoreResult};
 
-/// The device and the number of a file on it.
+/// The device and the inode number of a file.
 pub(super) type FileIdentity = (u64, u64);
 
 statement! {
-    /// The file as SQLite names it, with links resolved, and the journal's mode. It reads a table, since the
-    /// companions are opened by the first read.
+    /// The path of the file, with links resolved, and the journal mode. It reads a table, because SQLite
+    /// opens the companion files at the first read.
     MainFile {} -> (Text, Text, BigInt),
     [
         "SELECT d.file, j.journal_mode, (SELECT count(*) FROM sqlite_master) \
@@ -33,18 +33,18 @@ statement! {
     ]
 }
 
-/// The companions of a database file that this process has in use.
+/// The companion files of a database file that this process uses.
 pub(super) struct Companions {
     files: [(PathBuf, Option<FileIdentity>); 2],
-    /// Set once one of them was missed: another process may have written to another file meanwhile, so
-    /// putting the old one back mends nothing.
+    /// Set once one of them was missing: another process may have written to a new file since, so
+    /// restoring the old one does not help.
     lost: AtomicBool,
-    /// Reads once and is never used again; a mutex only because it must be shared.
+    /// Reads once and is never used again. The mutex only makes it `Sync`.
     connection: Mutex<Option<AnyConnection>>,
 }
 
 impl Companions {
-    /// Holds the companions of the database at `path`; `None` if it has none, since it is not in WAL mode.
+    /// Opens the companion files of the database at `path`; `None` if it is not in WAL mode and has none.
     ///
     /// # Errors
     /// When it cannot be opened or read.
@@ -63,7 +63,7 @@ impl Companions {
         Ok(Some(Self { files, lost: AtomicBool::new(false), connection: Mutex::new(Some(connection)) }))
     }
 
-    /// Whether both are where they were when this process opened them, and always have been.
+    /// Checks that both files are those that this process opened, and that neither was ever missing.
     ///
     /// # Errors
     /// When not.
@@ -71,7 +71,7 @@ impl Companions {
         let missing = self.files.iter().find(|(path, identity)| identity.is_none() || file_identity(path) != *identity);
         match missing {
             None if !self.lost.load(Ordering::Relaxed) => Ok(()),
-            None => Err(lost("a companion of the database file")),
+            None => Err(lost("a companion file of the database")),
             Some((path, _)) => {
                 let error = lost(&path.display().to_string());
                 if !self.lost.swap(true, Ordering::Relaxed) {
@@ -103,13 +103,12 @@ impl Drop for Companions {
 
 fn lost(what: &str) -> StoreError {
     StoreError::Unavailable(format!(
-        "{what} was removed or replaced while it was in use, so what other programs write is not seen here and the \
-         reverse; restart the server, then end all sessions"
+        "{what} was removed or replaced while it was in use, so this program and others do not see each other's \
+         writes; restart the server, then end all sessions"
     ))
 }
 
-/// Which file a path names at this moment; `None` if there is none. Looks at the directory
-/// only and opens nothing.
+/// The identity of the file at a path; `None` if there is none. Does not open the file.
 pub(super) fn file_identity(path: &Path) -> Option<FileIdentity> {
     let metadata = std::fs::metadata(path).ok()?;
     #[cfg(unix)]

@@ -1,4 +1,4 @@
-//! Connections to a server.
+//! Connections to a Postgres server.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -14,7 +14,7 @@ use super::super::url::PostgresUrl;
 use super::Role;
 use crate::store::{StoreError, StoreResult};
 
-/// A new connection. `pooler` remembers that the server's settings cannot be given.
+/// Opens a connection. `pooler` records that settings cannot be sent at the start.
 pub(super) fn connect(
     url: &PostgresUrl,
     role: Role,
@@ -32,7 +32,7 @@ pub(super) fn connect(
             let connection = establish(url, None)?;
             if !pooler.swap(true, Ordering::Relaxed) {
                 log::warn!(
-                    "the pooler before the database refuses time-outs as start-up options; set statement_timeout, \
+                    "the pooler refuses time-outs as start-up options; set statement_timeout, \
                          lock_timeout and idle_in_transaction_session_timeout with ALTER ROLE"
                 );
             }
@@ -43,17 +43,17 @@ pub(super) fn connect(
     refuse_unfit(AnyConnection::Postgres(connection))
 }
 
-#[expect(clippy::wildcard_enum_match_arm, reason = "the rest are told alike")]
+#[expect(clippy::wildcard_enum_match_arm, reason = "all other errors have the same message")]
 fn establish(url: &PostgresUrl, settings: Option<&[String]>) -> Result<diesel::PgConnection, String> {
     diesel::PgConnection::establish(&url.with_time_outs(settings)).map_err(|error| match error {
         ConnectionError::BadConnection(text) => text,
         ConnectionError::InvalidCString(_) => "the database URL contains a NUL".to_owned(),
-        // The remaining variants speak of queries; their texts may repeat values.
+        // The remaining variants are about queries, and their messages may contain values.
         _ => "the connection could not be set up".to_owned(),
     })
 }
 
-/// Settings that end, at the server's side, whatever our own side no longer waits for.
+/// Settings that make the server end what our side no longer waits for.
 fn server_settings(role: Role, busy_timeout: Duration) -> Vec<String> {
     let statement = match role {
         Role::Lane | Role::Follower => 2_000,
@@ -66,16 +66,16 @@ fn server_settings(role: Role, busy_timeout: Duration) -> Vec<String> {
         "idle_in_transaction_session_timeout=5000".to_owned(),
     ];
     match role {
-        Role::Follower => settings.extend(ONE_PLAN.map(str::to_owned)),
+        Role::Follower => settings.extend(FEED_PLANNING.map(str::to_owned)),
         Role::Lane | Role::Admin => {}
     }
     settings
 }
 
-/// A follower's statements go by indexes, whatever the planner thinks of the tables' sizes, and
-/// are planned once: planning takes longer than running them. Without these settings they are
-/// slower, and as right.
-const ONE_PLAN: [&str; 6] = [
+/// Settings that make a revocation feed's statements use indexes, whatever the planner estimates, and
+/// plan them once: planning takes longer than running them. Without these settings they are slower,
+/// but correct.
+const FEED_PLANNING: [&str; 6] = [
     "plan_cache_mode=force_generic_plan",
     "enable_seqscan=off",
     "enable_bitmapscan=off",
@@ -85,7 +85,7 @@ const ONE_PLAN: [&str; 6] = [
 ];
 
 statement! {
-    /// What decides whether a server can keep an acknowledged logout.
+    /// The settings that decide whether a server can lose an acknowledged logout.
     Fitness {} -> (Bool, Text, Text),
     ["SELECT pg_is_in_recovery(), current_setting('synchronous_commit'), current_setting('fsync')"]
 }
@@ -95,9 +95,9 @@ fn refuse_unfit(mut connection: AnyConnection) -> StoreResult<AnyConnection> {
     let (standby, commit, fsync): (bool, String, String) =
         facts.map_err(|error| store_error(&error, &mut connection))?;
     if standby {
-        // Not a failure for good: this host may become the primary, or another be found.
+        // Not permanent: this host may become the primary, or another host may be found.
         return Err(StoreError::Unavailable(
-            "this server is a standby, whose answers may be old; name the primary, or add \
+            "this server is a standby, whose answers may be old; use the URL of the primary, or add \
              target_session_attrs=read-write to a URL with several hosts"
                 .to_owned(),
         ));

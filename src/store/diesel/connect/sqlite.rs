@@ -1,4 +1,4 @@
-//! Connections to a file.
+//! Connections to a SQLite file.
 
 use std::path::Path;
 use std::thread;
@@ -14,16 +14,16 @@ use super::super::hot::statement;
 use super::super::migrate;
 use crate::store::{StoreError, StoreResult};
 
-/// A new connection.
+/// Opens a connection.
 pub(super) fn connect(path: &Path, busy_timeout: Duration) -> StoreResult<AnyConnection> {
-    // SQLite would create a missing file, empty and readable to all.
+    // SQLite would create a missing file, empty and readable for all users.
     if !path.exists() {
         return Err(StoreError::Unavailable(format!("there is no database file {}", path.display())));
     }
     let text = path.to_str().ok_or_else(|| StoreError::Failed("the database file's path is not UTF-8".to_owned()))?;
     let opened = diesel::SqliteConnection::establish(text).map_err(|_| cannot_open(path))?;
     let mut connection = AnyConnection::Sqlite(opened);
-    // The time-out first, because the others may already meet a writer.
+    // The time-out first, because the other statements may have to wait for a writer.
     let pragmas = [
         format!("PRAGMA busy_timeout = {}", busy_timeout.as_millis()),
         "PRAGMA foreign_keys = ON".to_owned(),
@@ -43,15 +43,15 @@ fn cannot_open(path: &Path) -> StoreError {
 }
 
 statement! {
-    /// Writes go to a log of their own, so that readers never wait for a writer. The file
-    /// remembers it.
+    /// Writes go to a separate log, so that readers never wait for a writer. The mode is stored in
+    /// the file.
     UseWal {} -> Text,
     ["PRAGMA journal_mode = WAL"]
 }
 
-/// Makes a SQLite file ready, once, before any other connection is open: the file exists, no
-/// stranger can read it, and it is in WAL mode. Without `create` the file must be there with our
-/// tables in it; one that is not stays as it is, to the byte.
+/// Prepares a SQLite file, once, before any other connection is open: the file exists, other users
+/// cannot read it, and it is in WAL mode. Without `create` the file has to exist with our tables in
+/// it; any other file is not changed.
 pub(in super::super) fn prepare_file(path: &Path, create: bool, busy_timeout: Duration) -> StoreResult<()> {
     if !path.exists() {
         if !create {
@@ -75,22 +75,22 @@ pub(in super::super) fn prepare_file(path: &Path, create: bool, busy_timeout: Du
     })?;
     if mode != "wal" {
         return Err(StoreError::Failed(format!(
-            "{} cannot be put into WAL mode; it must lie on a local disk",
+            "{} cannot be put into WAL mode; it has to be on a local disk",
             path.display()
         )));
     }
     Ok(())
 }
 
-/// Switches to WAL mode and returns the mode. SQLite itself does not wait here: when several processes switch a
-/// new file at once, each of those that lose is told that it is busy.
-fn use_wal(connection: &mut AnyConnection, patience: Duration) -> StoreResult<String> {
+/// Switches to WAL mode and returns the mode. SQLite itself does not wait here: if several processes switch a
+/// new file at once, all but one get the error that it is busy.
+fn use_wal(connection: &mut AnyConnection, limit: Duration) -> StoreResult<String> {
     const PAUSE: Duration = Duration::from_millis(10);
     let begun = Instant::now();
     loop {
         let switched = (UseWal {}).get_result(connection).map_err(|error| store_error(&error, connection));
         match switched {
-            Err(StoreError::Busy(_)) if begun.elapsed() < patience => thread::sleep(PAUSE),
+            Err(StoreError::Busy(_)) if begun.elapsed() < limit => thread::sleep(PAUSE),
             outcome => return outcome,
         }
     }
@@ -105,7 +105,7 @@ fn create_file(path: &Path) -> StoreResult<()> {
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     match options.open(path) {
         Ok(_) => Ok(()),
-        // Another process was a little faster.
+        // Another process has just created it.
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => {
             Err(StoreError::Failed(format!("the database file {} cannot be created: {error}", path.display())))

@@ -1,5 +1,5 @@
-//! Whether the server of Postgres writes values of our statements to its log. Password hashes and
-//! signing keys are among them; what is sent is never a token or a password.
+//! Whether Postgres writes values of our statements to its log. They include password hashes and signing
+//! keys, but never tokens or passwords.
 
 use diesel::sql_types::{Bool, Text};
 use diesel::{PgConnection, QueryResult, RunQueryDsl};
@@ -7,10 +7,10 @@ use diesel::{PgConnection, QueryResult, RunQueryDsl};
 use super::super::hot::statement;
 
 statement! {
-    /// What decides it, as in force for this role: whether statements are logged as such, for how
-    /// long they took, or by chance; whether values are added to them; the same for errors and for
+    /// The settings that apply to this role: whether statements are logged in general, for their
+    /// duration, or as a sample; whether values are added to them; the same for errors and for
     /// `auto_explain`, which has a setting for values since Postgres 16 and writes some into verbose
-    /// plans; and the role's name, as a statement would quote it.
+    /// plans; and the role's name, quoted for a statement.
     LogSettings {} -> (Text, Bool, Bool, Bool, Bool, Text),
     [
         "SELECT CASE \
@@ -28,24 +28,24 @@ statement! {
     ]
 }
 
-/// What of the log shows values, and the cure; `None` if nothing does.
+/// Which log entries show values, and the SQL that prevents it; `None` if none does.
 pub(super) fn exposure(connection: &mut PgConnection) -> QueryResult<Option<(String, String)>> {
     let (statements, values, error_values, explains, explained_values, role): (String, bool, bool, bool, bool, String) =
         LogSettings {}.get_result(connection)?;
     let mut shown = Vec::new();
-    let mut cures = Vec::new();
+    let mut repairs = Vec::new();
     if !statements.is_empty() && values {
         shown.push(statements);
-        cures.push(format!("ALTER ROLE {role} SET log_parameter_max_length = 0"));
+        repairs.push(format!("ALTER ROLE {role} SET log_parameter_max_length = 0"));
     }
     if error_values {
         shown.push("log_parameter_max_length_on_error".to_owned());
-        cures.push(format!("ALTER ROLE {role} SET log_parameter_max_length_on_error = 0"));
+        repairs.push(format!("ALTER ROLE {role} SET log_parameter_max_length_on_error = 0"));
     }
     if explains && explained_values {
         shown.push("auto_explain".to_owned());
-        cures.push(format!("ALTER ROLE {role} SET auto_explain.log_min_duration = -1"));
+        repairs.push(format!("ALTER ROLE {role} SET auto_explain.log_min_duration = -1"));
     }
     let shown = shown.join(", ");
-    Ok((!shown.is_empty()).then(|| (shown, cures.join("; "))))
+    Ok((!shown.is_empty()).then(|| (shown, repairs.join("; "))))
 }

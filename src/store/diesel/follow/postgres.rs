@@ -1,7 +1,7 @@
-//! Following a server. A log row is told by the first round whose snapshot sees it: what counts
-//! is the difference between the snapshots of two rounds, since transactions become visible in
-//! another order than that in which they take their numbers. News, rows, and the snapshot for the next
-//! round come from one statement, so that one moment holds for all of them.
+//! The revocation feed of a Postgres server. A log row is reported by the first round whose snapshot sees
+//! it. That is the difference between the snapshots of two rounds, because transactions do not become
+//! visible in the order of their numbers. One statement reads log rows, requested rows, and the snapshot for
+//! the next round, so that all of them are of one moment.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ use super::super::error::logged;
 use super::super::hot::{TokenColumns, statement};
 use super::super::rows::TokenRow;
 use super::super::{sessions, triggers};
-use super::{news, tell_of_triggers};
+use super::{log_triggers, news};
 use crate::store::{Follower, News, Round, StoreError, StoreResult};
 use crate::token::TokenDigest;
 
@@ -27,23 +27,23 @@ mod tests;
 
 use snapshot::{PgSnapshot, Snapshot};
 
-/// A round may pass over so many log rows that were told before, because a transaction from
-/// before them is still open.
-const MANY_TOLD: i64 = 2_000;
+/// At most this many log rows that were reported before are skipped in a round. They cannot be left out of
+/// the query while an older transaction is open.
+const MAX_SKIPPED: i64 = 2_000;
 
-/// How often a round also looks at the triggers. What is changed by hand while they are switched off is
-/// heard of within this time.
-const LOOK_EVERY: Duration = Duration::from_secs(10);
+/// How often a round also checks the triggers. Manual changes made while they were disabled are noticed
+/// within this time.
+const TRIGGER_CHECK_INTERVAL: Duration = Duration::from_secs(10);
 
-/// How often it is counted whether that is so, and only while some transaction is that old.
-const PATIENCE: Duration = Duration::from_millis(200);
+/// How often the rows that a round skips are counted, if a transaction has been open for this long.
+const COUNT_INTERVAL: Duration = Duration::from_millis(200);
 
 type HeadColumns = (PgSnapshot, PgSnapshot, Integer, Timestamptz, Bool, Oid);
 type LogColumns = (Bool, Nullable<BigInt>, Nullable<Binary>);
 
 statement! {
-    /// A round that asks for no row. No row is visible from the future: such were restored from
-    /// another server's backup, and are left alone.
+    /// A round without requested rows. Log rows of future transactions were restored from another
+    /// server's backup, and are ignored.
     Changes { known: Option<Snapshot> as Nullable<PgSnapshot> } -> (Nullable<HeadColumns>, Nullable<LogColumns>),
     [
         "(SELECT NULL::pg_snapshot, NULL::pg_snapshot, NULL::integer, NULL::timestamptz, NULL::boolean, \
@@ -56,7 +56,7 @@ statement! {
 }
 
 statement! {
-    /// A round that asks for rows, too.
+    /// A round with requested rows.
     ChangesAndTokens {
         known: Option<Snapshot> as Nullable<PgSnapshot>,
         digests: Vec<[u8; 64]> as Array<Binary>,
@@ -81,14 +81,14 @@ statement! {
 }
 
 statement! {
-    /// Which the triggers are; nothing where they are not what they have to be. A statement of its own, since
-    /// it is seldom sent: as a part of the others it would have them planned anew each time.
-    LookAtTriggers {} -> Nullable<Text>,
+    /// Identifies the triggers, their functions and tables; empty if they are not as expected. A separate
+    /// statement, because it is seldom sent: as a part of the others it would have them planned each time.
+    TriggerStamp {} -> Nullable<Text>,
     ["SELECT (SELECT stamp FROM revocation_trigger_stamp)"]
 }
 
 statement! {
-    /// How many log rows the next rounds would pass over, up to a bound.
+    /// How many log rows the next round would skip, up to a bound.
     Behind {} -> BigInt,
     [
         "SELECT count(*) FROM (SELECT FROM revocation_log WHERE xid >= pg_snapshot_xmin(pg_current_snapshot()) \
@@ -97,8 +97,8 @@ statement! {
 }
 
 statement! {
-    /// Whose transaction is the oldest one: its process, what it calls itself, and for how many
-    /// seconds it has been open.
+    /// The oldest open transaction: its process, its name, and for how many seconds it has been
+    /// open.
     Oldest {} -> (Nullable<Integer>, Text, BigInt),
     [
         "SELECT pid, coalesce(application_name, ''), coalesce(extract(epoch FROM now() - xact_start), 0)::bigint \
@@ -111,22 +111,22 @@ statement! {
 type HeadRow = (Snapshot, Snapshot, i32, PgTimestamp, bool, u32);
 type LogRow = (bool, Option<i64>, Option<Vec<u8>>);
 
-/// A connection of its own, and what its last round saw.
+/// A separate connection, and what its last round saw.
 pub(super) struct PostgresFollower {
     connection: DieselConnection,
-    place: Option<Place>,
-    oldest: Option<Open>,
+    position: Option<Position>,
+    oldest: Option<OldestTransaction>,
     held_back: bool,
     triggers: Triggers,
 }
 
-struct Place {
+struct Position {
     snapshot: Snapshot,
     server: Server,
 }
 
-/// Which server answers: a pooler in between may exchange it under an open connection. And which table has the
-/// horizon: a restored database has another one.
+/// The server process, which a pooler may replace under an open connection, and the table of the horizon, which
+/// is a different one after a restore.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Server {
     process: i32,
@@ -134,18 +134,18 @@ struct Server {
     table: u32,
 }
 
-/// What was found of the triggers, and when.
+/// The last check of the triggers.
 #[derive(Default)]
 struct Triggers {
-    looked: Option<Instant>,
-    /// Changes whenever one of them, its function or its table is changed; empty while they are not what they
-    /// have to be.
+    checked: Option<Instant>,
+    /// Changes whenever a trigger, its function or its table is changed; empty while they are not as
+    /// expected.
     stamp: Option<String>,
 }
 
 impl Triggers {
     fn is_due(&self) -> bool {
-        self.looked.is_none_or(|looked| looked.elapsed() >= LOOK_EVERY)
+        self.checked.is_none_or(|checked| checked.elapsed() >= TRIGGER_CHECK_INTERVAL)
     }
 
     fn are_intact(&self) -> bool {
@@ -153,14 +153,14 @@ impl Triggers {
     }
 }
 
-/// The oldest open transaction, and when it was last looked at.
+/// The oldest open transaction, and when the rows behind it were last counted.
 #[derive(Clone, Copy)]
-struct Open {
+struct OldestTransaction {
     transaction: u64,
     seen: Instant,
 }
 
-/// What a round's statement says.
+/// The result of a round's statement.
 #[derive(Default)]
 struct Answer {
     head: Option<HeadRow>,
@@ -171,26 +171,28 @@ struct Answer {
 impl PostgresFollower {
     pub(super) fn open(target: &Arc<Target>) -> StoreResult<Self> {
         let connection = DieselConnection::open(target, Role::Follower).map_err(logged)?;
-        Ok(Self { connection, place: None, oldest: None, held_back: false, triggers: Triggers::default() })
+        Ok(Self { connection, position: None, oldest: None, held_back: false, triggers: Triggers::default() })
     }
 
-    /// Whether an old transaction makes rounds too dear. Then the log is not read at all until it
-    /// has ended.
+    /// Whether an old transaction makes rounds too expensive. Then the log is not read until it has
+    /// ended.
     fn is_held_back(&mut self) -> StoreResult<bool> {
-        let Some(open) = self.oldest.filter(|open| open.seen.elapsed() >= PATIENCE) else { return Ok(self.held_back) };
+        let Some(open) = self.oldest.filter(|open| open.seen.elapsed() >= COUNT_INTERVAL) else {
+            return Ok(self.held_back);
+        };
         let behind: i64 = self.connection.read(|any| Behind {}.get_result(any))?;
-        self.oldest = Some(Open { seen: Instant::now(), ..open });
-        // Not at once back again, lest it go to and fro.
-        let bound = if self.held_back { MANY_TOLD / 2 } else { MANY_TOLD };
+        self.oldest = Some(OldestTransaction { seen: Instant::now(), ..open });
+        // A lower bound for the way back, so that it does not alternate.
+        let bound = if self.held_back { MAX_SKIPPED / 2 } else { MAX_SKIPPED };
         let held_back = behind > bound;
         match (self.held_back, held_back) {
             (false, true) => {
                 let oldest = self.connection.read(|any| Oldest {}.get_result(any).optional())?;
-                log::warn!("{}; until it ends, every check reads the database", holder(oldest));
-                self.place = None;
+                log::warn!("{}; until it ends, every check reads the database", describe_oldest(oldest));
+                self.position = None;
             }
             (true, false) => {
-                log::info!("the old transaction is over; checks are answered from memory again");
+                log::info!("the old transaction has ended; checks are answered from the cache again");
                 self.oldest = None;
             }
             (false, false) | (true, true) => {}
@@ -199,28 +201,28 @@ impl PostgresFollower {
         Ok(held_back)
     }
 
-    /// Looks at the triggers, if it is time to, and says whether nothing has changed since the last look. If
-    /// something has, changes in between may be in no log.
-    fn look_at_triggers(&mut self) -> StoreResult<bool> {
+    /// Checks the triggers, if it is time to, and returns whether they have not changed since the last check. If
+    /// they have, changes made in between may be missing in the log.
+    fn check_triggers(&mut self) -> StoreResult<bool> {
         if !self.triggers.is_due() {
             return Ok(true);
         }
-        let stamp: Option<String> = self.connection.read(|any| LookAtTriggers {}.get_result(any))?;
-        let were_intact = self.triggers.looked.is_none() || self.triggers.are_intact();
-        let stood_still = self.triggers.stamp == stamp;
-        self.triggers = Triggers { looked: Some(Instant::now()), stamp };
-        if !stood_still {
+        let stamp: Option<String> = self.connection.read(|any| TriggerStamp {}.get_result(any))?;
+        let were_intact = self.triggers.checked.is_none() || self.triggers.are_intact();
+        let unchanged = self.triggers.stamp == stamp;
+        self.triggers = Triggers { checked: Some(Instant::now()), stamp };
+        if !unchanged {
             let are_intact = self.triggers.are_intact();
             let differences = if are_intact { Vec::new() } else { self.connection.read(triggers::differences)? };
-            tell_of_triggers(were_intact, &differences);
+            log_triggers(were_intact, &differences);
         }
-        Ok(stood_still)
+        Ok(unchanged)
     }
 
     fn note_oldest(&mut self, snapshot: &Snapshot) {
         self.oldest = snapshot.oldest_running().map(|transaction| match self.oldest {
             Some(known) if known.transaction == transaction => known,
-            Some(_) | None => Open { transaction, seen: Instant::now() },
+            Some(_) | None => OldestTransaction { transaction, seen: Instant::now() },
         });
     }
 }
@@ -231,15 +233,15 @@ impl Follower for PostgresFollower {
             let found = self.connection.read(|any| sessions::find_many(any, digests))?;
             return Ok(Round { news: News::Everything, found, lasting: false });
         }
-        // Taken, so that nothing is built upon what was before a failure.
-        let place = self.place.take();
-        let known = place.as_ref().map(|place| place.snapshot.clone());
-        // First: what the round reads is then read after the look, and may be remembered.
-        let stood_still = self.look_at_triggers()?;
-        let (head, told, found) = self.connection.read(|any| {
+        // Taken, so that no round continues from a position before a failure.
+        let position = self.position.take();
+        let known = position.as_ref().map(|position| position.snapshot.clone());
+        // First: what the round reads after this check may be cached.
+        let unchanged = self.check_triggers()?;
+        let (head, revoked, found) = self.connection.read(|any| {
             let Answer { head, log, tokens } = ask(any, known, digests)?;
-            let told = news(log.into_iter().map(|(_, user, session)| (user, session)));
-            Ok((head, told, sessions::in_order(tokens, digests)?))
+            let revoked = news(log.into_iter().map(|(_, user, session)| (user, session)));
+            Ok((head, revoked, sessions::in_order(tokens, digests)?))
         })?;
         let Some((snapshot, pruned, process, started, is_standby, table)) = head else {
             return Err(logged(StoreError::Failed("the horizon of the revocation log is missing".to_owned())));
@@ -249,14 +251,14 @@ impl Follower for PostgresFollower {
             return Err(logged(StoreError::Unavailable(text.to_owned())));
         }
         let server = Server { process, started, table };
-        let goes_on = place.is_some_and(|known| {
-            // The last: rows behind the horizon may be gone, so all that it sees must have been seen.
+        let continues = position.is_some_and(|known| {
+            // The last condition: rows behind the horizon may have been deleted, so they must have been read.
             known.server == server && snapshot.covers(&known.snapshot) && known.snapshot.covers(&pruned)
         });
         let lasting = self.triggers.are_intact();
-        let news = if goes_on && stood_still && lasting { told } else { News::Everything };
+        let news = if continues && unchanged && lasting { revoked } else { News::Everything };
         self.note_oldest(&snapshot);
-        self.place = Some(Place { snapshot, server });
+        self.position = Some(Position { snapshot, server });
         Ok(Round { news, found, lasting })
     }
 }
@@ -300,13 +302,17 @@ fn ask_for_tokens(
     Ok(answer)
 }
 
-/// Names the session, and never what it runs.
-fn holder(oldest: Option<(Option<i32>, String, i64)>) -> String {
+/// Names the transaction's session, but never its statement.
+fn describe_oldest(oldest: Option<(Option<i32>, String, i64)>) -> String {
     match oldest {
         Some((Some(process), name, age)) => {
-            format!("an old transaction holds the log back: process {process} of the server, {name:?}, {age} s old")
+            format!(
+                "an old transaction blocks the revocation log: server process {process}, {name:?}, open for {age} s"
+            )
         }
-        Some((None, name, age)) => format!("a prepared transaction holds the log back: {name:?}, {age} s old"),
-        None => "an old transaction, whose session this role may not see, holds the log back".to_owned(),
+        Some((None, name, age)) => {
+            format!("a prepared transaction blocks the revocation log: {name:?}, open for {age} s")
+        }
+        None => "an old transaction blocks the revocation log; this role may not see its session".to_owned(),
     }
 }

@@ -1,4 +1,4 @@
-//! Pruning the revocation log, so that no view of the database misses a row.
+//! Pruning the revocation log, so that no revocation feed misses a row.
 
 #[cfg(feature = "postgres")]
 use diesel::sql_types::BigInt;
@@ -11,15 +11,15 @@ use super::BATCH;
 use crate::store::StoreResult;
 use crate::time::Timestamp;
 
-/// How long a snapshot is kept before the rows that it sees are deleted, in microseconds: a
-/// view that lived through less of it is never emptied.
+/// How old a snapshot is before the rows that it sees are deleted, in microseconds: a feed that was polled
+/// within this time never loses rows.
 #[cfg(feature = "postgres")]
-const HORIZON_AGE: i64 = 60 * 60 * 1_000_000;
+const HORIZON_AGE_MICROS: i64 = 60 * 60 * 1_000_000;
 
 #[cfg(feature = "sqlite")]
 statement! {
-    /// Takes rows that lie more than 10,000 behind the newest: a view that has not come so far
-    /// sees the gap.
+    /// Deletes rows that are more than 10,000 behind the newest. A feed that has not read them yet
+    /// notices the gap.
     DeleteAllButNewest {},
     [
         "DELETE FROM revocation_log WHERE seq IN (SELECT seq FROM revocation_log WHERE seq <= \
@@ -29,9 +29,9 @@ statement! {
 
 #[cfg(feature = "postgres")]
 statement! {
-    /// Publishes the snapshot taken an hour ago as the horizon, and takes the next one. A
-    /// snapshot from the future was restored from another server's backup and means nothing; the
-    /// present one takes its place, since no view could ever be newer than it.
+    /// Publishes the snapshot of an hour ago as the horizon, and takes the next one. A snapshot from
+    /// the future was restored from another server's backup and is meaningless. The current one
+    /// replaces it, because no feed could ever be newer than the old one.
     MoveHorizon { now: i64 as BigInt, age: i64 as BigInt },
     [
         "UPDATE revocation_horizon SET pruned = CASE WHEN pg_snapshot_xmax(next) > \
@@ -44,7 +44,7 @@ statement! {
 
 #[cfg(feature = "postgres")]
 statement! {
-    /// Takes rows that every view newer than the horizon has seen.
+    /// Deletes rows that all feeds newer than the horizon have seen.
     DeleteBehindHorizon {},
     [
         "DELETE FROM revocation_log WHERE seq IN (SELECT l.seq FROM revocation_log l, revocation_horizon h \
@@ -54,8 +54,8 @@ statement! {
 }
 
 impl DieselStore {
-    /// Prunes the log and returns the number of rows. The horizon is committed before the first
-    /// row behind it goes; it stays where it is while nobody knows the time.
+    /// Prunes the log and returns the number of rows. The horizon is committed before the first row
+    /// behind it is deleted. It does not move while the time is uncertain.
     pub(super) fn prune_log(&self, now: Option<Timestamp>, go_on: &dyn Fn() -> bool) -> StoreResult<usize> {
         if !go_on() {
             return Ok(0);
@@ -79,7 +79,7 @@ impl DieselStore {
                         let _ = now;
                         Ok(())
                     },
-                    postgres(c) => MoveHorizon { now: now.as_micros(), age: HORIZON_AGE }.execute(c).map(drop),
+                    postgres(c) => MoveHorizon { now: now.as_micros(), age: HORIZON_AGE_MICROS }.execute(c).map(drop),
                 )
             })
         })

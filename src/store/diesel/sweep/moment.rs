@@ -1,4 +1,4 @@
-//! By which moment a sweep may delete: never by the clock as it shows now, which may be wrong.
+//! The moment by which a sweep deletes: not the clock's current time, which may be wrong.
 
 use std::time::Duration;
 
@@ -24,21 +24,21 @@ statement! {
 
 #[cfg(feature = "postgres")]
 statement! {
-    /// The same; other sweepers wait.
+    /// The same, and makes other sweepers wait.
     SweptAtLocked {} -> Nullable<BigInt>,
     ["SELECT swept_at FROM sweep_clock FOR UPDATE"]
 }
 
 statement! {
-    /// Notes a sweep.
+    /// Records the time of a sweep.
     SetSweptAt { at: i64 as BigInt },
     ["UPDATE sweep_clock SET swept_at = ", at]
 }
 
 impl DieselStore {
-    /// Begins a sweep at the moment `now`: notes it for the next one, if it can be believed, and
-    /// returns the moment by which this sweep may delete. That is the moment of the sweep before, or
-    /// `now` if that is earlier: both clocks say that it is past.
+    /// Begins a sweep at the time `now`: records it for the next sweep, if it can be believed, and
+    /// returns the moment by which this sweep may delete. That is the time of the previous sweep, or
+    /// `now` if that is earlier: by both readings of the clock it is in the past.
     ///
     /// # Errors
     /// When the database fails.
@@ -53,23 +53,23 @@ fn begin(any: &mut AnyConnection, now: Timestamp, trust: ClockTrust) -> QueryRes
         postgres(c) => SweptAtLocked {}.get_result(c)?,
     );
     let before = found.map(Timestamp::from_micros);
-    let (moment, is_noted) = judge_step(before, now, trust);
-    if is_noted {
+    let (moment, is_recorded) = decide(before, now, trust);
+    if is_recorded {
         SetSweptAt { at: now.as_micros() }.execute(any)?;
     }
     Ok(moment)
 }
 
-/// By which moment to delete, and whether `now` is noted for the next sweep.
-fn judge_step(before: Option<Timestamp>, now: Timestamp, trust: ClockTrust) -> (SweepMoment, bool) {
+/// The moment by which to delete, and whether `now` is recorded for the next sweep.
+fn decide(before: Option<Timestamp>, now: Timestamp, trust: ClockTrust) -> (SweepMoment, bool) {
     let step = before.map(|before| now.since(before).max(before.since(now)));
     let is_small = step.is_some_and(|step| step <= LARGEST_STEP);
     let until = match trust {
         ClockTrust::Vouched => Some(now),
         ClockTrust::Proved | ClockTrust::Unproved => before.map(|before| before.min(now)),
     };
-    let is_noted = is_small || trust != ClockTrust::Unproved;
-    (SweepMoment { until, is_held: !is_noted }, is_noted)
+    let is_recorded = is_small || trust != ClockTrust::Unproved;
+    (SweepMoment { until, is_held: !is_recorded }, is_recorded)
 }
 
 #[cfg(test)]
@@ -85,7 +85,7 @@ mod tests {
         let day = LARGEST_STEP;
         let earlier = |by: Duration| NOW.saturating_sub(by);
         let more = day + Duration::from_micros(1);
-        for (before, trust, until, is_noted) in [
+        for (before, trust, until, is_recorded) in [
             (None, Unproved, None, false),
             (None, Proved, None, true),
             (None, Vouched, Some(NOW), true),
@@ -93,13 +93,13 @@ mod tests {
             (Some(earlier(more)), Unproved, Some(earlier(more)), false),
             (Some(earlier(more)), Proved, Some(earlier(more)), true),
             (Some(earlier(more)), Vouched, Some(NOW), true),
-            // The sweep before may have had the wrong clock, and so may this one.
+            // The previous sweep may have had a wrong clock, and so may this one.
             (Some(NOW.saturating_add(day)), Unproved, Some(NOW), true),
             (Some(NOW.saturating_add(more)), Unproved, Some(NOW), false),
             (Some(NOW.saturating_add(more)), Proved, Some(NOW), true),
         ] {
-            let expected = (SweepMoment { until, is_held: !is_noted }, is_noted);
-            assert_eq!(judge_step(before, NOW, trust), expected, "{before:?} {trust:?}");
+            let expected = (SweepMoment { until, is_held: !is_recorded }, is_recorded);
+            assert_eq!(decide(before, NOW, trust), expected, "{before:?} {trust:?}");
         }
     }
 }

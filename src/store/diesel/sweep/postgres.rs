@@ -7,7 +7,7 @@ use super::super::hot::statement;
 use super::{BATCH, Expired};
 
 statement! {
-    /// Tokens that expired long ago and that nobody is using.
+    /// Tokens that expired long ago and are not locked.
     FindExpiredUnlocked { before: i64 as BigInt } -> (Binary, Binary, Nullable<BigInt>),
     [
         "SELECT t.digest, t.session_id, t.expires FROM tokens t JOIN sessions s ON s.id = t.session_id \
@@ -16,25 +16,25 @@ statement! {
 }
 
 statement! {
-    /// One sweeper at a time; the others come back later.
+    /// Locks out other sweepers, which try again later.
     LockSweep {} -> Bool,
     ["SELECT TRUE FROM sweep_state FOR UPDATE SKIP LOCKED"]
 }
 
-/// Some tokens that expired long ago, unless another sweeper is at work.
+/// Finds tokens that expired long ago; none while another sweeper runs.
 pub(super) fn find(connection: &mut PgConnection, before: i64) -> QueryResult<Vec<Expired>> {
     let free: Vec<bool> = LockSweep {}.load(connection)?;
     if free.is_empty() { Ok(Vec::new()) } else { FindExpiredUnlocked { before }.load(connection) }
 }
 
 statement! {
-    /// Takes many tokens.
+    /// Deletes tokens.
     DeleteTokens { digests: Vec<Vec<u8>> as Array<Binary> },
     ["DELETE FROM tokens WHERE digest = ANY(", digests, ")"]
 }
 
 statement! {
-    /// Notes that sessions ended when their last token expired.
+    /// Records that sessions ended when their last token expired.
     MarkAllExpired { ids: Vec<Vec<u8>> as Array<Binary>, times: Vec<Option<i64>> as Array<Nullable<BigInt>> },
     [
         "UPDATE sessions SET ended_at = v.at, ended_reason = 'expired' \
@@ -45,7 +45,7 @@ statement! {
     ]
 }
 
-/// Deletes them in one round trip, and marks the sessions that have none left in another.
+/// Deletes the tokens in one round trip, and marks the sessions without tokens as ended in another.
 pub(super) fn delete_and_mark(connection: &mut PgConnection, found: Vec<Expired>) -> QueryResult<()> {
     let digests = found.iter().map(|(digest, ..)| digest.clone()).collect();
     DeleteTokens { digests }.execute(connection)?;

@@ -1,4 +1,4 @@
-//! Sweeping what ended sessions left behind, and in the end the sessions.
+//! Sweeping the tokens of ended sessions, and later the sessions themselves.
 
 use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text};
 use diesel::{QueryResult, RunQueryDsl};
@@ -13,7 +13,7 @@ use crate::cause::Reason;
 use crate::store::StoreResult;
 
 statement! {
-    /// The next so many users, and whether sessions of old epochs are left of each.
+    /// The next users, and whether each has sessions of old epochs.
     FindUsers { after: i64 as BigInt } -> (BigInt, BigInt, Bool, Bool),
     [
         "SELECT u.id, u.auth_epoch, u.is_active, EXISTS (SELECT 1 FROM sessions s WHERE s.user_id = u.id \
@@ -34,7 +34,7 @@ statement! {
 
 #[cfg(feature = "postgres")]
 statement! {
-    /// Some of a user's sessions of old epochs that nobody is using.
+    /// Some of a user's sessions of old epochs that are not locked.
     FindOldUnlocked { user: i64 as BigInt, epoch: i64 as BigInt } -> (Binary, BigInt, BigInt),
     [
         "SELECT id, auth_epoch, last_seen FROM sessions WHERE user_id = ", user, " AND ended_at IS NULL \
@@ -43,7 +43,7 @@ statement! {
 }
 
 statement! {
-    /// Writes into the session itself what until now only its user's epoch said.
+    /// Records in the session that it has ended, which until now only the user's epoch implied.
     MarkEnded {
         at: i64 as BigInt, reason: Option<String> as Nullable<Text>, actor: Option<String> as Nullable<Text>,
         id: Vec<u8> as Binary,
@@ -53,8 +53,8 @@ statement! {
 
 #[cfg(feature = "sqlite")]
 statement! {
-    /// Sessions that ended and may have tokens, but for those whose holders are still to be told that
-    /// their user is inactive. The condition is that of the index, word for word.
+    /// Ended sessions that may have tokens, except those whose clients have to learn that their user is
+    /// inactive. The condition has to be literally that of the index.
     FindToEmpty { from: i64 as BigInt } -> (Binary, BigInt),
     [
         "SELECT id, ended_at FROM sessions WHERE ended_at IS NOT NULL AND NOT emptied \
@@ -65,7 +65,7 @@ statement! {
 
 #[cfg(feature = "postgres")]
 statement! {
-    /// The same, of sessions that nobody is using.
+    /// The same, for sessions that are not locked.
     FindToEmptyUnlocked { from: i64 as BigInt } -> (Binary, BigInt),
     [
         "SELECT id, ended_at FROM sessions WHERE ended_at IS NOT NULL AND NOT emptied \
@@ -83,7 +83,7 @@ statement! {
 
 #[cfg(feature = "postgres")]
 statement! {
-    /// The same, of sessions that nobody is using.
+    /// The same, for sessions that are not locked.
     FindEndedUnlocked { before: i64 as BigInt } -> Binary,
     [
         "SELECT id FROM sessions WHERE ended_at < ", before, " ORDER BY ended_at LIMIT ", {BATCH},
@@ -106,9 +106,9 @@ fn find_ended(any: &mut AnyConnection, before: i64) -> QueryResult<Vec<Vec<u8>>>
 }
 
 impl DieselStore {
-    /// Deletes the tokens that ended sessions still have, and returns their number. What a session
-    /// that ended has left answers as if it were gone, so no clock is asked. Asks `go_on` before every
-    /// small transaction.
+    /// Deletes the tokens that ended sessions still have, and returns their number. This needs no clock,
+    /// because such tokens are refused as unknown already. Calls `go_on` before every small
+    /// transaction.
     ///
     /// # Errors
     /// When the database fails. What was deleted stays deleted.
@@ -117,7 +117,7 @@ impl DieselStore {
         let (mut from, mut tokens) = (i64::MIN, 0);
         self.repeat(go_on, |any| {
             let found = find_to_empty(any, from)?;
-            // Those before it are empty, or somebody holds them.
+            // Sessions before it are empty or locked.
             from = found.first().map_or(from, |(_, ended)| *ended);
             let done = emptying.batch(any, found.into_iter().map(|(id, _)| id).collect())?;
             tokens += done.tokens;
@@ -126,7 +126,7 @@ impl DieselStore {
         Ok(tokens)
     }
 
-    /// Removes sessions that ended before a moment, each after its tokens.
+    /// Deletes sessions that ended before a moment, each after its tokens.
     pub(super) fn remove_ended_sessions(&self, before: i64, go_on: &dyn Fn() -> bool) -> StoreResult<Done> {
         let mut emptying = Emptying::new(Emptied::Remove);
         let mut total = Done::default();
@@ -150,7 +150,7 @@ struct Owner {
 }
 
 impl DieselStore {
-    /// Marks as ended what ended with all of its user's; their tokens go with those of other ended
+    /// Marks sessions of old epochs as ended. Their tokens are then deleted like those of other ended
     /// sessions.
     pub(super) fn mark_old_epochs(&self, go_on: &dyn Fn() -> bool) -> StoreResult<()> {
         let mut after = i64::MIN;
@@ -170,7 +170,7 @@ impl DieselStore {
 
 type Old = (Vec<u8>, i64, i64);
 
-/// One batch of one user's; returns how many sessions were marked.
+/// Marks one batch of a user's sessions, and returns their number.
 fn mark_some(any: &mut AnyConnection, owner: Owner) -> QueryResult<usize> {
     let Owner { id: user, epoch, .. } = owner;
     let old: Vec<Old> = on_each!(&mut *any,
@@ -191,8 +191,8 @@ fn mark_ended(any: &mut AnyConnection, owner: Owner, session: Old, events: &Epoc
     let (id, epoch, last_seen) = session;
     let (at, reason, actor) = match events.get(&(owner.id, epoch + 1)) {
         Some((at, event, actor)) => (*at, Some(event.clone()), Some(actor.clone())),
-        // Somebody raised the epoch by hand: it was over after its last use at any rate. If the user was
-        // locked out by that, the holders of its tokens are told so.
+        // The epoch was raised with SQL, without an audit event: the session ended after its last use. If the
+        // user was deactivated by that, the clients learn it.
         None if !owner.is_active && epoch + 1 == owner.epoch => {
             (last_seen, Some(Reason::Deactivated.as_str().to_owned()), None)
         }

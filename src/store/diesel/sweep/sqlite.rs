@@ -13,13 +13,13 @@ statement! {
 }
 
 statement! {
-    /// Takes one token.
+    /// Deletes one token.
     DeleteToken { digest: Vec<u8> as Binary },
     ["DELETE FROM tokens WHERE digest = ", digest]
 }
 
 statement! {
-    /// Notes that a session ended when its last token expired.
+    /// Records that a session ended when its last token expired.
     MarkExpired { at: Option<i64> as Nullable<BigInt>, id: Vec<u8> as Binary },
     [
         "UPDATE sessions SET ended_at = ", at, ", ended_reason = 'expired' WHERE id = ", id,
@@ -28,12 +28,12 @@ statement! {
     ]
 }
 
-/// Some tokens that expired long ago.
+/// Finds tokens that expired long ago.
 pub(super) fn find(connection: &mut SqliteConnection, before: i64) -> QueryResult<Vec<Expired>> {
     FindExpired { before }.load(connection)
 }
 
-/// Deletes them, and marks the sessions that have none left.
+/// Deletes the tokens, and marks the sessions without tokens as ended.
 pub(super) fn delete_and_mark(connection: &mut SqliteConnection, found: Vec<Expired>) -> QueryResult<()> {
     for (digest, ..) in &found {
         DeleteToken { digest: digest.clone() }.execute(connection)?;

@@ -1,4 +1,4 @@
-//! What of a Postgres URL decides how it is used. libpq reads the rest.
+//! The parts of a Postgres URL that this program needs. libpq reads the rest.
 
 use std::net::IpAddr;
 
@@ -11,7 +11,7 @@ pub struct PostgresUrl {
     parts: Parts,
 }
 
-/// What of a Postgres URL decides how it is used.
+/// The parts of a Postgres URL that this program needs.
 #[derive(Clone, PartialEq, Eq)]
 struct Parts {
     hosts: Vec<String>,
@@ -48,7 +48,7 @@ impl Parts {
 }
 
 impl PostgresUrl {
-    /// Reads a URL, of which `rest` follows the scheme, and refuses what this build cannot
+    /// Parses a URL, in which `rest` follows the scheme, and refuses servers that this build cannot
     /// reach safely.
     pub(super) fn parse(url: &str, rest: &str) -> Result<Self, String> {
         let parsed = Self { text: Zeroizing::new(url.to_owned()), parts: Parts::of(rest) };
@@ -71,23 +71,23 @@ impl PostgresUrl {
         if cfg!(feature = "postgres-tls") {
             return Ok(());
         }
-        let cure = "; build with the feature `postgres-tls`";
+        let advice = "; build with the feature `postgres-tls`";
         if let Some(mode) =
             self.parts.get("sslmode").filter(|mode| matches!(*mode, "require" | "verify-ca" | "verify-full"))
         {
-            return Err(format!("sslmode={mode} needs TLS, which this program was built without{cure}"));
+            return Err(format!("sslmode={mode} needs TLS, which this program was built without{advice}"));
         }
         if self.parts.hosts.iter().any(|host| !is_local(host)) {
             return Err(format!(
                 "the database is on another host, but this program was built without TLS, and passwords and \
-                 digests would cross the network in the clear{cure}"
+                 digests would cross the network in the clear{advice}"
             ));
         }
         Ok(())
     }
 
-    /// The URL with our time-outs, wherever the user set none: a silent network is noticed
-    /// within seconds. `options` are settings for the server's side, `name=value`.
+    /// The URL with our time-outs where it has none, so that a dead connection is noticed within
+    /// seconds. `options` are settings for the server, `name=value`.
     pub(in super::super) fn with_time_outs(&self, options: Option<&[String]>) -> String {
         let mut url = String::clone(&self.text);
         let mut separator = if url.contains('?') { '&' } else { '?' };
@@ -113,7 +113,7 @@ impl PostgresUrl {
             }
         }
         if let Some(settings) = options {
-            // What the user wrote comes last and wins.
+            // The options of the URL come last and win.
             let ours: Vec<String> = settings.iter().map(|s| format!("-c%20{}", s.replace('=', "%3D"))).collect();
             let theirs = self.parts.get("options").map(str::to_owned);
             let all: Vec<String> = ours.into_iter().chain(theirs).collect();
@@ -122,7 +122,7 @@ impl PostgresUrl {
         url
     }
 
-    /// An error text of libpq, unless it repeats what is secret.
+    /// An error message of libpq, unless it contains a secret.
     pub(in super::super) fn without_secrets(&self, message: &str) -> String {
         let secrets = self.parts.password.iter().flat_map(|p| [p.clone(), decode(p)]).filter(|p| !p.is_empty());
         if message.contains("://") || secrets.into_iter().any(|secret| message.contains(&secret)) {
@@ -140,7 +140,7 @@ fn host_without_port(entry: &str) -> String {
     decode(host)
 }
 
-/// Empty means libpq's default, a socket in the file system; so does a path.
+/// An empty host is libpq's default, a Unix socket; a path is a socket, too.
 fn is_local(host: &str) -> bool {
     host.is_empty()
         || host.starts_with('/')

@@ -1,4 +1,4 @@
-//! Snapshots, as the server names them: which transactions a statement saw.
+//! Postgres snapshots: which transactions a statement saw.
 
 use std::io::Write;
 
@@ -8,12 +8,12 @@ use diesel::query_builder::QueryId;
 use diesel::serialize::{self, IsNull, Output, ToSql};
 use diesel::sql_types::SqlType;
 
-/// The server's type; its number is the same in every version that has it.
+/// The type `pg_snapshot`; its number is the same in all versions that have it.
 #[derive(Debug, Clone, Copy, QueryId, SqlType)]
 #[diesel(postgres_type(oid = 5038, array_oid = 5039))]
 pub(in super::super) struct PgSnapshot;
 
-/// All transactions below `xmax` but those `running`, of which `xmin` is the oldest.
+/// All transactions below `xmax`, except those `running`, of which `xmin` is the oldest.
 #[derive(Debug, Clone, PartialEq, Eq, FromSqlRow)]
 pub(in super::super) struct Snapshot {
     xmin: u64,
@@ -27,7 +27,7 @@ impl Snapshot {
         (!self.running.is_empty()).then_some(self.xmin)
     }
 
-    /// Whether all that `other` sees, this one sees too.
+    /// Whether this snapshot sees everything that `other` sees.
     pub(super) fn covers(&self, other: &Self) -> bool {
         other.xmax <= self.xmax && !self.running.iter().any(|transaction| other.sees(*transaction))
     }
@@ -76,7 +76,7 @@ mod tests {
     fn a_later_snapshot_covers_an_earlier_one_and_not_the_reverse() {
         let early = snapshot(5, 9, &[5, 7]);
         assert!(early.covers(&early));
-        // Somebody committed; somebody began and ended; a new one is running.
+        // One committed; one began and ended; a new one is running.
         for late in [snapshot(7, 9, &[7]), snapshot(5, 10, &[5, 7]), snapshot(5, 12, &[5, 7, 9])] {
             assert!(late.covers(&early), "{late:?}");
             assert!(!early.covers(&late) || late == snapshot(5, 12, &[5, 7, 9]), "{late:?}");

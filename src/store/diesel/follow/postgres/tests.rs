@@ -1,4 +1,4 @@
-//! What only a server can do to its followers.
+//! The revocation feed of a server: poolers, open transactions, restored backups.
 
 use diesel::connection::SimpleConnection;
 
@@ -88,7 +88,7 @@ fn a_follower_that_slept_while_the_log_was_pruned_forgets_everything() {
     sweep(&fixture, 0);
     assert_eq!(news(&mut awake), NOTHING);
     let mut asleep = follow(&fixture);
-    // A transaction that was open when the follower last looked.
+    // A transaction that was open during the last round.
     let mut open = fixture.raw();
     open.batch_execute("BEGIN").expect("begun");
     log(&mut open, 1);
@@ -96,7 +96,7 @@ fn a_follower_that_slept_while_the_log_was_pruned_forgets_everything() {
     open.batch_execute("COMMIT").expect("committed");
     assert_eq!(sweep(&fixture, 3_600), 0);
     assert_eq!(news(&mut awake), of_users(&[1]));
-    // The horizon has not come so far.
+    // The horizon is still before it.
     let mut fresh = follow(&fixture);
     log(&mut fixture.raw(), 2);
     assert_eq!(sweep(&fixture, 7_200), 1);
@@ -134,9 +134,9 @@ fn an_old_transaction_makes_rounds_read_until_it_ends() {
     old.batch_execute("BEGIN").expect("begun");
     log(&mut old, 1);
     fixture.run("INSERT INTO revocation_log (user_id) SELECT i FROM generate_series(2, 2001) i");
-    // As many rows may be passed over.
+    // This many rows may be skipped.
     let started = Instant::now();
-    while started.elapsed() < 3 * PATIENCE {
+    while started.elapsed() < 3 * COUNT_INTERVAL {
         news(&mut follower);
     }
     log(&mut fixture.raw(), 2_002);
@@ -152,7 +152,7 @@ fn an_old_transaction_makes_rounds_read_until_it_ends() {
         }
     };
     assert_eq!(wait_for(&mut follower, false), News::Everything);
-    // While it reads, nothing is kept.
+    // While checks read the database, nothing is cached.
     let round = follower.round(&[]).expect("a round");
     assert_eq!((round.news, round.lasting), (News::Everything, false));
     old.batch_execute("COMMIT").expect("committed");
@@ -161,7 +161,7 @@ fn an_old_transaction_makes_rounds_read_until_it_ends() {
     assert_eq!(news(&mut follower), of_users(&[3_000]));
 }
 
-/// A log that was restored from another server's backup speaks of transactions to come.
+/// A log that was restored from another server's backup has numbers of future transactions.
 #[test]
 fn rows_from_the_future_are_left_alone() {
     let Some(fixture) = set() else { return };
@@ -193,15 +193,15 @@ fn rounds_are_prepared_once_and_go_by_indexes() {
     assert_eq!((prepared.statements, prepared.custom), (2, 0));
 }
 
-/// The next round looks at the triggers, as one does after a while.
+/// A round that checks the triggers, as one does from time to time.
 fn look(follower: &mut PostgresFollower) -> Round {
-    assert!(!follower.triggers.is_due(), "once in a while");
-    follower.triggers.looked = None;
+    assert!(!follower.triggers.is_due(), "not each time");
+    follower.triggers.checked = None;
     follower.round(&[]).expect("a round")
 }
 
-/// Changes to triggers, their functions and tables that are put back, or mean nothing: what was changed in between
-/// may be in no log.
+/// Changes to triggers, their functions and tables that are undone, or have no effect: changes made in between
+/// may be missing in the log.
 #[test]
 fn whatever_was_done_to_the_triggers_is_seen_by_the_next_look() {
     let Some(fixture) = set() else { return };
@@ -244,12 +244,12 @@ fn while_the_triggers_are_others_nothing_lasts() {
     assert_eq!((round.news, round.lasting), (News::Everything, true));
     assert_eq!(c.ping(), Ok(()));
     assert_eq!(news(&mut follower), NOTHING);
-    // One that connects looks at once.
+    // A new connection checks the triggers at once.
     fixture.run("DROP TRIGGER users_removed ON users");
     let mut late = PostgresFollower::open(&fixture.store.target).expect("a follower");
     assert!(!late.round(&[]).expect("a round").lasting);
     fixture.run("DELETE FROM revocation_triggers");
-    assert!(!look(&mut follower).lasting, "nobody knows what they have to be");
+    assert!(!look(&mut follower).lasting, "the expected state is missing");
 }
 
 #[test]
