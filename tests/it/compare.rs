@@ -17,10 +17,10 @@ use crate::support::{fixture, setting};
 /// What a package replies where `# differs:` says that ours is another reply: the start of the mark, then the
 /// status and the body of the package. Where a mark does not stand here, any reply of the package will do.
 const OF_THE_PACKAGE: &[(&str, Option<u16>, PackageBody)] = &[
-    ("seed: 200 without a body; the package answers 204", Some(204), PackageBody::AsOurs),
-    ("seed: 200, where the package says 204", Some(204), PackageBody::AsOurs),
-    ("seed: [], where the package says {}", Some(200), PackageBody::Is("{}")),
-    ("seed: 400 with non_field_errors, where the package says 401", Some(401), PackageBody::Detail),
+    ("documented: 200 without a body; the package answers 204", Some(204), PackageBody::AsOurs),
+    ("documented: 200, where the package says 204", Some(204), PackageBody::AsOurs),
+    ("documented: [], where the package says {}", Some(200), PackageBody::Is("{}")),
+    ("documented: 400 with non_field_errors, where the package says 401", Some(401), PackageBody::Detail),
     ("ours: a jti, so that no two tokens are alike", None, PackageBody::WithoutJti),
     ("ours: the package redirects with 301", Some(301), PackageBody::Page),
     ("crash: the package fails with 500", Some(500), PackageBody::Page),

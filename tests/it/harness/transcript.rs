@@ -154,7 +154,7 @@ const PLACEHOLDERS: &str = "\
 
 ### {refused WHY}
 # The refusal of anything.
-# differs: seed: its status
+# differs: documented: its status
 => 400
 
 {\"detail\":\"{WHY}\"}
@@ -186,7 +186,7 @@ fn placeholders_are_text_for_text() {
 fn a_shared_case_is_as_if_it_had_been_written_for_the_dialect() {
     let shared = "@challenge {empty}\n### {key}\n@for djoser knox\n# differs (knox): ours: x\nPOST {login}/\n\n{{key}}\n\n\
                   => {refused the {key}}\nAllow: {key}\n\n### other\n@for simplejwt\nGET /\n\n=> {fine}\n";
-    let own = "### mine\n# differs: seed: its status\nPOST /jwt/create/\n\n{mine}\n\n=> 400\nAllow: mine\n\n{\"detail\":\"the mine\"}";
+    let own = "### mine\n# differs: documented: its status\nPOST /jwt/create/\n\n{mine}\n\n=> 400\nAllow: mine\n\n{\"detail\":\"the mine\"}";
     let shared = Transcript::parse_for(&placeholders(), "t", shared).expect("a transcript").expect("cases");
     let own = Transcript::parse("t", own).expect("a transcript");
     assert_eq!(shared.challenge, None);
@@ -260,7 +260,7 @@ fn all_transcripts_can_be_read() {
         assert!(cases.len() > least && differing > 50, "{dialect}");
         for reason in cases.iter().filter_map(|case| case.differs.as_ref()) {
             let kind = reason.split(':').next();
-            assert!(matches!(kind, Some("seed" | "crash" | "artefact" | "ours")), "{reason}");
+            assert!(matches!(kind, Some("documented" | "crash" | "artefact" | "ours")), "{reason}");
         }
     }
 }
