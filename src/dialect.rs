@@ -2,7 +2,7 @@
 
 use serde::{Serialize, Serializer};
 
-/// A wire contract over the shared users, sessions and tokens.
+/// A wire contract. All dialects share users, sessions and tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Dialect {
     /// django-rest-knox: opaque tokens, `POST /auth/login/`.
@@ -45,7 +45,7 @@ impl Serialize for Dialect {
     }
 }
 
-/// Where a dialect is, and how its tokens are announced.
+/// Where a dialect is mounted, and which keywords its tokens have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mount {
     /// Whether it is mounted.

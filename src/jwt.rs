@@ -152,7 +152,7 @@ impl KeyRing {
     /// read, and the answer only decides the wording of a refusal.
     pub fn once_was_ours(&self, text: &str, now: Timestamp) -> bool {
         let Ok(header) = jsonwebtoken::decode_header(text) else { return false };
-        // A header that asks for more than we know about is not one that we wrote.
+        // We never write a critical header.
         if header.crit.is_some() {
             return false;
         }
@@ -196,7 +196,7 @@ impl SigningKey {
     }
 }
 
-/// As the packages read it: a number, or the digits of a whole one.
+/// Reads `exp` as the packages do: a number, or a string of digits.
 fn is_past(exp: &Value, now: Timestamp) -> bool {
     let seconds = match exp {
         Value::Number(number) => number.as_f64(),

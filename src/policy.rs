@@ -39,9 +39,9 @@ pub struct Policy {
 /// How often a session may be refreshed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RefreshRate {
-    /// How many times at once, at least 1; `None`: there is no limit.
+    /// How many refreshes at once, at least 1; `None`: without a limit.
     pub burst: Option<u32>,
-    /// How long it takes until once more is allowed.
+    /// After how long one more is allowed.
     pub interval: Duration,
 }
 

@@ -13,7 +13,7 @@ use crate::time::Timestamp;
 use crate::token::TokenKind;
 use crate::user::{Epoch, User, UserId};
 
-/// A session's identifier: a UUID v7, so that ids sort by the time of login. No secret.
+/// A session's identifier: a UUID v7, so that ids sort by the time of login. Not a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct SessionId(Uuid);
 
@@ -56,7 +56,7 @@ impl fmt::Display for SessionId {
     }
 }
 
-/// One login on one device, as far as a check needs it.
+/// One login on one device: the fields that a check needs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Session {
     /// The session's id.
@@ -67,7 +67,7 @@ pub struct Session {
     pub created: Timestamp,
     /// When it was last used. Uses of the last touch interval may be missing.
     pub last_seen: Timestamp,
-    /// The user's epoch when it was opened (or kept).
+    /// The user's epoch when the session was opened, or kept at a password change.
     #[serde(skip)]
     pub epoch: Epoch,
     /// When the session ended; `None` also if it is over only because its user is inactive.
@@ -211,7 +211,7 @@ pub struct SessionEntry {
     pub user_id: UserId,
     /// The user's name.
     pub username: String,
-    /// A name given to it, such as that of a script's token.
+    /// Its name, for example that of a script's token.
     pub name: Option<String>,
     /// The latest expiry of its tokens; `None` if one of them never expires.
     pub expires: Option<Timestamp>,

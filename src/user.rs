@@ -12,7 +12,7 @@ use crate::visible::is_unseen;
 /// The name of the first staff user, which is created with a new database.
 pub const ADMIN: &str = "admin";
 
-/// A user's number; kept when users are imported from elsewhere.
+/// A user's number; imported users keep theirs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct UserId(pub i64);
 

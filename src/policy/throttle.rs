@@ -7,7 +7,7 @@ use ipnet::IpNet;
 
 use super::network::plain;
 
-/// How many failures a bucket takes.
+/// How many failures a bucket holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Allowance {
     /// How many at once, at least 1.

@@ -70,7 +70,7 @@ pub(super) struct Making<'a> {
     pub(super) now: Timestamp,
 }
 
-/// Makes the staff user `admin`.
+/// Creates the staff user `admin`.
 pub(super) fn make_admin(store: &dyn AdminStore, making: Making<'_>) -> Result<Made, StartError> {
     let Making { given, handover, hasher, random, now } = making;
     // The file is written before the user: a password that cannot be delivered is useless.

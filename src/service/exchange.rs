@@ -193,9 +193,9 @@ impl Auth {
         if over { Err(TokenError::Refused(TokenRefusal::WindowOver)) } else { Ok(()) }
     }
 
-    /// Only what adds tokens is counted: a reuse after the time of grace ends the session however
-    /// often it was refreshed before. It is counted before it is done, so that a client which hangs up
-    /// gains nothing, and given back if nothing came of it.
+    /// Counts only refreshes that add tokens: a reuse after the grace time ends the session, however
+    /// often it was refreshed before. It is counted before it is done, so that a client gains
+    /// nothing by disconnecting, and not counted if it fails.
     fn check_rate(&self, who: &Verified, now: Timestamp) -> Result<(), TokenError> {
         self.inner.refreshes.admit(who.session.id, now).map_err(TokenError::Throttled)
     }
@@ -286,8 +286,8 @@ impl Auth {
         let mut tokens = Vec::new();
         let again = match self.mint_again(&subject, token, kind, &row)? {
             Some(again) => again,
-            // Its key is gone, or its user was renamed meanwhile: another one of the same session,
-            // since nobody is to be logged out by that.
+            // Its key is gone, or its user was renamed since: issue another token of the same session,
+            // so that this does not log the user out.
             None => self.mint_instead(&subject, kind, now, &mut tokens)?,
         };
         let (access, refresh) = match kind {

@@ -23,7 +23,7 @@ const SLOTS_EACH: usize = 4;
 /// The buckets of all sessions.
 pub(super) struct RefreshRates {
     rate: RefreshRate,
-    /// When each slot's bucket is empty, in microseconds.
+    /// When each slot will be empty, in microseconds.
     empty_at: Mutex<Vec<i64>>,
 }
 
@@ -64,10 +64,10 @@ impl RefreshRates {
         let RefreshRate { interval, .. } = self.rate;
         let interval = i64::try_from(interval.as_micros()).unwrap_or(i64::MAX);
         let mut slots = self.empty_at.lock().unwrap_or_else(PoisonError::into_inner);
-        let places = places(session);
-        let Some(lowest) = places.iter().filter_map(|place| slots.get(*place)).min().copied() else { return };
-        for place in places {
-            if let Some(slot) = slots.get_mut(place).filter(|slot| **slot == lowest) {
+        let indexes = slots_of(session);
+        let Some(lowest) = indexes.iter().filter_map(|index| slots.get(*index)).min().copied() else { return };
+        for index in indexes {
+            if let Some(slot) = slots.get_mut(index).filter(|slot| **slot == lowest) {
                 *slot = slot.saturating_sub(interval);
             }
         }

@@ -169,7 +169,7 @@ impl Tables {
         true
     }
 
-    /// Either way, what was refused or shut out before stays dead. `false` if there is no such user.
+    /// Activates or deactivates a user. Sessions that ended before stay ended. `false` if there is no such user.
     fn switch(&mut self, id: UserId, active: bool, cause: &Cause) -> bool {
         let Some(user) = self.user_mut(id) else { return false };
         if user.is_active != active {

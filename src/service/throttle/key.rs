@@ -16,7 +16,7 @@ pub(super) struct Key {
     pub(super) tag: u64,
 }
 
-/// The account that somebody tried to log in to, for the log.
+/// The account of a login attempt, for the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AccountLabel {
     /// The user with this number.

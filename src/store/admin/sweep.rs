@@ -6,16 +6,16 @@ use serde::Serialize;
 
 use crate::time::Timestamp;
 
-/// How long what is dead stays.
+/// How long rows are kept after they have expired or ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SweepPolicy {
-    /// How long after its expiry a token goes: longer than any two clocks may differ.
+    /// How long after its expiry a token is deleted: longer than any two clocks may differ.
     pub token_grace: Duration,
-    /// How long after its end a session can still be listed and explained.
+    /// For how long after its end a session can still be listed, with the reason of its end.
     pub session_retention: Duration,
     /// For how long after a login its network is remembered.
     pub network_retention: Duration,
-    /// How long the record of who did what is kept; `None`: for ever.
+    /// How long audit events are kept; `None`: for ever.
     pub audit_retention: Option<Duration>,
 }
 
@@ -28,39 +28,39 @@ impl Default for SweepPolicy {
     }
 }
 
-/// What one sweep did.
+/// What a sweep has done.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct SweepReport {
     /// Tokens deleted because they had expired.
     pub expired_tokens: usize,
-    /// Tokens deleted because their session was over.
+    /// Tokens deleted because their session had ended.
     pub dead_tokens: usize,
-    /// Sessions deleted because they were over for long enough.
+    /// Sessions deleted because they had ended long enough ago.
     pub sessions: usize,
     /// Rows deleted from the revocation log.
     pub log_rows: usize,
-    /// Networks of logins forgotten.
+    /// Networks of logins deleted.
     pub login_networks: usize,
     /// Audit events deleted.
     pub audit_events: usize,
 }
 
-/// Whether the clock of whoever sweeps can be relied on.
+/// Whether the sweeper's clock can be trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClockTrust {
-    /// Nothing speaks for it: a step of more than a day is not believed.
+    /// Unknown: a step of more than a day is not believed.
     Unproved,
-    /// It has run evenly for long enough: any step is believed, from the next sweep on.
+    /// It has run evenly for long enough: any step is believed from the next sweep on.
     Proved,
-    /// A person vouches for it: it is believed at once.
+    /// An administrator vouches for it: it is believed at once.
     Vouched,
 }
 
-/// By which moment a sweep deletes.
+/// The moment by which a sweep deletes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SweepMoment {
-    /// What was over before this may go; `None`: nothing may go for its age.
+    /// What ended before this may be deleted; `None`: nothing may be deleted because of its age.
     pub until: Option<Timestamp>,
-    /// The clock shows a moment that is not believed yet.
+    /// The clock shows a time that is not believed yet.
     pub is_held: bool,
 }

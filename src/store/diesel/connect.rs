@@ -184,7 +184,7 @@ impl Target {
         Ok(())
     }
 
-    /// Sees to it that sessions can be ended on a disk that is nearly full; whether there is room for more.
+    /// Makes sure that sessions can be ended on a disk that is nearly full; whether there is room for more.
     pub(super) fn make_room(&self) -> bool {
         #[cfg(feature = "sqlite")]
         if let Some(reserve) = &self.reserve {

@@ -21,7 +21,7 @@ pub(super) const AT_THE_END: i64 = 100;
 /// end so, and all of that must fit where little more than 4 MiB are free (`LOW` in `reserve.rs`).
 pub(super) const IN_A_GROUP: i64 = 500;
 
-/// The most rows that one transaction takes from a single session; from many it takes [`BATCH`].
+/// The most rows that one transaction deletes from a single session; from several it deletes [`BATCH`].
 const GREATEST_BATCH: usize = 500;
 
 /// How long one transaction on a single large session should take, without the commit. On SQLite all

@@ -80,7 +80,7 @@ fn by_message(kind: &DatabaseErrorKind, message: &str) -> StoreError {
     }
 }
 
-/// Whether there may have been no room on the disk. Of a quota that is used up, SQLite says no more than this.
+/// Whether the disk may have been full. SQLite reports a used-up quota only as an I/O error.
 pub(super) fn may_lack_room(error: &StoreError) -> bool {
     match error {
         StoreError::Full(_) => true,
@@ -89,7 +89,7 @@ pub(super) fn may_lack_room(error: &StoreError) -> bool {
     }
 }
 
-/// Whether the very same transaction may succeed when it is run again at once.
+/// Whether the same transaction may succeed if it is run again at once.
 #[expect(clippy::wildcard_enum_match_arm, reason = "only the database reports conflicts")]
 pub(super) fn is_conflict(error: &Error) -> bool {
     match error {

@@ -15,8 +15,8 @@ use rustix::io::Errno;
 
 use crate::store::{StoreError, StoreResult};
 
-/// How many bytes are kept. An ended session whose tokens stay takes some 30 KiB of the write-ahead log, and the log
-/// starts again from its beginning once it has 4 MiB; the database itself hardly grows by it.
+/// The size of the file, in bytes. Ending a session whose tokens stay takes some 30 KiB of the write-ahead log,
+/// which is reused once it has 4 MiB; the database itself hardly grows.
 pub(super) const SIZE: u64 = 8 * 1024 * 1024;
 
 /// With fewer free bytes than this the disk counts as full. They are enough for any one commit.
@@ -30,7 +30,7 @@ pub(super) struct Reserve {
     kept: AtomicBool,
     /// Whether it was in place when this process last looked.
     was_in_place: AtomicBool,
-    /// Whether it was given up, or could not be made, for want of room.
+    /// Whether it was removed, or could not be created, because the disk is full.
     spent: AtomicBool,
 }
 
@@ -83,7 +83,7 @@ impl Reserve {
         if is_full { Err(StoreError::Full(self.complaint())) } else { Ok(()) }
     }
 
-    /// Gives the reserve up if the disk is nearly full; whether there is room for more than ending sessions.
+    /// Removes the reserve if the disk is nearly full; whether there is room for more than ending sessions.
     pub(super) fn make_room(&self) -> bool {
         let is_low = self.is_low();
         if is_low {

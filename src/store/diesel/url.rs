@@ -120,7 +120,7 @@ fn sqlite_path(path: &str) -> Result<PathBuf, String> {
     if path.contains('\0') || path.contains('?') {
         return Err("the path of the database file has a character that SQLite does not accept".to_owned());
     }
-    // SQLite reads `file:…` as a URI of its own, whose parameters could undo our settings.
+    // SQLite reads `file:…` as a URI, whose parameters could override our settings.
     Ok(if path.starts_with("file:") { Path::new(".").join(path) } else { PathBuf::from(path) })
 }
 

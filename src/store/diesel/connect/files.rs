@@ -90,9 +90,9 @@ impl fmt::Debug for Companions {
 }
 
 impl Drop for Companions {
-    /// SQLite's last connection brings its log into the database file and removes both companions by name.
-    /// If they are no longer ours, that would undo and remove what others wrote; so then the connection is
-    /// left open until the process ends. A database file that was replaced SQLite notices by itself.
+    /// SQLite's last connection writes the log into the database file and removes both companion files by
+    /// name. If they have been replaced, that would undo and remove what other processes wrote. In that case
+    /// the connection stays open until the process ends. SQLite itself notices a replaced database file.
     fn drop(&mut self) {
         if self.check().is_err() {
             let connection = self.connection.get_mut().unwrap_or_else(PoisonError::into_inner);

@@ -11,9 +11,9 @@ use super::super::hot::statement;
 use crate::store::{ClockTrust, StoreResult, SweepMoment};
 use crate::time::Timestamp;
 
-/// A step of the clock between two sweeps that is believed at once. What has expired stays for a
-/// day ([`SweepPolicy::token_grace`](crate::store::SweepPolicy::token_grace)), so that a clock which is wrong by no more than this deletes
-/// nothing that is still good.
+/// The largest step of the clock between two sweeps that is believed at once. Expired tokens stay for a
+/// day ([`SweepPolicy::token_grace`](crate::store::SweepPolicy::token_grace)), so a clock that is wrong by at
+/// most this deletes no live token.
 pub const LARGEST_STEP: Duration = Duration::from_secs(24 * 60 * 60);
 
 statement! {
