@@ -12,16 +12,16 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use knoxide::cause::{Actor, Cause, Origin, Reason};
-use knoxide::dialect::Dialect;
-use knoxide::password::Hasher;
-use knoxide::random::SystemRandom;
+use knoxide::domain::audit::{Actor, AuditContext, Event, Origin};
+use knoxide::domain::dialect::Dialect;
+use knoxide::domain::password::Hasher;
+use knoxide::domain::random::SystemRandom;
+use knoxide::domain::time::{Clock, SystemClock};
+use knoxide::domain::user::{LoginName, NewUser, Password};
 use knoxide::service::{Activity, Auth, LoginRequest};
 use knoxide::store::conformance::{Layer, Layered, run};
 use knoxide::store::memory::MemoryStore;
 use knoxide::store::{AdminStore, StoreResult};
-use knoxide::time::{Clock, SystemClock};
-use knoxide::user::{LoginName, NewUser, Password};
 
 /// Counts reads of tokens.
 #[derive(Default)]
@@ -51,8 +51,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         is_staff: false,
         created: now,
     };
-    let cause = Cause { reason: Reason::UserCreated, actor: Actor::CommandLine, origin: Origin::default(), at: now };
-    store.create_user(&ada, &cause)?;
+    let audit =
+        AuditContext { event: Event::UserCreated, actor: Actor::CommandLine, origin: Origin::default(), at: now };
+    store.create_user(&ada, &audit)?;
 
     let auth = Auth::builder(store.clone()).hasher(hasher).build()?;
     let request = LoginRequest {

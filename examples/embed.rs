@@ -12,17 +12,17 @@
 
 use actix_web::{App, HttpServer, web};
 use knoxide::{
-    Auth, Authenticated, Credentials, CredentialsError, Guard, HttpOptions, HttpState, KnownUser, LoginName,
-    MaybeAuthenticated, MemoryStore, Password, TokenAuth, UserId,
+    Auth, Authenticated, ExternalUser, Guard, HttpOptions, HttpState, LoginName, MaybeAuthenticated, MemoryStore,
+    Password, TokenAuth, UserId, UserProvider, UserProviderError,
 };
 
 /// This application's own users; a real one would ask its database here.
 struct OwnUsers;
 
-impl Credentials for OwnUsers {
-    fn verify(&self, login: &LoginName, password: &Password) -> Result<Option<KnownUser>, CredentialsError> {
+impl UserProvider for OwnUsers {
+    fn verify(&self, login: &LoginName, password: &Password) -> Result<Option<ExternalUser>, UserProviderError> {
         let ada = *login == LoginName::Username("ada".to_owned()) && password.expose() == "lovelace";
-        Ok(ada.then(|| KnownUser {
+        Ok(ada.then(|| ExternalUser {
             id: UserId(1815),
             username: "ada".to_owned(),
             email: "ada@example.com".to_owned(),
@@ -44,7 +44,7 @@ async fn greeting(MaybeAuthenticated(who): MaybeAuthenticated) -> String {
 #[actix_web::main]
 async fn main() -> std::io::Result<()> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8081".to_owned());
-    let auth = Auth::builder(MemoryStore::new()).credentials(OwnUsers).build().map_err(std::io::Error::other)?;
+    let auth = Auth::builder(MemoryStore::new()).user_provider(OwnUsers).build().map_err(std::io::Error::other)?;
     let endpoints = HttpState::new(HttpOptions::default(), auth.clone());
     let server = HttpServer::new(move || {
         App::new()

@@ -35,9 +35,9 @@ use self::database::Missing;
 use self::running::Readiness;
 pub use self::terminal::{ProcessTerminal, Terminal};
 use crate::config::{self, EnvFile, Fallback, Input, Settings};
-use crate::random::Random;
-use crate::time::Clock;
-use crate::visible::visible_lines;
+use crate::domain::escape::visible_lines;
+use crate::domain::random::Random;
+use crate::domain::time::Clock;
 
 /// What a run of the program touches.
 pub struct Process<'a> {

@@ -33,13 +33,13 @@ pub use self::secret_file::{read_secret_file, unwrapped};
 pub use self::setting::{Fallback, Group, Setting};
 pub use self::socket_mode::SocketMode;
 pub use self::table::groups;
+use crate::domain::jwt::{Algorithm, KeySecret};
+use crate::domain::password::Hasher;
+use crate::domain::policy::{Policy, ThrottlePolicy};
+use crate::domain::user::Password;
 use crate::http::HttpOptions;
-use crate::jwt::{Algorithm, KeySecret};
-use crate::password::Hasher;
-use crate::policy::{Policy, ThrottlePolicy};
 use crate::service::AuthBuilder;
 use crate::store::diesel::DatabaseUrl;
-use crate::user::Password;
 
 /// The longest path that fits into a Unix socket's address, in bytes.
 const MAX_SOCKET_PATH: usize = 107;

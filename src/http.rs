@@ -5,20 +5,11 @@
 //! [`extract`] protect the handlers of an application.
 
 pub mod address;
-pub mod authorization;
-pub mod body;
 pub mod dialects;
-pub mod extract;
-pub mod fields;
-pub mod front;
-pub mod guard;
+pub mod drf;
 pub mod health;
-pub mod media;
-pub mod negotiate;
-pub mod reply;
-pub mod request_log;
-pub mod steps;
-pub mod well_known;
+pub mod jwks;
+pub mod middleware;
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,11 +19,11 @@ use std::time::Duration;
 use actix_web::http::header::{USER_AGENT, X_FORWARDED_FOR};
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use crate::cause::Origin;
-pub use crate::dialect::Mount;
-use crate::dialect::PerDialect;
+use crate::domain::audit::Origin;
+pub use crate::domain::dialect::Mount;
+use crate::domain::dialect::PerDialect;
+use crate::domain::time::Timestamp;
 use crate::service::Auth;
-use crate::time::Timestamp;
 
 /// How requests are read and answered; for embedding, the defaults are those of the program.
 #[derive(Debug, Clone)]
@@ -77,7 +68,7 @@ pub struct HttpState(Arc<Shared>);
 struct Shared {
     auth: Auth,
     options: HttpOptions,
-    guard: guard::Guard,
+    guard: middleware::guard::Guard,
     stopping: AtomicBool,
     warned_of_proxy: LastTold,
 }
@@ -85,7 +76,7 @@ struct Shared {
 impl HttpState {
     /// Handlers over `auth`.
     pub fn new(options: HttpOptions, auth: Auth) -> Self {
-        let guard = guard::Guard::of_dialects(auth.clone(), &options.dialects);
+        let guard = middleware::guard::Guard::of_dialects(auth.clone(), &options.dialects);
         // Looking at oneself is no use of the session, unless the operator says so.
         let guard = if auth.policy().user_counts_as_use { guard } else { guard.without_activity() };
         Self(Arc::new(Shared {
@@ -116,7 +107,7 @@ impl HttpState {
         self.0.stopping.load(Ordering::Relaxed)
     }
 
-    fn guard(&self) -> &guard::Guard {
+    fn guard(&self) -> &middleware::guard::Guard {
         &self.0.guard
     }
 
@@ -131,7 +122,7 @@ impl HttpState {
         Origin {
             address: self.client_address(request),
             user_agent: agent.map(|agent| agent.chars().filter(|c| !c.is_control()).take(256).collect()),
-            request_id: request_log::request_id(request).map(|id| id.to_string()),
+            request_id: middleware::request_log::request_id(request).map(|id| id.to_string()),
         }
     }
 }
@@ -179,7 +170,7 @@ pub fn mount(config: &mut web::ServiceConfig, state: &HttpState) {
     config
         .app_data(web::Data::new(state.clone()))
         .configure(|config| dialects::configure(config, state.options()))
-        .configure(well_known::configure);
+        .configure(jwks::configure);
 }
 
 /// Mounts everything that the program serves: the dialects, the health endpoints, and a 404
@@ -190,7 +181,7 @@ pub fn configure(config: &mut web::ServiceConfig, state: &HttpState) {
 
 async fn not_found(request: HttpRequest) -> HttpResponse {
     let with_body = request.method() != actix_web::http::Method::HEAD;
-    reply::Replies::new(None, with_body).detail(actix_web::http::StatusCode::NOT_FOUND, "Not found.")
+    drf::reply::Replies::new(None, with_body).detail(actix_web::http::StatusCode::NOT_FOUND, "Not found.")
 }
 
 #[cfg(test)]

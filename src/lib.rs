@@ -28,43 +28,31 @@
 //!
 //! The store in memory forgets everything at the end of the process. With the feature `sqlite` or `postgres`,
 //! `DieselStore` keeps users, sessions and digests of tokens in a database. An application with users of its own
-//! implements [`Credentials`]. The program `knoxide` is built from the same parts.
+//! implements [`UserProvider`]. The program `knoxide` is built from the same parts.
 
 #![cfg_attr(test, expect(clippy::duplicate_mod, reason = "a scheduler runs the shipped text of some files"))]
 
-pub mod cause;
 #[cfg(feature = "server")]
 pub mod cli;
 #[cfg(feature = "server")]
 pub mod config;
-pub mod dialect;
+pub mod domain;
 pub mod http;
-pub mod import;
-pub mod jwt;
-pub mod password;
-pub mod password_rules;
-pub mod policy;
-pub mod random;
 #[cfg(feature = "server")]
 pub mod server;
 pub mod service;
-pub mod session;
 pub mod store;
 #[cfg(feature = "server")]
 pub mod telemetry;
 mod threads;
-pub mod time;
-pub mod token;
-pub mod user;
-pub(crate) mod visible;
 
-pub use crate::dialect::Dialect;
-pub use crate::http::extract::{Authenticated, MaybeAuthenticated};
-pub use crate::http::guard::{Guard, TokenAuth};
+pub use crate::domain::dialect::Dialect;
+pub use crate::domain::session::Verified;
+pub use crate::domain::user::{LoginName, Password, UserId};
+pub use crate::http::middleware::extract::{Authenticated, MaybeAuthenticated};
+pub use crate::http::middleware::guard::{Guard, TokenAuth};
 pub use crate::http::{HttpOptions, HttpState, mount};
-pub use crate::service::{Auth, CheckError, Credentials, CredentialsError, KnownUser};
-pub use crate::session::Verified;
+pub use crate::service::{Auth, CheckError, ExternalUser, UserProvider, UserProviderError};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use crate::store::diesel::DieselStore;
 pub use crate::store::memory::MemoryStore;
-pub use crate::user::{LoginName, Password, UserId};

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use knoxide::cli::{self, Process, ProcessTerminal};
-use knoxide::random::SystemRandom;
-use knoxide::time::SystemClock;
+use knoxide::domain::random::SystemRandom;
+use knoxide::domain::time::SystemClock;
 
 fn main() -> ExitCode {
     ExitCode::from(cli::run(Process {

@@ -15,21 +15,21 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 
 use crate::config::{HttpSettings, ListenAddress};
 use crate::http::HttpState;
-use crate::http::request_log::RequestLog;
+use crate::http::middleware::request_log::RequestLog;
 use crate::service::Auth;
 
+mod bootstrap;
 pub mod connections;
-mod first_start;
 mod keys;
+mod periodic;
 pub mod process;
-mod repeating;
 mod reserve;
 mod start;
 mod sweeper;
 
 use self::connections::{ConnectionLimits, Connections};
-pub use first_start::{ADMIN, FirstUser, Handover};
-pub use keys::LiveKeys;
+pub use bootstrap::{ADMIN, FirstUser, PasswordDelivery};
+pub use keys::KeyReloader;
 pub use start::{Announcement, StartError, serve};
 
 /// How many clients wait in the system's queue until they are accepted.

@@ -6,42 +6,42 @@
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use crate::cause::{Actor, Cause, Origin, Reason};
-use crate::dialect::Dialect;
-use crate::jwt::{BadKey, KeyRing};
-use crate::password::{HashMemory, Hasher};
-use crate::policy::{Policy, ThrottlePolicy, TokenForm};
-use crate::random::{Random, SystemRandom};
+use crate::domain::audit::{Actor, AuditContext, Event, Origin};
+use crate::domain::dialect::Dialect;
+use crate::domain::jwt::{BadKey, KeyRing};
+use crate::domain::password::{HashMemory, Hasher};
+use crate::domain::policy::{Policy, ThrottlePolicy, TokenForm};
+use crate::domain::random::{Random, SystemRandom};
+use crate::domain::time::{Clock, SteadyClock, SystemClock, Timestamp};
 use crate::store::{Store, StoreError, StoreResult};
-use crate::time::{Clock, SteadyClock, SystemClock, Timestamp};
 
 pub mod admin;
+mod cache;
 mod check;
-mod credentials;
-mod exchange;
-mod lanes;
+mod last_seen;
 mod login;
+mod logout;
 mod mint;
+mod refresh;
 mod refresh_rate;
-mod revoke;
 #[cfg(test)]
 mod tests;
 mod throttle;
-mod upkeep;
-mod view;
+mod user_provider;
+mod workers;
 
+use cache::{CacheOptions, TokenCache};
 pub use check::{Activity, Check, CheckError, Resolver};
-pub use credentials::{Credentials, CredentialsError, KnownUser};
-pub use exchange::{Exchanged, TokenError, TokenRefusal};
-use lanes::{ComputeLane, ComputeOptions, Lane, LaneOptions};
+use last_seen::LastSeenWriter;
 use login::UnverifiableAccounts;
 pub use login::{Issued, LoginError, LoginRefusal, LoginRequest};
 pub use mint::IssuedToken;
+pub use refresh::{RefreshedTokens, TokenError, TokenRefusal};
 use refresh_rate::RefreshRates;
 pub use throttle::AccountLabel;
 use throttle::Throttle;
-use upkeep::Upkeep;
-use view::{View, ViewOptions};
+pub use user_provider::{ExternalUser, UserProvider, UserProviderError};
+use workers::{DbPool, DbPoolOptions, HashPool, HashPoolOptions};
 
 /// The service could not do its work now; nothing is known of the outcome. Ask again.
 ///
@@ -57,7 +57,7 @@ pub enum Unavailable {
     TimedOut(&'static str),
     /// No random bytes could be had, or somebody else's user system did not answer.
     #[error("{0}")]
-    Elsewhere(&'static str),
+    Other(&'static str),
 }
 
 impl Unavailable {
@@ -85,15 +85,15 @@ struct Inner {
     hasher: Hasher,
     hash_memory: Arc<HashMemory>,
     unverifiable: UnverifiableAccounts,
-    credentials: Option<Arc<dyn Credentials>>,
+    provider: Option<Arc<dyn UserProvider>>,
     keys: RwLock<Arc<KeyRing>>,
     timeouts: Timeouts,
-    view: View,
-    checks: Lane,
-    writes: Lane,
-    passwords: ComputeLane,
+    view: TokenCache,
+    checks: DbPool,
+    writes: DbPool,
+    passwords: HashPool,
     throttle: Arc<Throttle>,
-    upkeep: Upkeep,
+    last_seen_writer: LastSeenWriter,
     refreshes: RefreshRates,
 }
 
@@ -146,7 +146,7 @@ impl Auth {
     /// When it does not, within the time-out of a check.
     pub async fn ready(&self) -> Result<(), Unavailable> {
         let inner = &self.inner;
-        let answer = inner.checks.run(lanes::Wanted::WhileAwaited, |connection| {
+        let answer = inner.checks.run(workers::OnDisconnect::Cancel, |connection| {
             connection.ping()?;
             connection.check_room()
         });
@@ -163,8 +163,8 @@ impl Auth {
         self.inner.writes.drain(until);
     }
 
-    fn cause(&self, reason: Reason, actor: Actor, origin: Origin) -> Cause {
-        Cause { reason, actor, origin, at: self.now() }
+    fn audit(&self, event: Event, actor: Actor, origin: Origin) -> AuditContext {
+        AuditContext { event, actor, origin, at: self.now() }
     }
 }
 
@@ -188,7 +188,7 @@ impl Inner {
         self.checks.close();
         self.passwords.close();
         // It closes the writes once everything is written down.
-        self.upkeep.close();
+        self.last_seen_writer.close();
     }
 }
 
@@ -215,7 +215,7 @@ pub struct AuthBuilder {
     random: Arc<dyn Random>,
     policy: Policy,
     hasher: Hasher,
-    credentials: Option<Arc<dyn Credentials>>,
+    provider: Option<Arc<dyn UserProvider>>,
     keys: Option<KeyRing>,
     throttle: ThrottlePolicy,
     password_threads: usize,
@@ -237,7 +237,7 @@ impl AuthBuilder {
             random: Arc::new(SystemRandom),
             policy: Policy::default(),
             hasher: Hasher::default(),
-            credentials: None,
+            provider: None,
             keys: None,
             throttle: ThrottlePolicy::default(),
             // Respects the limits of a control group.
@@ -278,8 +278,8 @@ impl AuthBuilder {
 
     /// Asks `credentials` instead of the store whether a password is right.
     #[must_use]
-    pub fn credentials(mut self, credentials: impl Credentials) -> Self {
-        self.credentials = Some(Arc::new(credentials));
+    pub fn user_provider(mut self, provider: impl UserProvider) -> Self {
+        self.provider = Some(Arc::new(provider));
         self
     }
 
@@ -345,20 +345,20 @@ impl AuthBuilder {
             // Only the one writer's steps are taken together; those of other lanes write nothing,
             // or gain nothing by it.
             let groups = name == WRITES && writers == 1;
-            let options = LaneOptions { name, threads, batch, queue, groups, probe_after: self.probe_idle_after };
-            Lane::start(options, Arc::clone(&self.store))
+            let options = DbPoolOptions { name, threads, batch, queue, groups, probe_after: self.probe_idle_after };
+            DbPool::start(options, Arc::clone(&self.store))
         };
         // Writers that exclude each other gain by sharing a transaction; others by not waiting.
         let writes = lane(WRITES, writers, if writers == 1 { 64 } else { 1 }, 4096);
         // A zero would keep a thread busy with nothing.
         let touch_interval = self.policy.touch_interval.max(Duration::from_millis(10));
-        let hashing = ComputeOptions {
+        let hashing = HashPoolOptions {
             threads: self.password_threads,
             queue: self.password_threads * logins_per_thread(self.hasher.cost()),
             patience: PASSWORD_TIMEOUT,
         };
         let checks = lane("checks", 2, 256, 16_384);
-        let options = ViewOptions {
+        let options = CacheOptions {
             capacity: self.cached_tokens,
             timeout: self.check_timeout,
             probe_after: self.probe_idle_after,
@@ -366,11 +366,11 @@ impl AuthBuilder {
         };
         Ok(Auth {
             inner: Arc::new(Inner {
-                view: View::new(&self.store, &*self.random, options)?,
+                view: TokenCache::new(&self.store, &*self.random, options)?,
                 checks,
-                upkeep: Upkeep::start(touch_interval, writes.clone()),
+                last_seen_writer: LastSeenWriter::start(touch_interval, writes.clone()),
                 writes,
-                passwords: ComputeLane::start("passwords", hashing),
+                passwords: HashPool::start("passwords", hashing),
                 throttle: Throttle::new(self.throttle, Arc::clone(&self.clock), &*self.random)?,
                 clock: SteadyClock::new(self.clock),
                 random: self.random,
@@ -379,7 +379,7 @@ impl AuthBuilder {
                 hasher: self.hasher,
                 hash_memory: Arc::default(),
                 unverifiable: UnverifiableAccounts::default(),
-                credentials: self.credentials,
+                provider: self.provider,
                 keys: RwLock::new(Arc::new(keys)),
                 timeouts: Timeouts {
                     check: self.check_timeout,

@@ -4,7 +4,7 @@
 //! from a single thread. All methods block, and each is **one atomic step**: it happens whole
 //! or not at all, and is durable when it has returned.
 //!
-//! Besides, a store may tell what was revoked, to a [`Follower`], so that a check need not read at
+//! Besides, a store may tell what was revoked, to a [`RevocationFeed`], so that a check need not read at
 //! all while nothing was.
 //!
 //! Two promises carry the product, and every implementation is held to them by
@@ -21,12 +21,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::cause::{Cause, Origin};
-use crate::dialect::Dialect;
-use crate::session::{SessionId, TokenRecord};
-use crate::time::Timestamp;
-use crate::token::{TokenDigest, TokenKind};
-use crate::user::{Account, Epoch, LoginName, NewUser, PasswordHash, UserId};
+use crate::domain::audit::{AuditContext, Origin};
+use crate::domain::dialect::Dialect;
+use crate::domain::session::{SessionId, TokenRecord};
+use crate::domain::time::Timestamp;
+use crate::domain::token::{TokenDigest, TokenKind};
+use crate::domain::user::{Account, Epoch, LoginName, NewUser, PasswordHash, UserId};
 
 mod access_limit;
 mod admin;
@@ -34,15 +34,16 @@ mod admin;
 pub mod conformance;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub mod diesel;
-mod follow;
+mod feed;
 pub mod memory;
 
+pub use crate::domain::policy::LimitPolicy;
 pub use access_limit::AccessLimit;
 pub use admin::{
     AdminStore, Clash, ClockTrust, ImportError, ImportReport, KeyEntry, KeyError, Retiring, SessionFilter, SweepMoment,
     SweepPolicy, SweepReport, UserCreation, UserEntry, UserFilter,
 };
-pub use follow::{Follower, Following, News, Revoked, Round};
+pub use feed::{FeedKind, FeedUpdate, Invalidation, RevocationFeed, Revoked};
 
 /// The store could not do its work; nothing is known of the outcome.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -100,16 +101,16 @@ pub trait Store: Send + Sync + 'static {
     fn writers(&self) -> usize;
 
     /// How the store can be followed, if at all.
-    fn following(&self) -> Following {
-        Following::Not
+    fn feed_kind(&self) -> FeedKind {
+        FeedKind::None
     }
 
     /// A new follower, which knows of nothing yet.
     ///
     /// # Errors
     /// When the database cannot be reached, or the store cannot be followed.
-    fn follow(&self) -> StoreResult<Box<dyn Follower>> {
-        Err(follow::cannot())
+    fn feed(&self) -> StoreResult<Box<dyn RevocationFeed>> {
+        Err(feed::cannot())
     }
 }
 
@@ -122,12 +123,12 @@ impl<S: Store + ?Sized> Store for Arc<S> {
         (**self).writers()
     }
 
-    fn following(&self) -> Following {
-        (**self).following()
+    fn feed_kind(&self) -> FeedKind {
+        (**self).feed_kind()
     }
 
-    fn follow(&self) -> StoreResult<Box<dyn Follower>> {
-        (**self).follow()
+    fn feed(&self) -> StoreResult<Box<dyn RevocationFeed>> {
+        (**self).feed()
     }
 }
 
@@ -148,7 +149,7 @@ pub trait Connection: Send {
     }
 
     /// What is known of each digest, in the order asked, whatever its state. One read. Of a session
-    /// that ended, tokens may be left for a while: [`crate::session::judge`] refuses them first of all.
+    /// that ended, tokens may be left for a while: [`crate::domain::session::judge`] refuses them first of all.
     fn find_many(&mut self, digests: &[TokenDigest]) -> StoreResult<Vec<Option<TokenRecord>>>;
 
     /// The account to log in to, or `None` if the name fits no user, or an e-mail address two.
@@ -184,15 +185,16 @@ pub trait Connection: Send {
     /// it takes as long for a million as for one. `false` if there is no such session or it had ended
     /// before (by itself or with all of its user's); the first cause stands. That is acknowledged like an
     /// end, so it must be as durable as one.
-    fn end_session(&mut self, session: SessionId, cause: &Cause) -> StoreResult<bool>;
+    fn end_session(&mut self, session: SessionId, audit: &AuditContext) -> StoreResult<bool>;
 
     /// Ends a session for not having been used since `last_seen`, if that is still when it was
     /// last used; `false` if it was used since, is unknown or has ended.
-    fn end_idle_session(&mut self, session: SessionId, last_seen: Timestamp, cause: &Cause) -> StoreResult<bool>;
+    fn end_idle_session(&mut self, session: SessionId, last_seen: Timestamp, audit: &AuditContext)
+    -> StoreResult<bool>;
 
     /// Ends all sessions of a user, whatever their number, by raising the epoch. `false` if
     /// there is no such user.
-    fn end_all_sessions(&mut self, user: UserId, cause: &Cause) -> StoreResult<bool>;
+    fn end_all_sessions(&mut self, user: UserId, audit: &AuditContext) -> StoreResult<bool>;
 
     /// Stores the same password's better hash, if the stored one is still `old`. Ends nothing.
     fn upgrade_password_hash(&mut self, user: UserId, old: &PasswordHash, new: &PasswordHash) -> StoreResult<bool>;
@@ -202,7 +204,7 @@ pub trait Connection: Send {
     /// taken from its former holder, unless that one has a password here. An inactive user is
     /// deactivated as by [`AdminStore::set_active`], which alone activates a known one again.
     /// Returns the user's epoch.
-    fn put_shadow_user(&mut self, user: &NewUser, cause: &Cause) -> StoreResult<Epoch>;
+    fn put_shadow_user(&mut self, user: &NewUser, audit: &AuditContext) -> StoreResult<Epoch>;
 
     /// Notes when sessions were last used; never moves that time back. Unknown and ended
     /// sessions are passed over.
@@ -235,7 +237,7 @@ pub struct NewSession {
     /// logged in from there. Of each user, the [`NETWORKS_KEPT`] latest are kept; no time is moved back.
     pub network: Option<String>,
     /// Why, by whom, from where and when.
-    pub cause: Cause,
+    pub audit: AuditContext,
 }
 
 /// A token to be stored.
@@ -299,15 +301,6 @@ pub struct SessionLimit {
     pub policy: LimitPolicy,
     /// Sessions unused for longer than this are dead and do not count.
     pub idle_limit: Option<Duration>,
-}
-
-/// What happens to a login beyond the limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LimitPolicy {
-    /// It is refused.
-    Reject,
-    /// The oldest live sessions end, as many as needed.
-    EvictOldest,
 }
 
 /// What came of opening a session.

@@ -18,7 +18,7 @@ use std::time::Duration;
 use log::{Level, Log, Metadata, Record};
 
 use crate::config::LogSettings;
-use crate::time::Clock;
+use crate::domain::time::Clock;
 
 use self::queue::Queue;
 

@@ -2,10 +2,10 @@
 //! in the order of their keys, indexes afterwards.
 
 use diesel::connection::SimpleConnection as _;
-use knoxide::password::Hasher;
-use knoxide::random::SystemRandom;
-use knoxide::time::{Clock as _, SystemClock};
-use knoxide::user::{Password, lookalike_key};
+use knoxide::domain::password::Hasher;
+use knoxide::domain::random::SystemRandom;
+use knoxide::domain::time::{Clock as _, SystemClock};
+use knoxide::domain::user::{Password, lookalike_key};
 
 use crate::Fallible;
 use crate::databases::{AnyConnection, connect};

@@ -12,12 +12,13 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Parser, ValueEnum};
 
 mod child;
-#[path = "../../tests/it/support/postgres/cluster.rs"]
+#[path = "../../tests/it/harness/postgres/cluster.rs"]
 #[expect(dead_code, reason = "the tests do more to a server of Postgres than run it")]
 mod cluster;
 mod databases;
 mod fill;
 mod goals;
+mod harness;
 mod load;
 mod machine;
 mod measure;
@@ -28,8 +29,7 @@ mod report;
 mod scenario;
 mod serve;
 mod stage;
-mod support;
-#[path = "../../tests/it/support/wire.rs"]
+#[path = "../../tests/it/harness/wire.rs"]
 #[expect(dead_code, clippy::indexing_slicing, reason = "shared with the tests, which use more of it and may index")]
 mod wire;
 
@@ -78,18 +78,18 @@ impl Scenario {
 
 /// What was asked for on the command line.
 #[derive(Debug, Clone, Copy)]
-enum Wanted {
+enum OnDisconnect {
     All,
     One(Scenario),
 }
 
 /// All names of scenarios, and `all`.
-fn wanted() -> impl TypedValueParser<Value = Wanted> {
+fn wanted() -> impl TypedValueParser<Value = OnDisconnect> {
     let scenarios = Scenario::value_variants().iter().filter_map(ValueEnum::to_possible_value);
     let all = PossibleValue::new("all").help("Everything");
     PossibleValuesParser::new(scenarios.chain([all])).map(|name| match Scenario::from_str(&name, false) {
-        Ok(scenario) => Wanted::One(scenario),
-        Err(_) => Wanted::All,
+        Ok(scenario) => OnDisconnect::One(scenario),
+        Err(_) => OnDisconnect::All,
     })
 }
 
@@ -106,7 +106,7 @@ enum Backend {
 struct Options {
     /// What to measure; everything but start if nothing is named
     #[arg(value_parser = wanted())]
-    scenarios: Vec<Wanted>,
+    scenarios: Vec<OnDisconnect>,
     /// Tokens in the database
     #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1000..))]
     tokens: u64,
@@ -190,8 +190,8 @@ impl Options {
     fn chosen(&self) -> Vec<Scenario> {
         let is_chosen = |scenario: &Scenario| {
             let named = self.scenarios.iter().any(|wanted| match wanted {
-                Wanted::All => true,
-                Wanted::One(one) => one == scenario,
+                OnDisconnect::All => true,
+                OnDisconnect::One(one) => one == scenario,
             });
             named || (self.scenarios.is_empty() && scenario.is_usual())
         };

@@ -8,16 +8,16 @@ use std::time::{Duration, Instant};
 
 use diesel::{OptionalExtension as _, QueryDsl as _, RunQueryDsl as _};
 use hdrhistogram::Histogram;
-use knoxide::cause::{Actor, Cause, Origin, Reason};
-use knoxide::dialect::Dialect;
-use knoxide::password::{Hasher, Verification};
-use knoxide::random::{Random as _, SystemRandom};
-use knoxide::session::SessionId;
+use knoxide::domain::audit::{Actor, AuditContext, Event, Origin};
+use knoxide::domain::dialect::Dialect;
+use knoxide::domain::password::{Hasher, Verification};
+use knoxide::domain::random::{Random as _, SystemRandom};
+use knoxide::domain::session::SessionId;
+use knoxide::domain::time::{Clock as _, SystemClock};
+use knoxide::domain::token::{Token, TokenKind};
+use knoxide::domain::user::{Epoch, Password, UserId};
 use knoxide::store::diesel::{DieselStore, StoreOptions};
 use knoxide::store::{Connection, NewSession, NewToken, Opening, Store as _};
-use knoxide::time::{Clock as _, SystemClock};
-use knoxide::token::{Token, TokenKind};
-use knoxide::user::{Epoch, Password, UserId};
 
 use crate::Fallible;
 use crate::child::{Tally, answer};
@@ -112,7 +112,7 @@ pub(crate) fn opens(url: &str, users: u64, threads: usize) -> Fallible<()> {
             tokens: vec![NewToken { digest: token.digest(), kind: TokenKind::Access, expires: None, key: None }],
             limit: None,
             network: None,
-            cause: Cause { reason: Reason::Login, actor: Actor::User(user), origin: Origin::default(), at },
+            audit: AuditContext { event: Event::Login, actor: Actor::User(user), origin: Origin::default(), at },
         };
         match connection.open_session(&new)? {
             Opening::Opened => Ok(true),
@@ -128,9 +128,13 @@ pub(crate) fn ends(url: &str, sessions: Range<u64>, threads: usize) -> Fallible<
         if token >= sessions.end {
             return Ok(false);
         }
-        let cause =
-            Cause { reason: Reason::Logout, actor: Actor::System, origin: Origin::default(), at: SystemClock.now() };
-        Ok(connection.end_session(population::session_of(token), &cause)?)
+        let audit = AuditContext {
+            event: Event::Logout,
+            actor: Actor::System,
+            origin: Origin::default(),
+            at: SystemClock.now(),
+        };
+        Ok(connection.end_session(population::session_of(token), &audit)?)
     })
 }
 

@@ -1,9 +1,9 @@
 //! Users, sessions and tokens by number, so that every process can name each of them without
 //! being told.
 
-use knoxide::session::SessionId;
-use knoxide::time::Timestamp;
-use knoxide::token::{Token, TokenDigest};
+use knoxide::domain::session::SessionId;
+use knoxide::domain::time::Timestamp;
+use knoxide::domain::token::{Token, TokenDigest};
 
 use crate::Fallible;
 

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use clap::ValueEnum as _;
-use knoxide::time::{Clock as _, SystemClock};
+use knoxide::domain::time::{Clock as _, SystemClock};
 use serde::{Deserialize, Serialize};
 
 use crate::goals::{self, Goal, Line, Lines};

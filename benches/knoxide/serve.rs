@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use knoxide::config::{HttpSettings, ListenAddress, LogSettings};
-use knoxide::password::Hasher;
+use knoxide::domain::password::Hasher;
+use knoxide::domain::time::{Clock as _, SystemClock};
+use knoxide::domain::user::{LoginName, Password, UserId};
 use knoxide::server::Server;
-use knoxide::service::{Auth, Credentials, CredentialsError, KnownUser};
+use knoxide::service::{Auth, ExternalUser, UserProvider, UserProviderError};
 use knoxide::store::SweepPolicy;
 use knoxide::store::diesel::{DieselStore, StoreOptions};
-use knoxide::time::{Clock as _, SystemClock};
-use knoxide::user::{LoginName, Password, UserId};
 use rustix::process::Signal;
 
 use crate::Fallible;
@@ -49,11 +49,11 @@ pub(crate) fn knoxide(url: &str, cost: u32) -> Fallible<()> {
 /// Users whose passwords are somebody else's business: every one is right.
 struct Trusting;
 
-impl Credentials for Trusting {
-    fn verify(&self, login: &LoginName, _: &Password) -> Result<Option<KnownUser>, CredentialsError> {
+impl UserProvider for Trusting {
+    fn verify(&self, login: &LoginName, _: &Password) -> Result<Option<ExternalUser>, UserProviderError> {
         let LoginName::Username(name) = login else { return Ok(None) };
         let id = user_of_name(name).and_then(|number| i64::try_from(number).ok());
-        Ok(id.map(|id| KnownUser {
+        Ok(id.map(|id| ExternalUser {
             id: UserId(id),
             username: name.clone(),
             email: format!("{name}@example.com"),
@@ -68,7 +68,7 @@ pub(crate) fn elsewhere(url: &str) -> Fallible<()> {
     end_with_parent();
     let store = DieselStore::open(url, StoreOptions::default())?;
     // What costs as little as this hashing may also wait in a longer queue.
-    let auth = Auth::builder(store).credentials(Trusting).hasher(Hasher::with_unsafe_cost(CHEAPEST)?);
+    let auth = Auth::builder(store).user_provider(Trusting).hasher(Hasher::with_unsafe_cost(CHEAPEST)?);
     run(auth.build().map_err(std::io::Error::other)?)
 }
 

@@ -4,9 +4,9 @@ use comfy_table::{Table, presets};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::domain::escape::visible;
 use crate::service::admin::AdminError;
 use crate::store::StoreError;
-use crate::visible::visible;
 
 /// A command's answer, in both forms.
 pub(super) struct Answer {

@@ -308,7 +308,7 @@ Examples:
     Rotate {
         /// HS256, EdDSA or RS256, instead of KNOXIDE_JWT_ALGORITHM
         #[arg(value_parser = super::key::parse_algorithm)]
-        algorithm: Option<crate::jwt::Algorithm>,
+        algorithm: Option<crate::domain::jwt::Algorithm>,
     },
     /// Take a key out of use at once, because it has leaked
     #[command(after_help = "\

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::Context;
 use super::answer::{Code, Failure};
-use crate::cause::{Actor, Origin};
-use crate::password::Hasher;
+use crate::domain::audit::{Actor, Origin};
+use crate::domain::password::Hasher;
 use crate::service::admin::Admin;
 use crate::store::diesel::{DieselStore, StoreOptions};
 

@@ -8,9 +8,9 @@ use serde_json::json;
 use super::answer::{Answer, Code};
 use super::running::{Readiness, readiness};
 use crate::config::{EnvFile, Mistake, Mistakes, Settings};
+use crate::domain::escape::visible;
+use crate::domain::time::Clock;
 use crate::server::process;
-use crate::time::Clock;
-use crate::visible::visible;
 
 /// How much something matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,8 +7,8 @@ use zeroize::Zeroizing;
 
 use super::answer::{Answer, Answered, Code, Failure, to_json};
 use super::{Context, Missing};
-use crate::import::ImportData;
-use crate::visible::visible;
+use crate::domain::escape::visible;
+use crate::domain::import::ImportData;
 
 /// Takes over users and tokens, all or none.
 pub(super) fn run(file: &Path, context: &Context<'_>) -> Answered {

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::answer::{Answer, Answered};
 use super::args::Key as Action;
 use super::{Context, Missing};
-use crate::jwt::Algorithm;
+use crate::domain::jwt::Algorithm;
 use crate::service::admin::{KeyState, ListedKey};
 
 /// Does what was typed after `key`.

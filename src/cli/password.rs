@@ -4,8 +4,8 @@ use super::answer::{Code, Failure};
 use super::args::NewPassword as NewPasswordOptions;
 use super::{Context, ask, permissions};
 use crate::config::{read_secret_file, unwrapped};
+use crate::domain::user::{Password, PasswordHash};
 use crate::service::admin::NewPassword;
-use crate::user::{Password, PasswordHash};
 
 /// Reads a new password, or the hash that stands for one.
 pub(super) fn read(typed: &NewPasswordOptions, context: &mut Context<'_>) -> Result<NewPassword, Failure> {

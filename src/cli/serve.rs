@@ -7,10 +7,10 @@ use super::Context;
 use super::answer::{Answer, Answered, Code, Failure};
 use super::permissions::open_to_everybody;
 use crate::config::ListenAddress;
-use crate::server::{ADMIN, Announcement, FirstUser, Handover, StartError, serve};
+use crate::domain::user::Password;
+use crate::server::{ADMIN, Announcement, FirstUser, PasswordDelivery, StartError, serve};
 use crate::service::admin::AdminError;
 use crate::telemetry;
-use crate::user::Password;
 
 /// Serves until told to stop. What happens goes to the log; a random first password goes to
 /// the person who watches, and to nobody else.
@@ -22,8 +22,11 @@ pub(super) fn run(context: Context<'_>) -> Answered {
         let (file, mode) = (exposure.path.display().to_string(), format!("{:04o}", exposure.mode));
         log::warn!(file, mode; "a file or folder {}: {}", exposure.problem, exposure.cure);
     }
-    let handover =
-        if terminal.is_watched() { Handover::Shown } else { Handover::File(Handover::folder(&settings.database.url)) };
+    let handover = if terminal.is_watched() {
+        PasswordDelivery::Shown
+    } else {
+        PasswordDelivery::File(PasswordDelivery::folder(&settings.database.url))
+    };
     let mut told = Ok(());
     let mut shown = None;
     let served = serve(settings, clock, random, &handover, &mut |announcement| {

@@ -5,11 +5,11 @@ use serde_json::json;
 use super::answer::{Answer, Answered, Code, Failure, to_json};
 use super::args::Session as Action;
 use super::{Context, Missing, user};
+use crate::domain::escape::visible;
+use crate::domain::session::{SessionEntry, SessionId};
+use crate::domain::user::UserId;
 use crate::service::admin::SessionQuery;
-use crate::session::{SessionEntry, SessionId};
 use crate::store::{ClockTrust, SweepPolicy};
-use crate::user::UserId;
-use crate::visible::visible;
 
 /// How many sessions `user show` lists.
 const SHOWN_OF_USER: u32 = 100;

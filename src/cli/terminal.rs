@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal, Read, Write};
 
 use zeroize::Zeroizing;
 
-use crate::user::Password;
+use crate::domain::user::Password;
 
 /// No password is longer than this, in bytes.
 const MOST: u64 = 64 * 1024;

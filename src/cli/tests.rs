@@ -19,11 +19,11 @@ use tempfile::TempDir;
 use zeroize::Zeroizing;
 
 use super::{Process, Terminal, run};
-use crate::random::SystemRandom;
+use crate::domain::random::SystemRandom;
+use crate::domain::time::{ManualClock, Timestamp};
+use crate::domain::user::Password;
 use crate::store::diesel::{DieselStore, StoreOptions};
 use crate::store::{Connection, Store};
-use crate::time::{ManualClock, Timestamp};
-use crate::user::Password;
 
 /// 2023-11-14T22:13:20Z.
 const START: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);

@@ -6,7 +6,7 @@ use super::answer::{Answer, Answered, Code, Failure};
 use super::args::Token as Action;
 use super::{Context, user};
 use crate::config::parse_time_to_live;
-use crate::visible::visible;
+use crate::domain::escape::visible;
 
 /// Does what was typed after `token`.
 pub(super) fn run(action: Action, context: &Context<'_>) -> Answered {

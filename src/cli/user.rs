@@ -5,10 +5,10 @@ use serde_json::json;
 use super::answer::{Answer, Answered, Failure, table, to_json};
 use super::args::User as Action;
 use super::{Context, Missing, insist, password, session};
+use crate::domain::escape::visible;
+use crate::domain::user::{User, UserId};
 use crate::service::admin::{Admin, NewAccount, check_new_account};
 use crate::store::UserFilter;
-use crate::user::{User, UserId};
-use crate::visible::visible;
 
 /// Does what was typed after `user`.
 pub(super) fn run(action: Action, context: &mut Context<'_>) -> Answered {

@@ -2,8 +2,8 @@
 
 use super::table::name_of;
 use super::{Input, show_duration};
-use crate::dialect::{Dialect, PerDialect};
-use crate::policy::{DialectPolicy, RefreshPolicy, TokenForm};
+use crate::domain::dialect::{Dialect, PerDialect};
+use crate::domain::policy::{DialectPolicy, RefreshPolicy, TokenForm};
 
 /// Reports what cannot be together.
 pub(super) fn check(policies: &PerDialect<DialectPolicy>, input: &mut Input) {

@@ -13,12 +13,12 @@ use jiff::{Span, SpanRelativeTo};
 
 use super::setting::Fallback;
 use super::weak_secret;
-use crate::dialect::{Dialect, Mount, PerDialect};
-use crate::jwt::KeySecret;
-use crate::password_rules::{Owner, judge_new_password};
+use crate::domain::dialect::{Dialect, Mount, PerDialect};
+use crate::domain::jwt::KeySecret;
+use crate::domain::password_rules::{Owner, judge_new_password};
+use crate::domain::token::MAX_PREFIX_LENGTH;
+use crate::domain::user::{ADMIN, Password};
 use crate::store::diesel::DatabaseUrl;
-use crate::token::MAX_PREFIX_LENGTH;
-use crate::user::{ADMIN, Password};
 
 /// What reading a text gives.
 pub(super) type Parsed<T> = Result<T, String>;

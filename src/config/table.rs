@@ -11,12 +11,12 @@ use super::form::{
 };
 use super::setting::{Group, Table};
 use super::{ListenAddress, LogFormat, Settings};
-use crate::dialect::{Dialect, Mount};
+use crate::domain::dialect::{Dialect, Mount};
+use crate::domain::jwt::Algorithm;
+use crate::domain::password::Hasher;
+use crate::domain::policy::{DialectPolicy, ExemptNetworks, RefreshPolicy, TokenForm};
 use crate::http::Compat;
 use crate::http::address::Proxies;
-use crate::jwt::Algorithm;
-use crate::password::Hasher;
-use crate::policy::{DialectPolicy, ExemptNetworks, RefreshPolicy, TokenForm};
 use crate::store::LimitPolicy;
 
 /// Adds settings to a table. The comment above each is its meaning in the documents.

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::*;
-use crate::dialect::Dialect;
+use crate::domain::dialect::Dialect;
+use crate::domain::policy::RefreshRate;
 use crate::http::Compat;
-use crate::policy::RefreshRate;
 use crate::store::LimitPolicy;
 
 fn input(pairs: &[(&str, &str)]) -> Input {

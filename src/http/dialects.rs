@@ -10,9 +10,9 @@ use actix_web::{Handler, HttpResponse, web};
 use serde_json::{Value, json};
 
 use super::HttpOptions;
-use super::steps::Ask;
-use crate::dialect::Dialect;
-use crate::service::{Exchanged, Issued, LoginRefusal, TokenRefusal};
+use super::drf::request::Incoming;
+use crate::domain::dialect::Dialect;
+use crate::service::{Issued, LoginRefusal, RefreshedTokens, TokenRefusal};
 
 pub mod access_token;
 pub mod djoser;
@@ -42,7 +42,7 @@ pub fn configure(config: &mut web::ServiceConfig, options: &HttpOptions) {
 /// several paths with regular expressions, for each resource before the right one.
 fn serve<F>(config: &mut web::ServiceConfig, prefix: &str, name: &str, handler: &F)
 where
-    F: Handler<(Ask,), Output = HttpResponse>,
+    F: Handler<(Incoming,), Output = HttpResponse>,
 {
     for slash in ["/", ""] {
         config.service(web::resource(format!("{prefix}/{name}{slash}")).to(handler.clone()));
@@ -114,7 +114,7 @@ fn pair(issued: &Issued) -> Value {
     })
 }
 
-fn refreshed(exchanged: &Exchanged) -> Value {
+fn refreshed(exchanged: &RefreshedTokens) -> Value {
     let access = exchanged.access.token.expose();
     match &exchanged.refresh {
         Some(refresh) => json!({ "access": access, "refresh": refresh.token.expose() }),

@@ -3,7 +3,7 @@
 use actix_web::{HttpResponse, web};
 
 use super::HttpState;
-use super::request_log::{Facts, note};
+use super::middleware::request_log::{Facts, note};
 
 /// `GET /healthz`: 200 `{"status":"ok"}` while the process answers.
 async fn healthz(request: actix_web::HttpRequest) -> HttpResponse {

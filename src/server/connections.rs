@@ -50,10 +50,10 @@ use self::registry::Registry;
 use self::service::{Answering, Served};
 use self::state::{Deadlines, State};
 pub use self::stream::{Stream, Transport};
-use super::repeating::Repeating;
+use super::periodic::PeriodicTask;
 use crate::config::HttpSettings;
+use crate::domain::policy::Network;
 use crate::http::address::{Proxies, note_listener};
-use crate::policy::Network;
 
 /// What a connection may do, and for how long.
 #[derive(Debug, Clone)]
@@ -98,7 +98,7 @@ pub struct Connections(Arc<Shared>);
 struct Shared {
     registry: Arc<Registry>,
     limits: ConnectionLimits,
-    _sweeper: Repeating,
+    _sweeper: PeriodicTask,
 }
 
 /// A method that hands a listener of this kind to the method of a [`ServerBuilder`] that has the same name.
@@ -140,7 +140,7 @@ impl Connections {
         let registry = Arc::new(Registry::new(limits.places.max(1), deadlines));
         let swept = Arc::clone(&registry);
         let mut last = Instant::now();
-        let sweeper = Repeating::start("connections", interval, move |_| {
+        let sweeper = PeriodicTask::start("connections", interval, move |_| {
             swept.advance(&mut last);
             swept.sweep();
         })?;

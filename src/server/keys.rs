@@ -5,21 +5,21 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::repeating::Repeating;
+use super::periodic::PeriodicTask;
 use crate::config::JwtSettings;
-use crate::jwt::{KeyRing, StoredKey};
-use crate::random::Random;
+use crate::domain::jwt::{KeyRing, StoredKey};
+use crate::domain::random::Random;
+use crate::domain::time::Timestamp;
 use crate::service::Auth;
 use crate::store::diesel::DieselStore;
 use crate::store::{AdminStore, KeyError};
-use crate::time::Timestamp;
 
 /// How often the keys are read. Far shorter than the time for which a new key is published
-/// before it signs ([`PUBLISHED_FIRST`](crate::jwt::PUBLISHED_FIRST)).
+/// before it signs ([`PUBLISHED_FIRST`](crate::domain::jwt::PUBLISHED_FIRST)).
 const RELOAD_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Reloads the signing keys of a database.
-pub struct LiveKeys {
+pub struct KeyReloader {
     store: Arc<DieselStore>,
     settings: JwtSettings,
     /// The numbers of the keys in use: nothing else about a key ever changes.
@@ -30,7 +30,7 @@ pub struct LiveKeys {
 
 /// The result of a reload, for the log.
 #[derive(Debug, PartialEq, Eq)]
-enum Turn {
+enum ReloadOutcome {
     /// Nothing new.
     Quiet,
     /// The keys have changed.
@@ -41,7 +41,7 @@ enum Turn {
     Failed(String),
 }
 
-impl LiveKeys {
+impl KeyReloader {
     /// Reads the keys, and creates missing ones.
     ///
     /// # Errors
@@ -62,29 +62,31 @@ impl LiveKeys {
     /// `auth` keeps its keys, and the error is logged once.
     pub fn reload(&mut self, auth: &Auth) {
         match self.try_reload(auth) {
-            Turn::Quiet => {}
-            Turn::Changed => log::info!("the signing keys have changed"),
-            Turn::Recovered => log::info!("the signing keys can be read again"),
-            Turn::Failed(why) => log::warn!("the signing keys cannot be reloaded, and stay as they were: {why}"),
+            ReloadOutcome::Quiet => {}
+            ReloadOutcome::Changed => log::info!("the signing keys have changed"),
+            ReloadOutcome::Recovered => log::info!("the signing keys can be read again"),
+            ReloadOutcome::Failed(why) => {
+                log::warn!("the signing keys cannot be reloaded, and stay as they were: {why}")
+            }
         }
     }
 
-    fn try_reload(&mut self, auth: &Auth) -> Turn {
+    fn try_reload(&mut self, auth: &Auth) -> ReloadOutcome {
         match self.load() {
             Ok(Some(ring)) => {
                 auth.set_keys(ring);
                 self.last_error = None;
-                Turn::Changed
+                ReloadOutcome::Changed
             }
-            Ok(None) if self.last_error.take().is_some() => Turn::Recovered,
-            Ok(None) => Turn::Quiet,
+            Ok(None) if self.last_error.take().is_some() => ReloadOutcome::Recovered,
+            Ok(None) => ReloadOutcome::Quiet,
             Err(error) => {
                 let text = error.to_string();
                 if self.last_error.as_ref() == Some(&text) {
-                    return Turn::Quiet;
+                    return ReloadOutcome::Quiet;
                 }
                 self.last_error = Some(text.clone());
-                Turn::Failed(text)
+                ReloadOutcome::Failed(text)
             }
         }
     }
@@ -102,8 +104,8 @@ impl LiveKeys {
     }
 
     /// Reloads at intervals, until the returned value is dropped.
-    pub(super) fn follow(mut self, auth: Auth) -> io::Result<Repeating> {
-        Repeating::start("keys", RELOAD_INTERVAL, move |_| self.reload(&auth))
+    pub(super) fn follow(mut self, auth: Auth) -> io::Result<PeriodicTask> {
+        PeriodicTask::start("keys", RELOAD_INTERVAL, move |_| self.reload(&auth))
     }
 }
 
@@ -114,8 +116,8 @@ fn numbers(keys: &[StoredKey]) -> Vec<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::jwt::Algorithm;
-    use crate::random::SystemRandom;
+    use crate::domain::jwt::Algorithm;
+    use crate::domain::random::SystemRandom;
     use crate::store::diesel::StoreOptions;
 
     #[test]
@@ -125,21 +127,21 @@ mod tests {
         let store = Arc::new(DieselStore::open(&url, StoreOptions::default()).expect("a store"));
         store.migrate().expect("tables");
         let now = Timestamp::EPOCH;
-        let secret = |byte: u8| Some(crate::jwt::KeySecret::new(vec![byte; 32]));
+        let secret = |byte: u8| Some(crate::domain::jwt::KeySecret::new(vec![byte; 32]));
         let settings = JwtSettings { algorithm: Algorithm::EdDsa, secret: secret(1) };
-        let opened = LiveKeys::open(Arc::clone(&store), settings, &SystemRandom, now);
+        let opened = KeyReloader::open(Arc::clone(&store), settings, &SystemRandom, now);
         let (mut keys, ring) = opened.expect("keys");
         let auth = Auth::builder(Arc::clone(&store)).keys(ring).build().expect("a service");
-        assert_eq!(keys.try_reload(&auth), Turn::Quiet);
+        assert_eq!(keys.try_reload(&auth), ReloadOutcome::Quiet);
         store.rotate_key(Algorithm::EdDsa, None, &SystemRandom, now).expect("a key");
-        assert_eq!((keys.try_reload(&auth), keys.try_reload(&auth)), (Turn::Changed, Turn::Quiet));
+        assert_eq!((keys.try_reload(&auth), keys.try_reload(&auth)), (ReloadOutcome::Changed, ReloadOutcome::Quiet));
 
         store.rotate_key(Algorithm::Hs256, secret(2).as_ref(), &SystemRandom, now).expect("a key");
         let published = auth.published_keys();
-        assert_eq!(keys.try_reload(&auth), Turn::Failed(KeyError::OtherSecret.to_string()));
-        assert_eq!((keys.try_reload(&auth), auth.published_keys()), (Turn::Quiet, published));
+        assert_eq!(keys.try_reload(&auth), ReloadOutcome::Failed(KeyError::OtherSecret.to_string()));
+        assert_eq!((keys.try_reload(&auth), auth.published_keys()), (ReloadOutcome::Quiet, published));
         let newest = store.list_keys().expect("keys").last().expect("a key").id;
         store.retire_key(newest, now).expect("a write");
-        assert_eq!((keys.try_reload(&auth), keys.try_reload(&auth)), (Turn::Recovered, Turn::Quiet));
+        assert_eq!((keys.try_reload(&auth), keys.try_reload(&auth)), (ReloadOutcome::Recovered, ReloadOutcome::Quiet));
     }
 }

@@ -4,14 +4,14 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::repeating::Repeating;
+use super::periodic::PeriodicTask;
 use crate::store::diesel::DieselStore;
 
 /// How often the disk is checked, and so how soon logins are possible again once there is room.
 const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Creates the reserve, and creates it again when there is room, until the returned value is dropped.
-pub(super) fn follow(store: Arc<DieselStore>) -> io::Result<Repeating> {
+pub(super) fn follow(store: Arc<DieselStore>) -> io::Result<PeriodicTask> {
     let mut last_error = None;
     let mut keep = move || {
         // Each error is logged once, and again when it changes.
@@ -24,5 +24,5 @@ pub(super) fn follow(store: Arc<DieselStore>) -> io::Result<Repeating> {
         }
     };
     keep();
-    Repeating::start("reserve", CHECK_INTERVAL, move |_| keep())
+    PeriodicTask::start("reserve", CHECK_INTERVAL, move |_| keep())
 }

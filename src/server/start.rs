@@ -6,17 +6,17 @@ use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::first_start::{self, FirstUser, Handover, Made, Making};
+use super::bootstrap::{self, FirstUser, Made, Making, PasswordDelivery};
 use super::process::{self, TooFewFiles};
 use super::sweeper::clocks_agree;
-use super::{BindError, LiveKeys, Server, reserve, sweeper};
+use super::{BindError, KeyReloader, Server, reserve, sweeper};
 use crate::config::{ListenAddress, Settings};
-use crate::password::{CostOutOfRange, Hasher};
-use crate::random::{Random, RandomError};
+use crate::domain::password::{CostOutOfRange, Hasher};
+use crate::domain::random::{Random, RandomError};
+use crate::domain::time::Clock;
 use crate::service::Auth;
 use crate::store::diesel::{DieselStore, StoreOptions};
 use crate::store::{AdminStore, KeyError, Store, StoreError, SweepPolicy, UserFilter};
-use crate::time::Clock;
 
 /// What the person or the log should know about the start.
 #[derive(Debug)]
@@ -78,7 +78,7 @@ pub fn serve(
     mut settings: Settings,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
-    handover: &Handover,
+    handover: &PasswordDelivery,
     announce: &mut dyn FnMut(Announcement<'_>),
 ) -> Result<(), StartError> {
     process::raise_files()?;
@@ -98,7 +98,7 @@ pub fn serve(
     if store.list_users(&UserFilter { limit: 1, ..UserFilter::default() })?.is_empty() {
         let given = settings.passwords.admin.take();
         let making = Making { given, handover, hasher: &hasher, random: &*random, now: clock.now() };
-        match first_start::make_admin(&*store, making)? {
+        match bootstrap::make_admin(&*store, making)? {
             Made::Here(first) => announce(Announcement::FirstUser(&first)),
             Made::Elsewhere => {}
             Made::Perhaps(first, error) => {
@@ -107,12 +107,12 @@ pub fn serve(
             }
         }
     }
-    let folder = Handover::folder(&settings.database.url);
-    if let Some(first) = first_start::settle(&folder, &mut *connection, &hasher)? {
+    let folder = PasswordDelivery::folder(&settings.database.url);
+    if let Some(first) = bootstrap::settle(&folder, &mut *connection, &hasher)? {
         announce(Announcement::FirstUser(&first));
     }
     drop(connection);
-    let (keys, ring) = LiveKeys::open(Arc::clone(&store), settings.jwt.clone(), &*random, clock.now())?;
+    let (keys, ring) = KeyReloader::open(Arc::clone(&store), settings.jwt.clone(), &*random, clock.now())?;
     let auth = Auth::builder(Arc::clone(&store))
         .policy(settings.tokens.policy.clone())
         .keys(ring)

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::repeating::Repeating;
+use super::periodic::PeriodicTask;
+use crate::domain::time::{Clock, Evenness};
 use crate::store::diesel::{CLOCK_TOLERANCE, DieselStore};
 use crate::store::{ClockTrust, StoreResult, SweepPolicy, SweepReport};
-use crate::time::{Clock, Evenness};
 
 #[cfg(test)]
 mod tests;
@@ -28,9 +28,9 @@ pub(super) fn start(
     clock: Arc<dyn Clock>,
     interval: Duration,
     policy: SweepPolicy,
-) -> std::io::Result<Repeating> {
+) -> std::io::Result<PeriodicTask> {
     let mut sweeper = Sweeper::new(store, clock, policy);
-    Repeating::start("sweeper", interval, move |go_on| match sweeper.sweep(go_on) {
+    PeriodicTask::start("sweeper", interval, move |go_on| match sweeper.sweep(go_on) {
         Ok(None) => log::warn!("nothing is swept until the clocks agree"),
         Ok(Some(report)) => log::info!(
             expired_tokens = report.expired_tokens, dead_tokens = report.dead_tokens,
@@ -46,11 +46,13 @@ pub(super) fn start(
 const EMPTYING_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Empties ended sessions at intervals, until the returned value is dropped. This needs no clock.
-pub(super) fn start_emptying(store: Arc<DieselStore>, interval: Duration) -> std::io::Result<Repeating> {
-    Repeating::start("emptier", interval.min(EMPTYING_INTERVAL), move |go_on| match store.empty_ended_sessions(go_on) {
-        Ok(0) => {}
-        Ok(tokens) => log::info!(dead_tokens = tokens; "emptied ended sessions"),
-        Err(error) => log::warn!("ended sessions were not emptied: {error}"),
+pub(super) fn start_emptying(store: Arc<DieselStore>, interval: Duration) -> std::io::Result<PeriodicTask> {
+    PeriodicTask::start("emptier", interval.min(EMPTYING_INTERVAL), move |go_on| {
+        match store.empty_ended_sessions(go_on) {
+            Ok(0) => {}
+            Ok(tokens) => log::info!(dead_tokens = tokens; "emptied ended sessions"),
+            Err(error) => log::warn!("ended sessions were not emptied: {error}"),
+        }
     })
 }
 

@@ -7,16 +7,16 @@
 
 use std::sync::Arc;
 
-use crate::cause::{Actor, Cause, Origin, Reason};
-use crate::jwt::BadKey;
-use crate::password::{Hasher, Unverifiable};
-use crate::password_rules::WeakPassword;
-use crate::policy::Policy;
-use crate::random::{Random, RandomError};
-use crate::session::SessionId;
+use crate::domain::audit::{Actor, AuditContext, Event, Origin};
+use crate::domain::jwt::BadKey;
+use crate::domain::password::{Hasher, Unverifiable};
+use crate::domain::password_rules::WeakPassword;
+use crate::domain::policy::Policy;
+use crate::domain::random::{Random, RandomError};
+use crate::domain::session::SessionId;
+use crate::domain::time::Clock;
+use crate::domain::user::BadUsername;
 use crate::store::{AdminStore, Clash, Connection, ImportError, KeyError, StoreError, StoreResult};
-use crate::time::Clock;
-use crate::user::BadUsername;
 
 mod data;
 mod keys;
@@ -143,7 +143,7 @@ impl Admin {
         self.store.connect()
     }
 
-    fn cause(&self, reason: Reason) -> Cause {
-        Cause { reason, actor: self.actor.clone(), origin: self.origin.clone(), at: self.clock.now() }
+    fn audit(&self, event: Event) -> AuditContext {
+        AuditContext { event, actor: self.actor.clone(), origin: self.origin.clone(), at: self.clock.now() }
     }
 }

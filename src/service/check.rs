@@ -4,12 +4,12 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use super::lanes::Wanted;
-use super::view::{Find, Found};
+use super::cache::{Find, Found};
+use super::workers::OnDisconnect;
 use super::{Auth, Unavailable, within};
-use crate::cause::{Actor, Origin, Reason};
-use crate::session::{Refusal, TokenRecord, Verified, judge};
-use crate::token::{Token, TokenKind};
+use crate::domain::audit::{Actor, Event, Origin};
+use crate::domain::session::{Refusal, TokenRecord, Verified, judge};
+use crate::domain::token::{Token, TokenKind};
 
 /// Why a check did not say yes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,7 +120,7 @@ impl Auth {
         match judge(found.record.as_ref(), Some(TokenKind::Access), now, idle_after) {
             Ok(verified) => {
                 if activity == Activity::Counts
-                    && self.inner.upkeep.touch(&verified.session, now)
+                    && self.inner.last_seen_writer.touch(&verified.session, now)
                     && let Some(key) = found.remembered
                 {
                     self.inner.view.note_use(key, now);
@@ -141,7 +141,7 @@ impl Auth {
             (Ok(verified), _) => {
                 let mut seen = verified.session.last_seen;
                 if activity == Activity::Counts {
-                    self.inner.upkeep.touch(&verified.session, now);
+                    self.inner.last_seen_writer.touch(&verified.session, now);
                     seen = now;
                 }
                 if let Some(key) = found.remembered {
@@ -163,7 +163,7 @@ impl Auth {
 
     /// A use that this node has not written down yet is a use all the same.
     fn with_pending_use(&self, mut record: TokenRecord) -> TokenRecord {
-        if let Some(seen) = self.inner.upkeep.pending(record.session.id) {
+        if let Some(seen) = self.inner.last_seen_writer.pending(record.session.id) {
             record.session.last_seen = record.session.last_seen.max(seen);
         }
         record
@@ -174,13 +174,14 @@ impl Auth {
     pub(super) async fn refuse_for_idleness(&self, record: &TokenRecord) -> CheckError {
         let inner = &self.inner;
         let (id, last_seen) = (record.session.id, record.session.last_seen);
-        let cause = self.cause(Reason::Idle, Actor::System, Origin::default());
-        let ended =
-            inner.writes.run(Wanted::Always, move |connection| connection.end_idle_session(id, last_seen, &cause));
+        let audit = self.audit(Event::Idle, Actor::System, Origin::default());
+        let ended = inner
+            .writes
+            .run(OnDisconnect::Finish, move |connection| connection.end_idle_session(id, last_seen, &audit));
         match within(inner.timeouts.write, "writes", ended).await {
             Ok(true) => CheckError::Refused(Refusal::Idle),
             // Used on another node since, or ended by another request: the client's next try tells which.
-            Ok(false) => Unavailable::Elsewhere("the session changed during the check").into(),
+            Ok(false) => Unavailable::Other("the session changed during the check").into(),
             Err(error) => error.into(),
         }
     }

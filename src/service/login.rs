@@ -3,24 +3,24 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::lanes::{Wanted, Work};
 use super::mint::{IssuedToken, Subject};
 use super::throttle::{AccountLabel, Denied, Permit};
+use super::workers::{OnDisconnect, Work};
 use super::{Auth, Unavailable, within};
 
-mod elsewhere;
+mod external;
 mod unverifiable;
 
 pub(super) use unverifiable::UnverifiableAccounts;
 
-use crate::cause::{Actor, Origin, Reason};
-use crate::dialect::Dialect;
-use crate::password::{Algorithm, Verification, is_verifiable};
-use crate::policy::{Network, RefreshPolicy};
-use crate::session::SessionId;
+use crate::domain::audit::{Actor, Event, Origin};
+use crate::domain::dialect::Dialect;
+use crate::domain::password::{Algorithm, Verification, is_verifiable};
+use crate::domain::policy::{Network, RefreshPolicy};
+use crate::domain::session::SessionId;
+use crate::domain::time::Timestamp;
+use crate::domain::user::{Account, LoginName, NewUser, Password, PasswordHash, User, UserId};
 use crate::store::{Connection, NewSession, Opening, SessionLimit, StoreResult};
-use crate::time::Timestamp;
-use crate::user::{Account, LoginName, NewUser, Password, PasswordHash, User, UserId};
 
 /// A login request.
 #[derive(Debug)]
@@ -163,8 +163,8 @@ impl Auth {
         let admitted = tokio::time::timeout_at(until, self.inner.throttle.admit(&login, &origin)).await;
         let mut permit = admitted.unwrap_or(Err(Denied::Busy))?;
         let proving = async {
-            match self.inner.credentials.clone() {
-                Some(credentials) => self.prove_elsewhere(credentials, login, password, (&origin, &mut permit)).await,
+            match self.inner.provider.clone() {
+                Some(provider) => self.prove_elsewhere(provider, login, password, (&origin, &mut permit)).await,
                 None => self.prove(login, password, &mut permit).await,
             }
         };
@@ -209,7 +209,7 @@ impl Auth {
             Verification::Wrong => Err(NotProven::Refused(LoginRefusal::WrongPassword)),
             Verification::OutOfMemory => {
                 log::warn!(user = user.id.0; "there is too little memory to verify the password's stored hash");
-                Err(Unavailable::Elsewhere("too little memory to verify a password").into())
+                Err(Unavailable::Other("too little memory to verify a password").into())
             }
             Verification::Right | Verification::RightButOutdated if !user.is_active => {
                 Err(NotProven::Refused(LoginRefusal::InactiveUser))
@@ -229,7 +229,7 @@ impl Auth {
     ) -> Result<(Option<Account>, Option<Network>), NotProven> {
         let inner = &self.inner;
         let network = permit.network();
-        let found = inner.checks.run(Wanted::WhileAwaited, move |connection| {
+        let found = inner.checks.run(OnDisconnect::Cancel, move |connection| {
             let account = find(connection)?;
             // A missing account takes as many reads as an existing one.
             let user = account.as_ref().map_or(UserId(i64::MIN), |account| account.user.id);
@@ -248,10 +248,10 @@ impl Auth {
         let Proven { user, upgrade, shadow, network } = proven;
         let (mut new, access, refresh) = self.new_session(dialect, &user, origin)?;
         new.network = network.map(|network| network.to_string());
-        let (session, opened_at) = (new.id, new.cause.at);
-        let opened = self.inner.writes.run(Wanted::WhileAwaited, move |connection| -> StoreResult<Opening> {
+        let (session, opened_at) = (new.id, new.audit.at);
+        let opened = self.inner.writes.run(OnDisconnect::Cancel, move |connection| -> StoreResult<Opening> {
             if let Some(shadow) = shadow {
-                connection.put_shadow_user(&shadow, &new.cause)?;
+                connection.put_shadow_user(&shadow, &new.audit)?;
             }
             connection.open_session(&new)
         });
@@ -262,14 +262,14 @@ impl Auth {
         match opening {
             Opening::Opened => Ok(Issued { user, session, opened: opened_at, access, refresh }),
             // The user has changed since the password was verified; the next attempt decides.
-            Opening::Denied => Err(Unavailable::Elsewhere("the user changed during the login").into()),
+            Opening::Denied => Err(Unavailable::Other("the user changed during the login").into()),
             Opening::LimitReached => Err(NotProven::Refused(LoginRefusal::LimitReached)),
         }
     }
 
     /// The login neither depends on this nor waits for it. If it fails, the next login tries again.
     fn upgrade_hash(&self, user: UserId, old: PasswordHash, better: PasswordHash) {
-        drop(self.inner.writes.run(Wanted::Always, move |connection| {
+        drop(self.inner.writes.run(OnDisconnect::Finish, move |connection| {
             connection.upgrade_password_hash(user, &old, &better).inspect_err(|error| {
                 log::warn!("the password hash of user {user} was not upgraded: {}", error.summary());
             })
@@ -284,22 +284,22 @@ impl Auth {
         origin: Origin,
     ) -> Result<(NewSession, IssuedToken, Option<IssuedToken>), Unavailable> {
         let inner = &self.inner;
-        let cause = self.cause(Reason::Login, Actor::User(user.id), origin);
-        let subject = Subject { dialect, user, opened: cause.at };
-        let (access, new_access) = self.mint_access(&subject, cause.at, cause.at)?;
+        let audit = self.audit(Event::Login, Actor::User(user.id), origin);
+        let subject = Subject { dialect, user, opened: audit.at };
+        let (access, new_access) = self.mint_access(&subject, audit.at, audit.at)?;
         let mut tokens = vec![new_access];
         let refresh = match inner.policy.dialects.get(dialect).refresh {
             RefreshPolicy::Pair { ttl, .. } => {
-                let (refresh, new) = self.mint_refresh(&subject, None, ttl, cause.at)?;
+                let (refresh, new) = self.mint_refresh(&subject, None, ttl, audit.at)?;
                 tokens.push(new);
                 Some(refresh)
             }
             RefreshPolicy::None | RefreshPolicy::Access { .. } => None,
         };
         let mut id = [0_u8; 10];
-        inner.random.fill(&mut id).map_err(|_| Unavailable::Elsewhere("no random bytes"))?;
+        inner.random.fill(&mut id).map_err(|_| Unavailable::Other("no random bytes"))?;
         let new = NewSession {
-            id: SessionId::new(cause.at, &id),
+            id: SessionId::new(audit.at, &id),
             user: user.id,
             epoch: user.epoch,
             dialect,
@@ -311,7 +311,7 @@ impl Auth {
                 idle_limit: inner.policy.idle_verdict_after(),
             }),
             network: None,
-            cause,
+            audit,
         };
         Ok((new, access, refresh))
     }

@@ -3,12 +3,12 @@
 use serde_json::{Map, Value, json};
 
 use super::{Auth, Unavailable};
-use crate::dialect::Dialect;
-use crate::policy::TokenForm;
+use crate::domain::dialect::Dialect;
+use crate::domain::policy::TokenForm;
+use crate::domain::time::Timestamp;
+use crate::domain::token::{Token, TokenKind};
+use crate::domain::user::User;
 use crate::store::{NewToken, Successor};
-use crate::time::Timestamp;
-use crate::token::{Token, TokenKind};
-use crate::user::User;
 
 /// A new token with its expiry, for the client.
 #[derive(Debug)]
@@ -124,7 +124,7 @@ impl Auth {
 
     fn random_id(&self) -> Result<[u8; 20], Unavailable> {
         let mut id = [0; 20];
-        self.inner.random.fill(&mut id).map_err(|_| Unavailable::Elsewhere("no random bytes"))?;
+        self.inner.random.fill(&mut id).map_err(|_| Unavailable::Other("no random bytes"))?;
         Ok(id)
     }
 
@@ -137,9 +137,9 @@ impl Auth {
     }
 }
 
-fn unavailable(error: &crate::jwt::SigningError) -> Unavailable {
+fn unavailable(error: &crate::domain::jwt::SigningError) -> Unavailable {
     log::error!("{error}");
-    Unavailable::Elsewhere("a token could not be signed")
+    Unavailable::Other("a token could not be signed")
 }
 
 /// The claims as the packages write them (`docs/jwt.md#claims`), and a `jti` where they have

@@ -9,9 +9,9 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::policy::RefreshRate;
-use crate::session::SessionId;
-use crate::time::Timestamp;
+use crate::domain::policy::RefreshRate;
+use crate::domain::session::SessionId;
+use crate::domain::time::Timestamp;
 
 /// The number of slots, of 8 bytes each: 2 MiB, which the operating system allocates as it is used.
 const SLOTS: usize = 1 << 18;

@@ -1,6 +1,6 @@
 //! The real code of threads under a scheduler that tries orders ([shuttle](https://docs.rs/shuttle)).
 //!
-//! [`Lane`](super::lanes::Lane) and [`SharedView`](super::view) share nothing between threads but by
+//! [`DbPool`](super::workers::Lane) and [`SharedCache`](super::view) share nothing between threads but by
 //! the names of their `sync` modules. Their tests build the same files once more with [`sync`] in
 //! its place, over [`database`], which breaks, hangs and panics, and judge by [`history`] what
 //! was answered.

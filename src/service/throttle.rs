@@ -20,11 +20,11 @@ use self::buckets::{Buckets, Room};
 pub use self::key::AccountLabel;
 use self::key::{Key, Keys, folded};
 pub(super) use self::permit::{Permit, Share};
-use crate::cause::Origin;
-use crate::policy::{Network, ThrottlePolicy};
-use crate::random::{Random, RandomError};
-use crate::time::{Clock, Timestamp};
-use crate::user::{LoginName, UserId};
+use crate::domain::audit::Origin;
+use crate::domain::policy::{Network, ThrottlePolicy};
+use crate::domain::random::{Random, RandomError};
+use crate::domain::time::{Clock, Timestamp};
+use crate::domain::user::{LoginName, UserId};
 
 /// How many attempts may wait for the end of others. More are refused for now.
 const MAX_WAITING: usize = 1024;
@@ -112,7 +112,7 @@ impl Throttle {
         clock: Arc<dyn Clock>,
         random: &dyn Random,
     ) -> Result<Arc<Self>, RandomError> {
-        let wider = |allowance: crate::policy::Allowance| crate::policy::Allowance {
+        let wider = |allowance: crate::domain::policy::Allowance| crate::domain::policy::Allowance {
             burst: allowance.burst.saturating_mul(SPELLING_FACTOR),
             ..allowance
         };

@@ -1,8 +1,8 @@
 //! How many access tokens a session may have: one rule for all stores.
 
 use super::Refresh;
-use crate::time::Timestamp;
-use crate::token::{TokenDigest, TokenKind};
+use crate::domain::time::Timestamp;
+use crate::domain::token::{TokenDigest, TokenKind};
 
 /// How many access tokens a session may have, and which of them are never deleted for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,13 +8,13 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::{Store, StoreError, StoreResult};
-use crate::cause::Cause;
-use crate::import::ImportData;
-use crate::jwt::{Algorithm, KeySecret, StoredKey};
-use crate::random::Random;
-use crate::session::{SessionEntry, SessionId};
-use crate::time::Timestamp;
-use crate::user::{NewUser, PasswordHash, User, UserId};
+use crate::domain::audit::AuditContext;
+use crate::domain::import::ImportData;
+use crate::domain::jwt::{Algorithm, KeySecret, StoredKey};
+use crate::domain::random::Random;
+use crate::domain::session::{SessionEntry, SessionId};
+use crate::domain::time::Timestamp;
+use crate::domain::user::{NewUser, PasswordHash, User, UserId};
 
 mod import;
 mod keys;
@@ -31,7 +31,7 @@ pub trait AdminStore: Store {
     ///
     /// # Errors
     /// When the database fails.
-    fn create_user(&self, new: &NewUser, cause: &Cause) -> StoreResult<UserCreation>;
+    fn create_user(&self, new: &NewUser, audit: &AuditContext) -> StoreResult<UserCreation>;
 
     /// Sets a new password and ends all sessions of the user but `keep`. `false` if there is no
     /// such user.
@@ -43,7 +43,7 @@ pub trait AdminStore: Store {
         user: UserId,
         new: &PasswordHash,
         keep: Option<SessionId>,
-        cause: &Cause,
+        audit: &AuditContext,
     ) -> StoreResult<bool>;
 
     /// Activates or deactivates a user. Both raise the epoch: deactivating ends all sessions,
@@ -52,7 +52,7 @@ pub trait AdminStore: Store {
     ///
     /// # Errors
     /// When the database fails.
-    fn set_active(&self, user: UserId, active: bool, cause: &Cause) -> StoreResult<bool>;
+    fn set_active(&self, user: UserId, active: bool, audit: &AuditContext) -> StoreResult<bool>;
 
     /// Removes a user with its sessions and tokens, in as many small transactions as it takes;
     /// `false` if there is none. From the first of them on the user is locked out, so that a removal
@@ -60,7 +60,7 @@ pub trait AdminStore: Store {
     ///
     /// # Errors
     /// When the database fails. The user may be locked out then, and a part of its sessions be gone.
-    fn delete_user(&self, user: UserId, cause: &Cause) -> StoreResult<bool>;
+    fn delete_user(&self, user: UserId, audit: &AuditContext) -> StoreResult<bool>;
 
     /// Lists users.
     ///
@@ -138,8 +138,8 @@ pub trait AdminStore: Store {
     ///
     /// # Errors
     /// All clashes, or a failure of the database; nothing was changed then.
-    fn import(&self, data: &ImportData, cause: &Cause) -> Result<ImportReport, ImportError> {
-        let _ = (data, cause);
+    fn import(&self, data: &ImportData, audit: &AuditContext) -> Result<ImportReport, ImportError> {
+        let _ = (data, audit);
         Err(unsupported("imports").into())
     }
 

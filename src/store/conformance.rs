@@ -9,16 +9,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use super::{AdminStore, Connection, NewSession, NewToken, Opening, SessionLimit, Store};
-use crate::cause::{Actor, Cause, Origin, Reason};
-use crate::dialect::Dialect;
-use crate::session::{Refusal, SessionId, judge};
-use crate::time::Timestamp;
-use crate::token::{TokenDigest, TokenKind};
-use crate::user::{Epoch, LoginName, NewUser, PasswordHash, UserId};
+use crate::domain::audit::{Actor, AuditContext, Event, Origin};
+use crate::domain::dialect::Dialect;
+use crate::domain::session::{Refusal, SessionId, judge};
+use crate::domain::time::Timestamp;
+use crate::domain::token::{TokenDigest, TokenKind};
+use crate::domain::user::{Epoch, LoginName, NewUser, PasswordHash, UserId};
 
 mod accounts;
 mod administration;
-mod following;
+mod feed;
 mod layered;
 mod networks;
 mod races;
@@ -35,7 +35,7 @@ type AdminCase = (&'static str, fn(&dyn AdminStore));
 /// # Panics
 /// When at least one case failed, with the names of those that did.
 pub fn run(make: &mut dyn FnMut() -> Box<dyn Store>) {
-    let cases = [sessions::CASES, tokens::CASES, accounts::CASES, races::CASES, following::CASES, networks::CASES];
+    let cases = [sessions::CASES, tokens::CASES, accounts::CASES, races::CASES, feed::CASES, networks::CASES];
     run_each(cases.into_iter().flatten().map(|(name, case)| {
         let store = make();
         (*name, catch_unwind(AssertUnwindSafe(|| case(&*store))).is_ok())
@@ -52,7 +52,7 @@ pub fn run_admin(make: &mut dyn FnMut() -> Box<dyn AdminStore>) {
         sessions::ADMIN_CASES,
         tokens::ADMIN_CASES,
         races::ADMIN_CASES,
-        following::ADMIN_CASES,
+        feed::ADMIN_CASES,
         administration::ADMIN_CASES,
     ];
     run_each(cases.into_iter().flatten().map(|(name, case)| {
@@ -76,17 +76,17 @@ fn connect(store: &dyn Store) -> Box<dyn Connection> {
     store.connect().expect("a connection")
 }
 
-fn cause(reason: Reason) -> Cause {
-    cause_at(reason, NOW)
+fn audit(event: Event) -> AuditContext {
+    cause_at(event, NOW)
 }
 
-fn cause_at(reason: Reason, at: Timestamp) -> Cause {
+fn cause_at(event: Event, at: Timestamp) -> AuditContext {
     let origin = Origin {
         address: Some(std::net::Ipv4Addr::LOCALHOST.into()),
         user_agent: Some("conformance".to_owned()),
         request_id: Some("r-1".to_owned()),
     };
-    Cause { reason, actor: Actor::System, origin, at }
+    AuditContext { event, actor: Actor::System, origin, at }
 }
 
 fn new_user(name: &str) -> NewUser {
@@ -109,7 +109,7 @@ fn add_user(conn: &mut dyn Connection, name: &str) -> UserId {
 }
 
 fn put_user(conn: &mut dyn Connection, user: &NewUser) {
-    conn.put_shadow_user(user, &cause(Reason::UserCreated)).expect("a write");
+    conn.put_shadow_user(user, &audit(Event::UserCreated)).expect("a write");
 }
 
 /// A digest that no other `(number, kind)` of a case has.
@@ -140,7 +140,7 @@ fn new_session(number: u64, user: UserId, epoch: Epoch) -> NewSession {
         tokens: vec![NewToken { digest: digest(number), kind: TokenKind::Access, expires: None, key: None }],
         limit: None,
         network: None,
-        cause: Cause { actor: Actor::User(user), ..cause(Reason::Login) },
+        audit: AuditContext { actor: Actor::User(user), ..audit(Event::Login) },
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use self::connect::{Role, Target};
 use self::connection::DieselConnection;
-use crate::store::{Connection, Follower, Following, Store, StoreError, StoreResult};
+use crate::store::{Connection, FeedKind, RevocationFeed, Store, StoreError, StoreResult};
 
 mod admin;
 mod any;
@@ -16,7 +16,7 @@ mod connection;
 mod doctor;
 mod emptying;
 mod error;
-mod follow;
+mod feed;
 mod hot;
 mod import;
 mod keys;
@@ -179,7 +179,7 @@ impl fmt::Debug for DieselStore {
 
 impl Store for DieselStore {
     fn connect(&self) -> StoreResult<Box<dyn Connection>> {
-        Ok(Box::new(DieselConnection::open(&self.target, Role::Lane).map_err(error::logged)?))
+        Ok(Box::new(DieselConnection::open(&self.target, Role::DbPool).map_err(error::logged)?))
     }
 
     fn writers(&self) -> usize {
@@ -189,12 +189,12 @@ impl Store for DieselStore {
         }
     }
 
-    fn following(&self) -> Following {
-        follow::following(&self.target)
+    fn feed_kind(&self) -> FeedKind {
+        feed::kind(&self.target)
     }
 
-    fn follow(&self) -> StoreResult<Box<dyn Follower>> {
-        follow::follow(&self.target)
+    fn feed(&self) -> StoreResult<Box<dyn RevocationFeed>> {
+        feed::open(&self.target)
     }
 }
 

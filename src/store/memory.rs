@@ -12,11 +12,11 @@ use super::{
     AccessLimit, Connection, LimitPolicy, NETWORKS_KEPT, NewSession, NewToken, Opening, Refresh, Refreshed,
     SessionLimit, Store, StoreError, StoreResult, Successor,
 };
-use crate::cause::{Cause, Reason};
-use crate::session::{Session, SessionId, TokenRecord};
-use crate::time::Timestamp;
-use crate::token::{TokenDigest, TokenKind};
-use crate::user::{Account, Epoch, LoginName, NewUser, PasswordHash, User, UserId, stand_in_name};
+use crate::domain::audit::{AuditContext, Event};
+use crate::domain::session::{Session, SessionId, TokenRecord};
+use crate::domain::time::Timestamp;
+use crate::domain::token::{TokenDigest, TokenKind};
+use crate::domain::user::{Account, Epoch, LoginName, NewUser, PasswordHash, User, UserId, stand_in_name};
 
 mod admin;
 
@@ -30,7 +30,7 @@ struct Tables {
     joined: HashMap<UserId, Timestamp>,
     last_logins: HashMap<UserId, Timestamp>,
     /// What raised a user's epoch to a number.
-    raises: HashMap<(UserId, Epoch), Cause>,
+    raises: HashMap<(UserId, Epoch), AuditContext>,
     sessions: HashMap<SessionId, SessionRow>,
     tokens: HashMap<TokenDigest, TokenRow>,
     greatest_user_id: i64,
@@ -41,8 +41,8 @@ struct SessionRow {
     user: UserId,
     session: Session,
     name: Option<String>,
-    opened: Cause,
-    ended: Option<Cause>,
+    opened: AuditContext,
+    ended: Option<AuditContext>,
 }
 
 #[derive(Clone, Copy)]
@@ -135,14 +135,14 @@ impl Tables {
         live.into_iter().map(|session| session.id).collect()
     }
 
-    fn end(&mut self, id: SessionId, cause: &Cause) -> bool {
+    fn end(&mut self, id: SessionId, audit: &AuditContext) -> bool {
         let Some(SessionRow { user, session, ended, .. }) = self.sessions.get_mut(&id) else { return false };
         let current = self.accounts.get(user).is_some_and(|a| a.user.epoch == session.epoch);
         if session.ended.is_some() || !current {
             return false;
         }
-        session.ended = Some(cause.at);
-        *ended = Some(cause.clone());
+        session.ended = Some(audit.at);
+        *ended = Some(audit.clone());
         self.tokens.retain(|_, token| token.session != id);
         true
     }
@@ -161,20 +161,20 @@ impl Tables {
         }
     }
 
-    fn raise_epoch(&mut self, id: UserId, cause: &Cause) -> bool {
+    fn raise_epoch(&mut self, id: UserId, audit: &AuditContext) -> bool {
         let Some(user) = self.user_mut(id) else { return false };
         user.epoch = Epoch(user.epoch.0 + 1);
         let raised = (id, user.epoch);
-        self.raises.insert(raised, cause.clone());
+        self.raises.insert(raised, audit.clone());
         true
     }
 
     /// Activates or deactivates a user. Sessions that ended before stay ended. `false` if there is no such user.
-    fn switch(&mut self, id: UserId, active: bool, cause: &Cause) -> bool {
+    fn switch(&mut self, id: UserId, active: bool, audit: &AuditContext) -> bool {
         let Some(user) = self.user_mut(id) else { return false };
         if user.is_active != active {
             user.is_active = active;
-            self.raise_epoch(id, cause);
+            self.raise_epoch(id, audit);
         }
         true
     }
@@ -232,7 +232,7 @@ impl Connection for MemoryStore {
             return Ok(Opening::Denied);
         }
         if let Some(limit) = new.limit {
-            let live = tables.live_sessions(new.user, limit, new.cause.at);
+            let live = tables.live_sessions(new.user, limit, new.audit.at);
             let allowed_before = usize::try_from(limit.max.saturating_sub(1)).unwrap_or(usize::MAX);
             let surplus = live.len().saturating_sub(allowed_before);
             match limit.policy {
@@ -240,7 +240,7 @@ impl Connection for MemoryStore {
                 LimitPolicy::Reject => {}
                 LimitPolicy::EvictOldest => {
                     for id in live.into_iter().take(surplus) {
-                        tables.end(id, &Cause { reason: Reason::LimitReached, ..new.cause.clone() });
+                        tables.end(id, &AuditContext { event: Event::LimitReached, ..new.audit.clone() });
                     }
                 }
             }
@@ -249,21 +249,21 @@ impl Connection for MemoryStore {
             return Err(StoreError::Failed("a session id or token digest exists already".to_owned()));
         }
         if let Some(network) = &new.network {
-            tables.note_login_from(new.user, network, new.cause.at);
+            tables.note_login_from(new.user, network, new.audit.at);
         }
         let session = Session {
             id: new.id,
             dialect: new.dialect,
-            created: new.cause.at,
-            last_seen: new.cause.at,
+            created: new.audit.at,
+            last_seen: new.audit.at,
             epoch: new.epoch,
             ended: None,
         };
-        let (name, opened) = (new.name.clone(), new.cause.clone());
+        let (name, opened) = (new.name.clone(), new.audit.clone());
         tables.sessions.insert(new.id, SessionRow { user: new.user, session, name, opened, ended: None });
-        tables.last_logins.insert(new.user, new.cause.at);
+        tables.last_logins.insert(new.user, new.audit.at);
         for token in &new.tokens {
-            tables.tokens.insert(token.digest, TokenRow::new(new.id, token, new.cause.at));
+            tables.tokens.insert(token.digest, TokenRow::new(new.id, token, new.audit.at));
         }
         Ok(Opening::Opened)
     }
@@ -309,18 +309,23 @@ impl Connection for MemoryStore {
         }))
     }
 
-    fn end_session(&mut self, session: SessionId, cause: &Cause) -> StoreResult<bool> {
-        Ok(self.tables().end(session, cause))
+    fn end_session(&mut self, session: SessionId, audit: &AuditContext) -> StoreResult<bool> {
+        Ok(self.tables().end(session, audit))
     }
 
-    fn end_idle_session(&mut self, session: SessionId, last_seen: Timestamp, cause: &Cause) -> StoreResult<bool> {
+    fn end_idle_session(
+        &mut self,
+        session: SessionId,
+        last_seen: Timestamp,
+        audit: &AuditContext,
+    ) -> StoreResult<bool> {
         let mut tables = self.tables();
         let still = tables.sessions.get(&session).is_some_and(|row| row.session.last_seen == last_seen);
-        Ok(still && tables.end(session, cause))
+        Ok(still && tables.end(session, audit))
     }
 
-    fn end_all_sessions(&mut self, user: UserId, cause: &Cause) -> StoreResult<bool> {
-        Ok(self.tables().raise_epoch(user, cause))
+    fn end_all_sessions(&mut self, user: UserId, audit: &AuditContext) -> StoreResult<bool> {
+        Ok(self.tables().raise_epoch(user, audit))
     }
 
     fn upgrade_password_hash(&mut self, user: UserId, old: &PasswordHash, new: &PasswordHash) -> StoreResult<bool> {
@@ -330,7 +335,7 @@ impl Connection for MemoryStore {
         Ok(true)
     }
 
-    fn put_shadow_user(&mut self, new: &NewUser, cause: &Cause) -> StoreResult<Epoch> {
+    fn put_shadow_user(&mut self, new: &NewUser, audit: &AuditContext) -> StoreResult<Epoch> {
         let mut tables = self.tables();
         let mut others = tables.accounts.values_mut().filter(|account| new.id.is_some_and(|id| id != account.user.id));
         if let Some(holder) = others.find(|other| other.user.username == new.username) {
@@ -344,7 +349,7 @@ impl Connection for MemoryStore {
             _ => tables.insert_user(new),
         };
         if !new.is_active {
-            tables.switch(id, false, &Cause { reason: Reason::Deactivated, ..cause.clone() });
+            tables.switch(id, false, &AuditContext { event: Event::Deactivated, ..audit.clone() });
         }
         let Some(user) = tables.user_mut(id) else { return Ok(Epoch(0)) };
         user.username.clone_from(&new.username);

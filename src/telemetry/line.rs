@@ -7,8 +7,8 @@ use log::kv::{self, Key, Value, VisitSource, VisitValue};
 use log::{Level, Record};
 
 use crate::config::LogFormat;
-use crate::time::Timestamp;
-use crate::visible::{is_unseen, push_visible};
+use crate::domain::escape::{is_unseen, push_visible};
+use crate::domain::time::Timestamp;
 
 /// The longest line, in bytes, its end included.
 pub(super) const MAX_LINE: usize = 8 * 1024;

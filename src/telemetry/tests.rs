@@ -8,7 +8,7 @@ use log::{Level, Log, Record};
 
 use super::{Discreet, LogGuard, build};
 use crate::config::{LogFormat, LogSettings};
-use crate::time::{ManualClock, Timestamp};
+use crate::domain::time::{ManualClock, Timestamp};
 
 /// Long enough for any machine; never reached by a test that passes.
 const EVER: Duration = Duration::from_secs(60);

@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use knoxide::cause::{Actor, Origin};
-use knoxide::policy::Policy;
-use knoxide::random::SystemRandom;
+use knoxide::domain::audit::{Actor, Origin};
+use knoxide::domain::policy::Policy;
+use knoxide::domain::random::SystemRandom;
+use knoxide::domain::time::ManualClock;
+use knoxide::domain::user::{Password, UserId};
 use knoxide::service::admin::{Admin, AdminError, NewAccount, NewPassword, SessionQuery};
 use knoxide::store::memory::MemoryStore;
-use knoxide::time::ManualClock;
-use knoxide::user::{Password, UserId};
 use serde_json::json;
 
-use crate::support::app::{cheap_hasher, start_of_time};
+use crate::harness::app::{cheap_hasher, start_of_time};
 
 /// The user with number 7 at work, from somewhere.
 fn administrator() -> Admin {

@@ -7,12 +7,12 @@ use diesel::connection::SimpleConnection as _;
 use diesel::dsl::sql;
 use diesel::sql_types::{BigInt, Text};
 use diesel::{Connection as _, RunQueryDsl as _, SqliteConnection};
-use knoxide::policy::Policy;
+use knoxide::domain::policy::Policy;
 use sha2::{Digest as _, Sha512};
 
-use crate::support::app::{App, Backend, Client, Database, Setup, on_each_database};
-use crate::support::program::{Program, tool};
-use crate::support::wire::Request;
+use crate::harness::app::{App, Backend, Client, Database, Setup, on_each_database};
+use crate::harness::program::{Program, tool};
+use crate::harness::wire::Request;
 
 mod ways;
 
@@ -202,7 +202,7 @@ on_each_database! {
 #[cfg(feature = "postgres")]
 #[test]
 fn what_is_changed_past_the_triggers_is_refused_in_the_time_that_is_documented() {
-    if crate::support::postgres::shared().is_none() {
+    if crate::harness::postgres::shared().is_none() {
         return;
     }
     let mut scene = Scene::start(Backend::Postgres);

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use knoxide::dialect::Dialect;
-use knoxide::policy::Policy;
-use knoxide::time::Clock as _;
+use knoxide::domain::dialect::Dialect;
+use knoxide::domain::policy::Policy;
+use knoxide::domain::time::Clock as _;
 
-use crate::support::app::{App, Backend, Database, Setup, on_each_database};
-use crate::support::dialects::Speech;
+use crate::harness::app::{App, Backend, Database, Setup, on_each_database};
+use crate::harness::dialects::Speech;
 
 const HOUR: Duration = Duration::from_secs(3600);
 const TTL: Duration = Duration::from_secs(600);

@@ -3,16 +3,16 @@
 
 use std::net::SocketAddr;
 
-use knoxide::dialect::Dialect;
-use knoxide::time::Timestamp;
+use knoxide::domain::dialect::Dialect;
+use knoxide::domain::time::Timestamp;
 
-use crate::support::app::start_of_time;
-use crate::support::transcript::director::{Directive, Director};
-use crate::support::transcript::notation::Pattern;
-use crate::support::transcript::player::{Caching, Player};
-use crate::support::transcript::{Case, Transcript};
-use crate::support::wire::{Request, Wire};
-use crate::support::{fixture, setting};
+use crate::harness::app::start_of_time;
+use crate::harness::transcript::director::{Directive, Director};
+use crate::harness::transcript::notation::Pattern;
+use crate::harness::transcript::player::{Caching, Player};
+use crate::harness::transcript::{Case, Transcript};
+use crate::harness::wire::{Request, Wire};
+use crate::harness::{fixture, setting};
 
 /// What a package replies where `# differs:` says that ours is another reply: the start of the mark, then the
 /// status and the body of the package. Where a mark does not stand here, any reply of the package will do.

@@ -5,14 +5,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use knoxide::cause::Cause;
-use knoxide::session::SessionId;
+use knoxide::domain::audit::AuditContext;
+use knoxide::domain::session::SessionId;
 use knoxide::store::conformance::{Layer, Layered, run, run_admin};
 use knoxide::store::diesel::{DieselStore, StoreOptions};
 use knoxide::store::memory::MemoryStore;
 use knoxide::store::{Connection, StoreResult};
 
-use crate::support::app::{Backend, Database, on_each_database};
+use crate::harness::app::{Backend, Database, on_each_database};
 
 on_each_database! {
     fn the_suite_passes(backend) {
@@ -34,7 +34,7 @@ fn open(database: Database, kept: &mut Vec<Database>) -> DieselStore {
 struct Forgetful;
 
 impl Layer for Forgetful {
-    fn end_session(&self, _: &mut dyn Connection, _: SessionId, _: &Cause) -> StoreResult<bool> {
+    fn end_session(&self, _: &mut dyn Connection, _: SessionId, _: &AuditContext) -> StoreResult<bool> {
         Ok(true)
     }
 }

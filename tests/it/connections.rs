@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use knoxide::config::{HttpSettings, ListenAddress};
 
-use crate::support::app::{App, Backend, Database, Setup};
+use crate::harness::app::{App, Backend, Database, Setup};
 
 /// Longer than any deadline below on a busy machine: reaching it is a failure.
 const PATIENCE: Duration = Duration::from_secs(15);

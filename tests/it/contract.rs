@@ -1,14 +1,14 @@
 //! The golden transcripts, each file on a server of its own that holds the fixture's users.
 
-use knoxide::cause::Reason;
-use knoxide::import::ImportData;
-use knoxide::jwt::Algorithm;
+use knoxide::domain::audit::Event;
+use knoxide::domain::import::ImportData;
+use knoxide::domain::jwt::Algorithm;
 use knoxide::store::AdminStore as _;
 
-use crate::support::app::{App, Backend, Database, Setup, jwt, on_each_database};
-use crate::support::fixture;
-use crate::support::transcript::Transcript;
-use crate::support::transcript::player::{Caching, Player};
+use crate::harness::app::{App, Backend, Database, Setup, jwt, on_each_database};
+use crate::harness::fixture;
+use crate::harness::transcript::Transcript;
+use crate::harness::transcript::player::{Caching, Player};
 
 on_each_database! {
     fn knox(backend) {
@@ -43,7 +43,7 @@ fn play(dialect: &str, backend: Backend) {
         let secret = variables.get("jwt-secret").map(String::as_str);
         let setup = Setup { jwt: jwt(Algorithm::Hs256, secret), ..Setup::default() };
         let app = App::on(Database::migrated(backend), setup);
-        app.store.import(&users, &app.cause(Reason::Imported)).expect("an import");
+        app.store.import(&users, &app.audit(Event::Imported)).expect("an import");
         let mut player = Player::new(app.address, Caching::NoStore, variables).directed_by(&app);
         differences.extend(player.play(transcript).err());
     }

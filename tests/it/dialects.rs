@@ -3,15 +3,15 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use knoxide::cause::Reason;
-use knoxide::dialect::Dialect;
+use knoxide::domain::audit::Event;
+use knoxide::domain::dialect::Dialect;
+use knoxide::domain::session::SessionId;
+use knoxide::domain::user::{PasswordHash, UserId};
 use knoxide::http::Compat;
-use knoxide::session::SessionId;
 use knoxide::store::AdminStore as _;
-use knoxide::user::{PasswordHash, UserId};
 
-use crate::support::app::{App, Client, Database, Setup, on_each_database};
-use crate::support::dialects::{ALL, Speech, Tokens, members};
+use crate::harness::app::{App, Client, Database, Setup, on_each_database};
+use crate::harness::dialects::{ALL, Speech, Tokens, members};
 
 /// A way of ending a session.
 type Ending = (&'static str, fn(&App, &mut Client, &Speech, &Tokens, UserId));
@@ -36,18 +36,18 @@ const ENDINGS: [Ending; 7] = [
         assert_eq!(other.ask(client, "POST", "/auth/logoutall/", &others.access).status, 200);
     }),
     ("password change", |app, _, _, _, user| {
-        let (new, cause) = (PasswordHash::unusable(), app.cause(Reason::PasswordChanged));
-        assert_eq!(app.store.set_password(user, &new, None, &cause), Ok(true));
+        let (new, audit) = (PasswordHash::unusable(), app.audit(Event::PasswordChanged));
+        assert_eq!(app.store.set_password(user, &new, None, &audit), Ok(true));
     }),
     ("deactivation", |app, _, _, _, user| {
-        assert_eq!(app.store.set_active(user, false, &app.cause(Reason::Deactivated)), Ok(true));
+        assert_eq!(app.store.set_active(user, false, &app.audit(Event::Deactivated)), Ok(true));
     }),
     ("an admin's revocation", |app, client, speech, tokens, _| {
         let session = session_of(client, speech, &tokens.access);
-        assert_eq!(app.connection().end_session(session, &app.cause(Reason::Revoked)), Ok(true));
+        assert_eq!(app.connection().end_session(session, &app.audit(Event::Revoked)), Ok(true));
     }),
     ("deletion of the user", |app, _, _, _, user| {
-        assert_eq!(app.store.delete_user(user, &app.cause(Reason::UserDeleted)), Ok(true));
+        assert_eq!(app.store.delete_user(user, &app.audit(Event::UserDeleted)), Ok(true));
     }),
 ];
 
@@ -101,14 +101,14 @@ on_each_database! {
             let name = format!("alice{:?}", speech.dialect);
             let user = app.add_user(&name, "correct horse");
             let refreshable = speech.refreshable(&speech.login(client, &name, "correct horse"));
-            app.store.set_active(user, false, &app.cause(Reason::Deactivated)).expect("a write");
+            app.store.set_active(user, false, &app.audit(Event::Deactivated)).expect("a write");
             let reply = speech.refresh(client, &refreshable).expect("an endpoint");
             let words = match speech.dialect {
                 Dialect::Simplejwt | Dialect::Djoser => "No active account found for the given token.",
                 Dialect::Knox | Dialect::DrfJwt | Dialect::AccessToken => "User account is disabled.",
             };
             assert!(reply.status >= 400 && reply.text().contains(words), "{}", reply.text());
-            app.store.set_active(user, true, &app.cause(Reason::Activated)).expect("a write");
+            app.store.set_active(user, true, &app.audit(Event::Activated)).expect("a write");
             let reply = speech.refresh(client, &refreshable).expect("an endpoint");
             assert!(matches!(reply.status, 400 | 401) && !reply.text().contains(words), "{}", reply.text());
             assert_eq!(speech.try_login(client, &name, "correct horse").status, 200);
@@ -149,11 +149,11 @@ on_each_database! {
                 ("Bearer", &[Dialect::Simplejwt, Dialect::Djoser]),
             ] {
                 let expected = if dialects.contains(&owner.dialect) { 200 } else { 401 };
-                let request = crate::support::wire::Request::new("GET", "/auth/user/");
+                let request = crate::harness::wire::Request::new("GET", "/auth/user/");
                 let reply = client.ask(&request.header("Authorization", format!("{keyword} {}", tokens.access)));
                 assert_eq!(reply.status, expected, "{keyword} {:?}", owner.dialect);
                 if let Some(refresh) = &tokens.refresh {
-                    let request = crate::support::wire::Request::new("GET", "/auth/user/");
+                    let request = crate::harness::wire::Request::new("GET", "/auth/user/");
                     let reply = client.ask(&request.header("Authorization", format!("{keyword} {refresh}")));
                     assert_eq!(reply.status, 401, "a refresh token under {keyword}");
                 }

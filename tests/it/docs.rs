@@ -8,10 +8,10 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use knoxide::dialect::Dialect;
+use knoxide::domain::dialect::Dialect;
 
-use crate::support::app::{App, Backend};
-use crate::support::wire::{Framing, Request};
+use crate::harness::app::{App, Backend};
+use crate::harness::wire::{Framing, Request};
 use markdown::Document;
 
 /// Files that may be longer than 400 lines, with the reason.
@@ -109,7 +109,7 @@ fn references_lead_somewhere() {
     let endings = [".md", ".rs", ".sql", ".toml", ".conf", ".py", ".mjs", ".http", ".txt"];
     let mut read_files = files(&endings);
     read_files.extend(files(&[""]).into_iter().filter(|file| file.starts_with("scripts/")));
-    read_files.retain(|file| file != "tests/it/docs/references.rs" && file != "src/password_rules/common.txt");
+    read_files.retain(|file| file != "tests/it/docs/references.rs" && file != "src/domain/password_rules/common.txt");
     let broken: Vec<_> = read_files.iter().flat_map(|file| references::broken(&root(), file, &read(file))).collect();
     assert_eq!(broken, Vec::<String>::new());
     assert!(read_files.len() > 300, "the files were not found");

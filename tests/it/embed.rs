@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-use crate::support::app::Client;
-use crate::support::wire::{Request, Wire};
+use crate::harness::app::Client;
+use crate::harness::wire::{Request, Wire};
 
 /// An example that runs, and ends with this value.
 struct Example {

@@ -4,18 +4,18 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::time::Duration;
 
-use knoxide::cause::Reason;
 use knoxide::config::HttpSettings;
-use knoxide::policy::Policy;
+use knoxide::domain::audit::Event;
+use knoxide::domain::policy::Policy;
+use knoxide::domain::time::Clock as _;
+use knoxide::domain::user::PasswordHash;
 use knoxide::store::{AdminStore as _, SessionFilter, Store as _};
-use knoxide::time::Clock as _;
-use knoxide::user::PasswordHash;
 use serde_json::Value;
 
-use crate::support::app::{App, Backend, Client, Database, Setup};
-use crate::support::program::{self, Program};
-use crate::support::small_disk::SmallDisk;
-use crate::support::wire::{Reply, Request};
+use crate::harness::app::{App, Backend, Client, Database, Setup};
+use crate::harness::program::{self, Program};
+use crate::harness::small_disk::SmallDisk;
+use crate::harness::wire::{Reply, Request};
 
 const PASSWORD: &str = "correct horse";
 
@@ -87,12 +87,12 @@ fn sessions_can_be_ended_on_a_full_disk_and_nothing_else() {
     }
     assert!(!reserve(disk.path()).exists());
     assert_eq!((client.logout_all(&last), client.check(&last)), (200, 401));
-    let set = app.store.set_password(bob, &PasswordHash::unusable(), None, &app.cause(Reason::PasswordChanged));
+    let set = app.store.set_password(bob, &PasswordHash::unusable(), None, &app.audit(Event::PasswordChanged));
     assert_eq!((set, client.check(&of_bob)), (Ok(true), 401));
-    let deactivated = app.store.set_active(carol, false, &app.cause(Reason::Deactivated));
+    let deactivated = app.store.set_active(carol, false, &app.audit(Event::Deactivated));
     assert_eq!((deactivated, client.check(&of_carol)), (Ok(true), 401));
     // What the reserve gave is for that alone.
-    assert!(app.store.set_active(carol, true, &app.cause(Reason::Activated)).is_err());
+    assert!(app.store.set_active(carol, true, &app.audit(Event::Activated)).is_err());
     assert_eq!(client.try_login("alice", PASSWORD).status, 503);
     keep_reserve(&app);
     assert_eq!(readiness(client), is_full());
@@ -165,10 +165,10 @@ fn many_end_at_once(disk: &SmallDisk, spared: u64) {
 
     disk.fill();
     disk.spare(spared);
-    let (mut connection, cause) = (app.connection(), app.cause(Reason::Logout));
+    let (mut connection, audit) = (app.connection(), app.audit(Event::Logout));
     let mut ended = Vec::new();
     let done = connection.group(&mut |inside| {
-        ended = ids.iter().map(|id| inside.end_session(*id, &cause)).collect();
+        ended = ids.iter().map(|id| inside.end_session(*id, &audit)).collect();
     });
     assert_eq!(done, Ok(()));
     assert!(ended.iter().all(|ended| *ended == Ok(true)), "{ended:?}");
@@ -204,7 +204,7 @@ fn what_a_command_took_from_the_reserve_is_for_no_login() {
     disk.fill();
     let command = Database::of_file(&disk.path().join("knoxide.db")).store();
     let mut connection = command.connect().expect("a connection");
-    assert_eq!(connection.end_all_sessions(alice, &app.cause(Reason::LogoutAll)), Ok(true));
+    assert_eq!(connection.end_all_sessions(alice, &app.audit(Event::LogoutAll)), Ok(true));
     assert!(!reserve(disk.path()).exists());
     assert_eq!((client.check(&token), client.try_login("alice", PASSWORD).status), (401, 503));
     assert_eq!(readiness(client), is_full());
@@ -278,8 +278,8 @@ const SERVER_SIZE: u32 = 192;
 #[cfg(feature = "postgres")]
 #[test]
 fn a_full_disk_of_postgres_is_told_and_checks_go_on() {
-    use crate::support::postgres::cluster::Cluster;
-    use crate::support::postgres::shared;
+    use crate::harness::postgres::cluster::Cluster;
+    use crate::harness::postgres::shared;
 
     if shared().is_none() {
         return;

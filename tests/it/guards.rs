@@ -4,15 +4,15 @@
 use actix_web::http::header::WWW_AUTHENTICATE;
 use actix_web::test::{TestRequest, call_service, init_service, read_body};
 use actix_web::{App as Application, web};
-use knoxide::cause::{Origin, Reason};
-use knoxide::dialect::Dialect;
-use knoxide::http::extract::Authenticated;
-use knoxide::http::guard::TokenAuth;
+use knoxide::domain::audit::{Event, Origin};
+use knoxide::domain::dialect::Dialect;
+use knoxide::domain::user::{LoginName, Password};
+use knoxide::http::middleware::extract::Authenticated;
+use knoxide::http::middleware::guard::TokenAuth;
 use knoxide::service::{Auth, LoginRequest};
 use knoxide::store::AdminStore as _;
-use knoxide::user::{LoginName, Password};
 
-use crate::support::app::{App, Backend};
+use crate::harness::app::{App, Backend};
 
 async fn whoami(Authenticated(who): Authenticated) -> String {
     who.user.username.clone()
@@ -80,7 +80,11 @@ async fn refusals(app: &App) {
         ("", 401, NOT_PROVIDED),
         ("Bearer x", 401, NOT_PROVIDED),
         ("JWT", 401, r#"{"detail":"Invalid Authorization header. No credentials provided."}"#),
-        ("JWT a b", 401, r#"{"detail":"Invalid Authorization header. Credentials string should not contain spaces."}"#),
+        (
+            "JWT a b",
+            401,
+            r#"{"detail":"Invalid Authorization header. UserProvider string should not contain spaces."}"#,
+        ),
         ("JWT x", 401, r#"{"detail":"Error decoding signature."}"#),
         (&format!("jwt {token}"), 200, "alice"),
     ];
@@ -111,11 +115,11 @@ fn the_state_of_the_user_and_the_token_is_told_in_the_dialects_words() {
     actix_web::rt::System::new().block_on(states(&app, alice));
 }
 
-async fn states(app: &App, alice: knoxide::user::UserId) {
+async fn states(app: &App, alice: knoxide::domain::user::UserId) {
     let (drf, _) = log_in(&app.auth, Dialect::DrfJwt).await;
     let (simple, _) = log_in(&app.auth, Dialect::Simplejwt).await;
     let (knox, _) = log_in(&app.auth, Dialect::Knox).await;
-    app.store.set_active(alice, false, &app.cause(Reason::Deactivated)).expect("a write");
+    app.store.set_active(alice, false, &app.audit(Event::Deactivated)).expect("a write");
     let cases = [(format!("JWT {drf}"), r#"{"detail":"User account is disabled."}"#)];
     compare(app, Dialect::DrfJwt, &[(&cases[0].0, 401, cases[0].1)], "JWT realm=\"api\"").await;
     let inactive = r#"{"detail":"User is inactive","code":"user_inactive"}"#;

@@ -1,56 +1,29 @@
-//! Tests of the tests: what the others stand on must itself be able to fail.
+//! What the tests stand on: a raw HTTP client, the player of transcripts, servers of Postgres,
+//! a proxy that misbehaves on demand.
 
-mod jwt;
+pub(crate) mod app;
+pub(crate) mod dialects;
+pub(crate) mod dice;
+pub(crate) mod fixture;
+pub(crate) mod hostile;
+pub(crate) mod jwt;
 #[cfg(feature = "postgres")]
-mod postgres;
-mod proxy;
-mod transcript;
-mod wire;
+pub(crate) mod pgbouncer;
+#[cfg(feature = "postgres")]
+pub(crate) mod postgres;
+pub(crate) mod program;
+pub(crate) mod proxy;
+pub(crate) mod small_disk;
+pub(crate) mod transcript;
+pub(crate) mod wire;
 
-use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener};
-use std::thread;
-
-/// A server that sends every connection these bytes as soon as a request's head is in, and hangs
-/// up after the last of them.
-fn canned(replies: &[&str]) -> SocketAddr {
-    let replies: Vec<_> = replies.iter().map(|reply| reply.as_bytes().to_vec()).collect();
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = listener.local_addr().expect("an address");
-    thread::spawn(move || {
-        'connections: for stream in listener.incoming() {
-            let mut stream = stream.expect("a connection");
-            for reply in &replies {
-                let mut request = Vec::new();
-                while !request.ends_with(b"\r\n\r\n") {
-                    let mut byte = [0];
-                    match stream.read(&mut byte) {
-                        Ok(1) => request.push(byte[0]),
-                        Ok(_) | Err(_) => continue 'connections,
-                    }
-                }
-                stream.write_all(reply).ok();
-            }
-            // Hanging up with something unread would be a reset, which overtakes the last reply.
-            stream.shutdown(Shutdown::Write).ok();
-            std::io::copy(&mut stream, &mut std::io::sink()).ok();
-        }
-    });
-    address
+/// A setting of the test run from the environment; empty counts as unset.
+#[expect(clippy::disallowed_methods, reason = "tests have no settings file: this is the one place that reads theirs")]
+pub(crate) fn setting(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// A server that sends back what it gets.
-fn echo() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = listener.local_addr().expect("an address");
-    thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = stream.expect("a connection");
-            thread::spawn(move || {
-                let mut from = stream.try_clone().expect("a second handle");
-                std::io::copy(&mut from, &mut stream).ok();
-            });
-        }
-    });
-    address
+/// A setting of the test run that is a number.
+pub(crate) fn number(name: &str) -> Option<u64> {
+    setting(name).map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is no number")))
 }

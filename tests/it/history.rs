@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 
 use knoxide::store::diesel::DieselStore;
 
-use crate::support::app::{Backend, Database};
-use crate::support::dice::{Dice, seed};
-use crate::support::number;
+use crate::harness::app::{Backend, Database};
+use crate::harness::dice::{Dice, seed};
+use crate::harness::number;
 
 mod clients;
 mod command;

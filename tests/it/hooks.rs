@@ -4,15 +4,15 @@
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 
-use knoxide::cause::{Origin, Reason};
-use knoxide::dialect::Dialect;
+use knoxide::domain::audit::{Event, Origin};
+use knoxide::domain::dialect::Dialect;
+use knoxide::domain::user::{LoginName, Password, UserId};
 use knoxide::service::{
-    Activity, Auth, Credentials, CredentialsError, Issued, KnownUser, LoginError, LoginRefusal, LoginRequest,
+    Activity, Auth, ExternalUser, Issued, LoginError, LoginRefusal, LoginRequest, UserProvider, UserProviderError,
 };
 use knoxide::store::AdminStore as _;
-use knoxide::user::{LoginName, Password, UserId};
 
-use crate::support::app::{App, on_each_database};
+use crate::harness::app::{App, on_each_database};
 
 /// Tells that somebody waits, and hears when to go on.
 type Gate = (Sender<()>, Receiver<()>);
@@ -23,14 +23,14 @@ struct Hook {
     held: Arc<Mutex<Option<Gate>>>,
 }
 
-impl Credentials for Hook {
-    fn verify(&self, login: &LoginName, _: &Password) -> Result<Option<KnownUser>, CredentialsError> {
+impl UserProvider for Hook {
+    fn verify(&self, login: &LoginName, _: &Password) -> Result<Option<ExternalUser>, UserProviderError> {
         if let Some((asked, go_on)) = self.held.lock().expect("no panic").take() {
             asked.send(()).expect("a test that waits");
             go_on.recv().expect("a test that goes on");
         }
         let (LoginName::Username(name) | LoginName::Email(name)) = login;
-        let user = KnownUser { id: UserId(7), username: name.clone(), email: String::new(), is_staff: false };
+        let user = ExternalUser { id: UserId(7), username: name.clone(), email: String::new(), is_staff: false };
         Ok(Some(user))
     }
 }
@@ -53,7 +53,7 @@ on_each_database! {
     fn a_login_does_not_outlive_what_ends_its_users_sessions(backend) {
         let app = App::start(backend);
         let hook = Hook::default();
-        let auth = Auth::builder(Arc::clone(&app.store)).credentials(hook.clone()).build().expect("a service");
+        let auth = Auth::builder(Arc::clone(&app.store)).user_provider(hook.clone()).build().expect("a service");
         let first = log_in(&auth).expect("a login");
         assert!(is_live(&auth, &first));
         // The hook has said yes, and before the session is opened all of the user's are ended.
@@ -62,7 +62,7 @@ on_each_database! {
         let overtaken = std::thread::scope(|scope| {
             let login = scope.spawn(|| log_in(&auth));
             was_asked.recv().expect("the hook is asked");
-            let ended = app.connection().end_all_sessions(UserId(7), &app.cause(Reason::LogoutAll));
+            let ended = app.connection().end_all_sessions(UserId(7), &app.audit(Event::LogoutAll));
             assert_eq!(ended, Ok(true));
             go_on.send(()).expect("a hook that waits");
             login.join().expect("no panic")
@@ -74,13 +74,13 @@ on_each_database! {
 
     fn a_login_does_not_activate_its_user(backend) {
         let app = App::start(backend);
-        let auth = Auth::builder(Arc::clone(&app.store)).credentials(Hook::default()).build().expect("a service");
+        let auth = Auth::builder(Arc::clone(&app.store)).user_provider(Hook::default()).build().expect("a service");
         log_in(&auth).expect("a login");
-        let cause = app.cause(Reason::Deactivated);
-        assert_eq!(app.store.set_active(UserId(7), false, &cause), Ok(true));
+        let audit = app.audit(Event::Deactivated);
+        assert_eq!(app.store.set_active(UserId(7), false, &audit), Ok(true));
         let refused = log_in(&auth).expect_err("an inactive user");
         assert!(matches!(refused, LoginError::Refused { why: LoginRefusal::InactiveUser, .. }), "{refused:?}");
-        assert_eq!(app.store.set_active(UserId(7), true, &app.cause(Reason::Activated)), Ok(true));
+        assert_eq!(app.store.set_active(UserId(7), true, &app.audit(Event::Activated)), Ok(true));
         assert!(is_live(&auth, &log_in(&auth).expect("a login")));
     }
 }

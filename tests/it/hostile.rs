@@ -1,13 +1,13 @@
 //! Strings that pretend to be JSON Web Tokens are good nowhere, and break nothing.
 
-use knoxide::dialect::Dialect;
-use knoxide::jwt::Algorithm;
-use knoxide::time::Clock as _;
+use knoxide::domain::dialect::Dialect;
+use knoxide::domain::jwt::Algorithm;
+use knoxide::domain::time::Clock as _;
 
-use crate::support::app::{App, Backend, Client, Database, Setup, jwt, on_each_database};
-use crate::support::dialects::{ALL, Speech, members};
-use crate::support::hostile::{Loot, hostile_jwts};
-use crate::support::wire::Request;
+use crate::harness::app::{App, Backend, Client, Database, Setup, jwt, on_each_database};
+use crate::harness::dialects::{ALL, Speech, members};
+use crate::harness::hostile::{Loot, hostile_jwts};
+use crate::harness::wire::Request;
 
 on_each_database! {
     fn forged_tokens_are_refused_everywhere(backend) {

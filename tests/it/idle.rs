@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use knoxide::policy::Policy;
+use knoxide::domain::policy::Policy;
+use knoxide::domain::session::Refusal;
+use knoxide::domain::token::Token;
 use knoxide::service::{Activity, CheckError, Resolver as _};
-use knoxide::session::Refusal;
-use knoxide::token::Token;
 
-use crate::support::app::{App, Backend, Database, Setup, on_each_database};
-use crate::support::dialects::Speech;
-use knoxide::dialect::Dialect;
+use crate::harness::app::{App, Backend, Database, Setup, on_each_database};
+use crate::harness::dialects::Speech;
+use knoxide::domain::dialect::Dialect;
 
 const LIMIT: Duration = Duration::from_secs(600);
 const INTERVAL: Duration = Duration::from_secs(60);
@@ -45,7 +45,7 @@ on_each_database! {
         app.clock.advance(Duration::from_micros(1));
         assert_eq!(client.check(&token), 401, "asking who one is was no use");
         // Not even a clock that is set back revives it.
-        app.clock.set(crate::support::app::start_of_time());
+        app.clock.set(crate::harness::app::start_of_time());
         assert_eq!(use_it(&app, &token, Activity::Counts), Err(CheckError::Refused(Refusal::Unknown)));
     }
 
@@ -73,7 +73,7 @@ on_each_database! {
             app.clock.advance(LIMIT + INTERVAL + Duration::from_micros(1));
             let reply = if verify { speech.verify(client, &refresh) } else { speech.refresh(client, &refresh) };
             assert_eq!(reply.expect("an endpoint").status, 400);
-            app.clock.set(crate::support::app::start_of_time());
+            app.clock.set(crate::harness::app::start_of_time());
             assert_eq!(speech.refresh(client, &refresh).expect("an endpoint").status, 400);
         }
     }
@@ -87,6 +87,6 @@ on_each_database! {
         app.auth.close(Duration::from_secs(10));
         let digest = Token::parse(token.as_bytes()).expect("a token").digest();
         let found = app.connection().find_many(&[digest]).expect("a read").pop().flatten().expect("the token");
-        assert_eq!(found.session.last_seen, crate::support::app::start_of_time().saturating_add(LIMIT));
+        assert_eq!(found.session.last_seen, crate::harness::app::start_of_time().saturating_add(LIMIT));
     }
 }

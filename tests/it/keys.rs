@@ -7,15 +7,15 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use knoxide::config::{ListenAddress, Settings};
-use knoxide::jwt::{Algorithm, PUBLISHED_FIRST};
-use knoxide::random::SystemRandom;
-use knoxide::server::{Handover, StartError, serve};
+use knoxide::domain::jwt::{Algorithm, PUBLISHED_FIRST};
+use knoxide::domain::random::SystemRandom;
+use knoxide::domain::time::{Clock, ManualClock};
+use knoxide::server::{PasswordDelivery, StartError, serve};
 use knoxide::store::{AdminStore as _, KeyError};
-use knoxide::time::{Clock, ManualClock};
 use serde_json::{Value, json};
 
-use crate::support::app::{App, Database, Setup, jwt, on_each_database, start_of_time};
-use crate::support::wire::{Framing, Request};
+use crate::harness::app::{App, Database, Setup, jwt, on_each_database, start_of_time};
+use crate::harness::wire::{Framing, Request};
 
 fn post(app: &App, path: &str, body: &Value) -> (u16, Value) {
     let request = Request::new("POST", path).header("Content-Type", "application/json");
@@ -115,7 +115,7 @@ on_each_database! {
             // Where the start ends if nothing else ends it.
             settings.http.listen = vec![ListenAddress::Unix(PathBuf::from("/nowhere/at/all"))];
             let folder = tempfile::tempdir().expect("a folder");
-            let (clock, handover) = (ManualClock::new(start_of_time()), Handover::File(folder.path().to_owned()));
+            let (clock, handover) = (ManualClock::new(start_of_time()), PasswordDelivery::File(folder.path().to_owned()));
             serve(settings, Arc::new(clock), Arc::new(SystemRandom), &handover, &mut |_| {}).expect_err("an end")
         };
         let (own, other) = ("a secret of more than 32 bytes, no better", "another secret of more than 32 bytes.....");

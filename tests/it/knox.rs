@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use knoxide::cause::Reason;
+use knoxide::domain::audit::Event;
+use knoxide::domain::policy::Policy;
 use knoxide::http::Compat;
-use knoxide::policy::Policy;
 use knoxide::store::{AdminStore as _, LimitPolicy};
 
-use crate::support::app::{App, Database, Setup, on_each_database};
+use crate::harness::app::{App, Database, Setup, on_each_database};
 
 on_each_database! {
     fn log_in_check_log_out(backend) {
@@ -32,10 +32,10 @@ on_each_database! {
         let client = &mut app.client();
         let token = client.login("alice", "correct horse");
         assert_eq!(client.check(&token), 200);
-        app.store.set_active(alice, false, &app.cause(Reason::Deactivated)).expect("a write");
+        app.store.set_active(alice, false, &app.audit(Event::Deactivated)).expect("a write");
         let reply = client.with_token("GET", "/auth/user/", &token);
         assert_eq!((reply.status, reply.text().as_str()), (401, r#"{"detail":"User inactive or deleted."}"#));
-        app.store.set_active(alice, true, &app.cause(Reason::Activated)).expect("a write");
+        app.store.set_active(alice, true, &app.audit(Event::Activated)).expect("a write");
         let reply = client.with_token("GET", "/auth/user/", &token);
         assert_eq!((reply.status, reply.text().as_str()), (401, r#"{"detail":"Invalid token."}"#));
     }
@@ -94,7 +94,7 @@ on_each_database! {
         assert!(token.starts_with("kx_") && token.len() == 43, "{token}");
         let reply = client.with_token("GET", "/auth/user/", &token);
         assert_eq!((reply.status, reply.header("WWW-Authenticate").as_deref()), (401, Some("Knox")));
-        let request = crate::support::wire::Request::new("GET", "/auth/user/");
+        let request = crate::harness::wire::Request::new("GET", "/auth/user/");
         let reply = client.ask(&request.header("Authorization", format!("knox {token}")));
         assert_eq!(reply.status, 200);
     }

@@ -6,85 +6,37 @@ mod source;
 
 use std::collections::BTreeMap;
 
-use knoxide::dialect::Dialect;
+use knoxide::domain::dialect::Dialect;
 use source::{Source, read_library};
 
-/// Every module of the library, lowest first, with the modules it may name besides itself.
+/// Every module of the library, lowest first, with the modules it may name besides itself. Of the
+/// domain each module counts for itself.
 const MAY_NAME: &[(&str, &[&str])] = &[
     // Values and judgements: no input, no output.
-    ("threads", &[]),
-    ("time", &[]),
-    ("visible", &[]),
-    ("random", &[]),
-    ("dialect", &[]),
-    ("token", &["random"]),
-    ("jwt", &["random", "time", "token"]),
-    ("user", &["time", "visible"]),
-    ("cause", &["time", "user"]),
-    ("session", &["cause", "dialect", "time", "token", "user"]),
-    ("password", &["random", "user"]),
-    ("password_rules", &["user"]),
-    ("import", &["time", "token", "user"]),
+    ("domain::time", &[]),
+    ("domain::escape", &[]),
+    ("domain::random", &[]),
+    ("domain::dialect", &[]),
+    ("domain::policy", &["domain::dialect"]),
+    ("domain::token", &["domain::random"]),
+    ("domain::jwt", &["domain::random", "domain::time", "domain::token"]),
+    ("domain::user", &["domain::time", "domain::escape"]),
+    ("domain::audit", &["domain::time", "domain::user"]),
+    ("domain::session", &["domain::audit", "domain::dialect", "domain::time", "domain::token", "domain::user"]),
+    ("domain::password", &["domain::random", "domain::user"]),
+    ("domain::password_rules", &["domain::user"]),
+    ("domain::import", &["domain::time", "domain::token", "domain::user"]),
     // What is remembered.
-    ("store", &["cause", "dialect", "import", "jwt", "random", "session", "time", "token", "user"]),
-    ("policy", &["dialect", "store"]),
+    ("store", &["domain"]),
     // What can be done.
-    (
-        "service",
-        &[
-            "cause",
-            "dialect",
-            "import",
-            "jwt",
-            "password",
-            "password_rules",
-            "policy",
-            "random",
-            "session",
-            "store",
-            "threads",
-            "time",
-            "token",
-            "user",
-            "visible",
-        ],
-    ),
+    ("service", &["domain", "store"]),
     // How it is asked for.
-    ("http", &["cause", "dialect", "random", "service", "session", "time", "token", "user"]),
+    ("http", &["domain", "service"]),
     // The program around it.
-    (
-        "config",
-        &["dialect", "http", "jwt", "password", "password_rules", "policy", "service", "store", "token", "user"],
-    ),
-    ("telemetry", &["config", "threads", "time", "visible"]),
-    (
-        "server",
-        &[
-            "cause", "config", "http", "jwt", "password", "policy", "random", "service", "store", "threads", "time",
-            "user",
-        ],
-    ),
-    (
-        "cli",
-        &[
-            "cause",
-            "config",
-            "dialect",
-            "import",
-            "jwt",
-            "password",
-            "random",
-            "server",
-            "service",
-            "session",
-            "store",
-            "telemetry",
-            "time",
-            "token",
-            "user",
-            "visible",
-        ],
-    ),
+    ("config", &["domain", "store"]),
+    ("telemetry", &["domain", "config"]),
+    ("server", &["domain", "store", "service", "http", "config"]),
+    ("cli", &["domain", "store", "config", "telemetry", "server"]),
 ];
 
 /// What may be named in some places only: a path, the files in which it may stand (a folder
@@ -111,16 +63,16 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
     ("clap", &["cli"], "arguments end at the command line"),
     ("env_logger", &["telemetry"], "everybody else logs through `log`"),
     ("dotenvy", &["config"], "settings come from one place"),
-    ("bcrypt", &["password"], "passwords are hashed in one place"),
+    ("bcrypt", &["domain/password"], "passwords are hashed in one place"),
     (
-        "crate::password::Verification",
-        &["password", "service/login", "server/first_start"],
+        "crate::domain::password::Verification",
+        &["domain/password", "service/login", "server/bootstrap"],
         "passwords are verified where a permit of the throttle is held, or where nobody else chose them",
     ),
-    ("jsonwebtoken", &["jwt"], "no verdict comes from a claim"),
-    ("rand", &["random"], "randomness is an argument"),
+    ("jsonwebtoken", &["domain/jwt"], "no verdict comes from a claim"),
+    ("rand", &["domain/random"], "randomness is an argument"),
     ("std::env", &["config"], "settings come from one place, as arguments"),
-    ("std::time::SystemTime", &["time"], "time is an argument"),
+    ("std::time::SystemTime", &["domain/time"], "time is an argument"),
     ("std::thread::Builder", &[], "threads are few"),
     ("thread::Builder", &["threads/worker"], "threads are few"),
     ("std::thread::spawn", &[], "threads have names"),
@@ -137,15 +89,15 @@ const EXPOSURES: &[(&str, usize, &str)] = &[
     ("http/dialects/access_token", 2, "the reply to a login or a refresh hands the token to its owner"),
     ("http/dialects/drf_jwt", 2, "the reply to a login or a refresh hands the token to its owner"),
     ("http/dialects/knox", 1, "the reply to a login hands the token to its owner"),
-    ("jwt", 2, "a token's successor follows from its text"),
-    ("jwt/key", 2, "keys are read, and told apart by their fingerprints"),
-    ("password", 2, "stored hashes are parsed"),
-    ("password/digest", 3, "passwords are hashed and compared"),
-    ("password/stored", 2, "stored hashes are parsed"),
-    ("password_rules", 1, "new passwords are judged"),
-    ("server/first_start/draft", 1, "the first password is handed over in a file"),
-    ("service/exchange", 1, "an expired token's signature is looked at"),
-    ("service/view/cache", 1, "a token is found by a keyed hash of its text"),
+    ("domain/jwt", 2, "a token's successor follows from its text"),
+    ("domain/jwt/key", 2, "keys are read, and told apart by their fingerprints"),
+    ("domain/password", 2, "stored hashes are parsed"),
+    ("domain/password/digest", 3, "passwords are hashed and compared"),
+    ("domain/password/stored", 2, "stored hashes are parsed"),
+    ("domain/password_rules", 1, "new passwords are judged"),
+    ("server/bootstrap/draft", 1, "the first password is handed over in a file"),
+    ("service/refresh", 1, "an expired token's signature is looked at"),
+    ("service/cache/table", 1, "a token is found by a keyed hash of its text"),
     ("store/diesel/import", 1, "hashes that no database could hold are refused"),
     ("store/diesel/import/rows/postgres", 1, "hashes are stored"),
     ("store/diesel/import/rows/sqlite", 1, "hashes are stored"),
@@ -157,6 +109,15 @@ fn may_name(from: &str) -> Option<&'static [&'static str]> {
     MAY_NAME.iter().find(|(module, _)| *module == from).map(|(_, allowed)| *allowed)
 }
 
+/// The module of the table that this path leads into: its first segment, within the domain its first two.
+fn unit(segments: &[&str]) -> String {
+    match segments {
+        ["domain", module, ..] => format!("domain::{module}"),
+        [module, ..] => (*module).to_owned(),
+        [] => String::new(),
+    }
+}
+
 fn lies_in(file: &str, place: &str) -> bool {
     file == place || file.strip_prefix(place).is_some_and(|rest| rest.starts_with('/'))
 }
@@ -165,14 +126,19 @@ fn lies_in(file: &str, place: &str) -> bool {
 fn wrong_directions(sources: &[Source]) -> Vec<String> {
     let mut wrong = Vec::new();
     for source in sources {
-        let Some(from) = source.module.first() else { continue };
-        let Some(allowed) = may_name(from) else {
+        // The domain's own file only lists its modules.
+        let from = unit(&source.module.iter().map(String::as_str).collect::<Vec<_>>());
+        if from.is_empty() || from == "domain" {
+            continue;
+        }
+        let Some(allowed) = may_name(&from) else {
             wrong.push(format!("{}: the module {from} is not in the table", source.file));
             continue;
         };
         for path in source.paths.iter().filter_map(|path| path.strip_prefix("crate")) {
-            let to = path.trim_start_matches("::").split("::").next().unwrap_or_default();
-            if to != from && !allowed.contains(&to) {
+            let to = unit(&path.trim_start_matches("::").split("::").collect::<Vec<_>>());
+            let is_allowed = |other: &&str| to == **other || to.starts_with(&format!("{other}::"));
+            if to != from && !allowed.iter().any(is_allowed) {
                 wrong.push(format!("{}: {from} may not name crate{path}", source.file));
             }
         }
@@ -223,7 +189,8 @@ fn the_table_goes_one_way() {
     let mut below: Vec<&str> = Vec::new();
     for (module, allowed) in MAY_NAME {
         for other in *allowed {
-            assert!(below.contains(other), "{module} may name {other}, which does not stand below it");
+            let stands = |known: &&str| known == other || known.starts_with(&format!("{other}::"));
+            assert!(below.iter().any(stands), "{module} may name {other}, which does not stand below it");
         }
         below.push(module);
     }
@@ -234,9 +201,11 @@ fn the_table_allows_nothing_that_nobody_uses() {
     let sources = read_library();
     let mut unused = Vec::new();
     for (module, allowed) in MAY_NAME {
-        let own = sources.iter().filter(|source| source.module.first().is_some_and(|first| first == module));
+        let own = sources.iter().filter(|source| source.module.join("::").starts_with(module));
         let paths: Vec<_> = own.flat_map(|source| source.paths.iter()).collect();
-        let is_used = |other: &&str| paths.iter().any(|path| path.split("::").nth(1) == Some(*other));
+        let is_used = |other: &&str| {
+            paths.iter().any(|path| lies_in(&path.replace("::", "/"), &format!("crate/{}", other.replace("::", "/"))))
+        };
         unused.extend(allowed.iter().filter(|other| !is_used(other)).map(|other| format!("{module}: {other}")));
     }
     assert_eq!(unused, Vec::<String>::new());
@@ -273,8 +242,8 @@ fn there_are_no_globals_that_change() {
 fn each_way_of_breaking_a_rule_is_seen() {
     let read = |file: &str, code: &str| [Source::read(file, code)];
     for code in [
-        "use crate::http::reply;",
-        "use crate::{cause::Cause, http::{reply, media}};",
+        "use crate::http::drf::reply;",
+        "use crate::{store::Store, http::{drf, jwks}};",
         "use super::http::reply;",
         "fn f() -> crate::http::Compat { todo() }",
         "mod tests { use super::super::http::reply; }",
@@ -284,22 +253,22 @@ fn each_way_of_breaking_a_rule_is_seen() {
     for code in [
         "use crate::store::Store;",
         "use super::store::Store;",
-        "// use crate::http::reply;",
-        "/* crate::http /* nested */ crate::http::reply */",
-        r##"const A: &str = "crate::http::reply \" crate::http"; const B: char = '"'; const C: &str = r#"crate::http"#;"##,
+        "// use crate::http::drf::reply;",
+        "/* crate::http /* nested */ crate::http::drf::reply */",
+        r##"const A: &str = "crate::http::drf::reply \" crate::http"; const B: char = '"'; const C: &str = r#"crate::http"#;"##,
         "mod tests { use super::http::reply; }",
     ] {
         assert_eq!(wrong_directions(&read("service.rs", code)), Vec::<String>::new(), "{code}");
     }
     assert!(!wrong_directions(&read("stranger.rs", "")).is_empty());
     for (file, code) in [
-        ("http/guard.rs", "use diesel::RunQueryDsl;"),
-        ("http/guard.rs", "use crate::store::diesel::DieselStore;"),
+        ("http/middleware/guard.rs", "use diesel::RunQueryDsl;"),
+        ("http/middleware/guard.rs", "use crate::store::diesel::DieselStore;"),
         ("cli/user.rs", "use crate::store::diesel::DieselStore;"),
         ("cli/user.rs", "use crate::store::{AdminStore, UserFilter};"),
-        ("service/exchange.rs", "use jsonwebtoken::decode;"),
+        ("service/refresh.rs", "use jsonwebtoken::decode;"),
         ("service/check.rs", "fn f(request: &actix_web::HttpRequest) {}"),
-        ("policy.rs", "use std::{env, fmt};"),
+        ("domain/policy.rs", "use std::{env, fmt};"),
         ("http/health.rs", "fn f() { std::thread::spawn(|| ()); }"),
         ("http/health.rs", "use std::thread; fn f() { thread::Builder::new(); }"),
     ] {

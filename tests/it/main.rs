@@ -5,6 +5,8 @@ mod administration;
 #[cfg(test)]
 mod by_hand;
 #[cfg(test)]
+mod cache;
+#[cfg(test)]
 mod clocks;
 #[cfg(test)]
 mod compare;
@@ -71,10 +73,8 @@ mod schema;
 #[cfg(test)]
 mod secrecy;
 #[cfg(test)]
-mod support;
+mod selftest;
 #[cfg(test)]
 mod throttle;
 #[cfg(test)]
 mod tokens;
-#[cfg(test)]
-mod view;

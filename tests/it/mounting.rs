@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use knoxide::dialect::Dialect;
-use knoxide::policy::TokenForm;
+use knoxide::domain::dialect::Dialect;
+use knoxide::domain::policy::TokenForm;
 
-use crate::support::app::{App, Backend, Database, Setup, on_each_database};
-use crate::support::dialects::{ALL, members};
-use crate::support::wire::{Framing, Request};
+use crate::harness::app::{App, Backend, Database, Setup, on_each_database};
+use crate::harness::dialects::{ALL, members};
+use crate::harness::wire::{Framing, Request};
 
 fn status(app: &App, path: &str) -> u16 {
     app.client().ask(&Request::new("POST", path).body("", Framing::Length)).status

@@ -13,9 +13,9 @@ use diesel::{Connection as _, RunQueryDsl as _, SqliteConnection};
 use knoxide::http::address::Proxies;
 use socket2::{Domain, Socket, Type};
 
-use crate::support::app::{App, Backend, Database, Setup};
-use crate::support::setting;
-use crate::support::wire::{Framing, Request, Wire};
+use crate::harness::app::{App, Backend, Database, Setup};
+use crate::harness::setting;
+use crate::harness::wire::{Framing, Request, Wire};
 
 /// Longer than nginx takes to start on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -177,7 +177,7 @@ fn the_shipped_configuration_works_and_tells_addresses_right() {
     assert_eq!(addresses(&app.database), expected);
 
     // A whole life of a token, over a connection that nginx keeps.
-    let mut client = crate::support::app::Client { wire: Wire::connect(nginx.address).expect("a connection") };
+    let mut client = crate::harness::app::Client { wire: Wire::connect(nginx.address).expect("a connection") };
     let token = client.login("alice", "correct horse");
     assert_eq!(client.check(&token), 200);
     assert_eq!(client.logout(&token), 200);

@@ -8,14 +8,14 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use knoxide::dialect::Dialect;
-use knoxide::jwt::Algorithm;
-use knoxide::time::{Clock, SystemClock};
+use knoxide::domain::dialect::Dialect;
+use knoxide::domain::jwt::Algorithm;
+use knoxide::domain::time::{Clock, SystemClock};
 use serde_json::{Value, json};
 
-use crate::support::app::{App, Backend, Database, Setup, jwt};
-use crate::support::dialects::Speech;
-use crate::support::{fixture, setting};
+use crate::harness::app::{App, Backend, Database, Setup, jwt};
+use crate::harness::dialects::Speech;
+use crate::harness::{fixture, setting};
 
 const SECRET: &str = "a secret of more than 32 bytes, \u{fc}n\u{ef}c\u{f6}de as well";
 

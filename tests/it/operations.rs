@@ -3,11 +3,11 @@
 use diesel::connection::SimpleConnection as _;
 use diesel::{Connection as _, SqliteConnection};
 
-use crate::support::app::{App, Backend, Database, Setup, on_each_database};
+use crate::harness::app::{App, Backend, Database, Setup, on_each_database};
 #[cfg(feature = "postgres")]
-use crate::support::postgres::cluster::Cluster;
+use crate::harness::postgres::cluster::Cluster;
 #[cfg(feature = "postgres")]
-use crate::support::program::Program;
+use crate::harness::program::Program;
 
 /// Runs SQL as an operator would, past the program.
 fn run(database: &Database, statement: &str) {
@@ -79,7 +79,7 @@ fn the_statement_log_of_postgres_shows_secrets_until_the_documented_cure() {
     use diesel::dsl::sql;
     use diesel::sql_types::Text;
 
-    if crate::support::postgres::shared().is_none() {
+    if crate::harness::postgres::shared().is_none() {
         return;
     }
     let (cluster, mut superuser, program) = own_server();

@@ -4,9 +4,9 @@ mod bounds;
 
 use std::collections::BTreeMap;
 
-use knoxide::password::{Algorithm, Hasher, Unverifiable, Verification, is_verifiable};
-use knoxide::random::{Random, RandomError, SystemRandom};
-use knoxide::user::{Password, PasswordHash};
+use knoxide::domain::password::{Algorithm, Hasher, Unverifiable, Verification, is_verifiable};
+use knoxide::domain::random::{Random, RandomError, SystemRandom};
+use knoxide::domain::user::{Password, PasswordHash};
 use proptest::prelude::*;
 use serde::Deserialize;
 

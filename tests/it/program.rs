@@ -21,7 +21,7 @@ mod stopping;
 
 use serde_json::Value;
 
-use crate::support::wire::{Framing, Reply, Request};
+use crate::harness::wire::{Framing, Reply, Request};
 
 /// A login with a JSON body.
 fn login_request(name: &str, password: &str) -> Request {

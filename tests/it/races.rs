@@ -7,18 +7,18 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use knoxide::cause::{Cause, Reason};
-use knoxide::dialect::Dialect;
-use knoxide::policy::{Policy, ThrottlePolicy};
-use knoxide::random::{Random as _, SystemRandom};
-use knoxide::session::{Refusal, SessionId, Verified, judge};
+use knoxide::domain::audit::{AuditContext, Event};
+use knoxide::domain::dialect::Dialect;
+use knoxide::domain::policy::{Policy, ThrottlePolicy};
+use knoxide::domain::random::{Random as _, SystemRandom};
+use knoxide::domain::session::{Refusal, SessionId, Verified, judge};
+use knoxide::domain::token::{Token, TokenDigest, TokenKind};
+use knoxide::domain::user::{Account, PasswordHash, UserId};
 use knoxide::store::diesel::DieselStore;
 use knoxide::store::{AdminStore as _, Connection, LimitPolicy, NewSession, NewToken, Opening, SweepPolicy};
-use knoxide::token::{Token, TokenDigest, TokenKind};
-use knoxide::user::{Account, PasswordHash, UserId};
 
-use crate::support::app::{App, Backend, Client, Database, Setup, on_each_database};
-use crate::support::number;
+use crate::harness::app::{App, Backend, Client, Database, Setup, on_each_database};
+use crate::harness::number;
 
 /// How often each race is run.
 const TRIES: u64 = 1_000;
@@ -73,7 +73,7 @@ fn race<A, B: Send>(order: Order, one: impl FnOnce() -> A, other: impl FnOnce() 
 }
 
 /// Something that is done to a user, by the store's administration or on a connection.
-type Change = fn(&DieselStore, &mut dyn Connection, UserId, &Cause);
+type Change = fn(&DieselStore, &mut dyn Connection, UserId, &AuditContext);
 
 /// A user, and two connections that work against each other.
 struct Ring {
@@ -97,7 +97,7 @@ impl Ring {
 
     /// A session as a login prepares it that has seen the account as it is now.
     fn prepare(&mut self) -> (NewSession, TokenDigest) {
-        new_session(&self.account(), self.app.cause(Reason::Login))
+        new_session(&self.account(), self.app.audit(Event::Login))
     }
 
     /// What a check says now.
@@ -112,29 +112,29 @@ impl Ring {
         let mut opened = 0;
         for order in orders() {
             let (new, digest) = self.prepare();
-            let cause = self.app.cause(Reason::LogoutAll);
+            let audit = self.app.audit(Event::LogoutAll);
             let (store, user, one, other) = (&*self.app.store, self.user, &mut self.one, &mut self.other);
             let (opening, ()) =
-                race(order, || one.open_session(&new).expect("an answer"), || end(store, &mut **other, user, &cause));
+                race(order, || one.open_session(&new).expect("an answer"), || end(store, &mut **other, user, &audit));
             match order {
                 Order::OneFirst => assert_eq!(opening, Opening::Opened),
                 Order::OtherFirst => assert_eq!(opening, Opening::Denied),
                 Order::Together(_) => opened += u64::from(opening == Opening::Opened),
             }
             assert!(self.verdict(digest).is_err(), "a survivor, {order:?}, {opening:?}");
-            after(&self.app.store, &mut *self.other, user, &cause);
+            after(&self.app.store, &mut *self.other, user, &audit);
             assert!(self.verdict(digest).is_err(), "one lives again, {order:?}, {opening:?}");
         }
         println!("of those at once, {opened} logins came first");
     }
 }
 
-fn new_session(account: &Account, cause: Cause) -> (NewSession, TokenDigest) {
+fn new_session(account: &Account, audit: AuditContext) -> (NewSession, TokenDigest) {
     let token = Token::generate(&SystemRandom, "").expect("random bytes");
     let mut id = [0; 10];
     SystemRandom.fill(&mut id).expect("random bytes");
     let new = NewSession {
-        id: SessionId::new(cause.at, &id),
+        id: SessionId::new(audit.at, &id),
         user: account.user.id,
         epoch: account.user.epoch,
         dialect: Dialect::Knox,
@@ -142,7 +142,7 @@ fn new_session(account: &Account, cause: Cause) -> (NewSession, TokenDigest) {
         tokens: vec![NewToken { digest: token.digest(), kind: TokenKind::Access, expires: None, key: None }],
         limit: None,
         network: None,
-        cause,
+        audit,
     };
     (new, token.digest())
 }
@@ -151,13 +151,13 @@ fn stored(text: &str) -> PasswordHash {
     PasswordHash::from_stored(text.to_owned())
 }
 
-fn nothing(_: &DieselStore, _: &mut dyn Connection, _: UserId, _: &Cause) {}
+fn nothing(_: &DieselStore, _: &mut dyn Connection, _: UserId, _: &AuditContext) {}
 
 on_each_database! {
     fn logins_against_a_password_change(backend) {
         Ring::new(backend).logins_against(
-            |store, _, user, cause| {
-                assert!(store.set_password(user, &stored("a new one"), None, cause).expect("a write"));
+            |store, _, user, audit| {
+                assert!(store.set_password(user, &stored("a new one"), None, audit).expect("a write"));
             },
             nothing,
         );
@@ -165,15 +165,15 @@ on_each_database! {
 
     fn logins_against_logging_out_everywhere(backend) {
         Ring::new(backend).logins_against(
-            |_, connection, user, cause| assert!(connection.end_all_sessions(user, cause).expect("a write")),
+            |_, connection, user, audit| assert!(connection.end_all_sessions(user, audit).expect("a write")),
             nothing,
         );
     }
 
     fn logins_against_a_deactivation(backend) {
         Ring::new(backend).logins_against(
-            |store, _, user, cause| assert!(store.set_active(user, false, cause).expect("a write")),
-            |store, _, user, cause| assert!(store.set_active(user, true, cause).expect("a write")),
+            |store, _, user, audit| assert!(store.set_active(user, false, audit).expect("a write")),
+            |store, _, user, audit| assert!(store.set_active(user, true, audit).expect("a write")),
         );
     }
 
@@ -182,12 +182,12 @@ on_each_database! {
         for (number, order) in orders().enumerate() {
             let old = ring.account().password;
             let (better, new) = (stored(&format!("better {number}")), stored(&format!("new {number}")));
-            let cause = ring.app.cause(Reason::PasswordChanged);
+            let audit = ring.app.audit(Event::PasswordChanged);
             let (store, user, one) = (&*ring.app.store, ring.user, &mut ring.one);
             let (upgraded, changed) = race(
                 order,
                 || one.upgrade_password_hash(user, &old, &better).expect("a write"),
-                || store.set_password(user, &new, None, &cause).expect("a write"),
+                || store.set_password(user, &new, None, &audit).expect("a write"),
             );
             assert!(changed);
             assert!(order != Order::OtherFirst || !upgraded, "an upgrade of a hash that is gone");
@@ -201,16 +201,16 @@ on_each_database! {
         for order in orders() {
             let (new, digest) = ring.prepare();
             assert_eq!(ring.one.open_session(&new), Ok(Opening::Opened));
-            let cause = ring.app.cause(Reason::Logout);
+            let audit = ring.app.audit(Event::Logout);
             let (store, user, one) = (&*ring.app.store, ring.user, &mut ring.one);
             let (_, changed) = race(
                 order,
-                || one.end_session(new.id, &cause).expect("a write"),
-                || store.set_password(user, &stored("a new one"), Some(new.id), &cause).expect("a write"),
+                || one.end_session(new.id, &audit).expect("a write"),
+                || store.set_password(user, &stored("a new one"), Some(new.id), &audit).expect("a write"),
             );
             assert!(changed);
             assert!(ring.verdict(digest).is_err(), "it outlived its logout, {order:?}");
-            assert_eq!(ring.one.end_session(new.id, &cause), Ok(false), "it had not ended, {order:?}");
+            assert_eq!(ring.one.end_session(new.id, &audit), Ok(false), "it had not ended, {order:?}");
         }
     }
 
@@ -218,10 +218,10 @@ on_each_database! {
         let mut ring = Ring::new(backend);
         let (new, digest) = ring.prepare();
         let (bystander, bystanders) = ring.prepare();
-        let cause = ring.app.cause(Reason::PasswordChanged);
+        let audit = ring.app.audit(Event::PasswordChanged);
         assert_eq!(ring.one.open_session(&new), Ok(Opening::Opened));
         assert_eq!(ring.one.open_session(&bystander), Ok(Opening::Opened));
-        assert_eq!(ring.app.store.set_password(ring.user, &stored("a new one"), Some(new.id), &cause), Ok(true));
+        assert_eq!(ring.app.store.set_password(ring.user, &stored("a new one"), Some(new.id), &audit), Ok(true));
         assert!(ring.verdict(digest).is_ok() && ring.verdict(bystanders).is_err());
     }
 
@@ -236,7 +236,7 @@ on_each_database! {
             assert_eq!(good.len(), expected, "{policy:?}");
             assert!(refused.iter().all(|reply| reply.status == 403), "{refused:?}");
             let client = &mut app.client();
-            let live = good.iter().filter(|reply| client.check(&crate::support::app::token_of(reply)) == 200);
+            let live = good.iter().filter(|reply| client.check(&crate::harness::app::token_of(reply)) == 200);
             assert_eq!(live.count(), 10, "{policy:?}");
         }
     }
@@ -265,15 +265,15 @@ on_each_database! {
             let address = app.address;
             let replies = thread::scope(|scope| {
                 let logins = scope.spawn(move || at_once(address, 4, |client| client.try_login("alice", PASSWORD)));
-                app.store.set_active(user, false, &app.cause(Reason::Deactivated)).expect("a write");
+                app.store.set_active(user, false, &app.audit(Event::Deactivated)).expect("a write");
                 logins.join().expect("no panic")
             });
             let tokens: Vec<_> =
-                replies.iter().filter(|reply| reply.status == 200).map(crate::support::app::token_of).collect();
+                replies.iter().filter(|reply| reply.status == 200).map(crate::harness::app::token_of).collect();
             // 503: locked out while the password was being checked, so that the next try tells.
             assert!(replies.iter().all(|reply| matches!(reply.status, 200 | 400 | 503)), "{replies:?}");
             assert!(tokens.iter().all(|token| client.check(token) == 401));
-            app.store.set_active(user, true, &app.cause(Reason::Activated)).expect("a write");
+            app.store.set_active(user, true, &app.audit(Event::Activated)).expect("a write");
             assert!(tokens.iter().all(|token| client.check(token) == 401));
         }
     }
@@ -283,9 +283,9 @@ on_each_database! {
         let app = App::start(backend);
         app.add_user("alice", PASSWORD);
         let connection = &mut *app.connection();
-        let alice = connection.find_account(&knoxide::user::LoginName::Username("alice".to_owned()));
+        let alice = connection.find_account(&knoxide::domain::user::LoginName::Username("alice".to_owned()));
         let alice = alice.expect("a read").expect("alice");
-        let prepared: Vec<_> = (0..MANY).map(|_| new_session(&alice, app.cause(Reason::Login))).collect();
+        let prepared: Vec<_> = (0..MANY).map(|_| new_session(&alice, app.audit(Event::Login))).collect();
         for some in prepared.chunks(500) {
             let mut open = |connection: &mut dyn Connection| {
                 for (new, _) in some {

@@ -18,11 +18,11 @@ use knoxide::config::HttpSettings;
 use knoxide::store::AdminStore as _;
 
 #[cfg(feature = "postgres")]
-use crate::support::app::{App, Backend, Client, Database, Setup};
+use crate::harness::app::{App, Backend, Client, Database, Setup};
 #[cfg(feature = "postgres")]
-use crate::support::postgres::{connect, shared};
+use crate::harness::postgres::{connect, shared};
 #[cfg(feature = "postgres")]
-use crate::support::proxy::Proxy;
+use crate::harness::proxy::Proxy;
 
 #[cfg(feature = "postgres")]
 const USER: &str = "alice";

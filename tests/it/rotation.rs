@@ -4,11 +4,11 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
-use knoxide::dialect::Dialect;
-use knoxide::policy::{Policy, RefreshPolicy};
+use knoxide::domain::dialect::Dialect;
+use knoxide::domain::policy::{Policy, RefreshPolicy};
 
-use crate::support::app::{App, Backend, Database, Setup, on_each_database};
-use crate::support::dialects::{ALL, Speech, members};
+use crate::harness::app::{App, Backend, Database, Setup, on_each_database};
+use crate::harness::dialects::{ALL, Speech, members};
 
 fn rotating(backend: Backend) -> App {
     rotating_with(backend, |_| {})
@@ -28,7 +28,7 @@ fn refreshable() -> impl Iterator<Item = Speech> {
 }
 
 /// The token that takes the presented one's place.
-fn successor(speech: &Speech, reply: &crate::support::wire::Reply) -> String {
+fn successor(speech: &Speech, reply: &crate::harness::wire::Reply) -> String {
     if speech.has_refresh_token {
         members(reply)["refresh"].as_str().expect("a refresh token").to_owned()
     } else {
@@ -109,7 +109,7 @@ on_each_database! {
     }
 
     fn many_clients_of_one_token_agree_on_its_successor(backend) {
-        let rounds = crate::support::setting("KNOXIDE_TEST_ROUNDS").map_or(5, |text| text.parse().expect("a number"));
+        let rounds = crate::harness::setting("KNOXIDE_TEST_ROUNDS").map_or(5, |text| text.parse().expect("a number"));
         storm(backend, rounds);
     }
 }
@@ -147,7 +147,7 @@ fn storm(backend: Backend, rounds: usize) {
             token.clone_from(&successors[0]);
             if round == rounds / 2 {
                 app.rotate_key();
-                app.clock.advance(knoxide::jwt::PUBLISHED_FIRST);
+                app.clock.advance(knoxide::domain::jwt::PUBLISHED_FIRST);
             }
         }
     }

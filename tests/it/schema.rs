@@ -4,7 +4,7 @@ use std::sync::Barrier;
 
 use knoxide::store::diesel::{DieselStore, StoreOptions};
 
-use crate::support::app::{Database, on_each_database};
+use crate::harness::app::{Database, on_each_database};
 
 on_each_database! {
     fn two_that_migrate_at_once_both_succeed(backend) {
@@ -51,9 +51,9 @@ on_each_database! {
 #[cfg(feature = "postgres")]
 #[test]
 fn both_databases_hold_the_same() {
-    use crate::support::app::Backend;
+    use crate::harness::app::Backend;
 
-    if crate::support::postgres::shared().is_none() {
+    if crate::harness::postgres::shared().is_none() {
         return;
     }
     let mut sqlite = catalog::of(&Database::migrated(Backend::Sqlite).url);

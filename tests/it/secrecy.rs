@@ -3,14 +3,14 @@
 use std::fmt::Write as _;
 use std::sync::Mutex;
 
+use knoxide::domain::time::{Clock as _, SystemClock};
 use knoxide::service::Auth;
 use knoxide::store::conformance::{Layer, Layered};
 use knoxide::store::memory::MemoryStore;
 use knoxide::store::{StoreError, StoreResult};
-use knoxide::time::{Clock as _, SystemClock};
 
-use crate::support::app::{Served, Setup, add_user, cheap_hasher, login_request, token_of, token_request};
-use crate::support::wire::Request;
+use crate::harness::app::{Served, Setup, add_user, cheap_hasher, login_request, token_of, token_request};
+use crate::harness::wire::Request;
 
 /// In every error of the store.
 const SECRET: &str = "postgres://knoxide:hush-hush-4711@db";
@@ -97,7 +97,7 @@ fn neither_bodies_nor_the_log_tell_why_a_store_failed() {
     let store = Layered::new(MemoryStore::new(), talkative);
     add_user(store.behind(), "alice", "correct horse", SystemClock.now());
     // Another cost than the stored hash's, so that each login wants to upgrade it.
-    let hasher = knoxide::password::Hasher::with_unsafe_cost(cheap_hasher().cost() + 1).expect("a cost");
+    let hasher = knoxide::domain::password::Hasher::with_unsafe_cost(cheap_hasher().cost() + 1).expect("a cost");
     let auth = Auth::builder(store.clone()).hasher(hasher).password_threads(1).build().expect("a service");
     let served = Served::start(auth, Setup::default().http);
     let client = &mut served.client();

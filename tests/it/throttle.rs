@@ -9,16 +9,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use knoxide::cause::Origin;
-use knoxide::dialect::Dialect;
+use knoxide::domain::audit::Origin;
+use knoxide::domain::dialect::Dialect;
+use knoxide::domain::policy::{ExemptNetworks, ThrottlePolicy};
+use knoxide::domain::user::{LoginName, Password};
 use knoxide::http::address::Proxies;
-use knoxide::policy::{ExemptNetworks, ThrottlePolicy};
-use knoxide::service::{Auth, Credentials, CredentialsError, KnownUser, LoginError, LoginRefusal, LoginRequest};
-use knoxide::user::{LoginName, Password};
+use knoxide::service::{Auth, ExternalUser, LoginError, LoginRefusal, LoginRequest, UserProvider, UserProviderError};
 
-use crate::support::app::{App, Backend, Client, Database, Setup, cheap_hasher, login_request, on_each_database};
-use crate::support::number;
-use crate::support::wire::{Framing, Reply, Request};
+use crate::harness::app::{App, Backend, Client, Database, Setup, cheap_hasher, login_request, on_each_database};
+use crate::harness::number;
+use crate::harness::wire::{Framing, Reply, Request};
 
 const MINUTE: Duration = Duration::from_secs(60);
 /// Where alice is known.
@@ -223,8 +223,8 @@ fn users_behind_an_exempt_backend_are_refused_for_their_own_failures_alone() {
 #[derive(Clone, Default)]
 struct Counting(Arc<AtomicUsize>);
 
-impl Credentials for Counting {
-    fn verify(&self, _: &LoginName, _: &Password) -> Result<Option<KnownUser>, CredentialsError> {
+impl UserProvider for Counting {
+    fn verify(&self, _: &LoginName, _: &Password) -> Result<Option<ExternalUser>, UserProviderError> {
         self.0.fetch_add(1, Ordering::SeqCst);
         Ok(None)
     }
@@ -234,7 +234,7 @@ impl Credentials for Counting {
 fn users_of_another_system_are_guessed_at_no_more_often() {
     let app = app(Backend::Sqlite, ThrottlePolicy::default());
     let asked = Counting::default();
-    let auth = Auth::builder(Arc::clone(&app.store)).clock(app.clock.clone()).credentials(asked.clone());
+    let auth = Auth::builder(Arc::clone(&app.store)).clock(app.clock.clone()).user_provider(asked.clone());
     let auth = auth.password_threads(2).build().expect("a service");
     let logins = (0..200).map(|_| auth.login(request(name("ada"), "guess", HOTEL)));
     let logins = actix_web::rt::System::new().block_on(join_all(logins));

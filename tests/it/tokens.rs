@@ -4,11 +4,11 @@
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection as _;
-use knoxide::dialect::Dialect;
-use knoxide::policy::{Policy, RefreshRate};
+use knoxide::domain::dialect::Dialect;
+use knoxide::domain::policy::{Policy, RefreshRate};
 
-use crate::support::app::{App, Backend, Client, Database, Setup, on_each_database};
-use crate::support::dialects::{ALL, Speech, Tokens, members};
+use crate::harness::app::{App, Backend, Client, Database, Setup, on_each_database};
+use crate::harness::dialects::{ALL, Speech, Tokens, members};
 
 mod soak;
 
@@ -88,7 +88,7 @@ fn connect<C: diesel::Connection>(url: &str) -> C {
 
 /// Gives the only session so many access tokens more, good for an hour.
 fn fill(app: &App, tokens: u64) {
-    let now = knoxide::time::Clock::now(&app.clock).as_micros();
+    let now = knoxide::domain::time::Clock::now(&app.clock).as_micros();
     let digest = if app.database.url.starts_with("sqlite") {
         "randomblob(64)".to_owned()
     } else {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use knoxide::password::Hasher;
+use knoxide::domain::password::Hasher;
 
 use super::contest::Contestant;
 use super::{closed, few, insist, logins, note, note_times, paced, quietest};

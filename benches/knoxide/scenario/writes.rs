@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use knoxide::password::Hasher;
+use knoxide::domain::password::Hasher;
 use knoxide::store::Store as _;
 use knoxide::store::diesel::{DieselStore, StoreOptions};
 

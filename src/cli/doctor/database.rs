@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use super::Finding;
 use crate::config::{JwtSettings, Settings, show_duration};
-use crate::jwt::{BadKey, KeyRing, RSA_BITS};
+use crate::domain::jwt::{BadKey, KeyRing, RSA_BITS};
+use crate::domain::time::Clock;
 use crate::service::admin::why_unverifiable;
 use crate::store::diesel::{CLOCK_TOLERANCE, DatabaseUrl, DieselStore, TRIGGERS};
 use crate::store::{AdminStore, KeyError, Store, StoreResult, UserFilter};
-use crate::time::Clock;
 
 /// How many users are read at once.
 const PAGE: u32 = 1000;

@@ -3,11 +3,11 @@ use std::os::unix::fs::PermissionsExt;
 use serde_json::Value;
 
 use super::{Machine, Typist};
-use crate::jwt::{Algorithm, KeySecret};
-use crate::random::SystemRandom;
+use crate::domain::jwt::{Algorithm, KeySecret};
+use crate::domain::random::SystemRandom;
+use crate::domain::time::{Clock, SystemClock};
 use crate::store::diesel::{DieselStore, StoreOptions};
 use crate::store::{AdminStore as _, Store as _};
-use crate::time::{Clock, SystemClock};
 
 /// A machine with everything in order.
 fn healthy() -> Machine {
@@ -140,14 +140,14 @@ fn hashes_that_no_password_fits_are_found() {
     let machine = healthy();
     machine.done(&["user", "add", "service", "--password-hash", "!"]);
     assert_eq!(examine(&machine, &[]), (0, String::new()), "no password on purpose");
-    let cause = crate::cause::Cause {
-        reason: crate::cause::Reason::PasswordChanged,
-        actor: crate::cause::Actor::System,
-        origin: crate::cause::Origin::default(),
+    let audit = crate::domain::audit::AuditContext {
+        event: crate::domain::audit::Event::PasswordChanged,
+        actor: crate::domain::audit::Actor::System,
+        origin: crate::domain::audit::Origin::default(),
         at: super::START,
     };
-    let broken = crate::user::PasswordHash::from_stored("rot13$uhagre2".to_owned());
-    machine.store().set_password(crate::user::UserId(1), &broken, None, &cause).expect("a write");
+    let broken = crate::domain::user::PasswordHash::from_stored("rot13$uhagre2".to_owned());
+    machine.store().set_password(crate::domain::user::UserId(1), &broken, None, &audit).expect("a write");
     let (code, found) = examine(&machine, &[]);
     assert_eq!(code, 1);
     assert!(found.contains("alice") && !found.contains("uhagre2"), "{found}");
@@ -179,33 +179,33 @@ fn many_users_at_one_address_are_a_forgotten_proxy() {
     let store = DieselStore::open(&url, StoreOptions::default()).expect("a store");
     let mut connection = store.connect().expect("a connection");
     for number in 0..20 {
-        let user = crate::user::NewUser {
+        let user = crate::domain::user::NewUser {
             id: None,
             username: format!("user-{number}-x"),
             email: String::new(),
-            password: crate::user::PasswordHash::unusable(),
+            password: crate::domain::user::PasswordHash::unusable(),
             is_active: true,
             is_staff: false,
             created: machine.clock.now(),
         };
-        let cause = crate::cause::Cause {
-            reason: crate::cause::Reason::UserCreated,
-            actor: crate::cause::Actor::CommandLine,
-            origin: crate::cause::Origin::default(),
+        let audit = crate::domain::audit::AuditContext {
+            event: crate::domain::audit::Event::UserCreated,
+            actor: crate::domain::audit::Actor::CommandLine,
+            origin: crate::domain::audit::Origin::default(),
             at: machine.clock.now(),
         };
-        let made = store.create_user(&user, &cause).expect("a user");
+        let made = store.create_user(&user, &audit).expect("a user");
         let crate::store::UserCreation::Created(id) = made else { panic!("{made:?}") };
         let new = crate::store::NewSession {
-            id: crate::session::SessionId::new(machine.clock.now(), &[number; 10]),
+            id: crate::domain::session::SessionId::new(machine.clock.now(), &[number; 10]),
             user: id,
-            epoch: crate::user::Epoch(0),
-            dialect: crate::dialect::Dialect::Knox,
+            epoch: crate::domain::user::Epoch(0),
+            dialect: crate::domain::dialect::Dialect::Knox,
             name: None,
             tokens: Vec::new(),
             limit: None,
             network: Some("10.0.0.1".to_owned()),
-            cause,
+            audit,
         };
         assert_eq!(connection.open_session(&new), Ok(crate::store::Opening::Opened));
     }

@@ -1,8 +1,8 @@
 use serde_json::json;
 
 use super::{HASH, Machine};
-use crate::token::Token;
-use crate::user::UserId;
+use crate::domain::token::Token;
+use crate::domain::user::UserId;
 
 /// Writes a file to import, and returns its path.
 fn file(machine: &Machine, data: &serde_json::Value) -> String {

@@ -2,12 +2,12 @@ use serde_json::{Value, json};
 
 use super::{Machine, Typist};
 use crate::cli::answer::{Code, Failure};
-use crate::jwt::{Algorithm, KeySecret, PUBLISHED_FIRST};
-use crate::random::SystemRandom;
+use crate::domain::jwt::{Algorithm, KeySecret, PUBLISHED_FIRST};
+use crate::domain::random::SystemRandom;
+use crate::domain::time::Clock;
 use crate::server::StartError;
 use crate::store::diesel::{DieselStore, StoreOptions};
 use crate::store::{AdminStore, KeyError};
-use crate::time::Clock;
 
 const SECRET: &str = "a secret of more than 32 bytes, no better";
 const OTHER: &str = "another secret of more than 32 bytes.....";

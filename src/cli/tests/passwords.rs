@@ -1,8 +1,8 @@
 use std::os::unix::fs::PermissionsExt;
 
 use super::{HASH, Machine, Ran, Typist};
-use crate::password::{Hasher, Verification};
-use crate::user::{Password, PasswordHash, UserId};
+use crate::domain::password::{Hasher, Verification};
+use crate::domain::user::{Password, PasswordHash, UserId};
 
 /// The cheapest that the settings allow.
 const CHEAP: (&str, &str) = ("KNOXIDE_BCRYPT_COST", "10");

@@ -1,14 +1,14 @@
 use serde_json::json;
 
 use super::{HASH, Machine, Typist};
-use crate::session::{Refusal, judge};
-use crate::token::{Token, TokenKind};
+use crate::domain::session::{Refusal, judge};
+use crate::domain::token::{Token, TokenKind};
 
 /// The verdict on a token, as a server would give it now.
 fn verdict(machine: &Machine, token: &str) -> Result<String, Refusal> {
     let token = Token::parse(token.as_bytes()).expect("a token");
     let record = machine.connection().find_many(&[token.digest()]).expect("an answer").remove(0);
-    let now = crate::time::Clock::now(&machine.clock);
+    let now = crate::domain::time::Clock::now(&machine.clock);
     judge(record.as_ref(), Some(TokenKind::Access), now, None).map(|verified| verified.user.username.clone())
 }
 

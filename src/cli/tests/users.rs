@@ -1,6 +1,6 @@
 use super::{HASH, Machine, Typist};
+use crate::domain::user::{LoginName, UserId};
 use crate::store::AdminStore;
-use crate::user::{LoginName, UserId};
 
 #[test]
 fn a_user_is_added_listed_shown_and_deleted() {
@@ -81,22 +81,22 @@ fn lists_are_searched_and_come_in_pages() {
 #[test]
 fn what_others_wrote_cannot_disturb_the_terminal() {
     let machine = Machine::with_alice();
-    let new = crate::user::NewUser {
+    let new = crate::domain::user::NewUser {
         id: None,
         username: "eve\u{1b}[2J\nroot".to_owned(),
         email: String::new(),
-        password: crate::user::PasswordHash::unusable(),
+        password: crate::domain::user::PasswordHash::unusable(),
         is_active: true,
         is_staff: false,
         created: super::START,
     };
-    let cause = crate::cause::Cause {
-        reason: crate::cause::Reason::Imported,
-        actor: crate::cause::Actor::System,
-        origin: crate::cause::Origin::default(),
+    let audit = crate::domain::audit::AuditContext {
+        event: crate::domain::audit::Event::Imported,
+        actor: crate::domain::audit::Actor::System,
+        origin: crate::domain::audit::Origin::default(),
         at: super::START,
     };
-    machine.store().create_user(&new, &cause).expect("an imported user");
+    machine.store().create_user(&new, &audit).expect("an imported user");
     let table = machine.done(&["user", "list"]);
     assert!(table.contains("eve\\u001b[2J\\nroot"), "{table}");
     assert_eq!(table.lines().count(), 3, "{table}");

@@ -1,5 +1,5 @@
 use super::*;
-use crate::policy::{RefreshPolicy, TokenForm};
+use crate::domain::policy::{RefreshPolicy, TokenForm};
 
 #[test]
 fn every_dialect_has_settings_of_its_own() {

@@ -15,12 +15,12 @@ use actix_web::{HttpResponse, web};
 use serde_json::{Value, json};
 
 use super::LoginWords;
-use crate::dialect::Dialect;
-use crate::http::fields::{Field, Trim};
-use crate::http::front::Endpoint;
-use crate::http::steps::Ask;
-use crate::time::Timestamp;
-use crate::user::{LoginName, User};
+use crate::domain::dialect::Dialect;
+use crate::domain::time::Timestamp;
+use crate::domain::user::{LoginName, User};
+use crate::http::drf::endpoint::Endpoint;
+use crate::http::drf::fields::{Field, Trim};
+use crate::http::drf::request::Incoming;
 
 const ACCESS: Endpoint = Endpoint::post("Access Token", &["username", "password"]);
 const VERIFY: Endpoint = Endpoint::post("Verify Token", &["token"]);
@@ -36,54 +36,57 @@ pub fn configure(config: &mut web::ServiceConfig, prefix: &str) {
     super::serve(config, prefix, refresh_at, &refresh);
 }
 
-async fn access(ask: Ask) -> HttpResponse {
-    ask.answer(&ACCESS, Dialect::AccessToken, async |step| {
-        let declared = [Field::text("username", Trim::Yes), Field::text("password", Trim::Yes)];
-        Ok(match step.log_in(declared, LoginName::Username).await? {
-            Ok(issued) => {
-                let body = json!({
-                    "access_token": issued.access.token.expose(),
-                    "expires_in": issued.access.expires.map(|end| precise(end, issued.opened)),
-                    "user": issued.user.username,
-                });
-                step.replies().json(StatusCode::OK, &body)
-            }
-            Err(refusal) => match super::login_refusal(refusal, "Unable to login with provided credentials.") {
-                LoginWords::Credentials(words) | LoginWords::LimitReached(words) => {
-                    step.replies().non_field_error(words)
+async fn access(incoming: Incoming) -> HttpResponse {
+    incoming
+        .answer(&ACCESS, Dialect::AccessToken, async |context| {
+            let declared = [Field::text("username", Trim::Yes), Field::text("password", Trim::Yes)];
+            Ok(match context.log_in(declared, LoginName::Username).await? {
+                Ok(issued) => {
+                    let body = json!({
+                        "access_token": issued.access.token.expose(),
+                        "expires_in": issued.access.expires.map(|end| precise(end, issued.opened)),
+                        "user": issued.user.username,
+                    });
+                    context.replies().json(StatusCode::OK, &body)
                 }
-                LoginWords::Throttled(after) => step.replies().throttled(after),
-            },
+                Err(refusal) => match super::login_refusal(refusal, "Unable to login with provided credentials.") {
+                    LoginWords::Credentials(words) | LoginWords::LimitReached(words) => {
+                        context.replies().non_field_error(words)
+                    }
+                    LoginWords::Throttled(after) => context.replies().throttled(after),
+                },
+            })
         })
-    })
-    .await
+        .await
 }
 
-async fn verify(ask: Ask) -> HttpResponse {
-    ask.answer(&VERIFY, Dialect::AccessToken, async |step| {
-        Ok(match step.verify("token").await? {
-            Ok((token, who)) => {
-                let end = who.expires.map(Timestamp::to_millis_text);
-                step.replies().json(StatusCode::OK, &describe(&token, end.as_deref(), &who.user))
-            }
-            Err(refusal) => step.replies().non_field_error(super::single_refusal(refusal)),
+async fn verify(incoming: Incoming) -> HttpResponse {
+    incoming
+        .answer(&VERIFY, Dialect::AccessToken, async |context| {
+            Ok(match context.verify("token").await? {
+                Ok((token, who)) => {
+                    let end = who.expires.map(Timestamp::to_millis_text);
+                    context.replies().json(StatusCode::OK, &describe(&token, end.as_deref(), &who.user))
+                }
+                Err(refusal) => context.replies().non_field_error(super::single_refusal(refusal)),
+            })
         })
-    })
-    .await
+        .await
 }
 
-async fn refresh(ask: Ask) -> HttpResponse {
-    ask.answer(&REFRESH, Dialect::AccessToken, async |step| {
-        Ok(match step.refresh("token").await? {
-            Ok(exchanged) => {
-                let (access, user) = (&exchanged.access, &exchanged.who.user);
-                let end = access.expires.map(|end| precise(end, exchanged.at));
-                step.replies().json(StatusCode::OK, &describe(access.token.expose(), end.as_deref(), user))
-            }
-            Err(refusal) => step.replies().non_field_error(super::single_refusal(refusal)),
+async fn refresh(incoming: Incoming) -> HttpResponse {
+    incoming
+        .answer(&REFRESH, Dialect::AccessToken, async |context| {
+            Ok(match context.refresh("token").await? {
+                Ok(exchanged) => {
+                    let (access, user) = (&exchanged.access, &exchanged.who.user);
+                    let end = access.expires.map(|end| precise(end, exchanged.at));
+                    context.replies().json(StatusCode::OK, &describe(access.token.expose(), end.as_deref(), user))
+                }
+                Err(refusal) => context.replies().non_field_error(super::single_refusal(refusal)),
+            })
         })
-    })
-    .await
+        .await
 }
 
 fn describe(token: &str, end: Option<&str>, user: &User) -> Value {

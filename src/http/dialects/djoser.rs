@@ -13,13 +13,13 @@ use actix_web::{HttpResponse, web};
 use serde_json::{Value, json};
 
 use super::LoginWords;
-use crate::dialect::Dialect;
+use crate::domain::dialect::Dialect;
+use crate::domain::user::LoginName;
 use crate::http::Compat;
-use crate::http::fields::{Field, Trim};
-use crate::http::front::Endpoint;
-use crate::http::steps::{Ask, Step};
+use crate::http::drf::endpoint::Endpoint;
+use crate::http::drf::fields::{Field, Trim};
+use crate::http::drf::request::{Incoming, RequestContext};
 use crate::service::TokenRefusal;
-use crate::user::LoginName;
 
 const CREATE: Endpoint = Endpoint::post("Token Obtain Pair", &["username", "password"]);
 const VERIFY: Endpoint = Endpoint::post("Token Verify", &["token"]);
@@ -37,50 +37,55 @@ pub fn configure(config: &mut web::ServiceConfig, prefix: &str) {
     super::serve(config, prefix, refresh_at, &refresh);
 }
 
-async fn create(ask: Ask) -> HttpResponse {
-    ask.answer(&CREATE, Dialect::Djoser, async |step| {
-        let declared = [Field::text("username", Trim::Yes), Field::text("password", Trim::Yes)];
-        Ok(match step.log_in(declared, LoginName::Username).await? {
-            Ok(issued) => step.replies().json(StatusCode::OK, &super::pair(&issued)),
-            Err(refusal) => match super::login_refusal(refusal, "No active account found with the given credentials") {
-                LoginWords::Credentials(words) | LoginWords::LimitReached(words) => {
-                    refuse(step, &json!({ "detail": words }), words)
+async fn create(incoming: Incoming) -> HttpResponse {
+    incoming
+        .answer(&CREATE, Dialect::Djoser, async |context| {
+            let declared = [Field::text("username", Trim::Yes), Field::text("password", Trim::Yes)];
+            Ok(match context.log_in(declared, LoginName::Username).await? {
+                Ok(issued) => context.replies().json(StatusCode::OK, &super::pair(&issued)),
+                Err(refusal) => {
+                    match super::login_refusal(refusal, "No active account found with the given credentials") {
+                        LoginWords::Credentials(words) | LoginWords::LimitReached(words) => {
+                            refuse(context, &json!({ "detail": words }), words)
+                        }
+                        LoginWords::Throttled(after) => context.replies().throttled(after),
+                    }
                 }
-                LoginWords::Throttled(after) => step.replies().throttled(after),
-            },
+            })
         })
-    })
-    .await
+        .await
 }
 
-async fn verify(ask: Ask) -> HttpResponse {
-    ask.answer(&VERIFY, Dialect::Djoser, async |step| {
-        Ok(match step.verify("token").await? {
-            Ok(_) => step.replies().json(StatusCode::OK, &json!({})),
-            Err(refusal) => refuse_token(step, super::unless_inactive(refusal)),
+async fn verify(incoming: Incoming) -> HttpResponse {
+    incoming
+        .answer(&VERIFY, Dialect::Djoser, async |context| {
+            Ok(match context.verify("token").await? {
+                Ok(_) => context.replies().json(StatusCode::OK, &json!({})),
+                Err(refusal) => refuse_token(context, super::unless_inactive(refusal)),
+            })
         })
-    })
-    .await
+        .await
 }
 
-async fn refresh(ask: Ask) -> HttpResponse {
-    ask.answer(&REFRESH, Dialect::Djoser, async |step| {
-        Ok(match step.refresh("refresh").await? {
-            Ok(exchanged) => step.replies().json(StatusCode::OK, &super::refreshed(&exchanged)),
-            Err(refusal) => refuse_token(step, refusal),
+async fn refresh(incoming: Incoming) -> HttpResponse {
+    incoming
+        .answer(&REFRESH, Dialect::Djoser, async |context| {
+            Ok(match context.refresh("refresh").await? {
+                Ok(exchanged) => context.replies().json(StatusCode::OK, &super::refreshed(&exchanged)),
+                Err(refusal) => refuse_token(context, refusal),
+            })
         })
-    })
-    .await
+        .await
 }
 
-fn refuse_token(step: &Step<'_>, refusal: TokenRefusal) -> HttpResponse {
-    refuse(step, &super::pair_refusal(refusal), super::pair_words(refusal))
+fn refuse_token(context: &RequestContext<'_>, refusal: TokenRefusal) -> HttpResponse {
+    refuse(context, &super::pair_refusal(refusal), super::pair_words(refusal))
 }
 
 /// `package` is the package's own body.
-fn refuse(step: &Step<'_>, package: &Value, words: &str) -> HttpResponse {
-    match step.compat() {
-        Compat::Documented => step.replies().non_field_error(words),
-        Compat::Package => step.replies().unauthorized(CHALLENGE, package),
+fn refuse(context: &RequestContext<'_>, package: &Value, words: &str) -> HttpResponse {
+    match context.compat() {
+        Compat::Documented => context.replies().non_field_error(words),
+        Compat::Package => context.replies().unauthorized(CHALLENGE, package),
     }
 }

@@ -12,11 +12,11 @@ use actix_web::{HttpResponse, web};
 use serde_json::json;
 
 use super::LoginWords;
-use crate::dialect::Dialect;
-use crate::http::fields::{Field, Trim};
-use crate::http::front::Endpoint;
-use crate::http::steps::Ask;
-use crate::user::LoginName;
+use crate::domain::dialect::Dialect;
+use crate::domain::user::LoginName;
+use crate::http::drf::endpoint::Endpoint;
+use crate::http::drf::fields::{Field, Trim};
+use crate::http::drf::request::Incoming;
 
 const AUTH: Endpoint = Endpoint::post("Obtain Json Web Token", &["username", "password"]);
 const VERIFY: Endpoint = Endpoint::post("Verify Json Web Token", &["token"]);
@@ -32,38 +32,43 @@ pub fn configure(config: &mut web::ServiceConfig, prefix: &str) {
     super::serve(config, prefix, refresh_at, &refresh);
 }
 
-async fn auth(ask: Ask) -> HttpResponse {
-    ask.answer(&AUTH, Dialect::DrfJwt, async |step| {
-        let declared = [Field::text("username", Trim::Yes), Field::text("password", Trim::Yes)];
-        Ok(match step.log_in(declared, LoginName::Username).await? {
-            Ok(issued) => step.replies().json(StatusCode::OK, &json!({ "token": issued.access.token.expose() })),
-            Err(refusal) => match super::login_refusal(refusal, "Unable to login with provided credentials.") {
-                LoginWords::Credentials(words) | LoginWords::LimitReached(words) => {
-                    step.replies().non_field_error(words)
+async fn auth(incoming: Incoming) -> HttpResponse {
+    incoming
+        .answer(&AUTH, Dialect::DrfJwt, async |context| {
+            let declared = [Field::text("username", Trim::Yes), Field::text("password", Trim::Yes)];
+            Ok(match context.log_in(declared, LoginName::Username).await? {
+                Ok(issued) => context.replies().json(StatusCode::OK, &json!({ "token": issued.access.token.expose() })),
+                Err(refusal) => match super::login_refusal(refusal, "Unable to login with provided credentials.") {
+                    LoginWords::Credentials(words) | LoginWords::LimitReached(words) => {
+                        context.replies().non_field_error(words)
+                    }
+                    LoginWords::Throttled(after) => context.replies().throttled(after),
+                },
+            })
+        })
+        .await
+}
+
+async fn verify(incoming: Incoming) -> HttpResponse {
+    incoming
+        .answer(&VERIFY, Dialect::DrfJwt, async |context| {
+            Ok(match context.verify("token").await? {
+                Ok((token, _)) => context.replies().json(StatusCode::OK, &json!({ "token": token })),
+                Err(refusal) => context.replies().non_field_error(super::single_refusal(refusal)),
+            })
+        })
+        .await
+}
+
+async fn refresh(incoming: Incoming) -> HttpResponse {
+    incoming
+        .answer(&REFRESH, Dialect::DrfJwt, async |context| {
+            Ok(match context.refresh("token").await? {
+                Ok(exchanged) => {
+                    context.replies().json(StatusCode::OK, &json!({ "token": exchanged.access.token.expose() }))
                 }
-                LoginWords::Throttled(after) => step.replies().throttled(after),
-            },
+                Err(refusal) => context.replies().non_field_error(super::single_refusal(refusal)),
+            })
         })
-    })
-    .await
-}
-
-async fn verify(ask: Ask) -> HttpResponse {
-    ask.answer(&VERIFY, Dialect::DrfJwt, async |step| {
-        Ok(match step.verify("token").await? {
-            Ok((token, _)) => step.replies().json(StatusCode::OK, &json!({ "token": token })),
-            Err(refusal) => step.replies().non_field_error(super::single_refusal(refusal)),
-        })
-    })
-    .await
-}
-
-async fn refresh(ask: Ask) -> HttpResponse {
-    ask.answer(&REFRESH, Dialect::DrfJwt, async |step| {
-        Ok(match step.refresh("token").await? {
-            Ok(exchanged) => step.replies().json(StatusCode::OK, &json!({ "token": exchanged.access.token.expose() })),
-            Err(refusal) => step.replies().non_field_error(super::single_refusal(refusal)),
-        })
-    })
-    .await
+        .await
 }

@@ -12,14 +12,14 @@ use actix_web::{HttpResponse, web};
 use serde_json::json;
 
 use super::LoginWords;
-use crate::dialect::Dialect;
+use crate::domain::dialect::Dialect;
+use crate::domain::session::{SessionId, Verified};
+use crate::domain::user::LoginName;
 use crate::http::Compat;
-use crate::http::fields::{Field, Trim};
-use crate::http::front::{Endpoint, Verb};
-use crate::http::reply::{USUAL_BODY, write_string};
-use crate::http::steps::{Ask, Step};
-use crate::session::{SessionId, Verified};
-use crate::user::LoginName;
+use crate::http::drf::endpoint::{Endpoint, Verb};
+use crate::http::drf::fields::{Field, Trim};
+use crate::http::drf::reply::{USUAL_BODY, write_string};
+use crate::http::drf::request::{Incoming, RequestContext};
 
 const LOGIN: Endpoint = Endpoint::post("Login", &[]);
 const LOGOUT: Endpoint = Endpoint::post("Logout", &[]);
@@ -38,54 +38,58 @@ pub fn configure(config: &mut web::ServiceConfig, prefix: &str) {
     super::serve(config, prefix, logout_all_at, &logout_all);
 }
 
-async fn login(ask: Ask) -> HttpResponse {
-    ask.answer(&LOGIN, Dialect::Knox, async |step| {
-        // The only dialect that does not trim passwords.
-        let declared = [Field::text("username", Trim::Yes), Field::text("password", Trim::No)];
-        Ok(match step.log_in(declared, LoginName::Username).await? {
-            Ok(issued) => {
-                let expiry = issued.access.expires.map(|end| end.to_string());
-                let body = json!({ "expiry": expiry, "token": issued.access.token.expose() });
-                step.replies().json(StatusCode::OK, &body)
-            }
-            Err(refusal) => match super::login_refusal(refusal, "Unable to log in with provided credentials.") {
-                LoginWords::LimitReached(words) => {
-                    step.replies().json(StatusCode::FORBIDDEN, &json!({ "error": words }))
+async fn login(incoming: Incoming) -> HttpResponse {
+    incoming
+        .answer(&LOGIN, Dialect::Knox, async |context| {
+            // The only dialect that does not trim passwords.
+            let declared = [Field::text("username", Trim::Yes), Field::text("password", Trim::No)];
+            Ok(match context.log_in(declared, LoginName::Username).await? {
+                Ok(issued) => {
+                    let expiry = issued.access.expires.map(|end| end.to_string());
+                    let body = json!({ "expiry": expiry, "token": issued.access.token.expose() });
+                    context.replies().json(StatusCode::OK, &body)
                 }
-                LoginWords::Credentials(words) => step.replies().non_field_error(words),
-                LoginWords::Throttled(after) => step.replies().throttled(after),
-            },
-        })
-    })
-    .await
-}
-
-async fn logout(ask: Ask) -> HttpResponse {
-    ask.answer_known(&LOGOUT, Dialect::Knox, async |step, who| {
-        step.log_out(&who).await?;
-        Ok(logged_out(step))
-    })
-    .await
-}
-
-async fn logout_all(ask: Ask) -> HttpResponse {
-    ask.answer_known(&LOGOUT_ALL, Dialect::Knox, async |step, who| {
-        step.log_out_everywhere(&who).await?;
-        Ok(logged_out(step))
-    })
-    .await
-}
-
-async fn user(ask: Ask) -> HttpResponse {
-    ask.read_only()
-        .answer_known(&USER, Dialect::Knox, async |step, who| {
-            Ok(step.replies().written(StatusCode::OK, describe(&who)))
+                Err(refusal) => match super::login_refusal(refusal, "Unable to log in with provided credentials.") {
+                    LoginWords::LimitReached(words) => {
+                        context.replies().json(StatusCode::FORBIDDEN, &json!({ "error": words }))
+                    }
+                    LoginWords::Credentials(words) => context.replies().non_field_error(words),
+                    LoginWords::Throttled(after) => context.replies().throttled(after),
+                },
+            })
         })
         .await
 }
 
-fn logged_out(step: &Step<'_>) -> HttpResponse {
-    step.replies().empty(match step.compat() {
+async fn logout(incoming: Incoming) -> HttpResponse {
+    incoming
+        .answer_known(&LOGOUT, Dialect::Knox, async |context, who| {
+            context.log_out(&who).await?;
+            Ok(logged_out(context))
+        })
+        .await
+}
+
+async fn logout_all(incoming: Incoming) -> HttpResponse {
+    incoming
+        .answer_known(&LOGOUT_ALL, Dialect::Knox, async |context, who| {
+            context.log_out_everywhere(&who).await?;
+            Ok(logged_out(context))
+        })
+        .await
+}
+
+async fn user(incoming: Incoming) -> HttpResponse {
+    incoming
+        .read_only()
+        .answer_known(&USER, Dialect::Knox, async |context, who| {
+            Ok(context.replies().written(StatusCode::OK, describe(&who)))
+        })
+        .await
+}
+
+fn logged_out(context: &RequestContext<'_>) -> HttpResponse {
+    context.replies().empty(match context.compat() {
         Compat::Documented => StatusCode::OK,
         Compat::Package => StatusCode::NO_CONTENT,
     })
@@ -124,10 +128,10 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::session::{Session, TokenRecord, judge};
-    use crate::time::Timestamp;
-    use crate::token::TokenKind;
-    use crate::user::{Epoch, User, UserId};
+    use crate::domain::session::{Session, TokenRecord, judge};
+    use crate::domain::time::Timestamp;
+    use crate::domain::token::TokenKind;
+    use crate::domain::user::{Epoch, User, UserId};
 
     fn described(record: &TokenRecord) -> String {
         let who = judge(Some(record), None, Timestamp::EPOCH, None).expect("a good token");

@@ -13,12 +13,12 @@ use actix_web::{HttpResponse, web};
 use serde_json::json;
 
 use super::LoginWords;
-use crate::dialect::Dialect;
+use crate::domain::dialect::Dialect;
+use crate::domain::user::LoginName;
 use crate::http::Compat;
-use crate::http::fields::{Field, Trim};
-use crate::http::front::Endpoint;
-use crate::http::steps::Ask;
-use crate::user::LoginName;
+use crate::http::drf::endpoint::Endpoint;
+use crate::http::drf::fields::{Field, Trim};
+use crate::http::drf::request::Incoming;
 
 const TOKEN: Endpoint = Endpoint::post("Email Token Obtain Pair", &["email", "password"]);
 const VERIFY: Endpoint = Endpoint::post("Token Verify", &["token"]);
@@ -36,46 +36,53 @@ pub fn configure(config: &mut web::ServiceConfig, prefix: &str) {
     super::serve(config, prefix, refresh_at, &refresh);
 }
 
-async fn token(ask: Ask) -> HttpResponse {
-    ask.answer(&TOKEN, Dialect::Simplejwt, async |step| {
-        let declared = [Field::text("email", Trim::Yes), Field::text("password", Trim::Yes)];
-        Ok(match step.log_in(declared, LoginName::Email).await? {
-            Ok(issued) => step.replies().json(StatusCode::OK, &super::pair(&issued)),
-            Err(refusal) => match super::login_refusal(refusal, "No active account found with the given credentials") {
-                LoginWords::LimitReached(words) => step.replies().detail(StatusCode::FORBIDDEN, words),
-                LoginWords::Credentials(words) => step.replies().unauthorized(CHALLENGE, &json!({ "detail": words })),
-                LoginWords::Throttled(after) => step.replies().throttled(after),
-            },
+async fn token(incoming: Incoming) -> HttpResponse {
+    incoming
+        .answer(&TOKEN, Dialect::Simplejwt, async |context| {
+            let declared = [Field::text("email", Trim::Yes), Field::text("password", Trim::Yes)];
+            Ok(match context.log_in(declared, LoginName::Email).await? {
+                Ok(issued) => context.replies().json(StatusCode::OK, &super::pair(&issued)),
+                Err(refusal) => {
+                    match super::login_refusal(refusal, "No active account found with the given credentials") {
+                        LoginWords::LimitReached(words) => context.replies().detail(StatusCode::FORBIDDEN, words),
+                        LoginWords::Credentials(words) => {
+                            context.replies().unauthorized(CHALLENGE, &json!({ "detail": words }))
+                        }
+                        LoginWords::Throttled(after) => context.replies().throttled(after),
+                    }
+                }
+            })
         })
-    })
-    .await
+        .await
 }
 
-async fn verify(ask: Ask) -> HttpResponse {
-    ask.answer(&VERIFY, Dialect::Simplejwt, async |step| {
-        Ok(match step.verify("token").await? {
-            Ok(_) => {
-                let empty = match step.compat() {
-                    Compat::Documented => json!([]),
-                    Compat::Package => json!({}),
-                };
-                step.replies().json(StatusCode::OK, &empty)
-            }
-            Err(refusal) => {
-                let body = super::pair_refusal(super::unless_inactive(refusal));
-                step.replies().unauthorized(CHALLENGE, &body)
-            }
+async fn verify(incoming: Incoming) -> HttpResponse {
+    incoming
+        .answer(&VERIFY, Dialect::Simplejwt, async |context| {
+            Ok(match context.verify("token").await? {
+                Ok(_) => {
+                    let empty = match context.compat() {
+                        Compat::Documented => json!([]),
+                        Compat::Package => json!({}),
+                    };
+                    context.replies().json(StatusCode::OK, &empty)
+                }
+                Err(refusal) => {
+                    let body = super::pair_refusal(super::unless_inactive(refusal));
+                    context.replies().unauthorized(CHALLENGE, &body)
+                }
+            })
         })
-    })
-    .await
+        .await
 }
 
-async fn refresh(ask: Ask) -> HttpResponse {
-    ask.answer(&REFRESH, Dialect::Simplejwt, async |step| {
-        Ok(match step.refresh("refresh").await? {
-            Ok(exchanged) => step.replies().json(StatusCode::OK, &super::refreshed(&exchanged)),
-            Err(refusal) => step.replies().unauthorized(CHALLENGE, &super::pair_refusal(refusal)),
+async fn refresh(incoming: Incoming) -> HttpResponse {
+    incoming
+        .answer(&REFRESH, Dialect::Simplejwt, async |context| {
+            Ok(match context.refresh("refresh").await? {
+                Ok(exchanged) => context.replies().json(StatusCode::OK, &super::refreshed(&exchanged)),
+                Err(refusal) => context.replies().unauthorized(CHALLENGE, &super::pair_refusal(refusal)),
+            })
         })
-    })
-    .await
+        .await
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use slab::Slab;
 
 use super::state::{CoarseClock, Deadlines, End, State};
-use crate::policy::Network;
+use crate::domain::policy::Network;
 
 /// How many connections are looked out at once to give way, as a part of all that are open.
 const CANDIDATES: usize = 16;

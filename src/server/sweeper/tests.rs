@@ -4,8 +4,8 @@ use diesel::connection::SimpleConnection as _;
 use diesel::{Connection as _, SqliteConnection};
 
 use super::*;
+use crate::domain::time::{ManualClock, SystemClock, Timestamp};
 use crate::store::diesel::StoreOptions;
-use crate::time::{ManualClock, SystemClock, Timestamp};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);

@@ -3,12 +3,12 @@
 use serde::Serialize;
 
 use super::{Admin, AdminError};
-use crate::cause::Reason;
-use crate::import::ImportData;
-use crate::password::{Unverifiable, is_verifiable};
+use crate::domain::audit::Event;
+use crate::domain::import::ImportData;
+use crate::domain::password::{Unverifiable, is_verifiable};
+use crate::domain::time::Timestamp;
+use crate::domain::user::PasswordHash;
 use crate::store::{ClockTrust, ImportReport, SweepPolicy, SweepReport};
-use crate::time::Timestamp;
-use crate::user::PasswordHash;
 
 /// What an import did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -55,7 +55,7 @@ impl Admin {
     /// # Errors
     /// All clashes with what is there; or the store failed.
     pub fn import(&self, data: &ImportData) -> Result<Imported, AdminError> {
-        let report = self.store.import(data, &self.cause(Reason::Imported))?;
+        let report = self.store.import(data, &self.audit(Event::Imported))?;
         let unverifiable = data.users.iter().filter_map(|user| {
             let reason = why_unverifiable(&user.password)?;
             Some(UnverifiableUser { username: user.username.clone(), reason })

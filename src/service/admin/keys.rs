@@ -3,9 +3,9 @@
 use serde::Serialize;
 
 use super::{Admin, AdminError};
-use crate::jwt::{Algorithm, KeyPurpose, KeySecret, PUBLISHED_FIRST};
+use crate::domain::jwt::{Algorithm, KeyPurpose, KeySecret, PUBLISHED_FIRST};
+use crate::domain::time::Timestamp;
 use crate::store::{KeyEntry, KeyError, Retiring};
-use crate::time::Timestamp;
 
 /// What a key does now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

@@ -1,10 +1,10 @@
 //! Sessions: listing and ending them.
 
 use super::{Admin, AdminError};
-use crate::cause::Reason;
-use crate::session::{SessionEntry, SessionId};
+use crate::domain::audit::Event;
+use crate::domain::session::{SessionEntry, SessionId};
+use crate::domain::user::{User, UserId};
 use crate::store::SessionFilter;
-use crate::user::{User, UserId};
 
 /// Which sessions to list, newest first.
 #[derive(Debug, Clone, Copy)]
@@ -35,7 +35,7 @@ impl Admin {
     /// # Errors
     /// There is no such live session, or the store failed.
     pub fn end_session(&self, session: SessionId) -> Result<(), AdminError> {
-        if self.connect()?.end_session(session, &self.cause(Reason::Revoked))? {
+        if self.connect()?.end_session(session, &self.audit(Event::Revoked))? {
             return Ok(());
         }
         Err(AdminError::NoSuchSession(session))
@@ -46,7 +46,7 @@ impl Admin {
     /// # Errors
     /// The user is gone, or the store failed.
     pub fn end_all_sessions(&self, user: &User) -> Result<(), AdminError> {
-        if self.connect()?.end_all_sessions(user.id, &self.cause(Reason::Revoked))? {
+        if self.connect()?.end_all_sessions(user.id, &self.audit(Event::Revoked))? {
             return Ok(());
         }
         Err(AdminError::NoSuchUser(user.username.clone()))

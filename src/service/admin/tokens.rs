@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use super::{Admin, AdminError};
-use crate::cause::Reason;
-use crate::dialect::Dialect;
-use crate::session::SessionId;
+use crate::domain::audit::Event;
+use crate::domain::dialect::Dialect;
+use crate::domain::escape::is_unseen;
+use crate::domain::session::SessionId;
+use crate::domain::time::Timestamp;
+use crate::domain::token::{Token, TokenKind};
+use crate::domain::user::User;
 use crate::store::{NewSession, NewToken, Opening};
-use crate::time::Timestamp;
-use crate::token::{Token, TokenKind};
-use crate::user::User;
-use crate::visible::is_unseen;
 
 /// The longest name of a token, in characters.
 pub const MAX_TOKEN_NAME: usize = 150;
@@ -41,12 +41,12 @@ impl Admin {
         if name.trim().is_empty() || name.chars().count() > MAX_TOKEN_NAME || name.contains(is_unseen) {
             return Err(AdminError::BadTokenName);
         }
-        let cause = self.cause(Reason::TokenCreated);
+        let audit = self.audit(Event::TokenCreated);
         let token = Token::generate(&*self.random, &self.policy.token_prefix)?;
         let mut unique = [0; 10];
         self.random.fill(&mut unique)?;
-        let session = SessionId::new(cause.at, &unique);
-        let expires = lifetime.map(|lifetime| cause.at.saturating_add(lifetime));
+        let session = SessionId::new(audit.at, &unique);
+        let expires = lifetime.map(|lifetime| audit.at.saturating_add(lifetime));
         let new = NewSession {
             id: session,
             user: user.id,
@@ -56,7 +56,7 @@ impl Admin {
             tokens: vec![NewToken { digest: token.digest(), kind: TokenKind::Access, expires, key: None }],
             limit: None,
             network: None,
-            cause,
+            audit,
         };
         match self.connect()?.open_session(&new)? {
             Opening::Opened => Ok(ScriptToken { token, session, expires }),

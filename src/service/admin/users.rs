@@ -1,12 +1,12 @@
 //! Users: making, finding, changing and deleting them.
 
 use super::{Admin, AdminError};
-use crate::cause::Reason;
-use crate::password::is_verifiable;
-use crate::password_rules::{Owner, judge_new_password};
+use crate::domain::audit::Event;
+use crate::domain::escape::is_unseen;
+use crate::domain::password::is_verifiable;
+use crate::domain::password_rules::{Owner, judge_new_password};
+use crate::domain::user::{Account, LoginName, NewUser, Password, PasswordHash, User, UserId, validate_username};
 use crate::store::{UserCreation, UserEntry, UserFilter};
-use crate::user::{Account, LoginName, NewUser, Password, PasswordHash, User, UserId, validate_username};
-use crate::visible::is_unseen;
 
 /// The longest e-mail address, in characters (RFC 5321, section 4.5.3.1.3).
 const MAX_EMAIL: usize = 254;
@@ -60,7 +60,7 @@ impl Admin {
         let password = self.hash(password, &Owner { username: &username, email: &email })?;
         let created = self.clock.now();
         let new = NewUser { id: None, username, email, password, is_active, is_staff, created };
-        match self.store.create_user(&new, &self.cause(Reason::UserCreated))? {
+        match self.store.create_user(&new, &self.audit(Event::UserCreated))? {
             UserCreation::Created(id) => Ok(id),
             UserCreation::Taken => Err(AdminError::NameTaken(new.username)),
             UserCreation::Lookalike(other) => Err(AdminError::Lookalike { name: new.username, other }),
@@ -94,7 +94,7 @@ impl Admin {
     /// A password that cannot be, a user who is gone; or the store failed.
     pub fn set_password(&self, user: &User, new: NewPassword) -> Result<(), AdminError> {
         let hash = self.hash(new, &Owner { username: &user.username, email: &user.email })?;
-        was_there(user, self.store.set_password(user.id, &hash, None, &self.cause(Reason::PasswordChanged))?)
+        was_there(user, self.store.set_password(user.id, &hash, None, &self.audit(Event::PasswordChanged))?)
     }
 
     /// Lets a user log in, or shuts a user out and ends all sessions.
@@ -102,8 +102,8 @@ impl Admin {
     /// # Errors
     /// The user is gone, or the store failed.
     pub fn set_active(&self, user: &User, active: bool) -> Result<(), AdminError> {
-        let reason = if active { Reason::Activated } else { Reason::Deactivated };
-        was_there(user, self.store.set_active(user.id, active, &self.cause(reason))?)
+        let reason = if active { Event::Activated } else { Event::Deactivated };
+        was_there(user, self.store.set_active(user.id, active, &self.audit(reason))?)
     }
 
     /// Deletes a user with all sessions.
@@ -111,7 +111,7 @@ impl Admin {
     /// # Errors
     /// The user is gone; or the store failed, and the user may be deleted in part.
     pub fn delete_user(&self, user: &User) -> Result<(), AdminError> {
-        let done = self.store.delete_user(user.id, &self.cause(Reason::UserDeleted));
+        let done = self.store.delete_user(user.id, &self.audit(Event::UserDeleted));
         was_there(user, done.map_err(AdminError::DeletedInPart)?)
     }
 

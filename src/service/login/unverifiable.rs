@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
-use crate::password::{Unverifiable, is_verifiable};
-use crate::user::{Account, UserId};
+use crate::domain::password::{Unverifiable, is_verifiable};
+use crate::domain::user::{Account, UserId};
 
 /// At most this many users are logged and remembered; `doctor` counts all of them.
 const MAX_LOGGED_USERS: usize = 1_000;

@@ -3,7 +3,7 @@
 //! It holds one user with two sessions, and a token for each.
 
 mod connection;
-mod follower;
+mod feed;
 
 use std::panic::resume_unwind;
 use std::sync::Arc;
@@ -15,13 +15,13 @@ use shuttle::thread::yield_now;
 
 use super::history::Answer;
 use super::sync::pass;
-use crate::dialect::Dialect;
+use crate::domain::dialect::Dialect;
+use crate::domain::session::{Session, SessionId, TokenRecord, judge};
+use crate::domain::time::Timestamp;
+use crate::domain::token::{Token, TokenDigest, TokenKind};
+use crate::domain::user::{Epoch, User, UserId};
 use crate::service::tests::{Mistake, is_planted};
-use crate::session::{Session, SessionId, TokenRecord, judge};
-use crate::store::{Connection, Follower, Following, Revoked, Store, StoreError, StoreResult};
-use crate::time::Timestamp;
-use crate::token::{Token, TokenDigest, TokenKind};
-use crate::user::{Epoch, User, UserId};
+use crate::store::{Connection, FeedKind, RevocationFeed, Revoked, Store, StoreError, StoreResult};
 
 /// How many tokens there are.
 pub(in crate::service) const TOKENS: usize = 2;
@@ -256,12 +256,12 @@ impl Store for Database {
         1
     }
 
-    fn following(&self) -> Following {
-        Following::Shared
+    fn feed_kind(&self) -> FeedKind {
+        FeedKind::Shared
     }
 
-    fn follow(&self) -> StoreResult<Box<dyn Follower>> {
+    fn feed(&self) -> StoreResult<Box<dyn RevocationFeed>> {
         let ((), _) = self.statement(|| ())?;
-        Ok(Box::new(follower::FakeFollower::new(self.clone())))
+        Ok(Box::new(feed::FakeFollower::new(self.clone())))
     }
 }

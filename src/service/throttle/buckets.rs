@@ -13,9 +13,9 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::key::Key;
-use crate::policy::Allowance;
-use crate::time::Timestamp;
-use crate::user::UserId;
+use crate::domain::policy::Allowance;
+use crate::domain::time::Timestamp;
+use crate::domain::user::UserId;
 
 /// The number of sets, a power of two; with [`WAYS`] buckets each, 65,536 buckets. A bucket with one failure
 /// is free again after one interval, so there is room even for a thousand failures a second.

@@ -4,8 +4,8 @@ use std::fmt;
 
 use siphasher::sip128::SipHasher24;
 
-use crate::random::{Random, RandomError};
-use crate::user::{LoginName, UserId, lookalike_key};
+use crate::domain::random::{Random, RandomError};
+use crate::domain::user::{LoginName, UserId, lookalike_key};
 
 /// A keyed 128-bit hash: without the key, an attacker cannot choose names that share a bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -68,7 +68,7 @@ pub(super) fn folded(login: &LoginName) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::random::SystemRandom;
+    use crate::domain::random::SystemRandom;
 
     #[test]
     fn names_that_look_the_same_are_one() {

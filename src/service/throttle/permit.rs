@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::key::Key;
 use super::{AccountLabel, Attempt, Denied, Kind, Place, Throttle};
-use crate::policy::Network;
-use crate::user::UserId;
+use crate::domain::policy::Network;
+use crate::domain::user::UserId;
 
 /// The account and the network that an attempt is counted for while it waits for a hashing thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,9 +5,9 @@ use std::net::{IpAddr, Ipv4Addr};
 use futures_util::future::join_all;
 
 use super::*;
-use crate::policy::{Allowance, ExemptNetworks};
-use crate::random::SystemRandom;
-use crate::time::ManualClock;
+use crate::domain::policy::{Allowance, ExemptNetworks};
+use crate::domain::random::SystemRandom;
+use crate::domain::time::ManualClock;
 
 const DAY: Duration = Duration::from_secs(86_400);
 

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
+use crate::domain::user::UserId;
 use crate::store::StoreError;
-use crate::user::UserId;
 
 /// What an import did.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]

@@ -1,8 +1,8 @@
 //! Signing keys as administration sees them.
 
-use crate::jwt::{BadKey, KeyPurpose};
+use crate::domain::jwt::{BadKey, KeyPurpose};
+use crate::domain::time::Timestamp;
 use crate::store::StoreError;
-use crate::time::Timestamp;
 
 /// A key as it is listed: without its secret.
 #[derive(Debug, Clone, PartialEq, Eq)]

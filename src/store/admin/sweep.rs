@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::time::Timestamp;
+use crate::domain::time::Timestamp;
 
 /// How long rows are kept after they have expired or ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -65,7 +65,7 @@ fn shared_email(store: &dyn Store) {
 
 fn names_are_taken(store: &dyn AdminStore) {
     add_user(&mut *connect(store), "casey");
-    let create = |name: &str| store.create_user(&new_user(name), &cause(Reason::UserCreated)).expect("a write");
+    let create = |name: &str| store.create_user(&new_user(name), &audit(Event::UserCreated)).expect("a write");
     assert_eq!(create("casey"), UserCreation::Taken);
     for alike in ["Casey", "cаsey", "ｃasey"] {
         assert_eq!(create(alike), UserCreation::Lookalike("casey".to_owned()), "{alike}");
@@ -75,7 +75,7 @@ fn names_are_taken(store: &dyn AdminStore) {
 
 fn ids_are_kept(store: &dyn AdminStore) {
     let with_id = |id, name: &str| NewUser { id: Some(UserId(id)), ..new_user(name) };
-    let create = |new: &NewUser| store.create_user(new, &cause(Reason::UserCreated)).expect("a write");
+    let create = |new: &NewUser| store.create_user(new, &audit(Event::UserCreated)).expect("a write");
     assert_eq!(create(&with_id(900, "alice")), UserCreation::Created(UserId(900)));
     assert_eq!(create(&with_id(900, "bob")), UserCreation::Taken);
     assert!(matches!(create(&new_user("carol")), UserCreation::Created(UserId(id)) if id > 900));
@@ -89,7 +89,7 @@ fn password_change(store: &dyn AdminStore) {
     log_in(conn, bob, 3);
     let before = epoch_of(conn, alice);
     let new = PasswordHash::from_stored("new hash".to_owned());
-    let changed = cause(Reason::PasswordChanged);
+    let changed = audit(Event::PasswordChanged);
     assert_eq!(store.set_password(alice, &new, Some(session_id(2)), &changed), Ok(true));
     assert_eq!((is_live(conn, 1), is_live(conn, 2), is_live(conn, 3)), (false, true, true));
     assert_eq!(conn.open_session(&new_session(4, alice, before)), Ok(Opening::Denied));
@@ -121,26 +121,26 @@ fn deactivation(store: &dyn AdminStore) {
     let (alice, bob) = (add_user(conn, "alice"), add_user(conn, "bob"));
     log_in(conn, alice, 1);
     log_in(conn, bob, 2);
-    assert_eq!(store.set_active(alice, false, &cause(Reason::Deactivated)), Ok(true));
+    assert_eq!(store.set_active(alice, false, &audit(Event::Deactivated)), Ok(true));
     // The rows stay, so that the client can be told why.
     assert_eq!(verdict(conn, 1), Some(Refusal::InactiveUser));
     assert!(is_live(conn, 2));
-    assert_eq!(store.set_active(alice, true, &cause(Reason::Activated)), Ok(true));
+    assert_eq!(store.set_active(alice, true, &audit(Event::Activated)), Ok(true));
     assert_eq!(verdict(conn, 1), Some(Refusal::OldEpoch));
     log_in(conn, alice, 3);
     assert_eq!((is_live(conn, 1), is_live(conn, 3)), (false, true));
-    assert_eq!(store.set_active(UserId(4711), false, &cause(Reason::Deactivated)), Ok(false));
+    assert_eq!(store.set_active(UserId(4711), false, &audit(Event::Deactivated)), Ok(false));
 }
 
 fn activation_raises_the_epoch(store: &dyn AdminStore) {
     let conn = &mut *connect(store);
-    let alice = match store.create_user(&NewUser { is_active: false, ..new_user("alice") }, &cause(Reason::UserCreated))
+    let alice = match store.create_user(&NewUser { is_active: false, ..new_user("alice") }, &audit(Event::UserCreated))
     {
         Ok(UserCreation::Created(id)) => id,
         other => panic!("{other:?}"),
     };
     let before = epoch_of(conn, alice);
-    assert_eq!(store.set_active(alice, true, &cause(Reason::Activated)), Ok(true));
+    assert_eq!(store.set_active(alice, true, &audit(Event::Activated)), Ok(true));
     assert!(epoch_of(conn, alice) > before);
     assert_eq!(conn.open_session(&new_session(1, alice, before)), Ok(Opening::Denied));
     log_in(conn, alice, 2);
@@ -151,11 +151,11 @@ fn activation_is_idempotent(store: &dyn AdminStore) {
     let conn = &mut *connect(store);
     let alice = add_user(conn, "alice");
     log_in(conn, alice, 1);
-    assert_eq!(store.set_active(alice, true, &cause(Reason::Activated)), Ok(true));
+    assert_eq!(store.set_active(alice, true, &audit(Event::Activated)), Ok(true));
     assert!(is_live(conn, 1));
-    store.set_active(alice, false, &cause(Reason::Deactivated)).expect("a write");
+    store.set_active(alice, false, &audit(Event::Deactivated)).expect("a write");
     let epoch = epoch_of(conn, alice);
-    assert_eq!(store.set_active(alice, false, &cause(Reason::Deactivated)), Ok(true));
+    assert_eq!(store.set_active(alice, false, &audit(Event::Deactivated)), Ok(true));
     assert_eq!(epoch_of(conn, alice), epoch);
 }
 
@@ -167,17 +167,17 @@ fn shadow_users(store: &dyn Store) {
         is_active,
         ..new_user(name)
     };
-    let epoch = conn.put_shadow_user(&shadow("remote", true), &cause(Reason::Login)).expect("a write");
+    let epoch = conn.put_shadow_user(&shadow("remote", true), &audit(Event::Login)).expect("a write");
     assert_eq!(conn.open_session(&new_session(1, UserId(77), epoch)), Ok(Opening::Opened));
     // The same again, under a new name: nothing ends.
-    assert_eq!(conn.put_shadow_user(&shadow("renamed", true), &cause(Reason::Login)), Ok(epoch));
+    assert_eq!(conn.put_shadow_user(&shadow("renamed", true), &audit(Event::Login)), Ok(epoch));
     let found = conn.find_many(&[digest(1)]).expect("a read").pop().flatten().expect("the token");
     assert_eq!(found.user.username, "renamed");
     assert!(is_live(conn, 1));
-    conn.put_shadow_user(&shadow("renamed", false), &cause(Reason::Login)).expect("a write");
+    conn.put_shadow_user(&shadow("renamed", false), &audit(Event::Login)).expect("a write");
     assert_eq!(verdict(conn, 1), Some(Refusal::InactiveUser));
     // No login activates it again.
-    conn.put_shadow_user(&shadow("renamed", true), &cause(Reason::Login)).expect("a write");
+    conn.put_shadow_user(&shadow("renamed", true), &audit(Event::Login)).expect("a write");
     assert_eq!(verdict(conn, 1), Some(Refusal::InactiveUser));
 }
 
@@ -189,12 +189,12 @@ fn shadow_users_stay_inactive(store: &dyn AdminStore) {
         is_active,
         ..new_user("remote")
     };
-    let epoch = conn.put_shadow_user(&shadow(true), &cause(Reason::Login)).expect("a write");
+    let epoch = conn.put_shadow_user(&shadow(true), &audit(Event::Login)).expect("a write");
     assert_eq!(conn.open_session(&new_session(1, UserId(77), epoch)), Ok(Opening::Opened));
     put_user(conn, &shadow(false));
     put_user(conn, &shadow(true));
     assert_eq!(verdict(conn, 1), Some(Refusal::InactiveUser));
-    store.set_active(UserId(77), true, &cause(Reason::Activated)).expect("a write");
+    store.set_active(UserId(77), true, &audit(Event::Activated)).expect("a write");
     assert_eq!(verdict(conn, 1), Some(Refusal::OldEpoch));
 }
 
@@ -202,7 +202,7 @@ fn shadow_names_move(store: &dyn Store) {
     let conn = &mut *connect(store);
     let shadow =
         |id, name: &str| NewUser { id: Some(UserId(id)), password: PasswordHash::unusable(), ..new_user(name) };
-    let put = |conn: &mut dyn Connection, new: &NewUser| conn.put_shadow_user(new, &cause(Reason::Login));
+    let put = |conn: &mut dyn Connection, new: &NewUser| conn.put_shadow_user(new, &audit(Event::Login));
     for (id, name) in [(5, "bob"), (6, "carol")] {
         let epoch = put(conn, &shadow(id, name)).expect("a write");
         let opening = conn.open_session(&new_session(id.unsigned_abs(), UserId(id), epoch));
@@ -215,7 +215,7 @@ fn shadow_names_move(store: &dyn Store) {
     assert_eq!(found_id(conn, &by_name("carol")), Some(UserId(5)));
     assert!(is_live(conn, 5) && is_live(conn, 6), "a name is no reason to end sessions");
     let former = conn.find_account_by_id(UserId(6)).expect("a read").expect("carol").user.username;
-    assert!(crate::user::validate_username(&former).is_err(), "nobody can be called {former:?}");
+    assert!(crate::domain::user::validate_username(&former).is_err(), "nobody can be called {former:?}");
     put(conn, &shadow(6, "caroline")).expect("a write");
     assert_eq!(found_id(conn, &by_name("caroline")), Some(UserId(6)));
     // Who has a password here is nobody's shadow.

@@ -1,9 +1,9 @@
 //! Lists, removal, signing keys, imports and sweeping. Of the last three, a store may keep none.
 
 use super::*;
-use crate::import::{ImportData, ImportToken, ImportUser};
-use crate::jwt::{Algorithm, KeyPurpose};
-use crate::random::SystemRandom;
+use crate::domain::import::{ImportData, ImportToken, ImportUser};
+use crate::domain::jwt::{Algorithm, KeyPurpose};
+use crate::domain::random::SystemRandom;
 use crate::store::{
     Clash, ClockTrust, ImportError, KeyError, Retiring, SessionFilter, StoreError, SweepPolicy, UserFilter,
 };
@@ -39,7 +39,7 @@ fn sessions_are_listed(store: &dyn AdminStore) {
     for (number, user) in [(1, alice), (2, alice), (3, bob), (4, alice)] {
         log_in(conn, user, number);
     }
-    assert_eq!(conn.end_session(session_id(2), &cause(Reason::Revoked)), Ok(true));
+    assert_eq!(conn.end_session(session_id(2), &audit(Event::Revoked)), Ok(true));
     let all = SessionFilter { user: None, with_ended: false, now: NOW, idle_limit: None, before: None, limit: 10 };
     let list = |filter: SessionFilter| {
         let sessions = store.list_sessions(&filter).expect("a read");
@@ -56,7 +56,7 @@ fn sessions_are_listed(store: &dyn AdminStore) {
     assert_eq!((shown.address.as_deref(), shown.user_agent.as_deref()), (Some("127.0.0.1"), Some("conformance")));
     let with_ended = SessionFilter { with_ended: true, before: Some(session_id(3)), ..all };
     let ended = store.list_sessions(&with_ended).expect("a read").remove(0);
-    assert_eq!((ended.session.ended, ended.end_reason), (Some(NOW), Some(Reason::Revoked)));
+    assert_eq!((ended.session.ended, ended.end_reason), (Some(NOW), Some(Event::Revoked)));
     assert_eq!(ended.ended_by.as_deref(), Some("system"));
 }
 
@@ -66,8 +66,8 @@ fn removed_user(store: &dyn AdminStore) {
     log_in(conn, alice, 1);
     log_in(conn, bob, 2);
     let epoch = epoch_of(conn, alice);
-    assert_eq!(store.delete_user(alice, &cause(Reason::UserDeleted)), Ok(true));
-    assert_eq!(store.delete_user(alice, &cause(Reason::UserDeleted)), Ok(false));
+    assert_eq!(store.delete_user(alice, &audit(Event::UserDeleted)), Ok(true));
+    assert_eq!(store.delete_user(alice, &audit(Event::UserDeleted)), Ok(false));
     assert_eq!((verdict(conn, 1), is_live(conn, 2)), (Some(Refusal::Unknown), true));
     assert_eq!(conn.open_session(&new_session(3, alice, epoch)), Ok(Opening::Denied));
     assert!(conn.find_account_by_id(alice).expect("a read").is_none());
@@ -112,17 +112,17 @@ fn import(store: &dyn AdminStore) {
         users: vec![user(7, "alice", true), user(8, "bob", false)],
         tokens: vec![token(1, 7), token(2, 8)],
     };
-    let report = match store.import(&data, &cause(Reason::Imported)) {
+    let report = match store.import(&data, &audit(Event::Imported)) {
         Err(ImportError::Store(StoreError::Failed(_))) => return,
         report => report.expect("an import"),
     };
     assert_eq!((report.users, report.tokens, report.ended), (2, 2, 1));
     let conn = &mut *connect(store);
     assert!(is_live(conn, 1) && !is_live(conn, 2));
-    store.set_active(UserId(8), true, &cause(Reason::Activated)).expect("a write");
+    store.set_active(UserId(8), true, &audit(Event::Activated)).expect("a write");
     assert!(!is_live(conn, 2));
     data.users.push(user(9, "carol", true));
-    let Err(ImportError::Clashes(clashes)) = store.import(&data, &cause(Reason::Imported)) else {
+    let Err(ImportError::Clashes(clashes)) = store.import(&data, &audit(Event::Imported)) else {
         panic!("the clash was not seen")
     };
     assert!(clashes.contains(&Clash::Username("alice".to_owned())), "{clashes:?}");

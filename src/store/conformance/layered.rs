@@ -3,19 +3,19 @@
 
 use std::sync::Arc;
 
-use super::super::{AdminStore, Connection, Follower, Following, Store, StoreResult};
+use super::super::{AdminStore, Connection, FeedKind, RevocationFeed, Store, StoreResult};
 use super::super::{
     ClockTrust, ImportError, ImportReport, KeyEntry, KeyError, NewSession, Opening, Refresh, Refreshed, Retiring,
     SessionFilter, Successor, SweepMoment, SweepPolicy, SweepReport, UserCreation, UserEntry, UserFilter,
 };
-use crate::cause::Cause;
-use crate::import::ImportData;
-use crate::jwt::{Algorithm, KeySecret, StoredKey};
-use crate::random::Random;
-use crate::session::{SessionEntry, SessionId, TokenRecord};
-use crate::time::Timestamp;
-use crate::token::TokenDigest;
-use crate::user::{Account, Epoch, LoginName, NewUser, PasswordHash, UserId};
+use crate::domain::audit::AuditContext;
+use crate::domain::import::ImportData;
+use crate::domain::jwt::{Algorithm, KeySecret, StoredKey};
+use crate::domain::random::Random;
+use crate::domain::session::{SessionEntry, SessionId, TokenRecord};
+use crate::domain::time::Timestamp;
+use crate::domain::token::TokenDigest;
+use crate::domain::user::{Account, Epoch, LoginName, NewUser, PasswordHash, UserId};
 
 /// What happens between a caller and the store behind.
 pub trait Layer: Send + Sync + 'static {
@@ -30,7 +30,7 @@ pub trait Layer: Send + Sync + 'static {
 
     /// How the store can be followed; a layer that spoils [`Connection::find_many`] has it not followed at all, or
     /// checks go past that.
-    fn following(&self, behind: Following) -> Following {
+    fn feed_kind(&self, behind: FeedKind) -> FeedKind {
         behind
     }
 
@@ -46,8 +46,8 @@ pub trait Layer: Send + Sync + 'static {
     ///
     /// # Errors
     /// As there.
-    fn end_session(&self, behind: &mut dyn Connection, session: SessionId, cause: &Cause) -> StoreResult<bool> {
-        behind.end_session(session, cause)
+    fn end_session(&self, behind: &mut dyn Connection, session: SessionId, audit: &AuditContext) -> StoreResult<bool> {
+        behind.end_session(session, audit)
     }
 }
 
@@ -92,14 +92,14 @@ impl<S: Store, L: Layer> Store for Layered<S, L> {
         self.behind.writers()
     }
 
-    fn following(&self) -> Following {
-        let _ = self.layer.before("following");
-        self.layer.following(self.behind.following())
+    fn feed_kind(&self) -> FeedKind {
+        let _ = self.layer.before("feed_kind");
+        self.layer.feed_kind(self.behind.feed_kind())
     }
 
-    fn follow(&self) -> StoreResult<Box<dyn Follower>> {
-        self.layer.before("follow")?;
-        self.behind.follow()
+    fn feed(&self) -> StoreResult<Box<dyn RevocationFeed>> {
+        self.layer.before("feed")?;
+        self.behind.feed()
     }
 }
 
@@ -124,12 +124,12 @@ macro_rules! pass {
 
 impl<S: AdminStore, L: Layer> AdminStore for Layered<S, L> {
     pass! {
-        fn create_user(store, new: &NewUser, cause: &Cause) -> StoreResult<UserCreation>;
+        fn create_user(store, new: &NewUser, audit: &AuditContext) -> StoreResult<UserCreation>;
         fn set_password(
-            store, user: UserId, new: &PasswordHash, keep: Option<SessionId>, cause: &Cause
+            store, user: UserId, new: &PasswordHash, keep: Option<SessionId>, audit: &AuditContext
         ) -> StoreResult<bool>;
-        fn set_active(store, user: UserId, active: bool, cause: &Cause) -> StoreResult<bool>;
-        fn delete_user(store, user: UserId, cause: &Cause) -> StoreResult<bool>;
+        fn set_active(store, user: UserId, active: bool, audit: &AuditContext) -> StoreResult<bool>;
+        fn delete_user(store, user: UserId, audit: &AuditContext) -> StoreResult<bool>;
         fn list_users(store, filter: &UserFilter) -> StoreResult<Vec<UserEntry>>;
         fn list_sessions(store, filter: &SessionFilter) -> StoreResult<Vec<SessionEntry>>;
         fn list_keys(store) -> StoreResult<Vec<KeyEntry>>;
@@ -141,7 +141,7 @@ impl<S: AdminStore, L: Layer> AdminStore for Layered<S, L> {
             store, algorithm: Algorithm, given: Option<&KeySecret>, random: &dyn Random, now: Timestamp
         ) -> Result<(), KeyError>;
         fn retire_key(store, id: i64, now: Timestamp) -> StoreResult<Retiring>;
-        fn import(store, data: &ImportData, cause: &Cause) -> Result<ImportReport, ImportError>;
+        fn import(store, data: &ImportData, audit: &AuditContext) -> Result<ImportReport, ImportError>;
         fn sweep_once(
             store, now: Timestamp, trust: ClockTrust, policy: &SweepPolicy
         ) -> StoreResult<(SweepMoment, SweepReport)>;
@@ -164,10 +164,10 @@ impl<C: AsConnection, L: Layer> Connection for LayeredConnection<C, L> {
         fn open_session(connection, new: &NewSession) -> StoreResult<Opening>;
         fn refresh(connection, refresh: &Refresh) -> StoreResult<Refreshed>;
         fn find_successor(connection, digest: &TokenDigest) -> StoreResult<Option<Successor>>;
-        fn end_idle_session(connection, session: SessionId, last_seen: Timestamp, cause: &Cause) -> StoreResult<bool>;
-        fn end_all_sessions(connection, user: UserId, cause: &Cause) -> StoreResult<bool>;
+        fn end_idle_session(connection, session: SessionId, last_seen: Timestamp, audit: &AuditContext) -> StoreResult<bool>;
+        fn end_all_sessions(connection, user: UserId, audit: &AuditContext) -> StoreResult<bool>;
         fn upgrade_password_hash(connection, user: UserId, old: &PasswordHash, new: &PasswordHash) -> StoreResult<bool>;
-        fn put_shadow_user(connection, user: &NewUser, cause: &Cause) -> StoreResult<Epoch>;
+        fn put_shadow_user(connection, user: &NewUser, audit: &AuditContext) -> StoreResult<Epoch>;
         fn touch(connection, seen: &[(SessionId, Timestamp)]) -> StoreResult<()>;
     }
 
@@ -176,9 +176,9 @@ impl<C: AsConnection, L: Layer> Connection for LayeredConnection<C, L> {
         self.layer.find_many(self.behind.get(), digests)
     }
 
-    fn end_session(&mut self, session: SessionId, cause: &Cause) -> StoreResult<bool> {
+    fn end_session(&mut self, session: SessionId, audit: &AuditContext) -> StoreResult<bool> {
         self.layer.before("end_session")?;
-        self.layer.end_session(self.behind.get(), session, cause)
+        self.layer.end_session(self.behind.get(), session, audit)
     }
 
     fn group(&mut self, work: &mut dyn FnMut(&mut dyn Connection)) -> StoreResult<()> {

@@ -1,9 +1,9 @@
 //! From which networks a user logged in. A store may keep none of it; what it keeps is right.
 
 use super::{Case, NOW, add_user, after, connect, epoch_of, new_session};
+use crate::domain::time::Timestamp;
+use crate::domain::user::UserId;
 use crate::store::{Connection, NETWORKS_KEPT, NewSession, Opening, Store};
-use crate::time::Timestamp;
-use crate::user::UserId;
 
 pub(super) const CASES: &[Case] = &[
     ("networks_belong_to_their_user", networks_belong_to_their_user),
@@ -15,7 +15,7 @@ pub(super) const CASES: &[Case] = &[
 fn log_in_from(conn: &mut dyn Connection, number: u64, (user, network): (UserId, &str), at: Timestamp) {
     let epoch = epoch_of(conn, user);
     let mut new = NewSession { network: Some(network.to_owned()), ..new_session(number, user, epoch) };
-    new.cause.at = at;
+    new.audit.at = at;
     assert_eq!(conn.open_session(&new), Ok(Opening::Opened));
 }
 

@@ -99,7 +99,7 @@ fn one_logout_wins(store: &dyn Store) {
         log_in(&mut *connect(store), user, number);
         let jobs = (0..3)
             .map(|_| -> Job<'_, bool> {
-                Box::new(move |conn| until_done(|| conn.end_session(session_id(number), &cause(Reason::Logout))))
+                Box::new(move |conn| until_done(|| conn.end_session(session_id(number), &audit(Event::Logout))))
             })
             .collect();
         assert_eq!(together(store, jobs).into_iter().filter(|won| *won).count(), 1);
@@ -156,16 +156,16 @@ fn no_survivor(store: &dyn Store, change: &Change<'_>) {
 
 fn login_against_password_change(store: &dyn AdminStore) {
     no_survivor(store, &|_, user| {
-        store.set_password(user, &PasswordHash::unusable(), None, &cause(Reason::PasswordChanged))
+        store.set_password(user, &PasswordHash::unusable(), None, &audit(Event::PasswordChanged))
     });
 }
 
 fn login_against_end_all(store: &dyn Store) {
-    no_survivor(store, &|conn, user| conn.end_all_sessions(user, &cause(Reason::LogoutAll)));
+    no_survivor(store, &|conn, user| conn.end_all_sessions(user, &audit(Event::LogoutAll)));
 }
 
 fn login_against_deactivation(store: &dyn AdminStore) {
-    no_survivor(store, &|_, user| store.set_active(user, false, &cause(Reason::Deactivated)));
+    no_survivor(store, &|_, user| store.set_active(user, false, &audit(Event::Deactivated)));
 }
 
 fn password_change_against_upgrade(store: &dyn AdminStore) {
@@ -180,7 +180,7 @@ fn password_change_against_upgrade(store: &dyn AdminStore) {
             store,
             vec![
                 Box::new(move |_: &mut dyn Connection| {
-                    until_done(|| store.set_password(user, &changed, None, &cause(Reason::PasswordChanged)))
+                    until_done(|| store.set_password(user, &changed, None, &audit(Event::PasswordChanged)))
                 }),
                 Box::new(move |conn: &mut dyn Connection| {
                     until_done(|| conn.upgrade_password_hash(user, &old, &upgraded))
@@ -198,7 +198,7 @@ fn name_is_taken_once(store: &dyn AdminStore) {
             .map(|name| -> Job<'_, bool> {
                 let new = new_user(&format!("{name}{round}x"));
                 Box::new(move |_| {
-                    let creation = until_done(|| store.create_user(&new, &cause(Reason::UserCreated)));
+                    let creation = until_done(|| store.create_user(&new, &audit(Event::UserCreated)));
                     matches!(creation, UserCreation::Created(_))
                 })
             })
@@ -213,7 +213,7 @@ fn logout_is_seen_at_once(store: &dyn Store) {
     for number in 0..ROUNDS {
         log_in(writer, user, number);
         assert!(is_live(reader, number));
-        writer.end_session(session_id(number), &cause(Reason::Logout)).expect("a write");
+        writer.end_session(session_id(number), &audit(Event::Logout)).expect("a write");
         assert!(!is_live(reader, number));
     }
 }

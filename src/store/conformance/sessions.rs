@@ -76,7 +76,7 @@ fn several_tokens(store: &dyn Store) {
     assert_eq!(conn.open_session(&new), Ok(Opening::Opened));
     assert_eq!(verdict(conn, 1), None);
     assert_eq!(verdict(conn, 2), Some(Refusal::WrongKind));
-    assert_eq!(conn.end_session(session_id(1), &cause(Reason::Logout)), Ok(true));
+    assert_eq!(conn.end_session(session_id(1), &audit(Event::Logout)), Ok(true));
     assert_eq!(verdict(conn, 1), Some(Refusal::Unknown));
     assert_eq!(verdict(conn, 2), Some(Refusal::Unknown));
 }
@@ -106,7 +106,7 @@ fn duplicates_fail_whole(store: &dyn Store) {
     assert!(conn.open_session(&same_id).is_err());
     assert_eq!(verdict(conn, 3), Some(Refusal::Unknown));
     assert!(is_live(conn, 1));
-    assert_eq!(conn.end_session(session_id(2), &cause(Reason::Logout)), Ok(false));
+    assert_eq!(conn.end_session(session_id(2), &audit(Event::Logout)), Ok(false));
 }
 
 fn logout(store: &dyn Store) {
@@ -114,12 +114,12 @@ fn logout(store: &dyn Store) {
     let user = add_user(conn, "alice");
     log_in(conn, user, 1);
     log_in(conn, user, 2);
-    assert_eq!(conn.end_session(session_id(1), &cause(Reason::Logout)), Ok(true));
+    assert_eq!(conn.end_session(session_id(1), &audit(Event::Logout)), Ok(true));
     let other = &mut *connect(store);
     assert_eq!(verdict(other, 1), Some(Refusal::Unknown));
     assert!(is_live(other, 2));
-    assert_eq!(other.end_session(session_id(1), &cause(Reason::Revoked)), Ok(false));
-    assert_eq!(other.end_session(session_id(9), &cause(Reason::Revoked)), Ok(false));
+    assert_eq!(other.end_session(session_id(1), &audit(Event::Revoked)), Ok(false));
+    assert_eq!(other.end_session(session_id(9), &audit(Event::Revoked)), Ok(false));
 }
 
 fn logout_all(store: &dyn Store) {
@@ -130,17 +130,17 @@ fn logout_all(store: &dyn Store) {
     }
     log_in(conn, bob, 4);
     let before = epoch_of(conn, alice);
-    assert_eq!(conn.end_all_sessions(alice, &cause(Reason::LogoutAll)), Ok(true));
+    assert_eq!(conn.end_all_sessions(alice, &audit(Event::LogoutAll)), Ok(true));
     for number in 1..=3 {
         let refusal = verdict(conn, number).expect("refused");
         assert!(matches!(refusal, Refusal::Unknown | Refusal::OldEpoch), "{refusal:?}");
-        assert_eq!(conn.end_session(session_id(number), &cause(Reason::Logout)), Ok(false));
+        assert_eq!(conn.end_session(session_id(number), &audit(Event::Logout)), Ok(false));
     }
     assert!(is_live(conn, 4));
     assert_eq!(conn.open_session(&new_session(5, alice, before)), Ok(Opening::Denied));
     log_in(conn, alice, 6);
     assert!(is_live(conn, 6));
-    assert_eq!(conn.end_all_sessions(UserId(4711), &cause(Reason::LogoutAll)), Ok(false));
+    assert_eq!(conn.end_all_sessions(UserId(4711), &audit(Event::LogoutAll)), Ok(false));
 }
 
 fn logout_all_of_many(store: &dyn Store) {
@@ -149,7 +149,7 @@ fn logout_all_of_many(store: &dyn Store) {
     for number in 0..250 {
         log_in(conn, user, number);
     }
-    assert_eq!(conn.end_all_sessions(user, &cause(Reason::LogoutAll)), Ok(true));
+    assert_eq!(conn.end_all_sessions(user, &audit(Event::LogoutAll)), Ok(true));
     let digests: Vec<_> = (0..250).map(digest).collect();
     for record in conn.find_many(&digests).expect("a read") {
         assert!(judge(record.as_ref(), Some(TokenKind::Access), NOW, None).is_err());
@@ -169,9 +169,9 @@ fn limit_rejects(store: &dyn Store) {
     assert_eq!(log_in_limited(conn, alice, 3, two), Opening::LimitReached);
     assert_eq!(verdict(conn, 3), Some(Refusal::Unknown));
     assert_eq!(log_in_limited(conn, bob, 4, two), Opening::Opened);
-    conn.end_session(session_id(1), &cause(Reason::Logout)).expect("a write");
+    conn.end_session(session_id(1), &audit(Event::Logout)).expect("a write");
     assert_eq!(log_in_limited(conn, alice, 5, two), Opening::Opened);
-    conn.end_all_sessions(alice, &cause(Reason::LogoutAll)).expect("a write");
+    conn.end_all_sessions(alice, &audit(Event::LogoutAll)).expect("a write");
     assert_eq!(log_in_limited(conn, alice, 6, two), Opening::Opened);
 }
 
@@ -195,7 +195,7 @@ fn limit_counts_live(store: &dyn Store) {
     expired.tokens = vec![NewToken { digest: digest(1), kind: TokenKind::Access, expires: Some(NOW), key: None }];
     assert_eq!(conn.open_session(&expired), Ok(Opening::Opened));
     let mut idle = new_session(2, user, epoch);
-    idle.cause.at = NOW.saturating_sub(Duration::from_secs(101));
+    idle.audit.at = NOW.saturating_sub(Duration::from_secs(101));
     assert_eq!(conn.open_session(&idle), Ok(Opening::Opened));
     let one = SessionLimit { max: 1, policy: LimitPolicy::Reject, idle_limit: Some(Duration::from_secs(100)) };
     assert_eq!(log_in_limited(conn, user, 3, one), Opening::Opened);
@@ -222,7 +222,7 @@ fn idle_end_is_guarded(store: &dyn Store) {
     let user = add_user(conn, "alice");
     log_in(conn, user, 1);
     conn.touch(&[(session_id(1), after(10))]).expect("a write");
-    let idle = cause_at(Reason::Idle, after(1000));
+    let idle = cause_at(Event::Idle, after(1000));
     assert_eq!(conn.end_idle_session(session_id(1), NOW, &idle), Ok(false));
     assert!(is_live(conn, 1));
     assert_eq!(conn.end_idle_session(session_id(1), after(10), &idle), Ok(true));
@@ -263,7 +263,7 @@ fn refresh_adds(store: &dyn Store) {
     assert_eq!(conn.find_successor(&digest(1)), Ok(None));
     let found = conn.find_many(&[digest(2)]).expect("a read").pop().flatten().expect("the token");
     assert_eq!((found.session.id, found.created), (session_id(1), after(1)));
-    conn.end_session(session_id(1), &cause(Reason::Logout)).expect("a write");
+    conn.end_session(session_id(1), &audit(Event::Logout)).expect("a write");
     assert_eq!((is_live(conn, 1), is_live(conn, 2)), (false, false));
 }
 
@@ -285,8 +285,8 @@ fn dead_is_not_refreshed(store: &dyn Store) {
     let conn = &mut *connect(store);
     let user = add_user(conn, "alice");
     let changes: [fn(&mut dyn Connection, UserId, u64); 3] = [
-        |conn, _, number| assert_eq!(conn.end_session(session_id(number), &cause(Reason::Logout)), Ok(true)),
-        |conn, user, _| assert_eq!(conn.end_all_sessions(user, &cause(Reason::LogoutAll)), Ok(true)),
+        |conn, _, number| assert_eq!(conn.end_session(session_id(number), &audit(Event::Logout)), Ok(true)),
+        |conn, user, _| assert_eq!(conn.end_all_sessions(user, &audit(Event::LogoutAll)), Ok(true)),
         |conn, user, _| put_user(conn, &NewUser { id: Some(user), is_active: false, ..new_user("alice") }),
     ];
     for (number, change) in (1..).map(|n| n * 10).zip(changes) {
@@ -312,8 +312,8 @@ fn ended_is_not_refreshed(store: &dyn AdminStore) {
     let user = add_user(conn, "alice");
     let password = PasswordHash::unusable();
     let change = |number: u64| match number {
-        10 => store.set_password(user, &password, None, &cause(Reason::PasswordChanged)),
-        _ => store.set_active(user, false, &cause(Reason::Deactivated)),
+        10 => store.set_password(user, &password, None, &audit(Event::PasswordChanged)),
+        _ => store.set_active(user, false, &audit(Event::Deactivated)),
     };
     for number in [10, 20] {
         log_in(conn, user, number);

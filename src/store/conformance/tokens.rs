@@ -76,7 +76,7 @@ fn many_tokens_end_at_once(store: &dyn Store) {
     let user = add_user(conn, "alice");
     log_in_with_many(conn, user);
     assert!(conn.find_successor(&digest(11)).expect("a read").is_some());
-    assert_eq!(conn.end_session(session_id(10), &cause(Reason::Logout)), Ok(true));
+    assert_eq!(conn.end_session(session_id(10), &audit(Event::Logout)), Ok(true));
     let other = &mut *connect(store);
     assert_gone(other, 10..10 + MANY);
     for presented in [10, 11, 12, 9 + MANY] {
@@ -91,9 +91,9 @@ fn left_over_and_deactivated(store: &dyn AdminStore) {
     let conn = &mut *connect(store);
     let user = add_user(conn, "alice");
     log_in_with_many(conn, user);
-    assert_eq!(conn.end_session(session_id(10), &cause(Reason::Logout)), Ok(true));
-    for (active, reason) in [(false, Reason::Deactivated), (true, Reason::Activated), (false, Reason::Deactivated)] {
-        assert_eq!(store.set_active(user, active, &cause(reason)), Ok(true));
+    assert_eq!(conn.end_session(session_id(10), &audit(Event::Logout)), Ok(true));
+    for (active, reason) in [(false, Event::Deactivated), (true, Event::Activated), (false, Event::Deactivated)] {
+        assert_eq!(store.set_active(user, active, &audit(reason)), Ok(true));
         assert_gone(conn, 10..10 + MANY);
     }
 }
@@ -102,9 +102,9 @@ fn left_over_of_all(store: &dyn AdminStore) {
     let conn = &mut *connect(store);
     let user = add_user(conn, "alice");
     log_in_with_many(conn, user);
-    assert_eq!(conn.end_all_sessions(user, &cause(Reason::LogoutAll)), Ok(true));
+    assert_eq!(conn.end_all_sessions(user, &audit(Event::LogoutAll)), Ok(true));
     assert_gone(conn, 10..10 + MANY);
-    assert_eq!(store.set_active(user, false, &cause(Reason::Deactivated)), Ok(true));
+    assert_eq!(store.set_active(user, false, &audit(Event::Deactivated)), Ok(true));
     assert_gone(conn, 10..10 + MANY);
 }
 
@@ -112,11 +112,11 @@ fn deactivation_is_told(store: &dyn AdminStore) {
     let conn = &mut *connect(store);
     let user = add_user(conn, "alice");
     log_in(conn, user, 1);
-    assert_eq!(store.set_active(user, false, &cause(Reason::Deactivated)), Ok(true));
+    assert_eq!(store.set_active(user, false, &audit(Event::Deactivated)), Ok(true));
     assert_eq!(verdict(conn, 1), Some(Refusal::InactiveUser));
-    assert_eq!(store.set_active(user, true, &cause(Reason::Activated)), Ok(true));
+    assert_eq!(store.set_active(user, true, &audit(Event::Activated)), Ok(true));
     assert_eq!(verdict(conn, 1), Some(Refusal::OldEpoch));
-    assert_eq!(store.set_active(user, false, &cause(Reason::Deactivated)), Ok(true));
+    assert_eq!(store.set_active(user, false, &audit(Event::Deactivated)), Ok(true));
     assert_eq!(verdict(conn, 1), Some(Refusal::OldEpoch));
 }
 

@@ -9,17 +9,17 @@ use super::emptying::{Emptied, Emptying};
 use super::hot::statement;
 use super::sweep::BATCH;
 use super::{DieselStore, keys, lists, users};
-use crate::cause::Cause;
-use crate::import::ImportData;
-use crate::jwt::{Algorithm, KeySecret, StoredKey};
-use crate::random::Random;
-use crate::session::{SessionEntry, SessionId};
+use crate::domain::audit::AuditContext;
+use crate::domain::import::ImportData;
+use crate::domain::jwt::{Algorithm, KeySecret, StoredKey};
+use crate::domain::random::Random;
+use crate::domain::session::{SessionEntry, SessionId};
+use crate::domain::time::Timestamp;
+use crate::domain::user::{NewUser, PasswordHash, UserId};
 use crate::store::{
     AdminStore, ClockTrust, ImportError, ImportReport, KeyEntry, KeyError, Retiring, SessionFilter, StoreResult,
     SweepMoment, SweepPolicy, SweepReport, UserCreation, UserEntry, UserFilter,
 };
-use crate::time::Timestamp;
-use crate::user::{NewUser, PasswordHash, UserId};
 
 statement! {
     /// Locks a user out for good, whether it was active or not.
@@ -42,8 +42,8 @@ statement! {
 }
 
 impl AdminStore for DieselStore {
-    fn create_user(&self, new: &NewUser, cause: &Cause) -> StoreResult<UserCreation> {
-        self.admin(|connection| connection.add(|any| users::create(any, new, cause)))
+    fn create_user(&self, new: &NewUser, audit: &AuditContext) -> StoreResult<UserCreation> {
+        self.admin(|connection| connection.add(|any| users::create(any, new, audit)))
     }
 
     fn set_password(
@@ -51,20 +51,20 @@ impl AdminStore for DieselStore {
         user: UserId,
         new: &PasswordHash,
         keep: Option<SessionId>,
-        cause: &Cause,
+        audit: &AuditContext,
     ) -> StoreResult<bool> {
-        self.admin(|connection| connection.end(|any, room| users::set_password(any, user, (new, keep), cause, room)))
+        self.admin(|connection| connection.end(|any, room| users::set_password(any, user, (new, keep), audit, room)))
     }
 
-    fn set_active(&self, user: UserId, active: bool, cause: &Cause) -> StoreResult<bool> {
-        let set = |any: &mut AnyConnection| users::set_active(any, user, active, cause);
+    fn set_active(&self, user: UserId, active: bool, audit: &AuditContext) -> StoreResult<bool> {
+        let set = |any: &mut AnyConnection| users::set_active(any, user, active, audit);
         self.admin(|connection| if active { connection.add(set) } else { connection.end(|any, _| set(any)) })
     }
 
-    fn delete_user(&self, user: UserId, cause: &Cause) -> StoreResult<bool> {
+    fn delete_user(&self, user: UserId, audit: &AuditContext) -> StoreResult<bool> {
         let mut known = false;
         // Once more only if somebody let the user in again meanwhile, who then logged in.
-        while self.admin(|connection| connection.end(|any, _| condemn(any, user, cause)))? {
+        while self.admin(|connection| connection.end(|any, _| condemn(any, user, audit)))? {
             known = true;
             let mut emptying = Emptying::new(Emptied::Remove);
             self.repeat(&|| true, |any| {
@@ -119,8 +119,8 @@ impl AdminStore for DieselStore {
         self.admin(|connection| connection.write(|any| keys::retire(any, id, now)))
     }
 
-    fn import(&self, data: &ImportData, cause: &Cause) -> Result<ImportReport, ImportError> {
-        self.import_all(data, cause)
+    fn import(&self, data: &ImportData, audit: &AuditContext) -> Result<ImportReport, ImportError> {
+        self.import_all(data, audit)
     }
 
     fn sweep_once(
@@ -134,9 +134,9 @@ impl AdminStore for DieselStore {
     }
 }
 
-fn condemn(any: &mut AnyConnection, user: UserId, cause: &Cause) -> QueryResult<bool> {
+fn condemn(any: &mut AnyConnection, user: UserId, audit: &AuditContext) -> QueryResult<bool> {
     let raised: Option<i64> = Condemn { user: user.0 }.get_result(any).optional()?;
     let Some(epoch) = raised else { return Ok(false) };
-    audit::record(any, cause, About::user(user, Some(epoch)))?;
+    audit::record(any, audit, About::user(user, Some(epoch)))?;
     Ok(true)
 }

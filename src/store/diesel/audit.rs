@@ -5,9 +5,9 @@ use diesel::{QueryResult, RunQueryDsl};
 use super::any::AnyConnection;
 use super::hot::InsertAudit;
 use super::rows::storable;
-use crate::cause::{Cause, Reason};
-use crate::session::SessionId;
-use crate::user::UserId;
+use crate::domain::audit::{AuditContext, Event};
+use crate::domain::session::SessionId;
+use crate::domain::user::UserId;
 
 /// What a cause is recorded about.
 #[derive(Debug, Clone, Copy, Default)]
@@ -28,21 +28,26 @@ impl About {
 }
 
 /// Records the cause, in the transaction that is open.
-pub(super) fn record(connection: &mut AnyConnection, cause: &Cause, about: About) -> QueryResult<()> {
-    record_as(connection, cause.reason, cause, about)
+pub(super) fn record(connection: &mut AnyConnection, audit: &AuditContext, about: About) -> QueryResult<()> {
+    record_as(connection, audit.event, audit, about)
 }
 
 /// Records another event than the cause's own, with the cause's actor, origin and time.
-pub(super) fn record_as(connection: &mut AnyConnection, event: Reason, cause: &Cause, about: About) -> QueryResult<()> {
+pub(super) fn record_as(
+    connection: &mut AnyConnection,
+    event: Event,
+    audit: &AuditContext,
+    about: About,
+) -> QueryResult<()> {
     InsertAudit {
-        at: cause.at.as_micros(),
+        at: audit.at.as_micros(),
         event: event.as_str().to_owned(),
-        actor: cause.actor.to_string(),
+        actor: audit.actor.to_string(),
         user: about.user.map(|user| user.0),
         session: about.session.map(|session| *session.as_bytes()),
         epoch: about.epoch,
-        address: cause.origin.address_text(),
-        request_id: storable(cause.origin.request_id.as_deref()),
+        address: audit.origin.address_text(),
+        request_id: storable(audit.origin.request_id.as_deref()),
     }
     .execute(connection)
     .map(drop)

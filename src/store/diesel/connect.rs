@@ -30,9 +30,9 @@ pub(super) use self::sqlite::prepare_file;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
     /// For a worker pool, which serves requests: nothing may take long.
-    Lane,
+    DbPool,
     /// For a revocation feed, which never waits for a lock.
-    Follower,
+    RevocationFeed,
     /// For administration, which may take long.
     Admin,
 }
@@ -108,8 +108,8 @@ impl Target {
             DatabaseUrl::Sqlite(path) => {
                 let busy_timeout = match role {
                     // Many requests share its thread.
-                    Role::Follower => Duration::ZERO,
-                    Role::Lane | Role::Admin => self.busy_timeout,
+                    Role::RevocationFeed => Duration::ZERO,
+                    Role::DbPool | Role::Admin => self.busy_timeout,
                 };
                 self.check_file()?;
                 self.hold_companions(path)?;

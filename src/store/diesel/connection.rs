@@ -13,12 +13,12 @@ use super::emptying::{AT_THE_END, IN_A_GROUP};
 use super::error::{is_conflict, logged, may_lack_room, not_begun, store_error};
 use super::hot::statement;
 use super::{networks, sessions, standby, triggers, users};
-use crate::cause::Cause;
-use crate::session::{SessionId, TokenRecord};
+use crate::domain::audit::AuditContext;
+use crate::domain::session::{SessionId, TokenRecord};
+use crate::domain::time::Timestamp;
+use crate::domain::token::TokenDigest;
+use crate::domain::user::{Account, Epoch, LoginName, NewUser, PasswordHash, UserId};
 use crate::store::{Connection, NewSession, Opening, Refresh, Refreshed, StoreError, StoreResult, Successor};
-use crate::time::Timestamp;
-use crate::token::TokenDigest;
-use crate::user::{Account, Epoch, LoginName, NewUser, PasswordHash, UserId};
 
 /// The schema that this program was written for.
 pub(super) const SCHEMA: i64 = 5;
@@ -256,25 +256,30 @@ impl Connection for DieselConnection {
         Ok(found)
     }
 
-    fn end_session(&mut self, session: SessionId, cause: &Cause) -> StoreResult<bool> {
-        self.end(|connection, room| sessions::end(connection, session, cause, room))
+    fn end_session(&mut self, session: SessionId, audit: &AuditContext) -> StoreResult<bool> {
+        self.end(|connection, room| sessions::end(connection, session, audit, room))
     }
 
-    fn end_idle_session(&mut self, session: SessionId, last_seen: Timestamp, cause: &Cause) -> StoreResult<bool> {
+    fn end_idle_session(
+        &mut self,
+        session: SessionId,
+        last_seen: Timestamp,
+        audit: &AuditContext,
+    ) -> StoreResult<bool> {
         // While there is no room to write down that sessions are used, none is idle for certain.
-        self.add(|connection| sessions::end_idle(connection, session, last_seen, cause))
+        self.add(|connection| sessions::end_idle(connection, session, last_seen, audit))
     }
 
-    fn end_all_sessions(&mut self, user: UserId, cause: &Cause) -> StoreResult<bool> {
-        self.end(|connection, room| users::end_all(connection, user, cause, room))
+    fn end_all_sessions(&mut self, user: UserId, audit: &AuditContext) -> StoreResult<bool> {
+        self.end(|connection, room| users::end_all(connection, user, audit, room))
     }
 
     fn upgrade_password_hash(&mut self, user: UserId, old: &PasswordHash, new: &PasswordHash) -> StoreResult<bool> {
         self.add(|connection| users::upgrade_hash(connection, user, old, new))
     }
 
-    fn put_shadow_user(&mut self, user: &NewUser, cause: &Cause) -> StoreResult<Epoch> {
-        self.add(|connection| users::put_shadow(connection, user, cause))?
+    fn put_shadow_user(&mut self, user: &NewUser, audit: &AuditContext) -> StoreResult<Epoch> {
+        self.add(|connection| users::put_shadow(connection, user, audit))?
             .ok_or_else(|| StoreError::Failed("the name of a shadow user belongs to another user".to_owned()))
     }
 

@@ -13,8 +13,8 @@ use super::hot::statement;
 use super::reserve::{LOW, Reserve, SIZE};
 use super::url::DatabaseUrl;
 use super::{DieselStore, triggers};
+use crate::domain::time::Timestamp;
 use crate::store::StoreResult;
-use crate::time::Timestamp;
 
 #[cfg(feature = "postgres")]
 mod statement_log;

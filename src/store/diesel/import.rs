@@ -6,11 +6,11 @@ use sha2::{Digest, Sha512};
 
 use super::DieselStore;
 use super::any::{AnyConnection, Step};
-use crate::cause::Cause;
-use crate::import::{ImportData, ImportToken, ImportUser};
-use crate::session::SessionId;
+use crate::domain::audit::AuditContext;
+use crate::domain::import::{ImportData, ImportToken, ImportUser};
+use crate::domain::session::SessionId;
+use crate::domain::user::{UserId, lookalike_key};
 use crate::store::{Clash, ImportError, ImportReport, StoreResult};
-use crate::user::{UserId, lookalike_key};
 
 mod rows;
 
@@ -22,7 +22,7 @@ pub(super) struct Prepared<'a> {
 
 impl DieselStore {
     /// See [`AdminStore::import`](crate::store::AdminStore::import).
-    pub(super) fn import_all(&self, data: &ImportData, cause: &Cause) -> Result<ImportReport, ImportError> {
+    pub(super) fn import_all(&self, data: &ImportData, audit: &AuditContext) -> Result<ImportReport, ImportError> {
         let clashes = contradictions(data);
         let prepared = prepare(data);
         let outcome: StoreResult<Result<ImportReport, Vec<Clash>>> = self.admin(|connection| {
@@ -33,7 +33,7 @@ impl DieselStore {
                 if !found.is_empty() {
                     return Ok(Step::Undo(Err(found)));
                 }
-                write(any, &prepared, cause).map(|report| Step::Keep(Ok(report)))
+                write(any, &prepared, audit).map(|report| Step::Keep(Ok(report)))
             })
         });
         outcome?.map_err(|mut found| {
@@ -45,10 +45,10 @@ impl DieselStore {
     }
 }
 
-fn write(any: &mut AnyConnection, prepared: &Prepared<'_>, cause: &Cause) -> diesel::QueryResult<ImportReport> {
+fn write(any: &mut AnyConnection, prepared: &Prepared<'_>, audit: &AuditContext) -> diesel::QueryResult<ImportReport> {
     let lookalikes = lookalikes(rows::names_by_key(any, prepared)?, prepared);
-    rows::insert_users(any, prepared, cause)?;
-    rows::insert_tokens(any, prepared, cause)?;
+    rows::insert_users(any, prepared, audit)?;
+    rows::insert_tokens(any, prepared, audit)?;
     Ok(ImportReport {
         users: prepared.users.len(),
         tokens: prepared.tokens.len(),

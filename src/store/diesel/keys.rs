@@ -7,10 +7,10 @@ use super::DieselStore;
 use super::any::{AnyConnection, on_each};
 use super::error::unreadable;
 use super::hot::statement;
-use crate::jwt::{Algorithm, BadKey, KeyPurpose, KeySecret, StoredKey};
-use crate::random::Random;
+use crate::domain::jwt::{Algorithm, BadKey, KeyPurpose, KeySecret, StoredKey};
+use crate::domain::random::Random;
+use crate::domain::time::Timestamp;
 use crate::store::{KeyEntry, KeyError, Retiring};
-use crate::time::Timestamp;
 
 statement! {
     /// All keys, oldest first.

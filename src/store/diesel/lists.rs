@@ -10,11 +10,11 @@ use super::any::AnyConnection;
 use super::hot;
 use super::rows::{dialect_named, session_id};
 use super::schema::{audit_events, sessions, users};
-use crate::cause::Reason;
-use crate::session::{Session, SessionEntry};
+use crate::domain::audit::Event;
+use crate::domain::session::{Session, SessionEntry};
+use crate::domain::time::Timestamp;
+use crate::domain::user::{Epoch, User, UserId, lookalike_key};
 use crate::store::{SessionFilter, UserEntry, UserFilter};
-use crate::time::Timestamp;
-use crate::user::{Epoch, User, UserId, lookalike_key};
 
 /// A pattern that fits texts in which this one occurs.
 fn containing(text: &str) -> String {
@@ -185,7 +185,7 @@ pub(super) fn find_epoch_events(
 }
 
 fn session_entry(row: SessionRow, event: Option<&(i64, String, String)>) -> QueryResult<SessionEntry> {
-    let (ended, reason, by) = match (row.ended_at, event) {
+    let (ended, event, by) = match (row.ended_at, event) {
         (Some(at), _) => (Some(at), row.ended_reason, row.ended_by),
         (None, _) if row.epoch == row.user_epoch => (None, None, None),
         (None, Some((at, event, actor))) => (Some(*at), Some(event.clone()), Some(actor.clone())),
@@ -207,7 +207,7 @@ fn session_entry(row: SessionRow, event: Option<&(i64, String, String)>) -> Quer
         expires: row.expires.filter(|end| *end != hot::NEVER).map(Timestamp::from_micros),
         address: row.address,
         user_agent: row.user_agent,
-        end_reason: reason.as_deref().and_then(Reason::from_name),
+        end_reason: event.as_deref().and_then(Event::from_name),
         ended_by: by,
     })
 }

@@ -7,9 +7,9 @@ use super::DieselStore;
 use super::any::AnyConnection;
 use super::hot::statement;
 use super::sweep::BATCH;
+use crate::domain::time::Timestamp;
+use crate::domain::user::UserId;
 use crate::store::{NETWORKS_KEPT, StoreResult};
-use crate::time::Timestamp;
-use crate::user::UserId;
 
 statement! {
     /// When the user last logged in from there.

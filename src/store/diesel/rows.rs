@@ -5,11 +5,11 @@ use std::sync::Arc;
 use diesel::QueryResult;
 
 use super::error::unreadable;
-use crate::dialect::Dialect;
-use crate::session::{Session, SessionId, TokenRecord};
-use crate::time::Timestamp;
-use crate::token::{TokenDigest, TokenKind};
-use crate::user::{Account, Epoch, PasswordHash, User, UserId};
+use crate::domain::dialect::Dialect;
+use crate::domain::session::{Session, SessionId, TokenRecord};
+use crate::domain::time::Timestamp;
+use crate::domain::token::{TokenDigest, TokenKind};
+use crate::domain::user::{Account, Epoch, PasswordHash, User, UserId};
 
 /// A row of [`super::hot::TokenColumns`].
 pub(super) type TokenRow = (

@@ -11,15 +11,15 @@ use super::emptying::AT_THE_END;
 use super::error::unreadable;
 use super::rows::{TokenRow, session_id, storable, token_record};
 use super::{hot, networks, standby};
-use crate::cause::{Cause, Reason};
-use crate::session::{SessionId, TokenRecord};
+use crate::domain::audit::{AuditContext, Event};
+use crate::domain::session::{SessionId, TokenRecord};
+use crate::domain::time::Timestamp;
+use crate::domain::token::TokenDigest;
+use crate::domain::user::UserId;
 use crate::store::access_limit::{Candidate, MOST_AT_ONCE, surplus};
 use crate::store::{
     AccessLimit, LimitPolicy, NewSession, NewToken, Opening, Refresh, Refreshed, SessionLimit, Successor,
 };
-use crate::time::Timestamp;
-use crate::token::TokenDigest;
-use crate::user::UserId;
 
 /// See [`crate::store::Connection::find_many`].
 pub(super) fn find_many(
@@ -55,7 +55,7 @@ fn find_one(connection: &mut diesel::SqliteConnection, digest: TokenDigest) -> Q
 
 /// See [`crate::store::Connection::open_session`].
 pub(super) fn open(connection: &mut AnyConnection, new: &NewSession) -> QueryResult<Step<Opening>> {
-    let at = new.cause.at.as_micros();
+    let at = new.audit.at.as_micros();
     let admitted = hot::AdmitLogin { at, user: new.user.0, epoch: new.epoch.0 }.execute(connection)?;
     if admitted == 0 {
         return Ok(Step::Undo(Opening::Denied));
@@ -67,14 +67,14 @@ pub(super) fn open(connection: &mut AnyConnection, new: &NewSession) -> QueryRes
     }
     insert(connection, new)?;
     if let Some(network) = &new.network {
-        networks::note_login_from(connection, new.user, network, new.cause.at)?;
+        networks::note_login_from(connection, new.user, network, new.audit.at)?;
     }
     Ok(Step::Keep(Opening::Opened))
 }
 
 /// Whether there is room for one more session, after the oldest ones gave way if they must.
 fn make_room(connection: &mut AnyConnection, new: &NewSession, limit: SessionLimit) -> QueryResult<bool> {
-    let now = new.cause.at;
+    let now = new.audit.at;
     let seen_from = limit.idle_limit.map_or(i64::MIN, |idle| now.saturating_sub(idle).as_micros());
     let query = hot::LiveSessions { user: new.user.0, epoch: new.epoch.0, seen_from, now: now.as_micros() };
     let live: Vec<Vec<u8>> = query.load(connection)?;
@@ -86,14 +86,14 @@ fn make_room(connection: &mut AnyConnection, new: &NewSession, limit: SessionLim
     }
     let mut room = AT_THE_END;
     for id in live.iter().take(surplus) {
-        end_as(connection, session_id(id)?, Reason::LimitReached, &new.cause, &mut room)?;
+        end_as(connection, session_id(id)?, Event::LimitReached, &new.audit, &mut room)?;
     }
     Ok(true)
 }
 
 fn insert(connection: &mut AnyConnection, new: &NewSession) -> QueryResult<()> {
-    let at = new.cause.at.as_micros();
-    let origin = &new.cause.origin;
+    let at = new.audit.at.as_micros();
+    let origin = &new.audit.origin;
     hot::InsertSession {
         id: *new.id.as_bytes(),
         user: new.user.0,
@@ -104,8 +104,8 @@ fn insert(connection: &mut AnyConnection, new: &NewSession) -> QueryResult<()> {
         address: origin.address_text(),
         user_agent: storable(origin.user_agent.as_deref()),
         request_id: storable(origin.request_id.as_deref()),
-        reason: new.cause.reason.as_str().to_owned(),
-        actor: new.cause.actor.to_string(),
+        reason: new.audit.event.as_str().to_owned(),
+        actor: new.audit.actor.to_string(),
     }
     .execute(connection)?;
     insert_tokens(connection, *new.id.as_bytes(), &new.tokens, at)
@@ -222,10 +222,10 @@ pub(super) fn find_successor(connection: &mut AnyConnection, digest: &TokenDiges
 pub(super) fn end(
     connection: &mut AnyConnection,
     session: SessionId,
-    cause: &Cause,
+    audit: &AuditContext,
     room: &mut i64,
 ) -> QueryResult<bool> {
-    let ended = end_as(connection, session, cause.reason, cause, room)?;
+    let ended = end_as(connection, session, audit.event, audit, room)?;
     if !ended {
         // Whoever ended it may not have waited until that was safe.
         standby::confirm(connection)?;
@@ -237,21 +237,21 @@ pub(super) fn end(
 fn end_as(
     connection: &mut AnyConnection,
     session: SessionId,
-    reason: Reason,
-    cause: &Cause,
+    event: Event,
+    audit: &AuditContext,
     room: &mut i64,
 ) -> QueryResult<bool> {
     let ended = hot::EndSession {
-        at: cause.at.as_micros(),
-        reason: reason.as_str().to_owned(),
-        actor: cause.actor.to_string(),
+        at: audit.at.as_micros(),
+        reason: event.as_str().to_owned(),
+        actor: audit.actor.to_string(),
         room: *room,
         id: *session.as_bytes(),
     };
     let user: Option<i64> = ended.get_result(connection).optional()?;
     let Some(user) = user else { return Ok(false) };
     *room -= delete_some(connection, session, *room)?;
-    tell_end(connection, session, user, (reason, cause))
+    tell_end(connection, session, user, (event, audit))
 }
 
 /// See [`crate::store::Connection::end_idle_session`].
@@ -259,12 +259,12 @@ pub(super) fn end_idle(
     connection: &mut AnyConnection,
     session: SessionId,
     last_seen: Timestamp,
-    cause: &Cause,
+    audit: &AuditContext,
 ) -> QueryResult<bool> {
     let ended = hot::EndIdleSession {
-        at: cause.at.as_micros(),
-        reason: cause.reason.as_str().to_owned(),
-        actor: cause.actor.to_string(),
+        at: audit.at.as_micros(),
+        reason: audit.event.as_str().to_owned(),
+        actor: audit.actor.to_string(),
         room: AT_THE_END,
         id: *session.as_bytes(),
         last_seen: last_seen.as_micros(),
@@ -275,7 +275,7 @@ pub(super) fn end_idle(
         return Ok(false);
     };
     delete_some(connection, session, AT_THE_END)?;
-    tell_end(connection, session, user, (cause.reason, cause))
+    tell_end(connection, session, user, (audit.event, audit))
 }
 
 /// Deletes up to `room` tokens of a session that was marked as ended, and returns their number.
@@ -288,10 +288,10 @@ fn tell_end(
     connection: &mut AnyConnection,
     session: SessionId,
     user: i64,
-    (reason, cause): (Reason, &Cause),
+    (reason, audit): (Event, &AuditContext),
 ) -> QueryResult<bool> {
     let about = About { user: Some(UserId(user)), session: Some(session), epoch: None };
-    audit::record_as(connection, reason, cause, about)?;
+    audit::record_as(connection, reason, audit, about)?;
     Ok(true)
 }
 

@@ -12,8 +12,8 @@ use diesel::{QueryResult, RunQueryDsl};
 use super::DieselStore;
 use super::any::{AnyConnection, on_each};
 use super::hot::statement;
+use crate::domain::time::Timestamp;
 use crate::store::{StoreResult, SweepPolicy, SweepReport};
-use crate::time::Timestamp;
 
 mod log;
 mod moment;

@@ -9,16 +9,16 @@ use diesel::connection::SimpleConnection;
 use super::any::AnyConnection;
 use super::connect::Role;
 use super::{DieselStore, StoreOptions};
-use crate::cause::{Actor, Cause, Origin, Reason};
-use crate::dialect::Dialect;
-use crate::session::{Refusal, SessionId, TokenRecord, judge};
+use crate::domain::audit::{Actor, AuditContext, Event, Origin};
+use crate::domain::dialect::Dialect;
+use crate::domain::session::{Refusal, SessionId, TokenRecord, judge};
+use crate::domain::time::Timestamp;
+use crate::domain::token::{TokenDigest, TokenKind};
+use crate::domain::user::{Epoch, LoginName, NewUser, PasswordHash, UserId};
 use crate::store::{AdminStore, Connection, NewSession, NewToken, Opening, SessionLimit, Store};
-use crate::time::Timestamp;
-use crate::token::{TokenDigest, TokenKind};
-use crate::user::{Epoch, LoginName, NewUser, PasswordHash, UserId};
 
 mod admin;
-mod following;
+mod feed;
 mod groups;
 mod import;
 mod networks;
@@ -136,8 +136,8 @@ pub(super) fn later(seconds: u64) -> Timestamp {
     NOW.saturating_add(Duration::from_secs(seconds))
 }
 
-pub(super) fn cause(reason: Reason) -> Cause {
-    Cause { reason, actor: Actor::System, origin: Origin::default(), at: NOW }
+pub(super) fn audit(event: Event) -> AuditContext {
+    AuditContext { event, actor: Actor::System, origin: Origin::default(), at: NOW }
 }
 
 pub(super) fn new_user(name: &str) -> NewUser {
@@ -153,7 +153,7 @@ pub(super) fn new_user(name: &str) -> NewUser {
 }
 
 pub(super) fn add_user(connection: &mut dyn Connection, name: &str) -> UserId {
-    connection.put_shadow_user(&new_user(name), &cause(Reason::UserCreated)).expect("a user");
+    connection.put_shadow_user(&new_user(name), &audit(Event::UserCreated)).expect("a user");
     let account = connection.find_account(&LoginName::Username(name.to_owned())).expect("an answer");
     account.expect("the user").user.id
 }
@@ -181,7 +181,7 @@ pub(super) fn login(user: UserId, epoch: i64, n: u32) -> NewSession {
         tokens: vec![NewToken { digest: digest(n), kind: TokenKind::Access, expires: Some(later(3600)), key: None }],
         limit: None,
         network: None,
-        cause: cause(Reason::Login),
+        audit: audit(Event::Login),
     }
 }
 

@@ -9,10 +9,10 @@ use super::emptying::AT_THE_END;
 use super::hot::{self, statement};
 use super::rows::{AccountRow, account};
 use super::standby;
-use crate::cause::{Cause, Reason};
-use crate::session::SessionId;
+use crate::domain::audit::{AuditContext, Event};
+use crate::domain::session::SessionId;
+use crate::domain::user::{Account, Epoch, LoginName, NewUser, PasswordHash, UserId, lookalike_key, stand_in_name};
 use crate::store::UserCreation;
-use crate::user::{Account, Epoch, LoginName, NewUser, PasswordHash, UserId, lookalike_key, stand_in_name};
 
 statement! {
     /// Ends all sessions of a user.
@@ -174,13 +174,13 @@ pub(super) fn find_by_id(connection: &mut AnyConnection, user: UserId) -> QueryR
 pub(super) fn end_all(
     connection: &mut AnyConnection,
     user: UserId,
-    cause: &Cause,
+    audit: &AuditContext,
     room: &mut i64,
 ) -> QueryResult<bool> {
     let raised: Option<i64> = RaiseEpoch { user: user.0 }.get_result(connection).optional()?;
     let Some(epoch) = raised else { return Ok(false) };
     delete_some_tokens(connection, user, epoch, room)?;
-    audit::record(connection, cause, About::user(user, Some(epoch)))?;
+    audit::record(connection, audit, About::user(user, Some(epoch)))?;
     Ok(true)
 }
 
@@ -193,7 +193,7 @@ fn delete_some_tokens(connection: &mut AnyConnection, user: UserId, epoch: i64, 
 }
 
 /// See [`crate::store::AdminStore::create_user`].
-pub(super) fn create(connection: &mut AnyConnection, new: &NewUser, cause: &Cause) -> QueryResult<UserCreation> {
+pub(super) fn create(connection: &mut AnyConnection, new: &NewUser, audit: &AuditContext) -> QueryResult<UserCreation> {
     let key = lookalike_key(&new.username);
     lock_key(connection, &key)?;
     let alike: Vec<String> = FindLookalikes { key: key.clone() }.load(connection)?;
@@ -205,7 +205,7 @@ pub(super) fn create(connection: &mut AnyConnection, new: &NewUser, cause: &Caus
     }
     match insert(connection, new, key)? {
         Some(id) => {
-            audit::record(connection, cause, About::user(id, None))?;
+            audit::record(connection, audit, About::user(id, None))?;
             Ok(UserCreation::Created(id))
         }
         None => Ok(UserCreation::Taken),
@@ -266,7 +266,7 @@ pub(super) fn set_password(
     connection: &mut AnyConnection,
     user: UserId,
     (new, keep): (&PasswordHash, Option<SessionId>),
-    cause: &Cause,
+    audit: &AuditContext,
     room: &mut i64,
 ) -> QueryResult<bool> {
     let set = SetPassword { hash: new.expose().to_owned(), user: user.0 };
@@ -276,7 +276,7 @@ pub(super) fn set_password(
         KeepSession { epoch, id: *id.as_bytes(), user: user.0, old_epoch: epoch - 1 }.execute(connection)?;
     }
     delete_some_tokens(connection, user, epoch, room)?;
-    audit::record(connection, cause, About::user(user, Some(epoch)))?;
+    audit::record(connection, audit, About::user(user, Some(epoch)))?;
     Ok(true)
 }
 
@@ -296,10 +296,10 @@ pub(super) fn set_active(
     connection: &mut AnyConnection,
     user: UserId,
     active: bool,
-    cause: &Cause,
+    audit: &AuditContext,
 ) -> QueryResult<bool> {
     if let Some(epoch) = switch(connection, user.0, active)? {
-        audit::record(connection, cause, About::user(user, Some(epoch)))?;
+        audit::record(connection, audit, About::user(user, Some(epoch)))?;
         return Ok(true);
     }
     let is_known = find_epoch(connection, user.0)?.is_some();
@@ -324,21 +324,25 @@ fn find_epoch(connection: &mut AnyConnection, user: i64) -> QueryResult<Option<E
 }
 
 /// See [`crate::store::Connection::put_shadow_user`]; `None` if somebody else has the name.
-pub(super) fn put_shadow(connection: &mut AnyConnection, user: &NewUser, cause: &Cause) -> QueryResult<Option<Epoch>> {
+pub(super) fn put_shadow(
+    connection: &mut AnyConnection,
+    user: &NewUser,
+    audit: &AuditContext,
+) -> QueryResult<Option<Epoch>> {
     let known = match user.id {
         Some(id) => Some(id),
         None => find(connection, &LoginName::Username(user.username.clone()))?.map(|account| account.user.id),
     };
     if let Some(id) = user.id {
-        free_name(connection, &user.username, id, cause)?;
+        free_name(connection, &user.username, id, audit)?;
     }
     if let Some(UserId(id)) = known
-        && let Some(epoch) = update_shadow(connection, id, user, cause)?
+        && let Some(epoch) = update_shadow(connection, id, user, audit)?
     {
         return Ok(Some(epoch));
     }
     if let Some(id) = insert(connection, user, lookalike_key(&user.username))? {
-        audit::record(connection, cause, About::user(id, None))?;
+        audit::record(connection, audit, About::user(id, None))?;
         return find_epoch(connection, id.0);
     }
     // Somebody else inserted it at the same moment, or the name belongs to another number.
@@ -351,16 +355,21 @@ pub(super) fn put_shadow(connection: &mut AnyConnection, user: &NewUser, cause: 
 /// Takes the name from the shadow of another user, which had it before their system gave it to
 /// this one; at its next login that user's new name comes with it. Accounts that have a password
 /// here are nobody's shadows and keep their names.
-fn free_name(connection: &mut AnyConnection, name: &str, user: UserId, cause: &Cause) -> QueryResult<()> {
+fn free_name(connection: &mut AnyConnection, name: &str, user: UserId, audit: &AuditContext) -> QueryResult<()> {
     let holder = find(connection, &LoginName::Username(name.to_owned()))?;
     let Some(holder) = holder.filter(|holder| holder.user.id != user && holder.is_shadow()) else { return Ok(()) };
     let username = stand_in_name(holder.user.id);
     let key = lookalike_key(&username);
     Rename { username, key, id: holder.user.id.0 }.execute(connection)?;
-    audit::record(connection, cause, About::user(holder.user.id, None))
+    audit::record(connection, audit, About::user(holder.user.id, None))
 }
 
-fn update_shadow(connection: &mut AnyConnection, id: i64, user: &NewUser, cause: &Cause) -> QueryResult<Option<Epoch>> {
+fn update_shadow(
+    connection: &mut AnyConnection,
+    id: i64,
+    user: &NewUser,
+    audit: &AuditContext,
+) -> QueryResult<Option<Epoch>> {
     let raised = if user.is_active { None } else { switch(connection, id, false)? };
     let update = UpdateShadow {
         username: user.username.clone(),
@@ -372,8 +381,8 @@ fn update_shadow(connection: &mut AnyConnection, id: i64, user: &NewUser, cause:
     let changed = update.execute(connection)? == 1;
     if changed || raised.is_some() {
         // What ended the sessions is told by the event that raised the epoch.
-        let event = if raised.is_some() { Reason::Deactivated } else { cause.reason };
-        audit::record_as(connection, event, cause, About::user(UserId(id), raised))?;
+        let event = if raised.is_some() { Event::Deactivated } else { audit.event };
+        audit::record_as(connection, event, audit, About::user(UserId(id), raised))?;
     }
     find_epoch(connection, id)
 }

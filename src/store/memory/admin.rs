@@ -1,14 +1,14 @@
 //! Administration of users and sessions in memory. There are no signing keys, no imports, and nothing to sweep.
 
 use super::{MemoryStore, SessionRow, Tables};
-use crate::cause::Cause;
-use crate::session::{Session, SessionEntry, SessionId};
+use crate::domain::audit::AuditContext;
+use crate::domain::session::{Session, SessionEntry, SessionId};
+use crate::domain::time::Timestamp;
+use crate::domain::user::{Epoch, NewUser, PasswordHash, User, UserId, lookalike_key};
 use crate::store::{AdminStore, SessionFilter, StoreResult, UserCreation, UserEntry, UserFilter};
-use crate::time::Timestamp;
-use crate::user::{Epoch, NewUser, PasswordHash, User, UserId, lookalike_key};
 
 impl AdminStore for MemoryStore {
-    fn create_user(&self, new: &NewUser, _: &Cause) -> StoreResult<UserCreation> {
+    fn create_user(&self, new: &NewUser, _: &AuditContext) -> StoreResult<UserCreation> {
         let mut tables = self.tables();
         let taken = |user: &User| user.username == new.username || Some(user.id) == new.id;
         if tables.accounts.values().any(|account| taken(&account.user)) {
@@ -27,13 +27,13 @@ impl AdminStore for MemoryStore {
         user: UserId,
         new: &PasswordHash,
         keep: Option<SessionId>,
-        cause: &Cause,
+        audit: &AuditContext,
     ) -> StoreResult<bool> {
         let mut tables = self.tables();
         let Some(account) = tables.accounts.get_mut(&user) else { return Ok(false) };
         account.password = new.clone();
         let old = account.user.epoch;
-        tables.raise_epoch(user, cause);
+        tables.raise_epoch(user, audit);
         let kept = keep.and_then(|id| tables.sessions.get_mut(&id)).filter(|row| row.user == user);
         if let Some(row) = kept.filter(|row| row.session.epoch == old && row.session.ended.is_none()) {
             row.session.epoch = Epoch(old.0 + 1);
@@ -41,11 +41,11 @@ impl AdminStore for MemoryStore {
         Ok(true)
     }
 
-    fn set_active(&self, user: UserId, active: bool, cause: &Cause) -> StoreResult<bool> {
-        Ok(self.tables().switch(user, active, cause))
+    fn set_active(&self, user: UserId, active: bool, audit: &AuditContext) -> StoreResult<bool> {
+        Ok(self.tables().switch(user, active, audit))
     }
 
-    fn delete_user(&self, user: UserId, _: &Cause) -> StoreResult<bool> {
+    fn delete_user(&self, user: UserId, _: &AuditContext) -> StoreResult<bool> {
         let mut tables = self.tables();
         let Tables { sessions, tokens, .. } = &mut *tables;
         tokens.retain(|_, token| sessions.get(&token.session).is_some_and(|row| row.user != user));
@@ -94,11 +94,11 @@ impl Tables {
         // A session that did not end by itself ended with all of its user's, when the epoch was raised above its own.
         let raise = || self.raises.get(&(row.user, Epoch(row.session.epoch.0 + 1)));
         let ended = row.ended.as_ref().or_else(raise);
-        let lasting = |token: &&super::TokenRow| token.session == row.session.id && token.consumed.is_none();
-        let ends = self.tokens.values().filter(lasting).map(|token| token.expires);
+        let cacheable = |token: &&super::TokenRow| token.session == row.session.id && token.consumed.is_none();
+        let ends = self.tokens.values().filter(cacheable).map(|token| token.expires);
         let origin = &row.opened.origin;
         SessionEntry {
-            session: Session { ended: ended.map(|cause| cause.at), ..row.session.clone() },
+            session: Session { ended: ended.map(|audit| audit.at), ..row.session.clone() },
             user_id: row.user,
             username: self.accounts.get(&row.user).map(|account| account.user.username.clone()).unwrap_or_default(),
             name: row.name.clone(),
@@ -106,8 +106,8 @@ impl Tables {
             expires: ends.max_by_key(|end| end.map_or(i64::MAX, Timestamp::as_micros)).flatten(),
             address: origin.address_text(),
             user_agent: origin.user_agent.clone(),
-            end_reason: ended.map(|cause| cause.reason),
-            ended_by: ended.map(|cause| cause.actor.to_string()),
+            end_reason: ended.map(|audit| audit.event),
+            ended_by: ended.map(|audit| audit.actor.to_string()),
         }
     }
 }

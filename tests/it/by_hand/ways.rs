@@ -1,7 +1,7 @@
 //! The ways. In braces stands what is meddled with: a user's number and name, the session, the token's digest, and
 //! the same of some other user.
 
-use crate::support::app::Backend;
+use crate::harness::app::Backend;
 
 /// A way to make a token bad.
 pub(super) struct Way {

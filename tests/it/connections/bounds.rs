@@ -4,8 +4,8 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use super::raw::{PING, Raw, Target};
-use crate::support::app::{Backend, login_request};
-use crate::support::program::{PASSWORD, Program, Running};
+use crate::harness::app::{Backend, login_request};
+use crate::harness::program::{PASSWORD, Program, Running};
 
 /// The processor time of threads whose names begin like this.
 fn processor_time(server: &Running, name: &str) -> Duration {

@@ -8,8 +8,8 @@ use socket2::{Domain, Socket, Type};
 
 use super::PATIENCE;
 use super::raw::{PING, Raw};
-use crate::support::app::Backend;
-use crate::support::program::{BINARY, Program, Running};
+use crate::harness::app::Backend;
+use crate::harness::program::{BINARY, Program, Running};
 
 /// The program under limits of the shell, with 1 worker and time for everything.
 fn program() -> Program {

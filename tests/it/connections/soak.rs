@@ -13,9 +13,9 @@ use tokio::task::JoinSet;
 
 use super::bounds::memory;
 use super::raw::PING;
-use crate::support::app::{Backend, token_request};
-use crate::support::number;
-use crate::support::program::{BINARY, PASSWORD, Program, Running};
+use crate::harness::app::{Backend, token_request};
+use crate::harness::number;
+use crate::harness::program::{BINARY, PASSWORD, Program, Running};
 
 /// How long nothing is opened after a refusal, so that the crowd does not use up the machine by itself.
 const BREATH: Duration = Duration::from_millis(10);
@@ -106,11 +106,11 @@ async fn check(stream: &mut TcpStream, request: &[u8]) -> std::io::Result<()> {
 }
 
 /// Checks on a connection that is kept and on new ones, for so long.
-async fn ask(target: SocketAddr, request: Vec<u8>, lasting: Duration) -> Seen {
+async fn ask(target: SocketAddr, request: Vec<u8>, cacheable: Duration) -> Seen {
     let (from, began) = (Ipv4Addr::new(127, 9, 9, 9), Instant::now());
     let mut seen = Seen::default();
     let mut kept: Option<TcpStream> = None;
-    while began.elapsed() < lasting {
+    while began.elapsed() < cacheable {
         let start = Instant::now();
         let done = async {
             if kept.is_none() {
@@ -163,7 +163,7 @@ fn tell(name: &str, alone: &Seen, during: &Seen) {
     );
 }
 
-fn run(name: &str, addresses: u8, lasting: Duration) {
+fn run(name: &str, addresses: u8, cacheable: Duration) {
     let program = Program::on(Backend::Sqlite).with_admin();
     let mut command = Command::new("/bin/sh");
     command.args(["-c", "ulimit -n 1024; exec \"$1\"", "sh", BINARY]);
@@ -172,7 +172,7 @@ fn run(name: &str, addresses: u8, lasting: Duration) {
     let token = server.client().login("admin", PASSWORD);
     let request = token_request("GET", "/auth/user/", &token).to_bytes();
     let target = server.address();
-    let alone = on_a_runtime(ask(target, request.clone(), (lasting / 10).max(Duration::from_secs(3))));
+    let alone = on_a_runtime(ask(target, request.clone(), (cacheable / 10).max(Duration::from_secs(3))));
     let attack = Attack { target, addresses, over: AtomicBool::new(false), opened: AtomicU64::new(0) };
     let attack = Arc::new(attack);
     let (during, early, late) = std::thread::scope(|scope| {
@@ -191,9 +191,9 @@ fn run(name: &str, addresses: u8, lasting: Duration) {
                 tasks.shutdown().await;
             });
         });
-        let seen = on_a_runtime(ask(target, request.clone(), lasting * 2 / 5));
+        let seen = on_a_runtime(ask(target, request.clone(), cacheable * 2 / 5));
         let early = memory(&server, "VmRSS");
-        let more = on_a_runtime(ask(target, request, lasting * 3 / 5));
+        let more = on_a_runtime(ask(target, request, cacheable * 3 / 5));
         let late = memory(&server, "VmRSS");
         let during = Seen {
             kept: [seen.kept, more.kept].concat(),
@@ -222,7 +222,7 @@ fn run(name: &str, addresses: u8, lasting: Duration) {
 fn crowds_that_stall() {
     let limit = getrlimit(Resource::Nofile).maximum;
     setrlimit(Resource::Nofile, Rlimit { current: limit, maximum: limit }).expect("as many files as may be");
-    let lasting = Duration::from_secs(number("KNOXIDE_SOAK_SECONDS").unwrap_or(300));
-    run("one address", 1, lasting);
-    run("200 addresses", 200, lasting);
+    let cacheable = Duration::from_secs(number("KNOXIDE_SOAK_SECONDS").unwrap_or(300));
+    run("one address", 1, cacheable);
+    run("200 addresses", 200, cacheable);
 }

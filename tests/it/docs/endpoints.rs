@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{files, read};
 
 /// Where paths are mounted: everywhere else they go through these.
-const MOUNTED_IN: [&str; 3] = ["src/http/dialects.rs", "src/http/health.rs", "src/http/well_known.rs"];
+const MOUNTED_IN: [&str; 3] = ["src/http/dialects.rs", "src/http/health.rs", "src/http/jwks.rs"];
 
 /// Paths without transcripts, and the tests that show their replies.
 const WITHOUT_TRANSCRIPT: [(&str, &str); 3] = [
@@ -57,7 +57,7 @@ fn each_endpoint_has_a_row_a_page_and_a_transcript() {
     // A case that holds for several dialects takes its path from a variable, which is set beside them.
     let plays = |file: &str| file.starts_with("tests/transcripts/") || file == "tests/it/contract.rs";
     let transcripts =
-        all(&|file| plays(file) || file.starts_with("tests/it/support/transcript"), &[".http", ".txt", ".rs"]);
+        all(&|file| plays(file) || file.starts_with("tests/it/harness/transcript"), &[".http", ".txt", ".rs"]);
     let mut missing = Vec::new();
     for path in paths {
         let elsewhere = WITHOUT_TRANSCRIPT.iter().find(|(other, _)| *other == path);

@@ -46,7 +46,7 @@ fn paths(text: &str) -> Vec<String> {
     words.filter(is_path).map(str::to_owned).collect()
 }
 
-/// `docs/jwt.md#claims`, `src/token.rs::debug_output_hides_both`: what of it is not there.
+/// `docs/jwt.md#claims`, `src/domain/token.rs::debug_output_hides_both`: what of it is not there.
 fn missing(root: &Path, path: &str) -> Option<String> {
     let (place, test) = path.split_once("::").unwrap_or((path, ""));
     let (place, heading) = place.split_once('#').unwrap_or((place, ""));
@@ -104,7 +104,7 @@ fn each_way_of_leading_nowhere_is_seen() {
     for (file, text) in [
         ("src/a.rs", "//! As in docs/nothing.md."),
         ("src/a.rs", "/// As in docs/contract.md#nothing, but shorter."),
-        ("src/a.rs", "let a = 1; // see src/token.rs::nothing"),
+        ("src/a.rs", "let a = 1; // see src/domain/token.rs::nothing"),
         ("src/a.rs", "/// The order of the steps (record 9999 and\n/// record 0999)."),
         ("src/a.rs", "// Idleness is judged by the row (0999)."),
         ("src/a.rs", "//! The header, as section 3 of the contract reads it."),
@@ -120,7 +120,7 @@ fn each_way_of_leading_nowhere_is_seen() {
         ("src/a.rs", "let a = \"docs/nothing.md\";"),
         (
             "src/a.rs",
-            "/// As in docs/contract.md#accept: see src/token.rs::debug_output_hides_both and record 0015 (0006).",
+            "/// As in docs/contract.md#accept: see src/domain/token.rs::debug_output_hides_both and record 0015 (0006).",
         ),
         ("src/a.rs", "/// Empty lines (RFC 9112, section 2.2), for NIST SP 800-63B, section 5.1.1.2."),
         ("docs/a.md", "One of `docs/dialects/<name>.md`, or all of `docs/`; the table 'of 3' has 4 rows."),

@@ -1,6 +1,12 @@
-//! The servers of Postgres.
+//! Postgres for tests: one server for all of them, a database for each.
+//!
+//! The server is the one that `KNOXIDE_TEST_POSTGRES` names (a superuser's URL), or else a
+//! private one that ends with this process. `KNOXIDE_TEST_POSTGRES=skip` leaves the Postgres
+//! half out, on purpose and never in CI; without any Postgres the tests that need it fail.
 
-use std::time::{Duration, Instant};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, OnceLock};
 
 use diesel::connection::SimpleConnection;
 use diesel::dsl::sql;
@@ -8,123 +14,144 @@ use diesel::pg::PgConnection;
 use diesel::sql_types::{BigInt, Text};
 use diesel::{Connection, RunQueryDsl};
 
-use crate::support::postgres::cluster::Cluster;
-use crate::support::postgres::{connect, shared, with_database};
-use crate::support::proxy::Proxy;
+use super::setting;
 
-fn number(connection: &mut PgConnection, expression: &str) -> Result<i64, diesel::result::Error> {
-    diesel::select(sql::<BigInt>(expression)).get_result(connection)
+pub(crate) mod cluster;
+
+use cluster::Cluster;
+
+/// Databases that a run older than this left behind are dropped: no run takes so long.
+const STALE_SECONDS: i64 = 2 * 60 * 60;
+
+/// The server that the tests of this process share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    url: String,
+    /// The start of all names, so that leftovers can be told from what is in use.
+    prefix: String,
+    made: AtomicU32,
+    templates: Mutex<BTreeMap<&'static str, String>>,
+    /// Ends with the process, if the server is ours.
+    _own: Option<Cluster>,
 }
 
-fn prepare(url: &str) {
-    connect(url).batch_execute("CREATE TABLE t (n BIGINT); INSERT INTO t VALUES (7)").expect("prepared");
+/// A database of one test, dropped at its end.
+#[derive(Debug)]
+pub(crate) struct Database {
+    url: String,
+    name: String,
+    server: String,
 }
 
-#[test]
-fn each_test_has_a_database_of_its_own_from_one_template() {
-    let Some(server) = shared() else { return };
-    let one = server.database("harness", prepare);
-    let two = server.database("harness", prepare);
-    connect(one.url()).batch_execute("UPDATE t SET n = 8").expect("written");
-    assert_eq!(number(&mut connect(one.url()), "n FROM t"), Ok(8));
-    assert_eq!(number(&mut connect(two.url()), "n FROM t"), Ok(7));
-    assert!(number(&mut connect(server.empty_database().url()), "n FROM t").is_err());
+/// The shared server; `None` only if the Postgres half was left out on purpose.
+///
+/// # Panics
+/// When there is no Postgres.
+pub(crate) fn shared() -> Option<&'static Shared> {
+    static SHARED: OnceLock<Option<Shared>> = OnceLock::new();
+    SHARED.get_or_init(Shared::from_environment).as_ref()
 }
 
-#[test]
-fn databases_are_made_by_many_tests_at_once() {
-    let Some(server) = shared() else { return };
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..8).map(|_| scope.spawn(|| server.database("crowd", prepare))).collect();
-        for thread in threads {
-            let database = thread.join().expect("a database");
-            assert_eq!(number(&mut connect(database.url()), "n FROM t"), Ok(7));
+impl Shared {
+    fn from_environment() -> Option<Self> {
+        let in_ci = setting("CI").is_some_and(|ci| ci == "true");
+        match setting("KNOXIDE_TEST_POSTGRES").as_deref() {
+            Some("skip") if in_ci => panic!("the Postgres tests cannot be skipped in CI"),
+            Some("skip") => {
+                eprintln!("NOT RUN: the Postgres half of the tests, because KNOXIDE_TEST_POSTGRES=skip");
+                None
+            }
+            Some(url) => Some(Self::at(url.to_owned(), None)),
+            None => match Cluster::start() {
+                Ok(own) => Some(Self::at(own.url(), Some(own))),
+                Err(error) => panic!(
+                    "the Postgres half of the tests was NOT RUN: {error}. Install PostgreSQL, or set \
+                     KNOXIDE_TEST_POSTGRES to the URL of a superuser, or to skip"
+                ),
+            },
         }
-    });
-}
-
-#[test]
-fn a_dropped_database_is_gone_although_somebody_is_connected() {
-    let Some(server) = shared() else { return };
-    let database = server.empty_database();
-    let url = database.url().to_owned();
-    let mut open = connect(&url);
-    drop(database);
-    assert!(number(&mut open, "1::bigint").is_err());
-    assert!(PgConnection::establish(&url).is_err());
-}
-
-#[test]
-fn a_private_server_is_durable_and_survives_a_crash() {
-    let Some(_) = shared() else { return };
-    let mut cluster = Cluster::start().expect("a server");
-    let mut connection = connect(&cluster.url());
-    let fsync: String =
-        diesel::select(sql::<Text>("current_setting('fsync')")).get_result(&mut connection).expect("it");
-    assert_eq!(fsync, "on");
-    prepare(&cluster.url());
-    cluster.kill();
-    assert!(number(&mut connection, "1::bigint").is_err());
-    assert!(PgConnection::establish(&cluster.url()).is_err());
-    cluster.resume().expect("it starts again");
-    assert_eq!(number(&mut connect(&cluster.url()), "n FROM t"), Ok(7));
-    cluster.stop();
-    assert!(PgConnection::establish(&cluster.url()).is_err());
-    cluster.resume().expect("it starts once more");
-    assert_eq!(number(&mut connect(&cluster.url()), "n FROM t"), Ok(7));
-}
-
-#[test]
-fn a_frozen_server_is_silent_until_it_thaws() {
-    let Some(_) = shared() else { return };
-    let cluster = Cluster::start().expect("a server");
-    let mut connection = connect(&cluster.url());
-    assert_eq!(number(&mut connection, "1::bigint"), Ok(1));
-    let (send, receive) = std::sync::mpsc::channel();
-    cluster.freeze();
-    std::thread::scope(|scope| {
-        scope.spawn(move || send.send(number(&mut connection, "2::bigint")));
-        assert!(receive.recv_timeout(Duration::from_millis(300)).is_err());
-        cluster.thaw();
-        assert_eq!(receive.recv_timeout(Duration::from_secs(30)), Ok(Ok(2)));
-    });
-}
-
-#[test]
-fn a_proxy_stands_before_a_private_server() {
-    let Some(_) = shared() else { return };
-    let cluster = Cluster::start().expect("a server");
-    let proxy = Proxy::to(cluster.address()).expect("a proxy");
-    let url = format!("postgres://postgres@{}/postgres", proxy.address());
-    let mut connection = connect(&url);
-    assert_eq!(number(&mut connection, "1::bigint"), Ok(1));
-    proxy.cut();
-    assert!(number(&mut connection, "1::bigint").is_err());
-    assert_eq!(number(&mut connect(&url), "1::bigint"), Ok(1));
-}
-
-#[test]
-fn a_dropped_server_leaves_nothing_behind() {
-    let Some(_) = shared() else { return };
-    let cluster = Cluster::start().expect("a server");
-    let url = cluster.url();
-    let mut connection = connect(&url);
-    let query = sql::<Text>("current_setting('data_directory')");
-    let directory: String = diesel::select(query).get_result(&mut connection).expect("its directory");
-    assert!(std::path::Path::new(&directory).exists());
-    let asked = Instant::now();
-    drop(cluster);
-    assert!(!std::path::Path::new(&directory).exists(), "after {:?}", asked.elapsed());
-    assert!(PgConnection::establish(&url).is_err());
-}
-
-#[test]
-fn urls_name_another_database() {
-    for (url, expected) in [
-        ("postgres://u:p@h:1/a", "postgres://u:p@h:1/b"),
-        ("postgres://h", "postgres://h/b"),
-        ("postgresql://h/a?sslmode=disable&x=/y", "postgresql://h/b?sslmode=disable&x=/y"),
-    ] {
-        assert_eq!(with_database(url, "b"), expected);
     }
+
+    fn at(url: String, own: Option<Cluster>) -> Self {
+        let mut connection = connect(&url);
+        let now: i64 = diesel::select(sql::<BigInt>("extract(epoch FROM now())::bigint"))
+            .get_result(&mut connection)
+            .expect("the server tells the time");
+        let stale = format!(
+            "datname FROM pg_database WHERE datname ~ '^knoxide_test_[0-9]+_' \
+             AND split_part(datname, '_', 3)::bigint < {}",
+            now - STALE_SECONDS
+        );
+        let stale: Vec<String> =
+            diesel::select(sql::<Text>(&stale)).load(&mut connection).expect("the server lists its databases");
+        for name in stale {
+            // Another run may be doing the same.
+            connection.batch_execute(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).ok();
+        }
+        let prefix = format!("knoxide_test_{now}_{}", std::process::id());
+        Self { url, prefix, made: AtomicU32::new(0), templates: Mutex::default(), _own: own }
+    }
+
+    /// A database of its own, empty.
+    pub(crate) fn empty_database(&self) -> Database {
+        self.create("template1")
+    }
+
+    /// A database of its own: a copy of one that `prepare` was given the URL of, once for all
+    /// that ask under the same key.
+    pub(crate) fn database(&self, key: &'static str, prepare: fn(&str)) -> Database {
+        let template = {
+            let mut templates = self.templates.lock().expect("a template could be prepared");
+            templates.entry(key).or_insert_with(|| {
+                let name = self.new_name();
+                connect(&self.url).batch_execute(&format!("CREATE DATABASE {name}")).expect("a template is created");
+                prepare(&with_database(&self.url, &name));
+                name
+            });
+            templates[key].clone()
+        };
+        self.create(&template)
+    }
+
+    fn create(&self, template: &str) -> Database {
+        let name = self.new_name();
+        // The server waits up to five seconds for the last connection to the template to end.
+        let create = format!("CREATE DATABASE {name} TEMPLATE {template}");
+        connect(&self.url).batch_execute(&create).expect("a database is created");
+        Database { url: with_database(&self.url, &name), name, server: self.url.clone() }
+    }
+
+    fn new_name(&self) -> String {
+        format!("{}_{}", self.prefix, self.made.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+impl Database {
+    /// Its URL.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        let drop = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name);
+        // A test that fails must show its own reason, not one found while cleaning up.
+        PgConnection::establish(&self.server).ok().and_then(|mut server| server.batch_execute(&drop).ok());
+    }
+}
+
+/// The URL of another database on the same server.
+pub(crate) fn with_database(url: &str, name: &str) -> String {
+    let (before, query) = url.split_once('?').map_or((url, None), |(before, query)| (before, Some(query)));
+    let host = before.find("://").map_or(0, |at| at + 3);
+    let end = before[host..].find('/').map_or(before.len(), |at| host + at);
+    let query = query.map(|query| format!("?{query}")).unwrap_or_default();
+    format!("{}/{name}{query}", &before[..end])
+}
+
+/// Connects for administration.
+pub(crate) fn connect(url: &str) -> PgConnection {
+    // The error would quote the URL; the address of a test server is no secret, its password is.
+    PgConnection::establish(url).unwrap_or_else(|_| panic!("no connection to the Postgres of the tests"))
 }

@@ -1,165 +1,324 @@
-//! The proxy.
+//! A TCP proxy on the loopback address that can cut, refuse, freeze, delay and break off.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
-use std::time::{Duration, Instant};
-
-use super::echo;
-use crate::support::proxy::{Proxy, Towards};
-
-/// Long enough to tell silence from slowness, short enough to wait for.
-const SILENCE: Duration = Duration::from_millis(200);
-
-fn through(proxy: &Proxy) -> TcpStream {
-    let stream = TcpStream::connect(proxy.address()).expect("a connection");
-    stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a time-out");
-    stream
-}
-
-fn say(stream: &mut TcpStream, text: &str) -> String {
-    stream.write_all(text.as_bytes()).expect("sent");
-    let mut heard = vec![0; text.len()];
-    stream.read_exact(&mut heard).expect("an answer");
-    String::from_utf8(heard).expect("text")
-}
-
-fn rest(stream: &mut TcpStream) -> Vec<u8> {
-    let mut rest = Vec::new();
-    // A reset is an end as good as any.
-    stream.read_to_end(&mut rest).ok();
-    rest
-}
-
-#[test]
-fn carries_both_ways_and_counts_connections() {
-    let proxy = Proxy::to(echo()).expect("a proxy");
-    let (mut one, mut two) = (through(&proxy), through(&proxy));
-    assert_eq!(say(&mut one, "hello"), "hello");
-    assert_eq!(say(&mut two, "you"), "you");
-    assert_eq!(proxy.connections(), 2);
-}
-
-#[test]
-fn cuts_what_is_open_and_welcomes_new_ones() {
-    let proxy = Proxy::to(echo()).expect("a proxy");
-    let mut old = through(&proxy);
-    say(&mut old, "x");
-    proxy.cut();
-    assert!(rest(&mut old).is_empty());
-    assert_eq!(say(&mut through(&proxy), "again"), "again");
-}
-
-#[test]
-fn refuses_new_ones_and_keeps_what_is_open() {
-    let proxy = Proxy::to(echo()).expect("a proxy");
-    let mut old = through(&proxy);
-    say(&mut old, "x");
-    proxy.refuse(true);
-    assert!(rest(&mut through(&proxy)).is_empty());
-    assert_eq!(say(&mut old, "still here"), "still here");
-    proxy.refuse(false);
-    assert_eq!(say(&mut through(&proxy), "back"), "back");
-}
-
-#[test]
-fn frozen_it_holds_back_and_thawed_it_delivers() {
-    let proxy = Proxy::to(echo()).expect("a proxy");
-    let mut stream = through(&proxy);
-    say(&mut stream, "x");
-    proxy.freeze();
-    stream.write_all(b"later").expect("sent");
-    stream.set_read_timeout(Some(SILENCE)).expect("a time-out");
-    let silence = stream.read(&mut [0]).expect_err("nothing may come");
-    assert!(matches!(silence.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut));
-    stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a time-out");
-    proxy.thaw();
-    let mut heard = [0; 5];
-    stream.read_exact(&mut heard).expect("it comes after all");
-    assert_eq!(&heard, b"later");
-}
-
-#[test]
-fn a_frozen_connection_can_be_cut() {
-    let proxy = Proxy::to(echo()).expect("a proxy");
-    let mut stream = through(&proxy);
-    say(&mut stream, "x");
-    proxy.freeze();
-    stream.write_all(b"never").expect("sent");
-    proxy.cut();
-    assert!(rest(&mut stream).is_empty());
-}
-
-#[test]
-fn strands_what_is_open_and_welcomes_new_ones() {
-    let proxy = Proxy::to(echo()).expect("a proxy");
-    let mut old = through(&proxy);
-    say(&mut old, "x");
-    proxy.strand();
-    old.write_all(b"never").expect("sent");
-    assert_eq!(say(&mut through(&proxy), "new"), "new");
-    old.set_read_timeout(Some(SILENCE)).expect("a time-out");
-    assert!(old.read(&mut [0]).is_err(), "nothing may come, not even an end");
-    proxy.cut();
-    assert!(rest(&mut old).is_empty());
-}
-
-#[test]
-fn delays_each_way() {
-    let proxy = Proxy::to(echo()).expect("a proxy");
-    let mut stream = through(&proxy);
-    say(&mut stream, "x");
-    proxy.delay(SILENCE);
-    let asked = Instant::now();
-    assert_eq!(say(&mut stream, "slow"), "slow");
-    assert!(asked.elapsed() >= 2 * SILENCE);
-}
-
-#[test]
-fn breaks_off_after_so_many_bytes() {
-    let proxy = Proxy::to(echo()).expect("a proxy");
-    proxy.break_off(Some((Towards::Client, 3)));
-    let mut stream = through(&proxy);
-    stream.write_all(b"abcdef").expect("sent");
-    assert_eq!(rest(&mut stream), b"abc");
-    proxy.break_off(Some((Towards::Server, 2)));
-    let mut stream = through(&proxy);
-    stream.write_all(b"abcdef").expect("sent");
-    assert!(rest(&mut stream).len() <= 2);
-    proxy.break_off(None);
-    assert_eq!(say(&mut through(&proxy), "all of it"), "all of it");
-}
-
-#[test]
-fn ends_with_its_connections_when_dropped() {
-    let proxy = Proxy::to(echo()).expect("a proxy");
-    let address = proxy.address();
-    let mut stream = through(&proxy);
-    say(&mut stream, "x");
-    drop(proxy);
-    assert!(rest(&mut stream).is_empty());
-    assert!(TcpStream::connect(address).is_err());
-}
-
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
 #[cfg(feature = "postgres")]
-#[test]
-fn resets_connections() {
-    let proxy = Proxy::to(echo()).expect("a proxy");
-    let mut one = through(&proxy);
-    assert_eq!(say(&mut one, "hello"), "hello");
-    proxy.reset();
-    let end = one.read(&mut [0]).expect_err("a reset is an error");
-    assert_eq!(end.kind(), std::io::ErrorKind::ConnectionReset);
-    assert_eq!(say(&mut through(&proxy), "again"), "again");
+use std::time::Instant;
+
+/// Longer than anything takes on a busy machine: reaching it is a failure.
+#[cfg(feature = "postgres")]
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Which way bytes flow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Towards {
+    /// From the client to the server behind the proxy.
+    Server,
+    /// From the server to the client.
+    Client,
 }
 
-#[cfg(feature = "postgres")]
-#[test]
-fn loses_answers_to_commits() {
-    let proxy = Proxy::to(echo()).expect("a proxy");
-    proxy.swallow_commits(1);
-    let (mut one, mut two) = (through(&proxy), through(&proxy));
-    assert_eq!(say(&mut one, "hello"), "hello");
-    one.write_all(b"COMMIT\0").expect("sent");
-    assert_eq!((rest(&mut one), proxy.swallowed()), (Vec::new(), 1));
-    assert_eq!(say(&mut two, "COMMIT\0"), "COMMIT\0");
+/// What the proxy does to traffic; the same for all connections.
+#[derive(Debug, Default)]
+struct Manners {
+    frozen: bool,
+    refusing: bool,
+    delay: Duration,
+    break_off: Option<(Towards, u64)>,
+    swallowing: usize,
+    swallowed: usize,
+    links: Vec<Arc<Link>>,
+}
+
+/// The state that the proxy and its threads share.
+#[derive(Debug, Default)]
+struct Shared {
+    manners: Mutex<Manners>,
+    changed: Condvar,
+    stopping: AtomicBool,
+}
+
+/// One connection through the proxy.
+#[derive(Debug)]
+struct Link {
+    client: TcpStream,
+    server: TcpStream,
+    is_cut: AtomicBool,
+    /// Whether the client is to see its end as a reset; until the last handle is closed, it sees nothing.
+    is_reset: AtomicBool,
+    is_stranded: AtomicBool,
+    /// Whether the client sent something since it was stranded.
+    was_called: AtomicBool,
+}
+
+/// The tag with which Postgres answers a commit.
+const COMMITTED: &[u8] = b"COMMIT\0";
+
+impl Link {
+    fn new(client: TcpStream, server: TcpStream) -> Self {
+        let no = || AtomicBool::new(false);
+        Self { client, server, is_cut: no(), is_reset: no(), is_stranded: no(), was_called: no() }
+    }
+
+    fn cut(&self) {
+        self.is_cut.store(true, Ordering::SeqCst);
+        if self.is_reset.load(Ordering::SeqCst) {
+            return;
+        }
+        self.client.shutdown(Shutdown::Both).ok();
+        self.server.shutdown(Shutdown::Both).ok();
+    }
+
+    /// Ends it so that closing it sends a reset.
+    fn reset(&self) {
+        self.is_reset.store(true, Ordering::SeqCst);
+        self.is_cut.store(true, Ordering::SeqCst);
+        socket2::SockRef::from(&self.client).set_linger(Some(Duration::ZERO)).ok();
+        self.client.shutdown(Shutdown::Read).ok();
+        self.server.shutdown(Shutdown::Both).ok();
+    }
+}
+
+/// A proxy; it ends, with all its connections, when dropped.
+#[derive(Debug)]
+pub(crate) struct Proxy {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    acceptor: Option<JoinHandle<()>>,
+}
+
+impl Proxy {
+    /// Starts a proxy before `target`.
+    pub(crate) fn to(target: SocketAddr) -> io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let address = listener.local_addr()?;
+        let shared = Arc::new(Shared::default());
+        let of_acceptor = Arc::clone(&shared);
+        let acceptor = thread::spawn(move || of_acceptor.accept_all(&listener, target));
+        Ok(Self { address, shared, acceptor: Some(acceptor) })
+    }
+
+    /// Where clients connect.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// How many connections are open.
+    pub(crate) fn connections(&self) -> usize {
+        self.shared.lock().links.len()
+    }
+
+    /// Ends all open connections; new ones are welcome.
+    pub(crate) fn cut(&self) {
+        for link in &self.shared.lock().links {
+            link.cut();
+        }
+        self.shared.changed.notify_all();
+    }
+
+    /// As [`Proxy::cut`], but clients see a reset; returns once they do.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn reset(&self) {
+        let manners = self.shared.lock();
+        manners.links.iter().for_each(|link| link.reset());
+        // Only the last handle closes the socket.
+        let old: Vec<_> = manners.links.iter().map(Arc::downgrade).collect();
+        drop(manners);
+        self.shared.changed.notify_all();
+        self.wait_until(|_| old.iter().all(|link| link.strong_count() == 0));
+    }
+
+    /// As [`Proxy::cut`]; returns once all of them are closed.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn cut_and_wait(&self) {
+        let old = self.shared.lock().links.clone();
+        self.cut();
+        self.wait_until(|links| !links.iter().any(|link| old.iter().any(|other| Arc::ptr_eq(link, other))));
+    }
+
+    /// Waits until clients have tried all connections that were stranded, but for so many.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn wait_until_stranded_are_tried(&self, but: usize) {
+        let untried =
+            |link: &&Arc<Link>| link.is_stranded.load(Ordering::SeqCst) && !link.was_called.load(Ordering::SeqCst);
+        self.wait_until(|links| links.iter().filter(untried).count() <= but);
+    }
+
+    #[cfg(feature = "postgres")]
+    fn wait_until(&self, done: impl Fn(&[Arc<Link>]) -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        let mut manners = self.shared.lock();
+        while !done(&manners.links) {
+            if Instant::now() >= deadline {
+                drop(manners);
+                panic!("the proxy's connections do not come to that");
+            }
+            // Handles are given up without a word, so it looks now and then.
+            let waited = self.shared.changed.wait_timeout(manners, Duration::from_millis(10));
+            (manners, _) = waited.expect("no thread of the proxy panics while it holds the lock");
+        }
+    }
+
+    /// So many times from now on, when the server has committed, its answer is lost with the connection.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn swallow_commits(&self, times: usize) {
+        let mut manners = self.shared.lock();
+        (manners.swallowing, manners.swallowed) = (times, 0);
+    }
+
+    /// How many answers to commits were lost since [`Proxy::swallow_commits`].
+    #[cfg(feature = "postgres")]
+    pub(crate) fn swallowed(&self) -> usize {
+        self.shared.lock().swallowed
+    }
+
+    /// What is open now stays open and silent until it is cut; new connections are welcome: a
+    /// server that has stopped for ever, while another has taken its place.
+    pub(crate) fn strand(&self) {
+        for link in &self.shared.lock().links {
+            link.is_stranded.store(true, Ordering::SeqCst);
+        }
+    }
+
+    /// From now on new connections are closed at once, or no longer so.
+    pub(crate) fn refuse(&self, refusing: bool) {
+        self.shared.lock().refusing = refusing;
+    }
+
+    /// Nothing passes any more, in either direction, but connections stay open.
+    pub(crate) fn freeze(&self) {
+        self.shared.lock().frozen = true;
+    }
+
+    /// Undoes [`Proxy::freeze`]; what was held back passes now.
+    pub(crate) fn thaw(&self) {
+        self.shared.lock().frozen = false;
+        self.shared.changed.notify_all();
+    }
+
+    /// Each piece of data, in either direction, waits this long from now on.
+    pub(crate) fn delay(&self, by: Duration) {
+        self.shared.lock().delay = by;
+    }
+
+    /// From now on a connection is cut when exactly so many bytes have passed through it in this
+    /// direction, counted from its start; `None`: never.
+    pub(crate) fn break_off(&self, after: Option<(Towards, u64)>) {
+        self.shared.lock().break_off = after;
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.shared.stopping.store(true, Ordering::SeqCst);
+        self.thaw();
+        // Wakes the acceptor, which then sees that it shall stop.
+        TcpStream::connect(self.address).ok();
+        if let Some(acceptor) = self.acceptor.take() {
+            acceptor.join().ok();
+        }
+        self.cut();
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Manners> {
+        self.manners.lock().expect("no thread of the proxy panics while it holds the lock")
+    }
+
+    fn accept_all(self: &Arc<Self>, listener: &TcpListener, target: SocketAddr) {
+        for client in listener.incoming() {
+            if self.stopping.load(Ordering::SeqCst) {
+                return;
+            }
+            let Ok(client) = client else { continue };
+            if !self.lock().refusing {
+                // A target that is down looks to the client like a connection closed at once.
+                self.join(client, target).ok();
+            }
+        }
+    }
+
+    fn join(self: &Arc<Self>, client: TcpStream, target: SocketAddr) -> io::Result<()> {
+        let server = TcpStream::connect(target)?;
+        client.set_nodelay(true)?;
+        server.set_nodelay(true)?;
+        let link = Arc::new(Link::new(client, server));
+        self.lock().links.push(Arc::clone(&link));
+        for towards in [Towards::Server, Towards::Client] {
+            let (shared, link) = (Arc::clone(self), Arc::clone(&link));
+            thread::spawn(move || {
+                shared.pump(&link, towards).ok();
+                link.cut();
+                shared.lock().links.retain(|other| !Arc::ptr_eq(other, &link));
+                shared.changed.notify_all();
+            });
+        }
+        Ok(())
+    }
+
+    /// Carries bytes in one direction until the connection ends.
+    fn pump(&self, link: &Link, towards: Towards) -> io::Result<()> {
+        let (mut from, mut to) = match towards {
+            Towards::Server => (&link.client, &link.server),
+            Towards::Client => (&link.server, &link.client),
+        };
+        let mut carried = 0;
+        let mut buffer = [0; 16 * 1024];
+        loop {
+            let read = from.read(&mut buffer)?;
+            if towards == Towards::Server && read > 0 && link.is_stranded.load(Ordering::SeqCst) {
+                link.was_called.store(true, Ordering::SeqCst);
+            }
+            if towards == Towards::Client && self.swallows(&buffer[..read]) {
+                return Ok(());
+            }
+            let Some(room) = self.admit(link, towards, carried) else { return Ok(()) };
+            let passing = usize::try_from(room).map_or(read, |room| room.min(read));
+            to.write_all(&buffer[..passing])?;
+            carried += passing as u64;
+            if read == 0 || passing as u64 == room {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Whether this is the answer to a commit that is to be lost.
+    fn swallows(&self, answer: &[u8]) -> bool {
+        if !answer.windows(COMMITTED.len()).any(|part| part == COMMITTED) {
+            return false;
+        }
+        let mut manners = self.lock();
+        let swallows = manners.swallowing > 0;
+        if swallows {
+            manners.swallowing -= 1;
+            manners.swallowed += 1;
+        }
+        swallows
+    }
+
+    /// Waits as long as the proxy's manners demand; then says how many more bytes may pass, or
+    /// `None` when the connection was cut meanwhile.
+    fn admit(&self, link: &Link, towards: Towards, carried: u64) -> Option<u64> {
+        let delay = self.lock().delay;
+        if !delay.is_zero() {
+            thread::sleep(delay);
+        }
+        let mut manners = self.lock();
+        let held = |frozen| frozen || link.is_stranded.load(Ordering::SeqCst);
+        while held(manners.frozen) && !link.is_cut.load(Ordering::SeqCst) {
+            manners = self.changed.wait(manners).expect("no thread of the proxy panics while it holds the lock");
+        }
+        if link.is_cut.load(Ordering::SeqCst) {
+            return None;
+        }
+        Some(match manners.break_off {
+            Some((way, limit)) if way == towards => limit.saturating_sub(carried),
+            _ => u64::MAX,
+        })
+    }
 }

@@ -1,273 +1,262 @@
-//! The reader and the player of transcripts.
+//! Golden transcripts: requests with the replies they must get, in text files that people read.
+//!
+//! `tests/transcripts/README.md` describes the notation. A file is read whole before anything
+//! is sent, so that a slip of the pen is reported as such.
 
-use super::canned;
-use crate::support::fixture;
-use crate::support::transcript::notation::{Pattern, Template, Variables};
-use crate::support::transcript::placeholders::Placeholders;
-use crate::support::transcript::player::{Caching, Player};
-use crate::support::transcript::{self, Transcript};
+use std::path::{Path, PathBuf};
 
-const GOOD: &str = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\nContent-Type: application/json\r\nCache-Control: no-store\r\n\r\n{\"a\":\"b\"}";
+mod claims;
+pub(crate) mod director;
+pub(crate) mod notation;
+pub(crate) mod placeholders;
+pub(crate) mod player;
+mod shape;
 
-fn variables() -> Variables {
-    Variables::from([("mine".to_owned(), "abc".to_owned())])
+use director::Directive;
+use notation::{Pattern, Template};
+use placeholders::Placeholders;
+
+/// The folder of what several dialects share.
+pub(crate) const COMMON: &str = "common";
+
+/// The file in a dialect's folder that says what the placeholders there stand for.
+pub(crate) const PLACEHOLDERS: &str = "placeholders.txt";
+
+/// A file of cases, played in order: later ones may use what earlier replies brought.
+#[derive(Debug)]
+pub(crate) struct Transcript {
+    pub(crate) name: String,
+    /// `WWW-Authenticate` of every 401 in this file.
+    pub(crate) challenge: Option<String>,
+    pub(crate) cases: Vec<Case>,
 }
 
-fn play(transcript: &str, reply: &str) -> Result<(), String> {
-    let transcript = Transcript::parse("t", transcript).expect("a transcript");
-    // The server hangs up after its last reply, which the player may notice too late to connect
-    // anew: so it has one for each case, and for none if it says nothing.
-    let replies = vec![reply; if reply.is_empty() { 1 } else { transcript.cases.len() }];
-    Player::new(canned(&replies), Caching::NoStore, variables()).play(&transcript)
+/// One request and its reply.
+#[derive(Debug)]
+pub(crate) struct Case {
+    pub(crate) name: String,
+    /// Line of its heading.
+    pub(crate) line: usize,
+    /// Why our reply is not that of the package whose contract this is.
+    pub(crate) differs: Option<String>,
+    pub(crate) controls: Controls,
+    pub(crate) ask: Ask,
+    pub(crate) expect: Expect,
 }
 
-#[test]
-fn a_transcript_that_fits_passes() {
-    play("### a\nGET /\n\n=> 200\nContent-Length: 9\n!Allow\n\n{\"a\":*}\n", GOOD).expect("no difference");
+/// How a case is sent and judged.
+#[derive(Debug, Default)]
+pub(crate) struct Controls {
+    /// The body goes in chunks of so many bytes.
+    pub(crate) chunked: Option<usize>,
+    /// The lines of the body end in CR LF, the last one too.
+    pub(crate) crlf: bool,
+    /// No `Content-Length` although the method could have a body.
+    pub(crate) unsaid: bool,
+    /// The HTTP layer answers: the rules that hold for all replies of the server do not.
+    pub(crate) bare: bool,
+    /// It goes over a connection of its own: whether the server keeps one open on which it left
+    /// a long body unread is its own affair.
+    pub(crate) alone: bool,
+    /// How often it is sent, if not once.
+    pub(crate) times: Option<usize>,
+    /// What happens before it is sent.
+    pub(crate) directives: Vec<Directive>,
 }
 
-#[test]
-fn every_difference_of_a_case_is_reported() {
-    let wrong = "### first\nGET /\n\n=> 201\nX: 1\n!Content-Length\n\n{}\n";
-    let report = play(wrong, GOOD).expect_err("differences");
-    for part in [
-        "t:1: first",
-        "expected 201, got 200",
-        "X: expected Some(\"1\"), got None",
-        "Content-Length: expected None",
-        "expected {}",
-        "{\"a\":\"b\"}",
-    ] {
-        assert!(report.contains(part), "{part} is not in:\n{report}");
-    }
+/// A request whose variables are not yet filled in.
+#[derive(Debug)]
+pub(crate) struct Ask {
+    pub(crate) method: String,
+    pub(crate) target: Template,
+    pub(crate) headers: Vec<(String, Template)>,
+    pub(crate) body: Template,
 }
 
-#[test]
-fn the_rules_for_all_replies_hold_unless_switched_off() {
-    let bare = "HTTP/1.1 401 No\r\nContent-Length: 1\r\nWWW-Authenticate: Basic\r\n\r\nx";
-    let report = play("@challenge Token\n### a\nGET /\n\n=> 401\n\nx\n", bare).expect_err("broken rules");
-    for part in ["Content-Type: expected", "WWW-Authenticate: expected Some(\"Token\")", "Cache-Control: expected"] {
-        assert!(report.contains(part), "{part} is not in:\n{report}");
-    }
-    play("### a\n@bare\nGET /\n\n=> 401\n\n*\n", bare).expect("no rules");
-    let spoken_of = "### a\nGET /\n\n=> 401\n!Content-Type\nWWW-Authenticate: Basic\n!Cache-Control\n\nx\n";
-    play(spoken_of, bare).expect("the case itself speaks of the headers");
-    let challenged = GOOD.replace("Content-Type", "WWW-Authenticate: Token\r\nContent-Type");
-    play("@challenge Token\n### a\nGET /\n\n=> 200\n\n*\n", &challenged).expect_err("a challenge without a 401");
+/// What a reply must be.
+#[derive(Debug)]
+pub(crate) struct Expect {
+    pub(crate) status: u16,
+    /// Headers with the values they must have; `None`: they must be absent.
+    pub(crate) headers: Vec<(String, Option<Pattern>)>,
+    pub(crate) body: Pattern,
 }
 
-#[test]
-fn caching_is_unchecked_where_the_server_is_not_ours() {
-    let transcript = Transcript::parse("t", "### a\nGET /\n\n=> 200\n").expect("a transcript");
-    let server = canned(&["HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"]);
-    Player::new(server, Caching::Unchecked, variables()).play(&transcript).expect("no difference");
-    Player::new(server, Caching::NoStore, variables()).play(&transcript).expect_err("a reply that may be stored");
-}
-
-#[test]
-fn a_server_that_hangs_up_fails_each_case() {
-    let report = play("### a\nGET /\n\n=> 200\n\n### b\nGET /\n\n=> 200\n", "").expect_err("no replies");
-    assert_eq!(report.matches("no reply").count(), 2, "{report}");
-}
-
-#[test]
-fn what_a_reply_brings_is_known_to_later_cases() {
-    let text =
-        "### a\nGET /\n\n=> 200\n\n{\"a\":\"<1 hex as got>\"}\n\n### b\nGET /{got}\n\n=> 200\n\n{\"a\":\"{got}\"}\n";
-    play(text, GOOD).expect("b is a hexadecimal digit");
-    let report = play("### a\nGET /{other}\n\n=> 200\n", GOOD).expect_err("an unknown variable");
-    assert!(report.contains("nothing is known as {other}"), "{report}");
-}
-
-#[test]
-fn patterns_fit_what_they_say_and_no_more() {
-    let hex = "0123456789abcdef0123456789abcdef01234567";
-    let cases = [
-        ("<40 hex>", hex, true),
-        ("<40 hex>", &hex.to_uppercase(), false),
-        ("<40 hex>", &hex[1..], false),
-        ("<39 hex>", hex, false),
-        ("<uuid>", "019ab5f0-7c3e-7abc-8def-0123456789ab", true),
-        ("<uuid>", "019ab5f0-7c3e-7abc-8def-0123456789aB", false),
-        ("<time>", "2024-01-02T03:04:05.678901Z", true),
-        ("<time>", "2024-01-02T03:04:05Z", true),
-        ("<time>", "2024-01-02T03:04:05+00:00", false),
-        ("<time>", "2024-13-02T03:04:05Z", false),
-        ("a*c", "abbc", true),
-        ("a*c", "abcd", false),
-        ("*<2 hex>*x", "zz12x", true),
-        ("", "", true),
-        ("", " ", false),
-        ("<b>&", "<b>&", true),
-        ("{mine}<upper mine><reversed mine><first 2 mine>", "abcABCcbaab", true),
-        ("<repeat 3 ab>", "ababab", true),
-    ];
-    for (pattern, text, expected) in cases {
-        let fits = Pattern::parse(pattern).and_then(|pattern| pattern.fits(text.as_bytes(), &mut variables()));
-        assert_eq!(fits, Ok(expected), "{pattern} and {text}");
-    }
-}
-
-#[test]
-fn a_pattern_keeps_nothing_unless_it_fits() {
-    let mut variables = variables();
-    let pattern = Pattern::parse("<2 hex as mine>!").expect("a pattern");
-    assert_eq!(pattern.fits(b"12?", &mut variables), Ok(false));
-    assert_eq!(variables["mine"], "abc");
-    assert_eq!(pattern.fits(b"12!", &mut variables), Ok(true));
-    assert_eq!(variables["mine"], "12");
-}
-
-#[test]
-fn templates_are_bytes() {
-    let template = Template::parse("<bytes ff 00>{mine}{\"a\":1}*<b>").expect("a template");
-    assert_eq!(template.fill(&variables()).expect("bytes"), b"\xff\0abc{\"a\":1}*<b>");
-    for wrong in ["<bytes xx>", "<repeat x y>", "<40 hex>", "<first mine>"] {
-        Template::parse(wrong).expect_err(wrong);
-    }
-}
-
-#[test]
-fn slips_of_the_pen_are_found_before_anything_is_sent() {
-    for wrong in [
-        "",
-        "GET /\n",
-        "### a\n",
-        "### a\nGET\n\n=> 200\n",
-        "### a\nGET /\n",
-        "### a\nGET /\n\n=> two\n",
-        "### a\n@unknown\nGET /\n\n=> 200\n",
-        "### a\nGET /\nno header\n\n=> 200\n",
-        "### a\nGET /\n!Absent\n\n=> 200\n",
-        "### a\nGET /\n\n<bytes zz>\n\n=> 200\n",
-    ] {
-        assert!(Transcript::parse("t", wrong).is_err(), "{wrong:?}");
-    }
-}
-
-const PLACEHOLDERS: &str = "\
-# What djoser puts there.
-{login} = /jwt/create
-{empty} =
-{key} = mine
-{user EMAIL NAME} = \"username\":\"{NAME}\"
-
-### {refused WHY}
-# The refusal of anything.
-# differs: documented: its status
-=> 400
-
-{\"detail\":\"{WHY}\"}
-
-### {fine}
-=> 200
-";
-
-fn placeholders() -> Placeholders {
-    Placeholders::parse("djoser", PLACEHOLDERS).expect("placeholders")
-}
-
-#[test]
-fn placeholders_are_text_for_text() {
-    for (line, expanded) in [
-        ("POST {login}/", "POST /jwt/create/"),
-        ("{{user a@b.c o'brien the {key}},\"x\":1}", "{\"username\":\"o'brien the mine\",\"x\":1}"),
-        ("{user  nobody}", "\"username\":\"nobody\""),
-        ("{{key}}", "{mine}"),
-        ("[{empty}]", "[]"),
-        ("{unknown} {login x} {user few} {\"login\":{}}", "{unknown} {login x} {user few} {\"login\":{}}"),
-        ("{login", "{login"),
-    ] {
-        assert_eq!(placeholders().expand(line), expanded, "{line}");
-    }
-}
-
-#[test]
-fn a_shared_case_is_as_if_it_had_been_written_for_the_dialect() {
-    let shared = "@challenge {empty}\n### {key}\n@for djoser knox\n# differs (knox): ours: x\nPOST {login}/\n\n{{key}}\n\n\
-                  => {refused the {key}}\nAllow: {key}\n\n### other\n@for simplejwt\nGET /\n\n=> {fine}\n";
-    let own = "### mine\n# differs: documented: its status\nPOST /jwt/create/\n\n{mine}\n\n=> 400\nAllow: mine\n\n{\"detail\":\"the mine\"}";
-    let shared = Transcript::parse_for(&placeholders(), "t", shared).expect("a transcript").expect("cases");
-    let own = Transcript::parse("t", own).expect("a transcript");
-    assert_eq!(shared.challenge, None);
-    let told = |transcript: &Transcript| format!("{:?}", transcript.cases).replace("line: 2", "line: 1");
-    assert_eq!(told(&shared), told(&own));
-}
-
-#[test]
-fn a_case_says_better_why_it_differs_than_the_reply() {
-    for (mark, expected) in [("# differs (djoser): ours: x\n", "ours: x"), ("# differs: ours: y\n", "ours: y")] {
-        let text = format!("### a\n{mark}GET /\n\n=> {{refused x}}\n");
-        let transcript = Transcript::parse_for(&placeholders(), "t", &text).expect("a transcript").expect("cases");
-        assert_eq!(transcript.cases[0].differs.as_deref(), Some(expected));
-    }
-}
-
-#[test]
-fn what_is_not_for_a_dialect_is_not_there() {
-    let of_others = "@for simplejwt\n### a\nGET /\n\n=> 200\n";
-    assert!(Transcript::parse_for(&placeholders(), "t", of_others).expect("a transcript").is_none());
-    for wrong in [
-        "@for nobody\n### a\nGET /\n\n=> 200\n",
-        "### a\n@for nobody\nGET /\n\n=> 200\n",
-        "### a\n# differs (nobody): ours: x\nGET /\n\n=> 200\n",
-        "### a\nGET /\n\n=> {unknown}\n",
-        "### a\nGET /\n\n=> {refused}\n",
-        "### a\nGET /\n\n=> {refused x}\nAllow: GET\n\nx\n",
-    ] {
-        assert!(Transcript::parse_for(&placeholders(), "t", wrong).is_err(), "{wrong:?}");
-    }
-    for wrong in ["no braces = x\n", "{a}\n", "{a} = b\n### {c}\n\nx\n"] {
-        assert!(Placeholders::parse("djoser", wrong).is_err(), "{wrong:?}");
-    }
-}
-
-/// A placeholder that a dialect lacks, that nothing uses or that hides a variable is a slip of the pen.
-#[test]
-fn the_dialects_have_the_same_placeholders_and_all_are_used() {
-    let root = fixture::path("transcripts");
-    let read = |dialect: &str| {
-        let placeholders = Placeholders::read(dialect, &root.join(dialect).join(transcript::PLACEHOLDERS));
-        placeholders.expect("placeholders").names().map(str::to_owned).collect::<Vec<_>>()
-    };
-    let names = read("drf_jwt");
-    for dialect in ["simplejwt", "access_token", "djoser"] {
-        assert_eq!(read(dialect), names, "{dialect}");
-    }
-    let files = std::fs::read_dir(root.join(transcript::COMMON)).expect("transcripts");
-    let text: String =
-        files.map(|file| std::fs::read_to_string(file.expect("a file").path()).expect("a transcript")).collect();
-    let variables = fixture::variables();
-    for name in names {
-        let is_used = ["}", " "].iter().any(|end| text.contains(&format!("{{{name}{end}")));
-        assert!(is_used, "no shared case uses {{{name}}}");
-        let keeps = ["jwt as ", "hex as ", "tokens-as ", "refreshed-as ", "new-tokens "];
-        let is_kept =
-            keeps.iter().any(|keep| [" ", ">"].iter().any(|end| text.contains(&format!("{keep}{name}{end}"))));
-        assert!(!is_kept && !variables.contains_key(&name), "{{{name}}} is a variable too");
-    }
-}
-
-#[test]
-fn all_transcripts_can_be_read() {
-    for (dialect, least) in
-        [("knox", 800), ("drf_jwt", 600), ("simplejwt", 600), ("access_token", 600), ("djoser", 600)]
-    {
-        let transcripts = Transcript::read_all(&fixture::path("transcripts"), dialect).expect("transcripts");
-        let cases: Vec<_> = transcripts.iter().flat_map(|transcript| &transcript.cases).collect();
-        let differing = cases.iter().filter(|case| case.differs.is_some()).count();
-        println!("{dialect}: {} cases, {differing} of them differ from the package", cases.len());
-        assert!(cases.len() > least && differing > 50, "{dialect}");
-        for reason in cases.iter().filter_map(|case| case.differs.as_ref()) {
-            let kind = reason.split(':').next();
-            assert!(matches!(kind, Some("documented" | "crash" | "artefact" | "ours")), "{reason}");
+impl Transcript {
+    /// Reads everything that is played for a dialect: its own files, and what it shares with others
+    /// if it says what goes in the place of their placeholders.
+    pub(crate) fn read_all(root: &Path, dialect: &str) -> Result<Vec<Self>, String> {
+        let own = root.join(dialect);
+        let placeholders = own.join(PLACEHOLDERS);
+        let mut transcripts = Vec::new();
+        if placeholders.exists() {
+            let placeholders = Placeholders::read(dialect, &placeholders)?;
+            for file in files(&root.join(COMMON))? {
+                transcripts.extend(Self::read(COMMON, &file, &placeholders)?);
+            }
         }
+        for file in files(&own)? {
+            transcripts.extend(Self::read(dialect, &file, &Placeholders::none(dialect))?);
+        }
+        Ok(transcripts)
+    }
+
+    /// Reads a file; `None` if none of it is for this dialect.
+    fn read(folder: &str, file: &Path, placeholders: &Placeholders) -> Result<Option<Self>, String> {
+        let text = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
+        let name = file.file_stem().unwrap_or_default().to_string_lossy();
+        Self::parse_for(placeholders, &format!("{folder}/{name}"), &text)
+    }
+
+    /// Reads a transcript without placeholders.
+    pub(crate) fn parse(name: &str, text: &str) -> Result<Self, String> {
+        let transcript = Self::parse_for(&Placeholders::default(), name, text)?;
+        transcript.ok_or_else(|| format!("{name}: for some dialects only"))
+    }
+
+    /// Reads a transcript's text for one dialect; `None` if none of it is for this dialect.
+    pub(crate) fn parse_for(placeholders: &Placeholders, name: &str, text: &str) -> Result<Option<Self>, String> {
+        let lines: Vec<_> = text.lines().collect();
+        let starts: Vec<_> = (0..lines.len()).filter(|&at| lines[at].starts_with("### ")).collect();
+        let first = starts.first().copied().ok_or_else(|| format!("{name}: no cases"))?;
+        let mut challenge = None;
+        for line in &lines[..first] {
+            let line = placeholders.expand(line);
+            if let Some(value) = line.strip_prefix("@challenge ") {
+                challenge = (!value.is_empty()).then(|| value.to_owned());
+            } else if let Some(dialects) = line.strip_prefix("@for ") {
+                if !placeholders.is_among(dialects).map_err(|error| format!("{name}: {error}"))? {
+                    return Ok(None);
+                }
+            } else if !line.is_empty() && !line.starts_with('#') {
+                return Err(format!("{name}: before the first case stands {line:?}"));
+            }
+        }
+        let ends = starts.iter().skip(1).copied().chain([lines.len()]);
+        let cases = starts.iter().zip(ends).map(|(&start, end)| {
+            let case = Case::read(&lines[start..end], start + 1, placeholders);
+            case.map_err(|error| format!("{name}:{}: {error}", start + 1))
+        });
+        let cases: Vec<_> = cases.filter_map(Result::transpose).collect::<Result<_, _>>()?;
+        Ok((!cases.is_empty()).then(|| Self { name: name.to_owned(), challenge, cases }))
     }
 }
 
-#[test]
-fn the_fixture_names_its_tokens() {
-    let variables = fixture::variables();
-    assert_eq!(variables["alice-live"].len(), 40);
-    assert_eq!(variables["alice-live-digest"].len(), 128);
+impl Case {
+    /// Reads the lines of a case, the first of which is this line of the file; `None` if it is not
+    /// for this dialect.
+    fn read(lines: &[&str], line: usize, placeholders: &Placeholders) -> Result<Option<Self>, String> {
+        let Some(lines) = placeholders.case(lines)? else { return Ok(None) };
+        let lines: Vec<_> = lines.iter().map(String::as_str).collect();
+        Scanner { lines: &lines, at: 0 }.case(line).map(Some)
+    }
+}
+
+/// The `.http` files of a directory, in order of their names.
+fn files(directory: &Path) -> Result<Vec<PathBuf>, String> {
+    let entries = std::fs::read_dir(directory).map_err(|error| format!("{}: {error}", directory.display()))?;
+    let mut files: Vec<_> = entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).collect();
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "http"));
+    files.sort();
+    if files.is_empty() {
+        return Err(format!("{}: no transcripts", directory.display()));
+    }
+    Ok(files)
+}
+
+/// Reads the lines of one case from top to bottom.
+struct Scanner<'a> {
+    lines: &'a [&'a str],
+    at: usize,
+}
+
+impl<'a> Scanner<'a> {
+    fn next(&mut self) -> Option<&'a str> {
+        let line = self.lines.get(self.at).copied();
+        self.at += 1;
+        line
+    }
+
+    fn case(&mut self, line: usize) -> Result<Case, String> {
+        let name = self.next().and_then(|heading| heading.strip_prefix("### ")).unwrap_or_default().to_owned();
+        let mut differs = None;
+        let mut controls = Controls::default();
+        let request_line = loop {
+            let line = self.next().ok_or("the case has no request")?;
+            if let Some(why) = line.strip_prefix("# differs: ") {
+                differs = Some(why.to_owned());
+            } else if let Some(control) = line.strip_prefix('@') {
+                controls.set(control)?;
+            } else if !line.starts_with('#') {
+                break line;
+            }
+        };
+        let (method, target) = request_line.split_once(' ').ok_or("the request line is METHOD TARGET")?;
+        let headers = self.headers(|name, value| match value {
+            Some(value) => Ok((name, Template::parse(value)?)),
+            None => Err(format!("a request cannot demand the absence of {name}")),
+        })?;
+        let body = self.block(|line| line.starts_with("=> "));
+        let ask =
+            Ask { method: method.to_owned(), target: Template::parse(target)?, headers, body: Template::parse(&body)? };
+        let status = self.next().and_then(|line| line.strip_prefix("=> ")).ok_or("the case has no => STATUS")?;
+        let status = status.parse().map_err(|_| format!("{status:?} is no status"))?;
+        let headers = self.headers(|name, value| Ok((name, value.map(Pattern::parse).transpose()?)))?;
+        let body = Pattern::parse(&self.block(|_| false))?;
+        Ok(Case { name, line, differs, controls, ask, expect: Expect { status, headers, body } })
+    }
+
+    /// Header lines up to an empty line, the start of the reply, or the end. `!Name` stands for
+    /// a header that must be absent.
+    fn headers<T>(&mut self, read: impl Fn(String, Option<&str>) -> Result<T, String>) -> Result<Vec<T>, String> {
+        let mut headers = Vec::new();
+        while let Some(line) = self.lines.get(self.at).copied() {
+            if line.starts_with("=> ") {
+                break;
+            }
+            self.at += 1;
+            if line.is_empty() {
+                break;
+            }
+            headers.push(match (line.strip_prefix('!'), line.split_once(':')) {
+                (Some(absent), _) => read(absent.to_owned(), None)?,
+                (None, Some((name, value))) => read(name.to_owned(), Some(value.strip_prefix(' ').unwrap_or(value)))?,
+                (None, None) => return Err(format!("{line:?} is no header")),
+            });
+        }
+        Ok(headers)
+    }
+
+    /// Lines up to one that ends the block, without empty lines at its end.
+    fn block(&mut self, ends: impl Fn(&str) -> bool) -> String {
+        let rest = &self.lines[self.at.min(self.lines.len())..];
+        let length = rest.iter().position(|line| ends(line)).unwrap_or(rest.len());
+        self.at += length;
+        let block = &rest[..length];
+        let used = block.iter().rposition(|line| !line.is_empty()).map_or(0, |last| last + 1);
+        block[..used].join("\n")
+    }
+}
+
+impl Controls {
+    fn set(&mut self, control: &str) -> Result<(), String> {
+        if let Some(directive) = Directive::read(control) {
+            self.directives.push(directive?);
+            return Ok(());
+        }
+        let (word, number) = match control.split_once(' ') {
+            Some((word, number)) => (word, number.parse().ok()),
+            None => (control, None),
+        };
+        match (word, number) {
+            ("chunked", Some(size)) => self.chunked = Some(size),
+            ("times", Some(times)) => self.times = Some(times),
+            ("alone", None) => self.alone = true,
+            ("crlf", None) => self.crlf = true,
+            ("unsaid", None) => self.unsaid = true,
+            ("bare", None) => self.bare = true,
+            _ => return Err(format!("@{control} is unknown")),
+        }
+        Ok(())
+    }
 }

@@ -9,9 +9,9 @@ use super::crowd::Crowd;
 use super::ledger::{Ledger, Outcome, Token, User};
 use super::lines::{Answer, Line};
 use super::node::Node;
-use crate::support::app::{login_request, token_of, token_request};
-use crate::support::dice::Dice;
-use crate::support::wire::Request;
+use crate::harness::app::{login_request, token_of, token_request};
+use crate::harness::dice::Dice;
+use crate::harness::wire::Request;
 
 pub(super) const PASSWORD: &str = "correct horse";
 

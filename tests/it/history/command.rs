@@ -6,8 +6,8 @@ use std::time::Instant;
 use super::clients::Stage;
 use super::crowd::HASH;
 use super::ledger::{Outcome, Place, Token, User, add};
-use crate::support::dice::Dice;
-use crate::support::program::Program;
+use crate::harness::dice::Dice;
+use crate::harness::program::Program;
 
 /// The program, on the database of the nodes.
 pub(super) struct Command {

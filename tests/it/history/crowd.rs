@@ -3,11 +3,11 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
-use knoxide::cause::{Actor, Cause, Origin, Reason};
+use knoxide::domain::audit::{Actor, AuditContext, Event, Origin};
+use knoxide::domain::time::{Clock as _, SystemClock};
+use knoxide::domain::user::{NewUser, PasswordHash};
 use knoxide::store::diesel::DieselStore;
 use knoxide::store::{AdminStore as _, UserCreation};
-use knoxide::time::{Clock as _, SystemClock};
-use knoxide::user::{NewUser, PasswordHash};
 
 use super::ledger::User;
 
@@ -41,9 +41,9 @@ impl Crowd {
                 is_staff: false,
                 created: SystemClock.now(),
             };
-            let (reason, actor, origin) = (Reason::UserCreated, Actor::CommandLine, Origin::default());
-            let cause = Cause { reason, actor, origin, at: new.created };
-            let made = store.create_user(&new, &cause).expect("a write");
+            let (event, actor, origin) = (Event::UserCreated, Actor::CommandLine, Origin::default());
+            let audit = AuditContext { event, actor, origin, at: new.created };
+            let made = store.create_user(&new, &audit).expect("a write");
             assert!(matches!(made, UserCreation::Created(_)), "{made:?}");
         }
         let mut users: VecDeque<_> = users.drain(..).map(User::new).collect();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::clients::{Actor, Ambush, Stage};
-use crate::support::dice::Dice;
+use crate::harness::dice::Dice;
 
 /// How many tokens are kept by a node at the moment that something goes wrong with it.
 pub(super) const VICTIMS: u64 = 10;

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use crate::support::wire::Reply;
+use crate::harness::wire::Reply;
 
 /// Of so many strange answers the text is kept.
 const STRANGE_KEPT: usize = 20;

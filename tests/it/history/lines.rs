@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::ledger::Place;
 use super::node::Node;
-use crate::support::wire::{Reply, Request, Wire};
+use crate::harness::wire::{Reply, Request, Wire};
 
 /// A client waits no longer for an answer; the server may still be about to give it.
 const PATIENCE: Duration = Duration::from_secs(3);

@@ -14,9 +14,9 @@ use knoxide::store::diesel::{DieselStore, StoreOptions};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::planted::{Bug, Planted};
-use crate::support::app::cheap_hasher;
-use crate::support::program::{Program, Running};
-use crate::support::setting;
+use crate::harness::app::cheap_hasher;
+use crate::harness::program::{Program, Running};
+use crate::harness::setting;
 
 /// Says which database the child serves, and with which bug.
 const SERVE: &str = "KNOXIDE_HISTORY_SERVE";

@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use knoxide::cause::Cause;
-use knoxide::session::{SessionId, TokenRecord};
+use knoxide::domain::audit::AuditContext;
+use knoxide::domain::session::{SessionId, TokenRecord};
+use knoxide::domain::token::TokenDigest;
 use knoxide::store::conformance::{Layer, Layered};
-use knoxide::store::{Connection, Following, Store, StoreResult};
-use knoxide::token::TokenDigest;
+use knoxide::store::{Connection, FeedKind, Store, StoreResult};
 
 /// For how long a late cache serves what it once read.
 const LATE: Duration = Duration::from_millis(50);
@@ -84,18 +84,18 @@ impl Planted {
         Ok(late.collect())
     }
 
-    fn end_later(&self, session: SessionId, cause: &Cause) {
-        let (store, cause) = (Arc::clone(&self.store), cause.clone());
+    fn end_later(&self, session: SessionId, audit: &AuditContext) {
+        let (store, audit) = (Arc::clone(&self.store), audit.clone());
         std::thread::spawn(move || {
             std::thread::sleep(HASTY);
-            store.connect().and_then(|mut inner| inner.end_session(session, &cause)).ok();
+            store.connect().and_then(|mut inner| inner.end_session(session, &audit)).ok();
         });
     }
 }
 
 impl Layer for Planted {
-    fn following(&self, _: Following) -> Following {
-        Following::Not
+    fn feed_kind(&self, _: FeedKind) -> FeedKind {
+        FeedKind::None
     }
 
     fn find_many(&self, behind: &mut dyn Connection, digests: &[TokenDigest]) -> StoreResult<Vec<Option<TokenRecord>>> {
@@ -106,16 +106,16 @@ impl Layer for Planted {
         }
     }
 
-    fn end_session(&self, behind: &mut dyn Connection, session: SessionId, cause: &Cause) -> StoreResult<bool> {
+    fn end_session(&self, behind: &mut dyn Connection, session: SessionId, audit: &AuditContext) -> StoreResult<bool> {
         match self.bug {
             Bug::HastyLogout => {
-                self.end_later(session, cause);
+                self.end_later(session, audit);
                 Ok(true)
             }
             Bug::ForgottenLogout if self.logouts.fetch_add(1, Ordering::Relaxed) % FORGOTTEN == FORGOTTEN - 1 => {
                 Ok(true)
             }
-            Bug::ForgottenLogout | Bug::LateCache | Bug::BlindRead => behind.end_session(session, cause),
+            Bug::ForgottenLogout | Bug::LateCache | Bug::BlindRead => behind.end_session(session, audit),
         }
     }
 }

@@ -5,20 +5,20 @@ use std::sync::{Mutex, MutexGuard};
 
 use diesel::PgConnection;
 use diesel::connection::SimpleConnection as _;
+use knoxide::domain::time::{Clock as _, SystemClock};
 use knoxide::store::SweepPolicy;
 use knoxide::store::diesel::{DieselStore, StoreOptions};
-use knoxide::time::{Clock as _, SystemClock};
 
 use super::faults::{Fault, Scene, kill, pause, pause_and_prune};
 use super::node::{Kind, Node};
 use super::planted::Bug;
 use super::{Report, Scale, run};
-use crate::support::app::Database;
-use crate::support::pgbouncer::PgBouncer;
-use crate::support::postgres::cluster::Cluster;
-use crate::support::postgres::{connect, shared};
-use crate::support::proxy::{Proxy, Towards};
-use crate::support::{program, setting};
+use crate::harness::app::Database;
+use crate::harness::pgbouncer::PgBouncer;
+use crate::harness::postgres::cluster::Cluster;
+use crate::harness::postgres::{connect, shared};
+use crate::harness::proxy::{Proxy, Towards};
+use crate::harness::{program, setting};
 
 /// Rows of the log that an old transaction makes every round look at: more than it may.
 const LONG_LOG: &str = "INSERT INTO revocation_log (session_id)

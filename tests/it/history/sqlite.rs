@@ -10,8 +10,8 @@ use super::faults::{Fault, Scene, VICTIMS, kill, pause, pause_and_prune};
 use super::node::{Kind, Node};
 use super::planted::Bug;
 use super::{Report, Scale, run};
-use crate::support::app::{Backend, Database};
-use crate::support::small_disk::SmallDisk;
+use crate::harness::app::{Backend, Database};
+use crate::harness::small_disk::SmallDisk;
 
 /// The file, and the disk that it alone is on, if this user may mount one.
 struct World {

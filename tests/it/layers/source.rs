@@ -13,7 +13,7 @@ pub(super) struct Source {
     pub(super) module: Vec<String>,
     /// Whether it is built for tests only.
     pub(super) is_test: bool,
-    /// Every path it names, from the root of its crate: `crate::http::reply`, `std::env::var`.
+    /// Every path it names, from the root of its crate: `crate::http::drf::reply`, `std::env::var`.
     pub(super) paths: Vec<String>,
     /// How often it takes a secret out of its type, its tests left aside.
     pub(super) exposures: usize,

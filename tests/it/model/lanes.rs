@@ -67,7 +67,7 @@ enum Progress {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Lane {
+enum DbPool {
     Current,
     GivenUp,
 }
@@ -80,7 +80,7 @@ pub(super) enum Action {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Step(Lane, Event);
+pub(super) struct Step(DbPool, Event);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Event {
@@ -100,16 +100,16 @@ impl Told for State {
 }
 
 impl Node {
-    fn read(&mut self, lane: Lane) -> &mut Option<Read> {
+    fn read(&mut self, lane: DbPool) -> &mut Option<Read> {
         match lane {
-            Lane::Current => &mut self.current,
-            Lane::GivenUp => &mut self.given_up,
+            DbPool::Current => &mut self.current,
+            DbPool::GivenUp => &mut self.given_up,
         }
     }
 
     fn steps(&self) -> Vec<Step> {
         let mut steps = Vec::new();
-        for (lane, read) in [(Lane::Current, &self.current), (Lane::GivenUp, &self.given_up)] {
+        for (lane, read) in [(DbPool::Current, &self.current), (DbPool::GivenUp, &self.given_up)] {
             match read.as_ref().map(|read| read.progress) {
                 Some(Progress::Sent) => steps.extend([Event::Run, Event::Lose].map(|event| Step(lane, event))),
                 Some(Progress::Ran(_)) => {
@@ -120,8 +120,8 @@ impl Node {
         }
         if !self.queue.is_empty() {
             match &self.current {
-                None => steps.push(Step(Lane::Current, Event::Send)),
-                Some(read) if read.progress == Progress::Silent => steps.push(Step(Lane::Current, Event::Deadline)),
+                None => steps.push(Step(DbPool::Current, Event::Send)),
+                Some(read) if read.progress == Progress::Silent => steps.push(Step(DbPool::Current, Event::Deadline)),
                 Some(_) => {}
             }
         }
@@ -170,10 +170,10 @@ impl Lanes {
         }
     }
 
-    fn answer(&self, ledger: &mut Ledger, node: &mut Node, lane: Lane) {
+    fn answer(&self, ledger: &mut Ledger, node: &mut Node, lane: DbPool) {
         let Some(Read { checks, progress: Progress::Ran(revoked) }) = node.read(lane).take() else { return };
         let mut answered = vec![checks];
-        if self.mistake == Some(Mistake::TakesLateAnswers) && lane == Lane::GivenUp {
+        if self.mistake == Some(Mistake::TakesLateAnswers) && lane == DbPool::GivenUp {
             answered.extend(node.current.as_mut().map(|read| read.checks.take()));
         }
         for mut checks in answered {

@@ -78,7 +78,7 @@ struct Node {
     queue: Checks,
     cache: Set,
     view: Option<View>,
-    round: Option<Round>,
+    round: Option<FeedUpdate>,
     /// A read of one token on another connection, and what it found.
     fill: Option<(u8, Option<bool>)>,
 }
@@ -92,7 +92,7 @@ struct View {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-struct Round {
+struct FeedUpdate {
     checks: Checks,
     missing: Set,
     reply: Option<Reply>,
@@ -100,7 +100,7 @@ struct Round {
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Reply {
-    news: Set,
+    invalidation: Set,
     rows: Set,
     horizon: Set,
     view: View,
@@ -193,7 +193,7 @@ impl PostgresView {
 
     fn send(node: &mut Node) {
         let checks = node.queue.take();
-        node.round = Some(Round { missing: checks.tokens().without(node.cache), checks, reply: None });
+        node.round = Some(FeedUpdate { missing: checks.tokens().without(node.cache), checks, reply: None });
     }
 
     /// The one statement of a round, in one snapshot.
@@ -203,18 +203,18 @@ impl PostgresView {
         let numbers = (0..self.size.tokens).filter(|transaction| log.has(*transaction));
         let known = node.view.as_ref();
         let greatest = known.map_or(0, |view| view.greatest);
-        let mut news = known.map_or(Set::EMPTY, |view| log.without(view.snapshot));
+        let mut invalidation = known.map_or(Set::EMPTY, |view| log.without(view.snapshot));
         if self.makes(Mistake::GoesBySerialNumber) {
-            news = Set::EMPTY;
+            invalidation = Set::EMPTY;
             let newer = numbers.clone().filter(|transaction| database.number(*transaction) > greatest);
-            newer.for_each(|transaction| news.insert(transaction));
+            newer.for_each(|transaction| invalidation.insert(transaction));
         }
         let seen = numbers.map(|transaction| database.number(transaction)).max().unwrap_or(0);
         // Only for the mistake; else the number would only make more states.
         let greatest = if self.makes(Mistake::GoesBySerialNumber) { greatest.max(seen) } else { 0 };
         let snapshot = database.writers.committed;
         round.reply = Some(Reply {
-            news,
+            invalidation,
             rows: round.missing.without(snapshot),
             horizon: database.pruner.horizon,
             view: View { snapshot, greatest, exchanged: database.exchanged },
@@ -222,7 +222,7 @@ impl PostgresView {
     }
 
     fn receive(&self, ledger: &mut Ledger, node: &mut Node) {
-        let Some(Round { mut checks, missing, reply: Some(reply) }) = node.round.take() else { return };
+        let Some(FeedUpdate { mut checks, missing, reply: Some(reply) }) = node.round.take() else { return };
         let stale = node.view.as_ref().is_some_and(|view| {
             let elsewhere = view.exchanged != reply.view.exchanged && !self.makes(Mistake::IgnoresServer);
             elsewhere || reply.horizon.without(view.snapshot) != Set::EMPTY
@@ -230,7 +230,7 @@ impl PostgresView {
         if stale {
             node.cache = Set::EMPTY;
         }
-        node.cache = node.cache.without(reply.news).and(reply.rows);
+        node.cache = node.cache.without(reply.invalidation).and(reply.rows);
         node.view = Some(reply.view);
         while let Some(check) = checks.next() {
             if node.cache.has(check.token) {
@@ -266,8 +266,8 @@ impl PostgresView {
         match &node.round {
             None if node.queue.is_empty() => {}
             None => actions.push(Action::Send(index)),
-            Some(Round { reply: None, .. }) => actions.extend([Action::Run(index), Action::Lose(index)]),
-            Some(Round { reply: Some(_), .. }) => actions.extend([Action::Receive(index), Action::Lose(index)]),
+            Some(FeedUpdate { reply: None, .. }) => actions.extend([Action::Run(index), Action::Lose(index)]),
+            Some(FeedUpdate { reply: Some(_), .. }) => actions.extend([Action::Receive(index), Action::Lose(index)]),
         }
         match node.fill {
             None if self.makes(Mistake::FillsFromElsewhere) => {

@@ -6,9 +6,9 @@ use diesel::connection::SimpleConnection as _;
 use diesel::{Connection as _, SqliteConnection};
 use rustix::process::Signal;
 
-use crate::support::app::Backend;
-use crate::support::program::{PASSWORD, Program};
-use crate::support::wire::Request;
+use crate::harness::app::Backend;
+use crate::harness::program::{PASSWORD, Program};
+use crate::harness::wire::Request;
 
 const WAL: &str = "knoxide.db-wal";
 const SHM: &str = "knoxide.db-shm";

@@ -6,8 +6,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::support::app::{Client, login_request, token_of, token_request};
-use crate::support::wire::Reply;
+use crate::harness::app::{Client, login_request, token_of, token_request};
+use crate::harness::wire::Reply;
 
 /// What was asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 use knoxide::config::HttpSettings;
 
 use super::{Answer, CHECK_LIMIT, Load, PASSWORD, PATIENCE, SLACK, USER, is_live, is_unavailable, wait_for_return};
-use crate::support::app::{App, Database, Setup};
-use crate::support::postgres::cluster::Cluster;
-use crate::support::postgres::shared;
-use crate::support::proxy::Proxy;
+use crate::harness::app::{App, Database, Setup};
+use crate::harness::postgres::cluster::Cluster;
+use crate::harness::postgres::shared;
+use crate::harness::proxy::Proxy;
 
 /// A thread that is silent for longer is given up by its lane.
 const SILENT_FOR: Duration = Duration::from_secs(2);

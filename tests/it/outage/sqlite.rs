@@ -6,15 +6,15 @@ use std::time::Instant;
 use diesel::connection::SimpleConnection as _;
 use diesel::{Connection as _, SqliteConnection};
 use futures_util::future::join_all;
-use knoxide::cause::Origin;
-use knoxide::dialect::Dialect;
+use knoxide::domain::audit::Origin;
+use knoxide::domain::dialect::Dialect;
+use knoxide::domain::user::{LoginName, Password};
 use knoxide::service::{LoginError, LoginRequest};
-use knoxide::user::{LoginName, Password};
 
 use super::{BACK_WITHIN, CHECK_LIMIT, Load, PASSWORD, SLACK, USER, is_live};
-use crate::support::app::{App, Backend, Client};
-use crate::support::dialects::{ALL, Speech, Tokens};
-use crate::support::wire::Request;
+use crate::harness::app::{App, Backend, Client};
+use crate::harness::dialects::{ALL, Speech, Tokens};
+use crate::harness::wire::Request;
 
 fn path(app: &App) -> PathBuf {
     PathBuf::from(app.database.url.strip_prefix("sqlite://").expect("a file"))

@@ -1,6 +1,6 @@
 //! What a stored hash may demand.
 
-use knoxide::password::memory_needed;
+use knoxide::domain::password::memory_needed;
 
 use super::*;
 

@@ -7,8 +7,8 @@ use diesel::connection::SimpleConnection as _;
 use diesel::{Connection as _, SqliteConnection};
 use serde_json::{Value, json};
 
-use crate::support::app::Backend;
-use crate::support::program::{PASSWORD, Program};
+use crate::harness::app::Backend;
+use crate::harness::program::{PASSWORD, Program};
 
 /// What is wrong, by subject, and how the doctor ended.
 fn wrong(program: &Program) -> (Option<i32>, Vec<String>) {

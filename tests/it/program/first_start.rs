@@ -9,8 +9,8 @@ use std::process::Command;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::token_in;
-use crate::support::app::{Backend, on_each_database};
-use crate::support::program::{BINARY, PASSWORD, Program, Running, tool};
+use crate::harness::app::{Backend, on_each_database};
+use crate::harness::program::{BINARY, PASSWORD, Program, Running, tool};
 
 /// Logs in, checks, logs out and checks again, with the tool that people use.
 fn log_in_and_out(url: &str, login: &str) {

@@ -3,9 +3,9 @@
 use serde_json::Value;
 
 use super::revocation::{import_file, token};
-use crate::support::app::on_each_database;
-use crate::support::fixture;
-use crate::support::program::Program;
+use crate::harness::app::on_each_database;
+use crate::harness::fixture;
+use crate::harness::program::Program;
 
 on_each_database! {
     fn everybody_of_the_fixture_gets_in(backend) {

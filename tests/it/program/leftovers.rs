@@ -6,8 +6,8 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use diesel::Connection as _;
 use diesel::connection::SimpleConnection as _;
 
-use crate::support::app::{Backend, on_each_database};
-use crate::support::program::{PASSWORD, Program};
+use crate::harness::app::{Backend, on_each_database};
+use crate::harness::program::{PASSWORD, Program};
 
 /// A password as a start would have written it.
 const FULL: &str = "abcdefghjkmnpqrstuvw\n";

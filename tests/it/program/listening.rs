@@ -5,8 +5,8 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 
 use super::token_in;
-use crate::support::app::Backend;
-use crate::support::program::{PASSWORD, Program, tool};
+use crate::harness::app::Backend;
+use crate::harness::program::{PASSWORD, Program, tool};
 
 /// Logs in through curl, with more arguments, and returns the address that the session has.
 fn address_after_login(program: &Program, arguments: &[&str]) -> serde_json::Value {

@@ -7,8 +7,8 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serde_json::json;
 
-use crate::support::app::{Backend, Client};
-use crate::support::program::{PASSWORD, Program, Running};
+use crate::harness::app::{Backend, Client};
+use crate::harness::program::{PASSWORD, Program, Running};
 
 /// `scrypt` over 240 MiB, within the bounds.
 fn scrypt_hash(password: &str) -> String {

@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use crate::support::app::{Backend, on_each_database};
-use crate::support::program::Program;
+use crate::harness::app::{Backend, on_each_database};
+use crate::harness::program::Program;
 
 /// Characters that no terminal shows, or that steer one; of each kind the first, the last or the best known.
 const UNSEEN: [char; 36] = [

@@ -1,10 +1,10 @@
 //! Which new passwords are refused, and that old ones go on working.
 
-use knoxide::random::SystemRandom;
-use knoxide::user::Password;
+use knoxide::domain::random::SystemRandom;
+use knoxide::domain::user::Password;
 
-use crate::support::app::{Backend, cheap_hasher};
-use crate::support::program::Program;
+use crate::harness::app::{Backend, cheap_hasher};
+use crate::harness::program::Program;
 
 fn add(program: &Program, name: &str, email: &str, password: &str) -> (Option<i32>, String) {
     let done = program.run_with(&["user", "add", name, "--email", email, "--password-stdin"], password);

@@ -7,8 +7,8 @@ use diesel::connection::SimpleConnection as _;
 use diesel::{Connection as _, SqliteConnection};
 use serde_json::Value;
 
-use crate::support::app::Backend;
-use crate::support::program::Program;
+use crate::harness::app::Backend;
+use crate::harness::program::Program;
 
 fn chmod(program: &Program, name: &str, mode: u32) {
     set_permissions(program.folder().join(name), Permissions::from_mode(mode)).expect("a mode");

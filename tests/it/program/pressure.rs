@@ -5,9 +5,9 @@ use std::process::Command;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::support::app::{Backend, Client};
-use crate::support::program::{BINARY, PASSWORD, Program, Running};
-use crate::support::wire::Wire;
+use crate::harness::app::{Backend, Client};
+use crate::harness::program::{BINARY, PASSWORD, Program, Running};
+use crate::harness::wire::Wire;
 
 #[test]
 fn a_reader_of_the_log_who_stopped_stops_nobody() {

@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 
 use super::{login_request, token_of};
-use crate::support::app::Backend;
-use crate::support::program::{PASSWORD, Program, Running};
-use crate::support::wire::{Framing, Reply, Request};
+use crate::harness::app::Backend;
+use crate::harness::program::{PASSWORD, Program, Running};
+use crate::harness::wire::{Framing, Reply, Request};
 
 /// A reply to these bytes, on a connection of its own, which the server then closes or not.
 fn reply_to(server: &Running, bytes: &[u8], method: &str) -> Reply {

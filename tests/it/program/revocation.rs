@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha512};
 
-use crate::support::app::on_each_database;
-use crate::support::program::Program;
+use crate::harness::app::on_each_database;
+use crate::harness::program::Program;
 
 /// How often each way of ending is tried.
 const TIMES: usize = 50;

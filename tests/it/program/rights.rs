@@ -7,9 +7,9 @@ use diesel::{Connection as _, PgConnection};
 use serde_json::{Value, json};
 
 use super::revocation::{digest, token};
-use crate::support::app::Backend;
-use crate::support::postgres::{connect, shared, with_database};
-use crate::support::program::{PASSWORD, Program, Running};
+use crate::harness::app::Backend;
+use crate::harness::postgres::{connect, shared, with_database};
+use crate::harness::program::{PASSWORD, Program, Running};
 
 /// The statements with which the document for operators makes such a role.
 fn documented_grants(role: &str, database: &str) -> String {

@@ -7,10 +7,10 @@ mod traffic;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::support::app::Backend;
+use crate::harness::app::Backend;
 #[cfg(feature = "postgres")]
-use crate::support::postgres::{cluster::Cluster, connect, shared};
-use crate::support::program::{PASSWORD, Program};
+use crate::harness::postgres::{cluster::Cluster, connect, shared};
+use crate::harness::program::{PASSWORD, Program};
 
 use canaries::Canaries;
 

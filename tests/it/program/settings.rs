@@ -3,8 +3,8 @@
 use diesel::Connection as _;
 use diesel::connection::SimpleConnection as _;
 
-use crate::support::app::{Backend, on_each_database};
-use crate::support::program::{BINARY, PASSWORD, Program};
+use crate::harness::app::{Backend, on_each_database};
+use crate::harness::program::{BINARY, PASSWORD, Program};
 
 #[test]
 fn flags_beat_the_environment_which_beats_the_file() {

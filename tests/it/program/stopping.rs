@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use super::{login_request, token_of};
-use crate::support::app::{Backend, on_each_database};
-use crate::support::program::{PASSWORD, Program, Running};
-use crate::support::wire::{Reply, Request, Wire};
+use crate::harness::app::{Backend, on_each_database};
+use crate::harness::program::{PASSWORD, Program, Running};
+use crate::harness::wire::{Reply, Request, Wire};
 
 /// How many logins are under way when the order to stop comes: more than hash at once.
 const UNDER_WAY: usize = 8;

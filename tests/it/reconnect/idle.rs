@@ -4,16 +4,16 @@
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection as _;
-use knoxide::dialect::Dialect;
+use knoxide::domain::dialect::Dialect;
+use knoxide::domain::time::Clock as _;
 use knoxide::store::{AdminStore as _, SweepPolicy, UserFilter};
-use knoxide::time::Clock as _;
 
 use super::{Behind, PASSWORD, USER, patient};
-use crate::support::app::{App, Client, Database, Setup, login_request, token_of};
-use crate::support::dialects::{Speech, Tokens};
-use crate::support::postgres::cluster::Cluster;
-use crate::support::postgres::{connect, shared};
-use crate::support::wire::Request;
+use crate::harness::app::{App, Client, Database, Setup, login_request, token_of};
+use crate::harness::dialects::{Speech, Tokens};
+use crate::harness::postgres::cluster::Cluster;
+use crate::harness::postgres::{connect, shared};
+use crate::harness::wire::Request;
 
 /// Something that a client may ask first; with what an earlier login gave.
 type First = (&'static str, fn(&mut Client, &Given) -> u16, u16);

@@ -4,19 +4,19 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use knoxide::cause::Reason;
-use knoxide::dialect::Dialect;
-use knoxide::import::{ImportData, ImportUser};
-use knoxide::jwt::Algorithm;
-use knoxide::policy::Policy;
-use knoxide::random::SystemRandom;
+use knoxide::domain::audit::Event;
+use knoxide::domain::dialect::Dialect;
+use knoxide::domain::import::{ImportData, ImportUser};
+use knoxide::domain::jwt::Algorithm;
+use knoxide::domain::policy::Policy;
+use knoxide::domain::random::SystemRandom;
+use knoxide::domain::time::Clock as _;
+use knoxide::domain::user::{LoginName, NewUser, PasswordHash, UserId};
 use knoxide::store::{AdminStore as _, Connection};
-use knoxide::time::Clock as _;
-use knoxide::user::{LoginName, NewUser, PasswordHash, UserId};
 
 use super::{Behind, PASSWORD, USER};
-use crate::support::app::Setup;
-use crate::support::dialects::Speech;
+use crate::harness::app::Setup;
+use crate::harness::dialects::Speech;
 
 /// What is counted before and after.
 const COUNTS: [(&str, &str); 8] = [
@@ -136,7 +136,7 @@ fn what_else_is_written_is_an_error_and_happens_once() {
     let app = &behind.app;
     let account = app.connection().find_account(&LoginName::Username(USER.to_owned()));
     let (now, user) = (app.clock.now(), account.expect("an answer").expect("a user").user.id);
-    let cause = |reason| app.cause(reason);
+    let audit = |reason| app.audit(reason);
     let fails = |what: &str, work: &dyn Fn(&mut dyn Connection) -> bool, wanted: Counts| {
         let mut connection = app.connection();
         let (failed, changed) = behind.lose(1, || work(&mut *connection));
@@ -155,16 +155,16 @@ fn what_else_is_written_is_an_error_and_happens_once() {
         created: now,
     };
     let created = changes([("audit", 1), ("users", 1)]);
-    fails("a new user", &|_| app.store.create_user(&new(None), &cause(Reason::UserCreated)).is_err(), created);
+    fails("a new user", &|_| app.store.create_user(&new(None), &audit(Event::UserCreated)).is_err(), created);
     let once = || changes([("audit", 1), ("epochs", 1)]);
-    let set_password = || app.store.set_password(user, &hash(), None, &cause(Reason::PasswordChanged));
+    let set_password = || app.store.set_password(user, &hash(), None, &audit(Event::PasswordChanged));
     fails("a new password", &|_| set_password().is_err(), once());
-    let set_active = |active| app.store.set_active(user, active, &cause(Reason::Deactivated));
+    let set_active = |active| app.store.set_active(user, active, &audit(Event::Deactivated));
     fails("a deactivation", &|_| set_active(false).is_err(), once());
     fails("an activation", &|_| set_active(true).is_err(), once());
-    fails("an end of all", &|c| c.end_all_sessions(user, &cause(Reason::LogoutAll)).is_err(), once());
+    fails("an end of all", &|c| c.end_all_sessions(user, &audit(Event::LogoutAll)).is_err(), once());
     let shadow = NewUser { username: "carol".to_owned(), ..new(Some(UserId(77))) };
-    let put = |c: &mut dyn Connection| c.put_shadow_user(&shadow, &cause(Reason::Login)).is_err();
+    let put = |c: &mut dyn Connection| c.put_shadow_user(&shadow, &audit(Event::Login)).is_err();
     fails("a shadow of a user", &put, changes([("audit", 1), ("users", 1)]));
     let upgrade = |c: &mut dyn Connection| c.upgrade_password_hash(user, &hash(), &hash()).is_err();
     fails("a better hash", &upgrade, Counts::new());
@@ -181,9 +181,9 @@ fn what_else_is_written_is_an_error_and_happens_once() {
         last_login: None,
     };
     let data = ImportData { users: vec![dave], tokens: Vec::new() };
-    let import = |_: &mut dyn Connection| app.store.import(&data, &cause(Reason::Imported)).is_err();
+    let import = |_: &mut dyn Connection| app.store.import(&data, &audit(Event::Imported)).is_err();
     fails("an import", &import, changes([("audit", 1), ("users", 1)]));
-    let delete = |_: &mut dyn Connection| app.store.delete_user(UserId(88), &cause(Reason::UserDeleted)).is_err();
+    let delete = |_: &mut dyn Connection| app.store.delete_user(UserId(88), &audit(Event::UserDeleted)).is_err();
     // The first of two transactions, which ends all sessions; the next try does the rest.
     fails("an end of a user", &delete, changes([("audit", 1), ("epochs", 1)]));
 }

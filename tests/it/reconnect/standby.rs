@@ -4,17 +4,17 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use diesel::connection::SimpleConnection as _;
-use knoxide::cause::Reason;
-use knoxide::dialect::Dialect;
-use knoxide::policy::Policy;
+use knoxide::domain::audit::Event;
+use knoxide::domain::dialect::Dialect;
+use knoxide::domain::policy::Policy;
+use knoxide::domain::user::UserId;
 use knoxide::store::AdminStore as _;
-use knoxide::user::UserId;
 
 use super::{PASSWORD, USER};
-use crate::support::app::{App, Client, Database, Setup};
-use crate::support::dialects::Speech;
-use crate::support::postgres::cluster::Cluster;
-use crate::support::postgres::{connect, shared};
+use crate::harness::app::{App, Client, Database, Setup};
+use crate::harness::dialects::Speech;
+use crate::harness::postgres::cluster::Cluster;
+use crate::harness::postgres::{connect, shared};
 
 struct Alone {
     app: App,
@@ -98,7 +98,7 @@ fn what_the_standby_does_not_have_is_acknowledged_to_nobody() {
 
     // Somebody who runs a command again.
     alone.lose_standby();
-    let deactivate = || app.store.set_active(alone.user, false, &app.cause(Reason::Deactivated));
+    let deactivate = || app.store.set_active(alone.user, false, &app.audit(Event::Deactivated));
     assert!(alone.break_off(deactivate).is_err(), "a deactivation");
     assert!(alone.break_off(deactivate).is_err(), "the same deactivation");
     alone.name_standby("");

@@ -1,7 +1,7 @@
 //! What the log says about failed logins.
 
-use crate::support::app::{Backend, login_request};
-use crate::support::program::{PASSWORD, Program, Running};
+use crate::harness::app::{Backend, login_request};
+use crate::harness::program::{PASSWORD, Program, Running};
 
 fn fail(server: &Running, name: &str, times: usize) -> u16 {
     let mut client = server.client();

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use super::{HOME, from};
-use crate::support::app::{Backend, login_request, token_request};
-use crate::support::program::{PASSWORD, Program, Running};
+use crate::harness::app::{Backend, login_request, token_request};
+use crate::harness::program::{PASSWORD, Program, Running};
 
 /// What the documents promise.
 const MOST: Duration = Duration::from_secs(3);
@@ -62,7 +62,7 @@ fn under<T>(server: &Running, checks: usize, hopeless: usize, work: impl FnOnce(
             scope.spawn(move || {
                 let login = from("192.0.2.1", login_request(&format!("user-{number}"), "guess"));
                 while !stop.load(Ordering::Relaxed) {
-                    let reply = crate::support::wire::Wire::connect_for(server.address(), Duration::from_secs(60));
+                    let reply = crate::harness::wire::Wire::connect_for(server.address(), Duration::from_secs(60));
                     reply.and_then(|mut wire| wire.ask(&login)).expect("a reply");
                     refused.fetch_add(1, Ordering::Relaxed);
                 }

@@ -6,18 +6,18 @@ use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use knoxide::cause::{Actor, Cause, Origin, Reason};
-use knoxide::dialect::Dialect;
-use knoxide::session::{SessionId, judge};
+use knoxide::domain::audit::{Actor, AuditContext, Event, Origin};
+use knoxide::domain::dialect::Dialect;
+use knoxide::domain::session::{SessionId, judge};
+use knoxide::domain::time::{Clock as _, SystemClock, Timestamp};
+use knoxide::domain::token::{TokenDigest, TokenKind};
+use knoxide::domain::user::{Epoch, UserId};
 use knoxide::store::diesel::DieselStore;
 use knoxide::store::{AdminStore as _, NewSession, NewToken, Opening, Store as _, SweepPolicy};
-use knoxide::time::{Clock as _, SystemClock, Timestamp};
-use knoxide::token::{TokenDigest, TokenKind};
-use knoxide::user::{Epoch, UserId};
 
 use super::{connect, on_each_database};
-use crate::support::app::{Backend, Database, add_user};
-use crate::support::number;
+use crate::harness::app::{Backend, Database, add_user};
+use crate::harness::number;
 
 /// How long ending the session may take, and how long anybody else may wait for a write.
 const END: Duration = Duration::from_millis(50);
@@ -83,7 +83,7 @@ impl Scene {
         let session = self.huge_session(alice, 1);
         let mut connection = self.store.connect().expect("a connection");
         let begun = Instant::now();
-        let ended = connection.end_session(session, &cause(now()));
+        let ended = connection.end_session(session, &audit(now()));
         let took = begun.elapsed();
         assert_eq!(ended, Ok(true));
         assert!(!self.is_live(1), "refused at once");
@@ -100,7 +100,7 @@ impl Scene {
         let carol = self.add_user("carol");
         let session = self.huge_session(carol, 2);
         let long_ago = now().saturating_sub(DAY.saturating_mul(40));
-        assert_eq!(self.store.connect().expect("a connection").end_session(session, &cause(long_ago)), Ok(true));
+        assert_eq!(self.store.connect().expect("a connection").end_session(session, &audit(long_ago)), Ok(true));
         self.run("UPDATE sessions SET emptied = TRUE");
         self.beside_others("forgotten", || {
             let report = self.store.sweep(now(), &SweepPolicy::default(), &|| true).expect("a sweep");
@@ -113,11 +113,11 @@ impl Scene {
         let number = if is_active { 3 } else { 4 };
         let user = self.add_user(if is_active { "dora" } else { "erin" });
         self.huge_session(user, number);
-        assert_eq!(self.store.set_active(user, is_active, &cause(now())), Ok(true));
+        assert_eq!(self.store.set_active(user, is_active, &audit(now())), Ok(true));
         self.beside_others(
             if is_active { "deleted with an active user" } else { "deleted with an inactive user" },
             || {
-                assert_eq!(self.store.delete_user(user, &cause(now())), Ok(true));
+                assert_eq!(self.store.delete_user(user, &audit(now())), Ok(true));
             },
         );
     }
@@ -230,7 +230,7 @@ fn others(store: &DieselStore, user: UserId, over: &AtomicBool) -> Waits {
         assert_eq!(connection.open_session(&new), Ok(Opening::Opened));
         note(begun);
         let begun = Instant::now();
-        assert_eq!(connection.end_session(new.id, &cause(now())), Ok(true));
+        assert_eq!(connection.end_session(new.id, &audit(now())), Ok(true));
         note(begun);
         waits.writes += 2;
         if over.load(Ordering::Relaxed) {
@@ -246,8 +246,8 @@ fn now() -> Timestamp {
     SystemClock.now()
 }
 
-fn cause(at: Timestamp) -> Cause {
-    Cause { reason: Reason::Revoked, actor: Actor::CommandLine, origin: Origin::default(), at }
+fn audit(at: Timestamp) -> AuditContext {
+    AuditContext { event: Event::Revoked, actor: Actor::CommandLine, origin: Origin::default(), at }
 }
 
 fn digest(number: u64) -> TokenDigest {
@@ -269,6 +269,6 @@ fn new_session(user: UserId, number: u64) -> NewSession {
         tokens: vec![NewToken { digest: digest(number), kind: TokenKind::Access, expires: None, key: None }],
         limit: None,
         network: None,
-        cause: cause(at),
+        audit: audit(at),
     }
 }

@@ -1,13 +1,13 @@
 //! A connection to the database, as far as lanes need it.
 
 use super::{Database, Rows};
-use crate::cause::Cause;
+use crate::domain::audit::AuditContext;
+use crate::domain::session::{SessionId, TokenRecord};
+use crate::domain::time::Timestamp;
+use crate::domain::token::TokenDigest;
+use crate::domain::user::{Account, Epoch, LoginName, NewUser, PasswordHash, UserId};
 use crate::service::tests::{Mistake, is_planted};
-use crate::session::{SessionId, TokenRecord};
 use crate::store::{Connection, NewSession, Opening, Refresh, Refreshed, Revoked, StoreError, StoreResult, Successor};
-use crate::time::Timestamp;
-use crate::token::TokenDigest;
-use crate::user::{Account, Epoch, LoginName, NewUser, PasswordHash, UserId};
 
 pub(super) struct FakeConnection {
     database: Database,
@@ -64,11 +64,11 @@ impl Connection for FakeConnection {
         self.database.read(&mut self.ahead, digests).map(|(_, found)| found)
     }
 
-    fn end_session(&mut self, session: SessionId, _: &Cause) -> StoreResult<bool> {
+    fn end_session(&mut self, session: SessionId, _: &AuditContext) -> StoreResult<bool> {
         self.write(Revoked::Session(session))
     }
 
-    fn end_all_sessions(&mut self, user: UserId, _: &Cause) -> StoreResult<bool> {
+    fn end_all_sessions(&mut self, user: UserId, _: &AuditContext) -> StoreResult<bool> {
         self.write(Revoked::User(user))
     }
 
@@ -106,7 +106,7 @@ impl Connection for FakeConnection {
         other()
     }
 
-    fn end_idle_session(&mut self, _: SessionId, _: Timestamp, _: &Cause) -> StoreResult<bool> {
+    fn end_idle_session(&mut self, _: SessionId, _: Timestamp, _: &AuditContext) -> StoreResult<bool> {
         other()
     }
 
@@ -114,7 +114,7 @@ impl Connection for FakeConnection {
         other()
     }
 
-    fn put_shadow_user(&mut self, _: &NewUser, _: &Cause) -> StoreResult<Epoch> {
+    fn put_shadow_user(&mut self, _: &NewUser, _: &AuditContext) -> StoreResult<Epoch> {
         other()
     }
 

@@ -56,7 +56,7 @@ fn establish(url: &PostgresUrl, settings: Option<&[String]>) -> Result<diesel::P
 /// Settings that make the server end what our side no longer waits for.
 fn server_settings(role: Role, busy_timeout: Duration) -> Vec<String> {
     let statement = match role {
-        Role::Lane | Role::Follower => 2_000,
+        Role::DbPool | Role::RevocationFeed => 2_000,
         Role::Admin => 60_000,
     };
     let lock = busy_timeout.as_millis().clamp(1, 1_500);
@@ -66,8 +66,8 @@ fn server_settings(role: Role, busy_timeout: Duration) -> Vec<String> {
         "idle_in_transaction_session_timeout=5000".to_owned(),
     ];
     match role {
-        Role::Follower => settings.extend(FEED_PLANNING.map(str::to_owned)),
-        Role::Lane | Role::Admin => {}
+        Role::RevocationFeed => settings.extend(FEED_PLANNING.map(str::to_owned)),
+        Role::DbPool | Role::Admin => {}
     }
     settings
 }

@@ -8,8 +8,8 @@ use diesel::{QueryResult, RunQueryDsl};
 use super::super::any::{AnyConnection, on_each};
 use super::super::users::move_identity;
 use super::{Clash, Prepared};
-use crate::cause::Cause;
-use crate::import::ImportData;
+use crate::domain::audit::AuditContext;
+use crate::domain::import::ImportData;
 
 #[cfg(feature = "postgres")]
 mod postgres;
@@ -125,10 +125,10 @@ pub(super) fn names_by_key(any: &mut AnyConnection, prepared: &Prepared<'_>) -> 
 }
 
 /// Adds the users, and an audit event for each; the next free number lies beyond theirs.
-pub(super) fn insert_users(any: &mut AnyConnection, prepared: &Prepared<'_>, cause: &Cause) -> QueryResult<()> {
+pub(super) fn insert_users(any: &mut AnyConnection, prepared: &Prepared<'_>, audit: &AuditContext) -> QueryResult<()> {
     on_each!(&mut *any,
-        sqlite(c) => sqlite::insert_users(c, prepared, cause)?,
-        postgres(c) => postgres::insert_users(c, prepared, cause)?,
+        sqlite(c) => sqlite::insert_users(c, prepared, audit)?,
+        postgres(c) => postgres::insert_users(c, prepared, audit)?,
     );
     match prepared.users.iter().map(|(user, _)| user.id.0).max() {
         Some(greatest) if greatest > 0 => move_identity(any, greatest),
@@ -137,9 +137,9 @@ pub(super) fn insert_users(any: &mut AnyConnection, prepared: &Prepared<'_>, cau
 }
 
 /// Adds the tokens, each with its session.
-pub(super) fn insert_tokens(any: &mut AnyConnection, prepared: &Prepared<'_>, cause: &Cause) -> QueryResult<()> {
+pub(super) fn insert_tokens(any: &mut AnyConnection, prepared: &Prepared<'_>, audit: &AuditContext) -> QueryResult<()> {
     on_each!(any,
-        sqlite(c) => sqlite::insert_tokens(c, prepared, cause),
-        postgres(c) => postgres::insert_tokens(c, prepared, cause),
+        sqlite(c) => sqlite::insert_tokens(c, prepared, audit),
+        postgres(c) => postgres::insert_tokens(c, prepared, audit),
     )
 }

@@ -8,8 +8,8 @@ use super::super::DieselStore;
 use super::super::any::on_each;
 use super::super::hot::statement;
 use super::BATCH;
+use crate::domain::time::Timestamp;
 use crate::store::StoreResult;
-use crate::time::Timestamp;
 
 /// How old a snapshot is before the rows that it sees are deleted, in microseconds: a feed that was polled
 /// within this time never loses rows.

@@ -8,8 +8,8 @@ use diesel::{QueryResult, RunQueryDsl};
 use super::super::DieselStore;
 use super::super::any::{AnyConnection, on_each};
 use super::super::hot::statement;
+use crate::domain::time::Timestamp;
 use crate::store::{ClockTrust, StoreResult, SweepMoment};
-use crate::time::Timestamp;
 
 /// The largest step of the clock between two sweeps that is believed at once. Expired tokens stay for a
 /// day ([`SweepPolicy::token_grace`](crate::store::SweepPolicy::token_grace)), so a clock that is wrong by at

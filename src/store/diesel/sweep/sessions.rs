@@ -9,7 +9,7 @@ use super::super::emptying::{Done, Emptied, Emptying};
 use super::super::hot::statement;
 use super::super::lists::{EpochEvents, find_epoch_events};
 use super::BATCH;
-use crate::cause::Reason;
+use crate::domain::audit::Event;
 use crate::store::StoreResult;
 
 statement! {
@@ -45,10 +45,10 @@ statement! {
 statement! {
     /// Records in the session that it has ended, which until now only the user's epoch implied.
     MarkEnded {
-        at: i64 as BigInt, reason: Option<String> as Nullable<Text>, actor: Option<String> as Nullable<Text>,
+        at: i64 as BigInt, event: Option<String> as Nullable<Text>, actor: Option<String> as Nullable<Text>,
         id: Vec<u8> as Binary,
     },
-    ["UPDATE sessions SET ended_at = ", at, ", ended_reason = ", reason, ", ended_by = ", actor, " WHERE id = ", id]
+    ["UPDATE sessions SET ended_at = ", at, ", ended_reason = ", event, ", ended_by = ", actor, " WHERE id = ", id]
 }
 
 #[cfg(feature = "sqlite")]
@@ -189,14 +189,14 @@ fn mark_some(any: &mut AnyConnection, owner: Owner) -> QueryResult<usize> {
 
 fn mark_ended(any: &mut AnyConnection, owner: Owner, session: Old, events: &EpochEvents) -> QueryResult<()> {
     let (id, epoch, last_seen) = session;
-    let (at, reason, actor) = match events.get(&(owner.id, epoch + 1)) {
+    let (at, event, actor) = match events.get(&(owner.id, epoch + 1)) {
         Some((at, event, actor)) => (*at, Some(event.clone()), Some(actor.clone())),
         // The epoch was raised with SQL, without an audit event: the session ended after its last use. If the
         // user was deactivated by that, the clients learn it.
         None if !owner.is_active && epoch + 1 == owner.epoch => {
-            (last_seen, Some(Reason::Deactivated.as_str().to_owned()), None)
+            (last_seen, Some(Event::Deactivated.as_str().to_owned()), None)
         }
         None => (last_seen, None, None),
     };
-    MarkEnded { at, reason, actor, id }.execute(any).map(drop)
+    MarkEnded { at, event, actor, id }.execute(any).map(drop)
 }

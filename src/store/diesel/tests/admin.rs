@@ -1,7 +1,7 @@
 //! Listing and removing.
 
 use super::*;
-use crate::cause::Origin;
+use crate::domain::audit::Origin;
 use crate::store::{SessionFilter, UserFilter};
 
 fn filter(user: Option<UserId>, with_ended: bool) -> SessionFilter {
@@ -38,13 +38,13 @@ fn sessions_are_listed_newest_first_with_why_they_ended() {
             let mut new = login(alice, 0, n);
             new.name = Some(format!("device {n}"));
             let address = Some("192.0.2.1".parse().expect("an address"));
-            new.cause.origin = Origin { address, user_agent: Some("curl".to_owned()), request_id: None };
+            new.audit.origin = Origin { address, user_agent: Some("curl".to_owned()), request_id: None };
             open(&mut *c, &new);
         }
         let mut endless = login(bob, 0, 9);
         endless.tokens[0].expires = None;
         open(&mut *c, &endless);
-        assert_eq!(c.end_session(session(2), &cause(Reason::Logout)), Ok(true));
+        assert_eq!(c.end_session(session(2), &audit(Event::Logout)), Ok(true));
         let list = |filter: &SessionFilter| fixture.store.list_sessions(filter).expect("a list");
         let live = list(&filter(Some(alice), false));
         assert_eq!(live.iter().map(|e| e.session.id).collect::<Vec<_>>(), [session(3), session(1)]);
@@ -55,11 +55,11 @@ fn sessions_are_listed_newest_first_with_why_they_ended() {
         assert_eq!(list(&SessionFilter { before: Some(session(3)), ..filter(None, false) }).len(), 1);
         assert_eq!(list(&SessionFilter { now: later(3600), ..filter(None, false) }).len(), 1);
         // What ended with all of the user's is told from the audit events.
-        assert_eq!(c.end_all_sessions(alice, &cause(Reason::LogoutAll)), Ok(true));
+        assert_eq!(c.end_all_sessions(alice, &audit(Event::LogoutAll)), Ok(true));
         assert_eq!(list(&filter(None, false)).len(), 1);
         let all = list(&filter(Some(alice), true));
         let reasons: Vec<_> = all.iter().map(|e| (e.session.ended, e.end_reason)).collect();
-        let [logout_all, logout] = [Reason::LogoutAll, Reason::Logout].map(|r| (Some(NOW), Some(r)));
+        let [logout_all, logout] = [Event::LogoutAll, Event::Logout].map(|r| (Some(NOW), Some(r)));
         assert_eq!(reasons, [logout_all, logout, logout_all]);
     }
 }
@@ -70,7 +70,7 @@ fn a_removed_user_leaves_nothing_but_the_record() {
         let mut c = fixture.connect();
         let user = add_user(&mut *c, "alice");
         (0..700).for_each(|n| open(&mut *c, &login(user, 0, n)));
-        let gone = cause(Reason::UserDeleted);
+        let gone = audit(Event::UserDeleted);
         let logged = fixture.count("revocation_log");
         assert_eq!(fixture.store.delete_user(user, &gone), Ok(true));
         assert_eq!(fixture.store.delete_user(user, &gone), Ok(false));
@@ -91,7 +91,7 @@ fn the_doctor_finds_a_healthy_database_healthy() {
         let complaints: Vec<_> =
             facts.iter().filter(|fact| fact.complaint.is_some() && fact.name != "superuser").collect();
         assert!(complaints.is_empty(), "{complaints:?}");
-        let now = crate::time::Clock::now(&crate::time::SystemClock);
+        let now = crate::domain::time::Clock::now(&crate::domain::time::SystemClock);
         let difference = fixture.store.clock_difference(now).expect("a difference");
         assert!(difference.abs() < 5_000_000, "{difference}");
         let skewed = fixture.store.clock_difference(now.saturating_sub(Duration::from_secs(60))).expect("a difference");

@@ -18,7 +18,7 @@ fn a_group_is_durable_whole_and_a_failing_step_undoes_itself_alone() {
             answers.push(c.open_session(&login(user, 7, 3)));
             answers.push(c.open_session(&login(user, 0, 4)));
             assert_eq!(verdict(c, 1), Ok(()));
-            c.end_session(session(4), &cause(Reason::Logout)).expect("ended");
+            c.end_session(session(4), &audit(Event::Logout)).expect("ended");
         });
         assert_eq!(grouped, Ok(()));
         assert_eq!(answers[0], Ok(Opening::Opened));

@@ -1,9 +1,9 @@
 //! Importing.
 
 use super::*;
-use crate::import::{ImportData, ImportToken, ImportUser};
+use crate::domain::import::{ImportData, ImportToken, ImportUser};
+use crate::domain::user::LoginName;
 use crate::store::{Clash, ImportError};
-use crate::user::LoginName;
 
 fn user(id: i64, name: &str, is_active: bool) -> ImportUser {
     ImportUser {
@@ -31,19 +31,19 @@ fn an_import_keeps_numbers_hashes_and_tokens() {
             users: vec![user(40, "alice", true), user(50, "bob", false), user(45, "Bob", true)],
             tokens: vec![token(1, 40), token(2, 50), token(3, 40)],
         };
-        let report = fixture.store.import(&data, &cause(Reason::Imported)).expect("an import");
+        let report = fixture.store.import(&data, &audit(Event::Imported)).expect("an import");
         assert_eq!((report.users, report.tokens, report.ended), (3, 3, 1));
         let pairs = [("alice", "ALICE"), ("Bob", "bob")].map(|(a, b)| (a.to_owned(), b.to_owned()));
         assert_eq!(report.lookalikes, pairs);
         assert_eq!((verdict(&mut *c, 1), verdict(&mut *c, 3)), (Ok(()), Ok(())));
         assert_eq!(verdict(&mut *c, 2), Err(Refusal::InactiveUser));
-        assert_eq!(fixture.store.set_active(UserId(50), true, &cause(Reason::Activated)), Ok(true));
+        assert_eq!(fixture.store.set_active(UserId(50), true, &audit(Event::Activated)), Ok(true));
         assert_eq!(verdict(&mut *c, 2), Err(Refusal::SessionEnded));
         let bob = c.find_account(&LoginName::Username("bob".to_owned())).expect("an answer").expect("bob");
         assert_eq!((bob.user.id, bob.password.expose()), (UserId(50), "pbkdf2$1"));
         // The tokens of one user end one by one.
         let one = find(&mut *c, 1).expect("a record").session.id;
-        assert_eq!(c.end_session(one, &cause(Reason::Logout)), Ok(true));
+        assert_eq!(c.end_session(one, &audit(Event::Logout)), Ok(true));
         assert_eq!(verdict(&mut *c, 3), Ok(()));
         assert_eq!(add_user(&mut *c, "zoe"), UserId(51));
         assert_eq!(fixture.count("audit_events WHERE event = 'imported'"), 3);
@@ -54,7 +54,7 @@ fn an_import_keeps_numbers_hashes_and_tokens() {
 #[test]
 fn what_would_lock_out_others_or_itself_is_told_and_nothing_is_changed() {
     for fixture in Fixture::all() {
-        let import = |users| fixture.store.import(&ImportData { users, tokens: Vec::new() }, &cause(Reason::Imported));
+        let import = |users| fixture.store.import(&ImportData { users, tokens: Vec::new() }, &audit(Event::Imported));
         let long = ImportUser { email: "é".repeat(255), ..user(3, "carol", true) };
         let most = ImportUser { email: "é".repeat(254), ..user(4, &"x".repeat(254), true) };
         let greatest = user(Clash::GREATEST_ID, "dave", true);
@@ -83,7 +83,7 @@ fn a_token_that_ends_with_the_year_9999_is_good_until_then() {
         let end = Timestamp::parse("9999-12-31T23:59:59.999999Z");
         let tokens = vec![ImportToken { expires: Some(end.expect("a time")), ..token(1, 40) }];
         let data = ImportData { users: vec![user(40, "alice", true)], tokens };
-        fixture.store.import(&data, &cause(Reason::Imported)).expect("an import");
+        fixture.store.import(&data, &audit(Event::Imported)).expect("an import");
         let mut c = fixture.connect();
         assert_eq!(verdict(&mut *c, 1), Ok(()));
         assert_eq!(find(&mut *c, 1).expect("a record").expires, end);
@@ -94,7 +94,7 @@ fn a_token_that_ends_with_the_year_9999_is_good_until_then() {
 fn every_clash_is_told_and_nothing_is_changed() {
     for fixture in Fixture::all() {
         let first = ImportData { users: vec![user(1, "alice", true), user(2, "bob", true)], tokens: vec![token(7, 1)] };
-        fixture.store.import(&first, &cause(Reason::Imported)).expect("an import");
+        fixture.store.import(&first, &audit(Event::Imported)).expect("an import");
         let data = ImportData {
             users: vec![
                 user(1, "new", true),
@@ -107,7 +107,7 @@ fn every_clash_is_told_and_nothing_is_changed() {
             ],
             tokens: vec![token(7, 13), token(8, 13), token(8, 13), token(9, 99)],
         };
-        let Err(ImportError::Clashes(clashes)) = fixture.store.import(&data, &cause(Reason::Imported)) else {
+        let Err(ImportError::Clashes(clashes)) = fixture.store.import(&data, &audit(Event::Imported)) else {
             panic!("clashes");
         };
         let expected = [
@@ -135,7 +135,7 @@ fn a_large_import_is_a_matter_of_seconds() {
         let tokens = (0..60_000).map(|n| token(n, i64::from(n % 1_000) + 1)).collect();
         let started = std::time::Instant::now();
         let data = ImportData { users, tokens };
-        let report = fixture.store.import(&data, &cause(Reason::Imported)).expect("an import");
+        let report = fixture.store.import(&data, &audit(Event::Imported)).expect("an import");
         let took = started.elapsed();
         assert_eq!((report.tokens, report.ended), (60_000, 6_000));
         assert!(took < Duration::from_secs(60), "{took:?}");

@@ -7,7 +7,7 @@ const DAY: u64 = 24 * 60 * 60;
 
 fn log_in_from(connection: &mut dyn Connection, user: UserId, (number, network): (u32, &str), at: Timestamp) {
     let mut new = NewSession { network: Some(network.to_owned()), ..login(user, 0, number) };
-    new.cause.at = at;
+    new.audit.at = at;
     open(connection, &new);
 }
 

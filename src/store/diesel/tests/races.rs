@@ -41,7 +41,7 @@ fn no_login_in_flight_survives_what_ends_all() {
                     })
                 })
                 .collect();
-            jobs.push(Box::new(move |c| c.end_all_sessions(user, &cause(Reason::LogoutAll)).expect("an answer")));
+            jobs.push(Box::new(move |c| c.end_all_sessions(user, &audit(Event::LogoutAll)).expect("an answer")));
             at_once(&fixture, jobs);
             for n in 0..4 {
                 assert!(verdict(&mut *c, round * 10 + n).is_err(), "round {round}, login {n} survived");
@@ -81,7 +81,7 @@ fn one_of_several_logouts_wins() {
             open(&mut *c, &login(user, 0, n));
             let jobs = (0..4)
                 .map(|_| -> Job<'_, bool> {
-                    Box::new(move |c| c.end_session(session(n), &cause(Reason::Logout)).expect("an answer"))
+                    Box::new(move |c| c.end_session(session(n), &audit(Event::Logout)).expect("an answer"))
                 })
                 .collect();
             let won = at_once(&fixture, jobs).into_iter().filter(|won| *won).count();
@@ -101,7 +101,7 @@ fn of_names_that_look_alike_one_is_created() {
                 .iter()
                 .map(|name| -> Job<'_, bool> {
                     Box::new(move |_| {
-                        let created = store.create_user(&new_user(name), &cause(Reason::UserCreated));
+                        let created = store.create_user(&new_user(name), &audit(Event::UserCreated));
                         matches!(created.expect("an answer"), UserCreation::Created(_))
                     })
                 })
@@ -119,7 +119,7 @@ fn shadow_users_of_many_nodes_are_one() {
         let user = &user;
         let jobs = (0..6)
             .map(|_| -> Job<'_, Epoch> {
-                Box::new(move |c| c.put_shadow_user(user, &cause(Reason::UserCreated)).expect("an answer"))
+                Box::new(move |c| c.put_shadow_user(user, &audit(Event::UserCreated)).expect("an answer"))
             })
             .collect();
         assert_eq!(at_once(&fixture, jobs), vec![Epoch(0); 6]);

@@ -66,7 +66,7 @@ fn every_sqlite_connection_is_durable_patient_and_checks_foreign_keys() {
           pragma_foreign_keys, pragma_busy_timeout"]
     }
     let fixture = Fixture::bare_sqlite();
-    for role in [Role::Lane, Role::Admin] {
+    for role in [Role::DbPool, Role::Admin] {
         let mut any = fixture.store.target.connect(role).expect("a connection");
         let set: (String, i64, i64, i64) = Pragmas {}.get_result(&mut any).expect("settings");
         assert_eq!(set, ("wal".to_owned(), 2, 1, 5_000));
@@ -159,7 +159,7 @@ fn lanes_have_time_outs_on_the_server() {
         ["SELECT current_setting('statement_timeout'), current_setting('lock_timeout'), \
           current_setting('idle_in_transaction_session_timeout')"]
     }
-    let mut any = fixture.store.target.connect(Role::Lane).expect("a connection");
+    let mut any = fixture.store.target.connect(Role::DbPool).expect("a connection");
     let set: (String, String, String) = TimeOuts {}.get_result(&mut any).expect("settings");
     assert_eq!(set, ("2s".to_owned(), "1500ms".to_owned(), "5s".to_owned()));
 }
@@ -167,13 +167,13 @@ fn lanes_have_time_outs_on_the_server() {
 #[test]
 fn a_connection_whose_statements_were_forgotten_is_given_up() {
     use super::super::connection::DieselConnection;
-    use crate::user::LoginName;
+    use crate::domain::user::LoginName;
 
     let Some(fixture) = Fixture::bare_postgres() else { return };
     fixture.store.migrate().expect("the schema");
     let change = "ALTER TABLE users ALTER COLUMN email TYPE VARCHAR COLLATE \"C\"";
     for (first, meddling) in [(true, "DEALLOCATE ALL"), (true, change), (false, "taking their names")] {
-        let mut c = DieselConnection::open(&fixture.store.target, Role::Lane).expect("a connection");
+        let mut c = DieselConnection::open(&fixture.store.target, Role::DbPool).expect("a connection");
         let ask = |c: &mut DieselConnection| c.find_account(&LoginName::Username("alice".to_owned()));
         if first {
             ask(&mut c).expect("an answer");
@@ -185,7 +185,7 @@ fn a_connection_whose_statements_were_forgotten_is_given_up() {
         }
         let error = ask(&mut c).expect_err(meddling);
         assert!(error.is_broken_connection() && c.is_broken(), "{meddling}: {error}");
-        ask(&mut DieselConnection::open(&fixture.store.target, Role::Lane).expect("another")).expect("an answer");
+        ask(&mut DieselConnection::open(&fixture.store.target, Role::DbPool).expect("another")).expect("an answer");
     }
 }
 

@@ -10,8 +10,8 @@ use super::super::any::{self, Step};
 use super::super::emptying::AT_THE_END;
 use super::super::{sessions, users};
 use super::*;
+use crate::domain::user::LoginName;
 use crate::store::LimitPolicy;
-use crate::user::LoginName;
 
 /// What a connection was seen doing.
 #[derive(Default)]
@@ -55,7 +55,7 @@ fn a_day(any: &mut AnyConnection, user: UserId, n: u32) {
     sessions::find_many(any, &[1, 2, 3].map(digest)).expect("answers");
     let seen = [(session(n), later(1))];
     any::write(any, |any| sessions::touch(any, &seen).map(Step::Keep)).ok().expect("touch");
-    let logout = cause(Reason::Logout);
+    let logout = audit(Event::Logout);
     any::write(any, |any| sessions::end(any, session(n), &logout, &mut { AT_THE_END }).map(Step::Keep))
         .ok()
         .expect("end");
@@ -65,7 +65,7 @@ fn a_day(any: &mut AnyConnection, user: UserId, n: u32) {
 fn checks_logins_and_logouts_prepare_nothing_anew() {
     for fixture in Fixture::all() {
         let user = add_user(&mut *fixture.connect(), "alice");
-        let mut any = fixture.store.target.connect(Role::Lane).expect("a connection");
+        let mut any = fixture.store.target.connect(Role::DbPool).expect("a connection");
         let seen = watch(&mut any);
         (0..10).for_each(|n| a_day(&mut any, user, n));
         let seen = seen.lock().expect("a lock");

@@ -1,8 +1,8 @@
 //! Each step of the contract, alone.
 
 use super::*;
+use crate::domain::user::LoginName;
 use crate::store::{LimitPolicy, UserCreation};
-use crate::user::LoginName;
 
 #[test]
 fn many_digests_are_answered_in_the_order_asked() {
@@ -30,9 +30,9 @@ fn an_ended_session_leaves_no_token_and_its_first_cause() {
         let user = add_user(&mut *c, "alice");
         open(&mut *c, &login(user, 0, 1));
         open(&mut *c, &login(user, 0, 2));
-        assert_eq!(c.end_session(session(1), &cause(Reason::Logout)), Ok(true));
-        assert_eq!(c.end_session(session(1), &cause(Reason::Revoked)), Ok(false));
-        assert_eq!(c.end_session(session(9), &cause(Reason::Logout)), Ok(false));
+        assert_eq!(c.end_session(session(1), &audit(Event::Logout)), Ok(true));
+        assert_eq!(c.end_session(session(1), &audit(Event::Revoked)), Ok(false));
+        assert_eq!(c.end_session(session(9), &audit(Event::Logout)), Ok(false));
         assert_eq!(verdict(&mut *c, 1), Err(Refusal::Unknown));
         assert_eq!(verdict(&mut *c, 2), Ok(()));
         assert_eq!(fixture.count("sessions WHERE ended_reason = 'logout' AND ended_by = 'system'"), 1);
@@ -51,8 +51,8 @@ fn raising_the_epoch_ends_all_and_deletes_at_most_a_hundred() {
             open(&mut *c, &login(user, 0, n));
         }
         open(&mut *c, &login(other, 0, 500));
-        assert_eq!(c.end_all_sessions(user, &cause(Reason::LogoutAll)), Ok(true));
-        assert_eq!(c.end_all_sessions(UserId(999), &cause(Reason::LogoutAll)), Ok(false));
+        assert_eq!(c.end_all_sessions(user, &audit(Event::LogoutAll)), Ok(true));
+        assert_eq!(c.end_all_sessions(UserId(999), &audit(Event::LogoutAll)), Ok(false));
         for n in 0..120 {
             assert!(verdict(&mut *c, n).is_err(), "{n}");
         }
@@ -60,7 +60,7 @@ fn raising_the_epoch_ends_all_and_deletes_at_most_a_hundred() {
         assert_eq!(fixture.count("tokens"), 21);
         assert_eq!(fixture.count("audit_events WHERE event = 'logout_all' AND auth_epoch = 1"), 1);
         // Ended with all of its user's, so not once more.
-        assert_eq!(c.end_session(session(3), &cause(Reason::Logout)), Ok(false));
+        assert_eq!(c.end_session(session(3), &audit(Event::Logout)), Ok(false));
         assert_eq!(c.open_session(&login(user, 0, 700)), Ok(Opening::Denied));
         assert_eq!(c.open_session(&login(user, 1, 700)), Ok(Opening::Opened));
     }
@@ -75,8 +75,8 @@ fn a_new_password_ends_all_but_the_session_to_keep() {
         for n in 1..=3 {
             open(&mut *c, &login(user, 0, n));
         }
-        assert_eq!(c.end_session(session(3), &cause(Reason::Logout)), Ok(true));
-        let changed = cause(Reason::PasswordChanged);
+        assert_eq!(c.end_session(session(3), &audit(Event::Logout)), Ok(true));
+        let changed = audit(Event::PasswordChanged);
         assert_eq!(fixture.store.set_password(user, &new, Some(session(2)), &changed), Ok(true));
         assert_eq!(verdict(&mut *c, 1), Err(Refusal::Unknown));
         assert_eq!(verdict(&mut *c, 2), Ok(()));
@@ -108,13 +108,13 @@ fn deactivation_is_told_and_activation_revives_nothing() {
         let mut c = fixture.connect();
         let user = add_user(&mut *c, "alice");
         open(&mut *c, &login(user, 0, 1));
-        assert_eq!(fixture.store.set_active(user, false, &cause(Reason::Deactivated)), Ok(true));
-        assert_eq!(fixture.store.set_active(user, false, &cause(Reason::Deactivated)), Ok(true));
+        assert_eq!(fixture.store.set_active(user, false, &audit(Event::Deactivated)), Ok(true));
+        assert_eq!(fixture.store.set_active(user, false, &audit(Event::Deactivated)), Ok(true));
         assert_eq!(verdict(&mut *c, 1), Err(Refusal::InactiveUser));
         assert_eq!(c.open_session(&login(user, 1, 2)), Ok(Opening::Denied));
-        assert_eq!(fixture.store.set_active(user, true, &cause(Reason::Activated)), Ok(true));
+        assert_eq!(fixture.store.set_active(user, true, &audit(Event::Activated)), Ok(true));
         assert_eq!(verdict(&mut *c, 1), Err(Refusal::OldEpoch));
-        assert_eq!(fixture.store.set_active(UserId(99), true, &cause(Reason::Activated)), Ok(false));
+        assert_eq!(fixture.store.set_active(UserId(99), true, &audit(Event::Activated)), Ok(false));
         assert_eq!(fixture.count("audit_events WHERE event IN ('deactivated', 'activated')"), 2);
     }
 }
@@ -128,14 +128,14 @@ fn whom_a_raw_statement_shut_out_activation_does_not_revive() {
         open(&mut *c, &login(user, 0, 1));
         shut_out(user);
         assert_eq!(verdict(&mut *c, 1), Err(Refusal::InactiveUser));
-        assert_eq!(fixture.store.set_active(user, true, &cause(Reason::Activated)), Ok(true));
+        assert_eq!(fixture.store.set_active(user, true, &audit(Event::Activated)), Ok(true));
         assert_eq!(verdict(&mut *c, 1), Err(Refusal::OldEpoch));
         // The same by the way that users of another system take.
         let shadow = NewUser { id: Some(UserId(77)), ..new_user("remote") };
-        let epoch = c.put_shadow_user(&shadow, &cause(Reason::Login)).expect("a write");
+        let epoch = c.put_shadow_user(&shadow, &audit(Event::Login)).expect("a write");
         open(&mut *c, &login(UserId(77), epoch.0, 2));
         shut_out(UserId(77));
-        c.put_shadow_user(&shadow, &cause(Reason::Login)).expect("a write");
+        c.put_shadow_user(&shadow, &audit(Event::Login)).expect("a write");
         assert_eq!(verdict(&mut *c, 2), Err(Refusal::InactiveUser), "a login activates nobody");
     }
 }
@@ -150,20 +150,20 @@ fn a_limit_rejects_or_evicts_the_oldest_of_the_living() {
         let evict = SessionLimit { policy: LimitPolicy::EvictOldest, ..reject };
         // These do not count: ended, expired, idle.
         open(&mut *c, &login(user, 0, 1));
-        assert_eq!(c.end_session(session(1), &cause(Reason::Logout)), Ok(true));
+        assert_eq!(c.end_session(session(1), &audit(Event::Logout)), Ok(true));
         let mut expired = login(user, 0, 2);
         expired.tokens[0].expires = Some(Timestamp::from_micros(NOW.as_micros() - 1_000));
         open(&mut *c, &expired);
         let mut idle = login(user, 0, 3);
-        idle.cause.at = Timestamp::from_micros(NOW.as_micros() - 61_000_000);
+        idle.audit.at = Timestamp::from_micros(NOW.as_micros() - 61_000_000);
         open(&mut *c, &idle);
         for n in [4, 5] {
             let mut new = limited(login(user, 0, n), reject);
-            new.cause.at = Timestamp::from_micros(NOW.as_micros() - 100 + i64::from(n));
+            new.audit.at = Timestamp::from_micros(NOW.as_micros() - 100 + i64::from(n));
             open(&mut *c, &new);
         }
         let mut refused = limited(login(user, 0, 6), reject);
-        refused.cause.at = later(1);
+        refused.audit.at = later(1);
         assert_eq!(c.open_session(&refused), Ok(Opening::LimitReached));
         assert_eq!(fixture.count(&format!("users WHERE last_login >= {}", NOW.as_micros())), 0);
         open(&mut *c, &limited(login(user, 0, 7), evict));
@@ -181,7 +181,7 @@ fn names_are_exact_and_lookalikes_refused() {
         let user = add_user(&mut *c, "alice");
         let create = |name: &str, id: Option<i64>| {
             let new = NewUser { id: id.map(UserId), ..new_user(name) };
-            fixture.store.create_user(&new, &cause(Reason::UserCreated)).expect("an answer")
+            fixture.store.create_user(&new, &audit(Event::UserCreated)).expect("an answer")
         };
         assert_eq!(create("alice", None), UserCreation::Taken);
         assert_eq!(create("Alice", None), UserCreation::Lookalike("alice".to_owned()));
@@ -203,7 +203,7 @@ fn an_address_of_two_users_finds_nobody() {
         let mut c = fixture.connect();
         for (name, email) in [("alice", "a@x"), ("bob", "b@x"), ("carol", "b@x"), ("dave", ""), ("erin", "E@x")] {
             let new = NewUser { email: email.to_owned(), ..new_user(name) };
-            fixture.store.create_user(&new, &cause(Reason::UserCreated)).expect("a user");
+            fixture.store.create_user(&new, &audit(Event::UserCreated)).expect("a user");
         }
         let mut by_email = |email: &str| {
             let found = c.find_account(&LoginName::Email(email.to_owned())).expect("an answer");
@@ -220,7 +220,7 @@ fn an_address_of_two_users_finds_nobody() {
 fn shadow_users_follow_their_system() {
     for fixture in Fixture::all() {
         let mut c = fixture.connect();
-        let put = cause(Reason::UserCreated);
+        let put = audit(Event::UserCreated);
         let mut user = NewUser { id: Some(UserId(17)), ..new_user("alice") };
         assert_eq!(c.put_shadow_user(&user, &put), Ok(Epoch(0)));
         assert_eq!(c.put_shadow_user(&user, &put), Ok(Epoch(0)));
@@ -231,12 +231,12 @@ fn shadow_users_follow_their_system() {
         assert_eq!(c.put_shadow_user(&user, &put), Ok(Epoch(0)));
         assert!(find(&mut *c, 1).is_some_and(|r| r.user.username == "alicia" && r.user.is_staff));
         user.is_active = false;
-        assert_eq!(c.put_shadow_user(&user, &cause(Reason::Deactivated)), Ok(Epoch(1)));
+        assert_eq!(c.put_shadow_user(&user, &audit(Event::Deactivated)), Ok(Epoch(1)));
         assert_eq!(verdict(&mut *c, 1), Err(Refusal::InactiveUser));
         user.is_active = true;
         assert_eq!(c.put_shadow_user(&user, &put), Ok(Epoch(1)));
         assert_eq!(verdict(&mut *c, 1), Err(Refusal::InactiveUser));
-        assert_eq!(fixture.store.set_active(UserId(17), true, &cause(Reason::Activated)), Ok(true));
+        assert_eq!(fixture.store.set_active(UserId(17), true, &audit(Event::Activated)), Ok(true));
         assert_eq!(verdict(&mut *c, 1), Err(Refusal::OldEpoch));
         let clash = NewUser { id: Some(UserId(18)), ..new_user("alicia") };
         assert!(c.put_shadow_user(&clash, &put).is_err());
@@ -251,7 +251,7 @@ fn the_time_of_last_use_moves_forward_only() {
         for n in 1..=3 {
             open(&mut *c, &login(user, 0, n));
         }
-        assert_eq!(c.end_session(session(3), &cause(Reason::Logout)), Ok(true));
+        assert_eq!(c.end_session(session(3), &audit(Event::Logout)), Ok(true));
         let seen = [(1, later(5)), (2, later(9)), (2, later(7)), (3, later(5)), (44, later(5))];
         c.touch(&seen.map(|(n, at)| (session(n), at))).expect("touched");
         c.touch(&[(session(1), later(2))]).expect("touched");

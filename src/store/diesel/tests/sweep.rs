@@ -99,9 +99,9 @@ fn what_ended_with_all_of_a_users_goes_and_keeps_its_reason() {
         let (alice, bob) = (add_user(&mut *c, "alice"), add_user(&mut *c, "bob"));
         (0..600).for_each(|n| open(&mut *c, &login(alice, 0, n)));
         (600..610).for_each(|n| open(&mut *c, &login(bob, 0, n)));
-        assert_eq!(c.end_all_sessions(alice, &cause(Reason::LogoutAll)), Ok(true));
+        assert_eq!(c.end_all_sessions(alice, &audit(Event::LogoutAll)), Ok(true));
         open(&mut *c, &login(alice, 1, 900));
-        assert_eq!(fixture.store.set_active(bob, false, &cause(Reason::Deactivated)), Ok(true));
+        assert_eq!(fixture.store.set_active(bob, false, &audit(Event::Deactivated)), Ok(true));
         let logged = fixture.count("revocation_log");
         let report = sweep(&fixture, 1);
         assert_eq!((report.dead_tokens, report.sessions), (500, 0));
@@ -243,7 +243,7 @@ fn a_step_that_fails_stops_no_other() {
         let mut c = fixture.connect();
         let user = add_user(&mut *c, "alice");
         open(&mut *c, &login(user, 0, 1));
-        assert_eq!(c.end_session(session(1), &cause(Reason::Logout)), Ok(true));
+        assert_eq!(c.end_session(session(1), &audit(Event::Logout)), Ok(true));
         open(&mut *c, &login(user, 0, 2));
         // Without it nobody can tell why the sessions of an old epoch ended.
         fixture.run("ALTER TABLE audit_events RENAME TO elsewhere; UPDATE users SET auth_epoch = auth_epoch + 1");

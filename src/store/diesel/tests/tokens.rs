@@ -65,9 +65,9 @@ fn ending_deletes_a_hundred_and_the_sweeper_the_rest() {
         let user = add_user(&mut *c, "alice");
         (1..=3).for_each(|n| open(&mut *c, &login(user, 0, n)));
         fill(&fixture, 1, MANY);
-        assert_eq!(c.end_session(session(1), &cause(Reason::Logout)), Ok(true));
+        assert_eq!(c.end_session(session(1), &audit(Event::Logout)), Ok(true));
         assert_eq!(fixture.count("tokens"), MANY + 3 - 100);
-        assert_eq!(c.end_session(session(2), &cause(Reason::Logout)), Ok(true));
+        assert_eq!(c.end_session(session(2), &audit(Event::Logout)), Ok(true));
         // Only what was left with tokens is to be looked at again.
         assert_eq!(fixture.count("sessions WHERE ended_at IS NOT NULL AND NOT emptied"), 1);
         let logged = fixture.count("revocation_log");
@@ -111,7 +111,7 @@ fn a_session_is_forgotten_after_its_tokens() {
         fill(&fixture, 2, MANY);
         // Of one by hand; the other's holders are told that the user is inactive, to the end.
         fixture.run(&format!("UPDATE sessions SET ended_at = {} WHERE user_id = {alice}", NOW.as_micros()));
-        assert_eq!(fixture.store.set_active(bob, false, &cause(Reason::Deactivated)), Ok(true));
+        assert_eq!(fixture.store.set_active(bob, false, &audit(Event::Deactivated)), Ok(true));
         fixture.store.sweep(later(1), &SweepPolicy::default(), &|| true).expect("a sweep");
         assert_eq!((fixture.count("tokens"), verdict(&mut *c, 2)), (MANY + 1, Err(Refusal::InactiveUser)));
         // Nobody knows any more that it was not emptied.
@@ -136,11 +136,11 @@ fn a_user_is_removed_after_all_tokens() {
             let user = add_user(&mut *c, name);
             (1..=20).for_each(|n| open(&mut *c, &login(user, 0, n)));
             fill(&fixture, 1, MANY);
-            assert_eq!(fixture.store.set_active(user, active, &cause(Reason::Deactivated)), Ok(true));
+            assert_eq!(fixture.store.set_active(user, active, &audit(Event::Deactivated)), Ok(true));
             if active {
                 forbid_cascades(&fixture);
             }
-            assert_eq!(fixture.store.delete_user(user, &cause(Reason::UserDeleted)), Ok(true));
+            assert_eq!(fixture.store.delete_user(user, &audit(Event::UserDeleted)), Ok(true));
             assert_eq!((fixture.count("tokens"), fixture.count("sessions"), fixture.count("users")), (0, 0, 0));
         }
     }
@@ -159,13 +159,13 @@ fn a_removal_that_failed_half_way_is_repeated() {
                 .replace("REFERENCES_ID", if fixture.url.starts_with("sqlite") { "BLOB" } else { "BYTEA" })
                 .as_str(),
         );
-        assert!(fixture.store.delete_user(user, &cause(Reason::UserDeleted)).is_err());
+        assert!(fixture.store.delete_user(user, &audit(Event::UserDeleted)).is_err());
         assert_eq!((fixture.count("users WHERE is_active"), fixture.count("users")), (0, 1));
         for n in [1, 30] {
             assert!(verdict(&mut *c, n).is_err(), "shut out from the first moment on");
         }
         fixture.run("DROP TABLE notes");
-        assert_eq!(fixture.store.delete_user(user, &cause(Reason::UserDeleted)), Ok(true));
+        assert_eq!(fixture.store.delete_user(user, &audit(Event::UserDeleted)), Ok(true));
         assert_eq!(fixture.count("users"), 0);
     }
 }
@@ -240,18 +240,18 @@ fn holders_are_told_of_a_deactivation_and_of_nothing_that_was_over_before() {
         let user = add_user(&mut *c, "alice");
         (1..=2).for_each(|n| open(&mut *c, &login(user, 0, n)));
         fill(&fixture, 1, 200);
-        assert_eq!(c.end_session(session(1), &cause(Reason::Logout)), Ok(true));
+        assert_eq!(c.end_session(session(1), &audit(Event::Logout)), Ok(true));
         let left = fixture.count("tokens");
         assert_eq!(left, 102);
-        assert_eq!(fixture.store.set_active(user, false, &cause(Reason::Deactivated)), Ok(true));
+        assert_eq!(fixture.store.set_active(user, false, &audit(Event::Deactivated)), Ok(true));
         let judged = |c: &mut dyn Connection| verdict(c, 2);
         assert_eq!(judged(&mut *c), Err(Refusal::InactiveUser));
         fixture.store.sweep(later(1), &SweepPolicy::default(), &|| true).expect("a sweep");
         assert_eq!(fixture.count("tokens"), 1, "those of an inactive user go too");
         assert_eq!(judged(&mut *c), Err(Refusal::InactiveUser), "also after the sweeper has marked the session");
-        assert_eq!(fixture.store.set_active(user, true, &cause(Reason::Activated)), Ok(true));
+        assert_eq!(fixture.store.set_active(user, true, &audit(Event::Activated)), Ok(true));
         assert_eq!(judged(&mut *c), Err(Refusal::SessionEnded));
-        assert_eq!(fixture.store.set_active(user, false, &cause(Reason::Deactivated)), Ok(true));
+        assert_eq!(fixture.store.set_active(user, false, &audit(Event::Deactivated)), Ok(true));
         assert_eq!(judged(&mut *c), Err(Refusal::OldEpoch));
         // By hand, with the epoch: the same.
         let bob = add_user(&mut *c, "bob");

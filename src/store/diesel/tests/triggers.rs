@@ -30,7 +30,7 @@ fn revocations_are_logged_once_and_logins_not_at_all() {
             logged(&fixture, || assert_eq!(c.upgrade_password_hash(user, &hashes[0], &hashes[1]), Ok(true))),
             (0, 0, 0)
         );
-        let logout = cause(Reason::Logout);
+        let logout = audit(Event::Logout);
         assert_eq!(logged(&fixture, || assert_eq!(c.end_session(session(1), &logout), Ok(true))), (0, 1, 0));
         assert_eq!(logged(&fixture, || assert_eq!(c.end_all_sessions(user, &logout), Ok(true))), (1, 0, 0));
         assert_eq!(

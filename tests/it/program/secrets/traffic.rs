@@ -8,10 +8,10 @@ use serde_json::json;
 
 use super::MARK;
 use super::canaries::Canaries;
+use crate::harness::program::{Done, PASSWORD, Program, Running};
+use crate::harness::wire::{Framing, Reply, Request};
 use crate::program::revocation::digest;
 use crate::program::{login_request, token_in, token_of};
-use crate::support::program::{Done, PASSWORD, Program, Running};
-use crate::support::wire::{Framing, Reply, Request};
 
 /// The program with the log at its highest level, and with its secrets in files.
 pub(super) fn with_secret_files(program: Program, folder: &Path, canaries: &mut Canaries) -> Program {

@@ -7,10 +7,10 @@ use super::super::super::hot::statement;
 use super::super::super::rows::storable;
 use super::super::Prepared;
 use super::CHUNK;
-use crate::cause::Cause;
-use crate::dialect::Dialect;
-use crate::time::Timestamp;
-use crate::token::TokenKind;
+use crate::domain::audit::AuditContext;
+use crate::domain::dialect::Dialect;
+use crate::domain::time::Timestamp;
+use crate::domain::token::TokenKind;
 
 statement! {
     /// Which numbers are taken.
@@ -93,7 +93,7 @@ statement! {
     ]
 }
 
-pub(super) fn insert_users(c: &mut PgConnection, prepared: &Prepared<'_>, cause: &Cause) -> QueryResult<()> {
+pub(super) fn insert_users(c: &mut PgConnection, prepared: &Prepared<'_>, audit: &AuditContext) -> QueryResult<()> {
     for users in prepared.users.chunks(CHUNK) {
         let ids: Vec<i64> = users.iter().map(|(user, _)| user.id.0).collect();
         InsertUsers {
@@ -105,15 +105,15 @@ pub(super) fn insert_users(c: &mut PgConnection, prepared: &Prepared<'_>, cause:
             actives: users.iter().map(|(user, _)| user.is_active).collect(),
             staffs: users.iter().map(|(user, _)| user.is_staff).collect(),
             logins: users.iter().map(|(user, _)| user.last_login.map(Timestamp::as_micros)).collect(),
-            created: users.iter().map(|(user, _)| user.created.unwrap_or(cause.at).as_micros()).collect(),
+            created: users.iter().map(|(user, _)| user.created.unwrap_or(audit.at).as_micros()).collect(),
         }
         .execute(c)?;
         InsertAudits {
-            at: cause.at.as_micros(),
-            event: cause.reason.as_str().to_owned(),
-            actor: cause.actor.to_string(),
-            address: cause.origin.address_text(),
-            request_id: storable(cause.origin.request_id.as_deref()),
+            at: audit.at.as_micros(),
+            event: audit.event.as_str().to_owned(),
+            actor: audit.actor.to_string(),
+            address: audit.origin.address_text(),
+            request_id: storable(audit.origin.request_id.as_deref()),
             users: ids,
         }
         .execute(c)?;
@@ -121,15 +121,15 @@ pub(super) fn insert_users(c: &mut PgConnection, prepared: &Prepared<'_>, cause:
     Ok(())
 }
 
-pub(super) fn insert_tokens(c: &mut PgConnection, prepared: &Prepared<'_>, cause: &Cause) -> QueryResult<()> {
+pub(super) fn insert_tokens(c: &mut PgConnection, prepared: &Prepared<'_>, audit: &AuditContext) -> QueryResult<()> {
     for tokens in prepared.tokens.chunks(CHUNK) {
         let sessions: Vec<[u8; 16]> = tokens.iter().map(|(_, session, _)| *session.as_bytes()).collect();
         let created: Vec<i64> = tokens.iter().map(|(token, ..)| token.created.as_micros()).collect();
         InsertSessions {
             dialect: Dialect::Knox.as_str().to_owned(),
-            seen: cause.at.as_micros(),
-            reason: cause.reason.as_str().to_owned(),
-            actor: cause.actor.to_string(),
+            seen: audit.at.as_micros(),
+            reason: audit.event.as_str().to_owned(),
+            actor: audit.actor.to_string(),
             ids: sessions.clone(),
             users: tokens.iter().map(|(token, ..)| token.user.0).collect(),
             created: created.clone(),

@@ -5,10 +5,10 @@ use diesel::{QueryResult, RunQueryDsl, SqliteConnection};
 
 use super::super::super::hot::{InsertAudit, InsertToken, statement};
 use super::super::Prepared;
-use crate::cause::Cause;
-use crate::dialect::Dialect;
-use crate::time::Timestamp;
-use crate::token::TokenKind;
+use crate::domain::audit::AuditContext;
+use crate::domain::dialect::Dialect;
+use crate::domain::time::Timestamp;
+use crate::domain::token::TokenKind;
 
 statement! {
     /// Whether the number is taken.
@@ -65,7 +65,7 @@ statement! {
     ]
 }
 
-pub(super) fn insert_users(c: &mut SqliteConnection, prepared: &Prepared<'_>, cause: &Cause) -> QueryResult<()> {
+pub(super) fn insert_users(c: &mut SqliteConnection, prepared: &Prepared<'_>, audit: &AuditContext) -> QueryResult<()> {
     for (user, key) in &prepared.users {
         InsertUser {
             id: user.id.0,
@@ -76,26 +76,30 @@ pub(super) fn insert_users(c: &mut SqliteConnection, prepared: &Prepared<'_>, ca
             is_active: user.is_active,
             is_staff: user.is_staff,
             last_login: user.last_login.map(Timestamp::as_micros),
-            created: user.created.unwrap_or(cause.at).as_micros(),
+            created: user.created.unwrap_or(audit.at).as_micros(),
         }
         .execute(c)?;
         InsertAudit {
-            at: cause.at.as_micros(),
-            event: cause.reason.as_str().to_owned(),
-            actor: cause.actor.to_string(),
+            at: audit.at.as_micros(),
+            event: audit.event.as_str().to_owned(),
+            actor: audit.actor.to_string(),
             user: Some(user.id.0),
             session: None,
             epoch: None,
-            address: cause.origin.address_text(),
-            request_id: cause.origin.request_id.clone(),
+            address: audit.origin.address_text(),
+            request_id: audit.origin.request_id.clone(),
         }
         .execute(c)?;
     }
     Ok(())
 }
 
-pub(super) fn insert_tokens(c: &mut SqliteConnection, prepared: &Prepared<'_>, cause: &Cause) -> QueryResult<()> {
-    let (reason, actor) = (cause.reason.as_str(), cause.actor.to_string());
+pub(super) fn insert_tokens(
+    c: &mut SqliteConnection,
+    prepared: &Prepared<'_>,
+    audit: &AuditContext,
+) -> QueryResult<()> {
+    let (reason, actor) = (audit.event.as_str(), audit.actor.to_string());
     for (token, session, is_active) in &prepared.tokens {
         let ended = !is_active;
         InsertSession {
@@ -103,10 +107,10 @@ pub(super) fn insert_tokens(c: &mut SqliteConnection, prepared: &Prepared<'_>, c
             user: token.user.0,
             dialect: Dialect::Knox.as_str().to_owned(),
             created: token.created.as_micros(),
-            seen: cause.at.as_micros(),
+            seen: audit.at.as_micros(),
             reason: reason.to_owned(),
             actor: actor.clone(),
-            ended_at: ended.then(|| cause.at.as_micros()),
+            ended_at: ended.then(|| audit.at.as_micros()),
             ended_reason: ended.then(|| reason.to_owned()),
             ended_by: ended.then(|| actor.clone()),
         }

@@ -1,0 +1,152 @@
+//! The audit context: every write carries a [`AuditContext`].
+
+use std::fmt;
+use std::net::IpAddr;
+
+use serde::{Serialize, Serializer};
+
+use crate::domain::time::Timestamp;
+use crate::domain::user::UserId;
+
+/// What happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Event {
+    /// A user was created.
+    UserCreated,
+    /// A user was deleted.
+    UserDeleted,
+    /// A user logged in.
+    Login,
+    /// A client ended its own session.
+    Logout,
+    /// A client ended all sessions of its user.
+    LogoutAll,
+    /// The password was changed, which ends sessions.
+    PasswordChanged,
+    /// The user may no longer log in.
+    Deactivated,
+    /// The user may log in again.
+    Activated,
+    /// An administrator ended the session.
+    Revoked,
+    /// The session was not used for too long.
+    Idle,
+    /// A newer login replaced the oldest one.
+    LimitReached,
+    /// A token for a script or service was created.
+    TokenCreated,
+    /// A refresh token was used again after the grace time: it may be stolen.
+    RefreshReused,
+    /// Data was imported.
+    Imported,
+}
+
+impl Event {
+    /// All reasons.
+    pub const ALL: [Self; 14] = [
+        Self::UserCreated,
+        Self::UserDeleted,
+        Self::Login,
+        Self::Logout,
+        Self::LogoutAll,
+        Self::PasswordChanged,
+        Self::Deactivated,
+        Self::Activated,
+        Self::Revoked,
+        Self::Idle,
+        Self::LimitReached,
+        Self::TokenCreated,
+        Self::RefreshReused,
+        Self::Imported,
+    ];
+
+    /// The name under which the reason is stored and logged.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::UserCreated => "user_created",
+            Self::UserDeleted => "user_deleted",
+            Self::Login => "login",
+            Self::Logout => "logout",
+            Self::LogoutAll => "logout_all",
+            Self::PasswordChanged => "password_changed",
+            Self::Deactivated => "deactivated",
+            Self::Activated => "activated",
+            Self::Revoked => "revoked",
+            Self::Idle => "idle",
+            Self::LimitReached => "limit_reached",
+            Self::TokenCreated => "token_created",
+            Self::RefreshReused => "refresh_reused",
+            Self::Imported => "imported",
+        }
+    }
+
+    /// The reason with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|event| event.as_str() == name)
+    }
+}
+
+/// Its name.
+impl Serialize for Event {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+/// Who did it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Actor {
+    /// A user, authenticated by password or token.
+    User(UserId),
+    /// The command line.
+    CommandLine,
+    /// The server itself, for example the sweeper.
+    System,
+}
+
+/// `user:17`, `cli`, `system`.
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::User(id) => write!(f, "user:{id}"),
+            Self::CommandLine => f.write_str("cli"),
+            Self::System => f.write_str("system"),
+        }
+    }
+}
+
+/// Where a request came from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// The client's address, behind any trusted proxies.
+    pub address: Option<IpAddr>,
+    /// The client's `User-Agent`, cut to 256 characters.
+    pub user_agent: Option<String>,
+    /// The request's id in the log.
+    pub request_id: Option<String>,
+}
+
+/// What happened, who did it, from where and when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditContext {
+    /// What happened.
+    pub event: Event,
+    /// Who did it.
+    pub actor: Actor,
+    /// Where the request came from.
+    pub origin: Origin,
+    /// When, by the injected clock.
+    pub at: Timestamp,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_are_found_by_their_names() {
+        for event in Event::ALL {
+            assert_eq!(Event::from_name(event.as_str()), Some(event));
+        }
+    }
+}

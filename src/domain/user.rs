@@ -1,0 +1,236 @@
+//! Users and their passwords.
+
+use std::fmt;
+
+use serde::Serialize;
+use unicode_normalization::UnicodeNormalization;
+use zeroize::Zeroizing;
+
+use crate::domain::escape::is_unseen;
+use crate::domain::time::Timestamp;
+
+/// The name of the first staff user, which is created with a new database.
+pub const ADMIN: &str = "admin";
+
+/// A user's number; imported users keep theirs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct UserId(pub i64);
+
+impl fmt::Display for UserId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A counter of the user. A session is live only while its own copy equals the user's. Raising the
+/// user's epoch ends all sessions at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Epoch(pub i64);
+
+/// An account, without its password.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct User {
+    /// The user's number.
+    pub id: UserId,
+    /// The name to log in with; compared code point by code point.
+    pub username: String,
+    /// The e-mail address; may be empty, need not be unique.
+    pub email: String,
+    /// Only active users log in, and only their tokens are good.
+    pub is_active: bool,
+    /// Whether the user may administer others.
+    pub is_staff: bool,
+    /// See [`Epoch`].
+    #[serde(skip)]
+    pub epoch: Epoch,
+}
+
+/// A user with the password hash, for a login.
+#[derive(Debug, Clone)]
+pub struct Account {
+    /// The user.
+    pub user: User,
+    /// The stored password hash.
+    pub password: PasswordHash,
+}
+
+impl Account {
+    /// Whether it has no password here: external users have none.
+    pub(crate) fn is_shadow(&self) -> bool {
+        self.password.is_unusable()
+    }
+}
+
+/// The name in a login request. Compared exactly, never folded or normalised.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LoginName {
+    /// By user name.
+    Username(String),
+    /// By e-mail address. An address that two users share matches no user; nor does an empty one.
+    Email(String),
+}
+
+/// A password in clear text: wiped when dropped, never printed.
+pub struct Password(Zeroizing<String>);
+
+impl Password {
+    /// Wraps a password.
+    pub fn new(text: String) -> Self {
+        Self(Zeroizing::new(text))
+    }
+
+    /// The text, for hashing.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Password(…)")
+    }
+}
+
+/// A stored password hash in one of Django's formats, or text that no password matches
+/// (empty, or beginning with `!`).
+#[derive(Clone, PartialEq, Eq)]
+pub struct PasswordHash(String);
+
+impl PasswordHash {
+    /// Takes the stored text as it is.
+    pub const fn from_stored(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The stored form of "no password": no login is possible.
+    pub fn unusable() -> Self {
+        Self("!".to_owned())
+    }
+
+    /// Whether it stands for "no password", as Django writes it.
+    pub fn is_unusable(&self) -> bool {
+        self.0.starts_with('!')
+    }
+
+    /// The text, for storing and verifying.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The algorithm is no secret; the rest is.
+impl fmt::Debug for PasswordHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PasswordHash(…)")
+    }
+}
+
+/// The fields of a new user.
+#[derive(Debug, Clone)]
+pub struct NewUser {
+    /// A fixed number (an imported or external user), or `None` for the next free one.
+    pub id: Option<UserId>,
+    /// The name, already validated by [`validate_username`] unless it is imported.
+    pub username: String,
+    /// The e-mail address, possibly empty.
+    pub email: String,
+    /// The password's hash.
+    pub password: PasswordHash,
+    /// Whether the user may log in.
+    pub is_active: bool,
+    /// Whether the user may administer others.
+    pub is_staff: bool,
+    /// When the user joined.
+    pub created: Timestamp,
+}
+
+/// Why a name cannot be given to a new user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BadUsername {
+    /// No name at all.
+    #[error("the user name is empty")]
+    Empty,
+    /// More than 150 characters.
+    #[error("the user name is longer than 150 characters")]
+    TooLong,
+    /// White space at an end: login forms trim it, so no login with such a name could succeed.
+    #[error("the user name begins or ends with white space")]
+    OuterSpace,
+    /// A character that is invisible, or looks like a plain space: controls, formats, blanks,
+    /// private and unassigned code points.
+    #[error("the user name contains an invisible character")]
+    Invisible,
+}
+
+/// Validates the name of a new user. Existing and imported users may have other names.
+///
+/// # Errors
+/// The first rule that the name breaks.
+pub fn validate_username(name: &str) -> Result<(), BadUsername> {
+    if name.is_empty() {
+        return Err(BadUsername::Empty);
+    }
+    if name.chars().count() > 150 {
+        return Err(BadUsername::TooLong);
+    }
+    if name.starts_with(char::is_whitespace) || name.ends_with(char::is_whitespace) {
+        return Err(BadUsername::OuterSpace);
+    }
+    if name.contains(is_unseen) {
+        return Err(BadUsername::Invisible);
+    }
+    Ok(())
+}
+
+/// A key that two names share if they look alike: compatibility forms and letter case are folded,
+/// then each character is replaced by the one that it resembles (Unicode TR 39, section 4).
+pub fn lookalike_key(name: &str) -> String {
+    let folded = caseless::default_case_fold_str(&name.nfkc().collect::<String>());
+    unicode_security::skeleton(&folded).nfkc().collect()
+}
+
+/// The placeholder name of a user whose name was given to another user, until its new name is known. It
+/// can be stored, but is not a [valid](validate_username) name.
+pub(crate) fn stand_in_name(user: UserId) -> String {
+    format!("\u{1}id:{user}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lookalikes_share_a_key() {
+        for (a, b) in [
+            ("casey", "Casey"),
+            ("admin", "ａｄｍｉｎ"),
+            ("paypal", "pаypаl"), // Cyrillic a
+            ("straße", "STRASSE"),
+            ("re\u{301}gis", "r\u{e9}gis"),
+            ("admin1", "adminl"),
+        ] {
+            assert_eq!(lookalike_key(a), lookalike_key(b), "{a} {b}");
+        }
+        for (a, b) in [("alice", "alicia"), ("bob", "rob"), ("a.b", "ab"), ("日本", "日木")] {
+            assert_ne!(lookalike_key(a), lookalike_key(b), "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn names_that_nobody_could_use_are_refused() {
+        assert_eq!(validate_username(""), Err(BadUsername::Empty));
+        assert_eq!(validate_username(&"é".repeat(151)), Err(BadUsername::TooLong));
+        assert_eq!(validate_username(&"é".repeat(150)), Ok(()));
+        assert_eq!(validate_username("trail "), Err(BadUsername::OuterSpace));
+        for invisible in ["a\0b", "a\nb", "a\u{200b}b", "a\u{202e}b", "a\u{feff}", "\u{2800}", "\u{e000}", "a\u{a0}b"] {
+            assert_eq!(validate_username(invisible), Err(BadUsername::Invisible), "{invisible:?}");
+        }
+        assert_eq!(validate_username("o'brien \"the\" <b>&"), Ok(()));
+    }
+
+    #[test]
+    fn secrets_do_not_print() {
+        assert_eq!(format!("{:?}", Password::new("hunter2".to_owned())), "Password(…)");
+        assert_eq!(format!("{:?}", PasswordHash::from_stored("md5$a$b".to_owned())), "PasswordHash(…)");
+    }
+}

@@ -1,0 +1,186 @@
+//! The body of a request: read whole, up to a limit and a deadline, and understood as JSON, a form or a multipart
+//! form (`docs/contract.md#content-type` and the sections after it).
+
+pub mod value;
+
+mod json;
+mod multipart;
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use actix_web::error::PayloadError;
+use actix_web::http::StatusCode;
+use bytes::Bytes;
+use encoding_rs::{Encoding, UTF_8};
+use futures_util::{Stream, StreamExt as _};
+use zeroize::Zeroizing;
+
+use crate::http::drf::body::value::{Document, Text, Value};
+use crate::http::drf::media::{covers, parameter};
+
+/// How much of a body is read, and for how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// The largest body, in bytes.
+    pub size: usize,
+    /// How long the whole body may take to arrive.
+    pub patience: Duration,
+}
+
+/// 16 KiB, 10 seconds.
+impl Default for Limits {
+    fn default() -> Self {
+        Self { size: 16 * 1024, patience: Duration::from_secs(10) }
+    }
+}
+
+/// Why a body cannot be used. The texts are the contract's `detail`s.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BodyError {
+    /// The content type, as it was sent, is neither JSON nor a form.
+    #[error("Unsupported media type \"{0}\" in request.")]
+    UnsupportedMediaType(String),
+    /// The body is larger than this many bytes.
+    #[error("Request body exceeds {0} bytes.")]
+    TooLarge(usize),
+    /// The body did not arrive in time.
+    #[error("Request body did not arrive in time.")]
+    Slow,
+    /// The connection broke, or its framing did.
+    #[error("Request body is incomplete.")]
+    Broken,
+    /// The bytes are no text in the charset that was named.
+    #[error("JSON parse error - invalid bytes for the character set")]
+    Undecodable,
+    /// The text is no JSON.
+    #[error("JSON parse error - {0}")]
+    Json(String),
+    /// The multipart form is damaged.
+    #[error("Multipart form parse error - {0}")]
+    Multipart(&'static str),
+}
+
+impl BodyError {
+    /// The status that goes with the text.
+    pub const fn status(&self) -> StatusCode {
+        match self {
+            Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Slow => StatusCode::REQUEST_TIMEOUT,
+            Self::Broken | Self::Undecodable | Self::Json(_) | Self::Multipart(_) => StatusCode::BAD_REQUEST,
+        }
+    }
+
+    /// Whether the rest of the request may still be under way, so that the connection is of no
+    /// more use.
+    pub const fn ends_connection(&self) -> bool {
+        match self {
+            Self::TooLarge(_) | Self::Slow | Self::Broken => true,
+            Self::UnsupportedMediaType(_) | Self::Undecodable | Self::Json(_) | Self::Multipart(_) => false,
+        }
+    }
+}
+
+/// Understands a whole body. An empty one is an empty object, whatever the content type.
+///
+/// # Errors
+/// When the content type is unknown, or the body not of it.
+pub fn parse(content_type: &str, body: &[u8]) -> Result<Document, BodyError> {
+    if body.is_empty() {
+        return Ok(Document::EMPTY);
+    }
+    Format::of(content_type)?.parse(content_type, body)
+}
+
+/// Reads a body and understands it. `declared` is its length as the headers tell it.
+///
+/// # Errors
+/// As [`parse`]; when the body is too large, too slow or breaks off. The content type is judged
+/// first, then the size.
+pub async fn read<S>(content_type: &str, declared: Option<u64>, body: S, limits: Limits) -> Result<Document, BodyError>
+where
+    S: Stream<Item = Result<Bytes, PayloadError>>,
+{
+    if declared.is_some_and(|length| length > 0) {
+        Format::of(content_type)?;
+    }
+    if declared.is_some_and(|length| usize::try_from(length).map_or(true, |length| length > limits.size)) {
+        return Err(BodyError::TooLarge(limits.size));
+    }
+    let whole = collect(content_type, body, limits.size);
+    let bytes = tokio::time::timeout(limits.patience, whole).await.map_err(|_| BodyError::Slow)??;
+    parse(content_type, &bytes)
+}
+
+async fn collect<S>(content_type: &str, body: S, limit: usize) -> Result<Zeroizing<Vec<u8>>, BodyError>
+where
+    S: Stream<Item = Result<Bytes, PayloadError>>,
+{
+    let mut body = std::pin::pin!(body);
+    // Passwords are in here, and a buffer that grows leaves copies behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(limit.min(Limits::default().size)));
+    while let Some(chunk) = body.next().await {
+        let chunk = chunk.map_err(|_| BodyError::Broken)?;
+        if bytes.is_empty() && !chunk.is_empty() {
+            // A chunked body declares no length; only now it is known not to be empty.
+            Format::of(content_type)?;
+        }
+        if bytes.len() + chunk.len() > limit {
+            return Err(BodyError::TooLarge(limit));
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    Json,
+    Form,
+    Multipart,
+}
+
+impl Format {
+    fn of(content_type: &str) -> Result<Self, BodyError> {
+        let known = [
+            (Self::Json, "application", "json"),
+            (Self::Form, "application", "x-www-form-urlencoded"),
+            (Self::Multipart, "multipart", "form-data"),
+        ];
+        let format = known.into_iter().find(|(_, main, sub)| covers(content_type, main, sub));
+        format.map(|(format, ..)| format).ok_or_else(|| BodyError::UnsupportedMediaType(content_type.to_owned()))
+    }
+
+    fn parse(self, content_type: &str, body: &[u8]) -> Result<Document, BodyError> {
+        match self {
+            Self::Json => {
+                let text = decode(content_type, body).ok_or(BodyError::Undecodable)?;
+                json::parse(&text).map_err(|error| BodyError::Json(error.to_string()))
+            }
+            Self::Form => {
+                let fields = form_urlencoded::parse(body).into_owned();
+                let fields = fields.map(|(name, value)| (Text::new(name), Value::Text(Text::new(value))));
+                Ok(Document::Object(fields.collect()))
+            }
+            Self::Multipart => multipart::parse(content_type, body).map_err(BodyError::Multipart),
+        }
+    }
+}
+
+/// The text of a body in the charset of its content type, UTF-8 when there is none or an unknown one.
+/// `None` when it is not well-formed.
+fn decode<'b>(content_type: &str, body: &'b [u8]) -> Option<Cow<'b, str>> {
+    let charset = parameter(content_type, "charset").and_then(|name| Encoding::for_label(name.as_bytes()));
+    match charset {
+        Some(charset) if charset != UTF_8 => {
+            let (text, _, malformed) = charset.decode(body);
+            (!malformed).then_some(text)
+        }
+        // With its byte order mark, which no JSON begins with.
+        Some(_) | None => std::str::from_utf8(body).ok().map(Cow::Borrowed),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,220 @@
+//! What the endpoints of every dialect do between reading a request and wording the reply.
+//!
+//! A handler takes an [`Incoming`], and says how each outcome is worded. "Could not look" is none of
+//! these outcomes: it is answered here, with 503, so that no dialect can take it for a refusal.
+
+use std::future::{Ready, ready};
+
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpRequest, HttpResponse, web};
+
+use crate::domain::dialect::Dialect;
+use crate::domain::session::Verified;
+use crate::domain::user::{LoginName, Password};
+use crate::http::drf::body::Limits;
+use crate::http::drf::endpoint::{Endpoint, EndpointResult, Negotiated, respond};
+use crate::http::drf::fields::{Field, Trim};
+use crate::http::drf::reply::Replies;
+use crate::http::middleware::request_log::{Facts, note};
+use crate::http::{Compat, HttpState};
+use crate::service::{
+    Issued, LoginError, LoginRefusal, LoginRequest, RefreshedTokens, TokenError, TokenRefusal, Unavailable,
+};
+
+/// A request to an endpoint of a dialect, before anything of it was judged.
+pub struct Incoming {
+    request: HttpRequest,
+    payload: Payload,
+    state: web::Data<HttpState>,
+}
+
+impl FromRequest for Incoming {
+    type Error = actix_web::Error;
+    type Future = Ready<Result<Self, Self::Error>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let state = web::Data::from_request(request, payload).into_inner();
+        ready(state.map(|state| Self { request: request.clone(), payload: payload.take(), state }))
+    }
+}
+
+impl Incoming {
+    /// A request that changes nothing, whatever comes of it: logged more quietly.
+    #[must_use]
+    pub fn read_only(self) -> Self {
+        note(&self.request, Facts::read_only);
+        self
+    }
+
+    /// Answers for an endpoint that anybody may ask: steps 2, 3 and 5 of
+    /// `docs/contract.md#order-of-judgement`, then `answer`.
+    pub async fn answer(
+        mut self,
+        endpoint: &Endpoint,
+        dialect: Dialect,
+        answer: impl AsyncFnOnce(&mut RequestContext<'_>) -> EndpointResult,
+    ) -> HttpResponse {
+        let judge = async {
+            let mut context = self.open(endpoint, dialect)?;
+            context.negotiated.check_method()?;
+            answer(&mut context).await
+        };
+        respond(judge.await)
+    }
+
+    /// Answers for an endpoint that knows its callers: they authenticate between steps 3 and 5,
+    /// and the body is never read.
+    pub async fn answer_known(
+        mut self,
+        endpoint: &Endpoint,
+        dialect: Dialect,
+        answer: impl AsyncFnOnce(&RequestContext<'_>, Verified) -> EndpointResult,
+    ) -> HttpResponse {
+        let judge = async {
+            let context = self.open(endpoint, dialect)?;
+            let who = context.authenticate().await?;
+            context.negotiated.check_method()?;
+            answer(&context, who).await
+        };
+        respond(judge.await)
+    }
+
+    fn open(&mut self, endpoint: &Endpoint, dialect: Dialect) -> EndpointResult<RequestContext<'_>> {
+        let negotiated = endpoint.open(&self.request)?;
+        Ok(RequestContext {
+            request: &self.request,
+            payload: &mut self.payload,
+            state: &self.state,
+            negotiated,
+            dialect,
+        })
+    }
+}
+
+/// A request to an endpoint, as far as it was judged.
+pub struct RequestContext<'a> {
+    request: &'a HttpRequest,
+    payload: &'a mut Payload,
+    state: &'a HttpState,
+    negotiated: Negotiated<'a>,
+    dialect: Dialect,
+}
+
+impl RequestContext<'_> {
+    /// Writes replies to this request.
+    pub const fn replies(&self) -> &Replies {
+        self.negotiated.replies()
+    }
+
+    /// Whose replies are given where the documented contract and the package differ.
+    pub fn compat(&self) -> Compat {
+        self.state.options().compat
+    }
+
+    /// Reads two fields and logs in with them. A refusal to read them is sent as it is.
+    ///
+    /// # Errors
+    /// The reply to send.
+    pub async fn log_in(
+        &mut self,
+        declared: [Field; 2],
+        name: fn(String) -> LoginName,
+    ) -> EndpointResult<Result<Issued, LoginRefusal>> {
+        let [login, password] = self.fields(declared).await?;
+        let login = LoginRequest {
+            dialect: self.dialect,
+            login: name(login),
+            password: Password::new(password),
+            origin: self.state.origin(self.request),
+        };
+        match self.state.auth().login(login).await {
+            Ok(issued) => {
+                note(self.request, |facts| facts.opened(issued.session, issued.user.id));
+                Ok(Ok(issued))
+            }
+            Err(LoginError::Refused { why, account }) => {
+                note(self.request, |facts| facts.refused_login(why.as_str(), account));
+                Ok(Err(why))
+            }
+            Err(LoginError::Unavailable(error)) => Err(self.unavailable(&error)),
+        }
+    }
+
+    /// Reads the field `name` and verifies the token in it; with the token as it was read.
+    ///
+    /// # Errors
+    /// The reply to send.
+    pub async fn verify(&mut self, name: &'static str) -> EndpointResult<Result<(String, Verified), TokenRefusal>> {
+        let [token] = self.fields([Field::text(name, Trim::Yes)]).await?;
+        let outcome = self.state.auth().verify(self.dialect, &token).await;
+        note(self.request, Facts::read_only);
+        self.note(outcome.map(|who| (token, who)), |(_, who)| who)
+    }
+
+    /// Reads the field `name` and refreshes the token in it.
+    ///
+    /// # Errors
+    /// The reply to send.
+    pub async fn refresh(&mut self, name: &'static str) -> EndpointResult<Result<RefreshedTokens, TokenRefusal>> {
+        let [token] = self.fields([Field::text(name, Trim::Yes)]).await?;
+        let outcome = self.state.auth().refresh(self.dialect, &token, self.state.origin(self.request)).await;
+        self.note(outcome, |exchanged| &exchanged.who)
+    }
+
+    /// Ends the session of the token that was presented.
+    ///
+    /// # Errors
+    /// The reply to send.
+    pub async fn log_out(&self, who: &Verified) -> EndpointResult<()> {
+        let ended = self.state.auth().logout(who, self.state.origin(self.request)).await;
+        ended.map_err(|error| self.unavailable(&error))
+    }
+
+    /// Ends all sessions of the user, those of other dialects too.
+    ///
+    /// # Errors
+    /// The reply to send.
+    pub async fn log_out_everywhere(&self, who: &Verified) -> EndpointResult<()> {
+        let ended = self.state.auth().logout_all(who, self.state.origin(self.request)).await;
+        ended.map_err(|error| self.unavailable(&error))
+    }
+
+    async fn authenticate(&self) -> EndpointResult<Verified> {
+        self.state.guard().check(self.request).await.map_err(|failure| failure.reply(self.replies()))
+    }
+
+    async fn fields<const N: usize>(&mut self, declared: [Field; N]) -> EndpointResult<[String; N]> {
+        let options = self.state.options();
+        let limits = Limits { size: options.body_limit, patience: options.read_timeout };
+        self.negotiated.fields(&mut *self.payload, limits, declared).await
+    }
+
+    fn note<T>(
+        &self,
+        outcome: Result<T, TokenError>,
+        who: fn(&T) -> &Verified,
+    ) -> EndpointResult<Result<T, TokenRefusal>> {
+        match outcome {
+            Ok(value) => {
+                note(self.request, |facts| facts.verified(who(&value)));
+                Ok(Ok(value))
+            }
+            Err(TokenError::Refused(refusal)) => {
+                note(self.request, |facts| facts.refused(refusal.as_str()));
+                Ok(Err(refusal))
+            }
+            Err(TokenError::Throttled(after)) => {
+                note(self.request, |facts| facts.refused("throttled"));
+                Err(self.replies().throttled(after))
+            }
+            Err(TokenError::Unavailable(error)) => Err(self.unavailable(&error)),
+        }
+    }
+
+    /// 503: nothing is known of the outcome.
+    fn unavailable(&self, error: &Unavailable) -> HttpResponse {
+        note(self.request, |facts| facts.refused("unavailable"));
+        log::warn!("a request could not be answered: {error}");
+        self.replies().unavailable()
+    }
+}

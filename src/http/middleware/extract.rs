@@ -1,0 +1,67 @@
+//! Extractors for handlers: who is asking.
+
+use std::future::{Ready, ready};
+
+use actix_web::dev::Payload;
+use actix_web::web::Data;
+use actix_web::{FromRequest, HttpMessage, HttpRequest};
+use futures_util::FutureExt;
+use futures_util::future::{Either, LocalBoxFuture};
+
+use crate::domain::session::Verified;
+use crate::http::middleware::guard::{AuthFailure, Guard};
+
+/// The verified user and session of this request.
+///
+/// Behind [`TokenAuth`](crate::http::middleware::guard::TokenAuth) it is what the middleware found; without it,
+/// the extractor asks the [`Guard`] in the application's data itself. A request without a good token is
+/// answered with 401 before the handler runs, and with 503 when nothing can be said.
+#[derive(Debug, Clone)]
+pub struct Authenticated(pub Verified);
+
+/// Like [`Authenticated`], but a request that presents no credentials at all is let through
+/// as `None`. A token that is not good is still refused, and an outage is still 503.
+#[derive(Debug, Clone)]
+pub struct MaybeAuthenticated(pub Option<Verified>);
+
+impl FromRequest for Authenticated {
+    type Error = actix_web::Error;
+    type Future = Extracting<Self>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        extract(request, |verdict| Ok(Self(verdict?)))
+    }
+}
+
+impl FromRequest for MaybeAuthenticated {
+    type Error = actix_web::Error;
+    type Future = Extracting<Self>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        extract(request, |verdict| match verdict {
+            Ok(verified) => Ok(Self(Some(verified))),
+            Err(failure) if failure.is_anonymous() => Ok(Self(None)),
+            Err(failure) => Err(failure.into()),
+        })
+    }
+}
+
+/// An extraction under way: done at once behind the middleware.
+pub type Extracting<T> =
+    Either<Ready<Result<T, actix_web::Error>>, LocalBoxFuture<'static, Result<T, actix_web::Error>>>;
+
+/// What the middleware found, or else what the guard in the application's data finds.
+fn extract<T: 'static>(
+    request: &HttpRequest,
+    take: fn(Result<Verified, AuthFailure>) -> Result<T, actix_web::Error>,
+) -> Extracting<T> {
+    if let Some(verified) = request.extensions().get::<Verified>() {
+        return Either::Left(ready(take(Ok(verified.clone()))));
+    }
+    let Some(guard) = request.app_data::<Data<Guard>>() else {
+        log::error!("a handler asks who is asking, but neither TokenAuth nor a Guard is there to tell");
+        return Either::Left(ready(Err(actix_web::error::ErrorInternalServerError("authentication is not set up"))));
+    };
+    let (guard, request) = (guard.clone(), request.clone());
+    Either::Right(async move { take(guard.check(&request).await) }.boxed_local())
+}

@@ -1,0 +1,331 @@
+//! The view of a database that answers within microseconds (SQLite): each thread has its own
+//! follower and its own memory, and looks by itself.
+//!
+//! A check that arrives joins the turn that is gathering. When all checks that are ready now have joined,
+//! the first of them to be polled asks the follower for news, for all of them: the round began after
+//! each of them arrived. Checks whose tokens are not remembered share one more round, which reads
+//! their rows. It begins two turns later, after the checks that have nothing to read: so a client that sends
+//! unknown tokens waits, and the others do not. While checks come one by one, each asks at once, for
+//! both.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use thread_local::ThreadLocal;
+
+use super::table::{Cache, Key, KeyMaker};
+use super::tick::Turn;
+use super::{CacheOptions, Found, Reading};
+use crate::domain::session::TokenRecord;
+use crate::domain::time::Timestamp;
+use crate::domain::token::{Token, TokenDigest};
+use crate::service::Unavailable;
+use crate::service::workers::connector::RECONNECT_PAUSE;
+use crate::store::{FeedUpdate, RevocationFeed, Store};
+
+/// A check that comes less than this after the one before it waits for the end of the turn: under load
+/// several checks then share one question to the database.
+const SHARING_GAP: Duration = Duration::from_micros(10);
+
+/// After this many checks in a row that did not wait, one waits all the same: where a request takes long,
+/// several checks can be ready although they arrive far apart.
+const MAX_SOLO_CHECKS: u32 = 16;
+
+/// A read of rows begins this many turns later than asked for: in the first, checks that came meanwhile
+/// arrive, and in the second they are answered. So they do not wait for the read.
+const READ_DELAY_TURNS: u32 = 2;
+
+/// See the [module](self).
+pub(in crate::service) struct PerThreadCache {
+    store: Arc<dyn Store>,
+    keys: KeyMaker,
+    options: CacheOptions,
+    threads: ThreadLocal<RefCell<ThreadState>>,
+}
+
+/// What was found of a token, and its key if it was remembered.
+type Looked = (Option<TokenRecord>, Option<Key>);
+
+/// A token that is to be read.
+type Ask = (Key, TokenDigest);
+
+/// What one thread knows.
+struct ThreadState {
+    cache: Cache,
+    follower: Option<Box<dyn RevocationFeed>>,
+    failed: Option<Instant>,
+    /// The turn that is gathering, if a check has joined one; all earlier ones have had their round.
+    gathering: Option<Arc<Turn>>,
+    /// What those who joined will look for.
+    wanted: Vec<Key>,
+    /// The same of those whose token was not remembered.
+    asking: Option<Arc<Turn>>,
+    /// What they want to have read.
+    asks: Vec<Ask>,
+    /// While checks come one by one: when the last one did, and how many did.
+    alone: Option<(Instant, u32)>,
+}
+
+/// A look that is under way. What it waits for belongs to a thread, so it must stay there.
+pub(in crate::service) struct Find {
+    view: Arc<PerThreadCache>,
+    key: Key,
+    token: Option<Token>,
+    state: State,
+    stays: PhantomData<Rc<()>>,
+}
+
+enum State {
+    /// Not yet polled.
+    New,
+    /// It joined this turn.
+    Joined { turn: Arc<Turn>, place: usize },
+    /// It asked this turn to read its row.
+    Asked { turn: Arc<Turn>, place: usize, ask: usize },
+    /// It had a round of its own.
+    Alone,
+    /// The view cannot tell.
+    Reading(Reading),
+}
+
+impl PerThreadCache {
+    pub(super) fn new(store: Arc<dyn Store>, keys: KeyMaker, options: CacheOptions) -> Arc<Self> {
+        Arc::new(Self { store, keys, options, threads: ThreadLocal::new() })
+    }
+
+    pub(super) fn find(self: &Arc<Self>, token: Token) -> Find {
+        let key = self.keys.key(&token);
+        Find { view: Arc::clone(self), key, token: Some(token), state: State::New, stays: PhantomData }
+    }
+
+    pub(super) fn note_use(&self, key: Key, at: Timestamp) {
+        self.thread().borrow().cache.note_use(key, at);
+    }
+
+    fn thread(&self) -> &RefCell<ThreadState> {
+        self.threads.get_or(|| {
+            let cache = Cache::new(self.options.capacity);
+            let (wanted, asks) = (Vec::new(), Vec::new());
+            let (gathering, asking) = (None, None);
+            RefCell::new(ThreadState {
+                cache,
+                follower: None,
+                failed: None,
+                gathering,
+                wanted,
+                asking,
+                asks,
+                alone: None,
+            })
+        })
+    }
+
+    /// Whether this turn has had its round. If everybody has joined, it has it now; should it fail,
+    /// the memory is empty, and they read.
+    fn had_round(&self, turn: &Arc<Turn>, place: usize, waker: &Waker) -> bool {
+        let mut thread = self.thread().borrow_mut();
+        if !thread.gathering.as_ref().is_some_and(|gathering| Arc::ptr_eq(gathering, turn)) {
+            return true;
+        }
+        if !turn.is_over(place, waker) {
+            return false;
+        }
+        // Taken out, so that they do not add up if rounds panic.
+        let mut wanted = std::mem::take(&mut thread.wanted);
+        let _ = thread.poll(&*self.store, &[]);
+        // Not before: if the round panics, the next check of this turn has it again. Otherwise the others would
+        // believe a memory that was not brought up to date.
+        thread.gathering = None;
+        thread.cache.fetch(&wanted);
+        thread.drop_abandoned_asks();
+        thread.alone = (wanted.len() == 1 && thread.asking.is_none()).then(|| (Instant::now(), 0));
+        wanted.clear();
+        thread.wanted = wanted;
+        true
+    }
+
+    /// The same of a turn that reads; its answers are kept in it.
+    fn has_read(&self, turn: &Arc<Turn>, place: usize, waker: &Waker) -> bool {
+        let mut thread = self.thread().borrow_mut();
+        if !thread.asking.as_ref().is_some_and(|asking| Arc::ptr_eq(asking, turn)) {
+            return true;
+        }
+        if !turn.is_over(place, waker) {
+            return false;
+        }
+        thread.asking = None;
+        let asks = std::mem::take(&mut thread.asks);
+        if let Some(found) = thread.poll(&*self.store, &asks) {
+            turn.answer(found);
+        }
+        true
+    }
+
+    /// If no other check is likely to be ready now, a round for this check alone.
+    fn has_own_round(&self, key: Key) -> bool {
+        let mut thread = self.thread().borrow_mut();
+        if !thread.is_alone() {
+            return false;
+        }
+        // What is not remembered will be read, with the news.
+        if thread.cache.has(key) {
+            let _ = thread.poll(&*self.store, &[]);
+        }
+        true
+    }
+
+    fn remembered(&self, key: Key) -> Option<Looked> {
+        let record = self.thread().borrow().cache.get(key)?;
+        Some((Some(record), Some(key)))
+    }
+
+    /// Reads one token by itself; `Err` if it cannot be read here.
+    fn read(&self, key: Key, token: &Token) -> Result<Looked, ()> {
+        let mut thread = self.thread().borrow_mut();
+        let found = thread.poll(&*self.store, &[(key, token.digest())]).and_then(|mut found| found.pop());
+        Ok((found.ok_or(())?, None))
+    }
+}
+
+impl ThreadState {
+    /// Those who asked and went away leave nothing, once all of them did.
+    fn drop_abandoned_asks(&mut self) {
+        if self.asking.as_ref().is_some_and(|turn| Arc::strong_count(turn) == 1) {
+            self.asking = None;
+            self.asks.clear();
+        }
+    }
+
+    fn is_alone(&mut self) -> bool {
+        let Some((last, before)) = self.alone.take().filter(|(_, before)| *before < MAX_SOLO_CHECKS) else {
+            return false;
+        };
+        let now = Instant::now();
+        let alone = self.gathering.is_none() && now.duration_since(last) > SHARING_GAP;
+        self.alone = alone.then_some((now, before + 1));
+        alone
+    }
+
+    /// A round, if the follower can: what it found for each who asked. Else whatever was remembered
+    /// is forgotten.
+    fn poll(&mut self, store: &dyn Store, asks: &[Ask]) -> Option<Vec<Option<TokenRecord>>> {
+        // Taken out, so that nothing is left behind of one that panics.
+        let mut follower = match self.follower.take() {
+            Some(follower) => follower,
+            None => self.follow(store)?,
+        };
+        let digests: Vec<TokenDigest> = asks.iter().map(|(_, digest)| *digest).collect();
+        let Some(FeedUpdate { invalidation, found, cacheable }) =
+            follower.poll(&digests).ok().filter(|round| round.found.len() == asks.len())
+        else {
+            self.give_up();
+            return None;
+        };
+        self.cache.forget(&invalidation);
+        if cacheable {
+            let found = asks.iter().zip(&found);
+            found.for_each(|((key, _), record)| record.iter().for_each(|record| self.cache.keep(*key, record)));
+        }
+        self.follower = Some(follower);
+        Some(found)
+    }
+
+    fn follow(&mut self, store: &dyn Store) -> Option<Box<dyn RevocationFeed>> {
+        // Also after a panic.
+        self.cache.clear();
+        if self.failed.is_some_and(|at| at.elapsed() < RECONNECT_PAUSE) {
+            return None;
+        }
+        let followed = store.feed();
+        if followed.is_err() {
+            self.give_up();
+        }
+        followed.ok()
+    }
+
+    fn give_up(&mut self) {
+        self.cache.clear();
+        self.failed = Some(Instant::now());
+    }
+}
+
+impl Find {
+    /// `Err` if the view cannot tell.
+    fn look(&mut self, waker: &Waker) -> Poll<Result<Looked, ()>> {
+        if matches!(self.state, State::New) {
+            if self.view.has_own_round(self.key) {
+                self.state = State::Alone;
+            } else {
+                self.join(waker);
+            }
+        }
+        loop {
+            let alone = match &self.state {
+                State::Joined { turn, place, .. } if !self.view.had_round(turn, *place, waker) => return Poll::Pending,
+                State::Asked { turn, place, .. } if !self.view.has_read(turn, *place, waker) => return Poll::Pending,
+                State::Asked { turn, ask, .. } => {
+                    return Poll::Ready(turn.take_answer(*ask).map(|record| (record, None)).ok_or(()));
+                }
+                State::Joined { .. } | State::New => None,
+                State::Alone | State::Reading(_) => self.token.as_ref(),
+            };
+            match (self.view.remembered(self.key), alone) {
+                (Some(looked), _) => return Poll::Ready(Ok(looked)),
+                (None, Some(token)) => return Poll::Ready(self.view.read(self.key, token)),
+                // That turn may be over already.
+                (None, None) => self.ask(waker),
+            }
+        }
+    }
+
+    /// Joins the turn that is gathering.
+    fn join(&mut self, waker: &Waker) {
+        let mut thread = self.view.thread().borrow_mut();
+        let turn = Arc::clone(thread.gathering.get_or_insert_with(Turn::begin));
+        thread.wanted.push(self.key);
+        let place = turn.join(waker);
+        self.state = State::Joined { turn, place };
+    }
+
+    /// Asks for the row to be read.
+    fn ask(&mut self, waker: &Waker) {
+        let Some(digest) = self.token.as_ref().map(Token::digest) else { return };
+        let mut thread = self.view.thread().borrow_mut();
+        let turn = Arc::clone(thread.asking.get_or_insert_with(|| Turn::begin_after(READ_DELAY_TURNS)));
+        thread.asks.push((self.key, digest));
+        let (ask, place) = (thread.asks.len() - 1, turn.join(waker));
+        self.state = State::Asked { turn, place, ask };
+    }
+}
+
+impl Future for Find {
+    type Output = Result<Found, Unavailable>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        if let State::Reading(reading) = &mut this.state {
+            return reading.as_mut().poll(context);
+        }
+        // Polled once more after its answer.
+        if this.token.is_none() {
+            return Poll::Pending;
+        }
+        let looked = std::task::ready!(this.look(context.waker()));
+        let Some(token) = this.token.take() else { return Poll::Pending };
+        match looked {
+            Ok((record, remembered)) => Poll::Ready(Ok(Found { token, record, remembered })),
+            Err(()) => {
+                let mut reading = this.view.options.read(token);
+                let answer = reading.as_mut().poll(context);
+                this.state = State::Reading(reading);
+                answer
+            }
+        }
+    }
+}

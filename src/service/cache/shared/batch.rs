@@ -1,0 +1,263 @@
+//! Checks of one thread, which wait for one round together.
+//!
+//! One of them leads: it hands the batch over, hears of the answer, keeps the time, and wakes the
+//! others. A check that is polled while no check leads takes the lead, so no check is stranded when the
+//! leader goes. Others may join until the owner takes the batch for a round.
+
+use std::collections::VecDeque;
+use std::task::Waker;
+use std::time::Duration;
+
+use super::super::table::Key;
+use super::sync::{Arc, Instant, Mutex, MutexGuard, PoisonError};
+use crate::domain::session::TokenRecord;
+use crate::domain::token::TokenDigest;
+use crate::service::Unavailable;
+
+/// No batch has more checks, and no round asks for the rows of many more tokens.
+const MAX_CHECKS: usize = 1_024;
+
+/// A batch that was handed over takes no more checks after this time. All checks of a batch have one
+/// deadline, so a late one would have too little time; and when a new batch is handed over, an owner that
+/// is silent is replaced.
+const OPEN_FOR: Duration = Duration::from_millis(20);
+
+/// A token that was not remembered when its check arrived.
+pub(super) type RowRequest = (Key, TokenDigest);
+
+/// See the [module](self).
+pub(super) struct Batch {
+    state: Mutex<State>,
+}
+
+struct State {
+    phase: Phase,
+    asks: Vec<RowRequest>,
+    members: Vec<WaitingCheck>,
+    leader: Option<usize>,
+    deadline: Instant,
+}
+
+/// A check that joins.
+#[derive(Clone, Copy)]
+pub(super) struct NewCheck<'a> {
+    pub(super) key: Key,
+    pub(super) waker: &'a Waker,
+    /// Whose row it asks for, if it is not remembered.
+    pub(super) ask: Option<TokenDigest>,
+}
+
+/// A check that waits.
+#[derive(Clone)]
+struct WaitingCheck {
+    key: Key,
+    waker: Waker,
+}
+
+/// The checks of a batch that wait for another one to be polled. Only the first to hear the answer gets
+/// them.
+pub(super) struct OtherChecks(Vec<WaitingCheck>);
+
+/// What is taken for one round: batches with the number of their asks, all their asks, and how many
+/// checks wait for it.
+pub(super) struct TakenBatches {
+    pub(super) batches: Vec<(Arc<Batch>, usize)>,
+    pub(super) asks: Vec<RowRequest>,
+    pub(super) checks: usize,
+}
+
+enum Phase {
+    /// The owner does not know of it.
+    Gathering,
+    /// The owner was told, at this moment.
+    HandedOver(Instant),
+    /// The owner has it, so its round may have been sent.
+    Taken,
+    /// The answer to each ask; each is taken once.
+    Answered(Result<Vec<Option<TokenRecord>>, Unavailable>),
+}
+
+/// Where a check stands in its batch.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Position {
+    member: usize,
+    ask: Option<usize>,
+}
+
+/// What a check does that was polled.
+pub(super) enum Polled {
+    /// Wait for all who are ready now to join, hand the batch over, and poll again.
+    Gather,
+    /// Wait, but not beyond this moment.
+    Lead(Instant),
+    /// Wait.
+    Follow,
+    /// The round is over, or did not come about. `None`: the check did not ask for its row. It wakes
+    /// the others.
+    Done(Result<Option<Option<TokenRecord>>, Unavailable>, OtherChecks),
+}
+
+impl Batch {
+    /// A batch of one.
+    pub(super) fn begin(first: NewCheck<'_>, timeout: Duration) -> (Arc<Self>, Position) {
+        let (asks, members, deadline) = (Vec::new(), Vec::new(), Instant::now() + timeout);
+        let mut state = State { phase: Phase::Gathering, asks, members, leader: None, deadline };
+        let place = state.add(first);
+        (Arc::new(Self { state: Mutex::new(state) }), place)
+    }
+
+    /// Joins, unless the batch was taken, has waited for long, or is full. While no check leads one
+    /// that gathers, time begins anew: the checks that joined before may have gone long ago.
+    pub(super) fn join(&self, joining: NewCheck<'_>, timeout: Duration) -> Option<Position> {
+        let mut state = self.lock();
+        let is_open = match state.phase {
+            Phase::Gathering => true,
+            Phase::HandedOver(at) => at.elapsed() < OPEN_FOR,
+            Phase::Taken | Phase::Answered(_) => false,
+        };
+        if !is_open || state.members.len() >= MAX_CHECKS {
+            return None;
+        }
+        if state.leader.is_none() && matches!(state.phase, Phase::Gathering) {
+            state.deadline = Instant::now() + timeout;
+        }
+        Some(state.add(joining))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many checks may still wait for it.
+    pub(super) fn waiting(&self) -> usize {
+        let state = self.lock();
+        if matches!(state.phase, Phase::Answered(_)) { 0 } else { state.members.len() }
+    }
+
+    pub(super) fn deadline(&self) -> Instant {
+        self.lock().deadline
+    }
+
+    pub(super) fn poll(&self, place: Position, waker: &Waker) -> Polled {
+        let mut state = self.lock();
+        let State { phase, members, leader, deadline, .. } = &mut *state;
+        match phase {
+            Phase::Answered(answer) => {
+                let answer = match answer {
+                    Ok(found) => Ok(place.ask.map(|ask| found.get_mut(ask).and_then(Option::take))),
+                    Err(error) => Err(error.clone()),
+                };
+                return Polled::Done(answer, OtherChecks(std::mem::take(members)));
+            }
+            Phase::Gathering => {
+                keep_waker(members, place.member, waker);
+                let leads = *leader.get_or_insert(place.member) == place.member;
+                return if leads { Polled::Gather } else { Polled::Follow };
+            }
+            Phase::HandedOver(_) | Phase::Taken => {}
+        }
+        keep_waker(members, place.member, waker);
+        if *leader.get_or_insert(place.member) == place.member { Polled::Lead(*deadline) } else { Polled::Follow }
+    }
+
+    /// Notes that the owner is told.
+    pub(super) fn hand_over(&self) {
+        let mut state = self.lock();
+        if matches!(state.phase, Phase::Gathering) {
+            state.phase = Phase::HandedOver(Instant::now());
+        }
+    }
+
+    /// A check that no longer waits.
+    pub(super) fn leave(&self, place: Position) {
+        let mut state = self.lock();
+        if state.leader == Some(place.member) {
+            state.leader = None;
+            let others = OtherChecks(state.members.clone());
+            drop(state);
+            others.wake_but(place);
+        }
+    }
+
+    /// Closes the batch, and says what its checks ask for, and how many they are; `None` if none
+    /// waits any more, because time is up.
+    pub(super) fn take(&self) -> Option<(Vec<RowRequest>, usize)> {
+        let mut state = self.lock();
+        match state.phase {
+            Phase::Gathering | Phase::HandedOver(_) | Phase::Taken => {
+                state.phase = Phase::Taken;
+                Some((std::mem::take(&mut state.asks), state.members.len()))
+            }
+            Phase::Answered(_) => None,
+        }
+    }
+
+    /// Answers all asks, in their order, unless that was done before.
+    pub(super) fn answer(&self, answer: Result<Vec<Option<TokenRecord>>, Unavailable>) {
+        let mut state = self.lock();
+        if matches!(state.phase, Phase::Answered(_)) {
+            return;
+        }
+        state.phase = Phase::Answered(answer);
+        // If no check leads, all were woken when the leader left.
+        let leader = state.leader.and_then(|leader| state.members.get(leader).map(|member| member.waker.clone()));
+        drop(state);
+        if let Some(leader) = leader {
+            leader.wake();
+        }
+    }
+}
+
+impl TakenBatches {
+    /// All that waits, as far as one round can carry it.
+    pub(super) fn from(waiting: &mut VecDeque<Arc<Batch>>) -> Self {
+        let mut taken = Self { batches: Vec::new(), asks: Vec::new(), checks: 0 };
+        while let Some(batch) = waiting.pop_front() {
+            if let Some((asks, checks)) = batch.take() {
+                taken.checks += checks;
+                taken.batches.push((batch, asks.len()));
+                taken.asks.extend(asks);
+            }
+            if taken.asks.len() >= MAX_CHECKS {
+                break;
+            }
+        }
+        taken
+    }
+
+    pub(super) fn fail(self, error: &Unavailable) {
+        self.batches.into_iter().for_each(|(batch, _)| batch.answer(Err(error.clone())));
+    }
+}
+
+impl State {
+    fn add(&mut self, NewCheck { key, waker, ask }: NewCheck<'_>) -> Position {
+        let place = Position { member: self.members.len(), ask: ask.is_some().then_some(self.asks.len()) };
+        self.asks.extend(ask.map(|digest| (key, digest)));
+        self.members.push(WaitingCheck { key, waker: waker.clone() });
+        place
+    }
+}
+
+impl OtherChecks {
+    pub(super) const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// What they will look for.
+    pub(super) fn keys(&self) -> Vec<Key> {
+        self.0.iter().map(|member| member.key).collect()
+    }
+
+    /// Wakes all but this one, which is awake.
+    pub(super) fn wake_but(self, place: Position) {
+        let others = self.0.into_iter().enumerate().filter(|(member, _)| *member != place.member);
+        others.for_each(|(_, member)| member.waker.wake());
+    }
+}
+
+fn keep_waker(members: &mut [WaitingCheck], member: usize, waker: &Waker) {
+    if let Some(known) = members.get_mut(member) {
+        known.waker.clone_from(waker);
+    }
+}

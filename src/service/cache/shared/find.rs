@@ -1,0 +1,171 @@
+//! The looks themselves, from a check that arrives to its answer.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use super::super::table::{Key, KeyMaker};
+use super::super::{CacheOptions, Found};
+use super::batch::{Batch, NewCheck, Polled, Position};
+use super::owner::Rounds;
+use super::sync::{Arc, Instant, Sleep, ThreadLocal, TurnOver, sleep_until, turn_over};
+use crate::domain::session::TokenRecord;
+use crate::domain::time::Timestamp;
+use crate::domain::token::Token;
+use crate::service::Unavailable;
+use crate::store::Store;
+
+/// See the [module](super).
+pub(in crate::service) struct SharedCache {
+    rounds: Rounds,
+    keys: KeyMaker,
+    options: CacheOptions,
+    /// The last batch that each thread began; others join it until it is taken.
+    gathering: ThreadLocal<RefCell<Option<Arc<Batch>>>>,
+}
+
+/// A look that is under way. Its batch belongs to a thread, so it must stay there.
+pub(in crate::service) struct Find {
+    view: Arc<SharedCache>,
+    key: Key,
+    token: Option<Token>,
+    waiting: Option<Waiting>,
+    stays: PhantomData<Rc<()>>,
+}
+
+/// A check in its batch.
+struct Waiting {
+    batch: Arc<Batch>,
+    place: Position,
+    /// Set while it leads a batch that gathers.
+    turn: Option<TurnOver>,
+    /// Set while it leads one that was handed over.
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl SharedCache {
+    pub(in crate::service::cache) fn new(store: Arc<dyn Store>, keys: KeyMaker, options: CacheOptions) -> Arc<Self> {
+        let rounds = Rounds::start(store, options.capacity, options.probe_after);
+        Arc::new(Self { rounds, keys, options, gathering: ThreadLocal::new() })
+    }
+
+    pub(in crate::service::cache) fn find(self: &Arc<Self>, token: Token) -> Find {
+        let key = self.keys.key(&token);
+        Find { view: Arc::clone(self), key, token: Some(token), waiting: None, stays: PhantomData }
+    }
+
+    pub(in crate::service::cache) fn note_use(&self, key: Key, at: Timestamp) {
+        self.rounds.remembered(|cache| cache.note_use(key, at));
+    }
+
+    pub(in crate::service::cache) fn close(&self) {
+        self.rounds.close();
+    }
+
+    pub(in crate::service::cache) fn drain(&self, until: Instant) {
+        self.rounds.drain(until);
+    }
+}
+
+impl Find {
+    /// Joins the batch of this thread; `again` if an earlier round did not answer.
+    fn join(&mut self, context: &Context<'_>, again: bool) {
+        let Some(token) = &self.token else { return };
+        let is_remembered = !again && self.view.rounds.remembered(|cache| cache.has(self.key));
+        let ask = (!is_remembered).then(|| token.digest());
+        let joining = NewCheck { key: self.key, waker: context.waker(), ask };
+        let timeout = self.view.options.timeout;
+        let mut gathering = self.view.gathering.get_or_default().borrow_mut();
+        let joined = gathering.take().and_then(|batch| batch.join(joining, timeout).map(|place| (batch, place)));
+        let (batch, place) = joined.unwrap_or_else(|| Batch::begin(joining, timeout));
+        *gathering = Some(Arc::clone(&batch));
+        self.waiting = Some(Waiting { batch, place, turn: None, timer: None });
+    }
+
+    fn remembered(&self) -> Option<TokenRecord> {
+        self.view.rounds.remembered(|cache| cache.get(self.key))
+    }
+}
+
+impl Waiting {
+    /// Waits for all who are ready now.
+    fn gather(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        Pin::new(self.turn.get_or_insert_with(turn_over)).poll(context)
+    }
+
+    /// Keeps the time for all of the batch.
+    fn lead(&mut self, deadline: Instant, context: &mut Context<'_>) -> Poll<()> {
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        timer.as_mut().poll(context)
+    }
+}
+
+impl Future for Find {
+    type Output = Result<Found, Unavailable>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        loop {
+            let Some(waiting) = &mut this.waiting else {
+                // Also after its end, when there is no token left.
+                this.join(context, false);
+                if this.waiting.is_none() {
+                    return Poll::Pending;
+                }
+                continue;
+            };
+            let answer = match waiting.batch.poll(waiting.place, context.waker()) {
+                Polled::Gather => {
+                    if waiting.gather(context).is_pending() {
+                        return Poll::Pending;
+                    }
+                    waiting.batch.hand_over();
+                    this.view.rounds.enqueue(Arc::clone(&waiting.batch));
+                    continue;
+                }
+                Polled::Lead(deadline) => {
+                    if waiting.lead(deadline, context).is_pending() {
+                        return Poll::Pending;
+                    }
+                    waiting.batch.answer(Err(Unavailable::TimedOut("checks")));
+                    continue;
+                }
+                Polled::Follow => return Poll::Pending,
+                Polled::Done(answer, others) => {
+                    if !others.is_empty() {
+                        let keys = others.keys();
+                        this.view.rounds.remembered(|cache| cache.fetch(&keys));
+                        others.wake_but(waiting.place);
+                    }
+                    answer
+                }
+            };
+            this.waiting = None;
+            let (record, remembered) = match answer {
+                Err(error) => return Poll::Ready(Err(error)),
+                Ok(Some(record)) => (record, None),
+                Ok(None) => match this.remembered() {
+                    Some(record) => (Some(record), Some(this.key)),
+                    None => {
+                        // Its own round forgot it, and did not ask for its row.
+                        this.join(context, true);
+                        continue;
+                    }
+                },
+            };
+            let Some(token) = this.token.take() else { return Poll::Pending };
+            return Poll::Ready(Ok(Found { token, record, remembered }));
+        }
+    }
+}
+
+impl Drop for Find {
+    fn drop(&mut self) {
+        if let Some(Waiting { batch, place, .. }) = &self.waiting {
+            batch.leave(*place);
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! The thread that owns the follower, and what it does in a round.
+//!
+//! Batches that wait are taken all at once, for a round that is sent after the last of them came.
+//! Revocations are applied before what was found is kept, and both before a check is answered.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use super::super::table::Cache;
+use super::batch::{Batch, RowRequest, TakenBatches};
+use super::connector::Connector;
+use super::sync::{Arc, Instant, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use super::worker::{Duty, Next, Options, SILENT_AFTER, Worker};
+use crate::domain::session::TokenRecord;
+use crate::domain::token::TokenDigest;
+use crate::service::Unavailable;
+use crate::store::{FeedUpdate, Invalidation, RevocationFeed, Store, StoreError, StoreResult};
+
+/// How many checks may wait; more are refused.
+const MAX_WAITING_CHECKS: usize = 16_384;
+
+/// After a round that served several checks, at least this time passes before the next one begins, counted
+/// from start to start. More checks join the next round meanwhile, and a check costs less.
+const GATHER: Duration = Duration::from_micros(200);
+
+/// Batches that wait for a round, and what is remembered of earlier ones.
+pub(super) struct Rounds {
+    worker: Worker<PollFeed>,
+}
+
+/// What the owner does.
+struct PollFeed {
+    store: Arc<dyn Store>,
+    capacity: usize,
+    /// How long a follower may be idle before it is probed, so that no check finds its connection dead.
+    probe_after: Duration,
+    memory: RwLock<Memory>,
+}
+
+/// What is remembered, and which owner may change it.
+struct Memory {
+    cache: Cache,
+    owner: Option<u64>,
+}
+
+/// What an owner keeps from round to round.
+struct Owner {
+    number: u64,
+    /// Made when it is needed, and given up when it fails.
+    follower: Connector<Box<dyn RevocationFeed>>,
+    /// The next round does not begin before this moment.
+    not_before: Option<Instant>,
+}
+
+/// What an owner does next.
+enum Task {
+    Serve(TakenBatches),
+    Probe,
+}
+
+impl Rounds {
+    /// Starts the owner. It connects when the first check comes.
+    pub(super) fn start(store: Arc<dyn Store>, capacity: usize, probe_after: Duration) -> Self {
+        let memory = RwLock::new(Memory { cache: Cache::new(capacity), owner: None });
+        let duty = PollFeed { store, capacity, probe_after, memory };
+        let worker = Worker::new(Options { name: "view", threads: 1, supervised: true }, duty, VecDeque::new());
+        worker.start_or_log();
+        Self { worker }
+    }
+
+    /// What is remembered now.
+    pub(super) fn remembered<T>(&self, look: impl FnOnce(&Cache) -> T) -> T {
+        let memory = &self.worker.duty().memory;
+        let memory: RwLockReadGuard<'_, Memory> = memory.read().unwrap_or_else(PoisonError::into_inner);
+        look(&memory.cache)
+    }
+
+    /// Has a batch answered by a round that begins after this call.
+    pub(super) fn enqueue(&self, batch: Arc<Batch>) {
+        let refused = self.worker.put(batch, |batches, batch| {
+            let mut checks = batch.waiting();
+            // Batches that no check waits for any more need no place.
+            batches.retain(|batch: &Arc<Batch>| {
+                let waiting = batch.waiting();
+                checks += waiting;
+                waiting > 0
+            });
+            if checks > MAX_WAITING_CHECKS {
+                return Err(batch);
+            }
+            batches.push_back(batch);
+            Ok(())
+        });
+        if let Err(batch) = refused {
+            let error = StoreError::Busy("too many checks wait for the database".to_owned());
+            batch.answer(Err(error.into()));
+        }
+    }
+
+    /// Finishes what waits, then ends the owner.
+    pub(super) fn close(&self) {
+        self.worker.close();
+    }
+
+    /// After [`Rounds::close`]: waits until all is finished, but not for an owner that hangs.
+    pub(super) fn drain(&self, until: Instant) {
+        self.worker.drain(until);
+    }
+}
+
+impl Duty for PollFeed {
+    type Queue = VecDeque<Arc<Batch>>;
+    type Task = Task;
+    type Own = Owner;
+
+    fn begin(&self, number: u64) -> Owner {
+        let mut memory = self.write();
+        // One that was started after this one may have been faster.
+        if memory.owner < Some(number) {
+            memory.owner = Some(number);
+            memory.cache.clear();
+        }
+        Owner { number, follower: Connector::new(), not_before: None }
+    }
+
+    /// All batches that wait, once others had time to join; or a probe, when it is time for one.
+    fn next(&self, owner: &mut Owner, batches: &mut Self::Queue, is_closed: bool) -> Next<Task> {
+        if batches.is_empty() {
+            if is_closed {
+                return Next::End;
+            }
+            return match owner.follower.probe_in(self.probe_after) {
+                Some(Duration::ZERO) => {
+                    owner.follower.begin_use();
+                    Next::Probe(Task::Probe)
+                }
+                limit => Next::Wait(limit),
+            };
+        }
+        let early = owner.not_before.map(|moment| moment.saturating_duration_since(Instant::now()));
+        if let Some(early) = early.filter(|early| !early.is_zero()) {
+            return Next::Pause(early);
+        }
+        owner.follower.begin_use();
+        Next::Do(Task::Serve(TakenBatches::from(batches)))
+    }
+
+    fn perform(&self, owner: &mut Owner, task: Task) {
+        match task {
+            Task::Serve(taken) => {
+                owner.not_before = (taken.checks > 1).then(|| Instant::now() + GATHER);
+                self.serve(owner, taken);
+            }
+            Task::Probe => self.probe(owner),
+        }
+    }
+}
+
+impl PollFeed {
+    fn write(&self) -> RwLockWriteGuard<'_, Memory> {
+        self.memory.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes what is remembered, if it is still this owner who may.
+    fn change(&self, number: u64, change: impl FnOnce(&mut Cache)) {
+        let mut memory = self.write();
+        if memory.owner == Some(number) {
+            change(&mut memory.cache);
+        }
+    }
+
+    fn serve(&self, owner: &mut Owner, taken: TakenBatches) {
+        if taken.batches.is_empty() {
+            return;
+        }
+        let deadline = taken.batches.iter().map(|(batch, _)| batch.deadline()).min();
+        match self.look(owner, &taken.asks, deadline) {
+            Ok(mut found) => {
+                for (batch, asks) in taken.batches {
+                    let rest = found.split_off(asks.min(found.len()));
+                    batch.answer(Ok(found));
+                    found = rest;
+                }
+            }
+            Err(error) => taken.fail(&Unavailable::Store(error)),
+        }
+    }
+
+    /// A round for no check: it fails in place of one that is needed, and leaves a follower
+    /// that works.
+    fn probe(&self, owner: &mut Owner) {
+        // The next check is told what is wrong.
+        let _ = self.look(owner, &[], Some(Instant::now() + SILENT_AFTER));
+    }
+
+    /// A round. Its revocations and rows are in the cache before a check hears of it.
+    fn look(
+        &self,
+        owner: &mut Owner,
+        asks: &[RowRequest],
+        deadline: Option<Instant>,
+    ) -> StoreResult<Vec<Option<TokenRecord>>> {
+        let digests: Vec<TokenDigest> = asks.iter().map(|(_, digest)| *digest).collect();
+        let round = catch_unwind(AssertUnwindSafe(|| {
+            let round = self.poll(owner, &digests, deadline)?;
+            self.remember(owner.number, &round, asks);
+            Ok(round.found)
+        }));
+        round.unwrap_or_else(|_| {
+            // What was under way in the memory may have been left half done.
+            owner.follower.close();
+            self.change(owner.number, |cache| *cache = Cache::new(self.capacity));
+            Err(StoreError::Failed("a round was lost".to_owned()))
+        })
+    }
+
+    /// Forgets and keeps what a round says.
+    fn remember(&self, number: u64, round: &FeedUpdate, asks: &[RowRequest]) {
+        let FeedUpdate { invalidation, found, cacheable } = round;
+        let nothing_new = matches!(invalidation, Invalidation::Revoked(revoked) if revoked.is_empty());
+        if nothing_new && (!cacheable || found.iter().all(Option::is_none)) {
+            return;
+        }
+        self.change(number, |cache| {
+            cache.forget(invalidation);
+            if *cacheable {
+                let found = asks.iter().zip(found);
+                found.for_each(|((key, _), record)| record.iter().for_each(|record| cache.keep(*key, record)));
+            }
+        });
+    }
+
+    /// A round, and if the connection broke, another one on a new connection: it only reads.
+    fn poll(&self, owner: &mut Owner, digests: &[TokenDigest], deadline: Option<Instant>) -> StoreResult<FeedUpdate> {
+        let was_open = owner.follower.is_open();
+        let first = self.try_round(owner, digests);
+        match &first {
+            Err(error)
+                if was_open && error.is_broken_connection() && deadline.is_some_and(|end| Instant::now() < end) =>
+            {
+                self.try_round(owner, digests)
+            }
+            Ok(_) | Err(_) => first,
+        }
+    }
+
+    fn try_round(&self, owner: &mut Owner, digests: &[TokenDigest]) -> StoreResult<FeedUpdate> {
+        // Taken out, so that nothing is left of one that fails or panics.
+        let mut follower = match owner.follower.take() {
+            Some(follower) => follower,
+            None => {
+                // A new one knows nothing of what came before it.
+                self.change(owner.number, Cache::clear);
+                owner.follower.connect(|| self.store.feed())?
+            }
+        };
+        let round = follower.poll(digests).and_then(|round| {
+            let is_whole = round.found.len() == digests.len();
+            let failed = || StoreError::Failed("the store answered another number of digests".to_owned());
+            is_whole.then_some(round).ok_or_else(failed)
+        });
+        match &round {
+            Ok(_) => {
+                owner.follower.keep(follower);
+            }
+            Err(_) => self.change(owner.number, Cache::clear),
+        }
+        round
+    }
+}

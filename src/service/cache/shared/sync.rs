@@ -1,0 +1,14 @@
+//! What threads share here, and what they wait for, all of it by these names: tests put others
+//! behind them.
+
+pub(super) use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+pub(super) use std::time::Instant;
+pub(super) use thread_local::ThreadLocal;
+pub(super) use tokio::time::Sleep;
+
+pub(super) use super::super::tick::{TurnOver, turn_over};
+
+/// Waits for a moment.
+pub(super) fn sleep_until(moment: Instant) -> Sleep {
+    tokio::time::sleep_until(moment.into())
+}

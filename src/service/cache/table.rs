@@ -1,0 +1,273 @@
+//! What a view remembers: live access tokens, found by a keyed hash of their text.
+//!
+//! It says yes or nothing, never no: whatever is not live is not kept, and is asked for again.
+//! Its memory is bounded by the number of tokens; when it is full, one that was not asked for
+//! lately makes room.
+
+mod entries;
+#[cfg(test)]
+mod tests;
+mod users;
+
+use std::sync::atomic::Ordering;
+
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry as TableEntry;
+use siphasher::sip128::SipHasher24;
+
+use crate::domain::random::{Random, RandomError};
+use crate::domain::session::{SessionId, TokenRecord};
+use crate::domain::time::Timestamp;
+use crate::domain::token::{Token, TokenKind};
+use crate::store::{Invalidation, Revoked};
+
+use self::entries::{Entries, Entry};
+use self::users::Users;
+
+/// Makes [`Key`]s. Its own key is random, so no client can choose tokens that share one, or have
+/// one token taken for another.
+pub(super) struct KeyMaker(SipHasher24);
+
+/// A keyed 128-bit hash of a token's text: a tenth of the cost of SHA-512, and of no use to
+/// anybody who sees it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(in crate::service) struct Key([u64; 2]);
+
+impl KeyMaker {
+    pub(super) fn new(random: &dyn Random) -> Result<Self, RandomError> {
+        let mut key = [0; 16];
+        random.fill(&mut key)?;
+        Ok(Self(SipHasher24::new_with_key(&key)))
+    }
+
+    pub(super) fn key(&self, token: &Token) -> Key {
+        let hash = self.0.hash(token.expose().as_bytes());
+        Key([hash.h1, hash.h2])
+    }
+}
+
+/// After passing over this many entries that were asked for lately, the next one makes room all the same:
+/// no check waits for a walk through all of them.
+const MAX_ENTRIES_SPARED: usize = 64;
+
+/// See the [module](self).
+pub(super) struct Cache {
+    capacity: usize,
+    /// Grows up to the capacity; an entry that makes room is replaced where it stands.
+    entries: Entries,
+    /// Where the entry of a key is.
+    by_key: HashTable<u32>,
+    /// Where the first entry of a session is; the others follow it.
+    by_session: HashTable<u32>,
+    users: Users,
+    /// The entry that is the next to make room.
+    hand: u32,
+    /// Entries of older generations are dead.
+    generation: u64,
+}
+
+impl Cache {
+    /// An empty one with room for `capacity` tokens.
+    pub(super) fn new(capacity: usize) -> Self {
+        Self {
+            capacity: capacity.min(u32::MAX as usize),
+            entries: Entries::default(),
+            by_key: HashTable::new(),
+            by_session: HashTable::new(),
+            users: Users::default(),
+            hand: 0,
+            generation: 0,
+        }
+    }
+
+    /// The record of a token that was live when it was last looked at, and of which no news came
+    /// since. It may have expired.
+    pub(super) fn get(&self, key: Key) -> Option<TokenRecord> {
+        let entry = self.entry(key).filter(|entry| self.stands(entry))?;
+        if !entry.recent.load(Ordering::Relaxed) {
+            entry.recent.store(true, Ordering::Relaxed);
+        }
+        Some(entry.record())
+    }
+
+    /// Brings what is remembered of many tokens near the processor. Looked up one at a time, each
+    /// would wait for memory many times over; here all wait together, step by step.
+    pub(super) fn fetch(&self, keys: &[Key]) {
+        if keys.len() < 2 {
+            return;
+        }
+        let entries: Vec<&Entry> = keys.iter().filter_map(|key| self.entry(*key)).collect();
+        let sessions = entries.iter().fold(0, |sum, entry| sum ^ entry.last_seen.load(Ordering::Relaxed));
+        let users = entries.iter().fold(0, |sum, entry| sum ^ entry.user.id.0);
+        let first = |text: &str| text.as_bytes().first().copied().unwrap_or_default();
+        let texts = entries.iter().fold(0, |sum, Entry { user, .. }| sum ^ first(&user.username) ^ first(&user.email));
+        std::hint::black_box((sessions, users, texts));
+    }
+
+    /// Whether [`Cache::get`] would find something.
+    pub(super) fn has(&self, key: Key) -> bool {
+        self.entry(key).is_some_and(|entry| self.stands(entry))
+    }
+
+    /// Notes a use of the token's session.
+    pub(super) fn note_use(&self, key: Key, at: Timestamp) {
+        if let Some(entry) = self.entry(key) {
+            entry.last_seen.fetch_max(at.as_micros(), Ordering::Relaxed);
+        }
+    }
+
+    /// Keeps what was found, if it is a live access token.
+    pub(super) fn keep(&mut self, key: Key, record: &TokenRecord) {
+        let TokenRecord { kind, session, user, consumed, .. } = record;
+        let live = user.is_active && session.ended.is_none() && session.epoch == user.epoch && consumed.is_none();
+        if !live || *kind != TokenKind::Access || self.capacity == 0 {
+            return;
+        }
+        let (slot, user) = self.users.enter(user);
+        let entry = Entry::new(key, record, user, slot, self.generation);
+        let known = self.by_key.find(key.hash(), |index| self.is_at(*index, key)).copied();
+        let index = if let Some(index) = known {
+            self.replace(index, entry);
+            index
+        } else if self.entries.len() < self.capacity {
+            let index = self.entries.push(entry);
+            self.point(key, index);
+            index
+        } else {
+            let index = self.make_room();
+            self.replace(index, entry);
+            self.point(key, index);
+            index
+        };
+        self.link(index);
+    }
+
+    /// Forgets what the news speak of.
+    pub(super) fn forget(&mut self, invalidation: &Invalidation) {
+        match invalidation {
+            Invalidation::Everything => self.generation += 1,
+            Invalidation::Revoked(revoked) => revoked.iter().for_each(|one| self.forget_one(*one)),
+        }
+    }
+
+    /// Forgets all, at once; memory is given back as others take the places.
+    pub(super) fn clear(&mut self) {
+        self.forget(&Invalidation::Everything);
+    }
+
+    fn forget_one(&mut self, revoked: Revoked) {
+        match revoked {
+            Revoked::User(id) => self.users.forget(id),
+            Revoked::Session(id) => {
+                let entries = &self.entries;
+                let place = self.by_session.find_entry(hash_of(id), |index| is_of(entries, *index, id));
+                let mut next = place.ok().map(|place| place.remove().0);
+                while let Some(entry) = next.and_then(|index| self.entries.get_mut(index)) {
+                    entry.dropped = true;
+                    next = entry.next;
+                }
+            }
+        }
+    }
+
+    fn entry(&self, key: Key) -> Option<&Entry> {
+        let index = self.by_key.find(key.hash(), |index| self.is_at(*index, key))?;
+        self.entries.get(*index)
+    }
+
+    fn is_at(&self, index: u32, key: Key) -> bool {
+        self.entries.get(index).is_some_and(|entry| entry.key == key)
+    }
+
+    /// Whether nothing was heard of its session, its user, or everything.
+    fn stands(&self, entry: &Entry) -> bool {
+        entry.generation == self.generation && !entry.dropped && self.users.stands(entry.slot)
+    }
+
+    /// The place of an entry that is dead or was not asked for lately; nothing points there any
+    /// more.
+    fn make_room(&mut self) -> u32 {
+        let mut passed = 0;
+        loop {
+            let index = self.hand;
+            self.hand = if index as usize + 1 < self.entries.len() { index + 1 } else { 0 };
+            let Some(entry) = self.entries.get(index) else { continue };
+            let is_wanted = self.stands(entry) && entry.recent.swap(false, Ordering::Relaxed);
+            if is_wanted && passed < MAX_ENTRIES_SPARED {
+                passed += 1;
+                continue;
+            }
+            if let Ok(place) = self.by_key.find_entry(entry.key.hash(), |known| *known == index) {
+                place.remove();
+            }
+            return index;
+        }
+    }
+
+    fn replace(&mut self, index: u32, entry: Entry) {
+        self.unlink(index);
+        let Some(place) = self.entries.get_mut(index) else { return };
+        let old = std::mem::replace(place, entry);
+        self.users.leave(old.slot, old.user.id);
+    }
+
+    fn point(&mut self, key: Key, index: u32) {
+        let entries = &self.entries;
+        let hash = |index: &u32| entries.get(*index).map_or(0, |entry| entry.key.hash());
+        self.by_key.insert_unique(key.hash(), index, hash);
+    }
+
+    /// Puts an entry before all others of its session.
+    fn link(&mut self, index: u32) {
+        let entries = &self.entries;
+        let Some(id) = entries.get(index).map(|entry| entry.session) else { return };
+        let hash = |index: &u32| entries.get(*index).map_or(0, |entry| hash_of(entry.session));
+        let next = match self.by_session.entry(hash_of(id), |first| is_of(entries, *first, id), hash) {
+            TableEntry::Occupied(mut first) => Some(std::mem::replace(first.get_mut(), index)),
+            TableEntry::Vacant(place) => {
+                place.insert(index);
+                None
+            }
+        };
+        if let Some(entry) = self.entries.get_mut(index) {
+            entry.next = next;
+        }
+        if let Some(entry) = next.and_then(|next| self.entries.get_mut(next)) {
+            entry.previous = Some(index);
+        }
+    }
+
+    /// Takes an entry out from among those of its session, unless they were forgotten together.
+    fn unlink(&mut self, index: u32) {
+        let Some(Entry { session, previous, next, dropped: false, .. }) = self.entries.get(index) else { return };
+        let (id, previous, next) = (*session, *previous, *next);
+        if let Some(entry) = next.and_then(|next| self.entries.get_mut(next)) {
+            entry.previous = previous;
+        }
+        if let Some(entry) = previous.and_then(|previous| self.entries.get_mut(previous)) {
+            entry.next = next;
+        } else if let Ok(mut first) = self.by_session.find_entry(hash_of(id), |first| *first == index) {
+            match next {
+                Some(next) => *first.get_mut() = next,
+                None => drop(first.remove()),
+            }
+        }
+    }
+}
+
+impl Key {
+    const fn hash(self) -> u64 {
+        let Self([low, _]) = self;
+        low
+    }
+}
+
+fn is_of(entries: &Entries, index: u32, session: SessionId) -> bool {
+    entries.get(index).is_some_and(|entry| entry.session == session)
+}
+
+/// Ids end in random bytes of ours, which are mixed for those that were not made here.
+fn hash_of(id: SessionId) -> u64 {
+    let [.., a, b, c, d, e, f, g, h] = *id.as_bytes();
+    u64::from_be_bytes([a, b, c, d, e, f, g, h]).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29)
+}

@@ -1,0 +1,373 @@
+//! Verifying and refreshing tokens at the endpoints of their own dialect.
+//!
+//! A refresh never logs a user out by accident. If several requests refresh the same token, one wins.
+//! During the grace time the others get the same successor, made again from the token that they
+//! present. After that, using the token again ends the session: it may be stolen.
+
+use std::time::Duration;
+
+use super::mint::{IssuedToken, Subject};
+use super::{Auth, CheckError, Unavailable, within, workers::OnDisconnect};
+use crate::domain::audit::{Actor, Event, Origin};
+use crate::domain::dialect::Dialect;
+use crate::domain::policy::RefreshPolicy;
+use crate::domain::session::{Refusal, TokenRecord, Verified, judge};
+use crate::domain::time::Timestamp;
+use crate::domain::token::{Token, TokenKind};
+use crate::store::{AccessLimit, NewToken, Refresh, Refreshed};
+
+/// Why a token was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenRefusal {
+    /// It was issued here, and has expired.
+    Expired,
+    /// Its user is not active.
+    InactiveUser,
+    /// An access token where a refresh token is required, or the reverse.
+    WrongKind,
+    /// The login was too long ago for another refresh.
+    WindowOver,
+    /// It is not good. Clients do not get the reason, which is for the log.
+    Bad(&'static str),
+}
+
+impl TokenRefusal {
+    /// A short name for logs and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Expired => "expired",
+            Self::InactiveUser => "inactive_user",
+            Self::WrongKind => "wrong_kind",
+            Self::WindowOver => "window_over",
+            Self::Bad(reason) => reason,
+        }
+    }
+}
+
+/// Why a token was not verified or refreshed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TokenError {
+    /// The token is refused.
+    Refused(TokenRefusal),
+    /// The session was refreshed too often; try again after this time.
+    Throttled(Duration),
+    /// Unknown at the moment. This is not a refusal.
+    Unavailable(Unavailable),
+}
+
+impl From<Unavailable> for TokenError {
+    fn from(error: Unavailable) -> Self {
+        Self::Unavailable(error)
+    }
+}
+
+/// The result of a refresh.
+#[derive(Debug)]
+pub struct RefreshedTokens {
+    /// The user and the session.
+    pub who: Verified,
+    /// The new access token.
+    pub access: IssuedToken,
+    /// The refresh token that replaces the presented one, if that was consumed.
+    pub refresh: Option<IssuedToken>,
+    /// When it happened.
+    pub at: Timestamp,
+}
+
+impl Auth {
+    /// Verifies a token at an endpoint of its own dialect: an access token, or a refresh token if the
+    /// dialect has them.
+    ///
+    /// # Errors
+    /// Why it is not good, or why that is unknown.
+    pub async fn verify(&self, dialect: Dialect, presented: &str) -> Result<Verified, TokenError> {
+        let wanted = match self.policy().dialects.get(dialect).refresh {
+            RefreshPolicy::Pair { .. } => None,
+            RefreshPolicy::None | RefreshPolicy::Access { .. } => Some(TokenKind::Access),
+        };
+        let Some(token) = Token::parse(presented.as_bytes()) else { return Err(bad(Refusal::Malformed)) };
+        let found = self.inner.view.find(token).await?;
+        let judge = |record: &TokenRecord| judge(Some(record), wanted, self.now(), self.policy().idle_verdict_after());
+        let mut record = self.of_dialect(dialect, &found.token, found.record.clone())?;
+        let mut judged = judge(&record);
+        if let Err(refusal) = judged
+            && found.is_in_doubt(refusal)
+        {
+            record = self.find_for(dialect, &found.token).await?;
+            judged = judge(&record);
+        }
+        match judged {
+            Ok(who) => Ok(who),
+            Err(refusal) => Err(self.refusal(refusal, &found.token, &record).await),
+        }
+    }
+
+    /// Exchanges a token for new ones: the refresh token of a pair, or the access token itself
+    /// if the dialect has no refresh tokens.
+    ///
+    /// # Errors
+    /// Why there are no new tokens.
+    pub async fn refresh(
+        &self,
+        dialect: Dialect,
+        presented: &str,
+        origin: Origin,
+    ) -> Result<RefreshedTokens, TokenError> {
+        let Some(token) = Token::parse(presented.as_bytes()) else { return Err(bad(Refusal::Malformed)) };
+        // If another request wins, the second attempt finds the token consumed.
+        for _ in 0..2 {
+            let record = self.find_for(dialect, &token).await?;
+            let now = self.now();
+            let wanted = match self.policy().dialects.get(dialect).refresh {
+                RefreshPolicy::None => return Err(refused("not_refreshable")),
+                RefreshPolicy::Access { .. } => TokenKind::Access,
+                RefreshPolicy::Pair { .. } => TokenKind::Refresh,
+            };
+            match judge(Some(&record), Some(wanted), now, self.policy().idle_verdict_after()) {
+                Ok(who) => {
+                    self.check_window(&who, now)?;
+                    self.check_rate(&who, now)?;
+                    let session = who.session.id;
+                    let outcome = self.exchange(&token, who, now).await;
+                    if !matches!(outcome, Ok(Some(_))) {
+                        self.inner.refreshes.give_back(session);
+                    }
+                    if let Some(exchanged) = outcome? {
+                        return Ok(exchanged);
+                    }
+                }
+                Err(Refusal::Consumed) => return self.repeat(&token, record, origin).await,
+                Err(refusal) => return Err(self.refusal(refusal, &token, &record).await),
+            }
+        }
+        Err(TokenError::Unavailable(Unavailable::Other("the token changed twice during its refresh")))
+    }
+
+    /// The refusal as an error. An idle session is ended first, as in a check. Tokens of ended sessions are
+    /// refused as if they were deleted.
+    async fn refusal(&self, refusal: Refusal, token: &Token, record: &TokenRecord) -> TokenError {
+        if matches!(refusal, Refusal::SessionEnded | Refusal::OldEpoch) {
+            return self.gone(token, refusal);
+        }
+        if refusal != Refusal::Idle {
+            return token_error(refusal);
+        }
+        match self.refuse_for_idleness(record).await {
+            CheckError::Refused(refusal) => token_error(refusal),
+            CheckError::Unavailable(error) => TokenError::Unavailable(error),
+        }
+    }
+
+    async fn find_for(&self, dialect: Dialect, token: &Token) -> Result<TokenRecord, TokenError> {
+        let record = self.reread(token).await?;
+        self.of_dialect(dialect, token, record)
+    }
+
+    /// The record of a token of this dialect. Tokens of other dialects are refused. A token without a
+    /// record may have been issued here.
+    fn of_dialect(
+        &self,
+        dialect: Dialect,
+        token: &Token,
+        record: Option<TokenRecord>,
+    ) -> Result<TokenRecord, TokenError> {
+        match record {
+            Some(record) if record.session.dialect == dialect => Ok(record),
+            Some(_) => Err(refused("other_dialect")),
+            None => Err(self.gone(token, Refusal::Unknown)),
+        }
+    }
+
+    /// The refusal of a token without a live record: "expired" if its signature and `exp` prove that.
+    fn gone(&self, token: &Token, refusal: Refusal) -> TokenError {
+        if self.keys().once_was_ours(token.expose(), self.now()) {
+            return TokenError::Refused(TokenRefusal::Expired);
+        }
+        bad(refusal)
+    }
+
+    /// Compared in whole seconds, as the packages do: the last second still counts.
+    fn check_window(&self, who: &Verified, now: Timestamp) -> Result<(), TokenError> {
+        let window = match self.policy().dialects.get(who.session.dialect).refresh {
+            RefreshPolicy::None => None,
+            RefreshPolicy::Access { window } => Some(window),
+            RefreshPolicy::Pair { window, .. } => window,
+        };
+        let opened = who.session.created.whole_seconds();
+        let over = window.is_some_and(|window| now.whole_seconds() > opened.saturating_add(window));
+        if over { Err(TokenError::Refused(TokenRefusal::WindowOver)) } else { Ok(()) }
+    }
+
+    /// Counts only refreshes that add tokens: a reuse after the grace time ends the session, however
+    /// often it was refreshed before. It is counted before it is done, so that a client gains
+    /// nothing by disconnecting, and not counted if it fails.
+    fn check_rate(&self, who: &Verified, now: Timestamp) -> Result<(), TokenError> {
+        self.inner.refreshes.admit(who.session.id, now).map_err(TokenError::Throttled)
+    }
+
+    fn access_limit(&self, now: Timestamp) -> Option<AccessLimit> {
+        let policy = self.policy();
+        let successors_from = now.saturating_sub(policy.refresh_grace);
+        policy.access_tokens.map(|max| AccessLimit { max, successors_from })
+    }
+
+    /// `None` if another request consumed the token first.
+    async fn exchange(
+        &self,
+        token: &Token,
+        who: Verified,
+        now: Timestamp,
+    ) -> Result<Option<RefreshedTokens>, TokenError> {
+        let policy = self.policy().dialects.get(who.session.dialect).clone();
+        let subject = Subject { dialect: who.session.dialect, user: &who.user, opened: who.session.created };
+        let mut tokens = Vec::new();
+        let (access, refresh, successor) = match policy.refresh {
+            RefreshPolicy::Pair { ttl, .. } => {
+                // As in simplejwt, `iat` of an access token is that of its refresh token.
+                let (access, new) = self.mint_access(&subject, who.issued, now)?;
+                tokens.push(new);
+                if policy.rotate {
+                    let (refresh, new) = self.mint_refresh(&subject, Some(token), ttl, now)?;
+                    tokens.push(new);
+                    (access, Some(refresh), Some(new.digest))
+                } else {
+                    (access, None, None)
+                }
+            }
+            RefreshPolicy::Access { .. } | RefreshPolicy::None if policy.rotate => {
+                let (access, new) = self.mint_access_successor(&subject, token, now)?;
+                tokens.push(new);
+                (access, None, Some(new.digest))
+            }
+            RefreshPolicy::Access { .. } | RefreshPolicy::None => {
+                let (access, new) = self.mint_access(&subject, now, now)?;
+                tokens.push(new);
+                (access, None, None)
+            }
+        };
+        let limit = self.access_limit(now);
+        match self.write_refresh(Refresh { presented: token.digest(), tokens, successor, at: now, limit }).await? {
+            Refreshed::Done => {
+                self.inner.last_seen_writer.touch(&who.session, now);
+                Ok(Some(RefreshedTokens { who, access, refresh, at: now }))
+            }
+            Refreshed::Consumed => Ok(None),
+            Refreshed::Gone => Err(bad(Refusal::SessionEnded)),
+        }
+    }
+
+    async fn write_refresh(&self, refresh: Refresh) -> Result<Refreshed, TokenError> {
+        let written = self.inner.writes.run(OnDisconnect::Cancel, move |connection| connection.refresh(&refresh));
+        Ok(within(self.inner.timeouts.write, "writes", written).await?)
+    }
+
+    /// Refreshes a consumed token: within the grace time it gets the same successor.
+    async fn repeat(&self, token: &Token, record: TokenRecord, origin: Origin) -> Result<RefreshedTokens, TokenError> {
+        let now = self.now();
+        let since = record.consumed.map_or(Duration::ZERO, |consumed| now.since(consumed));
+        if since > self.policy().refresh_grace {
+            return Err(self.end_reused(&record, origin).await);
+        }
+        let who = Verified::of(&record);
+        // The end of the window also applies to repeats.
+        self.check_window(&who, now)?;
+        self.check_rate(&who, now)?;
+        let session = who.session.id;
+        let again = self.exchange_again(token, record.kind, who, now).await;
+        if again.is_err() {
+            self.inner.refreshes.give_back(session);
+        }
+        again
+    }
+
+    /// The successor that there is already.
+    async fn exchange_again(
+        &self,
+        token: &Token,
+        kind: TokenKind,
+        who: Verified,
+        now: Timestamp,
+    ) -> Result<RefreshedTokens, TokenError> {
+        let digest = token.digest();
+        let found = self.inner.checks.run(OnDisconnect::Cancel, move |connection| connection.find_successor(&digest));
+        let row = within(self.inner.timeouts.check, "checks", found).await?;
+        let row = row.ok_or(Unavailable::Other("the successor's row is missing"))?;
+        let subject = Subject { dialect: who.session.dialect, user: &who.user, opened: who.session.created };
+        let mut tokens = Vec::new();
+        let again = match self.mint_again(&subject, token, kind, &row)? {
+            Some(again) => again,
+            // Its key is gone, or its user was renamed since: issue another token of the same session,
+            // so that this does not log the user out.
+            None => self.mint_instead(&subject, kind, now, &mut tokens)?,
+        };
+        let (access, refresh) = match kind {
+            TokenKind::Access => (again, None),
+            TokenKind::Refresh => {
+                let (access, new) = self.mint_access(&subject, who.issued, now)?;
+                tokens.push(new);
+                (access, Some(again))
+            }
+        };
+        if !tokens.is_empty() {
+            let limit = self.access_limit(now);
+            let more = Refresh { presented: row.digest, tokens, successor: None, at: now, limit };
+            match self.write_refresh(more).await? {
+                Refreshed::Done => {}
+                Refreshed::Consumed | Refreshed::Gone => return Err(bad(Refusal::SessionEnded)),
+            }
+        }
+        Ok(RefreshedTokens { who, access, refresh, at: now })
+    }
+
+    fn mint_instead(
+        &self,
+        subject: &Subject<'_>,
+        kind: TokenKind,
+        now: Timestamp,
+        tokens: &mut Vec<NewToken>,
+    ) -> Result<IssuedToken, TokenError> {
+        let (token, new) = match (kind, self.policy().dialects.get(subject.dialect).refresh) {
+            (TokenKind::Refresh, RefreshPolicy::Pair { ttl, .. }) => self.mint_refresh(subject, None, ttl, now)?,
+            (TokenKind::Refresh, RefreshPolicy::None | RefreshPolicy::Access { .. }) | (TokenKind::Access, _) => {
+                self.mint_access(subject, now, now)?
+            }
+        };
+        tokens.push(new);
+        Ok(token)
+    }
+
+    async fn end_reused(&self, record: &TokenRecord, origin: Origin) -> TokenError {
+        let audit = self.audit(Event::RefreshReused, Actor::User(record.user.id), origin);
+        let session = record.session.id;
+        log::warn!(session = session.to_string().as_str(), user = record.user.id.0;
+            "a refresh token was used again after the grace time; its session is ended");
+        let ended =
+            self.inner.writes.run(OnDisconnect::Finish, move |connection| connection.end_session(session, &audit));
+        match within(self.inner.timeouts.write, "writes", ended).await {
+            Ok(_) => refused("refresh_reused"),
+            Err(error) => TokenError::Unavailable(error),
+        }
+    }
+}
+
+const fn refused(reason: &'static str) -> TokenError {
+    TokenError::Refused(TokenRefusal::Bad(reason))
+}
+
+const fn bad(refusal: Refusal) -> TokenError {
+    refused(refusal.as_str())
+}
+
+const fn token_error(refusal: Refusal) -> TokenError {
+    TokenError::Refused(match refusal {
+        Refusal::Expired => TokenRefusal::Expired,
+        Refusal::InactiveUser => TokenRefusal::InactiveUser,
+        Refusal::WrongKind => TokenRefusal::WrongKind,
+        Refusal::Malformed
+        | Refusal::Unknown
+        | Refusal::SessionEnded
+        | Refusal::OldEpoch
+        | Refusal::Idle
+        | Refusal::Consumed => TokenRefusal::Bad(refusal.as_str()),
+    })
+}

@@ -1,0 +1,46 @@
+//! A follower of the database: one statement a round.
+
+use shuttle::rand::{Rng, thread_rng};
+
+use super::{Database, Rows, a_while};
+use crate::domain::token::TokenDigest;
+use crate::service::tests::{Mistake, is_planted};
+use crate::store::{FeedUpdate, Invalidation, RevocationFeed, StoreResult};
+
+/// One round in so many says that what it found does not last.
+const FLEETING: u32 = 4;
+
+pub(super) struct FakeFollower {
+    database: Database,
+    /// How much of the log earlier rounds told; `None`: the next one tells nothing.
+    told: Option<usize>,
+    /// Read when the last round ended, if that mistake is planted.
+    ahead: Option<Rows>,
+}
+
+impl FakeFollower {
+    pub(super) const fn new(database: Database) -> Self {
+        Self { database, told: None, ahead: None }
+    }
+}
+
+impl RevocationFeed for FakeFollower {
+    fn poll(&mut self, digests: &[TokenDigest]) -> StoreResult<FeedUpdate> {
+        let database = self.database.clone();
+        let (rows, found) = database.read(&mut self.ahead, digests)?;
+        let mut end = rows.log.len();
+        if is_planted(Mistake::RowsBeforeLog) {
+            a_while();
+            // News of what came in between are taken for told.
+            end = database.rows().log.len();
+        }
+        let cacheable = !thread_rng().gen_ratio(1, FLEETING);
+        let told = std::mem::replace(&mut self.told, cacheable.then_some(end));
+        let invalidation = match told {
+            _ if !cacheable => Invalidation::Everything,
+            Some(told) => Invalidation::Revoked(rows.log.get(told..).unwrap_or_default().to_vec()),
+            None => Invalidation::Revoked(Vec::new()),
+        };
+        Ok(FeedUpdate { invalidation, found, cacheable: cacheable || is_planted(Mistake::FleetingKept) })
+    }
+}

@@ -1,0 +1,208 @@
+//! Followers, of stores that can be followed.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::store::{FeedKind, FeedUpdate, Invalidation, Refresh, Refreshed, RevocationFeed, Revoked};
+
+pub(super) const CASES: &[Case] = &[
+    ("a follower tells of a logout", tells_of_logout),
+    ("a follower tells of an idle session's end", tells_of_idle_end),
+    ("a follower tells of the end of all sessions", tells_of_end_all),
+    ("a follower tells of a consumed token", tells_of_rotation),
+    ("a follower tells of a changed user", tells_of_changed_user),
+    ("a follower tells of sessions that gave way to a login", tells_of_eviction),
+    ("logins and uses are no news", logins_and_uses_are_no_news),
+    ("a round finds what was acknowledged before it", finds_what_was_acknowledged),
+    ("each follower hears all", each_follower_hears_all),
+    ("many news are told", many_news_are_told),
+];
+
+pub(super) const ADMIN_CASES: &[AdminCase] = &[
+    ("a follower tells of a password change that keeps a session", tells_of_password_change),
+    ("a follower tells of deactivation and activation", tells_of_activation),
+];
+
+/// A follower that has had its first round, and user 1 with the sessions 1 to 3.
+struct Scene<'a> {
+    store: &'a dyn Store,
+    conn: Box<dyn Connection>,
+    follower: Box<dyn RevocationFeed>,
+    user: UserId,
+}
+
+impl<'a> Scene<'a> {
+    fn set(store: &'a dyn Store) -> Option<Self> {
+        if store.feed_kind() == FeedKind::None {
+            return None;
+        }
+        let mut conn = connect(store);
+        let user = add_user(&mut *conn, "alice");
+        (1..=3).for_each(|number| log_in(&mut *conn, user, number));
+        let mut follower = store.feed().expect("a follower");
+        assert_eq!(round(&mut *follower, &[1, 2, 3]).found.iter().flatten().count(), 3);
+        Some(Self { store, conn, follower, user })
+    }
+
+    /// The next round tells of `one`, and the round after that of nothing.
+    fn hears(&mut self, one: Revoked) {
+        let FeedUpdate { invalidation, cacheable, .. } = round(&mut *self.follower, &[]);
+        assert!(speaks_of(&invalidation, one), "{one:?} in {invalidation:?}");
+        assert!(cacheable);
+        self.hears_nothing();
+    }
+
+    fn hears_nothing(&mut self) {
+        let FeedUpdate { invalidation, cacheable, .. } = round(&mut *self.follower, &[]);
+        assert_eq!((invalidation, cacheable), (Invalidation::Revoked(Vec::new()), true));
+    }
+}
+
+fn round(follower: &mut dyn RevocationFeed, numbers: &[u64]) -> FeedUpdate {
+    let digests: Vec<_> = numbers.iter().map(|number| digest(*number)).collect();
+    let round = follower.poll(&digests).expect("a round");
+    assert_eq!(round.found.len(), numbers.len(), "one answer for each digest");
+    round
+}
+
+fn speaks_of(invalidation: &Invalidation, one: Revoked) -> bool {
+    match invalidation {
+        Invalidation::Everything => true,
+        Invalidation::Revoked(revoked) => revoked.contains(&one),
+    }
+}
+
+fn tells_of_logout(store: &dyn Store) {
+    let Some(mut scene) = Scene::set(store) else { return };
+    assert_eq!(scene.conn.end_session(session_id(2), &audit(Event::Logout)), Ok(true));
+    scene.hears(Revoked::Session(session_id(2)));
+    assert_eq!(scene.conn.end_session(session_id(2), &audit(Event::Logout)), Ok(false));
+    scene.hears_nothing();
+}
+
+fn tells_of_idle_end(store: &dyn Store) {
+    let Some(mut scene) = Scene::set(store) else { return };
+    assert_eq!(scene.conn.end_idle_session(session_id(2), NOW, &audit(Event::Idle)), Ok(true));
+    scene.hears(Revoked::Session(session_id(2)));
+}
+
+fn tells_of_end_all(store: &dyn Store) {
+    let Some(mut scene) = Scene::set(store) else { return };
+    assert_eq!(scene.conn.end_all_sessions(scene.user, &audit(Event::LogoutAll)), Ok(true));
+    scene.hears(Revoked::User(scene.user));
+}
+
+fn tells_of_password_change(store: &dyn AdminStore) {
+    let Some(mut scene) = Scene::set(store) else { return };
+    let hash = PasswordHash::from_stored("another".to_owned());
+    let kept = Some(session_id(1));
+    assert_eq!(store.set_password(scene.user, &hash, kept, &audit(Event::PasswordChanged)), Ok(true));
+    scene.hears(Revoked::User(scene.user));
+}
+
+fn tells_of_activation(store: &dyn AdminStore) {
+    let Some(mut scene) = Scene::set(store) else { return };
+    for active in [false, true] {
+        assert_eq!(store.set_active(scene.user, active, &audit(Event::Deactivated)), Ok(true));
+        scene.hears(Revoked::User(scene.user));
+    }
+}
+
+fn tells_of_rotation(store: &dyn Store) {
+    let Some(mut scene) = Scene::set(store) else { return };
+    let token = |number, kind| NewToken { digest: digest(number), kind, expires: None, key: None };
+    let mut refresh = Refresh {
+        presented: digest(1),
+        tokens: vec![token(11, TokenKind::Access)],
+        successor: None,
+        at: NOW,
+        limit: None,
+    };
+    assert_eq!(scene.conn.refresh(&refresh), Ok(Refreshed::Done));
+    scene.hears_nothing();
+    refresh.tokens = vec![token(12, TokenKind::Access)];
+    refresh.successor = Some(digest(12));
+    assert_eq!(scene.conn.refresh(&refresh), Ok(Refreshed::Done));
+    scene.hears(Revoked::Session(session_id(1)));
+}
+
+fn tells_of_changed_user(store: &dyn Store) {
+    let Some(mut scene) = Scene::set(store) else { return };
+    let known = NewUser { id: Some(scene.user), ..new_user("alice") };
+    let mut put = |user: NewUser| {
+        scene.conn.put_shadow_user(&user, &audit(Event::UserCreated)).expect("a write");
+    };
+    put(known.clone());
+    put(NewUser { is_staff: true, ..known.clone() });
+    scene.hears(Revoked::User(scene.user));
+    let mut put = |user: NewUser| {
+        scene.conn.put_shadow_user(&user, &audit(Event::UserCreated)).expect("a write");
+    };
+    put(NewUser { username: "alicia".to_owned(), is_staff: true, ..known });
+    scene.hears(Revoked::User(scene.user));
+}
+
+fn tells_of_eviction(store: &dyn Store) {
+    let Some(mut scene) = Scene::set(store) else { return };
+    let limit = SessionLimit { max: 3, policy: crate::store::LimitPolicy::EvictOldest, idle_limit: None };
+    assert_eq!(log_in_limited(&mut *scene.conn, scene.user, 4, limit), Opening::Opened);
+    scene.hears(Revoked::Session(session_id(1)));
+}
+
+fn logins_and_uses_are_no_news(store: &dyn Store) {
+    let Some(mut scene) = Scene::set(store) else { return };
+    log_in(&mut *scene.conn, scene.user, 4);
+    scene.hears_nothing();
+    assert_eq!(scene.conn.touch(&[(session_id(1), after(60))]), Ok(()));
+    scene.hears_nothing();
+    add_user(&mut *scene.conn, "bob");
+    scene.hears_nothing();
+    let hashes = ["hash of alice", "better"].map(|text| PasswordHash::from_stored(text.to_owned()));
+    assert_eq!(scene.conn.upgrade_password_hash(scene.user, &hashes[0], &hashes[1]), Ok(true));
+    scene.hears_nothing();
+}
+
+fn finds_what_was_acknowledged(store: &dyn Store) {
+    let Some(mut scene) = Scene::set(store) else { return };
+    for number in 4..24 {
+        log_in(&mut *scene.conn, scene.user, number);
+        let FeedUpdate { found, invalidation, .. } = round(&mut *scene.follower, &[number + 1_000, number, number]);
+        assert_eq!(invalidation, Invalidation::Revoked(Vec::new()));
+        let [None, Some(one), Some(other)] = &*found else { panic!("{found:?}") };
+        assert_eq!(one, other);
+        assert_eq!((one.session.id, &one.user.username), (session_id(number), &"alice".to_owned()));
+        assert_eq!(Some(one), scene.conn.find_many(&[digest(number)]).expect("a read").pop().flatten().as_ref());
+        assert_eq!(scene.conn.end_session(session_id(number), &audit(Event::Logout)), Ok(true));
+        let FeedUpdate { found, invalidation, .. } = round(&mut *scene.follower, &[number, 1]);
+        assert!(speaks_of(&invalidation, Revoked::Session(session_id(number))), "{invalidation:?}");
+        let verdicts = found.iter().map(|record| judge(record.as_ref(), Some(TokenKind::Access), NOW, None).is_ok());
+        assert_eq!(verdicts.collect::<Vec<_>>(), [false, true]);
+    }
+}
+
+fn each_follower_hears_all(store: &dyn Store) {
+    let Some(mut scene) = Scene::set(store) else { return };
+    let mut other = scene.store.feed().expect("a follower");
+    round(&mut *other, &[]);
+    for number in 1..=3 {
+        assert_eq!(scene.conn.end_session(session_id(number), &audit(Event::Logout)), Ok(true));
+        if number != 2 {
+            scene.hears(Revoked::Session(session_id(number)));
+        }
+    }
+    let FeedUpdate { invalidation, .. } = round(&mut *other, &[]);
+    assert!((1..=3).all(|number| speaks_of(&invalidation, Revoked::Session(session_id(number)))), "{invalidation:?}");
+}
+
+fn many_news_are_told(store: &dyn Store) {
+    let Some(mut scene) = Scene::set(store) else { return };
+    for number in 10..200 {
+        log_in(&mut *scene.conn, scene.user, number);
+        assert_eq!(scene.conn.end_session(session_id(number), &audit(Event::Logout)), Ok(true));
+    }
+    let FeedUpdate { invalidation, found, .. } = round(&mut *scene.follower, &[1, 2, 150]);
+    assert!((10..200).all(|number| speaks_of(&invalidation, Revoked::Session(session_id(number)))), "{invalidation:?}");
+    let users: Vec<_> = found.iter().flatten().map(|record| Arc::clone(&record.user)).collect();
+    assert_eq!(users.len(), 2);
+    scene.hears_nothing();
+}

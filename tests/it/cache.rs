@@ -1,0 +1,344 @@
+//! What a check asks of a store that can be followed: seen from the store's side, which counts.
+
+use std::future::Future;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use futures_util::FutureExt as _;
+use futures_util::future::join_all;
+use knoxide::domain::audit::{Actor, AuditContext, Event, Origin};
+use knoxide::domain::dialect::Dialect;
+use knoxide::domain::password::Hasher;
+use knoxide::domain::random::SystemRandom;
+use knoxide::domain::session::Refusal;
+use knoxide::domain::time::Timestamp;
+use knoxide::domain::token::{Token, TokenDigest};
+use knoxide::domain::user::{LoginName, NewUser, Password, UserId};
+use knoxide::service::{Activity, Auth, Check, CheckError, LoginRequest, Resolver};
+use knoxide::store::memory::MemoryStore;
+use knoxide::store::{
+    AdminStore as _, Connection, FeedKind, FeedUpdate, Invalidation, RevocationFeed, Revoked, Store, StoreError,
+    StoreResult, UserCreation,
+};
+
+mod shared;
+
+/// A store in memory that can be followed, as far as it is told what the news are.
+#[derive(Clone, Default)]
+struct Followed {
+    behind: MemoryStore,
+    watch: Arc<Watch>,
+}
+
+#[derive(Default)]
+struct Watch {
+    rounds: AtomicUsize,
+    asked: AtomicUsize,
+    followers: AtomicUsize,
+    fails: AtomicBool,
+    panics: AtomicBool,
+    /// For each follower's next round.
+    invalidation: Mutex<Vec<Revoked>>,
+    everything: AtomicBool,
+}
+
+struct Counting {
+    behind: Box<dyn Connection>,
+    watch: Arc<Watch>,
+}
+
+impl Store for Followed {
+    fn connect(&self) -> StoreResult<Box<dyn Connection>> {
+        self.behind.connect()
+    }
+
+    fn writers(&self) -> usize {
+        1
+    }
+
+    fn feed_kind(&self) -> FeedKind {
+        FeedKind::PerThread
+    }
+
+    fn feed(&self) -> StoreResult<Box<dyn RevocationFeed>> {
+        self.watch.followers.fetch_add(1, Ordering::Relaxed);
+        Ok(Box::new(Counting { behind: self.behind.connect()?, watch: Arc::clone(&self.watch) }))
+    }
+}
+
+impl RevocationFeed for Counting {
+    fn poll(&mut self, digests: &[TokenDigest]) -> StoreResult<FeedUpdate> {
+        let watch = &self.watch;
+        assert!(!watch.panics.swap(false, Ordering::Relaxed), "as planned");
+        if watch.fails.load(Ordering::Relaxed) {
+            return Err(StoreError::Unavailable("as planned".to_owned()));
+        }
+        watch.rounds.fetch_add(1, Ordering::Relaxed);
+        watch.asked.fetch_add(digests.len(), Ordering::Relaxed);
+        let invalidation = std::mem::take(&mut *watch.invalidation.lock().expect("a lock"));
+        let invalidation = if watch.everything.swap(false, Ordering::Relaxed) {
+            Invalidation::Everything
+        } else {
+            Invalidation::Revoked(invalidation)
+        };
+        Ok(FeedUpdate { invalidation, found: self.behind.find_many(digests)?, cacheable: true })
+    }
+}
+
+/// A service with so many tokens of one user.
+struct Set {
+    auth: Auth,
+    watch: Arc<Watch>,
+    user: UserId,
+    tokens: Vec<String>,
+}
+
+fn run<T>(work: impl Future<Output = T>) -> T {
+    actix_web::rt::System::new().block_on(work)
+}
+
+async fn set(tokens: usize, cached: usize) -> Set {
+    let store = Followed::default();
+    let (hasher, new, audit) = ada();
+    let UserCreation::Created(user) = store.behind.create_user(&new, &audit).expect("a user") else {
+        panic!("no user");
+    };
+    let watch = Arc::clone(&store.watch);
+    let auth = Auth::builder(store).hasher(hasher).cached_tokens(cached).build().expect("a service");
+    let mut texts = Vec::new();
+    for _ in 0..tokens {
+        let issued = auth.login(login()).await.expect("a login");
+        texts.push(issued.access.token.expose().to_owned());
+    }
+    Set { auth, watch, user, tokens: texts }
+}
+
+/// A user, to be created.
+fn ada() -> (Hasher, NewUser, AuditContext) {
+    let hasher = Hasher::with_unsafe_cost(4).expect("a cost");
+    let new = NewUser {
+        id: None,
+        username: "ada".to_owned(),
+        email: String::new(),
+        password: hasher.hash(&Password::new("secret".to_owned()), &SystemRandom).expect("a hash"),
+        is_active: true,
+        is_staff: false,
+        created: Timestamp::EPOCH,
+    };
+    let audit = AuditContext {
+        event: Event::UserCreated,
+        actor: Actor::System,
+        origin: Origin::default(),
+        at: Timestamp::EPOCH,
+    };
+    (hasher, new, audit)
+}
+
+fn login() -> LoginRequest {
+    LoginRequest {
+        dialect: Dialect::Knox,
+        login: LoginName::Username("ada".to_owned()),
+        password: Password::new("secret".to_owned()),
+        origin: Origin::default(),
+    }
+}
+
+impl Set {
+    fn check(&self, token: usize) -> Check {
+        self.auth.resolve(Token::parse(self.tokens[token].as_bytes()).expect("a token"), Activity::Ignored)
+    }
+
+    async fn all_are_good(&self) {
+        for answer in join_all((0..self.tokens.len()).map(|token| self.check(token))).await {
+            answer.expect("a good token");
+        }
+    }
+
+    /// What was asked of the followers since the last call: rounds, and tokens in them.
+    fn asked(&self) -> (usize, usize) {
+        (self.watch.rounds.swap(0, Ordering::Relaxed), self.watch.asked.swap(0, Ordering::Relaxed))
+    }
+}
+
+#[test]
+fn checks_of_one_turn_share_a_round_and_what_is_remembered_is_not_asked_for() {
+    run(async {
+        let set = set(20, 100).await;
+        set.all_are_good().await;
+        assert_eq!(set.asked(), (2, 20), "one for all, and one for all that were not known");
+        set.all_are_good().await;
+        assert_eq!(set.asked(), (1, 0));
+        set.check(3).await.expect("a good token");
+        assert_eq!(set.asked(), (1, 0), "a lone check has a round of its own");
+    });
+}
+
+/// Gives the thread to all that are ready now.
+async fn turn() {
+    tokio::spawn(async {}).await.expect("a turn");
+}
+
+/// The same, more often than anybody may wait for.
+async fn turns() {
+    for _ in 0..16 {
+        turn().await;
+    }
+}
+
+#[test]
+fn one_who_is_remembered_does_not_wait_for_those_who_are_to_be_read() {
+    run(async {
+        let set = set(4, 100).await;
+        for answer in join_all([2, 3].map(|token| set.check(token))).await {
+            answer.expect("a good token");
+        }
+        let (mut unknown, mut other) = (set.check(0), set.check(1));
+        assert!((&mut unknown).now_or_never().is_none() && (&mut other).now_or_never().is_none());
+        turn().await;
+        assert!((&mut unknown).now_or_never().is_none() && (&mut other).now_or_never().is_none());
+        let mut known = set.check(2);
+        assert!((&mut known).now_or_never().is_none(), "it waits for a turn");
+        turn().await;
+        assert!((&mut unknown).now_or_never().is_none() && (&mut other).now_or_never().is_none(), "not their turn");
+        known.now_or_never().expect("an answer").expect("a good token");
+        turns().await;
+        unknown.now_or_never().expect("an answer").expect("a good token");
+        other.now_or_never().expect("an answer").expect("a good token");
+    });
+}
+
+#[test]
+fn one_who_has_to_ask_when_that_turn_is_over_waits_for_nobody() {
+    run(async {
+        let set = set(2, 100).await;
+        let (mut first, mut late) = (set.check(0), set.check(1));
+        assert!((&mut first).now_or_never().is_none() && (&mut late).now_or_never().is_none(), "they wait for a turn");
+        turn().await;
+        assert!((&mut first).now_or_never().is_none(), "it is to be read, in a later turn");
+        turns().await;
+        late.now_or_never().expect("an answer").expect("a good token");
+        first.now_or_never().expect("an answer").expect("a good token");
+        assert_eq!(set.asked(), (2, 2));
+    });
+}
+
+#[test]
+fn what_was_revoked_is_asked_for_again() {
+    run(async {
+        let set = set(3, 100).await;
+        set.all_are_good().await;
+        let who = set.check(0).await.expect("a good token");
+        set.asked();
+        let assert_read_again = |tokens, which| {
+            let (rounds, asked_for) = set.asked();
+            // One and one more that reads; or, while they come one by one, up to one for each as well.
+            assert!((2..=4).contains(&rounds), "{rounds} rounds");
+            assert_eq!(asked_for, tokens, "{which}");
+        };
+        *set.watch.invalidation.lock().expect("a lock") = vec![Revoked::Session(who.session.id)];
+        set.all_are_good().await;
+        assert_read_again(1, "one session");
+        *set.watch.invalidation.lock().expect("a lock") = vec![Revoked::User(set.user)];
+        set.all_are_good().await;
+        assert_read_again(3, "all of the user's");
+        set.watch.everything.store(true, Ordering::Relaxed);
+        set.all_are_good().await;
+        assert_read_again(3, "everything");
+    });
+}
+
+#[test]
+fn a_refusal_is_never_remembered() {
+    run(async {
+        let set = set(1, 100).await;
+        for _ in 0..3 {
+            let unknown = Token::parse(b"0123456789012345678901234567890123456789").expect("a token");
+            let refused = set.auth.resolve(unknown, Activity::Ignored).await;
+            assert_eq!(refused, Err(CheckError::Refused(Refusal::Unknown)));
+            let (rounds, asked_for) = set.asked();
+            // One that comes alone needs no other round before the one that asks for its row.
+            assert!((1..=2).contains(&rounds), "{rounds} rounds");
+            assert_eq!(asked_for, 1);
+        }
+    });
+}
+
+#[test]
+fn memory_is_bounded_and_keeps_what_is_asked_for() {
+    run(async {
+        let set = set(12, 4).await;
+        for token in 0..12 {
+            set.check(token).await.expect("a good token");
+            set.check(0).await.expect("a good token");
+        }
+        set.asked();
+        set.check(0).await.expect("a good token");
+        assert_eq!(set.asked(), (1, 0), "the one that is asked for all the time is remembered");
+        set.all_are_good().await;
+        let (_, again) = set.asked();
+        assert!((8..=11).contains(&again), "{again} were asked for again");
+    });
+}
+
+#[test]
+fn without_memory_every_check_reads() {
+    run(async {
+        let set = set(2, 0).await;
+        set.all_are_good().await;
+        assert_eq!((set.asked(), set.watch.followers.load(Ordering::Relaxed)), ((0, 0), 0));
+    });
+}
+
+#[test]
+fn a_check_that_is_given_up_leaves_nobody_waiting() {
+    run(async {
+        let set = set(3, 100).await;
+        let (mut first, second) = (Box::pin(set.check(0)), set.check(1));
+        let second = actix_web::rt::spawn(second);
+        // The first is polled first, since the second's task has not run yet.
+        assert!(first.as_mut().now_or_never().is_none());
+        let third = actix_web::rt::spawn(set.check(2));
+        drop(first);
+        second.await.expect("no panic").expect("a good token");
+        third.await.expect("no panic").expect("a good token");
+    });
+}
+
+#[test]
+fn a_follower_that_fails_is_replaced_and_what_it_knew_forgotten() {
+    run(async {
+        let set = set(2, 100).await;
+        set.all_are_good().await;
+        set.watch.fails.store(true, Ordering::Relaxed);
+        set.all_are_good().await;
+        assert_eq!(set.watch.followers.load(Ordering::Relaxed), 1, "one try in a while");
+        set.watch.fails.store(false, Ordering::Relaxed);
+        set.asked();
+        actix_web::rt::time::timeout(std::time::Duration::from_secs(20), async {
+            while set.watch.followers.load(Ordering::Relaxed) == 1 {
+                set.all_are_good().await;
+                actix_web::rt::task::yield_now().await;
+            }
+        })
+        .await
+        .expect("another follower");
+        set.all_are_good().await;
+        assert_eq!(set.asked().1, 2, "each was asked for again, once");
+    });
+}
+
+#[test]
+fn a_follower_that_panics_costs_the_checks_of_its_turn_at_most() {
+    run(async {
+        let set = set(2, 100).await;
+        set.all_are_good().await;
+        set.watch.panics.store(true, Ordering::Relaxed);
+        set.asked();
+        let [check, other] = [0, 1].map(|token| actix_web::rt::spawn(set.check(token)));
+        assert!(check.await.is_err(), "the panic is the caller's");
+        other.await.expect("no panic").expect("a good token");
+        assert_eq!(set.asked(), (2, 1), "it had a round, which found nothing left of what was known, and one to read");
+        set.all_are_good().await;
+        assert_eq!(set.asked().1, 1, "nothing is left of what the one that panicked knew");
+    });
+}

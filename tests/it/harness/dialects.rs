@@ -1,0 +1,147 @@
+//! How clients of each dialect speak.
+
+use knoxide::domain::dialect::Dialect;
+use serde_json::{Value, json};
+
+use super::app::Client;
+use super::wire::{Framing, Reply, Request};
+
+/// A client's view of a dialect.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Speech {
+    pub(crate) dialect: Dialect,
+    login: &'static str,
+    access: &'static str,
+    pub(crate) has_refresh_token: bool,
+    keyword: &'static str,
+    /// The paths to verify at and to refresh at, and the latter's field.
+    exchange: Option<(&'static str, &'static str, &'static str)>,
+    refreshed: &'static str,
+}
+
+/// What a login gave.
+#[derive(Debug, Clone)]
+pub(crate) struct Tokens {
+    pub(crate) access: String,
+    pub(crate) refresh: Option<String>,
+}
+
+/// All dialects.
+pub(crate) const ALL: [Speech; 5] = [
+    Speech {
+        dialect: Dialect::Knox,
+        login: "/auth/login/",
+        access: "token",
+        has_refresh_token: false,
+        keyword: "Token",
+        exchange: None,
+        refreshed: "",
+    },
+    Speech {
+        dialect: Dialect::DrfJwt,
+        login: "/api-token-auth/",
+        access: "token",
+        has_refresh_token: false,
+        keyword: "JWT",
+        exchange: Some(("/api-token-verify/", "/api-token-refresh/", "token")),
+        refreshed: "token",
+    },
+    Speech {
+        dialect: Dialect::Simplejwt,
+        login: "/api/token/",
+        access: "access",
+        has_refresh_token: true,
+        keyword: "Bearer",
+        exchange: Some(("/api/token/verify/", "/api/token/refresh/", "refresh")),
+        refreshed: "access",
+    },
+    Speech {
+        dialect: Dialect::AccessToken,
+        login: "/auth/access_token/",
+        access: "access_token",
+        has_refresh_token: false,
+        keyword: "Token",
+        exchange: Some(("/auth/verify_token/", "/auth/refresh_token/", "token")),
+        refreshed: "token",
+    },
+    Speech {
+        dialect: Dialect::Djoser,
+        login: "/jwt/create/",
+        access: "access",
+        has_refresh_token: true,
+        keyword: "JWT",
+        exchange: Some(("/jwt/verify/", "/jwt/refresh/", "refresh")),
+        refreshed: "access",
+    },
+];
+
+/// A JSON reply's members.
+pub(crate) fn members(reply: &Reply) -> Value {
+    serde_json::from_str(&reply.text()).unwrap_or_else(|error| panic!("{error}: {}", reply.text()))
+}
+
+fn post(client: &mut Client, path: &str, body: &Value) -> Reply {
+    let request = Request::new("POST", path).header("Content-Type", "application/json");
+    client.ask(&request.body(body.to_string(), Framing::Length))
+}
+
+impl Speech {
+    pub(crate) fn of(dialect: Dialect) -> Self {
+        ALL.into_iter().find(|speech| speech.dialect == dialect).expect("all dialects")
+    }
+
+    /// Logs in a user of [`App::add_user`](super::app::App::add_user).
+    pub(crate) fn try_login(&self, client: &mut Client, name: &str, password: &str) -> Reply {
+        let body = if self.dialect == Dialect::Simplejwt {
+            json!({ "email": format!("{name}@example.com"), "password": password })
+        } else {
+            json!({ "username": name, "password": password })
+        };
+        post(client, self.login, &body)
+    }
+
+    pub(crate) fn login(&self, client: &mut Client, name: &str, password: &str) -> Tokens {
+        let reply = self.try_login(client, name, password);
+        assert_eq!(reply.status, 200, "{:?}: {}", self.dialect, reply.text());
+        let body = members(&reply);
+        let access = body[self.access].as_str().expect("an access token").to_owned();
+        let refresh = body["refresh"].as_str().map(str::to_owned);
+        assert_eq!(refresh.is_some(), self.has_refresh_token);
+        Tokens { access, refresh }
+    }
+
+    /// Asks with the access token, under the dialect's keyword.
+    pub(crate) fn ask(&self, client: &mut Client, method: &str, path: &str, token: &str) -> Reply {
+        let framing = if method == "POST" { Framing::Length } else { Framing::Unsaid };
+        let request = Request::new(method, path).header("Authorization", format!("{} {token}", self.keyword));
+        client.ask(&request.body("", framing))
+    }
+
+    /// The status of a check.
+    pub(crate) fn check(&self, client: &mut Client, token: &str) -> u16 {
+        self.ask(client, "GET", "/auth/user/", token).status
+    }
+
+    /// Verifies at the dialect's own endpoint; `None` where it has none.
+    pub(crate) fn verify(&self, client: &mut Client, token: &str) -> Option<Reply> {
+        let (path, ..) = self.exchange?;
+        Some(post(client, path, &json!({ "token": token })))
+    }
+
+    /// Refreshes at the dialect's own endpoint; `None` where it has none.
+    pub(crate) fn refresh(&self, client: &mut Client, token: &str) -> Option<Reply> {
+        let (_, path, field) = self.exchange?;
+        Some(post(client, path, &json!({ field: token })))
+    }
+
+    /// The access token in the reply to a refresh.
+    pub(crate) fn refreshed(&self, reply: &Reply) -> String {
+        assert_eq!(reply.status, 200, "{}", reply.text());
+        members(reply)[self.refreshed].as_str().expect("an access token").to_owned()
+    }
+
+    /// What is refreshed: the refresh token, or the access token where there is no other.
+    pub(crate) fn refreshable(&self, tokens: &Tokens) -> String {
+        tokens.refresh.clone().unwrap_or_else(|| tokens.access.clone())
+    }
+}

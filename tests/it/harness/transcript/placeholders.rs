@@ -1,0 +1,212 @@
+//! Placeholders of the cases that several dialects share, and what one dialect puts there.
+//!
+//! Everything here is text for text: what comes out is read as if it had been written by hand.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use knoxide::domain::dialect::Dialect;
+
+/// What one dialect puts in the place of each placeholder.
+#[derive(Debug, Default)]
+pub(crate) struct Placeholders {
+    dialect: String,
+    /// Those that stand for a part of a line.
+    texts: BTreeMap<String, Placeholder>,
+    /// Those that stand for the status and the body of a reply.
+    replies: BTreeMap<String, Reply>,
+}
+
+#[derive(Debug)]
+struct Placeholder {
+    parameters: Vec<String>,
+    text: String,
+}
+
+#[derive(Debug)]
+struct Reply {
+    differs: Option<String>,
+    status: String,
+    body: Placeholder,
+}
+
+impl Placeholders {
+    /// None at all: what is written for one dialect needs none.
+    pub(crate) fn none(dialect: &str) -> Self {
+        Self { dialect: dialect.to_owned(), ..Self::default() }
+    }
+
+    /// Reads the file of a dialect.
+    pub(crate) fn read(dialect: &str, file: &Path) -> Result<Self, String> {
+        let text = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
+        Self::parse(dialect, &text).map_err(|error| format!("{}: {error}", file.display()))
+    }
+
+    /// Reads `{name} = text` on a line each, then a block for each reply.
+    pub(crate) fn parse(dialect: &str, text: &str) -> Result<Self, String> {
+        let mut placeholders = Self::none(dialect);
+        let mut blocks = text.split("\n### ");
+        for line in blocks.next().unwrap_or_default().lines() {
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            let (heading, text) = line.split_once(" =").ok_or_else(|| format!("{line:?} has no ="))?;
+            let (name, parameters) = heading_of(heading)?;
+            let text = text.strip_prefix(' ').unwrap_or(text).to_owned();
+            placeholders.texts.insert(name, Placeholder { parameters, text });
+        }
+        for block in blocks {
+            let (name, reply) = Reply::parse(block)?;
+            placeholders.replies.insert(name, reply);
+        }
+        Ok(placeholders)
+    }
+
+    /// The names of all, to compare dialects by.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.texts.keys().chain(self.replies.keys()).map(String::as_str)
+    }
+
+    /// The lines of a case as they are for this dialect; `None` if it is not for this dialect.
+    pub(crate) fn case(&self, lines: &[&str]) -> Result<Option<Vec<String>>, String> {
+        let mut expanded = Vec::new();
+        let mut lines = lines.iter().copied();
+        while let Some(line) = lines.next() {
+            if let Some(dialects) = line.strip_prefix("@for ") {
+                if !self.is_among(dialects)? {
+                    return Ok(None);
+                }
+            } else if let Some(rest) = line.strip_prefix("# differs (") {
+                let (dialects, why) = rest.split_once("): ").ok_or_else(|| format!("{line:?} is not closed"))?;
+                if self.is_among(dialects)? {
+                    expanded.push(format!("# differs: {why}"));
+                }
+            } else if let Some(call) = line.strip_prefix("=> {") {
+                let rest: Vec<_> = lines.by_ref().collect();
+                self.reply(call, &rest, &mut expanded)?;
+            } else {
+                expanded.push(self.expand(line));
+            }
+        }
+        Ok(Some(expanded))
+    }
+
+    /// Whether this dialect is one of those that are named.
+    pub(crate) fn is_among(&self, dialects: &str) -> Result<bool, String> {
+        let mut found = false;
+        for name in dialects.split([' ', ',']).filter(|name| !name.is_empty()) {
+            if !Dialect::ALL.iter().any(|dialect| dialect.as_str() == name) {
+                return Err(format!("{name} is no dialect"));
+            }
+            found |= name == self.dialect;
+        }
+        Ok(found)
+    }
+
+    /// Puts a reply's status, the case's own headers and the reply's body behind the request.
+    /// Why it differs is said first, so that the case can say it better.
+    fn reply(&self, call: &str, headers: &[&str], into: &mut Vec<String>) -> Result<(), String> {
+        let call = call.strip_suffix('}').ok_or_else(|| format!("=> {{{call} is not closed"))?;
+        let call = self.expand(call);
+        let name = call.split(' ').next().unwrap_or_default();
+        let reply = self.replies.get(name).ok_or_else(|| format!("there is no reply {{{name}}}"))?;
+        let body = reply.body.fill(&call).ok_or_else(|| format!("{{{call}}}: {:?}", reply.body.parameters))?;
+        if let Some(why) = &reply.differs {
+            into.insert(1, why.clone());
+        }
+        into.push(reply.status.clone());
+        let used = headers.iter().rposition(|line| !line.is_empty()).map_or(0, |last| last + 1);
+        if headers.iter().take(used).any(|line| line.is_empty()) {
+            return Err(format!("{{{name}}} brings its own body"));
+        }
+        into.extend(headers.iter().take(used).map(|line| self.expand(line)));
+        into.push(String::new());
+        into.extend(body.lines().map(str::to_owned));
+        Ok(())
+    }
+
+    /// A line with its placeholders filled in. What is in braces and none of them stays.
+    pub(crate) fn expand(&self, line: &str) -> String {
+        let mut expanded = String::new();
+        let mut rest = line;
+        while let Some(start) = rest.find('{') {
+            let (before, from) = rest.split_at(start);
+            expanded.push_str(before);
+            let filled = closing(from).and_then(|end| {
+                let call = &from[1..end];
+                let placeholder = self.texts.get(call.split(' ').next()?)?;
+                Some((placeholder.fill(&self.expand(call))?, end + 1))
+            });
+            let length = match filled {
+                Some((text, length)) => {
+                    expanded.push_str(&text);
+                    length
+                }
+                None => {
+                    expanded.push('{');
+                    1
+                }
+            };
+            rest = &from[length..];
+        }
+        expanded + rest
+    }
+}
+
+impl Reply {
+    /// Its name in braces, why it differs, `=> STATUS`, and a body.
+    fn parse(block: &str) -> Result<(String, Self), String> {
+        let mut lines = block.lines();
+        let (name, parameters) = heading_of(lines.next().unwrap_or_default())?;
+        let mut differs = None;
+        let status = loop {
+            let line = lines.next().ok_or_else(|| format!("{{{name}}} has no => STATUS"))?;
+            if line.starts_with("# differs: ") {
+                differs = Some(line.to_owned());
+            } else if line.starts_with("=> ") {
+                break line.to_owned();
+            } else if !line.starts_with('#') {
+                return Err(format!("{{{name}}}: what is {line:?}?"));
+            }
+        };
+        let text = lines.collect::<Vec<_>>().join("\n").trim_matches('\n').to_owned();
+        Ok((name, Self { differs, status, body: Placeholder { parameters, text } }))
+    }
+}
+
+impl Placeholder {
+    /// The text with the arguments behind the name put in; `None` if they are too few or too many.
+    /// The last argument may hold spaces.
+    fn fill(&self, call: &str) -> Option<String> {
+        if self.parameters.is_empty() {
+            return (!call.contains(' ')).then(|| self.text.clone());
+        }
+        let (_, arguments) = call.split_once(' ')?;
+        let arguments: Vec<_> = arguments.splitn(self.parameters.len(), ' ').collect();
+        (arguments.len() == self.parameters.len()).then(|| {
+            let pairs = self.parameters.iter().zip(arguments);
+            pairs.fold(self.text.clone(), |text, (name, value)| text.replace(&format!("{{{name}}}"), value))
+        })
+    }
+}
+
+/// `{name PARAMETER PARAMETER}`.
+fn heading_of(text: &str) -> Result<(String, Vec<String>), String> {
+    let inside = text.strip_prefix('{').and_then(|text| text.strip_suffix('}'));
+    let mut names = inside.ok_or_else(|| format!("{text:?} is not in braces"))?.split(' ').map(str::to_owned);
+    Ok((names.next().unwrap_or_default(), names.collect()))
+}
+
+/// Where the brace stands that closes the one at the start of a text.
+fn closing(text: &str) -> Option<usize> {
+    let mut depth = 0_usize;
+    for (at, character) in text.char_indices() {
+        match character {
+            '{' => depth += 1,
+            '}' if depth == 1 => return Some(at),
+            '}' => depth -= 1,
+            _ => {}
+        }
+    }
+    None
+}
