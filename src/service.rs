@@ -53,7 +53,7 @@ pub enum Unavailable {
     #[error("{}", .0.summary())]
     Store(#[from] StoreError),
     /// No answer came in time.
-    #[error("no answer from the {0} lane in time")]
+    #[error("no answer from the {0} pool in time")]
     TimedOut(&'static str),
     /// No random bytes could be had, or somebody else's user system did not answer.
     #[error("{0}")]
@@ -69,7 +69,7 @@ impl Unavailable {
 /// How long a login may wait for its hash, that of the logins before it included.
 const PASSWORD_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The lane of what is written.
+/// The pool of what is written.
 const WRITES: &str = "writes";
 
 /// Logs users in, checks their tokens, ends their sessions.
@@ -88,7 +88,7 @@ struct Inner {
     provider: Option<Arc<dyn UserProvider>>,
     keys: RwLock<Arc<KeyRing>>,
     timeouts: Timeouts,
-    view: TokenCache,
+    cache: TokenCache,
     checks: DbPool,
     writes: DbPool,
     passwords: HashPool,
@@ -158,7 +158,7 @@ impl Auth {
     pub fn close(&self, limit: Duration) {
         let until = Instant::now() + limit;
         self.inner.close();
-        self.inner.view.drain(until);
+        self.inner.cache.drain(until);
         self.inner.checks.drain(until);
         self.inner.writes.drain(until);
     }
@@ -168,23 +168,23 @@ impl Auth {
     }
 }
 
-/// Waits for a lane's answer, but not for longer than `limit`.
+/// Waits for a pool's answer, but not for longer than `limit`.
 async fn within<T>(
     limit: Duration,
-    lane: &'static str,
+    pool: &'static str,
     answer: tokio::sync::oneshot::Receiver<StoreResult<T>>,
 ) -> Result<T, Unavailable> {
     match tokio::time::timeout(limit, answer).await {
         Ok(Ok(result)) => Ok(result?),
         // The sender is gone only when its job panicked.
-        Ok(Err(_)) => Err(Unavailable::Store(StoreError::Failed(format!("a job of the {lane} lane was lost")))),
-        Err(_) => Err(Unavailable::TimedOut(lane)),
+        Ok(Err(_)) => Err(Unavailable::Store(StoreError::Failed(format!("a job of the {pool} pool was lost")))),
+        Err(_) => Err(Unavailable::TimedOut(pool)),
     }
 }
 
 impl Inner {
     fn close(&self) {
-        self.view.close();
+        self.cache.close();
         self.checks.close();
         self.passwords.close();
         // It closes the writes once everything is written down.
@@ -341,15 +341,15 @@ impl AuthBuilder {
             None => KeyRing::ephemeral(&*self.random, self.clock.now())?,
         };
         let writers = self.store.writers();
-        let lane = |name, threads, batch, queue| {
-            // Only the one writer's steps are taken together; those of other lanes write nothing,
+        let pool = |name, threads, batch, queue| {
+            // Only the one writer's steps are taken together; those of other pools write nothing,
             // or gain nothing by it.
             let groups = name == WRITES && writers == 1;
             let options = DbPoolOptions { name, threads, batch, queue, groups, probe_after: self.probe_idle_after };
             DbPool::start(options, Arc::clone(&self.store))
         };
         // Writers that exclude each other gain by sharing a transaction; others by not waiting.
-        let writes = lane(WRITES, writers, if writers == 1 { 64 } else { 1 }, 4096);
+        let writes = pool(WRITES, writers, if writers == 1 { 64 } else { 1 }, 4096);
         // A zero would keep a thread busy with nothing.
         let touch_interval = self.policy.touch_interval.max(Duration::from_millis(10));
         let hashing = HashPoolOptions {
@@ -357,16 +357,16 @@ impl AuthBuilder {
             queue: self.password_threads * logins_per_thread(self.hasher.cost()),
             patience: PASSWORD_TIMEOUT,
         };
-        let checks = lane("checks", 2, 256, 16_384);
+        let checks = pool("checks", 2, 256, 16_384);
         let options = CacheOptions {
             capacity: self.cached_tokens,
             timeout: self.check_timeout,
             probe_after: self.probe_idle_after,
-            lane: checks.clone(),
+            pool: checks.clone(),
         };
         Ok(Auth {
             inner: Arc::new(Inner {
-                view: TokenCache::new(&self.store, &*self.random, options)?,
+                cache: TokenCache::new(&self.store, &*self.random, options)?,
                 checks,
                 last_seen_writer: LastSeenWriter::start(touch_interval, writes.clone()),
                 writes,

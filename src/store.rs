@@ -1,6 +1,6 @@
 //! What a store promises.
 //!
-//! A [`Store`] hands out [`Connection`]s; each lane of the service owns one and works with it
+//! A [`Store`] hands out [`Connection`]s; each pool of the service owns one and works with it
 //! from a single thread. All methods block, and each is **one atomic step**: it happens whole
 //! or not at all, and is durable when it has returned.
 //!
@@ -105,7 +105,7 @@ pub trait Store: Send + Sync + 'static {
         FeedKind::None
     }
 
-    /// A new follower, which knows of nothing yet.
+    /// A new feed, which knows of nothing yet.
     ///
     /// # Errors
     /// When the database cannot be reached, or the store cannot be followed.

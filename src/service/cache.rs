@@ -27,7 +27,7 @@ use per_thread::PerThreadCache;
 use shared::SharedCache;
 use table::{Key, KeyMaker};
 
-/// How a view is set up.
+/// How a cache is set up.
 #[derive(Clone)]
 pub(super) struct CacheOptions {
     /// How many tokens it may remember; 0: none, so that every check reads.
@@ -36,8 +36,8 @@ pub(super) struct CacheOptions {
     pub(super) timeout: Duration,
     /// How long a connection may be idle before it is probed.
     pub(super) probe_after: Duration,
-    /// Reads where the view itself cannot.
-    pub(super) lane: DbPool,
+    /// Reads where the cache itself cannot.
+    pub(super) pool: DbPool,
 }
 
 /// Where checks look.
@@ -45,7 +45,7 @@ pub(super) enum TokenCache {
     /// Into the database, every time.
     DbPool(CacheOptions),
     /// Into a memory of the thread's own.
-    Inline(Arc<PerThreadCache>),
+    PerThread(Arc<PerThreadCache>),
     /// Into a memory of all threads.
     Shared(Arc<SharedCache>),
 }
@@ -53,11 +53,11 @@ pub(super) enum TokenCache {
 /// A look that is under way. It stays on the thread on which it began.
 pub(super) enum Find {
     DbPool(Reading),
-    Inline(per_thread::Find),
+    PerThread(per_thread::Find),
     Shared(shared::Find),
 }
 
-/// A read through the lane.
+/// A read through the pool.
 pub(super) type Reading = LocalBoxFuture<'static, Result<Found, Unavailable>>;
 
 /// What was found.
@@ -81,7 +81,7 @@ impl TokenCache {
     pub(super) fn new(store: &Arc<dyn Store>, random: &dyn Random, options: CacheOptions) -> Result<Self, RandomError> {
         Ok(match store.feed_kind() {
             FeedKind::PerThread if options.capacity > 0 => {
-                Self::Inline(PerThreadCache::new(Arc::clone(store), KeyMaker::new(random)?, options))
+                Self::PerThread(PerThreadCache::new(Arc::clone(store), KeyMaker::new(random)?, options))
             }
             FeedKind::Shared if options.capacity > 0 => {
                 Self::Shared(SharedCache::new(Arc::clone(store), KeyMaker::new(random)?, options))
@@ -94,8 +94,8 @@ impl TokenCache {
     pub(super) fn find(&self, token: Token) -> Find {
         match self {
             Self::DbPool(options) => Find::DbPool(options.read(token)),
-            Self::Inline(view) => Find::Inline(view.find(token)),
-            Self::Shared(view) => Find::Shared(view.find(token)),
+            Self::PerThread(cache) => Find::PerThread(cache.find(token)),
+            Self::Shared(cache) => Find::Shared(cache.find(token)),
         }
     }
 
@@ -103,31 +103,31 @@ impl TokenCache {
     pub(super) fn note_use(&self, key: Key, at: Timestamp) {
         match self {
             Self::DbPool(_) => {}
-            Self::Inline(view) => view.note_use(key, at),
-            Self::Shared(view) => view.note_use(key, at),
+            Self::PerThread(cache) => cache.note_use(key, at),
+            Self::Shared(cache) => cache.note_use(key, at),
         }
     }
 
     /// Finishes what waits, and refuses the rest.
     pub(super) fn close(&self) {
         match self {
-            Self::DbPool(_) | Self::Inline(_) => {}
-            Self::Shared(view) => view.close(),
+            Self::DbPool(_) | Self::PerThread(_) => {}
+            Self::Shared(cache) => cache.close(),
         }
     }
 
     /// After [`TokenCache::close`]: waits until all is finished, but not for a database that hangs.
     pub(super) fn drain(&self, until: Instant) {
         match self {
-            Self::DbPool(_) | Self::Inline(_) => {}
-            Self::Shared(view) => view.drain(until),
+            Self::DbPool(_) | Self::PerThread(_) => {}
+            Self::Shared(cache) => cache.drain(until),
         }
     }
 }
 
 impl CacheOptions {
     fn read(&self, token: Token) -> Reading {
-        let answer = within(self.timeout, "checks", self.lane.find(token.digest()));
+        let answer = within(self.timeout, "checks", self.pool.find(token.digest()));
         async move { Ok(Found { token, record: answer.await?, remembered: None }) }.boxed_local()
     }
 }
@@ -138,7 +138,7 @@ impl Future for Find {
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         match self.get_mut() {
             Self::DbPool(reading) => reading.as_mut().poll(context),
-            Self::Inline(find) => Pin::new(find).poll(context),
+            Self::PerThread(find) => Pin::new(find).poll(context),
             Self::Shared(find) => Pin::new(find).poll(context),
         }
     }

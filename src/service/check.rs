@@ -93,7 +93,7 @@ pub trait Resolver: 'static {
 
 impl Resolver for Auth {
     fn resolve(&self, token: Token, activity: Activity) -> Check {
-        Check(State::Looking { auth: self.clone(), find: self.inner.view.find(token), activity })
+        Check(State::Looking { auth: self.clone(), find: self.inner.cache.find(token), activity })
     }
 }
 
@@ -123,7 +123,7 @@ impl Auth {
                     && self.inner.last_seen_writer.touch(&verified.session, now)
                     && let Some(key) = found.remembered
                 {
-                    self.inner.view.note_use(key, now);
+                    self.inner.cache.note_use(key, now);
                 }
                 Ok(Conclusion::Verified(verified))
             }
@@ -145,7 +145,7 @@ impl Auth {
                     seen = now;
                 }
                 if let Some(key) = found.remembered {
-                    self.inner.view.note_use(key, seen);
+                    self.inner.cache.note_use(key, seen);
                 }
                 Ok(verified)
             }

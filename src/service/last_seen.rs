@@ -84,11 +84,11 @@ impl LastSeenWriter {
         self.worker.with_queue(|seen| seen.get(&session).copied())
     }
 
-    /// Has the thread write down what is still to be written down, close the lane, and end.
+    /// Has the thread write down what is still to be written down, close the pool, and end.
     pub(super) fn close(&self) {
         self.worker.close();
         if !self.worker.has_threads() {
-            // It could not be started, or has closed the lane before.
+            // It could not be started, or has closed the pool before.
             self.worker.duty().writes.close();
         }
     }

@@ -86,7 +86,7 @@ impl Auth {
             RefreshPolicy::None | RefreshPolicy::Access { .. } => Some(TokenKind::Access),
         };
         let Some(token) = Token::parse(presented.as_bytes()) else { return Err(bad(Refusal::Malformed)) };
-        let found = self.inner.view.find(token).await?;
+        let found = self.inner.cache.find(token).await?;
         let judge = |record: &TokenRecord| judge(Some(record), wanted, self.now(), self.policy().idle_verdict_after());
         let mut record = self.of_dialect(dialect, &found.token, found.record.clone())?;
         let mut judged = judge(&record);

@@ -1,6 +1,6 @@
 //! The real code of threads under a scheduler that tries orders ([shuttle](https://docs.rs/shuttle)).
 //!
-//! [`DbPool`](super::workers::Lane) and [`SharedCache`](super::view) share nothing between threads but by
+//! [`DbPool`](super::workers::DbPool) and [`SharedCache`](super::cache) share nothing between threads but by
 //! the names of their `sync` modules. Their tests build the same files once more with [`sync`] in
 //! its place, over [`database`], which breaks, hangs and panics, and judge by [`history`] what
 //! was answered.
@@ -16,7 +16,7 @@ pub(in crate::service) mod database;
 pub(in crate::service) mod history;
 pub(in crate::service) mod sync;
 
-/// A run that takes more steps than this goes round in circles.
+/// A run that takes more steps than this goes poll in circles.
 const MOST_STEPS: usize = 50_000;
 
 /// How many changes of priority the second scheduler tries in each run.
@@ -25,15 +25,15 @@ const DEPTH: usize = 3;
 /// Something planted, to see that it is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::service) enum Mistake {
-    /// What was remembered is not forgotten when the follower is a new one.
+    /// What was remembered is not forgotten when the feed is a new one.
     MemoryOutlivesFollower,
     /// News are read, and nothing is forgotten.
     NewsUnheeded,
-    /// What the news of a round speak of is forgotten in the next one.
+    /// What the news of a poll speak of is forgotten in the next one.
     NewsHeededLate,
     /// What was found is kept although the next news will not tell of all.
     FleetingKept,
-    /// The answer is as of the end of the round, or read, before.
+    /// The answer is as of the end of the poll, or read, before.
     ReadAhead,
     /// The rows are read before the log, in another statement.
     RowsBeforeLog,

@@ -1,7 +1,7 @@
 //! The one bridge between request handlers and blocking work.
 //!
-//! A [`DbPool`] is a named queue with a few threads. A database lane's thread owns a connection,
-//! takes *all* waiting jobs at once (up to the lane's batch), and answers every check among them
+//! A [`DbPool`] is a named queue with a few threads. A database pool's thread owns a connection,
+//! takes *all* waiting jobs at once (up to the pool's batch), and answers every check among them
 //! from one read that is sent after the last of them arrived; steps that write share one
 //! [group](Connection::group). Queues are bounded, each job has a deadline, and a thread that
 //! has been silent for too long is given up and replaced (`src/threads/worker.rs`). A connection that

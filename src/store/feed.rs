@@ -1,7 +1,7 @@
 //! The revocation feed: it reports what was revoked, so that tokens can be cached.
 //!
-//! A [`RevocationFeed`] is polled in rounds. A record that a round found stays true until the [`Invalidation`] of a later
-//! round invalidate it. A caller may cache it and say yes from the cache, if it asks for one more round after
+//! A [`RevocationFeed`] is polled in polls. A record that a poll found stays true until the [`Invalidation`] of a later
+//! poll invalidate it. A caller may cache it and say yes from the cache, if it asks for one more poll after
 //! the question arrived.
 
 use super::{StoreError, StoreResult};
@@ -14,9 +14,9 @@ use crate::domain::user::UserId;
 pub enum FeedKind {
     /// None: every check reads the database.
     None,
-    /// A round takes microseconds and waits for no lock: each thread has its own feed.
+    /// A poll takes microseconds and waits for no lock: each thread has its own feed.
     PerThread,
-    /// A round goes over a network: all threads share one feed, which has its own thread.
+    /// A poll goes over a network: all threads share one feed, which has its own thread.
     Shared,
 }
 
@@ -24,25 +24,25 @@ pub enum FeedKind {
 ///
 /// After an error, drop it and everything that it found.
 pub trait RevocationFeed: Send {
-    /// One round: what was revoked since the round before, and the record of each digest. Both reflect every
+    /// One poll: what was revoked since the poll before, and the record of each digest. Both reflect every
     /// write that was acknowledged before the call. A caller with an empty cache can ignore the news of the
-    /// first round.
+    /// first poll.
     ///
     /// The caller applies the news to its cache *before* it caches what was found.
     ///
     /// # Errors
-    /// When the database cannot be read; also when a lock is held, because a round must not wait for long.
+    /// When the database cannot be read; also when a lock is held, because a poll must not wait for long.
     fn poll(&mut self, digests: &[TokenDigest]) -> StoreResult<FeedUpdate>;
 }
 
-/// The result of a round.
+/// The result of a poll.
 #[derive(Debug)]
 pub struct FeedUpdate {
     /// What has to leave the cache.
     pub invalidation: Invalidation,
     /// The record of each digest, in the order of `digests`, whatever its state.
     pub found: Vec<Option<TokenRecord>>,
-    /// Whether `found` may be cached. If not, the next rounds do not report all changes.
+    /// Whether `found` may be cached. If not, the next polls do not report all changes.
     pub cacheable: bool,
 }
 

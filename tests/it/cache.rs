@@ -32,12 +32,12 @@ struct Followed {
 
 #[derive(Default)]
 struct Watch {
-    rounds: AtomicUsize,
+    polls: AtomicUsize,
     asked: AtomicUsize,
-    followers: AtomicUsize,
+    feeds: AtomicUsize,
     fails: AtomicBool,
     panics: AtomicBool,
-    /// For each follower's next round.
+    /// For each feed's next poll.
     invalidation: Mutex<Vec<Revoked>>,
     everything: AtomicBool,
 }
@@ -61,7 +61,7 @@ impl Store for Followed {
     }
 
     fn feed(&self) -> StoreResult<Box<dyn RevocationFeed>> {
-        self.watch.followers.fetch_add(1, Ordering::Relaxed);
+        self.watch.feeds.fetch_add(1, Ordering::Relaxed);
         Ok(Box::new(Counting { behind: self.behind.connect()?, watch: Arc::clone(&self.watch) }))
     }
 }
@@ -73,7 +73,7 @@ impl RevocationFeed for Counting {
         if watch.fails.load(Ordering::Relaxed) {
             return Err(StoreError::Unavailable("as planned".to_owned()));
         }
-        watch.rounds.fetch_add(1, Ordering::Relaxed);
+        watch.polls.fetch_add(1, Ordering::Relaxed);
         watch.asked.fetch_add(digests.len(), Ordering::Relaxed);
         let invalidation = std::mem::take(&mut *watch.invalidation.lock().expect("a lock"));
         let invalidation = if watch.everything.swap(false, Ordering::Relaxed) {
@@ -154,9 +154,9 @@ impl Set {
         }
     }
 
-    /// What was asked of the followers since the last call: rounds, and tokens in them.
+    /// What was asked of the feeds since the last call: polls, and tokens in them.
     fn asked(&self) -> (usize, usize) {
-        (self.watch.rounds.swap(0, Ordering::Relaxed), self.watch.asked.swap(0, Ordering::Relaxed))
+        (self.watch.polls.swap(0, Ordering::Relaxed), self.watch.asked.swap(0, Ordering::Relaxed))
     }
 }
 
@@ -169,7 +169,7 @@ fn checks_of_one_turn_share_a_round_and_what_is_remembered_is_not_asked_for() {
         set.all_are_good().await;
         assert_eq!(set.asked(), (1, 0));
         set.check(3).await.expect("a good token");
-        assert_eq!(set.asked(), (1, 0), "a lone check has a round of its own");
+        assert_eq!(set.asked(), (1, 0), "a lone check has a poll of its own");
     });
 }
 
@@ -230,9 +230,9 @@ fn what_was_revoked_is_asked_for_again() {
         let who = set.check(0).await.expect("a good token");
         set.asked();
         let assert_read_again = |tokens, which| {
-            let (rounds, asked_for) = set.asked();
+            let (polls, asked_for) = set.asked();
             // One and one more that reads; or, while they come one by one, up to one for each as well.
-            assert!((2..=4).contains(&rounds), "{rounds} rounds");
+            assert!((2..=4).contains(&polls), "{polls} polls");
             assert_eq!(asked_for, tokens, "{which}");
         };
         *set.watch.invalidation.lock().expect("a lock") = vec![Revoked::Session(who.session.id)];
@@ -255,9 +255,9 @@ fn a_refusal_is_never_remembered() {
             let unknown = Token::parse(b"0123456789012345678901234567890123456789").expect("a token");
             let refused = set.auth.resolve(unknown, Activity::Ignored).await;
             assert_eq!(refused, Err(CheckError::Refused(Refusal::Unknown)));
-            let (rounds, asked_for) = set.asked();
-            // One that comes alone needs no other round before the one that asks for its row.
-            assert!((1..=2).contains(&rounds), "{rounds} rounds");
+            let (polls, asked_for) = set.asked();
+            // One that comes alone needs no other poll before the one that asks for its row.
+            assert!((1..=2).contains(&polls), "{polls} polls");
             assert_eq!(asked_for, 1);
         }
     });
@@ -285,7 +285,7 @@ fn without_memory_every_check_reads() {
     run(async {
         let set = set(2, 0).await;
         set.all_are_good().await;
-        assert_eq!((set.asked(), set.watch.followers.load(Ordering::Relaxed)), ((0, 0), 0));
+        assert_eq!((set.asked(), set.watch.feeds.load(Ordering::Relaxed)), ((0, 0), 0));
     });
 }
 
@@ -311,17 +311,17 @@ fn a_follower_that_fails_is_replaced_and_what_it_knew_forgotten() {
         set.all_are_good().await;
         set.watch.fails.store(true, Ordering::Relaxed);
         set.all_are_good().await;
-        assert_eq!(set.watch.followers.load(Ordering::Relaxed), 1, "one try in a while");
+        assert_eq!(set.watch.feeds.load(Ordering::Relaxed), 1, "one try in a while");
         set.watch.fails.store(false, Ordering::Relaxed);
         set.asked();
         actix_web::rt::time::timeout(std::time::Duration::from_secs(20), async {
-            while set.watch.followers.load(Ordering::Relaxed) == 1 {
+            while set.watch.feeds.load(Ordering::Relaxed) == 1 {
                 set.all_are_good().await;
                 actix_web::rt::task::yield_now().await;
             }
         })
         .await
-        .expect("another follower");
+        .expect("another feed");
         set.all_are_good().await;
         assert_eq!(set.asked().1, 2, "each was asked for again, once");
     });
@@ -337,7 +337,7 @@ fn a_follower_that_panics_costs_the_checks_of_its_turn_at_most() {
         let [check, other] = [0, 1].map(|token| actix_web::rt::spawn(set.check(token)));
         assert!(check.await.is_err(), "the panic is the caller's");
         other.await.expect("no panic").expect("a good token");
-        assert_eq!(set.asked(), (2, 1), "it had a round, which found nothing left of what was known, and one to read");
+        assert_eq!(set.asked(), (2, 1), "it had a poll, which found nothing left of what was known, and one to read");
         set.all_are_good().await;
         assert_eq!(set.asked().1, 1, "nothing is left of what the one that panicked knew");
     });

@@ -26,17 +26,19 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("domain::password", &["domain::random", "domain::user"]),
     ("domain::password_rules", &["domain::user"]),
     ("domain::import", &["domain::time", "domain::token", "domain::user"]),
+    // Background threads of all kinds.
+    ("threads", &[]),
     // What is remembered.
     ("store", &["domain"]),
     // What can be done.
-    ("service", &["domain", "store"]),
+    ("service", &["domain", "store", "threads"]),
     // How it is asked for.
     ("http", &["domain", "service"]),
     // The program around it.
-    ("config", &["domain", "store"]),
-    ("telemetry", &["domain", "config"]),
-    ("server", &["domain", "store", "service", "http", "config"]),
-    ("cli", &["domain", "store", "config", "telemetry", "server"]),
+    ("config", &["domain", "store", "service", "http"]),
+    ("telemetry", &["domain", "config", "threads"]),
+    ("server", &["domain", "store", "service", "http", "config", "threads"]),
+    ("cli", &["domain", "store", "service", "config", "telemetry", "server"]),
 ];
 
 /// What may be named in some places only: a path, the files in which it may stand (a folder

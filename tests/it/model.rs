@@ -4,8 +4,8 @@
 //! Each model also comes with mistakes planted in it, and must find them: one that cannot fail
 //! would prove nothing.
 
-mod lanes;
 mod ledger;
+mod pools;
 mod postgres;
 mod sqlite;
 
@@ -15,8 +15,8 @@ use std::hash::Hash;
 
 use stateright::{Checker as _, HasDiscoveries, Model};
 
-use lanes::Lanes;
 use ledger::{ANSWERED, MONOTONE, STRICT, Size};
+use pools::Pools;
 use postgres::PostgresView;
 use sqlite::SqliteView;
 
@@ -55,15 +55,15 @@ where
 }
 
 #[test]
-fn lanes_are_strict() {
+fn pools_are_strict() {
     for (size, least) in [(NODES, 15_000), (REVOCATIONS, 4_000), (Size { checks: 3, ..TOKENS }, 25_000)] {
-        holds(Lanes { mistake: None, size }, least);
+        holds(Pools { mistake: None, size }, least);
     }
 }
 
 #[test]
-fn mistakes_in_lanes_are_caught() {
-    use lanes::Mistake::*;
+fn mistakes_in_pools_are_caught() {
+    use pools::Mistake::*;
 
     for (mistake, property) in [
         (JoinsSentRead, STRICT),
@@ -74,7 +74,7 @@ fn mistakes_in_lanes_are_caught() {
         (TakesLateAnswers, MONOTONE),
         (ForgetsOnLoss, ANSWERED),
     ] {
-        is_caught(Lanes { mistake: Some(mistake), size: NODES }, property);
+        is_caught(Pools { mistake: Some(mistake), size: NODES }, property);
     }
 }
 

@@ -150,13 +150,13 @@ mod catalog {
         }
     }
 
-    /// The triggers that a follower knows of.
+    /// The triggers that a feed knows of.
     pub(super) fn written_triggers(url: &str) -> Vec<String> {
         let query = "name FROM revocation_triggers ORDER BY name";
         names(url, query, query)
     }
 
-    /// The triggers of the tables that a follower looks after.
+    /// The triggers of the tables that a feed looks after.
     pub(super) fn present_triggers(url: &str) -> Vec<String> {
         names(
             url,

@@ -1,9 +1,9 @@
-//! The view of a database that answers within microseconds (SQLite): each thread has its own
-//! follower and its own memory, and looks by itself.
+//! The cache of a database that answers within microseconds (SQLite): each thread has its own
+//! feed and its own memory, and looks by itself.
 //!
 //! A check that arrives joins the turn that is gathering. When all checks that are ready now have joined,
-//! the first of them to be polled asks the follower for news, for all of them: the round began after
-//! each of them arrived. Checks whose tokens are not remembered share one more round, which reads
+//! the first of them to be polled asks the feed for news, for all of them: the poll began after
+//! each of them arrived. Checks whose tokens are not remembered share one more poll, which reads
 //! their rows. It begins two turns later, after the checks that have nothing to read: so a client that sends
 //! unknown tokens waits, and the others do not. While checks come one by one, each asks at once, for
 //! both.
@@ -58,9 +58,9 @@ type Ask = (Key, TokenDigest);
 /// What one thread knows.
 struct ThreadState {
     cache: Cache,
-    follower: Option<Box<dyn RevocationFeed>>,
+    feed: Option<Box<dyn RevocationFeed>>,
     failed: Option<Instant>,
-    /// The turn that is gathering, if a check has joined one; all earlier ones have had their round.
+    /// The turn that is gathering, if a check has joined one; all earlier ones have had their poll.
     gathering: Option<Arc<Turn>>,
     /// What those who joined will look for.
     wanted: Vec<Key>,
@@ -74,7 +74,7 @@ struct ThreadState {
 
 /// A look that is under way. What it waits for belongs to a thread, so it must stay there.
 pub(in crate::service) struct Find {
-    view: Arc<PerThreadCache>,
+    cache: Arc<PerThreadCache>,
     key: Key,
     token: Option<Token>,
     state: State,
@@ -88,9 +88,9 @@ enum State {
     Joined { turn: Arc<Turn>, place: usize },
     /// It asked this turn to read its row.
     Asked { turn: Arc<Turn>, place: usize, ask: usize },
-    /// It had a round of its own.
+    /// It had a poll of its own.
     Alone,
-    /// The view cannot tell.
+    /// The cache cannot tell.
     Reading(Reading),
 }
 
@@ -101,7 +101,7 @@ impl PerThreadCache {
 
     pub(super) fn find(self: &Arc<Self>, token: Token) -> Find {
         let key = self.keys.key(&token);
-        Find { view: Arc::clone(self), key, token: Some(token), state: State::New, stays: PhantomData }
+        Find { cache: Arc::clone(self), key, token: Some(token), state: State::New, stays: PhantomData }
     }
 
     pub(super) fn note_use(&self, key: Key, at: Timestamp) {
@@ -113,22 +113,13 @@ impl PerThreadCache {
             let cache = Cache::new(self.options.capacity);
             let (wanted, asks) = (Vec::new(), Vec::new());
             let (gathering, asking) = (None, None);
-            RefCell::new(ThreadState {
-                cache,
-                follower: None,
-                failed: None,
-                gathering,
-                wanted,
-                asking,
-                asks,
-                alone: None,
-            })
+            RefCell::new(ThreadState { cache, feed: None, failed: None, gathering, wanted, asking, asks, alone: None })
         })
     }
 
-    /// Whether this turn has had its round. If everybody has joined, it has it now; should it fail,
+    /// Whether this turn has had its poll. If everybody has joined, it has it now; should it fail,
     /// the memory is empty, and they read.
-    fn had_round(&self, turn: &Arc<Turn>, place: usize, waker: &Waker) -> bool {
+    fn had_poll(&self, turn: &Arc<Turn>, place: usize, waker: &Waker) -> bool {
         let mut thread = self.thread().borrow_mut();
         if !thread.gathering.as_ref().is_some_and(|gathering| Arc::ptr_eq(gathering, turn)) {
             return true;
@@ -136,10 +127,10 @@ impl PerThreadCache {
         if !turn.is_over(place, waker) {
             return false;
         }
-        // Taken out, so that they do not add up if rounds panic.
+        // Taken out, so that they do not add up if polls panic.
         let mut wanted = std::mem::take(&mut thread.wanted);
         let _ = thread.poll(&*self.store, &[]);
-        // Not before: if the round panics, the next check of this turn has it again. Otherwise the others would
+        // Not before: if the poll panics, the next check of this turn has it again. Otherwise the others would
         // believe a memory that was not brought up to date.
         thread.gathering = None;
         thread.cache.fetch(&wanted);
@@ -167,8 +158,8 @@ impl PerThreadCache {
         true
     }
 
-    /// If no other check is likely to be ready now, a round for this check alone.
-    fn has_own_round(&self, key: Key) -> bool {
+    /// If no other check is likely to be ready now, a poll for this check alone.
+    fn has_own_poll(&self, key: Key) -> bool {
         let mut thread = self.thread().borrow_mut();
         if !thread.is_alone() {
             return false;
@@ -212,17 +203,17 @@ impl ThreadState {
         alone
     }
 
-    /// A round, if the follower can: what it found for each who asked. Else whatever was remembered
+    /// A poll, if the feed can: what it found for each who asked. Else whatever was remembered
     /// is forgotten.
     fn poll(&mut self, store: &dyn Store, asks: &[Ask]) -> Option<Vec<Option<TokenRecord>>> {
         // Taken out, so that nothing is left behind of one that panics.
-        let mut follower = match self.follower.take() {
-            Some(follower) => follower,
+        let mut feed = match self.feed.take() {
+            Some(feed) => feed,
             None => self.follow(store)?,
         };
         let digests: Vec<TokenDigest> = asks.iter().map(|(_, digest)| *digest).collect();
         let Some(FeedUpdate { invalidation, found, cacheable }) =
-            follower.poll(&digests).ok().filter(|round| round.found.len() == asks.len())
+            feed.poll(&digests).ok().filter(|poll| poll.found.len() == asks.len())
         else {
             self.give_up();
             return None;
@@ -232,7 +223,7 @@ impl ThreadState {
             let found = asks.iter().zip(&found);
             found.for_each(|((key, _), record)| record.iter().for_each(|record| self.cache.keep(*key, record)));
         }
-        self.follower = Some(follower);
+        self.feed = Some(feed);
         Some(found)
     }
 
@@ -256,10 +247,10 @@ impl ThreadState {
 }
 
 impl Find {
-    /// `Err` if the view cannot tell.
+    /// `Err` if the cache cannot tell.
     fn look(&mut self, waker: &Waker) -> Poll<Result<Looked, ()>> {
         if matches!(self.state, State::New) {
-            if self.view.has_own_round(self.key) {
+            if self.cache.has_own_poll(self.key) {
                 self.state = State::Alone;
             } else {
                 self.join(waker);
@@ -267,17 +258,17 @@ impl Find {
         }
         loop {
             let alone = match &self.state {
-                State::Joined { turn, place, .. } if !self.view.had_round(turn, *place, waker) => return Poll::Pending,
-                State::Asked { turn, place, .. } if !self.view.has_read(turn, *place, waker) => return Poll::Pending,
+                State::Joined { turn, place, .. } if !self.cache.had_poll(turn, *place, waker) => return Poll::Pending,
+                State::Asked { turn, place, .. } if !self.cache.has_read(turn, *place, waker) => return Poll::Pending,
                 State::Asked { turn, ask, .. } => {
                     return Poll::Ready(turn.take_answer(*ask).map(|record| (record, None)).ok_or(()));
                 }
                 State::Joined { .. } | State::New => None,
                 State::Alone | State::Reading(_) => self.token.as_ref(),
             };
-            match (self.view.remembered(self.key), alone) {
+            match (self.cache.remembered(self.key), alone) {
                 (Some(looked), _) => return Poll::Ready(Ok(looked)),
-                (None, Some(token)) => return Poll::Ready(self.view.read(self.key, token)),
+                (None, Some(token)) => return Poll::Ready(self.cache.read(self.key, token)),
                 // That turn may be over already.
                 (None, None) => self.ask(waker),
             }
@@ -286,7 +277,7 @@ impl Find {
 
     /// Joins the turn that is gathering.
     fn join(&mut self, waker: &Waker) {
-        let mut thread = self.view.thread().borrow_mut();
+        let mut thread = self.cache.thread().borrow_mut();
         let turn = Arc::clone(thread.gathering.get_or_insert_with(Turn::begin));
         thread.wanted.push(self.key);
         let place = turn.join(waker);
@@ -296,7 +287,7 @@ impl Find {
     /// Asks for the row to be read.
     fn ask(&mut self, waker: &Waker) {
         let Some(digest) = self.token.as_ref().map(Token::digest) else { return };
-        let mut thread = self.view.thread().borrow_mut();
+        let mut thread = self.cache.thread().borrow_mut();
         let turn = Arc::clone(thread.asking.get_or_insert_with(|| Turn::begin_after(READ_DELAY_TURNS)));
         thread.asks.push((self.key, digest));
         let (ask, place) = (thread.asks.len() - 1, turn.join(waker));
@@ -321,7 +312,7 @@ impl Future for Find {
         match looked {
             Ok((record, remembered)) => Poll::Ready(Ok(Found { token, record, remembered })),
             Err(()) => {
-                let mut reading = this.view.options.read(token);
+                let mut reading = this.cache.options.read(token);
                 let answer = reading.as_mut().poll(context);
                 this.state = State::Reading(reading);
                 answer

@@ -1,9 +1,9 @@
-//! The view of a database that is asked over a network (Postgres): one follower and one
+//! The cache of a database that is asked over a network (Postgres): one feed and one
 //! memory for all threads.
 //!
 //! A check that arrives joins the batch of its thread. What is not remembered is asked for. When
-//! all that are ready now have joined, the batch goes to the owner of the follower; others may join
-//! until the owner takes it for a round. After that round each check looks into the memory again.
+//! all that are ready now have joined, the batch goes to the owner of the feed; others may join
+//! until the owner takes it for a poll. After that poll each check looks into the memory again.
 
 mod batch;
 mod find;

@@ -1,4 +1,4 @@
-//! What a view remembers: live access tokens, found by a keyed hash of their text.
+//! What a cache remembers: live access tokens, found by a keyed hash of their text.
 //!
 //! It says yes or nothing, never no: whatever is not live is not kept, and is asked for again.
 //! Its memory is bounded by the number of tokens; when it is full, one that was not asked for

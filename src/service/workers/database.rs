@@ -1,4 +1,4 @@
-//! The lane of a database: its queue, and what its threads do.
+//! The pool of a database: its queue, and what its threads do.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::domain::session::TokenRecord;
 use crate::domain::token::TokenDigest;
 use crate::store::{Connection, Store, StoreError, StoreResult};
 
-/// How a lane is set up.
+/// How a pool is set up.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::service) struct DbPoolOptions {
     /// For thread names and messages.
@@ -45,7 +45,7 @@ pub(in crate::service) struct DbPool {
     worker: Worker<DatabaseWork>,
 }
 
-/// What the threads of a lane do.
+/// What the threads of a pool do.
 struct DatabaseWork {
     options: DbPoolOptions,
     store: Arc<dyn Store>,
@@ -63,7 +63,7 @@ enum Job {
 }
 
 impl DbPool {
-    /// Starts the lane's threads. They connect when the first job comes.
+    /// Starts the pool's threads. They connect when the first job comes.
     pub(in crate::service) fn start(options: DbPoolOptions, store: Arc<dyn Store>) -> Self {
         let DbPoolOptions { name, threads, .. } = options;
         let duty = DatabaseWork { options, store };
@@ -79,7 +79,7 @@ impl DbPool {
         answer
     }
 
-    /// Runs `work` on a connection of the lane; the answer comes once its writes are durable.
+    /// Runs `work` on a connection of the pool; the answer comes once its writes are durable.
     pub(in crate::service) fn run<T: Send + 'static>(
         &self,
         wanted: OnDisconnect,

@@ -31,7 +31,7 @@ pub(in crate::service) enum Work {
     Ask,
 }
 
-/// How the lane is set up.
+/// How the pool is set up.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::service) struct HashPoolOptions {
     /// How many threads of the lowest priority.
@@ -111,7 +111,7 @@ impl HashPool {
         Self { worker }
     }
 
-    /// Runs `work` on a thread of the lane, unless no client waits for it any more; the answer is an error
+    /// Runs `work` on a thread of the pool, unless no client waits for it any more; the answer is an error
     /// at once if it would come too late. Only who has a permit of the throttle may ask.
     pub(in crate::service) fn run<T: Send + 'static>(
         &self,

@@ -1,4 +1,4 @@
-//! The connection of a lane's thread: opened when it is needed, replaced when it breaks.
+//! The connection of a pool's thread: opened when it is needed, replaced when it breaks.
 //!
 //! A connection that was cut while it was idle shows this only when it is used. So what cannot have
 //! had any effect is run once more on a new connection, if somebody still waits for it: reads, and

@@ -1,4 +1,4 @@
-//! The lane's own code, in orders that a scheduler tries.
+//! The pool's own code, in orders that a scheduler tries.
 
 mod bounds;
 mod code;
@@ -47,15 +47,15 @@ struct Stage {
 impl Stage {
     fn new(faults: u32, seen: &Arc<Seen>) -> Self {
         let database = Database::new(faults);
-        let lane = |name, threads, groups| {
+        let pool = |name, threads, groups| {
             // Never, or while nobody asks for a moment.
             let probe_after = Duration::from_secs(if faults > 0 && thread_rng().gen_bool(0.5) { 1 } else { 86_400 });
             let options = DbPoolOptions { name, threads, batch: 4, queue: 16, groups, probe_after };
             DbPool::start(options, Arc::new(database.clone()))
         };
         Self {
-            checks: lane("checks", 2, false),
-            writes: lane("writes", 1, true),
+            checks: pool("checks", 2, false),
+            writes: pool("writes", 1, true),
             database: database.clone(),
             history: Arc::default(),
             seen: Arc::clone(seen),
@@ -146,9 +146,9 @@ fn scenario(faults: u32, seen: &Arc<Seen>) {
     }
     // The longer limit is as good as none: who waits must be told.
     let until = Instant::now() + Duration::from_secs(if thread_rng().gen_bool(0.5) { 30 } else { 86_400 });
-    for lane in [&stage.checks, &stage.writes] {
-        lane.close();
-        lane.drain(until);
+    for pool in [&stage.checks, &stage.writes] {
+        pool.close();
+        pool.drain(until);
     }
     stage.check(1);
     stage.history.judge();

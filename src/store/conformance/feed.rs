@@ -6,28 +6,28 @@ use super::*;
 use crate::store::{FeedKind, FeedUpdate, Invalidation, Refresh, Refreshed, RevocationFeed, Revoked};
 
 pub(super) const CASES: &[Case] = &[
-    ("a follower tells of a logout", tells_of_logout),
-    ("a follower tells of an idle session's end", tells_of_idle_end),
-    ("a follower tells of the end of all sessions", tells_of_end_all),
-    ("a follower tells of a consumed token", tells_of_rotation),
-    ("a follower tells of a changed user", tells_of_changed_user),
-    ("a follower tells of sessions that gave way to a login", tells_of_eviction),
+    ("a feed tells of a logout", tells_of_logout),
+    ("a feed tells of an idle session's end", tells_of_idle_end),
+    ("a feed tells of the end of all sessions", tells_of_end_all),
+    ("a feed tells of a consumed token", tells_of_rotation),
+    ("a feed tells of a changed user", tells_of_changed_user),
+    ("a feed tells of sessions that gave way to a login", tells_of_eviction),
     ("logins and uses are no news", logins_and_uses_are_no_news),
-    ("a round finds what was acknowledged before it", finds_what_was_acknowledged),
-    ("each follower hears all", each_follower_hears_all),
+    ("a poll finds what was acknowledged before it", finds_what_was_acknowledged),
+    ("each feed hears all", each_follower_hears_all),
     ("many news are told", many_news_are_told),
 ];
 
 pub(super) const ADMIN_CASES: &[AdminCase] = &[
-    ("a follower tells of a password change that keeps a session", tells_of_password_change),
-    ("a follower tells of deactivation and activation", tells_of_activation),
+    ("a feed tells of a password change that keeps a session", tells_of_password_change),
+    ("a feed tells of deactivation and activation", tells_of_activation),
 ];
 
-/// A follower that has had its first round, and user 1 with the sessions 1 to 3.
+/// A feed that has had its first poll, and user 1 with the sessions 1 to 3.
 struct Scene<'a> {
     store: &'a dyn Store,
     conn: Box<dyn Connection>,
-    follower: Box<dyn RevocationFeed>,
+    feed: Box<dyn RevocationFeed>,
     user: UserId,
 }
 
@@ -39,30 +39,30 @@ impl<'a> Scene<'a> {
         let mut conn = connect(store);
         let user = add_user(&mut *conn, "alice");
         (1..=3).for_each(|number| log_in(&mut *conn, user, number));
-        let mut follower = store.feed().expect("a follower");
-        assert_eq!(round(&mut *follower, &[1, 2, 3]).found.iter().flatten().count(), 3);
-        Some(Self { store, conn, follower, user })
+        let mut feed = store.feed().expect("a feed");
+        assert_eq!(poll(&mut *feed, &[1, 2, 3]).found.iter().flatten().count(), 3);
+        Some(Self { store, conn, feed, user })
     }
 
-    /// The next round tells of `one`, and the round after that of nothing.
+    /// The next poll tells of `one`, and the poll after that of nothing.
     fn hears(&mut self, one: Revoked) {
-        let FeedUpdate { invalidation, cacheable, .. } = round(&mut *self.follower, &[]);
+        let FeedUpdate { invalidation, cacheable, .. } = poll(&mut *self.feed, &[]);
         assert!(speaks_of(&invalidation, one), "{one:?} in {invalidation:?}");
         assert!(cacheable);
         self.hears_nothing();
     }
 
     fn hears_nothing(&mut self) {
-        let FeedUpdate { invalidation, cacheable, .. } = round(&mut *self.follower, &[]);
+        let FeedUpdate { invalidation, cacheable, .. } = poll(&mut *self.feed, &[]);
         assert_eq!((invalidation, cacheable), (Invalidation::Revoked(Vec::new()), true));
     }
 }
 
-fn round(follower: &mut dyn RevocationFeed, numbers: &[u64]) -> FeedUpdate {
+fn poll(feed: &mut dyn RevocationFeed, numbers: &[u64]) -> FeedUpdate {
     let digests: Vec<_> = numbers.iter().map(|number| digest(*number)).collect();
-    let round = follower.poll(&digests).expect("a round");
-    assert_eq!(round.found.len(), numbers.len(), "one answer for each digest");
-    round
+    let poll = feed.poll(&digests).expect("a poll");
+    assert_eq!(poll.found.len(), numbers.len(), "one answer for each digest");
+    poll
 }
 
 fn speaks_of(invalidation: &Invalidation, one: Revoked) -> bool {
@@ -166,14 +166,14 @@ fn finds_what_was_acknowledged(store: &dyn Store) {
     let Some(mut scene) = Scene::set(store) else { return };
     for number in 4..24 {
         log_in(&mut *scene.conn, scene.user, number);
-        let FeedUpdate { found, invalidation, .. } = round(&mut *scene.follower, &[number + 1_000, number, number]);
+        let FeedUpdate { found, invalidation, .. } = poll(&mut *scene.feed, &[number + 1_000, number, number]);
         assert_eq!(invalidation, Invalidation::Revoked(Vec::new()));
         let [None, Some(one), Some(other)] = &*found else { panic!("{found:?}") };
         assert_eq!(one, other);
         assert_eq!((one.session.id, &one.user.username), (session_id(number), &"alice".to_owned()));
         assert_eq!(Some(one), scene.conn.find_many(&[digest(number)]).expect("a read").pop().flatten().as_ref());
         assert_eq!(scene.conn.end_session(session_id(number), &audit(Event::Logout)), Ok(true));
-        let FeedUpdate { found, invalidation, .. } = round(&mut *scene.follower, &[number, 1]);
+        let FeedUpdate { found, invalidation, .. } = poll(&mut *scene.feed, &[number, 1]);
         assert!(speaks_of(&invalidation, Revoked::Session(session_id(number))), "{invalidation:?}");
         let verdicts = found.iter().map(|record| judge(record.as_ref(), Some(TokenKind::Access), NOW, None).is_ok());
         assert_eq!(verdicts.collect::<Vec<_>>(), [false, true]);
@@ -182,15 +182,15 @@ fn finds_what_was_acknowledged(store: &dyn Store) {
 
 fn each_follower_hears_all(store: &dyn Store) {
     let Some(mut scene) = Scene::set(store) else { return };
-    let mut other = scene.store.feed().expect("a follower");
-    round(&mut *other, &[]);
+    let mut other = scene.store.feed().expect("a feed");
+    poll(&mut *other, &[]);
     for number in 1..=3 {
         assert_eq!(scene.conn.end_session(session_id(number), &audit(Event::Logout)), Ok(true));
         if number != 2 {
             scene.hears(Revoked::Session(session_id(number)));
         }
     }
-    let FeedUpdate { invalidation, .. } = round(&mut *other, &[]);
+    let FeedUpdate { invalidation, .. } = poll(&mut *other, &[]);
     assert!((1..=3).all(|number| speaks_of(&invalidation, Revoked::Session(session_id(number)))), "{invalidation:?}");
 }
 
@@ -200,7 +200,7 @@ fn many_news_are_told(store: &dyn Store) {
         log_in(&mut *scene.conn, scene.user, number);
         assert_eq!(scene.conn.end_session(session_id(number), &audit(Event::Logout)), Ok(true));
     }
-    let FeedUpdate { invalidation, found, .. } = round(&mut *scene.follower, &[1, 2, 150]);
+    let FeedUpdate { invalidation, found, .. } = poll(&mut *scene.feed, &[1, 2, 150]);
     assert!((10..200).all(|number| speaks_of(&invalidation, Revoked::Session(session_id(number)))), "{invalidation:?}");
     let users: Vec<_> = found.iter().flatten().map(|record| Arc::clone(&record.user)).collect();
     assert_eq!(users.len(), 2);

@@ -1,4 +1,4 @@
-//! The view that all threads share: one follower, on a thread of its own.
+//! The cache that all threads share: one feed, on a thread of its own.
 
 #![expect(clippy::disallowed_methods, reason = "what blocks here is the test, not the service")]
 
@@ -49,7 +49,7 @@ impl Scene {
         }
     }
 
-    /// A check whose round has read, and stops there until it is let go.
+    /// A check whose poll has read, and stops there until it is let go.
     async fn stopped_check(&self) -> JoinHandle<<Check as Future>::Output> {
         self.stage.state().stops = true;
         let check = actix_web::rt::spawn(self.check(0));
@@ -58,9 +58,9 @@ impl Scene {
         check
     }
 
-    /// How many tokens were asked for in each round since the last call.
+    /// How many tokens were asked for in each poll since the last call.
     fn asked(&self) -> Vec<usize> {
-        std::mem::take(&mut self.stage.state().rounds)
+        std::mem::take(&mut self.stage.state().polls)
     }
 }
 
@@ -87,7 +87,7 @@ fn a_check_whose_own_round_revoked_it_asks_in_another() {
         scene.stage.state().invalidation = vec![Revoked::Session(who.session.id)];
         scene.all_are_good().await;
         assert_eq!(scene.asked(), [0, 1]);
-        // Really revoked, and told by the very round that the check waits for.
+        // Really revoked, and told by the very poll that the check waits for.
         scene.auth.logout(&who, Origin::default()).await.expect("a logout");
         scene.stage.state().invalidation = vec![Revoked::Session(who.session.id)];
         assert_eq!(scene.check(1).await, Err(CheckError::Refused(Refusal::Unknown)));
@@ -104,7 +104,7 @@ fn a_round_already_sent_is_never_joined() {
         scene.all_are_good().await;
         let who = scene.check(0).await.expect("a good token");
         let early = scene.stopped_check().await;
-        // The round under way has read; now comes the logout, and a check after it.
+        // The poll under way has read; now comes the logout, and a check after it.
         scene.auth.logout(&who, Origin::default()).await.expect("a logout");
         scene.stage.state().invalidation = vec![Revoked::Session(who.session.id)];
         let late = actix_web::rt::spawn(scene.check(0));
@@ -164,7 +164,7 @@ fn a_cut_costs_no_check_and_an_outage_is_told_at_once() {
         scene.asked();
         scene.all_are_good().await;
         assert_eq!(scene.asked().last(), Some(&2), "nothing is left of what the broken one knew");
-        assert_eq!(scene.stage.state().followers, 2);
+        assert_eq!(scene.stage.state().feeds, 2);
         {
             let mut state = scene.stage.state();
             (state.breaks, state.refuses) = (1, true);
@@ -173,9 +173,9 @@ fn a_cut_costs_no_check_and_an_outage_is_told_at_once() {
         let refused = scene.check(0).await;
         assert!(matches!(refused, Err(CheckError::Unavailable(Unavailable::Store(_)))), "{refused:?}");
         let again = scene.check(0).await;
-        let (followers, took) = (scene.stage.state().followers, started.elapsed());
+        let (feeds, took) = (scene.stage.state().feeds, started.elapsed());
         assert!(again.is_err());
-        assert!(followers == 3 || took > Duration::from_millis(100), "it connects again too soon: {took:?}");
+        assert!(feeds == 3 || took > Duration::from_millis(100), "it connects again too soon: {took:?}");
         scene.stage.state().refuses = false;
         while scene.check(0).await.is_err() {
             assert!(started.elapsed() < LONG);
@@ -220,7 +220,7 @@ fn a_silent_follower_is_replaced_and_its_late_answer_is_not_kept() {
         }
         let counts = {
             let state = scene.stage.state();
-            (state.followers, state.stopped)
+            (state.feeds, state.stopped)
         };
         assert_eq!(counts, (2, 1));
         scene.auth.logout(&who, Origin::default()).await.expect("a logout");
@@ -249,7 +249,7 @@ fn a_silent_follower_is_replaced_for_those_who_wait_while_others_keep_coming() {
             others.push(actix_web::rt::spawn(scene.check(0)));
         };
         answer.expect("a good token, long before the check's time is over");
-        assert_eq!(scene.stage.state().followers, 2);
+        assert_eq!(scene.stage.state().feeds, 2);
         scene.stage.go_on();
         for other in others.into_iter().chain([first]) {
             other.await.expect("no panic").expect("a good token");

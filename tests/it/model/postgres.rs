@@ -1,4 +1,4 @@
-//! The validated view on Postgres: one owner, one connection, one statement a round.
+//! The validated cache on Postgres: one owner, one connection, one statement a round.
 //!
 //! Modelled: two nodes with a view each, two tokens, and a transaction a token that revokes it:
 //! it takes its number in the log when it begins, and commits in any order or never. A

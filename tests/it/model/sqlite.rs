@@ -1,7 +1,7 @@
-//! The validated view on SQLite: a cache a worker, valid while the file stands still.
+//! The validated cache on SQLite: a cache a worker, valid while the file stands still.
 //!
 //! Modelled: two workers, each with its own connection and cache, and two tokens. Whoever
-//! revokes, commits through a connection that no worker uses: another process, or the lane that
+//! revokes, commits through a connection that no worker uses: another process, or the pool that
 //! writes. A commit may also leave the log alone, or prune it, or put in place of the whole content that of a copy
 //! that went another way: its log has as many rows, and the last one is another. A row is known again by its
 //! number and by whom it is about, which stands for the mark. A connection notices commits when
@@ -11,7 +11,7 @@
 //! the cache or by reading the row. Commits and arrivals happen between any two of these.
 //!
 //! Left out: transactions of writers in progress (SQLite has one writer, so positions in the
-//! log are taken in the order of commits), a busy database (the check goes to a lane), bounds of
+//! log are taken in the order of commits), a busy database (the check goes to a pool), bounds of
 //! the cache (an entry less is a miss), a file replaced under the server, judgement of the row.
 
 use stateright::{Model, Property};

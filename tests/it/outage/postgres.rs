@@ -10,7 +10,7 @@ use crate::harness::postgres::cluster::Cluster;
 use crate::harness::postgres::shared;
 use crate::harness::proxy::Proxy;
 
-/// A thread that is silent for longer is given up by its lane.
+/// A thread that is silent for longer is given up by its pool.
 const SILENT_FOR: Duration = Duration::from_secs(2);
 
 /// A server of knoxide, and behind a proxy a Postgres of its own.

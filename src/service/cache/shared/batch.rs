@@ -1,8 +1,8 @@
-//! Checks of one thread, which wait for one round together.
+//! Checks of one thread, which wait for one poll together.
 //!
 //! One of them leads: it hands the batch over, hears of the answer, keeps the time, and wakes the
 //! others. A check that is polled while no check leads takes the lead, so no check is stranded when the
-//! leader goes. Others may join until the owner takes the batch for a round.
+//! leader goes. Others may join until the owner takes the batch for a poll.
 
 use std::collections::VecDeque;
 use std::task::Waker;
@@ -14,7 +14,7 @@ use crate::domain::session::TokenRecord;
 use crate::domain::token::TokenDigest;
 use crate::service::Unavailable;
 
-/// No batch has more checks, and no round asks for the rows of many more tokens.
+/// No batch has more checks, and no poll asks for the rows of many more tokens.
 const MAX_CHECKS: usize = 1_024;
 
 /// A batch that was handed over takes no more checks after this time. All checks of a batch have one
@@ -58,7 +58,7 @@ struct WaitingCheck {
 /// them.
 pub(super) struct OtherChecks(Vec<WaitingCheck>);
 
-/// What is taken for one round: batches with the number of their asks, all their asks, and how many
+/// What is taken for one poll: batches with the number of their asks, all their asks, and how many
 /// checks wait for it.
 pub(super) struct TakenBatches {
     pub(super) batches: Vec<(Arc<Batch>, usize)>,
@@ -71,7 +71,7 @@ enum Phase {
     Gathering,
     /// The owner was told, at this moment.
     HandedOver(Instant),
-    /// The owner has it, so its round may have been sent.
+    /// The owner has it, so its poll may have been sent.
     Taken,
     /// The answer to each ask; each is taken once.
     Answered(Result<Vec<Option<TokenRecord>>, Unavailable>),
@@ -92,7 +92,7 @@ pub(super) enum Polled {
     Lead(Instant),
     /// Wait.
     Follow,
-    /// The round is over, or did not come about. `None`: the check did not ask for its row. It wakes
+    /// The poll is over, or did not come about. `None`: the check did not ask for its row. It wakes
     /// the others.
     Done(Result<Option<Option<TokenRecord>>, Unavailable>, OtherChecks),
 }
@@ -209,7 +209,7 @@ impl Batch {
 }
 
 impl TakenBatches {
-    /// All that waits, as far as one round can carry it.
+    /// All that waits, as far as one poll can carry it.
     pub(super) fn from(waiting: &mut VecDeque<Arc<Batch>>) -> Self {
         let mut taken = Self { batches: Vec::new(), asks: Vec::new(), checks: 0 };
         while let Some(batch) = waiting.pop_front() {

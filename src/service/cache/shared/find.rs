@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use super::super::table::{Key, KeyMaker};
 use super::super::{CacheOptions, Found};
 use super::batch::{Batch, NewCheck, Polled, Position};
-use super::owner::Rounds;
+use super::owner::Polls;
 use super::sync::{Arc, Instant, Sleep, ThreadLocal, TurnOver, sleep_until, turn_over};
 use crate::domain::session::TokenRecord;
 use crate::domain::time::Timestamp;
@@ -20,7 +20,7 @@ use crate::store::Store;
 
 /// See the [module](super).
 pub(in crate::service) struct SharedCache {
-    rounds: Rounds,
+    polls: Polls,
     keys: KeyMaker,
     options: CacheOptions,
     /// The last batch that each thread began; others join it until it is taken.
@@ -29,7 +29,7 @@ pub(in crate::service) struct SharedCache {
 
 /// A look that is under way. Its batch belongs to a thread, so it must stay there.
 pub(in crate::service) struct Find {
-    view: Arc<SharedCache>,
+    cache: Arc<SharedCache>,
     key: Key,
     token: Option<Token>,
     waiting: Option<Waiting>,
@@ -48,37 +48,37 @@ struct Waiting {
 
 impl SharedCache {
     pub(in crate::service::cache) fn new(store: Arc<dyn Store>, keys: KeyMaker, options: CacheOptions) -> Arc<Self> {
-        let rounds = Rounds::start(store, options.capacity, options.probe_after);
-        Arc::new(Self { rounds, keys, options, gathering: ThreadLocal::new() })
+        let polls = Polls::start(store, options.capacity, options.probe_after);
+        Arc::new(Self { polls, keys, options, gathering: ThreadLocal::new() })
     }
 
     pub(in crate::service::cache) fn find(self: &Arc<Self>, token: Token) -> Find {
         let key = self.keys.key(&token);
-        Find { view: Arc::clone(self), key, token: Some(token), waiting: None, stays: PhantomData }
+        Find { cache: Arc::clone(self), key, token: Some(token), waiting: None, stays: PhantomData }
     }
 
     pub(in crate::service::cache) fn note_use(&self, key: Key, at: Timestamp) {
-        self.rounds.remembered(|cache| cache.note_use(key, at));
+        self.polls.remembered(|cache| cache.note_use(key, at));
     }
 
     pub(in crate::service::cache) fn close(&self) {
-        self.rounds.close();
+        self.polls.close();
     }
 
     pub(in crate::service::cache) fn drain(&self, until: Instant) {
-        self.rounds.drain(until);
+        self.polls.drain(until);
     }
 }
 
 impl Find {
-    /// Joins the batch of this thread; `again` if an earlier round did not answer.
+    /// Joins the batch of this thread; `again` if an earlier poll did not answer.
     fn join(&mut self, context: &Context<'_>, again: bool) {
         let Some(token) = &self.token else { return };
-        let is_remembered = !again && self.view.rounds.remembered(|cache| cache.has(self.key));
+        let is_remembered = !again && self.cache.polls.remembered(|cache| cache.has(self.key));
         let ask = (!is_remembered).then(|| token.digest());
         let joining = NewCheck { key: self.key, waker: context.waker(), ask };
-        let timeout = self.view.options.timeout;
-        let mut gathering = self.view.gathering.get_or_default().borrow_mut();
+        let timeout = self.cache.options.timeout;
+        let mut gathering = self.cache.gathering.get_or_default().borrow_mut();
         let joined = gathering.take().and_then(|batch| batch.join(joining, timeout).map(|place| (batch, place)));
         let (batch, place) = joined.unwrap_or_else(|| Batch::begin(joining, timeout));
         *gathering = Some(Arc::clone(&batch));
@@ -86,7 +86,7 @@ impl Find {
     }
 
     fn remembered(&self) -> Option<TokenRecord> {
-        self.view.rounds.remembered(|cache| cache.get(self.key))
+        self.cache.polls.remembered(|cache| cache.get(self.key))
     }
 }
 
@@ -123,7 +123,7 @@ impl Future for Find {
                         return Poll::Pending;
                     }
                     waiting.batch.hand_over();
-                    this.view.rounds.enqueue(Arc::clone(&waiting.batch));
+                    this.cache.polls.enqueue(Arc::clone(&waiting.batch));
                     continue;
                 }
                 Polled::Lead(deadline) => {
@@ -137,7 +137,7 @@ impl Future for Find {
                 Polled::Done(answer, others) => {
                     if !others.is_empty() {
                         let keys = others.keys();
-                        this.view.rounds.remembered(|cache| cache.fetch(&keys));
+                        this.cache.polls.remembered(|cache| cache.fetch(&keys));
                         others.wake_but(waiting.place);
                     }
                     answer
@@ -150,7 +150,7 @@ impl Future for Find {
                 Ok(None) => match this.remembered() {
                     Some(record) => (Some(record), Some(this.key)),
                     None => {
-                        // Its own round forgot it, and did not ask for its row.
+                        // Its own poll forgot it, and did not ask for its row.
                         this.join(context, true);
                         continue;
                     }

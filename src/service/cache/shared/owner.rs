@@ -1,6 +1,6 @@
-//! The thread that owns the follower, and what it does in a round.
+//! The thread that owns the feed, and what it does in a poll.
 //!
-//! Batches that wait are taken all at once, for a round that is sent after the last of them came.
+//! Batches that wait are taken all at once, for a poll that is sent after the last of them came.
 //! Revocations are applied before what was found is kept, and both before a check is answered.
 
 use std::collections::VecDeque;
@@ -20,12 +20,12 @@ use crate::store::{FeedUpdate, Invalidation, RevocationFeed, Store, StoreError, 
 /// How many checks may wait; more are refused.
 const MAX_WAITING_CHECKS: usize = 16_384;
 
-/// After a round that served several checks, at least this time passes before the next one begins, counted
-/// from start to start. More checks join the next round meanwhile, and a check costs less.
+/// After a poll that served several checks, at least this time passes before the next one begins, counted
+/// from start to start. More checks join the next poll meanwhile, and a check costs less.
 const GATHER: Duration = Duration::from_micros(200);
 
-/// Batches that wait for a round, and what is remembered of earlier ones.
-pub(super) struct Rounds {
+/// Batches that wait for a poll, and what is remembered of earlier ones.
+pub(super) struct Polls {
     worker: Worker<PollFeed>,
 }
 
@@ -33,7 +33,7 @@ pub(super) struct Rounds {
 struct PollFeed {
     store: Arc<dyn Store>,
     capacity: usize,
-    /// How long a follower may be idle before it is probed, so that no check finds its connection dead.
+    /// How long a feed may be idle before it is probed, so that no check finds its connection dead.
     probe_after: Duration,
     memory: RwLock<Memory>,
 }
@@ -44,12 +44,12 @@ struct Memory {
     owner: Option<u64>,
 }
 
-/// What an owner keeps from round to round.
+/// What an owner keeps from poll to poll.
 struct Owner {
     number: u64,
     /// Made when it is needed, and given up when it fails.
-    follower: Connector<Box<dyn RevocationFeed>>,
-    /// The next round does not begin before this moment.
+    feed: Connector<Box<dyn RevocationFeed>>,
+    /// The next poll does not begin before this moment.
     not_before: Option<Instant>,
 }
 
@@ -59,12 +59,12 @@ enum Task {
     Probe,
 }
 
-impl Rounds {
+impl Polls {
     /// Starts the owner. It connects when the first check comes.
     pub(super) fn start(store: Arc<dyn Store>, capacity: usize, probe_after: Duration) -> Self {
         let memory = RwLock::new(Memory { cache: Cache::new(capacity), owner: None });
         let duty = PollFeed { store, capacity, probe_after, memory };
-        let worker = Worker::new(Options { name: "view", threads: 1, supervised: true }, duty, VecDeque::new());
+        let worker = Worker::new(Options { name: "cache", threads: 1, supervised: true }, duty, VecDeque::new());
         worker.start_or_log();
         Self { worker }
     }
@@ -76,7 +76,7 @@ impl Rounds {
         look(&memory.cache)
     }
 
-    /// Has a batch answered by a round that begins after this call.
+    /// Has a batch answered by a poll that begins after this call.
     pub(super) fn enqueue(&self, batch: Arc<Batch>) {
         let refused = self.worker.put(batch, |batches, batch| {
             let mut checks = batch.waiting();
@@ -103,7 +103,7 @@ impl Rounds {
         self.worker.close();
     }
 
-    /// After [`Rounds::close`]: waits until all is finished, but not for an owner that hangs.
+    /// After [`Polls::close`]: waits until all is finished, but not for an owner that hangs.
     pub(super) fn drain(&self, until: Instant) {
         self.worker.drain(until);
     }
@@ -121,7 +121,7 @@ impl Duty for PollFeed {
             memory.owner = Some(number);
             memory.cache.clear();
         }
-        Owner { number, follower: Connector::new(), not_before: None }
+        Owner { number, feed: Connector::new(), not_before: None }
     }
 
     /// All batches that wait, once others had time to join; or a probe, when it is time for one.
@@ -130,9 +130,9 @@ impl Duty for PollFeed {
             if is_closed {
                 return Next::End;
             }
-            return match owner.follower.probe_in(self.probe_after) {
+            return match owner.feed.probe_in(self.probe_after) {
                 Some(Duration::ZERO) => {
-                    owner.follower.begin_use();
+                    owner.feed.begin_use();
                     Next::Probe(Task::Probe)
                 }
                 limit => Next::Wait(limit),
@@ -142,7 +142,7 @@ impl Duty for PollFeed {
         if let Some(early) = early.filter(|early| !early.is_zero()) {
             return Next::Pause(early);
         }
-        owner.follower.begin_use();
+        owner.feed.begin_use();
         Next::Do(Task::Serve(TakenBatches::from(batches)))
     }
 
@@ -187,14 +187,14 @@ impl PollFeed {
         }
     }
 
-    /// A round for no check: it fails in place of one that is needed, and leaves a follower
+    /// A poll for no check: it fails in place of one that is needed, and leaves a feed
     /// that works.
     fn probe(&self, owner: &mut Owner) {
         // The next check is told what is wrong.
         let _ = self.look(owner, &[], Some(Instant::now() + SILENT_AFTER));
     }
 
-    /// A round. Its revocations and rows are in the cache before a check hears of it.
+    /// A poll. Its revocations and rows are in the cache before a check hears of it.
     fn look(
         &self,
         owner: &mut Owner,
@@ -202,22 +202,22 @@ impl PollFeed {
         deadline: Option<Instant>,
     ) -> StoreResult<Vec<Option<TokenRecord>>> {
         let digests: Vec<TokenDigest> = asks.iter().map(|(_, digest)| *digest).collect();
-        let round = catch_unwind(AssertUnwindSafe(|| {
-            let round = self.poll(owner, &digests, deadline)?;
-            self.remember(owner.number, &round, asks);
-            Ok(round.found)
+        let poll = catch_unwind(AssertUnwindSafe(|| {
+            let poll = self.poll(owner, &digests, deadline)?;
+            self.remember(owner.number, &poll, asks);
+            Ok(poll.found)
         }));
-        round.unwrap_or_else(|_| {
+        poll.unwrap_or_else(|_| {
             // What was under way in the memory may have been left half done.
-            owner.follower.close();
+            owner.feed.close();
             self.change(owner.number, |cache| *cache = Cache::new(self.capacity));
-            Err(StoreError::Failed("a round was lost".to_owned()))
+            Err(StoreError::Failed("a poll was lost".to_owned()))
         })
     }
 
-    /// Forgets and keeps what a round says.
-    fn remember(&self, number: u64, round: &FeedUpdate, asks: &[RowRequest]) {
-        let FeedUpdate { invalidation, found, cacheable } = round;
+    /// Forgets and keeps what a poll says.
+    fn remember(&self, number: u64, poll: &FeedUpdate, asks: &[RowRequest]) {
+        let FeedUpdate { invalidation, found, cacheable } = poll;
         let nothing_new = matches!(invalidation, Invalidation::Revoked(revoked) if revoked.is_empty());
         if nothing_new && (!cacheable || found.iter().all(Option::is_none)) {
             return;
@@ -231,41 +231,41 @@ impl PollFeed {
         });
     }
 
-    /// A round, and if the connection broke, another one on a new connection: it only reads.
+    /// A poll, and if the connection broke, another one on a new connection: it only reads.
     fn poll(&self, owner: &mut Owner, digests: &[TokenDigest], deadline: Option<Instant>) -> StoreResult<FeedUpdate> {
-        let was_open = owner.follower.is_open();
-        let first = self.try_round(owner, digests);
+        let was_open = owner.feed.is_open();
+        let first = self.try_poll(owner, digests);
         match &first {
             Err(error)
                 if was_open && error.is_broken_connection() && deadline.is_some_and(|end| Instant::now() < end) =>
             {
-                self.try_round(owner, digests)
+                self.try_poll(owner, digests)
             }
             Ok(_) | Err(_) => first,
         }
     }
 
-    fn try_round(&self, owner: &mut Owner, digests: &[TokenDigest]) -> StoreResult<FeedUpdate> {
+    fn try_poll(&self, owner: &mut Owner, digests: &[TokenDigest]) -> StoreResult<FeedUpdate> {
         // Taken out, so that nothing is left of one that fails or panics.
-        let mut follower = match owner.follower.take() {
-            Some(follower) => follower,
+        let mut feed = match owner.feed.take() {
+            Some(feed) => feed,
             None => {
                 // A new one knows nothing of what came before it.
                 self.change(owner.number, Cache::clear);
-                owner.follower.connect(|| self.store.feed())?
+                owner.feed.connect(|| self.store.feed())?
             }
         };
-        let round = follower.poll(digests).and_then(|round| {
-            let is_whole = round.found.len() == digests.len();
+        let poll = feed.poll(digests).and_then(|poll| {
+            let is_whole = poll.found.len() == digests.len();
             let failed = || StoreError::Failed("the store answered another number of digests".to_owned());
-            is_whole.then_some(round).ok_or_else(failed)
+            is_whole.then_some(poll).ok_or_else(failed)
         });
-        match &round {
+        match &poll {
             Ok(_) => {
-                owner.follower.keep(follower);
+                owner.feed.keep(feed);
             }
             Err(_) => self.change(owner.number, Cache::clear),
         }
-        round
+        poll
     }
 }

@@ -1,4 +1,4 @@
-//! The view's own code, in orders that a scheduler tries.
+//! The cache's own code, in orders that a scheduler tries.
 
 mod code;
 mod table;
@@ -26,7 +26,7 @@ use crate::service::tests::{Mistake, assert_seen, explore, finds};
 use code::SharedCache;
 use table::KeyMaker;
 
-/// What the view is given, as far as it uses it.
+/// What the cache is given, as far as it uses it.
 struct CacheOptions {
     capacity: usize,
     timeout: Duration,
@@ -45,7 +45,7 @@ struct Seen {
 /// The parts of a run.
 #[derive(Clone)]
 struct Stage {
-    view: Arc<SharedCache>,
+    cache: Arc<SharedCache>,
     database: Database,
     history: Arc<History>,
     seen: Arc<Seen>,
@@ -86,18 +86,18 @@ impl Stage {
         // Never, or while nobody asks for a moment.
         let probe_after = Duration::from_secs(if faults > 0 && thread_rng().gen_bool(0.5) { 1 } else { 86_400 });
         let options = CacheOptions { capacity: TOKENS, timeout, probe_after };
-        let view = SharedCache::new(Arc::new(database.clone()), KeyMaker::new(&Zeros).unwrap(), options);
-        Self { view, database, history: Arc::default(), seen: Arc::clone(seen) }
+        let cache = SharedCache::new(Arc::new(database.clone()), KeyMaker::new(&Zeros).unwrap(), options);
+        Self { cache, database, history: Arc::default(), seen: Arc::clone(seen) }
     }
 
     async fn check(&self, number: usize, polls: u32) {
         let begun = self.history.begin();
-        let check = Patience { check: Box::pin(self.view.find(token(number))), polls };
+        let check = Patience { check: Box::pin(self.cache.find(token(number))), polls };
         let answer = match check.await {
             None => return self.history.abandoned(),
             Some(Ok(Found { record, remembered, .. })) => {
                 let answer = verdict(record.as_ref());
-                remembered.iter().for_each(|key| self.view.note_use(*key, Timestamp::from_micros(1)));
+                remembered.iter().for_each(|key| self.cache.note_use(*key, Timestamp::from_micros(1)));
                 match (answer, remembered.is_some()) {
                     (Answer::Yes, true) => self.seen.remembered.fetch_add(1, Ordering::Relaxed),
                     (Answer::Yes, false) => self.seen.read.fetch_add(1, Ordering::Relaxed),
@@ -158,8 +158,8 @@ fn scenario(faults: u32, seen: &Arc<Seen>) {
     }
     // The longer limit is as good as none: who waits must be told.
     let until = Instant::now() + Duration::from_secs(if thread_rng().gen_bool(0.5) { 30 } else { 86_400 });
-    stage.view.close();
-    stage.view.drain(until);
+    stage.cache.close();
+    stage.cache.drain(until);
     stage.check_all(&[&[1]]);
     stage.history.judge();
 }

@@ -1,4 +1,4 @@
-//! A connection to the database, as far as lanes need it.
+//! A connection to the database, as far as pools need it.
 
 use super::{Database, Rows};
 use crate::domain::audit::AuditContext;

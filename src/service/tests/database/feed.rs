@@ -1,4 +1,4 @@
-//! A follower of the database: one statement a round.
+//! A feed of the database: one statement a poll.
 
 use shuttle::rand::{Rng, thread_rng};
 
@@ -7,14 +7,14 @@ use crate::domain::token::TokenDigest;
 use crate::service::tests::{Mistake, is_planted};
 use crate::store::{FeedUpdate, Invalidation, RevocationFeed, StoreResult};
 
-/// One round in so many says that what it found does not last.
+/// One poll in so many says that what it found does not last.
 const FLEETING: u32 = 4;
 
 pub(super) struct FakeFollower {
     database: Database,
-    /// How much of the log earlier rounds told; `None`: the next one tells nothing.
+    /// How much of the log earlier polls told; `None`: the next one tells nothing.
     told: Option<usize>,
-    /// Read when the last round ended, if that mistake is planted.
+    /// Read when the last poll ended, if that mistake is planted.
     ahead: Option<Rows>,
 }
 

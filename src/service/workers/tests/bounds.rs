@@ -1,4 +1,4 @@
-//! What a lane may hold at most: jobs that wait, and threads whose database is silent.
+//! What a pool may hold at most: jobs that wait, and threads whose database is silent.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -35,7 +35,7 @@ impl Shut {
         opened.notify_all();
     }
 
-    fn lane(&self, queue: usize) -> DbPool {
+    fn pool(&self, queue: usize) -> DbPool {
         let probe_after = Duration::from_secs(86_400);
         let options = DbPoolOptions { name: "checks", threads: 1, batch: 1, queue, groups: false, probe_after };
         DbPool::start(options, Arc::new(self.clone()))
@@ -62,11 +62,11 @@ type Answer = Receiver<StoreResult<Option<TokenRecord>>>;
 fn no_more_jobs_wait_than_the_queue_has_room_for() {
     explore(500, || {
         let shut = Shut::new();
-        let lane = shut.lane(2);
+        let pool = shut.pool(2);
         let threads: Vec<_> = (0..3)
             .map(|_| {
-                let lane = lane.clone();
-                spawn(move || [lane.find(token(0).digest()), lane.find(token(1).digest())])
+                let pool = pool.clone();
+                spawn(move || [pool.find(token(0).digest()), pool.find(token(1).digest())])
             })
             .collect();
         let answers = threads.into_iter().flat_map(|thread| thread.join().unwrap());
@@ -82,7 +82,7 @@ fn no_more_jobs_wait_than_the_queue_has_room_for() {
         assert!((3..=4).contains(&refused), "{refused} of 6 were refused");
         shut.open();
         assert!(waiting.into_iter().all(|answer| matches!(block_on(answer), Ok(Ok(Some(_))))));
-        lane.close();
+        pool.close();
     });
 }
 
@@ -92,10 +92,10 @@ fn no_more_than_eight_threads_are_given_up_for_a_silent_database() {
     let seen = Arc::clone(&most);
     explore(200, move || {
         let shut = Shut::new();
-        let lane = shut.lane(100);
+        let pool = shut.pool(100);
         let answers: Vec<Answer> = (0..12)
             .map(|_| {
-                let answer = lane.find(token(0).digest());
+                let answer = pool.find(token(0).digest());
                 (0..20).for_each(|_| yield_now());
                 pass(Duration::from_secs(3));
                 answer
@@ -104,7 +104,7 @@ fn no_more_than_eight_threads_are_given_up_for_a_silent_database() {
         seen.fetch_max(shut.knocked.load(Ordering::Relaxed), Ordering::Relaxed);
         shut.open();
         assert!(answers.into_iter().all(|answer| matches!(block_on(answer), Ok(Ok(Some(_))))), "one was forgotten");
-        lane.close();
+        pool.close();
     });
     // The ninth waits as long as the database does.
     assert_eq!(most.load(Ordering::Relaxed), 9);

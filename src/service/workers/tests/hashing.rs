@@ -17,7 +17,7 @@ use crate::domain::user::{LoginName, UserId};
 use crate::service::throttle::{Permit, Throttle};
 use crate::service::workers::{HashPool, HashPoolOptions, Work};
 
-fn lane(threads: usize, queue: usize) -> HashPool {
+fn pool(threads: usize, queue: usize) -> HashPool {
     HashPool::start("test", HashPoolOptions { threads, queue, patience: Duration::from_secs(3600) })
 }
 
@@ -77,30 +77,30 @@ fn answer<T>(answer: oneshot::Receiver<T>) -> T {
 
 #[test]
 fn a_hash_whose_thread_gets_no_processor_is_computed_by_another() {
-    let lane = lane(1, 8);
+    let pool = pool(1, 8);
     let (gate, work) = Gate::first_run();
-    let held = lane.run(&permit("alice", 1, false), Work::Hash, work);
+    let held = pool.run(&permit("alice", 1, false), Work::Hash, work);
     gate.wait();
     assert_eq!(answer(held), 1, "the second run, while the first has not come to its end");
 }
 
 #[test]
 fn logins_go_on_while_every_thread_is_held() {
-    let lane = lane(1, 8);
+    let pool = pool(1, 8);
     let (gate, work) = Gate::first_run();
-    let held = lane.run(&permit("alice", 1, false), Work::Ask, work);
+    let held = pool.run(&permit("alice", 1, false), Work::Ask, work);
     gate.wait();
-    assert_eq!(answer(lane.run(&permit("bob", 2, false), Work::Hash, || 17)), 17);
+    assert_eq!(answer(pool.run(&permit("bob", 2, false), Work::Hash, || 17)), 17);
     drop(gate);
     assert_eq!(answer(held), 0, "another system is asked once");
 }
 
 #[test]
 fn large_hashes_of_one_account_take_turns() {
-    let lane = lane(2, 8);
+    let pool = pool(2, 8);
     let throttle = Throttle::new(ThrottlePolicy::off(), Arc::new(SystemClock), &SystemRandom).expect("random bytes");
     let run = |account, address, kind, work: Box<dyn Fn() -> usize + Send + Sync>| {
-        lane.run(&permit_of(&throttle, account, address, false), kind, work)
+        pool.run(&permit_of(&throttle, account, address, false), kind, work)
     };
     let (mut gate, work) = Gate::first_run();
     let first = run("alice", 1, Work::LargeHash, Box::new(work));
@@ -128,19 +128,19 @@ fn large_hashes_of_one_account_take_turns() {
 
 #[test]
 fn what_would_come_too_late_is_refused_at_once() {
-    let lane = HashPool::start("test", HashPoolOptions { threads: 1, queue: 2, patience: Duration::from_secs(30) });
+    let pool = HashPool::start("test", HashPoolOptions { threads: 1, queue: 2, patience: Duration::from_secs(30) });
     let throttle = Throttle::new(ThrottlePolicy::off(), Arc::new(SystemClock), &SystemRandom).expect("random bytes");
     let (gates, mut held): (Vec<_>, Vec<_>) = (0..2)
         .map(|address| {
             // One for each thread: that of the lowest priority, and the other one.
             let (gate, work) = Gate::first_run();
-            let held = lane.run(&permit_of(&throttle, "flood", address, false), Work::Ask, work);
+            let held = pool.run(&permit_of(&throttle, "flood", address, false), Work::Ask, work);
             gate.wait();
             (gate, held)
         })
         .unzip();
-    let flood: Vec<_> = (0..10).map(|_| lane.run(&permit_of(&throttle, "flood", 9, false), Work::Ask, || 0)).collect();
-    let owner = lane.run(&permit_of(&throttle, "flood", 10, true), Work::Ask, || 0);
+    let flood: Vec<_> = (0..10).map(|_| pool.run(&permit_of(&throttle, "flood", 9, false), Work::Ask, || 0)).collect();
+    let owner = pool.run(&permit_of(&throttle, "flood", 10, true), Work::Ask, || 0);
     let refused = flood.into_iter().filter_map(|mut reply| reply.try_recv().err());
     let refused = refused.filter(|error| *error == oneshot::error::TryRecvError::Closed).count();
     assert_eq!(refused, 9, "there is room for two, of which one is the owner's");
@@ -151,8 +151,8 @@ fn what_would_come_too_late_is_refused_at_once() {
 
 #[test]
 fn a_panic_costs_its_own_job() {
-    let lane = lane(1, 8);
-    let failed = lane.run(&permit("alice", 1, false), Work::Ask, || -> usize { panic!("of the test") });
+    let pool = pool(1, 8);
+    let failed = pool.run(&permit("alice", 1, false), Work::Ask, || -> usize { panic!("of the test") });
     assert!(wait(failed).is_err());
-    assert_eq!(answer(lane.run(&permit("alice", 1, false), Work::Ask, || 5)), 5);
+    assert_eq!(answer(pool.run(&permit("alice", 1, false), Work::Ask, || 5)), 5);
 }

@@ -1,7 +1,7 @@
-//! The revocation feed of a Postgres server. A log row is reported by the first round whose snapshot sees
-//! it. That is the difference between the snapshots of two rounds, because transactions do not become
+//! The revocation feed of a Postgres server. A log row is reported by the first poll whose snapshot sees
+//! it. That is the difference between the snapshots of two polls, because transactions do not become
 //! visible in the order of their numbers. One statement reads log rows, requested rows, and the snapshot for
-//! the next round, so that all of them are of one moment.
+//! the next poll, so that all of them are of one moment.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -27,22 +27,22 @@ mod tests;
 
 use snapshot::{PgSnapshot, Snapshot};
 
-/// At most this many log rows that were reported before are skipped in a round. They cannot be left out of
+/// At most this many log rows that were reported before are skipped in a poll. They cannot be left out of
 /// the query while an older transaction is open.
 const MAX_SKIPPED: i64 = 2_000;
 
-/// How often a round also checks the triggers. Manual changes made while they were disabled are noticed
+/// How often a poll also checks the triggers. Manual changes made while they were disabled are noticed
 /// within this time.
 const TRIGGER_CHECK_INTERVAL: Duration = Duration::from_secs(10);
 
-/// How often the rows that a round skips are counted, if a transaction has been open for this long.
+/// How often the rows that a poll skips are counted, if a transaction has been open for this long.
 const COUNT_INTERVAL: Duration = Duration::from_millis(200);
 
 type HeadColumns = (PgSnapshot, PgSnapshot, Integer, Timestamptz, Bool, Oid);
 type LogColumns = (Bool, Nullable<BigInt>, Nullable<Binary>);
 
 statement! {
-    /// A round without requested rows. Log rows of future transactions were restored from another
+    /// A poll without requested rows. Log rows of future transactions were restored from another
     /// server's backup, and are ignored.
     Changes { known: Option<Snapshot> as Nullable<PgSnapshot> } -> (Nullable<HeadColumns>, Nullable<LogColumns>),
     [
@@ -56,7 +56,7 @@ statement! {
 }
 
 statement! {
-    /// A round with requested rows.
+    /// A poll with requested rows.
     ChangesAndTokens {
         known: Option<Snapshot> as Nullable<PgSnapshot>,
         digests: Vec<[u8; 64]> as Array<Binary>,
@@ -88,7 +88,7 @@ statement! {
 }
 
 statement! {
-    /// How many log rows the next round would skip, up to a bound.
+    /// How many log rows the next poll would skip, up to a bound.
     Behind {} -> BigInt,
     [
         "SELECT count(*) FROM (SELECT FROM revocation_log WHERE xid >= pg_snapshot_xmin(pg_current_snapshot()) \
@@ -111,7 +111,7 @@ statement! {
 type HeadRow = (Snapshot, Snapshot, i32, PgTimestamp, bool, u32);
 type LogRow = (bool, Option<i64>, Option<Vec<u8>>);
 
-/// A separate connection, and what its last round saw.
+/// A separate connection, and what its last poll saw.
 pub(super) struct PostgresFeed {
     connection: DieselConnection,
     position: Option<Position>,
@@ -160,7 +160,7 @@ struct OldestTransaction {
     seen: Instant,
 }
 
-/// The result of a round's statement.
+/// The result of a poll's statement.
 #[derive(Default)]
 struct Answer {
     head: Option<HeadRow>,
@@ -174,7 +174,7 @@ impl PostgresFeed {
         Ok(Self { connection, position: None, oldest: None, held_back: false, triggers: Triggers::default() })
     }
 
-    /// Whether an old transaction makes rounds too expensive. Then the log is not read until it has
+    /// Whether an old transaction makes polls too expensive. Then the log is not read until it has
     /// ended.
     fn is_held_back(&mut self) -> StoreResult<bool> {
         let Some(open) = self.oldest.filter(|open| open.seen.elapsed() >= COUNT_INTERVAL) else {
@@ -233,10 +233,10 @@ impl RevocationFeed for PostgresFeed {
             let found = self.connection.read(|any| sessions::find_many(any, digests))?;
             return Ok(FeedUpdate { invalidation: Invalidation::Everything, found, cacheable: false });
         }
-        // Taken, so that no round continues from a position before a failure.
+        // Taken, so that no poll continues from a position before a failure.
         let position = self.position.take();
         let known = position.as_ref().map(|position| position.snapshot.clone());
-        // First: what the round reads after this check may be cached.
+        // First: what the poll reads after this check may be cached.
         let unchanged = self.check_triggers()?;
         let (head, revoked, found) = self.connection.read(|any| {
             let Answer { head, log, tokens } = ask(any, known, digests)?;
@@ -263,7 +263,7 @@ impl RevocationFeed for PostgresFeed {
     }
 }
 
-/// Sends the one statement of a round.
+/// Sends the one statement of a poll.
 fn ask(any: &mut AnyConnection, known: Option<Snapshot>, digests: &[TokenDigest]) -> QueryResult<Answer> {
     on_each!(any,
         sqlite(_c) => Err(diesel::result::Error::NotFound),

@@ -81,7 +81,7 @@ impl RevocationFeed for SqliteFeed {
         let position = self.position;
         let (position, invalidation, found) = self.connection.read(|any| {
             let (position, invalidation) = catch_up(any, position)?;
-            // Read after the log: what is revoked in between is reported by the next round.
+            // Read after the log: what is revoked in between is reported by the next poll.
             let found = if digests.is_empty() { Vec::new() } else { sessions::find_many(any, digests)? };
             Ok((position, invalidation, found))
         })?;

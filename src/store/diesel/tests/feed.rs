@@ -1,11 +1,11 @@
-//! What followers tell of statements that are nobody's but somebody's with the database's shell, and
+//! What feeds tell of statements that are nobody's but somebody's with the database's shell, and
 //! of the sweeper's.
 
 use super::*;
 use crate::store::{Invalidation, RevocationFeed, Revoked, SweepPolicy};
 
-fn invalidation(follower: &mut dyn RevocationFeed) -> Invalidation {
-    let round = follower.poll(&[]).expect("a round");
+fn invalidation(feed: &mut dyn RevocationFeed) -> Invalidation {
+    let round = feed.poll(&[]).expect("a round");
     assert!(round.cacheable);
     round.invalidation
 }
@@ -18,12 +18,12 @@ fn raw_statements_are_news() {
         let mut c = fixture.connect();
         let user = add_user(&mut *c, "alice");
         (1..=9).for_each(|n| open(&mut *c, &login(user, 0, n)));
-        let mut follower = fixture.store.feed().expect("a follower");
-        invalidation(&mut *follower);
+        let mut feed = fixture.store.feed().expect("a feed");
+        invalidation(&mut *feed);
         let mut hear = |sql: &str| {
             fixture.run(sql);
-            let heard = invalidation(&mut *follower);
-            assert_eq!(invalidation(&mut *follower), NOTHING);
+            let heard = invalidation(&mut *feed);
+            assert_eq!(invalidation(&mut *feed), NOTHING);
             heard
         };
         let of_user = Invalidation::Revoked(vec![Revoked::User(user)]);
@@ -60,11 +60,11 @@ fn sweeps_are_no_news() {
         assert_eq!(c.end_session(session(1), &audit(Event::Logout)), Ok(true));
         assert_eq!(c.end_all_sessions(user, &audit(Event::LogoutAll)), Ok(true));
         (10..=19).for_each(|n| open(&mut *c, &login(user, 1, n)));
-        let mut follower = fixture.store.feed().expect("a follower");
-        invalidation(&mut *follower);
+        let mut feed = fixture.store.feed().expect("a feed");
+        invalidation(&mut *feed);
         for seconds in [1, 3_601 + DAY, 3_601 + 40 * DAY] {
             fixture.store.sweep(later(seconds), &SweepPolicy::default(), &|| true).expect("a sweep");
-            assert_eq!(invalidation(&mut *follower), NOTHING, "{seconds}");
+            assert_eq!(invalidation(&mut *feed), NOTHING, "{seconds}");
         }
         assert_eq!(fixture.count("sessions") + fixture.count("tokens"), 0);
     }
@@ -79,17 +79,17 @@ fn more_news_than_are_worth_telling_are_everything() {
                  INSERT INTO revocation_log (user_id) SELECT i FROM n"
             ));
         };
-        let mut follower = fixture.store.feed().expect("a follower");
-        invalidation(&mut *follower);
+        let mut feed = fixture.store.feed().expect("a feed");
+        invalidation(&mut *feed);
         log(1, 5_000);
-        let told = invalidation(&mut *follower);
+        let told = invalidation(&mut *feed);
         assert!(matches!(&told, Invalidation::Revoked(revoked) if revoked.len() == 5_000), "{told:?}");
         log(1, 5_001);
-        assert_eq!(invalidation(&mut *follower), Invalidation::Everything);
-        assert_eq!(invalidation(&mut *follower), NOTHING);
+        assert_eq!(invalidation(&mut *feed), Invalidation::Everything);
+        assert_eq!(invalidation(&mut *feed), NOTHING);
         // Somebody who logs "everything", as emptying a table does.
         fixture.run("INSERT INTO revocation_log (user_id) VALUES (NULL)");
-        assert_eq!(invalidation(&mut *follower), Invalidation::Everything);
+        assert_eq!(invalidation(&mut *feed), Invalidation::Everything);
     }
 }
 
@@ -98,11 +98,11 @@ fn more_news_than_are_worth_telling_are_everything() {
 fn a_gap_in_the_log_is_everything() {
     let fixture = Fixture::bare_sqlite();
     fixture.store.migrate().expect("the schema");
-    let mut follower = fixture.store.feed().expect("a follower");
-    invalidation(&mut *follower);
+    let mut feed = fixture.store.feed().expect("a feed");
+    invalidation(&mut *feed);
     fixture.run("INSERT INTO revocation_log (user_id) VALUES (1), (2); DELETE FROM revocation_log WHERE user_id = 1");
-    assert_eq!(invalidation(&mut *follower), Invalidation::Everything);
-    assert_eq!(invalidation(&mut *follower), NOTHING);
+    assert_eq!(invalidation(&mut *feed), Invalidation::Everything);
+    assert_eq!(invalidation(&mut *feed), NOTHING);
 }
 
 /// The last row that was told has the same number in a copy that went another way, and is another one.
@@ -112,8 +112,8 @@ fn a_row_of_another_copys_log_is_everything() {
     let fixture = Fixture::bare_sqlite();
     fixture.store.migrate().expect("the schema");
     fixture.run("INSERT INTO revocation_log (user_id) VALUES (1)");
-    let mut follower = fixture.store.feed().expect("a follower");
-    invalidation(&mut *follower);
+    let mut feed = fixture.store.feed().expect("a feed");
+    invalidation(&mut *feed);
     // As if all pages were exchanged: nothing of the schema seems to have changed, and no trigger fired.
     let mut any = fixture.raw();
     #[derive(diesel::QueryableByName)]
@@ -132,8 +132,8 @@ fn a_row_of_another_copys_log_is_everything() {
          PRAGMA schema_version = {schema_version}; COMMIT"
     ))
     .expect("another row");
-    assert_eq!(invalidation(&mut *follower), Invalidation::Everything);
-    assert_eq!(invalidation(&mut *follower), NOTHING);
+    assert_eq!(invalidation(&mut *feed), Invalidation::Everything);
+    assert_eq!(invalidation(&mut *feed), NOTHING);
 }
 
 #[cfg(feature = "sqlite")]
@@ -141,9 +141,9 @@ fn a_row_of_another_copys_log_is_everything() {
 fn a_first_row_that_is_taken_at_once_is_everything() {
     let fixture = Fixture::bare_sqlite();
     fixture.store.migrate().expect("the schema");
-    let mut follower = fixture.store.feed().expect("a follower");
-    invalidation(&mut *follower);
+    let mut feed = fixture.store.feed().expect("a feed");
+    invalidation(&mut *feed);
     fixture.run("BEGIN; INSERT INTO revocation_log (user_id) VALUES (1); DELETE FROM revocation_log; COMMIT");
-    assert_eq!(invalidation(&mut *follower), Invalidation::Everything);
-    assert_eq!(invalidation(&mut *follower), NOTHING);
+    assert_eq!(invalidation(&mut *feed), Invalidation::Everything);
+    assert_eq!(invalidation(&mut *feed), NOTHING);
 }

@@ -1,4 +1,4 @@
-//! The revocation log: whoever writes, and however, a view of the database learns of it.
+//! The revocation log: whoever writes, and however, a cache learns of it.
 
 use super::*;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::super::*;
 
-/// A store in memory whose one follower stops, breaks or panics when it is told to.
+/// A store in memory whose one feed stops, breaks or panics when it is told to.
 #[derive(Clone, Default)]
 pub(super) struct Followed {
     pub(super) behind: MemoryStore,
@@ -20,11 +20,11 @@ pub(super) struct Stage {
 
 #[derive(Default)]
 pub(super) struct State {
-    /// What was asked in each round.
-    pub(super) rounds: Vec<usize>,
-    pub(super) followers: usize,
+    /// What was asked in each poll.
+    pub(super) polls: Vec<usize>,
+    pub(super) feeds: usize,
     pub(super) invalidation: Vec<Revoked>,
-    /// The next round stops after it read, until it is let go; how many did.
+    /// The next poll stops after it read, until it is let go; how many did.
     pub(super) stops: bool,
     held: bool,
     pub(super) stopped: usize,
@@ -37,7 +37,7 @@ pub(super) struct State {
 
 impl Stage {
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
-        // A follower that panics as planned does it while it holds this.
+        // A feed that panics as planned does it while it holds this.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -78,7 +78,7 @@ impl Store for Followed {
 
     fn feed(&self) -> StoreResult<Box<dyn RevocationFeed>> {
         let mut state = self.stage.state();
-        state.followers += 1;
+        state.feeds += 1;
         if state.refuses {
             return Err(StoreError::Unavailable("as planned".to_owned()));
         }
@@ -94,15 +94,15 @@ impl RevocationFeed for Staged {
             state.breaks -= 1;
             return Err(StoreError::Unavailable("as planned".to_owned()));
         }
-        state.rounds.push(digests.len());
+        state.polls.push(digests.len());
         let invalidation = Invalidation::Revoked(std::mem::take(&mut state.invalidation));
-        let round = FeedUpdate { invalidation, found: self.behind.find_many(digests)?, cacheable: !state.reads_only };
+        let poll = FeedUpdate { invalidation, found: self.behind.find_many(digests)?, cacheable: !state.reads_only };
         if std::mem::take(&mut state.stops) {
             state.held = true;
             state.stopped += 1;
             self.stage.changed.notify_all();
             drop(self.stage.changed.wait_while(state, |state| state.held).expect("a lock"));
         }
-        Ok(round)
+        Ok(poll)
     }
 }

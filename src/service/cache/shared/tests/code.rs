@@ -3,7 +3,7 @@
 #[path = "../batch.rs"]
 mod batch;
 #[path = "../../../workers/connector.rs"]
-#[expect(dead_code, reason = "a lane uses more of it")]
+#[expect(dead_code, reason = "a pool uses more of it")]
 mod connector;
 #[path = "../find.rs"]
 mod find;

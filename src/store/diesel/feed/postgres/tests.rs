@@ -17,15 +17,15 @@ fn set() -> Option<Fixture> {
 }
 
 fn follow(fixture: &Fixture) -> PostgresFeed {
-    let mut follower = PostgresFeed::open(&fixture.store.target).expect("a follower");
-    assert_eq!(invalidation(&mut follower), Invalidation::Everything);
-    follower
+    let mut feed = PostgresFeed::open(&fixture.store.target).expect("a feed");
+    assert_eq!(invalidation(&mut feed), Invalidation::Everything);
+    feed
 }
 
-fn invalidation(follower: &mut PostgresFeed) -> Invalidation {
-    let round = follower.poll(&[]).expect("a round");
-    assert!(round.cacheable);
-    round.invalidation
+fn invalidation(feed: &mut PostgresFeed) -> Invalidation {
+    let poll = feed.poll(&[]).expect("a poll");
+    assert!(poll.cacheable);
+    poll.invalidation
 }
 
 fn of_users(users: &[i64]) -> Invalidation {
@@ -44,41 +44,41 @@ fn sweep(fixture: &Fixture, seconds: u64) -> usize {
 #[test]
 fn a_row_is_told_when_it_becomes_visible_whatever_its_number() {
     let Some(fixture) = set() else { return };
-    let mut follower = follow(&fixture);
+    let mut feed = follow(&fixture);
     let (mut slow, mut slower) = (fixture.raw(), fixture.raw());
     for connection in [&mut slow, &mut slower] {
         connection.batch_execute("BEGIN").expect("begun");
     }
     log(&mut slower, 1);
     log(&mut slow, 2);
-    assert_eq!(invalidation(&mut follower), NOTHING);
+    assert_eq!(invalidation(&mut feed), NOTHING);
     log(&mut fixture.raw(), 3);
-    assert_eq!(invalidation(&mut follower), of_users(&[3]));
+    assert_eq!(invalidation(&mut feed), of_users(&[3]));
     slow.batch_execute("COMMIT").expect("committed");
-    assert_eq!(invalidation(&mut follower), of_users(&[2]));
-    assert_eq!(invalidation(&mut follower), NOTHING);
+    assert_eq!(invalidation(&mut feed), of_users(&[2]));
+    assert_eq!(invalidation(&mut feed), NOTHING);
     log(&mut fixture.raw(), 4);
     slower.batch_execute("COMMIT").expect("committed");
-    assert_eq!(invalidation(&mut follower), of_users(&[1, 4]));
-    assert_eq!(invalidation(&mut follower), NOTHING);
+    assert_eq!(invalidation(&mut feed), of_users(&[1, 4]));
+    assert_eq!(invalidation(&mut feed), NOTHING);
 }
 
 #[test]
 fn what_is_rolled_back_is_no_news() {
     let Some(fixture) = set() else { return };
-    let mut follower = follow(&fixture);
+    let mut feed = follow(&fixture);
     let mut other = fixture.raw();
     other.batch_execute("BEGIN; SAVEPOINT a").expect("begun");
     log(&mut other, 1);
     other.batch_execute("ROLLBACK TO a; SAVEPOINT b").expect("undone");
     log(&mut other, 2);
-    assert_eq!(invalidation(&mut follower), NOTHING);
+    assert_eq!(invalidation(&mut feed), NOTHING);
     other.batch_execute("COMMIT").expect("committed");
-    assert_eq!(invalidation(&mut follower), of_users(&[2]));
+    assert_eq!(invalidation(&mut feed), of_users(&[2]));
     other.batch_execute("BEGIN").expect("begun");
     log(&mut other, 3);
     other.batch_execute("ROLLBACK").expect("undone");
-    assert_eq!(invalidation(&mut follower), NOTHING);
+    assert_eq!(invalidation(&mut feed), NOTHING);
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn a_follower_that_slept_while_the_log_was_pruned_forgets_everything() {
     sweep(&fixture, 0);
     assert_eq!(invalidation(&mut awake), NOTHING);
     let mut asleep = follow(&fixture);
-    // A transaction that was open during the last round.
+    // A transaction that was open during the last poll.
     let mut open = fixture.raw();
     open.batch_execute("BEGIN").expect("begun");
     log(&mut open, 1);
@@ -114,13 +114,13 @@ fn another_server_process_makes_a_new_beginning() {
     let mut c = fixture.connect();
     let user = add_user(&mut *c, "alice");
     open(&mut *c, &login(user, 0, 1));
-    let mut follower = follow(&fixture);
+    let mut feed = follow(&fixture);
     // As a pooler does.
-    follower.connection = DieselConnection::open(&fixture.store.target, Role::RevocationFeed).expect("another");
-    let round = follower.poll(&[digest(1), digest(2)]).expect("a round");
-    assert_eq!((round.invalidation, round.cacheable), (Invalidation::Everything, true));
-    assert_eq!(round.found.iter().map(Option::is_some).collect::<Vec<_>>(), [true, false]);
-    assert_eq!(invalidation(&mut follower), NOTHING);
+    feed.connection = DieselConnection::open(&fixture.store.target, Role::RevocationFeed).expect("another");
+    let poll = feed.poll(&[digest(1), digest(2)]).expect("a poll");
+    assert_eq!((poll.invalidation, poll.cacheable), (Invalidation::Everything, true));
+    assert_eq!(poll.found.iter().map(Option::is_some).collect::<Vec<_>>(), [true, false]);
+    assert_eq!(invalidation(&mut feed), NOTHING);
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn an_old_transaction_makes_rounds_read_until_it_ends() {
     let mut c = fixture.connect();
     let user = add_user(&mut *c, "alice");
     open(&mut *c, &login(user, 0, 1));
-    let mut follower = follow(&fixture);
+    let mut feed = follow(&fixture);
     let mut old = fixture.raw();
     old.batch_execute("BEGIN").expect("begun");
     log(&mut old, 1);
@@ -137,28 +137,28 @@ fn an_old_transaction_makes_rounds_read_until_it_ends() {
     // This many rows may be skipped.
     let started = Instant::now();
     while started.elapsed() < 3 * COUNT_INTERVAL {
-        invalidation(&mut follower);
+        invalidation(&mut feed);
     }
     log(&mut fixture.raw(), 2_002);
-    let wait_for = |follower: &mut PostgresFeed, cacheable: bool| {
+    let wait_for = |feed: &mut PostgresFeed, cacheable: bool| {
         let deadline = Instant::now() + Duration::from_secs(20);
         loop {
-            let round = follower.poll(&[digest(1), digest(2)]).expect("a round");
-            assert_eq!(round.found.iter().map(Option::is_some).collect::<Vec<_>>(), [true, false]);
-            if round.cacheable == cacheable {
-                return round.invalidation;
+            let poll = feed.poll(&[digest(1), digest(2)]).expect("a poll");
+            assert_eq!(poll.found.iter().map(Option::is_some).collect::<Vec<_>>(), [true, false]);
+            if poll.cacheable == cacheable {
+                return poll.invalidation;
             }
             assert!(Instant::now() < deadline, "{cacheable} in time");
         }
     };
-    assert_eq!(wait_for(&mut follower, false), Invalidation::Everything);
+    assert_eq!(wait_for(&mut feed, false), Invalidation::Everything);
     // While checks read the database, nothing is cached.
-    let round = follower.poll(&[]).expect("a round");
-    assert_eq!((round.invalidation, round.cacheable), (Invalidation::Everything, false));
+    let poll = feed.poll(&[]).expect("a poll");
+    assert_eq!((poll.invalidation, poll.cacheable), (Invalidation::Everything, false));
     old.batch_execute("COMMIT").expect("committed");
-    assert_eq!(wait_for(&mut follower, true), Invalidation::Everything);
+    assert_eq!(wait_for(&mut feed, true), Invalidation::Everything);
     log(&mut fixture.raw(), 3_000);
-    assert_eq!(invalidation(&mut follower), of_users(&[3_000]));
+    assert_eq!(invalidation(&mut feed), of_users(&[3_000]));
 }
 
 /// A log that was restored from another server's backup has numbers of future transactions.
@@ -166,19 +166,19 @@ fn an_old_transaction_makes_rounds_read_until_it_ends() {
 fn rows_from_the_future_are_left_alone() {
     let Some(fixture) = set() else { return };
     fixture.run("INSERT INTO revocation_log (xid, user_id) VALUES ('999999999999', 7)");
-    let mut follower = follow(&fixture);
-    assert_eq!(invalidation(&mut follower), NOTHING);
+    let mut feed = follow(&fixture);
+    assert_eq!(invalidation(&mut feed), NOTHING);
     log(&mut fixture.raw(), 8);
-    assert_eq!(invalidation(&mut follower), of_users(&[8]));
+    assert_eq!(invalidation(&mut feed), of_users(&[8]));
 }
 
 #[test]
 fn rounds_are_prepared_once_and_go_by_indexes() {
     let Some(fixture) = set() else { return };
-    let mut follower = follow(&fixture);
+    let mut feed = follow(&fixture);
     for n in 0..20 {
-        follower.poll(&[digest(n)]).expect("a round");
-        follower.poll(&[]).expect("a round");
+        feed.poll(&[digest(n)]).expect("a poll");
+        feed.poll(&[]).expect("a poll");
     }
     #[derive(diesel::QueryableByName)]
     struct Prepared {
@@ -189,15 +189,15 @@ fn rounds_are_prepared_once_and_go_by_indexes() {
     }
     let query = "SELECT count(*) AS statements, sum(custom_plans)::bigint AS custom FROM pg_prepared_statements \
                  WHERE statement LIKE '%revocation_log%'";
-    let prepared: Prepared = follower.connection.read(|any| diesel::sql_query(query).get_result(any)).expect("a row");
+    let prepared: Prepared = feed.connection.read(|any| diesel::sql_query(query).get_result(any)).expect("a row");
     assert_eq!((prepared.statements, prepared.custom), (2, 0));
 }
 
-/// A round that checks the triggers, as one does from time to time.
-fn look(follower: &mut PostgresFeed) -> FeedUpdate {
-    assert!(!follower.triggers.is_due(), "not each time");
-    follower.triggers.checked = None;
-    follower.poll(&[]).expect("a round")
+/// A poll that checks the triggers, as one does from time to time.
+fn look(feed: &mut PostgresFeed) -> FeedUpdate {
+    assert!(!feed.triggers.is_due(), "not each time");
+    feed.triggers.checked = None;
+    feed.poll(&[]).expect("a poll")
 }
 
 /// Changes to triggers, their functions and tables that are undone, or have no effect: changes made in between
@@ -205,7 +205,7 @@ fn look(follower: &mut PostgresFeed) -> FeedUpdate {
 #[test]
 fn whatever_was_done_to_the_triggers_is_seen_by_the_next_look() {
     let Some(fixture) = set() else { return };
-    let mut follower = follow(&fixture);
+    let mut feed = follow(&fixture);
     for meddling in [
         "ALTER TABLE users DISABLE TRIGGER users_changed; ALTER TABLE users ENABLE ALWAYS TRIGGER users_changed",
         "DO $$ BEGIN EXECUTE (SELECT definition FROM revocation_triggers WHERE name = 'tokens.tokens_changed'); END $$",
@@ -214,11 +214,11 @@ fn whatever_was_done_to_the_triggers_is_seen_by_the_next_look() {
         "CREATE TRIGGER another AFTER INSERT ON sessions FOR EACH STATEMENT EXECUTE FUNCTION log_everything()",
     ] {
         fixture.run(meddling);
-        assert_eq!(invalidation(&mut follower), NOTHING, "{meddling}");
-        let round = look(&mut follower);
-        assert_eq!((round.invalidation, round.cacheable), (Invalidation::Everything, true), "{meddling}");
-        let round = look(&mut follower);
-        assert_eq!((round.invalidation, round.cacheable), (NOTHING, true), "{meddling}");
+        assert_eq!(invalidation(&mut feed), NOTHING, "{meddling}");
+        let poll = look(&mut feed);
+        assert_eq!((poll.invalidation, poll.cacheable), (Invalidation::Everything, true), "{meddling}");
+        let poll = look(&mut feed);
+        assert_eq!((poll.invalidation, poll.cacheable), (NOTHING, true), "{meddling}");
     }
 }
 
@@ -228,14 +228,14 @@ fn while_the_triggers_are_others_nothing_lasts() {
     let mut c = fixture.connect();
     let user = add_user(&mut *c, "alice");
     open(&mut *c, &login(user, 0, 1));
-    let mut follower = follow(&fixture);
+    let mut feed = follow(&fixture);
     fixture.run("ALTER TABLE users DISABLE TRIGGER ALL; ALTER TABLE users ENABLE TRIGGER ALL");
     for _ in 0..2 {
-        let round = look(&mut follower);
-        assert_eq!((round.invalidation, round.cacheable), (Invalidation::Everything, false));
-        let round = follower.poll(&[digest(1)]).expect("a round");
+        let poll = look(&mut feed);
+        assert_eq!((poll.invalidation, poll.cacheable), (Invalidation::Everything, false));
+        let poll = feed.poll(&[digest(1)]).expect("a poll");
         assert_eq!(
-            (round.invalidation, round.cacheable, round.found[0].is_some()),
+            (poll.invalidation, poll.cacheable, poll.found[0].is_some()),
             (Invalidation::Everything, false, true)
         );
     }
@@ -243,31 +243,31 @@ fn while_the_triggers_are_others_nothing_lasts() {
     for trigger in ["users_changed", "users_removed", "users_emptied"] {
         fixture.run(&format!("ALTER TABLE users ENABLE ALWAYS TRIGGER {trigger}"));
     }
-    let round = look(&mut follower);
-    assert_eq!((round.invalidation, round.cacheable), (Invalidation::Everything, true));
+    let poll = look(&mut feed);
+    assert_eq!((poll.invalidation, poll.cacheable), (Invalidation::Everything, true));
     assert_eq!(c.ping(), Ok(()));
-    assert_eq!(invalidation(&mut follower), NOTHING);
+    assert_eq!(invalidation(&mut feed), NOTHING);
     // A new connection checks the triggers at once.
     fixture.run("DROP TRIGGER users_removed ON users");
-    let mut late = PostgresFeed::open(&fixture.store.target).expect("a follower");
-    assert!(!late.poll(&[]).expect("a round").cacheable);
+    let mut late = PostgresFeed::open(&fixture.store.target).expect("a feed");
+    assert!(!late.poll(&[]).expect("a poll").cacheable);
     fixture.run("DELETE FROM revocation_triggers");
-    assert!(!look(&mut follower).cacheable, "the expected state is missing");
+    assert!(!look(&mut feed).cacheable, "the expected state is missing");
 }
 
 #[test]
 fn a_log_that_was_cut_is_everything_unless_the_sweeper_did_it() {
     let Some(fixture) = set() else { return };
-    let mut follower = follow(&fixture);
+    let mut feed = follow(&fixture);
     for cut in ["DELETE FROM revocation_log", "TRUNCATE revocation_log", "UPDATE revocation_log SET user_id = 0"] {
         fixture.run(&format!("BEGIN; INSERT INTO revocation_log (user_id) VALUES (1); {cut}; COMMIT"));
-        assert_eq!(invalidation(&mut follower), Invalidation::Everything, "{cut}");
-        assert_eq!(invalidation(&mut follower), NOTHING, "{cut}");
+        assert_eq!(invalidation(&mut feed), Invalidation::Everything, "{cut}");
+        assert_eq!(invalidation(&mut feed), NOTHING, "{cut}");
     }
     let mut taken = 0;
     for hours in 0..=3 {
         taken += sweep(&fixture, hours * 3_600);
-        assert_eq!(invalidation(&mut follower), NOTHING);
+        assert_eq!(invalidation(&mut feed), NOTHING);
     }
     assert!(taken > 0, "the sweeper takes rows");
 }
@@ -275,11 +275,11 @@ fn a_log_that_was_cut_is_everything_unless_the_sweeper_did_it() {
 #[test]
 fn a_restored_horizon_makes_a_new_beginning() {
     let Some(fixture) = set() else { return };
-    let mut follower = follow(&fixture);
+    let mut feed = follow(&fixture);
     fixture.run(
         "ALTER TABLE revocation_horizon RENAME TO old; CREATE TABLE revocation_horizon (LIKE old); \
          INSERT INTO revocation_horizon SELECT * FROM old",
     );
-    assert_eq!(invalidation(&mut follower), Invalidation::Everything);
-    assert_eq!(invalidation(&mut follower), NOTHING);
+    assert_eq!(invalidation(&mut feed), Invalidation::Everything);
+    assert_eq!(invalidation(&mut feed), NOTHING);
 }

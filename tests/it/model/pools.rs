@@ -1,13 +1,13 @@
 //! Today's checks: those that wait share one read that is sent after they arrived.
 //!
-//! Modelled: two nodes with a lane each, two tokens, the database as the set of revocations
+//! Modelled: two nodes with a pool each, two tokens, the database as the set of revocations
 //! that are committed. A read is sent, runs at some later moment against what is committed by
 //! then, and its answer arrives later still, is lost with the connection, or never comes. A
-//! lane whose read is under way may be given up when a check arrives; another takes its place,
+//! pool whose read is under way may be given up when a check arrives; another takes its place,
 //! and the old answer may still come, to those who asked then. Revocations begin, commit in any
 //! order or never, and are acknowledged at any time after their commit, or never.
 //!
-//! Left out: more than one thread a lane (nodes are as independent as threads are), more than
+//! Left out: more than one thread a pool (nodes are as independent as threads are), more than
 //! one given-up thread, the bound of the queue (who is refused there is no check), clocks (a
 //! read may be silent for ever, and nothing is judged by how long it took), how a session is
 //! judged once its row is read.
@@ -24,14 +24,14 @@ pub(super) enum Mistake {
     AcknowledgesBeforeCommit,
     /// A revocation is acknowledged though its transaction came to nothing.
     AcknowledgesRolledBack,
-    /// The answer of a given-up lane is taken for that of the lane in its place.
+    /// The answer of a given-up pool is taken for that of the pool in its place.
     TakesLateAnswers,
     /// When a connection breaks, those who waited for its answer are not told.
     ForgetsOnLoss,
 }
 
 #[derive(Debug, Clone)]
-pub(super) struct Lanes {
+pub(super) struct Pools {
     pub(super) mistake: Option<Mistake>,
     pub(super) size: Size,
 }
@@ -89,7 +89,7 @@ enum Event {
     Answer,
     Lose,
     FallSilent,
-    /// Those who wait behind a silent lane are told that nobody could look.
+    /// Those who wait behind a silent pool are told that nobody could look.
     Deadline,
 }
 
@@ -100,8 +100,8 @@ impl Told for State {
 }
 
 impl Node {
-    fn read(&mut self, lane: DbPool) -> &mut Option<Read> {
-        match lane {
+    fn read(&mut self, pool: DbPool) -> &mut Option<Read> {
+        match pool {
             DbPool::Current => &mut self.current,
             DbPool::GivenUp => &mut self.given_up,
         }
@@ -109,11 +109,11 @@ impl Node {
 
     fn steps(&self) -> Vec<Step> {
         let mut steps = Vec::new();
-        for (lane, read) in [(DbPool::Current, &self.current), (DbPool::GivenUp, &self.given_up)] {
+        for (pool, read) in [(DbPool::Current, &self.current), (DbPool::GivenUp, &self.given_up)] {
             match read.as_ref().map(|read| read.progress) {
-                Some(Progress::Sent) => steps.extend([Event::Run, Event::Lose].map(|event| Step(lane, event))),
+                Some(Progress::Sent) => steps.extend([Event::Run, Event::Lose].map(|event| Step(pool, event))),
                 Some(Progress::Ran(_)) => {
-                    steps.extend([Event::Answer, Event::Lose, Event::FallSilent].map(|event| Step(lane, event)));
+                    steps.extend([Event::Answer, Event::Lose, Event::FallSilent].map(|event| Step(pool, event)));
                 }
                 Some(Progress::Silent) | None => {}
             }
@@ -129,7 +129,7 @@ impl Node {
     }
 }
 
-impl Lanes {
+impl Pools {
     fn arrive(&self, node: &mut Node, check: Check, give_up: bool) {
         if give_up {
             node.given_up = node.current.take();
@@ -142,26 +142,26 @@ impl Lanes {
         }
     }
 
-    fn step(&self, state: &mut State, index: usize, Step(lane, event): Step) {
+    fn step(&self, state: &mut State, index: usize, Step(pool, event): Step) {
         let State { ledger, writers, nodes } = state;
         let node = &mut nodes[index];
         match event {
             Event::Send => node.current = Some(Read { checks: node.queue.take(), progress: Progress::Sent }),
             Event::Run => {
-                if let Some(read) = node.read(lane) {
+                if let Some(read) = node.read(pool) {
                     read.progress = Progress::Ran(writers.committed);
                 }
             }
-            Event::Answer => self.answer(ledger, node, lane),
+            Event::Answer => self.answer(ledger, node, pool),
             Event::Lose => {
-                let lost = node.read(lane).take();
+                let lost = node.read(pool).take();
                 if let Some(read) = lost.filter(|_| self.mistake != Some(Mistake::ForgetsOnLoss)) {
                     ledger.fail(read.checks);
                 }
             }
             // Those who wait for it have deadlines of their own; the thread stays occupied.
             Event::FallSilent => {
-                if let Some(read) = node.read(lane) {
+                if let Some(read) = node.read(pool) {
                     ledger.fail(read.checks.take());
                     read.progress = Progress::Silent;
                 }
@@ -170,10 +170,10 @@ impl Lanes {
         }
     }
 
-    fn answer(&self, ledger: &mut Ledger, node: &mut Node, lane: DbPool) {
-        let Some(Read { checks, progress: Progress::Ran(revoked) }) = node.read(lane).take() else { return };
+    fn answer(&self, ledger: &mut Ledger, node: &mut Node, pool: DbPool) {
+        let Some(Read { checks, progress: Progress::Ran(revoked) }) = node.read(pool).take() else { return };
         let mut answered = vec![checks];
-        if self.mistake == Some(Mistake::TakesLateAnswers) && lane == DbPool::GivenUp {
+        if self.mistake == Some(Mistake::TakesLateAnswers) && pool == DbPool::GivenUp {
             answered.extend(node.current.as_mut().map(|read| read.checks.take()));
         }
         for mut checks in answered {
@@ -189,7 +189,7 @@ impl Lanes {
     }
 }
 
-impl Model for Lanes {
+impl Model for Pools {
     type State = State;
     type Action = Action;
 
