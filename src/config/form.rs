@@ -268,8 +268,8 @@ pub(super) fn dialects() -> Form<PerDialect<Mount>> {
     )
 }
 
-/// Words to stand before a token: HTTP tokens (RFC 9110, section 5.6.2), compared without case
-/// (section 11.1).
+/// Keywords that announce a token: HTTP tokens (RFC 9110, section 5.6.2), compared without case
+/// (RFC 9110, section 11.1).
 pub(super) fn keywords() -> Form<Vec<String>> {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     let read = move |word: &str| {
