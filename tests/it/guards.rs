@@ -83,7 +83,7 @@ async fn refusals(app: &App) {
         (
             "JWT a b",
             401,
-            r#"{"detail":"Invalid Authorization header. UserProvider string should not contain spaces."}"#,
+            r#"{"detail":"Invalid Authorization header. Credentials string should not contain spaces."}"#,
         ),
         ("JWT x", 401, r#"{"detail":"Error decoding signature."}"#),
         (&format!("jwt {token}"), 200, "alice"),
