@@ -101,7 +101,7 @@ fn databases_that_cannot_be_used_are_refused() {
         ("mysql://db/knoxide", "begins with `sqlite://`, `postgres://` or `postgresql://`"),
         ("postgres://knoxide:hush@db.example.org/knoxide", "postgres-tls"),
         ("postgres://knoxide:hush@127.0.0.1/knoxide?sslmode=require", "postgres-tls"),
-        ("sqlite::memory:", "name a file"),
+        ("sqlite::memory:", "use a file"),
     ] {
         // A program with TLS may go where this one may not.
         if reason == "postgres-tls" && cfg!(feature = "postgres-tls") {
