@@ -66,7 +66,7 @@ impl KeyReloader {
             ReloadOutcome::Changed => log::info!("the signing keys have changed"),
             ReloadOutcome::Recovered => log::info!("the signing keys can be read again"),
             ReloadOutcome::Failed(why) => {
-                log::warn!("the signing keys cannot be reloaded, and stay as they were: {why}")
+                log::warn!("the signing keys cannot be reloaded, and stay as they were: {why}");
             }
         }
     }
