@@ -1,8 +1,7 @@
 //! Translating between HTTP and the service.
 //!
 //! All dialects read requests and word refusals as Django REST framework does (`docs/contract.md`): that is in
-//! [`front`] and the modules that it uses. [`dialects`] has what differs between them. [`guard`] and
-//! [`extract`] protect the handlers of an application.
+//! [`drf`]. [`dialects`] has what differs between them. [`middleware`] protects the handlers of an application.
 
 pub mod address;
 pub mod dialects;

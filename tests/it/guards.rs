@@ -80,11 +80,7 @@ async fn refusals(app: &App) {
         ("", 401, NOT_PROVIDED),
         ("Bearer x", 401, NOT_PROVIDED),
         ("JWT", 401, r#"{"detail":"Invalid Authorization header. No credentials provided."}"#),
-        (
-            "JWT a b",
-            401,
-            r#"{"detail":"Invalid Authorization header. Credentials string should not contain spaces."}"#,
-        ),
+        ("JWT a b", 401, r#"{"detail":"Invalid Authorization header. Credentials string should not contain spaces."}"#),
         ("JWT x", 401, r#"{"detail":"Error decoding signature."}"#),
         (&format!("jwt {token}"), 200, "alice"),
     ];

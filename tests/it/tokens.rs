@@ -10,6 +10,8 @@ use knoxide::domain::policy::{Policy, RefreshRate};
 use crate::harness::app::{App, Backend, Client, Database, Setup, on_each_database};
 use crate::harness::dialects::{ALL, Speech, Tokens, members};
 
+#[cfg(feature = "postgres")]
+mod plans;
 mod soak;
 
 /// How many access tokens a session keeps, and how often it may be refreshed at once.

@@ -179,7 +179,8 @@ impl DieselStore {
                 "start-up options",
                 if self.target.has_pooler() { "refused by a pooler" } else { "accepted" }.to_owned(),
                 !self.target.has_pooler(),
-                "set statement_timeout, lock_timeout and idle_in_transaction_session_timeout with ALTER ROLE",
+                "set statement_timeout, lock_timeout, idle_in_transaction_session_timeout, enable_seqscan=off and jit=off with \
+                 ALTER ROLE",
             )),
         }
         Ok(facts)

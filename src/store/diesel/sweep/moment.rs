@@ -16,6 +16,7 @@ use crate::store::{ClockTrust, StoreResult, SweepMoment};
 /// most this deletes no live token.
 pub const LARGEST_STEP: Duration = Duration::from_secs(24 * 60 * 60);
 
+#[cfg(feature = "sqlite")]
 statement! {
     /// When the last sweep was.
     SweptAt {} -> Nullable<BigInt>,
