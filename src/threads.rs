@@ -5,3 +5,5 @@ mod sync;
 pub(crate) mod worker;
 
 pub(crate) use worker::{Duty, Next, Options, Worker};
+#[cfg(test)]
+mod tests;

@@ -68,7 +68,7 @@ impl RefreshRates {
         let Some(lowest) = indexes.iter().filter_map(|index| slots.get(*index)).min().copied() else { return };
         for index in indexes {
             if let Some(slot) = slots.get_mut(index).filter(|slot| **slot == lowest) {
-                *slot = slot.saturating_sub(interval);
+                *slot = lowest.saturating_sub(interval);
             }
         }
     }

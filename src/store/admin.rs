@@ -154,8 +154,8 @@ pub trait AdminStore: Store {
         trust: ClockTrust,
         policy: &SweepPolicy,
     ) -> StoreResult<(SweepMoment, SweepReport)> {
-        let _ = (trust, policy);
-        Ok((SweepMoment { until: Some(now), is_held: false }, SweepReport::default()))
+        let _ = (now, trust, policy);
+        Ok((SweepMoment { until: None, is_held: false }, SweepReport::default()))
     }
 }
 

@@ -261,16 +261,14 @@ impl<D: Duty> Shared<D> {
 
     /// The life of one thread.
     fn live(&self, number: u64) {
+        // Dropped after what the thread owns: a caller that waits for the end also waits for its connection to be closed.
+        let _end = ThreadEnd { shared: self, number };
         let mut own = self.duty.begin(number);
         while let Some(task) = self.take(number, &mut own) {
             if catch_unwind(AssertUnwindSafe(|| self.duty.perform(&mut own, task))).is_err() {
                 self.duty.recover(&mut own);
             }
         }
-        // A caller that waits for the end also waits for the connection to be closed.
-        drop(own);
-        self.lock().threads.retain(|thread| thread.number != number);
-        self.ended.notify_all();
     }
 
     /// Waits for a task and takes it; `None` at the end, or if the thread was given up.
@@ -332,6 +330,19 @@ impl<D: Duty> Shared<D> {
             state = self.watch(state, left);
         }
         true
+    }
+}
+
+/// Takes a thread off the list when it ends, also by a panic outside of its tasks.
+struct ThreadEnd<'a, D: Duty> {
+    shared: &'a Shared<D>,
+    number: u64,
+}
+
+impl<D: Duty> Drop for ThreadEnd<'_, D> {
+    fn drop(&mut self) {
+        self.shared.lock().threads.retain(|thread| thread.number != self.number);
+        self.shared.ended.notify_all();
     }
 }
 

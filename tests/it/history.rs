@@ -17,12 +17,14 @@ use crate::harness::number;
 
 mod clients;
 mod command;
+mod counts;
 mod crowd;
 mod faults;
 mod judge;
 mod ledger;
 mod lines;
 mod node;
+mod order;
 mod planted;
 #[cfg(feature = "postgres")]
 mod postgres;
@@ -30,10 +32,11 @@ mod sqlite;
 
 use clients::{Actor, Stage, audit, watch};
 use command::Command;
+use counts::read;
 use crowd::Crowd;
 use faults::{Fault, Scene};
 use judge::Verdict;
-use ledger::{Ledger, Outcome, Place, read};
+use ledger::{Ledger, Outcome, Place};
 use node::{Kind, Node};
 use planted::Bug;
 

@@ -12,9 +12,9 @@ use std::time::Duration;
 use actix_web::error::PayloadError;
 use actix_web::http::StatusCode;
 use bytes::Bytes;
-use encoding_rs::{Encoding, UTF_8};
+use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
 use futures_util::{Stream, StreamExt as _};
-use zeroize::Zeroizing;
+use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::http::drf::body::value::{Document, Text, Value};
 use crate::http::drf::media::{covers, parameter};
@@ -156,7 +156,11 @@ impl Format {
         match self {
             Self::Json => {
                 let text = decode(content_type, body).ok_or(BodyError::Undecodable)?;
-                json::parse(&text).map_err(|error| BodyError::Json(error.to_string()))
+                let document = json::parse(&text).map_err(|error| BodyError::Json(error.to_string()));
+                if let Cow::Owned(mut copy) = text {
+                    copy.zeroize();
+                }
+                document
             }
             Self::Form => {
                 let fields = form_urlencoded::parse(body).into_owned();
@@ -174,12 +178,18 @@ fn decode<'b>(content_type: &str, body: &'b [u8]) -> Option<Cow<'b, str>> {
     let charset = parameter(content_type, "charset").and_then(|name| Encoding::for_label(name.as_bytes()));
     match charset {
         Some(charset) if charset != UTF_8 => {
-            let (text, _, malformed) = charset.decode(body);
-            (!malformed).then_some(text)
+            // Of the charsets, only UTF-16 has a byte order mark: a mark of another one decides nothing.
+            let marked = Encoding::for_bom(body).filter(|(marked, _)| is_utf_16(marked) && is_utf_16(charset));
+            let (charset, mark) = marked.unwrap_or((charset, 0));
+            charset.decode_without_bom_handling_and_without_replacement(body.get(mark..)?)
         }
         // With its byte order mark, which no JSON begins with.
         Some(_) | None => std::str::from_utf8(body).ok().map(Cow::Borrowed),
     }
+}
+
+fn is_utf_16(charset: &Encoding) -> bool {
+    charset == UTF_16LE || charset == UTF_16BE
 }
 
 #[cfg(test)]

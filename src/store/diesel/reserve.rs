@@ -58,7 +58,8 @@ impl Reserve {
         let made = if self.free()? >= SIZE + LOW { self.make() } else { Err(Errno::NOSPC.into()) };
         match made {
             Ok(()) => {
-                self.was_in_place.store(true, Ordering::Relaxed);
+                // Some file systems, such as ZFS, allocate nothing for it: then it is never in place, and never missed.
+                self.was_in_place.store(self.is_in_place(), Ordering::Relaxed);
                 if self.spent.swap(false, Ordering::Relaxed) {
                     log::info!("the disk of the database has room again, including room for the reserve");
                 }
@@ -102,7 +103,8 @@ impl Reserve {
         let was_there = std::fs::remove_file(&self.path).is_ok();
         if was_there {
             self.spent.store(true, Ordering::Relaxed);
-            log::error!("{}; the reserve {} was removed to make room", self.complaint(), self.path.display());
+            let why = if self.is_low() { self.complaint() } else { "the database cannot write to its disk".to_owned() };
+            log::error!("{why}; the reserve {} was removed to make room", self.path.display());
         }
         was_there
     }

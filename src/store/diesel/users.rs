@@ -178,7 +178,10 @@ pub(super) fn end_all(
     room: &mut i64,
 ) -> QueryResult<bool> {
     let raised: Option<i64> = RaiseEpoch { user: user.0 }.get_result(connection).optional()?;
-    let Some(epoch) = raised else { return Ok(false) };
+    let Some(epoch) = raised else {
+        standby::confirm(connection)?;
+        return Ok(false);
+    };
     delete_some_tokens(connection, user, epoch, room)?;
     audit::record(connection, audit, About::user(user, Some(epoch)))?;
     Ok(true)

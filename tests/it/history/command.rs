@@ -4,8 +4,9 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::clients::Stage;
+use super::counts::add;
 use super::crowd::HASH;
-use super::ledger::{Outcome, Place, Token, User, add};
+use super::ledger::{Outcome, Place, Token, User};
 use crate::harness::dice::Dice;
 use crate::harness::program::Program;
 

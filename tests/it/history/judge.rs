@@ -4,7 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::time::Duration;
 
-use super::ledger::{Facts, Ledger, Token, Told, read};
+use super::counts::read;
+use super::ledger::{Facts, Ledger, Token, Told};
 
 /// Of so many tokens it is told what happened.
 const TOLD: usize = 10;
@@ -29,6 +30,7 @@ pub(super) struct Verdict {
 impl Verdict {
     /// Judges everything; call it when all requests have ended.
     pub(super) fn of(ledger: &Ledger) -> Self {
+        ledger.settle();
         let mut verdict = Self { liar: read(&ledger.counts.strange), told: ledger.lies(), ..Self::default() };
         let (mut sessions, mut shared, mut partial) = (HashSet::new(), HashMap::new(), HashSet::new());
         for token in ledger.tokens() {

@@ -5,10 +5,11 @@
 //! it was answered after the last byte came. So whatever is judged to be too late was.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
+use super::counts::{Counts, add, read};
 use crate::harness::wire::Reply;
 
 /// Of so many strange answers the text is kept.
@@ -156,34 +157,6 @@ impl Outcome {
     }
 }
 
-/// How much was done.
-#[derive(Debug, Default)]
-pub(super) struct Counts {
-    pub(super) logins: AtomicU64,
-    pub(super) yes: AtomicU64,
-    pub(super) no: AtomicU64,
-    pub(super) unavailable: AtomicU64,
-    pub(super) silent: AtomicU64,
-    /// Requests and commands to revoke: acknowledged, and not.
-    pub(super) revocations: AtomicU64,
-    pub(super) unanswered: AtomicU64,
-    /// Tokens revoked by the acknowledged ones.
-    pub(super) revoked: AtomicU64,
-    /// Acknowledged ends of all of a user's sessions.
-    pub(super) all: AtomicU64,
-    /// Revocations by the command line.
-    pub(super) commands: AtomicU64,
-    pub(super) strange: AtomicU64,
-}
-
-pub(super) fn add(counter: &AtomicU64) {
-    counter.fetch_add(1, Ordering::Relaxed);
-}
-
-pub(super) fn read(counter: &AtomicU64) -> u64 {
-    counter.load(Ordering::Relaxed)
-}
-
 impl Counts {
     fn revoke(&self, token: &Token, told: Told) {
         let mut facts = token.facts();
@@ -291,6 +264,17 @@ impl Ledger {
             add(&self.counts.all);
         }
         self.count_revocation(acknowledged.is_some());
+    }
+
+    /// Applies all ends to all tokens once more, when all requests have ended: an end that was recorded late may
+    /// have found tokens gone that a later end took off the list.
+    pub(super) fn settle(&self) {
+        for token in self.tokens() {
+            let ends = token.user.state.lock().expect("no panic").ends.clone();
+            for end in ends {
+                end.strike(&token, &self.counts);
+            }
+        }
     }
 
     fn count_revocation(&self, acknowledged: bool) {

@@ -92,6 +92,17 @@ fn bodies_that_cannot_be_read_are_refused_in_the_contracts_words() {
 }
 
 #[test]
+fn a_byte_order_mark_of_another_charset_decides_nothing() {
+    for charset in ["shift_jis", "iso-8859-1", "gbk"] {
+        let utf16: Vec<u8> = "\u{feff}{\"a\":\"b\"}".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        for body in ["\u{feff}{\"a\":\"b\"}".as_bytes(), &utf16] {
+            let read = parse(&format!("application/json; charset={charset}"), body);
+            assert!(read.is_err(), "{charset}: {read:?}");
+        }
+    }
+}
+
+#[test]
 fn the_charset_of_json_is_obeyed() {
     let le: Vec<u8> = "\u{feff}{\"a\":\"é\"}".encode_utf16().flat_map(u16::to_le_bytes).collect();
     let be: Vec<u8> = "\u{feff}{\"a\":\"é\"}".encode_utf16().flat_map(u16::to_be_bytes).collect();
