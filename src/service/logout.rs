@@ -1,9 +1,11 @@
 //! Logging out. Once this returns, the end of the session is durable, and no check that begins
 //! afterwards accepts its tokens.
 
-use super::{Auth, Unavailable, within, workers::OnDisconnect};
+use super::{Auth, TokenError, Unavailable, refresh, within, workers::OnDisconnect};
 use crate::domain::audit::{Actor, Event, Origin};
-use crate::domain::session::Verified;
+use crate::domain::dialect::Dialect;
+use crate::domain::session::{Refusal, Verified, judge};
+use crate::domain::token::{Token, TokenKind};
 
 impl Auth {
     /// Ends the session of `who`. It is no error if the session has already ended.
@@ -16,6 +18,33 @@ impl Auth {
         let ended =
             self.inner.writes.run(OnDisconnect::Finish, move |connection| connection.end_session(session, &audit));
         within(self.inner.timeouts.write, "writes", ended).await.map(drop)
+    }
+
+    /// Ends the session of a refresh token, at an endpoint of the token's own dialect. A client whose access
+    /// token has expired logs out with it. Neither the refresh window nor the rate of refreshes applies.
+    ///
+    /// A consumed token is treated as by a refresh: within the grace time the client may have lost the
+    /// reply, and is logged out; after that the token may be stolen, and the session ends as reused.
+    ///
+    /// # Errors
+    /// Why the token is not good, or that the outcome is not known.
+    pub async fn logout_by_refresh_token(
+        &self,
+        dialect: Dialect,
+        presented: &str,
+        origin: Origin,
+    ) -> Result<Verified, TokenError> {
+        let Some(token) = Token::parse(presented.as_bytes()) else { return Err(refresh::bad(Refusal::Malformed)) };
+        let record = self.find_for(dialect, &token).await?;
+        let now = self.now();
+        let who = match judge(Some(&record), Some(TokenKind::Refresh), now, self.policy().idle_verdict_after()) {
+            Ok(who) => who,
+            Err(Refusal::Consumed) if self.within_grace(&record, now) => Verified::of(&record),
+            Err(Refusal::Consumed) => return Err(self.end_reused(&record, origin).await),
+            Err(refusal) => return Err(self.refusal(refusal, &token, &record).await),
+        };
+        self.logout(&who, origin).await?;
+        Ok(who)
     }
 
     /// Ends all sessions of the user `who`, in all dialects.

@@ -145,7 +145,7 @@ impl Auth {
 
     /// The refusal as an error. An idle session is ended first, as in a check. Tokens of ended sessions are
     /// refused as if they were deleted.
-    async fn refusal(&self, refusal: Refusal, token: &Token, record: &TokenRecord) -> TokenError {
+    pub(super) async fn refusal(&self, refusal: Refusal, token: &Token, record: &TokenRecord) -> TokenError {
         if matches!(refusal, Refusal::SessionEnded | Refusal::OldEpoch) {
             return self.gone(token, refusal);
         }
@@ -158,7 +158,7 @@ impl Auth {
         }
     }
 
-    async fn find_for(&self, dialect: Dialect, token: &Token) -> Result<TokenRecord, TokenError> {
+    pub(super) async fn find_for(&self, dialect: Dialect, token: &Token) -> Result<TokenRecord, TokenError> {
         let record = self.reread(token).await?;
         self.of_dialect(dialect, token, record)
     }
@@ -261,11 +261,16 @@ impl Auth {
         Ok(within(self.inner.timeouts.write, "writes", written).await?)
     }
 
+    /// Whether a consumed token may still be presented.
+    pub(super) fn within_grace(&self, record: &TokenRecord, now: Timestamp) -> bool {
+        let since = record.consumed.map_or(Duration::ZERO, |consumed| now.since(consumed));
+        since <= self.policy().refresh_grace
+    }
+
     /// Refreshes a consumed token: within the grace time it gets the same successor.
     async fn repeat(&self, token: &Token, record: TokenRecord, origin: Origin) -> Result<RefreshedTokens, TokenError> {
         let now = self.now();
-        let since = record.consumed.map_or(Duration::ZERO, |consumed| now.since(consumed));
-        if since > self.policy().refresh_grace {
+        if !self.within_grace(&record, now) {
             return Err(self.end_reused(&record, origin).await);
         }
         let who = Verified::of(&record);
@@ -336,7 +341,7 @@ impl Auth {
         Ok(token)
     }
 
-    async fn end_reused(&self, record: &TokenRecord, origin: Origin) -> TokenError {
+    pub(super) async fn end_reused(&self, record: &TokenRecord, origin: Origin) -> TokenError {
         let audit = self.audit(Event::RefreshReused, Actor::User(record.user.id), origin);
         let session = record.session.id;
         log::warn!(session = session.to_string().as_str(), user = record.user.id.0;
@@ -354,7 +359,7 @@ const fn refused(reason: &'static str) -> TokenError {
     TokenError::Refused(TokenRefusal::Bad(reason))
 }
 
-const fn bad(refusal: Refusal) -> TokenError {
+pub(super) const fn bad(refusal: Refusal) -> TokenError {
     refused(refusal.as_str())
 }
 

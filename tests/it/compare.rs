@@ -21,12 +21,16 @@ const OF_THE_PACKAGE: &[(&str, Option<u16>, PackageBody)] = &[
     ("documented: 200, where the package says 204", Some(204), PackageBody::AsOurs),
     ("documented: [], where the package says {}", Some(200), PackageBody::Is("{}")),
     ("documented: 400 with non_field_errors, where the package says 401", Some(401), PackageBody::Detail),
+    ("ours: a deleted token is one like any other", Some(401), PackageBody::Is(BLACKLISTED)),
+    ("ours: the session is over with all its tokens, where the package says {}", Some(200), PackageBody::Is("{}")),
     ("ours: a jti, so that no two tokens are alike", None, PackageBody::WithoutJti),
     ("ours: the package redirects with 301", Some(301), PackageBody::Page),
     ("crash: the package fails with 500", Some(500), PackageBody::Page),
     ("artefact: the package answers in HTML", None, PackageBody::Page),
     ("artefact: the package says 400 in HTML", Some(400), PackageBody::Page),
 ];
+
+const BLACKLISTED: &str = r#"{"detail":"Token is blacklisted","code":"token_not_valid"}"#;
 
 #[derive(Debug, Clone, Copy)]
 enum PackageBody {

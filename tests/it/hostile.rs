@@ -50,6 +50,7 @@ fn ask_everywhere(client: &mut Client, speech: &Speech, token: &str) -> Vec<(&'s
     let mut answers = Vec::new();
     answers.extend(speech.verify(client, token).map(|reply| ("verify", reply.status)));
     answers.extend(speech.refresh(client, token).map(|reply| ("refresh", reply.status)));
+    answers.extend(speech.blacklist(client, token).map(|reply| ("blacklist", reply.status)));
     // What no header can hold is not sent as one.
     if token.bytes().all(|byte| byte == b'\t' || (byte >= b' ' && byte != 0x7f)) {
         answers.push(("check", speech.check(client, token)));

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod administration;
 #[cfg(test)]
+mod blacklist;
+#[cfg(test)]
 mod by_hand;
 #[cfg(test)]
 mod cache;

@@ -58,6 +58,7 @@ settings.configure(
         "rest_framework",
         "rest_framework.authtoken",
         "knox",
+        "rest_framework_simplejwt.token_blacklist",
     ],
     # What `django-admin startproject` writes down, without messages.
     MIDDLEWARE=[
@@ -112,6 +113,7 @@ from rest_framework_jwt import views as drf_jwt_views  # noqa: E402
 from rest_framework_jwt.utils import jwt_payload_handler  # noqa: E402
 from rest_framework_simplejwt import views as simplejwt  # noqa: E402
 from rest_framework_simplejwt.serializers import TokenObtainPairSerializer  # noqa: E402
+from rest_framework_simplejwt.token_blacklist.models import OutstandingToken  # noqa: E402
 
 
 class ByEmail(ModelBackend):
@@ -220,6 +222,7 @@ urlpatterns = [
     path("api/token/", EmailLogin.as_view()),
     path("api/token/verify/", simplejwt.TokenVerifyView.as_view()),
     path("api/token/refresh/", simplejwt.TokenRefreshView.as_view()),
+    path("api/token/blacklist/", simplejwt.TokenBlacklistView.as_view()),
     path("auth/access_token/", AccessTokenLogin.as_view()),
     path("auth/verify_token/", AccessTokenVerify.as_view()),
     path("auth/refresh_token/", AccessTokenRefresh.as_view()),
@@ -246,6 +249,7 @@ class Directed:
         """Fresh users and tokens, and a clock that stands at this moment."""
         if self.clock is not None:
             self.clock.stop()
+        OutstandingToken.objects.all().delete()
         User.objects.all().delete()
         load_fixture()
         self.clock = time_machine.travel(datetime.fromisoformat(moment), tick=False)

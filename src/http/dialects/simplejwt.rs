@@ -1,12 +1,13 @@
 //! djangorestframework-simplejwt, login by e-mail (`docs/dialects/simplejwt.md`): `POST /api/token/`,
-//! `/api/token/refresh/`, `/api/token/verify/`. Refusals of credentials and tokens are 401 with
-//! `WWW-Authenticate: Bearer realm="api"`.
+//! `/api/token/refresh/`, `/api/token/verify/`, `/api/token/blacklist/`. Refusals of credentials and tokens are
+//! 401 with `WWW-Authenticate: Bearer realm="api"`.
 //!
 //! | request | success | refusals |
 //! |---|---|---|
 //! | token: `email`, `password` | 200 `{"refresh":"<JWT>","access":"<JWT>"}` | field errors; `{"detail":"No active account found with the given credentials"}` |
 //! | verify: `token`, either kind | 200 `[]` (`{}` with [`Compat::Package`]) | `{"detail":"Token is invalid or expired","code":"token_not_valid"}` |
 //! | refresh: `refresh` | 200 `{"access":"<JWT>"}`, with rotation `{"access":…,"refresh":…}` | the same; `{"detail":"Token has wrong type","code":"token_not_valid"}`; `{"detail":"No active account found for the given token."}` |
+//! | blacklist: `refresh` | 200 `{}` | those of refresh |
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
@@ -23,17 +24,19 @@ use crate::http::drf::request::Incoming;
 const TOKEN: Endpoint = Endpoint::post("Email Token Obtain Pair", &["email", "password"]);
 const VERIFY: Endpoint = Endpoint::post("Token Verify", &["token"]);
 const REFRESH: Endpoint = Endpoint::post("Token Refresh", &["refresh"]);
+const BLACKLIST: Endpoint = Endpoint::post("Token Blacklist", &["refresh"]);
 
 const CHALLENGE: &str = "Bearer realm=\"api\"";
 
-pub(super) const PATHS: [&str; 3] = ["api/token", "api/token/verify", "api/token/refresh"];
+pub(super) const PATHS: [&str; 4] = ["api/token", "api/token/verify", "api/token/refresh", "api/token/blacklist"];
 
-/// Mounts the three endpoints below `prefix`.
+/// Mounts the four endpoints below `prefix`.
 pub fn configure(config: &mut web::ServiceConfig, prefix: &str) {
-    let [token_at, verify_at, refresh_at] = PATHS;
+    let [token_at, verify_at, refresh_at, blacklist_at] = PATHS;
     super::serve(config, prefix, token_at, &token);
     super::serve(config, prefix, verify_at, &verify);
     super::serve(config, prefix, refresh_at, &refresh);
+    super::serve(config, prefix, blacklist_at, &blacklist);
 }
 
 async fn token(incoming: Incoming) -> HttpResponse {
@@ -81,6 +84,17 @@ async fn refresh(incoming: Incoming) -> HttpResponse {
         .answer(&REFRESH, Dialect::Simplejwt, async |context| {
             Ok(match context.refresh("refresh").await? {
                 Ok(exchanged) => context.replies().json(StatusCode::OK, &super::refreshed(&exchanged)),
+                Err(refusal) => context.replies().unauthorized(CHALLENGE, &super::pair_refusal(refusal)),
+            })
+        })
+        .await
+}
+
+async fn blacklist(incoming: Incoming) -> HttpResponse {
+    incoming
+        .answer(&BLACKLIST, Dialect::Simplejwt, async |context| {
+            Ok(match context.log_out_by_refresh_token("refresh").await? {
+                Ok(_) => context.replies().json(StatusCode::OK, &json!({})),
                 Err(refusal) => context.replies().unauthorized(CHALLENGE, &super::pair_refusal(refusal)),
             })
         })

@@ -170,6 +170,20 @@ impl RequestContext<'_> {
         ended.map_err(|error| self.unavailable(&error))
     }
 
+    /// Reads the field `name` and ends the session of the refresh token in it.
+    ///
+    /// # Errors
+    /// The reply to send.
+    pub async fn log_out_by_refresh_token(
+        &mut self,
+        name: &'static str,
+    ) -> EndpointResult<Result<Verified, TokenRefusal>> {
+        let [token] = self.fields([Field::text(name, Trim::Yes)]).await?;
+        let origin = self.state.origin(self.request);
+        let outcome = self.state.auth().logout_by_refresh_token(self.dialect, &token, origin).await;
+        self.note(outcome, |who| who)
+    }
+
     /// Ends all sessions of the user, those of other dialects too.
     ///
     /// # Errors

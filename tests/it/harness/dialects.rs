@@ -134,6 +134,14 @@ impl Speech {
         Some(post(client, path, &json!({ field: token })))
     }
 
+    /// Logs out with a refresh token; `None` where the dialect has no endpoint for it.
+    pub(crate) fn blacklist(&self, client: &mut Client, token: &str) -> Option<Reply> {
+        match self.dialect {
+            Dialect::Simplejwt => Some(post(client, "/api/token/blacklist/", &json!({ "refresh": token }))),
+            Dialect::Knox | Dialect::DrfJwt | Dialect::AccessToken | Dialect::Djoser => None,
+        }
+    }
+
     /// The access token in the reply to a refresh.
     pub(crate) fn refreshed(&self, reply: &Reply) -> String {
         assert_eq!(reply.status, 200, "{}", reply.text());

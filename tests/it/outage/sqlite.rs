@@ -36,6 +36,7 @@ fn assert_unavailable(client: &mut Client, logins: &[(Speech, Tokens)]) {
         statuses.push(speech.ask(client, "POST", "/auth/logoutall/", &tokens.access).status);
         statuses.extend(speech.verify(client, &refreshable).map(|reply| reply.status));
         statuses.extend(speech.refresh(client, &refreshable).map(|reply| reply.status));
+        statuses.extend(speech.blacklist(client, &refreshable).map(|reply| reply.status));
         assert!(statuses.iter().all(|status| *status == 503), "{:?}: {statuses:?}", speech.dialect);
     }
     assert_eq!(client.ask(&Request::new("GET", "/healthz")).status, 200);

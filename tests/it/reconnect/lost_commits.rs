@@ -101,6 +101,15 @@ fn a_logout_whose_commit_was_lost_is_repeated_and_happens_once() {
     let token = client.login(USER, PASSWORD);
     let (status, changed) = behind.lose(2, || client.logout(&token));
     assert_eq!((status, changed["ended"], changed["audit"]), (503, 1, 1));
+
+    // With a refresh token, too.
+    let speech = Speech::of(Dialect::Simplejwt);
+    let refresh = speech.login(client, USER, PASSWORD).refresh.expect("a refresh token");
+    let (reply, changed) = behind.lose(1, || speech.blacklist(client, &refresh).expect("an endpoint"));
+    assert_eq!((reply.status, changed["ended"], changed["audit"]), (200, 1, 1));
+    let refresh = speech.login(client, USER, PASSWORD).refresh.expect("a refresh token");
+    let (reply, changed) = behind.lose(2, || speech.blacklist(client, &refresh).expect("an endpoint"));
+    assert_eq!((reply.status, changed["ended"], changed["audit"]), (503, 1, 1));
 }
 
 #[test]
