@@ -1,11 +1,11 @@
-//! Revocations by the program's command line, beside the servers.
+//! Revocations by the program's command line, while the servers run.
 
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::clients::Stage;
 use super::crowd::HASH;
-use super::ledger::{Outcome, Place, Token, User, add};
+use super::ledger::{Outcome, Responder, Token, User, add};
 use crate::harness::dice::Dice;
 use crate::harness::program::Program;
 
@@ -19,7 +19,7 @@ impl Command {
         Self { program: Program::bare().set("DATABASE_URL", url) }
     }
 
-    /// Revokes a token in one of the ways that there are; its user is in this slot, or was.
+    /// Revokes a token in one of several ways; its user has or had this slot.
     pub(super) fn revoke(&self, stage: &Stage<'_>, slot: usize, token: &Token, dice: &mut Dice) {
         let user = &*token.user.name;
         let session = token.facts().session.clone();
@@ -28,7 +28,7 @@ impl Command {
             0 | 1 => {
                 let Some(session) = session else { return };
                 let (asked, outcome) = self.run(&["session", "revoke", &session]);
-                stage.ledger.end_one(token, Place::CommandLine, asked, Instant::now(), outcome);
+                stage.ledger.end_one(token, Responder::CommandLine, asked, Instant::now(), outcome);
             }
             2 => self.end_all(stage, slot, token, &["session", "revoke", "--user", user]),
             // The same password, so that logins go on.
@@ -36,7 +36,7 @@ impl Command {
             4 => {
                 self.shut_out(stage, slot, token, &["user", "deactivate", user]);
                 if dice.below(2) == 0 {
-                    // Which must revive nothing.
+                    // This must revive nothing.
                     self.run(&["user", "activate", user]);
                 }
             }
@@ -50,7 +50,7 @@ impl Command {
             // It may have happened, and logins now may come before or after.
             stage.crowd.replace(slot, &token.user);
         }
-        stage.ledger.end_all(&token.user, Place::CommandLine, asked, Instant::now(), outcome);
+        stage.ledger.end_all(&token.user, Responder::CommandLine, asked, Instant::now(), outcome);
     }
 
     fn shut_out(&self, stage: &Stage<'_>, slot: usize, token: &Token, arguments: &[&str]) {

@@ -1,4 +1,4 @@
-//! Who wins, what is refused, and how.
+//! Which source of a setting wins, what is refused, and how.
 
 use diesel::Connection as _;
 use diesel::connection::SimpleConnection as _;
@@ -19,7 +19,7 @@ fn flags_beat_the_environment_which_beats_the_file() {
     assert!(server.address().to_string().starts_with("127.0.0.3:"));
     let exists = |name: &str| program.folder().join(name).exists();
     assert!(exists("from-flag.db") && !exists("from-environment.db") && !exists("from-file.db"));
-    // What nobody else says, the file says; and with the package's contract, logging out is a 204.
+    // Settings without another source come from the file; and with the Django package's contract, logging out is a 204.
     let client = &mut server.client();
     let token = client.login("admin", PASSWORD);
     assert_eq!(client.logout(&token), 204);
@@ -117,7 +117,7 @@ fn databases_that_cannot_be_used_are_refused() {
     assert!(!program.folder().join("knoxide.db").exists());
 }
 
-/// Runs this in the program's database, as somebody else would.
+/// Runs this in the program's database, as another program would.
 fn run_sql(program: &Program, backend: Backend, sql: &str) {
     match backend {
         Backend::Sqlite => {
