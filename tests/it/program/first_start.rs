@@ -71,7 +71,7 @@ on_each_database! {
             (Running::of(&mut one), other.join().expect("a server"))
         });
         assert_eq!(count_users(&program), 1);
-        let winners: Vec<_> = [&one, &other].into_iter().filter(|server| server.log_lines().iter().any(|line| line.contains("first user is made"))).collect();
+        let winners: Vec<_> = [&one, &other].into_iter().filter(|server| server.log_lines().iter().any(|line| line.contains("first user was created"))).collect();
         assert_eq!(winners.len(), 1);
         let password = password_by_log(&program, winners[0]);
         for server in [&one, &other] {
