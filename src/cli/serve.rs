@@ -27,7 +27,7 @@ pub(super) fn run(context: Context<'_>) -> Answered {
     } else {
         PasswordDelivery::File(PasswordDelivery::folder(&settings.database.url))
     };
-    let mut shown = Ok(());
+    let mut printed = Ok(());
     let mut shown = None;
     let served = serve(settings, clock, random, &handover, &mut |announcement| {
         match &announcement {
@@ -38,7 +38,7 @@ pub(super) fn run(context: Context<'_>) -> Answered {
             // From now on the first user can log in.
             Announcement::Listening(addresses) => {
                 if let Some(password) = shown.take() {
-                    shown = write!(err, "{}", welcome(&password, addresses));
+                    printed = write!(err, "{}", welcome(&password, addresses));
                 }
             }
             Announcement::Migrated(_)
@@ -50,10 +50,10 @@ pub(super) fn run(context: Context<'_>) -> Answered {
     });
     if let Some(password) = shown {
         // The start failed after the user was created, or may have been: the next start will not show the password.
-        shown = write!(err, "{}", welcome(&password, &[]));
+        printed = write!(err, "{}", welcome(&password, &[]));
     }
     served?;
-    shown.map_err(|error| Failure::new(Code::Failed, format!("the first password could not be shown: {error}")))?;
+    printed.map_err(|error| Failure::new(Code::Failed, format!("the first password could not be shown: {error}")))?;
     Ok(Answer::silent())
 }
 
