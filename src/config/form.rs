@@ -270,8 +270,8 @@ pub(super) fn dialects() -> Form<PerDialect<Mount>> {
     )
 }
 
-/// The words before a token: HTTP tokens (RFC 9110, section 5.6.2), compared without regard to case
-/// (section 11.1).
+/// The words before a token: HTTP tokens (RFC 9110, section 5.6.2), compared without regard to case (RFC 9110,
+/// section 11.1).
 pub(super) fn keywords() -> Form<Vec<String>> {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     let read = move |word: &str| {

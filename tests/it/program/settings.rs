@@ -80,7 +80,7 @@ fn in_a_folder_that_cannot_be_entered_commands_run_without_its_settings() {
         (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
     };
     let (code, said) = run(&["user", "list"]);
-    assert!(code == Some(0) && said.contains("may not enter the working directory"), "{said}");
+    assert!(code == Some(0) && said.contains("no permission to enter the working directory"), "{said}");
     for arguments in [&["serve"][..], &[]] {
         let (code, said) = run(arguments);
         assert!(code == Some(2) && said.contains("--env-file"), "{said}");
@@ -101,7 +101,7 @@ fn databases_that_cannot_be_used_are_refused() {
         ("mysql://db/knoxide", "begins with `sqlite://`, `postgres://` or `postgresql://`"),
         ("postgres://knoxide:hush@db.example.org/knoxide", "postgres-tls"),
         ("postgres://knoxide:hush@127.0.0.1/knoxide?sslmode=require", "postgres-tls"),
-        ("sqlite::memory:", "name a file"),
+        ("sqlite::memory:", "use a file"),
     ] {
         // A program with TLS may go where this one may not.
         if reason == "postgres-tls" && cfg!(feature = "postgres-tls") {
