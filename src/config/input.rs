@@ -130,7 +130,7 @@ impl Input {
     /// Turns that into a mistake.
     pub fn refuse_closed_folder(&mut self) {
         if self.closed_folder {
-            let problem = "cannot be looked for, since this user may not enter the working directory: start in another \
+            let problem = "cannot be looked for, since this user has no permission to enter the working directory: start in another \
                            one, or name a file with --env-file";
             self.complain(".env", problem.to_owned());
         }

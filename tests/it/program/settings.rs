@@ -87,7 +87,7 @@ fn in_a_folder_that_cannot_be_entered_commands_run_without_its_settings() {
     }
     // A file that was named is read, whatever the folder.
     let (code, said) = run(&["serve", "--env-file", &env_file]);
-    assert!(code == Some(2) && said.contains("KNOXIDE_BCRYPT_COST") && !said.contains("may not enter"), "{said}");
+    assert!(code == Some(2) && said.contains("KNOXIDE_BCRYPT_COST") && !said.contains("permission to enter"), "{said}");
     // What is there and cannot be read stays a mistake.
     std::fs::create_dir(program.folder().join(".env")).expect("a folder of that name");
     let done = program.run(&["user", "list"]);
