@@ -1,6 +1,6 @@
 //! The command line: `knoxide user add`, `knoxide doctor` and the rest.
 //!
-//! [`run`] takes everything that it touches as an argument, so that tests call it as a shell
+//! [`run`] takes everything that it uses as an argument, so that tests call it as a shell
 //! does. Commands return an `Answer`, which is printed in one place, as a table or sentence
 //! for people or as JSON for programs.
 
@@ -39,28 +39,28 @@ use crate::domain::escape::visible_lines;
 use crate::domain::random::Random;
 use crate::domain::time::Clock;
 
-/// What a run of the program touches.
+/// What a run of the program uses.
 pub struct Process<'a> {
     /// The program's name and its arguments.
     pub arguments: Vec<OsString>,
     /// The environment's variables.
     pub environment: Vec<(OsString, OsString)>,
-    /// The person in front, if there is one.
+    /// The user's terminal, if there is one.
     pub terminal: &'a mut dyn Terminal,
-    /// Where answers go.
+    /// Standard output, for answers.
     pub out: &'a mut dyn Write,
-    /// Where complaints go.
+    /// Standard error, for errors and warnings.
     pub err: &'a mut dyn Write,
-    /// The time.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
-    /// Where secrets come from.
+    /// The source of random bytes.
     pub random: Arc<dyn Random>,
 }
 
 /// What a command works with.
 struct Context<'a> {
     settings: Settings,
-    /// The `.env` file that some of them come from.
+    /// The `.env` file that some settings come from.
     env_file: Option<EnvFile>,
     terminal: &'a mut dyn Terminal,
     err: &'a mut dyn Write,
@@ -68,14 +68,14 @@ struct Context<'a> {
     random: Arc<dyn Random>,
 }
 
-/// Runs the program and returns what the process ends with.
+/// Runs the program and returns its exit code.
 pub fn run(process: Process<'_>) -> u8 {
     let Process { arguments, environment, terminal, out, err, clock, random } = process;
     let typed = match Arguments::try_parse_from(arguments) {
         Ok(typed) => typed,
         Err(error) => {
             let stream = if error.use_stderr() { err } else { out };
-            // There is nobody left to tell when this fails.
+            // If this fails, there is no other place to report it.
             let _ = write!(stream, "{}", visible_lines(&error.render().to_string()));
             return u8::try_from(error.exit_code()).unwrap_or(Code::Usage as u8);
         }
@@ -115,12 +115,12 @@ fn dispatch(command: Command, mut context: Context<'_>) -> Answered {
     answered
 }
 
-/// A server that lost the files of its database says so, and this command cannot see it otherwise: what it just
-/// did is in other files. Such a server answers 503 to everything, so nothing that was revoked is let in.
+/// Warns if a running server is not ready: it may have lost the files of its database, so that this command
+/// changed other files. Such a server answers 503 to every request, so it accepts no revoked token.
 fn warn_if_server_is_not_ready(context: &mut Context<'_>) {
     let Settings { database, http, .. } = &context.settings;
     if database.url.sqlite_file().is_some() && running::readiness(&http.listen) == Some(Readiness::NotReady) {
-        // There is nobody left to tell when this fails.
+        // If this fails, there is no other place to report it.
         let _ = writeln!(
             context.err,
             "knoxide: this is done, but the running server is not ready and may have lost the files of its database: \
@@ -129,7 +129,7 @@ fn warn_if_server_is_not_ready(context: &mut Context<'_>) {
     }
 }
 
-/// Reads the settings: flags before the environment before the `.env` file, which is told besides.
+/// Reads the settings: flags override the environment, which overrides the `.env` file, which is returned too.
 fn read_settings(
     typed: &Arguments,
     environment: Vec<(OsString, OsString)>,
@@ -140,8 +140,11 @@ fn read_settings(
     if matches!(typed.command, None | Some(Command::Serve(_))) {
         input.refuse_closed_folder();
     } else if input.is_in_closed_folder() {
-        // There is nobody left to tell when this fails.
-        let _ = writeln!(err, "knoxide: this user may not enter the working directory: a .env file there is not read");
+        // If this fails, there is no other place to report it.
+        let _ = writeln!(
+            err,
+            "knoxide: this user has no permission to enter the working directory: a .env file there is not read"
+        );
     }
     input.add_environment(environment);
     let listen = match &typed.command {
@@ -174,9 +177,8 @@ fn list_settings() -> Answer {
     Answer::new(config::env_example().trim_end(), settings.collect())
 }
 
-/// Prints what was answered, and says what the process ends with. A reader who is gone is
-/// a failure, since nobody has seen the answer. What others wrote is made visible here, too: the
-/// JSON goes to a terminal as often as the table.
+/// Prints the answer and returns the exit code. It is a failure if the output cannot be written. Control
+/// characters in names are escaped in JSON too, since it often goes to a terminal.
 fn print(answered: Answered, as_json: bool, out: &mut dyn Write, err: &mut dyn Write) -> u8 {
     let (answer, text, code) = match (answered, as_json) {
         (Ok(answer), true) if answer.json.is_null() => (true, String::new(), answer.code),
@@ -193,15 +195,15 @@ fn print(answered: Answered, as_json: bool, out: &mut dyn Write, err: &mut dyn W
     }
 }
 
-/// What the terminal answered, or that nobody can be asked.
+/// The answer from the terminal, or the error.
 fn ask<T>(answered: io::Result<T>) -> Result<T, Failure> {
     answered.map_err(|error| Failure::new(Code::Failed, format!("the terminal cannot be read: {error}")))
 }
 
-/// Lets a person think again before something is gone for good.
+/// Asks for confirmation before data is deleted for good.
 fn insist(terminal: &mut dyn Terminal, question: &str, what: &str) -> Result<(), Failure> {
     if !terminal.is_interactive() {
-        return Err(Failure::new(Code::Usage, format!("nobody can be asked whether {what}: say --yes")));
+        return Err(Failure::new(Code::Usage, format!("there is no terminal to ask whether {what}: use --yes")));
     }
     if ask(terminal.confirm(question))? {
         return Ok(());
@@ -209,7 +211,7 @@ fn insist(terminal: &mut dyn Terminal, question: &str, what: &str) -> Result<(),
     Err(Failure::new(Code::Refused, "nothing was deleted"))
 }
 
-/// The text of `docs/command-line.md`. A test holds the committed file equal to it.
+/// The text of `docs/command-line.md`. A test requires the committed file to equal it.
 pub fn markdown() -> String {
     let mut text = String::from("# Command line\n\nThe same help is shown by `--help` after any command.\n");
     let mut root = Arguments::command().disable_help_subcommand(true);

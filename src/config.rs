@@ -1,7 +1,7 @@
-//! Settings: what an operator may choose, read from an environment that is passed in.
+//! Settings: what an operator can configure, read from an environment that is passed in.
 //!
 //! This module and its children are the only place that reads environment variables, and
-//! `table` is the only list of them. All mistakes are reported at once, each with its cure, and
+//! `table` is the only list of them. All mistakes are reported at once, each with its remedy, and
 //! nothing starts before all are corrected.
 
 mod dialects;
@@ -44,20 +44,20 @@ use crate::store::diesel::DatabaseUrl;
 /// The longest path that fits into a Unix socket's address, in bytes.
 const MAX_SOCKET_PATH: usize = 107;
 
-/// Everything an operator may choose. [`Default`] is what holds when nothing is given.
+/// Everything an operator can configure. [`Default`] has the values of settings that are not given.
 #[derive(Debug, Default)]
 pub struct Settings {
-    /// Where users, sessions and tokens are kept.
+    /// Where users, sessions and tokens are stored.
     pub database: DatabaseSettings,
     /// How requests are served.
     pub http: HttpSettings,
-    /// How long tokens and sessions live and stay.
+    /// Lifetimes of tokens, and retention of sessions.
     pub tokens: TokenSettings,
     /// How JWTs are signed.
     pub jwt: JwtSettings,
     /// How passwords are hashed.
     pub passwords: PasswordSettings,
-    /// How many wrong passwords are taken.
+    /// How many wrong passwords are accepted.
     pub throttle: ThrottlePolicy,
     /// What is logged.
     pub log: LogSettings,
@@ -65,21 +65,21 @@ pub struct Settings {
     pub secret_files: Vec<PathBuf>,
 }
 
-/// Where users, sessions and tokens are kept.
+/// Where users, sessions and tokens are stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DatabaseSettings {
     /// The database's address.
     pub url: DatabaseUrl,
-    /// Whether a missing SQLite file is made.
+    /// Whether a missing SQLite file is created.
     pub create: bool,
 }
 
 /// How requests are served.
 #[derive(Debug, Clone)]
 pub struct HttpSettings {
-    /// The addresses to listen on; at least one, none twice.
+    /// The addresses to listen on: at least one, without duplicates.
     pub listen: Vec<ListenAddress>,
-    /// The mode of Unix sockets, as of files.
+    /// The file mode of Unix sockets.
     pub socket_mode: SocketMode,
     /// How requests are read and answered.
     pub options: HttpOptions,
@@ -89,35 +89,35 @@ pub struct HttpSettings {
     pub head_limit: usize,
     /// How long a connection may be unused between two requests.
     pub keep_alive: Duration,
-    /// How long a client may read nothing of what waits to be written. No setting: tests shorten it.
+    /// How long a client may leave a waiting reply unread. Not a setting: tests shorten it.
     pub write_timeout: Duration,
-    /// How long a client may go on sending a body that was answered already. No setting: tests shorten it.
+    /// How long a client may go on sending a body after its answer. Not a setting: tests shorten it.
     pub drain_timeout: Duration,
     /// How long a check may wait for the database.
     pub check_timeout: Duration,
     /// How many live tokens are cached; 0: none.
     pub cache_tokens: usize,
-    /// How long the server takes requests after the order to stop.
+    /// How long the server accepts requests after the order to stop.
     pub shutdown_delay: Duration,
     /// How long open requests may go on after that.
     pub shutdown_timeout: Duration,
 }
 
-/// How long tokens and sessions live and stay.
+/// Lifetimes of tokens, and retention of sessions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenSettings {
     /// Lifetimes and limits.
     pub policy: Policy,
     /// How long an ended session stays listed.
     pub session_retention: Duration,
-    /// How often what is over is deleted.
+    /// The interval between deletions of expired rows.
     pub sweep_interval: Duration,
 }
 
 /// How JWTs are signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JwtSettings {
-    /// What access tokens are signed with; refresh tokens are always signed with HS256.
+    /// The algorithm for access tokens; refresh tokens are always signed with HS256.
     pub algorithm: Algorithm,
     /// The secret of HS256; `None`: the one in the database.
     pub secret: Option<KeySecret>,
@@ -130,14 +130,14 @@ pub struct PasswordSettings {
     pub admin: Option<Password>,
     /// The bcrypt cost of new hashes.
     pub bcrypt_cost: u32,
-    /// How many threads hash.
+    /// How many threads compute hashes.
     pub threads: usize,
 }
 
 /// What is logged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogSettings {
-    /// A filter that `env_logger` understands.
+    /// A filter in the syntax of `env_logger`.
     pub filter: String,
     /// How lines are written.
     pub format: LogFormat,
@@ -162,7 +162,7 @@ impl fmt::Display for ListenAddress {
     }
 }
 
-/// An error goes on after "which".
+/// An error continues a sentence after "which".
 impl FromStr for ListenAddress {
     type Err = String;
 
@@ -171,10 +171,12 @@ impl FromStr for ListenAddress {
             if path.starts_with('/') && path.len() <= MAX_SOCKET_PATH && !path.contains('\0') {
                 return Ok(Self::Unix(PathBuf::from(path)));
             }
-            return Err(format!("is no socket: write unix: and an absolute path of at most {MAX_SOCKET_PATH} bytes"));
+            return Err(format!(
+                "is not a socket: write unix: and an absolute path of at most {MAX_SOCKET_PATH} bytes"
+            ));
         }
         text.parse().map(Self::Tcp).map_err(|_| {
-            "is no address: write ip:port, [ipv6]:port or unix:/path, such as 127.0.0.1:8080, 0.0.0.0:8080 (every IPv4 \
+            "is not an address: write ip:port, [ipv6]:port or unix:/path, such as 127.0.0.1:8080, 0.0.0.0:8080 (every IPv4 \
              address) or [::]:8080"
                 .to_owned()
         })
@@ -244,10 +246,10 @@ impl Default for LogSettings {
 }
 
 impl Settings {
-    /// Reads all settings from what was given.
+    /// Reads all settings from the input.
     ///
     /// # Errors
-    /// Everything that is wrong, at once.
+    /// All mistakes at once.
     pub fn read(mut input: Input) -> Result<Self, Mistakes> {
         let mut settings = Self::default();
         input.read_into(&mut settings);
@@ -257,7 +259,7 @@ impl Settings {
         Ok(settings)
     }
 
-    /// Times of last use are written at least ten times within the idle limit.
+    /// Lowers the default interval between writes of the time of last use to a tenth of the idle limit.
     fn fit_touch_interval(&mut self, input: &mut Input) {
         let policy = &mut self.tokens.policy;
         let Some(most) = policy.idle_limit.map(|limit| limit / 10).filter(|most| policy.touch_interval > *most) else {
@@ -265,7 +267,7 @@ impl Settings {
         };
         if input.gives("KNOXIDE_TOUCH_INTERVAL") {
             let most = show_duration(most);
-            let problem = format!("is more than a tenth of KNOXIDE_IDLE_LIMIT: write at most {most}, or take it out");
+            let problem = format!("is more than a tenth of KNOXIDE_IDLE_LIMIT: write at most {most}, or remove it");
             input.complain("KNOXIDE_TOUCH_INTERVAL", problem);
         } else {
             policy.touch_interval = most;

@@ -1,6 +1,6 @@
-//! Translating between HTTP and the service.
+//! The HTTP interface: endpoints, middleware and extractors over the service.
 //!
-//! All dialects read requests and word refusals as Django REST framework does (`docs/contract.md`): that is in
+//! All dialects read requests and write errors as Django REST framework does (`docs/contract.md`): that is in
 //! [`drf`]. [`dialects`] has what differs between them. [`middleware`] protects the handlers of an application.
 
 pub mod address;
@@ -24,27 +24,27 @@ use crate::domain::dialect::PerDialect;
 use crate::domain::time::Timestamp;
 use crate::service::Auth;
 
-/// How requests are read and answered; for embedding, the defaults are those of the program.
+/// How requests are read and answered; the defaults for embedding are those of the program.
 #[derive(Debug, Clone)]
 pub struct HttpOptions {
-    /// What is particular to each dialect.
+    /// The settings of each dialect.
     pub dialects: PerDialect<Mount>,
-    /// Which replies are given where the documented contract and the Django package differ.
+    /// Which replies are sent where the documented contract and the Django package differ.
     pub compat: Compat,
     /// The longest request body, in bytes.
     pub body_limit: usize,
     /// How long a client may take to send a body.
     pub read_timeout: Duration,
-    /// Whose word about a client's address is believed.
+    /// The proxies that are trusted to report a client's address.
     pub proxies: address::Proxies,
 }
 
-/// Which replies are given where the documented contract and the Django package differ.
+/// Which replies are sent where the documented contract and the Django package differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Compat {
     /// As the contract is documented: logging out answers 200.
     Documented,
-    /// As the package does: logging out answers 204.
+    /// As the Django package does: logging out answers 204.
     Package,
 }
 
@@ -69,21 +69,21 @@ struct Shared {
     options: HttpOptions,
     guard: middleware::guard::Guard,
     stopping: AtomicBool,
-    warned_of_proxy: LastTold,
+    proxy_warning: LastWarning,
 }
 
 impl HttpState {
     /// Handlers over `auth`.
     pub fn new(options: HttpOptions, auth: Auth) -> Self {
         let guard = middleware::guard::Guard::of_dialects(auth.clone(), &options.dialects);
-        // Looking at oneself is no use of the session, unless the operator says so.
+        // Asking who one is counts as use of the session only if the settings say so.
         let guard = if auth.policy().user_counts_as_use { guard } else { guard.without_activity() };
         Self(Arc::new(Shared {
             guard,
             auth,
             options,
             stopping: AtomicBool::new(false),
-            warned_of_proxy: LastTold::default(),
+            proxy_warning: LastWarning::default(),
         }))
     }
 
@@ -114,9 +114,9 @@ impl HttpState {
         self.0.options.proxies.client(address::Peer::of(request), request.headers())
     }
 
-    /// Where a request came from, for the cause of what it writes.
+    /// Where a request came from, for the audit trail.
     fn origin(&self, request: &HttpRequest) -> Origin {
-        self.warn_of_unknown_proxy(request);
+        self.warn_about_unknown_proxy(request);
         let agent = request.headers().get(USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()));
         Origin {
             address: self.client_address(request),
@@ -126,45 +126,45 @@ impl HttpState {
     }
 }
 
-/// How often the log tells of a proxy that is not trusted.
-const WARN_OF_PROXY_EVERY: Duration = Duration::from_secs(600);
+/// The interval between warnings about a proxy that is not trusted.
+const PROXY_WARNING_INTERVAL: Duration = Duration::from_secs(600);
 
-/// When the log was last told of something.
+/// When a warning was logged last.
 #[derive(Default)]
-struct LastTold(Mutex<Option<Timestamp>>);
+struct LastWarning(Mutex<Option<Timestamp>>);
 
-impl LastTold {
-    /// Whether it is to be told again, and notes that it is.
+impl LastWarning {
+    /// Whether to log it again; if so, notes the time.
     fn is_due(&self, interval: Duration, now: Timestamp) -> bool {
-        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // A clock that was set back silences nobody.
-        let is_due = told.is_none_or(|told| told > now || now.since(told) >= interval);
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // A clock that was set back suppresses no warning.
+        let is_due = last.is_none_or(|last| last > now || now.since(last) >= interval);
         if is_due {
-            *told = Some(now);
+            *last = Some(now);
         }
         is_due
     }
 }
 
 impl HttpState {
-    /// Tells the log that somebody speaks for others and is not believed: if it is a proxy, all its
-    /// clients are taken for one, and share what is counted by address. Any client can send the header, so this
-    /// is repeated: the proxy, which sends it with every request, is named sooner or later.
-    fn warn_of_unknown_proxy(&self, request: &HttpRequest) {
-        let Shared { options, warned_of_proxy, .. } = &*self.0;
+    /// Warns that a peer that is not trusted sends `X-Forwarded-For`: if it is a proxy, all its
+    /// clients appear as one, and share the limits of one address. Any client can send the header, so the warning
+    /// is repeated: a proxy sends the header with every request, and so is named sooner or later.
+    fn warn_about_unknown_proxy(&self, request: &HttpRequest) {
+        let Shared { options, proxy_warning, .. } = &*self.0;
         if !request.headers().contains_key(X_FORWARDED_FOR) || options.proxies.believes(address::Peer::of(request)) {
             return;
         }
-        if warned_of_proxy.is_due(WARN_OF_PROXY_EVERY, self.auth().now()) {
+        if proxy_warning.is_due(PROXY_WARNING_INTERVAL, self.auth().now()) {
             let peer = request.peer_addr().map_or_else(|| "a Unix socket".to_owned(), |peer| peer.ip().to_string());
             log::warn!(peer = peer.as_str();
-                "X-Forwarded-For from a peer that is no trusted proxy is not believed, and all that come through it \
-                 are one client: if it is your proxy, name it in KNOXIDE_TRUSTED_PROXIES");
+                "X-Forwarded-For is ignored, since the peer is not a trusted proxy, and all clients behind it count \
+                 as one: if it is your proxy, name it in KNOXIDE_TRUSTED_PROXIES");
         }
     }
 }
 
-/// Mounts the dialects in somebody else's application.
+/// Mounts the dialects in an application.
 pub fn mount(config: &mut web::ServiceConfig, state: &HttpState) {
     config
         .app_data(web::Data::new(state.clone()))
@@ -188,9 +188,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_told_is_told_again_after_an_interval() {
-        let (told, start) = (LastTold::default(), Timestamp::from_micros(1_700_000_000_000_000));
-        let is_due = |seconds| told.is_due(Duration::from_secs(10), start.saturating_add(Duration::from_secs(seconds)));
+    fn a_warning_is_repeated_after_an_interval() {
+        let (last, start) = (LastWarning::default(), Timestamp::from_micros(1_700_000_000_000_000));
+        let is_due = |seconds| last.is_due(Duration::from_secs(10), start.saturating_add(Duration::from_secs(seconds)));
         assert_eq!([100, 100, 109, 110, 119, 120].map(is_due), [true, false, false, true, false, true]);
         // The clock was set back.
         assert_eq!([0, 9, 10].map(is_due), [true, false, true]);

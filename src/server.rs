@@ -1,4 +1,4 @@
-//! The program around the service: addresses, workers, a stop that loses nothing.
+//! The program around the service: addresses, workers, and a stop that finishes open requests.
 
 use std::fs::{Metadata, Permissions};
 use std::io;
@@ -35,11 +35,11 @@ pub use start::{Announcement, StartError, serve};
 /// How many clients wait in the system's queue until they are accepted.
 const BACKLOG: i32 = 1024;
 
-/// How much the system keeps for a client that does not read, in bytes; Linux takes twice as much. Left to
-/// itself it would take megabytes, for each of which thousands of requests are answered.
+/// How much the system buffers for a client that does not read, in bytes; Linux takes twice as much. By
+/// default it would buffer megabytes, and thousands of requests would be answered for each client.
 const SEND_BUFFER: usize = 64 * 1024;
 
-/// A server that is bound to its addresses, and runs once it is told to.
+/// A server that is bound to its addresses; [`Server::run`] starts it.
 pub struct Server {
     server: actix_server::Server,
     state: HttpState,
@@ -60,7 +60,7 @@ pub enum BindError {
         #[source]
         error: io::Error,
     },
-    /// The thread that looks at connections could not be started.
+    /// The thread that watches connections could not be started.
     #[error("cannot start a thread: {0}")]
     Thread(#[source] io::Error),
 }
@@ -69,7 +69,7 @@ impl Server {
     /// Binds all addresses of `http`, and mounts its dialects.
     ///
     /// # Errors
-    /// The first address that cannot be listened on, or no thread.
+    /// For the first address that cannot be listened on, or if there is no thread.
     pub fn bind(http: &HttpSettings, auth: Auth) -> Result<Self, BindError> {
         let state = HttpState::new(http.options.clone(), auth);
         let app_state = state.clone();
@@ -109,7 +109,7 @@ impl Server {
         Ok(Self { server: server.run(), state, connections, addresses, sockets })
     }
 
-    /// The addresses in use, with the ports that were chosen for port 0.
+    /// The addresses in use, with the real ports in place of port 0.
     pub fn addresses(&self) -> &[ListenAddress] {
         &self.addresses
     }
@@ -122,7 +122,7 @@ impl Server {
         })
     }
 
-    /// A handle that stops the server from elsewhere.
+    /// A handle that stops the server.
     pub fn stopper(&self) -> Stopper {
         let connections = self.connections.clone();
         Stopper { server: self.server.handle(), state: self.state.clone(), connections }
@@ -131,7 +131,7 @@ impl Server {
     /// Serves until it is stopped by its [`Stopper`].
     ///
     /// # Errors
-    /// When accepting connections fails for good.
+    /// When accepting connections fails permanently.
     pub async fn run(self) -> io::Result<()> {
         let result = self.server.await;
         drop(self.sockets);
@@ -148,12 +148,12 @@ pub struct Stopper {
 }
 
 impl Stopper {
-    /// Says "not ready" from now on, and hangs up after each answer, but serves on.
+    /// From now on `/readyz` says "stopping" and each reply closes its connection, but the server goes on.
     pub fn announce(&self) {
         self.state.begin_stop();
     }
 
-    /// Says "not ready" from now on, accepts nothing new, finishes what was accepted.
+    /// As [`Stopper::announce`], and also accepts no new connections and finishes the accepted requests.
     pub async fn stop(&self) {
         self.state.begin_stop();
         self.connections.stop();
@@ -161,28 +161,28 @@ impl Stopper {
     }
 }
 
-/// What a connection may do under these settings, of which there may be so many.
-fn connection_limits(http: &HttpSettings, places: usize) -> ConnectionLimits {
+/// The limits of connections under these settings.
+fn connection_limits(http: &HttpSettings, max_connections: usize) -> ConnectionLimits {
     ConnectionLimits {
         read: http.options.read_timeout,
         idle: http.keep_alive,
         write: http.write_timeout,
         drain: http.drain_timeout,
         head_bytes: http.head_limit,
-        places,
+        max_connections,
         proxies: http.options.proxies.clone(),
     }
 }
 
-/// Makes the queue of a listener longer than the standard library does. The connections that it accepts
+/// Gives a listener a longer queue than the standard library does. The connections that it accepts
 /// inherit the size of its buffer.
 fn queue(listener: &impl AsFd) -> io::Result<()> {
     set_socket_send_buffer_size(listener, SEND_BUFFER)?;
     Ok(rustix::net::listen(listener, BACKLOG)?)
 }
 
-/// A listener at this address. By itself `[::]` takes IPv4 connections too, on most systems, and so the port of any
-/// IPv4 address: where one of `all` has the same port, `[::]` is for IPv6 alone.
+/// A listener at this address. On most systems `[::]` by itself takes IPv4 connections too, and so the port of any
+/// IPv4 address: if one of `all` has the same port, `[::]` is for IPv6 only.
 fn bind_tcp(address: SocketAddr, all: &[ListenAddress]) -> io::Result<TcpListener> {
     let has_port = |other: &ListenAddress| match other {
         ListenAddress::Tcp(other) => other.is_ipv4() && other.port() == address.port() && other.port() != 0,
@@ -193,21 +193,21 @@ fn bind_tcp(address: SocketAddr, all: &[ListenAddress]) -> io::Result<TcpListene
     }
     let socket = socket_with(AddressFamily::INET6, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
     set_ipv6_v6only(&socket, true)?;
-    // As the standard library does, so that a server can be restarted at once.
+    // As in the standard library, so that a server can be restarted at once.
     set_socket_reuseaddr(&socket, true)?;
     rustix::net::bind(&socket, &address)?;
     rustix::net::listen(&socket, BACKLOG)?;
     Ok(TcpListener::from(socket))
 }
 
-/// A socket file of ours, removed when the server ends; but not when another server, which came
-/// while this one was finishing, has put its own in the place.
+/// A socket file of this server, which is removed at its end; but not if another server, which started
+/// while this one was finishing, has replaced it with its own.
 struct UnixSocketFile {
     path: PathBuf,
     made: io::Result<Metadata>,
 }
 
-/// Whether two looks saw one file: a number is given out again once its file is gone.
+/// Whether both are the same file: the system uses a number again once its file is gone.
 fn is_same_file(one: &Metadata, other: &Metadata) -> bool {
     one.dev() == other.dev() && one.ino() == other.ino() && one.created().ok() == other.created().ok()
 }
@@ -222,12 +222,12 @@ impl Drop for UnixSocketFile {
     }
 }
 
-/// Takes the place of a socket file that a crashed server left behind, but not of a live one. Whoever may write
-/// to the file, by its mode, may connect.
+/// Replaces a socket file that a crashed server left behind, but not that of a live one. Accounts with write
+/// permission for the file can connect.
 fn bind_unix(path: &Path, mode: u32) -> io::Result<(UnixListener, UnixSocketFile)> {
     if let Ok(found) = std::fs::symlink_metadata(path) {
         if !found.file_type().is_socket() {
-            return Err(io::Error::new(io::ErrorKind::AlreadyExists, "the path exists and is no socket"));
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, "the path exists and is not a socket"));
         }
         if UnixStream::connect(path).is_ok() {
             return Err(io::Error::new(io::ErrorKind::AddrInUse, "another server listens there"));

@@ -1,4 +1,4 @@
-//! The use cases: log in, check, refresh, end sessions, and in [`admin`] what an administrator does. HTTP and the
+//! The use cases: log in, check, refresh, end sessions, and in [`admin`] those of an administrator. HTTP and the
 //! command line call nothing else.
 //!
 //! [`Auth`] is a cheap handle; the threads behind it end when the last clone is dropped.
@@ -43,10 +43,10 @@ use throttle::Throttle;
 pub use user_provider::{ExternalUser, UserProvider, UserProviderError};
 use workers::{DbPool, DbPoolOptions, HashPool, HashPoolOptions};
 
-/// The service could not do its work now; nothing is known of the outcome. Ask again.
+/// The service could not do its work now, and the outcome is unknown. Ask again.
 ///
-/// Its text goes to the log and repeats nothing that a store or somebody else's user system
-/// said, since that may speak of secrets: they log themselves what they know to be harmless.
+/// Its text goes to the log and repeats nothing that a store or a user provider
+/// said, since that may contain secrets: they log harmless details themselves.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unavailable {
     /// The store failed.
@@ -55,7 +55,7 @@ pub enum Unavailable {
     /// No answer came in time.
     #[error("no answer from the {0} pool in time")]
     TimedOut(&'static str),
-    /// No random bytes could be had, or somebody else's user system did not answer.
+    /// There are no random bytes, or the user provider did not answer.
     #[error("{0}")]
     Other(&'static str),
 }
@@ -66,10 +66,10 @@ impl Unavailable {
         matches!(self, Self::Store(StoreError::Full(_)))
     }
 }
-/// How long a login may wait for its hash, that of the logins before it included.
+/// How long a login may wait for its hash, including the hashes of logins before it.
 const PASSWORD_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The pool of what is written.
+/// The name of the pool for writes.
 const WRITES: &str = "writes";
 
 /// Logs users in, checks their tokens, ends their sessions.
@@ -106,7 +106,7 @@ struct Timeouts {
 }
 
 impl Auth {
-    /// Begins to set up a service over `store`.
+    /// Starts to configure a service over `store`.
     pub fn builder(store: impl Store) -> AuthBuilder {
         AuthBuilder::new(Arc::new(store))
     }
@@ -117,7 +117,7 @@ impl Auth {
         self.inner.clock.now()
     }
 
-    /// Signs with other keys from now on; tokens that were signed with the old ones stay good.
+    /// Signs with other keys from now on; tokens of the old keys stay good.
     pub fn set_keys(&self, keys: KeyRing) {
         *self.inner.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
     }
@@ -126,7 +126,7 @@ impl Auth {
     pub fn published_keys(&self) -> serde_json::Value {
         let jwts = Dialect::ALL.iter().map(|dialect| self.policy().dialects.get(*dialect));
         let lifetimes = jwts.filter(|policy| policy.form == TokenForm::Jwt);
-        // Tokens without an end need their key for ever.
+        // Tokens without an end need their key permanently.
         let longest = lifetimes.map(|policy| policy.access_ttl.unwrap_or(Duration::MAX)).max();
         self.keys().published(self.now(), longest.unwrap_or_default())
     }
@@ -135,7 +135,7 @@ impl Auth {
         Arc::clone(&self.inner.keys.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// What the operator decided about tokens.
+    /// The operator's settings for tokens.
     pub fn policy(&self) -> &Policy {
         &self.inner.policy
     }
@@ -153,7 +153,7 @@ impl Auth {
         within(inner.timeouts.check, "checks", answer).await
     }
 
-    /// Ends the service: what was accepted is finished and written down, within `limit`, and
+    /// Ends the service: accepted work is finished and written, within `limit`, and
     /// everything after that is refused as unavailable.
     pub fn close(&self, limit: Duration) {
         let until = Instant::now() + limit;
@@ -176,7 +176,7 @@ async fn within<T>(
 ) -> Result<T, Unavailable> {
     match tokio::time::timeout(limit, answer).await {
         Ok(Ok(result)) => Ok(result?),
-        // The sender is gone only when its job panicked.
+        // The sender is gone only if its job panicked.
         Ok(Err(_)) => Err(Unavailable::Store(StoreError::Failed(format!("a job of the {pool} pool was lost")))),
         Err(_) => Err(Unavailable::TimedOut(pool)),
     }
@@ -187,13 +187,13 @@ impl Inner {
         self.cache.close();
         self.checks.close();
         self.passwords.close();
-        // It closes the writes once everything is written down.
+        // It closes the pool for writes once everything is written.
         self.last_seen_writer.close();
     }
 }
 
 /// How many logins may wait for one thread: about eight seconds' worth. More would only wait
-/// until their clients have given up, and then be hashed for nobody.
+/// until their clients have given up, and their hashes would be useless.
 fn logins_per_thread(cost: u32) -> usize {
     const AT_DEFAULT_COST: usize = 32;
     match Hasher::DEFAULT_COST.checked_sub(cost) {
@@ -225,9 +225,9 @@ pub struct AuthBuilder {
 }
 
 impl AuthBuilder {
-    /// How many live tokens are remembered, if nothing else is said.
+    /// The default number of cached tokens.
     pub const CACHED_TOKENS: usize = 1_000_000;
-    /// How long a check waits for the database, if nothing else is said.
+    /// How long a check waits for the database by default.
     pub const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
 
     fn new(store: Arc<dyn Store>) -> Self {
@@ -276,22 +276,22 @@ impl AuthBuilder {
         self
     }
 
-    /// Asks `credentials` instead of the store whether a password is right.
+    /// Asks this user provider instead of the store whether a password is right.
     #[must_use]
     pub fn user_provider(mut self, provider: impl UserProvider) -> Self {
         self.provider = Some(Arc::new(provider));
         self
     }
 
-    /// Sets the keys that sign JWTs. By default they are new ones, and nobody else's.
+    /// Sets the keys that sign JWTs. The default is new ones.
     #[must_use]
     pub fn keys(mut self, keys: KeyRing) -> Self {
         self.keys = Some(keys);
         self
     }
 
-    /// Sets how many wrong passwords are taken; the default is [`ThrottlePolicy::default`]. The buckets
-    /// go by [`Origin::address`] of each login.
+    /// Sets how many wrong passwords are accepted; the default is [`ThrottlePolicy::default`]. The buckets
+    /// depend on [`Origin::address`] of each login.
     #[must_use]
     pub fn throttle(mut self, policy: ThrottlePolicy) -> Self {
         self.throttle = policy;
@@ -305,28 +305,28 @@ impl AuthBuilder {
         self
     }
 
-    /// Sets how long a check may wait before it is answered "could not look"; 1 s by default.
+    /// Sets how long a check may wait before the answer is "could not look"; 1 s by default.
     #[must_use]
     pub fn check_timeout(mut self, limit: Duration) -> Self {
         self.check_timeout = limit;
         self
     }
 
-    /// Sets how many live tokens may be remembered, so that a check of one of them reads nothing
-    /// while nothing was revoked; about 200 bytes each. Where the database is a file, each thread
-    /// that checks remembers as many. With 0 every check reads.
+    /// Sets how many live tokens may be cached, so that a check of one of them reads nothing
+    /// while nothing was revoked; about 200 bytes each. If the database is a file, each thread
+    /// that checks has a cache of this size. With 0 every check reads.
     #[must_use]
     pub fn cached_tokens(mut self, tokens: usize) -> Self {
         self.cached_tokens = tokens;
         self
     }
 
-    /// Sets for how long a connection may be idle until it is asked for a sign of life, and replaced
-    /// if it gives none; 30 s by default. So a connection that a firewall dropped without a word
+    /// Sets how long a connection may be idle before it is probed, and replaced
+    /// if it does not answer; 30 s by default. So a connection that a firewall dropped silently
     /// is found before a request needs it.
     #[must_use]
     pub fn probe_idle_after(mut self, idle: Duration) -> Self {
-        // A zero would keep the threads busy with nothing else.
+        // A zero would keep the threads busy with probes.
         self.probe_idle_after = idle.max(Duration::from_millis(1));
         self
     }
@@ -342,15 +342,15 @@ impl AuthBuilder {
         };
         let writers = self.store.writers();
         let pool = |name, threads, batch, queue| {
-            // Only the one writer's steps are taken together; those of other pools write nothing,
+            // Only the steps of a single writer share a transaction; those of other pools write nothing,
             // or gain nothing by it.
             let groups = name == WRITES && writers == 1;
             let options = DbPoolOptions { name, threads, batch, queue, groups, probe_after: self.probe_idle_after };
             DbPool::start(options, Arc::clone(&self.store))
         };
-        // Writers that exclude each other gain by sharing a transaction; others by not waiting.
+        // Writers that exclude each other gain by sharing a transaction; others gain by not waiting.
         let writes = pool(WRITES, writers, if writers == 1 { 64 } else { 1 }, 4096);
-        // A zero would keep a thread busy with nothing.
+        // A zero would keep a thread busy.
         let touch_interval = self.policy.touch_interval.max(Duration::from_millis(10));
         let hashing = HashPoolOptions {
             threads: self.password_threads,

@@ -1,22 +1,22 @@
-//! What a store promises.
+//! The interface of a store, and what it promises.
 //!
 //! A [`Store`] hands out [`Connection`]s; each pool of the service owns one and works with it
 //! from a single thread. All methods block, and each is **one atomic step**: it happens whole
 //! or not at all, and is durable when it has returned.
 //!
-//! Besides, a store may tell what was revoked, to a [`RevocationFeed`], so that a check need not read at
-//! all while nothing was.
+//! A store may also have a [`RevocationFeed`], which reports what was revoked, so that a check reads nothing
+//! while nothing was revoked.
 //!
-//! Two promises carry the product, and every implementation is held to them by
-//! the suite in `conformance`:
+//! The product depends on two promises, which the suite in `conformance` requires of every
+//! implementation:
 //!
-//! * **Reads are fresh.** [`Connection::find_many`] reflects every write, by whomever, that was
+//! * **Reads are fresh.** [`Connection::find_many`] reflects every write, by any process, that was
 //!   acknowledged before the call.
 //! * **Dead stays dead.** Once a token was refused or its session ended, no sequence of writes
 //!   makes it good again.
 //!
-//! What a caller may get wrong is a value ([`Opening::Denied`], `Ok(false)`); [`StoreError`] is
-//! for accidents. Absent is `Ok(None)`; "could not look" is `Err`.
+//! Mistakes of callers are values ([`Opening::Denied`], `Ok(false)`); [`StoreError`] is
+//! for failures. Absent is `Ok(None)`; "could not look" is `Err`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,29 +45,29 @@ pub use admin::{
 };
 pub use feed::{FeedKind, FeedUpdate, Invalidation, RevocationFeed, Revoked};
 
-/// The store could not do its work; nothing is known of the outcome.
+/// The store could not do its work; the outcome is unknown.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    /// The database could not be reached, or broke off: a new connection may help.
+    /// The database could not be reached, or the connection broke: a new connection may help.
     #[error("the database is not available: {0}")]
     Unavailable(String),
-    /// The connection broke before the step could have done anything: running the step again on a
+    /// The connection broke before the step could have had any effect: running the step again on a
     /// new connection does nothing twice.
     #[error("the database is not available: {0}")]
     NotBegun(String),
-    /// Another writer was in the way for too long; the same connection may go on.
+    /// Another writer held a lock for too long; the same connection can be used again.
     #[error("the database was too busy: {0}")]
     Busy(String),
-    /// The database's disk has no room for more.
+    /// The database's disk is full.
     #[error("the disk of the database is full: {0}")]
     Full(String),
-    /// The database answered with something that should not be.
+    /// The database answered with an unexpected error.
     #[error("the database failed: {0}")]
     Failed(String),
 }
 
 impl StoreError {
-    /// What happened, without the store's own words, which may speak of secrets.
+    /// What happened, without the store's own message, which may contain secrets.
     pub const fn summary(&self) -> &'static str {
         match self {
             Self::Unavailable(_) | Self::NotBegun(_) => "the database is not available",
@@ -77,38 +77,38 @@ impl StoreError {
         }
     }
 
-    /// Whether the connection must be given up.
+    /// Whether the connection must be dropped.
     pub const fn is_broken_connection(&self) -> bool {
         matches!(self, Self::Unavailable(_) | Self::NotBegun(_))
     }
 }
 
-/// From how many networks each user's logins are remembered.
+/// For how many networks of each user logins are remembered.
 pub const NETWORKS_KEPT: usize = 50;
 
 /// Result of a store's methods.
 pub type StoreResult<T> = Result<T, StoreError>;
 
-/// A place where users, sessions and tokens are remembered.
+/// A database, or another place, for users, sessions and tokens.
 pub trait Store: Send + Sync + 'static {
-    /// A new connection, not shared with anybody.
+    /// A new connection, for the caller only.
     ///
     /// # Errors
     /// When the database cannot be reached within its connect time-out.
     fn connect(&self) -> StoreResult<Box<dyn Connection>>;
 
-    /// How many connections may write at once: 1 where writers exclude each other anyway.
+    /// How many connections may write at once: 1 if writers exclude each other anyway.
     fn writers(&self) -> usize;
 
-    /// How the store can be followed, if at all.
+    /// The kind of the store's revocation feed, if it has one.
     fn feed_kind(&self) -> FeedKind {
         FeedKind::None
     }
 
-    /// A new feed, which knows of nothing yet.
+    /// A new revocation feed, which has reported nothing yet.
     ///
     /// # Errors
-    /// When the database cannot be reached, or the store cannot be followed.
+    /// When the database cannot be reached, or the store has no feed.
     fn feed(&self) -> StoreResult<Box<dyn RevocationFeed>> {
         Err(feed::cannot())
     }
@@ -140,16 +140,16 @@ pub trait Connection: Send {
     /// When it does not.
     fn ping(&mut self) -> StoreResult<()>;
 
-    /// Whether the database takes more data. Where it does not, checks are still answered.
+    /// Whether the database accepts more data. If not, checks are still answered.
     ///
     /// # Errors
-    /// [`StoreError::Full`] when it does not, as far as the store can tell.
+    /// [`StoreError::Full`] when it does not, as far as the store knows.
     fn check_room(&mut self) -> StoreResult<()> {
         Ok(())
     }
 
-    /// What is known of each digest, in the order asked, whatever its state. One read. Of a session
-    /// that ended, tokens may be left for a while: [`crate::domain::session::judge`] refuses them first of all.
+    /// What is known of each digest, in the order of the call, whatever its state. One read. Tokens of an ended
+    /// session may stay for a while: [`crate::domain::session::judge`] refuses them first of all.
     fn find_many(&mut self, digests: &[TokenDigest]) -> StoreResult<Vec<Option<TokenRecord>>>;
 
     /// The account to log in to, or `None` if the name fits no user, or an e-mail address two.
@@ -159,36 +159,36 @@ pub trait Connection: Send {
     fn find_account_by_id(&mut self, user: UserId) -> StoreResult<Option<Account>>;
 
     /// When the user last logged in from `network`, by a session opened with [`NewSession::network`]. A store
-    /// that keeps none says `None`, and then no network is known to any account (`docs/throttling.md`).
+    /// that keeps no networks returns `None`, and then no account knows any network (`docs/throttling.md`).
     fn last_login_from(&mut self, user: UserId, network: &str) -> StoreResult<Option<Timestamp>> {
         let _ = (user, network);
         Ok(None)
     }
 
-    /// Opens a session with its tokens, if the user is active and still of the epoch that the
-    /// caller saw when it checked the password. Takes the limit into account, sets the user's
-    /// last login, and holds the user against concurrent changes until it is done.
+    /// Opens a session with its tokens, if the user is active and still has the epoch that the
+    /// caller read when it checked the password. Applies the limit, sets the time of the user's
+    /// last login, and locks the user against concurrent changes until it is done.
     fn open_session(&mut self, new: &NewSession) -> StoreResult<Opening>;
 
-    /// Gives the session of a token more tokens, if that token and its session live. With
-    /// `successor`, the token is consumed by this, and of all who try, exactly one does it;
-    /// without, it does not matter whether it is consumed. Access tokens beyond the limit give way:
+    /// Adds tokens to the session of a token, if that token and its session live. With
+    /// `successor`, this consumes the token, and exactly one of all concurrent callers succeeds;
+    /// without, it does not matter whether it is consumed. Access tokens beyond the limit are deleted:
     /// expired ones first, then the oldest; never the presented one, the new ones, refresh tokens,
     /// consumed tokens, or successors that a repeat still has to find.
     fn refresh(&mut self, refresh: &Refresh) -> StoreResult<Refreshed>;
 
-    /// What is known of the token that took the place of `digest`; `None` if none did, or their
-    /// session is over. It is handed out again, so it must be as durable as if this call had written it.
+    /// What is known of the token that replaced `digest`; `None` if none did, or their
+    /// session is over. It is returned to a client again, so it must be as durable as if this call had written it.
     fn find_successor(&mut self, digest: &TokenDigest) -> StoreResult<Option<Successor>>;
 
-    /// Ends one session: marks it with the cause and deletes a bounded number of its tokens, so that
+    /// Ends one session: stores the cause and deletes a bounded number of its tokens, so that
     /// it takes as long for a million as for one. `false` if there is no such session or it had ended
-    /// before (by itself or with all of its user's); the first cause stands. That is acknowledged like an
+    /// before (by itself or with all of its user's); the first cause stays. The caller acknowledges that like an
     /// end, so it must be as durable as one.
     fn end_session(&mut self, session: SessionId, audit: &AuditContext) -> StoreResult<bool>;
 
-    /// Ends a session for not having been used since `last_seen`, if that is still when it was
-    /// last used; `false` if it was used since, is unknown or has ended.
+    /// Ends a session that has not been used since `last_seen`, if that is still the time of its
+    /// last use; `false` if it was used since, is unknown or has ended.
     fn end_idle_session(&mut self, session: SessionId, last_seen: Timestamp, audit: &AuditContext)
     -> StoreResult<bool>;
 
@@ -196,23 +196,23 @@ pub trait Connection: Send {
     /// there is no such user.
     fn end_all_sessions(&mut self, user: UserId, audit: &AuditContext) -> StoreResult<bool>;
 
-    /// Stores the same password's better hash, if the stored one is still `old`. Ends nothing.
+    /// Stores a better hash of the same password, if the stored one is still `old`. Ends nothing.
     fn upgrade_password_hash(&mut self, user: UserId, old: &PasswordHash, new: &PasswordHash) -> StoreResult<bool>;
 
-    /// Makes the user of somebody else's system known here, or brings its name, address and
-    /// staff flag up to date. A name that this system has meanwhile given to another user is
+    /// Creates the shadow of a user from a user provider, or updates its name, address and
+    /// staff flag. A name that the provider has meanwhile given to another user is
     /// taken from its former holder, unless that one has a password here. An inactive user is
     /// deactivated as by [`AdminStore::set_active`], which alone activates a known one again.
     /// Returns the user's epoch.
     fn put_shadow_user(&mut self, user: &NewUser, audit: &AuditContext) -> StoreResult<Epoch>;
 
-    /// Notes when sessions were last used; never moves that time back. Unknown and ended
-    /// sessions are passed over.
+    /// Records when sessions were last used; never moves that time back. Unknown and ended
+    /// sessions are skipped.
     fn touch(&mut self, seen: &[(SessionId, Timestamp)]) -> StoreResult<()>;
 
-    /// Runs `work` so that everything it writes becomes durable together, where the database
-    /// gains by that. When this returns an error, nothing that `work` wrote has happened. A
-    /// single step that fails inside `work` undoes itself alone.
+    /// Runs `work` so that everything it writes becomes durable together, if the database
+    /// gains by that. If this returns an error, nothing that `work` wrote has happened. A
+    /// single step that fails inside `work` undoes only itself.
     fn group(&mut self, work: &mut dyn FnMut(&mut dyn Connection)) -> StoreResult<()>;
 }
 
@@ -225,7 +225,7 @@ pub struct NewSession {
     pub user: UserId,
     /// The user's epoch, as read together with the password hash that was checked.
     pub epoch: Epoch,
-    /// The contract it is opened under.
+    /// The dialect under which it is opened.
     pub dialect: Dialect,
     /// A name for it, such as that of a script's token.
     pub name: Option<String>,
@@ -233,10 +233,10 @@ pub struct NewSession {
     pub tokens: Vec<NewToken>,
     /// How many sessions the user may have.
     pub limit: Option<SessionLimit>,
-    /// The network of the login, an address or an IPv6 network as text, if the user is to be known to have
-    /// logged in from there. Of each user, the [`NETWORKS_KEPT`] latest are kept; no time is moved back.
+    /// The network of the login, an address or an IPv6 network as text, if it becomes known to the account.
+    /// For each user, the [`NETWORKS_KEPT`] latest are kept; no time is moved back.
     pub network: Option<String>,
-    /// Why, by whom, from where and when.
+    /// The audit context: why, by whom, from where and when.
     pub audit: AuditContext,
 }
 
@@ -245,22 +245,22 @@ pub struct NewSession {
 pub struct NewToken {
     /// Its digest.
     pub digest: TokenDigest,
-    /// What it is good for.
+    /// Its kind.
     pub kind: TokenKind,
-    /// When it stops being good; `None`: never.
+    /// When it expires; `None`: never.
     pub expires: Option<Timestamp>,
     /// The key that signed it, if it is a JWT.
     pub key: Option<i64>,
 }
 
-/// A token that is exchanged for others of its session.
+/// A refresh: new tokens for the session of a token.
 #[derive(Debug, Clone)]
 pub struct Refresh {
     /// The token that was presented.
     pub presented: TokenDigest,
     /// The tokens to be added.
     pub tokens: Vec<NewToken>,
-    /// The one of them that takes the place of the presented one; `None`: it lives on.
+    /// The new token that replaces the presented one; `None`: it is not consumed.
     pub successor: Option<TokenDigest>,
     /// When, by the injected clock.
     pub at: Timestamp,
@@ -268,47 +268,47 @@ pub struct Refresh {
     pub limit: Option<AccessLimit>,
 }
 
-/// What came of a refresh.
+/// The outcome of a refresh.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refreshed {
-    /// The tokens are there.
+    /// The tokens were added.
     Done,
-    /// Somebody else was first: the token is consumed.
+    /// Another refresh was first: the token is consumed.
     Consumed,
     /// The token or its session is dead, or unknown.
     Gone,
 }
 
-/// A token that took another one's place.
+/// A token that replaced another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Successor {
     /// Its digest.
     pub digest: TokenDigest,
     /// When it was made.
     pub created: Timestamp,
-    /// When it stops being good; `None`: never.
+    /// When it expires; `None`: never.
     pub expires: Option<Timestamp>,
     /// The key that signed it, if it is a JWT.
     pub key: Option<i64>,
 }
 
-/// How many live sessions a user may have, and what gives way.
+/// How many live sessions a user may have, and what happens to further ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SessionLimit {
     /// The greatest number of live sessions, at least 1.
     pub max: u32,
-    /// What happens to one more.
+    /// What happens to a login beyond it.
     pub policy: LimitPolicy,
     /// Sessions unused for longer than this are dead and do not count.
     pub idle_limit: Option<Duration>,
 }
 
-/// What came of opening a session.
+/// The outcome of opening a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Opening {
     /// It is open.
     Opened,
-    /// The user is gone, inactive, or of another epoch than the caller saw.
+    /// The user does not exist, is inactive, or has another epoch than the caller read.
     Denied,
     /// The user has as many sessions as allowed.
     LimitReached,

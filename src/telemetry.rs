@@ -1,9 +1,9 @@
-//! The log: `env_logger`'s filter, two forms of lines, and a queue in between, so that a
-//! reader who stopped reading stops nobody but the log's own thread.
+//! The log: `env_logger`'s filter, two forms of lines, and a queue between them, so that a
+//! blocked reader blocks only the log's own thread.
 //!
-//! Code logs through the macros of the `log` crate, with what varies as key-values:
+//! Code logs through the macros of the `log` crate, with variable parts as key-values:
 //! `log::info!(user = id.0; "logged in")`. Both forms escape control characters, so that
-//! no name that a client sends can begin a line of its own. Tokens, digests, passwords and
+//! a name that a client sends cannot begin a new line. Tokens, digests, passwords and
 //! URLs with credentials are not logged at all.
 
 mod line;
@@ -22,7 +22,7 @@ use crate::domain::time::Clock;
 
 use self::queue::Queue;
 
-/// The most that waits to be written, in bytes: some ten thousand lines.
+/// The maximum size of waiting lines, in bytes: some ten thousand lines.
 const QUEUE_BYTES: usize = 4 * 1024 * 1024;
 
 /// How long a stopping process waits for its log to be written.
@@ -34,12 +34,12 @@ pub enum LogError {
     /// The writer's thread could not be started.
     #[error("the log's thread could not be started: {0}")]
     Thread(#[from] io::Error),
-    /// Somebody else logs in this process already.
+    /// Another logger is installed in this process.
     #[error("a log is set up already: {0}")]
     Taken(#[from] log::SetLoggerError),
 }
 
-/// Keeps the log going. When it is dropped, what waits is written, for at most two seconds.
+/// Keeps the log running. When it is dropped, waiting lines are written, for at most two seconds.
 #[must_use = "the log ends when this is dropped"]
 pub struct LogGuard {
     queue: Queue,
@@ -72,12 +72,12 @@ pub fn start(settings: &LogSettings, clock: Arc<dyn Clock>) -> Result<LogGuard, 
     Ok(guard)
 }
 
-/// Modules of other people's that call it an error when a client sends something that is no request, and do not say
-/// which client. `server::connections` says both.
+/// Modules of other crates that log an error when a client sends a malformed request, without the client's
+/// address. `server::connections` logs both.
 const ABOUT_CLIENTS: [&str; 2] = ["actix_http::h1::dispatcher", "actix_http::h1::decoder"];
 
-/// Hears other people's code only where it is worth an `info` at least, whatever the filter says:
-/// below that, such code writes down what clients sent, headers with tokens among it.
+/// Accepts records of other crates only from level `info`, whatever the filter is:
+/// below that, such code logs what clients sent, including headers with tokens.
 struct Discreet(env_logger::Logger);
 
 impl Discreet {
@@ -124,7 +124,7 @@ fn build(
     Ok((Discreet(logger), LogGuard { queue, limit: FLUSH_LIMIT }))
 }
 
-/// Where lines enter the queue: `env_logger` writes each record in one piece.
+/// The entrance of the queue: `env_logger` writes each record in one piece.
 struct Entrance(Queue);
 
 impl Write for Entrance {
@@ -133,7 +133,7 @@ impl Write for Entrance {
         Ok(line.len())
     }
 
-    /// Nobody waits for the reader here.
+    /// This does not wait for the reader.
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }

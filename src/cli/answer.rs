@@ -1,4 +1,4 @@
-//! What a command answers: the same thing for people and for programs.
+//! The answers of commands: the same content for people and for programs.
 
 use comfy_table::{Table, presets};
 use serde::Serialize;
@@ -14,7 +14,7 @@ pub(super) struct Answer {
     pub(super) json: Value,
     /// For people; lines end with a line feed.
     pub(super) text: String,
-    /// What the process ends with.
+    /// The exit code.
     pub(super) code: Code,
 }
 
@@ -24,12 +24,12 @@ impl Answer {
         Self { json, text: text.into() + "\n", code: Code::Done }
     }
 
-    /// Nothing to say.
+    /// An empty answer.
     pub(super) const fn silent() -> Self {
         Self { json: Value::Null, text: String::new(), code: Code::Done }
     }
 
-    /// A table for people, with one row for each thing; an array for programs.
+    /// A table for people, with one row per item; an array for programs.
     pub(super) fn table<T: Serialize, const N: usize>(
         header: [&str; N],
         things: &[T],
@@ -41,21 +41,22 @@ impl Answer {
 
 /// A value in its JSON form.
 pub(super) fn to_json(value: &impl Serialize) -> Result<Value, Failure> {
-    serde_json::to_value(value).map_err(|error| Failure::new(Code::Failed, format!("the answer is no JSON: {error}")))
+    serde_json::to_value(value)
+        .map_err(|error| Failure::new(Code::Failed, format!("the answer cannot be written as JSON: {error}")))
 }
 
-/// A table without frames. What others wrote into it stays on its line.
+/// A table without frames. Control characters are escaped, so that each row stays on its line.
 pub(super) fn table<const N: usize>(header: [&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(header);
     for row in rows {
         table.add_row(row.iter().map(|cell| visible(cell)));
     }
-    // Columns are kept apart by spaces alone, of which the first column needs none.
+    // Columns are separated by spaces alone, of which the first column needs none.
     table.lines().map(|line| line.trim().to_owned()).collect::<Vec<_>>().join("\n")
 }
 
-/// What the process ends with; the program's help lists them.
+/// Exit codes; the program's help lists them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Code {
     /// Done.
@@ -64,20 +65,20 @@ pub(super) enum Code {
     Failed = 1,
     /// Wrong use, or wrong settings.
     Usage = 2,
-    /// No such user, session or file.
+    /// There is no such user, session or file.
     NotFound = 3,
-    /// Refused, or a clash.
+    /// Refused, or a conflict.
     Refused = 4,
-    /// No database.
+    /// The database is not available.
     Unavailable = 5,
 }
 
-/// Why a command was not done.
+/// Why a command failed.
 #[derive(Debug)]
 pub(super) struct Failure {
-    /// What the process ends with.
+    /// The exit code.
     pub(super) code: Code,
-    /// What to tell.
+    /// The error message.
     pub(super) message: String,
 }
 

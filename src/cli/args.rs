@@ -1,5 +1,5 @@
-//! What can be typed. What it means is worked out elsewhere. URLs and hashes are among it, so
-//! that none of these types has a `Debug` form.
+//! The arguments of the command line; other modules give them their meaning. They include URLs and hashes, so
+//! none of these types implements `Debug`.
 
 #![expect(clippy::doc_markdown, reason = "these comments are the program's help, where backticks would show")]
 
@@ -35,7 +35,7 @@ pub(super) struct Arguments {
     pub(super) command: Option<Command>,
 }
 
-/// What every command takes.
+/// Options of every command.
 #[derive(Args)]
 #[command(next_help_heading = "Options of every command")]
 pub(super) struct Global {
@@ -45,8 +45,8 @@ pub(super) struct Global {
     /// Read settings from this file instead of ./.env
     #[arg(long, global = true, value_name = "FILE")]
     pub(super) env_file: Option<PathBuf>,
-    /// The database, instead of DATABASE_URL. Others on this machine can see arguments: a URL with
-    /// a password belongs into DATABASE_URL_FILE
+    /// The database, instead of DATABASE_URL. Other users of this machine can see arguments: put a URL
+    /// with a password into DATABASE_URL_FILE
     #[arg(long, global = true, value_name = "URL")]
     pub(super) database_url: Option<String>,
     /// What to log, instead of KNOXIDE_LOG
@@ -57,7 +57,7 @@ pub(super) struct Global {
 /// The commands.
 #[derive(Subcommand)]
 pub(super) enum Command {
-    /// Serve requests until told to stop (the default)
+    /// Serve requests until SIGTERM or SIGINT (the default)
     Serve(Serve),
     /// Bring the database's tables up to date, or one step back
     #[command(after_help = "\
@@ -95,7 +95,7 @@ Examples:
         #[command(subcommand)]
         action: Key,
     },
-    /// Delete expired tokens and forgotten sessions now
+    /// Delete expired tokens and old ended sessions now
     #[command(after_help = "\
 A running server does this by itself every KNOXIDE_SWEEP_INTERVAL. Checks and logins go on meanwhile. Age is measured \
 from the time of the previous sweep, so that a clock that happens to be wrong now deletes nothing.")]
@@ -104,14 +104,14 @@ from the time of the previous sweep, so that a clock that happens to be wrong no
         #[arg(long)]
         trust_clock: bool,
     },
-    /// Look for what is wrong with settings, database and files, and say how to mend it
+    /// Look for problems with settings, database and files, and say how to fix them
     #[command(after_help = "\
-Fails with code 1 if anything is wrong. Good to run after an installation, an upgrade or a restored backup.")]
+Fails with code 1 if anything is wrong. Run it after an installation, an upgrade or a restored backup.")]
     Doctor,
-    /// Take over users and tokens from a Django server
+    /// Import users and tokens from a Django server
     #[command(after_help = "\
-All or nothing: every clash with what is there is listed, and then nothing is changed (code 4). Ids, password hashes and \
-tokens are kept, so that nobody has to log in anew.
+All or nothing: every conflict with existing rows is listed, and then nothing is changed (code 4). Ids, password hashes \
+and tokens are kept, so that no user has to log in again.
 
 Example:
   knoxide import users.json")]
@@ -140,9 +140,9 @@ pub(super) struct Serve {
 pub(super) enum Migrate {
     /// Bring the tables up to date (the default)
     Up,
-    /// Take the latest step back, with all the data that it made room for
+    /// Revert the latest step, and delete all data that it made room for
     Down {
-        /// Do not ask
+        /// Do not ask for confirmation
         #[arg(long)]
         yes: bool,
     },
@@ -158,7 +158,7 @@ pub(super) struct UserName {
     pub(super) user: String,
 }
 
-/// What can be done with users.
+/// Actions on users.
 #[derive(Subcommand)]
 pub(super) enum User {
     /// Add a user
@@ -177,7 +177,7 @@ Examples:
         /// The e-mail address
         #[arg(long, default_value = "", hide_default_value = true)]
         email: String,
-        /// Let the user administer others
+        /// Make the user a staff user
         #[arg(long)]
         staff: bool,
         /// Do not let the user log in yet
@@ -188,10 +188,10 @@ Examples:
     },
     /// List users
     List {
-        /// Only those whose name or e-mail address contains this, or looks as if
+        /// Only users whose name or e-mail address contains this text, or text that looks like it
         #[arg(long, value_name = "TEXT")]
         search: Option<String>,
-        /// At most so many
+        /// The maximum number of users
         #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
         limit: u32,
         /// Only users after this number, for the next page
@@ -207,28 +207,28 @@ Examples:
         #[command(flatten)]
         password: NewPassword,
     },
-    /// Let a user log in again; old tokens stay dead
+    /// Let a user log in again; old tokens stay revoked
     Activate(UserName),
-    /// Shut a user out at once: no login, and no token is good any more
+    /// Lock a user out at once: all logins and all tokens are refused
     Deactivate(UserName),
     /// Delete a user with all sessions
     Delete {
         #[command(flatten)]
         user: UserName,
-        /// Do not ask
+        /// Do not ask for confirmation
         #[arg(long)]
         yes: bool,
     },
 }
 
-/// Where a new password comes from; nothing given: from a person.
+/// Where a new password comes from; without an option, from the terminal.
 #[derive(Args)]
 #[command(group = ArgGroup::new("password source").multiple(false))]
 pub(super) struct NewPassword {
     /// Read the password from standard input
     #[arg(long, group = "password source")]
     pub(super) password_stdin: bool,
-    /// Read the password from a file that not everybody can open
+    /// Read the password from a file, which should not be readable by all users
     #[arg(long, value_name = "FILE", group = "password source")]
     pub(super) password_file: Option<PathBuf>,
     /// Store this hash, in one of Django's formats; '!' for no password at all
@@ -236,24 +236,24 @@ pub(super) struct NewPassword {
     pub(super) password_hash: Option<String>,
 }
 
-/// What can be done with sessions.
+/// Actions on sessions.
 #[derive(Subcommand)]
 pub(super) enum Session {
     /// List sessions: live ones, or those that ended too
     List {
-        /// Only this user's: the name, or id: and the number
+        /// Only sessions of this user: the name, or id: and the number
         user: Option<String>,
-        /// Also those that ended, with the reason
+        /// Also ended sessions, with the reason
         #[arg(long)]
         all: bool,
-        /// At most so many, the latest first
+        /// The maximum number of sessions, the latest first
         #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
         limit: u32,
         /// Only sessions older than this one, for the next page
         #[arg(long, value_name = "ID")]
         before: Option<String>,
     },
-    /// End a session, or all of a user's; no check says yes from then on
+    /// End a session, or all sessions of a user; from then on every check refuses its tokens
     #[command(after_help = "\
 Examples:
   knoxide session revoke 018cc251-f400-7000-8000-000000000000
@@ -269,10 +269,10 @@ Examples:
     },
 }
 
-/// What can be done with tokens.
+/// Actions on tokens.
 #[derive(Subcommand)]
 pub(super) enum Token {
-    /// Make a token, and show it this one time
+    /// Make a token, and show it once
     #[command(after_help = "\
 Limits on the number of sessions do not apply.
 
@@ -282,24 +282,24 @@ Examples:
     Create {
         #[command(flatten)]
         user: UserName,
-        /// A name to know it by, at most 150 characters
+        /// A name that identifies the token, at most 150 characters
         #[arg(long)]
         name: String,
-        /// How long it is good, such as 12h or 90d, or none; instead of KNOXIDE_KNOX_TTL
+        /// Its lifetime, such as 12h or 90d, or none; instead of KNOXIDE_KNOX_TTL
         #[arg(long, value_name = "DURATION")]
         ttl: Option<String>,
     },
 }
 
-/// What can be done with signing keys.
+/// Actions on signing keys.
 #[derive(Subcommand)]
 pub(super) enum Key {
-    /// List all keys with what they do now; secrets are never shown
+    /// List all keys with their current use; secrets are never shown
     List,
     /// Add a key that takes over signing, 30 s after it is published; the old one stays published
-    /// until its tokens are out
+    /// until its tokens have expired
     #[command(after_help = "\
-Running servers notice by themselves. The secret of HS256 may be in the settings: then change KNOXIDE_JWT_SECRET, run \
+Running servers load it by themselves. If the secret of HS256 is in the settings, change KNOXIDE_JWT_SECRET, run \
 this with it, and restart every node with it.
 
 Examples:
@@ -310,10 +310,10 @@ Examples:
         #[arg(value_parser = super::key::parse_algorithm)]
         algorithm: Option<crate::domain::jwt::Algorithm>,
     },
-    /// Take a key out of use at once, because it has leaked
+    /// Stop using a key at once, because it has leaked
     #[command(after_help = "\
-No key forges anything here, since every token is looked up in the database: who must not be fooled are those who \
-verify offline. Rotate first; the last key of an algorithm cannot be retired (code 4).")]
+Forged tokens are refused here even with a leaked key, since every token is looked up in the database; services that \
+verify offline would accept them. Rotate first; the last key of an algorithm cannot be retired (code 4).")]
     Retire {
         /// The key's number, as `key list` shows it
         id: i64,

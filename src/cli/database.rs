@@ -9,17 +9,17 @@ use crate::domain::password::Hasher;
 use crate::service::admin::Admin;
 use crate::store::diesel::{DieselStore, StoreOptions};
 
-/// What happens when there is no SQLite file yet.
+/// What to do if the SQLite file does not exist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Missing {
-    /// It is made, if the settings allow it.
+    /// Create it, if the settings allow that.
     Make,
-    /// The command makes no sense without one.
+    /// Fail: the command needs an existing database.
     Refuse,
 }
 
 impl Context<'_> {
-    /// The database as it is, whatever its tables.
+    /// The database, whatever tables it has.
     pub(super) fn open_any(&self, missing: Missing) -> Result<DieselStore, Failure> {
         let database = &self.settings.database;
         self.find_file(database.create && missing == Missing::Make)?;
@@ -27,13 +27,13 @@ impl Context<'_> {
         Ok(DieselStore::open_url(database.url.clone(), options)?)
     }
 
-    /// The database as it is, to look at and not to change.
+    /// The database, for reading only.
     pub(super) fn look(&self) -> Result<DieselStore, Failure> {
         self.find_file(false)?;
         Ok(DieselStore::open_as_found(self.settings.database.url.clone()))
     }
 
-    /// Refuses a SQLite file that is missing and is not to be made.
+    /// Refuses a missing SQLite file that must not be created.
     fn find_file(&self, create: bool) -> Result<(), Failure> {
         let database = &self.settings.database;
         if let Some(file) = database.url.sqlite_file().filter(|file| !create && !file.exists()) {
@@ -44,7 +44,7 @@ impl Context<'_> {
         Ok(())
     }
 
-    /// The database, with the tables this program needs. A new one gets them.
+    /// The database, with the tables that this program needs. They are created in a new one.
     fn open(&self, missing: Missing) -> Result<DieselStore, Failure> {
         let store = self.open_any(missing)?;
         let status = store.migration_status()?;
@@ -56,7 +56,7 @@ impl Context<'_> {
         Ok(store)
     }
 
-    /// What an administrator can do with the database.
+    /// The administrative use cases on the database.
     pub(super) fn admin(&self, missing: Missing) -> Result<Admin, Failure> {
         let hasher = Hasher::new(self.settings.passwords.bcrypt_cost)
             .map_err(|error| Failure::new(Code::Usage, error.to_string()))?;

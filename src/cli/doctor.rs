@@ -1,4 +1,4 @@
-//! `knoxide doctor`: looks for what is wrong, and says how to mend it.
+//! `knoxide doctor`: looks for problems, and says how to fix them.
 
 mod database;
 mod files;
@@ -12,14 +12,14 @@ use crate::domain::escape::visible;
 use crate::domain::time::Clock;
 use crate::server::process;
 
-/// How much something matters.
+/// How serious a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Weight {
     /// As it should be.
     Fine,
     /// Works, but could be better.
     Advice,
-    /// Must be mended: the exit code says so.
+    /// Must be fixed: the exit code says so.
     Wrong,
 }
 
@@ -39,20 +39,20 @@ struct Finding {
     weight: Weight,
     subject: &'static str,
     fact: String,
-    cure: Option<String>,
+    remedy: Option<String>,
 }
 
 impl Finding {
     fn fine(subject: &'static str, fact: impl Into<String>) -> Self {
-        Self { weight: Weight::Fine, subject, fact: fact.into(), cure: None }
+        Self { weight: Weight::Fine, subject, fact: fact.into(), remedy: None }
     }
 
-    fn advice(subject: &'static str, fact: impl Into<String>, cure: impl Into<String>) -> Self {
-        Self { weight: Weight::Advice, subject, fact: fact.into(), cure: Some(cure.into()) }
+    fn advice(subject: &'static str, fact: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { weight: Weight::Advice, subject, fact: fact.into(), remedy: Some(remedy.into()) }
     }
 
-    fn wrong(subject: &'static str, fact: impl Into<String>, cure: impl Into<String>) -> Self {
-        Self { weight: Weight::Wrong, subject, fact: fact.into(), cure: Some(cure.into()) }
+    fn wrong(subject: &'static str, fact: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { weight: Weight::Wrong, subject, fact: fact.into(), remedy: Some(remedy.into()) }
     }
 
     fn is_wrong(&self) -> bool {
@@ -60,7 +60,7 @@ impl Finding {
     }
 }
 
-/// Looks at everything that can be looked at.
+/// Examines everything that can be examined.
 pub(super) fn examine(settings: Result<Settings, Mistakes>, env_file: Option<&EnvFile>, clock: &dyn Clock) -> Answer {
     let mut findings = Vec::new();
     if let Some(env_file) = env_file {
@@ -73,13 +73,13 @@ pub(super) fn examine(settings: Result<Settings, Mistakes>, env_file: Option<&En
             findings.extend(mistakes.0.into_iter().map(wrong));
         }
         Ok(settings) => {
-            findings.push(Finding::fine("settings", "make sense"));
-            judge_settings(&settings, &mut findings);
+            findings.push(Finding::fine("settings", "are valid"));
+            check_settings(&settings, &mut findings);
             files::examine_secrets(&settings.secret_files, &mut findings);
             if let Some(file) = settings.database.url.sqlite_file() {
                 files::examine(file, &mut findings);
             }
-            judge_places(settings.http.workers, process::most_files(), &mut findings);
+            check_open_files(settings.http.workers, process::most_files(), &mut findings);
             database::examine(&settings, clock, &mut findings);
             findings.push(ask_server(&settings));
         }
@@ -87,53 +87,53 @@ pub(super) fn examine(settings: Result<Settings, Mistakes>, env_file: Option<&En
     report(&findings)
 }
 
-/// What is allowed, and yet seldom meant.
-fn judge_settings(settings: &Settings, findings: &mut Vec<Finding>) {
+/// Settings that are allowed, but rarely intended.
+fn check_settings(settings: &Settings, findings: &mut Vec<Finding>) {
     let everybody = |network: &&ipnet::IpNet| network.prefix_len() == 0;
     if let Some(network) = settings.http.options.proxies.networks.iter().find(everybody) {
         findings.push(Finding::advice(
             "settings",
-            format!("KNOXIDE_TRUSTED_PROXIES trusts everybody ({network}), so that any client can forge its address"),
+            format!("KNOXIDE_TRUSTED_PROXIES trusts every address ({network}), so any client can forge its own"),
             "name the networks of your proxies",
         ));
     }
 }
 
-/// What only a running server knows: whether it still works on the files that everybody else finds.
+/// What only a running server knows: whether it still uses the files that other processes open.
 fn ask_server(settings: &Settings) -> Finding {
     match readiness(&settings.http.listen) {
         Some(Readiness::Ready) => Finding::fine("server", "runs and is ready"),
         Some(Readiness::NotReady) => Finding::wrong(
             "server",
-            "runs and is not ready, so that it answers 503",
+            "runs but is not ready: it answers 503",
             "its log says why; if the files of its database were removed or replaced, restart it, then end all sessions",
         ),
         Some(Readiness::Full) => Finding::wrong(
             "server",
-            "runs, and its disk is full: it answers checks and ends sessions, and refuses everything that needs room",
-            "make room on the disk of the database",
+            "runs, and its disk is full: it answers checks and ends sessions, and refuses everything that needs disk space",
+            "free space on the disk of the database",
         ),
-        None => Finding::fine("server", "not found where the settings have it listen"),
+        None => Finding::fine("server", "not found at the addresses in the settings"),
     }
 }
 
-/// Few places are too few for a crowd.
-const FEW_PLACES: usize = 500;
+/// Fewer connections than this are too few for many clients.
+const FEW_CONNECTIONS: usize = 500;
 
-/// How many connections there is room for when so many files may be open.
-fn judge_places(workers: usize, files: Option<u64>, findings: &mut Vec<Finding>) {
+/// How many connections fit if this many files may be open.
+fn check_open_files(workers: usize, files: Option<u64>, findings: &mut Vec<Finding>) {
     let Some(files) = files else {
         findings.push(Finding::fine("open files", "any number"));
         return;
     };
-    let places = process::connections_each(workers, Some(files)) * workers;
-    let fact = format!("{files} may be open, which leaves room for {places} connections");
-    let cure = "raise the hard limit (`ulimit -Hn`, LimitNOFILE= of systemd)";
-    findings.push(if files < process::FEWEST_FILES {
-        let fact = format!("{files} may be open, and the server needs at least {}", process::FEWEST_FILES);
-        Finding::wrong("open files", fact, cure)
-    } else if places < FEW_PLACES {
-        Finding::advice("open files", fact, cure)
+    let connections = process::connections_each(workers, Some(files)) * workers;
+    let fact = format!("{files} may be open, which leaves room for {connections} connections");
+    let remedy = "raise the hard limit (`ulimit -Hn`, LimitNOFILE= of systemd)";
+    findings.push(if files < process::MIN_FILES {
+        let fact = format!("{files} may be open, and the server needs at least {}", process::MIN_FILES);
+        Finding::wrong("open files", fact, remedy)
+    } else if connections < FEW_CONNECTIONS {
+        Finding::advice("open files", fact, remedy)
     } else {
         Finding::fine("open files", fact)
     });
@@ -143,14 +143,15 @@ fn report(findings: &[Finding]) -> Answer {
     let wrong = findings.iter().any(Finding::is_wrong);
     let mut text = String::new();
     for finding in findings {
-        let cure = finding.cure.as_ref().map(|cure| format!("\n        cure: {}", visible(cure))).unwrap_or_default();
+        let remedy =
+            finding.remedy.as_ref().map(|remedy| format!("\n        remedy: {}", visible(remedy))).unwrap_or_default();
         let (word, fact) = (finding.weight.as_str(), visible(&finding.fact));
-        text.push_str(&format!("{word:<7} {}: {fact}{cure}\n", finding.subject));
+        text.push_str(&format!("{word:<7} {}: {fact}{remedy}\n", finding.subject));
     }
-    text.push_str(if wrong { "\nSomething must be mended." } else { "\nNothing is wrong." });
+    text.push_str(if wrong { "\nThere are problems to fix." } else { "\nNothing is wrong." });
     let json = findings.iter().map(|finding| {
         json!({ "weight": finding.weight.as_str(), "subject": finding.subject, "fact": finding.fact,
-                "cure": finding.cure })
+                "remedy": finding.remedy })
     });
     let code = if wrong { Code::Failed } else { Code::Done };
     Answer { code, ..Answer::new(text, json.collect()) }
@@ -170,9 +171,9 @@ mod tests {
             (Some(63), Weight::Wrong, "at least 64"),
         ] {
             let mut findings = Vec::new();
-            judge_places(2, files, &mut findings);
+            check_open_files(2, files, &mut findings);
             let [finding] = &findings[..] else { panic!("{findings:?}") };
-            assert_eq!((finding.weight, finding.cure.is_some()), (weight, weight != Weight::Fine), "{finding:?}");
+            assert_eq!((finding.weight, finding.remedy.is_some()), (weight, weight != Weight::Fine), "{finding:?}");
             assert!(finding.fact.contains(words), "{finding:?}");
         }
     }

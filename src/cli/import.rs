@@ -10,17 +10,17 @@ use super::{Context, Missing};
 use crate::domain::escape::visible;
 use crate::domain::import::ImportData;
 
-/// Takes over users and tokens, all or none.
+/// Imports users and tokens, all or none.
 pub(super) fn run(file: &Path, context: &Context<'_>) -> Answered {
     let data = read(file)?;
     let imported = context.admin(Missing::Make)?.import(&data)?;
     let report = &imported.report;
     let mut text = format!("Imported: {} users, {} tokens.", report.users, report.tokens);
     if report.ended > 0 {
-        text.push_str(&format!("\n{} tokens belong to users who are not active, and stay dead.", report.ended));
+        text.push_str(&format!("\n{} tokens belong to users who are not active, and stay refused.", report.ended));
     }
     for (name, other) in &report.lookalikes {
-        text.push_str(&format!("\nThe name {} could be taken for {}.", visible(name), visible(other)));
+        text.push_str(&format!("\nThe name {} looks like {}.", visible(name), visible(other)));
     }
     for user in &imported.unverifiable {
         text.push_str(&format!("\n{} cannot log in by password: {}.", visible(&user.username), user.reason));

@@ -8,7 +8,7 @@ use super::{Context, Missing};
 use crate::domain::jwt::Algorithm;
 use crate::service::admin::{KeyState, ListedKey};
 
-/// Does what was typed after `key`.
+/// Runs the arguments after `key`.
 pub(super) fn run(action: &Action, context: &Context<'_>) -> Answered {
     match *action {
         Action::List => {
@@ -27,7 +27,7 @@ pub(super) fn run(action: &Action, context: &Context<'_>) -> Answered {
     }
 }
 
-/// Reads an algorithm's name.
+/// Parses an algorithm's name.
 pub(super) fn parse_algorithm(text: &str) -> Result<Algorithm, String> {
     let names = || Algorithm::ALL.map(Algorithm::as_str).join(", ");
     Algorithm::from_name(text).ok_or_else(|| format!("write one of {}", names()))
@@ -50,10 +50,10 @@ fn rotate(algorithm: Algorithm, context: &Context<'_>) -> Answered {
     let given = context.settings.jwt.secret.as_ref();
     let from = context.admin(Missing::Refuse)?.rotate_key(algorithm, given)?;
     let name = algorithm.as_str();
-    let mut text = format!("There is a new {name} key. It signs from {from} on; what older ones signed stays good.");
+    let mut text = format!("There is a new {name} key. It signs from {from} on; tokens of older keys stay good.");
     if algorithm == Algorithm::Hs256 && given.is_some() {
         text.push_str(
-            "\nGive KNOXIDE_JWT_SECRET to every node now, and restart it: until then it signs with the old one.",
+            "\nSet KNOXIDE_JWT_SECRET on every node now, and restart it: until then it signs with the old one.",
         );
     } else if algorithm != context.settings.jwt.algorithm && algorithm != Algorithm::Hs256 {
         text.push_str(&format!("\nNodes sign access tokens with it where KNOXIDE_JWT_ALGORITHM is {name}."));

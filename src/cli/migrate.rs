@@ -6,7 +6,7 @@ use super::answer::{Answer, Answered, Code};
 use super::args::Migrate as Direction;
 use super::{Context, Missing, insist};
 
-/// Does what was typed after `migrate`.
+/// Runs the arguments after `migrate`.
 pub(super) fn run(direction: Option<Direction>, context: &mut Context<'_>) -> Answered {
     match direction.unwrap_or(Direction::Up) {
         Direction::Up => {
@@ -22,14 +22,14 @@ pub(super) fn run(direction: Option<Direction>, context: &mut Context<'_>) -> An
             let store = context.open_any(Missing::Refuse)?;
             if !yes {
                 let last = store.migration_status()?.applied.pop().unwrap_or_default();
-                let question = format!("Take step {last} back, and delete all data that it made room for, for good?");
-                insist(context.terminal, &question, "to take a step back")?;
+                let question = format!("Revert step {last}, and delete all data that it made room for, for good?");
+                insist(context.terminal, &question, "to revert a step")?;
             }
             let version = store.revert_last_migration()?;
-            Ok(Answer::new(format!("Taken back: {version}."), json!({ "reverted": version })))
+            Ok(Answer::new(format!("Reverted: {version}."), json!({ "reverted": version })))
         }
         Direction::Status => {
-            // Whatever is there, or not there yet, is the answer.
+            // `status` reports any database as it is, even an empty one.
             let status = context.look()?.migration_status()?;
             let lines = status.applied.iter().map(|name| format!("done     {name}"));
             let lines = lines.chain(status.pending.iter().map(|name| format!("pending  {name}")));

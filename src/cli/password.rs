@@ -7,7 +7,7 @@ use crate::config::{read_secret_file, unwrapped};
 use crate::domain::user::{Password, PasswordHash};
 use crate::service::admin::NewPassword;
 
-/// Reads a new password, or the hash that stands for one.
+/// Reads a new password, or a hash.
 pub(super) fn read(typed: &NewPasswordOptions, context: &mut Context<'_>) -> Result<NewPassword, Failure> {
     match &typed.password_hash {
         Some(hash) => Ok(NewPassword::Hash(PasswordHash::from_stored(hash.clone()))),
@@ -21,8 +21,8 @@ fn read_text(typed: &NewPasswordOptions, context: &mut Context<'_>) -> Result<Pa
         let text =
             read_secret_file(path).map_err(|problem| Failure::new(code, format!("--password-file {problem}")))?;
         if let Some(exposure) = permissions::of_secret_file(path) {
-            // There is nobody left to tell when this fails.
-            let _ = writeln!(context.err, "knoxide: {} {}: {}", path.display(), exposure.problem, exposure.cure);
+            // If this fails, there is no other place to report it.
+            let _ = writeln!(context.err, "knoxide: {} {}: {}", path.display(), exposure.problem, exposure.remedy);
         }
         return Ok(Password::new(text.to_string()));
     }
@@ -31,7 +31,8 @@ fn read_text(typed: &NewPasswordOptions, context: &mut Context<'_>) -> Result<Pa
         return Ok(Password::new(unwrapped(&text).to_owned()));
     }
     if !context.terminal.is_interactive() {
-        let message = "nobody can be asked for the password: use --password-stdin, --password-file or --password-hash";
+        let message =
+            "there is no terminal to ask for the password: use --password-stdin, --password-file or --password-hash";
         return Err(Failure::new(Code::Usage, message));
     }
     let first = ask(context.terminal.ask_password("New password: "))?;

@@ -1,7 +1,7 @@
-//! What a server that runs with the same settings says of its readiness. A command cannot see for itself that the
-//! server lost the files of its database: it opens, or makes, the files that have taken their place.
+//! The readiness of a server that runs with the same settings. A command cannot detect by itself that the
+//! server lost the files of its database: the command opens, or creates, the files now at that path.
 //!
-//! A client library for one request, over TCP or a Unix socket, would be more than the request.
+//! A client library would be larger than this one request, over TCP or a Unix socket.
 
 use std::future::poll_fn;
 use std::io;
@@ -15,33 +15,33 @@ use tokio::time::timeout;
 
 use crate::config::ListenAddress;
 
-/// How long one address is asked, all in all.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long the request to one address may take altogether.
+const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A longer reply, in bytes, is not read to its end.
-const LONGEST: usize = 8 * 1024;
+/// The maximum size of a reply, in bytes; of a longer one no more is read.
+const MAX_REPLY_BYTES: usize = 8 * 1024;
 
-/// Asks for readiness and for nothing else.
+/// Asks for readiness only.
 const REQUEST: &[u8] = b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
 
 /// What a running server answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Readiness {
-    /// It may be sent requests.
+    /// It answers requests.
     Ready,
     /// It answers 503: its log says why.
     NotReady,
-    /// It answers checks and ends sessions, and has no room on its disk for more.
+    /// It answers checks and ends sessions, but its disk is full.
     Full,
 }
 
-/// What the server at the first of these addresses where one answers says; `None` if none does. Must not be
+/// The reply of the server at the first of these addresses that answers; `None` if none does. Must not be
 /// called from within a runtime.
 pub(super) fn readiness(addresses: &[ListenAddress]) -> Option<Readiness> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
     runtime.block_on(async {
         for address in addresses {
-            if let Ok(Ok(reply)) = timeout(PATIENCE, ask(address)).await
+            if let Ok(Ok(reply)) = timeout(TIMEOUT, ask(address)).await
                 && let Some(readiness) = read(&reply)
             {
                 return Some(readiness);
@@ -53,14 +53,14 @@ pub(super) fn readiness(addresses: &[ListenAddress]) -> Option<Readiness> {
 
 async fn ask(address: &ListenAddress) -> io::Result<Vec<u8>> {
     match address {
-        // Any free port: nobody knows which.
+        // Port 0 means any free port, and only the server knows which.
         ListenAddress::Tcp(address) if address.port() == 0 => Err(io::ErrorKind::AddrNotAvailable.into()),
-        ListenAddress::Tcp(address) => exchange(TcpStream::connect(reachable(*address)).await?).await,
-        ListenAddress::Unix(path) => exchange(UnixStream::connect(path).await?).await,
+        ListenAddress::Tcp(address) => send_request(TcpStream::connect(reachable(*address)).await?).await,
+        ListenAddress::Unix(path) => send_request(UnixStream::connect(path).await?).await,
     }
 }
 
-/// A server that listens everywhere is reached on this machine.
+/// A server that listens on all addresses is reached on this machine.
 fn reachable(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
         address.set_ip(match address {
@@ -71,7 +71,7 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
     address
 }
 
-async fn exchange(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<Vec<u8>> {
+async fn send_request(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<Vec<u8>> {
     let mut unsent = REQUEST;
     while !unsent.is_empty() {
         let sent = poll_fn(|context| Pin::new(&mut stream).poll_write(context, unsent)).await?;
@@ -81,15 +81,15 @@ async fn exchange(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result
     loop {
         let mut part = ReadBuf::new(&mut buffer);
         poll_fn(|context| Pin::new(&mut stream).poll_read(context, &mut part)).await?;
-        if part.filled().is_empty() || reply.len() > LONGEST {
+        if part.filled().is_empty() || reply.len() > MAX_REPLY_BYTES {
             return Ok(reply);
         }
         reply.extend_from_slice(part.filled());
     }
 }
 
-/// Only what this program's own server says counts: somebody else's may have the address. One that is stopping
-/// says nothing about its database.
+/// Only replies of this program's own server count: another program may have the address. A server that is
+/// stopping says nothing about its database.
 fn read(reply: &[u8]) -> Option<Readiness> {
     let text = String::from_utf8_lossy(reply);
     let says = |status: &str| text.ends_with(&format!("{{\"status\":\"{status}\"}}"));

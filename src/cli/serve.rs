@@ -5,29 +5,29 @@ use std::sync::Arc;
 
 use super::Context;
 use super::answer::{Answer, Answered, Code, Failure};
-use super::permissions::open_to_everybody;
+use super::permissions::open_to_all_users;
 use crate::config::ListenAddress;
 use crate::domain::user::Password;
 use crate::server::{ADMIN, Announcement, FirstUser, PasswordDelivery, StartError, serve};
 use crate::service::admin::AdminError;
 use crate::telemetry;
 
-/// Serves until told to stop. What happens goes to the log; a random first password goes to
-/// the person who watches, and to nobody else.
+/// Serves until the order to stop. Events go to the log; a random first password goes to
+/// the terminal if there is one, and nowhere else.
 pub(super) fn run(context: Context<'_>) -> Answered {
     let Context { settings, env_file, terminal, err, clock, random } = context;
     let _log = telemetry::start(&settings.log, Arc::clone(&clock))
         .map_err(|error| Failure::new(Code::Failed, error.to_string()))?;
-    for exposure in open_to_everybody(&settings, env_file.as_ref()) {
+    for exposure in open_to_all_users(&settings, env_file.as_ref()) {
         let (file, mode) = (exposure.path.display().to_string(), format!("{:04o}", exposure.mode));
-        log::warn!(file, mode; "a file or folder {}: {}", exposure.problem, exposure.cure);
+        log::warn!(file, mode; "a file or folder {}: {}", exposure.problem, exposure.remedy);
     }
     let handover = if terminal.is_watched() {
         PasswordDelivery::Shown
     } else {
         PasswordDelivery::File(PasswordDelivery::folder(&settings.database.url))
     };
-    let mut told = Ok(());
+    let mut printed = Ok(());
     let mut shown = None;
     let served = serve(settings, clock, random, &handover, &mut |announcement| {
         match &announcement {
@@ -35,10 +35,10 @@ pub(super) fn run(context: Context<'_>) -> Answered {
             | Announcement::PerhapsFirstUser(FirstUser::Shown(password)) => {
                 shown = Some(Password::new(password.expose().to_owned()));
             }
-            // Only now is there somebody to log in to.
+            // From now on the first user can log in.
             Announcement::Listening(addresses) => {
                 if let Some(password) = shown.take() {
-                    told = write!(err, "{}", welcome(&password, addresses));
+                    printed = write!(err, "{}", welcome(&password, addresses));
                 }
             }
             Announcement::Migrated(_)
@@ -49,22 +49,22 @@ pub(super) fn run(context: Context<'_>) -> Answered {
         note(&announcement);
     });
     if let Some(password) = shown {
-        // The start failed after the user was made, or may have been: the next one will not show it.
-        told = write!(err, "{}", welcome(&password, &[]));
+        // The start failed after the user was created, or may have been: the next start will not show the password.
+        printed = write!(err, "{}", welcome(&password, &[]));
     }
     served?;
-    told.map_err(|error| Failure::new(Code::Failed, format!("the first password could not be shown: {error}")))?;
+    printed.map_err(|error| Failure::new(Code::Failed, format!("the first password could not be shown: {error}")))?;
     Ok(Answer::silent())
 }
 
-/// The first password, and the first login with it, ready to be pasted if there is an address.
+/// The first password, and a command for the first login if there is an address.
 fn welcome(password: &Password, addresses: &[ListenAddress]) -> String {
     let password = password.expose();
     let shown = format!("\nThe first user is {ADMIN}, with the password {password}\nIt is not shown again.");
     let place = match addresses.first() {
         Some(ListenAddress::Tcp(address)) => {
             let mut address = *address;
-            // Nobody can connect to "any address".
+            // Clients cannot connect to "any address".
             if address.ip().is_unspecified() {
                 address.set_ip(if address.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() });
             }
@@ -79,28 +79,28 @@ fn welcome(password: &Password, addresses: &[ListenAddress]) -> String {
     )
 }
 
-/// Logs what happens at the start and at the end.
+/// Logs the start and the end.
 fn note(announcement: &Announcement<'_>) {
     match announcement {
         Announcement::Migrated(names) => log::info!(migrations = names.join(", "); "the tables are up to date"),
         Announcement::FirstUser(FirstUser::Given) => {
-            log::info!(user = ADMIN; "the first user is made, with the password of the settings");
+            log::info!(user = ADMIN; "the first user was created, with the password of the settings");
         }
         Announcement::FirstUser(FirstUser::Shown(_)) => {
-            log::info!(user = ADMIN; "the first user is made, with a random password");
+            log::info!(user = ADMIN; "the first user was created, with a random password");
         }
         Announcement::FirstUser(FirstUser::Written(path)) => {
             log::warn!(user = ADMIN, file = path.display().to_string();
-                "the first user is made; log in with the password in the file, and delete it");
+                "the first user was created; log in with the password in the file, and delete it");
         }
         Announcement::PerhapsFirstUser(FirstUser::Written(path)) => {
             log::warn!(user = ADMIN, file = path.display().to_string();
-                "the database broke off while the first user was made; if the next start does not make it anew, \
+                "the connection to the database broke while the first user was created; if the next start does not create it again, \
                  its password is in the file");
         }
         Announcement::PerhapsFirstUser(FirstUser::Given | FirstUser::Shown(_)) => {
             log::warn!(user = ADMIN;
-                "the database broke off while the first user was made; the next start makes it anew, unless it is there");
+                "the connection to the database broke while the first user was created; the next start creates it if it does not exist");
         }
         Announcement::Listening(addresses) => {
             for address in *addresses {

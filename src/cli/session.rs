@@ -18,7 +18,7 @@ const SHOWN_OF_USER: u32 = 100;
 pub(super) const HEADER: [&str; 9] =
     ["ID", "USER", "NAME", "CREATED", "LAST SEEN", "EXPIRES", "ADDRESS", "DEVICE", "ENDED"];
 
-/// Does what was typed after `session`.
+/// Runs the arguments after `session`.
 pub(super) fn run(action: Action, context: &Context<'_>) -> Answered {
     match action {
         Action::List { user, all, limit, before } => {
@@ -68,11 +68,12 @@ pub(super) fn row(entry: &SessionEntry) -> [String; 9] {
 }
 
 fn parse_id(id: &str) -> Result<SessionId, Failure> {
-    let problem = || Failure::new(Code::Usage, format!("{id:?} is no session's id: see `knoxide session list`"));
+    let problem =
+        || Failure::new(Code::Usage, format!("{id:?} is not the id of a session: see `knoxide session list`"));
     SessionId::parse(id).ok_or_else(problem)
 }
 
-/// Deletes what is over for long enough.
+/// Deletes expired tokens, and ended sessions after their retention.
 pub(super) fn sweep(trust_clock: bool, context: &Context<'_>) -> Answered {
     let policy = SweepPolicy {
         session_retention: context.settings.tokens.session_retention,
@@ -86,12 +87,14 @@ pub(super) fn sweep(trust_clock: bool, context: &Context<'_>) -> Answered {
     let mut text = format!("Swept: {tokens} tokens, {sessions} sessions, {log_rows} log rows.");
     if !swept.clock_believed {
         let kept = match swept.until {
-            Some(until) => format!("What was over later than {until}, the time of the last sweep, was kept"),
-            None => "Nothing was deleted for its age, since there was no sweep before".to_owned(),
+            Some(until) => {
+                format!("Tokens and sessions that ended after {until}, the time of the last sweep, were kept")
+            }
+            None => "Nothing was deleted by age, since there was no sweep before".to_owned(),
         };
         text.push_str(&format!(
-            "\n{kept}: a command cannot tell whether the clock is right. A server that has run for an hour can; or say \
-             --trust-clock if you have looked."
+            "\n{kept}: a command does not know whether the clock is right. A server that has run for an hour does; or use \
+             --trust-clock if you have checked it."
         ));
     }
     Ok(Answer::new(text, to_json(&swept)?))

@@ -1,4 +1,4 @@
-//! The person, if there is one, and standard input.
+//! The user's terminal, if there is one, and standard input.
 
 use std::io::{self, IsTerminal, Read, Write};
 
@@ -6,10 +6,10 @@ use zeroize::Zeroizing;
 
 use crate::domain::user::Password;
 
-/// No password is longer than this, in bytes.
-const MOST: u64 = 64 * 1024;
+/// The longest password, in bytes.
+const MAX_PASSWORD_BYTES: u64 = 64 * 1024;
 
-/// Who sits in front of the program.
+/// The terminal of the user who runs the program.
 pub trait Terminal {
     /// Whether a person can be asked.
     fn is_interactive(&self) -> bool;
@@ -62,8 +62,8 @@ impl Terminal for ProcessTerminal {
 
     fn read_input(&mut self) -> io::Result<Zeroizing<String>> {
         let mut text = Zeroizing::new(String::new());
-        io::stdin().take(MOST + 1).read_to_string(&mut text)?;
-        if text.len() as u64 > MOST {
+        io::stdin().take(MAX_PASSWORD_BYTES + 1).read_to_string(&mut text)?;
+        if text.len() as u64 > MAX_PASSWORD_BYTES {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "it is longer than 64 KiB"));
         }
         Ok(text)

@@ -1,4 +1,4 @@
-//! The command line as a shell sees it: arguments and an environment in; output, complaints
+//! The command line as a shell sees it: arguments and an environment in; output, errors
 //! and an exit code out.
 
 mod doctor;
@@ -28,7 +28,7 @@ use crate::store::{Connection, Store};
 /// 2023-11-14T22:13:20Z.
 const START: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
 
-/// A hash that costs nothing to write; no password is known to fit it.
+/// A valid hash of an unknown password, which costs no time.
 const HASH: &str = "bcrypt_sha256$$2b$12$abcdefghijklmnopqrstuuJFAvXeB9BI1oCG6bVYcB5Oy/QCfrR4e";
 
 /// A machine with a database of its own.
@@ -37,7 +37,7 @@ struct Machine {
     clock: ManualClock,
 }
 
-/// What a run left behind.
+/// The result of a run.
 #[derive(Debug)]
 struct Ran {
     code: u8,
@@ -46,7 +46,7 @@ struct Ran {
 }
 
 impl Ran {
-    /// The answer to a program, of a run that was done.
+    /// The JSON answer of a successful run.
     fn json(&self) -> Value {
         assert_eq!((self.code, self.err.as_str()), (0, ""), "{}", self.out);
         serde_json::from_str(&self.out).expect("JSON")
@@ -98,11 +98,11 @@ impl Machine {
         format!("sqlite://{}", self.folder.path().join("knoxide.db").display())
     }
 
-    /// Runs `knoxide` with these arguments, in front of this person, with this environment.
+    /// Runs `knoxide` with these arguments, this person at the terminal, and this environment.
     fn run_with(&self, arguments: &[&str], mut typist: Typist, environment: &[(&str, &str)]) -> Ran {
         let (mut out, mut err) = (Vec::new(), Vec::new());
         let url = ("DATABASE_URL".into(), self.url().into());
-        // Nobody listens there, whatever else runs on this machine.
+        // No server listens there, whatever else runs on this machine.
         let listen = ("KNOXIDE_LISTEN".into(), "127.0.0.1:0".into());
         let pair = |(name, value): &(&str, &str)| (OsString::from(name), OsString::from(value));
         let code = run(Process {
@@ -122,14 +122,14 @@ impl Machine {
         self.run_with(arguments, Typist::default(), &[])
     }
 
-    /// Runs a command that must be done, and returns its output for people.
+    /// Runs a command that must succeed, and returns its output for people.
     fn done(&self, arguments: &[&str]) -> String {
         let ran = self.run(arguments);
         assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{arguments:?}");
         ran.out
     }
 
-    /// Runs a command that must fail with this code, and returns the complaint.
+    /// Runs a command that must fail with this code, and returns the error message.
     fn refused(&self, code: u8, arguments: &[&str]) -> String {
         let ran = self.run(arguments);
         assert_eq!((ran.code, ran.out.as_str()), (code, ""), "{}", ran.err);

@@ -8,7 +8,7 @@ use super::{Context, user};
 use crate::config::parse_time_to_live;
 use crate::domain::escape::visible;
 
-/// Does what was typed after `token`.
+/// Runs the arguments after `token`.
 pub(super) fn run(action: Action, context: &Context<'_>) -> Answered {
     let Action::Create { user, name, ttl } = action;
     let ttl = match ttl {
@@ -21,7 +21,7 @@ pub(super) fn run(action: Action, context: &Context<'_>) -> Answered {
     let (token, session) = (&made.token, made.session);
     let until = made.expires.map_or_else(|| "until its session is ended".to_owned(), |at| format!("until {at}"));
     let text = format!(
-        "{}\n\nThis is {}'s new token; nobody can show it again. It is good {until}.\nIts session is {session}.",
+        "{}\n\nThis is {}'s new token; it cannot be shown again. It is good {until}.\nIts session is {session}.",
         token.expose(),
         visible(&user.username),
     );

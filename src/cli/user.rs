@@ -10,7 +10,7 @@ use crate::domain::user::{User, UserId};
 use crate::service::admin::{Admin, NewAccount, check_new_account};
 use crate::store::UserFilter;
 
-/// Does what was typed after `user`.
+/// Runs the arguments after `user`.
 pub(super) fn run(action: Action, context: &mut Context<'_>) -> Answered {
     match action {
         Action::Add { name, email, staff, inactive, password } => {
@@ -34,12 +34,12 @@ pub(super) fn run(action: Action, context: &mut Context<'_>) -> Answered {
         Action::Activate(typed) => {
             let (admin, user) = find(&typed.user, context)?;
             admin.set_active(&user, true)?;
-            changed(&user, "may log in; old tokens stay dead")
+            changed(&user, "may log in; old tokens stay revoked")
         }
         Action::Deactivate(typed) => {
             let (admin, user) = find(&typed.user, context)?;
             admin.set_active(&user, false)?;
-            changed(&user, "is shut out: no login, and no token is good any more")
+            changed(&user, "is locked out: all logins and all tokens are refused")
         }
         Action::Delete { user, yes } => {
             let (admin, user) = find(&user.user, context)?;
@@ -53,7 +53,7 @@ pub(super) fn run(action: Action, context: &mut Context<'_>) -> Answered {
     }
 }
 
-/// The user who was typed.
+/// The user with the name or number on the command line.
 pub(super) fn find(typed: &str, context: &Context<'_>) -> Result<(Admin, User), Failure> {
     let admin = context.admin(Missing::Refuse)?;
     let user = admin.find_user(typed)?;
@@ -97,7 +97,7 @@ fn show(typed: &str, context: &Context<'_>) -> Answered {
     Ok(Answer::new(text, json))
 }
 
-/// Says what became of the user.
+/// The answer after a change of the user.
 fn changed(user: &User, words: &str) -> Answered {
     let json = json!({ "id": user.id, "username": user.username });
     Ok(Answer::new(format!("User {} {words}.", visible(&user.username)), json))

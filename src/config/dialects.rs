@@ -1,11 +1,11 @@
-//! Which settings of a dialect cannot be together.
+//! Combinations of settings of one dialect that are not allowed.
 
 use super::table::name_of;
 use super::{Input, show_duration};
 use crate::domain::dialect::{Dialect, PerDialect};
 use crate::domain::policy::{DialectPolicy, RefreshPolicy, TokenForm};
 
-/// Reports what cannot be together.
+/// Reports the combinations that are not allowed.
 pub(super) fn check(policies: &PerDialect<DialectPolicy>, input: &mut Input) {
     for dialect in Dialect::ALL {
         let policy = policies.get(dialect);

@@ -20,21 +20,21 @@ pub struct EnvFile {
 pub(super) struct Contents {
     pub(super) variables: Vec<(String, OsString)>,
     pub(super) problems: Vec<String>,
-    /// Values of ours in which a `$` was taken for the name of another variable: the line where each begins, and its own
-    /// variable.
+    /// Values of our settings in which the parser took a `$` for the name of another variable: the first line of
+    /// each value, and its variable.
     pub(super) dollars: Vec<(usize, String)>,
 }
 
-/// What was found at a path.
+/// The result of looking for the file.
 pub(super) enum Found {
     Nothing,
-    /// This user may not look into the folder.
+    /// This user has no permission to enter the folder.
     ClosedFolder,
     File(Contents),
 }
 
-/// Reads the file that was asked for, which must exist, or the one in the working directory, if there
-/// is one. `is_ours` tells which variables are settings, or look like one.
+/// Reads the requested file, which must exist, or the one in the working directory, if there
+/// is one. `is_ours` says which variables are settings, or look like one.
 ///
 /// # Errors
 /// Why it cannot be read, and what to do.
@@ -43,7 +43,7 @@ pub(super) fn read(path: &Path, asked_for: bool, is_ours: impl Fn(&str) -> bool)
     match std::fs::read(path) {
         Ok(bytes) => Ok(Found::File(parse(&Zeroizing::new(bytes), is_ours))),
         Err(error) if error.kind() == ErrorKind::NotFound && !asked_for => Ok(Found::Nothing),
-        // A file that is there could at least be seen.
+        // An existing file would at least be visible.
         Err(error)
             if denied(&error) && !asked_for && std::fs::symlink_metadata(path).is_err_and(|error| denied(&error)) =>
         {
@@ -61,7 +61,7 @@ fn parse(bytes: &[u8], is_ours: impl Fn(&str) -> bool) -> Contents {
     for item in dotenvy::Iter::new(text) {
         match item {
             Ok((name, _)) if contents.variables.iter().any(|(earlier, _)| *earlier == name) => {
-                contents.problems.push(format!("gives {name} twice: take one of the two lines out"));
+                contents.problems.push(format!("gives {name} twice: remove one of the two lines"));
             }
             Ok((name, value)) => contents.variables.push((name, value.into())),
             Err(error) => contents.problems.extend(syntax_problem(text, &error, &contents.dollars)),
@@ -92,7 +92,7 @@ fn dollars(text: &str) -> Vec<(usize, String)> {
                 (None | Some('"'), '$') => found.push((first, name.to_owned())),
                 (None, '\'' | '"') => quote = Some(character),
                 (Some(open), _) if open == character => quote = None,
-                // A comment follows, or the line is broken.
+                // A comment follows, or the line is malformed.
                 (None, ' ' | '\t') => break,
                 (None | Some(_), _) => {}
             }
@@ -102,14 +102,14 @@ fn dollars(text: &str) -> Vec<(usize, String)> {
     found
 }
 
-/// Says where the file is broken. The line itself may hold a secret. `None`: it is broken where a `$` is,
-/// which is told better.
+/// Says which line is malformed, without showing it, since it may contain a secret. `None` if a `$` is the
+/// cause, which has a better message.
 fn syntax_problem(text: &[u8], error: &dotenvy::Error, dollars: &[(usize, String)]) -> Option<String> {
     let dotenvy::Error::LineParse(broken, _) = error else {
-        return Some("is not UTF-8 text: write it anew".to_owned());
+        return Some("is not UTF-8 text: convert it".to_owned());
     };
     let text = String::from_utf8_lossy(text);
-    // The parser hands back the line or the end of it.
+    // The parser returns the line, or the end of it.
     let first = broken.lines().next().filter(|line| !line.is_empty());
     let line = first.and_then(|first| text.lines().position(|line| line.ends_with(first))).map(|index| index + 1);
     match line {

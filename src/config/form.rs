@@ -1,8 +1,8 @@
-//! How the values of settings are written: one [`Form`] for each type, which reads a text, writes a
-//! default, and describes both to people.
+//! How the values of settings are written: one [`Form`] for each type, which parses a text, writes a
+//! default, and describes both in the documents.
 //!
-//! An error goes on after the quoted value and ends with what to write instead. None repeats the
-//! whole value, which may be a secret.
+//! An error continues a sentence after the quoted value and ends with what to write instead. No error
+//! repeats the whole value, which may be a secret.
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;
@@ -20,7 +20,7 @@ use crate::domain::token::MAX_PREFIX_LENGTH;
 use crate::domain::user::{ADMIN, Password};
 use crate::store::diesel::DatabaseUrl;
 
-/// What reading a text gives.
+/// The result of parsing a text.
 pub(super) type Parsed<T> = Result<T, String>;
 
 type Parse<T> = Box<dyn Fn(&str) -> Parsed<T>>;
@@ -29,18 +29,18 @@ type Show<T> = Box<dyn Fn(&T) -> Option<String>>;
 /// The units that durations are shown in, in milliseconds, longest first.
 const UNITS: [(&str, u128); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
 
-/// The longest duration: 100 years, so that no sum of times leaves the calendar.
-pub(super) const LONGEST: Duration = Duration::from_secs(100 * 365 * 86_400);
+/// The longest duration: 100 years, so that sums of times stay within the range of the calendar.
+pub(super) const MAX_DURATION: Duration = Duration::from_secs(100 * 365 * 86_400);
 
 /// How values of one type are written.
 pub(super) struct Form<T> {
-    /// What a value looks like, for people.
+    /// What a value looks like, for the documents.
     pub(super) text: String,
-    /// What the documents say of the default, where it is not the value itself.
+    /// What the documents say about the default, if not the value itself.
     pub(super) computed: Option<&'static str>,
-    /// Whether values are never shown, and can come from a file.
+    /// Whether values are never shown, and can be read from a file.
     pub(super) secret: bool,
-    /// Reads a text.
+    /// Parses a text.
     pub(super) parse: Parse<T>,
     show: Show<T>,
 }
@@ -54,12 +54,12 @@ impl<T: 'static> Form<T> {
         Self { text: text.into(), computed: None, secret: false, parse: Box::new(parse), show: Box::new(show) }
     }
 
-    /// The default depends on the machine or on other settings, as these words say.
+    /// Says that the default depends on the machine or on other settings, in these words.
     pub(super) fn computed(self, words: &'static str) -> Self {
         Self { computed: Some(words), ..self }
     }
 
-    /// Values are never shown, and can come from a file.
+    /// Says that values are never shown, and can be read from a file.
     pub(super) fn secret(self) -> Self {
         Self { secret: true, ..self }
     }
@@ -70,7 +70,7 @@ impl<T: 'static> Form<T> {
         Form::new(text, move |text| parse(text).map(&into), move |value| show(&back(value)))
     }
 
-    /// The default in the documents, where `value` is the default.
+    /// The default as the documents show it.
     pub(super) fn fallback(&self, value: &T) -> Fallback {
         match self.computed {
             Some(words) => Fallback::Computed(words),
@@ -79,12 +79,12 @@ impl<T: 'static> Form<T> {
     }
 }
 
-/// A type that reads and shows itself.
+/// A type that implements parsing and display.
 pub(super) fn of<T: FromStr<Err = String> + Display + 'static>(text: &str) -> Form<T> {
     Form::new(text, T::from_str, |value| Some(value.to_string()))
 }
 
-/// `none`, in any case, or what `form` reads.
+/// `none`, in any case, or what `form` parses.
 pub(super) fn optional<T: 'static>(form: Form<T>) -> Form<Option<T>> {
     let Form { text, parse, show, .. } = form;
     Form::new(
@@ -102,7 +102,7 @@ pub(super) fn optional<T: 'static>(form: Form<T>) -> Form<Option<T>> {
 /// A duration within bounds.
 pub(super) fn duration(bounds: RangeInclusive<Duration>) -> Form<Duration> {
     let (least, most) = (show_duration(*bounds.start()), show_duration(*bounds.end()));
-    let text = if *bounds.end() < LONGEST {
+    let text = if *bounds.end() < MAX_DURATION {
         format!("duration, {least} to {most}")
     } else if *bounds.start() > Duration::ZERO {
         format!("duration from {least}")
@@ -112,17 +112,19 @@ pub(super) fn duration(bounds: RangeInclusive<Duration>) -> Form<Duration> {
     let parse = move |text: &str| match read_duration(text) {
         Some(duration) if bounds.contains(&duration) => Ok(duration),
         Some(_) => Err(format!("is out of bounds: write a duration from {least} to {most}")),
-        None => Err("is no duration: write whole numbers with ms, s, m, h or d, such as 90s, 12h or 1h30m".to_owned()),
+        None => {
+            Err("is not a duration: write whole numbers with ms, s, m, h or d, such as 90s, 12h or 1h30m".to_owned())
+        }
     };
     Form::new(text, parse, |value| Some(show_duration(*value)))
 }
 
-/// How long a token is good: from 1 s.
+/// The lifetime of a token: at least 1 s.
 pub(super) fn lifetime() -> Form<Duration> {
-    duration(Duration::from_secs(1)..=LONGEST)
+    duration(Duration::from_secs(1)..=MAX_DURATION)
 }
 
-/// Reads how long a token is good, or `none`.
+/// Parses the lifetime of a token, or `none`.
 ///
 /// # Errors
 /// What is wrong with it, and what to write instead; the text itself is not repeated.
@@ -130,14 +132,14 @@ pub fn parse_time_to_live(text: &str) -> Result<Option<Duration>, String> {
     (optional(lifetime()).parse)(text)
 }
 
-/// Days have 24 hours. Months and years have no fixed length and are not read.
+/// Days have 24 hours. Months and years have no fixed length and are refused.
 fn read_duration(text: &str) -> Option<Duration> {
     let span: Span = text.parse().ok()?;
     let duration = Duration::try_from(span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?).ok()?;
     duration.subsec_nanos().is_multiple_of(1_000_000).then_some(duration)
 }
 
-/// Writes a duration as it is read, with the largest unit that fits.
+/// Writes a duration in the syntax that is parsed, with the largest unit that fits.
 pub fn show_duration(duration: Duration) -> String {
     let millis = duration.as_millis();
     let unit = UNITS.iter().find(|(_, unit)| millis != 0 && millis.is_multiple_of(*unit));
@@ -154,18 +156,18 @@ where
         format!("number, {range}"),
         move |text| {
             let number = whole(text).filter(|number| bounds.contains(number));
-            number.ok_or_else(|| format!("is no such number: write a whole number from {range}"))
+            number.ok_or_else(|| format!("is not in range: write a whole number from {range}"))
         },
         |value| Some(value.to_string()),
     )
 }
 
-/// A number of digits alone: no sign, no spaces.
+/// A number that consists of digits: no sign, no spaces.
 fn whole<T: FromStr>(text: &str) -> Option<T> {
     if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None }
 }
 
-/// `true` or `false`, and how else people write them.
+/// `true` or `false`, and their common synonyms.
 pub(super) fn boolean() -> Form<bool> {
     let parse = |text: &str| match text.to_ascii_lowercase().as_str() {
         "true" | "yes" | "on" | "1" => Ok(true),
@@ -187,7 +189,7 @@ pub(super) fn size(bounds: RangeInclusive<usize>) -> Form<usize> {
             let bytes = whole::<usize>(digits).and_then(|number| number.checked_mul(unit));
             bytes
                 .filter(|bytes| bounds.contains(bytes))
-                .ok_or_else(|| format!("is no such size: write bytes, KiB or MiB from {range}, such as 16KiB"))
+                .ok_or_else(|| format!("is not a size in range: write bytes, KiB or MiB from {range}, such as 16KiB"))
         },
         |value| Some(show_size(*value)),
     )
@@ -222,13 +224,13 @@ pub(super) fn one_of<T: Copy + PartialEq + 'static>(words: impl Into<Vec<(&'stat
     )
 }
 
-/// The entries of a comma list, without the spaces around them. An empty text has none.
+/// The entries of a comma-separated list, without the spaces around them. An empty text has none.
 pub(super) fn entries(text: &str) -> impl Iterator<Item = &str> {
     text.split(',').map(str::trim).filter(move |_| !text.trim().is_empty())
 }
 
-/// A comma list of what `read` reads, without an entry that is the `same` as an earlier one. An error
-/// of `read` goes on after "which".
+/// A comma-separated list of values that `read` parses, without duplicates according to `same`. An error
+/// of `read` continues a sentence after "which".
 pub(super) fn list<T: 'static>(
     text: impl Into<String>,
     read: impl Fn(&str) -> Parsed<T> + 'static,
@@ -242,7 +244,7 @@ pub(super) fn list<T: 'static>(
             for entry in entries(text) {
                 let value = read(entry).map_err(|problem| format!("holds {entry:?}, which {problem}"))?;
                 if values.iter().any(|known| same(known, &value)) {
-                    return Err(format!("names {entry} twice: take one of them out"));
+                    return Err(format!("names {entry} twice: remove one of them"));
                 }
                 values.push(value);
             }
@@ -252,13 +254,13 @@ pub(super) fn list<T: 'static>(
     )
 }
 
-/// The dialects that are enabled. Reading it sets everything else about dialects to its default, so
-/// its setting stands before theirs.
+/// The dialects that are enabled. Reading it resets everything else about dialects to its default, so
+/// its setting comes before theirs.
 pub(super) fn dialects() -> Form<PerDialect<Mount>> {
     let names = Dialect::ALL.map(Dialect::as_str).join(", ");
     let text = format!("comma list of {names}");
     let read =
-        move |name: &str| Dialect::from_name(name).ok_or_else(|| format!("is no dialect: write some of {names}"));
+        move |name: &str| Dialect::from_name(name).ok_or_else(|| format!("is not a dialect: write some of {names}"));
     let enabled = list(text, read, |a: &Dialect, b| a == b, |dialect| dialect.as_str().to_owned());
     enabled.map(
         |enabled| {
@@ -283,15 +285,15 @@ pub(super) fn keywords() -> Form<Vec<String>> {
     list(text, read, |a: &String, b| a.eq_ignore_ascii_case(b), Clone::clone)
 }
 
-/// Text that `fits`, or else `cure` says what to write.
-fn text(form: &str, fits: impl Fn(&str) -> bool + 'static, cure: impl Into<String>) -> Form<String> {
-    let cure = cure.into();
-    let parse = move |text: &str| if fits(text) { Ok(text.to_owned()) } else { Err(cure.clone()) };
+/// Text that `fits`; otherwise `remedy` says what to write.
+fn text(form: &str, fits: impl Fn(&str) -> bool + 'static, remedy: impl Into<String>) -> Form<String> {
+    let remedy = remedy.into();
+    let parse = move |text: &str| if fits(text) { Ok(text.to_owned()) } else { Err(remedy.clone()) };
     Form::new(form, parse, |value| Some(value.clone()))
 }
 
-/// A filter that `env_logger` understands, without its bare module names: a mistyped level
-/// would be one, and silence the log.
+/// A filter in the syntax of `env_logger`, but without bare module names: a mistyped level
+/// would be taken for one, and silence the log.
 pub(super) fn log_filter() -> Form<String> {
     let is_path = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | ':' | '-' | '.');
     let is_known = move |part: &str| {
@@ -305,7 +307,7 @@ pub(super) fn log_filter() -> Form<String> {
     text(
         "error, warn, info, debug, trace, off; or a list such as info,knoxide=debug",
         fits,
-        "is no log filter: write a level (error, warn, info, debug, trace, off) or a list such as info,knoxide=debug",
+        "is not a log filter: write a level (error, warn, info, debug, trace, off) or a list such as info,knoxide=debug",
     )
 }
 
@@ -315,17 +317,17 @@ pub(super) fn database_url() -> Form<DatabaseUrl> {
     Form::new(form, str::parse, |url: &DatabaseUrl| Some(url.redacted())).secret()
 }
 
-/// What tokens begin with.
+/// The prefix of tokens.
 pub(super) fn token_prefix() -> Form<String> {
     let form = format!("up to {MAX_PREFIX_LENGTH} printable ASCII characters without spaces");
     let fits = |text: &str| text.len() <= MAX_PREFIX_LENGTH && text.bytes().all(|byte| byte.is_ascii_graphic());
-    let cure =
+    let remedy =
         format!("cannot begin a token: write at most {MAX_PREFIX_LENGTH} printable ASCII characters without spaces");
-    text(&form, fits, cure)
+    text(&form, fits, remedy)
 }
 
-/// What paths begin with: nothing, or segments of characters that need no escaping and mean
-/// nothing to a router (RFC 3986, section 2.3).
+/// The prefix of paths: empty, or segments of characters that need no escaping and have no
+/// meaning to a router (RFC 3986, section 2.3).
 pub(super) fn path_prefix() -> Form<String> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-._~".contains(c);
     let segment = move |part: &str| !matches!(part, "" | "." | "..") && part.chars().all(plain);
@@ -337,7 +339,7 @@ pub(super) fn path_prefix() -> Form<String> {
     )
 }
 
-/// A secret to sign with: no shorter than what it makes (RFC 7518, section 3.2), and none that is
+/// A secret to sign with: at least as long as its signatures (RFC 7518, section 3.2), and not
 /// easily guessed by a client who has a token and the time to try.
 pub(super) fn jwt_secret() -> Form<Option<KeySecret>> {
     let parse = |text: &str| {

@@ -1,4 +1,4 @@
-//! Where settings are given: flags before the environment before the `.env` file.
+//! The sources of settings: flags override the environment, which overrides the `.env` file.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -12,10 +12,10 @@ use super::service_link::ServiceLinks;
 use super::setting::{Fallback, Group, Setting};
 use super::{Settings, read_secret_file, table};
 
-/// Names that begin like this belong to the test suite.
+/// Names with this prefix belong to the test suite.
 const TEST_PREFIX: &str = "KNOXIDE_TEST_";
 
-/// Something that stands in the way of starting, with its cure.
+/// A mistake in the settings, which prevents the start, with its remedy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mistake {
     /// The variable or file concerned.
@@ -30,7 +30,7 @@ impl fmt::Display for Mistake {
     }
 }
 
-/// All mistakes at once, so that it takes one start to find them.
+/// All mistakes at once, so that one start finds them all.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct Mistakes(pub Vec<Mistake>);
 
@@ -41,13 +41,13 @@ impl fmt::Display for Mistakes {
     }
 }
 
-/// A setting's text, or where it is to be read.
+/// A setting's text, or the file that contains it.
 enum Given {
     Text(Zeroizing<String>),
     File(PathBuf),
 }
 
-/// A variable as it stands in one source.
+/// A variable in one source.
 struct Entry {
     variable: String,
     source: String,
@@ -67,14 +67,14 @@ impl Entry {
         // Spaces around a secret may be part of it.
         let text = if setting.secret { text.as_str() } else { text.trim() };
         if text.is_empty() && setting.fallback != Fallback::Value(String::new()) {
-            return Err("is empty: give it a value, or take it out".to_owned());
+            return Err("is empty: give it a value, or remove it".to_owned());
         }
         let read = (setting.read)(settings, text);
         read.map_err(|problem| if setting.secret { problem } else { format!("{text:?} {problem}") })
     }
 }
 
-/// What was given, gathered from the least to the most important source.
+/// What was given, with later sources overriding earlier ones.
 pub struct Input {
     groups: Vec<Group>,
     /// By the name of the setting.
@@ -84,14 +84,14 @@ pub struct Input {
 }
 
 impl Input {
-    /// Nothing given: every setting falls back.
+    /// Without any source: every setting has its default.
     #[expect(clippy::new_without_default, reason = "an input that nothing is added to is of no use")]
     pub fn new() -> Self {
         Self { groups: table::groups(), entries: BTreeMap::new(), mistakes: Vec::new(), closed_folder: false }
     }
 
-    /// Adds the variables of a `.env` file: the one that was asked for, which must exist, or
-    /// the one in the working directory, if there is one. Says which one was read.
+    /// Adds the variables of a `.env` file: the requested one, which must exist, or
+    /// the one in the working directory, if there is one. Returns which one was read.
     pub fn add_env_file(&mut self, asked_for: Option<&Path>) -> Option<EnvFile> {
         let path = asked_for.unwrap_or(Path::new(".env"));
         let mut contents = match env_file::read(path, asked_for.is_some(), |name| self.is_ours(name)) {
@@ -122,22 +122,22 @@ impl Input {
         Some(EnvFile { path: path.to_owned(), has_secrets })
     }
 
-    /// Whether the working directory cannot be entered, so that a `.env` file there would not be seen.
+    /// Whether this user has no permission to enter the working directory, so that a `.env` file there is not found.
     pub fn is_in_closed_folder(&self) -> bool {
         self.closed_folder
     }
 
-    /// Makes a mistake of it.
+    /// Turns that into a mistake.
     pub fn refuse_closed_folder(&mut self) {
         if self.closed_folder {
-            let problem = "cannot be looked for, since this user may not enter the working directory: start in another \
+            let problem = "cannot be looked for, since this user has no permission to enter the working directory: start in another \
                            one, or name a file with --env-file";
             self.complain(".env", problem.to_owned());
         }
     }
 
-    /// Adds environment variables; those that are no settings are passed over, and so are those by which
-    /// Kubernetes and Docker tell where a service is.
+    /// Adds environment variables. It ignores those that are not settings, and those with which
+    /// Kubernetes and Docker describe services.
     pub fn add_environment(&mut self, variables: impl IntoIterator<Item = (OsString, OsString)>) {
         let variables = variables.into_iter().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
         let variables: Vec<_> = variables.collect();
@@ -146,14 +146,14 @@ impl Input {
         self.add_layer("environment", ours.collect());
     }
 
-    /// Adds what a flag of the command line says.
+    /// Adds the value of a command-line flag.
     pub fn add_flag(&mut self, flag: &str, setting: &str, value: &str) {
         let given = Given::Text(Zeroizing::new(value.to_owned()));
         let entry = Entry { variable: setting.to_owned(), source: flag.to_owned(), given };
         self.entries.insert(setting.to_owned(), entry);
     }
 
-    /// Adds a source that overrides all before it: in either of its two forms, a secret
+    /// Adds a source that overrides all earlier ones: a secret in either of its two forms
     /// replaces both forms of an earlier source.
     fn add_layer(&mut self, source: &str, variables: Vec<(String, OsString)>) {
         let mut layer: BTreeMap<String, Entry> = BTreeMap::new();
@@ -166,10 +166,10 @@ impl Input {
             };
             let name = setting.name.clone();
             let given = match (layer.get(&name), is_file, value.into_string()) {
-                (Some(other), ..) => Err(format!("is given together with {}: take one of them out", other.variable)),
+                (Some(other), ..) => Err(format!("is given together with {}: remove one of them", other.variable)),
                 (None, true, path) => Ok(Given::File(path.map_or_else(PathBuf::from, PathBuf::from))),
                 (None, false, Ok(text)) => Ok(Given::Text(Zeroizing::new(text))),
-                (None, false, Err(_)) => Err("is not UTF-8: write it anew".to_owned()),
+                (None, false, Err(_)) => Err("is not UTF-8: convert it".to_owned()),
             };
             match given {
                 Ok(given) => {
@@ -181,8 +181,8 @@ impl Input {
         self.entries.extend(layer);
     }
 
-    /// Reads all that was given, in the order of the table. What cannot be read is a mistake and counts
-    /// as not given.
+    /// Reads everything that was given, in the order of the table. A value that cannot be read is a mistake and
+    /// counts as not given.
     pub(super) fn read_into(&mut self, settings: &mut Settings) {
         for setting in std::mem::take(&mut self.groups).iter().flat_map(|group| &group.settings) {
             let Some(entry) = self.entries.get(&setting.name) else { continue };
@@ -194,12 +194,12 @@ impl Input {
         }
     }
 
-    /// Whether the setting of this name is given, and could be read.
+    /// Whether the setting with this name was given and could be read.
     pub(super) fn gives(&self, setting: &str) -> bool {
         self.entries.contains_key(setting)
     }
 
-    /// Notes a mistake.
+    /// Adds a mistake.
     pub(super) fn complain(&mut self, subject: impl fmt::Display, problem: String) {
         self.mistakes.push(Mistake { subject: subject.to_string(), problem });
     }
@@ -219,7 +219,7 @@ impl Input {
         looks_like_one || self.find(variable).is_some()
     }
 
-    /// The setting that a variable gives, and whether it names a secret's file.
+    /// The setting that a variable gives, and whether the variable names a file with the secret.
     fn find(&self, variable: &str) -> Option<(&Setting, bool)> {
         let exact = |setting: &&Setting| setting.name == variable;
         let of_file = |setting: &&Setting| setting.file_name().is_some_and(|name| name == variable);
@@ -227,20 +227,20 @@ impl Input {
         self.settings().find(exact).map(|setting| (setting, false)).or_else(by_file)
     }
 
-    /// Whether a variable holds a secret itself. Most addresses of databases do not.
+    /// Whether a variable contains a secret itself. Most database URLs do not.
     fn is_secret(&self, variable: &str, value: &OsString) -> bool {
         let Some((setting, false)) = self.find(variable) else { return false };
         let with_password = || value.to_string_lossy().contains(['@', '?']);
         setting.secret && (setting.name != "DATABASE_URL" || with_password())
     }
 
-    /// What to say of a variable that looks like ours.
+    /// The message about a variable that looks like one of ours.
     fn unknown_name(&self, variable: &str) -> String {
         let names =
             self.settings().flat_map(|setting| std::iter::once(setting.name.clone()).chain(setting.file_name()));
         match names.min_by_key(|name| strsim::damerau_levenshtein(name, variable)) {
-            Some(name) => format!("is no setting: did you mean {name}? `knoxide settings` lists all of them"),
-            None => "is no setting".to_owned(),
+            Some(name) => format!("is not a setting: did you mean {name}? `knoxide settings` lists all of them"),
+            None => "is not a setting".to_owned(),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The table of settings as documents. Tests hold the committed files equal to these.
+//! The table of settings as documents. Tests require the committed files to equal these.
 
 use std::fmt::Write as _;
 
@@ -8,7 +8,7 @@ use super::table::groups;
 /// The text of `.env.example`: every setting with its default, commented out.
 pub fn env_example() -> String {
     let mut text = String::from(
-        "# Settings of Knoxide: copy this file to .env and take the # away from what you change.\n\
+        "# Settings of Knoxide: copy this file to .env and remove the # from what you change.\n\
          # The environment wins over this file, and flags of the command line win over both.\n\
          # Put values that hold spaces, # or $ in single quotes.\n",
     );
@@ -37,16 +37,16 @@ pub fn env_example() -> String {
 pub fn markdown() -> String {
     let mut text = String::from(
         "# Settings\n\n\
-         Knoxide is set up by environment variables. They may also stand in a file `.env` in the working directory \
-         (or the one that `--env-file` names), one `NAME=value` a line; values that hold spaces, `#` or `$` go in single \
-         quotes; a `$` elsewhere is refused. The environment wins over the file, and flags of the command line win over both.\n\n\
-         All mistakes are reported together before anything starts: values that make no sense, combinations that cannot \
-         be, and names that begin with `KNOXIDE_` and are no settings, other than those by which Kubernetes and Docker tell \
-         where a service is (`…_SERVICE_HOST`). `knoxide settings` prints this list, and \
-         `knoxide doctor` judges what is set.\n\n\
-         A secret can stand in a file, whose path the variable with `_FILE` after its name gives. A file that \
-         everybody on the machine can read is read with a warning (`chmod o=`, or a mount with mode 0400); a byte order \
-         mark before the secret and a line's end after it do not count. To give both forms is a mistake.\n\n\
+         Knoxide reads its settings from environment variables. They can also be in a file `.env` in the working directory \
+         (or the one that `--env-file` names), one `NAME=value` per line; values that contain spaces, `#` or `$` need single \
+         quotes; a `$` elsewhere is refused. The environment overrides the file, and flags of the command line override both.\n\n\
+         All mistakes are reported together before anything starts: invalid values, combinations that are not allowed, and \
+         names that begin with `KNOXIDE_` and are not settings, other than those with which Kubernetes and Docker describe \
+         services (`…_SERVICE_HOST`). `knoxide settings` prints this list, and \
+         `knoxide doctor` checks the settings.\n\n\
+         A secret can be in a file: its path is the value of the variable with `_FILE` after its name. If all users of the \
+         machine can read the file, it is read with a warning (`chmod o=`, or a mount with mode 0400); a byte order mark \
+         before the secret and a line end after it are ignored. Giving both forms is a mistake.\n\n\
          Durations are whole numbers with a unit: `500ms`, `90s`, `15m`, `12h`, `30d`, `1h30m`.\n",
     );
     for group in groups() {
@@ -63,7 +63,7 @@ pub fn markdown() -> String {
     text
 }
 
-/// A setting's default, in words or in code marks.
+/// A setting's default, in words or as code.
 fn shown_default(setting: &Setting) -> String {
     match &setting.fallback {
         Fallback::Value(value) if value.is_empty() => "empty".to_owned(),

@@ -1,27 +1,27 @@
-//! Files that a secret stands in.
+//! Files that contain a secret.
 
 use std::io::Read;
 use std::path::Path;
 
 use zeroize::Zeroizing;
 
-/// The longest secret, in bytes: a file that is no secret's is not read to its end.
-const LONGEST: u64 = 64 * 1024;
+/// The longest secret, in bytes: of a larger file, which cannot be the right one, no more is read.
+const MAX_SECRET_BYTES: u64 = 64 * 1024;
 
-/// Reads the file that a secret stands in, without what editors put around it. Other users may be able to
-/// read it too: secrets that Docker or Kubernetes mount often are, and the operator cannot change their mode.
+/// Reads the secret in a file, without what editors add around it. Other users may have permission to
+/// read it: secrets that Docker or Kubernetes mount often are readable, and the operator cannot change their mode.
 ///
 /// # Errors
-/// When it cannot be read, is empty, or longer than 64 KiB: words to go on after the name of what
-/// named the file.
+/// When it cannot be read, is empty, or longer than 64 KiB. The text continues a sentence after the name of
+/// the variable or flag that names the file.
 pub fn read_secret_file(path: &Path) -> Result<Zeroizing<String>, String> {
     let shown = path.display();
     let unreadable =
         |error: std::io::Error| format!("names {shown}, which cannot be read ({error}): check path and permissions");
     let file = std::fs::File::open(path).map_err(unreadable)?;
     let mut text = Zeroizing::new(String::new());
-    file.take(LONGEST + 1).read_to_string(&mut text).map_err(unreadable)?;
-    if text.len() as u64 > LONGEST {
+    file.take(MAX_SECRET_BYTES + 1).read_to_string(&mut text).map_err(unreadable)?;
+    if text.len() as u64 > MAX_SECRET_BYTES {
         return Err(format!("names {shown}, which is longer than any secret: name the right file"));
     }
     let secret = unwrapped(&text);
@@ -31,7 +31,7 @@ pub fn read_secret_file(path: &Path) -> Result<Zeroizing<String>, String> {
     Ok(Zeroizing::new(secret.to_owned()))
 }
 
-/// A text without what editors and shells put around it: a byte order mark, and the end of the last line.
+/// A text without what editors and shells add: a byte order mark, and the end of the last line.
 pub fn unwrapped(text: &str) -> &str {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     text.strip_suffix('\n').map_or(text, |line| line.strip_suffix('\r').unwrap_or(line))

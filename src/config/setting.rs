@@ -1,39 +1,39 @@
-//! What a setting is, and how the table of settings is put together.
+//! What a setting is, and how the table of settings is built.
 
 use super::Settings;
 use super::form::{Form, Parsed};
 
 type ReadInto = Box<dyn Fn(&mut Settings, &str) -> Parsed<()>>;
 
-/// A setting, as it is documented and read.
+/// A setting: its documentation and its parser.
 pub struct Setting {
     /// The environment variable.
     pub name: String,
-    /// What holds when it is not given.
+    /// Its default.
     pub fallback: Fallback,
-    /// What a value looks like, for people.
+    /// What a value looks like, for the documents.
     pub form: String,
-    /// What it does, in sentences.
+    /// Its meaning, in sentences.
     pub meaning: &'static str,
-    /// Whether its value must never be shown, and can come from a file named by `…_FILE`.
+    /// Whether its value must never be shown, and can be read from a file named by `…_FILE`.
     pub secret: bool,
-    /// Reads a text into the field of the setting.
+    /// Parses a text into the field of the setting.
     pub(super) read: ReadInto,
 }
 
 impl Setting {
-    /// The variable that names the file a secret stands in.
+    /// The variable that names the file with the secret.
     pub fn file_name(&self) -> Option<String> {
         self.secret.then(|| format!("{}_FILE", self.name))
     }
 }
 
-/// What holds when a setting is not given.
+/// What applies when a setting is not given.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fallback {
     /// As if this text had been given.
     Value(String),
-    /// Worked out at the start, as these words say.
+    /// Computed at the start, as these words say.
     Computed(&'static str),
     /// Nothing.
     Unset,
@@ -47,16 +47,16 @@ pub struct Group {
     pub settings: Vec<Setting>,
 }
 
-/// The table while it is put together.
+/// The table while it is being built.
 #[derive(Default)]
 pub(super) struct Table {
     pub(super) groups: Vec<Group>,
-    /// Where the documented defaults are taken from.
+    /// The source of the documented defaults.
     pub(super) defaults: Settings,
 }
 
 impl Table {
-    /// The settings that follow stand under this heading.
+    /// Begins a group with this heading for the settings that follow.
     pub(super) fn group(&mut self, title: impl Into<String>) {
         self.groups.push(Group { title: title.into(), settings: Vec::new() });
     }

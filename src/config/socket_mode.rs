@@ -13,13 +13,13 @@ impl fmt::Display for SocketMode {
     }
 }
 
-/// An error goes on after the quoted value.
+/// An error continues a sentence after the quoted value.
 impl FromStr for SocketMode {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
         let is_octal = text.bytes().all(|digit| matches!(digit, b'0'..=b'7'));
         let mode = u32::from_str_radix(text, 8).ok().filter(|mode| is_octal && *mode <= 0o777);
-        mode.map(Self).ok_or_else(|| "is no mode of a socket: write three octal digits, such as 660 or 666".to_owned())
+        mode.map(Self).ok_or_else(|| "is not a socket mode: write three octal digits, such as 660 or 666".to_owned())
     }
 }

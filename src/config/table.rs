@@ -1,12 +1,12 @@
 //! All settings, each declared once: its name, its field, the form of its values and its meaning. The
 //! type and the default are those of the field.
 //!
-//! Reading, `knoxide settings`, `.env.example` and `docs/configuration.md` all work from this table.
+//! Parsing, `knoxide settings`, `.env.example` and `docs/configuration.md` all use this table.
 
 use std::time::Duration;
 
 use super::form::{
-    self, LONGEST, boolean, duration, jwt_secret, keywords, lifetime, log_filter, number, one_of, optional,
+    self, MAX_DURATION, boolean, duration, jwt_secret, keywords, lifetime, log_filter, number, one_of, optional,
     path_prefix, size, token_prefix,
 };
 use super::setting::{Group, Table};
@@ -66,9 +66,9 @@ fn database(table: &mut Table) {
         /// absolute (`sqlite:///var/lib/knoxide/knoxide.db`).
         DATABASE_URL = database.url, form::database_url();
 
-        /// Whether a new database is made: a missing SQLite file, and the tables where there are none. Say `false` in
-        /// production, so that a wrong URL, an empty file or an unmounted disk is an error instead of an empty database
-        /// with a new `admin`.
+        /// Whether a new database is created: a missing SQLite file, and the tables where there are none. Use `false`
+        /// in production, so that a wrong URL, an empty file or an unmounted disk is an error instead of an empty
+        /// database with a new `admin`.
         KNOXIDE_CREATE = database.create, boolean();
     }
 }
@@ -92,25 +92,25 @@ fn http(table: &mut Table) {
         /// djoser are 400), `package` the packages (204, `{}`, 401).
         KNOXIDE_COMPAT = http.options.compat, one_of(compat);
 
-        /// The proxies whose `X-Forwarded-For` is believed; `unix` stands for all clients that connect through a Unix
-        /// socket. Empty: no proxy is believed, and a client's address is that of its connection.
+        /// The proxies whose `X-Forwarded-For` is trusted; `unix` stands for all clients that connect through a Unix
+        /// socket. Empty: no proxy is trusted, and a client's address is that of its connection.
         KNOXIDE_TRUSTED_PROXIES = http.options.proxies, form::of(NETWORKS);
 
         /// How many threads serve requests.
         KNOXIDE_WORKERS = http.workers, number(1..=256).computed(PROCESSORS);
 
-        /// The longest request body that is read; a longer one is answered with 413.
+        /// The longest request body that is read; the answer to a longer one is 413.
         KNOXIDE_BODY_LIMIT = http.options.body_limit, size(1024..=16 * 1024 * 1024);
 
-        /// The largest head of a request, its first line and its headers; a larger one is answered with 431.
+        /// The largest head of a request, its first line and its headers; the answer to a larger one is 431.
         KNOXIDE_HEAD_LIMIT = http.head_limit, size(4 * 1024..=96 * 1024);
     }
 }
 
-/// Of the group before it: how long a client or the server may take.
+/// Continues the group before it: how long a client or the server may take.
 fn connections(table: &mut Table) {
     settings! { table;
-        /// How long a client may take to send a request's head, and again its body; a slower one is answered with 408.
+        /// How long a client may take to send a request's head, and again its body; the answer to a slower one is 408.
         /// This holds for each request of a connection.
         KNOXIDE_READ_TIMEOUT = http.options.read_timeout, duration(ms(100)..=secs(600));
 
@@ -119,20 +119,20 @@ fn connections(table: &mut Table) {
         /// connections that are being closed. AWS network load balancers use 350s, Google's use 600s.
         KNOXIDE_KEEP_ALIVE = http.keep_alive, duration(secs(1)..=secs(3600));
 
-        /// How long a check of a token may wait for the database before it is answered with 503.
+        /// How long a check of a token may wait for the database; after that the answer is 503.
         KNOXIDE_CHECK_TIMEOUT = http.check_timeout, duration(ms(10)..=secs(60));
 
-        /// How many live tokens are cached, so that a check of one of them reads no row while nothing was revoked;
-        /// about 200 bytes each, or twice that where each belongs to another user, and on SQLite for each worker. With 0
-        /// every check reads. A revoked token is refused at once either way.
+        /// How many live tokens are cached. A check of a cached token reads no row while nothing was revoked. A token
+        /// takes about 200 bytes, or twice that if each belongs to another user; on SQLite each worker has a cache.
+        /// With 0 every check reads a row. A revoked token is refused at once either way.
         KNOXIDE_CACHE_TOKENS = http.cache_tokens, number(0..=100_000_000);
 
-        /// How long the server goes on taking requests and connections after it was told to stop, while `/readyz`
+        /// How long the server goes on accepting requests and connections after the order to stop, while `/readyz`
         /// answers 503 and each reply closes its connection. Set this higher than your balancer's health check interval
         /// times its failure threshold: until then it keeps sending clients here.
         KNOXIDE_SHUTDOWN_DELAY = http.shutdown_delay, duration(Duration::ZERO..=secs(600));
 
-        /// How long open requests may go on after the server was told to stop and `KNOXIDE_SHUTDOWN_DELAY` has passed.
+        /// How long open requests may go on after the order to stop and `KNOXIDE_SHUTDOWN_DELAY`.
         KNOXIDE_SHUTDOWN_TIMEOUT = http.shutdown_timeout, duration(Duration::ZERO..=secs(3600));
     }
 }
@@ -141,10 +141,10 @@ fn sessions(table: &mut Table) {
     let limit_policies = [("reject", LimitPolicy::Reject), ("evict_oldest", LimitPolicy::EvictOldest)];
     table.group("Tokens and sessions");
     settings! { table;
-        /// A session that is unused for longer than this is over.
-        KNOXIDE_IDLE_LIMIT = tokens.policy.idle_limit, optional(duration(secs(10)..=LONGEST));
+        /// A session that is unused for longer than this ends.
+        KNOXIDE_IDLE_LIMIT = tokens.policy.idle_limit, optional(duration(secs(10)..=MAX_DURATION));
 
-        /// Whether `GET /auth/user/` counts as use of the session, against the idle limit. Say `true` if your services
+        /// Whether `GET /auth/user/` counts as use of the session, against the idle limit. Use `true` if your services
         /// check tokens there and nowhere else: otherwise a session in use ends as idle.
         KNOXIDE_USER_COUNTS_AS_USE = tokens.policy.user_counts_as_use, boolean();
 
@@ -159,34 +159,34 @@ fn sessions(table: &mut Table) {
         /// What happens to a login beyond the limit: it is refused, or it ends the user's oldest sessions.
         KNOXIDE_TOKEN_LIMIT_POLICY = tokens.policy.limit_policy, one_of(limit_policies);
 
-        /// What every new opaque token begins with, so that scanners find leaked ones. Tokens made before stay good.
+        /// The prefix of every new opaque token, with which scanners find leaked ones. Older tokens stay good.
         KNOXIDE_TOKEN_PREFIX = tokens.policy.token_prefix, token_prefix();
     }
 }
 
-/// Of the group before it: what refreshing gives, and how long things are kept.
+/// Continues the group before it: what refreshing returns, and how long rows are kept.
 fn refreshing(table: &mut Table) {
     settings! { table;
         /// With rotation: for how long a consumed token still gets the same successor, so that a client that lost the
         /// reply, or asked twice at once, is not logged out. After that, using it again ends the session.
         KNOXIDE_REFRESH_GRACE = tokens.policy.refresh_grace, duration(Duration::ZERO..=secs(3600));
 
-        /// How many access tokens a session keeps when it is refreshed: of more, expired ones are deleted first, then the
-        /// oldest. Refresh tokens and tokens that were consumed are never deleted for that.
+        /// How many access tokens a session keeps when it is refreshed. Beyond that, expired ones are deleted first,
+        /// then the oldest. Refresh tokens and consumed tokens are never deleted because of this limit.
         KNOXIDE_SESSION_ACCESS_TOKENS = tokens.policy.access_tokens, optional(number(1..=10_000));
 
-        /// How many times a session may be refreshed at once. Beyond that a refresh is answered with 429 and
-        /// `Retry-After`, and the session lives on. Each node counts for itself. With `none` there is no limit.
+        /// How many times a session may be refreshed in a burst. Beyond that the answer to a refresh is 429 with
+        /// `Retry-After`, and the session stays live. Each node counts for itself. With `none` there is no limit.
         KNOXIDE_REFRESH_BURST = tokens.policy.refresh_rate.burst, optional(number(1..=1_000_000));
 
-        /// Once a session has used up `KNOXIDE_REFRESH_BURST`, it may be refreshed once more each time this has passed.
+        /// Once a session has used up `KNOXIDE_REFRESH_BURST`, it may be refreshed once per interval of this length.
         KNOXIDE_REFRESH_INTERVAL = tokens.policy.refresh_rate.interval, duration(ms(1)..=secs(3600));
 
-        /// How long an ended session stays listed, with the reason why it ended. Its tokens are good for nothing from
-        /// then on, and soon deleted.
-        KNOXIDE_SESSION_RETENTION = tokens.session_retention, duration(Duration::ZERO..=LONGEST);
+        /// How long an ended session stays listed, with the reason why it ended. Its tokens are refused from the moment
+        /// of its end, and soon deleted.
+        KNOXIDE_SESSION_RETENTION = tokens.session_retention, duration(Duration::ZERO..=MAX_DURATION);
 
-        /// How often expired tokens and forgotten sessions are deleted from the database.
+        /// How often expired tokens, and ended sessions after their retention, are deleted from the database.
         KNOXIDE_SWEEP_INTERVAL = tokens.sweep_interval, duration(secs(10)..=days(7));
     }
 }
@@ -194,19 +194,20 @@ fn refreshing(table: &mut Table) {
 fn jwts(table: &mut Table) {
     table.group("JWTs");
     settings! { table;
-        /// What access tokens are signed with. HS256: only a service that has the secret can verify them. EdDSA and
+        /// The algorithm for access tokens. HS256: only a service that has the secret can verify them. EdDSA and
         /// RS256: every service can, with the keys at `/.well-known/jwks.json`. Refresh tokens are always signed with
-        /// HS256. Keys are made at the first start and kept in the database; `knoxide key` lists and changes them.
+        /// HS256. Keys are made at the first start and stored in the database; `knoxide key` lists and changes them.
         KNOXIDE_JWT_ALGORITHM = jwt.algorithm, one_of(Algorithm::ALL.map(|one| (one.as_str(), one)));
 
         /// The secret of HS256: the UTF-8 bytes of this text, the same on every node; it is not stored. Texts that are
-        /// easily guessed are refused: take what `openssl rand -base64 48` prints. Not given: 32 random bytes, made at
-        /// the first start and kept in the database. `knoxide key rotate HS256` with another one here changes it.
+        /// easily guessed are refused: use the output of `openssl rand -base64 48`. Not given: 32 random bytes, made at
+        /// the first start and stored in the database. To change it, set another one and run `knoxide key rotate
+        /// HS256`.
         KNOXIDE_JWT_SECRET = jwt.secret, jwt_secret();
     }
     table.group("Dialects");
     settings! { table;
-        /// The dialects that are spoken; the paths of the others do not exist, and their tokens count nowhere.
+        /// The enabled dialects. The paths of the others do not exist, and their tokens are refused everywhere.
         /// `/auth/user/`, `/auth/logout/` and `/auth/logoutall/` belong to knox and take access tokens of all of these.
         KNOXIDE_DIALECTS = http.options.dialects, form::dialects();
     }
@@ -225,24 +226,24 @@ pub(super) fn name_of(dialect: Dialect, setting: &str) -> String {
     format!("KNOXIDE_{}_{setting}", dialect.as_str().to_uppercase())
 }
 
-/// What each dialect has of its own.
+/// The settings that each dialect has.
 fn dialect_settings(table: &mut Table, dialect: Dialect) {
     let name = |setting| name_of(dialect, setting);
     table.group(format!("Dialect {}", dialect.as_str()));
-    let meaning = "What the paths of this dialect begin with.";
+    let meaning = "The prefix of this dialect's paths.";
     table.add(name("PREFIX"), path_prefix(), meaning, move |settings| Some(&mut mount(settings, dialect).prefix));
     let meaning = "The words before the tokens of this dialect in the `Authorization` header; compared without regard \
                    to case.";
     table.add(name("KEYWORDS"), keywords(), meaning, move |settings| Some(&mut mount(settings, dialect).keywords));
-    let meaning = "What new tokens look like: 40 hexadecimal digits that say nothing, or signed JWTs, which others can \
-                   verify offline. A JWT needs an end, so the lifetime must not be `none` then.";
+    let meaning = "What new tokens look like: opaque texts of 40 hexadecimal digits, or signed JWTs, which other \
+                   services can verify offline. A JWT needs an end, so the lifetime must not be `none` then.";
     let forms = one_of([("opaque", TokenForm::Opaque), ("jwt", TokenForm::Jwt)]);
     table.add(name("FORM"), forms, meaning, move |settings| Some(&mut policy(settings, dialect).form));
-    let meaning = "How long an access token is good. `none`: until its session is ended. A JWT ends on a whole second.";
+    let meaning = "The lifetime of an access token. `none`: until its session is ended. A JWT ends on a whole second.";
     table.add(name("TTL"), optional(lifetime()), meaning, move |settings| {
         Some(&mut policy(settings, dialect).access_ttl)
     });
-    let meaning = "How long a refresh token is good; at least as long as an access token.";
+    let meaning = "The lifetime of a refresh token; at least that of an access token.";
     table.add(name("REFRESH_TTL"), lifetime(), meaning, move |settings| match &mut policy(settings, dialect).refresh {
         RefreshPolicy::Pair { ttl, .. } => Some(ttl),
         RefreshPolicy::None | RefreshPolicy::Access { .. } => None,
@@ -261,8 +262,8 @@ fn dialect_settings(table: &mut Table, dialect: Dialect) {
             RefreshPolicy::None | RefreshPolicy::Access { .. } => None,
         }
     });
-    let meaning = "Whether refreshing consumes the token that was presented and gives another one for it. A consumed \
-                   token that is used after KNOXIDE_REFRESH_GRACE ends the session.";
+    let meaning = "Whether refreshing consumes the token that was presented and returns another one in its place. A \
+                   consumed token that is used after KNOXIDE_REFRESH_GRACE ends the session.";
     table.add(name("ROTATE"), boolean(), meaning, move |settings| {
         let DialectPolicy { refresh, rotate, .. } = policy(settings, dialect);
         (*refresh != RefreshPolicy::None).then_some(rotate)
@@ -272,16 +273,17 @@ fn dialect_settings(table: &mut Table, dialect: Dialect) {
 fn passwords(table: &mut Table) {
     table.group("Passwords");
     settings! { table;
-        /// The password of the staff user `admin`, whom `knoxide serve` makes when there is no user at all. Not given: a
-        /// random one, shown once on a terminal, else written to a file that only the server's user can read.
+        /// The password of the staff user `admin`, which `knoxide serve` creates when there is no user at all. Not
+        /// given: a random one, shown once on a terminal, or else written to a file that only the server's user can
+        /// read.
         KNOXIDE_ADMIN_PASSWORD = passwords.admin, form::admin_password();
 
-        /// The cost of new password hashes: one more doubles the time that a guess takes. Older hashes are brought to it
+        /// The cost of new password hashes: each step doubles the time that a guess takes. Older hashes are replaced
         /// when their users log in.
         KNOXIDE_BCRYPT_COST = passwords.bcrypt_cost, number(Hasher::LEAST_COST..=Hasher::MOST_COST);
 
-        /// How many threads hash passwords, at low priority. One more steps in at ordinary priority while checks leave
-        /// these nothing, and takes at most a fifth of one core.
+        /// How many threads hash passwords, at low priority. Another thread helps at ordinary priority while checks
+        /// leave these no processor time, and takes at most a fifth of one core.
         KNOXIDE_PASSWORD_THREADS = passwords.threads, number(1..=256).computed(PROCESSORS);
     }
 }
@@ -295,36 +297,36 @@ fn throttle(table: &mut Table) {
     );
     table.group("Login throttling");
     settings! { table;
-        /// Whether wrong passwords are counted and logins refused with 429 when there were too many (docs/throttling.md).
-        /// With `false`, guessing is limited by the time that a hash takes and by nothing else.
+        /// Whether wrong passwords are counted, and logins refused with 429 after too many (docs/throttling.md).
+        /// With `false`, only the time that a hash takes limits guessing.
         KNOXIDE_THROTTLE = throttle.enabled, boolean();
 
-        /// How many wrong passwords for one account are taken at once from one address (IPv6: one /64 network).
+        /// How many wrong passwords for one account are accepted in a burst from one address (IPv6: one /64 network).
         KNOXIDE_THROTTLE_PAIR_BURST = throttle.pair.burst, burst();
 
-        /// After that, one more is taken from there each time this has passed.
+        /// After that, one more is accepted from there per interval of this length.
         KNOXIDE_THROTTLE_PAIR_INTERVAL = throttle.pair.interval, interval();
 
-        /// How many wrong passwords for one account are taken at once from all those addresses together from which it
-        /// has not logged in lately.
+        /// How many wrong passwords for one account are accepted in a burst from all those addresses together from
+        /// which it has not logged in lately.
         KNOXIDE_THROTTLE_ACCOUNT_BURST = throttle.account.burst, burst();
 
-        /// After that, one more is taken from all of them together each time this has passed.
+        /// After that, one more is accepted from all of them together per interval of this length.
         KNOXIDE_THROTTLE_ACCOUNT_INTERVAL = throttle.account.interval, interval();
 
-        /// How many wrong passwords for all accounts together are taken at once from one address.
+        /// How many wrong passwords for all accounts together are accepted in a burst from one address.
         KNOXIDE_THROTTLE_ADDRESS_BURST = throttle.address.burst, burst();
 
-        /// After that, one more is taken from there each time this has passed.
+        /// After that, one more is accepted from there per interval of this length.
         KNOXIDE_THROTTLE_ADDRESS_INTERVAL = throttle.address.interval, interval();
 
-        /// For how long after a login its address is known to the account, so that wrong passwords from elsewhere do not
+        /// How long after a login its address is known to the account. Wrong passwords from other addresses do not
         /// count there.
         KNOXIDE_THROTTLE_KNOWN_FOR = throttle.known_for, duration(secs(3600)..=days(3650));
 
-        /// Networks whose wrong passwords for all accounts together are not counted, such as that of a backend that posts
-        /// its users' logins. Each account is counted there as everywhere; `unix` stands for all clients that connect
-        /// through a Unix socket.
+        /// Networks whose wrong passwords for all accounts together are not counted, such as that of a backend that
+        /// posts its users' logins. Each account is counted there as everywhere; `unix` stands for all clients that
+        /// connect through a Unix socket.
         KNOXIDE_THROTTLE_EXEMPT = throttle.exempt, exempt;
     }
 }
@@ -336,7 +338,7 @@ fn log(table: &mut Table) {
         /// they repeat what clients sent.
         KNOXIDE_LOG = log.filter, log_filter();
 
-        /// How log lines are written: for people, or one JSON object a line.
+        /// The form of log lines: plain text, or one JSON object per line.
         KNOXIDE_LOG_FORMAT = log.format, one_of([("plain", LogFormat::Plain), ("json", LogFormat::Json)]);
     }
 }

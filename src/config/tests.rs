@@ -153,7 +153,7 @@ fn values_become_typed_fields() {
 
 #[test]
 fn bad_values_are_named_with_their_cure() {
-    for (name, value, cure) in [
+    for (name, value, remedy) in [
         ("KNOXIDE_LISTEN", "localhost:8080", "127.0.0.1:8080"),
         ("KNOXIDE_LISTEN", "127.0.0.1", "ip:port"),
         ("KNOXIDE_LISTEN", "127.0.0.1:1,127.0.0.1:1", "twice"),
@@ -170,8 +170,8 @@ fn bad_values_are_named_with_their_cure() {
         ("KNOXIDE_SHUTDOWN_DELAY", "11m", "10m"),
         ("KNOXIDE_KNOX_TTL", "10", "12h"),
         ("KNOXIDE_KNOX_TTL", "0s", "from 1s"),
-        ("KNOXIDE_KNOX_TTL", "-1h", "no duration"),
-        ("KNOXIDE_KNOX_TTL", "99999999999999999999d", "no duration"),
+        ("KNOXIDE_KNOX_TTL", "-1h", "not a duration"),
+        ("KNOXIDE_KNOX_TTL", "99999999999999999999d", "not a duration"),
         ("KNOXIDE_KNOX_TTL", "40000d", "36500d"),
         ("KNOXIDE_IDLE_LIMIT", "9s", "from 10s"),
         ("KNOXIDE_TOKEN_LIMIT", "0", "from 1"),
@@ -187,7 +187,7 @@ fn bad_values_are_named_with_their_cure() {
         ("KNOXIDE_DIALECTS", "knox,rest", "djoser"),
         ("KNOXIDE_DIALECTS", "knox,knox", "twice"),
         ("KNOXIDE_DIALECTS", "", "is empty"),
-        ("KNOXIDE_DIALECTS", ",", "which is no dialect"),
+        ("KNOXIDE_DIALECTS", ",", "which is not a dialect"),
         ("KNOXIDE_KNOX_PREFIX", "v1", "/name"),
         ("KNOXIDE_KNOX_PREFIX", "/", "/name"),
         ("KNOXIDE_KNOX_PREFIX", "/v1/", "final slash"),
@@ -196,9 +196,9 @@ fn bad_values_are_named_with_their_cure() {
         ("KNOXIDE_KNOX_PREFIX", "/{tenant}", "letters"),
         ("KNOXIDE_KNOX_PREFIX", "/%76", "letters"),
         ("KNOXIDE_KNOX_FORM", "JWT", "opaque or jwt"),
-        ("KNOXIDE_DRF_JWT_REFRESH_WINDOW", "none", "no duration"),
+        ("KNOXIDE_DRF_JWT_REFRESH_WINDOW", "none", "not a duration"),
         ("KNOXIDE_SIMPLEJWT_REFRESH_WINDOW", "0s", "from 1s"),
-        ("KNOXIDE_DJOSER_REFRESH_TTL", "none", "no duration"),
+        ("KNOXIDE_DJOSER_REFRESH_TTL", "none", "not a duration"),
         ("KNOXIDE_ACCESS_TOKEN_ROTATE", "maybe", "true or false"),
         ("KNOXIDE_REFRESH_GRACE", "2h", "to 1h"),
         ("KNOXIDE_JWT_ALGORITHM", "none", "HS256, EdDSA or RS256"),
@@ -217,7 +217,7 @@ fn bad_values_are_named_with_their_cure() {
     ] {
         let text = mistake(&[(name, value)]);
         assert!(text.starts_with(&format!("{name} (environment): ")), "{text}");
-        assert!(text.contains(cure), "{text}");
+        assert!(text.contains(remedy), "{text}");
     }
 }
 
@@ -362,7 +362,7 @@ fn durations_are_written_as_they_are_read() {
         assert_eq!(show_duration(duration(text)), shown);
     }
     for text in ["1", "90", "1y", "1mo", "-5s", "5s ago", "1us", "1.0001s", "s", "1e3s", "1 2s"] {
-        assert!(mistake(&[("KNOXIDE_SESSION_RETENTION", text)]).contains("is no duration"), "{text}");
+        assert!(mistake(&[("KNOXIDE_SESSION_RETENTION", text)]).contains("is not a duration"), "{text}");
     }
 }
 

@@ -1,13 +1,13 @@
-//! Secrets that are long enough and can be guessed all the same.
+//! Secrets that are long enough but easily guessed.
 //!
-//! Nobody can tell a good secret from its text. These rules find what people write in haste, and
-//! pass whatever a generator makes: each would refuse fewer than one in 100,000 random texts, be
-//! they of hexadecimal or even of decimal digits.
+//! The text alone does not prove that a secret is good. These rules find what people write in haste, and
+//! accept the output of generators: each rule refuses fewer than one in 100,000 random texts, even
+//! if they consist of hexadecimal or decimal digits.
 
-/// The fewest different characters of a secret.
+/// The minimum number of different characters in a secret.
 const MIN_DIFFERENT: usize = 6;
 
-/// What stands in examples, in small letters.
+/// What examples contain, in lower case.
 const PLACEHOLDERS: [&str; 9] = [
     "changeme",
     "change-me",
@@ -17,11 +17,12 @@ const PLACEHOLDERS: [&str; 9] = [
     "your_secret",
     "256-bit-secret",
     "placeholder",
-    // Django's own mark for a key that must not go into production.
+    // Django's own prefix for a key that must not be used in production.
     "django-insecure",
 ];
 
-/// Why a secret can be guessed, to go on after its name; `None` if nothing says so. Never repeats it.
+/// Why a secret is easily guessed, to continue a sentence after its name; `None` if no rule applies. Never
+/// repeats it.
 pub(super) fn why(text: &str) -> Option<&'static str> {
     let characters: Vec<char> = text.chars().collect();
     let mut different = characters.clone();
@@ -31,7 +32,7 @@ pub(super) fn why(text: &str) -> Option<&'static str> {
         return Some("has fewer than 6 different characters");
     }
     if is_repetition(&characters) {
-        return Some("is one short text again and again");
+        return Some("is one short text, repeated");
     }
     if is_sequence(&characters) {
         return Some("is mostly a sequence of the alphabet or of digits");
@@ -41,7 +42,7 @@ pub(super) fn why(text: &str) -> Option<&'static str> {
     example.then_some("looks like the placeholder of an example")
 }
 
-/// Whether its first half or less, repeated, makes all of it.
+/// Whether its first half or less, repeated, gives all of it.
 fn is_repetition(characters: &[char]) -> bool {
     (1..=characters.len() / 2).any(|period| characters.iter().zip(characters.iter().skip(period)).all(|(a, b)| a == b))
 }

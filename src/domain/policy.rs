@@ -74,7 +74,7 @@ pub enum TokenForm {
     Jwt,
 }
 
-/// What can be exchanged for new tokens.
+/// Which tokens can be refreshed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RefreshPolicy {
     /// Nothing.

@@ -90,7 +90,7 @@ pub struct TokenRecord {
     pub created: Timestamp,
     /// When it expires; `None`: never.
     pub expires: Option<Timestamp>,
-    /// When it was exchanged for a successor.
+    /// When it was consumed: a successor has replaced it.
     pub consumed: Option<Timestamp>,
     /// The session it belongs to.
     pub session: Session,
@@ -98,7 +98,7 @@ pub struct TokenRecord {
     pub user: Arc<User>,
 }
 
-/// Why a token is not good. What the client is told depends on the dialect; the exact reason
+/// Why a token is not good. The reply to the client depends on the dialect; the exact reason
 /// goes to the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Refusal {
@@ -118,7 +118,7 @@ pub enum Refusal {
     Idle,
     /// A refresh token where an access token is required, or the reverse.
     WrongKind,
-    /// It was exchanged for a successor.
+    /// A successor has replaced it.
     Consumed,
 }
 

@@ -111,7 +111,7 @@ impl fmt::Debug for TokenDigest {
 pub enum TokenKind {
     /// Authenticates requests.
     Access,
-    /// Can only be exchanged for new tokens.
+    /// Can only be used to get new tokens.
     Refresh,
 }
 

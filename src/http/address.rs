@@ -69,7 +69,7 @@ impl FromStr for Proxies {
                 proxies.networks.push(address.into());
             } else {
                 return Err(format!(
-                    "holds {entry:?}, which is no network: write networks such as 10.0.0.0/8 or fd00::/8, single \
+                    "holds {entry:?}, which is not a network: write networks such as 10.0.0.0/8 or fd00::/8, single \
                      addresses, or unix"
                 ));
             }

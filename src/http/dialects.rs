@@ -1,4 +1,4 @@
-//! The dialects, one file each. No dialect depends on another; what the packages have in common is
+//! The dialects, one file each. No dialect depends on another; what several Django packages have in common is
 //! here.
 //!
 //! A new dialect is a variant of [`Dialect`], for which the compiler then lists the places that
@@ -55,7 +55,7 @@ enum LoginWords {
     Credentials(&'static str),
     /// The user has too many sessions.
     LimitReached(&'static str),
-    /// Too many attempts; try again after this time. All packages use the reply of Django REST framework.
+    /// Too many attempts; try again after this time. All Django packages use the reply of Django REST framework.
     Throttled(Duration),
 }
 
@@ -114,9 +114,9 @@ fn pair(issued: &Issued) -> Value {
     })
 }
 
-fn refreshed(exchanged: &RefreshedTokens) -> Value {
-    let access = exchanged.access.token.expose();
-    match &exchanged.refresh {
+fn refreshed(tokens: &RefreshedTokens) -> Value {
+    let access = tokens.access.token.expose();
+    match &tokens.refresh {
         Some(refresh) => json!({ "access": access, "refresh": refresh.token.expose() }),
         None => json!({ "access": access }),
     }
@@ -136,7 +136,7 @@ mod tests {
         }
     }
 
-    /// So the settings need not check for prefixes under which two dialects would share a path.
+    /// So the settings need not reject prefixes that would make two dialects share a path.
     #[test]
     fn no_prefix_makes_two_dialects_meet() {
         const RESERVED: [&str; 3] = [".well-known/jwks.json", "healthz", "readyz"];

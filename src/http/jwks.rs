@@ -1,5 +1,5 @@
 //! `GET /.well-known/jwks.json`: the public keys (RFC 7517), with which services verify access
-//! tokens offline. They accept a token until its `exp`, revoked or not; to learn about revocation, a
+//! tokens offline. They accept a token until its `exp`, even if it was revoked; to learn about revocation, a
 //! service has to ask this server.
 
 use actix_web::{HttpResponse, web};
@@ -12,7 +12,7 @@ pub fn configure(config: &mut web::ServiceConfig) {
     config.route("/.well-known/jwks.json", web::get().to(keys)).route("/.well-known/jwks.json", web::head().to(keys));
 }
 
-/// A new key is published for longer than the `max-age` before it signs, so caches do no harm.
+/// A new key is published for longer than the `max-age` before it signs, so caches can be used.
 async fn keys(request: actix_web::HttpRequest, state: web::Data<HttpState>) -> HttpResponse {
     note(&request, Facts::read_only);
     HttpResponse::Ok()

@@ -1,4 +1,4 @@
-//! What stands between a request and a handler: the guard that checks tokens, its extractors, and
+//! The layers between a request and a handler: the guard that checks tokens, its extractors, and
 //! the request log.
 
 pub mod extract;

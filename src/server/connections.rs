@@ -1,11 +1,11 @@
-//! Connections: each of their states has an end, and none costs processor time while no byte moves.
+//! Connections: each of their states has a deadline, and none costs processor time while no byte moves.
 //!
-//! `actix-http` serves each connection over a [`Stream`] of ours, which knows how far the client is: it stops
-//! reading while enough is read ahead or waits to be written, and it ends when it is told to. One thread looks
-//! at all connections now and then and ends those whose deadline has passed, so that no request registers a
+//! `actix-http` serves each connection over a [`Stream`], which tracks the requests of the client: it stops
+//! reading while enough is read ahead or waits to be written, and it ends when the sweeper says so. One thread
+//! sweeps all connections regularly and ends those whose deadline has passed, so that no request registers a
 //! timer. `docs/adr/0017-every-state-of-a-connection-has-an-end.md` has the reasons.
 //!
-//! An application of somebody else's gets the same with [`Connections::listen`]:
+//! An application that embeds this crate gets the same with [`Connections::listen`]:
 //!
 //! ```no_run
 //! use actix_web::{App, HttpResponse, web};
@@ -16,7 +16,7 @@
 //!     let connections = Connections::new(ConnectionLimits::default())?;
 //!     let app = || App::new().route("/", web::get().to(HttpResponse::Ok));
 //!     let listener = std::net::TcpListener::bind("127.0.0.1:8080")?;
-//!     // As many places as the limits have, for one worker.
+//!     // As many connections as the limits allow, for one worker.
 //!     let server = actix_server::Server::build().workers(1).max_concurrent_connections(10_000);
 //!     connections.listen(server, listener, app)?.run().await
 //! })
@@ -55,28 +55,28 @@ use crate::config::HttpSettings;
 use crate::domain::policy::Network;
 use crate::http::address::{Proxies, note_listener};
 
-/// What a connection may do, and for how long.
+/// The limits and deadlines of connections.
 #[derive(Debug, Clone)]
 pub struct ConnectionLimits {
-    /// How long a head may take to arrive, and again a body. The first head counts from the moment of
-    /// accepting, a later one from its first byte.
+    /// How long a head may take to arrive, and again a body. The time of the first head starts when the connection
+    /// is accepted, that of a later one with its first byte.
     pub read: Duration,
     /// How long a connection may be unused between two requests.
     pub idle: Duration,
-    /// How long nothing may be taken by a client for whom something waits to be written.
+    /// How long a client may take nothing while a reply waits to be written.
     pub write: Duration,
     /// How long a client may go on sending a body that was answered already.
     pub drain: Duration,
-    /// The largest head of a request, in bytes; a larger one is answered with 431. At most 96 KiB count.
+    /// The largest head of a request, in bytes; the answer to a larger one is 431. The maximum is 96 KiB.
     pub head_bytes: usize,
-    /// How many connections there may be in all. When nine tenths are taken, those that have gone longest
-    /// without a complete request are closed, and no address may hold more than half.
-    pub places: usize,
-    /// Whose connections are not counted for one address: they speak for many clients.
+    /// The maximum number of connections. When nine tenths are open, those that have gone longest
+    /// without a complete request are closed, and no address may have more than half.
+    pub max_connections: usize,
+    /// Proxies, whose connections are not counted for one address: they serve many clients.
     pub proxies: Proxies,
 }
 
-/// Those of the program, and 10,000 places.
+/// Those of the program, and 10,000 connections.
 impl Default for ConnectionLimits {
     fn default() -> Self {
         super::connection_limits(&HttpSettings::default(), 10_000)
@@ -84,7 +84,7 @@ impl Default for ConnectionLimits {
 }
 
 impl ConnectionLimits {
-    /// How often connections are looked at: four times in the shortest deadline, and at least once a second.
+    /// The interval of sweeps: a quarter of the shortest deadline, and at most one second.
     fn interval(&self) -> Duration {
         let shortest = self.read.min(self.idle).min(self.write).min(self.drain);
         (shortest / 4).clamp(Duration::from_millis(10), Duration::from_secs(1))
@@ -101,7 +101,7 @@ struct Shared {
     _sweeper: PeriodicTask,
 }
 
-/// A method that hands a listener of this kind to the method of a [`ServerBuilder`] that has the same name.
+/// A method that passes a listener of this kind to the method of a [`ServerBuilder`] with the same name.
 macro_rules! listens {
     ($(#[$meta:meta])* $name:ident($listener:ty => $stream:ty)) => {
         $(#[$meta])*
@@ -124,7 +124,7 @@ macro_rules! listens {
 }
 
 impl Connections {
-    /// Starts the thread that looks at connections.
+    /// Starts the thread that sweeps connections.
     ///
     /// # Errors
     /// When no thread can be started.
@@ -137,7 +137,7 @@ impl Connections {
             drain: millis(limits.drain),
             grain: millis(interval),
         };
-        let registry = Arc::new(Registry::new(limits.places.max(1), deadlines));
+        let registry = Arc::new(Registry::new(limits.max_connections.max(1), deadlines));
         let swept = Arc::clone(&registry);
         let mut last = Instant::now();
         let sweeper = PeriodicTask::start("connections", interval, move |_| {
@@ -148,7 +148,7 @@ impl Connections {
     }
 
     listens! {
-        /// Has `server` take connections from this listener, and serve on each what `app` makes.
+        /// Has `server` accept connections from this listener, and serves the application that `app` makes.
         ///
         /// # Errors
         /// When the listener cannot be used.
@@ -163,9 +163,9 @@ impl Connections {
         listen_uds(UnixListener => UnixStream)
     }
 
-    /// Serves an application on connections of any kind, one for each worker.
+    /// A service factory for connections of any kind, one for each worker.
     ///
-    /// A request knows what kind of listener it came through, as with [`note_listener`]. The application's
+    /// A request can tell which kind of listener accepted it, as with [`note_listener`]. The application's
     /// [`AppConfig`] is the default one.
     pub fn factory<T, I, S, B>(
         &self,
@@ -191,7 +191,7 @@ impl Connections {
             Answering::new(Service::call(service, request), state)
         });
         let http = HttpService::build()
-            // The sweeper ends what is slow or unused, without a timer for each request.
+            // The sweeper ends slow or unused connections, without a timer for each request.
             .client_request_timeout(Duration::ZERO)
             .keep_alive(KeepAlive::Os)
             .client_disconnect_timeout(self.0.limits.drain + CLOCK_GRAIN)
@@ -203,25 +203,25 @@ impl Connections {
         let connections = self.clone();
         apply_fn_factory(http, move |transport: T, service: &_| {
             let peer = transport.peer();
-            let (state, place) = connections.0.registry.enter(connections.holder(peer));
+            let (state, slot) = connections.0.registry.enter(connections.holder(peer));
             let stream = Stream::new(transport, Arc::clone(&state), connections.0.limits.head_bytes);
-            Served::new(Service::call(service, (stream, Protocol::Http1, peer)), state, peer, place)
+            Served::new(Service::call(service, (stream, Protocol::Http1, peer)), state, peer, slot)
         })
     }
 
-    /// From now on a connection is closed as soon as it is unused.
+    /// From now on a connection is closed as soon as it is idle.
     pub fn stop(&self) {
         self.0.registry.stop();
     }
 
     fn holder(&self, peer: Option<SocketAddr>) -> Option<Network> {
-        // Who comes through a Unix socket has no address, and a proxy speaks for many.
+        // A client on a Unix socket has no address, and a proxy serves many clients.
         let address = peer?.ip().to_canonical();
         (!self.0.limits.proxies.trusts(address)).then(|| Network::of(Some(address)))
     }
 }
 
-/// `actix-http` reads its clock every half second: without so much on top, a deadline could pass too early.
+/// `actix-http` reads its clock every half second: without this extra time, a deadline could pass too early.
 const CLOCK_GRAIN: Duration = Duration::from_millis(500);
 
 fn millis(duration: Duration) -> u64 {

@@ -14,7 +14,7 @@ use crate::service::Auth;
 use crate::store::diesel::DieselStore;
 use crate::store::{AdminStore, KeyError};
 
-/// How often the keys are read. Far shorter than the time for which a new key is published
+/// The interval of reloads. Far shorter than the time for which a new key is published
 /// before it signs ([`PUBLISHED_FIRST`](crate::domain::jwt::PUBLISHED_FIRST)).
 const RELOAD_INTERVAL: Duration = Duration::from_secs(5);
 

@@ -1,4 +1,4 @@
-//! Work that is done now and then, off the request path.
+//! Periodic work, off the request path.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,17 +7,17 @@ use std::time::{Duration, Instant};
 
 use crate::threads::{Duty, Next, Options, Worker};
 
-/// Work is waited for at the end, however long it takes.
+/// The end waits for running work, however long it takes.
 const FOR_EVER: Duration = Duration::from_secs(365 * 86_400);
 
 type Work = Box<dyn FnMut(&dyn Fn() -> bool) + Send>;
 
-/// A thread that works and waits in turn. It ends when this value is dropped.
+/// A thread that runs a task periodically. It ends when this value is dropped.
 pub(super) struct PeriodicTask {
     worker: Worker<Job>,
 }
 
-/// What the thread does.
+/// The duty of the thread.
 struct Job {
     interval: Duration,
     /// Until the thread takes it.
@@ -25,15 +25,15 @@ struct Job {
     is_over: AtomicBool,
 }
 
-/// The work, and when it is due again.
+/// The work, and when it is due next.
 struct Pending {
     work: Option<Work>,
     due: Option<Instant>,
 }
 
 impl PeriodicTask {
-    /// Does `work` each time that `interval` has passed since the last. It may ask whether to go
-    /// on, so that long work does not hold up the end.
+    /// Runs `work` once per `interval`. The work gets a function that says whether to go
+    /// on, so that long work does not delay the end.
     pub(super) fn start(
         name: &'static str,
         interval: Duration,
@@ -99,7 +99,7 @@ mod tests {
             seen.recv().expect("work");
         }
         drop(repeating);
-        // Ends only because the thread is gone, and its sender with it.
+        // This ends only when the thread is gone, and its sender with it.
         seen.iter().for_each(drop);
     }
 

@@ -5,7 +5,7 @@ use std::io;
 use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
 
 /// Fewer descriptors than this are not enough for the databases and a few clients.
-pub const FEWEST_FILES: u64 = 64;
+pub const MIN_FILES: u64 = 64;
 
 /// This many descriptors are reserved for databases and logs, if there are at least twice as many.
 const RESERVED_FILES: usize = 128;
@@ -16,7 +16,7 @@ const MAX_CONNECTIONS: usize = 25_000;
 /// The process must be allowed to open more files.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error(
-    "only {0} files may be opened, and the server needs at least {FEWEST_FILES}: raise the limit (`ulimit -n`, \
+    "only {0} files may be opened, and the server needs at least {MIN_FILES}: raise the limit (`ulimit -n`, \
          LimitNOFILE= of systemd)"
 )]
 pub struct TooFewFiles(pub u64);
@@ -34,7 +34,7 @@ pub fn most_files() -> Option<u64> {
 /// Raises the limit of open files to the hard limit.
 ///
 /// # Errors
-/// When that is fewer than [`FEWEST_FILES`].
+/// When that is fewer than [`MIN_FILES`].
 pub fn raise_files() -> Result<(), TooFewFiles> {
     let limit = getrlimit(Resource::Nofile);
     if limit.current != limit.maximum
@@ -42,7 +42,7 @@ pub fn raise_files() -> Result<(), TooFewFiles> {
     {
         log::debug!("the limit of open files was not raised: {}", io::Error::from(error));
     }
-    files().filter(|files| *files < FEWEST_FILES).map_or(Ok(()), |files| Err(TooFewFiles(files)))
+    files().filter(|files| *files < MIN_FILES).map_or(Ok(()), |files| Err(TooFewFiles(files)))
 }
 
 /// Disables core dumps of this process: its memory may contain tokens and passwords.

@@ -18,18 +18,18 @@ use crate::service::Auth;
 use crate::store::diesel::{DieselStore, StoreOptions};
 use crate::store::{AdminStore, KeyError, Store, StoreError, SweepPolicy, UserFilter};
 
-/// What the person or the log should know about the start.
+/// Events at the start and the end, for the terminal or the log.
 #[derive(Debug)]
 pub enum Announcement<'a> {
     /// Migrations that ran.
     Migrated(&'a [String]),
-    /// The first staff user was made.
+    /// The first staff user was created.
     FirstUser(&'a FirstUser),
-    /// The start failed while the first staff user was made: its password may be good.
+    /// The start failed while the first staff user was created: its password may be in use.
     PerhapsFirstUser(&'a FirstUser),
-    /// Requests are taken at these addresses.
+    /// The server accepts requests at these addresses.
     Listening(&'a [ListenAddress]),
-    /// The order to stop was heard.
+    /// The server received the order to stop.
     Stopping,
 }
 
@@ -39,7 +39,7 @@ pub enum StartError {
     /// The database cannot be used.
     #[error("{0}")]
     Store(#[from] StoreError),
-    /// No random bytes.
+    /// There are no random bytes.
     #[error(transparent)]
     Random(#[from] RandomError),
     /// The signing keys cannot be used.
@@ -57,23 +57,23 @@ pub enum StartError {
     /// The operating system refused something.
     #[error("{0}")]
     System(#[from] std::io::Error),
-    /// The random password could not be handed over.
+    /// The file with the random password could not be written.
     #[error("the first password could not be written to a file in {}: {error}", folder.display())]
     PasswordFile {
-        /// Where it was to be written.
+        /// Its folder.
         folder: PathBuf,
-        /// Why it was not.
+        /// The error.
         #[source]
         error: std::io::Error,
     },
 }
 
-/// Starts the server and serves until SIGTERM or SIGINT, then finishes what was accepted.
+/// Starts the server and serves until SIGTERM or SIGINT, then finishes the accepted requests.
 ///
-/// Migrates the database first, and makes the first staff user if there is none.
+/// Migrates the database first, and creates the first staff user if there is none.
 ///
 /// # Errors
-/// Why it did not start, or could not go on.
+/// Why it did not start, or could not continue.
 pub fn serve(
     mut settings: Settings,
     clock: Arc<dyn Clock>,

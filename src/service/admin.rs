@@ -1,7 +1,7 @@
-//! What an administrator can do: one method for each use case, for the command line and for whoever
-//! administers over HTTP.
+//! What an administrator can do: one method for each use case, for the command line and for an
+//! administration API.
 //!
-//! The rules that hold for every caller stand here: which names and passwords are good, and what is recorded
+//! The rules that hold for every caller are here: which names and passwords are accepted, and what is recorded
 //! with each write. All methods block and may take long, so an asynchronous caller runs them on a thread for
 //! such work. Callers read input and word the outcome.
 
@@ -114,7 +114,7 @@ pub enum AdminError {
          key rotate` with its algorithm first"
     )]
     LastKey(i64),
-    /// What is to be imported clashes with what is there.
+    /// The data to import conflicts with existing rows.
     #[error("nothing was imported:\n  {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n  "))]
     Clashes(Vec<Clash>),
 }

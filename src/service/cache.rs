@@ -1,5 +1,5 @@
-//! What is known of a token, as of a moment after the question. Nothing is read from the database if the
-//! token is remembered and nothing was revoked.
+//! The cache: what is known of a token, as of a moment after the check arrived. It reads nothing from the database if
+//! the token is cached and nothing was revoked.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -27,30 +27,30 @@ use per_thread::PerThreadCache;
 use shared::SharedCache;
 use table::{Key, KeyMaker};
 
-/// How a cache is set up.
+/// The options of a cache.
 #[derive(Clone)]
 pub(super) struct CacheOptions {
-    /// How many tokens it may remember; 0: none, so that every check reads.
+    /// How many tokens it may hold; 0: none, so that every check reads.
     pub(super) capacity: usize,
     /// How long a check may wait.
     pub(super) timeout: Duration,
     /// How long a connection may be idle before it is probed.
     pub(super) probe_after: Duration,
-    /// Reads where the cache itself cannot.
+    /// The pool that reads when the cache cannot answer.
     pub(super) pool: DbPool,
 }
 
-/// Where checks look.
+/// Where checks look tokens up.
 pub(super) enum TokenCache {
-    /// Into the database, every time.
+    /// In the database, every time.
     DbPool(CacheOptions),
-    /// Into a memory of the thread's own.
+    /// In a cache of the thread.
     PerThread(Arc<PerThreadCache>),
-    /// Into a memory of all threads.
+    /// In a cache of all threads.
     Shared(Arc<SharedCache>),
 }
 
-/// A look that is under way. It stays on the thread on which it began.
+/// A running lookup. It stays on the thread on which it began.
 pub(super) enum Find {
     DbPool(Reading),
     PerThread(per_thread::Find),
@@ -60,18 +60,18 @@ pub(super) enum Find {
 /// A read through the pool.
 pub(super) type Reading = LocalBoxFuture<'static, Result<Found, Unavailable>>;
 
-/// What was found.
+/// The result of a lookup.
 pub(super) struct Found {
-    /// The token that was asked about.
+    /// The token that was looked up.
     pub(super) token: Token,
     /// What is known of the token, whatever its state.
     pub(super) record: Option<TokenRecord>,
-    /// Set if it may come from memory, whose time of last use may be old.
+    /// Set if the record may come from the cache, whose time of last use may be old.
     pub(super) remembered: Option<Key>,
 }
 
 impl Found {
-    /// Whether this refusal must not be given without another look at the row.
+    /// Whether this refusal must not be returned before the row is read again.
     pub(super) fn is_in_doubt(&self, refusal: Refusal) -> bool {
         refusal == Refusal::Idle || self.remembered.is_some()
     }
@@ -99,7 +99,7 @@ impl TokenCache {
         }
     }
 
-    /// Notes a use of the session of what was found.
+    /// Notes a use of the session that was found.
     pub(super) fn note_use(&self, key: Key, at: Timestamp) {
         match self {
             Self::DbPool(_) => {}
@@ -108,7 +108,7 @@ impl TokenCache {
         }
     }
 
-    /// Finishes what waits, and refuses the rest.
+    /// Finishes waiting checks, and refuses new ones.
     pub(super) fn close(&self) {
         match self {
             Self::DbPool(_) | Self::PerThread(_) => {}
@@ -116,7 +116,7 @@ impl TokenCache {
         }
     }
 
-    /// After [`TokenCache::close`]: waits until all is finished, but not for a database that hangs.
+    /// After [`TokenCache::close`]: waits until all checks are finished, but not for a database that hangs.
     pub(super) fn drain(&self, until: Instant) {
         match self {
             Self::DbPool(_) | Self::PerThread(_) => {}

@@ -1,4 +1,4 @@
-//! Turning a token into a verified user and session, or a reason why not.
+//! From a token to a verified user and session, or to a refusal.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -11,12 +11,12 @@ use crate::domain::audit::{Actor, Event, Origin};
 use crate::domain::session::{Refusal, TokenRecord, Verified, judge};
 use crate::domain::token::{Token, TokenKind};
 
-/// Why a check did not say yes.
+/// Why a check failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CheckError {
-    /// The token is not good.
+    /// The token is bad.
     Refused(Refusal),
-    /// Nothing can be said now. Never to be taken for a refusal.
+    /// The check could not be made. Never treat this as a refusal.
     Unavailable(Unavailable),
 }
 
@@ -29,13 +29,13 @@ impl From<Unavailable> for CheckError {
 /// Whether a check counts as use of the session, against its idle limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Activity {
-    /// A request of the client's: the session is in use.
+    /// A request of the client: the session is in use.
     Counts,
-    /// It only looks, such as a page for administrators.
+    /// An inspection, such as by a page for administrators.
     Ignored,
 }
 
-/// A check under way: ready at once, or a future. It stays on the thread on which it began.
+/// A running check: ready at once, or a future. It stays on the thread on which it began.
 pub struct Check(State);
 
 enum State {
@@ -45,12 +45,12 @@ enum State {
 }
 
 impl Check {
-    /// A check whose answer is there.
+    /// A check that has its answer.
     pub const fn ready(answer: Result<Verified, CheckError>) -> Self {
         Self(State::Ready(Some(answer)))
     }
 
-    /// A check whose answer takes some time.
+    /// A check that has to wait for its answer.
     pub fn waiting(answer: impl Future<Output = Result<Verified, CheckError>> + 'static) -> Self {
         Self(State::Waiting(Box::pin(answer)))
     }
@@ -83,7 +83,7 @@ impl Future for Check {
     }
 }
 
-/// Tells whether a token is good. The middleware and every endpoint ask one of these, and therefore
+/// Decides whether a token is good. The middleware and every endpoint ask a resolver, and therefore
 /// agree.
 pub trait Resolver: 'static {
     /// Checks an access token: the answer reflects every revocation that was acknowledged
@@ -97,11 +97,11 @@ impl Resolver for Auth {
     }
 }
 
-/// What follows from what was found.
+/// What follows from a lookup.
 enum Conclusion {
     Verified(Verified),
-    /// Idle by what was found, which may not know of the last use; or refused by what is only
-    /// remembered.
+    /// Idle according to what was found, which may not know of the last use; or refused by a record from
+    /// the cache.
     Doubtful(Found),
 }
 
@@ -109,7 +109,7 @@ impl Auth {
     /// Checks an access token; see [`Resolver::resolve`].
     ///
     /// # Errors
-    /// Why the token is not good, or that nothing can be said.
+    /// Why the token is bad, or that the check could not be made.
     pub async fn check(&self, token: &Token, activity: Activity) -> Result<Verified, CheckError> {
         self.resolve(token.copied(), activity).await
     }
@@ -132,7 +132,7 @@ impl Auth {
         }
     }
 
-    /// A refusal is judged by the row, and idleness also by what this node has yet to write down.
+    /// Judges a refusal by the row, and idleness also by uses that this node has not written yet.
     async fn conclude_again(&self, found: Found, activity: Activity) -> Result<Verified, CheckError> {
         let record = self.reread(&found.token).await?;
         let idle_after = self.inner.policy.idle_verdict_after();
@@ -154,14 +154,14 @@ impl Auth {
         }
     }
 
-    /// The row of a token as it is now, and a use that this node has not written down yet.
+    /// The current row of a token, with a use that this node has not written yet.
     pub(super) async fn reread(&self, token: &Token) -> Result<Option<TokenRecord>, Unavailable> {
         let found = self.inner.checks.find(token.digest());
         let record = within(self.inner.timeouts.check, "checks", found).await?;
         Ok(record.map(|record| self.with_pending_use(record)))
     }
 
-    /// A use that this node has not written down yet is a use all the same.
+    /// A use that this node has not written yet counts too.
     fn with_pending_use(&self, mut record: TokenRecord) -> TokenRecord {
         if let Some(seen) = self.inner.last_seen_writer.pending(record.session.id) {
             record.session.last_seen = record.session.last_seen.max(seen);
@@ -169,8 +169,8 @@ impl Auth {
         record
     }
 
-    /// Ends the idle session before it is refused, so that a use which another node has still
-    /// to write down cannot revive it. If such a use arrived meanwhile, the session lives.
+    /// Ends the idle session before it is refused, so that a use which another node has not
+    /// written yet cannot revive it. If such a use was written meanwhile, the session lives.
     pub(super) async fn refuse_for_idleness(&self, record: &TokenRecord) -> CheckError {
         let inner = &self.inner;
         let (id, last_seen) = (record.session.id, record.session.last_seen);
@@ -180,7 +180,8 @@ impl Auth {
             .run(OnDisconnect::Finish, move |connection| connection.end_idle_session(id, last_seen, &audit));
         match within(inner.timeouts.write, "writes", ended).await {
             Ok(true) => CheckError::Refused(Refusal::Idle),
-            // Used on another node since, or ended by another request: the client's next try tells which.
+            // It was used on another node meanwhile, or ended by another request: when the client tries again, it gets
+            // the verdict.
             Ok(false) => Unavailable::Other("the session changed during the check").into(),
             Err(error) => error.into(),
         }

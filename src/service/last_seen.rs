@@ -1,4 +1,4 @@
-//! Writing down, now and then, when sessions were last used: a check itself never writes.
+//! Writes at intervals when sessions were last used: a check itself never writes.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -8,40 +8,40 @@ use crate::domain::session::{Session, SessionId};
 use crate::domain::time::Timestamp;
 use crate::threads::{Duty, Next, Options, Worker};
 
-/// If this many uses are pending, they are written down before the interval is over.
+/// If this many uses are pending, they are written before the interval is over.
 const MAX_PENDING_USES: usize = 50_000;
 
-/// Sessions written in one step.
+/// How many sessions are written in one step.
 const USES_PER_WRITE: usize = 1000;
 
-/// The uses that are still to be written down, and the thread that does it.
+/// The pending uses, and the thread that writes them.
 pub(super) struct LastSeenWriter {
     worker: Worker<WriteDown>,
-    /// A use within this time of the last known one is not worth a write.
+    /// A use within this time of the last known one is not written.
     grain: Duration,
 }
 
 type Uses = HashMap<SessionId, Timestamp>;
 type Batch = Vec<(SessionId, Timestamp)>;
 
-/// What the thread does.
+/// The duty of the thread.
 struct WriteDown {
     interval: Duration,
     writes: DbPool,
 }
 
-/// How far the thread is.
+/// The progress of the thread.
 struct Progress {
     /// When the interval is over.
     due: Option<Instant>,
-    /// What is left to write, and what was written but is not yet forgotten.
+    /// The uses left to write, and those that were written but are not yet removed.
     todo: Batch,
     written: Batch,
-    /// Something could not be written, so a full map is no reason to try again before the interval is over.
+    /// A write failed, so a full map is no reason to try again before the interval is over.
     has_failed: bool,
-    /// After what is left to write, the thread ends.
+    /// The thread ends after the uses left to write.
     is_last: bool,
-    /// Closed with this, whatever becomes of the thread.
+    /// The pool, which is closed with this even if the thread panics.
     writes: DbPool,
 }
 
@@ -59,13 +59,13 @@ impl LastSeenWriter {
         Self { worker, grain: interval / 2 }
     }
 
-    /// Notes a use of a session, unless one not long before is known; whether it did.
+    /// Notes a use of a session, unless a recent one is known; returns whether it did.
     pub(super) fn touch(&self, session: &Session, now: Timestamp) -> bool {
         if now.since(session.last_seen) < self.grain {
             return false;
         }
         let noted = self.worker.with_queue(|seen| {
-            // A database that takes no writes for long must not fill the memory.
+            // A database that accepts no writes for long must not fill the memory.
             if seen.len() >= 2 * MAX_PENDING_USES && !seen.contains_key(&session.id) {
                 return None;
             }
@@ -79,12 +79,12 @@ impl LastSeenWriter {
         noted.is_some()
     }
 
-    /// A use that is not written down yet.
+    /// A use that is not written yet.
     pub(super) fn pending(&self, session: SessionId) -> Option<Timestamp> {
         self.worker.with_queue(|seen| seen.get(&session).copied())
     }
 
-    /// Has the thread write down what is still to be written down, close the pool, and end.
+    /// Orders the thread to write all pending uses, close the pool, and end.
     pub(super) fn close(&self) {
         self.worker.close();
         if !self.worker.has_threads() {
@@ -106,7 +106,7 @@ impl Duty for WriteDown {
 
     /// Waits for the interval to pass or the map to fill, and then writes batch by batch.
     fn next(&self, progress: &mut Progress, seen: &mut Uses, is_closed: bool) -> Next<Batch> {
-        // Not a use that came while the last one was written.
+        // Not uses that arrived while the last batch was written.
         for (session, at) in progress.written.drain(..) {
             if seen.get(&session) == Some(&at) {
                 seen.remove(&session);
@@ -128,13 +128,13 @@ impl Duty for WriteDown {
         match progress.todo.split_off(rest) {
             batch if !batch.is_empty() => Next::Do(batch),
             _ if progress.is_last => Next::End,
-            // Nothing was used: the next interval begins.
+            // No session was used: the next interval begins.
             _ => Next::Pause(Duration::ZERO),
         }
     }
 
-    /// What cannot be written down now stays for the next time: a session must not die of a
-    /// use that was lost.
+    /// Uses that could not be written stay pending: a session must not become idle because
+    /// a use was lost.
     fn perform(&self, progress: &mut Progress, batch: Batch) {
         let touched = batch.clone();
         let answer = self.writes.run(OnDisconnect::Finish, move |connection| connection.touch(&touched));

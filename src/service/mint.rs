@@ -142,7 +142,7 @@ fn unavailable(error: &crate::domain::jwt::SigningError) -> Unavailable {
     Unavailable::Other("a token could not be signed")
 }
 
-/// The claims as the packages write them (`docs/jwt.md#claims`), and a `jti` where they have
+/// The claims as the Django packages write them (`docs/jwt.md#claims`), and a `jti` where they have
 /// none: without it, two logins within a second would get the same token.
 fn claims(subject: &Subject<'_>, particulars: &Particulars) -> Value {
     let Particulars { kind, issued, expires, id } = particulars;

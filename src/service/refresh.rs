@@ -102,7 +102,7 @@ impl Auth {
         }
     }
 
-    /// Exchanges a token for new ones: the refresh token of a pair, or the access token itself
+    /// Issues new tokens: for the refresh token of a pair, or for the access token itself
     /// if the dialect has no refresh tokens.
     ///
     /// # Errors
@@ -128,12 +128,12 @@ impl Auth {
                     self.check_window(&who, now)?;
                     self.check_rate(&who, now)?;
                     let session = who.session.id;
-                    let outcome = self.exchange(&token, who, now).await;
+                    let outcome = self.issue_successors(&token, who, now).await;
                     if !matches!(outcome, Ok(Some(_))) {
                         self.inner.refreshes.give_back(session);
                     }
-                    if let Some(exchanged) = outcome? {
-                        return Ok(exchanged);
+                    if let Some(refreshed) = outcome? {
+                        return Ok(refreshed);
                     }
                 }
                 Err(Refusal::Consumed) => return self.repeat(&token, record, origin).await,
@@ -186,7 +186,7 @@ impl Auth {
         bad(refusal)
     }
 
-    /// Compared in whole seconds, as the packages do: the last second still counts.
+    /// Compared in whole seconds, as the Django packages do: the last second still counts.
     fn check_window(&self, who: &Verified, now: Timestamp) -> Result<(), TokenError> {
         let window = match self.policy().dialects.get(who.session.dialect).refresh {
             RefreshPolicy::None => None,
@@ -211,8 +211,8 @@ impl Auth {
         policy.access_tokens.map(|max| AccessLimit { max, successors_from })
     }
 
-    /// `None` if another request consumed the token first.
-    async fn exchange(
+    /// Issues new tokens for a good one; `None` if another request consumed it first.
+    async fn issue_successors(
         &self,
         token: &Token,
         who: Verified,

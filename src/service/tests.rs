@@ -27,11 +27,11 @@ const DEPTH: usize = 3;
 pub(in crate::service) enum Mistake {
     /// What was remembered is not forgotten when the feed is a new one.
     MemoryOutlivesFollower,
-    /// News are read, and nothing is forgotten.
+    /// Invalidations are read, but not applied.
     NewsUnheeded,
-    /// What the news of a poll speak of is forgotten in the next one.
+    /// The invalidation of a poll is applied in the next one.
     NewsHeededLate,
-    /// What was found is kept although the next news will not tell of all.
+    /// Rows are cached although the next invalidation will not name all changes.
     FleetingKept,
     /// The answer is as of the end of the poll, or read, before.
     ReadAhead,
@@ -55,7 +55,7 @@ pub(in crate::service) fn is_planted(mistake: Mistake) -> bool {
     PLANTED.get() == Some(mistake)
 }
 
-/// Runs `scenario` so many times in random orders, and as many times in orders with few changes
+/// Runs `scenario` this many times in random orders, and as many times in orders with few changes
 /// of the running thread. The orders are the same each time, unless `SHUTTLE_RANDOM_SEED` is set.
 pub(in crate::service) fn explore(runs: usize, scenario: impl Fn() + Send + Sync + Clone + 'static) {
     let mut config = Config::new();
@@ -69,7 +69,7 @@ pub(in crate::service) fn explore(runs: usize, scenario: impl Fn() + Send + Sync
     Runner::new(PctScheduler::new_from_seed(1, DEPTH, runs), config).run(run);
 }
 
-/// Fails if something that the orders are to lead to hardly ever happened.
+/// Fails if an event that the orders should lead to hardly ever happened.
 pub(in crate::service) fn assert_seen(counts: &[(&str, &AtomicUsize)]) {
     for (what, count) in counts {
         assert!(count.load(Ordering::Relaxed) > 100, "hardly ever: {what}");

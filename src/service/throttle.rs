@@ -75,7 +75,7 @@ impl Kind {
 }
 
 /// Identifies a bucket.
-type Place = (Kind, Key);
+type BucketKey = (Kind, Key);
 
 /// The throttle of one service.
 pub(super) struct Throttle {
@@ -172,7 +172,7 @@ impl Throttle {
     /// Reserves room in all of these buckets, or in none. If attempts in flight have reserved the last room of a
     /// bucket, waits for their results: a client with the right password must not be refused because it sends
     /// many requests at once.
-    async fn reserve(&self, wanted: &[Place], permit: &mut Permit) -> Result<(), Denied> {
+    async fn reserve(&self, wanted: &[BucketKey], permit: &mut Permit) -> Result<(), Denied> {
         let mut slot = None;
         loop {
             // Created under the lock, so it is notified of everything that happens later.
@@ -196,7 +196,7 @@ impl Throttle {
     }
 
     /// Refuses if one of these buckets has no room. Reserves nothing.
-    fn check_room(&self, wanted: &[Place], attempt: &Attempt) -> Result<(), Denied> {
+    fn check_room(&self, wanted: &[BucketKey], attempt: &Attempt) -> Result<(), Denied> {
         self.room(&mut self.lock(), wanted, attempt).map(drop)
     }
 
@@ -204,7 +204,7 @@ impl Throttle {
     fn room(
         &self,
         state: &mut State,
-        wanted: &[Place],
+        wanted: &[BucketKey],
         attempt: &Attempt,
     ) -> Result<Option<tokio::sync::futures::OwnedNotified>, Denied> {
         let now = self.clock.now();
@@ -227,7 +227,7 @@ impl Throttle {
     }
 
     /// Logs a full bucket, once a minute.
-    fn log_full(&self, state: &mut State, (kind, key): Place, attempt: &Attempt, now: Timestamp) {
+    fn log_full(&self, state: &mut State, (kind, key): BucketKey, attempt: &Attempt, now: Timestamp) {
         if state.of(kind).may_log(key, now) {
             let (user, address) = (state.label(attempt, now).to_string(), attempt.network.to_string());
             log::warn!(bucket = kind.as_str(), user = user.as_str(), address = address.as_str();

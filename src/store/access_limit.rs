@@ -17,7 +17,7 @@ pub struct AccessLimit {
 
 /// At most this many tokens are deleted in one refresh. After the limit was lowered, a session with more
 /// tokens reaches it over several refreshes.
-pub(crate) const MOST_AT_ONCE: u32 = 100;
+pub(crate) const MAX_DELETED_AT_ONCE: u32 = 100;
 
 impl Refresh {
     /// Whether it increases the number of access tokens that are not consumed.
@@ -48,7 +48,7 @@ pub(crate) fn surplus(
     stays: impl Fn(&TokenDigest) -> bool,
 ) -> Vec<TokenDigest> {
     let count = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
-    let surplus = tokens.len().saturating_sub(count(limit.max)).min(count(MOST_AT_ONCE));
+    let surplus = tokens.len().saturating_sub(count(limit.max)).min(count(MAX_DELETED_AT_ONCE));
     if surplus == 0 {
         return Vec::new();
     }

@@ -1,6 +1,6 @@
-//! What a store does for administration: users, lists, signing keys, imports, sweeping.
+//! What a store does for administrators: users, lists, signing keys, imports, sweeping.
 //!
-//! The server's requests need none of it, so that a store of one's own may leave it out. All methods
+//! The server's requests need none of it, so a custom store may leave it out. All methods
 //! block, may take long, and use connections of their own; each is one atomic step unless it says otherwise.
 
 use std::time::Duration;
@@ -24,8 +24,8 @@ pub use import::{Clash, ImportError, ImportReport};
 pub use keys::{KeyEntry, KeyError, Retiring};
 pub use sweep::{ClockTrust, SweepMoment, SweepPolicy, SweepReport};
 
-/// A [`Store`] that can be administered. Users and sessions are required; a store that keeps no signing
-/// keys, takes no imports or needs no sweeping leaves those methods as they are.
+/// A [`Store`] with administration. Users and sessions are required; a store without signing
+/// keys, imports or sweeping keeps the default methods.
 pub trait AdminStore: Store {
     /// Adds a user.
     ///
@@ -33,7 +33,7 @@ pub trait AdminStore: Store {
     /// When the database fails.
     fn create_user(&self, new: &NewUser, audit: &AuditContext) -> StoreResult<UserCreation>;
 
-    /// Sets a new password and ends all sessions of the user but `keep`. `false` if there is no
+    /// Sets a new password and ends all sessions of the user except `keep`. `false` if there is no
     /// such user.
     ///
     /// # Errors
@@ -47,19 +47,19 @@ pub trait AdminStore: Store {
     ) -> StoreResult<bool>;
 
     /// Activates or deactivates a user. Both raise the epoch: deactivating ends all sessions,
-    /// and activating again revives none, however the user was shut out. Setting what is already
-    /// so changes nothing. `false` if there is no such user.
+    /// and activating revives none, however the user was locked out. If the user already has that
+    /// state, nothing changes. `false` if there is no such user.
     ///
     /// # Errors
     /// When the database fails.
     fn set_active(&self, user: UserId, active: bool, audit: &AuditContext) -> StoreResult<bool>;
 
     /// Removes a user with its sessions and tokens, in as many small transactions as it takes;
-    /// `false` if there is none. From the first of them on the user is locked out, so that a removal
-    /// that was interrupted does no harm and can be repeated.
+    /// `false` if there is none. From the first of them on the user is locked out, so that an interrupted
+    /// removal does no harm and can be repeated.
     ///
     /// # Errors
-    /// When the database fails. The user may be locked out then, and a part of its sessions be gone.
+    /// When the database fails. The user may be locked out then, and some of its sessions removed.
     fn delete_user(&self, user: UserId, audit: &AuditContext) -> StoreResult<bool>;
 
     /// Lists users.
@@ -85,17 +85,17 @@ pub trait AdminStore: Store {
     /// All signing keys in use. `given` is the HS256 secret of the settings.
     ///
     /// # Errors
-    /// When the database fails, or `given` is not what the other nodes have.
+    /// When the database fails, or `given` is not the secret of the other nodes.
     fn load_keys(&self, given: Option<&KeySecret>) -> Result<Vec<StoredKey>, KeyError> {
         let _ = given;
         Err(unsupported("signing keys").into())
     }
 
-    /// Makes the keys that are missing for signing with `algorithm`, and returns all in use. Two
+    /// Creates the keys that are missing for signing with `algorithm`, and returns all in use. Two
     /// nodes that do so at once agree on the same ones.
     ///
     /// # Errors
-    /// As [`AdminStore::load_keys`], and when no key can be made.
+    /// As [`AdminStore::load_keys`], and when no key can be created.
     fn ensure_keys(
         &self,
         algorithm: Algorithm,
@@ -110,7 +110,7 @@ pub trait AdminStore: Store {
     /// Adds a key that takes over signing. The old one stays published until its tokens have expired.
     ///
     /// # Errors
-    /// When the database fails, or no key can be made.
+    /// When the database fails, or no key can be created.
     fn rotate_key(
         &self,
         algorithm: Algorithm,
@@ -122,8 +122,8 @@ pub trait AdminStore: Store {
         Err(unsupported("signing keys").into())
     }
 
-    /// Takes a key out of use at once: it is no longer published, and what was signed with it is
-    /// not taken for one of ours when it has expired. Tokens in the database stay good.
+    /// Takes a key out of use at once: it is no longer published, and an expired token that it signed is
+    /// refused as unknown instead of expired. Tokens in the database stay good.
     ///
     /// # Errors
     /// When the database fails.
@@ -132,19 +132,19 @@ pub trait AdminStore: Store {
         Err(unsupported("signing keys"))
     }
 
-    /// Takes over users and knox tokens in one transaction. Users keep their numbers and
+    /// Imports users and knox tokens in one transaction. Users keep their numbers and
     /// password hashes; look-alike names are reported, not refused. Each token gets a session;
-    /// those of inactive users are ended ones, so that activating the user revives none.
+    /// those of inactive users are ended, so that activating the user revives none.
     ///
     /// # Errors
-    /// All clashes, or a failure of the database; nothing was changed then.
+    /// All conflicts, or a failure of the database; then nothing was changed.
     fn import(&self, data: &ImportData, audit: &AuditContext) -> Result<ImportReport, ImportError> {
         let _ = (data, audit);
         Err(unsupported("imports").into())
     }
 
-    /// Sweeps once: deletes what has been dead for long enough, in many small transactions. Returns
-    /// also the moment by which it was judged.
+    /// Sweeps once: deletes what expired or ended long enough ago, in many small transactions. Also returns
+    /// the moment that this was measured from.
     ///
     /// # Errors
     /// When the database fails. What was deleted stays deleted.
@@ -163,25 +163,25 @@ fn unsupported(what: &str) -> StoreError {
     StoreError::Failed(format!("this store has no {what}"))
 }
 
-/// What came of adding a user.
+/// The outcome of adding a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UserCreation {
-    /// The user exists now, under this id.
+    /// The user was created, with this id.
     Created(UserId),
     /// The id, or exactly this name, is taken.
     Taken,
-    /// A name that a person could take for this one is taken.
+    /// A name that looks like this one is taken.
     Lookalike(String),
 }
 
 /// Which users to list, in the order of their numbers.
 #[derive(Debug, Clone, Default)]
 pub struct UserFilter {
-    /// A part of the name or e-mail address; letter case and look-alikes count as one.
+    /// A part of the name or e-mail address; letter case and look-alikes do not matter.
     pub text: Option<String>,
-    /// Only users after this one: the last of the page before.
+    /// Only users after this one, which was the last of the previous page.
     pub after: Option<UserId>,
-    /// At most this many.
+    /// The maximum number of users.
     pub limit: u32,
 }
 
@@ -200,16 +200,16 @@ pub struct UserEntry {
 /// Which sessions to list, newest first.
 #[derive(Debug, Clone)]
 pub struct SessionFilter {
-    /// Only this user's.
+    /// Only sessions of this user.
     pub user: Option<UserId>,
-    /// Also those that are over.
+    /// Also sessions that are over.
     pub with_ended: bool,
-    /// The present moment, by which a token has expired or not.
+    /// The present moment, which decides whether a token has expired.
     pub now: Timestamp,
     /// Sessions unused for longer than this are over.
     pub idle_limit: Option<Duration>,
-    /// Only sessions opened before this one: the last of the page before.
+    /// Only sessions opened before this one, which was the last of the previous page.
     pub before: Option<SessionId>,
-    /// At most this many.
+    /// The maximum number of sessions.
     pub limit: u32,
 }

@@ -1,7 +1,7 @@
 //! The suite that every [`Store`] passes: [`run`] it on yours, and [`run_admin`] if it is an [`AdminStore`].
 //!
-//! Each case gets a fresh, empty store. A case panics where the store breaks its promise,
-//! and the suite then names all cases that did.
+//! Each case gets a new, empty store. A case panics if the store breaks a promise,
+//! and the suite then names all cases that failed.
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a test suite fails by panicking")]
 
@@ -33,7 +33,7 @@ type AdminCase = (&'static str, fn(&dyn AdminStore));
 /// Runs the cases of a [`Store`], each on a store of its own made by `make`.
 ///
 /// # Panics
-/// When at least one case failed, with the names of those that did.
+/// When at least one case failed, with the names of all failed cases.
 pub fn run(make: &mut dyn FnMut() -> Box<dyn Store>) {
     let cases = [sessions::CASES, tokens::CASES, accounts::CASES, races::CASES, feed::CASES, networks::CASES];
     run_each(cases.into_iter().flatten().map(|(name, case)| {
@@ -45,7 +45,7 @@ pub fn run(make: &mut dyn FnMut() -> Box<dyn Store>) {
 /// Runs the cases of an [`AdminStore`], each on a store of its own made by `make`.
 ///
 /// # Panics
-/// When at least one case failed, with the names of those that did.
+/// When at least one case failed, with the names of all failed cases.
 pub fn run_admin(make: &mut dyn FnMut() -> Box<dyn AdminStore>) {
     let cases = [
         accounts::ADMIN_CASES,
@@ -101,7 +101,7 @@ fn new_user(name: &str) -> NewUser {
     }
 }
 
-/// Makes a user known as an external user provider does, which every store can.
+/// Creates a user as a user provider does, which every store supports.
 fn add_user(conn: &mut dyn Connection, name: &str) -> UserId {
     put_user(conn, &new_user(name));
     let account = conn.find_account(&LoginName::Username(name.to_owned())).expect("a read");
@@ -112,7 +112,7 @@ fn put_user(conn: &mut dyn Connection, user: &NewUser) {
     conn.put_shadow_user(user, &audit(Event::UserCreated)).expect("a write");
 }
 
-/// A digest that no other `(number, kind)` of a case has.
+/// A digest that no other number has.
 fn digest(number: u64) -> TokenDigest {
     let mut bytes = [0_u8; 64];
     for (target, source) in bytes.iter_mut().zip(number.to_be_bytes()) {

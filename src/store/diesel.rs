@@ -41,15 +41,15 @@ pub use self::migrate::MigrationStatus;
 pub use self::sweep::LARGEST_STEP;
 pub use self::url::{DatabaseKind, DatabaseUrl};
 
-/// How a [`DieselStore`] is opened.
+/// The options of a [`DieselStore`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StoreOptions {
-    /// Make a new database: a SQLite file that does not exist, and the tables where there are none
-    /// of ours. Otherwise both are errors, so that a wrong URL or an unmounted disk is one too.
+    /// Create a new database: a SQLite file that does not exist, and the tables where there are none
+    /// of this program. Otherwise both are errors, so that a wrong URL or an unmounted disk is one too.
     pub create: bool,
     /// How long a statement waits for another writer (on Postgres at most 1.5 s).
     pub busy_timeout: Duration,
-    /// How many connections the administration may have at once.
+    /// How many connections administration may have at once.
     pub admin_connections: u32,
 }
 
@@ -59,9 +59,9 @@ impl Default for StoreOptions {
     }
 }
 
-/// A store in a database. Besides what every [`Store`] does, it migrates, lists, sweeps,
-/// imports and tells about itself; those methods block for longer, use connections of their
-/// own, and belong off the path of requests.
+/// A store in a database. Besides the methods of every [`Store`], it migrates, lists, sweeps,
+/// imports and reports facts about itself; those methods block for longer, use connections of their
+/// own, and must not be called from requests.
 pub struct DieselStore {
     target: Arc<Target>,
     options: StoreOptions,
@@ -69,20 +69,20 @@ pub struct DieselStore {
 }
 
 impl DieselStore {
-    /// Prepares a SQLite file, or takes note of a Postgres server, which is asked for nothing
+    /// Prepares a SQLite file, or stores the address of a Postgres server without connecting
     /// yet.
     ///
     /// # Errors
-    /// When the text is no [`DatabaseUrl`], or the file cannot be used, or must not be made
+    /// When the text is not a [`DatabaseUrl`], or the file cannot be used, or must not be created
     /// ([`StoreOptions::create`]).
     pub fn open(url: &str, options: StoreOptions) -> StoreResult<Self> {
         Self::open_url(url.parse().map_err(StoreError::Failed)?, options)
     }
 
-    /// As [`DieselStore::open`], with a URL that was read already.
+    /// As [`DieselStore::open`], with a URL that was parsed already.
     ///
     /// # Errors
-    /// When the file cannot be used, or must not be made.
+    /// When the file cannot be used, or must not be created.
     pub fn open_url(url: DatabaseUrl, options: StoreOptions) -> StoreResult<Self> {
         #[cfg(feature = "sqlite")]
         match &url {
@@ -93,8 +93,8 @@ impl DieselStore {
         Ok(Self::at(url, options))
     }
 
-    /// Takes note of a database as it is: makes no file, and changes nothing in one, so that
-    /// [`DieselStore::diagnose`] tells what was there before anybody looked. Asks it nothing yet.
+    /// Opens a database for inspection: creates no file, and changes nothing in one, so that
+    /// [`DieselStore::diagnose`] reports the database as it was. Does not connect yet.
     pub fn open_as_found(url: DatabaseUrl) -> Self {
         Self::at(url, StoreOptions::default())
     }
@@ -113,17 +113,17 @@ impl DieselStore {
     /// if none is pending. Two processes that do so at once both succeed.
     ///
     /// # Errors
-    /// When the database cannot be reached, a migration fails, or the database is new and not to be
-    /// made ([`StoreOptions::create`]); the schema is then as before.
+    /// When the database cannot be reached, a migration fails, or the database is new and must not be
+    /// created ([`StoreOptions::create`]); the schema is then as before.
     pub fn migrate(&self) -> StoreResult<Vec<String>> {
         self.admin(|connection| migrate::run(connection, self.options.create))
     }
 
-    /// Takes the newest migration back **with the data that it made room for**, and returns
+    /// Reverts the newest migration **and deletes the data that it made room for**, and returns
     /// its version.
     ///
     /// # Errors
-    /// When the database cannot be reached, has had no migration, or one that this program
+    /// When the database cannot be reached, has no migration, or one that this program
     /// does not know.
     pub fn revert_last_migration(&self) -> StoreResult<String> {
         self.admin(migrate::revert)
@@ -137,13 +137,13 @@ impl DieselStore {
         self.admin(migrate::status)
     }
 
-    /// Keeps a file of some MiB beside a SQLite database, which is given up for ending sessions when
-    /// the disk is full. Makes it if it is missing and there is room; so this is to be called now and
-    /// then. From the first call on, what only adds data is refused while there is no reserve. Does
-    /// nothing on Postgres, whose disk is somebody else's.
+    /// Reserves a file of some MiB next to a SQLite database, which is removed for ending sessions when
+    /// the disk is full. Creates it if it is missing and there is room, so call this regularly.
+    /// From the first call on, writes that only add data are refused while there is no reserve. Does
+    /// nothing on Postgres, whose disk is not this machine's.
     ///
     /// # Errors
-    /// When the file cannot be made for another reason than a full disk.
+    /// When the file cannot be created for another reason than a full disk.
     pub fn keep_reserve(&self) -> std::io::Result<()> {
         #[cfg(feature = "sqlite")]
         if let Some(reserve) = &self.target.reserve {
@@ -152,14 +152,14 @@ impl DieselStore {
         Ok(())
     }
 
-    /// Runs `work` on a connection of the administration.
+    /// Runs `work` on an administration connection.
     fn admin<T>(&self, work: impl FnOnce(&mut DieselConnection) -> StoreResult<T>) -> StoreResult<T> {
         let pool = self.pool.get_or_init(|| self.build_pool());
         let mut connection = pool.get().map_err(|error| StoreError::Unavailable(error.to_string()))?;
         work(&mut connection)
     }
 
-    /// Connects nothing yet. One waits here for longer than another waits for a writer.
+    /// Does not connect yet. The pool's time-out is longer than that of a writer that waits for another.
     fn build_pool(&self) -> r2d2::Pool<AdminManager> {
         r2d2::Pool::builder()
             .max_size(self.options.admin_connections.max(1))
@@ -198,7 +198,7 @@ impl Store for DieselStore {
     }
 }
 
-/// Opens the administration's connections for the pool.
+/// Opens the pool's connections.
 #[derive(Debug)]
 struct AdminManager(Arc<Target>);
 

@@ -1,15 +1,15 @@
 //! The revocation feed: it reports what was revoked, so that tokens can be cached.
 //!
-//! A [`RevocationFeed`] is polled in polls. A record that a poll found stays true until the [`Invalidation`] of a later
-//! poll invalidate it. A caller may cache it and say yes from the cache, if it asks for one more poll after
-//! the question arrived.
+//! A record that a [`RevocationFeed`] found stays true until an [`Invalidation`] of a later poll
+//! names it. A caller may cache it and say yes from the cache, if it polls once more after
+//! the check arrived.
 
 use super::{StoreError, StoreResult};
 use crate::domain::session::{SessionId, TokenRecord};
 use crate::domain::token::TokenDigest;
 use crate::domain::user::UserId;
 
-/// What kind of revocation feed a store has.
+/// The kind of a store's revocation feed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FeedKind {
     /// None: every check reads the database.
@@ -25,10 +25,10 @@ pub enum FeedKind {
 /// After an error, drop it and everything that it found.
 pub trait RevocationFeed: Send {
     /// One poll: what was revoked since the poll before, and the record of each digest. Both reflect every
-    /// write that was acknowledged before the call. A caller with an empty cache can ignore the news of the
+    /// write that was acknowledged before the call. A caller with an empty cache can ignore the invalidation of the
     /// first poll.
     ///
-    /// The caller applies the news to its cache *before* it caches what was found.
+    /// The caller applies the invalidation to its cache *before* it caches what was found.
     ///
     /// # Errors
     /// When the database cannot be read; also when a lock is held, because a poll must not wait for long.

@@ -13,13 +13,13 @@ use crate::domain::time::Timestamp;
 /// The longest line, in bytes, its end included.
 pub(super) const MAX_LINE: usize = 8 * 1024;
 
-/// What most lines are shorter than, in bytes.
+/// The length of most lines is less than this, in bytes.
 const USUAL_LINE: usize = 320;
 
-/// Room that is kept for what ends a line that was cut.
+/// Space that is reserved for the end of a line that was cut, in bytes.
 const ENDING: usize = 32;
 
-/// The longest message, in bytes as written, so that key-values have room too.
+/// The longest message, in bytes as written, so that there is space for key-values too.
 const MAX_MESSAGE: usize = MAX_LINE / 2;
 
 /// The line of a record.
@@ -37,19 +37,19 @@ pub(super) fn of_record(format: LogFormat, at: Timestamp, record: &Record<'_>) -
 /// The line that says how many lines were dropped.
 pub(super) fn of_dropped(format: LogFormat, at: Timestamp, dropped: u64) -> String {
     let mut line = Line::begin(format, at, Level::Warn, module_path!());
-    line.message("log lines were dropped, since nobody read them in time");
+    line.message("log lines were dropped, since they were not read in time");
     line.pair("dropped", |field| field.bare(dropped));
     line.end()
 }
 
-/// A line in the making.
+/// A line that is being written.
 struct Line {
     format: LogFormat,
     text: String,
     cut: bool,
 }
 
-/// The end of a line, where a value is written.
+/// The end of a line, to which a value is written.
 struct Field<'a> {
     format: LogFormat,
     text: &'a mut String,
@@ -78,7 +78,7 @@ impl Line {
         };
     }
 
-    /// Adds a key-value, unless it finds no room.
+    /// Adds a key-value, if there is space for it.
     fn pair(&mut self, key: &str, value: impl FnOnce(&mut Field<'_>)) {
         let (key, from) = (escaped(key, 64), self.text.len());
         let text = &mut self.text;
@@ -173,7 +173,7 @@ impl<'v> VisitValue<'v> for Field<'_> {
     }
 }
 
-/// The keys of the line itself get no twin.
+/// Keys that the line itself uses are renamed, so that no key occurs twice.
 fn unreserved(key: &str) -> Cow<'_, str> {
     if ["time", "level", "target", "message", "cut"].contains(&key) {
         Cow::Owned(format!("{key}_"))
@@ -182,12 +182,12 @@ fn unreserved(key: &str) -> Cow<'_, str> {
     }
 }
 
-/// Whether a value needs no quotes to be told from what stands around it.
+/// Whether a value can be written without quotes.
 fn is_word(value: &str) -> bool {
     !value.is_empty() && value.chars().all(|c| !is_unseen(c) && !matches!(c, ' ' | '"' | '\\' | '='))
 }
 
-/// Text for between quotes, by JSON's rules, of at most `limit` bytes.
+/// Text inside quotes, by JSON's rules, of at most `limit` bytes.
 fn escaped(text: &str, limit: usize) -> Cow<'_, str> {
     let is_special = |c| matches!(c, '"' | '\\') || is_unseen(c);
     limited(text, limit, is_special, |c, piece| match c {
@@ -197,7 +197,7 @@ fn escaped(text: &str, limit: usize) -> Cow<'_, str> {
     })
 }
 
-/// `text` with what is special through `escape`, ended by `…` where it would be longer than `limit`
+/// `text` with special characters replaced by `escape`, and cut with `…` if it would be longer than `limit`
 /// bytes.
 fn limited(
     text: &str,

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use crate::threads::{Duty, Next, Options, Worker};
 
-/// After it wrote, the writer lets lines gather for this time: under load it wakes for many lines and not
+/// After each write, the writer lets lines gather for this time: under load it wakes for many lines and not
 /// for each, and takes less processor time from the threads that log.
 const GATHER: Duration = Duration::from_millis(1);
 
-/// Room that is kept for lines to come.
+/// How much capacity is kept for further lines.
 const KEPT_BYTES: usize = 64 * 1024;
 
 /// Whole lines that wait to be written, and the thread that writes them; clones share both.
@@ -21,28 +21,28 @@ pub(super) struct Queue {
     capacity: usize,
 }
 
-/// Makes the line that says how many were dropped.
+/// Creates the line that says how many were dropped.
 pub(super) type Notice = Box<dyn Fn(u64) -> String + Send + Sync>;
 
-/// What the thread does. Only that thread uses the sink, so it never waits for its lock.
+/// The duty of the thread. Only that thread uses the sink, so it never waits for its lock.
 struct Writing {
     sink: Mutex<Box<dyn Write + Send>>,
     notice: Notice,
-    /// Lines that found no room since that was last said.
+    /// Lines that found no space since the last notice.
     dropped: AtomicU64,
 }
 
-/// What the thread keeps from one writing to the next.
+/// What the thread keeps from one write to the next.
 #[derive(Default)]
 struct Writer {
-    /// Room for lines, empty.
+    /// An empty buffer for lines.
     spare: Vec<u8>,
     gathers_until: Option<Instant>,
 }
 
 impl Queue {
-    /// Starts the thread, which writes to `sink`. Up to `capacity` bytes wait for it. Once something got
-    /// through after lines were dropped, `notice` says so.
+    /// Starts the thread, which writes to `sink`. Up to `capacity` bytes wait for it. After lines were dropped,
+    /// the next write includes the `notice`.
     ///
     /// # Errors
     /// When the thread cannot be started.
@@ -68,7 +68,7 @@ impl Queue {
         }
     }
 
-    /// Lets the writer end once it has written what waits.
+    /// Lets the writer end once it has written the waiting lines.
     pub(super) fn close(&self) {
         self.worker.close();
     }
@@ -88,7 +88,7 @@ impl Duty for Writing {
         Writer::default()
     }
 
-    /// All lines that wait, once they had time to gather; at once if the log is closed.
+    /// All waiting lines, once they had time to gather; at once if the log is closed.
     fn next(&self, writer: &mut Writer, waiting: &mut Vec<u8>, is_closed: bool) -> Next<Vec<u8>> {
         let left = writer.gathers_until.map(|until| until.saturating_duration_since(Instant::now()));
         if let Some(left) = left.filter(|left| !left.is_zero() && !is_closed) {
@@ -104,7 +104,7 @@ impl Duty for Writing {
 
     fn perform(&self, writer: &mut Writer, mut lines: Vec<u8>) {
         let mut sink = self.sink.lock().unwrap_or_else(PoisonError::into_inner);
-        // A reader who is gone cannot be told so; the lines are lost either way.
+        // There is no way to report that the reader is gone; the lines are lost either way.
         let _ = sink.write_all(&lines);
         let dropped = self.dropped.swap(0, Ordering::Relaxed);
         if dropped > 0 {

@@ -10,10 +10,10 @@ use super::{Discreet, LogGuard, build};
 use crate::config::{LogFormat, LogSettings};
 use crate::domain::time::{ManualClock, Timestamp};
 
-/// Long enough for any machine; never reached by a test that passes.
+/// Long enough for any machine; a passing test never waits that long.
 const EVER: Duration = Duration::from_secs(60);
 
-/// A sink that remembers.
+/// A sink that keeps what is written.
 #[derive(Clone, Default)]
 struct Memory(Arc<Mutex<Vec<u8>>>);
 
@@ -34,7 +34,7 @@ impl Write for Memory {
     }
 }
 
-/// A sink whose first write says that it has begun, and waits until it may go on.
+/// A sink whose first write reports that it has begun, and blocks until it may go on.
 struct Stuck {
     begun: Sender<()>,
     go_on: Receiver<()>,
@@ -43,7 +43,7 @@ struct Stuck {
 
 impl Write for Stuck {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        // Both ends are gone once the test is through.
+        // Both ends are gone once the test is over.
         let _ = self.begun.send(());
         let _ = self.go_on.recv();
         self.memory.write(bytes)
@@ -81,7 +81,7 @@ fn say(logger: &Discreet, message: &str, pairs: &[(&str, Value<'_>)]) {
     logger.log(&record.args(format_args!("{message}")).build());
 }
 
-/// What is written of one record.
+/// What is written for one record.
 fn written(format: LogFormat, message: &str, pairs: &[(&str, Value<'_>)]) -> String {
     let memory = Memory::default();
     let (logger, guard) = log_to(memory.clone(), format, 1 << 20);

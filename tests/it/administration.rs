@@ -1,4 +1,4 @@
-//! The use cases of an administrator hold their rules for every caller, and on every store.
+//! The use cases of an administrator enforce their rules for every caller, and on every store.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use serde_json::json;
 
 use crate::harness::app::{cheap_hasher, start_of_time};
 
-/// The user with number 7 at work, from somewhere.
+/// The user with number 7 as administrator, at some address.
 fn administrator() -> Admin {
     Admin {
         store: Arc::new(MemoryStore::new()),

@@ -1,5 +1,5 @@
-//! Changes that somebody makes with the database's shell, past the program: in every way there is, a token that
-//! is no longer good is refused by the very next check, or within the time that `docs/operations.md` tells.
+//! Manual changes in the database's shell: whatever the statement, a token that
+//! is no longer good is refused by the very next check, or within the time that `docs/operations.md` says.
 
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,7 @@ use ways::Way;
 
 const PASSWORD: &str = "correct horse";
 
-/// Somebody at the database's shell, whose settings are not the program's.
+/// The database's shell, whose settings are not the program's.
 enum Shell {
     Sqlite(SqliteConnection),
     #[cfg(feature = "postgres")]
@@ -93,7 +93,7 @@ impl Shell {
     }
 }
 
-/// A server on a database in which somebody meddles.
+/// A server on a database that a test changes manually.
 struct Scene {
     client: Client,
     shell: Shell,
@@ -103,13 +103,13 @@ struct Scene {
 
 impl Scene {
     fn start(backend: Backend) -> Self {
-        // Long enough that only somebody who turns the clock back by hand makes a session idle.
+        // Long enough that a session becomes idle only if a test changes its times.
         let policy = Policy { idle_limit: Some(Duration::from_secs(365 * 24 * 3600)), ..Policy::default() };
         let app = App::on(Database::migrated(backend), Setup { policy, ..Setup::default() });
         Self { client: app.client(), shell: Shell::open(&app.database), app, users: 0 }
     }
 
-    /// A new user's token, which the server remembers.
+    /// A new user's token, which the server caches.
     fn token(&mut self) -> (String, String) {
         self.users += 1;
         let name = format!("user{}", self.users);
@@ -121,9 +121,9 @@ impl Scene {
         (name, token)
     }
 
-    /// Meddles with the token of a new user, and returns it. Whoever is taken away in the user's place is another
-    /// one, with a token that is remembered, too.
-    fn meddle(&mut self, way: &str) -> String {
+    /// Changes the token of a new user manually, and returns it. If rows of another user are needed, it is
+    /// a user whose token is cached, too.
+    fn change(&mut self, way: &str) -> String {
         let (name, token) = self.token();
         let (other, others_token) = self.token();
         let mut statements = way.to_owned();
@@ -153,7 +153,7 @@ on_each_database! {
         let mut scene = Scene::start(backend);
         let mut let_in = Vec::new();
         for Way { sql, .. } in ways_of(backend) {
-            let token = scene.meddle(sql);
+            let token = scene.change(sql);
             let status = scene.client.check(&token);
             if status != 401 {
                 let_in.push((status, *sql));
@@ -173,7 +173,7 @@ on_each_database! {
         assert_eq!((client.check(&token), client.logout(&token), client.check(&token)), (200, 200, 401));
     }
 
-    fn a_trigger_that_is_not_as_it_was_made_is_told_and_mended(backend) {
+    fn a_trigger_that_was_changed_is_reported_and_repaired(backend) {
         let mut scene = Scene::start(backend);
         let program = Program::bare().set("DATABASE_URL", &scene.app.database.url).set("KNOXIDE_LISTEN", "127.0.0.1:0");
         let finding = || {
@@ -190,15 +190,15 @@ on_each_database! {
             assert!(!scene.is_ready(), "{sabotage}");
             let finding = finding();
             assert_eq!(finding["weight"], "wrong", "{sabotage}");
-            let cure = finding["cure"].as_str().expect("a cure");
-            scene.shell.run(cure.strip_prefix("run in the database: ").expect(cure));
-            assert!(scene.is_ready(), "{sabotage}: {cure}");
+            let remedy = finding["remedy"].as_str().expect("a remedy");
+            scene.shell.run(remedy.strip_prefix("run in the database: ").expect(remedy));
+            assert!(scene.is_ready(), "{sabotage}: {remedy}");
         }
         assert_eq!(finding()["weight"], "fine");
     }
 }
 
-/// Nobody hears of these changes, so what is seen is that something was done to the triggers.
+/// These changes are not logged, so the change of the triggers is what is noticed.
 #[cfg(feature = "postgres")]
 #[test]
 fn what_is_changed_past_the_triggers_is_refused_in_the_time_that_is_documented() {
@@ -206,27 +206,27 @@ fn what_is_changed_past_the_triggers_is_refused_in_the_time_that_is_documented()
         return;
     }
     let mut scene = Scene::start(Backend::Postgres);
-    let tokens: Vec<_> = ways::PAST_THE_TRIGGERS.iter().map(|way| (scene.meddle(way), *way)).collect();
+    let tokens: Vec<_> = ways::PAST_THE_TRIGGERS.iter().map(|way| (scene.change(way), *way)).collect();
     let changed = Instant::now();
     for (token, way) in tokens {
         while scene.client.check(&token) != 401 {
-            // 10 s, and more for a machine that has other things to do.
+            // 10 s, and more on a busy machine.
             assert!(changed.elapsed() < Duration::from_secs(30), "let in after 30 s: {way}");
             std::thread::yield_now();
         }
     }
 }
 
-/// Nothing is remembered while a trigger is missing, so that even what no log hears of is seen at once.
+/// Nothing is cached while a trigger is missing, so that even changes that are not logged are seen at once.
 #[test]
 fn while_a_trigger_is_missing_every_check_reads() {
     let mut scene = Scene::start(Backend::Sqlite);
     scene.shell.run("DROP TRIGGER users_changed");
-    let token = scene.meddle("UPDATE users SET is_active = FALSE WHERE id = {user}");
+    let token = scene.change("UPDATE users SET is_active = FALSE WHERE id = {user}");
     assert_eq!(scene.client.check(&token), 401);
 }
 
-/// A copy that went another way takes the place of the content, under the running server.
+/// A copy with another history replaces the content, under the running server.
 #[test]
 fn a_live_restore_of_another_copy_is_seen_at_once() {
     let mut scene = Scene::start(Backend::Sqlite);
@@ -234,10 +234,10 @@ fn a_live_restore_of_another_copy_is_seen_at_once() {
     let copy = format!("{path}.copy");
     // The log has a row, the copy and the original then get one more each, about another user.
     let (_, kept) = scene.token();
-    scene.meddle("UPDATE users SET is_staff = TRUE WHERE id = {user}");
+    scene.change("UPDATE users SET is_staff = TRUE WHERE id = {user}");
     let (name, token) = scene.token();
     scene.shell.run(&format!("VACUUM INTO '{copy}'"));
-    scene.meddle("UPDATE users SET is_staff = TRUE WHERE id = {user}");
+    scene.change("UPDATE users SET is_staff = TRUE WHERE id = {user}");
     let (_, lost) = scene.token();
     tool("sqlite3", &[&copy, &format!("UPDATE users SET is_active = 0 WHERE username = '{name}'")]);
     assert_eq!([&kept, &token, &lost].map(|token| scene.client.check(token)), [200; 3]);

@@ -1,4 +1,4 @@
-//! What a check asks of a store that can be followed: seen from the store's side, which counts.
+//! How a check uses a store with a revocation feed, counted on the side of the store.
 
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -23,7 +23,7 @@ use knoxide::store::{
 
 mod shared;
 
-/// A store in memory that can be followed, as far as it is told what the news are.
+/// A store in memory with a feed that reports what the test says.
 #[derive(Clone, Default)]
 struct Followed {
     behind: MemoryStore,
@@ -37,7 +37,7 @@ struct Watch {
     feeds: AtomicUsize,
     fails: AtomicBool,
     panics: AtomicBool,
-    /// For each feed's next poll.
+    /// The invalidations of each feed's next poll.
     invalidation: Mutex<Vec<Revoked>>,
     everything: AtomicBool,
 }
@@ -85,7 +85,7 @@ impl RevocationFeed for Counting {
     }
 }
 
-/// A service with so many tokens of one user.
+/// A service with this many tokens of one user.
 struct Set {
     auth: Auth,
     watch: Arc<Watch>,
@@ -154,14 +154,14 @@ impl Set {
         }
     }
 
-    /// What was asked of the feeds since the last call: polls, and tokens in them.
+    /// The requests to the feeds since the last call: polls, and tokens in them.
     fn asked(&self) -> (usize, usize) {
         (self.watch.polls.swap(0, Ordering::Relaxed), self.watch.asked.swap(0, Ordering::Relaxed))
     }
 }
 
 #[test]
-fn checks_of_one_turn_share_a_round_and_what_is_remembered_is_not_asked_for() {
+fn checks_of_one_turn_share_a_poll_and_cached_rows_are_not_read() {
     run(async {
         let set = set(20, 100).await;
         set.all_are_good().await;
@@ -173,12 +173,12 @@ fn checks_of_one_turn_share_a_round_and_what_is_remembered_is_not_asked_for() {
     });
 }
 
-/// Gives the thread to all that are ready now.
+/// Yields to all tasks that are ready now.
 async fn turn() {
     tokio::spawn(async {}).await.expect("a turn");
 }
 
-/// The same, more often than anybody may wait for.
+/// The same, more often than any check may need.
 async fn turns() {
     for _ in 0..16 {
         turn().await;
@@ -231,7 +231,7 @@ fn what_was_revoked_is_asked_for_again() {
         set.asked();
         let assert_read_again = |tokens, which| {
             let (polls, asked_for) = set.asked();
-            // One and one more that reads; or, while they come one by one, up to one for each as well.
+            // One, and one more that reads; or, while they arrive one by one, up to one for each as well.
             assert!((2..=4).contains(&polls), "{polls} polls");
             assert_eq!(asked_for, tokens, "{which}");
         };
@@ -256,7 +256,7 @@ fn a_refusal_is_never_remembered() {
             let refused = set.auth.resolve(unknown, Activity::Ignored).await;
             assert_eq!(refused, Err(CheckError::Refused(Refusal::Unknown)));
             let (polls, asked_for) = set.asked();
-            // One that comes alone needs no other poll before the one that asks for its row.
+            // A check that arrives alone needs no other poll before the one that reads its row.
             assert!((1..=2).contains(&polls), "{polls} polls");
             assert_eq!(asked_for, 1);
         }
@@ -305,7 +305,7 @@ fn a_check_that_is_given_up_leaves_nobody_waiting() {
 }
 
 #[test]
-fn a_follower_that_fails_is_replaced_and_what_it_knew_forgotten() {
+fn a_feed_that_fails_is_replaced_and_the_cache_emptied() {
     run(async {
         let set = set(2, 100).await;
         set.all_are_good().await;
@@ -328,7 +328,7 @@ fn a_follower_that_fails_is_replaced_and_what_it_knew_forgotten() {
 }
 
 #[test]
-fn a_follower_that_panics_costs_the_checks_of_its_turn_at_most() {
+fn a_feed_that_panics_costs_the_checks_of_its_turn_at_most() {
     run(async {
         let set = set(2, 100).await;
         set.all_are_good().await;

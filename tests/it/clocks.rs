@@ -1,4 +1,4 @@
-//! Clocks that are set, forward and back, under a server at work.
+//! Clocks that are set forward and back under a running server.
 
 use std::time::Duration;
 
@@ -47,7 +47,7 @@ on_each_database! {
             assert_eq!((client.check(&token), speech.check(client, &pair.access)), (401, 401), "{back:?}");
             assert_ne!(speech.verify(client, &refresh).expect("an endpoint").status, 200);
             assert_ne!(speech.refresh(client, &refresh).expect("an endpoint").status, 200);
-            // Who logs in now has as much of a token as ever.
+            // A login at this time gets a token with the full lifetime.
             let fresh = client.login("alice", "correct horse");
             assert_eq!(client.check(&fresh), 200);
             app.clock.advance(2 * TTL);
@@ -66,7 +66,7 @@ on_each_database! {
         assert_eq!(client.check(&token), 401);
         set_back(&app, 24 * HOUR);
         assert_eq!(client.check(&token), 200, "it was not");
-        // A minute is enough to be believed.
+        // After a minute the new time is trusted.
         set_ahead(&app, 24 * HOUR);
         assert_eq!(client.check(&token), 401);
         app.clock.advance(Duration::from_secs(60));

@@ -14,8 +14,8 @@ use crate::harness::transcript::{Case, Transcript};
 use crate::harness::wire::{Request, Wire};
 use crate::harness::{fixture, setting};
 
-/// What a package replies where `# differs:` says that ours is another reply: the start of the mark, then the
-/// status and the body of the package. Where a mark does not stand here, any reply of the package will do.
+/// The reply of a Django package where `# differs:` says that ours is different: the start of the mark, then the
+/// status and the body of the Django package's reply. For other marks, any reply of the Django package is accepted.
 const OF_THE_PACKAGE: &[(&str, Option<u16>, PackageBody)] = &[
     ("documented: 200 without a body; the package answers 204", Some(204), PackageBody::AsOurs),
     ("documented: 200, where the package says 204", Some(204), PackageBody::AsOurs),
@@ -42,23 +42,23 @@ enum PackageBody {
     Detail,
     /// Ours, but its tokens have no claim `jti`, so that those of one second are one token.
     WithoutJti,
-    /// Not looked at, nor are its headers: a page of Django's, or nothing.
+    /// Not compared, and neither are its headers: a page of Django, or nothing.
     Page,
 }
 
-/// What became of the cases of one dialect.
+/// The results of the cases of one dialect.
 #[derive(Debug, Default)]
 struct Tally {
     agree: usize,
-    /// The package's reply is the one that the mark speaks of.
+    /// The Django package's reply is the one that the mark describes.
     as_marked: usize,
-    /// The mark does not say what the package replies, and it is another reply than ours.
+    /// The mark does not say what the Django package replies, and its reply differs from ours.
     differ: usize,
-    /// As above, but the package replies as we do.
+    /// As above, but the Django package replies as we do.
     alike: Vec<String>,
-    /// A difference without a mark, or another one than the mark says.
+    /// A difference without a mark, or not the one that the mark describes.
     wrong: Vec<String>,
-    /// The request needs what an earlier reply should have brought, and that reply was wrong.
+    /// The request needs a value from an earlier reply, and that reply was wrong.
     unplayed: usize,
 }
 
@@ -80,11 +80,11 @@ impl Tally {
     }
 }
 
-/// The site, which can be told to move its clock and its users.
+/// The site, which can move its clock and change its users.
 struct Site(SocketAddr);
 
 impl Site {
-    /// Has something done and returns the time on the site's clock.
+    /// Runs a directive and returns the time on the site's clock.
     fn tell(&self, what: &str) -> Result<Timestamp, String> {
         let request = Request::new("GET", &format!("/-/{what}"));
         let reply = Wire::connect(self.0).and_then(|mut wire| wire.ask(&request)).map_err(|error| error.to_string())?;
@@ -153,7 +153,7 @@ fn play(dialect: Dialect, site: &Site) -> Tally {
     tally
 }
 
-/// Puts the package's reply in the place of ours, if the mark says which it is; returns whether it does.
+/// Replaces our reply by the Django package's, if the mark says which it is; returns whether it does.
 fn expect_the_package(case: &mut Case) -> bool {
     let mark = case.differs.as_deref().unwrap_or_default();
     let Some((_, status, body)) = OF_THE_PACKAGE.iter().find(|(start, ..)| mark.starts_with(start)) else {

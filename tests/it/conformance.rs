@@ -30,7 +30,7 @@ fn open(database: Database, kept: &mut Vec<Database>) -> DieselStore {
     store
 }
 
-/// A store whose logouts are not done.
+/// A store that ignores logouts.
 struct Forgetful;
 
 impl Layer for Forgetful {

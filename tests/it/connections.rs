@@ -1,4 +1,4 @@
-//! Every state of a connection has an end, and none costs anything while no byte moves.
+//! Every state of a connection has a deadline, and none costs anything while no byte moves.
 
 mod bounds;
 mod places;
@@ -15,7 +15,7 @@ use crate::harness::app::{App, Backend, Database, Setup};
 /// Longer than any deadline below on a busy machine: reaching it is a failure.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// Deadlines that pass while one waits, each of a length of its own.
+/// Short deadlines, each of a different length.
 const READ: Duration = Duration::from_millis(600);
 const IDLE: Duration = Duration::from_millis(1500);
 const WRITE: Duration = Duration::from_millis(1000);
@@ -30,7 +30,7 @@ fn server(more: Vec<ListenAddress>) -> App {
     App::on(Database::migrated(Backend::Sqlite), setup)
 }
 
-/// A server that takes heads of so many bytes.
+/// A server that accepts heads of this size.
 fn limited(head_limit: usize) -> App {
     let setup = Setup::default();
     let http = HttpSettings { head_limit, ..setup.http };

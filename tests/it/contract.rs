@@ -1,4 +1,4 @@
-//! The golden transcripts, each file on a server of its own that holds the fixture's users.
+//! The golden transcripts, each file on a server of its own with the users of the fixture.
 
 use knoxide::domain::audit::Event;
 use knoxide::domain::import::ImportData;

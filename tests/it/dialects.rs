@@ -59,7 +59,7 @@ const ENDINGS: [Ending; 8] = [
     }),
 ];
 
-/// Everything that can be asked of a token: what says yes to a live one must refuse a dead one.
+/// All requests with a token: those that succeed with a live one must refuse a dead one.
 fn uses(client: &mut Client, speech: &Speech, tokens: &Tokens) -> Vec<(&'static str, u16)> {
     let mut uses = vec![("check", speech.check(client, &tokens.access))];
     let verified = speech.verify(client, &tokens.access).map(|reply| ("verify access", reply.status));
@@ -95,7 +95,7 @@ on_each_database! {
                     cells += 1;
                 }
                 for (what, status) in uses(client, &speech, &bobs) {
-                    assert_eq!(status, 200, "{what} of somebody else after {ending}, {:?}", speech.dialect);
+                    assert_eq!(status, 200, "{what} of another user after {ending}, {:?}", speech.dialect);
                 }
             }
         }
@@ -185,7 +185,7 @@ on_each_database! {
         for (dialect, window) in [(Dialect::DrfJwt, 7 * DAY), (Dialect::AccessToken, 10 * DAY)] {
             let speech = Speech::of(dialect);
             let mut token = speech.login(client, "alice", "correct horse").access;
-            // A day at a time, so that the token itself stays alive.
+            // A day at a time, so that the token itself stays valid.
             for _ in 0..window / DAY {
                 app.clock.advance(Duration::from_secs(DAY));
                 token = speech.refreshed(&speech.refresh(client, &token).expect("an endpoint"));

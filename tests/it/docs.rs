@@ -1,4 +1,4 @@
-//! The documents are true: what they link to and name is there, and what is there is named.
+//! The documents are true: everything that they link to or name exists, and everything important is named.
 
 mod endpoints;
 mod markdown;
@@ -103,7 +103,7 @@ fn each_invariant_names_a_test() {
     }
 }
 
-/// What people read of the project besides its code: documents, and comments in files of all kinds.
+/// What people read about the project besides its code: documents, and comments in files of all kinds.
 #[test]
 fn references_lead_somewhere() {
     let endings = [".md", ".rs", ".sql", ".toml", ".conf", ".py", ".mjs", ".http", ".txt"];

@@ -1,4 +1,4 @@
-//! The examples run as their readers would run them: as programs of their own.
+//! The examples run as their readers would run them: as separate programs.
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;

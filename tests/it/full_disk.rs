@@ -1,4 +1,4 @@
-//! The disk of the database is full: checks go on, sessions can still be ended, and everybody is told.
+//! A full disk of the database: checks go on, sessions can still be ended, and logs, `/readyz` and `doctor` report it.
 
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
@@ -81,7 +81,7 @@ fn sessions_can_be_ended_on_a_full_disk_and_nothing_else() {
     let login = client.try_login("alice", PASSWORD);
     assert_eq!((login.status, login.header("Retry-After").is_some()), (503, true));
     assert!(reserve(disk.path()).exists());
-    // There is room for many.
+    // There is space for many.
     for token in tokens.drain(..) {
         assert_eq!((client.logout(&token), client.check(&token)), (200, 401));
     }
@@ -91,7 +91,7 @@ fn sessions_can_be_ended_on_a_full_disk_and_nothing_else() {
     assert_eq!((set, client.check(&of_bob)), (Ok(true), 401));
     let deactivated = app.store.set_active(carol, false, &app.audit(Event::Deactivated));
     assert_eq!((deactivated, client.check(&of_carol)), (Ok(true), 401));
-    // What the reserve gave is for that alone.
+    // The space of the reserve is only for ending sessions.
     assert!(app.store.set_active(carol, true, &app.audit(Event::Activated)).is_err());
     assert_eq!(client.try_login("alice", PASSWORD).status, 503);
     keep_reserve(&app);
@@ -114,7 +114,7 @@ fn nobody_is_idle_for_certain_while_uses_cannot_be_written_down() {
     app.add_user("alice", PASSWORD);
     let client = &mut app.client();
     let token = client.login("alice", PASSWORD);
-    // There is room for one end, and none for uses.
+    // There is space for one end, and none for uses.
     disk.fill();
     disk.spare(2 << 20);
     app.clock.advance(Duration::from_secs(2 * 3600));
@@ -137,11 +137,11 @@ fn the_reserve_lies_beside_the_file_that_a_link_leads_to() {
     assert!(reserve(disk.path()).exists());
 }
 
-/// What the server commits at once, when many log out: so many sessions of a hundred tokens, scattered over a table
-/// of which a page holds none of the others.
+/// What the server commits at once when many users log out: this many sessions of a hundred tokens, scattered over a
+/// table in which no page has two of them.
 #[test]
 fn many_sessions_of_many_tokens_end_in_one_transaction_on_a_full_disk() {
-    // Without a free byte, and with a little more than what counts as full.
+    // Without a free byte, and with a little more than the limit of a full disk.
     for spared in [0, 5 << 20] {
         let Some(disk) = SmallDisk::of(128) else { return };
         many_end_at_once(&disk, spared);
@@ -193,7 +193,7 @@ fn fill(database: &Path, now: i64) {
     connection.batch_execute(&format!("PRAGMA busy_timeout = 30000; {all} {checkpoint}")).expect("tokens");
 }
 
-/// A server looks at its reserve now and then only, and a command may have given it up a moment ago.
+/// A server checks its reserve only every few seconds, and a command may have removed it a moment ago.
 #[test]
 fn what_a_command_took_from_the_reserve_is_for_no_login() {
     let Some(disk) = SmallDisk::of(SIZE) else { return };
@@ -227,7 +227,7 @@ fn the_reserve_is_there_again_for_the_next_time() {
 }
 
 #[test]
-fn the_program_keeps_the_reserve_and_the_doctor_tells_of_a_full_disk() {
+fn the_program_keeps_the_reserve_and_the_doctor_reports_a_full_disk() {
     let Some(disk) = SmallDisk::of(SIZE) else { return };
     let url = format!("sqlite://{}", disk.path().join("knoxide.db").display());
     let program = Program::on(Backend::Sqlite).with_admin().set("DATABASE_URL", &url);
@@ -244,7 +244,7 @@ fn the_program_keeps_the_reserve_and_the_doctor_tells_of_a_full_disk() {
     assert_eq!((readiness(client), free_space().as_str()), (is_ready(), "fine"));
     disk.fill();
     assert_eq!((readiness(client), free_space().as_str()), (is_full(), "wrong"));
-    // A command gives it up, too, and the server heeds that.
+    // A command removes it too, and the server notices that.
     assert_eq!(program.run(&["session", "revoke", "--user", "admin"]).code, Some(0));
     assert!(!reserve(disk.path()).exists());
     assert_eq!(tokens.map(|token| client.check(&token)), [401; 3]);
@@ -258,7 +258,7 @@ fn the_program_keeps_the_reserve_and_the_doctor_tells_of_a_full_disk() {
     server.stop();
 }
 
-/// What somebody put in its place is not written through.
+/// A foreign file in its place is not overwritten.
 #[test]
 fn the_reserve_is_not_written_through_a_link() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -274,7 +274,7 @@ fn the_reserve_is_not_written_through_a_link() {
 #[cfg(feature = "postgres")]
 const SERVER_SIZE: u32 = 192;
 
-/// Nothing is kept there: the disk is the server's. But it is told, and checks go on.
+/// There is no reserve: the disk belongs to the server. But the full disk is reported, and checks go on.
 #[cfg(feature = "postgres")]
 #[test]
 fn a_full_disk_of_postgres_is_told_and_checks_go_on() {
@@ -292,7 +292,7 @@ fn a_full_disk_of_postgres_is_told_and_checks_go_on() {
     let token = client.login("alice", PASSWORD);
     assert_eq!(readiness(client), is_ready());
     disk.fill();
-    // What there is of the tables has some room left.
+    // The existing pages of the tables have some space left.
     let refused = (0..2_000).map(|_| client.try_login("alice", PASSWORD)).find(|reply| reply.status != 200);
     let refused = refused.expect("the disk is full");
     assert_eq!((refused.status, refused.header("Retry-After").is_some()), (503, true));

@@ -1,4 +1,4 @@
-//! The middleware in somebody else's application, in the words of each dialect
+//! The middleware in an application, with the wording of each dialect
 //! (`docs/contract.md#the-authorization-header`).
 
 use actix_web::http::header::WWW_AUTHENTICATE;
@@ -18,7 +18,7 @@ async fn whoami(Authenticated(who): Authenticated) -> String {
     who.user.username.clone()
 }
 
-/// A live access token and, where there is one, a refresh token.
+/// A live access token and a refresh token if the dialect has them.
 async fn log_in(auth: &Auth, dialect: Dialect) -> (String, String) {
     let login = match dialect {
         Dialect::Simplejwt => LoginName::Email("alice@example.com".to_owned()),
@@ -33,7 +33,7 @@ async fn log_in(auth: &Auth, dialect: Dialect) -> (String, String) {
     (issued.access.token.expose().to_owned(), refresh)
 }
 
-/// Asks with each header, and compares status, challenge and body.
+/// Sends a request with each header, and compares status, challenge and body.
 async fn compare(app: &App, dialect: Dialect, cases: &[(&str, u16, &str)], challenge: &str) {
     let guard = TokenAuth::new(app.auth.clone()).dialect(dialect);
     let service = Application::new().service(web::resource("/").wrap(guard).get(whoami));

@@ -1,4 +1,4 @@
-//! What the tests stand on: a raw HTTP client, the player of transcripts, servers of Postgres,
+//! The harness of the tests: a raw HTTP client, the player of transcripts, servers of Postgres,
 //! a proxy that misbehaves on demand.
 
 pub(crate) mod app;

@@ -1,5 +1,5 @@
 //! Several real servers on one database, clients that log in, check and revoke at any of them,
-//! and faults; then everything that the clients were told is judged. `docs/history.md` tells more.
+//! and faults; then all answers that the clients got are judged. `docs/history.md` has the details.
 //!
 //! `scripts/history` runs many more revocations than the tests do.
 
@@ -36,7 +36,7 @@ use counts::read;
 use crowd::Crowd;
 use faults::{Fault, Scene};
 use judge::Verdict;
-use ledger::{Ledger, Outcome, Place};
+use ledger::{Ledger, Outcome, Responder};
 use node::{Kind, Node};
 use planted::Bug;
 
@@ -61,7 +61,7 @@ const STUCK: Duration = Duration::from_secs(60);
 /// So many faults after the last that was due, and one of them has left a request unanswered.
 const HARMLESS: usize = 50;
 
-/// Long runs tell how far they are.
+/// Long runs report their progress.
 const TELL_EVERY: Duration = Duration::from_secs(30);
 
 /// How much is done.
@@ -85,7 +85,7 @@ impl Scale {
         Self { revoked, seed, least: 0, gap: 100 + revoked / 100, faults: None }
     }
 
-    /// The only node is killed as often as this says.
+    /// The only node is killed this often.
     fn of_kills() -> Self {
         let least = number("KNOXIDE_HISTORY_KILLS").unwrap_or(KILLS);
         Self { revoked: REVOKED / 4, least, gap: 20, ..Self::usual() }
@@ -97,7 +97,7 @@ impl Scale {
     }
 }
 
-/// What came of a run.
+/// The result of a run.
 struct Report {
     /// With fewer answers of any kind the run proves too little.
     enough: u64,
@@ -118,7 +118,7 @@ impl Report {
     }
 }
 
-/// Tells everybody to stop, whatever happens.
+/// Stops all clients, whatever happens.
 struct Finish<'a>(&'a Ledger);
 
 impl Drop for Finish<'_> {
@@ -127,7 +127,7 @@ impl Drop for Finish<'_> {
     }
 }
 
-/// Starts the nodes and the clients, has everything go wrong at least once and until enough
+/// Starts the nodes and the clients, causes each fault at least once and until enough
 /// tokens were revoked, checks every token once more, and judges.
 fn run<W: Sync>(
     name: &str,
@@ -259,7 +259,7 @@ fn on_postgres_no_answer_breaks_a_rule() {
     }
 }
 
-/// Harm that a kill could do and no planted bug does. The server is correct here and the ledger is not.
+/// Harm that a kill could do and no planted bug does. The server is correct here and the ledger is falsified.
 #[test]
 fn what_a_kill_could_lose_revive_or_half_do_is_found() {
     let database = Database::migrated(Backend::Sqlite);
@@ -268,7 +268,7 @@ fn what_a_kill_could_lose_revive_or_half_do_is_found() {
     let nodes = [Node::start(&database.url, Kind::Child(None))];
     let stage = Stage { nodes: &nodes, ledger: &ledger, crowd: &crowd, command: &command };
     let mut actor = Actor::new(stage, Dice(1), false);
-    let by = Place::Node(0);
+    let by = Responder::Node(0);
     let [revived, partial] = [0, 1].map(|slot| actor.log_in(&crowd.user(slot), 2).pop().expect("a token"));
     let now = Instant::now;
     ledger.end_one(&revived, by, now(), now(), Outcome::Done);
@@ -283,8 +283,8 @@ fn what_a_kill_could_lose_revive_or_half_do_is_found() {
     assert_eq!(found, (1, 0, 1, 1, 0), "{:#?}", verdict.told);
 }
 
-/// The judge must be able to find something; that there is nothing else to be found without
-/// the bug, the tests above tell.
+/// The judge must be able to find something; that there is nothing else to find without
+/// the bug is what the tests above show.
 #[test]
 fn on_sqlite_planted_bugs_are_found() {
     for bug in [Bug::LateCache, Bug::HastyLogout, Bug::ForgottenLogout] {

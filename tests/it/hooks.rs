@@ -1,5 +1,5 @@
-//! An application with users of its own: what it ends stays ended, also against a login that is
-//! just being checked.
+//! An application with users of its own: ended sessions stay ended, also against a login whose password is
+//! being checked.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
@@ -14,10 +14,10 @@ use knoxide::store::AdminStore as _;
 
 use crate::harness::app::{App, on_each_database};
 
-/// Tells that somebody waits, and hears when to go on.
+/// Reports that a login waits, and receives the order to go on.
 type Gate = (Sender<()>, Receiver<()>);
 
-/// Says yes to everybody, and can be held while it does.
+/// Accepts every login, and can be held while it does.
 #[derive(Clone, Default)]
 struct Hook {
     held: Arc<Mutex<Option<Gate>>>,
@@ -56,7 +56,7 @@ on_each_database! {
         let auth = Auth::builder(Arc::clone(&app.store)).user_provider(hook.clone()).build().expect("a service");
         let first = log_in(&auth).expect("a login");
         assert!(is_live(&auth, &first));
-        // The hook has said yes, and before the session is opened all of the user's are ended.
+        // The provider has accepted the login, and before the session is opened all of the user's are ended.
         let ((asked, was_asked), (go_on, may_go_on)) = (channel(), channel());
         *hook.held.lock().expect("no panic") = Some((asked, may_go_on));
         let overtaken = std::thread::scope(|scope| {

@@ -1,4 +1,4 @@
-//! Strings that pretend to be JSON Web Tokens are good nowhere, and break nothing.
+//! Strings that pretend to be JSON Web Tokens are accepted nowhere, and break nothing.
 
 use knoxide::domain::dialect::Dialect;
 use knoxide::domain::jwt::Algorithm;
@@ -21,7 +21,7 @@ fn forged_tokens_are_refused_where_keys_are_published() {
     besiege(Backend::Sqlite, Algorithm::EdDsa);
 }
 
-/// Shows every endpoint every forged token, with everything stolen that can be stolen.
+/// Sends every forged token to every endpoint, with everything that can be stolen.
 fn besiege(backend: Backend, algorithm: Algorithm) {
     let secret = "the secret of this server, and long enough".to_owned();
     let setup = Setup { jwt: jwt(algorithm, Some(&secret)), ..Setup::default() };
@@ -51,7 +51,7 @@ fn ask_everywhere(client: &mut Client, speech: &Speech, token: &str) -> Vec<(&'s
     answers.extend(speech.verify(client, token).map(|reply| ("verify", reply.status)));
     answers.extend(speech.refresh(client, token).map(|reply| ("refresh", reply.status)));
     answers.extend(speech.blacklist(client, token).map(|reply| ("blacklist", reply.status)));
-    // What no header can hold is not sent as one.
+    // Bytes that no header can contain are not sent as one.
     if token.bytes().all(|byte| byte == b'\t' || (byte >= b' ' && byte != 0x7f)) {
         answers.push(("check", speech.check(client, token)));
     }

@@ -1,4 +1,4 @@
-//! The idle limit: what is used lives, what is not used ends for good.
+//! The idle limit: a session in use lives, an unused one ends permanently.
 
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ on_each_database! {
         assert_eq!(client.check(&token), 200, "exact to two intervals");
         app.clock.advance(Duration::from_micros(1));
         assert_eq!(client.check(&token), 401, "asking who one is was no use");
-        // Not even a clock that is set back revives it.
+        // Even a clock that is set back does not revive it.
         app.clock.set(crate::harness::app::start_of_time());
         assert_eq!(use_it(&app, &token, Activity::Counts), Err(CheckError::Refused(Refusal::Unknown)));
     }

@@ -1,4 +1,4 @@
-//! Signing keys: what a running server does when they change, and whom it refuses to join.
+//! Signing keys: what a running server does when they change, and which nodes it refuses.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -112,7 +112,7 @@ on_each_database! {
             settings.database.url = database.url.parse().expect("a URL");
             settings.passwords.bcrypt_cost = 10;
             settings.jwt = jwt(Algorithm::Hs256, secret);
-            // Where the start ends if nothing else ends it.
+            // The start ends here if nothing else ends it.
             settings.http.listen = vec![ListenAddress::Unix(PathBuf::from("/nowhere/at/all"))];
             let folder = tempfile::tempdir().expect("a folder");
             let (clock, handover) = (ManualClock::new(start_of_time()), PasswordDelivery::File(folder.path().to_owned()));

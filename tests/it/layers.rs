@@ -1,5 +1,5 @@
-//! Which part of the program may know of which, and what may stand in one place only: rules
-//! that the compiler cannot see.
+//! Which module may name which, and what may be named in one place only: rules
+//! that the compiler does not check.
 
 mod dependencies;
 mod source;
@@ -57,19 +57,19 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
     (
         "crate::store::AdminStore",
         &["store", "service/admin", "server", "cli/doctor"],
-        "whoever administers calls use cases of the service",
+        "administration calls use cases of the service",
     ),
     ("crate::store::memory", &["store"], "others know the store by its traits"),
     ("actix_web", &["http", "server"], "the service knows no HTTP"),
     ("actix_http", &["http", "server"], "the service knows no HTTP"),
     ("clap", &["cli"], "arguments end at the command line"),
-    ("env_logger", &["telemetry"], "everybody else logs through `log`"),
+    ("env_logger", &["telemetry"], "all other code logs through `log`"),
     ("dotenvy", &["config"], "settings come from one place"),
     ("bcrypt", &["domain/password"], "passwords are hashed in one place"),
     (
         "crate::domain::password::Verification",
         &["domain/password", "service/login", "server/bootstrap"],
-        "passwords are verified where a permit of the throttle is held, or where nobody else chose them",
+        "passwords are verified where a permit of the throttle is held, or where no client chose them",
     ),
     ("jsonwebtoken", &["domain/jwt"], "no verdict comes from a claim"),
     ("rand", &["domain/random"], "randomness is an argument"),

@@ -22,7 +22,7 @@ use sqlite::SqliteView;
 
 /// Several nodes that check one token.
 const NODES: Size = Size { nodes: 2, checked: 1, tokens: 1, checks: 4 };
-/// Another token is revoked, too, which nobody checks.
+/// Another token is revoked, too, which no check is about.
 const REVOCATIONS: Size = Size { nodes: 1, checked: 1, tokens: 2, checks: 3 };
 /// Two tokens are checked and revoked.
 const TOKENS: Size = Size { nodes: 1, checked: 2, tokens: 2, checks: 2 };
@@ -79,14 +79,14 @@ fn mistakes_in_pools_are_caught() {
 }
 
 #[test]
-fn the_view_on_sqlite_is_strict() {
+fn the_cache_on_sqlite_is_strict() {
     for (size, least) in [(NODES, 100_000), (REVOCATIONS, 25_000), (TOKENS, 40_000)] {
         holds(SqliteView { mistake: None, size }, least);
     }
 }
 
 #[test]
-fn mistakes_in_the_view_on_sqlite_are_caught() {
+fn mistakes_in_the_cache_on_sqlite_are_caught() {
     use sqlite::Mistake::*;
 
     for (mistake, size, property) in [
@@ -105,14 +105,14 @@ fn mistakes_in_the_view_on_sqlite_are_caught() {
 }
 
 #[test]
-fn the_view_on_postgres_is_strict() {
+fn the_cache_on_postgres_is_strict() {
     for (size, least) in [(NODES, 80_000), (REVOCATIONS, 110_000), (TOKENS, 140_000)] {
         holds(PostgresView { mistake: None, size }, least);
     }
 }
 
 #[test]
-fn mistakes_in_the_view_on_postgres_are_caught() {
+fn mistakes_in_the_cache_on_postgres_are_caught() {
     use postgres::Mistake::*;
 
     for (mistake, size, property) in [

@@ -1,4 +1,4 @@
-//! What operators decide about a dialect: whether and where it is, how its tokens look.
+//! The settings of a dialect: whether and where it is mounted, and the form of its tokens.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The configuration for nginx that is shipped, before the real server.
+//! The shipped configuration for nginx, before the real server.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -30,7 +30,7 @@ struct Nginx {
 impl Nginx {
     /// nginx with the shipped configuration, before a server at `upstream`.
     fn before(program: &Path, upstream: SocketAddr) -> Self {
-        // Somebody else may take the port between our asking and nginx's binding.
+        // Another process may take the port between its choice and nginx's binding.
         for _ in 0..5 {
             let port =
                 TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port").local_addr().expect("a port").port();

@@ -1,5 +1,5 @@
-//! Others verify our access tokens without asking us, with libraries that know nothing of us:
-//! from the published keys, or with the shared secret.
+//! Other services verify our access tokens offline, with independent libraries:
+//! with the published keys, or with the shared secret.
 //!
 //! `scripts/test` installs the libraries below `target/offline`. Without it these tests say that
 //! they did not run; in CI they fail.
@@ -73,7 +73,7 @@ fn can_run() -> bool {
     there
 }
 
-/// A server that signs with `algorithm`, at the present time, which verifiers cannot be told.
+/// A server that signs with `algorithm`, at the real time, because verifiers use their own clock.
 fn server(algorithm: Algorithm) -> App {
     let setup = Setup { jwt: jwt(algorithm, Some(SECRET)), ..Setup::default() };
     let app = App::on(Database::migrated(Backend::Sqlite), setup);

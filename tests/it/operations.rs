@@ -1,4 +1,4 @@
-//! What the document for operators tells them to do.
+//! The instructions in the document for operators work.
 
 use diesel::connection::SimpleConnection as _;
 use diesel::{Connection as _, SqliteConnection};
@@ -74,7 +74,7 @@ fn own_server() -> (Cluster, diesel::PgConnection, Program) {
 
 #[cfg(feature = "postgres")]
 #[test]
-fn the_statement_log_of_postgres_shows_secrets_until_the_documented_cure() {
+fn the_statement_log_of_postgres_shows_secrets_until_the_documented_remedy() {
     use diesel::RunQueryDsl as _;
     use diesel::dsl::sql;
     use diesel::sql_types::Text;
@@ -123,7 +123,7 @@ fn the_statement_log_of_postgres_shows_secrets_until_the_documented_cure() {
     assert_eq!(new.len(), 2, "a hash and a key");
     assert!(shown.matches("INSERT INTO signing_keys").count() > 2, "statements are still logged");
     for secret in &new {
-        assert!(!shown.contains(secret), "the cure does not help");
+        assert!(!shown.contains(secret), "the remedy does not help");
     }
 
     // Errors have a setting of their own.

@@ -9,12 +9,12 @@ mod load;
 mod postgres;
 mod sqlite;
 
-use load::{Answer, Ask, Load};
+use load::{Answer, Load, Question};
 
 const USER: &str = "alice";
 const PASSWORD: &str = "correct horse";
 
-/// How much longer than promised anything may take on a machine that has other things to do.
+/// How much longer than promised anything may take on a busy machine.
 const SLACK: Duration = Duration::from_secs(2);
 
 /// A check is answered within this time, whatever the database does.
@@ -31,11 +31,11 @@ fn is_unavailable(answer: &Answer) -> bool {
 }
 
 fn is_live(answer: &Answer) -> bool {
-    answer.ask == Ask::Live && answer.status == 200
+    answer.ask == Question::Live && answer.status == 200
 }
 
 fn is_login(answer: &Answer) -> bool {
-    answer.ask == Ask::Login && answer.status == 200
+    answer.ask == Question::Login && answer.status == 200
 }
 
 /// Waits for checks, within their promise, and for the rest, to work again after `back`.

@@ -1,4 +1,4 @@
-//! Passwords: every format that Django wrote, and whatever else may stand in the column.
+//! Passwords: every format that Django has written, and other contents of the column.
 
 mod bounds;
 
@@ -308,8 +308,8 @@ fn reasons_name_the_algorithm_and_no_part_of_the_hash() {
     assert_eq!(reason, "the stored password hash is of no known algorithm");
 }
 
-/// A vector whose hash is verified in a moment, with some of its characters replaced, put in or
-/// taken out. Digits from 1 to 9 are not put in, lest a cost become one of minutes.
+/// A vector whose hash is verified quickly, with some of its characters replaced, inserted or
+/// removed. Digits from 1 to 9 are not inserted, so that no cost takes minutes.
 fn damaged() -> impl Strategy<Value = String> {
     let cheap: Vec<String> = vectors()
         .into_iter()

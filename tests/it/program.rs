@@ -1,5 +1,5 @@
-//! The program as people get it: what it does at its start and its end, what it listens on,
-//! what it is told by whom, and what it never writes down.
+//! The program as it is shipped: its start and its end, its addresses, its settings and commands,
+//! and what it never writes.
 
 mod doctor;
 mod first_start;

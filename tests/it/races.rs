@@ -1,4 +1,4 @@
-//! Races between logins, logouts and what ends them all, on both databases.
+//! Races between logins, logouts and whatever ends all sessions, on both databases.
 //!
 //! `KNOXIDE_RACE_TRIES` sets how often each race is run.
 
@@ -270,7 +270,7 @@ on_each_database! {
             });
             let tokens: Vec<_> =
                 replies.iter().filter(|reply| reply.status == 200).map(crate::harness::app::token_of).collect();
-            // 503: locked out while the password was being checked, so that the next try tells.
+            // 503: locked out while the password was being checked, so that the next attempt gets the reason.
             assert!(replies.iter().all(|reply| matches!(reply.status, 200 | 400 | 503)), "{replies:?}");
             assert!(tokens.iter().all(|token| client.check(token) == 401));
             app.store.set_active(user, true, &app.audit(Event::Activated)).expect("a write");

@@ -1,4 +1,4 @@
-//! Connections to the database that died while nobody used them, and commits whose answer was lost.
+//! Connections to the database that broke while they were idle, and commits whose answer was lost.
 
 #[cfg(feature = "postgres")]
 mod idle;
@@ -66,7 +66,7 @@ impl Behind {
     }
 
     /// Waits until the server has no connection of Knoxide's.
-    fn wait_until_nobody_is_connected(&self) {
+    fn wait_until_unconnected(&self) {
         let left = "SELECT count(*) FROM pg_stat_activity, (SELECT pg_sleep(0.02)) AS pause \
                     WHERE datname = current_database() AND application_name = 'knoxide'";
         while self.count(left) > 0 {}
@@ -86,7 +86,7 @@ fn number(connection: &mut diesel::PgConnection, query: &str) -> i64 {
     number.get_result(connection).expect("a number")
 }
 
-/// On a busy machine a connect may take long: what is asked here is whether it works, not how fast.
+/// On a busy machine connecting may take long; the question is whether it works, not how fast.
 #[cfg(feature = "postgres")]
 fn patient(setup: Setup) -> Setup {
     let http = HttpSettings { check_timeout: Duration::from_secs(20), ..setup.http };

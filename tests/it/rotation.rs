@@ -1,5 +1,5 @@
-//! Rotation: one winner, the same successor for those who come late, an end for those who come
-//! too late.
+//! Rotation: one winner, the same successor for repeats within the grace time, and the end of the session for
+//! later ones.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -82,7 +82,7 @@ on_each_database! {
             app.clock.advance(Duration::from_secs(5));
             assert_eq!(successor(&speech, &speech.refresh(client, &first).expect("an endpoint")), second);
             app.clock.advance(Duration::from_secs(1));
-            // The one and the other get the same refusal, and the session goes on.
+            // Both get the same refusal, and the session lives on.
             let refusals = [&first, &second].map(|token| speech.refresh(client, token).expect("an endpoint"));
             assert!(matches!(refusals[0].status, 400 | 401), "{:?}", speech.dialect);
             assert_eq!(refusals[0].text(), refusals[1].text(), "{:?}", speech.dialect);
@@ -132,7 +132,7 @@ fn storm(backend: Backend, rounds: usize) {
                             let client = &mut *client.lock().expect("a client");
                             let mut reply = speech.refresh(client, token).expect("an endpoint");
                             if (number + round) % 10 == 0 {
-                                // As if the reply had never come.
+                                // As if the reply had never arrived.
                                 reply = speech.refresh(client, token).expect("an endpoint");
                             }
                             assert_eq!(reply.status, 200, "logged out by accident: {}", reply.text());

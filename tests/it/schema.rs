@@ -1,4 +1,4 @@
-//! The schemas of the two databases mean the same; migrating is safe to do and to undo.
+//! The schemas of the two databases are equivalent; migrating is safe to do and to revert.
 
 use std::sync::Barrier;
 

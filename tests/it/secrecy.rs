@@ -1,4 +1,4 @@
-//! What a store says when it fails stays inside: it may speak of secrets.
+//! The error messages of a store are not passed on, since they may contain secrets.
 
 use std::fmt::Write as _;
 use std::sync::Mutex;
@@ -25,10 +25,10 @@ enum Failing {
     Logouts,
 }
 
-/// Makes an error out of what is said.
+/// Makes an error with this message.
 type Wording = fn(String) -> StoreError;
 
-/// A store whose errors say too much.
+/// A store whose errors contain secrets.
 struct Talkative(Mutex<(Failing, Wording)>);
 
 impl Talkative {
@@ -129,7 +129,7 @@ fn neither_bodies_nor_the_log_tell_why_a_store_failed() {
         }
     }
     store.layer().fail(Failing::Nothing, StoreError::Failed);
-    // A thread that found no database waits for a moment before it looks again.
+    // A thread that found no database waits for a moment before it tries again.
     let back = std::time::Instant::now();
     while client.check(&token) != 200 {
         assert!(back.elapsed() < std::time::Duration::from_secs(30), "nothing is answered again");

@@ -1,4 +1,4 @@
-//! Tests of the tests: what the others stand on must itself be able to fail.
+//! Tests of the harness: it must itself be able to fail.
 
 mod jwt;
 #[cfg(feature = "postgres")]
@@ -11,7 +11,7 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener};
 use std::thread;
 
-/// A server that sends every connection these bytes as soon as a request's head is in, and hangs
+/// A server that answers every connection with these bytes as soon as it has a request's head, and hangs
 /// up after the last of them.
 fn canned(replies: &[&str]) -> SocketAddr {
     let replies: Vec<_> = replies.iter().map(|reply| reply.as_bytes().to_vec()).collect();
@@ -31,7 +31,7 @@ fn canned(replies: &[&str]) -> SocketAddr {
                 }
                 stream.write_all(reply).ok();
             }
-            // Hanging up with something unread would be a reset, which overtakes the last reply.
+            // Hanging up with unread data would be a reset, which overtakes the last reply.
             stream.shutdown(Shutdown::Write).ok();
             std::io::copy(&mut stream, &mut std::io::sink()).ok();
         }
@@ -39,7 +39,7 @@ fn canned(replies: &[&str]) -> SocketAddr {
     address
 }
 
-/// A server that sends back what it gets.
+/// A server that echoes what it gets.
 fn echo() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");

@@ -1,4 +1,4 @@
-//! Guessing is bounded, and the owner gets in all the same.
+//! Guessing is limited, and the owner can still log in.
 
 mod logged;
 mod starved;
@@ -21,12 +21,12 @@ use crate::harness::number;
 use crate::harness::wire::{Framing, Reply, Request};
 
 const MINUTE: Duration = Duration::from_secs(60);
-/// Where alice is known.
+/// An address that alice's account knows.
 const HOME: &str = "198.51.100.7";
-/// Where she is not.
+/// An address that it does not know.
 const HOTEL: &str = "203.0.113.80";
 
-/// A server that believes what the tests say of their address.
+/// A server that trusts the addresses in the tests' requests.
 fn app(backend: Backend, throttle: ThrottlePolicy) -> App {
     let mut setup = Setup { throttle, ..Setup::default() };
     setup.http.options.proxies = Proxies { networks: vec![IpAddr::V4(Ipv4Addr::LOCALHOST).into()], unix: false };
@@ -86,7 +86,7 @@ on_each_database! {
         assert!(wait(&hotel).is_some_and(|wait| wait <= 60), "{}", hotel.text());
         assert_eq!(log_in(client, HOTEL, "bob", "correct horse").status, 400, "another account is open");
 
-        // Who attacks from home has the pair's bucket, and no more.
+        // An attacker at the owner's address has the bucket of the pair, and no more.
         let at_home: Vec<u16> = (0..15).map(|_| log_in(client, HOME, "alice", "guess").status).collect();
         assert_eq!(at_home.iter().filter(|status| **status == 400).count(), 10, "{at_home:?}");
 
@@ -129,7 +129,7 @@ on_each_database! {
         assert_eq!(attack(&after), 20);
         assert!(is_throttled(&log_in(&after, "2001:db8:1:3::1", "correct horse")));
         log_in(&after, "2001:db8:1:2:ffff::9", "correct horse").expect("the same /64");
-        // Thirty days later it is as strange as any other.
+        // Thirty days later it is as unknown as any other.
         app.clock.advance(31 * 24 * 60 * MINUTE);
         assert_eq!(attack(&after), 20);
         assert!(is_throttled(&log_in(&after, "2001:db8:1:2::1", "correct horse")));
@@ -142,7 +142,7 @@ on_each_database! {
         for minute in 0..100_u32 {
             for (spelling, login) in [name("alice"), LoginName::Email("alice@example.com".to_owned())].into_iter().enumerate() {
                 let address = format!("192.0.{}.{}", 2 + spelling, minute);
-                // As often as it is let, and not for ever if it always is.
+                // Until it is throttled, with a limit in case it never is.
                 for _ in 0..50 {
                     let login = request(login.clone(), "guess", &address);
                     if is_throttled(&actix_web::rt::System::new().block_on(app.auth.login(login))) {
@@ -182,7 +182,7 @@ fn every_dialect_says_429_as_its_framework_does() {
             }
             let reply = ask(path, field, "correct horse");
             replies.push((reply.status, reply.header("Retry-After"), reply.header("WWW-Authenticate"), reply.text()));
-            // Whatever it speaks, a password is a password.
+            // A password is a password in every dialect.
             for (path, field) in LOGINS {
                 assert_eq!(ask(path, field, "correct horse").status, 429, "{path}");
             }
@@ -201,7 +201,7 @@ fn users_behind_an_exempt_backend_are_refused_for_their_own_failures_alone() {
     for user in 0..users {
         app.add_user(&format!("user-{user}-x"), "correct horse");
     }
-    // Not sooner: a connection that sends nothing for a few seconds is closed.
+    // Not earlier: a connection that sends nothing for a few seconds is closed.
     let client = &mut app.client();
     for user in 0..users {
         let name = format!("user-{user}-x");
@@ -213,13 +213,13 @@ fn users_behind_an_exempt_backend_are_refused_for_their_own_failures_alone() {
     let clumsy: Vec<u16> = (0..12).map(|_| log_in(client, HOME, "user-0-x", "wrong").status).collect();
     assert_eq!(clumsy.iter().filter(|status| **status == 429).count(), 2);
     assert_eq!(log_in(client, HOME, "user-1-x", "correct horse").status, 200);
-    // From anywhere else, sixty failures are enough.
+    // From all other addresses together, sixty failures are enough.
     let strangers: Vec<u16> =
         (0..70).map(|user| log_in(client, HOTEL, &format!("user-{user}-x"), "wrong").status).collect();
     assert_eq!(strangers.iter().filter(|status| **status == 400).count(), 60);
 }
 
-/// Says no to everybody, and counts.
+/// Refuses every login, and counts.
 #[derive(Clone, Default)]
 struct Counting(Arc<AtomicUsize>);
 

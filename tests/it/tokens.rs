@@ -1,5 +1,5 @@
-//! However many tokens a session has or asks for: it keeps a bounded number, is not refreshed without
-//! end, and ends at once.
+//! Sessions with many tokens: a session keeps a bounded number, can be refreshed at a limited
+//! rate, and ends at once.
 
 use std::time::Duration;
 
@@ -14,11 +14,11 @@ use crate::harness::dialects::{ALL, Speech, Tokens, members};
 mod plans;
 mod soak;
 
-/// How many access tokens a session keeps, and how often it may be refreshed at once.
+/// How many access tokens a session keeps, and how often it may be refreshed in a burst.
 const KEPT: u64 = 50;
 const BURST: usize = 60;
 
-/// After so long a session may be refreshed once more.
+/// After this time a session may be refreshed once more.
 const INTERVAL: Duration = Duration::from_secs(10);
 
 fn app(backend: Backend, rotate: bool) -> App {
@@ -29,7 +29,7 @@ fn app(backend: Backend, rotate: bool) -> App {
     App::on(Database::migrated(backend), Setup { policy, ..Setup::default() })
 }
 
-/// Sessions whose tokens rotate, and that may be refreshed so many times and then no more.
+/// Sessions with rotation that may be refreshed this often and then no more.
 fn app_with_burst(backend: Backend, burst: u32) -> App {
     let refresh_rate = RefreshRate { burst: Some(burst), interval: Duration::from_secs(3600) };
     let mut policy = Policy { refresh_rate, ..Policy::default() };
@@ -37,8 +37,8 @@ fn app_with_burst(backend: Backend, burst: u32) -> App {
     App::on(Database::migrated(backend), Setup { policy, ..Setup::default() })
 }
 
-/// Does `work` while somebody else holds what every write needs.
-fn while_nobody_can_write<T>(app: &App, work: impl FnOnce() -> T) -> T {
+/// Runs `work` while another process holds the locks that every write needs.
+fn while_writes_are_blocked<T>(app: &App, work: impl FnOnce() -> T) -> T {
     let url = app.database.url.as_str();
     match url.strip_prefix("sqlite://") {
         Some(path) => {
@@ -68,7 +68,7 @@ fn refreshed(speech: &Speech, client: &mut Client, token: &str) -> String {
     speech.refreshed(&speech.refresh(client, token).expect("an endpoint"))
 }
 
-/// Runs a statement as somebody with the database's shell.
+/// Runs a statement as in the database's shell.
 fn by_hand(app: &App, sql: &str) {
     let url = app.database.url.as_str();
     match url.strip_prefix("sqlite://") {
@@ -88,7 +88,7 @@ fn connect<C: diesel::Connection>(url: &str) -> C {
     C::establish(url).expect("a connection")
 }
 
-/// Gives the only session so many access tokens more, good for an hour.
+/// Adds this many access tokens to the only session, good for an hour.
 fn fill(app: &App, tokens: u64) {
     let now = knoxide::domain::time::Clock::now(&app.clock).as_micros();
     let digest = if app.database.url.starts_with("sqlite") {
@@ -155,7 +155,7 @@ on_each_database! {
         let refresh = speech.refreshable(&tokens);
         let mut status = || speech.refresh(&mut client, &refresh).expect("an endpoint").status;
         for _ in 0..2 {
-            assert_eq!(while_nobody_can_write(&app, &mut status), 503);
+            assert_eq!(while_writes_are_blocked(&app, &mut status), 503);
         }
         assert_eq!([status(), status()], [200, 429]);
     }
@@ -193,12 +193,12 @@ on_each_database! {
             for _ in 0..BURST - 1 {
                 app.clock.advance(Duration::from_micros(1));
                 let access = refreshed(&speech, client, &refreshable);
-                // From now on it is remembered.
+                // From now on it is cached.
                 assert_eq!(speech.check(client, &access), 200);
                 made.push(access);
             }
             let good: Vec<bool> = made.iter().map(|token| speech.check(client, token) == 200).collect();
-            // What is presented each time stays, and where it is an access token, counts.
+            // The presented token stays each time, and if it is an access token, it counts.
             let kept = usize::try_from(KEPT).expect("a number") - usize::from(!speech.has_refresh_token);
             let expected: Vec<bool> = (0..made.len()).map(|index| index >= made.len() - kept).collect();
             assert_eq!(good, expected, "{:?}", speech.dialect);

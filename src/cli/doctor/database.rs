@@ -1,4 +1,4 @@
-//! Whether the database answers, fits, and keeps what it promised.
+//! Whether the database is reachable and has the right schema, and whether its contents are sound.
 
 use std::time::Duration;
 
@@ -13,34 +13,34 @@ use crate::store::{AdminStore, KeyError, Store, StoreResult, UserFilter};
 /// How many users are read at once.
 const PAGE: u32 = 1000;
 
-/// So many users do not sit at one address by chance.
+/// It is no coincidence if this many users share one address.
 const MANY_USERS: i64 = 20;
 
 /// How many names a finding lists.
-const NAMED: usize = 10;
+const MAX_NAMES: usize = 10;
 
-/// Looks at the database.
+/// Examines the database.
 pub(super) fn examine(settings: &Settings, clock: &dyn Clock, findings: &mut Vec<Finding>) {
     let url = &settings.database.url;
     let store = DieselStore::open_as_found(url.clone());
     if let Err(error) = look(&store, settings, clock, findings) {
-        findings.push(Finding::wrong("database", error.to_string(), cure(url)));
+        findings.push(Finding::wrong("database", error.to_string(), remedy(url)));
     }
 }
 
 fn look(store: &DieselStore, settings: &Settings, clock: &dyn Clock, findings: &mut Vec<Finding>) -> StoreResult<()> {
     let pinged = store.connect()?.ping();
-    // Whatever it says of its tables, it must say something.
+    // A failed ping must be reported, whatever the findings about its tables are.
     let migrated = store.migration_status()?.pending.is_empty();
     findings.push(Finding::fine("database", format!("{} answers", settings.database.url.redacted())));
     facts(store, findings)?;
-    // What is missing was told already.
+    // A missing table or trigger was reported already.
     let is_told = !migrated || findings.iter().any(|finding| finding.subject == TRIGGERS && finding.is_wrong());
     let unfit = pinged.err().filter(|_| !is_told);
     let fits = migrated && unfit.is_none();
     findings.extend(unfit.map(|error| {
-        let cure = "use the program that these tables belong to, or restore a backup of its own";
-        Finding::wrong("schema", error.to_string(), cure)
+        let remedy = "use the program that these tables belong to, or restore a backup of its own";
+        Finding::wrong("schema", error.to_string(), remedy)
     }));
     findings.extend(statement_log(store)?);
     findings.push(clocks(store, clock)?);
@@ -52,16 +52,16 @@ fn look(store: &DieselStore, settings: &Settings, clock: &dyn Clock, findings: &
     Ok(())
 }
 
-fn cure(url: &DatabaseUrl) -> String {
+fn remedy(url: &DatabaseUrl) -> String {
     match url.sqlite_file() {
         Some(file) => {
-            format!("check DATABASE_URL and who may open {}; `knoxide migrate` makes a new one", file.display())
+            format!("check DATABASE_URL and the permissions of {}; `knoxide migrate` makes a new one", file.display())
         }
-        None => format!("check DATABASE_URL ({}), and whether the server runs and may be reached", url.redacted()),
+        None => format!("check DATABASE_URL ({}), and whether the server runs and can be reached", url.redacted()),
     }
 }
 
-/// What the database says of itself.
+/// What the database reports about itself.
 fn facts(store: &DieselStore, findings: &mut Vec<Finding>) -> StoreResult<()> {
     for fact in store.diagnose()? {
         findings.push(match fact.complaint {
@@ -74,9 +74,9 @@ fn facts(store: &DieselStore, findings: &mut Vec<Finding>) -> StoreResult<()> {
 
 /// Whether Postgres writes secrets to its log.
 fn statement_log(store: &DieselStore) -> StoreResult<Option<Finding>> {
-    Ok(store.statement_log_exposure()?.map(|(settings, cure)| {
+    Ok(store.statement_log_exposure()?.map(|(settings, remedy)| {
         let fact = format!("shows password hashes and signing keys, because of {settings}");
-        Finding::advice("statement log", fact, format!("as a superuser: {cure}"))
+        Finding::advice("statement log", fact, format!("as a superuser: {remedy}"))
     }))
 }
 
@@ -90,10 +90,10 @@ fn clocks(store: &DieselStore, clock: &dyn Clock) -> StoreResult<Finding> {
     let seconds = Duration::from_secs(apart.as_secs());
     let side = if difference > 0 { "behind" } else { "ahead of" };
     let fact = format!("is {} {side} the database's", show_duration(seconds));
-    Ok(Finding::wrong("clock", fact, "let both machines ask the same time servers"))
+    Ok(Finding::wrong("clock", fact, "synchronise both machines with the same time servers"))
 }
 
-/// Whether tokens can be signed, and as the other nodes do.
+/// Whether tokens can be signed, with the same keys as on other nodes.
 fn keys(store: &DieselStore, settings: &JwtSettings) -> StoreResult<Finding> {
     if store.list_keys()?.is_empty() {
         return Ok(Finding::fine("keys", "there are none yet; the first start makes them"));
@@ -104,14 +104,14 @@ fn keys(store: &DieselStore, settings: &JwtSettings) -> StoreResult<Finding> {
         Ok(Some((id, bits))) => Finding::advice(
             "keys",
             format!("key {id} of RS256 has {bits} bits, as older releases made it; new ones have {RSA_BITS}"),
-            "run `knoxide key rotate RS256`: what the old key signed stays good",
+            "run `knoxide key rotate RS256`: tokens of the old key stay good",
         ),
         Ok(None) => Finding::fine("keys", "can be read, and the secret is that of the other nodes"),
         Err(KeyError::Store(error)) => return Err(error),
         Err(KeyError::Bad(BadKey::Missing(_))) => Finding::fine("keys", "one is missing; the next start makes it"),
         Err(error @ KeyError::Bad(BadKey::Unreadable { id, .. })) => {
-            let cure = format!("run `knoxide key rotate` for its algorithm, then `knoxide key retire {id}`");
-            Finding::wrong("keys", error.to_string(), cure)
+            let remedy = format!("run `knoxide key rotate` for its algorithm, then `knoxide key retire {id}`");
+            Finding::wrong("keys", error.to_string(), remedy)
         }
         Err(error @ (KeyError::Bad(BadKey::NotMade(_)) | KeyError::OtherSecret | KeyError::SecretNotGiven)) => {
             Finding::wrong("keys", error.to_string(), "give every node the same KNOXIDE_JWT_SECRET")
@@ -119,7 +119,7 @@ fn keys(store: &DieselStore, settings: &JwtSettings) -> StoreResult<Finding> {
     })
 }
 
-/// Whether users seem to come through a proxy that is not trusted, and so are all one client.
+/// Whether users seem to come through a proxy that is not trusted, and so appear as one client.
 fn addresses(store: &DieselStore, settings: &Settings) -> StoreResult<Finding> {
     let trusted = &settings.http.options.proxies;
     let one = store.only_login_network()?.filter(|(_, users)| *users >= MANY_USERS);
@@ -127,14 +127,14 @@ fn addresses(store: &DieselStore, settings: &Settings) -> StoreResult<Finding> {
         Some((network, users)) if !trusted.unix && trusted.networks.is_empty() => Finding::advice(
             "addresses",
             format!("{users} users logged in lately, all from one address ({network}), and no proxy is trusted"),
-            "if a proxy stands before the server, name it in KNOXIDE_TRUSTED_PROXIES: until then, all its clients share \
-             what is counted by address",
+            "if there is a proxy before the server, name it in KNOXIDE_TRUSTED_PROXIES: until then, all its clients share \
+             the limits of one address",
         ),
-        Some(_) | None => Finding::fine("addresses", "clients are told apart"),
+        Some(_) | None => Finding::fine("addresses", "clients have different addresses"),
     })
 }
 
-/// Whether a password can fit each user's hash, unless there is none on purpose.
+/// Whether a password can match each user's hash, except for users without a password on purpose.
 fn hashes(store: &DieselStore) -> StoreResult<Finding> {
     let mut connection = store.connect()?;
     let (mut count, mut names) = (0_usize, Vec::new());
@@ -147,13 +147,13 @@ fn hashes(store: &DieselStore) -> StoreResult<Finding> {
             let account = connection.find_account_by_id(entry.user.id)?;
             if account.is_some_and(|account| why_unverifiable(&account.password).is_some()) {
                 count += 1;
-                names.extend((names.len() < NAMED).then(|| entry.user.username.clone()));
+                names.extend((names.len() < MAX_NAMES).then(|| entry.user.username.clone()));
             }
         }
     }
     if count == 0 {
         return Ok(Finding::fine("passwords", "every stored hash can be verified"));
     }
-    let fact = format!("{count} users cannot log in, since no password fits what is stored: {}", names.join(", "));
+    let fact = format!("{count} users cannot log in, since no password matches the stored hash: {}", names.join(", "));
     Ok(Finding::wrong("passwords", fact, "run `knoxide user passwd` for them"))
 }

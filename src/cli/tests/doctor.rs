@@ -9,7 +9,7 @@ use crate::domain::time::{Clock, SystemClock};
 use crate::store::diesel::{DieselStore, StoreOptions};
 use crate::store::{AdminStore as _, Store as _};
 
-/// A machine with everything in order.
+/// A machine without problems.
 fn healthy() -> Machine {
     let machine = Machine::with_alice();
     chmod(&machine, "", 0o700);
@@ -21,21 +21,21 @@ fn chmod(machine: &Machine, name: &str, mode: u32) {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("a mode");
 }
 
-/// What is found while the clock is right.
+/// The findings while the clock is right.
 fn examine(machine: &Machine, environment: &[(&str, &str)]) -> (u8, String) {
     machine.clock.set(SystemClock.now());
     examine_now(machine, environment)
 }
 
-/// The code, and the facts that are wrong or could be better, each with its cure.
+/// The code, and the facts that are wrong or could be better, each with its remedy.
 fn examine_now(machine: &Machine, environment: &[(&str, &str)]) -> (u8, String) {
     let ran = machine.run_with(&["--json", "doctor"], Typist::default(), environment);
     let findings: Vec<Value> = serde_json::from_str(&ran.out).expect("JSON");
     let bad = findings.iter().filter(|finding| finding["weight"] != "fine");
     let lines: Vec<_> = bad
         .map(|finding| {
-            assert!(finding["cure"].is_string(), "{finding}");
-            format!("{} {} {} {}", finding["weight"], finding["subject"], finding["fact"], finding["cure"])
+            assert!(finding["remedy"].is_string(), "{finding}");
+            format!("{} {} {} {}", finding["weight"], finding["subject"], finding["fact"], finding["remedy"])
         })
         .collect();
     (ran.code, lines.join("\n"))

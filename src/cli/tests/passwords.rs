@@ -4,7 +4,7 @@ use super::{HASH, Machine, Ran, Typist};
 use crate::domain::password::{Hasher, Verification};
 use crate::domain::user::{Password, PasswordHash, UserId};
 
-/// The cheapest that the settings allow.
+/// The lowest cost that the settings allow.
 const CHEAP: (&str, &str) = ("KNOXIDE_BCRYPT_COST", "10");
 
 fn stored(machine: &Machine) -> PasswordHash {
@@ -43,7 +43,7 @@ fn a_program_pipes_it() {
         assert!(fits(&machine, password), "{password:?}");
     }
     let ran = passwd(&machine, &[], Typist::default());
-    assert_eq!(ran.code, 2, "nobody to ask");
+    assert_eq!(ran.code, 2, "no terminal");
     assert!(ran.err.contains("--password-stdin"));
 }
 

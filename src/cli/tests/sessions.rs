@@ -103,7 +103,7 @@ fn a_listing_is_read_page_by_page() {
 fn an_idle_session_is_listed_for_as_long_as_a_check_may_say_yes() {
     let machine = Machine::with_alice();
     create(&machine, &["--name", "script"]);
-    // The last use may be noted down six seconds late.
+    // The last use may be written six seconds late.
     let limits = [("KNOXIDE_IDLE_LIMIT", "60s"), ("KNOXIDE_TOUCH_INTERVAL", "6s")];
     for (seconds, live) in [(66, 1), (1, 0)] {
         machine.wait(seconds);
@@ -119,7 +119,7 @@ fn what_is_over_for_long_enough_is_swept() {
     let machine = Machine::with_alice();
     let made = create(&machine, &["--name", "short", "--ttl", "1h"]);
     machine.wait(3600 + 2 * 86_400);
-    // The first time, nobody can say that the clock is right; one person can.
+    // The first time, it is unknown whether the clock is right; an administrator can vouch for it.
     let first = machine.json(&["sweep"]);
     assert_eq!((&first["expired_tokens"], &first["clock_believed"]), (&0.into(), &false.into()));
     assert!(machine.done(&["sweep"]).contains("--trust-clock"));
@@ -138,7 +138,7 @@ fn a_sweep_deletes_by_the_moment_of_the_one_before() {
         machine.wait(hours * 3600);
         assert_eq!(machine.json(&["sweep"])["expired_tokens"], expired, "after {hours} h more");
     }
-    // A clock that is a month ahead deletes nothing, however often it is asked.
+    // A clock that is a month ahead deletes nothing, however often it is used.
     create(&machine, &["--name", "month", "--ttl", "20d"]);
     machine.wait(30 * 86_400);
     for _ in 0..3 {

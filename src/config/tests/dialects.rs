@@ -44,7 +44,7 @@ fn refreshing_is_set_for_each_dialect_that_has_it() {
     let rotating = Dialect::ALL.map(|dialect| dialects.get(dialect).rotate);
     assert_eq!(rotating, [false, false, false, true, true]);
     assert_eq!(settings.tokens.policy.refresh_grace, Duration::ZERO);
-    assert!(mistake(&[("KNOXIDE_KNOX_ROTATE", "true")]).contains("is no setting"));
+    assert!(mistake(&[("KNOXIDE_KNOX_ROTATE", "true")]).contains("is not a setting"));
 }
 
 #[test]

@@ -43,9 +43,9 @@ fn names_that_only_look_like_a_service_stay_mistakes() {
         ("KNOXIDE_ENV_FILE", ".env"),
         ("KNOXIDE_LISTN", "tcp://10.96.12.34:8080"),
     ] {
-        assert!(mistake(&[(name, value)]).contains("is no setting"), "{name}");
+        assert!(mistake(&[(name, value)]).contains("is not a setting"), "{name}");
     }
-    // Nobody else writes into the file.
+    // In the file, only settings of this program are expected.
     let text = in_file("KNOXIDE_SERVICE_PORT=8080\n").expect_err("a mistake").to_string();
     assert!(text.contains("KNOXIDE_SERVICE_PORT"), "{text}");
     let links = ServiceLinks::of(&[]);
@@ -74,7 +74,7 @@ fn a_dollar_that_stands_for_a_variable_is_refused() {
         assert!(shown.contains("line 2") && shown.contains("KNOXIDE_TOKEN_PREFIX"), "{shown}");
         assert!(shown.contains("single quotes") && !shown.contains("hush") && shown.lines().count() == 2, "{shown}");
     }
-    // An open quote takes in the lines that follow, whatever else is wrong with it.
+    // An open quote includes the lines that follow, whatever else is wrong with it.
     let open = "OTHER=\"$HOME\nKNOXIDE_TOKEN_PREFIX=ab\n";
     assert!(in_file(open).expect_err("a mistake").to_string().contains("cannot be read"));
     let secret = "KNOXIDE_JWT_SECRET=k3Vw0fX2mZqP9sLr$T7uYbN4cH6jD8gA1hunter2\n";

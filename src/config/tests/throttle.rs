@@ -28,14 +28,14 @@ fn the_throttle_is_set_and_switched_off() {
 
 #[test]
 fn mistakes_name_their_cure() {
-    for (name, value, cure) in [
+    for (name, value, remedy) in [
         ("KNOXIDE_THROTTLE", "perhaps", "write true or false"),
         ("KNOXIDE_THROTTLE_PAIR_BURST", "0", "write a whole number from 1 to 1000000"),
         ("KNOXIDE_THROTTLE_ADDRESS_INTERVAL", "0s", "write a duration from 100ms to 1d"),
         ("KNOXIDE_THROTTLE_KNOWN_FOR", "1m", "write a duration from 1h to 3650d"),
-        ("KNOXIDE_THROTTLE_EXEMPT", "everybody", "which is no network"),
+        ("KNOXIDE_THROTTLE_EXEMPT", "everybody", "which is not a network"),
     ] {
         let told = mistake(&[(name, value)]);
-        assert!(told.contains(name) && told.contains(cure), "{told}");
+        assert!(told.contains(name) && told.contains(remedy), "{told}");
     }
 }

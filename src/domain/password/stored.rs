@@ -265,7 +265,7 @@ fn pbkdf2<'a>(rest: &'a str, length: usize, recipe: fn(u32, &'a str) -> Recipe<'
     Ok((recipe(rounds, salt), digest))
 }
 
-/// A PHC string without its first `$`: `argon2id$v=19$m=<KiB>,t=<passes>,p=<pools>$<salt>$<digest>`, unpadded base64.
+/// A PHC string without its first `$`: `argon2id$v=19$m=<KiB>,t=<passes>,p=<lanes>$<salt>$<digest>`, unpadded base64.
 /// The first argon2 wrote no version and was version 16 (hexadecimal 10).
 fn argon2(rest: &str) -> Parts<'_> {
     let parts: Vec<&str> = rest.split('$').collect();
@@ -289,17 +289,17 @@ fn argon2(rest: &str) -> Parts<'_> {
     Ok((Recipe::Argon2 { hasher: Argon2::new(variant, version, params), salt }, digest))
 }
 
-/// `m=<KiB>,t=<passes>,p=<pools>`, in this order, as in the reference implementation.
+/// `m=<KiB>,t=<passes>,p=<lanes>`, in this order, as in the reference implementation.
 fn argon2_params(costs: &str, length: usize) -> Result<argon2::Params, Flaw> {
     let cost = |text: Option<&str>, name| number(text.and_then(|text| text.strip_prefix(name)).ok_or(Flaw::Malformed)?);
     let mut costs = costs.splitn(3, ',');
     let memory = cost(costs.next(), "m=")?;
     let passes = cost(costs.next(), "t=")?;
-    let pools = cost(costs.next(), "p=")?;
+    let lanes = cost(costs.next(), "p=")?;
     if memory > MAX_ARGON2_KIB || u64::from(memory) * u64::from(passes) > MAX_ARGON2_WORK_KIB {
         return Err(Flaw::TooCostly);
     }
-    argon2::Params::new(memory, passes, pools, Some(length)).map_err(|_| Flaw::Malformed)
+    argon2::Params::new(memory, passes, lanes, Some(length)).map_err(|_| Flaw::Malformed)
 }
 
 /// `<N>$<salt>$<r>$<p>$<base64 of 64 bytes>`: the salt is between the costs.
@@ -310,7 +310,7 @@ fn scrypt(rest: &str) -> Parts<'_> {
     if n < 2 || !n.is_power_of_two() || r == 0 || p == 0 || salt.is_empty() {
         return Err(Flaw::Malformed);
     }
-    // RFC 7914, section 6: N blocks of 128 r bytes that all pools share, and one for each pool.
+    // RFC 7914, section 6: N blocks of 128 r bytes that all lanes share, and one for each lane.
     let block = 128 * u128::from(r);
     let memory = block * (u128::from(n) + u128::from(p));
     let work = block * u128::from(n) * u128::from(p);

@@ -1,4 +1,4 @@
-//! For whom an address is counted.
+//! The network that an address is counted for.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

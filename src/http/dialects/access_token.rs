@@ -78,9 +78,9 @@ async fn refresh(incoming: Incoming) -> HttpResponse {
     incoming
         .answer(&REFRESH, Dialect::AccessToken, async |context| {
             Ok(match context.refresh("token").await? {
-                Ok(exchanged) => {
-                    let (access, user) = (&exchanged.access, &exchanged.who.user);
-                    let end = access.expires.map(|end| precise(end, exchanged.at));
+                Ok(refreshed) => {
+                    let (access, user) = (&refreshed.access, &refreshed.who.user);
+                    let end = access.expires.map(|end| precise(end, refreshed.at));
                     context.replies().json(StatusCode::OK, &describe(access.token.expose(), end.as_deref(), user))
                 }
                 Err(refusal) => context.replies().non_field_error(super::single_refusal(refusal)),

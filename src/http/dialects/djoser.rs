@@ -82,7 +82,7 @@ fn refuse_token(context: &RequestContext<'_>, refusal: TokenRefusal) -> HttpResp
     refuse(context, &super::pair_refusal(refusal), super::pair_words(refusal))
 }
 
-/// `package` is the package's own body.
+/// `package` is the Django package's own body.
 fn refuse(context: &RequestContext<'_>, package: &Value, words: &str) -> HttpResponse {
     match context.compat() {
         Compat::Documented => context.replies().non_field_error(words),

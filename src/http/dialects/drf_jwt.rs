@@ -64,8 +64,8 @@ async fn refresh(incoming: Incoming) -> HttpResponse {
     incoming
         .answer(&REFRESH, Dialect::DrfJwt, async |context| {
             Ok(match context.refresh("token").await? {
-                Ok(exchanged) => {
-                    context.replies().json(StatusCode::OK, &json!({ "token": exchanged.access.token.expose() }))
+                Ok(refreshed) => {
+                    context.replies().json(StatusCode::OK, &json!({ "token": refreshed.access.token.expose() }))
                 }
                 Err(refusal) => context.replies().non_field_error(super::single_refusal(refusal)),
             })

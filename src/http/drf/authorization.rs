@@ -1,32 +1,32 @@
-//! The `Authorization` header, as `docs/contract.md#the-authorization-header` reads it.
+//! The `Authorization` header, parsed as `docs/contract.md#the-authorization-header` says.
 
 use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 
 use crate::domain::token::Token;
 
-/// What the header holds.
+/// What the header contains.
 #[derive(Debug)]
 pub enum Presented {
-    /// No credential for us: no header, an empty one, or another scheme's keyword.
+    /// No credentials for this server: no header, an empty one, or the keyword of another scheme.
     NotProvided,
-    /// One of the keywords, and nothing behind it.
+    /// One of the keywords without anything after it.
     Empty {
-        /// The keyword's place in the list that was given.
+        /// The index of the keyword in the given list.
         keyword: usize,
     },
-    /// One of the keywords with several words behind it, or two headers, which are joined.
+    /// One of the keywords with several words after it, or two headers, which are joined.
     Spaces {
-        /// The keyword's place in the list that was given.
+        /// The index of the keyword in the given list.
         keyword: usize,
     },
-    /// One of the keywords with something that can be no token. It never reaches the database.
+    /// One of the keywords with a string that cannot be a token. It never reaches the database.
     Malformed {
-        /// The keyword's place in the list that was given.
+        /// The index of the keyword in the given list.
         keyword: usize,
     },
     /// A string that could be a token.
     Token {
-        /// The keyword's place in the list that was given.
+        /// The index of the keyword in the given list.
         keyword: usize,
         /// The string.
         token: Token,
@@ -34,7 +34,7 @@ pub enum Presented {
 }
 
 impl Presented {
-    /// The place of the keyword in the list that was given, if there was one.
+    /// The index of the keyword in the given list, if there was one.
     pub const fn keyword(&self) -> Option<usize> {
         match self {
             Self::NotProvided => None,
@@ -46,28 +46,28 @@ impl Presented {
     }
 }
 
-/// The `detail` for tokens that are unknown, expired, revoked or no tokens at all.
+/// The `detail` for strings that are unknown, expired or revoked tokens, or no tokens at all.
 pub const INVALID_TOKEN: &str = "Invalid token.";
 
-/// Reads the `Authorization` header. The keywords are compared without case; words are parted
+/// Parses the `Authorization` header. Keywords are compared without regard to case; words are separated
 /// by any number of spaces and tabs.
 ///
-/// Several headers are joined with a comma, as WSGI servers join them, and so hold no token.
+/// Several headers are joined with a comma, as WSGI servers join them, and so contain no token.
 pub fn read<K: AsRef<str>>(headers: &HeaderMap, keywords: &[K]) -> Presented {
     let mut values = headers.get_all(AUTHORIZATION).map(HeaderValue::as_bytes);
     match (values.next(), values.next()) {
         (None, _) => Presented::NotProvided,
-        (Some(only), None) => judge(only, keywords),
+        (Some(only), None) => parse(only, keywords),
         (Some(first), Some(second)) => {
             let all: Vec<&[u8]> = [first, second].into_iter().chain(values).collect();
-            judge(&all.join(&b','), keywords)
+            parse(&all.join(&b','), keywords)
         }
     }
 }
 
-fn judge<K: AsRef<str>>(value: &[u8], keywords: &[K]) -> Presented {
+fn parse<K: AsRef<str>>(value: &[u8], keywords: &[K]) -> Presented {
     let place = |word: &[u8]| keywords.iter().position(|known| known.as_ref().as_bytes().eq_ignore_ascii_case(word));
-    // Almost every header is one keyword, one space and one token, in which no white space can be.
+    // Almost every header is one keyword, one space and one token, and a token contains no white space.
     let mut halves = value.splitn(2, |byte| *byte == b' ');
     if let (Some(word), Some(rest)) = (halves.next(), halves.next())
         && let (Some(keyword), Some(token)) = (place(word), Token::parse(rest))

@@ -1,4 +1,4 @@
-//! The body of a request: read whole, up to a limit and a deadline, and understood as JSON, a form or a multipart
+//! The body of a request: read completely, up to a limit and a deadline, and parsed as JSON, a form or a multipart
 //! form (`docs/contract.md#content-type` and the sections after it).
 
 pub mod value;
@@ -35,7 +35,7 @@ impl Default for Limits {
     }
 }
 
-/// Why a body cannot be used. The texts are the contract's `detail`s.
+/// Why a body cannot be used. The texts are the `detail`s of the contract.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BodyError {
     /// The content type, as it was sent, is neither JSON nor a form.
@@ -50,13 +50,13 @@ pub enum BodyError {
     /// The connection broke, or its framing did.
     #[error("Request body is incomplete.")]
     Broken,
-    /// The bytes are no text in the charset that was named.
+    /// The bytes are not text in the declared charset.
     #[error("JSON parse error - invalid bytes for the character set")]
     Undecodable,
-    /// The text is no JSON.
+    /// The text is not JSON.
     #[error("JSON parse error - {0}")]
     Json(String),
-    /// The multipart form is damaged.
+    /// The multipart form is malformed.
     #[error("Multipart form parse error - {0}")]
     Multipart(&'static str),
 }
@@ -72,8 +72,8 @@ impl BodyError {
         }
     }
 
-    /// Whether the rest of the request may still be under way, so that the connection is of no
-    /// more use.
+    /// Whether a part of the request may still arrive, so that the connection cannot be used for another
+    /// request.
     pub const fn ends_connection(&self) -> bool {
         match self {
             Self::TooLarge(_) | Self::Slow | Self::Broken => true,
@@ -82,10 +82,10 @@ impl BodyError {
     }
 }
 
-/// Understands a whole body. An empty one is an empty object, whatever the content type.
+/// Parses a whole body. An empty one is an empty object, whatever the content type.
 ///
 /// # Errors
-/// When the content type is unknown, or the body not of it.
+/// When the content type is unknown, or the body does not match it.
 pub fn parse(content_type: &str, body: &[u8]) -> Result<Document, BodyError> {
     if body.is_empty() {
         return Ok(Document::EMPTY);
@@ -93,10 +93,10 @@ pub fn parse(content_type: &str, body: &[u8]) -> Result<Document, BodyError> {
     Format::of(content_type)?.parse(content_type, body)
 }
 
-/// Reads a body and understands it. `declared` is its length as the headers tell it.
+/// Reads and parses a body. `declared` is its length according to the headers.
 ///
 /// # Errors
-/// As [`parse`]; when the body is too large, too slow or breaks off. The content type is judged
+/// As [`parse`]; also when the body is too large, too slow or incomplete. The content type is checked
 /// first, then the size.
 pub async fn read<S>(content_type: &str, declared: Option<u64>, body: S, limits: Limits) -> Result<Document, BodyError>
 where
@@ -118,12 +118,12 @@ where
     S: Stream<Item = Result<Bytes, PayloadError>>,
 {
     let mut body = std::pin::pin!(body);
-    // Passwords are in here, and a buffer that grows leaves copies behind.
+    // The body may contain passwords, and a buffer that grows leaves copies behind.
     let mut bytes = Zeroizing::new(Vec::with_capacity(limit.min(Limits::default().size)));
     while let Some(chunk) = body.next().await {
         let chunk = chunk.map_err(|_| BodyError::Broken)?;
         if bytes.is_empty() && !chunk.is_empty() {
-            // A chunked body declares no length; only now it is known not to be empty.
+            // A chunked body declares no length, so this is the first sign that it is not empty.
             Format::of(content_type)?;
         }
         if bytes.len() + chunk.len() > limit {
@@ -172,8 +172,8 @@ impl Format {
     }
 }
 
-/// The text of a body in the charset of its content type, UTF-8 when there is none or an unknown one.
-/// `None` when it is not well-formed.
+/// The text of a body in the charset of its content type; UTF-8 if there is none or an unknown one.
+/// `None` if it is not well-formed.
 fn decode<'b>(content_type: &str, body: &'b [u8]) -> Option<Cow<'b, str>> {
     let charset = parameter(content_type, "charset").and_then(|name| Encoding::for_label(name.as_bytes()));
     match charset {
@@ -183,7 +183,7 @@ fn decode<'b>(content_type: &str, body: &'b [u8]) -> Option<Cow<'b, str>> {
             let (charset, mark) = marked.unwrap_or((charset, 0));
             charset.decode_without_bom_handling_and_without_replacement(body.get(mark..)?)
         }
-        // With its byte order mark, which no JSON begins with.
+        // A byte order mark stays in the text, and no JSON begins with one.
         Some(_) | None => std::str::from_utf8(body).ok().map(Cow::Borrowed),
     }
 }

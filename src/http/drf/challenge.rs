@@ -1,4 +1,4 @@
-//! How a refusal is worded: as by the package of each dialect (`docs/contract.md#the-authorization-header`).
+//! The wording of refusals, as in the package of each dialect (`docs/contract.md#the-authorization-header`).
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use crate::domain::dialect::Dialect;
 use crate::domain::session::Refusal;
 use crate::http::drf::authorization::{INVALID_TOKEN, Presented};
 
-/// Whose words.
+/// Which package's wording is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::http) enum ErrorStyle {
     /// django-rest-knox.
@@ -24,7 +24,7 @@ pub(in crate::http) enum CredentialsProblem {
     NotProvided,
     /// A keyword and no token.
     Empty,
-    /// More than one word behind the keyword.
+    /// More than one word after the keyword.
     Spaces,
     /// A token that is not good.
     Bad(Refusal),
@@ -60,18 +60,18 @@ impl ErrorStyle {
     }
 
     /// The 401; `keyword` is the one that the knox dialect challenges with.
-    pub(in crate::http) fn refuse(self, complaint: CredentialsProblem, keyword: &str) -> Refused {
+    pub(in crate::http) fn refuse(self, problem: CredentialsProblem, keyword: &str) -> Refused {
         let (body, challenge) = match self {
-            Self::Knox => (json!({ "detail": knox(complaint) }), keyword.to_owned()),
-            Self::DrfJwt => (json!({ "detail": drf_jwt(complaint) }), "JWT realm=\"api\"".to_owned()),
-            Self::Simplejwt => (simplejwt(complaint), "Bearer realm=\"api\"".to_owned()),
+            Self::Knox => (json!({ "detail": knox(problem) }), keyword.to_owned()),
+            Self::DrfJwt => (json!({ "detail": drf_jwt(problem) }), "JWT realm=\"api\"".to_owned()),
+            Self::Simplejwt => (simplejwt(problem), "Bearer realm=\"api\"".to_owned()),
         };
         Refused { body, challenge }
     }
 }
 
-const fn knox(complaint: CredentialsProblem) -> &'static str {
-    match complaint {
+const fn knox(problem: CredentialsProblem) -> &'static str {
+    match problem {
         CredentialsProblem::NotProvided => NOT_PROVIDED,
         CredentialsProblem::Empty => "Invalid token header. No credentials provided.",
         CredentialsProblem::Spaces => "Invalid token header. Token string should not contain spaces.",
@@ -80,8 +80,8 @@ const fn knox(complaint: CredentialsProblem) -> &'static str {
     }
 }
 
-const fn drf_jwt(complaint: CredentialsProblem) -> &'static str {
-    match complaint {
+const fn drf_jwt(problem: CredentialsProblem) -> &'static str {
+    match problem {
         CredentialsProblem::NotProvided => NOT_PROVIDED,
         CredentialsProblem::Empty => "Invalid Authorization header. No credentials provided.",
         CredentialsProblem::Spaces => "Invalid Authorization header. Credentials string should not contain spaces.",
@@ -91,7 +91,7 @@ const fn drf_jwt(complaint: CredentialsProblem) -> &'static str {
     }
 }
 
-fn simplejwt(complaint: CredentialsProblem) -> Value {
+fn simplejwt(problem: CredentialsProblem) -> Value {
     let not_valid = |message: &str| {
         json!({
             "detail": "Given token not valid for any token type",
@@ -99,7 +99,7 @@ fn simplejwt(complaint: CredentialsProblem) -> Value {
             "messages": [{ "token_class": "AccessToken", "token_type": "access", "message": message }],
         })
     };
-    match complaint {
+    match problem {
         CredentialsProblem::NotProvided => json!({ "detail": NOT_PROVIDED }),
         CredentialsProblem::Empty | CredentialsProblem::Spaces => json!({
             "detail": "Authorization header must contain two space-delimited values",

@@ -1,7 +1,7 @@
-//! The order in which a request is judged (`docs/contract.md#order-of-judgement`), for endpoints of any
+//! The order in which a request is checked (`docs/contract.md#order-of-judgement`), for endpoints of any
 //! dialect.
 //!
-//! A handler takes the steps one after the other and is done at the first refusal:
+//! A handler takes the steps one after the other and ends at the first refusal:
 //!
 //! ```no_run
 //! use actix_web::http::StatusCode;
@@ -23,11 +23,11 @@
 //! }
 //!
 //! async fn greet(request: &HttpRequest, payload: web::Payload, limits: Limits) -> Answer {
-//!     let front = GREETING.open(request)?;
-//!     // Endpoints that know their callers authenticate here.
-//!     front.check_method()?;
-//!     let [name] = front.fields(payload, limits, [Field::text("name", Trim::Yes)]).await?;
-//!     Ok(front.replies().json(StatusCode::OK, &json!({ "greeting": format!("Hello {name}") })))
+//!     let negotiated = GREETING.open(request)?;
+//!     // Endpoints that require a token authenticate here.
+//!     negotiated.check_method()?;
+//!     let [name] = negotiated.fields(payload, limits, [Field::text("name", Trim::Yes)]).await?;
+//!     Ok(negotiated.replies().json(StatusCode::OK, &json!({ "greeting": format!("Hello {name}") })))
 //! }
 //! ```
 
@@ -45,20 +45,20 @@ use crate::http::drf::media::joined;
 use crate::http::drf::negotiate::negotiate;
 use crate::http::drf::reply::Replies;
 
-/// What a step or a handler says: go on with this, or send that.
+/// The result of a step or a handler: a value to continue with, or the reply to send.
 pub type EndpointResult<T = HttpResponse> = Result<T, HttpResponse>;
 
-/// The reply, whichever way it came about.
+/// The reply, from either side of the result.
 pub fn respond(answer: EndpointResult) -> HttpResponse {
     answer.unwrap_or_else(|refusal| refusal)
 }
 
-/// What an endpoint is there for.
+/// The method of an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verb {
     /// Reading: `GET` and `HEAD`.
     Get,
-    /// Doing something: `POST`.
+    /// An action: `POST`.
     Post,
 }
 
@@ -88,17 +88,17 @@ impl Verb {
     }
 }
 
-/// What there is to know about an endpoint before a request arrives.
+/// The static description of an endpoint.
 #[derive(Debug, Clone, Copy)]
 pub struct Endpoint {
     /// The name in the reply to `OPTIONS`.
     pub name: &'static str,
     /// The description in the reply to `OPTIONS`.
     pub description: &'static str,
-    /// What it is there for, besides `OPTIONS`.
+    /// Its method, besides `OPTIONS`.
     pub verb: Verb,
-    /// The fields of its method in the reply to `OPTIONS`; none for dialects that keep
-    /// silent about them.
+    /// The fields of its method in the reply to `OPTIONS`; none for dialects that do
+    /// not describe them.
     pub actions: &'static [&'static str],
 }
 
@@ -108,7 +108,7 @@ impl Endpoint {
         Self { name, description: "", verb: Verb::Post, actions }
     }
 
-    /// Steps 2 and 3: whether the client takes JSON.
+    /// Steps 2 and 3: whether the client accepts JSON.
     ///
     /// # Errors
     /// The refusal to send, 404 or 406.
@@ -142,7 +142,7 @@ fn field_metadata(name: &str) -> Value {
     json!({ "type": "string", "required": true, "read_only": false, "label": label })
 }
 
-/// A request whose client will understand the reply.
+/// A request whose client accepts JSON.
 #[derive(Debug)]
 pub struct Negotiated<'r> {
     endpoint: Endpoint,
@@ -159,7 +159,7 @@ impl Negotiated<'_> {
     /// Step 5: the method.
     ///
     /// # Errors
-    /// What to send instead of going on: 405, or the description of the endpoint for `OPTIONS`.
+    /// What to send instead: 405, or the description of the endpoint for `OPTIONS`.
     pub fn check_method(&self) -> EndpointResult<()> {
         let method = self.request.method();
         if self.endpoint.verb.accepts(method) {

@@ -1,4 +1,4 @@
-//! Text fields (`docs/contract.md#text-fields`): each judged on its own, all of them, in the endpoint's order.
+//! Text fields (`docs/contract.md#text-fields`): all of them are checked, each by itself, in the endpoint's order.
 
 use std::borrow::Cow;
 
@@ -6,10 +6,10 @@ use serde::{Serialize, Serializer};
 
 use crate::http::drf::body::value::{Document, Kind, Value};
 
-/// The key of refusals that belong to no single field.
+/// The key of errors that belong to no single field.
 pub const NON_FIELD_ERRORS: &str = "non_field_errors";
 
-/// A field that has to be there and to hold text.
+/// A required text field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Field {
     name: &'static str,
@@ -19,7 +19,7 @@ pub struct Field {
 /// Whether white space at both ends belongs to the value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trim {
-    /// It is taken off, and a value of nothing else is blank.
+    /// It is removed, and a value of white space alone is blank.
     Yes,
     /// It is kept, as for a password.
     No,
@@ -52,12 +52,12 @@ impl Field {
     }
 }
 
-/// The white space that Python's `str.strip()` removes. Rust's own notion lacks U+001C to U+001F.
+/// The white space that Python's `str.strip()` removes. Rust's definition lacks U+001C to U+001F.
 fn is_space(c: char) -> bool {
     matches!(c, '\u{1c}'..='\u{1f}') || c.is_whitespace()
 }
 
-/// What is wrong with a body: a message for each wrong field, in the order in which the fields were declared.
+/// The errors in a body: a message for each wrong field, in the order in which the fields were declared.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct FieldErrors(Vec<(&'static str, Cow<'static, str>)>);
 
@@ -78,7 +78,7 @@ impl Serialize for FieldErrors {
 /// Takes the declared fields from a body, in their order.
 ///
 /// # Errors
-/// When the body is no object, or with every field that is wrong.
+/// When the body is not an object, or with an error for every field that is wrong.
 pub fn take<const N: usize>(document: &Document, declared: [Field; N]) -> Result<[String; N], FieldErrors> {
     if let Document::NotObject(kind) = document {
         return Err(FieldErrors::one(NON_FIELD_ERRORS, wrong_shape(*kind)));

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use actix_web::http::header::{HeaderMap, HeaderName};
 
-/// Whether a media type, in which `*` stands for anything, covers `main`/`sub`. What is no media type
+/// Whether a media type, in which `*` matches anything, covers `main`/`sub`. A malformed media type
 /// covers nothing.
 pub fn covers(value: &str, main: &str, sub: &str) -> bool {
     let full = value.split(';').next().unwrap_or_default().trim();
@@ -12,7 +12,7 @@ pub fn covers(value: &str, main: &str, sub: &str) -> bool {
     full.split_once('/').is_some_and(|(own_main, own_sub)| fits(own_main, main) && fits(own_sub, sub))
 }
 
-/// The value of a parameter, without its quotes. Of several of one name the last one counts.
+/// The value of a parameter, without its quotes. If the name occurs several times, the last value counts.
 pub fn parameter<'v>(value: &'v str, name: &str) -> Option<&'v str> {
     let parameters = value.split(';').skip(1).filter_map(|piece| piece.split_once('='));
     let wanted = parameters.filter(|(known, _)| known.trim().eq_ignore_ascii_case(name));

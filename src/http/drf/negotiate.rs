@@ -1,11 +1,11 @@
-//! Whether a client takes the one form of reply that there is, JSON: steps 2 and 3 of
+//! Whether a client accepts JSON, the only form of replies: steps 2 and 3 of
 //! `docs/contract.md#order-of-judgement`, and `docs/contract.md#accept`.
 
 use actix_web::http::StatusCode;
 
 use crate::http::drf::media::covers;
 
-/// Why no form of reply pleases the client.
+/// Why the client does not accept JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NegotiationError {
     /// `?format=` asks for something other than `json`: 404.
@@ -26,11 +26,11 @@ impl NegotiationError {
     }
 }
 
-/// Looks at the query string (without its question mark) and the `Accept` header, all of its lines joined with
-/// commas. Quality values and other parameters are not read.
+/// Checks the query string (without its question mark) and the `Accept` header, all of its lines joined with
+/// commas. Quality values and other parameters are ignored.
 ///
 /// # Errors
-/// When `?format=` or `Accept` rule JSON out; the former is looked at first.
+/// When `?format=` or `Accept` exclude JSON; the former is checked first.
 pub fn negotiate(query: &str, accept: Option<&str>) -> Result<(), NegotiationError> {
     let format = form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name == "format").last();
     if format.is_some_and(|(_, value)| !value.is_empty() && value != "json") {

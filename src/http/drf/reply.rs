@@ -1,4 +1,4 @@
-//! Replies: their JSON, and the headers that every one of them carries (`docs/contract.md#replies`).
+//! Replies: their JSON, and the headers that all of them have (`docs/contract.md#replies`).
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::http::drf::fields::{FieldErrors, NON_FIELD_ERRORS};
 
-/// Room for most bodies, in bytes, so that they are written without being moved.
+/// Capacity for most bodies, in bytes, so that writing them does not reallocate.
 pub(in crate::http) const USUAL_BODY: usize = 256;
 
 /// Writes the replies to one request.
@@ -22,7 +22,7 @@ pub struct Replies {
     with_body: bool,
 }
 
-// Values that are made once, so that a reply only points to them.
+// Values that are made once, so that a reply only references them.
 static NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 static JSON: HeaderValue = HeaderValue::from_static("application/json");
 
@@ -62,7 +62,7 @@ impl Replies {
         self.json(StatusCode::BAD_REQUEST, &json!({ (NON_FIELD_ERRORS): [text] }))
     }
 
-    /// 401 with a challenge, as every 401 must have one.
+    /// 401 with a challenge, which every 401 must have.
     pub fn unauthorized(&self, challenge: &str, body: &Value) -> HttpResponse {
         let mut builder = self.start(StatusCode::UNAUTHORIZED);
         builder.insert_header((WWW_AUTHENTICATE, challenge));
@@ -74,15 +74,15 @@ impl Replies {
         self.detail(StatusCode::METHOD_NOT_ALLOWED, &format!("Method \"{method}\" not allowed."))
     }
 
-    /// 503: we could not look, which says nothing about the credentials.
+    /// 503: the check could not be made, which says nothing about the credentials.
     pub fn unavailable(&self) -> HttpResponse {
         let mut builder = self.start(StatusCode::SERVICE_UNAVAILABLE);
         builder.insert_header((RETRY_AFTER, "1"));
         self.finish(builder, &json!({ "detail": "Service temporarily unavailable, try again later." }))
     }
 
-    /// 429: too much was asked, and may be asked again `after` this time; as Django REST framework words
-    /// it, in whole seconds, rounded up (RFC 6585, section 4).
+    /// 429: too many requests; the client may try again `after` this time. Worded as in Django REST framework, in
+    /// whole seconds, rounded up (RFC 6585, section 4).
     pub fn throttled(&self, after: Duration) -> HttpResponse {
         let seconds = u64::try_from(after.as_millis().div_ceil(1000)).unwrap_or(u64::MAX).max(1);
         let unit = if seconds == 1 { "second" } else { "seconds" };
@@ -92,7 +92,7 @@ impl Replies {
         self.finish(builder, &json!({ "detail": detail }))
     }
 
-    /// As [`Replies::detail`], and the connection is closed.
+    /// As [`Replies::detail`], and closes the connection.
     pub fn last(&self, status: StatusCode, text: &str) -> HttpResponse {
         let mut builder = self.start(status);
         builder.force_close();
@@ -122,10 +122,10 @@ impl Replies {
     }
 }
 
-/// JSON that is also JavaScript: the two line separators that only JSON allows in strings are
+/// JSON that is also valid JavaScript: the two line separators that only JSON allows in strings are
 /// escaped, all other characters are not.
 fn render(value: &impl Serialize) -> String {
-    // Whatever is written here has strings for keys, so that nothing can fail.
+    // All values here have strings as keys, so this cannot fail.
     let text = serde_json::to_string(value).unwrap_or_default();
     if text.as_bytes().contains(&SEPARATOR_START) {
         text.replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029")
@@ -134,10 +134,10 @@ fn render(value: &impl Serialize) -> String {
     }
 }
 
-/// Writes a string and its quotes, as the rest of a reply's JSON is written.
+/// Writes a string in quotes, escaped as in the rest of a reply's JSON.
 pub(in crate::http) fn write_string(out: &mut Vec<u8>, text: &str) {
     let harmless = |byte: u8| byte >= b' ' && byte != b'"' && byte != b'\\' && byte != SEPARATOR_START;
-    // Not `all`, which stops early and therefore looks at one byte at a time.
+    // Not `all`, which stops early and therefore compares one byte at a time.
     if text.bytes().fold(true, |so_far, byte| so_far & harmless(byte)) {
         out.push(b'"');
         out.extend_from_slice(text.as_bytes());
@@ -147,7 +147,7 @@ pub(in crate::http) fn write_string(out: &mut Vec<u8>, text: &str) {
     }
 }
 
-/// The first byte of both separators, which hardly any other text has.
+/// The first byte of both separators, which is rare in other text.
 const SEPARATOR_START: u8 = 0xe2;
 
 #[cfg(test)]

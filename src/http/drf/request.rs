@@ -1,7 +1,7 @@
-//! What the endpoints of every dialect do between reading a request and wording the reply.
+//! What the endpoints of all dialects do between reading a request and wording the reply.
 //!
-//! A handler takes an [`Incoming`], and says how each outcome is worded. "Could not look" is none of
-//! these outcomes: it is answered here, with 503, so that no dialect can take it for a refusal.
+//! A handler takes an [`Incoming`], and words each outcome. "Could not look" is not one of
+//! these outcomes: it is answered here, with 503, so that no dialect can treat it as a refusal.
 
 use std::future::{Ready, ready};
 
@@ -21,7 +21,7 @@ use crate::service::{
     Issued, LoginError, LoginRefusal, LoginRequest, RefreshedTokens, TokenError, TokenRefusal, Unavailable,
 };
 
-/// A request to an endpoint of a dialect, before anything of it was judged.
+/// A request to an endpoint of a dialect, before any check.
 pub struct Incoming {
     request: HttpRequest,
     payload: Payload,
@@ -39,14 +39,14 @@ impl FromRequest for Incoming {
 }
 
 impl Incoming {
-    /// A request that changes nothing, whatever comes of it: logged more quietly.
+    /// A request that changes nothing, whatever its outcome: logged at debug level if it succeeds.
     #[must_use]
     pub fn read_only(self) -> Self {
         note(&self.request, Facts::read_only);
         self
     }
 
-    /// Answers for an endpoint that anybody may ask: steps 2, 3 and 5 of
+    /// Answers for an endpoint without authentication: steps 2, 3 and 5 of
     /// `docs/contract.md#order-of-judgement`, then `answer`.
     pub async fn answer(
         mut self,
@@ -62,7 +62,7 @@ impl Incoming {
         respond(judge.await)
     }
 
-    /// Answers for an endpoint that knows its callers: they authenticate between steps 3 and 5,
+    /// Answers for an endpoint that requires a token: authentication comes between steps 3 and 5,
     /// and the body is never read.
     pub async fn answer_known(
         mut self,
@@ -91,7 +91,7 @@ impl Incoming {
     }
 }
 
-/// A request to an endpoint, as far as it was judged.
+/// A request to an endpoint, after the checks so far.
 pub struct RequestContext<'a> {
     request: &'a HttpRequest,
     payload: &'a mut Payload,
@@ -106,12 +106,12 @@ impl RequestContext<'_> {
         self.negotiated.replies()
     }
 
-    /// Whose replies are given where the documented contract and the package differ.
+    /// Which replies are sent where the documented contract and the Django package differ.
     pub fn compat(&self) -> Compat {
         self.state.options().compat
     }
 
-    /// Reads two fields and logs in with them. A refusal to read them is sent as it is.
+    /// Reads two fields and logs in with them. An error in the fields is the reply to send.
     ///
     /// # Errors
     /// The reply to send.
@@ -140,7 +140,7 @@ impl RequestContext<'_> {
         }
     }
 
-    /// Reads the field `name` and verifies the token in it; with the token as it was read.
+    /// Reads the field `name` and verifies the token in it; returns the token as it was read.
     ///
     /// # Errors
     /// The reply to send.
@@ -158,7 +158,7 @@ impl RequestContext<'_> {
     pub async fn refresh(&mut self, name: &'static str) -> EndpointResult<Result<RefreshedTokens, TokenRefusal>> {
         let [token] = self.fields([Field::text(name, Trim::Yes)]).await?;
         let outcome = self.state.auth().refresh(self.dialect, &token, self.state.origin(self.request)).await;
-        self.note(outcome, |exchanged| &exchanged.who)
+        self.note(outcome, |refreshed| &refreshed.who)
     }
 
     /// Ends the session of the token that was presented.
@@ -225,7 +225,7 @@ impl RequestContext<'_> {
         }
     }
 
-    /// 503: nothing is known of the outcome.
+    /// 503: the outcome is unknown.
     fn unavailable(&self, error: &Unavailable) -> HttpResponse {
         note(self.request, |facts| facts.refused("unavailable"));
         log::warn!("a request could not be answered: {error}");

@@ -1,4 +1,4 @@
-//! Extractors for handlers: who is asking.
+//! Extractors for handlers: the authenticated user.
 
 use std::future::{Ready, ready};
 
@@ -13,14 +13,14 @@ use crate::http::middleware::guard::{AuthFailure, Guard};
 
 /// The verified user and session of this request.
 ///
-/// Behind [`TokenAuth`](crate::http::middleware::guard::TokenAuth) it is what the middleware found; without it,
-/// the extractor asks the [`Guard`] in the application's data itself. A request without a good token is
-/// answered with 401 before the handler runs, and with 503 when nothing can be said.
+/// Behind [`TokenAuth`](crate::http::middleware::guard::TokenAuth) it is the result of the middleware; without it,
+/// the extractor itself asks the [`Guard`] in the application's data. The answer to a request without a good token
+/// is 401, before the handler runs, and 503 if the check could not be made.
 #[derive(Debug, Clone)]
 pub struct Authenticated(pub Verified);
 
-/// Like [`Authenticated`], but a request that presents no credentials at all is let through
-/// as `None`. A token that is not good is still refused, and an outage is still 503.
+/// Like [`Authenticated`], but a request without any credentials gets
+/// `None`. A bad token is still refused, and an outage is still 503.
 #[derive(Debug, Clone)]
 pub struct MaybeAuthenticated(pub Option<Verified>);
 
@@ -46,11 +46,11 @@ impl FromRequest for MaybeAuthenticated {
     }
 }
 
-/// An extraction under way: done at once behind the middleware.
+/// A running extraction: ready at once behind the middleware.
 pub type Extracting<T> =
     Either<Ready<Result<T, actix_web::Error>>, LocalBoxFuture<'static, Result<T, actix_web::Error>>>;
 
-/// What the middleware found, or else what the guard in the application's data finds.
+/// The result of the middleware, or else of the guard in the application's data.
 fn extract<T: 'static>(
     request: &HttpRequest,
     take: fn(Result<Verified, AuthFailure>) -> Result<T, actix_web::Error>,
@@ -59,8 +59,10 @@ fn extract<T: 'static>(
         return Either::Left(ready(take(Ok(verified.clone()))));
     }
     let Some(guard) = request.app_data::<Data<Guard>>() else {
-        log::error!("a handler asks who is asking, but neither TokenAuth nor a Guard is there to tell");
-        return Either::Left(ready(Err(actix_web::error::ErrorInternalServerError("authentication is not set up"))));
+        log::error!("a handler needs the authenticated user, but neither TokenAuth nor a Guard is configured");
+        return Either::Left(ready(Err(actix_web::error::ErrorInternalServerError(
+            "authentication is not configured",
+        ))));
     };
     let (guard, request) = (guard.clone(), request.clone());
     Either::Right(async move { take(guard.check(&request).await) }.boxed_local())

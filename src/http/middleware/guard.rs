@@ -1,4 +1,4 @@
-//! The middleware that lets only verified requests through.
+//! The middleware that passes only verified requests on.
 
 use std::future::{Future, Ready, poll_fn, ready};
 use std::pin::Pin;
@@ -20,8 +20,8 @@ use crate::http::drf::reply::Replies;
 use crate::http::middleware::request_log::note;
 use crate::service::{Activity, Check, CheckError, Resolver};
 
-/// Asks a [`Resolver`] about the token that a request presents, and words the refusal as the
-/// package of a dialect does.
+/// Asks a [`Resolver`] about the token in a request, and words refusals as the
+/// Django package of a dialect does.
 #[derive(Clone)]
 pub struct Guard {
     resolver: Arc<dyn Resolver + Send + Sync>,
@@ -30,7 +30,7 @@ pub struct Guard {
     activity: Activity,
 }
 
-/// A word before tokens, and the dialects whose tokens may follow it.
+/// A keyword before tokens, and the dialects whose tokens may follow it.
 #[derive(Debug)]
 struct Keyword {
     word: String,
@@ -43,25 +43,25 @@ impl AsRef<str> for Keyword {
     }
 }
 
-/// Why a request is not authenticated, with the reply that says so.
+/// Why a request is not authenticated, and the reply for it.
 #[derive(Debug, Clone)]
 pub struct AuthFailure(Failure);
 
 #[derive(Debug, Clone)]
 enum Failure {
-    /// It presents no credentials of ours at all: 401.
+    /// It has no credentials for this server: 401.
     Anonymous(Refused),
-    /// Its token is not good: 401.
+    /// Its token is bad: 401.
     Refused(Refused),
-    /// Nothing can be said: 503.
+    /// The check could not be made: 503.
     Unavailable,
 }
 
-/// The check of one request, under way.
+/// The running check of one request.
 enum Checking {
-    /// There was nothing to ask the resolver about; `None` once this was told.
+    /// The result was clear without the resolver; `None` once it was returned.
     Known(Option<AuthFailure>),
-    /// The resolver is asked. `keyword` is the index of the request's keyword in the guard's list.
+    /// The resolver is working. `keyword` is the index of the request's keyword in the guard's list.
     Asking { keyword: usize, check: Check },
 }
 
@@ -71,7 +71,7 @@ impl Guard {
         Self::of(resolver, vec![Keyword { word: "Token".to_owned(), dialects: vec![Dialect::Knox] }], ErrorStyle::Knox)
     }
 
-    /// Takes tokens of this dialect under its usual keywords, and refuses in its words.
+    /// Accepts tokens of this dialect under its usual keywords, and uses its wording for refusals.
     #[must_use]
     pub fn dialect(mut self, dialect: Dialect) -> Self {
         let words = Mount::default_of(dialect).keywords.into_iter();
@@ -80,8 +80,8 @@ impl Guard {
         self
     }
 
-    /// Takes tokens of every dialect that is switched on, each under its own keywords, and
-    /// refuses in the words of the knox dialect (`docs/dialects/knox.md#the-token-in-the-header`).
+    /// Accepts tokens of every enabled dialect, each under its own keywords, and
+    /// uses the wording of the knox dialect for refusals (`docs/dialects/knox.md#the-token-in-the-header`).
     pub fn of_dialects(resolver: impl Resolver + Send + Sync, dialects: &PerDialect<Mount>) -> Self {
         let mut keywords: Vec<Keyword> = Vec::new();
         for dialect in Dialect::ALL {
@@ -100,7 +100,7 @@ impl Guard {
         Self { resolver: Arc::new(resolver), keywords: keywords.into(), words, activity: Activity::Counts }
     }
 
-    /// Takes another word before the token, compared without regard to case.
+    /// Accepts another keyword before the token, compared without regard to case.
     #[must_use]
     pub fn keyword(mut self, word: &str) -> Self {
         let dialects = self.keywords.iter().flat_map(|keyword| keyword.dialects.clone()).collect();
@@ -115,7 +115,7 @@ impl Guard {
         self
     }
 
-    /// Checks what `request` presents.
+    /// Checks the credentials of `request`.
     ///
     /// # Errors
     /// Why it is not authenticated.
@@ -124,7 +124,7 @@ impl Guard {
         poll_fn(|context| checking.poll(self, request, context)).await
     }
 
-    /// Reads what `request` presents, and asks the resolver about it if it can be a token.
+    /// Reads the credentials of `request`, and asks the resolver if they can be a token.
     fn begin(&self, request: &HttpRequest) -> Checking {
         let presented = authorization::read(request.headers(), &self.keywords);
         match presented {
@@ -142,7 +142,7 @@ impl Guard {
         }
     }
 
-    /// What the resolver's answer means for a request with this keyword.
+    /// The result for a request with this keyword, given the resolver's answer.
     fn conclude(
         &self,
         request: &HttpRequest,
@@ -171,23 +171,23 @@ impl Guard {
         self.keywords.get(keyword).is_some_and(|keyword| keyword.dialects.contains(&dialect))
     }
 
-    /// What comes under the keyword of a dialect that has other words, and is not good, is no
-    /// credential at all, as for the package whose words these are.
-    fn refuse(&self, keyword: Option<usize>, complaint: CredentialsProblem) -> AuthFailure {
+    /// A bad token under the keyword of a dialect with another wording counts as no
+    /// credentials, as it does for the Django package whose wording this guard uses.
+    fn refuse(&self, keyword: Option<usize>, problem: CredentialsProblem) -> AuthFailure {
         let dialects = keyword.and_then(|index| self.keywords.get(index)).map(|keyword| &keyword.dialects);
         let speaks = |dialect: &Dialect| ErrorStyle::of(*dialect) == self.words;
         let is_ours = dialects.is_none_or(|dialects| dialects.iter().any(speaks));
-        AuthFailure(Failure::Refused(self.word(if is_ours { complaint } else { CredentialsProblem::NotProvided })))
+        AuthFailure(Failure::Refused(self.word(if is_ours { problem } else { CredentialsProblem::NotProvided })))
     }
 
-    fn word(&self, complaint: CredentialsProblem) -> Refused {
+    fn word(&self, problem: CredentialsProblem) -> Refused {
         let keyword = self.keywords.first().map_or("Token", |keyword| keyword.word.as_str());
-        self.words.refuse(complaint, keyword)
+        self.words.refuse(problem, keyword)
     }
 }
 
 impl Checking {
-    /// The verdict on this request, which `guard` began to check.
+    /// The verdict on this request, whose check `guard` began.
     fn poll(
         &mut self,
         guard: &Guard,
@@ -205,12 +205,12 @@ impl Checking {
 }
 
 impl AuthFailure {
-    /// Whether the request presents no credentials of ours at all.
+    /// Whether the request has no credentials for this server.
     pub const fn is_anonymous(&self) -> bool {
         matches!(self.0, Failure::Anonymous(_))
     }
 
-    /// The reply, written as the other replies of an endpoint.
+    /// The reply, in the form of an endpoint's other replies.
     pub fn reply(&self, replies: &Replies) -> HttpResponse {
         match &self.0 {
             Failure::Anonymous(Refused { body, challenge }) | Failure::Refused(Refused { body, challenge }) => {
@@ -220,7 +220,7 @@ impl AuthFailure {
         }
     }
 
-    /// The reply outside of an endpoint of ours, which has no `Allow` header to tell of.
+    /// The reply outside of this crate's endpoints, without an `Allow` header.
     pub fn response(&self) -> HttpResponse {
         self.reply(&Replies::new(None, true))
     }
@@ -232,7 +232,7 @@ impl From<AuthFailure> for actix_web::Error {
     }
 }
 
-/// Middleware that answers requests without a good token itself, and hands the others on with
+/// Middleware that answers requests without a good token itself, and passes the others on with
 /// their [`Verified`] in the request's extensions, where
 /// [`Authenticated`](crate::http::middleware::extract::Authenticated) finds it.
 #[derive(Clone)]
@@ -241,18 +241,18 @@ pub struct TokenAuth {
 }
 
 impl TokenAuth {
-    /// Protects with `Authorization: Token <token>`, checked by `resolver`.
+    /// Requires `Authorization: Token <token>`, checked by `resolver`.
     pub fn new(resolver: impl Resolver + Send + Sync) -> Self {
         Self { guard: Guard::new(resolver) }
     }
 
-    /// Takes another word than `Token`, compared without regard to case.
+    /// Accepts another keyword instead of `Token`, compared without regard to case.
     #[must_use]
     pub fn keyword(self, keyword: &str) -> Self {
         Self { guard: self.guard.keyword(keyword) }
     }
 
-    /// Takes tokens of this dialect under its usual keywords, and refuses in its words.
+    /// Accepts tokens of this dialect under its usual keywords, and uses its wording for refusals.
     #[must_use]
     pub fn dialect(self, dialect: Dialect) -> Self {
         Self { guard: self.guard.dialect(dialect) }
@@ -306,7 +306,7 @@ where
 }
 
 pin_project! {
-    /// A request that [`TokenAuth`] has in hand: no box of its own, since every request would pay.
+    /// A request inside [`TokenAuth`]. It is not boxed, since that would cost every request an allocation.
     pub struct Guarded<S, F> {
         #[pin]
         state: State<S, F>,

@@ -1,4 +1,4 @@
-//! One log line a request, without secrets: ids, never tokens; routes, never paths or methods that
+//! One log line per request, without secrets: ids, never tokens; routes, never paths or methods that
 //! a client made up.
 
 use std::cell::Cell;
@@ -23,24 +23,24 @@ use crate::http::HttpState;
 use crate::service::AccountLabel;
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// No browser shall guess that a reply is something else than it says.
+/// Browsers must not guess another content type than the declared one.
 static NO_SNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 
-/// The hexadecimal digits that tell the request ids of one worker from those of all others, of
-/// this start and of every other.
+/// How many hexadecimal digits distinguish the request ids of one worker from those of all others, of
+/// this process and of every other.
 const WORKER_DIGITS: usize = 10;
 /// The length of a request id, in bytes: those digits, a hyphen, and 64 bits in hexadecimal digits.
 const ID_LENGTH: usize = WORKER_DIGITS + 1 + 16;
 
-/// A request's name in the log, the audit trail and the header `X-Request-Id`.
+/// The id of a request in the log, the audit trail and the header `X-Request-Id`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RequestId {
     worker: [u8; WORKER_DIGITS],
     number: u64,
 }
 
-/// Makes the ids of one worker: hashes of a counter under a key that nobody knows, so that they do not
-/// tell how many requests there are.
+/// Makes the ids of one worker: hashes of a counter under a secret key, so that they do not
+/// reveal how many requests there are.
 #[derive(Debug)]
 struct RequestIds {
     worker: [u8; WORKER_DIGITS],
@@ -49,11 +49,11 @@ struct RequestIds {
 }
 
 impl RequestIds {
-    /// Of a new worker, out of these random bytes.
+    /// For a new worker, from these random bytes.
     fn new(random: [u8; 16 + WORKER_DIGITS / 2]) -> Self {
         let (key, name) = random.split_first_chunk::<16>().unwrap_or((&[0; 16], &[]));
         let mut worker = [b'0'; WORKER_DIGITS];
-        // Fails only for a wrong length, and the zeros would do.
+        // Fails only for a wrong length, and then the zeros are good enough.
         let _ = hex::encode_to_slice(name, &mut worker);
         Self { worker, key: SipHasher13::new_with_key(key), counter: Cell::new(0) }
     }
@@ -72,7 +72,7 @@ impl RequestId {
         let (worker, number) = text.split_at_mut(WORKER_DIGITS);
         worker.copy_from_slice(&self.worker);
         if let Some((_hyphen, digits)) = number.split_first_mut() {
-            // Fails only for a wrong length, and the hyphens would do.
+            // Fails only for a wrong length, and then the hyphens are good enough.
             let _ = hex::encode_to_slice(self.number.to_be_bytes(), digits);
         }
         text
@@ -86,7 +86,7 @@ impl fmt::Display for RequestId {
     }
 }
 
-/// What a handler learns about its request, for the log line at its end.
+/// What a handler reports about its request for the log line at its end.
 #[derive(Debug)]
 pub struct Facts {
     request_id: RequestId,
@@ -107,7 +107,7 @@ impl Facts {
         }
     }
 
-    /// Notes whose request it was.
+    /// Notes the user and session of the request.
     pub fn verified(&self, who: &Verified) {
         self.opened(who.session.id, who.user.id);
     }
@@ -123,7 +123,7 @@ impl Facts {
         self.reason.set(Some(reason));
     }
 
-    /// Notes why a login was refused, and whose account it was tried at.
+    /// Notes why a login was refused, and which account it was for.
     pub fn refused_login(&self, reason: &'static str, account: AccountLabel) {
         self.reason.set(Some(reason));
         self.user.set(Some(account));
@@ -135,7 +135,7 @@ impl Facts {
     }
 }
 
-/// Notes something about `request`, if it is going to be logged.
+/// Notes something about `request`, if it will be logged.
 pub fn note(request: &HttpRequest, what: impl FnOnce(&Facts)) {
     if let Some(facts) = request.extensions().get::<Facts>() {
         what(facts);
@@ -147,9 +147,9 @@ pub fn request_id(request: &HttpRequest) -> Option<RequestId> {
     request.extensions().get::<Facts>().map(|facts| facts.request_id)
 }
 
-/// Middleware that gives each request an id, sent back as `X-Request-Id` beside
-/// `X-Content-Type-Options: nosniff`, and logs it when it is
-/// answered: good reads at debug level, the server's failures as warnings, everything else at info
+/// Middleware that gives each request an id, which is returned as `X-Request-Id` with
+/// `X-Content-Type-Options: nosniff`, and logs it after the
+/// answer: successful reads at debug level, the server's failures as warnings, everything else at info
 /// level.
 pub struct RequestLog {
     state: Rc<HttpState>,
@@ -174,9 +174,9 @@ where
 
     fn new_transform(&self, service: S) -> Self::Future {
         let mut random = [0; 16 + WORKER_DIGITS / 2];
-        // Ids only have to differ; without random bytes they repeat from worker to worker.
+        // Ids only have to differ; without random bytes those of several workers are equal.
         if let Err(error) = SystemRandom.fill(&mut random) {
-            log::warn!("request ids repeat from start to start: {error}");
+            log::warn!("request ids repeat after each start: {error}");
         }
         let ids = RequestIds::new(random);
         ready(Ok(RequestLogService { service, state: Rc::clone(&self.state), ids }))
@@ -209,7 +209,7 @@ where
 }
 
 pin_project! {
-    /// A request on its way, until it is answered and logged.
+    /// A running request, until it is answered and logged.
     pub struct Logged<F> {
         #[pin]
         answer: F,
@@ -233,7 +233,7 @@ where
         }
         response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, NO_SNIFF.clone());
         if this.state.is_stopping() {
-            // The client's next request shall find another server, not a connection that just ended.
+            // The client's next request should go to another server, not to a connection that is closing.
             response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
         }
         if let Some(facts) = response.request().extensions().get::<Facts>() {
@@ -275,7 +275,7 @@ fn log_answer<B>(response: &ServiceResponse<B>, facts: &Facts, state: &HttpState
     );
 }
 
-/// The method, unless a client made it up.
+/// The method, or a placeholder if a client made it up.
 fn known(method: &Method) -> &str {
     let known = [
         Method::GET,
@@ -310,7 +310,7 @@ mod tests {
         let mut sorted: Vec<u64> = made.iter().map(|id| id.number).collect();
         sorted.sort_unstable();
         assert!(sorted.windows(2).all(|pair| pair[1] - pair[0] > 1) && made[0].number != sorted[0]);
-        // Another key, other ids, though the worker has the same name.
+        // Another key gives other ids, though the worker has the same name.
         random[0] = 8;
         assert_ne!(RequestIds::new(random).next().number, made[0].number);
     }

@@ -1,24 +1,24 @@
-//! Where in the stream of requests a connection is: in which head or body the next byte lies.
+//! The position of a connection in its stream of requests: in which head or body the next byte is.
 //!
-//! This only measures; what a request means is decided by the parser of `actix-http` behind it. Where
+//! This only measures; the parser of `actix-http` after it decides what a request means. Where
 //! the two disagree, a connection is closed sooner or later than it should be, and nothing else happens.
 //! Heads end with an empty line, and lines with CRLF or a bare LF (RFC 9112, section 2.2); the length of a
 //! body is that of `Content-Length`, or of its chunks (RFC 9112, sections 6 and 7.1).
 
 use memchr::memchr;
 
-/// How much of a line that is spread over several reads is kept, in bytes: room for the longest
+/// How much of a line that is spread over several reads is kept, in bytes: enough for the longest
 /// useful `Content-Length` or `Transfer-Encoding` line.
-const KEPT: usize = 64;
+const KEPT_BYTES: usize = 64;
 
 const CONTENT_LENGTH: &[u8] = b"content-length:";
 const UPGRADE: &[u8] = b"upgrade:";
 const TRANSFER_ENCODING: &[u8] = b"transfer-encoding:";
 
-/// What was completed.
+/// What has been completed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Event {
-    /// A head, after which a body comes or not.
+    /// A head.
     Head {
         /// Whether a body follows.
         with_body: bool,
@@ -27,9 +27,9 @@ pub(super) enum Event {
     Body,
 }
 
-/// Where the next byte lies.
+/// The section of the stream in which the next byte is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum Section {
     /// Between two requests, or before the first.
     Between,
     /// In a head.
@@ -48,44 +48,44 @@ enum Part {
     Trailers,
 }
 
-/// Follows the bytes of a connection.
+/// Tracks the bytes of a connection.
 #[derive(Debug)]
 pub(super) struct Framing {
     part: Part,
     /// The bytes of the current head so far, with empty lines before it.
     head_bytes: usize,
-    /// The beginning of a line whose end has not come yet.
+    /// The beginning of a line whose end has not arrived yet.
     line: Line,
     length: u64,
     chunked: bool,
-    /// Whether all that follows belongs to this request, unless it has a length: a tunnel.
+    /// Whether all further bytes belong to this request, unless it has a length: a tunnel.
     connect: bool,
-    /// Whether all that follows belongs to this request: another protocol, or a line too long to be read
-    /// in pieces that says what follows.
+    /// Whether all further bytes belong to this request: another protocol, or a header about the body that is
+    /// too long to be read in pieces.
     endless: bool,
 }
 
 #[derive(Debug)]
 struct Line {
-    kept: [u8; KEPT],
-    /// Its true length, which may be more than was kept.
+    kept: [u8; KEPT_BYTES],
+    /// Its full length, which may be more than was kept.
     length: usize,
 }
 
 impl Line {
-    const EMPTY: Self = Self { kept: [0; KEPT], length: 0 };
+    const EMPTY: Self = Self { kept: [0; KEPT_BYTES], length: 0 };
 
     fn push(&mut self, bytes: &[u8]) {
         let room = self.kept.get_mut(self.length..).unwrap_or_default();
-        for (place, byte) in room.iter_mut().zip(bytes) {
-            *place = *byte;
+        for (slot, byte) in room.iter_mut().zip(bytes) {
+            *slot = *byte;
         }
         self.length += bytes.len();
     }
 
-    /// Whether not all of it was kept.
+    /// Whether a part of it was not kept.
     const fn is_cut(&self) -> bool {
-        self.length > KEPT
+        self.length > KEPT_BYTES
     }
 
     fn as_bytes(&self) -> &[u8] {
@@ -107,21 +107,21 @@ impl Framing {
         }
     }
 
-    /// Where the next byte lies.
-    pub(super) const fn place(&self) -> Place {
+    /// The section in which the next byte is.
+    pub(super) const fn section(&self) -> Section {
         match self.part {
-            Part::Start => Place::Between,
-            Part::Head => Place::Head,
-            Part::Length(_) | Part::ChunkSize { .. } | Part::ChunkData(_) | Part::Trailers => Place::Body,
+            Part::Start => Section::Between,
+            Part::Head => Section::Head,
+            Part::Length(_) | Part::ChunkSize { .. } | Part::ChunkData(_) | Part::Trailers => Section::Body,
         }
     }
 
-    /// How long the current head is so far, or the last one was, in bytes.
+    /// The length of the current head so far, or of the last one, in bytes.
     pub(super) const fn head_bytes(&self) -> usize {
         self.head_bytes
     }
 
-    /// Takes bytes up to the next event, or all of them: how many were taken, and the event.
+    /// Consumes bytes up to the next event, or all of them: how many were consumed, and the event.
     pub(super) fn next(&mut self, bytes: &[u8]) -> (usize, Option<Event>) {
         let mut at = 0;
         while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
@@ -141,7 +141,7 @@ impl Framing {
         (at, None)
     }
 
-    /// Passes over empty lines, which are no part of a request (RFC 9112, section 2.2).
+    /// Skips empty lines, which are not part of a request (RFC 9112, section 2.2).
     fn start(&mut self, bytes: &[u8]) -> usize {
         let blank = bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
         self.head_bytes += blank;
@@ -167,7 +167,7 @@ impl Framing {
             } else {
                 self.line.push(line);
                 let whole = std::mem::replace(&mut self.line, Line::EMPTY);
-                self.endless |= whole.is_cut() && says_what_follows(whole.as_bytes());
+                self.endless |= whole.is_cut() && describes_body(whole.as_bytes());
                 self.read_line(whole.as_bytes())
             };
             if is_empty {
@@ -178,7 +178,7 @@ impl Framing {
         (at, None)
     }
 
-    /// Looks at a line without its LF: whether it is the empty one that ends the head.
+    /// Reads a line without its LF; `true` for the empty line that ends the head.
     fn read_line(&mut self, line: &[u8]) -> bool {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         match line.first() {
@@ -207,7 +207,7 @@ impl Framing {
     fn end_of_head(&mut self) -> Event {
         self.part = match (self.chunked, self.length) {
             (true, _) => Part::ChunkSize { size: 0, in_digits: true },
-            // As `actix-http` has it: before any `Content-Length`.
+            // As in `actix-http`: this overrides any `Content-Length`.
             _ if self.endless => Part::Length(u64::MAX),
             (false, 0) if self.connect => Part::Length(u64::MAX),
             (false, 0) => Part::Start,
@@ -216,7 +216,7 @@ impl Framing {
         Event::Head { with_body: !matches!(self.part, Part::Start) }
     }
 
-    /// A head that was counted is over; the next one is measured from its first byte.
+    /// Starts to measure the next head, from its first byte.
     pub(super) const fn forget_head(&mut self) {
         self.head_bytes = 0;
     }
@@ -238,7 +238,7 @@ impl Framing {
             }
             match char::from(*byte).to_digit(16).filter(|_| in_digits) {
                 Some(digit) => size = size.saturating_mul(16).saturating_add(u64::from(digit)),
-                // What follows the digits is an extension.
+                // The rest of the line is an extension.
                 None => in_digits = false,
             }
         }
@@ -269,18 +269,18 @@ impl Framing {
     }
 }
 
-/// What stands behind `name` and its colon, if the line begins with them.
-/// Whether a line that was cut is one of those that say what follows the head.
-fn says_what_follows(line: &[u8]) -> bool {
+/// Whether a line that was cut is one of the headers that describe the body.
+fn describes_body(line: &[u8]) -> bool {
     [CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE].iter().any(|name| value_of(line, name).is_some())
 }
 
+/// The value after `name` and its colon, if the line begins with them.
 fn value_of<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     let (start, value) = line.split_at_checked(name.len())?;
     start.eq_ignore_ascii_case(name).then_some(value)
 }
 
-/// A number in decimal digits; 0 for what is none, which no parser accepts.
+/// A number in decimal digits; 0 for anything else, which no parser accepts.
 fn decimal(digits: &[u8]) -> u64 {
     std::str::from_utf8(digits).ok().and_then(|text| text.parse().ok()).unwrap_or_default()
 }
@@ -296,46 +296,46 @@ mod tests {
     const HEAD: Event = Event::Head { with_body: false };
     const HEAD_OF_BODY: Event = Event::Head { with_body: true };
 
-    /// Bytes, the events that they hold, and where the next byte lies.
-    const CASES: &[(&str, &[Event], Place)] = &[
-        ("", &[], Place::Between),
-        ("\r\n\r\n", &[], Place::Between),
-        ("G", &[], Place::Head),
-        ("GET / HTTP/1.1\r\nHost: a\r\n", &[], Place::Head),
-        ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", &[HEAD], Place::Between),
-        ("GET / HTTP/1.0\n\n", &[HEAD], Place::Between),
-        // Another protocol comes before any length.
-        ("GET / HTTP/1.1\r\nUpgrade: websocket\r\nContent-Length: 1\r\n\r\n{", &[HEAD_OF_BODY], Place::Body),
-        ("GET / HTTP/1.0\n\nG", &[HEAD], Place::Head),
-        ("GET / HTTP/1.0\n\nGET / HTTP/1.0\r\n\r\n", &[HEAD, HEAD], Place::Between),
-        ("\r\nGET / HTTP/1.0\n\n\r\n", &[HEAD], Place::Between),
-        ("POST / HTTP/1.1\r\nContent-Length: 0\r\n\r\n", &[HEAD], Place::Between),
-        ("POST / HTTP/1.1\r\ncontent-LENGTH:3 \r\n\r\nab", &[HEAD_OF_BODY], Place::Body),
-        ("POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\nabcG", &[HEAD_OF_BODY, Event::Body], Place::Head),
-        ("CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\nabc\r\n\r\n", &[HEAD_OF_BODY], Place::Body),
-        ("GET / HTTP/1.1\r\nUpgrade: WebSocket\r\n\r\nabc\r\n\r\n", &[HEAD_OF_BODY], Place::Body),
-        ("POST / HTTP/1.1\r\nX-Content-Length: 3\r\n\r\n", &[HEAD], Place::Between),
-        ("POST / HTTP/1.1\r\nTransfer-Encoding: Chunked\r\n\r\n", &[HEAD_OF_BODY], Place::Body),
-        ("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n", &[HEAD_OF_BODY], Place::Body),
+    /// Bytes, the events in them, and the section of the next byte.
+    const CASES: &[(&str, &[Event], Section)] = &[
+        ("", &[], Section::Between),
+        ("\r\n\r\n", &[], Section::Between),
+        ("G", &[], Section::Head),
+        ("GET / HTTP/1.1\r\nHost: a\r\n", &[], Section::Head),
+        ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", &[HEAD], Section::Between),
+        ("GET / HTTP/1.0\n\n", &[HEAD], Section::Between),
+        // Another protocol overrides any length.
+        ("GET / HTTP/1.1\r\nUpgrade: websocket\r\nContent-Length: 1\r\n\r\n{", &[HEAD_OF_BODY], Section::Body),
+        ("GET / HTTP/1.0\n\nG", &[HEAD], Section::Head),
+        ("GET / HTTP/1.0\n\nGET / HTTP/1.0\r\n\r\n", &[HEAD, HEAD], Section::Between),
+        ("\r\nGET / HTTP/1.0\n\n\r\n", &[HEAD], Section::Between),
+        ("POST / HTTP/1.1\r\nContent-Length: 0\r\n\r\n", &[HEAD], Section::Between),
+        ("POST / HTTP/1.1\r\ncontent-LENGTH:3 \r\n\r\nab", &[HEAD_OF_BODY], Section::Body),
+        ("POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\nabcG", &[HEAD_OF_BODY, Event::Body], Section::Head),
+        ("CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\nabc\r\n\r\n", &[HEAD_OF_BODY], Section::Body),
+        ("GET / HTTP/1.1\r\nUpgrade: WebSocket\r\n\r\nabc\r\n\r\n", &[HEAD_OF_BODY], Section::Body),
+        ("POST / HTTP/1.1\r\nX-Content-Length: 3\r\n\r\n", &[HEAD], Section::Between),
+        ("POST / HTTP/1.1\r\nTransfer-Encoding: Chunked\r\n\r\n", &[HEAD_OF_BODY], Section::Body),
+        ("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n", &[HEAD_OF_BODY], Section::Body),
         (
             "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nA;x=0\r\n0\r\n\r\n\r\n\r\n\r\n\r\n0\r\n\r\n",
             &[HEAD_OF_BODY, Event::Body],
-            Place::Between,
+            Section::Between,
         ),
         (
             "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nA: b\r\n\r\nGET / HTTP/1.0\n\n",
             &[HEAD_OF_BODY, Event::Body, HEAD],
-            Place::Between,
+            Section::Between,
         ),
         (
             "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\n0\r\n\r\n",
             &[HEAD_OF_BODY],
-            Place::Body,
+            Section::Body,
         ),
     ];
 
-    /// All events, if the bytes come in pieces of this many.
-    fn events(text: &str, piece: usize) -> (Vec<Event>, Place) {
+    /// All events, if the bytes arrive in pieces of this size.
+    fn events(text: &str, piece: usize) -> (Vec<Event>, Section) {
         let mut framing = Framing::new();
         let mut events = Vec::new();
         for mut piece in text.as_bytes().chunks(piece) {
@@ -345,14 +345,14 @@ mod tests {
                 piece = &piece[taken..];
             }
         }
-        (events, framing.place())
+        (events, framing.section())
     }
 
     #[test]
     fn requests_are_told_apart_however_they_are_cut() {
-        for (text, expected, place) in CASES {
+        for (text, expected, section) in CASES {
             for piece in [1, 2, 3, 7, usize::MAX] {
-                assert_eq!(events(text, piece), (expected.to_vec(), *place), "{text:?} in pieces of {piece}");
+                assert_eq!(events(text, piece), (expected.to_vec(), *section), "{text:?} in pieces of {piece}");
             }
         }
     }

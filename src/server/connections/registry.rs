@@ -1,4 +1,4 @@
-//! All connections of a server: who holds a place, and who gives way when places run out.
+//! All connections of a server: who has a slot, and who loses it when slots run out.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,10 +10,10 @@ use slab::Slab;
 use super::state::{CoarseClock, Deadlines, End, State};
 use crate::domain::policy::Network;
 
-/// How many connections are looked out at once to give way, as a part of all that are open.
-const CANDIDATES: usize = 16;
-/// How often the log tells that places run out, in milliseconds.
-const TELL_EVERY: u64 = 60_000;
+/// The share of all open connections that are selected at once as candidates for closing: one in this many.
+const CANDIDATE_SHARE: usize = 16;
+/// The interval between warnings that slots run out, in milliseconds.
+const WARNING_INTERVAL_MS: u64 = 60_000;
 
 /// All connections of a server.
 #[derive(Debug)]
@@ -21,59 +21,59 @@ pub(super) struct Registry {
     clock: Arc<CoarseClock>,
     deadlines: Deadlines,
     stopping: AtomicBool,
-    places: Mutex<Places>,
+    slots: Mutex<Slots>,
 }
 
 #[derive(Debug)]
-struct Places {
-    /// How many there are.
+struct Slots {
+    /// The maximum number.
     most: usize,
     open: Slab<Entry>,
-    /// Those in `open` that were not told to give way.
+    /// How many of `open` were not ordered to close.
     staying: usize,
-    /// How many there have been.
+    /// How many there have been since the start.
     entered: u64,
     held: HashMap<Network, usize>,
     oldest: Candidates,
     oldest_of_greediest: Candidates,
-    told: Option<u64>,
+    warned: Option<u64>,
 }
 
 #[derive(Debug)]
 struct Entry {
     state: Arc<State>,
-    /// How many came before it: who is older, where the clock cannot tell.
+    /// How many came before it: this orders connections of one tick of the clock.
     age: u64,
     holder: Option<Network>,
     gives_way: bool,
 }
 
-/// Those that may give way, longest without a request first.
+/// Connections that may be closed; the first has gone longest without a request.
 #[derive(Debug, Default)]
 struct Candidates {
     of: Option<Network>,
     queue: VecDeque<Candidate>,
 }
 
-/// One that may give way: when it last sent a request, its age, and its number.
+/// A connection that may be closed: the time of its last request, its age, and its number.
 type Candidate = (u64, u64, usize);
 
-/// A place that a connection holds until this is dropped.
+/// The slot of a connection, until this is dropped.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct Slot {
     registry: Arc<Registry>,
     number: usize,
 }
 
-impl Drop for Place {
+impl Drop for Slot {
     fn drop(&mut self) {
-        self.registry.places().leave(self.number);
+        self.registry.slots().leave(self.number);
     }
 }
 
 impl Registry {
     pub(super) fn new(most: usize, deadlines: Deadlines) -> Self {
-        let places = Places {
+        let slots = Slots {
             most,
             open: Slab::new(),
             staying: 0,
@@ -81,27 +81,27 @@ impl Registry {
             held: HashMap::new(),
             oldest: Candidates::default(),
             oldest_of_greediest: Candidates::default(),
-            told: None,
+            warned: None,
         };
         let clock = Arc::new(CoarseClock::default());
-        Self { clock, deadlines, stopping: AtomicBool::new(false), places: Mutex::new(places) }
+        Self { clock, deadlines, stopping: AtomicBool::new(false), slots: Mutex::new(slots) }
     }
 
-    fn places(&self) -> MutexGuard<'_, Places> {
-        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    fn slots(&self) -> MutexGuard<'_, Slots> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a place for a connection of `holder`, if it is counted for somebody. When nine tenths
-    /// are taken, another connection is told to give way.
-    pub(super) fn enter(self: &Arc<Self>, holder: Option<Network>) -> (Arc<State>, Place) {
+    /// Adds a connection of `holder`, or one that is not counted for any address. When nine tenths
+    /// of the slots are taken, another connection is closed.
+    pub(super) fn enter(self: &Arc<Self>, holder: Option<Network>) -> (Arc<State>, Slot) {
         let state = Arc::new(State::new(Arc::clone(&self.clock)));
-        let mut places = self.places();
-        let number = places.enter(Arc::clone(&state), holder);
-        if places.staying > places.most - places.most / 10 {
-            places.make_room(holder, self.clock.now());
+        let mut slots = self.slots();
+        let number = slots.enter(Arc::clone(&state), holder);
+        if slots.staying > slots.most - slots.most / 10 {
+            slots.make_room(holder, self.clock.now());
         }
-        drop(places);
-        (state, Place { registry: Arc::clone(self), number })
+        drop(slots);
+        (state, Slot { registry: Arc::clone(self), number })
     }
 
     /// From now on idle connections are closed.
@@ -109,18 +109,18 @@ impl Registry {
         self.stopping.store(true, Ordering::Relaxed);
     }
 
-    /// Ends the connections whose deadlines have passed. To be called each [`Deadlines::grain`].
+    /// Ends the connections whose deadlines have passed. Call this once per [`Deadlines::grain`].
     pub(super) fn sweep(&self) {
         let (now, stopping) = (self.clock.now(), self.stopping.load(Ordering::Relaxed));
-        for (_, entry) in &self.places().open {
+        for (_, entry) in &self.slots().open {
             if let Some(how) = entry.state.overdue(now, &self.deadlines, stopping) {
                 entry.state.finish(how);
             }
         }
     }
 
-    /// Moves the clock on. A machine that slept, or had no time for us, has not made the clients slow:
-    /// no round counts for more than two.
+    /// Advances the clock. Clients are not slow because the machine slept or had no time for this thread:
+    /// no sweep counts for more than two.
     pub(super) fn advance(&self, last: &mut Instant) {
         let passed = last.elapsed().min(Duration::from_millis(2 * self.deadlines.grain));
         *last = Instant::now();
@@ -128,7 +128,7 @@ impl Registry {
     }
 }
 
-impl Places {
+impl Slots {
     fn enter(&mut self, state: Arc<State>, holder: Option<Network>) -> usize {
         if let Some(holder) = holder {
             *self.held.entry(holder).or_default() += 1;
@@ -158,8 +158,8 @@ impl Places {
         }
     }
 
-    /// Tells the connection that has gone longest without a request to give way: one of the
-    /// newcomer's own, if its address holds more than half of all places.
+    /// Closes the connection that has gone longest without a request: one of the
+    /// newcomer's own, if its address has more than half of all slots.
     fn make_room(&mut self, newcomer: Option<Network>, now: u64) {
         let greedy = newcomer.filter(|holder| self.held.get(holder).is_some_and(|count| *count > self.most / 2));
         let mut candidates = match greedy {
@@ -171,7 +171,7 @@ impl Places {
         }
         let mut victim = self.first_of(&mut candidates);
         if victim.is_none() {
-            candidates.queue = self.look_out(greedy);
+            candidates.queue = self.select(greedy);
             victim = self.first_of(&mut candidates);
         }
         if let Some(number) = victim
@@ -186,15 +186,15 @@ impl Places {
             Some(_) => self.oldest_of_greediest = candidates,
             None => self.oldest = candidates,
         }
-        if self.told.is_none_or(|told| now.saturating_sub(told) >= TELL_EVERY) {
-            self.told = Some(now);
-            log::warn!(open = self.staying, places = self.most;
+        if self.warned.is_none_or(|warned| now.saturating_sub(warned) >= WARNING_INTERVAL_MS) {
+            self.warned = Some(now);
+            log::warn!(open = self.staying, max = self.most;
                 "nine tenths of the connections that this server can hold are open: those that have gone longest \
                  without a request are closed");
         }
     }
 
-    /// The next candidate who is still what it was when it was looked out.
+    /// The next candidate that has not changed since it was selected.
     fn first_of(&self, candidates: &mut Candidates) -> Option<usize> {
         while let Some((last_request, age, number)) = candidates.queue.pop_front() {
             let still = self.open.get(number).filter(|entry| {
@@ -208,15 +208,15 @@ impl Places {
         None
     }
 
-    /// Looks at all connections, for many newcomers at once.
-    fn look_out(&self, of: Option<Network>) -> VecDeque<Candidate> {
+    /// Selects candidates among all connections, for many newcomers at once.
+    fn select(&self, of: Option<Network>) -> VecDeque<Candidate> {
         let mut all: Vec<Candidate> = self
             .open
             .iter()
             .filter(|(_, entry)| !entry.gives_way && (of.is_none() || entry.holder == of) && entry.state.can_give_way())
             .map(|(number, entry)| (entry.state.last_request(), entry.age, number))
             .collect();
-        let wanted = (self.most / CANDIDATES).max(1);
+        let wanted = (self.most / CANDIDATE_SHARE).max(1);
         if all.len() > wanted {
             all.select_nth_unstable(wanted);
             all.truncate(wanted);
@@ -260,7 +260,7 @@ mod tests {
             all.push(registry.enter(holder(&format!("10.0.0.{number}"))));
         }
         registry.clock.set(1000);
-        // The first sends a request, and the second awaits an answer.
+        // The first sends a request, and the second waits for an answer.
         all[0].0.request_done();
         all[1].0.called();
         let newcomers: Vec<_> = (0..3).map(|_| registry.enter(holder("203.0.113.9"))).collect();
@@ -273,12 +273,12 @@ mod tests {
     fn of_those_who_came_at_one_moment_the_newest_gives_way_last() {
         let registry = registry(10);
         let mut all: VecDeque<_> = (0..9).map(|_| registry.enter(holder("203.0.113.9"))).collect();
-        // The newest takes the number of one that is gone.
+        // The newest gets the number of one that is gone.
         all.remove(4);
         for _ in 0..100 {
-            let (state, place) = registry.enter(holder("203.0.113.9"));
+            let (state, slot) = registry.enter(holder("203.0.113.9"));
             assert!(!is_dropped(&state));
-            all.push_back((state, place));
+            all.push_back((state, slot));
             if all.len() > 9 {
                 let (oldest, _) = all.pop_front().expect("an oldest");
                 assert!(is_dropped(&oldest));
@@ -316,13 +316,13 @@ mod tests {
     }
 
     #[test]
-    fn places_come_back() {
+    fn slots_come_back() {
         let registry = registry(10);
         for _ in 0..1000 {
             let (state, _place) = registry.enter(holder("203.0.113.9"));
             assert!(!is_dropped(&state));
         }
-        let places = registry.places();
-        assert_eq!((places.open.len(), places.staying, places.held.len()), (0, 0, 0));
+        let slots = registry.slots();
+        assert_eq!((slots.open.len(), slots.staying, slots.held.len()), (0, 0, 0));
     }
 }

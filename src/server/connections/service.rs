@@ -1,4 +1,4 @@
-//! Where connections and requests pass: a connection takes its place here, and what is asked and answered is noted.
+//! The services around connections and requests: they hold a connection's slot, and note requests and answers.
 
 use std::fmt;
 use std::future::Future;
@@ -11,24 +11,24 @@ use actix_http::error::DispatchError;
 use log::Level;
 use pin_project_lite::pin_project;
 
-use super::registry::Place;
+use super::registry::Slot;
 use super::state::{End, State};
 
 pin_project! {
-    /// A connection that is served, until it ends by itself or is dropped.
+    /// A connection that is being served, until it ends by itself or is dropped.
     pub struct Served<F> {
         #[pin]
         connection: F,
         state: Arc<State>,
         peer: Option<SocketAddr>,
-        // Behind the connection, whose descriptor is closed first.
-        place: Place,
+        // After the connection, whose descriptor is closed first.
+        slot: Slot,
     }
 }
 
 impl<F> Served<F> {
-    pub(super) const fn new(connection: F, state: Arc<State>, peer: Option<SocketAddr>, place: Place) -> Self {
-        Self { connection, state, peer, place }
+    pub(super) const fn new(connection: F, state: Arc<State>, peer: Option<SocketAddr>, slot: Slot) -> Self {
+        Self { connection, state, peer, slot }
     }
 }
 
@@ -46,7 +46,7 @@ where
         }
         let ended = ready!(this.connection.poll(context));
         if let Err(error) = &ended {
-            // That a client hung up is worth less than what it sent.
+            // A client that hangs up matters less than one that sends malformed requests.
             let level = if matches!(error, DispatchError::Io(_)) { Level::Debug } else { Level::Info };
             log_close(level, *this.peer, error);
         }
@@ -54,15 +54,15 @@ where
     }
 }
 
-/// Tells that a connection is closed for what its client sent. Whoever can be reached by everybody is sent TLS,
-/// HTTP/2 and much else, which is no failure of the server's.
+/// Logs that a connection is closed because of what its client sent. A public server receives TLS,
+/// HTTP/2 and much else, so this is not the server's failure.
 pub(super) fn log_close(level: Level, peer: Option<SocketAddr>, why: &dyn fmt::Display) {
     let address = peer.map_or_else(|| "-".to_owned(), |peer| peer.ip().to_canonical().to_string());
     log::log!(level, address = address.as_str(); "a connection is closed: {why}");
 }
 
 pin_project! {
-    /// A request that is with the application.
+    /// A request that the application is answering.
     pub struct Answering<F> {
         #[pin]
         answer: F,

@@ -1,7 +1,7 @@
-//! What is known of one connection, and which of its deadlines has passed.
+//! The state of one connection, and which of its deadlines has passed.
 //!
 //! The task that serves a connection writes these values and the sweeper reads them, so they are atomic;
-//! they guard nothing else, so every access is relaxed. Times are milliseconds of the sweeper's clock.
+//! no other data depends on them, so every access is relaxed. Times are milliseconds of the sweeper's clock.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
@@ -9,12 +9,12 @@ use std::task::Waker;
 
 use futures_util::task::AtomicWaker;
 
-use super::framing::Place;
+use super::framing::Section;
 
-/// What a connection writes in this many bytes counts as progress, and so does all that it had to write.
-const PROGRESS: usize = 4096;
+/// Progress in writing: this many bytes, or all that waited.
+const PROGRESS_BYTES: usize = 4096;
 
-/// Milliseconds since the sweeper began, as it last looked. No call of the system is needed to read it.
+/// Milliseconds since the sweeper started, as of its last sweep. Reading it needs no system call.
 #[derive(Debug, Default)]
 pub(super) struct CoarseClock(AtomicU64);
 
@@ -28,19 +28,19 @@ impl CoarseClock {
     }
 }
 
-/// How a connection is ended.
+/// How a connection ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum End {
-    /// It goes on.
+    /// It does not end.
     None = 0,
-    /// No more is read; what was answered is sent.
+    /// Reading stops; pending answers are sent.
     Quiet = 1,
-    /// The same, and at last 408 is sent.
+    /// The same, and 408 is the last reply.
     Slow = 2,
-    /// The same, and at last 431 is sent.
+    /// The same, and 431 is the last reply.
     HeadTooLarge = 3,
-    /// Dropped as it is.
+    /// It is dropped as it is.
     Dropped = 4,
 }
 
@@ -56,38 +56,38 @@ impl End {
     }
 }
 
-/// Deadlines in milliseconds, as the sweeper needs them.
+/// Deadlines in milliseconds.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Deadlines {
     pub(super) read: u64,
     pub(super) idle: u64,
     pub(super) write: u64,
     pub(super) drain: u64,
-    /// How long a round of the sweeper may be: nothing ends earlier than it should, for times are
-    /// rounded down to rounds.
+    /// The interval of sweeps: nothing ends too early, since times are
+    /// rounded down to sweeps.
     pub(super) grain: u64,
 }
 
-/// What is known of one connection.
+/// The state of one connection.
 #[derive(Debug)]
 pub(super) struct State {
     clock: Arc<CoarseClock>,
     waker: AtomicWaker,
-    place: AtomicU8,
-    /// When the client's turn began: by accepting, an answer, the first byte of a head, or the last
-    /// of one or of a body.
+    section: AtomicU8,
+    /// Since when the client has been expected to act: since it was accepted or answered, the first byte of a head,
+    /// or the last byte of a head or a body.
     since: AtomicU64,
-    /// When the last whole request was there, or the connection was accepted.
+    /// When the last request was complete, or the connection was accepted.
     last_request: AtomicU64,
     /// How many heads were read, how many requests reached the service, and how many it answered.
     heads: AtomicU32,
     called: AtomicU32,
     answered: AtomicU32,
-    /// How many bytes wait to be written, how many of them went out since the last progress, and when that was.
+    /// How many bytes wait to be written, how many of them were written since the last progress, and when that was.
     unwritten: AtomicUsize,
     written: AtomicUsize,
     write_since: AtomicU64,
-    /// Whether reading waits for an answer, or for something to be written.
+    /// Whether reading is paused until an answer, or until something was written.
     held: AtomicBool,
     end: AtomicU8,
     end_since: AtomicU64,
@@ -99,7 +99,7 @@ impl State {
         Self {
             clock,
             waker: AtomicWaker::new(),
-            place: AtomicU8::new(Place::Between as u8),
+            section: AtomicU8::new(Section::Between as u8),
             since: AtomicU64::new(now),
             last_request: AtomicU64::new(now),
             heads: AtomicU32::new(0),
@@ -114,35 +114,35 @@ impl State {
         }
     }
 
-    /// Notes whom to wake when something changes from outside.
+    /// Stores the waker for changes from outside the task.
     pub(super) fn register(&self, waker: &Waker) {
         self.waker.register(waker);
     }
 
-    /// The first byte of a head came.
+    /// The first byte of a head arrived.
     pub(super) fn head_begun(&self) {
-        self.place.store(Place::Head as u8, Ordering::Relaxed);
-        // The first head counts from the start, and one behind unanswered requests from their answer.
+        self.section.store(Section::Head as u8, Ordering::Relaxed);
+        // The first head counts from the start, and one after unanswered requests from their answer.
         if self.heads.load(Ordering::Relaxed) > 0 {
             self.since.store(self.clock.now(), Ordering::Relaxed);
         }
     }
 
-    /// A head came to its end.
+    /// A head is complete.
     pub(super) fn head_done(&self, with_body: bool) {
         add(&self.heads);
         if with_body {
-            self.place.store(Place::Body as u8, Ordering::Relaxed);
+            self.section.store(Section::Body as u8, Ordering::Relaxed);
             self.since.store(self.clock.now(), Ordering::Relaxed);
         } else {
             self.request_done();
         }
     }
 
-    /// A request came to its end.
+    /// A request is complete.
     pub(super) fn request_done(&self) {
         let now = self.clock.now();
-        self.place.store(Place::Between as u8, Ordering::Relaxed);
+        self.section.store(Section::Between as u8, Ordering::Relaxed);
         self.since.store(now, Ordering::Relaxed);
         self.last_request.store(now, Ordering::Relaxed);
     }
@@ -164,7 +164,7 @@ impl State {
         self.heads.load(Ordering::Relaxed).wrapping_sub(self.answered.load(Ordering::Relaxed))
     }
 
-    /// Notes that `written` bytes went out, and that `left` wait.
+    /// Notes that `written` bytes were written, and that `left` wait.
     pub(super) fn wrote(&self, written: usize, left: usize) {
         let before = self.unwritten.load(Ordering::Relaxed);
         if before == 0 && left == 0 {
@@ -172,7 +172,7 @@ impl State {
         }
         self.unwritten.store(left, Ordering::Relaxed);
         let total = self.written.load(Ordering::Relaxed) + written;
-        if before == 0 || left == 0 || total >= PROGRESS {
+        if before == 0 || left == 0 || total >= PROGRESS_BYTES {
             self.write_since.store(self.clock.now(), Ordering::Relaxed);
             self.written.store(0, Ordering::Relaxed);
         } else {
@@ -188,7 +188,7 @@ impl State {
         self.unwritten.load(Ordering::Relaxed)
     }
 
-    /// Notes that reading waits.
+    /// Notes that reading is paused.
     pub(super) fn hold(&self) {
         self.held.store(true, Ordering::Relaxed);
     }
@@ -200,12 +200,12 @@ impl State {
         }
     }
 
-    /// How it is being ended.
+    /// How it is ending.
     pub(super) fn end(&self) -> End {
         End::from_number(self.end.load(Ordering::Relaxed))
     }
 
-    /// Ends it, unless that was begun before; dropping comes after any other end.
+    /// Ends it, unless it is ending already; dropping overrides any other end.
     pub(super) fn finish(&self, how: End) {
         if how == End::Dropped {
             self.end.store(how as u8, Ordering::Relaxed);
@@ -215,27 +215,27 @@ impl State {
         self.waker.wake();
     }
 
-    /// Goes on after all, if nothing but a quiet end was begun: a request came just then.
+    /// Cancels the end if it is quiet: a request arrived at that moment.
     pub(super) fn resume(&self) {
         let _ = self.end.compare_exchange(End::Quiet as u8, 0, Ordering::Relaxed, Ordering::Relaxed);
     }
 
-    /// When it last sent a whole request.
+    /// When its last request was complete.
     pub(super) fn last_request(&self) -> u64 {
         self.last_request.load(Ordering::Relaxed)
     }
 
-    /// Whether a request is with the service, whose own deadlines end it.
+    /// Whether the service has a request, whose own deadlines end it.
     fn is_served(&self) -> bool {
         self.called.load(Ordering::Relaxed) != self.answered.load(Ordering::Relaxed)
     }
 
-    /// Whether a request is with the service whose body is still to come.
+    /// Whether the service has a request whose body is not complete.
     fn awaits_body(&self) -> bool {
-        self.place.load(Ordering::Relaxed) == Place::Body as u8 && self.unanswered() == 1
+        self.section.load(Ordering::Relaxed) == Section::Body as u8 && self.unanswered() == 1
     }
 
-    /// Whether closing it loses no answer to a whole request that a client waits for and reads.
+    /// Whether closing it loses no answer to a complete request for which a client waits and reads.
     pub(super) fn can_give_way(&self) -> bool {
         let waits_for_us = self.is_served() && !self.awaits_body() && self.unwritten() == 0;
         self.end() != End::Dropped && !waits_for_us
@@ -249,19 +249,19 @@ impl State {
         if self.unwritten() > 0 {
             return passed(&self.write_since, limits.write).then_some(End::Dropped);
         }
-        let (heads, place) = (self.heads.load(Ordering::Relaxed), self.place.load(Ordering::Relaxed));
+        let (heads, section) = (self.heads.load(Ordering::Relaxed), self.section.load(Ordering::Relaxed));
         if self.end() != End::None {
             let over = !self.is_served() && passed(&self.end_since, limits.drain);
             return over.then_some(End::Dropped);
         }
         if self.is_served() {
-            // Whoever reads a body has the same deadline, and words for its end: it comes first.
+            // The reader of a body has the same deadline and a reply for it, so it goes first.
             let late = limits.read.saturating_add(4 * limits.grain);
             return (self.awaits_body() && passed(&self.since, late)).then_some(End::Quiet);
         }
-        if place == Place::Body as u8 {
+        if section == Section::Body as u8 {
             passed(&self.since, limits.drain).then_some(End::Quiet)
-        } else if place == Place::Between as u8 && (stopping || heads > 0) {
+        } else if section == Section::Between as u8 && (stopping || heads > 0) {
             (stopping || passed(&self.since, limits.idle)).then_some(End::Quiet)
         } else {
             passed(&self.since, limits.read).then_some(End::Slow)
@@ -269,7 +269,7 @@ impl State {
     }
 }
 
-/// Adds one; there is one writer, so that no locked instruction is needed.
+/// Adds one; there is only one writer, so no locked instruction is needed.
 fn add(counter: &AtomicU32) {
     counter.store(counter.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
 }

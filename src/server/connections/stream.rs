@@ -1,4 +1,4 @@
-//! The stream of a connection, which reads no more than can be answered and ends when it is told to.
+//! The stream of a connection: it reads no more than can be answered, and ends when the sweeper says so.
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,19 +11,19 @@ use bytes::{Buf, BytesMut};
 use log::Level;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::framing::{Event, Framing, Place};
+use super::framing::{Event, Framing, Section};
 use super::service::log_close;
 use super::state::{End, State};
 
-/// Nothing is read while more than this waits to be written, or while an answer is awaited and so much
-/// is read ahead, in bytes. The dispatcher of `actix-http` must never hold 128 KiB, where it would spin.
-const MOST_AHEAD: usize = 64 * 1024;
+/// Reading pauses while more than this waits to be written, or while an answer is awaited and this much
+/// is read ahead, in bytes. The dispatcher of `actix-http` must never hold 128 KiB, since it would spin.
+const MAX_BYTES_AHEAD: usize = 64 * 1024;
 /// How many requests are read ahead of the one that is being answered.
-const REQUESTS_AHEAD: u32 = 16;
+const MAX_REQUESTS_AHEAD: u32 = 16;
 
-/// What goes over a connection: TCP, a Unix socket, or something on top of them.
+/// The transport of a connection: TCP, a Unix socket, or a layer on top of them.
 pub trait Transport: AsyncRead + AsyncWrite + Unpin + 'static {
-    /// The other end's address; `None` where there is none, or it is gone.
+    /// The address of the other end; `None` if it has none or is gone.
     fn peer(&self) -> Option<SocketAddr>;
 }
 
@@ -39,26 +39,26 @@ impl Transport for UnixStream {
     }
 }
 
-/// A stream whose state is known.
+/// A stream that updates the state of its connection.
 #[derive(Debug)]
 pub struct Stream<T> {
     transport: T,
     state: Arc<State>,
     framing: Framing,
     head_limit: usize,
-    /// What was read and is not to be seen yet.
+    /// Bytes that were read and must not be passed on yet.
     kept_back: BytesMut,
-    /// How many bytes of heads were handed on behind a request that is not answered.
+    /// How many bytes of heads were passed on after a request that is not answered.
     ahead: usize,
     farewell: Farewell,
 }
 
-/// What is said last.
+/// The last reply.
 #[derive(Debug)]
 enum Farewell {
     NotYet,
     Saying(&'static [u8]),
-    /// The client may still be sending, and would not read it if the connection were torn down.
+    /// Waiting for the client, which may still be sending, and would lose the reply if the connection were reset.
     Draining,
 }
 
@@ -69,7 +69,7 @@ impl<T: Transport> Stream<T> {
         Self { transport, state, framing: Framing::new(), head_limit, kept_back, ahead: 0, farewell }
     }
 
-    /// What goes below.
+    /// The transport.
     pub const fn transport(&self) -> &T {
         &self.transport
     }
@@ -78,22 +78,24 @@ impl<T: Transport> Stream<T> {
         &self.state
     }
 
-    /// Whether the next byte must wait.
+    /// Whether reading must pause.
     fn must_wait(&mut self) -> bool {
         let unanswered = self.state.unanswered();
         if unanswered == 0 {
             self.ahead = 0;
         }
-        let enough_ahead = match (unanswered, self.framing.place()) {
-            (0, _) | (1, Place::Body) => false,
-            // A body that nobody asks for yet.
-            (_, Place::Body) => true,
-            (unanswered, Place::Between | Place::Head) => unanswered > REQUESTS_AHEAD || self.ahead >= MOST_AHEAD,
+        let enough_ahead = match (unanswered, self.framing.section()) {
+            (0, _) | (1, Section::Body) => false,
+            // A body that the application does not read yet.
+            (_, Section::Body) => true,
+            (unanswered, Section::Between | Section::Head) => {
+                unanswered > MAX_REQUESTS_AHEAD || self.ahead >= MAX_BYTES_AHEAD
+            }
         };
-        enough_ahead || self.state.unwritten() > MOST_AHEAD
+        enough_ahead || self.state.unwritten() > MAX_BYTES_AHEAD
     }
 
-    /// Follows bytes that came, and says how many of them may be seen now. Nothing more is read after
+    /// Tracks bytes that arrived, and returns how many of them may be passed on now. Reading ends after
     /// a head that is too large; the requests before it are answered.
     fn admit(&mut self, bytes: &[u8]) -> usize {
         let mut at = 0;
@@ -101,10 +103,10 @@ impl<T: Transport> Stream<T> {
             if self.must_wait() {
                 break;
             }
-            let before = self.framing.place();
+            let before = self.framing.section();
             let (taken, event) = self.framing.next(rest);
             at += taken;
-            if before != Place::Body {
+            if before != Section::Body {
                 self.ahead += if self.state.unanswered() > 0 { taken } else { 0 };
                 if self.framing.head_bytes() > self.head_limit {
                     self.state.finish(End::HeadTooLarge);
@@ -118,21 +120,23 @@ impl<T: Transport> Stream<T> {
                     self.state.head_done(with_body);
                 }
                 Some(Event::Body) => self.state.request_done(),
-                None if before == Place::Between && self.framing.place() == Place::Head => self.state.head_begun(),
+                None if before == Section::Between && self.framing.section() == Section::Head => {
+                    self.state.head_begun()
+                }
                 None => {}
             }
         }
         at
     }
 
-    /// A quiet end that was begun while these bytes were read takes none of them away.
+    /// Cancels a quiet end that began while these bytes were read, so that none of them is lost.
     fn go_on_after(&self, admitted: usize) {
         if admitted > 0 {
             self.state.resume();
         }
     }
 
-    /// Hands on what was kept back.
+    /// Passes on the bytes that were kept back.
     fn read_kept(&mut self, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let kept = std::mem::take(&mut self.kept_back);
         let wanted = kept.get(..buffer.remaining().min(kept.len())).unwrap_or_default();
@@ -140,7 +144,7 @@ impl<T: Transport> Stream<T> {
         self.kept_back = kept;
         self.go_on_after(admitted);
         let goes_on = self.state.end() == End::None;
-        if self.hands_on() {
+        if self.passes_on() {
             buffer.put_slice(self.kept_back.get(..admitted).unwrap_or_default());
             self.kept_back.advance(admitted);
         }
@@ -151,7 +155,7 @@ impl<T: Transport> Stream<T> {
         Poll::Ready(Ok(()))
     }
 
-    /// Reads from below.
+    /// Reads from the transport.
     fn read_new(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.transport).poll_read(context, buffer))?;
@@ -161,7 +165,7 @@ impl<T: Transport> Stream<T> {
         }
         let admitted = self.admit(new);
         self.go_on_after(admitted);
-        if !self.hands_on() {
+        if !self.passes_on() {
             buffer.set_filled(before);
         } else if admitted < new.len() {
             if self.state.end() == End::None {
@@ -172,16 +176,16 @@ impl<T: Transport> Stream<T> {
         Poll::Ready(Ok(()))
     }
 
-    /// Whether what was admitted is handed on. A head that is too large ends the connection, but not the
+    /// Whether the admitted bytes are passed on. A head that is too large ends the connection, but not the
     /// requests that were read together with it.
-    fn hands_on(&self) -> bool {
+    fn passes_on(&self) -> bool {
         match self.state.end() {
             End::None | End::HeadTooLarge => true,
             End::Quiet | End::Slow | End::Dropped => false,
         }
     }
 
-    /// What is said last, if anything is.
+    /// The last reply, if there is one.
     fn last_words(&self) -> &'static [u8] {
         match self.state.end() {
             End::Slow => SLOW,
@@ -196,15 +200,15 @@ impl<T: Transport> AsyncRead for Stream<T> {
         let this = self.get_mut();
         match this.state.end() {
             End::None => {}
-            // A request that is there already is not turned away.
-            End::Quiet if this.framing.place() == Place::Between && this.kept_back.is_empty() => {
+            // A request that has already arrived is answered.
+            End::Quiet if this.framing.section() == Section::Between && this.kept_back.is_empty() => {
                 return match this.read_new(context, buffer) {
                     Poll::Pending => Poll::Ready(Ok(())),
                     ready @ Poll::Ready(_) => ready,
                 };
             }
-            // The rest of a head that was just begun is read: from now on its own deadline counts.
-            End::Quiet if this.framing.place() == Place::Head => this.state.resume(),
+            // The rest of a head that just began is read: from now on its own deadline counts.
+            End::Quiet if this.framing.section() == Section::Head => this.state.resume(),
             End::Quiet | End::Slow | End::HeadTooLarge | End::Dropped => return Poll::Ready(Ok(())),
         }
         if this.must_wait() {
@@ -260,12 +264,12 @@ impl<T: Transport> AsyncWrite for Stream<T> {
     }
 }
 
-/// To a client whose head does not come to its end in time (RFC 9110, section 15.5.9).
+/// The reply to a head that is not complete in time (RFC 9110, section 15.5.9).
 const SLOW: &[u8] = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 52\r\nconnection: close\r\n\
 content-type: application/json\r\nx-content-type-options: nosniff\r\ncache-control: no-store\r\n\r\n\
 {\"detail\":\"Request headers did not arrive in time.\"}";
 
-/// To a client whose head is larger than the limit (RFC 6585, section 5).
+/// The reply to a head that is larger than the limit (RFC 6585, section 5).
 const HEAD_TOO_LARGE: &[u8] =
     b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 43\r\nconnection: close\r\n\
 content-type: application/json\r\nx-content-type-options: nosniff\r\ncache-control: no-store\r\n\r\n\

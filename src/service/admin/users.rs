@@ -67,7 +67,7 @@ impl Admin {
         }
     }
 
-    /// The user with exactly this name; or, where nobody has it, the one with this number after `id:`.
+    /// The user with exactly this name; or, if no user has it, the one with this number after `id:`.
     ///
     /// # Errors
     /// There is none, or the store failed.

@@ -1,11 +1,11 @@
 //! The cache of a database that answers within microseconds (SQLite): each thread has its own
-//! feed and its own memory, and looks by itself.
+//! feed and its own cache, and polls by itself.
 //!
 //! A check that arrives joins the turn that is gathering. When all checks that are ready now have joined,
-//! the first of them to be polled asks the feed for news, for all of them: the poll began after
-//! each of them arrived. Checks whose tokens are not remembered share one more poll, which reads
+//! the first of them to be polled polls the feed for all of them: this poll began after
+//! each of them arrived. Checks whose tokens are not cached share one more poll, which reads
 //! their rows. It begins two turns later, after the checks that have nothing to read: so a client that sends
-//! unknown tokens waits, and the others do not. While checks come one by one, each asks at once, for
+//! unknown tokens waits, and the others do not. While checks arrive one by one, each polls at once, for
 //! both.
 
 use std::cell::RefCell;
@@ -29,16 +29,16 @@ use crate::service::Unavailable;
 use crate::service::workers::connector::RECONNECT_PAUSE;
 use crate::store::{FeedUpdate, RevocationFeed, Store};
 
-/// A check that comes less than this after the one before it waits for the end of the turn: under load
-/// several checks then share one question to the database.
+/// A check that arrives less than this after the one before it waits for the end of the turn: under load
+/// several checks then share one poll.
 const SHARING_GAP: Duration = Duration::from_micros(10);
 
-/// After this many checks in a row that did not wait, one waits all the same: where a request takes long,
+/// After this many checks in a row that did not wait, one waits anyway: if requests take long,
 /// several checks can be ready although they arrive far apart.
 const MAX_SOLO_CHECKS: u32 = 16;
 
-/// A read of rows begins this many turns later than asked for: in the first, checks that came meanwhile
-/// arrive, and in the second they are answered. So they do not wait for the read.
+/// Rows are read this many turns after they were requested: in the first, checks that arrived meanwhile
+/// join, and in the second they are answered. So they do not wait for the read.
 const READ_DELAY_TURNS: u32 = 2;
 
 /// See the [module](self).
@@ -49,30 +49,30 @@ pub(in crate::service) struct PerThreadCache {
     threads: ThreadLocal<RefCell<ThreadState>>,
 }
 
-/// What was found of a token, and its key if it was remembered.
+/// What was found of a token, and its key if it was cached.
 type Looked = (Option<TokenRecord>, Option<Key>);
 
-/// A token that is to be read.
-type Ask = (Key, TokenDigest);
+/// A token whose row is requested.
+type RowRequest = (Key, TokenDigest);
 
-/// What one thread knows.
+/// The state of one thread.
 struct ThreadState {
     cache: Cache,
     feed: Option<Box<dyn RevocationFeed>>,
     failed: Option<Instant>,
     /// The turn that is gathering, if a check has joined one; all earlier ones have had their poll.
     gathering: Option<Arc<Turn>>,
-    /// What those who joined will look for.
+    /// The keys that its checks will look up.
     wanted: Vec<Key>,
-    /// The same of those whose token was not remembered.
+    /// The turn that is gathering row requests, if there is one.
     asking: Option<Arc<Turn>>,
-    /// What they want to have read.
-    asks: Vec<Ask>,
-    /// While checks come one by one: when the last one did, and how many did.
+    /// Its row requests.
+    asks: Vec<RowRequest>,
+    /// While checks arrive one by one: when the last one did, and how many did.
     alone: Option<(Instant, u32)>,
 }
 
-/// A look that is under way. What it waits for belongs to a thread, so it must stay there.
+/// A running lookup. The turn that it waits for belongs to a thread, so it must stay there.
 pub(in crate::service) struct Find {
     cache: Arc<PerThreadCache>,
     key: Key,
@@ -85,12 +85,12 @@ enum State {
     /// Not yet polled.
     New,
     /// It joined this turn.
-    Joined { turn: Arc<Turn>, place: usize },
-    /// It asked this turn to read its row.
-    Asked { turn: Arc<Turn>, place: usize, ask: usize },
+    Joined { turn: Arc<Turn>, slot: usize },
+    /// It requested its row in this turn.
+    Asked { turn: Arc<Turn>, slot: usize, ask: usize },
     /// It had a poll of its own.
     Alone,
-    /// The cache cannot tell.
+    /// The cache cannot answer.
     Reading(Reading),
 }
 
@@ -117,21 +117,21 @@ impl PerThreadCache {
         })
     }
 
-    /// Whether this turn has had its poll. If everybody has joined, it has it now; should it fail,
-    /// the memory is empty, and they read.
-    fn had_poll(&self, turn: &Arc<Turn>, place: usize, waker: &Waker) -> bool {
+    /// Whether this turn has had its poll. If all checks have joined, it has it now; if that fails,
+    /// the cache is empty, and they read.
+    fn had_poll(&self, turn: &Arc<Turn>, slot: usize, waker: &Waker) -> bool {
         let mut thread = self.thread().borrow_mut();
         if !thread.gathering.as_ref().is_some_and(|gathering| Arc::ptr_eq(gathering, turn)) {
             return true;
         }
-        if !turn.is_over(place, waker) {
+        if !turn.is_over(slot, waker) {
             return false;
         }
-        // Taken out, so that they do not add up if polls panic.
+        // Taken, so that keys do not accumulate if polls panic.
         let mut wanted = std::mem::take(&mut thread.wanted);
         let _ = thread.poll(&*self.store, &[]);
-        // Not before: if the poll panics, the next check of this turn has it again. Otherwise the others would
-        // believe a memory that was not brought up to date.
+        // Not earlier: if the poll panics, the next check of this turn repeats it. Otherwise the others would
+        // use a cache that was not brought up to date.
         thread.gathering = None;
         thread.cache.fetch(&wanted);
         thread.drop_abandoned_asks();
@@ -141,13 +141,13 @@ impl PerThreadCache {
         true
     }
 
-    /// The same of a turn that reads; its answers are kept in it.
-    fn has_read(&self, turn: &Arc<Turn>, place: usize, waker: &Waker) -> bool {
+    /// Whether this turn has had its read, whose answers it keeps.
+    fn has_read(&self, turn: &Arc<Turn>, slot: usize, waker: &Waker) -> bool {
         let mut thread = self.thread().borrow_mut();
         if !thread.asking.as_ref().is_some_and(|asking| Arc::ptr_eq(asking, turn)) {
             return true;
         }
-        if !turn.is_over(place, waker) {
+        if !turn.is_over(slot, waker) {
             return false;
         }
         thread.asking = None;
@@ -158,13 +158,13 @@ impl PerThreadCache {
         true
     }
 
-    /// If no other check is likely to be ready now, a poll for this check alone.
+    /// Whether a poll was made for this check alone, since no other check is likely to be ready now.
     fn has_own_poll(&self, key: Key) -> bool {
         let mut thread = self.thread().borrow_mut();
         if !thread.is_alone() {
             return false;
         }
-        // What is not remembered will be read, with the news.
+        // Otherwise the row is read, in the same poll.
         if thread.cache.has(key) {
             let _ = thread.poll(&*self.store, &[]);
         }
@@ -185,7 +185,7 @@ impl PerThreadCache {
 }
 
 impl ThreadState {
-    /// Those who asked and went away leave nothing, once all of them did.
+    /// If all checks that requested rows are gone, drops their requests.
     fn drop_abandoned_asks(&mut self) {
         if self.asking.as_ref().is_some_and(|turn| Arc::strong_count(turn) == 1) {
             self.asking = None;
@@ -203,10 +203,10 @@ impl ThreadState {
         alone
     }
 
-    /// A poll, if the feed can: what it found for each who asked. Else whatever was remembered
-    /// is forgotten.
-    fn poll(&mut self, store: &dyn Store, asks: &[Ask]) -> Option<Vec<Option<TokenRecord>>> {
-        // Taken out, so that nothing is left behind of one that panics.
+    /// A poll, if the feed works: the rows of the requests. Otherwise the cache
+    /// is emptied.
+    fn poll(&mut self, store: &dyn Store, asks: &[RowRequest]) -> Option<Vec<Option<TokenRecord>>> {
+        // Taken, so that a feed that panics is not used again.
         let mut feed = match self.feed.take() {
             Some(feed) => feed,
             None => self.follow(store)?,
@@ -247,7 +247,7 @@ impl ThreadState {
 }
 
 impl Find {
-    /// `Err` if the cache cannot tell.
+    /// `Err` if the cache cannot answer.
     fn look(&mut self, waker: &Waker) -> Poll<Result<Looked, ()>> {
         if matches!(self.state, State::New) {
             if self.cache.has_own_poll(self.key) {
@@ -258,8 +258,8 @@ impl Find {
         }
         loop {
             let alone = match &self.state {
-                State::Joined { turn, place, .. } if !self.cache.had_poll(turn, *place, waker) => return Poll::Pending,
-                State::Asked { turn, place, .. } if !self.cache.has_read(turn, *place, waker) => return Poll::Pending,
+                State::Joined { turn, slot, .. } if !self.cache.had_poll(turn, *slot, waker) => return Poll::Pending,
+                State::Asked { turn, slot, .. } if !self.cache.has_read(turn, *slot, waker) => return Poll::Pending,
                 State::Asked { turn, ask, .. } => {
                     return Poll::Ready(turn.take_answer(*ask).map(|record| (record, None)).ok_or(()));
                 }
@@ -280,18 +280,18 @@ impl Find {
         let mut thread = self.cache.thread().borrow_mut();
         let turn = Arc::clone(thread.gathering.get_or_insert_with(Turn::begin));
         thread.wanted.push(self.key);
-        let place = turn.join(waker);
-        self.state = State::Joined { turn, place };
+        let slot = turn.join(waker);
+        self.state = State::Joined { turn, slot };
     }
 
-    /// Asks for the row to be read.
+    /// Requests the row.
     fn ask(&mut self, waker: &Waker) {
         let Some(digest) = self.token.as_ref().map(Token::digest) else { return };
         let mut thread = self.cache.thread().borrow_mut();
         let turn = Arc::clone(thread.asking.get_or_insert_with(|| Turn::begin_after(READ_DELAY_TURNS)));
         thread.asks.push((self.key, digest));
-        let (ask, place) = (thread.asks.len() - 1, turn.join(waker));
-        self.state = State::Asked { turn, place, ask };
+        let (ask, slot) = (thread.asks.len() - 1, turn.join(waker));
+        self.state = State::Asked { turn, slot, ask };
     }
 }
 

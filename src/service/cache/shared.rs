@@ -1,9 +1,9 @@
-//! The cache of a database that is asked over a network (Postgres): one feed and one
-//! memory for all threads.
+//! The cache of a database that is reached over a network (Postgres): one feed and one
+//! cache for all threads.
 //!
-//! A check that arrives joins the batch of its thread. What is not remembered is asked for. When
-//! all that are ready now have joined, the batch goes to the owner of the feed; others may join
-//! until the owner takes it for a poll. After that poll each check looks into the memory again.
+//! A check that arrives joins the batch of its thread, and requests the row of a token that is not cached. When
+//! all checks that are ready now have joined, the batch goes to the owner of the feed; others may join
+//! until the owner takes it for a poll. After that poll each check looks into the cache again.
 
 mod batch;
 mod find;

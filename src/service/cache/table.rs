@@ -1,8 +1,8 @@
-//! What a cache remembers: live access tokens, found by a keyed hash of their text.
+//! The contents of a cache: live access tokens, found by a keyed hash of their text.
 //!
-//! It says yes or nothing, never no: whatever is not live is not kept, and is asked for again.
-//! Its memory is bounded by the number of tokens; when it is full, one that was not asked for
-//! lately makes room.
+//! It says yes or nothing, never no: tokens that are not live are not kept, and are read again.
+//! Its size is bounded by the number of tokens; when it is full, one that was not used
+//! lately is replaced.
 
 mod entries;
 #[cfg(test)]
@@ -24,12 +24,12 @@ use crate::store::{Invalidation, Revoked};
 use self::entries::{Entries, Entry};
 use self::users::Users;
 
-/// Makes [`Key`]s. Its own key is random, so no client can choose tokens that share one, or have
-/// one token taken for another.
+/// Makes [`Key`]s. Its own key is random, so no client can choose tokens that share a key, or
+/// pass one token off as another.
 pub(super) struct KeyMaker(SipHasher24);
 
-/// A keyed 128-bit hash of a token's text: a tenth of the cost of SHA-512, and of no use to
-/// anybody who sees it.
+/// A keyed 128-bit hash of a token's text: a tenth of the cost of SHA-512, and useless to
+/// an attacker who sees it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(in crate::service) struct Key([u64; 2]);
 
@@ -46,21 +46,21 @@ impl KeyMaker {
     }
 }
 
-/// After passing over this many entries that were asked for lately, the next one makes room all the same:
-/// no check waits for a walk through all of them.
+/// After this many entries that were used lately, the next one is replaced anyway:
+/// no check waits for a search through all of them.
 const MAX_ENTRIES_SPARED: usize = 64;
 
 /// See the [module](self).
 pub(super) struct Cache {
     capacity: usize,
-    /// Grows up to the capacity; an entry that makes room is replaced where it stands.
+    /// Grows up to the capacity; then entries are replaced in their slots.
     entries: Entries,
-    /// Where the entry of a key is.
+    /// The slot of the entry of each key.
     by_key: HashTable<u32>,
-    /// Where the first entry of a session is; the others follow it.
+    /// The slot of the first entry of each session; it links to the others.
     by_session: HashTable<u32>,
     users: Users,
-    /// The entry that is the next to make room.
+    /// The slot where the search for an entry to replace continues.
     hand: u32,
     /// Entries of older generations are dead.
     generation: u64,
@@ -80,7 +80,7 @@ impl Cache {
         }
     }
 
-    /// The record of a token that was live when it was last looked at, and of which no news came
+    /// The record of a token that was live when it was last read, and has not been invalidated
     /// since. It may have expired.
     pub(super) fn get(&self, key: Key) -> Option<TokenRecord> {
         let entry = self.entry(key).filter(|entry| self.stands(entry))?;
@@ -90,8 +90,8 @@ impl Cache {
         Some(entry.record())
     }
 
-    /// Brings what is remembered of many tokens near the processor. Looked up one at a time, each
-    /// would wait for memory many times over; here all wait together, step by step.
+    /// Loads the entries of many tokens into the processor's caches. Looked up one by one, each
+    /// would wait for memory several times; here all wait together, step by step.
     pub(super) fn fetch(&self, keys: &[Key]) {
         if keys.len() < 2 {
             return;
@@ -116,7 +116,7 @@ impl Cache {
         }
     }
 
-    /// Keeps what was found, if it is a live access token.
+    /// Caches a record, if it is a live access token.
     pub(super) fn keep(&mut self, key: Key, record: &TokenRecord) {
         let TokenRecord { kind, session, user, consumed, .. } = record;
         let live = user.is_active && session.ended.is_none() && session.epoch == user.epoch && consumed.is_none();
@@ -142,7 +142,7 @@ impl Cache {
         self.link(index);
     }
 
-    /// Forgets what the news speak of.
+    /// Applies invalidations.
     pub(super) fn forget(&mut self, invalidation: &Invalidation) {
         match invalidation {
             Invalidation::Everything => self.generation += 1,
@@ -150,7 +150,7 @@ impl Cache {
         }
     }
 
-    /// Forgets all, at once; memory is given back as others take the places.
+    /// Forgets everything, at once; memory is freed when other entries take the slots.
     pub(super) fn clear(&mut self) {
         self.forget(&Invalidation::Everything);
     }
@@ -179,12 +179,12 @@ impl Cache {
         self.entries.get(index).is_some_and(|entry| entry.key == key)
     }
 
-    /// Whether nothing was heard of its session, its user, or everything.
+    /// Whether neither its session, its user, nor everything was invalidated.
     fn stands(&self, entry: &Entry) -> bool {
         entry.generation == self.generation && !entry.dropped && self.users.stands(entry.slot)
     }
 
-    /// The place of an entry that is dead or was not asked for lately; nothing points there any
+    /// The slot of an entry that is dead or was not used lately; no link points to it any
     /// more.
     fn make_room(&mut self) -> u32 {
         let mut passed = 0;
@@ -217,7 +217,7 @@ impl Cache {
         self.by_key.insert_unique(key.hash(), index, hash);
     }
 
-    /// Puts an entry before all others of its session.
+    /// Links an entry before all others of its session.
     fn link(&mut self, index: u32) {
         let entries = &self.entries;
         let Some(id) = entries.get(index).map(|entry| entry.session) else { return };
@@ -237,7 +237,7 @@ impl Cache {
         }
     }
 
-    /// Takes an entry out from among those of its session, unless they were forgotten together.
+    /// Unlinks an entry from those of its session, unless they were forgotten together.
     fn unlink(&mut self, index: u32) {
         let Some(Entry { session, previous, next, dropped: false, .. }) = self.entries.get(index) else { return };
         let (id, previous, next) = (*session, *previous, *next);
@@ -266,7 +266,7 @@ fn is_of(entries: &Entries, index: u32, session: SessionId) -> bool {
     entries.get(index).is_some_and(|entry| entry.session == session)
 }
 
-/// Ids end in random bytes of ours, which are mixed for those that were not made here.
+/// Ids end in random bytes, which are hashed for sessions that were not created here.
 fn hash_of(id: SessionId) -> u64 {
     let [.., a, b, c, d, e, f, g, h] = *id.as_bytes();
     u64::from_be_bytes([a, b, c, d, e, f, g, h]).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29)

@@ -9,12 +9,12 @@ use tokio::task::JoinHandle;
 
 use crate::domain::session::TokenRecord;
 
-/// Ready when all who are ready now have been polled: a task that is begun now comes after them.
-/// Giving the thread back once is not enough, because actix-web polls a waiting handler
+/// Ready when all tasks that are ready now have been polled: a task that is spawned now runs after them.
+/// Yielding once is not enough, because actix-web polls a waiting handler
 /// more than once before the next one's turn.
 pub(super) struct TurnOver(JoinHandle<()>);
 
-/// Waits for the end of this turn. Needs a runtime of tokio around it.
+/// Waits for the end of this turn. Needs a tokio runtime around it.
 pub(super) fn turn_over() -> TurnOver {
     TurnOver(tokio::spawn(async {}))
 }
@@ -27,7 +27,7 @@ impl Future for TurnOver {
     }
 }
 
-/// A turn that many wait for the end of. No one of them has to be polled for the others to hear.
+/// A turn for whose end several checks wait. None of them has to be polled for the others to be woken.
 #[derive(Default)]
 pub(super) struct Turn(Mutex<State>);
 
@@ -35,20 +35,20 @@ pub(super) struct Turn(Mutex<State>);
 struct State {
     is_over: bool,
     waiting: Vec<Waker>,
-    /// What was found for each who asked; each is taken once.
+    /// What was found for each request; each is taken once.
     answers: Vec<Option<Option<TokenRecord>>>,
 }
 
-/// Ends the turn when it is dropped, as a task is that has run, or never will.
+/// Ends the turn when it is dropped: when the task has run, or never will.
 struct End(Arc<Turn>);
 
 impl Turn {
-    /// Begins one. Needs a runtime of tokio around it.
+    /// Begins one. Needs a tokio runtime around it.
     pub(super) fn begin() -> Arc<Self> {
         Self::begin_after(0)
     }
 
-    /// Begins one that ends after this many more turns, with all who have become ready by then.
+    /// Begins one that ends this many turns later, with all checks that have become ready by then.
     pub(super) fn begin_after(turns: u32) -> Arc<Self> {
         let turn = Arc::new(Self::default());
         let end = End(Arc::clone(&turn));
@@ -61,28 +61,28 @@ impl Turn {
         turn
     }
 
-    /// A place among those who wait.
+    /// Adds a waiting check; returns its slot.
     pub(super) fn join(&self, waker: &Waker) -> usize {
         let mut state = self.lock();
         state.waiting.push(waker.clone());
         state.waiting.len() - 1
     }
 
-    /// Whether it is over; if not, this waker will be told.
-    pub(super) fn is_over(&self, place: usize, waker: &Waker) -> bool {
+    /// Whether it is over; if not, it will wake this waker.
+    pub(super) fn is_over(&self, slot: usize, waker: &Waker) -> bool {
         let mut state = self.lock();
-        if let Some(known) = state.waiting.get_mut(place) {
+        if let Some(known) = state.waiting.get_mut(slot) {
             known.clone_from(waker);
         }
         state.is_over
     }
 
-    /// Answers all who asked, in their order.
+    /// Answers all requests, in their order.
     pub(super) fn answer(&self, found: Vec<Option<TokenRecord>>) {
         self.lock().answers = found.into_iter().map(Some).collect();
     }
 
-    /// What was found, if there was an answer.
+    /// What was found for a request, if there was an answer.
     pub(super) fn take_answer(&self, ask: usize) -> Option<Option<TokenRecord>> {
         self.lock().answers.get_mut(ask).and_then(Option::take)
     }

@@ -39,7 +39,7 @@ pub(in crate::service) struct Database(Arc<Inner>);
 struct Inner {
     rows: Mutex<Rows>,
     digests: [TokenDigest; TOKENS],
-    /// One statement in so many goes wrong; 0: none.
+    /// One statement in this many fails; 0: none.
     faults: u32,
 }
 
@@ -234,7 +234,7 @@ fn a_while() {
     }
 }
 
-/// So much time passes that nobody waits any more; then it goes on, sooner or later.
+/// Time passes until no caller waits any more; then it goes on, sooner or later.
 fn hang() {
     pass(VERY_LONG);
     for _ in 0..thread_rng().gen_range(0..100_u32) {

@@ -3,12 +3,12 @@
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-/// What a check was told.
+/// The answer to a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::service) enum Answer {
     Yes,
     No,
-    /// Nobody could look.
+    /// The check could not be made.
     Unknown,
 }
 
@@ -58,11 +58,11 @@ impl History {
         self.ends.lock().unwrap_or_else(PoisonError::into_inner).push((token, tick));
     }
 
-    /// Fails if a promise was broken. At the end of the run, when everybody has been answered.
+    /// Fails if a promise was broken. Call it at the end of the run, when all checks have been answered.
     pub(in crate::service) fn judge(&self) {
         let checks = self.checks.lock().unwrap_or_else(PoisonError::into_inner);
         let ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
-        assert_eq!(checks.len(), self.begun.load(Ordering::Relaxed), "somebody was forgotten");
+        assert_eq!(checks.len(), self.begun.load(Ordering::Relaxed), "a check was forgotten");
         for yes in checks.iter().filter(|check| check.answer == Answer::Yes) {
             let end = ends.iter().find(|(token, at)| *token == yes.token && *at < yes.begun);
             assert!(end.is_none(), "a promise was broken, not strict: {yes:?} after {end:?}");

@@ -1,6 +1,6 @@
-//! What stands in for locks, threads and time while orders are tried.
+//! Replacements for locks, threads and time while orders are tried.
 //!
-//! Time stands still until somebody hangs, sleeps, or waits with a limit.
+//! Time stands still until a thread hangs, sleeps, or waits with a limit.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::future::Future;
@@ -15,7 +15,7 @@ pub(in crate::service) use shuttle::sync::{Arc, PoisonError, RwLock, RwLockReadG
 /// More threads than any run has.
 const THREADS: usize = 64;
 
-/// Nobody waits for longer than this in vain.
+/// No thread waits for longer than this in vain.
 const FOR_EVER: Duration = Duration::from_secs(3_600);
 
 #[derive(Default)]
@@ -29,7 +29,7 @@ thread_local! {
     static TIME: Time = Time::default();
 }
 
-/// Begins a run: time is zero, and nobody sleeps.
+/// Begins a run: time is zero, and no thread sleeps.
 pub(in crate::service) fn begin() {
     TIME.with(|time| {
         time.since_begin.set(Duration::ZERO);
@@ -169,7 +169,7 @@ impl<T> DerefMut for MutexGuard<'_, T> {
 }
 
 /// A condition variable. Waiting with a limit comes back when some time has passed, but with a
-/// limit of more than an hour only when told.
+/// limit of more than an hour only on request.
 pub(in crate::service) struct Condvar(shuttle::sync::Condvar);
 
 impl Condvar {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::key::Key;
-use super::{AccountLabel, Attempt, Denied, Kind, Place, Throttle};
+use super::{AccountLabel, Attempt, BucketKey, Denied, Kind, Throttle};
 use crate::domain::policy::Network;
 use crate::domain::user::UserId;
 
@@ -26,7 +26,7 @@ pub(in crate::service) struct Share {
 pub(in crate::service) struct Permit {
     throttle: Arc<Throttle>,
     pub(super) attempt: Attempt,
-    pub(super) held: Vec<Place>,
+    pub(super) held: Vec<BucketKey>,
     user: Option<UserId>,
     known: bool,
     begun: Arc<AtomicBool>,
@@ -55,7 +55,7 @@ impl Permit {
             return Ok(());
         }
         let of_user = user.map(|user| throttle.user_keys(user, self.attempt.network));
-        let wanted: Vec<Place> = match of_user {
+        let wanted: Vec<BucketKey> = match of_user {
             Some([_, pair]) if known => vec![(Kind::UserPair, pair)],
             Some([all, _]) => vec![(Kind::Account, self.attempt.account), (Kind::User, all)],
             None => vec![(Kind::Account, self.attempt.account)],

@@ -1,11 +1,11 @@
-//! What a thread keeps of its connection: opened when it is needed, probed while it is idle.
+//! A thread's connection: opened when it is needed, probed while it is idle.
 
 use std::time::Duration;
 
 use super::sync::Instant;
 use crate::store::{StoreError, StoreResult};
 
-/// After a failed connect there is no other try for this long: what needs the connection fails at once.
+/// After a failed attempt to connect there is no other one for this long: jobs that need the connection fail at once.
 pub(in crate::service) const RECONNECT_PAUSE: Duration = Duration::from_millis(100);
 
 /// A connection, if there is one.
@@ -20,7 +20,7 @@ impl<C> Connector<C> {
         Self { connection: None, failed: None, idle_since: None }
     }
 
-    /// Takes the connection out. If it still works, [`Connector::keep`] puts it back.
+    /// Takes the connection. If it still works, [`Connector::keep`] puts it back.
     pub(in crate::service) fn take(&mut self) -> Option<C> {
         self.connection.take()
     }
@@ -41,7 +41,7 @@ impl<C> Connector<C> {
         self.connection = None;
     }
 
-    /// Opens a new one by `open`, unless that failed a moment ago.
+    /// Opens a new one with `open`, unless that failed a moment ago.
     pub(in crate::service) fn connect(&mut self, open: impl FnOnce() -> StoreResult<C>) -> StoreResult<C> {
         if let Some((_, error)) = self.failed.as_ref().filter(|(at, _)| at.elapsed() < RECONNECT_PAUSE) {
             return Err(error.clone());
@@ -51,12 +51,12 @@ impl<C> Connector<C> {
         opened
     }
 
-    /// The thread has something to do.
+    /// The thread is busy now.
     pub(in crate::service) fn begin_use(&mut self) {
         self.idle_since = None;
     }
 
-    /// The thread has nothing to do: how long until the connection needs a probe, if there is one.
+    /// The thread is idle now: how long until the connection needs a probe, if there is one.
     pub(in crate::service) fn probe_in(&mut self, probe_after: Duration) -> Option<Duration> {
         let idle_since = *self.idle_since.get_or_insert_with(Instant::now);
         self.is_open().then(|| probe_after.saturating_sub(idle_since.elapsed()))

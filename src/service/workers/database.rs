@@ -1,4 +1,4 @@
-//! The pool of a database: its queue, and what its threads do.
+//! A pool of database threads: its queue, and the duty of its threads.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::domain::session::TokenRecord;
 use crate::domain::token::TokenDigest;
 use crate::store::{Connection, Store, StoreError, StoreResult};
 
-/// How a pool is set up.
+/// The options of a pool.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::service) struct DbPoolOptions {
     /// For thread names and messages.
@@ -21,21 +21,21 @@ pub(in crate::service) struct DbPoolOptions {
     pub(in crate::service) threads: usize,
     /// How many jobs one thread takes at most.
     pub(in crate::service) batch: usize,
-    /// How many jobs may wait; one more is refused.
+    /// How many jobs may wait; further ones are refused.
     pub(in crate::service) queue: usize,
-    /// Whether steps that wait together share a group. Not where they only read: a group may
-    /// begin by waiting for another writer, and checks would wait with it.
+    /// Whether waiting steps share a group. Not in pools that only read: a group may
+    /// begin by waiting for another writer, and checks would wait too.
     pub(in crate::service) groups: bool,
     /// How long a connection may be idle before it is probed, so that no job finds it dead.
     pub(in crate::service) probe_after: Duration,
 }
 
-/// Whether a step is still done when no client waits for its answer.
+/// Whether a step runs even if no client waits for its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::service) enum OnDisconnect {
-    /// Skipped if it has not begun: no client could use what it makes.
+    /// It is skipped if it has not begun: no client could use the result.
     Cancel,
-    /// Done all the same: ending a session is wanted even if the client has hung up.
+    /// It runs anyway: a session must end even if the client has hung up.
     Finish,
 }
 
@@ -45,13 +45,13 @@ pub(in crate::service) struct DbPool {
     worker: Worker<DatabaseWork>,
 }
 
-/// What the threads of a pool do.
+/// The duty of the threads.
 struct DatabaseWork {
     options: DbPoolOptions,
     store: Arc<dyn Store>,
 }
 
-/// What one thread does next.
+/// What a thread does next.
 enum Task {
     Serve(Vec<Job>),
     Probe,
@@ -59,11 +59,11 @@ enum Task {
 
 enum Job {
     Find(TokenDigest, oneshot::Sender<StoreResult<Option<TokenRecord>>>),
-    Step(Box<dyn Step>),
+    Step(Box<dyn QueuedStep>),
 }
 
 impl DbPool {
-    /// Starts the pool's threads. They connect when the first job comes.
+    /// Starts the pool's threads. They connect when the first job arrives.
     pub(in crate::service) fn start(options: DbPoolOptions, store: Arc<dyn Store>) -> Self {
         let DbPoolOptions { name, threads, .. } = options;
         let duty = DatabaseWork { options, store };
@@ -104,12 +104,12 @@ impl DbPool {
         }
     }
 
-    /// Finishes what waits, then ends the threads.
+    /// Finishes waiting jobs, then ends the threads.
     pub(in crate::service) fn close(&self) {
         self.worker.close();
     }
 
-    /// After [`DbPool::close`]: waits until all is finished, but not for threads that hang.
+    /// After [`DbPool::close`]: waits until all jobs are finished, but not for threads that hang.
     pub(in crate::service) fn drain(&self, until: Instant) {
         self.worker.drain(until);
     }
@@ -124,7 +124,7 @@ impl Duty for DatabaseWork {
         Link::new(Arc::clone(&self.store))
     }
 
-    /// All jobs that wait, up to a batch; or a probe, when it is time for one.
+    /// All waiting jobs, up to a batch; or a probe, when it is due.
     fn next(&self, link: &mut Link, jobs: &mut VecDeque<Job>, is_closed: bool) -> Next<Task> {
         if !jobs.is_empty() {
             link.connector.begin_use();
@@ -150,13 +150,13 @@ impl Duty for DatabaseWork {
         }
     }
 
-    /// A panic in a job costs its batch and the connection.
+    /// A panic in a job fails its batch and drops the connection.
     fn recover(&self, link: &mut Link) {
         link.close();
     }
 }
 
-/// Does jobs, and answers them.
+/// Runs jobs, and answers them.
 fn serve(link: &mut Link, groups: bool, jobs: Vec<Job>) {
     let mut digests = Vec::new();
     let mut replies = Vec::new();
@@ -198,12 +198,12 @@ fn find(link: &mut Link, digests: &[TokenDigest], replies: Vec<oneshot::Sender<S
     }
 }
 
-fn run(link: &mut Link, mut steps: Vec<Box<dyn Step>>) {
-    // What came before may have taken long, such as a try to connect.
+fn run(link: &mut Link, mut steps: Vec<Box<dyn QueuedStep>>) {
+    // The time before this may have been long, such as an attempt to connect.
     steps.retain(|step| step.is_wanted());
     let outcome = match &mut *steps {
         [] => return,
-        // A lone step is atomic and durable by itself.
+        // A single step is atomic and durable by itself.
         [lone] => {
             lone.run_alone(link);
             Ok(())
@@ -232,10 +232,10 @@ impl Job {
 }
 
 /// A piece of work whose answer waits until its writes are durable.
-trait Step: Send {
+trait QueuedStep: Send {
     fn is_wanted(&self) -> bool;
     fn run(&mut self, connection: &mut dyn Connection);
-    /// As [`Step::run`], and what can be repeated is repeated if the connection breaks.
+    /// As [`QueuedStep::run`], but repeats what can be repeated if the connection breaks.
     fn run_alone(&mut self, link: &mut Link);
     fn broke_connection(&self) -> bool;
     fn deliver(self: Box<Self>, committed: StoreResult<()>);
@@ -248,7 +248,7 @@ struct Work<T, F> {
     reply: oneshot::Sender<StoreResult<T>>,
 }
 
-impl<T, F> Step for Work<T, F>
+impl<T, F> QueuedStep for Work<T, F>
 where
     T: Send,
     F: FnOnce(&mut dyn Connection) -> StoreResult<T> + Send,

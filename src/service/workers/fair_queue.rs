@@ -1,19 +1,19 @@
-//! A queue that is shared out by address and by account.
+//! A queue that is shared fairly between addresses and accounts.
 //!
 //! Start-time fair queueing (Goyal, Vin and Cheng, 1996), with two flows for each job: every job gets
 //! the number of the round in which it would begin if each address and each account were served once
-//! a round, and the least number is next. Whoever has little waiting is served soon, whether a flood
-//! comes from one address at many accounts or from many addresses at one account.
+//! per round, and the least number is next. A client with few waiting jobs is served soon, whether a flood
+//! comes from one address to many accounts or from many addresses to one account.
 //!
-//! Jobs of known pairs stand in a queue of their own, and the two take turns: half of the hashing, and
-//! half of the room, is kept for each as long as it has use for it.
+//! Jobs of known pairs have a queue of their own, and the two queues alternate: half of the hashing, and
+//! half of the capacity, is kept for each as long as it needs them.
 
 use std::collections::HashMap;
 use std::time::Instant;
 
 use crate::service::throttle::Share;
 
-/// Something that waits, and since when.
+/// A waiting job, and since when it waits.
 pub(super) struct Waiting<J> {
     pub(super) job: J,
     pub(super) share: Share,
@@ -28,12 +28,12 @@ pub(super) struct FairQueue<J> {
     capacity: usize,
     strangers: Class<J>,
     known: Class<J>,
-    /// Whether the known are next, if both wait.
+    /// Whether a known pair is next, if both queues have jobs.
     known_next: bool,
     next_number: u64,
 }
 
-/// Jobs that are shared out among each other.
+/// The jobs of one of the two queues.
 struct Class<J> {
     waiting: Vec<Waiting<J>>,
     /// The round that is being served.
@@ -43,7 +43,7 @@ struct Class<J> {
 }
 
 impl<J> FairQueue<J> {
-    /// An empty queue with room for so many jobs.
+    /// An empty queue with room for this many jobs.
     pub(super) fn new(capacity: usize) -> Self {
         Self {
             capacity: capacity.max(1),
@@ -62,13 +62,13 @@ impl<J> FairQueue<J> {
         self.len() == 0
     }
 
-    /// All that wait.
+    /// All waiting jobs.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Waiting<J>> {
         self.known.waiting.iter().chain(&self.strangers.waiting)
     }
 
-    /// Adds a job. If there is no room, whichever job would be served last has to go: the new one, or
-    /// another, which is returned.
+    /// Adds a job. If the queue is full, the job that would be served last is returned: the new one, or
+    /// another.
     pub(super) fn push(&mut self, job: J, share: Share, now: Instant) -> Option<J> {
         let number = self.next_number;
         self.next_number += 1;
@@ -121,7 +121,7 @@ impl<J> Class<J> {
     }
 
     fn push(&mut self, waiting: Waiting<J>) {
-        // Flows that are not ahead of the round say nothing; so there are no more than jobs waited lately.
+        // Flows that are not ahead of the round have no effect, so no more are kept than jobs waited recently.
         if self.after_last.len() > 2 * self.waiting.len() + 64 {
             let round = self.round;
             self.after_last.retain(|_, after| *after > round);
@@ -141,7 +141,7 @@ impl<J> Class<J> {
         Some(taken)
     }
 
-    /// The job that would be served last goes, and its flows are one round less ahead.
+    /// Removes the job that would be served last; its flows are one round less ahead.
     fn take_last(&mut self) -> Option<J> {
         let (index, _) = self.waiting.iter().enumerate().max_by_key(|(_, waiting)| (waiting.start, waiting.number))?;
         let gone = self.waiting.swap_remove(index);

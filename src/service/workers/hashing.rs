@@ -1,9 +1,9 @@
 //! Threads that hash passwords.
 //!
-//! Most run at the lowest priority, so that they take only what checks leave. Where checks leave
-//! nothing, one more thread of ordinary priority sees to it that logins go on: it computes, and then
+//! Most run at the lowest priority, so that they use only the time that checks leave. If checks leave
+//! none, one more thread of ordinary priority ensures that logins go on: it computes, and then
 //! rests until it has used no more than a fifth of one core. An unprivileged thread that has lowered
-//! its priority can never raise it again, so these are two kinds of threads, and not one whose priority
+//! its priority can never raise it again, so there are two kinds of threads instead of one whose priority
 //! changes.
 
 mod schedule;
@@ -20,7 +20,7 @@ use self::schedule::{Begun, Done, FLOOR_SHARE, Queued, Schedule, Spent};
 use crate::service::throttle::Permit;
 use crate::threads::{Duty, Next, Options, Worker};
 
-/// What kind of work a job is.
+/// The kind of work of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::service) enum Work {
     /// It computes, and may be computed twice at once.
@@ -31,10 +31,10 @@ pub(in crate::service) enum Work {
     Ask,
 }
 
-/// How the pool is set up.
+/// The options of the pool.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::service) struct HashPoolOptions {
-    /// How many threads of the lowest priority.
+    /// The number of threads of the lowest priority.
     pub(in crate::service) threads: usize,
     /// How many jobs may wait.
     pub(in crate::service) queue: usize,
@@ -48,14 +48,14 @@ pub(in crate::service) struct HashPool {
     worker: Worker<Hashing>,
 }
 
-/// What the threads do. They are never given up: a hash on a thread of low priority may take minutes.
+/// The duty of the threads. They are never given up: a hash on a thread of low priority may take minutes.
 struct Hashing(HashPoolOptions);
 
-/// A job, for whose answer a client may wait.
+/// A job with an answer, for which a client may wait.
 trait Task: Send + Sync {
     fn is_wanted(&self) -> bool;
     fn run(&self);
-    /// Tells a client that waits that there will be no answer.
+    /// Tells a waiting client that there will be no answer.
     fn abandon(&self);
 }
 
@@ -91,15 +91,15 @@ impl<F: Fn() -> T + Send + Sync, T: Send> Task for Job<F, T> {
 
 /// What a thread keeps from job to job.
 struct ThreadState {
-    /// Whether it is the one of ordinary priority.
+    /// Whether it is the thread of ordinary priority.
     is_floor: bool,
-    /// The job that it has done.
+    /// The job that it has finished.
     done: Option<Done>,
-    /// That of ordinary priority begins nothing before.
+    /// The thread of ordinary priority begins no job before this moment.
     rests_until: Option<Instant>,
 }
 
-/// The thread with this number is the one of ordinary priority.
+/// The number of the thread of ordinary priority.
 const FLOOR: u64 = 0;
 
 impl HashPool {
@@ -112,7 +112,7 @@ impl HashPool {
     }
 
     /// Runs `work` on a thread of the pool, unless no client waits for it any more; the answer is an error
-    /// at once if it would come too late. Only who has a permit of the throttle may ask.
+    /// at once if it would come too late. Callers need a permit of the throttle.
     pub(in crate::service) fn run<T: Send + 'static>(
         &self,
         permit: &Permit,
@@ -127,18 +127,18 @@ impl HashPool {
         if let Err(refused) = self.worker.put(queued, |schedule, queued| schedule.put(queued, share, options)) {
             refused.task.abandon();
         }
-        // Whichever thread takes the job, the one of ordinary priority has to watch over it.
+        // Whichever thread takes the job, the thread of ordinary priority has to supervise it.
         self.worker.wake_all();
         answer
     }
 
-    /// Ends the threads once nothing waits.
+    /// Ends the threads once no job waits.
     pub(in crate::service) fn close(&self) {
         self.worker.close();
     }
 }
 
-/// Does a job. A panic costs the job alone: a client that waits is told.
+/// Runs a job. A panic fails this job only: a waiting client gets an error.
 fn perform(queued: &Queued) -> Spent {
     let (begun, cpu) = (Instant::now(), thread_time());
     if catch_unwind(AssertUnwindSafe(|| queued.task.run())).is_err() {
@@ -147,7 +147,7 @@ fn perform(queued: &Queued) -> Spent {
     Spent { cpu: thread_time().saturating_sub(cpu), wall: begun.elapsed() }
 }
 
-/// What this thread has used of a processor so far.
+/// The processor time that this thread has used so far.
 fn thread_time() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     let (seconds, nanos) = (u64::try_from(time.tv_sec), u32::try_from(time.tv_nsec));
@@ -190,7 +190,7 @@ impl Duty for Hashing {
     }
 }
 
-/// On Linux a nice value belongs to the thread, so only this one steps back.
+/// On Linux a nice value belongs to the thread, so this lowers only its priority.
 fn lower_priority() {
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::process::setpriority_process(None, 19) {

@@ -1,7 +1,7 @@
 //! The connection of a pool's thread: opened when it is needed, replaced when it breaks.
 //!
-//! A connection that was cut while it was idle shows this only when it is used. So what cannot have
-//! had any effect is run once more on a new connection, if somebody still waits for it: reads, and
+//! A connection that broke while it was idle shows this only when it is used. So steps that cannot have
+//! had any effect run once more on a new connection, if a client still waits for them: reads, and
 //! writes whose transaction could not be opened. A write whose commit was not answered may have
 //! happened; it is repeated only if it ends one session, since that has no effect the second time.
 
@@ -16,16 +16,16 @@ use crate::domain::token::TokenDigest;
 use crate::domain::user::{Account, Epoch, LoginName, NewUser, PasswordHash, UserId};
 use crate::store::{Connection, NewSession, Opening, Refresh, Refreshed, Store, StoreError, StoreResult, Successor};
 
-/// A thread's connection, and how to open another one.
+/// A thread's connection, and the store that opens another one.
 pub(super) struct Link {
     store: Arc<dyn Store>,
     pub(super) connector: Connector<Box<dyn Connection>>,
 }
 
-/// When a step that met a broken connection may be run again.
+/// When a step on a broken connection may run again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Retry {
-    /// If nothing of it can have been done.
+    /// If it cannot have had any effect.
     IfNotBegun,
     /// In any case: doing it twice is the same as doing it once.
     Always,
@@ -49,17 +49,17 @@ impl Link {
         self.connector.close();
     }
 
-    /// Asks the database for a sign of life, and replaces a connection that gives none.
+    /// Probes the connection, and replaces one that does not answer.
     pub(super) fn probe(&mut self) {
         let Some(connection) = self.connector.get() else { return };
         if connection.ping().is_err_and(|error| error.is_broken_connection()) {
             self.close();
-            // If that fails, too, the next job tries again and is told why.
+            // If that fails too, the next job tries again and gets the error.
             let _ = self.open();
         }
     }
 
-    /// A connection for one step, which is worth repeating while `is_wanted`.
+    /// A connection for one step, which is repeated while `is_wanted`.
     pub(super) const fn step<'b>(&'b mut self, is_wanted: &'b (dyn Fn() -> bool + Sync)) -> LinkStep<'b> {
         LinkStep { link: self, is_wanted }
     }
@@ -78,7 +78,7 @@ impl Link {
         is_wanted: &dyn Fn() -> bool,
         mut work: impl FnMut(&mut dyn Connection) -> StoreResult<T>,
     ) -> StoreResult<T> {
-        // The step itself met no connection: a second attempt would meet none, either.
+        // The step found no connection: a second attempt would find none either.
         self.open()?;
         match self.attempt(&mut work) {
             Err(error) if retry.allows(&error) && is_wanted() => self.attempt(&mut work),
@@ -110,7 +110,7 @@ impl LinkStep<'_> {
         self.link.run(Retry::IfNotBegun, self.is_wanted, work)
     }
 
-    /// Ends one session. When the answer to the first attempt was lost, the second one may find the
+    /// Ends one session. If the answer to the first attempt was lost, the second one may find the
     /// session ended.
     fn end_one(&mut self, work: impl FnMut(&mut dyn Connection) -> StoreResult<bool>) -> StoreResult<bool> {
         self.link.run(Retry::Always, self.is_wanted, work)
@@ -183,7 +183,7 @@ impl Connection for LinkStep<'_> {
         self.write(|connection| connection.touch(seen))
     }
 
-    /// What runs inside is run once: a failure there is the group's.
+    /// Runs `work` once: a failure in it fails the group.
     fn group(&mut self, work: &mut dyn FnMut(&mut dyn Connection)) -> StoreResult<()> {
         let has_run = Cell::new(false);
         self.link.run(Retry::IfNotBegun, &|| !has_run.get(), |connection| {

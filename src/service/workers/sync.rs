@@ -1,4 +1,4 @@
-//! What the threads of a queue share, all of it by these names: tests put others behind them.
+//! The types for threads and queues, under these names so that tests can replace them.
 
 pub(super) use std::sync::Arc;
 pub(super) use std::time::Instant;

@@ -1,4 +1,4 @@
-//! The pool's own code, in orders that a scheduler tries.
+//! The pool's own code under a scheduler, which tries different orders.
 
 mod bounds;
 mod code;
@@ -21,7 +21,7 @@ use crate::service::tests::sync::Instant;
 use crate::service::tests::{Mistake, assert_seen, explore, finds};
 use code::{DbPool, DbPoolOptions, OnDisconnect};
 
-/// What was seen in all runs together.
+/// The results of all runs together.
 #[derive(Default)]
 struct Seen {
     yes: AtomicUsize,
@@ -48,7 +48,7 @@ impl Stage {
     fn new(faults: u32, seen: &Arc<Seen>) -> Self {
         let database = Database::new(faults);
         let pool = |name, threads, groups| {
-            // Never, or while nobody asks for a moment.
+            // Never, or while no step asks for a moment.
             let probe_after = Duration::from_secs(if faults > 0 && thread_rng().gen_bool(0.5) { 1 } else { 86_400 });
             let options = DbPoolOptions { name, threads, batch: 4, queue: 16, groups, probe_after };
             DbPool::start(options, Arc::new(database.clone()))
@@ -82,7 +82,7 @@ impl Stage {
         self.history.checked(number, begun, answer);
     }
 
-    /// A step that only reads, and is not worth doing for nobody.
+    /// A step that only reads, and is skipped if no client waits for it.
     fn ping(&self) {
         let answer = self.checks.run(OnDisconnect::Cancel, |connection| connection.ping());
         if thread_rng().gen_bool(0.5) {
@@ -95,9 +95,9 @@ impl Stage {
         numbers.iter().for_each(|number| self.check(*number));
     }
 
-    /// Ends one session or all of them, and asks at once.
+    /// Ends one session or all of them, and checks at once.
     fn end(&self, number: Option<usize>) {
-        // At any moment of what the others do.
+        // At any moment of the other threads' work.
         (0..thread_rng().gen_range(0..30_u32)).for_each(|_| yield_now());
         let audit = AuditContext {
             event: Event::Logout,
@@ -144,7 +144,7 @@ fn scenario(faults: u32, seen: &Arc<Seen>) {
     for thread in threads {
         thread.join().unwrap();
     }
-    // The longer limit is as good as none: who waits must be told.
+    // The longer limit never expires: a waiting client must be answered.
     let until = Instant::now() + Duration::from_secs(if thread_rng().gen_bool(0.5) { 30 } else { 86_400 });
     for pool in [&stage.checks, &stage.writes] {
         pool.close();
@@ -162,14 +162,14 @@ fn run(faults: u32) -> (Arc<Seen>, impl Fn() + Send + Sync + Clone + 'static) {
 }
 
 #[test]
-fn lanes_keep_their_word_while_the_database_works() {
+fn pools_keep_their_promises_while_the_database_works() {
     let (seen, scenario) = run(0);
     explore(2_000, scenario);
     assert_seen(&[("yes", &seen.yes), ("no", &seen.no), ("ended", &seen.ended)]);
 }
 
 #[test]
-fn lanes_keep_their_word_while_the_database_breaks_hangs_and_panics() {
+fn pools_keep_their_promises_while_the_database_breaks_hangs_and_panics() {
     let (seen, scenario) = run(5);
     explore(2_000, scenario);
     let Seen { yes, no, unknown, ended, not_ended, repeated } = &*seen;

@@ -1,4 +1,4 @@
-//! What comes of an import.
+//! The outcome of an import.
 
 use serde::Serialize;
 
@@ -12,16 +12,16 @@ pub struct ImportReport {
     pub users: usize,
     /// Tokens added, each with a session of its own.
     pub tokens: usize,
-    /// How many of them are those of inactive users, and were stored as ended.
+    /// How many of them belong to inactive users, and were stored as ended.
     pub ended: usize,
-    /// Imported names that a person could take for another one, with that other one.
+    /// Imported names that look like another one, with that other one.
     pub lookalikes: Vec<(String, String)>,
 }
 
 /// Why an import changed nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ImportError {
-    /// Something is there already, or twice in the data.
+    /// Something exists already, or is in the data twice.
     #[error("nothing was imported, because of {} clashes", .0.len())]
     Clashes(Vec<Clash>),
     /// The database failed.
@@ -29,7 +29,7 @@ pub enum ImportError {
     Store(#[from] StoreError),
 }
 
-/// What stands in the way of an import.
+/// A reason why nothing was imported.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum Clash {
     /// The number is taken.
@@ -38,10 +38,10 @@ pub enum Clash {
     /// The name is taken.
     #[error("the user name {0:?} is taken")]
     Username(String),
-    /// The token is known already. Counted from 1; the digest itself is not shown.
+    /// The token exists already. Counted from 1; the digest itself is not shown.
     #[error("knox token {number}, of user {user}, is known already")]
     Token {
-        /// Its place in the data.
+        /// Its position in the data.
         number: usize,
         /// Its user.
         user: UserId,
@@ -49,18 +49,18 @@ pub enum Clash {
     /// The token's user is not part of the import.
     #[error("knox token {number} belongs to user {user}, who is not imported")]
     Orphan {
-        /// Its place in the data.
+        /// Its position in the data.
         number: usize,
         /// Its user.
         user: UserId,
     },
-    /// The number is so great that the numbers after it would soon be used up.
+    /// The number is so great that few numbers would be left after it.
     #[error("the user number {0} is too great: the greatest that can be imported is {greatest}", greatest = Clash::GREATEST_ID)]
     IdTooGreat(UserId),
     /// The name or e-mail address is too long for some dialect's tokens.
     #[error("user {user} has a name or e-mail address of more than {most} characters", most = Clash::LONGEST_TEXT)]
     TooLong {
-        /// Whose it is.
+        /// The user.
         user: UserId,
     },
     /// A text of the user holds a NUL, which databases cannot store.
@@ -69,11 +69,11 @@ pub enum Clash {
 }
 
 impl Clash {
-    /// The greatest number a user can be imported with. New users get numbers after the greatest one: this
-    /// leaves them 2^32, and takes what generators of 63-bit ids give today.
+    /// The greatest number that an imported user may have. New users get numbers after the greatest one: this
+    /// leaves 2^32 of them, and allows the ids that 63-bit generators create today.
     pub const GREATEST_ID: i64 = i64::MAX - (1 << 32);
 
-    /// The most characters of a name or e-mail address that is imported: as many as Django's field for
-    /// e-mail addresses takes, which projects use as names; its field for names takes 150.
+    /// The maximum length of an imported name or e-mail address, in characters: that of Django's field for
+    /// e-mail addresses, which projects use as names; its field for names has 150.
     pub const LONGEST_TEXT: usize = 254;
 }

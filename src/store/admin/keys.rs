@@ -13,9 +13,9 @@ pub struct KeyEntry {
     pub purpose: KeyPurpose,
     /// Whether its secret is in the settings and not in the database.
     pub in_settings: bool,
-    /// When it was made.
+    /// When it was created.
     pub created: Timestamp,
-    /// When it was taken out of use before its time.
+    /// When it was retired.
     pub retired: Option<Timestamp>,
 }
 
@@ -25,7 +25,7 @@ pub enum KeyError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A key could not be made.
+    /// A key could not be created.
     #[error(transparent)]
     Bad(#[from] BadKey),
     /// The other nodes sign with another secret.
@@ -39,10 +39,10 @@ pub enum KeyError {
     SecretNotGiven,
 }
 
-/// What came of retiring a key.
+/// The outcome of retiring a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retiring {
-    /// It is out of use.
+    /// The key is retired.
     Done,
     /// There is no such key in use.
     Unknown,

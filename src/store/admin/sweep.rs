@@ -1,4 +1,4 @@
-//! How a sweep is asked for, and what it did.
+//! The options and the report of a sweep.
 
 use std::time::Duration;
 
@@ -11,16 +11,16 @@ use crate::domain::time::Timestamp;
 pub struct SweepPolicy {
     /// How long after its expiry a token is deleted: longer than any two clocks may differ.
     pub token_grace: Duration,
-    /// For how long after its end a session can still be listed, with the reason of its end.
+    /// How long after its end a session stays listed, with the reason of its end.
     pub session_retention: Duration,
     /// For how long after a login its network is remembered.
     pub network_retention: Duration,
-    /// How long audit events are kept; `None`: for ever.
+    /// How long audit events are kept; `None`: permanently.
     pub audit_retention: Option<Duration>,
 }
 
 impl Default for SweepPolicy {
-    /// A day, thirty days, thirty days, for ever.
+    /// A day, thirty days, thirty days, permanently.
     fn default() -> Self {
         const DAY: Duration = Duration::from_secs(24 * 60 * 60);
         let month = DAY.saturating_mul(30);
@@ -28,7 +28,7 @@ impl Default for SweepPolicy {
     }
 }
 
-/// What a sweep has done.
+/// The results of a sweep.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct SweepReport {
     /// Tokens deleted because they had expired.
@@ -48,11 +48,11 @@ pub struct SweepReport {
 /// Whether the sweeper's clock can be trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClockTrust {
-    /// Unknown: a step of more than a day is not believed.
+    /// Unknown: a step of more than a day is not trusted.
     Unproved,
-    /// It has run evenly for long enough: any step is believed from the next sweep on.
+    /// It has run evenly for long enough: any step is trusted from the next sweep on.
     Proved,
-    /// An administrator vouches for it: it is believed at once.
+    /// An administrator vouches for it: it is trusted at once.
     Vouched,
 }
 
@@ -61,6 +61,6 @@ pub enum ClockTrust {
 pub struct SweepMoment {
     /// What ended before this may be deleted; `None`: nothing may be deleted because of its age.
     pub until: Option<Timestamp>,
-    /// The clock shows a time that is not believed yet.
+    /// The clock shows a time that is not trusted yet.
     pub is_held: bool,
 }

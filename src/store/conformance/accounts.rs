@@ -1,11 +1,11 @@
-//! Users and what changes to them end.
+//! Users, and what changes of users end.
 
 use super::*;
 use crate::store::UserCreation;
 
 pub(super) const CASES: &[Case] = &[
     ("names are compared exactly", names_are_exact),
-    ("an e-mail address of two users finds nobody", shared_email),
+    ("an e-mail address of two users finds no account", shared_email),
     ("a better hash ends nothing and never overwrites a new password", hash_upgrade),
     ("shadow users follow their original", shadow_users),
     ("a name goes from one shadow user to another", shadow_names_move),
@@ -95,7 +95,7 @@ fn password_change(store: &dyn AdminStore) {
     assert_eq!(conn.open_session(&new_session(4, alice, before)), Ok(Opening::Denied));
     let stored = conn.find_account_by_id(alice).expect("a read").expect("alice").password;
     assert_eq!(stored.expose(), "new hash");
-    // A session of somebody else, or a dead one, cannot be kept alive.
+    // A session of another user, or a dead one, cannot be kept alive.
     assert_eq!(store.set_password(alice, &new, Some(session_id(3)), &changed), Ok(true));
     assert_eq!((is_live(conn, 2), is_live(conn, 3)), (false, true));
     assert_eq!(store.set_password(alice, &new, Some(session_id(1)), &changed), Ok(true));
@@ -122,7 +122,7 @@ fn deactivation(store: &dyn AdminStore) {
     log_in(conn, alice, 1);
     log_in(conn, bob, 2);
     assert_eq!(store.set_active(alice, false, &audit(Event::Deactivated)), Ok(true));
-    // The rows stay, so that the client can be told why.
+    // The rows stay, so that the client can learn the reason.
     assert_eq!(verdict(conn, 1), Some(Refusal::InactiveUser));
     assert!(is_live(conn, 2));
     assert_eq!(store.set_active(alice, true, &audit(Event::Activated)), Ok(true));
@@ -169,7 +169,7 @@ fn shadow_users(store: &dyn Store) {
     };
     let epoch = conn.put_shadow_user(&shadow("remote", true), &audit(Event::Login)).expect("a write");
     assert_eq!(conn.open_session(&new_session(1, UserId(77), epoch)), Ok(Opening::Opened));
-    // The same again, under a new name: nothing ends.
+    // The same again, with a new name: nothing ends.
     assert_eq!(conn.put_shadow_user(&shadow("renamed", true), &audit(Event::Login)), Ok(epoch));
     let found = conn.find_many(&[digest(1)]).expect("a read").pop().flatten().expect("the token");
     assert_eq!(found.user.username, "renamed");
@@ -208,17 +208,17 @@ fn shadow_names_move(store: &dyn Store) {
         let opening = conn.open_session(&new_session(id.unsigned_abs(), UserId(id), epoch));
         assert_eq!(opening, Ok(Opening::Opened));
     }
-    // A new user gets bob's name, and one that is known here already gets carol's.
+    // A new user gets bob's name, and one that exists here already gets carol's.
     put(conn, &shadow(9, "bob")).expect("a write");
     assert_eq!(found_id(conn, &by_name("bob")), Some(UserId(9)));
     put(conn, &shadow(5, "carol")).expect("a write");
     assert_eq!(found_id(conn, &by_name("carol")), Some(UserId(5)));
     assert!(is_live(conn, 5) && is_live(conn, 6), "a name is no reason to end sessions");
     let former = conn.find_account_by_id(UserId(6)).expect("a read").expect("carol").user.username;
-    assert!(crate::domain::user::validate_username(&former).is_err(), "nobody can be called {former:?}");
+    assert!(crate::domain::user::validate_username(&former).is_err(), "no user can be called {former:?}");
     put(conn, &shadow(6, "caroline")).expect("a write");
     assert_eq!(found_id(conn, &by_name("caroline")), Some(UserId(6)));
-    // Who has a password here is nobody's shadow.
+    // A user with a password here is not a shadow.
     let dave = add_user(conn, "dave");
     assert!(put(conn, &shadow(77, "dave")).is_err());
     assert_eq!(found_id(conn, &by_name("dave")), Some(dave));

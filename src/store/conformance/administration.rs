@@ -1,4 +1,4 @@
-//! Lists, removal, signing keys, imports and sweeping. Of the last three, a store may keep none.
+//! Lists, removal, signing keys, imports and sweeping. A store may lack the last three.
 
 use super::*;
 use crate::domain::import::{ImportData, ImportToken, ImportUser};
@@ -123,7 +123,7 @@ fn import(store: &dyn AdminStore) {
     assert!(!is_live(conn, 2));
     data.users.push(user(9, "carol", true));
     let Err(ImportError::Clashes(clashes)) = store.import(&data, &audit(Event::Imported)) else {
-        panic!("the clash was not seen")
+        panic!("the conflict was not found")
     };
     assert!(clashes.contains(&Clash::Username("alice".to_owned())), "{clashes:?}");
     assert!(conn.find_account_by_id(UserId(9)).expect("a read").is_none());

@@ -1,4 +1,4 @@
-//! Followers, of stores that can be followed.
+//! Revocation feeds, for stores that have one.
 
 use std::sync::Arc;
 
@@ -6,21 +6,21 @@ use super::*;
 use crate::store::{FeedKind, FeedUpdate, Invalidation, Refresh, Refreshed, RevocationFeed, Revoked};
 
 pub(super) const CASES: &[Case] = &[
-    ("a feed tells of a logout", tells_of_logout),
-    ("a feed tells of an idle session's end", tells_of_idle_end),
-    ("a feed tells of the end of all sessions", tells_of_end_all),
-    ("a feed tells of a consumed token", tells_of_rotation),
-    ("a feed tells of a changed user", tells_of_changed_user),
-    ("a feed tells of sessions that gave way to a login", tells_of_eviction),
-    ("logins and uses are no news", logins_and_uses_are_no_news),
+    ("a feed reports a logout", reports_logout),
+    ("a feed reports an idle session's end", reports_idle_end),
+    ("a feed reports the end of all sessions", reports_end_all),
+    ("a feed reports a consumed token", reports_rotation),
+    ("a feed reports a changed user", reports_changed_user),
+    ("a feed reports sessions that a login evicted", reports_eviction),
+    ("logins and uses are not reported", logins_and_uses_are_not_reported),
     ("a poll finds what was acknowledged before it", finds_what_was_acknowledged),
-    ("each feed hears all", each_follower_hears_all),
-    ("many news are told", many_news_are_told),
+    ("each feed reports everything", each_feed_reports_everything),
+    ("many revocations are reported", many_revocations_are_reported),
 ];
 
 pub(super) const ADMIN_CASES: &[AdminCase] = &[
-    ("a feed tells of a password change that keeps a session", tells_of_password_change),
-    ("a feed tells of deactivation and activation", tells_of_activation),
+    ("a feed reports a password change that keeps a session", reports_password_change),
+    ("a feed reports deactivation and activation", reports_activation),
 ];
 
 /// A feed that has had its first poll, and user 1 with the sessions 1 to 3.
@@ -44,15 +44,15 @@ impl<'a> Scene<'a> {
         Some(Self { store, conn, feed, user })
     }
 
-    /// The next poll tells of `one`, and the poll after that of nothing.
-    fn hears(&mut self, one: Revoked) {
+    /// The next poll reports `one`, and the poll after that nothing.
+    fn reports(&mut self, one: Revoked) {
         let FeedUpdate { invalidation, cacheable, .. } = poll(&mut *self.feed, &[]);
-        assert!(speaks_of(&invalidation, one), "{one:?} in {invalidation:?}");
+        assert!(names(&invalidation, one), "{one:?} in {invalidation:?}");
         assert!(cacheable);
-        self.hears_nothing();
+        self.reports_nothing();
     }
 
-    fn hears_nothing(&mut self) {
+    fn reports_nothing(&mut self) {
         let FeedUpdate { invalidation, cacheable, .. } = poll(&mut *self.feed, &[]);
         assert_eq!((invalidation, cacheable), (Invalidation::Revoked(Vec::new()), true));
     }
@@ -65,50 +65,50 @@ fn poll(feed: &mut dyn RevocationFeed, numbers: &[u64]) -> FeedUpdate {
     poll
 }
 
-fn speaks_of(invalidation: &Invalidation, one: Revoked) -> bool {
+fn names(invalidation: &Invalidation, one: Revoked) -> bool {
     match invalidation {
         Invalidation::Everything => true,
         Invalidation::Revoked(revoked) => revoked.contains(&one),
     }
 }
 
-fn tells_of_logout(store: &dyn Store) {
+fn reports_logout(store: &dyn Store) {
     let Some(mut scene) = Scene::set(store) else { return };
     assert_eq!(scene.conn.end_session(session_id(2), &audit(Event::Logout)), Ok(true));
-    scene.hears(Revoked::Session(session_id(2)));
+    scene.reports(Revoked::Session(session_id(2)));
     assert_eq!(scene.conn.end_session(session_id(2), &audit(Event::Logout)), Ok(false));
-    scene.hears_nothing();
+    scene.reports_nothing();
 }
 
-fn tells_of_idle_end(store: &dyn Store) {
+fn reports_idle_end(store: &dyn Store) {
     let Some(mut scene) = Scene::set(store) else { return };
     assert_eq!(scene.conn.end_idle_session(session_id(2), NOW, &audit(Event::Idle)), Ok(true));
-    scene.hears(Revoked::Session(session_id(2)));
+    scene.reports(Revoked::Session(session_id(2)));
 }
 
-fn tells_of_end_all(store: &dyn Store) {
+fn reports_end_all(store: &dyn Store) {
     let Some(mut scene) = Scene::set(store) else { return };
     assert_eq!(scene.conn.end_all_sessions(scene.user, &audit(Event::LogoutAll)), Ok(true));
-    scene.hears(Revoked::User(scene.user));
+    scene.reports(Revoked::User(scene.user));
 }
 
-fn tells_of_password_change(store: &dyn AdminStore) {
+fn reports_password_change(store: &dyn AdminStore) {
     let Some(mut scene) = Scene::set(store) else { return };
     let hash = PasswordHash::from_stored("another".to_owned());
     let kept = Some(session_id(1));
     assert_eq!(store.set_password(scene.user, &hash, kept, &audit(Event::PasswordChanged)), Ok(true));
-    scene.hears(Revoked::User(scene.user));
+    scene.reports(Revoked::User(scene.user));
 }
 
-fn tells_of_activation(store: &dyn AdminStore) {
+fn reports_activation(store: &dyn AdminStore) {
     let Some(mut scene) = Scene::set(store) else { return };
     for active in [false, true] {
         assert_eq!(store.set_active(scene.user, active, &audit(Event::Deactivated)), Ok(true));
-        scene.hears(Revoked::User(scene.user));
+        scene.reports(Revoked::User(scene.user));
     }
 }
 
-fn tells_of_rotation(store: &dyn Store) {
+fn reports_rotation(store: &dyn Store) {
     let Some(mut scene) = Scene::set(store) else { return };
     let token = |number, kind| NewToken { digest: digest(number), kind, expires: None, key: None };
     let mut refresh = Refresh {
@@ -119,14 +119,14 @@ fn tells_of_rotation(store: &dyn Store) {
         limit: None,
     };
     assert_eq!(scene.conn.refresh(&refresh), Ok(Refreshed::Done));
-    scene.hears_nothing();
+    scene.reports_nothing();
     refresh.tokens = vec![token(12, TokenKind::Access)];
     refresh.successor = Some(digest(12));
     assert_eq!(scene.conn.refresh(&refresh), Ok(Refreshed::Done));
-    scene.hears(Revoked::Session(session_id(1)));
+    scene.reports(Revoked::Session(session_id(1)));
 }
 
-fn tells_of_changed_user(store: &dyn Store) {
+fn reports_changed_user(store: &dyn Store) {
     let Some(mut scene) = Scene::set(store) else { return };
     let known = NewUser { id: Some(scene.user), ..new_user("alice") };
     let mut put = |user: NewUser| {
@@ -134,32 +134,32 @@ fn tells_of_changed_user(store: &dyn Store) {
     };
     put(known.clone());
     put(NewUser { is_staff: true, ..known.clone() });
-    scene.hears(Revoked::User(scene.user));
+    scene.reports(Revoked::User(scene.user));
     let mut put = |user: NewUser| {
         scene.conn.put_shadow_user(&user, &audit(Event::UserCreated)).expect("a write");
     };
     put(NewUser { username: "alicia".to_owned(), is_staff: true, ..known });
-    scene.hears(Revoked::User(scene.user));
+    scene.reports(Revoked::User(scene.user));
 }
 
-fn tells_of_eviction(store: &dyn Store) {
+fn reports_eviction(store: &dyn Store) {
     let Some(mut scene) = Scene::set(store) else { return };
     let limit = SessionLimit { max: 3, policy: crate::store::LimitPolicy::EvictOldest, idle_limit: None };
     assert_eq!(log_in_limited(&mut *scene.conn, scene.user, 4, limit), Opening::Opened);
-    scene.hears(Revoked::Session(session_id(1)));
+    scene.reports(Revoked::Session(session_id(1)));
 }
 
-fn logins_and_uses_are_no_news(store: &dyn Store) {
+fn logins_and_uses_are_not_reported(store: &dyn Store) {
     let Some(mut scene) = Scene::set(store) else { return };
     log_in(&mut *scene.conn, scene.user, 4);
-    scene.hears_nothing();
+    scene.reports_nothing();
     assert_eq!(scene.conn.touch(&[(session_id(1), after(60))]), Ok(()));
-    scene.hears_nothing();
+    scene.reports_nothing();
     add_user(&mut *scene.conn, "bob");
-    scene.hears_nothing();
+    scene.reports_nothing();
     let hashes = ["hash of alice", "better"].map(|text| PasswordHash::from_stored(text.to_owned()));
     assert_eq!(scene.conn.upgrade_password_hash(scene.user, &hashes[0], &hashes[1]), Ok(true));
-    scene.hears_nothing();
+    scene.reports_nothing();
 }
 
 fn finds_what_was_acknowledged(store: &dyn Store) {
@@ -174,35 +174,35 @@ fn finds_what_was_acknowledged(store: &dyn Store) {
         assert_eq!(Some(one), scene.conn.find_many(&[digest(number)]).expect("a read").pop().flatten().as_ref());
         assert_eq!(scene.conn.end_session(session_id(number), &audit(Event::Logout)), Ok(true));
         let FeedUpdate { found, invalidation, .. } = poll(&mut *scene.feed, &[number, 1]);
-        assert!(speaks_of(&invalidation, Revoked::Session(session_id(number))), "{invalidation:?}");
+        assert!(names(&invalidation, Revoked::Session(session_id(number))), "{invalidation:?}");
         let verdicts = found.iter().map(|record| judge(record.as_ref(), Some(TokenKind::Access), NOW, None).is_ok());
         assert_eq!(verdicts.collect::<Vec<_>>(), [false, true]);
     }
 }
 
-fn each_follower_hears_all(store: &dyn Store) {
+fn each_feed_reports_everything(store: &dyn Store) {
     let Some(mut scene) = Scene::set(store) else { return };
     let mut other = scene.store.feed().expect("a feed");
     poll(&mut *other, &[]);
     for number in 1..=3 {
         assert_eq!(scene.conn.end_session(session_id(number), &audit(Event::Logout)), Ok(true));
         if number != 2 {
-            scene.hears(Revoked::Session(session_id(number)));
+            scene.reports(Revoked::Session(session_id(number)));
         }
     }
     let FeedUpdate { invalidation, .. } = poll(&mut *other, &[]);
-    assert!((1..=3).all(|number| speaks_of(&invalidation, Revoked::Session(session_id(number)))), "{invalidation:?}");
+    assert!((1..=3).all(|number| names(&invalidation, Revoked::Session(session_id(number)))), "{invalidation:?}");
 }
 
-fn many_news_are_told(store: &dyn Store) {
+fn many_revocations_are_reported(store: &dyn Store) {
     let Some(mut scene) = Scene::set(store) else { return };
     for number in 10..200 {
         log_in(&mut *scene.conn, scene.user, number);
         assert_eq!(scene.conn.end_session(session_id(number), &audit(Event::Logout)), Ok(true));
     }
     let FeedUpdate { invalidation, found, .. } = poll(&mut *scene.feed, &[1, 2, 150]);
-    assert!((10..200).all(|number| speaks_of(&invalidation, Revoked::Session(session_id(number)))), "{invalidation:?}");
+    assert!((10..200).all(|number| names(&invalidation, Revoked::Session(session_id(number)))), "{invalidation:?}");
     let users: Vec<_> = found.iter().flatten().map(|record| Arc::clone(&record.user)).collect();
     assert_eq!(users.len(), 2);
-    scene.hears_nothing();
+    scene.reports_nothing();
 }

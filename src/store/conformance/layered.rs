@@ -1,5 +1,5 @@
-//! A store around another one, for tests: all that is asked passes through, and a [`Layer`] may count it,
-//! refuse it or spoil it.
+//! A wrapper around a store, for tests: all calls pass through, and a [`Layer`] may count them,
+//! refuse them or falsify their results.
 
 use std::sync::Arc;
 
@@ -17,35 +17,36 @@ use crate::domain::time::Timestamp;
 use crate::domain::token::TokenDigest;
 use crate::domain::user::{Account, Epoch, LoginName, NewUser, PasswordHash, UserId};
 
-/// What happens between a caller and the store behind.
+/// What happens between a caller and the inner store.
 pub trait Layer: Send + Sync + 'static {
-    /// Before each step, by the name of its method. An error is what the caller gets, and the step is not done.
+    /// Runs before each step, with the name of its method. If it fails, the caller gets the error, and the step is not
+    /// done.
     ///
     /// # Errors
-    /// Whatever the layer wants the step to fail with.
+    /// The error with which the step fails.
     fn before(&self, method: &'static str) -> StoreResult<()> {
         let _ = method;
         Ok(())
     }
 
-    /// How the store can be followed; a layer that spoils [`Connection::find_many`] has it not followed at all, or
-    /// checks go past that.
+    /// The kind of the store's feed; a layer that falsifies [`Connection::find_many`] returns none, because
+    /// checks would bypass it.
     fn feed_kind(&self, behind: FeedKind) -> FeedKind {
         behind
     }
 
-    /// Does [`Connection::find_many`].
+    /// Runs [`Connection::find_many`].
     ///
     /// # Errors
-    /// As there.
+    /// As that method.
     fn find_many(&self, behind: &mut dyn Connection, digests: &[TokenDigest]) -> StoreResult<Vec<Option<TokenRecord>>> {
         behind.find_many(digests)
     }
 
-    /// Does [`Connection::end_session`].
+    /// Runs [`Connection::end_session`].
     ///
     /// # Errors
-    /// As there.
+    /// As that method.
     fn end_session(&self, behind: &mut dyn Connection, session: SessionId, audit: &AuditContext) -> StoreResult<bool> {
         behind.end_session(session, audit)
     }
@@ -68,7 +69,7 @@ impl<S, L> Layered<S, L> {
         &self.layer
     }
 
-    /// The store behind.
+    /// The inner store.
     pub const fn behind(&self) -> &S {
         &self.behind
     }
@@ -103,7 +104,7 @@ impl<S: Store, L: Layer> Store for Layered<S, L> {
     }
 }
 
-/// Methods that ask the layer, and then the store or connection behind.
+/// Methods that ask the layer, and then call the inner store or connection.
 macro_rules! pass {
     ($(fn $name:ident($receiver:tt $(, $argument:ident: $type:ty)*) -> $answer:ty;)+) => {
         $(pass!(@ $receiver $name ($($argument: $type),*) $answer);)+
@@ -188,7 +189,7 @@ impl<C: AsConnection, L: Layer> Connection for LayeredConnection<C, L> {
     }
 }
 
-/// A connection, owned or lent.
+/// A connection, owned or borrowed.
 trait AsConnection: Send {
     fn get(&mut self) -> &mut dyn Connection;
 }

@@ -1,4 +1,4 @@
-//! From which networks a user logged in. A store may keep none of it; what it keeps is right.
+//! The networks from which users logged in. A store may keep none; those that it keeps are right.
 
 use super::{Case, NOW, add_user, after, connect, epoch_of, new_session};
 use crate::domain::time::Timestamp;
@@ -48,6 +48,6 @@ fn the_latest_networks_are_kept(store: &dyn Store) {
         log_in_from(&mut *conn, number, (alice, &format!("10.0.0.{number}")), after(number));
     }
     let mut seen = |number: u64| conn.last_login_from(alice, &format!("10.0.0.{number}")).expect("a read");
-    assert_eq!(seen(9), None, "the oldest make room");
+    assert_eq!(seen(9), None, "the oldest are deleted");
     assert!(seen(networks - 1).is_none() || seen(10).is_some(), "the latest are kept");
 }

@@ -22,7 +22,7 @@ pub(super) const ADMIN_CASES: &[AdminCase] = &[
     ("a name is taken once", name_is_taken_once),
 ];
 
-/// Enough rounds to meet the interleavings in a test of a second or two; the binary of the
+/// Enough rounds to reach the interleavings in a test of a second or two; the binary of the
 /// integration tests repeats the most important races more often.
 const ROUNDS: u64 = 40;
 
@@ -45,7 +45,7 @@ pub(super) fn together<T: Send>(store: &dyn Store, jobs: Vec<Job<'_, T>>) -> Vec
 
 type Job<'a, T> = Box<dyn FnOnce(&mut dyn Connection) -> T + Send + 'a>;
 
-/// A busy database is no answer: ask again, as a client would after a 503.
+/// A busy database is not an answer: this asks again, as a client would after a 503.
 fn until_done<T>(mut step: impl FnMut() -> Result<T, StoreError>) -> T {
     for _ in 0..200 {
         match step() {
@@ -135,7 +135,7 @@ fn one_rotation_wins(store: &dyn Store) {
 
 type Change<'a> = dyn Fn(&mut dyn Connection, UserId) -> Result<bool, StoreError> + Sync + 'a;
 
-/// A login whose password was checked before `change` must not outlive it: whichever comes
+/// A login whose password was checked before `change` must not outlive it: whichever is
 /// first, no token of the old epoch is live once both have returned.
 fn no_survivor(store: &dyn Store, change: &Change<'_>) {
     let conn = &mut *connect(store);

@@ -57,7 +57,7 @@ fn many_digests(store: &dyn Store) {
         log_in(conn, if number % 2 == 0 { alice } else { bob }, number);
     }
     assert_eq!(conn.find_many(&[]).expect("a read"), vec![]);
-    // Live, unknown and repeated digests, in an order of their own.
+    // Live, unknown and repeated digests, in no particular order.
     let asked: Vec<u64> = (0..300).rev().flat_map(|n| [n, n + 1000]).chain([7, 7]).collect();
     let digests: Vec<_> = asked.iter().map(|n| digest(*n)).collect();
     let found = conn.find_many(&digests).expect("a read");
@@ -183,7 +183,7 @@ fn limit_evicts(store: &dyn Store) {
     }
     assert_eq!(log_in_limited(conn, user, 6, limit(3, LimitPolicy::EvictOldest)), Opening::Opened);
     let live: Vec<u64> = (1..=6).filter(|number| is_live(conn, *number)).collect();
-    // Ids of one microsecond sort by their number here.
+    // Ids of one microsecond are ordered by number here.
     assert_eq!(live, [4, 5, 6]);
 }
 

@@ -1,20 +1,20 @@
-//! However many tokens a session has: how it ends, and how many it keeps.
+//! Sessions with many tokens: how they end, and how many they keep.
 
 use super::*;
 use crate::store::{AccessLimit, Refresh, Refreshed};
 
 pub(super) const CASES: &[Case] = &[
     ("a session of many tokens ends at once", many_tokens_end_at_once),
-    ("access tokens beyond the limit give way", access_tokens_give_way),
-    ("what is still needed does not give way", needed_tokens_stay),
+    ("access tokens beyond the limit are deleted", access_tokens_give_way),
+    ("tokens that are still needed stay", needed_tokens_stay),
     ("successors that a repeat has to find stay", recent_successors_stay),
     ("a lowered limit is reached over several refreshes", lowered_limit),
 ];
 
 pub(super) const ADMIN_CASES: &[AdminCase] = &[
-    ("what is left of an ended session says nothing of its user", left_over_and_deactivated),
-    ("what is left of all sessions of a user says nothing of the user", left_over_of_all),
-    ("whoever was deactivated is told so", deactivation_is_told),
+    ("the rest of an ended session says nothing about its user", left_over_and_deactivated),
+    ("the rest of all sessions of a user says nothing about the user", left_over_of_all),
+    ("a deactivated user learns the reason", deactivated_user_learns_the_reason),
 ];
 
 /// More than ending a session deletes by itself.
@@ -48,7 +48,7 @@ fn log_in_for_pair(conn: &mut dyn Connection, user: UserId, number: u64) {
     assert_eq!(conn.open_session(&new), Ok(Opening::Opened));
 }
 
-/// The numbers of those tokens that are known, of whatever kind and however they are judged.
+/// The numbers of those tokens that exist, of any kind and with any verdict.
 fn known(conn: &mut dyn Connection, numbers: std::ops::Range<u64>) -> Vec<u64> {
     let digests: Vec<_> = numbers.clone().map(digest).collect();
     let found = conn.find_many(&digests).expect("a read");
@@ -108,7 +108,7 @@ fn left_over_of_all(store: &dyn AdminStore) {
     assert_gone(conn, 10..10 + MANY);
 }
 
-fn deactivation_is_told(store: &dyn AdminStore) {
+fn deactivated_user_learns_the_reason(store: &dyn AdminStore) {
     let conn = &mut *connect(store);
     let user = add_user(conn, "alice");
     log_in(conn, user, 1);
@@ -132,14 +132,14 @@ fn access_tokens_give_way(store: &dyn Store) {
         let expected: &[u64] = match number {
             12 => &[10, 11, 12],
             13 => &[10, 11, 12, 13],
-            // The oldest: 14 itself is new, whatever its end.
+            // The oldest is deleted: 14 itself is new, although it has expired.
             14 => &[11, 12, 13, 14],
             15 => &[11, 12, 13, 15],
             _ => &[11, 13, 15, 16],
         };
         assert_eq!(left, expected);
     }
-    // Another session's tokens are its own.
+    // The limit is per session.
     log_in_for_pair(conn, user, 30);
     assert_eq!(conn.refresh(&adding(31, 32, after(60), at_most(3))), Ok(Refreshed::Done));
     assert_eq!(known(conn, 10..40), [11, 13, 15, 16, 30, 31, 32]);
@@ -149,9 +149,9 @@ fn needed_tokens_stay(store: &dyn Store) {
     let conn = &mut *connect(store);
     let user = add_user(conn, "alice");
     log_in_for_pair(conn, user, 10);
-    // 11 is consumed, and has to be there when it is used again.
+    // 11 is consumed, and must be found if it is used again.
     assert_eq!(conn.refresh(&rotating(11, 12, TokenKind::Refresh)), Ok(Refreshed::Done));
-    // The access token 10 is what is presented: with nothing else to give way, even the limit does.
+    // The access token 10 is presented: if nothing else can be deleted, the limit is exceeded.
     for number in 13..=15 {
         assert_eq!(conn.refresh(&adding(10, number, after(60), at_most(1))), Ok(Refreshed::Done));
         assert_eq!(known(conn, 10..20), [10, 11, 12, number]);
@@ -166,12 +166,12 @@ fn recent_successors_stay(store: &dyn Store) {
     log_in(conn, user, 1);
     assert_eq!(conn.refresh(&rotating(1, 2, TokenKind::Access)), Ok(Refreshed::Done));
     assert_eq!(conn.refresh(&adding(2, 3, after(60), None)), Ok(Refreshed::Done));
-    // The successor 2 is the oldest one that could go, but whoever repeats the refresh needs it.
+    // The successor 2 is the oldest one that could be deleted, but a repeat of the refresh needs it.
     let limit = Some(AccessLimit { max: 1, successors_from: NOW });
     assert_eq!(conn.refresh(&adding(3, 4, after(60), limit)), Ok(Refreshed::Done));
     assert_eq!(known(conn, 1..5), [1, 2, 3, 4]);
     assert_eq!(conn.find_successor(&digest(1)).expect("a read").map(|found| found.digest), Some(digest(2)));
-    // After the time of grace nobody does. The consumed token 1 stays.
+    // After the grace time no repeat does. The consumed token 1 stays.
     let limit = Some(AccessLimit { max: 2, successors_from: after(10) });
     assert_eq!(conn.refresh(&adding(4, 5, after(60), limit)), Ok(Refreshed::Done));
     assert_eq!(known(conn, 1..6), [1, 4, 5]);

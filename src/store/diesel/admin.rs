@@ -22,7 +22,7 @@ use crate::store::{
 };
 
 statement! {
-    /// Locks a user out for good, whether it was active or not.
+    /// Locks a user out permanently, whether it was active or not.
     Condemn { user: i64 as BigInt } -> BigInt,
     ["UPDATE users SET is_active = FALSE, auth_epoch = auth_epoch + 1 WHERE id = ", user, " RETURNING auth_epoch"]
 }
@@ -34,7 +34,7 @@ statement! {
 }
 
 statement! {
-    /// Takes a user that has no session left.
+    /// Deletes a user without sessions.
     DeleteUser { user: i64 as BigInt },
     [
         "DELETE FROM users WHERE id = ", user, " AND NOT EXISTS (SELECT 1 FROM sessions WHERE user_id = ", user, ")",
@@ -63,7 +63,7 @@ impl AdminStore for DieselStore {
 
     fn delete_user(&self, user: UserId, audit: &AuditContext) -> StoreResult<bool> {
         let mut known = false;
-        // Once more only if somebody let the user in again meanwhile, who then logged in.
+        // Repeated only if the user was activated again meanwhile and logged in.
         while self.admin(|connection| connection.end(|any, _| condemn(any, user, audit)))? {
             known = true;
             let mut emptying = Emptying::new(Emptied::Remove);

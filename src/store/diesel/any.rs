@@ -22,8 +22,8 @@ pub(super) enum AnyConnection {
     Postgres(PgConnection),
 }
 
-/// Runs one expression on the concrete connection: for statements that have to be fast, and for what
-/// only one of the databases can do.
+/// Evaluates an expression on the concrete connection: for statements that have to be fast, or that
+/// only one of the databases has.
 macro_rules! on_each {
     ($connection:expr, sqlite($s:ident) => $sqlite:expr, postgres($p:ident) => $postgres:expr $(,)?) => {
         match $connection {
@@ -36,8 +36,8 @@ macro_rules! on_each {
 }
 pub(super) use on_each;
 
-/// The result of a transaction that did not fail.
-pub(super) enum Step<T> {
+/// How a transaction that did not fail ends.
+pub(super) enum Ending<T> {
     /// Commit it.
     Keep(T),
     /// Roll it back, and return this.
@@ -46,9 +46,9 @@ pub(super) enum Step<T> {
 
 /// A transaction that failed.
 pub(super) struct Failed {
-    /// The first thing that went wrong.
+    /// The first error.
     pub(super) error: Error,
-    /// Whether exactly its own writes were undone. Not so if the database rolled back an outer
+    /// Whether exactly its own writes were undone. Not if the database rolled back an outer
     /// transaction, of which this one was only a part.
     pub(super) undone: bool,
     /// Whether it was opened: if not, none of its statements was sent.
@@ -95,16 +95,16 @@ pub(super) fn rollback(connection: &mut AnyConnection) -> QueryResult<()> {
 /// Runs `work` in a transaction, or in a savepoint of the one that is open.
 pub(super) fn write<T>(
     connection: &mut AnyConnection,
-    work: impl FnOnce(&mut AnyConnection) -> QueryResult<Step<T>>,
+    work: impl FnOnce(&mut AnyConnection) -> QueryResult<Ending<T>>,
 ) -> Result<T, Failed> {
     begin_write(connection).map_err(|error| Failed { error, undone: true, begun: false })?;
     let failed = |error, undone| Failed { error, undone, begun: true };
     match work(connection) {
-        Ok(Step::Keep(value)) => match commit(connection) {
+        Ok(Ending::Keep(value)) => match commit(connection) {
             Ok(()) => Ok(value),
             Err(error) => Err(failed(error, false)),
         },
-        Ok(Step::Undo(value)) => match rollback(connection) {
+        Ok(Ending::Undo(value)) => match rollback(connection) {
             Ok(()) => Ok(value),
             Err(error) => Err(failed(error, false)),
         },

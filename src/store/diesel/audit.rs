@@ -1,4 +1,4 @@
-//! The record of who did what.
+//! The audit trail: which change was made, and by whom.
 
 use diesel::{QueryResult, RunQueryDsl};
 
@@ -9,7 +9,7 @@ use crate::domain::audit::{AuditContext, Event};
 use crate::domain::session::SessionId;
 use crate::domain::user::UserId;
 
-/// What a cause is recorded about.
+/// The subject of an audit event.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct About {
     /// The user concerned.
@@ -21,18 +21,18 @@ pub(super) struct About {
 }
 
 impl About {
-    /// A user, and the new epoch where it was raised.
+    /// A user, and the new epoch if it was raised.
     pub(super) const fn user(user: UserId, epoch: Option<i64>) -> Self {
         Self { user: Some(user), session: None, epoch }
     }
 }
 
-/// Records the cause, in the transaction that is open.
+/// Records the event of the context, in the open transaction.
 pub(super) fn record(connection: &mut AnyConnection, audit: &AuditContext, about: About) -> QueryResult<()> {
     record_as(connection, audit.event, audit, about)
 }
 
-/// Records another event than the cause's own, with the cause's actor, origin and time.
+/// Records another event than that of the context, with its actor, origin and time.
 pub(super) fn record_as(
     connection: &mut AnyConnection,
     event: Event,

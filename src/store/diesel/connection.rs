@@ -7,7 +7,7 @@ use diesel::result::QueryResult;
 use diesel::sql_types::BigInt;
 use diesel::{OptionalExtension, RunQueryDsl};
 
-use super::any::{self, AnyConnection, Failed, Step, on_each};
+use super::any::{self, AnyConnection, Ending, Failed, on_each};
 use super::connect::{Role, Target};
 use super::emptying::{AT_THE_END, IN_A_GROUP};
 use super::error::{is_conflict, logged, may_lack_room, not_begun, store_error};
@@ -24,24 +24,24 @@ use crate::store::{Connection, NewSession, Opening, Refresh, Refreshed, StoreErr
 pub(super) const SCHEMA: i64 = 5;
 
 statement! {
-    /// What the schema is, and who can work with it.
+    /// The version of the schema, and the oldest program that can work with it.
     SchemaInfo {} -> (BigInt, BigInt),
     ["SELECT version, compatible_from FROM schema_info"]
 }
 
-/// One connection, and how far its transactions got.
+/// One connection, and the state of its transactions.
 pub(super) struct DieselConnection {
     pub(super) any: AnyConnection,
     target: Arc<Target>,
-    /// Whether steps are parts of a transaction around them.
+    /// Whether steps are parts of an outer transaction.
     grouped: bool,
-    /// Set when the transaction around the steps was dropped by the database.
+    /// Set when the database has dropped the outer transaction.
     lost: Option<StoreError>,
     /// Set when an error said that only another connection can help.
     spent: bool,
     /// Whether the group so far has ended sessions.
     ending: bool,
-    /// How many tokens the group, or a transaction outside of one, may still delete when it ends sessions.
+    /// How many more tokens the group, or a single transaction, may delete when it ends sessions.
     room: i64,
 }
 
@@ -63,7 +63,7 @@ impl DieselConnection {
         })
     }
 
-    /// Whether it is worth being used again: the database answers and its file is in place.
+    /// Whether it can be used again: the database answers and its file is in place.
     ///
     /// # Errors
     /// When it is not.
@@ -71,7 +71,7 @@ impl DieselConnection {
         self.read(diesel::r2d2::R2D2Connection::ping)
     }
 
-    /// Whether it must be given up.
+    /// Whether it must be dropped.
     pub(super) fn is_broken(&mut self) -> bool {
         self.spent || diesel::r2d2::R2D2Connection::is_broken(&mut self.any)
     }
@@ -91,25 +91,25 @@ impl DieselConnection {
         error
     }
 
-    /// Runs a transaction, and once more if another one was in its way.
+    /// Runs a transaction, and once more if it conflicted with another one.
     ///
     /// # Errors
-    /// When the database fails; nothing was written then, unless the commit itself failed.
+    /// When the database fails; then nothing was written, unless the commit itself failed.
     pub(super) fn write<T>(&mut self, mut work: impl FnMut(&mut AnyConnection) -> QueryResult<T>) -> StoreResult<T> {
-        self.write_or_undo(|connection| work(connection).map(Step::Keep))
+        self.write_or_undo(|connection| work(connection).map(Ending::Keep))
     }
 
-    /// The same for a transaction that may answer without leaving a trace.
+    /// The same for a transaction that may be rolled back with a result.
     ///
     /// # Errors
     /// As [`DieselConnection::write`].
     pub(super) fn write_or_undo<T>(
         &mut self,
-        mut work: impl FnMut(&mut AnyConnection) -> QueryResult<Step<T>>,
+        mut work: impl FnMut(&mut AnyConnection) -> QueryResult<Ending<T>>,
     ) -> StoreResult<T> {
         self.check_place()?;
         let first = match any::write(&mut self.any, &mut work) {
-            // What was written into a file without a place must not be acknowledged.
+            // Writes to a file that is no longer at its path must not be acknowledged.
             Ok(value) => return self.check_place().map(|()| value),
             Err(failed) => failed,
         };
@@ -120,14 +120,14 @@ impl DieselConnection {
         self.check_place().map(|()| value)
     }
 
-    /// Runs a transaction that only adds data, unless the room that is left is kept for others.
+    /// Runs a transaction that only adds data, unless the remaining disk space is reserved.
     pub(super) fn add<T>(&mut self, work: impl FnMut(&mut AnyConnection) -> QueryResult<T>) -> StoreResult<T> {
         self.target.admit_growth()?;
         self.write(work)
     }
 
-    /// Runs a transaction that ends sessions, for which there is room even on a full disk. It is told how many
-    /// tokens it may delete, and takes what it deletes from that: none while there is no more room than that.
+    /// Runs a transaction that ends sessions, for which there is space even on a full disk. It gets the number of
+    /// tokens that it may delete, and subtracts what it deletes: 0 while the disk is nearly full.
     pub(super) fn end<T>(
         &mut self,
         mut work: impl FnMut(&mut AnyConnection, &mut i64) -> QueryResult<T>,
@@ -143,8 +143,8 @@ impl DieselConnection {
             self.room -= room - left;
         }
         match outcome {
-            // The system said that there was room, or somebody else was faster. Where this attempt cannot be
-            // repeated, the next one finds the room.
+            // The system reported enough space, or another process was faster. If this attempt cannot be
+            // repeated, the next one finds the space.
             Err(error) if may_lack_room(&error) && self.target.give_up_reserve() => {
                 if self.lost.is_some() || self.is_broken() {
                     return Err(error);
@@ -166,9 +166,9 @@ impl DieselConnection {
         if self.grouped || failed.begun { error } else { not_begun(error) }
     }
 
-    /// Whether a step may be done here. Once the transaction around them is gone, further steps
-    /// would each be a transaction of its own, and last although the group failed. Inside a
-    /// group, the file is looked at before and after the whole of it.
+    /// Whether a step may run here. Once the outer transaction is gone, further steps
+    /// would each be a transaction of its own, and stay although the group failed. In a
+    /// group, the file is checked before and after the whole group.
     fn check_place(&self) -> StoreResult<()> {
         match &self.lost {
             Some(error) => Err(error.clone()),
@@ -177,7 +177,7 @@ impl DieselConnection {
         }
     }
 
-    /// Whether changes by hand are heard of.
+    /// Whether manual changes reach the revocation feeds.
     fn check_triggers(&mut self) -> StoreResult<()> {
         let differences = self.read(triggers::differences)?;
         if differences.is_empty() {
@@ -189,14 +189,14 @@ impl DieselConnection {
     fn finish_group(&mut self) -> StoreResult<()> {
         (self.grouped, self.room) = (false, AT_THE_END);
         let finished = if let Some(error) = self.lost.take() {
-            // Nothing may be left to undo; the verdict stands either way.
+            // There may be nothing to undo; the result is the same either way.
             let _ = any::rollback(&mut self.any);
             Err(error)
         } else {
             any::commit(&mut self.any).map_err(|error| store_error(&error, &mut self.any))
         };
         if self.ending && finished.as_ref().is_err_and(may_lack_room) {
-            // For the next attempt: what ran in the group runs once.
+            // For the next attempt: steps of the group run once.
             self.target.give_up_reserve();
         }
         finished?;
@@ -213,7 +213,7 @@ impl Connection for DieselConnection {
             }
             Some((version, _)) if version < SCHEMA => "the database's schema is too old: run `knoxide migrate`",
             Some(_) => "the database's schema is marked as incompatible with this program: use a newer one",
-            None => "the database's schema says no version",
+            None => "the database's schema has no version",
         };
         Err(logged(StoreError::Failed(unfit.to_owned())))
     }
@@ -250,7 +250,7 @@ impl Connection for DieselConnection {
     fn find_successor(&mut self, digest: &TokenDigest) -> StoreResult<Option<Successor>> {
         let found = self.read(|connection| sessions::find_successor(connection, digest))?;
         if found.is_some() && on_each!(&self.any, sqlite(_c) => false, postgres(_c) => true) {
-            // The caller gets the successor again, which no failover may lose.
+            // The caller returns the successor again, so no failover may lose it.
             self.write(standby::confirm)?;
         }
         Ok(found)
@@ -266,7 +266,7 @@ impl Connection for DieselConnection {
         last_seen: Timestamp,
         audit: &AuditContext,
     ) -> StoreResult<bool> {
-        // While there is no room to write down that sessions are used, none is idle for certain.
+        // While there is no space to record uses, it is unknown whether a session is idle.
         self.add(|connection| sessions::end_idle(connection, session, last_seen, audit))
     }
 
@@ -301,8 +301,8 @@ impl Connection for DieselConnection {
         (self.grouped, self.ending, self.room) = (true, false, IN_A_GROUP);
         let ran = catch_unwind(AssertUnwindSafe(|| work(self)));
         if let Err(panic) = ran {
-            // Left open, the transaction would swallow every later write of this connection. If it
-            // cannot be undone either, diesel knows the connection as broken.
+            // An open transaction would include every later write of this connection. If the rollback
+            // fails too, diesel marks the connection as broken.
             (self.grouped, self.room) = (false, AT_THE_END);
             let _ = any::rollback(&mut self.any);
             resume_unwind(panic);

@@ -22,7 +22,7 @@ pub(super) const AT_THE_END: i64 = 100;
 pub(super) const IN_A_GROUP: i64 = 500;
 
 /// The most rows that one transaction deletes from a single session; from several it deletes [`BATCH`].
-const GREATEST_BATCH: usize = 500;
+const MAX_BATCH_ROWS: usize = 500;
 
 /// How long one transaction on a single large session should take, without the commit. On SQLite all
 /// other writers wait for it.
@@ -185,7 +185,7 @@ impl Pace {
         if took > TARGET_TIME {
             self.rows = (self.rows / 2).max(BATCH);
         } else if took < TARGET_TIME / 2 {
-            self.rows = (self.rows * 2).min(GREATEST_BATCH);
+            self.rows = (self.rows * 2).min(MAX_BATCH_ROWS);
         }
     }
 }
@@ -198,9 +198,9 @@ mod tests {
     fn batches_grow_while_they_are_quick_and_shrink_when_they_are_slow() {
         let mut pace = Pace { rows: BATCH };
         (0..20).for_each(|_| pace.adjust(Duration::from_micros(500)));
-        assert_eq!(pace.rows, GREATEST_BATCH);
+        assert_eq!(pace.rows, MAX_BATCH_ROWS);
         pace.adjust(TARGET_TIME);
-        assert_eq!(pace.rows, GREATEST_BATCH, "the target is met");
+        assert_eq!(pace.rows, MAX_BATCH_ROWS, "the target is met");
         (0..20).for_each(|_| pace.adjust(TARGET_TIME * 2));
         assert_eq!(pace.rows, BATCH);
     }

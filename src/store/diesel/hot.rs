@@ -1,11 +1,11 @@
 //! The statements that every check, login and logout runs.
 //!
-//! diesel prepares a statement once and for all only if its type says that its text never
-//! changes; most of its own builders cannot say so. These can: each is one type with one
+//! diesel prepares a statement only once if its type guarantees that its text never
+//! changes; most of its own builders cannot guarantee that. These can: each is one type with one
 //! text, the same on both databases.
 
 /// Defines a statement: its values with their SQL types, the types of its result's columns if
-/// it has any, and its text, in which a value stands where its name does, and a constant number in
+/// it has any, and its text, in which a value is inserted at its name, and a constant number in
 /// braces.
 macro_rules! statement {
     (
@@ -62,11 +62,11 @@ pub(super) use statement;
 use diesel::sql_types::Array;
 use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text};
 
-/// The end of a token that has none.
+/// The expiry of a token without one.
 pub(super) const NEVER: i64 = i64::MAX;
 
-/// When the last token of a row of `sessions` ends that is not consumed: [`NEVER`] if one has no end,
-/// NULL if there is no token. One look at an index for each of the two, however many tokens there
+/// When the last unconsumed token of a row of `sessions` expires: [`NEVER`] if one never does,
+/// NULL if there is no token. One index look-up for each of the two, however many tokens there
 /// are. No `EXISTS`, which Postgres may answer by reading all tokens of all sessions.
 pub(super) const LAST_END: &str = "coalesce(\
     (SELECT 9223372036854775807 FROM tokens t WHERE t.session_id = sessions.id AND t.consumed IS NULL \
@@ -74,9 +74,9 @@ pub(super) const LAST_END: &str = "coalesce(\
     (SELECT t.expires FROM tokens t WHERE t.session_id = sessions.id AND t.consumed IS NULL \
     AND t.expires IS NOT NULL ORDER BY t.consumed DESC, t.expires DESC LIMIT 1))";
 
-/// The columns of what is known of a digest, as [`super::rows::token_record`] reads them. Sessions that
-/// ended because their user was locked out seem not to have ended while the user is inactive, so that
-/// whoever holds their tokens is told why; all others that ended are over before that is asked.
+/// The columns of the record of a digest, as [`super::rows::token_record`] reads them. A session that
+/// ended because its user was locked out seems not to have ended while the user is inactive, so that
+/// holders of its tokens learn the reason; all other ended sessions are over before that is checked.
 pub(super) type TokenColumns = (
     Binary,
     Text,
@@ -102,7 +102,7 @@ pub(super) type AccountColumns = (BigInt, Text, Text, Bool, Bool, BigInt, Text);
 
 #[cfg(feature = "sqlite")]
 statement! {
-    /// What is known of one digest: a look-up by primary keys.
+    /// The record of one digest: a look-up by primary keys.
     FindToken { digest: [u8; 64] as Binary } -> TokenColumns,
     [
         "SELECT t.digest, t.kind, t.created, t.expires, t.consumed, s.id, s.dialect, s.created, s.last_seen, s.auth_epoch, \
@@ -114,7 +114,7 @@ statement! {
 
 #[cfg(feature = "postgres")]
 statement! {
-    /// What is known of many digests, in one round trip and one snapshot.
+    /// The records of many digests, in one round trip and one snapshot.
     FindTokens { digests: Vec<[u8; 64]> as Array<Binary> } -> TokenColumns,
     [
         "SELECT t.digest, t.kind, t.created, t.expires, t.consumed, s.id, s.dialect, s.created, s.last_seen, s.auth_epoch, \
@@ -135,7 +135,7 @@ statement! {
 }
 
 statement! {
-    /// Up to two accounts of this address: two are as good as none.
+    /// Up to two accounts with this address: two count as none.
     FindByEmail { email: String as Text } -> AccountColumns,
     [
         "SELECT id, username, email, is_active, is_staff, auth_epoch, password_hash FROM users WHERE email = ",
@@ -150,8 +150,8 @@ statement! {
 }
 
 statement! {
-    /// A login's first statement. One row is the permission, and holds the user until the
-    /// commit: limits count right, and no login outlives a change that it did not see.
+    /// A login's first statement. A returned row is the permission, and locks the user until the
+    /// commit: limits are counted correctly, and no login outlives a change that it did not see.
     AdmitLogin { at: i64 as BigInt, user: i64 as BigInt, epoch: i64 as BigInt },
     ["UPDATE users SET last_login = ", at, " WHERE id = ", user, " AND auth_epoch = ", epoch, " AND is_active"]
 }
@@ -208,8 +208,8 @@ statement! {
 }
 
 statement! {
-    /// The session of a token that may be refreshed. What is added to it is judged by the
-    /// session's and the user's rows, so nothing has to be locked.
+    /// The session of a token that may be refreshed. The added tokens are judged by the
+    /// session's and the user's rows, so no lock is needed.
     Refreshable { digest: [u8; 64] as Binary, at: i64 as BigInt } -> Binary,
     [
         "SELECT t.session_id FROM tokens t JOIN sessions s ON s.id = t.session_id \
@@ -219,7 +219,7 @@ statement! {
 }
 
 statement! {
-    /// Consumes a token that nobody has consumed: one row is the right to add its successor.
+    /// Consumes an unconsumed token: a changed row is the permission to add its successor.
     Consume { at: i64 as BigInt, successor: [u8; 64] as Binary, digest: [u8; 64] as Binary } -> Binary,
     [
         "UPDATE tokens SET consumed = ", at, ", successor = ", successor, " WHERE digest = ", digest,
@@ -230,7 +230,7 @@ statement! {
 }
 
 statement! {
-    /// A session's access tokens that are not consumed, those that end first before the others.
+    /// A session's unconsumed access tokens, those that expire first before the others.
     FindAccess { session: [u8; 16] as Binary, limit: i64 as BigInt } -> (Binary, BigInt, Nullable<BigInt>),
     [
         "SELECT digest, created, expires FROM tokens WHERE session_id = ", session,
@@ -239,7 +239,7 @@ statement! {
 }
 
 statement! {
-    /// The access tokens that took the place of others of their session from a moment on.
+    /// The access tokens that replaced others of their session from a moment on.
     FindRecentSuccessors { session: [u8; 16] as Binary, from: i64 as BigInt } -> Nullable<Binary>,
     [
         "SELECT successor FROM tokens WHERE session_id = ", session, " AND consumed >= ", from,
@@ -254,7 +254,7 @@ statement! {
 }
 
 statement! {
-    /// The token that took another one's place, while their session lives.
+    /// The token that replaced another one, while their session lives.
     FindSuccessor { digest: [u8; 64] as Binary } -> (Binary, BigInt, Nullable<BigInt>, Nullable<BigInt>),
     [
         "SELECT n.digest, n.created, n.expires, n.key_id FROM tokens o JOIN tokens n ON n.digest = o.successor \
@@ -264,10 +264,10 @@ statement! {
 }
 
 statement! {
-    /// Ends a session that is neither ended nor of an old epoch. When a password change that
-    /// keeps this very session is overtaken, Postgres shows the session as it is then but the
-    /// user as it was before, so the session's epoch may seem to be the greater one: it lives.
-    /// With more than `room` tokens, it is left to the sweeper to empty it.
+    /// Ends a session that is neither ended nor of an old epoch. If a password change that
+    /// keeps this very session commits at the same time, Postgres shows the new session but the
+    /// old user, so the session's epoch may seem to be greater: it lives.
+    /// If it has more than `room` tokens, the sweeper empties it.
     EndSession {
         at: i64 as BigInt, reason: String as Text, actor: String as Text, room: i64 as BigInt,
         id: [u8; 16] as Binary,
@@ -306,7 +306,7 @@ statement! {
 }
 
 statement! {
-    /// Tells who did what.
+    /// Records an audit event.
     InsertAudit {
         at: i64 as BigInt,
         event: String as Text,
@@ -325,15 +325,15 @@ statement! {
 
 #[cfg(feature = "sqlite")]
 statement! {
-    /// Notes when one session was last used.
+    /// Records when one session was last used.
     TouchSession { at: i64 as BigInt, id: [u8; 16] as Binary },
     ["UPDATE sessions SET last_seen = ", at, " WHERE id = ", id, " AND ended_at IS NULL AND last_seen < ", at]
 }
 
 #[cfg(feature = "postgres")]
 statement! {
-    /// Notes when sessions were last used. The rows are locked in the order of their ids, so
-    /// that two nodes do not wait for each other in a circle.
+    /// Records when sessions were last used. The rows are locked in the order of their ids, so
+    /// that two nodes cannot deadlock.
     TouchSessions { ids: Vec<[u8; 16]> as Array<Binary>, times: Vec<i64> as Array<BigInt> },
     [
         "UPDATE sessions SET last_seen = seen.at FROM (\

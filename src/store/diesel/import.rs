@@ -1,11 +1,11 @@
-//! Taking over users and knox tokens: all of them, or nothing.
+//! Imports of users and knox tokens: all of them, or nothing.
 
 use std::collections::{HashMap, HashSet};
 
 use sha2::{Digest, Sha512};
 
 use super::DieselStore;
-use super::any::{AnyConnection, Step};
+use super::any::{AnyConnection, Ending};
 use crate::domain::audit::AuditContext;
 use crate::domain::import::{ImportData, ImportToken, ImportUser};
 use crate::domain::session::SessionId;
@@ -14,7 +14,7 @@ use crate::store::{Clash, ImportError, ImportReport, StoreResult};
 
 mod rows;
 
-/// Data that is free of contradictions, ready to be written.
+/// Data without contradictions, ready to be written.
 pub(super) struct Prepared<'a> {
     pub(super) users: Vec<(&'a ImportUser, String)>,
     pub(super) tokens: Vec<(&'a ImportToken, SessionId, bool)>,
@@ -31,13 +31,13 @@ impl DieselStore {
                 let mut found = clashes.clone();
                 found.extend(rows::clashes(any, data)?);
                 if !found.is_empty() {
-                    return Ok(Step::Undo(Err(found)));
+                    return Ok(Ending::Undo(Err(found)));
                 }
-                write(any, &prepared, audit).map(|report| Step::Keep(Ok(report)))
+                write(any, &prepared, audit).map(|report| Ending::Keep(Ok(report)))
             })
         });
         outcome?.map_err(|mut found| {
-            // Twice in the data and in the database too is still one clash.
+            // A conflict that is in the data and in the database is reported once.
             let mut told = HashSet::new();
             found.retain(|clash| told.insert(clash.clone()));
             ImportError::Clashes(found)
@@ -57,7 +57,7 @@ fn write(any: &mut AnyConnection, prepared: &Prepared<'_>, audit: &AuditContext)
     })
 }
 
-/// Pairs every imported name with the first other one that has its key.
+/// Pairs every imported name with the first other one that has its look-alike key.
 fn lookalikes(mut known: HashMap<String, String>, prepared: &Prepared<'_>) -> Vec<(String, String)> {
     let mut pairs = Vec::new();
     for (user, key) in &prepared.users {
@@ -71,7 +71,7 @@ fn lookalikes(mut known: HashMap<String, String>, prepared: &Prepared<'_>) -> Ve
     pairs
 }
 
-/// What is wrong with the data by itself.
+/// The contradictions within the data.
 fn contradictions(data: &ImportData) -> Vec<Clash> {
     let mut clashes = Vec::new();
     let (mut ids, mut names, mut digests) = (HashSet::new(), HashSet::new(), HashSet::new());
@@ -117,7 +117,7 @@ fn prepare(data: &ImportData) -> Prepared<'_> {
     }
 }
 
-/// A session id needs to be new, not secret; but it is shown, and must tell nothing of the
+/// A session id must be new, but not secret. It is shown, so it must reveal nothing about the
 /// digest.
 fn session_of(token: &ImportToken) -> SessionId {
     let hash =

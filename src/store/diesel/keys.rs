@@ -1,4 +1,4 @@
-//! Signing keys, kept in the database so that every node agrees.
+//! Signing keys, stored in the database so that all nodes agree.
 
 use diesel::sql_types::{BigInt, Binary, Nullable, Text};
 use diesel::{QueryResult, RunQueryDsl};
@@ -34,14 +34,14 @@ statement! {
 }
 
 statement! {
-    /// Takes a key out of use.
+    /// Retires a key.
     RetireKey { at: i64 as BigInt, id: i64 as BigInt },
     ["UPDATE signing_keys SET retired = ", at, " WHERE id = ", id, " AND retired IS NULL"]
 }
 
 #[cfg(feature = "postgres")]
 statement! {
-    /// Lets one node look for missing keys at a time; the number is arbitrary, and used here alone.
+    /// Ensures that only one node at a time looks for missing keys; the number is arbitrary, and used only here.
     LockKeys {} -> diesel::sql_types::Text,
     ["SELECT pg_advisory_xact_lock(7741547852117042185)::text"]
 }
@@ -79,7 +79,7 @@ pub(super) fn ensure(
         store.admin(|connection| {
             connection.write(|any| {
                 lock(any)?;
-                // Another node may have been quicker.
+                // Another node may have been faster.
                 if read(any)?.iter().any(in_use) { Ok(()) } else { new.insert(any) }
             })
         })?;
@@ -119,7 +119,7 @@ pub(super) fn retire(any: &mut AnyConnection, id: i64, now: Timestamp) -> QueryR
 
 fn lock(connection: &mut AnyConnection) -> QueryResult<()> {
     on_each!(connection,
-        // A writing transaction is alone there.
+        // A writing transaction has no concurrent one on SQLite.
         sqlite(_c) => Ok(()),
         postgres(c) => LockKeys {}.execute(c).map(drop),
     )
@@ -147,7 +147,7 @@ fn read(connection: &mut AnyConnection) -> QueryResult<Vec<Row>> {
     rows.into_iter().map(read).collect()
 }
 
-/// Whether the newest HS256 key in use is the one that this node was given, or none was.
+/// Whether the newest HS256 key in use is the one that was given to this node, or none was given.
 fn check_secret(rows: &[Row], given: Option<&KeySecret>) -> Result<(), KeyError> {
     let hs256 = |row: &&Row| row.entry.purpose == KeyPurpose::Sign(Algorithm::Hs256) && row.entry.retired.is_none();
     let Some(newest) = rows.iter().rev().find(hs256) else { return Ok(()) };
@@ -158,7 +158,7 @@ fn check_secret(rows: &[Row], given: Option<&KeySecret>) -> Result<(), KeyError>
     }
 }
 
-/// `None` for an older key whose secret was in the settings then, and is nowhere now.
+/// `None` for an older key whose secret was in the settings and is not known any more.
 fn stored(row: &Row, given: Option<&KeySecret>) -> Option<StoredKey> {
     let of_settings = || given.filter(|given| given.fingerprint().as_slice() == row.fingerprint).cloned();
     let KeyEntry { id, purpose, created, retired, .. } = row.entry;

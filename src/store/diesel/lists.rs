@@ -16,7 +16,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::user::{Epoch, User, UserId, lookalike_key};
 use crate::store::{SessionFilter, UserEntry, UserFilter};
 
-/// A pattern that fits texts in which this one occurs.
+/// A pattern that matches texts that contain this one.
 fn containing(text: &str) -> String {
     let mut pattern = String::from("%");
     for c in text.chars().filter(|c| *c != '\0') {
@@ -146,12 +146,12 @@ fn session_rows(any: &mut AnyConnection, filter: &SessionFilter) -> QueryResult<
     query.load(any)
 }
 
-/// What raised a user's epoch to a number, when, and by whom.
+/// The event that raised a user's epoch to a number, when, and by whom.
 pub(super) type EpochEvents = HashMap<(i64, i64), (i64, String, String)>;
 
 type EventRow = (Option<i64>, Option<i64>, i64, String, String);
 
-/// What ended the sessions that were ended with all of their user's.
+/// The events that ended sessions together with all others of their user.
 fn epoch_events(any: &mut AnyConnection, rows: &[SessionRow]) -> QueryResult<EpochEvents> {
     let dead: Vec<_> = rows.iter().filter(|row| row.ended_at.is_none() && row.epoch != row.user_epoch).collect();
     let users: Vec<i64> = dead.iter().map(|row| row.user).collect();
@@ -189,7 +189,7 @@ fn session_entry(row: SessionRow, event: Option<&(i64, String, String)>) -> Quer
         (Some(at), _) => (Some(at), row.ended_reason, row.ended_by),
         (None, _) if row.epoch == row.user_epoch => (None, None, None),
         (None, Some((at, event, actor))) => (Some(*at), Some(event.clone()), Some(actor.clone())),
-        // Somebody raised the epoch by hand: it was over after its last use at any rate.
+        // The epoch was raised with SQL: the session ended at some time after its last use.
         (None, None) => (Some(row.last_seen), None, None),
     };
     Ok(SessionEntry {

@@ -1,4 +1,4 @@
-//! Rows as the domain knows them.
+//! Rows as values of the domain.
 
 use std::sync::Arc;
 
@@ -35,7 +35,7 @@ pub(super) type TokenRow = (
 /// A row of [`super::hot::AccountColumns`].
 pub(super) type AccountRow = (i64, String, String, bool, bool, i64, String);
 
-/// What a row says of its digest.
+/// The record of a digest from its row.
 pub(super) fn token_record(row: TokenRow) -> QueryResult<(TokenDigest, TokenRecord)> {
     let (digest, kind, made, expires, consumed, session, dialect, created, last_seen, epoch, ended, user, ..) = row;
     let (.., username, email, is_active, is_staff, user_epoch) = row;
@@ -58,7 +58,7 @@ pub(super) fn token_record(row: TokenRow) -> QueryResult<(TokenDigest, TokenReco
     Ok((TokenDigest::from_bytes(digest), record))
 }
 
-/// What a row says of an account.
+/// An account from its row.
 pub(super) fn account(row: AccountRow) -> Account {
     let (id, username, email, is_active, is_staff, epoch, hash) = row;
     Account {
@@ -77,7 +77,7 @@ pub(super) fn dialect_named(name: &str) -> QueryResult<Dialect> {
     Dialect::from_name(name).ok_or_else(|| unreadable("sessions.dialect"))
 }
 
-/// Text from outside that only describes: NUL, which Postgres cannot store, is replaced.
+/// Descriptive text from outside: NUL, which Postgres cannot store, is replaced.
 pub(super) fn storable(text: Option<&str>) -> Option<String> {
     text.map(|text| text.replace('\0', "\u{fffd}"))
 }

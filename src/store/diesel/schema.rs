@@ -1,7 +1,7 @@
-//! The tables as diesel sees them, for the queries that are put together at run time.
+//! The tables for diesel's query builder, for queries that are built at run time.
 
 diesel::table! {
-    /// Accounts.
+    /// Users.
     users (id) {
         id -> BigInt,
         username -> Text,
@@ -17,7 +17,7 @@ diesel::table! {
 }
 
 diesel::table! {
-    /// Logins.
+    /// Sessions.
     sessions (id) {
         id -> Binary,
         user_id -> BigInt,
@@ -38,7 +38,7 @@ diesel::table! {
 }
 
 diesel::table! {
-    /// What was done, by whom.
+    /// Audit events.
     audit_events (id) {
         id -> BigInt,
         at -> BigInt,

@@ -1,11 +1,11 @@
-//! Finding tokens, opening, ending and touching sessions.
+//! Finding tokens; opening and ending sessions, and recording their use.
 
 #[cfg(feature = "postgres")]
 use std::collections::HashMap;
 
 use diesel::{OptionalExtension, QueryResult, RunQueryDsl};
 
-use super::any::{AnyConnection, Step, on_each};
+use super::any::{AnyConnection, Ending, on_each};
 use super::audit::{self, About};
 use super::emptying::AT_THE_END;
 use super::error::unreadable;
@@ -16,7 +16,7 @@ use crate::domain::session::{SessionId, TokenRecord};
 use crate::domain::time::Timestamp;
 use crate::domain::token::TokenDigest;
 use crate::domain::user::UserId;
-use crate::store::access_limit::{Candidate, MOST_AT_ONCE, surplus};
+use crate::store::access_limit::{Candidate, MAX_DELETED_AT_ONCE, surplus};
 use crate::store::{
     AccessLimit, LimitPolicy, NewSession, NewToken, Opening, Refresh, Refreshed, SessionLimit, Successor,
 };
@@ -28,7 +28,7 @@ pub(super) fn find_many(
 ) -> QueryResult<Vec<Option<TokenRecord>>> {
     on_each!(connection,
         sqlite(c) => match digests {
-            // One statement is one read by itself.
+            // A single statement is one read by itself.
             [digest] => Ok(vec![find_one(c, *digest)?]),
             [] => Ok(Vec::new()),
             many => super::any::read_sqlite(c, |c| many.iter().map(|digest| find_one(c, *digest)).collect()),
@@ -40,7 +40,7 @@ pub(super) fn find_many(
     )
 }
 
-/// What rows that were found for these digests say of each.
+/// The records of these digests from the rows that were found.
 #[cfg(feature = "postgres")]
 pub(super) fn in_order(rows: Vec<TokenRow>, digests: &[TokenDigest]) -> QueryResult<Vec<Option<TokenRecord>>> {
     let found: HashMap<_, _> = rows.into_iter().map(token_record).collect::<QueryResult<_>>()?;
@@ -54,25 +54,25 @@ fn find_one(connection: &mut diesel::SqliteConnection, digest: TokenDigest) -> Q
 }
 
 /// See [`crate::store::Connection::open_session`].
-pub(super) fn open(connection: &mut AnyConnection, new: &NewSession) -> QueryResult<Step<Opening>> {
+pub(super) fn open(connection: &mut AnyConnection, new: &NewSession) -> QueryResult<Ending<Opening>> {
     let at = new.audit.at.as_micros();
     let admitted = hot::AdmitLogin { at, user: new.user.0, epoch: new.epoch.0 }.execute(connection)?;
     if admitted == 0 {
-        return Ok(Step::Undo(Opening::Denied));
+        return Ok(Ending::Undo(Opening::Denied));
     }
     if let Some(limit) = new.limit
         && !make_room(connection, new, limit)?
     {
-        return Ok(Step::Undo(Opening::LimitReached));
+        return Ok(Ending::Undo(Opening::LimitReached));
     }
     insert(connection, new)?;
     if let Some(network) = &new.network {
         networks::note_login_from(connection, new.user, network, new.audit.at)?;
     }
-    Ok(Step::Keep(Opening::Opened))
+    Ok(Ending::Keep(Opening::Opened))
 }
 
-/// Whether there is room for one more session, after the oldest ones gave way if they must.
+/// Whether one more session is allowed, after the oldest ones were evicted if necessary.
 fn make_room(connection: &mut AnyConnection, new: &NewSession, limit: SessionLimit) -> QueryResult<bool> {
     let now = new.audit.at;
     let seen_from = limit.idle_limit.map_or(i64::MIN, |idle| now.saturating_sub(idle).as_micros());
@@ -164,15 +164,15 @@ pub(super) fn refresh(connection: &mut AnyConnection, refresh: &Refresh) -> Quer
 /// A row of [`hot::FindAccess`].
 type AccessRow = (Vec<u8>, i64, Option<i64>);
 
-/// Deletes access tokens that the session has beyond its limit. What is told of the session by the
-/// triggers, if it is, makes others forget the deleted tokens.
+/// Deletes access tokens beyond the session's limit. If the triggers log a change of the session, caches
+/// drop the deleted tokens.
 fn keep_within(
     connection: &mut AnyConnection,
     session: [u8; 16],
     refresh: &Refresh,
     limit: AccessLimit,
 ) -> QueryResult<()> {
-    let most = i64::from(limit.max).saturating_add(i64::from(MOST_AT_ONCE));
+    let most = i64::from(limit.max).saturating_add(i64::from(MAX_DELETED_AT_ONCE));
     let rows: Vec<AccessRow> = hot::FindAccess { session, limit: most }.load(connection)?;
     if i64::try_from(rows.len()).unwrap_or(i64::MAX) <= i64::from(limit.max) {
         return Ok(());
@@ -227,13 +227,13 @@ pub(super) fn end(
 ) -> QueryResult<bool> {
     let ended = end_as(connection, session, audit.event, audit, room)?;
     if !ended {
-        // Whoever ended it may not have waited until that was safe.
+        // The request that ended it may not have waited for the standbys.
         standby::confirm(connection)?;
     }
     Ok(ended)
 }
 
-/// Deletes at most `room` tokens, which is less by that many afterwards.
+/// Deletes at most `room` tokens, and subtracts their number from it.
 fn end_as(
     connection: &mut AnyConnection,
     session: SessionId,
@@ -305,7 +305,7 @@ pub(super) fn touch(connection: &mut AnyConnection, seen: &[(SessionId, Timestam
             Ok(())
         },
         postgres(c) => {
-            // An update takes one of several fitting rows, so each session may stand here once.
+            // An update applies one of several matching rows, so each session must occur only once.
             let mut latest = HashMap::with_capacity(seen.len());
             for (id, at) in seen {
                 let time = latest.entry(*id).or_insert(*at);

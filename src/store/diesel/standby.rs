@@ -1,13 +1,13 @@
-//! What was done before counts as done only once the standbys of a Postgres server have it, too.
+//! Earlier commits are acknowledged only when the standbys of a Postgres server have them, too.
 //!
-//! A server with synchronous standbys answers a commit when they have it. If the wait is broken off, because the
-//! waiting process was terminated, the commit stands and everybody sees it, but a failover may still undo it.
-//! Whoever then finds that nothing is left to do, and writes nothing, waits for no standby: a logout that is sent
-//! again would be acknowledged, and its token would be good again after the failover. So a transaction that
+//! A server with synchronous standbys answers a commit when they have it. If the wait is cancelled, because the
+//! waiting process was terminated, the commit is visible to all, but a failover may still undo it.
+//! A transaction that then finds nothing left to do, and writes nothing, waits for no standby: a repeated logout
+//! would be acknowledged, and its token would be good again after the failover. So a transaction that
 //! acknowledges what it found writes a record of its own. Its commit waits until the standbys have that record and,
-//! since the write-ahead log has one order, all that was committed before.
+//! since the write-ahead log is ordered, all earlier commits.
 //!
-//! SQLite needs nothing of the kind: what a connection can see has been written to the disk before.
+//! SQLite does not need this: what a connection can see has been written to the disk before.
 
 use diesel::QueryResult;
 #[cfg(feature = "postgres")]
@@ -20,12 +20,12 @@ use super::hot::statement;
 #[cfg(feature = "postgres")]
 statement! {
     /// A record in the write-ahead log that changes nothing. Every role may write it, at every `wal_level`, and
-    /// subscribers are told of it only if they ask for messages.
+    /// subscribers receive it only if they ask for messages.
     EmitMessage {},
     ["SELECT pg_logical_emit_message(true, 'knoxide', ''::text)"]
 }
 
-/// Has the commit of this transaction wait for the standbys, although it changes nothing.
+/// Makes the commit of this transaction wait for the standbys, although it changes nothing.
 pub(super) fn confirm(connection: &mut AnyConnection) -> QueryResult<()> {
     on_each!(connection,
         sqlite(_c) => Ok(()),

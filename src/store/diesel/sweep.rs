@@ -34,7 +34,7 @@ pub(super) const BATCH: usize = 10;
 /// seldom have to wait for it.
 const PAUSE_FACTOR: u32 = 2;
 
-/// The longest pause. It delays the end of a server that is told to stop.
+/// The longest pause. It delays the end of a stopping server.
 const MAX_PAUSE: Duration = Duration::from_millis(100);
 
 impl DieselStore {

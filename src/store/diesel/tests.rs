@@ -1,4 +1,4 @@
-//! Tests of the store on real databases: SQLite always, Postgres where a server is named.
+//! Tests of the store on real databases: always SQLite, and Postgres if a server is configured.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -38,7 +38,7 @@ pub(super) struct Fixture {
     server: Option<String>,
 }
 
-/// The server to test on. In CI there must be one.
+/// The server to test on. CI must have one.
 #[expect(clippy::disallowed_methods, reason = "a test's own setting")]
 fn server() -> Option<String> {
     let server = std::env::var("KNOXIDE_TEST_POSTGRES").ok();
@@ -74,7 +74,7 @@ impl Fixture {
         Some(Self { store, url, _directory: None, server: Some(server) })
     }
 
-    /// All databases there are, without a schema.
+    /// All databases, without a schema.
     pub(super) fn all_bare() -> Vec<Self> {
         let mut all = Vec::new();
         #[cfg(feature = "sqlite")]
@@ -83,7 +83,7 @@ impl Fixture {
         all
     }
 
-    /// All databases there are, ready.
+    /// All databases, with the schema.
     pub(super) fn all() -> Vec<Self> {
         let all = Self::all_bare();
         for fixture in &all {
@@ -92,7 +92,7 @@ impl Fixture {
         all
     }
 
-    /// A connection for statements of a test's own, as somebody with the database's shell.
+    /// A connection for a test's own statements, as in the database's shell.
     pub(super) fn raw(&self) -> AnyConnection {
         self.store.target.connect(Role::Admin).expect("a connection")
     }
@@ -101,7 +101,7 @@ impl Fixture {
         self.store.connect().expect("a connection")
     }
 
-    /// What a query that counts comes to.
+    /// The result of a query that counts.
     pub(super) fn count(&self, query: &str) -> i64 {
         #[derive(diesel::QueryableByName)]
         struct Count {
@@ -198,7 +198,7 @@ pub(super) fn find(connection: &mut dyn Connection, n: u32) -> Option<TokenRecor
     connection.find_many(&[digest(n)]).expect("an answer").pop().expect("one answer")
 }
 
-/// What a check of token `n` says.
+/// The verdict on token `n`.
 pub(super) fn verdict(connection: &mut dyn Connection, n: u32) -> Result<(), Refusal> {
     judge(find(connection, n).as_ref(), Some(TokenKind::Access), NOW, None).map(drop)
 }

@@ -21,8 +21,8 @@ statement! {
 }
 
 statement! {
-    /// Takes a few token rows of the sessions that the new epoch ended, newest first; the
-    /// sweeper takes the rest. However many there are, this costs the same.
+    /// Deletes a few token rows of the sessions that the new epoch ended, newest first; the
+    /// sweeper deletes the rest. This costs the same for any number of tokens.
     DeleteSomeTokens { user: i64 as BigInt, old_epoch: i64 as BigInt },
     [
         "DELETE FROM tokens WHERE digest IN (SELECT t.digest FROM tokens t WHERE t.session_id IN (\
@@ -41,7 +41,7 @@ statement! {
 }
 
 statement! {
-    /// Lifts a session that was alive until now over the raised epoch.
+    /// Raises the epoch of a session that was live until now to the user's new one.
     KeepSession {
         epoch: i64 as BigInt, id: [u8; 16] as Binary, user: i64 as BigInt, old_epoch: i64 as BigInt,
     },
@@ -67,8 +67,8 @@ statement! {
 }
 
 statement! {
-    /// Lets an inactive user in again. Whoever was shut out by a statement that left the epoch
-    /// alone is not revived either.
+    /// Activates an inactive user. A user who was deactivated by a statement that did not raise the epoch
+    /// is not revived either.
     Activate { user: i64 as BigInt } -> BigInt,
     [
         "UPDATE users SET is_active = TRUE, auth_epoch = auth_epoch + 1 WHERE id = ", user,
@@ -83,7 +83,7 @@ statement! {
 }
 
 statement! {
-    /// The names that share a key.
+    /// The names that share a look-alike key.
     FindLookalikes { key: String as Text } -> Text,
     ["SELECT username FROM users WHERE lookalike_key = ", key, " ORDER BY id"]
 }
@@ -135,14 +135,14 @@ statement! {
 
 #[cfg(feature = "postgres")]
 statement! {
-    /// Lets one creation of a user with this key in at a time.
+    /// Ensures that only one user with this key is created at a time.
     LockKey { hash: i64 as BigInt },
     ["SELECT pg_advisory_xact_lock(", hash, ")"]
 }
 
 #[cfg(feature = "postgres")]
 statement! {
-    /// Moves the next free number beyond all that were given.
+    /// Moves the next free number beyond all existing ones.
     MoveIdentity { least: i64 as BigInt },
     ["SELECT setval('users_id_seq', ", least, ") FROM users_id_seq WHERE last_value <= ", least]
 }
@@ -150,7 +150,7 @@ statement! {
 /// See [`crate::store::Connection::find_account`].
 pub(super) fn find(connection: &mut AnyConnection, login: &LoginName) -> QueryResult<Option<Account>> {
     let (LoginName::Username(text) | LoginName::Email(text)) = login;
-    // No stored name holds a NUL, and Postgres would refuse the question.
+    // No stored name contains a NUL, and Postgres would refuse the query.
     if text.is_empty() || text.contains('\0') {
         return Ok(None);
     }
@@ -215,7 +215,7 @@ pub(super) fn create(connection: &mut AnyConnection, new: &NewUser, audit: &Audi
     }
 }
 
-/// SQLite has one writer at a time as it is.
+/// SQLite has only one writer at a time.
 fn lock_key(connection: &mut AnyConnection, key: &str) -> QueryResult<()> {
     on_each!(connection,
         sqlite(_c) => {
@@ -249,7 +249,7 @@ fn insert(connection: &mut AnyConnection, new: &NewUser, key: String) -> QueryRe
     Ok(inserted.map(UserId))
 }
 
-/// The next free number lies beyond `id`: SQLite sees to that by itself.
+/// Moves the next free number beyond `id`; SQLite does that by itself.
 pub(super) fn move_identity(connection: &mut AnyConnection, id: i64) -> QueryResult<()> {
     on_each!(connection,
         sqlite(_c) => {
@@ -257,7 +257,7 @@ pub(super) fn move_identity(connection: &mut AnyConnection, id: i64) -> QueryRes
             Ok(())
         },
         postgres(c) => {
-            // Two at once could move it back; the number is arbitrary, and used here alone.
+            // Two at once could move it back; the number is arbitrary, and used only here.
             LockKey { hash: 0x6b6e_6f78_6964_6500 }.execute(c)?;
             MoveIdentity { least: id }.execute(c).map(drop)
         },
@@ -312,7 +312,7 @@ pub(super) fn set_active(
     Ok(is_known)
 }
 
-/// Returns the new epoch, unless it was so before or there is no such user.
+/// Returns the new epoch, unless the user already had that state or does not exist.
 fn switch(connection: &mut AnyConnection, user: i64, active: bool) -> QueryResult<Option<i64>> {
     if active {
         Activate { user }.get_result(connection).optional()
@@ -326,7 +326,7 @@ fn find_epoch(connection: &mut AnyConnection, user: i64) -> QueryResult<Option<E
     Ok(epoch.map(Epoch))
 }
 
-/// See [`crate::store::Connection::put_shadow_user`]; `None` if somebody else has the name.
+/// See [`crate::store::Connection::put_shadow_user`]; `None` if another user has the name.
 pub(super) fn put_shadow(
     connection: &mut AnyConnection,
     user: &NewUser,
@@ -348,16 +348,16 @@ pub(super) fn put_shadow(
         audit::record(connection, audit, About::user(id, None))?;
         return find_epoch(connection, id.0);
     }
-    // Somebody else inserted it at the same moment, or the name belongs to another number.
+    // Another node inserted it at the same moment, or the name belongs to another number.
     match user.id {
         Some(UserId(id)) => find_epoch(connection, id),
         None => Ok(find(connection, &LoginName::Username(user.username.clone()))?.map(|found| found.user.epoch)),
     }
 }
 
-/// Takes the name from the shadow of another user, which had it before their system gave it to
-/// this one; at its next login that user's new name comes with it. Accounts that have a password
-/// here are nobody's shadows and keep their names.
+/// Takes the name from the shadow of another user, which had it before its provider gave it to
+/// this one; that user's new name is stored at its next login. Accounts with a password
+/// here are not shadows and keep their names.
 fn free_name(connection: &mut AnyConnection, name: &str, user: UserId, audit: &AuditContext) -> QueryResult<()> {
     let holder = find(connection, &LoginName::Username(name.to_owned()))?;
     let Some(holder) = holder.filter(|holder| holder.user.id != user && holder.is_shadow()) else { return Ok(()) };
@@ -383,7 +383,7 @@ fn update_shadow(
     };
     let changed = update.execute(connection)? == 1;
     if changed || raised.is_some() {
-        // What ended the sessions is told by the event that raised the epoch.
+        // The event that raised the epoch also says what ended the sessions.
         let event = if raised.is_some() { Event::Deactivated } else { audit.event };
         audit::record_as(connection, event, audit, About::user(UserId(id), raised))?;
     }

@@ -1,5 +1,5 @@
-//! The ways. In braces stands what is meddled with: a user's number and name, the session, the token's digest, and
-//! the same of some other user.
+//! The statements. In braces: the user's number and name, the session, the token's digest, and
+//! the same of another user.
 
 use crate::harness::app::Backend;
 
@@ -28,7 +28,7 @@ const fn postgres(sql: &'static str) -> Way {
     Way { on: Some("Postgres"), sql }
 }
 
-/// Those that are seen at once.
+/// Changes that are noticed at once.
 pub(super) const ALL: &[Way] = &[
     // The user.
     both("UPDATE users SET is_active = FALSE WHERE id = {user}"),
@@ -103,7 +103,7 @@ pub(super) const ALL: &[Way] = &[
         "BEGIN; UPDATE users SET is_active = FALSE WHERE id = {user}; \
             REPLACE INTO revocation_log (seq, user_id) SELECT max(seq), 0 FROM revocation_log; COMMIT",
     ),
-    // While the triggers were others.
+    // While the triggers were different.
     sqlite(
         "BEGIN; DROP TRIGGER users_changed; UPDATE users SET is_active = FALSE WHERE id = {user}; \
             CREATE TRIGGER users_changed AFTER UPDATE ON users \
@@ -111,7 +111,7 @@ pub(super) const ALL: &[Way] = &[
             IS NOT (NEW.id, NEW.username, NEW.email, NEW.is_active, NEW.is_staff, NEW.auth_epoch) \
             BEGIN INSERT INTO revocation_log (user_id) VALUES (OLD.id); END; COMMIT",
     ),
-    // As a replica does.
+    // As a replica applies changes.
     postgres(
         "SET session_replication_role = replica; UPDATE users SET is_active = FALSE WHERE id = {user}; \
               RESET session_replication_role",
@@ -134,7 +134,7 @@ pub(super) const ALL: &[Way] = &[
         "CREATE TEMPORARY TABLE revocation_log (user_id BIGINT, session_id BYTEA); \
               UPDATE users SET is_active = FALSE WHERE id = {user}; DROP TABLE pg_temp.revocation_log",
     ),
-    // MERGE, where the server has it.
+    // MERGE, if the server has it.
     postgres(
         "DO $$ BEGIN IF current_setting('server_version_num')::integer >= 150000 THEN EXECUTE $m$MERGE INTO tokens t \
          USING (SELECT 1) o ON t.digest = {digest} WHEN MATCHED THEN DELETE$m$; ELSE \
@@ -159,7 +159,7 @@ pub(super) const ALL: &[Way] = &[
     both("DELETE FROM users"),
 ];
 
-/// Those of which only a look at the triggers tells.
+/// Changes that only the check of the triggers notices.
 #[cfg(feature = "postgres")]
 pub(super) const PAST_THE_TRIGGERS: &[&str] = &[
     // As `pg_restore --disable-triggers` does.
@@ -167,7 +167,7 @@ pub(super) const PAST_THE_TRIGGERS: &[&str] = &[
      ALTER TABLE users ENABLE TRIGGER ALL; COMMIT",
 ];
 
-/// What leaves the triggers other than they were made.
+/// Changes of the triggers.
 pub(super) fn sabotages(backend: Backend) -> &'static [&'static str] {
     match backend {
         Backend::Sqlite => &[

@@ -49,7 +49,7 @@ impl Scene {
         }
     }
 
-    /// A check whose poll has read, and stops there until it is let go.
+    /// A check whose poll has read, and stops there until the test releases it.
     async fn stopped_check(&self) -> JoinHandle<<Check as Future>::Output> {
         self.stage.state().stops = true;
         let check = actix_web::rt::spawn(self.check(0));
@@ -58,14 +58,14 @@ impl Scene {
         check
     }
 
-    /// How many tokens were asked for in each poll since the last call.
+    /// The number of row requests in each poll since the last call.
     fn asked(&self) -> Vec<usize> {
         std::mem::take(&mut self.stage.state().polls)
     }
 }
 
 #[test]
-fn checks_of_one_turn_share_a_round_and_what_is_remembered_is_not_asked_for() {
+fn checks_of_one_turn_share_a_poll_and_cached_rows_are_not_read() {
     run(async {
         let scene = set(20, LONG).await;
         scene.all_are_good().await;
@@ -78,7 +78,7 @@ fn checks_of_one_turn_share_a_round_and_what_is_remembered_is_not_asked_for() {
 }
 
 #[test]
-fn a_check_whose_own_round_revoked_it_asks_in_another() {
+fn a_check_whose_own_poll_revoked_it_joins_another() {
     run(async {
         let scene = set(3, LONG).await;
         scene.all_are_good().await;
@@ -87,7 +87,7 @@ fn a_check_whose_own_round_revoked_it_asks_in_another() {
         scene.stage.state().invalidation = vec![Revoked::Session(who.session.id)];
         scene.all_are_good().await;
         assert_eq!(scene.asked(), [0, 1]);
-        // Really revoked, and told by the very poll that the check waits for.
+        // Really revoked, and reported by the very poll that the check waits for.
         scene.auth.logout(&who, Origin::default()).await.expect("a logout");
         scene.stage.state().invalidation = vec![Revoked::Session(who.session.id)];
         assert_eq!(scene.check(1).await, Err(CheckError::Refused(Refusal::Unknown)));
@@ -98,19 +98,19 @@ fn a_check_whose_own_round_revoked_it_asks_in_another() {
 }
 
 #[test]
-fn a_round_already_sent_is_never_joined() {
+fn a_poll_already_sent_is_never_joined() {
     run(async {
         let scene = set(1, LONG).await;
         scene.all_are_good().await;
         let who = scene.check(0).await.expect("a good token");
         let early = scene.stopped_check().await;
-        // The poll under way has read; now comes the logout, and a check after it.
+        // The running poll has read; then follow the logout, and a check after it.
         scene.auth.logout(&who, Origin::default()).await.expect("a logout");
         scene.stage.state().invalidation = vec![Revoked::Session(who.session.id)];
         let late = actix_web::rt::spawn(scene.check(0));
         actix_web::rt::task::yield_now().await;
         scene.stage.go_on();
-        // It arrived before the logout: either answer is right.
+        // It arrived before the logout: both answers are right.
         let _ = early.await.expect("no panic");
         assert_eq!(late.await.expect("no panic"), Err(CheckError::Refused(Refusal::Unknown)));
     });
@@ -137,7 +137,7 @@ fn a_check_that_is_given_up_leaves_nobody_waiting() {
             let second = actix_web::rt::spawn(second);
             if polls == 2 {
                 actix_web::rt::task::yield_now().await;
-                // Once more: now it hands over, and leads.
+                // Polled again: now it hands the batch over, and leads.
                 scene.stage.state().stops = true;
                 assert!(first.as_mut().now_or_never().is_none());
             }
@@ -147,7 +147,7 @@ fn a_check_that_is_given_up_leaves_nobody_waiting() {
             second.await.expect("no panic").expect("a good token");
             third.await.expect("no panic").expect("a good token");
         }
-        // All of a turn are given up; the next one is none the worse.
+        // All checks of a turn are dropped; the next turn is not affected.
         let mut lost: Vec<_> = (0..3).map(|token| Box::pin(scene.check(token))).collect();
         assert!(lost.iter_mut().all(|check| check.as_mut().now_or_never().is_none()));
         drop(lost);
@@ -185,7 +185,7 @@ fn a_cut_costs_no_check_and_an_outage_is_told_at_once() {
 }
 
 #[test]
-fn a_follower_that_panics_costs_its_round_alone() {
+fn a_feed_that_panics_costs_its_poll_alone() {
     run(async {
         let scene = set(2, LONG).await;
         scene.all_are_good().await;
@@ -198,7 +198,7 @@ fn a_follower_that_panics_costs_its_round_alone() {
 }
 
 #[test]
-fn a_silent_follower_is_replaced_and_its_late_answer_is_not_kept() {
+fn a_silent_owner_is_replaced_and_its_late_answer_is_not_kept() {
     run(async {
         let scene = set(2, Duration::from_millis(200)).await;
         scene.stage.state().reads_only = true;
@@ -235,7 +235,7 @@ fn a_silent_follower_is_replaced_and_its_late_answer_is_not_kept() {
 }
 
 #[test]
-fn a_silent_follower_is_replaced_for_those_who_wait_while_others_keep_coming() {
+fn a_silent_owner_is_replaced_for_waiting_checks_while_others_arrive() {
     run(async {
         let scene = set(1, LONG).await;
         let first = scene.stopped_check().await;
@@ -262,7 +262,7 @@ fn more_checks_than_may_wait_are_refused() {
     run(async {
         let scene = set(1, LONG).await;
         let first = scene.stopped_check().await;
-        // Polled once they join; after the end of that turn they are handed over.
+        // Polled until they have joined; after the end of that turn they are handed over.
         let mut crowd: Vec<_> = (0..20_000).map(|_| Box::pin(scene.check(0))).collect();
         let refused = |crowd: &mut Vec<Pin<Box<Check>>>| {
             crowd.retain_mut(|check| check.as_mut().now_or_never().is_none());
@@ -290,7 +290,7 @@ fn checks_that_waited_too_long_no_longer_count() {
         assert!(join_all((0..16_000).map(|_| scene.check(0))).await.into_iter().all(unavailable));
         assert!(unavailable(first.await.expect("no panic")));
         scene.stage.go_on();
-        // Until the owner has put away what nobody waits for any more.
+        // Until the owner has dropped batches for which no check waits.
         actix_web::rt::time::timeout(LONG, async { while scene.check(0).await.is_err() {} }).await.expect("in time");
         let again = join_all((0..1_000).map(|_| scene.check(0))).await;
         assert!(again.iter().all(Result::is_ok));

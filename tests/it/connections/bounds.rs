@@ -1,4 +1,4 @@
-//! What connections may cost: no processor time while no byte moves, and little memory.
+//! The cost of connections: no processor time while no byte moves, and little memory.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -7,7 +7,7 @@ use super::raw::{PING, Raw, Target};
 use crate::harness::app::{Backend, login_request};
 use crate::harness::program::{PASSWORD, Program, Running};
 
-/// The processor time of threads whose names begin like this.
+/// The processor time of threads whose names begin with this.
 fn processor_time(server: &Running, name: &str) -> Duration {
     let tasks = fs::read_dir(format!("/proc/{}/task", server.id())).expect("threads");
     let ticks: u64 = tasks
@@ -19,7 +19,7 @@ fn processor_time(server: &Running, name: &str) -> Duration {
             start.split_once('(')?.1.starts_with(name).then_some(used)
         })
         .sum();
-    // Linux counts in hundredths of a second, whatever its own clock does.
+    // Linux counts in hundredths of a second, whatever the rate of its own clock.
     Duration::from_millis(10 * ticks)
 }
 
@@ -30,11 +30,11 @@ pub(super) fn memory(server: &Running, name: &str) -> u64 {
     line.trim().trim_end_matches(" kB").parse().expect("a number")
 }
 
-/// Whether the server does next to nothing for a second, before the deadline for writing has passed.
+/// Whether the server does almost nothing for a second, before the deadline for writing has passed.
 fn comes_to_rest(server: &Running) -> bool {
     (0..8).any(|_| {
         let before = processor_time(server, "");
-        // Not to wait for anything: this is what is measured.
+        // This does not wait for anything: it is the measured time.
         std::thread::sleep(Duration::from_secs(1));
         processor_time(server, "") - before <= Duration::from_millis(50)
     })

@@ -1,4 +1,4 @@
-//! When places run out.
+//! What happens when connections reach the limit.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::process::Command;
@@ -11,7 +11,7 @@ use super::raw::{PING, Raw};
 use crate::harness::app::Backend;
 use crate::harness::program::{BINARY, Program, Running};
 
-/// The program under limits of the shell, with 1 worker and time for everything.
+/// The program under limits of the shell, with 1 worker and long deadlines.
 fn program() -> Program {
     let program = Program::on(Backend::Sqlite).with_admin().set("KNOXIDE_WORKERS", "1");
     program.set("KNOXIDE_READ_TIMEOUT", "60s").set("KNOXIDE_KEEP_ALIVE", "60s")
@@ -55,10 +55,10 @@ fn a_crowd_that_sends_nothing_gives_way() {
         assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
     };
     ask(&mut kept);
-    // Many more than there are places, from many addresses and then from one.
+    // Many more than the limit, from many addresses and then from one.
     let many: Vec<Raw> = (0..200).map(|number| connect_from(&server, number)).collect();
     ask(&mut connect_from(&server, 251));
-    // A request that is being read holds no place either.
+    // A connection whose request is being read is closed too.
     let request = b"POST /auth/login/ HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
     let mut bodiless = Vec::new();
     for number in 0..200 {
@@ -85,7 +85,7 @@ fn one_address_does_not_drive_out_the_others() {
         raw.send(PING.as_bytes()).expect("a sent request");
         assert_ne!(raw.read(&mut [0; 1024]).expect("a reply"), 0);
     }
-    // Each of these is younger than the others, and still they are not closed for them.
+    // Each of these is younger than the others, and still they are not closed instead.
     let crowd: Vec<Raw> = (0..300).map(|_| connect_from(&server, 252)).collect();
     connect_from(&server, 251).send(PING.as_bytes()).expect("a sent request");
     for raw in &mut others {

@@ -1,4 +1,4 @@
-//! A client that sends what no good client would.
+//! A client that sends what a correct client would not.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -38,7 +38,7 @@ impl Raw {
         raw
     }
 
-    /// A connection over which little goes before somebody has to read it.
+    /// A connection with small buffers, so that a reader is soon needed.
     pub(super) fn narrow(to: SocketAddr) -> Self {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
         socket.set_recv_buffer_size(4096).expect("a small buffer");
@@ -91,13 +91,13 @@ impl Raw {
         }
     }
 
-    /// Sends this again and again until nothing more is taken for a while.
+    /// Sends this repeatedly until the server accepts nothing for a while.
     pub(super) fn stuff(&mut self, bytes: &[u8]) {
         self.wait_at_most(Duration::from_millis(300));
         while self.send(bytes).is_ok() {}
     }
 
-    /// Reads all there is, to the end of the connection.
+    /// Reads everything, to the end of the connection.
     pub(super) fn read_to_end(&mut self) -> Result<Vec<u8>, String> {
         let (mut all, mut buffer) = (Vec::new(), [0; 16 * 1024]);
         loop {
@@ -105,15 +105,15 @@ impl Raw {
                 Ok(0) => return Ok(all),
                 Ok(read) => all.extend(&buffer[..read]),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // Torn down is ended too.
+                // A reset is an end too.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(all),
                 Err(error) => return Err(format!("{error} after {:?}", String::from_utf8_lossy(&all))),
             }
         }
     }
 
-    /// Sends `first`, then `again` each time that the interval has passed, and reads to the end: what
-    /// came, and how long it took.
+    /// Sends `first`, then `again` once per interval, and reads to the end: what
+    /// was received, and how long it took.
     pub(super) fn live(
         &mut self,
         first: &[u8],

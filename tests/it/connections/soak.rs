@@ -1,4 +1,4 @@
-//! Minutes under crowds that stall, drip and do not read: run by `scripts/soak connections`.
+//! Minutes with many clients that stall, drip and do not read: run by `scripts/soak connections`.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::process::Command;
@@ -17,7 +17,7 @@ use crate::harness::app::{Backend, token_request};
 use crate::harness::number;
 use crate::harness::program::{BINARY, PASSWORD, Program, Running};
 
-/// How long nothing is opened after a refusal, so that the crowd does not use up the machine by itself.
+/// How long nothing is opened after a refusal, so that the clients do not use up the machine by themselves.
 const BREATH: Duration = Duration::from_millis(10);
 
 /// A way to hold a connection.
@@ -49,7 +49,7 @@ async fn connect(from: Ipv4Addr, to: SocketAddr) -> std::io::Result<TcpStream> {
     socket.connect(to).await
 }
 
-/// Holds one connection after another, until the attack is over.
+/// Opens one connection after another, until the attack ends.
 async fn hold(attack: Arc<Attack>, kind: Kind, number: usize) {
     let last = u8::try_from(number % usize::from(attack.addresses)).unwrap_or_default();
     let unread = PING.repeat(800_000 / PING.len());
@@ -86,7 +86,7 @@ async fn hold(attack: Arc<Attack>, kind: Kind, number: usize) {
     }
 }
 
-/// What an honest client saw.
+/// The results of an honest client.
 #[derive(Default)]
 struct Seen {
     kept: Vec<Duration>,
@@ -105,7 +105,7 @@ async fn check(stream: &mut TcpStream, request: &[u8]) -> std::io::Result<()> {
     Err(std::io::ErrorKind::UnexpectedEof.into())
 }
 
-/// Checks on a connection that is kept and on new ones, for so long.
+/// Checks on a kept connection and on new ones, for this long.
 async fn ask(target: SocketAddr, request: Vec<u8>, cacheable: Duration) -> Seen {
     let (from, began) = (Ipv4Addr::new(127, 9, 9, 9), Instant::now());
     let mut seen = Seen::default();
@@ -120,7 +120,7 @@ async fn ask(target: SocketAddr, request: Vec<u8>, cacheable: Duration) -> Seen 
             check(stream, &request).await
         };
         if done.await.is_err() {
-            // Closed while it was unused: a client asks again.
+            // Closed while it was idle: a client asks again.
             (kept, seen.reopened) = (None, seen.reopened + 1);
         } else {
             seen.kept.push(start.elapsed());

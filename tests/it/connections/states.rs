@@ -1,4 +1,4 @@
-//! The table of states: what is sent, and when it must end.
+//! The table of states: what is sent, and when the connection must end.
 
 use std::time::{Duration, Instant};
 
@@ -12,11 +12,11 @@ struct Case {
     name: &'static str,
     /// What is sent at once.
     first: String,
-    /// What is sent again and again.
+    /// What is sent repeatedly.
     again: &'static str,
-    /// What must have passed when it ends.
+    /// The deadline that must have passed when it ends.
     least: Duration,
-    /// The statuses that were sent.
+    /// The statuses of the replies.
     statuses: &'static [u16],
 }
 
@@ -36,7 +36,7 @@ fn post(path: &str, headers: &str, rest: &str) -> String {
 
 const CHUNKED: &str = "Transfer-Encoding: chunked";
 
-/// Each state of a connection that a client can keep up by sending something, or nothing.
+/// Each state of a connection that a client can maintain by sending something, or nothing.
 fn cases() -> Vec<Case> {
     let text = str::to_owned;
     let none = Duration::ZERO;
@@ -90,7 +90,7 @@ fn statuses(replies: &str) -> Vec<u16> {
     lines.filter(|status| *status != 100).collect()
 }
 
-/// What a client sees that puts a connection into this state; what is wrong with it.
+/// Puts a connection into this state; returns what is wrong with the server's behaviour.
 fn judge(case: &Case, target: &Target) -> Option<String> {
     let lived = Raw::connect(target).live(case.first.as_bytes(), case.again.as_bytes(), Duration::from_millis(50));
     let wrong = match lived {
@@ -127,7 +127,7 @@ fn who_takes_no_answers_is_let_go() {
     let app = server(Vec::new());
     let began = Instant::now();
     let mut raw = Raw::connect(&Target::Tcp(app.address));
-    // Blocks as soon as nobody reads it, and fails when the connection is torn down.
+    // Blocks as soon as the server stops reading, and fails when the connection is reset.
     let error = (0..).find_map(|_| raw.send(PING.repeat(1000).as_bytes()).err()).expect("an error");
     assert!(began.elapsed() >= WRITE, "{error} after {:?}", began.elapsed());
     assert!(began.elapsed() < PATIENCE, "{error} after {:?}", began.elapsed());
@@ -169,7 +169,7 @@ fn heads_have_a_limit_and_replies_their_order() {
     let refused = ask(PING.repeat(20) + &head(limit + 1));
     assert_eq!(statuses(&refused), [&[200; 20][..], &[431]].concat());
     assert!(refused.ends_with(r#"{"detail":"Request headers are too large."}"#), "{refused}");
-    // However far it goes on.
+    // However long it continues.
     assert_eq!(statuses(&ask(head(1_000_000))), [431]);
 }
 
@@ -179,7 +179,7 @@ fn requests_that_come_in_one_piece_with_too_large_a_head_are_answered() {
     let large = format!("GET /healthz HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(4096));
     let body = r#"{"username":"alice","password":"wrong"}"#;
     let login = post("/auth/login/", &format!("Content-Length: {}", body.len()), body);
-    // One that is kept back until others are answered, too.
+    // One that is kept back until others are answered.
     for (ahead, answers) in [(PING.repeat(3), vec![200; 3]), (login, vec![400]), (PING.repeat(40), vec![200; 40])] {
         let mut raw = Raw::connect(&Target::Tcp(app.address));
         let (replies, _) = raw.live((ahead + &large).as_bytes(), b"", Duration::ZERO).expect("an end");

@@ -1,10 +1,10 @@
-//! What is served has a row in the README, a page in `docs/` and a case in the transcripts.
+//! Each endpoint has a row in the README, a page in `docs/` and a case in the transcripts.
 
 use std::collections::BTreeSet;
 
 use super::{files, read};
 
-/// Where paths are mounted: everywhere else they go through these.
+/// Where paths are mounted: all other code calls these functions.
 const MOUNTED_IN: [&str; 3] = ["src/http/dialects.rs", "src/http/health.rs", "src/http/jwks.rs"];
 
 /// Paths without transcripts, and the tests that show their replies.
@@ -14,7 +14,7 @@ const WITHOUT_TRANSCRIPT: [(&str, &str); 3] = [
     ("/readyz", "tests/it/outage/sqlite.rs"),
 ];
 
-/// Whether a text names this very path, and not only one that goes on after it.
+/// Whether a text names this very path, and not only a longer one.
 fn names(text: &str, path: &str) -> bool {
     let goes_on = |rest: &str| rest.starts_with(|c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '/'));
     let path = path.trim_end_matches('/');

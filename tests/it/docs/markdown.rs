@@ -1,4 +1,4 @@
-//! Reading documents as far as their tests need it.
+//! Reading documents, as far as their tests need it.
 
 use std::collections::BTreeSet;
 
@@ -62,14 +62,14 @@ impl Document {
         blocks.map(|(block, _)| block.to_owned()).collect()
     }
 
-    /// Words of capitals, digits and underscores that begin so, wherever they stand.
+    /// Words of capitals, digits and underscores with this prefix, wherever they are.
     pub(super) fn words_with(&self, start: &str) -> BTreeSet<String> {
         let is_part = |c: char| c == '_' || c.is_ascii_uppercase() || c.is_ascii_digit();
         let words = self.text.split(|c| !is_part(c)).filter(|word| word.len() > start.len() && word.starts_with(start));
         words.map(str::to_owned).collect()
     }
 
-    /// What stands behind `program` at the start of inline code or of a line in a block for shells.
+    /// The text after `program` at the start of inline code or of a line in a block for shells.
     pub(super) fn named_commands(&self, program: &str) -> BTreeSet<String> {
         let lines = self.code("sh").concat();
         let lines = lines.lines().map(str::to_owned);

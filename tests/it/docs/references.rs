@@ -14,7 +14,7 @@ const STANDARDS: [&str; 3] = ["RFC ", "NIST ", "Unicode TR "];
 /// How far before the number of a section its document may be named, in words.
 const NEAR: usize = 6;
 
-/// The references of a file that lead nowhere.
+/// The references of a file without a target.
 pub(super) fn broken(root: &Path, file: &str, text: &str) -> Vec<String> {
     let text = if file.ends_with(".md") { text.to_owned() } else { comments(file, text) };
     let paths = paths(&text).into_iter().filter_map(|path| missing(root, &path));
@@ -46,7 +46,7 @@ fn paths(text: &str) -> Vec<String> {
     words.filter(is_path).map(str::to_owned).collect()
 }
 
-/// `docs/jwt.md#claims`, `src/domain/token.rs::debug_output_hides_both`: what of it is not there.
+/// Checks `docs/jwt.md#claims`, `src/domain/token.rs::debug_output_hides_both`: returns what does not exist.
 fn missing(root: &Path, path: &str) -> Option<String> {
     let (place, test) = path.split_once("::").unwrap_or((path, ""));
     let (place, heading) = place.split_once('#').unwrap_or((place, ""));

@@ -1,4 +1,4 @@
-//! The real server on a database of its own, inside the test's process: on a clock that the
+//! The real server on a database of its own, inside the test's process: with a clock that the
 //! test moves, at the lowest cost of hashing, on any free port.
 
 use std::net::SocketAddr;
@@ -21,7 +21,7 @@ use knoxide::store::{AdminStore, Connection, Store, UserCreation};
 
 use super::wire::{Framing, Reply, Request, Wire};
 
-/// Makes one test of `$name` for each database out of a function that takes a [`Backend`].
+/// Turns a function that takes a [`Backend`] into one test of `$name` for each database.
 macro_rules! on_each_database {
     ($($(#[$meta:meta])* fn $name:ident($backend:ident) $body:block)+) => {
         $(
@@ -57,7 +57,7 @@ pub(crate) enum Backend {
     Postgres,
 }
 
-/// A database of one test, gone at its end.
+/// A database for one test, removed at its end.
 pub(crate) struct Database {
     pub(crate) url: String,
     _guard: Box<dyn std::any::Any + Send + Sync>,
@@ -90,14 +90,14 @@ impl Database {
         }
     }
 
-    /// A database in this file, which somebody else sees to, with the newest schema.
+    /// A database in this file, which the caller manages, with the newest schema.
     pub(crate) fn of_file(path: &std::path::Path) -> Self {
         let url = format!("sqlite://{}", path.display());
         migrate(&url);
         Self { url, _guard: Box::new(()) }
     }
 
-    /// The database at this address, which somebody else sees to, with the newest schema.
+    /// The database at this address, which the caller manages, with the newest schema.
     #[cfg(feature = "postgres")]
     pub(crate) fn at(url: String) -> Self {
         migrate(&url);
@@ -138,12 +138,12 @@ pub(crate) struct Served {
     thread: Option<JoinHandle<()>>,
 }
 
-/// What a test may want otherwise.
+/// Options that differ between tests.
 pub(crate) struct Setup {
     pub(crate) policy: Policy,
     pub(crate) http: HttpSettings,
     pub(crate) jwt: JwtSettings,
-    /// For how long a connection is idle until it is probed.
+    /// How long a connection is idle until it is probed.
     pub(crate) probe_idle_after: Duration,
     pub(crate) throttle: ThrottlePolicy,
 }
@@ -168,7 +168,7 @@ pub(crate) fn jwt(algorithm: Algorithm, secret: Option<&str>) -> JwtSettings {
     JwtSettings { algorithm, secret: secret.map(|text| KeySecret::new(text.as_bytes().to_vec())) }
 }
 
-/// Where the tests' clocks begin.
+/// The start of the tests' clocks.
 pub(crate) fn start_of_time() -> Timestamp {
     Timestamp::parse("2026-01-02T03:04:05.678901Z").expect("a time")
 }
@@ -205,33 +205,33 @@ impl App {
         add_user(&*self.store, name, password, self.clock.now())
     }
 
-    /// A connection of the test's own.
+    /// A database connection for the test.
     pub(crate) fn connection(&self) -> Box<dyn Connection> {
         self.store.connect().expect("a connection")
     }
 
-    /// A cause for what a test writes.
+    /// An audit context for a test's writes.
     pub(crate) fn audit(&self, event: Event) -> AuditContext {
         AuditContext { event, actor: Actor::CommandLine, origin: Origin::default(), at: self.clock.now() }
     }
 
-    /// The same service once more, served otherwise.
+    /// The same service again, served with other options.
     pub(crate) fn beside(&self, http: HttpSettings) -> Served {
         Served::start(self.auth.clone(), http)
     }
 
-    /// Replaces the key that signs, as the command line does, and has the server notice.
+    /// Replaces the signing key, as the command line does, and makes the server load it.
     pub(crate) fn rotate_key(&self) {
         self.store.rotate_key(Algorithm::Hs256, None, &SystemRandom, self.clock.now()).expect("a new key");
         self.reload_keys();
     }
 
-    /// Has the server notice what happened to the keys of the database.
+    /// Makes the server load the keys of the database again.
     pub(crate) fn reload_keys(&self) {
         self.keys.lock().expect("no panic before").reload(&self.auth);
     }
 
-    /// A client of its own.
+    /// A new client.
     pub(crate) fn client(&self) -> Client {
         self.served.client()
     }
@@ -252,7 +252,7 @@ impl Served {
         Self { address, stopper, thread: Some(thread) }
     }
 
-    /// A client of its own.
+    /// A new client.
     pub(crate) fn client(&self) -> Client {
         Client::connect(self.address)
     }
@@ -293,7 +293,7 @@ pub(crate) fn add_user(store: &dyn AdminStore, name: &str, password: &str, now: 
     }
 }
 
-/// Somebody who speaks the knox dialect.
+/// A client of the knox dialect.
 pub(crate) struct Client {
     pub(crate) wire: Wire,
 }
@@ -349,7 +349,7 @@ pub(crate) fn token_request(method: &str, path: &str, token: &str) -> Request {
     request.body("", framing)
 }
 
-/// The token that a good login gave.
+/// The token in the reply to a login.
 pub(crate) fn token_of(login: &Reply) -> String {
     let body: serde_json::Value = serde_json::from_str(&login.text()).expect("JSON");
     body["token"].as_str().expect("a token").to_owned()

@@ -1,4 +1,4 @@
-//! How clients of each dialect speak.
+//! The requests of clients of each dialect.
 
 use knoxide::domain::dialect::Dialect;
 use serde_json::{Value, json};
@@ -19,7 +19,7 @@ pub(crate) struct Speech {
     refreshed: &'static str,
 }
 
-/// What a login gave.
+/// The result of a login.
 #[derive(Debug, Clone)]
 pub(crate) struct Tokens {
     pub(crate) access: String,
@@ -110,7 +110,7 @@ impl Speech {
         Tokens { access, refresh }
     }
 
-    /// Asks with the access token, under the dialect's keyword.
+    /// Sends a request with the access token, under the dialect's keyword.
     pub(crate) fn ask(&self, client: &mut Client, method: &str, path: &str, token: &str) -> Reply {
         let framing = if method == "POST" { Framing::Length } else { Framing::Unsaid };
         let request = Request::new(method, path).header("Authorization", format!("{} {token}", self.keyword));
@@ -122,13 +122,13 @@ impl Speech {
         self.ask(client, "GET", "/auth/user/", token).status
     }
 
-    /// Verifies at the dialect's own endpoint; `None` where it has none.
+    /// Verifies at the dialect's own endpoint; `None` if it has none.
     pub(crate) fn verify(&self, client: &mut Client, token: &str) -> Option<Reply> {
         let (path, ..) = self.exchange?;
         Some(post(client, path, &json!({ "token": token })))
     }
 
-    /// Refreshes at the dialect's own endpoint; `None` where it has none.
+    /// Refreshes at the dialect's own endpoint; `None` if it has none.
     pub(crate) fn refresh(&self, client: &mut Client, token: &str) -> Option<Reply> {
         let (_, path, field) = self.exchange?;
         Some(post(client, path, &json!({ field: token })))
@@ -148,7 +148,7 @@ impl Speech {
         members(reply)[self.refreshed].as_str().expect("an access token").to_owned()
     }
 
-    /// What is refreshed: the refresh token, or the access token where there is no other.
+    /// The token to refresh: the refresh token, or the access token if there is none.
     pub(crate) fn refreshable(&self, tokens: &Tokens) -> String {
         tokens.refresh.clone().unwrap_or_else(|| tokens.access.clone())
     }

@@ -1,4 +1,4 @@
-//! Chance that can be repeated.
+//! Repeatable random numbers.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use knoxide::domain::random::{Random as _, SystemRandom};
 
 use super::number;
 
-/// Figures that a seed tells beforehand (`SplitMix64`).
+/// Numbers that a seed determines (`SplitMix64`).
 #[derive(Debug)]
 pub(crate) struct Dice(pub(crate) u64);
 
@@ -19,7 +19,7 @@ impl Dice {
         (mixed ^ (mixed >> 31)) % end
     }
 
-    /// An index of something that has so many.
+    /// An index of a list of this length.
     pub(crate) fn index(&mut self, length: usize) -> usize {
         usize::try_from(self.below(length as u64)).expect("an index")
     }
@@ -29,7 +29,7 @@ impl Dice {
     }
 }
 
-/// The seed that this setting names, or one that nobody knows.
+/// The seed in this setting, or a random one.
 pub(crate) fn seed(setting: &str) -> u64 {
     number(setting).unwrap_or_else(|| {
         let mut bytes = [0; 4];

@@ -1,11 +1,11 @@
-//! The users and tokens that the transcripts are played with.
+//! The users and tokens for the transcripts.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde_json::Value;
 
-/// Where a file under `tests/` lies.
+/// The path of a file under `tests/`.
 pub(crate) fn path(below_tests: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests").join(below_tests)
 }

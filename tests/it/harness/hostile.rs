@@ -1,17 +1,17 @@
-//! Strings that pretend to be JSON Web Tokens. No endpoint of any dialect may take one of them,
-//! whatever it is told otherwise about the key that signed it.
+//! Strings that pretend to be JSON Web Tokens. No endpoint of any dialect may accept one of them,
+//! even if the attacker knows the signing key.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 
 use super::jwt::{HEADER, encode, part, seal, sign, twiddled};
 
-/// What an attacker may have got hold of.
+/// What an attacker may have stolen.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Loot<'a> {
-    /// The secret that the server signs with: leaked, and still good for nothing.
+    /// The leaked secret with which the server signs; it is still useless.
     pub(crate) secret: &'a str,
-    /// A token that the server has handed out and that is good.
+    /// A live token of the server.
     pub(crate) live: &'a str,
     /// The server's published key, as PEM.
     pub(crate) public_key: &'a str,
@@ -26,7 +26,7 @@ pub(crate) struct Hostile {
     pub(crate) token: String,
 }
 
-/// All of them. None equals the live token.
+/// All forged tokens. None equals the live token.
 pub(crate) fn hostile_jwts(loot: Loot<'_>) -> Vec<Hostile> {
     let forge = Forge { loot, list: Vec::new() };
     let forge = forge.without_signature().with_foreign_keys().with_strange_headers();
@@ -40,7 +40,7 @@ struct Forge<'a> {
 }
 
 impl Forge<'_> {
-    /// Claims of which every dialect finds what it asks for.
+    /// Claims that satisfy every dialect.
     fn claims(&self) -> String {
         let (now, later) = (self.loot.now, self.loot.now + 3_600);
         format!(
@@ -48,12 +48,12 @@ impl Forge<'_> {
         )
     }
 
-    /// The same with one more member before the others, which may so be there twice.
+    /// The same with one more member before the others, which may be a duplicate.
     fn claims_with(&self, member: &str) -> String {
         format!("{{{member},{}", &self.claims()[1..])
     }
 
-    /// The same with another `exp`, or with something else in its place.
+    /// The same with another `exp`, or another member in its place.
     fn claims_with_end(&self, exp: &str) -> String {
         let own = format!(r#""exp":{}"#, self.loot.now + 3_600);
         self.claims().replace(&own, exp)
@@ -228,7 +228,7 @@ impl Forge<'_> {
         self
     }
 
-    /// With the right secret and nothing strange about them but that nobody was given them.
+    /// With the right secret and valid claims, but never issued.
     fn never_issued(mut self) -> Self {
         let (now, far) = (self.loot.now, self.loot.now + 3_600);
         let jti = "00112233445566778899aabbccddeeff";
@@ -271,7 +271,7 @@ impl Forge<'_> {
         self
     }
 
-    /// The live token, all but.
+    /// Variations of the live token.
     fn nearly_live(mut self) -> Self {
         let live = self.loot.live.to_owned();
         let [header, payload, signature] = [1, 2, 3].map(|number| part(&live, number).unwrap_or_default().to_owned());

@@ -1,5 +1,5 @@
-//! JSON Web Tokens made and taken apart by the tests themselves, so that the server's own code
-//! is not its own witness.
+//! JSON Web Tokens that the tests create and parse themselves, so that the server's own code
+//! does not confirm itself.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -7,7 +7,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::Value;
 use sha2::Sha256;
 
-/// The header that all packages write.
+/// The header that all Django packages write.
 pub(crate) const HEADER: &str = r#"{"alg":"HS256","typ":"JWT"}"#;
 
 /// The letters of base64url in the order of their values.
@@ -25,17 +25,17 @@ pub(crate) fn hmac(secret: &[u8], text: &str) -> Vec<u8> {
     hmac.finalize().into_bytes().to_vec()
 }
 
-/// A token with this header and payload, whatever they say, and a fitting HS256 signature.
+/// A token with this header and payload, valid or not, and a matching HS256 signature.
 pub(crate) fn sign(secret: &[u8], header: impl AsRef<[u8]>, payload: impl AsRef<[u8]>) -> String {
     seal(secret, &format!("{}.{}", encode(header), encode(payload)))
 }
 
-/// Adds the HS256 signature to what stands before the last dot of a token.
+/// Adds the HS256 signature to the part of a token before its last dot.
 pub(crate) fn seal(secret: &[u8], signed: &str) -> String {
     format!("{signed}.{}", encode(hmac(secret, signed)))
 }
 
-/// The header and payload of a token whose HS256 signature fits, or what is wrong with it.
+/// The header and payload of a token whose HS256 signature is valid, or what is wrong with it.
 pub(crate) fn open(secret: &[u8], token: &str) -> Result<(Value, Value), String> {
     let (signed, signature) = token.rsplit_once('.').ok_or("there is no dot in it")?;
     let (header, payload) = signed.split_once('.').ok_or("there is only one dot in it")?;
@@ -54,8 +54,8 @@ pub(crate) fn part(token: &str, number: usize) -> Option<&str> {
     token.split('.').nth(number.checked_sub(1)?)
 }
 
-/// The token with another last letter that a careless decoder takes for the same: of a
-/// signature of 32 bytes it carries four bits only, and the two others must be zero.
+/// The token with another last letter that a careless decoder reads as the same one: for a
+/// signature of 32 bytes it has only four significant bits, and the other two must be zero.
 pub(crate) fn twiddled(token: &str) -> Option<String> {
     let (&last, rest) = token.as_bytes().split_last()?;
     let value = LETTERS.iter().position(|&letter| letter == last)?;

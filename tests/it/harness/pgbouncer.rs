@@ -1,4 +1,4 @@
-//! PgBouncer before a server of Postgres.
+//! PgBouncer before a Postgres server.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -25,7 +25,7 @@ impl PgBouncer {
     /// A pooler before `server`; `mode` is one of its pool modes. `None` if it is not installed.
     pub(crate) fn before(server: SocketAddr, mode: &str) -> Option<Self> {
         let program = program()?;
-        // Somebody else may take the port between our asking and the pooler's binding.
+        // Another process may take the port between its choice and the pooler's binding.
         let started = (0..5).find_map(|_| Self::try_at(&program, server, mode));
         Some(started.expect("PgBouncer starts; what it says stands above"))
     }

@@ -20,18 +20,18 @@ pub(crate) mod cluster;
 
 use cluster::Cluster;
 
-/// Databases that a run older than this left behind are dropped: no run takes so long.
+/// Databases that an older run left behind are dropped after this time: no run takes that long.
 const STALE_SECONDS: i64 = 2 * 60 * 60;
 
 /// The server that the tests of this process share.
 #[derive(Debug)]
 pub(crate) struct Shared {
     url: String,
-    /// The start of all names, so that leftovers can be told from what is in use.
+    /// The prefix of all names, which distinguishes leftovers from databases in use.
     prefix: String,
     made: AtomicU32,
     templates: Mutex<BTreeMap<&'static str, String>>,
-    /// Ends with the process, if the server is ours.
+    /// Ends with the process, if the server is private.
     _own: Option<Cluster>,
 }
 

@@ -1,4 +1,4 @@
-//! The program itself, as a process of its own: run, started, talked to and stopped.
+//! The program itself, as a separate process: run, started and stopped.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
@@ -13,16 +13,16 @@ use serde_json::Value;
 use super::app::{Backend, Client, Database};
 use super::wire::Wire;
 
-/// Longer than anything takes on a busy machine: reaching it is a failure.
+/// Longer than any operation takes on a busy machine: reaching it is a failure.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The program under test.
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_knoxide");
 
-/// A password that the rules let pass.
+/// A password that the rules accept.
 pub(crate) const PASSWORD: &str = "correct-horse-9";
 
-/// A folder to work in, settings, and a database that is gone at the end.
+/// A folder, settings, and a database that is removed at the end.
 pub(crate) struct Program {
     folder: tempfile::TempDir,
     settings: Vec<(String, String)>,
@@ -30,7 +30,7 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// In an empty folder with an empty database: on SQLite the one that nobody has to name, on
+    /// In an empty folder with an empty database: the default one on SQLite, and on
     /// Postgres with one variable set. Any free port, and hashing as cheap as the program allows.
     pub(crate) fn on(backend: Backend) -> Self {
         let program = Self::bare().set("KNOXIDE_LISTEN", "127.0.0.1:0").set("KNOXIDE_BCRYPT_COST", "10");
@@ -87,7 +87,7 @@ impl Program {
         path.display().to_string()
     }
 
-    /// Its environment, for those who start it in some other way.
+    /// Its environment, for tests that start it in another way.
     pub(crate) fn environment(&self) -> impl Iterator<Item = (&str, &str)> {
         self.settings.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
@@ -100,7 +100,7 @@ impl Program {
         command
     }
 
-    /// Gives a command the program's folder and environment, and nobody to talk to.
+    /// Gives a command the program's folder and environment, and no standard input.
     pub(crate) fn prepare(&self, command: &mut Command) {
         command.current_dir(self.folder()).env_clear().envs(self.environment());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -135,7 +135,7 @@ impl Program {
         assert_eq!(done.code, Some(0), "{}", done.err);
     }
 
-    /// Starts the server, and returns when it takes requests.
+    /// Starts the server, and returns when it accepts requests.
     pub(crate) fn start(&self) -> Running {
         self.start_with(&[])
     }
@@ -158,17 +158,17 @@ pub(crate) struct Done {
 pub(crate) struct Running {
     child: Child,
     log: Arc<Log>,
-    /// As the log tells them.
+    /// The addresses in the log.
     pub(crate) addresses: Vec<String>,
 }
 
 impl Running {
-    /// Starts a server, and returns when it takes requests.
+    /// Starts a server, and returns when it accepts requests.
     pub(crate) fn of(command: &mut Command) -> Self {
         let mut child = command.spawn().expect("a process");
         let log = Log::read(child.stderr.take().expect("a log"));
         let mut running = Self { child, log, addresses: Vec::new() };
-        // All addresses are told before anything else happens, and then actix tells of its start.
+        // The log has all addresses first, and then the start of actix.
         running.wait_for("starting service");
         let lines = running.log_lines();
         let told = lines.iter().filter_map(|line| line.split_once(": listening address="));
@@ -208,23 +208,23 @@ impl Running {
         found(&state).unwrap_or_else(|| panic!("no line with {text:?} in the log:\n{}", state.lines.join("\n")))
     }
 
-    /// How it ended, if it did.
+    /// Its exit status, if it has ended.
     pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().expect("a process")
     }
 
-    /// Tells it to stop.
+    /// Sends it the order to stop.
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).expect("a process that runs");
     }
 
-    /// Waits for its end, and returns how it ended and all that it logged.
+    /// Waits for its end, and returns its exit status and all that it logged.
     pub(crate) fn end(&mut self) -> (ExitStatus, String) {
         let log = self.log.wait_until(|state| state.ended).lines.join("\n");
         (self.child.wait().expect("a status"), log)
     }
 
-    /// Stops it in order, and returns all that it logged.
+    /// Stops it normally, and returns all that it logged.
     pub(crate) fn stop(mut self) -> String {
         self.signal(Signal::TERM);
         let (status, log) = self.end();
@@ -240,7 +240,7 @@ impl Drop for Running {
     }
 }
 
-/// The lines of a log, read by a thread so that nobody waits for the test.
+/// The lines of a log, read by a thread so that the program never waits for the test.
 #[derive(Default)]
 struct Log {
     state: Mutex<LogState>,

@@ -1,4 +1,4 @@
-//! A TCP proxy on the loopback address that can cut, refuse, freeze, delay and break off.
+//! A TCP proxy on the loopback address that can cut, refuse, freeze, delay and break connections.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -13,7 +13,7 @@ use std::time::Instant;
 #[cfg(feature = "postgres")]
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Which way bytes flow.
+/// The direction of bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Towards {
     /// From the client to the server behind the proxy.
@@ -22,7 +22,7 @@ pub(crate) enum Towards {
     Client,
 }
 
-/// What the proxy does to traffic; the same for all connections.
+/// The faults of the proxy; the same for all connections.
 #[derive(Debug, Default)]
 struct Manners {
     frozen: bool,
@@ -48,10 +48,10 @@ struct Link {
     client: TcpStream,
     server: TcpStream,
     is_cut: AtomicBool,
-    /// Whether the client is to see its end as a reset; until the last handle is closed, it sees nothing.
+    /// Whether the client gets a reset at its end; until the last handle is closed, it sees nothing.
     is_reset: AtomicBool,
     is_stranded: AtomicBool,
-    /// Whether the client sent something since it was stranded.
+    /// Whether the client has sent something since it was stranded.
     was_called: AtomicBool,
 }
 
@@ -112,7 +112,7 @@ impl Proxy {
         self.shared.lock().links.len()
     }
 
-    /// Ends all open connections; new ones are welcome.
+    /// Ends all open connections; new ones are accepted.
     pub(crate) fn cut(&self) {
         for link in &self.shared.lock().links {
             link.cut();
@@ -140,7 +140,7 @@ impl Proxy {
         self.wait_until(|links| !links.iter().any(|link| old.iter().any(|other| Arc::ptr_eq(link, other))));
     }
 
-    /// Waits until clients have tried all connections that were stranded, but for so many.
+    /// Waits until clients have tried all stranded connections but this many.
     #[cfg(feature = "postgres")]
     pub(crate) fn wait_until_stranded_are_tried(&self, but: usize) {
         let untried =
@@ -157,13 +157,13 @@ impl Proxy {
                 drop(manners);
                 panic!("the proxy's connections do not come to that");
             }
-            // Handles are given up without a word, so it looks now and then.
+            // Handles are closed silently, so this looks regularly.
             let waited = self.shared.changed.wait_timeout(manners, Duration::from_millis(10));
             (manners, _) = waited.expect("no thread of the proxy panics while it holds the lock");
         }
     }
 
-    /// So many times from now on, when the server has committed, its answer is lost with the connection.
+    /// This many times from now on, when the server has committed, its answer is lost with the connection.
     #[cfg(feature = "postgres")]
     pub(crate) fn swallow_commits(&self, times: usize) {
         let mut manners = self.shared.lock();
@@ -176,8 +176,8 @@ impl Proxy {
         self.shared.lock().swallowed
     }
 
-    /// What is open now stays open and silent until it is cut; new connections are welcome: a
-    /// server that has stopped for ever, while another has taken its place.
+    /// Open connections stay open and silent until they are cut; new connections are accepted: a
+    /// server that has stopped permanently, while another has replaced it.
     pub(crate) fn strand(&self) {
         for link in &self.shared.lock().links {
             link.is_stranded.store(true, Ordering::SeqCst);
@@ -200,12 +200,12 @@ impl Proxy {
         self.shared.changed.notify_all();
     }
 
-    /// Each piece of data, in either direction, waits this long from now on.
+    /// Each piece of data, in either direction, is delayed by this time from now on.
     pub(crate) fn delay(&self, by: Duration) {
         self.shared.lock().delay = by;
     }
 
-    /// From now on a connection is cut when exactly so many bytes have passed through it in this
+    /// From now on a connection is cut when exactly this many bytes have passed through it in this
     /// direction, counted from its start; `None`: never.
     pub(crate) fn break_off(&self, after: Option<(Towards, u64)>) {
         self.shared.lock().break_off = after;
@@ -216,7 +216,7 @@ impl Drop for Proxy {
     fn drop(&mut self) {
         self.shared.stopping.store(true, Ordering::SeqCst);
         self.thaw();
-        // Wakes the acceptor, which then sees that it shall stop.
+        // Wakes the acceptor, which then sees that it has to stop.
         TcpStream::connect(self.address).ok();
         if let Some(acceptor) = self.acceptor.take() {
             acceptor.join().ok();
@@ -301,8 +301,8 @@ impl Shared {
         swallows
     }
 
-    /// Waits as long as the proxy's manners demand; then says how many more bytes may pass, or
-    /// `None` when the connection was cut meanwhile.
+    /// Waits as long as the proxy is frozen or delays; then returns how many more bytes may pass, or
+    /// `None` if the connection was cut meanwhile.
     fn admit(&self, link: &Link, towards: Towards, carried: u64) -> Option<u64> {
         let delay = self.lock().delay;
         if !delay.is_zero() {

@@ -14,7 +14,7 @@ pub(crate) struct SmallDisk {
 }
 
 impl SmallDisk {
-    /// A disk of so many MiB; `None`, with words, if this user may not mount one, which in CI fails.
+    /// A disk of this many MiB; `None`, with a message, if this user may not mount one, which in CI fails.
     pub(crate) fn of(mib: u32) -> Option<Self> {
         let folder = tempfile::tempdir().expect("a folder");
         let size = format!("size={mib}m,mode=0755");
@@ -56,7 +56,7 @@ impl SmallDisk {
         while file.write_all(&page).is_ok() {}
     }
 
-    /// Gives back so many bytes of what [`SmallDisk::fill`] took.
+    /// Frees this many bytes of what [`SmallDisk::fill`] took.
     pub(crate) fn spare(&self, bytes: u64) {
         let file = File::options().write(true).open(self.filler()).expect("a file");
         let length = file.metadata().expect("a length").len();
@@ -71,7 +71,7 @@ impl SmallDisk {
 
 impl Drop for SmallDisk {
     fn drop(&mut self) {
-        // Lazily: a program that a test has killed may still be going.
+        // Lazily: a program that a test has killed may still be running.
         Self::quietly(Command::new("umount").arg("-l").arg(self.path()));
     }
 }

@@ -1,7 +1,7 @@
-//! Golden transcripts: requests with the replies they must get, in text files that people read.
+//! Golden transcripts: requests with the replies that they must get, in readable text files.
 //!
-//! `tests/transcripts/README.md` describes the notation. A file is read whole before anything
-//! is sent, so that a slip of the pen is reported as such.
+//! `tests/transcripts/README.md` describes the notation. A file is parsed completely before anything
+//! is sent, so that a mistake in it is reported as such.
 
 use std::path::{Path, PathBuf};
 
@@ -16,13 +16,13 @@ use director::Directive;
 use notation::{Pattern, Template};
 use placeholders::Placeholders;
 
-/// The folder of what several dialects share.
+/// The folder of cases that several dialects share.
 pub(crate) const COMMON: &str = "common";
 
-/// The file in a dialect's folder that says what the placeholders there stand for.
+/// The file in a dialect's folder that defines its placeholders.
 pub(crate) const PLACEHOLDERS: &str = "placeholders.txt";
 
-/// A file of cases, played in order: later ones may use what earlier replies brought.
+/// A file of cases, played in order: later ones may use values from earlier replies.
 #[derive(Debug)]
 pub(crate) struct Transcript {
     pub(crate) name: String,
@@ -37,14 +37,14 @@ pub(crate) struct Case {
     pub(crate) name: String,
     /// Line of its heading.
     pub(crate) line: usize,
-    /// Why our reply is not that of the package whose contract this is.
+    /// Why our reply differs from that of the Django package.
     pub(crate) differs: Option<String>,
     pub(crate) controls: Controls,
-    pub(crate) ask: Ask,
+    pub(crate) ask: RequestTemplate,
     pub(crate) expect: Expect,
 }
 
-/// How a case is sent and judged.
+/// How a case is sent and compared.
 #[derive(Debug, Default)]
 pub(crate) struct Controls {
     /// The body goes in chunks of so many bytes.
@@ -53,10 +53,10 @@ pub(crate) struct Controls {
     pub(crate) crlf: bool,
     /// No `Content-Length` although the method could have a body.
     pub(crate) unsaid: bool,
-    /// The HTTP layer answers: the rules that hold for all replies of the server do not.
+    /// The HTTP layer answers: the rules for all other replies do not apply.
     pub(crate) bare: bool,
-    /// It goes over a connection of its own: whether the server keeps one open on which it left
-    /// a long body unread is its own affair.
+    /// It has a connection of its own: whether the server keeps one open on which it left
+    /// a long body unread is not specified.
     pub(crate) alone: bool,
     /// How often it is sent, if not once.
     pub(crate) times: Option<usize>,
@@ -64,16 +64,16 @@ pub(crate) struct Controls {
     pub(crate) directives: Vec<Directive>,
 }
 
-/// A request whose variables are not yet filled in.
+/// A request whose variables are not yet replaced.
 #[derive(Debug)]
-pub(crate) struct Ask {
+pub(crate) struct RequestTemplate {
     pub(crate) method: String,
     pub(crate) target: Template,
     pub(crate) headers: Vec<(String, Template)>,
     pub(crate) body: Template,
 }
 
-/// What a reply must be.
+/// The expected reply.
 #[derive(Debug)]
 pub(crate) struct Expect {
     pub(crate) status: u16,
@@ -83,8 +83,8 @@ pub(crate) struct Expect {
 }
 
 impl Transcript {
-    /// Reads everything that is played for a dialect: its own files, and what it shares with others
-    /// if it says what goes in the place of their placeholders.
+    /// Reads all cases for a dialect: its own files, and the shared ones
+    /// if it defines placeholders.
     pub(crate) fn read_all(root: &Path, dialect: &str) -> Result<Vec<Self>, String> {
         let own = root.join(dialect);
         let placeholders = own.join(PLACEHOLDERS);
@@ -197,8 +197,12 @@ impl<'a> Scanner<'a> {
             None => Err(format!("a request cannot demand the absence of {name}")),
         })?;
         let body = self.block(|line| line.starts_with("=> "));
-        let ask =
-            Ask { method: method.to_owned(), target: Template::parse(target)?, headers, body: Template::parse(&body)? };
+        let ask = RequestTemplate {
+            method: method.to_owned(),
+            target: Template::parse(target)?,
+            headers,
+            body: Template::parse(&body)?,
+        };
         let status = self.next().and_then(|line| line.strip_prefix("=> ")).ok_or("the case has no => STATUS")?;
         let status = status.parse().map_err(|_| format!("{status:?} is no status"))?;
         let headers = self.headers(|name, value| Ok((name, value.map(Pattern::parse).transpose()?)))?;

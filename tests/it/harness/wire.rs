@@ -1,4 +1,4 @@
-//! A blocking HTTP/1.1 client that sends exactly the bytes it is told to, right or wrong.
+//! A blocking HTTP/1.1 client that sends exactly the given bytes, right or wrong.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -7,7 +7,7 @@ use std::time::Duration;
 /// Longer than any reply takes on a busy machine: reaching it is a failure.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How the length of a body is told.
+/// How the length of a body is declared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Framing {
     /// By `Content-Length`, also when the body is empty.
@@ -18,7 +18,7 @@ pub(crate) enum Framing {
     Unsaid,
 }
 
-/// A request as it goes over the wire. Nothing is checked or escaped.
+/// A request as it is sent. Nothing is checked or escaped.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
     pub(crate) method: String,
@@ -42,7 +42,7 @@ impl Request {
         self
     }
 
-    /// Sets the body and how its length is told.
+    /// Sets the body and how its length is declared.
     #[must_use]
     pub(crate) fn body(mut self, body: impl Into<Vec<u8>>, framing: Framing) -> Self {
         self.body = body.into();
@@ -103,7 +103,7 @@ impl Reply {
     }
 }
 
-/// A connection to a server, kept alive as long as the server likes.
+/// A connection to a server, kept alive as long as the server allows.
 #[derive(Debug)]
 pub(crate) struct Wire {
     address: SocketAddr,
@@ -118,7 +118,7 @@ impl Wire {
         Self::connect_for(address, PATIENCE)
     }
 
-    /// Connects, and waits for nothing longer than this.
+    /// Connects, with this limit for each wait.
     pub(crate) fn connect_for(address: SocketAddr, patience: Duration) -> io::Result<Self> {
         let stream = TcpStream::connect_timeout(&address, patience)?;
         stream.set_nodelay(true)?;

@@ -1,4 +1,4 @@
-//! Clients: those who log in and revoke, and those who check and check.
+//! Clients: some log in and revoke, others only check.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -15,13 +15,13 @@ use crate::harness::wire::Request;
 
 pub(super) const PASSWORD: &str = "correct horse";
 
-/// Of every hundred rounds, so many revoke by the command line.
+/// Of every hundred rounds, this many revoke by the command line.
 const BY_COMMAND: u64 = 2;
 
-/// Who asks a server that is down again and again leaves time for others.
+/// A client whose server is down pauses before it asks again.
 const BREATH: Duration = Duration::from_millis(10);
 
-/// Who only checks leaves time for those who revoke.
+/// A client that only checks leaves time for those that revoke.
 const PACE: Duration = Duration::from_millis(2);
 
 /// What all clients share.
@@ -33,14 +33,14 @@ pub(super) struct Stage<'a> {
     pub(super) command: &'a Command,
 }
 
-/// Somebody who logs in, has the tokens checked everywhere, and revokes them.
+/// A client that logs in, has the tokens checked at every node, and revokes them.
 pub(super) struct Actor<'a> {
     stage: Stage<'a>,
     /// For checks; and for logins and revocations, and checks right after.
     checks: Vec<Line<'a>>,
     others: Vec<Line<'a>>,
     dice: Dice,
-    /// Does not shun nodes that are about to stand still.
+    /// Does not avoid nodes that are about to stop.
     is_bold: bool,
 }
 
@@ -67,7 +67,7 @@ impl<'a> Actor<'a> {
         Self { stage, checks, others, dice, is_bold }
     }
 
-    /// Goes on until all is over.
+    /// Goes on until the run ends.
     pub(super) fn run(mut self) {
         while !self.stage.ledger.is_over() {
             self.round();
@@ -98,7 +98,7 @@ impl<'a> Actor<'a> {
         }
     }
 
-    /// Logs in so often, and has each token kept by every node that keeps tokens.
+    /// Logs in this often, and has each token cached by every node that has a cache.
     pub(super) fn log_in(&mut self, user: &Arc<User>, wanted: u64) -> Vec<Arc<Token>> {
         let request = login_request(&user.name, PASSWORD);
         let mut tokens = Vec::new();
@@ -143,7 +143,7 @@ impl<'a> Actor<'a> {
     }
 
     /// Asks at any node, with checks under way at all of them and others right after.
-    fn revoke(&mut self, token: &Token, path: &str) -> Option<(super::ledger::Place, Answer)> {
+    fn revoke(&mut self, token: &Token, path: &str) -> Option<(super::ledger::Responder, Answer)> {
         let (bold, ledger) = (self.is_bold, self.stage.ledger);
         let request = token_request("POST", path, &token.text);
         if self.dice.below(4) > 0 {
@@ -164,7 +164,7 @@ impl<'a> Actor<'a> {
         self.stage.ledger.end_one(token, place, answer.asked, answer.got, outcome);
     }
 
-    /// Ends all sessions of the token's user, who is in this slot of the crowd, or was.
+    /// Ends all sessions of the token's user, who has or had this slot of the crowd.
     pub(super) fn end_all(&mut self, slot: usize, token: &Token) {
         let Some((place, answer)) = self.revoke(token, "/auth/logoutall/") else { return };
         let outcome = self.stage.ledger.outcome("a logout everywhere", place, answer.reply.as_ref());
@@ -172,7 +172,7 @@ impl<'a> Actor<'a> {
             Outcome::Refused => self.stage.ledger.end_one(token, place, answer.asked, answer.got, outcome),
             Outcome::Done => self.stage.ledger.end_all(&token.user, place, answer.asked, answer.got, outcome),
             Outcome::Unavailable | Outcome::Silent | Outcome::Strange => {
-                // It may still happen, at any time: nobody logs in as this user from now on.
+                // It may still happen, at any time: no client logs in as this user from now on.
                 self.stage.crowd.replace(slot, &token.user);
                 self.stage.ledger.end_all(&token.user, place, answer.asked, answer.got, outcome);
             }
@@ -193,7 +193,7 @@ impl<'a> Actor<'a> {
     }
 }
 
-/// Writes down what the checks that were sent came to.
+/// Records the results of the checks that were sent.
 pub(super) fn receive_checks(ledger: &Ledger, lines: &mut [Line<'_>], token: &Token) {
     for line in lines {
         if let Some(Answer { asked, got, reply }) = line.receive() {
@@ -202,7 +202,7 @@ pub(super) fn receive_checks(ledger: &Ledger, lines: &mut [Line<'_>], token: &To
     }
 }
 
-/// Checks at one node, mostly what was used lately, until all is over.
+/// Checks at one node, mostly tokens that were used lately, until the run ends.
 pub(super) fn watch(stage: Stage<'_>, number: usize, mut dice: Dice) {
     let mut line = Line::to(&stage.nodes[number], number);
     while !stage.ledger.is_over() {
@@ -221,7 +221,7 @@ pub(super) fn watch(stage: Stage<'_>, number: usize, mut dice: Dice) {
     }
 }
 
-/// Checks each of these tokens once more, now that all is well: this time there must be an answer.
+/// Checks each of these tokens once more, when all faults have ended: now there must be an answer.
 pub(super) fn audit(stage: Stage<'_>, tokens: &[Arc<Token>], share: (usize, usize)) {
     let mut lines = Line::to_all(stage.nodes);
     let (first, step) = share;
@@ -237,7 +237,7 @@ pub(super) fn audit(stage: Stage<'_>, tokens: &[Arc<Token>], share: (usize, usiz
             }
             is_answered
         });
-        assert!(answered, "after all is mended, {:?} does not answer", line.place);
+        assert!(answered, "after all faults have ended, {:?} does not answer", line.place);
     }
 }
 

@@ -1,4 +1,4 @@
-//! Revocations by the program's command line, beside the servers.
+//! Revocations by the program's command line, while the servers run.
 
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::clients::Stage;
 use super::counts::add;
 use super::crowd::HASH;
-use super::ledger::{Outcome, Place, Token, User};
+use super::ledger::{Outcome, Responder, Token, User};
 use crate::harness::dice::Dice;
 use crate::harness::program::Program;
 
@@ -20,7 +20,7 @@ impl Command {
         Self { program: Program::bare().set("DATABASE_URL", url) }
     }
 
-    /// Revokes a token in one of the ways that there are; its user is in this slot, or was.
+    /// Revokes a token in one of several ways; its user has or had this slot.
     pub(super) fn revoke(&self, stage: &Stage<'_>, slot: usize, token: &Token, dice: &mut Dice) {
         let user = &*token.user.name;
         let session = token.facts().session.clone();
@@ -29,7 +29,7 @@ impl Command {
             0 | 1 => {
                 let Some(session) = session else { return };
                 let (asked, outcome) = self.run(&["session", "revoke", &session]);
-                stage.ledger.end_one(token, Place::CommandLine, asked, Instant::now(), outcome);
+                stage.ledger.end_one(token, Responder::CommandLine, asked, Instant::now(), outcome);
             }
             2 => self.end_all(stage, slot, token, &["session", "revoke", "--user", user]),
             // The same password, so that logins go on.
@@ -37,7 +37,7 @@ impl Command {
             4 => {
                 self.shut_out(stage, slot, token, &["user", "deactivate", user]);
                 if dice.below(2) == 0 {
-                    // Which must revive nothing.
+                    // This must revive nothing.
                     self.run(&["user", "activate", user]);
                 }
             }
@@ -51,7 +51,7 @@ impl Command {
             // It may have happened, and logins now may come before or after.
             stage.crowd.replace(slot, &token.user);
         }
-        stage.ledger.end_all(&token.user, Place::CommandLine, asked, Instant::now(), outcome);
+        stage.ledger.end_all(&token.user, Responder::CommandLine, asked, Instant::now(), outcome);
     }
 
     fn shut_out(&self, stage: &Stage<'_>, slot: usize, token: &Token, arguments: &[&str]) {

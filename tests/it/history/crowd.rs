@@ -1,4 +1,4 @@
-//! The users of a run: some at a time, each in a slot that several clients use at once.
+//! The users of a run: several at a time, each in a slot that several clients use at once.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -17,7 +17,7 @@ pub(super) const HASH: &str = "md5$knoxide$737acaecc173220245088979d746d932";
 /// How many users are in use at once.
 const SLOTS: usize = 8;
 
-/// Users whose sessions nobody ends.
+/// Users whose sessions no client ends.
 const QUIET: usize = 2;
 
 #[derive(Debug)]
@@ -28,7 +28,7 @@ pub(super) struct Crowd {
 }
 
 impl Crowd {
-    /// Makes the users; so many of them take the places of those who are shut out.
+    /// Creates the users; this many of them replace those that are locked out.
     pub(super) fn gather(store: &DieselStore, spare: usize) -> Self {
         let mut users: VecDeque<_> = (0..SLOTS + QUIET + spare).map(|number| format!("user{number}")).collect();
         for name in &users {
@@ -60,7 +60,7 @@ impl Crowd {
         Arc::clone(&self.slots[slot].lock().expect("no panic"))
     }
 
-    /// Puts somebody else in the place of a user, if that one is still there.
+    /// Replaces a user by another one, if the user is still in the slot.
     pub(super) fn replace(&self, slot: usize, user: &Arc<User>) {
         let mut current = self.slots[slot].lock().expect("no panic");
         if Arc::ptr_eq(&current, user) {

@@ -1,20 +1,20 @@
-//! What goes wrong while the clients work, whatever the database.
+//! Faults while the clients work, on any database.
 
 use std::time::Duration;
 
 use super::clients::{Actor, Ambush, Stage};
 use crate::harness::dice::Dice;
 
-/// How many tokens are kept by a node at the moment that something goes wrong with it.
+/// How many tokens a node caches at the moment of a fault.
 pub(super) const VICTIMS: u64 = 10;
 
-/// Something that can go wrong in this world.
+/// A fault in this world.
 pub(super) struct Fault<W> {
     pub(super) name: &'static str,
     pub(super) inflict: fn(&mut Scene<'_, W>),
 }
 
-/// Where things go wrong.
+/// Where faults happen.
 pub(super) struct Scene<'a, W> {
     pub(super) stage: Stage<'a>,
     pub(super) world: &'a W,
@@ -23,14 +23,14 @@ pub(super) struct Scene<'a, W> {
 }
 
 impl<'a, W> Scene<'a, W> {
-    /// Something is wrong with one node from `begin` to `end`. Tokens that it keeps are revoked at
-    /// others meanwhile, and checks of them are under way to it when it comes back.
+    /// One node has a fault from `begin` to `end`. Tokens that it has cached are revoked at
+    /// others meanwhile, and checks of them are on their way to it when it comes back.
     pub(super) fn betray(&mut self, number: usize, begin: impl FnOnce(&Self), end: impl FnOnce(&Self)) {
         let (stage, node) = (self.stage, &self.stage.nodes[number]);
         let slot = self.dice.index(stage.crowd.slots());
         let victims = self.actor.log_in(&stage.crowd.user(slot), VICTIMS);
         node.shun(true);
-        // Time for those who are cautious to get their last answers from it.
+        // Time for cautious clients to get their last answers from it.
         stage.ledger.wait_for(10, Duration::from_millis(30));
         begin(self);
         let (singly, together) = victims.split_at(victims.len() / 2);
@@ -52,16 +52,16 @@ impl<'a, W> Scene<'a, W> {
         node.shun(false);
     }
 
-    /// Something is wrong with everything.
+    /// All nodes have a fault.
     pub(super) fn outage(&mut self, begin: impl FnOnce(&Self), end: impl FnOnce(&Self)) {
         begin(self);
         let length = self.dice.millis(100, 1_500);
-        // The moment is the very thing that is tried out.
+        // The moment is what the test varies.
         std::thread::sleep(length);
         end(self);
     }
 
-    /// Waits for so many revocations, but not longer than so many milliseconds.
+    /// Waits for this many revocations, but not longer than this many milliseconds.
     pub(super) fn hold(&self, revocations: u64, at_most: u64) {
         self.stage.ledger.wait_for(revocations, Duration::from_millis(at_most));
     }
@@ -78,7 +78,7 @@ pub(super) fn kill<W>(scene: &mut Scene<'_, W>) {
     scene.betray(number, |scene| scene.stage.nodes[number].kill(), |scene| scene.stage.nodes[number].restart());
 }
 
-/// The node stands still for a while, and knows nothing of it.
+/// The node is frozen for a while, and does not know it.
 pub(super) fn pause<W>(scene: &mut Scene<'_, W>) {
     let number = scene.any_node();
     scene.betray(number, |scene| scene.stage.nodes[number].stop(), |scene| scene.stage.nodes[number].go_on());

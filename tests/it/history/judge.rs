@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::counts::read;
 use super::ledger::{Facts, Ledger, Token, Told};
 
-/// Of so many tokens it is told what happened.
+/// For this many tokens the report shows what happened.
 const TOLD: usize = 10;
 
 /// How many tokens, or answers, broke each rule.
@@ -17,11 +17,11 @@ pub(super) struct Verdict {
     pub(super) let_in: u64,
     /// Accepted by a check that began after another one was refused.
     pub(super) revived: u64,
-    /// Refused, though nobody tried to revoke it before.
+    /// Refused, although no client tried to revoke it before.
     pub(super) lost: u64,
     /// Users who asked for the end of all sessions, got no answer, and lost only some of them.
     pub(super) partial: u64,
-    /// Answers that must not be: of another kind, or about another user or session.
+    /// Answers that are not allowed: of another kind, or about another user or session.
     pub(super) liar: u64,
     /// What happened to some of them.
     pub(super) told: Vec<String>,

@@ -1,8 +1,8 @@
-//! What the clients were told about each token, in a form in which the order of telling does
+//! The answers that the clients got about each token, in a form in which their order does
 //! not matter: a few moments on one monotonic clock, enough to judge by at the end.
 //!
-//! A moment at which something was asked is taken before the first byte is sent, one at which
-//! it was answered after the last byte came. So whatever is judged to be too late was.
+//! The moment of a request is taken before the first byte is sent, that of
+//! an answer after the last byte was received. So every answer that is judged too late was too late.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,12 +12,12 @@ use std::time::{Duration, Instant};
 use super::counts::{Counts, add, read};
 use crate::harness::wire::Reply;
 
-/// Of so many strange answers the text is kept.
+/// For this many unexpected answers the text is kept.
 const STRANGE_KEPT: usize = 20;
 
 /// Who answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum Responder {
     Node(usize),
     CommandLine,
 }
@@ -26,15 +26,15 @@ pub(super) enum Place {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Told {
     pub(super) at: Instant,
-    pub(super) by: Place,
+    pub(super) by: Responder,
 }
 
-/// What there is to know of a token.
+/// The facts about a token.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Facts {
     /// When it was first tried to revoke it, with or without an answer.
     pub(super) tried: Option<Instant>,
-    /// Whether somebody tried to end this session alone, not all of the user.
+    /// Whether a client tried to end only this session, not all of the user.
     tried_alone: bool,
     /// When a revocation was first acknowledged.
     pub(super) revoked: Option<Told>,
@@ -42,7 +42,7 @@ pub(super) struct Facts {
     pub(super) refused: Option<Told>,
     /// When the latest of all checks was asked that were answered with a yes.
     pub(super) accepted: Option<Told>,
-    /// Its session, as the first good check told.
+    /// Its session, according to the first good check.
     pub(super) session: Option<String>,
 }
 
@@ -62,7 +62,7 @@ impl Token {
         self.facts.lock().expect("no panic")
     }
 
-    /// Whether it is older than this moment, and nobody tried to end it alone.
+    /// Whether it is older than this moment, and no client tried to end only it.
     pub(super) fn shares_its_end(&self, at: Instant) -> bool {
         self.got < at && !self.facts().tried_alone
     }
@@ -73,11 +73,11 @@ impl Token {
     }
 }
 
-/// Somebody who logs in.
+/// A user who logs in.
 #[derive(Debug)]
 pub(super) struct User {
     pub(super) name: String,
-    /// From now on a login may be refused: somebody is about to shut the user out.
+    /// From now on a login may be refused: a client is about to lock the user out.
     pub(super) is_closed: AtomicBool,
     state: Mutex<UserState>,
 }
@@ -93,7 +93,7 @@ struct UserState {
 #[derive(Debug, Clone, Copy)]
 struct End {
     asked: Instant,
-    /// `None`: it was never answered, and may happen whenever.
+    /// `None`: it was never answered, and may happen at any time.
     acknowledged: Option<Told>,
 }
 
@@ -128,7 +128,7 @@ impl User {
     }
 }
 
-/// How something that was asked for came out.
+/// The outcome of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Outcome {
     Done,
@@ -137,7 +137,7 @@ pub(super) enum Outcome {
     Unavailable,
     /// There was no answer.
     Silent,
-    /// An answer that must not be.
+    /// An answer that is not allowed.
     Strange,
 }
 
@@ -149,7 +149,7 @@ impl Outcome {
                 200 => Self::Done,
                 401 => Self::Refused,
                 503 if reply.header("Retry-After").is_some() => Self::Unavailable,
-                // A node that stood still for long takes no request that came meanwhile.
+                // A node that was frozen for long refuses requests that arrived meanwhile.
                 408 => Self::Silent,
                 _ => Self::Strange,
             },
@@ -171,14 +171,14 @@ impl Counts {
     }
 }
 
-/// Everything that all clients were told.
+/// All answers that the clients got.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     pub(super) counts: Counts,
     tokens: Mutex<Vec<Arc<Token>>>,
-    /// Tokens of users whose sessions nobody ends.
+    /// Tokens of users whose sessions no client ends.
     quiet: Mutex<Vec<Arc<Token>>>,
-    /// Good tokens that somebody shall end later.
+    /// Good tokens that a client will end later.
     reserve: Mutex<VecDeque<Arc<Token>>>,
     strange: Mutex<Vec<String>>,
     is_over: AtomicBool,
@@ -205,7 +205,7 @@ impl Ledger {
     }
 
     /// A check was answered, or not.
-    pub(super) fn check(&self, token: &Token, by: Place, asked: Instant, got: Instant, reply: Option<&Reply>) {
+    pub(super) fn check(&self, token: &Token, by: Responder, asked: Instant, got: Instant, reply: Option<&Reply>) {
         let outcome = Outcome::of(reply);
         match outcome {
             Outcome::Done => {
@@ -227,8 +227,8 @@ impl Ledger {
         }
     }
 
-    /// Whether the answer speaks of the token's own user and session.
-    fn identify(&self, token: &Token, by: Place, body: &str) {
+    /// Whether the answer names the token's own user and session.
+    fn identify(&self, token: &Token, by: Responder, body: &str) {
         let named = format!(r#","username":"{}","email":"#, token.user.name);
         let session = body.split_once(r#""session":{"id":""#).and_then(|(_, rest)| rest.split_once('"'));
         let session = session.map(|(id, _)| id).unwrap_or_default();
@@ -241,7 +241,7 @@ impl Ledger {
     }
 
     /// The end of one token's session was asked for.
-    pub(super) fn end_one(&self, token: &Token, by: Place, asked: Instant, got: Instant, outcome: Outcome) {
+    pub(super) fn end_one(&self, token: &Token, by: Responder, asked: Instant, got: Instant, outcome: Outcome) {
         match outcome {
             Outcome::Refused => return refuse(token, Told { at: got, by }),
             Outcome::Done => self.counts.revoke(token, Told { at: got, by }),
@@ -253,7 +253,7 @@ impl Ledger {
     }
 
     /// The end of all sessions of a user was asked for, and not refused.
-    pub(super) fn end_all(&self, user: &User, by: Place, asked: Instant, got: Instant, outcome: Outcome) {
+    pub(super) fn end_all(&self, user: &User, by: Responder, asked: Instant, got: Instant, outcome: Outcome) {
         let acknowledged = (outcome == Outcome::Done).then_some(Told { at: got, by });
         let end = End { asked, acknowledged };
         let mut state = user.state.lock().expect("no panic");
@@ -282,8 +282,8 @@ impl Ledger {
         self.progress.1.notify_all();
     }
 
-    /// What a request that revokes was answered.
-    pub(super) fn outcome(&self, what: &str, by: Place, reply: Option<&Reply>) -> Outcome {
+    /// The answer to a request that revokes.
+    pub(super) fn outcome(&self, what: &str, by: Responder, reply: Option<&Reply>) -> Outcome {
         let outcome = Outcome::of(reply);
         if outcome == Outcome::Strange {
             self.strange(what, by, reply);
@@ -291,8 +291,8 @@ impl Ledger {
         outcome
     }
 
-    /// Notes an answer that must not be.
-    pub(super) fn strange(&self, what: &str, by: Place, reply: Option<&Reply>) {
+    /// Records an answer that is not allowed.
+    pub(super) fn strange(&self, what: &str, by: Responder, reply: Option<&Reply>) {
         let reply = reply.map(|reply| (reply.status, reply.text()));
         self.lie(format!("{what} was answered by {by:?} with {reply:?}"));
     }
@@ -325,18 +325,18 @@ impl Ledger {
         self.quiet.lock().expect("no panic").push(token);
     }
 
-    /// One of those that nobody ends.
+    /// One of those that no client ends.
     pub(super) fn quiet(&self, choose: impl FnOnce(usize) -> usize) -> Option<Arc<Token>> {
         let quiet = self.quiet.lock().expect("no panic");
         (!quiet.is_empty()).then(|| Arc::clone(&quiet[choose(quiet.len())]))
     }
 
-    /// Leaves tokens for somebody to end later.
+    /// Leaves tokens for a client to end later.
     pub(super) fn leave(&self, tokens: Vec<Arc<Token>>) {
         self.reserve.lock().expect("no panic").extend(tokens);
     }
 
-    /// Takes so many of the tokens that were left, the oldest first, if there are more than that.
+    /// Takes this many of the tokens that were left, the oldest first, if there are more than that.
     pub(super) fn take_left(&self, wanted: usize) -> Vec<Arc<Token>> {
         let mut reserve = self.reserve.lock().expect("no panic");
         if reserve.len() <= wanted { Vec::new() } else { reserve.drain(..wanted).collect() }
@@ -348,7 +348,7 @@ impl Ledger {
         (!reserve.is_empty()).then(|| Arc::clone(&reserve[choose(reserve.len())]))
     }
 
-    /// Tells all clients to stop.
+    /// Stops all clients.
     pub(super) fn finish(&self) {
         self.is_over.store(true, Ordering::SeqCst);
     }
@@ -362,7 +362,7 @@ impl Ledger {
         read(&self.counts.revoked)
     }
 
-    /// Waits until so many more tokens were revoked, but no longer than this; whether they were.
+    /// Waits until this many more tokens were revoked, but no longer than this; whether they were.
     pub(super) fn wait_for(&self, more: u64, at_most: Duration) -> bool {
         let goal = self.revoked() + more;
         let guard = self.progress.0.lock().expect("no panic");

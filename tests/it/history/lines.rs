@@ -1,23 +1,23 @@
-//! A client's connections: one to each node, all of which may have a question under way.
+//! A client's connections: one to each node, each with at most one request under way.
 
 use std::time::{Duration, Instant};
 
-use super::ledger::Place;
+use super::ledger::Responder;
 use super::node::Node;
 use crate::harness::wire::{Reply, Request, Wire};
 
-/// A client waits no longer for an answer; the server may still be about to give it.
+/// A client waits this long for an answer; the server may still send it later.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// A connection to a node, opened when it is needed.
 pub(super) struct Line<'a> {
     node: &'a Node,
-    pub(super) place: Place,
+    pub(super) place: Responder,
     wire: Option<Wire>,
     asked: Option<Instant>,
 }
 
-/// What came of a question; without a reply it was not answered.
+/// The result of a request; without a reply it was not answered.
 pub(super) struct Answer {
     pub(super) asked: Instant,
     pub(super) got: Instant,
@@ -26,7 +26,7 @@ pub(super) struct Answer {
 
 impl<'a> Line<'a> {
     pub(super) fn to(node: &'a Node, number: usize) -> Self {
-        Self { node, place: Place::Node(number), wire: None, asked: None }
+        Self { node, place: Responder::Node(number), wire: None, asked: None }
     }
 
     /// A line to each node.
@@ -42,7 +42,7 @@ impl<'a> Line<'a> {
         self.node.is_shunned()
     }
 
-    /// Sends a question.
+    /// Sends a request.
     pub(super) fn send(&mut self, request: &Request) {
         self.asked = Some(Instant::now());
         if self.wire.as_ref().is_some_and(|wire| wire.is_closed().unwrap_or(true)) {
@@ -56,12 +56,12 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// Waits for the answer to the question that was sent; `None` if none was.
+    /// Waits for the answer to the request that was sent; `None` if none was.
     pub(super) fn receive(&mut self) -> Option<Answer> {
         let asked = self.asked.take()?;
         let reply = self.wire.as_mut().and_then(|wire| wire.receive("GET").ok());
         if reply.is_none() {
-            // An answer that comes later is not to be taken for that to another question.
+            // A later answer must not be taken for that to another request.
             self.wire = None;
         }
         Some(Answer { asked, got: Instant::now(), reply })

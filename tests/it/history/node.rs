@@ -1,4 +1,4 @@
-//! A node: a server in a process of its own, which can be stopped, killed and started again.
+//! A node: a server in a separate process, which can be frozen, killed and started again.
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::SocketAddr;
@@ -18,7 +18,7 @@ use crate::harness::app::cheap_hasher;
 use crate::harness::program::{Program, Running};
 use crate::harness::setting;
 
-/// Says which database the child serves, and with which bug.
+/// Tells the child its database, and its bug.
 const SERVE: &str = "KNOXIDE_HISTORY_SERVE";
 const BUG: &str = "KNOXIDE_HISTORY_BUG";
 
@@ -76,7 +76,7 @@ pub(super) struct Node {
     kind: Kind,
     process: Mutex<Option<Process>>,
     address: Mutex<SocketAddr>,
-    /// The cautious do not ask it: it stands still, or is about to.
+    /// Cautious clients do not ask it: it is frozen, or about to be.
     is_shunned: AtomicBool,
 }
 
@@ -118,13 +118,13 @@ impl Node {
         drop(self.process.lock().expect("no panic").take());
     }
 
-    /// Starts it again after [`Node::kill`], and kills it after this time, wherever it has got to.
+    /// Starts it again after [`Node::kill`], and kills it after this time, whatever it is doing then.
     pub(super) fn kill_while_it_starts(&self, after: Duration) {
         let process = match self.kind {
             Kind::Child(bug) => Process::Child(spawn_child(&self.url, bug)),
             Kind::Shipped => start_shipped(&self.url).0,
         };
-        // The moment is the very thing that is tried out.
+        // The moment is what the test varies.
         std::thread::sleep(after);
         drop(process);
     }
@@ -136,7 +136,7 @@ impl Node {
         assert!(ended.is_none(), "a node ended by itself: {ended:?}");
     }
 
-    /// Stops it where it stands.
+    /// Freezes it.
     pub(super) fn stop(&self) {
         self.signal(Signal::STOP);
     }
@@ -200,7 +200,7 @@ fn start_shipped(url: &str) -> (Process, SocketAddr) {
     (Process::Shipped(running), address)
 }
 
-/// Not a test by itself: the child, which is this very program, runs this.
+/// Not a test by itself: the child process, which is this very program, runs this.
 #[test]
 fn the_node_serves() {
     let Some(url) = setting(SERVE) else { return };
@@ -229,7 +229,7 @@ fn the_node_serves() {
 fn serve(builder: AuthBuilder) {
     let auth = builder.hasher(cheap_hasher()).password_threads(1).build().expect("a service");
     let listen = vec![ListenAddress::Tcp(SocketAddr::from(([127, 0, 0, 1], 0)))];
-    // Two workers: what one of them keeps in memory, the other does not see.
+    // Two workers: each has its own cache.
     let http = HttpSettings { listen, workers: 2, ..HttpSettings::default() };
     actix_web::rt::System::new().block_on(async move {
         let server = Server::bind(&http, auth).expect("a bound server");

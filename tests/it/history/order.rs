@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use super::judge::Verdict;
-use super::ledger::{Ledger, Outcome, Place, User};
+use super::ledger::{Ledger, Outcome, Responder, User};
 use crate::harness::wire::Reply;
 
-const BY: Place = Place::Node(0);
+const BY: Responder = Responder::Node(0);
 
 /// A login at 0 s; the end of all sessions asked for at 1 s, seen by a check at 2 s and heard of last; and another
 /// end, asked for at 3 s and heard of first.

@@ -11,16 +11,16 @@ use knoxide::domain::token::TokenDigest;
 use knoxide::store::conformance::{Layer, Layered};
 use knoxide::store::{Connection, FeedKind, Store, StoreResult};
 
-/// For how long a late cache serves what it once read.
+/// How long a late cache serves what it once read.
 const LATE: Duration = Duration::from_millis(50);
 
 /// How much later than acknowledged a hasty logout is done.
 const HASTY: Duration = Duration::from_millis(20);
 
-/// Every so many logouts are forgotten.
+/// One logout in this many is forgotten.
 const FORGOTTEN: u64 = 10;
 
-/// What is wrong with a store.
+/// The bug of a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Bug {
     /// What was read is served for 50 ms more.
@@ -29,7 +29,7 @@ pub(super) enum Bug {
     HastyLogout,
     /// Now and then a logout is acknowledged and never done.
     ForgottenLogout,
-    /// A failure to look is taken for a token that is not there.
+    /// A failure to look is treated as a missing token.
     BlindRead,
 }
 
@@ -50,7 +50,7 @@ impl Bug {
     }
 }
 
-/// A bug in a store, and what it has led to.
+/// A bug in a store, and its effects so far.
 pub(super) struct Planted {
     store: Arc<dyn Store>,
     bug: Bug,
@@ -65,7 +65,7 @@ impl Planted {
         Layered::new(Arc::clone(&store), Self { store, bug, read, logouts })
     }
 
-    /// Reads, but trusts what it read a while ago.
+    /// Reads, but uses what it read a while ago.
     fn find_late(&self, behind: &mut dyn Connection, digests: &[TokenDigest]) -> StoreResult<Vec<Option<TokenRecord>>> {
         let found = behind.find_many(digests)?;
         let now = Instant::now();

@@ -1,5 +1,5 @@
 //! Three nodes on one Postgres, each behind a proxy, one of them through PgBouncer as well; and
-//! what can go wrong with them.
+//! their faults.
 
 use std::sync::{Mutex, MutexGuard};
 
@@ -20,13 +20,13 @@ use crate::harness::postgres::{connect, shared};
 use crate::harness::proxy::{Proxy, Towards};
 use crate::harness::{program, setting};
 
-/// Rows of the log that an old transaction makes every round look at: more than it may.
+/// Rows of the log that an old transaction makes every poll skip: more than the limit.
 const LONG_LOG: &str = "INSERT INTO revocation_log (session_id)
     SELECT decode(md5(number::text), 'hex') FROM generate_series(1, 3000) number";
 
 /// What is around the nodes.
 struct World {
-    // In this order: who asks ends before who answers.
+    // In this order: clients end before servers.
     proxies: Vec<Proxy>,
     pooler: PgBouncer,
     url: String,
@@ -60,7 +60,7 @@ impl World {
         connect(&self.url)
     }
 
-    /// As the pruner does in two steps an hour apart, at the same moment by the clock.
+    /// As the pruner does in two steps an hour apart, here at the same moment.
     fn prune(&self) {
         let store = DieselStore::open(&self.url, StoreOptions::default()).expect("a store");
         for _ in 0..2 {
@@ -80,7 +80,7 @@ fn resume(scene: &Scene<'_, World>) {
     scene.cluster().resume().expect("Postgres starts again");
 }
 
-/// Nothing passes between a node and its database, and nobody is told.
+/// Nothing passes between a node and its database, and neither notices.
 fn silence(scene: &mut Scene<'_, World>) {
     let number = scene.any_node();
     let proxy = &scene.world.proxies[number];
@@ -97,14 +97,14 @@ fn cut(scene: &mut Scene<'_, World>) {
     scene.betray(number, begin, |_| proxy.refuse(false));
 }
 
-/// What is open falls silent for ever, while new connections are welcome.
+/// Open connections fall silent permanently, while new connections are accepted.
 fn strand(scene: &mut Scene<'_, World>) {
     let number = scene.any_node();
     let proxy = &scene.world.proxies[number];
     scene.betray(number, |_| proxy.strand(), |_| proxy.cut());
 }
 
-/// Each connection ends in the middle of something.
+/// Each connection ends in the middle of a message.
 fn break_off(scene: &mut Scene<'_, World>) {
     let number = scene.any_node();
     let proxy = &scene.world.proxies[number];
@@ -124,7 +124,7 @@ fn stop_pooler(scene: &mut Scene<'_, World>) {
     scene.betray(last, |_| signal("STOP"), |_| signal("CONT"));
 }
 
-/// The server ends every session but the one that says so.
+/// The server ends every session but the current one.
 fn terminate(scene: &mut Scene<'_, World>) {
     let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
                WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()";
@@ -134,8 +134,8 @@ fn terminate(scene: &mut Scene<'_, World>) {
     }
 }
 
-/// A transaction that has a number stays open: to every snapshot taken meanwhile, all that is
-/// newer looks new, more than a node may read again and again.
+/// A transaction with a number stays open: to every snapshot taken meanwhile, all newer rows
+/// look new, and there are more than a node may skip.
 fn old_transaction(scene: &mut Scene<'_, World>) {
     let mut old = scene.world.connect();
     old.batch_execute("BEGIN; SELECT pg_current_xact_id()").expect("a transaction");

@@ -1,4 +1,4 @@
-//! Two nodes on one file of SQLite, or one, and what can go wrong with them.
+//! Two nodes on one file of SQLite, or one, and their faults.
 
 use diesel::connection::SimpleConnection as _;
 use diesel::dsl::sql;
@@ -29,11 +29,11 @@ const FAULTS: &[Fault<World>] = &[
     Fault { name: "lock held by another", inflict: lock },
     Fault { name: CHECKPOINT, inflict: checkpoint },
     Fault { name: "VACUUM by another", inflict: vacuum },
-    // The last: it is left out where there is no disk to fill.
+    // The last: it is left out if there is no disk to fill.
     Fault { name: "full disk", inflict: fill },
 ];
 
-/// What happens to the only node of a file.
+/// Faults of the only node of a file.
 const KILLS: &[Fault<World>] = &[
     Fault { name: "kill -9", inflict: |scene| kill_the_only_node(scene, false) },
     // SQLite may be repairing the file when the second signal arrives.
@@ -70,7 +70,7 @@ impl World {
 fn kill_the_only_node(scene: &mut Scene<'_, World>, twice: bool) {
     let node = &scene.stage.nodes[0];
     let (moment, next) = (scene.dice.millis(0, 30), scene.dice.millis(0, 40));
-    // The moment is the very thing that is tried out.
+    // The moment is what the test varies.
     std::thread::sleep(moment);
     node.kill();
     if twice {
@@ -81,12 +81,12 @@ fn kill_the_only_node(scene: &mut Scene<'_, World>, twice: bool) {
     audit(scene.stage, &tokens[tokens.len().saturating_sub(AUDITED)..], (0, 1));
 }
 
-/// Somebody else writes for long: nobody else can.
+/// Another process writes for long, so that no node can.
 fn lock(scene: &mut Scene<'_, World>) {
     let mut connection = scene.world.connect();
     let length = scene.dice.millis(100, 1_500);
     connection.batch_execute("BEGIN IMMEDIATE; UPDATE sweep_state SET id = id").expect("the lock");
-    // The moment is the very thing that is tried out.
+    // The moment is what the test varies.
     std::thread::sleep(length);
     connection.batch_execute("COMMIT").expect("a commit");
 }
@@ -104,7 +104,7 @@ fn vacuum(scene: &mut Scene<'_, World>) {
     scene.hold(5, 100);
 }
 
-/// The disk has no room for anything, and then it has. Tokens are revoked meanwhile.
+/// The disk has no free space, and then it has again. Tokens are revoked meanwhile.
 fn fill(scene: &mut Scene<'_, World>) {
     let Some(disk) = &scene.world.disk else { return };
     let slot = scene.dice.index(scene.stage.crowd.slots());
@@ -123,7 +123,7 @@ fn on_small_disk(scale: &Scale) -> Option<(SmallDisk, Database)> {
     Some((disk, database))
 }
 
-/// Runs one node, and kills it again and again.
+/// Runs one node, and kills it repeatedly.
 pub(super) fn history_of_kills(scale: &Scale) -> Report {
     let database = Database::migrated(Backend::Sqlite);
     let world = World { path: database.url.strip_prefix("sqlite://").expect("a file").to_owned(), disk: None };

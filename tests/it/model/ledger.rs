@@ -1,4 +1,4 @@
-//! What the models share: sets of tokens, checks, writers, and what the world outside was told.
+//! The common part of the models: sets of tokens, checks, writers, and the answers that were sent.
 
 use stateright::{Model, Property};
 
@@ -94,7 +94,7 @@ impl Checks {
     }
 }
 
-/// What was asked and answered. Only what later steps or the properties need is kept, so that
+/// Requests and answers. Only what later steps or the properties need is kept, so that
 /// histories that differ in nothing else are one state.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub(super) struct Ledger {
@@ -149,13 +149,13 @@ impl Ledger {
     }
 }
 
-/// A state that knows what was told.
+/// A state with the answers that were sent.
 pub(super) trait Told {
     fn ledger(&self) -> &Ledger;
 }
 
-/// What holds in every model. That nobody is forgotten is a matter of states without a next
-/// one: each step uses something up, so there are no circles to wait in.
+/// The properties of every model. That no check is forgotten is a matter of states without a next
+/// one: each step uses something up, so there are no cycles.
 pub(super) fn properties<M: Model>() -> Vec<Property<M>>
 where
     M::State: Told,
@@ -205,7 +205,7 @@ impl Writers {
             } else if !self.committed.has(token) && !self.rolled_back.has(token) {
                 steps.push(Write::Begin(token));
             }
-            // That of a token that nobody checks makes no difference.
+            // That of a token that no check is about makes no difference.
             if token < size.checked && acknowledgeable.has(token) && !ledger.is_acknowledged(token) {
                 steps.push(Write::Acknowledge(token));
             }

@@ -1,4 +1,4 @@
-//! Today's checks: those that wait share one read that is sent after they arrived.
+//! Checks through a worker pool: those that wait share one read that is sent after they arrived.
 //!
 //! Modelled: two nodes with a pool each, two tokens, the database as the set of revocations
 //! that are committed. A read is sent, runs at some later moment against what is committed by
@@ -26,7 +26,7 @@ pub(super) enum Mistake {
     AcknowledgesRolledBack,
     /// The answer of a given-up pool is taken for that of the pool in its place.
     TakesLateAnswers,
-    /// When a connection breaks, those who waited for its answer are not told.
+    /// When a connection breaks, the checks that waited for its answer get none.
     ForgetsOnLoss,
 }
 
@@ -89,7 +89,7 @@ enum Event {
     Answer,
     Lose,
     FallSilent,
-    /// Those who wait behind a silent pool are told that nobody could look.
+    /// Checks that wait for a silent pool are answered "could not look".
     Deadline,
 }
 

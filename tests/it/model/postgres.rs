@@ -1,19 +1,19 @@
-//! The validated cache on Postgres: one owner, one connection, one statement a round.
+//! The validated cache on Postgres: one owner, one connection, one statement per poll.
 //!
-//! Modelled: two nodes with a view each, two tokens, and a transaction a token that revokes it:
+//! Modelled: two nodes with a cache each, two tokens, and for each token a transaction that revokes it:
 //! it takes its number in the log when it begins, and commits in any order or never. A
-//! round is sent, runs later in one snapshot, and its answer arrives later still, or is lost with
-//! the connection; then the view begins anew. It brings the rows of the log that its snapshot
+//! poll is sent, runs later in one snapshot, and its answer arrives later still, or is lost with
+//! the connection; then the cache begins anew. It brings the rows of the log that its snapshot
 //! sees and the last one did not, the tokens that were not in the cache, the snapshot, the
-//! horizon, and which server answered. A check whose entry a round drops waits for another one.
+//! horizon, and which server answered. A check whose entry a poll drops waits for another one.
 //! The pruner takes a snapshot, publishes it later as the horizon, and deletes what it sees. Once,
 //! the server is exchanged under an open connection, as behind a pooler, for one whose log is empty.
 //!
 //! A snapshot is modelled as the set of transactions that it sees; numbers of transactions, which
 //! the real one consists of, are left out, and so are: the hour between taking and publishing a
-//! horizon (any moment will do), the look-ups that replace a round while an old transaction
-//! holds the horizon back (they are today's reads), bounds of the cache (an entry less is a
-//! miss), gathering for 200 us (an arrival before the round is sent), a server that forgets
+//! horizon (any moment will do), the look-ups that replace a poll while an old transaction
+//! holds the horizon back (they are reads through a pool), bounds of the cache (an entry less is a
+//! miss), gathering for 200 us (an arrival before the poll is sent), a server that forgets
 //! commits (start refuses one that does not flush), judgement of the row.
 
 use stateright::{Model, Property};
@@ -24,18 +24,18 @@ use super::ledger::{self, Check, Checks, Ledger, Set, Size, Told, Write, Writers
 pub(super) enum Mistake {
     /// Another connection's read fills the cache, too.
     FillsFromElsewhere,
-    /// A round asks for rows with numbers above the greatest it saw, not for those that the
+    /// A poll asks for rows with numbers above the greatest it saw, not for those that the
     /// last snapshot did not see.
     GoesBySerialNumber,
-    /// After the connection broke, the view begins anew but keeps its cache.
+    /// After the connection broke, a new feed begins but the cache is kept.
     KeepsCacheOnReconnect,
-    /// Nobody looks at which server answers.
+    /// The node does not compare which server answers.
     IgnoresServer,
     /// Rows are deleted by the time at which they were inserted.
     PrunesByClock,
     /// Rows are deleted before the horizon says so.
     PrunesUnannounced,
-    /// A check joins a round that was sent before it arrived.
+    /// A check joins a poll that was sent before it arrived.
     JoinsSentRound,
 }
 
@@ -196,7 +196,7 @@ impl PostgresView {
         node.round = Some(FeedUpdate { missing: checks.tokens().without(node.cache), checks, reply: None });
     }
 
-    /// The one statement of a round, in one snapshot.
+    /// The one statement of a poll, in one snapshot.
     fn run(&self, database: &Database, node: &mut Node) {
         let Some(round) = &mut node.round else { return };
         let log = database.log();

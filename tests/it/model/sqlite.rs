@@ -1,7 +1,7 @@
-//! The validated cache on SQLite: a cache a worker, valid while the file stands still.
+//! The validated cache on SQLite: one cache per worker, valid while the file does not change.
 //!
-//! Modelled: two workers, each with its own connection and cache, and two tokens. Whoever
-//! revokes, commits through a connection that no worker uses: another process, or the pool that
+//! Modelled: two workers, each with its own connection and cache, and two tokens. Revocations
+//! commit through a connection that no worker uses: that of another process, or of the pool that
 //! writes. A commit may also leave the log alone, or prune it, or put in place of the whole content that of a copy
 //! that went another way: its log has as many rows, and the last one is another. A row is known again by its
 //! number and by whom it is about, which stands for the mark. A connection notices commits when
@@ -267,7 +267,7 @@ impl Model for SqliteView {
         if state.database.pruned + 1 < State::last_row(&state.database) {
             actions.push(Action::Prune);
         }
-        // Only instead of a token that nobody checks: no cache can help if one that was refused is good again.
+        // Only instead of a token that no check is about: no cache can help if a refused token is good again.
         if state.database.log.last().is_some_and(|last| *last >= self.size.checked) {
             let alive = (0..self.size.checked).filter(|token| !state.database.revoked.has(*token));
             actions.extend(alive.map(Action::Restore));

@@ -1,4 +1,4 @@
-//! The companions of SQLite's file, `-wal` and `-shm`, are taken away or replaced under the running program.
+//! The companions of SQLite's file, `-wal` and `-shm`, are removed or replaced under the running program.
 
 use std::path::PathBuf;
 
@@ -19,7 +19,7 @@ enum Damage {
     Removed,
     /// A copy of it takes its place.
     Replaced,
-    /// Moved away, and back once somebody else has written.
+    /// Moved away, and back after another process has written.
     Moved,
 }
 
@@ -29,7 +29,7 @@ fn companion(program: &Program, name: &str) -> PathBuf {
     program.folder().join(name)
 }
 
-/// Brings the log into the database file, so that whoever finds other companions finds the tables and the users.
+/// Moves the log into the database file, so that a process with other companions finds the tables and the users.
 fn checkpoint(program: &Program) {
     let path = program.folder().join("knoxide.db").display().to_string();
     let mut other = SqliteConnection::establish(&path).expect("the file opens");
@@ -159,7 +159,7 @@ fn what_others_may_do_is_no_loss() {
         "VACUUM INTO 'FOLDER/copy.db'",
         "PRAGMA wal_checkpoint(RESTART); PRAGMA optimize; ANALYZE",
     ] {
-        // Opened and closed each time: whoever closes last may remove the companions.
+        // Opened and closed each time: the last process that closes may remove the companions.
         let mut other = SqliteConnection::establish(&path).expect("the file opens");
         other.batch_execute(&sql.replace("FOLDER", &program.folder().display().to_string())).expect(sql);
         drop(other);

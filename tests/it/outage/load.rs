@@ -1,4 +1,4 @@
-//! Clients that go on asking while the database comes and goes, and write down every answer.
+//! Clients that send requests while the database is down and up, and record every answer.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,7 +11,7 @@ use crate::harness::wire::Reply;
 
 /// What was asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ask {
+pub(super) enum Question {
     /// About a token that is alive all the time.
     Live,
     /// About a token that was logged out before.
@@ -23,7 +23,7 @@ pub(super) enum Ask {
 /// An answer, and when it was asked for and given.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Answer {
-    pub(super) ask: Ask,
+    pub(super) ask: Question,
     pub(super) status: u16,
     pub(super) asked: Instant,
     pub(super) answered: Instant,
@@ -34,12 +34,12 @@ pub(super) struct Answer {
 impl Answer {
     /// Whether it is one of those that may ever be given.
     fn is_honest(&self) -> bool {
-        let good = if self.ask == Ask::Dead { 401 } else { 200 };
+        let good = if self.ask == Question::Dead { 401 } else { 200 };
         self.status == good || (self.status == 503 && self.retry)
     }
 
     pub(super) fn is_check(&self) -> bool {
-        matches!(self.ask, Ask::Live | Ask::Dead)
+        matches!(self.ask, Question::Live | Question::Dead)
     }
 }
 
@@ -120,7 +120,7 @@ impl Load {
     fn stop(&mut self) {
         self.book.stopping.store(true, Ordering::SeqCst);
         for thread in self.threads.drain(..) {
-            // Told below only if nothing else went wrong before.
+            // Reported below only if no other failure came first.
             let ended = thread.join();
             assert!(ended.is_ok() || std::thread::panicking(), "a client got no answer");
         }
@@ -142,7 +142,7 @@ impl Book {
         !self.stopping.load(Ordering::SeqCst)
     }
 
-    fn note(&self, ask: Ask, asking: impl FnOnce() -> Reply) -> Reply {
+    fn note(&self, ask: Question, asking: impl FnOnce() -> Reply) -> Reply {
         let asked = Instant::now();
         let reply = asking();
         let (status, retry) = (reply.status, reply.header("Retry-After").is_some());
@@ -153,17 +153,17 @@ impl Book {
 
     fn check(&self, client: &mut Client, live: &str, dead: &str) {
         while self.goes_on() {
-            self.note(Ask::Live, || client.ask(&token_request("GET", "/auth/user/", live)));
-            self.note(Ask::Dead, || client.ask(&token_request("GET", "/auth/user/", dead)));
+            self.note(Question::Live, || client.ask(&token_request("GET", "/auth/user/", live)));
+            self.note(Question::Dead, || client.ask(&token_request("GET", "/auth/user/", dead)));
         }
     }
 
     fn log_in(&self, client: &mut Client, user: &str, password: &str) {
         while self.goes_on() {
-            let reply = self.note(Ask::Login, || client.ask(&login_request(user, password)));
+            let reply = self.note(Question::Login, || client.ask(&login_request(user, password)));
             if reply.status == 200 {
                 let token = token_of(&reply);
-                self.note(Ask::Logout, || client.ask(&token_request("POST", "/auth/logout/", &token)));
+                self.note(Question::Logout, || client.ask(&token_request("POST", "/auth/logout/", &token)));
             }
         }
     }

@@ -16,7 +16,7 @@ const SILENT_FOR: Duration = Duration::from_secs(2);
 /// A server of knoxide, and behind a proxy a Postgres of its own.
 struct Scene {
     load: Load,
-    // In this order: who asks ends before who answers.
+    // In this order: clients end before servers.
     _app: App,
     proxy: Proxy,
     cluster: Cluster,
@@ -112,9 +112,9 @@ fn however_often_it_stops_no_thread_is_lost() {
     scene.load.finish(check_timeout + SLACK);
 }
 
-/// Here no connection that was open ever says a word again, and none is closed: each time the
-/// threads on them are given up and replaced. Once all spare ones are gone too, only the end of
-/// the silent connections helps; and it does, and gives the spare ones back.
+/// Here every open connection stays silent, and none is closed: each time the
+/// threads on them are given up and replaced. Once all spare threads are given up too, only the end of
+/// the silent connections helps; it does, and makes the spare threads available again.
 #[test]
 fn connections_that_are_silent_for_ever_cost_spare_threads() {
     let Some(scene) = Scene::set(CHECK_LIMIT, false) else { return };

@@ -1,4 +1,4 @@
-//! The file of SQLite is taken away or locked under the running server.
+//! The file of SQLite is removed or locked under the running server.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -77,8 +77,8 @@ fn without_its_file_nothing_is_answered_until_it_is_back() {
     assert_eq!(answer(|| client.check(&token)), 401);
 }
 
-/// What is acknowledged would be lost with the old file, and what others write into the new
-/// one be overlooked. Opened beside the old one's log, the new one could even be damaged.
+/// Acknowledged writes would be lost with the old file, and writes of others to the new
+/// one be missed. Opened with the log of the old one, the new one could even be damaged.
 #[test]
 fn another_file_in_its_place_is_not_used() {
     let app = App::start(Backend::Sqlite);

@@ -1,4 +1,4 @@
-//! What a stored hash may demand.
+//! The cost that a stored hash may have.
 
 use knoxide::domain::password::memory_needed;
 

@@ -33,7 +33,7 @@ fn login_by_curl(url: &str, password: &str) -> String {
 
 /// The password in the file that the log names, which only its owner can read.
 fn password_by_log(program: &Program, server: &Running) -> String {
-    let line = server.wait_for("the first user is made");
+    let line = server.wait_for("the first user was created");
     let path = PathBuf::from(line.split_once("file=").expect("a path").1);
     assert_eq!(path, fs::canonicalize(program.folder()).expect("a folder").join("knoxide-admin-password"), "{line}");
     assert_eq!(fs::metadata(&path).expect("a file").permissions().mode() & 0o7777, 0o600);
@@ -71,13 +71,13 @@ on_each_database! {
             (Running::of(&mut one), other.join().expect("a server"))
         });
         assert_eq!(count_users(&program), 1);
-        let winners: Vec<_> = [&one, &other].into_iter().filter(|server| server.log_lines().iter().any(|line| line.contains("first user is made"))).collect();
+        let winners: Vec<_> = [&one, &other].into_iter().filter(|server| server.log_lines().iter().any(|line| line.contains("first user was created"))).collect();
         assert_eq!(winners.len(), 1);
         let password = password_by_log(&program, winners[0]);
         for server in [&one, &other] {
             server.client().login("admin", &password);
         }
-        // The loser's file, with a password that opens nothing, is gone.
+        // The file of the start that was second, with a password that is not in use, is gone.
         let files = fs::read_dir(program.folder()).expect("a folder").flatten();
         let files = files.filter(|file| file.file_name().to_string_lossy().starts_with("knoxide-admin-password"));
         assert_eq!(files.count(), 1);
@@ -99,17 +99,17 @@ fn the_settings_give_the_password() {
     let secret = program.write("secret", &format!("{PASSWORD}\n"));
     let program = program.set("KNOXIDE_ADMIN_PASSWORD_FILE", &secret);
     let server = program.start();
-    server.wait_for("the first user is made, with the password of the settings");
+    server.wait_for("the first user was created, with the password of the settings");
     server.client().login("admin", PASSWORD);
     assert!(!program.folder().join("knoxide-admin-password").exists());
     assert!(!server.stop().contains(PASSWORD));
 
-    // A secret that everybody can read is read, with a warning.
+    // A secret that all users can read is read, with a warning.
     for (path, mode) in [(program.folder(), 0o755), (secret.as_ref(), 0o604)] {
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("a changed mode");
     }
     let server = program.start();
-    let line = server.wait_for("holds a secret, and everybody can read it");
+    let line = server.wait_for("holds a secret, and all users can read it");
     assert!(line.contains("chmod o=") && line.contains("mode=0604"), "{line}");
     assert!(!server.stop().contains(PASSWORD));
 }
@@ -133,7 +133,11 @@ fn an_error_does_not_throw_a_password_away_that_may_be_stored() {
     let program = that_stores_no_user();
     let done = program.run(&["serve"]);
     assert_eq!(done.code, Some(1), "{}", done.err);
-    let line = done.err.lines().find(|line| line.contains("broke off")).unwrap_or_else(|| panic!("{}", done.err));
+    let line = done
+        .err
+        .lines()
+        .find(|line| line.contains("the connection to the database broke"))
+        .unwrap_or_else(|| panic!("{}", done.err));
     let file = line.split_once("file=").expect("a path").1;
     let password = fs::read_to_string(file).expect("a password");
     assert!(!done.err.contains(password.trim()), "{}", done.err);
@@ -141,7 +145,7 @@ fn an_error_does_not_throw_a_password_away_that_may_be_stored() {
     let program = that_stores_no_user();
     let output = terminal_command(&program).output().expect("an ended process");
     let shown = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(shown.contains("broke off") && shown.contains("with the password "), "{shown}");
+    assert!(shown.contains("the connection to the database broke") && shown.contains("with the password "), "{shown}");
 }
 
 /// Starts the program on a terminal of its own, with its process's number in the file `pid`.

@@ -1,4 +1,4 @@
-//! Taking over from elsewhere.
+//! Imports from another system.
 
 use serde_json::Value;
 
@@ -51,7 +51,7 @@ on_each_database! {
         let file = program.write("users.json", &import_file(users, (0..tokens).map(|number| 1 + number % users)));
         let report = program.json(&["import", &file]);
         assert_eq!((&report["users"], &report["tokens"]), (&users.into(), &tokens.into()));
-        // What is there clashes, and then nothing changes.
+        // It conflicts with existing rows, and then nothing changes.
         let again = program.run(&["import", &file]);
         assert_eq!(again.code, Some(4), "{}", again.err);
         let server = program.start();

@@ -35,8 +35,8 @@ on_each_database! {
         program.write("knoxide-admin-password-00000001", FULL);
         program.write("knoxide-admin-password-00000002", "");
         program.write("knoxide-admin-password-00000003", "abc");
-        // None of these is a draft of ours, whatever it is called.
-        program.write("knoxide-admin-password", "of somebody who has not read it yet\n");
+        // None of these is a draft of this program, whatever its name.
+        program.write("knoxide-admin-password", "that was not read yet\n");
         program.write("knoxide-admin-password-notes", FULL);
         program.write("knoxide-admin-password-0000000A", FULL);
         program.write("knoxide-admin-password-00000004", "twenty characters and more\n");
@@ -46,7 +46,7 @@ on_each_database! {
         symlink(&elsewhere, program.folder().join("knoxide-admin-password-00000006")).expect("a link");
         fs::hard_link(&elsewhere, program.folder().join("knoxide-admin-password-00000007")).expect("a link");
         fs::create_dir(program.folder().join("knoxide-admin-password-00000008")).expect("a folder");
-        // Another start is at work on this one.
+        // Another start is using this one.
         let held = program.write("knoxide-admin-password-00000009", FULL);
         let holder = fs::File::open(&held).expect("a file");
         holder.lock().expect("a lock");
@@ -59,7 +59,7 @@ on_each_database! {
         server.stop();
         drop(holder);
         program.start().stop();
-        assert_eq!(files(&program).len(), kept.len() - 1, "nobody holds it any more");
+        assert_eq!(files(&program).len(), kept.len() - 1, "no process holds it any more");
         assert!(fs::exists(elsewhere).expect("an answer"));
     }
 
@@ -79,7 +79,7 @@ on_each_database! {
         server.client().login("admin", &password);
         assert!(!server.stop().contains(&password));
 
-        // Once there is another password, the old one opens nothing.
+        // Once there is another password, the old one is useless.
         fs::rename(&published, &draft).expect("a rename");
         assert_eq!(program.run_with(&["user", "passwd", "admin", "--password-stdin"], PASSWORD).code, Some(0));
         let log = program.start().stop();

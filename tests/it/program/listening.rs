@@ -1,4 +1,4 @@
-//! Where the program can be reached, and whom it takes its clients for.
+//! The addresses of the program, and the addresses that it sees of its clients.
 
 use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
@@ -55,7 +55,7 @@ fn at_several_addresses_at_once() {
     assert!(!socket.exists());
 }
 
-/// Both are told apart by the address from which they see a client.
+/// Both are distinguished by the client address that they see.
 #[test]
 fn ipv4_and_ipv6_on_one_port() {
     if TcpListener::bind("[::1]:0").is_err() {
@@ -91,7 +91,7 @@ fn a_socket_has_the_mode_it_is_told() {
     assert_eq!(mode_of(&program.set("KNOXIDE_SOCKET_MODE", "666")), 0o666);
 }
 
-/// Nobody is alarmed by what the whole internet sends, but who sent it can be looked up.
+/// Requests in other protocols are logged without alarm, with the client's address.
 #[test]
 fn who_speaks_another_protocol_is_told_of_in_passing() {
     use std::io::{Read as _, Write as _};
@@ -135,7 +135,7 @@ fn no_file_of_somebody_else_is_removed() {
     let path = program.write("precious", "data");
     let done = program.run(&["serve", "--listen", &format!("unix:{path}")]);
     assert_eq!(done.code, Some(1), "{}", done.err);
-    assert!(Path::new(&path).exists() && done.err.contains("is no socket"), "{}", done.err);
+    assert!(Path::new(&path).exists() && done.err.contains("is not a socket"), "{}", done.err);
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("an address").to_string();
     let done = program.run(&["serve", "--listen", &address]);

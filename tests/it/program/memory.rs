@@ -1,4 +1,4 @@
-//! Password hashes that need more memory than there is.
+//! Password hashes that need more memory than is available.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ fn argon2_hash(password: &str) -> String {
     format!("argon2$argon2id$v=19$m=245760,t=1,p=1${salt}${digest}")
 }
 
-/// Lets the server take so many more bytes of address space; `None`: as many as it likes.
+/// Limits the server to this many more bytes of address space; `None`: no limit.
 fn limit_memory(server: &Running, more: Option<u64>) {
     let status = std::fs::read_to_string(format!("/proc/{}/status", server.id())).expect("its size");
     let size = status.lines().find_map(|line| line.strip_prefix("VmSize:")?.trim().strip_suffix(" kB"));
@@ -124,7 +124,7 @@ fn hashes_beyond_the_bounds_are_refused_and_named_once() {
             assert_eq!(log_in(&server, name, PASSWORD), 400, "{name}");
         }
     }
-    // One bcrypt of cost 20 takes a minute.
+    // One bcrypt hash of cost 20 takes a minute.
     assert!(begun.elapsed() < Duration::from_secs(40));
     let log = server.stop();
     for user in ["user=21", "user=22", "user=23"] {

@@ -1,4 +1,4 @@
-//! What commands print of names that others chose.
+//! What commands print of names that other users chose.
 
 use serde_json::json;
 

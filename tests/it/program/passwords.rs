@@ -1,4 +1,4 @@
-//! Which new passwords are refused, and that old ones go on working.
+//! Which new passwords are refused; and old ones stay valid.
 
 use knoxide::domain::random::SystemRandom;
 use knoxide::domain::user::Password;

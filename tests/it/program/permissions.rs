@@ -1,4 +1,4 @@
-//! Files that others can change or read: said at the start and by the doctor.
+//! Files that others can change or read: logged at the start and reported by the doctor.
 
 use std::fs::{Permissions, set_permissions};
 use std::os::unix::fs::PermissionsExt as _;

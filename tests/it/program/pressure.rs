@@ -1,4 +1,4 @@
-//! When things around the server get stuck or run out.
+//! A blocked log, and exhausted descriptors.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::Command;
@@ -20,7 +20,7 @@ fn a_reader_of_the_log_who_stopped_stops_nobody() {
         assert_ne!(log.read_line(&mut line).expect("a line"), 0, "the server ended");
         address = line.split_once(": listening address=").map(|(_, address)| address.trim().to_owned());
     }
-    // From here on nobody reads. A pipe holds 64 KiB, which these lines fill soon.
+    // From here on the log is not read. A pipe holds 64 KiB, which these lines fill soon.
     let address = address.expect("an address").parse().expect("an address");
     let mut client = Client { wire: Wire::connect(address).expect("a connection") };
     let token = client.login("admin", PASSWORD);
@@ -37,7 +37,7 @@ fn a_reader_of_the_log_who_stopped_stops_nobody() {
 
 #[test]
 fn running_out_of_files_is_survived() {
-    // Who sends nothing is soon let go, and makes room for the next.
+    // A client that sends nothing is soon disconnected, and frees a slot.
     let program = Program::on(Backend::Sqlite).with_admin().set("KNOXIDE_READ_TIMEOUT", "100ms");
     let mut command = Command::new("/bin/sh");
     command.args(["-c", "ulimit -n 64; exec \"$1\"", "sh", BINARY]);
@@ -47,7 +47,7 @@ fn running_out_of_files_is_survived() {
     let token = first.login("admin", PASSWORD);
     // More than there are descriptors; those that do not fit wait in the system's queue.
     let crowd: Vec<Wire> = (0..200).map(|_| Wire::connect(server.address()).expect("a connection")).collect();
-    // They send nothing, and so give way to somebody who does.
+    // They send nothing, and so are closed for a client that does.
     let mut active = server.client();
     let mine = active.login("admin", PASSWORD);
     for token in [&token, &mine, &token, &mine] {

@@ -1,4 +1,4 @@
-//! Requests at the edge of what is taken, seen from outside.
+//! Requests at the limits, seen from outside.
 
 use std::fmt::Write as _;
 
@@ -53,7 +53,7 @@ fn limits_and_patience() {
     let huge = Request::new("GET", "/healthz").header("X-Huge", vec![b'x'; 200_000]);
     assert_eq!(reply_to(&server, &huge.to_bytes(), "GET").status, 431);
 
-    // Nobody reads the body of a logout.
+    // The body of a logout is never read.
     let client = &mut server.client();
     let token = client.login("admin", PASSWORD);
     let logout = Request::new("POST", "/auth/logout/")

@@ -1,4 +1,4 @@
-//! What the command line ends, the running server no longer lets in: from the very next check.
+//! Sessions that the command line ends are refused by the running server from the very next check.
 
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha512};
@@ -48,7 +48,7 @@ on_each_database! {
         let mut alive: Vec<usize> = (0..TIMES).collect();
         for session in &sessions {
             assert_eq!(program.run(&["session", "revoke", session]).code, Some(0));
-            // Which of the tokens it was, nothing tells: there must be exactly one fewer.
+            // It is unknown which of the tokens it was, but there must be exactly one fewer.
             let before = alive.len();
             alive.retain(|number| client.check(&token(*number)) == 200);
             assert_eq!(alive.len(), before - 1);

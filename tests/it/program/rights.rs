@@ -1,4 +1,4 @@
-//! A server whose role may read and write rows, and change no tables.
+//! A server whose role may read and write rows, but change no tables.
 
 use std::process::Stdio;
 
@@ -64,7 +64,7 @@ fn a_role_that_may_only_change_rows_can_serve_and_is_told_what_it_cannot() {
     run_as_owner("REVOKE CREATE ON SCHEMA public FROM PUBLIC");
     let program = program.set("DATABASE_URL", &as_role(&owner, &role.name));
 
-    // Without tables it cannot start, and is told whose work that is.
+    // Without tables it cannot start, and says which role has to create them.
     let started = program.command(&[]).stdin(Stdio::null()).output().expect("a process that ends");
     let log = String::from_utf8_lossy(&started.stderr).into_owned();
     assert!(!started.status.success() && log.contains("run `knoxide migrate` as the role that owns"), "{log}");

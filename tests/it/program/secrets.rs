@@ -1,4 +1,4 @@
-//! Everything that is written down is searched for what must not be: tokens and passwords, in
+//! Everything that the program writes is searched for tokens and passwords, in
 //! clear or merely encoded.
 
 mod canaries;
@@ -75,7 +75,7 @@ fn no_file_of_sqlite_and_no_log_holds_a_secret() {
 fn no_file_of_postgres_and_no_log_holds_a_secret() {
     use diesel::connection::SimpleConnection as _;
 
-    // With the log of its own that tells every statement, this server is for nobody else.
+    // This server is private, since its log shows every statement.
     if shared().is_none() {
         return;
     }

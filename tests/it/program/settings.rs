@@ -1,4 +1,4 @@
-//! Who wins, what is refused, and how.
+//! Which source of a setting wins, what is refused, and how.
 
 use diesel::Connection as _;
 use diesel::connection::SimpleConnection as _;
@@ -19,7 +19,7 @@ fn flags_beat_the_environment_which_beats_the_file() {
     assert!(server.address().to_string().starts_with("127.0.0.3:"));
     let exists = |name: &str| program.folder().join(name).exists();
     assert!(exists("from-flag.db") && !exists("from-environment.db") && !exists("from-file.db"));
-    // What nobody else says, the file says; and with the package's contract, logging out is a 204.
+    // Settings without another source come from the file; and with the Django package's contract, logging out is a 204.
     let client = &mut server.client();
     let token = client.login("admin", PASSWORD);
     assert_eq!(client.logout(&token), 204);
@@ -80,14 +80,14 @@ fn in_a_folder_that_cannot_be_entered_commands_run_without_its_settings() {
         (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
     };
     let (code, said) = run(&["user", "list"]);
-    assert!(code == Some(0) && said.contains("may not enter the working directory"), "{said}");
+    assert!(code == Some(0) && said.contains("no permission to enter the working directory"), "{said}");
     for arguments in [&["serve"][..], &[]] {
         let (code, said) = run(arguments);
         assert!(code == Some(2) && said.contains("--env-file"), "{said}");
     }
     // A file that was named is read, whatever the folder.
     let (code, said) = run(&["serve", "--env-file", &env_file]);
-    assert!(code == Some(2) && said.contains("KNOXIDE_BCRYPT_COST") && !said.contains("may not enter"), "{said}");
+    assert!(code == Some(2) && said.contains("KNOXIDE_BCRYPT_COST") && !said.contains("permission to enter"), "{said}");
     // What is there and cannot be read stays a mistake.
     std::fs::create_dir(program.folder().join(".env")).expect("a folder of that name");
     let done = program.run(&["user", "list"]);
@@ -117,7 +117,7 @@ fn databases_that_cannot_be_used_are_refused() {
     assert!(!program.folder().join("knoxide.db").exists());
 }
 
-/// Runs this in the program's database, as somebody else would.
+/// Runs this in the program's database, as another program would.
 fn run_sql(program: &Program, backend: Backend, sql: &str) {
     match backend {
         Backend::Sqlite => {

@@ -1,4 +1,4 @@
-//! The end loses nothing that was begun.
+//! The end of the server loses no request that has begun.
 
 use std::time::{Duration, Instant};
 
@@ -41,8 +41,8 @@ on_each_database! {
     }
 }
 
-/// Asks on and on until nobody listens any more, and returns the replies. A request that gets none
-/// is lost, unless it was the first on a connection that nobody may ever have taken.
+/// Sends requests until the server stops listening, and returns the replies. A request without a reply
+/// is lost, unless it was the first on a connection that was possibly never accepted.
 fn ask_to_the_end(server: &Running, request: &Request) -> Vec<Reply> {
     let mut replies: Vec<Reply> = Vec::new();
     while let Ok(mut wire) = Wire::connect(server.address()) {
@@ -87,10 +87,10 @@ fn a_stopping_server_says_so_and_takes_nothing_new() {
     assert!(checks.iter().all(|reply| reply.status == 200) && !checks.is_empty());
     let last = probes.last().expect("a probe");
     assert_eq!((last.status, last.text().as_str()), (503, r#"{"status":"stopping"}"#));
-    // Nobody listens any more, and still what was begun is finished.
+    // The server has stopped listening, and still finishes what has begun.
     slow.send(tail).expect("a sent tail");
     token_of(&slow.receive("POST").expect("a reply"));
-    // A connection that nobody uses, and that nobody closes, holds up nothing.
+    // An idle connection that the client does not close delays nothing.
     let began = Instant::now();
     let (status, log) = server.end();
     assert_eq!(status.code(), Some(0), "{log}");

@@ -1,4 +1,4 @@
-//! All connections are cut while they are idle: whatever is asked next is answered as if nothing had
+//! All connections are cut while they are idle: the next request is answered as if nothing had
 //! happened.
 
 use std::time::Duration;
@@ -15,10 +15,10 @@ use crate::harness::postgres::cluster::Cluster;
 use crate::harness::postgres::{connect, shared};
 use crate::harness::wire::Request;
 
-/// Something that a client may ask first; with what an earlier login gave.
+/// The first request after a cut; with the results of an earlier login.
 type First = (&'static str, fn(&mut Client, &Given) -> u16, u16);
 
-/// What was made while all was well.
+/// What was created before the cut.
 struct Given {
     knox: Vec<String>,
     jwt: Tokens,
@@ -90,7 +90,7 @@ fn idle_connections_that_were_reset_are_replaced() {
     nothing_is_noticed("a reset of all connections", &behind.app, || behind.proxy.reset());
 }
 
-/// What the server says before it hangs up is read instead of the next answer.
+/// The server's last message before it hangs up is read instead of the next answer.
 #[test]
 fn idle_connections_that_the_server_ended_are_replaced() {
     let Some(behind) = Behind::proxy(Setup::default()) else { return };
@@ -99,7 +99,7 @@ fn idle_connections_that_the_server_ended_are_replaced() {
                WHERE datname = current_database() AND application_name = 'knoxide'";
     nothing_is_noticed("the server ended all connections", &behind.app, || {
         connect(&behind.direct).batch_execute(end).expect("they are told");
-        behind.wait_until_nobody_is_connected();
+        behind.wait_until_unconnected();
     });
 }
 
@@ -109,9 +109,9 @@ fn an_idle_session_timeout_of_the_server_costs_nothing() {
     let name: &str = behind.direct.rsplit('/').next().and_then(|name| name.split('?').next()).expect("a name");
     let set = format!("ALTER DATABASE {name} SET idle_session_timeout = '500ms'");
     connect(&behind.direct).batch_execute(&set).expect("a setting");
-    // Those that were open before do not know the setting.
+    // Connections that were open before do not have the setting.
     behind.proxy.cut_and_wait();
-    nothing_is_noticed("a time-out of idle sessions", &behind.app, || behind.wait_until_nobody_is_connected());
+    nothing_is_noticed("a time-out of idle sessions", &behind.app, || behind.wait_until_unconnected());
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn a_restart_of_the_server_between_two_requests_costs_nothing() {
     });
 }
 
-/// Nothing is closed, and nobody answers any more: only a probe can tell before a request does.
+/// Nothing is closed, but no answer arrives any more: only a probe finds that before a request does.
 #[test]
 fn idle_connections_that_were_dropped_in_silence_are_found_before_a_request_is() {
     let setup = Setup { probe_idle_after: Duration::from_millis(100), ..Setup::default() };

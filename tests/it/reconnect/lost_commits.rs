@@ -1,4 +1,4 @@
-//! The server commits, and its answer is lost: nobody knows, so the answer is 503, and nothing is
+//! The server commits, and its answer is lost: the outcome is unknown, so the answer is 503, and nothing is
 //! done twice.
 
 use std::collections::BTreeMap;
@@ -18,7 +18,7 @@ use super::{Behind, PASSWORD, USER};
 use crate::harness::app::Setup;
 use crate::harness::dialects::Speech;
 
-/// What is counted before and after.
+/// The counts before and after.
 const COUNTS: [(&str, &str); 8] = [
     ("users", "SELECT count(*) FROM users"),
     ("epochs", "SELECT sum(auth_epoch)::bigint FROM users"),
@@ -37,7 +37,7 @@ impl Behind {
         COUNTS.iter().map(|(name, query)| (*name, self.count(query))).collect()
     }
 
-    /// Does `work` while the answers to so many commits are lost; returns what changed.
+    /// Runs `work` while this many answers to commits are lost; returns what changed.
     fn lose<T>(&self, commits: usize, work: impl FnOnce() -> T) -> (T, Counts) {
         let before = self.counts();
         self.proxy.swallow_commits(commits);
@@ -53,7 +53,7 @@ fn changes<const N: usize>(changes: [(&'static str, i64); N]) -> Counts {
     Counts::from(changes)
 }
 
-/// JWTs that are exchanged for their successors.
+/// JWTs that are refreshed with rotation.
 fn rotating() -> Setup {
     let mut policy = Policy::default();
     policy.dialects.get_mut(Dialect::Simplejwt).rotate = true;
@@ -84,7 +84,7 @@ fn a_refresh_whose_commit_was_lost_is_a_503_and_the_next_gets_the_same_successor
     assert_eq!(speech.check(client, &speech.refreshed(&again)), 200);
 }
 
-/// The end of one session is the one thing that is repeated: it cannot happen twice.
+/// The end of one session is the only write that is repeated: it cannot happen twice.
 #[test]
 fn a_logout_whose_commit_was_lost_is_repeated_and_happens_once() {
     let Some(behind) = Behind::proxy(Setup::default()) else { return };
@@ -97,7 +97,7 @@ fn a_logout_whose_commit_was_lost_is_repeated_and_happens_once() {
     assert_eq!(changed, once);
     assert_eq!(client.check(&token), 401);
 
-    // A second loss is told.
+    // A second loss is reported.
     let token = client.login(USER, PASSWORD);
     let (status, changed) = behind.lose(2, || client.logout(&token));
     assert_eq!((status, changed["ended"], changed["audit"]), (503, 1, 1));
@@ -123,7 +123,7 @@ fn a_logout_of_all_whose_commit_was_lost_is_a_503_and_raises_the_epoch_once() {
     assert_eq!(client.check(&token), 401);
 }
 
-/// What a check writes when it finds a session idle: it is refused at once, or as soon as it is known.
+/// The write of a check that finds an idle session: the session is refused at once, or as soon as it is known.
 #[test]
 fn an_idle_session_whose_end_was_lost_is_never_let_in() {
     let policy = Policy { idle_limit: Some(Duration::from_secs(600)), ..Policy::default() };
@@ -137,7 +137,7 @@ fn an_idle_session_whose_end_was_lost_is_never_let_in() {
     assert_eq!(client.check(&token), 401);
 }
 
-/// What commands and applications do: each through a connection of its own.
+/// Writes of commands and applications: each through a connection of its own.
 #[test]
 fn what_else_is_written_is_an_error_and_happens_once() {
     let Some(behind) = Behind::proxy(Setup::default()) else { return };
@@ -149,7 +149,7 @@ fn what_else_is_written_is_an_error_and_happens_once() {
     let fails = |what: &str, work: &dyn Fn(&mut dyn Connection) -> bool, wanted: Counts| {
         let mut connection = app.connection();
         let (failed, changed) = behind.lose(1, || work(&mut *connection));
-        assert!(failed, "{what}: nobody was told");
+        assert!(failed, "{what}: no error was reported");
         let told: Counts = changed.into_iter().filter(|(name, _)| !matches!(*name, "log")).collect();
         assert_eq!(told, wanted, "{what}");
     };

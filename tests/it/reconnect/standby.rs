@@ -1,5 +1,5 @@
-//! A server whose synchronous standby is gone: what only this server has is acknowledged to nobody, however often
-//! somebody asks for it.
+//! A server whose synchronous standby is gone: what only this server has is not acknowledged, however often
+//! a client asks.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -88,7 +88,7 @@ fn what_the_standby_does_not_have_is_acknowledged_to_nobody() {
     alone.name_standby("");
     assert_eq!(app.client().check(&token), 401);
 
-    // A client that asks again, for a successor that is there already.
+    // A client that asks again for a successor that exists already.
     alone.lose_standby();
     let refresh = |client: &mut Client| speech.refresh(client, &refreshable).expect("an endpoint").status;
     assert_eq!(alone.break_off(|| refresh(&mut app.client())), 503, "a refresh");
@@ -96,7 +96,7 @@ fn what_the_standby_does_not_have_is_acknowledged_to_nobody() {
     alone.name_standby("");
     assert_eq!(refresh(&mut app.client()), 200);
 
-    // Somebody who runs a command again.
+    // An administrator who repeats a command.
     alone.lose_standby();
     let deactivate = || app.store.set_active(alone.user, false, &app.audit(Event::Deactivated));
     assert!(alone.break_off(deactivate).is_err(), "a deactivation");

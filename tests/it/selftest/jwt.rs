@@ -1,4 +1,4 @@
-//! Tokens that the tests make themselves, and the notation for them.
+//! Tokens that the tests create themselves, and the notation for them.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -180,7 +180,7 @@ fn a_directive_needs_somebody_to_do_it() {
     let transcript = Transcript::parse("t", "### a\n@advance 1s\nGET /\n\n=> 200\n").expect("a transcript");
     let server = canned(&["HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"]);
     let report = Player::new(server, Caching::Unchecked, Variables::new()).play(&transcript).expect_err("nobody");
-    assert!(report.contains("nobody is there"), "{report}");
+    assert!(report.contains("there is no director"), "{report}");
     for wrong in ["@advance", "@advance 6", "@advance d", "@advance 6y", "@advance \u{20ac}", "@deactivate", "@end"] {
         let text = format!("### a\n{wrong}\nGET /\n\n=> 200\n");
         assert!(Transcript::parse("t", &text).is_err(), "{wrong}");

@@ -1,4 +1,4 @@
-//! The servers of Postgres.
+//! The private Postgres servers.
 
 use std::time::{Duration, Instant};
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::echo;
 use crate::harness::proxy::{Proxy, Towards};
 
-/// Long enough to tell silence from slowness, short enough to wait for.
+/// Long enough to distinguish silence from slowness, short enough to wait for.
 const SILENCE: Duration = Duration::from_millis(200);
 
 fn through(proxy: &Proxy) -> TcpStream {
@@ -25,7 +25,7 @@ fn say(stream: &mut TcpStream, text: &str) -> String {
 
 fn rest(stream: &mut TcpStream) -> Vec<u8> {
     let mut rest = Vec::new();
-    // A reset is an end as good as any.
+    // A reset is an end too.
     stream.read_to_end(&mut rest).ok();
     rest
 }

@@ -15,8 +15,8 @@ fn variables() -> Variables {
 
 fn play(transcript: &str, reply: &str) -> Result<(), String> {
     let transcript = Transcript::parse("t", transcript).expect("a transcript");
-    // The server hangs up after its last reply, which the player may notice too late to connect
-    // anew: so it has one for each case, and for none if it says nothing.
+    // The server hangs up after its last reply, which the player may notice too late to reconnect:
+    // so it has one connection for each case, and one if it says nothing.
     let replies = vec![reply; if reply.is_empty() { 1 } else { transcript.cases.len() }];
     Player::new(canned(&replies), Caching::NoStore, variables()).play(&transcript)
 }
@@ -222,7 +222,7 @@ fn what_is_not_for_a_dialect_is_not_there() {
     }
 }
 
-/// A placeholder that a dialect lacks, that nothing uses or that hides a variable is a slip of the pen.
+/// A placeholder that a dialect lacks, that nothing uses or that hides a variable is a mistake.
 #[test]
 fn the_dialects_have_the_same_placeholders_and_all_are_used() {
     let root = fixture::path("transcripts");

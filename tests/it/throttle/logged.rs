@@ -26,7 +26,7 @@ fn an_attacked_account_is_named_and_a_name_is_not() {
     let unknown = user_of(&server, "reason=unknown_user");
     assert!(unknown.starts_with("name-") && unknown.len() == "name-".len() + 16, "{unknown}");
 
-    // As often as it is refused, a full bucket is told of once.
+    // However often it refuses, a full bucket is logged once.
     assert_eq!(fail(&server, "admin", 20), 429);
     assert_eq!(fail(&server, "nobody-of-this-name", 20), 429);
     assert_eq!(user_of(&server, "reason=throttled"), unknown);

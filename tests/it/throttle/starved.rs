@@ -1,4 +1,4 @@
-//! Logins in real time, where they had none: for `scripts/soak logins`.
+//! Logins under load in real time: for `scripts/soak logins`.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -9,10 +9,10 @@ use super::{HOME, from};
 use crate::harness::app::{Backend, login_request, token_request};
 use crate::harness::program::{PASSWORD, Program, Running};
 
-/// What the documents promise.
+/// The promise in the documents.
 const MOST: Duration = Duration::from_secs(3);
 
-/// A server that has one core.
+/// A server on one core.
 fn start_on_one_core(program: &Program) -> Running {
     let all = sched_getaffinity(None).expect("the processors of this process");
     let mut one = CpuSet::new();
@@ -28,7 +28,7 @@ fn program() -> Program {
     program.set("KNOXIDE_BCRYPT_COST", "12").set("KNOXIDE_WORKERS", "1")
 }
 
-/// How long the owner's logins take, one after the other.
+/// The times of the owner's logins, one after the other.
 fn logins(server: &Running, times: usize) -> Vec<Duration> {
     let mut client = server.client();
     let login = from(HOME, login_request("admin", PASSWORD));
@@ -41,7 +41,7 @@ fn logins(server: &Running, times: usize) -> Vec<Duration> {
     (0..times).map(timed).collect()
 }
 
-/// Runs `work` while so many clients check, and so many others log in with wrong passwords from one
+/// Runs `work` while this many clients check, and this many others log in with wrong passwords from one
 /// address.
 fn under<T>(server: &Running, checks: usize, hopeless: usize, work: impl FnOnce() -> T) -> T {
     let token = server.client().login("admin", PASSWORD);

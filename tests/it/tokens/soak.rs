@@ -1,5 +1,5 @@
 //! One session with a huge number of tokens, beside many sessions that have ended: it ends at once, and
-//! while its tokens are deleted nobody else waits for long. `scripts/soak tokens` does it with millions,
+//! while its tokens are deleted no other request waits for long. `scripts/soak tokens` does it with millions,
 //! and then the times count.
 
 use std::cell::RefCell;
@@ -19,7 +19,7 @@ use super::{connect, on_each_database};
 use crate::harness::app::{Backend, Database, add_user};
 use crate::harness::number;
 
-/// How long ending the session may take, and how long anybody else may wait for a write.
+/// How long ending the session may take, and how long any other write may wait.
 const END: Duration = Duration::from_millis(50);
 const WAIT: Duration = Duration::from_millis(100);
 
@@ -30,7 +30,7 @@ on_each_database! {
         let wanted = number("KNOXIDE_SOAK_TOKENS");
         let scene = Scene::set(backend, wanted.unwrap_or(2_000), wanted.is_some());
         if scene.is_strict {
-            // What the machine itself makes others wait.
+            // How long the machine itself makes others wait.
             scene.beside_others("left alone", || std::thread::sleep(Duration::from_secs(30)));
         }
         scene.end_and_empty();
@@ -95,7 +95,7 @@ impl Scene {
         });
     }
 
-    /// The session was over long ago, and is taken for empty.
+    /// The session ended long ago, and is marked as empty.
     fn forget(&self) {
         let carol = self.add_user("carol");
         let session = self.huge_session(carol, 2);
@@ -122,7 +122,7 @@ impl Scene {
         );
     }
 
-    /// Does `work` while somebody else logs in and out, and tells how long that one waited.
+    /// Runs `work` while another user logs in and out, and returns how long that user waited.
     fn beside_others(&self, what: &str, work: impl FnOnce()) {
         let frank = self.add_user(&format!("frank {what}"));
         let over = AtomicBool::new(false);
@@ -140,7 +140,7 @@ impl Scene {
             "{:?}: {} tokens {what} in {took:?}; {writes} writes of others, {slow} slow ones, the longest {longest:?}",
             self.backend, self.tokens
         );
-        self.judge(longest <= WAIT, format!("somebody waited {longest:?} while tokens were {what}"));
+        self.judge(longest <= WAIT, format!("another user waited {longest:?} while tokens were {what}"));
     }
 
     fn judge(&self, fits: bool, otherwise: String) {
@@ -154,7 +154,7 @@ impl Scene {
         let new = new_session(user, number);
         assert_eq!(self.store.connect().expect("a connection").open_session(&new), Ok(Opening::Opened));
         let (digest, now) = (self.bytes64(number), now().as_micros());
-        // As many in each second as somebody who tries can make; others' ends lie between.
+        // As many per second as one who tries can make; the ends of others lie between.
         let mut from = 1;
         while from <= self.tokens {
             let to = self.tokens.min(from + 99_999);
@@ -215,7 +215,7 @@ impl Scene {
     }
 }
 
-/// Logs in and out until it is over.
+/// Logs in and out until the end.
 fn others(store: &DieselStore, user: UserId, over: &AtomicBool) -> Waits {
     let mut connection = store.connect().expect("a connection");
     let mut waits = Waits { writes: 0, slow: 0, longest: Duration::ZERO };
@@ -236,7 +236,7 @@ fn others(store: &DieselStore, user: UserId, over: &AtomicBool) -> Waits {
         if over.load(Ordering::Relaxed) {
             break;
         }
-        // Whoever writes without a pause keeps SQLite's lock from everybody else.
+        // A writer without pauses keeps SQLite's lock from all others.
         std::thread::sleep(Duration::from_millis(5));
     }
     waits

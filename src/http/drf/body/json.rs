@@ -1,4 +1,4 @@
-//! JSON bodies, read by `serde_json`.
+//! JSON bodies, parsed by `serde_json`.
 
 use std::collections::BTreeMap;
 
@@ -6,12 +6,12 @@ use serde_json::value::RawValue;
 
 use crate::http::drf::body::value::{Document, Kind, Text, Value};
 
-/// Reads one JSON document. What no field asks for may be as large and as deeply nested as it likes:
-/// `serde_json` skips it without recursion.
+/// Parses one JSON document. Values that no field needs may have any size and depth:
+/// `serde_json` skips them without recursion.
 ///
 /// # Errors
-/// When the text is anything else. The error says where, and repeats nothing of the text, which may hold
-/// a password.
+/// When the text is anything else. The error gives the position, and repeats nothing of the text, which may
+/// contain a password.
 pub(super) fn parse(text: &str) -> Result<Document, serde_json::Error> {
     if text.trim_start().starts_with('{') {
         // Of several values of one name, the map keeps the last.
@@ -40,7 +40,7 @@ fn kind(raw: &RawValue) -> Option<Kind> {
 fn value(raw: &RawValue) -> Value {
     match kind(raw) {
         Some(Kind::Null) => Value::Null,
-        // All that can be wrong with a string here is a surrogate without its other half.
+        // The only possible error in a string here is a surrogate without its other half.
         Some(Kind::Str) => serde_json::from_str(raw.get()).map_or(Value::Other, |text| Value::Text(Text::new(text))),
         Some(Kind::Int | Kind::Float) => Value::Text(Text::new(raw.get().to_owned())),
         Some(Kind::Bool | Kind::List) | None => Value::Other,

@@ -9,19 +9,19 @@ use multer::Multipart;
 use crate::http::drf::body::value::{Document, Text, Value};
 use crate::http::drf::media::parameter;
 
-/// Reads a form whose parts are all in memory.
+/// Parses a form whose parts are all in memory.
 ///
 /// # Errors
-/// When the content type names no boundary or the parts are damaged; with the words for the client.
+/// When the content type names no boundary or the parts are malformed; the text is for the client.
 pub(super) fn parse(content_type: &str, body: &[u8]) -> Result<Document, &'static str> {
     let boundary = parameter(content_type, "boundary").filter(|boundary| !boundary.is_empty());
     let boundary = boundary.ok_or("The content type names no boundary.")?;
     let whole = stream::iter([Ok::<_, Infallible>(Bytes::copy_from_slice(body))]);
-    // The bytes are all there, so nothing is ever waited for.
+    // All bytes are in memory, so this never waits.
     let fields = collect(Multipart::new(whole, boundary)).now_or_never();
     match fields {
         Some(Ok(fields)) => Ok(Document::Object(fields)),
-        // The library's own words repeat field names and bytes of the body.
+        // The errors of the library repeat field names and bytes of the body.
         Some(Err(_)) | None => Err("The body does not end in the boundary, or a part is damaged."),
     }
 }

@@ -1,4 +1,4 @@
-//! What a body holds, as far as anybody asks.
+//! The values in a body, as far as endpoints need them.
 
 use std::fmt;
 
@@ -33,11 +33,11 @@ pub enum Value {
     Null,
     /// A string, or a JSON number as it was written.
     Text(Text),
-    /// Anything else, such as a boolean, an array or an uploaded file: good for no text field.
+    /// Anything else, such as a boolean, an array or an uploaded file: not valid for a text field.
     Other,
 }
 
-/// What stands where an object should.
+/// The kind of a body that is not an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// `null`.
@@ -54,20 +54,20 @@ pub enum Kind {
     List,
 }
 
-/// A body that could be read.
+/// A body that was parsed.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Document {
     /// Names and values in the order in which they were sent, names possibly repeated.
     Object(Vec<(Text, Value)>),
-    /// JSON, but no object.
+    /// JSON, but not an object.
     NotObject(Kind),
 }
 
 impl Document {
-    /// An object without fields: what an empty body stands for.
+    /// An object without fields: the result of an empty body.
     pub const EMPTY: Self = Self::Object(Vec::new());
 
-    /// The value of a field. Of several of one name the last one counts.
+    /// The value of a field. If the name occurs several times, the last value counts.
     pub fn get(&self, name: &str) -> Option<&Value> {
         match self {
             Self::Object(fields) => {

@@ -36,7 +36,7 @@ fn post(content_type: &'static str) -> TestRequest {
     if content_type.is_empty() { request } else { request.insert_header(("content-type", content_type)) }
 }
 
-/// The request, its body, whether its sender is known; the status and body of the reply.
+/// The request, its body, whether it is authenticated; the status and body of the reply.
 type Case = (TestRequest, &'static [u8], bool, u16, &'static str);
 
 async fn check(cases: Vec<Case>) {

@@ -1,6 +1,6 @@
 //! Checks of one thread, which wait for one poll together.
 //!
-//! One of them leads: it hands the batch over, hears of the answer, keeps the time, and wakes the
+//! One of them leads: it hands the batch over, receives the answer, watches the deadline, and wakes the
 //! others. A check that is polled while no check leads takes the lead, so no check is stranded when the
 //! leader goes. Others may join until the owner takes the batch for a poll.
 
@@ -22,7 +22,7 @@ const MAX_CHECKS: usize = 1_024;
 /// is silent is replaced.
 const OPEN_FOR: Duration = Duration::from_millis(20);
 
-/// A token that was not remembered when its check arrived.
+/// A token that was not cached when its check arrived.
 pub(super) type RowRequest = (Key, TokenDigest);
 
 /// See the [module](self).
@@ -43,7 +43,7 @@ struct State {
 pub(super) struct NewCheck<'a> {
     pub(super) key: Key,
     pub(super) waker: &'a Waker,
-    /// Whose row it asks for, if it is not remembered.
+    /// Its row request, if the token is not cached.
     pub(super) ask: Option<TokenDigest>,
 }
 
@@ -54,12 +54,12 @@ struct WaitingCheck {
     waker: Waker,
 }
 
-/// The checks of a batch that wait for another one to be polled. Only the first to hear the answer gets
+/// The checks of a batch that wait for another one to be polled. Only the first to receive the answer gets
 /// them.
 pub(super) struct OtherChecks(Vec<WaitingCheck>);
 
-/// What is taken for one poll: batches with the number of their asks, all their asks, and how many
-/// checks wait for it.
+/// The batches for one poll, with the number of their row requests; all row requests; and how many
+/// checks wait for the poll.
 pub(super) struct TakenBatches {
     pub(super) batches: Vec<(Arc<Batch>, usize)>,
     pub(super) asks: Vec<RowRequest>,
@@ -69,46 +69,46 @@ pub(super) struct TakenBatches {
 enum Phase {
     /// The owner does not know of it.
     Gathering,
-    /// The owner was told, at this moment.
+    /// The owner was notified, at this moment.
     HandedOver(Instant),
     /// The owner has it, so its poll may have been sent.
     Taken,
-    /// The answer to each ask; each is taken once.
+    /// The answer to each row request; each is taken once.
     Answered(Result<Vec<Option<TokenRecord>>, Unavailable>),
 }
 
-/// Where a check stands in its batch.
+/// The position of a check in its batch.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Position {
+pub(super) struct Membership {
     member: usize,
     ask: Option<usize>,
 }
 
-/// What a check does that was polled.
+/// What a check has to do after it was polled.
 pub(super) enum Polled {
-    /// Wait for all who are ready now to join, hand the batch over, and poll again.
+    /// Wait until all checks that are ready now have joined, hand the batch over, and poll again.
     Gather,
     /// Wait, but not beyond this moment.
     Lead(Instant),
     /// Wait.
     Follow,
-    /// The poll is over, or did not come about. `None`: the check did not ask for its row. It wakes
+    /// The poll is over, or failed. `None`: the check did not request its row. It wakes
     /// the others.
     Done(Result<Option<Option<TokenRecord>>, Unavailable>, OtherChecks),
 }
 
 impl Batch {
     /// A batch of one.
-    pub(super) fn begin(first: NewCheck<'_>, timeout: Duration) -> (Arc<Self>, Position) {
+    pub(super) fn begin(first: NewCheck<'_>, timeout: Duration) -> (Arc<Self>, Membership) {
         let (asks, members, deadline) = (Vec::new(), Vec::new(), Instant::now() + timeout);
         let mut state = State { phase: Phase::Gathering, asks, members, leader: None, deadline };
-        let place = state.add(first);
-        (Arc::new(Self { state: Mutex::new(state) }), place)
+        let membership = state.add(first);
+        (Arc::new(Self { state: Mutex::new(state) }), membership)
     }
 
-    /// Joins, unless the batch was taken, has waited for long, or is full. While no check leads one
-    /// that gathers, time begins anew: the checks that joined before may have gone long ago.
-    pub(super) fn join(&self, joining: NewCheck<'_>, timeout: Duration) -> Option<Position> {
+    /// Joins, unless the batch was taken, has waited for long, or is full. If no check leads a batch
+    /// that gathers, its time starts again: the checks that joined before may have gone long ago.
+    pub(super) fn join(&self, joining: NewCheck<'_>, timeout: Duration) -> Option<Membership> {
         let mut state = self.lock();
         let is_open = match state.phase {
             Phase::Gathering => true,
@@ -138,29 +138,33 @@ impl Batch {
         self.lock().deadline
     }
 
-    pub(super) fn poll(&self, place: Position, waker: &Waker) -> Polled {
+    pub(super) fn poll(&self, membership: Membership, waker: &Waker) -> Polled {
         let mut state = self.lock();
         let State { phase, members, leader, deadline, .. } = &mut *state;
         match phase {
             Phase::Answered(answer) => {
                 let answer = match answer {
-                    Ok(found) => Ok(place.ask.map(|ask| found.get_mut(ask).and_then(Option::take))),
+                    Ok(found) => Ok(membership.ask.map(|ask| found.get_mut(ask).and_then(Option::take))),
                     Err(error) => Err(error.clone()),
                 };
                 return Polled::Done(answer, OtherChecks(std::mem::take(members)));
             }
             Phase::Gathering => {
-                keep_waker(members, place.member, waker);
-                let leads = *leader.get_or_insert(place.member) == place.member;
+                keep_waker(members, membership.member, waker);
+                let leads = *leader.get_or_insert(membership.member) == membership.member;
                 return if leads { Polled::Gather } else { Polled::Follow };
             }
             Phase::HandedOver(_) | Phase::Taken => {}
         }
-        keep_waker(members, place.member, waker);
-        if *leader.get_or_insert(place.member) == place.member { Polled::Lead(*deadline) } else { Polled::Follow }
+        keep_waker(members, membership.member, waker);
+        if *leader.get_or_insert(membership.member) == membership.member {
+            Polled::Lead(*deadline)
+        } else {
+            Polled::Follow
+        }
     }
 
-    /// Notes that the owner is told.
+    /// Notes that the owner was notified.
     pub(super) fn hand_over(&self) {
         let mut state = self.lock();
         if matches!(state.phase, Phase::Gathering) {
@@ -169,17 +173,17 @@ impl Batch {
     }
 
     /// A check that no longer waits.
-    pub(super) fn leave(&self, place: Position) {
+    pub(super) fn leave(&self, membership: Membership) {
         let mut state = self.lock();
-        if state.leader == Some(place.member) {
+        if state.leader == Some(membership.member) {
             state.leader = None;
             let others = OtherChecks(state.members.clone());
             drop(state);
-            others.wake_but(place);
+            others.wake_but(membership);
         }
     }
 
-    /// Closes the batch, and says what its checks ask for, and how many they are; `None` if none
+    /// Closes the batch, and returns the row requests of its checks, and how many checks there are; `None` if none
     /// waits any more, because time is up.
     pub(super) fn take(&self) -> Option<(Vec<RowRequest>, usize)> {
         let mut state = self.lock();
@@ -192,7 +196,7 @@ impl Batch {
         }
     }
 
-    /// Answers all asks, in their order, unless that was done before.
+    /// Answers all row requests, in their order, unless that was done before.
     pub(super) fn answer(&self, answer: Result<Vec<Option<TokenRecord>>, Unavailable>) {
         let mut state = self.lock();
         if matches!(state.phase, Phase::Answered(_)) {
@@ -209,7 +213,7 @@ impl Batch {
 }
 
 impl TakenBatches {
-    /// All that waits, as far as one poll can carry it.
+    /// All waiting batches that fit into one poll.
     pub(super) fn from(waiting: &mut VecDeque<Arc<Batch>>) -> Self {
         let mut taken = Self { batches: Vec::new(), asks: Vec::new(), checks: 0 };
         while let Some(batch) = waiting.pop_front() {
@@ -231,11 +235,11 @@ impl TakenBatches {
 }
 
 impl State {
-    fn add(&mut self, NewCheck { key, waker, ask }: NewCheck<'_>) -> Position {
-        let place = Position { member: self.members.len(), ask: ask.is_some().then_some(self.asks.len()) };
+    fn add(&mut self, NewCheck { key, waker, ask }: NewCheck<'_>) -> Membership {
+        let membership = Membership { member: self.members.len(), ask: ask.is_some().then_some(self.asks.len()) };
         self.asks.extend(ask.map(|digest| (key, digest)));
         self.members.push(WaitingCheck { key, waker: waker.clone() });
-        place
+        membership
     }
 }
 
@@ -244,14 +248,14 @@ impl OtherChecks {
         self.0.is_empty()
     }
 
-    /// What they will look for.
+    /// The keys that they will look up.
     pub(super) fn keys(&self) -> Vec<Key> {
         self.0.iter().map(|member| member.key).collect()
     }
 
     /// Wakes all but this one, which is awake.
-    pub(super) fn wake_but(self, place: Position) {
-        let others = self.0.into_iter().enumerate().filter(|(member, _)| *member != place.member);
+    pub(super) fn wake_but(self, membership: Membership) {
+        let others = self.0.into_iter().enumerate().filter(|(member, _)| *member != membership.member);
         others.for_each(|(_, member)| member.waker.wake());
     }
 }

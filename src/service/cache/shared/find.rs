@@ -1,4 +1,4 @@
-//! The looks themselves, from a check that arrives to its answer.
+//! The lookups, from a check that arrives to its answer.
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 
 use super::super::table::{Key, KeyMaker};
 use super::super::{CacheOptions, Found};
-use super::batch::{Batch, NewCheck, Polled, Position};
+use super::batch::{Batch, Membership, NewCheck, Polled};
 use super::owner::Polls;
 use super::sync::{Arc, Instant, Sleep, ThreadLocal, TurnOver, sleep_until, turn_over};
 use crate::domain::session::TokenRecord;
@@ -27,7 +27,7 @@ pub(in crate::service) struct SharedCache {
     gathering: ThreadLocal<RefCell<Option<Arc<Batch>>>>,
 }
 
-/// A look that is under way. Its batch belongs to a thread, so it must stay there.
+/// A running lookup. Its batch belongs to a thread, so it must stay there.
 pub(in crate::service) struct Find {
     cache: Arc<SharedCache>,
     key: Key,
@@ -39,8 +39,8 @@ pub(in crate::service) struct Find {
 /// A check in its batch.
 struct Waiting {
     batch: Arc<Batch>,
-    place: Position,
-    /// Set while it leads a batch that gathers.
+    membership: Membership,
+    /// Set while it leads a batch that is gathering.
     turn: Option<TurnOver>,
     /// Set while it leads one that was handed over.
     timer: Option<Pin<Box<Sleep>>>,
@@ -79,10 +79,11 @@ impl Find {
         let joining = NewCheck { key: self.key, waker: context.waker(), ask };
         let timeout = self.cache.options.timeout;
         let mut gathering = self.cache.gathering.get_or_default().borrow_mut();
-        let joined = gathering.take().and_then(|batch| batch.join(joining, timeout).map(|place| (batch, place)));
-        let (batch, place) = joined.unwrap_or_else(|| Batch::begin(joining, timeout));
+        let joined =
+            gathering.take().and_then(|batch| batch.join(joining, timeout).map(|membership| (batch, membership)));
+        let (batch, membership) = joined.unwrap_or_else(|| Batch::begin(joining, timeout));
         *gathering = Some(Arc::clone(&batch));
-        self.waiting = Some(Waiting { batch, place, turn: None, timer: None });
+        self.waiting = Some(Waiting { batch, membership, turn: None, timer: None });
     }
 
     fn remembered(&self) -> Option<TokenRecord> {
@@ -91,12 +92,12 @@ impl Find {
 }
 
 impl Waiting {
-    /// Waits for all who are ready now.
+    /// Waits for all checks that are ready now.
     fn gather(&mut self, context: &mut Context<'_>) -> Poll<()> {
         Pin::new(self.turn.get_or_insert_with(turn_over)).poll(context)
     }
 
-    /// Keeps the time for all of the batch.
+    /// Watches the deadline for all of the batch.
     fn lead(&mut self, deadline: Instant, context: &mut Context<'_>) -> Poll<()> {
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
         timer.as_mut().poll(context)
@@ -117,7 +118,7 @@ impl Future for Find {
                 }
                 continue;
             };
-            let answer = match waiting.batch.poll(waiting.place, context.waker()) {
+            let answer = match waiting.batch.poll(waiting.membership, context.waker()) {
                 Polled::Gather => {
                     if waiting.gather(context).is_pending() {
                         return Poll::Pending;
@@ -138,7 +139,7 @@ impl Future for Find {
                     if !others.is_empty() {
                         let keys = others.keys();
                         this.cache.polls.remembered(|cache| cache.fetch(&keys));
-                        others.wake_but(waiting.place);
+                        others.wake_but(waiting.membership);
                     }
                     answer
                 }
@@ -150,7 +151,7 @@ impl Future for Find {
                 Ok(None) => match this.remembered() {
                     Some(record) => (Some(record), Some(this.key)),
                     None => {
-                        // Its own poll forgot it, and did not ask for its row.
+                        // Its own poll removed it, and did not request its row.
                         this.join(context, true);
                         continue;
                     }
@@ -164,8 +165,8 @@ impl Future for Find {
 
 impl Drop for Find {
     fn drop(&mut self) {
-        if let Some(Waiting { batch, place, .. }) = &self.waiting {
-            batch.leave(*place);
+        if let Some(Waiting { batch, membership, .. }) = &self.waiting {
+            batch.leave(*membership);
         }
     }
 }

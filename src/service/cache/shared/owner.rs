@@ -1,7 +1,7 @@
-//! The thread that owns the feed, and what it does in a poll.
+//! The thread that owns the feed, and its polls.
 //!
-//! Batches that wait are taken all at once, for a poll that is sent after the last of them came.
-//! Revocations are applied before what was found is kept, and both before a check is answered.
+//! Waiting batches are taken all at once, for a poll that is sent after the last of them arrived.
+//! Invalidations are applied before rows are cached, and both before a check is answered.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -24,12 +24,12 @@ const MAX_WAITING_CHECKS: usize = 16_384;
 /// from start to start. More checks join the next poll meanwhile, and a check costs less.
 const GATHER: Duration = Duration::from_micros(200);
 
-/// Batches that wait for a poll, and what is remembered of earlier ones.
+/// Waiting batches, and the cache.
 pub(super) struct Polls {
     worker: Worker<PollFeed>,
 }
 
-/// What the owner does.
+/// The duty of the owner.
 struct PollFeed {
     store: Arc<dyn Store>,
     capacity: usize,
@@ -38,7 +38,7 @@ struct PollFeed {
     memory: RwLock<Memory>,
 }
 
-/// What is remembered, and which owner may change it.
+/// The cache, and which owner may change it.
 struct Memory {
     cache: Cache,
     owner: Option<u64>,
@@ -47,7 +47,7 @@ struct Memory {
 /// What an owner keeps from poll to poll.
 struct Owner {
     number: u64,
-    /// Made when it is needed, and given up when it fails.
+    /// Created when it is needed, and dropped when it fails.
     feed: Connector<Box<dyn RevocationFeed>>,
     /// The next poll does not begin before this moment.
     not_before: Option<Instant>,
@@ -60,7 +60,7 @@ enum Task {
 }
 
 impl Polls {
-    /// Starts the owner. It connects when the first check comes.
+    /// Starts the owner. It connects when the first check arrives.
     pub(super) fn start(store: Arc<dyn Store>, capacity: usize, probe_after: Duration) -> Self {
         let memory = RwLock::new(Memory { cache: Cache::new(capacity), owner: None });
         let duty = PollFeed { store, capacity, probe_after, memory };
@@ -69,18 +69,18 @@ impl Polls {
         Self { worker }
     }
 
-    /// What is remembered now.
+    /// The cache.
     pub(super) fn remembered<T>(&self, look: impl FnOnce(&Cache) -> T) -> T {
         let memory = &self.worker.duty().memory;
         let memory: RwLockReadGuard<'_, Memory> = memory.read().unwrap_or_else(PoisonError::into_inner);
         look(&memory.cache)
     }
 
-    /// Has a batch answered by a poll that begins after this call.
+    /// Hands over a batch; a poll that begins after this call answers it.
     pub(super) fn enqueue(&self, batch: Arc<Batch>) {
         let refused = self.worker.put(batch, |batches, batch| {
             let mut checks = batch.waiting();
-            // Batches that no check waits for any more need no place.
+            // Batches for which no check waits any more need no slot.
             batches.retain(|batch: &Arc<Batch>| {
                 let waiting = batch.waiting();
                 checks += waiting;
@@ -98,12 +98,12 @@ impl Polls {
         }
     }
 
-    /// Finishes what waits, then ends the owner.
+    /// Finishes waiting batches, then ends the owner.
     pub(super) fn close(&self) {
         self.worker.close();
     }
 
-    /// After [`Polls::close`]: waits until all is finished, but not for an owner that hangs.
+    /// After [`Polls::close`]: waits until all batches are finished, but not for an owner that hangs.
     pub(super) fn drain(&self, until: Instant) {
         self.worker.drain(until);
     }
@@ -116,7 +116,7 @@ impl Duty for PollFeed {
 
     fn begin(&self, number: u64) -> Owner {
         let mut memory = self.write();
-        // One that was started after this one may have been faster.
+        // An owner that started after this one may have been faster.
         if memory.owner < Some(number) {
             memory.owner = Some(number);
             memory.cache.clear();
@@ -124,7 +124,7 @@ impl Duty for PollFeed {
         Owner { number, feed: Connector::new(), not_before: None }
     }
 
-    /// All batches that wait, once others had time to join; or a probe, when it is time for one.
+    /// All waiting batches, once others had time to join; or a probe, when it is due.
     fn next(&self, owner: &mut Owner, batches: &mut Self::Queue, is_closed: bool) -> Next<Task> {
         if batches.is_empty() {
             if is_closed {
@@ -162,7 +162,7 @@ impl PollFeed {
         self.memory.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes what is remembered, if it is still this owner who may.
+    /// Changes the cache, if this owner still may.
     fn change(&self, number: u64, change: impl FnOnce(&mut Cache)) {
         let mut memory = self.write();
         if memory.owner == Some(number) {
@@ -187,14 +187,14 @@ impl PollFeed {
         }
     }
 
-    /// A poll for no check: it fails in place of one that is needed, and leaves a feed
+    /// A poll without a check: it finds a broken connection before a check needs it, and leaves a feed
     /// that works.
     fn probe(&self, owner: &mut Owner) {
-        // The next check is told what is wrong.
+        // If this fails, the next check reports the error.
         let _ = self.look(owner, &[], Some(Instant::now() + SILENT_AFTER));
     }
 
-    /// A poll. Its revocations and rows are in the cache before a check hears of it.
+    /// A poll. Its invalidations and rows are in the cache before a check is answered.
     fn look(
         &self,
         owner: &mut Owner,
@@ -208,14 +208,14 @@ impl PollFeed {
             Ok(poll.found)
         }));
         poll.unwrap_or_else(|_| {
-            // What was under way in the memory may have been left half done.
+            // A change of the cache may be incomplete.
             owner.feed.close();
             self.change(owner.number, |cache| *cache = Cache::new(self.capacity));
             Err(StoreError::Failed("a poll was lost".to_owned()))
         })
     }
 
-    /// Forgets and keeps what a poll says.
+    /// Applies the invalidations of a poll, and caches its rows.
     fn remember(&self, number: u64, poll: &FeedUpdate, asks: &[RowRequest]) {
         let FeedUpdate { invalidation, found, cacheable } = poll;
         let nothing_new = matches!(invalidation, Invalidation::Revoked(revoked) if revoked.is_empty());
@@ -246,11 +246,11 @@ impl PollFeed {
     }
 
     fn try_poll(&self, owner: &mut Owner, digests: &[TokenDigest]) -> StoreResult<FeedUpdate> {
-        // Taken out, so that nothing is left of one that fails or panics.
+        // Taken, so that a feed that fails or panics is not used again.
         let mut feed = match owner.feed.take() {
             Some(feed) => feed,
             None => {
-                // A new one knows nothing of what came before it.
+                // A new feed reports nothing from before its start.
                 self.change(owner.number, Cache::clear);
                 owner.feed.connect(|| self.store.feed())?
             }

@@ -1,5 +1,5 @@
-//! What threads share here, and what they wait for, all of it by these names: tests put others
-//! behind them.
+//! The types for threads and waiting, under these names so that tests can replace
+//! them.
 
 pub(super) use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 pub(super) use std::time::Instant;

@@ -1,4 +1,4 @@
-//! The cache's own code, in orders that a scheduler tries.
+//! The cache's own code under a scheduler, which tries different orders.
 
 mod code;
 mod table;
@@ -26,14 +26,14 @@ use crate::service::tests::{Mistake, assert_seen, explore, finds};
 use code::SharedCache;
 use table::KeyMaker;
 
-/// What the cache is given, as far as it uses it.
+/// The options of the cache that it needs here.
 struct CacheOptions {
     capacity: usize,
     timeout: Duration,
     probe_after: Duration,
 }
 
-/// What was seen in all runs together.
+/// The results of all runs together.
 #[derive(Default)]
 struct Seen {
     remembered: AtomicUsize,
@@ -60,7 +60,7 @@ impl Random for Zeros {
     }
 }
 
-/// A check whose client may hang up after so many polls.
+/// A check whose client may hang up after this many polls.
 struct Patience<F> {
     check: Pin<Box<F>>,
     polls: u32,
@@ -81,9 +81,9 @@ impl<F: Future> Future for Patience<F> {
 impl Stage {
     fn new(faults: u32, seen: &Arc<Seen>) -> Self {
         let database = Database::new(faults);
-        // The one runs out while somebody hangs, the other does not.
+        // One expires while the database hangs, the other does not.
         let timeout = Duration::from_secs(if thread_rng().gen_bool(0.5) { 1 } else { 20 });
-        // Never, or while nobody asks for a moment.
+        // Never, or while no check asks for a moment.
         let probe_after = Duration::from_secs(if faults > 0 && thread_rng().gen_bool(0.5) { 1 } else { 86_400 });
         let options = CacheOptions { capacity: TOKENS, timeout, probe_after };
         let cache = SharedCache::new(Arc::new(database.clone()), KeyMaker::new(&Zeros).unwrap(), options);
@@ -124,9 +124,9 @@ impl Stage {
         }
     }
 
-    /// Ends one session or all, and asks at once.
+    /// Ends one session or all, and checks at once.
     fn end(&self) {
-        // At any moment of what the others do.
+        // At any moment of the other threads' work.
         (0..thread_rng().gen_range(0..60_u32)).for_each(|_| yield_now());
         if thread_rng().gen_bool(0.75) {
             self.database.end_session(0);
@@ -142,7 +142,7 @@ impl Stage {
 /// Two threads check while a third one ends a session, or all; then all is closed.
 fn scenario(faults: u32, seen: &Arc<Seen>) {
     let stage = Stage::new(faults, seen);
-    // What is to be forgotten must be remembered first.
+    // A token must be cached before it can be forgotten.
     stage.check_all(&[&[0, 1]]);
     let on = |work: fn(&Stage)| {
         let stage = stage.clone();
@@ -156,7 +156,7 @@ fn scenario(faults: u32, seen: &Arc<Seen>) {
     for thread in threads {
         thread.join().unwrap();
     }
-    // The longer limit is as good as none: who waits must be told.
+    // The longer limit never expires: a waiting check must be answered.
     let until = Instant::now() + Duration::from_secs(if thread_rng().gen_bool(0.5) { 30 } else { 86_400 });
     stage.cache.close();
     stage.cache.drain(until);
@@ -189,17 +189,17 @@ fn is_found(mistake: Mistake, faults: u32) {
 }
 
 #[test]
-fn a_memory_that_outlives_its_follower_is_found() {
+fn a_cache_that_outlives_its_feed_is_found() {
     is_found(Mistake::MemoryOutlivesFollower, 5);
 }
 
 #[test]
-fn news_that_are_not_heeded_are_found() {
+fn invalidations_that_are_ignored_are_found() {
     is_found(Mistake::NewsUnheeded, 0);
 }
 
 #[test]
-fn news_that_are_heeded_a_round_late_are_found() {
+fn invalidations_that_are_applied_a_poll_late_are_found() {
     is_found(Mistake::NewsHeededLate, 0);
 }
 
@@ -209,7 +209,7 @@ fn keeping_what_does_not_last_is_found() {
 }
 
 #[test]
-fn a_round_that_was_sent_before_the_check_is_found() {
+fn a_poll_that_was_sent_before_the_check_is_found() {
     is_found(Mistake::ReadAhead, 0);
 }
 

@@ -1,7 +1,7 @@
-//! Entries by their place.
+//! Entries by their index.
 //!
-//! They stand in pieces of fixed size, so that growing moves none of them; each begins where a pair
-//! of cache lines does, with what says whether it still holds in the first.
+//! They are in chunks of fixed size, so that growing moves none of them; each starts at a pair
+//! of cache lines, and the first line says whether it is still valid.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -14,14 +14,14 @@ use crate::domain::time::Timestamp;
 use crate::domain::token::TokenKind;
 use crate::domain::user::User;
 
-/// How many stand in one piece.
-const PIECE: usize = 4_096;
+/// The number of entries in one chunk.
+const CHUNK: usize = 4_096;
 
 /// A live access token, with its session and user.
 #[repr(C, align(128))]
 pub(super) struct Entry {
     pub(super) key: Key,
-    /// What was remembered in older generations than the present one is dead.
+    /// Entries of older generations than the present one are dead.
     pub(super) generation: u64,
     pub(super) created: Timestamp,
     pub(super) expires: Option<Timestamp>,
@@ -29,19 +29,19 @@ pub(super) struct Entry {
     pub(super) slot: Slot,
     /// Its session was revoked.
     pub(super) dropped: bool,
-    /// Asked for since the hand last came by.
+    /// Used since the search for a replacement last passed it.
     pub(super) recent: AtomicBool,
     pub(super) dialect: Dialect,
     pub(super) session: SessionId,
     pub(super) session_created: Timestamp,
     pub(super) last_seen: AtomicI64,
-    /// Its neighbours among the tokens of its session.
+    /// The links to its neighbours among the tokens of its session.
     pub(super) previous: Option<u32>,
     pub(super) next: Option<u32>,
 }
 
 impl Entry {
-    /// An entry that stands alone.
+    /// An entry without neighbours.
     pub(super) fn new(key: Key, record: &TokenRecord, user: Arc<User>, slot: Slot, generation: u64) -> Self {
         let Session { id, dialect, created, last_seen, .. } = record.session;
         Self {
@@ -62,7 +62,7 @@ impl Entry {
         }
     }
 
-    /// What was kept.
+    /// The record.
     pub(super) fn record(&self) -> TokenRecord {
         TokenRecord {
             kind: TokenKind::Access,
@@ -86,33 +86,33 @@ impl Entry {
 /// See the [module](self).
 #[derive(Default)]
 pub(super) struct Entries {
-    pieces: Vec<Vec<Entry>>,
+    chunks: Vec<Vec<Entry>>,
 }
 
 impl Entries {
     pub(super) fn len(&self) -> usize {
-        self.pieces.last().map_or(0, |last| (self.pieces.len() - 1) * PIECE + last.len())
+        self.chunks.last().map_or(0, |last| (self.chunks.len() - 1) * CHUNK + last.len())
     }
 
     pub(super) fn get(&self, index: u32) -> Option<&Entry> {
         let index = index as usize;
-        self.pieces.get(index / PIECE)?.get(index % PIECE)
+        self.chunks.get(index / CHUNK)?.get(index % CHUNK)
     }
 
     pub(super) fn get_mut(&mut self, index: u32) -> Option<&mut Entry> {
         let index = index as usize;
-        self.pieces.get_mut(index / PIECE)?.get_mut(index % PIECE)
+        self.chunks.get_mut(index / CHUNK)?.get_mut(index % CHUNK)
     }
 
-    /// Adds one behind all others; says where.
+    /// Adds an entry at the end; returns its index.
     pub(super) fn push(&mut self, entry: Entry) -> u32 {
         let index = u32::try_from(self.len()).unwrap_or(u32::MAX);
-        match self.pieces.last_mut().filter(|last| last.len() < PIECE) {
+        match self.chunks.last_mut().filter(|last| last.len() < CHUNK) {
             Some(last) => last.push(entry),
             None => {
-                let mut piece = Vec::with_capacity(PIECE);
-                piece.push(entry);
-                self.pieces.push(piece);
+                let mut chunk = Vec::with_capacity(CHUNK);
+                chunk.push(entry);
+                self.chunks.push(chunk);
             }
         }
         index

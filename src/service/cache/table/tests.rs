@@ -1,4 +1,4 @@
-//! What is kept, and for how long.
+//! What is cached, and for how long.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -98,7 +98,7 @@ fn only_live_access_tokens_are_kept() {
     }
 }
 
-/// As random as a test needs.
+/// A source of numbers that is random enough for a test.
 struct Dice(u64);
 
 impl Dice {
@@ -112,7 +112,7 @@ impl Dice {
 fn all_tokens_of_a_session_are_forgotten_with_it_whatever_became_of_some() {
     let keys = KeyMaker::new(&SystemRandom).expect("a key");
     let mut dice = Dice(1);
-    // So many that some have to go, and most of a session are there when it does.
+    // Enough that some are replaced while most of a session are in the cache.
     let mut cache = Cache::new(24);
     let mut live: HashSet<(u8, u8, u8)> = HashSet::new();
     for _ in 0..20_000 {

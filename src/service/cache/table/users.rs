@@ -1,13 +1,13 @@
-//! The users whose tokens are remembered: one record for all their tokens, and a place that says
-//! whether it still holds.
+//! The users whose tokens are cached: one record for all tokens of a user, and a state that says
+//! whether it is still valid.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::domain::user::{User, UserId};
 
-/// Where it stands whether a user's record still holds. Given to another user only once no entry
-/// speaks of it.
+/// The slot of the state of a user's record. It is given to another user only when no entry
+/// refers to it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Slot(u32);
 
@@ -21,7 +21,7 @@ pub(super) struct Users {
 
 #[derive(Default)]
 struct State {
-    /// How many entries speak of it.
+    /// How many entries refer to it.
     entries: u32,
     dropped: bool,
 }
@@ -33,9 +33,9 @@ impl Users {
         let (slot, user) = match known {
             Some((slot, known)) => (*slot, Arc::clone(known)),
             None => {
-                // If it changed after the last news, the next ones will tell.
+                // If it changed after the last invalidation, the next one will report that.
                 self.forget(user.id);
-                let slot = self.place();
+                let slot = self.take_slot();
                 self.known.insert(user.id, (slot, Arc::clone(user)));
                 (slot, Arc::clone(user))
             }
@@ -44,7 +44,7 @@ impl Users {
         (slot, user)
     }
 
-    /// An entry that speaks of this user is going.
+    /// Removes the reference of an entry to this user.
     pub(super) fn leave(&mut self, slot: Slot, id: UserId) {
         self.change(slot, |state| state.entries = state.entries.saturating_sub(1));
         let Some(State { entries: 0, dropped }) = self.state(slot) else { return };
@@ -54,7 +54,7 @@ impl Users {
         self.free.push(slot);
     }
 
-    /// What is remembered of this user no longer holds.
+    /// The record of this user is no longer valid.
     pub(super) fn forget(&mut self, id: UserId) {
         if let Some((slot, _)) = self.known.remove(&id) {
             self.change(slot, |state| state.dropped = true);
@@ -65,7 +65,7 @@ impl Users {
         self.state(slot).is_some_and(|state| !state.dropped)
     }
 
-    fn place(&mut self) -> Slot {
+    fn take_slot(&mut self) -> Slot {
         let slot = self.free.pop().unwrap_or_else(|| {
             self.states.push(State::default());
             Slot(u32::try_from(self.states.len() - 1).unwrap_or(u32::MAX))
@@ -87,9 +87,9 @@ impl Users {
 
 #[cfg(test)]
 impl Users {
-    /// How many are remembered or spoken of.
+    /// How many users are cached or referred to.
     pub(super) fn len(&self) -> usize {
-        assert!(self.known.len() <= self.states.len() - self.free.len(), "no place is free and taken");
+        assert!(self.known.len() <= self.states.len() - self.free.len(), "no slot is free and taken");
         self.states.len() - self.free.len()
     }
 }

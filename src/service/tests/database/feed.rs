@@ -7,12 +7,12 @@ use crate::domain::token::TokenDigest;
 use crate::service::tests::{Mistake, is_planted};
 use crate::store::{FeedUpdate, Invalidation, RevocationFeed, StoreResult};
 
-/// One poll in so many says that what it found does not last.
+/// One poll in this many says that its rows must not be cached.
 const FLEETING: u32 = 4;
 
 pub(super) struct FakeFollower {
     database: Database,
-    /// How much of the log earlier polls told; `None`: the next one tells nothing.
+    /// How much of the log earlier polls reported; `None`: the next one reports nothing.
     told: Option<usize>,
     /// Read when the last poll ended, if that mistake is planted.
     ahead: Option<Rows>,
@@ -31,7 +31,7 @@ impl RevocationFeed for FakeFollower {
         let mut end = rows.log.len();
         if is_planted(Mistake::RowsBeforeLog) {
             a_while();
-            // News of what came in between are taken for told.
+            // Invalidations of the time in between count as reported.
             end = database.rows().log.len();
         }
         let cacheable = !thread_rng().gen_ratio(1, FLEETING);

@@ -10,17 +10,17 @@ use crate::threads::Next;
 
 /// The thread of ordinary priority rests until it has computed for one part in this many of the time.
 pub(super) const FLOOR_SHARE: u32 = 5;
-/// It steps in for a job that has waited for this long.
-const FLOOR_PATIENCE: Duration = Duration::from_millis(100);
-/// How often it looks whether it is needed while there is work.
-const FLOOR_LOOKS: Duration = Duration::from_millis(25);
-/// What a hash is thought to take before any was computed.
+/// It helps a job that has waited for this long.
+const FLOOR_WAIT: Duration = Duration::from_millis(100);
+/// How often it checks whether it is needed while there is work.
+const FLOOR_INTERVAL: Duration = Duration::from_millis(25);
+/// The assumed time of a hash before any was computed.
 const FIRST_GUESS: Duration = Duration::from_millis(250);
-/// For how long the other threads begin nothing after one of them was found starving: what they
-/// begin, they may hold on to for minutes.
+/// How long the other threads begin nothing after one of them was found starving: they may be unable to finish
+/// for minutes what they begin.
 const HOLD_BACK: Duration = Duration::from_secs(2);
 
-/// A job with what the queue has to know about it.
+/// A job with the facts that the queue needs.
 #[derive(Clone)]
 pub(super) struct Queued {
     pub(super) task: Arc<dyn Task>,
@@ -28,7 +28,7 @@ pub(super) struct Queued {
     pub(super) account: u64,
 }
 
-/// A job that a thread of the lowest priority is at.
+/// A job that a thread of the lowest priority is computing.
 struct Running {
     number: u64,
     queued: Queued,
@@ -37,32 +37,32 @@ struct Running {
     helped: bool,
 }
 
-/// Jobs that wait and jobs that run, and what is known of their cost.
+/// Waiting and running jobs, and estimates of their cost.
 pub(super) struct Schedule {
     queue: FairQueue<Queued>,
     running: Vec<Running>,
     next_number: u64,
-    /// What a hash takes of a processor, about.
+    /// The processor time of a hash, approximately.
     cost: Duration,
-    /// What a job takes from its begin to its end, about.
+    /// The time of a job from its begin to its end, approximately.
     pace: Duration,
     hold_back_until: Option<Instant>,
 }
 
-/// A job that was done.
+/// A finished job.
 pub(super) struct Done {
     pub(super) number: u64,
     pub(super) work: Work,
     pub(super) spent: Spent,
 }
 
-/// A job in a thread's hands.
+/// A job that a thread has taken.
 pub(super) struct Begun {
     pub(super) number: u64,
     pub(super) queued: Queued,
 }
 
-/// What a job took.
+/// The cost of a job.
 #[derive(Clone, Copy)]
 pub(super) struct Spent {
     pub(super) cpu: Duration,
@@ -81,8 +81,8 @@ impl Schedule {
         }
     }
 
-    /// Adds a job; the error is one that will not be computed: this one, if it would come too late, or
-    /// another one that has to go for it.
+    /// Adds a job; the error is a job that will not be computed: this one, if it would come too late, or
+    /// another one that it displaces.
     pub(super) fn put(&mut self, queued: Queued, share: Share, options: HashPoolOptions) -> Result<(), Queued> {
         if self.wait_for(share, options) > options.patience {
             return Err(queued);
@@ -90,7 +90,7 @@ impl Schedule {
         self.queue.push(queued, share, Instant::now()).map_or(Ok(()), Err)
     }
 
-    /// How long a new job would wait, about.
+    /// How long a new job would wait, approximately.
     fn wait_for(&self, share: Share, options: HashPoolOptions) -> Duration {
         let ahead = u32::try_from(self.queue.ahead(share)).unwrap_or(u32::MAX);
         let each = if self.is_holding_back(Instant::now()) {
@@ -105,7 +105,7 @@ impl Schedule {
         self.hold_back_until.is_some_and(|until| until > now)
     }
 
-    /// The next job; large ones of one account take turns.
+    /// The next job; large ones of one account alternate.
     fn take(&mut self) -> Option<(Queued, Instant)> {
         loop {
             let running = &self.running;
@@ -121,7 +121,7 @@ impl Schedule {
         }
     }
 
-    /// Notes that a job is computed; `helped`, where it needs no help.
+    /// Notes that a job is being computed; `helped` if it needs no help.
     fn begin(&mut self, queued: Queued, now: Instant, helped: bool) -> Begun {
         let number = self.next_number;
         self.next_number += 1;
@@ -129,16 +129,16 @@ impl Schedule {
         Begun { number, queued }
     }
 
-    /// Notes the end of a job, and says whether the other kind of thread had to help.
+    /// Notes the end of a job, and returns whether the other kind of thread had to help.
     fn end(&mut self, number: u64) -> bool {
         let helped = self.running.iter().any(|running| running.number == number && running.helped);
         self.running.retain(|running| running.number != number);
         helped
     }
 
-    /// A job that has been computed for much longer than it takes, because its thread gets no processor.
+    /// A job that takes much longer than expected, because its thread gets no processor time.
     fn take_starving(&mut self, now: Instant) -> Option<Queued> {
-        let patience = self.cost * 2 + FLOOR_PATIENCE;
+        let patience = self.cost * 2 + FLOOR_WAIT;
         let starving = self.running.iter_mut().find(|running| {
             !running.helped
                 && running.queued.work != Work::Ask
@@ -149,7 +149,7 @@ impl Schedule {
         Some(starving.queued.clone())
     }
 
-    /// Learns from a job how long such jobs take. One that had to be `helped` says nothing of the pace.
+    /// Learns from a job how long such jobs take. A job that was `helped` says nothing about the speed.
     fn learn(&mut self, spent: Spent, work: Work, helped: bool) {
         let blend = |old: Duration, new: Duration| if old.is_zero() { new } else { (old * 3 + new) / 4 };
         if !helped {
@@ -169,13 +169,13 @@ impl Schedule {
         } else if is_closed && self.queue.is_empty() {
             Next::End
         } else if holding_back || !self.queue.is_empty() {
-            Next::Wait(Some(FLOOR_PATIENCE))
+            Next::Wait(Some(FLOOR_WAIT))
         } else {
             Next::Wait(None)
         }
     }
 
-    /// Notes what a thread of the lowest priority has done.
+    /// Notes the result of a thread of the lowest priority.
     pub(super) fn end_low(&mut self, Done { number, work, spent }: &Done, now: Instant) {
         let helped = self.end(*number);
         if helped && spent.wall > spent.cpu * 3 {
@@ -184,7 +184,7 @@ impl Schedule {
         self.learn(*spent, *work, helped);
     }
 
-    /// Notes what the thread of ordinary priority has done.
+    /// Notes the result of the thread of ordinary priority.
     pub(super) fn end_at_the_floor(&mut self, Done { number, work, spent }: &Done) {
         self.end(*number);
         self.learn(*spent, *work, false);
@@ -199,22 +199,22 @@ impl Schedule {
             return Next::Do(self.begin(queued, now, true));
         }
         let is_idle = self.queue.is_empty() && self.running.is_empty();
-        Next::Wait((!is_idle).then_some(FLOOR_LOOKS))
+        Next::Wait((!is_idle).then_some(FLOOR_INTERVAL))
     }
 
-    /// The job that the thread of ordinary priority should do now, if any.
+    /// The job that the thread of ordinary priority should compute now, if any.
     fn needed(&mut self, now: Instant) -> Option<Queued> {
         if let Some(starving) = self.take_starving(now) {
             self.hold_back_until = Some(now + HOLD_BACK);
             return Some(starving);
         }
         let waited_for_long =
-            self.queue.iter().any(|waiting| now.saturating_duration_since(waiting.since) > FLOOR_PATIENCE);
+            self.queue.iter().any(|waiting| now.saturating_duration_since(waiting.since) > FLOOR_WAIT);
         if !waited_for_long {
             return None;
         }
         if self.is_holding_back(now) && !self.running.is_empty() {
-            // They still starve: what they hold on to has not come to an end.
+            // They still starve: their jobs have not ended.
             self.hold_back_until = Some(now + HOLD_BACK);
         }
         self.take().map(|(queued, _)| queued)

@@ -1,4 +1,4 @@
-//! What a pool may hold at most: jobs that wait, and threads whose database is silent.
+//! The bounds of a pool: waiting jobs, and threads whose database is silent.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,7 +16,7 @@ use crate::service::tests::explore;
 use crate::service::tests::sync::pass;
 use crate::store::{Connection, Store, StoreError, StoreResult};
 
-/// A database to which nobody gets through until it is opened.
+/// A database that accepts no connection until it is opened.
 #[derive(Clone)]
 struct Shut {
     database: Database,
@@ -78,7 +78,7 @@ fn no_more_jobs_wait_than_the_queue_has_room_for() {
                 Err(_) => waiting.push(answer),
             }
         }
-        // Two in the queue, and perhaps one in a thread's hands.
+        // Two in the queue, and perhaps one that a thread has taken.
         assert!((3..=4).contains(&refused), "{refused} of 6 were refused");
         shut.open();
         assert!(waiting.into_iter().all(|answer| matches!(block_on(answer), Ok(Ok(Some(_))))));

@@ -1,4 +1,4 @@
-//! The threads that hash, as they are.
+//! The hashing threads, on real threads.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -39,7 +39,7 @@ fn permit_of(throttle: &Arc<Throttle>, account: &str, address: u8, known: bool) 
     permit
 }
 
-/// Work that tells when it begins, and goes on when the test lets it.
+/// Work that reports when it begins, and goes on when the test allows it.
 struct Gate {
     begun: Receiver<()>,
     go_on: Option<std::sync::mpsc::Sender<()>>,
@@ -54,7 +54,7 @@ impl Gate {
             let run = runs.fetch_add(1, Ordering::SeqCst);
             if run == 0 {
                 begin.lock().unwrap_or_else(PoisonError::into_inner).send(()).ok();
-                // Until the test lets go, by a word or by its end.
+                // Until the test sends a message or ends.
                 may_go_on.lock().unwrap_or_else(PoisonError::into_inner).recv().ok();
             }
             run

@@ -1,4 +1,4 @@
-//! The worker below all pools: whom it wakes.
+//! The worker below all pools: which threads it wakes.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use super::code::worker::{Duty, Next, Options, Worker};
 use crate::service::tests::explore;
 use crate::service::tests::sync::Instant;
 
-/// Something for a thread to do.
+/// An item for a thread.
 enum Item {
     /// Answer.
     Answer(oneshot::Sender<()>),
@@ -40,7 +40,8 @@ impl Duty for Meeting {
         match items.pop_front() {
             Some(item) => Next::Do(item),
             None if is_closed => Next::End,
-            // The second thread comes back by itself from time to time, which must not hide that the other one sleeps on.
+            // The second thread wakes by itself from time to time, which must not hide that the other one was not
+            // woken.
             None => Next::Wait((*number == 1).then_some(Duration::from_secs(1))),
         }
     }
@@ -73,7 +74,7 @@ fn put(worker: &Worker<Meeting>, item: Item) {
     assert!(added.is_ok());
 }
 
-/// Longer than any run: whoever waits must be woken.
+/// Longer than any run: a waiting thread must be woken.
 fn never() -> Instant {
     Instant::now() + Duration::from_secs(86_400)
 }

@@ -162,7 +162,7 @@ struct OldestTransaction {
 
 /// The result of a poll's statement.
 #[derive(Default)]
-struct Answer {
+struct PollRows {
     head: Option<HeadRow>,
     log: Vec<LogRow>,
     tokens: Vec<TokenRow>,
@@ -239,7 +239,7 @@ impl RevocationFeed for PostgresFeed {
         // First: what the poll reads after this check may be cached.
         let unchanged = self.check_triggers()?;
         let (head, revoked, found) = self.connection.read(|any| {
-            let Answer { head, log, tokens } = ask(any, known, digests)?;
+            let PollRows { head, log, tokens } = ask(any, known, digests)?;
             let revoked = invalidation(log.into_iter().map(|(_, user, session)| (user, session)));
             Ok((head, revoked, sessions::in_order(tokens, digests)?))
         })?;
@@ -264,7 +264,7 @@ impl RevocationFeed for PostgresFeed {
 }
 
 /// Sends the one statement of a poll.
-fn ask(any: &mut AnyConnection, known: Option<Snapshot>, digests: &[TokenDigest]) -> QueryResult<Answer> {
+fn ask(any: &mut AnyConnection, known: Option<Snapshot>, digests: &[TokenDigest]) -> QueryResult<PollRows> {
     on_each!(any,
         sqlite(_c) => Err(diesel::result::Error::NotFound),
         postgres(c) => if digests.is_empty() {
@@ -275,9 +275,9 @@ fn ask(any: &mut AnyConnection, known: Option<Snapshot>, digests: &[TokenDigest]
     )
 }
 
-fn ask_for_changes(connection: &mut PgConnection, known: Option<Snapshot>) -> QueryResult<Answer> {
+fn ask_for_changes(connection: &mut PgConnection, known: Option<Snapshot>) -> QueryResult<PollRows> {
     let rows: Vec<(Option<HeadRow>, Option<LogRow>)> = Changes { known }.load(connection)?;
-    let mut answer = Answer::default();
+    let mut answer = PollRows::default();
     for (head, log) in rows {
         answer.head = answer.head.or(head);
         answer.log.extend(log);
@@ -289,11 +289,11 @@ fn ask_for_tokens(
     connection: &mut PgConnection,
     known: Option<Snapshot>,
     digests: &[TokenDigest],
-) -> QueryResult<Answer> {
+) -> QueryResult<PollRows> {
     let digests = digests.iter().map(|digest| *digest.as_bytes()).collect();
     let rows: Vec<(Option<HeadRow>, Option<LogRow>, Option<TokenRow>)> =
         ChangesAndTokens { known, digests }.load(connection)?;
-    let mut answer = Answer { tokens: Vec::with_capacity(rows.len()), ..Answer::default() };
+    let mut answer = PollRows { tokens: Vec::with_capacity(rows.len()), ..PollRows::default() };
     for (head, log, token) in rows {
         answer.head = answer.head.or(head);
         answer.log.extend(log);

@@ -1,5 +1,5 @@
-//! The rows of an import: a million of them have to be a matter of seconds, so each database
-//! is spoken to in the way that is fastest there.
+//! The rows of an import: a million of them must not take more than seconds, so each database
+//! has its own fastest way.
 
 use std::collections::HashMap;
 
@@ -16,7 +16,7 @@ mod postgres;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
-/// How many rows go into one statement on Postgres.
+/// The number of rows in one statement on Postgres.
 #[cfg(feature = "postgres")]
 const CHUNK: usize = 5_000;
 
@@ -33,7 +33,7 @@ pub(super) fn lift_time_outs(any: &mut AnyConnection) -> QueryResult<()> {
     )
 }
 
-/// What of the data is in the database already.
+/// The parts of the data that the database already has.
 pub(super) fn clashes(any: &mut AnyConnection, data: &ImportData) -> QueryResult<Vec<Clash>> {
     let mut clashes = Vec::new();
     let known = known_users(any, data)?;
@@ -61,7 +61,7 @@ struct KnownUsers {
 }
 
 fn known_users(any: &mut AnyConnection, data: &ImportData) -> QueryResult<KnownUsers> {
-    // Postgres refuses a question with a NUL; such a name was complained about before.
+    // Postgres refuses values with a NUL; such names were reported before.
     let askable = |name: &String| !name.contains('\0');
     on_each!(any,
         sqlite(c) => {
@@ -105,7 +105,7 @@ fn known_digests(any: &mut AnyConnection, data: &ImportData) -> QueryResult<std:
     Ok(known)
 }
 
-/// For each key of an imported name, one name that has it already.
+/// For each key of an imported name, one existing name with that key.
 pub(super) fn names_by_key(any: &mut AnyConnection, prepared: &Prepared<'_>) -> QueryResult<HashMap<String, String>> {
     let mut names = HashMap::new();
     on_each!(any,
@@ -124,7 +124,7 @@ pub(super) fn names_by_key(any: &mut AnyConnection, prepared: &Prepared<'_>) -> 
     Ok(names)
 }
 
-/// Adds the users, and an audit event for each; the next free number lies beyond theirs.
+/// Adds the users, and an audit event for each; the next free number comes after theirs.
 pub(super) fn insert_users(any: &mut AnyConnection, prepared: &Prepared<'_>, audit: &AuditContext) -> QueryResult<()> {
     on_each!(&mut *any,
         sqlite(c) => sqlite::insert_users(c, prepared, audit)?,

@@ -54,7 +54,7 @@ fn sessions_are_listed_newest_first_with_why_they_ended() {
         assert_eq!(list(&filter(Some(bob), false))[0].expires, None);
         assert_eq!(list(&SessionFilter { before: Some(session(3)), ..filter(None, false) }).len(), 1);
         assert_eq!(list(&SessionFilter { now: later(3600), ..filter(None, false) }).len(), 1);
-        // What ended with all of the user's is told from the audit events.
+        // Sessions that ended together with all others get their reason from the audit events.
         assert_eq!(c.end_all_sessions(alice, &audit(Event::LogoutAll)), Ok(true));
         assert_eq!(list(&filter(None, false)).len(), 1);
         let all = list(&filter(Some(alice), true));
@@ -78,7 +78,7 @@ fn a_removed_user_leaves_nothing_but_the_record() {
         assert_eq!((fixture.count("sessions"), fixture.count("tokens"), fixture.count("users")), (0, 0, 0));
         assert_eq!(fixture.count("audit_events WHERE event = 'user_deleted'"), 1);
         assert_eq!(fixture.count("revocation_log") - logged, 2);
-        // The number is not given out again.
+        // The number is not used again.
         assert!(add_user(&mut *c, "alice") > user);
     }
 }
@@ -87,7 +87,7 @@ fn a_removed_user_leaves_nothing_but_the_record() {
 fn the_doctor_finds_a_healthy_database_healthy() {
     for fixture in Fixture::all() {
         let facts = fixture.store.diagnose().expect("facts");
-        // Tests may well run as the superuser.
+        // Tests may run as the superuser.
         let complaints: Vec<_> =
             facts.iter().filter(|fact| fact.complaint.is_some() && fact.name != "superuser").collect();
         assert!(complaints.is_empty(), "{complaints:?}");

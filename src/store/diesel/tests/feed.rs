@@ -1,5 +1,5 @@
-//! What feeds tell of statements that are nobody's but somebody's with the database's shell, and
-//! of the sweeper's.
+//! What feeds report about statements from the database's shell, and about
+//! those of the sweeper.
 
 use super::*;
 use crate::store::{Invalidation, RevocationFeed, Revoked, SweepPolicy};
@@ -13,7 +13,7 @@ fn invalidation(feed: &mut dyn RevocationFeed) -> Invalidation {
 const NOTHING: Invalidation = Invalidation::Revoked(Vec::new());
 
 #[test]
-fn raw_statements_are_news() {
+fn raw_statements_are_reported() {
     for fixture in Fixture::all() {
         let mut c = fixture.connect();
         let user = add_user(&mut *c, "alice");
@@ -39,7 +39,7 @@ fn raw_statements_are_news() {
         assert_eq!(hear("UPDATE users SET last_login = 5, password_hash = 'x'"), NOTHING);
         let ended = [1, 2, 3, 4].map(|n| Invalidation::Revoked(vec![Revoked::Session(session(n))]));
         let first = "(SELECT id FROM sessions WHERE ended_at IS NULL ORDER BY id LIMIT 1)";
-        // A word that the sweeper writes, too.
+        // Including a setting that only the sweeper uses.
         let ending = format!("UPDATE sessions SET ended_at = 1, ended_reason = 'expired' WHERE id = {first}");
         assert_eq!(hear(&ending), ended[0]);
         assert_eq!(hear(&format!("UPDATE tokens SET expires = 1 WHERE session_id = {first}")), ended[1]);
@@ -51,7 +51,7 @@ fn raw_statements_are_news() {
 }
 
 #[test]
-fn sweeps_are_no_news() {
+fn sweeps_are_not_reported() {
     const DAY: u64 = 24 * 60 * 60;
     for fixture in Fixture::all() {
         let mut c = fixture.connect();
@@ -71,7 +71,7 @@ fn sweeps_are_no_news() {
 }
 
 #[test]
-fn more_news_than_are_worth_telling_are_everything() {
+fn too_many_revocations_invalidate_everything() {
     for fixture in Fixture::all() {
         let log = |from: u32, to: u32| {
             fixture.run(&format!(
@@ -87,7 +87,7 @@ fn more_news_than_are_worth_telling_are_everything() {
         log(1, 5_001);
         assert_eq!(invalidation(&mut *feed), Invalidation::Everything);
         assert_eq!(invalidation(&mut *feed), NOTHING);
-        // Somebody who logs "everything", as emptying a table does.
+        // A log row for everything, as emptying a table writes.
         fixture.run("INSERT INTO revocation_log (user_id) VALUES (NULL)");
         assert_eq!(invalidation(&mut *feed), Invalidation::Everything);
     }
@@ -105,7 +105,7 @@ fn a_gap_in_the_log_is_everything() {
     assert_eq!(invalidation(&mut *feed), NOTHING);
 }
 
-/// The last row that was told has the same number in a copy that went another way, and is another one.
+/// A copy of the database with another history has a row with the number of the last one that was read.
 #[cfg(feature = "sqlite")]
 #[test]
 fn a_row_of_another_copys_log_is_everything() {
@@ -114,7 +114,7 @@ fn a_row_of_another_copys_log_is_everything() {
     fixture.run("INSERT INTO revocation_log (user_id) VALUES (1)");
     let mut feed = fixture.store.feed().expect("a feed");
     invalidation(&mut *feed);
-    // As if all pages were exchanged: nothing of the schema seems to have changed, and no trigger fired.
+    // As if all pages were replaced: the schema seems unchanged, and no trigger fired.
     let mut any = fixture.raw();
     #[derive(diesel::QueryableByName)]
     struct Version {

@@ -126,7 +126,7 @@ fn every_clash_is_told_and_nothing_is_changed() {
     }
 }
 
-/// 300,000 tokens in a minute are the promise. Unoptimised and on a busy machine a fifth of
+/// The promise is 300,000 tokens in a minute. Unoptimised and on a busy machine a fifth of
 /// them may take as long; more means that something became quadratic.
 #[test]
 fn a_large_import_is_a_matter_of_seconds() {

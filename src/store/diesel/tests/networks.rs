@@ -1,4 +1,4 @@
-//! From which networks users logged in.
+//! The networks from which users logged in.
 
 use super::*;
 use crate::store::{NETWORKS_KEPT, SweepPolicy};

@@ -1,4 +1,4 @@
-//! Steps at the same moment, from threads with connections of their own.
+//! Concurrent steps, from threads with connections of their own.
 
 use std::sync::Barrier;
 
@@ -156,7 +156,7 @@ fn a_migration_that_waits_for_a_table_fails_no_check() {
     let mut c = fixture.connect();
     let user = add_user(&mut *c, "alice");
     open(&mut *c, &login(user, 0, 1));
-    // The first one is left, which takes the tables away.
+    // The first one stays, which deletes the tables.
     while fixture.store.migration_status().expect("a status").applied.len() > 1 {
         fixture.store.revert_last_migration().expect("a step back");
     }

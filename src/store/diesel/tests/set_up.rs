@@ -60,7 +60,7 @@ fn a_file_that_was_replaced_or_removed_is_not_ready() {
 #[test]
 fn every_sqlite_connection_is_durable_patient_and_checks_foreign_keys() {
     super::super::hot::statement! {
-        /// What was set.
+        /// The settings.
         Pragmas {} -> (Text, diesel::sql_types::BigInt, diesel::sql_types::BigInt, diesel::sql_types::BigInt),
         ["SELECT journal_mode, synchronous, foreign_keys, timeout FROM pragma_journal_mode, pragma_synchronous, \
           pragma_foreign_keys, pragma_busy_timeout"]
@@ -83,7 +83,7 @@ fn readiness_needs_a_schema_that_fits() {
         assert_eq!(fixture.store.migrate().expect("the schema"), status.pending);
         assert_eq!(fixture.store.migrate().expect("nothing"), Vec::<String>::new());
         assert_eq!(c.ping(), Ok(()));
-        // A newer schema, with which this program can still work; then one with which not.
+        // A newer schema with which this program can still work, then one with which it cannot.
         fixture.run("UPDATE schema_info SET version = 9");
         assert_eq!(c.ping(), Ok(()));
         fixture.run("UPDATE schema_info SET compatible_from = 9");
@@ -151,10 +151,10 @@ fn commits_that_are_not_durable_are_refused() {
 }
 
 #[test]
-fn lanes_have_time_outs_on_the_server() {
+fn pools_have_time_outs_on_the_server() {
     let Some(fixture) = Fixture::bare_postgres() else { return };
     super::super::hot::statement! {
-        /// What is in force.
+        /// The settings in use.
         TimeOuts {} -> (Text, Text, Text),
         ["SELECT current_setting('statement_timeout'), current_setting('lock_timeout'), \
           current_setting('idle_in_transaction_session_timeout')"]
@@ -179,7 +179,7 @@ fn a_connection_whose_statements_were_forgotten_is_given_up() {
             ask(&mut c).expect("an answer");
             c.any.batch_execute(meddling).expect(meddling);
         } else {
-            // Some names are in use since the connection was made.
+            // Some names have been in use since the connection was opened.
             let take = |n| c.any.batch_execute(&format!("PREPARE __diesel_stmt_{n} AS SELECT 1")).is_ok();
             assert!((0..50).map(take).filter(|taken| *taken).count() > 40);
         }
@@ -194,9 +194,9 @@ fn a_connection_whose_statements_were_forgotten_is_given_up() {
 fn a_password_in_the_url_is_in_no_error() {
     let url = "postgres://knoxide:hunter2@127.0.0.1:1/none";
     let store = DieselStore::open(url, StoreOptions::default()).expect("a store");
-    let Err(error) = store.connect() else { panic!("nobody listens there") };
+    let Err(error) = store.connect() else { panic!("no server listens there") };
     assert!(error.is_broken_connection());
-    let admin = store.migration_status().expect_err("nobody listens there");
+    let admin = store.migration_status().expect_err("no server listens there");
     for text in [error.to_string(), format!("{error:?}"), admin.to_string(), format!("{store:?}")] {
         assert!(!text.contains("hunter2"), "{text}");
     }

@@ -1,4 +1,4 @@
-//! Statements are prepared once in a connection's life.
+//! Statements are prepared only once per connection.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -6,24 +6,24 @@ use std::sync::{Arc, Mutex};
 use diesel::Connection as _;
 use diesel::connection::InstrumentationEvent;
 
-use super::super::any::{self, Step};
+use super::super::any::{self, Ending};
 use super::super::emptying::AT_THE_END;
 use super::super::{sessions, users};
 use super::*;
 use crate::domain::user::LoginName;
 use crate::store::LimitPolicy;
 
-/// What a connection was seen doing.
+/// The statements of a connection.
 #[derive(Default)]
 struct Seen {
-    /// Statements that were prepared to stay.
+    /// Statements that were prepared and kept.
     kept: Vec<String>,
     /// Statements that ran.
     ran: BTreeSet<String>,
 }
 
-/// Watches a connection. What diesel prepares anew on every run, it does not tell of; such a
-/// statement is one that ran and was never kept.
+/// Watches a connection. diesel does not report statements that it prepares again on every run;
+/// those ran and were never kept.
 #[expect(clippy::wildcard_enum_match_arm, reason = "only these two are of interest")]
 fn watch(any: &mut AnyConnection) -> Arc<Mutex<Seen>> {
     let seen = Arc::new(Mutex::new(Seen::default()));
@@ -54,9 +54,9 @@ fn a_day(any: &mut AnyConnection, user: UserId, n: u32) {
     assert!(sessions::find_many(any, &[digest(n)]).expect("an answer")[0].is_some());
     sessions::find_many(any, &[1, 2, 3].map(digest)).expect("answers");
     let seen = [(session(n), later(1))];
-    any::write(any, |any| sessions::touch(any, &seen).map(Step::Keep)).ok().expect("touch");
+    any::write(any, |any| sessions::touch(any, &seen).map(Ending::Keep)).ok().expect("touch");
     let logout = audit(Event::Logout);
-    any::write(any, |any| sessions::end(any, session(n), &logout, &mut { AT_THE_END }).map(Step::Keep))
+    any::write(any, |any| sessions::end(any, session(n), &logout, &mut { AT_THE_END }).map(Ending::Keep))
         .ok()
         .expect("end");
 }

@@ -59,7 +59,7 @@ fn raising_the_epoch_ends_all_and_deletes_at_most_a_hundred() {
         assert_eq!(verdict(&mut *c, 500), Ok(()));
         assert_eq!(fixture.count("tokens"), 21);
         assert_eq!(fixture.count("audit_events WHERE event = 'logout_all' AND auth_epoch = 1"), 1);
-        // Ended with all of its user's, so not once more.
+        // Ended together with all others, so it does not end again.
         assert_eq!(c.end_session(session(3), &audit(Event::Logout)), Ok(false));
         assert_eq!(c.open_session(&login(user, 0, 700)), Ok(Opening::Denied));
         assert_eq!(c.open_session(&login(user, 1, 700)), Ok(Opening::Opened));
@@ -80,7 +80,7 @@ fn a_new_password_ends_all_but_the_session_to_keep() {
         assert_eq!(fixture.store.set_password(user, &new, Some(session(2)), &changed), Ok(true));
         assert_eq!(verdict(&mut *c, 1), Err(Refusal::Unknown));
         assert_eq!(verdict(&mut *c, 2), Ok(()));
-        // An ended session is not kept, and one of an old epoch is not lifted.
+        // An ended session is not kept, and one of an old epoch is not raised to the new one.
         assert_eq!(fixture.store.set_password(user, &new, Some(session(3)), &changed), Ok(true));
         assert_eq!(fixture.store.set_password(user, &new, Some(session(2)), &changed), Ok(true));
         assert!(verdict(&mut *c, 2).is_err() && verdict(&mut *c, 3).is_err());
@@ -130,13 +130,13 @@ fn whom_a_raw_statement_shut_out_activation_does_not_revive() {
         assert_eq!(verdict(&mut *c, 1), Err(Refusal::InactiveUser));
         assert_eq!(fixture.store.set_active(user, true, &audit(Event::Activated)), Ok(true));
         assert_eq!(verdict(&mut *c, 1), Err(Refusal::OldEpoch));
-        // The same by the way that users of another system take.
+        // The same for shadow users.
         let shadow = NewUser { id: Some(UserId(77)), ..new_user("remote") };
         let epoch = c.put_shadow_user(&shadow, &audit(Event::Login)).expect("a write");
         open(&mut *c, &login(UserId(77), epoch.0, 2));
         shut_out(UserId(77));
         c.put_shadow_user(&shadow, &audit(Event::Login)).expect("a write");
-        assert_eq!(verdict(&mut *c, 2), Err(Refusal::InactiveUser), "a login activates nobody");
+        assert_eq!(verdict(&mut *c, 2), Err(Refusal::InactiveUser), "a login activates no user");
     }
 }
 

@@ -38,7 +38,7 @@ fn expired_tokens_go_after_a_day_and_revoke_nothing() {
         assert_eq!(sweep(&fixture, 3600 + 30 * DAY).sessions, 0);
         assert_eq!(sweep(&fixture, 3601 + 30 * DAY).sessions, 120);
         assert_eq!(fixture.count("revocation_log"), 0);
-        // Whoever deletes by hand afterwards is seen, be the token expired by the sweeper's clock or not.
+        // A manual deletion afterwards is reported, whether the token has expired by the sweeper's clock or not.
         open(&mut *c, &login(user, 0, 3_000));
         fixture.run("DELETE FROM tokens");
         assert_eq!(fixture.count("revocation_log"), 2);
@@ -107,7 +107,7 @@ fn what_ended_with_all_of_a_users_goes_and_keeps_its_reason() {
         assert_eq!((report.dead_tokens, report.sessions), (500, 0));
         assert_eq!(fixture.count("revocation_log"), logged);
         assert_eq!(verdict(&mut *c, 900), Ok(()));
-        // The holder of a token is told that the user is inactive for as long as it is known.
+        // The holder of a token learns that the user is inactive for as long as the token exists.
         assert_eq!(verdict(&mut *c, 605), Err(Refusal::InactiveUser));
         assert_eq!(fixture.count("sessions WHERE ended_reason = 'logout_all' AND ended_by = 'system'"), 600);
         assert_eq!(fixture.count("sessions WHERE ended_reason = 'deactivated'"), 10);
@@ -245,7 +245,7 @@ fn a_step_that_fails_stops_no_other() {
         open(&mut *c, &login(user, 0, 1));
         assert_eq!(c.end_session(session(1), &audit(Event::Logout)), Ok(true));
         open(&mut *c, &login(user, 0, 2));
-        // Without it nobody can tell why the sessions of an old epoch ended.
+        // Without it, it is unknown why the sessions of an old epoch ended.
         fixture.run("ALTER TABLE audit_events RENAME TO elsewhere; UPDATE users SET auth_epoch = auth_epoch + 1");
         assert!(fixture.store.sweep(later(40 * DAY), &SweepPolicy::default(), &|| true).is_err());
         assert_eq!(fixture.count("sessions"), 1, "the one that ended long ago is gone");

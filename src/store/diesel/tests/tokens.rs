@@ -8,7 +8,7 @@ const DAY: u64 = 24 * 60 * 60;
 /// More than any batch takes.
 const MANY: i64 = 3_000;
 
-/// Gives session `n` so many tokens more, whose digests nobody knows.
+/// Adds this many tokens to session `n`, whose digests are arbitrary.
 fn fill(fixture: &Fixture, n: u32, tokens: i64) {
     let sqlite = fixture.url.starts_with("sqlite");
     let id: String = session(n).as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
@@ -26,7 +26,7 @@ fn fill(fixture: &Fixture, n: u32, tokens: i64) {
     ));
 }
 
-/// From now on no session can be deleted that has a token, and so no cascade meets one.
+/// From now on no session with a token can be deleted, so no cascade deletes tokens.
 fn forbid_cascades(fixture: &Fixture) {
     let condition = "EXISTS (SELECT 1 FROM tokens WHERE session_id = OLD.id)";
     fixture.run(&if fixture.url.starts_with("sqlite") {
@@ -42,8 +42,8 @@ fn forbid_cascades(fixture: &Fixture) {
     });
 }
 
-/// Runs `work`, which asks before each of its transactions whether to go on, and returns the most
-/// tokens that were deleted between two questions.
+/// Runs `work`, which asks before each of its transactions whether to go on, and returns the greatest
+/// number of tokens that were deleted between two questions.
 fn most_at_once(fixture: &Fixture, work: impl FnOnce(&dyn Fn() -> bool)) -> i64 {
     let left = std::cell::Cell::new(fixture.count("tokens"));
     let most = std::cell::Cell::new(0);
@@ -68,7 +68,7 @@ fn ending_deletes_a_hundred_and_the_sweeper_the_rest() {
         assert_eq!(c.end_session(session(1), &audit(Event::Logout)), Ok(true));
         assert_eq!(fixture.count("tokens"), MANY + 3 - 100);
         assert_eq!(c.end_session(session(2), &audit(Event::Logout)), Ok(true));
-        // Only what was left with tokens is to be looked at again.
+        // Only sessions that were left with tokens are found again.
         assert_eq!(fixture.count("sessions WHERE ended_at IS NOT NULL AND NOT emptied"), 1);
         let logged = fixture.count("revocation_log");
         let most = most_at_once(&fixture, |go_on| {
@@ -109,12 +109,12 @@ fn a_session_is_forgotten_after_its_tokens() {
         open(&mut *c, &login(bob, 0, 2));
         fill(&fixture, 1, MANY);
         fill(&fixture, 2, MANY);
-        // Of one by hand; the other's holders are told that the user is inactive, to the end.
+        // One was ended with SQL; the holders of the other's tokens still learn that the user is inactive.
         fixture.run(&format!("UPDATE sessions SET ended_at = {} WHERE user_id = {alice}", NOW.as_micros()));
         assert_eq!(fixture.store.set_active(bob, false, &audit(Event::Deactivated)), Ok(true));
         fixture.store.sweep(later(1), &SweepPolicy::default(), &|| true).expect("a sweep");
         assert_eq!((fixture.count("tokens"), verdict(&mut *c, 2)), (MANY + 1, Err(Refusal::InactiveUser)));
-        // Nobody knows any more that it was not emptied.
+        // The record that it was not emptied is lost.
         fixture.run("UPDATE sessions SET emptied = TRUE");
         forbid_cascades(&fixture);
         let most = most_at_once(&fixture, |go_on| {
@@ -152,7 +152,7 @@ fn a_removal_that_failed_half_way_is_repeated() {
         let mut c = fixture.connect();
         let user = add_user(&mut *c, "alice");
         (1..=30).for_each(|n| open(&mut *c, &login(user, 0, n)));
-        // Half of the sessions cannot be removed, for a reason of somebody else's.
+        // Half of the sessions cannot be removed, because of a foreign key of another table.
         fixture.run(
             "CREATE TABLE notes (session_id REFERENCES_ID NOT NULL REFERENCES sessions (id));
              INSERT INTO notes SELECT id FROM sessions ORDER BY id DESC LIMIT 15"
@@ -189,7 +189,7 @@ fn a_list_of_sessions_reads_one_row_of_each() {
         assert_eq!(ends(last), Vec::new());
         fixture.run("UPDATE tokens SET expires = NULL WHERE created = (SELECT max(created) FROM tokens)");
         assert_eq!(ends(last), [None]);
-        // What was exchanged for another token keeps no session alive.
+        // A consumed token keeps no session alive.
         fixture.run("UPDATE tokens SET consumed = 1");
         assert_eq!(ends(NOW), Vec::new());
     }
@@ -199,14 +199,14 @@ fn a_list_of_sessions_reads_one_row_of_each() {
 #[test]
 fn the_end_of_a_session_is_found_in_the_index() {
     #[derive(diesel::QueryableByName)]
-    struct Step {
+    struct PlanRow {
         #[diesel(sql_type = diesel::sql_types::Text)]
         detail: String,
     }
     let fixture = Fixture::bare_sqlite();
     fixture.store.migrate().expect("the schema");
     let end = super::super::hot::LAST_END;
-    let plan: Vec<Step> = diesel::sql_query(format!("EXPLAIN QUERY PLAN SELECT {end} FROM sessions"))
+    let plan: Vec<PlanRow> = diesel::sql_query(format!("EXPLAIN QUERY PLAN SELECT {end} FROM sessions"))
         .load(&mut fixture.raw())
         .expect("a plan");
     let plan: Vec<String> = plan.into_iter().map(|step| step.detail).filter(|step| step.contains("tokens")).collect();
@@ -215,7 +215,7 @@ fn the_end_of_a_session_is_found_in_the_index() {
 }
 
 #[test]
-fn a_token_that_gave_way_is_told_to_followers() {
+fn an_evicted_token_is_reported_to_feeds() {
     for fixture in Fixture::all() {
         let mut c = fixture.connect();
         let user = add_user(&mut *c, "alice");
@@ -253,7 +253,7 @@ fn holders_are_told_of_a_deactivation_and_of_nothing_that_was_over_before() {
         assert_eq!(judged(&mut *c), Err(Refusal::SessionEnded));
         assert_eq!(fixture.store.set_active(user, false, &audit(Event::Deactivated)), Ok(true));
         assert_eq!(judged(&mut *c), Err(Refusal::OldEpoch));
-        // By hand, with the epoch: the same.
+        // The same with SQL, which also raises the epoch.
         let bob = add_user(&mut *c, "bob");
         open(&mut *c, &login(bob, 0, 3));
         fixture.run("UPDATE users SET is_active = FALSE, auth_epoch = auth_epoch + 1 WHERE username = 'bob'");

@@ -1,8 +1,8 @@
-//! The revocation log: whoever writes, and however, a cache learns of it.
+//! The revocation log: every writer's changes reach the caches.
 
 use super::*;
 
-/// Runs `work` and says what it wrote into the log: how many rows about users, about
+/// Runs `work` and returns what it wrote into the log: the number of rows about users, about
 /// sessions, and about everything.
 fn logged(fixture: &Fixture, work: impl FnOnce()) -> (i64, i64, i64) {
     let count = || {

@@ -1,11 +1,11 @@
-//! A database of which the test decides when it stops, breaks and panics.
+//! A database that stops, breaks and panics when a test says so.
 
 use std::sync::{Condvar, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::super::*;
 
-/// A store in memory whose one feed stops, breaks or panics when it is told to.
+/// A store in memory whose one feed stops, breaks or panics when a test says so.
 #[derive(Clone, Default)]
 pub(super) struct Followed {
     pub(super) behind: MemoryStore,
@@ -20,15 +20,15 @@ pub(super) struct Stage {
 
 #[derive(Default)]
 pub(super) struct State {
-    /// What was asked in each poll.
+    /// The requests of each poll.
     pub(super) polls: Vec<usize>,
     pub(super) feeds: usize,
     pub(super) invalidation: Vec<Revoked>,
-    /// The next poll stops after it read, until it is let go; how many did.
+    /// The next poll stops after it has read, until it is released; how many did.
     pub(super) stops: bool,
     held: bool,
     pub(super) stopped: usize,
-    /// The next ones break off, or cannot connect.
+    /// The next polls fail, or cannot connect.
     pub(super) breaks: usize,
     pub(super) refuses: bool,
     pub(super) panics: bool,
@@ -37,7 +37,7 @@ pub(super) struct State {
 
 impl Stage {
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
-        // A feed that panics as planned does it while it holds this.
+        // A feed that panics on purpose does it while it holds this lock.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

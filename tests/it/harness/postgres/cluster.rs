@@ -1,4 +1,4 @@
-//! A private server of Postgres that can be frozen, killed and started again.
+//! A private Postgres server that can be frozen, killed and started again.
 
 use std::fs::{self, File};
 use std::io;
@@ -17,7 +17,7 @@ use crate::harness::setting;
 /// How long a server may take to come up or go down.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Below this, `/dev/shm` is left to those who need it more.
+/// With less space than this, `/dev/shm` is left to others.
 const ROOM_MIB: u64 = 512;
 
 /// Waits for the end of its standard input, that is, of the process that started it, however
@@ -64,7 +64,7 @@ impl Cluster {
         let watchdog = watch(&directory).map_err(|error| format!("no watchdog for Postgres: {error}"))?;
         let mut cluster = Self { directory, programs, port: 0, server: None, watchdog };
         cluster.initialise()?;
-        // Somebody else may take the port between our asking and the server's binding.
+        // Another process may take the port between its choice and the server's binding.
         let mut outcome = Err(String::new());
         for _ in 0..5 {
             cluster.port = free_port().map_err(|error| format!("no free port: {error}"))?;
@@ -91,7 +91,7 @@ impl Cluster {
         (Ipv4Addr::LOCALHOST, self.port).into()
     }
 
-    /// Stops all its processes where they stand; connections stay open and silent.
+    /// Freezes all its processes; connections stay open and silent.
     pub(crate) fn freeze(&self) {
         self.stop_parent();
         signal("STOP", &self.processes());
@@ -104,12 +104,12 @@ impl Cluster {
 
     /// Kills all its processes at once: a crash, from which it has to recover.
     pub(crate) fn kill(&mut self) {
-        // Standing still, none of them sees another die.
+        // Frozen, none of them notices the death of another.
         self.freeze();
         let processes = self.processes();
         signal("KILL", &processes);
         self.wait();
-        // It does not start again while one of them still holds the shared memory.
+        // It cannot start again while one of them still holds the shared memory.
         let deadline = Instant::now() + PATIENCE;
         while processes.iter().any(|process| is_alive(*process)) && Instant::now() < deadline {
             thread::sleep(Duration::from_millis(1));
@@ -163,7 +163,7 @@ impl Cluster {
         if done.status.success() { Ok(()) } else { Err(format!("initdb: {}", String::from_utf8_lossy(&done.stderr))) }
     }
 
-    /// Stops the parent alone, so that from now on it starts no more children.
+    /// Freezes only the parent, so that it starts no more children.
     fn stop_parent(&self) {
         let Some(server) = &self.server else { return };
         signal("STOP", &[server.id()]);
@@ -203,7 +203,7 @@ impl Drop for Cluster {
     }
 }
 
-/// Where Postgres is installed, and as whom it runs: it refuses to run as root.
+/// Where Postgres is installed, and the user that runs it: it refuses to run as root.
 #[derive(Debug)]
 struct Programs {
     bin: PathBuf,
@@ -262,7 +262,7 @@ fn newest_on_debian() -> Option<PathBuf> {
 fn id(arguments: &[&str]) -> Result<u32, String> {
     let done = Command::new("id").args(arguments).stderr(Stdio::null()).output();
     let done = done.map_err(|error| format!("id: {error}"))?;
-    String::from_utf8_lossy(&done.stdout).trim().parse().map_err(|_| format!("id {arguments:?} tells nothing"))
+    String::from_utf8_lossy(&done.stdout).trim().parse().map_err(|_| format!("id {arguments:?} prints nothing"))
 }
 
 fn free_mib(directory: &Path) -> u64 {
@@ -297,7 +297,7 @@ fn is_alive(process: u32) -> bool {
     state_of(process).is_some_and(|state| !matches!(state.as_str(), "Z" | "X"))
 }
 
-/// What the system tells of a process, after its name, which in parentheses may hold anything.
+/// The system's status line of a process after its name, which in parentheses may contain anything.
 fn stat_of(process: u32) -> Option<String> {
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
     Some(stat.rsplit_once(')')?.1.to_owned())

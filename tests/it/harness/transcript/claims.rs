@@ -1,4 +1,4 @@
-//! What a reply's token must be: signed by the server, and with which claims.
+//! The expected token in a reply: signed by the server, and with which claims.
 
 use serde_json::{Map, Value};
 
@@ -8,10 +8,10 @@ use crate::harness::jwt;
 /// The variable with the secret that the server signs with.
 pub(crate) const SECRET: &str = "jwt-secret";
 
-/// `<jwt>`, `<new jwt as mine of {…}>`: a token that is signed as the packages sign.
+/// `<jwt>`, `<new jwt as mine of {…}>`: a token that is signed as the Django packages sign.
 #[derive(Debug, Clone)]
 pub(crate) struct JwtShape {
-    /// It is none of those that have a name already.
+    /// It differs from all tokens that have a name already.
     is_new: bool,
     /// Kept under this name, and its claims behind the name: `{mine-exp}`.
     name: Option<String>,
@@ -22,7 +22,7 @@ pub(crate) struct JwtShape {
 struct Claims {
     /// There are no others.
     all: bool,
-    /// JSON once its variables are filled in; a text in it is a pattern.
+    /// JSON once its variables are replaced; a text in it is a pattern.
     text: Inner,
 }
 
@@ -56,7 +56,7 @@ impl JwtShape {
         text.iter().take_while(is_part).count()
     }
 
-    /// What is to be kept of a token, or what is wrong with it.
+    /// The values to keep of a token, or what is wrong with it.
     pub(crate) fn judge(&self, token: &str, variables: &Variables) -> Result<Vec<(String, String)>, String> {
         let wrong = |why: String| format!("the token {token:?}: {why}");
         let (header, payload) = jwt::open(known(SECRET, variables)?.as_bytes(), token).map_err(wrong)?;

@@ -1,4 +1,4 @@
-//! What happens between two requests and is no request: time passes, an account is closed.
+//! Events between two requests: time passes, an account is closed.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ pub(crate) enum Directive {
     Deactivate(String),
     /// A user may log in again.
     Activate(String),
-    /// All sessions of a user end, without a request of hers.
+    /// All sessions of a user end, without a request.
     End(String),
 }
 
@@ -49,12 +49,12 @@ fn duration(text: &str) -> Option<Duration> {
     Some(Duration::from_secs(number.parse::<u64>().ok()?.checked_mul(unit)?))
 }
 
-/// Who carries directives out, and knows what time it is on the server.
+/// Carries out directives, and knows the time on the server.
 pub(crate) trait Director {
     /// The time on the server's clock.
     fn now(&self) -> Timestamp;
 
-    /// Carries it out; the next request already finds it done.
+    /// Carries it out; it is complete before the next request.
     fn direct(&self, directive: &Directive) -> Result<(), String>;
 }
 

@@ -6,7 +6,7 @@ use super::claims::JwtShape;
 use super::shape::Shape;
 use crate::harness::jwt;
 
-/// What earlier replies and the fixture brought, by name.
+/// Values of earlier replies and of the fixture, by name.
 pub(crate) type Variables = BTreeMap<String, String>;
 
 /// The variable that holds the server's time, in microseconds since 1970.
@@ -16,7 +16,7 @@ pub(crate) const NOW: &str = "now";
 #[derive(Debug, Clone)]
 pub(crate) struct Template(Vec<Piece>);
 
-/// What a text must look like.
+/// The expected form of a text.
 #[derive(Debug, Clone)]
 pub(crate) struct Pattern {
     source: String,
@@ -67,7 +67,7 @@ enum Change {
     Twiddled,
 }
 
-/// What the notation is read for: not everything means something everywhere.
+/// The purpose for which the notation is parsed: not everything is allowed everywhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Reading {
     Template,
@@ -131,7 +131,7 @@ impl Pattern {
         &self.source
     }
 
-    /// Whether `text` looks like this. What is to be kept goes into `variables`, if so.
+    /// Whether `text` matches. If so, values to keep are stored in `variables`.
     pub(crate) fn fits(&self, text: &[u8], variables: &mut Variables) -> Result<bool, String> {
         let mut parts = Vec::new();
         for piece in &self.pieces {
@@ -170,7 +170,7 @@ fn fits(
                 None => Ok(false),
             };
         }
-        // What is wrong with a token is worth telling, so it is an error, not just no fit.
+        // A wrong token is worth a message, so it is an error, and not only no match.
         Part::Jwt(jwt) => {
             let (token, text) = text.split_at(JwtShape::length(text));
             kept.extend(jwt.judge(&String::from_utf8_lossy(token), variables)?);

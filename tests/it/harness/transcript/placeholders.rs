@@ -1,13 +1,13 @@
-//! Placeholders of the cases that several dialects share, and what one dialect puts there.
+//! Placeholders of the cases that several dialects share, and their texts in one dialect.
 //!
-//! Everything here is text for text: what comes out is read as if it had been written by hand.
+//! The replacement is textual: the result is parsed as if it had been written in the file.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use knoxide::domain::dialect::Dialect;
 
-/// What one dialect puts in the place of each placeholder.
+/// The text of each placeholder in one dialect.
 #[derive(Debug, Default)]
 pub(crate) struct Placeholders {
     dialect: String,
@@ -31,7 +31,7 @@ struct Reply {
 }
 
 impl Placeholders {
-    /// None at all: what is written for one dialect needs none.
+    /// No placeholders, for cases of one dialect.
     pub(crate) fn none(dialect: &str) -> Self {
         Self { dialect: dialect.to_owned(), ..Self::default() }
     }
@@ -91,7 +91,7 @@ impl Placeholders {
         Ok(Some(expanded))
     }
 
-    /// Whether this dialect is one of those that are named.
+    /// Whether this dialect is one of the named ones.
     pub(crate) fn is_among(&self, dialects: &str) -> Result<bool, String> {
         let mut found = false;
         for name in dialects.split([' ', ',']).filter(|name| !name.is_empty()) {
@@ -175,7 +175,7 @@ impl Reply {
 }
 
 impl Placeholder {
-    /// The text with the arguments behind the name put in; `None` if they are too few or too many.
+    /// The text with the arguments after the name inserted; `None` if they are too few or too many.
     /// The last argument may hold spaces.
     fn fill(&self, call: &str) -> Option<String> {
         if self.parameters.is_empty() {

@@ -8,15 +8,15 @@ use super::notation::{NOW, Pattern, Variables};
 use super::{Case, Transcript};
 use crate::harness::wire::{Framing, Reply, Request, Wire};
 
-/// How much of a long text a difference shows.
+/// How much of a long text a report shows.
 const SHOWN: usize = 400;
 
-/// What every reply of the server must keep to beside what its case says.
+/// Rules for every reply of the server besides those of its case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Caching {
     /// `Cache-Control: no-store` on each: there is none that a cache may keep.
     NoStore,
-    /// Not looked at, for servers other than ours.
+    /// Not checked, for other servers than ours.
     Unchecked,
 }
 
@@ -29,12 +29,12 @@ pub(crate) struct Player<'a> {
 }
 
 impl<'a> Player<'a> {
-    /// A player that knows these variables.
+    /// A player with these variables.
     pub(crate) fn new(server: SocketAddr, caching: Caching, variables: Variables) -> Self {
         Self { server, caching, variables, director: None }
     }
 
-    /// Lets `director` do what happens between the requests, and tell the time.
+    /// Has `director` run the directives between the requests, and report the time.
     #[must_use]
     pub(crate) fn directed_by(mut self, director: &'a dyn Director) -> Self {
         self.director = Some(director);
@@ -73,11 +73,11 @@ impl<'a> Player<'a> {
         differences
     }
 
-    /// Has done what happens before a case, and looks at the clock.
+    /// Runs the directives before a case, and reads the clock.
     fn direct(&mut self, case: &Case) -> Result<(), String> {
         let Some(director) = self.director else {
             return match case.controls.directives.first() {
-                Some(directive) => Err(format!("nobody is there to do {directive:?}")),
+                Some(directive) => Err(format!("there is no director for {directive:?}")),
                 None => Ok(()),
             };
         };
@@ -117,8 +117,8 @@ impl<'a> Player<'a> {
         differences
     }
 
-    /// The rules for all replies, each unless the case itself speaks of that header: JSON is
-    /// called so and nothing else has a type; a 401 has its challenge and nothing else has one;
+    /// The rules for all replies, unless the case itself specifies that header: JSON has
+    /// its content type and nothing else has one; a 401 has its challenge and nothing else has one;
     /// nothing may be stored.
     fn judge_by_rules(&self, transcript: &Transcript, case: &Case, reply: &Reply) -> Vec<String> {
         let mut rules = Vec::new();
@@ -160,7 +160,7 @@ impl Case {
     }
 }
 
-/// A lost connection costs its own case only.
+/// A lost connection fails its own case only.
 fn ask(wire: &mut Wire, server: SocketAddr, request: &Request) -> io::Result<Reply> {
     let reply = wire.ask(request);
     if reply.is_err() {

@@ -1,4 +1,4 @@
-//! Texts that are known by what they look like.
+//! Texts that are recognised by their form.
 
 use knoxide::domain::time::Timestamp;
 

@@ -1,4 +1,4 @@
-//! Secrets that are looked for afterwards.
+//! Secrets that are searched for afterwards.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -13,7 +13,7 @@ use crate::program::revocation::digest;
 /// All secrets that were used, and the forms they are looked for in.
 #[derive(Default)]
 pub(super) struct Canaries {
-    /// Lower case, since the search does not tell cases apart.
+    /// Lower case, since the search ignores case.
     patterns: Vec<String>,
     /// What a database may know, but no log: digests of tokens, and what was given as a name.
     not_for_logs: Vec<String>,
@@ -30,7 +30,7 @@ impl Canaries {
         password
     }
 
-    /// A password that somebody gives as the name. The database has to be asked for it.
+    /// A password that was typed as the name. The database has to be asked for it.
     pub(super) fn name(&mut self) -> String {
         let name = self.make();
         self.not_for_logs.push(name.clone());
@@ -42,7 +42,7 @@ impl Canaries {
         format!("Canary-{:03}-{:08x}", self.made, 0x9e37_79b9_u32.wrapping_mul(self.made))
     }
 
-    /// A new token that nobody ever made.
+    /// A new token that was never issued.
     pub(super) fn token(&mut self) -> String {
         self.made += 1;
         let token = format!("{:040x}", u128::from(self.made) * 0x1_0000_0001_0000_0000_0001_9e37);
@@ -54,7 +54,7 @@ impl Canaries {
     pub(super) fn issued(&mut self, token: &str) {
         self.not_for_logs.push(digest(token));
         self.watch(token);
-        // Django's package keeps the beginning of a token in clear. Nobody shall.
+        // The Django package stores the beginning of a token in clear. This program must not.
         self.patterns.push(token[..15].to_owned());
     }
 
@@ -89,7 +89,7 @@ impl Canaries {
     }
 }
 
-/// The places where any of the patterns stands, as `grep` tells them.
+/// The places of the patterns, as `grep` prints them.
 fn search(patterns: &[String], place: &Path) -> String {
     let mut list = tempfile::NamedTempFile::new().expect("a file");
     let mut text = String::new();

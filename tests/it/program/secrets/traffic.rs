@@ -17,7 +17,7 @@ use crate::program::{login_request, token_in, token_of};
 pub(super) fn with_secret_files(program: Program, folder: &Path, canaries: &mut Canaries) -> Program {
     let admin = secret_file(folder, "admin", &canaries.password());
     let program = program.set("KNOXIDE_LOG", "trace").set("KNOXIDE_ADMIN_PASSWORD_FILE", &admin);
-    // Nobody waits long for what never comes.
+    // Short time-outs for what never arrives.
     let program = program.set("KNOXIDE_READ_TIMEOUT", "100ms");
     let url = program.environment().find(|(name, _)| *name == "DATABASE_URL").map(|(_, url)| url.to_owned());
     match url {
@@ -71,7 +71,7 @@ pub(super) fn of_commands(program: &Program, folder: &Path, canaries: &mut Canar
         note(program.run(&["import", &secret_file(folder, "import.json", bad)]), 1);
     }
 
-    // Mistakes in settings are told without their values.
+    // Mistakes in settings are reported without their values.
     for (name, value) in [
         ("KNOXIDE_ADMIN_PASSWORD", canaries.password()[..7].to_owned()),
         ("DATABASE_URL", format!("mysql://knoxide:{}@db/knoxide", canaries.password())),
@@ -186,7 +186,7 @@ fn refused_logins(canaries: &mut Canaries, ask: &mut impl FnMut(&Request) -> u16
     for form in [login_request, form, multipart] {
         assert_eq!(ask(&form(MARK, &canaries.password())), 400);
         assert_eq!(ask(&form("nobody", &canaries.password())), 400);
-        // Somebody types the password into the wrong field.
+        // A user types the password into the wrong field.
         assert_eq!(ask(&form(&canaries.name(), PASSWORD)), 400);
         let mut cut = form(MARK, &canaries.password());
         cut.body.truncate(cut.body.len() - 3);

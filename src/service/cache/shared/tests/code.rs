@@ -1,4 +1,4 @@
-//! The very files that ship, with other locks, threads and time.
+//! The shipped files, with other locks, threads and time.
 
 #[path = "../batch.rs"]
 mod batch;

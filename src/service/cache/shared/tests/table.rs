@@ -1,4 +1,4 @@
-//! The memory that ships, and ways to use it wrongly.
+//! The real cache, and ways to use it wrongly.
 
 use super::super::super::table as shipped;
 use crate::domain::session::TokenRecord;
@@ -10,7 +10,7 @@ pub(in crate::service::cache) use shipped::{Key, KeyMaker};
 
 pub(in crate::service::cache) struct Cache {
     shipped: shipped::Cache,
-    /// News that wait, if that mistake is planted.
+    /// Invalidations that are applied late, if that mistake is planted.
     late: Option<Invalidation>,
 }
 

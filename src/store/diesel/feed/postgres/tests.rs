@@ -42,7 +42,7 @@ fn sweep(fixture: &Fixture, seconds: u64) -> usize {
 }
 
 #[test]
-fn a_row_is_told_when_it_becomes_visible_whatever_its_number() {
+fn a_row_is_reported_when_it_becomes_visible_whatever_its_number() {
     let Some(fixture) = set() else { return };
     let mut feed = follow(&fixture);
     let (mut slow, mut slower) = (fixture.raw(), fixture.raw());
@@ -64,7 +64,7 @@ fn a_row_is_told_when_it_becomes_visible_whatever_its_number() {
 }
 
 #[test]
-fn what_is_rolled_back_is_no_news() {
+fn what_is_rolled_back_is_not_reported() {
     let Some(fixture) = set() else { return };
     let mut feed = follow(&fixture);
     let mut other = fixture.raw();
@@ -82,7 +82,7 @@ fn what_is_rolled_back_is_no_news() {
 }
 
 #[test]
-fn a_follower_that_slept_while_the_log_was_pruned_forgets_everything() {
+fn a_feed_that_slept_while_the_log_was_pruned_invalidates_everything() {
     let Some(fixture) = set() else { return };
     let mut awake = follow(&fixture);
     sweep(&fixture, 0);
@@ -124,7 +124,7 @@ fn another_server_process_makes_a_new_beginning() {
 }
 
 #[test]
-fn an_old_transaction_makes_rounds_read_until_it_ends() {
+fn an_old_transaction_makes_checks_read_until_it_ends() {
     let Some(fixture) = set() else { return };
     let mut c = fixture.connect();
     let user = add_user(&mut *c, "alice");
@@ -173,7 +173,7 @@ fn rows_from_the_future_are_left_alone() {
 }
 
 #[test]
-fn rounds_are_prepared_once_and_go_by_indexes() {
+fn polls_are_prepared_once_and_use_indexes() {
     let Some(fixture) = set() else { return };
     let mut feed = follow(&fixture);
     for n in 0..20 {

@@ -25,19 +25,19 @@ statement! {
 }
 
 statement! {
-    /// Which tokens are known.
+    /// Which tokens exist.
     FindDigests { digests: Vec<[u8; 64]> as Array<Binary> } -> Binary,
     ["SELECT digest FROM tokens WHERE digest = ANY(", digests, ")"]
 }
 
 statement! {
-    /// Who has these keys.
+    /// The users with these look-alike keys.
     FindKeys { keys: Vec<String> as Array<Text> } -> (Text, Text),
     ["SELECT lookalike_key, username FROM users WHERE lookalike_key = ANY(", keys, ")"]
 }
 
 statement! {
-    /// Users as they were elsewhere.
+    /// Imported users.
     InsertUsers {
         ids: Vec<i64> as Array<BigInt>, usernames: Vec<String> as Array<Text>, keys: Vec<String> as Array<Text>,
         emails: Vec<String> as Array<Text>, hashes: Vec<String> as Array<Text>, actives: Vec<bool> as Array<Bool>,
@@ -65,7 +65,7 @@ statement! {
 }
 
 statement! {
-    /// Sessions for tokens from elsewhere, last seen now: nobody knows better.
+    /// Sessions for imported tokens, last used now, since the real time is unknown.
     InsertSessions {
         dialect: String as Text, seen: i64 as BigInt, reason: String as Text, actor: String as Text,
         ids: Vec<[u8; 16]> as Array<Binary>, users: Vec<i64> as Array<BigInt>, created: Vec<i64> as Array<BigInt>,
@@ -82,7 +82,7 @@ statement! {
 }
 
 statement! {
-    /// Tokens from elsewhere.
+    /// Imported tokens.
     InsertTokens {
         kind: String as Text, digests: Vec<[u8; 64]> as Array<Binary>, sessions: Vec<[u8; 16]> as Array<Binary>,
         created: Vec<i64> as Array<BigInt>, expires: Vec<Option<i64>> as Array<Nullable<BigInt>>,

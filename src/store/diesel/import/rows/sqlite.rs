@@ -23,19 +23,19 @@ statement! {
 }
 
 statement! {
-    /// Whether the token is known.
+    /// Whether the token exists.
     FindDigest { digest: [u8; 64] as Binary } -> Binary,
     ["SELECT digest FROM tokens WHERE digest = ", digest]
 }
 
 statement! {
-    /// Who has this key.
+    /// A user with this look-alike key.
     FindKey { key: String as Text } -> (Text, Text),
     ["SELECT lookalike_key, username FROM users WHERE lookalike_key = ", key]
 }
 
 statement! {
-    /// A user as it was elsewhere.
+    /// An imported user.
     InsertUser {
         id: i64 as BigInt, username: String as Text, key: String as Text, email: String as Text,
         hash: String as Text, is_active: bool as Bool, is_staff: bool as Bool,
@@ -50,7 +50,7 @@ statement! {
 }
 
 statement! {
-    /// A session for a token from elsewhere, last seen now: nobody knows better.
+    /// A session for an imported token, last used now, since the real time is unknown.
     InsertSession {
         id: [u8; 16] as Binary, user: i64 as BigInt, dialect: String as Text, created: i64 as BigInt,
         seen: i64 as BigInt, reason: String as Text, actor: String as Text,
