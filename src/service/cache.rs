@@ -21,7 +21,7 @@ use crate::store::{FeedKind, Store};
 mod per_thread;
 mod shared;
 mod table;
-mod tick;
+mod turn;
 
 use per_thread::PerThreadCache;
 use shared::SharedCache;

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use thread_local::ThreadLocal;
 
 use super::table::{Cache, Key, KeyMaker};
-use super::tick::Turn;
+use super::turn::Turn;
 use super::{CacheOptions, Found, Reading};
 use crate::domain::session::TokenRecord;
 use crate::domain::time::Timestamp;

@@ -6,7 +6,7 @@ pub(super) use std::time::Instant;
 pub(super) use thread_local::ThreadLocal;
 pub(super) use tokio::time::Sleep;
 
-pub(super) use super::super::tick::{TurnOver, turn_over};
+pub(super) use super::super::turn::{TurnOver, turn_over};
 
 /// Waits for a moment.
 pub(super) fn sleep_until(moment: Instant) -> Sleep {
