@@ -3,6 +3,7 @@
 //! All dialects read requests and write errors as Django REST framework does (`docs/contract.md`): that is in
 //! [`drf`]. [`dialects`] has what differs between them. [`middleware`] protects the handlers of an application.
 
+pub mod account;
 pub mod address;
 pub mod dialects;
 pub mod drf;

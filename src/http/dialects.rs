@@ -9,8 +9,8 @@ use std::time::Duration;
 use actix_web::{Handler, HttpResponse, web};
 use serde_json::{Value, json};
 
-use super::HttpOptions;
 use super::drf::request::Incoming;
+use super::{HttpOptions, account};
 use crate::domain::dialect::Dialect;
 use crate::service::{Issued, LoginRefusal, RefreshedTokens, TokenRefusal};
 
@@ -28,7 +28,11 @@ pub fn configure(config: &mut web::ServiceConfig, options: &HttpOptions) {
             continue;
         }
         match dialect {
-            Dialect::Knox => knox::configure(config, &mount.prefix),
+            Dialect::Knox => {
+                // First, because actix searches the paths in this order, and nearly all requests are checks.
+                account::configure(config, &mount.prefix);
+                knox::configure(config, &mount.prefix);
+            }
             Dialect::DrfJwt => drf_jwt::configure(config, &mount.prefix),
             Dialect::Simplejwt => simplejwt::configure(config, &mount.prefix),
             Dialect::AccessToken => access_token::configure(config, &mount.prefix),
@@ -40,7 +44,7 @@ pub fn configure(config: &mut web::ServiceConfig, options: &HttpOptions) {
 /// Serves an endpoint at both of its paths: a redirect from one to the other would lose the body of a
 /// POST. Each path is a separate resource, because actix compares a single fixed path as text, but
 /// several paths with regular expressions, for each resource before the right one.
-fn serve<F>(config: &mut web::ServiceConfig, prefix: &str, name: &str, handler: &F)
+pub(super) fn serve<F>(config: &mut web::ServiceConfig, prefix: &str, name: &str, handler: &F)
 where
     F: Handler<(Incoming,), Output = HttpResponse>,
 {
@@ -140,7 +144,7 @@ mod tests {
     #[test]
     fn no_prefix_makes_two_dialects_meet() {
         const RESERVED: [&str; 3] = [".well-known/jwks.json", "healthz", "readyz"];
-        let all = || Dialect::ALL.into_iter().flat_map(paths).copied().chain(RESERVED);
+        let all = || Dialect::ALL.into_iter().flat_map(paths).copied().chain(account::PATHS).chain(RESERVED);
         for path in all() {
             let ends_like_it = |other: &&str| format!("/{other}").ends_with(&format!("/{path}"));
             assert_eq!(all().filter(ends_like_it).count(), 1, "{path}");

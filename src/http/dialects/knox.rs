@@ -1,11 +1,9 @@
-//! django-rest-knox (`docs/dialects/knox.md`): `POST /auth/login/`, `/auth/logout/`, `/auth/logoutall/`, and
-//! `GET /auth/user/`, which returns the user. Each also answers without its final slash.
+//! django-rest-knox (`docs/dialects/knox.md`): `POST /auth/login/`, which also answers without its final slash. Logging
+//! out and who am I are in [`account`](crate::http::account), since they serve tokens of every dialect.
 //!
 //! | request | success | refusals |
 //! |---|---|---|
 //! | login: `username`, `password` as JSON, form or multipart | 200 `{"expiry":null,"token":"<40 hex>"}` | 400 field errors; 400 `{"non_field_errors":["Unable to log in with provided credentials."]}`; 403 `{"error":"Maximum amount of tokens allowed per user exceeded."}` |
-//! | logout, logoutall: token in the header, body never read | 200 without body (204 with [`Compat::Package`]) | 401, by what the header holds |
-//! | user: token in the header | 200 `{"id":…,"username":…,"email":…,"session":{…}}` | 401, by what the header holds |
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
@@ -13,29 +11,18 @@ use serde_json::json;
 
 use super::LoginWords;
 use crate::domain::dialect::Dialect;
-use crate::domain::session::{SessionId, Verified};
 use crate::domain::user::LoginName;
-use crate::http::Compat;
-use crate::http::drf::endpoint::{Endpoint, Verb};
+use crate::http::drf::endpoint::Endpoint;
 use crate::http::drf::fields::{Field, Trim};
-use crate::http::drf::reply::{USUAL_BODY, write_string};
-use crate::http::drf::request::{Incoming, RequestContext};
+use crate::http::drf::request::Incoming;
 
 const LOGIN: Endpoint = Endpoint::post("Login", &[]);
-const LOGOUT: Endpoint = Endpoint::post("Logout", &[]);
-const LOGOUT_ALL: Endpoint = Endpoint::post("Logout All", &[]);
-const USER: Endpoint = Endpoint { verb: Verb::Get, ..Endpoint::post("User", &[]) };
+pub(super) const PATHS: [&str; 1] = ["auth/login"];
 
-pub(super) const PATHS: [&str; 4] = ["auth/login", "auth/logout", "auth/logoutall", "auth/user"];
-
-/// Mounts the four endpoints below `prefix`.
+/// Mounts the endpoint below `prefix`.
 pub fn configure(config: &mut web::ServiceConfig, prefix: &str) {
-    let [login_at, logout_at, logout_all_at, user_at] = PATHS;
-    // First, because actix searches the paths in this order, and nearly all requests are checks.
-    super::serve(config, prefix, user_at, &user);
+    let [login_at] = PATHS;
     super::serve(config, prefix, login_at, &login);
-    super::serve(config, prefix, logout_at, &logout);
-    super::serve(config, prefix, logout_all_at, &logout_all);
 }
 
 async fn login(incoming: Incoming) -> HttpResponse {
@@ -59,130 +46,4 @@ async fn login(incoming: Incoming) -> HttpResponse {
             })
         })
         .await
-}
-
-async fn logout(incoming: Incoming) -> HttpResponse {
-    incoming
-        .answer_known(&LOGOUT, Dialect::Knox, async |context, who| {
-            context.log_out(&who).await?;
-            Ok(logged_out(context))
-        })
-        .await
-}
-
-async fn logout_all(incoming: Incoming) -> HttpResponse {
-    incoming
-        .answer_known(&LOGOUT_ALL, Dialect::Knox, async |context, who| {
-            context.log_out_everywhere(&who).await?;
-            Ok(logged_out(context))
-        })
-        .await
-}
-
-async fn user(incoming: Incoming) -> HttpResponse {
-    incoming
-        .read_only()
-        .answer_known(&USER, Dialect::Knox, async |context, who| {
-            Ok(context.replies().written(StatusCode::OK, describe(&who)))
-        })
-        .await
-}
-
-fn logged_out(context: &RequestContext<'_>) -> HttpResponse {
-    context.replies().empty(match context.compat() {
-        Compat::Documented => StatusCode::OK,
-        Compat::Package => StatusCode::NO_CONTENT,
-    })
-}
-
-/// The JSON of the reply. Every check has this body, so it is written directly: `serde_json` takes 160 to 200 ns longer.
-fn describe(who: &Verified) -> Vec<u8> {
-    let mut out = Vec::with_capacity(USUAL_BODY);
-    out.extend_from_slice(b"{\"id\":");
-    // Writing to memory cannot fail.
-    let _ = serde_json::to_writer(&mut out, &who.user.id.0);
-    out.extend_from_slice(b",\"username\":");
-    write_string(&mut out, &who.user.username);
-    out.extend_from_slice(b",\"email\":");
-    write_string(&mut out, &who.user.email);
-    out.extend_from_slice(b",\"session\":{\"id\":\"");
-    out.extend_from_slice(who.session.id.write(&mut SessionId::space()).as_bytes());
-    out.extend_from_slice(b"\",\"dialect\":\"");
-    out.extend_from_slice(who.session.dialect.as_str().as_bytes());
-    out.extend_from_slice(b"\",\"created\":\"");
-    who.session.created.write(&mut out);
-    match who.expires {
-        Some(end) => {
-            out.extend_from_slice(b"\",\"expiry\":\"");
-            end.write(&mut out);
-            out.extend_from_slice(b"\"}}");
-        }
-        None => out.extend_from_slice(b"\",\"expiry\":null}}"),
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-    use serde_json::Value;
-
-    use super::*;
-    use crate::domain::session::{Session, TokenRecord, judge};
-    use crate::domain::time::Timestamp;
-    use crate::domain::token::TokenKind;
-    use crate::domain::user::{Epoch, User, UserId};
-
-    fn described(record: &TokenRecord) -> String {
-        let who = judge(Some(record), None, Timestamp::EPOCH, None).expect("a good token");
-        String::from_utf8(describe(&who)).expect("UTF-8")
-    }
-
-    proptest! {
-        #[test]
-        fn who_am_i_is_the_json_that_a_serialiser_would_write(
-            id: i64,
-            username in "\\PC*|[\\x00-\\x7f]*|[a-z\u{2027}-\u{202a}]*",
-            email: String,
-            created in any::<i64>(),
-            expires in proptest::option::of(1..i64::MAX),
-        ) {
-            let session = Session {
-                id: SessionId::new(Timestamp::from_micros(created), &[7; 10]),
-                dialect: Dialect::Djoser,
-                created: Timestamp::from_micros(created),
-                last_seen: Timestamp::EPOCH,
-                epoch: Epoch(3),
-                ended: None,
-            };
-            let user = User {
-                id: UserId(id),
-                username,
-                email,
-                is_active: true,
-                is_staff: false,
-                epoch: Epoch(3),
-            };
-            let expires = expires.map(Timestamp::from_micros);
-            let kind = TokenKind::Access;
-            let expected = json!({
-                "id": id,
-                "username": user.username,
-                "email": user.email,
-                "session": {
-                    "id": session.id.to_string(),
-                    "dialect": "djoser",
-                    "created": session.created.to_string(),
-                    "expiry": expires.map(|end| end.to_string()),
-                },
-            });
-            let record =
-                TokenRecord { kind, created: session.created, expires, consumed: None, session, user: user.into() };
-            let text = described(&record);
-            let parsed: Value = serde_json::from_str(&text).expect("JSON");
-            prop_assert_eq!(parsed.to_string(), expected.to_string());
-            let escaped = expected.to_string().replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029");
-            prop_assert_eq!(text, escaped);
-        }
-    }
 }
