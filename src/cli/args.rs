@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgGroup, Args, Parser, Subcommand};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
 /// The end of the program's help.
 const EXAMPLES: &str = "\
@@ -158,6 +158,15 @@ pub(super) struct UserName {
     pub(super) user: String,
 }
 
+/// An answer on the command line.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum YesOrNo {
+    /// Yes
+    Yes,
+    /// No
+    No,
+}
+
 /// What can be done with users.
 #[derive(Subcommand)]
 pub(super) enum User {
@@ -177,6 +186,9 @@ Examples:
         /// The e-mail address
         #[arg(long, default_value = "", hide_default_value = true)]
         email: String,
+        /// Take an e-mail address that another user has: neither can log in by it then
+        #[arg(long)]
+        shared_email: bool,
         /// Let the user administer others
         #[arg(long)]
         staff: bool,
@@ -206,6 +218,31 @@ Examples:
         user: UserName,
         #[command(flatten)]
         password: NewPassword,
+    },
+    /// Give a user another name; no session ends
+    Rename {
+        #[command(flatten)]
+        user: UserName,
+        /// The new name: up to 150 characters, compared exactly; one that looks like another is refused
+        #[arg(value_name = "NEW_NAME")]
+        name: String,
+    },
+    /// Give a user another e-mail address; no session ends
+    SetEmail {
+        #[command(flatten)]
+        user: UserName,
+        /// The new e-mail address; an empty one, '', takes it away
+        email: String,
+        /// Take an e-mail address that another user has: neither can log in by it then
+        #[arg(long)]
+        shared_email: bool,
+    },
+    /// Let a user administer others, or no longer; no session ends
+    SetStaff {
+        #[command(flatten)]
+        user: UserName,
+        /// Whether the user may administer others
+        staff: YesOrNo,
     },
     /// Let a user log in again; old tokens stay dead
     Activate(UserName),

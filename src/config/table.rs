@@ -276,6 +276,10 @@ fn passwords(table: &mut Table) {
         /// random one, shown once on a terminal, else written to a file that only the server's user can read.
         KNOXIDE_ADMIN_PASSWORD = passwords.admin, form::admin_password();
 
+        /// Whether a login by e-mail may write the domain of the address in another case. The exact address comes first;
+        /// only if no user has it, the case of A to Z in the domain does not count, and only if one user alone fits.
+        KNOXIDE_EMAIL_DOMAIN_ANY_CASE = tokens.policy.email_domain_any_case, boolean();
+
         /// The cost of new password hashes: one more doubles the time that a guess takes. Older hashes are brought to it
         /// when their users log in.
         KNOXIDE_BCRYPT_COST = passwords.bcrypt_cost, number(Hasher::LEAST_COST..=Hasher::MOST_COST);

@@ -61,13 +61,25 @@ impl Account {
     }
 }
 
-/// The name in a login request. Compared exactly, never folded or normalised.
+/// The name in a login request. Compared exactly, never folded or normalised, but for the domain of an e-mail
+/// address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LoginName {
     /// By user name.
     Username(String),
-    /// By e-mail address. An address that two users share matches no user; nor does an empty one.
+    /// By e-mail address. If no user has exactly this one, the case of A to Z in the domain does not count. An
+    /// address that fits two users equally well matches no user; nor does an empty one.
     Email(String),
+}
+
+impl LoginName {
+    /// Whether it is exactly the user's name or e-mail address.
+    pub fn is_exactly(&self, user: &User) -> bool {
+        match self {
+            Self::Username(name) => *name == user.username,
+            Self::Email(email) => *email == user.email,
+        }
+    }
 }
 
 /// A password in clear text: wiped when dropped, never printed.
@@ -187,6 +199,19 @@ pub fn validate_username(name: &str) -> Result<(), BadUsername> {
 pub fn lookalike_key(name: &str) -> String {
     let folded = caseless::default_case_fold_str(&name.nfkc().collect::<String>());
     unicode_security::skeleton(&folded).nfkc().collect()
+}
+
+/// A key that two e-mail addresses share if they differ in the case of A to Z alone, as the databases' `lower` folds it.
+pub fn email_key(email: &str) -> String {
+    email.to_ascii_lowercase()
+}
+
+/// An e-mail address without its domain. Has the `@` if there is one, so that a text without is all local part.
+pub fn email_local_part(email: &str) -> &str {
+    match email.rfind('@') {
+        Some(at) => email.get(..=at).unwrap_or(email),
+        None => email,
+    }
 }
 
 /// The placeholder name of a user whose name was given to another user, until its new name is known. It

@@ -13,7 +13,7 @@ use crate::domain::time::Timestamp;
 pub use crate::domain::user::ADMIN;
 use crate::domain::user::{LoginName, NewUser, Password};
 use crate::store::diesel::DatabaseUrl;
-use crate::store::{AdminStore, Connection, StoreError, UserCreation};
+use crate::store::{AdminStore, Connection, SharedEmail, StoreError, UserCreation};
 
 mod draft;
 
@@ -100,10 +100,10 @@ pub(super) fn make_admin(store: &dyn AdminStore, making: Making<'_>) -> Result<M
         created: now,
     };
     let audit = AuditContext { event: Event::UserCreated, actor: Actor::System, origin: Origin::default(), at: now };
-    Ok(match store.create_user(&new, &audit) {
+    Ok(match store.create_user(&new, SharedEmail::Allow, &audit) {
         Ok(UserCreation::Created(_)) => Made::Here(first(draft.map(Draft::publish))),
         // `settle` finds out whether the draft's password is the stored one all the same.
-        Ok(UserCreation::Taken | UserCreation::Lookalike(_)) => Made::Elsewhere,
+        Ok(UserCreation::Taken | UserCreation::Lookalike(_) | UserCreation::EmailTaken(_)) => Made::Elsewhere,
         // The file keeps its draft name: the draft of another start may be the right one.
         Err(error) => Made::Perhaps(first(draft.map(|draft| draft.path().to_owned())), error),
     })

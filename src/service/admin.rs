@@ -93,6 +93,14 @@ pub enum AdminError {
         /// The name that is there.
         other: String,
     },
+    /// The e-mail address is taken, but for letter case.
+    #[error("the user {other:?} has the e-mail address {email:?}, and neither could log in by it")]
+    EmailTaken {
+        /// The address that was wanted.
+        email: String,
+        /// The user who has it.
+        other: String,
+    },
     /// The password is easily guessed.
     #[error(transparent)]
     Weak(#[from] WeakPassword),

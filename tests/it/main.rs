@@ -78,3 +78,5 @@ mod selftest;
 mod throttle;
 #[cfg(test)]
 mod tokens;
+#[cfg(test)]
+mod users;

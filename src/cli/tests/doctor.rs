@@ -7,7 +7,7 @@ use crate::domain::jwt::{Algorithm, KeySecret};
 use crate::domain::random::SystemRandom;
 use crate::domain::time::{Clock, SystemClock};
 use crate::store::diesel::{DieselStore, StoreOptions};
-use crate::store::{AdminStore as _, Store as _};
+use crate::store::{AdminStore as _, SharedEmail, Store as _};
 
 /// A machine with everything in order.
 fn healthy() -> Machine {
@@ -194,7 +194,7 @@ fn many_users_at_one_address_are_a_forgotten_proxy() {
             origin: crate::domain::audit::Origin::default(),
             at: machine.clock.now(),
         };
-        let made = store.create_user(&user, &audit).expect("a user");
+        let made = store.create_user(&user, SharedEmail::Allow, &audit).expect("a user");
         let crate::store::UserCreation::Created(id) = made else { panic!("{made:?}") };
         let new = crate::store::NewSession {
             id: crate::domain::session::SessionId::new(machine.clock.now(), &[number; 10]),

@@ -6,7 +6,7 @@ use crate::domain::escape::is_unseen;
 use crate::domain::password::is_verifiable;
 use crate::domain::password_rules::{Owner, judge_new_password};
 use crate::domain::user::{Account, LoginName, NewUser, Password, PasswordHash, User, UserId, validate_username};
-use crate::store::{UserCreation, UserEntry, UserFilter};
+use crate::store::{SharedEmail, UserChange, UserChanged, UserCreation, UserEntry, UserFilter};
 
 /// The longest e-mail address, in characters (RFC 5321, section 4.5.3.1.3).
 const MAX_EMAIL: usize = 254;
@@ -18,6 +18,8 @@ pub struct NewAccount {
     pub username: String,
     /// The e-mail address; may be empty.
     pub email: String,
+    /// Whether another user may have the same address.
+    pub shared_email: SharedEmail,
     /// The password.
     pub password: NewPassword,
     /// Whether the user may log in.
@@ -42,6 +44,10 @@ pub enum NewPassword {
 /// What is wrong.
 pub fn check_new_account(username: &str, email: &str) -> Result<(), AdminError> {
     validate_username(username)?;
+    check_email(email)
+}
+
+fn check_email(email: &str) -> Result<(), AdminError> {
     let fits = email.is_empty() || email.contains('@') && email.chars().count() <= MAX_EMAIL;
     if fits && !email.contains(|c: char| is_unseen(c) || c.is_whitespace()) {
         return Ok(());
@@ -55,15 +61,57 @@ impl Admin {
     /// # Errors
     /// A name, e-mail address or password that cannot be; or the store failed.
     pub fn add_user(&self, new: NewAccount) -> Result<UserId, AdminError> {
-        let NewAccount { username, email, password, is_active, is_staff } = new;
+        let NewAccount { username, email, shared_email, password, is_active, is_staff } = new;
         check_new_account(&username, &email)?;
         let password = self.hash(password, &Owner { username: &username, email: &email })?;
         let created = self.clock.now();
         let new = NewUser { id: None, username, email, password, is_active, is_staff, created };
-        match self.store.create_user(&new, &self.audit(Event::UserCreated))? {
+        match self.store.create_user(&new, shared_email, &self.audit(Event::UserCreated))? {
             UserCreation::Created(id) => Ok(id),
             UserCreation::Taken => Err(AdminError::NameTaken(new.username)),
             UserCreation::Lookalike(other) => Err(AdminError::Lookalike { name: new.username, other }),
+            UserCreation::EmailTaken(other) => Err(AdminError::EmailTaken { email: new.email, other }),
+        }
+    }
+
+    /// Gives a user another name. No session ends.
+    ///
+    /// # Errors
+    /// A name that cannot be, a user who is gone; or the store failed.
+    pub fn rename_user(&self, user: &User, name: &str) -> Result<(), AdminError> {
+        validate_username(name)?;
+        self.change(user, &UserChange::Username(name.to_owned()), Event::UserRenamed)
+    }
+
+    /// Gives a user another e-mail address, or takes it away if `email` is empty. No session ends.
+    ///
+    /// # Errors
+    /// An address that cannot be, a user who is gone; or the store failed.
+    pub fn set_email(&self, user: &User, email: &str, shared: SharedEmail) -> Result<(), AdminError> {
+        check_email(email)?;
+        self.change(user, &UserChange::Email(email.to_owned(), shared), Event::EmailChanged)
+    }
+
+    /// Lets a user administer others, or no longer. No session ends.
+    ///
+    /// # Errors
+    /// The user is gone, or the store failed.
+    pub fn set_staff(&self, user: &User, is_staff: bool) -> Result<(), AdminError> {
+        let event = if is_staff { Event::StaffGranted } else { Event::StaffWithdrawn };
+        self.change(user, &UserChange::Staff(is_staff), event)
+    }
+
+    fn change(&self, user: &User, change: &UserChange, event: Event) -> Result<(), AdminError> {
+        let wanted = match change {
+            UserChange::Username(text) | UserChange::Email(text, _) => text.clone(),
+            UserChange::Staff(_) => String::new(),
+        };
+        match self.store.change_user(user.id, change, &self.audit(event))? {
+            UserChanged::Done => Ok(()),
+            UserChanged::NoSuchUser => Err(AdminError::NoSuchUser(user.username.clone())),
+            UserChanged::NameTaken => Err(AdminError::NameTaken(wanted)),
+            UserChanged::Lookalike(other) => Err(AdminError::Lookalike { name: wanted, other }),
+            UserChanged::EmailTaken(other) => Err(AdminError::EmailTaken { email: wanted, other }),
         }
     }
 

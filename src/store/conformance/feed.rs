@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::store::{FeedKind, FeedUpdate, Invalidation, Refresh, Refreshed, RevocationFeed, Revoked};
+use crate::store::{
+    FeedKind, FeedUpdate, Invalidation, Refresh, Refreshed, RevocationFeed, Revoked, SharedEmail, UserChange,
+    UserChanged,
+};
 
 pub(super) const CASES: &[Case] = &[
     ("a feed tells of a logout", tells_of_logout),
@@ -21,6 +24,7 @@ pub(super) const CASES: &[Case] = &[
 pub(super) const ADMIN_CASES: &[AdminCase] = &[
     ("a feed tells of a password change that keeps a session", tells_of_password_change),
     ("a feed tells of deactivation and activation", tells_of_activation),
+    ("a feed tells of a change by an administrator", tells_of_changes),
 ];
 
 /// A feed that has had its first poll, and user 1 with the sessions 1 to 3.
@@ -105,6 +109,23 @@ fn tells_of_activation(store: &dyn AdminStore) {
     for active in [false, true] {
         assert_eq!(store.set_active(scene.user, active, &audit(Event::Deactivated)), Ok(true));
         scene.hears(Revoked::User(scene.user));
+    }
+}
+
+fn tells_of_changes(store: &dyn AdminStore) {
+    let Some(mut scene) = Scene::set(store) else { return };
+    let changes = [
+        UserChange::Username("anna".to_owned()),
+        UserChange::Email("anna@example.com".to_owned(), SharedEmail::Refuse),
+        UserChange::Staff(true),
+    ];
+    for change in changes {
+        let write = || store.change_user(scene.user, &change, &audit(Event::UserRenamed));
+        assert_eq!(write(), Ok(UserChanged::Done));
+        scene.hears(Revoked::User(scene.user));
+        let write = || store.change_user(scene.user, &change, &audit(Event::UserRenamed));
+        assert_eq!(write(), Ok(UserChanged::Done), "it is so already");
+        scene.hears_nothing();
     }
 }
 

@@ -11,8 +11,14 @@ use super::rows::{AccountRow, account};
 use super::standby;
 use crate::domain::audit::{AuditContext, Event};
 use crate::domain::session::SessionId;
-use crate::domain::user::{Account, Epoch, LoginName, NewUser, PasswordHash, UserId, lookalike_key, stand_in_name};
-use crate::store::UserCreation;
+use crate::domain::user::{
+    Account, Epoch, LoginName, NewUser, PasswordHash, UserId, email_key, email_local_part, lookalike_key, stand_in_name,
+};
+use crate::store::{SharedEmail, UserCreation};
+
+mod change;
+
+pub(super) use change::change;
 
 statement! {
     /// Ends all sessions of a user.
@@ -83,9 +89,9 @@ statement! {
 }
 
 statement! {
-    /// The names that share a key.
-    FindLookalikes { key: String as Text } -> Text,
-    ["SELECT username FROM users WHERE lookalike_key = ", key, " ORDER BY id"]
+    /// The users whose names share a key.
+    FindLookalikes { key: String as Text } -> (BigInt, Text),
+    ["SELECT id, username FROM users WHERE lookalike_key = ", key, " ORDER BY id"]
 }
 
 statement! {
@@ -130,12 +136,15 @@ statement! {
 statement! {
     /// Another name.
     Rename { username: String as Text, key: String as Text, id: i64 as BigInt },
-    ["UPDATE users SET username = ", username, ", lookalike_key = ", key, " WHERE id = ", id]
+    [
+        "UPDATE users SET username = ", username, ", lookalike_key = ", key, " WHERE id = ", id,
+        " AND username <> ", username,
+    ]
 }
 
 #[cfg(feature = "postgres")]
 statement! {
-    /// Lets one creation of a user with this key in at a time.
+    /// Lets in one transaction at a time that gives a user this name or e-mail address.
     LockKey { hash: i64 as BigInt },
     ["SELECT pg_advisory_xact_lock(", hash, ")"]
 }
@@ -154,14 +163,28 @@ pub(super) fn find(connection: &mut AnyConnection, login: &LoginName) -> QueryRe
     if text.is_empty() || text.contains('\0') {
         return Ok(None);
     }
-    let rows: Vec<AccountRow> = match login {
-        LoginName::Username(name) => hot::FindByName { username: name.clone() }.load(connection)?,
-        LoginName::Email(email) => hot::FindByEmail { email: email.clone() }.load(connection)?,
-    };
-    match <[AccountRow; 1]>::try_from(rows) {
-        Ok([row]) => Ok(Some(account(row))),
-        Err(_) => Ok(None),
+    match login {
+        LoginName::Username(name) => {
+            let row: Option<AccountRow> =
+                hot::FindByName { username: name.clone() }.get_result(connection).optional()?;
+            Ok(row.map(account))
+        }
+        LoginName::Email(email) => find_by_email(connection, email),
     }
+}
+
+fn find_by_email(connection: &mut AnyConnection, email: &str) -> QueryResult<Option<Account>> {
+    let local = email_local_part(email);
+    // More characters than any stored address has find nobody.
+    let length = i32::try_from(local.chars().count()).unwrap_or(i32::MAX);
+    let (key, local, email) = (email_key(email), local.to_owned(), email.to_owned());
+    let rows: Vec<AccountRow> = hot::FindByEmail { key, length, local, email: email.clone() }.load(connection)?;
+    let mut found = rows.into_iter().map(account);
+    Ok(match (found.next(), found.next()) {
+        (Some(first), Some(second)) if first.user.email == email && second.user.email != email => Some(first),
+        (Some(only), None) => Some(only),
+        (_, Some(_)) | (None, None) => None,
+    })
 }
 
 /// See [`crate::store::Connection::find_account_by_id`].
@@ -193,17 +216,21 @@ fn delete_some_tokens(connection: &mut AnyConnection, user: UserId, epoch: i64, 
 }
 
 /// See [`crate::store::AdminStore::create_user`].
-pub(super) fn create(connection: &mut AnyConnection, new: &NewUser, audit: &AuditContext) -> QueryResult<UserCreation> {
-    let key = lookalike_key(&new.username);
-    lock_key(connection, &key)?;
-    let alike: Vec<String> = FindLookalikes { key: key.clone() }.load(connection)?;
-    if alike.contains(&new.username) {
-        return Ok(UserCreation::Taken);
+pub(super) fn create(
+    connection: &mut AnyConnection,
+    new: &NewUser,
+    shared: SharedEmail,
+    audit: &AuditContext,
+) -> QueryResult<UserCreation> {
+    match change::holder_of_name(connection, &new.username, None)? {
+        Some(name) if name == new.username => return Ok(UserCreation::Taken),
+        Some(name) => return Ok(UserCreation::Lookalike(name)),
+        None => {}
     }
-    if let Some(name) = alike.into_iter().next() {
-        return Ok(UserCreation::Lookalike(name));
+    if let Some(holder) = change::holder_of_email(connection, &new.email, None, shared)? {
+        return Ok(UserCreation::EmailTaken(holder));
     }
-    match insert(connection, new, key)? {
+    match insert(connection, new, lookalike_key(&new.username))? {
         Some(id) => {
             audit::record(connection, audit, About::user(id, None))?;
             Ok(UserCreation::Created(id))
@@ -213,15 +240,15 @@ pub(super) fn create(connection: &mut AnyConnection, new: &NewUser, audit: &Audi
 }
 
 /// SQLite has one writer at a time as it is.
-fn lock_key(connection: &mut AnyConnection, key: &str) -> QueryResult<()> {
+fn lock_key(connection: &mut AnyConnection, kind: &str, key: &str) -> QueryResult<()> {
     on_each!(connection,
         sqlite(_c) => {
-            let _ = key;
+            let _ = (kind, key);
             Ok(())
         },
         postgres(c) => {
             use sha2::Digest;
-            let digest = sha2::Sha512::digest([b"knoxide user name ", key.as_bytes()].concat());
+            let digest = sha2::Sha512::digest([b"knoxide ", kind.as_bytes(), b" ", key.as_bytes()].concat());
             let mut hash = [0; 8];
             hash.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
             LockKey { hash: i64::from_be_bytes(hash) }.execute(c).map(drop)
