@@ -111,12 +111,17 @@ Fails with code 1 if anything is wrong. Good to run after an installation, an up
     /// Take over users and tokens from a Django server
     #[command(after_help = "\
 All or nothing: every clash with what is there is listed, and then nothing is changed (code 4). Ids, password hashes and \
-tokens are kept, so that nobody has to log in anew.
+tokens are kept, so that nobody has to log in anew. A first start makes a user `admin` with number 1: if the file has \
+one, too, import before the first start, or run `knoxide user delete admin`.
 
-Example:
-  knoxide import users.json")]
+The file is one JSON object: {\"format\": 1, \"users\": [{\"id\": 1, \"username\": \"alice\", …}], \"knox_tokens\": […]}. \
+docs/contract.md#the-import-file describes all keys, and contrib/django/export.py writes such a file.
+
+Examples:
+  knoxide import users.json
+  ssh old-server cat users.json | knoxide import -")]
     Import {
-        /// The JSON file with users and token digests
+        /// The JSON file with users and token digests, or - for standard input
         file: PathBuf,
     },
     /// List all settings, as a .env file
@@ -173,7 +178,7 @@ pub(super) enum User {
     /// Add a user
     #[command(after_help = "\
 Without an option, the password is asked for twice. It is never an argument, since others on this machine can see those. \
-It needs at least 8 characters and must be neither one of the most common ones nor the name of its user.
+It needs at least 8 characters, has no white space at its ends, and must be neither one of the most common ones nor the name of its user.
 
 Examples:
   knoxide user add alice --email alice@example.org
@@ -181,7 +186,8 @@ Examples:
   pass show robot | knoxide user add robot --password-stdin
   knoxide user add service --password-hash '!'      no password: only tokens made by `token create`")]
     Add {
-        /// The name: up to 150 characters, compared exactly; one that looks like another is refused
+        /// The name: up to 150 characters, stored in Unicode's form NFKC and compared exactly; one that looks like
+        /// another is refused
         name: String,
         /// The e-mail address
         #[arg(long, default_value = "", hide_default_value = true)]

@@ -6,7 +6,7 @@ use super::answer::{Answer, Answered, Failure, table, to_json};
 use super::args::{User as Action, YesOrNo};
 use super::{Context, Missing, insist, password, session};
 use crate::domain::escape::visible;
-use crate::domain::user::{User, UserId};
+use crate::domain::user::{User, UserId, normal_form};
 use crate::service::admin::{Admin, NewAccount, check_new_account};
 use crate::store::{SharedEmail, UserFilter};
 
@@ -15,6 +15,7 @@ pub(super) fn run(action: Action, context: &mut Context<'_>) -> Answered {
     match action {
         Action::Add { name, email, shared_email, staff, inactive, password } => {
             check_new_account(&name, &email)?;
+            let name = normal_form(&name);
             let password = password::read(&password, context)?;
             let (username, is_active, is_staff) = (name.clone(), !inactive, staff);
             let shared_email = shared(shared_email);
@@ -34,6 +35,7 @@ pub(super) fn run(action: Action, context: &mut Context<'_>) -> Answered {
         }
         Action::Rename { user, name } => {
             let (admin, user) = find(&user.user, context)?;
+            let name = normal_form(&name);
             admin.rename_user(&user, &name)?;
             changed(&user, &format!("is called {} now; no session ended", visible(&name)))
         }

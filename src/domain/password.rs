@@ -250,6 +250,24 @@ mod tests {
     }
 
     #[test]
+    fn a_plain_bcrypt_is_replaced_only_if_the_whole_password_is_known() {
+        let hasher = Hasher::with_unsafe_cost(4).unwrap();
+        for (length, expected) in [
+            (0, Verification::RightButOutdated),
+            (71, Verification::RightButOutdated),
+            (72, Verification::Right),
+            (73, Verification::Right),
+            (500, Verification::Right),
+        ] {
+            let text = "x".repeat(length);
+            let digest = bcrypt_digest(4, DUMMY_SALT, text.as_bytes());
+            let stored = format!("bcrypt${}", bcrypt_text(4, DUMMY_SALT, digest));
+            let verified = hasher.verify(&Password::new(text), Some(&PasswordHash::from_stored(stored)));
+            assert_eq!(verified, expected, "{length}");
+        }
+    }
+
+    #[test]
     fn other_formats_and_dearer_costs_pay_besides() {
         let hasher = Hasher::new(10).unwrap();
         assert_eq!(rounds(hasher, Some(&format!("bcrypt_sha256$$2b$11${DATA}"))), (1 << 11) + (1 << 10));

@@ -185,13 +185,41 @@ pub fn validate_username(name: &str) -> Result<(), BadUsername> {
     if name.chars().count() > 150 {
         return Err(BadUsername::TooLong);
     }
-    if name.starts_with(char::is_whitespace) || name.ends_with(char::is_whitespace) {
+    if has_outer_space(name) {
         return Err(BadUsername::OuterSpace);
     }
     if name.contains(is_unseen) {
         return Err(BadUsername::Invisible);
     }
     Ok(())
+}
+
+/// A name or an e-mail address as keyboards write it and Django stores it: in Unicode's form NFKC, in which no letter is
+/// apart from its accent.
+pub fn normal_form(text: &str) -> String {
+    text.nfkc().collect()
+}
+
+/// Whether a login with this name can succeed, wherever the name is from.
+///
+/// # Errors
+/// The name is empty, or login forms take off a part of it.
+pub fn check_reachable(name: &str) -> Result<(), BadUsername> {
+    if name.is_empty() {
+        return Err(BadUsername::Empty);
+    }
+    if has_outer_space(name) { Err(BadUsername::OuterSpace) } else { Ok(()) }
+}
+
+/// Whether login forms would take off a part of the text.
+pub(crate) fn has_outer_space(text: &str) -> bool {
+    text.starts_with(is_trimmed) || text.ends_with(is_trimmed)
+}
+
+/// The white space that login forms take off both ends of what is typed, as Python's `str.strip()` does. Rust's own
+/// notion lacks U+001C to U+001F.
+pub(crate) fn is_trimmed(c: char) -> bool {
+    matches!(c, '\u{1c}'..='\u{1f}') || c.is_whitespace()
 }
 
 /// A key that two names share if they look alike: compatibility forms and letter case are folded,

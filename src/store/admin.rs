@@ -20,7 +20,7 @@ mod import;
 mod keys;
 mod sweep;
 
-pub use import::{Clash, ImportError, ImportReport};
+pub use import::{Clash, ImportError, ImportReport, SharedAddress};
 pub use keys::{KeyEntry, KeyError, Retiring};
 pub use sweep::{ClockTrust, SweepMoment, SweepPolicy, SweepReport};
 

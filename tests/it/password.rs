@@ -68,7 +68,8 @@ fn passwords_fit_the_hashes_that_django_made_of_them() {
         let Vector { note, algorithm: name, password: text, stored: hash } = vector;
         assert_eq!(is_verifiable(&stored(&hash)), Ok(algorithm(&name)), "{note}");
         let cost_is_ours = hash.starts_with("bcrypt_sha256$$2b$04$");
-        let expected = if cost_is_ours { Verification::Right } else { Verification::RightButOutdated };
+        let stays = cost_is_ours || hash.starts_with("bcrypt$") && text.len() >= 72;
+        let expected = if stays { Verification::Right } else { Verification::RightButOutdated };
         assert_eq!(verify(cheap(), &text, &hash), expected, "{note}");
         *seen.entry(name).or_default() += 1;
     }

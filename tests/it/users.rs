@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use knoxide::domain::audit::{Actor, Origin};
-use knoxide::domain::dialect::Dialect;
 use knoxide::domain::policy::Policy;
 use knoxide::domain::random::SystemRandom;
 use knoxide::domain::token::Token;
@@ -12,7 +11,7 @@ use knoxide::service::admin::Admin;
 use knoxide::service::{Activity, Resolver as _};
 use knoxide::store::SharedEmail;
 
-use crate::harness::app::{App, Backend, Database, Setup, cheap_hasher, on_each_database};
+use crate::harness::app::{App, Database, Setup, cheap_hasher, on_each_database};
 use crate::harness::wire::{Framing, Reply, Request};
 
 const PASSWORD: &str = "correct horse";

@@ -214,3 +214,26 @@ fn many_users_at_one_address_are_a_forgotten_proxy() {
     assert!(found.contains("advice") && found.contains("KNOXIDE_TRUSTED_PROXIES"), "{found}");
     assert_eq!(examine(&machine, &[("KNOXIDE_TRUSTED_PROXIES", "10.0.0.1")]), (0, String::new()));
 }
+
+#[test]
+fn users_who_cannot_log_in_by_name_or_address_are_told() {
+    let machine = healthy();
+    machine.done(&["user", "add", "bob", "--email", "A@example.org", "--shared-email", "--password-hash", "!"]);
+    let (code, found) = examine(&machine, &[]);
+    assert!(code == 0 && found.contains("differ in letter case alone: a@example.org"), "{found}");
+    machine.done(&["user", "set-email", "bob", "a@example.org", "--shared-email"]);
+    let (code, found) = examine(&machine, &[]);
+    assert!(code == 0 && found.contains("id:1 and id:2") && found.contains("set-email"), "{found}");
+    machine.done(&["user", "set-email", "bob", ""]);
+    assert_eq!(examine(&machine, &[]), (0, String::new()));
+    let users =
+        serde_json::json!({ "format": 1, "users": [{ "id": 7, "username": " x" }, { "id": 8, "username": "" }] });
+    let path = machine.folder.path().join("users.json");
+    std::fs::write(&path, users.to_string()).expect("a file");
+    machine.done(&["import", &path.display().to_string()]);
+    let (code, found) = examine(&machine, &[]);
+    assert!(code == 1 && found.contains("id:7") && found.contains("id:8") && found.contains("user rename"), "{found}");
+    machine.done(&["user", "rename", "id:7", "x"]);
+    machine.done(&["user", "rename", "id:8", "y"]);
+    assert_eq!(examine(&machine, &[]), (0, String::new()));
+}

@@ -42,6 +42,56 @@ fn names_that_cannot_be_are_refused() {
 }
 
 #[test]
+fn names_and_addresses_are_stored_as_keyboards_write_them() {
+    let machine = Machine::new();
+    let typed = [("zoe\u{308}", "zo\u{eb}"), ("\u{ff42}ob", "bob"), ("o\u{fb03}ce", "office")];
+    for (decomposed, composed) in typed {
+        let email = format!("{decomposed}@example.org");
+        let said = machine.done(&["user", "add", decomposed, "--email", &email, "--password-hash", HASH]);
+        assert!(said.contains(composed), "{said}");
+        let shown = machine.json(&["user", "show", composed]);
+        assert_eq!(shown["email"], format!("{composed}@example.org"));
+        assert_eq!(machine.json(&["user", "show", decomposed])["id"], shown["id"], "as typed before");
+        machine.refused(4, &["user", "add", decomposed, "--password-hash", HASH]);
+    }
+    machine.done(&["user", "rename", "bob", "re\u{301}gis"]);
+    machine.done(&["user", "set-email", "r\u{e9}gis", "re\u{301}gis@example.org"]);
+    assert_eq!(machine.json(&["user", "show", "r\u{e9}gis"])["email"], "r\u{e9}gis@example.org");
+    // What its normal form makes of it is judged, too.
+    assert!(machine.refused(4, &["user", "add", "\u{a8}x", "--password-hash", HASH]).contains("white space"));
+}
+
+#[test]
+fn what_is_no_address_is_refused() {
+    let machine = Machine::with_alice();
+    let long = format!("{}@x.org", "a".repeat(250));
+    let bad = [
+        "a@",
+        "@x",
+        "@",
+        "a",
+        "a@b@c",
+        "a@x..org",
+        "a@.org",
+        "a@x.",
+        "a b@x.org",
+        "a@x org",
+        " a@x.org",
+        "a\u{200b}@x",
+        &long,
+    ];
+    for bad in bad {
+        for arguments in [&["add", "bob", "--password-hash", HASH, "--email", bad][..], &["set-email", "alice", bad]] {
+            let refused = machine.refused(4, &[&["user"], arguments].concat());
+            assert!(refused.contains("no e-mail address"), "{bad:?}: {refused}");
+        }
+    }
+    for good in ["a@localhost", "a+b@x.org", "\"a@b\"@x.org", "zo\u{eb}@\u{f6}.example"] {
+        machine.done(&["user", "set-email", "alice", good]);
+    }
+}
+
+#[test]
 fn an_address_is_taken_once_unless_it_may_be_shared() {
     let machine = Machine::with_alice();
     for taken in ["a@example.org", "A@example.org", "a@EXAMPLE.ORG"] {
