@@ -273,7 +273,8 @@ fn passwords(table: &mut Table) {
     table.group("Passwords");
     settings! { table;
         /// The password of the staff user `admin`, whom `knoxide serve` makes when there is no user at all. Not given: a
-        /// random one, shown once on a terminal, else written to a file that only the server's user can read.
+        /// random one, shown once on a terminal, else written to a file that only the server's user can read. Changing it
+        /// later changes no password: `knoxide user passwd admin` does.
         KNOXIDE_ADMIN_PASSWORD = passwords.admin, form::admin_password();
 
         /// Whether a login by e-mail may write the domain of the address in another case. The exact address comes first;

@@ -157,6 +157,24 @@ pub(super) fn settle(
     Ok(published)
 }
 
+/// Logs that the password of the settings is not that of the first user, for an operator who changed it there.
+pub(super) fn tell_if_unused(
+    given: &Password,
+    connection: &mut dyn Connection,
+    hasher: &Hasher,
+) -> Result<(), StoreError> {
+    let account = connection.find_account(&LoginName::Username(ADMIN.to_owned()))?;
+    match account.map(|account| hasher.verify(given, Some(&account.password))) {
+        None => log::warn!("KNOXIDE_ADMIN_PASSWORD is not used: there are users, and none of them is called {ADMIN}"),
+        Some(Verification::Wrong) => log::warn!(
+            "KNOXIDE_ADMIN_PASSWORD is not the password of {ADMIN}, and is not used: it counts only while there is no \
+             user; take it out, or run `knoxide user passwd {ADMIN}`"
+        ),
+        Some(Verification::Right | Verification::RightButOutdated | Verification::OutOfMemory) => {}
+    }
+    Ok(())
+}
+
 /// 100 random bits in 20 letters and digits.
 fn random_password(random: &dyn Random) -> Result<Zeroizing<String>, RandomError> {
     let mut bytes = Zeroizing::new([0_u8; PASSWORD_LENGTH]);
