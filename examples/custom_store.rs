@@ -21,7 +21,7 @@ use knoxide::domain::user::{LoginName, NewUser, Password};
 use knoxide::service::{Activity, Auth, LoginRequest};
 use knoxide::store::conformance::{Layer, Layered, run};
 use knoxide::store::memory::MemoryStore;
-use knoxide::store::{AdminStore, StoreResult};
+use knoxide::store::{AdminStore, SharedEmail, StoreResult};
 
 /// Counts reads of tokens.
 #[derive(Default)]
@@ -53,7 +53,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let audit =
         AuditContext { event: Event::UserCreated, actor: Actor::CommandLine, origin: Origin::default(), at: now };
-    store.create_user(&ada, &audit)?;
+    store.create_user(&ada, SharedEmail::Allow, &audit)?;
 
     let auth = Auth::builder(store.clone()).hasher(hasher).build()?;
     let request = LoginRequest {

@@ -107,7 +107,7 @@ fn dispatch(command: Command, mut context: Context<'_>) -> Answered {
         Command::Token { action } => token::run(action, &context),
         Command::Key { action } => key::run(&action, &context),
         Command::Sweep { trust_clock } => session::sweep(trust_clock, &context),
-        Command::Import { file } => import::run(&file, &context),
+        Command::Import { file } => import::run(&file, &mut context),
     };
     if answered.is_ok() {
         warn_if_server_is_not_ready(&mut context);

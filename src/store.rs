@@ -40,8 +40,9 @@ pub mod memory;
 pub use crate::domain::policy::LimitPolicy;
 pub use access_limit::AccessLimit;
 pub use admin::{
-    AdminStore, Clash, ClockTrust, ImportError, ImportReport, KeyEntry, KeyError, Retiring, SessionFilter, SweepMoment,
-    SweepPolicy, SweepReport, UserCreation, UserEntry, UserFilter,
+    AdminStore, Clash, ClockTrust, ImportError, ImportReport, KeyEntry, KeyError, Retiring, SessionFilter,
+    SharedAddress, SharedEmail, SweepMoment, SweepPolicy, SweepReport, UserChange, UserChanged, UserCreation,
+    UserEntry, UserFilter,
 };
 pub use feed::{FeedKind, FeedUpdate, Invalidation, RevocationFeed, Revoked};
 

@@ -108,6 +108,10 @@ impl From<AdminError> for Failure {
         let code = match &error {
             AdminError::Store(error) | AdminError::DeletedInPart(error) => Self::from(error.clone()).code,
             AdminError::Random(_) | AdminError::BadKey(_) => Code::Failed,
+            AdminError::EmailTaken { .. } => {
+                let cure = "choose another address, or say --shared-email";
+                return Self::new(Code::Refused, format!("{error}: {cure}"));
+            }
             AdminError::BadTokenName => return Self::new(Code::Usage, format!("--name: {error}")),
             AdminError::KeySecret(_) => Code::Usage,
             AdminError::NoSuchUser(_) | AdminError::NoSuchSession(_) | AdminError::NoSuchKey(_) => Code::NotFound,

@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgGroup, Args, Parser, Subcommand};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
 /// The end of the program's help.
 const EXAMPLES: &str = "\
@@ -111,12 +111,17 @@ Fails with code 1 if anything is wrong. Run it after an installation, an upgrade
     /// Import users and tokens from a Django server
     #[command(after_help = "\
 All or nothing: every conflict with existing rows is listed, and then nothing is changed (code 4). Ids, password hashes \
-and tokens are kept, so that no user has to log in again.
+and tokens are kept, so that no user has to log in again. A first start creates a user `admin` with number 1: if the \
+file has one, too, import before the first start, or run `knoxide user delete admin`.
 
-Example:
-  knoxide import users.json")]
+The file is one JSON object: {\"format\": 1, \"users\": [{\"id\": 1, \"username\": \"alice\", …}], \"knox_tokens\": […]}. \
+docs/contract.md#the-import-file describes all keys, and contrib/django/export.py writes such a file.
+
+Examples:
+  knoxide import users.json
+  ssh old-server cat users.json | knoxide import -")]
     Import {
-        /// The JSON file with users and token digests
+        /// The JSON file with users and token digests, or - for standard input
         file: PathBuf,
     },
     /// List all settings, as a .env file
@@ -158,13 +163,22 @@ pub(super) struct UserName {
     pub(super) user: String,
 }
 
+/// An answer on the command line.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum YesOrNo {
+    /// Yes
+    Yes,
+    /// No
+    No,
+}
+
 /// Actions on users.
 #[derive(Subcommand)]
 pub(super) enum User {
     /// Add a user
     #[command(after_help = "\
 Without an option, the password is asked for twice. It is never an argument, since others on this machine can see those. \
-It needs at least 8 characters and must be neither one of the most common ones nor the name of its user.
+It needs at least 8 characters, has no white space at its ends, and must be neither one of the most common ones nor the name of its user.
 
 Examples:
   knoxide user add alice --email alice@example.org
@@ -172,11 +186,15 @@ Examples:
   pass show robot | knoxide user add robot --password-stdin
   knoxide user add service --password-hash '!'      no password: only tokens made by `token create`")]
     Add {
-        /// The name: up to 150 characters, compared exactly; one that looks like another is refused
+        /// The name: up to 150 characters, stored in Unicode's form NFKC and compared exactly; one that looks like
+        /// another is refused
         name: String,
         /// The e-mail address
         #[arg(long, default_value = "", hide_default_value = true)]
         email: String,
+        /// Accept an e-mail address that another user has: then neither can log in by it
+        #[arg(long)]
+        shared_email: bool,
         /// Make the user a staff user
         #[arg(long)]
         staff: bool,
@@ -206,6 +224,31 @@ Examples:
         user: UserName,
         #[command(flatten)]
         password: NewPassword,
+    },
+    /// Rename a user; no session ends
+    Rename {
+        #[command(flatten)]
+        user: UserName,
+        /// The new name: up to 150 characters, compared exactly; one that looks like another is refused
+        #[arg(value_name = "NEW_NAME")]
+        name: String,
+    },
+    /// Change a user's e-mail address; no session ends
+    SetEmail {
+        #[command(flatten)]
+        user: UserName,
+        /// The new e-mail address; an empty one, '', removes it
+        email: String,
+        /// Accept an e-mail address that another user has: then neither can log in by it
+        #[arg(long)]
+        shared_email: bool,
+    },
+    /// Make a user a staff user, or no longer; no session ends
+    SetStaff {
+        #[command(flatten)]
+        user: UserName,
+        /// Whether the user is a staff user
+        staff: YesOrNo,
     },
     /// Let a user log in again; old tokens stay revoked
     Activate(UserName),

@@ -2,6 +2,7 @@
 
 mod database;
 mod files;
+mod users;
 
 use serde_json::json;
 

@@ -6,14 +6,18 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 use super::answer::{Answer, Answered, Code, Failure, to_json};
-use super::{Context, Missing};
+use super::{Context, Missing, Terminal};
 use crate::domain::escape::visible;
 use crate::domain::import::ImportData;
+use crate::domain::user::ADMIN;
+use crate::service::admin::{Admin, AdminError};
+use crate::store::{Clash, SharedAddress};
 
 /// Imports users and tokens, all or none.
-pub(super) fn run(file: &Path, context: &Context<'_>) -> Answered {
-    let data = read(file)?;
-    let imported = context.admin(Missing::Make)?.import(&data)?;
+pub(super) fn run(file: &Path, context: &mut Context<'_>) -> Answered {
+    let data = read(file, &mut *context.terminal)?;
+    let admin = context.admin(Missing::Make)?;
+    let imported = admin.import(&data).map_err(|error| with_cure(error, &admin))?;
     let report = &imported.report;
     let mut text = format!("Imported: {} users, {} tokens.", report.users, report.tokens);
     if report.ended > 0 {
@@ -25,14 +29,63 @@ pub(super) fn run(file: &Path, context: &Context<'_>) -> Answered {
     for user in &imported.unverifiable {
         text.push_str(&format!("\n{} cannot log in by password: {}.", visible(&user.username), user.reason));
     }
+    for user in &imported.unreachable {
+        let (name, why) = (visible(&user.username), &user.reason);
+        text.push_str(&format!(
+            "\nNo login as \"{name}\" can succeed: {why}. Run `knoxide user rename id:{} NAME`.",
+            user.id
+        ));
+    }
+    for shared in &report.shared_emails {
+        text.push_str(&format!("\n{}.", words_of(shared)));
+    }
     Ok(Answer::new(text, to_json(&imported)?))
 }
 
-fn read(file: &Path) -> Result<ImportData, Failure> {
-    let shown = file.display();
-    let text = std::fs::read_to_string(file).map(Zeroizing::new).map_err(|error| {
+/// A first start makes a user `admin` with number 1, which most files to import have, too.
+fn with_cure(error: AdminError, admin: &Admin) -> Failure {
+    let clashing = if let AdminError::Clashes(clashes) = &error { clashes.as_slice() } else { &[] };
+    let first = admin.find_user(ADMIN).ok().map(|user| user.id);
+    let is_first = |clash: &Clash| match clash {
+        Clash::Id(id) => Some(*id) == first,
+        Clash::Username(name) => name == ADMIN && first.is_some(),
+        Clash::Token { .. } | Clash::Orphan { .. } | Clash::IdTooGreat(_) | Clash::TooLong { .. } | Clash::Nul(_) => {
+            false
+        }
+    };
+    let is_cured = clashing.iter().any(is_first);
+    let mut failure = Failure::from(error);
+    if is_cured {
+        failure.message.push_str(
+            "\nThe user `admin` is here already. If only the first start made it, and nothing uses it: run \
+             `knoxide user delete admin`, then import again.",
+        );
+    }
+    failure
+}
+
+/// Says which users have an e-mail address, and what that means for them.
+pub(super) fn words_of(shared: &SharedAddress) -> String {
+    let SharedAddress { email, users, spellings, first, last } = shared;
+    let what = if spellings < users {
+        "the same e-mail address, by which they cannot log in"
+    } else {
+        "e-mail addresses that differ in letter case alone"
+    };
+    format!("{users} users, such as id:{first} and id:{last}, have {what}: {}", visible(email))
+}
+
+/// `-` is standard input.
+fn read(file: &Path, terminal: &mut dyn Terminal) -> Result<ImportData, Failure> {
+    let is_input = file == Path::new("-");
+    let shown = if is_input { "standard input".to_owned() } else { file.display().to_string() };
+    let bytes = if is_input { terminal.read_bytes() } else { std::fs::read(file).map(Zeroizing::new) };
+    let bytes = bytes.map_err(|error| {
         let code = if error.kind() == ErrorKind::NotFound { Code::NotFound } else { Code::Failed };
         Failure::new(code, format!("{shown} cannot be read: {error}"))
     })?;
-    ImportData::from_json(&text).map_err(|error| Failure::new(Code::Failed, format!("{shown}: {error}")))
+    ImportData::from_bytes(&bytes).map_err(|error| {
+        let message = format!("{shown}: {error}; docs/contract.md#the-import-file describes the format");
+        Failure::new(Code::Failed, message)
+    })
 }

@@ -34,6 +34,12 @@ pub trait Terminal {
     /// # Errors
     /// When it cannot be read, is longer than 64 KiB, or is not UTF-8.
     fn read_input(&mut self) -> io::Result<Zeroizing<String>>;
+
+    /// Reads standard input to its end, however long it is.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn read_bytes(&mut self) -> io::Result<Zeroizing<Vec<u8>>>;
 }
 
 /// The terminal that the process was started on.
@@ -67,5 +73,11 @@ impl Terminal for ProcessTerminal {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "it is longer than 64 KiB"));
         }
         Ok(text)
+    }
+
+    fn read_bytes(&mut self) -> io::Result<Zeroizing<Vec<u8>>> {
+        let mut bytes = Zeroizing::new(Vec::new());
+        io::stdin().read_to_end(&mut bytes)?;
+        Ok(bytes)
     }
 }

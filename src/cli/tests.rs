@@ -80,6 +80,10 @@ impl Terminal for Typist {
     fn read_input(&mut self) -> io::Result<Zeroizing<String>> {
         Ok(Zeroizing::new(self.input.to_owned()))
     }
+
+    fn read_bytes(&mut self) -> io::Result<Zeroizing<Vec<u8>>> {
+        Ok(Zeroizing::new(self.input.as_bytes().to_vec()))
+    }
 }
 
 impl Machine {

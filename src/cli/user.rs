@@ -3,21 +3,23 @@
 use serde_json::json;
 
 use super::answer::{Answer, Answered, Failure, table, to_json};
-use super::args::User as Action;
+use super::args::{User as Action, YesOrNo};
 use super::{Context, Missing, insist, password, session};
 use crate::domain::escape::visible;
-use crate::domain::user::{User, UserId};
+use crate::domain::user::{User, UserId, normal_form};
 use crate::service::admin::{Admin, NewAccount, check_new_account};
-use crate::store::UserFilter;
+use crate::store::{SharedEmail, UserFilter};
 
 /// Runs the arguments after `user`.
 pub(super) fn run(action: Action, context: &mut Context<'_>) -> Answered {
     match action {
-        Action::Add { name, email, staff, inactive, password } => {
+        Action::Add { name, email, shared_email, staff, inactive, password } => {
             check_new_account(&name, &email)?;
+            let name = normal_form(&name);
             let password = password::read(&password, context)?;
             let (username, is_active, is_staff) = (name.clone(), !inactive, staff);
-            let account = NewAccount { username, email, password, is_active, is_staff };
+            let shared_email = shared(shared_email);
+            let account = NewAccount { username, email, shared_email, password, is_active, is_staff };
             let id = context.admin(Missing::Make)?.add_user(account)?;
             let text = format!("User {} is added, with number {id}.", visible(&name));
             Ok(Answer::new(text, json!({ "id": id, "username": name })))
@@ -30,6 +32,27 @@ pub(super) fn run(action: Action, context: &mut Context<'_>) -> Answered {
             let (admin, user) = find(&user.user, context)?;
             admin.set_password(&user, password::read(&password, context)?)?;
             changed(&user, "has a new password, and no session any more")
+        }
+        Action::Rename { user, name } => {
+            let (admin, user) = find(&user.user, context)?;
+            let name = normal_form(&name);
+            admin.rename_user(&user, &name)?;
+            changed(&user, &format!("is called {} now; no session ended", visible(&name)))
+        }
+        Action::SetEmail { user, email, shared_email } => {
+            let (admin, user) = find(&user.user, context)?;
+            admin.set_email(&user, &email, shared(shared_email))?;
+            let words = if email.is_empty() { "no e-mail address" } else { "another e-mail address" };
+            changed(&user, &format!("has {words} now; no session ended"))
+        }
+        Action::SetStaff { user, staff } => {
+            let (admin, user) = find(&user.user, context)?;
+            admin.set_staff(&user, staff == YesOrNo::Yes)?;
+            let words = match staff {
+                YesOrNo::Yes => "may administer others",
+                YesOrNo::No => "may not administer others",
+            };
+            changed(&user, &format!("{words}; no session ended"))
         }
         Action::Activate(typed) => {
             let (admin, user) = find(&typed.user, context)?;
@@ -51,6 +74,10 @@ pub(super) fn run(action: Action, context: &mut Context<'_>) -> Answered {
             changed(&user, "is deleted")
         }
     }
+}
+
+const fn shared(allowed: bool) -> SharedEmail {
+    if allowed { SharedEmail::Allow } else { SharedEmail::Refuse }
 }
 
 /// The user with the name or number on the command line.

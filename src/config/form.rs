@@ -363,6 +363,6 @@ pub(super) fn admin_password() -> Form<Option<Password>> {
             Err(weak) => Err(format!("is refused, since {weak}: choose another one")),
         }
     };
-    let form = "at least 8 characters, neither a common password nor like the name `admin`";
+    let form = "at least 8 characters, no white space at the ends, neither a common password nor like the name `admin`";
     Form::new(form, parse, |_| None).secret()
 }

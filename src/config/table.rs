@@ -275,8 +275,12 @@ fn passwords(table: &mut Table) {
     settings! { table;
         /// The password of the staff user `admin`, which `knoxide serve` creates when there is no user at all. Not
         /// given: a random one, shown once on a terminal, or else written to a file that only the server's user can
-        /// read.
+        /// read. A later change of this setting changes no password: `knoxide user passwd admin` does.
         KNOXIDE_ADMIN_PASSWORD = passwords.admin, form::admin_password();
+
+        /// Whether a login by e-mail may write the domain of the address in another case. An exact match comes first;
+        /// only if there is none, the case of A to Z in the domain is ignored, and only if exactly one user matches.
+        KNOXIDE_EMAIL_DOMAIN_ANY_CASE = tokens.policy.email_domain_any_case, boolean();
 
         /// The cost of new password hashes: each step doubles the time that a guess takes. Older hashes are replaced
         /// when their users log in.

@@ -297,14 +297,15 @@ fn broken_env_files_are_mistakes_that_show_no_secret() {
 fn secrets_come_from_files() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = |name, text: &[u8], mode| write_file(folder.path(), name, text, mode).display().to_string();
-    let admin = path("admin", b" correct horse \r\n", 0o400);
+    let admin = path("admin", b"correct  horse\r\n", 0o400);
     let url_file = path("url", b"postgres://u:hunter2@localhost/knox\n", 0o440);
     let settings =
         read(&[("KNOXIDE_ADMIN_PASSWORD_FILE", &admin), ("DATABASE_URL_FILE", &url_file)]).expect("settings");
-    assert_eq!(settings.passwords.admin.expect("a password").expose(), " correct horse ");
+    assert_eq!(settings.passwords.admin.expect("a password").expose(), "correct  horse");
     assert_eq!(settings.database.url, url("postgres://u:hunter2@localhost/knox"));
 
     let said = |path: &str| mistake(&[("KNOXIDE_ADMIN_PASSWORD_FILE", path)]);
+    assert!(said(&path("blank", b"correct horse \n", 0o600)).contains("white space"));
     assert!(said(&path("empty", b"\n", 0o600)).contains("is empty"));
     assert!(said(&path("binary", b"\xff\xff", 0o600)).contains("cannot be read"));
     assert!(said(&path("long", &[b'a'; 70_000], 0o600)).contains("longer than any secret"));

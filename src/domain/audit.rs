@@ -15,6 +15,14 @@ pub enum Event {
     UserCreated,
     /// A user was deleted.
     UserDeleted,
+    /// A user got another name.
+    UserRenamed,
+    /// A user got another e-mail address, or none.
+    EmailChanged,
+    /// The user may administer others.
+    StaffGranted,
+    /// The user may no longer administer others.
+    StaffWithdrawn,
     /// A user logged in.
     Login,
     /// A client ended its own session.
@@ -43,9 +51,13 @@ pub enum Event {
 
 impl Event {
     /// All reasons.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 18] = [
         Self::UserCreated,
         Self::UserDeleted,
+        Self::UserRenamed,
+        Self::EmailChanged,
+        Self::StaffGranted,
+        Self::StaffWithdrawn,
         Self::Login,
         Self::Logout,
         Self::LogoutAll,
@@ -65,6 +77,10 @@ impl Event {
         match self {
             Self::UserCreated => "user_created",
             Self::UserDeleted => "user_deleted",
+            Self::UserRenamed => "user_renamed",
+            Self::EmailChanged => "email_changed",
+            Self::StaffGranted => "staff_granted",
+            Self::StaffWithdrawn => "staff_withdrawn",
             Self::Login => "login",
             Self::Logout => "logout",
             Self::LogoutAll => "logout_all",

@@ -6,6 +6,8 @@ use std::collections::{HashMap, HashSet};
 
 use serde::Deserialize;
 
+mod shape;
+
 use crate::domain::time::Timestamp;
 use crate::domain::token::TokenDigest;
 use crate::domain::user::{PasswordHash, UserId};
@@ -64,8 +66,11 @@ pub enum ImportFormatError {
         /// The column, from 1.
         column: usize,
         /// What is wrong: syntax, or the form.
-        kind: &'static str,
+        kind: String,
     },
+    /// It is something else, or in another form.
+    #[error("this is {0}")]
+    Other(&'static str),
     /// Its format is not 1.
     #[error("the file has format {0}, but only format 1 is supported")]
     Format(u64),
@@ -122,6 +127,14 @@ struct FileToken {
 }
 
 impl ImportData {
+    /// Reads a file: UTF-8, with or without a byte order mark. See [`ImportData::from_json`].
+    ///
+    /// # Errors
+    /// What the file is instead, or the first part that cannot be read.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, ImportFormatError> {
+        Self::from_json(shape::text_of(bytes)?)
+    }
+
     /// Reads `users.json`. Users marked as deleted are left out, with their tokens.
     ///
     /// # Errors
@@ -150,14 +163,21 @@ impl ImportData {
     }
 }
 
-/// serde's own messages repeat the value that they found, which may be a hash.
+/// serde's own messages repeat the value that they found, which may be a hash, but for those of a missing key.
 fn json_error(error: &serde_json::Error) -> ImportFormatError {
-    let kind = match error.classify() {
-        serde_json::error::Category::Io => "it cannot be read",
-        serde_json::error::Category::Syntax => "bad JSON",
-        serde_json::error::Category::Data => "a value is missing or of the wrong type",
-        serde_json::error::Category::Eof => "it ends too early",
-    };
+    let missing = error.to_string().strip_prefix("missing field `").and_then(|rest| {
+        let (key, _) = rest.split_once('`')?;
+        Some(format!("the key {key:?} is missing"))
+    });
+    let kind = missing.unwrap_or_else(|| {
+        let kind = match error.classify() {
+            serde_json::error::Category::Io => "it cannot be read",
+            serde_json::error::Category::Syntax => "bad JSON",
+            serde_json::error::Category::Data => "a value is of the wrong type, or a key is there twice",
+            serde_json::error::Category::Eof => "it ends too early",
+        };
+        kind.to_owned()
+    });
     ImportFormatError::Json { line: error.line(), column: error.column(), kind }
 }
 

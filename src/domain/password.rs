@@ -14,10 +14,10 @@ use std::ops::Range;
 use crate::domain::random::{Random, RandomError};
 use crate::domain::user::{Password, PasswordHash};
 
-use self::digest::{Fit, bcrypt_digest, bcrypt_text, prehash};
+use self::digest::{BCRYPT_KEY_BYTES, Fit, bcrypt_digest, bcrypt_text, prehash};
 pub use self::memory::HashMemory;
 pub use self::stored::{Algorithm, Unverifiable, is_verifiable, memory_needed};
-use self::stored::{Recipe, Stored};
+use self::stored::{BcryptInput, Recipe, Stored};
 
 /// The salt of the bcrypts that pad a refusal; their results are discarded.
 const DUMMY_SALT: [u8; 16] = *b"nobody's session";
@@ -28,11 +28,10 @@ const DUMMY_SALT: [u8; 16] = *b"nobody's session";
 pub enum Verification {
     /// The password is wrong, or what is stored matches no password.
     Wrong,
-    /// The password is right.
+    /// The password is right. A caller that refuses the login all the same, for example because the user is
+    /// inactive, calls [`Hasher::pad_refusal`].
     Right,
-    /// The password is right, and the stored hash should be replaced by a new one
-    /// ([`Hasher::hash`]). A caller that refuses the login all the same, for example because the
-    /// user is inactive, calls [`Hasher::pad_refusal`] instead.
+    /// The same, and the stored hash should be replaced by a new one ([`Hasher::hash`]).
     RightButOutdated,
     /// Unknown: the stored hash needs more memory than is available now ([`memory_needed`]). This
     /// is not a refusal; try again.
@@ -148,7 +147,7 @@ impl Hasher {
     ) -> Verification {
         let stored = stored.and_then(|stored| Stored::parse(stored.expose()).ok());
         match (stored.as_ref().map_or(Fit::No, |stored| stored.fit(password, memory)), stored) {
-            (Fit::Yes, Some(stored)) if self.is_preferred(&stored) => Verification::Right,
+            (Fit::Yes, Some(stored)) if self.is_preferred(&stored) || !stored.covers(password) => Verification::Right,
             (Fit::Yes, _) => Verification::RightButOutdated,
             (Fit::OutOfMemory, _) => Verification::OutOfMemory,
             (Fit::No, stored) => {
@@ -159,8 +158,8 @@ impl Hasher {
     }
 
     /// Does the work that [`Self::verify`] would have added for a wrong password. Call it when a login
-    /// is refused although the password is right, or the quick answer would reveal that. A hash that
-    /// is not outdated needs no padding.
+    /// is refused although the password is right, or the quick answer would reveal that. For a hash of the
+    /// preferred format and cost, that is none.
     pub fn pad_refusal(&self, password: &Password, stored: &PasswordHash) {
         self.pad(password, self.padding(Stored::parse(stored.expose()).ok().as_ref()));
     }
@@ -191,6 +190,21 @@ impl Hasher {
 }
 
 impl Stored<'_> {
+    /// Whether a password that fits is the user's whole password. Plain bcrypt ignores what comes after the first 72
+    /// bytes, so that other passwords fit, too. A better hash of one of those would refuse the user's own.
+    fn covers(&self, password: &Password) -> bool {
+        match self.recipe {
+            Recipe::Bcrypt { input: BcryptInput::Password, .. } => password.expose().len() < BCRYPT_KEY_BYTES,
+            Recipe::Bcrypt { input: BcryptInput::Prehash, .. }
+            | Recipe::Pbkdf2Sha256 { .. }
+            | Recipe::Pbkdf2Sha1 { .. }
+            | Recipe::Argon2 { .. }
+            | Recipe::Scrypt { .. }
+            | Recipe::Sha1 { .. }
+            | Recipe::Md5 { .. } => true,
+        }
+    }
+
     fn bcrypt_cost(&self) -> Option<u32> {
         match self.recipe {
             Recipe::Bcrypt { cost, .. } => Some(cost),
@@ -232,6 +246,24 @@ mod tests {
             for algorithm in ["bcrypt", "bcrypt_sha256"] {
                 assert_eq!(rounds(hasher, Some(&format!("{algorithm}$$2b${cost:02}${DATA}"))), 1 << 12, "{cost}");
             }
+        }
+    }
+
+    #[test]
+    fn a_plain_bcrypt_is_replaced_only_if_the_whole_password_is_known() {
+        let hasher = Hasher::with_unsafe_cost(4).unwrap();
+        for (length, expected) in [
+            (0, Verification::RightButOutdated),
+            (71, Verification::RightButOutdated),
+            (72, Verification::Right),
+            (73, Verification::Right),
+            (500, Verification::Right),
+        ] {
+            let text = "x".repeat(length);
+            let digest = bcrypt_digest(4, DUMMY_SALT, text.as_bytes());
+            let stored = format!("bcrypt${}", bcrypt_text(4, DUMMY_SALT, digest));
+            let verified = hasher.verify(&Password::new(text), Some(&PasswordHash::from_stored(stored)));
+            assert_eq!(verified, expected, "{length}");
         }
     }
 

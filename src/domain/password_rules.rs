@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::user::Password;
+use crate::domain::user::{Password, has_outer_space};
 
 /// The least number of characters of a new password.
 pub const MIN_PASSWORD_CHARACTERS: usize = 8;
@@ -39,6 +39,9 @@ pub enum WeakPassword {
     /// Fewer than [`MIN_PASSWORD_CHARACTERS`].
     #[error("the password is shorter than 8 characters")]
     TooShort,
+    /// White space at an end: four of the five dialects take it off what is typed.
+    #[error("the password begins or ends with white space, which most login forms take off")]
+    OuterSpace,
     /// One of the most common ones.
     #[error("the password is one of the most common ones")]
     Common,
@@ -55,6 +58,9 @@ pub fn judge_new_password(password: &Password, owner: &Owner<'_>) -> Result<(), 
     let text = password.expose();
     if text.chars().count() < MIN_PASSWORD_CHARACTERS {
         return Err(WeakPassword::TooShort);
+    }
+    if has_outer_space(text) {
+        return Err(WeakPassword::OuterSpace);
     }
     if COMMON.lines().any(|common| common.eq_ignore_ascii_case(text)) {
         return Err(WeakPassword::Common);
@@ -115,6 +121,17 @@ mod tests {
         assert_eq!(judge("äöüäöüä"), Err(WeakPassword::TooShort));
         assert_eq!(judge("äöüäöüäö"), Ok(()));
         assert_eq!(judge(""), Err(WeakPassword::TooShort));
+    }
+
+    #[test]
+    fn white_space_at_an_end_is_refused_and_inside_it_is_not() {
+        for space in [" ", "\t", "\n", "\u{a0}", "\u{3000}", "\u{1f}", "\u{85}"] {
+            for text in [format!("{space}correct horse"), format!("correct horse{space}"), space.repeat(12)] {
+                assert_eq!(judge(&text), Err(WeakPassword::OuterSpace), "{text:?}");
+            }
+            assert_eq!(judge(&format!("correct{space}horse")), Ok(()), "{space:?}");
+        }
+        assert_eq!(judge("\u{200b}correct horse"), Ok(()), "no dialect takes this one off");
     }
 
     #[test]

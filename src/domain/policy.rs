@@ -17,6 +17,8 @@ pub struct Policy {
     pub dialects: PerDialect<DialectPolicy>,
     /// How long a session may be unused; `None`: for ever. Accurate to two touch intervals.
     pub idle_limit: Option<Duration>,
+    /// Whether a login may write the domain of an e-mail address in another case.
+    pub email_domain_any_case: bool,
     /// Whether `GET /auth/user/` counts as use of the session.
     pub user_counts_as_use: bool,
     /// How often the times of last use are written to the database.
@@ -124,6 +126,7 @@ impl Default for Policy {
         Self {
             dialects: PerDialect::from_fn(DialectPolicy::default_of),
             idle_limit: None,
+            email_domain_any_case: true,
             user_counts_as_use: false,
             touch_interval: seconds(60),
             token_limit: None,

@@ -61,13 +61,25 @@ impl Account {
     }
 }
 
-/// The name in a login request. Compared exactly, never folded or normalised.
+/// The name in a login request. Compared exactly, never folded or normalised, but for the domain of an e-mail
+/// address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LoginName {
     /// By user name.
     Username(String),
-    /// By e-mail address. An address that two users share matches no user; nor does an empty one.
+    /// By e-mail address. If no user has exactly this one, the case of A to Z in the domain does not count. An
+    /// address that fits two users equally well matches no user; nor does an empty one.
     Email(String),
+}
+
+impl LoginName {
+    /// Whether it is exactly the user's name or e-mail address.
+    pub fn is_exactly(&self, user: &User) -> bool {
+        match self {
+            Self::Username(name) => *name == user.username,
+            Self::Email(email) => *email == user.email,
+        }
+    }
 }
 
 /// A password in clear text: wiped when dropped, never printed.
@@ -173,7 +185,7 @@ pub fn validate_username(name: &str) -> Result<(), BadUsername> {
     if name.chars().count() > 150 {
         return Err(BadUsername::TooLong);
     }
-    if name.starts_with(char::is_whitespace) || name.ends_with(char::is_whitespace) {
+    if has_outer_space(name) {
         return Err(BadUsername::OuterSpace);
     }
     if name.contains(is_unseen) {
@@ -182,11 +194,52 @@ pub fn validate_username(name: &str) -> Result<(), BadUsername> {
     Ok(())
 }
 
+/// A name or an e-mail address as keyboards write it and Django stores it: in Unicode's form NFKC, in which no letter is
+/// apart from its accent.
+pub fn normal_form(text: &str) -> String {
+    text.nfkc().collect()
+}
+
+/// Whether a login with this name can succeed, wherever the name is from.
+///
+/// # Errors
+/// The name is empty, or login forms take off a part of it.
+pub fn check_reachable(name: &str) -> Result<(), BadUsername> {
+    if name.is_empty() {
+        return Err(BadUsername::Empty);
+    }
+    if has_outer_space(name) { Err(BadUsername::OuterSpace) } else { Ok(()) }
+}
+
+/// Whether login forms would take off a part of the text.
+pub(crate) fn has_outer_space(text: &str) -> bool {
+    text.starts_with(is_trimmed) || text.ends_with(is_trimmed)
+}
+
+/// The white space that login forms take off both ends of what is typed, as Python's `str.strip()` does. Rust's own
+/// notion lacks U+001C to U+001F.
+pub(crate) fn is_trimmed(c: char) -> bool {
+    matches!(c, '\u{1c}'..='\u{1f}') || c.is_whitespace()
+}
+
 /// A key that two names share if they look alike: compatibility forms and letter case are folded,
 /// then each character is replaced by the one that it resembles (Unicode TR 39, section 4).
 pub fn lookalike_key(name: &str) -> String {
     let folded = caseless::default_case_fold_str(&name.nfkc().collect::<String>());
     unicode_security::skeleton(&folded).nfkc().collect()
+}
+
+/// A key that two e-mail addresses share if they differ in the case of A to Z alone, as the databases' `lower` folds it.
+pub fn email_key(email: &str) -> String {
+    email.to_ascii_lowercase()
+}
+
+/// An e-mail address without its domain. Has the `@` if there is one, so that a text without is all local part.
+pub fn email_local_part(email: &str) -> &str {
+    match email.rfind('@') {
+        Some(at) => email.get(..=at).unwrap_or(email),
+        None => email,
+    }
 }
 
 /// The placeholder name of a user whose name was given to another user, until its new name is known. It

@@ -13,7 +13,7 @@ use crate::domain::time::Timestamp;
 pub use crate::domain::user::ADMIN;
 use crate::domain::user::{LoginName, NewUser, Password};
 use crate::store::diesel::DatabaseUrl;
-use crate::store::{AdminStore, Connection, StoreError, UserCreation};
+use crate::store::{AdminStore, Connection, SharedEmail, StoreError, UserCreation};
 
 mod draft;
 
@@ -100,10 +100,10 @@ pub(super) fn make_admin(store: &dyn AdminStore, making: Making<'_>) -> Result<M
         created: now,
     };
     let audit = AuditContext { event: Event::UserCreated, actor: Actor::System, origin: Origin::default(), at: now };
-    Ok(match store.create_user(&new, &audit) {
+    Ok(match store.create_user(&new, SharedEmail::Allow, &audit) {
         Ok(UserCreation::Created(_)) => Made::Here(first(draft.map(Draft::publish))),
         // `settle` finds out whether the draft's password is the stored one all the same.
-        Ok(UserCreation::Taken | UserCreation::Lookalike(_)) => Made::Elsewhere,
+        Ok(UserCreation::Taken | UserCreation::Lookalike(_) | UserCreation::EmailTaken(_)) => Made::Elsewhere,
         // The file keeps its draft name: the draft of another start may be the right one.
         Err(error) => Made::Perhaps(first(draft.map(|draft| draft.path().to_owned())), error),
     })
@@ -155,6 +155,24 @@ pub(super) fn settle(
         }
     }
     Ok(published)
+}
+
+/// Logs that the password of the settings is not that of the first user, for an operator who changed it there.
+pub(super) fn tell_if_unused(
+    given: &Password,
+    connection: &mut dyn Connection,
+    hasher: &Hasher,
+) -> Result<(), StoreError> {
+    let account = connection.find_account(&LoginName::Username(ADMIN.to_owned()))?;
+    match account.map(|account| hasher.verify(given, Some(&account.password))) {
+        None => log::warn!("KNOXIDE_ADMIN_PASSWORD is not used: there are users, and none of them is called {ADMIN}"),
+        Some(Verification::Wrong) => log::warn!(
+            "KNOXIDE_ADMIN_PASSWORD is not the password of {ADMIN}, and is not used: it counts only while there is no \
+             user; take it out, or run `knoxide user passwd {ADMIN}`"
+        ),
+        Some(Verification::Right | Verification::RightButOutdated | Verification::OutOfMemory) => {}
+    }
+    Ok(())
 }
 
 /// 100 random bits in 20 letters and digits.

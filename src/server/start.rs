@@ -106,6 +106,8 @@ pub fn serve(
                 return Err(error.into());
             }
         }
+    } else if let Some(given) = settings.passwords.admin.take() {
+        bootstrap::tell_if_unused(&given, &mut *connection, &hasher)?;
     }
     let folder = PasswordDelivery::folder(&settings.database.url);
     if let Some(first) = bootstrap::settle(&folder, &mut *connection, &hasher)? {

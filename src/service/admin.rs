@@ -24,7 +24,7 @@ mod sessions;
 mod tokens;
 mod users;
 
-pub use data::{Imported, Swept, UnverifiableUser, why_unverifiable};
+pub use data::{Imported, Swept, UnreachableUser, UnverifiableUser, why_unverifiable};
 pub use keys::{KeyState, ListedKey};
 pub use sessions::SessionQuery;
 pub use tokens::{MAX_TOKEN_NAME, ScriptToken};
@@ -80,7 +80,7 @@ pub enum AdminError {
     #[error(transparent)]
     BadName(#[from] BadUsername),
     /// Not an e-mail address.
-    #[error("that is no e-mail address")]
+    #[error("that is no e-mail address: it needs a part before the @ and a domain after it, without blanks")]
     BadEmail,
     /// The name is taken.
     #[error("the name {0:?} is taken")]
@@ -91,6 +91,14 @@ pub enum AdminError {
         /// The name that was wanted.
         name: String,
         /// The name that is there.
+        other: String,
+    },
+    /// The e-mail address is taken, but for letter case.
+    #[error("the user {other:?} has the e-mail address {email:?}, and neither could log in by it")]
+    EmailTaken {
+        /// The address that was wanted.
+        email: String,
+        /// The user who has it.
         other: String,
     },
     /// The password is easily guessed.

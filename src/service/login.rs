@@ -180,7 +180,12 @@ impl Auth {
 
     /// Reads the account, then verifies the password without holding a connection.
     async fn prove(&self, login: LoginName, password: Password, permit: &mut Permit) -> Attempted {
-        let (account, network) = self.identify(permit, move |connection| connection.find_account(&login)).await?;
+        let any_case = self.inner.policy.email_domain_any_case;
+        let find = move |connection: &mut dyn Connection| {
+            let account = connection.find_account(&login)?;
+            Ok(account.filter(|account| any_case || login.is_exactly(&account.user)))
+        };
+        let (account, network) = self.identify(permit, find).await?;
         if let Some(account) = &account {
             self.inner.unverifiable.log(account);
         }
@@ -193,11 +198,12 @@ impl Auth {
                     hasher.hash(&password, &*random).ok()
                 }
                 // The refusal must take as long as that of a wrong password.
-                (Some(found), Verification::RightButOutdated) => {
+                (Some(found), Verification::Right | Verification::RightButOutdated) if !found.user.is_active => {
                     hasher.pad_refusal(&password, &found.password);
                     None
                 }
-                (_, Verification::Right | Verification::Wrong | Verification::OutOfMemory) | (None, _) => None,
+                (_, Verification::RightButOutdated | Verification::Right)
+                | (_, Verification::Wrong | Verification::OutOfMemory) => None,
             };
             (verification, better)
         });

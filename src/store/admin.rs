@@ -20,7 +20,7 @@ mod import;
 mod keys;
 mod sweep;
 
-pub use import::{Clash, ImportError, ImportReport};
+pub use import::{Clash, ImportError, ImportReport, SharedAddress};
 pub use keys::{KeyEntry, KeyError, Retiring};
 pub use sweep::{ClockTrust, SweepMoment, SweepPolicy, SweepReport};
 
@@ -31,7 +31,14 @@ pub trait AdminStore: Store {
     ///
     /// # Errors
     /// When the database fails.
-    fn create_user(&self, new: &NewUser, audit: &AuditContext) -> StoreResult<UserCreation>;
+    fn create_user(&self, new: &NewUser, shared: SharedEmail, audit: &AuditContext) -> StoreResult<UserCreation>;
+
+    /// Gives a user another name, e-mail address or staff flag. No session ends, and the next check sees the
+    /// new value. Setting what is already so changes nothing.
+    ///
+    /// # Errors
+    /// When the database fails.
+    fn change_user(&self, user: UserId, change: &UserChange, audit: &AuditContext) -> StoreResult<UserChanged>;
 
     /// Sets a new password and ends all sessions of the user except `keep`. `false` if there is no
     /// such user.
@@ -172,6 +179,43 @@ pub enum UserCreation {
     Taken,
     /// A name that looks like this one is taken.
     Lookalike(String),
+    /// The user of this name has the e-mail address.
+    EmailTaken(String),
+}
+
+/// Whether two users may have the same e-mail address, but for letter case. Neither can log in by it then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SharedEmail {
+    /// No.
+    Refuse,
+    /// Yes.
+    Allow,
+}
+
+/// What to change of a user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UserChange {
+    /// The name.
+    Username(String),
+    /// The e-mail address; empty: none.
+    Email(String, SharedEmail),
+    /// Whether the user may administer others.
+    Staff(bool),
+}
+
+/// What came of changing a user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UserChanged {
+    /// The user is as wanted.
+    Done,
+    /// There is no such user.
+    NoSuchUser,
+    /// Exactly this name is taken.
+    NameTaken,
+    /// A name that a person could take for this one is taken.
+    Lookalike(String),
+    /// The user of this name has the e-mail address.
+    EmailTaken(String),
 }
 
 /// Which users to list, in the order of their numbers.

@@ -16,7 +16,9 @@ use crate::domain::audit::{AuditContext, Event};
 use crate::domain::session::{Session, SessionId, TokenRecord};
 use crate::domain::time::Timestamp;
 use crate::domain::token::{TokenDigest, TokenKind};
-use crate::domain::user::{Account, Epoch, LoginName, NewUser, PasswordHash, User, UserId, stand_in_name};
+use crate::domain::user::{
+    Account, Epoch, LoginName, NewUser, PasswordHash, User, UserId, email_key, email_local_part, stand_in_name,
+};
 
 mod admin;
 
@@ -208,13 +210,18 @@ impl Connection for MemoryStore {
 
     fn find_account(&mut self, login: &LoginName) -> StoreResult<Option<Account>> {
         let tables = self.tables();
-        let fits = |user: &User| match login {
-            LoginName::Username(name) => user.username == *name,
-            LoginName::Email(email) => !email.is_empty() && user.email == *email,
+        let only = |fits: &dyn Fn(&User) -> bool| {
+            let fitting: Vec<_> = tables.accounts.values().filter(|account| fits(&account.user)).collect();
+            (fitting.len(), fitting.first().copied().cloned())
         };
-        let mut fitting = tables.accounts.values().filter(|account| fits(&account.user));
-        let first = fitting.next().cloned();
-        Ok(if fitting.next().is_some() { None } else { first })
+        let (count, account) = match (login, only(&|user| login.is_exactly(user))) {
+            (LoginName::Email(email), _) if email.is_empty() => (0, None),
+            (LoginName::Email(email), (0, _)) => only(&|user| {
+                email_key(&user.email) == email_key(email) && email_local_part(&user.email) == email_local_part(email)
+            }),
+            (LoginName::Username(_) | LoginName::Email(_), exact) => exact,
+        };
+        Ok(account.filter(|_| count == 1))
     }
 
     fn find_account_by_id(&mut self, user: UserId) -> StoreResult<Option<Account>> {

@@ -8,6 +8,7 @@ use knoxide::domain::random::SystemRandom;
 use knoxide::domain::time::ManualClock;
 use knoxide::domain::user::{Password, UserId};
 use knoxide::service::admin::{Admin, AdminError, NewAccount, NewPassword, SessionQuery};
+use knoxide::store::SharedEmail;
 use knoxide::store::memory::MemoryStore;
 use serde_json::json;
 
@@ -28,7 +29,14 @@ fn administrator() -> Admin {
 
 fn account(username: &str, email: &str, password: &str) -> NewAccount {
     let password = NewPassword::Text(Password::new(password.to_owned()));
-    NewAccount { username: username.to_owned(), email: email.to_owned(), password, is_active: true, is_staff: false }
+    NewAccount {
+        username: username.to_owned(),
+        email: email.to_owned(),
+        shared_email: SharedEmail::Refuse,
+        password,
+        is_active: true,
+        is_staff: false,
+    }
 }
 
 #[test]
@@ -38,6 +46,16 @@ fn no_caller_can_forget_a_rule() {
     add("casey", "", "correct horse").expect("a user");
     assert!(matches!(add(" bob", "", "correct horse"), Err(AdminError::BadName(_))));
     assert!(matches!(add("bob", "nowhere", "correct horse"), Err(AdminError::BadEmail)));
+    add("erin", "e@example.org", "correct horse").expect("a user");
+    assert!(matches!(add("bob", "E@example.ORG", "correct horse"), Err(AdminError::EmailTaken { .. })));
+    let erin = admin.find_user("erin").expect("the user");
+    assert!(matches!(admin.rename_user(&erin, "a\u{200b}b"), Err(AdminError::BadName(_))));
+    assert!(matches!(admin.rename_user(&erin, "casey"), Err(AdminError::NameTaken(_))));
+    assert!(matches!(admin.rename_user(&erin, "CASEY"), Err(AdminError::Lookalike { .. })));
+    assert!(matches!(admin.set_email(&erin, "nowhere", SharedEmail::Allow), Err(AdminError::BadEmail)));
+    admin.delete_user(&erin).expect("a write");
+    assert!(matches!(admin.rename_user(&erin, "zoe"), Err(AdminError::NoSuchUser(_))));
+    assert!(matches!(admin.set_staff(&erin, true), Err(AdminError::NoSuchUser(_))));
     assert!(matches!(add("bob", "", "password"), Err(AdminError::Weak(_))));
     assert!(matches!(add("rosenfeld", "", "rosenfeld-7"), Err(AdminError::Weak(_))));
     assert!(matches!(add("casey", "", "correct horse"), Err(AdminError::NameTaken(_))));

@@ -17,8 +17,8 @@ use knoxide::domain::user::{LoginName, NewUser, Password, UserId};
 use knoxide::service::{Activity, Auth, Check, CheckError, LoginRequest, Resolver};
 use knoxide::store::memory::MemoryStore;
 use knoxide::store::{
-    AdminStore as _, Connection, FeedKind, FeedUpdate, Invalidation, RevocationFeed, Revoked, Store, StoreError,
-    StoreResult, UserCreation,
+    AdminStore as _, Connection, FeedKind, FeedUpdate, Invalidation, RevocationFeed, Revoked, SharedEmail, Store,
+    StoreError, StoreResult, UserCreation,
 };
 
 mod shared;
@@ -100,7 +100,8 @@ fn run<T>(work: impl Future<Output = T>) -> T {
 async fn set(tokens: usize, cached: usize) -> Set {
     let store = Followed::default();
     let (hasher, new, audit) = ada();
-    let UserCreation::Created(user) = store.behind.create_user(&new, &audit).expect("a user") else {
+    let UserCreation::Created(user) = store.behind.create_user(&new, SharedEmail::Allow, &audit).expect("a user")
+    else {
         panic!("no user");
     };
     let watch = Arc::clone(&store.watch);

@@ -93,7 +93,7 @@ const EXPOSURES: &[(&str, usize, &str)] = &[
     ("http/dialects/knox", 1, "the reply to a login hands the token to its owner"),
     ("domain/jwt", 2, "a token's successor follows from its text"),
     ("domain/jwt/key", 2, "keys are read, and told apart by their fingerprints"),
-    ("domain/password", 2, "stored hashes are parsed"),
+    ("domain/password", 3, "stored hashes are parsed, and long passwords known"),
     ("domain/password/digest", 3, "passwords are hashed and compared"),
     ("domain/password/stored", 2, "stored hashes are parsed"),
     ("domain/password_rules", 1, "new passwords are judged"),

@@ -80,3 +80,5 @@ mod selftest;
 mod throttle;
 #[cfg(test)]
 mod tokens;
+#[cfg(test)]
+mod users;

@@ -68,7 +68,8 @@ fn passwords_fit_the_hashes_that_django_made_of_them() {
         let Vector { note, algorithm: name, password: text, stored: hash } = vector;
         assert_eq!(is_verifiable(&stored(&hash)), Ok(algorithm(&name)), "{note}");
         let cost_is_ours = hash.starts_with("bcrypt_sha256$$2b$04$");
-        let expected = if cost_is_ours { Verification::Right } else { Verification::RightButOutdated };
+        let stays = cost_is_ours || hash.starts_with("bcrypt$") && text.len() >= 72;
+        let expected = if stays { Verification::Right } else { Verification::RightButOutdated };
         assert_eq!(verify(cheap(), &text, &hash), expected, "{note}");
         *seen.entry(name).or_default() += 1;
     }
@@ -131,7 +132,8 @@ fn plain_bcrypt_reads_72_bytes() {
     let Vector { password: text, stored: hash, .. } = hash;
     assert_eq!(text.len(), 72);
     for tail in ["", "ignored", "\0", "é"] {
-        assert_eq!(verify(cheap(), &format!("{text}{tail}"), &hash), Verification::RightButOutdated, "{tail:?}");
+        // Not outdated: nobody knows the whole password, which has to fit a better hash.
+        assert_eq!(verify(cheap(), &format!("{text}{tail}"), &hash), Verification::Right, "{tail:?}");
     }
     let shorter: String = text.chars().skip(1).collect();
     assert_eq!(verify(cheap(), &shorter, &hash), Verification::Wrong);

@@ -2,22 +2,15 @@
 
 use std::time::Duration;
 
-use super::Finding;
+use super::{Finding, users};
 use crate::config::{JwtSettings, Settings, show_duration};
 use crate::domain::jwt::{BadKey, KeyRing, RSA_BITS};
 use crate::domain::time::Clock;
-use crate::service::admin::why_unverifiable;
 use crate::store::diesel::{CLOCK_TOLERANCE, DatabaseUrl, DieselStore, TRIGGERS};
-use crate::store::{AdminStore, KeyError, Store, StoreResult, UserFilter};
-
-/// How many users are read at once.
-const PAGE: u32 = 1000;
+use crate::store::{AdminStore, KeyError, Store, StoreResult};
 
 /// It is no coincidence if this many users share one address.
 const MANY_USERS: i64 = 20;
-
-/// How many names a finding lists.
-const MAX_NAMES: usize = 10;
 
 /// Examines the database.
 pub(super) fn examine(settings: &Settings, clock: &dyn Clock, findings: &mut Vec<Finding>) {
@@ -45,7 +38,8 @@ fn look(store: &DieselStore, settings: &Settings, clock: &dyn Clock, findings: &
     findings.extend(statement_log(store)?);
     findings.push(clocks(store, clock)?);
     if fits {
-        findings.push(hashes(store)?);
+        findings.extend(users::examine(store)?);
+        findings.push(users::addresses(store)?);
         findings.push(keys(store, &settings.jwt)?);
         findings.push(addresses(store, settings)?);
     }
@@ -132,28 +126,4 @@ fn addresses(store: &DieselStore, settings: &Settings) -> StoreResult<Finding> {
         ),
         Some(_) | None => Finding::fine("addresses", "clients have different addresses"),
     })
-}
-
-/// Whether a password can match each user's hash, except for users without a password on purpose.
-fn hashes(store: &DieselStore) -> StoreResult<Finding> {
-    let mut connection = store.connect()?;
-    let (mut count, mut names) = (0_usize, Vec::new());
-    let mut filter = UserFilter { text: None, after: None, limit: PAGE };
-    loop {
-        let users = store.list_users(&filter)?;
-        let Some(last) = users.last() else { break };
-        filter.after = Some(last.user.id);
-        for entry in &users {
-            let account = connection.find_account_by_id(entry.user.id)?;
-            if account.is_some_and(|account| why_unverifiable(&account.password).is_some()) {
-                count += 1;
-                names.extend((names.len() < MAX_NAMES).then(|| entry.user.username.clone()));
-            }
-        }
-    }
-    if count == 0 {
-        return Ok(Finding::fine("passwords", "every stored hash can be verified"));
-    }
-    let fact = format!("{count} users cannot log in, since no password matches the stored hash: {}", names.join(", "));
-    Ok(Finding::wrong("passwords", fact, "run `knoxide user passwd` for them"))
 }

@@ -7,7 +7,7 @@ use crate::domain::jwt::{Algorithm, KeySecret};
 use crate::domain::random::SystemRandom;
 use crate::domain::time::{Clock, SystemClock};
 use crate::store::diesel::{DieselStore, StoreOptions};
-use crate::store::{AdminStore as _, Store as _};
+use crate::store::{AdminStore as _, SharedEmail, Store as _};
 
 /// A machine without problems.
 fn healthy() -> Machine {
@@ -194,7 +194,7 @@ fn many_users_at_one_address_are_a_forgotten_proxy() {
             origin: crate::domain::audit::Origin::default(),
             at: machine.clock.now(),
         };
-        let made = store.create_user(&user, &audit).expect("a user");
+        let made = store.create_user(&user, SharedEmail::Allow, &audit).expect("a user");
         let crate::store::UserCreation::Created(id) = made else { panic!("{made:?}") };
         let new = crate::store::NewSession {
             id: crate::domain::session::SessionId::new(machine.clock.now(), &[number; 10]),
@@ -213,4 +213,27 @@ fn many_users_at_one_address_are_a_forgotten_proxy() {
     assert_eq!(code, 0);
     assert!(found.contains("advice") && found.contains("KNOXIDE_TRUSTED_PROXIES"), "{found}");
     assert_eq!(examine(&machine, &[("KNOXIDE_TRUSTED_PROXIES", "10.0.0.1")]), (0, String::new()));
+}
+
+#[test]
+fn users_who_cannot_log_in_by_name_or_address_are_told() {
+    let machine = healthy();
+    machine.done(&["user", "add", "bob", "--email", "A@example.org", "--shared-email", "--password-hash", "!"]);
+    let (code, found) = examine(&machine, &[]);
+    assert!(code == 0 && found.contains("differ in letter case alone: a@example.org"), "{found}");
+    machine.done(&["user", "set-email", "bob", "a@example.org", "--shared-email"]);
+    let (code, found) = examine(&machine, &[]);
+    assert!(code == 0 && found.contains("id:1 and id:2") && found.contains("set-email"), "{found}");
+    machine.done(&["user", "set-email", "bob", ""]);
+    assert_eq!(examine(&machine, &[]), (0, String::new()));
+    let users =
+        serde_json::json!({ "format": 1, "users": [{ "id": 7, "username": " x" }, { "id": 8, "username": "" }] });
+    let path = machine.folder.path().join("users.json");
+    std::fs::write(&path, users.to_string()).expect("a file");
+    machine.done(&["import", &path.display().to_string()]);
+    let (code, found) = examine(&machine, &[]);
+    assert!(code == 1 && found.contains("id:7") && found.contains("id:8") && found.contains("user rename"), "{found}");
+    machine.done(&["user", "rename", "id:7", "x"]);
+    machine.done(&["user", "rename", "id:8", "y"]);
+    assert_eq!(examine(&machine, &[]), (0, String::new()));
 }

@@ -1,6 +1,6 @@
 use serde_json::json;
 
-use super::{HASH, Machine};
+use super::{HASH, Machine, Typist};
 use crate::domain::token::Token;
 use crate::domain::user::UserId;
 
@@ -42,6 +42,49 @@ fn users_and_tokens_are_taken_over() {
 }
 
 #[test]
+fn users_who_cannot_log_in_by_name_or_address_are_listed() {
+    let machine = Machine::with_alice();
+    let user = |id: i64, name: &str, email: &str| json!({ "id": id, "username": name, "email": email });
+    let data = json!({ "format": 1, "users": [
+        user(10, " blank", "A@EXAMPLE.org"), user(11, "", ""), user(12, "tab\t", "two@x.org"),
+        user(13, "\u{1f}", "two@x.org"), user(14, "fine", "three@x.org"), user(15, "in side", ""),
+    ]});
+    let path = file(&machine, &data);
+    let report = machine.json(&["import", &path]);
+    let ids: Vec<_> = report["unreachable"].as_array().expect("a list").iter().map(|user| user["id"].clone()).collect();
+    assert_eq!(ids, [10, 11, 12, 13]);
+    let shared = |email: &str, spellings: i64, first: i64, last: i64| json!({ "email": email, "users": 2, "spellings": spellings, "first": first, "last": last });
+    assert_eq!(report["shared_emails"], json!([shared("a@example.org", 2, 1, 10), shared("two@x.org", 1, 12, 13)]));
+    machine.done(&["user", "delete", "id:1", "--yes"]);
+    for id in 10..=15 {
+        machine.done(&["user", "delete", &format!("id:{id}"), "--yes"]);
+    }
+    let text = machine.done(&["import", &path]);
+    assert!(text.contains("user rename id:11") && text.contains("cannot log in: two@x.org"), "{text}");
+    assert!(!text.contains("a@example.org") && !text.contains("fine"), "{text}");
+}
+
+#[test]
+fn the_cure_for_an_admin_of_the_first_start_is_told() {
+    let machine = Machine::new();
+    machine.done(&["user", "add", "admin", "--staff", "--password-hash", HASH]);
+    for (id, name, is_told) in [(1, "admin", true), (1, "root", true), (5, "admin", true), (5, "root", false)] {
+        let data = json!({ "format": 1, "users": [{ "id": id, "username": name }, { "id": 5, "username": "zoe" }] });
+        let ran = machine.run(&["import", &file(&machine, &data)]);
+        assert_eq!((ran.code, ran.err.contains("knoxide user delete admin")), (4, is_told), "{id} {name}: {}", ran.err);
+    }
+    machine.done(&["user", "delete", "admin", "--yes"]);
+    let data = json!({ "format": 1, "users": [{ "id": 1, "username": "admin" }] });
+    machine.done(&["import", &file(&machine, &data)]);
+    // Another clash is another matter.
+    machine.done(&["user", "delete", "admin", "--yes"]);
+    machine.done(&["user", "add", "bob", "--password-hash", HASH]);
+    let bob = machine.json(&["user", "show", "bob"])["id"].clone();
+    let data = json!({ "format": 1, "users": [{ "id": bob, "username": "admin" }] });
+    assert!(!machine.refused(4, &["import", &file(&machine, &data)]).contains("delete admin"));
+}
+
+#[test]
 fn clashes_are_all_listed_and_nothing_changes() {
     let machine = Machine::new();
     let path = file(&machine, &data());
@@ -50,6 +93,22 @@ fn clashes_are_all_listed_and_nothing_changes() {
     assert!(complaint.contains("nothing was imported"), "{complaint}");
     assert!(complaint.lines().count() >= 5, "two numbers, two names, two tokens: {complaint}");
     assert_eq!(machine.json(&["user", "list"]).as_array().map(Vec::len), Some(2));
+}
+
+#[test]
+fn standard_input_is_read() {
+    let machine = Machine::new();
+    let input = "\u{feff}{\"format\": 1, \"users\": [{\"id\": 3, \"username\": \"alice\"}]}";
+    let ran = machine.run_with(&["import", "-"], Typist { lines: Vec::new(), input }, &[]);
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""));
+    assert_eq!(machine.json(&["user", "show", "alice"])["id"], 3);
+    let ran = machine.run_with(&["import", "-"], Typist { lines: Vec::new(), input: "[]" }, &[]);
+    assert_eq!(ran.code, 1);
+    assert!(
+        ran.err.contains("standard input: this is a JSON list") && ran.err.contains("docs/contract.md"),
+        "{}",
+        ran.err
+    );
 }
 
 #[test]

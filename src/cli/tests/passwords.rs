@@ -35,12 +35,16 @@ fn a_program_pipes_it() {
     let machine = Machine::with_alice();
     for (input, password) in [
         ("battery staple\r\n", "battery staple"),
-        (" two lines\nof it\n", " two lines\nof it"),
+        ("two lines \n of it\n", "two lines \n of it"),
         ("\u{feff}from an editor\r\n", "from an editor"),
     ] {
         let ran = passwd(&machine, &["--password-stdin"], Typist { lines: vec![], input });
         assert_eq!(ran.code, 0, "{}", ran.err);
         assert!(fits(&machine, password), "{password:?}");
+    }
+    for input in [" correct horse", "correct horse \n", "correct horse\n\n", "            "] {
+        let ran = passwd(&machine, &["--password-stdin"], Typist { lines: vec![], input });
+        assert!(ran.code == 4 && ran.err.contains("white space"), "{input:?}: {}", ran.err);
     }
     let ran = passwd(&machine, &[], Typist::default());
     assert_eq!(ran.code, 2, "no terminal");

@@ -1,6 +1,6 @@
 use super::{HASH, Machine, Typist};
 use crate::domain::user::{LoginName, UserId};
-use crate::store::AdminStore;
+use crate::store::{AdminStore, SharedEmail};
 
 #[test]
 fn a_user_is_added_listed_shown_and_deleted() {
@@ -39,6 +39,97 @@ fn names_that_cannot_be_are_refused() {
     let email = machine.refused(4, &["user", "add", "bob", "--email", "x\r\n@y", "--password-hash", HASH]);
     assert!(email.contains("e-mail"));
     machine.refused(3, &["user", "show", "bob"]);
+}
+
+#[test]
+fn names_and_addresses_are_stored_as_keyboards_write_them() {
+    let machine = Machine::new();
+    let typed = [("zoe\u{308}", "zo\u{eb}"), ("\u{ff42}ob", "bob"), ("o\u{fb03}ce", "office")];
+    for (decomposed, composed) in typed {
+        let email = format!("{decomposed}@example.org");
+        let said = machine.done(&["user", "add", decomposed, "--email", &email, "--password-hash", HASH]);
+        assert!(said.contains(composed), "{said}");
+        let shown = machine.json(&["user", "show", composed]);
+        assert_eq!(shown["email"], format!("{composed}@example.org"));
+        assert_eq!(machine.json(&["user", "show", decomposed])["id"], shown["id"], "as typed before");
+        machine.refused(4, &["user", "add", decomposed, "--password-hash", HASH]);
+    }
+    machine.done(&["user", "rename", "bob", "re\u{301}gis"]);
+    machine.done(&["user", "set-email", "r\u{e9}gis", "re\u{301}gis@example.org"]);
+    assert_eq!(machine.json(&["user", "show", "r\u{e9}gis"])["email"], "r\u{e9}gis@example.org");
+    // What its normal form makes of it is judged, too.
+    assert!(machine.refused(4, &["user", "add", "\u{a8}x", "--password-hash", HASH]).contains("white space"));
+}
+
+#[test]
+fn what_is_no_address_is_refused() {
+    let machine = Machine::with_alice();
+    let long = format!("{}@x.org", "a".repeat(250));
+    let bad = [
+        "a@",
+        "@x",
+        "@",
+        "a",
+        "a@b@c",
+        "a@x..org",
+        "a@.org",
+        "a@x.",
+        "a b@x.org",
+        "a@x org",
+        " a@x.org",
+        "a\u{200b}@x",
+        &long,
+    ];
+    for bad in bad {
+        for arguments in [&["add", "bob", "--password-hash", HASH, "--email", bad][..], &["set-email", "alice", bad]] {
+            let refused = machine.refused(4, &[&["user"], arguments].concat());
+            assert!(refused.contains("no e-mail address"), "{bad:?}: {refused}");
+        }
+    }
+    for good in ["a@localhost", "a+b@x.org", "\"a@b\"@x.org", "zo\u{eb}@\u{f6}.example"] {
+        machine.done(&["user", "set-email", "alice", good]);
+    }
+}
+
+#[test]
+fn an_address_is_taken_once_unless_it_may_be_shared() {
+    let machine = Machine::with_alice();
+    for taken in ["a@example.org", "A@example.org", "a@EXAMPLE.ORG"] {
+        let add = ["user", "add", "bob", "--email", taken, "--password-hash", HASH];
+        let refused = machine.refused(4, &add);
+        assert!(refused.contains("alice") && refused.contains("--shared-email"), "{refused}");
+        machine.refused(3, &["user", "show", "bob"]);
+    }
+    machine.done(&["user", "add", "bob", "--email", "a@example.org", "--shared-email", "--password-hash", HASH]);
+    machine.done(&["user", "add", "carol", "--password-hash", HASH]);
+    assert!(machine.refused(4, &["user", "set-email", "carol", "a@example.org"]).contains("--shared-email"));
+    machine.done(&["user", "set-email", "carol", "a@example.org", "--shared-email"]);
+}
+
+#[test]
+fn name_address_and_staff_flag_are_changed_and_sessions_live_on() {
+    let machine = Machine::with_alice();
+    machine.done(&["token", "create", "alice", "--name", "script"]);
+    machine.done(&["user", "add", "bob", "--password-hash", HASH]);
+    assert!(machine.done(&["user", "rename", "alice", "anna"]).contains("anna"));
+    machine.done(&["user", "set-email", "anna", "anna@example.org"]);
+    machine.done(&["user", "set-staff", "anna", "yes"]);
+    let anna = machine.json(&["user", "show", "anna"]);
+    assert_eq!((&anna["id"], &anna["email"], &anna["is_staff"]), (&1.into(), &"anna@example.org".into(), &true.into()));
+    assert_eq!(anna["sessions"].as_array().map(Vec::len), Some(1));
+    machine.done(&["user", "set-staff", "anna", "no"]);
+    machine.done(&["user", "set-email", "anna", ""]);
+    let anna = machine.json(&["user", "show", "anna"]);
+    assert_eq!((&anna["email"], &anna["is_staff"]), (&"".into(), &false.into()));
+    for (name, why) in [("bob", "taken"), ("BOB", "could be taken for"), (" anna", "white space"), ("", "empty")] {
+        assert!(machine.refused(4, &["user", "rename", "anna", name]).contains(why), "{name}");
+    }
+    assert!(machine.refused(4, &["user", "set-email", "anna", "nowhere"]).contains("e-mail"));
+    machine.refused(2, &["user", "set-staff", "anna", "perhaps"]);
+    for gone in [&["rename", "alice", "zoe"], &["set-email", "alice", "z@x.org"], &["set-staff", "alice", "yes"]] {
+        machine.refused(3, &[&["user"], &gone[..]].concat());
+    }
+    assert_eq!(machine.json(&["user", "show", "anna"])["username"], "anna");
 }
 
 #[test]
@@ -96,7 +187,7 @@ fn what_others_wrote_cannot_disturb_the_terminal() {
         origin: crate::domain::audit::Origin::default(),
         at: super::START,
     };
-    machine.store().create_user(&new, &audit).expect("an imported user");
+    machine.store().create_user(&new, SharedEmail::Allow, &audit).expect("an imported user");
     let table = machine.done(&["user", "list"]);
     assert!(table.contains("eve\\u001b[2J\\nroot"), "{table}");
     assert_eq!(table.lines().count(), 3, "{table}");

@@ -13,8 +13,8 @@ use super::memory::HashMemory;
 use super::stored::{BcryptInput, Recipe, Stored};
 use crate::domain::user::Password;
 
-/// bcrypt reads no more bytes of a password than this.
-const BCRYPT_KEY_BYTES: usize = 72;
+/// bcrypt reads no more bytes of a password than this. It ends a shorter one with a NUL, so that its end counts, too.
+pub(super) const BCRYPT_KEY_BYTES: usize = 72;
 
 /// bcrypt's own alphabet, unpadded. Some programs left garbage in the last bits, which belong to
 /// no byte; bcrypt ignores them, and so do we.

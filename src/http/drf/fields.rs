@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Serialize, Serializer};
 
+use crate::domain::user::is_trimmed;
 use crate::http::drf::body::value::{Document, Kind, Value};
 
 /// The key of errors that belong to no single field.
@@ -39,7 +40,7 @@ impl Field {
             Some(Value::Text(text)) => text.as_str(),
         };
         let value = match self.trim {
-            Trim::Yes => text.trim_matches(is_space),
+            Trim::Yes => text.trim_matches(is_trimmed),
             Trim::No => text,
         };
         if value.is_empty() {
@@ -50,11 +51,6 @@ impl Field {
         }
         Ok(value.to_owned())
     }
-}
-
-/// The white space that Python's `str.strip()` removes. Rust's definition lacks U+001C to U+001F.
-fn is_space(c: char) -> bool {
-    matches!(c, '\u{1c}'..='\u{1f}') || c.is_whitespace()
 }
 
 /// The errors in a body: a message for each wrong field, in the order in which the fields were declared.
@@ -201,7 +197,7 @@ mod tests {
         let spaces = "\u{9}\u{a}\u{b}\u{c}\u{d}\u{1c}\u{1d}\u{1e}\u{1f}\u{20}\u{85}\u{a0}\u{1680}\u{2000}\u{2001}\
                       \u{2002}\u{2003}\u{2004}\u{2005}\u{2006}\u{2007}\u{2008}\u{2009}\u{200a}\u{2028}\u{2029}\
                       \u{202f}\u{205f}\u{3000}";
-        let all: String = (0..=0x10_ffff).filter_map(char::from_u32).filter(|c| is_space(*c)).collect();
+        let all: String = (0..=0x10_ffff).filter_map(char::from_u32).filter(|c| is_trimmed(*c)).collect();
         assert_eq!(all, spaces);
     }
 

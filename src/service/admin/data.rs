@@ -7,7 +7,7 @@ use crate::domain::audit::Event;
 use crate::domain::import::ImportData;
 use crate::domain::password::{Unverifiable, is_verifiable};
 use crate::domain::time::Timestamp;
-use crate::domain::user::PasswordHash;
+use crate::domain::user::{PasswordHash, UserId, check_reachable};
 use crate::store::{ClockTrust, ImportReport, SweepPolicy, SweepReport};
 
 /// What an import did.
@@ -18,6 +18,19 @@ pub struct Imported {
     pub report: ImportReport,
     /// Imported users who cannot log in by password, though that is not on purpose.
     pub unverifiable: Vec<UnverifiableUser>,
+    /// Imported users whose names fit no login.
+    pub unreachable: Vec<UnreachableUser>,
+}
+
+/// A user whose name fits no login.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct UnreachableUser {
+    /// The user's number.
+    pub id: UserId,
+    /// The user's name.
+    pub username: String,
+    /// Why no login with the name can succeed.
+    pub reason: String,
 }
 
 /// A user whose stored hash fits no password.
@@ -60,7 +73,11 @@ impl Admin {
             let reason = why_unverifiable(&user.password)?;
             Some(UnverifiableUser { username: user.username.clone(), reason })
         });
-        Ok(Imported { report, unverifiable: unverifiable.collect() })
+        let unreachable = data.users.iter().filter_map(|user| {
+            let reason = check_reachable(&user.username).err()?.to_string();
+            Some(UnreachableUser { id: user.id, username: user.username.clone(), reason })
+        });
+        Ok(Imported { report, unverifiable: unverifiable.collect(), unreachable: unreachable.collect() })
     }
 
     /// Deletes what has been over for long enough.

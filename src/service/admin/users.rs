@@ -5,8 +5,10 @@ use crate::domain::audit::Event;
 use crate::domain::escape::is_unseen;
 use crate::domain::password::is_verifiable;
 use crate::domain::password_rules::{Owner, judge_new_password};
-use crate::domain::user::{Account, LoginName, NewUser, Password, PasswordHash, User, UserId, validate_username};
-use crate::store::{UserCreation, UserEntry, UserFilter};
+use crate::domain::user::{
+    Account, LoginName, NewUser, Password, PasswordHash, User, UserId, normal_form, validate_username,
+};
+use crate::store::{SharedEmail, UserChange, UserChanged, UserCreation, UserEntry, UserFilter};
 
 /// The longest e-mail address, in characters (RFC 5321, section 4.5.3.1.3).
 const MAX_EMAIL: usize = 254;
@@ -18,6 +20,8 @@ pub struct NewAccount {
     pub username: String,
     /// The e-mail address; may be empty.
     pub email: String,
+    /// Whether another user may have the same address.
+    pub shared_email: SharedEmail,
     /// The password.
     pub password: NewPassword,
     /// Whether the user may log in.
@@ -41,39 +45,98 @@ pub enum NewPassword {
 /// # Errors
 /// What is wrong.
 pub fn check_new_account(username: &str, email: &str) -> Result<(), AdminError> {
-    validate_username(username)?;
-    let fits = email.is_empty() || email.contains('@') && email.chars().count() <= MAX_EMAIL;
-    if fits && !email.contains(|c: char| is_unseen(c) || c.is_whitespace()) {
+    validate_username(&normal_form(username))?;
+    check_email(&normal_form(email))
+}
+
+fn check_email(email: &str) -> Result<(), AdminError> {
+    if email.is_empty() {
         return Ok(());
     }
-    Err(AdminError::BadEmail)
+    let (local, domain) = email.rsplit_once('@').ok_or(AdminError::BadEmail)?;
+    let is_quoted = local.len() > 1 && local.starts_with('"') && local.ends_with('"');
+    let has_parts = !local.is_empty() && (is_quoted || !local.contains('@')) && !domain.split('.').any(str::is_empty);
+    let is_long = email.chars().count() > MAX_EMAIL;
+    if is_long || !has_parts || email.contains(|c: char| is_unseen(c) || c.is_whitespace()) {
+        return Err(AdminError::BadEmail);
+    }
+    Ok(())
 }
 
 impl Admin {
-    /// Adds a user.
+    /// Adds a user, under the [`normal_form`] of the name and of the e-mail address.
     ///
     /// # Errors
     /// A name, e-mail address or password that cannot be; or the store failed.
     pub fn add_user(&self, new: NewAccount) -> Result<UserId, AdminError> {
-        let NewAccount { username, email, password, is_active, is_staff } = new;
+        let NewAccount { username, email, shared_email, password, is_active, is_staff } = new;
         check_new_account(&username, &email)?;
+        let (username, email) = (normal_form(&username), normal_form(&email));
         let password = self.hash(password, &Owner { username: &username, email: &email })?;
         let created = self.clock.now();
         let new = NewUser { id: None, username, email, password, is_active, is_staff, created };
-        match self.store.create_user(&new, &self.audit(Event::UserCreated))? {
+        match self.store.create_user(&new, shared_email, &self.audit(Event::UserCreated))? {
             UserCreation::Created(id) => Ok(id),
             UserCreation::Taken => Err(AdminError::NameTaken(new.username)),
             UserCreation::Lookalike(other) => Err(AdminError::Lookalike { name: new.username, other }),
+            UserCreation::EmailTaken(other) => Err(AdminError::EmailTaken { email: new.email, other }),
         }
     }
 
-    /// The user with exactly this name; or, if no user has it, the one with this number after `id:`.
+    /// Gives a user another name. No session ends.
+    ///
+    /// # Errors
+    /// A name that cannot be, a user who is gone; or the store failed.
+    pub fn rename_user(&self, user: &User, name: &str) -> Result<(), AdminError> {
+        let name = normal_form(name);
+        validate_username(&name)?;
+        self.change(user, &UserChange::Username(name), Event::UserRenamed)
+    }
+
+    /// Gives a user another e-mail address, or takes it away if `email` is empty. No session ends.
+    ///
+    /// # Errors
+    /// An address that cannot be, a user who is gone; or the store failed.
+    pub fn set_email(&self, user: &User, email: &str, shared: SharedEmail) -> Result<(), AdminError> {
+        let email = normal_form(email);
+        check_email(&email)?;
+        self.change(user, &UserChange::Email(email, shared), Event::EmailChanged)
+    }
+
+    /// Makes a user a staff user, or no longer. No session ends.
+    ///
+    /// # Errors
+    /// The user is gone, or the store failed.
+    pub fn set_staff(&self, user: &User, is_staff: bool) -> Result<(), AdminError> {
+        let event = if is_staff { Event::StaffGranted } else { Event::StaffWithdrawn };
+        self.change(user, &UserChange::Staff(is_staff), event)
+    }
+
+    fn change(&self, user: &User, change: &UserChange, event: Event) -> Result<(), AdminError> {
+        let wanted = match change {
+            UserChange::Username(text) | UserChange::Email(text, _) => text.clone(),
+            UserChange::Staff(_) => String::new(),
+        };
+        match self.store.change_user(user.id, change, &self.audit(event))? {
+            UserChanged::Done => Ok(()),
+            UserChanged::NoSuchUser => Err(AdminError::NoSuchUser(user.username.clone())),
+            UserChanged::NameTaken => Err(AdminError::NameTaken(wanted)),
+            UserChanged::Lookalike(other) => Err(AdminError::Lookalike { name: wanted, other }),
+            UserChanged::EmailTaken(other) => Err(AdminError::EmailTaken { email: wanted, other }),
+        }
+    }
+
+    /// The user with exactly this name. If there is none, the user whose name is its [`normal_form`]; or else the one
+    /// with this number after `id:`.
     ///
     /// # Errors
     /// There is none, or the store failed.
     pub fn find_user(&self, named: &str) -> Result<User, AdminError> {
         let mut connection = self.connect()?;
         let mut account = connection.find_account(&LoginName::Username(named.to_owned()))?;
+        if account.is_none() {
+            account = connection.find_account(&LoginName::Username(normal_form(named)))?;
+        }
         if let (None, Some(id)) = (&account, named.strip_prefix("id:").and_then(|digits| digits.parse().ok())) {
             account = connection.find_account_by_id(UserId(id))?;
         }

@@ -16,6 +16,23 @@ pub struct ImportReport {
     pub ended: usize,
     /// Imported names that look like another one, with that other one.
     pub lookalikes: Vec<(String, String)>,
+    /// E-mail addresses of imported users that other users have, too.
+    pub shared_emails: Vec<SharedAddress>,
+}
+
+/// An e-mail address that several users have, but for letter case.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SharedAddress {
+    /// The address, with A to Z in lower case.
+    pub email: String,
+    /// How many users have it.
+    pub users: i64,
+    /// In how many spellings they have it. If there are fewer than users, some cannot log in by e-mail.
+    pub spellings: i64,
+    /// The user among them with the smallest number.
+    pub first: UserId,
+    /// The user among them with the greatest number.
+    pub last: UserId,
 }
 
 /// Why an import changed nothing.

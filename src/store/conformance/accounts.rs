@@ -1,11 +1,12 @@
 //! Users, and what changes of users end.
 
 use super::*;
-use crate::store::UserCreation;
+use crate::store::{SharedEmail, UserChange, UserChanged, UserCreation};
 
 pub(super) const CASES: &[Case] = &[
     ("names are compared exactly", names_are_exact),
     ("an e-mail address of two users finds no account", shared_email),
+    ("the domain of an e-mail address is found in any case, exact ones first", domains_without_case),
     ("a better hash ends nothing and never overwrites a new password", hash_upgrade),
     ("shadow users follow their original", shadow_users),
     ("a name goes from one shadow user to another", shadow_names_move),
@@ -13,6 +14,9 @@ pub(super) const CASES: &[Case] = &[
 
 pub(super) const ADMIN_CASES: &[AdminCase] = &[
     ("names and look-alikes are taken once", names_are_taken),
+    ("an e-mail address is taken once, unless it may be shared", emails_are_taken),
+    ("another name, e-mail address or staff flag ends no session", changed_users_stay),
+    ("a changed user takes no name or e-mail address of another", changes_are_refused),
     ("ids are kept, and not used again", ids_are_kept),
     ("a new password ends the other sessions", password_change),
     ("deactivating refuses, activating revives nothing", deactivation),
@@ -63,9 +67,132 @@ fn shared_email(store: &dyn Store) {
     assert_eq!(found_id(conn, &by_email("")), None);
 }
 
+fn domains_without_case(store: &dyn Store) {
+    let conn = &mut *connect(store);
+    let mut add = |name: &str, email: &str| {
+        put_user(conn, &NewUser { email: email.to_owned(), ..new_user(name) });
+        found_id(conn, &by_name(name)).expect("the user")
+    };
+    let alice = add("alice", "Alice@Example.com");
+    let (low, high) = (add("low", "casey@example.com"), add("high", "casey@EXAMPLE.com"));
+    let odd = add("odd", "\"a@b\"@example.com");
+    let plain = add("plain", "Without");
+    let umlaut = add("umlaut", "zoë@ÖSTERREICH.example");
+    let cases = [
+        ("Alice@Example.com", Some(alice)),
+        ("Alice@example.com", Some(alice)),
+        ("Alice@EXAMPLE.COM", Some(alice)),
+        ("alice@Example.com", None),
+        ("ALICE@EXAMPLE.COM", None),
+        ("Alice@Example.co", None),
+        ("Alice@Example.com.", None),
+        ("lice@Example.com", None),
+        ("casey@example.com", Some(low)),
+        ("casey@EXAMPLE.com", Some(high)),
+        ("casey@Example.com", None),
+        ("\"a@b\"@EXAMPLE.com", Some(odd)),
+        ("\"a@B\"@EXAMPLE.com", None),
+        ("Without", Some(plain)),
+        ("without", None),
+        ("zoë@ÖSTERREICH.EXAMPLE", Some(umlaut)),
+        ("zoë@österreich.example", None),
+        ("zoë", None),
+        ("@", None),
+        ("Alice@%", None),
+        ("Alice@Example.com\0", None),
+    ];
+    for (typed, found) in cases {
+        assert_eq!(found_id(conn, &by_email(typed)), found, "{typed:?}");
+    }
+}
+
+fn emails_are_taken(store: &dyn AdminStore) {
+    let create = |name: &str, email: &str, shared| {
+        let new = NewUser { email: email.to_owned(), ..new_user(name) };
+        store.create_user(&new, shared, &audit(Event::UserCreated)).expect("a write")
+    };
+    let is_created = |creation| matches!(creation, UserCreation::Created(_));
+    assert!(is_created(create("alice", "both@example.com", SharedEmail::Refuse)));
+    for alike in ["both@example.com", "both@EXAMPLE.com", "Both@example.com"] {
+        assert_eq!(create("bob", alike, SharedEmail::Refuse), UserCreation::EmailTaken("alice".to_owned()), "{alike}");
+    }
+    assert!(is_created(create("bob", "both@example.com", SharedEmail::Allow)));
+    assert!(is_created(create("carol", "another@example.com", SharedEmail::Refuse)));
+    for nameless in ["dave", "erin"] {
+        assert!(is_created(create(nameless, "", SharedEmail::Refuse)), "no address is no shared one");
+    }
+}
+
+fn change(store: &dyn AdminStore, user: UserId, change: UserChange) -> UserChanged {
+    store.change_user(user, &change, &audit(Event::UserRenamed)).expect("a write")
+}
+
+fn changed_users_stay(store: &dyn AdminStore) {
+    let conn = &mut *connect(store);
+    let (alice, bob) = (add_user(conn, "alice"), add_user(conn, "bob"));
+    log_in(conn, alice, 1);
+    log_in(conn, bob, 2);
+    let epoch = epoch_of(conn, alice);
+    let changes = [
+        UserChange::Username("ALICE".to_owned()),
+        UserChange::Username("anna".to_owned()),
+        UserChange::Email("Alice@example.com".to_owned(), SharedEmail::Refuse),
+        UserChange::Email("anna@example.org".to_owned(), SharedEmail::Refuse),
+        UserChange::Staff(true),
+        // What is so already.
+        UserChange::Username("anna".to_owned()),
+        UserChange::Email("anna@example.org".to_owned(), SharedEmail::Refuse),
+        UserChange::Staff(true),
+    ];
+    for wanted in changes {
+        assert_eq!(change(store, alice, wanted.clone()), UserChanged::Done, "{wanted:?}");
+        assert!(is_live(conn, 1), "{wanted:?}");
+        let seen = conn.find_many(&[digest(1)]).expect("a read").pop().flatten().expect("the token").user;
+        let is_seen = match &wanted {
+            UserChange::Username(name) => seen.username == *name,
+            UserChange::Email(email, _) => seen.email == *email,
+            UserChange::Staff(is_staff) => seen.is_staff == *is_staff,
+        };
+        assert!(is_seen, "{wanted:?} of {seen:?}");
+    }
+    assert_eq!(epoch_of(conn, alice), epoch);
+    assert_eq!((found_id(conn, &by_name("anna")), found_id(conn, &by_name("alice"))), (Some(alice), None));
+    assert_eq!(found_id(conn, &by_email("anna@example.org")), Some(alice));
+    let other = conn.find_account_by_id(bob).expect("a read").expect("bob").user;
+    assert_eq!((other.username.as_str(), other.email.as_str(), other.is_staff), ("bob", "bob@example.com", false));
+    assert_eq!(change(store, alice, UserChange::Email(String::new(), SharedEmail::Refuse)), UserChanged::Done);
+    assert_eq!(change(store, alice, UserChange::Staff(false)), UserChanged::Done);
+    assert!(is_live(conn, 1));
+}
+
+fn changes_are_refused(store: &dyn AdminStore) {
+    let conn = &mut *connect(store);
+    let (alice, bob) = (add_user(conn, "alice"), add_user(conn, "bob"));
+    let name = |text: &str| UserChange::Username(text.to_owned());
+    let email = |text: &str, shared| UserChange::Email(text.to_owned(), shared);
+    let bobs = || "bob".to_owned();
+    assert_eq!(change(store, alice, name("bob")), UserChanged::NameTaken);
+    assert_eq!(change(store, alice, name("BOB")), UserChanged::Lookalike(bobs()));
+    for taken in ["bob@example.com", "bob@EXAMPLE.com", "BOB@example.com"] {
+        assert_eq!(change(store, alice, email(taken, SharedEmail::Refuse)), UserChanged::EmailTaken(bobs()), "{taken}");
+    }
+    let unchanged = conn.find_account_by_id(alice).expect("a read").expect("alice").user;
+    assert_eq!((unchanged.username.as_str(), unchanged.email.as_str()), ("alice", "alice@example.com"));
+    assert_eq!(change(store, alice, email("bob@example.com", SharedEmail::Allow)), UserChanged::Done);
+    assert_eq!(found_id(conn, &by_email("bob@example.com")), None);
+    // The name of one becomes free for the other.
+    assert_eq!(change(store, bob, name("carol")), UserChanged::Done);
+    assert_eq!(change(store, alice, name("bob")), UserChanged::Done);
+    for wanted in [name("zoe"), email("zoe@example.com", SharedEmail::Refuse), UserChange::Staff(true)] {
+        assert_eq!(change(store, UserId(4711), wanted), UserChanged::NoSuchUser);
+    }
+}
+
 fn names_are_taken(store: &dyn AdminStore) {
     add_user(&mut *connect(store), "casey");
-    let create = |name: &str| store.create_user(&new_user(name), &audit(Event::UserCreated)).expect("a write");
+    let create = |name: &str| {
+        store.create_user(&new_user(name), SharedEmail::Allow, &audit(Event::UserCreated)).expect("a write")
+    };
     assert_eq!(create("casey"), UserCreation::Taken);
     for alike in ["Casey", "cаsey", "ｃasey"] {
         assert_eq!(create(alike), UserCreation::Lookalike("casey".to_owned()), "{alike}");
@@ -75,7 +202,8 @@ fn names_are_taken(store: &dyn AdminStore) {
 
 fn ids_are_kept(store: &dyn AdminStore) {
     let with_id = |id, name: &str| NewUser { id: Some(UserId(id)), ..new_user(name) };
-    let create = |new: &NewUser| store.create_user(new, &audit(Event::UserCreated)).expect("a write");
+    let create =
+        |new: &NewUser| store.create_user(new, SharedEmail::Allow, &audit(Event::UserCreated)).expect("a write");
     assert_eq!(create(&with_id(900, "alice")), UserCreation::Created(UserId(900)));
     assert_eq!(create(&with_id(900, "bob")), UserCreation::Taken);
     assert!(matches!(create(&new_user("carol")), UserCreation::Created(UserId(id)) if id > 900));
@@ -134,8 +262,11 @@ fn deactivation(store: &dyn AdminStore) {
 
 fn activation_raises_the_epoch(store: &dyn AdminStore) {
     let conn = &mut *connect(store);
-    let alice = match store.create_user(&NewUser { is_active: false, ..new_user("alice") }, &audit(Event::UserCreated))
-    {
+    let alice = match store.create_user(
+        &NewUser { is_active: false, ..new_user("alice") },
+        SharedEmail::Allow,
+        &audit(Event::UserCreated),
+    ) {
         Ok(UserCreation::Created(id)) => id,
         other => panic!("{other:?}"),
     };

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::store::{FeedKind, FeedUpdate, Invalidation, Refresh, Refreshed, RevocationFeed, Revoked};
+use crate::store::{
+    FeedKind, FeedUpdate, Invalidation, Refresh, Refreshed, RevocationFeed, Revoked, SharedEmail, UserChange,
+    UserChanged,
+};
 
 pub(super) const CASES: &[Case] = &[
     ("a feed reports a logout", reports_logout),
@@ -21,6 +24,7 @@ pub(super) const CASES: &[Case] = &[
 pub(super) const ADMIN_CASES: &[AdminCase] = &[
     ("a feed reports a password change that keeps a session", reports_password_change),
     ("a feed reports deactivation and activation", reports_activation),
+    ("a feed reports a change by an administrator", reports_changes),
 ];
 
 /// A feed that has had its first poll, and user 1 with the sessions 1 to 3.
@@ -105,6 +109,23 @@ fn reports_activation(store: &dyn AdminStore) {
     for active in [false, true] {
         assert_eq!(store.set_active(scene.user, active, &audit(Event::Deactivated)), Ok(true));
         scene.reports(Revoked::User(scene.user));
+    }
+}
+
+fn reports_changes(store: &dyn AdminStore) {
+    let Some(mut scene) = Scene::set(store) else { return };
+    let changes = [
+        UserChange::Username("anna".to_owned()),
+        UserChange::Email("anna@example.com".to_owned(), SharedEmail::Refuse),
+        UserChange::Staff(true),
+    ];
+    for change in changes {
+        let write = || store.change_user(scene.user, &change, &audit(Event::UserRenamed));
+        assert_eq!(write(), Ok(UserChanged::Done));
+        scene.reports(Revoked::User(scene.user));
+        let write = || store.change_user(scene.user, &change, &audit(Event::UserRenamed));
+        assert_eq!(write(), Ok(UserChanged::Done), "it is so already");
+        scene.reports_nothing();
     }
 }
 

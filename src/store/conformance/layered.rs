@@ -6,7 +6,8 @@ use std::sync::Arc;
 use super::super::{AdminStore, Connection, FeedKind, RevocationFeed, Store, StoreResult};
 use super::super::{
     ClockTrust, ImportError, ImportReport, KeyEntry, KeyError, NewSession, Opening, Refresh, Refreshed, Retiring,
-    SessionFilter, Successor, SweepMoment, SweepPolicy, SweepReport, UserCreation, UserEntry, UserFilter,
+    SessionFilter, SharedEmail, Successor, SweepMoment, SweepPolicy, SweepReport, UserChange, UserChanged,
+    UserCreation, UserEntry, UserFilter,
 };
 use crate::domain::audit::AuditContext;
 use crate::domain::import::ImportData;
@@ -125,7 +126,10 @@ macro_rules! pass {
 
 impl<S: AdminStore, L: Layer> AdminStore for Layered<S, L> {
     pass! {
-        fn create_user(store, new: &NewUser, audit: &AuditContext) -> StoreResult<UserCreation>;
+        fn create_user(
+            store, new: &NewUser, shared: SharedEmail, audit: &AuditContext
+        ) -> StoreResult<UserCreation>;
+        fn change_user(store, user: UserId, change: &UserChange, audit: &AuditContext) -> StoreResult<UserChanged>;
         fn set_password(
             store, user: UserId, new: &PasswordHash, keep: Option<SessionId>, audit: &AuditContext
         ) -> StoreResult<bool>;

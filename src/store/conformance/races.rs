@@ -4,7 +4,7 @@ use std::sync::Barrier;
 use std::thread;
 
 use super::*;
-use crate::store::{LimitPolicy, Refresh, Refreshed, StoreError, UserCreation};
+use crate::store::{LimitPolicy, Refresh, Refreshed, SharedEmail, StoreError, UserCreation};
 
 pub(super) const CASES: &[Case] = &[
     ("parallel logins keep to the limit", logins_keep_the_limit),
@@ -198,7 +198,8 @@ fn name_is_taken_once(store: &dyn AdminStore) {
             .map(|name| -> Job<'_, bool> {
                 let new = new_user(&format!("{name}{round}x"));
                 Box::new(move |_| {
-                    let creation = until_done(|| store.create_user(&new, &audit(Event::UserCreated)));
+                    let creation =
+                        until_done(|| store.create_user(&new, SharedEmail::Allow, &audit(Event::UserCreated)));
                     matches!(creation, UserCreation::Created(_))
                 })
             })

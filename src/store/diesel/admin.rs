@@ -17,8 +17,8 @@ use crate::domain::session::{SessionEntry, SessionId};
 use crate::domain::time::Timestamp;
 use crate::domain::user::{NewUser, PasswordHash, UserId};
 use crate::store::{
-    AdminStore, ClockTrust, ImportError, ImportReport, KeyEntry, KeyError, Retiring, SessionFilter, StoreResult,
-    SweepMoment, SweepPolicy, SweepReport, UserCreation, UserEntry, UserFilter,
+    AdminStore, ClockTrust, ImportError, ImportReport, KeyEntry, KeyError, Retiring, SessionFilter, SharedEmail,
+    StoreResult, SweepMoment, SweepPolicy, SweepReport, UserChange, UserChanged, UserCreation, UserEntry, UserFilter,
 };
 
 statement! {
@@ -42,8 +42,12 @@ statement! {
 }
 
 impl AdminStore for DieselStore {
-    fn create_user(&self, new: &NewUser, audit: &AuditContext) -> StoreResult<UserCreation> {
-        self.admin(|connection| connection.add(|any| users::create(any, new, audit)))
+    fn create_user(&self, new: &NewUser, shared: SharedEmail, audit: &AuditContext) -> StoreResult<UserCreation> {
+        self.admin(|connection| connection.add(|any| users::create(any, new, shared, audit)))
+    }
+
+    fn change_user(&self, user: UserId, change: &UserChange, audit: &AuditContext) -> StoreResult<UserChanged> {
+        self.admin(|connection| connection.add(|any| users::change(any, user, change, audit)))
     }
 
     fn set_password(

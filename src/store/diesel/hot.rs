@@ -60,7 +60,7 @@ pub(super) use statement;
 
 #[cfg(feature = "postgres")]
 use diesel::sql_types::Array;
-use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text};
+use diesel::sql_types::{BigInt, Binary, Bool, Integer, Nullable, Text};
 
 /// The expiry of a token without one.
 pub(super) const NEVER: i64 = i64::MAX;
@@ -135,11 +135,13 @@ statement! {
 }
 
 statement! {
-    /// Up to two accounts with this address: two count as none.
-    FindByEmail { email: String as Text } -> AccountColumns,
+    /// Up to two accounts whose addresses have this key and begin with this local part, exact ones first.
+    FindByEmail {
+        key: String as Text, length: i32 as Integer, local: String as Text, email: String as Text,
+    } -> AccountColumns,
     [
-        "SELECT id, username, email, is_active, is_staff, auth_epoch, password_hash FROM users WHERE email = ",
-        email, " LIMIT 2",
+        "SELECT id, username, email, is_active, is_staff, auth_epoch, password_hash FROM users WHERE lower(email) = ",
+        key, " AND substr(email, 1, ", length, ") = ", local, " ORDER BY email <> ", email, " LIMIT 2",
     ]
 }
 

@@ -4,12 +4,12 @@ use std::collections::{HashMap, HashSet};
 
 use sha2::{Digest, Sha512};
 
-use super::DieselStore;
 use super::any::{AnyConnection, Ending};
+use super::{DieselStore, lists};
 use crate::domain::audit::AuditContext;
 use crate::domain::import::{ImportData, ImportToken, ImportUser};
 use crate::domain::session::SessionId;
-use crate::domain::user::{UserId, lookalike_key};
+use crate::domain::user::{UserId, email_key, lookalike_key};
 use crate::store::{Clash, ImportError, ImportReport, StoreResult};
 
 mod rows;
@@ -49,11 +49,15 @@ fn write(any: &mut AnyConnection, prepared: &Prepared<'_>, audit: &AuditContext)
     let lookalikes = lookalikes(rows::names_by_key(any, prepared)?, prepared);
     rows::insert_users(any, prepared, audit)?;
     rows::insert_tokens(any, prepared, audit)?;
+    let emails: HashSet<String> = prepared.users.iter().map(|(user, _)| email_key(&user.email)).collect();
+    let mut shared_emails = lists::shared_addresses(any)?;
+    shared_emails.retain(|shared| emails.contains(&shared.email));
     Ok(ImportReport {
         users: prepared.users.len(),
         tokens: prepared.tokens.len(),
         ended: prepared.tokens.iter().filter(|(.., is_active)| !is_active).count(),
         lookalikes,
+        shared_emails,
     })
 }
 

@@ -4,17 +4,49 @@ use std::collections::HashMap;
 
 use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Bool, Nullable};
+use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 
+use super::DieselStore;
 use super::any::AnyConnection;
-use super::hot;
+use super::hot::{self, statement};
 use super::rows::{dialect_named, session_id};
 use super::schema::{audit_events, sessions, users};
 use crate::domain::audit::Event;
 use crate::domain::session::{Session, SessionEntry};
 use crate::domain::time::Timestamp;
 use crate::domain::user::{Epoch, User, UserId, lookalike_key};
-use crate::store::{SessionFilter, UserEntry, UserFilter};
+use crate::store::{SessionFilter, SharedAddress, StoreResult, UserEntry, UserFilter};
+
+statement! {
+    /// E-mail addresses that several users have, but for letter case.
+    FindSharedAddresses {} -> (Text, BigInt, BigInt, BigInt, BigInt),
+    [
+        "SELECT lower(email), count(*), count(DISTINCT email), min(id), max(id) FROM users WHERE email <> '' \
+         GROUP BY lower(email) HAVING count(*) > 1 ORDER BY lower(email)",
+    ]
+}
+
+impl DieselStore {
+    /// The e-mail addresses that several users have, but for letter case.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn shared_addresses(&self) -> StoreResult<Vec<SharedAddress>> {
+        self.admin(|connection| connection.read(shared_addresses))
+    }
+}
+
+pub(super) fn shared_addresses(any: &mut AnyConnection) -> QueryResult<Vec<SharedAddress>> {
+    let rows: Vec<(String, i64, i64, i64, i64)> = FindSharedAddresses {}.load(any)?;
+    let shared = rows.into_iter().map(|(email, users, spellings, first, last)| SharedAddress {
+        email,
+        users,
+        spellings,
+        first: UserId(first),
+        last: UserId(last),
+    });
+    Ok(shared.collect())
+}
 
 /// A pattern that matches texts that contain this one.
 fn containing(text: &str) -> String {

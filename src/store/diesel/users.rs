@@ -9,10 +9,18 @@ use super::emptying::AT_THE_END;
 use super::hot::{self, statement};
 use super::rows::{AccountRow, account};
 use super::standby;
-use crate::domain::audit::{AuditContext, Event};
+use crate::domain::audit::AuditContext;
 use crate::domain::session::SessionId;
-use crate::domain::user::{Account, Epoch, LoginName, NewUser, PasswordHash, UserId, lookalike_key, stand_in_name};
-use crate::store::UserCreation;
+use crate::domain::user::{
+    Account, Epoch, LoginName, NewUser, PasswordHash, UserId, email_key, email_local_part, lookalike_key,
+};
+use crate::store::{SharedEmail, UserCreation};
+
+mod change;
+mod shadow;
+
+pub(super) use change::change;
+pub(super) use shadow::put_shadow;
 
 statement! {
     /// Ends all sessions of a user.
@@ -83,9 +91,9 @@ statement! {
 }
 
 statement! {
-    /// The names that share a look-alike key.
-    FindLookalikes { key: String as Text } -> Text,
-    ["SELECT username FROM users WHERE lookalike_key = ", key, " ORDER BY id"]
+    /// The users whose names share a look-alike key.
+    FindLookalikes { key: String as Text } -> (BigInt, Text),
+    ["SELECT id, username FROM users WHERE lookalike_key = ", key, " ORDER BY id"]
 }
 
 statement! {
@@ -115,27 +123,17 @@ statement! {
 }
 
 statement! {
-    /// Brings a shadow user up to date; writes nothing when nothing changed.
-    UpdateShadow {
-        username: String as Text, key: String as Text, email: String as Text, is_staff: bool as Bool,
-        id: i64 as BigInt,
-    },
-    [
-        "UPDATE users SET username = ", username, ", lookalike_key = ", key, ", email = ", email, ", is_staff = ",
-        is_staff, " WHERE id = ", id, " AND (username <> ", username, " OR email <> ", email, " OR is_staff <> ",
-        is_staff, ")",
-    ]
-}
-
-statement! {
     /// Another name.
     Rename { username: String as Text, key: String as Text, id: i64 as BigInt },
-    ["UPDATE users SET username = ", username, ", lookalike_key = ", key, " WHERE id = ", id]
+    [
+        "UPDATE users SET username = ", username, ", lookalike_key = ", key, " WHERE id = ", id,
+        " AND username <> ", username,
+    ]
 }
 
 #[cfg(feature = "postgres")]
 statement! {
-    /// Ensures that only one user with this key is created at a time.
+    /// Ensures that only one transaction at a time gives a user this name or e-mail address.
     LockKey { hash: i64 as BigInt },
     ["SELECT pg_advisory_xact_lock(", hash, ")"]
 }
@@ -154,14 +152,28 @@ pub(super) fn find(connection: &mut AnyConnection, login: &LoginName) -> QueryRe
     if text.is_empty() || text.contains('\0') {
         return Ok(None);
     }
-    let rows: Vec<AccountRow> = match login {
-        LoginName::Username(name) => hot::FindByName { username: name.clone() }.load(connection)?,
-        LoginName::Email(email) => hot::FindByEmail { email: email.clone() }.load(connection)?,
-    };
-    match <[AccountRow; 1]>::try_from(rows) {
-        Ok([row]) => Ok(Some(account(row))),
-        Err(_) => Ok(None),
+    match login {
+        LoginName::Username(name) => {
+            let row: Option<AccountRow> =
+                hot::FindByName { username: name.clone() }.get_result(connection).optional()?;
+            Ok(row.map(account))
+        }
+        LoginName::Email(email) => find_by_email(connection, email),
     }
+}
+
+fn find_by_email(connection: &mut AnyConnection, email: &str) -> QueryResult<Option<Account>> {
+    let local = email_local_part(email);
+    // More characters than any stored address has find nobody.
+    let length = i32::try_from(local.chars().count()).unwrap_or(i32::MAX);
+    let (key, local, email) = (email_key(email), local.to_owned(), email.to_owned());
+    let rows: Vec<AccountRow> = hot::FindByEmail { key, length, local, email: email.clone() }.load(connection)?;
+    let mut found = rows.into_iter().map(account);
+    Ok(match (found.next(), found.next()) {
+        (Some(first), Some(second)) if first.user.email == email && second.user.email != email => Some(first),
+        (Some(only), None) => Some(only),
+        (_, Some(_)) | (None, None) => None,
+    })
 }
 
 /// See [`crate::store::Connection::find_account_by_id`].
@@ -196,17 +208,21 @@ fn delete_some_tokens(connection: &mut AnyConnection, user: UserId, epoch: i64, 
 }
 
 /// See [`crate::store::AdminStore::create_user`].
-pub(super) fn create(connection: &mut AnyConnection, new: &NewUser, audit: &AuditContext) -> QueryResult<UserCreation> {
-    let key = lookalike_key(&new.username);
-    lock_key(connection, &key)?;
-    let alike: Vec<String> = FindLookalikes { key: key.clone() }.load(connection)?;
-    if alike.contains(&new.username) {
-        return Ok(UserCreation::Taken);
+pub(super) fn create(
+    connection: &mut AnyConnection,
+    new: &NewUser,
+    shared: SharedEmail,
+    audit: &AuditContext,
+) -> QueryResult<UserCreation> {
+    match change::holder_of_name(connection, &new.username, None)? {
+        Some(name) if name == new.username => return Ok(UserCreation::Taken),
+        Some(name) => return Ok(UserCreation::Lookalike(name)),
+        None => {}
     }
-    if let Some(name) = alike.into_iter().next() {
-        return Ok(UserCreation::Lookalike(name));
+    if let Some(holder) = change::holder_of_email(connection, &new.email, None, shared)? {
+        return Ok(UserCreation::EmailTaken(holder));
     }
-    match insert(connection, new, key)? {
+    match insert(connection, new, lookalike_key(&new.username))? {
         Some(id) => {
             audit::record(connection, audit, About::user(id, None))?;
             Ok(UserCreation::Created(id))
@@ -216,15 +232,15 @@ pub(super) fn create(connection: &mut AnyConnection, new: &NewUser, audit: &Audi
 }
 
 /// SQLite has only one writer at a time.
-fn lock_key(connection: &mut AnyConnection, key: &str) -> QueryResult<()> {
+fn lock_key(connection: &mut AnyConnection, kind: &str, key: &str) -> QueryResult<()> {
     on_each!(connection,
         sqlite(_c) => {
-            let _ = key;
+            let _ = (kind, key);
             Ok(())
         },
         postgres(c) => {
             use sha2::Digest;
-            let digest = sha2::Sha512::digest([b"knoxide user name ", key.as_bytes()].concat());
+            let digest = sha2::Sha512::digest([b"knoxide ", kind.as_bytes(), b" ", key.as_bytes()].concat());
             let mut hash = [0; 8];
             hash.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
             LockKey { hash: i64::from_be_bytes(hash) }.execute(c).map(drop)
@@ -324,68 +340,4 @@ fn switch(connection: &mut AnyConnection, user: i64, active: bool) -> QueryResul
 fn find_epoch(connection: &mut AnyConnection, user: i64) -> QueryResult<Option<Epoch>> {
     let epoch: Option<i64> = FindEpoch { user }.get_result(connection).optional()?;
     Ok(epoch.map(Epoch))
-}
-
-/// See [`crate::store::Connection::put_shadow_user`]; `None` if another user has the name.
-pub(super) fn put_shadow(
-    connection: &mut AnyConnection,
-    user: &NewUser,
-    audit: &AuditContext,
-) -> QueryResult<Option<Epoch>> {
-    let known = match user.id {
-        Some(id) => Some(id),
-        None => find(connection, &LoginName::Username(user.username.clone()))?.map(|account| account.user.id),
-    };
-    if let Some(id) = user.id {
-        free_name(connection, &user.username, id, audit)?;
-    }
-    if let Some(UserId(id)) = known
-        && let Some(epoch) = update_shadow(connection, id, user, audit)?
-    {
-        return Ok(Some(epoch));
-    }
-    if let Some(id) = insert(connection, user, lookalike_key(&user.username))? {
-        audit::record(connection, audit, About::user(id, None))?;
-        return find_epoch(connection, id.0);
-    }
-    // Another node inserted it at the same moment, or the name belongs to another number.
-    match user.id {
-        Some(UserId(id)) => find_epoch(connection, id),
-        None => Ok(find(connection, &LoginName::Username(user.username.clone()))?.map(|found| found.user.epoch)),
-    }
-}
-
-/// Takes the name from the shadow of another user, which had it before its provider gave it to
-/// this one; that user's new name is stored at its next login. Accounts with a password
-/// here are not shadows and keep their names.
-fn free_name(connection: &mut AnyConnection, name: &str, user: UserId, audit: &AuditContext) -> QueryResult<()> {
-    let holder = find(connection, &LoginName::Username(name.to_owned()))?;
-    let Some(holder) = holder.filter(|holder| holder.user.id != user && holder.is_shadow()) else { return Ok(()) };
-    let username = stand_in_name(holder.user.id);
-    let key = lookalike_key(&username);
-    Rename { username, key, id: holder.user.id.0 }.execute(connection)?;
-    audit::record(connection, audit, About::user(holder.user.id, None))
-}
-
-fn update_shadow(
-    connection: &mut AnyConnection,
-    id: i64,
-    user: &NewUser,
-    audit: &AuditContext,
-) -> QueryResult<Option<Epoch>> {
-    let raised = if user.is_active { None } else { switch(connection, id, false)? };
-    let update = UpdateShadow {
-        username: user.username.clone(),
-        key: lookalike_key(&user.username),
-        email: user.email.clone(),
-        is_staff: user.is_staff,
-        id,
-    };
-    let changed = update.execute(connection)? == 1;
-    if changed || raised.is_some() {
-        // The event that raised the epoch also says what ended the sessions.
-        let event = if raised.is_some() { Event::Deactivated } else { audit.event };
-        audit::record_as(connection, event, audit, About::user(UserId(id), raised))?;
-    }
-    find_epoch(connection, id)
 }

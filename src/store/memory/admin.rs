@@ -4,22 +4,50 @@ use super::{MemoryStore, SessionRow, Tables};
 use crate::domain::audit::AuditContext;
 use crate::domain::session::{Session, SessionEntry, SessionId};
 use crate::domain::time::Timestamp;
-use crate::domain::user::{Epoch, NewUser, PasswordHash, User, UserId, lookalike_key};
-use crate::store::{AdminStore, SessionFilter, StoreResult, UserCreation, UserEntry, UserFilter};
+use crate::domain::user::{Epoch, NewUser, PasswordHash, User, UserId, email_key, lookalike_key};
+use crate::store::{
+    AdminStore, SessionFilter, SharedEmail, StoreResult, UserChange, UserChanged, UserCreation, UserEntry, UserFilter,
+};
 
 impl AdminStore for MemoryStore {
-    fn create_user(&self, new: &NewUser, _: &AuditContext) -> StoreResult<UserCreation> {
+    fn create_user(&self, new: &NewUser, shared: SharedEmail, _: &AuditContext) -> StoreResult<UserCreation> {
         let mut tables = self.tables();
-        let taken = |user: &User| user.username == new.username || Some(user.id) == new.id;
-        if tables.accounts.values().any(|account| taken(&account.user)) {
+        if new.id.is_some_and(|id| tables.accounts.contains_key(&id)) {
             return Ok(UserCreation::Taken);
         }
-        let key = lookalike_key(&new.username);
-        let mut names = tables.accounts.values().map(|account| &account.user.username);
-        if let Some(alike) = names.find(|name| lookalike_key(name) == key) {
-            return Ok(UserCreation::Lookalike(alike.clone()));
+        match tables.holder_of_name(&new.username, None) {
+            Some(name) if name == new.username => return Ok(UserCreation::Taken),
+            Some(name) => return Ok(UserCreation::Lookalike(name)),
+            None => {}
+        }
+        if let Some(holder) = tables.holder_of_email(&new.email, None, shared) {
+            return Ok(UserCreation::EmailTaken(holder));
         }
         Ok(UserCreation::Created(tables.insert_user(new)))
+    }
+
+    fn change_user(&self, id: UserId, change: &UserChange, _: &AuditContext) -> StoreResult<UserChanged> {
+        let mut tables = self.tables();
+        match change {
+            UserChange::Username(name) => match tables.holder_of_name(name, Some(id)) {
+                Some(other) if other == *name => return Ok(UserChanged::NameTaken),
+                Some(other) => return Ok(UserChanged::Lookalike(other)),
+                None => {}
+            },
+            UserChange::Email(email, shared) => {
+                if let Some(other) = tables.holder_of_email(email, Some(id), *shared) {
+                    return Ok(UserChanged::EmailTaken(other));
+                }
+            }
+            UserChange::Staff(_) => {}
+        }
+        let Some(user) = tables.user_mut(id) else { return Ok(UserChanged::NoSuchUser) };
+        match change {
+            UserChange::Username(name) => user.username.clone_from(name),
+            UserChange::Email(email, _) => user.email.clone_from(email),
+            UserChange::Staff(is_staff) => user.is_staff = *is_staff,
+        }
+        Ok(UserChanged::Done)
     }
 
     fn set_password(
@@ -85,6 +113,23 @@ impl AdminStore for MemoryStore {
 }
 
 impl Tables {
+    /// The name of another user than `user` that is this name or, if there is none, looks like it.
+    fn holder_of_name(&self, name: &str, user: Option<UserId>) -> Option<String> {
+        let key = lookalike_key(name);
+        let others = self.accounts.values().map(|account| &account.user).filter(|other| Some(other.id) != user);
+        let alike = others.map(|other| &other.username).filter(|other| lookalike_key(other) == key);
+        alike.min_by_key(|other| *other != name).cloned()
+    }
+
+    /// The name of another user than `user` who has this e-mail address, if that matters.
+    fn holder_of_email(&self, email: &str, user: Option<UserId>, shared: SharedEmail) -> Option<String> {
+        if email.is_empty() || shared == SharedEmail::Allow {
+            return None;
+        }
+        let mut others = self.accounts.values().map(|account| &account.user).filter(|other| Some(other.id) != user);
+        others.find(|other| email_key(&other.email) == email_key(email)).map(|other| other.username.clone())
+    }
+
     fn user_entry(&self, user: &User) -> UserEntry {
         let created = self.joined.get(&user.id).copied().unwrap_or(Timestamp::EPOCH);
         UserEntry { user: user.clone(), last_login: self.last_logins.get(&user.id).copied(), created }

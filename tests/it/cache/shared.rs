@@ -25,7 +25,7 @@ async fn set(tokens: usize, timeout: Duration) -> Scene {
     let store = Followed::default();
     let stage = Arc::clone(&store.stage);
     let (hasher, new, audit) = ada();
-    let UserCreation::Created(_) = store.behind.create_user(&new, &audit).expect("a user") else {
+    let UserCreation::Created(_) = store.behind.create_user(&new, SharedEmail::Allow, &audit).expect("a user") else {
         panic!("no user");
     };
     let auth = Auth::builder(store).hasher(hasher).check_timeout(timeout).build().expect("a service");

@@ -17,7 +17,7 @@ use knoxide::domain::user::{NewUser, Password, UserId};
 use knoxide::server::{KeyReloader, Server, Stopper};
 use knoxide::service::Auth;
 use knoxide::store::diesel::{DieselStore, StoreOptions};
-use knoxide::store::{AdminStore, Connection, Store, UserCreation};
+use knoxide::store::{AdminStore, Connection, SharedEmail, Store, UserCreation};
 
 use super::wire::{Framing, Reply, Request, Wire};
 
@@ -287,9 +287,11 @@ pub(crate) fn add_user(store: &dyn AdminStore, name: &str, password: &str, now: 
     };
     let audit =
         AuditContext { event: Event::UserCreated, actor: Actor::CommandLine, origin: Origin::default(), at: now };
-    match store.create_user(&new, &audit).expect("a write") {
+    match store.create_user(&new, SharedEmail::Allow, &audit).expect("a write") {
         UserCreation::Created(id) => id,
-        other @ (UserCreation::Taken | UserCreation::Lookalike(_)) => panic!("{name}: {other:?}"),
+        other @ (UserCreation::Taken | UserCreation::Lookalike(_) | UserCreation::EmailTaken(_)) => {
+            panic!("{name}: {other:?}")
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use knoxide::domain::audit::{Actor, AuditContext, Event, Origin};
 use knoxide::domain::time::{Clock as _, SystemClock};
 use knoxide::domain::user::{NewUser, PasswordHash};
 use knoxide::store::diesel::DieselStore;
-use knoxide::store::{AdminStore as _, UserCreation};
+use knoxide::store::{AdminStore as _, SharedEmail, UserCreation};
 
 use super::ledger::User;
 
@@ -43,7 +43,7 @@ impl Crowd {
             };
             let (event, actor, origin) = (Event::UserCreated, Actor::CommandLine, Origin::default());
             let audit = AuditContext { event, actor, origin, at: new.created };
-            let made = store.create_user(&new, &audit).expect("a write");
+            let made = store.create_user(&new, SharedEmail::Allow, &audit).expect("a write");
             assert!(matches!(made, UserCreation::Created(_)), "{made:?}");
         }
         let mut users: VecDeque<_> = users.drain(..).map(User::new).collect();

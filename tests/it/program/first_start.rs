@@ -114,6 +114,27 @@ fn the_settings_give_the_password() {
     assert!(!server.stop().contains(PASSWORD));
 }
 
+#[test]
+fn a_password_of_the_settings_that_changed_later_is_told() {
+    const OTHER: &str = "another-horse-7";
+    let program = Program::on(Backend::Sqlite).with_admin();
+    program.start().stop();
+    let log = program.start().stop();
+    assert!(!log.contains("KNOXIDE_ADMIN_PASSWORD"), "{log}");
+    let program = program.set("KNOXIDE_ADMIN_PASSWORD", OTHER);
+    let server = program.start();
+    let line = server.wait_for("KNOXIDE_ADMIN_PASSWORD is not the password of admin");
+    assert!(line.contains("knoxide user passwd admin"), "{line}");
+    server.client().login("admin", PASSWORD);
+    assert_eq!(server.client().try_login("admin", OTHER).status, 400);
+    let log = server.stop();
+    assert!(!log.contains(OTHER) && !log.contains(PASSWORD), "{log}");
+    program.json(&["user", "rename", "admin", "root"]);
+    let server = program.start();
+    server.wait_for("KNOXIDE_ADMIN_PASSWORD is not used");
+    server.stop();
+}
+
 /// A program whose database refuses every new user with an error.
 fn that_stores_no_user() -> Program {
     use diesel::Connection as _;

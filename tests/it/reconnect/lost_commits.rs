@@ -12,7 +12,7 @@ use knoxide::domain::policy::Policy;
 use knoxide::domain::random::SystemRandom;
 use knoxide::domain::time::Clock as _;
 use knoxide::domain::user::{LoginName, NewUser, PasswordHash, UserId};
-use knoxide::store::{AdminStore as _, Connection};
+use knoxide::store::{AdminStore as _, Connection, SharedEmail};
 
 use super::{Behind, PASSWORD, USER};
 use crate::harness::app::Setup;
@@ -164,7 +164,11 @@ fn what_else_is_written_is_an_error_and_happens_once() {
         created: now,
     };
     let created = changes([("audit", 1), ("users", 1)]);
-    fails("a new user", &|_| app.store.create_user(&new(None), &audit(Event::UserCreated)).is_err(), created);
+    fails(
+        "a new user",
+        &|_| app.store.create_user(&new(None), SharedEmail::Allow, &audit(Event::UserCreated)).is_err(),
+        created,
+    );
     let once = || changes([("audit", 1), ("epochs", 1)]);
     let set_password = || app.store.set_password(user, &hash(), None, &audit(Event::PasswordChanged));
     fails("a new password", &|_| set_password().is_err(), once());

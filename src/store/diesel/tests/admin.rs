@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::domain::audit::Origin;
-use crate::store::{SessionFilter, UserFilter};
+use crate::store::{SessionFilter, SharedEmail, UserChange, UserChanged, UserFilter};
 
 fn filter(user: Option<UserId>, with_ended: bool) -> SessionFilter {
     SessionFilter { user, with_ended, now: NOW, idle_limit: None, before: None, limit: 100 }
@@ -26,6 +26,26 @@ fn users_are_found_by_parts_of_what_they_are_called() {
         assert_eq!(names(Some("carol@ex"), None, 10), ["carol"]);
         assert_eq!(names(Some("%_"), None, 10), ["50%_off!"]);
         assert_eq!(names(Some("nobody"), None, 10), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn each_change_of_a_user_is_recorded_once() {
+    for fixture in Fixture::all() {
+        let alice = add_user(&mut *fixture.connect(), "alice");
+        let changes = [
+            (UserChange::Username("anna".to_owned()), Event::UserRenamed),
+            (UserChange::Email("anna@example.org".to_owned(), SharedEmail::Refuse), Event::EmailChanged),
+            (UserChange::Staff(true), Event::StaffGranted),
+            (UserChange::Staff(false), Event::StaffWithdrawn),
+        ];
+        for (change, event) in changes {
+            for _ in 0..2 {
+                assert_eq!(fixture.store.change_user(alice, &change, &audit(event)), Ok(UserChanged::Done));
+            }
+            let rows = format!("audit_events WHERE event = '{}' AND user_id = {alice}", event.as_str());
+            assert_eq!(fixture.count(&rows), 1, "{event:?}");
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Barrier;
 
 use super::*;
-use crate::store::{LimitPolicy, UserCreation};
+use crate::store::{LimitPolicy, SharedEmail, UserCreation};
 
 /// Runs the jobs at once, each on its own connection.
 fn at_once<T: Send>(fixture: &Fixture, jobs: Vec<Job<'_, T>>) -> Vec<T> {
@@ -101,7 +101,8 @@ fn of_names_that_look_alike_one_is_created() {
                 .iter()
                 .map(|name| -> Job<'_, bool> {
                     Box::new(move |_| {
-                        let created = store.create_user(&new_user(name), &audit(Event::UserCreated));
+                        let created =
+                            store.create_user(&new_user(name), SharedEmail::Allow, &audit(Event::UserCreated));
                         matches!(created.expect("an answer"), UserCreation::Created(_))
                     })
                 })

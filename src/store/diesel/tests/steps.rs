@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::domain::user::LoginName;
-use crate::store::{LimitPolicy, UserCreation};
+use crate::store::{LimitPolicy, SharedEmail, UserCreation};
 
 #[test]
 fn many_digests_are_answered_in_the_order_asked() {
@@ -181,7 +181,7 @@ fn names_are_exact_and_lookalikes_refused() {
         let user = add_user(&mut *c, "alice");
         let create = |name: &str, id: Option<i64>| {
             let new = NewUser { id: id.map(UserId), ..new_user(name) };
-            fixture.store.create_user(&new, &audit(Event::UserCreated)).expect("an answer")
+            fixture.store.create_user(&new, SharedEmail::Allow, &audit(Event::UserCreated)).expect("an answer")
         };
         assert_eq!(create("alice", None), UserCreation::Taken);
         assert_eq!(create("Alice", None), UserCreation::Lookalike("alice".to_owned()));
@@ -203,14 +203,15 @@ fn an_address_of_two_users_finds_nobody() {
         let mut c = fixture.connect();
         for (name, email) in [("alice", "a@x"), ("bob", "b@x"), ("carol", "b@x"), ("dave", ""), ("erin", "E@x")] {
             let new = NewUser { email: email.to_owned(), ..new_user(name) };
-            fixture.store.create_user(&new, &audit(Event::UserCreated)).expect("a user");
+            fixture.store.create_user(&new, SharedEmail::Allow, &audit(Event::UserCreated)).expect("a user");
         }
         let mut by_email = |email: &str| {
             let found = c.find_account(&LoginName::Email(email.to_owned())).expect("an answer");
             found.map(|account| account.user.username)
         };
         assert_eq!(by_email("a@x").as_deref(), Some("alice"));
-        for nobody in ["b@x", "", "A@x", "e@x", "none"] {
+        assert_eq!(by_email("a@X").as_deref(), Some("alice"));
+        for nobody in ["b@x", "b@X", "", "A@x", "e@x", "none"] {
             assert_eq!(by_email(nobody), None, "{nobody}");
         }
     }

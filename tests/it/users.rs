@@ -1,0 +1,83 @@
+//! What an administrator changes of a user, and what the user's logins and sessions make of it.
+
+use std::sync::Arc;
+
+use knoxide::domain::audit::{Actor, Origin};
+use knoxide::domain::policy::Policy;
+use knoxide::domain::random::SystemRandom;
+use knoxide::domain::token::Token;
+use knoxide::domain::user::User;
+use knoxide::service::admin::Admin;
+use knoxide::service::{Activity, Resolver as _};
+use knoxide::store::SharedEmail;
+
+use crate::harness::app::{App, Database, Setup, cheap_hasher, on_each_database};
+use crate::harness::wire::{Framing, Reply, Request};
+
+const PASSWORD: &str = "correct horse";
+
+/// An administrator who works on the database by another connection than the server.
+fn administrator(app: &App) -> Admin {
+    Admin {
+        store: app.database.store(),
+        clock: Arc::new(app.clock.clone()),
+        random: Arc::new(SystemRandom),
+        hasher: cheap_hasher(),
+        policy: Policy::default(),
+        actor: Actor::CommandLine,
+        origin: Origin::default(),
+    }
+}
+
+/// Who a token belongs to, by the next check.
+fn owner(app: &App, token: &str) -> User {
+    let token = Token::parse(token.as_bytes()).expect("a token");
+    let resolved = actix_web::rt::System::new().block_on(app.auth.resolve(token, Activity::Ignored));
+    (*resolved.expect("a good token").user).clone()
+}
+
+fn log_in_by_email(app: &App, email: &str) -> Reply {
+    let body = serde_json::json!({ "email": email, "password": PASSWORD }).to_string();
+    let request = Request::new("POST", "/api/token/").header("Content-Type", "application/json");
+    app.client().ask(&request.body(body, Framing::Length))
+}
+
+on_each_database! {
+    fn the_next_check_sees_what_an_administrator_changed(backend) {
+        let app = App::start(backend);
+        app.add_user("alice", PASSWORD);
+        let client = &mut app.client();
+        let token = client.login("alice", PASSWORD);
+        assert_eq!([client.check(&token), client.check(&token)], [200, 200], "it is cached");
+        let admin = administrator(&app);
+        let alice = admin.find_user("alice").expect("the user");
+        admin.rename_user(&alice, "anna").expect("a write");
+        assert_eq!(owner(&app, &token).username, "anna");
+        admin.set_email(&alice, "anna@example.org", SharedEmail::Refuse).expect("a write");
+        assert_eq!(owner(&app, &token).email, "anna@example.org");
+        for is_staff in [true, false] {
+            admin.set_staff(&alice, is_staff).expect("a write");
+            assert_eq!(owner(&app, &token).is_staff, is_staff);
+        }
+        let reply = client.with_token("GET", "/auth/user/", &token);
+        let body: serde_json::Value = serde_json::from_str(&reply.text()).expect("JSON");
+        assert_eq!((&body["username"], &body["email"]), (&"anna".into(), &"anna@example.org".into()));
+        assert_eq!(client.try_login("alice", PASSWORD).status, 400);
+        assert_eq!(client.try_login("anna", PASSWORD).status, 200);
+        assert_eq!(log_in_by_email(&app, "anna@example.org").status, 200);
+        assert_eq!(log_in_by_email(&app, "alice@example.com").status, 401);
+    }
+
+    fn a_domain_may_be_typed_in_another_case_by_setting(backend) {
+        for (any_case, expected) in [(true, 200), (false, 401)] {
+            let policy = Policy { email_domain_any_case: any_case, ..Policy::default() };
+            let app = App::on(Database::migrated(backend), Setup { policy, ..Setup::default() });
+            app.add_user("alice", PASSWORD);
+            assert_eq!(log_in_by_email(&app, "alice@example.com").status, 200);
+            for typed in ["alice@Example.com", "alice@EXAMPLE.COM"] {
+                assert_eq!(log_in_by_email(&app, typed).status, expected, "{typed} {any_case}");
+            }
+            assert_eq!(log_in_by_email(&app, "Alice@example.com").status, 401);
+        }
+    }
+}
