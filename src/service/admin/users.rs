@@ -45,8 +45,16 @@ pub enum NewPassword {
 /// # Errors
 /// What is wrong.
 pub fn check_new_account(username: &str, email: &str) -> Result<(), AdminError> {
-    validate_username(&normal_form(username))?;
+    check_name(username)?;
     check_email(&normal_form(email))
+}
+
+/// The [`normal_form`] of a name. What was typed is judged too: the normal form of an invisible character may be a space.
+fn check_name(username: &str) -> Result<String, AdminError> {
+    let normal = normal_form(username);
+    validate_username(username)?;
+    validate_username(&normal)?;
+    Ok(normal)
 }
 
 fn check_email(email: &str) -> Result<(), AdminError> {
@@ -88,8 +96,7 @@ impl Admin {
     /// # Errors
     /// A name that cannot be, a user who is gone; or the store failed.
     pub fn rename_user(&self, user: &User, name: &str) -> Result<(), AdminError> {
-        let name = normal_form(name);
-        validate_username(&name)?;
+        let name = check_name(name)?;
         self.change(user, &UserChange::Username(name), Event::UserRenamed)
     }
 

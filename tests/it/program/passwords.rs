@@ -23,7 +23,8 @@ fn ones_own_name_is_no_password() {
     }
     for password in ["correct-horse-9", "alexandra keeps nine bees", "tall-trees-44"] {
         let name = format!("alexandra{}", password.len());
-        assert_eq!(add(&program, &name, "a.rosenfeld@example.org", password).0, Some(0), "{password}");
+        let email = format!("{name}.rosenfeld@example.org");
+        assert_eq!(add(&program, &name, &email, password).0, Some(0), "{password}");
     }
     // The same where it is changed, and for the first user.
     let done = program.run_with(&["user", "passwd", "alexandra15", "--password-stdin"], "alexandra15!");
