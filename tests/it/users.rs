@@ -6,8 +6,8 @@ use knoxide::domain::audit::{Actor, Origin};
 use knoxide::domain::policy::Policy;
 use knoxide::domain::random::SystemRandom;
 use knoxide::domain::token::Token;
-use knoxide::domain::user::User;
-use knoxide::service::admin::Admin;
+use knoxide::domain::user::{PasswordHash, User};
+use knoxide::service::admin::{Admin, NewPassword};
 use knoxide::service::{Activity, Resolver as _};
 use knoxide::store::SharedEmail;
 
@@ -66,6 +66,26 @@ on_each_database! {
         assert_eq!(client.try_login("anna", PASSWORD).status, 200);
         assert_eq!(log_in_by_email(&app, "anna@example.org").status, 200);
         assert_eq!(log_in_by_email(&app, "alice@example.com").status, 401);
+    }
+
+    fn the_owner_of_a_long_password_is_not_shut_out_by_a_login_with_another_end(backend) {
+        let app = App::start(backend);
+        let fixture: serde_json::Value = serde_json::from_str(include_str!("../fixtures/users.json")).expect("JSON");
+        let users = fixture["users"].as_array().expect("users");
+        let long = users.iter().find(|user| user["username"] == "h_bcrypt_long").expect("a plain bcrypt hash");
+        let (hash, own) = (long["password_hash"].as_str(), long["password"].as_str().expect("a password"));
+        let admin = administrator(&app);
+        app.add_user("alice", PASSWORD);
+        let hash = NewPassword::Hash(PasswordHash::from_stored(hash.expect("a hash").to_owned()));
+        admin.set_password(&admin.find_user("alice").expect("the user"), hash).expect("a write");
+        let client = &mut app.client();
+        let another = format!("{}another end", &own[..72]);
+        for _ in 0..3 {
+            // Logging out is written after whatever the login had left to write.
+            let token = client.login("alice", &another);
+            assert_eq!(client.logout(&token), 200);
+            client.login("alice", own);
+        }
     }
 
     fn a_domain_may_be_typed_in_another_case_by_setting(backend) {
