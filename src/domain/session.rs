@@ -139,7 +139,7 @@ impl Refusal {
     }
 }
 
-/// Proof that a token was found good: by [`judge`], or by the refresh of a token that was consumed
+/// Proof that a token was found good: by [`judge`], or, at a refresh or a logout, by having been consumed
 /// within the grace time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]

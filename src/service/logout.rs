@@ -24,7 +24,7 @@ impl Auth {
     /// token has expired logs out with it. Neither the refresh window nor the rate of refreshes applies.
     ///
     /// A consumed token is treated as by a refresh: within the grace time the client may have lost the
-    /// reply, and is logged out; after that the token may be stolen, and the session ends as reused.
+    /// reply, and is logged out; after that the token may be stolen, and the session ends with the event of a reuse.
     ///
     /// # Errors
     /// Why the token is not good, or that the outcome is not known.

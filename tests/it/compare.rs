@@ -21,7 +21,7 @@ const OF_THE_PACKAGE: &[(&str, Option<u16>, PackageBody)] = &[
     ("documented: 200, where the package says 204", Some(204), PackageBody::AsOurs),
     ("documented: [], where the package says {}", Some(200), PackageBody::Is("{}")),
     ("documented: 400 with non_field_errors, where the package says 401", Some(401), PackageBody::Detail),
-    ("ours: a deleted token is one like any other", Some(401), PackageBody::Is(BLACKLISTED)),
+    ("ours: the token is deleted, and so unknown; the package says", Some(401), PackageBody::Is(BLACKLISTED)),
     ("ours: the session is over with all its tokens, where the package says {}", Some(200), PackageBody::Is("{}")),
     ("ours: a jti, so that no two tokens are alike", None, PackageBody::WithoutJti),
     ("ours: the package redirects with 301", Some(301), PackageBody::Page),
