@@ -74,10 +74,13 @@ pub fn run(process: Process<'_>) -> u8 {
     let typed = match Arguments::try_parse_from(arguments) {
         Ok(typed) => typed,
         Err(error) => {
-            let stream = if error.use_stderr() { err } else { out };
-            // If this fails, there is no other place to report it.
-            let _ = write!(stream, "{}", visible_lines(&error.render().to_string()));
-            return u8::try_from(error.exit_code()).unwrap_or(Code::Usage as u8);
+            let text = error.render().to_string();
+            if error.use_stderr() {
+                // If this fails, there is no other place to report it.
+                let _ = write!(err, "{}", visible_lines(&text));
+                return u8::try_from(error.exit_code()).unwrap_or(Code::Usage as u8);
+            }
+            return print(Ok(Answer::new(text.trim_end(), serde_json::Value::Null)), false, out, err);
         }
     };
     let as_json = typed.global.json;
@@ -95,7 +98,8 @@ pub fn run(process: Process<'_>) -> u8 {
 }
 
 fn dispatch(command: Command, mut context: Context<'_>) -> Answered {
-    let answered = match command {
+    let missing = context.missing_file();
+    let mut answered = match command {
         Command::Serve(_) => return serve::run(context),
         Command::Doctor => {
             return Ok(doctor::examine(Ok(context.settings), context.env_file.as_ref(), context.clock.as_ref()));
@@ -109,6 +113,14 @@ fn dispatch(command: Command, mut context: Context<'_>) -> Answered {
         Command::Sweep { trust_clock } => session::sweep(trust_clock, &context),
         Command::Import { file } => import::run(&file, &mut context),
     };
+    if let Some(made) = missing.filter(|file| file.exists()) {
+        let words = format!("there was no database, so a new one was created: {}", made.display());
+        match &mut answered {
+            // If this fails, there is no other place to report it.
+            Ok(_) => drop(writeln!(context.err, "knoxide: {words}")),
+            Err(failure) => failure.message.push_str(&format!("; {words}")),
+        }
+    }
     if answered.is_ok() {
         warn_if_server_is_not_ready(&mut context);
     }
@@ -191,7 +203,12 @@ fn print(answered: Answered, as_json: bool, out: &mut dyn Write, err: &mut dyn W
     let printed = if answer { out.write_all(text.as_bytes()) } else { err.write_all(text.as_bytes()) };
     match printed.and_then(|()| out.flush()) {
         Ok(()) => code as u8,
-        Err(_) => Code::Failed as u8,
+        Err(error) => {
+            let done = if answer { "the command was carried out, but its answer" } else { "the message" };
+            // There is nobody left to tell when this fails.
+            let _ = writeln!(err, "knoxide: {done} could not be written: {error}");
+            Code::Failed as u8
+        }
     }
 }
 

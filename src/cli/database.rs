@@ -1,5 +1,6 @@
 //! The database that a command works on.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Context;
@@ -16,6 +17,11 @@ pub(super) enum Missing {
     Make,
     /// Fail: the command needs an existing database.
     Refuse,
+}
+
+/// A path that says the same in every folder.
+fn from_root(file: &Path) -> PathBuf {
+    std::path::absolute(file).unwrap_or_else(|_| file.to_owned())
 }
 
 impl Context<'_> {
@@ -38,10 +44,16 @@ impl Context<'_> {
         let database = &self.settings.database;
         if let Some(file) = database.url.sqlite_file().filter(|file| !create && !file.exists()) {
             let switched_off = if database.create { "" } else { " where KNOXIDE_CREATE is true" };
+            let file = from_root(file);
             let message = format!("there is no database {}: `knoxide migrate` makes one{switched_off}", file.display());
             return Err(Failure::new(Code::Unavailable, message));
         }
         Ok(())
+    }
+
+    /// The SQLite file that a command would have to create.
+    pub(super) fn missing_file(&self) -> Option<PathBuf> {
+        self.settings.database.url.sqlite_file().filter(|file| !file.exists()).map(from_root)
     }
 
     /// The database, with the tables that this program needs. They are created in a new one.

@@ -63,7 +63,8 @@ fn database(table: &mut Table) {
     table.group("Database");
     settings! { table;
         /// The database. A path after `sqlite://` is relative to the working directory (`sqlite://knoxide.db`) or
-        /// absolute (`sqlite:///var/lib/knoxide/knoxide.db`).
+        /// absolute (`sqlite:///var/lib/knoxide/knoxide.db`). In the user and the password of Postgres, write `%40` for
+        /// `@`, `%2F` for `/`, `%3F` for `?`, `%25` for `%` and `%20` for a blank.
         DATABASE_URL = database.url, form::database_url();
 
         /// Whether a new database is created: a missing SQLite file, and the tables where there are none. Use `false`

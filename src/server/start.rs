@@ -92,6 +92,9 @@ pub fn serve(
         announce(Announcement::Migrated(&migrated));
     }
     clocks_agree(&store, &*clock)?;
+    if let Some((language, cure)) = store.foreign_messages()? {
+        log::warn!(language; "Postgres words its errors in a language in which some are not recognised; as a superuser: {cure}");
+    }
     let hasher = Hasher::new(settings.passwords.bcrypt_cost)?;
     let mut connection = store.connect()?;
     connection.ping()?;

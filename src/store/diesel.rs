@@ -156,7 +156,10 @@ impl DieselStore {
     fn admin<T>(&self, work: impl FnOnce(&mut DieselConnection) -> StoreResult<T>) -> StoreResult<T> {
         let pool = self.pool.get_or_init(|| self.build_pool());
         let mut connection = pool.get().map_err(|error| StoreError::Unavailable(error.to_string()))?;
-        work(&mut connection)
+        match &mut *connection {
+            Ok(connection) => work(connection),
+            Err(refused) => Err(refused.clone()),
+        }
     }
 
     /// Does not connect yet. The pool's time-out is longer than that of a writer that waits for another.
@@ -203,18 +206,22 @@ impl Store for DieselStore {
 struct AdminManager(Arc<Target>);
 
 impl r2d2::ManageConnection for AdminManager {
-    type Connection = DieselConnection;
+    /// Or why there is none: the pool would try again what only fails again.
+    type Connection = StoreResult<DieselConnection>;
     type Error = StoreError;
 
-    fn connect(&self) -> StoreResult<DieselConnection> {
-        DieselConnection::open(&self.0, Role::Admin)
+    fn connect(&self) -> StoreResult<Self::Connection> {
+        match DieselConnection::open(&self.0, Role::Admin) {
+            Err(refused @ StoreError::Failed(_)) => Ok(Err(refused)),
+            opened => opened.map(Ok),
+        }
     }
 
-    fn is_valid(&self, connection: &mut DieselConnection) -> StoreResult<()> {
-        connection.check()
+    fn is_valid(&self, connection: &mut Self::Connection) -> StoreResult<()> {
+        connection.as_mut().map_or(Ok(()), DieselConnection::check)
     }
 
-    fn has_broken(&self, connection: &mut DieselConnection) -> bool {
-        connection.is_broken()
+    fn has_broken(&self, connection: &mut Self::Connection) -> bool {
+        connection.as_mut().map_or(true, DieselConnection::is_broken)
     }
 }

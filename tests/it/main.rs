@@ -45,6 +45,9 @@ mod idle;
 mod keys;
 #[cfg(test)]
 mod knox;
+#[cfg(feature = "postgres")]
+#[cfg(test)]
+mod languages;
 #[cfg(test)]
 mod layers;
 #[cfg(test)]

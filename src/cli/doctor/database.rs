@@ -7,7 +7,7 @@ use crate::config::{JwtSettings, Settings, show_duration};
 use crate::domain::jwt::{BadKey, KeyRing, RSA_BITS};
 use crate::domain::time::Clock;
 use crate::store::diesel::{CLOCK_TOLERANCE, DatabaseUrl, DieselStore, TRIGGERS};
-use crate::store::{AdminStore, KeyError, Store, StoreResult};
+use crate::store::{AdminStore, KeyError, Store, StoreError, StoreResult};
 
 /// It is no coincidence if this many users share one address.
 const MANY_USERS: i64 = 20;
@@ -17,7 +17,7 @@ pub(super) fn examine(settings: &Settings, clock: &dyn Clock, findings: &mut Vec
     let url = &settings.database.url;
     let store = DieselStore::open_as_found(url.clone());
     if let Err(error) = look(&store, settings, clock, findings) {
-        findings.push(Finding::wrong("database", error.to_string(), remedy(url)));
+        findings.push(Finding::wrong("database", error.to_string(), remedy(url, &error)));
     }
 }
 
@@ -26,6 +26,10 @@ fn look(store: &DieselStore, settings: &Settings, clock: &dyn Clock, findings: &
     // A failed ping must be reported, whatever the findings about its tables are.
     let migrated = store.migration_status()?.pending.is_empty();
     findings.push(Finding::fine("database", format!("{} answers", settings.database.url.redacted())));
+    if settings.database.url.is_in_the_clear() {
+        let remedy = "build with the feature `postgres-tls` and take sslmode=disable out of DATABASE_URL";
+        findings.push(Finding::advice("transport", "passwords and digests cross the network in the clear", remedy));
+    }
     facts(store, findings)?;
     // A missing table or trigger was reported already.
     let is_told = !migrated || findings.iter().any(|finding| finding.subject == TRIGGERS && finding.is_wrong());
@@ -36,6 +40,7 @@ fn look(store: &DieselStore, settings: &Settings, clock: &dyn Clock, findings: &
         Finding::wrong("schema", error.to_string(), remedy)
     }));
     findings.extend(statement_log(store)?);
+    findings.extend(language(store)?);
     findings.push(clocks(store, clock)?);
     if fits {
         findings.extend(users::examine(store)?);
@@ -46,12 +51,18 @@ fn look(store: &DieselStore, settings: &Settings, clock: &dyn Clock, findings: &
     Ok(())
 }
 
-fn remedy(url: &DatabaseUrl) -> String {
-    match url.sqlite_file() {
-        Some(file) => {
-            format!("check DATABASE_URL and the permissions of {}; `knoxide migrate` makes a new one", file.display())
+fn remedy(url: &DatabaseUrl, error: &StoreError) -> String {
+    let place = url.redacted();
+    match (error, url.sqlite_file()) {
+        (StoreError::Unavailable(_), Some(_)) => {
+            format!("check DATABASE_URL ({place}); `knoxide migrate` makes a new one")
         }
-        None => format!("check DATABASE_URL ({}), and whether the server runs and can be reached", url.redacted()),
+        (StoreError::Unavailable(_), None) => {
+            format!("check DATABASE_URL ({place}), and whether the server runs and can be reached")
+        }
+        (StoreError::Failed(_) | StoreError::NotBegun(_) | StoreError::Busy(_) | StoreError::Full(_), _) => {
+            format!("follow the message, and check DATABASE_URL ({place})")
+        }
     }
 }
 
@@ -71,6 +82,14 @@ fn statement_log(store: &DieselStore) -> StoreResult<Option<Finding>> {
     Ok(store.statement_log_exposure()?.map(|(settings, remedy)| {
         let fact = format!("shows password hashes and signing keys, because of {settings}");
         Finding::advice("statement log", fact, format!("as a superuser: {remedy}"))
+    }))
+}
+
+/// Whether Postgres words its errors in a language in which they are recognised.
+fn language(store: &DieselStore) -> StoreResult<Option<Finding>> {
+    Ok(store.foreign_messages()?.map(|(language, remedy)| {
+        let fact = format!("of Postgres are in {language}, so that some errors are not told apart");
+        Finding::advice("messages", fact, format!("as a superuser: {remedy}"))
     }))
 }
 

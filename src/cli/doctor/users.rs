@@ -85,6 +85,6 @@ pub(super) fn addresses(store: &DieselStore) -> StoreResult<Finding> {
     if more > 0 {
         named.push(format!("and {more} more addresses"));
     }
-    let cure = "run `knoxide user set-email` for all but one of them, if they log in by e-mail";
-    Ok(Finding::advice("e-mail addresses", named.join("; "), cure))
+    let remedy = "run `knoxide user set-email` for all but one of them, if they log in by e-mail";
+    Ok(Finding::advice("e-mail addresses", named.join("; "), remedy))
 }

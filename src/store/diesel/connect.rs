@@ -14,6 +14,8 @@ use super::reserve::Reserve;
 use super::url::DatabaseUrl;
 use crate::store::{StoreError, StoreResult};
 
+#[cfg(all(feature = "sqlite", unix))]
+mod access;
 #[cfg(feature = "sqlite")]
 mod files;
 #[cfg(feature = "postgres")]
@@ -118,7 +120,7 @@ impl Target {
                 self.check_file().map(|()| connection)
             }
             #[cfg(feature = "postgres")]
-            DatabaseUrl::Postgres(url) => postgres::connect(url, role, self.busy_timeout, &self.pooler),
+            DatabaseUrl::Postgres(url) => postgres::connect(url, role, self.lock_timeout(), &self.pooler),
         }
     }
 
@@ -206,6 +208,11 @@ impl Target {
     pub(super) fn note_full(&self) {
         let elapsed = u64::try_from(self.made.elapsed().as_millis()).unwrap_or(NEVER - 1);
         self.full_at.store(elapsed, Ordering::Relaxed);
+    }
+
+    /// How long a statement on a server may wait for a lock.
+    pub(super) fn lock_timeout(&self) -> Duration {
+        self.busy_timeout.clamp(Duration::from_millis(1), Duration::from_millis(1_500))
     }
 
     /// Whether a pooler refused our settings, so that the server's own time-outs

@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
+use std::time::Instant;
 
 use diesel::result::QueryResult;
 use diesel::sql_types::BigInt;
@@ -10,7 +11,9 @@ use diesel::{OptionalExtension, RunQueryDsl};
 use super::any::{self, AnyConnection, Ending, Failed, on_each};
 use super::connect::{Role, Target};
 use super::emptying::{AT_THE_END, IN_A_GROUP};
-use super::error::{is_conflict, logged, may_lack_room, not_begun, store_error};
+use super::error::{
+    Waited, is_conflict, is_understood, logged, may_lack_room, not_begun, store_error, store_error_after,
+};
 use super::hot::statement;
 use super::{networks, sessions, standby, triggers, users};
 use crate::domain::audit::AuditContext;
@@ -82,13 +85,19 @@ impl DieselConnection {
     /// When the database fails.
     pub(super) fn read<T>(&mut self, work: impl FnOnce(&mut AnyConnection) -> QueryResult<T>) -> StoreResult<T> {
         self.check_place()?;
-        work(&mut self.any).map_err(|error| self.sorted(&error))
+        let begun = Instant::now();
+        work(&mut self.any).map_err(|error| self.sorted(&error, begun))
     }
 
-    fn sorted(&mut self, error: &diesel::result::Error) -> StoreError {
-        let error = store_error(error, &mut self.any);
+    fn sorted(&mut self, error: &diesel::result::Error, begun: Instant) -> StoreError {
+        let waited = self.waited(begun);
+        let error = store_error_after(error, &mut self.any, waited);
         self.spent |= error.is_broken_connection();
         error
+    }
+
+    fn waited(&self, begun: Instant) -> Waited {
+        if begun.elapsed() < self.target.lock_timeout() { Waited::NotLong } else { Waited::Long }
     }
 
     /// Runs a transaction, and once more if it conflicted with another one.
@@ -108,15 +117,19 @@ impl DieselConnection {
         mut work: impl FnMut(&mut AnyConnection) -> QueryResult<Ending<T>>,
     ) -> StoreResult<T> {
         self.check_place()?;
+        let begun = Instant::now();
         let first = match any::write(&mut self.any, &mut work) {
             // Writes to a file that is no longer at its path must not be acknowledged.
             Ok(value) => return self.check_place().map(|()| value),
             Err(failed) => failed,
         };
-        if self.grouped || !first.undone || !is_conflict(&first.error) {
-            return Err(self.failure(&first));
+        // A conflict may be worded in any language, and is found before a wait for a lock has to end.
+        let perhaps = !is_understood(&first.error, &self.any) && self.waited(begun) == Waited::NotLong;
+        if self.grouped || !first.undone || !(is_conflict(&first.error) || perhaps) {
+            return Err(self.failure(&first, begun));
         }
-        let value = any::write(&mut self.any, work).map_err(|second| self.failure(&second))?;
+        let begun = Instant::now();
+        let value = any::write(&mut self.any, work).map_err(|second| self.failure(&second, begun))?;
         self.check_place().map(|()| value)
     }
 
@@ -155,8 +168,8 @@ impl DieselConnection {
         }
     }
 
-    fn failure(&mut self, failed: &Failed) -> StoreError {
-        let error = self.sorted(&failed.error);
+    fn failure(&mut self, failed: &Failed, begun: Instant) -> StoreError {
+        let error = self.sorted(&failed.error, begun);
         if matches!(error, StoreError::Full(_)) {
             self.target.note_full();
         }

@@ -7,6 +7,8 @@ use diesel::sql_types::Bool;
 use diesel::sql_types::{BigInt, Text};
 use diesel::{QueryResult, RunQueryDsl};
 
+#[cfg(feature = "sqlite")]
+use super::any::Ending;
 use super::any::{AnyConnection, on_each};
 use super::hot::statement;
 #[cfg(feature = "sqlite")]
@@ -14,8 +16,12 @@ use super::reserve::{LOW, Reserve, SIZE};
 use super::url::DatabaseUrl;
 use super::{DieselStore, triggers};
 use crate::domain::time::Timestamp;
+#[cfg(feature = "sqlite")]
+use crate::store::StoreError;
 use crate::store::StoreResult;
 
+#[cfg(feature = "postgres")]
+pub(super) mod language;
 #[cfg(feature = "postgres")]
 mod statement_log;
 
@@ -150,6 +156,17 @@ impl DieselStore {
         })
     }
 
+    /// The language in which Postgres words its errors, if it is not English, and the SQL with which a superuser
+    /// changes it. Some errors are recognised by their words only: in another language a server does less well.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub fn foreign_messages(&self) -> StoreResult<Option<(String, String)>> {
+        self.admin(|connection| {
+            connection.read(|any| on_each!(any, sqlite(_c) => Ok(None), postgres(c) => language::other_than_english(c)))
+        })
+    }
+
     /// Checks everything that the server's promises depend on. Reads a whole SQLite file.
     ///
     /// # Errors
@@ -171,6 +188,7 @@ impl DieselStore {
         match &self.target.url {
             #[cfg(feature = "sqlite")]
             DatabaseUrl::Sqlite(path) => {
+                facts.push(self.try_write());
                 facts.push(file_mode(path));
                 facts.extend(self.target.reserve.as_ref().and_then(free_space));
             }
@@ -184,6 +202,20 @@ impl DieselStore {
             )),
         }
         Ok(facts)
+    }
+}
+
+#[cfg(feature = "sqlite")]
+impl DieselStore {
+    /// Whether a write can begin; nothing is written.
+    fn try_write(&self) -> Fact {
+        let tried = self.admin(|connection| connection.write_or_undo(|_| Ok(Ending::Undo(()))));
+        let value = match &tried {
+            Ok(()) | Err(StoreError::Busy(_)) => "possible".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        let complaint = "the file and its folder have to be writable for the user of the server";
+        Fact::wanted("writing", value.clone(), value == "possible", complaint)
     }
 }
 

@@ -2,14 +2,56 @@
 
 use diesel::result::{DatabaseErrorKind, Error};
 
-use super::any::{AnyConnection, is_broken};
+use super::any::{AnyConnection, is_broken, on_each};
 use crate::store::StoreError;
 
 /// Classifies an error of diesel. Only the database's own message is passed on: it names tables and
 /// constraints, never values. A query is never printed, because diesel would print its values too.
 pub(super) fn store_error(error: &Error, connection: &mut AnyConnection) -> StoreError {
+    store_error_after(error, connection, Waited::NotLong)
+}
+
+/// Whether a statement ran for as long as Postgres lets one wait for a lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Waited {
+    /// It ran for less, or for an unknown time.
+    NotLong,
+    /// It did: an error that is not understood is a time-out.
+    Long,
+}
+
+/// As [`store_error`], with the time that the statement took. An error of Postgres that is not understood costs
+/// the connection: it may be one that only another connection helps against.
+pub(super) fn store_error_after(error: &Error, connection: &mut AnyConnection, waited: Waited) -> StoreError {
     let sorted = sort(error);
-    logged(if is_broken(connection) { StoreError::Unavailable(text_of(sorted)) } else { sorted })
+    logged(if is_broken(connection) {
+        StoreError::Unavailable(text_of(sorted))
+    } else if is_understood(error, connection) {
+        sorted
+    } else if waited == Waited::Long {
+        StoreError::Busy(text_of(sorted))
+    } else {
+        StoreError::Unavailable(text_of(sorted))
+    })
+}
+
+/// Whether it is known what an error means. Postgres words its errors in the language of `lc_messages`, and diesel
+/// keeps most of their codes to itself; SQLite knows one language.
+#[expect(clippy::wildcard_enum_match_arm, reason = "diesel tells all other kinds itself")]
+pub(super) fn is_understood(error: &Error, connection: &AnyConnection) -> bool {
+    // What this program can do nothing about; the same on a new connection.
+    const LASTING: [&str; 3] = ["permission denied", "must be owner", "does not exist"];
+    match error {
+        Error::DatabaseError(DatabaseErrorKind::Unknown, information) => {
+            let message = information.message();
+            on_each!(connection,
+                sqlite(_c) => true,
+                postgres(_c) => !matches!(by_message(message), StoreError::Failed(_))
+                    || LASTING.iter().any(|words| message.contains(words)),
+            )
+        }
+        _ => true,
+    }
 }
 
 /// Logs an error whose text is safe to log. Callers cannot know that, and do not log it.
@@ -18,7 +60,8 @@ pub(super) fn logged(error: StoreError) -> StoreError {
     error
 }
 
-fn text_of(error: StoreError) -> String {
+/// The words of an error.
+pub(super) fn text_of(error: StoreError) -> String {
     match error {
         StoreError::Unavailable(text)
         | StoreError::NotBegun(text)
@@ -39,7 +82,7 @@ pub(super) fn not_begun(error: StoreError) -> StoreError {
 #[expect(clippy::wildcard_enum_match_arm, reason = "the others are bugs of this program, and have one message")]
 fn sort(error: &Error) -> StoreError {
     match error {
-        Error::DatabaseError(kind, information) => by_message(kind, information.message()),
+        Error::DatabaseError(kind, information) => by_kind(kind, information.message()),
         Error::BrokenTransactionManager => StoreError::Unavailable("a transaction was left unfinished".to_owned()),
         Error::RollbackErrorOnCommit { commit_error, .. } => StoreError::Unavailable(text_of(sort(commit_error))),
         Error::DeserializationError(source) => StoreError::Failed(format!("a row cannot be read: {source}")),
@@ -49,35 +92,50 @@ fn sort(error: &Error) -> StoreError {
     }
 }
 
-fn by_message(kind: &DatabaseErrorKind, message: &str) -> StoreError {
+/// What an error of this kind means, before its message is read.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds break a constraint")]
+fn by_kind(kind: &DatabaseErrorKind, message: &str) -> StoreError {
     let text = message.to_owned();
-    if matches!(kind, DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand) {
-        return StoreError::Unavailable(text);
+    match kind {
+        // A primary that became a standby, too: another connection may find the new primary.
+        DatabaseErrorKind::ClosedConnection
+        | DatabaseErrorKind::UnableToSendCommand
+        | DatabaseErrorKind::ReadOnlyTransaction => StoreError::Unavailable(text),
+        DatabaseErrorKind::SerializationFailure => StoreError::Busy(text),
+        _ => by_message(message),
     }
-    // A primary that became a standby: another connection may find the new primary.
-    if matches!(kind, DatabaseErrorKind::ReadOnlyTransaction) {
-        return StoreError::Unavailable(text);
-    }
-    // diesel does not pass error codes on, so these are recognised by their messages.
+}
+
+/// diesel does not pass error codes on, so the rest is recognised by its message.
+fn by_message(message: &str) -> StoreError {
+    let text = message.to_owned();
     const GONE: [&str; 4] = ["terminating connection", "shutting down", "starting up", "in recovery mode"];
-    const FORGOTTEN: [&str; 2] = ["does not exist", "already exists"];
     const FULL: [&str; 2] = ["database or disk is full", "No space left on device"];
     const BUSY: [&str; 5] =
         ["database is locked", "table is locked", "canceling statement", "deadlock detected", "too many clients"];
-    // A pooler discarded the prepared statements of this connection, or a migration changed what they
-    // return: a new connection prepares all of them again.
-    let stale = message.starts_with("prepared statement") && FORGOTTEN.iter().any(|part| message.ends_with(part))
-        || message.contains("cached plan");
-    if stale || GONE.iter().any(|part| message.contains(part)) {
+    if has_lost_statements(message) {
+        return StoreError::Unavailable(text + POOLER);
+    }
+    // After a migration changed what a prepared statement returns, a new connection prepares it again.
+    if message.contains("cached plan") || GONE.iter().any(|part| message.contains(part)) {
         StoreError::Unavailable(text)
     } else if FULL.iter().any(|part| message.contains(part)) {
         StoreError::Full(text)
-    } else if matches!(kind, DatabaseErrorKind::SerializationFailure) || BUSY.iter().any(|part| message.contains(part))
-    {
+    } else if BUSY.iter().any(|part| message.contains(part)) {
         StoreError::Busy(text)
     } else {
         StoreError::Failed(text)
     }
+}
+
+/// The cause of [`has_lost_statements`], and its cure.
+const POOLER: &str = "; a pooler such as PgBouncer hands each transaction to another server process: set \
+                      pool_mode = session, or max_prepared_statements = 200 in PgBouncer 1.21 or newer";
+
+/// Whether a message, in whatever language, is about the name of a statement that diesel prepared: the server
+/// process is not the one that this connection had before.
+pub(super) fn has_lost_statements(message: &str) -> bool {
+    message.contains("__diesel_stmt_")
 }
 
 /// Whether the disk may have been full. SQLite reports a used-up quota only as an I/O error.

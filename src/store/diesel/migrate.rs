@@ -1,6 +1,6 @@
 //! Bringing the schema up to date, one process at a time.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 #[cfg(feature = "postgres")]
 use diesel::connection::SimpleConnection;
@@ -11,6 +11,8 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness};
 
 use super::any::{self, AnyConnection, MultiBackend, on_each};
 use super::connection::DieselConnection;
+#[cfg(feature = "postgres")]
+use super::doctor::language;
 use super::error::store_error;
 use super::hot::statement;
 use crate::store::{StoreError, StoreResult};
@@ -40,6 +42,10 @@ const ATTEMPTS: u32 = 10;
 /// The pause between two attempts, in which the other processes go on.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// How long a change waits for a table. All other users of the table wait behind it, so it waits for less time than
+/// a check of another node may take.
+const LOCK_TIMEOUT: Duration = Duration::from_millis(500);
+
 /// Runs `work` while no other process migrates this database. It runs in one transaction, so a
 /// crash leaves the old schema or the new one.
 fn exclusively<T>(
@@ -52,14 +58,17 @@ fn exclusively<T>(
         left -= 1;
         let begun = any::begin_write(any).and_then(|()| lock(any));
         begun.map_err(|error| store_error(&error, any))?;
+        let started = Instant::now();
         let error = match work(any) {
             Ok(value) => return any::commit(any).map(|()| value).map_err(|error| store_error(&error, any)),
             // Migrations bind no values, so their errors contain none.
             Err(error) => error.to_string(),
         };
+        let waited = started.elapsed() >= LOCK_TIMEOUT;
         // Reports the first error, not one of the rollback, which leaves a broken connection.
         let undone = any::rollback(any).is_ok();
-        let in_use = ["lock timeout", "deadlock detected"].iter().any(|words| error.contains(words));
+        let in_use = ["lock timeout", "deadlock detected"].iter().any(|words| error.contains(words))
+            || waited && undone && is_foreign(any);
         if !undone || left == 0 || !in_use {
             let denied = ["permission denied", "must be owner"].iter().any(|words| error.contains(words));
             let advice = if denied { "; run `knoxide migrate` as the role that owns the tables" } else { "" };
@@ -70,6 +79,14 @@ fn exclusively<T>(
     }
 }
 
+/// Whether the database words its errors in a language in which they are not recognised.
+fn is_foreign(connection: &mut AnyConnection) -> bool {
+    on_each!(connection,
+        sqlite(_c) => false,
+        postgres(c) => language::other_than_english(c).is_ok_and(|other| other.is_some()),
+    )
+}
+
 /// On SQLite the write lock is enough. On Postgres, other migrations wait for this one for up to a minute.
 fn lock(connection: &mut AnyConnection) -> QueryResult<()> {
     on_each!(connection,
@@ -78,9 +95,7 @@ fn lock(connection: &mut AnyConnection) -> QueryResult<()> {
             c.batch_execute("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '60s'")?;
             // The number is arbitrary, and used only here.
             c.batch_execute("SELECT pg_advisory_xact_lock(7741536431684184946)")?;
-            // While a migration waits for the lock of a table, all other users of the table wait
-            // behind it. So it waits for less time than a check of another node may take.
-            c.batch_execute("SET LOCAL lock_timeout = '500ms'")
+            c.batch_execute(&format!("SET LOCAL lock_timeout = {}", LOCK_TIMEOUT.as_millis()))
         },
     )
 }

@@ -81,8 +81,17 @@ impl DatabaseUrl {
         }
     }
 
-    /// The URL without its user, password and parameters. Where it is not certain which part
-    /// is the password, nothing but the scheme is shown.
+    /// Whether what is sent crosses a network unencrypted, because the URL itself demands it.
+    pub fn is_in_the_clear(&self) -> bool {
+        match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(_) => false,
+            #[cfg(feature = "postgres")]
+            Self::Postgres(url) => url.is_in_the_clear(),
+        }
+    }
+
+    /// The URL without its user, password and parameters.
     pub fn redacted(&self) -> String {
         match self {
             #[cfg(feature = "sqlite")]
@@ -159,9 +168,29 @@ mod tests {
             "postgres://u:hush@localhost/x?sslmode=verify-full",
             "postgres:///x?hostaddr=192.0.2.1",
             "postgres:///x?host=db%2Eexample",
+            "postgres://localhost/x?hostaddr=192.0.2.1",
+            "postgres:///x?service=production",
+            "postgres://db.example/x?sslmode=prefer",
+            "postgres://db.example/x?sslmode=disable&sslmode=allow",
+            "postgres://db.example/x?options=sslmode%3Ddisable",
         ] {
             let refusal = DatabaseUrl::from_str(url).expect_err(url);
             assert!(refusal.contains("postgres-tls") && !refusal.contains("hush"), "{refusal}");
+        }
+    }
+
+    #[cfg(feature = "postgres")]
+    #[test]
+    fn a_url_may_consent_to_no_tls() {
+        for (url, clear) in [
+            ("postgres://u:hush@db.example/x?sslmode=disable", true),
+            ("postgres://u:hush@localhost,10.0.0.7/x?sslmode=dis%61ble", true),
+            ("postgres:///x?service=production&host=db&sslmode=require&sslmode=disable", true),
+            ("postgres://localhost/x?sslmode=disable", false),
+            ("postgres://localhost/x", false),
+        ] {
+            let parsed = DatabaseUrl::from_str(url).expect(url);
+            assert_eq!(parsed.is_in_the_clear(), clear, "{url}");
         }
     }
 

@@ -42,7 +42,8 @@ fn use_and_search(program: Program, database: &Path, checkpoint: impl Fn()) {
     let unreachable = format!("postgres://knoxide:{}@127.0.0.1:1/x", canaries.password());
     let unreadable = format!("postgres://knoxide@127.0.0.1:x/x?password={}", canaries.password());
     let (printed, replies) = std::thread::scope(|scope| {
-        let in_vain = [&unreachable, &unreadable].map(|url| scope.spawn(|| traffic::of_no_database(url)));
+        let in_vain = [(&unreachable, 5), (&unreadable, 2)];
+        let in_vain = in_vain.map(|(url, code)| scope.spawn(move || traffic::of_no_database(url, code)));
         let printed = traffic::of_commands(&program, secrets.path(), canaries);
         let replies = traffic::of_requests(&server, canaries);
         let in_vain = in_vain.map(|one| one.join().expect("what was said"));

@@ -8,7 +8,7 @@ use diesel::sql_types::{Bool, Text};
 use diesel::{Connection, RunQueryDsl};
 
 use super::super::any::AnyConnection;
-use super::super::error::store_error;
+use super::super::error::{has_lost_statements, store_error, text_of};
 use super::super::hot::statement;
 use super::super::url::PostgresUrl;
 use super::Role;
@@ -18,10 +18,10 @@ use crate::store::{StoreError, StoreResult};
 pub(super) fn connect(
     url: &PostgresUrl,
     role: Role,
-    busy_timeout: Duration,
+    lock_timeout: Duration,
     pooler: &AtomicBool,
 ) -> StoreResult<AnyConnection> {
-    let settings = server_settings(role, busy_timeout);
+    let settings = server_settings(role, lock_timeout);
     let connection = if pooler.load(Ordering::Relaxed) {
         establish(url, None)
     } else {
@@ -39,8 +39,37 @@ pub(super) fn connect(
             Ok(connection)
         })
     };
-    let connection = connection.map_err(|error| StoreError::Unavailable(url.without_secrets(&error)))?;
+    let connection = connection.map_err(|error| {
+        let text = url.without_secrets(&error);
+        if is_final(&error) { StoreError::Failed(text) } else { StoreError::Unavailable(text) }
+    })?;
     refuse_unfit(AnyConnection::Postgres(connection))
+}
+
+/// Whether a connection fails for a reason that waiting does not mend. A server that does not speak English is
+/// not understood here, so that its refusals seem temporary.
+fn is_final(error: &str) -> bool {
+    // What the server says, what PgBouncer says, and what libpq says of the URL.
+    const FINAL: [&str; 15] = [
+        "authentication failed",
+        "no password supplied",
+        "pg_hba.conf",
+        "does not exist",
+        "is not permitted to log in",
+        "permission denied for database",
+        "no such database",
+        "no such user",
+        "invalid URI",
+        "invalid port number",
+        "invalid integer value",
+        "invalid sslmode",
+        "invalid connection option",
+        "definition of service",
+        "SSL support is not compiled in",
+    ];
+    // With several hosts, another one may come back.
+    let mut attempts = error.split("connection to server ").filter(|attempt| !attempt.trim().is_empty());
+    attempts.all(|attempt| FINAL.iter().any(|words| attempt.contains(words)))
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "all other errors have the same message")]
@@ -54,12 +83,12 @@ fn establish(url: &PostgresUrl, settings: Option<&[String]>) -> Result<diesel::P
 }
 
 /// Settings that make the server end what our side no longer waits for.
-fn server_settings(role: Role, busy_timeout: Duration) -> Vec<String> {
+fn server_settings(role: Role, lock_timeout: Duration) -> Vec<String> {
     let statement = match role {
         Role::DbPool | Role::RevocationFeed => 2_000,
         Role::Admin => 60_000,
     };
-    let lock = busy_timeout.as_millis().clamp(1, 1_500);
+    let lock = lock_timeout.as_millis();
     let mut settings = vec![
         format!("statement_timeout={statement}"),
         format!("lock_timeout={lock}"),
@@ -85,15 +114,23 @@ const FEED_PLANNING: [&str; 4] =
     ["plan_cache_mode=force_generic_plan", "enable_bitmapscan=off", "enable_hashjoin=off", "enable_mergejoin=off"];
 
 statement! {
-    /// The settings that decide whether a server can lose an acknowledged logout.
-    Fitness {} -> (Bool, Text, Text),
-    ["SELECT pg_is_in_recovery(), current_setting('synchronous_commit'), current_setting('fsync')"]
+    /// The settings that decide whether a server can lose an acknowledged logout, and whether it can store every
+    /// name.
+    Fitness {} -> (Bool, Text, Text, Text),
+    [
+        "SELECT pg_is_in_recovery(), current_setting('synchronous_commit'), current_setting('fsync'), \
+         current_setting('server_encoding')",
+    ]
 }
 
 fn refuse_unfit(mut connection: AnyConnection) -> StoreResult<AnyConnection> {
     let facts = Fitness {}.get_result(&mut connection);
-    let (standby, commit, fsync): (bool, String, String) =
-        facts.map_err(|error| store_error(&error, &mut connection))?;
+    let (standby, commit, fsync, encoding): (bool, String, String, String) = facts.map_err(|error| {
+        // The first statement of a connection has a name that nothing can have taken yet.
+        let in_use = has_lost_statements(&error.to_string());
+        let error = store_error(&error, &mut connection);
+        if in_use { StoreError::Failed(text_of(error)) } else { error }
+    })?;
     if standby {
         // Not permanent: this host may become the primary, or another host may be found.
         return Err(StoreError::Unavailable(
@@ -113,6 +150,12 @@ fn refuse_unfit(mut connection: AnyConnection) -> StoreResult<AnyConnection> {
     }
     if fsync == "off" {
         return unfit("fsync");
+    }
+    if encoding != "UTF8" {
+        return Err(StoreError::Failed(format!(
+            "the database has the encoding {encoding}, in which not every name can be stored; make another one: CREATE \
+             DATABASE … ENCODING 'UTF8' LOCALE 'C.UTF-8' TEMPLATE template0"
+        )));
     }
     Ok(connection)
 }

@@ -20,6 +20,7 @@ pub(super) fn connect(path: &Path, busy_timeout: Duration) -> StoreResult<AnyCon
     if !path.exists() {
         return Err(StoreError::Unavailable(format!("there is no database file {}", path.display())));
     }
+    refuse_denied(path)?;
     let text = path.to_str().ok_or_else(|| StoreError::Failed("the database file's path is not UTF-8".to_owned()))?;
     let opened = diesel::SqliteConnection::establish(text).map_err(|_| cannot_open(path))?;
     let mut connection = AnyConnection::Sqlite(opened);
@@ -33,6 +34,16 @@ pub(super) fn connect(path: &Path, busy_timeout: Duration) -> StoreResult<AnyCon
         connection.batch_execute(&pragma).map_err(|error| store_error(&error, &mut connection))?;
     }
     Ok(connection)
+}
+
+/// Refuses a path that this user cannot work with.
+fn refuse_denied(path: &Path) -> StoreResult<()> {
+    #[cfg(unix)]
+    if let Some(obstacle) = super::access::obstacle(path) {
+        return Err(StoreError::Failed(format!("the database cannot be used: {obstacle}")));
+    }
+    let _ = path;
+    Ok(())
 }
 
 fn cannot_open(path: &Path) -> StoreError {
@@ -60,7 +71,9 @@ pub(in super::super) fn prepare_file(path: &Path, create: bool, busy_timeout: Du
                 path.display()
             )));
         }
+        refuse_denied(path)?;
         create_file(path)?;
+        log::info!(file = path.display().to_string(); "a new database is made");
     }
     let mut connection = connect(path, busy_timeout)?;
     if !create && migrate::is_new(&mut connection).map_err(|error| store_error(&error, &mut connection))? {

@@ -4,6 +4,10 @@ use std::net::IpAddr;
 
 use zeroize::Zeroizing;
 
+mod parts;
+
+use self::parts::{Parts, decode};
+
 /// A URL for libpq.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PostgresUrl {
@@ -11,76 +15,53 @@ pub struct PostgresUrl {
     parts: Parts,
 }
 
-/// The parts of a Postgres URL that this program needs.
-#[derive(Clone, PartialEq, Eq)]
-struct Parts {
-    hosts: Vec<String>,
-    password: Option<String>,
-    parameters: Vec<(String, String)>,
-}
-
-impl Parts {
-    fn of(rest: &str) -> Self {
-        let (address, query) = rest.split_once('?').unwrap_or((rest, ""));
-        let authority = address.split_once('/').map_or(address, |(authority, _)| authority);
-        let (login, hosts) = authority.rsplit_once('@').unwrap_or(("", authority));
-        let parameters: Vec<_> = query
-            .split('&')
-            .filter_map(|pair| pair.split_once('='))
-            .map(|(key, value)| (decode(key), value.to_owned()))
-            .collect();
-        let named = |(key, _): &&(String, String)| matches!(key.as_str(), "host" | "hostaddr");
-        let mut hosts: Vec<String> = hosts.split(',').map(host_without_port).collect();
-        hosts.extend(
-            parameters
-                .iter()
-                .filter(named)
-                .flat_map(|(_, v)| decode(v).split(',').map(str::to_owned).collect::<Vec<_>>()),
-        );
-        let in_query = parameters.iter().find(|(key, _)| key == "password").map(|(_, value)| value.clone());
-        let password = login.split_once(':').map(|(_, password)| password.to_owned()).or(in_query);
-        Self { hosts, password, parameters }
-    }
-
-    fn get(&self, name: &str) -> Option<&str> {
-        self.parameters.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
-    }
-}
-
 impl PostgresUrl {
     /// Parses a URL, in which `rest` follows the scheme, and refuses servers that this build cannot
     /// reach safely.
     pub(super) fn parse(url: &str, rest: &str) -> Result<Self, String> {
-        let parsed = Self { text: Zeroizing::new(url.to_owned()), parts: Parts::of(rest) };
+        let parsed = Self { text: Zeroizing::new(url.to_owned()), parts: Parts::of(rest)? };
         parsed.check_transport()?;
         Ok(parsed)
     }
 
     /// As [`super::DatabaseUrl::redacted`].
     pub(super) fn redacted(&self) -> String {
-        let (scheme, rest) = self.text.split_once("://").unwrap_or_default();
-        let place = match rest.split_once('@') {
-            Some((user, place)) if !user.contains(['/', '?', '#']) && !place.contains('@') => place,
-            Some(_) => "…",
-            None => rest.trim_start_matches('/'),
-        };
-        format!("{scheme}://{}", place.split(['?', '#']).next().unwrap_or_default())
+        let scheme = self.text.split_once("://").map_or("postgres", |(scheme, _)| scheme);
+        format!("{scheme}://{}", self.parts.place.trim_start_matches('/'))
+    }
+
+    /// Whether passwords and digests cross a network unencrypted, because the URL itself says so.
+    pub(super) fn is_in_the_clear(&self) -> bool {
+        self.consents() && self.parts.hosts.iter().any(|host| !is_local(host))
+    }
+
+    /// Whether the URL itself demands a connection without TLS. Nothing else counts: an environment or a service
+    /// file may belong to another program.
+    fn consents(&self) -> bool {
+        self.parts.get("sslmode").is_some_and(|mode| mode == "disable")
     }
 
     fn check_transport(&self) -> Result<(), String> {
-        if cfg!(feature = "postgres-tls") {
+        if cfg!(feature = "postgres-tls") || self.consents() {
             return Ok(());
         }
         let advice = "; build with the feature `postgres-tls`";
         if let Some(mode) =
-            self.parts.get("sslmode").filter(|mode| matches!(*mode, "require" | "verify-ca" | "verify-full"))
+            self.parts.get("sslmode").filter(|mode| matches!(mode.as_str(), "require" | "verify-ca" | "verify-full"))
         {
             return Err(format!("sslmode={mode} needs TLS, which this program was built without{advice}"));
         }
+        let consent = ", or, if nobody else can read that network, write sslmode=disable into the URL";
         if self.parts.hosts.iter().any(|host| !is_local(host)) {
             return Err(format!(
                 "the database is on another host, but this program was built without TLS, and passwords and \
-                 digests would cross the network in the clear{advice}"
+                 digests would cross the network in the clear{advice}{consent}"
+            ));
+        }
+        if self.parts.raw("service").is_some() {
+            return Err(format!(
+                "the service may be on any host, but this program was built without TLS: write the host into the \
+                 URL instead{advice}{consent}"
             ));
         }
         Ok(())
@@ -108,14 +89,24 @@ impl PostgresUrl {
             ("application_name", "knoxide"),
             ("client_encoding", "UTF8"),
         ] {
-            if self.parts.get(name).is_none() {
+            if self.parts.raw(name).is_none() {
                 add(name, value);
+            }
+        }
+        if !cfg!(feature = "postgres-tls") && !self.consents() {
+            // An empty value is the default. Without it libpq would take the host from its environment or a
+            // service file, and send the password there in the clear.
+            if self.parts.hosts.iter().all(String::is_empty) {
+                add("host", "");
+            }
+            if self.parts.raw("hostaddr").is_none() {
+                add("hostaddr", "");
             }
         }
         if let Some(settings) = options {
             // The options of the URL come last and win.
             let ours: Vec<String> = settings.iter().map(|s| format!("-c%20{}", s.replace('=', "%3D"))).collect();
-            let theirs = self.parts.get("options").map(str::to_owned);
+            let theirs = self.parts.raw("options").map(str::to_owned);
             let all: Vec<String> = ours.into_iter().chain(theirs).collect();
             add("options", &all.join("%20"));
         }
@@ -125,19 +116,13 @@ impl PostgresUrl {
     /// An error message of libpq, unless it contains a secret.
     pub(in super::super) fn without_secrets(&self, message: &str) -> String {
         let secrets = self.parts.password.iter().flat_map(|p| [p.clone(), decode(p)]).filter(|p| !p.is_empty());
-        if message.contains("://") || secrets.into_iter().any(|secret| message.contains(&secret)) {
+        // A part of a password may look like a parameter.
+        let cut = message.contains("URI") && self.parts.raw("password").is_some();
+        if cut || message.contains("://") || secrets.into_iter().any(|secret| message.contains(&secret)) {
             return "the database URL cannot be read; see the form of a libpq connection URI".to_owned();
         }
         message.split_whitespace().collect::<Vec<_>>().join(" ")
     }
-}
-
-fn host_without_port(entry: &str) -> String {
-    let host = match entry.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((address, _)) => address,
-        None => entry.split_once(':').map_or(entry, |(host, _)| host),
-    };
-    decode(host)
 }
 
 /// An empty host is libpq's default, a Unix socket; a path is a socket, too.
@@ -149,22 +134,6 @@ fn is_local(host: &str) -> bool {
         || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-fn decode(text: &str) -> String {
-    let mut out = Vec::with_capacity(text.len());
-    let mut bytes = text.bytes();
-    while let Some(byte) = bytes.next() {
-        let digits = bytes.clone().take(2).map(|b| char::from(b).to_digit(16)).collect::<Option<Vec<_>>>();
-        match digits.as_deref() {
-            Some(&[high, low]) if byte == b'%' => {
-                out.push(u8::try_from(high * 16 + low).unwrap_or(b'?'));
-                bytes.nth(1);
-            }
-            Some(_) | None => out.push(byte),
-        }
-    }
-    String::from_utf8_lossy(&out).into_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -174,14 +143,13 @@ mod tests {
         for (url, shown) in [
             ("postgres://u:hunter2@db:5432/knox?sslmode=require", "postgres://db:5432/knox"),
             ("postgresql://db/knox?password=hunter2", "postgresql://db/knox"),
-            ("postgres://u:hunter2/x@db/knox", "postgres://…"),
-            ("postgres://u:hunter2?x@db/knox", "postgres://…"),
-            ("postgres://u:x@hunter2@db/knox", "postgres://…"),
-            ("postgres://db/knox?password=x@hunter2", "postgres://…"),
+            ("postgres://db/knox?password=x@hunter2", "postgres://db/knox"),
+            ("postgres://u:a:b@db,other/knox", "postgres://db,other/knox"),
             ("postgres:///knox", "postgres://knox"),
         ] {
             // Read without the question whether this build may go there.
-            let parsed = PostgresUrl { text: Zeroizing::new(url.to_owned()), parts: Parts::of("") };
+            let (_, rest) = url.split_once("://").expect("a scheme");
+            let parsed = PostgresUrl { text: Zeroizing::new(url.to_owned()), parts: Parts::of(rest).expect(url) };
             assert_eq!(parsed.redacted(), shown);
         }
     }

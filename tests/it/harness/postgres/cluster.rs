@@ -41,6 +41,8 @@ pub(crate) struct Cluster {
     port: u16,
     server: Option<Child>,
     watchdog: Child,
+    /// The locale of its messages, if it is not "C".
+    language: Option<&'static str>,
 }
 
 impl Cluster {
@@ -59,11 +61,25 @@ impl Cluster {
     /// # Errors
     /// As there.
     pub(crate) fn start_in(base: &Path) -> Result<Self, String> {
+        Self::start_with(base, None)
+    }
+
+    /// As [`Cluster::start`], with messages in another language, such as `de_DE`. The locale is made in its own
+    /// directory: it need not be installed.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) fn speaking(language: &'static str) -> Result<Self, String> {
+        Self::start_with(&std::env::temp_dir(), Some(language))
+    }
+
+    fn start_with(base: &Path, language: Option<&'static str>) -> Result<Self, String> {
         let programs = Programs::find()?;
         let directory = programs.new_directory(base).map_err(|error| format!("no directory for Postgres: {error}"))?;
         let watchdog = watch(&directory).map_err(|error| format!("no watchdog for Postgres: {error}"))?;
-        let mut cluster = Self { directory, programs, port: 0, server: None, watchdog };
+        let mut cluster = Self { directory, programs, port: 0, server: None, watchdog, language };
         cluster.initialise()?;
+        cluster.make_locale()?;
         // Another process may take the port between its choice and the server's binding.
         let mut outcome = Err(String::new());
         for _ in 0..5 {
@@ -140,6 +156,9 @@ impl Cluster {
         for option in ["listen_addresses=127.0.0.1", &port, &sockets, "max_connections=300", "fsync=on"] {
             command.args(["-c", option]);
         }
+        if let Some(language) = self.language {
+            command.env("LOCPATH", &self.directory).args(["-c", &format!("lc_messages={language}.UTF-8")]);
+        }
         // A group of its own: Ctrl-C at the terminal is for the tests, the watchdog sees to this.
         command.stdin(Stdio::null()).stdout(output).stderr(errors).process_group(0);
         let server = self.server.insert(command.spawn().map_err(|error| format!("postgres: {error}"))?);
@@ -161,6 +180,18 @@ impl Cluster {
         command.args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync"]);
         let done = command.current_dir("/").output().map_err(|error| format!("initdb: {error}"))?;
         if done.status.success() { Ok(()) } else { Err(format!("initdb: {}", String::from_utf8_lossy(&done.stderr))) }
+    }
+
+    fn make_locale(&self) -> Result<(), String> {
+        let Some(language) = self.language else { return Ok(()) };
+        let mut command = Command::new("localedef");
+        command.args(["-i", language, "-f", "UTF-8"]).arg(self.directory.join(format!("{language}.UTF-8")));
+        let done = command.output().map_err(|error| format!("localedef: {error}"))?;
+        if done.status.success() {
+            Ok(())
+        } else {
+            Err(format!("localedef: {}", String::from_utf8_lossy(&done.stderr)))
+        }
     }
 
     /// Freezes only the parent, so that it starts no more children.

@@ -97,10 +97,10 @@ pub(super) fn of_commands(program: &Program, folder: &Path, canaries: &mut Canar
     printed
 }
 
-/// What the program says, after some seconds, when there is no database at this URL.
-pub(super) fn of_no_database(url: &str) -> String {
+/// What the program says when there is no database at this URL, or no URL can be seen in it.
+pub(super) fn of_no_database(url: &str, code: i32) -> String {
     let done = Program::bare().set("KNOXIDE_LOG", "trace").set("DATABASE_URL", url).run(&["serve"]);
-    assert_eq!(done.code, Some(5), "{}", done.err);
+    assert_eq!(done.code, Some(code), "{}", done.err);
     done.err
 }
 
