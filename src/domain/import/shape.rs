@@ -54,7 +54,6 @@ fn other(text: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::super::ImportData;
-    use super::*;
 
     const FILE: &str = r#"{"format": 1, "users": [{"id": 1, "username": "alice"}]}"#;
 
