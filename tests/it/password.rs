@@ -132,7 +132,7 @@ fn plain_bcrypt_reads_72_bytes() {
     let Vector { password: text, stored: hash, .. } = hash;
     assert_eq!(text.len(), 72);
     for tail in ["", "ignored", "\0", "é"] {
-        // Not outdated: nobody knows the whole password, which has to fit a better hash.
+        // Not outdated: a better hash needs the whole password, which is unknown.
         assert_eq!(verify(cheap(), &format!("{text}{tail}"), &hash), Verification::Right, "{tail:?}");
     }
     let shorter: String = text.chars().skip(1).collect();

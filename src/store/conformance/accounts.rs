@@ -123,8 +123,8 @@ fn emails_are_taken(store: &dyn AdminStore) {
     }
 }
 
-fn change(store: &dyn AdminStore, user: UserId, change: UserChange) -> UserChanged {
-    store.change_user(user, &change, &audit(Event::UserRenamed)).expect("a write")
+fn change(store: &dyn AdminStore, user: UserId, change: &UserChange) -> UserChanged {
+    store.change_user(user, change, &audit(Event::UserRenamed)).expect("a write")
 }
 
 fn changed_users_stay(store: &dyn AdminStore) {
@@ -145,7 +145,7 @@ fn changed_users_stay(store: &dyn AdminStore) {
         UserChange::Staff(true),
     ];
     for wanted in changes {
-        assert_eq!(change(store, alice, wanted.clone()), UserChanged::Done, "{wanted:?}");
+        assert_eq!(change(store, alice, &wanted), UserChanged::Done, "{wanted:?}");
         assert!(is_live(conn, 1), "{wanted:?}");
         let seen = conn.find_many(&[digest(1)]).expect("a read").pop().flatten().expect("the token").user;
         let is_seen = match &wanted {
@@ -160,8 +160,8 @@ fn changed_users_stay(store: &dyn AdminStore) {
     assert_eq!(found_id(conn, &by_email("anna@example.org")), Some(alice));
     let other = conn.find_account_by_id(bob).expect("a read").expect("bob").user;
     assert_eq!((other.username.as_str(), other.email.as_str(), other.is_staff), ("bob", "bob@example.com", false));
-    assert_eq!(change(store, alice, UserChange::Email(String::new(), SharedEmail::Refuse)), UserChanged::Done);
-    assert_eq!(change(store, alice, UserChange::Staff(false)), UserChanged::Done);
+    assert_eq!(change(store, alice, &UserChange::Email(String::new(), SharedEmail::Refuse)), UserChanged::Done);
+    assert_eq!(change(store, alice, &UserChange::Staff(false)), UserChanged::Done);
     assert!(is_live(conn, 1));
 }
 
@@ -171,20 +171,24 @@ fn changes_are_refused(store: &dyn AdminStore) {
     let name = |text: &str| UserChange::Username(text.to_owned());
     let email = |text: &str, shared| UserChange::Email(text.to_owned(), shared);
     let bobs = || "bob".to_owned();
-    assert_eq!(change(store, alice, name("bob")), UserChanged::NameTaken);
-    assert_eq!(change(store, alice, name("BOB")), UserChanged::Lookalike(bobs()));
+    assert_eq!(change(store, alice, &name("bob")), UserChanged::NameTaken);
+    assert_eq!(change(store, alice, &name("BOB")), UserChanged::Lookalike(bobs()));
     for taken in ["bob@example.com", "bob@EXAMPLE.com", "BOB@example.com"] {
-        assert_eq!(change(store, alice, email(taken, SharedEmail::Refuse)), UserChanged::EmailTaken(bobs()), "{taken}");
+        assert_eq!(
+            change(store, alice, &email(taken, SharedEmail::Refuse)),
+            UserChanged::EmailTaken(bobs()),
+            "{taken}"
+        );
     }
     let unchanged = conn.find_account_by_id(alice).expect("a read").expect("alice").user;
     assert_eq!((unchanged.username.as_str(), unchanged.email.as_str()), ("alice", "alice@example.com"));
-    assert_eq!(change(store, alice, email("bob@example.com", SharedEmail::Allow)), UserChanged::Done);
+    assert_eq!(change(store, alice, &email("bob@example.com", SharedEmail::Allow)), UserChanged::Done);
     assert_eq!(found_id(conn, &by_email("bob@example.com")), None);
     // The name of one becomes free for the other.
-    assert_eq!(change(store, bob, name("carol")), UserChanged::Done);
-    assert_eq!(change(store, alice, name("bob")), UserChanged::Done);
+    assert_eq!(change(store, bob, &name("carol")), UserChanged::Done);
+    assert_eq!(change(store, alice, &name("bob")), UserChanged::Done);
     for wanted in [name("zoe"), email("zoe@example.com", SharedEmail::Refuse), UserChange::Staff(true)] {
-        assert_eq!(change(store, UserId(4711), wanted), UserChanged::NoSuchUser);
+        assert_eq!(change(store, UserId(4711), &wanted), UserChanged::NoSuchUser);
     }
 }
 
