@@ -39,19 +39,20 @@ pub(super) fn store_error_after(error: &Error, connection: &mut AnyConnection, w
 /// keeps most of their codes to itself; SQLite knows one language.
 #[expect(clippy::wildcard_enum_match_arm, reason = "diesel tells all other kinds itself")]
 pub(super) fn is_understood(error: &Error, connection: &AnyConnection) -> bool {
-    // What this program can do nothing about; the same on a new connection.
-    const LASTING: [&str; 3] = ["permission denied", "must be owner", "does not exist"];
     match error {
-        Error::DatabaseError(DatabaseErrorKind::Unknown, information) => {
-            let message = information.message();
-            on_each!(connection,
-                sqlite(_c) => true,
-                postgres(_c) => !matches!(by_message(message), StoreError::Failed(_))
-                    || LASTING.iter().any(|words| message.contains(words)),
-            )
+        Error::DatabaseError(DatabaseErrorKind::Unknown, _) => {
+            on_each!(connection, sqlite(_c) => true, postgres(_c) => is_english(&error.to_string()))
         }
         _ => true,
     }
+}
+
+/// Whether a message of Postgres is one that this program knows.
+#[cfg(feature = "postgres")]
+fn is_english(message: &str) -> bool {
+    // What this program can do nothing about; the same on a new connection.
+    const LASTING: [&str; 3] = ["permission denied", "must be owner", "does not exist"];
+    !matches!(by_message(message), StoreError::Failed(_)) || LASTING.iter().any(|words| message.contains(words))
 }
 
 /// Logs an error whose text is safe to log. Callers cannot know that, and do not log it.
