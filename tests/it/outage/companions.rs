@@ -196,7 +196,7 @@ fn the_doctor_and_commands_ask_the_running_server() {
     for listen in [&tcp, &unix] {
         let (code, out, _) = ask(listen, &["doctor"]);
         assert_eq!(code, Some(1));
-        assert!(out.contains("wrong   server: runs and is not ready"), "{out}");
+        assert!(out.contains("wrong   server: runs but is not ready"), "{out}");
         let (code, _, err) = ask(listen, &["user", "deactivate", "admin"]);
         assert_eq!(code, Some(0));
         assert!(err.contains("the running server is not ready"), "{err}");
