@@ -163,6 +163,10 @@ pub(super) struct UserName {
     pub(super) user: String,
 }
 
+/// Help for changes that an external user system takes back.
+const FROM_PROVIDER: &str = "\
+Users of an external user system are brought up to date from there at their next login: change them there.";
+
 /// An answer on the command line.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum YesOrNo {
@@ -226,6 +230,7 @@ Examples:
         password: NewPassword,
     },
     /// Rename a user; no session ends
+    #[command(after_help = FROM_PROVIDER)]
     Rename {
         #[command(flatten)]
         user: UserName,
@@ -234,6 +239,7 @@ Examples:
         name: String,
     },
     /// Change a user's e-mail address; no session ends
+    #[command(after_help = FROM_PROVIDER)]
     SetEmail {
         #[command(flatten)]
         user: UserName,
@@ -244,6 +250,7 @@ Examples:
         shared_email: bool,
     },
     /// Make a user a staff user, or no longer; no session ends
+    #[command(after_help = FROM_PROVIDER)]
     SetStaff {
         #[command(flatten)]
         user: UserName,

@@ -172,6 +172,9 @@ pub enum BadUsername {
     /// private and unassigned code points.
     #[error("the user name contains an invisible character")]
     Invisible,
+    /// `id:` and digits: on the command line this is the user with that number.
+    #[error("a user name of the form id:7 stands for a number on the command line")]
+    Number,
 }
 
 /// Validates the name of a new user. Existing and imported users may have other names.
@@ -191,7 +194,17 @@ pub fn validate_username(name: &str) -> Result<(), BadUsername> {
     if name.contains(is_unseen) {
         return Err(BadUsername::Invisible);
     }
-    Ok(())
+    if numbered(name).is_some() { Err(BadUsername::Number) } else { Ok(()) }
+}
+
+/// The user that `id:` and digits stand for on the command line.
+pub fn numbered(text: &str) -> Option<UserId> {
+    text.strip_prefix("id:")?.parse().ok().map(UserId)
+}
+
+/// A text with each letter and its accents as one character, where Unicode has it (form NFC); no other letter changes.
+pub fn composed(text: &str) -> String {
+    text.nfc().collect()
 }
 
 /// A name or an e-mail address as keyboards write it and Django stores it: in Unicode's form NFKC, in which no letter is

@@ -51,9 +51,21 @@ fn names_and_addresses_are_stored_as_keyboards_write_them() {
         assert!(said.contains(composed), "{said}");
         let shown = machine.json(&["user", "show", composed]);
         assert_eq!(shown["email"], format!("{composed}@example.org"));
-        assert_eq!(machine.json(&["user", "show", decomposed])["id"], shown["id"], "as typed before");
+        if decomposed.starts_with("zoe") {
+            assert_eq!(machine.json(&["user", "show", decomposed])["id"], shown["id"], "the same letters");
+        } else {
+            // Other letters: an imported user may have this very name.
+            machine.refused(3, &["user", "deactivate", decomposed]);
+        }
         machine.refused(4, &["user", "add", decomposed, "--password-hash", HASH]);
     }
+    let number = machine.json(&["user", "show", "bob"])["id"].clone();
+    assert_eq!(
+        machine.json(&["user", "show", &format!("id:{number}")])["name"],
+        machine.json(&["user", "show", "bob"])["name"]
+    );
+    machine.refused(4, &["user", "add", &format!("id:{number}"), "--password-hash", HASH]);
+    machine.refused(4, &["user", "rename", "bob", "id:9"]);
     machine.done(&["user", "rename", "bob", "re\u{301}gis"]);
     machine.done(&["user", "set-email", "r\u{e9}gis", "re\u{301}gis@example.org"]);
     assert_eq!(machine.json(&["user", "show", "r\u{e9}gis"])["email"], "r\u{e9}gis@example.org");

@@ -6,7 +6,8 @@ use crate::domain::escape::is_unseen;
 use crate::domain::password::is_verifiable;
 use crate::domain::password_rules::{Owner, judge_new_password};
 use crate::domain::user::{
-    Account, LoginName, NewUser, Password, PasswordHash, User, UserId, normal_form, validate_username,
+    Account, LoginName, NewUser, Password, PasswordHash, User, UserId, composed, normal_form, numbered,
+    validate_username,
 };
 use crate::store::{SharedEmail, UserChange, UserChanged, UserCreation, UserEntry, UserFilter};
 
@@ -133,19 +134,21 @@ impl Admin {
         }
     }
 
-    /// The user with exactly this name. If there is none, the user whose name is its [`normal_form`]; or else the one
-    /// with this number after `id:`.
+    /// The user with this number after `id:`; or with exactly this name; or with the name that is composed of the same
+    /// letters and accents. No further: a command must not reach another user whose name only looks like it.
     ///
     /// # Errors
     /// There is none, or the store failed.
     pub fn find_user(&self, named: &str) -> Result<User, AdminError> {
         let mut connection = self.connect()?;
-        let mut account = connection.find_account(&LoginName::Username(named.to_owned()))?;
-        if account.is_none() {
-            account = connection.find_account(&LoginName::Username(normal_form(named)))?;
-        }
-        if let (None, Some(id)) = (&account, named.strip_prefix("id:").and_then(|digits| digits.parse().ok())) {
-            account = connection.find_account_by_id(UserId(id))?;
+        let mut account = match numbered(named) {
+            Some(id) => connection.find_account_by_id(id)?,
+            None => None,
+        };
+        for name in [named.to_owned(), composed(named)] {
+            if account.is_none() {
+                account = connection.find_account(&LoginName::Username(name))?;
+            }
         }
         account.map(|Account { user, .. }| user).ok_or_else(|| AdminError::NoSuchUser(named.to_owned()))
     }

@@ -298,7 +298,13 @@ mod postgres {
             &[("PGHOSTADDR", "127.0.0.1"), ("PGPORT", &port)],
             &[("PGSERVICE", "far"), ("PGSERVICEFILE", &services)],
         ] {
-            for url in ["postgres:///x", "postgres:///x?host=/nowhere", "postgres://:1/x"] {
+            for url in [
+                "postgres:///x",
+                "postgres:///x?host=/nowhere",
+                "postgres://:1/x",
+                "postgres:///x?host=/nowhere&sslmode=disable",
+                "postgres://127.0.0.9/x?sslmode=disable",
+            ] {
                 let program = Program::bare().set(
                     "DATABASE_URL",
                     &format!("{url}{}connect_timeout=2", if url.contains('?') { '&' } else { '?' }),

@@ -8,6 +8,8 @@ use rustix::io::Errno;
 /// What is in the way of working with the database at `path`, with its owner and a cure; `None` if nothing is.
 /// Opens no file: closing it would drop the locks that this process holds on it.
 pub(super) fn obstacle(path: &Path) -> Option<String> {
+    // SQLite follows links, and makes its other files beside the target.
+    let path = &std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     if path.is_dir() {
         let inside = path.join("knoxide.db");
         return Some(format!(

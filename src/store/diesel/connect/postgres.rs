@@ -50,7 +50,7 @@ pub(super) fn connect(
 /// not understood here, so that its refusals seem temporary.
 fn is_final(error: &str) -> bool {
     // What the server says, what PgBouncer says, and what libpq says of the URL.
-    const FINAL: [&str; 15] = [
+    const FINAL: [&str; 16] = [
         "authentication failed",
         "no password supplied",
         "pg_hba.conf",
@@ -60,6 +60,7 @@ fn is_final(error: &str) -> bool {
         "no such database",
         "no such user",
         "invalid URI",
+        "URI query parameter",
         "invalid port number",
         "invalid integer value",
         "invalid sslmode",

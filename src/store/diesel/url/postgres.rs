@@ -32,7 +32,8 @@ impl PostgresUrl {
 
     /// Whether passwords and digests cross a network unencrypted, because the URL itself says so.
     pub(super) fn is_in_the_clear(&self) -> bool {
-        self.consents() && self.parts.hosts.iter().any(|host| !is_local(host))
+        let is_remote = self.parts.raw("service").is_some() || self.parts.hosts.iter().any(|host| !is_local(host));
+        self.consents() && is_remote
     }
 
     /// Whether the URL itself demands a connection without TLS. Nothing else counts: an environment or a service
@@ -71,10 +72,14 @@ impl PostgresUrl {
     /// seconds. `options` are settings for the server, `name=value`.
     pub(in super::super) fn with_time_outs(&self, options: Option<&[String]>) -> String {
         let mut url = String::clone(&self.text);
-        let mut separator = if url.contains('?') { '&' } else { '?' };
+        let mut separator = match url.chars().next_back() {
+            Some('?' | '&') => None,
+            _ if url.contains('?') => Some('&'),
+            _ => Some('?'),
+        };
         let mut add = |name: &str, value: &str| {
-            url.push(separator);
-            separator = '&';
+            url.extend(separator);
+            separator = Some('&');
             url.push_str(name);
             url.push('=');
             url.push_str(value);
@@ -93,9 +98,9 @@ impl PostgresUrl {
                 add(name, value);
             }
         }
-        if !cfg!(feature = "postgres-tls") && !self.consents() {
-            // An empty value is the default. Without it libpq would take the host from its environment or a
-            // service file, and send the password there in the clear.
+        if !cfg!(feature = "postgres-tls") && self.parts.raw("service").is_none() {
+            // An empty value is the default. Without it libpq would take the host from its environment and send the
+            // password there in the clear. A service is named in the URL only with consent.
             if self.parts.hosts.iter().all(String::is_empty) {
                 add("host", "");
             }

@@ -35,7 +35,9 @@ impl Parts {
             return Err(misread(rest));
         }
         let hosts = authority.split(',').map(host_of).collect::<Option<Vec<_>>>();
-        let (Some(mut hosts), Some(parameters)) = (hosts, parameters_of(query)) else { return Err(misread(rest)) };
+        let (Some(hosts), Some(parameters)) = (hosts, parameters_of(query)) else { return Err(misread(rest)) };
+        // libpq splits once more after decoding.
+        let mut hosts: Vec<String> = hosts.iter().flat_map(|list| list.split(',').map(str::to_owned)).collect();
         let password = login.split_once(':').map(|(_, password)| password.to_owned());
         let place = place.to_owned();
         let mut parts = Self { place, hosts: Vec::new(), password, parameters };
