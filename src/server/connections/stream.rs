@@ -121,7 +121,7 @@ impl<T: Transport> Stream<T> {
                 }
                 Some(Event::Body) => self.state.request_done(),
                 None if before == Section::Between && self.framing.section() == Section::Head => {
-                    self.state.head_begun()
+                    self.state.head_begun();
                 }
                 None => {}
             }

@@ -73,7 +73,7 @@ pub(in super::super) fn prepare_file(path: &Path, create: bool, busy_timeout: Du
         }
         refuse_denied(path)?;
         create_file(path)?;
-        log::info!(file = path.display().to_string(); "a new database is made");
+        log::info!(file = path.display().to_string().as_str(); "a new database is made");
     }
     let mut connection = connect(path, busy_timeout)?;
     if !create && migrate::is_new(&mut connection).map_err(|error| store_error(&error, &mut connection))? {
