@@ -8,7 +8,7 @@
 //! use actix_web::{HttpRequest, HttpResponse, web};
 //! use knoxide::http::drf::body::Limits;
 //! use knoxide::http::drf::fields::{Field, Trim};
-//! use knoxide::http::drf::endpoint::{Answer, Endpoint, Verb, respond};
+//! use knoxide::http::drf::endpoint::{EndpointResult, Endpoint, Verb, respond};
 //! use serde_json::json;
 //!
 //! const GREETING: Endpoint = Endpoint {
@@ -22,7 +22,7 @@
 //!     respond(greet(&request, payload, **limits).await)
 //! }
 //!
-//! async fn greet(request: &HttpRequest, payload: web::Payload, limits: Limits) -> Answer {
+//! async fn greet(request: &HttpRequest, payload: web::Payload, limits: Limits) -> EndpointResult {
 //!     let negotiated = GREETING.open(request)?;
 //!     // Endpoints that require a token authenticate here.
 //!     negotiated.check_method()?;
