@@ -205,7 +205,7 @@ fn print(answered: Answered, as_json: bool, out: &mut dyn Write, err: &mut dyn W
         Ok(()) => code as u8,
         Err(error) => {
             let done = if answer { "the command was carried out, but its answer" } else { "the message" };
-            // There is nobody left to tell when this fails.
+            // If this fails, there is no other place to report it.
             let _ = writeln!(err, "knoxide: {done} could not be written: {error}");
             Code::Failed as u8
         }

@@ -7,10 +7,10 @@ use knoxide::domain::token::{Token, TokenDigest};
 
 use crate::Fallible;
 
-/// The password of everybody.
+/// The password of all users.
 pub(crate) const PASSWORD: &str = "correct horse battery";
 
-/// So many users with so many tokens each. Users count from 1, tokens from 0, both through all
+/// A number of users, each with the same number of tokens. Users count from 1, tokens from 0, both through all
 /// blocks of a database.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Block {
@@ -19,7 +19,7 @@ pub(crate) struct Block {
 }
 
 impl Block {
-    /// So many users with so many tokens each.
+    /// A block of this size.
     pub(crate) const fn of(users: u64, tokens_each: u64) -> Self {
         Self { users, tokens_each }
     }

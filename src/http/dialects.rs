@@ -4,15 +4,13 @@
 //! A new dialect is a variant of [`Dialect`], for which the compiler then lists the places that
 //! have to handle it; a file here; a folder of transcripts; a page in `docs/dialects/`.
 
-use std::time::Duration;
-
 use actix_web::{Handler, HttpResponse, web};
 use serde_json::{Value, json};
 
-use super::drf::request::Incoming;
+use super::drf::request::{Incoming, LoginDenial, RequestContext};
 use super::{HttpOptions, account};
 use crate::domain::dialect::Dialect;
-use crate::service::{Issued, LoginRefusal, RefreshedTokens, TokenRefusal};
+use crate::service::{Issued, RefreshedTokens, TokenRefusal};
 
 pub mod access_token;
 pub mod djoser;
@@ -53,24 +51,14 @@ where
     }
 }
 
-/// How the client learns that its login was refused.
-enum LoginWords {
-    /// The credentials are not good, with the message of the dialect.
-    Credentials(&'static str),
-    /// The user has too many sessions.
-    LimitReached(&'static str),
-    /// Too many attempts; try again after this time. All Django packages use the reply of Django REST framework.
-    Throttled(Duration),
+/// The denial of djangorestframework-jwt, which `access_token` also uses.
+fn deny_single(context: &RequestContext<'_>, denial: LoginDenial) -> HttpResponse {
+    context.replies().non_field_error(denial.message("Unable to login with provided credentials."))
 }
 
-const fn login_refusal(refusal: LoginRefusal, credentials: &'static str) -> LoginWords {
-    match refusal {
-        LoginRefusal::UnknownUser | LoginRefusal::WrongPassword | LoginRefusal::InactiveUser => {
-            LoginWords::Credentials(credentials)
-        }
-        LoginRefusal::LimitReached => LoginWords::LimitReached("Maximum amount of tokens allowed per user exceeded."),
-        LoginRefusal::Throttled { after } => LoginWords::Throttled(after),
-    }
+/// The message of simplejwt, which djoser also uses.
+const fn pair_denial(denial: LoginDenial) -> &'static str {
+    denial.message("No active account found with the given credentials")
 }
 
 /// The messages of djangorestframework-jwt, which `access_token` also uses.

@@ -38,7 +38,7 @@ pub(super) struct Contestant {
 pub(super) enum Asks {
     /// Always the same.
     Always(Rc<Vec<u8>>),
-    /// Any of the first so many tokens.
+    /// Any of this many tokens, from the first.
     Tokens(u64),
 }
 

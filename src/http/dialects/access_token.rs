@@ -14,7 +14,6 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use serde_json::{Value, json};
 
-use super::LoginWords;
 use crate::domain::dialect::Dialect;
 use crate::domain::time::Timestamp;
 use crate::domain::user::{LoginName, User};
@@ -49,12 +48,7 @@ async fn access(incoming: Incoming) -> HttpResponse {
                     });
                     context.replies().json(StatusCode::OK, &body)
                 }
-                Err(refusal) => match super::login_refusal(refusal, "Unable to login with provided credentials.") {
-                    LoginWords::Credentials(words) | LoginWords::LimitReached(words) => {
-                        context.replies().non_field_error(words)
-                    }
-                    LoginWords::Throttled(after) => context.replies().throttled(after),
-                },
+                Err(denial) => super::deny_single(context, denial),
             })
         })
         .await

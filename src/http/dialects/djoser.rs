@@ -12,7 +12,6 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use serde_json::{Value, json};
 
-use super::LoginWords;
 use crate::domain::dialect::Dialect;
 use crate::domain::user::LoginName;
 use crate::http::Compat;
@@ -43,13 +42,9 @@ async fn create(incoming: Incoming) -> HttpResponse {
             let declared = [Field::text("username", Trim::Yes), Field::text("password", Trim::Yes)];
             Ok(match context.log_in(declared, LoginName::Username).await? {
                 Ok(issued) => context.replies().json(StatusCode::OK, &super::pair(&issued)),
-                Err(refusal) => {
-                    match super::login_refusal(refusal, "No active account found with the given credentials") {
-                        LoginWords::Credentials(words) | LoginWords::LimitReached(words) => {
-                            refuse(context, &json!({ "detail": words }), words)
-                        }
-                        LoginWords::Throttled(after) => context.replies().throttled(after),
-                    }
+                Err(denial) => {
+                    let message = super::pair_denial(denial);
+                    refuse(context, &json!({ "detail": message }), message)
                 }
             })
         })

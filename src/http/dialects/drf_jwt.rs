@@ -11,7 +11,6 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use serde_json::json;
 
-use super::LoginWords;
 use crate::domain::dialect::Dialect;
 use crate::domain::user::LoginName;
 use crate::http::drf::endpoint::Endpoint;
@@ -38,12 +37,7 @@ async fn auth(incoming: Incoming) -> HttpResponse {
             let declared = [Field::text("username", Trim::Yes), Field::text("password", Trim::Yes)];
             Ok(match context.log_in(declared, LoginName::Username).await? {
                 Ok(issued) => context.replies().json(StatusCode::OK, &json!({ "token": issued.access.token.expose() })),
-                Err(refusal) => match super::login_refusal(refusal, "Unable to login with provided credentials.") {
-                    LoginWords::Credentials(words) | LoginWords::LimitReached(words) => {
-                        context.replies().non_field_error(words)
-                    }
-                    LoginWords::Throttled(after) => context.replies().throttled(after),
-                },
+                Err(denial) => super::deny_single(context, denial),
             })
         })
         .await

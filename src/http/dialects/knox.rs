@@ -9,12 +9,11 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use serde_json::json;
 
-use super::LoginWords;
 use crate::domain::dialect::Dialect;
 use crate::domain::user::LoginName;
 use crate::http::drf::endpoint::Endpoint;
 use crate::http::drf::fields::{Field, Trim};
-use crate::http::drf::request::Incoming;
+use crate::http::drf::request::{Incoming, LoginDenial};
 
 const LOGIN: Endpoint = Endpoint::post("Login", &[]);
 pub(super) const PATHS: [&str; 1] = ["auth/login"];
@@ -36,13 +35,15 @@ async fn login(incoming: Incoming) -> HttpResponse {
                     let body = json!({ "expiry": expiry, "token": issued.access.token.expose() });
                     context.replies().json(StatusCode::OK, &body)
                 }
-                Err(refusal) => match super::login_refusal(refusal, "Unable to log in with provided credentials.") {
-                    LoginWords::LimitReached(words) => {
-                        context.replies().json(StatusCode::FORBIDDEN, &json!({ "error": words }))
+                Err(denial) => {
+                    let message = denial.message("Unable to log in with provided credentials.");
+                    match denial {
+                        LoginDenial::LimitReached => {
+                            context.replies().json(StatusCode::FORBIDDEN, &json!({ "error": message }))
+                        }
+                        LoginDenial::Credentials => context.replies().non_field_error(message),
                     }
-                    LoginWords::Credentials(words) => context.replies().non_field_error(words),
-                    LoginWords::Throttled(after) => context.replies().throttled(after),
-                },
+                }
             })
         })
         .await

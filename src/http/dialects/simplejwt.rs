@@ -13,13 +13,12 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use serde_json::json;
 
-use super::LoginWords;
 use crate::domain::dialect::Dialect;
 use crate::domain::user::LoginName;
 use crate::http::Compat;
 use crate::http::drf::endpoint::Endpoint;
 use crate::http::drf::fields::{Field, Trim};
-use crate::http::drf::request::Incoming;
+use crate::http::drf::request::{Incoming, LoginDenial};
 
 const TOKEN: Endpoint = Endpoint::post("Email Token Obtain Pair", &["email", "password"]);
 const VERIFY: Endpoint = Endpoint::post("Token Verify", &["token"]);
@@ -45,13 +44,13 @@ async fn token(incoming: Incoming) -> HttpResponse {
             let declared = [Field::text("email", Trim::Yes), Field::text("password", Trim::Yes)];
             Ok(match context.log_in(declared, LoginName::Email).await? {
                 Ok(issued) => context.replies().json(StatusCode::OK, &super::pair(&issued)),
-                Err(refusal) => {
-                    match super::login_refusal(refusal, "No active account found with the given credentials") {
-                        LoginWords::LimitReached(words) => context.replies().detail(StatusCode::FORBIDDEN, words),
-                        LoginWords::Credentials(words) => {
-                            context.replies().unauthorized(CHALLENGE, &json!({ "detail": words }))
+                Err(denial) => {
+                    let message = super::pair_denial(denial);
+                    match denial {
+                        LoginDenial::LimitReached => context.replies().detail(StatusCode::FORBIDDEN, message),
+                        LoginDenial::Credentials => {
+                            context.replies().unauthorized(CHALLENGE, &json!({ "detail": message }))
                         }
-                        LoginWords::Throttled(after) => context.replies().throttled(after),
                     }
                 }
             })

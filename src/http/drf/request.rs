@@ -21,6 +21,26 @@ use crate::service::{
     Issued, LoginError, LoginRefusal, LoginRequest, RefreshedTokens, TokenError, TokenRefusal, Unavailable,
 };
 
+/// Why a login was denied, as far as the dialects word it differently.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LoginDenial {
+    /// The credentials are not good.
+    Credentials,
+    /// The user has too many sessions.
+    LimitReached,
+}
+
+impl LoginDenial {
+    /// The message for the client; `credentials` is the dialect's message for bad credentials.
+    #[must_use]
+    pub const fn message(self, credentials: &'static str) -> &'static str {
+        match self {
+            Self::Credentials => credentials,
+            Self::LimitReached => "Maximum amount of tokens allowed per user exceeded.",
+        }
+    }
+}
+
 /// A request to an endpoint of a dialect, before any check.
 pub struct Incoming {
     request: HttpRequest,
@@ -111,7 +131,8 @@ impl RequestContext<'_> {
         self.state.options().compat
     }
 
-    /// Reads two fields and logs in with them. An error in the fields is the reply to send.
+    /// Reads two fields and logs in with them. An error in the fields is the reply to send, and so is 429: all
+    /// Django packages leave it to Django REST framework.
     ///
     /// # Errors
     /// The reply to send.
@@ -119,7 +140,7 @@ impl RequestContext<'_> {
         &mut self,
         declared: [Field; 2],
         name: fn(String) -> LoginName,
-    ) -> EndpointResult<Result<Issued, LoginRefusal>> {
+    ) -> EndpointResult<Result<Issued, LoginDenial>> {
         let [login, password] = self.fields(declared).await?;
         let login = LoginRequest {
             dialect: self.dialect,
@@ -134,7 +155,13 @@ impl RequestContext<'_> {
             }
             Err(LoginError::Refused { why, account }) => {
                 note(self.request, |facts| facts.refused_login(why.as_str(), account));
-                Ok(Err(why))
+                match why {
+                    LoginRefusal::UnknownUser | LoginRefusal::WrongPassword | LoginRefusal::InactiveUser => {
+                        Ok(Err(LoginDenial::Credentials))
+                    }
+                    LoginRefusal::LimitReached => Ok(Err(LoginDenial::LimitReached)),
+                    LoginRefusal::Throttled { after } => Err(self.replies().throttled(after)),
+                }
             }
             Err(LoginError::Unavailable(error)) => Err(self.unavailable(&error)),
         }

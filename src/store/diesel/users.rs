@@ -164,7 +164,7 @@ pub(super) fn find(connection: &mut AnyConnection, login: &LoginName) -> QueryRe
 
 fn find_by_email(connection: &mut AnyConnection, email: &str) -> QueryResult<Option<Account>> {
     let local = email_local_part(email);
-    // More characters than any stored address has find nobody.
+    // No stored address has as many characters as this limit.
     let length = i32::try_from(local.chars().count()).unwrap_or(i32::MAX);
     let (key, local, email) = (email_key(email), local.to_owned(), email.to_owned());
     let rows: Vec<AccountRow> = hot::FindByEmail { key, length, local, email: email.clone() }.load(connection)?;

@@ -23,7 +23,7 @@ statement! {
     ]
 }
 
-/// See [`crate::store::Connection::put_shadow_user`]; `None` if somebody else has the name.
+/// See [`crate::store::Connection::put_shadow_user`]; `None` if another user has the name.
 pub(in super::super) fn put_shadow(
     connection: &mut AnyConnection,
     user: &NewUser,
@@ -45,16 +45,16 @@ pub(in super::super) fn put_shadow(
         audit::record(connection, audit, About::user(id, None))?;
         return find_epoch(connection, id.0);
     }
-    // Somebody else inserted it at the same moment, or the name belongs to another number.
+    // Another node inserted it at the same moment, or the name belongs to another number.
     match user.id {
         Some(UserId(id)) => find_epoch(connection, id),
         None => Ok(find(connection, &LoginName::Username(user.username.clone()))?.map(|found| found.user.epoch)),
     }
 }
 
-/// Takes the name from the shadow of another user, which had it before their system gave it to
-/// this one; at its next login that user's new name comes with it. Accounts that have a password
-/// here are nobody's shadows and keep their names.
+/// Takes the name from the shadow of another user, which had it before its provider gave it to
+/// this one; that user's new name is stored at its next login. Accounts with a password here are not
+/// shadows and keep their names.
 fn free_name(connection: &mut AnyConnection, name: &str, user: UserId, audit: &AuditContext) -> QueryResult<()> {
     let holder = find(connection, &LoginName::Username(name.to_owned()))?;
     let Some(holder) = holder.filter(|holder| holder.user.id != user && holder.is_shadow()) else { return Ok(()) };
