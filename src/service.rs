@@ -38,8 +38,8 @@ pub use login::{Issued, LoginError, LoginRefusal, LoginRequest};
 pub use mint::IssuedToken;
 pub use refresh::{RefreshedTokens, TokenError, TokenRefusal};
 use refresh_rate::RefreshRates;
-pub use throttle::AccountLabel;
 use throttle::Throttle;
+pub use throttle::{AccountLabel, ThrottleEntry, ThrottleScope};
 pub use user_provider::{ExternalUser, UserProvider, UserProviderError};
 use workers::{DbPool, DbPoolOptions, HashPool, HashPoolOptions};
 
@@ -133,6 +133,16 @@ impl Auth {
 
     fn keys(&self) -> Arc<KeyRing> {
         Arc::clone(&self.inner.keys.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// At most `limit` counters of wrong passwords on this node, the full ones first.
+    pub fn throttled(&self, limit: usize) -> Vec<ThrottleEntry> {
+        self.inner.throttle.list(limit)
+    }
+
+    /// Forgives wrong passwords on this node; returns how many counters were reset.
+    pub fn clear_throttle(&self, scope: ThrottleScope<'_>) -> usize {
+        self.inner.throttle.clear(scope)
     }
 
     /// The operator's settings for tokens.

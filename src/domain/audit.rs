@@ -47,11 +47,13 @@ pub enum Event {
     RefreshReused,
     /// Data was imported.
     Imported,
+    /// An administrator gave the password again.
+    PasswordVerified,
 }
 
 impl Event {
     /// All reasons.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::UserCreated,
         Self::UserDeleted,
         Self::UserRenamed,
@@ -70,6 +72,7 @@ impl Event {
         Self::TokenCreated,
         Self::RefreshReused,
         Self::Imported,
+        Self::PasswordVerified,
     ];
 
     /// The name under which the reason is stored and logged.
@@ -93,6 +96,7 @@ impl Event {
             Self::TokenCreated => "token_created",
             Self::RefreshReused => "refresh_reused",
             Self::Imported => "imported",
+            Self::PasswordVerified => "password_verified",
         }
     }
 

@@ -18,8 +18,11 @@ use crate::domain::time::Clock;
 use crate::domain::user::BadUsername;
 use crate::store::{AdminStore, Clash, Connection, ImportError, KeyError, StoreError, StoreResult};
 
+mod by_id;
 mod data;
+pub mod desk;
 mod keys;
+mod proof;
 mod sessions;
 mod tokens;
 mod users;

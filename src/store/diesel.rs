@@ -22,6 +22,7 @@ mod import;
 mod keys;
 mod lists;
 mod migrate;
+mod proof;
 mod networks;
 #[cfg(feature = "sqlite")]
 mod reserve;

@@ -45,6 +45,8 @@ struct SessionRow {
     name: Option<String>,
     opened: AuditContext,
     ended: Option<AuditContext>,
+    /// When the password was last given again.
+    proven: Option<Timestamp>,
 }
 
 #[derive(Clone, Copy)]
@@ -267,7 +269,7 @@ impl Connection for MemoryStore {
             ended: None,
         };
         let (name, opened) = (new.name.clone(), new.audit.clone());
-        tables.sessions.insert(new.id, SessionRow { user: new.user, session, name, opened, ended: None });
+        tables.sessions.insert(new.id, SessionRow { user: new.user, session, name, opened, ended: None, proven: None });
         tables.last_logins.insert(new.user, new.audit.at);
         for token in &new.tokens {
             tables.tokens.insert(token.digest, TokenRow::new(new.id, token, new.audit.at));

@@ -137,6 +137,8 @@ impl<S: AdminStore, L: Layer> AdminStore for Layered<S, L> {
         fn delete_user(store, user: UserId, audit: &AuditContext) -> StoreResult<bool>;
         fn list_users(store, filter: &UserFilter) -> StoreResult<Vec<UserEntry>>;
         fn list_sessions(store, filter: &SessionFilter) -> StoreResult<Vec<SessionEntry>>;
+        fn prove_session(store, session: SessionId, audit: &AuditContext) -> StoreResult<bool>;
+        fn session_proven(store, session: SessionId) -> StoreResult<Option<Timestamp>>;
         fn list_keys(store) -> StoreResult<Vec<KeyEntry>>;
         fn load_keys(store, given: Option<&KeySecret>) -> Result<Vec<StoredKey>, KeyError>;
         fn ensure_keys(

@@ -1,0 +1,37 @@
+//! Tokens of scripts: make, end.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::call::{Answer, Call, Reply};
+use crate::domain::user::UserId;
+use crate::service::admin::desk::Length;
+
+/// The longest life of a token, in seconds: 100 years.
+const LONGEST: i64 = 100 * 365 * 86_400;
+
+pub(super) async fn create(mut call: Call) -> Answer {
+    let fields = &mut call.fields;
+    let user = fields.user("user");
+    let user = fields.require("user", user).unwrap_or(UserId(0));
+    let name = fields.required_text("name");
+    let lifetime = fields.number("expires_in", 1..=LONGEST);
+    call.finish()?;
+    let lifetime = lifetime.map(|seconds| Duration::from_secs(seconds.unsigned_abs()));
+    let made = call.run(Length::Short, move |admin| {
+        let user = admin.user_by_id(user)?;
+        admin.create_token(&user, name, lifetime)
+    });
+    let made = made.await?;
+    Reply::created(&json!({ "id": made.session, "token": made.token.expose(), "expires": made.expires }))
+}
+
+pub(super) async fn end(mut call: Call) -> Answer {
+    call.finish()?;
+    let id = call.session_id()?;
+    let owner = call.run(Length::Short, move |admin| admin.user_by_id(admin.session_entry(id)?.user_id)).await?;
+    call.permit_on(&owner).await?;
+    call.run(Length::Short, move |admin| admin.end_session(id)).await?;
+    Reply::done()
+}

@@ -1,0 +1,98 @@
+//! Logins of administrators: the same throttle, the same work and the same refusals as every login, for a session whose
+//! token is good for administration alone.
+
+use std::time::Duration;
+
+use super::{LoginError, NotProven, Proven, settle};
+use crate::domain::audit::{Actor, Event, Origin};
+use crate::domain::dialect::Dialect;
+use crate::domain::session::SessionId;
+use crate::domain::token::{Token, TokenKind};
+use crate::domain::user::{LoginName, Password, User};
+use crate::service::throttle::Denied;
+use crate::service::workers::OnDisconnect;
+use crate::service::{Auth, Issued, IssuedToken, Unavailable, within};
+use crate::store::{NewSession, NewToken, Opening};
+
+/// How long a session of an administrator lasts at most.
+const ADMIN_SESSION: Duration = Duration::from_secs(8 * 3600);
+
+impl Auth {
+    /// Logs an administrator in. Users who are no administrators are unknown here, so that this is no place to find out
+    /// their passwords.
+    ///
+    /// # Errors
+    /// Why there is no token.
+    pub async fn log_in_administrator(
+        &self,
+        login: LoginName,
+        password: Password,
+        origin: Origin,
+    ) -> Result<Issued, LoginError> {
+        let proven = self.prove_administrator(login, password, &origin).await?;
+        self.open_for_administration(proven, origin).await.map_err(LoginError::from)
+    }
+
+    /// Verifies the password of an administrator once more, as a login does, and opens no session.
+    ///
+    /// # Errors
+    /// Why it is not right.
+    pub async fn verify_administrator(
+        &self,
+        login: LoginName,
+        password: Password,
+        origin: Origin,
+    ) -> Result<User, LoginError> {
+        Ok(self.prove_administrator(login, password, &origin).await?.user)
+    }
+
+    async fn prove_administrator(
+        &self,
+        login: LoginName,
+        password: Password,
+        origin: &Origin,
+    ) -> Result<Proven, LoginError> {
+        let until = tokio::time::Instant::now() + self.inner.timeouts.password;
+        let admitted = tokio::time::timeout_at(until, self.inner.throttle.admit(&login, origin)).await;
+        let mut permit = admitted.unwrap_or(Err(Denied::Busy))?;
+        let proving = self.prove(login, password, &mut permit, |user| user.is_staff);
+        let proven = tokio::time::timeout_at(until, proving).await;
+        settle(proven.unwrap_or_else(|_| Err(NotProven::from(Denied::Busy))), permit)
+    }
+
+    async fn open_for_administration(&self, proven: Proven, origin: Origin) -> Result<Issued, Unavailable> {
+        let Proven { user, upgrade, network, .. } = proven;
+        let inner = &self.inner;
+        let audit = self.audit(Event::Login, Actor::User(user.id), origin);
+        let opened_at = audit.at;
+        let no_bytes = |_| Unavailable::Other("no random bytes");
+        let token = Token::generate(&*inner.random, &inner.policy.token_prefix).map_err(no_bytes)?;
+        let mut unique = [0; 10];
+        inner.random.fill(&mut unique).map_err(no_bytes)?;
+        let session = SessionId::new(opened_at, &unique);
+        let expires = Some(opened_at.saturating_add(ADMIN_SESSION));
+        let new = NewSession {
+            id: session,
+            user: user.id,
+            epoch: user.epoch,
+            dialect: Dialect::Knox,
+            name: None,
+            tokens: vec![NewToken { digest: token.digest(), kind: TokenKind::Access, expires, key: None }],
+            limit: None,
+            network: network.map(|network| network.to_string()),
+            audit,
+        };
+        let opened = inner.writes.run(OnDisconnect::Cancel, move |connection| connection.open_session(&new));
+        match within(inner.timeouts.write, "writes", opened).await? {
+            Opening::Opened => {}
+            // The user has changed since the password was verified; the next attempt decides.
+            Opening::Denied | Opening::LimitReached => {
+                return Err(Unavailable::Other("the user changed during the login"));
+            }
+        }
+        if let Some((old, better)) = upgrade {
+            self.upgrade_hash(user.id, old, better);
+        }
+        Ok(Issued { user, session, opened: opened_at, access: IssuedToken { token, expires }, refresh: None })
+    }
+}
