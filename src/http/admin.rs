@@ -78,13 +78,9 @@ impl AdminState {
 /// Mounts the endpoints, each with and without its final slash.
 pub fn configure(config: &mut web::ServiceConfig, state: &AdminState) {
     config.app_data(web::Data::new(state.clone()));
-    let mut mounted: Vec<&str> = Vec::new();
-    for route in ROUTES {
-        if mounted.contains(&route.path) {
-            continue;
-        }
-        mounted.push(route.path);
-        let path = route.path;
+    let (fixed, with_ids): (Vec<_>, Vec<_>) = routes::paths().into_iter().partition(|path| !path.contains('{'));
+    // actix searches the paths in this order, and a word fits where an id may stand.
+    for path in fixed.into_iter().chain(with_ids) {
         let handler = move |request, payload, state| serve(path, request, payload, state);
         for path in [path, path.trim_end_matches('/')] {
             config.service(web::resource(path).to(handler));

@@ -14,7 +14,7 @@ use crate::http::{HttpOptions, HttpState};
 use crate::service::Auth;
 use crate::service::admin::Admin;
 use crate::service::admin::desk::Desk;
-use crate::store::AdminStore;
+use crate::store::{AdminStore, LastAdmin};
 
 /// How long accepted work may go on at the end.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -51,6 +51,7 @@ impl Administration {
             random,
             hasher,
             policy: settings.tokens.policy.clone(),
+            last_admin: LastAdmin::Keep,
             actor: Actor::System,
             origin: Origin::default(),
         };

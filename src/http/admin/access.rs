@@ -4,10 +4,10 @@ use actix_web::HttpRequest;
 
 use super::AdminState;
 use super::error::ApiError;
-use crate::domain::session::Verified;
+use crate::domain::session::{SessionKind, Verified};
 use crate::http::drf::authorization::{self, Presented};
 use crate::http::middleware::request_log::note;
-use crate::service::{Activity, CheckError};
+use crate::service::CheckError;
 
 /// The words before a token.
 const KEYWORDS: [&str; 2] = ["Bearer", "Token"];
@@ -33,14 +33,21 @@ pub(super) async fn authenticate(state: &AdminState, request: &HttpRequest) -> R
             return Err(ApiError::unauthenticated("the token is not valid"));
         }
     };
-    let who = match state.http().auth().check(&token, Activity::Counts).await {
+    let who = match state.http().auth().check_for_administration(&token).await {
         Ok(who) => who,
         Err(CheckError::Refused(_)) => return Err(ApiError::unauthenticated("the token is not valid")),
         Err(CheckError::Unavailable(error)) => return Err(error.into()),
     };
     note(request, |facts| facts.verified(&who));
-    if !who.user.is_staff {
-        return Err(ApiError::forbidden("the user is no administrator"));
+    let is_script = match who.session.kind {
+        SessionKind::Admin => false,
+        SessionKind::AdminScript => true,
+        SessionKind::Dialect(_) => {
+            return Err(ApiError::forbidden("this token is not for administration: POST /admin/api/login/ gives one"));
+        }
+    };
+    if !who.user.is_admin {
+        return Err(ApiError::forbidden("the user is not an administrator"));
     }
-    Ok(Acting { who, is_script: false })
+    Ok(Acting { who, is_script })
 }

@@ -154,7 +154,7 @@ impl Call {
     /// # Errors
     /// 403 until the password was given again.
     pub(super) async fn permit_on(&self, user: &User) -> Result<(), ApiError> {
-        if user.is_staff && user.id != self.acting()?.who.user.id {
+        if user.is_admin && user.id != self.acting()?.who.user.id {
             return self.require_recent_password().await;
         }
         Ok(())

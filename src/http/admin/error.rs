@@ -222,12 +222,16 @@ impl From<AdminError> for ApiError {
             AdminError::BadEmail => Self::of_field(bad, Code::Invalid, "email", &error),
             AdminError::Weak(_) | AdminError::UselessHash(_) => Self::of_field(bad, Code::Invalid, "password", &error),
             AdminError::BadTokenName => Self::of_field(bad, Code::Invalid, "name", &error),
+            AdminError::EndRequired => Self::of_field(bad, Code::Invalid, "expires_in", &error),
+            AdminError::FutureMoment => Self::of_field(bad, Code::Invalid, "before", &error),
             AdminError::NameTaken(_) | AdminError::Lookalike { .. } => {
                 Self::of_field(conflict, Code::Conflict, "username", &error)
             }
             AdminError::EmailTaken { .. } => Self::of_field(conflict, Code::Conflict, "email", &error),
             AdminError::KeySecret(_)
             | AdminError::NotActive(_)
+            | AdminError::LastAdmin(_)
+            | AdminError::NotAdmin(_)
             | AdminError::SecretInUse
             | AdminError::LastKey(_)
             | AdminError::Clashes(_) => Self::new(conflict, Code::Conflict, error.to_string()),

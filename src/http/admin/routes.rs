@@ -1,5 +1,6 @@
 //! The one list of the endpoints.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -76,6 +77,7 @@ pub const ROUTES: &[Route] = routes! {
     "GET" "/admin/api/sessions/" Admin sessions::list;
     "GET" "/admin/api/sessions/{id}/" Admin sessions::get;
     "DELETE" "/admin/api/sessions/{id}/" Admin sessions::end;
+    "POST" "/admin/api/sessions/revoke/" RecentPassword sessions::revoke;
     "POST" "/admin/api/tokens/" RecentPassword tokens::create;
     "DELETE" "/admin/api/tokens/{id}/" Admin tokens::end;
     "GET" "/admin/api/keys/" Admin keys::list;
@@ -83,6 +85,11 @@ pub const ROUTES: &[Route] = routes! {
     "GET" "/admin/api/throttle/" Admin throttle::list;
     "POST" "/admin/api/throttle/clear/" Admin throttle::clear;
 };
+
+/// The paths of the list, each once.
+pub(super) fn paths() -> BTreeSet<&'static str> {
+    ROUTES.iter().map(|route| route.path).collect()
+}
 
 /// The endpoint at this path of the list with this method.
 ///

@@ -5,6 +5,8 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::call::{Answer, Call, Reply};
+use crate::domain::dialect::Dialect;
+use crate::domain::session::SessionKind;
 use crate::domain::user::UserId;
 use crate::service::admin::desk::Length;
 
@@ -17,11 +19,13 @@ pub(super) async fn create(mut call: Call) -> Answer {
     let user = fields.require("user", user).unwrap_or(UserId(0));
     let name = fields.required_text("name");
     let lifetime = fields.number("expires_in", 1..=LONGEST);
+    let for_administration = fields.flag("admin").unwrap_or(false);
     call.finish()?;
+    let kind = if for_administration { SessionKind::AdminScript } else { Dialect::Knox.into() };
     let lifetime = lifetime.map(|seconds| Duration::from_secs(seconds.unsigned_abs()));
     let made = call.run(Length::Short, move |admin| {
         let user = admin.user_by_id(user)?;
-        admin.create_token(&user, name, lifetime)
+        admin.create_token(&user, name, lifetime, kind)
     });
     let made = made.await?;
     Reply::created(&json!({ "id": made.session, "token": made.token.expose(), "expires": made.expires }))

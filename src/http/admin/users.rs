@@ -13,6 +13,7 @@ use crate::store::{SharedEmail, UserFilter};
 enum Change {
     Email(String, SharedEmail),
     Staff(bool),
+    Admin(bool),
     Active(bool),
 }
 
@@ -37,8 +38,12 @@ pub(super) async fn create(mut call: Call) -> Answer {
         password: NewPassword::Text(fields.required_password("password")),
         is_active: fields.flag("is_active").unwrap_or(true),
         is_staff: fields.flag("is_staff").unwrap_or(false),
+        is_admin: fields.flag("is_admin").unwrap_or(false),
     };
     call.finish()?;
+    if new.is_admin {
+        call.require_recent_password().await?;
+    }
     let made = call.run(Length::Short, move |admin| admin.user_entry(admin.add_user(new)?)).await?;
     Reply::created(&made)
 }
@@ -54,9 +59,12 @@ pub(super) async fn change(mut call: Call) -> Answer {
     let change = read_change(&mut call.fields);
     call.finish()?;
     let change = change.ok_or_else(|| {
-        ApiError::invalid("change exactly one of email (with shared_email), is_staff and is_active: each is an act of its own")
+        ApiError::invalid("change exactly one of email (with shared_email), is_staff, is_admin and is_active: each is an act of its own")
     })?;
     let user = call.user_to_change().await?;
+    if matches!(change, Change::Admin(_)) {
+        call.require_recent_password().await?;
+    }
     let changed = call.run(Length::Short, move |admin| {
         apply(admin, &user, change)?;
         admin.user_entry(user.id)
@@ -69,8 +77,9 @@ fn read_change(fields: &mut Fields) -> Option<Change> {
     let shared = shared_email(fields);
     let email = fields.text("email").map(|email| Change::Email(email, shared));
     let staff = fields.flag("is_staff").map(Change::Staff);
+    let admin = fields.flag("is_admin").map(Change::Admin);
     let active = fields.flag("is_active").map(Change::Active);
-    let mut changes = [email, staff, active].into_iter().flatten();
+    let mut changes = [email, staff, admin, active].into_iter().flatten();
     changes.next().filter(|_| changes.next().is_none())
 }
 
@@ -78,6 +87,7 @@ fn apply(admin: &Admin, user: &User, change: Change) -> Result<(), AdminError> {
     match change {
         Change::Email(email, shared) => admin.set_email(user, &email, shared),
         Change::Staff(is_staff) => admin.set_staff(user, is_staff),
+        Change::Admin(is_admin) => admin.set_admin(user, is_admin),
         Change::Active(is_active) => admin.set_active(user, is_active),
     }
 }

@@ -5,17 +5,19 @@ use std::time::Duration;
 
 use super::{LoginError, NotProven, Proven, settle};
 use crate::domain::audit::{Actor, Event, Origin};
-use crate::domain::dialect::Dialect;
-use crate::domain::session::SessionId;
+use crate::domain::session::{Refusal, SessionId, SessionKind, Verified, judge};
 use crate::domain::token::{Token, TokenKind};
 use crate::domain::user::{LoginName, Password, User};
 use crate::service::throttle::Denied;
 use crate::service::workers::OnDisconnect;
-use crate::service::{Auth, Issued, IssuedToken, Unavailable, within};
+use crate::service::{Auth, CheckError, Issued, IssuedToken, Unavailable, within};
 use crate::store::{NewSession, NewToken, Opening};
 
 /// How long a session of an administrator lasts at most.
 const ADMIN_SESSION: Duration = Duration::from_secs(8 * 3600);
+
+/// For how long it may be unused.
+const ADMIN_IDLE: Duration = Duration::from_secs(15 * 60);
 
 impl Auth {
     /// Logs an administrator in. Users who are no administrators are unknown here, so that this is no place to find out
@@ -46,6 +48,37 @@ impl Auth {
         Ok(self.prove_administrator(login, password, &origin).await?.user)
     }
 
+    /// Checks a token at the administration API, by its row. A good token of a dialect is good here too: the caller
+    /// asks for the kind of the session.
+    ///
+    /// # Errors
+    /// Why the token is bad, or that the check could not be made.
+    pub async fn check_for_administration(&self, token: &Token) -> Result<Verified, CheckError> {
+        let record = self.reread(token).await?;
+        let Some(record) = record else { return Err(CheckError::Refused(Refusal::Unknown)) };
+        let policy = &self.inner.policy;
+        let idle_after = match record.session.kind {
+            // Another node may have a use that is not written yet.
+            SessionKind::Admin => Some(ADMIN_IDLE.saturating_add(policy.touch_interval)),
+            SessionKind::AdminScript | SessionKind::Dialect(_) => policy.idle_verdict_after(),
+        };
+        let wanted = match record.kind {
+            TokenKind::Admin => TokenKind::Admin,
+            TokenKind::Access | TokenKind::Refresh => TokenKind::Access,
+        };
+        let now = self.now();
+        match judge(Some(&record), Some(wanted), now, idle_after) {
+            Ok(who) => {
+                if wanted == TokenKind::Admin {
+                    self.inner.last_seen_writer.touch(&who.session, now);
+                }
+                Ok(who)
+            }
+            Err(Refusal::Idle) => Err(self.refuse_for_idleness(&record).await),
+            Err(refusal) => Err(CheckError::Refused(refusal)),
+        }
+    }
+
     async fn prove_administrator(
         &self,
         login: LoginName,
@@ -55,7 +88,7 @@ impl Auth {
         let until = tokio::time::Instant::now() + self.inner.timeouts.password;
         let admitted = tokio::time::timeout_at(until, self.inner.throttle.admit(&login, origin)).await;
         let mut permit = admitted.unwrap_or(Err(Denied::Busy))?;
-        let proving = self.prove(login, password, &mut permit, |user| user.is_staff);
+        let proving = self.prove(login, password, &mut permit, |user| user.is_admin);
         let proven = tokio::time::timeout_at(until, proving).await;
         settle(proven.unwrap_or_else(|_| Err(NotProven::from(Denied::Busy))), permit)
     }
@@ -75,7 +108,7 @@ impl Auth {
             id: session,
             user: user.id,
             epoch: user.epoch,
-            dialect: Dialect::Knox,
+            kind: SessionKind::Admin,
             name: None,
             tokens: vec![NewToken { digest: token.digest(), kind: TokenKind::Access, expires, key: None }],
             limit: None,

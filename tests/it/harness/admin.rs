@@ -5,8 +5,14 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use knoxide::config::{AdminSettings, HttpSettings, ListenAddress, Settings};
+use knoxide::domain::audit::{Actor, Origin};
+use knoxide::domain::policy::Policy;
 use knoxide::domain::random::SystemRandom;
+use knoxide::domain::session::SessionId;
+use knoxide::domain::user::{User, UserId};
 use knoxide::server::{Administration, Server, Stopper};
+use knoxide::service::admin::{Admin, AdminError, SessionQuery};
+use knoxide::store::{AdminStore, LastAdmin};
 use serde_json::Value;
 
 use super::app::{App, Client, cheap_hasher};
@@ -52,6 +58,35 @@ impl AdminApi {
         let reply = self.ask("POST", "/admin/api/login/", None, Some(&body));
         assert_eq!(reply.status, 200, "{}", reply.text());
         json_of(&reply)["token"].as_str().expect("a token").to_owned()
+    }
+}
+
+impl App {
+    /// Runs a use case of administrators on the user with this number.
+    pub(crate) fn change<T>(&self, id: UserId, work: impl FnOnce(&Admin, &User) -> Result<T, AdminError>) -> T {
+        let admin = self.admin();
+        let user = admin.user_by_id(id).expect("the user");
+        work(&admin, &user).expect("an act that succeeds")
+    }
+
+    /// The live sessions of a user, newest first.
+    pub(crate) fn sessions_of(&self, id: UserId) -> Vec<SessionId> {
+        let query = SessionQuery { user: Some(id), with_ended: false, before: None, limit: 100 };
+        let sessions = self.admin().list_sessions(query).expect("a list");
+        sessions.into_iter().map(|entry| entry.session.id).collect()
+    }
+
+    fn admin(&self) -> Admin {
+        Admin {
+            store: Arc::clone(&self.store) as Arc<dyn AdminStore>,
+            clock: Arc::new(self.clock.clone()),
+            random: Arc::new(SystemRandom),
+            hasher: cheap_hasher(),
+            policy: Policy::default(),
+            last_admin: LastAdmin::Keep,
+            actor: Actor::CommandLine,
+            origin: Origin::default(),
+        }
     }
 }
 
