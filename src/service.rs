@@ -135,16 +135,6 @@ impl Auth {
         Arc::clone(&self.inner.keys.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// At most `limit` counters of wrong passwords on this node, the full ones first.
-    pub fn throttled(&self, limit: usize) -> Vec<ThrottleEntry> {
-        self.inner.throttle.list(limit)
-    }
-
-    /// Forgives wrong passwords on this node; returns how many counters were reset.
-    pub fn clear_throttle(&self, scope: ThrottleScope<'_>) -> usize {
-        self.inner.throttle.clear(scope)
-    }
-
     /// The operator's settings for tokens.
     pub fn policy(&self) -> &Policy {
         &self.inner.policy

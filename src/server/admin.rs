@@ -66,12 +66,17 @@ impl Administration {
 
     /// The address of its own listener; `None` where it is switched off, or served at one of these addresses.
     pub fn own_address(&self, others: &[ListenAddress]) -> Option<&ListenAddress> {
-        self.settings.listen.as_ref().filter(|address| !others.contains(address))
+        self.settings.listen.as_ref().filter(|_| !others.iter().any(|other| self.shares(other)))
     }
 
     /// Whether it is served at this address of the server.
     pub fn shares(&self, address: &ListenAddress) -> bool {
-        self.settings.listen.as_ref() == Some(address)
+        // Port 0 is another port each time.
+        let is_certain = |address: &ListenAddress| match address {
+            ListenAddress::Tcp(socket) => socket.port() != 0,
+            ListenAddress::Unix(_) => true,
+        };
+        self.settings.listen.as_ref().is_some_and(|own| own == address && is_certain(own))
     }
 
     /// The state of its handlers, for a listener at this address. `http` says whether the server is stopping.

@@ -167,8 +167,10 @@ async fn run(
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     announce(Announcement::Listening(server.addresses()));
-    if let Some(apart) = &apart {
-        announce(Announcement::Administration(apart.addresses()));
+    if let Some(admin) = admin {
+        let beside = settings.http.listen.iter().filter(|address| admin.shares(address)).cloned();
+        let addresses: Vec<_> = beside.chain(apart.iter().flat_map(Server::addresses).cloned()).collect();
+        announce(Announcement::Administration(&addresses));
     }
     let stop_on_signal = async {
         tokio::select! {

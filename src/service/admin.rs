@@ -31,6 +31,7 @@ pub use data::{Imported, Swept, UnreachableUser, UnverifiableUser, why_unverifia
 pub use keys::{KeyState, ListedKey};
 pub use sessions::SessionQuery;
 pub use tokens::{MAX_TOKEN_NAME, ScriptToken};
+pub use crate::store::{SharedEmail, UserFilter};
 pub use users::{NewAccount, NewPassword, check_new_account};
 
 /// One administrator at work.

@@ -6,8 +6,7 @@ use super::fields::Fields;
 use super::page::Page;
 use crate::domain::user::{User, UserId};
 use crate::service::admin::desk::Length;
-use crate::service::admin::{Admin, AdminError, NewAccount, NewPassword};
-use crate::store::{SharedEmail, UserFilter};
+use crate::service::admin::{Admin, AdminError, NewAccount, NewPassword, SharedEmail, UserFilter};
 
 /// One change of a user.
 enum Change {

@@ -9,6 +9,7 @@ use super::{AccountLabel, Kind, Throttle};
 use crate::domain::policy::Network;
 use crate::domain::time::Timestamp;
 use crate::domain::user::{LoginName, User};
+use crate::service::Auth;
 
 /// A bucket that counts failures now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -74,6 +75,18 @@ impl Kind {
             is_full,
             clear_at,
         }
+    }
+}
+
+impl Auth {
+    /// At most `limit` counters of wrong passwords on this node, the full ones first.
+    pub fn throttled(&self, limit: usize) -> Vec<ThrottleEntry> {
+        self.inner.throttle.list(limit)
+    }
+
+    /// Forgives wrong passwords on this node; returns how many counters were reset.
+    pub fn clear_throttle(&self, scope: ThrottleScope<'_>) -> usize {
+        self.inner.throttle.clear(scope)
     }
 }
 

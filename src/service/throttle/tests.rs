@@ -302,6 +302,7 @@ fn an_account_an_address_or_both_are_cleared_and_nothing_else() {
         email: "a@example.org".to_owned(),
         is_active: true,
         is_staff: false,
+        is_admin: false,
         epoch: Epoch(0),
     };
     let other = Who { user: Some(UserId(18)), known: false };
