@@ -19,12 +19,14 @@ use crate::domain::user::BadUsername;
 use crate::store::{AdminStore, Clash, Connection, ImportError, KeyError, StoreError, StoreResult};
 
 mod data;
+mod events;
 mod keys;
 mod sessions;
 mod tokens;
 mod users;
 
 pub use data::{Imported, Swept, UnreachableUser, UnverifiableUser, why_unverifiable};
+pub use events::EventReader;
 pub use keys::{KeyState, ListedKey};
 pub use sessions::SessionQuery;
 pub use tokens::{MAX_TOKEN_NAME, ScriptToken};
@@ -152,6 +154,12 @@ impl Admin {
     }
 
     fn audit(&self, event: Event) -> AuditContext {
-        AuditContext { event, actor: self.actor.clone(), origin: self.origin.clone(), at: self.clock.now() }
+        AuditContext {
+            event,
+            actor: self.actor.clone(),
+            origin: self.origin.clone(),
+            at: self.clock.now(),
+            detail: None,
+        }
     }
 }

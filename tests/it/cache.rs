@@ -131,6 +131,7 @@ fn ada() -> (Hasher, NewUser, AuditContext) {
         actor: Actor::System,
         origin: Origin::default(),
         at: Timestamp::EPOCH,
+        detail: None,
     };
     (hasher, new, audit)
 }

@@ -30,22 +30,16 @@ impl Admin {
         Ok(self.store.list_sessions(&SessionFilter { user, with_ended, now, idle_limit, before, limit })?)
     }
 
-    /// Ends one session.
-    ///
-    /// # Errors
-    /// There is no such live session, or the store failed.
-    pub fn end_session(&self, session: SessionId) -> Result<(), AdminError> {
+    /// See [`Admin::end_session`].
+    pub(super) fn try_end_session(&self, session: SessionId) -> Result<(), AdminError> {
         if self.connect()?.end_session(session, &self.audit(Event::Revoked))? {
             return Ok(());
         }
         Err(AdminError::NoSuchSession(session))
     }
 
-    /// Ends all sessions of a user.
-    ///
-    /// # Errors
-    /// The user is gone, or the store failed.
-    pub fn end_all_sessions(&self, user: &User) -> Result<(), AdminError> {
+    /// See [`Admin::end_all_sessions`].
+    pub(super) fn try_end_all_sessions(&self, user: &User) -> Result<(), AdminError> {
         if self.connect()?.end_all_sessions(user.id, &self.audit(Event::Revoked))? {
             return Ok(());
         }

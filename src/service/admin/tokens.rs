@@ -27,12 +27,8 @@ pub struct ScriptToken {
 }
 
 impl Admin {
-    /// Makes a token for a script that acts as `user`, good for `lifetime`; `None`: until it is revoked. The
-    /// limit on a user's sessions does not apply.
-    ///
-    /// # Errors
-    /// A name that cannot be, a user who is not active; or the store failed.
-    pub fn create_token(
+    /// See [`Admin::create_token`].
+    pub(super) fn try_create_token(
         &self,
         user: &User,
         name: String,
@@ -56,6 +52,7 @@ impl Admin {
             tokens: vec![NewToken { digest: token.digest(), kind: TokenKind::Access, expires, key: None }],
             limit: None,
             network: None,
+            with_event: true,
             audit,
         };
         match self.connect()?.open_session(&new)? {

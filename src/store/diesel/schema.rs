@@ -48,7 +48,10 @@ diesel::table! {
         session_id -> Nullable<Binary>,
         auth_epoch -> Nullable<BigInt>,
         address -> Nullable<Text>,
+        user_agent -> Nullable<Text>,
         request_id -> Nullable<Text>,
+        detail -> Nullable<Text>,
+        count -> BigInt,
     }
 }
 

@@ -10,7 +10,7 @@ use crate::store::{
 };
 
 impl AdminStore for MemoryStore {
-    fn create_user(&self, new: &NewUser, shared: SharedEmail, _: &AuditContext) -> StoreResult<UserCreation> {
+    fn create_user(&self, new: &NewUser, shared: SharedEmail, audit: &AuditContext) -> StoreResult<UserCreation> {
         let mut tables = self.tables();
         if new.id.is_some_and(|id| tables.accounts.contains_key(&id)) {
             return Ok(UserCreation::Taken);
@@ -23,10 +23,12 @@ impl AdminStore for MemoryStore {
         if let Some(holder) = tables.holder_of_email(&new.email, None, shared) {
             return Ok(UserCreation::EmailTaken(holder));
         }
-        Ok(UserCreation::Created(tables.insert_user(new)))
+        let id = tables.insert_user(new);
+        tables.tell(audit, id);
+        Ok(UserCreation::Created(id))
     }
 
-    fn change_user(&self, id: UserId, change: &UserChange, _: &AuditContext) -> StoreResult<UserChanged> {
+    fn change_user(&self, id: UserId, change: &UserChange, audit: &AuditContext) -> StoreResult<UserChanged> {
         let mut tables = self.tables();
         match change {
             UserChange::Username(name) => match tables.holder_of_name(name, Some(id)) {
@@ -42,10 +44,14 @@ impl AdminStore for MemoryStore {
             UserChange::Staff(_) => {}
         }
         let Some(user) = tables.user_mut(id) else { return Ok(UserChanged::NoSuchUser) };
+        let before = user.clone();
         match change {
             UserChange::Username(name) => user.username.clone_from(name),
             UserChange::Email(email, _) => user.email.clone_from(email),
             UserChange::Staff(is_staff) => user.is_staff = *is_staff,
+        }
+        if *user != before {
+            tables.tell(audit, id);
         }
         Ok(UserChanged::Done)
     }
@@ -73,13 +79,17 @@ impl AdminStore for MemoryStore {
         Ok(self.tables().switch(user, active, audit))
     }
 
-    fn delete_user(&self, user: UserId, _: &AuditContext) -> StoreResult<bool> {
+    fn delete_user(&self, user: UserId, audit: &AuditContext) -> StoreResult<bool> {
         let mut tables = self.tables();
         let Tables { sessions, tokens, .. } = &mut *tables;
         tokens.retain(|_, token| sessions.get(&token.session).is_some_and(|row| row.user != user));
         sessions.retain(|_, row| row.user != user);
         tables.networks.retain(|(owner, _), _| *owner != user);
-        Ok(tables.accounts.remove(&user).is_some())
+        let is_known = tables.accounts.remove(&user).is_some();
+        if is_known {
+            tables.tell(audit, user);
+        }
+        Ok(is_known)
     }
 
     fn list_users(&self, filter: &UserFilter) -> StoreResult<Vec<UserEntry>> {
