@@ -20,9 +20,9 @@ pub enum Event {
     UserRenamed,
     /// A user got another e-mail address, or none.
     EmailChanged,
-    /// The user may administer others.
+    /// The user became staff.
     StaffGranted,
-    /// The user may no longer administer others.
+    /// The user is no longer staff.
     StaffWithdrawn,
     /// A user logged in.
     Login,
@@ -62,9 +62,9 @@ pub enum Event {
     AdminLogin,
     /// A login as administrator was refused.
     AdminLoginFailed,
-    /// The user became an administrator.
+    /// The user may administer others.
     AdminGranted,
-    /// The user is no longer an administrator.
+    /// The user may no longer administer others.
     AdminWithdrawn,
     /// An administrator replaced the password by a value that is good once.
     PasswordReset,
@@ -76,11 +76,15 @@ pub enum Event {
     ActRefused,
     /// A user was brought up to date from an external user system.
     UserUpdated,
+    /// The sessions of all users ended.
+    AllSessionsEnded,
+    /// All sessions that were opened before a moment ended.
+    OldSessionsEnded,
 }
 
 impl Event {
     /// All reasons.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 34] = [
         Self::UserCreated,
         Self::UserDeleted,
         Self::UserRenamed,
@@ -113,6 +117,8 @@ impl Event {
         Self::MassEndDone,
         Self::ActRefused,
         Self::UserUpdated,
+        Self::AllSessionsEnded,
+        Self::OldSessionsEnded,
     ];
 
     /// The name under which the reason is stored and logged.
@@ -150,6 +156,8 @@ impl Event {
             Self::MassEndDone => "mass_end_done",
             Self::ActRefused => "act_refused",
             Self::UserUpdated => "user_updated",
+            Self::AllSessionsEnded => "all_sessions_ended",
+            Self::OldSessionsEnded => "old_sessions_ended",
         }
     }
 

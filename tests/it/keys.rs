@@ -10,7 +10,7 @@ use knoxide::config::{ListenAddress, Settings};
 use knoxide::domain::audit::Event;
 use knoxide::domain::jwt::{Algorithm, PUBLISHED_FIRST};
 use knoxide::domain::random::SystemRandom;
-use knoxide::domain::time::{Clock, ManualClock};
+use knoxide::domain::time::ManualClock;
 use knoxide::server::{PasswordDelivery, StartError, serve};
 use knoxide::store::{AdminStore as _, KeyError};
 use serde_json::{Value, json};

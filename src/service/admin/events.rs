@@ -9,7 +9,7 @@ use super::{Admin, AdminError, Imported, NewAccount, NewPassword, ScriptToken};
 use crate::domain::audit::{AuditContext, Event};
 use crate::domain::import::ImportData;
 use crate::domain::jwt::{Algorithm, KeySecret};
-use crate::domain::session::SessionId;
+use crate::domain::session::{SessionId, SessionKind};
 use crate::domain::time::Timestamp;
 use crate::domain::user::{User, UserId};
 use crate::store::{Connection, EventEntry, EventFilter, NewEvent, SharedEmail};
@@ -22,6 +22,10 @@ impl AdminError {
             Self::BadKey(_) => "bad_key",
             Self::KeySecret(_) => "other_key_secret",
             Self::NoSuchUser(_) => "no_such_user",
+            Self::LastAdmin(_) => "last_admin",
+            Self::NotAdmin(_) => "not_an_administrator",
+            Self::EndRequired => "end_required",
+            Self::FutureMoment => "future_moment",
             Self::NoSuchSession(_) => "no_such_session",
             Self::NoSuchKey(_) => "no_such_key",
             Self::BadName(_) => "bad_name",
@@ -148,10 +152,21 @@ impl Admin {
         self.told(act, Some(user.id), self.try_set_staff(user, is_staff))
     }
 
+    /// Makes a user an administrator, or no longer. No session for clients ends; those for administration are refused
+    /// at once.
+    ///
+    /// # Errors
+    /// The user is gone, or is the last administrator; or the store failed.
+    pub fn set_admin(&self, user: &User, is_admin: bool) -> Result<(), AdminError> {
+        let act = if is_admin { Event::AdminGranted } else { Event::AdminWithdrawn };
+        self.told(act, Some(user.id), self.try_set_admin(user, is_admin))
+    }
+
     /// Gives a user a new password, which ends all sessions.
     ///
     /// # Errors
-    /// A password that cannot be, a user who is gone; or the store failed.
+    /// A password that cannot be, a user who is gone, or the last administrator and a hash that no password fits; or
+    /// the store failed.
     pub fn set_password(&self, user: &User, new: NewPassword) -> Result<(), AdminError> {
         self.told(Event::PasswordChanged, Some(user.id), self.try_set_password(user, new))
     }
@@ -159,7 +174,7 @@ impl Admin {
     /// Lets a user log in, or shuts a user out and ends all sessions.
     ///
     /// # Errors
-    /// The user is gone, or the store failed.
+    /// The user is gone, or is the last administrator; or the store failed.
     pub fn set_active(&self, user: &User, active: bool) -> Result<(), AdminError> {
         let act = if active { Event::Activated } else { Event::Deactivated };
         self.told(act, Some(user.id), self.try_set_active(user, active))
@@ -168,7 +183,7 @@ impl Admin {
     /// Deletes a user with all sessions.
     ///
     /// # Errors
-    /// The user is gone; or the store failed, and the user may be deleted in part.
+    /// The user is gone, or is the last administrator; or the store failed, and the user may be deleted in part.
     pub fn delete_user(&self, user: &User) -> Result<(), AdminError> {
         self.told(Event::UserDeleted, Some(user.id), self.try_delete_user(user))
     }
@@ -189,18 +204,37 @@ impl Admin {
         self.told(Event::Revoked, Some(user.id), self.try_end_all_sessions(user))
     }
 
-    /// Makes a token for a script that acts as `user`, good for `lifetime`; `None`: until it is revoked. The
-    /// limit on a user's sessions does not apply.
+    /// Ends the sessions of all users, also that of the caller, at the same cost for any number.
     ///
     /// # Errors
-    /// A name that cannot be, a user who is not active; or the store failed.
+    /// The store failed.
+    pub fn end_everybody(&self) -> Result<(), AdminError> {
+        self.told(Event::AllSessionsEnded, None, self.try_end_everybody())
+    }
+
+    /// Ends all sessions that were opened before `moment`, at the same cost for any number.
+    ///
+    /// # Errors
+    /// The moment is in the future, or the store failed.
+    pub fn end_issued_before(&self, moment: Timestamp) -> Result<(), AdminError> {
+        self.told(Event::OldSessionsEnded, None, self.try_end_issued_before(moment))
+    }
+
+    /// Makes a token for a script that acts as `user`, good for `lifetime`; `None`: until it is revoked. The
+    /// limit on a user's sessions does not apply. A token for administration ([`SessionKind::AdminScript`]) is good at
+    /// the administration API alone.
+    ///
+    /// # Errors
+    /// A name that cannot be, a user who is not active, a token for administration without an end or of a user who is no
+    /// administrator; or the store failed.
     pub fn create_token(
         &self,
         user: &User,
         name: String,
         lifetime: Option<Duration>,
+        kind: SessionKind,
     ) -> Result<ScriptToken, AdminError> {
-        self.told(Event::TokenCreated, Some(user.id), self.try_create_token(user, name, lifetime))
+        self.told(Event::TokenCreated, Some(user.id), self.try_create_token(user, name, lifetime, kind))
     }
 
     /// Adds a key that takes over signing, and returns the moment from which it signs. `given` is the HS256

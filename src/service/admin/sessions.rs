@@ -1,8 +1,11 @@
 //! Sessions: listing and ending them.
 
+use serde_json::json;
+
 use super::{Admin, AdminError};
 use crate::domain::audit::Event;
 use crate::domain::session::{SessionEntry, SessionId};
+use crate::domain::time::Timestamp;
 use crate::domain::user::{User, UserId};
 use crate::store::SessionFilter;
 
@@ -44,5 +47,19 @@ impl Admin {
             return Ok(());
         }
         Err(AdminError::NoSuchUser(user.username.clone()))
+    }
+
+    /// See [`Admin::end_everybody`].
+    pub(super) fn try_end_everybody(&self) -> Result<(), AdminError> {
+        Ok(self.store.end_everybody(&self.audit(Event::AllSessionsEnded))?)
+    }
+
+    /// See [`Admin::end_issued_before`].
+    pub(super) fn try_end_issued_before(&self, moment: Timestamp) -> Result<(), AdminError> {
+        let audit = self.audit(Event::OldSessionsEnded).with_detail(json!({ "before": moment }));
+        if moment > audit.at {
+            return Err(AdminError::FutureMoment);
+        }
+        Ok(self.store.end_issued_before(moment, &audit)?)
     }
 }

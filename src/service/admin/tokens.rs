@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use super::{Admin, AdminError};
 use crate::domain::audit::Event;
-use crate::domain::dialect::Dialect;
 use crate::domain::escape::is_unseen;
-use crate::domain::session::SessionId;
+use crate::domain::session::{SessionId, SessionKind};
 use crate::domain::time::Timestamp;
 use crate::domain::token::{Token, TokenKind};
 use crate::domain::user::User;
@@ -33,7 +32,16 @@ impl Admin {
         user: &User,
         name: String,
         lifetime: Option<Duration>,
+        kind: SessionKind,
     ) -> Result<ScriptToken, AdminError> {
+        if kind.dialect().is_none() {
+            if !user.is_admin {
+                return Err(AdminError::NotAdmin(user.username.clone()));
+            }
+            if lifetime.is_none() {
+                return Err(AdminError::EndRequired);
+            }
+        }
         if name.trim().is_empty() || name.chars().count() > MAX_TOKEN_NAME || name.contains(is_unseen) {
             return Err(AdminError::BadTokenName);
         }
@@ -47,7 +55,7 @@ impl Admin {
             id: session,
             user: user.id,
             epoch: user.epoch,
-            dialect: Dialect::Knox,
+            kind,
             name: Some(name),
             tokens: vec![NewToken { digest: token.digest(), kind: TokenKind::Access, expires, key: None }],
             limit: None,

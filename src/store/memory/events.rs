@@ -22,6 +22,11 @@ impl Tables {
         self.events.push(NewEvent { audit: audit.clone(), user: Some(user), session: Some(session), count: 1 });
     }
 
+    /// Records an event about all users.
+    pub(super) fn tell_of_all(&mut self, audit: &AuditContext) {
+        self.events.push(NewEvent { audit: audit.clone(), user: None, session: None, count: 1 });
+    }
+
     pub(super) fn list_events(&self, filter: &EventFilter) -> Vec<EventEntry> {
         let numbered = self.events.iter().zip(1..).map(|(event, id)| entry(event, id));
         let fitting = numbered.filter(|entry| fits(entry, filter));

@@ -1,17 +1,23 @@
 //! What is recorded of logins and refusals, and what users see of it at `GET /auth/events/`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use knoxide::domain::audit::{Actor, Origin};
+use knoxide::domain::dialect::Dialect;
 use knoxide::domain::policy::Policy;
 use knoxide::domain::random::SystemRandom;
+use knoxide::domain::time::Clock as _;
 use knoxide::domain::user::{LoginName, Password, UserId};
 use knoxide::service::admin::{Admin, NewPassword};
+use knoxide::store::LastAdmin;
 use serde_json::{Value, json};
 
 use super::all;
 use crate::harness::app::{App, Client, cheap_hasher, login_request, on_each_database};
 use crate::harness::wire::Request;
+
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// An administrator at some address.
 fn administrator(app: &App) -> Admin {
@@ -21,6 +27,7 @@ fn administrator(app: &App) -> Admin {
         random: Arc::new(SystemRandom),
         hasher: cheap_hasher(),
         policy: Policy::default(),
+        last_admin: LastAdmin::Keep,
         actor: Actor::User(UserId(4711)),
         origin: Origin {
             address: Some([192, 0, 2, 99].into()),
@@ -116,19 +123,25 @@ on_each_database! {
         let app = App::start(backend);
         app.add_user("alice", "correct horse");
         let admin = administrator(&app);
+        let forced = Admin { last_admin: LastAdmin::MayGo, ..admin.clone() };
         let user = admin.find_user("alice").expect("alice");
         let session = knoxide::domain::session::SessionId::from_bytes([7; 16]);
         let weak = || NewPassword::Text(Password::new("alice".to_owned()));
-        let acts: [(&str, &dyn Fn() -> bool); 9] = [
+        let acts: [(&str, &dyn Fn() -> bool); 14] = [
             ("user_renamed", &|| admin.rename_user(&user, "anna").is_ok()),
             ("act_refused", &|| admin.rename_user(&user, "").is_err()),
             ("password_changed", &|| admin.set_password(&user, NewPassword::Text(Password::new("Tr0ub4dor-&3".to_owned()))).is_ok()),
             ("act_refused", &|| admin.set_password(&user, weak()).is_err()),
-            ("token_created", &|| admin.create_token(&admin.find_user("anna").expect("anna"), "ci".to_owned(), None).is_ok()),
-            ("act_refused", &|| admin.create_token(&user, String::new(), None).is_err()),
+            ("token_created", &|| admin.create_token(&admin.find_user("anna").expect("anna"), "ci".to_owned(), None, Dialect::Knox.into()).is_ok()),
+            ("act_refused", &|| admin.create_token(&user, String::new(), None, Dialect::Knox.into()).is_err()),
             ("act_refused", &|| admin.end_session(session).is_err()),
             ("revoked", &|| admin.end_all_sessions(&user).is_ok()),
-            ("user_deleted", &|| admin.delete_user(&user).is_ok()),
+            ("all_sessions_ended", &|| admin.end_everybody().is_ok()),
+            ("old_sessions_ended", &|| admin.end_issued_before(app.clock.now()).is_ok()),
+            ("act_refused", &|| admin.end_issued_before(app.clock.now().saturating_add(MINUTE)).is_err()),
+            ("admin_granted", &|| admin.set_admin(&user, true).is_ok()),
+            ("act_refused", &|| admin.set_admin(&user, false).is_err()),
+            ("user_deleted", &|| forced.delete_user(&user).is_ok()),
         ];
         for (event, act) in acts {
             let before = all(&mut *app.connection()).len();
