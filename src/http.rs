@@ -8,6 +8,7 @@ pub mod address;
 pub mod admin;
 pub mod dialects;
 pub mod drf;
+pub mod events;
 pub mod health;
 pub mod jwks;
 pub mod middleware;
@@ -171,6 +172,7 @@ pub fn mount(config: &mut web::ServiceConfig, state: &HttpState) {
     config
         .app_data(web::Data::new(state.clone()))
         .configure(|config| dialects::configure(config, state.options()))
+        .configure(|config| events::configure(config, state))
         .configure(jwks::configure);
 }
 

@@ -3,8 +3,11 @@
 
 #![expect(clippy::doc_markdown, reason = "these comments are the program's help, where backticks would show")]
 
+mod audit;
+
 use std::path::PathBuf;
 
+pub(super) use self::audit::{Audit, Filter};
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
 /// The end of the program's help.
@@ -94,6 +97,12 @@ Examples:
     Key {
         #[command(subcommand)]
         action: Key,
+    },
+    /// List, export and follow audit events: who did what, when and from where
+    #[command(subcommand_required = true, arg_required_else_help = true)]
+    Audit {
+        #[command(subcommand)]
+        action: Audit,
     },
     /// Delete expired tokens and old ended sessions now
     #[command(after_help = "\

@@ -7,6 +7,7 @@
 mod access;
 mod call;
 mod error;
+mod events;
 mod fields;
 mod hosts;
 mod keys;

@@ -20,6 +20,7 @@ use crate::store::{AdminStore, Clash, Connection, ImportError, KeyError, LastAdm
 
 mod by_id;
 mod data;
+mod events;
 pub mod desk;
 mod keys;
 mod proof;
@@ -28,10 +29,11 @@ mod tokens;
 mod users;
 
 pub use data::{Imported, Swept, UnreachableUser, UnverifiableUser, why_unverifiable};
+pub use events::EventReader;
 pub use keys::{KeyState, ListedKey};
 pub use sessions::SessionQuery;
 pub use tokens::{MAX_TOKEN_NAME, ScriptToken};
-pub use crate::store::{SharedEmail, UserFilter};
+pub use crate::store::{EventFilter, EventOrder, SharedEmail, UserFilter};
 pub use users::{NewAccount, NewPassword, check_new_account};
 
 /// One administrator at work.
@@ -170,6 +172,12 @@ impl Admin {
     }
 
     fn audit(&self, event: Event) -> AuditContext {
-        AuditContext { event, actor: self.actor.clone(), origin: self.origin.clone(), at: self.clock.now() }
+        AuditContext {
+            event,
+            actor: self.actor.clone(),
+            origin: self.origin.clone(),
+            at: self.clock.now(),
+            detail: None,
+        }
     }
 }

@@ -5,6 +5,8 @@ mod admin_api;
 #[cfg(test)]
 mod administration;
 #[cfg(test)]
+mod audit;
+#[cfg(test)]
 mod blacklist;
 #[cfg(test)]
 mod by_hand;

@@ -45,6 +45,11 @@ impl Network {
     pub fn from_bits(bits: u128) -> Self {
         Self((bits != 0).then(|| IpAddr::V6(Ipv6Addr::from_bits(bits)).to_canonical()))
     }
+
+    /// The address, or the first one of the IPv6 network; `None` for a Unix socket.
+    pub const fn address(self) -> Option<IpAddr> {
+        self.0
+    }
 }
 
 /// `203.0.113.9`, `2001:db8::/64`, or `-`.

@@ -6,13 +6,13 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::AdminState;
 use super::access::Acting;
 use super::error::ApiError;
 use super::fields::Fields;
-use crate::domain::audit::{Actor, Origin};
+use crate::domain::audit::{Actor, Event, Origin};
 use crate::domain::session::SessionId;
 use crate::domain::user::{User, UserId};
 use crate::service::Auth;
@@ -167,13 +167,23 @@ impl Call {
     pub(super) async fn require_recent_password(&self) -> Result<(), ApiError> {
         let Acting { who, is_script } = self.acting()?;
         if *is_script {
-            return Err(ApiError::forbidden("a script's token cannot do this: it has no password to give again"));
+            let words = "a script's token cannot do this: it has no password to give again";
+            return self.record_refusal(ApiError::forbidden(words)).await;
         }
         let (session, now) = (who.session.id, self.auth().now());
         let proven = self.run(Length::Short, move |admin| admin.session_proven(session)).await?;
         if now.since(proven.map_or(who.session.created, |proven| proven.max(who.session.created))) <= RECENT {
             return Ok(());
         }
-        Err(ApiError::password_required("give the password again first: POST /admin/api/verify-password/"))
+        let words = "give the password again first: POST /admin/api/verify-password/";
+        self.record_refusal(ApiError::password_required(words)).await
+    }
+
+    /// The refusal of an act, once it is recorded. Use cases record their own refusals.
+    async fn record_refusal(&self, refusal: ApiError) -> Result<(), ApiError> {
+        let act = format!("{} {}", self.request.method(), self.request.match_pattern().unwrap_or_default());
+        let detail = json!({ "act": act, "reason": refusal.reason() });
+        self.run(Length::Short, move |admin| admin.record(Event::ActRefused, None, detail)).await?;
+        Err(refusal)
     }
 }

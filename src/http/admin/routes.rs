@@ -9,7 +9,7 @@ use actix_web::http::Method;
 
 use super::call::{Answer, Call};
 use super::error::ApiError;
-use super::{keys, login, sessions, throttle, tokens, users};
+use super::{events, keys, login, sessions, throttle, tokens, users};
 
 /// Who may call an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +84,7 @@ pub const ROUTES: &[Route] = routes! {
     "POST" "/admin/api/keys/rotate/" RecentPassword keys::rotate;
     "GET" "/admin/api/throttle/" Admin throttle::list;
     "POST" "/admin/api/throttle/clear/" Admin throttle::clear;
+    "GET" "/admin/api/events/" Admin events::list;
 };
 
 /// The paths of the list, each once.

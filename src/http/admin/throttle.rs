@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::call::{Answer, Call, Reply};
 use super::error::ApiError;
+use crate::domain::audit::Event;
 use crate::service::ThrottleScope;
 use crate::service::admin::desk::Length;
 
@@ -25,6 +26,9 @@ pub(super) async fn clear(mut call: Call) -> Answer {
         Some(id) => Some(call.run(Length::Short, move |admin| admin.user_by_id(id)).await?),
         None => None,
     };
+    // First, so that nothing is forgiven without it.
+    let (about, detail) = (user.as_ref().map(|user| user.id), json!({ "all": all, "address": address }));
+    call.run(Length::Short, move |admin| admin.record(Event::ThrottleCleared, about, detail)).await?;
     let cleared = call.auth().clear_throttle(ThrottleScope { user: user.as_ref(), address });
     Reply::ok(&json!({ "cleared": cleared }))
 }

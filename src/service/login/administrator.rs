@@ -31,7 +31,10 @@ impl Auth {
         password: Password,
         origin: Origin,
     ) -> Result<Issued, LoginError> {
-        let proven = self.prove_administrator(login, password, &origin).await?;
+        let proven = match self.prove_administrator(login, password, &origin).await {
+            Ok(proven) => proven,
+            Err(error) => return Err(self.tell_refusal(Event::AdminLoginFailed, error, origin).await),
+        };
         self.open_for_administration(proven, origin).await.map_err(LoginError::from)
     }
 
@@ -45,7 +48,10 @@ impl Auth {
         password: Password,
         origin: Origin,
     ) -> Result<User, LoginError> {
-        Ok(self.prove_administrator(login, password, &origin).await?.user)
+        match self.prove_administrator(login, password, &origin).await {
+            Ok(proven) => Ok(proven.user),
+            Err(error) => Err(self.tell_refusal(Event::AdminLoginFailed, error, origin).await),
+        }
     }
 
     /// Checks a token at the administration API, by its row. A good token of a dialect is good here too: the caller
@@ -96,7 +102,7 @@ impl Auth {
     async fn open_for_administration(&self, proven: Proven, origin: Origin) -> Result<Issued, Unavailable> {
         let Proven { user, upgrade, network, .. } = proven;
         let inner = &self.inner;
-        let audit = self.audit(Event::Login, Actor::User(user.id), origin);
+        let audit = self.audit(Event::AdminLogin, Actor::User(user.id), origin);
         let opened_at = audit.at;
         let no_bytes = |_| Unavailable::Other("no random bytes");
         let token = Token::generate(&*inner.random, &inner.policy.token_prefix).map_err(no_bytes)?;
@@ -113,9 +119,10 @@ impl Auth {
             tokens: vec![NewToken { digest: token.digest(), kind: TokenKind::Access, expires, key: None }],
             limit: None,
             network: network.map(|network| network.to_string()),
+            with_event: true,
             audit,
         };
-        let opened = inner.writes.run(OnDisconnect::Cancel, move |connection| connection.open_session(&new));
+        let opened = inner.writes.run(OnDisconnect::Cancel, self.opening(new));
         match within(inner.timeouts.write, "writes", opened).await? {
             Opening::Opened => {}
             // The user has changed since the password was verified; the next attempt decides.

@@ -103,6 +103,40 @@ on_each_database! {
     }
 }
 
+on_each_database! {
+    fn each_act_leaves_one_event_and_each_refusal_too(backend) {
+        let bench = Bench::new(backend);
+        let root = bench.root();
+        let actor = format!("user:{}", bench.root);
+        let named = |query: &str| {
+            let page = bench.get(&root, &format!("/admin/api/events/?actor={actor}&{query}"));
+            page["results"].as_array().expect("rows").clone()
+        };
+        let names = || named("").iter().map(|row| row["event"].as_str().expect("a name").to_owned()).collect::<Vec<_>>();
+        assert_eq!(names(), ["admin_login"]);
+        let path = format!("/admin/api/users/{}/", bench.alice);
+        assert_eq!(bench.ask(&root, "PATCH", &path, Some(json!({ "is_staff": true }))).0, 200);
+        assert_eq!(bench.ask(&root, "PATCH", &path, Some(json!({ "email": "stan@example.com" }))).0, 409);
+        assert_eq!(bench.post(&root, "/admin/api/throttle/clear/", json!({ "all": true })).0, 200);
+        assert_eq!(bench.post(&root, "/admin/api/verify-password/", json!({ "password": PASSWORD })).0, 204);
+        bench.app.clock.advance(std::time::Duration::from_secs(301));
+        assert_eq!(bench.post(&root, "/admin/api/keys/rotate/", json!({})).0, 403);
+        let expected = ["act_refused", "password_verified", "throttle_cleared", "act_refused", "staff_granted", "admin_login"];
+        assert_eq!(names(), expected);
+        let refused = named("event=act_refused");
+        assert_eq!(refused[0]["detail"], json!({ "act": "POST /admin/api/keys/rotate/", "reason": "password_required" }));
+        assert_eq!(refused[1]["user_id"], json!(bench.alice));
+        assert!(refused.iter().all(|row| row["address"] == "127.0.0.1" && row["request_id"].is_string()));
+        // In pages, and from the oldest on.
+        let page = bench.get(&root, &format!("/admin/api/events/?actor={actor}&order=oldest&limit=4"));
+        let next = page["next"].as_str().expect("a cursor");
+        assert_eq!(page["results"][0]["event"], "admin_login");
+        let rest = named(&format!("order=oldest&cursor={next}"));
+        assert_eq!(rest.len(), 2);
+        assert_eq!(bench.ask(&root, "GET", "/admin/api/events/?event=nonsense", None).0, 400);
+    }
+}
+
 #[test]
 fn the_last_administrator_stays() {
     let bench = Bench::new(Backend::Sqlite);

@@ -46,5 +46,6 @@ pub(super) fn rows() -> Vec<Row> {
         row("POST", "/admin/api/keys/rotate/", None, [201, 403]),
         row("GET", "/admin/api/throttle/", None, [200, 200]),
         row("POST", "/admin/api/throttle/clear/", Some(json!({ "user": user() })), [200, 200]),
+        row("GET", "/admin/api/events/", None, [200, 200]),
     ]
 }
