@@ -8,6 +8,7 @@ mod answer;
 mod args;
 mod database;
 mod doctor;
+mod explain;
 mod import;
 mod key;
 mod migrate;
@@ -112,6 +113,7 @@ fn dispatch(command: Command, mut context: Context<'_>) -> Answered {
         Command::Key { action } => key::run(&action, &context),
         Command::Sweep { trust_clock } => session::sweep(trust_clock, &context),
         Command::Import { file } => import::run(&file, &mut context),
+        Command::Explain(typed) => explain::run(typed, &mut context),
     };
     if let Some(made) = missing.filter(|file| file.exists()) {
         let words = format!("there was no database, so a new one was created: {}", made.display());

@@ -44,6 +44,7 @@ pub use admin::{
     SharedAddress, SharedEmail, SweepMoment, SweepPolicy, SweepReport, UserChange, UserChanged, UserCreation,
     UserEntry, UserFilter,
 };
+pub use admin::{Findings, FoundEvent, FoundSession, FoundToken, KeptSession, LastEnd, Subject};
 pub use feed::{FeedKind, FeedUpdate, Invalidation, RevocationFeed, Revoked};
 
 /// The store could not do its work; the outcome is unknown.

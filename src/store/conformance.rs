@@ -19,6 +19,7 @@ use crate::domain::user::{Epoch, LoginName, NewUser, PasswordHash, UserId};
 mod accounts;
 mod administration;
 mod feed;
+mod findings;
 mod layered;
 mod networks;
 mod races;
@@ -54,6 +55,7 @@ pub fn run_admin(make: &mut dyn FnMut() -> Box<dyn AdminStore>) {
         races::ADMIN_CASES,
         feed::ADMIN_CASES,
         administration::ADMIN_CASES,
+        findings::ADMIN_CASES,
     ];
     run_each(cases.into_iter().flatten().map(|(name, case)| {
         let store = make();

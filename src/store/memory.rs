@@ -21,6 +21,7 @@ use crate::domain::user::{
 };
 
 mod admin;
+mod findings;
 
 /// A store in this process's memory; clones share it.
 #[derive(Clone, Default)]
@@ -37,6 +38,7 @@ struct Tables {
     tokens: HashMap<TokenDigest, TokenRow>,
     greatest_user_id: i64,
     networks: HashMap<(UserId, String), Timestamp>,
+    past: findings::Past,
 }
 
 struct SessionRow {
@@ -145,7 +147,7 @@ impl Tables {
         }
         session.ended = Some(audit.at);
         *ended = Some(audit.clone());
-        self.tokens.retain(|_, token| token.session != id);
+        self.past.keep(&mut self.tokens, id, Some(audit.at));
         true
     }
 
@@ -159,7 +161,7 @@ impl Tables {
         let successors: Vec<_> = recent.filter_map(|(_, row)| row.successor).collect();
         let stays = |digest: &TokenDigest| refresh.involves(digest) || successors.contains(digest);
         for digest in surplus(tokens.collect(), limit, refresh.at, stays) {
-            self.tokens.remove(&digest);
+            self.past.evict(&mut self.tokens, &digest, refresh.at);
         }
     }
 

@@ -43,6 +43,8 @@ pub struct SweepReport {
     pub login_networks: usize,
     /// Audit events deleted.
     pub audit_events: usize,
+    /// Traces of deleted tokens deleted.
+    pub traces: usize,
 }
 
 /// Whether the sweeper's clock can be trusted.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::super::{AdminStore, Connection, FeedKind, RevocationFeed, Store, StoreResult};
 use super::super::{
-    ClockTrust, ImportError, ImportReport, KeyEntry, KeyError, NewSession, Opening, Refresh, Refreshed, Retiring,
-    SessionFilter, SharedEmail, Successor, SweepMoment, SweepPolicy, SweepReport, UserChange, UserChanged,
+    ClockTrust, Findings, ImportError, ImportReport, KeyEntry, KeyError, NewSession, Opening, Refresh, Refreshed, Retiring,
+    SessionFilter, SharedEmail, Subject, Successor, SweepMoment, SweepPolicy, SweepReport, UserChange, UserChanged,
     UserCreation, UserEntry, UserFilter,
 };
 use crate::domain::audit::AuditContext;
@@ -150,6 +150,7 @@ impl<S: AdminStore, L: Layer> AdminStore for Layered<S, L> {
         fn sweep_once(
             store, now: Timestamp, trust: ClockTrust, policy: &SweepPolicy
         ) -> StoreResult<(SweepMoment, SweepReport)>;
+        fn look_up(store, subject: &Subject) -> StoreResult<Findings>;
     }
 }
 

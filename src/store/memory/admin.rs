@@ -6,7 +6,8 @@ use crate::domain::session::{Session, SessionEntry, SessionId};
 use crate::domain::time::Timestamp;
 use crate::domain::user::{Epoch, NewUser, PasswordHash, User, UserId, email_key, lookalike_key};
 use crate::store::{
-    AdminStore, SessionFilter, SharedEmail, StoreResult, UserChange, UserChanged, UserCreation, UserEntry, UserFilter,
+    AdminStore, Findings, SessionFilter, SharedEmail, StoreResult, Subject, UserChange, UserChanged, UserCreation,
+    UserEntry, UserFilter,
 };
 
 impl AdminStore for MemoryStore {
@@ -73,10 +74,13 @@ impl AdminStore for MemoryStore {
         Ok(self.tables().switch(user, active, audit))
     }
 
-    fn delete_user(&self, user: UserId, _: &AuditContext) -> StoreResult<bool> {
+    fn delete_user(&self, user: UserId, audit: &AuditContext) -> StoreResult<bool> {
         let mut tables = self.tables();
-        let Tables { sessions, tokens, .. } = &mut *tables;
-        tokens.retain(|_, token| sessions.get(&token.session).is_some_and(|row| row.user != user));
+        let Tables { sessions, tokens, past, .. } = &mut *tables;
+        for (id, row) in sessions.iter().filter(|(_, row)| row.user == user) {
+            past.keep(tokens, *id, row.session.ended);
+            past.remove(*id, row, audit);
+        }
         sessions.retain(|_, row| row.user != user);
         tables.networks.retain(|(owner, _), _| *owner != user);
         Ok(tables.accounts.remove(&user).is_some())
@@ -109,6 +113,10 @@ impl AdminStore for MemoryStore {
         rows.sort_by_key(|row| std::cmp::Reverse(row.session.id));
         rows.truncate(usize::try_from(filter.limit).unwrap_or(usize::MAX));
         Ok(rows.into_iter().map(|row| tables.session_entry(row)).collect())
+    }
+
+    fn look_up(&self, subject: &Subject) -> StoreResult<Findings> {
+        Ok(self.tables().look_up(subject))
     }
 }
 

@@ -1,0 +1,190 @@
+//! What is known of the past of a token or a session: each step is a look-up by a key, and none is on the path of a
+//! check.
+
+use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text};
+use diesel::{OptionalExtension, QueryResult, RunQueryDsl};
+
+use super::any::AnyConnection;
+use super::error::unreadable;
+use super::hot::{LAST_END, NEVER, statement};
+use super::rows::{dialect_named, session_id};
+use crate::domain::audit::Event;
+use crate::domain::session::{Session, SessionId};
+use crate::domain::time::Timestamp;
+use crate::domain::token::{TokenDigest, TokenKind};
+use crate::domain::user::{Epoch, User, UserId};
+use crate::store::{Findings, FoundEvent, FoundSession, FoundToken, KeptSession, LastEnd, Subject};
+
+statement! {
+    /// A token's row.
+    FindRow { digest: [u8; 64] as Binary } -> TokenColumns,
+    ["SELECT session_id, kind, expires, consumed, CAST(NULL AS BIGINT) FROM tokens WHERE digest = ", digest]
+}
+
+statement! {
+    /// The trace of a token whose row is gone.
+    FindTrace { digest: [u8; 16] as Binary } -> TokenColumns,
+    ["SELECT session_id, kind, expires, consumed, evicted FROM token_traces WHERE digest = ", digest]
+}
+
+type TokenColumns = (Binary, Text, Nullable<BigInt>, Nullable<BigInt>, Nullable<BigInt>);
+
+type TokenRow = (Vec<u8>, String, Option<i64>, Option<i64>, Option<i64>);
+
+statement! {
+    /// A session with its user.
+    FindSession { id: [u8; 16] as Binary } -> (SessionColumns, UserColumns, EndColumns),
+    [
+        "SELECT sessions.dialect, sessions.created, sessions.last_seen, sessions.auth_epoch, sessions.name, \
+         sessions.address, sessions.user_agent, u.id, u.username, u.email, u.is_active, u.is_staff, u.auth_epoch, \
+         sessions.ended_at, sessions.ended_reason, sessions.ended_by, ", {LAST_END},
+        " FROM sessions JOIN users u ON u.id = sessions.user_id WHERE sessions.id = ", id,
+    ]
+}
+
+type SessionColumns = (Text, BigInt, BigInt, BigInt, Nullable<Text>, Nullable<Text>, Nullable<Text>);
+
+type SessionRow = (String, i64, i64, i64, Option<String>, Option<String>, Option<String>);
+
+type UserColumns = (BigInt, Text, Text, Bool, Bool, BigInt);
+
+type UserRow = (i64, String, String, bool, bool, i64);
+
+type EndColumns = (Nullable<BigInt>, Nullable<Text>, Nullable<Text>, Nullable<BigInt>);
+
+type EndRow = (Option<i64>, Option<String>, Option<String>, Option<i64>);
+
+statement! {
+    /// A session that was removed with its user.
+    FindRemoved { id: [u8; 16] as Binary } -> (BigInt, BigInt),
+    ["SELECT user_id, removed_at FROM removed_sessions WHERE id = ", id]
+}
+
+statement! {
+    /// The event that ended one session alone.
+    EndOfSession { id: [u8; 16] as Binary } -> EventColumns,
+    [
+        "SELECT at, event, actor, user_id, address, request_id FROM audit_events WHERE session_id = ", id,
+        " AND event IN ('logout', 'revoked', 'idle', 'limit_reached', 'refresh_reused') LIMIT 1",
+    ]
+}
+
+statement! {
+    /// The event that raised a user's epoch to a number.
+    EventOfEpoch { user: i64 as BigInt, epoch: i64 as BigInt } -> EventColumns,
+    [
+        "SELECT at, event, actor, user_id, address, request_id FROM audit_events WHERE user_id = ", user,
+        " AND auth_epoch = ", epoch, " LIMIT 1",
+    ]
+}
+
+statement! {
+    /// The latest events that raised a user's epoch.
+    EpochEventsOfUser { user: i64 as BigInt } -> EventColumns,
+    [
+        "SELECT at, event, actor, user_id, address, request_id FROM audit_events WHERE user_id = ", user,
+        " AND auth_epoch >= 0 ORDER BY auth_epoch DESC LIMIT 10",
+    ]
+}
+
+type EventColumns = (BigInt, Text, Text, Nullable<BigInt>, Nullable<Text>, Nullable<Text>);
+
+type EventRow = (i64, String, String, Option<i64>, Option<String>, Option<String>);
+
+/// See [`AdminStore::look_up`](crate::store::AdminStore::look_up).
+pub(super) fn look_up(any: &mut AnyConnection, subject: &Subject) -> QueryResult<Findings> {
+    let (token, id) = match subject {
+        Subject::Session(id) => (None, *id),
+        Subject::Token(digest) => match find_token(any, digest)? {
+            Some(token) => (Some(token), token.session),
+            None => return Ok(Findings::default()),
+        },
+    };
+    let session = match find_session(any, id)? {
+        Some(kept) => Some(FoundSession::Kept(Box::new(kept))),
+        None => find_remains(any, id)?,
+    };
+    Ok(Findings { token, session })
+}
+
+/// Looks for the row first: the trace is there from the moment on at which the row is not.
+fn find_token(any: &mut AnyConnection, digest: &TokenDigest) -> QueryResult<Option<FoundToken>> {
+    let row: Option<TokenRow> = FindRow { digest: *digest.as_bytes() }.get_result(any).optional()?;
+    let has_row = row.is_some();
+    let row = match row {
+        Some(row) => Some(row),
+        None => FindTrace { digest: digest.trace() }.get_result(any).optional()?,
+    };
+    let Some((session, kind, expires, consumed, evicted)) = row else { return Ok(None) };
+    Ok(Some(FoundToken {
+        session: session_id(&session)?,
+        kind: TokenKind::from_name(&kind).ok_or_else(|| unreadable("tokens.kind"))?,
+        expires: expires.map(Timestamp::from_micros),
+        consumed: consumed.map(Timestamp::from_micros),
+        evicted: evicted.map(Timestamp::from_micros),
+        has_row,
+    }))
+}
+
+fn find_session(any: &mut AnyConnection, id: SessionId) -> QueryResult<Option<KeptSession>> {
+    let row: Option<(SessionRow, UserRow, EndRow)> =
+        FindSession { id: *id.as_bytes() }.get_result(any).optional()?;
+    let Some((session, user, (ended, end_reason, ended_by, last_end))) = row else { return Ok(None) };
+    let (dialect, created, last_seen, epoch, name, address, user_agent) = session;
+    let (user_id, username, email, is_active, is_staff, user_epoch) = user;
+    let own_event = find_end(any, id)?.filter(|(_, event)| {
+        ended == Some(event.at.as_micros()) && end_reason.as_deref() == Some(event.name.as_str())
+    });
+    let raised: Option<EventRow> = if epoch < user_epoch {
+        EventOfEpoch { user: user_id, epoch: epoch + 1 }.get_result(any).optional()?
+    } else {
+        None
+    };
+    Ok(Some(KeptSession {
+        session: Session {
+            id,
+            dialect: dialect_named(&dialect)?,
+            created: Timestamp::from_micros(created),
+            last_seen: Timestamp::from_micros(last_seen),
+            epoch: Epoch(epoch),
+            ended: ended.map(Timestamp::from_micros),
+        },
+        user: User { id: UserId(user_id), username, email, is_active, is_staff, epoch: Epoch(user_epoch) },
+        name,
+        address,
+        user_agent,
+        last_end: match last_end {
+            None => LastEnd::NoToken,
+            Some(NEVER) => LastEnd::Never,
+            Some(at) => LastEnd::At(Timestamp::from_micros(at)),
+        },
+        end_reason,
+        ended_by,
+        own_event: own_event.map(|(_, event)| event),
+        epoch_event: raised.map(|row| event(row).1),
+    }))
+}
+
+/// What is left of a session without a row. The event of its own end says more than that its user is gone.
+fn find_remains(any: &mut AnyConnection, id: SessionId) -> QueryResult<Option<FoundSession>> {
+    if let Some((user, event)) = find_end(any, id)? {
+        return Ok(Some(FoundSession::Told { id, user, event }));
+    }
+    let removed: Option<(i64, i64)> = FindRemoved { id: *id.as_bytes() }.get_result(any).optional()?;
+    let Some((user, at)) = removed else { return Ok(None) };
+    let events: Vec<EventRow> = EpochEventsOfUser { user }.load(any)?;
+    let mut events = events.into_iter().map(event).map(|(_, event)| event);
+    let event = events.find(|event| event.name == Event::UserDeleted.as_str());
+    Ok(Some(FoundSession::Removed { id, user: UserId(user), at: Timestamp::from_micros(at), event }))
+}
+
+/// The event that ended one session alone, with its user.
+fn find_end(any: &mut AnyConnection, id: SessionId) -> QueryResult<Option<(Option<UserId>, FoundEvent)>> {
+    let row: Option<EventRow> = EndOfSession { id: *id.as_bytes() }.get_result(any).optional()?;
+    Ok(row.map(event))
+}
+
+fn event((at, name, actor, user, address, request_id): EventRow) -> (Option<UserId>, FoundEvent) {
+    let event = FoundEvent { at: Timestamp::from_micros(at), name, actor, address, request_id };
+    (user.map(UserId), event)
+}
