@@ -87,7 +87,7 @@ fn sentence(subject: &str, answer: &Answer) -> String {
             place(cause)
         ),
         Answer::AllEnded(cause) => {
-            format!("{subject} was ended together with all that its user had{}.", words_of_cause(cause))
+            format!("{subject} was ended together with others{}.", words_of_cause(cause))
         }
         Answer::UserInactive(cause) => format!("{subject} is refused: its user is inactive{}.", words_of_cause(cause)),
         Answer::UserGone(cause) => format!("{subject} is gone: its user was deleted{}.", place(cause)),
@@ -182,11 +182,13 @@ fn actor_named(actor: &str) -> String {
 }
 
 /// What an event means for a session that it ended.
-const REASONS: [(Event, &str); 9] = [
+const REASONS: [(Event, &str); 11] = [
     (Event::Logout, "a logout"),
-    (Event::LogoutAll, "a logout everywhere"),
+    (Event::LogoutAll, "the user logged out everywhere"),
     (Event::Revoked, "revoked by an administrator"),
-    (Event::PasswordChanged, "a new password"),
+    (Event::PasswordChanged, "the user has a new password"),
+    (Event::AllSessionsEnded, "the sessions of all users were ended"),
+    (Event::OldSessionsEnded, "all sessions from before a moment were ended"),
     (Event::Deactivated, "the user was deactivated"),
     (Event::Activated, "the user was activated, which revives nothing"),
     (Event::Imported, "the user was inactive when the token was imported"),

@@ -19,9 +19,9 @@ pub enum Event {
     UserRenamed,
     /// A user got another e-mail address, or none.
     EmailChanged,
-    /// The user may administer others.
+    /// The user became staff.
     StaffGranted,
-    /// The user may no longer administer others.
+    /// The user is no longer staff.
     StaffWithdrawn,
     /// A user logged in.
     Login,
@@ -47,11 +47,19 @@ pub enum Event {
     RefreshReused,
     /// Data was imported.
     Imported,
+    /// The user may administer others.
+    AdminGranted,
+    /// The user may no longer administer others.
+    AdminWithdrawn,
+    /// The sessions of all users ended.
+    AllSessionsEnded,
+    /// All sessions that were opened before a moment ended.
+    OldSessionsEnded,
 }
 
 impl Event {
     /// All reasons.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 22] = [
         Self::UserCreated,
         Self::UserDeleted,
         Self::UserRenamed,
@@ -70,6 +78,10 @@ impl Event {
         Self::TokenCreated,
         Self::RefreshReused,
         Self::Imported,
+        Self::AdminGranted,
+        Self::AdminWithdrawn,
+        Self::AllSessionsEnded,
+        Self::OldSessionsEnded,
     ];
 
     /// The name under which the reason is stored and logged.
@@ -93,6 +105,10 @@ impl Event {
             Self::TokenCreated => "token_created",
             Self::RefreshReused => "refresh_reused",
             Self::Imported => "imported",
+            Self::AdminGranted => "admin_granted",
+            Self::AdminWithdrawn => "admin_withdrawn",
+            Self::AllSessionsEnded => "all_sessions_ended",
+            Self::OldSessionsEnded => "old_sessions_ended",
         }
     }
 

@@ -11,7 +11,7 @@ use knoxide::domain::session::SessionId;
 use knoxide::domain::time::Clock as _;
 use knoxide::domain::user::{Password, UserId};
 use knoxide::service::admin::{Admin, ExplainSettings, NewPassword, Question, SessionQuery};
-use knoxide::store::{AdminStore as _, SweepPolicy};
+use knoxide::store::{LastAdmin, SweepPolicy};
 use serde_json::{Value, json};
 
 use crate::harness::app::{App, Backend, Database, Setup, cheap_hasher, on_each_database, start_of_time};
@@ -54,6 +54,7 @@ impl Stage {
                 request_id: Some("r-77".to_owned()),
                 ..Origin::default()
             },
+            last_admin: LastAdmin::MayGo,
         };
         Self { app, admin, alice }
     }
@@ -345,13 +346,18 @@ on_each_database! {
     fn all_sessions_of_a_user_end(backend) {
         let stage = Stage::set(backend, |_| {});
         let password = || NewPassword::Text(Password::new("another horse".to_owned()));
-        let ends: [(&str, &dyn Fn(&str)); 4] = [
+        let ends: [(&str, &dyn Fn(&str)); 6] = [
             ("logout_all", &|token| assert_eq!(stage.app.client().logout_all(token), 200)),
             ("revoked", &|_| stage.admin.end_all_sessions(&stage.alice()).expect("an end")),
             ("deactivated", &|_| {
                 stage.admin.set_active(&stage.alice(), false).expect("a change");
                 stage.admin.set_active(&stage.alice(), true).expect("a change");
             }),
+            ("old_sessions_ended", &|_| {
+                stage.wait(HOUR);
+                stage.admin.end_issued_before(stage.app.clock.now()).expect("an end");
+            }),
+            ("all_sessions_ended", &|_| stage.admin.end_everybody().expect("an end")),
             ("password_changed", &|_| stage.admin.set_password(&stage.alice(), password()).expect("a change")),
         ];
         let mut ended = Vec::new();

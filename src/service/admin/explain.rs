@@ -12,7 +12,7 @@ use super::{Admin, AdminError};
 use crate::domain::dialect::Dialect;
 use crate::domain::jwt::{KeySecret, expiry_of_ours};
 use crate::domain::policy::{RefreshPolicy, TokenForm};
-use crate::domain::session::SessionId;
+use crate::domain::session::{SessionId, SessionKind};
 use crate::domain::time::Timestamp;
 use crate::domain::token::Token;
 use crate::domain::user::UserId;
@@ -122,7 +122,7 @@ pub enum Answer {
     Evicted(Cause),
     /// Its session was ended because a refresh token was used again after the grace time.
     Replayed(Cause),
-    /// All sessions that its user had were ended.
+    /// Its session was ended together with all that its user had, or with those of all users.
     AllEnded(Cause),
     /// Its user was deactivated, and still is.
     UserInactive(Cause),
@@ -174,8 +174,8 @@ pub struct ExplainedSession {
     pub user_id: Option<UserId>,
     /// The user's name.
     pub username: Option<String>,
-    /// The dialect that it was opened under.
-    pub dialect: Option<Dialect>,
+    /// The dialect that it was opened under, or `admin` or `admin_script`.
+    pub dialect: Option<SessionKind>,
     /// Its name, for example that of a script's token.
     pub name: Option<String>,
     /// When it was opened.
@@ -283,7 +283,7 @@ fn explained(found: FoundSession, answer: Answer) -> ExplainedSession {
             id: kept.session.id,
             user_id: Some(kept.user.id),
             username: Some(kept.user.username),
-            dialect: Some(kept.session.dialect),
+            dialect: Some(kept.session.kind),
             name: kept.name,
             created: Some(kept.session.created),
             last_seen: Some(kept.session.last_seen),

@@ -82,14 +82,36 @@ pub struct KeptSession {
     pub user_agent: Option<String>,
     /// When the last of its tokens expires.
     pub last_end: LastEnd,
-    /// The stored reason of its end.
-    pub end_reason: Option<String>,
+    /// How it ended, alone or with others; `None`: by no mark, epoch or moment.
+    pub end: Option<FoundEnd>,
+}
+
+/// How a session ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundEnd {
+    /// When.
+    pub at: Timestamp,
+    /// The name of the reason, as it is stored; `None`: it was ended with SQL.
+    pub reason: Option<String>,
     /// Who ended it.
-    pub ended_by: Option<String>,
-    /// The event that ended this session alone.
-    pub own_event: Option<FoundEvent>,
-    /// The event that raised the user's epoch above the session's.
-    pub epoch_event: Option<FoundEvent>,
+    pub actor: Option<String>,
+    /// What ended with it.
+    pub scope: EndScope,
+    /// The address that the request came from, if the event is there.
+    pub address: Option<String>,
+    /// The request's id in the log, if the event is there.
+    pub request_id: Option<String>,
+}
+
+/// What ended together with a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EndScope {
+    /// Nothing: it ended alone.
+    Alone,
+    /// All sessions of its user, or of all users.
+    Others,
+    /// The event that would say it is gone.
+    Unknown,
 }
 
 /// When the last token of a session expires, of those that were not consumed.

@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::store::{
-    AccessLimit, Findings, FoundSession, KeptSession, LastEnd, Refresh, Refreshed, StoreError, Subject,
+    AccessLimit, EndScope, Findings, FoundSession, KeptSession, LastAdmin, LastEnd, Refresh, Refreshed, StoreError,
+    Subject, UserChanged,
 };
 
 pub(super) const ADMIN_CASES: &[AdminCase] = &[
@@ -39,7 +40,7 @@ fn live(store: &dyn AdminStore) {
     let session = kept(&found);
     assert_eq!((session.session.id, session.session.ended, session.user.id), (session_id(1), None, user));
     assert_eq!((session.last_end, session.address.as_deref()), (LastEnd::Never, Some("127.0.0.1")));
-    assert_eq!((&session.own_event, &session.epoch_event), (&None, &None));
+    assert_eq!(session.end, None);
     let by_session = store.look_up(&Subject::Session(session_id(1))).expect("a read");
     assert_eq!((by_session.token, by_session.session), (None, found.session));
     assert_eq!(look_up(store, 2), Some(Findings::default()));
@@ -56,10 +57,10 @@ fn ended(store: &dyn AdminStore) {
     let Some(found) = look_up(store, 1) else { return };
     assert!(found.token.is_some_and(|token| !token.has_row && token.session == session_id(1)), "{found:?}");
     let session = kept(&found);
-    assert_eq!((session.session.ended, session.end_reason.as_deref()), (Some(after(5)), Some("logout")));
-    let event = session.own_event.as_ref().expect("the event");
-    assert_eq!((event.at, event.name.as_str(), event.actor.as_str()), (after(5), "logout", "system"));
-    assert_eq!((event.address.as_deref(), event.request_id.as_deref()), (Some("127.0.0.1"), Some("r-1")));
+    let end = session.end.as_ref().expect("the end");
+    assert_eq!((session.session.ended, end.at, end.scope), (Some(after(5)), after(5), EndScope::Alone));
+    assert_eq!((end.reason.as_deref(), end.actor.as_deref()), (Some("logout"), Some("system")));
+    assert_eq!((end.address.as_deref(), end.request_id.as_deref()), (Some("127.0.0.1"), Some("r-1")));
     // A token is known by the first 16 bytes of its digest alone.
     let twin = store.look_up(&Subject::Token(TokenDigest::from_bytes(other))).expect("a read");
     assert_eq!(twin.token, found.token);
@@ -99,15 +100,25 @@ fn all_ended(store: &dyn AdminStore) {
     assert_eq!(conn.end_all_sessions(user, &cause_at(Event::Revoked, after(6))), Ok(true));
     let Some(found) = look_up(store, 1) else { return };
     assert_eq!(found.token.map(|token| token.session), Some(session_id(1)));
-    let event = kept(&found).epoch_event.as_ref().expect("the event");
-    assert_eq!((event.at, event.name.as_str()), (after(5), "logout_all"));
+    let end = kept(&found).end.as_ref().expect("the end");
+    assert_eq!((end.at, end.reason.as_deref(), end.scope), (after(5), Some("logout_all"), EndScope::Others));
+    // The same for all users: whatever came first is the reason.
+    log_in(conn, user, 2);
+    store.end_issued_before(after(9), &cause_at(Event::OldSessionsEnded, after(10))).expect("a write");
+    store.end_everybody(&cause_at(Event::AllSessionsEnded, after(11))).expect("a write");
+    for (number, at, reason) in [(1, after(5), "logout_all"), (2, after(10), "old_sessions_ended")] {
+        let found = look_up(store, number).expect("an answer");
+        let end = kept(&found).end.as_ref().expect("the end");
+        assert_eq!((end.at, end.reason.as_deref(), end.scope), (at, Some(reason), EndScope::Others));
+    }
 }
 
 fn removed(store: &dyn AdminStore) {
     let conn = &mut *connect(store);
     let user = add_user(conn, "alice");
     log_in(conn, user, 1);
-    assert_eq!(store.delete_user(user, &cause_at(Event::UserDeleted, after(5))), Ok(true));
+    let deleted = store.delete_user(user, LastAdmin::MayGo, &cause_at(Event::UserDeleted, after(5)));
+    assert_eq!(deleted, Ok(UserChanged::Done));
     let Some(found) = look_up(store, 1) else { return };
     assert_eq!(found.token.map(|token| (token.session, token.has_row)), Some((session_id(1), false)));
     let Some(FoundSession::Removed { id, user: owner, at, event }) = found.session else { panic!("{found:?}") };

@@ -5,15 +5,18 @@ use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text};
 use diesel::{OptionalExtension, QueryResult, RunQueryDsl};
 
 use super::any::AnyConnection;
+use super::cutoff::{Cutoff, Ended, Opened};
 use super::error::unreadable;
-use super::hot::{LAST_END, NEVER, statement};
-use super::rows::{dialect_named, session_id};
+use super::hot::{CUTOFF_EPOCH, LAST_END, NEVER, statement};
+use super::rows::{kind_named, session_id};
 use crate::domain::audit::Event;
 use crate::domain::session::{Session, SessionId};
 use crate::domain::time::Timestamp;
 use crate::domain::token::{TokenDigest, TokenKind};
 use crate::domain::user::{Epoch, User, UserId};
-use crate::store::{Findings, FoundEvent, FoundSession, FoundToken, KeptSession, LastEnd, Subject};
+use crate::store::{
+    EndScope, Findings, FoundEnd, FoundEvent, FoundSession, FoundToken, KeptSession, LastEnd, Subject,
+};
 
 statement! {
     /// A token's row.
@@ -36,8 +39,8 @@ statement! {
     FindSession { id: [u8; 16] as Binary } -> (SessionColumns, UserColumns, EndColumns),
     [
         "SELECT sessions.dialect, sessions.created, sessions.last_seen, sessions.auth_epoch, sessions.name, \
-         sessions.address, sessions.user_agent, u.id, u.username, u.email, u.is_active, u.is_staff, u.auth_epoch, \
-         sessions.ended_at, sessions.ended_reason, sessions.ended_by, ", {LAST_END},
+         sessions.address, sessions.user_agent, u.id, u.username, u.email, u.is_active, u.is_staff, u.is_admin, \
+         u.auth_epoch + ", {CUTOFF_EPOCH}, ", sessions.ended_at, sessions.ended_reason, sessions.ended_by, ", {LAST_END},
         " FROM sessions JOIN users u ON u.id = sessions.user_id WHERE sessions.id = ", id,
     ]
 }
@@ -46,13 +49,25 @@ type SessionColumns = (Text, BigInt, BigInt, BigInt, Nullable<Text>, Nullable<Te
 
 type SessionRow = (String, i64, i64, i64, Option<String>, Option<String>, Option<String>);
 
-type UserColumns = (BigInt, Text, Text, Bool, Bool, BigInt);
+type UserColumns = (BigInt, Text, Text, Bool, Bool, Bool, BigInt);
 
-type UserRow = (i64, String, String, bool, bool, i64);
+type UserRow = (i64, String, String, bool, bool, bool, i64);
 
 type EndColumns = (Nullable<BigInt>, Nullable<Text>, Nullable<Text>, Nullable<BigInt>);
 
 type EndRow = (Option<i64>, Option<String>, Option<String>, Option<i64>);
+
+statement! {
+    /// The event that ended a session at a moment, alone or with others.
+    EventOfEnd { at: i64 as BigInt, event: String as Text, session: [u8; 16] as Binary, user: i64 as BigInt } ->
+        (Nullable<Binary>, Nullable<Text>, Nullable<Text>),
+    [
+        "SELECT session_id, address, request_id FROM audit_events WHERE at = ", at, " AND event = ", event,
+        " AND (session_id = ", session, " OR session_id IS NULL AND (user_id = ", user, " OR user_id IS NULL)) LIMIT 1",
+    ]
+}
+
+type EventOfEndRow = (Option<Vec<u8>>, Option<String>, Option<String>);
 
 statement! {
     /// A session that was removed with its user.
@@ -66,15 +81,6 @@ statement! {
     [
         "SELECT at, event, actor, user_id, address, request_id FROM audit_events WHERE session_id = ", id,
         " AND event IN ('logout', 'revoked', 'idle', 'limit_reached', 'refresh_reused') LIMIT 1",
-    ]
-}
-
-statement! {
-    /// The event that raised a user's epoch to a number.
-    EventOfEpoch { user: i64 as BigInt, epoch: i64 as BigInt } -> EventColumns,
-    [
-        "SELECT at, event, actor, user_id, address, request_id FROM audit_events WHERE user_id = ", user,
-        " AND auth_epoch = ", epoch, " LIMIT 1",
     ]
 }
 
@@ -100,11 +106,11 @@ pub(super) fn look_up(any: &mut AnyConnection, subject: &Subject) -> QueryResult
             None => return Ok(Findings::default()),
         },
     };
-    let session = match find_session(any, id)? {
-        Some(kept) => Some(FoundSession::Kept(Box::new(kept))),
-        None => find_remains(any, id)?,
+    let Some(kept) = find_session(any, id)? else {
+        return Ok(Findings { token, session: find_remains(any, id)? });
     };
-    Ok(Findings { token, session })
+    let token = token.map(|token| FoundToken { kind: kept.session.kind.use_of(token.kind), ..token });
+    Ok(Findings { token, session: Some(FoundSession::Kept(Box::new(kept))) })
 }
 
 /// Looks for the row first: the trace is there from the moment on at which the row is not.
@@ -127,29 +133,28 @@ fn find_token(any: &mut AnyConnection, digest: &TokenDigest) -> QueryResult<Opti
 }
 
 fn find_session(any: &mut AnyConnection, id: SessionId) -> QueryResult<Option<KeptSession>> {
-    let row: Option<(SessionRow, UserRow, EndRow)> =
-        FindSession { id: *id.as_bytes() }.get_result(any).optional()?;
-    let Some((session, user, (ended, end_reason, ended_by, last_end))) = row else { return Ok(None) };
-    let (dialect, created, last_seen, epoch, name, address, user_agent) = session;
-    let (user_id, username, email, is_active, is_staff, user_epoch) = user;
-    let own_event = find_end(any, id)?.filter(|(_, event)| {
-        ended == Some(event.at.as_micros()) && end_reason.as_deref() == Some(event.name.as_str())
-    });
-    let raised: Option<EventRow> = if epoch < user_epoch {
-        EventOfEpoch { user: user_id, epoch: epoch + 1 }.get_result(any).optional()?
-    } else {
-        None
+    let row: Option<(SessionRow, UserRow, EndRow)> = FindSession { id: *id.as_bytes() }.get_result(any).optional()?;
+    let Some((session, user, end)) = row else { return Ok(None) };
+    let (kind, created, last_seen, epoch, name, address, user_agent) = session;
+    let (user, username, email, is_active, is_staff, is_admin, user_epoch) = user;
+    let (marked, reason, actor, last_end) = end;
+    let ended = match marked {
+        Some(at) => Some(Ended { at, event: reason, actor }),
+        None => {
+            let opened = Opened { user, user_epoch, epoch, created, last_seen };
+            Cutoff::read(any)?.ends(any, &[opened])?.pop().flatten()
+        }
     };
     Ok(Some(KeptSession {
         session: Session {
             id,
-            dialect: dialect_named(&dialect)?,
+            kind: kind_named(&kind)?,
             created: Timestamp::from_micros(created),
             last_seen: Timestamp::from_micros(last_seen),
             epoch: Epoch(epoch),
-            ended: ended.map(Timestamp::from_micros),
+            ended: marked.map(Timestamp::from_micros),
         },
-        user: User { id: UserId(user_id), username, email, is_active, is_staff, epoch: Epoch(user_epoch) },
+        user: User { id: UserId(user), username, email, is_active, is_staff, is_admin, epoch: Epoch(user_epoch) },
         name,
         address,
         user_agent,
@@ -158,11 +163,27 @@ fn find_session(any: &mut AnyConnection, id: SessionId) -> QueryResult<Option<Ke
             Some(NEVER) => LastEnd::Never,
             Some(at) => LastEnd::At(Timestamp::from_micros(at)),
         },
-        end_reason,
-        ended_by,
-        own_event: own_event.map(|(_, event)| event),
-        epoch_event: raised.map(|row| event(row).1),
+        end: ended.map(|ended| find_event(any, id, user, ended)).transpose()?,
     }))
+}
+
+/// The end with what its event says.
+fn find_event(any: &mut AnyConnection, id: SessionId, user: i64, ended: Ended) -> QueryResult<FoundEnd> {
+    let Ended { at, event, actor } = ended;
+    let found: Option<EventOfEndRow> = match &event {
+        Some(event) => {
+            let query = EventOfEnd { at, event: event.clone(), session: *id.as_bytes(), user };
+            query.get_result(any).optional()?
+        }
+        None => None,
+    };
+    let scope = match &found {
+        Some((Some(_), ..)) => EndScope::Alone,
+        Some((None, ..)) => EndScope::Others,
+        None => EndScope::Unknown,
+    };
+    let (address, request_id) = found.map(|(_, address, request_id)| (address, request_id)).unwrap_or_default();
+    Ok(FoundEnd { at: Timestamp::from_micros(at), reason: event, actor, scope, address, request_id })
 }
 
 /// What is left of a session without a row. The event of its own end says more than that its user is gone.

@@ -8,7 +8,9 @@ use crate::domain::session::{Session, SessionId};
 use crate::domain::time::Timestamp;
 use crate::domain::token::TokenDigest;
 use crate::domain::user::Epoch;
-use crate::store::{Findings, FoundEvent, FoundSession, FoundToken, KeptSession, LastEnd, Subject};
+use crate::store::{
+    EndScope, Findings, FoundEnd, FoundEvent, FoundSession, FoundToken, KeptSession, LastEnd, Subject,
+};
 
 /// What is left of deleted tokens and of the sessions of deleted users.
 #[derive(Default)]
@@ -68,6 +70,11 @@ fn event(audit: &AuditContext) -> FoundEvent {
     }
 }
 
+fn end(audit: &AuditContext, scope: EndScope) -> FoundEnd {
+    let FoundEvent { at, name, actor, address, request_id } = event(audit);
+    FoundEnd { at, reason: Some(name), actor: Some(actor), scope, address, request_id }
+}
+
 impl Tables {
     /// See [`crate::store::AdminStore::look_up`].
     pub(super) fn look_up(&self, subject: &Subject) -> Findings {
@@ -87,18 +94,22 @@ impl Tables {
 
     fn kept(&self, row: &SessionRow) -> Option<KeptSession> {
         let SessionRow { user, session, name, opened, ended } = row;
-        let own = ended.as_ref().map(event);
+        let user = &self.accounts.get(user)?.user;
+        let alone = ended.as_ref().map(|audit| (audit, EndScope::Alone));
+        let raised = || self.raises.get(&(user.id, Epoch(session.epoch.0 + 1)));
+        let cut = || self.cutoff.as_ref().filter(|(before, _)| session.created < *before).map(|(_, audit)| audit);
+        let with_others = || {
+            let ends = raised().into_iter().chain(cut());
+            ends.min_by_key(|audit| audit.at).map(|audit| (audit, EndScope::Others))
+        };
         Some(KeptSession {
             session: Session { ended: ended.as_ref().map(|audit| audit.at), ..session.clone() },
-            user: self.accounts.get(user)?.user.clone(),
+            user: user.clone(),
             name: name.clone(),
             address: opened.origin.address_text(),
             user_agent: opened.origin.user_agent.clone(),
             last_end: self.last_end(session.id),
-            end_reason: own.as_ref().map(|event| event.name.clone()),
-            ended_by: own.as_ref().map(|event| event.actor.clone()),
-            own_event: own,
-            epoch_event: self.raises.get(&(*user, Epoch(session.epoch.0 + 1))).map(event),
+            end: alone.or_else(with_others).map(|(audit, scope)| end(audit, scope)),
         })
     }
 

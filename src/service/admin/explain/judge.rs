@@ -4,14 +4,21 @@ use super::{Answer, Cause, Evidence};
 use crate::domain::audit::Event;
 use crate::domain::policy::Policy;
 use crate::domain::time::Timestamp;
-use crate::store::{FoundEvent, FoundSession, FoundToken, KeptSession, LastEnd};
+use crate::store::{EndScope, FoundEnd, FoundEvent, FoundSession, FoundToken, KeptSession, LastEnd};
 
 /// The reason that the sweeper stores when the last token of a session expired.
 const EXPIRED: &str = "expired";
 
-/// Events that end all sessions of a user, if the event itself is gone.
-const ENDS_ALL: [Event; 5] =
-    [Event::LogoutAll, Event::PasswordChanged, Event::Deactivated, Event::Activated, Event::UserDeleted];
+/// Events that end sessions together with others, for ends whose event is gone.
+const ENDS_ALL: [Event; 7] = [
+    Event::LogoutAll,
+    Event::PasswordChanged,
+    Event::Deactivated,
+    Event::Activated,
+    Event::UserDeleted,
+    Event::AllSessionsEnded,
+    Event::OldSessionsEnded,
+];
 
 /// Reasons that mean that the user was locked out.
 const LOCKS_OUT: [Event; 3] = [Event::Deactivated, Event::Imported, Event::UserDeleted];
@@ -29,14 +36,8 @@ pub(super) fn session(found: &FoundSession, now: Timestamp, policy: &Policy) -> 
 }
 
 fn kept_session(kept: &KeptSession, now: Timestamp, policy: &Policy) -> Answer {
-    if let Some(at) = kept.session.ended {
-        return ended_session(kept, at, policy);
-    }
-    let (epoch, current) = (kept.session.epoch, kept.user.epoch);
-    if epoch != current {
-        let raised = kept.epoch_event.as_ref().map(cause).unwrap_or_default();
-        let ended_with_user = !kept.user.is_active && epoch.0.checked_add(1) == Some(current.0);
-        return if ended_with_user { Answer::UserInactive(raised) } else { Answer::AllEnded(raised) };
+    if let Some(end) = &kept.end {
+        return ended_session(kept, end, policy);
     }
     if !kept.user.is_active {
         return Answer::UserInactive(Cause::default());
@@ -55,28 +56,29 @@ fn kept_session(kept: &KeptSession, now: Timestamp, policy: &Policy) -> Answer {
     }
 }
 
-/// A session with a mark of its end, which is its own, or was set by the sweeper for an end of all.
-fn ended_session(kept: &KeptSession, at: Timestamp, policy: &Policy) -> Answer {
-    let name = kept.end_reason.as_deref();
+/// A session with an end of its own, or that ended with others.
+fn ended_session(kept: &KeptSession, end: &FoundEnd, policy: &Policy) -> Answer {
+    let FoundEnd { at, reason, actor, scope, address, request_id } = end.clone();
+    let name = reason.as_deref();
     if name == Some(EXPIRED) {
         return Answer::Expired { at, known_from: Evidence::Database };
     }
     let is_one_of = |events: &[Event]| events.iter().any(|event| name == Some(event.as_str()));
-    let same = |event: &&FoundEvent| event.at == at && name == Some(event.name.as_str());
-    let stored = || Cause {
-        at: Some(at),
-        reason: kept.end_reason.clone(),
-        actor: kept.ended_by.clone(),
-        ..Cause::default()
+    let is_marked = kept.session.ended.is_some();
+    // Deactivating a user raises the epoch once; SQL may have done so without an event.
+    let ended_with_user = kept.session.epoch.0.checked_add(1) == Some(kept.user.epoch.0);
+    let locked_out = !kept.user.is_active && (is_one_of(&LOCKS_OUT) || !is_marked && name.is_none() && ended_with_user);
+    let is_of_others = match scope {
+        EndScope::Others => true,
+        EndScope::Alone => false,
+        EndScope::Unknown => !is_marked || is_one_of(&ENDS_ALL),
     };
-    if let Some(event) = &kept.own_event {
-        return own_end(cause(event), Some(kept.session.last_seen), policy);
-    }
-    let of_all = kept.epoch_event.as_ref().filter(same);
-    let cause = of_all.map_or_else(stored, cause);
-    if is_one_of(&LOCKS_OUT) && !kept.user.is_active {
+    // Without an event, the time is only that of the last use.
+    let at = (is_marked || reason.is_some()).then_some(at);
+    let cause = Cause { at, reason, actor, address, request_id };
+    if locked_out {
         Answer::UserInactive(cause)
-    } else if of_all.is_some() || is_one_of(&ENDS_ALL) {
+    } else if is_of_others {
         Answer::AllEnded(cause)
     } else {
         own_end(cause, Some(kept.session.last_seen), policy)
