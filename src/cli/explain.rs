@@ -7,9 +7,7 @@ use crate::domain::audit::Event;
 use crate::domain::escape::visible;
 use crate::domain::session::SessionId;
 use crate::domain::time::Timestamp;
-use crate::service::admin::{
-    About, Answer, Cause, Evidence, ExplainSettings, ExplainedSession, Explanation, Question,
-};
+use crate::service::admin::{About, Answer, Cause, Evidence, ExplainSettings, ExplainedSession, Explanation, Question};
 
 /// What to do with a token that was an argument.
 const EXPOSED: &str = "\
@@ -91,9 +89,11 @@ fn sentence(subject: &str, answer: &Answer) -> String {
         }
         Answer::UserInactive(cause) => format!("{subject} is refused: its user is inactive{}.", words_of_cause(cause)),
         Answer::UserGone(cause) => format!("{subject} is gone: its user was deleted{}.", place(cause)),
-        Answer::Malformed => "This cannot be a token: it is empty, too long, or has a blank or another character that no \
+        Answer::Malformed => {
+            "This cannot be a token: it is empty, too long, or has a blank or another character that no \
                               token has. Give the token alone, without the word before it."
-            .to_owned(),
+                .to_owned()
+        }
         Answer::Unknown { days, expired_days } => {
             let opaque = expired_days.map_or_else(String::new, |days| {
                 format!(" (for longer than {} if it expired while its session went on)", counted(days, "day"))

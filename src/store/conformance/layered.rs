@@ -7,8 +7,7 @@ use super::super::{AdminStore, Connection, FeedKind, RevocationFeed, Store, Stor
 use super::super::{
     ClockTrust, Findings, ImportError, ImportReport, KeyEntry, KeyError, LastAdmin, NewSession, Opening, Refresh,
     Refreshed, Retiring, SessionFilter, SharedEmail, Subject, Successor, SweepMoment, SweepPolicy, SweepReport,
-    UserChange, UserChanged,
-    UserCreation, UserEntry, UserFilter,
+    UserChange, UserChanged, UserCreation, UserEntry, UserFilter,
 };
 use crate::domain::audit::AuditContext;
 use crate::domain::import::ImportData;

@@ -14,9 +14,7 @@ use crate::domain::session::{Session, SessionId};
 use crate::domain::time::Timestamp;
 use crate::domain::token::{TokenDigest, TokenKind};
 use crate::domain::user::{Epoch, User, UserId};
-use crate::store::{
-    EndScope, Findings, FoundEnd, FoundEvent, FoundSession, FoundToken, KeptSession, LastEnd, Subject,
-};
+use crate::store::{EndScope, Findings, FoundEnd, FoundEvent, FoundSession, FoundToken, KeptSession, LastEnd, Subject};
 
 statement! {
     /// A token's row.

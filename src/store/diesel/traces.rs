@@ -11,12 +11,12 @@ use super::emptying::AT_THE_END;
 use super::hot::{DeleteToken, statement};
 use super::sweep::BATCH;
 
-/// Whether a deleted row of `tokens`, called `t`, leaves a trace.
-const LEAVES_A_TRACE: &str = "(t.key_id IS NULL OR t.expires IS NULL OR t.expires > coalesce(\
-    (SELECT s.ended_at FROM sessions s WHERE s.id = t.session_id), t.created))";
+/// Whether a deleted row leaves a trace. It is called `tokens`, as SQLite knows no other name for it.
+const LEAVES_A_TRACE: &str = "(tokens.key_id IS NULL OR tokens.expires IS NULL OR tokens.expires > coalesce(\
+    (SELECT s.ended_at FROM sessions s WHERE s.id = tokens.session_id), tokens.created))";
 
-/// The columns of a trace, from a row of `tokens` that is called `t`.
-const TRACE: &str = "substr(t.digest, 1, 16), t.session_id, t.kind, t.expires, t.consumed";
+/// The columns of a trace, from the deleted row.
+const TRACE: &str = "substr(tokens.digest, 1, 16), tokens.session_id, tokens.kind, tokens.expires, tokens.consumed";
 
 /// The traces of the deleted rows, which are called `gone`, as a part of the statement that deletes them.
 #[cfg(feature = "postgres")]
@@ -58,7 +58,7 @@ statement! {
     /// Deletes tokens of a session, up to a number.
     DeleteSome { session: Vec<u8> as Binary, limit: i64 as BigInt } -> GoneColumns,
     [
-        "DELETE FROM tokens AS t WHERE t.digest IN (SELECT digest FROM tokens WHERE session_id = ", session,
+        "DELETE FROM tokens WHERE digest IN (SELECT digest FROM tokens WHERE session_id = ", session,
         " LIMIT ", limit, ") RETURNING ", {TRACE}, ", ", {LEAVES_A_TRACE},
     ]
 }
@@ -69,7 +69,7 @@ statement! {
     TakeSome { session: Vec<u8> as Binary, limit: i64 as BigInt } -> BigInt,
     [
         "WITH gone AS (DELETE FROM tokens WHERE digest IN (SELECT digest FROM tokens WHERE session_id = ", session,
-        " LIMIT ", limit, ") RETURNING *), traced AS (", {INSERT_TRACES}, {TRACE}, " FROM gone t WHERE ",
+        " LIMIT ", limit, ") RETURNING *), traced AS (", {INSERT_TRACES}, {TRACE}, " FROM gone AS tokens WHERE ",
         {LEAVES_A_TRACE}, " ON CONFLICT DO NOTHING) SELECT count(*) FROM gone",
     ]
 }
@@ -108,7 +108,7 @@ statement! {
     /// Deletes some tokens of a session that expire at `from` or later and are not consumed.
     DeleteFrom { session: Vec<u8> as Binary, from: i64 as BigInt, limit: i64 as BigInt } -> GoneColumns,
     [
-        "DELETE FROM tokens AS t WHERE t.digest IN (SELECT digest FROM tokens WHERE session_id = ", session,
+        "DELETE FROM tokens WHERE digest IN (SELECT digest FROM tokens WHERE session_id = ", session,
         " AND consumed IS NULL AND expires >= ", from, " ORDER BY consumed, expires LIMIT ", limit, ") RETURNING ",
         {TRACE}, ", ", {LEAVES_A_TRACE},
     ]
@@ -121,7 +121,7 @@ statement! {
     [
         "WITH gone AS (DELETE FROM tokens WHERE digest IN (SELECT digest FROM tokens WHERE session_id = ", session,
         " AND consumed IS NULL AND expires >= ", from, " ORDER BY consumed, expires LIMIT ", limit,
-        ") RETURNING *), traced AS (", {INSERT_TRACES}, {TRACE}, " FROM gone t WHERE ", {LEAVES_A_TRACE},
+        ") RETURNING *), traced AS (", {INSERT_TRACES}, {TRACE}, " FROM gone AS tokens WHERE ", {LEAVES_A_TRACE},
         " ON CONFLICT DO NOTHING) SELECT expires FROM gone",
     ]
 }
@@ -150,7 +150,7 @@ statement! {
     /// Deletes a few tokens of a user's sessions of one epoch.
     DeleteOfEpoch { user: i64 as BigInt, epoch: i64 as BigInt } -> GoneColumns,
     [
-        "DELETE FROM tokens AS t WHERE t.digest IN (SELECT o.digest FROM tokens o WHERE o.session_id IN (\
+        "DELETE FROM tokens WHERE digest IN (SELECT o.digest FROM tokens o WHERE o.session_id IN (\
          SELECT s.id FROM sessions s WHERE s.user_id = ", user, " AND s.auth_epoch = ", epoch,
         " AND s.ended_at IS NULL ORDER BY s.created DESC LIMIT ", {AT_THE_END}, ") LIMIT ", {AT_THE_END},
         ") RETURNING ", {TRACE}, ", ", {LEAVES_A_TRACE},
@@ -165,7 +165,7 @@ statement! {
         "WITH gone AS (DELETE FROM tokens WHERE digest IN (SELECT o.digest FROM tokens o WHERE o.session_id IN (\
          SELECT s.id FROM sessions s WHERE s.user_id = ", user, " AND s.auth_epoch = ", epoch,
         " AND s.ended_at IS NULL ORDER BY s.created DESC LIMIT ", {AT_THE_END}, ") LIMIT ", {AT_THE_END},
-        ") RETURNING *), traced AS (", {INSERT_TRACES}, {TRACE}, " FROM gone t WHERE ", {LEAVES_A_TRACE},
+        ") RETURNING *), traced AS (", {INSERT_TRACES}, {TRACE}, " FROM gone AS tokens WHERE ", {LEAVES_A_TRACE},
         " ON CONFLICT DO NOTHING) SELECT count(*) FROM gone",
     ]
 }
@@ -187,7 +187,7 @@ statement! {
     TraceEvicted { at: i64 as BigInt, digest: [u8; 64] as Binary },
     [
         "INSERT INTO token_traces (digest, session_id, kind, expires, consumed, evicted) SELECT ", {TRACE}, ", ", at,
-        " FROM tokens t WHERE t.digest = ", digest, " AND (t.expires IS NULL OR t.expires > ", at,
+        " FROM tokens WHERE tokens.digest = ", digest, " AND (tokens.expires IS NULL OR tokens.expires > ", at,
         ") ON CONFLICT DO NOTHING",
     ]
 }
@@ -209,12 +209,7 @@ statement! {
 
 /// Deletes up to `limit` traces of a session whose digests are greater than `after`, in their order. Sets `after` to
 /// the greatest of them, and returns their number.
-pub(super) fn forget(
-    any: &mut AnyConnection,
-    session: &[u8],
-    after: &mut Vec<u8>,
-    limit: i64,
-) -> QueryResult<usize> {
+pub(super) fn forget(any: &mut AnyConnection, session: &[u8], after: &mut Vec<u8>, limit: i64) -> QueryResult<usize> {
     let query = DeleteTraces { session: session.to_vec(), after: after.clone(), limit };
     let gone: Vec<Vec<u8>> = query.load(any)?;
     let forgotten = gone.len();

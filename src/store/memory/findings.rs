@@ -8,9 +8,7 @@ use crate::domain::session::{Session, SessionId};
 use crate::domain::time::Timestamp;
 use crate::domain::token::TokenDigest;
 use crate::domain::user::Epoch;
-use crate::store::{
-    EndScope, Findings, FoundEnd, FoundEvent, FoundSession, FoundToken, KeptSession, LastEnd, Subject,
-};
+use crate::store::{EndScope, Findings, FoundEnd, FoundEvent, FoundSession, FoundToken, KeptSession, LastEnd, Subject};
 
 /// What is left of deleted tokens and of the sessions of deleted users.
 #[derive(Default)]

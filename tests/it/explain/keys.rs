@@ -1,7 +1,5 @@
 //! An explanation finds its rows by keys, however many traces there are, and a trace has 16 bytes of a digest.
 
-use diesel::connection::SimpleConnection as _;
-
 use super::*;
 use crate::harness::number;
 
@@ -89,19 +87,30 @@ fn on_sqlite_every_step_is_a_search_by_a_key() {
     let stage = Stage::set(Backend::Sqlite, |_| {});
     let path = stage.app.database.url.strip_prefix("sqlite://").expect("a file");
     let mut connection = <diesel::SqliteConnection as diesel::Connection>::establish(path).expect("a connection");
-    connection.batch_execute("ANALYZE").expect("statistics");
     for (query, key) in [
         ("SELECT session_id FROM token_traces WHERE digest = x'00'", "PRIMARY KEY (digest=?)"),
-        ("DELETE FROM token_traces WHERE digest IN (SELECT digest FROM token_traces WHERE session_id = x'00' AND \
-          digest > x'' ORDER BY digest LIMIT 9)", "token_traces_session (session_id=? AND digest>?)"),
-        ("SELECT digest FROM token_traces WHERE evicted < 7 ORDER BY evicted LIMIT 9", "token_traces_evicted (evicted<?)"),
+        (
+            "DELETE FROM token_traces WHERE digest IN (SELECT digest FROM token_traces WHERE session_id = x'00' AND \
+          digest > x'' ORDER BY digest LIMIT 9)",
+            "token_traces_session (session_id=? AND digest>?)",
+        ),
+        (
+            "SELECT digest FROM token_traces WHERE evicted < 7 ORDER BY evicted LIMIT 9",
+            "token_traces_evicted (evicted<?)",
+        ),
         ("SELECT user_id FROM removed_sessions WHERE id = x'00'", "PRIMARY KEY (id=?)"),
-        ("SELECT id FROM removed_sessions WHERE removed_at < 7 ORDER BY removed_at LIMIT 9",
-         "removed_sessions_removed (removed_at<?)"),
-        ("SELECT at FROM audit_events WHERE session_id = x'00' AND event IN ('logout') LIMIT 1",
-         "audit_events_session (session_id=?)"),
-        ("SELECT at FROM audit_events WHERE user_id = 7 AND auth_epoch >= 0 ORDER BY auth_epoch DESC LIMIT 10",
-         "audit_events_user (user_id=? AND auth_epoch>?)"),
+        (
+            "SELECT id FROM removed_sessions WHERE removed_at < 7 ORDER BY removed_at LIMIT 9",
+            "removed_sessions_removed (removed_at<?)",
+        ),
+        (
+            "SELECT at FROM audit_events WHERE session_id = x'00' AND event IN ('logout') LIMIT 1",
+            "audit_events_session (session_id=?)",
+        ),
+        (
+            "SELECT at FROM audit_events WHERE user_id = 7 AND auth_epoch >= 0 ORDER BY auth_epoch DESC LIMIT 10",
+            "audit_events_user (user_id=? AND auth_epoch>?)",
+        ),
     ] {
         let plan: Vec<Step> =
             diesel::sql_query(format!("EXPLAIN QUERY PLAN {query}")).load(&mut connection).expect("a plan");

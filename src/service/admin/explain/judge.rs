@@ -28,7 +28,8 @@ pub(super) fn session(found: &FoundSession, now: Timestamp, policy: &Policy) -> 
     match found {
         FoundSession::Kept(kept) => kept_session(kept, now, policy),
         FoundSession::Removed { at, event, .. } => {
-            let gone = || Cause { at: Some(*at), reason: Some(Event::UserDeleted.as_str().to_owned()), ..Cause::default() };
+            let gone =
+                || Cause { at: Some(*at), reason: Some(Event::UserDeleted.as_str().to_owned()), ..Cause::default() };
             Answer::UserGone(event.as_ref().map_or_else(gone, cause))
         }
         FoundSession::Told { event, .. } => own_end(cause(event), None, policy),
