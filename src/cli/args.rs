@@ -135,6 +135,19 @@ Examples:
         /// The JSON file with users and token digests, or - for standard input
         file: PathBuf,
     },
+    /// Say what became of a token or a session: when it ended, why, by whom and from where
+    #[command(
+        override_usage = "knoxide explain [OPTIONS] <SESSION_ID|--token>",
+        after_help = "\
+It only reads, with the server running or stopped. The token is read from standard input, or asked for at a terminal: an \
+argument would be seen by others on this machine. docs/explain.md lists all answers.
+
+Examples:
+  knoxide explain 018cc251-f400-7000-8000-000000000000
+  knoxide explain --token                            asks for the token
+  knoxide --json explain --token < token.txt"
+    )]
+    Explain(Explain),
     /// List all settings, as a .env file
     #[command(after_help = "\
 Example:
@@ -149,6 +162,17 @@ pub(super) struct Serve {
     /// commas between
     #[arg(long, value_name = "ADDRESSES")]
     pub(super) listen: Option<String>,
+}
+
+/// What to explain. The types accept more than is allowed: a message of clap would show a token that was typed here.
+#[derive(Args)]
+pub(super) struct Explain {
+    /// The session's id, as `session list` shows it; or --token, for the token on standard input
+    #[arg(value_name = "SESSION_ID", allow_hyphen_values = true)]
+    pub(super) session: Vec<String>,
+    // Its value would be shown in the help, as if it were allowed.
+    #[arg(long, hide = true, num_args = 0..=1, require_equals = true)]
+    pub(super) token: Option<Option<String>>,
 }
 
 /// Directions of migration.

@@ -20,6 +20,7 @@ use crate::store::{AdminStore, Clash, Connection, ImportError, KeyError, LastAdm
 
 mod data;
 mod events;
+mod explain;
 mod keys;
 mod sessions;
 mod tokens;
@@ -27,6 +28,7 @@ mod users;
 
 pub use data::{Imported, Swept, UnreachableUser, UnverifiableUser, why_unverifiable};
 pub use events::EventReader;
+pub use explain::{About, Answer, Cause, Evidence, ExplainSettings, ExplainedSession, Explanation, Question};
 pub use keys::{KeyState, ListedKey};
 pub use sessions::SessionQuery;
 pub use tokens::{MAX_TOKEN_NAME, ScriptToken};

@@ -27,7 +27,7 @@ use crate::store::{
 };
 
 /// The schema that this program was written for.
-pub(super) const SCHEMA: i64 = 8;
+pub(super) const SCHEMA: i64 = 9;
 
 statement! {
     /// The version of the schema, and the oldest program that can work with it.
