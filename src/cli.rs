@@ -9,6 +9,7 @@ mod args;
 mod audit;
 mod database;
 mod doctor;
+mod explain;
 mod import;
 mod key;
 mod migrate;
@@ -117,6 +118,7 @@ fn dispatch(command: Command, as_json: bool, mut context: Context<'_>) -> Answer
         Command::Audit { action } => audit::run(action, as_json, &mut context),
         Command::Sweep { trust_clock } => session::sweep(trust_clock, &context),
         Command::Import { file } => import::run(&file, &mut context),
+        Command::Explain(typed) => explain::run(typed, &mut context),
     };
     if let Some(made) = missing.filter(|file| file.exists()) {
         let words = format!("there was no database, so a new one was created: {}", made.display());

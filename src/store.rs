@@ -44,6 +44,7 @@ pub use admin::{
     SharedAddress, SharedEmail, SweepMoment, SweepPolicy, SweepReport, UserChange, UserChanged, UserCreation,
     UserEntry, UserFilter,
 };
+pub use admin::{EndScope, Findings, FoundEnd, FoundEvent, FoundSession, FoundToken, KeptSession, LastEnd, Subject};
 pub use events::{EventCursor, EventEntry, EventFilter, EventOrder, NewEvent};
 pub use feed::{FeedKind, FeedUpdate, Invalidation, RevocationFeed, Revoked};
 

@@ -4,10 +4,12 @@
 #![expect(clippy::doc_markdown, reason = "these comments are the program's help, where backticks would show")]
 
 mod audit;
+mod key;
 
 use std::path::PathBuf;
 
 pub(super) use self::audit::{Audit, Filter};
+pub(super) use self::key::Key;
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
 /// The end of the program's help.
@@ -133,6 +135,19 @@ Examples:
         /// The JSON file with users and token digests, or - for standard input
         file: PathBuf,
     },
+    /// Say what became of a token or a session: when it ended, why, by whom and from where
+    #[command(
+        override_usage = "knoxide explain [OPTIONS] <SESSION_ID|--token>",
+        after_help = "\
+It only reads, with the server running or stopped. The token is read from standard input, or asked for at a terminal: an \
+argument would be seen by others on this machine. docs/explain.md lists all answers.
+
+Examples:
+  knoxide explain 018cc251-f400-7000-8000-000000000000
+  knoxide explain --token                            asks for the token
+  knoxide --json explain --token < token.txt"
+    )]
+    Explain(Explain),
     /// List all settings, as a .env file
     #[command(after_help = "\
 Example:
@@ -147,6 +162,17 @@ pub(super) struct Serve {
     /// commas between
     #[arg(long, value_name = "ADDRESSES")]
     pub(super) listen: Option<String>,
+}
+
+/// What to explain. The types accept more than is allowed: a message of clap would show a token that was typed here.
+#[derive(Args)]
+pub(super) struct Explain {
+    /// The session's id, as `session list` shows it; or --token, for the token on standard input
+    #[arg(value_name = "SESSION_ID", allow_hyphen_values = true)]
+    pub(super) session: Vec<String>,
+    // Its value would be shown in the help, as if it were allowed.
+    #[arg(long, hide = true, num_args = 0..=1, require_equals = true)]
+    pub(super) token: Option<Option<String>>,
 }
 
 /// Directions of migration.
@@ -376,34 +402,5 @@ Examples:
         /// Make a token for the administration API, which is good there alone. It needs an end and an administrator
         #[arg(long)]
         admin: bool,
-    },
-}
-
-/// Actions on signing keys.
-#[derive(Subcommand)]
-pub(super) enum Key {
-    /// List all keys with their current use; secrets are never shown
-    List,
-    /// Add a key that takes over signing, 30 s after it is published; the old one stays published
-    /// until its tokens have expired
-    #[command(after_help = "\
-Running servers load it by themselves. If the secret of HS256 is in the settings, change KNOXIDE_JWT_SECRET, run \
-this with it, and restart every node with it.
-
-Examples:
-  knoxide key rotate           a new key of KNOXIDE_JWT_ALGORITHM
-  knoxide key rotate HS256     a new key for refresh tokens too")]
-    Rotate {
-        /// HS256, EdDSA or RS256, instead of KNOXIDE_JWT_ALGORITHM
-        #[arg(value_parser = super::key::parse_algorithm)]
-        algorithm: Option<crate::domain::jwt::Algorithm>,
-    },
-    /// Stop using a key at once, because it has leaked
-    #[command(after_help = "\
-Forged tokens are refused here even with a leaked key, since every token is looked up in the database; services that \
-verify offline would accept them. Rotate first; the last key of an algorithm cannot be retired (code 4).")]
-    Retire {
-        /// The key's number, as `key list` shows it
-        id: i64,
     },
 }

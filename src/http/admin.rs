@@ -8,6 +8,7 @@ mod access;
 mod call;
 mod error;
 mod events;
+mod explain;
 mod fields;
 mod hosts;
 mod keys;
@@ -20,6 +21,7 @@ mod tokens;
 mod users;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::dev::Payload;
 use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
@@ -37,13 +39,15 @@ use super::middleware::request_log::{Facts, note};
 use crate::domain::jwt::{Algorithm, KeySecret};
 use crate::service::admin::desk::Desk;
 
-/// What a new signing key is made of.
+/// The settings that some endpoints need.
 #[derive(Debug, Clone)]
-pub struct KeySettings {
+pub struct AdminOptions {
     /// The algorithm for access tokens.
     pub algorithm: Algorithm,
     /// The secret of HS256, if the settings have one.
-    pub secret: Option<KeySecret>,
+    pub jwt_secret: Option<KeySecret>,
+    /// For how long ended sessions are kept.
+    pub session_retention: Duration,
 }
 
 /// What all handlers share; clones are handles.
@@ -54,13 +58,13 @@ struct Shared {
     http: HttpState,
     desk: Desk,
     hosts: Hosts,
-    keys: KeySettings,
+    settings: AdminOptions,
 }
 
 impl AdminState {
     /// Handlers over the service of `http`, with the use cases of `desk`, for requests to these hosts.
-    pub fn new(http: HttpState, desk: Desk, hosts: Hosts, keys: KeySettings) -> Self {
-        Self(Arc::new(Shared { http, desk, hosts, keys }))
+    pub fn new(http: HttpState, desk: Desk, hosts: Hosts, settings: AdminOptions) -> Self {
+        Self(Arc::new(Shared { http, desk, hosts, settings }))
     }
 
     fn http(&self) -> &HttpState {
@@ -71,8 +75,8 @@ impl AdminState {
         &self.0.desk
     }
 
-    fn keys(&self) -> &KeySettings {
-        &self.0.keys
+    fn settings(&self) -> &AdminOptions {
+        &self.0.settings
     }
 }
 

@@ -9,7 +9,7 @@ use crate::domain::audit::{Actor, Origin};
 use crate::domain::password::Hasher;
 use crate::domain::random::Random;
 use crate::domain::time::{Clock, Timestamp};
-use crate::http::admin::{AdminState, Hosts, KeySettings};
+use crate::http::admin::{AdminOptions, AdminState, Hosts};
 use crate::http::{HttpOptions, HttpState};
 use crate::service::Auth;
 use crate::service::admin::Admin;
@@ -23,7 +23,7 @@ const DRAIN: Duration = Duration::from_secs(10);
 pub struct Administration {
     settings: AdminSettings,
     options: HttpOptions,
-    keys: KeySettings,
+    of_api: AdminOptions,
     auth: Auth,
     desk: Desk,
 }
@@ -58,7 +58,11 @@ impl Administration {
         Self {
             settings: settings.admin.clone(),
             options: settings.http.options.clone(),
-            keys: KeySettings { algorithm: settings.jwt.algorithm, secret: settings.jwt.secret.clone() },
+            of_api: AdminOptions {
+                algorithm: settings.jwt.algorithm,
+                jwt_secret: settings.jwt.secret.clone(),
+                session_retention: settings.tokens.session_retention,
+            },
             auth,
             desk: Desk::new(admin),
         }
@@ -86,7 +90,7 @@ impl Administration {
         } else {
             Hosts::new(self.settings.hosts.clone())
         };
-        AdminState::new(http, self.desk.clone(), hosts, self.keys.clone())
+        AdminState::new(http, self.desk.clone(), hosts, self.of_api.clone())
     }
 
     /// What requests, their addresses and their logs need, for a listener of its own.

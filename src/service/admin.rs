@@ -20,8 +20,9 @@ use crate::store::{AdminStore, Clash, Connection, ImportError, KeyError, LastAdm
 
 mod by_id;
 mod data;
-mod events;
 pub mod desk;
+mod events;
+mod explain;
 mod keys;
 mod proof;
 mod sessions;
@@ -30,6 +31,7 @@ mod users;
 
 pub use data::{Imported, Swept, UnreachableUser, UnverifiableUser, why_unverifiable};
 pub use events::EventReader;
+pub use explain::{About, Answer, Cause, Evidence, ExplainSettings, ExplainedSession, Explanation, Question};
 pub use keys::{KeyState, ListedKey};
 pub use sessions::SessionQuery;
 pub use tokens::{MAX_TOKEN_NAME, ScriptToken};

@@ -8,8 +8,8 @@ use super::throttle::{AccountLabel, Denied, Permit};
 use super::workers::{OnDisconnect, Work};
 use super::{Auth, Unavailable, within};
 
-mod events;
 mod administrator;
+mod events;
 mod external;
 mod unverifiable;
 

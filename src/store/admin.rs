@@ -16,10 +16,12 @@ use crate::domain::session::{SessionEntry, SessionId};
 use crate::domain::time::Timestamp;
 use crate::domain::user::{NewUser, PasswordHash, User, UserId};
 
+mod findings;
 mod import;
 mod keys;
 mod sweep;
 
+pub use findings::{EndScope, Findings, FoundEnd, FoundEvent, FoundSession, FoundToken, KeptSession, LastEnd, Subject};
 pub use import::{Clash, ImportError, ImportReport, SharedAddress};
 pub use keys::{KeyEntry, KeyError, Retiring};
 pub use sweep::{ClockTrust, SweepMoment, SweepPolicy, SweepReport};
@@ -194,6 +196,15 @@ pub trait AdminStore: Store {
     ) -> StoreResult<(SweepMoment, SweepReport)> {
         let _ = (now, trust, policy);
         Ok((SweepMoment { until: None, is_held: false }, SweepReport::default()))
+    }
+
+    /// What is known of a token or a session, also when its row is gone. No check asks this.
+    ///
+    /// # Errors
+    /// When the database fails.
+    fn look_up(&self, subject: &Subject) -> StoreResult<Findings> {
+        let _ = subject;
+        Err(unsupported("past"))
     }
 }
 

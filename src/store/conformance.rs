@@ -21,6 +21,7 @@ mod administration;
 mod cutoff;
 mod events;
 mod feed;
+mod findings;
 mod layered;
 mod networks;
 mod races;
@@ -58,6 +59,7 @@ pub fn run_admin(make: &mut dyn FnMut() -> Box<dyn AdminStore>) {
         feed::ADMIN_CASES,
         administration::ADMIN_CASES,
         cutoff::ADMIN_CASES,
+        findings::ADMIN_CASES,
     ];
     run_each(cases.into_iter().flatten().map(|(name, case)| {
         let store = make();

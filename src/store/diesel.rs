@@ -18,6 +18,7 @@ mod doctor;
 mod emptying;
 mod error;
 mod feed;
+mod findings;
 mod hot;
 mod import;
 mod keys;
@@ -34,6 +35,7 @@ mod standby;
 mod sweep;
 #[cfg(test)]
 mod tests;
+mod traces;
 mod triggers;
 mod url;
 mod users;

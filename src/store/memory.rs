@@ -23,6 +23,7 @@ use crate::domain::user::{
 mod admin;
 mod ends;
 mod events;
+mod findings;
 mod networks;
 #[cfg(test)]
 mod tests;
@@ -45,6 +46,7 @@ struct Tables {
     events: Vec<NewEvent>,
     /// What ended all sessions from before a moment, and that moment.
     cutoff: Option<(Timestamp, AuditContext)>,
+    past: findings::Past,
 }
 
 struct SessionRow {
@@ -148,7 +150,7 @@ impl Tables {
         let successors: Vec<_> = recent.filter_map(|(_, row)| row.successor).collect();
         let stays = |digest: &TokenDigest| refresh.involves(digest) || successors.contains(digest);
         for digest in surplus(tokens.collect(), limit, refresh.at, stays) {
-            self.tokens.remove(&digest);
+            self.past.evict(&mut self.tokens, &digest, refresh.at);
         }
     }
 

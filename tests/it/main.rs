@@ -31,6 +31,8 @@ mod docs;
 #[cfg(test)]
 mod embed;
 #[cfg(test)]
+mod explain;
+#[cfg(test)]
 mod full_disk;
 #[cfg(test)]
 mod guards;

@@ -1,2 +1,2 @@
 ALTER TABLE sessions DROP COLUMN proven_at;
-UPDATE schema_info SET version = 8;
+UPDATE schema_info SET version = 9;

@@ -16,8 +16,8 @@ pub(super) async fn rotate(mut call: Call) -> Answer {
     let named = |text: &str| Algorithm::ALL.into_iter().find(|known| known.as_str() == text);
     let algorithm = call.fields.parsed("algorithm", "HS256, EdDSA or RS256", named);
     call.finish()?;
-    let settings = call.state.keys().clone();
+    let settings = call.state.settings().clone();
     let algorithm = algorithm.unwrap_or(settings.algorithm);
-    let rotated = call.run(Length::Short, move |admin| admin.rotate_key(algorithm, settings.secret.as_ref()));
+    let rotated = call.run(Length::Short, move |admin| admin.rotate_key(algorithm, settings.jwt_secret.as_ref()));
     Reply::created(&json!({ "algorithm": algorithm.as_str(), "signs_from": rotated.await? }))
 }

@@ -9,7 +9,7 @@ use actix_web::http::Method;
 
 use super::call::{Answer, Call};
 use super::error::ApiError;
-use super::{events, keys, login, sessions, throttle, tokens, users};
+use super::{events, explain, keys, login, sessions, throttle, tokens, users};
 
 /// Who may call an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +85,7 @@ pub const ROUTES: &[Route] = routes! {
     "GET" "/admin/api/throttle/" Admin throttle::list;
     "POST" "/admin/api/throttle/clear/" Admin throttle::clear;
     "GET" "/admin/api/events/" Admin events::list;
+    "POST" "/admin/api/explain/" Admin explain::explain;
 };
 
 /// The paths of the list, each once.

@@ -56,6 +56,8 @@ pub struct SweepReport {
     pub audit_events: usize,
     /// Audit events whose address and device were removed.
     pub audit_addresses: usize,
+    /// Traces of deleted tokens deleted.
+    pub traces: usize,
 }
 
 /// Whether the sweeper's clock can be trusted.

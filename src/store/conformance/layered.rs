@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use super::super::{AdminStore, Connection, FeedKind, RevocationFeed, Store, StoreResult};
 use super::super::{
-    ClockTrust, EventEntry, EventFilter, ImportError, ImportReport, KeyEntry, KeyError, LastAdmin, NewEvent,
-    NewSession, Opening, Refresh, Refreshed, Retiring, SessionFilter, SharedEmail, Successor, SweepMoment, SweepPolicy,
-    SweepReport, UserChange, UserChanged, UserCreation, UserEntry, UserFilter,
+    ClockTrust, EventEntry, EventFilter, Findings, ImportError, ImportReport, KeyEntry, KeyError, LastAdmin, NewEvent,
+    NewSession, Opening, Refresh, Refreshed, Retiring, SessionFilter, SharedEmail, Subject, Successor, SweepMoment,
+    SweepPolicy, SweepReport, UserChange, UserChanged, UserCreation, UserEntry, UserFilter,
 };
 use crate::domain::audit::AuditContext;
 use crate::domain::import::ImportData;
@@ -156,6 +156,7 @@ impl<S: AdminStore, L: Layer> AdminStore for Layered<S, L> {
         fn sweep_once(
             store, now: Timestamp, trust: ClockTrust, policy: &SweepPolicy
         ) -> StoreResult<(SweepMoment, SweepReport)>;
+        fn look_up(store, subject: &Subject) -> StoreResult<Findings>;
     }
 }
 

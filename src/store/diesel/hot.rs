@@ -316,15 +316,6 @@ statement! {
 }
 
 statement! {
-    /// Deletes tokens of a session, up to a number.
-    DeleteTokens { session: [u8; 16] as Binary, room: i64 as BigInt },
-    [
-        "DELETE FROM tokens WHERE digest IN (SELECT digest FROM tokens WHERE session_id = ", session, " LIMIT ", room,
-        ")",
-    ]
-}
-
-statement! {
     /// Records an audit event.
     InsertAudit {
         at: i64 as BigInt,

@@ -6,8 +6,8 @@ use crate::domain::session::{Session, SessionEntry, SessionId};
 use crate::domain::time::Timestamp;
 use crate::domain::user::{Account, Epoch, NewUser, PasswordHash, User, UserId, email_key, lookalike_key};
 use crate::store::{
-    AdminStore, LastAdmin, SessionFilter, SharedEmail, StoreResult, UserChange, UserChanged, UserCreation, UserEntry,
-    UserFilter,
+    AdminStore, Findings, LastAdmin, SessionFilter, SharedEmail, StoreResult, Subject, UserChange, UserChanged,
+    UserCreation, UserEntry, UserFilter,
 };
 
 impl AdminStore for MemoryStore {
@@ -120,8 +120,11 @@ impl AdminStore for MemoryStore {
         if tables.is_last_admin(user, last) {
             return Ok(UserChanged::LastAdmin);
         }
-        let Tables { sessions, tokens, .. } = &mut *tables;
-        tokens.retain(|_, token| sessions.get(&token.session).is_some_and(|row| row.user != user));
+        let Tables { sessions, tokens, past, .. } = &mut *tables;
+        for (id, row) in sessions.iter().filter(|(_, row)| row.user == user) {
+            past.keep(tokens, *id, row.session.ended);
+            past.remove(*id, row, audit);
+        }
         sessions.retain(|_, row| row.user != user);
         tables.networks.retain(|(owner, _), _| *owner != user);
         let is_known = tables.accounts.remove(&user).is_some();
@@ -168,6 +171,10 @@ impl AdminStore for MemoryStore {
         rows.sort_by_key(|row| std::cmp::Reverse(row.session.id));
         rows.truncate(usize::try_from(filter.limit).unwrap_or(usize::MAX));
         Ok(rows.into_iter().map(|row| tables.session_entry(row)).collect())
+    }
+
+    fn look_up(&self, subject: &Subject) -> StoreResult<Findings> {
+        Ok(self.tables().look_up(subject))
     }
 }
 

@@ -24,7 +24,7 @@ impl Tables {
         *ended = Some(audit.clone());
         let user = *user;
         self.tell_of_session(audit, user, id);
-        self.tokens.retain(|_, token| token.session != id);
+        self.past.keep(&mut self.tokens, id, Some(audit.at));
         true
     }
 }

@@ -137,6 +137,27 @@ on_each_database! {
     }
 }
 
+on_each_database! {
+    fn what_became_of_a_session_or_a_token_is_explained(backend) {
+        let bench = Bench::new(backend);
+        let root = bench.root();
+        let token = bench.app.client().login("alice", PASSWORD);
+        let session = bench.app.sessions_of(bench.alice).remove(0).to_string();
+        let explain = |body: Value| bench.post(&root, "/admin/api/explain/", body);
+        assert_eq!(explain(json!({ "token": token })).1["state"], "live");
+        assert_eq!(bench.ask(&root, "DELETE", &format!("/admin/api/sessions/{session}/"), None).0, 204);
+        for question in [json!({ "token": token }), json!({ "session_id": session })] {
+            let (status, answer) = explain(question);
+            assert_eq!((status, &answer["state"]), (200, &json!("ended")), "{answer}");
+            assert_eq!((&answer["reason"], &answer["actor"]), (&json!("revoked"), &json!(format!("user:{}", bench.root))));
+        }
+        assert_eq!(explain(json!({ "token": "unknown" })).1["state"], "unknown");
+        assert_eq!(explain(json!({})).0, 400);
+        assert_eq!(explain(json!({ "token": token, "session_id": session })).0, 400);
+        assert_eq!(explain(json!({ "session_id": token })).0, 400);
+    }
+}
+
 #[test]
 fn the_last_administrator_stays() {
     let bench = Bench::new(Backend::Sqlite);
