@@ -1,2 +1,0 @@
-ALTER TABLE sessions DROP COLUMN proven_at;
-UPDATE schema_info SET version = 9;
