@@ -4,6 +4,7 @@
 mod doctor;
 mod import;
 mod keys;
+mod mass_ends;
 mod passwords;
 mod sessions;
 mod settings;

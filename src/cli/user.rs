@@ -24,8 +24,12 @@ pub(super) fn run(action: Action, context: &mut Context<'_>) -> Answered {
             let text = format!("User {} is added, with number {id}.", visible(&name));
             Ok(Answer::new(text, json!({ "id": id, "username": name })))
         }
-        Action::List { search, limit, after } => {
-            list(&UserFilter { text: search, after: after.map(UserId), limit }, context)
+        Action::List { search, begins, email, active, staff, limit, after } => {
+            let [is_active, is_staff] = [active, staff].map(|wanted| wanted.map(|wanted| wanted == YesOrNo::Yes));
+            let after = after.map(UserId);
+            let filter =
+                UserFilter { text: search, beginning: begins, email, id: None, is_active, is_staff, after, limit };
+            list(&filter, context)
         }
         Action::Show(typed) => show(&typed.user, context),
         Action::Passwd { user, password } => {

@@ -47,11 +47,15 @@ pub enum Event {
     RefreshReused,
     /// Data was imported.
     Imported,
+    /// An administrator began to end many sessions.
+    MassEndStarted,
+    /// Many sessions were ended.
+    MassEndDone,
 }
 
 impl Event {
     /// All reasons.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::UserCreated,
         Self::UserDeleted,
         Self::UserRenamed,
@@ -70,6 +74,8 @@ impl Event {
         Self::TokenCreated,
         Self::RefreshReused,
         Self::Imported,
+        Self::MassEndStarted,
+        Self::MassEndDone,
     ];
 
     /// The name under which the reason is stored and logged.
@@ -93,6 +99,8 @@ impl Event {
             Self::TokenCreated => "token_created",
             Self::RefreshReused => "refresh_reused",
             Self::Imported => "imported",
+            Self::MassEndStarted => "mass_end_started",
+            Self::MassEndDone => "mass_end_done",
         }
     }
 

@@ -22,6 +22,7 @@ mod feed;
 mod layered;
 mod networks;
 mod races;
+mod search;
 mod sessions;
 mod tokens;
 
@@ -54,6 +55,7 @@ pub fn run_admin(make: &mut dyn FnMut() -> Box<dyn AdminStore>) {
         races::ADMIN_CASES,
         feed::ADMIN_CASES,
         administration::ADMIN_CASES,
+        search::ADMIN_CASES,
     ];
     run_each(cases.into_iter().flatten().map(|(name, case)| {
         let store = make();

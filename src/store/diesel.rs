@@ -21,6 +21,8 @@ mod hot;
 mod import;
 mod keys;
 mod lists;
+mod mass_end;
+mod matching;
 mod migrate;
 mod networks;
 #[cfg(feature = "sqlite")]

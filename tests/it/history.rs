@@ -20,6 +20,7 @@ mod command;
 mod counts;
 mod crowd;
 mod faults;
+mod group;
 mod judge;
 mod ledger;
 mod lines;
@@ -224,11 +225,12 @@ fn done(ledger: &Ledger) -> String {
     let counts = &ledger.counts;
     let [logins, yes, no, unavailable, silent] =
         [&counts.logins, &counts.yes, &counts.no, &counts.unavailable, &counts.silent].map(read);
-    let [revoked, revocations, all, commands, unanswered] =
-        [&counts.revoked, &counts.revocations, &counts.all, &counts.commands, &counts.unanswered].map(read);
+    let [revoked, revocations, all, mass, commands, unanswered] =
+        [&counts.revoked, &counts.revocations, &counts.all, &counts.mass, &counts.commands, &counts.unanswered]
+            .map(read);
     format!(
         "{logins} logins; checks: {yes} yes, {no} no, {unavailable} could not look, {silent} not answered; {revoked} \
-         tokens revoked by {revocations} acknowledged requests ({all} of them for all sessions; {commands} commands), \
+         tokens revoked by {revocations} acknowledged requests ({all} of them for all sessions of a user, {mass} for all of a device; {commands} commands), \
          {unanswered} requests to revoke without an acknowledgement"
     )
 }
@@ -274,7 +276,7 @@ fn what_a_kill_could_lose_revive_or_half_do_is_found() {
     ledger.end_one(&revived, by, now(), now(), Outcome::Done);
     for user in [crowd.user(1), crowd.user(2)] {
         // The server never saw these logins. Only the first user may have lost all sessions.
-        ledger.login(&user, "0".repeat(40), now(), now());
+        ledger.login(&user, "a device", "0".repeat(40), (now(), now()));
     }
     ledger.end_all(&partial.user, by, now(), now(), Outcome::Silent);
     audit(stage, &ledger.tokens(), (0, 1));

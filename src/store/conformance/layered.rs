@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::super::{AdminStore, Connection, FeedKind, RevocationFeed, Store, StoreResult};
 use super::super::{
-    ClockTrust, ImportError, ImportReport, KeyEntry, KeyError, NewSession, Opening, Refresh, Refreshed, Retiring,
-    SessionFilter, SharedEmail, Successor, SweepMoment, SweepPolicy, SweepReport, UserChange, UserChanged,
+    ClockTrust, ImportError, ImportReport, KeyEntry, KeyError, LiveSet, NewSession, Opening, Refresh, Refreshed,
+    Retiring, SessionCount, SessionFilter, SharedEmail, Successor, SweepMoment, SweepPolicy, SweepReport, UserChange, UserChanged,
     UserCreation, UserEntry, UserFilter,
 };
 use crate::domain::audit::AuditContext;
@@ -137,6 +137,10 @@ impl<S: AdminStore, L: Layer> AdminStore for Layered<S, L> {
         fn delete_user(store, user: UserId, audit: &AuditContext) -> StoreResult<bool>;
         fn list_users(store, filter: &UserFilter) -> StoreResult<Vec<UserEntry>>;
         fn list_sessions(store, filter: &SessionFilter) -> StoreResult<Vec<SessionEntry>>;
+        fn count_sessions(store, set: &LiveSet) -> StoreResult<SessionCount>;
+        fn end_sessions(
+            store, set: &LiveSet, audit: &AuditContext, detail: &serde_json::Value, progress: &mut dyn FnMut(u64)
+        ) -> StoreResult<u64>;
         fn list_keys(store) -> StoreResult<Vec<KeyEntry>>;
         fn load_keys(store, given: Option<&KeySecret>) -> Result<Vec<StoredKey>, KeyError>;
         fn ensure_keys(

@@ -17,8 +17,8 @@ use crate::domain::session::{SessionEntry, SessionId};
 use crate::domain::time::Timestamp;
 use crate::domain::user::{NewUser, PasswordHash, UserId};
 use crate::store::{
-    AdminStore, ClockTrust, ImportError, ImportReport, KeyEntry, KeyError, Retiring, SessionFilter, SharedEmail,
-    StoreResult, SweepMoment, SweepPolicy, SweepReport, UserChange, UserChanged, UserCreation, UserEntry, UserFilter,
+    AdminStore, ClockTrust, ImportError, ImportReport, KeyEntry, KeyError, LiveSet, Retiring, SessionCount,
+    SessionFilter, SharedEmail, StoreResult, SweepMoment, SweepPolicy, SweepReport, UserChange, UserChanged, UserCreation, UserEntry, UserFilter,
 };
 
 statement! {
@@ -89,6 +89,20 @@ impl AdminStore for DieselStore {
 
     fn list_sessions(&self, filter: &SessionFilter) -> StoreResult<Vec<SessionEntry>> {
         self.admin(|connection| connection.read(|any| lists::sessions(any, filter)))
+    }
+
+    fn count_sessions(&self, set: &LiveSet) -> StoreResult<SessionCount> {
+        self.count_set(set)
+    }
+
+    fn end_sessions(
+        &self,
+        set: &LiveSet,
+        audit: &AuditContext,
+        detail: &serde_json::Value,
+        progress: &mut dyn FnMut(u64),
+    ) -> StoreResult<u64> {
+        self.end_set(set, audit, detail, progress)
     }
 
     fn list_keys(&self) -> StoreResult<Vec<KeyEntry>> {

@@ -124,7 +124,7 @@ impl Emptying {
                 break;
             }
             let begun = Instant::now();
-            let mut large = large.unwrap_or(Large { session, from: i64::MIN, pace: Pace { rows: BATCH } });
+            let mut large = large.unwrap_or(Large { session, from: i64::MIN, pace: Pace::default() });
             let taken = large.delete(any, room)?;
             done.tokens += taken;
             if taken < room {
@@ -173,15 +173,25 @@ impl Large {
     }
 }
 
-/// How many rows of a single session the next transaction deletes.
+/// How many rows the next transaction deletes, or changes.
 #[derive(Debug, Clone, Copy)]
-struct Pace {
+pub(super) struct Pace {
     rows: usize,
 }
 
+impl Default for Pace {
+    fn default() -> Self {
+        Self { rows: BATCH }
+    }
+}
+
 impl Pace {
+    pub(super) const fn rows(self) -> usize {
+        self.rows
+    }
+
     /// Adjusts the number of rows to the time that a batch took.
-    fn adjust(&mut self, took: Duration) {
+    pub(super) fn adjust(&mut self, took: Duration) {
         if took > TARGET_TIME {
             self.rows = (self.rows / 2).max(BATCH);
         } else if took < TARGET_TIME / 2 {

@@ -25,7 +25,7 @@ impl Command {
         let user = &*token.user.name;
         let session = token.facts().session.clone();
         add(&stage.ledger.counts.commands);
-        match dice.below(6) {
+        match dice.below(9) {
             0 | 1 => {
                 let Some(session) = session else { return };
                 let (asked, outcome) = self.run(&["session", "revoke", &session]);
@@ -41,7 +41,13 @@ impl Command {
                     self.run(&["user", "activate", user]);
                 }
             }
-            _ => self.shut_out(stage, slot, token, &["user", "delete", "--yes", user]),
+            5 => self.shut_out(stage, slot, token, &["user", "delete", "--yes", user]),
+            // Sessions of several users, one after the other.
+            _ => {
+                let device = &*token.device;
+                let (asked, outcome) = self.run(&["session", "revoke", "--device", device, "--yes"]);
+                stage.ledger.end_device(device, Responder::CommandLine, asked, Instant::now(), outcome);
+            }
         }
     }
 

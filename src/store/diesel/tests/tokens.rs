@@ -1,7 +1,7 @@
 //! Sessions with many tokens: no statement deletes more than a bounded number of them.
 
 use super::*;
-use crate::store::{AccessLimit, LimitPolicy, Refresh, Refreshed, SessionFilter, SweepPolicy};
+use crate::store::{AccessLimit, LimitPolicy, Refresh, Refreshed, SessionFilter, SessionMatch, SweepPolicy};
 
 const DAY: u64 = 24 * 60 * 60;
 
@@ -178,7 +178,7 @@ fn a_list_of_sessions_reads_one_row_of_each() {
         (1..=2).for_each(|n| open(&mut *c, &login(user, 0, n)));
         fill(&fixture, 1, MANY);
         let filter =
-            |now| SessionFilter { user: Some(user), with_ended: false, now, idle_limit: None, before: None, limit: 9 };
+            |now| SessionFilter { matching: SessionMatch::of_user(user), with_ended: false, now, idle_limit: None, before: None, limit: 9 };
         let ends = |now| -> Vec<Option<Timestamp>> {
             let listed = fixture.store.list_sessions(&filter(now)).expect("a list");
             listed.into_iter().map(|entry| entry.expires).collect()
