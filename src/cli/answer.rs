@@ -106,12 +106,19 @@ impl From<StoreError> for Failure {
 impl From<AdminError> for Failure {
     fn from(error: AdminError) -> Self {
         let code = match &error {
-            AdminError::Store(error) | AdminError::DeletedInPart(error) | AdminError::EndedInPart { error, .. } => Self::from(error.clone()).code,
+            AdminError::Store(error) | AdminError::DeletedInPart(error) | AdminError::EndedInPart { error, .. } => {
+                Self::from(error.clone()).code
+            }
             AdminError::Random(_) | AdminError::BadKey(_) => Code::Failed,
             AdminError::EmailTaken { .. } => {
                 let cure = "choose another address, or say --shared-email";
                 return Self::new(Code::Refused, format!("{error}: {cure}"));
             }
+            AdminError::LastAdmin(_) => {
+                let cure = "make another user an administrator first, or say --force";
+                return Self::new(Code::Refused, format!("{error}: {cure}"));
+            }
+            AdminError::EndRequired => return Self::new(Code::Usage, format!("--ttl: {error}")),
             AdminError::BadTokenName => return Self::new(Code::Usage, format!("--name: {error}")),
             AdminError::KeySecret(_) | AdminError::NoCondition => Code::Usage,
             AdminError::NoSuchUser(_) | AdminError::NoSuchSession(_) | AdminError::NoSuchKey(_) => Code::NotFound,
@@ -122,6 +129,8 @@ impl From<AdminError> for Failure {
             | AdminError::Weak(_)
             | AdminError::UselessHash(_)
             | AdminError::NotActive(_)
+            | AdminError::NotAdmin(_)
+            | AdminError::FutureMoment
             | AdminError::SecretInUse
             | AdminError::LastKey(_)
             | AdminError::Clashes(_)

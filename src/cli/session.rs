@@ -39,7 +39,8 @@ pub(super) fn run(action: Action, context: &mut Context<'_>) -> Answered {
             context.admin(Missing::Refuse)?.end_session(id)?;
             Ok(Answer::new(format!("Session {id} is ended."), json!({ "id": id })))
         }
-        Action::Revoke { id: None, user, before, filter, dry_run, yes } => {
+        // Without any condition, these are all: the arguments say `--all` then.
+        Action::Revoke { id: None, user, all: _, before, filter, dry_run, yes } => {
             let matching = SessionMatch { created_before: before, ..conditions(filter) };
             revoke::run(user.as_deref(), matching, revoke::Manner { dry_run, yes }, context)
         }
@@ -54,7 +55,7 @@ fn conditions(filter: Filter) -> SessionMatch {
         created_from: since,
         created_before: None,
         last_seen_before: unused_since,
-        dialect,
+        kind: dialect,
         device,
         name,
     }

@@ -19,9 +19,9 @@ pub enum Event {
     UserRenamed,
     /// A user got another e-mail address, or none.
     EmailChanged,
-    /// The user may administer others.
+    /// The user became staff.
     StaffGranted,
-    /// The user may no longer administer others.
+    /// The user is no longer staff.
     StaffWithdrawn,
     /// A user logged in.
     Login,
@@ -47,6 +47,14 @@ pub enum Event {
     RefreshReused,
     /// Data was imported.
     Imported,
+    /// The user may administer others.
+    AdminGranted,
+    /// The user may no longer administer others.
+    AdminWithdrawn,
+    /// The sessions of all users ended.
+    AllSessionsEnded,
+    /// All sessions that were opened before a moment ended.
+    OldSessionsEnded,
     /// An administrator began to end many sessions.
     MassEndStarted,
     /// Many sessions were ended.
@@ -55,7 +63,7 @@ pub enum Event {
 
 impl Event {
     /// All reasons.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 24] = [
         Self::UserCreated,
         Self::UserDeleted,
         Self::UserRenamed,
@@ -74,6 +82,10 @@ impl Event {
         Self::TokenCreated,
         Self::RefreshReused,
         Self::Imported,
+        Self::AdminGranted,
+        Self::AdminWithdrawn,
+        Self::AllSessionsEnded,
+        Self::OldSessionsEnded,
         Self::MassEndStarted,
         Self::MassEndDone,
     ];
@@ -99,6 +111,10 @@ impl Event {
             Self::TokenCreated => "token_created",
             Self::RefreshReused => "refresh_reused",
             Self::Imported => "imported",
+            Self::AdminGranted => "admin_granted",
+            Self::AdminWithdrawn => "admin_withdrawn",
+            Self::AllSessionsEnded => "all_sessions_ended",
+            Self::OldSessionsEnded => "old_sessions_ended",
             Self::MassEndStarted => "mass_end_started",
             Self::MassEndDone => "mass_end_done",
         }

@@ -26,7 +26,15 @@ const BEGIN: i64 = 1_700_000_000_000_000;
 
 /// What stands for the digits of a number in a name: letters that look like no others.
 const LETTERS: [(char, char); 10] = [
-    ('0', 'b'), ('1', 'c'), ('2', 'd'), ('3', 'f'), ('4', 'g'), ('5', 'h'), ('6', 'j'), ('7', 'k'), ('8', 'p'),
+    ('0', 'b'),
+    ('1', 'c'),
+    ('2', 'd'),
+    ('3', 'f'),
+    ('4', 'g'),
+    ('5', 'h'),
+    ('6', 'j'),
+    ('7', 'k'),
+    ('8', 'p'),
     ('9', 's'),
 ];
 
@@ -89,9 +97,8 @@ impl Site {
 
     fn fill(&self) {
         let (sessions, users) = (self.sessions, self.users);
-        let numbers = |most: u64| {
-            format!("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {most})")
-        };
+        let numbers =
+            |most: u64| format!("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {most})");
         let (id, digest) = match self.backend {
             Backend::Sqlite => (
                 format!("unhex(printf('%012x%020x', {BEGIN} / 1000 + i * 1000, i))"),
@@ -99,9 +106,7 @@ impl Site {
             ),
             #[cfg(feature = "postgres")]
             Backend::Postgres => (
-                format!(
-                    "decode(lpad(to_hex({BEGIN} / 1000 + i * 1000), 12, '0') || lpad(to_hex(i), 20, '0'), 'hex')"
-                ),
+                format!("decode(lpad(to_hex({BEGIN} / 1000 + i * 1000), 12, '0') || lpad(to_hex(i), 20, '0'), 'hex')"),
                 "decode(lpad(to_hex(i * 2654435761 % 4294967296), 16, '0') || lpad(to_hex(i), 112, '0'), 'hex')",
             ),
         };
@@ -181,7 +186,7 @@ impl Site {
                     id: SessionId::new(now, &unique),
                     user,
                     epoch: Epoch(0),
-                    dialect: Dialect::Knox,
+                    kind: Dialect::Knox.into(),
                     name: None,
                     tokens: vec![NewToken {
                         digest: TokenDigest::from_bytes(digest),
@@ -249,7 +254,7 @@ impl Site {
             ("of a time", of_time, all / 100),
             ("by name", SessionMatch { name: Some("backup".to_owned()), ..any() }, every(1000)),
             ("of a device", SessionMatch { device: Some("CURL".to_owned()), ..any() }, every(100)),
-            ("of a dialect", SessionMatch { dialect: Some(Dialect::Djoser), ..any() }, every(4)),
+            ("of a dialect", SessionMatch { kind: Some(Dialect::Djoser.into()), ..any() }, every(4)),
             ("of all", SessionMatch { last_seen_before: Some(at(all + 1)), ..any() }, all),
         ]
     }

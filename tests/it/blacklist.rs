@@ -46,7 +46,14 @@ fn blacklist(client: &mut Client, token: &str) -> u16 {
 /// Why the newest session ended.
 fn end_of_the_newest(app: &App) -> Option<Event> {
     let now = app.clock.now();
-    let filter = SessionFilter { matching: SessionMatch::default(), with_ended: true, now, idle_limit: None, before: None, limit: 1 };
+    let filter = SessionFilter {
+        matching: SessionMatch::default(),
+        with_ended: true,
+        now,
+        idle_limit: None,
+        before: None,
+        limit: 1,
+    };
     app.store.list_sessions(&filter).expect("sessions").remove(0).end_reason
 }
 

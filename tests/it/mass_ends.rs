@@ -54,7 +54,7 @@ fn open(app: &App, user: UserId, number: u8, at: Timestamp) -> SessionId {
         id: SessionId::new(at, &unique),
         user,
         epoch: Epoch(0),
-        dialect: Dialect::Knox,
+        kind: Dialect::Knox.into(),
         name: None,
         tokens: vec![NewToken { digest, kind: TokenKind::Access, expires: None, key: None }],
         limit: None,

@@ -4,6 +4,7 @@ use clap::{ArgGroup, Args, Subcommand};
 use ipnet::IpNet;
 
 use crate::domain::dialect::Dialect;
+use crate::domain::session::{SessionId, SessionKind};
 use crate::domain::time::Timestamp;
 
 /// Actions on sessions.
@@ -39,25 +40,33 @@ before it ends them; without a terminal it needs --yes. It ends no session that 
 when all are ended: from then on no check accepts a token of any of them. If it fails before, a part of them is ended, \
 and running it again ends the rest.
 
---user alone ends all sessions of the user at once, whatever their number, and does not ask.
+These end at once, whatever their number: --user alone, which does not ask, the sessions of a user; --all those of all \
+users; --before alone all that were opened before a time. Those of administrators and of scripts end, too.
 
 Examples:
   knoxide session revoke 018cc251-f400-7000-8000-000000000000
   knoxide session revoke --user alice
   knoxide session revoke --user alice --device android
-  knoxide session revoke --address 192.0.2.0/24 --since 2026-11-26 --dry-run")]
+  knoxide session revoke --address 192.0.2.0/24 --since 2026-11-26 --dry-run
+  knoxide session revoke --before 2026-11-26T12:00:00Z
+  knoxide session revoke --all --yes")]
     #[command(group = ArgGroup::new("which").required(true).multiple(true).args([
-        "id", "user", "before", "address", "since", "unused_since", "dialect", "device", "name",
+        "id", "user", "all", "before", "address", "since", "unused_since", "dialect", "device", "name",
     ]))]
     Revoke {
         /// The session's id, as `session list` shows it
         #[arg(conflicts_with_all = [
-            "user", "before", "address", "since", "unused_since", "dialect", "device", "name", "dry_run",
+            "user", "all", "before", "address", "since", "unused_since", "dialect", "device", "name", "dry_run",
         ])]
         id: Option<String>,
         /// Sessions of this user: the name, or id: and the number
         #[arg(long)]
         user: Option<String>,
+        /// The sessions of all users
+        #[arg(long, conflicts_with_all = [
+            "user", "before", "address", "since", "unused_since", "dialect", "device", "name",
+        ])]
+        all: bool,
         /// Only sessions opened before this time
         #[arg(long, value_name = "TIME", value_parser = parse_time)]
         before: Option<Timestamp>,
@@ -84,9 +93,9 @@ pub(in crate::cli) struct Filter {
     /// Only sessions that were last used before this time
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     pub(in crate::cli) unused_since: Option<Timestamp>,
-    /// Only sessions of this dialect
-    #[arg(long, value_name = "DIALECT", value_parser = parse_dialect)]
-    pub(in crate::cli) dialect: Option<Dialect>,
+    /// Only sessions of this dialect; or `admin` or `admin_script`, for those of administrators
+    #[arg(long, value_name = "DIALECT", value_parser = parse_kind)]
+    pub(in crate::cli) dialect: Option<SessionKind>,
     /// Only sessions of clients whose User-Agent contains this text; the case of A to Z does not matter
     #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub(in crate::cli) device: Option<String>,
@@ -101,11 +110,11 @@ pub(in crate::cli) enum Bound {
     /// A time.
     Time(Timestamp),
     /// The session with this id.
-    Session(crate::domain::session::SessionId),
+    Session(SessionId),
 }
 
 fn parse_bound(text: &str) -> Result<Bound, String> {
-    match crate::domain::session::SessionId::parse(text) {
+    match SessionId::parse(text) {
         Some(id) => Ok(Bound::Session(id)),
         None => parse_time(text).map(Bound::Time).map_err(|problem| format!("{problem}, and no id of a session")),
     }
@@ -124,7 +133,7 @@ fn parse_network(text: &str) -> Result<IpNet, String> {
     network.map_err(|_| "it is no address such as 192.0.2.7, and no network such as 192.0.2.0/24".to_owned())
 }
 
-fn parse_dialect(text: &str) -> Result<Dialect, String> {
+fn parse_kind(text: &str) -> Result<SessionKind, String> {
     let names = || Dialect::ALL.map(Dialect::as_str).join(", ");
-    Dialect::from_name(text).ok_or_else(|| format!("it is none of {}", names()))
+    SessionKind::from_name(text).ok_or_else(|| format!("it is none of {}, admin, admin_script", names()))
 }

@@ -19,7 +19,7 @@ fn log_in(machine: &Machine, number: u8, address: &str, device: &str) -> String 
         id: SessionId::new(at, &[number; 10]),
         user: UserId(1),
         epoch: Epoch(0),
-        dialect: Dialect::Knox,
+        kind: Dialect::Knox.into(),
         name: None,
         tokens: vec![NewToken { digest, kind: TokenKind::Access, expires: None, key: None }],
         limit: None,
@@ -96,17 +96,39 @@ fn a_filtered_set_ends_after_a_confirmation() {
     for (index, id) in [three, two].iter().enumerate() {
         assert_eq!((&all[index]["id"], &all[index]["end_reason"]), (&json!(id), &json!("revoked")));
     }
-    let ended = machine.json(&["session", "revoke", "--before", "2023-11-15", "--yes"]);
-    assert_eq!(ended["ended"], 1);
+    let of_address = ["session", "revoke", "--address", "192.0.2.7", "--before", "2023-11-15"];
+    assert_eq!(machine.json(&[&of_address[..], &["--yes"]].concat())["ended"], 1);
     // Nothing is left, so nothing is asked.
-    assert_eq!(machine.done(&["session", "revoke", "--before", "2023-11-15"]), "0 sessions are ended.\n");
+    assert_eq!(machine.done(&of_address), "0 sessions are ended.\n");
+}
+
+#[test]
+fn all_sessions_or_all_before_a_time_end_after_a_confirmation() {
+    let machine = Machine::with_alice();
+    let [_, two, three] = three(&machine);
+    let before = ["session", "revoke", "--before", "2023-11-14T22:13:22Z"];
+    assert!(machine.refused(2, &before).contains("use --yes"));
+    assert_eq!(asked(&machine, "no", &before).code, 4);
+    assert_eq!(machine.json(&[&before[..], &["--dry-run"]].concat())["count"], 1);
+    assert_eq!(listed(&machine, &[]).len(), 3);
+    let ended = asked(&machine, "yes", &before);
+    assert_eq!(ended.out, "All sessions that were opened before 2023-11-14T22:13:22Z are ended.\n");
+    assert_eq!(listed(&machine, &[]), [three, two]);
+    assert!(machine.refused(2, &["session", "revoke", "--all"]).contains("use --yes"));
+    assert_eq!(machine.json(&["session", "revoke", "--all", "--dry-run"])["count"], 2);
+    assert_eq!(machine.json(&["session", "revoke", "--all", "--yes"]), json!({ "all": true }));
+    assert_eq!(listed(&machine, &[]), Vec::<String>::new());
+    for condition in [["--user", "alice"], ["--before", "2023-11-15"], ["--device", "x"]] {
+        machine.refused(2, &[&["session", "revoke", "--all", "--yes"][..], &condition].concat());
+    }
 }
 
 #[test]
 fn an_id_and_conditions_exclude_each_other() {
     let machine = Machine::with_alice();
     let [one, ..] = three(&machine);
-    for also in [&["--device", "x"][..], &["--dry-run"], &["--user", "alice"], &["--before", "2023-11-15"]] {
+    for also in [&["--device", "x"][..], &["--dry-run"], &["--user", "alice"], &["--before", "2023-11-15"], &["--all"]]
+    {
         machine.refused(2, &[&["session", "revoke", &one], also].concat());
     }
     machine.refused(2, &["session", "revoke", "--yes"]);

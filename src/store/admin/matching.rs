@@ -6,7 +6,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use serde::{Serialize, Serializer};
 
-use crate::domain::dialect::Dialect;
+use crate::domain::session::SessionKind;
 use crate::domain::time::Timestamp;
 use crate::domain::user::UserId;
 
@@ -28,9 +28,9 @@ pub struct SessionMatch {
     /// The session was last used before this moment. Uses of the last touch interval may be missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_seen_before: Option<Timestamp>,
-    /// The dialect that the session was opened under.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub dialect: Option<Dialect>,
+    /// As what the session was opened: under which dialect, or for administration.
+    #[serde(rename = "dialect", skip_serializing_if = "Option::is_none")]
+    pub kind: Option<SessionKind>,
     /// A part of the client's `User-Agent`; the case of A to Z does not matter.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub device: Option<String>,

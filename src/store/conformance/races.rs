@@ -4,7 +4,7 @@ use std::sync::Barrier;
 use std::thread;
 
 use super::*;
-use crate::store::{LimitPolicy, Refresh, Refreshed, SharedEmail, StoreError, UserCreation};
+use crate::store::{LastAdmin, LimitPolicy, Refresh, Refreshed, SharedEmail, StoreError, UserChanged, UserCreation};
 
 pub(super) const CASES: &[Case] = &[
     ("parallel logins keep to the limit", logins_keep_the_limit),
@@ -18,6 +18,7 @@ pub(super) const CASES: &[Case] = &[
 pub(super) const ADMIN_CASES: &[AdminCase] = &[
     ("no login survives a password change", login_against_password_change),
     ("no login survives deactivation", login_against_deactivation),
+    ("no login survives the end of all sessions", login_against_end_of_everybody),
     ("a new password stands against a hash upgrade", password_change_against_upgrade),
     ("a name is taken once", name_is_taken_once),
 ];
@@ -43,10 +44,10 @@ pub(super) fn together<T: Send>(store: &dyn Store, jobs: Vec<Job<'_, T>>) -> Vec
     })
 }
 
-type Job<'a, T> = Box<dyn FnOnce(&mut dyn Connection) -> T + Send + 'a>;
+pub(super) type Job<'a, T> = Box<dyn FnOnce(&mut dyn Connection) -> T + Send + 'a>;
 
 /// A busy database is not an answer: this asks again, as a client would after a 503.
-fn until_done<T>(mut step: impl FnMut() -> Result<T, StoreError>) -> T {
+pub(super) fn until_done<T>(mut step: impl FnMut() -> Result<T, StoreError>) -> T {
     for _ in 0..200 {
         match step() {
             Ok(done) => return done,
@@ -156,7 +157,9 @@ fn no_survivor(store: &dyn Store, change: &Change<'_>) {
 
 fn login_against_password_change(store: &dyn AdminStore) {
     no_survivor(store, &|_, user| {
-        store.set_password(user, &PasswordHash::unusable(), None, &audit(Event::PasswordChanged))
+        store
+            .set_password(user, &PasswordHash::unusable(), None, &audit(Event::PasswordChanged))
+            .map(|changed| changed == UserChanged::Done)
     });
 }
 
@@ -165,7 +168,15 @@ fn login_against_end_all(store: &dyn Store) {
 }
 
 fn login_against_deactivation(store: &dyn AdminStore) {
-    no_survivor(store, &|_, user| store.set_active(user, false, &audit(Event::Deactivated)));
+    no_survivor(store, &|_, user| {
+        store
+            .set_active(user, false, LastAdmin::MayGo, &audit(Event::Deactivated))
+            .map(|changed| changed == UserChanged::Done)
+    });
+}
+
+fn login_against_end_of_everybody(store: &dyn AdminStore) {
+    no_survivor(store, &|_, _| store.end_everybody(&audit(Event::AllSessionsEnded)).map(|()| true));
 }
 
 fn password_change_against_upgrade(store: &dyn AdminStore) {
@@ -180,7 +191,11 @@ fn password_change_against_upgrade(store: &dyn AdminStore) {
             store,
             vec![
                 Box::new(move |_: &mut dyn Connection| {
-                    until_done(|| store.set_password(user, &changed, None, &audit(Event::PasswordChanged)))
+                    until_done(|| {
+                        store
+                            .set_password(user, &changed, None, &audit(Event::PasswordChanged))
+                            .map(|changed| changed == UserChanged::Done)
+                    })
                 }),
                 Box::new(move |conn: &mut dyn Connection| {
                     until_done(|| conn.upgrade_password_hash(user, &old, &upgraded))

@@ -1,7 +1,8 @@
 //! Searching for sessions and users, and ending the sessions of a set.
 
 use super::*;
-use crate::store::{LiveSet, SessionCount, SessionFilter, SessionMatch, UserFilter};
+use crate::domain::session::SessionKind;
+use crate::store::{LastAdmin, LiveSet, SessionCount, SessionFilter, SessionMatch, UserChanged, UserFilter};
 
 pub(super) const ADMIN_CASES: &[AdminCase] = &[
     ("sessions are found by address, time, dialect, device and name", sessions_are_found),
@@ -16,13 +17,13 @@ struct Client {
     at: Timestamp,
     address: Option<&'static str>,
     device: &'static str,
-    dialect: Dialect,
+    kind: SessionKind,
     name: Option<&'static str>,
 }
 
 fn client(number: u64) -> Client {
     let (address, device) = (Some("192.0.2.7"), "Mozilla/5.0 (X11) Firefox/140.0");
-    Client { number, at: after(number), address, device, dialect: Dialect::Knox, name: None }
+    Client { number, at: after(number), address, device, kind: Dialect::Knox.into(), name: None }
 }
 
 /// The id of the session that [`log_in_as`] opens, which follows from its time.
@@ -38,7 +39,7 @@ fn log_in_as(conn: &mut dyn Connection, user: UserId, client: &Client) -> Sessio
     let epoch = epoch_of(conn, user);
     let mut new = new_session(client.number, user, epoch);
     new.id = id_of(client);
-    new.dialect = client.dialect;
+    new.kind = client.kind;
     new.name = client.name.map(str::to_owned);
     new.audit.at = client.at;
     new.audit.origin.address = client.address.map(|text| text.parse().expect("an address"));
@@ -63,7 +64,7 @@ fn sessions_are_found(store: &dyn AdminStore) {
         client(1),
         Client { address: Some("192.0.2.71"), name: Some("Back-Up 100%"), ..client(2) },
         Client { address: Some("2001:db8::1:2"), device: "curl/8.0", ..client(3) },
-        Client { address: None, device: "Knox_App É", dialect: Dialect::Djoser, ..client(4) },
+        Client { address: None, device: "Knox_App É", kind: Dialect::Djoser.into(), ..client(4) },
         Client { address: Some("198.51.100.9"), ..client(5) },
     ];
     let [first, second, third, fourth, fifth] = &clients;
@@ -100,7 +101,7 @@ fn sessions_are_found(store: &dyn AdminStore) {
     assert_eq!(find(&|m| m.created_from = Some(just_after)), [3, 4, 5]);
     conn.touch(&[(id_of(second), after(50))]).expect("a write");
     assert_eq!(find(&|m| m.last_seen_before = Some(after(5))), [1, 3, 4]);
-    assert_eq!(find(&|m| m.dialect = Some(Dialect::Djoser)), [4]);
+    assert_eq!(find(&|m| m.kind = Some(Dialect::Djoser.into())), [4]);
     assert_eq!(find(&|m| m.device = Some("FIREFOX".to_owned())), [1, 2, 5]);
     assert_eq!(find(&|m| m.device = Some("x_app é".to_owned())), Vec::<usize>::new(), "A to Z alone are folded");
     assert_eq!(find(&|m| m.device = Some("X_app É".to_owned())), [4]);
@@ -140,7 +141,11 @@ fn a_set_ends(store: &dyn AdminStore) {
     let (alice, bob) = (add_user(conn, "alice"), add_user(conn, "bob"));
     for number in 1..=30 {
         let address = if number % 3 == 0 { "198.51.100.9" } else { "192.0.2.7" };
-        log_in_as(conn, if number % 2 == 0 { alice } else { bob }, &Client { address: Some(address), ..client(number) });
+        log_in_as(
+            conn,
+            if number % 2 == 0 { alice } else { bob },
+            &Client { address: Some(address), ..client(number) },
+        );
     }
     assert_eq!(conn.end_session(id_of(&client(2)), &audit(Event::Logout)), Ok(true));
     let matching = SessionMatch {
@@ -177,9 +182,9 @@ fn a_set_ends(store: &dyn AdminStore) {
 fn users_are_found(store: &dyn AdminStore) {
     let conn = &mut *connect(store);
     let [alice, alicia, bob] = ["alice", "Alicia", "bob"].map(|name| add_user(conn, name));
-    put_user(conn, &NewUser { id: Some(UserId(900)), is_staff: true, ..new_user("carol") });
+    put_user(conn, &NewUser { id: Some(UserId(900)), is_staff: true, is_admin: true, ..new_user("carol") });
     let carol = UserId(900);
-    assert_eq!(store.set_active(bob, false, &audit(Event::Deactivated)), Ok(true));
+    assert_eq!(store.set_active(bob, false, LastAdmin::Keep, &audit(Event::Deactivated)), Ok(UserChanged::Done));
     let find = |filter: UserFilter| {
         let users = store.list_users(&UserFilter { limit: 10, ..filter }).expect("a read");
         users.into_iter().map(|entry| entry.user.id).collect::<Vec<_>>()
@@ -195,5 +200,6 @@ fn users_are_found(store: &dyn AdminStore) {
     assert_eq!(find(UserFilter { id: Some(carol), ..UserFilter::default() }), [carol]);
     assert_eq!(find(UserFilter { is_active: Some(false), ..UserFilter::default() }), [bob]);
     assert_eq!(find(UserFilter { is_staff: Some(true), ..UserFilter::default() }), [carol]);
+    assert_eq!(find(UserFilter { is_admin: Some(true), ..UserFilter::default() }), [carol]);
     assert_eq!(find(UserFilter { is_staff: Some(false), after: Some(alice), ..UserFilter::default() }), [alicia, bob]);
 }

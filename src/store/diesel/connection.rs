@@ -24,7 +24,7 @@ use crate::domain::user::{Account, Epoch, LoginName, NewUser, PasswordHash, User
 use crate::store::{Connection, NewSession, Opening, Refresh, Refreshed, StoreError, StoreResult, Successor};
 
 /// The schema that this program was written for.
-pub(super) const SCHEMA: i64 = 5;
+pub(super) const SCHEMA: i64 = 7;
 
 statement! {
     /// The version of the schema, and the oldest program that can work with it.

@@ -13,7 +13,7 @@ use super::DieselStore;
 use super::any::{AnyConnection, on_each};
 use super::audit::{self, About};
 use super::emptying::Pace;
-use super::hot::statement;
+use super::hot::{CUTOFF_EPOCH, ISSUED_BEFORE, statement};
 use super::matching;
 use super::rows::session_id;
 use super::schema::{sessions, users};
@@ -35,7 +35,8 @@ statement! {
     MarkEnded { at: i64 as BigInt, reason: String as Text, actor: String as Text, id: [u8; 16] as Binary },
     [
         "UPDATE sessions SET ended_at = ", at, ", ended_reason = ", reason, ", ended_by = ", actor, " WHERE id = ", id,
-        " AND ended_at IS NULL AND auth_epoch >= (SELECT auth_epoch FROM users WHERE users.id = sessions.user_id)",
+        " AND ended_at IS NULL AND created >= ", {ISSUED_BEFORE}, " AND auth_epoch >= (SELECT u.auth_epoch FROM users u \
+         WHERE u.id = sessions.user_id) + ", {CUTOFF_EPOCH},
     ]
 }
 
@@ -48,8 +49,8 @@ statement! {
         "WITH open AS MATERIALIZED (SELECT id FROM sessions WHERE id = ANY(", ids,
         ") AND ended_at IS NULL ORDER BY id FOR NO KEY UPDATE) UPDATE sessions SET ended_at = ", at,
         ", ended_reason = ", reason, ", ended_by = ", actor, " FROM open WHERE sessions.id = open.id \
-         AND sessions.ended_at IS NULL \
-         AND sessions.auth_epoch >= (SELECT auth_epoch FROM users WHERE users.id = sessions.user_id)",
+         AND sessions.ended_at IS NULL AND sessions.created >= ", {ISSUED_BEFORE}, " AND sessions.auth_epoch >= (\
+         SELECT u.auth_epoch FROM users u WHERE u.id = sessions.user_id) + ", {CUTOFF_EPOCH},
     ]
 }
 

@@ -8,9 +8,9 @@ use diesel::sql_types::{BigInt, Bool, Text};
 use ipnet::IpNet;
 
 use super::any::MultiBackend;
-use super::hot;
 use super::lists::containing;
 use super::schema::{sessions, users};
+use super::{cutoff, hot};
 use crate::domain::session::SessionId;
 use crate::domain::time::Timestamp;
 use crate::store::SessionMatch;
@@ -47,8 +47,8 @@ pub(super) fn matching(wanted: &SessionMatch) -> Vec<Condition> {
     if let Some(before) = wanted.last_seen_before {
         all.push(Box::new(sessions::last_seen.lt(before.as_micros())));
     }
-    if let Some(dialect) = wanted.dialect {
-        all.push(Box::new(sessions::dialect.eq(dialect.as_str())));
+    if let Some(kind) = wanted.kind {
+        all.push(Box::new(sessions::dialect.eq(kind.as_str())));
     }
     if let Some(part) = &wanted.device {
         all.push(contains("lower(sessions.user_agent) LIKE ", part));
@@ -64,7 +64,7 @@ pub(super) fn live(now: Timestamp, idle_limit: Option<Duration>) -> Vec<Conditio
     let seen_from = idle_limit.map_or(i64::MIN, |idle| now.saturating_sub(idle).as_micros());
     vec![
         Box::new(sessions::ended_at.is_null()),
-        Box::new(sessions::auth_epoch.eq(users::auth_epoch)),
+        Box::new(sql::<Bool>(&cutoff::is_current())),
         Box::new(users::is_active),
         Box::new(sessions::last_seen.ge(seen_from)),
         Box::new(sql::<Bool>(hot::LAST_END).sql(" > ").bind::<BigInt, _>(now.as_micros())),

@@ -4,10 +4,10 @@ use super::{MemoryStore, SessionRow, Tables};
 use crate::domain::audit::AuditContext;
 use crate::domain::session::{Session, SessionEntry, SessionId};
 use crate::domain::time::Timestamp;
-use crate::domain::user::{Epoch, NewUser, PasswordHash, User, UserId, email_key, lookalike_key};
+use crate::domain::user::{Account, Epoch, NewUser, PasswordHash, User, UserId, email_key, lookalike_key};
 use crate::store::{
-    AdminStore, LiveSet, SessionCount, SessionFilter, SessionMatch, SharedEmail, StoreResult, UserChange, UserChanged,
-    UserCreation, UserEntry, UserFilter,
+    AdminStore, LastAdmin, LiveSet, SessionCount, SessionFilter, SessionMatch, SharedEmail, StoreResult, UserChange,
+    UserChanged, UserCreation, UserEntry, UserFilter,
 };
 
 impl AdminStore for MemoryStore {
@@ -40,13 +40,15 @@ impl AdminStore for MemoryStore {
                     return Ok(UserChanged::EmailTaken(other));
                 }
             }
-            UserChange::Staff(_) => {}
+            UserChange::Admin(false, last) if tables.is_last_admin(id, *last) => return Ok(UserChanged::LastAdmin),
+            UserChange::Staff(_) | UserChange::Admin(..) => {}
         }
         let Some(user) = tables.user_mut(id) else { return Ok(UserChanged::NoSuchUser) };
         match change {
             UserChange::Username(name) => user.username.clone_from(name),
             UserChange::Email(email, _) => user.email.clone_from(email),
             UserChange::Staff(is_staff) => user.is_staff = *is_staff,
+            UserChange::Admin(is_admin, _) => user.is_admin = *is_admin,
         }
         Ok(UserChanged::Done)
     }
@@ -57,9 +59,12 @@ impl AdminStore for MemoryStore {
         new: &PasswordHash,
         keep: Option<SessionId>,
         audit: &AuditContext,
-    ) -> StoreResult<bool> {
+    ) -> StoreResult<UserChanged> {
         let mut tables = self.tables();
-        let Some(account) = tables.accounts.get_mut(&user) else { return Ok(false) };
+        if new.is_unusable() && tables.is_last_admin(user, LastAdmin::Keep) {
+            return Ok(UserChanged::LastAdmin);
+        }
+        let Some(account) = tables.accounts.get_mut(&user) else { return Ok(UserChanged::NoSuchUser) };
         account.password = new.clone();
         let old = account.user.epoch;
         tables.raise_epoch(user, audit);
@@ -67,20 +72,50 @@ impl AdminStore for MemoryStore {
         if let Some(row) = kept.filter(|row| row.session.epoch == old && row.session.ended.is_none()) {
             row.session.epoch = Epoch(old.0 + 1);
         }
-        Ok(true)
+        Ok(UserChanged::Done)
     }
 
-    fn set_active(&self, user: UserId, active: bool, audit: &AuditContext) -> StoreResult<bool> {
-        Ok(self.tables().switch(user, active, audit))
-    }
-
-    fn delete_user(&self, user: UserId, _: &AuditContext) -> StoreResult<bool> {
+    fn set_active(
+        &self,
+        user: UserId,
+        active: bool,
+        last: LastAdmin,
+        audit: &AuditContext,
+    ) -> StoreResult<UserChanged> {
         let mut tables = self.tables();
+        if !active && tables.is_last_admin(user, last) {
+            return Ok(UserChanged::LastAdmin);
+        }
+        Ok(done(tables.switch(user, active, audit)))
+    }
+
+    fn end_everybody(&self, audit: &AuditContext) -> StoreResult<()> {
+        let mut tables = self.tables();
+        let users: Vec<_> = tables.accounts.keys().copied().collect();
+        for user in users {
+            tables.raise_epoch(user, audit);
+        }
+        Ok(())
+    }
+
+    fn end_issued_before(&self, moment: Timestamp, audit: &AuditContext) -> StoreResult<()> {
+        let mut tables = self.tables();
+        if tables.cutoff.as_ref().is_none_or(|(before, _)| *before < moment) {
+            tables.cutoff = Some((moment, audit.clone()));
+        }
+        Ok(())
+    }
+
+    fn delete_user(&self, user: UserId, last: LastAdmin, _: &AuditContext) -> StoreResult<UserChanged> {
+        let mut tables = self.tables();
+        if tables.is_last_admin(user, last) {
+            return Ok(UserChanged::LastAdmin);
+        }
         let Tables { sessions, tokens, .. } = &mut *tables;
         tokens.retain(|_, token| sessions.get(&token.session).is_some_and(|row| row.user != user));
         sessions.retain(|_, row| row.user != user);
         tables.networks.retain(|(owner, _), _| *owner != user);
-        Ok(tables.accounts.remove(&user).is_some())
+        Ok(done(tables.accounts.remove(&user).is_some()))
     }
 
     fn list_users(&self, filter: &UserFilter) -> StoreResult<Vec<UserEntry>> {
@@ -96,6 +131,7 @@ impl AdminStore for MemoryStore {
                 && filter.id.is_none_or(|id| user.id == id)
                 && filter.is_active.is_none_or(|is_active| user.is_active == is_active)
                 && filter.is_staff.is_none_or(|is_staff| user.is_staff == is_staff)
+                && filter.is_admin.is_none_or(|is_admin| user.is_admin == is_admin)
                 && filter.after.is_none_or(|after| user.id > after)
         };
         let mut users: Vec<_> =
@@ -152,16 +188,28 @@ impl SessionRow {
             && wanted.created_from.is_none_or(|from| session.created >= from)
             && wanted.created_before.is_none_or(|before| session.created < before)
             && wanted.last_seen_before.is_none_or(|before| session.last_seen < before)
-            && wanted.dialect.is_none_or(|dialect| session.dialect == dialect)
+            && wanted.kind.is_none_or(|kind| session.kind == kind)
             && wanted.device.as_ref().is_none_or(|part| has(&origin.user_agent, part))
             && wanted.name.as_ref().is_none_or(|part| has(&self.name, part))
     }
+}
+
+const fn done(found: bool) -> UserChanged {
+    if found { UserChanged::Done } else { UserChanged::NoSuchUser }
 }
 
 impl Tables {
     fn live_set(&self, set: &LiveSet) -> impl Iterator<Item = &SessionRow> {
         let is_in = |row: &&SessionRow| row.fits(&set.matching) && self.is_live(row, set.idle_limit, set.now);
         self.sessions.values().filter(is_in)
+    }
+
+    /// Whether nobody else could administer the users if `user` could no longer.
+    fn is_last_admin(&self, user: UserId, last: LastAdmin) -> bool {
+        let can =
+            |account: &&Account| account.user.is_admin && account.user.is_active && !account.password.is_unusable();
+        let mut admins = self.accounts.values().filter(can).map(|account| account.user.id);
+        last == LastAdmin::Keep && admins.next() == Some(user) && admins.next().is_none()
     }
 
     /// The name of another user than `user` that is this name or, if there is none, looks like it.
@@ -188,8 +236,10 @@ impl Tables {
 
     fn session_entry(&self, row: &SessionRow) -> SessionEntry {
         // A session that did not end by itself ended with all of its user's, when the epoch was raised above its own.
+        let cut = self.cutoff.as_ref().filter(|(before, _)| row.session.created < *before).map(|(_, audit)| audit);
         let raise = || self.raises.get(&(row.user, Epoch(row.session.epoch.0 + 1)));
-        let ended = row.ended.as_ref().or_else(raise);
+        let with_others = raise().into_iter().chain(cut).min_by_key(|audit| audit.at);
+        let ended = row.ended.as_ref().or(with_others);
         let cacheable = |token: &&super::TokenRow| token.session == row.session.id && token.consumed.is_none();
         let ends = self.tokens.values().filter(cacheable).map(|token| token.expires);
         let origin = &row.opened.origin;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::counts::Counts;
-use super::ledger::{Told, Token};
+use super::ledger::{Token, Told};
 
 /// Tokens that end together: those of a user, or of a device.
 #[derive(Debug, Default)]

@@ -32,8 +32,7 @@ const FILL: &str = "
 /// How often an index was read, and how many of its entries.
 fn reads(shell: &mut PgConnection, index: &str) -> (i64, i64) {
     let mut number = |column: &str| -> i64 {
-        let query =
-            format!("(SELECT sum({column})::bigint FROM pg_stat_user_indexes WHERE indexrelname = '{index}')");
+        let query = format!("(SELECT sum({column})::bigint FROM pg_stat_user_indexes WHERE indexrelname = '{index}')");
         diesel::select(sql::<BigInt>(&query)).get_result(shell).expect("a number")
     };
     (number("idx_scan"), number("idx_tup_read"))
@@ -68,8 +67,14 @@ fn searches_and_ends_go_by_indexes() {
     ];
     let now = Timestamp::from_micros(BEGIN + 100_000_000_000);
     for (matching, index, most) in sets {
-        let filter =
-            SessionFilter { matching: matching.clone(), with_ended: false, now, idle_limit: None, before: None, limit: 50 };
+        let filter = SessionFilter {
+            matching: matching.clone(),
+            with_ended: false,
+            now,
+            idle_limit: None,
+            before: None,
+            limit: 50,
+        };
         let set = LiveSet { matching, now, idle_limit: None };
         for work in ["list", "count"] {
             let (scans, rows) = reads(&mut shell, index);
@@ -91,7 +96,8 @@ fn searches_and_ends_go_by_indexes() {
     let begins = UserFilter { beginning: Some("User1999".to_owned()), limit: 50, ..UserFilter::default() };
     let email = UserFilter { email: Some("user77@EXAMPLE.org".to_owned()), limit: 50, ..UserFilter::default() };
     let number = UserFilter { id: Some(UserId(77)), limit: 50, ..UserFilter::default() };
-    let cases = [(begins, "users_lookalike_key", 11), (email, "users_email_without_case", 1), (number, "users_pkey", 1)];
+    let cases =
+        [(begins, "users_lookalike_key", 11), (email, "users_email_without_case", 1), (number, "users_pkey", 1)];
     for (filter, index, expected) in cases {
         let (scans, rows) = reads(&mut shell, index);
         let store = database.store();

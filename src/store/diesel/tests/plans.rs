@@ -56,8 +56,14 @@ fn searches_and_ends_go_by_indexes() {
     ];
     for (matching, index) in sets {
         let set = LiveSet { matching: matching.clone(), now: NOW, idle_limit: None };
-        let filter =
-            SessionFilter { matching, with_ended: true, now: NOW, idle_limit: None, before: Some(session(1)), limit: 50 };
+        let filter = SessionFilter {
+            matching,
+            with_ended: true,
+            now: NOW,
+            idle_limit: None,
+            before: Some(session(1)),
+            limit: 50,
+        };
         let list = plans(any, |any| drop(lists::sessions(any, &filter).expect("a list")));
         assert!(list.contains(index), "a list: {list}");
         for has_last in [false, true] {
