@@ -16,7 +16,7 @@ use knoxide::domain::token::{TokenDigest, TokenKind};
 use knoxide::domain::user::{Epoch, UserId};
 use knoxide::service::admin::{Admin, SessionQuery};
 use knoxide::store::diesel::DieselStore;
-use knoxide::store::{NewSession, NewToken, Opening, SessionMatch, Store as _, UserFilter};
+use knoxide::store::{LastAdmin, NewSession, NewToken, Opening, SessionMatch, Store as _, UserFilter};
 
 use crate::harness::app::{Backend, Database, cheap_hasher, on_each_database};
 use crate::harness::number;
@@ -89,6 +89,7 @@ impl Site {
             policy: Policy::default(),
             actor: Actor::CommandLine,
             origin: Origin::default(),
+            last_admin: LastAdmin::Keep,
         };
         let site = Self { backend, sessions, users: sessions / 10, clock, admin, store, database };
         site.fill();
@@ -126,7 +127,7 @@ impl Site {
                  opened_reason, opened_by) {}
                  SELECT {id}, 1 + i % {users}, CASE WHEN i % 4 = 0 THEN 'djoser' ELSE 'knox' END,
                  CASE WHEN i % 1000 = 0 THEN 'Backup ' || i END, {BEGIN} + i * 1000000, {BEGIN} + i * 1000000, 0,
-                 '10.0.' || i / 256 % 256 || '.' || i % 256,
+                 '10.0.' || (i / 256 % 256) || '.' || (i % 256),
                  CASE WHEN i % 100 = 0 THEN 'curl/8.0' ELSE 'Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0' END,
                  'login', 'system' FROM n",
                 numbers(sessions)

@@ -146,9 +146,7 @@ fn run<W: Sync>(
     let mut dice = Dice(scale.seed);
     let mut own = || Dice(dice.below(u64::MAX));
     let mut scene = Scene { stage, world, actor: Actor::new(stage, own(), false), dice: own() };
-    for user in &crowd.quiet {
-        scene.actor.log_in(user, 6).into_iter().for_each(|token| ledger.keep_quiet(token));
-    }
+    scene.actor.begin_quiet();
     let inflicted = thread::scope(|scope| {
         let _finish = Finish(&ledger);
         for number in 0..ACTORS {
@@ -225,12 +223,19 @@ fn done(ledger: &Ledger) -> String {
     let counts = &ledger.counts;
     let [logins, yes, no, unavailable, silent] =
         [&counts.logins, &counts.yes, &counts.no, &counts.unavailable, &counts.silent].map(read);
-    let [revoked, revocations, all, mass, commands, unanswered] =
-        [&counts.revoked, &counts.revocations, &counts.all, &counts.mass, &counts.commands, &counts.unanswered]
-            .map(read);
+    let [revoked, revocations, all, mass, everybody, commands, unanswered] = [
+        &counts.revoked,
+        &counts.revocations,
+        &counts.all,
+        &counts.mass,
+        &counts.everybody,
+        &counts.commands,
+        &counts.unanswered,
+    ]
+    .map(read);
     format!(
         "{logins} logins; checks: {yes} yes, {no} no, {unavailable} could not look, {silent} not answered; {revoked} \
-         tokens revoked by {revocations} acknowledged requests ({all} of them for all sessions of a user, {mass} for all of a device; {commands} commands), \
+         tokens revoked by {revocations} acknowledged requests ({all} of them for all sessions of a user, {mass} for all of a device, {everybody} for everybody's; {commands} commands), \
          {unanswered} requests to revoke without an acknowledgement"
     )
 }

@@ -17,7 +17,7 @@ use knoxide::domain::time::{Clock as _, Timestamp};
 use knoxide::domain::token::{TokenDigest, TokenKind};
 use knoxide::domain::user::{Epoch, UserId};
 use knoxide::service::admin::{Admin, AdminError};
-use knoxide::store::{NewSession, NewToken, Opening, SessionMatch};
+use knoxide::store::{LastAdmin, NewSession, NewToken, Opening, SessionMatch};
 
 use crate::harness::app::{App, cheap_hasher, login_request, on_each_database, token_of};
 
@@ -33,6 +33,7 @@ fn administrator(app: &App) -> Admin {
         policy: Policy::default(),
         actor: Actor::CommandLine,
         origin: Origin::default(),
+        last_admin: LastAdmin::Keep,
     }
 }
 

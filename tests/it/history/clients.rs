@@ -169,6 +169,14 @@ impl<'a> Actor<'a> {
         asked
     }
 
+    /// Logs in the users whose sessions only the end of everybody's ends.
+    pub(super) fn begin_quiet(&mut self) {
+        self.stage.ledger.forget_quiet();
+        for user in &self.stage.crowd.quiet {
+            self.log_in(user, 6).into_iter().for_each(|token| self.stage.ledger.keep_quiet(token));
+        }
+    }
+
     pub(super) fn end_one(&mut self, token: &Token) {
         let Some((place, answer)) = self.revoke(token, "/auth/logout/") else { return };
         let outcome = self.stage.ledger.outcome("a logout", place, answer.reply.as_ref());
@@ -194,13 +202,16 @@ impl<'a> Actor<'a> {
     fn by_command(&mut self, slot: usize, tokens: &[Arc<Token>]) {
         let token = &tokens[0];
         send_checks(&mut self.checks, token, self.is_bold);
-        self.stage.command.revoke(&self.stage, slot, token, &mut self.dice);
+        let is_everybodys = self.stage.command.revoke(&self.stage, slot, token, &mut self.dice);
         // Begun after the command had ended.
         for token in tokens {
             send_checks(&mut self.others, token, self.is_bold);
             receive_checks(self.stage.ledger, &mut self.others, token);
         }
         receive_checks(self.stage.ledger, &mut self.checks, token);
+        if is_everybodys {
+            self.begin_quiet();
+        }
         if self.stage.ledger.is_spent(&self.device) {
             self.devices += 1;
             self.device = device_of(&self.dice, self.devices);

@@ -19,6 +19,8 @@ pub(super) struct Counts {
     pub(super) all: AtomicU64,
     /// Acknowledged ends of all sessions from a device.
     pub(super) mass: AtomicU64,
+    /// Acknowledged ends of everybody's sessions, or of those from before a moment.
+    pub(super) everybody: AtomicU64,
     /// Revocations by the command line.
     pub(super) commands: AtomicU64,
     pub(super) strange: AtomicU64,

@@ -16,6 +16,9 @@ use crate::harness::wire::Reply;
 /// For this many unexpected answers the text is kept.
 const STRANGE_KEPT: usize = 20;
 
+/// A command that failed may have its effect until so much later.
+const LATE: Duration = Duration::from_secs(30);
+
 /// Who answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Responder {
@@ -148,7 +151,8 @@ pub(super) struct Ledger {
     tokens: Mutex<Vec<Arc<Token>>>,
     /// By what the clients called themselves.
     devices: Mutex<HashMap<String, Group>>,
-    /// Tokens of users whose sessions no client ends.
+    everybody: Mutex<Group>,
+    /// Tokens of users whose sessions no client ends, unless it ends those of everybody.
     quiet: Mutex<Vec<Arc<Token>>>,
     /// Good tokens that a client will end later.
     reserve: Mutex<VecDeque<Arc<Token>>>,
@@ -173,6 +177,7 @@ impl Ledger {
         let mut devices = self.devices.lock().expect("no panic");
         devices.entry(token.device.clone()).or_default().add(&token, &self.counts);
         drop(devices);
+        self.everybody.lock().expect("no panic").add(&token, &self.counts);
         self.tokens.lock().expect("no panic").push(Arc::clone(&token));
         token
     }
@@ -228,7 +233,7 @@ impl Ledger {
     /// The end of all sessions of a user was asked for, and not refused.
     pub(super) fn end_all(&self, user: &User, by: Responder, asked: Instant, got: Instant, outcome: Outcome) {
         let acknowledged = (outcome == Outcome::Done).then_some(Told { at: got, by });
-        let end = End { is_whole: true, asked, acknowledged };
+        let end = End { is_whole: true, before: None, asked, acknowledged, latest: None };
         user.state.lock().expect("no panic").end(end, &self.counts);
         if acknowledged.is_some() {
             add(&self.counts.all);
@@ -239,12 +244,29 @@ impl Ledger {
     /// The end of all sessions from a device was asked for. Without an acknowledgement a part of them may have ended.
     pub(super) fn end_device(&self, device: &str, by: Responder, asked: Instant, got: Instant, outcome: Outcome) {
         let acknowledged = (outcome == Outcome::Done).then_some(Told { at: got, by });
-        let end = End { is_whole: false, asked, acknowledged };
+        let end = End { is_whole: false, before: None, asked, acknowledged, latest: None };
         let mut devices = self.devices.lock().expect("no panic");
         devices.entry(device.to_owned()).or_default().end(end, &self.counts);
         drop(devices);
         if acknowledged.is_some() {
             add(&self.counts.mass);
+        }
+        self.count_revocation(acknowledged.is_some());
+    }
+
+    /// The end of everybody's sessions, or of those that were opened before a moment, was asked for.
+    pub(super) fn end_everybody(
+        &self,
+        before: Option<Instant>,
+        by: Responder,
+        (asked, got): (Instant, Instant),
+        outcome: Outcome,
+    ) {
+        let acknowledged = (outcome == Outcome::Done).then_some(Told { at: got, by });
+        let end = End { is_whole: false, before, asked, acknowledged, latest: Some(got + LATE) };
+        self.everybody.lock().expect("no panic").end(end, &self.counts);
+        if acknowledged.is_some() {
+            add(&self.counts.everybody);
         }
         self.count_revocation(acknowledged.is_some());
     }
@@ -263,7 +285,8 @@ impl Ledger {
             let devices = self.devices.lock().expect("no panic");
             let of_device = devices.get(&token.device).map(|group| group.ends.clone()).unwrap_or_default();
             drop(devices);
-            for end in of_user.into_iter().chain(of_device) {
+            let of_all = self.everybody.lock().expect("no panic").ends.clone();
+            for end in of_user.into_iter().chain(of_device).chain(of_all) {
                 end.strike(&token, &self.counts);
             }
         }
@@ -315,6 +338,11 @@ impl Ledger {
 
     pub(super) fn keep_quiet(&self, token: Arc<Token>) {
         self.quiet.lock().expect("no panic").push(token);
+    }
+
+    /// Everybody's sessions may have ended.
+    pub(super) fn forget_quiet(&self) {
+        self.quiet.lock().expect("no panic").clear();
     }
 
     /// One of those that no client ends.
