@@ -47,7 +47,7 @@ const SEARCH: Duration = Duration::from_millis(200);
 on_each_database! {
     fn searches_and_mass_ends_of_a_large_site(backend) {
         let wanted = number("KNOXIDE_SOAK_ADMIN");
-        let site = Site::of(backend, wanted.unwrap_or(2_000));
+        let site = Site::of(backend, wanted.unwrap_or(4_000));
         if wanted.is_some() {
             site.logins("logins, with the index by address");
             site.run("DROP INDEX sessions_address");
@@ -77,7 +77,7 @@ fn at(second: u64) -> Timestamp {
 }
 
 impl Site {
-    /// A tenth as many users as sessions. Each session has one token, and one of 65,536 addresses.
+    /// A tenth as many users as sessions, one of whom has every third session; every third is from one network.
     fn of(backend: Backend, sessions: u64) -> Self {
         let database = Database::migrated(backend);
         let (store, clock) = (database.store(), ManualClock::new(at(sessions)));
@@ -125,9 +125,10 @@ impl Site {
             self.run(&format!(
                 "INSERT INTO sessions (id, user_id, dialect, name, created, last_seen, auth_epoch, address, user_agent,
                  opened_reason, opened_by) {}
-                 SELECT {id}, 1 + i % {users}, CASE WHEN i % 4 = 0 THEN 'djoser' ELSE 'knox' END,
+                 SELECT {id}, CASE WHEN i % 3 = 0 THEN 2 ELSE 1 + i % {users} END, CASE WHEN i % 4 = 0 THEN 'djoser' ELSE 'knox' END,
                  CASE WHEN i % 1000 = 0 THEN 'Backup ' || i END, {BEGIN} + i * 1000000, {BEGIN} + i * 1000000, 0,
-                 '10.0.' || (i / 256 % 256) || '.' || (i % 256),
+                 CASE WHEN i % 3 = 1 THEN '10.200.' || (i % 7) || '.' || (i % 11)
+                 ELSE '10.0.' || (i / 256 % 256) || '.' || (i % 256) END,
                  CASE WHEN i % 100 = 0 THEN 'curl/8.0' ELSE 'Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0' END,
                  'login', 'system' FROM n",
                 numbers(sessions)
@@ -243,18 +244,22 @@ impl Site {
         let every = |step: u64| all / step;
         let any = SessionMatch::default;
         let of_network = |text: &str| SessionMatch { address: text.parse().ok(), ..any() };
-        // Numbers in which the address occurs: those that leave this rest.
-        let with_rest = |rest: u64, step: u64| (1..=all).filter(|i| i % step == rest).count() as u64;
-        let in_network = (1..=all).filter(|i| i / 256 % 256 == 2).count() as u64;
+        let those = |fits: &dyn Fn(u64) -> bool| (1..=all).filter(|i| fits(*i)).count() as u64;
+        let of_user = those(&|i| i % 3 != 0 && i % self.users == 6);
+        let (of_large_user, in_large_network) = (those(&|i| i % 3 == 0 || i % self.users == 1), those(&|i| i % 3 == 1));
+        let of_address = those(&|i| i % 3 != 1 && i % 65_536 == 2 * 256 + 3);
+        let in_network = those(&|i| i % 3 != 1 && i / 256 % 256 == 2);
         let (from, before) = (at(all / 2), at(all / 2 + all / 100));
         let of_time = SessionMatch { created_from: Some(from), created_before: Some(before), ..any() };
         vec![
-            ("of a user", SessionMatch::of_user(UserId(7)), with_rest(6, self.users)),
-            ("of an address", of_network("10.0.2.3/32"), with_rest(2 * 256 + 3, 65_536)),
+            ("of a user", SessionMatch::of_user(UserId(7)), of_user),
+            ("of an address", of_network("10.0.2.3/32"), of_address),
             ("of a network", of_network("10.0.2.0/24"), in_network),
             ("of a time", of_time, all / 100),
             ("by name", SessionMatch { name: Some("backup".to_owned()), ..any() }, every(1000)),
             ("of a device", SessionMatch { device: Some("CURL".to_owned()), ..any() }, every(100)),
+            ("of a user with many", SessionMatch::of_user(UserId(2)), of_large_user),
+            ("of a network with many", of_network("10.200.0.0/16"), in_large_network),
             ("of a dialect", SessionMatch { kind: Some(Dialect::Djoser.into()), ..any() }, every(4)),
             ("of all", SessionMatch { last_seen_before: Some(at(all + 1)), ..any() }, all),
         ]

@@ -154,7 +154,7 @@ fn a_set_ends(store: &dyn AdminStore) {
         ..SessionMatch::default()
     };
     let set = LiveSet { matching, now: after(100), idle_limit: None };
-    let is_in = |number: u64| number % 3 != 0 && number < 20 && number != 2;
+    let is_in = |number: u64| !number.is_multiple_of(3) && number < 20 && number != 2;
     let count = u64::try_from((1..=30).filter(|number| is_in(*number)).count()).expect("a small number");
     assert_eq!(store.count_sessions(&set), Ok(SessionCount { sessions: count, newest: Some(after(19)) }));
     let (mut told, detail) = (0, serde_json::json!({}));

@@ -18,17 +18,15 @@ struct Step {
 }
 
 /// The plans of all queries that `work` runs.
-#[expect(clippy::wildcard_enum_match_arm, reason = "only this one is of interest")]
 fn plans(any: &mut AnyConnection, work: impl FnOnce(&mut AnyConnection)) -> String {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let watcher = Arc::clone(&seen);
-    any.set_instrumentation(move |event: InstrumentationEvent<'_>| match event {
-        InstrumentationEvent::StartQuery { query, .. } => {
+    any.set_instrumentation(move |event: InstrumentationEvent<'_>| {
+        if let InstrumentationEvent::StartQuery { query, .. } = event {
             let text = query.to_string();
             let sql = text.split(" -- binds").next().unwrap_or_default().to_owned();
             watcher.lock().expect("a lock").push(sql);
         }
-        _ => {}
     });
     work(any);
     any.set_instrumentation(|_: InstrumentationEvent<'_>| {});
