@@ -1,6 +1,8 @@
 //! The integration tests: one binary, so that it links once.
 
 #[cfg(test)]
+mod admin_scale;
+#[cfg(test)]
 mod administration;
 #[cfg(test)]
 mod audit;
@@ -54,6 +56,8 @@ mod knox;
 mod languages;
 #[cfg(test)]
 mod layers;
+#[cfg(test)]
+mod mass_ends;
 #[cfg(test)]
 mod model;
 #[cfg(test)]
