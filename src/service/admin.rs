@@ -24,7 +24,9 @@ pub mod desk;
 mod events;
 mod explain;
 mod keys;
+mod mass_end;
 mod proof;
+mod script_tokens;
 mod sessions;
 mod tokens;
 mod users;
@@ -33,9 +35,10 @@ pub use data::{Imported, Swept, UnreachableUser, UnverifiableUser, why_unverifia
 pub use events::EventReader;
 pub use explain::{About, Answer, Cause, Evidence, ExplainSettings, ExplainedSession, Explanation, Question};
 pub use keys::{KeyState, ListedKey};
+pub use mass_end::{DryRun, Shown};
 pub use sessions::SessionQuery;
 pub use tokens::{MAX_TOKEN_NAME, ScriptToken};
-pub use crate::store::{EventFilter, EventOrder, SharedEmail, UserFilter};
+pub use crate::store::{EventFilter, EventOrder, SessionMatch, SharedEmail, UserFilter};
 pub use users::{NewAccount, NewPassword, check_new_account};
 
 /// One administrator at work.
@@ -95,6 +98,9 @@ pub enum AdminError {
     /// No live session has this id.
     #[error("there is no live session {0}")]
     NoSuchSession(SessionId),
+    /// No live token of a script has this name.
+    #[error("there is no live token {0:?}")]
+    NoSuchToken(String),
     /// No key in use has this number.
     #[error("there is no key {0} in use")]
     NoSuchKey(i64),
@@ -147,6 +153,25 @@ pub enum AdminError {
     /// The data to import conflicts with existing rows.
     #[error("nothing was imported:\n  {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n  "))]
     Clashes(Vec<Clash>),
+    /// A mass end without any condition.
+    #[error("say which sessions: without a condition, those of all users would end")]
+    NoCondition,
+    /// More sessions match than a dry run has shown.
+    #[error("{found} sessions match now, and {shown} were shown: none was ended; look again")]
+    MoreThanShown {
+        /// How many were shown.
+        shown: u64,
+        /// How many match.
+        found: u64,
+    },
+    /// The store failed while sessions were ended one by one.
+    #[error("{error}; {ended} sessions are ended, and others may be left: end them again")]
+    EndedInPart {
+        /// How many are ended for certain.
+        ended: u64,
+        /// Why not all.
+        error: StoreError,
+    },
 }
 
 impl From<KeyError> for AdminError {

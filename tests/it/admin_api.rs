@@ -2,6 +2,7 @@
 
 mod access;
 mod acts;
+mod mass;
 mod rows;
 mod shapes;
 

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod admin_api;
 #[cfg(test)]
+mod admin_scale;
+#[cfg(test)]
 mod administration;
 #[cfg(test)]
 mod audit;
@@ -56,6 +58,8 @@ mod knox;
 mod languages;
 #[cfg(test)]
 mod layers;
+#[cfg(test)]
+mod mass_ends;
 #[cfg(test)]
 mod model;
 #[cfg(test)]

@@ -217,7 +217,19 @@ impl From<AdminError> for ApiError {
             // The store's own words may contain secrets.
             AdminError::Store(failed) | AdminError::DeletedInPart(failed) => Self::unavailable(&failed.summary()),
             AdminError::Random(_) | AdminError::BadKey(_) => Self::unavailable(&error),
-            AdminError::NoSuchUser(_) | AdminError::NoSuchSession(_) | AdminError::NoSuchKey(_) => Self::not_found(),
+            AdminError::NoSuchUser(_)
+            | AdminError::NoSuchSession(_)
+            | AdminError::NoSuchToken(_)
+            | AdminError::NoSuchKey(_) => Self::not_found(),
+            AdminError::NoCondition => Self::new(bad, Code::Invalid, error.to_string()),
+            AdminError::MoreThanShown { shown, found } => Self {
+                details: Map::from_iter([("shown".to_owned(), json!(shown)), ("found".to_owned(), json!(found))]),
+                ..Self::new(conflict, Code::Conflict, error.to_string())
+            },
+            AdminError::EndedInPart { ended, error: failed } => Self {
+                details: Map::from_iter([("ended".to_owned(), json!(ended))]),
+                ..Self::unavailable(&failed.summary())
+            },
             AdminError::BadName(_) => Self::of_field(bad, Code::Invalid, "username", &error),
             AdminError::BadEmail => Self::of_field(bad, Code::Invalid, "email", &error),
             AdminError::Weak(_) | AdminError::UselessHash(_) => Self::of_field(bad, Code::Invalid, "password", &error),

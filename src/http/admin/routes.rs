@@ -78,7 +78,9 @@ pub const ROUTES: &[Route] = routes! {
     "GET" "/admin/api/sessions/{id}/" Admin sessions::get;
     "DELETE" "/admin/api/sessions/{id}/" Admin sessions::end;
     "POST" "/admin/api/sessions/revoke/" RecentPassword sessions::revoke;
+    "GET" "/admin/api/tokens/" Admin tokens::list;
     "POST" "/admin/api/tokens/" RecentPassword tokens::create;
+    "POST" "/admin/api/tokens/revoke/" Admin tokens::revoke;
     "DELETE" "/admin/api/tokens/{id}/" Admin tokens::end;
     "GET" "/admin/api/keys/" Admin keys::list;
     "POST" "/admin/api/keys/rotate/" RecentPassword keys::rotate;

@@ -20,6 +20,12 @@ pub(super) async fn list(mut call: Call) -> Answer {
     let limit = call.fields.limit();
     let filter = UserFilter {
         text: call.fields.text("q"),
+        beginning: call.fields.text("beginning"),
+        email: call.fields.text("email"),
+        id: None,
+        is_active: call.fields.flag("active"),
+        is_staff: call.fields.flag("staff"),
+        is_admin: call.fields.flag("admin"),
         after: call.fields.parsed("cursor", "a cursor", |text| text.parse().ok()).map(UserId),
         limit: Page::<()>::rows(limit),
     };

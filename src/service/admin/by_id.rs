@@ -20,8 +20,7 @@ impl Admin {
     /// # Errors
     /// There is none, or the store failed.
     pub fn user_entry(&self, id: UserId) -> Result<UserEntry, AdminError> {
-        let after = id.0.checked_sub(1).map(UserId);
-        let filter = UserFilter { after, limit: 1, ..UserFilter::default() };
+        let filter = UserFilter { id: Some(id), limit: 1, ..UserFilter::default() };
         let found = self.store.list_users(&filter)?.into_iter().find(|entry| entry.user.id == id);
         found.ok_or_else(|| no_such_user(id))
     }
@@ -34,7 +33,7 @@ impl Admin {
         // The list begins with the session before this one in time, and ids are compared as numbers.
         let next = u128::from_be_bytes(*id.as_bytes()).checked_add(1);
         let before = next.map(|next| SessionId::from_bytes(next.to_be_bytes()));
-        let query = super::SessionQuery { user: None, with_ended: true, before, limit: 1 };
+        let query = super::SessionQuery { with_ended: true, before, limit: 1, ..super::SessionQuery::default() };
         let found = self.list_sessions(query)?.into_iter().find(|entry| entry.session.id == id);
         found.ok_or(AdminError::NoSuchSession(id))
     }

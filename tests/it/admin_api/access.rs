@@ -128,7 +128,9 @@ impl Table {
         let Bench { app, api, .. } = &self.bench;
         let name = self.name("target");
         let target = app.add_user(&name, PASSWORD);
-        app.client().login(&name, PASSWORD);
+        app.change(target, |admin, user| {
+            admin.create_token(user, "backup".to_owned(), None, knoxide::Dialect::Knox.into())
+        });
         let session = app.sessions_of(target).remove(0).to_string();
         let id = if row.path.starts_with("/admin/api/users/") { target.to_string() } else { session };
         let body = row.body.as_ref().map(|body| {

@@ -40,6 +40,8 @@ pub(super) fn rows() -> Vec<Row> {
         row("GET", "/admin/api/sessions/{id}/", None, [200, 200]),
         row("DELETE", "/admin/api/sessions/{id}/", None, [204, 204]),
         row("POST", "/admin/api/sessions/revoke/", Some(json!({ "before": "2000-01-01T00:00:00Z" })), [200, 403]),
+        row("GET", "/admin/api/tokens/", None, [200, 200]),
+        row("POST", "/admin/api/tokens/revoke/", Some(json!({ "user": user(), "name": "backup" })), [200, 200]),
         row("POST", "/admin/api/tokens/", Some(json!({ "user": user(), "name": "backup" })), [201, 403]),
         row("DELETE", "/admin/api/tokens/{id}/", None, [204, 204]),
         row("GET", "/admin/api/keys/", None, [200, 200]),

@@ -11,7 +11,7 @@ use knoxide::domain::random::SystemRandom;
 use knoxide::domain::session::SessionId;
 use knoxide::domain::user::{User, UserId};
 use knoxide::server::{Administration, Server, Stopper};
-use knoxide::service::admin::{Admin, AdminError, SessionQuery};
+use knoxide::service::admin::{Admin, AdminError, SessionMatch, SessionQuery};
 use knoxide::store::{AdminStore, LastAdmin};
 use serde_json::Value;
 
@@ -71,7 +71,7 @@ impl App {
 
     /// The live sessions of a user, newest first.
     pub(crate) fn sessions_of(&self, id: UserId) -> Vec<SessionId> {
-        let query = SessionQuery { user: Some(id), with_ended: false, before: None, limit: 100 };
+        let query = SessionQuery { matching: SessionMatch::of_user(id), limit: 100, ..SessionQuery::default() };
         let sessions = self.admin().list_sessions(query).expect("a list");
         sessions.into_iter().map(|entry| entry.session.id).collect()
     }
