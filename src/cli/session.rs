@@ -9,7 +9,7 @@ use crate::domain::escape::visible;
 use crate::domain::session::{SessionEntry, SessionId};
 use crate::domain::user::UserId;
 use crate::service::admin::SessionQuery;
-use crate::store::{ClockTrust, SweepPolicy};
+use crate::store::ClockTrust;
 
 /// How many sessions `user show` lists.
 const SHOWN_OF_USER: u32 = 100;
@@ -67,7 +67,8 @@ pub(super) fn row(entry: &SessionEntry) -> [String; 9] {
     ]
 }
 
-fn parse_id(id: &str) -> Result<SessionId, Failure> {
+/// Parses the id of a session.
+pub(super) fn parse_id(id: &str) -> Result<SessionId, Failure> {
     let problem =
         || Failure::new(Code::Usage, format!("{id:?} is not the id of a session: see `knoxide session list`"));
     SessionId::parse(id).ok_or_else(problem)
@@ -75,16 +76,12 @@ fn parse_id(id: &str) -> Result<SessionId, Failure> {
 
 /// Deletes expired tokens, and ended sessions after their retention.
 pub(super) fn sweep(trust_clock: bool, context: &Context<'_>) -> Answered {
-    let policy = SweepPolicy {
-        session_retention: context.settings.tokens.session_retention,
-        network_retention: context.settings.throttle.known_for,
-        ..SweepPolicy::default()
-    };
+    let policy = context.settings.sweep_policy();
     let trust = if trust_clock { ClockTrust::Vouched } else { ClockTrust::Unproved };
     let swept = context.admin(Missing::Refuse)?.sweep(trust, &policy)?;
     let tokens = swept.report.expired_tokens + swept.report.dead_tokens;
-    let (sessions, log_rows) = (swept.report.sessions, swept.report.log_rows);
-    let mut text = format!("Swept: {tokens} tokens, {sessions} sessions, {log_rows} log rows.");
+    let (sessions, log_rows, events) = (swept.report.sessions, swept.report.log_rows, swept.report.audit_events);
+    let mut text = format!("Swept: {tokens} tokens, {sessions} sessions, {log_rows} log rows, {events} audit events.");
     if !swept.clock_believed {
         let kept = match swept.until {
             Some(until) => {

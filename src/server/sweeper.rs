@@ -35,6 +35,7 @@ pub(super) fn start(
         Ok(Some(report)) => log::info!(
             expired_tokens = report.expired_tokens, dead_tokens = report.dead_tokens,
             sessions = report.sessions, log_rows = report.log_rows, login_networks = report.login_networks,
+            audit_events = report.audit_events, audit_addresses = report.audit_addresses,
             traces = report.traces;
             "swept"
         ),

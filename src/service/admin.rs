@@ -19,6 +19,7 @@ use crate::domain::user::BadUsername;
 use crate::store::{AdminStore, Clash, Connection, ImportError, KeyError, LastAdmin, StoreError, StoreResult};
 
 mod data;
+mod events;
 mod explain;
 mod keys;
 mod sessions;
@@ -26,6 +27,7 @@ mod tokens;
 mod users;
 
 pub use data::{Imported, Swept, UnreachableUser, UnverifiableUser, why_unverifiable};
+pub use events::EventReader;
 pub use explain::{About, Answer, Cause, Evidence, ExplainSettings, ExplainedSession, Explanation, Question};
 pub use keys::{KeyState, ListedKey};
 pub use sessions::SessionQuery;
@@ -168,6 +170,12 @@ impl Admin {
     }
 
     fn audit(&self, event: Event) -> AuditContext {
-        AuditContext { event, actor: self.actor.clone(), origin: self.origin.clone(), at: self.clock.now() }
+        AuditContext {
+            event,
+            actor: self.actor.clone(),
+            origin: self.origin.clone(),
+            at: self.clock.now(),
+            detail: None,
+        }
     }
 }

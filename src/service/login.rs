@@ -8,6 +8,7 @@ use super::throttle::{AccountLabel, Denied, Permit};
 use super::workers::{OnDisconnect, Work};
 use super::{Auth, Unavailable, within};
 
+mod events;
 mod external;
 mod unverifiable;
 
@@ -157,6 +158,14 @@ impl Auth {
     /// # Errors
     /// Why there is no token.
     pub async fn login(&self, request: LoginRequest) -> Result<Issued, LoginError> {
+        let origin = request.origin.clone();
+        match self.try_login(request).await {
+            Ok(issued) => Ok(issued),
+            Err(error) => Err(self.tell_refusal(Event::LoginFailed, error, origin).await),
+        }
+    }
+
+    async fn try_login(&self, request: LoginRequest) -> Result<Issued, LoginError> {
         let LoginRequest { dialect, login, password, origin } = request;
         // One limit for all waiting: for other attempts, for a thread, for the hash.
         let until = tokio::time::Instant::now() + self.inner.timeouts.password;
@@ -254,12 +263,13 @@ impl Auth {
         let Proven { user, upgrade, shadow, network } = proven;
         let (mut new, access, refresh) = self.new_session(dialect, &user, origin)?;
         new.network = network.map(|network| network.to_string());
-        let (session, opened_at) = (new.id, new.audit.at);
+        let (session, opened_at, audit) = (new.id, new.audit.at, new.audit.clone());
+        let open = self.opening(new);
         let opened = self.inner.writes.run(OnDisconnect::Cancel, move |connection| -> StoreResult<Opening> {
             if let Some(shadow) = shadow {
-                connection.put_shadow_user(&shadow, &new.audit)?;
+                connection.put_shadow_user(&shadow, &audit)?;
             }
-            connection.open_session(&new)
+            open(connection)
         });
         let opening = within(self.inner.timeouts.write, "writes", opened).await?;
         if let (Opening::Opened, Some((old, better))) = (opening, upgrade) {
@@ -317,6 +327,7 @@ impl Auth {
                 idle_limit: inner.policy.idle_verdict_after(),
             }),
             network: None,
+            with_event: true,
             audit,
         };
         Ok((new, access, refresh))

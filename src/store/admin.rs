@@ -143,9 +143,9 @@ pub trait AdminStore: Store {
         algorithm: Algorithm,
         given: Option<&KeySecret>,
         random: &dyn Random,
-        now: Timestamp,
+        audit: &AuditContext,
     ) -> Result<(), KeyError> {
-        let _ = (algorithm, given, random, now);
+        let _ = (algorithm, given, random, audit);
         Err(unsupported("signing keys").into())
     }
 
@@ -154,8 +154,8 @@ pub trait AdminStore: Store {
     ///
     /// # Errors
     /// When the database fails.
-    fn retire_key(&self, id: i64, now: Timestamp) -> StoreResult<Retiring> {
-        let _ = (id, now);
+    fn retire_key(&self, id: i64, audit: &AuditContext) -> StoreResult<Retiring> {
+        let _ = (id, audit);
         Err(unsupported("signing keys"))
     }
 

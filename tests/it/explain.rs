@@ -1,170 +1,27 @@
 //! What became of a token or a session is explained, before and after the sweeper has deleted the rows.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use knoxide::domain::audit::{Actor, Event, Origin};
+use knoxide::domain::audit::Event;
 use knoxide::domain::dialect::Dialect;
 use knoxide::domain::policy::{LimitPolicy, Policy, RefreshPolicy, TokenForm};
-use knoxide::domain::random::SystemRandom;
 use knoxide::domain::session::SessionId;
 use knoxide::domain::time::Clock as _;
-use knoxide::domain::user::{Password, UserId};
-use knoxide::service::admin::{Admin, ExplainSettings, NewPassword, Question, SessionQuery};
-use knoxide::store::{LastAdmin, SweepPolicy};
-use serde_json::{Value, json};
+use knoxide::domain::user::Password;
+use knoxide::service::admin::NewPassword;
+use serde_json::json;
 
-use crate::harness::app::{App, Backend, Database, Setup, cheap_hasher, on_each_database, start_of_time};
-use crate::harness::dialects::{Speech, Tokens, members};
+use crate::harness::app::{Backend, Database, on_each_database, start_of_time};
+use crate::harness::dialects::members;
 
 mod keys;
+mod stage;
 
+use stage::{RETENTION, Stage, assert_members, by_hand, count};
+
+const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
-
-/// The default time for which ended sessions are kept.
-const RETENTION: Duration = Duration::from_secs(30 * 24 * 3600);
-
-/// A server, and an administrator beside it.
-struct Stage {
-    app: App,
-    admin: Admin,
-    alice: UserId,
-}
-
-impl Stage {
-    fn set(backend: Backend, change: impl FnOnce(&mut Policy)) -> Self {
-        Self::on(Database::migrated(backend), change)
-    }
-
-    fn on(database: Database, change: impl FnOnce(&mut Policy)) -> Self {
-        let mut policy = Policy::default();
-        change(&mut policy);
-        let app = App::on(database, Setup { policy: policy.clone(), ..Setup::default() });
-        let alice = app.add_user("alice", "correct horse");
-        let admin = Admin {
-            store: app.store.clone(),
-            clock: Arc::new(app.clock.clone()),
-            random: Arc::new(SystemRandom),
-            hasher: cheap_hasher(),
-            policy,
-            actor: Actor::User(UserId(77)),
-            origin: Origin {
-                address: Some([192, 0, 2, 7].into()),
-                request_id: Some("r-77".to_owned()),
-                ..Origin::default()
-            },
-            last_admin: LastAdmin::MayGo,
-        };
-        Self { app, admin, alice }
-    }
-
-    fn log_in(&self, dialect: Dialect) -> Tokens {
-        Speech::of(dialect).login(&mut self.app.client(), "alice", "correct horse")
-    }
-
-    fn refresh(&self, dialect: Dialect, token: &str) -> crate::harness::wire::Reply {
-        Speech::of(dialect).refresh(&mut self.app.client(), token).expect("an endpoint")
-    }
-
-    fn ask(&self, question: &Question) -> Value {
-        let settings = ExplainSettings { session_retention: RETENTION, jwt_secret: None };
-        let explanation = self.admin.explain(question, &settings).expect("an explanation");
-        serde_json::to_value(explanation).expect("JSON")
-    }
-
-    fn of_token(&self, token: &str) -> Value {
-        self.ask(&Question::token(token))
-    }
-
-    fn of_session(&self, id: &str) -> Value {
-        self.ask(&Question::Session(SessionId::parse(id).expect("an id")))
-    }
-
-    fn sweep(&self) {
-        self.app.store.sweep(self.app.clock.now(), &SweepPolicy::default(), &|| true).expect("a sweep");
-    }
-
-    fn wait(&self, time: Duration) {
-        self.app.clock.advance(time);
-    }
-
-    /// The id of the only session, or of the latest.
-    fn session(&self) -> String {
-        let query = SessionQuery { user: None, with_ended: true, before: None, limit: 1 };
-        self.admin.list_sessions(query).expect("a list").remove(0).session.id.to_string()
-    }
-
-    fn alice(&self) -> knoxide::domain::user::User {
-        self.admin.find_user("alice").expect("the user")
-    }
-
-    /// The answers about a token and about its session, now and after a sweep, have these members.
-    fn expect(&self, token: &str, session: &str, of_token: &Value, of_session: &Value) {
-        for when in ["before", "after"] {
-            assert_members(&self.of_token(token), of_token, &format!("the token, {when} a sweep"));
-            assert_members(&self.of_session(session), of_session, &format!("the session, {when} a sweep"));
-            self.sweep();
-        }
-    }
-
-    /// The same, where one answer fits both.
-    fn expect_both(&self, token: &str, session: &str, expected: &Value) {
-        self.expect(token, session, expected, expected);
-    }
-
-    /// How many rows there are.
-    fn count(&self, table: &str) -> i64 {
-        crate::explain::count(&self.app.database.url, table)
-    }
-
-    /// Runs a statement as in the database's shell.
-    fn by_hand(&self, sql: &str) {
-        by_hand(&self.app.database.url, sql);
-    }
-}
-
-/// Whether `found` has all members of `wanted`, at every depth.
-fn assert_members(found: &Value, wanted: &Value, what: &str) {
-    for (name, value) in wanted.as_object().expect("members") {
-        match value {
-            Value::Object(_) => assert_members(&found[name], value, &format!("{what}, {name}")),
-            _ => assert_eq!(&found[name], value, "{what}, {name}: {found:#}"),
-        }
-    }
-}
-
-fn by_hand(url: &str, sql: &str) {
-    use diesel::Connection as _;
-    use diesel::connection::SimpleConnection as _;
-
-    match url.strip_prefix("sqlite://") {
-        Some(path) => {
-            let patient = format!("PRAGMA busy_timeout = 30000; {sql}");
-            diesel::SqliteConnection::establish(path).expect("a connection").batch_execute(&patient).expect(sql);
-        }
-        #[cfg(feature = "postgres")]
-        None => diesel::PgConnection::establish(url).expect("a connection").batch_execute(sql).expect(sql),
-        #[cfg(not(feature = "postgres"))]
-        None => panic!("no SQLite file"),
-    }
-}
-
-/// How many rows a table, or a part of one, has.
-fn count(url: &str, table: &str) -> i64 {
-    use diesel::dsl::sql;
-    use diesel::{Connection as _, RunQueryDsl as _};
-
-    let query = diesel::select(sql::<diesel::sql_types::BigInt>(&format!("(SELECT count(*) FROM {table})")));
-    match url.strip_prefix("sqlite://") {
-        Some(path) => query.get_result(&mut diesel::SqliteConnection::establish(path).expect("a connection")),
-        #[cfg(feature = "postgres")]
-        None => query.get_result(&mut diesel::PgConnection::establish(url).expect("a connection")),
-        #[cfg(not(feature = "postgres"))]
-        None => panic!("no SQLite file"),
-    }
-    .expect("a count")
-}
 
 fn after(time: Duration) -> String {
     start_of_time().saturating_add(time).to_string()
@@ -428,10 +285,12 @@ on_each_database! {
         stage.expect_both(&token, &session, &with_state("user_inactive"));
         stage.by_hand("UPDATE users SET is_active = TRUE, auth_epoch = auth_epoch + 1");
         assert_members(&stage.of_token(&token), &with_state("all_ended"), "the epoch");
+        stage.wait(SECOND);
         let (token, session) = (stage.log_in(Dialect::Knox).access, stage.session());
         stage.by_hand("UPDATE sessions SET ended_at = created + 7 WHERE ended_at IS NULL");
-        let wanted = json!({ "state": "ended", "at": after(Duration::from_micros(7)), "reason": null, "actor": null });
+        let wanted = json!({ "state": "ended", "at": after(SECOND + Duration::from_micros(7)), "reason": null, "actor": null });
         stage.expect_both(&token, &session, &wanted);
+        stage.wait(SECOND);
         let (token, session) = (stage.log_in(Dialect::Knox).access, stage.session());
         stage.by_hand("DELETE FROM tokens");
         stage.expect(&token, &session, &json!({ "state": "unknown" }), &with_state("ended"));

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod administration;
 #[cfg(test)]
+mod audit;
+#[cfg(test)]
 mod blacklist;
 #[cfg(test)]
 mod by_hand;

@@ -1,4 +1,3 @@
-DROP INDEX audit_events_session;
 DROP TABLE removed_sessions;
 DROP TABLE token_traces;
-UPDATE schema_info SET version = 7;
+UPDATE schema_info SET version = 8;

@@ -23,7 +23,4 @@ CREATE TABLE removed_sessions (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX removed_sessions_removed ON removed_sessions (removed_at);
 
--- Who ended a session, and from where, is found by the session.
-CREATE INDEX IF NOT EXISTS audit_events_session ON audit_events (session_id) WHERE session_id IS NOT NULL;
-
 UPDATE schema_info SET version = 9;

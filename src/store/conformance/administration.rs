@@ -84,10 +84,11 @@ fn keys(store: &dyn AdminStore) {
     let made = store.ensure_keys(Algorithm::EdDsa, None, &SystemRandom, NOW).expect("keys");
     assert_eq!(store.ensure_keys(Algorithm::EdDsa, None, &SystemRandom, NOW).expect("keys").len(), made.len());
     let old = made.iter().find(|key| key.purpose == signs).expect("a key that signs").id;
-    assert_eq!(store.retire_key(old, NOW), Ok(Retiring::StillNeeded));
-    store.rotate_key(Algorithm::EdDsa, None, &SystemRandom, after(1)).expect("a new key");
+    assert_eq!(store.retire_key(old, &audit(Event::KeyRetired)), Ok(Retiring::StillNeeded));
+    store.rotate_key(Algorithm::EdDsa, None, &SystemRandom, &cause_at(Event::KeyRotated, after(1))).expect("a new key");
+    let retired = cause_at(Event::KeyRetired, after(2));
     assert_eq!(
-        (store.retire_key(old, after(2)), store.retire_key(old, after(2))),
+        (store.retire_key(old, &retired), store.retire_key(old, &retired)),
         (Ok(Retiring::Done), Ok(Retiring::Unknown))
     );
     let listed = store.list_keys().expect("a read");

@@ -136,13 +136,13 @@ impl AdminStore for DieselStore {
         algorithm: Algorithm,
         given: Option<&KeySecret>,
         random: &dyn Random,
-        now: Timestamp,
+        audit: &AuditContext,
     ) -> Result<(), KeyError> {
-        keys::rotate(self, algorithm, given, random, now)
+        keys::rotate(self, algorithm, given, random, audit)
     }
 
-    fn retire_key(&self, id: i64, now: Timestamp) -> StoreResult<Retiring> {
-        self.admin(|connection| connection.write(|any| keys::retire(any, id, now)))
+    fn retire_key(&self, id: i64, audit: &AuditContext) -> StoreResult<Retiring> {
+        self.admin(|connection| connection.write(|any| keys::retire(any, id, audit)))
     }
 
     fn import(&self, data: &ImportData, audit: &AuditContext) -> Result<ImportReport, ImportError> {

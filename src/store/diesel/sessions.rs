@@ -66,6 +66,10 @@ pub(super) fn open(connection: &mut AnyConnection, new: &NewSession) -> QueryRes
         return Ok(Ending::Undo(Opening::LimitReached));
     }
     insert(connection, new)?;
+    if new.with_event {
+        let about = About { user: Some(new.user), session: Some(new.id), epoch: None };
+        audit::record(connection, &new.audit, about)?;
+    }
     if let Some(network) = &new.network {
         networks::note_login_from(connection, new.user, network, new.audit.at)?;
     }

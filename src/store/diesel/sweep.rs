@@ -73,18 +73,17 @@ impl DieselStore {
         let log_rows = self.prune_log(until, go_on);
         let unknown = before(policy.network_retention);
         let login_networks = self.repeat(go_on, |any| super::networks::delete_old(any, unknown));
-        let audit_events = policy.audit_retention.map_or(Ok(0), |retention| {
-            self.repeat(go_on, |any| DeleteAudit { before: before(retention) }.execute(any))
-        });
+        let audit = self.sweep_audit(now, policy, go_on);
         marked?;
-        let removed = removed?;
+        let (removed, (audit_events, audit_addresses)) = (removed?, audit?);
         Ok(SweepReport {
             expired_tokens: expired_tokens?,
             dead_tokens: dead_tokens? + removed.tokens,
             sessions: removed.sessions,
             log_rows: log_rows?,
             login_networks: login_networks?,
-            audit_events: audit_events?,
+            audit_events,
+            audit_addresses,
             traces: removed.traces + forgotten?,
         })
     }
@@ -114,12 +113,6 @@ statement! {
     /// Tells the triggers, for this transaction only, which tokens have expired by every clock.
     SetHorizon { at: i64 as BigInt },
     ["UPDATE sweep_state SET expired_before = ", at]
-}
-
-statement! {
-    /// Deletes a batch of the oldest audit events.
-    DeleteAudit { before: i64 as BigInt },
-    ["DELETE FROM audit_events WHERE id IN (SELECT id FROM audit_events WHERE at < ", before, " LIMIT ", {BATCH}, ")"]
 }
 
 /// A token's digest, its session, when it expired, what it was for, when it was consumed, and the key of a JWT.

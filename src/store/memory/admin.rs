@@ -11,7 +11,7 @@ use crate::store::{
 };
 
 impl AdminStore for MemoryStore {
-    fn create_user(&self, new: &NewUser, shared: SharedEmail, _: &AuditContext) -> StoreResult<UserCreation> {
+    fn create_user(&self, new: &NewUser, shared: SharedEmail, audit: &AuditContext) -> StoreResult<UserCreation> {
         let mut tables = self.tables();
         if new.id.is_some_and(|id| tables.accounts.contains_key(&id)) {
             return Ok(UserCreation::Taken);
@@ -24,10 +24,12 @@ impl AdminStore for MemoryStore {
         if let Some(holder) = tables.holder_of_email(&new.email, None, shared) {
             return Ok(UserCreation::EmailTaken(holder));
         }
-        Ok(UserCreation::Created(tables.insert_user(new)))
+        let id = tables.insert_user(new);
+        tables.tell(audit, id);
+        Ok(UserCreation::Created(id))
     }
 
-    fn change_user(&self, id: UserId, change: &UserChange, _: &AuditContext) -> StoreResult<UserChanged> {
+    fn change_user(&self, id: UserId, change: &UserChange, audit: &AuditContext) -> StoreResult<UserChanged> {
         let mut tables = self.tables();
         match change {
             UserChange::Username(name) => match tables.holder_of_name(name, Some(id)) {
@@ -44,11 +46,15 @@ impl AdminStore for MemoryStore {
             UserChange::Staff(_) | UserChange::Admin(..) => {}
         }
         let Some(user) = tables.user_mut(id) else { return Ok(UserChanged::NoSuchUser) };
+        let before = user.clone();
         match change {
             UserChange::Username(name) => user.username.clone_from(name),
             UserChange::Email(email, _) => user.email.clone_from(email),
             UserChange::Staff(is_staff) => user.is_staff = *is_staff,
             UserChange::Admin(is_admin, _) => user.is_admin = *is_admin,
+        }
+        if *user != before {
+            tables.tell(audit, id);
         }
         Ok(UserChanged::Done)
     }
@@ -68,6 +74,7 @@ impl AdminStore for MemoryStore {
         account.password = new.clone();
         let old = account.user.epoch;
         tables.raise_epoch(user, audit);
+        tables.tell(audit, user);
         let kept = keep.and_then(|id| tables.sessions.get_mut(&id)).filter(|row| row.user == user);
         if let Some(row) = kept.filter(|row| row.session.epoch == old && row.session.ended.is_none()) {
             row.session.epoch = Epoch(old.0 + 1);
@@ -95,6 +102,7 @@ impl AdminStore for MemoryStore {
         for user in users {
             tables.raise_epoch(user, audit);
         }
+        tables.tell_of_all(audit);
         Ok(())
     }
 
@@ -103,6 +111,7 @@ impl AdminStore for MemoryStore {
         if tables.cutoff.as_ref().is_none_or(|(before, _)| *before < moment) {
             tables.cutoff = Some((moment, audit.clone()));
         }
+        tables.tell_of_all(audit);
         Ok(())
     }
 
@@ -118,7 +127,11 @@ impl AdminStore for MemoryStore {
         }
         sessions.retain(|_, row| row.user != user);
         tables.networks.retain(|(owner, _), _| *owner != user);
-        Ok(done(tables.accounts.remove(&user).is_some()))
+        let is_known = tables.accounts.remove(&user).is_some();
+        if is_known {
+            tables.tell(audit, user);
+        }
+        Ok(done(is_known))
     }
 
     fn list_users(&self, filter: &UserFilter) -> StoreResult<Vec<UserEntry>> {

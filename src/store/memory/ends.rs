@@ -22,6 +22,8 @@ impl Tables {
         }
         session.ended = Some(audit.at);
         *ended = Some(audit.clone());
+        let user = *user;
+        self.tell_of_session(audit, user, id);
         self.past.keep(&mut self.tokens, id, Some(audit.at));
         true
     }

@@ -109,7 +109,7 @@ fn on_sqlite_every_step_is_a_search_by_a_key() {
         ),
         (
             "SELECT at FROM audit_events WHERE user_id = 7 AND auth_epoch >= 0 ORDER BY auth_epoch DESC LIMIT 10",
-            "audit_events_user (user_id=? AND auth_epoch>?)",
+            "audit_events_epoch (user_id=? AND auth_epoch>?)",
         ),
     ] {
         let plan: Vec<Step> =

@@ -46,6 +46,21 @@ fn revocations_are_logged_after_the_row_rose() {
 }
 
 #[test]
+fn sessions_expire_and_are_swept_after_the_row_rose() {
+    for fixture in Fixture::all() {
+        let mut c = fixture.connect();
+        let user = add_user(&mut *c, "alice");
+        assert_eq!(fixture.store.end_everybody(&audit(Event::AllSessionsEnded)), Ok(()));
+        (0..10).for_each(|n| open(&mut *c, &login(user, 1, n)));
+        let days = |days: u64| later(3601 + days * 24 * 60 * 60);
+        let swept = |at| fixture.store.sweep(at, &SweepPolicy::default(), &|| true).expect("a sweep");
+        assert_eq!(swept(days(1)).expired_tokens, 10);
+        assert_eq!(fixture.count("sessions WHERE ended_reason = 'expired'"), 10);
+        assert_eq!(swept(days(31)).sessions, 10);
+    }
+}
+
+#[test]
 fn the_row_only_rises() {
     for fixture in Fixture::all() {
         fixture.run("UPDATE session_cutoff SET epoch = 5, issued_before = 7");
