@@ -27,6 +27,8 @@ mod docs;
 #[cfg(test)]
 mod embed;
 #[cfg(test)]
+mod forward_auth;
+#[cfg(test)]
 mod full_disk;
 #[cfg(test)]
 mod guards;
