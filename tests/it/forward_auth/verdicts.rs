@@ -73,14 +73,12 @@ on_each_database! {
         let audit = app.audit(Event::Deactivated);
         app.store.set_active(bob, false, LastAdmin::Keep, &audit).expect("a write");
         check(client, &token, "inactive");
-        let speech = ALL[3];
-        let token = speech.login(client, "alice", PASSWORD).access;
+        let (used, unused) = (ALL[3].login(client, "alice", PASSWORD), ALL[3].login(client, "alice", PASSWORD));
         app.clock.advance(Duration::from_secs(3000));
-        assert_eq!(client.with_token("GET", "/forward-auth/nginx/", &token).status, 200);
+        assert_eq!(client.with_token("GET", "/forward-auth/nginx/", &used.access).status, 200);
         app.clock.advance(Duration::from_secs(3000));
-        assert_eq!(client.with_token("GET", "/forward-auth/nginx/", &token).status, 200, "asking counts as use");
-        app.clock.advance(Duration::from_secs(3700));
-        check(client, &token, "idle");
+        assert_eq!(client.with_token("GET", "/forward-auth/nginx/", &used.access).status, 200, "asking counts as use");
+        check(client, &unused.access, "idle");
     }
 
     fn two_headers_are_refused(backend) {
