@@ -43,7 +43,7 @@ pub(super) fn describe(mut reply: HttpResponse, who: &Verified, source: Source) 
         end.write(&mut expires);
     }
     // A time is ASCII.
-    headers.insert(REMOTE_EXPIRES.clone(), HeaderValue::from_bytes(&expires).unwrap_or_else(|_| EMPTY.clone()));
+    headers.insert(REMOTE_EXPIRES.clone(), HeaderValue::try_from(expires).unwrap_or_else(|_| EMPTY.clone()));
     let source = match source {
         Source::Header => &HEADER,
         Source::Cookie => &COOKIE,

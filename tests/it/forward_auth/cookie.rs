@@ -9,7 +9,8 @@ use crate::harness::app::{App, Backend, Client, Database, Setup, on_each_databas
 use crate::harness::dialects::ALL;
 use crate::harness::wire::{Reply, Request};
 
-fn setup(proxies: &str) -> Setup {
+/// A server that reads a cookie which these proxies pass on.
+pub(super) fn setup(proxies: &str) -> Setup {
     let mut setup = Setup::default();
     setup.http.options.proxies = proxies.parse::<Proxies>().expect("proxies");
     setup.http.options.forward_auth.cookie = Some("__Host-session".parse().expect("a name"));

@@ -1,11 +1,12 @@
-//! nginx, Caddy and HAProxy with the shipped configurations, before a service that echoes.
+//! The proxies that Debian has, with the shipped configurations, before a service that echoes.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 
-use super::stage::{Kind, Listener, Running};
+use super::cookie::setup;
+use super::stage::{Kind, Listener, Running, TokenIn, shipped};
 use super::{PASSWORD, add};
-use crate::harness::app::{App, Backend, Client};
+use crate::harness::app::{App, Backend, Client, Database};
 use crate::harness::wire::{Framing, Request, Wire};
 
 const GOOD: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nRemote-User: alice\r\nRemote-Email: a@b\r\nRemote-Groups:\r\n\
@@ -175,6 +176,69 @@ const ODD: [fn(&str) -> String; 3] = [
 /// An address where nothing listens.
 fn nobody() -> SocketAddr {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|free| free.local_addr()).expect("a port")
+}
+
+#[test]
+fn a_cookie_counts_behind_each_of_them() {
+    for kind in Kind::ALL {
+        let app = App::on(Database::migrated(Backend::Sqlite), setup("127.0.0.1"));
+        app.add_user("alice", PASSWORD);
+        let token = app.client().login("alice", PASSWORD);
+        let service = Listener::echo();
+        let servers = [app.address, service.address];
+        let Some(proxy) = Running::with(kind, servers, TokenIn::Cookie) else { continue };
+        let status = |method: &str, lines: &str| {
+            let length = if method == "GET" { "" } else { "Content-Length: 0\r\n" };
+            let line = format!("{method} / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n");
+            proxy.raw(&format!("{line}{length}{lines}\r\n")).0
+        };
+        let cookie = format!("Cookie: a=b; __Host-session={token}\r\n");
+        let several = if kind == Kind::Nginx { 403 } else { 400 };
+        for (method, more, expected) in [
+            ("GET", "", 200),
+            ("POST", "Origin: https://app.example.com\r\n", 200),
+            ("POST", "", 403),
+            ("POST", "Origin: https://evil.example\r\n", 403),
+            // What the client says about its method does not count.
+            ("POST", "X-Forwarded-Method: GET\r\n", 403),
+            ("POST", "X_Forwarded_Method: GET\r\n", 403),
+            ("POST", "Connection: X-Forwarded-Method\r\nX-Forwarded-Method: GET\r\n", 403),
+            ("GET", "Authorization: Token x\r\n", several),
+            ("GET", "Cookie: __Host-session=x\r\n", several),
+        ] {
+            assert_eq!(status(method, &format!("{cookie}{more}")), expected, "{kind:?} {method} {more}");
+        }
+        assert_eq!(status("GET", "Cookie: __Host-session=x\r\n"), 401, "{kind:?}");
+        let passed = service.heads();
+        assert_eq!(passed.len(), 2, "{kind:?}");
+        assert!(passed.iter().all(|head| head.to_ascii_lowercase().contains("remote-token-from: cookie\r\n")));
+    }
+}
+
+/// A header that a configuration does not name would keep the client's value.
+#[test]
+fn each_configuration_names_every_identity_header() {
+    let (app, token) = knoxide();
+    let reply = app.client().with_token("GET", "/forward-auth/envoy/", &token);
+    let names = reply.headers.iter().map(|(name, _)| name.to_ascii_lowercase());
+    let names: Vec<_> = names.filter(|name| name.starts_with("remote-")).collect();
+    assert_eq!(names.len(), 7, "{names:?}");
+    for (file, times) in [
+        ("nginx/forward-auth.conf", 1),
+        ("caddy/Caddyfile", 1),
+        ("haproxy/knoxide.lua", 1),
+        // Removed from the client's request, and taken from the reply.
+        ("envoy/envoy.yaml", 2),
+    ] {
+        let text = shipped(file).to_ascii_lowercase();
+        let code = text.lines().filter(|line| !["#", "--"].iter().any(|mark| line.trim_start().starts_with(mark)));
+        let words: Vec<_> =
+            code.flat_map(|line| line.split(|c: char| !c.is_ascii_alphanumeric() && c != '-')).collect();
+        for name in &names {
+            assert!(words.iter().filter(|word| *word == name).count() >= times, "{file}: {name}");
+        }
+    }
+    assert!(shipped("traefik/forward-auth.yml").contains("authResponseHeadersRegex: \"(?i)^remote\""));
 }
 
 #[test]

@@ -94,6 +94,24 @@ fn serve(mut stream: TcpStream, reply: fn(&str) -> String, seen: &Mutex<Seen>) {
     }
 }
 
+/// Where tokens can be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TokenIn {
+    /// In the header alone: the configuration as it is shipped.
+    Header,
+    /// In a cookie too: with the changes that its comments tell.
+    Cookie,
+}
+
+impl TokenIn {
+    fn edited(self, text: String, changes: &[(String, &str)]) -> String {
+        match self {
+            Self::Header => text,
+            Self::Cookie => changes.iter().fold(text, |text, (old, new)| replaced(&text, old, new)),
+        }
+    }
+}
+
 /// The proxies that Debian has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -126,7 +144,7 @@ impl Kind {
     }
 
     /// Writes the shipped configuration for this place, and returns the arguments that it is started with.
-    fn configure(self, folder: &Path, port: u16, knoxide: SocketAddr, service: SocketAddr) -> Vec<String> {
+    fn configure(self, folder: &Path, port: u16, [knoxide, service]: [SocketAddr; 2], token: TokenIn) -> Vec<String> {
         let write = |name: &str, text: String| {
             let file = folder.join(name);
             fs::write(&file, text).expect("a file");
@@ -140,6 +158,8 @@ impl Kind {
                 let here = replaced(&shipped, "server 127.0.0.1:8080;", &format!("server {checked};"));
                 let here = replaced(&here, "server 127.0.0.1:3000;", &format!("server {served};"));
                 let here = replaced(&here, "listen 80;", &format!("listen 127.0.0.1:{port};"));
+                let lines = ["proxy_set_header Cookie", "proxy_set_header Origin"];
+                let here = token.edited(here, &lines.map(|line| (format!("# {line}"), line)));
                 let kinds = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
                 let temporary: String = kinds.iter().map(|kind| format!("{kind}_temp_path {at}/{kind};\n")).collect();
                 let whole = format!(
@@ -153,12 +173,14 @@ impl Kind {
                 let here = replaced(&shipped("caddy/Caddyfile"), "127.0.0.1:8080", &checked);
                 let here = replaced(&here, "127.0.0.1:3000", &served);
                 let here = replaced(&here, ":80 {", &format!(":{port} {{\n\tbind 127.0.0.1"));
+                let here = token.edited(here, &["Cookie", "Origin"].map(|name| (format!("header_up -{name}"), "")));
                 let file = write("Caddyfile", format!("{{\n\tadmin off\n}}\n{here}"));
                 ["run", "--config", &file, "--adapter", "caddyfile"].map(str::to_owned).into()
             }
             Self::Haproxy => {
-                let script =
-                    write("knoxide.lua", replaced(&shipped("haproxy/knoxide.lua"), "127.0.0.1:8080", &checked));
+                let script = replaced(&shipped("haproxy/knoxide.lua"), "127.0.0.1:8080", &checked);
+                let (shorter, longer) = (r#"{ "authorization" }"#, r#"{ "authorization", "cookie", "origin" }"#);
+                let script = write("knoxide.lua", token.edited(script, &[(shorter.to_owned(), longer)]));
                 let here = replaced(&shipped("haproxy/haproxy.cfg"), "/etc/haproxy/knoxide.lua", &script);
                 let here = replaced(&here, "server service 127.0.0.1:3000", &format!("server service {served}"));
                 let here = replaced(&here, "bind :80", &format!("bind 127.0.0.1:{port}"));
@@ -168,7 +190,8 @@ impl Kind {
     }
 }
 
-fn shipped(name: &str) -> String {
+/// A file that is shipped for operators.
+pub(super) fn shipped(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("contrib").join(name);
     fs::read_to_string(path).expect("the shipped configuration")
 }
@@ -188,13 +211,18 @@ pub(super) struct Running {
 impl Running {
     /// A proxy of this kind before the service, if it is installed.
     pub(super) fn start(kind: Kind, knoxide: SocketAddr, service: SocketAddr) -> Option<Self> {
+        Self::with(kind, [knoxide, service], TokenIn::Header)
+    }
+
+    /// The same, with tokens in these places.
+    pub(super) fn with(kind: Kind, servers: [SocketAddr; 2], token: TokenIn) -> Option<Self> {
         let program = kind.installed()?;
         // Another process may take the port between its choice and the proxy's binding.
         (0..5).find_map(|_| {
             let port =
                 TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|free| free.local_addr()).expect("a port").port();
             let folder = tempfile::tempdir().expect("a folder");
-            let arguments = kind.configure(folder.path(), port, knoxide, service);
+            let arguments = kind.configure(folder.path(), port, servers, token);
             let process = Command::new(&program)
                 .args(arguments)
                 .envs(["HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME"].map(|name| (name, folder.path())))

@@ -113,6 +113,50 @@ fn an_outage_is_503_for_every_proxy() {
     std::fs::rename(file.with_extension("aside"), &file).expect("the file is back");
 }
 
+/// As Traefik 3 and Envoy send them, by their source and documents; neither is run here.
+#[test]
+fn traefik_and_envoy_are_answered() {
+    let app = App::start(Backend::Sqlite);
+    add(&app, "alice", true, false);
+    let client = &mut app.client();
+    let token = client.login("alice", PASSWORD);
+    for (method, client_path) in
+        [("GET", "/"), ("POST", "/staff/list?next=/admin/"), ("PUT", "/admin"), ("OPTIONS", "/%61/..;/b//c?d=%0d%0a")]
+    {
+        let forwarded = |request: Request| {
+            request
+                .header("X-Forwarded-For", "203.0.113.9")
+                .header("X-Forwarded-Proto", "https")
+                .header("X-Forwarded-Host", "service.example.com")
+        };
+        let traefik = |rest: &str| {
+            forwarded(Request::new("GET", &path("traefik", rest)))
+                .header("User-Agent", "")
+                .header("X-Forwarded-Method", method)
+                .header("X-Forwarded-Port", "443")
+                .header("X-Forwarded-Uri", client_path)
+                .header("Accept-Encoding", "gzip")
+        };
+        let envoy = |rest: &str| {
+            forwarded(Request::new(method, &(path("envoy", rest) + client_path)))
+                .header("content-length", "0")
+                .header("x-envoy-internal", "true")
+                .header("x-request-id", "0a1b2c3d-0000-4000-8000-000000000000")
+                .header("x-envoy-expected-rq-timeout-ms", "10000")
+        };
+        for (rest, expected) in [("", 200), ("staff/", 200), ("admin/", 403)] {
+            for request in [traefik(rest), envoy(rest)] {
+                let anonymous = client.ask(&request);
+                assert_eq!(anonymous.status, 401, "{request:?}");
+                assert_bare(&anonymous, client_path);
+                let reply = client.ask(&request.clone().header("authorization", format!("Token {token}")));
+                assert_eq!(reply.status, expected, "{request:?}");
+                assert_bare(&reply, client_path);
+            }
+        }
+    }
+}
+
 /// Requests that a proxy and a server could understand differently, and paths that lead elsewhere.
 #[test]
 fn what_is_no_clear_request_is_refused() {
