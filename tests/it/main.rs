@@ -35,6 +35,8 @@ mod embed;
 #[cfg(test)]
 mod explain;
 #[cfg(test)]
+mod forward_auth;
+#[cfg(test)]
 mod full_disk;
 #[cfg(test)]
 mod guards;
