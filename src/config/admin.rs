@@ -27,7 +27,8 @@ pub(super) fn listen() -> Form<Option<ListenAddress>> {
         "off" => Ok(None),
         _ => text.parse().map(Some).map_err(|problem: String| format!("{problem}; or off")),
     };
-    let show = |value: &Option<ListenAddress>| Some(value.as_ref().map_or_else(|| "off".to_owned(), ToString::to_string));
+    let show =
+        |value: &Option<ListenAddress>| Some(value.as_ref().map_or_else(|| "off".to_owned(), ToString::to_string));
     Form::new("ip:port, [ipv6]:port, unix:/path, or off", parse, show)
 }
 

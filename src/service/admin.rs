@@ -31,6 +31,7 @@ mod sessions;
 mod tokens;
 mod users;
 
+pub use crate::store::{EventFilter, EventOrder, SessionMatch, SharedEmail, UserFilter};
 pub use data::{Imported, Swept, UnreachableUser, UnverifiableUser, why_unverifiable};
 pub use events::EventReader;
 pub use explain::{About, Answer, Cause, Evidence, ExplainSettings, ExplainedSession, Explanation, Question};
@@ -38,7 +39,6 @@ pub use keys::{KeyState, ListedKey};
 pub use mass_end::{DryRun, Shown};
 pub use sessions::SessionQuery;
 pub use tokens::{MAX_TOKEN_NAME, ScriptToken};
-pub use crate::store::{EventFilter, EventOrder, SessionMatch, SharedEmail, UserFilter};
 pub use users::{NewAccount, NewPassword, check_new_account};
 
 /// One administrator at work.

@@ -26,8 +26,8 @@ mod lists;
 mod mass_end;
 mod matching;
 mod migrate;
-mod proof;
 mod networks;
+mod proof;
 #[cfg(feature = "sqlite")]
 mod reserve;
 mod rows;

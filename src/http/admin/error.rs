@@ -76,7 +76,7 @@ pub(super) struct ApiError {
     retry_after: Option<Duration>,
     allow: Option<String>,
     /// Further members of the error, such as numbers.
-    details: Map<String, Value>,
+    details: Option<Box<Map<String, Value>>>,
 }
 
 impl ApiError {
@@ -90,7 +90,7 @@ impl ApiError {
             closes: false,
             retry_after: None,
             allow: None,
-            details: Map::new(),
+            details: None,
         }
     }
 
@@ -182,10 +182,14 @@ impl ApiError {
         }
         let mut error = json!({ "code": code, "message": message, "fields": fields });
         if let Some(object) = error.as_object_mut() {
-            object.extend(details);
+            object.extend(details.map(|details| *details).unwrap_or_default());
         }
         builder.json(json!({ "error": error }))
     }
+}
+
+fn details(numbers: &[(&str, u64)]) -> Option<Box<Map<String, Value>>> {
+    Some(Box::new(numbers.iter().map(|(name, number)| ((*name).to_owned(), json!(number))).collect()))
 }
 
 impl From<BodyError> for ApiError {
@@ -223,13 +227,12 @@ impl From<AdminError> for ApiError {
             | AdminError::NoSuchKey(_) => Self::not_found(),
             AdminError::NoCondition => Self::new(bad, Code::Invalid, error.to_string()),
             AdminError::MoreThanShown { shown, found } => Self {
-                details: Map::from_iter([("shown".to_owned(), json!(shown)), ("found".to_owned(), json!(found))]),
+                details: details(&[("shown", *shown), ("found", *found)]),
                 ..Self::new(conflict, Code::Conflict, error.to_string())
             },
-            AdminError::EndedInPart { ended, error: failed } => Self {
-                details: Map::from_iter([("ended".to_owned(), json!(ended))]),
-                ..Self::unavailable(&failed.summary())
-            },
+            AdminError::EndedInPart { ended, error: failed } => {
+                Self { details: details(&[("ended", *ended)]), ..Self::unavailable(&failed.summary()) }
+            }
             AdminError::BadName(_) => Self::of_field(bad, Code::Invalid, "username", &error),
             AdminError::BadEmail => Self::of_field(bad, Code::Invalid, "email", &error),
             AdminError::Weak(_) | AdminError::UselessHash(_) => Self::of_field(bad, Code::Invalid, "password", &error),

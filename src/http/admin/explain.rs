@@ -11,9 +11,8 @@ pub(super) async fn explain(mut call: Call) -> Answer {
     let session = call.fields.parsed("session_id", "a session's id", SessionId::parse).map(Question::Session);
     let token = call.fields.parsed("token", "a text", |text| Some(Question::token(text)));
     call.finish()?;
-    let question = match (session, token) {
-        (Some(question), None) | (None, Some(question)) => question,
-        (Some(_), Some(_)) | (None, None) => return Err(ApiError::invalid("say either session_id or token")),
+    let ((Some(question), None) | (None, Some(question))) = (session, token) else {
+        return Err(ApiError::invalid("say either session_id or token"));
     };
     let state = call.state.clone();
     let explanation = call.run(Length::Short, move |admin| {

@@ -197,12 +197,14 @@ impl Fields {
     pub(super) fn number(&mut self, name: &str, bounds: std::ops::RangeInclusive<i64>) -> Option<i64> {
         let is_query = self.is_query;
         let what = format!("a whole number from {} to {}", bounds.start(), bounds.end());
-        self.value(name, &what, |given| match given {
-            Given::Other(Value::Number(number)) => number.as_i64(),
-            Given::Text(text) if is_query => text.parse().ok(),
-            Given::Other(_) | Given::Text(_) => None,
-        }
-        .filter(|number| bounds.contains(number)))
+        self.value(name, &what, |given| {
+            match given {
+                Given::Other(Value::Number(number)) => number.as_i64(),
+                Given::Text(text) if is_query => text.parse().ok(),
+                Given::Other(_) | Given::Text(_) => None,
+            }
+            .filter(|number| bounds.contains(number))
+        })
     }
 
     /// A user's number.
@@ -263,7 +265,7 @@ mod tests {
         Fields::new(members, false)
     }
 
-    fn mistakes(fields: Fields) -> Vec<String> {
+    fn mistakes(fields: &Fields) -> Vec<String> {
         let named = fields.mistakes.keys().cloned().collect::<Vec<_>>();
         let unknown = fields.given.iter().map(|(name, _)| format!("?{name}"));
         named.into_iter().chain(unknown).collect()
@@ -287,7 +289,7 @@ mod tests {
         fields.required_password("f");
         fields.number("g", 0..=9);
         fields.required_text("h");
-        assert_eq!(mistakes(fields), ["a", "b", "c", "d", "e", "f", "g", "h"]);
+        assert_eq!(mistakes(&fields), ["a", "b", "c", "d", "e", "f", "g", "h"]);
     }
 
     #[test]
@@ -300,13 +302,13 @@ mod tests {
         fields.flag("b");
         fields.number("c", 0..=9);
         assert_eq!(fields.limit(), USUAL_ROWS);
-        assert_eq!(mistakes(fields), ["b", "c", "limit"]);
+        assert_eq!(mistakes(&fields), ["b", "c", "limit"]);
     }
 
     #[test]
     fn unknown_and_repeated_fields_are_mistakes() {
-        assert_eq!(mistakes(of_body(r#"{"a": 1, "b": {}}"#)), ["?a", "?b"]);
-        assert_eq!(mistakes(Fields::of_query("a=1&a=2")), ["a", "?a"]);
+        assert_eq!(mistakes(&of_body(r#"{"a": 1, "b": {}}"#)), ["?a", "?b"]);
+        assert_eq!(mistakes(&Fields::of_query("a=1&a=2")), ["a", "?a"]);
         assert!(of_body(r#"{"a": 1}"#).finish().is_err());
         assert!(serde_json::from_str::<Members>("[]").is_err() && serde_json::from_str::<Members>("1").is_err());
     }

@@ -8,6 +8,7 @@ use std::str::FromStr;
 use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
 use actix_web::http::header::HOST;
+use actix_web::http::uri::Authority;
 
 use super::error::{ApiError, Code};
 
@@ -84,7 +85,7 @@ impl Hosts {
             (Some(only), None) => only.to_str().ok(),
             (None | Some(_), None | Some(_)) => None,
         };
-        let in_target = request.uri().authority().map(|authority| authority.as_str());
+        let in_target = request.uri().authority().map(Authority::as_str);
         if only.is_some_and(|host| self.knows(host)) && in_target.is_none_or(|host| self.knows(host)) {
             return Ok(());
         }

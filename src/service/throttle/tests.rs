@@ -267,7 +267,9 @@ fn guesses_in_a_day_are_bounded() {
 }
 
 /// What the list says about a bucket, but for its end.
-fn listed(bench: &Bench) -> Vec<(String, Option<String>, Option<String>, u32, bool)> {
+type Row = (String, Option<String>, Option<String>, u32, bool);
+
+fn listed(bench: &Bench) -> Vec<Row> {
     let rows = bench.throttle.list(100).into_iter();
     rows.map(|row| (row.bucket.to_owned(), row.account, row.address, row.failures, row.is_full)).collect()
 }

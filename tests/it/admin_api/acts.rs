@@ -70,7 +70,7 @@ on_each_database! {
             seen.extend(page["results"].as_array().expect("rows").iter().map(|row| row["id"].clone()));
             // The last row of the page goes, and a new one comes at the end.
             if seen.len() == 2 {
-                bench.app.change(made[1], |admin, user| admin.delete_user(user));
+                bench.app.change(made[1], knoxide::service::admin::Admin::delete_user);
                 bench.app.add_user("page-last", PASSWORD);
             }
             let Some(next) = page["next"].as_str() else { break };

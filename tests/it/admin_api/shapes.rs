@@ -22,7 +22,12 @@ fn fields_are_strict_and_all_mistakes_are_named() {
         ("PATCH", &alice, json!({ "is_staff": true, "is_active": true }), vec![]),
         ("PATCH", &alice, json!({}), vec![]),
         ("DELETE", &alice, json!({ "yes": true }), vec!["yes"]),
-        ("POST", "/admin/api/tokens/", json!({ "user": bench.alice, "name": "a", "expires_in": 0 }), vec!["expires_in"]),
+        (
+            "POST",
+            "/admin/api/tokens/",
+            json!({ "user": bench.alice, "name": "a", "expires_in": 0 }),
+            vec!["expires_in"],
+        ),
     ];
     for (method, path, body, fields) in cases {
         let (status, json) = bench.ask(&root, method, path, Some(body.clone()));
@@ -50,7 +55,8 @@ fn what_is_taken_is_a_conflict() {
         let (status, json) = bench.post(&root, "/admin/api/users/", body);
         assert_eq!((status, refusal(&json)), (409, ("conflict".to_owned(), vec![field.to_owned()])));
     }
-    let shared = json!({ "username": "erin", "email": "alice@example.com", "shared_email": true, "password": PASSWORD });
+    let shared =
+        json!({ "username": "erin", "email": "alice@example.com", "shared_email": true, "password": PASSWORD });
     assert_eq!(bench.post(&root, "/admin/api/users/", shared).0, 201);
 }
 

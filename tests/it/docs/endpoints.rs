@@ -7,13 +7,8 @@ use knoxide::http::admin::ROUTES;
 use super::{files, read};
 
 /// Where paths are mounted: all other code calls these functions. The paths of administrators have a test of their own.
-const MOUNTED_IN: [&str; 5] = [
-    "src/http/admin.rs",
-    "src/http/dialects.rs",
-    "src/http/forward_auth.rs",
-    "src/http/health.rs",
-    "src/http/jwks.rs",
-];
+const MOUNTED_IN: [&str; 5] =
+    ["src/http/admin.rs", "src/http/dialects.rs", "src/http/forward_auth.rs", "src/http/health.rs", "src/http/jwks.rs"];
 
 /// Paths without transcripts, and the tests that show their replies.
 const WITHOUT_TRANSCRIPT: [(&str, &str); 8] = [
