@@ -2,6 +2,7 @@
 
 mod access;
 mod acts;
+mod desk;
 mod mass;
 mod rows;
 mod shapes;
