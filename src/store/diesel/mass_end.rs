@@ -16,14 +16,14 @@ use super::emptying::Pace;
 use super::hot::{CUTOFF_EPOCH, ISSUED_BEFORE, statement};
 use super::matching;
 use super::rows::session_id;
-use super::schema::{sessions, users};
+use super::schema::sessions;
 use crate::domain::audit::{AuditContext, Event};
 use crate::domain::session::SessionId;
 use crate::domain::time::Timestamp;
 use crate::store::{LiveSet, SessionCount, StoreResult};
 
 /// How many sessions are read at a time.
-const PAGE: i64 = 1_000;
+pub(super) const PAGE: i64 = 1_000;
 
 /// The longest pause after a transaction. Each lasts as long as the transaction did, so that other writers get their
 /// turn on SQLite.
@@ -157,11 +157,8 @@ impl Way {
 
 /// The next page of the set after `last`.
 fn page(any: &mut AnyConnection, set: &LiveSet, way: Way, last: Option<&Found>) -> QueryResult<Vec<Found>> {
-    let mut query = sessions::table
-        .inner_join(users::table)
-        .select((sessions::id, sessions::created, sessions::address))
-        .limit(PAGE)
-        .into_boxed();
+    let mut query =
+        sessions::table.select((sessions::id, sessions::created, sessions::address)).limit(PAGE).into_boxed();
     for condition in matching::matching(&set.matching).into_iter().chain(matching::live(set.now, set.idle_limit)) {
         query = query.filter(condition);
     }

@@ -2,25 +2,22 @@
 
 use std::time::Duration;
 
-use diesel::dsl::{InnerJoinQuerySource, sql};
+use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Text};
 use ipnet::IpNet;
 
 use super::any::MultiBackend;
 use super::lists::containing;
-use super::schema::{sessions, users};
+use super::schema::sessions;
 use super::{cutoff, hot};
 use crate::domain::session::SessionId;
 use crate::domain::time::Timestamp;
 use crate::store::SessionMatch;
 use crate::store::admin::is_single;
 
-/// Sessions with their users.
-pub(super) type Joined = InnerJoinQuerySource<sessions::table, users::table>;
-
-/// A condition on sessions with their users.
-pub(super) type Condition = Box<dyn BoxableExpression<Joined, MultiBackend, SqlType = Bool>>;
+/// A condition on sessions.
+pub(super) type Condition = Box<dyn BoxableExpression<sessions::table, MultiBackend, SqlType = Bool>>;
 
 /// A character after all that addresses consist of.
 const AFTER_ADDRESSES: char = '~';
@@ -65,7 +62,6 @@ pub(super) fn live(now: Timestamp, idle_limit: Option<Duration>) -> Vec<Conditio
     vec![
         Box::new(sessions::ended_at.is_null()),
         Box::new(sql::<Bool>(&cutoff::is_current())),
-        Box::new(users::is_active),
         Box::new(sessions::last_seen.ge(seen_from)),
         Box::new(sql::<Bool>(hot::LAST_END).sql(" > ").bind::<BigInt, _>(now.as_micros())),
     ]
