@@ -24,12 +24,22 @@ const AFTER_ADDRESSES: char = '~';
 
 /// What the database decides. Of a network, it finds more than belongs to it: [`SessionMatch::covers`] decides.
 pub(super) fn matching(wanted: &SessionMatch) -> Vec<Condition> {
+    let mut all = matching_after(wanted);
+    if let Some(network) = wanted.address.as_ref().filter(|network| !is_single(network)) {
+        all.push(Box::new(sessions::address.assume_not_null().ge(common_text(network))));
+    }
+    all
+}
+
+/// The same without the least address of a network, where the query says after which address it goes on: of two
+/// such bounds, SQLite would begin with the wrong one.
+pub(super) fn matching_after(wanted: &SessionMatch) -> Vec<Condition> {
     let mut all: Vec<Condition> = Vec::new();
     if let Some(user) = wanted.user {
         all.push(Box::new(sessions::user_id.eq(user.0)));
     }
     if let Some(network) = &wanted.address {
-        all.push(from_network(network));
+        all.push(up_to_the_end_of(network));
     }
     if let Some(from) = wanted.created_from {
         // The primary key leads to the rows; the time decides.
@@ -73,14 +83,12 @@ fn contains(column: &str, part: &str) -> Condition {
     Box::new(sql::<Bool>(column).bind::<Text, _>(pattern).sql(" ESCAPE '!'"))
 }
 
-fn from_network(network: &IpNet) -> Condition {
+fn up_to_the_end_of(network: &IpNet) -> Condition {
     let address = sessions::address.assume_not_null();
     if is_single(network) {
         return Box::new(address.eq(network.addr().to_string()));
     }
-    let beginning = common_text(network);
-    let end = format!("{beginning}{AFTER_ADDRESSES}");
-    Box::new(address.ge(beginning).and(address.lt(end)))
+    Box::new(address.lt(format!("{}{AFTER_ADDRESSES}", common_text(network))))
 }
 
 /// What the texts of all addresses in a network begin with.
