@@ -15,6 +15,7 @@ mod key;
 mod migrate;
 mod password;
 mod permissions;
+mod progress;
 mod running;
 mod serve;
 mod session;
@@ -112,7 +113,7 @@ fn dispatch(command: Command, as_json: bool, mut context: Context<'_>) -> Answer
         Command::Settings => return Ok(list_settings()),
         Command::Migrate { direction } => migrate::run(direction, &mut context),
         Command::User { action } => user::run(action, &mut context),
-        Command::Session { action } => session::run(action, &context),
+        Command::Session { action } => session::run(action, &mut context),
         Command::Token { action } => token::run(action, &context),
         Command::Key { action } => key::run(&action, &context),
         Command::Audit { action } => audit::run(action, as_json, &mut context),
@@ -226,13 +227,18 @@ fn ask<T>(answered: io::Result<T>) -> Result<T, Failure> {
 
 /// Asks for confirmation before data is deleted for good.
 fn insist(terminal: &mut dyn Terminal, question: &str, what: &str) -> Result<(), Failure> {
+    insist_or(terminal, question, what, "nothing was deleted")
+}
+
+/// Asks for confirmation. `else_so` is what holds if it is refused.
+fn insist_or(terminal: &mut dyn Terminal, question: &str, what: &str, else_so: &str) -> Result<(), Failure> {
     if !terminal.is_interactive() {
         return Err(Failure::new(Code::Usage, format!("there is no terminal to ask whether {what}: use --yes")));
     }
     if ask(terminal.confirm(question))? {
         return Ok(());
     }
-    Err(Failure::new(Code::Refused, "nothing was deleted"))
+    Err(Failure::new(Code::Refused, else_so))
 }
 
 /// The text of `docs/command-line.md`. A test requires the committed file to equal it.

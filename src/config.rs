@@ -38,6 +38,7 @@ use crate::domain::password::Hasher;
 use crate::domain::policy::{Policy, ThrottlePolicy};
 use crate::domain::user::Password;
 use crate::http::HttpOptions;
+use crate::http::address::Proxies;
 use crate::service::AuthBuilder;
 use crate::store::SweepPolicy;
 use crate::store::diesel::DatabaseUrl;
@@ -280,6 +281,7 @@ impl Settings {
         input.read_into(&mut settings);
         settings.fit_touch_interval(&mut input);
         dialects::check(&settings.tokens.policy.dialects, &mut input);
+        settings.check_cookie(&mut input);
         input.finish()?;
         Ok(settings)
     }
@@ -293,6 +295,16 @@ impl Settings {
             audit_max_rows: self.audit.max_rows,
             audit_address_retention: self.audit.address_retention,
             ..SweepPolicy::default()
+        }
+    }
+
+    /// Reports a cookie that could never count.
+    fn check_cookie(&self, input: &mut Input) {
+        let options = &self.http.options;
+        if options.forward_auth.cookie.is_some() && options.proxies == Proxies::default() {
+            let problem = "counts only for requests from a trusted proxy, and there is none: name the proxy in \
+                           KNOXIDE_TRUSTED_PROXIES, or write none";
+            input.complain("KNOXIDE_FORWARD_AUTH_COOKIE", problem.to_owned());
         }
     }
 

@@ -40,9 +40,9 @@ pub mod memory;
 pub use crate::domain::policy::LimitPolicy;
 pub use access_limit::AccessLimit;
 pub use admin::{
-    AdminStore, Clash, ClockTrust, ImportError, ImportReport, KeyEntry, KeyError, LastAdmin, Retiring, SessionFilter,
-    SharedAddress, SharedEmail, SweepMoment, SweepPolicy, SweepReport, UserChange, UserChanged, UserCreation,
-    UserEntry, UserFilter,
+    AdminStore, Clash, ClockTrust, ImportError, ImportReport, KeyEntry, KeyError, LastAdmin, LiveSet, Retiring,
+    SessionCount, SessionFilter, SessionMatch, SharedAddress, SharedEmail, SweepMoment, SweepPolicy, SweepReport,
+    UserChange, UserChanged, UserCreation, UserEntry, UserFilter,
 };
 pub use admin::{EndScope, Findings, FoundEnd, FoundEvent, FoundSession, FoundToken, KeptSession, LastEnd, Subject};
 pub use events::{EventCursor, EventEntry, EventFilter, EventOrder, NewEvent};
@@ -234,7 +234,7 @@ pub trait Connection: Send {
 /// A session to be opened.
 #[derive(Debug, Clone)]
 pub struct NewSession {
-    /// Its id, made by the caller.
+    /// Its id, made by the caller with [`SessionId::new`] of the time of `audit`: searches by time go by ids.
     pub id: SessionId,
     /// Its user.
     pub user: UserId,

@@ -8,9 +8,13 @@ mod key;
 
 use std::path::PathBuf;
 
-pub(super) use self::audit::{Audit, Filter};
+pub(super) use self::audit::{Audit, EventConditions};
 pub(super) use self::key::Key;
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
+
+mod session;
+
+pub(super) use session::{Bound, Session, SessionConditions};
 
 /// The end of the program's help.
 const EXAMPLES: &str = "\
@@ -255,6 +259,21 @@ Examples:
         /// Only users whose name or e-mail address contains this text, or text that looks like it
         #[arg(long, value_name = "TEXT")]
         search: Option<String>,
+        /// Only users whose name begins with this text, or text that looks like it; this is found by an index
+        #[arg(long, value_name = "TEXT")]
+        begins: Option<String>,
+        /// Only users with this e-mail address; the case of A to Z does not matter
+        #[arg(long, value_name = "ADDRESS")]
+        email: Option<String>,
+        /// Only users who may log in, or only others
+        #[arg(long, value_name = "YES|NO")]
+        active: Option<YesOrNo>,
+        /// Only staff users, or only others
+        #[arg(long, value_name = "YES|NO")]
+        staff: Option<YesOrNo>,
+        /// Only administrators, or only others
+        #[arg(long, value_name = "YES|NO")]
+        admin: Option<YesOrNo>,
         /// The maximum number of users
         #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
         limit: u32,
@@ -345,39 +364,6 @@ pub(super) struct NewPassword {
     /// Store this hash, in one of Django's formats; '!' for no password at all
     #[arg(long, value_name = "HASH", group = "password source")]
     pub(super) password_hash: Option<String>,
-}
-
-/// Actions on sessions.
-#[derive(Subcommand)]
-pub(super) enum Session {
-    /// List sessions: live ones, or those that ended too
-    List {
-        /// Only sessions of this user: the name, or id: and the number
-        user: Option<String>,
-        /// Also ended sessions, with the reason
-        #[arg(long)]
-        all: bool,
-        /// The maximum number of sessions, the latest first
-        #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-        limit: u32,
-        /// Only sessions older than this one, for the next page
-        #[arg(long, value_name = "ID")]
-        before: Option<String>,
-    },
-    /// End a session, or all sessions of a user; from then on every check refuses its tokens
-    #[command(after_help = "\
-Examples:
-  knoxide session revoke 018cc251-f400-7000-8000-000000000000
-  knoxide session revoke --user alice")]
-    #[command(group = ArgGroup::new("which").required(true).multiple(false))]
-    Revoke {
-        /// The session's id, as `session list` shows it
-        #[arg(group = "which")]
-        id: Option<String>,
-        /// All sessions of this user
-        #[arg(long, group = "which")]
-        user: Option<String>,
-    },
 }
 
 /// Actions on tokens.

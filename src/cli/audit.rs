@@ -7,7 +7,7 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::answer::{Answer, Answered, Code, Failure};
-use super::args::{Audit as Action, Filter};
+use super::args::{Audit as Action, EventConditions};
 use super::session::parse_id;
 use super::{Context, Missing};
 use crate::domain::escape::visible;
@@ -48,8 +48,8 @@ pub(super) fn run(action: Action, as_json: bool, context: &mut Context<'_>) -> A
     }
 }
 
-fn selected(filter: Filter, admin: &Admin) -> Result<EventFilter, Failure> {
-    let Filter { user, event, actor, address, session, from, to } = filter;
+fn selected(filter: EventConditions, admin: &Admin) -> Result<EventFilter, Failure> {
+    let EventConditions { user, event, actor, address, session, from, to } = filter;
     // The events about a deleted user remain, under the number.
     let user = match user.as_deref().map(|typed| (numbered(typed), typed)) {
         Some((Some(id), _)) => Some(id),

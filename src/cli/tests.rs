@@ -5,6 +5,7 @@ mod doctor;
 mod explain;
 mod import;
 mod keys;
+mod mass_ends;
 mod passwords;
 mod sessions;
 mod settings;

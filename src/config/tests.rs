@@ -1,4 +1,5 @@
 mod dialects;
+mod forward_auth;
 mod sources;
 mod throttle;
 

@@ -218,7 +218,7 @@ fn signed_end<'k>(text: &str, mut keys: impl Iterator<Item = &'k SigningKey>) ->
     })
 }
 
-/// Reads `exp` as the packages do: a number, or a string of digits. Whole seconds, as PyJWT compares.
+/// Reads `exp` as the packages do: a number, or a string of digits. Whole seconds, as `PyJWT` compares.
 fn read_end(exp: &Value) -> Option<Timestamp> {
     let seconds = match exp {
         Value::Number(number) => number.as_f64(),

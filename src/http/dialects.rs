@@ -118,6 +118,7 @@ fn refreshed(tokens: &RefreshedTokens) -> Value {
 mod tests {
     use super::super::events;
     use super::*;
+    use crate::http::forward_auth;
 
     const fn paths(dialect: Dialect) -> &'static [&'static str] {
         match dialect {
@@ -134,7 +135,14 @@ mod tests {
     fn no_prefix_makes_two_dialects_meet() {
         const RESERVED: [&str; 3] = [".well-known/jwks.json", "healthz", "readyz"];
         let all = || {
-            Dialect::ALL.into_iter().flat_map(paths).copied().chain(account::PATHS).chain(events::PATHS).chain(RESERVED)
+            Dialect::ALL
+                .into_iter()
+                .flat_map(paths)
+                .copied()
+                .chain(account::PATHS)
+                .chain(events::PATHS)
+                .chain(RESERVED)
+                .chain(forward_auth::PATHS)
         };
         for path in all() {
             let ends_like_it = |other: &&str| format!("/{other}").ends_with(&format!("/{path}"));

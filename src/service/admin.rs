@@ -22,6 +22,7 @@ mod data;
 mod events;
 mod explain;
 mod keys;
+mod mass_end;
 mod sessions;
 mod tokens;
 mod users;
@@ -30,6 +31,7 @@ pub use data::{Imported, Swept, UnreachableUser, UnverifiableUser, why_unverifia
 pub use events::EventReader;
 pub use explain::{About, Answer, Cause, Evidence, ExplainSettings, ExplainedSession, Explanation, Question};
 pub use keys::{KeyState, ListedKey};
+pub use mass_end::{DryRun, Shown};
 pub use sessions::SessionQuery;
 pub use tokens::{MAX_TOKEN_NAME, ScriptToken};
 pub use users::{NewAccount, NewPassword, check_new_account};
@@ -143,6 +145,25 @@ pub enum AdminError {
     /// The data to import conflicts with existing rows.
     #[error("nothing was imported:\n  {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n  "))]
     Clashes(Vec<Clash>),
+    /// A mass end without any condition.
+    #[error("say which sessions: without a condition, those of all users would end")]
+    NoCondition,
+    /// More sessions match than a dry run has shown.
+    #[error("{found} sessions match now, and {shown} were shown: none was ended; look again")]
+    MoreThanShown {
+        /// How many were shown.
+        shown: u64,
+        /// How many match.
+        found: u64,
+    },
+    /// The store failed while sessions were ended one by one.
+    #[error("{error}; {ended} sessions are ended, and others may be left: end them again")]
+    EndedInPart {
+        /// How many are ended for certain.
+        ended: u64,
+        /// Why not all.
+        error: StoreError,
+    },
 }
 
 impl From<KeyError> for AdminError {

@@ -25,6 +25,7 @@ mod findings;
 mod layered;
 mod networks;
 mod races;
+mod search;
 mod sessions;
 mod tokens;
 
@@ -60,6 +61,7 @@ pub fn run_admin(make: &mut dyn FnMut() -> Box<dyn AdminStore>) {
         administration::ADMIN_CASES,
         cutoff::ADMIN_CASES,
         findings::ADMIN_CASES,
+        search::ADMIN_CASES,
     ];
     run_each(cases.into_iter().flatten().map(|(name, case)| {
         let store = make();

@@ -23,6 +23,8 @@ mod hot;
 mod import;
 mod keys;
 mod lists;
+mod mass_end;
+mod matching;
 mod migrate;
 mod networks;
 #[cfg(feature = "sqlite")]

@@ -1,6 +1,8 @@
 //! The integration tests: one binary, so that it links once.
 
 #[cfg(test)]
+mod admin_scale;
+#[cfg(test)]
 mod administration;
 #[cfg(test)]
 mod audit;
@@ -31,6 +33,8 @@ mod embed;
 #[cfg(test)]
 mod explain;
 #[cfg(test)]
+mod forward_auth;
+#[cfg(test)]
 mod full_disk;
 #[cfg(test)]
 mod guards;
@@ -54,6 +58,8 @@ mod knox;
 mod languages;
 #[cfg(test)]
 mod layers;
+#[cfg(test)]
+mod mass_ends;
 #[cfg(test)]
 mod model;
 #[cfg(test)]

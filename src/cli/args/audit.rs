@@ -16,7 +16,7 @@ Examples:
   knoxide audit list --user id:17            also after the user was deleted")]
     List {
         #[command(flatten)]
-        filter: Filter,
+        filter: EventConditions,
         /// The maximum number of events
         #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
         limit: u32,
@@ -33,7 +33,7 @@ Example:
   knoxide audit export --after 2f1-40 >> events.jsonl")]
     Export {
         #[command(flatten)]
-        filter: Filter,
+        filter: EventConditions,
         /// Only events after the one at this cursor
         #[arg(long, value_name = "CURSOR")]
         after: Option<String>,
@@ -41,7 +41,7 @@ Example:
     /// Show the latest events and then new ones as they come, until SIGINT or SIGTERM
     Tail {
         #[command(flatten)]
-        filter: Filter,
+        filter: EventConditions,
         /// How many earlier events to show first
         #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(0..=10_000))]
         lines: u32,
@@ -50,7 +50,7 @@ Example:
 
 /// Which events.
 #[derive(Args)]
-pub(in crate::cli) struct Filter {
+pub(in crate::cli) struct EventConditions {
     /// Only events about this user: the name, or id: and the number
     #[arg(long)]
     pub(in crate::cli) user: Option<String>,

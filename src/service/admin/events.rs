@@ -5,20 +5,22 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Admin, AdminError, Imported, NewAccount, NewPassword, ScriptToken};
+use super::{Admin, AdminError, Imported, NewAccount, NewPassword, ScriptToken, Shown};
 use crate::domain::audit::{AuditContext, Event};
 use crate::domain::import::ImportData;
 use crate::domain::jwt::{Algorithm, KeySecret};
 use crate::domain::session::{SessionId, SessionKind};
 use crate::domain::time::Timestamp;
 use crate::domain::user::{User, UserId};
-use crate::store::{Connection, EventEntry, EventFilter, NewEvent, SharedEmail};
+use crate::store::{Connection, EventEntry, EventFilter, NewEvent, SessionMatch, SharedEmail};
 
 impl AdminError {
     /// Why an act was refused, as it is recorded; `None` if it failed by accident, and may have been done.
     pub const fn refusal(&self) -> Option<&'static str> {
         Some(match self {
-            Self::Store(_) | Self::DeletedInPart(_) | Self::Random(_) => return None,
+            Self::Store(_) | Self::DeletedInPart(_) | Self::EndedInPart { .. } | Self::Random(_) => return None,
+            Self::NoCondition => "no_condition",
+            Self::MoreThanShown { .. } => "more_than_shown",
             Self::BadKey(_) => "bad_key",
             Self::KeySecret(_) => "other_key_secret",
             Self::NoSuchUser(_) => "no_such_user",
@@ -202,6 +204,21 @@ impl Admin {
     /// The user is gone, or the store failed.
     pub fn end_all_sessions(&self, user: &User) -> Result<(), AdminError> {
         self.told(Event::Revoked, Some(user.id), self.try_end_all_sessions(user))
+    }
+
+    /// Ends the live sessions that match and were opened up to the moment of a dry run, and returns their number. When
+    /// this returns, no check accepts a token of any of them. `progress` is called with the number so far.
+    ///
+    /// # Errors
+    /// There is no condition, or more sessions match than were shown: then none is ended. Or the store failed, and
+    /// some are ended: calling this again ends the rest.
+    pub fn end_filtered(
+        &self,
+        matching: &SessionMatch,
+        shown: Shown,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<u64, AdminError> {
+        self.told(Event::MassEndStarted, None, self.try_end_filtered(matching, shown, progress))
     }
 
     /// Ends the sessions of all users, also that of the caller, at the same cost for any number.

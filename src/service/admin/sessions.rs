@@ -6,14 +6,14 @@ use super::{Admin, AdminError};
 use crate::domain::audit::Event;
 use crate::domain::session::{SessionEntry, SessionId};
 use crate::domain::time::Timestamp;
-use crate::domain::user::{User, UserId};
-use crate::store::SessionFilter;
+use crate::domain::user::User;
+use crate::store::{SessionFilter, SessionMatch};
 
 /// Which sessions to list, newest first.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Default)]
 pub struct SessionQuery {
-    /// Only this user's.
-    pub user: Option<UserId>,
+    /// Only these.
+    pub matching: SessionMatch,
     /// Also those that are over.
     pub with_ended: bool,
     /// Only sessions opened before this one: the last of the page before.
@@ -28,9 +28,9 @@ impl Admin {
     /// # Errors
     /// The store failed.
     pub fn list_sessions(&self, query: SessionQuery) -> Result<Vec<SessionEntry>, AdminError> {
-        let SessionQuery { user, with_ended, before, limit } = query;
+        let SessionQuery { matching, with_ended, before, limit } = query;
         let (now, idle_limit) = (self.clock.now(), self.policy.idle_verdict_after());
-        Ok(self.store.list_sessions(&SessionFilter { user, with_ended, now, idle_limit, before, limit })?)
+        Ok(self.store.list_sessions(&SessionFilter { matching, with_ended, now, idle_limit, before, limit })?)
     }
 
     /// See [`Admin::end_session`].

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use super::super::{AdminStore, Connection, FeedKind, RevocationFeed, Store, StoreResult};
 use super::super::{
-    ClockTrust, EventEntry, EventFilter, Findings, ImportError, ImportReport, KeyEntry, KeyError, LastAdmin, NewEvent,
-    NewSession, Opening, Refresh, Refreshed, Retiring, SessionFilter, SharedEmail, Subject, Successor, SweepMoment,
-    SweepPolicy, SweepReport, UserChange, UserChanged, UserCreation, UserEntry, UserFilter,
+    ClockTrust, EventEntry, EventFilter, Findings, ImportError, ImportReport, KeyEntry, KeyError, LastAdmin, LiveSet,
+    NewEvent, NewSession, Opening, Refresh, Refreshed, Retiring, SessionCount, SessionFilter, SharedEmail, Subject,
+    Successor, SweepMoment, SweepPolicy, SweepReport, UserChange, UserChanged, UserCreation, UserEntry, UserFilter,
 };
 use crate::domain::audit::AuditContext;
 use crate::domain::import::ImportData;
@@ -141,6 +141,10 @@ impl<S: AdminStore, L: Layer> AdminStore for Layered<S, L> {
         fn end_issued_before(store, moment: Timestamp, audit: &AuditContext) -> StoreResult<()>;
         fn list_users(store, filter: &UserFilter) -> StoreResult<Vec<UserEntry>>;
         fn list_sessions(store, filter: &SessionFilter) -> StoreResult<Vec<SessionEntry>>;
+        fn count_sessions(store, set: &LiveSet) -> StoreResult<SessionCount>;
+        fn end_sessions(
+            store, set: &LiveSet, audit: &AuditContext, detail: &serde_json::Value, progress: &mut dyn FnMut(u64)
+        ) -> StoreResult<u64>;
         fn list_keys(store) -> StoreResult<Vec<KeyEntry>>;
         fn load_keys(store, given: Option<&KeySecret>) -> Result<Vec<StoredKey>, KeyError>;
         fn ensure_keys(

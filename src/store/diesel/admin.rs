@@ -17,9 +17,9 @@ use crate::domain::session::{SessionEntry, SessionId};
 use crate::domain::time::Timestamp;
 use crate::domain::user::{NewUser, PasswordHash, UserId};
 use crate::store::{
-    AdminStore, ClockTrust, Findings, ImportError, ImportReport, KeyEntry, KeyError, LastAdmin, Retiring,
-    SessionFilter, SharedEmail, StoreResult, Subject, SweepMoment, SweepPolicy, SweepReport, UserChange, UserChanged,
-    UserCreation, UserEntry, UserFilter,
+    AdminStore, ClockTrust, Findings, ImportError, ImportReport, KeyEntry, KeyError, LastAdmin, LiveSet, Retiring,
+    SessionCount, SessionFilter, SharedEmail, StoreResult, Subject, SweepMoment, SweepPolicy, SweepReport, UserChange,
+    UserChanged, UserCreation, UserEntry, UserFilter,
 };
 
 statement! {
@@ -111,6 +111,20 @@ impl AdminStore for DieselStore {
 
     fn list_sessions(&self, filter: &SessionFilter) -> StoreResult<Vec<SessionEntry>> {
         self.admin(|connection| connection.read(|any| lists::sessions(any, filter)))
+    }
+
+    fn count_sessions(&self, set: &LiveSet) -> StoreResult<SessionCount> {
+        self.count_set(set)
+    }
+
+    fn end_sessions(
+        &self,
+        set: &LiveSet,
+        audit: &AuditContext,
+        detail: &serde_json::Value,
+        progress: &mut dyn FnMut(u64),
+    ) -> StoreResult<u64> {
+        self.end_set(set, audit, detail, progress)
     }
 
     fn list_keys(&self) -> StoreResult<Vec<KeyEntry>> {

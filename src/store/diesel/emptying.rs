@@ -162,7 +162,7 @@ impl Emptying {
                 break;
             }
             let begun = Instant::now();
-            let start = || Large { session, from: i64::MIN, after: Vec::new(), pace: Pace { rows: BATCH } };
+            let start = || Large { session, from: i64::MIN, after: Vec::new(), pace: Pace::default() };
             let mut large = large.unwrap_or_else(start);
             let taken = large.delete(any, room, self.emptied)?;
             done.add(taken);
@@ -245,15 +245,25 @@ fn limit(rows: usize) -> i64 {
     i64::try_from(rows).unwrap_or(i64::MAX)
 }
 
-/// How many rows of a single session the next transaction deletes.
+/// How many rows the next transaction deletes, or changes.
 #[derive(Debug, Clone, Copy)]
-struct Pace {
+pub(super) struct Pace {
     rows: usize,
 }
 
+impl Default for Pace {
+    fn default() -> Self {
+        Self { rows: BATCH }
+    }
+}
+
 impl Pace {
+    pub(super) const fn rows(self) -> usize {
+        self.rows
+    }
+
     /// Adjusts the number of rows to the time that a batch took.
-    fn adjust(&mut self, took: Duration) {
+    pub(super) fn adjust(&mut self, took: Duration) {
         if took > TARGET_TIME {
             self.rows = (self.rows / 2).max(BATCH);
         } else if took < TARGET_TIME / 2 {

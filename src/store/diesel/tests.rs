@@ -24,6 +24,7 @@ mod feed;
 mod groups;
 mod import;
 mod networks;
+mod plans;
 mod races;
 mod set_up;
 mod statements;

@@ -6,8 +6,8 @@ use crate::domain::session::{Session, SessionEntry, SessionId};
 use crate::domain::time::Timestamp;
 use crate::domain::user::{Account, Epoch, NewUser, PasswordHash, User, UserId, email_key, lookalike_key};
 use crate::store::{
-    AdminStore, Findings, LastAdmin, SessionFilter, SharedEmail, StoreResult, Subject, UserChange, UserChanged,
-    UserCreation, UserEntry, UserFilter,
+    AdminStore, Findings, LastAdmin, LiveSet, SessionCount, SessionFilter, SessionMatch, SharedEmail, StoreResult,
+    Subject, UserChange, UserChanged, UserCreation, UserEntry, UserFilter,
 };
 
 impl AdminStore for MemoryStore {
@@ -137,11 +137,18 @@ impl AdminStore for MemoryStore {
     fn list_users(&self, filter: &UserFilter) -> StoreResult<Vec<UserEntry>> {
         let tables = self.tables();
         let fits = |user: &User| {
-            let named = filter.text.as_ref().is_none_or(|text| {
-                let key = lookalike_key(&user.username);
+            let key = lookalike_key(&user.username);
+            let named = |text: &String| {
                 user.username.contains(text) || user.email.contains(text) || key.contains(&lookalike_key(text))
-            });
-            named && filter.after.is_none_or(|after| user.id > after)
+            };
+            filter.text.as_ref().is_none_or(named)
+                && filter.beginning.as_ref().is_none_or(|text| key.starts_with(&lookalike_key(text)))
+                && filter.email.as_ref().is_none_or(|email| email_key(email) == email_key(&user.email))
+                && filter.id.is_none_or(|id| user.id == id)
+                && filter.is_active.is_none_or(|is_active| user.is_active == is_active)
+                && filter.is_staff.is_none_or(|is_staff| user.is_staff == is_staff)
+                && filter.is_admin.is_none_or(|is_admin| user.is_admin == is_admin)
+                && filter.after.is_none_or(|after| user.id > after)
         };
         let mut users: Vec<_> =
             tables.accounts.values().map(|account| &account.user).filter(|user| fits(user)).collect();
@@ -153,7 +160,7 @@ impl AdminStore for MemoryStore {
     fn list_sessions(&self, filter: &SessionFilter) -> StoreResult<Vec<SessionEntry>> {
         let tables = self.tables();
         let fits = |row: &&SessionRow| {
-            filter.user.is_none_or(|user| row.user == user)
+            row.fits(&filter.matching)
                 && filter.before.is_none_or(|before| row.session.id < before)
                 && (filter.with_ended || tables.is_live(row, filter.idle_limit, filter.now))
         };
@@ -166,6 +173,45 @@ impl AdminStore for MemoryStore {
     fn look_up(&self, subject: &Subject) -> StoreResult<Findings> {
         Ok(self.tables().look_up(subject))
     }
+
+    fn count_sessions(&self, set: &LiveSet) -> StoreResult<SessionCount> {
+        let tables = self.tables();
+        let created: Vec<_> = tables.live_set(set).map(|row| row.session.created).collect();
+        let sessions = u64::try_from(created.len()).unwrap_or(u64::MAX);
+        Ok(SessionCount { sessions, newest: created.into_iter().max() })
+    }
+
+    fn end_sessions(
+        &self,
+        set: &LiveSet,
+        audit: &AuditContext,
+        _: &serde_json::Value,
+        progress: &mut dyn FnMut(u64),
+    ) -> StoreResult<u64> {
+        let mut tables = self.tables();
+        let ids: Vec<_> = tables.live_set(set).map(|row| row.session.id).collect();
+        let ended = ids.into_iter().filter(|id| tables.end(*id, audit)).count();
+        let ended = u64::try_from(ended).unwrap_or(u64::MAX);
+        progress(ended);
+        Ok(ended)
+    }
+}
+
+impl SessionRow {
+    fn fits(&self, wanted: &SessionMatch) -> bool {
+        let (session, origin) = (&self.session, &self.opened.origin);
+        let has = |text: &Option<String>, part: &String| {
+            text.as_ref().is_some_and(|text| text.to_ascii_lowercase().contains(&part.to_ascii_lowercase()))
+        };
+        wanted.user.is_none_or(|user| self.user == user)
+            && wanted.covers(origin.address_text().as_deref())
+            && wanted.created_from.is_none_or(|from| session.created >= from)
+            && wanted.created_before.is_none_or(|before| session.created < before)
+            && wanted.last_seen_before.is_none_or(|before| session.last_seen < before)
+            && wanted.kind.is_none_or(|kind| session.kind == kind)
+            && wanted.device.as_ref().is_none_or(|part| has(&origin.user_agent, part))
+            && wanted.name.as_ref().is_none_or(|part| has(&self.name, part))
+    }
 }
 
 const fn done(found: bool) -> UserChanged {
@@ -173,6 +219,11 @@ const fn done(found: bool) -> UserChanged {
 }
 
 impl Tables {
+    fn live_set(&self, set: &LiveSet) -> impl Iterator<Item = &SessionRow> {
+        let is_in = |row: &&SessionRow| row.fits(&set.matching) && self.is_live(row, set.idle_limit, set.now);
+        self.sessions.values().filter(is_in)
+    }
+
     /// Whether nobody else could administer the users if `user` could no longer.
     fn is_last_admin(&self, user: UserId, last: LastAdmin) -> bool {
         let can =

@@ -5,10 +5,16 @@ use std::collections::BTreeSet;
 use super::{files, read};
 
 /// Where paths are mounted: all other code calls these functions.
-const MOUNTED_IN: [&str; 3] = ["src/http/dialects.rs", "src/http/health.rs", "src/http/jwks.rs"];
+const MOUNTED_IN: [&str; 4] =
+    ["src/http/dialects.rs", "src/http/forward_auth.rs", "src/http/health.rs", "src/http/jwks.rs"];
 
 /// Paths without transcripts, and the tests that show their replies.
-const WITHOUT_TRANSCRIPT: [(&str, &str); 3] = [
+const WITHOUT_TRANSCRIPT: [(&str, &str); 8] = [
+    ("/forward-auth/nginx/", "tests/it/forward_auth.rs"),
+    ("/forward-auth/caddy/", "tests/it/forward_auth.rs"),
+    ("/forward-auth/traefik/", "tests/it/forward_auth.rs"),
+    ("/forward-auth/haproxy/", "tests/it/forward_auth.rs"),
+    ("/forward-auth/envoy/", "tests/it/forward_auth.rs"),
     ("/.well-known/jwks.json", "tests/it/offline.rs"),
     ("/healthz", "tests/it/program/requests.rs"),
     ("/readyz", "tests/it/outage/sqlite.rs"),

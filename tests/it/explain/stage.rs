@@ -86,7 +86,7 @@ impl Stage {
 
     /// The id of the newest session. Of two that were opened at the same moment, either may be the newest.
     pub(super) fn session(&self) -> String {
-        let query = SessionQuery { user: None, with_ended: true, before: None, limit: 1 };
+        let query = SessionQuery { with_ended: true, limit: 1, ..SessionQuery::default() };
         self.admin.list_sessions(query).expect("a list").remove(0).session.id.to_string()
     }
 

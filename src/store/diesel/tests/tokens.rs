@@ -1,7 +1,9 @@
 //! Sessions with many tokens: no statement deletes more than a bounded number of them.
 
 use super::*;
-use crate::store::{AccessLimit, LastAdmin, LimitPolicy, Refresh, Refreshed, SessionFilter, SweepPolicy, UserChanged};
+use crate::store::{
+    AccessLimit, LastAdmin, LimitPolicy, Refresh, Refreshed, SessionFilter, SessionMatch, SweepPolicy, UserChanged,
+};
 
 const DAY: u64 = 24 * 60 * 60;
 
@@ -239,8 +241,14 @@ fn a_list_of_sessions_reads_one_row_of_each() {
         let user = add_user(&mut *c, "alice");
         (1..=2).for_each(|n| open(&mut *c, &login(user, 0, n)));
         fill(&fixture, 1, MANY);
-        let filter =
-            |now| SessionFilter { user: Some(user), with_ended: false, now, idle_limit: None, before: None, limit: 9 };
+        let filter = |now| SessionFilter {
+            matching: SessionMatch::of_user(user),
+            with_ended: false,
+            now,
+            idle_limit: None,
+            before: None,
+            limit: 9,
+        };
         let ends = |now| -> Vec<Option<Timestamp>> {
             let listed = fixture.store.list_sessions(&filter(now)).expect("a list");
             listed.into_iter().map(|entry| entry.expires).collect()
