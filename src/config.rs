@@ -4,6 +4,7 @@
 //! `table` is the only list of them. All mistakes are reported at once, each with its remedy, and
 //! nothing starts before all are corrected.
 
+mod admin;
 mod dialects;
 mod env_file;
 mod form;
@@ -25,6 +26,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+pub use self::admin::AdminSettings;
 pub use self::env_file::EnvFile;
 pub use self::form::{parse_time_to_live, show_duration};
 pub use self::input::{Input, Mistake, Mistakes};
@@ -53,6 +55,8 @@ pub struct Settings {
     pub database: DatabaseSettings,
     /// How requests are served.
     pub http: HttpSettings,
+    /// Where administrators are served.
+    pub admin: AdminSettings,
     /// Lifetimes of tokens, and retention of sessions.
     pub tokens: TokenSettings,
     /// How JWTs are signed.

@@ -5,6 +5,7 @@
 
 pub mod account;
 pub mod address;
+pub mod admin;
 pub mod dialects;
 pub mod drf;
 pub mod events;

@@ -41,8 +41,8 @@ pub use login::{Issued, LoginError, LoginRefusal, LoginRequest};
 pub use mint::IssuedToken;
 pub use refresh::{RefreshedTokens, TokenError, TokenRefusal};
 use refresh_rate::RefreshRates;
-pub use throttle::AccountLabel;
 use throttle::Throttle;
+pub use throttle::{AccountLabel, ThrottleEntry, ThrottleScope};
 pub use user_provider::{ExternalUser, UserProvider, UserProviderError};
 use workers::{DbPool, DbPoolOptions, HashPool, HashPoolOptions};
 

@@ -44,6 +44,7 @@ pub(super) fn run(context: Context<'_>) -> Answered {
             Announcement::Migrated(_)
             | Announcement::FirstUser(_)
             | Announcement::PerhapsFirstUser(_)
+            | Announcement::Administration(_)
             | Announcement::Stopping => {}
         }
         note(&announcement);
@@ -105,6 +106,11 @@ fn note(announcement: &Announcement<'_>) {
         Announcement::Listening(addresses) => {
             for address in *addresses {
                 log::info!(address = address.to_string(); "listening");
+            }
+        }
+        Announcement::Administration(addresses) => {
+            for address in *addresses {
+                log::info!(address = address.to_string(); "listening for administrators");
             }
         }
         Announcement::Stopping => log::info!("stopping: open requests are finished"),

@@ -58,6 +58,7 @@ fn conditions(filter: SessionConditions) -> SessionMatch {
         kind: dialect,
         device,
         name,
+        for_script: false,
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use super::admin;
 use super::form::{
     self, MAX_DURATION, boolean, duration, jwt_secret, keywords, lifetime, log_filter, number, one_of, optional,
     path_prefix, size, token_prefix,
@@ -36,6 +37,7 @@ pub fn groups() -> Vec<Group> {
     http(&mut table);
     connections(&mut table);
     forward_auth(&mut table);
+    administration(&mut table);
     sessions(&mut table);
     refreshing(&mut table);
     jwts(&mut table);
@@ -155,6 +157,20 @@ fn forward_auth(table: &mut Table) {
         /// exactly. Empty: the cookie counts for GET and HEAD only.
         KNOXIDE_FORWARD_AUTH_ORIGINS = http.options.forward_auth.origins,
             form::of("comma list of origins such as https://app.example.com");
+    }
+}
+
+fn administration(table: &mut Table) {
+    table.group("Administration API");
+    settings! { table;
+        /// The address of the administration API (docs/admin-api.md), or `off`. Reach it through a tunnel such as `ssh
+        /// -L 8081:127.0.0.1:8081`, or through a proxy with TLS. It is served beside everything else only if an address
+        /// of `KNOXIDE_LISTEN` is repeated here.
+        KNOXIDE_ADMIN_LISTEN = admin.listen, admin::listen();
+
+        /// The hosts that requests to the administration API may name in `Host`, whatever the port; the answer to others
+        /// is 421. So no web page can reach it under a name of its own.
+        KNOXIDE_ADMIN_HOSTS = admin.hosts, admin::hosts();
     }
 }
 

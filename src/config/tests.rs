@@ -1,3 +1,4 @@
+mod admin;
 mod dialects;
 mod forward_auth;
 mod sources;

@@ -80,11 +80,15 @@ pub enum Event {
     AllSessionsEnded,
     /// All sessions that were opened before a moment ended.
     OldSessionsEnded,
+    /// An administrator gave the password again.
+    PasswordVerified,
+    /// Wrong passwords were forgiven.
+    ThrottleCleared,
 }
 
 impl Event {
     /// All reasons.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 36] = [
         Self::UserCreated,
         Self::UserDeleted,
         Self::UserRenamed,
@@ -119,6 +123,8 @@ impl Event {
         Self::UserUpdated,
         Self::AllSessionsEnded,
         Self::OldSessionsEnded,
+        Self::PasswordVerified,
+        Self::ThrottleCleared,
     ];
 
     /// The name under which the reason is stored and logged.
@@ -158,6 +164,8 @@ impl Event {
             Self::UserUpdated => "user_updated",
             Self::AllSessionsEnded => "all_sessions_ended",
             Self::OldSessionsEnded => "old_sessions_ended",
+            Self::PasswordVerified => "password_verified",
+            Self::ThrottleCleared => "throttle_cleared",
         }
     }
 

@@ -8,6 +8,7 @@ use super::throttle::{AccountLabel, Denied, Permit};
 use super::workers::{OnDisconnect, Work};
 use super::{Auth, Unavailable, within};
 
+mod administrator;
 mod events;
 mod external;
 mod unverifiable;
@@ -174,7 +175,7 @@ impl Auth {
         let proving = async {
             match self.inner.provider.clone() {
                 Some(provider) => self.prove_elsewhere(provider, login, password, (&origin, &mut permit)).await,
-                None => self.prove(login, password, &mut permit).await,
+                None => self.prove(login, password, &mut permit, |_| true).await,
             }
         };
         let proven = tokio::time::timeout_at(until, proving).await.unwrap_or(Err(Denied::Busy.into()));
@@ -188,11 +189,18 @@ impl Auth {
     }
 
     /// Reads the account, then verifies the password without holding a connection.
-    async fn prove(&self, login: LoginName, password: Password, permit: &mut Permit) -> Attempted {
+    /// Users who are not `wanted` count as unknown.
+    async fn prove(
+        &self,
+        login: LoginName,
+        password: Password,
+        permit: &mut Permit,
+        wanted: fn(&User) -> bool,
+    ) -> Attempted {
         let any_case = self.inner.policy.email_domain_any_case;
         let find = move |connection: &mut dyn Connection| {
             let account = connection.find_account(&login)?;
-            Ok(account.filter(|account| any_case || login.is_exactly(&account.user)))
+            Ok(account.filter(|Account { user, .. }| wanted(user) && (any_case || login.is_exactly(user))))
         };
         let (account, network) = self.identify(permit, find).await?;
         if let Some(account) = &account {

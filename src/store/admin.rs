@@ -126,6 +126,19 @@ pub trait AdminStore: Store {
         progress: &mut dyn FnMut(u64),
     ) -> StoreResult<u64>;
 
+    /// Notes in a session that its user has given the password again; `false` if there is no such session, or it has
+    /// ended.
+    ///
+    /// # Errors
+    /// When the database fails.
+    fn prove_session(&self, session: SessionId, audit: &AuditContext) -> StoreResult<bool>;
+
+    /// When its user last did so.
+    ///
+    /// # Errors
+    /// When the database fails.
+    fn session_proven(&self, session: SessionId) -> StoreResult<Option<Timestamp>>;
+
     /// Lists all signing keys, without their secrets.
     ///
     /// # Errors

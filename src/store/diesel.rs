@@ -27,6 +27,7 @@ mod mass_end;
 mod matching;
 mod migrate;
 mod networks;
+mod proof;
 #[cfg(feature = "sqlite")]
 mod reserve;
 mod rows;

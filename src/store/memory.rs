@@ -55,6 +55,8 @@ struct SessionRow {
     name: Option<String>,
     opened: AuditContext,
     ended: Option<AuditContext>,
+    /// When the password was last given again.
+    proven: Option<Timestamp>,
 }
 
 #[derive(Clone, Copy)]
@@ -261,7 +263,7 @@ impl Connection for MemoryStore {
             tables.tell_of_session(&new.audit, new.user, new.id);
         }
         let (name, opened) = (new.name.clone(), new.audit.clone());
-        tables.sessions.insert(new.id, SessionRow { user: new.user, session, name, opened, ended: None });
+        tables.sessions.insert(new.id, SessionRow { user: new.user, session, name, opened, ended: None, proven: None });
         tables.last_logins.insert(new.user, new.audit.at);
         for token in &new.tokens {
             tables.tokens.insert(token.digest, TokenRow::new(new.id, token, new.audit.at));

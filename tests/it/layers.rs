@@ -87,6 +87,8 @@ const EXPOSURES: &[(&str, usize, &str)] = &[
     ("cli/password", 2, "a password that was typed twice is compared"),
     ("cli/serve", 2, "the first password is shown, once"),
     ("cli/token", 2, "the new token is shown, once"),
+    ("http/admin/login", 1, "the reply to a login hands the token to its owner"),
+    ("http/admin/tokens", 1, "the new token is shown, once"),
     ("http/dialects", 4, "the reply to a login or a refresh hands tokens to their owner"),
     ("http/dialects/access_token", 2, "the reply to a login or a refresh hands the token to its owner"),
     ("http/dialects/drf_jwt", 2, "the reply to a login or a refresh hands the token to its owner"),

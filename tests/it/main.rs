@@ -1,6 +1,8 @@
 //! The integration tests: one binary, so that it links once.
 
 #[cfg(test)]
+mod admin_api;
+#[cfg(test)]
 mod admin_scale;
 #[cfg(test)]
 mod administration;

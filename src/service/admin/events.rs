@@ -29,6 +29,7 @@ impl AdminError {
             Self::EndRequired => "end_required",
             Self::FutureMoment => "future_moment",
             Self::NoSuchSession(_) => "no_such_session",
+            Self::NoSuchToken(_) => "no_such_token",
             Self::NoSuchKey(_) => "no_such_key",
             Self::BadName(_) => "bad_name",
             Self::BadEmail => "bad_email",

@@ -145,6 +145,8 @@ impl<S: AdminStore, L: Layer> AdminStore for Layered<S, L> {
         fn end_sessions(
             store, set: &LiveSet, audit: &AuditContext, detail: &serde_json::Value, progress: &mut dyn FnMut(u64)
         ) -> StoreResult<u64>;
+        fn prove_session(store, session: SessionId, audit: &AuditContext) -> StoreResult<bool>;
+        fn session_proven(store, session: SessionId) -> StoreResult<Option<Timestamp>>;
         fn list_keys(store) -> StoreResult<Vec<KeyEntry>>;
         fn load_keys(store, given: Option<&KeySecret>) -> Result<Vec<StoredKey>, KeyError>;
         fn ensure_keys(

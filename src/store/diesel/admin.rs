@@ -8,7 +8,7 @@ use super::audit::{self, About};
 use super::emptying::{Emptied, Emptying};
 use super::hot::{self, statement};
 use super::sweep::BATCH;
-use super::{DieselStore, cutoff, findings, keys, lists, users};
+use super::{DieselStore, cutoff, findings, keys, lists, proof, users};
 use crate::domain::audit::AuditContext;
 use crate::domain::import::ImportData;
 use crate::domain::jwt::{Algorithm, KeySecret, StoredKey};
@@ -125,6 +125,14 @@ impl AdminStore for DieselStore {
         progress: &mut dyn FnMut(u64),
     ) -> StoreResult<u64> {
         self.end_set(set, audit, detail, progress)
+    }
+
+    fn prove_session(&self, session: SessionId, audit: &AuditContext) -> StoreResult<bool> {
+        self.admin(|connection| connection.add(|any| proof::prove(any, session, audit)))
+    }
+
+    fn session_proven(&self, session: SessionId) -> StoreResult<Option<Timestamp>> {
+        self.admin(|connection| connection.read(|any| proof::find(any, session)))
     }
 
     fn list_keys(&self) -> StoreResult<Vec<KeyEntry>> {

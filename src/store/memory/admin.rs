@@ -1,7 +1,7 @@
 //! Administration of users and sessions in memory. There are no signing keys, no imports, and nothing to sweep.
 
 use super::{MemoryStore, SessionRow, Tables};
-use crate::domain::audit::AuditContext;
+use crate::domain::audit::{AuditContext, Event};
 use crate::domain::session::{Session, SessionEntry, SessionId};
 use crate::domain::time::Timestamp;
 use crate::domain::user::{Account, Epoch, NewUser, PasswordHash, User, UserId, email_key, lookalike_key};
@@ -157,6 +157,16 @@ impl AdminStore for MemoryStore {
         Ok(users.into_iter().map(|user| tables.user_entry(user)).collect())
     }
 
+    fn prove_session(&self, session: SessionId, audit: &AuditContext) -> StoreResult<bool> {
+        let mut tables = self.tables();
+        let row = tables.sessions.get_mut(&session).filter(|row| row.session.ended.is_none());
+        Ok(row.map(|row| row.proven = Some(audit.at)).is_some())
+    }
+
+    fn session_proven(&self, session: SessionId) -> StoreResult<Option<Timestamp>> {
+        Ok(self.tables().sessions.get(&session).and_then(|row| row.proven))
+    }
+
     fn list_sessions(&self, filter: &SessionFilter) -> StoreResult<Vec<SessionEntry>> {
         let tables = self.tables();
         let fits = |row: &&SessionRow| {
@@ -211,6 +221,7 @@ impl SessionRow {
             && wanted.kind.is_none_or(|kind| session.kind == kind)
             && wanted.device.as_ref().is_none_or(|part| has(&origin.user_agent, part))
             && wanted.name.as_ref().is_none_or(|part| has(&self.name, part))
+            && (!wanted.for_script || self.opened.event == Event::TokenCreated)
     }
 }
 

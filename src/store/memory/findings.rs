@@ -91,7 +91,7 @@ impl Tables {
     }
 
     fn kept(&self, row: &SessionRow) -> Option<KeptSession> {
-        let SessionRow { user, session, name, opened, ended } = row;
+        let SessionRow { user, session, name, opened, ended, .. } = row;
         let user = &self.accounts.get(user)?.user;
         let alone = ended.as_ref().map(|audit| (audit, EndScope::Alone));
         let raised = || self.raises.get(&(user.id, Epoch(session.epoch.0 + 1)));
