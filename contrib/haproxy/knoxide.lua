@@ -1,11 +1,11 @@
 -- Asks Knoxide whether a request may pass (docs/forward-auth.md). Needs HAProxy 2.5 or later, built with Lua.
 --
--- http-request lua.knoxide anyone|staff|admin: sets the identity headers if the request may pass, and
+-- http-request lua.knoxide user|staff|admin: sets the identity headers if the request may pass, and
 -- txn.knoxide_status to 200. Otherwise that is the status to answer, 503 if Knoxide does not answer.
 
 -- HAProxy keeps the connections of its HTTP client open, and does not cache what it is answered.
 local CHECK = "http://127.0.0.1:8080/forward-auth/haproxy/"
--- Set this to "cookie" as well if KNOXIDE_FORWARD_AUTH_COOKIE is set, and to "origin" if requests other than GET and
+-- Add "cookie" if KNOXIDE_FORWARD_AUTH_COOKIE is set, and "origin" if requests other than GET and
 -- HEAD come with the cookie.
 local PASSED_ON = { "authorization" }
 local IDENTITY = {
@@ -39,7 +39,7 @@ core.register_action("knoxide", { "http-req" }, function(txn, requirement)
         if #passed > 0 then asked[name] = passed end
     end
 
-    local path = requirement == "anyone" and "" or requirement .. "/"
+    local path = requirement == "user" and "" or requirement .. "/"
     local answer = core.httpclient():get { url = CHECK .. path, headers = asked, timeout = 10000 }
     if not answer or answer.status == nil or answer.status == 0 then return end
     if answer.status == 200 then

@@ -4,11 +4,13 @@
 #![expect(clippy::doc_markdown, reason = "these comments are the program's help, where backticks would show")]
 
 mod audit;
+mod explain;
 mod key;
 
 use std::path::PathBuf;
 
 pub(super) use self::audit::{Audit, EventConditions};
+pub(super) use self::explain::Explain;
 pub(super) use self::key::Key;
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
@@ -140,17 +142,7 @@ Examples:
         file: PathBuf,
     },
     /// Say what became of a token or a session: when it ended, why, by whom and from where
-    #[command(
-        override_usage = "knoxide explain [OPTIONS] <SESSION_ID|--token>",
-        after_help = "\
-It only reads, with the server running or stopped. The token is read from standard input, or asked for at a terminal: an \
-argument would be seen by others on this machine. docs/explain.md lists all answers.
-
-Examples:
-  knoxide explain 018cc251-f400-7000-8000-000000000000
-  knoxide explain --token                            asks for the token
-  knoxide --json explain --token < token.txt"
-    )]
+    #[command(override_usage = explain::USAGE, after_help = explain::HELP)]
     Explain(Explain),
     /// List all settings, as a .env file
     #[command(after_help = "\
@@ -166,17 +158,6 @@ pub(super) struct Serve {
     /// commas between
     #[arg(long, value_name = "ADDRESSES")]
     pub(super) listen: Option<String>,
-}
-
-/// What to explain. The types accept more than is allowed: a message of clap would show a token that was typed here.
-#[derive(Args)]
-pub(super) struct Explain {
-    /// The session's id, as `session list` shows it; or --token, for the token on standard input
-    #[arg(value_name = "SESSION_ID", allow_hyphen_values = true)]
-    pub(super) session: Vec<String>,
-    // Its value would be shown in the help, as if it were allowed.
-    #[arg(long, hide = true, num_args = 0..=1, require_equals = true)]
-    pub(super) token: Option<Option<String>>,
 }
 
 /// Directions of migration.

@@ -43,7 +43,7 @@ pub(super) fn run(action: Action, as_json: bool, context: &mut Context<'_>) -> A
         Action::Tail { filter, lines } => {
             let filter = selected(filter, &admin)?;
             let shown = Lines { out: &mut *context.out, as_json };
-            ended(tail(shown, &mut admin.event_reader()?, filter, lines))
+            ended(tail(shown, &mut admin.event_reader()?, &filter, lines))
         }
     }
 }
@@ -136,7 +136,7 @@ impl Lines<'_> {
     }
 }
 
-fn tail(mut shown: Lines<'_>, reader: &mut EventReader, filter: EventFilter, lines: u32) -> Result<(), Stop> {
+fn tail(mut shown: Lines<'_>, reader: &mut EventReader, filter: &EventFilter, lines: u32) -> Result<(), Stop> {
     let mut orders = Orders::listen().map_err(|error| Failure::new(Code::Failed, error.to_string()))?;
     // One at least: it is where new ones begin.
     let latest = EventFilter { order: EventOrder::NewestSettledFirst, limit: lines.max(1), ..filter.clone() };

@@ -6,6 +6,7 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 use super::answer::{Answer, Answered, Code, Failure, to_json};
+use super::progress::Progress;
 use super::{Context, Missing, Terminal};
 use crate::domain::escape::visible;
 use crate::domain::import::ImportData;
@@ -17,7 +18,10 @@ use crate::store::{Clash, SharedAddress};
 pub(super) fn run(file: &Path, context: &mut Context<'_>) -> Answered {
     let data = read(file, &mut *context.terminal)?;
     let admin = context.admin(Missing::Make)?;
+    let what = format!("importing {} users and {} tokens", data.users.len(), data.tokens.len());
+    let progress = Progress::of_unknown_length(context.terminal.is_watched(), what);
     let imported = admin.import(&data).map_err(|error| with_cure(error, &admin))?;
+    drop(progress);
     let report = &imported.report;
     let mut text = format!("Imported: {} users, {} tokens.", report.users, report.tokens);
     if report.ended > 0 {

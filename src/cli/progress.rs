@@ -1,8 +1,13 @@
 //! How far a long command is, for a person who watches.
 
+use std::time::Duration;
+
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// A bar on standard error, if a person sees that.
+/// How often something moves while a step runs whose parts cannot be counted.
+const TICK: Duration = Duration::from_millis(100);
+
+/// A bar or a sign of life on standard error, if a person sees that.
 pub(super) struct Progress(ProgressBar);
 
 impl Progress {
@@ -18,13 +23,28 @@ impl Progress {
         Self(bar)
     }
 
+    /// Shows that something goes on, and how long it has taken.
+    pub(super) fn of_unknown_length(is_watched: bool, what: String) -> Self {
+        if !is_watched {
+            return Self(ProgressBar::hidden());
+        }
+        let sign = ProgressBar::new_spinner().with_message(what);
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}, {elapsed}") {
+            sign.set_style(style);
+        }
+        sign.enable_steady_tick(TICK);
+        Self(sign)
+    }
+
     /// So many are done.
     pub(super) fn set(&self, done: u64) {
         self.0.set_position(done);
     }
+}
 
-    /// Removes the bar.
-    pub(super) fn finish(&self) {
+/// Nothing stays on the screen, whatever came of the command.
+impl Drop for Progress {
+    fn drop(&mut self) {
         self.0.finish_and_clear();
     }
 }

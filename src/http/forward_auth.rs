@@ -24,7 +24,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use self::credentials::Credentials;
 use self::identity::Source;
 use self::options::ForwardAuthOptions;
-use self::proxy::{Place, Proxy};
+use self::proxy::{Proxy, Requirement};
 use super::HttpState;
 use super::address::Proxies;
 use super::middleware::guard::{AuthFailure, Guard};
@@ -58,13 +58,13 @@ pub fn configure(config: &mut web::ServiceConfig, state: &HttpState) {
     }));
     for (proxy, path) in Proxy::ALL.into_iter().zip(PATHS) {
         // The path that nearly all checks have is compared as text, which is faster than a pattern.
-        let anyone = move |request: HttpRequest, shared: web::Data<ForwardAuth>| {
-            answer(request, shared, proxy, Some(Place::Anyone))
+        let by_name = move |request: HttpRequest, shared: web::Data<ForwardAuth>| {
+            answer(request, shared, proxy, Some(Requirement::User))
         };
-        config.service(web::resource(format!("/{path}/")).to(anyone));
+        config.service(web::resource(format!("/{path}/")).to(by_name));
         let by_path = move |request: HttpRequest, shared: web::Data<ForwardAuth>| {
-            let place = proxy.place(request.match_info().get("rest").unwrap_or_default());
-            answer(request, shared, proxy, place)
+            let requirement = proxy.requirement(request.match_info().get("rest").unwrap_or_default());
+            answer(request, shared, proxy, requirement)
         };
         config.service(web::resource(format!("/{path}{{rest:(/.*)?}}")).to(by_path));
     }
@@ -75,14 +75,14 @@ async fn answer(
     request: HttpRequest,
     shared: web::Data<ForwardAuth>,
     proxy: Proxy,
-    place: Option<Place>,
+    requirement: Option<Requirement>,
 ) -> HttpResponse {
     note(&request, Facts::read_only);
     let refuse = |status: StatusCode, reason: &'static str| {
         note(&request, |facts| facts.refused(reason));
         empty(status)
     };
-    let Some(place) = place else { return refuse(StatusCode::NOT_FOUND, "unknown_requirement") };
+    let Some(requirement) = requirement else { return refuse(StatusCode::NOT_FOUND, "unknown_requirement") };
     let ForwardAuth { guard, options, proxies } = &**shared;
     let (verdict, source) = match credentials::find(&request, proxy, options, proxies) {
         Credentials::Several => return refuse(proxy.bad_request(), "several_tokens"),
@@ -96,7 +96,7 @@ async fn answer(
         }
     };
     match verdict {
-        Ok(who) => match place.refusal(&who.user) {
+        Ok(who) => match requirement.refusal(&who.user) {
             Some(reason) => refuse(StatusCode::FORBIDDEN, reason),
             None => identity::describe(empty(StatusCode::OK), &who, source),
         },

@@ -49,6 +49,7 @@ on_each_database! {
         let wanted = number("KNOXIDE_SOAK_ADMIN");
         let site = Site::of(backend, wanted.unwrap_or(4_000));
         if wanted.is_some() {
+            site.logins("logins, to begin with");
             site.logins("logins, with the index by address");
             site.run("DROP INDEX sessions_address");
             site.logins("logins, without the index by address");

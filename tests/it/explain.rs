@@ -27,6 +27,9 @@ fn after(time: Duration) -> String {
     start_of_time().saturating_add(time).to_string()
 }
 
+/// Ends all sessions, by this token or otherwise.
+type End<'a> = &'a dyn Fn(&str);
+
 /// A knox token that lives for an hour.
 fn short_lived(policy: &mut Policy) {
     policy.dialects.get_mut(Dialect::Knox).access_ttl = Some(HOUR);
@@ -203,7 +206,7 @@ on_each_database! {
     fn all_sessions_of_a_user_end(backend) {
         let stage = Stage::set(backend, |_| {});
         let password = || NewPassword::Text(Password::new("another horse".to_owned()));
-        let ends: [(&str, &dyn Fn(&str)); 6] = [
+        let ends: [(&str, End<'_>); 6] = [
             ("logout_all", &|token| assert_eq!(stage.app.client().logout_all(token), 200)),
             ("revoked", &|_| stage.admin.end_all_sessions(&stage.alice()).expect("an end")),
             ("deactivated", &|_| {

@@ -1,7 +1,5 @@
 //! The arguments after `audit`.
 
-#![expect(clippy::doc_markdown, reason = "these comments are the program's help, where backticks would show")]
-
 use clap::{Args, Subcommand};
 
 use crate::domain::audit::Event;

@@ -98,7 +98,7 @@ fn ask(count: u64, manner: Manner, context: &mut Context<'_>) -> Result<(), Fail
 fn end(admin: &Admin, matching: &SessionMatch, found: &DryRun, context: &Context<'_>) -> Answered {
     let progress = Progress::bar(context.terminal.is_watched(), found.count);
     let ended = admin.end_filtered(matching, found.shown(), &mut |ended| progress.set(ended))?;
-    progress.finish();
+    drop(progress);
     let verb = if ended == 1 { "is" } else { "are" };
     Ok(Answer::new(format!("{} {verb} ended.", sessions(ended)), json!({ "ended": ended, "moment": found.moment })))
 }

@@ -21,9 +21,9 @@ pub(super) enum Proxy {
 
 /// What is required of the user. None of these includes another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum Requirement {
     /// Nothing else than a good token.
-    Anyone,
+    User,
     /// The staff flag.
     Staff,
     /// The administrators' flag.
@@ -38,14 +38,14 @@ impl Proxy {
     ///
     /// `None`: an unknown word, such as a misspelled one, lets nothing pass. Only Envoy appends the path of the client,
     /// so there an unknown word is part of that.
-    pub(super) fn place(self, rest: &str) -> Option<Place> {
+    pub(super) fn requirement(self, rest: &str) -> Option<Requirement> {
         match rest.split('/').nth(1).unwrap_or_default() {
-            "" => Some(Place::Anyone),
-            "staff" => Some(Place::Staff),
-            "admin" => Some(Place::Admin),
+            "" => Some(Requirement::User),
+            "staff" => Some(Requirement::Staff),
+            "admin" => Some(Requirement::Admin),
             _ => match self {
                 Self::Nginx | Self::Caddy | Self::Traefik | Self::Haproxy => None,
-                Self::Envoy => Some(Place::Anyone),
+                Self::Envoy => Some(Requirement::User),
             },
         }
     }
@@ -70,13 +70,13 @@ impl Proxy {
     }
 }
 
-impl Place {
+impl Requirement {
     /// Why this user may not pass.
     pub(super) const fn refusal(self, user: &User) -> Option<&'static str> {
         match self {
             Self::Staff if !user.is_staff => Some("not_staff"),
             Self::Admin if !user.is_admin => Some("not_admin"),
-            Self::Anyone | Self::Staff | Self::Admin => None,
+            Self::User | Self::Staff | Self::Admin => None,
         }
     }
 }
@@ -88,13 +88,13 @@ mod tests {
     #[test]
     fn the_first_segment_is_the_requirement_and_a_misspelled_one_lets_nothing_pass() {
         let cases = [
-            ("", Some(Place::Anyone)),
-            ("/", Some(Place::Anyone)),
-            ("//staff", Some(Place::Anyone)),
-            ("/staff", Some(Place::Staff)),
-            ("/staff/", Some(Place::Staff)),
-            ("/staff//admin", Some(Place::Staff)),
-            ("/admin/any/../thing", Some(Place::Admin)),
+            ("", Some(Requirement::User)),
+            ("/", Some(Requirement::User)),
+            ("//staff", Some(Requirement::User)),
+            ("/staff", Some(Requirement::Staff)),
+            ("/staff/", Some(Requirement::Staff)),
+            ("/staff//admin", Some(Requirement::Staff)),
+            ("/admin/any/../thing", Some(Requirement::Admin)),
             ("/Staff", None),
             ("/staffs/", None),
             ("/staff;a=b/", None),
@@ -103,8 +103,8 @@ mod tests {
         ];
         for (rest, expected) in cases {
             for proxy in Proxy::ALL {
-                let expected = if proxy == Proxy::Envoy { expected.or(Some(Place::Anyone)) } else { expected };
-                assert_eq!(proxy.place(rest), expected, "{proxy:?} {rest}");
+                let expected = if proxy == Proxy::Envoy { expected.or(Some(Requirement::User)) } else { expected };
+                assert_eq!(proxy.requirement(rest), expected, "{proxy:?} {rest}");
             }
         }
     }

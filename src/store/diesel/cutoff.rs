@@ -84,9 +84,20 @@ pub(super) fn user_epoch() -> String {
     format!("users.auth_epoch + {CUTOFF_EPOCH}")
 }
 
-/// Whether a session is neither of an old epoch nor from before the cutoff, in a query on `sessions` and `users`.
+/// The present epoch of a session's user, in a query on `sessions`. Without its user, a session is over.
+pub(super) fn epoch_of_user() -> String {
+    format!(
+        "coalesce((SELECT u.auth_epoch FROM users u WHERE u.id = sessions.user_id) + {CUTOFF_EPOCH}, sessions.auth_epoch + 1)"
+    )
+}
+
+/// Whether a session of an active user is neither of an old epoch nor from before the cutoff, in a query on `sessions`.
+/// No join: SQLite would begin with the users, and sort all their sessions.
 pub(super) fn is_current() -> String {
-    format!("(sessions.auth_epoch = users.auth_epoch + {CUTOFF_EPOCH} AND sessions.created >= {ISSUED_BEFORE})")
+    format!(
+        "(sessions.auth_epoch = (SELECT u.auth_epoch FROM users u WHERE u.id = sessions.user_id AND u.is_active) \
+         + {CUTOFF_EPOCH} AND sessions.created >= {ISSUED_BEFORE})"
+    )
 }
 
 /// A session that may have ended together with others.

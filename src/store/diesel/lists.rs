@@ -8,6 +8,7 @@ use super::DieselStore;
 use super::any::AnyConnection;
 use super::cutoff::{self, Cutoff, Ended, Opened};
 use super::hot::{self, statement};
+use super::mass_end::PAGE;
 use super::matching;
 use super::rows::{kind_named, session_id};
 use super::schema::{sessions, users};
@@ -15,6 +16,7 @@ use crate::domain::audit::Event;
 use crate::domain::session::{Session, SessionEntry, SessionId};
 use crate::domain::time::Timestamp;
 use crate::domain::user::{Epoch, User, UserId, email_key, lookalike_key};
+use crate::store::admin::is_single;
 use crate::store::{SessionFilter, SharedAddress, StoreResult, UserEntry, UserFilter};
 
 statement! {
@@ -168,10 +170,12 @@ pub(super) fn sessions(any: &mut AnyConnection, filter: &SessionFilter) -> Query
 /// Reads on until there are as many rows as wanted, where the database finds more than matches.
 fn matching_rows(any: &mut AnyConnection, filter: &SessionFilter) -> QueryResult<Vec<SessionRow>> {
     let wanted = usize::try_from(filter.limit).unwrap_or(usize::MAX);
+    let is_exact = filter.matching.address.as_ref().is_none_or(is_single);
+    let page = if is_exact { i64::from(filter.limit) } else { i64::from(filter.limit).max(PAGE) };
     let (mut found, mut before) = (Vec::new(), filter.before);
     loop {
-        let rows = session_rows(any, filter, before)?;
-        let is_last = rows.len() < wanted;
+        let rows = session_rows(any, filter, before, page)?;
+        let is_last = i64::try_from(rows.len()).unwrap_or(i64::MAX) < page;
         if let Some(last) = rows.last() {
             before = Some(session_id(&last.id)?);
         }
@@ -183,18 +187,22 @@ fn matching_rows(any: &mut AnyConnection, filter: &SessionFilter) -> QueryResult
     }
 }
 
+/// The name of a session's user.
+const USERNAME: &str = "coalesce((SELECT u.username FROM users u WHERE u.id = sessions.user_id), '')";
+
+/// The next rows, at most a page.
 fn session_rows(
     any: &mut AnyConnection,
     filter: &SessionFilter,
     before: Option<SessionId>,
+    page: i64,
 ) -> QueryResult<Vec<SessionRow>> {
     let mut query = sessions::table
-        .inner_join(users::table)
         .select((
             sessions::id,
-            users::id,
-            users::username,
-            sql::<BigInt>(&cutoff::user_epoch()),
+            sessions::user_id,
+            sql::<Text>(USERNAME),
+            sql::<BigInt>(&cutoff::epoch_of_user()),
             sessions::dialect,
             sessions::name,
             sessions::created,
@@ -208,7 +216,7 @@ fn session_rows(
             sql::<Nullable<BigInt>>(hot::LAST_END),
         ))
         .order(sessions::id.desc())
-        .limit(i64::from(filter.limit))
+        .limit(page)
         .into_boxed();
     if let Some(before) = before {
         query = query.filter(sessions::id.lt(before.as_bytes().to_vec()));

@@ -16,14 +16,15 @@ use super::emptying::Pace;
 use super::hot::{CUTOFF_EPOCH, ISSUED_BEFORE, statement};
 use super::matching;
 use super::rows::session_id;
-use super::schema::{sessions, users};
+use super::schema::sessions;
 use crate::domain::audit::{AuditContext, Event};
 use crate::domain::session::SessionId;
 use crate::domain::time::Timestamp;
+use crate::store::admin::is_single;
 use crate::store::{LiveSet, SessionCount, StoreResult};
 
 /// How many sessions are read at a time.
-const PAGE: i64 = 1_000;
+pub(super) const PAGE: i64 = 1_000;
 
 /// The longest pause after a transaction. Each lasts as long as the transaction did, so that other writers get their
 /// turn on SQLite.
@@ -140,32 +141,33 @@ impl DieselStore {
 /// In which order the sessions of a set are read: that of the index that leads to them.
 #[derive(Debug, Clone, Copy)]
 enum Way {
-    /// By id, which is by time.
+    /// By id, which is by time; also within one address.
     Ids,
     /// By time, within one user.
     OfUser,
-    /// By address.
+    /// By address, within a network.
     Addresses,
 }
 
 impl Way {
-    const fn of(set: &LiveSet) -> Self {
+    fn of(set: &LiveSet) -> Self {
         match (&set.matching.user, &set.matching.address) {
             (Some(_), _) => Self::OfUser,
-            (None, Some(_)) => Self::Addresses,
-            (None, None) => Self::Ids,
+            (None, Some(network)) if !is_single(network) => Self::Addresses,
+            (None, Some(_) | None) => Self::Ids,
         }
     }
 }
 
 /// The next page of the set after `last`.
 fn page(any: &mut AnyConnection, set: &LiveSet, way: Way, last: Option<&Found>) -> QueryResult<Vec<Found>> {
-    let mut query = sessions::table
-        .inner_join(users::table)
-        .select((sessions::id, sessions::created, sessions::address))
-        .limit(PAGE)
-        .into_boxed();
-    for condition in matching::matching(&set.matching).into_iter().chain(matching::live(set.now, set.idle_limit)) {
+    let mut query =
+        sessions::table.select((sessions::id, sessions::created, sessions::address)).limit(PAGE).into_boxed();
+    let wanted = match (way, last) {
+        (Way::Addresses, Some(_)) => matching::matching_after(&set.matching),
+        (Way::Addresses | Way::Ids | Way::OfUser, _) => matching::matching(&set.matching),
+    };
+    for condition in wanted.into_iter().chain(matching::live(set.now, set.idle_limit)) {
         query = query.filter(condition);
     }
     query = match way {

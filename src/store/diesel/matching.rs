@@ -2,37 +2,44 @@
 
 use std::time::Duration;
 
-use diesel::dsl::{InnerJoinQuerySource, sql};
+use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Text};
 use ipnet::IpNet;
 
 use super::any::MultiBackend;
 use super::lists::containing;
-use super::schema::{sessions, users};
+use super::schema::sessions;
 use super::{cutoff, hot};
 use crate::domain::session::SessionId;
 use crate::domain::time::Timestamp;
 use crate::store::SessionMatch;
 use crate::store::admin::is_single;
 
-/// Sessions with their users.
-pub(super) type Joined = InnerJoinQuerySource<sessions::table, users::table>;
-
-/// A condition on sessions with their users.
-pub(super) type Condition = Box<dyn BoxableExpression<Joined, MultiBackend, SqlType = Bool>>;
+/// A condition on sessions.
+pub(super) type Condition = Box<dyn BoxableExpression<sessions::table, MultiBackend, SqlType = Bool>>;
 
 /// A character after all that addresses consist of.
 const AFTER_ADDRESSES: char = '~';
 
 /// What the database decides. Of a network, it finds more than belongs to it: [`SessionMatch::covers`] decides.
 pub(super) fn matching(wanted: &SessionMatch) -> Vec<Condition> {
+    let mut all = matching_after(wanted);
+    if let Some(network) = wanted.address.as_ref().filter(|network| !is_single(network)) {
+        all.push(Box::new(sessions::address.assume_not_null().ge(common_text(network))));
+    }
+    all
+}
+
+/// The same without the least address of a network, where the query says after which address it goes on: of two
+/// such bounds, SQLite would begin with the wrong one.
+pub(super) fn matching_after(wanted: &SessionMatch) -> Vec<Condition> {
     let mut all: Vec<Condition> = Vec::new();
     if let Some(user) = wanted.user {
         all.push(Box::new(sessions::user_id.eq(user.0)));
     }
     if let Some(network) = &wanted.address {
-        all.push(from_network(network));
+        all.push(up_to_the_end_of(network));
     }
     if let Some(from) = wanted.created_from {
         // The primary key leads to the rows; the time decides.
@@ -69,7 +76,6 @@ pub(super) fn live(now: Timestamp, idle_limit: Option<Duration>) -> Vec<Conditio
     vec![
         Box::new(sessions::ended_at.is_null()),
         Box::new(sql::<Bool>(&cutoff::is_current())),
-        Box::new(users::is_active),
         Box::new(sessions::last_seen.ge(seen_from)),
         Box::new(sql::<Bool>(hot::LAST_END).sql(" > ").bind::<BigInt, _>(now.as_micros())),
     ]
@@ -81,14 +87,12 @@ fn contains(column: &str, part: &str) -> Condition {
     Box::new(sql::<Bool>(column).bind::<Text, _>(pattern).sql(" ESCAPE '!'"))
 }
 
-fn from_network(network: &IpNet) -> Condition {
+fn up_to_the_end_of(network: &IpNet) -> Condition {
     let address = sessions::address.assume_not_null();
     if is_single(network) {
         return Box::new(address.eq(network.addr().to_string()));
     }
-    let beginning = common_text(network);
-    let end = format!("{beginning}{AFTER_ADDRESSES}");
-    Box::new(address.ge(beginning).and(address.lt(end)))
+    Box::new(address.lt(format!("{}{AFTER_ADDRESSES}", common_text(network))))
 }
 
 /// What the texts of all addresses in a network begin with.

@@ -81,7 +81,7 @@ fn a_good_token_passes_and_all_else_does_not() {
     }
 }
 
-/// Twelve ways and more to claim to be somebody else.
+/// Twelve ways and more to claim another identity.
 #[test]
 fn no_client_claims_an_identity() {
     let ways = [
@@ -127,7 +127,7 @@ fn no_client_claims_an_identity() {
             }
         }
         assert!(passed >= 6, "{kind:?}: the service was reached {passed} times");
-        // Without a good token nobody is anybody.
+        // Without a good token, no request reaches the service.
         let before = service.heads().len();
         for way in ways {
             let (status, reply) = proxy.raw(&request("GET", "x", way));
@@ -153,8 +153,7 @@ fn nothing_passes_without_an_answer() {
         let (status, reply) = proxy.raw(&request("GET", &token, ""));
         assert_eq!(status, 503, "{kind:?}: stopped: {reply}");
         assert_eq!(service.heads().len(), 1, "{kind:?}");
-        let nobody = nobody();
-        let Some(proxy) = Running::start(kind, nobody, service.address) else { continue };
+        let Some(proxy) = Running::start(kind, closed(), service.address) else { continue };
         assert_eq!(proxy.raw(&request("GET", &token, "")).0, 503, "{kind:?}: never there");
         for odd in ODD {
             let odd = Listener::start(odd);
@@ -173,8 +172,8 @@ const ODD: [fn(&str) -> String; 3] = [
     |_| "nonsense\r\n\r\n".to_owned(),
 ];
 
-/// An address where nothing listens.
-fn nobody() -> SocketAddr {
+/// An address where no server listens.
+fn closed() -> SocketAddr {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|free| free.local_addr()).expect("a port")
 }
 
