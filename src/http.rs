@@ -10,6 +10,7 @@ pub mod drf;
 pub mod health;
 pub mod jwks;
 pub mod middleware;
+mod own;
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -169,7 +170,7 @@ impl HttpState {
 pub fn mount(config: &mut web::ServiceConfig, state: &HttpState) {
     config
         .app_data(web::Data::new(state.clone()))
-        .configure(|config| dialects::configure(config, state.options()))
+        .configure(|config| dialects::configure(config, state))
         .configure(jwks::configure);
 }
 

@@ -229,6 +229,17 @@ Examples:
         #[command(flatten)]
         password: NewPassword,
     },
+    /// Replace a forgotten password by a one-time password, which is shown once and ends all of the user's sessions
+    #[command(
+        name = "reset-password",
+        after_help = "\
+The user exchanges it within 24 hours for a new password, with POST /auth/password/change/. It is good for nothing \
+else: at a login it is a wrong password.
+
+Example:
+  knoxide user reset-password alice"
+    )]
+    ResetPassword(UserName),
     /// Rename a user; no session ends
     #[command(after_help = FROM_PROVIDER)]
     Rename {

@@ -47,11 +47,17 @@ pub enum Event {
     RefreshReused,
     /// Data was imported.
     Imported,
+    /// A user ended one of the own sessions from another one.
+    RevokedByUser,
+    /// A user ended all own sessions but one.
+    OthersRevoked,
+    /// A one-time password took the place of the password, which ends all sessions.
+    PasswordReset,
 }
 
 impl Event {
     /// All reasons.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 21] = [
         Self::UserCreated,
         Self::UserDeleted,
         Self::UserRenamed,
@@ -70,6 +76,9 @@ impl Event {
         Self::TokenCreated,
         Self::RefreshReused,
         Self::Imported,
+        Self::RevokedByUser,
+        Self::OthersRevoked,
+        Self::PasswordReset,
     ];
 
     /// The name under which the reason is stored and logged.
@@ -93,6 +102,9 @@ impl Event {
             Self::TokenCreated => "token_created",
             Self::RefreshReused => "refresh_reused",
             Self::Imported => "imported",
+            Self::RevokedByUser => "revoked_by_user",
+            Self::OthersRevoked => "others_revoked",
+            Self::PasswordReset => "password_reset",
         }
     }
 

@@ -21,6 +21,7 @@ mod administration;
 mod feed;
 mod layered;
 mod networks;
+mod own;
 mod races;
 mod sessions;
 mod tokens;
@@ -35,7 +36,8 @@ type AdminCase = (&'static str, fn(&dyn AdminStore));
 /// # Panics
 /// When at least one case failed, with the names of all failed cases.
 pub fn run(make: &mut dyn FnMut() -> Box<dyn Store>) {
-    let cases = [sessions::CASES, tokens::CASES, accounts::CASES, races::CASES, feed::CASES, networks::CASES];
+    let cases =
+        [sessions::CASES, tokens::CASES, accounts::CASES, races::CASES, feed::CASES, networks::CASES, own::CASES];
     run_each(cases.into_iter().flatten().map(|(name, case)| {
         let store = make();
         (*name, catch_unwind(AssertUnwindSafe(|| case(&*store))).is_ok())
@@ -54,6 +56,7 @@ pub fn run_admin(make: &mut dyn FnMut() -> Box<dyn AdminStore>) {
         races::ADMIN_CASES,
         feed::ADMIN_CASES,
         administration::ADMIN_CASES,
+        own::ADMIN_CASES,
     ];
     run_each(cases.into_iter().flatten().map(|(name, case)| {
         let store = make();

@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use super::access_limit::{Candidate, surplus};
 use super::{
-    AccessLimit, Connection, LimitPolicy, NETWORKS_KEPT, NewSession, NewToken, Opening, Refresh, Refreshed,
-    SessionLimit, Store, StoreError, StoreResult, Successor,
+    AccessLimit, Connection, LimitPolicy, NewSession, NewToken, Opening, PasswordChange, Refresh, Refreshed,
+    SessionFilter, SessionLimit, Store, StoreError, StoreResult, Successor,
 };
 use crate::domain::audit::{AuditContext, Event};
-use crate::domain::session::{Session, SessionId, TokenRecord};
+use crate::domain::session::{Session, SessionEntry, SessionId, TokenRecord};
 use crate::domain::time::Timestamp;
 use crate::domain::token::{TokenDigest, TokenKind};
 use crate::domain::user::{
@@ -21,6 +21,8 @@ use crate::domain::user::{
 };
 
 mod admin;
+mod networks;
+mod own;
 
 /// A store in this process's memory; clones share it.
 #[derive(Clone, Default)]
@@ -88,18 +90,6 @@ impl Store for MemoryStore {
 }
 
 impl Tables {
-    /// Notes a login from a network. Only the latest networks of each user are kept.
-    fn note_login_from(&mut self, user: UserId, network: &str, at: Timestamp) {
-        let seen = self.networks.entry((user, network.to_owned())).or_insert(at);
-        *seen = (*seen).max(at);
-        let mut times: Vec<_> =
-            self.networks.iter().filter(|((owner, _), _)| *owner == user).map(|(_, at)| *at).collect();
-        times.sort_unstable_by(|one, other| other.cmp(one));
-        if let Some(oldest) = times.get(NETWORKS_KEPT - 1).copied() {
-            self.networks.retain(|(owner, _), at| *owner != user || *at >= oldest);
-        }
-    }
-
     fn record(&self, digest: &TokenDigest) -> Option<TokenRecord> {
         let row = self.tokens.get(digest)?;
         let SessionRow { user, session, .. } = self.sessions.get(&row.session)?;
@@ -333,6 +323,23 @@ impl Connection for MemoryStore {
 
     fn end_all_sessions(&mut self, user: UserId, audit: &AuditContext) -> StoreResult<bool> {
         Ok(self.tables().raise_epoch(user, audit))
+    }
+
+    fn end_other_sessions(&mut self, user: UserId, keep: SessionId, audit: &AuditContext) -> StoreResult<bool> {
+        Ok(self.tables().raise_epoch_but_for(user, Some(keep), audit))
+    }
+
+    fn list_sessions(&mut self, filter: &SessionFilter) -> StoreResult<Vec<SessionEntry>> {
+        Ok(self.tables().list_sessions(filter))
+    }
+
+    fn find_session(&mut self, session: SessionId) -> StoreResult<Option<SessionEntry>> {
+        let tables = self.tables();
+        Ok(tables.sessions.get(&session).map(|row| tables.session_entry(row)))
+    }
+
+    fn change_password(&mut self, change: &PasswordChange, audit: &AuditContext) -> StoreResult<bool> {
+        Ok(self.tables().change_password(change, audit))
     }
 
     fn upgrade_password_hash(&mut self, user: UserId, old: &PasswordHash, new: &PasswordHash) -> StoreResult<bool> {

@@ -4,6 +4,7 @@ use super::{Admin, AdminError};
 use crate::domain::audit::Event;
 use crate::domain::escape::is_unseen;
 use crate::domain::password::is_verifiable;
+use crate::domain::password::one_time::OneTimePassword;
 use crate::domain::password_rules::{Owner, judge_new_password};
 use crate::domain::user::{
     Account, LoginName, NewUser, Password, PasswordHash, User, UserId, composed, normal_form, numbered,
@@ -168,6 +169,17 @@ impl Admin {
     pub fn set_password(&self, user: &User, new: NewPassword) -> Result<(), AdminError> {
         let hash = self.hash(new, &Owner { username: &user.username, email: &user.email })?;
         was_there(user, self.store.set_password(user.id, &hash, None, &self.audit(Event::PasswordChanged))?)
+    }
+
+    /// Puts a one-time password in the place of a user's password, which ends all sessions. The value is good once,
+    /// for setting another password, and exists nowhere else.
+    ///
+    /// # Errors
+    /// A user who is gone, no random bytes; or the store failed.
+    pub fn reset_password(&self, user: &User) -> Result<OneTimePassword, AdminError> {
+        let made = OneTimePassword::generate(&*self.random, self.clock.now())?;
+        was_there(user, self.store.set_password(user.id, &made.stored, None, &self.audit(Event::PasswordReset))?)?;
+        Ok(made)
     }
 
     /// Lets a user log in, or shuts a user out and ends all sessions.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::super::{AdminStore, Connection, FeedKind, RevocationFeed, Store, StoreResult};
 use super::super::{
-    ClockTrust, ImportError, ImportReport, KeyEntry, KeyError, NewSession, Opening, Refresh, Refreshed, Retiring,
-    SessionFilter, SharedEmail, Successor, SweepMoment, SweepPolicy, SweepReport, UserChange, UserChanged,
+    ClockTrust, ImportError, ImportReport, KeyEntry, KeyError, NewSession, Opening, PasswordChange, Refresh, Refreshed,
+    Retiring, SessionFilter, SharedEmail, Successor, SweepMoment, SweepPolicy, SweepReport, UserChange, UserChanged,
     UserCreation, UserEntry, UserFilter,
 };
 use crate::domain::audit::AuditContext;
@@ -171,6 +171,10 @@ impl<C: AsConnection, L: Layer> Connection for LayeredConnection<C, L> {
         fn find_successor(connection, digest: &TokenDigest) -> StoreResult<Option<Successor>>;
         fn end_idle_session(connection, session: SessionId, last_seen: Timestamp, audit: &AuditContext) -> StoreResult<bool>;
         fn end_all_sessions(connection, user: UserId, audit: &AuditContext) -> StoreResult<bool>;
+        fn end_other_sessions(connection, user: UserId, keep: SessionId, audit: &AuditContext) -> StoreResult<bool>;
+        fn list_sessions(connection, filter: &SessionFilter) -> StoreResult<Vec<SessionEntry>>;
+        fn find_session(connection, session: SessionId) -> StoreResult<Option<SessionEntry>>;
+        fn change_password(connection, change: &PasswordChange, audit: &AuditContext) -> StoreResult<bool>;
         fn upgrade_password_hash(connection, user: UserId, old: &PasswordHash, new: &PasswordHash) -> StoreResult<bool>;
         fn put_shadow_user(connection, user: &NewUser, audit: &AuditContext) -> StoreResult<Epoch>;
         fn touch(connection, seen: &[(SessionId, Timestamp)]) -> StoreResult<()>;

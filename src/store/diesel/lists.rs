@@ -12,7 +12,7 @@ use super::hot::{self, statement};
 use super::rows::{dialect_named, session_id};
 use super::schema::{audit_events, sessions, users};
 use crate::domain::audit::Event;
-use crate::domain::session::{Session, SessionEntry};
+use crate::domain::session::{Session, SessionEntry, SessionId};
 use crate::domain::time::Timestamp;
 use crate::domain::user::{Epoch, User, UserId, lookalike_key};
 use crate::store::{SessionFilter, SharedAddress, StoreResult, UserEntry, UserFilter};
@@ -125,9 +125,21 @@ struct SessionRow {
     expires: Option<i64>,
 }
 
-/// See [`AdminStore::list_sessions`](crate::store::AdminStore::list_sessions).
+/// See [`Connection::list_sessions`](crate::store::Connection::list_sessions).
 pub(super) fn sessions(any: &mut AnyConnection, filter: &SessionFilter) -> QueryResult<Vec<SessionEntry>> {
-    let rows = session_rows(any, filter)?;
+    let rows = session_rows(any, filter, None)?;
+    session_entries(any, rows)
+}
+
+/// See [`Connection::find_session`](crate::store::Connection::find_session).
+pub(super) fn session(any: &mut AnyConnection, id: SessionId) -> QueryResult<Option<SessionEntry>> {
+    let every =
+        SessionFilter { user: None, with_ended: true, now: Timestamp::EPOCH, idle_limit: None, before: None, limit: 1 };
+    let rows = session_rows(any, &every, Some(id))?;
+    Ok(session_entries(any, rows)?.pop())
+}
+
+fn session_entries(any: &mut AnyConnection, rows: Vec<SessionRow>) -> QueryResult<Vec<SessionEntry>> {
     let events = epoch_events(any, &rows)?;
     rows.into_iter()
         .map(|row| {
@@ -137,7 +149,11 @@ pub(super) fn sessions(any: &mut AnyConnection, filter: &SessionFilter) -> Query
         .collect()
 }
 
-fn session_rows(any: &mut AnyConnection, filter: &SessionFilter) -> QueryResult<Vec<SessionRow>> {
+fn session_rows(
+    any: &mut AnyConnection,
+    filter: &SessionFilter,
+    only: Option<SessionId>,
+) -> QueryResult<Vec<SessionRow>> {
     let mut query = sessions::table
         .inner_join(users::table)
         .select((
@@ -162,6 +178,9 @@ fn session_rows(any: &mut AnyConnection, filter: &SessionFilter) -> QueryResult<
         .into_boxed();
     if let Some(UserId(user)) = filter.user {
         query = query.filter(sessions::user_id.eq(user));
+    }
+    if let Some(id) = only {
+        query = query.filter(sessions::id.eq(id.as_bytes().to_vec()));
     }
     if let Some(before) = filter.before {
         query = query.filter(sessions::id.lt(before.as_bytes().to_vec()));

@@ -17,9 +17,11 @@ use crate::domain::user::{
 use crate::store::{SharedEmail, UserCreation};
 
 mod change;
+mod own;
 mod shadow;
 
 pub(super) use change::change;
+pub(super) use own::{change_password, end_others};
 pub(super) use shadow::put_shadow;
 
 statement! {

@@ -1,10 +1,10 @@
 //! Administration of users and sessions in memory. There are no signing keys, no imports, and nothing to sweep.
 
-use super::{MemoryStore, SessionRow, Tables};
+use super::{MemoryStore, Tables};
 use crate::domain::audit::AuditContext;
-use crate::domain::session::{Session, SessionEntry, SessionId};
+use crate::domain::session::{SessionEntry, SessionId};
 use crate::domain::time::Timestamp;
-use crate::domain::user::{Epoch, NewUser, PasswordHash, User, UserId, email_key, lookalike_key};
+use crate::domain::user::{NewUser, PasswordHash, User, UserId, email_key, lookalike_key};
 use crate::store::{
     AdminStore, SessionFilter, SharedEmail, StoreResult, UserChange, UserChanged, UserCreation, UserEntry, UserFilter,
 };
@@ -60,13 +60,7 @@ impl AdminStore for MemoryStore {
         let mut tables = self.tables();
         let Some(account) = tables.accounts.get_mut(&user) else { return Ok(false) };
         account.password = new.clone();
-        let old = account.user.epoch;
-        tables.raise_epoch(user, audit);
-        let kept = keep.and_then(|id| tables.sessions.get_mut(&id)).filter(|row| row.user == user);
-        if let Some(row) = kept.filter(|row| row.session.epoch == old && row.session.ended.is_none()) {
-            row.session.epoch = Epoch(old.0 + 1);
-        }
-        Ok(true)
+        Ok(tables.raise_epoch_but_for(user, keep, audit))
     }
 
     fn set_active(&self, user: UserId, active: bool, audit: &AuditContext) -> StoreResult<bool> {
@@ -99,16 +93,7 @@ impl AdminStore for MemoryStore {
     }
 
     fn list_sessions(&self, filter: &SessionFilter) -> StoreResult<Vec<SessionEntry>> {
-        let tables = self.tables();
-        let fits = |row: &&SessionRow| {
-            filter.user.is_none_or(|user| row.user == user)
-                && filter.before.is_none_or(|before| row.session.id < before)
-                && (filter.with_ended || tables.is_live(row, filter.idle_limit, filter.now))
-        };
-        let mut rows: Vec<_> = tables.sessions.values().filter(fits).collect();
-        rows.sort_by_key(|row| std::cmp::Reverse(row.session.id));
-        rows.truncate(usize::try_from(filter.limit).unwrap_or(usize::MAX));
-        Ok(rows.into_iter().map(|row| tables.session_entry(row)).collect())
+        Ok(self.tables().list_sessions(filter))
     }
 }
 
@@ -133,26 +118,5 @@ impl Tables {
     fn user_entry(&self, user: &User) -> UserEntry {
         let created = self.joined.get(&user.id).copied().unwrap_or(Timestamp::EPOCH);
         UserEntry { user: user.clone(), last_login: self.last_logins.get(&user.id).copied(), created }
-    }
-
-    fn session_entry(&self, row: &SessionRow) -> SessionEntry {
-        // A session that did not end by itself ended with all of its user's, when the epoch was raised above its own.
-        let raise = || self.raises.get(&(row.user, Epoch(row.session.epoch.0 + 1)));
-        let ended = row.ended.as_ref().or_else(raise);
-        let cacheable = |token: &&super::TokenRow| token.session == row.session.id && token.consumed.is_none();
-        let ends = self.tokens.values().filter(cacheable).map(|token| token.expires);
-        let origin = &row.opened.origin;
-        SessionEntry {
-            session: Session { ended: ended.map(|audit| audit.at), ..row.session.clone() },
-            user_id: row.user,
-            username: self.accounts.get(&row.user).map(|account| account.user.username.clone()).unwrap_or_default(),
-            name: row.name.clone(),
-            // A token without an end outlasts all others.
-            expires: ends.max_by_key(|end| end.map_or(i64::MAX, Timestamp::as_micros)).flatten(),
-            address: origin.address_text(),
-            user_agent: origin.user_agent.clone(),
-            end_reason: ended.map(|audit| audit.event),
-            ended_by: ended.map(|audit| audit.actor.to_string()),
-        }
     }
 }
