@@ -49,6 +49,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         password: hasher.hash(&Password::new("lovelace".to_owned()), &SystemRandom)?,
         is_active: true,
         is_staff: false,
+        is_admin: false,
         created: now,
     };
     let audit =

@@ -22,8 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::audit::{AuditContext, Origin};
-use crate::domain::dialect::Dialect;
-use crate::domain::session::{SessionEntry, SessionId, TokenRecord};
+use crate::domain::session::{SessionEntry, SessionId, SessionKind, TokenRecord};
 use crate::domain::time::Timestamp;
 use crate::domain::token::{TokenDigest, TokenKind};
 use crate::domain::user::{Account, Epoch, LoginName, NewUser, PasswordHash, UserId};
@@ -41,7 +40,7 @@ mod own;
 pub use crate::domain::policy::LimitPolicy;
 pub use access_limit::AccessLimit;
 pub use admin::{
-    AdminStore, Clash, ClockTrust, ImportError, ImportReport, KeyEntry, KeyError, Retiring, SessionFilter,
+    AdminStore, Clash, ClockTrust, ImportError, ImportReport, KeyEntry, KeyError, LastAdmin, Retiring, SessionFilter,
     SharedAddress, SharedEmail, SweepMoment, SweepPolicy, SweepReport, UserChange, UserChanged, UserCreation,
     UserEntry, UserFilter,
 };
@@ -246,8 +245,8 @@ pub struct NewSession {
     pub user: UserId,
     /// The user's epoch, as read together with the password hash that was checked.
     pub epoch: Epoch,
-    /// The dialect under which it is opened.
-    pub dialect: Dialect,
+    /// As what it is opened: under which dialect, or for administration.
+    pub kind: SessionKind,
     /// A name for it, such as that of a script's token.
     pub name: Option<String>,
     /// Its tokens.

@@ -107,7 +107,7 @@ pub(crate) fn opens(url: &str, users: u64, threads: usize) -> Fallible<()> {
             id: SessionId::new(at, &random),
             user,
             epoch: Epoch(0),
-            dialect: Dialect::Knox,
+            kind: Dialect::Knox.into(),
             name: None,
             tokens: vec![NewToken { digest: token.digest(), kind: TokenKind::Access, expires: None, key: None }],
             limit: None,

@@ -25,6 +25,7 @@ users = [
         "password_hash": user.password,
         "is_active": user.is_active,
         "is_staff": getattr(user, "is_staff", False),
+        "is_superuser": getattr(user, "is_superuser", False),
         "date_joined": text_of(getattr(user, "date_joined", None)),
         "last_login": text_of(user.last_login),
     }

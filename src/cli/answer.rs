@@ -112,6 +112,11 @@ impl From<AdminError> for Failure {
                 let cure = "choose another address, or say --shared-email";
                 return Self::new(Code::Refused, format!("{error}: {cure}"));
             }
+            AdminError::LastAdmin(_) => {
+                let cure = "make another user an administrator first, or say --force";
+                return Self::new(Code::Refused, format!("{error}: {cure}"));
+            }
+            AdminError::EndRequired => return Self::new(Code::Usage, format!("--ttl: {error}")),
             AdminError::BadTokenName => return Self::new(Code::Usage, format!("--name: {error}")),
             AdminError::KeySecret(_) => Code::Usage,
             AdminError::NoSuchUser(_) | AdminError::NoSuchSession(_) | AdminError::NoSuchKey(_) => Code::NotFound,
@@ -122,6 +127,8 @@ impl From<AdminError> for Failure {
             | AdminError::Weak(_)
             | AdminError::UselessHash(_)
             | AdminError::NotActive(_)
+            | AdminError::NotAdmin(_)
+            | AdminError::FutureMoment
             | AdminError::SecretInUse
             | AdminError::LastKey(_)
             | AdminError::Clashes(_) => Code::Refused,

@@ -167,6 +167,10 @@ pub(super) struct UserName {
 const FROM_PROVIDER: &str = "\
 Users of an external user system are brought up to date from there at their next login: change them there.";
 
+/// Help for the staff flag.
+const STAFF: &str = "\
+Nothing here depends on it, but applications see it; `set-admin` makes administrators. Change users of an external user system there.";
+
 /// An answer on the command line.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum YesOrNo {
@@ -202,6 +206,9 @@ Examples:
         /// Make the user a staff user
         #[arg(long)]
         staff: bool,
+        /// Make the user an administrator, who may administer others
+        #[arg(long)]
+        admin: bool,
         /// Do not let the user log in yet
         #[arg(long)]
         inactive: bool,
@@ -261,17 +268,33 @@ Example:
         shared_email: bool,
     },
     /// Make a user a staff user, or no longer; no session ends
-    #[command(after_help = FROM_PROVIDER)]
+    #[command(after_help = STAFF)]
     SetStaff {
         #[command(flatten)]
         user: UserName,
         /// Whether the user is a staff user
         staff: YesOrNo,
     },
+    /// Make a user an administrator, or no longer; sessions for administration end with it
+    SetAdmin {
+        #[command(flatten)]
+        user: UserName,
+        /// Whether the user may administer others
+        admin: YesOrNo,
+        /// Do so even if no active administrator with a password is left
+        #[arg(long)]
+        force: bool,
+    },
     /// Let a user log in again; old tokens stay revoked
     Activate(UserName),
     /// Lock a user out at once: all logins and all tokens are refused
-    Deactivate(UserName),
+    Deactivate {
+        #[command(flatten)]
+        user: UserName,
+        /// Do so even if no active administrator with a password is left
+        #[arg(long)]
+        force: bool,
+    },
     /// Delete a user with all sessions
     Delete {
         #[command(flatten)]
@@ -279,6 +302,9 @@ Example:
         /// Do not ask for confirmation
         #[arg(long)]
         yes: bool,
+        /// Do so even if no active administrator with a password is left
+        #[arg(long)]
+        force: bool,
     },
 }
 
@@ -349,6 +375,9 @@ Examples:
         /// Its lifetime, such as 12h or 90d, or none; instead of KNOXIDE_KNOX_TTL
         #[arg(long, value_name = "DURATION")]
         ttl: Option<String>,
+        /// Make a token for the administration API, which is good there alone. It needs an end and an administrator
+        #[arg(long)]
+        admin: bool,
     },
 }
 

@@ -8,6 +8,7 @@ use super::answer::{Code, Failure};
 use crate::domain::audit::{Actor, Origin};
 use crate::domain::password::Hasher;
 use crate::service::admin::Admin;
+use crate::store::LastAdmin;
 use crate::store::diesel::{DieselStore, StoreOptions};
 
 /// What to do if the SQLite file does not exist.
@@ -80,6 +81,7 @@ impl Context<'_> {
             policy: self.settings.tokens.policy.clone(),
             actor: Actor::CommandLine,
             origin: Origin::default(),
+            last_admin: LastAdmin::Keep,
         })
     }
 }

@@ -8,18 +8,18 @@ use super::{Context, Missing, insist, password, session};
 use crate::domain::escape::visible;
 use crate::domain::user::{User, UserId, normal_form};
 use crate::service::admin::{Admin, NewAccount, check_new_account};
-use crate::store::{SharedEmail, UserFilter};
+use crate::store::{LastAdmin, SharedEmail, UserFilter};
 
 /// Runs the arguments after `user`.
 pub(super) fn run(action: Action, context: &mut Context<'_>) -> Answered {
     match action {
-        Action::Add { name, email, shared_email, staff, inactive, password } => {
+        Action::Add { name, email, shared_email, staff, admin, inactive, password } => {
             check_new_account(&name, &email)?;
             let name = normal_form(&name);
             let password = password::read(&password, context)?;
-            let (username, is_active, is_staff) = (name.clone(), !inactive, staff);
+            let (username, is_active, is_staff, is_admin) = (name.clone(), !inactive, staff, admin);
             let shared_email = shared(shared_email);
-            let account = NewAccount { username, email, shared_email, password, is_active, is_staff };
+            let account = NewAccount { username, email, shared_email, password, is_active, is_staff, is_admin };
             let id = context.admin(Missing::Make)?.add_user(account)?;
             let text = format!("User {} is added, with number {id}.", visible(&name));
             Ok(Answer::new(text, json!({ "id": id, "username": name })))
@@ -50,6 +50,15 @@ pub(super) fn run(action: Action, context: &mut Context<'_>) -> Answered {
             let (admin, user) = find(&user.user, context)?;
             admin.set_staff(&user, staff == YesOrNo::Yes)?;
             let words = match staff {
+                YesOrNo::Yes => "is staff",
+                YesOrNo::No => "is not staff",
+            };
+            changed(&user, &format!("{words} now; no session ended"))
+        }
+        Action::SetAdmin { user, admin: wanted, force } => {
+            let (admin, user) = find_forced(&user.user, force, context)?;
+            admin.set_admin(&user, wanted == YesOrNo::Yes)?;
+            let words = match wanted {
                 YesOrNo::Yes => "may administer others",
                 YesOrNo::No => "may not administer others",
             };
@@ -60,13 +69,13 @@ pub(super) fn run(action: Action, context: &mut Context<'_>) -> Answered {
             admin.set_active(&user, true)?;
             changed(&user, "may log in; old tokens stay revoked")
         }
-        Action::Deactivate(typed) => {
-            let (admin, user) = find(&typed.user, context)?;
+        Action::Deactivate { user, force } => {
+            let (admin, user) = find_forced(&user.user, force, context)?;
             admin.set_active(&user, false)?;
             changed(&user, "is locked out: all logins and all tokens are refused")
         }
-        Action::Delete { user, yes } => {
-            let (admin, user) = find(&user.user, context)?;
+        Action::Delete { user, yes, force } => {
+            let (admin, user) = find_forced(&user.user, force, context)?;
             if !yes {
                 let question = format!("Delete the user {} with all sessions, for good?", visible(&user.username));
                 insist(context.terminal, &question, "to delete the user")?;
@@ -102,14 +111,21 @@ pub(super) fn find(typed: &str, context: &Context<'_>) -> Result<(Admin, User), 
     Ok((admin, user))
 }
 
+/// The same for an act that `--force` allows to leave no administrator.
+fn find_forced(typed: &str, force: bool, context: &Context<'_>) -> Result<(Admin, User), Failure> {
+    let (admin, user) = find(typed, context)?;
+    let last_admin = if force { LastAdmin::MayGo } else { LastAdmin::Keep };
+    Ok((Admin { last_admin, ..admin }, user))
+}
+
 fn list(filter: &UserFilter, context: &Context<'_>) -> Answered {
     let users = context.admin(Missing::Refuse)?.list_users(filter)?;
-    let header = ["ID", "NAME", "E-MAIL", "ACTIVE", "STAFF", "LAST LOGIN"];
+    let header = ["ID", "NAME", "E-MAIL", "ACTIVE", "STAFF", "ADMIN", "LAST LOGIN"];
     Answer::table(header, &users, |entry| {
         let user = &entry.user;
         let last_login = entry.last_login.map_or_else(|| "never".to_owned(), |at| at.to_string());
-        let (active, staff) = (yes_or_no(user.is_active), yes_or_no(user.is_staff));
-        [user.id.to_string(), user.username.clone(), user.email.clone(), active, staff, last_login]
+        let [active, staff, admin] = [user.is_active, user.is_staff, user.is_admin].map(yes_or_no);
+        [user.id.to_string(), user.username.clone(), user.email.clone(), active, staff, admin, last_login]
     })
 }
 
@@ -126,6 +142,7 @@ fn show(typed: &str, context: &Context<'_>) -> Answered {
         ["e-mail".to_owned(), user.email.clone()],
         ["active".to_owned(), yes_or_no(user.is_active)],
         ["staff".to_owned(), yes_or_no(user.is_staff)],
+        ["administrator".to_owned(), yes_or_no(user.is_admin)],
         ["live sessions".to_owned(), sessions.len().to_string()],
     ];
     let mut json = to_json(&user)?;

@@ -274,7 +274,7 @@ fn dialect_settings(table: &mut Table, dialect: Dialect) {
 fn passwords(table: &mut Table) {
     table.group("Passwords");
     settings! { table;
-        /// The password of the staff user `admin`, which `knoxide serve` creates when there is no user at all. Not
+        /// The password of the administrator `admin`, which `knoxide serve` creates when there is no user at all. Not
         /// given: a random one, shown once on a terminal, or else written to a file that only the server's user can
         /// read. A later change of this setting changes no password: `knoxide user passwd admin` does.
         KNOXIDE_ADMIN_PASSWORD = passwords.admin, form::admin_password();

@@ -19,9 +19,9 @@ pub enum Event {
     UserRenamed,
     /// A user got another e-mail address, or none.
     EmailChanged,
-    /// The user may administer others.
+    /// The user became staff.
     StaffGranted,
-    /// The user may no longer administer others.
+    /// The user is no longer staff.
     StaffWithdrawn,
     /// A user logged in.
     Login,
@@ -47,6 +47,14 @@ pub enum Event {
     RefreshReused,
     /// Data was imported.
     Imported,
+    /// The user may administer others.
+    AdminGranted,
+    /// The user may no longer administer others.
+    AdminWithdrawn,
+    /// The sessions of all users ended.
+    AllSessionsEnded,
+    /// All sessions that were opened before a moment ended.
+    OldSessionsEnded,
     /// A user ended one of the own sessions from another one.
     RevokedByUser,
     /// A user ended all own sessions but one.
@@ -57,7 +65,7 @@ pub enum Event {
 
 impl Event {
     /// All reasons.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 25] = [
         Self::UserCreated,
         Self::UserDeleted,
         Self::UserRenamed,
@@ -76,6 +84,10 @@ impl Event {
         Self::TokenCreated,
         Self::RefreshReused,
         Self::Imported,
+        Self::AdminGranted,
+        Self::AdminWithdrawn,
+        Self::AllSessionsEnded,
+        Self::OldSessionsEnded,
         Self::RevokedByUser,
         Self::OthersRevoked,
         Self::PasswordReset,
@@ -102,6 +114,10 @@ impl Event {
             Self::TokenCreated => "token_created",
             Self::RefreshReused => "refresh_reused",
             Self::Imported => "imported",
+            Self::AdminGranted => "admin_granted",
+            Self::AdminWithdrawn => "admin_withdrawn",
+            Self::AllSessionsEnded => "all_sessions_ended",
+            Self::OldSessionsEnded => "old_sessions_ended",
             Self::RevokedByUser => "revoked_by_user",
             Self::OthersRevoked => "others_revoked",
             Self::PasswordReset => "password_reset",

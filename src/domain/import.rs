@@ -34,8 +34,10 @@ pub struct ImportUser {
     pub password: PasswordHash,
     /// Whether the user may log in.
     pub is_active: bool,
-    /// Whether the user may administer others.
+    /// Django's staff flag.
     pub is_staff: bool,
+    /// Whether the user may administer others: Django's `is_superuser`.
+    pub is_admin: bool,
     /// When the user joined; `None`: now.
     pub created: Option<Timestamp>,
     /// When the user last logged in.
@@ -105,6 +107,8 @@ struct FileUser {
     is_active: bool,
     #[serde(default)]
     is_staff: bool,
+    #[serde(default)]
+    is_superuser: bool,
     #[serde(default)]
     deleted: bool,
     #[serde(default, alias = "created")]
@@ -190,6 +194,7 @@ fn read_user(user: FileUser, number: usize) -> Result<ImportUser, ImportFormatEr
         password: user.password_hash.map_or_else(PasswordHash::unusable, PasswordHash::from_stored),
         is_active: user.is_active,
         is_staff: user.is_staff,
+        is_admin: user.is_superuser,
         created: time(user.date_joined)?,
         last_login: time(user.last_login)?,
     })

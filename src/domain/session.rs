@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
 use crate::domain::audit::Event;
@@ -56,13 +56,73 @@ impl fmt::Display for SessionId {
     }
 }
 
+/// As what a session was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SessionKind {
+    /// By a login, or for a script: its tokens are good in this dialect.
+    Dialect(Dialect),
+    /// By an administrator's login: its token is good at the administration API alone.
+    Admin,
+    /// For a script of an administrator: its token is good at the administration API alone.
+    AdminScript,
+}
+
+impl SessionKind {
+    /// The name under which the kind is stored and shown: the dialect's, `admin` or `admin_script`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Dialect(dialect) => dialect.as_str(),
+            Self::Admin => "admin",
+            Self::AdminScript => "admin_script",
+        }
+    }
+
+    /// The kind with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        match Dialect::from_name(name) {
+            Some(dialect) => Some(Self::Dialect(dialect)),
+            None => [Self::Admin, Self::AdminScript].into_iter().find(|kind| kind.as_str() == name),
+        }
+    }
+
+    /// What a token of such a session can be used for that is stored under this kind.
+    pub const fn use_of(self, stored: TokenKind) -> TokenKind {
+        match (self, stored) {
+            (Self::Admin | Self::AdminScript, TokenKind::Access) => TokenKind::Admin,
+            (_, stored) => stored,
+        }
+    }
+
+    /// The dialect, if it has one.
+    pub const fn dialect(self) -> Option<Dialect> {
+        match self {
+            Self::Dialect(dialect) => Some(dialect),
+            Self::Admin | Self::AdminScript => None,
+        }
+    }
+}
+
+impl From<Dialect> for SessionKind {
+    fn from(dialect: Dialect) -> Self {
+        Self::Dialect(dialect)
+    }
+}
+
+/// Its name.
+impl Serialize for SessionKind {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
 /// One login on one device: the fields that a check needs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Session {
     /// The session's id.
     pub id: SessionId,
-    /// The dialect that it was opened under.
-    pub dialect: Dialect,
+    /// As what it was opened: under which dialect, or for administration.
+    #[serde(rename = "dialect")]
+    pub kind: SessionKind,
     /// When it was opened.
     pub created: Timestamp,
     /// When it was last used. Uses of the last touch interval may be missing.
@@ -239,7 +299,7 @@ mod tests {
             consumed: None,
             session: Session {
                 id: SessionId::new(Timestamp::EPOCH, &[7; 10]),
-                dialect: Dialect::Knox,
+                kind: Dialect::Knox.into(),
                 created: Timestamp::EPOCH,
                 last_seen: Timestamp::EPOCH,
                 epoch: Epoch(3),
@@ -251,6 +311,7 @@ mod tests {
                 email: String::new(),
                 is_active: true,
                 is_staff: false,
+                is_admin: false,
                 epoch: Epoch(3),
             }),
         }

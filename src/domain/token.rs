@@ -113,18 +113,21 @@ pub enum TokenKind {
     Access,
     /// Can only be used to get new tokens.
     Refresh,
+    /// Authenticates requests to the administration API. Stored as an access token of a session for administration.
+    Admin,
 }
 
 impl TokenKind {
-    /// The name under which the kind is stored.
+    /// The name under which the kind is stored and logged.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Access => "access",
             Self::Refresh => "refresh",
+            Self::Admin => "admin",
         }
     }
 
-    /// The kind with this name.
+    /// The stored kind with this name.
     pub fn from_name(name: &str) -> Option<Self> {
         [Self::Access, Self::Refresh].into_iter().find(|kind| kind.as_str() == name)
     }

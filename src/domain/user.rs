@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use crate::domain::escape::is_unseen;
 use crate::domain::time::Timestamp;
 
-/// The name of the first staff user, which is created with a new database.
+/// The name of the first administrator, who is created with a new database.
 pub const ADMIN: &str = "admin";
 
 /// A user's number; imported users keep theirs.
@@ -38,8 +38,10 @@ pub struct User {
     pub email: String,
     /// Only active users log in, and only their tokens are good.
     pub is_active: bool,
-    /// Whether the user may administer others.
+    /// Django's staff flag: nothing here depends on it, but backends see it.
     pub is_staff: bool,
+    /// Whether the user may administer others.
+    pub is_admin: bool,
     /// See [`Epoch`].
     #[serde(skip)]
     pub epoch: Epoch,
@@ -150,8 +152,10 @@ pub struct NewUser {
     pub password: PasswordHash,
     /// Whether the user may log in.
     pub is_active: bool,
-    /// Whether the user may administer others.
+    /// Django's staff flag.
     pub is_staff: bool,
+    /// Whether the user may administer others.
+    pub is_admin: bool,
     /// When the user joined.
     pub created: Timestamp,
 }

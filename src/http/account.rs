@@ -79,7 +79,7 @@ fn describe(who: &Verified) -> Vec<u8> {
     out.extend_from_slice(b",\"session\":{\"id\":\"");
     out.extend_from_slice(who.session.id.write(&mut SessionId::space()).as_bytes());
     out.extend_from_slice(b"\",\"dialect\":\"");
-    out.extend_from_slice(who.session.dialect.as_str().as_bytes());
+    out.extend_from_slice(who.session.kind.as_str().as_bytes());
     out.extend_from_slice(b"\",\"created\":\"");
     who.session.created.write(&mut out);
     match who.expires {
@@ -120,7 +120,7 @@ mod tests {
         ) {
             let session = Session {
                 id: SessionId::new(Timestamp::from_micros(created), &[7; 10]),
-                dialect: Dialect::Djoser,
+                kind: Dialect::Djoser.into(),
                 created: Timestamp::from_micros(created),
                 last_seen: Timestamp::EPOCH,
                 epoch: Epoch(3),
@@ -132,6 +132,7 @@ mod tests {
                 email,
                 is_active: true,
                 is_staff: false,
+                is_admin: false,
                 epoch: Epoch(3),
             };
             let expires = expires.map(Timestamp::from_micros);

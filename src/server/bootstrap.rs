@@ -70,7 +70,7 @@ pub(super) struct Making<'a> {
     pub(super) now: Timestamp,
 }
 
-/// Creates the staff user `admin`.
+/// Creates the administrator `admin`.
 pub(super) fn make_admin(store: &dyn AdminStore, making: Making<'_>) -> Result<Made, StartError> {
     let Making { given, handover, hasher, random, now } = making;
     // The file is written before the user: a password that cannot be delivered is useless.
@@ -97,6 +97,7 @@ pub(super) fn make_admin(store: &dyn AdminStore, making: Making<'_>) -> Result<M
         password: hasher.hash(&password, random)?,
         is_active: true,
         is_staff: true,
+        is_admin: true,
         created: now,
     };
     let audit = AuditContext { event: Event::UserCreated, actor: Actor::System, origin: Origin::default(), at: now };

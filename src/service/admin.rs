@@ -16,7 +16,7 @@ use crate::domain::random::{Random, RandomError};
 use crate::domain::session::SessionId;
 use crate::domain::time::Clock;
 use crate::domain::user::BadUsername;
-use crate::store::{AdminStore, Clash, Connection, ImportError, KeyError, StoreError, StoreResult};
+use crate::store::{AdminStore, Clash, Connection, ImportError, KeyError, LastAdmin, StoreError, StoreResult};
 
 mod data;
 mod keys;
@@ -47,6 +47,8 @@ pub struct Admin {
     pub actor: Actor,
     /// Where the administrator's requests come from.
     pub origin: Origin,
+    /// Whether acts may leave no active administrator.
+    pub last_admin: LastAdmin,
 }
 
 /// Why something was not done.
@@ -70,6 +72,18 @@ pub enum AdminError {
     /// No user is called so.
     #[error("there is no user {0:?}; names are compared exactly")]
     NoSuchUser(String),
+    /// No active administrator who has a password would be left.
+    #[error("{0:?} is the last active administrator with a password")]
+    LastAdmin(String),
+    /// Only administrators have tokens for administration.
+    #[error("{0:?} is not an administrator")]
+    NotAdmin(String),
+    /// A token for administration needs an end.
+    #[error("a token for administration needs an end")]
+    EndRequired,
+    /// Sessions cannot be ended by a moment that has not come: later logins would end, too.
+    #[error("the moment is in the future")]
+    FutureMoment,
     /// No live session has this id.
     #[error("there is no live session {0}")]
     NoSuchSession(SessionId),

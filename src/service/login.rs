@@ -303,7 +303,7 @@ impl Auth {
             id: SessionId::new(audit.at, &id),
             user: user.id,
             epoch: user.epoch,
-            dialect,
+            kind: dialect.into(),
             name: None,
             tokens,
             limit: inner.policy.token_limit.map(|max| SessionLimit {

@@ -172,7 +172,7 @@ impl Auth {
         record: Option<TokenRecord>,
     ) -> Result<TokenRecord, TokenError> {
         match record {
-            Some(record) if record.session.dialect == dialect => Ok(record),
+            Some(record) if record.session.kind == dialect.into() => Ok(record),
             Some(_) => Err(refused("other_dialect")),
             None => Err(self.gone(token, Refusal::Unknown)),
         }
@@ -188,7 +188,7 @@ impl Auth {
 
     /// Compared in whole seconds, as the Django packages do: the last second still counts.
     fn check_window(&self, who: &Verified, now: Timestamp) -> Result<(), TokenError> {
-        let window = match self.policy().dialects.get(who.session.dialect).refresh {
+        let window = match self.policy().dialects.get(dialect_of(who)?).refresh {
             RefreshPolicy::None => None,
             RefreshPolicy::Access { window } => Some(window),
             RefreshPolicy::Pair { window, .. } => window,
@@ -218,8 +218,9 @@ impl Auth {
         who: Verified,
         now: Timestamp,
     ) -> Result<Option<RefreshedTokens>, TokenError> {
-        let policy = self.policy().dialects.get(who.session.dialect).clone();
-        let subject = Subject { dialect: who.session.dialect, user: &who.user, opened: who.session.created };
+        let dialect = dialect_of(&who)?;
+        let policy = self.policy().dialects.get(dialect).clone();
+        let subject = Subject { dialect, user: &who.user, opened: who.session.created };
         let mut tokens = Vec::new();
         let (access, refresh, successor) = match policy.refresh {
             RefreshPolicy::Pair { ttl, .. } => {
@@ -297,7 +298,7 @@ impl Auth {
         let found = self.inner.checks.run(OnDisconnect::Cancel, move |connection| connection.find_successor(&digest));
         let row = within(self.inner.timeouts.check, "checks", found).await?;
         let row = row.ok_or(Unavailable::Other("the successor's row is missing"))?;
-        let subject = Subject { dialect: who.session.dialect, user: &who.user, opened: who.session.created };
+        let subject = Subject { dialect: dialect_of(&who)?, user: &who.user, opened: who.session.created };
         let mut tokens = Vec::new();
         let again = match self.mint_again(&subject, token, kind, &row)? {
             Some(again) => again,
@@ -306,7 +307,7 @@ impl Auth {
             None => self.mint_instead(&subject, kind, now, &mut tokens)?,
         };
         let (access, refresh) = match kind {
-            TokenKind::Access => (again, None),
+            TokenKind::Access | TokenKind::Admin => (again, None),
             TokenKind::Refresh => {
                 let (access, new) = self.mint_access(&subject, who.issued, now)?;
                 tokens.push(new);
@@ -333,9 +334,8 @@ impl Auth {
     ) -> Result<IssuedToken, TokenError> {
         let (token, new) = match (kind, self.policy().dialects.get(subject.dialect).refresh) {
             (TokenKind::Refresh, RefreshPolicy::Pair { ttl, .. }) => self.mint_refresh(subject, None, ttl, now)?,
-            (TokenKind::Refresh, RefreshPolicy::None | RefreshPolicy::Access { .. }) | (TokenKind::Access, _) => {
-                self.mint_access(subject, now, now)?
-            }
+            (TokenKind::Refresh, RefreshPolicy::None | RefreshPolicy::Access { .. })
+            | (TokenKind::Access | TokenKind::Admin, _) => self.mint_access(subject, now, now)?,
         };
         tokens.push(new);
         Ok(token)
@@ -357,6 +357,11 @@ impl Auth {
 
 const fn refused(reason: &'static str) -> TokenError {
     TokenError::Refused(TokenRefusal::Bad(reason))
+}
+
+/// The dialect of a session. Sessions for administration have none, and no tokens that can be refreshed.
+fn dialect_of(who: &Verified) -> Result<Dialect, TokenError> {
+    who.session.kind.dialect().ok_or_else(|| refused("other_dialect"))
 }
 
 pub(super) const fn bad(refusal: Refusal) -> TokenError {

@@ -33,15 +33,15 @@ pub trait AdminStore: Store {
     /// When the database fails.
     fn create_user(&self, new: &NewUser, shared: SharedEmail, audit: &AuditContext) -> StoreResult<UserCreation>;
 
-    /// Gives a user another name, e-mail address or staff flag. No session ends, and the next check sees the
+    /// Gives a user another name, e-mail address or flag. No session ends, and the next check sees the
     /// new value. Setting what is already so changes nothing.
     ///
     /// # Errors
     /// When the database fails.
     fn change_user(&self, user: UserId, change: &UserChange, audit: &AuditContext) -> StoreResult<UserChanged>;
 
-    /// Sets a new password and ends all sessions of the user except `keep`. `false` if there is no
-    /// such user.
+    /// Sets a new password and ends all sessions of the user except `keep`. A hash that no password fits is
+    /// refused for the last administrator, as [`AdminStore::set_active`] does.
     ///
     /// # Errors
     /// When the database fails.
@@ -51,23 +51,41 @@ pub trait AdminStore: Store {
         new: &PasswordHash,
         keep: Option<SessionId>,
         audit: &AuditContext,
-    ) -> StoreResult<bool>;
+    ) -> StoreResult<UserChanged>;
 
     /// Activates or deactivates a user. Both raise the epoch: deactivating ends all sessions,
     /// and activating revives none, however the user was locked out. If the user already has that
-    /// state, nothing changes. `false` if there is no such user.
+    /// state, nothing changes.
+    ///
+    /// With [`LastAdmin::Keep`], the last user who is an administrator, active and has a password stays so:
+    /// this and [`AdminStore::delete_user`], [`AdminStore::change_user`] and [`AdminStore::set_password`] refuse to
+    /// change that, also when two administrators act on each other at once.
     ///
     /// # Errors
     /// When the database fails.
-    fn set_active(&self, user: UserId, active: bool, audit: &AuditContext) -> StoreResult<bool>;
+    fn set_active(&self, user: UserId, active: bool, last: LastAdmin, audit: &AuditContext)
+    -> StoreResult<UserChanged>;
 
-    /// Removes a user with its sessions and tokens, in as many small transactions as it takes;
-    /// `false` if there is none. From the first of them on the user is locked out, so that an interrupted
+    /// Removes a user with its sessions and tokens, in as many small transactions as it takes. From the first of them on the user is locked out, so that an interrupted
     /// removal does no harm and can be repeated.
     ///
     /// # Errors
     /// When the database fails. The user may be locked out then, and some of its sessions removed.
-    fn delete_user(&self, user: UserId, audit: &AuditContext) -> StoreResult<bool>;
+    fn delete_user(&self, user: UserId, last: LastAdmin, audit: &AuditContext) -> StoreResult<UserChanged>;
+
+    /// Ends the sessions of all users, whatever their number, at the cost of one changed row. A login that began before
+    /// opens no session that outlives this.
+    ///
+    /// # Errors
+    /// When the database fails.
+    fn end_everybody(&self, audit: &AuditContext) -> StoreResult<()>;
+
+    /// Ends all sessions that were opened before `moment`, at the cost of one changed row. A moment that is earlier
+    /// than that of a call before changes nothing.
+    ///
+    /// # Errors
+    /// When the database fails.
+    fn end_issued_before(&self, moment: Timestamp, audit: &AuditContext) -> StoreResult<()>;
 
     /// Lists users.
     ///
@@ -199,8 +217,19 @@ pub enum UserChange {
     Username(String),
     /// The e-mail address; empty: none.
     Email(String, SharedEmail),
-    /// Whether the user may administer others.
+    /// Whether the user is staff.
     Staff(bool),
+    /// Whether the user may administer others.
+    Admin(bool, LastAdmin),
+}
+
+/// Whether a change may leave no active administrator who has a password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LastAdmin {
+    /// No: the change is refused.
+    Keep,
+    /// Yes.
+    MayGo,
 }
 
 /// What came of changing a user.
@@ -216,6 +245,8 @@ pub enum UserChanged {
     Lookalike(String),
     /// The user of this name has the e-mail address.
     EmailTaken(String),
+    /// No active administrator would be left.
+    LastAdmin,
 }
 
 /// Which users to list, in the order of their numbers.

@@ -18,6 +18,7 @@ use crate::domain::user::{Epoch, LoginName, NewUser, PasswordHash, UserId};
 
 mod accounts;
 mod administration;
+mod cutoff;
 mod feed;
 mod layered;
 mod networks;
@@ -56,6 +57,7 @@ pub fn run_admin(make: &mut dyn FnMut() -> Box<dyn AdminStore>) {
         races::ADMIN_CASES,
         feed::ADMIN_CASES,
         administration::ADMIN_CASES,
+        cutoff::ADMIN_CASES,
         own::ADMIN_CASES,
     ];
     run_each(cases.into_iter().flatten().map(|(name, case)| {
@@ -100,6 +102,7 @@ fn new_user(name: &str) -> NewUser {
         password: PasswordHash::from_stored(format!("hash of {name}")),
         is_active: true,
         is_staff: false,
+        is_admin: false,
         created: NOW,
     }
 }
@@ -138,7 +141,7 @@ fn new_session(number: u64, user: UserId, epoch: Epoch) -> NewSession {
         id: session_id(number),
         user,
         epoch,
-        dialect: Dialect::Knox,
+        kind: Dialect::Knox.into(),
         name: None,
         tokens: vec![NewToken { digest: digest(number), kind: TokenKind::Access, expires: None, key: None }],
         limit: None,

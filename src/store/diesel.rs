@@ -13,6 +13,7 @@ mod any;
 mod audit;
 mod connect;
 mod connection;
+mod cutoff;
 mod doctor;
 mod emptying;
 mod error;

@@ -21,6 +21,7 @@ use crate::domain::user::{
 };
 
 mod admin;
+mod ends;
 mod networks;
 mod own;
 
@@ -39,6 +40,8 @@ struct Tables {
     tokens: HashMap<TokenDigest, TokenRow>,
     greatest_user_id: i64,
     networks: HashMap<(UserId, String), Timestamp>,
+    /// What ended all sessions from before a moment, and that moment.
+    cutoff: Option<(Timestamp, AuditContext)>,
 }
 
 struct SessionRow {
@@ -95,11 +98,11 @@ impl Tables {
         let SessionRow { user, session, .. } = self.sessions.get(&row.session)?;
         let user = self.accounts.get(user)?.user.clone();
         Some(TokenRecord {
-            kind: row.kind,
+            kind: session.kind.use_of(row.kind),
             created: row.created,
             expires: row.expires,
             consumed: row.consumed,
-            session: session.clone(),
+            session: self.as_of_cutoff(session),
             user: Arc::new(user),
         })
     }
@@ -114,7 +117,10 @@ impl Tables {
         let current = self.accounts.get(&row.user).is_some_and(|a| a.user.is_active && a.user.epoch == session.epoch);
         let idle = idle_limit.is_some_and(|limit| now.since(session.last_seen) > limit);
         let mut tokens = self.tokens.values().filter(|t| t.session == session.id && t.consumed.is_none());
-        session.ended.is_none() && current && !idle && tokens.any(|t| t.expires.is_none_or(|end| end > now))
+        self.as_of_cutoff(session).ended.is_none()
+            && current
+            && !idle
+            && tokens.any(|t| t.expires.is_none_or(|end| end > now))
     }
 
     /// The user's live sessions, the oldest first.
@@ -125,18 +131,6 @@ impl Tables {
             .collect();
         live.sort_by_key(|session| (session.created, session.id));
         live.into_iter().map(|session| session.id).collect()
-    }
-
-    fn end(&mut self, id: SessionId, audit: &AuditContext) -> bool {
-        let Some(SessionRow { user, session, ended, .. }) = self.sessions.get_mut(&id) else { return false };
-        let current = self.accounts.get(user).is_some_and(|a| a.user.epoch == session.epoch);
-        if session.ended.is_some() || !current {
-            return false;
-        }
-        session.ended = Some(audit.at);
-        *ended = Some(audit.clone());
-        self.tokens.retain(|_, token| token.session != id);
-        true
     }
 
     /// Deletes the access tokens of the session that exceed its limit.
@@ -180,6 +174,7 @@ impl Tables {
             email: new.email.clone(),
             is_active: new.is_active,
             is_staff: new.is_staff,
+            is_admin: new.is_admin,
             epoch: Epoch(1),
         };
         self.accounts.insert(id, Account { user, password: new.password.clone() });
@@ -250,7 +245,7 @@ impl Connection for MemoryStore {
         }
         let session = Session {
             id: new.id,
-            dialect: new.dialect,
+            kind: new.kind,
             created: new.audit.at,
             last_seen: new.audit.at,
             epoch: new.epoch,

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use knoxide::domain::audit::{Actor, Origin};
+use knoxide::domain::dialect::Dialect;
 use knoxide::domain::policy::Policy;
 use knoxide::domain::random::SystemRandom;
 use knoxide::domain::time::ManualClock;
 use knoxide::domain::user::{Password, UserId};
 use knoxide::service::admin::{Admin, AdminError, NewAccount, NewPassword, SessionQuery};
-use knoxide::store::SharedEmail;
 use knoxide::store::memory::MemoryStore;
+use knoxide::store::{LastAdmin, SharedEmail};
 use serde_json::json;
 
 use crate::harness::app::{cheap_hasher, start_of_time};
@@ -24,6 +25,7 @@ fn administrator() -> Admin {
         policy: Policy::default(),
         actor: Actor::User(UserId(7)),
         origin: Origin { address: Some([192, 0, 2, 1].into()), ..Origin::default() },
+        last_admin: LastAdmin::Keep,
     }
 }
 
@@ -36,6 +38,7 @@ fn account(username: &str, email: &str, password: &str) -> NewAccount {
         password,
         is_active: true,
         is_staff: false,
+        is_admin: false,
     }
 }
 
@@ -63,10 +66,16 @@ fn no_caller_can_forget_a_rule() {
     let casey = admin.find_user("casey").expect("the user");
     let weak = NewPassword::Text(Password::new("casey-casey".to_owned()));
     assert!(matches!(admin.set_password(&casey, weak), Err(AdminError::Weak(_))));
-    assert!(matches!(admin.create_token(&casey, "\u{200b}".to_owned(), None), Err(AdminError::BadTokenName)));
+    assert!(matches!(
+        admin.create_token(&casey, "\u{200b}".to_owned(), None, Dialect::Knox.into()),
+        Err(AdminError::BadTokenName)
+    ));
     admin.set_active(&casey, false).expect("a write");
     let casey = admin.find_user("casey").expect("the user");
-    assert!(matches!(admin.create_token(&casey, "script".to_owned(), None), Err(AdminError::NotActive(_))));
+    assert!(matches!(
+        admin.create_token(&casey, "script".to_owned(), None, Dialect::Knox.into()),
+        Err(AdminError::NotActive(_))
+    ));
     admin.delete_user(&casey).expect("a write");
     assert!(matches!(admin.delete_user(&casey), Err(AdminError::NoSuchUser(_))));
 }
@@ -76,7 +85,7 @@ fn what_is_written_says_who_did_it_and_from_where() {
     let admin = administrator();
     admin.add_user(account("casey", "c@example.org", "correct horse")).expect("a user");
     let casey = admin.find_user("casey").expect("the user");
-    let made = admin.create_token(&casey, "script".to_owned(), None).expect("a token");
+    let made = admin.create_token(&casey, "script".to_owned(), None, Dialect::Knox.into()).expect("a token");
     admin.end_session(made.session).expect("a write");
     assert!(matches!(admin.end_session(made.session), Err(AdminError::NoSuchSession(_))));
     let query = SessionQuery { user: Some(casey.id), with_ended: true, before: None, limit: 10 };

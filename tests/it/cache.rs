@@ -124,6 +124,7 @@ fn ada() -> (Hasher, NewUser, AuditContext) {
         password: hasher.hash(&Password::new("secret".to_owned()), &SystemRandom).expect("a hash"),
         is_active: true,
         is_staff: false,
+        is_admin: false,
         created: Timestamp::EPOCH,
     };
     let audit = AuditContext {

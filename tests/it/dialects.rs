@@ -9,6 +9,7 @@ use knoxide::domain::session::SessionId;
 use knoxide::domain::user::{PasswordHash, UserId};
 use knoxide::http::Compat;
 use knoxide::store::AdminStore as _;
+use knoxide::store::{LastAdmin, UserChanged};
 
 use crate::harness::app::{App, Client, Database, Setup, on_each_database};
 use crate::harness::dialects::{ALL, Speech, Tokens, members};
@@ -45,17 +46,23 @@ const ENDINGS: [Ending; 8] = [
     }),
     ("password change", |app, _, _, _, user| {
         let (new, audit) = (PasswordHash::unusable(), app.audit(Event::PasswordChanged));
-        assert_eq!(app.store.set_password(user, &new, None, &audit), Ok(true));
+        assert_eq!(app.store.set_password(user, &new, None, &audit), Ok(UserChanged::Done));
     }),
     ("deactivation", |app, _, _, _, user| {
-        assert_eq!(app.store.set_active(user, false, &app.audit(Event::Deactivated)), Ok(true));
+        assert_eq!(
+            app.store.set_active(user, false, LastAdmin::MayGo, &app.audit(Event::Deactivated)),
+            Ok(UserChanged::Done)
+        );
     }),
     ("an admin's revocation", |app, client, speech, tokens, _| {
         let session = session_of(client, speech, &tokens.access);
         assert_eq!(app.connection().end_session(session, &app.audit(Event::Revoked)), Ok(true));
     }),
     ("deletion of the user", |app, _, _, _, user| {
-        assert_eq!(app.store.delete_user(user, &app.audit(Event::UserDeleted)), Ok(true));
+        assert_eq!(
+            app.store.delete_user(user, LastAdmin::MayGo, &app.audit(Event::UserDeleted)),
+            Ok(UserChanged::Done)
+        );
     }),
 ];
 
@@ -110,14 +117,14 @@ on_each_database! {
             let name = format!("alice{:?}", speech.dialect);
             let user = app.add_user(&name, "correct horse");
             let refreshable = speech.refreshable(&speech.login(client, &name, "correct horse"));
-            app.store.set_active(user, false, &app.audit(Event::Deactivated)).expect("a write");
+            app.store.set_active(user, false, LastAdmin::MayGo, &app.audit(Event::Deactivated)).expect("a write");
             let reply = speech.refresh(client, &refreshable).expect("an endpoint");
             let words = match speech.dialect {
                 Dialect::Simplejwt | Dialect::Djoser => "No active account found for the given token.",
                 Dialect::Knox | Dialect::DrfJwt | Dialect::AccessToken => "User account is disabled.",
             };
             assert!(reply.status >= 400 && reply.text().contains(words), "{}", reply.text());
-            app.store.set_active(user, true, &app.audit(Event::Activated)).expect("a write");
+            app.store.set_active(user, true, LastAdmin::MayGo, &app.audit(Event::Activated)).expect("a write");
             let reply = speech.refresh(client, &refreshable).expect("an endpoint");
             assert!(matches!(reply.status, 400 | 401) && !reply.text().contains(words), "{}", reply.text());
             assert_eq!(speech.try_login(client, &name, "correct horse").status, 200);

@@ -9,7 +9,7 @@ use knoxide::domain::audit::Event;
 use knoxide::domain::policy::Policy;
 use knoxide::domain::time::Clock as _;
 use knoxide::domain::user::PasswordHash;
-use knoxide::store::{AdminStore as _, SessionFilter, Store as _};
+use knoxide::store::{AdminStore as _, LastAdmin, SessionFilter, Store as _, UserChanged};
 use serde_json::Value;
 
 use crate::harness::app::{App, Backend, Client, Database, Setup};
@@ -88,11 +88,11 @@ fn sessions_can_be_ended_on_a_full_disk_and_nothing_else() {
     assert!(!reserve(disk.path()).exists());
     assert_eq!((client.logout_all(&last), client.check(&last)), (200, 401));
     let set = app.store.set_password(bob, &PasswordHash::unusable(), None, &app.audit(Event::PasswordChanged));
-    assert_eq!((set, client.check(&of_bob)), (Ok(true), 401));
-    let deactivated = app.store.set_active(carol, false, &app.audit(Event::Deactivated));
-    assert_eq!((deactivated, client.check(&of_carol)), (Ok(true), 401));
+    assert_eq!((set, client.check(&of_bob)), (Ok(UserChanged::Done), 401));
+    let deactivated = app.store.set_active(carol, false, LastAdmin::MayGo, &app.audit(Event::Deactivated));
+    assert_eq!((deactivated, client.check(&of_carol)), (Ok(UserChanged::Done), 401));
     // The space of the reserve is only for ending sessions.
-    assert!(app.store.set_active(carol, true, &app.audit(Event::Activated)).is_err());
+    assert!(app.store.set_active(carol, true, LastAdmin::MayGo, &app.audit(Event::Activated)).is_err());
     assert_eq!(client.try_login("alice", PASSWORD).status, 503);
     keep_reserve(&app);
     assert_eq!(readiness(client), is_full());

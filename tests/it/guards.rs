@@ -11,6 +11,7 @@ use knoxide::http::middleware::extract::Authenticated;
 use knoxide::http::middleware::guard::TokenAuth;
 use knoxide::service::{Auth, LoginRequest};
 use knoxide::store::AdminStore as _;
+use knoxide::store::LastAdmin;
 
 use crate::harness::app::{App, Backend};
 
@@ -116,7 +117,7 @@ async fn states(app: &App, alice: knoxide::domain::user::UserId) {
     let (drf, _) = log_in(&app.auth, Dialect::DrfJwt).await;
     let (simple, _) = log_in(&app.auth, Dialect::Simplejwt).await;
     let (knox, _) = log_in(&app.auth, Dialect::Knox).await;
-    app.store.set_active(alice, false, &app.audit(Event::Deactivated)).expect("a write");
+    app.store.set_active(alice, false, LastAdmin::MayGo, &app.audit(Event::Deactivated)).expect("a write");
     let cases = [(format!("JWT {drf}"), r#"{"detail":"User account is disabled."}"#)];
     compare(app, Dialect::DrfJwt, &[(&cases[0].0, 401, cases[0].1)], "JWT realm=\"api\"").await;
     let inactive = r#"{"detail":"User is inactive","code":"user_inactive"}"#;

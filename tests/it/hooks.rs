@@ -11,6 +11,7 @@ use knoxide::service::{
     Activity, Auth, ExternalUser, Issued, LoginError, LoginRefusal, LoginRequest, UserProvider, UserProviderError,
 };
 use knoxide::store::AdminStore as _;
+use knoxide::store::{LastAdmin, UserChanged};
 
 use crate::harness::app::{App, on_each_database};
 
@@ -78,10 +79,10 @@ on_each_database! {
         let auth = Auth::builder(Arc::clone(&app.store)).user_provider(Hook::default()).build().expect("a service");
         log_in(&auth).expect("a login");
         let audit = app.audit(Event::Deactivated);
-        assert_eq!(app.store.set_active(UserId(7), false, &audit), Ok(true));
+        assert_eq!(app.store.set_active(UserId(7), false, LastAdmin::MayGo, &audit), Ok(UserChanged::Done));
         let refused = log_in(&auth).expect_err("an inactive user");
         assert!(matches!(refused, LoginError::Refused { why: LoginRefusal::InactiveUser, .. }), "{refused:?}");
-        assert_eq!(app.store.set_active(UserId(7), true, &app.audit(Event::Activated)), Ok(true));
+        assert_eq!(app.store.set_active(UserId(7), true, LastAdmin::MayGo, &app.audit(Event::Activated)), Ok(UserChanged::Done));
         assert!(is_live(&auth, &log_in(&auth).expect("a login")));
     }
 }

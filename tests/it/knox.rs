@@ -5,7 +5,7 @@ use std::time::Duration;
 use knoxide::domain::audit::Event;
 use knoxide::domain::policy::Policy;
 use knoxide::http::Compat;
-use knoxide::store::{AdminStore as _, LimitPolicy};
+use knoxide::store::{AdminStore as _, LastAdmin, LimitPolicy};
 
 use crate::harness::app::{App, Database, Setup, on_each_database};
 
@@ -32,10 +32,10 @@ on_each_database! {
         let client = &mut app.client();
         let token = client.login("alice", "correct horse");
         assert_eq!(client.check(&token), 200);
-        app.store.set_active(alice, false, &app.audit(Event::Deactivated)).expect("a write");
+        app.store.set_active(alice, false, LastAdmin::MayGo, &app.audit(Event::Deactivated)).expect("a write");
         let reply = client.with_token("GET", "/auth/user/", &token);
         assert_eq!((reply.status, reply.text().as_str()), (401, r#"{"detail":"User inactive or deleted."}"#));
-        app.store.set_active(alice, true, &app.audit(Event::Activated)).expect("a write");
+        app.store.set_active(alice, true, LastAdmin::MayGo, &app.audit(Event::Activated)).expect("a write");
         let reply = client.with_token("GET", "/auth/user/", &token);
         assert_eq!((reply.status, reply.text().as_str()), (401, r#"{"detail":"Invalid token."}"#));
     }

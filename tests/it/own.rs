@@ -13,6 +13,7 @@ use knoxide::domain::random::SystemRandom;
 use knoxide::domain::user::{LoginName, Password, UserId};
 use knoxide::service::admin::Admin;
 use knoxide::service::{Auth, ExternalUser, UserProvider, UserProviderError};
+use knoxide::store::LastAdmin;
 use serde_json::{Value, json};
 
 use crate::harness::app::{App, Backend, Client, Database, Served, Setup, cheap_hasher, token_of};
@@ -86,6 +87,7 @@ fn administrator(app: &App) -> Admin {
         policy: Policy::default(),
         actor: knoxide::domain::audit::Actor::CommandLine,
         origin: Origin::default(),
+        last_admin: LastAdmin::Keep,
     }
 }
 

@@ -15,7 +15,9 @@ use knoxide::domain::session::{Refusal, SessionId, Verified, judge};
 use knoxide::domain::token::{Token, TokenDigest, TokenKind};
 use knoxide::domain::user::{Account, PasswordHash, UserId};
 use knoxide::store::diesel::DieselStore;
-use knoxide::store::{AdminStore as _, Connection, LimitPolicy, NewSession, NewToken, Opening, SweepPolicy};
+use knoxide::store::{
+    AdminStore as _, Connection, LastAdmin, LimitPolicy, NewSession, NewToken, Opening, SweepPolicy, UserChanged,
+};
 
 use crate::harness::app::{App, Backend, Client, Database, Setup, on_each_database};
 use crate::harness::number;
@@ -137,7 +139,7 @@ fn new_session(account: &Account, audit: AuditContext) -> (NewSession, TokenDige
         id: SessionId::new(audit.at, &id),
         user: account.user.id,
         epoch: account.user.epoch,
-        dialect: Dialect::Knox,
+        kind: Dialect::Knox.into(),
         name: None,
         tokens: vec![NewToken { digest: token.digest(), kind: TokenKind::Access, expires: None, key: None }],
         limit: None,
@@ -157,7 +159,7 @@ on_each_database! {
     fn logins_against_a_password_change(backend) {
         Ring::new(backend).logins_against(
             |store, _, user, audit| {
-                assert!(store.set_password(user, &stored("a new one"), None, audit).expect("a write"));
+                assert_eq!(store.set_password(user, &stored("a new one"), None, audit), Ok(UserChanged::Done));
             },
             nothing,
         );
@@ -172,8 +174,8 @@ on_each_database! {
 
     fn logins_against_a_deactivation(backend) {
         Ring::new(backend).logins_against(
-            |store, _, user, audit| assert!(store.set_active(user, false, audit).expect("a write")),
-            |store, _, user, audit| assert!(store.set_active(user, true, audit).expect("a write")),
+            |store, _, user, audit| assert_eq!(store.set_active(user, false, LastAdmin::MayGo, audit), Ok(UserChanged::Done)),
+            |store, _, user, audit| assert_eq!(store.set_active(user, true, LastAdmin::MayGo, audit), Ok(UserChanged::Done)),
         );
     }
 
@@ -189,7 +191,7 @@ on_each_database! {
                 || one.upgrade_password_hash(user, &old, &better).expect("a write"),
                 || store.set_password(user, &new, None, &audit).expect("a write"),
             );
-            assert!(changed);
+            assert_eq!(changed, UserChanged::Done);
             assert!(order != Order::OtherFirst || !upgraded, "an upgrade of a hash that is gone");
             assert_eq!(ring.account().password.expose(), new.expose(), "{order:?}");
         }
@@ -208,7 +210,7 @@ on_each_database! {
                 || one.end_session(new.id, &audit).expect("a write"),
                 || store.set_password(user, &stored("a new one"), Some(new.id), &audit).expect("a write"),
             );
-            assert!(changed);
+            assert_eq!(changed, UserChanged::Done);
             assert!(ring.verdict(digest).is_err(), "it outlived its logout, {order:?}");
             assert_eq!(ring.one.end_session(new.id, &audit), Ok(false), "it had not ended, {order:?}");
         }
@@ -221,7 +223,7 @@ on_each_database! {
         let audit = ring.app.audit(Event::PasswordChanged);
         assert_eq!(ring.one.open_session(&new), Ok(Opening::Opened));
         assert_eq!(ring.one.open_session(&bystander), Ok(Opening::Opened));
-        assert_eq!(ring.app.store.set_password(ring.user, &stored("a new one"), Some(new.id), &audit), Ok(true));
+        assert_eq!(ring.app.store.set_password(ring.user, &stored("a new one"), Some(new.id), &audit), Ok(UserChanged::Done));
         assert!(ring.verdict(digest).is_ok() && ring.verdict(bystanders).is_err());
     }
 
@@ -265,7 +267,7 @@ on_each_database! {
             let address = app.address;
             let replies = thread::scope(|scope| {
                 let logins = scope.spawn(move || at_once(address, 4, |client| client.try_login("alice", PASSWORD)));
-                app.store.set_active(user, false, &app.audit(Event::Deactivated)).expect("a write");
+                app.store.set_active(user, false, LastAdmin::MayGo, &app.audit(Event::Deactivated)).expect("a write");
                 logins.join().expect("no panic")
             });
             let tokens: Vec<_> =
@@ -273,7 +275,7 @@ on_each_database! {
             // 503: locked out while the password was being checked, so that the next attempt gets the reason.
             assert!(replies.iter().all(|reply| matches!(reply.status, 200 | 400 | 503)), "{replies:?}");
             assert!(tokens.iter().all(|token| client.check(token) == 401));
-            app.store.set_active(user, true, &app.audit(Event::Activated)).expect("a write");
+            app.store.set_active(user, true, LastAdmin::MayGo, &app.audit(Event::Activated)).expect("a write");
             assert!(tokens.iter().all(|token| client.check(token) == 401));
         }
     }

@@ -86,6 +86,7 @@ const POSTGRES_ONLY: &[(&str, &str, &str)] = &[
     ("triggers", "sessions TRUNCATE", "SQLite has none"),
     ("triggers", "tokens TRUNCATE", "SQLite has none"),
     ("triggers", "revocation_log TRUNCATE", "SQLite has none"),
+    ("triggers", "session_cutoff TRUNCATE", "SQLite has none"),
 ];
 
 /// What only SQLite has, and why.
@@ -96,6 +97,7 @@ const SQLITE_ONLY: &[(&str, &str, &str)] = &[
     ("triggers", "users INSERT", "Postgres has no REPLACE"),
     ("triggers", "sessions INSERT", "Postgres has no REPLACE"),
     ("triggers", "tokens INSERT", "Postgres has no REPLACE"),
+    ("triggers", "session_cutoff INSERT", "Postgres has no REPLACE"),
 ];
 
 /// What a database says about itself, in words that both share.
@@ -161,9 +163,9 @@ mod catalog {
         names(
             url,
             "name FROM sqlite_master WHERE type = 'trigger' \
-             AND tbl_name IN ('users', 'sessions', 'tokens', 'revocation_log') ORDER BY name",
+             AND tbl_name IN ('users', 'sessions', 'tokens', 'revocation_log', 'session_cutoff') ORDER BY name",
             "tgrelid::regclass || '.' || tgname AS name FROM pg_trigger WHERE NOT tgisinternal AND tgrelid::regclass::text \
-             IN ('users', 'sessions', 'tokens', 'revocation_log') ORDER BY (tgrelid::regclass || '.' || tgname) COLLATE \"C\"",
+             IN ('users', 'sessions', 'tokens', 'revocation_log', 'session_cutoff') ORDER BY (tgrelid::regclass || '.' || tgname) COLLATE \"C\"",
         )
     }
 

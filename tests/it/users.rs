@@ -1,15 +1,17 @@
 //! What an administrator changes of a user, and what the user's logins and sessions make of it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use knoxide::domain::audit::{Actor, Origin};
 use knoxide::domain::policy::Policy;
 use knoxide::domain::random::SystemRandom;
+use knoxide::domain::session::SessionKind;
 use knoxide::domain::token::Token;
 use knoxide::domain::user::{PasswordHash, User};
-use knoxide::service::admin::{Admin, NewPassword};
+use knoxide::service::admin::{Admin, AdminError, NewPassword};
 use knoxide::service::{Activity, Resolver as _};
-use knoxide::store::SharedEmail;
+use knoxide::store::{LastAdmin, SharedEmail};
 
 use crate::harness::app::{App, Database, Setup, cheap_hasher, on_each_database};
 use crate::harness::wire::{Framing, Reply, Request};
@@ -26,6 +28,7 @@ fn administrator(app: &App) -> Admin {
         policy: Policy::default(),
         actor: Actor::CommandLine,
         origin: Origin::default(),
+        last_admin: LastAdmin::Keep,
     }
 }
 
@@ -66,6 +69,44 @@ on_each_database! {
         assert_eq!(client.try_login("anna", PASSWORD).status, 200);
         assert_eq!(log_in_by_email(&app, "anna@example.org").status, 200);
         assert_eq!(log_in_by_email(&app, "alice@example.com").status, 401);
+    }
+
+    fn ends_of_all_sessions_reach_cached_tokens(backend) {
+        let app = App::start(backend);
+        let client = &mut app.client();
+        let admin = administrator(&app);
+        let token_of = |client: &mut crate::harness::app::Client, name: &str| {
+            let token = client.login(name, PASSWORD);
+            assert_eq!([client.check(&token), client.check(&token)], [200, 200], "it is cached");
+            token
+        };
+        for name in ["alice", "bob"] {
+            app.add_user(name, PASSWORD);
+        }
+        let tokens = ["alice", "bob"].map(|name| token_of(client, name));
+        admin.end_everybody().expect("a write");
+        assert_eq!(tokens.each_ref().map(|token| client.check(token)), [401, 401]);
+        let old = token_of(client, "alice");
+        app.clock.advance(Duration::from_secs(60));
+        let new = token_of(client, "bob");
+        let moment = app.auth.now();
+        assert!(matches!(
+            admin.end_issued_before(moment.saturating_add(Duration::from_secs(1))),
+            Err(AdminError::FutureMoment)
+        ));
+        admin.end_issued_before(moment).expect("a write");
+        assert_eq!([client.check(&old), client.check(&new)], [401, 200]);
+        // A session for administration is none for clients.
+        admin.set_admin(&admin.find_user("alice").expect("the user"), true).expect("a write");
+        let alice = admin.find_user("alice").expect("the user");
+        let without_end = admin.create_token(&alice, "script".to_owned(), None, SessionKind::AdminScript);
+        assert!(matches!(without_end, Err(AdminError::EndRequired)));
+        let hour = Some(Duration::from_secs(3600));
+        let made = admin.create_token(&alice, "script".to_owned(), hour, SessionKind::AdminScript).expect("a token");
+        assert_eq!(client.check(made.token.expose()), 401);
+        let bob = admin.find_user("bob").expect("the user");
+        let refused = admin.create_token(&bob, "script".to_owned(), hour, SessionKind::AdminScript);
+        assert!(matches!(refused, Err(AdminError::NotAdmin(_))));
     }
 
     fn the_owner_of_a_long_password_is_not_shut_out_by_a_login_with_another_end(backend) {

@@ -186,6 +186,7 @@ fn many_users_at_one_address_are_a_forgotten_proxy() {
             password: crate::domain::user::PasswordHash::unusable(),
             is_active: true,
             is_staff: false,
+            is_admin: false,
             created: machine.clock.now(),
         };
         let audit = crate::domain::audit::AuditContext {
@@ -200,7 +201,7 @@ fn many_users_at_one_address_are_a_forgotten_proxy() {
             id: crate::domain::session::SessionId::new(machine.clock.now(), &[number; 10]),
             user: id,
             epoch: crate::domain::user::Epoch(0),
-            dialect: crate::domain::dialect::Dialect::Knox,
+            kind: crate::domain::dialect::Dialect::Knox.into(),
             name: None,
             tokens: Vec::new(),
             limit: None,

@@ -7,7 +7,7 @@ fn a_user_is_added_listed_shown_and_deleted() {
     let machine = Machine::with_alice();
     let users = machine.json(&["user", "list"]);
     let expected = serde_json::json!([{
-        "id": 1, "username": "alice", "email": "a@example.org", "is_active": true, "is_staff": false,
+        "id": 1, "username": "alice", "email": "a@example.org", "is_active": true, "is_staff": false, "is_admin": false,
         "last_login": null, "created": "2023-11-14T22:13:20Z",
     }]);
     assert_eq!(users, expected);
@@ -191,6 +191,7 @@ fn what_others_wrote_cannot_disturb_the_terminal() {
         password: crate::domain::user::PasswordHash::unusable(),
         is_active: true,
         is_staff: false,
+        is_admin: false,
         created: super::START,
     };
     let audit = crate::domain::audit::AuditContext {

@@ -150,7 +150,7 @@ impl Guard {
         answer: Result<Verified, CheckError>,
     ) -> Result<Verified, AuthFailure> {
         let (reason, failure) = match answer {
-            Ok(verified) if self.announces(keyword, verified.session.dialect) => {
+            Ok(verified) if verified.session.kind.dialect().is_some_and(|dialect| self.announces(keyword, dialect)) => {
                 note(request, |facts| facts.verified(&verified));
                 return Ok(verified);
             }

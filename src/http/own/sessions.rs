@@ -56,7 +56,7 @@ fn describe(entry: &SessionEntry, who: &Verified) -> Value {
     let session = &entry.session;
     json!({
         "id": session.id.to_string(),
-        "dialect": session.dialect.as_str(),
+        "dialect": session.kind.as_str(),
         "name": entry.name,
         "created": session.created.to_string(),
         "last_seen": session.last_seen.to_string(),

@@ -3,6 +3,7 @@
 use super::{Admin, AdminError};
 use crate::domain::audit::Event;
 use crate::domain::session::{SessionEntry, SessionId};
+use crate::domain::time::Timestamp;
 use crate::domain::user::{User, UserId};
 use crate::store::SessionFilter;
 
@@ -50,5 +51,25 @@ impl Admin {
             return Ok(());
         }
         Err(AdminError::NoSuchUser(user.username.clone()))
+    }
+
+    /// Ends the sessions of all users, also that of the caller, at the same cost for any number.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn end_everybody(&self) -> Result<(), AdminError> {
+        Ok(self.store.end_everybody(&self.audit(Event::AllSessionsEnded))?)
+    }
+
+    /// Ends all sessions that were opened before `moment`, at the same cost for any number.
+    ///
+    /// # Errors
+    /// The moment is in the future, or the store failed.
+    pub fn end_issued_before(&self, moment: Timestamp) -> Result<(), AdminError> {
+        let audit = self.audit(Event::OldSessionsEnded);
+        if moment > audit.at {
+            return Err(AdminError::FutureMoment);
+        }
+        Ok(self.store.end_issued_before(moment, &audit)?)
     }
 }

@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use super::{Admin, AdminError};
 use crate::domain::audit::Event;
-use crate::domain::dialect::Dialect;
 use crate::domain::escape::is_unseen;
-use crate::domain::session::SessionId;
+use crate::domain::session::{SessionId, SessionKind};
 use crate::domain::time::Timestamp;
 use crate::domain::token::{Token, TokenKind};
 use crate::domain::user::User;
@@ -28,16 +27,27 @@ pub struct ScriptToken {
 
 impl Admin {
     /// Makes a token for a script that acts as `user`, good for `lifetime`; `None`: until it is revoked. The
-    /// limit on a user's sessions does not apply.
+    /// limit on a user's sessions does not apply. A token for administration ([`SessionKind::AdminScript`]) is good at
+    /// the administration API alone.
     ///
     /// # Errors
-    /// A name that cannot be, a user who is not active; or the store failed.
+    /// A name that cannot be, a user who is not active, a token for administration without an end or of a user who is no
+    /// administrator; or the store failed.
     pub fn create_token(
         &self,
         user: &User,
         name: String,
         lifetime: Option<Duration>,
+        kind: SessionKind,
     ) -> Result<ScriptToken, AdminError> {
+        if kind.dialect().is_none() {
+            if !user.is_admin {
+                return Err(AdminError::NotAdmin(user.username.clone()));
+            }
+            if lifetime.is_none() {
+                return Err(AdminError::EndRequired);
+            }
+        }
         if name.trim().is_empty() || name.chars().count() > MAX_TOKEN_NAME || name.contains(is_unseen) {
             return Err(AdminError::BadTokenName);
         }
@@ -51,7 +61,7 @@ impl Admin {
             id: session,
             user: user.id,
             epoch: user.epoch,
-            dialect: Dialect::Knox,
+            kind,
             name: Some(name),
             tokens: vec![NewToken { digest: token.digest(), kind: TokenKind::Access, expires, key: None }],
             limit: None,

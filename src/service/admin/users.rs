@@ -28,8 +28,10 @@ pub struct NewAccount {
     pub password: NewPassword,
     /// Whether the user may log in.
     pub is_active: bool,
-    /// Whether the user may administer others.
+    /// Django's staff flag.
     pub is_staff: bool,
+    /// Whether the user may administer others.
+    pub is_admin: bool,
 }
 
 /// A password to be set.
@@ -79,12 +81,12 @@ impl Admin {
     /// # Errors
     /// A name, e-mail address or password that cannot be; or the store failed.
     pub fn add_user(&self, new: NewAccount) -> Result<UserId, AdminError> {
-        let NewAccount { username, email, shared_email, password, is_active, is_staff } = new;
+        let NewAccount { username, email, shared_email, password, is_active, is_staff, is_admin } = new;
         check_new_account(&username, &email)?;
         let (username, email) = (normal_form(&username), normal_form(&email));
         let password = self.hash(password, &Owner { username: &username, email: &email })?;
         let created = self.clock.now();
-        let new = NewUser { id: None, username, email, password, is_active, is_staff, created };
+        let new = NewUser { id: None, username, email, password, is_active, is_staff, is_admin, created };
         match self.store.create_user(&new, shared_email, &self.audit(Event::UserCreated))? {
             UserCreation::Created(id) => Ok(id),
             UserCreation::Taken => Err(AdminError::NameTaken(new.username)),
@@ -121,14 +123,25 @@ impl Admin {
         self.change(user, &UserChange::Staff(is_staff), event)
     }
 
+    /// Makes a user an administrator, or no longer. No session for clients ends; those for administration are refused
+    /// at once.
+    ///
+    /// # Errors
+    /// The user is gone, or is the last administrator; or the store failed.
+    pub fn set_admin(&self, user: &User, is_admin: bool) -> Result<(), AdminError> {
+        let event = if is_admin { Event::AdminGranted } else { Event::AdminWithdrawn };
+        self.change(user, &UserChange::Admin(is_admin, self.last_admin), event)
+    }
+
     fn change(&self, user: &User, change: &UserChange, event: Event) -> Result<(), AdminError> {
         let wanted = match change {
             UserChange::Username(text) | UserChange::Email(text, _) => text.clone(),
-            UserChange::Staff(_) => String::new(),
+            UserChange::Staff(_) | UserChange::Admin(..) => String::new(),
         };
         match self.store.change_user(user.id, change, &self.audit(event))? {
             UserChanged::Done => Ok(()),
             UserChanged::NoSuchUser => Err(AdminError::NoSuchUser(user.username.clone())),
+            UserChanged::LastAdmin => Err(AdminError::LastAdmin(user.username.clone())),
             UserChanged::NameTaken => Err(AdminError::NameTaken(wanted)),
             UserChanged::Lookalike(other) => Err(AdminError::Lookalike { name: wanted, other }),
             UserChanged::EmailTaken(other) => Err(AdminError::EmailTaken { email: wanted, other }),
@@ -165,39 +178,40 @@ impl Admin {
     /// Gives a user a new password, which ends all sessions.
     ///
     /// # Errors
-    /// A password that cannot be, a user who is gone; or the store failed.
+    /// A password that cannot be, a user who is gone, or the last administrator and a hash that no password fits; or
+    /// the store failed.
     pub fn set_password(&self, user: &User, new: NewPassword) -> Result<(), AdminError> {
         let hash = self.hash(new, &Owner { username: &user.username, email: &user.email })?;
-        was_there(user, self.store.set_password(user.id, &hash, None, &self.audit(Event::PasswordChanged))?)
+        done_to(user, &self.store.set_password(user.id, &hash, None, &self.audit(Event::PasswordChanged))?)
     }
 
     /// Puts a one-time password in the place of a user's password, which ends all sessions. The value is good once,
     /// for setting another password, and exists nowhere else.
     ///
     /// # Errors
-    /// A user who is gone, no random bytes; or the store failed.
+    /// The user is gone or is the last administrator, or there are no random bytes; or the store failed.
     pub fn reset_password(&self, user: &User) -> Result<OneTimePassword, AdminError> {
         let made = OneTimePassword::generate(&*self.random, self.clock.now())?;
-        was_there(user, self.store.set_password(user.id, &made.stored, None, &self.audit(Event::PasswordReset))?)?;
+        done_to(user, &self.store.set_password(user.id, &made.stored, None, &self.audit(Event::PasswordReset))?)?;
         Ok(made)
     }
 
     /// Lets a user log in, or shuts a user out and ends all sessions.
     ///
     /// # Errors
-    /// The user is gone, or the store failed.
+    /// The user is gone, or is the last administrator; or the store failed.
     pub fn set_active(&self, user: &User, active: bool) -> Result<(), AdminError> {
         let reason = if active { Event::Activated } else { Event::Deactivated };
-        was_there(user, self.store.set_active(user.id, active, &self.audit(reason))?)
+        done_to(user, &self.store.set_active(user.id, active, self.last_admin, &self.audit(reason))?)
     }
 
     /// Deletes a user with all sessions.
     ///
     /// # Errors
-    /// The user is gone; or the store failed, and the user may be deleted in part.
+    /// The user is gone, or is the last administrator; or the store failed, and the user may be deleted in part.
     pub fn delete_user(&self, user: &User) -> Result<(), AdminError> {
-        let done = self.store.delete_user(user.id, &self.audit(Event::UserDeleted));
-        was_there(user, done.map_err(AdminError::DeletedInPart)?)
+        let done = self.store.delete_user(user.id, self.last_admin, &self.audit(Event::UserDeleted));
+        done_to(user, &done.map_err(AdminError::DeletedInPart)?)
     }
 
     /// Judges a new password of `owner`, and hashes it.
@@ -217,6 +231,11 @@ impl Admin {
 }
 
 /// Another administrator may have deleted the user meanwhile.
-fn was_there(user: &User, done: bool) -> Result<(), AdminError> {
-    if done { Ok(()) } else { Err(AdminError::NoSuchUser(user.username.clone())) }
+fn done_to(user: &User, changed: &UserChanged) -> Result<(), AdminError> {
+    match changed {
+        UserChanged::LastAdmin => Err(AdminError::LastAdmin(user.username.clone())),
+        UserChanged::NoSuchUser => Err(AdminError::NoSuchUser(user.username.clone())),
+        // The others are about new names and addresses.
+        UserChanged::Done | UserChanged::NameTaken | UserChanged::Lookalike(_) | UserChanged::EmailTaken(_) => Ok(()),
+    }
 }

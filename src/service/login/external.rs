@@ -102,6 +102,7 @@ impl Auth {
             password: PasswordHash::unusable(),
             is_active: true,
             is_staff: known.is_staff,
+            is_admin: false,
             created: self.now(),
         }
     }

@@ -205,11 +205,12 @@ impl Rows {
             email: String::new(),
             is_active: true,
             is_staff: false,
+            is_admin: false,
             epoch: Epoch(self.epoch),
         };
         let session = Session {
             id: session(number),
-            dialect: Dialect::Knox,
+            kind: Dialect::Knox.into(),
             created: at,
             last_seen: at,
             epoch: Epoch(0),

@@ -1,7 +1,7 @@
 //! Users, and what changes of users end.
 
 use super::*;
-use crate::store::{SharedEmail, UserChange, UserChanged, UserCreation};
+use crate::store::{LastAdmin, SharedEmail, UserChange, UserChanged, UserCreation};
 
 pub(super) const CASES: &[Case] = &[
     ("names are compared exactly", names_are_exact),
@@ -143,6 +143,8 @@ fn changed_users_stay(store: &dyn AdminStore) {
         UserChange::Username("anna".to_owned()),
         UserChange::Email("anna@example.org".to_owned(), SharedEmail::Refuse),
         UserChange::Staff(true),
+        UserChange::Admin(true, LastAdmin::Keep),
+        UserChange::Admin(false, LastAdmin::MayGo),
     ];
     for wanted in changes {
         assert_eq!(change(store, alice, &wanted), UserChanged::Done, "{wanted:?}");
@@ -152,6 +154,7 @@ fn changed_users_stay(store: &dyn AdminStore) {
             UserChange::Username(name) => seen.username == *name,
             UserChange::Email(email, _) => seen.email == *email,
             UserChange::Staff(is_staff) => seen.is_staff == *is_staff,
+            UserChange::Admin(is_admin, _) => seen.is_admin == *is_admin,
         };
         assert!(is_seen, "{wanted:?} of {seen:?}");
     }
@@ -222,17 +225,17 @@ fn password_change(store: &dyn AdminStore) {
     let before = epoch_of(conn, alice);
     let new = PasswordHash::from_stored("new hash".to_owned());
     let changed = audit(Event::PasswordChanged);
-    assert_eq!(store.set_password(alice, &new, Some(session_id(2)), &changed), Ok(true));
+    assert_eq!(store.set_password(alice, &new, Some(session_id(2)), &changed), Ok(UserChanged::Done));
     assert_eq!((is_live(conn, 1), is_live(conn, 2), is_live(conn, 3)), (false, true, true));
     assert_eq!(conn.open_session(&new_session(4, alice, before)), Ok(Opening::Denied));
     let stored = conn.find_account_by_id(alice).expect("a read").expect("alice").password;
     assert_eq!(stored.expose(), "new hash");
     // A session of another user, or a dead one, cannot be kept alive.
-    assert_eq!(store.set_password(alice, &new, Some(session_id(3)), &changed), Ok(true));
+    assert_eq!(store.set_password(alice, &new, Some(session_id(3)), &changed), Ok(UserChanged::Done));
     assert_eq!((is_live(conn, 2), is_live(conn, 3)), (false, true));
-    assert_eq!(store.set_password(alice, &new, Some(session_id(1)), &changed), Ok(true));
+    assert_eq!(store.set_password(alice, &new, Some(session_id(1)), &changed), Ok(UserChanged::Done));
     assert!(!is_live(conn, 1));
-    assert_eq!(store.set_password(UserId(4711), &new, None, &changed), Ok(false));
+    assert_eq!(store.set_password(UserId(4711), &new, None, &changed), Ok(UserChanged::NoSuchUser));
 }
 
 fn hash_upgrade(store: &dyn Store) {
@@ -253,15 +256,18 @@ fn deactivation(store: &dyn AdminStore) {
     let (alice, bob) = (add_user(conn, "alice"), add_user(conn, "bob"));
     log_in(conn, alice, 1);
     log_in(conn, bob, 2);
-    assert_eq!(store.set_active(alice, false, &audit(Event::Deactivated)), Ok(true));
+    assert_eq!(store.set_active(alice, false, LastAdmin::MayGo, &audit(Event::Deactivated)), Ok(UserChanged::Done));
     // The rows stay, so that the client can learn the reason.
     assert_eq!(verdict(conn, 1), Some(Refusal::InactiveUser));
     assert!(is_live(conn, 2));
-    assert_eq!(store.set_active(alice, true, &audit(Event::Activated)), Ok(true));
+    assert_eq!(store.set_active(alice, true, LastAdmin::MayGo, &audit(Event::Activated)), Ok(UserChanged::Done));
     assert_eq!(verdict(conn, 1), Some(Refusal::OldEpoch));
     log_in(conn, alice, 3);
     assert_eq!((is_live(conn, 1), is_live(conn, 3)), (false, true));
-    assert_eq!(store.set_active(UserId(4711), false, &audit(Event::Deactivated)), Ok(false));
+    assert_eq!(
+        store.set_active(UserId(4711), false, LastAdmin::MayGo, &audit(Event::Deactivated)),
+        Ok(UserChanged::NoSuchUser)
+    );
 }
 
 fn activation_raises_the_epoch(store: &dyn AdminStore) {
@@ -275,7 +281,7 @@ fn activation_raises_the_epoch(store: &dyn AdminStore) {
         other => panic!("{other:?}"),
     };
     let before = epoch_of(conn, alice);
-    assert_eq!(store.set_active(alice, true, &audit(Event::Activated)), Ok(true));
+    assert_eq!(store.set_active(alice, true, LastAdmin::MayGo, &audit(Event::Activated)), Ok(UserChanged::Done));
     assert!(epoch_of(conn, alice) > before);
     assert_eq!(conn.open_session(&new_session(1, alice, before)), Ok(Opening::Denied));
     log_in(conn, alice, 2);
@@ -286,11 +292,11 @@ fn activation_is_idempotent(store: &dyn AdminStore) {
     let conn = &mut *connect(store);
     let alice = add_user(conn, "alice");
     log_in(conn, alice, 1);
-    assert_eq!(store.set_active(alice, true, &audit(Event::Activated)), Ok(true));
+    assert_eq!(store.set_active(alice, true, LastAdmin::MayGo, &audit(Event::Activated)), Ok(UserChanged::Done));
     assert!(is_live(conn, 1));
-    store.set_active(alice, false, &audit(Event::Deactivated)).expect("a write");
+    store.set_active(alice, false, LastAdmin::MayGo, &audit(Event::Deactivated)).expect("a write");
     let epoch = epoch_of(conn, alice);
-    assert_eq!(store.set_active(alice, false, &audit(Event::Deactivated)), Ok(true));
+    assert_eq!(store.set_active(alice, false, LastAdmin::MayGo, &audit(Event::Deactivated)), Ok(UserChanged::Done));
     assert_eq!(epoch_of(conn, alice), epoch);
 }
 
@@ -329,7 +335,7 @@ fn shadow_users_stay_inactive(store: &dyn AdminStore) {
     put_user(conn, &shadow(false));
     put_user(conn, &shadow(true));
     assert_eq!(verdict(conn, 1), Some(Refusal::InactiveUser));
-    store.set_active(UserId(77), true, &audit(Event::Activated)).expect("a write");
+    store.set_active(UserId(77), true, LastAdmin::MayGo, &audit(Event::Activated)).expect("a write");
     assert_eq!(verdict(conn, 1), Some(Refusal::OldEpoch));
 }
 

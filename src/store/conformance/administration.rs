@@ -5,7 +5,8 @@ use crate::domain::import::{ImportData, ImportToken, ImportUser};
 use crate::domain::jwt::{Algorithm, KeyPurpose};
 use crate::domain::random::SystemRandom;
 use crate::store::{
-    Clash, ClockTrust, ImportError, KeyError, Retiring, SessionFilter, StoreError, SweepPolicy, UserFilter,
+    Clash, ClockTrust, ImportError, KeyError, LastAdmin, Retiring, SessionFilter, StoreError, SweepPolicy, UserChanged,
+    UserFilter,
 };
 
 pub(super) const ADMIN_CASES: &[AdminCase] = &[
@@ -66,8 +67,8 @@ fn removed_user(store: &dyn AdminStore) {
     log_in(conn, alice, 1);
     log_in(conn, bob, 2);
     let epoch = epoch_of(conn, alice);
-    assert_eq!(store.delete_user(alice, &audit(Event::UserDeleted)), Ok(true));
-    assert_eq!(store.delete_user(alice, &audit(Event::UserDeleted)), Ok(false));
+    assert_eq!(store.delete_user(alice, LastAdmin::MayGo, &audit(Event::UserDeleted)), Ok(UserChanged::Done));
+    assert_eq!(store.delete_user(alice, LastAdmin::MayGo, &audit(Event::UserDeleted)), Ok(UserChanged::NoSuchUser));
     assert_eq!((verdict(conn, 1), is_live(conn, 2)), (Some(Refusal::Unknown), true));
     assert_eq!(conn.open_session(&new_session(3, alice, epoch)), Ok(Opening::Denied));
     assert!(conn.find_account_by_id(alice).expect("a read").is_none());
@@ -104,6 +105,7 @@ fn import(store: &dyn AdminStore) {
         password: PasswordHash::from_stored(format!("hash of {name}")),
         is_active,
         is_staff: false,
+        is_admin: false,
         created: Some(NOW),
         last_login: None,
     };
@@ -119,7 +121,7 @@ fn import(store: &dyn AdminStore) {
     assert_eq!((report.users, report.tokens, report.ended), (2, 2, 1));
     let conn = &mut *connect(store);
     assert!(is_live(conn, 1) && !is_live(conn, 2));
-    store.set_active(UserId(8), true, &audit(Event::Activated)).expect("a write");
+    store.set_active(UserId(8), true, LastAdmin::MayGo, &audit(Event::Activated)).expect("a write");
     assert!(!is_live(conn, 2));
     data.users.push(user(9, "carol", true));
     let Err(ImportError::Clashes(clashes)) = store.import(&data, &audit(Event::Imported)) else {

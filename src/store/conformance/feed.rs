@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::*;
 use crate::store::{
-    FeedKind, FeedUpdate, Invalidation, Refresh, Refreshed, RevocationFeed, Revoked, SharedEmail, UserChange,
-    UserChanged,
+    FeedKind, FeedUpdate, Invalidation, LastAdmin, Refresh, Refreshed, RevocationFeed, Revoked, SharedEmail,
+    UserChange, UserChanged,
 };
 
 pub(super) const CASES: &[Case] = &[
@@ -108,14 +108,17 @@ fn reports_password_change(store: &dyn AdminStore) {
     let Some(mut scene) = Scene::set(store) else { return };
     let hash = PasswordHash::from_stored("another".to_owned());
     let kept = Some(session_id(1));
-    assert_eq!(store.set_password(scene.user, &hash, kept, &audit(Event::PasswordChanged)), Ok(true));
+    assert_eq!(store.set_password(scene.user, &hash, kept, &audit(Event::PasswordChanged)), Ok(UserChanged::Done));
     scene.reports(Revoked::User(scene.user));
 }
 
 fn reports_activation(store: &dyn AdminStore) {
     let Some(mut scene) = Scene::set(store) else { return };
     for active in [false, true] {
-        assert_eq!(store.set_active(scene.user, active, &audit(Event::Deactivated)), Ok(true));
+        assert_eq!(
+            store.set_active(scene.user, active, LastAdmin::MayGo, &audit(Event::Deactivated)),
+            Ok(UserChanged::Done)
+        );
         scene.reports(Revoked::User(scene.user));
     }
 }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use super::super::{AdminStore, Connection, FeedKind, RevocationFeed, Store, StoreResult};
 use super::super::{
-    ClockTrust, ImportError, ImportReport, KeyEntry, KeyError, NewSession, Opening, PasswordChange, Refresh, Refreshed,
-    Retiring, SessionFilter, SharedEmail, Successor, SweepMoment, SweepPolicy, SweepReport, UserChange, UserChanged,
-    UserCreation, UserEntry, UserFilter,
+    ClockTrust, ImportError, ImportReport, KeyEntry, KeyError, LastAdmin, NewSession, Opening, PasswordChange, Refresh,
+    Refreshed, Retiring, SessionFilter, SharedEmail, Successor, SweepMoment, SweepPolicy, SweepReport, UserChange,
+    UserChanged, UserCreation, UserEntry, UserFilter,
 };
 use crate::domain::audit::AuditContext;
 use crate::domain::import::ImportData;
@@ -132,9 +132,13 @@ impl<S: AdminStore, L: Layer> AdminStore for Layered<S, L> {
         fn change_user(store, user: UserId, change: &UserChange, audit: &AuditContext) -> StoreResult<UserChanged>;
         fn set_password(
             store, user: UserId, new: &PasswordHash, keep: Option<SessionId>, audit: &AuditContext
-        ) -> StoreResult<bool>;
-        fn set_active(store, user: UserId, active: bool, audit: &AuditContext) -> StoreResult<bool>;
-        fn delete_user(store, user: UserId, audit: &AuditContext) -> StoreResult<bool>;
+        ) -> StoreResult<UserChanged>;
+        fn set_active(
+            store, user: UserId, active: bool, last: LastAdmin, audit: &AuditContext
+        ) -> StoreResult<UserChanged>;
+        fn delete_user(store, user: UserId, last: LastAdmin, audit: &AuditContext) -> StoreResult<UserChanged>;
+        fn end_everybody(store, audit: &AuditContext) -> StoreResult<()>;
+        fn end_issued_before(store, moment: Timestamp, audit: &AuditContext) -> StoreResult<()>;
         fn list_users(store, filter: &UserFilter) -> StoreResult<Vec<UserEntry>>;
         fn list_sessions(store, filter: &SessionFilter) -> StoreResult<Vec<SessionEntry>>;
         fn list_keys(store) -> StoreResult<Vec<KeyEntry>>;

@@ -1,7 +1,7 @@
 //! What users see and change of their own sessions and passwords.
 
 use super::*;
-use crate::store::{KeptSessions, PasswordChange, SessionFilter};
+use crate::store::{KeptSessions, LastAdmin, PasswordChange, SessionFilter};
 
 pub(super) const CASES: &[Case] = &[
     ("a user's live sessions are listed in pages", own_sessions_are_listed),
@@ -126,7 +126,7 @@ fn password_change_is_guarded(store: &dyn AdminStore) {
         assert!(stored.password == right.old && stored.user.epoch == right.epoch, "{keep:?}");
     }
     assert!(is_live(conn, 1));
-    store.set_active(alice, false, &audit(Event::Deactivated)).expect("a write");
+    store.set_active(alice, false, LastAdmin::MayGo, &audit(Event::Deactivated)).expect("a write");
     let inactive = change_of(conn, alice, KeptSessions::None);
     assert_eq!(conn.change_password(&inactive, &changed), Ok(false));
 }

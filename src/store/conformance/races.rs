@@ -6,7 +6,8 @@ use std::thread;
 use super::own::change_of;
 use super::*;
 use crate::store::{
-    KeptSessions, LimitPolicy, PasswordChange, Refresh, Refreshed, SharedEmail, StoreError, UserCreation,
+    KeptSessions, LastAdmin, LimitPolicy, PasswordChange, Refresh, Refreshed, SharedEmail, StoreError, UserChanged,
+    UserCreation,
 };
 
 pub(super) const CASES: &[Case] = &[
@@ -22,6 +23,7 @@ pub(super) const CASES: &[Case] = &[
 pub(super) const ADMIN_CASES: &[AdminCase] = &[
     ("no login survives a password change", login_against_password_change),
     ("no login survives deactivation", login_against_deactivation),
+    ("no login survives the end of all sessions", login_against_end_of_everybody),
     ("no login survives a password change by its user", login_against_own_password_change),
     ("of several password changes by one password one wins", one_password_change_wins),
     ("a new password stands against a hash upgrade", password_change_against_upgrade),
@@ -49,10 +51,10 @@ pub(super) fn together<T: Send>(store: &dyn Store, jobs: Vec<Job<'_, T>>) -> Vec
     })
 }
 
-type Job<'a, T> = Box<dyn FnOnce(&mut dyn Connection) -> T + Send + 'a>;
+pub(super) type Job<'a, T> = Box<dyn FnOnce(&mut dyn Connection) -> T + Send + 'a>;
 
 /// A busy database is not an answer: this asks again, as a client would after a 503.
-fn until_done<T>(mut step: impl FnMut() -> Result<T, StoreError>) -> T {
+pub(super) fn until_done<T>(mut step: impl FnMut() -> Result<T, StoreError>) -> T {
     for _ in 0..200 {
         match step() {
             Ok(done) => return done,
@@ -162,7 +164,9 @@ fn no_survivor(store: &dyn Store, change: &Change<'_>) {
 
 fn login_against_password_change(store: &dyn AdminStore) {
     no_survivor(store, &|_, user| {
-        store.set_password(user, &PasswordHash::unusable(), None, &audit(Event::PasswordChanged))
+        store
+            .set_password(user, &PasswordHash::unusable(), None, &audit(Event::PasswordChanged))
+            .map(|changed| changed == UserChanged::Done)
     });
 }
 
@@ -198,7 +202,15 @@ fn one_password_change_wins(store: &dyn AdminStore) {
 }
 
 fn login_against_deactivation(store: &dyn AdminStore) {
-    no_survivor(store, &|_, user| store.set_active(user, false, &audit(Event::Deactivated)));
+    no_survivor(store, &|_, user| {
+        store
+            .set_active(user, false, LastAdmin::MayGo, &audit(Event::Deactivated))
+            .map(|changed| changed == UserChanged::Done)
+    });
+}
+
+fn login_against_end_of_everybody(store: &dyn AdminStore) {
+    no_survivor(store, &|_, _| store.end_everybody(&audit(Event::AllSessionsEnded)).map(|()| true));
 }
 
 fn password_change_against_upgrade(store: &dyn AdminStore) {
@@ -213,7 +225,11 @@ fn password_change_against_upgrade(store: &dyn AdminStore) {
             store,
             vec![
                 Box::new(move |_: &mut dyn Connection| {
-                    until_done(|| store.set_password(user, &changed, None, &audit(Event::PasswordChanged)))
+                    until_done(|| {
+                        store
+                            .set_password(user, &changed, None, &audit(Event::PasswordChanged))
+                            .map(|changed| changed == UserChanged::Done)
+                    })
                 }),
                 Box::new(move |conn: &mut dyn Connection| {
                     until_done(|| conn.upgrade_password_hash(user, &old, &upgraded))

@@ -1,7 +1,7 @@
 //! Opening, finding and ending sessions.
 
 use super::*;
-use crate::store::{LimitPolicy, Refresh, Refreshed, Successor};
+use crate::store::{LastAdmin, LimitPolicy, Refresh, Refreshed, Successor, UserChanged};
 
 pub(super) const CASES: &[Case] = &[
     ("an empty store can be used", empty_store),
@@ -43,7 +43,7 @@ fn login_is_found(store: &dyn Store) {
     assert_eq!((found.created, found.expires), (NOW, None));
     assert_eq!(found.session.id, session_id(1));
     assert_eq!((found.session.created, found.session.last_seen), (NOW, NOW));
-    assert_eq!((found.session.dialect, found.session.ended), (Dialect::Knox, None));
+    assert_eq!((found.session.kind, found.session.ended), (Dialect::Knox.into(), None));
     assert_eq!((found.user.id, found.user.username.as_str()), (user, "alice"));
     assert_eq!(found.user.email, "alice@example.com");
     assert_eq!((found.user.is_active, found.user.is_staff), (true, false));
@@ -313,11 +313,11 @@ fn ended_is_not_refreshed(store: &dyn AdminStore) {
     let password = PasswordHash::unusable();
     let change = |number: u64| match number {
         10 => store.set_password(user, &password, None, &audit(Event::PasswordChanged)),
-        _ => store.set_active(user, false, &audit(Event::Deactivated)),
+        _ => store.set_active(user, false, LastAdmin::MayGo, &audit(Event::Deactivated)),
     };
     for number in [10, 20] {
         log_in(conn, user, number);
-        assert_eq!(change(number), Ok(true));
+        assert_eq!(change(number), Ok(UserChanged::Done));
         for rotate in [false, true] {
             assert_eq!(conn.refresh(&refreshing(number, number + 1, rotate)), Ok(Refreshed::Gone), "{number}");
         }

@@ -1,7 +1,7 @@
 //! Sessions with many tokens: how they end, and how many they keep.
 
 use super::*;
-use crate::store::{AccessLimit, Refresh, Refreshed};
+use crate::store::{AccessLimit, LastAdmin, Refresh, Refreshed, UserChanged};
 
 pub(super) const CASES: &[Case] = &[
     ("a session of many tokens ends at once", many_tokens_end_at_once),
@@ -93,7 +93,7 @@ fn left_over_and_deactivated(store: &dyn AdminStore) {
     log_in_with_many(conn, user);
     assert_eq!(conn.end_session(session_id(10), &audit(Event::Logout)), Ok(true));
     for (active, reason) in [(false, Event::Deactivated), (true, Event::Activated), (false, Event::Deactivated)] {
-        assert_eq!(store.set_active(user, active, &audit(reason)), Ok(true));
+        assert_eq!(store.set_active(user, active, LastAdmin::MayGo, &audit(reason)), Ok(UserChanged::Done));
         assert_gone(conn, 10..10 + MANY);
     }
 }
@@ -104,7 +104,7 @@ fn left_over_of_all(store: &dyn AdminStore) {
     log_in_with_many(conn, user);
     assert_eq!(conn.end_all_sessions(user, &audit(Event::LogoutAll)), Ok(true));
     assert_gone(conn, 10..10 + MANY);
-    assert_eq!(store.set_active(user, false, &audit(Event::Deactivated)), Ok(true));
+    assert_eq!(store.set_active(user, false, LastAdmin::MayGo, &audit(Event::Deactivated)), Ok(UserChanged::Done));
     assert_gone(conn, 10..10 + MANY);
 }
 
@@ -112,11 +112,11 @@ fn deactivated_user_learns_the_reason(store: &dyn AdminStore) {
     let conn = &mut *connect(store);
     let user = add_user(conn, "alice");
     log_in(conn, user, 1);
-    assert_eq!(store.set_active(user, false, &audit(Event::Deactivated)), Ok(true));
+    assert_eq!(store.set_active(user, false, LastAdmin::MayGo, &audit(Event::Deactivated)), Ok(UserChanged::Done));
     assert_eq!(verdict(conn, 1), Some(Refusal::InactiveUser));
-    assert_eq!(store.set_active(user, true, &audit(Event::Activated)), Ok(true));
+    assert_eq!(store.set_active(user, true, LastAdmin::MayGo, &audit(Event::Activated)), Ok(UserChanged::Done));
     assert_eq!(verdict(conn, 1), Some(Refusal::OldEpoch));
-    assert_eq!(store.set_active(user, false, &audit(Event::Deactivated)), Ok(true));
+    assert_eq!(store.set_active(user, false, LastAdmin::MayGo, &audit(Event::Deactivated)), Ok(UserChanged::Done));
     assert_eq!(verdict(conn, 1), Some(Refusal::OldEpoch));
 }
 

@@ -6,9 +6,9 @@ use diesel::{OptionalExtension, QueryResult, RunQueryDsl};
 use super::any::AnyConnection;
 use super::audit::{self, About};
 use super::emptying::{Emptied, Emptying};
-use super::hot::statement;
+use super::hot::{self, statement};
 use super::sweep::BATCH;
-use super::{DieselStore, keys, lists, users};
+use super::{DieselStore, cutoff, keys, lists, users};
 use crate::domain::audit::AuditContext;
 use crate::domain::import::ImportData;
 use crate::domain::jwt::{Algorithm, KeySecret, StoredKey};
@@ -17,14 +17,15 @@ use crate::domain::session::{SessionEntry, SessionId};
 use crate::domain::time::Timestamp;
 use crate::domain::user::{NewUser, PasswordHash, UserId};
 use crate::store::{
-    AdminStore, ClockTrust, ImportError, ImportReport, KeyEntry, KeyError, Retiring, SessionFilter, SharedEmail,
-    StoreResult, SweepMoment, SweepPolicy, SweepReport, UserChange, UserChanged, UserCreation, UserEntry, UserFilter,
+    AdminStore, ClockTrust, ImportError, ImportReport, KeyEntry, KeyError, LastAdmin, Retiring, SessionFilter,
+    SharedEmail, StoreResult, SweepMoment, SweepPolicy, SweepReport, UserChange, UserChanged, UserCreation, UserEntry,
+    UserFilter,
 };
 
 statement! {
     /// Locks a user out permanently, whether it was active or not.
     Condemn { user: i64 as BigInt } -> BigInt,
-    ["UPDATE users SET is_active = FALSE, auth_epoch = auth_epoch + 1 WHERE id = ", user, " RETURNING auth_epoch"]
+    ["UPDATE users SET is_active = FALSE, auth_epoch = auth_epoch + 1 WHERE id = ", user, " RETURNING auth_epoch + ", {hot::CUTOFF_EPOCH}]
 }
 
 statement! {
@@ -56,20 +57,33 @@ impl AdminStore for DieselStore {
         new: &PasswordHash,
         keep: Option<SessionId>,
         audit: &AuditContext,
-    ) -> StoreResult<bool> {
+    ) -> StoreResult<UserChanged> {
         self.admin(|connection| connection.end(|any, room| users::set_password(any, user, (new, keep), audit, room)))
     }
 
-    fn set_active(&self, user: UserId, active: bool, audit: &AuditContext) -> StoreResult<bool> {
-        let set = |any: &mut AnyConnection| users::set_active(any, user, active, audit);
+    fn set_active(
+        &self,
+        user: UserId,
+        active: bool,
+        last: LastAdmin,
+        audit: &AuditContext,
+    ) -> StoreResult<UserChanged> {
+        let set = |any: &mut AnyConnection| users::set_active(any, user, (active, last), audit);
         self.admin(|connection| if active { connection.add(set) } else { connection.end(|any, _| set(any)) })
     }
 
-    fn delete_user(&self, user: UserId, audit: &AuditContext) -> StoreResult<bool> {
-        let mut known = false;
+    fn delete_user(&self, user: UserId, last: LastAdmin, audit: &AuditContext) -> StoreResult<UserChanged> {
+        let mut outcome = UserChanged::NoSuchUser;
         // Repeated only if the user was activated again meanwhile and logged in.
-        while self.admin(|connection| connection.end(|any, _| condemn(any, user, audit)))? {
-            known = true;
+        loop {
+            match self.admin(|connection| connection.end(|any, _| condemn(any, user, last, audit)))? {
+                UserChanged::Done => outcome = UserChanged::Done,
+                UserChanged::NoSuchUser => break,
+                refused @ (UserChanged::NameTaken
+                | UserChanged::Lookalike(_)
+                | UserChanged::EmailTaken(_)
+                | UserChanged::LastAdmin) => return Ok(refused),
+            }
             let mut emptying = Emptying::new(Emptied::Remove);
             self.repeat(&|| true, |any| {
                 let sessions = FindSomeSessions { user: user.0 }.load(any)?;
@@ -80,7 +94,15 @@ impl AdminStore for DieselStore {
                 break;
             }
         }
-        Ok(known)
+        Ok(outcome)
+    }
+
+    fn end_everybody(&self, audit: &AuditContext) -> StoreResult<()> {
+        self.admin(|connection| connection.end(|any, _| cutoff::end_everybody(any, audit)))
+    }
+
+    fn end_issued_before(&self, moment: Timestamp, audit: &AuditContext) -> StoreResult<()> {
+        self.admin(|connection| connection.end(|any, _| cutoff::end_issued_before(any, moment, audit)))
     }
 
     fn list_users(&self, filter: &UserFilter) -> StoreResult<Vec<UserEntry>> {
@@ -138,9 +160,12 @@ impl AdminStore for DieselStore {
     }
 }
 
-fn condemn(any: &mut AnyConnection, user: UserId, audit: &AuditContext) -> QueryResult<bool> {
+fn condemn(any: &mut AnyConnection, user: UserId, last: LastAdmin, audit: &AuditContext) -> QueryResult<UserChanged> {
+    if users::is_last_admin(any, user, last)? {
+        return Ok(UserChanged::LastAdmin);
+    }
     let raised: Option<i64> = Condemn { user: user.0 }.get_result(any).optional()?;
-    let Some(epoch) = raised else { return Ok(false) };
+    let Some(epoch) = raised else { return Ok(UserChanged::NoSuchUser) };
     audit::record(any, audit, About::user(user, Some(epoch)))?;
-    Ok(true)
+    Ok(UserChanged::Done)
 }

@@ -114,7 +114,7 @@ statement! {
          unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS p(privilege) \
          WHERE to_regclass(t.name) IS NOT NULL AND NOT has_table_privilege(to_regclass(t.name), p.privilege) \
          UNION ALL SELECT p.privilege || ' on ' || t.name FROM \
-         unnest(ARRAY['revocation_horizon', 'sweep_state', 'sweep_clock']) AS t(name), \
+         unnest(ARRAY['revocation_horizon', 'sweep_state', 'sweep_clock', 'session_cutoff']) AS t(name), \
          unnest(ARRAY['SELECT', 'UPDATE']) AS p(privilege) \
          WHERE to_regclass(t.name) IS NOT NULL AND NOT has_table_privilege(to_regclass(t.name), p.privilege) \
          UNION ALL SELECT 'SELECT on ' || t.name FROM \

@@ -74,9 +74,16 @@ pub(super) const LAST_END: &str = "coalesce(\
     (SELECT t.expires FROM tokens t WHERE t.session_id = sessions.id AND t.consumed IS NULL \
     AND t.expires IS NOT NULL ORDER BY t.consumed DESC, t.expires DESC LIMIT 1))";
 
+/// What every user's epoch is raised by: sessions carry the sum.
+pub(super) const CUTOFF_EPOCH: &str = "(SELECT epoch FROM session_cutoff WHERE id = 1)";
+
+/// Sessions that were opened before this moment are over.
+pub(super) const ISSUED_BEFORE: &str = "(SELECT issued_before FROM session_cutoff WHERE id = 1)";
+
 /// The columns of the record of a digest, as [`super::rows::token_record`] reads them. A session that
 /// ended because its user was locked out seems not to have ended while the user is inactive, so that
-/// holders of its tokens learn the reason; all other ended sessions are over before that is checked.
+/// holders of its tokens learn the reason; all other ended sessions are over before that is checked. A session from
+/// before the cutoff has ended; when, does not matter here.
 pub(super) type TokenColumns = (
     Binary,
     Text,
@@ -94,11 +101,12 @@ pub(super) type TokenColumns = (
     Text,
     Bool,
     Bool,
+    Bool,
     BigInt,
 );
 
 /// The columns of an account, as [`super::rows::account`] reads them.
-pub(super) type AccountColumns = (BigInt, Text, Text, Bool, Bool, BigInt, Text);
+pub(super) type AccountColumns = (BigInt, Text, Text, Bool, Bool, Bool, BigInt, Text);
 
 #[cfg(feature = "sqlite")]
 statement! {
@@ -106,8 +114,10 @@ statement! {
     FindToken { digest: [u8; 64] as Binary } -> TokenColumns,
     [
         "SELECT t.digest, t.kind, t.created, t.expires, t.consumed, s.id, s.dialect, s.created, s.last_seen, s.auth_epoch, \
-         CASE WHEN u.is_active OR s.ended_reason IS NULL OR s.ended_reason NOT IN ('deactivated', 'imported') \
-         THEN s.ended_at END, u.id, u.username, u.email, u.is_active, u.is_staff, u.auth_epoch \
+         CASE WHEN s.created < (SELECT issued_before FROM session_cutoff WHERE id = 1) THEN s.created \
+         WHEN u.is_active OR s.ended_reason IS NULL OR s.ended_reason NOT IN ('deactivated', 'imported') \
+         THEN s.ended_at END, u.id, u.username, u.email, u.is_active, u.is_staff, u.is_admin, \
+         u.auth_epoch + (SELECT epoch FROM session_cutoff WHERE id = 1) \
          FROM tokens t JOIN sessions s ON s.id = t.session_id JOIN users u ON u.id = s.user_id WHERE t.digest = ", digest,
     ]
 }
@@ -118,8 +128,10 @@ statement! {
     FindTokens { digests: Vec<[u8; 64]> as Array<Binary> } -> TokenColumns,
     [
         "SELECT t.digest, t.kind, t.created, t.expires, t.consumed, s.id, s.dialect, s.created, s.last_seen, s.auth_epoch, \
-         CASE WHEN u.is_active OR s.ended_reason IS NULL OR s.ended_reason NOT IN ('deactivated', 'imported') \
-         THEN s.ended_at END, u.id, u.username, u.email, u.is_active, u.is_staff, u.auth_epoch \
+         CASE WHEN s.created < (SELECT issued_before FROM session_cutoff WHERE id = 1) THEN s.created \
+         WHEN u.is_active OR s.ended_reason IS NULL OR s.ended_reason NOT IN ('deactivated', 'imported') \
+         THEN s.ended_at END, u.id, u.username, u.email, u.is_active, u.is_staff, u.is_admin, \
+         u.auth_epoch + (SELECT epoch FROM session_cutoff WHERE id = 1) \
          FROM tokens t JOIN sessions s ON s.id = t.session_id JOIN users u ON u.id = s.user_id WHERE t.digest = ANY(",
         digests, ")",
     ]
@@ -129,7 +141,7 @@ statement! {
     /// The account of this name.
     FindByName { username: String as Text } -> AccountColumns,
     [
-        "SELECT id, username, email, is_active, is_staff, auth_epoch, password_hash FROM users WHERE username = ",
+        "SELECT id, username, email, is_active, is_staff, is_admin, auth_epoch + ", {CUTOFF_EPOCH}, ", password_hash FROM users WHERE username = ",
         username,
     ]
 }
@@ -140,7 +152,7 @@ statement! {
         key: String as Text, length: i32 as Integer, local: String as Text, email: String as Text,
     } -> AccountColumns,
     [
-        "SELECT id, username, email, is_active, is_staff, auth_epoch, password_hash FROM users WHERE lower(email) = ",
+        "SELECT id, username, email, is_active, is_staff, is_admin, auth_epoch + ", {CUTOFF_EPOCH}, ", password_hash FROM users WHERE lower(email) = ",
         key, " AND substr(email, 1, ", length, ") = ", local, " ORDER BY email <> ", email, " LIMIT 2",
     ]
 }
@@ -148,14 +160,15 @@ statement! {
 statement! {
     /// The account of this number.
     FindById { id: i64 as BigInt } -> AccountColumns,
-    ["SELECT id, username, email, is_active, is_staff, auth_epoch, password_hash FROM users WHERE id = ", id]
+    ["SELECT id, username, email, is_active, is_staff, is_admin, auth_epoch + ", {CUTOFF_EPOCH}, ", password_hash FROM users WHERE id = ", id]
 }
 
 statement! {
     /// A login's first statement. A returned row is the permission, and locks the user until the
     /// commit: limits are counted correctly, and no login outlives a change that it did not see.
     AdmitLogin { at: i64 as BigInt, user: i64 as BigInt, epoch: i64 as BigInt },
-    ["UPDATE users SET last_login = ", at, " WHERE id = ", user, " AND auth_epoch = ", epoch, " AND is_active"]
+    ["UPDATE users SET last_login = ", at, " WHERE id = ", user, " AND auth_epoch + ", {CUTOFF_EPOCH}, " = ",
+     epoch, " AND is_active"]
 }
 
 statement! {
@@ -165,7 +178,8 @@ statement! {
     } -> Binary,
     [
         "SELECT id FROM sessions WHERE user_id = ", user, " AND auth_epoch = ", epoch,
-        " AND ended_at IS NULL AND last_seen >= ", seen_from, " AND ", {LAST_END}, " > ", now,
+        " AND ended_at IS NULL AND created >= ", {ISSUED_BEFORE}, " AND dialect NOT IN ('admin', 'admin_script') \
+         AND last_seen >= ", seen_from, " AND ", {LAST_END}, " > ", now,
         " ORDER BY created, id",
     ]
 }
@@ -216,7 +230,8 @@ statement! {
     [
         "SELECT t.session_id FROM tokens t JOIN sessions s ON s.id = t.session_id \
          JOIN users u ON u.id = s.user_id WHERE t.digest = ", digest, " AND (t.expires IS NULL OR t.expires > ", at,
-        ") AND u.is_active AND s.ended_at IS NULL AND s.auth_epoch = u.auth_epoch",
+        ") AND u.is_active AND s.ended_at IS NULL AND s.auth_epoch = u.auth_epoch + ", {CUTOFF_EPOCH}, " AND s.created >= ",
+        {ISSUED_BEFORE},
     ]
 }
 
@@ -227,7 +242,8 @@ statement! {
         "UPDATE tokens SET consumed = ", at, ", successor = ", successor, " WHERE digest = ", digest,
         " AND consumed IS NULL AND (expires IS NULL OR expires > ", at, ") AND EXISTS (\
          SELECT 1 FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.id = tokens.session_id \
-         AND u.is_active AND s.ended_at IS NULL AND s.auth_epoch = u.auth_epoch) RETURNING session_id",
+         AND u.is_active AND s.ended_at IS NULL AND s.auth_epoch = u.auth_epoch + ", {CUTOFF_EPOCH}, " AND s.created >= ",
+        {ISSUED_BEFORE}, ") RETURNING session_id",
     ]
 }
 
@@ -261,7 +277,8 @@ statement! {
     [
         "SELECT n.digest, n.created, n.expires, n.key_id FROM tokens o JOIN tokens n ON n.digest = o.successor \
          JOIN sessions s ON s.id = n.session_id JOIN users u ON u.id = s.user_id WHERE o.digest = ", digest,
-        " AND u.is_active AND s.ended_at IS NULL AND s.auth_epoch = u.auth_epoch",
+        " AND u.is_active AND s.ended_at IS NULL AND s.auth_epoch = u.auth_epoch + ", {CUTOFF_EPOCH}, " AND s.created >= ",
+        {ISSUED_BEFORE},
     ]
 }
 
@@ -278,8 +295,8 @@ statement! {
         "UPDATE sessions SET ended_at = ", at, ", ended_reason = ", reason, ", ended_by = ", actor,
         ", emptied = NOT EXISTS (SELECT 1 FROM tokens WHERE tokens.session_id = sessions.id LIMIT 1 OFFSET ", room,
         ") WHERE id = ", id,
-        " AND ended_at IS NULL AND auth_epoch >= (SELECT auth_epoch FROM users WHERE users.id = sessions.user_id) \
-         RETURNING user_id",
+        " AND ended_at IS NULL AND created >= ", {ISSUED_BEFORE}, " AND auth_epoch >= (SELECT u.auth_epoch FROM users u \
+         WHERE u.id = sessions.user_id) + ", {CUTOFF_EPOCH}, " RETURNING user_id",
     ]
 }
 
@@ -293,8 +310,8 @@ statement! {
         "UPDATE sessions SET ended_at = ", at, ", ended_reason = ", reason, ", ended_by = ", actor,
         ", emptied = NOT EXISTS (SELECT 1 FROM tokens WHERE tokens.session_id = sessions.id LIMIT 1 OFFSET ", room,
         ") WHERE id = ", id,
-        " AND ended_at IS NULL AND auth_epoch >= (SELECT auth_epoch FROM users WHERE users.id = sessions.user_id) \
-         AND last_seen = ", last_seen, " RETURNING user_id",
+        " AND ended_at IS NULL AND created >= ", {ISSUED_BEFORE}, " AND auth_epoch >= (SELECT u.auth_epoch FROM users u \
+         WHERE u.id = sessions.user_id) + ", {CUTOFF_EPOCH}, " AND last_seen = ", last_seen, " RETURNING user_id",
     ]
 }
 

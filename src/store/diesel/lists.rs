@@ -1,16 +1,15 @@
 //! Lists of users and sessions.
 
-use std::collections::HashMap;
-
 use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 
 use super::DieselStore;
 use super::any::AnyConnection;
+use super::cutoff::{self, Cutoff, Ended, Opened};
 use super::hot::{self, statement};
-use super::rows::{dialect_named, session_id};
-use super::schema::{audit_events, sessions, users};
+use super::rows::{kind_named, session_id};
+use super::schema::{sessions, users};
 use crate::domain::audit::Event;
 use crate::domain::session::{Session, SessionEntry, SessionId};
 use crate::domain::time::Timestamp;
@@ -61,7 +60,7 @@ fn containing(text: &str) -> String {
     pattern
 }
 
-type UserRow = (i64, String, String, bool, bool, i64, Option<i64>, i64);
+type UserRow = (i64, String, String, bool, bool, bool, i64, Option<i64>, i64);
 
 /// See [`AdminStore::list_users`](crate::store::AdminStore::list_users).
 pub(super) fn users(any: &mut AnyConnection, filter: &UserFilter) -> QueryResult<Vec<UserEntry>> {
@@ -72,7 +71,8 @@ pub(super) fn users(any: &mut AnyConnection, filter: &UserFilter) -> QueryResult
             users::email,
             users::is_active,
             users::is_staff,
-            users::auth_epoch,
+            users::is_admin,
+            sql::<BigInt>(&cutoff::user_epoch()),
             users::last_login,
             users::created,
         ))
@@ -98,9 +98,9 @@ pub(super) fn users(any: &mut AnyConnection, filter: &UserFilter) -> QueryResult
 }
 
 fn user_entry(row: UserRow) -> UserEntry {
-    let (id, username, email, is_active, is_staff, epoch, last_login, created) = row;
+    let (id, username, email, is_active, is_staff, is_admin, epoch, last_login, created) = row;
     UserEntry {
-        user: User { id: UserId(id), username, email, is_active, is_staff, epoch: Epoch(epoch) },
+        user: User { id: UserId(id), username, email, is_active, is_staff, is_admin, epoch: Epoch(epoch) },
         last_login: last_login.map(Timestamp::from_micros),
         created: Timestamp::from_micros(created),
     }
@@ -112,7 +112,7 @@ struct SessionRow {
     user: i64,
     username: String,
     user_epoch: i64,
-    dialect: String,
+    kind: String,
     name: Option<String>,
     created: i64,
     last_seen: i64,
@@ -123,6 +123,18 @@ struct SessionRow {
     ended_reason: Option<String>,
     ended_by: Option<String>,
     expires: Option<i64>,
+}
+
+impl SessionRow {
+    const fn opened(&self) -> Opened {
+        Opened {
+            user: self.user,
+            user_epoch: self.user_epoch,
+            epoch: self.epoch,
+            created: self.created,
+            last_seen: self.last_seen,
+        }
+    }
 }
 
 /// See [`Connection::list_sessions`](crate::store::Connection::list_sessions).
@@ -140,13 +152,8 @@ pub(super) fn session(any: &mut AnyConnection, id: SessionId) -> QueryResult<Opt
 }
 
 fn session_entries(any: &mut AnyConnection, rows: Vec<SessionRow>) -> QueryResult<Vec<SessionEntry>> {
-    let events = epoch_events(any, &rows)?;
-    rows.into_iter()
-        .map(|row| {
-            let event = events.get(&(row.user, row.epoch + 1));
-            session_entry(row, event)
-        })
-        .collect()
+    let ends = ends(any, &rows)?;
+    rows.into_iter().zip(ends).map(|(row, end)| session_entry(row, end)).collect()
 }
 
 fn session_rows(
@@ -160,7 +167,7 @@ fn session_rows(
             sessions::id,
             users::id,
             users::username,
-            users::auth_epoch,
+            sql::<BigInt>(&cutoff::user_epoch()),
             sessions::dialect,
             sessions::name,
             sessions::created,
@@ -189,7 +196,7 @@ fn session_rows(
         let seen_from = filter.idle_limit.map_or(i64::MIN, |idle| filter.now.saturating_sub(idle).as_micros());
         query = query
             .filter(sessions::ended_at.is_null())
-            .filter(sessions::auth_epoch.eq(users::auth_epoch))
+            .filter(sql::<Bool>(&cutoff::is_current()))
             .filter(users::is_active)
             .filter(sessions::last_seen.ge(seen_from))
             .filter(sql::<Bool>(hot::LAST_END).sql(" > ").bind::<BigInt, _>(filter.now.as_micros()));
@@ -197,56 +204,23 @@ fn session_rows(
     query.load(any)
 }
 
-/// The event that raised a user's epoch to a number, when, and by whom.
-pub(super) type EpochEvents = HashMap<(i64, i64), (i64, String, String)>;
-
-type EventRow = (Option<i64>, Option<i64>, i64, String, String);
-
-/// The events that ended sessions together with all others of their user.
-fn epoch_events(any: &mut AnyConnection, rows: &[SessionRow]) -> QueryResult<EpochEvents> {
-    let dead: Vec<_> = rows.iter().filter(|row| row.ended_at.is_none() && row.epoch != row.user_epoch).collect();
-    let users: Vec<i64> = dead.iter().map(|row| row.user).collect();
-    let epochs: Vec<i64> = dead.iter().map(|row| row.epoch + 1).collect();
-    find_epoch_events(any, users, epochs)
+/// How each of these sessions ended that did not end by itself.
+fn ends(any: &mut AnyConnection, rows: &[SessionRow]) -> QueryResult<Vec<Option<Ended>>> {
+    let cutoff = Cutoff::read(any)?;
+    let sessions: Vec<_> = rows.iter().map(SessionRow::opened).collect();
+    cutoff.ends(any, &sessions)
 }
 
-/// The events by which one of these users got one of these epochs.
-pub(super) fn find_epoch_events(
-    any: &mut AnyConnection,
-    users: Vec<i64>,
-    epochs: Vec<i64>,
-) -> QueryResult<EpochEvents> {
-    if users.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let events: Vec<EventRow> = audit_events::table
-        .filter(audit_events::user_id.eq_any(users))
-        .filter(audit_events::auth_epoch.eq_any(epochs))
-        .select((
-            audit_events::user_id,
-            audit_events::auth_epoch,
-            audit_events::at,
-            audit_events::event,
-            audit_events::actor,
-        ))
-        .load(any)?;
-    let keyed =
-        events.into_iter().filter_map(|(user, epoch, at, event, actor)| Some(((user?, epoch?), (at, event, actor))));
-    Ok(keyed.collect())
-}
-
-fn session_entry(row: SessionRow, event: Option<&(i64, String, String)>) -> QueryResult<SessionEntry> {
-    let (ended, event, by) = match (row.ended_at, event) {
+fn session_entry(row: SessionRow, ended_with_others: Option<Ended>) -> QueryResult<SessionEntry> {
+    let (ended, event, by) = match (row.ended_at, ended_with_others) {
         (Some(at), _) => (Some(at), row.ended_reason, row.ended_by),
-        (None, _) if row.epoch == row.user_epoch => (None, None, None),
-        (None, Some((at, event, actor))) => (Some(*at), Some(event.clone()), Some(actor.clone())),
-        // The epoch was raised with SQL: the session ended at some time after its last use.
-        (None, None) => (Some(row.last_seen), None, None),
+        (None, None) => (None, None, None),
+        (None, Some(Ended { at, event, actor })) => (Some(at), event, actor),
     };
     Ok(SessionEntry {
         session: Session {
             id: session_id(&row.id)?,
-            dialect: dialect_named(&row.dialect)?,
+            kind: kind_named(&row.kind)?,
             created: Timestamp::from_micros(row.created),
             last_seen: Timestamp::from_micros(row.last_seen),
             epoch: Epoch(row.epoch),

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use diesel::QueryResult;
 
 use super::error::unreadable;
-use crate::domain::dialect::Dialect;
-use crate::domain::session::{Session, SessionId, TokenRecord};
+use crate::domain::session::{Session, SessionId, SessionKind, TokenRecord};
 use crate::domain::time::Timestamp;
 use crate::domain::token::{TokenDigest, TokenKind};
 use crate::domain::user::{Account, Epoch, PasswordHash, User, UserId};
@@ -29,40 +28,50 @@ pub(super) type TokenRow = (
     String,
     bool,
     bool,
+    bool,
     i64,
 );
 
 /// A row of [`super::hot::AccountColumns`].
-pub(super) type AccountRow = (i64, String, String, bool, bool, i64, String);
+pub(super) type AccountRow = (i64, String, String, bool, bool, bool, i64, String);
 
 /// The record of a digest from its row.
 pub(super) fn token_record(row: TokenRow) -> QueryResult<(TokenDigest, TokenRecord)> {
-    let (digest, kind, made, expires, consumed, session, dialect, created, last_seen, epoch, ended, user, ..) = row;
-    let (.., username, email, is_active, is_staff, user_epoch) = row;
+    let (digest, kind, made, expires, consumed, session, opened_as, created, last_seen, epoch, ended, user, ..) = row;
+    let (.., username, email, is_active, is_staff, is_admin, user_epoch) = row;
+    let opened_as = kind_named(&opened_as)?;
     let digest = <[u8; 64]>::try_from(digest).map_err(|_| unreadable("tokens.digest"))?;
     let record = TokenRecord {
-        kind: TokenKind::from_name(&kind).ok_or_else(|| unreadable("tokens.kind"))?,
+        kind: opened_as.use_of(TokenKind::from_name(&kind).ok_or_else(|| unreadable("tokens.kind"))?),
         created: Timestamp::from_micros(made),
         expires: expires.map(Timestamp::from_micros),
         consumed: consumed.map(Timestamp::from_micros),
         session: Session {
             id: session_id(&session)?,
-            dialect: dialect_named(&dialect)?,
+            kind: opened_as,
             created: Timestamp::from_micros(created),
             last_seen: Timestamp::from_micros(last_seen),
             epoch: Epoch(epoch),
             ended: ended.map(Timestamp::from_micros),
         },
-        user: Arc::new(User { id: UserId(user), username, email, is_active, is_staff, epoch: Epoch(user_epoch) }),
+        user: Arc::new(User {
+            id: UserId(user),
+            username,
+            email,
+            is_active,
+            is_staff,
+            is_admin,
+            epoch: Epoch(user_epoch),
+        }),
     };
     Ok((TokenDigest::from_bytes(digest), record))
 }
 
 /// An account from its row.
 pub(super) fn account(row: AccountRow) -> Account {
-    let (id, username, email, is_active, is_staff, epoch, hash) = row;
+    let (id, username, email, is_active, is_staff, is_admin, epoch, hash) = row;
     Account {
-        user: User { id: UserId(id), username, email, is_active, is_staff, epoch: Epoch(epoch) },
+        user: User { id: UserId(id), username, email, is_active, is_staff, is_admin, epoch: Epoch(epoch) },
         password: PasswordHash::from_stored(hash),
     }
 }
@@ -72,9 +81,9 @@ pub(super) fn session_id(bytes: &[u8]) -> QueryResult<SessionId> {
     <[u8; 16]>::try_from(bytes).map(SessionId::from_bytes).map_err(|_| unreadable("sessions.id"))
 }
 
-/// A stored dialect's name.
-pub(super) fn dialect_named(name: &str) -> QueryResult<Dialect> {
-    Dialect::from_name(name).ok_or_else(|| unreadable("sessions.dialect"))
+/// The stored kind of a session.
+pub(super) fn kind_named(name: &str) -> QueryResult<SessionKind> {
+    SessionKind::from_name(name).ok_or_else(|| unreadable("sessions.dialect"))
 }
 
 /// Descriptive text from outside: NUL, which Postgres cannot store, is replaced.

@@ -10,6 +10,7 @@ diesel::table! {
         password_hash -> Text,
         is_active -> Bool,
         is_staff -> Bool,
+        is_admin -> Bool,
         auth_epoch -> BigInt,
         last_login -> Nullable<BigInt>,
         created -> BigInt,
@@ -38,6 +39,15 @@ diesel::table! {
 }
 
 diesel::table! {
+    /// The row that ends the sessions of all users.
+    session_cutoff (id) {
+        id -> BigInt,
+        epoch -> BigInt,
+        issued_before -> BigInt,
+    }
+}
+
+diesel::table! {
     /// Audit events.
     audit_events (id) {
         id -> BigInt,
@@ -47,10 +57,11 @@ diesel::table! {
         user_id -> Nullable<BigInt>,
         session_id -> Nullable<Binary>,
         auth_epoch -> Nullable<BigInt>,
+        issued_before -> Nullable<BigInt>,
         address -> Nullable<Text>,
         request_id -> Nullable<Text>,
     }
 }
 
 diesel::joinable!(sessions -> users (user_id));
-diesel::allow_tables_to_appear_in_same_query!(users, sessions, audit_events);
+diesel::allow_tables_to_appear_in_same_query!(users, sessions, session_cutoff, audit_events);

@@ -18,6 +18,7 @@ use crate::domain::user::{Epoch, LoginName, NewUser, PasswordHash, UserId};
 use crate::store::{AdminStore, Connection, NewSession, NewToken, Opening, SessionLimit, Store};
 
 mod admin;
+mod cutoff;
 mod feed;
 mod groups;
 mod import;
@@ -115,7 +116,11 @@ impl Fixture {
     }
 
     pub(super) fn run(&self, sql: &str) {
-        self.raw().batch_execute(sql).expect("a statement");
+        self.tried(sql).expect("a statement");
+    }
+
+    pub(super) fn tried(&self, sql: &str) -> diesel::QueryResult<()> {
+        self.raw().batch_execute(sql)
     }
 }
 
@@ -148,6 +153,7 @@ pub(super) fn new_user(name: &str) -> NewUser {
         password: PasswordHash::from_stored("hash".to_owned()),
         is_active: true,
         is_staff: false,
+        is_admin: false,
         created: NOW,
     }
 }
@@ -176,7 +182,7 @@ pub(super) fn login(user: UserId, epoch: i64, n: u32) -> NewSession {
         id: session(n),
         user,
         epoch: Epoch(epoch),
-        dialect: Dialect::Knox,
+        kind: Dialect::Knox.into(),
         name: None,
         tokens: vec![NewToken { digest: digest(n), kind: TokenKind::Access, expires: Some(later(3600)), key: None }],
         limit: None,

@@ -14,20 +14,22 @@ use crate::domain::session::SessionId;
 use crate::domain::user::{
     Account, Epoch, LoginName, NewUser, PasswordHash, UserId, email_key, email_local_part, lookalike_key,
 };
-use crate::store::{SharedEmail, UserCreation};
+use crate::store::{LastAdmin, SharedEmail, UserChanged, UserCreation};
 
 mod change;
+mod last_admin;
 mod own;
 mod shadow;
 
 pub(super) use change::change;
+pub(super) use last_admin::is_last_admin;
 pub(super) use own::{change_password, end_others};
 pub(super) use shadow::put_shadow;
 
 statement! {
     /// Ends all sessions of a user.
     RaiseEpoch { user: i64 as BigInt } -> BigInt,
-    ["UPDATE users SET auth_epoch = auth_epoch + 1 WHERE id = ", user, " RETURNING auth_epoch"]
+    ["UPDATE users SET auth_epoch = auth_epoch + 1 WHERE id = ", user, " RETURNING auth_epoch + ", {hot::CUTOFF_EPOCH}]
 }
 
 statement! {
@@ -46,7 +48,7 @@ statement! {
     SetPassword { hash: String as Text, user: i64 as BigInt } -> BigInt,
     [
         "UPDATE users SET password_hash = ", hash, ", auth_epoch = auth_epoch + 1 WHERE id = ", user,
-        " RETURNING auth_epoch",
+        " RETURNING auth_epoch + ", {hot::CUTOFF_EPOCH},
     ]
 }
 
@@ -72,7 +74,7 @@ statement! {
     Deactivate { user: i64 as BigInt } -> BigInt,
     [
         "UPDATE users SET is_active = FALSE, auth_epoch = auth_epoch + 1 WHERE id = ", user,
-        " AND is_active RETURNING auth_epoch",
+        " AND is_active RETURNING auth_epoch + ", {hot::CUTOFF_EPOCH},
     ]
 }
 
@@ -82,14 +84,14 @@ statement! {
     Activate { user: i64 as BigInt } -> BigInt,
     [
         "UPDATE users SET is_active = TRUE, auth_epoch = auth_epoch + 1 WHERE id = ", user,
-        " AND NOT is_active RETURNING auth_epoch",
+        " AND NOT is_active RETURNING auth_epoch + ", {hot::CUTOFF_EPOCH},
     ]
 }
 
 statement! {
     /// A user's epoch.
     FindEpoch { user: i64 as BigInt } -> BigInt,
-    ["SELECT auth_epoch FROM users WHERE id = ", user]
+    ["SELECT auth_epoch + ", {hot::CUTOFF_EPOCH}, " FROM users WHERE id = ", user]
 }
 
 statement! {
@@ -102,11 +104,12 @@ statement! {
     /// A new user under the next free number.
     InsertUser {
         username: String as Text, key: String as Text, email: String as Text, hash: String as Text,
-        is_active: bool as Bool, is_staff: bool as Bool, created: i64 as BigInt,
+        is_active: bool as Bool, is_staff: bool as Bool, is_admin: bool as Bool, created: i64 as BigInt,
     } -> BigInt,
     [
-        "INSERT INTO users (username, lookalike_key, email, password_hash, is_active, is_staff, created) VALUES (",
-        username, ", ", key, ", ", email, ", ", hash, ", ", is_active, ", ", is_staff, ", ", created,
+        "INSERT INTO users (username, lookalike_key, email, password_hash, is_active, is_staff, is_admin, \
+         created) VALUES (",
+        username, ", ", key, ", ", email, ", ", hash, ", ", is_active, ", ", is_staff, ", ", is_admin, ", ", created,
         ") ON CONFLICT DO NOTHING RETURNING id",
     ]
 }
@@ -115,11 +118,12 @@ statement! {
     /// A new user under a given number.
     InsertUserAs {
         id: i64 as BigInt, username: String as Text, key: String as Text, email: String as Text,
-        hash: String as Text, is_active: bool as Bool, is_staff: bool as Bool, created: i64 as BigInt,
+        hash: String as Text, is_active: bool as Bool, is_staff: bool as Bool, is_admin: bool as Bool, created: i64 as BigInt,
     } -> BigInt,
     [
-        "INSERT INTO users (id, username, lookalike_key, email, password_hash, is_active, is_staff, created) VALUES (",
-        id, ", ", username, ", ", key, ", ", email, ", ", hash, ", ", is_active, ", ", is_staff, ", ", created,
+        "INSERT INTO users (id, username, lookalike_key, email, password_hash, is_active, is_staff, is_admin, \
+         created) VALUES (",
+        id, ", ", username, ", ", key, ", ", email, ", ", hash, ", ", is_active, ", ", is_staff, ", ", is_admin, ", ", created,
         ") ON CONFLICT DO NOTHING RETURNING id",
     ]
 }
@@ -254,12 +258,13 @@ fn lock_key(connection: &mut AnyConnection, kind: &str, key: &str) -> QueryResul
 fn insert(connection: &mut AnyConnection, new: &NewUser, key: String) -> QueryResult<Option<UserId>> {
     let (username, email) = (new.username.clone(), new.email.clone());
     let hash = new.password.expose().to_owned();
-    let (is_active, is_staff, created) = (new.is_active, new.is_staff, new.created.as_micros());
+    let NewUser { is_active, is_staff, is_admin, created, .. } = *new;
+    let created = created.as_micros();
     let Some(UserId(id)) = new.id else {
-        let row = InsertUser { username, key, email, hash, is_active, is_staff, created };
+        let row = InsertUser { username, key, email, hash, is_active, is_staff, is_admin, created };
         return Ok(row.get_result(connection).optional()?.map(UserId));
     };
-    let row = InsertUserAs { id, username, key, email, hash, is_active, is_staff, created };
+    let row = InsertUserAs { id, username, key, email, hash, is_active, is_staff, is_admin, created };
     let inserted: Option<i64> = row.get_result(connection).optional()?;
     if inserted.is_some() {
         move_identity(connection, id)?;
@@ -289,16 +294,19 @@ pub(super) fn set_password(
     (new, keep): (&PasswordHash, Option<SessionId>),
     audit: &AuditContext,
     room: &mut i64,
-) -> QueryResult<bool> {
+) -> QueryResult<UserChanged> {
+    if new.is_unusable() && is_last_admin(connection, user, LastAdmin::Keep)? {
+        return Ok(UserChanged::LastAdmin);
+    }
     let set = SetPassword { hash: new.expose().to_owned(), user: user.0 };
     let raised: Option<i64> = set.get_result(connection).optional()?;
-    let Some(epoch) = raised else { return Ok(false) };
+    let Some(epoch) = raised else { return Ok(UserChanged::NoSuchUser) };
     if let Some(id) = keep {
         KeepSession { epoch, id: *id.as_bytes(), user: user.0, old_epoch: epoch - 1 }.execute(connection)?;
     }
     delete_some_tokens(connection, user, epoch, room)?;
     audit::record(connection, audit, About::user(user, Some(epoch)))?;
-    Ok(true)
+    Ok(UserChanged::Done)
 }
 
 /// See [`crate::store::Connection::upgrade_password_hash`].
@@ -316,18 +324,20 @@ pub(super) fn upgrade_hash(
 pub(super) fn set_active(
     connection: &mut AnyConnection,
     user: UserId,
-    active: bool,
+    (active, last): (bool, LastAdmin),
     audit: &AuditContext,
-) -> QueryResult<bool> {
+) -> QueryResult<UserChanged> {
+    if !active && is_last_admin(connection, user, last)? {
+        return Ok(UserChanged::LastAdmin);
+    }
     if let Some(epoch) = switch(connection, user.0, active)? {
         audit::record(connection, audit, About::user(user, Some(epoch)))?;
-        return Ok(true);
-    }
-    let is_known = find_epoch(connection, user.0)?.is_some();
-    if is_known {
+    } else if find_epoch(connection, user.0)?.is_some() {
         standby::confirm(connection)?;
+    } else {
+        return Ok(UserChanged::NoSuchUser);
     }
-    Ok(is_known)
+    Ok(UserChanged::Done)
 }
 
 /// Returns the new epoch, unless the user already had that state or does not exist.

@@ -4,9 +4,10 @@ use super::{MemoryStore, Tables};
 use crate::domain::audit::AuditContext;
 use crate::domain::session::{SessionEntry, SessionId};
 use crate::domain::time::Timestamp;
-use crate::domain::user::{NewUser, PasswordHash, User, UserId, email_key, lookalike_key};
+use crate::domain::user::{Account, NewUser, PasswordHash, User, UserId, email_key, lookalike_key};
 use crate::store::{
-    AdminStore, SessionFilter, SharedEmail, StoreResult, UserChange, UserChanged, UserCreation, UserEntry, UserFilter,
+    AdminStore, LastAdmin, SessionFilter, SharedEmail, StoreResult, UserChange, UserChanged, UserCreation, UserEntry,
+    UserFilter,
 };
 
 impl AdminStore for MemoryStore {
@@ -39,13 +40,15 @@ impl AdminStore for MemoryStore {
                     return Ok(UserChanged::EmailTaken(other));
                 }
             }
-            UserChange::Staff(_) => {}
+            UserChange::Admin(false, last) if tables.is_last_admin(id, *last) => return Ok(UserChanged::LastAdmin),
+            UserChange::Staff(_) | UserChange::Admin(..) => {}
         }
         let Some(user) = tables.user_mut(id) else { return Ok(UserChanged::NoSuchUser) };
         match change {
             UserChange::Username(name) => user.username.clone_from(name),
             UserChange::Email(email, _) => user.email.clone_from(email),
             UserChange::Staff(is_staff) => user.is_staff = *is_staff,
+            UserChange::Admin(is_admin, _) => user.is_admin = *is_admin,
         }
         Ok(UserChanged::Done)
     }
@@ -56,24 +59,58 @@ impl AdminStore for MemoryStore {
         new: &PasswordHash,
         keep: Option<SessionId>,
         audit: &AuditContext,
-    ) -> StoreResult<bool> {
+    ) -> StoreResult<UserChanged> {
         let mut tables = self.tables();
-        let Some(account) = tables.accounts.get_mut(&user) else { return Ok(false) };
+        if new.is_unusable() && tables.is_last_admin(user, LastAdmin::Keep) {
+            return Ok(UserChanged::LastAdmin);
+        }
+        let Some(account) = tables.accounts.get_mut(&user) else { return Ok(UserChanged::NoSuchUser) };
         account.password = new.clone();
-        Ok(tables.raise_epoch_but_for(user, keep, audit))
+        tables.raise_epoch_but_for(user, keep, audit);
+        Ok(UserChanged::Done)
     }
 
-    fn set_active(&self, user: UserId, active: bool, audit: &AuditContext) -> StoreResult<bool> {
-        Ok(self.tables().switch(user, active, audit))
-    }
-
-    fn delete_user(&self, user: UserId, _: &AuditContext) -> StoreResult<bool> {
+    fn set_active(
+        &self,
+        user: UserId,
+        active: bool,
+        last: LastAdmin,
+        audit: &AuditContext,
+    ) -> StoreResult<UserChanged> {
         let mut tables = self.tables();
+        if !active && tables.is_last_admin(user, last) {
+            return Ok(UserChanged::LastAdmin);
+        }
+        Ok(done(tables.switch(user, active, audit)))
+    }
+
+    fn end_everybody(&self, audit: &AuditContext) -> StoreResult<()> {
+        let mut tables = self.tables();
+        let users: Vec<_> = tables.accounts.keys().copied().collect();
+        for user in users {
+            tables.raise_epoch(user, audit);
+        }
+        Ok(())
+    }
+
+    fn end_issued_before(&self, moment: Timestamp, audit: &AuditContext) -> StoreResult<()> {
+        let mut tables = self.tables();
+        if tables.cutoff.as_ref().is_none_or(|(before, _)| *before < moment) {
+            tables.cutoff = Some((moment, audit.clone()));
+        }
+        Ok(())
+    }
+
+    fn delete_user(&self, user: UserId, last: LastAdmin, _: &AuditContext) -> StoreResult<UserChanged> {
+        let mut tables = self.tables();
+        if tables.is_last_admin(user, last) {
+            return Ok(UserChanged::LastAdmin);
+        }
         let Tables { sessions, tokens, .. } = &mut *tables;
         tokens.retain(|_, token| sessions.get(&token.session).is_some_and(|row| row.user != user));
         sessions.retain(|_, row| row.user != user);
         tables.networks.retain(|(owner, _), _| *owner != user);
-        Ok(tables.accounts.remove(&user).is_some())
+        Ok(done(tables.accounts.remove(&user).is_some()))
     }
 
     fn list_users(&self, filter: &UserFilter) -> StoreResult<Vec<UserEntry>> {
@@ -97,7 +134,19 @@ impl AdminStore for MemoryStore {
     }
 }
 
+const fn done(found: bool) -> UserChanged {
+    if found { UserChanged::Done } else { UserChanged::NoSuchUser }
+}
+
 impl Tables {
+    /// Whether nobody else could administer the users if `user` could no longer.
+    fn is_last_admin(&self, user: UserId, last: LastAdmin) -> bool {
+        let can =
+            |account: &&Account| account.user.is_admin && account.user.is_active && !account.password.is_unusable();
+        let mut admins = self.accounts.values().filter(can).map(|account| account.user.id);
+        last == LastAdmin::Keep && admins.next() == Some(user) && admins.next().is_none()
+    }
+
     /// The name of another user than `user` that is this name or, if there is none, looks like it.
     fn holder_of_name(&self, name: &str, user: Option<UserId>) -> Option<String> {
         let key = lookalike_key(name);

@@ -47,8 +47,10 @@ impl Tables {
 
     pub(super) fn session_entry(&self, row: &SessionRow) -> SessionEntry {
         // A session that did not end by itself ended with all of its user's, when the epoch was raised above its own.
+        let cut = self.cutoff.as_ref().filter(|(before, _)| row.session.created < *before).map(|(_, audit)| audit);
         let raise = || self.raises.get(&(row.user, Epoch(row.session.epoch.0 + 1)));
-        let ended = row.ended.as_ref().or_else(raise);
+        let with_others = raise().into_iter().chain(cut).min_by_key(|audit| audit.at);
+        let ended = row.ended.as_ref().or(with_others);
         let cacheable = |token: &&TokenRow| token.session == row.session.id && token.consumed.is_none();
         let ends = self.tokens.values().filter(cacheable).map(|token| token.expires);
         let origin = &row.opened.origin;

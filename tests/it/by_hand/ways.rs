@@ -44,7 +44,7 @@ pub(super) const ALL: &[Way] = &[
     sqlite("UPDATE users SET rowid = rowid + 1000000 WHERE id = {user}"),
     sqlite(
         "REPLACE INTO users SELECT id, username, lookalike_key, email, password_hash, 0, is_staff, auth_epoch, \
-         last_login, created FROM users WHERE id = {user}",
+         last_login, created, is_admin FROM users WHERE id = {user}",
     ),
     sqlite(
         "INSERT OR REPLACE INTO users (username, lookalike_key, email, password_hash, is_active, is_staff, created) \
@@ -107,8 +107,8 @@ pub(super) const ALL: &[Way] = &[
     sqlite(
         "BEGIN; DROP TRIGGER users_changed; UPDATE users SET is_active = FALSE WHERE id = {user}; \
             CREATE TRIGGER users_changed AFTER UPDATE ON users \
-            WHEN (OLD.id, OLD.username, OLD.email, OLD.is_active, OLD.is_staff, OLD.auth_epoch) \
-            IS NOT (NEW.id, NEW.username, NEW.email, NEW.is_active, NEW.is_staff, NEW.auth_epoch) \
+            WHEN (OLD.id, OLD.username, OLD.email, OLD.is_active, OLD.is_staff, OLD.is_admin, OLD.auth_epoch) \
+            IS NOT (NEW.id, NEW.username, NEW.email, NEW.is_active, NEW.is_staff, NEW.is_admin, NEW.auth_epoch) \
             BEGIN INSERT INTO revocation_log (user_id) VALUES (OLD.id); END; COMMIT",
     ),
     // As a replica applies changes.

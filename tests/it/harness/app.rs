@@ -283,6 +283,7 @@ pub(crate) fn add_user(store: &dyn AdminStore, name: &str, password: &str, now: 
         password: hash,
         is_active: true,
         is_staff: false,
+        is_admin: false,
         created: now,
     };
     let audit =

@@ -39,6 +39,7 @@ impl Crowd {
                 password: PasswordHash::from_stored(HASH.to_owned()),
                 is_active: true,
                 is_staff: false,
+                is_admin: false,
                 created: SystemClock.now(),
             };
             let (event, actor, origin) = (Event::UserCreated, Actor::CommandLine, Origin::default());

@@ -72,7 +72,7 @@ fn a_lost_companion_is_noticed(names: &[&str], how: Damage) {
 
         checkpoint(&program);
         damage(&program, names, how);
-        let is_deactivated = program.run(&["user", "deactivate", "admin"]).code == Some(0);
+        let is_deactivated = program.run(&["user", "deactivate", "admin", "--force"]).code == Some(0);
         assert!(is_deactivated || names.len() < 2, "{case}: a command finds nothing wrong");
         assert_eq!(client.check(&token), 503, "{case}: a check");
         if matches!(how, Moved) {
@@ -140,7 +140,7 @@ fn a_replaced_database_file_keeps_what_is_written_to_it() {
     checkpoint(&program);
     damage(&program, &["knoxide.db"], Replaced);
     assert_eq!(client.check(&token), 503);
-    assert_eq!(program.run(&["user", "deactivate", "admin"]).code, Some(0));
+    assert_eq!(program.run(&["user", "deactivate", "admin", "--force"]).code, Some(0));
     server.stop();
     let server = program.start();
     assert_eq!(server.client().check(&token), 401);
@@ -197,7 +197,7 @@ fn the_doctor_and_commands_ask_the_running_server() {
         let (code, out, _) = ask(listen, &["doctor"]);
         assert_eq!(code, Some(1));
         assert!(out.contains("wrong   server: runs but is not ready"), "{out}");
-        let (code, _, err) = ask(listen, &["user", "deactivate", "admin"]);
+        let (code, _, err) = ask(listen, &["user", "deactivate", "admin", "--force"]);
         assert_eq!(code, Some(0));
         assert!(err.contains("the running server is not ready"), "{err}");
     }

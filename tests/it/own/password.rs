@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use knoxide::domain::audit::Event;
 use knoxide::http::address::Proxies;
-use knoxide::store::AdminStore as _;
+use knoxide::store::{AdminStore as _, UserChanged};
 
 use super::*;
 use crate::harness::app::on_each_database;
@@ -96,7 +96,8 @@ on_each_database! {
             json!({ "email": "alice@example.com", "current_password": NEW_PASSWORD, "new_password": PASSWORD });
         assert_eq!(outcome(&post(client, CHANGE, ANONYMOUS, &by_email)), done());
         client.login("alice", PASSWORD);
-        app.store.set_active(alice, false, &app.audit(Event::Deactivated)).expect("a write");
+        let deactivated = app.store.set_active(alice, false, LastAdmin::Keep, &app.audit(Event::Deactivated));
+        assert_eq!(deactivated, Ok(UserChanged::Done));
         let inactive = post(client, CHANGE, ANONYMOUS, &change_of("alice", PASSWORD, NEW_PASSWORD));
         assert_eq!(outcome(&inactive), denied());
     }

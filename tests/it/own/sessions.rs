@@ -6,12 +6,6 @@ use std::time::Duration;
 use super::*;
 use crate::harness::app::{login_request, on_each_database};
 
-/// Logs in under a name.
-fn login_as(client: &mut Client, name: &str, session_name: &str) -> String {
-    let body = json!({ "username": name, "password": PASSWORD, "session_name": session_name });
-    token_of(&post(client, "/auth/login/", ANONYMOUS, &body))
-}
-
 fn ids(page: &Value) -> Vec<String> {
     let results = page["results"].as_array().expect("a list");
     results.iter().map(|entry| entry["id"].as_str().expect("an id").to_owned()).collect()

@@ -13,7 +13,7 @@ use knoxide::domain::random::SystemRandom;
 use knoxide::domain::session::SessionId;
 use knoxide::domain::time::Clock as _;
 use knoxide::domain::user::{LoginName, NewUser, PasswordHash, UserId};
-use knoxide::store::{AdminStore as _, Connection, KeptSessions, PasswordChange, SharedEmail};
+use knoxide::store::{AdminStore as _, Connection, KeptSessions, LastAdmin, PasswordChange, SharedEmail};
 
 use super::{Behind, PASSWORD, USER};
 use crate::harness::app::Setup;
@@ -162,6 +162,7 @@ fn what_else_is_written_is_an_error_and_happens_once() {
         password: hash(),
         is_active: true,
         is_staff: false,
+        is_admin: false,
         created: now,
     };
     let created = changes([("audit", 1), ("users", 1)]);
@@ -173,7 +174,7 @@ fn what_else_is_written_is_an_error_and_happens_once() {
     let once = || changes([("audit", 1), ("epochs", 1)]);
     let set_password = || app.store.set_password(user, &hash(), None, &audit(Event::PasswordChanged));
     fails("a new password", &|_| set_password().is_err(), once());
-    let set_active = |active| app.store.set_active(user, active, &audit(Event::Deactivated));
+    let set_active = |active| app.store.set_active(user, active, LastAdmin::MayGo, &audit(Event::Deactivated));
     fails("a deactivation", &|_| set_active(false).is_err(), once());
     fails("an activation", &|_| set_active(true).is_err(), once());
     fails("an end of all", &|c| c.end_all_sessions(user, &audit(Event::LogoutAll)).is_err(), once());
@@ -198,13 +199,16 @@ fn what_else_is_written_is_an_error_and_happens_once() {
         password: hash(),
         is_active: true,
         is_staff: false,
+        is_admin: false,
         created: None,
         last_login: None,
     };
     let data = ImportData { users: vec![dave], tokens: Vec::new() };
     let import = |_: &mut dyn Connection| app.store.import(&data, &audit(Event::Imported)).is_err();
     fails("an import", &import, changes([("audit", 1), ("users", 1)]));
-    let delete = |_: &mut dyn Connection| app.store.delete_user(UserId(88), &audit(Event::UserDeleted)).is_err();
+    let delete = |_: &mut dyn Connection| {
+        app.store.delete_user(UserId(88), LastAdmin::MayGo, &audit(Event::UserDeleted)).is_err()
+    };
     // The first of two transactions, which ends all sessions; the next try does the rest.
     fails("an end of a user", &delete, changes([("audit", 1), ("epochs", 1)]));
 }

@@ -9,6 +9,7 @@ use knoxide::domain::dialect::Dialect;
 use knoxide::domain::policy::Policy;
 use knoxide::domain::user::UserId;
 use knoxide::store::AdminStore as _;
+use knoxide::store::{LastAdmin, UserChanged};
 
 use super::{PASSWORD, USER};
 use crate::harness::app::{App, Client, Database, Setup};
@@ -98,9 +99,9 @@ fn what_the_standby_does_not_have_is_acknowledged_to_nobody() {
 
     // An administrator who repeats a command.
     alone.lose_standby();
-    let deactivate = || app.store.set_active(alone.user, false, &app.audit(Event::Deactivated));
+    let deactivate = || app.store.set_active(alone.user, false, LastAdmin::MayGo, &app.audit(Event::Deactivated));
     assert!(alone.break_off(deactivate).is_err(), "a deactivation");
     assert!(alone.break_off(deactivate).is_err(), "the same deactivation");
     alone.name_standby("");
-    assert_eq!(deactivate(), Ok(true));
+    assert_eq!(deactivate(), Ok(UserChanged::Done));
 }

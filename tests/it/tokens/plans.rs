@@ -8,7 +8,7 @@ use diesel::sql_types::BigInt;
 use knoxide::domain::audit::Event;
 use knoxide::domain::policy::Policy;
 use knoxide::domain::time::Clock as _;
-use knoxide::store::{AdminStore as _, SweepPolicy};
+use knoxide::store::{AdminStore as _, LastAdmin, SweepPolicy, UserChanged};
 
 use super::connect;
 use crate::harness::app::{App, Backend, Database, Setup};
@@ -59,7 +59,7 @@ fn no_statement_searches_a_whole_table() {
     assert_eq!(client.logout(&huge), 200);
     app.store.empty_ended_sessions(&|| true).expect("emptied");
     app.store.sweep(app.clock.now(), &SweepPolicy::default(), &|| true).expect("swept");
-    assert_eq!(app.store.delete_user(alice, &app.audit(Event::UserDeleted)), Ok(true));
+    assert_eq!(app.store.delete_user(alice, LastAdmin::MayGo, &app.audit(Event::UserDeleted)), Ok(UserChanged::Done));
 
     // The counters of a connection are complete when it has ended.
     drop(app);

@@ -13,7 +13,7 @@ use knoxide::domain::time::{Clock as _, SystemClock, Timestamp};
 use knoxide::domain::token::{TokenDigest, TokenKind};
 use knoxide::domain::user::{Epoch, UserId};
 use knoxide::store::diesel::DieselStore;
-use knoxide::store::{AdminStore as _, NewSession, NewToken, Opening, Store as _, SweepPolicy};
+use knoxide::store::{AdminStore as _, LastAdmin, NewSession, NewToken, Opening, Store as _, SweepPolicy, UserChanged};
 
 use super::{connect, on_each_database};
 use crate::harness::app::{Backend, Database, add_user};
@@ -113,11 +113,11 @@ impl Scene {
         let number = if is_active { 3 } else { 4 };
         let user = self.add_user(if is_active { "dora" } else { "erin" });
         self.huge_session(user, number);
-        assert_eq!(self.store.set_active(user, is_active, &audit(now())), Ok(true));
+        assert_eq!(self.store.set_active(user, is_active, LastAdmin::MayGo, &audit(now())), Ok(UserChanged::Done));
         self.beside_others(
             if is_active { "deleted with an active user" } else { "deleted with an inactive user" },
             || {
-                assert_eq!(self.store.delete_user(user, &audit(now())), Ok(true));
+                assert_eq!(self.store.delete_user(user, LastAdmin::MayGo, &audit(now())), Ok(UserChanged::Done));
             },
         );
     }
@@ -264,7 +264,7 @@ fn new_session(user: UserId, number: u64) -> NewSession {
         id: SessionId::new(at, &unique),
         user,
         epoch: Epoch(0),
-        dialect: Dialect::Knox,
+        kind: Dialect::Knox.into(),
         name: None,
         tokens: vec![NewToken { digest: digest(number), kind: TokenKind::Access, expires: None, key: None }],
         limit: None,

@@ -8,8 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use super::Key;
 use super::users::Slot;
-use crate::domain::dialect::Dialect;
-use crate::domain::session::{Session, SessionId, TokenRecord};
+use crate::domain::session::{Session, SessionId, SessionKind, TokenRecord};
 use crate::domain::time::Timestamp;
 use crate::domain::token::TokenKind;
 use crate::domain::user::User;
@@ -31,7 +30,7 @@ pub(super) struct Entry {
     pub(super) dropped: bool,
     /// Used since the search for a replacement last passed it.
     pub(super) recent: AtomicBool,
-    pub(super) dialect: Dialect,
+    pub(super) opened_as: SessionKind,
     pub(super) session: SessionId,
     pub(super) session_created: Timestamp,
     pub(super) last_seen: AtomicI64,
@@ -43,7 +42,7 @@ pub(super) struct Entry {
 impl Entry {
     /// An entry without neighbours.
     pub(super) fn new(key: Key, record: &TokenRecord, user: Arc<User>, slot: Slot, generation: u64) -> Self {
-        let Session { id, dialect, created, last_seen, .. } = record.session;
+        let Session { id, kind: opened_as, created, last_seen, .. } = record.session;
         Self {
             key,
             generation,
@@ -53,7 +52,7 @@ impl Entry {
             slot,
             dropped: false,
             recent: AtomicBool::new(true),
-            dialect,
+            opened_as,
             session: id,
             session_created: created,
             last_seen: AtomicI64::new(last_seen.as_micros()),
@@ -71,7 +70,7 @@ impl Entry {
             consumed: None,
             session: Session {
                 id: self.session,
-                dialect: self.dialect,
+                kind: self.opened_as,
                 created: self.session_created,
                 last_seen: Timestamp::from_micros(self.last_seen.load(Ordering::Relaxed)),
                 // Otherwise it would not be live.

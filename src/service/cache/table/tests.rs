@@ -20,7 +20,7 @@ fn record(user: i64, session: u8) -> (Token, TokenRecord) {
         consumed: None,
         session: Session {
             id: SessionId::new(Timestamp::EPOCH, &random),
-            dialect: Dialect::Knox,
+            kind: Dialect::Knox.into(),
             created: Timestamp::EPOCH,
             last_seen: Timestamp::EPOCH,
             epoch: Epoch(1),
@@ -32,6 +32,7 @@ fn record(user: i64, session: u8) -> (Token, TokenRecord) {
             email: String::new(),
             is_active: true,
             is_staff: false,
+            is_admin: false,
             epoch: Epoch(1),
         }),
     };

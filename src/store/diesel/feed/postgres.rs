@@ -65,16 +65,18 @@ statement! {
         "(SELECT NULL::pg_snapshot, NULL::pg_snapshot, NULL::integer, NULL::timestamptz, NULL::boolean, \
          NULL::oid, TRUE, user_id, session_id, NULL::bytea, NULL::text, NULL::bigint, NULL::bigint, NULL::bigint, \
          NULL::bytea, NULL::text, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::text, \
-         NULL::text, NULL::boolean, NULL::boolean, NULL::bigint FROM revocation_log WHERE xid >= pg_snapshot_xmin(", known,
+         NULL::text, NULL::boolean, NULL::boolean, NULL::boolean, NULL::bigint FROM revocation_log WHERE xid >= pg_snapshot_xmin(", known,
         ") AND xid < pg_snapshot_xmax(pg_current_snapshot()) AND NOT pg_visible_in_snapshot(xid, ", known,
         ") ORDER BY xid LIMIT 5001) \
          UNION ALL SELECT pg_current_snapshot(), pruned, pg_backend_pid(), pg_postmaster_start_time(), \
          pg_is_in_recovery(), tableoid, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, \
-         NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM revocation_horizon WHERE id = 1 \
+         NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM revocation_horizon WHERE id = 1 \
          UNION ALL SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, \
          t.digest, t.kind, t.created, t.expires, t.consumed, s.id, s.dialect, s.created, s.last_seen, s.auth_epoch, \
-         CASE WHEN u.is_active OR s.ended_reason IS NULL OR s.ended_reason NOT IN ('deactivated', 'imported') \
-         THEN s.ended_at END, u.id, u.username, u.email, u.is_active, u.is_staff, u.auth_epoch \
+         CASE WHEN s.created < (SELECT issued_before FROM session_cutoff WHERE id = 1) THEN s.created \
+         WHEN u.is_active OR s.ended_reason IS NULL OR s.ended_reason NOT IN ('deactivated', 'imported') \
+         THEN s.ended_at END, u.id, u.username, u.email, u.is_active, u.is_staff, u.is_admin, \
+         u.auth_epoch + (SELECT epoch FROM session_cutoff WHERE id = 1) \
          FROM tokens t JOIN sessions s ON s.id = t.session_id JOIN users u ON u.id = s.user_id WHERE t.digest = ANY(",
         digests, ")",
     ]

@@ -3,7 +3,7 @@
 use diesel::sql_types::{Array, BigInt, Binary, Bool, Nullable};
 use diesel::{PgConnection, QueryResult, RunQueryDsl};
 
-use super::super::hot::statement;
+use super::super::hot::{CUTOFF_EPOCH, statement};
 use super::{BATCH, Expired};
 
 statement! {
@@ -39,8 +39,8 @@ statement! {
     [
         "UPDATE sessions SET ended_at = v.at, ended_reason = 'expired' \
          FROM (SELECT id, max(at) AS at FROM unnest(", ids, ", ", times, ") AS w(id, at) GROUP BY id) AS v, users u \
-         WHERE sessions.id = v.id AND u.id = sessions.user_id AND u.auth_epoch = sessions.auth_epoch \
-         AND sessions.ended_at IS NULL \
+         WHERE sessions.id = v.id AND u.id = sessions.user_id AND u.auth_epoch + ", {CUTOFF_EPOCH},
+        " = sessions.auth_epoch AND sessions.ended_at IS NULL \
          AND NOT EXISTS (SELECT 1 FROM tokens WHERE tokens.session_id = sessions.id)",
     ]
 }

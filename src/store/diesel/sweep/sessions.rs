@@ -5,45 +5,47 @@ use diesel::{QueryResult, RunQueryDsl};
 
 use super::super::DieselStore;
 use super::super::any::{AnyConnection, on_each};
+use super::super::cutoff::{Cutoff, Ended, Opened};
 use super::super::emptying::{Done, Emptied, Emptying};
-use super::super::hot::statement;
-use super::super::lists::{EpochEvents, find_epoch_events};
+use super::super::hot::{CUTOFF_EPOCH, ISSUED_BEFORE, statement};
 use super::BATCH;
 use crate::domain::audit::Event;
 use crate::store::StoreResult;
 
 statement! {
-    /// The next users, and whether each has sessions of old epochs.
+    /// The next users, and whether each has sessions of old epochs or from before the cutoff.
     FindUsers { after: i64 as BigInt } -> (BigInt, BigInt, Bool, Bool),
     [
-        "SELECT u.id, u.auth_epoch, u.is_active, EXISTS (SELECT 1 FROM sessions s WHERE s.user_id = u.id \
-         AND s.ended_at IS NULL AND s.auth_epoch < u.auth_epoch) FROM users u WHERE u.id > ", after,
+        "SELECT u.id, u.auth_epoch + ", {CUTOFF_EPOCH}, ", u.is_active, EXISTS (SELECT 1 FROM sessions s \
+         WHERE s.user_id = u.id AND s.ended_at IS NULL AND s.auth_epoch < u.auth_epoch + ", {CUTOFF_EPOCH}, ") \
+         OR EXISTS (SELECT 1 FROM sessions s WHERE s.user_id = u.id AND s.created < ", {ISSUED_BEFORE},
+        " AND s.ended_at IS NULL) FROM users u WHERE u.id > ", after,
         " ORDER BY u.id LIMIT 1000",
     ]
 }
 
 #[cfg(feature = "sqlite")]
 statement! {
-    /// Some of a user's sessions of old epochs.
-    FindOld { user: i64 as BigInt, epoch: i64 as BigInt } -> (Binary, BigInt, BigInt),
+    /// Some of a user's sessions of old epochs or from before the cutoff.
+    FindOld { user: i64 as BigInt, epoch: i64 as BigInt } -> (Binary, BigInt, BigInt, BigInt),
     [
-        "SELECT id, auth_epoch, last_seen FROM sessions WHERE user_id = ", user, " AND ended_at IS NULL \
-         AND auth_epoch < ", epoch, " LIMIT ", {BATCH},
+        "SELECT id, auth_epoch, created, last_seen FROM sessions WHERE user_id = ", user, " AND ended_at IS NULL \
+         AND (auth_epoch < ", epoch, " OR created < ", {ISSUED_BEFORE}, ") LIMIT ", {BATCH},
     ]
 }
 
 #[cfg(feature = "postgres")]
 statement! {
-    /// Some of a user's sessions of old epochs that are not locked.
-    FindOldUnlocked { user: i64 as BigInt, epoch: i64 as BigInt } -> (Binary, BigInt, BigInt),
+    /// The same, for sessions that are not locked.
+    FindOldUnlocked { user: i64 as BigInt, epoch: i64 as BigInt } -> (Binary, BigInt, BigInt, BigInt),
     [
-        "SELECT id, auth_epoch, last_seen FROM sessions WHERE user_id = ", user, " AND ended_at IS NULL \
-         AND auth_epoch < ", epoch, " LIMIT ", {BATCH}, " FOR UPDATE SKIP LOCKED",
+        "SELECT id, auth_epoch, created, last_seen FROM sessions WHERE user_id = ", user, " AND ended_at IS NULL \
+         AND (auth_epoch < ", epoch, " OR created < ", {ISSUED_BEFORE}, ") LIMIT ", {BATCH}, " FOR UPDATE SKIP LOCKED",
     ]
 }
 
 statement! {
-    /// Records in the session that it has ended, which until now only the user's epoch implied.
+    /// Records in the session that it has ended, which until now only the user's epoch or the cutoff implied.
     MarkEnded {
         at: i64 as BigInt, event: Option<String> as Nullable<Text>, actor: Option<String> as Nullable<Text>,
         id: Vec<u8> as Binary,
@@ -150,7 +152,7 @@ struct Owner {
 }
 
 impl DieselStore {
-    /// Marks sessions of old epochs as ended. Their tokens are then deleted like those of other ended
+    /// Marks sessions of old epochs, and those from before the cutoff, as ended. Their tokens are then deleted like those of other ended
     /// sessions.
     pub(super) fn mark_old_epochs(&self, go_on: &dyn Fn() -> bool) -> StoreResult<()> {
         let mut after = i64::MIN;
@@ -168,7 +170,7 @@ impl DieselStore {
     }
 }
 
-type Old = (Vec<u8>, i64, i64);
+type Old = (Vec<u8>, i64, i64, i64);
 
 /// Marks one batch of a user's sessions, and returns their number.
 fn mark_some(any: &mut AnyConnection, owner: Owner) -> QueryResult<usize> {
@@ -177,26 +179,24 @@ fn mark_some(any: &mut AnyConnection, owner: Owner) -> QueryResult<usize> {
         sqlite(c) => FindOld { user, epoch }.load(c)?,
         postgres(c) => FindOldUnlocked { user, epoch }.load(c)?,
     );
-    let epochs = old.iter().map(|(_, epoch, _)| epoch + 1).collect();
-    let users = if old.is_empty() { Vec::new() } else { vec![user] };
-    let events = find_epoch_events(any, users, epochs)?;
+    if old.is_empty() {
+        return Ok(0);
+    }
+    let opened: Vec<_> = old.iter().map(|session| owner.opened(session)).collect();
+    let ends = Cutoff::read(any)?.ends(any, &opened)?;
     let marked = old.len();
-    for session in old {
-        mark_ended(any, owner, session, &events)?;
+    for ((id, epoch, ..), ended) in old.into_iter().zip(ends) {
+        let Some(Ended { at, event, actor }) = ended else { continue };
+        // If the user was deactivated with SQL, without an audit event, the clients learn it.
+        let is_shut_out = event.is_none() && !owner.is_active && epoch + 1 == owner.epoch;
+        let event = if is_shut_out { Some(Event::Deactivated.as_str().to_owned()) } else { event };
+        MarkEnded { at, event, actor, id }.execute(any)?;
     }
     Ok(marked)
 }
 
-fn mark_ended(any: &mut AnyConnection, owner: Owner, session: Old, events: &EpochEvents) -> QueryResult<()> {
-    let (id, epoch, last_seen) = session;
-    let (at, event, actor) = match events.get(&(owner.id, epoch + 1)) {
-        Some((at, event, actor)) => (*at, Some(event.clone()), Some(actor.clone())),
-        // The epoch was raised with SQL, without an audit event: the session ended after its last use. If the
-        // user was deactivated by that, the clients learn it.
-        None if !owner.is_active && epoch + 1 == owner.epoch => {
-            (last_seen, Some(Event::Deactivated.as_str().to_owned()), None)
-        }
-        None => (last_seen, None, None),
-    };
-    MarkEnded { at, event, actor, id }.execute(any).map(drop)
+impl Owner {
+    const fn opened(self, (_, epoch, created, last_seen): &Old) -> Opened {
+        Opened { user: self.id, user_epoch: self.epoch, epoch: *epoch, created: *created, last_seen: *last_seen }
+    }
 }

@@ -3,7 +3,7 @@
 use diesel::sql_types::{BigInt, Binary, Nullable};
 use diesel::{QueryResult, RunQueryDsl, SqliteConnection};
 
-use super::super::hot::statement;
+use super::super::hot::{CUTOFF_EPOCH, statement};
 use super::{BATCH, Expired};
 
 statement! {
@@ -23,8 +23,8 @@ statement! {
     MarkExpired { at: Option<i64> as Nullable<BigInt>, id: Vec<u8> as Binary },
     [
         "UPDATE sessions SET ended_at = ", at, ", ended_reason = 'expired' WHERE id = ", id,
-        " AND ended_at IS NULL AND auth_epoch = (SELECT auth_epoch FROM users WHERE users.id = sessions.user_id) \
-         AND NOT EXISTS (SELECT 1 FROM tokens WHERE session_id = sessions.id)",
+        " AND ended_at IS NULL AND auth_epoch = (SELECT u.auth_epoch FROM users u WHERE u.id = sessions.user_id) + ",
+        {CUTOFF_EPOCH}, " AND NOT EXISTS (SELECT 1 FROM tokens WHERE session_id = sessions.id)",
     ]
 }
 

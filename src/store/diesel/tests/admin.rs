@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::domain::audit::Origin;
-use crate::store::{SessionFilter, SharedEmail, UserChange, UserChanged, UserFilter};
+use crate::store::{LastAdmin, SessionFilter, SharedEmail, UserChange, UserChanged, UserFilter};
 
 fn filter(user: Option<UserId>, with_ended: bool) -> SessionFilter {
     SessionFilter { user, with_ended, now: NOW, idle_limit: None, before: None, limit: 100 }
@@ -92,8 +92,8 @@ fn a_removed_user_leaves_nothing_but_the_record() {
         (0..700).for_each(|n| open(&mut *c, &login(user, 0, n)));
         let gone = audit(Event::UserDeleted);
         let logged = fixture.count("revocation_log");
-        assert_eq!(fixture.store.delete_user(user, &gone), Ok(true));
-        assert_eq!(fixture.store.delete_user(user, &gone), Ok(false));
+        assert_eq!(fixture.store.delete_user(user, LastAdmin::MayGo, &gone), Ok(UserChanged::Done));
+        assert_eq!(fixture.store.delete_user(user, LastAdmin::MayGo, &gone), Ok(UserChanged::NoSuchUser));
         assert_eq!(verdict(&mut *c, 3), Err(Refusal::Unknown));
         assert_eq!((fixture.count("sessions"), fixture.count("tokens"), fixture.count("users")), (0, 0, 0));
         assert_eq!(fixture.count("audit_events WHERE event = 'user_deleted'"), 1);

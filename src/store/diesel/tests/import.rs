@@ -3,7 +3,7 @@
 use super::*;
 use crate::domain::import::{ImportData, ImportToken, ImportUser};
 use crate::domain::user::LoginName;
-use crate::store::{Clash, ImportError};
+use crate::store::{Clash, ImportError, LastAdmin, UserChanged};
 
 fn user(id: i64, name: &str, is_active: bool) -> ImportUser {
     ImportUser {
@@ -13,6 +13,7 @@ fn user(id: i64, name: &str, is_active: bool) -> ImportUser {
         password: PasswordHash::from_stored("pbkdf2$1".to_owned()),
         is_active,
         is_staff: false,
+        is_admin: false,
         created: None,
         last_login: None,
     }
@@ -37,7 +38,10 @@ fn an_import_keeps_numbers_hashes_and_tokens() {
         assert_eq!(report.lookalikes, pairs);
         assert_eq!((verdict(&mut *c, 1), verdict(&mut *c, 3)), (Ok(()), Ok(())));
         assert_eq!(verdict(&mut *c, 2), Err(Refusal::InactiveUser));
-        assert_eq!(fixture.store.set_active(UserId(50), true, &audit(Event::Activated)), Ok(true));
+        assert_eq!(
+            fixture.store.set_active(UserId(50), true, LastAdmin::MayGo, &audit(Event::Activated)),
+            Ok(UserChanged::Done)
+        );
         assert_eq!(verdict(&mut *c, 2), Err(Refusal::SessionEnded));
         let bob = c.find_account(&LoginName::Username("bob".to_owned())).expect("an answer").expect("bob");
         assert_eq!((bob.user.id, bob.password.expose()), (UserId(50), "pbkdf2$1"));

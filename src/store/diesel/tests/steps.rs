@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::domain::user::LoginName;
-use crate::store::{LimitPolicy, SharedEmail, UserCreation};
+use crate::store::{LastAdmin, LimitPolicy, SharedEmail, UserChanged, UserCreation};
 
 #[test]
 fn many_digests_are_answered_in_the_order_asked() {
@@ -77,14 +77,14 @@ fn a_new_password_ends_all_but_the_session_to_keep() {
         }
         assert_eq!(c.end_session(session(3), &audit(Event::Logout)), Ok(true));
         let changed = audit(Event::PasswordChanged);
-        assert_eq!(fixture.store.set_password(user, &new, Some(session(2)), &changed), Ok(true));
+        assert_eq!(fixture.store.set_password(user, &new, Some(session(2)), &changed), Ok(UserChanged::Done));
         assert_eq!(verdict(&mut *c, 1), Err(Refusal::Unknown));
         assert_eq!(verdict(&mut *c, 2), Ok(()));
         // An ended session is not kept, and one of an old epoch is not raised to the new one.
-        assert_eq!(fixture.store.set_password(user, &new, Some(session(3)), &changed), Ok(true));
-        assert_eq!(fixture.store.set_password(user, &new, Some(session(2)), &changed), Ok(true));
+        assert_eq!(fixture.store.set_password(user, &new, Some(session(3)), &changed), Ok(UserChanged::Done));
+        assert_eq!(fixture.store.set_password(user, &new, Some(session(2)), &changed), Ok(UserChanged::Done));
         assert!(verdict(&mut *c, 2).is_err() && verdict(&mut *c, 3).is_err());
-        assert_eq!(fixture.store.set_password(UserId(99), &new, None, &changed), Ok(false));
+        assert_eq!(fixture.store.set_password(UserId(99), &new, None, &changed), Ok(UserChanged::NoSuchUser));
         assert!(c.find_account_by_id(user).expect("an answer").is_some_and(|a| a.password == new));
     }
 }
@@ -108,13 +108,25 @@ fn deactivation_is_told_and_activation_revives_nothing() {
         let mut c = fixture.connect();
         let user = add_user(&mut *c, "alice");
         open(&mut *c, &login(user, 0, 1));
-        assert_eq!(fixture.store.set_active(user, false, &audit(Event::Deactivated)), Ok(true));
-        assert_eq!(fixture.store.set_active(user, false, &audit(Event::Deactivated)), Ok(true));
+        assert_eq!(
+            fixture.store.set_active(user, false, LastAdmin::MayGo, &audit(Event::Deactivated)),
+            Ok(UserChanged::Done)
+        );
+        assert_eq!(
+            fixture.store.set_active(user, false, LastAdmin::MayGo, &audit(Event::Deactivated)),
+            Ok(UserChanged::Done)
+        );
         assert_eq!(verdict(&mut *c, 1), Err(Refusal::InactiveUser));
         assert_eq!(c.open_session(&login(user, 1, 2)), Ok(Opening::Denied));
-        assert_eq!(fixture.store.set_active(user, true, &audit(Event::Activated)), Ok(true));
+        assert_eq!(
+            fixture.store.set_active(user, true, LastAdmin::MayGo, &audit(Event::Activated)),
+            Ok(UserChanged::Done)
+        );
         assert_eq!(verdict(&mut *c, 1), Err(Refusal::OldEpoch));
-        assert_eq!(fixture.store.set_active(UserId(99), true, &audit(Event::Activated)), Ok(false));
+        assert_eq!(
+            fixture.store.set_active(UserId(99), true, LastAdmin::MayGo, &audit(Event::Activated)),
+            Ok(UserChanged::NoSuchUser)
+        );
         assert_eq!(fixture.count("audit_events WHERE event IN ('deactivated', 'activated')"), 2);
     }
 }
@@ -128,7 +140,10 @@ fn whom_a_raw_statement_shut_out_activation_does_not_revive() {
         open(&mut *c, &login(user, 0, 1));
         shut_out(user);
         assert_eq!(verdict(&mut *c, 1), Err(Refusal::InactiveUser));
-        assert_eq!(fixture.store.set_active(user, true, &audit(Event::Activated)), Ok(true));
+        assert_eq!(
+            fixture.store.set_active(user, true, LastAdmin::MayGo, &audit(Event::Activated)),
+            Ok(UserChanged::Done)
+        );
         assert_eq!(verdict(&mut *c, 1), Err(Refusal::OldEpoch));
         // The same for shadow users.
         let shadow = NewUser { id: Some(UserId(77)), ..new_user("remote") };
@@ -237,7 +252,10 @@ fn shadow_users_follow_their_system() {
         user.is_active = true;
         assert_eq!(c.put_shadow_user(&user, &put), Ok(Epoch(1)));
         assert_eq!(verdict(&mut *c, 1), Err(Refusal::InactiveUser));
-        assert_eq!(fixture.store.set_active(UserId(17), true, &audit(Event::Activated)), Ok(true));
+        assert_eq!(
+            fixture.store.set_active(UserId(17), true, LastAdmin::MayGo, &audit(Event::Activated)),
+            Ok(UserChanged::Done)
+        );
         assert_eq!(verdict(&mut *c, 1), Err(Refusal::OldEpoch));
         let clash = NewUser { id: Some(UserId(18)), ..new_user("alicia") };
         assert!(c.put_shadow_user(&clash, &put).is_err());

@@ -1,7 +1,7 @@
 //! Sweeping.
 
 use super::*;
-use crate::store::{SessionFilter, SweepPolicy, SweepReport};
+use crate::store::{LastAdmin, SessionFilter, SweepPolicy, SweepReport, UserChanged};
 
 const DAY: u64 = 24 * 60 * 60;
 
@@ -101,7 +101,10 @@ fn what_ended_with_all_of_a_users_goes_and_keeps_its_reason() {
         (600..610).for_each(|n| open(&mut *c, &login(bob, 0, n)));
         assert_eq!(c.end_all_sessions(alice, &audit(Event::LogoutAll)), Ok(true));
         open(&mut *c, &login(alice, 1, 900));
-        assert_eq!(fixture.store.set_active(bob, false, &audit(Event::Deactivated)), Ok(true));
+        assert_eq!(
+            fixture.store.set_active(bob, false, LastAdmin::MayGo, &audit(Event::Deactivated)),
+            Ok(UserChanged::Done)
+        );
         let logged = fixture.count("revocation_log");
         let report = sweep(&fixture, 1);
         assert_eq!((report.dead_tokens, report.sessions), (500, 0));

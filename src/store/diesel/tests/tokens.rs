@@ -1,7 +1,7 @@
 //! Sessions with many tokens: no statement deletes more than a bounded number of them.
 
 use super::*;
-use crate::store::{AccessLimit, LimitPolicy, Refresh, Refreshed, SessionFilter, SweepPolicy};
+use crate::store::{AccessLimit, LastAdmin, LimitPolicy, Refresh, Refreshed, SessionFilter, SweepPolicy, UserChanged};
 
 const DAY: u64 = 24 * 60 * 60;
 
@@ -111,7 +111,10 @@ fn a_session_is_forgotten_after_its_tokens() {
         fill(&fixture, 2, MANY);
         // One was ended with SQL; the holders of the other's tokens still learn that the user is inactive.
         fixture.run(&format!("UPDATE sessions SET ended_at = {} WHERE user_id = {alice}", NOW.as_micros()));
-        assert_eq!(fixture.store.set_active(bob, false, &audit(Event::Deactivated)), Ok(true));
+        assert_eq!(
+            fixture.store.set_active(bob, false, LastAdmin::MayGo, &audit(Event::Deactivated)),
+            Ok(UserChanged::Done)
+        );
         fixture.store.sweep(later(1), &SweepPolicy::default(), &|| true).expect("a sweep");
         assert_eq!((fixture.count("tokens"), verdict(&mut *c, 2)), (MANY + 1, Err(Refusal::InactiveUser)));
         // The record that it was not emptied is lost.
@@ -136,11 +139,17 @@ fn a_user_is_removed_after_all_tokens() {
             let user = add_user(&mut *c, name);
             (1..=20).for_each(|n| open(&mut *c, &login(user, 0, n)));
             fill(&fixture, 1, MANY);
-            assert_eq!(fixture.store.set_active(user, active, &audit(Event::Deactivated)), Ok(true));
+            assert_eq!(
+                fixture.store.set_active(user, active, LastAdmin::MayGo, &audit(Event::Deactivated)),
+                Ok(UserChanged::Done)
+            );
             if active {
                 forbid_cascades(&fixture);
             }
-            assert_eq!(fixture.store.delete_user(user, &audit(Event::UserDeleted)), Ok(true));
+            assert_eq!(
+                fixture.store.delete_user(user, LastAdmin::MayGo, &audit(Event::UserDeleted)),
+                Ok(UserChanged::Done)
+            );
             assert_eq!((fixture.count("tokens"), fixture.count("sessions"), fixture.count("users")), (0, 0, 0));
         }
     }
@@ -159,13 +168,16 @@ fn a_removal_that_failed_half_way_is_repeated() {
                 .replace("REFERENCES_ID", if fixture.url.starts_with("sqlite") { "BLOB" } else { "BYTEA" })
                 .as_str(),
         );
-        assert!(fixture.store.delete_user(user, &audit(Event::UserDeleted)).is_err());
+        assert!(fixture.store.delete_user(user, LastAdmin::MayGo, &audit(Event::UserDeleted)).is_err());
         assert_eq!((fixture.count("users WHERE is_active"), fixture.count("users")), (0, 1));
         for n in [1, 30] {
             assert!(verdict(&mut *c, n).is_err(), "shut out from the first moment on");
         }
         fixture.run("DROP TABLE notes");
-        assert_eq!(fixture.store.delete_user(user, &audit(Event::UserDeleted)), Ok(true));
+        assert_eq!(
+            fixture.store.delete_user(user, LastAdmin::MayGo, &audit(Event::UserDeleted)),
+            Ok(UserChanged::Done)
+        );
         assert_eq!(fixture.count("users"), 0);
     }
 }
@@ -243,15 +255,24 @@ fn holders_are_told_of_a_deactivation_and_of_nothing_that_was_over_before() {
         assert_eq!(c.end_session(session(1), &audit(Event::Logout)), Ok(true));
         let left = fixture.count("tokens");
         assert_eq!(left, 102);
-        assert_eq!(fixture.store.set_active(user, false, &audit(Event::Deactivated)), Ok(true));
+        assert_eq!(
+            fixture.store.set_active(user, false, LastAdmin::MayGo, &audit(Event::Deactivated)),
+            Ok(UserChanged::Done)
+        );
         let judged = |c: &mut dyn Connection| verdict(c, 2);
         assert_eq!(judged(&mut *c), Err(Refusal::InactiveUser));
         fixture.store.sweep(later(1), &SweepPolicy::default(), &|| true).expect("a sweep");
         assert_eq!(fixture.count("tokens"), 1, "those of an inactive user go too");
         assert_eq!(judged(&mut *c), Err(Refusal::InactiveUser), "also after the sweeper has marked the session");
-        assert_eq!(fixture.store.set_active(user, true, &audit(Event::Activated)), Ok(true));
+        assert_eq!(
+            fixture.store.set_active(user, true, LastAdmin::MayGo, &audit(Event::Activated)),
+            Ok(UserChanged::Done)
+        );
         assert_eq!(judged(&mut *c), Err(Refusal::SessionEnded));
-        assert_eq!(fixture.store.set_active(user, false, &audit(Event::Deactivated)), Ok(true));
+        assert_eq!(
+            fixture.store.set_active(user, false, LastAdmin::MayGo, &audit(Event::Deactivated)),
+            Ok(UserChanged::Done)
+        );
         assert_eq!(judged(&mut *c), Err(Refusal::OldEpoch));
         // The same with SQL, which also raises the epoch.
         let bob = add_user(&mut *c, "bob");

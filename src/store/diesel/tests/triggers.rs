@@ -1,6 +1,7 @@
 //! The revocation log: every writer's changes reach the caches.
 
 use super::*;
+use crate::store::{LastAdmin, UserChanged};
 
 /// Runs `work` and returns what it wrote into the log: the number of rows about users, about
 /// sessions, and about everything.
@@ -34,17 +35,29 @@ fn revocations_are_logged_once_and_logins_not_at_all() {
         assert_eq!(logged(&fixture, || assert_eq!(c.end_session(session(1), &logout), Ok(true))), (0, 1, 0));
         assert_eq!(logged(&fixture, || assert_eq!(c.end_all_sessions(user, &logout), Ok(true))), (1, 0, 0));
         assert_eq!(
-            logged(&fixture, || assert_eq!(fixture.store.set_active(user, false, &logout), Ok(true))),
+            logged(&fixture, || assert_eq!(
+                fixture.store.set_active(user, false, LastAdmin::MayGo, &logout),
+                Ok(UserChanged::Done)
+            )),
             (1, 0, 0)
         );
         assert_eq!(
-            logged(&fixture, || assert_eq!(fixture.store.set_active(user, false, &logout), Ok(true))),
+            logged(&fixture, || assert_eq!(
+                fixture.store.set_active(user, false, LastAdmin::MayGo, &logout),
+                Ok(UserChanged::Done)
+            )),
             (0, 0, 0)
         );
-        assert_eq!(logged(&fixture, || assert_eq!(fixture.store.set_active(user, true, &logout), Ok(true))), (1, 0, 0));
+        assert_eq!(
+            logged(&fixture, || assert_eq!(
+                fixture.store.set_active(user, true, LastAdmin::MayGo, &logout),
+                Ok(UserChanged::Done)
+            )),
+            (1, 0, 0)
+        );
         open(&mut *c, &login(user, 3, 7));
         let kept = logged(&fixture, || {
-            assert_eq!(fixture.store.set_password(user, &hashes[0], Some(session(7)), &logout), Ok(true));
+            assert_eq!(fixture.store.set_password(user, &hashes[0], Some(session(7)), &logout), Ok(UserChanged::Done));
         });
         assert_eq!(kept, (1, 0, 0));
     }

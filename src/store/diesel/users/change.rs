@@ -1,4 +1,4 @@
-//! Changes of a user that end no session: the name, the e-mail address, the staff flag.
+//! Changes of a user that end no session: the name, the e-mail address, the flags.
 
 use diesel::sql_types::{BigInt, Bool, Text};
 use diesel::{QueryResult, RunQueryDsl};
@@ -7,7 +7,7 @@ use super::super::any::AnyConnection;
 use super::super::audit::{self, About};
 use super::super::hot::statement;
 use super::super::standby;
-use super::{FindLookalikes, Rename, find_epoch, lock_key};
+use super::{FindLookalikes, Rename, find_epoch, is_last_admin, lock_key};
 use crate::domain::audit::AuditContext;
 use crate::domain::user::{UserId, email_key, lookalike_key};
 use crate::store::{SharedEmail, UserChange, UserChanged};
@@ -28,6 +28,12 @@ statement! {
     /// Makes a user staff, or no longer.
     SetStaff { is_staff: bool as Bool, id: i64 as BigInt },
     ["UPDATE users SET is_staff = ", is_staff, " WHERE id = ", id, " AND is_staff <> ", is_staff]
+}
+
+statement! {
+    /// Makes a user an administrator, or no longer.
+    SetAdmin { is_admin: bool as Bool, id: i64 as BigInt },
+    ["UPDATE users SET is_admin = ", is_admin, " WHERE id = ", id, " AND is_admin <> ", is_admin]
 }
 
 /// See [`crate::store::AdminStore::change_user`].
@@ -54,6 +60,12 @@ pub(in super::super) fn change(
             SetEmail { email: email.clone(), id }.execute(connection)?
         }
         UserChange::Staff(is_staff) => SetStaff { is_staff: *is_staff, id }.execute(connection)?,
+        UserChange::Admin(is_admin, last) => {
+            if !is_admin && is_last_admin(connection, user, *last)? {
+                return Ok(UserChanged::LastAdmin);
+            }
+            SetAdmin { is_admin: *is_admin, id }.execute(connection)?
+        }
     };
     if changed == 1 {
         audit::record(connection, audit, About::user(user, None))?;

@@ -5,7 +5,7 @@ use diesel::{OptionalExtension, QueryResult, RunQueryDsl};
 
 use super::super::any::AnyConnection;
 use super::super::audit::{self, About};
-use super::super::hot::statement;
+use super::super::hot::{self, statement};
 use super::super::standby;
 use super::{KeepSession, RaiseEpoch, delete_some_tokens};
 use crate::domain::audit::AuditContext;
@@ -21,7 +21,8 @@ statement! {
     } -> BigInt,
     [
         "UPDATE users SET password_hash = ", new, ", auth_epoch = auth_epoch + ", raise, " WHERE id = ", user,
-        " AND auth_epoch = ", epoch, " AND is_active AND password_hash = ", old, " RETURNING auth_epoch",
+        " AND auth_epoch + ", {hot::CUTOFF_EPOCH}, " = ", epoch, " AND is_active AND password_hash = ", old,
+        " RETURNING auth_epoch + ", {hot::CUTOFF_EPOCH},
     ]
 }
 

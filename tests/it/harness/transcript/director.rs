@@ -6,6 +6,7 @@ use knoxide::domain::audit::Event;
 use knoxide::domain::time::{Clock as _, Timestamp};
 use knoxide::domain::user::LoginName;
 use knoxide::store::AdminStore as _;
+use knoxide::store::{LastAdmin, UserChanged};
 
 use crate::harness::app::App;
 
@@ -77,11 +78,15 @@ impl Director for App {
             }
             Directive::Deactivate(name) => {
                 let user = find(name)?;
-                self.store.set_active(user, false, &self.audit(Event::Deactivated))
+                self.store
+                    .set_active(user, false, LastAdmin::MayGo, &self.audit(Event::Deactivated))
+                    .map(|changed| changed == UserChanged::Done)
             }
             Directive::Activate(name) => {
                 let user = find(name)?;
-                self.store.set_active(user, true, &self.audit(Event::Activated))
+                self.store
+                    .set_active(user, true, LastAdmin::MayGo, &self.audit(Event::Activated))
+                    .map(|changed| changed == UserChanged::Done)
             }
             Directive::End(name) => {
                 let user = find(name)?;

@@ -3,7 +3,7 @@
 use diesel::sql_types::{Array, BigInt, Binary, Bool, Nullable, Text};
 use diesel::{PgConnection, QueryResult, RunQueryDsl};
 
-use super::super::super::hot::statement;
+use super::super::super::hot::{CUTOFF_EPOCH, statement};
 use super::super::super::rows::storable;
 use super::super::Prepared;
 use super::CHUNK;
@@ -41,13 +41,14 @@ statement! {
     InsertUsers {
         ids: Vec<i64> as Array<BigInt>, usernames: Vec<String> as Array<Text>, keys: Vec<String> as Array<Text>,
         emails: Vec<String> as Array<Text>, hashes: Vec<String> as Array<Text>, actives: Vec<bool> as Array<Bool>,
-        staffs: Vec<bool> as Array<Bool>, logins: Vec<Option<i64>> as Array<Nullable<BigInt>>,
+        staffs: Vec<bool> as Array<Bool>, admins: Vec<bool> as Array<Bool>,
+        logins: Vec<Option<i64>> as Array<Nullable<BigInt>>,
         created: Vec<i64> as Array<BigInt>,
     },
     [
-        "INSERT INTO users (id, username, lookalike_key, email, password_hash, is_active, is_staff, last_login, \
-         created) SELECT * FROM unnest(",
-        ids, ", ", usernames, ", ", keys, ", ", emails, ", ", hashes, ", ", actives, ", ", staffs, ", ", logins, ", ",
+        "INSERT INTO users (id, username, lookalike_key, email, password_hash, is_active, is_staff, is_admin, \
+         last_login, created) SELECT * FROM unnest(",
+        ids, ", ", usernames, ", ", keys, ", ", emails, ", ", hashes, ", ", actives, ", ", staffs, ", ", admins, ", ", logins, ", ",
         created, ")",
     ]
 }
@@ -73,7 +74,7 @@ statement! {
     },
     [
         "INSERT INTO sessions (id, user_id, dialect, created, last_seen, auth_epoch, opened_reason, opened_by, \
-         ended_at, ended_reason, ended_by) SELECT v.id, v.user_id, c.dialect, v.created, c.seen, 0, c.reason, \
+         ended_at, ended_reason, ended_by) SELECT v.id, v.user_id, c.dialect, v.created, c.seen, ", {CUTOFF_EPOCH}, ", c.reason, \
          c.actor, CASE WHEN v.ended THEN c.seen END, CASE WHEN v.ended THEN c.reason END, \
          CASE WHEN v.ended THEN c.actor END FROM (SELECT ",
         dialect, " AS dialect, ", seen, " AS seen, ", reason, " AS reason, ", actor, " AS actor) AS c, unnest(",
@@ -104,6 +105,7 @@ pub(super) fn insert_users(c: &mut PgConnection, prepared: &Prepared<'_>, audit:
             hashes: users.iter().map(|(user, _)| user.password.expose().to_owned()).collect(),
             actives: users.iter().map(|(user, _)| user.is_active).collect(),
             staffs: users.iter().map(|(user, _)| user.is_staff).collect(),
+            admins: users.iter().map(|(user, _)| user.is_admin).collect(),
             logins: users.iter().map(|(user, _)| user.last_login.map(Timestamp::as_micros)).collect(),
             created: users.iter().map(|(user, _)| user.created.unwrap_or(audit.at).as_micros()).collect(),
         }

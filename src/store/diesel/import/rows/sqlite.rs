@@ -3,7 +3,7 @@
 use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text};
 use diesel::{QueryResult, RunQueryDsl, SqliteConnection};
 
-use super::super::super::hot::{InsertAudit, InsertToken, statement};
+use super::super::super::hot::{CUTOFF_EPOCH, InsertAudit, InsertToken, statement};
 use super::super::Prepared;
 use crate::domain::audit::AuditContext;
 use crate::domain::dialect::Dialect;
@@ -38,13 +38,13 @@ statement! {
     /// An imported user.
     InsertUser {
         id: i64 as BigInt, username: String as Text, key: String as Text, email: String as Text,
-        hash: String as Text, is_active: bool as Bool, is_staff: bool as Bool,
+        hash: String as Text, is_active: bool as Bool, is_staff: bool as Bool, is_admin: bool as Bool,
         last_login: Option<i64> as Nullable<BigInt>, created: i64 as BigInt,
     },
     [
-        "INSERT INTO users (id, username, lookalike_key, email, password_hash, is_active, is_staff, last_login, \
-         created) VALUES (",
-        id, ", ", username, ", ", key, ", ", email, ", ", hash, ", ", is_active, ", ", is_staff, ", ", last_login,
+        "INSERT INTO users (id, username, lookalike_key, email, password_hash, is_active, is_staff, is_admin, \
+         last_login, created) VALUES (",
+        id, ", ", username, ", ", key, ", ", email, ", ", hash, ", ", is_active, ", ", is_staff, ", ", is_admin, ", ", last_login,
         ", ", created, ")",
     ]
 }
@@ -60,7 +60,7 @@ statement! {
     [
         "INSERT INTO sessions (id, user_id, dialect, created, last_seen, auth_epoch, opened_reason, opened_by, \
          ended_at, ended_reason, ended_by) VALUES (",
-        id, ", ", user, ", ", dialect, ", ", created, ", ", seen, ", 0, ", reason, ", ", actor, ", ", ended_at,
+        id, ", ", user, ", ", dialect, ", ", created, ", ", seen, ", ", {CUTOFF_EPOCH}, ", ", reason, ", ", actor, ", ", ended_at,
         ", ", ended_reason, ", ", ended_by, ")",
     ]
 }
@@ -75,6 +75,7 @@ pub(super) fn insert_users(c: &mut SqliteConnection, prepared: &Prepared<'_>, au
             hash: user.password.expose().to_owned(),
             is_active: user.is_active,
             is_staff: user.is_staff,
+            is_admin: user.is_admin,
             last_login: user.last_login.map(Timestamp::as_micros),
             created: user.created.unwrap_or(audit.at).as_micros(),
         }

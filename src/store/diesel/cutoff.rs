@@ -1,0 +1,197 @@
+//! The row that ends the sessions of all users at once, and how sessions ended that have no end of their own.
+//!
+//! A session is live only while its epoch is that of its user plus that of the cutoff, and if it was opened at
+//! the cutoff's moment or later. So one changed row ends any number of sessions (`docs/adr/0035-one-row-ends-all-sessions.md`).
+
+use std::collections::HashMap;
+
+use diesel::sql_types::{BigInt, Nullable, Text};
+use diesel::{ExpressionMethods as _, QueryDsl as _, QueryResult, RunQueryDsl};
+
+use super::any::AnyConnection;
+use super::hot::{CUTOFF_EPOCH, ISSUED_BEFORE, statement};
+use super::schema::{audit_events, session_cutoff};
+use super::standby;
+use crate::domain::audit::AuditContext;
+use crate::domain::time::Timestamp;
+
+statement! {
+    /// Ends all sessions of all users.
+    RaiseCutoff {} -> BigInt,
+    ["UPDATE session_cutoff SET epoch = epoch + 1 WHERE id = 1 RETURNING epoch"]
+}
+
+statement! {
+    /// Ends all sessions from before a moment.
+    MoveCutoff { before: i64 as BigInt },
+    ["UPDATE session_cutoff SET issued_before = ", before, " WHERE id = 1 AND issued_before < ", before]
+}
+
+statement! {
+    /// An event that is about all users.
+    InsertCutoffEvent {
+        at: i64 as BigInt, event: String as Text, actor: String as Text, epoch: Option<i64> as Nullable<BigInt>,
+        issued_before: Option<i64> as Nullable<BigInt>, address: Option<String> as Nullable<Text>,
+        request_id: Option<String> as Nullable<Text>,
+    },
+    [
+        "INSERT INTO audit_events (at, event, actor, auth_epoch, issued_before, address, request_id) VALUES (",
+        at, ", ", event, ", ", actor, ", ", epoch, ", ", issued_before, ", ", address, ", ", request_id, ")",
+    ]
+}
+
+/// See [`crate::store::AdminStore::end_everybody`].
+pub(super) fn end_everybody(any: &mut AnyConnection, audit: &AuditContext) -> QueryResult<()> {
+    let epoch = RaiseCutoff {}.get_result(any)?;
+    record(any, audit, (Some(epoch), None))
+}
+
+/// See [`crate::store::AdminStore::end_issued_before`].
+pub(super) fn end_issued_before(any: &mut AnyConnection, moment: Timestamp, audit: &AuditContext) -> QueryResult<()> {
+    let before = moment.as_micros();
+    if (MoveCutoff { before }).execute(any)? == 0 {
+        // A greater moment ended them all before.
+        standby::confirm(any)?;
+    }
+    record(any, audit, (None, Some(before)))
+}
+
+fn record(
+    any: &mut AnyConnection,
+    audit: &AuditContext,
+    (epoch, issued_before): (Option<i64>, Option<i64>),
+) -> QueryResult<()> {
+    InsertCutoffEvent {
+        at: audit.at.as_micros(),
+        event: audit.event.as_str().to_owned(),
+        actor: audit.actor.to_string(),
+        epoch,
+        issued_before,
+        address: audit.origin.address_text(),
+        request_id: super::rows::storable(audit.origin.request_id.as_deref()),
+    }
+    .execute(any)
+    .map(drop)
+}
+
+/// The epoch of a user as sessions carry it, in a query on `users`.
+pub(super) fn user_epoch() -> String {
+    format!("users.auth_epoch + {CUTOFF_EPOCH}")
+}
+
+/// Whether a session is neither of an old epoch nor from before the cutoff, in a query on `sessions` and `users`.
+pub(super) fn is_current() -> String {
+    format!("(sessions.auth_epoch = users.auth_epoch + {CUTOFF_EPOCH} AND sessions.created >= {ISSUED_BEFORE})")
+}
+
+/// A session that may have ended together with others.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Opened {
+    pub(super) user: i64,
+    /// The present epoch of the user, as sessions carry it.
+    pub(super) user_epoch: i64,
+    pub(super) epoch: i64,
+    pub(super) created: i64,
+    pub(super) last_seen: i64,
+}
+
+/// How a session ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Ended {
+    pub(super) at: i64,
+    /// The event that ended it; `None`: SQL without an event.
+    pub(super) event: Option<String>,
+    pub(super) actor: Option<String>,
+}
+
+/// An event that ended sessions of all users.
+struct CutoffEvent {
+    ended: Ended,
+    issued_before: Option<i64>,
+}
+
+/// The row, and the events that changed it.
+pub(super) struct Cutoff {
+    issued_before: i64,
+    events: Vec<CutoffEvent>,
+}
+
+type CutoffEventRow = (i64, String, String, Option<i64>);
+type EpochEventRow = (Option<i64>, Option<i64>, i64, String, String);
+
+impl Cutoff {
+    pub(super) fn read(any: &mut AnyConnection) -> QueryResult<Self> {
+        let issued_before =
+            session_cutoff::table.filter(session_cutoff::id.eq(1)).select(session_cutoff::issued_before).first(any)?;
+        let events: Vec<CutoffEventRow> = audit_events::table
+            .filter(diesel::dsl::sql::<diesel::sql_types::Bool>(
+                "event IN ('all_sessions_ended', 'old_sessions_ended')",
+            ))
+            .order(audit_events::id)
+            .select((audit_events::at, audit_events::event, audit_events::actor, audit_events::issued_before))
+            .load(any)?;
+        let events = events.into_iter().map(|(at, event, actor, issued_before)| CutoffEvent {
+            ended: Ended { at, event: Some(event), actor: Some(actor) },
+            issued_before,
+        });
+        Ok(Self { issued_before, events: events.collect() })
+    }
+
+    /// How each of these sessions ended together with others; `None` where it did not.
+    pub(super) fn ends(&self, any: &mut AnyConnection, sessions: &[Opened]) -> QueryResult<Vec<Option<Ended>>> {
+        let of_users = epoch_events(any, sessions)?;
+        Ok(sessions.iter().map(|session| self.end_of(*session, &of_users)).collect())
+    }
+
+    fn end_of(&self, session: Opened, of_users: &EpochEvents) -> Option<Ended> {
+        let by_epoch = (session.epoch != session.user_epoch).then(|| {
+            let of_user = of_users.get(&(session.user, session.epoch + 1)).cloned();
+            of_user.or_else(|| self.first(session, |event| event.issued_before.is_none()))
+        });
+        let by_moment = (session.created < self.issued_before)
+            .then(|| self.first(session, |event| event.issued_before.is_some_and(|before| session.created < before)));
+        match (by_epoch, by_moment) {
+            (None, None) => None,
+            (Some(Some(one)), Some(Some(other))) => Some(if one.at <= other.at { one } else { other }),
+            (Some(Some(only)), _) | (_, Some(Some(only))) => Some(only),
+            // It ended by SQL, at some time after its last use.
+            (Some(None), _) | (_, Some(None)) => Some(Ended { at: session.last_seen, event: None, actor: None }),
+        }
+    }
+
+    /// The first event since the session was opened that fits.
+    fn first(&self, session: Opened, fits: impl Fn(&CutoffEvent) -> bool) -> Option<Ended> {
+        self.events
+            .iter()
+            .find(|event| event.ended.at >= session.created && fits(event))
+            .map(|event| event.ended.clone())
+    }
+}
+
+/// What raised a user's epoch to a number.
+type EpochEvents = HashMap<(i64, i64), Ended>;
+
+/// The events that ended these sessions together with all others of their user.
+fn epoch_events(any: &mut AnyConnection, sessions: &[Opened]) -> QueryResult<EpochEvents> {
+    let dead: Vec<_> = sessions.iter().filter(|session| session.epoch != session.user_epoch).collect();
+    if dead.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let users: Vec<i64> = dead.iter().map(|session| session.user).collect();
+    let epochs: Vec<i64> = dead.iter().map(|session| session.epoch + 1).collect();
+    let events: Vec<EpochEventRow> = audit_events::table
+        .filter(audit_events::user_id.eq_any(users))
+        .filter(audit_events::auth_epoch.eq_any(epochs))
+        .select((
+            audit_events::user_id,
+            audit_events::auth_epoch,
+            audit_events::at,
+            audit_events::event,
+            audit_events::actor,
+        ))
+        .load(any)?;
+    let keyed = events.into_iter().filter_map(|(user, epoch, at, event, actor)| {
+        Some(((user?, epoch?), Ended { at, event: Some(event), actor: Some(actor) }))
+    });
+    Ok(keyed.collect())
+}
