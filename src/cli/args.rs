@@ -7,6 +7,10 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
+mod password;
+
+pub(super) use password::{NewPassword, ResetPassword};
+
 /// The end of the program's help.
 const EXAMPLES: &str = "\
 First steps:
@@ -236,17 +240,8 @@ Examples:
         #[command(flatten)]
         password: NewPassword,
     },
-    /// Replace a forgotten password by a one-time password, which is shown once and ends all of the user's sessions
-    #[command(
-        name = "reset-password",
-        after_help = "\
-The user exchanges it within 24 hours for a new password, with POST /auth/password/change/. It is good for nothing \
-else: at a login it is a wrong password.
-
-Example:
-  knoxide user reset-password alice"
-    )]
-    ResetPassword(UserName),
+    /// Replace a forgotten password by a one-time password, shown once; all of the user's sessions end
+    ResetPassword(ResetPassword),
     /// Rename a user; no session ends
     #[command(after_help = FROM_PROVIDER)]
     Rename {
@@ -306,21 +301,6 @@ Example:
         #[arg(long)]
         force: bool,
     },
-}
-
-/// Where a new password comes from; without an option, from the terminal.
-#[derive(Args)]
-#[command(group = ArgGroup::new("password source").multiple(false))]
-pub(super) struct NewPassword {
-    /// Read the password from standard input
-    #[arg(long, group = "password source")]
-    pub(super) password_stdin: bool,
-    /// Read the password from a file, which should not be readable by all users
-    #[arg(long, value_name = "FILE", group = "password source")]
-    pub(super) password_file: Option<PathBuf>,
-    /// Store this hash, in one of Django's formats; '!' for no password at all
-    #[arg(long, value_name = "HASH", group = "password source")]
-    pub(super) password_hash: Option<String>,
 }
 
 /// Actions on sessions.

@@ -33,7 +33,7 @@ pub(super) fn run(action: Action, context: &mut Context<'_>) -> Answered {
             admin.set_password(&user, password::read(&password, context)?)?;
             changed(&user, "has a new password, and no session any more")
         }
-        Action::ResetPassword(typed) => reset_password(&typed.user, context),
+        Action::ResetPassword(typed) => reset_password(&typed.user.user, context),
         Action::Rename { user, name } => {
             let (admin, user) = find(&user.user, context)?;
             let name = normal_form(&name);
