@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use knoxide::domain::user::PasswordHash;
-use knoxide::service::admin::NewPassword;
+use knoxide::service::admin::{AdminError, NewPassword};
 
 use super::*;
 use crate::harness::app::on_each_database;
@@ -98,6 +98,21 @@ on_each_database! {
         assert!(statuses.iter().all(|status| matches!(status, 204 | 400 | 503)), "{statuses:?}");
         assert_eq!(exchange(&mut app.client(), "alice", &value, NEW_PASSWORD), denied());
     }
+}
+
+#[test]
+fn the_last_administrator_keeps_a_password() {
+    let app = App::start(Backend::Sqlite);
+    app.add_user("alice", PASSWORD);
+    app.add_user("bob", PASSWORD);
+    let admin = administrator(&app);
+    let [alice, bob] = ["alice", "bob"].map(|name| admin.find_user(name).expect("the user"));
+    admin.set_admin(&alice, true).expect("a write");
+    assert!(matches!(admin.reset_password(&alice), Err(AdminError::LastAdmin(_))));
+    app.client().login("alice", PASSWORD);
+    admin.set_admin(&bob, true).expect("a write");
+    admin.reset_password(&alice).expect("a one-time password");
+    assert!(matches!(admin.reset_password(&bob), Err(AdminError::LastAdmin(_))), "alice cannot log in yet");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use knoxide::store::{AdminStore as _, UserChanged};
 use super::*;
 use crate::harness::app::on_each_database;
 
-/// An address that nobody has logged in from.
+/// An address that the account does not know.
 const HOTEL: &str = "203.0.113.80";
 
 /// A server that trusts the addresses in the tests' requests.
