@@ -6,13 +6,16 @@
 
 mod answer;
 mod args;
+mod audit;
 mod database;
 mod doctor;
+mod explain;
 mod import;
 mod key;
 mod migrate;
 mod password;
 mod permissions;
+mod progress;
 mod running;
 mod serve;
 mod session;
@@ -63,6 +66,8 @@ struct Context<'a> {
     /// The `.env` file that some settings come from.
     env_file: Option<EnvFile>,
     terminal: &'a mut dyn Terminal,
+    /// For answers that are too long to be kept.
+    out: &'a mut dyn Write,
     err: &'a mut dyn Write,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
@@ -91,13 +96,14 @@ pub fn run(process: Process<'_>) -> u8 {
         (Command::Doctor, settings) => Ok(doctor::examine(settings, env_file.as_ref(), clock.as_ref())),
         (_, Err(mistakes)) => Err(Failure::new(Code::Usage, mistakes.to_string())),
         (command, Ok(settings)) => {
-            dispatch(command, Context { settings, env_file, terminal, err: &mut *err, clock, random })
+            let (out, err) = (&mut *out, &mut *err);
+            dispatch(command, as_json, Context { settings, env_file, terminal, out, err, clock, random })
         }
     };
     print(answered, as_json, out, err)
 }
 
-fn dispatch(command: Command, mut context: Context<'_>) -> Answered {
+fn dispatch(command: Command, as_json: bool, mut context: Context<'_>) -> Answered {
     let missing = context.missing_file();
     let mut answered = match command {
         Command::Serve(_) => return serve::run(context),
@@ -107,11 +113,13 @@ fn dispatch(command: Command, mut context: Context<'_>) -> Answered {
         Command::Settings => return Ok(list_settings()),
         Command::Migrate { direction } => migrate::run(direction, &mut context),
         Command::User { action } => user::run(action, &mut context),
-        Command::Session { action } => session::run(action, &context),
+        Command::Session { action } => session::run(action, &mut context),
         Command::Token { action } => token::run(action, &context),
         Command::Key { action } => key::run(&action, &context),
+        Command::Audit { action } => audit::run(action, as_json, &mut context),
         Command::Sweep { trust_clock } => session::sweep(trust_clock, &context),
         Command::Import { file } => import::run(&file, &mut context),
+        Command::Explain(typed) => explain::run(typed, &mut context),
     };
     if let Some(made) = missing.filter(|file| file.exists()) {
         let words = format!("there was no database, so a new one was created: {}", made.display());
@@ -219,13 +227,18 @@ fn ask<T>(answered: io::Result<T>) -> Result<T, Failure> {
 
 /// Asks for confirmation before data is deleted for good.
 fn insist(terminal: &mut dyn Terminal, question: &str, what: &str) -> Result<(), Failure> {
+    insist_or(terminal, question, what, "nothing was deleted")
+}
+
+/// Asks for confirmation. `else_so` is what holds if it is refused.
+fn insist_or(terminal: &mut dyn Terminal, question: &str, what: &str, else_so: &str) -> Result<(), Failure> {
     if !terminal.is_interactive() {
         return Err(Failure::new(Code::Usage, format!("there is no terminal to ask whether {what}: use --yes")));
     }
     if ask(terminal.confirm(question))? {
         return Ok(());
     }
-    Err(Failure::new(Code::Refused, "nothing was deleted"))
+    Err(Failure::new(Code::Refused, else_so))
 }
 
 /// The text of `docs/command-line.md`. A test requires the committed file to equal it.

@@ -39,6 +39,7 @@ use crate::domain::policy::{Policy, ThrottlePolicy};
 use crate::domain::user::Password;
 use crate::http::HttpOptions;
 use crate::service::AuthBuilder;
+use crate::store::SweepPolicy;
 use crate::store::diesel::DatabaseUrl;
 
 /// The longest path that fits into a Unix socket's address, in bytes.
@@ -59,6 +60,8 @@ pub struct Settings {
     pub passwords: PasswordSettings,
     /// How many wrong passwords are accepted.
     pub throttle: ThrottlePolicy,
+    /// How long audit events are kept.
+    pub audit: AuditSettings,
     /// What is logged.
     pub log: LogSettings,
     /// The files that secrets were read from.
@@ -132,6 +135,17 @@ pub struct PasswordSettings {
     pub bcrypt_cost: u32,
     /// How many threads compute hashes.
     pub threads: usize,
+}
+
+/// How long audit events are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditSettings {
+    /// For how long; `None`: permanently.
+    pub retention: Option<Duration>,
+    /// How many at most; 0: any number.
+    pub max_rows: u64,
+    /// How long they keep addresses and devices; `None`: as long as the event.
+    pub address_retention: Option<Duration>,
 }
 
 /// What is logged.
@@ -239,6 +253,17 @@ impl Default for PasswordSettings {
     }
 }
 
+impl Default for AuditSettings {
+    fn default() -> Self {
+        const DAY: u64 = 86_400;
+        Self {
+            retention: Some(Duration::from_secs(90 * DAY)),
+            max_rows: 10_000_000,
+            address_retention: Some(Duration::from_secs(30 * DAY)),
+        }
+    }
+}
+
 impl Default for LogSettings {
     fn default() -> Self {
         Self { filter: "info".to_owned(), format: LogFormat::Plain }
@@ -257,6 +282,18 @@ impl Settings {
         dialects::check(&settings.tokens.policy.dialects, &mut input);
         input.finish()?;
         Ok(settings)
+    }
+
+    /// What a sweep deletes.
+    pub fn sweep_policy(&self) -> SweepPolicy {
+        SweepPolicy {
+            session_retention: self.tokens.session_retention,
+            network_retention: self.throttle.known_for,
+            audit_retention: self.audit.retention,
+            audit_max_rows: self.audit.max_rows,
+            audit_address_retention: self.audit.address_retention,
+            ..SweepPolicy::default()
+        }
     }
 
     /// Lowers the default interval between writes of the time of last use to a tenth of the idle limit.

@@ -7,6 +7,7 @@ pub mod account;
 pub mod address;
 pub mod dialects;
 pub mod drf;
+pub mod events;
 pub mod health;
 pub mod jwks;
 pub mod middleware;
@@ -171,6 +172,7 @@ pub fn mount(config: &mut web::ServiceConfig, state: &HttpState) {
     config
         .app_data(web::Data::new(state.clone()))
         .configure(|config| dialects::configure(config, state))
+        .configure(|config| events::configure(config, state))
         .configure(jwks::configure);
 }
 

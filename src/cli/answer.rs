@@ -106,7 +106,9 @@ impl From<StoreError> for Failure {
 impl From<AdminError> for Failure {
     fn from(error: AdminError) -> Self {
         let code = match &error {
-            AdminError::Store(error) | AdminError::DeletedInPart(error) => Self::from(error.clone()).code,
+            AdminError::Store(error) | AdminError::DeletedInPart(error) | AdminError::EndedInPart { error, .. } => {
+                Self::from(error.clone()).code
+            }
             AdminError::Random(_) | AdminError::BadKey(_) => Code::Failed,
             AdminError::EmailTaken { .. } => {
                 let cure = "choose another address, or say --shared-email";
@@ -118,7 +120,7 @@ impl From<AdminError> for Failure {
             }
             AdminError::EndRequired => return Self::new(Code::Usage, format!("--ttl: {error}")),
             AdminError::BadTokenName => return Self::new(Code::Usage, format!("--name: {error}")),
-            AdminError::KeySecret(_) => Code::Usage,
+            AdminError::KeySecret(_) | AdminError::NoCondition => Code::Usage,
             AdminError::NoSuchUser(_) | AdminError::NoSuchSession(_) | AdminError::NoSuchKey(_) => Code::NotFound,
             AdminError::BadName(_)
             | AdminError::BadEmail
@@ -131,7 +133,8 @@ impl From<AdminError> for Failure {
             | AdminError::FutureMoment
             | AdminError::SecretInUse
             | AdminError::LastKey(_)
-            | AdminError::Clashes(_) => Code::Refused,
+            | AdminError::Clashes(_)
+            | AdminError::MoreThanShown { .. } => Code::Refused,
         };
         Self::new(code, error.to_string())
     }

@@ -3,13 +3,20 @@
 
 #![expect(clippy::doc_markdown, reason = "these comments are the program's help, where backticks would show")]
 
+mod audit;
+mod key;
+
 use std::path::PathBuf;
 
-use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
+pub(super) use self::audit::{Audit, EventConditions};
+pub(super) use self::key::Key;
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 mod password;
+mod session;
 
 pub(super) use password::{NewPassword, ResetPassword};
+pub(super) use session::{Bound, Session, SessionConditions};
 
 /// The end of the program's help.
 const EXAMPLES: &str = "\
@@ -99,6 +106,12 @@ Examples:
         #[command(subcommand)]
         action: Key,
     },
+    /// List, export and follow audit events: who did what, when and from where
+    #[command(subcommand_required = true, arg_required_else_help = true)]
+    Audit {
+        #[command(subcommand)]
+        action: Audit,
+    },
     /// Delete expired tokens and old ended sessions now
     #[command(after_help = "\
 A running server does this by itself every KNOXIDE_SWEEP_INTERVAL. Checks and logins go on meanwhile. Age is measured \
@@ -128,6 +141,19 @@ Examples:
         /// The JSON file with users and token digests, or - for standard input
         file: PathBuf,
     },
+    /// Say what became of a token or a session: when it ended, why, by whom and from where
+    #[command(
+        override_usage = "knoxide explain [OPTIONS] <SESSION_ID|--token>",
+        after_help = "\
+It only reads, with the server running or stopped. The token is read from standard input, or asked for at a terminal: an \
+argument would be seen by others on this machine. docs/explain.md lists all answers.
+
+Examples:
+  knoxide explain 018cc251-f400-7000-8000-000000000000
+  knoxide explain --token                            asks for the token
+  knoxide --json explain --token < token.txt"
+    )]
+    Explain(Explain),
     /// List all settings, as a .env file
     #[command(after_help = "\
 Example:
@@ -142,6 +168,17 @@ pub(super) struct Serve {
     /// commas between
     #[arg(long, value_name = "ADDRESSES")]
     pub(super) listen: Option<String>,
+}
+
+/// What to explain. The types accept more than is allowed: a message of clap would show a token that was typed here.
+#[derive(Args)]
+pub(super) struct Explain {
+    /// The session's id, as `session list` shows it; or --token, for the token on standard input
+    #[arg(value_name = "SESSION_ID", allow_hyphen_values = true)]
+    pub(super) session: Vec<String>,
+    // Its value would be shown in the help, as if it were allowed.
+    #[arg(long, hide = true, num_args = 0..=1, require_equals = true)]
+    pub(super) token: Option<Option<String>>,
 }
 
 /// Directions of migration.
@@ -224,6 +261,21 @@ Examples:
         /// Only users whose name or e-mail address contains this text, or text that looks like it
         #[arg(long, value_name = "TEXT")]
         search: Option<String>,
+        /// Only users whose name begins with this text, or text that looks like it; this is found by an index
+        #[arg(long, value_name = "TEXT")]
+        begins: Option<String>,
+        /// Only users with this e-mail address; the case of A to Z does not matter
+        #[arg(long, value_name = "ADDRESS")]
+        email: Option<String>,
+        /// Only users who may log in, or only others
+        #[arg(long, value_name = "YES|NO")]
+        active: Option<YesOrNo>,
+        /// Only staff users, or only others
+        #[arg(long, value_name = "YES|NO")]
+        staff: Option<YesOrNo>,
+        /// Only administrators, or only others
+        #[arg(long, value_name = "YES|NO")]
+        admin: Option<YesOrNo>,
         /// The maximum number of users
         #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
         limit: u32,
@@ -303,39 +355,6 @@ Examples:
     },
 }
 
-/// Actions on sessions.
-#[derive(Subcommand)]
-pub(super) enum Session {
-    /// List sessions: live ones, or those that ended too
-    List {
-        /// Only sessions of this user: the name, or id: and the number
-        user: Option<String>,
-        /// Also ended sessions, with the reason
-        #[arg(long)]
-        all: bool,
-        /// The maximum number of sessions, the latest first
-        #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-        limit: u32,
-        /// Only sessions older than this one, for the next page
-        #[arg(long, value_name = "ID")]
-        before: Option<String>,
-    },
-    /// End a session, or all sessions of a user; from then on every check refuses its tokens
-    #[command(after_help = "\
-Examples:
-  knoxide session revoke 018cc251-f400-7000-8000-000000000000
-  knoxide session revoke --user alice")]
-    #[command(group = ArgGroup::new("which").required(true).multiple(false))]
-    Revoke {
-        /// The session's id, as `session list` shows it
-        #[arg(group = "which")]
-        id: Option<String>,
-        /// All sessions of this user
-        #[arg(long, group = "which")]
-        user: Option<String>,
-    },
-}
-
 /// Actions on tokens.
 #[derive(Subcommand)]
 pub(super) enum Token {
@@ -358,34 +377,5 @@ Examples:
         /// Make a token for the administration API, which is good there alone. It needs an end and an administrator
         #[arg(long)]
         admin: bool,
-    },
-}
-
-/// Actions on signing keys.
-#[derive(Subcommand)]
-pub(super) enum Key {
-    /// List all keys with their current use; secrets are never shown
-    List,
-    /// Add a key that takes over signing, 30 s after it is published; the old one stays published
-    /// until its tokens have expired
-    #[command(after_help = "\
-Running servers load it by themselves. If the secret of HS256 is in the settings, change KNOXIDE_JWT_SECRET, run \
-this with it, and restart every node with it.
-
-Examples:
-  knoxide key rotate           a new key of KNOXIDE_JWT_ALGORITHM
-  knoxide key rotate HS256     a new key for refresh tokens too")]
-    Rotate {
-        /// HS256, EdDSA or RS256, instead of KNOXIDE_JWT_ALGORITHM
-        #[arg(value_parser = super::key::parse_algorithm)]
-        algorithm: Option<crate::domain::jwt::Algorithm>,
-    },
-    /// Stop using a key at once, because it has leaked
-    #[command(after_help = "\
-Forged tokens are refused here even with a leaked key, since every token is looked up in the database; services that \
-verify offline would accept them. Rotate first; the last key of an algorithm cannot be retired (code 4).")]
-    Retire {
-        /// The key's number, as `key list` shows it
-        id: i64,
     },
 }

@@ -15,7 +15,7 @@ use crate::telemetry;
 /// Serves until the order to stop. Events go to the log; a random first password goes to
 /// the terminal if there is one, and nowhere else.
 pub(super) fn run(context: Context<'_>) -> Answered {
-    let Context { settings, env_file, terminal, err, clock, random } = context;
+    let Context { settings, env_file, terminal, err, clock, random, .. } = context;
     let _log = telemetry::start(&settings.log, Arc::clone(&clock))
         .map_err(|error| Failure::new(Code::Failed, error.to_string()))?;
     for exposure in open_to_all_users(&settings, env_file.as_ref()) {

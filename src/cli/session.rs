@@ -3,13 +3,14 @@
 use serde_json::json;
 
 use super::answer::{Answer, Answered, Code, Failure, to_json};
-use super::args::Session as Action;
-use super::{Context, Missing, user};
-use crate::domain::escape::visible;
+use super::args::{Bound, Session as Action, SessionConditions};
+use super::{Context, Missing};
 use crate::domain::session::{SessionEntry, SessionId};
 use crate::domain::user::UserId;
 use crate::service::admin::SessionQuery;
-use crate::store::{ClockTrust, SweepPolicy};
+use crate::store::{ClockTrust, SessionMatch};
+
+mod revoke;
 
 /// How many sessions `user show` lists.
 const SHOWN_OF_USER: u32 = 100;
@@ -19,13 +20,18 @@ pub(super) const HEADER: [&str; 9] =
     ["ID", "USER", "NAME", "CREATED", "LAST SEEN", "EXPIRES", "ADDRESS", "DEVICE", "ENDED"];
 
 /// Runs the arguments after `session`.
-pub(super) fn run(action: Action, context: &Context<'_>) -> Answered {
+pub(super) fn run(action: Action, context: &mut Context<'_>) -> Answered {
     match action {
-        Action::List { user, all, limit, before } => {
-            let before = before.map(|id| parse_id(&id)).transpose()?;
+        Action::List { user, filter, all, limit, before } => {
+            let (created_before, before) = match before {
+                Some(Bound::Time(time)) => (Some(time), None),
+                Some(Bound::Session(id)) => (None, Some(id)),
+                None => (None, None),
+            };
             let admin = context.admin(Missing::Refuse)?;
             let user = user.map(|typed| admin.find_user(&typed)).transpose()?.map(|user| user.id);
-            let sessions = admin.list_sessions(SessionQuery { user, with_ended: all, before, limit })?;
+            let matching = SessionMatch { user, created_before, ..conditions(filter) };
+            let sessions = admin.list_sessions(SessionQuery { matching, with_ended: all, before, limit })?;
             Answer::table(HEADER, &sessions, row)
         }
         Action::Revoke { id: Some(id), .. } => {
@@ -33,18 +39,31 @@ pub(super) fn run(action: Action, context: &Context<'_>) -> Answered {
             context.admin(Missing::Refuse)?.end_session(id)?;
             Ok(Answer::new(format!("Session {id} is ended."), json!({ "id": id })))
         }
-        Action::Revoke { id: None, user } => {
-            let (admin, user) = user::find(&user.unwrap_or_default(), context)?;
-            admin.end_all_sessions(&user)?;
-            let json = json!({ "id": user.id, "username": user.username });
-            Ok(Answer::new(format!("All sessions of {} are ended.", visible(&user.username)), json))
+        // Without any condition, these are all: the arguments say `--all` then.
+        Action::Revoke { id: None, user, all: _, before, filter, dry_run, yes } => {
+            let matching = SessionMatch { created_before: before, ..conditions(filter) };
+            revoke::run(user.as_deref(), matching, revoke::Manner { dry_run, yes }, context)
         }
     }
 }
 
+fn conditions(filter: SessionConditions) -> SessionMatch {
+    let SessionConditions { address, since, unused_since, dialect, device, name } = filter;
+    SessionMatch {
+        user: None,
+        address,
+        created_from: since,
+        created_before: None,
+        last_seen_before: unused_since,
+        kind: dialect,
+        device,
+        name,
+    }
+}
+
 /// A user's live sessions.
-pub(super) const fn of_user(user: UserId) -> SessionQuery {
-    SessionQuery { user: Some(user), with_ended: false, before: None, limit: SHOWN_OF_USER }
+pub(super) fn of_user(user: UserId) -> SessionQuery {
+    SessionQuery { matching: SessionMatch::of_user(user), limit: SHOWN_OF_USER, ..SessionQuery::default() }
 }
 
 /// A session as a row below [`HEADER`].
@@ -67,7 +86,8 @@ pub(super) fn row(entry: &SessionEntry) -> [String; 9] {
     ]
 }
 
-fn parse_id(id: &str) -> Result<SessionId, Failure> {
+/// Parses the id of a session.
+pub(super) fn parse_id(id: &str) -> Result<SessionId, Failure> {
     let problem =
         || Failure::new(Code::Usage, format!("{id:?} is not the id of a session: see `knoxide session list`"));
     SessionId::parse(id).ok_or_else(problem)
@@ -75,16 +95,12 @@ fn parse_id(id: &str) -> Result<SessionId, Failure> {
 
 /// Deletes expired tokens, and ended sessions after their retention.
 pub(super) fn sweep(trust_clock: bool, context: &Context<'_>) -> Answered {
-    let policy = SweepPolicy {
-        session_retention: context.settings.tokens.session_retention,
-        network_retention: context.settings.throttle.known_for,
-        ..SweepPolicy::default()
-    };
+    let policy = context.settings.sweep_policy();
     let trust = if trust_clock { ClockTrust::Vouched } else { ClockTrust::Unproved };
     let swept = context.admin(Missing::Refuse)?.sweep(trust, &policy)?;
     let tokens = swept.report.expired_tokens + swept.report.dead_tokens;
-    let (sessions, log_rows) = (swept.report.sessions, swept.report.log_rows);
-    let mut text = format!("Swept: {tokens} tokens, {sessions} sessions, {log_rows} log rows.");
+    let (sessions, log_rows, events) = (swept.report.sessions, swept.report.log_rows, swept.report.audit_events);
+    let mut text = format!("Swept: {tokens} tokens, {sessions} sessions, {log_rows} log rows, {events} audit events.");
     if !swept.clock_believed {
         let kept = match swept.until {
             Some(until) => {

@@ -2,8 +2,10 @@
 //! and an exit code out.
 
 mod doctor;
+mod explain;
 mod import;
 mod keys;
+mod mass_ends;
 mod passwords;
 mod sessions;
 mod settings;

@@ -24,8 +24,11 @@ pub(super) fn run(action: Action, context: &mut Context<'_>) -> Answered {
             let text = format!("User {} is added, with number {id}.", visible(&name));
             Ok(Answer::new(text, json!({ "id": id, "username": name })))
         }
-        Action::List { search, limit, after } => {
-            list(&UserFilter { text: search, after: after.map(UserId), limit }, context)
+        Action::List { search, begins, email, active, staff, admin, limit, after } => {
+            let [is_active, is_staff, is_admin] =
+                [active, staff, admin].map(|wanted| wanted.map(|wanted| wanted == YesOrNo::Yes));
+            let (text, beginning, id, after) = (search, begins, None, after.map(UserId));
+            list(&UserFilter { text, beginning, email, id, is_active, is_staff, is_admin, after, limit }, context)
         }
         Action::Show(typed) => show(&typed.user, context),
         Action::Passwd { user, password } => {

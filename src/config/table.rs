@@ -43,6 +43,7 @@ pub fn groups() -> Vec<Group> {
     }
     passwords(&mut table);
     throttle(&mut table);
+    audit(&mut table);
     log(&mut table);
     table.groups
 }
@@ -333,6 +334,20 @@ fn throttle(table: &mut Table) {
         /// posts its users' logins. Each account is counted there as everywhere; `unix` stands for all clients that
         /// connect through a Unix socket.
         KNOXIDE_THROTTLE_EXEMPT = throttle.exempt, exempt;
+    }
+}
+
+fn audit(table: &mut Table) {
+    table.group("Audit");
+    settings! { table;
+        /// How long audit events are kept (docs/audit.md).
+        KNOXIDE_AUDIT_RETENTION = audit.retention, optional(duration(days(1)..=MAX_DURATION));
+
+        /// How many audit events are kept at most: beyond that, the oldest are deleted. 0: any number.
+        KNOXIDE_AUDIT_MAX_ROWS = audit.max_rows, number(0..=1_000_000_000_000);
+
+        /// How long audit events keep the client's address and `User-Agent`.
+        KNOXIDE_AUDIT_ADDRESS_RETENTION = audit.address_retention, optional(duration(days(1)..=MAX_DURATION));
     }
 }
 

@@ -24,6 +24,13 @@ impl SessionId {
         Self(uuid::Builder::from_unix_timestamp_millis(millis, random).into_uuid())
     }
 
+    /// The least of all ids that [`Self::new`] makes at this moment or later: the time of login bounds the id.
+    pub const fn first_at(at: Timestamp) -> Self {
+        let millis = at.as_micros().div_euclid(1000);
+        let [_, _, a, b, c, d, e, f] = (if millis < 0 { 0 } else { millis }).to_be_bytes();
+        Self(Uuid::from_bytes([a, b, c, d, e, f, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]))
+    }
+
     /// The id with these 16 bytes.
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(Uuid::from_bytes(bytes))

@@ -121,6 +121,7 @@ fn refreshed(tokens: &RefreshedTokens) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use super::super::events;
     use super::*;
 
     const fn paths(dialect: Dialect) -> &'static [&'static str] {
@@ -138,7 +139,8 @@ mod tests {
     fn no_prefix_makes_two_dialects_meet() {
         const RESERVED: [&str; 3] = [".well-known/jwks.json", "healthz", "readyz"];
         let all = || {
-            Dialect::ALL.into_iter().flat_map(paths).copied().chain(account::PATHS).chain(own::PATHS).chain(RESERVED)
+            let all = Dialect::ALL.into_iter().flat_map(paths).copied().chain(account::PATHS);
+            all.chain(events::PATHS).chain(own::PATHS).chain(RESERVED)
         };
         for path in all() {
             let ends_like_it = |other: &&str| format!("/{other}").ends_with(&format!("/{path}"));

@@ -16,7 +16,7 @@ use crate::domain::random::{Random, RandomError};
 use crate::domain::time::Clock;
 use crate::service::Auth;
 use crate::store::diesel::{DieselStore, StoreOptions};
-use crate::store::{AdminStore, KeyError, Store, StoreError, SweepPolicy, UserFilter};
+use crate::store::{AdminStore, KeyError, Store, StoreError, UserFilter};
 
 /// Events at the start and the end, for the terminal or the log.
 #[derive(Debug)]
@@ -132,13 +132,8 @@ pub fn serve(
         .map_err(KeyError::Bad)?;
     let following = keys.follow(auth.clone())?;
     let reserving = reserve::follow(Arc::clone(&store))?;
-    let kept = SweepPolicy {
-        session_retention: settings.tokens.session_retention,
-        network_retention: settings.throttle.known_for,
-        ..SweepPolicy::default()
-    };
     let emptying = sweeper::start_emptying(Arc::clone(&store), settings.tokens.sweep_interval)?;
-    let sweeping = sweeper::start(store, clock, settings.tokens.sweep_interval, kept)?;
+    let sweeping = sweeper::start(store, clock, settings.tokens.sweep_interval, settings.sweep_policy())?;
     let result = actix_web::rt::System::new().block_on(run(&settings, auth.clone(), announce));
     auth.close(Duration::from_secs(2));
     drop((sweeping, emptying, following, reserving));

@@ -19,13 +19,19 @@ use crate::domain::user::BadUsername;
 use crate::store::{AdminStore, Clash, Connection, ImportError, KeyError, LastAdmin, StoreError, StoreResult};
 
 mod data;
+mod events;
+mod explain;
 mod keys;
+mod mass_end;
 mod sessions;
 mod tokens;
 mod users;
 
 pub use data::{Imported, Swept, UnreachableUser, UnverifiableUser, why_unverifiable};
+pub use events::EventReader;
+pub use explain::{About, Answer, Cause, Evidence, ExplainSettings, ExplainedSession, Explanation, Question};
 pub use keys::{KeyState, ListedKey};
+pub use mass_end::{DryRun, Shown};
 pub use sessions::SessionQuery;
 pub use tokens::{MAX_TOKEN_NAME, ScriptToken};
 pub use users::{NewAccount, NewPassword, check_new_account};
@@ -139,6 +145,25 @@ pub enum AdminError {
     /// The data to import conflicts with existing rows.
     #[error("nothing was imported:\n  {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n  "))]
     Clashes(Vec<Clash>),
+    /// A mass end without any condition.
+    #[error("say which sessions: without a condition, those of all users would end")]
+    NoCondition,
+    /// More sessions match than a dry run has shown.
+    #[error("{found} sessions match now, and {shown} were shown: none was ended; look again")]
+    MoreThanShown {
+        /// How many were shown.
+        shown: u64,
+        /// How many match.
+        found: u64,
+    },
+    /// The store failed while sessions were ended one by one.
+    #[error("{error}; {ended} sessions are ended, and others may be left: end them again")]
+    EndedInPart {
+        /// How many are ended for certain.
+        ended: u64,
+        /// Why not all.
+        error: StoreError,
+    },
 }
 
 impl From<KeyError> for AdminError {
@@ -166,6 +191,12 @@ impl Admin {
     }
 
     fn audit(&self, event: Event) -> AuditContext {
-        AuditContext { event, actor: self.actor.clone(), origin: self.origin.clone(), at: self.clock.now() }
+        AuditContext {
+            event,
+            actor: self.actor.clone(),
+            origin: self.origin.clone(),
+            at: self.clock.now(),
+            detail: None,
+        }
     }
 }

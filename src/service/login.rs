@@ -7,6 +7,7 @@ use super::throttle::{AccountLabel, Denied, Permit};
 use super::workers::OnDisconnect;
 use super::{Auth, Unavailable, within};
 
+mod events;
 mod external;
 mod own;
 mod unverifiable;
@@ -162,6 +163,14 @@ impl Auth {
     /// # Errors
     /// Why there is no token.
     pub async fn login(&self, request: LoginRequest) -> Result<Issued, LoginError> {
+        let origin = request.origin.clone();
+        match self.try_login(request).await {
+            Ok(issued) => Ok(issued),
+            Err(error) => Err(self.tell_refusal(Event::LoginFailed, error, origin).await),
+        }
+    }
+
+    async fn try_login(&self, request: LoginRequest) -> Result<Issued, LoginError> {
         let LoginRequest { dialect, login, password, session_name, origin } = request;
         let name = login.clone();
         let prove = async |permit: &mut Permit| match self.inner.provider.clone() {
@@ -249,12 +258,13 @@ impl Auth {
         let (mut new, access, refresh) = self.new_session(dialect, &user, origin)?;
         new.name = name.map(SessionName::into_text);
         new.network = network.map(|network| network.to_string());
-        let (session, opened_at) = (new.id, new.audit.at);
+        let (session, opened_at, audit) = (new.id, new.audit.at, new.audit.clone());
+        let open = self.opening(new);
         let opened = self.inner.writes.run(OnDisconnect::Cancel, move |connection| -> StoreResult<Opening> {
             if let Some(shadow) = shadow {
-                connection.put_shadow_user(&shadow, &new.audit)?;
+                connection.put_shadow_user(&shadow, &audit)?;
             }
-            connection.open_session(&new)
+            open(connection)
         });
         let opening = within(self.inner.timeouts.write, "writes", opened).await?;
         if let (Opening::Opened, Some((old, better))) = (opening, upgrade) {
@@ -312,6 +322,7 @@ impl Auth {
                 idle_limit: inner.policy.idle_verdict_after(),
             }),
             network: None,
+            with_event: true,
             audit,
         };
         Ok((new, access, refresh))

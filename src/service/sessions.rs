@@ -4,7 +4,7 @@ use super::workers::OnDisconnect;
 use super::{Auth, Unavailable, within};
 use crate::domain::audit::{Actor, Event, Origin};
 use crate::domain::session::{SessionEntry, SessionId, Verified};
-use crate::store::{Connection, SessionFilter, StoreResult};
+use crate::store::{Connection, SessionFilter, SessionMatch, StoreResult};
 
 /// A page of a user's live sessions.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +28,7 @@ impl Auth {
         limit: u32,
     ) -> Result<SessionPage, Unavailable> {
         let filter = SessionFilter {
-            user: Some(who.user.id),
+            matching: SessionMatch { user: Some(who.user.id), ..SessionMatch::default() },
             with_ended: false,
             now: self.now(),
             idle_limit: self.policy().idle_verdict_after(),

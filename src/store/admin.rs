@@ -16,12 +16,17 @@ use crate::domain::session::{SessionEntry, SessionId};
 use crate::domain::time::Timestamp;
 use crate::domain::user::{NewUser, PasswordHash, User, UserId};
 
+mod findings;
 mod import;
 mod keys;
+mod matching;
 mod sweep;
 
+pub use findings::{EndScope, Findings, FoundEnd, FoundEvent, FoundSession, FoundToken, KeptSession, LastEnd, Subject};
 pub use import::{Clash, ImportError, ImportReport, SharedAddress};
 pub use keys::{KeyEntry, KeyError, Retiring};
+pub(super) use matching::is_single;
+pub use matching::{LiveSet, SessionCount, SessionMatch};
 pub use sweep::{ClockTrust, SweepMoment, SweepPolicy, SweepReport};
 
 /// A [`Store`] with administration. Users and sessions are required; a store without signing
@@ -99,6 +104,28 @@ pub trait AdminStore: Store {
     /// When the database fails.
     fn list_sessions(&self, filter: &SessionFilter) -> StoreResult<Vec<SessionEntry>>;
 
+    /// Counts live sessions.
+    ///
+    /// # Errors
+    /// When the database fails.
+    fn count_sessions(&self, set: &LiveSet) -> StoreResult<SessionCount>;
+
+    /// Ends live sessions, in as many small transactions as it takes, and returns their number. When this returns, every
+    /// session of the set is over; a login that overlaps it comes before or after. The first transaction records
+    /// [`Event::MassEndStarted`](crate::domain::audit::Event::MassEndStarted), and the last one
+    /// [`Event::MassEndDone`](crate::domain::audit::Event::MassEndDone), each with `detail`; the sessions get the event of
+    /// `audit`, and no record each. `progress` is called with the number so far.
+    ///
+    /// # Errors
+    /// When the database fails. The sessions counted by `progress` stay ended, and repeating the call ends the rest.
+    fn end_sessions(
+        &self,
+        set: &LiveSet,
+        audit: &AuditContext,
+        detail: &serde_json::Value,
+        progress: &mut dyn FnMut(u64),
+    ) -> StoreResult<u64>;
+
     /// Lists all signing keys, without their secrets.
     ///
     /// # Errors
@@ -141,9 +168,9 @@ pub trait AdminStore: Store {
         algorithm: Algorithm,
         given: Option<&KeySecret>,
         random: &dyn Random,
-        now: Timestamp,
+        audit: &AuditContext,
     ) -> Result<(), KeyError> {
-        let _ = (algorithm, given, random, now);
+        let _ = (algorithm, given, random, audit);
         Err(unsupported("signing keys").into())
     }
 
@@ -152,8 +179,8 @@ pub trait AdminStore: Store {
     ///
     /// # Errors
     /// When the database fails.
-    fn retire_key(&self, id: i64, now: Timestamp) -> StoreResult<Retiring> {
-        let _ = (id, now);
+    fn retire_key(&self, id: i64, audit: &AuditContext) -> StoreResult<Retiring> {
+        let _ = (id, audit);
         Err(unsupported("signing keys"))
     }
 
@@ -181,6 +208,15 @@ pub trait AdminStore: Store {
     ) -> StoreResult<(SweepMoment, SweepReport)> {
         let _ = (now, trust, policy);
         Ok((SweepMoment { until: None, is_held: false }, SweepReport::default()))
+    }
+
+    /// What is known of a token or a session, also when its row is gone. No check asks this.
+    ///
+    /// # Errors
+    /// When the database fails.
+    fn look_up(&self, subject: &Subject) -> StoreResult<Findings> {
+        let _ = subject;
+        Err(unsupported("past"))
     }
 }
 
@@ -249,11 +285,23 @@ pub enum UserChanged {
     LastAdmin,
 }
 
-/// Which users to list, in the order of their numbers.
+/// Which users to list, in the order of their numbers. All conditions hold together.
 #[derive(Debug, Clone, Default)]
 pub struct UserFilter {
-    /// A part of the name or e-mail address; letter case and look-alikes do not matter.
+    /// A part of the name or e-mail address; letter case and look-alikes do not matter. This looks at every user.
     pub text: Option<String>,
+    /// The beginning of the name; letter case and look-alikes do not matter.
+    pub beginning: Option<String>,
+    /// The whole e-mail address; the case of A to Z does not matter.
+    pub email: Option<String>,
+    /// The number.
+    pub id: Option<UserId>,
+    /// Whether the user may log in.
+    pub is_active: Option<bool>,
+    /// Whether the user is a staff user.
+    pub is_staff: Option<bool>,
+    /// Whether the user may administer others.
+    pub is_admin: Option<bool>,
     /// Only users after this one, which was the last of the previous page.
     pub after: Option<UserId>,
     /// The maximum number of users.
@@ -275,8 +323,8 @@ pub struct UserEntry {
 /// Which sessions to list, newest first.
 #[derive(Debug, Clone)]
 pub struct SessionFilter {
-    /// Only sessions of this user.
-    pub user: Option<UserId>,
+    /// Which sessions.
+    pub matching: SessionMatch,
     /// Also sessions that are over.
     pub with_ended: bool,
     /// The present moment, which decides whether a token has expired.

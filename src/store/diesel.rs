@@ -18,10 +18,13 @@ mod doctor;
 mod emptying;
 mod error;
 mod feed;
+mod findings;
 mod hot;
 mod import;
 mod keys;
 mod lists;
+mod mass_end;
+mod matching;
 mod migrate;
 mod networks;
 #[cfg(feature = "sqlite")]
@@ -33,6 +36,7 @@ mod standby;
 mod sweep;
 #[cfg(test)]
 mod tests;
+mod traces;
 mod triggers;
 mod url;
 mod users;

@@ -10,7 +10,7 @@ use knoxide::domain::time::ManualClock;
 use knoxide::domain::user::{Password, UserId};
 use knoxide::service::admin::{Admin, AdminError, NewAccount, NewPassword, SessionQuery};
 use knoxide::store::memory::MemoryStore;
-use knoxide::store::{LastAdmin, SharedEmail};
+use knoxide::store::{LastAdmin, SessionMatch, SharedEmail};
 use serde_json::json;
 
 use crate::harness::app::{cheap_hasher, start_of_time};
@@ -88,7 +88,7 @@ fn what_is_written_says_who_did_it_and_from_where() {
     let made = admin.create_token(&casey, "script".to_owned(), None, Dialect::Knox.into()).expect("a token");
     admin.end_session(made.session).expect("a write");
     assert!(matches!(admin.end_session(made.session), Err(AdminError::NoSuchSession(_))));
-    let query = SessionQuery { user: Some(casey.id), with_ended: true, before: None, limit: 10 };
+    let query = SessionQuery { matching: SessionMatch::of_user(casey.id), with_ended: true, before: None, limit: 10 };
     let listed = serde_json::to_value(admin.list_sessions(query).expect("a list")).expect("JSON");
     let now = start_of_time().to_string();
     let expected = json!([{

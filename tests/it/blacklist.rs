@@ -6,7 +6,7 @@ use knoxide::domain::audit::Event;
 use knoxide::domain::dialect::Dialect;
 use knoxide::domain::policy::{Policy, RefreshPolicy, RefreshRate};
 use knoxide::domain::time::Clock as _;
-use knoxide::store::{AdminStore as _, SessionFilter};
+use knoxide::store::{AdminStore as _, SessionFilter, SessionMatch};
 
 use crate::harness::app::{App, Backend, Client, Database, Setup, on_each_database};
 use crate::harness::dialects::{Speech, Tokens};
@@ -46,7 +46,14 @@ fn blacklist(client: &mut Client, token: &str) -> u16 {
 /// Why the newest session ended.
 fn end_of_the_newest(app: &App) -> Option<Event> {
     let now = app.clock.now();
-    let filter = SessionFilter { user: None, with_ended: true, now, idle_limit: None, before: None, limit: 1 };
+    let filter = SessionFilter {
+        matching: SessionMatch::default(),
+        with_ended: true,
+        now,
+        idle_limit: None,
+        before: None,
+        limit: 1,
+    };
     app.store.list_sessions(&filter).expect("sessions").remove(0).end_reason
 }
 

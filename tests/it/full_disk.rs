@@ -9,7 +9,7 @@ use knoxide::domain::audit::Event;
 use knoxide::domain::policy::Policy;
 use knoxide::domain::time::Clock as _;
 use knoxide::domain::user::PasswordHash;
-use knoxide::store::{AdminStore as _, LastAdmin, SessionFilter, Store as _, UserChanged};
+use knoxide::store::{AdminStore as _, LastAdmin, SessionFilter, SessionMatch, Store as _, UserChanged};
 use serde_json::Value;
 
 use crate::harness::app::{App, Backend, Client, Database, Setup};
@@ -156,7 +156,14 @@ fn many_end_at_once(disk: &SmallDisk, spared: u64) {
     app.add_user("alice", PASSWORD);
     let tokens: Vec<String> = (0..64).map(|_| client.login("alice", PASSWORD)).collect();
     let now = app.clock.now();
-    let filter = SessionFilter { user: None, with_ended: false, now, idle_limit: None, before: None, limit: 1000 };
+    let filter = SessionFilter {
+        matching: SessionMatch::default(),
+        with_ended: false,
+        now,
+        idle_limit: None,
+        before: None,
+        limit: 1000,
+    };
     let sessions = app.store.list_sessions(&filter).expect("sessions");
     fill(&disk.path().join("knoxide.db"), now.as_micros());
     let alices = sessions.iter().filter(|entry| entry.username == "alice").map(|entry| entry.session.id);

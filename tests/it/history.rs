@@ -20,6 +20,7 @@ mod command;
 mod counts;
 mod crowd;
 mod faults;
+mod group;
 mod judge;
 mod ledger;
 mod lines;
@@ -145,9 +146,7 @@ fn run<W: Sync>(
     let mut dice = Dice(scale.seed);
     let mut own = || Dice(dice.below(u64::MAX));
     let mut scene = Scene { stage, world, actor: Actor::new(stage, own(), false), dice: own() };
-    for user in &crowd.quiet {
-        scene.actor.log_in(user, 6).into_iter().for_each(|token| ledger.keep_quiet(token));
-    }
+    scene.actor.begin_quiet();
     let inflicted = thread::scope(|scope| {
         let _finish = Finish(&ledger);
         for number in 0..ACTORS {
@@ -224,11 +223,19 @@ fn done(ledger: &Ledger) -> String {
     let counts = &ledger.counts;
     let [logins, yes, no, unavailable, silent] =
         [&counts.logins, &counts.yes, &counts.no, &counts.unavailable, &counts.silent].map(read);
-    let [revoked, revocations, all, commands, unanswered] =
-        [&counts.revoked, &counts.revocations, &counts.all, &counts.commands, &counts.unanswered].map(read);
+    let [revoked, revocations, all, mass, everybody, commands, unanswered] = [
+        &counts.revoked,
+        &counts.revocations,
+        &counts.all,
+        &counts.mass,
+        &counts.everybody,
+        &counts.commands,
+        &counts.unanswered,
+    ]
+    .map(read);
     format!(
         "{logins} logins; checks: {yes} yes, {no} no, {unavailable} could not look, {silent} not answered; {revoked} \
-         tokens revoked by {revocations} acknowledged requests ({all} of them for all sessions; {commands} commands), \
+         tokens revoked by {revocations} acknowledged requests ({all} of them for all sessions of a user, {mass} for all of a device, {everybody} for everybody's; {commands} commands), \
          {unanswered} requests to revoke without an acknowledgement"
     )
 }
@@ -274,7 +281,7 @@ fn what_a_kill_could_lose_revive_or_half_do_is_found() {
     ledger.end_one(&revived, by, now(), now(), Outcome::Done);
     for user in [crowd.user(1), crowd.user(2)] {
         // The server never saw these logins. Only the first user may have lost all sessions.
-        ledger.login(&user, "0".repeat(40), now(), now());
+        ledger.login(&user, "a device", "0".repeat(40), (now(), now()));
     }
     ledger.end_all(&partial.user, by, now(), now(), Outcome::Silent);
     audit(stage, &ledger.tokens(), (0, 1));

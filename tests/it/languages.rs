@@ -7,7 +7,7 @@ use knoxide::domain::audit::Event;
 use knoxide::domain::time::Clock as _;
 use knoxide::domain::user::LoginName;
 use knoxide::store::diesel::{DieselStore, StoreOptions};
-use knoxide::store::{AdminStore as _, Connection, SessionFilter, Store as _, StoreError};
+use knoxide::store::{AdminStore as _, Connection, SessionFilter, SessionMatch, Store as _, StoreError};
 use serde_json::Value;
 
 use crate::harness::app::{App, Backend, Database, Setup};
@@ -45,7 +45,14 @@ fn a_deadlock_is_run_again() {
         app.add_user(USER.0, USER.1);
         app.client().login(USER.0, USER.1);
         let now = app.clock.now();
-        let filter = SessionFilter { user: None, with_ended: false, now, idle_limit: None, before: None, limit: 1 };
+        let filter = SessionFilter {
+            matching: SessionMatch::default(),
+            with_ended: false,
+            now,
+            idle_limit: None,
+            before: None,
+            limit: 1,
+        };
         let session = app.store.list_sessions(&filter).expect("sessions")[0].session.id;
         let mut other = connect(&cluster.url());
         let slow = "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS \

@@ -102,6 +102,8 @@ const EXPOSURES: &[(&str, usize, &str)] = &[
     ("domain/password_rules", 1, "new passwords are judged"),
     ("server/bootstrap/draft", 1, "the first password is handed over in a file"),
     ("service/refresh", 1, "an expired token's signature is looked at"),
+    ("cli/explain", 1, "a token that was typed is looked up"),
+    ("service/admin/explain", 2, "a JWT's signature is looked at"),
     ("service/cache/table", 1, "a token is found by a keyed hash of its text"),
     ("store/diesel/import", 1, "hashes that no database could hold are refused"),
     ("store/diesel/import/rows/postgres", 1, "hashes are stored"),

@@ -1,7 +1,11 @@
 //! The integration tests: one binary, so that it links once.
 
 #[cfg(test)]
+mod admin_scale;
+#[cfg(test)]
 mod administration;
+#[cfg(test)]
+mod audit;
 #[cfg(test)]
 mod blacklist;
 #[cfg(test)]
@@ -27,6 +31,8 @@ mod docs;
 #[cfg(test)]
 mod embed;
 #[cfg(test)]
+mod explain;
+#[cfg(test)]
 mod full_disk;
 #[cfg(test)]
 mod guards;
@@ -50,6 +56,8 @@ mod knox;
 mod languages;
 #[cfg(test)]
 mod layers;
+#[cfg(test)]
+mod mass_ends;
 #[cfg(test)]
 mod model;
 #[cfg(test)]

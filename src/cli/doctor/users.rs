@@ -39,7 +39,7 @@ impl Flawed {
 pub(super) fn examine(store: &DieselStore) -> StoreResult<[Finding; 2]> {
     let mut connection = store.connect()?;
     let (mut unverifiable, mut unreachable) = (Flawed::default(), Flawed::default());
-    let mut filter = UserFilter { text: None, after: None, limit: PAGE };
+    let mut filter = UserFilter { limit: PAGE, ..UserFilter::default() };
     loop {
         let users = store.list_users(&filter)?;
         let Some(last) = users.last() else { break };

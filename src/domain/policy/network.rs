@@ -31,6 +31,11 @@ impl Network {
             IpAddr::V6(six) => IpAddr::V6(Ipv6Addr::from_bits(six.to_bits() >> 64 << 64)),
         }))
     }
+
+    /// The address, or the first one of the IPv6 network; `None` for a Unix socket.
+    pub const fn address(self) -> Option<IpAddr> {
+        self.0
+    }
 }
 
 /// `203.0.113.9`, `2001:db8::/64`, or `-`.

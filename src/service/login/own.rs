@@ -65,6 +65,16 @@ impl Auth {
     /// # Errors
     /// Why the password was not changed, or that the outcome is not known.
     pub async fn change_password(&self, request: PasswordRequest) -> Result<UserId, PasswordError> {
+        let origin = request.origin.clone();
+        match self.try_change_password(request).await {
+            Err(PasswordError::Login(error)) => {
+                Err(PasswordError::Login(self.tell_refusal(Event::PasswordChangeRefused, error, origin).await))
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn try_change_password(&self, request: PasswordRequest) -> Result<UserId, PasswordError> {
         let PasswordRequest { whose, current, new, keep_others, origin } = request;
         judge_by_what_is_known(&new, &whose)?;
         let (login, id, session) = match whose {
@@ -116,7 +126,10 @@ impl Auth {
     ) -> Result<UserId, LoginError> {
         let name = login.clone();
         let prove = async |permit: &mut Permit| self.prove(login, password, permit).await;
-        let (proven, account) = self.under_throttle(&name, &origin, prove).await?;
+        let (proven, account) = match self.under_throttle(&name, &origin, prove).await {
+            Ok(proven) => proven,
+            Err(error) => return Err(self.tell_refusal(Event::LoginFailed, error, origin).await),
+        };
         let user = proven.user.id;
         let audit = self.audit(Event::LogoutAll, Actor::User(user), origin);
         if !self.write(move |connection| connection.end_all_sessions(user, &audit)).await? {

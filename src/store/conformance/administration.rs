@@ -5,8 +5,8 @@ use crate::domain::import::{ImportData, ImportToken, ImportUser};
 use crate::domain::jwt::{Algorithm, KeyPurpose};
 use crate::domain::random::SystemRandom;
 use crate::store::{
-    Clash, ClockTrust, ImportError, KeyError, LastAdmin, Retiring, SessionFilter, StoreError, SweepPolicy, UserChanged,
-    UserFilter,
+    Clash, ClockTrust, ImportError, KeyError, LastAdmin, Retiring, SessionFilter, SessionMatch, StoreError,
+    SweepPolicy, UserChanged, UserFilter,
 };
 
 pub(super) const ADMIN_CASES: &[AdminCase] = &[
@@ -22,7 +22,7 @@ fn users_are_listed(store: &dyn AdminStore) {
     let conn = &mut *connect(store);
     let ids = ["alice", "bob", "carol"].map(|name| add_user(conn, name));
     let list = |text: Option<&str>, after, limit| {
-        let filter = UserFilter { text: text.map(str::to_owned), after, limit };
+        let filter = UserFilter { text: text.map(str::to_owned), after, limit, ..UserFilter::default() };
         let users = store.list_users(&filter).expect("a read");
         users.into_iter().map(|entry| entry.user.id).collect::<Vec<_>>()
     };
@@ -41,13 +41,14 @@ fn sessions_are_listed(store: &dyn AdminStore) {
         log_in(conn, user, number);
     }
     assert_eq!(conn.end_session(session_id(2), &audit(Event::Revoked)), Ok(true));
-    let all = SessionFilter { user: None, with_ended: false, now: NOW, idle_limit: None, before: None, limit: 10 };
+    let matching = SessionMatch::default();
+    let all = SessionFilter { matching, with_ended: false, now: NOW, idle_limit: None, before: None, limit: 10 };
     let list = |filter: SessionFilter| {
         let sessions = store.list_sessions(&filter).expect("a read");
         sessions.into_iter().map(|entry| entry.session.id).collect::<Vec<_>>()
     };
     assert_eq!(list(all.clone()), [4, 3, 1].map(session_id));
-    assert_eq!(list(SessionFilter { user: Some(alice), ..all.clone() }), [4, 1].map(session_id));
+    assert_eq!(list(SessionFilter { matching: SessionMatch::of_user(alice), ..all.clone() }), [4, 1].map(session_id));
     assert_eq!(list(SessionFilter { with_ended: true, ..all.clone() }), [4, 3, 2, 1].map(session_id));
     assert_eq!(list(SessionFilter { before: Some(session_id(4)), limit: 1, ..all.clone() }), [session_id(3)]);
     let idle_limit = Some(Duration::from_secs(60));
@@ -84,10 +85,11 @@ fn keys(store: &dyn AdminStore) {
     let made = store.ensure_keys(Algorithm::EdDsa, None, &SystemRandom, NOW).expect("keys");
     assert_eq!(store.ensure_keys(Algorithm::EdDsa, None, &SystemRandom, NOW).expect("keys").len(), made.len());
     let old = made.iter().find(|key| key.purpose == signs).expect("a key that signs").id;
-    assert_eq!(store.retire_key(old, NOW), Ok(Retiring::StillNeeded));
-    store.rotate_key(Algorithm::EdDsa, None, &SystemRandom, after(1)).expect("a new key");
+    assert_eq!(store.retire_key(old, &audit(Event::KeyRetired)), Ok(Retiring::StillNeeded));
+    store.rotate_key(Algorithm::EdDsa, None, &SystemRandom, &cause_at(Event::KeyRotated, after(1))).expect("a new key");
+    let retired = cause_at(Event::KeyRetired, after(2));
     assert_eq!(
-        (store.retire_key(old, after(2)), store.retire_key(old, after(2))),
+        (store.retire_key(old, &retired), store.retire_key(old, &retired)),
         (Ok(Retiring::Done), Ok(Retiring::Unknown))
     );
     let listed = store.list_keys().expect("a read");

@@ -1,7 +1,9 @@
 //! Ending the sessions of all users at once, and those from before a moment; and the last administrator.
 
 use super::*;
-use crate::store::{LastAdmin, Refresh, Refreshed, SessionFilter, SharedEmail, UserChange, UserChanged, UserCreation};
+use crate::store::{
+    LastAdmin, Refresh, Refreshed, SessionFilter, SessionMatch, SharedEmail, UserChange, UserChanged, UserCreation,
+};
 
 pub(super) const ADMIN_CASES: &[AdminCase] = &[
     ("everybody's sessions end at once", everybody_ends),
@@ -92,8 +94,14 @@ fn ends_are_told(store: &dyn AdminStore) {
     let epoch = epoch_of(conn, bob);
     assert_eq!(conn.open_session(&opened_at(4, bob, epoch, after(40))), Ok(Opening::Opened));
     let list = |with_ended| {
-        let filter =
-            SessionFilter { user: None, with_ended, now: after(50), idle_limit: None, before: None, limit: 10 };
+        let filter = SessionFilter {
+            matching: SessionMatch::default(),
+            with_ended,
+            now: after(50),
+            idle_limit: None,
+            before: None,
+            limit: 10,
+        };
         let mut listed = store.list_sessions(&filter).expect("a read");
         listed.sort_by_key(|entry| entry.session.id);
         listed.into_iter().map(|entry| (entry.end_reason, entry.session.ended)).collect::<Vec<_>>()

@@ -1,7 +1,7 @@
 //! What users see and change of their own sessions and passwords.
 
 use super::*;
-use crate::store::{KeptSessions, LastAdmin, PasswordChange, SessionFilter};
+use crate::store::{KeptSessions, LastAdmin, PasswordChange, SessionFilter, SessionMatch};
 
 pub(super) const CASES: &[Case] = &[
     ("a user's live sessions are listed in pages", own_sessions_are_listed),
@@ -15,7 +15,14 @@ pub(super) const ADMIN_CASES: &[AdminCase] = &[
 ];
 
 fn page_of(user: UserId) -> SessionFilter {
-    SessionFilter { user: Some(user), with_ended: false, now: NOW, idle_limit: None, before: None, limit: 2 }
+    SessionFilter {
+        matching: SessionMatch { user: Some(user), ..SessionMatch::default() },
+        with_ended: false,
+        now: NOW,
+        idle_limit: None,
+        before: None,
+        limit: 2,
+    }
 }
 
 fn own_sessions_are_listed(store: &dyn Store) {

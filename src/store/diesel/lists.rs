@@ -8,13 +8,14 @@ use super::DieselStore;
 use super::any::AnyConnection;
 use super::cutoff::{self, Cutoff, Ended, Opened};
 use super::hot::{self, statement};
+use super::matching;
 use super::rows::{kind_named, session_id};
 use super::schema::{sessions, users};
 use crate::domain::audit::Event;
 use crate::domain::session::{Session, SessionEntry, SessionId};
 use crate::domain::time::Timestamp;
-use crate::domain::user::{Epoch, User, UserId, lookalike_key};
-use crate::store::{SessionFilter, SharedAddress, StoreResult, UserEntry, UserFilter};
+use crate::domain::user::{Epoch, User, UserId, email_key, lookalike_key};
+use crate::store::{SessionFilter, SessionMatch, SharedAddress, StoreResult, UserEntry, UserFilter};
 
 statement! {
     /// E-mail addresses that several users have, but for letter case.
@@ -48,7 +49,7 @@ pub(super) fn shared_addresses(any: &mut AnyConnection) -> QueryResult<Vec<Share
 }
 
 /// A pattern that matches texts that contain this one.
-fn containing(text: &str) -> String {
+pub(super) fn containing(text: &str) -> String {
     let mut pattern = String::from("%");
     for c in text.chars().filter(|c| *c != '\0') {
         if matches!(c, '%' | '_' | '!') {
@@ -89,6 +90,26 @@ pub(super) fn users(any: &mut AnyConnection, filter: &UserFilter) -> QueryResult
                 .or(users::email.like(plain).escape('!'))
                 .or(users::lookalike_key.like(folded).escape('!')),
         );
+    }
+    if let Some(beginning) = &filter.beginning {
+        let from = lookalike_key(beginning);
+        let beyond = format!("{from}{}", char::MAX);
+        query = query.filter(users::lookalike_key.ge(from)).filter(users::lookalike_key.lt(beyond));
+    }
+    if let Some(email) = &filter.email {
+        query = query.filter(sql::<Bool>("lower(email) = ").bind::<Text, _>(email_key(email)));
+    }
+    if let Some(UserId(id)) = filter.id {
+        query = query.filter(users::id.eq(id));
+    }
+    if let Some(is_active) = filter.is_active {
+        query = query.filter(users::is_active.eq(is_active));
+    }
+    if let Some(is_staff) = filter.is_staff {
+        query = query.filter(users::is_staff.eq(is_staff));
+    }
+    if let Some(is_admin) = filter.is_admin {
+        query = query.filter(users::is_admin.eq(is_admin));
     }
     if let Some(UserId(after)) = filter.after {
         query = query.filter(users::id.gt(after));
@@ -139,15 +160,21 @@ impl SessionRow {
 
 /// See [`Connection::list_sessions`](crate::store::Connection::list_sessions).
 pub(super) fn sessions(any: &mut AnyConnection, filter: &SessionFilter) -> QueryResult<Vec<SessionEntry>> {
-    let rows = session_rows(any, filter, None)?;
+    let rows = matching_rows(any, filter)?;
     session_entries(any, rows)
 }
 
 /// See [`Connection::find_session`](crate::store::Connection::find_session).
 pub(super) fn session(any: &mut AnyConnection, id: SessionId) -> QueryResult<Option<SessionEntry>> {
-    let every =
-        SessionFilter { user: None, with_ended: true, now: Timestamp::EPOCH, idle_limit: None, before: None, limit: 1 };
-    let rows = session_rows(any, &every, Some(id))?;
+    let every = SessionFilter {
+        matching: SessionMatch::default(),
+        with_ended: true,
+        now: Timestamp::EPOCH,
+        idle_limit: None,
+        before: None,
+        limit: 1,
+    };
+    let rows = session_rows(any, &every, None, Some(id))?;
     Ok(session_entries(any, rows)?.pop())
 }
 
@@ -156,9 +183,28 @@ fn session_entries(any: &mut AnyConnection, rows: Vec<SessionRow>) -> QueryResul
     rows.into_iter().zip(ends).map(|(row, end)| session_entry(row, end)).collect()
 }
 
+/// Reads on until there are as many rows as wanted, where the database finds more than matches.
+fn matching_rows(any: &mut AnyConnection, filter: &SessionFilter) -> QueryResult<Vec<SessionRow>> {
+    let wanted = usize::try_from(filter.limit).unwrap_or(usize::MAX);
+    let (mut found, mut before) = (Vec::new(), filter.before);
+    loop {
+        let rows = session_rows(any, filter, before, None)?;
+        let is_last = rows.len() < wanted;
+        if let Some(last) = rows.last() {
+            before = Some(session_id(&last.id)?);
+        }
+        let missing = wanted.saturating_sub(found.len());
+        found.extend(rows.into_iter().filter(|row| filter.matching.covers(row.address.as_deref())).take(missing));
+        if is_last || found.len() >= wanted {
+            return Ok(found);
+        }
+    }
+}
+
 fn session_rows(
     any: &mut AnyConnection,
     filter: &SessionFilter,
+    before: Option<SessionId>,
     only: Option<SessionId>,
 ) -> QueryResult<Vec<SessionRow>> {
     let mut query = sessions::table
@@ -183,23 +229,15 @@ fn session_rows(
         .order(sessions::id.desc())
         .limit(i64::from(filter.limit))
         .into_boxed();
-    if let Some(UserId(user)) = filter.user {
-        query = query.filter(sessions::user_id.eq(user));
-    }
     if let Some(id) = only {
         query = query.filter(sessions::id.eq(id.as_bytes().to_vec()));
     }
-    if let Some(before) = filter.before {
+    if let Some(before) = before {
         query = query.filter(sessions::id.lt(before.as_bytes().to_vec()));
     }
-    if !filter.with_ended {
-        let seen_from = filter.idle_limit.map_or(i64::MIN, |idle| filter.now.saturating_sub(idle).as_micros());
-        query = query
-            .filter(sessions::ended_at.is_null())
-            .filter(sql::<Bool>(&cutoff::is_current()))
-            .filter(users::is_active)
-            .filter(sessions::last_seen.ge(seen_from))
-            .filter(sql::<Bool>(hot::LAST_END).sql(" > ").bind::<BigInt, _>(filter.now.as_micros()));
+    let live = if filter.with_ended { Vec::new() } else { matching::live(filter.now, filter.idle_limit) };
+    for condition in matching::matching(&filter.matching).into_iter().chain(live) {
+        query = query.filter(condition);
     }
     query.load(any)
 }

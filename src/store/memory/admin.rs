@@ -1,17 +1,17 @@
 //! Administration of users and sessions in memory. There are no signing keys, no imports, and nothing to sweep.
 
-use super::{MemoryStore, Tables};
+use super::{MemoryStore, SessionRow, Tables};
 use crate::domain::audit::AuditContext;
 use crate::domain::session::{SessionEntry, SessionId};
 use crate::domain::time::Timestamp;
 use crate::domain::user::{Account, NewUser, PasswordHash, User, UserId, email_key, lookalike_key};
 use crate::store::{
-    AdminStore, LastAdmin, SessionFilter, SharedEmail, StoreResult, UserChange, UserChanged, UserCreation, UserEntry,
-    UserFilter,
+    AdminStore, Findings, LastAdmin, LiveSet, SessionCount, SessionFilter, SessionMatch, SharedEmail, StoreResult,
+    Subject, UserChange, UserChanged, UserCreation, UserEntry, UserFilter,
 };
 
 impl AdminStore for MemoryStore {
-    fn create_user(&self, new: &NewUser, shared: SharedEmail, _: &AuditContext) -> StoreResult<UserCreation> {
+    fn create_user(&self, new: &NewUser, shared: SharedEmail, audit: &AuditContext) -> StoreResult<UserCreation> {
         let mut tables = self.tables();
         if new.id.is_some_and(|id| tables.accounts.contains_key(&id)) {
             return Ok(UserCreation::Taken);
@@ -24,10 +24,12 @@ impl AdminStore for MemoryStore {
         if let Some(holder) = tables.holder_of_email(&new.email, None, shared) {
             return Ok(UserCreation::EmailTaken(holder));
         }
-        Ok(UserCreation::Created(tables.insert_user(new)))
+        let id = tables.insert_user(new);
+        tables.tell(audit, id);
+        Ok(UserCreation::Created(id))
     }
 
-    fn change_user(&self, id: UserId, change: &UserChange, _: &AuditContext) -> StoreResult<UserChanged> {
+    fn change_user(&self, id: UserId, change: &UserChange, audit: &AuditContext) -> StoreResult<UserChanged> {
         let mut tables = self.tables();
         match change {
             UserChange::Username(name) => match tables.holder_of_name(name, Some(id)) {
@@ -44,11 +46,15 @@ impl AdminStore for MemoryStore {
             UserChange::Staff(_) | UserChange::Admin(..) => {}
         }
         let Some(user) = tables.user_mut(id) else { return Ok(UserChanged::NoSuchUser) };
+        let before = user.clone();
         match change {
             UserChange::Username(name) => user.username.clone_from(name),
             UserChange::Email(email, _) => user.email.clone_from(email),
             UserChange::Staff(is_staff) => user.is_staff = *is_staff,
             UserChange::Admin(is_admin, _) => user.is_admin = *is_admin,
+        }
+        if *user != before {
+            tables.tell(audit, id);
         }
         Ok(UserChanged::Done)
     }
@@ -90,6 +96,7 @@ impl AdminStore for MemoryStore {
         for user in users {
             tables.raise_epoch(user, audit);
         }
+        tables.tell_of_all(audit);
         Ok(())
     }
 
@@ -98,29 +105,44 @@ impl AdminStore for MemoryStore {
         if tables.cutoff.as_ref().is_none_or(|(before, _)| *before < moment) {
             tables.cutoff = Some((moment, audit.clone()));
         }
+        tables.tell_of_all(audit);
         Ok(())
     }
 
-    fn delete_user(&self, user: UserId, last: LastAdmin, _: &AuditContext) -> StoreResult<UserChanged> {
+    fn delete_user(&self, user: UserId, last: LastAdmin, audit: &AuditContext) -> StoreResult<UserChanged> {
         let mut tables = self.tables();
         if tables.is_last_admin(user, last) {
             return Ok(UserChanged::LastAdmin);
         }
-        let Tables { sessions, tokens, .. } = &mut *tables;
-        tokens.retain(|_, token| sessions.get(&token.session).is_some_and(|row| row.user != user));
+        let Tables { sessions, tokens, past, .. } = &mut *tables;
+        for (id, row) in sessions.iter().filter(|(_, row)| row.user == user) {
+            past.keep(tokens, *id, row.session.ended);
+            past.remove(*id, row, audit);
+        }
         sessions.retain(|_, row| row.user != user);
         tables.networks.retain(|(owner, _), _| *owner != user);
-        Ok(done(tables.accounts.remove(&user).is_some()))
+        let is_known = tables.accounts.remove(&user).is_some();
+        if is_known {
+            tables.tell(audit, user);
+        }
+        Ok(done(is_known))
     }
 
     fn list_users(&self, filter: &UserFilter) -> StoreResult<Vec<UserEntry>> {
         let tables = self.tables();
         let fits = |user: &User| {
-            let named = filter.text.as_ref().is_none_or(|text| {
-                let key = lookalike_key(&user.username);
+            let key = lookalike_key(&user.username);
+            let named = |text: &String| {
                 user.username.contains(text) || user.email.contains(text) || key.contains(&lookalike_key(text))
-            });
-            named && filter.after.is_none_or(|after| user.id > after)
+            };
+            filter.text.as_ref().is_none_or(named)
+                && filter.beginning.as_ref().is_none_or(|text| key.starts_with(&lookalike_key(text)))
+                && filter.email.as_ref().is_none_or(|email| email_key(email) == email_key(&user.email))
+                && filter.id.is_none_or(|id| user.id == id)
+                && filter.is_active.is_none_or(|is_active| user.is_active == is_active)
+                && filter.is_staff.is_none_or(|is_staff| user.is_staff == is_staff)
+                && filter.is_admin.is_none_or(|is_admin| user.is_admin == is_admin)
+                && filter.after.is_none_or(|after| user.id > after)
         };
         let mut users: Vec<_> =
             tables.accounts.values().map(|account| &account.user).filter(|user| fits(user)).collect();
@@ -132,6 +154,49 @@ impl AdminStore for MemoryStore {
     fn list_sessions(&self, filter: &SessionFilter) -> StoreResult<Vec<SessionEntry>> {
         Ok(self.tables().list_sessions(filter))
     }
+
+    fn look_up(&self, subject: &Subject) -> StoreResult<Findings> {
+        Ok(self.tables().look_up(subject))
+    }
+
+    fn count_sessions(&self, set: &LiveSet) -> StoreResult<SessionCount> {
+        let tables = self.tables();
+        let created: Vec<_> = tables.live_set(set).map(|row| row.session.created).collect();
+        let sessions = u64::try_from(created.len()).unwrap_or(u64::MAX);
+        Ok(SessionCount { sessions, newest: created.into_iter().max() })
+    }
+
+    fn end_sessions(
+        &self,
+        set: &LiveSet,
+        audit: &AuditContext,
+        _: &serde_json::Value,
+        progress: &mut dyn FnMut(u64),
+    ) -> StoreResult<u64> {
+        let mut tables = self.tables();
+        let ids: Vec<_> = tables.live_set(set).map(|row| row.session.id).collect();
+        let ended = ids.into_iter().filter(|id| tables.end(*id, audit)).count();
+        let ended = u64::try_from(ended).unwrap_or(u64::MAX);
+        progress(ended);
+        Ok(ended)
+    }
+}
+
+impl SessionRow {
+    pub(super) fn fits(&self, wanted: &SessionMatch) -> bool {
+        let (session, origin) = (&self.session, &self.opened.origin);
+        let has = |text: &Option<String>, part: &String| {
+            text.as_ref().is_some_and(|text| text.to_ascii_lowercase().contains(&part.to_ascii_lowercase()))
+        };
+        wanted.user.is_none_or(|user| self.user == user)
+            && wanted.covers(origin.address_text().as_deref())
+            && wanted.created_from.is_none_or(|from| session.created >= from)
+            && wanted.created_before.is_none_or(|before| session.created < before)
+            && wanted.last_seen_before.is_none_or(|before| session.last_seen < before)
+            && wanted.kind.is_none_or(|kind| session.kind == kind)
+            && wanted.device.as_ref().is_none_or(|part| has(&origin.user_agent, part))
+            && wanted.name.as_ref().is_none_or(|part| has(&self.name, part))
+    }
 }
 
 const fn done(found: bool) -> UserChanged {
@@ -139,6 +204,11 @@ const fn done(found: bool) -> UserChanged {
 }
 
 impl Tables {
+    fn live_set(&self, set: &LiveSet) -> impl Iterator<Item = &SessionRow> {
+        let is_in = |row: &&SessionRow| row.fits(&set.matching) && self.is_live(row, set.idle_limit, set.now);
+        self.sessions.values().filter(is_in)
+    }
+
     /// Whether nobody else could administer the users if `user` could no longer.
     fn is_last_admin(&self, user: UserId, last: LastAdmin) -> bool {
         let can =

@@ -1,9 +1,8 @@
-//! From which networks users logged in lately, in memory.
+//! From which networks each user logged in lately.
 
-use super::Tables;
+use super::{NETWORKS_KEPT, Tables};
 use crate::domain::time::Timestamp;
 use crate::domain::user::UserId;
-use crate::store::NETWORKS_KEPT;
 
 impl Tables {
     /// Notes a login from a network. Only the latest networks of each user are kept.

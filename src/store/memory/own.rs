@@ -12,6 +12,7 @@ impl Tables {
     pub(super) fn raise_epoch_but_for(&mut self, user: UserId, keep: Option<SessionId>, audit: &AuditContext) -> bool {
         let Some(Epoch(old)) = self.accounts.get(&user).map(|account| account.user.epoch) else { return false };
         self.raise_epoch(user, audit);
+        self.tell(audit, user);
         let kept = keep.and_then(|id| self.sessions.get_mut(&id)).filter(|row| row.user == user);
         if let Some(row) = kept.filter(|row| row.session.epoch == Epoch(old) && row.session.ended.is_none()) {
             row.session.epoch = Epoch(old + 1);
@@ -29,13 +30,16 @@ impl Tables {
         match change.keep {
             KeptSessions::None => self.raise_epoch_but_for(change.user, None, audit),
             KeptSessions::One(session) => self.raise_epoch_but_for(change.user, Some(session), audit),
-            KeptSessions::All => true,
+            KeptSessions::All => {
+                self.tell(audit, change.user);
+                true
+            }
         }
     }
 
     pub(super) fn list_sessions(&self, filter: &SessionFilter) -> Vec<SessionEntry> {
         let fits = |row: &&SessionRow| {
-            filter.user.is_none_or(|user| row.user == user)
+            row.fits(&filter.matching)
                 && filter.before.is_none_or(|before| row.session.id < before)
                 && (filter.with_ended || self.is_live(row, filter.idle_limit, filter.now))
         };

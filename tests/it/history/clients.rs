@@ -40,12 +40,21 @@ pub(super) struct Actor<'a> {
     checks: Vec<Line<'a>>,
     others: Vec<Line<'a>>,
     dice: Dice,
+    /// What it calls itself when it logs in; no other client calls itself so.
+    device: String,
+    /// How often it has changed that.
+    devices: u64,
     /// Does not avoid nodes that are about to stop.
     is_bold: bool,
 }
 
 fn check_of(token: &Token) -> Request {
     token_request("GET", "/auth/user/", &token.text)
+}
+
+/// No name of a device is a part of another one.
+fn device_of(dice: &Dice, number: u64) -> String {
+    format!("client {:016x} {number:08}", dice.0)
 }
 
 /// Whether a line may be used now.
@@ -64,7 +73,8 @@ fn send_checks(lines: &mut [Line<'_>], token: &Token, bold: bool) {
 impl<'a> Actor<'a> {
     pub(super) fn new(stage: Stage<'a>, dice: Dice, is_bold: bool) -> Self {
         let (checks, others) = (Line::to_all(stage.nodes), Line::to_all(stage.nodes));
-        Self { stage, checks, others, dice, is_bold }
+        let device = device_of(&dice, 0);
+        Self { stage, checks, others, dice, device, devices: 0, is_bold }
     }
 
     /// Goes on until the run ends.
@@ -100,7 +110,7 @@ impl<'a> Actor<'a> {
 
     /// Logs in this often, and has each token cached by every node that has a cache.
     pub(super) fn log_in(&mut self, user: &Arc<User>, wanted: u64) -> Vec<Arc<Token>> {
-        let request = login_request(&user.name, PASSWORD);
+        let request = login_request(&user.name, PASSWORD).header("User-Agent", self.device.clone());
         let mut tokens = Vec::new();
         for _ in 0..wanted {
             let Some(line) = self.choose(true) else { break };
@@ -109,7 +119,8 @@ impl<'a> Actor<'a> {
             match reply.map(|reply| reply.status) {
                 Some(200) => {
                     let text = reply.map(token_of).unwrap_or_default();
-                    tokens.push(self.stage.ledger.login(user, text, answer.asked, answer.got));
+                    let (ledger, device) = (self.stage.ledger, self.device.clone());
+                    tokens.push(ledger.login(user, &device, text, (answer.asked, answer.got)));
                 }
                 Some(400) if user.is_closed.load(Ordering::SeqCst) => break,
                 None | Some(503 | 408) => break,
@@ -158,6 +169,14 @@ impl<'a> Actor<'a> {
         asked
     }
 
+    /// Logs in the users whose sessions only the end of everybody's ends.
+    pub(super) fn begin_quiet(&mut self) {
+        self.stage.ledger.forget_quiet();
+        for user in &self.stage.crowd.quiet {
+            self.log_in(user, 6).into_iter().for_each(|token| self.stage.ledger.keep_quiet(token));
+        }
+    }
+
     pub(super) fn end_one(&mut self, token: &Token) {
         let Some((place, answer)) = self.revoke(token, "/auth/logout/") else { return };
         let outcome = self.stage.ledger.outcome("a logout", place, answer.reply.as_ref());
@@ -183,13 +202,20 @@ impl<'a> Actor<'a> {
     fn by_command(&mut self, slot: usize, tokens: &[Arc<Token>]) {
         let token = &tokens[0];
         send_checks(&mut self.checks, token, self.is_bold);
-        self.stage.command.revoke(&self.stage, slot, token, &mut self.dice);
+        let is_everybodys = self.stage.command.revoke(&self.stage, slot, token, &mut self.dice);
         // Begun after the command had ended.
         for token in tokens {
             send_checks(&mut self.others, token, self.is_bold);
             receive_checks(self.stage.ledger, &mut self.others, token);
         }
         receive_checks(self.stage.ledger, &mut self.checks, token);
+        if is_everybodys {
+            self.begin_quiet();
+        }
+        if self.stage.ledger.is_spent(&self.device) {
+            self.devices += 1;
+            self.device = device_of(&self.dice, self.devices);
+        }
     }
 }
 

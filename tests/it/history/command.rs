@@ -1,7 +1,9 @@
 //! Revocations by the program's command line, while the servers run.
 
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use knoxide::domain::time::{Clock as _, SystemClock};
 
 use super::clients::Stage;
 use super::counts::add;
@@ -9,6 +11,9 @@ use super::crowd::HASH;
 use super::ledger::{Outcome, Responder, Token, User};
 use crate::harness::dice::Dice;
 use crate::harness::program::Program;
+
+/// How old sessions are that end as old ones.
+const AGE: Duration = Duration::from_millis(500);
 
 /// The program, on the database of the nodes.
 pub(super) struct Command {
@@ -20,14 +25,15 @@ impl Command {
         Self { program: Program::bare().set("DATABASE_URL", url) }
     }
 
-    /// Revokes a token in one of several ways; its user has or had this slot.
-    pub(super) fn revoke(&self, stage: &Stage<'_>, slot: usize, token: &Token, dice: &mut Dice) {
+    /// Revokes a token in one of several ways; its user has or had this slot. Returns whether that may have ended
+    /// everybody's sessions.
+    pub(super) fn revoke(&self, stage: &Stage<'_>, slot: usize, token: &Token, dice: &mut Dice) -> bool {
         let user = &*token.user.name;
         let session = token.facts().session.clone();
         add(&stage.ledger.counts.commands);
-        match dice.below(6) {
+        match dice.below(12) {
             0 | 1 => {
-                let Some(session) = session else { return };
+                let Some(session) = session else { return false };
                 let (asked, outcome) = self.run(&["session", "revoke", &session]);
                 stage.ledger.end_one(token, Responder::CommandLine, asked, Instant::now(), outcome);
             }
@@ -41,8 +47,27 @@ impl Command {
                     self.run(&["user", "activate", user]);
                 }
             }
-            _ => self.shut_out(stage, slot, token, &["user", "delete", "--yes", user]),
+            5 => self.shut_out(stage, slot, token, &["user", "delete", "--yes", user]),
+            6 => {
+                let (asked, outcome) = self.run(&["session", "revoke", "--all", "--yes"]);
+                stage.ledger.end_everybody(None, Responder::CommandLine, (asked, Instant::now()), outcome);
+                return true;
+            }
+            7 => {
+                // The clock of the servers is that of this process.
+                let (moment, before) = (SystemClock.now().saturating_sub(AGE), Instant::now() - AGE);
+                let (asked, outcome) = self.run(&["session", "revoke", "--before", &moment.to_string(), "--yes"]);
+                stage.ledger.end_everybody(Some(before), Responder::CommandLine, (asked, Instant::now()), outcome);
+                return true;
+            }
+            // Sessions of several users, one after the other.
+            _ => {
+                let device = &*token.device;
+                let (asked, outcome) = self.run(&["session", "revoke", "--device", device, "--yes"]);
+                stage.ledger.end_device(device, Responder::CommandLine, asked, Instant::now(), outcome);
+            }
         }
+        false
     }
 
     fn end_all(&self, stage: &Stage<'_>, slot: usize, token: &Token, arguments: &[&str]) {

@@ -17,6 +17,10 @@ pub(super) struct Counts {
     pub(super) revoked: AtomicU64,
     /// Acknowledged ends of all of a user's sessions.
     pub(super) all: AtomicU64,
+    /// Acknowledged ends of all sessions from a device.
+    pub(super) mass: AtomicU64,
+    /// Acknowledged ends of everybody's sessions, or of those from before a moment.
+    pub(super) everybody: AtomicU64,
     /// Revocations by the command line.
     pub(super) commands: AtomicU64,
     pub(super) strange: AtomicU64,

@@ -4,16 +4,20 @@
 //! The moment of a request is taken before the first byte is sent, that of
 //! an answer after the last byte was received. So every answer that is judged too late was too late.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use super::counts::{Counts, add, read};
+use super::group::{End, Group};
 use crate::harness::wire::Reply;
 
 /// For this many unexpected answers the text is kept.
 const STRANGE_KEPT: usize = 20;
+
+/// A command that failed may have its effect until so much later.
+const LATE: Duration = Duration::from_secs(30);
 
 /// Who answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,8 +38,8 @@ pub(super) struct Told {
 pub(super) struct Facts {
     /// When it was first tried to revoke it, with or without an answer.
     pub(super) tried: Option<Instant>,
-    /// Whether a client tried to end only this session, not all of the user.
-    tried_alone: bool,
+    /// Whether a client tried to end this session, but not all of the user.
+    pub(super) tried_alone: bool,
     /// When a revocation was first acknowledged.
     pub(super) revoked: Option<Told>,
     /// When a check was first answered with a refusal.
@@ -51,9 +55,11 @@ pub(super) struct Facts {
 pub(super) struct Token {
     pub(super) text: String,
     pub(super) user: Arc<User>,
+    /// What the client called itself when it logged in.
+    pub(super) device: String,
     /// When the login was asked for, and when it was answered.
-    asked: Instant,
-    got: Instant,
+    pub(super) asked: Instant,
+    pub(super) got: Instant,
     facts: Mutex<Facts>,
 }
 
@@ -67,7 +73,7 @@ impl Token {
         self.got < at && !self.facts().tried_alone
     }
 
-    fn try_at(&self, at: Instant) {
+    pub(super) fn try_at(&self, at: Instant) {
         let mut facts = self.facts();
         facts.tried = Some(facts.tried.map_or(at, |before| before.min(at)));
     }
@@ -79,40 +85,7 @@ pub(super) struct User {
     pub(super) name: String,
     /// From now on a login may be refused: a client is about to lock the user out.
     pub(super) is_closed: AtomicBool,
-    state: Mutex<UserState>,
-}
-
-#[derive(Debug, Default)]
-struct UserState {
-    /// Those not known to be revoked.
-    tokens: Vec<Arc<Token>>,
-    ends: Vec<End>,
-}
-
-/// The end of all of a user's sessions.
-#[derive(Debug, Clone, Copy)]
-struct End {
-    asked: Instant,
-    /// `None`: it was never answered, and may happen at any time.
-    acknowledged: Option<Told>,
-}
-
-impl End {
-    /// What it means for a token of the same user; whether it is known to be revoked.
-    fn strike(&self, token: &Token, counts: &Counts) -> bool {
-        match self.acknowledged {
-            Some(told) if token.got < self.asked => {
-                token.try_at(self.asked);
-                counts.revoke(token, told);
-                true
-            }
-            Some(told) if told.at < token.asked => false,
-            Some(_) | None => {
-                token.try_at(self.asked);
-                false
-            }
-        }
-    }
+    state: Mutex<Group>,
 }
 
 impl User {
@@ -158,7 +131,7 @@ impl Outcome {
 }
 
 impl Counts {
-    fn revoke(&self, token: &Token, told: Told) {
+    pub(super) fn revoke(&self, token: &Token, told: Told) {
         let mut facts = token.facts();
         match facts.revoked {
             None => {
@@ -176,7 +149,10 @@ impl Counts {
 pub(super) struct Ledger {
     pub(super) counts: Counts,
     tokens: Mutex<Vec<Arc<Token>>>,
-    /// Tokens of users whose sessions no client ends.
+    /// By what the clients called themselves.
+    devices: Mutex<HashMap<String, Group>>,
+    everybody: Mutex<Group>,
+    /// Tokens of users whose sessions no client ends, unless it ends those of everybody.
     quiet: Mutex<Vec<Arc<Token>>>,
     /// Good tokens that a client will end later.
     reserve: Mutex<VecDeque<Arc<Token>>>,
@@ -186,20 +162,22 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    /// A login of `user` was asked for and answered.
-    pub(super) fn login(&self, user: &Arc<User>, text: String, asked: Instant, got: Instant) -> Arc<Token> {
+    /// A login of `user` from a device was asked for and answered with a token.
+    pub(super) fn login(
+        &self,
+        user: &Arc<User>,
+        device: &str,
+        text: String,
+        (asked, got): (Instant, Instant),
+    ) -> Arc<Token> {
         add(&self.counts.logins);
-        let token = Arc::new(Token { text, user: Arc::clone(user), asked, got, facts: Mutex::default() });
-        let mut state = user.state.lock().expect("no panic");
-        // Ends under way find it in the list when they are done.
-        let struck = state.ends.iter().filter(|end| end.strike(&token, &self.counts)).count() > 0;
-        if !struck {
-            state.tokens.push(Arc::clone(&token));
-        }
-        if state.tokens.len() > 200 {
-            state.tokens.retain(|token| token.facts().revoked.is_none());
-        }
-        drop(state);
+        let (user, device) = (Arc::clone(user), device.to_owned());
+        let token = Arc::new(Token { text, user, device, asked, got, facts: Mutex::default() });
+        token.user.state.lock().expect("no panic").add(&token, &self.counts);
+        let mut devices = self.devices.lock().expect("no panic");
+        devices.entry(token.device.clone()).or_default().add(&token, &self.counts);
+        drop(devices);
+        self.everybody.lock().expect("no panic").add(&token, &self.counts);
         self.tokens.lock().expect("no panic").push(Arc::clone(&token));
         token
     }
@@ -255,23 +233,60 @@ impl Ledger {
     /// The end of all sessions of a user was asked for, and not refused.
     pub(super) fn end_all(&self, user: &User, by: Responder, asked: Instant, got: Instant, outcome: Outcome) {
         let acknowledged = (outcome == Outcome::Done).then_some(Told { at: got, by });
-        let end = End { asked, acknowledged };
-        let mut state = user.state.lock().expect("no panic");
-        state.tokens.retain(|token| !end.strike(token, &self.counts));
-        state.ends.push(end);
-        drop(state);
+        let end = End { is_whole: true, before: None, asked, acknowledged, latest: None };
+        user.state.lock().expect("no panic").end(end, &self.counts);
         if acknowledged.is_some() {
             add(&self.counts.all);
         }
         self.count_revocation(acknowledged.is_some());
     }
 
+    /// The end of all sessions from a device was asked for. Without an acknowledgement a part of them may have ended.
+    pub(super) fn end_device(&self, device: &str, by: Responder, asked: Instant, got: Instant, outcome: Outcome) {
+        let acknowledged = (outcome == Outcome::Done).then_some(Told { at: got, by });
+        let end = End { is_whole: false, before: None, asked, acknowledged, latest: None };
+        let mut devices = self.devices.lock().expect("no panic");
+        devices.entry(device.to_owned()).or_default().end(end, &self.counts);
+        drop(devices);
+        if acknowledged.is_some() {
+            add(&self.counts.mass);
+        }
+        self.count_revocation(acknowledged.is_some());
+    }
+
+    /// The end of everybody's sessions, or of those that were opened before a moment, was asked for.
+    pub(super) fn end_everybody(
+        &self,
+        before: Option<Instant>,
+        by: Responder,
+        (asked, got): (Instant, Instant),
+        outcome: Outcome,
+    ) {
+        let acknowledged = (outcome == Outcome::Done).then_some(Told { at: got, by });
+        let end = End { is_whole: false, before, asked, acknowledged, latest: Some(got + LATE) };
+        self.everybody.lock().expect("no panic").end(end, &self.counts);
+        if acknowledged.is_some() {
+            add(&self.counts.everybody);
+        }
+        self.count_revocation(acknowledged.is_some());
+    }
+
+    /// Whether the end of a device's sessions was asked for and never acknowledged: it may happen at any time.
+    pub(super) fn is_spent(&self, device: &str) -> bool {
+        let devices = self.devices.lock().expect("no panic");
+        devices.get(device).is_some_and(|group| group.ends.iter().any(|end| end.acknowledged.is_none()))
+    }
+
     /// Applies all ends to all tokens once more, when all requests have ended: an end that was recorded late may
     /// have found tokens gone that a later end took off the list.
     pub(super) fn settle(&self) {
         for token in self.tokens() {
-            let ends = token.user.state.lock().expect("no panic").ends.clone();
-            for end in ends {
+            let of_user = token.user.state.lock().expect("no panic").ends.clone();
+            let devices = self.devices.lock().expect("no panic");
+            let of_device = devices.get(&token.device).map(|group| group.ends.clone()).unwrap_or_default();
+            drop(devices);
+            let of_all = self.everybody.lock().expect("no panic").ends.clone();
+            for end in of_user.into_iter().chain(of_device).chain(of_all) {
                 end.strike(&token, &self.counts);
             }
         }
@@ -323,6 +338,11 @@ impl Ledger {
 
     pub(super) fn keep_quiet(&self, token: Arc<Token>) {
         self.quiet.lock().expect("no panic").push(token);
+    }
+
+    /// Everybody's sessions may have ended.
+    pub(super) fn forget_quiet(&self) {
+        self.quiet.lock().expect("no panic").clear();
     }
 
     /// One of those that no client ends.

@@ -13,7 +13,7 @@ const BY: Responder = Responder::Node(0);
 fn judge(first_end: Outcome, check: Option<[u64; 2]>) -> Verdict {
     let (ledger, user, begin) = (Ledger::default(), User::new("alice".to_owned()), Instant::now());
     let at = |seconds| begin + Duration::from_secs(seconds);
-    let token = ledger.login(&user, "0".repeat(40), at(0), at(0));
+    let token = ledger.login(&user, "a device", "0".repeat(40), (at(0), at(0)));
     let reply = |status, body: &str| Reply { status, headers: Vec::new(), body: body.as_bytes().to_vec() };
     match check {
         Some([asked, got]) => {

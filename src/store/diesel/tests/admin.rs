@@ -2,10 +2,11 @@
 
 use super::*;
 use crate::domain::audit::Origin;
-use crate::store::{LastAdmin, SessionFilter, SharedEmail, UserChange, UserChanged, UserFilter};
+use crate::store::{LastAdmin, SessionFilter, SessionMatch, SharedEmail, UserChange, UserChanged, UserFilter};
 
 fn filter(user: Option<UserId>, with_ended: bool) -> SessionFilter {
-    SessionFilter { user, with_ended, now: NOW, idle_limit: None, before: None, limit: 100 }
+    let matching = SessionMatch { user, ..SessionMatch::default() };
+    SessionFilter { matching, with_ended, now: NOW, idle_limit: None, before: None, limit: 100 }
 }
 
 #[test]
@@ -16,7 +17,8 @@ fn users_are_found_by_parts_of_what_they_are_called() {
             add_user(&mut *c, name);
         }
         let names = |text: Option<&str>, after: Option<i64>, limit: u32| -> Vec<String> {
-            let filter = UserFilter { text: text.map(str::to_owned), after: after.map(UserId), limit };
+            let filter =
+                UserFilter { text: text.map(str::to_owned), after: after.map(UserId), limit, ..UserFilter::default() };
             let users = fixture.store.list_users(&filter).expect("a list");
             users.into_iter().map(|entry| entry.user.username).collect()
         };

@@ -1,7 +1,7 @@
 //! Sweeping.
 
 use super::*;
-use crate::store::{LastAdmin, SessionFilter, SweepPolicy, SweepReport, UserChanged};
+use crate::store::{LastAdmin, SessionFilter, SessionMatch, SweepPolicy, SweepReport, UserChanged};
 
 const DAY: u64 = 24 * 60 * 60;
 
@@ -25,7 +25,7 @@ fn expired_tokens_go_after_a_day_and_revoke_nothing() {
         assert_eq!((fixture.count("tokens"), fixture.count("revocation_log")), (1, 0));
         assert_eq!(fixture.count("sessions WHERE ended_at IS NULL"), 1);
         let filter = SessionFilter {
-            user: None,
+            matching: SessionMatch::default(),
             with_ended: true,
             now: NOW,
             idle_limit: None,

@@ -1,0 +1,6 @@
+DROP INDEX sessions_address;
+ALTER TABLE sessions
+    ALTER COLUMN name TYPE TEXT,
+    ALTER COLUMN address TYPE TEXT,
+    ALTER COLUMN user_agent TYPE TEXT;
+UPDATE schema_info SET version = 10;

@@ -1,0 +1,10 @@
+-- These texts are compared byte by byte, and `lower` folds A to Z alone, as on SQLite. No row is written anew.
+ALTER TABLE sessions
+    ALTER COLUMN name TYPE TEXT COLLATE "C",
+    ALTER COLUMN address TYPE TEXT COLLATE "C",
+    ALTER COLUMN user_agent TYPE TEXT COLLATE "C";
+
+-- Sessions are found by the address that they were opened from, in the order of their ids.
+CREATE INDEX sessions_address ON sessions (address, id);
+
+UPDATE schema_info SET version = 11;

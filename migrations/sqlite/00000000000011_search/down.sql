@@ -1,0 +1,2 @@
+DROP INDEX sessions_address;
+UPDATE schema_info SET version = 10;

@@ -1,0 +1,92 @@
+//! Ending the sessions of a set that was shown before.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::json;
+
+use super::{Admin, AdminError, SessionQuery};
+use crate::domain::audit::Event;
+use crate::domain::session::SessionEntry;
+use crate::domain::time::Timestamp;
+use crate::store::{LiveSet, SessionMatch};
+
+/// How many sessions a dry run shows.
+const SAMPLE: u32 = 10;
+
+/// The least step of a [`Timestamp`].
+const INSTANT: Duration = Duration::from_micros(1);
+
+/// What a mass end would do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DryRun {
+    /// Sessions opened after this moment are not part of the set.
+    pub moment: Timestamp,
+    /// How many live sessions match.
+    pub count: u64,
+    /// The newest of them.
+    pub sample: Vec<SessionEntry>,
+}
+
+/// What a dry run has shown: the mass end ends no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shown {
+    /// The moment of the dry run.
+    pub moment: Timestamp,
+    /// Its number of sessions.
+    pub count: u64,
+}
+
+impl DryRun {
+    /// What a mass end needs to know of it.
+    pub const fn shown(&self) -> Shown {
+        Shown { moment: self.moment, count: self.count }
+    }
+}
+
+impl Admin {
+    /// Counts the live sessions that match, and shows some. Its moment is not before any of them was opened, even by
+    /// a node whose clock is ahead.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn dry_run(&self, matching: &SessionMatch) -> Result<DryRun, AdminError> {
+        let set = self.live_set(matching.clone());
+        let found = self.store.count_sessions(&set)?;
+        let query = SessionQuery { matching: matching.clone(), limit: SAMPLE, ..SessionQuery::default() };
+        let sample = self.list_sessions(query)?;
+        let moment = found.newest.map_or(set.now, |newest| newest.max(set.now));
+        Ok(DryRun { moment, count: found.sessions, sample })
+    }
+
+    /// See [`Admin::end_filtered`].
+    pub(super) fn try_end_filtered(
+        &self,
+        matching: &SessionMatch,
+        shown: Shown,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<u64, AdminError> {
+        if matching.is_any() {
+            return Err(AdminError::NoCondition);
+        }
+        let beyond = shown.moment.saturating_add(INSTANT);
+        let before = matching.created_before.map_or(beyond, |before| before.min(beyond));
+        let set = self.live_set(SessionMatch { created_before: Some(before), ..matching.clone() });
+        let found = self.store.count_sessions(&set)?.sessions;
+        if found > shown.count {
+            return Err(AdminError::MoreThanShown { shown: shown.count, found });
+        }
+        let detail = json!({ "filter": matching, "moment": shown.moment, "count": found });
+        let mut ended = 0;
+        let mut note = |number| {
+            ended = number;
+            progress(number);
+        };
+        let done = self.store.end_sessions(&set, &self.audit(Event::Revoked), &detail, &mut note);
+        done.map_err(|error| AdminError::EndedInPart { ended, error })
+    }
+
+    fn live_set(&self, matching: SessionMatch) -> LiveSet {
+        LiveSet { matching, now: self.clock.now(), idle_limit: self.policy.idle_verdict_after() }
+    }
+}

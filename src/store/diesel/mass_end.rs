@@ -1,0 +1,220 @@
+//! Ending the sessions of a set: counted and ended page by page, in small transactions.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use diesel::dsl::sql;
+use diesel::prelude::*;
+#[cfg(feature = "postgres")]
+use diesel::sql_types::Array;
+use diesel::sql_types::{BigInt, Binary, Bool, Text};
+
+use super::DieselStore;
+use super::any::{AnyConnection, on_each};
+use super::audit::{self, About};
+use super::emptying::Pace;
+use super::hot::{CUTOFF_EPOCH, ISSUED_BEFORE, statement};
+use super::matching;
+use super::rows::session_id;
+use super::schema::{sessions, users};
+use crate::domain::audit::{AuditContext, Event};
+use crate::domain::session::SessionId;
+use crate::domain::time::Timestamp;
+use crate::store::{LiveSet, SessionCount, StoreResult};
+
+/// How many sessions are read at a time.
+const PAGE: i64 = 1_000;
+
+/// The longest pause after a transaction. Each lasts as long as the transaction did, so that other writers get their
+/// turn on SQLite.
+const MAX_PAUSE: Duration = Duration::from_millis(100);
+
+#[cfg(feature = "sqlite")]
+statement! {
+    /// Marks a session as ended, unless it was before. Its tokens are left to the sweeper.
+    MarkEnded { at: i64 as BigInt, reason: String as Text, actor: String as Text, id: [u8; 16] as Binary },
+    [
+        "UPDATE sessions SET ended_at = ", at, ", ended_reason = ", reason, ", ended_by = ", actor, " WHERE id = ", id,
+        " AND ended_at IS NULL AND created >= ", {ISSUED_BEFORE}, " AND auth_epoch >= (SELECT u.auth_epoch FROM users u \
+         WHERE u.id = sessions.user_id) + ", {CUTOFF_EPOCH},
+    ]
+}
+
+#[cfg(feature = "postgres")]
+statement! {
+    /// The same for several sessions, which are locked in the order of their ids, so that two transactions cannot
+    /// deadlock.
+    MarkAllEnded { ids: Vec<[u8; 16]> as Array<Binary>, at: i64 as BigInt, reason: String as Text, actor: String as Text },
+    [
+        "WITH open AS MATERIALIZED (SELECT id FROM sessions WHERE id = ANY(", ids,
+        ") AND ended_at IS NULL ORDER BY id FOR NO KEY UPDATE) UPDATE sessions SET ended_at = ", at,
+        ", ended_reason = ", reason, ", ended_by = ", actor, " FROM open WHERE sessions.id = open.id \
+         AND sessions.ended_at IS NULL AND sessions.created >= ", {ISSUED_BEFORE}, " AND sessions.auth_epoch >= (\
+         SELECT u.auth_epoch FROM users u WHERE u.id = sessions.user_id) + ", {CUTOFF_EPOCH},
+    ]
+}
+
+/// A session of the set, or one that only [`crate::store::SessionMatch::covers`] tells from it.
+#[derive(Debug, Clone)]
+struct Found {
+    id: SessionId,
+    created: Timestamp,
+    address: Option<String>,
+}
+
+impl DieselStore {
+    /// See [`crate::store::AdminStore::count_sessions`].
+    pub(super) fn count_set(&self, set: &LiveSet) -> StoreResult<SessionCount> {
+        let mut count = SessionCount::default();
+        self.each_page(set, |page| {
+            count.sessions = count.sessions.saturating_add(u64::try_from(page.len()).unwrap_or(u64::MAX));
+            count.newest = page.iter().map(|found| found.created).max().max(count.newest);
+            Ok(())
+        })?;
+        Ok(count)
+    }
+
+    /// See [`crate::store::AdminStore::end_sessions`].
+    pub(super) fn end_set(
+        &self,
+        set: &LiveSet,
+        audit: &AuditContext,
+        detail: &serde_json::Value,
+        progress: &mut dyn FnMut(u64),
+    ) -> StoreResult<u64> {
+        self.note(Event::MassEndStarted, audit, detail)?;
+        let (mut ended, mut pace) = (0_u64, Pace::default());
+        self.each_page(set, |page| {
+            let mut left = page;
+            while !left.is_empty() {
+                let (batch, rest) = left.split_at_checked(pace.rows()).unwrap_or((left, &[]));
+                let begun = Instant::now();
+                let marked = self.admin(|connection| {
+                    connection.end(|any, _| {
+                        let begun = Instant::now();
+                        let marked = mark(any, batch, audit)?;
+                        pace.adjust(begun.elapsed());
+                        Ok(marked)
+                    })
+                })?;
+                ended = ended.saturating_add(u64::try_from(marked).unwrap_or(u64::MAX));
+                progress(ended);
+                left = rest;
+                thread::sleep(begun.elapsed().min(MAX_PAUSE));
+            }
+            Ok(())
+        })?;
+        let mut detail = detail.clone();
+        if let Some(members) = detail.as_object_mut() {
+            members.insert("ended".to_owned(), ended.into());
+        }
+        self.note(Event::MassEndDone, audit, &detail)?;
+        Ok(ended)
+    }
+
+    /// Records a step of the act in a transaction of its own, for which there is room even on a full disk.
+    fn note(&self, event: Event, audit: &AuditContext, detail: &serde_json::Value) -> StoreResult<()> {
+        let audit = audit.clone().with_detail(detail.clone());
+        self.admin(|connection| connection.end(|any, _| audit::record_as(any, event, &audit, About::default())))
+    }
+
+    /// Shows all sessions of the set to `work`, page by page. Sessions that end meanwhile may be missing.
+    fn each_page(&self, set: &LiveSet, mut work: impl FnMut(&[Found]) -> StoreResult<()>) -> StoreResult<()> {
+        let way = Way::of(set);
+        let mut last: Option<Found> = None;
+        loop {
+            let rows = self.admin(|connection| connection.read(|any| page(any, set, way, last.as_ref())))?;
+            let is_last = i64::try_from(rows.len()).unwrap_or(i64::MAX) < PAGE;
+            // The next page begins after the last row, whether that belongs to the set or not.
+            last = rows.last().cloned();
+            let found: Vec<Found> =
+                rows.into_iter().filter(|row| set.matching.covers(row.address.as_deref())).collect();
+            work(&found)?;
+            if is_last {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// In which order the sessions of a set are read: that of the index that leads to them.
+#[derive(Debug, Clone, Copy)]
+enum Way {
+    /// By id, which is by time.
+    Ids,
+    /// By time, within one user.
+    OfUser,
+    /// By address.
+    Addresses,
+}
+
+impl Way {
+    const fn of(set: &LiveSet) -> Self {
+        match (&set.matching.user, &set.matching.address) {
+            (Some(_), _) => Self::OfUser,
+            (None, Some(_)) => Self::Addresses,
+            (None, None) => Self::Ids,
+        }
+    }
+}
+
+/// The next page of the set after `last`.
+fn page(any: &mut AnyConnection, set: &LiveSet, way: Way, last: Option<&Found>) -> QueryResult<Vec<Found>> {
+    let mut query = sessions::table
+        .inner_join(users::table)
+        .select((sessions::id, sessions::created, sessions::address))
+        .limit(PAGE)
+        .into_boxed();
+    for condition in matching::matching(&set.matching).into_iter().chain(matching::live(set.now, set.idle_limit)) {
+        query = query.filter(condition);
+    }
+    query = match way {
+        Way::Ids => query.order(sessions::id),
+        Way::OfUser => query.order((sessions::created, sessions::id)),
+        Way::Addresses => query.order((sessions::address, sessions::id)),
+    };
+    if let Some(Found { id, created, address }) = last {
+        let id = id.as_bytes().to_vec();
+        query = match way {
+            Way::Ids => query.filter(sessions::id.gt(id)),
+            Way::OfUser => query.filter(
+                sql::<Bool>("(sessions.created, sessions.id) > (")
+                    .bind::<BigInt, _>(created.as_micros())
+                    .sql(", ")
+                    .bind::<Binary, _>(id)
+                    .sql(")"),
+            ),
+            Way::Addresses => query.filter(
+                sql::<Bool>("(sessions.address, sessions.id) > (")
+                    .bind::<Text, _>(address.clone().unwrap_or_default())
+                    .sql(", ")
+                    .bind::<Binary, _>(id)
+                    .sql(")"),
+            ),
+        };
+    }
+    let rows: Vec<(Vec<u8>, i64, Option<String>)> = query.load(any)?;
+    let found = |(id, created, address): (Vec<u8>, i64, Option<String>)| {
+        Ok(Found { id: session_id(&id)?, created: Timestamp::from_micros(created), address })
+    };
+    rows.into_iter().map(found).collect()
+}
+
+/// Marks these sessions as ended, and returns how many were not before.
+fn mark(any: &mut AnyConnection, batch: &[Found], audit: &AuditContext) -> QueryResult<usize> {
+    let (at, reason, actor) = (audit.at.as_micros(), audit.event.as_str().to_owned(), audit.actor.to_string());
+    let ids = batch.iter().map(|found| *found.id.as_bytes());
+    on_each!(any,
+        sqlite(c) => ids
+            .map(|id| MarkEnded { at, reason: reason.clone(), actor: actor.clone(), id }.execute(c))
+            .sum(),
+        postgres(c) => MarkAllEnded { ids: ids.collect(), at, reason, actor }.execute(c),
+    )
+}
+
+/// Reads a page of the set, the first or a later one.
+#[cfg(test)]
+pub(super) fn try_page(any: &mut AnyConnection, set: &LiveSet, has_last: bool) -> QueryResult<()> {
+    let last = Found { id: SessionId::from_bytes([0; 16]), created: Timestamp::EPOCH, address: None };
+    page(any, set, Way::of(set), Some(&last).filter(|_| has_last)).map(drop)
+}

@@ -1,0 +1,125 @@
+//! Which sessions a list or a mass end is about, as conditions of a query.
+
+use std::time::Duration;
+
+use diesel::dsl::{InnerJoinQuerySource, sql};
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Bool, Text};
+use ipnet::IpNet;
+
+use super::any::MultiBackend;
+use super::lists::containing;
+use super::schema::{sessions, users};
+use super::{cutoff, hot};
+use crate::domain::session::SessionId;
+use crate::domain::time::Timestamp;
+use crate::store::SessionMatch;
+use crate::store::admin::is_single;
+
+/// Sessions with their users.
+pub(super) type Joined = InnerJoinQuerySource<sessions::table, users::table>;
+
+/// A condition on sessions with their users.
+pub(super) type Condition = Box<dyn BoxableExpression<Joined, MultiBackend, SqlType = Bool>>;
+
+/// A character after all that addresses consist of.
+const AFTER_ADDRESSES: char = '~';
+
+/// What the database decides. Of a network, it finds more than belongs to it: [`SessionMatch::covers`] decides.
+pub(super) fn matching(wanted: &SessionMatch) -> Vec<Condition> {
+    let mut all: Vec<Condition> = Vec::new();
+    if let Some(user) = wanted.user {
+        all.push(Box::new(sessions::user_id.eq(user.0)));
+    }
+    if let Some(network) = &wanted.address {
+        all.push(from_network(network));
+    }
+    if let Some(from) = wanted.created_from {
+        // The primary key leads to the rows; the time decides.
+        all.push(Box::new(sessions::id.ge(SessionId::first_at(from).as_bytes().to_vec())));
+        all.push(Box::new(sessions::created.ge(from.as_micros())));
+    }
+    if let Some(before) = wanted.created_before {
+        let beyond = SessionId::first_at(before.saturating_add(Duration::from_millis(1)));
+        all.push(Box::new(sessions::id.lt(beyond.as_bytes().to_vec())));
+        all.push(Box::new(sessions::created.lt(before.as_micros())));
+    }
+    if let Some(before) = wanted.last_seen_before {
+        all.push(Box::new(sessions::last_seen.lt(before.as_micros())));
+    }
+    if let Some(kind) = wanted.kind {
+        all.push(Box::new(sessions::dialect.eq(kind.as_str())));
+    }
+    if let Some(part) = &wanted.device {
+        all.push(contains("lower(sessions.user_agent) LIKE ", part));
+    }
+    if let Some(part) = &wanted.name {
+        all.push(contains("lower(sessions.name) LIKE ", part));
+    }
+    all
+}
+
+/// What makes a session live; a session that is not may be good for a moment yet by another node's clock.
+pub(super) fn live(now: Timestamp, idle_limit: Option<Duration>) -> Vec<Condition> {
+    let seen_from = idle_limit.map_or(i64::MIN, |idle| now.saturating_sub(idle).as_micros());
+    vec![
+        Box::new(sessions::ended_at.is_null()),
+        Box::new(sql::<Bool>(&cutoff::is_current())),
+        Box::new(users::is_active),
+        Box::new(sessions::last_seen.ge(seen_from)),
+        Box::new(sql::<Bool>(hot::LAST_END).sql(" > ").bind::<BigInt, _>(now.as_micros())),
+    ]
+}
+
+/// `lower` folds A to Z alone on both databases.
+fn contains(column: &str, part: &str) -> Condition {
+    let pattern = containing(&part.to_ascii_lowercase());
+    Box::new(sql::<Bool>(column).bind::<Text, _>(pattern).sql(" ESCAPE '!'"))
+}
+
+fn from_network(network: &IpNet) -> Condition {
+    let address = sessions::address.assume_not_null();
+    if is_single(network) {
+        return Box::new(address.eq(network.addr().to_string()));
+    }
+    let beginning = common_text(network);
+    let end = format!("{beginning}{AFTER_ADDRESSES}");
+    Box::new(address.ge(beginning).and(address.lt(end)))
+}
+
+/// What the texts of all addresses in a network begin with.
+fn common_text(network: &IpNet) -> String {
+    let length = usize::from(network.prefix_len());
+    match network {
+        IpNet::V4(four) => four.network().octets().iter().take(length / 8).map(|octet| format!("{octet}.")).collect(),
+        // A zero may be written as `::`, together with others.
+        IpNet::V6(six) => {
+            let groups = six.network().segments();
+            let certain = groups.iter().take(length / 16).take_while(|group| **group != 0);
+            certain.map(|group| format!("{group:x}:")).collect()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_addresses_of_a_network_begin_with_their_common_text() {
+        for (network, text) in [
+            ("192.0.2.0/24", "192.0.2."),
+            ("192.0.2.128/25", "192.0.2."),
+            ("172.16.0.0/12", "172."),
+            ("0.0.0.0/0", ""),
+            ("2001:db8::/32", "2001:db8:"),
+            ("2001:db8:0:1::/64", "2001:db8:"),
+            ("2001:db8:a:b::/63", "2001:db8:a:"),
+            ("::/0", ""),
+        ] {
+            let network: IpNet = network.parse().expect("a network");
+            assert_eq!(common_text(&network), text, "{network}");
+            assert!(network.addr().to_string().starts_with(text) && network.broadcast().to_string().starts_with(text));
+        }
+    }
+}

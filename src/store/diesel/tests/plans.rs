@@ -1,0 +1,83 @@
+//! Which indexes lead to what is searched, on SQLite; `tests/it/mass_ends/plans.rs` looks at Postgres.
+
+use std::sync::{Arc, Mutex};
+
+use diesel::Connection as _;
+use diesel::connection::InstrumentationEvent;
+use diesel::deserialize::QueryableByName;
+use diesel::sql_types::Text;
+
+use super::super::{lists, mass_end};
+use super::*;
+use crate::store::{LiveSet, SessionFilter, SessionMatch, UserFilter};
+
+#[derive(QueryableByName)]
+struct Step {
+    #[diesel(sql_type = Text)]
+    detail: String,
+}
+
+/// The plans of all queries that `work` runs.
+fn plans(any: &mut AnyConnection, work: impl FnOnce(&mut AnyConnection)) -> String {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let watcher = Arc::clone(&seen);
+    any.set_instrumentation(move |event: InstrumentationEvent<'_>| {
+        if let InstrumentationEvent::StartQuery { query, .. } = event {
+            let text = query.to_string();
+            let sql = text.split(" -- binds").next().unwrap_or_default().to_owned();
+            watcher.lock().expect("a lock").push(sql);
+        }
+    });
+    work(any);
+    any.set_instrumentation(|_: InstrumentationEvent<'_>| {});
+    let queries = std::mem::take(&mut *seen.lock().expect("a lock"));
+    let explain = |sql: &String| {
+        let steps: Vec<Step> = diesel::sql_query(format!("EXPLAIN QUERY PLAN {sql}")).load(any).expect(sql);
+        steps.into_iter().map(|step| step.detail + "\n").collect::<String>()
+    };
+    queries.iter().map(explain).collect()
+}
+
+#[cfg(feature = "sqlite")]
+#[test]
+fn searches_and_ends_go_by_indexes() {
+    let fixture = Fixture::bare_sqlite();
+    fixture.store.migrate().expect("migrations");
+    let any = &mut fixture.store.target.connect(Role::Admin).expect("a connection");
+    let network = |text: &str| SessionMatch { address: text.parse().ok(), ..SessionMatch::default() };
+    let of_time = SessionMatch { created_from: Some(NOW), created_before: Some(later(60)), ..SessionMatch::default() };
+    let sets = [
+        (network("192.0.2.7/32"), "sessions USING INDEX sessions_address (address=?"),
+        (network("192.0.2.0/24"), "sessions USING INDEX sessions_address (address>? AND address<?)"),
+        (of_time, "sessions USING PRIMARY KEY (id>? AND id<?)"),
+        (SessionMatch::of_user(UserId(1)), "sessions USING INDEX sessions_"),
+    ];
+    for (matching, index) in sets {
+        let set = LiveSet { matching: matching.clone(), now: NOW, idle_limit: None };
+        let filter = SessionFilter {
+            matching,
+            with_ended: true,
+            now: NOW,
+            idle_limit: None,
+            before: Some(session(1)),
+            limit: 50,
+        };
+        let list = plans(any, |any| drop(lists::sessions(any, &filter).expect("a list")));
+        assert!(list.contains(index), "a list: {list}");
+        for has_last in [false, true] {
+            let page = plans(any, |any| mass_end::try_page(any, &set, has_last).expect("a page"));
+            assert!(page.contains(index) && !page.contains("SCAN sessions"), "a mass end, {has_last}: {page}");
+        }
+    }
+    let begins = UserFilter { beginning: Some("ali".to_owned()), limit: 50, ..UserFilter::default() };
+    let email = UserFilter { email: Some("a@example.org".to_owned()), limit: 50, ..UserFilter::default() };
+    let number = UserFilter { id: Some(UserId(7)), limit: 50, ..UserFilter::default() };
+    for (filter, index) in [
+        (begins, "users USING INDEX users_lookalike_key"),
+        (email, "users USING INDEX users_email_without_case"),
+        (number, "users USING INTEGER PRIMARY KEY (rowid=?)"),
+    ] {
+        let list = plans(any, |any| drop(lists::users(any, &filter).expect("a list")));
+        assert!(list.contains(index), "{list}");
+    }
+}

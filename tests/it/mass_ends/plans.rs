@@ -1,0 +1,110 @@
+//! Which indexes lead to what is searched, on Postgres; those of SQLite are in the tests of the store.
+
+use diesel::RunQueryDsl as _;
+use diesel::connection::SimpleConnection as _;
+use diesel::dsl::sql;
+use diesel::sql_types::BigInt;
+use diesel::{Connection as _, PgConnection};
+use knoxide::domain::time::Timestamp;
+use knoxide::domain::user::UserId;
+use knoxide::store::{AdminStore as _, LiveSet, SessionFilter, SessionMatch, UserFilter};
+
+use crate::harness::app::{Backend, Database};
+use crate::harness::postgres::shared;
+
+/// 2023-11-14T22:13:20Z.
+const BEGIN: i64 = 1_700_000_000_000_000;
+
+/// 20,000 users with two sessions each, one second apart, from 250 addresses.
+const FILL: &str = "
+    SET enable_seqscan = off;
+    INSERT INTO users (username, lookalike_key, email, password_hash, is_active, is_staff, created)
+    SELECT 'user' || i, translate('user' || i, '01', 'ol'), 'User' || i || '@example.org', '!', TRUE, FALSE, 0 FROM generate_series(1, 20000) i;
+    INSERT INTO sessions (id, user_id, dialect, created, last_seen, auth_epoch, address, opened_reason, opened_by)
+    SELECT decode(lpad(to_hex(1700000000000 + i * 1000), 12, '0') || lpad(to_hex(i), 20, '0'), 'hex'), 1 + i % 20000,
+        'knox', 1700000000000000 + i * 1000000, 1700000000000000 + i * 1000000, 0,
+        '10.0.' || i % 25 || '.' || i % 10, 'login', 'system'
+    FROM generate_series(0::bigint, 39999) i;
+    INSERT INTO tokens (digest, session_id, kind, created)
+    SELECT decode(repeat(md5(encode(id, 'hex')), 4), 'hex'), id, 'access', created FROM sessions;
+    ANALYZE";
+
+/// How often an index was read, and how many of its entries.
+fn reads(shell: &mut PgConnection, index: &str) -> (i64, i64) {
+    let mut number = |column: &str| -> i64 {
+        let query = format!("(SELECT sum({column})::bigint FROM pg_stat_user_indexes WHERE indexrelname = '{index}')");
+        diesel::select(sql::<BigInt>(&query)).get_result(shell).expect("a number")
+    };
+    (number("idx_scan"), number("idx_tup_read"))
+}
+
+/// Waits until the counters of all other connections are complete, which is when they have ended.
+fn settle(shell: &mut PgConnection) {
+    let others = "(SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+                  AND backend_type = 'client backend' AND pid <> pg_backend_pid())";
+    while diesel::select(sql::<BigInt>(others)).get_result::<i64>(shell).expect("a number") > 0 {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn searches_and_ends_go_by_indexes() {
+    if shared().is_none() {
+        return;
+    }
+    let database = Database::migrated(Backend::Postgres);
+    let mut shell = PgConnection::establish(&database.url).expect("a connection");
+    shell.batch_execute(FILL).expect("rows");
+    let at = |seconds: i64| Some(Timestamp::from_micros(BEGIN + seconds * 1_000_000));
+    let of_address = SessionMatch { address: "10.0.3.8/32".parse().ok(), ..SessionMatch::default() };
+    let of_network = SessionMatch { address: "10.0.3.0/24".parse().ok(), ..SessionMatch::default() };
+    let of_time = SessionMatch { created_from: at(20_000), created_before: at(20_100), ..SessionMatch::default() };
+    let sets = [
+        (of_address, "sessions_address", 800),
+        (of_network, "sessions_address", 1_600),
+        (of_time, "sessions_pkey", 200),
+        (SessionMatch::of_user(UserId(7)), "sessions_user", 2),
+    ];
+    let now = Timestamp::from_micros(BEGIN + 100_000_000_000);
+    for (matching, index, most) in sets {
+        let filter = SessionFilter {
+            matching: matching.clone(),
+            with_ended: false,
+            now,
+            idle_limit: None,
+            before: None,
+            limit: 50,
+        };
+        let set = LiveSet { matching, now, idle_limit: None };
+        for work in ["list", "count"] {
+            let (scans, rows) = reads(&mut shell, index);
+            let store = database.store();
+            let found = if work == "list" {
+                store.list_sessions(&filter).expect("a list").len()
+            } else {
+                usize::try_from(store.count_sessions(&set).expect("a count").sessions).expect("a small number")
+            };
+            assert!(found > 0, "{work} by {index}");
+            drop(store);
+            settle(&mut shell);
+            let (now_scans, now_rows) = reads(&mut shell, index);
+            let by_id_alone = index == "sessions_user";
+            assert!(now_scans > scans || by_id_alone, "{work} does not use {index}");
+            assert!(now_rows - rows <= 2 * most, "{work} reads {} entries of {index}", now_rows - rows);
+        }
+    }
+    let begins = UserFilter { beginning: Some("User1999".to_owned()), limit: 50, ..UserFilter::default() };
+    let email = UserFilter { email: Some("user77@EXAMPLE.org".to_owned()), limit: 50, ..UserFilter::default() };
+    let number = UserFilter { id: Some(UserId(77)), limit: 50, ..UserFilter::default() };
+    let cases =
+        [(begins, "users_lookalike_key", 11), (email, "users_email_without_case", 1), (number, "users_pkey", 1)];
+    for (filter, index, expected) in cases {
+        let (scans, rows) = reads(&mut shell, index);
+        let store = database.store();
+        assert_eq!(store.list_users(&filter).expect("a list").len(), expected);
+        drop(store);
+        settle(&mut shell);
+        let (now_scans, now_rows) = reads(&mut shell, index);
+        assert!(now_scans > scans && now_rows - rows <= 30, "{index}: {} entries", now_rows - rows);
+    }
+}
