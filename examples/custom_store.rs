@@ -66,6 +66,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         dialect: Dialect::Knox,
         login: LoginName::Username("ada".to_owned()),
         password: Password::new("lovelace".to_owned()),
+        session_name: None,
         origin: Origin::default(),
     };
     let issued = auth.login(request).await.map_err(|error| format!("{error:?}"))?;

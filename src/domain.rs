@@ -11,6 +11,7 @@ pub mod password_rules;
 pub mod policy;
 pub mod random;
 pub mod session;
+pub mod session_name;
 pub mod time;
 pub mod token;
 pub mod user;

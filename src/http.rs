@@ -13,6 +13,7 @@ pub mod forward_auth;
 pub mod health;
 pub mod jwks;
 pub mod middleware;
+mod own;
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -175,7 +176,7 @@ impl HttpState {
 pub fn mount(config: &mut web::ServiceConfig, state: &HttpState) {
     config
         .app_data(web::Data::new(state.clone()))
-        .configure(|config| dialects::configure(config, state.options()))
+        .configure(|config| dialects::configure(config, state))
         .configure(jwks::configure)
         .configure(|config| events::configure(config, state))
         .configure(|config| forward_auth::configure(config, state));

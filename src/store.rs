@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::audit::{AuditContext, Origin};
-use crate::domain::session::{SessionId, SessionKind, TokenRecord};
+use crate::domain::session::{SessionEntry, SessionId, SessionKind, TokenRecord};
 use crate::domain::time::Timestamp;
 use crate::domain::token::{TokenDigest, TokenKind};
 use crate::domain::user::{Account, Epoch, LoginName, NewUser, PasswordHash, UserId};
@@ -36,6 +36,7 @@ pub mod diesel;
 mod events;
 mod feed;
 pub mod memory;
+mod own;
 
 pub use crate::domain::policy::LimitPolicy;
 pub use access_limit::AccessLimit;
@@ -47,6 +48,7 @@ pub use admin::{
 pub use admin::{EndScope, Findings, FoundEnd, FoundEvent, FoundSession, FoundToken, KeptSession, LastEnd, Subject};
 pub use events::{EventCursor, EventEntry, EventFilter, EventOrder, NewEvent};
 pub use feed::{FeedKind, FeedUpdate, Invalidation, RevocationFeed, Revoked};
+pub use own::{KeptSessions, PasswordChange};
 
 /// The store could not do its work; the outcome is unknown.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -198,6 +200,24 @@ pub trait Connection: Send {
     /// Ends all sessions of a user, whatever their number, by raising the epoch. `false` if
     /// there is no such user.
     fn end_all_sessions(&mut self, user: UserId, audit: &AuditContext) -> StoreResult<bool>;
+
+    /// Ends all sessions of a user but `keep`, at the same cost for any number, by raising the epoch. `false` if
+    /// there is no such user.
+    fn end_other_sessions(&mut self, user: UserId, keep: SessionId, audit: &AuditContext) -> StoreResult<bool>;
+
+    /// Lists sessions, newest first.
+    fn list_sessions(&mut self, filter: &SessionFilter) -> StoreResult<Vec<SessionEntry>>;
+
+    /// One session as it is listed, also if it is over.
+    fn find_session(&mut self, session: SessionId) -> StoreResult<Option<SessionEntry>>;
+
+    /// Sets a user's new password and ends the sessions that are not kept, if the user is active and has still the
+    /// epoch and the hash that the caller read; else returns `false` and changes nothing. A store whose users have
+    /// no passwords leaves it out.
+    fn change_password(&mut self, change: &PasswordChange, audit: &AuditContext) -> StoreResult<bool> {
+        let _ = (change, audit);
+        Err(StoreError::Failed("this store has no passwords".to_owned()))
+    }
 
     /// Stores a better hash of the same password, if the stored one is still `old`. Ends nothing.
     fn upgrade_password_hash(&mut self, user: UserId, old: &PasswordHash, new: &PasswordHash) -> StoreResult<bool>;

@@ -12,10 +12,12 @@ use std::path::PathBuf;
 pub(super) use self::audit::{Audit, EventConditions};
 pub(super) use self::explain::Explain;
 pub(super) use self::key::Key;
-use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
+mod password;
 mod session;
 
+pub(super) use password::{NewPassword, ResetPassword};
 pub(super) use session::{Bound, Session, SessionConditions};
 
 /// The end of the program's help.
@@ -271,6 +273,8 @@ Examples:
         #[command(flatten)]
         password: NewPassword,
     },
+    /// Replace a forgotten password by a one-time password, shown once; all of the user's sessions end
+    ResetPassword(ResetPassword),
     /// Rename a user; no session ends
     #[command(after_help = FROM_PROVIDER)]
     Rename {
@@ -330,21 +334,6 @@ Examples:
         #[arg(long)]
         force: bool,
     },
-}
-
-/// Where a new password comes from; without an option, from the terminal.
-#[derive(Args)]
-#[command(group = ArgGroup::new("password source").multiple(false))]
-pub(super) struct NewPassword {
-    /// Read the password from standard input
-    #[arg(long, group = "password source")]
-    pub(super) password_stdin: bool,
-    /// Read the password from a file, which should not be readable by all users
-    #[arg(long, value_name = "FILE", group = "password source")]
-    pub(super) password_file: Option<PathBuf>,
-    /// Store this hash, in one of Django's formats; '!' for no password at all
-    #[arg(long, value_name = "HASH", group = "password source")]
-    pub(super) password_hash: Option<String>,
 }
 
 /// Actions on tokens.

@@ -36,6 +36,7 @@ pub(super) fn run(action: Action, context: &mut Context<'_>) -> Answered {
             admin.set_password(&user, password::read(&password, context)?)?;
             changed(&user, "has a new password, and no session any more")
         }
+        Action::ResetPassword(typed) => reset_password(&typed.user.user, context),
         Action::Rename { user, name } => {
             let (admin, user) = find(&user.user, context)?;
             let name = normal_form(&name);
@@ -86,6 +87,20 @@ pub(super) fn run(action: Action, context: &mut Context<'_>) -> Answered {
             changed(&user, "is deleted")
         }
     }
+}
+
+fn reset_password(typed: &str, context: &Context<'_>) -> Answered {
+    let (admin, user) = find(typed, context)?;
+    let made = admin.reset_password(&user)?;
+    let (value, until, name) = (made.value.expose(), made.expires, &user.username);
+    let text = format!(
+        "{value}\n\nThis is {}'s one-time password; it cannot be shown again. Until {until}, it can be exchanged once for \
+         a new password: POST /auth/password/change/ with username, current_password and new_password.\nThe old \
+         password and all sessions have ended.",
+        visible(name),
+    );
+    let json = json!({ "id": user.id, "username": name, "one_time_password": value, "expires": until });
+    Ok(Answer::new(text, json))
 }
 
 const fn shared(allowed: bool) -> SharedEmail {

@@ -80,6 +80,10 @@ pub enum Event {
     AllSessionsEnded,
     /// All sessions that were opened before a moment ended.
     OldSessionsEnded,
+    /// A user ended one of the own sessions from another one.
+    RevokedByUser,
+    /// A user ended all own sessions but one.
+    OthersRevoked,
     /// An administrator gave the password again.
     PasswordVerified,
     /// Wrong passwords were forgiven.
@@ -88,7 +92,7 @@ pub enum Event {
 
 impl Event {
     /// All reasons.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 38] = [
         Self::UserCreated,
         Self::UserDeleted,
         Self::UserRenamed,
@@ -123,6 +127,8 @@ impl Event {
         Self::UserUpdated,
         Self::AllSessionsEnded,
         Self::OldSessionsEnded,
+        Self::RevokedByUser,
+        Self::OthersRevoked,
         Self::PasswordVerified,
         Self::ThrottleCleared,
     ];
@@ -164,6 +170,8 @@ impl Event {
             Self::UserUpdated => "user_updated",
             Self::AllSessionsEnded => "all_sessions_ended",
             Self::OldSessionsEnded => "old_sessions_ended",
+            Self::RevokedByUser => "revoked_by_user",
+            Self::OthersRevoked => "others_revoked",
             Self::PasswordVerified => "password_verified",
             Self::ThrottleCleared => "throttle_cleared",
         }

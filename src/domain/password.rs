@@ -7,6 +7,7 @@
 
 mod digest;
 mod memory;
+pub mod one_time;
 mod stored;
 
 use std::ops::Range;
@@ -234,7 +235,17 @@ mod tests {
     #[test]
     fn every_refusal_takes_the_same_rounds() {
         let hasher = Hasher::new(12).unwrap();
-        for stored in ["", "!", "!abc", "sha9$a$b", "bcrypt$$2b$12$short", "pbkdf2_sha256$x", "crypt$$ab", "plain"] {
+        for stored in [
+            "",
+            "!",
+            "!abc",
+            "!one_time$1700086400000000$00",
+            "sha9$a$b",
+            "bcrypt$$2b$12$short",
+            "pbkdf2_sha256$x",
+            "crypt$$ab",
+            "plain",
+        ] {
             assert_eq!(rounds(hasher, Some(stored)), 1 << 12, "{stored}");
         }
         // A hash beyond the bounds is not computed.

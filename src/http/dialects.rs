@@ -8,7 +8,7 @@ use actix_web::{Handler, HttpResponse, web};
 use serde_json::{Value, json};
 
 use super::drf::request::{Incoming, LoginDenial, RequestContext};
-use super::{HttpOptions, account};
+use super::{HttpState, account, own};
 use crate::domain::dialect::Dialect;
 use crate::service::{Issued, RefreshedTokens, TokenRefusal};
 
@@ -19,9 +19,10 @@ pub mod knox;
 pub mod simplejwt;
 
 /// Mounts the enabled dialects, each below its prefix.
-pub fn configure(config: &mut web::ServiceConfig, options: &HttpOptions) {
+pub fn configure(config: &mut web::ServiceConfig, state: &HttpState) {
+    let dialects = &state.options().dialects;
     for dialect in Dialect::ALL {
-        let mount = options.dialects.get(dialect);
+        let mount = dialects.get(dialect);
         if !mount.enabled {
             continue;
         }
@@ -36,6 +37,10 @@ pub fn configure(config: &mut web::ServiceConfig, options: &HttpOptions) {
             Dialect::AccessToken => access_token::configure(config, &mount.prefix),
             Dialect::Djoser => djoser::configure(config, &mount.prefix),
         }
+    }
+    // Last, because one of its paths is a pattern, which actix compares more slowly than a text.
+    if dialects.knox.enabled {
+        own::configure(config, &dialects.knox.prefix, state);
     }
 }
 
@@ -135,14 +140,8 @@ mod tests {
     fn no_prefix_makes_two_dialects_meet() {
         const RESERVED: [&str; 3] = [".well-known/jwks.json", "healthz", "readyz"];
         let all = || {
-            Dialect::ALL
-                .into_iter()
-                .flat_map(paths)
-                .copied()
-                .chain(account::PATHS)
-                .chain(events::PATHS)
-                .chain(RESERVED)
-                .chain(forward_auth::PATHS)
+            let all = Dialect::ALL.into_iter().flat_map(paths).copied().chain(account::PATHS);
+            all.chain(events::PATHS).chain(own::PATHS).chain(RESERVED).chain(forward_auth::PATHS)
         };
         for path in all() {
             let ends_like_it = |other: &&str| format!("/{other}").ends_with(&format!("/{path}"));

@@ -1,25 +1,28 @@
 //! Logging in with name and password.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::mint::{IssuedToken, Subject};
 use super::throttle::{AccountLabel, Denied, Permit};
-use super::workers::{OnDisconnect, Work};
+use super::workers::OnDisconnect;
 use super::{Auth, Unavailable, within};
 
 mod administrator;
 mod events;
 mod external;
+mod own;
 mod unverifiable;
+mod verify;
 
+pub use own::{PasswordError, PasswordRequest, Whose};
 pub(super) use unverifiable::UnverifiableAccounts;
+use verify::Presented;
 
 use crate::domain::audit::{Actor, Event, Origin};
 use crate::domain::dialect::Dialect;
-use crate::domain::password::{Algorithm, Verification, is_verifiable};
 use crate::domain::policy::{Network, RefreshPolicy};
 use crate::domain::session::SessionId;
+use crate::domain::session_name::SessionName;
 use crate::domain::time::Timestamp;
 use crate::domain::user::{Account, LoginName, NewUser, Password, PasswordHash, User, UserId};
 use crate::store::{Connection, NewSession, Opening, SessionLimit, StoreResult};
@@ -33,6 +36,8 @@ pub struct LoginRequest {
     pub login: LoginName,
     /// The password.
     pub password: Password,
+    /// The name of the new session.
+    pub session_name: Option<SessionName>,
     /// Where the request came from.
     pub origin: Origin,
 }
@@ -167,79 +172,64 @@ impl Auth {
     }
 
     async fn try_login(&self, request: LoginRequest) -> Result<Issued, LoginError> {
-        let LoginRequest { dialect, login, password, origin } = request;
-        // One limit for all waiting: for other attempts, for a thread, for the hash.
-        let until = tokio::time::Instant::now() + self.inner.timeouts.password;
-        let admitted = tokio::time::timeout_at(until, self.inner.throttle.admit(&login, &origin)).await;
-        let mut permit = admitted.unwrap_or(Err(Denied::Busy))?;
-        let proving = async {
-            match self.inner.provider.clone() {
-                Some(provider) => self.prove_elsewhere(provider, login, password, (&origin, &mut permit)).await,
-                None => self.prove(login, password, &mut permit, |_| true).await,
-            }
+        let LoginRequest { dialect, login, password, session_name, origin } = request;
+        let name = login.clone();
+        let prove = async |permit: &mut Permit| match self.inner.provider.clone() {
+            Some(provider) => self.prove_elsewhere(provider, login, password, (&origin, permit)).await,
+            None => self.prove(login, password, permit).await,
         };
-        let proven = tokio::time::timeout_at(until, proving).await.unwrap_or(Err(Denied::Busy.into()));
-        let account = permit.label();
-        let proven = settle(proven, permit)?;
-        self.open(dialect, proven, origin).await.map_err(|error| match error {
+        let (proven, account) = self.under_throttle(&name, &origin, prove).await?;
+        self.open(dialect, proven, session_name, origin).await.map_err(|error| match error {
             NotProven::Refused(why) => LoginError::Refused { why, account },
             NotProven::Unavailable(error) => LoginError::Unavailable(error),
             NotProven::Denied(denied) => denied.into(),
         })
     }
 
-    /// Reads the account, then verifies the password without holding a connection.
-    /// Users who are not `wanted` count as unknown.
-    async fn prove(
+    /// Lets the throttle admit the attempt to prove something by a password, and reports the outcome to it. Returns
+    /// also the account, for the log.
+    async fn under_throttle<T>(
         &self,
-        login: LoginName,
+        login: &LoginName,
+        origin: &Origin,
+        prove: impl AsyncFnOnce(&mut Permit) -> Result<T, NotProven>,
+    ) -> Result<(T, AccountLabel), LoginError> {
+        // One limit for all waiting: for other attempts, for a thread, for the hash.
+        let until = tokio::time::Instant::now() + self.inner.timeouts.password;
+        let admitted = tokio::time::timeout_at(until, self.inner.throttle.admit(login, origin)).await;
+        let mut permit = admitted.unwrap_or(Err(Denied::Busy))?;
+        let proven = tokio::time::timeout_at(until, prove(&mut permit)).await.unwrap_or(Err(Denied::Busy.into()));
+        let account = permit.label();
+        Ok((settle(proven, permit)?, account))
+    }
+
+    /// Reads the account, then verifies the password without holding a connection.
+    async fn prove(&self, login: LoginName, password: Password, permit: &mut Permit) -> Attempted {
+        self.prove_found(self.find_by(login), password, permit).await
+    }
+
+    async fn prove_found(
+        &self,
+        find: impl FnOnce(&mut dyn Connection) -> StoreResult<Option<Account>> + Send + 'static,
         password: Password,
         permit: &mut Permit,
-        wanted: fn(&User) -> bool,
     ) -> Attempted {
-        let any_case = self.inner.policy.email_domain_any_case;
-        let find = move |connection: &mut dyn Connection| {
-            let account = connection.find_account(&login)?;
-            Ok(account.filter(|Account { user, .. }| wanted(user) && (any_case || login.is_exactly(user))))
-        };
         let (account, network) = self.identify(permit, find).await?;
-        if let Some(account) = &account {
-            self.inner.unverifiable.log(account);
-        }
-        let (hasher, random) = (self.inner.hasher, Arc::clone(&self.inner.random));
-        let (stored, memory) = (account.clone(), Arc::clone(&self.inner.hash_memory));
-        let hashed = self.inner.passwords.run(permit, work_of(account.as_ref()), move || {
-            let verification = hasher.verify_within(&password, stored.as_ref().map(|found| &found.password), &memory);
-            let better = match (&stored, verification) {
-                (Some(found), Verification::RightButOutdated) if found.user.is_active => {
-                    hasher.hash(&password, &*random).ok()
-                }
-                // The refusal must take as long as that of a wrong password.
-                (Some(found), Verification::Right | Verification::RightButOutdated) if !found.user.is_active => {
-                    hasher.pad_refusal(&password, &found.password);
-                    None
-                }
-                (_, Verification::RightButOutdated | Verification::Right)
-                | (_, Verification::Wrong | Verification::OutOfMemory) => None,
-            };
-            (verification, better)
-        });
-        let (verification, better) = hashed.await.map_err(no_hash)?;
-        let Some(Account { user, password: old }) = account else {
-            return Err(NotProven::Refused(LoginRefusal::UnknownUser));
-        };
-        match verification {
-            Verification::Wrong => Err(NotProven::Refused(LoginRefusal::WrongPassword)),
-            Verification::OutOfMemory => {
-                log::warn!(user = user.id.0; "there is too little memory to verify the password's stored hash");
-                Err(Unavailable::Other("too little memory to verify a password").into())
-            }
-            Verification::Right | Verification::RightButOutdated if !user.is_active => {
-                Err(NotProven::Refused(LoginRefusal::InactiveUser))
-            }
-            Verification::Right | Verification::RightButOutdated => {
-                Ok(Proven { user, upgrade: better.map(|better| (old, better)), shadow: None, network })
-            }
+        let right = self.verify_password(permit, Presented { account, password, replacement: None }).await?;
+        let Account { user, password: old } = right.account;
+        let better = right.hash.and_then(Result::ok);
+        Ok(Proven { user, upgrade: better.map(|better| (old, better)), shadow: None, network })
+    }
+
+    /// Finds the account to log in to.
+    fn find_by(
+        &self,
+        login: LoginName,
+    ) -> impl FnOnce(&mut dyn Connection) -> StoreResult<Option<Account>> + Send + 'static {
+        let any_case = self.inner.policy.email_domain_any_case;
+        move |connection| {
+            let account = connection.find_account(&login)?;
+            Ok(account.filter(|account| any_case || login.is_exactly(&account.user)))
         }
     }
 
@@ -267,9 +257,16 @@ impl Auth {
         Ok((account, is_due.then_some(network)))
     }
 
-    async fn open(&self, dialect: Dialect, proven: Proven, origin: Origin) -> Result<Issued, NotProven> {
+    async fn open(
+        &self,
+        dialect: Dialect,
+        proven: Proven,
+        name: Option<SessionName>,
+        origin: Origin,
+    ) -> Result<Issued, NotProven> {
         let Proven { user, upgrade, shadow, network } = proven;
         let (mut new, access, refresh) = self.new_session(dialect, &user, origin)?;
+        new.name = name.map(SessionName::into_text);
         new.network = network.map(|network| network.to_string());
         let (session, opened_at, audit) = (new.id, new.audit.at, new.audit.clone());
         let open = self.opening(new);
@@ -344,7 +341,7 @@ impl Auth {
 
 /// Reports the result of an attempt to the throttle. All refusals with the message for a wrong password count
 /// as failures.
-fn settle(attempted: Attempted, permit: Permit) -> Result<Proven, LoginError> {
+fn settle<T>(attempted: Result<T, NotProven>, permit: Permit) -> Result<T, LoginError> {
     let account = permit.label();
     match attempted {
         Ok(proven) => {
@@ -373,22 +370,4 @@ fn settle(attempted: Attempted, permit: Permit) -> Result<Proven, LoginError> {
 /// The error if too many logins are waiting, or the work panicked.
 fn no_hash(_: tokio::sync::oneshot::error::RecvError) -> Unavailable {
     Unavailable::TimedOut("passwords")
-}
-
-/// The kind of work that verifying a password is. A missing account costs an ordinary hash.
-fn work_of(account: Option<&Account>) -> Work {
-    match account.and_then(|account| is_verifiable(&account.password).ok()) {
-        Some(Algorithm::Argon2 | Algorithm::Scrypt) => Work::LargeHash,
-        Some(
-            Algorithm::BcryptSha256
-            | Algorithm::Bcrypt
-            | Algorithm::Pbkdf2Sha256
-            | Algorithm::Pbkdf2Sha1
-            | Algorithm::Sha1
-            | Algorithm::UnsaltedSha1
-            | Algorithm::Md5
-            | Algorithm::UnsaltedMd5,
-        )
-        | None => Work::Hash,
-    }
 }

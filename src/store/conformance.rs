@@ -24,6 +24,7 @@ mod feed;
 mod findings;
 mod layered;
 mod networks;
+mod own;
 mod races;
 mod search;
 mod sessions;
@@ -39,8 +40,16 @@ type AdminCase = (&'static str, fn(&dyn AdminStore));
 /// # Panics
 /// When at least one case failed, with the names of all failed cases.
 pub fn run(make: &mut dyn FnMut() -> Box<dyn Store>) {
-    let cases =
-        [sessions::CASES, tokens::CASES, accounts::CASES, races::CASES, feed::CASES, networks::CASES, events::CASES];
+    let cases = [
+        sessions::CASES,
+        tokens::CASES,
+        accounts::CASES,
+        races::CASES,
+        feed::CASES,
+        networks::CASES,
+        events::CASES,
+        own::CASES,
+    ];
     run_each(cases.into_iter().flatten().map(|(name, case)| {
         let store = make();
         (*name, catch_unwind(AssertUnwindSafe(|| case(&*store))).is_ok())
@@ -62,6 +71,7 @@ pub fn run_admin(make: &mut dyn FnMut() -> Box<dyn AdminStore>) {
         cutoff::ADMIN_CASES,
         findings::ADMIN_CASES,
         search::ADMIN_CASES,
+        own::ADMIN_CASES,
     ];
     run_each(cases.into_iter().flatten().map(|(name, case)| {
         let store = make();

@@ -10,10 +10,11 @@ use std::time::Duration;
 use super::access_limit::{Candidate, surplus};
 use super::{
     AccessLimit, Connection, EventEntry, EventFilter, LimitPolicy, NETWORKS_KEPT, NewEvent, NewSession, NewToken,
-    Opening, Refresh, Refreshed, SessionLimit, Store, StoreError, StoreResult, Successor,
+    Opening, PasswordChange, Refresh, Refreshed, SessionFilter, SessionLimit, Store, StoreError, StoreResult,
+    Successor,
 };
 use crate::domain::audit::{AuditContext, Event};
-use crate::domain::session::{Session, SessionId, TokenRecord};
+use crate::domain::session::{Session, SessionEntry, SessionId, TokenRecord};
 use crate::domain::time::Timestamp;
 use crate::domain::token::{TokenDigest, TokenKind};
 use crate::domain::user::{
@@ -25,6 +26,7 @@ mod ends;
 mod events;
 mod findings;
 mod networks;
+mod own;
 #[cfg(test)]
 mod tests;
 
@@ -334,6 +336,23 @@ impl Connection for MemoryStore {
             tables.tell(audit, user);
         }
         Ok(is_known)
+    }
+
+    fn end_other_sessions(&mut self, user: UserId, keep: SessionId, audit: &AuditContext) -> StoreResult<bool> {
+        Ok(self.tables().raise_epoch_but_for(user, Some(keep), audit))
+    }
+
+    fn list_sessions(&mut self, filter: &SessionFilter) -> StoreResult<Vec<SessionEntry>> {
+        Ok(self.tables().list_sessions(filter))
+    }
+
+    fn find_session(&mut self, session: SessionId) -> StoreResult<Option<SessionEntry>> {
+        let tables = self.tables();
+        Ok(tables.sessions.get(&session).map(|row| tables.session_entry(row)))
+    }
+
+    fn change_password(&mut self, change: &PasswordChange, audit: &AuditContext) -> StoreResult<bool> {
+        Ok(self.tables().change_password(change, audit))
     }
 
     fn upgrade_password_hash(&mut self, user: UserId, old: &PasswordHash, new: &PasswordHash) -> StoreResult<bool> {

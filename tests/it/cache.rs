@@ -142,6 +142,7 @@ fn login() -> LoginRequest {
         dialect: Dialect::Knox,
         login: LoginName::Username("ada".to_owned()),
         password: Password::new("secret".to_owned()),
+        session_name: None,
         origin: Origin::default(),
     }
 }

@@ -5,14 +5,19 @@ use std::time::Duration;
 
 use knoxide::domain::audit::Event;
 use knoxide::domain::dialect::Dialect;
+use knoxide::domain::password::one_time::OneTimePassword;
+use knoxide::domain::random::SystemRandom;
 use knoxide::domain::session::SessionId;
+use knoxide::domain::time::Clock as _;
 use knoxide::domain::user::{PasswordHash, UserId};
 use knoxide::http::Compat;
 use knoxide::store::AdminStore as _;
 use knoxide::store::{LastAdmin, UserChanged};
+use serde_json::{Value, json};
 
 use crate::harness::app::{App, Client, Database, Setup, on_each_database};
 use crate::harness::dialects::{ALL, Speech, Tokens, members};
+use crate::harness::wire::{Framing, Request};
 
 /// A way of ending a session.
 type Ending = (&'static str, fn(&App, &mut Client, &Speech, &Tokens, UserId));
@@ -25,7 +30,7 @@ fn session_of(client: &mut Client, speech: &Speech, access: &str) -> SessionId {
 /// The one that not every dialect has.
 const BLACKLIST: &str = "logout by the refresh token";
 
-const ENDINGS: [Ending; 8] = [
+const ENDINGS: [Ending; 13] = [
     ("logout", |_, client, speech, tokens, _| {
         assert_eq!(speech.ask(client, "POST", "/auth/logout/", &tokens.access).status, 200);
     }),
@@ -38,8 +43,7 @@ const ENDINGS: [Ending; 8] = [
         assert_eq!(speech.ask(client, "POST", "/auth/logoutall/", &tokens.access).status, 200);
     }),
     ("logout of all in another dialect", |_, client, speech, tokens, _| {
-        let name = members(&speech.ask(client, "GET", "/auth/user/", &tokens.access));
-        let name = name["username"].as_str().expect("a name").to_owned();
+        let name = name_of(client, speech, tokens);
         let other = Speech::of(if speech.dialect == Dialect::Knox { Dialect::Djoser } else { Dialect::Knox });
         let others = other.login(client, &name, "correct horse");
         assert_eq!(other.ask(client, "POST", "/auth/logoutall/", &others.access).status, 200);
@@ -58,6 +62,34 @@ const ENDINGS: [Ending; 8] = [
         let session = session_of(client, speech, &tokens.access);
         assert_eq!(app.connection().end_session(session, &app.audit(Event::Revoked)), Ok(true));
     }),
+    ("the user, from another session", |_, client, speech, tokens, _| {
+        let session = session_of(client, speech, &tokens.access);
+        let other = Speech::of(Dialect::Djoser);
+        let name = name_of(client, speech, tokens);
+        let others = other.login(client, &name, "correct horse");
+        let path = format!("/auth/sessions/{session}/");
+        assert_eq!(other.ask(client, "DELETE", &path, &others.access).status, 204);
+    }),
+    ("the user, for all sessions but another one", |_, client, speech, tokens, _| {
+        let other = Speech::of(Dialect::Simplejwt);
+        let name = name_of(client, speech, tokens);
+        let others = other.login(client, &name, "correct horse");
+        assert_eq!(other.ask(client, "POST", "/auth/sessions/revoke-others/", &others.access).status, 204);
+    }),
+    ("the user, by the password", |_, client, speech, tokens, _| {
+        let body = json!({ "username": name_of(client, speech, tokens), "password": "correct horse" });
+        assert_eq!(post(client, "/auth/sessions/revoke-all/", &body), 204);
+    }),
+    ("a password change by the user", |_, client, speech, tokens, _| {
+        let name = name_of(client, speech, tokens);
+        let body = json!({ "username": name, "current_password": "correct horse", "new_password": "battery staple" });
+        assert_eq!(post(client, "/auth/password/change/", &body), 204);
+    }),
+    ("a one-time password", |app, _, _, _, user| {
+        let made = OneTimePassword::generate(&SystemRandom, app.clock.now()).expect("random bytes");
+        let audit = app.audit(Event::PasswordReset);
+        assert_eq!(app.store.set_password(user, &made.stored, None, &audit), Ok(UserChanged::Done));
+    }),
     ("deletion of the user", |app, _, _, _, user| {
         assert_eq!(
             app.store.delete_user(user, LastAdmin::MayGo, &app.audit(Event::UserDeleted)),
@@ -65,6 +97,17 @@ const ENDINGS: [Ending; 8] = [
         );
     }),
 ];
+
+fn name_of(client: &mut Client, speech: &Speech, tokens: &Tokens) -> String {
+    let body = members(&speech.ask(client, "GET", "/auth/user/", &tokens.access));
+    body["username"].as_str().expect("a name").to_owned()
+}
+
+/// The status of a request without a token.
+fn post(client: &mut Client, path: &str, body: &Value) -> u16 {
+    let request = Request::new("POST", path).header("Content-Type", "application/json");
+    client.ask(&request.body(body.to_string(), Framing::Length)).status
+}
 
 /// All requests with a token: those that succeed with a live one must refuse a dead one.
 fn uses(client: &mut Client, speech: &Speech, tokens: &Tokens) -> Vec<(&'static str, u16)> {

@@ -28,7 +28,8 @@ async fn log_in(auth: &Auth, dialect: Dialect) -> (String, String) {
         }
     };
     let password = Password::new("correct horse".to_owned());
-    let issued = auth.login(LoginRequest { dialect, login, password, origin: Origin::default() }).await;
+    let issued =
+        auth.login(LoginRequest { dialect, login, password, session_name: None, origin: Origin::default() }).await;
     let issued = issued.expect("a login");
     let refresh = issued.refresh.map_or_else(String::new, |refresh| refresh.token.expose().to_owned());
     (issued.access.token.expose().to_owned(), refresh)

@@ -41,6 +41,7 @@ fn log_in(auth: &Auth) -> Result<Issued, LoginError> {
         dialect: Dialect::Knox,
         login: LoginName::Username("ada".to_owned()),
         password: Password::new("lovelace".to_owned()),
+        session_name: None,
         origin: Origin::default(),
     };
     actix_web::rt::System::new().block_on(auth.login(request))

@@ -75,6 +75,8 @@ mod operations;
 #[cfg(test)]
 mod outage;
 #[cfg(test)]
+mod own;
+#[cfg(test)]
 mod password;
 #[cfg(test)]
 mod program;

@@ -8,9 +8,10 @@ use knoxide::service::Auth;
 use knoxide::store::conformance::{Layer, Layered};
 use knoxide::store::memory::MemoryStore;
 use knoxide::store::{StoreError, StoreResult};
+use serde_json::json;
 
 use crate::harness::app::{Served, Setup, add_user, cheap_hasher, login_request, token_of, token_request};
-use crate::harness::wire::Request;
+use crate::harness::wire::{Framing, Request};
 
 /// In every error of the store.
 const SECRET: &str = "postgres://knoxide:hush-hush-4711@db";
@@ -21,6 +22,7 @@ enum Failing {
     Nothing,
     Connect,
     Reads,
+    Lists,
     Logins,
     Logouts,
 }
@@ -43,8 +45,11 @@ impl Layer for Talkative {
         let fails = match method {
             "connect" => failing == Failing::Connect,
             "ping" | "find_many" | "find_account" => matches!(failing, Failing::Connect | Failing::Reads),
+            "list_sessions" | "find_session" => failing == Failing::Lists,
             "open_session" | "refresh" => failing == Failing::Logins,
-            "end_session" | "end_all_sessions" => failing == Failing::Logouts,
+            "end_session" | "end_all_sessions" | "end_other_sessions" | "change_password" => {
+                failing == Failing::Logouts
+            }
             // Always, since a login does not need it.
             "upgrade_password_hash" => return Err(StoreError::Failed(SECRET.to_owned())),
             _ => false,
@@ -89,6 +94,11 @@ impl log::Log for Listener {
     fn flush(&self) {}
 }
 
+fn json_request(path: &str, body: &serde_json::Value) -> Request {
+    let request = Request::new("POST", path).header("Content-Type", "application/json");
+    request.body(body.to_string(), Framing::Length)
+}
+
 #[test]
 fn neither_bodies_nor_the_log_tell_why_a_store_failed() {
     log::set_logger(&LISTENER).expect("the first logger of this process");
@@ -103,6 +113,11 @@ fn neither_bodies_nor_the_log_tell_why_a_store_failed() {
     let client = &mut served.client();
     let good = client.ask(&login_request("alice", "correct horse"));
     let token = token_of(&good);
+    let who: serde_json::Value =
+        serde_json::from_str(&client.with_token("GET", "/auth/user/", &token).text()).expect("JSON");
+    let own = format!("/auth/sessions/{}/", who["session"]["id"].as_str().expect("an id"));
+    let change = json!({ "username": "alice", "current_password": "correct horse", "new_password": "battery staple" });
+    let password = json!({ "username": "alice", "password": "correct horse" });
     let requests = [
         (Failing::Connect, token_request("GET", "/auth/user/", &token)),
         (Failing::Connect, login_request("alice", "correct horse")),
@@ -113,6 +128,14 @@ fn neither_bodies_nor_the_log_tell_why_a_store_failed() {
         (Failing::Logins, login_request("alice", "correct horse")),
         (Failing::Logouts, token_request("POST", "/auth/logout/", &token)),
         (Failing::Logouts, token_request("POST", "/auth/logoutall/", &token)),
+        (Failing::Lists, token_request("GET", "/auth/sessions/", &token)),
+        (Failing::Lists, token_request("DELETE", &own, &token)),
+        (Failing::Logouts, token_request("DELETE", &own, &token)),
+        (Failing::Logouts, token_request("POST", "/auth/sessions/revoke-others/", &token)),
+        (Failing::Reads, json_request("/auth/password/change/", &change)),
+        (Failing::Logouts, json_request("/auth/password/change/", &change)),
+        (Failing::Reads, json_request("/auth/sessions/revoke-all/", &password)),
+        (Failing::Logouts, json_request("/auth/sessions/revoke-all/", &password)),
     ];
     for how in [StoreError::Failed, StoreError::Busy, StoreError::Unavailable] {
         for (what, request) in &requests {

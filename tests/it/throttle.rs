@@ -52,6 +52,7 @@ fn request(login: LoginName, password: &str, address: &str) -> LoginRequest {
         dialect: Dialect::Knox,
         login,
         password: Password::new(password.to_owned()),
+        session_name: None,
         origin: Origin { address: address.parse().ok(), ..Origin::default() },
     }
 }

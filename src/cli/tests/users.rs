@@ -221,3 +221,21 @@ fn the_database_can_be_missing() {
     let found = machine.connection().find_account(&LoginName::Username("alice".to_owned()));
     assert!(found.expect("an answer").is_some());
 }
+
+#[test]
+fn a_one_time_password_is_shown_once_and_takes_the_place_of_the_password() {
+    let machine = Machine::with_alice();
+    let reset = machine.json(&["user", "reset-password", "alice"]);
+    let value = reset["one_time_password"].as_str().expect("a text");
+    assert_eq!((value.len(), &reset["username"]), (32, &serde_json::json!("alice")));
+    assert_eq!(reset["expires"], "2023-11-15T22:13:20Z");
+    let stored = || {
+        let account = machine.connection().find_account_by_id(UserId(1)).expect("an answer").expect("a user");
+        account.password
+    };
+    assert!(stored().is_unusable() && !stored().expose().contains(value));
+    let said = machine.done(&["user", "reset-password", "id:1"]);
+    let (shown, rest) = said.split_once('\n').expect("lines");
+    assert!(shown.len() == 32 && shown != value && rest.contains("/auth/password/change/"), "{said}");
+    machine.refused(3, &["user", "reset-password", "bob"]);
+}

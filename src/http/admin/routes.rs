@@ -73,6 +73,7 @@ pub const ROUTES: &[Route] = routes! {
     "PATCH" "/admin/api/users/{id}/" Admin users::change;
     "DELETE" "/admin/api/users/{id}/" Admin users::delete;
     "POST" "/admin/api/users/{id}/password/" Admin users::set_password;
+    "POST" "/admin/api/users/{id}/reset-password/" Admin users::reset_password;
     "POST" "/admin/api/users/{id}/end-sessions/" Admin users::end_sessions;
     "GET" "/admin/api/sessions/" Admin sessions::list;
     "GET" "/admin/api/sessions/{id}/" Admin sessions::get;

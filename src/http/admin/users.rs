@@ -1,4 +1,6 @@
-//! Users: search, create, change, delete, set a password, end all sessions.
+//! Users: search, create, change, delete, set or reset a password, end all sessions.
+
+use serde_json::json;
 
 use super::call::{Answer, Call, Reply};
 use super::error::ApiError;
@@ -121,4 +123,12 @@ pub(super) async fn end_sessions(mut call: Call) -> Answer {
     let user = call.user_to_change().await?;
     call.run(Length::Short, move |admin| admin.end_all_sessions(&user)).await?;
     Reply::done()
+}
+
+/// The old password and all sessions end with it.
+pub(super) async fn reset_password(mut call: Call) -> Answer {
+    call.finish()?;
+    let user = call.user_to_change().await?;
+    let made = call.run(Length::Short, move |admin| admin.reset_password(&user)).await?;
+    Reply::ok(&json!({ "one_time_password": made.value.expose(), "expires": made.expires }))
 }

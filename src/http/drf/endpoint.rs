@@ -39,6 +39,7 @@ use bytes::Bytes;
 use futures_util::Stream;
 use serde_json::{Map, Value, json};
 
+use crate::http::drf::body::value::Document;
 use crate::http::drf::body::{self, BodyError, Limits};
 use crate::http::drf::fields::{self, Field};
 use crate::http::drf::media::joined;
@@ -60,6 +61,8 @@ pub enum Verb {
     Get,
     /// An action: `POST`.
     Post,
+    /// Ending something: `DELETE`.
+    Delete,
 }
 
 impl Verb {
@@ -67,6 +70,7 @@ impl Verb {
         match self {
             Self::Get => "GET",
             Self::Post => "POST",
+            Self::Delete => "DELETE",
         }
     }
 
@@ -74,9 +78,11 @@ impl Verb {
     fn allow(self) -> &'static HeaderValue {
         static GET: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
         static POST: HeaderValue = HeaderValue::from_static("POST, OPTIONS");
+        static DELETE: HeaderValue = HeaderValue::from_static("DELETE, OPTIONS");
         match self {
             Self::Get => &GET,
             Self::Post => &POST,
+            Self::Delete => &DELETE,
         }
     }
 
@@ -84,6 +90,7 @@ impl Verb {
         match self {
             Self::Get => method == Method::GET || method == Method::HEAD,
             Self::Post => method == Method::POST,
+            Self::Delete => method == Method::DELETE,
         }
     }
 }
@@ -184,12 +191,22 @@ impl Negotiated<'_> {
     where
         S: Stream<Item = Result<Bytes, PayloadError>>,
     {
+        let document = self.document(payload, limits).await?;
+        fields::take(&document, declared).map_err(|errors| self.replies.field_errors(&errors))
+    }
+
+    /// Steps 6 to 8: the content type, the body's size, and its parsing.
+    ///
+    /// # Errors
+    /// The refusal to send.
+    pub async fn document<S>(&self, payload: S, limits: Limits) -> EndpointResult<Document>
+    where
+        S: Stream<Item = Result<Bytes, PayloadError>>,
+    {
         let headers = self.request.headers();
         let content_type = joined(headers, &CONTENT_TYPE).unwrap_or_default();
         let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-        let document =
-            body::read(&content_type, length, payload, limits).await.map_err(|error| self.body_refusal(&error))?;
-        fields::take(&document, declared).map_err(|errors| self.replies.field_errors(&errors))
+        body::read(&content_type, length, payload, limits).await.map_err(|error| self.body_refusal(&error))
     }
 
     fn body_refusal(&self, error: &BodyError) -> HttpResponse {

@@ -36,7 +36,7 @@ impl Field {
         let text = match document.get(self.name) {
             None => return Err("This field is required."),
             Some(Value::Null) => return Err("This field may not be null."),
-            Some(Value::Other) => return Err("Not a valid string."),
+            Some(Value::Bool(_) | Value::Other) => return Err("Not a valid string."),
             Some(Value::Text(text)) => text.as_str(),
         };
         let value = match self.trim {
@@ -76,17 +76,68 @@ impl Serialize for FieldErrors {
 /// # Errors
 /// When the body is not an object, or with an error for every field that is wrong.
 pub fn take<const N: usize>(document: &Document, declared: [Field; N]) -> Result<[String; N], FieldErrors> {
-    if let Document::NotObject(kind) = document {
-        return Err(FieldErrors::one(NON_FIELD_ERRORS, wrong_shape(*kind)));
+    let mut fields = Fields::of(document)?;
+    let values = declared.map(|field| fields.text(field));
+    fields.finish().map(|()| values)
+}
+
+/// The fields of a body, taken one after the other. [`Fields::finish`] reports all that are wrong.
+#[derive(Debug)]
+pub struct Fields<'d> {
+    document: &'d Document,
+    errors: FieldErrors,
+}
+
+impl<'d> Fields<'d> {
+    /// The fields of this body.
+    ///
+    /// # Errors
+    /// When it is not an object.
+    pub fn of(document: &'d Document) -> Result<Self, FieldErrors> {
+        match document {
+            Document::NotObject(kind) => Err(FieldErrors::one(NON_FIELD_ERRORS, wrong_shape(*kind))),
+            Document::Object(_) => Ok(Self { document, errors: FieldErrors::default() }),
+        }
     }
-    let mut errors = FieldErrors::default();
-    let values = declared.map(|field| {
-        field.read(document).unwrap_or_else(|message| {
-            errors.0.push((field.name, message.into()));
+
+    /// A required text; empty if it is wrong.
+    pub fn text(&mut self, field: Field) -> String {
+        field.read(self.document).unwrap_or_else(|message| {
+            self.errors.0.push((field.name, message.into()));
             String::new()
         })
-    });
-    if errors.0.is_empty() { Ok(values) } else { Err(errors) }
+    }
+
+    /// An optional truth value: false if it is absent or wrong. Understands the words that Django REST framework
+    /// understands, so that forms can say it too.
+    pub fn flag(&mut self, name: &'static str) -> bool {
+        let message = match self.document.get(name) {
+            None => return false,
+            Some(Value::Bool(truth)) => return *truth,
+            Some(Value::Text(text)) => match text.as_str().trim().to_ascii_lowercase().as_str() {
+                "true" | "t" | "yes" | "y" | "on" | "1" => return true,
+                "false" | "f" | "no" | "n" | "off" | "0" => return false,
+                _ => "Must be a valid boolean.",
+            },
+            Some(Value::Null) => "This field may not be null.",
+            Some(Value::Other) => "Must be a valid boolean.",
+        };
+        self.errors.0.push((name, message.into()));
+        false
+    }
+
+    /// Whether the body has a field with this name.
+    pub fn has(&self, name: &str) -> bool {
+        self.document.get(name).is_some()
+    }
+
+    /// Whether all fields that were taken are right.
+    ///
+    /// # Errors
+    /// With an error for every field that is wrong.
+    pub fn finish(self) -> Result<(), FieldErrors> {
+        if self.errors.0.is_empty() { Ok(()) } else { Err(self.errors) }
+    }
 }
 
 fn wrong_shape(kind: Kind) -> String {
@@ -190,6 +241,27 @@ mod tests {
         for (body, expected) in cases {
             assert_eq!(login("application/json", body.as_bytes()), Ok(expected.map(str::to_owned)), "{body}");
         }
+    }
+
+    #[test]
+    fn a_flag_is_a_truth_value_or_a_word_for_one() {
+        let read = |body: &str| {
+            let document = parse("application/json", body.as_bytes()).expect("a body");
+            let mut fields = Fields::of(&document).expect("an object");
+            let flag = fields.flag("a");
+            fields.finish().map(|()| flag).map_err(|errors| serde_json::to_string(&errors).expect("JSON"))
+        };
+        for (value, expected) in
+            [("true", true), ("false", false), ("\"Yes\"", true), ("\"off\"", false), ("1", true), ("0", false)]
+        {
+            assert_eq!(read(&format!(r#"{{"a":{value}}}"#)), Ok(expected), "{value}");
+        }
+        assert_eq!(read("{}"), Ok(false));
+        for value in ["[]", "{}", "2", "\"\"", "\"perhaps\""] {
+            let refused = r#"{"a":["Must be a valid boolean."]}"#.to_owned();
+            assert_eq!(read(&format!(r#"{{"a":{value}}}"#)), Err(refused), "{value}");
+        }
+        assert_eq!(read(r#"{"a":null}"#), Err(r#"{"a":["This field may not be null."]}"#.to_owned()));
     }
 
     #[test]

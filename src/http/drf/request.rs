@@ -6,14 +6,17 @@
 use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
+use actix_web::http::header::HeaderName;
 use actix_web::{FromRequest, HttpRequest, HttpResponse, web};
 
 use crate::domain::dialect::Dialect;
 use crate::domain::session::Verified;
+use crate::domain::session_name::SessionName;
 use crate::domain::user::{LoginName, Password};
 use crate::http::drf::body::Limits;
+use crate::http::drf::body::value::{Document, Value};
 use crate::http::drf::endpoint::{Endpoint, EndpointResult, Negotiated, respond};
-use crate::http::drf::fields::{Field, Trim};
+use crate::http::drf::fields::{self, Field, Trim};
 use crate::http::drf::reply::Replies;
 use crate::http::middleware::request_log::{Facts, note};
 use crate::http::{Compat, HttpState};
@@ -21,6 +24,11 @@ use crate::service::{
     EventCursor, Issued, LoginError, LoginRefusal, LoginRequest, OwnEvents, RefreshedTokens, TokenError, TokenRefusal,
     Unavailable,
 };
+
+mod own;
+
+/// Names the new session, where the body of a login does not.
+static SESSION_NAME: HeaderName = HeaderName::from_static("x-session-name");
 
 /// Why a login was denied, as far as the dialects word it differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,6 +108,22 @@ impl Incoming {
         respond(judge.await)
     }
 
+    /// Answers for an endpoint that may be asked with a token or without. A token that is not good is refused.
+    pub async fn answer_perhaps_known(
+        mut self,
+        endpoint: &Endpoint,
+        dialect: Dialect,
+        answer: impl AsyncFnOnce(&mut RequestContext<'_>, Option<Verified>) -> EndpointResult,
+    ) -> HttpResponse {
+        let judge = async {
+            let mut context = self.open(endpoint, dialect)?;
+            let who = context.authenticate_if_asked().await?;
+            context.negotiated.check_method()?;
+            answer(&mut context, who).await
+        };
+        respond(judge.await)
+    }
+
     fn open(&mut self, endpoint: &Endpoint, dialect: Dialect) -> EndpointResult<RequestContext<'_>> {
         let negotiated = endpoint.open(&self.request)?;
         Ok(RequestContext {
@@ -132,7 +156,7 @@ impl RequestContext<'_> {
         self.state.options().compat
     }
 
-    /// Reads two fields and logs in with them. An error in the fields is the reply to send, and so is 429: all
+    /// Reads two fields and logs in with them, under the name that the client gives its session. An error in the fields is the reply to send, and so is 429: all
     /// Django packages leave it to Django REST framework.
     ///
     /// # Errors
@@ -142,11 +166,14 @@ impl RequestContext<'_> {
         declared: [Field; 2],
         name: fn(String) -> LoginName,
     ) -> EndpointResult<Result<Issued, LoginDenial>> {
-        let [login, password] = self.fields(declared).await?;
+        let document = self.document().await?;
+        let [login, password] =
+            fields::take(&document, declared).map_err(|errors| self.replies().field_errors(&errors))?;
         let login = LoginRequest {
             dialect: self.dialect,
             login: name(login),
             password: Password::new(password),
+            session_name: self.session_name(&document),
             origin: self.state.origin(self.request),
         };
         match self.state.auth().login(login).await {
@@ -154,17 +181,38 @@ impl RequestContext<'_> {
                 note(self.request, |facts| facts.opened(issued.session, issued.user.id));
                 Ok(Ok(issued))
             }
-            Err(LoginError::Refused { why, account }) => {
-                note(self.request, |facts| facts.refused_login(why.as_str(), account));
+            Err(error) => self.login_denial(&error).map(Err),
+        }
+    }
+
+    /// The name that the client gives its session, in the body or else in a header. What cannot be a name is
+    /// ignored, as the Django packages ignore fields that they do not know.
+    fn session_name(&self, document: &Document) -> Option<SessionName> {
+        let in_body = match document.get("session_name") {
+            Some(Value::Text(text)) => SessionName::new(text.as_str()),
+            Some(Value::Null | Value::Bool(_) | Value::Other) | None => None,
+        };
+        let in_header = || {
+            let value = self.request.headers().get(&SESSION_NAME)?;
+            SessionName::new(std::str::from_utf8(value.as_bytes()).ok()?)
+        };
+        in_body.or_else(in_header)
+    }
+
+    /// How a login was denied, as far as a dialect words it.
+    fn login_denial(&self, error: &LoginError) -> EndpointResult<LoginDenial> {
+        match error {
+            LoginError::Refused { why, account } => {
+                note(self.request, |facts| facts.refused_login(why.as_str(), *account));
                 match why {
                     LoginRefusal::UnknownUser | LoginRefusal::WrongPassword | LoginRefusal::InactiveUser => {
-                        Ok(Err(LoginDenial::Credentials))
+                        Ok(LoginDenial::Credentials)
                     }
-                    LoginRefusal::LimitReached => Ok(Err(LoginDenial::LimitReached)),
-                    LoginRefusal::Throttled { after } => Err(self.replies().throttled(after)),
+                    LoginRefusal::LimitReached => Ok(LoginDenial::LimitReached),
+                    LoginRefusal::Throttled { after } => Err(self.replies().throttled(*after)),
                 }
             }
-            Err(LoginError::Unavailable(error)) => Err(self.unavailable(&error)),
+            LoginError::Unavailable(error) => Err(self.unavailable(error)),
         }
     }
 
@@ -245,9 +293,18 @@ impl RequestContext<'_> {
     }
 
     async fn fields<const N: usize>(&mut self, declared: [Field; N]) -> EndpointResult<[String; N]> {
-        let options = self.state.options();
-        let limits = Limits { size: options.body_limit, patience: options.read_timeout };
+        let limits = self.limits();
         self.negotiated.fields(&mut *self.payload, limits, declared).await
+    }
+
+    async fn document(&mut self) -> EndpointResult<Document> {
+        let limits = self.limits();
+        self.negotiated.document(&mut *self.payload, limits).await
+    }
+
+    fn limits(&self) -> Limits {
+        let options = self.state.options();
+        Limits { size: options.body_limit, patience: options.read_timeout }
     }
 
     fn note<T>(

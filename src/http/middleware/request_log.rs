@@ -118,6 +118,11 @@ impl Facts {
         self.user.set(Some(AccountLabel::User(user)));
     }
 
+    /// Notes which user the request was about.
+    pub fn of_user(&self, user: UserId) {
+        self.user.set(Some(AccountLabel::User(user)));
+    }
+
     /// Notes why the request was refused.
     pub fn refused(&self, reason: &'static str) {
         self.reason.set(Some(reason));

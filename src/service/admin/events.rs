@@ -9,6 +9,7 @@ use super::{Admin, AdminError, Imported, NewAccount, NewPassword, ScriptToken, S
 use crate::domain::audit::{AuditContext, Event};
 use crate::domain::import::ImportData;
 use crate::domain::jwt::{Algorithm, KeySecret};
+use crate::domain::password::one_time::OneTimePassword;
 use crate::domain::session::{SessionId, SessionKind};
 use crate::domain::time::Timestamp;
 use crate::domain::user::{User, UserId};
@@ -172,6 +173,15 @@ impl Admin {
     /// the store failed.
     pub fn set_password(&self, user: &User, new: NewPassword) -> Result<(), AdminError> {
         self.told(Event::PasswordChanged, Some(user.id), self.try_set_password(user, new))
+    }
+
+    /// Puts a one-time password in the place of a user's password, which ends all sessions. The value is good once,
+    /// for setting another password, and exists nowhere else.
+    ///
+    /// # Errors
+    /// The user is gone or is the last administrator, or there are no random bytes; or the store failed.
+    pub fn reset_password(&self, user: &User) -> Result<OneTimePassword, AdminError> {
+        self.told(Event::PasswordReset, Some(user.id), self.try_reset_password(user))
     }
 
     /// Lets a user log in, or shuts a user out and ends all sessions.

@@ -4,6 +4,7 @@ use super::{Admin, AdminError};
 use crate::domain::audit::Event;
 use crate::domain::escape::is_unseen;
 use crate::domain::password::is_verifiable;
+use crate::domain::password::one_time::OneTimePassword;
 use crate::domain::password_rules::{Owner, judge_new_password};
 use crate::domain::user::{
     Account, LoginName, NewUser, Password, PasswordHash, User, UserId, composed, normal_form, numbered,
@@ -162,6 +163,13 @@ impl Admin {
     pub(super) fn try_set_password(&self, user: &User, new: NewPassword) -> Result<(), AdminError> {
         let hash = self.hash(new, &Owner { username: &user.username, email: &user.email })?;
         done_to(user, &self.store.set_password(user.id, &hash, None, &self.audit(Event::PasswordChanged))?)
+    }
+
+    /// See [`Admin::reset_password`].
+    pub(super) fn try_reset_password(&self, user: &User) -> Result<OneTimePassword, AdminError> {
+        let made = OneTimePassword::generate(&*self.random, self.clock.now())?;
+        done_to(user, &self.store.set_password(user.id, &made.stored, None, &self.audit(Event::PasswordReset))?)?;
+        Ok(made)
     }
 
     /// See [`Admin::set_active`].

@@ -3,15 +3,15 @@
 
 use std::time::Duration;
 
-use super::{LoginError, NotProven, Proven, settle};
+use super::{LoginError, Proven};
 use crate::domain::audit::{Actor, Event, Origin};
 use crate::domain::session::{Refusal, SessionId, SessionKind, Verified, judge};
 use crate::domain::token::{Token, TokenKind};
 use crate::domain::user::{LoginName, Password, User};
-use crate::service::throttle::Denied;
+use crate::service::throttle::Permit;
 use crate::service::workers::OnDisconnect;
 use crate::service::{Auth, CheckError, Issued, IssuedToken, Unavailable, within};
-use crate::store::{NewSession, NewToken, Opening};
+use crate::store::{Connection, NewSession, NewToken, Opening};
 
 /// How long a session of an administrator lasts at most.
 const ADMIN_SESSION: Duration = Duration::from_secs(8 * 3600);
@@ -91,12 +91,10 @@ impl Auth {
         password: Password,
         origin: &Origin,
     ) -> Result<Proven, LoginError> {
-        let until = tokio::time::Instant::now() + self.inner.timeouts.password;
-        let admitted = tokio::time::timeout_at(until, self.inner.throttle.admit(&login, origin)).await;
-        let mut permit = admitted.unwrap_or(Err(Denied::Busy))?;
-        let proving = self.prove(login, password, &mut permit, |user| user.is_admin);
-        let proven = tokio::time::timeout_at(until, proving).await;
-        settle(proven.unwrap_or_else(|_| Err(NotProven::from(Denied::Busy))), permit)
+        let find = self.find_by(login.clone());
+        let find = move |connection: &mut dyn Connection| Ok(find(connection)?.filter(|account| account.user.is_admin));
+        let prove = async |permit: &mut Permit| self.prove_found(find, password, permit).await;
+        Ok(self.under_throttle(&login, origin, prove).await?.0)
     }
 
     async fn open_for_administration(&self, proven: Proven, origin: Origin) -> Result<Issued, Unavailable> {

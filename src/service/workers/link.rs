@@ -10,13 +10,13 @@ use std::cell::Cell;
 use super::connector::Connector;
 use super::sync::Arc;
 use crate::domain::audit::AuditContext;
-use crate::domain::session::{SessionId, TokenRecord};
+use crate::domain::session::{SessionEntry, SessionId, TokenRecord};
 use crate::domain::time::Timestamp;
 use crate::domain::token::TokenDigest;
 use crate::domain::user::{Account, Epoch, LoginName, NewUser, PasswordHash, UserId};
 use crate::store::{
-    Connection, EventEntry, EventFilter, NewEvent, NewSession, Opening, Refresh, Refreshed, Store, StoreError,
-    StoreResult, Successor,
+    Connection, EventEntry, EventFilter, NewEvent, NewSession, Opening, PasswordChange, Refresh, Refreshed,
+    SessionFilter, Store, StoreError, StoreResult, Successor,
 };
 
 /// A thread's connection, and the store that opens another one.
@@ -172,6 +172,22 @@ impl Connection for LinkStep<'_> {
 
     fn end_all_sessions(&mut self, user: UserId, audit: &AuditContext) -> StoreResult<bool> {
         self.write(|connection| connection.end_all_sessions(user, audit))
+    }
+
+    fn end_other_sessions(&mut self, user: UserId, keep: SessionId, audit: &AuditContext) -> StoreResult<bool> {
+        self.write(|connection| connection.end_other_sessions(user, keep, audit))
+    }
+
+    fn list_sessions(&mut self, filter: &SessionFilter) -> StoreResult<Vec<SessionEntry>> {
+        self.read(|connection| connection.list_sessions(filter))
+    }
+
+    fn find_session(&mut self, session: SessionId) -> StoreResult<Option<SessionEntry>> {
+        self.read(|connection| connection.find_session(session))
+    }
+
+    fn change_password(&mut self, change: &PasswordChange, audit: &AuditContext) -> StoreResult<bool> {
+        self.write(|connection| connection.change_password(change, audit))
     }
 
     fn upgrade_password_hash(&mut self, user: UserId, old: &PasswordHash, new: &PasswordHash) -> StoreResult<bool> {

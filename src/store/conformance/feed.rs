@@ -12,6 +12,7 @@ pub(super) const CASES: &[Case] = &[
     ("a feed reports a logout", reports_logout),
     ("a feed reports an idle session's end", reports_idle_end),
     ("a feed reports the end of all sessions", reports_end_all),
+    ("a feed reports the end of all sessions but one", reports_end_others),
     ("a feed reports a consumed token", reports_rotation),
     ("a feed reports a changed user", reports_changed_user),
     ("a feed reports sessions that a login evicted", reports_eviction),
@@ -93,6 +94,13 @@ fn reports_idle_end(store: &dyn Store) {
 fn reports_end_all(store: &dyn Store) {
     let Some(mut scene) = Scene::set(store) else { return };
     assert_eq!(scene.conn.end_all_sessions(scene.user, &audit(Event::LogoutAll)), Ok(true));
+    scene.reports(Revoked::User(scene.user));
+}
+
+fn reports_end_others(store: &dyn Store) {
+    let Some(mut scene) = Scene::set(store) else { return };
+    let others = audit(Event::OthersRevoked);
+    assert_eq!(scene.conn.end_other_sessions(scene.user, session_id(1), &others), Ok(true));
     scene.reports(Revoked::User(scene.user));
 }
 

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use super::super::{AdminStore, Connection, FeedKind, RevocationFeed, Store, StoreResult};
 use super::super::{
     ClockTrust, EventEntry, EventFilter, Findings, ImportError, ImportReport, KeyEntry, KeyError, LastAdmin, LiveSet,
-    NewEvent, NewSession, Opening, Refresh, Refreshed, Retiring, SessionCount, SessionFilter, SharedEmail, Subject,
-    Successor, SweepMoment, SweepPolicy, SweepReport, UserChange, UserChanged, UserCreation, UserEntry, UserFilter,
+    NewEvent, NewSession, Opening, PasswordChange, Refresh, Refreshed, Retiring, SessionCount, SessionFilter,
+    SharedEmail, Subject, Successor, SweepMoment, SweepPolicy, SweepReport, UserChange, UserChanged, UserCreation,
+    UserEntry, UserFilter,
 };
 use crate::domain::audit::AuditContext;
 use crate::domain::import::ImportData;
@@ -182,6 +183,10 @@ impl<C: AsConnection, L: Layer> Connection for LayeredConnection<C, L> {
         fn find_successor(connection, digest: &TokenDigest) -> StoreResult<Option<Successor>>;
         fn end_idle_session(connection, session: SessionId, last_seen: Timestamp, audit: &AuditContext) -> StoreResult<bool>;
         fn end_all_sessions(connection, user: UserId, audit: &AuditContext) -> StoreResult<bool>;
+        fn end_other_sessions(connection, user: UserId, keep: SessionId, audit: &AuditContext) -> StoreResult<bool>;
+        fn list_sessions(connection, filter: &SessionFilter) -> StoreResult<Vec<SessionEntry>>;
+        fn find_session(connection, session: SessionId) -> StoreResult<Option<SessionEntry>>;
+        fn change_password(connection, change: &PasswordChange, audit: &AuditContext) -> StoreResult<bool>;
         fn upgrade_password_hash(connection, user: UserId, old: &PasswordHash, new: &PasswordHash) -> StoreResult<bool>;
         fn put_shadow_user(connection, user: &NewUser, audit: &AuditContext) -> StoreResult<Epoch>;
         fn record_events(connection, events: &[NewEvent]) -> StoreResult<()>;

@@ -3,8 +3,12 @@
 use std::sync::Barrier;
 use std::thread;
 
+use super::own::change_of;
 use super::*;
-use crate::store::{LastAdmin, LimitPolicy, Refresh, Refreshed, SharedEmail, StoreError, UserChanged, UserCreation};
+use crate::store::{
+    KeptSessions, LastAdmin, LimitPolicy, PasswordChange, Refresh, Refreshed, SharedEmail, StoreError, UserChanged,
+    UserCreation,
+};
 
 pub(super) const CASES: &[Case] = &[
     ("parallel logins keep to the limit", logins_keep_the_limit),
@@ -12,6 +16,7 @@ pub(super) const CASES: &[Case] = &[
     ("of two logouts one ends the session", one_logout_wins),
     ("of many rotations one wins", one_rotation_wins),
     ("no login survives ending all", login_against_end_all),
+    ("no login survives ending all others", login_against_end_others),
     ("an acknowledged logout is seen by every connection", logout_is_seen_at_once),
 ];
 
@@ -19,6 +24,8 @@ pub(super) const ADMIN_CASES: &[AdminCase] = &[
     ("no login survives a password change", login_against_password_change),
     ("no login survives deactivation", login_against_deactivation),
     ("no login survives the end of all sessions", login_against_end_of_everybody),
+    ("no login survives a password change by its user", login_against_own_password_change),
+    ("of several password changes by one password one wins", one_password_change_wins),
     ("a new password stands against a hash upgrade", password_change_against_upgrade),
     ("a name is taken once", name_is_taken_once),
 ];
@@ -165,6 +172,33 @@ fn login_against_password_change(store: &dyn AdminStore) {
 
 fn login_against_end_all(store: &dyn Store) {
     no_survivor(store, &|conn, user| conn.end_all_sessions(user, &audit(Event::LogoutAll)));
+}
+
+fn login_against_end_others(store: &dyn Store) {
+    no_survivor(store, &|conn, user| conn.end_other_sessions(user, session_id(4711), &audit(Event::OthersRevoked)));
+}
+
+fn login_against_own_password_change(store: &dyn AdminStore) {
+    no_survivor(store, &|conn, user| {
+        let change = change_of(conn, user, KeptSessions::None);
+        conn.change_password(&change, &audit(Event::PasswordChanged))
+    });
+}
+
+fn one_password_change_wins(store: &dyn AdminStore) {
+    let conn = &mut *connect(store);
+    for round in 0..ROUNDS {
+        let user = add_user(conn, &format!("user{round}x"));
+        for keep in [KeptSessions::All, KeptSessions::None] {
+            let change = change_of(conn, user, keep);
+            let jobs = ["one", "two", "three"].map(|new| -> Job<'_, bool> {
+                let new = PasswordHash::from_stored(format!("{new} {keep:?}"));
+                let change = PasswordChange { new, ..change.clone() };
+                Box::new(move |conn| until_done(|| conn.change_password(&change, &audit(Event::PasswordChanged))))
+            });
+            assert_eq!(together(store, jobs.into()).into_iter().filter(|won| *won).count(), 1);
+        }
+    }
 }
 
 fn login_against_deactivation(store: &dyn AdminStore) {

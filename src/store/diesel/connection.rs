@@ -15,15 +15,15 @@ use super::error::{
     Waited, is_conflict, is_understood, logged, may_lack_room, not_begun, store_error, store_error_after,
 };
 use super::hot::statement;
-use super::{audit, networks, sessions, standby, triggers, users};
+use super::{audit, lists, networks, sessions, standby, triggers, users};
 use crate::domain::audit::AuditContext;
-use crate::domain::session::{SessionId, TokenRecord};
+use crate::domain::session::{SessionEntry, SessionId, TokenRecord};
 use crate::domain::time::Timestamp;
 use crate::domain::token::TokenDigest;
 use crate::domain::user::{Account, Epoch, LoginName, NewUser, PasswordHash, UserId};
 use crate::store::{
-    Connection, EventEntry, EventFilter, NewEvent, NewSession, Opening, Refresh, Refreshed, StoreError, StoreResult,
-    Successor,
+    Connection, EventEntry, EventFilter, NewEvent, NewSession, Opening, PasswordChange, Refresh, Refreshed,
+    SessionFilter, StoreError, StoreResult, Successor,
 };
 
 /// The schema that this program was written for.
@@ -288,6 +288,22 @@ impl Connection for DieselConnection {
 
     fn end_all_sessions(&mut self, user: UserId, audit: &AuditContext) -> StoreResult<bool> {
         self.end(|connection, room| users::end_all(connection, user, audit, room))
+    }
+
+    fn end_other_sessions(&mut self, user: UserId, keep: SessionId, audit: &AuditContext) -> StoreResult<bool> {
+        self.end(|connection, room| users::end_others(connection, user, keep, audit, room))
+    }
+
+    fn list_sessions(&mut self, filter: &SessionFilter) -> StoreResult<Vec<SessionEntry>> {
+        self.read(|connection| lists::sessions(connection, filter))
+    }
+
+    fn find_session(&mut self, session: SessionId) -> StoreResult<Option<SessionEntry>> {
+        self.read(|connection| lists::session(connection, session))
+    }
+
+    fn change_password(&mut self, change: &PasswordChange, audit: &AuditContext) -> StoreResult<bool> {
+        self.end(|connection, room| users::change_password(connection, change, audit, room))
     }
 
     fn upgrade_password_hash(&mut self, user: UserId, old: &PasswordHash, new: &PasswordHash) -> StoreResult<bool> {

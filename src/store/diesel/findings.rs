@@ -78,7 +78,7 @@ statement! {
     EndOfSession { id: [u8; 16] as Binary } -> EventColumns,
     [
         "SELECT at, event, actor, user_id, address, request_id FROM audit_events WHERE session_id = ", id,
-        " AND event IN ('logout', 'revoked', 'idle', 'limit_reached', 'refresh_reused') LIMIT 1",
+        " AND event IN ('logout', 'revoked', 'idle', 'limit_reached', 'refresh_reused', 'revoked_by_user') LIMIT 1",
     ]
 }
 

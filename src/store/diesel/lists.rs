@@ -17,7 +17,7 @@ use crate::domain::session::{Session, SessionEntry, SessionId};
 use crate::domain::time::Timestamp;
 use crate::domain::user::{Epoch, User, UserId, email_key, lookalike_key};
 use crate::store::admin::is_single;
-use crate::store::{SessionFilter, SharedAddress, StoreResult, UserEntry, UserFilter};
+use crate::store::{SessionFilter, SessionMatch, SharedAddress, StoreResult, UserEntry, UserFilter};
 
 statement! {
     /// E-mail addresses that several users have, but for letter case.
@@ -160,9 +160,27 @@ impl SessionRow {
     }
 }
 
-/// See [`AdminStore::list_sessions`](crate::store::AdminStore::list_sessions).
+/// See [`Connection::list_sessions`](crate::store::Connection::list_sessions).
 pub(super) fn sessions(any: &mut AnyConnection, filter: &SessionFilter) -> QueryResult<Vec<SessionEntry>> {
     let rows = matching_rows(any, filter)?;
+    session_entries(any, rows)
+}
+
+/// See [`Connection::find_session`](crate::store::Connection::find_session).
+pub(super) fn session(any: &mut AnyConnection, id: SessionId) -> QueryResult<Option<SessionEntry>> {
+    let every = SessionFilter {
+        matching: SessionMatch::default(),
+        with_ended: true,
+        now: Timestamp::EPOCH,
+        idle_limit: None,
+        before: None,
+        limit: 1,
+    };
+    let rows = session_rows(any, &every, None, (1, Some(id)))?;
+    Ok(session_entries(any, rows)?.pop())
+}
+
+fn session_entries(any: &mut AnyConnection, rows: Vec<SessionRow>) -> QueryResult<Vec<SessionEntry>> {
     let ends = ends(any, &rows)?;
     rows.into_iter().zip(ends).map(|(row, end)| session_entry(row, end)).collect()
 }
@@ -174,7 +192,7 @@ fn matching_rows(any: &mut AnyConnection, filter: &SessionFilter) -> QueryResult
     let page = if is_exact { i64::from(filter.limit) } else { i64::from(filter.limit).max(PAGE) };
     let (mut found, mut before) = (Vec::new(), filter.before);
     loop {
-        let rows = session_rows(any, filter, before, page)?;
+        let rows = session_rows(any, filter, before, (page, None))?;
         let is_last = i64::try_from(rows.len()).unwrap_or(i64::MAX) < page;
         if let Some(last) = rows.last() {
             before = Some(session_id(&last.id)?);
@@ -195,7 +213,7 @@ fn session_rows(
     any: &mut AnyConnection,
     filter: &SessionFilter,
     before: Option<SessionId>,
-    page: i64,
+    (page, only): (i64, Option<SessionId>),
 ) -> QueryResult<Vec<SessionRow>> {
     let mut query = sessions::table
         .select((
@@ -218,6 +236,9 @@ fn session_rows(
         .order(sessions::id.desc())
         .limit(page)
         .into_boxed();
+    if let Some(id) = only {
+        query = query.filter(sessions::id.eq(id.as_bytes().to_vec()));
+    }
     if let Some(before) = before {
         query = query.filter(sessions::id.lt(before.as_bytes().to_vec()));
     }

@@ -18,10 +18,12 @@ use crate::store::{LastAdmin, SharedEmail, UserChanged, UserCreation};
 
 mod change;
 mod last_admin;
+mod own;
 mod shadow;
 
 pub(super) use change::change;
 pub(super) use last_admin::is_last_admin;
+pub(super) use own::{change_password, end_others};
 pub(super) use shadow::put_shadow;
 
 statement! {

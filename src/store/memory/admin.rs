@@ -2,9 +2,9 @@
 
 use super::{MemoryStore, SessionRow, Tables};
 use crate::domain::audit::{AuditContext, Event};
-use crate::domain::session::{Session, SessionEntry, SessionId};
+use crate::domain::session::{SessionEntry, SessionId};
 use crate::domain::time::Timestamp;
-use crate::domain::user::{Account, Epoch, NewUser, PasswordHash, User, UserId, email_key, lookalike_key};
+use crate::domain::user::{Account, NewUser, PasswordHash, User, UserId, email_key, lookalike_key};
 use crate::store::{
     AdminStore, Findings, LastAdmin, LiveSet, SessionCount, SessionFilter, SessionMatch, SharedEmail, StoreResult,
     Subject, UserChange, UserChanged, UserCreation, UserEntry, UserFilter,
@@ -72,13 +72,7 @@ impl AdminStore for MemoryStore {
         }
         let Some(account) = tables.accounts.get_mut(&user) else { return Ok(UserChanged::NoSuchUser) };
         account.password = new.clone();
-        let old = account.user.epoch;
-        tables.raise_epoch(user, audit);
-        tables.tell(audit, user);
-        let kept = keep.and_then(|id| tables.sessions.get_mut(&id)).filter(|row| row.user == user);
-        if let Some(row) = kept.filter(|row| row.session.epoch == old && row.session.ended.is_none()) {
-            row.session.epoch = Epoch(old.0 + 1);
-        }
+        tables.raise_epoch_but_for(user, keep, audit);
         Ok(UserChanged::Done)
     }
 
@@ -168,16 +162,7 @@ impl AdminStore for MemoryStore {
     }
 
     fn list_sessions(&self, filter: &SessionFilter) -> StoreResult<Vec<SessionEntry>> {
-        let tables = self.tables();
-        let fits = |row: &&SessionRow| {
-            row.fits(&filter.matching)
-                && filter.before.is_none_or(|before| row.session.id < before)
-                && (filter.with_ended || tables.is_live(row, filter.idle_limit, filter.now))
-        };
-        let mut rows: Vec<_> = tables.sessions.values().filter(fits).collect();
-        rows.sort_by_key(|row| std::cmp::Reverse(row.session.id));
-        rows.truncate(usize::try_from(filter.limit).unwrap_or(usize::MAX));
-        Ok(rows.into_iter().map(|row| tables.session_entry(row)).collect())
+        Ok(self.tables().list_sessions(filter))
     }
 
     fn look_up(&self, subject: &Subject) -> StoreResult<Findings> {
@@ -208,7 +193,7 @@ impl AdminStore for MemoryStore {
 }
 
 impl SessionRow {
-    fn fits(&self, wanted: &SessionMatch) -> bool {
+    pub(super) fn fits(&self, wanted: &SessionMatch) -> bool {
         let (session, origin) = (&self.session, &self.opened.origin);
         let has = |text: &Option<String>, part: &String| {
             text.as_ref().is_some_and(|text| text.to_ascii_lowercase().contains(&part.to_ascii_lowercase()))
@@ -263,28 +248,5 @@ impl Tables {
     fn user_entry(&self, user: &User) -> UserEntry {
         let created = self.joined.get(&user.id).copied().unwrap_or(Timestamp::EPOCH);
         UserEntry { user: user.clone(), last_login: self.last_logins.get(&user.id).copied(), created }
-    }
-
-    fn session_entry(&self, row: &SessionRow) -> SessionEntry {
-        // A session that did not end by itself ended with all of its user's, when the epoch was raised above its own.
-        let cut = self.cutoff.as_ref().filter(|(before, _)| row.session.created < *before).map(|(_, audit)| audit);
-        let raise = || self.raises.get(&(row.user, Epoch(row.session.epoch.0 + 1)));
-        let with_others = raise().into_iter().chain(cut).min_by_key(|audit| audit.at);
-        let ended = row.ended.as_ref().or(with_others);
-        let cacheable = |token: &&super::TokenRow| token.session == row.session.id && token.consumed.is_none();
-        let ends = self.tokens.values().filter(cacheable).map(|token| token.expires);
-        let origin = &row.opened.origin;
-        SessionEntry {
-            session: Session { ended: ended.map(|audit| audit.at), ..row.session.clone() },
-            user_id: row.user,
-            username: self.accounts.get(&row.user).map(|account| account.user.username.clone()).unwrap_or_default(),
-            name: row.name.clone(),
-            // A token without an end outlasts all others.
-            expires: ends.max_by_key(|end| end.map_or(i64::MAX, Timestamp::as_micros)).flatten(),
-            address: origin.address_text(),
-            user_agent: origin.user_agent.clone(),
-            end_reason: ended.map(|audit| audit.event),
-            ended_by: ended.map(|audit| audit.actor.to_string()),
-        }
     }
 }

@@ -29,6 +29,13 @@ on_each_database! {
         let token = bench.app.client().login("erin", "another-horse-9");
         assert_eq!(bench.post(&root, &format!("{path}end-sessions/"), json!({})).0, 204);
         assert_eq!(bench.app.client().check(&token), 401);
+        let (status, reset) = bench.post(&root, &format!("{path}reset-password/"), json!({}));
+        let once = reset["one_time_password"].as_str().expect("a value");
+        assert_eq!((status, bench.app.client().try_login("erin", once).status), (200, 400));
+        let change = json!({ "username": "erin", "current_password": once, "new_password": "a-third-horse-9" });
+        let asked = crate::harness::admin::request("POST", "/auth/password/change/", None, Some(&change));
+        assert!(matches!(bench.app.client().ask(&asked).status, 200..=204));
+        bench.app.client().login("erin", "a-third-horse-9");
         assert_eq!(bench.ask(&root, "DELETE", &path, None).0, 204);
         assert_eq!(bench.ask(&root, "GET", &path, None).0, 404);
         assert_eq!(bench.ask(&root, "DELETE", &path, None).0, 404);

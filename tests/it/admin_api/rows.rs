@@ -35,6 +35,7 @@ pub(super) fn rows() -> Vec<Row> {
         row("PATCH", "/admin/api/users/{id}/", Some(json!({ "is_staff": true })), [200, 200]),
         row("DELETE", "/admin/api/users/{id}/", None, [204, 204]),
         row("POST", "/admin/api/users/{id}/password/", Some(json!({ "password": "another-horse-9" })), [204, 204]),
+        row("POST", "/admin/api/users/{id}/reset-password/", None, [200, 200]),
         row("POST", "/admin/api/users/{id}/end-sessions/", None, [204, 204]),
         row("GET", "/admin/api/sessions/", None, [200, 200]),
         row("GET", "/admin/api/sessions/{id}/", None, [200, 200]),

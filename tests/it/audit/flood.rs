@@ -20,6 +20,7 @@ fn request(password: &str) -> LoginRequest {
         dialect: Dialect::Knox,
         login: LoginName::Username("alice".to_owned()),
         password: Password::new(password.to_owned()),
+        session_name: None,
         origin: Origin { address: Some([192, 0, 2, 1].into()), ..Origin::default() },
     }
 }

@@ -112,6 +112,7 @@ fn checks_go_on_while_somebody_else_writes_for_long() {
             dialect: Dialect::Knox,
             login: LoginName::Username(USER.to_owned()),
             password: Password::new(PASSWORD.to_owned()),
+            session_name: None,
             origin: Origin::default(),
         })
     });

@@ -10,9 +10,10 @@ use knoxide::domain::import::{ImportData, ImportUser};
 use knoxide::domain::jwt::Algorithm;
 use knoxide::domain::policy::Policy;
 use knoxide::domain::random::SystemRandom;
+use knoxide::domain::session::SessionId;
 use knoxide::domain::time::Clock as _;
 use knoxide::domain::user::{LoginName, NewUser, PasswordHash, UserId};
-use knoxide::store::{AdminStore as _, Connection, LastAdmin, SharedEmail};
+use knoxide::store::{AdminStore as _, Connection, KeptSessions, LastAdmin, PasswordChange, SharedEmail};
 
 use super::{Behind, PASSWORD, USER};
 use crate::harness::app::Setup;
@@ -177,6 +178,13 @@ fn what_else_is_written_is_an_error_and_happens_once() {
     fails("a deactivation", &|_| set_active(false).is_err(), once());
     fails("an activation", &|_| set_active(true).is_err(), once());
     fails("an end of all", &|c| c.end_all_sessions(user, &audit(Event::LogoutAll)).is_err(), once());
+    let keep = SessionId::new(now, &[7; 10]);
+    let others = |c: &mut dyn Connection| c.end_other_sessions(user, keep, &audit(Event::OthersRevoked)).is_err();
+    fails("an end of all others", &others, once());
+    let epoch = app.connection().find_account_by_id(user).expect("an answer").expect("a user").user.epoch;
+    let change = PasswordChange { user, epoch, old: hash(), new: hash(), keep: KeptSessions::None };
+    let by_user = |c: &mut dyn Connection| c.change_password(&change, &audit(Event::PasswordChanged)).is_err();
+    fails("a new password by its user", &by_user, once());
     let shadow = NewUser { username: "carol".to_owned(), ..new(Some(UserId(77))) };
     let put = |c: &mut dyn Connection| c.put_shadow_user(&shadow, &audit(Event::Login)).is_err();
     fails("a shadow of a user", &put, changes([("audit", 1), ("users", 1)]));

@@ -43,7 +43,8 @@ fn value(raw: &RawValue) -> Value {
         // The only possible error in a string here is a surrogate without its other half.
         Some(Kind::Str) => serde_json::from_str(raw.get()).map_or(Value::Other, |text| Value::Text(Text::new(text))),
         Some(Kind::Int | Kind::Float) => Value::Text(Text::new(raw.get().to_owned())),
-        Some(Kind::Bool | Kind::List) | None => Value::Other,
+        Some(Kind::Bool) => Value::Bool(raw.get() == "true"),
+        Some(Kind::List) | None => Value::Other,
     }
 }
 
@@ -57,6 +58,7 @@ mod tests {
         match parse(text).expect("JSON").get("a") {
             None => "absent".to_owned(),
             Some(Value::Null) => "null".to_owned(),
+            Some(Value::Bool(truth)) => format!("bool {truth}"),
             Some(Value::Other) => "other".to_owned(),
             Some(Value::Text(text)) => format!("text {}", text.as_str()),
         }
@@ -89,7 +91,8 @@ mod tests {
             ("{}", "absent"),
             (" \r\n{\"A\":1,\"a \":2}\t", "absent"),
             ("{\"a\":null}", "null"),
-            ("{\"a\":true}", "other"),
+            ("{\"a\":true}", "bool true"),
+            ("{\"a\": false }", "bool false"),
             ("{\"a\":[[]]}", "other"),
             ("{\"a\":{\"a\":1}}", "other"),
             ("{\"b\":{\"a\":1}}", "absent"),

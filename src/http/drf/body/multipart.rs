@@ -65,7 +65,7 @@ mod tests {
         match document.get("a") {
             None => "absent".to_owned(),
             Some(Value::Text(text)) => format!("text {}", text.as_str()),
-            Some(Value::Other) => "file".to_owned(),
+            Some(Value::Other | Value::Bool(_)) => "file".to_owned(),
             Some(Value::Null) => "null".to_owned(),
         }
     }

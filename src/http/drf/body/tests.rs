@@ -9,7 +9,7 @@ const JSON: &str = "application/json";
 fn text(document: &Document, name: &str) -> Option<String> {
     match document.get(name) {
         Some(Value::Text(text)) => Some(text.as_str().to_owned()),
-        Some(Value::Null | Value::Other) | None => None,
+        Some(Value::Null | Value::Bool(_) | Value::Other) | None => None,
     }
 }
 

@@ -33,7 +33,9 @@ pub enum Value {
     Null,
     /// A string, or a JSON number as it was written.
     Text(Text),
-    /// Anything else, such as a boolean, an array or an uploaded file: not valid for a text field.
+    /// `true` or `false` of JSON: not valid for a text field.
+    Bool(bool),
+    /// Anything else, such as an array or an uploaded file: not valid for any field.
     Other,
 }
 

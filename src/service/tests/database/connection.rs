@@ -2,12 +2,14 @@
 
 use super::{Database, Rows};
 use crate::domain::audit::AuditContext;
-use crate::domain::session::{SessionId, TokenRecord};
+use crate::domain::session::{SessionEntry, SessionId, TokenRecord};
 use crate::domain::time::Timestamp;
 use crate::domain::token::TokenDigest;
 use crate::domain::user::{Account, Epoch, LoginName, NewUser, PasswordHash, UserId};
 use crate::service::tests::{Mistake, is_planted};
-use crate::store::{Connection, NewSession, Opening, Refresh, Refreshed, Revoked, StoreError, StoreResult, Successor};
+use crate::store::{
+    Connection, NewSession, Opening, Refresh, Refreshed, Revoked, SessionFilter, StoreError, StoreResult, Successor,
+};
 
 pub(super) struct FakeConnection {
     database: Database,
@@ -107,6 +109,18 @@ impl Connection for FakeConnection {
     }
 
     fn end_idle_session(&mut self, _: SessionId, _: Timestamp, _: &AuditContext) -> StoreResult<bool> {
+        other()
+    }
+
+    fn end_other_sessions(&mut self, _: UserId, _: SessionId, _: &AuditContext) -> StoreResult<bool> {
+        other()
+    }
+
+    fn list_sessions(&mut self, _: &SessionFilter) -> StoreResult<Vec<SessionEntry>> {
+        other()
+    }
+
+    fn find_session(&mut self, _: SessionId) -> StoreResult<Option<SessionEntry>> {
         other()
     }
 

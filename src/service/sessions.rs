@@ -1,0 +1,101 @@
+//! A user's own sessions: listing and ending them.
+
+use super::workers::OnDisconnect;
+use super::{Auth, Unavailable, within};
+use crate::domain::audit::{Actor, Event, Origin};
+use crate::domain::session::{SessionEntry, SessionId, Verified};
+use crate::store::{Connection, SessionFilter, SessionMatch, StoreResult};
+
+/// A page of a user's live sessions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionPage {
+    /// The sessions, newest first. The first page has the current one, at its end if it is older than all others.
+    pub sessions: Vec<SessionEntry>,
+    /// The last session of this page, after which the next one begins, if there is one.
+    pub next: Option<SessionId>,
+}
+
+impl Auth {
+    /// Lists the live sessions of the user `who`. The first page has the current session in any case, and no other
+    /// page has it, so that each session is on one page.
+    ///
+    /// # Errors
+    /// When the sessions could not be read.
+    pub async fn own_sessions(
+        &self,
+        who: &Verified,
+        after: Option<SessionId>,
+        limit: u32,
+    ) -> Result<SessionPage, Unavailable> {
+        let filter = SessionFilter {
+            matching: SessionMatch { user: Some(who.user.id), ..SessionMatch::default() },
+            with_ended: false,
+            now: self.now(),
+            idle_limit: self.policy().idle_verdict_after(),
+            before: after,
+            // One more tells whether there is another page.
+            limit: limit.saturating_add(1),
+        };
+        let current = who.session.id;
+        let read = move |connection: &mut dyn Connection| read_page(connection, &filter, current);
+        let answer = self.inner.checks.run(OnDisconnect::Cancel, read);
+        let mut page = within(self.inner.timeouts.check, "checks", answer).await?;
+        for entry in &mut page.sessions {
+            // A use that this node has not written yet counts too.
+            let seen = self.inner.last_seen_writer.pending(entry.session.id);
+            entry.session.last_seen = entry.session.last_seen.max(seen.unwrap_or(entry.session.last_seen));
+        }
+        Ok(page)
+    }
+
+    /// Ends a session of the user `who`. `false` if the user has no such session, or it has ended before.
+    ///
+    /// # Errors
+    /// When the outcome is not known.
+    pub async fn end_own_session(
+        &self,
+        who: &Verified,
+        session: SessionId,
+        origin: Origin,
+    ) -> Result<bool, Unavailable> {
+        let found = self.inner.checks.run(OnDisconnect::Cancel, move |connection| connection.find_session(session));
+        let found = within(self.inner.timeouts.check, "checks", found).await?;
+        // A session has the same user for good, so this needs no guard.
+        if found.is_none_or(|entry| entry.user_id != who.user.id) {
+            return Ok(false);
+        }
+        let event = if session == who.session.id { Event::Logout } else { Event::RevokedByUser };
+        let audit = self.audit(event, Actor::User(who.user.id), origin);
+        let end = move |connection: &mut dyn Connection| connection.end_session(session, &audit);
+        let ended = self.inner.writes.run(OnDisconnect::Finish, end);
+        within(self.inner.timeouts.write, "writes", ended).await
+    }
+
+    /// Ends all sessions of the user `who` but the current one, in all dialects.
+    ///
+    /// # Errors
+    /// When the outcome is not known.
+    pub async fn end_other_sessions(&self, who: &Verified, origin: Origin) -> Result<(), Unavailable> {
+        let audit = self.audit(Event::OthersRevoked, Actor::User(who.user.id), origin);
+        let (user, keep) = (who.user.id, who.session.id);
+        let end = move |connection: &mut dyn Connection| connection.end_other_sessions(user, keep, &audit);
+        let ended = self.inner.writes.run(OnDisconnect::Finish, end);
+        within(self.inner.timeouts.write, "writes", ended).await.map(drop)
+    }
+}
+
+fn read_page(connection: &mut dyn Connection, filter: &SessionFilter, current: SessionId) -> StoreResult<SessionPage> {
+    let mut sessions = connection.list_sessions(filter)?;
+    let limit = usize::try_from(filter.limit).unwrap_or(usize::MAX).saturating_sub(1);
+    let has_more = sessions.len() > limit;
+    sessions.truncate(limit);
+    let next = sessions.last().filter(|_| has_more).map(|entry| entry.session.id);
+    let is_first = filter.before.is_none();
+    if !is_first {
+        sessions.retain(|entry| entry.session.id != current);
+    } else if !sessions.iter().any(|entry| entry.session.id == current) {
+        // It may have been ended since the check.
+        sessions.extend(connection.find_session(current)?.filter(|entry| entry.session.ended.is_none()));
+    }
+    Ok(SessionPage { sessions, next })
+}
