@@ -52,8 +52,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         is_admin: false,
         created: now,
     };
-    let audit =
-        AuditContext { event: Event::UserCreated, actor: Actor::CommandLine, origin: Origin::default(), at: now };
+    let audit = AuditContext {
+        event: Event::UserCreated,
+        actor: Actor::CommandLine,
+        origin: Origin::default(),
+        at: now,
+        detail: None,
+    };
     store.create_user(&ada, SharedEmail::Allow, &audit)?;
 
     let auth = Auth::builder(store.clone()).hasher(hasher).build()?;

@@ -6,8 +6,10 @@
 
 mod answer;
 mod args;
+mod audit;
 mod database;
 mod doctor;
+mod explain;
 mod import;
 mod key;
 mod migrate;
@@ -64,6 +66,8 @@ struct Context<'a> {
     /// The `.env` file that some settings come from.
     env_file: Option<EnvFile>,
     terminal: &'a mut dyn Terminal,
+    /// For answers that are too long to be kept.
+    out: &'a mut dyn Write,
     err: &'a mut dyn Write,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
@@ -92,13 +96,14 @@ pub fn run(process: Process<'_>) -> u8 {
         (Command::Doctor, settings) => Ok(doctor::examine(settings, env_file.as_ref(), clock.as_ref())),
         (_, Err(mistakes)) => Err(Failure::new(Code::Usage, mistakes.to_string())),
         (command, Ok(settings)) => {
-            dispatch(command, Context { settings, env_file, terminal, err: &mut *err, clock, random })
+            let (out, err) = (&mut *out, &mut *err);
+            dispatch(command, as_json, Context { settings, env_file, terminal, out, err, clock, random })
         }
     };
     print(answered, as_json, out, err)
 }
 
-fn dispatch(command: Command, mut context: Context<'_>) -> Answered {
+fn dispatch(command: Command, as_json: bool, mut context: Context<'_>) -> Answered {
     let missing = context.missing_file();
     let mut answered = match command {
         Command::Serve(_) => return serve::run(context),
@@ -111,8 +116,10 @@ fn dispatch(command: Command, mut context: Context<'_>) -> Answered {
         Command::Session { action } => session::run(action, &mut context),
         Command::Token { action } => token::run(action, &context),
         Command::Key { action } => key::run(&action, &context),
+        Command::Audit { action } => audit::run(action, as_json, &mut context),
         Command::Sweep { trust_clock } => session::sweep(trust_clock, &context),
         Command::Import { file } => import::run(&file, &mut context),
+        Command::Explain(typed) => explain::run(typed, &mut context),
     };
     if let Some(made) = missing.filter(|file| file.exists()) {
         let words = format!("there was no database, so a new one was created: {}", made.display());

@@ -4,6 +4,7 @@
 //! `table` is the only list of them. All mistakes are reported at once, each with its remedy, and
 //! nothing starts before all are corrected.
 
+mod admin;
 mod dialects;
 mod env_file;
 mod form;
@@ -25,6 +26,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+pub use self::admin::AdminSettings;
 pub use self::env_file::EnvFile;
 pub use self::form::{parse_time_to_live, show_duration};
 pub use self::input::{Input, Mistake, Mistakes};
@@ -38,7 +40,9 @@ use crate::domain::password::Hasher;
 use crate::domain::policy::{Policy, ThrottlePolicy};
 use crate::domain::user::Password;
 use crate::http::HttpOptions;
+use crate::http::address::Proxies;
 use crate::service::AuthBuilder;
+use crate::store::SweepPolicy;
 use crate::store::diesel::DatabaseUrl;
 
 /// The longest path that fits into a Unix socket's address, in bytes.
@@ -51,6 +55,8 @@ pub struct Settings {
     pub database: DatabaseSettings,
     /// How requests are served.
     pub http: HttpSettings,
+    /// Where administrators are served.
+    pub admin: AdminSettings,
     /// Lifetimes of tokens, and retention of sessions.
     pub tokens: TokenSettings,
     /// How JWTs are signed.
@@ -59,6 +65,8 @@ pub struct Settings {
     pub passwords: PasswordSettings,
     /// How many wrong passwords are accepted.
     pub throttle: ThrottlePolicy,
+    /// How long audit events are kept.
+    pub audit: AuditSettings,
     /// What is logged.
     pub log: LogSettings,
     /// The files that secrets were read from.
@@ -132,6 +140,17 @@ pub struct PasswordSettings {
     pub bcrypt_cost: u32,
     /// How many threads compute hashes.
     pub threads: usize,
+}
+
+/// How long audit events are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditSettings {
+    /// For how long; `None`: permanently.
+    pub retention: Option<Duration>,
+    /// How many at most; 0: any number.
+    pub max_rows: u64,
+    /// How long they keep addresses and devices; `None`: as long as the event.
+    pub address_retention: Option<Duration>,
 }
 
 /// What is logged.
@@ -239,6 +258,17 @@ impl Default for PasswordSettings {
     }
 }
 
+impl Default for AuditSettings {
+    fn default() -> Self {
+        const DAY: u64 = 86_400;
+        Self {
+            retention: Some(Duration::from_secs(90 * DAY)),
+            max_rows: 10_000_000,
+            address_retention: Some(Duration::from_secs(30 * DAY)),
+        }
+    }
+}
+
 impl Default for LogSettings {
     fn default() -> Self {
         Self { filter: "info".to_owned(), format: LogFormat::Plain }
@@ -255,8 +285,31 @@ impl Settings {
         input.read_into(&mut settings);
         settings.fit_touch_interval(&mut input);
         dialects::check(&settings.tokens.policy.dialects, &mut input);
+        settings.check_cookie(&mut input);
         input.finish()?;
         Ok(settings)
+    }
+
+    /// What a sweep deletes.
+    pub fn sweep_policy(&self) -> SweepPolicy {
+        SweepPolicy {
+            session_retention: self.tokens.session_retention,
+            network_retention: self.throttle.known_for,
+            audit_retention: self.audit.retention,
+            audit_max_rows: self.audit.max_rows,
+            audit_address_retention: self.audit.address_retention,
+            ..SweepPolicy::default()
+        }
+    }
+
+    /// Reports a cookie that could never count.
+    fn check_cookie(&self, input: &mut Input) {
+        let options = &self.http.options;
+        if options.forward_auth.cookie.is_some() && options.proxies == Proxies::default() {
+            let problem = "counts only for requests from a trusted proxy, and there is none: name the proxy in \
+                           KNOXIDE_TRUSTED_PROXIES, or write none";
+            input.complain("KNOXIDE_FORWARD_AUTH_COOKIE", problem.to_owned());
+        }
     }
 
     /// Lowers the default interval between writes of the time of last use to a tenth of the idle limit.

@@ -5,8 +5,11 @@
 
 pub mod account;
 pub mod address;
+pub mod admin;
 pub mod dialects;
 pub mod drf;
+pub mod events;
+pub mod forward_auth;
 pub mod health;
 pub mod jwks;
 pub mod middleware;
@@ -38,6 +41,8 @@ pub struct HttpOptions {
     pub read_timeout: Duration,
     /// The proxies that are trusted to report a client's address.
     pub proxies: address::Proxies,
+    /// How proxies ask whether a request may pass.
+    pub forward_auth: forward_auth::options::ForwardAuthOptions,
 }
 
 /// Which replies are sent where the documented contract and the Django package differ.
@@ -57,6 +62,7 @@ impl Default for HttpOptions {
             body_limit: 16 * 1024,
             read_timeout: Duration::from_secs(5),
             proxies: address::Proxies::default(),
+            forward_auth: forward_auth::options::ForwardAuthOptions::default(),
         }
     }
 }
@@ -165,12 +171,14 @@ impl HttpState {
     }
 }
 
-/// Mounts the dialects in an application.
+/// Mounts the dialects, the public keys and the endpoints for proxies in an application.
 pub fn mount(config: &mut web::ServiceConfig, state: &HttpState) {
     config
         .app_data(web::Data::new(state.clone()))
         .configure(|config| dialects::configure(config, state.options()))
-        .configure(jwks::configure);
+        .configure(jwks::configure)
+        .configure(|config| events::configure(config, state))
+        .configure(|config| forward_auth::configure(config, state));
 }
 
 /// Mounts everything that the program serves: the dialects, the health endpoints, and a 404

@@ -9,15 +9,17 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
 use actix_server::ServerHandle;
-use actix_web::App;
+use actix_web::{App, web};
 use rustix::net::sockopt::{set_ipv6_v6only, set_socket_reuseaddr, set_socket_send_buffer_size};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 
 use crate::config::{HttpSettings, ListenAddress};
 use crate::http::HttpState;
+use crate::http::admin::AdminState;
 use crate::http::middleware::request_log::RequestLog;
 use crate::service::Auth;
 
+mod admin;
 mod bootstrap;
 pub mod connections;
 mod keys;
@@ -28,12 +30,16 @@ mod start;
 mod sweeper;
 
 use self::connections::{ConnectionLimits, Connections};
+pub use admin::Administration;
 pub use bootstrap::{ADMIN, FirstUser, PasswordDelivery};
 pub use keys::KeyReloader;
 pub use start::{Announcement, StartError, serve};
 
 /// How many clients wait in the system's queue until they are accepted.
 const BACKLOG: i32 = 1024;
+
+/// The most connections to the administration API. Few enough to leave descriptors for the databases.
+const ADMIN_CONNECTIONS: usize = 64;
 
 /// How much the system buffers for a client that does not read, in bytes; Linux takes twice as much. By
 /// default it would buffer megabytes, and thousands of requests would be answered for each client.
@@ -48,12 +54,44 @@ pub struct Server {
     sockets: Vec<UnixSocketFile>,
 }
 
+/// What is served at one address.
+#[derive(Clone)]
+struct Mounted {
+    state: HttpState,
+    dialects: bool,
+    admin: Option<AdminState>,
+}
+
+impl Mounted {
+    fn configure(&self, config: &mut web::ServiceConfig) {
+        if let Some(admin) = &self.admin {
+            crate::http::admin::configure(config, admin);
+        }
+        if self.dialects {
+            crate::http::configure(config, &self.state);
+        } else {
+            config.default_service(web::to(crate::http::admin::not_found));
+        }
+    }
+}
+
 /// The server could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
     /// An address could not be listened on.
     #[error("cannot listen on {address}: {error}")]
     Address {
+        /// The address.
+        address: ListenAddress,
+        /// Why.
+        #[source]
+        error: io::Error,
+    },
+    /// The address of the administration API could not be listened on.
+    #[error(
+        "cannot listen on {address} for administrators: {error}; write another address into KNOXIDE_ADMIN_LISTEN, or off"
+    )]
+    Administration {
         /// The address.
         address: ListenAddress,
         /// Why.
@@ -71,36 +109,73 @@ impl Server {
     /// # Errors
     /// For the first address that cannot be listened on, or if there is no thread.
     pub fn bind(http: &HttpSettings, auth: Auth) -> Result<Self, BindError> {
+        Self::bind_beside(http, auth, None)
+    }
+
+    /// The same, with the administration API at those of the addresses that are repeated in its settings.
+    ///
+    /// # Errors
+    /// As [`Server::bind`].
+    pub fn bind_beside(http: &HttpSettings, auth: Auth, admin: Option<&Administration>) -> Result<Self, BindError> {
         let state = HttpState::new(http.options.clone(), auth);
-        let app_state = state.clone();
-        let app = move || {
-            let app_state = app_state.clone();
-            App::new()
-                .wrap(RequestLog::new(app_state.clone()))
-                .configure(move |config| crate::http::configure(config, &app_state))
-        };
         let each = process::connections_each(http.workers, process::files());
+        let listeners = http.listen.iter().map(|address| {
+            let beside = admin.filter(|admin| admin.shares(address)).map(|admin| admin.state(state.clone(), address));
+            (address, Mounted { state: state.clone(), dialects: true, admin: beside })
+        });
+        Self::listen(http, (http.workers, each), state.clone(), listeners.collect())
+    }
+
+    /// Binds the address of the administration API, if it has one of its own.
+    ///
+    /// # Errors
+    /// If it cannot be listened on, or if there is no thread.
+    pub fn bind_administration(http: &HttpSettings, admin: &Administration) -> Result<Option<Self>, BindError> {
+        let Some(address) = admin.own_address(&http.listen) else { return Ok(None) };
+        let state = admin.http();
+        let mounted =
+            Mounted { state: state.clone(), dialects: false, admin: Some(admin.state(state.clone(), address)) };
+        let server = Self::listen(http, (1, ADMIN_CONNECTIONS), state, vec![(address, mounted)]);
+        server.map(Some).map_err(|error| match error {
+            BindError::Address { address, error } => BindError::Administration { address, error },
+            error @ (BindError::Administration { .. } | BindError::Thread(_)) => error,
+        })
+    }
+
+    /// A server with so many workers, each of which takes so many connections.
+    fn listen(
+        http: &HttpSettings,
+        (workers, each): (usize, usize),
+        state: HttpState,
+        listeners: Vec<(&ListenAddress, Mounted)>,
+    ) -> Result<Self, BindError> {
         let mut server = actix_server::Server::build()
-            .workers(http.workers)
+            .workers(workers)
             .max_concurrent_connections(each)
             .shutdown_timeout(http.shutdown_timeout.as_secs().max(1))
             .disable_signals();
         let mut addresses = Vec::new();
         let mut sockets = Vec::new();
-        let connections = Connections::new(connection_limits(http, each * http.workers)).map_err(BindError::Thread)?;
-        for address in &http.listen {
+        let connections = Connections::new(connection_limits(http, each * workers)).map_err(BindError::Thread)?;
+        for (address, mounted) in listeners {
             let failed = |error| BindError::Address { address: address.clone(), error };
+            let app = move || {
+                let mounted = mounted.clone();
+                App::new()
+                    .wrap(RequestLog::new(mounted.state.clone()))
+                    .configure(move |config| mounted.configure(config))
+            };
             match address {
                 ListenAddress::Tcp(socket) => {
                     let listener = bind_tcp(*socket, &http.listen).map_err(failed)?;
                     queue(&listener).map_err(failed)?;
                     addresses.push(ListenAddress::Tcp(listener.local_addr().map_err(failed)?));
-                    server = connections.listen(server, listener, app.clone()).map_err(failed)?;
+                    server = connections.listen(server, listener, app).map_err(failed)?;
                 }
                 ListenAddress::Unix(path) => {
                     let (listener, file) = bind_unix(path, http.socket_mode.0).map_err(failed)?;
                     queue(&listener).map_err(failed)?;
-                    server = connections.listen_uds(server, listener, app.clone()).map_err(failed)?;
+                    server = connections.listen_uds(server, listener, app).map_err(failed)?;
                     sockets.push(file);
                     addresses.push(address.clone());
                 }

@@ -18,6 +18,7 @@ use crate::store::{Store, StoreError, StoreResult};
 pub mod admin;
 mod cache;
 mod check;
+mod events;
 mod last_seen;
 mod login;
 mod logout;
@@ -32,14 +33,16 @@ mod workers;
 
 use cache::{CacheOptions, TokenCache};
 pub use check::{Activity, Check, CheckError, Resolver};
+use events::EventCounts;
+pub use events::{EventCursor, OwnEvent, OwnEvents};
 use last_seen::LastSeenWriter;
 use login::UnverifiableAccounts;
 pub use login::{Issued, LoginError, LoginRefusal, LoginRequest};
 pub use mint::IssuedToken;
 pub use refresh::{RefreshedTokens, TokenError, TokenRefusal};
 use refresh_rate::RefreshRates;
-pub use throttle::AccountLabel;
 use throttle::Throttle;
+pub use throttle::{AccountLabel, ThrottleEntry, ThrottleScope};
 pub use user_provider::{ExternalUser, UserProvider, UserProviderError};
 use workers::{DbPool, DbPoolOptions, HashPool, HashPoolOptions};
 
@@ -94,6 +97,7 @@ struct Inner {
     passwords: HashPool,
     throttle: Arc<Throttle>,
     last_seen_writer: LastSeenWriter,
+    events: EventCounts,
     refreshes: RefreshRates,
 }
 
@@ -164,7 +168,7 @@ impl Auth {
     }
 
     fn audit(&self, event: Event, actor: Actor, origin: Origin) -> AuditContext {
-        AuditContext { event, actor, origin, at: self.now() }
+        AuditContext { event, actor, origin, at: self.now(), detail: None }
     }
 }
 
@@ -187,6 +191,7 @@ impl Inner {
         self.cache.close();
         self.checks.close();
         self.passwords.close();
+        self.events.close();
         // It closes the pool for writes once everything is written.
         self.last_seen_writer.close();
     }
@@ -369,6 +374,7 @@ impl AuthBuilder {
                 cache: TokenCache::new(&self.store, &*self.random, options)?,
                 checks,
                 last_seen_writer: LastSeenWriter::start(touch_interval, writes.clone()),
+                events: EventCounts::start(events::INTERVAL, writes.clone(), Arc::clone(&self.clock)),
                 writes,
                 passwords: HashPool::start("passwords", hashing),
                 throttle: Throttle::new(self.throttle, Arc::clone(&self.clock), &*self.random)?,

@@ -33,6 +33,7 @@ mod admin;
 pub mod conformance;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub mod diesel;
+mod events;
 mod feed;
 pub mod memory;
 
@@ -43,6 +44,8 @@ pub use admin::{
     SessionCount, SessionFilter, SessionMatch, SharedAddress, SharedEmail, SweepMoment, SweepPolicy, SweepReport,
     UserChange, UserChanged, UserCreation, UserEntry, UserFilter,
 };
+pub use admin::{EndScope, Findings, FoundEnd, FoundEvent, FoundSession, FoundToken, KeptSession, LastEnd, Subject};
+pub use events::{EventCursor, EventEntry, EventFilter, EventOrder, NewEvent};
 pub use feed::{FeedKind, FeedUpdate, Invalidation, RevocationFeed, Revoked};
 
 /// The store could not do its work; the outcome is unknown.
@@ -206,6 +209,18 @@ pub trait Connection: Send {
     /// Returns the user's epoch.
     fn put_shadow_user(&mut self, user: &NewUser, audit: &AuditContext) -> StoreResult<Epoch>;
 
+    /// Records events that belong to no other step. A store without audit events does nothing.
+    fn record_events(&mut self, events: &[NewEvent]) -> StoreResult<()> {
+        let _ = events;
+        Ok(())
+    }
+
+    /// Lists audit events. A store without audit events has none.
+    fn list_events(&mut self, filter: &EventFilter) -> StoreResult<Vec<EventEntry>> {
+        let _ = filter;
+        Ok(Vec::new())
+    }
+
     /// Records when sessions were last used; never moves that time back. Unknown and ended
     /// sessions are skipped.
     fn touch(&mut self, seen: &[(SessionId, Timestamp)]) -> StoreResult<()>;
@@ -236,6 +251,8 @@ pub struct NewSession {
     /// The network of the login, an address or an IPv6 network as text, if it becomes known to the account.
     /// For each user, the [`NETWORKS_KEPT`] latest are kept; no time is moved back.
     pub network: Option<String>,
+    /// Whether the audit event of the context is written with it: not if it is counted instead.
+    pub with_event: bool,
     /// The audit context: why, by whom, from where and when.
     pub audit: AuditContext,
 }

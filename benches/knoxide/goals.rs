@@ -14,6 +14,7 @@ pub(crate) enum Line {
     CookieSession,
     CheckOnPostgres,
     LoneCheck,
+    ForwardAuth,
     SteadyMix,
     Flood,
     Hashing,
@@ -26,11 +27,12 @@ pub(crate) enum Line {
 }
 
 impl Line {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
         Self::CheckOnSqlite,
         Self::CookieSession,
         Self::CheckOnPostgres,
         Self::LoneCheck,
+        Self::ForwardAuth,
         Self::SteadyMix,
         Self::Flood,
         Self::Hashing,
@@ -55,6 +57,7 @@ impl Line {
                 "CPU ≤ 1.35 (stretch 1.25), throughput ≥ 0.6, database ≤ 2.5 µs (≤ 1 µs at 1,000 connections)",
             ),
             Self::LoneCheck => ("one check on an idle server, Postgres, beyond the plain SELECT", "p50 + ≤ 60 µs"),
+            Self::ForwardAuth => ("a check by a proxy, to GET /auth/user/", "CPU ≤ 1.1"),
             Self::SteadyMix => ("1,000 checks to one login and one logout, to checks alone", "CPU ≤ 1.15"),
             Self::Flood => (
                 "checks while 64 clients log in at the default cost",

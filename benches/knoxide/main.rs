@@ -43,6 +43,8 @@ enum Scenario {
     Check,
     /// One check at a time on an idle server.
     Lone,
+    /// Checks as a proxy asks for them.
+    Forward,
     /// Checks with a login and a logout now and then.
     Mix,
     /// Checks while 64 clients log in at the default cost.
@@ -65,6 +67,7 @@ impl Scenario {
         match self {
             Self::Check
             | Self::Lone
+            | Self::Forward
             | Self::Mix
             | Self::Flood
             | Self::Logoutall

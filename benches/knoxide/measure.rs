@@ -112,7 +112,14 @@ pub(crate) fn opens(url: &str, users: u64, threads: usize) -> Fallible<()> {
             tokens: vec![NewToken { digest: token.digest(), kind: TokenKind::Access, expires: None, key: None }],
             limit: None,
             network: None,
-            audit: AuditContext { event: Event::Login, actor: Actor::User(user), origin: Origin::default(), at },
+            with_event: true,
+            audit: AuditContext {
+                event: Event::Login,
+                actor: Actor::User(user),
+                origin: Origin::default(),
+                at,
+                detail: None,
+            },
         };
         match connection.open_session(&new)? {
             Opening::Opened => Ok(true),
@@ -133,6 +140,7 @@ pub(crate) fn ends(url: &str, sessions: Range<u64>, threads: usize) -> Fallible<
             actor: Actor::System,
             origin: Origin::default(),
             at: SystemClock.now(),
+            detail: None,
         };
         Ok(connection.end_session(population::session_of(token), &audit)?)
     })

@@ -15,6 +15,7 @@ use crate::{Fallible, Scenario};
 mod check;
 mod contest;
 mod flood;
+mod forward;
 mod logoutall;
 mod lone;
 mod memory;
@@ -28,6 +29,7 @@ pub(crate) fn run(scenario: Scenario, stage: &mut Stage) -> Fallible<Section> {
     match scenario {
         Scenario::Check => check::run(stage),
         Scenario::Lone => lone::run(stage),
+        Scenario::Forward => forward::run(stage),
         Scenario::Mix => mix::run(stage),
         Scenario::Flood => flood::run(stage),
         Scenario::Logoutall => logoutall::run(stage),

@@ -87,6 +87,7 @@ fn run(auth: Auth) -> Fallible<()> {
 pub(crate) fn shipped(url: &str, listen: SocketAddr) -> Fallible<()> {
     let mut program = Command::new(env!("CARGO_BIN_EXE_knoxide"));
     program.arg("serve").env_clear().env("DATABASE_URL", url).env("KNOXIDE_LISTEN", listen.to_string());
+    program.env("KNOXIDE_ADMIN_LISTEN", "off");
     // It does not read its standard input, and would outlive this run if that were killed.
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
     answer(&listen.to_string())?;

@@ -121,7 +121,10 @@ impl From<AdminError> for Failure {
             AdminError::EndRequired => return Self::new(Code::Usage, format!("--ttl: {error}")),
             AdminError::BadTokenName => return Self::new(Code::Usage, format!("--name: {error}")),
             AdminError::KeySecret(_) | AdminError::NoCondition => Code::Usage,
-            AdminError::NoSuchUser(_) | AdminError::NoSuchSession(_) | AdminError::NoSuchKey(_) => Code::NotFound,
+            AdminError::NoSuchUser(_)
+            | AdminError::NoSuchSession(_)
+            | AdminError::NoSuchToken(_)
+            | AdminError::NoSuchKey(_) => Code::NotFound,
             AdminError::BadName(_)
             | AdminError::BadEmail
             | AdminError::NameTaken(_)

@@ -3,13 +3,20 @@
 
 #![expect(clippy::doc_markdown, reason = "these comments are the program's help, where backticks would show")]
 
+mod audit;
+mod explain;
+mod key;
+
 use std::path::PathBuf;
 
+pub(super) use self::audit::{Audit, EventConditions};
+pub(super) use self::explain::Explain;
+pub(super) use self::key::Key;
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
 mod session;
 
-pub(super) use session::{Bound, Filter, Session};
+pub(super) use session::{Bound, Session, SessionConditions};
 
 /// The end of the program's help.
 const EXAMPLES: &str = "\
@@ -99,6 +106,12 @@ Examples:
         #[command(subcommand)]
         action: Key,
     },
+    /// List, export and follow audit events: who did what, when and from where
+    #[command(subcommand_required = true, arg_required_else_help = true)]
+    Audit {
+        #[command(subcommand)]
+        action: Audit,
+    },
     /// Delete expired tokens and old ended sessions now
     #[command(after_help = "\
 A running server does this by itself every KNOXIDE_SWEEP_INTERVAL. Checks and logins go on meanwhile. Age is measured \
@@ -128,6 +141,9 @@ Examples:
         /// The JSON file with users and token digests, or - for standard input
         file: PathBuf,
     },
+    /// Say what became of a token or a session: when it ended, why, by whom and from where
+    #[command(override_usage = explain::USAGE, after_help = explain::HELP)]
+    Explain(Explain),
     /// List all settings, as a .env file
     #[command(after_help = "\
 Example:
@@ -353,34 +369,5 @@ Examples:
         /// Make a token for the administration API, which is good there alone. It needs an end and an administrator
         #[arg(long)]
         admin: bool,
-    },
-}
-
-/// Actions on signing keys.
-#[derive(Subcommand)]
-pub(super) enum Key {
-    /// List all keys with their current use; secrets are never shown
-    List,
-    /// Add a key that takes over signing, 30 s after it is published; the old one stays published
-    /// until its tokens have expired
-    #[command(after_help = "\
-Running servers load it by themselves. If the secret of HS256 is in the settings, change KNOXIDE_JWT_SECRET, run \
-this with it, and restart every node with it.
-
-Examples:
-  knoxide key rotate           a new key of KNOXIDE_JWT_ALGORITHM
-  knoxide key rotate HS256     a new key for refresh tokens too")]
-    Rotate {
-        /// HS256, EdDSA or RS256, instead of KNOXIDE_JWT_ALGORITHM
-        #[arg(value_parser = super::key::parse_algorithm)]
-        algorithm: Option<crate::domain::jwt::Algorithm>,
-    },
-    /// Stop using a key at once, because it has leaked
-    #[command(after_help = "\
-Forged tokens are refused here even with a leaked key, since every token is looked up in the database; services that \
-verify offline would accept them. Rotate first; the last key of an algorithm cannot be retired (code 4).")]
-    Retire {
-        /// The key's number, as `key list` shows it
-        id: i64,
     },
 }

@@ -15,7 +15,7 @@ use crate::telemetry;
 /// Serves until the order to stop. Events go to the log; a random first password goes to
 /// the terminal if there is one, and nowhere else.
 pub(super) fn run(context: Context<'_>) -> Answered {
-    let Context { settings, env_file, terminal, err, clock, random } = context;
+    let Context { settings, env_file, terminal, err, clock, random, .. } = context;
     let _log = telemetry::start(&settings.log, Arc::clone(&clock))
         .map_err(|error| Failure::new(Code::Failed, error.to_string()))?;
     for exposure in open_to_all_users(&settings, env_file.as_ref()) {
@@ -44,6 +44,7 @@ pub(super) fn run(context: Context<'_>) -> Answered {
             Announcement::Migrated(_)
             | Announcement::FirstUser(_)
             | Announcement::PerhapsFirstUser(_)
+            | Announcement::Administration(_)
             | Announcement::Stopping => {}
         }
         note(&announcement);
@@ -105,6 +106,11 @@ fn note(announcement: &Announcement<'_>) {
         Announcement::Listening(addresses) => {
             for address in *addresses {
                 log::info!(address = address.to_string(); "listening");
+            }
+        }
+        Announcement::Administration(addresses) => {
+            for address in *addresses {
+                log::info!(address = address.to_string(); "listening for administrators");
             }
         }
         Announcement::Stopping => log::info!("stopping: open requests are finished"),

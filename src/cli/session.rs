@@ -3,12 +3,12 @@
 use serde_json::json;
 
 use super::answer::{Answer, Answered, Code, Failure, to_json};
-use super::args::{Bound, Filter, Session as Action};
+use super::args::{Bound, Session as Action, SessionConditions};
 use super::{Context, Missing};
 use crate::domain::session::{SessionEntry, SessionId};
 use crate::domain::user::UserId;
 use crate::service::admin::SessionQuery;
-use crate::store::{ClockTrust, SessionMatch, SweepPolicy};
+use crate::store::{ClockTrust, SessionMatch};
 
 mod revoke;
 
@@ -47,8 +47,8 @@ pub(super) fn run(action: Action, context: &mut Context<'_>) -> Answered {
     }
 }
 
-fn conditions(filter: Filter) -> SessionMatch {
-    let Filter { address, since, unused_since, dialect, device, name } = filter;
+fn conditions(filter: SessionConditions) -> SessionMatch {
+    let SessionConditions { address, since, unused_since, dialect, device, name } = filter;
     SessionMatch {
         user: None,
         address,
@@ -58,6 +58,7 @@ fn conditions(filter: Filter) -> SessionMatch {
         kind: dialect,
         device,
         name,
+        for_script: false,
     }
 }
 
@@ -86,7 +87,8 @@ pub(super) fn row(entry: &SessionEntry) -> [String; 9] {
     ]
 }
 
-fn parse_id(id: &str) -> Result<SessionId, Failure> {
+/// Parses the id of a session.
+pub(super) fn parse_id(id: &str) -> Result<SessionId, Failure> {
     let problem =
         || Failure::new(Code::Usage, format!("{id:?} is not the id of a session: see `knoxide session list`"));
     SessionId::parse(id).ok_or_else(problem)
@@ -94,16 +96,12 @@ fn parse_id(id: &str) -> Result<SessionId, Failure> {
 
 /// Deletes expired tokens, and ended sessions after their retention.
 pub(super) fn sweep(trust_clock: bool, context: &Context<'_>) -> Answered {
-    let policy = SweepPolicy {
-        session_retention: context.settings.tokens.session_retention,
-        network_retention: context.settings.throttle.known_for,
-        ..SweepPolicy::default()
-    };
+    let policy = context.settings.sweep_policy();
     let trust = if trust_clock { ClockTrust::Vouched } else { ClockTrust::Unproved };
     let swept = context.admin(Missing::Refuse)?.sweep(trust, &policy)?;
     let tokens = swept.report.expired_tokens + swept.report.dead_tokens;
-    let (sessions, log_rows) = (swept.report.sessions, swept.report.log_rows);
-    let mut text = format!("Swept: {tokens} tokens, {sessions} sessions, {log_rows} log rows.");
+    let (sessions, log_rows, events) = (swept.report.sessions, swept.report.log_rows, swept.report.audit_events);
+    let mut text = format!("Swept: {tokens} tokens, {sessions} sessions, {log_rows} log rows, {events} audit events.");
     if !swept.clock_believed {
         let kept = match swept.until {
             Some(until) => {

@@ -2,6 +2,7 @@
 //! and an exit code out.
 
 mod doctor;
+mod explain;
 mod import;
 mod keys;
 mod mass_ends;

@@ -46,7 +46,7 @@ pub(super) struct Form<T> {
 }
 
 impl<T: 'static> Form<T> {
-    fn new(
+    pub(super) fn new(
         text: impl Into<String>,
         parse: impl Fn(&str) -> Parsed<T> + 'static,
         show: impl Fn(&T) -> Option<String> + 'static,

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use super::admin;
 use super::form::{
     self, MAX_DURATION, boolean, duration, jwt_secret, keywords, lifetime, log_filter, number, one_of, optional,
     path_prefix, size, token_prefix,
@@ -35,6 +36,8 @@ pub fn groups() -> Vec<Group> {
     database(&mut table);
     http(&mut table);
     connections(&mut table);
+    forward_auth(&mut table);
+    administration(&mut table);
     sessions(&mut table);
     refreshing(&mut table);
     jwts(&mut table);
@@ -43,6 +46,7 @@ pub fn groups() -> Vec<Group> {
     }
     passwords(&mut table);
     throttle(&mut table);
+    audit(&mut table);
     log(&mut table);
     table.groups
 }
@@ -135,6 +139,38 @@ fn connections(table: &mut Table) {
 
         /// How long open requests may go on after the order to stop and `KNOXIDE_SHUTDOWN_DELAY`.
         KNOXIDE_SHUTDOWN_TIMEOUT = http.shutdown_timeout, duration(Duration::ZERO..=secs(3600));
+    }
+}
+
+fn forward_auth(table: &mut Table) {
+    table.group("Forward authentication");
+    settings! { table;
+        /// Whether proxies can ask at `/forward-auth/` whether a request may pass (docs/forward-auth.md). The endpoints
+        /// tell the holder of a token what `GET /auth/user/` does, and whether the user is staff.
+        KNOXIDE_FORWARD_AUTH = http.options.forward_auth.enabled, boolean();
+
+        /// The cookie in which a request to these endpoints can have its token instead of the `Authorization` header.
+        /// It counts only if a proxy in `KNOXIDE_TRUSTED_PROXIES` asks and passes on the client's method.
+        KNOXIDE_FORWARD_AUTH_COOKIE = http.options.forward_auth.cookie, optional(form::of("name of a cookie"));
+
+        /// The origins whose pages may send requests other than GET and HEAD with that cookie. They are compared
+        /// exactly. Empty: the cookie counts for GET and HEAD only.
+        KNOXIDE_FORWARD_AUTH_ORIGINS = http.options.forward_auth.origins,
+            form::of("comma list of origins such as https://app.example.com");
+    }
+}
+
+fn administration(table: &mut Table) {
+    table.group("Administration API");
+    settings! { table;
+        /// The address of the administration API (docs/admin-api.md), or `off`. Reach it through a tunnel such as `ssh
+        /// -L 8081:127.0.0.1:8081`, or through a proxy with TLS. It is served beside everything else only if an address
+        /// of `KNOXIDE_LISTEN` is repeated here.
+        KNOXIDE_ADMIN_LISTEN = admin.listen, admin::listen();
+
+        /// The hosts that requests to the administration API may name in `Host`, whatever the port; the answer to others
+        /// is 421. So no web page can reach it under a name of its own.
+        KNOXIDE_ADMIN_HOSTS = admin.hosts, admin::hosts();
     }
 }
 
@@ -333,6 +369,20 @@ fn throttle(table: &mut Table) {
         /// posts its users' logins. Each account is counted there as everywhere; `unix` stands for all clients that
         /// connect through a Unix socket.
         KNOXIDE_THROTTLE_EXEMPT = throttle.exempt, exempt;
+    }
+}
+
+fn audit(table: &mut Table) {
+    table.group("Audit");
+    settings! { table;
+        /// How long audit events are kept (docs/audit.md).
+        KNOXIDE_AUDIT_RETENTION = audit.retention, optional(duration(days(1)..=MAX_DURATION));
+
+        /// How many audit events are kept at most: beyond that, the oldest are deleted. 0: any number.
+        KNOXIDE_AUDIT_MAX_ROWS = audit.max_rows, number(0..=1_000_000_000_000);
+
+        /// How long audit events keep the client's address and `User-Agent`.
+        KNOXIDE_AUDIT_ADDRESS_RETENTION = audit.address_retention, optional(duration(days(1)..=MAX_DURATION));
     }
 }
 

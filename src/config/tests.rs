@@ -1,4 +1,6 @@
+mod admin;
 mod dialects;
+mod forward_auth;
 mod sources;
 mod throttle;
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use serde::{Serialize, Serializer};
+use serde_json::Value;
 
 use crate::domain::time::Timestamp;
 use crate::domain::user::UserId;
@@ -47,23 +48,47 @@ pub enum Event {
     RefreshReused,
     /// Data was imported.
     Imported,
+    /// A login was refused.
+    LoginFailed,
+    /// Logins were refused because there were too many failures before.
+    Throttled,
+    /// A user was refused a change of its own password.
+    PasswordChangeRefused,
+    /// A signing key was added.
+    KeyRotated,
+    /// A signing key was taken out of use.
+    KeyRetired,
+    /// An administrator logged in.
+    AdminLogin,
+    /// A login as administrator was refused.
+    AdminLoginFailed,
     /// The user may administer others.
     AdminGranted,
     /// The user may no longer administer others.
     AdminWithdrawn,
-    /// The sessions of all users ended.
-    AllSessionsEnded,
-    /// All sessions that were opened before a moment ended.
-    OldSessionsEnded,
+    /// An administrator replaced the password by a value that is good once.
+    PasswordReset,
     /// An administrator began to end many sessions.
     MassEndStarted,
     /// Many sessions were ended.
     MassEndDone,
+    /// An act of an administrator was refused.
+    ActRefused,
+    /// A user was brought up to date from an external user system.
+    UserUpdated,
+    /// The sessions of all users ended.
+    AllSessionsEnded,
+    /// All sessions that were opened before a moment ended.
+    OldSessionsEnded,
+    /// An administrator gave the password again.
+    PasswordVerified,
+    /// Wrong passwords were forgiven.
+    ThrottleCleared,
 }
 
 impl Event {
     /// All reasons.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 36] = [
         Self::UserCreated,
         Self::UserDeleted,
         Self::UserRenamed,
@@ -82,12 +107,24 @@ impl Event {
         Self::TokenCreated,
         Self::RefreshReused,
         Self::Imported,
+        Self::LoginFailed,
+        Self::Throttled,
+        Self::PasswordChangeRefused,
+        Self::KeyRotated,
+        Self::KeyRetired,
+        Self::AdminLogin,
+        Self::AdminLoginFailed,
         Self::AdminGranted,
         Self::AdminWithdrawn,
-        Self::AllSessionsEnded,
-        Self::OldSessionsEnded,
+        Self::PasswordReset,
         Self::MassEndStarted,
         Self::MassEndDone,
+        Self::ActRefused,
+        Self::UserUpdated,
+        Self::AllSessionsEnded,
+        Self::OldSessionsEnded,
+        Self::PasswordVerified,
+        Self::ThrottleCleared,
     ];
 
     /// The name under which the reason is stored and logged.
@@ -111,12 +148,24 @@ impl Event {
             Self::TokenCreated => "token_created",
             Self::RefreshReused => "refresh_reused",
             Self::Imported => "imported",
+            Self::LoginFailed => "login_failed",
+            Self::Throttled => "throttled",
+            Self::PasswordChangeRefused => "password_change_refused",
+            Self::KeyRotated => "key_rotated",
+            Self::KeyRetired => "key_retired",
+            Self::AdminLogin => "admin_login",
+            Self::AdminLoginFailed => "admin_login_failed",
             Self::AdminGranted => "admin_granted",
             Self::AdminWithdrawn => "admin_withdrawn",
-            Self::AllSessionsEnded => "all_sessions_ended",
-            Self::OldSessionsEnded => "old_sessions_ended",
+            Self::PasswordReset => "password_reset",
             Self::MassEndStarted => "mass_end_started",
             Self::MassEndDone => "mass_end_done",
+            Self::ActRefused => "act_refused",
+            Self::UserUpdated => "user_updated",
+            Self::AllSessionsEnded => "all_sessions_ended",
+            Self::OldSessionsEnded => "old_sessions_ended",
+            Self::PasswordVerified => "password_verified",
+            Self::ThrottleCleared => "throttle_cleared",
         }
     }
 
@@ -142,15 +191,18 @@ pub enum Actor {
     CommandLine,
     /// The server itself, for example the sweeper.
     System,
+    /// A client that has not proved who it is.
+    Anonymous,
 }
 
-/// `user:17`, `cli`, `system`.
+/// `user:17`, `cli`, `system`, `anonymous`.
 impl fmt::Display for Actor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::User(id) => write!(f, "user:{id}"),
             Self::CommandLine => f.write_str("cli"),
             Self::System => f.write_str("system"),
+            Self::Anonymous => f.write_str("anonymous"),
         }
     }
 }
@@ -177,6 +229,17 @@ pub struct AuditContext {
     pub origin: Origin,
     /// When, by the injected clock.
     pub at: Timestamp,
+    /// More about it, as a JSON object: why, how many, which filter. It holds no secret and nothing that a
+    /// client typed, and no name: names go with their users.
+    pub detail: Option<Value>,
+}
+
+impl AuditContext {
+    /// The same with more about it.
+    #[must_use]
+    pub fn with_detail(self, detail: Value) -> Self {
+        Self { detail: Some(detail), ..self }
+    }
 }
 
 #[cfg(test)]

@@ -151,21 +151,7 @@ impl KeyRing {
     /// Whether `text` has a signature of ours and an `exp` that is not after `now`. No other claim is
     /// read, and the answer only decides the wording of a refusal.
     pub fn once_was_ours(&self, text: &str, now: Timestamp) -> bool {
-        let Ok(header) = jsonwebtoken::decode_header(text) else { return false };
-        // We never write a critical header.
-        if header.crit.is_some() {
-            return false;
-        }
-        let fits =
-            |key: &&Arc<SigningKey>| key.algorithm.jwa() == header.alg && (key.kid.is_none() || key.kid == header.kid);
-        self.all.iter().filter(fits).any(|key| {
-            let mut validation = Validation::new(key.algorithm.jwa());
-            validation.validate_exp = false;
-            validation.validate_aud = false;
-            validation.required_spec_claims.clear();
-            let decoded = jsonwebtoken::decode::<Map<String, Value>>(text, &key.decoding, &validation);
-            decoded.is_ok_and(|data| data.claims.get("exp").is_some_and(|exp| is_past(exp, now)))
-        })
+        signed_end(text, self.all.iter().map(Arc::as_ref)).is_some_and(|end| end <= now)
     }
 
     /// The published keys (RFC 7517): all with a public half that are in use, or were replaced less than
@@ -196,15 +182,52 @@ impl SigningKey {
     }
 }
 
-/// Reads `exp` as the packages do: a number, or a string of digits.
-fn is_past(exp: &Value, now: Timestamp) -> bool {
+/// When the token `text` says that it expires, if one of these keys signed it. No other claim is read. For an
+/// explanation only: no verdict rests on it.
+///
+/// # Errors
+/// When a key cannot be read.
+pub fn expiry_of_ours(stored: &[StoredKey], text: &str) -> Result<Option<Timestamp>, BadKey> {
+    let mut keys = Vec::new();
+    for key in stored.iter().filter(|key| key.retired.is_none()) {
+        match key.purpose {
+            KeyPurpose::Sign(algorithm) => keys.push(SigningKey::read(key, algorithm)?),
+            KeyPurpose::Successors => {}
+        }
+    }
+    Ok(signed_end(text, keys.iter()))
+}
+
+/// The `exp` of a token that one of these keys signed.
+fn signed_end<'k>(text: &str, mut keys: impl Iterator<Item = &'k SigningKey>) -> Option<Timestamp> {
+    let header = jsonwebtoken::decode_header(text).ok()?;
+    // We never write a critical header.
+    if header.crit.is_some() {
+        return None;
+    }
+    keys.find_map(|key| {
+        if key.algorithm.jwa() != header.alg || key.kid.is_some() && key.kid != header.kid {
+            return None;
+        }
+        let mut validation = Validation::new(key.algorithm.jwa());
+        validation.validate_exp = false;
+        validation.validate_aud = false;
+        validation.required_spec_claims.clear();
+        let decoded = jsonwebtoken::decode::<Map<String, Value>>(text, &key.decoding, &validation);
+        read_end(decoded.ok()?.claims.get("exp")?)
+    })
+}
+
+/// Reads `exp` as the packages do: a number, or a string of digits. Whole seconds, as `PyJWT` compares.
+fn read_end(exp: &Value) -> Option<Timestamp> {
     let seconds = match exp {
         Value::Number(number) => number.as_f64(),
         Value::String(digits) => digits.parse::<i64>().ok().map(|whole| whole as f64),
         Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
     };
-    // Whole seconds, as PyJWT compares.
-    seconds.is_some_and(|seconds| seconds.is_finite() && seconds.floor() <= now.as_seconds() as f64)
+    let seconds = seconds.filter(|seconds| seconds.is_finite())?;
+    // A conversion beyond the range stops at its end.
+    Some(Timestamp::from_micros((seconds.floor() as i64).saturating_mul(1_000_000)))
 }
 
 #[cfg(test)]

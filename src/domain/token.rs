@@ -96,6 +96,13 @@ impl TokenDigest {
     pub const fn as_bytes(&self) -> &[u8; 64] {
         &self.0
     }
+
+    /// The first 16 bytes: what stays of a token whose row is gone.
+    pub fn trace(&self) -> [u8; 16] {
+        let mut trace = [0; 16];
+        trace.iter_mut().zip(self.0).for_each(|(to, from)| *to = from);
+        trace
+    }
 }
 
 /// Four bytes are enough to distinguish digests in a debugger, and too few to look one up.

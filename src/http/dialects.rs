@@ -116,7 +116,9 @@ fn refreshed(tokens: &RefreshedTokens) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use super::super::events;
     use super::*;
+    use crate::http::forward_auth;
 
     const fn paths(dialect: Dialect) -> &'static [&'static str] {
         match dialect {
@@ -132,7 +134,16 @@ mod tests {
     #[test]
     fn no_prefix_makes_two_dialects_meet() {
         const RESERVED: [&str; 3] = [".well-known/jwks.json", "healthz", "readyz"];
-        let all = || Dialect::ALL.into_iter().flat_map(paths).copied().chain(account::PATHS).chain(RESERVED);
+        let all = || {
+            Dialect::ALL
+                .into_iter()
+                .flat_map(paths)
+                .copied()
+                .chain(account::PATHS)
+                .chain(events::PATHS)
+                .chain(RESERVED)
+                .chain(forward_auth::PATHS)
+        };
         for path in all() {
             let ends_like_it = |other: &&str| format!("/{other}").ends_with(&format!("/{path}"));
             assert_eq!(all().filter(ends_like_it).count(), 1, "{path}");

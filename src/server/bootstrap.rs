@@ -100,7 +100,13 @@ pub(super) fn make_admin(store: &dyn AdminStore, making: Making<'_>) -> Result<M
         is_admin: true,
         created: now,
     };
-    let audit = AuditContext { event: Event::UserCreated, actor: Actor::System, origin: Origin::default(), at: now };
+    let audit = AuditContext {
+        event: Event::UserCreated,
+        actor: Actor::System,
+        origin: Origin::default(),
+        at: now,
+        detail: None,
+    };
     Ok(match store.create_user(&new, SharedEmail::Allow, &audit) {
         Ok(UserCreation::Created(_)) => Made::Here(first(draft.map(Draft::publish))),
         // `settle` finds out whether the draft's password is the stored one all the same.

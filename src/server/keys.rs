@@ -116,9 +116,15 @@ fn numbers(keys: &[StoredKey]) -> Vec<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::audit::{Actor, AuditContext, Event, Origin};
     use crate::domain::jwt::Algorithm;
     use crate::domain::random::SystemRandom;
     use crate::store::diesel::StoreOptions;
+
+    fn act(at: Timestamp) -> AuditContext {
+        let (event, actor, origin) = (Event::KeyRotated, Actor::CommandLine, Origin::default());
+        AuditContext { event, actor, origin, at, detail: None }
+    }
 
     #[test]
     fn what_is_wrong_is_said_once_and_again_when_it_changes() {
@@ -133,15 +139,15 @@ mod tests {
         let (mut keys, ring) = opened.expect("keys");
         let auth = Auth::builder(Arc::clone(&store)).keys(ring).build().expect("a service");
         assert_eq!(keys.try_reload(&auth), ReloadOutcome::Quiet);
-        store.rotate_key(Algorithm::EdDsa, None, &SystemRandom, now).expect("a key");
+        store.rotate_key(Algorithm::EdDsa, None, &SystemRandom, &act(now)).expect("a key");
         assert_eq!((keys.try_reload(&auth), keys.try_reload(&auth)), (ReloadOutcome::Changed, ReloadOutcome::Quiet));
 
-        store.rotate_key(Algorithm::Hs256, secret(2).as_ref(), &SystemRandom, now).expect("a key");
+        store.rotate_key(Algorithm::Hs256, secret(2).as_ref(), &SystemRandom, &act(now)).expect("a key");
         let published = auth.published_keys();
         assert_eq!(keys.try_reload(&auth), ReloadOutcome::Failed(KeyError::OtherSecret.to_string()));
         assert_eq!((keys.try_reload(&auth), auth.published_keys()), (ReloadOutcome::Quiet, published));
         let newest = store.list_keys().expect("keys").last().expect("a key").id;
-        store.retire_key(newest, now).expect("a write");
+        store.retire_key(newest, &act(now)).expect("a write");
         assert_eq!((keys.try_reload(&auth), keys.try_reload(&auth)), (ReloadOutcome::Recovered, ReloadOutcome::Quiet));
     }
 }

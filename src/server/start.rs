@@ -4,19 +4,20 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::{join_all, try_join_all};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::bootstrap::{self, FirstUser, Made, Making, PasswordDelivery};
 use super::process::{self, TooFewFiles};
 use super::sweeper::clocks_agree;
-use super::{BindError, KeyReloader, Server, reserve, sweeper};
+use super::{Administration, BindError, KeyReloader, Server, Stopper, reserve, sweeper};
 use crate::config::{ListenAddress, Settings};
 use crate::domain::password::{CostOutOfRange, Hasher};
 use crate::domain::random::{Random, RandomError};
 use crate::domain::time::Clock;
 use crate::service::Auth;
 use crate::store::diesel::{DieselStore, StoreOptions};
-use crate::store::{AdminStore, KeyError, Store, StoreError, SweepPolicy, UserFilter};
+use crate::store::{AdminStore, KeyError, Store, StoreError, UserFilter};
 
 /// Events at the start and the end, for the terminal or the log.
 #[derive(Debug)]
@@ -29,6 +30,8 @@ pub enum Announcement<'a> {
     PerhapsFirstUser(&'a FirstUser),
     /// The server accepts requests at these addresses.
     Listening(&'a [ListenAddress]),
+    /// It accepts requests of administrators at these addresses.
+    Administration(&'a [ListenAddress]),
     /// The server received the order to stop.
     Stopping,
 }
@@ -118,6 +121,7 @@ pub fn serve(
     }
     drop(connection);
     let (keys, ring) = KeyReloader::open(Arc::clone(&store), settings.jwt.clone(), &*random, clock.now())?;
+    let drawn = Arc::clone(&random);
     let auth = Auth::builder(Arc::clone(&store))
         .policy(settings.tokens.policy.clone())
         .keys(ring)
@@ -130,41 +134,53 @@ pub fn serve(
         .cached_tokens(settings.http.cache_tokens)
         .build()
         .map_err(KeyError::Bad)?;
+    let admin = settings.admin.listen.is_some().then(|| {
+        Administration::new(&settings, auth.clone(), Arc::clone(&store) as Arc<dyn AdminStore>, (drawn, hasher))
+    });
     let following = keys.follow(auth.clone())?;
     let reserving = reserve::follow(Arc::clone(&store))?;
-    let kept = SweepPolicy {
-        session_retention: settings.tokens.session_retention,
-        network_retention: settings.throttle.known_for,
-        ..SweepPolicy::default()
-    };
     let emptying = sweeper::start_emptying(Arc::clone(&store), settings.tokens.sweep_interval)?;
-    let sweeping = sweeper::start(store, clock, settings.tokens.sweep_interval, kept)?;
-    let result = actix_web::rt::System::new().block_on(run(&settings, auth.clone(), announce));
+    let sweeping = sweeper::start(store, clock, settings.tokens.sweep_interval, settings.sweep_policy())?;
+    let result = actix_web::rt::System::new().block_on(run(&settings, auth.clone(), admin.as_ref(), announce));
+    if let Some(admin) = admin {
+        admin.close();
+    }
     auth.close(Duration::from_secs(2));
     drop((sweeping, emptying, following, reserving));
     result
 }
 
-async fn run(settings: &Settings, auth: Auth, announce: &mut dyn FnMut(Announcement<'_>)) -> Result<(), StartError> {
-    let server = Server::bind(&settings.http, auth)?;
-    let stopper = server.stopper();
+async fn run(
+    settings: &Settings,
+    auth: Auth,
+    admin: Option<&Administration>,
+    announce: &mut dyn FnMut(Announcement<'_>),
+) -> Result<(), StartError> {
+    let server = Server::bind_beside(&settings.http, auth, admin)?;
+    let apart = admin.map(|admin| Server::bind_administration(&settings.http, admin)).transpose()?.flatten();
+    let stoppers: Vec<_> = std::iter::once(&server).chain(&apart).map(Server::stopper).collect();
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     announce(Announcement::Listening(server.addresses()));
+    if let Some(admin) = admin {
+        let beside = settings.http.listen.iter().filter(|address| admin.shares(address)).cloned();
+        let addresses: Vec<_> = beside.chain(apart.iter().flat_map(Server::addresses).cloned()).collect();
+        announce(Announcement::Administration(&addresses));
+    }
     let stop_on_signal = async {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-        stopper.announce();
+        stoppers.iter().for_each(Stopper::announce);
         announce(Announcement::Stopping);
         tokio::time::sleep(settings.http.shutdown_delay).await;
-        stopper.stop().await;
+        join_all(stoppers.iter().map(Stopper::stop)).await;
     };
-    let mut serving = std::pin::pin!(server.run());
+    let mut serving = std::pin::pin!(try_join_all(std::iter::once(server).chain(apart).map(Server::run)));
     tokio::select! {
         ended = &mut serving => ended?,
         () = stop_on_signal => serving.await?,
-    }
+    };
     Ok(())
 }

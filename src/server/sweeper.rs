@@ -34,7 +34,9 @@ pub(super) fn start(
         Ok(None) => log::warn!("nothing is swept until the clocks agree"),
         Ok(Some(report)) => log::info!(
             expired_tokens = report.expired_tokens, dead_tokens = report.dead_tokens,
-            sessions = report.sessions, log_rows = report.log_rows, login_networks = report.login_networks;
+            sessions = report.sessions, log_rows = report.log_rows, login_networks = report.login_networks,
+            audit_events = report.audit_events, audit_addresses = report.audit_addresses,
+            traces = report.traces;
             "swept"
         ),
         Err(error) => log::warn!("the sweep did not finish: {error}"),

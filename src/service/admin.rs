@@ -18,14 +18,23 @@ use crate::domain::time::Clock;
 use crate::domain::user::BadUsername;
 use crate::store::{AdminStore, Clash, Connection, ImportError, KeyError, LastAdmin, StoreError, StoreResult};
 
+mod by_id;
 mod data;
+pub mod desk;
+mod events;
+mod explain;
 mod keys;
 mod mass_end;
+mod proof;
+mod script_tokens;
 mod sessions;
 mod tokens;
 mod users;
 
+pub use crate::store::{EventFilter, EventOrder, SessionMatch, SharedEmail, UserFilter};
 pub use data::{Imported, Swept, UnreachableUser, UnverifiableUser, why_unverifiable};
+pub use events::EventReader;
+pub use explain::{About, Answer, Cause, Evidence, ExplainSettings, ExplainedSession, Explanation, Question};
 pub use keys::{KeyState, ListedKey};
 pub use mass_end::{DryRun, Shown};
 pub use sessions::SessionQuery;
@@ -89,6 +98,9 @@ pub enum AdminError {
     /// No live session has this id.
     #[error("there is no live session {0}")]
     NoSuchSession(SessionId),
+    /// No live token of a script has this name.
+    #[error("there is no live token {0:?}")]
+    NoSuchToken(String),
     /// No key in use has this number.
     #[error("there is no key {0} in use")]
     NoSuchKey(i64),
@@ -187,6 +199,12 @@ impl Admin {
     }
 
     fn audit(&self, event: Event) -> AuditContext {
-        AuditContext { event, actor: self.actor.clone(), origin: self.origin.clone(), at: self.clock.now() }
+        AuditContext {
+            event,
+            actor: self.actor.clone(),
+            origin: self.origin.clone(),
+            at: self.clock.now(),
+            detail: None,
+        }
     }
 }

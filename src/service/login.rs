@@ -8,6 +8,8 @@ use super::throttle::{AccountLabel, Denied, Permit};
 use super::workers::{OnDisconnect, Work};
 use super::{Auth, Unavailable, within};
 
+mod administrator;
+mod events;
 mod external;
 mod unverifiable;
 
@@ -157,6 +159,14 @@ impl Auth {
     /// # Errors
     /// Why there is no token.
     pub async fn login(&self, request: LoginRequest) -> Result<Issued, LoginError> {
+        let origin = request.origin.clone();
+        match self.try_login(request).await {
+            Ok(issued) => Ok(issued),
+            Err(error) => Err(self.tell_refusal(Event::LoginFailed, error, origin).await),
+        }
+    }
+
+    async fn try_login(&self, request: LoginRequest) -> Result<Issued, LoginError> {
         let LoginRequest { dialect, login, password, origin } = request;
         // One limit for all waiting: for other attempts, for a thread, for the hash.
         let until = tokio::time::Instant::now() + self.inner.timeouts.password;
@@ -165,7 +175,7 @@ impl Auth {
         let proving = async {
             match self.inner.provider.clone() {
                 Some(provider) => self.prove_elsewhere(provider, login, password, (&origin, &mut permit)).await,
-                None => self.prove(login, password, &mut permit).await,
+                None => self.prove(login, password, &mut permit, |_| true).await,
             }
         };
         let proven = tokio::time::timeout_at(until, proving).await.unwrap_or(Err(Denied::Busy.into()));
@@ -179,11 +189,18 @@ impl Auth {
     }
 
     /// Reads the account, then verifies the password without holding a connection.
-    async fn prove(&self, login: LoginName, password: Password, permit: &mut Permit) -> Attempted {
+    /// Users who are not `wanted` count as unknown.
+    async fn prove(
+        &self,
+        login: LoginName,
+        password: Password,
+        permit: &mut Permit,
+        wanted: fn(&User) -> bool,
+    ) -> Attempted {
         let any_case = self.inner.policy.email_domain_any_case;
         let find = move |connection: &mut dyn Connection| {
             let account = connection.find_account(&login)?;
-            Ok(account.filter(|account| any_case || login.is_exactly(&account.user)))
+            Ok(account.filter(|Account { user, .. }| wanted(user) && (any_case || login.is_exactly(user))))
         };
         let (account, network) = self.identify(permit, find).await?;
         if let Some(account) = &account {
@@ -254,12 +271,13 @@ impl Auth {
         let Proven { user, upgrade, shadow, network } = proven;
         let (mut new, access, refresh) = self.new_session(dialect, &user, origin)?;
         new.network = network.map(|network| network.to_string());
-        let (session, opened_at) = (new.id, new.audit.at);
+        let (session, opened_at, audit) = (new.id, new.audit.at, new.audit.clone());
+        let open = self.opening(new);
         let opened = self.inner.writes.run(OnDisconnect::Cancel, move |connection| -> StoreResult<Opening> {
             if let Some(shadow) = shadow {
-                connection.put_shadow_user(&shadow, &new.audit)?;
+                connection.put_shadow_user(&shadow, &audit)?;
             }
-            connection.open_session(&new)
+            open(connection)
         });
         let opening = within(self.inner.timeouts.write, "writes", opened).await?;
         if let (Opening::Opened, Some((old, better))) = (opening, upgrade) {
@@ -317,6 +335,7 @@ impl Auth {
                 idle_limit: inner.policy.idle_verdict_after(),
             }),
             network: None,
+            with_event: true,
             audit,
         };
         Ok((new, access, refresh))

@@ -6,6 +6,7 @@
 
 mod buckets;
 mod key;
+mod list;
 mod permit;
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ use tokio::sync::Notify;
 use self::buckets::{Buckets, Room};
 pub use self::key::AccountLabel;
 use self::key::{Key, Keys, folded};
+pub use self::list::{ThrottleEntry, ThrottleScope};
 pub(super) use self::permit::{Permit, Share};
 use crate::domain::audit::Origin;
 use crate::domain::policy::{Network, ThrottlePolicy};
@@ -153,7 +155,7 @@ impl Throttle {
     fn attempt(&self, login: &LoginName, origin: &Origin) -> Attempt {
         let (name, network) = (folded(login), Network::of(origin.address));
         let (name, from) = (name.as_bytes(), network.to_string());
-        let account = self.keys.key(&[b"account", name]);
+        let account = self.account_key(login);
         let exempt = self.policy.exempt.contains(origin.address);
         Attempt {
             network,
@@ -162,6 +164,10 @@ impl Throttle {
             account,
             address: (!exempt).then(|| self.keys.key(&[b"address", from.as_bytes()])),
         }
+    }
+
+    fn account_key(&self, login: &LoginName) -> Key {
+        self.keys.key(&[b"account", folded(login).as_bytes()])
     }
 
     fn user_keys(&self, user: UserId, network: Network) -> [Key; 2] {

@@ -16,11 +16,13 @@ use crate::domain::session::{SessionEntry, SessionId};
 use crate::domain::time::Timestamp;
 use crate::domain::user::{NewUser, PasswordHash, User, UserId};
 
+mod findings;
 mod import;
 mod keys;
 mod matching;
 mod sweep;
 
+pub use findings::{EndScope, Findings, FoundEnd, FoundEvent, FoundSession, FoundToken, KeptSession, LastEnd, Subject};
 pub use import::{Clash, ImportError, ImportReport, SharedAddress};
 pub use keys::{KeyEntry, KeyError, Retiring};
 pub(super) use matching::is_single;
@@ -124,6 +126,19 @@ pub trait AdminStore: Store {
         progress: &mut dyn FnMut(u64),
     ) -> StoreResult<u64>;
 
+    /// Notes in a session that its user has given the password again; `false` if there is no such session, or it has
+    /// ended.
+    ///
+    /// # Errors
+    /// When the database fails.
+    fn prove_session(&self, session: SessionId, audit: &AuditContext) -> StoreResult<bool>;
+
+    /// When its user last did so.
+    ///
+    /// # Errors
+    /// When the database fails.
+    fn session_proven(&self, session: SessionId) -> StoreResult<Option<Timestamp>>;
+
     /// Lists all signing keys, without their secrets.
     ///
     /// # Errors
@@ -166,9 +181,9 @@ pub trait AdminStore: Store {
         algorithm: Algorithm,
         given: Option<&KeySecret>,
         random: &dyn Random,
-        now: Timestamp,
+        audit: &AuditContext,
     ) -> Result<(), KeyError> {
-        let _ = (algorithm, given, random, now);
+        let _ = (algorithm, given, random, audit);
         Err(unsupported("signing keys").into())
     }
 
@@ -177,8 +192,8 @@ pub trait AdminStore: Store {
     ///
     /// # Errors
     /// When the database fails.
-    fn retire_key(&self, id: i64, now: Timestamp) -> StoreResult<Retiring> {
-        let _ = (id, now);
+    fn retire_key(&self, id: i64, audit: &AuditContext) -> StoreResult<Retiring> {
+        let _ = (id, audit);
         Err(unsupported("signing keys"))
     }
 
@@ -206,6 +221,15 @@ pub trait AdminStore: Store {
     ) -> StoreResult<(SweepMoment, SweepReport)> {
         let _ = (now, trust, policy);
         Ok((SweepMoment { until: None, is_held: false }, SweepReport::default()))
+    }
+
+    /// What is known of a token or a session, also when its row is gone. No check asks this.
+    ///
+    /// # Errors
+    /// When the database fails.
+    fn look_up(&self, subject: &Subject) -> StoreResult<Findings> {
+        let _ = subject;
+        Err(unsupported("past"))
     }
 }
 

@@ -19,7 +19,9 @@ use crate::domain::user::{Epoch, LoginName, NewUser, PasswordHash, UserId};
 mod accounts;
 mod administration;
 mod cutoff;
+mod events;
 mod feed;
+mod findings;
 mod layered;
 mod networks;
 mod races;
@@ -37,7 +39,8 @@ type AdminCase = (&'static str, fn(&dyn AdminStore));
 /// # Panics
 /// When at least one case failed, with the names of all failed cases.
 pub fn run(make: &mut dyn FnMut() -> Box<dyn Store>) {
-    let cases = [sessions::CASES, tokens::CASES, accounts::CASES, races::CASES, feed::CASES, networks::CASES];
+    let cases =
+        [sessions::CASES, tokens::CASES, accounts::CASES, races::CASES, feed::CASES, networks::CASES, events::CASES];
     run_each(cases.into_iter().flatten().map(|(name, case)| {
         let store = make();
         (*name, catch_unwind(AssertUnwindSafe(|| case(&*store))).is_ok())
@@ -57,6 +60,7 @@ pub fn run_admin(make: &mut dyn FnMut() -> Box<dyn AdminStore>) {
         feed::ADMIN_CASES,
         administration::ADMIN_CASES,
         cutoff::ADMIN_CASES,
+        findings::ADMIN_CASES,
         search::ADMIN_CASES,
     ];
     run_each(cases.into_iter().flatten().map(|(name, case)| {
@@ -90,7 +94,7 @@ fn cause_at(event: Event, at: Timestamp) -> AuditContext {
         user_agent: Some("conformance".to_owned()),
         request_id: Some("r-1".to_owned()),
     };
-    AuditContext { event, actor: Actor::System, origin, at }
+    AuditContext { event, actor: Actor::System, origin, at, detail: None }
 }
 
 fn new_user(name: &str) -> NewUser {
@@ -145,6 +149,7 @@ fn new_session(number: u64, user: UserId, epoch: Epoch) -> NewSession {
         tokens: vec![NewToken { digest: digest(number), kind: TokenKind::Access, expires: None, key: None }],
         limit: None,
         network: None,
+        with_event: true,
         audit: AuditContext { actor: Actor::User(user), ..audit(Event::Login) },
     }
 }

@@ -18,6 +18,7 @@ mod doctor;
 mod emptying;
 mod error;
 mod feed;
+mod findings;
 mod hot;
 mod import;
 mod keys;
@@ -26,6 +27,7 @@ mod mass_end;
 mod matching;
 mod migrate;
 mod networks;
+mod proof;
 #[cfg(feature = "sqlite")]
 mod reserve;
 mod rows;
@@ -35,6 +37,7 @@ mod standby;
 mod sweep;
 #[cfg(test)]
 mod tests;
+mod traces;
 mod triggers;
 mod url;
 mod users;

@@ -199,7 +199,14 @@ impl Site {
                     }],
                     limit: None,
                     network: None,
-                    audit: AuditContext { event: Event::Login, actor: Actor::User(user), origin, at: now },
+                    with_event: true,
+                    audit: AuditContext {
+                        event: Event::Login,
+                        actor: Actor::User(user),
+                        origin,
+                        at: now,
+                        detail: None,
+                    },
                 };
                 assert_eq!(connection.open_session(&new), Ok(Opening::Opened));
             }

@@ -176,6 +176,7 @@ on_each_database! {
     fn a_trigger_that_was_changed_is_reported_and_repaired(backend) {
         let mut scene = Scene::start(backend);
         let program = Program::bare().set("DATABASE_URL", &scene.app.database.url).set("KNOXIDE_LISTEN", "127.0.0.1:0");
+        let program = program.set("KNOXIDE_ADMIN_LISTEN", "off");
         let finding = || {
             let done = program.run(&["--json", "doctor"]);
             let findings: serde_json::Value = serde_json::from_str(&done.out).expect("JSON");

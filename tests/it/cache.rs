@@ -132,6 +132,7 @@ fn ada() -> (Hasher, NewUser, AuditContext) {
         actor: Actor::System,
         origin: Origin::default(),
         at: Timestamp::EPOCH,
+        detail: None,
     };
     (hasher, new, audit)
 }

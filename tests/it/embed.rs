@@ -64,6 +64,8 @@ fn an_application_with_users_of_its_own_is_protected() {
     let user = client.with_token("GET", "/auth/user/", &token).text();
     assert!(user.starts_with(r#"{"id":1815,"username":"ada","email":"ada@example.com","#), "{user}");
 
+    assert_eq!(client.with_token("GET", "/auth/events/", &token).status, 404, "users of another system have no list");
+
     assert_eq!(client.logout(&token), 200);
     assert_eq!(client.with_token("GET", "/notes", &token).status, 401);
     let refused = client.with_token("GET", "/greeting", &token);

@@ -1,6 +1,7 @@
 //! The harness of the tests: a raw HTTP client, the player of transcripts, servers of Postgres,
 //! a proxy that misbehaves on demand.
 
+pub(crate) mod admin;
 pub(crate) mod app;
 pub(crate) mod dialects;
 pub(crate) mod dice;

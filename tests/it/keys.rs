@@ -7,9 +7,10 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use knoxide::config::{ListenAddress, Settings};
+use knoxide::domain::audit::Event;
 use knoxide::domain::jwt::{Algorithm, PUBLISHED_FIRST};
 use knoxide::domain::random::SystemRandom;
-use knoxide::domain::time::{Clock, ManualClock};
+use knoxide::domain::time::ManualClock;
 use knoxide::server::{PasswordDelivery, StartError, serve};
 use knoxide::store::{AdminStore as _, KeyError};
 use serde_json::{Value, json};
@@ -60,7 +61,7 @@ on_each_database! {
         let (access, refresh) = log_in(&app);
         assert_eq!((key_of(&access), key_of(&refresh)), (first[0].clone(), Value::Null));
 
-        app.store.rotate_key(Algorithm::EdDsa, None, &SystemRandom, app.clock.now()).expect("a new key");
+        app.store.rotate_key(Algorithm::EdDsa, None, &SystemRandom, &app.audit(Event::KeyRotated)).expect("a new key");
         app.reload_keys();
         let both = published(&app);
         assert_eq!((both.len(), &both[1]), (2, &first[0]));
@@ -83,9 +84,9 @@ on_each_database! {
         let app = App::on(Database::migrated(backend), setup);
         app.add_user("alice", "correct horse");
         let (access, _) = log_in(&app);
-        app.store.rotate_key(Algorithm::EdDsa, None, &SystemRandom, app.clock.now()).expect("a new key");
+        app.store.rotate_key(Algorithm::EdDsa, None, &SystemRandom, &app.audit(Event::KeyRotated)).expect("a new key");
         let old = app.store.list_keys().expect("keys").len() - 1;
-        app.store.retire_key(i64::try_from(old).expect("a number"), app.clock.now()).expect("a write");
+        app.store.retire_key(i64::try_from(old).expect("a number"), &app.audit(Event::KeyRetired)).expect("a write");
         app.reload_keys();
         let left = published(&app);
         assert_eq!((left.len(), left.contains(&key_of(&access))), (1, false));
@@ -98,7 +99,7 @@ on_each_database! {
         let app = App::on(Database::migrated(backend), Setup { jwt: jwt(Algorithm::EdDsa, Some(secret)), ..Setup::default() });
         app.add_user("alice", "correct horse");
         let (before, (access, refresh)) = (published(&app), log_in(&app));
-        app.store.rotate_key(Algorithm::Hs256, None, &SystemRandom, app.clock.now()).expect("another secret");
+        app.store.rotate_key(Algorithm::Hs256, None, &SystemRandom, &app.audit(Event::KeyRotated)).expect("another secret");
         app.reload_keys();
         assert_eq!(published(&app), before);
         assert!(is_good(&app, &access) && is_good(&app, &refresh));

@@ -1,9 +1,13 @@
 //! The integration tests: one binary, so that it links once.
 
 #[cfg(test)]
+mod admin_api;
+#[cfg(test)]
 mod admin_scale;
 #[cfg(test)]
 mod administration;
+#[cfg(test)]
+mod audit;
 #[cfg(test)]
 mod blacklist;
 #[cfg(test)]
@@ -28,6 +32,10 @@ mod dialects;
 mod docs;
 #[cfg(test)]
 mod embed;
+#[cfg(test)]
+mod explain;
+#[cfg(test)]
+mod forward_auth;
 #[cfg(test)]
 mod full_disk;
 #[cfg(test)]

@@ -60,6 +60,7 @@ fn open(app: &App, user: UserId, number: u8, at: Timestamp) -> SessionId {
         tokens: vec![NewToken { digest, kind: TokenKind::Access, expires: None, key: None }],
         limit: None,
         network: None,
+        with_event: true,
         audit: knoxide::domain::audit::AuditContext { origin, at, ..app.audit(Event::Login) },
     };
     assert_eq!(app.connection().open_session(&new), Ok(Opening::Opened));

@@ -144,6 +144,7 @@ fn new_session(account: &Account, audit: AuditContext) -> (NewSession, TokenDige
         tokens: vec![NewToken { digest: token.digest(), kind: TokenKind::Access, expires: None, key: None }],
         limit: None,
         network: None,
+        with_event: true,
         audit,
     };
     (new, token.digest())

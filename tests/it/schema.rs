@@ -79,6 +79,9 @@ fn both_databases_hold_the_same() {
 #[cfg(feature = "postgres")]
 const POSTGRES_ONLY: &[(&str, &str, &str)] = &[
     ("columns", "revocation_log.xid", "commits come out of order there, so a view asks by transaction"),
+    ("columns", "audit_events.xid", "commits come out of order there, so readers follow transactions"),
+    ("indexes", "audit_events_order", "for the column"),
+    ("indexes", "audit_events_by_user", "it has the column, too"),
     ("columns", "revocation_horizon.", "the log is pruned by snapshot there"),
     ("indexes", "revocation_log_xid", "for the column"),
     ("indexes", "PRIMARY KEY revocation_horizon", "for the table"),
@@ -92,6 +95,7 @@ const POSTGRES_ONLY: &[(&str, &str, &str)] = &[
 /// What only SQLite has, and why.
 #[cfg(feature = "postgres")]
 const SQLITE_ONLY: &[(&str, &str, &str)] = &[
+    ("indexes", "audit_events_by_user", "the id is enough where writers exclude each other"),
     ("columns", "revocation_log.mark", "a copy of a file can take its place; on a server, the tables would be others"),
     ("triggers", "revocation_log INSERT", "it gives a row its mark; and Postgres has no REPLACE"),
     ("triggers", "users INSERT", "Postgres has no REPLACE"),

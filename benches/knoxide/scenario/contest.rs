@@ -38,22 +38,22 @@ pub(super) struct Contestant {
 pub(super) enum Asks {
     /// Always the same.
     Always(Rc<Vec<u8>>),
-    /// Any of this many tokens, from the first.
-    Tokens(u64),
+    /// Any of this many tokens, from the first, at this path.
+    Tokens { count: u64, path: &'static str },
 }
 
 impl Asks {
     fn count(&self) -> u64 {
         match self {
             Self::Always(_) => 1,
-            Self::Tokens(count) => *count,
+            Self::Tokens { count, .. } => *count,
         }
     }
 
     fn write(&self, number: u64, out: &mut Vec<u8>) {
         match self {
             Self::Always(request) => out.extend(&**request),
-            Self::Tokens(_) => request_with_token(out, "GET", PATH, number),
+            Self::Tokens { path, .. } => request_with_token(out, "GET", path, number),
         }
     }
 
@@ -88,7 +88,12 @@ impl Contestant {
     /// Knoxide as it is started already, on a database of opaque tokens.
     pub(super) fn of(server: Child, database: Database, tokens: u64) -> Self {
         let name = format!("Knoxide on {}", database.name());
-        Self { name, server: Rc::new(server), database: Some(database), asks: Asks::Tokens(tokens) }
+        Self {
+            name,
+            server: Rc::new(server),
+            database: Some(database),
+            asks: Asks::Tokens { count: tokens, path: PATH },
+        }
     }
 
     /// Asks everything once, and tells what that took.

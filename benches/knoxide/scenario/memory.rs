@@ -13,6 +13,7 @@ use crate::load::{Group, Source};
 use crate::meter::resident;
 use crate::population::Block;
 use crate::report::{Metric, Section, Table};
+use crate::serve::PATH;
 use crate::stage::Stage;
 use crate::{Fallible, Scenario};
 
@@ -52,12 +53,12 @@ fn on(stage: &Stage, database: &Database, block: Block, table: &mut Table) -> Fa
         name: row("a few checks"),
         server: Rc::clone(&server),
         database: Some(database.clone()),
-        asks: Asks::Tokens(100),
+        asks: Asks::Tokens { count: 100, path: PATH },
     };
     let idle = memory()?;
     few.touch(stage)?;
     let before = memory()?;
-    Contestant { asks: Asks::Tokens(block.tokens()), ..few }.touch(stage)?;
+    Contestant { asks: Asks::Tokens { count: block.tokens(), path: PATH }, ..few }.touch(stage)?;
     let (after, count) = (memory()?, block.tokens() as f64);
     table.add(&row("idle"), Metric::Memory, idle / MIB, 0.0);
     table.add(&row("each token asked for once"), Metric::Memory, after / MIB, 0.0);
@@ -120,7 +121,7 @@ fn strangers(next: &Cell<u64>, end: u64) -> Source<'_> {
     Box::new(move |out| {
         let number = next.get();
         if number < end {
-            super::request_with_token(out, "GET", crate::serve::PATH, (1 << 40) + number);
+            super::request_with_token(out, "GET", PATH, (1 << 40) + number);
             next.set(number + 1);
         }
         number < end

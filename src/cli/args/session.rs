@@ -22,7 +22,7 @@ Examples:
         /// Only sessions of this user: the name, or id: and the number
         user: Option<String>,
         #[command(flatten)]
-        filter: Filter,
+        filter: SessionConditions,
         /// Also ended sessions, with the reason
         #[arg(long)]
         all: bool,
@@ -71,7 +71,7 @@ Examples:
         #[arg(long, value_name = "TIME", value_parser = parse_time)]
         before: Option<Timestamp>,
         #[command(flatten)]
-        filter: Filter,
+        filter: SessionConditions,
         /// Count the sessions and show some of them, and end none
         #[arg(long)]
         dry_run: bool,
@@ -83,7 +83,7 @@ Examples:
 
 /// Conditions on sessions.
 #[derive(Args)]
-pub(in crate::cli) struct Filter {
+pub(in crate::cli) struct SessionConditions {
     /// Only sessions opened from this address or network, such as 192.0.2.7 or 192.0.2.0/24
     #[arg(long, value_name = "ADDRESS", value_parser = parse_network)]
     pub(in crate::cli) address: Option<IpNet>,

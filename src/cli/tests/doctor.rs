@@ -145,6 +145,7 @@ fn hashes_that_no_password_fits_are_found() {
         actor: crate::domain::audit::Actor::System,
         origin: crate::domain::audit::Origin::default(),
         at: super::START,
+        detail: None,
     };
     let broken = crate::domain::user::PasswordHash::from_stored("rot13$uhagre2".to_owned());
     machine.store().set_password(crate::domain::user::UserId(1), &broken, None, &audit).expect("a write");
@@ -194,6 +195,7 @@ fn many_users_at_one_address_are_a_forgotten_proxy() {
             actor: crate::domain::audit::Actor::CommandLine,
             origin: crate::domain::audit::Origin::default(),
             at: machine.clock.now(),
+            detail: None,
         };
         let made = store.create_user(&user, SharedEmail::Allow, &audit).expect("a user");
         let crate::store::UserCreation::Created(id) = made else { panic!("{made:?}") };
@@ -206,6 +208,7 @@ fn many_users_at_one_address_are_a_forgotten_proxy() {
             tokens: Vec::new(),
             limit: None,
             network: Some("10.0.0.1".to_owned()),
+            with_event: true,
             audit,
         };
         assert_eq!(connection.open_session(&new), Ok(crate::store::Opening::Opened));

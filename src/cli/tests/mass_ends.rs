@@ -24,7 +24,8 @@ fn log_in(machine: &Machine, number: u8, address: &str, device: &str) -> String 
         tokens: vec![NewToken { digest, kind: TokenKind::Access, expires: None, key: None }],
         limit: None,
         network: None,
-        audit: AuditContext { event: Event::Login, actor: Actor::User(UserId(1)), origin, at },
+        with_event: true,
+        audit: AuditContext { event: Event::Login, actor: Actor::User(UserId(1)), origin, at, detail: None },
     };
     assert_eq!(machine.connection().open_session(&new), Ok(Opening::Opened));
     new.id.to_string()

@@ -126,7 +126,7 @@ fn what_is_over_for_long_enough_is_swept() {
     assert_eq!(machine.json(&["sweep", "--trust-clock"])["expired_tokens"], 1);
     assert_eq!(verdict(&machine, made["token"].as_str().expect("text")), Err(Refusal::Unknown));
     assert_eq!(machine.json(&["sweep"])["expired_tokens"], 0);
-    assert_eq!(machine.done(&["sweep"]), "Swept: 0 tokens, 0 sessions, 0 log rows.\n");
+    assert_eq!(machine.done(&["sweep"]), "Swept: 0 tokens, 0 sessions, 0 log rows, 0 audit events.\n");
 }
 
 #[test]

@@ -199,6 +199,7 @@ fn what_others_wrote_cannot_disturb_the_terminal() {
         actor: crate::domain::audit::Actor::System,
         origin: crate::domain::audit::Origin::default(),
         at: super::START,
+        detail: None,
     };
     machine.store().create_user(&new, SharedEmail::Allow, &audit).expect("an imported user");
     let table = machine.done(&["user", "list"]);

@@ -31,6 +31,25 @@ impl Network {
             IpAddr::V6(six) => IpAddr::V6(Ipv6Addr::from_bits(six.to_bits() >> 64 << 64)),
         }))
     }
+
+    /// The network as a number, from which [`Network::from_bits`] makes it again.
+    pub const fn to_bits(self) -> u128 {
+        match self.0 {
+            Some(IpAddr::V4(address)) => address.to_ipv6_mapped().to_bits(),
+            Some(IpAddr::V6(address)) => address.to_bits(),
+            None => 0,
+        }
+    }
+
+    /// The network with this number; 0 is that of a Unix socket.
+    pub fn from_bits(bits: u128) -> Self {
+        Self((bits != 0).then(|| IpAddr::V6(Ipv6Addr::from_bits(bits)).to_canonical()))
+    }
+
+    /// The address, or the first one of the IPv6 network; `None` for a Unix socket.
+    pub const fn address(self) -> Option<IpAddr> {
+        self.0
+    }
 }
 
 /// `203.0.113.9`, `2001:db8::/64`, or `-`.
@@ -61,8 +80,11 @@ mod tests {
             ("2001:db8:1:2:ffff::1", "2001:db8:1:2::/64"),
             ("2001:db8:0:1::1", "2001:db8:0:1::/64"),
         ] {
-            assert_eq!(Network::of(address.parse().ok()).to_string(), network, "{address}");
+            let found = Network::of(address.parse().ok());
+            assert_eq!(found.to_string(), network, "{address}");
+            assert_eq!(Network::from_bits(found.to_bits()), found, "{address}");
         }
         assert_eq!(Network::of(None).to_string(), "-");
+        assert_eq!(Network::from_bits(Network::of(None).to_bits()), Network::of(None));
     }
 }

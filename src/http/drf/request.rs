@@ -18,7 +18,8 @@ use crate::http::drf::reply::Replies;
 use crate::http::middleware::request_log::{Facts, note};
 use crate::http::{Compat, HttpState};
 use crate::service::{
-    Issued, LoginError, LoginRefusal, LoginRequest, RefreshedTokens, TokenError, TokenRefusal, Unavailable,
+    EventCursor, Issued, LoginError, LoginRefusal, LoginRequest, OwnEvents, RefreshedTokens, TokenError, TokenRefusal,
+    Unavailable,
 };
 
 /// Why a login was denied, as far as the dialects word it differently.
@@ -218,6 +219,25 @@ impl RequestContext<'_> {
     pub async fn log_out_everywhere(&self, who: &Verified) -> EndpointResult<()> {
         let ended = self.state.auth().logout_all(who, self.state.origin(self.request)).await;
         ended.map_err(|error| self.unavailable(&error))
+    }
+
+    /// The query string, without its question mark.
+    pub fn query(&self) -> &str {
+        self.request.query_string()
+    }
+
+    /// A page of the events about the user of the token that was presented.
+    ///
+    /// # Errors
+    /// The reply to send.
+    pub async fn own_events(
+        &self,
+        who: &Verified,
+        after: Option<EventCursor>,
+        limit: u32,
+    ) -> EndpointResult<OwnEvents> {
+        let listed = self.state.auth().own_events(who, after, limit).await;
+        listed.map_err(|error| self.unavailable(&error))
     }
 
     async fn authenticate(&self) -> EndpointResult<Verified> {

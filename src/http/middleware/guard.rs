@@ -13,6 +13,7 @@ use pin_project_lite::pin_project;
 
 use crate::domain::dialect::{Dialect, PerDialect};
 use crate::domain::session::{Refusal, Verified};
+use crate::domain::token::Token;
 use crate::http::Mount;
 use crate::http::drf::authorization::{self, Presented};
 use crate::http::drf::challenge::{CredentialsProblem, ErrorStyle, Refused};
@@ -124,6 +125,24 @@ impl Guard {
         poll_fn(|context| checking.poll(self, request, context)).await
     }
 
+    /// Checks a token that came without a keyword, such as in a cookie: one of any dialect that this guard accepts.
+    pub(in crate::http) async fn check_bare(
+        &self,
+        request: &HttpRequest,
+        token: &[u8],
+    ) -> Result<Verified, AuthFailure> {
+        let Some(token) = Token::parse(token) else {
+            note(request, |facts| facts.refused(Refusal::Malformed.as_str()));
+            return Err(self.refuse(None, CredentialsProblem::Bad(Refusal::Malformed)));
+        };
+        let answer = self.resolver.resolve(token, self.activity).await;
+        let dialect = answer.as_ref().ok().and_then(|verified| verified.session.kind.dialect());
+        // The keyword that the token would have had; a token of a dialect without one is refused.
+        let has = |keyword: &Keyword| dialect.is_some_and(|dialect| keyword.dialects.contains(&dialect));
+        let keyword = self.keywords.iter().position(has).unwrap_or_default();
+        self.conclude(request, keyword, answer)
+    }
+
     /// Reads the credentials of `request`, and asks the resolver if they can be a token.
     fn begin(&self, request: &HttpRequest) -> Checking {
         let presented = authorization::read(request.headers(), &self.keywords);
@@ -208,6 +227,16 @@ impl AuthFailure {
     /// Whether the request has no credentials for this server.
     pub const fn is_anonymous(&self) -> bool {
         matches!(self.0, Failure::Anonymous(_))
+    }
+
+    /// The challenge of a 401; `None` if the check could not be made.
+    pub(in crate::http) fn challenge(&self) -> Option<&str> {
+        match &self.0 {
+            Failure::Anonymous(Refused { challenge, .. }) | Failure::Refused(Refused { challenge, .. }) => {
+                Some(challenge)
+            }
+            Failure::Unavailable => None,
+        }
     }
 
     /// The reply, in the form of an endpoint's other replies.

@@ -63,11 +63,8 @@ pub fn why_unverifiable(stored: &PasswordHash) -> Option<String> {
 }
 
 impl Admin {
-    /// Takes over users and knox tokens: all of them, or nothing.
-    ///
-    /// # Errors
-    /// All clashes with what is there; or the store failed.
-    pub fn import(&self, data: &ImportData) -> Result<Imported, AdminError> {
+    /// See [`Admin::import`].
+    pub(super) fn try_import(&self, data: &ImportData) -> Result<Imported, AdminError> {
         let report = self.store.import(data, &self.audit(Event::Imported))?;
         let unverifiable = data.users.iter().filter_map(|user| {
             let reason = why_unverifiable(&user.password)?;

@@ -1,8 +1,10 @@
 //! Signing keys: listing, rotating and retiring them.
 
 use serde::Serialize;
+use serde_json::json;
 
 use super::{Admin, AdminError};
+use crate::domain::audit::Event;
 use crate::domain::jwt::{Algorithm, KeyPurpose, KeySecret, PUBLISHED_FIRST};
 use crate::domain::time::Timestamp;
 use crate::store::{KeyEntry, KeyError, Retiring};
@@ -57,26 +59,23 @@ impl Admin {
         Ok(entries.iter().map(|entry| listed(entry, &entries, now)).collect())
     }
 
-    /// Adds a key that takes over signing, and returns the moment from which it signs. `given` is the HS256
-    /// secret of the settings.
-    ///
-    /// # Errors
-    /// The secret of the settings is that of the newest key already; or the store failed.
-    pub fn rotate_key(&self, algorithm: Algorithm, given: Option<&KeySecret>) -> Result<Timestamp, AdminError> {
+    /// See [`Admin::rotate_key`].
+    pub(super) fn try_rotate_key(
+        &self,
+        algorithm: Algorithm,
+        given: Option<&KeySecret>,
+    ) -> Result<Timestamp, AdminError> {
         if algorithm == Algorithm::Hs256 && given.is_some() && self.is_in_use(given)? {
             return Err(AdminError::SecretInUse);
         }
-        let now = self.clock.now();
-        self.store.rotate_key(algorithm, given, &*self.random, now)?;
-        Ok(signs_from(now))
+        let audit = self.audit(Event::KeyRotated).with_detail(json!({ "algorithm": algorithm.as_str() }));
+        self.store.rotate_key(algorithm, given, &*self.random, &audit)?;
+        Ok(signs_from(audit.at))
     }
 
-    /// Takes a key out of use at once.
-    ///
-    /// # Errors
-    /// There is no such key in use, or nothing could be made without it; or the store failed.
-    pub fn retire_key(&self, id: i64) -> Result<(), AdminError> {
-        match self.store.retire_key(id, self.clock.now())? {
+    /// See [`Admin::retire_key`].
+    pub(super) fn try_retire_key(&self, id: i64) -> Result<(), AdminError> {
+        match self.store.retire_key(id, &self.audit(Event::KeyRetired).with_detail(json!({ "key": id })))? {
             Retiring::Done => Ok(()),
             Retiring::Unknown => Err(AdminError::NoSuchKey(id)),
             Retiring::StillNeeded => Err(AdminError::LastKey(id)),

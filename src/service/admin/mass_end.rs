@@ -59,13 +59,8 @@ impl Admin {
         Ok(DryRun { moment, count: found.sessions, sample })
     }
 
-    /// Ends the live sessions that match and were opened up to the moment of a dry run, and returns their number. When
-    /// this returns, no check accepts a token of any of them. `progress` is called with the number so far.
-    ///
-    /// # Errors
-    /// There is no condition, or more sessions match than were shown: then none is ended. Or the store failed, and
-    /// some are ended: calling this again ends the rest.
-    pub fn end_filtered(
+    /// See [`Admin::end_filtered`].
+    pub(super) fn try_end_filtered(
         &self,
         matching: &SessionMatch,
         shown: Shown,

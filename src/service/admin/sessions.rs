@@ -1,5 +1,7 @@
 //! Sessions: listing and ending them.
 
+use serde_json::json;
+
 use super::{Admin, AdminError};
 use crate::domain::audit::Event;
 use crate::domain::session::{SessionEntry, SessionId};
@@ -31,42 +33,30 @@ impl Admin {
         Ok(self.store.list_sessions(&SessionFilter { matching, with_ended, now, idle_limit, before, limit })?)
     }
 
-    /// Ends one session.
-    ///
-    /// # Errors
-    /// There is no such live session, or the store failed.
-    pub fn end_session(&self, session: SessionId) -> Result<(), AdminError> {
+    /// See [`Admin::end_session`].
+    pub(super) fn try_end_session(&self, session: SessionId) -> Result<(), AdminError> {
         if self.connect()?.end_session(session, &self.audit(Event::Revoked))? {
             return Ok(());
         }
         Err(AdminError::NoSuchSession(session))
     }
 
-    /// Ends all sessions of a user.
-    ///
-    /// # Errors
-    /// The user is gone, or the store failed.
-    pub fn end_all_sessions(&self, user: &User) -> Result<(), AdminError> {
+    /// See [`Admin::end_all_sessions`].
+    pub(super) fn try_end_all_sessions(&self, user: &User) -> Result<(), AdminError> {
         if self.connect()?.end_all_sessions(user.id, &self.audit(Event::Revoked))? {
             return Ok(());
         }
         Err(AdminError::NoSuchUser(user.username.clone()))
     }
 
-    /// Ends the sessions of all users, also that of the caller, at the same cost for any number.
-    ///
-    /// # Errors
-    /// The store failed.
-    pub fn end_everybody(&self) -> Result<(), AdminError> {
+    /// See [`Admin::end_everybody`].
+    pub(super) fn try_end_everybody(&self) -> Result<(), AdminError> {
         Ok(self.store.end_everybody(&self.audit(Event::AllSessionsEnded))?)
     }
 
-    /// Ends all sessions that were opened before `moment`, at the same cost for any number.
-    ///
-    /// # Errors
-    /// The moment is in the future, or the store failed.
-    pub fn end_issued_before(&self, moment: Timestamp) -> Result<(), AdminError> {
-        let audit = self.audit(Event::OldSessionsEnded);
+    /// See [`Admin::end_issued_before`].
+    pub(super) fn try_end_issued_before(&self, moment: Timestamp) -> Result<(), AdminError> {
+        let audit = self.audit(Event::OldSessionsEnded).with_detail(json!({ "before": moment }));
         if moment > audit.at {
             return Err(AdminError::FutureMoment);
         }

@@ -26,14 +26,8 @@ pub struct ScriptToken {
 }
 
 impl Admin {
-    /// Makes a token for a script that acts as `user`, good for `lifetime`; `None`: until it is revoked. The
-    /// limit on a user's sessions does not apply. A token for administration ([`SessionKind::AdminScript`]) is good at
-    /// the administration API alone.
-    ///
-    /// # Errors
-    /// A name that cannot be, a user who is not active, a token for administration without an end or of a user who is no
-    /// administrator; or the store failed.
-    pub fn create_token(
+    /// See [`Admin::create_token`].
+    pub(super) fn try_create_token(
         &self,
         user: &User,
         name: String,
@@ -66,6 +60,7 @@ impl Admin {
             tokens: vec![NewToken { digest: token.digest(), kind: TokenKind::Access, expires, key: None }],
             limit: None,
             network: None,
+            with_event: true,
             audit,
         };
         match self.connect()?.open_session(&new)? {

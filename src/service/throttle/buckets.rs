@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::key::Key;
-use crate::domain::policy::Allowance;
+use crate::domain::policy::{Allowance, Network};
 use crate::domain::time::Timestamp;
 use crate::domain::user::UserId;
 
@@ -35,6 +35,30 @@ pub(super) enum Room {
     Full(Duration),
 }
 
+/// A failed attempt, as far as a bucket notes it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Failure {
+    /// The user, if one was found.
+    pub(super) user: Option<UserId>,
+    /// The keyed hash of the name.
+    pub(super) name: u64,
+    /// Where it came from.
+    pub(super) network: Network,
+}
+
+/// A bucket that is not empty.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Filled {
+    /// Its latest failure.
+    pub(super) latest: Failure,
+    /// How many failures it counts, rounded up.
+    pub(super) failures: u32,
+    /// Whether it takes no further attempt now.
+    pub(super) is_full: bool,
+    /// When it will be empty.
+    pub(super) clear_at: Timestamp,
+}
+
 /// The buckets of one kind.
 pub(super) struct Buckets {
     /// After which one failure is forgiven, in microseconds.
@@ -46,6 +70,10 @@ pub(super) struct Buckets {
     clear_at: Vec<i64>,
     /// The user of the failures, if one was found; 0: none.
     users: Vec<i64>,
+    /// The keyed hash of the name of the latest failure.
+    names: Vec<u64>,
+    /// The number of the network of the latest failure.
+    networks: Vec<u128>,
     /// When it was last logged that the bucket is full, in microseconds; 0: never.
     logged_at: Vec<i64>,
     /// Attempts that were admitted and have not ended. Exact, and bounded by the number of waiting
@@ -63,6 +91,8 @@ impl Buckets {
             tags: vec![0; SETS * WAYS],
             clear_at: vec![0; SETS * WAYS + SETS],
             users: vec![0; SETS * WAYS + SETS],
+            names: vec![0; SETS * WAYS + SETS],
+            networks: vec![0; SETS * WAYS + SETS],
             logged_at: vec![0; SETS * WAYS + SETS],
             in_flight: HashMap::new(),
         }
@@ -106,15 +136,17 @@ impl Buckets {
         }
     }
 
-    /// Counts a failure, and notes the user, if there is one.
-    pub(super) fn count(&mut self, key: Key, user: Option<UserId>, now: Timestamp) {
+    /// Counts a failure.
+    pub(super) fn count(&mut self, key: Key, failure: Failure, now: Timestamp) {
         let index = self.index_of(key, now);
         let debt = self.debt(index, now).saturating_add(self.interval).min(self.full);
         let index = self.claim(key, now).unwrap_or(index);
         set(&mut self.clear_at, index, now.as_micros().saturating_add(debt));
-        if let Some(user) = user {
+        if let Some(user) = failure.user {
             set(&mut self.users, index, user.0);
         }
+        set(&mut self.names, index, failure.name);
+        set(&mut self.networks, index, failure.network.to_bits());
     }
 
     /// Forgets the failures of a key, unless it shares a bucket.
@@ -123,6 +155,47 @@ impl Buckets {
         if index < SETS * WAYS {
             set(&mut self.clear_at, index, 0);
         }
+    }
+
+    /// All buckets that are not empty, but for those that several keys share.
+    pub(super) fn filled(&self, now: Timestamp) -> impl Iterator<Item = Filled> {
+        self.own_filled(now).filter_map(move |index| self.describe(index, now))
+    }
+
+    /// Empties the buckets whose latest failure is `wanted`; returns how many there were. Buckets that several keys
+    /// share are left.
+    pub(super) fn clear_where(&mut self, now: Timestamp, wanted: impl Fn(&Failure) -> bool) -> usize {
+        let of_them = |index: &usize| self.describe(*index, now).is_some_and(|filled| wanted(&filled.latest));
+        let chosen: Vec<usize> = self.own_filled(now).filter(of_them).collect();
+        chosen.iter().for_each(|index| set(&mut self.clear_at, *index, 0));
+        chosen.len()
+    }
+
+    /// Empties all buckets.
+    pub(super) fn clear_all(&mut self, now: Timestamp) -> usize {
+        let filled = self.own_filled(now).count();
+        self.clear_at.fill(0);
+        filled
+    }
+
+    fn own_filled(&self, now: Timestamp) -> impl Iterator<Item = usize> {
+        let is_filled = move |(index, at): (usize, &i64)| (*at > now.as_micros()).then_some(index);
+        self.clear_at.iter().take(SETS * WAYS).enumerate().filter_map(is_filled)
+    }
+
+    fn describe(&self, index: usize, now: Timestamp) -> Option<Filled> {
+        let debt = self.debt(index, now);
+        let user = get(&self.users, index);
+        (debt > 0).then(|| Filled {
+            latest: Failure {
+                user: (user != 0).then_some(UserId(user)),
+                name: get(&self.names, index),
+                network: Network::from_bits(get(&self.networks, index)),
+            },
+            failures: u32::try_from((debt - 1) / self.interval + 1).unwrap_or(u32::MAX),
+            is_full: debt.saturating_add(self.interval) > self.full,
+            clear_at: now.saturating_add(Duration::from_micros(debt.unsigned_abs())),
+        })
     }
 
     /// The user whose failures the key's own bucket counts.
@@ -183,11 +256,11 @@ fn set_of(key: Key) -> usize {
     usize::try_from(key.set % SETS as u64).unwrap_or_default()
 }
 
-fn get(values: &[i64], index: usize) -> i64 {
+fn get<T: Copy + Default>(values: &[T], index: usize) -> T {
     values.get(index).copied().unwrap_or_default()
 }
 
-fn set(values: &mut [i64], index: usize, to: i64) {
+fn set<T>(values: &mut [T], index: usize, to: T) {
     if let Some(value) = values.get_mut(index) {
         *value = to;
     }

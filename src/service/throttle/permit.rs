@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::buckets::Failure;
 use super::key::Key;
 use super::{AccountLabel, Attempt, BucketKey, Denied, Kind, Throttle};
 use crate::domain::policy::Network;
@@ -112,11 +113,12 @@ impl Permit {
 
     fn settle(&mut self, failed: bool) {
         let now = self.throttle.clock.now();
+        let failure = Failure { user: self.user, name: self.attempt.name_hash, network: self.attempt.network };
         let mut state = self.throttle.lock();
         for (kind, key) in self.held.drain(..) {
             let buckets = state.of(kind);
             if failed {
-                buckets.count(key, self.user, now);
+                buckets.count(key, failure, now);
             }
             buckets.release(key);
         }

@@ -4,10 +4,12 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use futures_util::future::join_all;
 
+use super::buckets::Failure;
 use super::*;
 use crate::domain::policy::{Allowance, ExemptNetworks};
 use crate::domain::random::SystemRandom;
 use crate::domain::time::ManualClock;
+use crate::domain::user::{Epoch, User};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -194,14 +196,15 @@ fn flood_of_other_names(names: u64) {
     let mut buckets = Buckets::new(Allowance { burst: 20, interval: Duration::from_secs(60) });
     let keys = Keys::new(&SystemRandom).expect("random bytes");
     let (attacked, cleared) = (keys.key(&[b"attacked"]), keys.key(&[b"cleared"]));
+    let failure = |user| Failure { user, name: 0, network: Network::of(None) };
     for _ in 0..20 {
-        buckets.count(attacked, Some(UserId(17)), now);
+        buckets.count(attacked, failure(Some(UserId(17))), now);
     }
     for number in 0..names {
         // As well distributed as hashes, and cheaper.
         let mixed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let other = Key { set: mixed >> 40, tag: mixed | 1 };
-        buckets.count(other, None, now);
+        buckets.count(other, failure(None), now);
         if number % 100_000 == 0 {
             buckets.clear(other, now);
             buckets.clear(cleared, now);
@@ -261,4 +264,81 @@ fn guesses_in_a_day_are_bounded() {
     assert!((1_400..=1_500).contains(&both), "{both}");
     assert!((1_400..=1_500).contains(&known), "{known}");
     assert!((8_000..=9_000).contains(&one_address), "{one_address}");
+}
+
+/// What the list says about a bucket, but for its end.
+type Row = (String, Option<String>, Option<String>, u32, bool);
+
+fn listed(bench: &Bench) -> Vec<Row> {
+    let rows = bench.throttle.list(100).into_iter();
+    rows.map(|row| (row.bucket.to_owned(), row.account, row.address, row.failures, row.is_full)).collect()
+}
+
+#[test]
+fn the_list_names_accounts_and_addresses_fullest_first() {
+    let bench = Bench::new(ThrottlePolicy::default());
+    for _ in 0..10 {
+        bench.wrong(&name("alice"), 1, ALICE).expect("room");
+    }
+    bench.wrong(&name("no such user"), 2, NOBODY).expect("room");
+    let rows = listed(&bench);
+    let of = |bucket: &str, address: Option<&str>| {
+        rows.iter().find(|row| row.0 == bucket && row.2.as_deref() == address).cloned().expect("a row")
+    };
+    let alice = Some("17".to_owned());
+    assert_eq!(of("pair", Some("10.0.0.1")), ("pair".to_owned(), alice.clone(), Some("10.0.0.1".to_owned()), 10, true));
+    assert_eq!(of("address", Some("10.0.0.1")), ("address".to_owned(), None, Some("10.0.0.1".to_owned()), 10, false));
+    assert_eq!(of("address", Some("10.0.0.2")).3, 1);
+    assert!(of("pair", Some("10.0.0.2")).1.expect("an account").starts_with("name-"));
+    assert!(rows[0].4 && rows[1..].iter().all(|row| !row.4), "{rows:?}");
+    assert_eq!(bench.throttle.list(2).len(), 2);
+    bench.clock.advance(DAY);
+    assert_eq!(listed(&bench), Vec::new());
+}
+
+#[test]
+fn an_account_an_address_or_both_are_cleared_and_nothing_else() {
+    let user = User {
+        id: UserId(17),
+        username: "alice".to_owned(),
+        email: "a@example.org".to_owned(),
+        is_active: true,
+        is_staff: false,
+        is_admin: false,
+        epoch: Epoch(0),
+    };
+    let other = Who { user: Some(UserId(18)), known: false };
+    let filled = || {
+        let bench = Bench::new(ThrottlePolicy::default());
+        for from in [1, 2] {
+            for _ in 0..10 {
+                bench.wrong(&name("alice"), from, ALICE).expect("room");
+                bench.wrong(&name("bob"), from, other).expect("room");
+            }
+        }
+        bench
+    };
+    let address = |from| origin(from).address;
+    // The pair of an account and an address; other attempts fail because of the account's own bucket.
+    let bench = filled();
+    assert!(bench.throttle.clear(ThrottleScope { user: Some(&user), address: address(1) }) >= 1);
+    bench.wrong(&name("alice"), 1, ALICE_KNOWN).expect("the pair is empty");
+    assert!(bench.wrong(&name("alice"), 2, ALICE_KNOWN).is_err());
+    assert!(bench.wrong(&name("alice"), 1, ALICE).is_err(), "the account is as full as before");
+    // The account, from everywhere.
+    let bench = filled();
+    bench.throttle.clear(ThrottleScope { user: Some(&user), address: None });
+    bench.wrong(&name("alice"), 1, ALICE).expect("nothing is left of it");
+    bench.wrong(&name("alice"), 2, ALICE).expect("nothing is left of it");
+    assert!(bench.wrong(&name("bob"), 1, other).is_err());
+    // The address, for all accounts.
+    let bench = filled();
+    bench.throttle.clear(ThrottleScope { user: None, address: address(1) });
+    bench.wrong(&name("bob"), 1, Who { known: true, ..other }).expect("the pair is empty");
+    assert!(bench.wrong(&name("bob"), 2, Who { known: true, ..other }).is_err());
+    assert!(!listed(&bench).iter().any(|row| row.0 == "address" && row.2.as_deref() == Some("10.0.0.1") && row.3 > 1));
+    // Everything.
+    let bench = filled();
+    bench.throttle.clear(ThrottleScope { user: None, address: None });
+    assert_eq!(listed(&bench), Vec::new());
 }

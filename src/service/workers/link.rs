@@ -14,7 +14,10 @@ use crate::domain::session::{SessionId, TokenRecord};
 use crate::domain::time::Timestamp;
 use crate::domain::token::TokenDigest;
 use crate::domain::user::{Account, Epoch, LoginName, NewUser, PasswordHash, UserId};
-use crate::store::{Connection, NewSession, Opening, Refresh, Refreshed, Store, StoreError, StoreResult, Successor};
+use crate::store::{
+    Connection, EventEntry, EventFilter, NewEvent, NewSession, Opening, Refresh, Refreshed, Store, StoreError,
+    StoreResult, Successor,
+};
 
 /// A thread's connection, and the store that opens another one.
 pub(super) struct Link {
@@ -177,6 +180,14 @@ impl Connection for LinkStep<'_> {
 
     fn put_shadow_user(&mut self, user: &NewUser, audit: &AuditContext) -> StoreResult<Epoch> {
         self.write(|connection| connection.put_shadow_user(user, audit))
+    }
+
+    fn record_events(&mut self, events: &[NewEvent]) -> StoreResult<()> {
+        self.write(|connection| connection.record_events(events))
+    }
+
+    fn list_events(&mut self, filter: &EventFilter) -> StoreResult<Vec<EventEntry>> {
+        self.read(|connection| connection.list_events(filter))
     }
 
     fn touch(&mut self, seen: &[(SessionId, Timestamp)]) -> StoreResult<()> {

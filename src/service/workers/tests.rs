@@ -104,6 +104,7 @@ impl Stage {
             actor: Actor::System,
             origin: Origin::default(),
             at: Timestamp::from_micros(0),
+            detail: None,
         };
         let answer = self.writes.run(OnDisconnect::Finish, move |connection| match number {
             Some(number) => connection.end_session(session(number), &audit),

@@ -37,6 +37,9 @@ pub struct SessionMatch {
     /// A part of the session's name; the case of A to Z does not matter.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// The session was made for a script.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub for_script: bool,
 }
 
 /// `192.0.2.0/24`, or `192.0.2.7` for a single address.

@@ -17,14 +17,25 @@ pub struct SweepPolicy {
     pub network_retention: Duration,
     /// How long audit events are kept; `None`: permanently.
     pub audit_retention: Option<Duration>,
+    /// How many audit events are kept at most, the newest; 0: any number.
+    pub audit_max_rows: u64,
+    /// How long audit events keep the address and the device; `None`: as long as the event.
+    pub audit_address_retention: Option<Duration>,
 }
 
 impl Default for SweepPolicy {
-    /// A day, thirty days, thirty days, permanently.
+    /// A day, thirty days, thirty days; audit events permanently, with addresses.
     fn default() -> Self {
         const DAY: Duration = Duration::from_secs(24 * 60 * 60);
         let month = DAY.saturating_mul(30);
-        Self { token_grace: DAY, session_retention: month, network_retention: month, audit_retention: None }
+        Self {
+            token_grace: DAY,
+            session_retention: month,
+            network_retention: month,
+            audit_retention: None,
+            audit_max_rows: 0,
+            audit_address_retention: None,
+        }
     }
 }
 
@@ -43,6 +54,10 @@ pub struct SweepReport {
     pub login_networks: usize,
     /// Audit events deleted.
     pub audit_events: usize,
+    /// Audit events whose address and device were removed.
+    pub audit_addresses: usize,
+    /// Traces of deleted tokens deleted.
+    pub traces: usize,
 }
 
 /// Whether the sweeper's clock can be trusted.

@@ -12,6 +12,7 @@ use crate::store::{
 pub(super) const ADMIN_CASES: &[AdminCase] = &[
     ("users are listed by number and found by a part of their names", users_are_listed),
     ("live sessions are listed, newest first", sessions_are_listed),
+    ("a password given again is noted in a live session", password_given_again),
     ("a removed user leaves no session", removed_user),
     ("keys are made once, replaced and retired", keys),
     ("an import happens whole or not at all", import),
@@ -32,6 +33,21 @@ fn users_are_listed(store: &dyn AdminStore) {
     assert_eq!(list(Some("ARO"), None, 10), ids[2..], "letter case does not count");
     assert_eq!(list(Some("bob@example"), None, 10), ids[1..2]);
     assert_eq!(list(Some("%"), None, 10), []);
+}
+
+fn password_given_again(store: &dyn AdminStore) {
+    let conn = &mut *connect(store);
+    let alice = add_user(conn, "alice");
+    log_in(conn, alice, 1);
+    log_in(conn, alice, 2);
+    let prove = |number| store.prove_session(session_id(number), &audit(Event::PasswordVerified));
+    assert_eq!(store.session_proven(session_id(1)), Ok(None));
+    assert_eq!(prove(1), Ok(true));
+    assert_eq!(store.session_proven(session_id(1)), Ok(Some(NOW)));
+    assert_eq!(store.session_proven(session_id(2)), Ok(None));
+    assert_eq!(conn.end_session(session_id(2), &audit(Event::Revoked)), Ok(true));
+    assert_eq!((prove(2), prove(3)), (Ok(false), Ok(false)));
+    assert_eq!((store.session_proven(session_id(2)), store.session_proven(session_id(3))), (Ok(None), Ok(None)));
 }
 
 fn sessions_are_listed(store: &dyn AdminStore) {
@@ -85,10 +101,11 @@ fn keys(store: &dyn AdminStore) {
     let made = store.ensure_keys(Algorithm::EdDsa, None, &SystemRandom, NOW).expect("keys");
     assert_eq!(store.ensure_keys(Algorithm::EdDsa, None, &SystemRandom, NOW).expect("keys").len(), made.len());
     let old = made.iter().find(|key| key.purpose == signs).expect("a key that signs").id;
-    assert_eq!(store.retire_key(old, NOW), Ok(Retiring::StillNeeded));
-    store.rotate_key(Algorithm::EdDsa, None, &SystemRandom, after(1)).expect("a new key");
+    assert_eq!(store.retire_key(old, &audit(Event::KeyRetired)), Ok(Retiring::StillNeeded));
+    store.rotate_key(Algorithm::EdDsa, None, &SystemRandom, &cause_at(Event::KeyRotated, after(1))).expect("a new key");
+    let retired = cause_at(Event::KeyRetired, after(2));
     assert_eq!(
-        (store.retire_key(old, after(2)), store.retire_key(old, after(2))),
+        (store.retire_key(old, &retired), store.retire_key(old, &retired)),
         (Ok(Retiring::Done), Ok(Retiring::Unknown))
     );
     let listed = store.list_keys().expect("a read");

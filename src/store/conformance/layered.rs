@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use super::super::{AdminStore, Connection, FeedKind, RevocationFeed, Store, StoreResult};
 use super::super::{
-    ClockTrust, ImportError, ImportReport, KeyEntry, KeyError, LastAdmin, LiveSet, NewSession, Opening, Refresh,
-    Refreshed, Retiring, SessionCount, SessionFilter, SharedEmail, Successor, SweepMoment, SweepPolicy, SweepReport,
-    UserChange, UserChanged, UserCreation, UserEntry, UserFilter,
+    ClockTrust, EventEntry, EventFilter, Findings, ImportError, ImportReport, KeyEntry, KeyError, LastAdmin, LiveSet,
+    NewEvent, NewSession, Opening, Refresh, Refreshed, Retiring, SessionCount, SessionFilter, SharedEmail, Subject,
+    Successor, SweepMoment, SweepPolicy, SweepReport, UserChange, UserChanged, UserCreation, UserEntry, UserFilter,
 };
 use crate::domain::audit::AuditContext;
 use crate::domain::import::ImportData;
@@ -145,19 +145,22 @@ impl<S: AdminStore, L: Layer> AdminStore for Layered<S, L> {
         fn end_sessions(
             store, set: &LiveSet, audit: &AuditContext, detail: &serde_json::Value, progress: &mut dyn FnMut(u64)
         ) -> StoreResult<u64>;
+        fn prove_session(store, session: SessionId, audit: &AuditContext) -> StoreResult<bool>;
+        fn session_proven(store, session: SessionId) -> StoreResult<Option<Timestamp>>;
         fn list_keys(store) -> StoreResult<Vec<KeyEntry>>;
         fn load_keys(store, given: Option<&KeySecret>) -> Result<Vec<StoredKey>, KeyError>;
         fn ensure_keys(
             store, algorithm: Algorithm, given: Option<&KeySecret>, random: &dyn Random, now: Timestamp
         ) -> Result<Vec<StoredKey>, KeyError>;
         fn rotate_key(
-            store, algorithm: Algorithm, given: Option<&KeySecret>, random: &dyn Random, now: Timestamp
+            store, algorithm: Algorithm, given: Option<&KeySecret>, random: &dyn Random, audit: &AuditContext
         ) -> Result<(), KeyError>;
-        fn retire_key(store, id: i64, now: Timestamp) -> StoreResult<Retiring>;
+        fn retire_key(store, id: i64, audit: &AuditContext) -> StoreResult<Retiring>;
         fn import(store, data: &ImportData, audit: &AuditContext) -> Result<ImportReport, ImportError>;
         fn sweep_once(
             store, now: Timestamp, trust: ClockTrust, policy: &SweepPolicy
         ) -> StoreResult<(SweepMoment, SweepReport)>;
+        fn look_up(store, subject: &Subject) -> StoreResult<Findings>;
     }
 }
 
@@ -181,6 +184,8 @@ impl<C: AsConnection, L: Layer> Connection for LayeredConnection<C, L> {
         fn end_all_sessions(connection, user: UserId, audit: &AuditContext) -> StoreResult<bool>;
         fn upgrade_password_hash(connection, user: UserId, old: &PasswordHash, new: &PasswordHash) -> StoreResult<bool>;
         fn put_shadow_user(connection, user: &NewUser, audit: &AuditContext) -> StoreResult<Epoch>;
+        fn record_events(connection, events: &[NewEvent]) -> StoreResult<()>;
+        fn list_events(connection, filter: &EventFilter) -> StoreResult<Vec<EventEntry>>;
         fn touch(connection, seen: &[(SessionId, Timestamp)]) -> StoreResult<()>;
     }
 

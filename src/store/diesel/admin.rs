@@ -8,7 +8,7 @@ use super::audit::{self, About};
 use super::emptying::{Emptied, Emptying};
 use super::hot::{self, statement};
 use super::sweep::BATCH;
-use super::{DieselStore, cutoff, keys, lists, users};
+use super::{DieselStore, cutoff, findings, keys, lists, proof, users};
 use crate::domain::audit::AuditContext;
 use crate::domain::import::ImportData;
 use crate::domain::jwt::{Algorithm, KeySecret, StoredKey};
@@ -17,9 +17,9 @@ use crate::domain::session::{SessionEntry, SessionId};
 use crate::domain::time::Timestamp;
 use crate::domain::user::{NewUser, PasswordHash, UserId};
 use crate::store::{
-    AdminStore, ClockTrust, ImportError, ImportReport, KeyEntry, KeyError, LastAdmin, LiveSet, Retiring, SessionCount,
-    SessionFilter, SharedEmail, StoreResult, SweepMoment, SweepPolicy, SweepReport, UserChange, UserChanged,
-    UserCreation, UserEntry, UserFilter,
+    AdminStore, ClockTrust, Findings, ImportError, ImportReport, KeyEntry, KeyError, LastAdmin, LiveSet, Retiring,
+    SessionCount, SessionFilter, SharedEmail, StoreResult, Subject, SweepMoment, SweepPolicy, SweepReport, UserChange,
+    UserChanged, UserCreation, UserEntry, UserFilter,
 };
 
 statement! {
@@ -84,11 +84,11 @@ impl AdminStore for DieselStore {
                 | UserChanged::EmailTaken(_)
                 | UserChanged::LastAdmin) => return Ok(refused),
             }
-            let mut emptying = Emptying::new(Emptied::Remove);
+            let mut emptying = Emptying::new(Emptied::Bury(user, audit.at));
             self.repeat(&|| true, |any| {
                 let sessions = FindSomeSessions { user: user.0 }.load(any)?;
                 let done = emptying.batch(any, sessions)?;
-                Ok(done.tokens + done.sessions)
+                Ok(done.rows())
             })?;
             if self.admin(|connection| connection.write(|any| DeleteUser { user: user.0 }.execute(any)))? > 0 {
                 break;
@@ -127,6 +127,14 @@ impl AdminStore for DieselStore {
         self.end_set(set, audit, detail, progress)
     }
 
+    fn prove_session(&self, session: SessionId, audit: &AuditContext) -> StoreResult<bool> {
+        self.admin(|connection| connection.add(|any| proof::prove(any, session, audit)))
+    }
+
+    fn session_proven(&self, session: SessionId) -> StoreResult<Option<Timestamp>> {
+        self.admin(|connection| connection.read(|any| proof::find(any, session)))
+    }
+
     fn list_keys(&self) -> StoreResult<Vec<KeyEntry>> {
         self.admin(|connection| connection.read(keys::list))
     }
@@ -150,13 +158,13 @@ impl AdminStore for DieselStore {
         algorithm: Algorithm,
         given: Option<&KeySecret>,
         random: &dyn Random,
-        now: Timestamp,
+        audit: &AuditContext,
     ) -> Result<(), KeyError> {
-        keys::rotate(self, algorithm, given, random, now)
+        keys::rotate(self, algorithm, given, random, audit)
     }
 
-    fn retire_key(&self, id: i64, now: Timestamp) -> StoreResult<Retiring> {
-        self.admin(|connection| connection.write(|any| keys::retire(any, id, now)))
+    fn retire_key(&self, id: i64, audit: &AuditContext) -> StoreResult<Retiring> {
+        self.admin(|connection| connection.write(|any| keys::retire(any, id, audit)))
     }
 
     fn import(&self, data: &ImportData, audit: &AuditContext) -> Result<ImportReport, ImportError> {
@@ -171,6 +179,10 @@ impl AdminStore for DieselStore {
     ) -> StoreResult<(SweepMoment, SweepReport)> {
         let moment = self.begin_sweep(now, trust)?;
         Ok((moment, self.sweep_until(moment.until, policy, &|| true)?))
+    }
+
+    fn look_up(&self, subject: &Subject) -> StoreResult<Findings> {
+        self.admin(|connection| connection.read(|any| findings::look_up(any, subject)))
     }
 }
 

@@ -8,6 +8,12 @@ use super::rows::storable;
 use crate::domain::audit::{AuditContext, Event};
 use crate::domain::session::SessionId;
 use crate::domain::user::UserId;
+use crate::store::NewEvent;
+
+mod list;
+mod retention;
+
+pub(super) use list::list;
 
 /// The subject of an audit event.
 #[derive(Debug, Clone, Copy, Default)]
@@ -39,6 +45,21 @@ pub(super) fn record_as(
     audit: &AuditContext,
     about: About,
 ) -> QueryResult<()> {
+    insert(event, audit, about, 1).execute(connection).map(drop)
+}
+
+/// See [`crate::store::Connection::record_events`].
+pub(super) fn record_all(connection: &mut AnyConnection, events: &[NewEvent]) -> QueryResult<()> {
+    for NewEvent { audit, user, session, count } in events {
+        let about = About { user: *user, session: *session, epoch: None };
+        let count = i64::try_from(*count).unwrap_or(i64::MAX);
+        insert(audit.event, audit, about, count).execute(connection)?;
+    }
+    Ok(())
+}
+
+/// The statement that records an event.
+pub(super) fn insert(event: Event, audit: &AuditContext, about: About, count: i64) -> InsertAudit {
     InsertAudit {
         at: audit.at.as_micros(),
         event: event.as_str().to_owned(),
@@ -47,8 +68,9 @@ pub(super) fn record_as(
         session: about.session.map(|session| *session.as_bytes()),
         epoch: about.epoch,
         address: audit.origin.address_text(),
+        user_agent: storable(audit.origin.user_agent.as_deref()),
         request_id: storable(audit.origin.request_id.as_deref()),
+        detail: audit.detail.as_ref().map(ToString::to_string),
+        count,
     }
-    .execute(connection)
-    .map(drop)
 }

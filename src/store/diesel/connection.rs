@@ -15,16 +15,19 @@ use super::error::{
     Waited, is_conflict, is_understood, logged, may_lack_room, not_begun, store_error, store_error_after,
 };
 use super::hot::statement;
-use super::{networks, sessions, standby, triggers, users};
+use super::{audit, networks, sessions, standby, triggers, users};
 use crate::domain::audit::AuditContext;
 use crate::domain::session::{SessionId, TokenRecord};
 use crate::domain::time::Timestamp;
 use crate::domain::token::TokenDigest;
 use crate::domain::user::{Account, Epoch, LoginName, NewUser, PasswordHash, UserId};
-use crate::store::{Connection, NewSession, Opening, Refresh, Refreshed, StoreError, StoreResult, Successor};
+use crate::store::{
+    Connection, EventEntry, EventFilter, NewEvent, NewSession, Opening, Refresh, Refreshed, StoreError, StoreResult,
+    Successor,
+};
 
 /// The schema that this program was written for.
-pub(super) const SCHEMA: i64 = 7;
+pub(super) const SCHEMA: i64 = 12;
 
 statement! {
     /// The version of the schema, and the oldest program that can work with it.
@@ -294,6 +297,14 @@ impl Connection for DieselConnection {
     fn put_shadow_user(&mut self, user: &NewUser, audit: &AuditContext) -> StoreResult<Epoch> {
         self.add(|connection| users::put_shadow(connection, user, audit))?
             .ok_or_else(|| StoreError::Failed("the name of a shadow user belongs to another user".to_owned()))
+    }
+
+    fn record_events(&mut self, events: &[NewEvent]) -> StoreResult<()> {
+        self.add(|connection| audit::record_all(connection, events))
+    }
+
+    fn list_events(&mut self, filter: &EventFilter) -> StoreResult<Vec<EventEntry>> {
+        self.read(|connection| audit::list(connection, filter))
     }
 
     fn touch(&mut self, seen: &[(SessionId, Timestamp)]) -> StoreResult<()> {

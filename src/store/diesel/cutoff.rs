@@ -32,11 +32,14 @@ statement! {
     InsertCutoffEvent {
         at: i64 as BigInt, event: String as Text, actor: String as Text, epoch: Option<i64> as Nullable<BigInt>,
         issued_before: Option<i64> as Nullable<BigInt>, address: Option<String> as Nullable<Text>,
-        request_id: Option<String> as Nullable<Text>,
+        user_agent: Option<String> as Nullable<Text>, request_id: Option<String> as Nullable<Text>,
+        detail: Option<String> as Nullable<Text>,
     },
     [
-        "INSERT INTO audit_events (at, event, actor, auth_epoch, issued_before, address, request_id) VALUES (",
-        at, ", ", event, ", ", actor, ", ", epoch, ", ", issued_before, ", ", address, ", ", request_id, ")",
+        "INSERT INTO audit_events (at, event, actor, auth_epoch, issued_before, address, user_agent, request_id, detail) \
+         VALUES (",
+        at, ", ", event, ", ", actor, ", ", epoch, ", ", issued_before, ", ", address, ", ", user_agent, ", ",
+        request_id, ", ", detail, ")",
     ]
 }
 
@@ -68,7 +71,9 @@ fn record(
         epoch,
         issued_before,
         address: audit.origin.address_text(),
+        user_agent: super::rows::storable(audit.origin.user_agent.as_deref()),
         request_id: super::rows::storable(audit.origin.request_id.as_deref()),
+        detail: audit.detail.as_ref().map(ToString::to_string),
     }
     .execute(any)
     .map(drop)

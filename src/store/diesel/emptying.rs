@@ -1,5 +1,5 @@
-//! Deleting the tokens of ended sessions: no statement and no transaction deletes more than a bounded
-//! number of them, however many a session has.
+//! Deleting the tokens of ended sessions, and later their traces: no statement and no transaction deletes more than a
+//! bounded number of rows, however many a session has.
 //!
 //! A session is deleted only after it was emptied, so that its deletion cascades to no row.
 
@@ -7,19 +7,23 @@ use std::time::{Duration, Instant};
 
 #[cfg(feature = "postgres")]
 use diesel::sql_types::Array;
-use diesel::sql_types::{BigInt, Binary};
+use diesel::sql_types::{BigInt, Binary, Nullable};
 use diesel::{QueryResult, RunQueryDsl};
 
 use super::any::{AnyConnection, on_each};
 use super::hot::statement;
 use super::sweep::BATCH;
+use super::traces;
+use crate::domain::time::Timestamp;
+use crate::domain::user::UserId;
 
 /// The most tokens that are deleted in the transaction that ends a session.
 pub(super) const AT_THE_END: i64 = 100;
 
 /// The most tokens that sessions which end in one transaction delete together. On SQLite, 64 sessions at a time may
-/// end so, and all of that must fit where little more than 4 MiB are free (`LOW` in `reserve.rs`).
-pub(super) const IN_A_GROUP: i64 = 500;
+/// end so, and all of that must fit where little more than 4 MiB are free (`LOW` in `reserve.rs`): each token and its
+/// trace change a page of their tables.
+pub(super) const IN_A_GROUP: i64 = 300;
 
 /// The most rows that one transaction deletes from a single session; from several it deletes [`BATCH`].
 const MAX_BATCH_ROWS: usize = 500;
@@ -29,7 +33,7 @@ const MAX_BATCH_ROWS: usize = 500;
 const TARGET_TIME: Duration = Duration::from_millis(4);
 
 statement! {
-    /// Deletes some tokens of a session.
+    /// Deletes some tokens of a session that is about to be forgotten, without traces.
     TakeTokens { session: Vec<u8> as Binary, limit: i64 as BigInt },
     [
         "DELETE FROM tokens WHERE digest IN (SELECT digest FROM tokens WHERE session_id = ", session, " LIMIT ",
@@ -38,10 +42,8 @@ statement! {
 }
 
 statement! {
-    /// Deletes some tokens of a session that expire at `from` or later and are not consumed, and returns
-    /// when each expires. Postgres keeps deleted rows in its indexes for a while: a batch that begins
-    /// where the last one ended need not skip all of them again.
-    TakeTokensFrom { session: Vec<u8> as Binary, from: i64 as BigInt, limit: i64 as BigInt } -> BigInt,
+    /// The same from an expiry on, as [`traces::take_from`] does.
+    TakeTokensFrom { session: Vec<u8> as Binary, from: i64 as BigInt, limit: i64 as BigInt } -> Nullable<BigInt>,
     [
         "DELETE FROM tokens WHERE digest IN (SELECT digest FROM tokens WHERE session_id = ", session,
         " AND consumed IS NULL AND expires >= ", from, " ORDER BY consumed, expires LIMIT ", limit,
@@ -69,13 +71,32 @@ statement! {
     ["UPDATE sessions SET emptied = TRUE WHERE id = ANY(", ids, ")"]
 }
 
-/// What happens to a session that has no token left.
+statement! {
+    /// Records whose session this was.
+    RecordRemoved { id: Vec<u8> as Binary, user: i64 as BigInt, at: i64 as BigInt },
+    [
+        "INSERT INTO removed_sessions (id, user_id, removed_at) VALUES (", id, ", ", user, ", ", at,
+        ") ON CONFLICT DO NOTHING",
+    ]
+}
+
+statement! {
+    /// Deletes the record of a session that was removed with its user.
+    DeleteRemoved { id: Vec<u8> as Binary },
+    ["DELETE FROM removed_sessions WHERE id = ", id]
+}
+
+/// What happens to tokens, and to a session that has none left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Emptied {
-    /// It is kept, and marked as empty.
+    /// Tokens leave traces; the session is kept, and marked as empty.
     Keep,
-    /// It is deleted.
+    /// Tokens leave none; the session is deleted with its traces.
     Remove,
+    /// Tokens leave traces; the session is deleted with its user, at this time, and that is recorded.
+    Bury(UserId, Timestamp),
+    /// The traces and the record of a buried session are deleted.
+    Forget,
 }
 
 /// What a batch has done.
@@ -83,8 +104,23 @@ pub(super) enum Emptied {
 pub(super) struct Done {
     /// Tokens deleted.
     pub(super) tokens: usize,
+    /// Traces deleted.
+    pub(super) traces: usize,
     /// Sessions that are empty now, and were marked or deleted.
     pub(super) sessions: usize,
+}
+
+impl Done {
+    /// All rows that were deleted or changed.
+    pub(super) const fn rows(&self) -> usize {
+        self.tokens + self.traces + self.sessions
+    }
+
+    pub(super) const fn add(&mut self, more: Self) {
+        self.tokens += more.tokens;
+        self.traces += more.traces;
+        self.sessions += more.sessions;
+    }
 }
 
 /// Empties sessions batch by batch.
@@ -95,12 +131,14 @@ pub(super) struct Emptying {
     large: Option<Large>,
 }
 
-/// A session with more tokens than fit into a batch.
+/// A session with more rows than fit into a batch.
 #[derive(Debug)]
 struct Large {
     session: Vec<u8>,
-    /// The expiry from which the next batch begins.
+    /// The expiry from which the next batch of tokens begins.
     from: i64,
+    /// The trace after which the next batch of traces begins.
+    after: Vec<u8>,
     pace: Pace,
 }
 
@@ -109,7 +147,7 @@ impl Emptying {
         Self { emptied, large: None }
     }
 
-    /// Deletes one batch of tokens of these sessions, in their order. Call it in a separate
+    /// Deletes one batch of rows of these sessions, in their order. Call it in a separate
     /// transaction.
     pub(super) fn batch(&mut self, any: &mut AnyConnection, sessions: Vec<Vec<u8>>) -> QueryResult<Done> {
         let mut done = Done::default();
@@ -118,20 +156,21 @@ impl Emptying {
             let large = self.large.take().filter(|large| large.session == session);
             let room = match &large {
                 Some(large) => large.pace.rows,
-                None => BATCH.saturating_sub(done.tokens + empty.len()),
+                None => BATCH.saturating_sub(done.rows() + empty.len()),
             };
             if room == 0 {
                 break;
             }
             let begun = Instant::now();
-            let mut large = large.unwrap_or(Large { session, from: i64::MIN, pace: Pace::default() });
-            let taken = large.delete(any, room)?;
-            done.tokens += taken;
-            if taken < room {
+            let start = || Large { session, from: i64::MIN, after: Vec::new(), pace: Pace::default() };
+            let mut large = large.unwrap_or_else(start);
+            let taken = large.delete(any, room, self.emptied)?;
+            done.add(taken);
+            if taken.rows() < room {
                 empty.push(large.session);
                 continue;
             }
-            if done.tokens == taken {
+            if done == taken {
                 large.pace.adjust(begun.elapsed());
                 self.large = Some(large);
             }
@@ -149,28 +188,61 @@ impl Emptying {
                 postgres(c) => MarkAllEmptied { ids: empty }.execute(c).map(drop),
             ),
             Emptied::Remove => empty.into_iter().try_for_each(|id| DeleteSession { id }.execute(any).map(drop)),
+            Emptied::Bury(UserId(user), at) => empty.into_iter().try_for_each(|id| {
+                RecordRemoved { id: id.clone(), user, at: at.as_micros() }.execute(any)?;
+                DeleteSession { id }.execute(any).map(drop)
+            }),
+            Emptied::Forget => empty.into_iter().try_for_each(|id| DeleteRemoved { id }.execute(any).map(drop)),
         }
     }
 }
 
 impl Large {
-    /// Deletes up to `room` tokens, and returns their number; fewer than `room`: none is left.
-    fn delete(&mut self, any: &mut AnyConnection, room: usize) -> QueryResult<usize> {
+    /// Deletes up to `room` rows, and returns their number; fewer than `room`: none is left.
+    fn delete(&mut self, any: &mut AnyConnection, room: usize, emptied: Emptied) -> QueryResult<Done> {
+        let mut done = Done::default();
+        let (has_tokens, has_traces) = match emptied {
+            Emptied::Keep | Emptied::Bury(..) => (true, false),
+            Emptied::Remove => (true, true),
+            Emptied::Forget => (false, true),
+        };
+        if has_tokens {
+            done.tokens = self.delete_tokens(any, room, has_traces)?;
+        }
+        if has_traces && done.tokens < room {
+            done.traces = traces::forget(any, &self.session, &mut self.after, limit(room - done.tokens))?;
+        }
+        Ok(done)
+    }
+
+    fn delete_tokens(&mut self, any: &mut AnyConnection, room: usize, without_traces: bool) -> QueryResult<usize> {
+        let (session, from) = (self.session.clone(), self.from);
         let mut taken = 0;
-        if self.from != i64::MIN {
-            let limit = i64::try_from(room).unwrap_or(i64::MAX);
-            let ends: Vec<i64> = TakeTokensFrom { session: self.session.clone(), from: self.from, limit }.load(any)?;
-            self.from = ends.iter().copied().max().unwrap_or(self.from);
+        if from != i64::MIN {
+            let ends = if without_traces {
+                TakeTokensFrom { session, from, limit: limit(room) }.load(any)?
+            } else {
+                traces::take_from(any, &session, from, limit(room))?
+            };
+            self.from = ends.iter().copied().flatten().max().unwrap_or(from);
             taken = ends.len();
         } else {
             self.from += 1;
         }
         if taken < room {
-            let limit = i64::try_from(room - taken).unwrap_or(i64::MAX);
-            taken += TakeTokens { session: self.session.clone(), limit }.execute(any)?;
+            let (session, limit) = (self.session.clone(), limit(room - taken));
+            taken += if without_traces {
+                TakeTokens { session, limit }.execute(any)?
+            } else {
+                usize::try_from(traces::take(any, &session, limit)?).unwrap_or(usize::MAX)
+            };
         }
         Ok(taken)
     }
+}
+
+fn limit(rows: usize) -> i64 {
+    i64::try_from(rows).unwrap_or(i64::MAX)
 }
 
 /// How many rows the next transaction deletes, or changes.

@@ -316,15 +316,6 @@ statement! {
 }
 
 statement! {
-    /// Deletes tokens of a session, up to a number.
-    DeleteTokens { session: [u8; 16] as Binary, room: i64 as BigInt },
-    [
-        "DELETE FROM tokens WHERE digest IN (SELECT digest FROM tokens WHERE session_id = ", session, " LIMIT ", room,
-        ")",
-    ]
-}
-
-statement! {
     /// Records an audit event.
     InsertAudit {
         at: i64 as BigInt,
@@ -334,11 +325,16 @@ statement! {
         session: Option<[u8; 16]> as Nullable<Binary>,
         epoch: Option<i64> as Nullable<BigInt>,
         address: Option<String> as Nullable<Text>,
+        user_agent: Option<String> as Nullable<Text>,
         request_id: Option<String> as Nullable<Text>,
+        detail: Option<String> as Nullable<Text>,
+        count: i64 as BigInt,
     },
     [
-        "INSERT INTO audit_events (at, event, actor, user_id, session_id, auth_epoch, address, request_id) VALUES (",
-        at, ", ", event, ", ", actor, ", ", user, ", ", session, ", ", epoch, ", ", address, ", ", request_id, ")",
+        "INSERT INTO audit_events (at, event, actor, user_id, session_id, auth_epoch, address, user_agent, request_id, \
+         detail, count) VALUES (",
+        at, ", ", event, ", ", actor, ", ", user, ", ", session, ", ", epoch, ", ", address, ", ", user_agent, ", ",
+        request_id, ", ", detail, ", ", count, ")",
     ]
 }
 

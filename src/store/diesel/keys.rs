@@ -5,8 +5,10 @@ use diesel::{QueryResult, RunQueryDsl};
 
 use super::DieselStore;
 use super::any::{AnyConnection, on_each};
+use super::audit::{About, record};
 use super::error::unreadable;
 use super::hot::statement;
+use crate::domain::audit::AuditContext;
 use crate::domain::jwt::{Algorithm, BadKey, KeyPurpose, KeySecret, StoredKey};
 use crate::domain::random::Random;
 use crate::domain::time::Timestamp;
@@ -98,14 +100,18 @@ pub(super) fn rotate(
     algorithm: Algorithm,
     given: Option<&KeySecret>,
     random: &dyn Random,
-    now: Timestamp,
+    audit: &AuditContext,
 ) -> Result<(), KeyError> {
-    let new = new_key(KeyPurpose::Sign(algorithm), given, random, now)?;
-    Ok(store.admin(|connection| connection.write(|any| new.insert(any)))?)
+    let new = new_key(KeyPurpose::Sign(algorithm), given, random, audit.at)?;
+    let insert = |any: &mut AnyConnection| {
+        new.insert(any)?;
+        record(any, audit, About::default())
+    };
+    Ok(store.admin(|connection| connection.write(insert))?)
 }
 
 /// See [`AdminStore::retire_key`](crate::store::AdminStore::retire_key).
-pub(super) fn retire(any: &mut AnyConnection, id: i64, now: Timestamp) -> QueryResult<Retiring> {
+pub(super) fn retire(any: &mut AnyConnection, id: i64, audit: &AuditContext) -> QueryResult<Retiring> {
     lock(any)?;
     let rows = read(any)?;
     let mut in_use = rows.iter().map(|row| &row.entry).filter(|entry| entry.retired.is_none());
@@ -113,7 +119,8 @@ pub(super) fn retire(any: &mut AnyConnection, id: i64, now: Timestamp) -> QueryR
     if !in_use.any(|other| other.id != id && other.purpose == found.purpose) {
         return Ok(Retiring::StillNeeded);
     }
-    RetireKey { at: now.as_micros(), id }.execute(any)?;
+    RetireKey { at: audit.at.as_micros(), id }.execute(any)?;
+    record(any, audit, About::default())?;
     Ok(Retiring::Done)
 }
 

@@ -105,15 +105,18 @@ impl DieselStore {
             }
             Ok(())
         })?;
-        self.note(Event::MassEndDone, audit, detail)?;
+        let mut detail = detail.clone();
+        if let Some(members) = detail.as_object_mut() {
+            members.insert("ended".to_owned(), ended.into());
+        }
+        self.note(Event::MassEndDone, audit, &detail)?;
         Ok(ended)
     }
 
     /// Records a step of the act in a transaction of its own, for which there is room even on a full disk.
     fn note(&self, event: Event, audit: &AuditContext, detail: &serde_json::Value) -> StoreResult<()> {
-        // The table has no column for it yet.
-        let _ = detail;
-        self.admin(|connection| connection.end(|any, _| audit::record_as(any, event, audit, About::default())))
+        let audit = audit.clone().with_detail(detail.clone());
+        self.admin(|connection| connection.end(|any, _| audit::record_as(any, event, &audit, About::default())))
     }
 
     /// Shows all sessions of the set to `work`, page by page. Sessions that end meanwhile may be missing.

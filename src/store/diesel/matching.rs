@@ -63,6 +63,10 @@ pub(super) fn matching_after(wanted: &SessionMatch) -> Vec<Condition> {
     if let Some(part) = &wanted.name {
         all.push(contains("lower(sessions.name) LIKE ", part));
     }
+    if wanted.for_script {
+        // A text and no value, since an index is for this text alone.
+        all.push(Box::new(sql::<Bool>("sessions.opened_reason = 'token_created'")));
+    }
     all
 }
 

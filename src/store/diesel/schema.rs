@@ -59,7 +59,10 @@ diesel::table! {
         auth_epoch -> Nullable<BigInt>,
         issued_before -> Nullable<BigInt>,
         address -> Nullable<Text>,
+        user_agent -> Nullable<Text>,
         request_id -> Nullable<Text>,
+        detail -> Nullable<Text>,
+        count -> BigInt,
     }
 }
 

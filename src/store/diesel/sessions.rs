@@ -10,7 +10,7 @@ use super::audit::{self, About};
 use super::emptying::AT_THE_END;
 use super::error::unreadable;
 use super::rows::{TokenRow, session_id, storable, token_record};
-use super::{hot, networks, standby};
+use super::{hot, networks, standby, traces};
 use crate::domain::audit::{AuditContext, Event};
 use crate::domain::session::{SessionId, TokenRecord};
 use crate::domain::time::Timestamp;
@@ -66,6 +66,10 @@ pub(super) fn open(connection: &mut AnyConnection, new: &NewSession) -> QueryRes
         return Ok(Ending::Undo(Opening::LimitReached));
     }
     insert(connection, new)?;
+    if new.with_event {
+        let about = About { user: Some(new.user), session: Some(new.id), epoch: None };
+        audit::record(connection, &new.audit, about)?;
+    }
     if let Some(network) = &new.network {
         networks::note_login_from(connection, new.user, network, new.audit.at)?;
     }
@@ -185,7 +189,7 @@ fn keep_within(
             || successors.iter().flatten().any(|successor| successor.as_slice() == digest.as_bytes().as_slice())
     };
     for digest in surplus(tokens, limit, refresh.at, stays) {
-        hot::DeleteToken { digest: *digest.as_bytes() }.execute(connection)?;
+        traces::evict(connection, *digest.as_bytes(), refresh.at.as_micros())?;
     }
     Ok(())
 }
@@ -250,7 +254,7 @@ fn end_as(
     };
     let user: Option<i64> = ended.get_result(connection).optional()?;
     let Some(user) = user else { return Ok(false) };
-    *room -= delete_some(connection, session, *room)?;
+    *room -= traces::take(connection, session.as_bytes(), *room)?;
     tell_end(connection, session, user, (event, audit))
 }
 
@@ -274,14 +278,8 @@ pub(super) fn end_idle(
         standby::confirm(connection)?;
         return Ok(false);
     };
-    delete_some(connection, session, AT_THE_END)?;
+    traces::take(connection, session.as_bytes(), AT_THE_END)?;
     tell_end(connection, session, user, (audit.event, audit))
-}
-
-/// Deletes up to `room` tokens of a session that was marked as ended, and returns their number.
-fn delete_some(connection: &mut AnyConnection, session: SessionId, room: i64) -> QueryResult<i64> {
-    let deleted = hot::DeleteTokens { session: *session.as_bytes(), room }.execute(connection)?;
-    Ok(i64::try_from(deleted).unwrap_or(i64::MAX))
 }
 
 fn tell_end(

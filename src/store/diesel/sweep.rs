@@ -6,12 +6,13 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use diesel::sql_types::BigInt;
+use diesel::sql_types::{BigInt, Binary, Nullable, Text};
 use diesel::{QueryResult, RunQueryDsl};
 
 use super::DieselStore;
 use super::any::{AnyConnection, on_each};
 use super::hot::statement;
+use super::traces;
 use crate::domain::time::Timestamp;
 use crate::store::{StoreResult, SweepPolicy, SweepReport};
 
@@ -68,21 +69,22 @@ impl DieselStore {
         let marked = self.mark_old_epochs(go_on);
         let dead_tokens = self.empty_ended_sessions(go_on);
         let removed = self.remove_ended_sessions(ended, go_on);
+        let forgotten = self.forget_traces(ended, go_on);
         let log_rows = self.prune_log(until, go_on);
         let unknown = before(policy.network_retention);
         let login_networks = self.repeat(go_on, |any| super::networks::delete_old(any, unknown));
-        let audit_events = policy.audit_retention.map_or(Ok(0), |retention| {
-            self.repeat(go_on, |any| DeleteAudit { before: before(retention) }.execute(any))
-        });
+        let audit = self.sweep_audit(now, policy, go_on);
         marked?;
-        let removed = removed?;
+        let (removed, (audit_events, audit_addresses)) = (removed?, audit?);
         Ok(SweepReport {
             expired_tokens: expired_tokens?,
             dead_tokens: dead_tokens? + removed.tokens,
             sessions: removed.sessions,
             log_rows: log_rows?,
             login_networks: login_networks?,
-            audit_events: audit_events?,
+            audit_events,
+            audit_addresses,
+            traces: removed.traces + forgotten?,
         })
     }
 
@@ -113,14 +115,10 @@ statement! {
     ["UPDATE sweep_state SET expired_before = ", at]
 }
 
-statement! {
-    /// Deletes a batch of the oldest audit events.
-    DeleteAudit { before: i64 as BigInt },
-    ["DELETE FROM audit_events WHERE id IN (SELECT id FROM audit_events WHERE at < ", before, " LIMIT ", {BATCH}, ")"]
-}
+/// A token's digest, its session, when it expired, what it was for, when it was consumed, and the key of a JWT.
+type Expired = (Vec<u8>, Vec<u8>, Option<i64>, String, Option<i64>, Option<i64>);
 
-/// A token's digest, its session, and when it expired.
-type Expired = (Vec<u8>, Vec<u8>, Option<i64>);
+type ExpiredColumns = (Binary, Binary, Nullable<BigInt>, Text, Nullable<BigInt>, Nullable<BigInt>);
 
 /// Deletes one batch of expired tokens. A session that loses its last token is marked as ended.
 fn expired_tokens(any: &mut AnyConnection, before: i64) -> QueryResult<usize> {
@@ -130,10 +128,22 @@ fn expired_tokens(any: &mut AnyConnection, before: i64) -> QueryResult<usize> {
     }
     SetHorizon { at: before }.execute(any)?;
     let deleted = found.len();
-    on_each!(&mut *any,
-        sqlite(c) => sqlite::delete_and_mark(c, found)?,
-        postgres(c) => postgres::delete_and_mark(c, found)?,
+    let ended = on_each!(&mut *any,
+        sqlite(c) => sqlite::delete_and_mark(c, &found)?,
+        postgres(c) => postgres::delete_and_mark(c, &found)?,
     );
     SetHorizon { at: i64::MIN }.execute(any)?;
+    trace_last_tokens(any, found, &ended)?;
     Ok(deleted)
+}
+
+/// Keeps a trace of the opaque tokens with which their sessions ended: nothing else says that these have expired. If
+/// a session goes on, its holder has newer tokens, and there may be any number of old ones.
+fn trace_last_tokens(any: &mut AnyConnection, found: Vec<Expired>, ended: &[Vec<u8>]) -> QueryResult<()> {
+    for (digest, session, expires, kind, consumed, key) in found {
+        if key.is_none() && ended.contains(&session) {
+            traces::keep_one(any, digest, session, (&kind, expires, consumed))?;
+        }
+    }
+    Ok(())
 }

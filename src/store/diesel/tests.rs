@@ -18,6 +18,7 @@ use crate::domain::user::{Epoch, LoginName, NewUser, PasswordHash, UserId};
 use crate::store::{AdminStore, Connection, NewSession, NewToken, Opening, SessionLimit, Store};
 
 mod admin;
+mod audit;
 mod cutoff;
 mod feed;
 mod groups;
@@ -143,7 +144,7 @@ pub(super) fn later(seconds: u64) -> Timestamp {
 }
 
 pub(super) fn audit(event: Event) -> AuditContext {
-    AuditContext { event, actor: Actor::System, origin: Origin::default(), at: NOW }
+    AuditContext { event, actor: Actor::System, origin: Origin::default(), at: NOW, detail: None }
 }
 
 pub(super) fn new_user(name: &str) -> NewUser {
@@ -188,6 +189,7 @@ pub(super) fn login(user: UserId, epoch: i64, n: u32) -> NewSession {
         tokens: vec![NewToken { digest: digest(n), kind: TokenKind::Access, expires: Some(later(3600)), key: None }],
         limit: None,
         network: None,
+        with_event: true,
         audit: audit(Event::Login),
     }
 }

@@ -8,7 +8,7 @@ use super::audit::{self, About};
 use super::emptying::AT_THE_END;
 use super::hot::{self, statement};
 use super::rows::{AccountRow, account};
-use super::standby;
+use super::{standby, traces};
 use crate::domain::audit::AuditContext;
 use crate::domain::session::SessionId;
 use crate::domain::user::{
@@ -28,17 +28,6 @@ statement! {
     /// Ends all sessions of a user.
     RaiseEpoch { user: i64 as BigInt } -> BigInt,
     ["UPDATE users SET auth_epoch = auth_epoch + 1 WHERE id = ", user, " RETURNING auth_epoch + ", {hot::CUTOFF_EPOCH}]
-}
-
-statement! {
-    /// Deletes a few token rows of the sessions that the new epoch ended, newest first; the
-    /// sweeper deletes the rest. This costs the same for any number of tokens.
-    DeleteSomeTokens { user: i64 as BigInt, old_epoch: i64 as BigInt },
-    [
-        "DELETE FROM tokens WHERE digest IN (SELECT t.digest FROM tokens t WHERE t.session_id IN (\
-         SELECT s.id FROM sessions s WHERE s.user_id = ", user, " AND s.auth_epoch = ", old_epoch,
-        " AND s.ended_at IS NULL ORDER BY s.created DESC LIMIT ", {AT_THE_END}, ") LIMIT ", {AT_THE_END}, ")",
-    ]
 }
 
 statement! {
@@ -203,10 +192,10 @@ pub(super) fn end_all(
     Ok(true)
 }
 
+/// Deletes a few tokens of the sessions that the new epoch ended; the sweeper deletes the rest.
 fn delete_some_tokens(connection: &mut AnyConnection, user: UserId, epoch: i64, room: &mut i64) -> QueryResult<()> {
     if *room >= AT_THE_END {
-        let deleted = DeleteSomeTokens { user: user.0, old_epoch: epoch - 1 }.execute(connection)?;
-        *room -= i64::try_from(deleted).unwrap_or(i64::MAX);
+        *room -= traces::take_of_epoch(connection, user.0, epoch - 1)?;
     }
     Ok(())
 }

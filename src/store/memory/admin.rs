@@ -1,17 +1,17 @@
 //! Administration of users and sessions in memory. There are no signing keys, no imports, and nothing to sweep.
 
 use super::{MemoryStore, SessionRow, Tables};
-use crate::domain::audit::AuditContext;
+use crate::domain::audit::{AuditContext, Event};
 use crate::domain::session::{Session, SessionEntry, SessionId};
 use crate::domain::time::Timestamp;
 use crate::domain::user::{Account, Epoch, NewUser, PasswordHash, User, UserId, email_key, lookalike_key};
 use crate::store::{
-    AdminStore, LastAdmin, LiveSet, SessionCount, SessionFilter, SessionMatch, SharedEmail, StoreResult, UserChange,
-    UserChanged, UserCreation, UserEntry, UserFilter,
+    AdminStore, Findings, LastAdmin, LiveSet, SessionCount, SessionFilter, SessionMatch, SharedEmail, StoreResult,
+    Subject, UserChange, UserChanged, UserCreation, UserEntry, UserFilter,
 };
 
 impl AdminStore for MemoryStore {
-    fn create_user(&self, new: &NewUser, shared: SharedEmail, _: &AuditContext) -> StoreResult<UserCreation> {
+    fn create_user(&self, new: &NewUser, shared: SharedEmail, audit: &AuditContext) -> StoreResult<UserCreation> {
         let mut tables = self.tables();
         if new.id.is_some_and(|id| tables.accounts.contains_key(&id)) {
             return Ok(UserCreation::Taken);
@@ -24,10 +24,12 @@ impl AdminStore for MemoryStore {
         if let Some(holder) = tables.holder_of_email(&new.email, None, shared) {
             return Ok(UserCreation::EmailTaken(holder));
         }
-        Ok(UserCreation::Created(tables.insert_user(new)))
+        let id = tables.insert_user(new);
+        tables.tell(audit, id);
+        Ok(UserCreation::Created(id))
     }
 
-    fn change_user(&self, id: UserId, change: &UserChange, _: &AuditContext) -> StoreResult<UserChanged> {
+    fn change_user(&self, id: UserId, change: &UserChange, audit: &AuditContext) -> StoreResult<UserChanged> {
         let mut tables = self.tables();
         match change {
             UserChange::Username(name) => match tables.holder_of_name(name, Some(id)) {
@@ -44,11 +46,15 @@ impl AdminStore for MemoryStore {
             UserChange::Staff(_) | UserChange::Admin(..) => {}
         }
         let Some(user) = tables.user_mut(id) else { return Ok(UserChanged::NoSuchUser) };
+        let before = user.clone();
         match change {
             UserChange::Username(name) => user.username.clone_from(name),
             UserChange::Email(email, _) => user.email.clone_from(email),
             UserChange::Staff(is_staff) => user.is_staff = *is_staff,
             UserChange::Admin(is_admin, _) => user.is_admin = *is_admin,
+        }
+        if *user != before {
+            tables.tell(audit, id);
         }
         Ok(UserChanged::Done)
     }
@@ -68,6 +74,7 @@ impl AdminStore for MemoryStore {
         account.password = new.clone();
         let old = account.user.epoch;
         tables.raise_epoch(user, audit);
+        tables.tell(audit, user);
         let kept = keep.and_then(|id| tables.sessions.get_mut(&id)).filter(|row| row.user == user);
         if let Some(row) = kept.filter(|row| row.session.epoch == old && row.session.ended.is_none()) {
             row.session.epoch = Epoch(old.0 + 1);
@@ -95,6 +102,7 @@ impl AdminStore for MemoryStore {
         for user in users {
             tables.raise_epoch(user, audit);
         }
+        tables.tell_of_all(audit);
         Ok(())
     }
 
@@ -103,19 +111,27 @@ impl AdminStore for MemoryStore {
         if tables.cutoff.as_ref().is_none_or(|(before, _)| *before < moment) {
             tables.cutoff = Some((moment, audit.clone()));
         }
+        tables.tell_of_all(audit);
         Ok(())
     }
 
-    fn delete_user(&self, user: UserId, last: LastAdmin, _: &AuditContext) -> StoreResult<UserChanged> {
+    fn delete_user(&self, user: UserId, last: LastAdmin, audit: &AuditContext) -> StoreResult<UserChanged> {
         let mut tables = self.tables();
         if tables.is_last_admin(user, last) {
             return Ok(UserChanged::LastAdmin);
         }
-        let Tables { sessions, tokens, .. } = &mut *tables;
-        tokens.retain(|_, token| sessions.get(&token.session).is_some_and(|row| row.user != user));
+        let Tables { sessions, tokens, past, .. } = &mut *tables;
+        for (id, row) in sessions.iter().filter(|(_, row)| row.user == user) {
+            past.keep(tokens, *id, row.session.ended);
+            past.remove(*id, row, audit);
+        }
         sessions.retain(|_, row| row.user != user);
         tables.networks.retain(|(owner, _), _| *owner != user);
-        Ok(done(tables.accounts.remove(&user).is_some()))
+        let is_known = tables.accounts.remove(&user).is_some();
+        if is_known {
+            tables.tell(audit, user);
+        }
+        Ok(done(is_known))
     }
 
     fn list_users(&self, filter: &UserFilter) -> StoreResult<Vec<UserEntry>> {
@@ -141,6 +157,16 @@ impl AdminStore for MemoryStore {
         Ok(users.into_iter().map(|user| tables.user_entry(user)).collect())
     }
 
+    fn prove_session(&self, session: SessionId, audit: &AuditContext) -> StoreResult<bool> {
+        let mut tables = self.tables();
+        let row = tables.sessions.get_mut(&session).filter(|row| row.session.ended.is_none());
+        Ok(row.map(|row| row.proven = Some(audit.at)).is_some())
+    }
+
+    fn session_proven(&self, session: SessionId) -> StoreResult<Option<Timestamp>> {
+        Ok(self.tables().sessions.get(&session).and_then(|row| row.proven))
+    }
+
     fn list_sessions(&self, filter: &SessionFilter) -> StoreResult<Vec<SessionEntry>> {
         let tables = self.tables();
         let fits = |row: &&SessionRow| {
@@ -152,6 +178,10 @@ impl AdminStore for MemoryStore {
         rows.sort_by_key(|row| std::cmp::Reverse(row.session.id));
         rows.truncate(usize::try_from(filter.limit).unwrap_or(usize::MAX));
         Ok(rows.into_iter().map(|row| tables.session_entry(row)).collect())
+    }
+
+    fn look_up(&self, subject: &Subject) -> StoreResult<Findings> {
+        Ok(self.tables().look_up(subject))
     }
 
     fn count_sessions(&self, set: &LiveSet) -> StoreResult<SessionCount> {
@@ -191,6 +221,7 @@ impl SessionRow {
             && wanted.kind.is_none_or(|kind| session.kind == kind)
             && wanted.device.as_ref().is_none_or(|part| has(&origin.user_agent, part))
             && wanted.name.as_ref().is_none_or(|part| has(&self.name, part))
+            && (!wanted.for_script || self.opened.event == Event::TokenCreated)
     }
 }
 

@@ -22,7 +22,9 @@ impl Tables {
         }
         session.ended = Some(audit.at);
         *ended = Some(audit.clone());
-        self.tokens.retain(|_, token| token.session != id);
+        let user = *user;
+        self.tell_of_session(audit, user, id);
+        self.past.keep(&mut self.tokens, id, Some(audit.at));
         true
     }
 }

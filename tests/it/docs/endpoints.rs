@@ -2,13 +2,21 @@
 
 use std::collections::BTreeSet;
 
+use knoxide::http::admin::ROUTES;
+
 use super::{files, read};
 
-/// Where paths are mounted: all other code calls these functions.
-const MOUNTED_IN: [&str; 3] = ["src/http/dialects.rs", "src/http/health.rs", "src/http/jwks.rs"];
+/// Where paths are mounted: all other code calls these functions. The paths of administrators have a test of their own.
+const MOUNTED_IN: [&str; 5] =
+    ["src/http/admin.rs", "src/http/dialects.rs", "src/http/forward_auth.rs", "src/http/health.rs", "src/http/jwks.rs"];
 
 /// Paths without transcripts, and the tests that show their replies.
-const WITHOUT_TRANSCRIPT: [(&str, &str); 3] = [
+const WITHOUT_TRANSCRIPT: [(&str, &str); 8] = [
+    ("/forward-auth/nginx/", "tests/it/forward_auth.rs"),
+    ("/forward-auth/caddy/", "tests/it/forward_auth.rs"),
+    ("/forward-auth/traefik/", "tests/it/forward_auth.rs"),
+    ("/forward-auth/haproxy/", "tests/it/forward_auth.rs"),
+    ("/forward-auth/envoy/", "tests/it/forward_auth.rs"),
     ("/.well-known/jwks.json", "tests/it/offline.rs"),
     ("/healthz", "tests/it/program/requests.rs"),
     ("/readyz", "tests/it/outage/sqlite.rs"),
@@ -36,6 +44,19 @@ fn mounted(file: &str) -> BTreeSet<String> {
     let lines = text.lines().filter(|line| line.contains("config.route(") || line.contains("for path in ["));
     let alone = lines.flat_map(quoted).filter(|path| path.starts_with('/'));
     of_dialects.chain(alone.map(|path| path.trim_end_matches('/').to_owned())).collect()
+}
+
+/// Who may call each is in the table of `tests/it/admin_api/rows.rs`, which its test compares with the same list.
+#[test]
+fn each_endpoint_of_administrators_has_a_row_on_its_page() {
+    let page = read("docs/admin-api.md");
+    let rows: BTreeSet<&str> =
+        page.lines().filter_map(|line| Some(line.strip_prefix("| `")?.split_once("` |")?.0)).collect();
+    let documented: BTreeSet<String> =
+        rows.iter().filter(|row| row.contains(" /admin/api/")).map(|row| (*row).to_owned()).collect();
+    let mounted: BTreeSet<String> = ROUTES.iter().map(|route| format!("{route:?}")).collect();
+    assert_eq!(documented, mounted);
+    assert!(read("README.md").contains("](docs/admin-api.md)"));
 }
 
 #[test]

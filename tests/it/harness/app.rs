@@ -212,7 +212,7 @@ impl App {
 
     /// An audit context for a test's writes.
     pub(crate) fn audit(&self, event: Event) -> AuditContext {
-        AuditContext { event, actor: Actor::CommandLine, origin: Origin::default(), at: self.clock.now() }
+        AuditContext { event, actor: Actor::CommandLine, origin: Origin::default(), at: self.clock.now(), detail: None }
     }
 
     /// The same service again, served with other options.
@@ -222,7 +222,9 @@ impl App {
 
     /// Replaces the signing key, as the command line does, and makes the server load it.
     pub(crate) fn rotate_key(&self) {
-        self.store.rotate_key(Algorithm::Hs256, None, &SystemRandom, self.clock.now()).expect("a new key");
+        self.store
+            .rotate_key(Algorithm::Hs256, None, &SystemRandom, &self.audit(Event::KeyRotated))
+            .expect("a new key");
         self.reload_keys();
     }
 
@@ -286,8 +288,13 @@ pub(crate) fn add_user(store: &dyn AdminStore, name: &str, password: &str, now: 
         is_admin: false,
         created: now,
     };
-    let audit =
-        AuditContext { event: Event::UserCreated, actor: Actor::CommandLine, origin: Origin::default(), at: now };
+    let audit = AuditContext {
+        event: Event::UserCreated,
+        actor: Actor::CommandLine,
+        origin: Origin::default(),
+        at: now,
+        detail: None,
+    };
     match store.create_user(&new, SharedEmail::Allow, &audit).expect("a write") {
         UserCreation::Created(id) => id,
         other @ (UserCreation::Taken | UserCreation::Lookalike(_) | UserCreation::EmailTaken(_)) => {

@@ -33,7 +33,8 @@ impl Program {
     /// In an empty folder with an empty database: the default one on SQLite, and on
     /// Postgres with one variable set. Any free port, and hashing as cheap as the program allows.
     pub(crate) fn on(backend: Backend) -> Self {
-        let program = Self::bare().set("KNOXIDE_LISTEN", "127.0.0.1:0").set("KNOXIDE_BCRYPT_COST", "10");
+        let program = Self::bare().set("KNOXIDE_LISTEN", "127.0.0.1:0").set("KNOXIDE_ADMIN_LISTEN", "off");
+        let program = program.set("KNOXIDE_BCRYPT_COST", "10");
         match backend {
             Backend::Sqlite => program,
             #[cfg(feature = "postgres")]

@@ -50,11 +50,14 @@ impl Request {
         self
     }
 
-    /// The bytes of the request; `Host` is added.
+    /// The bytes of the request; `Host` is added, unless it is given.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let mut out = format!("{} ", self.method).into_bytes();
         out.extend(&self.target);
-        out.extend(b" HTTP/1.1\r\nHost: localhost\r\n");
+        out.extend(b" HTTP/1.1\r\n");
+        if !self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
+            out.extend(b"Host: localhost\r\n");
+        }
         for (name, value) in &self.headers {
             out.extend(name.as_bytes());
             out.extend(b": ");

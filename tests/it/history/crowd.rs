@@ -43,7 +43,7 @@ impl Crowd {
                 created: SystemClock.now(),
             };
             let (event, actor, origin) = (Event::UserCreated, Actor::CommandLine, Origin::default());
-            let audit = AuditContext { event, actor, origin, at: new.created };
+            let audit = AuditContext { event, actor, origin, at: new.created, detail: None };
             let made = store.create_user(&new, SharedEmail::Allow, &audit).expect("a write");
             assert!(matches!(made, UserCreation::Created(_)), "{made:?}");
         }

@@ -191,6 +191,7 @@ fn start_child(url: &str, bug: Option<Bug>) -> Option<(Process, SocketAddr)> {
 fn start_shipped(url: &str) -> (Process, SocketAddr) {
     let program = Program::bare()
         .set("KNOXIDE_LISTEN", "127.0.0.1:0")
+        .set("KNOXIDE_ADMIN_LISTEN", "off")
         .set("DATABASE_URL", url)
         .set("KNOXIDE_BCRYPT_COST", "10")
         .set("KNOXIDE_WORKERS", "2")

@@ -72,7 +72,7 @@ fn finds_what_was_planted_and_nothing_else() {
     // The doctor looks, and leaves it as it is.
     alter(&program, "PRAGMA journal_mode = DELETE");
     assert_eq!([wrong(&program), wrong(&program)], [found("journal_mode"), found("journal_mode")]);
-    alter(&program, "PRAGMA journal_mode = WAL; UPDATE schema_info SET compatible_from = 9");
+    alter(&program, "PRAGMA journal_mode = WAL; UPDATE schema_info SET compatible_from = 99");
     assert_eq!(wrong(&program), found("schema"));
     alter(&program, "UPDATE schema_info SET compatible_from = 1");
     assert_eq!(wrong(&program), healthy);

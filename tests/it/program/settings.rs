@@ -8,7 +8,7 @@ use crate::harness::program::{BINARY, PASSWORD, Program};
 
 #[test]
 fn flags_beat_the_environment_which_beats_the_file() {
-    let program = Program::bare().with_admin().set("KNOXIDE_BCRYPT_COST", "10");
+    let program = Program::bare().with_admin().set("KNOXIDE_BCRYPT_COST", "10").set("KNOXIDE_ADMIN_LISTEN", "off");
     program.write(
         ".env",
         "DATABASE_URL=sqlite://from-file.db\nKNOXIDE_LISTEN=127.0.0.1:1\nKNOXIDE_COMPAT=package\nKNOXIDE_LOG=off\n",

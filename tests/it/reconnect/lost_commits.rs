@@ -67,7 +67,7 @@ fn a_login_whose_commit_was_lost_is_a_503_and_opens_one_session() {
     behind.warm_up();
     let (reply, changed) = behind.lose(1, || client.try_login(USER, PASSWORD));
     assert_eq!((reply.status, reply.header("Retry-After").is_some()), (503, true));
-    assert_eq!(changed, changes([("sessions", 1), ("tokens", 1)]));
+    assert_eq!(changed, changes([("audit", 1), ("sessions", 1), ("tokens", 1)]));
 }
 
 #[test]
@@ -182,8 +182,10 @@ fn what_else_is_written_is_an_error_and_happens_once() {
     fails("a shadow of a user", &put, changes([("audit", 1), ("users", 1)]));
     let upgrade = |c: &mut dyn Connection| c.upgrade_password_hash(user, &hash(), &hash()).is_err();
     fails("a better hash", &upgrade, Counts::new());
-    let rotate = |_: &mut dyn Connection| app.store.rotate_key(Algorithm::Hs256, None, &SystemRandom, now).is_err();
-    fails("a new key", &rotate, changes([("keys", 1)]));
+    let rotate = |_: &mut dyn Connection| {
+        app.store.rotate_key(Algorithm::Hs256, None, &SystemRandom, &audit(Event::KeyRotated)).is_err()
+    };
+    fails("a new key", &rotate, changes([("audit", 1), ("keys", 1)]));
     let dave = ImportUser {
         id: UserId(88),
         username: "dave".to_owned(),

@@ -247,7 +247,7 @@ fn now() -> Timestamp {
 }
 
 fn audit(at: Timestamp) -> AuditContext {
-    AuditContext { event: Event::Revoked, actor: Actor::CommandLine, origin: Origin::default(), at }
+    AuditContext { event: Event::Revoked, actor: Actor::CommandLine, origin: Origin::default(), at, detail: None }
 }
 
 fn digest(number: u64) -> TokenDigest {
@@ -269,6 +269,7 @@ fn new_session(user: UserId, number: u64) -> NewSession {
         tokens: vec![NewToken { digest: digest(number), kind: TokenKind::Access, expires: None, key: None }],
         limit: None,
         network: None,
+        with_event: true,
         audit: audit(at),
     }
 }

@@ -4,13 +4,13 @@ use diesel::sql_types::{Array, BigInt, Binary, Bool, Nullable};
 use diesel::{PgConnection, QueryResult, RunQueryDsl};
 
 use super::super::hot::{CUTOFF_EPOCH, statement};
-use super::{BATCH, Expired};
+use super::{BATCH, Expired, ExpiredColumns};
 
 statement! {
     /// Tokens that expired long ago and are not locked.
-    FindExpiredUnlocked { before: i64 as BigInt } -> (Binary, Binary, Nullable<BigInt>),
+    FindExpiredUnlocked { before: i64 as BigInt } -> ExpiredColumns,
     [
-        "SELECT t.digest, t.session_id, t.expires FROM tokens t JOIN sessions s ON s.id = t.session_id \
+        "SELECT t.digest, t.session_id, t.expires, t.kind, t.consumed, t.key_id FROM tokens t JOIN sessions s ON s.id = t.session_id \
          WHERE t.expires < ", before, " ORDER BY t.expires LIMIT ", {BATCH}, " FOR UPDATE OF s, t SKIP LOCKED",
     ]
 }
@@ -35,20 +35,23 @@ statement! {
 
 statement! {
     /// Records that sessions ended when their last token expired.
-    MarkAllExpired { ids: Vec<Vec<u8>> as Array<Binary>, times: Vec<Option<i64>> as Array<Nullable<BigInt>> },
+    MarkAllExpired {
+        ids: Vec<Vec<u8>> as Array<Binary>, times: Vec<Option<i64>> as Array<Nullable<BigInt>>,
+    } -> Binary,
     [
         "UPDATE sessions SET ended_at = v.at, ended_reason = 'expired' \
          FROM (SELECT id, max(at) AS at FROM unnest(", ids, ", ", times, ") AS w(id, at) GROUP BY id) AS v, users u \
          WHERE sessions.id = v.id AND u.id = sessions.user_id AND u.auth_epoch + ", {CUTOFF_EPOCH},
         " = sessions.auth_epoch AND sessions.ended_at IS NULL \
-         AND NOT EXISTS (SELECT 1 FROM tokens WHERE tokens.session_id = sessions.id)",
+         AND NOT EXISTS (SELECT 1 FROM tokens WHERE tokens.session_id = sessions.id) \
+         RETURNING sessions.id",
     ]
 }
 
-/// Deletes the tokens in one round trip, and marks the sessions without tokens as ended in another.
-pub(super) fn delete_and_mark(connection: &mut PgConnection, found: Vec<Expired>) -> QueryResult<()> {
+/// Deletes the tokens in one round trip, marks the sessions without tokens as ended in another, and returns these.
+pub(super) fn delete_and_mark(connection: &mut PgConnection, found: &[Expired]) -> QueryResult<Vec<Vec<u8>>> {
     let digests = found.iter().map(|(digest, ..)| digest.clone()).collect();
     DeleteTokens { digests }.execute(connection)?;
-    let (ids, times) = found.into_iter().map(|(_, id, at)| (id, at)).unzip();
-    MarkAllExpired { ids, times }.execute(connection).map(drop)
+    let (ids, times) = found.iter().map(|(_, id, at, ..)| (id.clone(), *at)).unzip();
+    MarkAllExpired { ids, times }.load(connection)
 }

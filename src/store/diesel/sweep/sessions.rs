@@ -8,6 +8,7 @@ use super::super::any::{AnyConnection, on_each};
 use super::super::cutoff::{Cutoff, Ended, Opened};
 use super::super::emptying::{Done, Emptied, Emptying};
 use super::super::hot::{CUTOFF_EPOCH, ISSUED_BEFORE, statement};
+use super::super::traces;
 use super::BATCH;
 use crate::domain::audit::Event;
 use crate::store::StoreResult;
@@ -93,6 +94,12 @@ statement! {
     ]
 }
 
+statement! {
+    /// Sessions that were removed with their users long ago.
+    FindRemoved { before: i64 as BigInt } -> Binary,
+    ["SELECT id FROM removed_sessions WHERE removed_at < ", before, " ORDER BY removed_at LIMIT ", {BATCH}]
+}
+
 fn find_to_empty(any: &mut AnyConnection, from: i64) -> QueryResult<Vec<(Vec<u8>, i64)>> {
     on_each!(any,
         sqlite(c) => FindToEmpty { from }.load(c),
@@ -123,23 +130,37 @@ impl DieselStore {
             from = found.first().map_or(from, |(_, ended)| *ended);
             let done = emptying.batch(any, found.into_iter().map(|(id, _)| id).collect())?;
             tokens += done.tokens;
-            Ok(done.tokens + done.sessions)
+            Ok(done.rows())
         })?;
         Ok(tokens)
     }
 
-    /// Deletes sessions that ended before a moment, each after its tokens.
+    /// Deletes sessions that ended before a moment, each after its tokens and traces.
     pub(super) fn remove_ended_sessions(&self, before: i64, go_on: &dyn Fn() -> bool) -> StoreResult<Done> {
         let mut emptying = Emptying::new(Emptied::Remove);
         let mut total = Done::default();
         self.repeat(go_on, |any| {
             let found = find_ended(any, before)?;
             let done = emptying.batch(any, found)?;
-            total.tokens += done.tokens;
-            total.sessions += done.sessions;
-            Ok(done.tokens + done.sessions)
+            total.add(done);
+            Ok(done.rows())
         })?;
         Ok(total)
+    }
+
+    /// Deletes what is left of sessions that were removed with their users before a moment, and the traces of tokens
+    /// that gave way before it. Returns the number of traces.
+    pub(super) fn forget_traces(&self, before: i64, go_on: &dyn Fn() -> bool) -> StoreResult<usize> {
+        let mut emptying = Emptying::new(Emptied::Forget);
+        let mut forgotten = 0;
+        self.repeat(go_on, |any| {
+            let found = FindRemoved { before }.load(any)?;
+            let done = emptying.batch(any, found)?;
+            forgotten += done.traces;
+            Ok(done.rows())
+        })?;
+        let evicted = self.repeat(go_on, |any| traces::forget_evicted(any, before))?;
+        Ok(forgotten + evicted)
     }
 }
 

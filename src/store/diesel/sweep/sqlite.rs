@@ -1,15 +1,18 @@
 //! Expired tokens on SQLite.
 
 use diesel::sql_types::{BigInt, Binary, Nullable};
-use diesel::{QueryResult, RunQueryDsl, SqliteConnection};
+use diesel::{OptionalExtension, QueryResult, RunQueryDsl, SqliteConnection};
 
 use super::super::hot::{CUTOFF_EPOCH, statement};
-use super::{BATCH, Expired};
+use super::{BATCH, Expired, ExpiredColumns};
 
 statement! {
     /// Tokens that expired long ago.
-    FindExpired { before: i64 as BigInt } -> (Binary, Binary, Nullable<BigInt>),
-    ["SELECT digest, session_id, expires FROM tokens WHERE expires < ", before, " ORDER BY expires LIMIT ", {BATCH}]
+    FindExpired { before: i64 as BigInt } -> ExpiredColumns,
+    [
+        "SELECT digest, session_id, expires, kind, consumed, key_id FROM tokens WHERE expires < ", before,
+        " ORDER BY expires LIMIT ", {BATCH},
+    ]
 }
 
 statement! {
@@ -20,11 +23,11 @@ statement! {
 
 statement! {
     /// Records that a session ended when its last token expired.
-    MarkExpired { at: Option<i64> as Nullable<BigInt>, id: Vec<u8> as Binary },
+    MarkExpired { at: Option<i64> as Nullable<BigInt>, id: Vec<u8> as Binary } -> Binary,
     [
         "UPDATE sessions SET ended_at = ", at, ", ended_reason = 'expired' WHERE id = ", id,
         " AND ended_at IS NULL AND auth_epoch = (SELECT u.auth_epoch FROM users u WHERE u.id = sessions.user_id) + ",
-        {CUTOFF_EPOCH}, " AND NOT EXISTS (SELECT 1 FROM tokens WHERE session_id = sessions.id)",
+        {CUTOFF_EPOCH}, " AND NOT EXISTS (SELECT 1 FROM tokens WHERE session_id = sessions.id) RETURNING id",
     ]
 }
 
@@ -33,13 +36,14 @@ pub(super) fn find(connection: &mut SqliteConnection, before: i64) -> QueryResul
     FindExpired { before }.load(connection)
 }
 
-/// Deletes the tokens, and marks the sessions without tokens as ended.
-pub(super) fn delete_and_mark(connection: &mut SqliteConnection, found: Vec<Expired>) -> QueryResult<()> {
-    for (digest, ..) in &found {
+/// Deletes the tokens, marks the sessions without tokens as ended, and returns these.
+pub(super) fn delete_and_mark(connection: &mut SqliteConnection, found: &[Expired]) -> QueryResult<Vec<Vec<u8>>> {
+    for (digest, ..) in found {
         DeleteToken { digest: digest.clone() }.execute(connection)?;
     }
-    for (_, id, at) in found {
-        MarkExpired { at, id }.execute(connection)?;
+    let mut ended = Vec::new();
+    for (_, id, at, ..) in found {
+        ended.extend(MarkExpired { at: *at, id: id.clone() }.get_result::<Vec<u8>>(connection).optional()?);
     }
-    Ok(())
+    Ok(ended)
 }

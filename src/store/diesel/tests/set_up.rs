@@ -84,9 +84,9 @@ fn readiness_needs_a_schema_that_fits() {
         assert_eq!(fixture.store.migrate().expect("nothing"), Vec::<String>::new());
         assert_eq!(c.ping(), Ok(()));
         // A newer schema with which this program can still work, then one with which it cannot.
-        fixture.run("UPDATE schema_info SET version = 9");
+        fixture.run("UPDATE schema_info SET version = 99");
         assert_eq!(c.ping(), Ok(()));
-        fixture.run("UPDATE schema_info SET compatible_from = 9");
+        fixture.run("UPDATE schema_info SET compatible_from = 99");
         assert!(c.ping().expect_err("incompatible").to_string().contains("newer"));
         fixture.run("UPDATE schema_info SET version = 0, compatible_from = 0");
         assert!(c.ping().expect_err("too old").to_string().contains("migrate"));

@@ -47,10 +47,15 @@ fn forbid_cascades(fixture: &Fixture) {
 /// Runs `work`, which asks before each of its transactions whether to go on, and returns the greatest
 /// number of tokens that were deleted between two questions.
 fn most_at_once(fixture: &Fixture, work: impl FnOnce(&dyn Fn() -> bool)) -> i64 {
-    let left = std::cell::Cell::new(fixture.count("tokens"));
+    most_of(fixture, "tokens", work)
+}
+
+/// The same for the rows of another table.
+fn most_of(fixture: &Fixture, table: &str, work: impl FnOnce(&dyn Fn() -> bool)) -> i64 {
+    let left = std::cell::Cell::new(fixture.count(table));
     let most = std::cell::Cell::new(0);
     let look = || {
-        let now = fixture.count("tokens");
+        let now = fixture.count(table);
         most.set(most.get().max(left.get() - now));
         left.set(now);
         true
@@ -130,6 +135,51 @@ fn a_session_is_forgotten_after_its_tokens() {
         });
         assert!((1..=1_000).contains(&most), "{most} at once");
         assert_eq!((fixture.count("tokens"), fixture.count("sessions")), (0, 0));
+        assert_eq!(fixture.count("token_traces"), 0, "tokens of a session that is forgotten leave none");
+    }
+}
+
+#[test]
+fn traces_are_made_and_forgotten_in_small_steps() {
+    for fixture in Fixture::all() {
+        let mut c = fixture.connect();
+        let (alice, bob) = (add_user(&mut *c, "alice"), add_user(&mut *c, "bob"));
+        open(&mut *c, &login(alice, 0, 1));
+        open(&mut *c, &login(bob, 0, 2));
+        fill(&fixture, 1, MANY);
+        fill(&fixture, 2, MANY);
+        // Of JWTs that expired before the end no trace is needed.
+        fixture.run(&format!("UPDATE tokens SET key_id = 1, expires = 1 WHERE created = {}", NOW.as_micros() + 7));
+        assert_eq!(c.end_session(session(1), &audit(Event::Logout)), Ok(true));
+        let changed = |go_on: &dyn Fn() -> bool| fixture.store.empty_ended_sessions(go_on).expect("a sweep");
+        let most = most_at_once(&fixture, |go_on| assert_eq!(i64::try_from(changed(go_on)), Ok(MANY + 1 - 100)));
+        assert!((1..=500).contains(&most), "{most} at once");
+        assert_eq!(fixture.count("token_traces"), MANY);
+        let deleted = fixture.store.delete_user(bob, LastAdmin::MayGo, &audit(Event::UserDeleted));
+        assert_eq!(deleted, Ok(UserChanged::Done));
+        assert_eq!((fixture.count("token_traces"), fixture.count("removed_sessions")), (2 * MANY, 1));
+        // Of both sessions, after their time.
+        let most = most_of(&fixture, "token_traces", |go_on| {
+            let report = fixture.store.sweep(later(31 * DAY), &SweepPolicy::default(), go_on).expect("a sweep");
+            assert_eq!((report.sessions, i64::try_from(report.traces)), (1, Ok(2 * MANY)));
+        });
+        assert!((1..=500).contains(&most), "{most} at once");
+        assert_eq!((fixture.count("token_traces"), fixture.count("removed_sessions")), (0, 0));
+    }
+}
+
+#[test]
+fn two_tokens_with_the_same_first_bytes_share_a_trace() {
+    for fixture in Fixture::all() {
+        let mut c = fixture.connect();
+        let user = add_user(&mut *c, "alice");
+        let mut twins = login(user, 0, 1);
+        let mut bytes = *digest(1).as_bytes();
+        bytes[16] = 1;
+        twins.tokens.push(NewToken { digest: TokenDigest::from_bytes(bytes), ..twins.tokens[0] });
+        open(&mut *c, &twins);
+        assert_eq!(c.end_session(session(1), &audit(Event::Logout)), Ok(true));
+        assert_eq!((fixture.count("tokens"), fixture.count("token_traces")), (0, 1));
     }
 }
 

@@ -42,7 +42,7 @@ pub(in super::super) fn put_shadow(
         return Ok(Some(epoch));
     }
     if let Some(id) = insert(connection, user, lookalike_key(&user.username))? {
-        audit::record(connection, audit, About::user(id, None))?;
+        audit::record_as(connection, Event::UserCreated, audit, About::user(id, None))?;
         return find_epoch(connection, id.0);
     }
     // Another node inserted it at the same moment, or the name belongs to another number.
@@ -61,7 +61,7 @@ fn free_name(connection: &mut AnyConnection, name: &str, user: UserId, audit: &A
     let username = stand_in_name(holder.user.id);
     let key = lookalike_key(&username);
     Rename { username, key, id: holder.user.id.0 }.execute(connection)?;
-    audit::record(connection, audit, About::user(holder.user.id, None))
+    audit::record_as(connection, Event::UserRenamed, audit, About::user(holder.user.id, None))
 }
 
 fn update_shadow(
@@ -81,7 +81,7 @@ fn update_shadow(
     let changed = update.execute(connection)? == 1;
     if changed || raised.is_some() {
         // What ended the sessions is told by the event that raised the epoch.
-        let event = if raised.is_some() { Event::Deactivated } else { audit.event };
+        let event = if raised.is_some() { Event::Deactivated } else { Event::UserUpdated };
         audit::record_as(connection, event, audit, About::user(UserId(id), raised))?;
     }
     find_epoch(connection, id)

@@ -3,7 +3,8 @@
 use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text};
 use diesel::{QueryResult, RunQueryDsl, SqliteConnection};
 
-use super::super::super::hot::{CUTOFF_EPOCH, InsertAudit, InsertToken, statement};
+use super::super::super::audit::{About, insert};
+use super::super::super::hot::{CUTOFF_EPOCH, InsertToken, statement};
 use super::super::Prepared;
 use crate::domain::audit::AuditContext;
 use crate::domain::dialect::Dialect;
@@ -80,17 +81,7 @@ pub(super) fn insert_users(c: &mut SqliteConnection, prepared: &Prepared<'_>, au
             created: user.created.unwrap_or(audit.at).as_micros(),
         }
         .execute(c)?;
-        InsertAudit {
-            at: audit.at.as_micros(),
-            event: audit.event.as_str().to_owned(),
-            actor: audit.actor.to_string(),
-            user: Some(user.id.0),
-            session: None,
-            epoch: None,
-            address: audit.origin.address_text(),
-            request_id: audit.origin.request_id.clone(),
-        }
-        .execute(c)?;
+        insert(audit.event, audit, About::user(user.id, None), 1).execute(c)?;
     }
     Ok(())
 }

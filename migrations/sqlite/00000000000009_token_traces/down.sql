@@ -1,0 +1,3 @@
+DROP TABLE removed_sessions;
+DROP TABLE token_traces;
+UPDATE schema_info SET version = 8;

@@ -1,0 +1,26 @@
+-- What `knoxide explain` needs of tokens whose rows are gone. No check reads these tables.
+
+-- Tokens that were deleted although they had not expired, or whose session ended when they expired.
+CREATE TABLE token_traces (
+    -- The first 16 of the 64 bytes: enough to recognise a token, and no key of `tokens`.
+    digest BLOB NOT NULL PRIMARY KEY CHECK (length(digest) = 16),
+    -- No foreign key: a trace outlives the session of a deleted user.
+    session_id BLOB NOT NULL,
+    kind TEXT NOT NULL,
+    expires INTEGER,
+    consumed INTEGER,
+    -- When the token gave way to newer ones of its session; NULL: it was deleted after the session's end.
+    evicted INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE INDEX token_traces_session ON token_traces (session_id, digest);
+CREATE INDEX token_traces_evicted ON token_traces (evicted) WHERE evicted IS NOT NULL;
+
+-- The sessions that deleted users had. They are kept for as long as ended sessions.
+CREATE TABLE removed_sessions (
+    id BLOB NOT NULL PRIMARY KEY CHECK (length(id) = 16),
+    user_id INTEGER NOT NULL,
+    removed_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX removed_sessions_removed ON removed_sessions (removed_at);
+
+UPDATE schema_info SET version = 9;

@@ -1,0 +1,152 @@
+//! The API of administrators, `/admin/api/…` (`docs/admin-api.md`), for a listener of its own.
+//!
+//! [`ROUTES`] is the one list of its endpoints: it says who may call each, and which function answers. A request is
+//! judged in this order: the name of the host, the path and the method, the token, a recent password where one is
+//! needed, the fields. The use cases run on the threads of a [`Desk`], never on those of checks.
+
+mod access;
+mod call;
+mod error;
+mod events;
+mod explain;
+mod fields;
+mod hosts;
+mod keys;
+mod login;
+mod page;
+mod routes;
+mod sessions;
+mod throttle;
+mod tokens;
+mod users;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::Payload;
+use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use actix_web::{HttpRequest, HttpResponse, web};
+
+use self::access::authenticate;
+use self::call::{Answer, Call};
+use self::error::ApiError;
+use self::fields::Fields;
+pub use self::hosts::{BadHost, HostName, Hosts};
+pub use self::routes::{Needs, ROUTES, Route};
+use super::HttpState;
+use super::drf::media::joined;
+use super::middleware::request_log::{Facts, note};
+use crate::domain::jwt::{Algorithm, KeySecret};
+use crate::service::admin::desk::Desk;
+
+/// The settings that some endpoints need.
+#[derive(Debug, Clone)]
+pub struct AdminOptions {
+    /// The algorithm for access tokens.
+    pub algorithm: Algorithm,
+    /// The secret of HS256, if the settings have one.
+    pub jwt_secret: Option<KeySecret>,
+    /// For how long ended sessions are kept.
+    pub session_retention: Duration,
+}
+
+/// What all handlers share; clones are handles.
+#[derive(Clone)]
+pub struct AdminState(Arc<Shared>);
+
+struct Shared {
+    http: HttpState,
+    desk: Desk,
+    hosts: Hosts,
+    settings: AdminOptions,
+}
+
+impl AdminState {
+    /// Handlers over the service of `http`, with the use cases of `desk`, for requests to these hosts.
+    pub fn new(http: HttpState, desk: Desk, hosts: Hosts, settings: AdminOptions) -> Self {
+        Self(Arc::new(Shared { http, desk, hosts, settings }))
+    }
+
+    fn http(&self) -> &HttpState {
+        &self.0.http
+    }
+
+    fn desk(&self) -> &Desk {
+        &self.0.desk
+    }
+
+    fn settings(&self) -> &AdminOptions {
+        &self.0.settings
+    }
+}
+
+/// Mounts the endpoints, each with and without its final slash.
+pub fn configure(config: &mut web::ServiceConfig, state: &AdminState) {
+    config.app_data(web::Data::new(state.clone()));
+    let (fixed, with_ids): (Vec<_>, Vec<_>) = routes::paths().into_iter().partition(|path| !path.contains('{'));
+    // actix searches the paths in this order, and a word fits where an id may stand.
+    for path in fixed.into_iter().chain(with_ids) {
+        let handler = move |request, payload, state| serve(path, request, payload, state);
+        for path in [path, path.trim_end_matches('/')] {
+            config.service(web::resource(path).to(handler));
+        }
+    }
+}
+
+/// The answer to paths that do not exist. Where the host is not one of ours, the paths do not matter.
+pub async fn not_found(request: HttpRequest, state: web::Data<AdminState>) -> HttpResponse {
+    let judged = state.0.hosts.check(&request);
+    judged.err().unwrap_or_else(ApiError::not_found).reply()
+}
+
+async fn serve(
+    path: &'static str,
+    request: HttpRequest,
+    payload: web::Payload,
+    state: web::Data<AdminState>,
+) -> HttpResponse {
+    match answer(path, &request, payload.into_inner(), &state).await {
+        Ok(reply) => reply.send(),
+        Err(error) => {
+            note(&request, |facts| facts.refused(error.reason()));
+            error.reply()
+        }
+    }
+}
+
+async fn answer(path: &str, request: &HttpRequest, payload: Payload, state: &AdminState) -> Answer {
+    state.0.hosts.check(request)?;
+    let route = routes::find(path, request.method())?;
+    if route.is_read() {
+        note(request, Facts::read_only);
+    }
+    let acting = match route.needs {
+        Needs::Nothing => None,
+        Needs::Admin | Needs::RecentPassword => Some(authenticate(state, request).await?),
+    };
+    let mut call = Call::new(state.clone(), request.clone(), acting);
+    if route.needs == Needs::RecentPassword {
+        call.require_recent_password().await?;
+    }
+    call.fields = read_fields(route, request, payload, state).await?;
+    (route.handler)(call).await
+}
+
+/// The fields of the query for a read, and those of the body for everything else.
+async fn read_fields(
+    route: &Route,
+    request: &HttpRequest,
+    payload: Payload,
+    state: &AdminState,
+) -> Result<Fields, ApiError> {
+    if route.is_read() {
+        return Ok(Fields::of_query(request.query_string()));
+    }
+    if !request.query_string().is_empty() {
+        return Err(ApiError::invalid("this request has its fields in the body, and none in the query"));
+    }
+    let headers = request.headers();
+    let content_type = joined(headers, &CONTENT_TYPE).unwrap_or_default();
+    let declared = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    Fields::of_body(&content_type, declared, payload, state.http().options()).await
+}

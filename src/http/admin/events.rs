@@ -1,0 +1,39 @@
+//! Audit events: search.
+
+use super::call::{Answer, Call, Reply};
+use super::fields::Fields;
+use super::page::Page;
+use crate::domain::audit::Event;
+use crate::domain::session::SessionId;
+use crate::service::EventCursor;
+use crate::service::admin::desk::Length;
+use crate::service::admin::{EventFilter, EventOrder};
+
+pub(super) async fn list(mut call: Call) -> Answer {
+    let limit = call.fields.limit();
+    let filter = read_filter(&mut call.fields, Page::<()>::rows(limit));
+    call.finish()?;
+    let events = call.run(Length::Short, move |admin| admin.list_events(&filter)).await?;
+    Reply::ok(&Page::of(events, limit, |entry| entry.cursor.to_string()))
+}
+
+fn read_filter(fields: &mut Fields, limit: u32) -> EventFilter {
+    let order = |text: &str| match text {
+        "newest" => Some(EventOrder::NewestFirst),
+        "oldest" => Some(EventOrder::OldestFirst),
+        _ => None,
+    };
+    let kinds = |text: &str| text.split(',').map(Event::from_name).collect::<Option<Vec<_>>>();
+    EventFilter {
+        user: fields.user("user"),
+        events: fields.parsed("event", "names of events, with commas between", kinds).unwrap_or_default(),
+        actor: fields.text("actor"),
+        address: fields.address("address").map(|address| address.to_string()),
+        session: fields.parsed("session", "a session's id", SessionId::parse),
+        from: fields.time("from"),
+        until: fields.time("until"),
+        order: fields.parsed("order", "newest or oldest", order).unwrap_or_default(),
+        after: fields.parsed("cursor", "a cursor", EventCursor::parse),
+        limit,
+    }
+}

@@ -1,0 +1,26 @@
+//! What became of a session or a token.
+
+use super::call::{Answer, Call, Reply};
+use super::error::ApiError;
+use crate::domain::session::SessionId;
+use crate::service::admin::desk::Length;
+use crate::service::admin::{ExplainSettings, Question};
+
+/// The token is a field of the body: paths and queries are logged in many places.
+pub(super) async fn explain(mut call: Call) -> Answer {
+    let session = call.fields.parsed("session_id", "a session's id", SessionId::parse).map(Question::Session);
+    let token = call.fields.parsed("token", "a text", |text| Some(Question::token(text)));
+    call.finish()?;
+    let ((Some(question), None) | (None, Some(question))) = (session, token) else {
+        return Err(ApiError::invalid("say either session_id or token"));
+    };
+    let state = call.state.clone();
+    let explanation = call.run(Length::Short, move |admin| {
+        let settings = ExplainSettings {
+            session_retention: state.settings().session_retention,
+            jwt_secret: state.settings().jwt_secret.as_ref(),
+        };
+        admin.explain(&question, &settings)
+    });
+    Reply::ok(&explanation.await?)
+}

@@ -1,0 +1,315 @@
+//! The fields of a request, strictly: each has a type, none may be unknown, and all mistakes are reported at once.
+//!
+//! A handler takes its fields one after the other, and then calls [`Fields::finish`]. Until that has succeeded, a field
+//! that is wrong or missing has a placeholder's value.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::IpAddr;
+
+use actix_web::dev::Payload;
+use futures_util::StreamExt as _;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::Value;
+use zeroize::Zeroizing;
+
+use super::error::ApiError;
+use crate::domain::time::Timestamp;
+use crate::domain::user::{Password, UserId};
+use crate::http::HttpOptions;
+use crate::http::drf::body::BodyError;
+use crate::http::drf::media::covers;
+
+/// The most rows of a page.
+const MOST_ROWS: i64 = 200;
+
+/// The rows of a page if the request does not say.
+const USUAL_ROWS: u32 = 50;
+
+/// The fields that have not been taken yet, and what is wrong so far.
+#[derive(Default)]
+pub(super) struct Fields {
+    given: Vec<(String, Given)>,
+    /// Whether all values are texts.
+    is_query: bool,
+    mistakes: BTreeMap<String, String>,
+}
+
+/// A value as it was sent.
+enum Given {
+    /// Text, which may be a password.
+    Text(Zeroizing<String>),
+    /// Anything else.
+    Other(Value),
+}
+
+/// The members of a JSON object in their order, also when a name is repeated.
+struct Members(Vec<(String, Given)>);
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = Members;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+                let mut members = Vec::new();
+                while let Some((name, value)) = map.next_entry::<String, Value>()? {
+                    let given = match value {
+                        Value::String(text) => Given::Text(Zeroizing::new(text)),
+                        other @ (Value::Null
+                        | Value::Bool(_)
+                        | Value::Number(_)
+                        | Value::Array(_)
+                        | Value::Object(_)) => Given::Other(other),
+                    };
+                    members.push((name, given));
+                }
+                Ok(Members(members))
+            }
+        }
+        deserializer.deserialize_map(Object)
+    }
+}
+
+impl Fields {
+    fn new(given: Vec<(String, Given)>, is_query: bool) -> Self {
+        let mut fields = Self { given: Vec::new(), is_query, mistakes: BTreeMap::new() };
+        for (name, value) in given {
+            if fields.given.iter().any(|(known, _)| *known == name) {
+                fields.complain(&name, "is given twice");
+            } else {
+                fields.given.push((name, value));
+            }
+        }
+        fields
+    }
+
+    /// The fields of a query.
+    pub(super) fn of_query(query: &str) -> Self {
+        let pairs = form_urlencoded::parse(query.as_bytes()).into_owned();
+        Self::new(pairs.map(|(name, value)| (name, Given::Text(Zeroizing::new(value)))).collect(), true)
+    }
+
+    /// The fields of a JSON body, which is read to its end; an empty body has none.
+    ///
+    /// # Errors
+    /// When it is larger, slower or something else than it should be. Nothing of it is repeated.
+    pub(super) async fn of_body(
+        content_type: &str,
+        declared: Option<u64>,
+        payload: Payload,
+        options: &HttpOptions,
+    ) -> Result<Self, ApiError> {
+        let limit = options.body_limit;
+        if declared.is_some_and(|length| usize::try_from(length).map_or(true, |length| length > limit)) {
+            return Err(BodyError::TooLarge(limit).into());
+        }
+        let body = tokio::time::timeout(options.read_timeout, collect(payload, limit));
+        let body = Zeroizing::new(body.await.map_err(|_| BodyError::Slow)??);
+        if body.is_empty() {
+            return Ok(Self::new(Vec::new(), false));
+        }
+        if !covers(content_type, "application", "json") {
+            return Err(BodyError::UnsupportedMediaType(content_type.to_owned()).into());
+        }
+        // The parser's own words could repeat a part of a password.
+        let Members(members) = serde_json::from_slice(&body).map_err(|error| {
+            ApiError::invalid(format!("the body is no JSON object (line {}, column {})", error.line(), error.column()))
+        })?;
+        Ok(Self::new(members, false))
+    }
+
+    /// Notes that a field is wrong.
+    pub(super) fn complain(&mut self, name: &str, problem: impl Into<String>) {
+        self.mistakes.entry(name.to_owned()).or_insert_with(|| problem.into());
+    }
+
+    /// After the last field was taken.
+    ///
+    /// # Errors
+    /// All mistakes, unknown fields included.
+    pub(super) fn finish(mut self) -> Result<(), ApiError> {
+        for (name, _) in std::mem::take(&mut self.given) {
+            self.complain(&name, "is not a field of this request");
+        }
+        if self.mistakes.is_empty() { Ok(()) } else { Err(ApiError::invalid_fields(self.mistakes)) }
+    }
+
+    fn take(&mut self, name: &str) -> Option<Given> {
+        let index = self.given.iter().position(|(known, _)| known == name)?;
+        Some(self.given.swap_remove(index).1)
+    }
+
+    /// A value that `read` understands; `null` is the same as none.
+    fn value<T>(&mut self, name: &str, what: &str, read: impl FnOnce(&Given) -> Option<T>) -> Option<T> {
+        let given = self.take(name)?;
+        if matches!(given, Given::Other(Value::Null)) {
+            return None;
+        }
+        let value = read(&given);
+        if value.is_none() {
+            self.complain(name, format!("must be {what}"));
+        }
+        value
+    }
+
+    /// The value, which must be given.
+    pub(super) fn require<T>(&mut self, name: &str, value: Option<T>) -> Option<T> {
+        if value.is_none() {
+            self.complain(name, "is required");
+        }
+        value
+    }
+
+    /// A text.
+    pub(super) fn text(&mut self, name: &str) -> Option<String> {
+        self.value(name, "a text", |given| given.text().map(str::to_owned))
+    }
+
+    /// A text that must be given.
+    pub(super) fn required_text(&mut self, name: &str) -> String {
+        let text = self.text(name);
+        self.require(name, text).unwrap_or_default()
+    }
+
+    /// A password that must be given.
+    pub(super) fn required_password(&mut self, name: &str) -> Password {
+        let password = self.value(name, "a text", |given| given.text().map(|text| Password::new(text.to_owned())));
+        self.require(name, password).unwrap_or_else(|| Password::new(String::new()))
+    }
+
+    /// `true` or `false`.
+    pub(super) fn flag(&mut self, name: &str) -> Option<bool> {
+        let is_query = self.is_query;
+        self.value(name, "true or false", |given| match given {
+            Given::Other(Value::Bool(flag)) => Some(*flag),
+            Given::Text(text) if is_query => text.parse().ok(),
+            Given::Other(_) | Given::Text(_) => None,
+        })
+    }
+
+    /// A whole number within bounds.
+    pub(super) fn number(&mut self, name: &str, bounds: std::ops::RangeInclusive<i64>) -> Option<i64> {
+        let is_query = self.is_query;
+        let what = format!("a whole number from {} to {}", bounds.start(), bounds.end());
+        self.value(name, &what, |given| {
+            match given {
+                Given::Other(Value::Number(number)) => number.as_i64(),
+                Given::Text(text) if is_query => text.parse().ok(),
+                Given::Other(_) | Given::Text(_) => None,
+            }
+            .filter(|number| bounds.contains(number))
+        })
+    }
+
+    /// A user's number.
+    pub(super) fn user(&mut self, name: &str) -> Option<UserId> {
+        self.number(name, i64::MIN..=i64::MAX).map(UserId)
+    }
+
+    /// A time.
+    pub(super) fn time(&mut self, name: &str) -> Option<Timestamp> {
+        self.parsed(name, "a time such as 2024-01-02T03:04:05Z", Timestamp::parse)
+    }
+
+    /// An IP address.
+    pub(super) fn address(&mut self, name: &str) -> Option<IpAddr> {
+        self.parsed(name, "an IP address", |text| text.parse().ok())
+    }
+
+    /// A text that `parse` understands.
+    pub(super) fn parsed<T>(&mut self, name: &str, what: &str, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
+        self.value(name, what, |given| given.text().and_then(parse))
+    }
+
+    /// The number of rows of a page.
+    pub(super) fn limit(&mut self) -> u32 {
+        let limit = self.number("limit", 1..=MOST_ROWS);
+        limit.and_then(|limit| u32::try_from(limit).ok()).unwrap_or(USUAL_ROWS)
+    }
+}
+
+impl Given {
+    fn text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Other(_) => None,
+        }
+    }
+}
+
+async fn collect(mut payload: Payload, limit: usize) -> Result<Vec<u8>, BodyError> {
+    // Allocated once: a buffer that grows leaves copies of passwords behind.
+    let mut bytes = Vec::with_capacity(limit);
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|_| BodyError::Broken)?;
+        if bytes.len() + chunk.len() > limit {
+            return Err(BodyError::TooLarge(limit));
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of_body(text: &str) -> Fields {
+        let Members(members) = serde_json::from_str(text).expect("an object");
+        Fields::new(members, false)
+    }
+
+    fn mistakes(fields: &Fields) -> Vec<String> {
+        let named = fields.mistakes.keys().cloned().collect::<Vec<_>>();
+        let unknown = fields.given.iter().map(|(name, _)| format!("?{name}"));
+        named.into_iter().chain(unknown).collect()
+    }
+
+    #[test]
+    fn values_have_the_types_of_their_fields() {
+        let mut fields = of_body(r#"{"a": "x", "b": true, "c": 7, "d": null, "e": "2024-01-02T03:04:05Z"}"#);
+        assert_eq!(fields.text("a").as_deref(), Some("x"));
+        assert_eq!(fields.flag("b"), Some(true));
+        assert_eq!(fields.number("c", 0..=9), Some(7));
+        assert_eq!(fields.text("d"), None);
+        assert!(fields.time("e").is_some());
+        assert!(fields.finish().is_ok());
+        let mut fields = of_body(r#"{"a": 1, "b": "true", "c": "7", "d": 10, "e": "yesterday", "f": [1], "g": 1.5}"#);
+        fields.text("a");
+        fields.flag("b");
+        fields.number("c", 0..=9);
+        fields.number("d", 0..=9);
+        fields.time("e");
+        fields.required_password("f");
+        fields.number("g", 0..=9);
+        fields.required_text("h");
+        assert_eq!(mistakes(&fields), ["a", "b", "c", "d", "e", "f", "g", "h"]);
+    }
+
+    #[test]
+    fn in_a_query_all_values_are_texts() {
+        let mut fields = Fields::of_query("a=%C3%A4+b&b=true&c=7");
+        assert_eq!(fields.text("a").as_deref(), Some("ä b"));
+        assert_eq!((fields.flag("b"), fields.number("c", 0..=9)), (Some(true), Some(7)));
+        assert!(fields.finish().is_ok());
+        let mut fields = Fields::of_query("b=1&c=x&limit=201");
+        fields.flag("b");
+        fields.number("c", 0..=9);
+        assert_eq!(fields.limit(), USUAL_ROWS);
+        assert_eq!(mistakes(&fields), ["b", "c", "limit"]);
+    }
+
+    #[test]
+    fn unknown_and_repeated_fields_are_mistakes() {
+        assert_eq!(mistakes(&of_body(r#"{"a": 1, "b": {}}"#)), ["?a", "?b"]);
+        assert_eq!(mistakes(&Fields::of_query("a=1&a=2")), ["a", "?a"]);
+        assert!(of_body(r#"{"a": 1}"#).finish().is_err());
+        assert!(serde_json::from_str::<Members>("[]").is_err() && serde_json::from_str::<Members>("1").is_err());
+    }
+}

@@ -1,0 +1,75 @@
+//! Sessions of administrators: log in, log out, prove the password again, ask who one is.
+
+use actix_web::http::StatusCode;
+use serde_json::json;
+
+use super::access::Acting;
+use super::call::{Answer, Call, Reply};
+use super::error::{ApiError, Code};
+use crate::domain::user::LoginName;
+use crate::http::middleware::request_log::note;
+use crate::service::admin::desk::Length;
+use crate::service::{LoginError, LoginRefusal};
+
+pub(super) async fn log_in(mut call: Call) -> Answer {
+    let name = call.fields.required_text("username");
+    let password = call.fields.required_password("password");
+    call.finish()?;
+    let outcome = call.auth().log_in_administrator(LoginName::Username(name), password, call.origin()).await;
+    let issued = outcome.map_err(|error| refused(&call, error))?;
+    note(&call.request, |facts| facts.opened(issued.session, issued.user.id));
+    Reply::ok(&json!({
+        "token": issued.access.token.expose(),
+        "expires": issued.access.expires,
+        "user": issued.user,
+    }))
+}
+
+pub(super) async fn log_out(mut call: Call) -> Answer {
+    call.finish()?;
+    call.auth().logout(&call.acting()?.who, call.origin()).await?;
+    Reply::done()
+}
+
+pub(super) async fn verify_password(mut call: Call) -> Answer {
+    let password = call.fields.required_password("password");
+    call.finish()?;
+    let acting = call.acting()?;
+    if acting.is_script {
+        return Err(ApiError::forbidden("a script's token has no password to verify"));
+    }
+    let name = LoginName::Username(acting.who.user.username.clone());
+    let verified = call.auth().verify_administrator(name, password, call.origin()).await;
+    let user = verified.map_err(|error| refused(&call, error))?;
+    if user.id != acting.who.user.id {
+        return Err(ApiError::wrong_credentials());
+    }
+    let session = acting.who.session.id;
+    call.run(Length::Short, move |admin| admin.prove_session(session)).await?;
+    Reply::done()
+}
+
+pub(super) async fn me(mut call: Call) -> Answer {
+    call.finish()?;
+    let Acting { who, is_script } = call.acting()?;
+    Reply::ok(&json!({ "user": who.user, "session": who.session, "expires": who.expires, "is_script": is_script }))
+}
+
+/// The refusal of a login or of a password. It does not tell a wrong password from a user who is no administrator.
+fn refused(call: &Call, error: LoginError) -> ApiError {
+    match error {
+        LoginError::Refused { why, account } => {
+            note(&call.request, |facts| facts.refused_login(why.as_str(), account));
+            match why {
+                LoginRefusal::UnknownUser | LoginRefusal::WrongPassword | LoginRefusal::InactiveUser => {
+                    ApiError::wrong_credentials()
+                }
+                LoginRefusal::LimitReached => {
+                    ApiError::new(StatusCode::CONFLICT, Code::Conflict, "the user has too many sessions")
+                }
+                LoginRefusal::Throttled { after } => ApiError::throttled(after),
+            }
+        }
+        LoginError::Unavailable(error) => error.into(),
+    }
+}

@@ -1,0 +1,44 @@
+//! Pages of lists: `{"results": […], "next": …}`. The cursor is the key of a page's last row, so that a page stays
+//! right while rows come and go.
+
+use serde::Serialize;
+
+/// A page.
+#[derive(Debug, Serialize)]
+pub(super) struct Page<T> {
+    results: Vec<T>,
+    /// What to send as `cursor` for the next page; `None` after the last one.
+    next: Option<String>,
+}
+
+impl<T> Page<T> {
+    /// How many rows to ask the store for: one more than are shown tells whether there is another page.
+    pub(super) const fn rows(limit: u32) -> u32 {
+        limit.saturating_add(1)
+    }
+
+    /// The page with the first `limit` of these rows.
+    pub(super) fn of(mut rows: Vec<T>, limit: u32, cursor: impl Fn(&T) -> String) -> Self {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let goes_on = rows.len() > limit;
+        rows.truncate(limit);
+        let next = rows.last().filter(|_| goes_on).map(cursor);
+        Self { results: rows, next }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_a_next_page_only_if_there_are_more_rows() {
+        let page = |rows: Vec<i32>| {
+            let page = Page::of(rows, 2, ToString::to_string);
+            (page.results, page.next)
+        };
+        assert_eq!(page(vec![]), (vec![], None));
+        assert_eq!(page(vec![5, 6]), (vec![5, 6], None));
+        assert_eq!(page(vec![5, 6, 7]), (vec![5, 6], Some("6".to_owned())));
+    }
+}

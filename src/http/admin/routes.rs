@@ -1,0 +1,108 @@
+//! The one list of the endpoints.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+
+use actix_web::http::Method;
+
+use super::call::{Answer, Call};
+use super::error::ApiError;
+use super::{events, explain, keys, login, sessions, throttle, tokens, users};
+
+/// Who may call an endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needs {
+    /// Anyone who reaches the listener.
+    Nothing,
+    /// An administrator.
+    Admin,
+    /// An administrator who has lately given the password.
+    RecentPassword,
+}
+
+type Answering = Pin<Box<dyn Future<Output = Answer>>>;
+
+/// An endpoint.
+pub struct Route {
+    /// Its method.
+    pub method: &'static str,
+    /// Its path, in which `{id}` stands for a user's number or a session's id.
+    pub path: &'static str,
+    /// Who may call it.
+    pub needs: Needs,
+    pub(super) handler: fn(Call) -> Answering,
+}
+
+impl fmt::Debug for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.method, self.path)
+    }
+}
+
+impl Route {
+    /// Whether it changes nothing.
+    pub(super) fn is_read(&self) -> bool {
+        self.method == "GET"
+    }
+}
+
+/// One line for each endpoint.
+macro_rules! routes {
+    ($($method:literal $path:literal $needs:ident $handler:path;)+) => {
+        &[$(Route {
+            method: $method,
+            path: $path,
+            needs: Needs::$needs,
+            handler: |call| Box::pin($handler(call)),
+        }),+]
+    };
+}
+
+/// All endpoints. Acts on another administrator's account need a recent password too; their handlers ask for it.
+#[rustfmt::skip]
+pub const ROUTES: &[Route] = routes! {
+    "POST" "/admin/api/login/" Nothing login::log_in;
+    "POST" "/admin/api/logout/" Admin login::log_out;
+    "POST" "/admin/api/verify-password/" Admin login::verify_password;
+    "GET" "/admin/api/me/" Admin login::me;
+    "GET" "/admin/api/users/" Admin users::list;
+    "POST" "/admin/api/users/" Admin users::create;
+    "GET" "/admin/api/users/{id}/" Admin users::get;
+    "PATCH" "/admin/api/users/{id}/" Admin users::change;
+    "DELETE" "/admin/api/users/{id}/" Admin users::delete;
+    "POST" "/admin/api/users/{id}/password/" Admin users::set_password;
+    "POST" "/admin/api/users/{id}/end-sessions/" Admin users::end_sessions;
+    "GET" "/admin/api/sessions/" Admin sessions::list;
+    "GET" "/admin/api/sessions/{id}/" Admin sessions::get;
+    "DELETE" "/admin/api/sessions/{id}/" Admin sessions::end;
+    "POST" "/admin/api/sessions/revoke/" RecentPassword sessions::revoke;
+    "GET" "/admin/api/tokens/" Admin tokens::list;
+    "POST" "/admin/api/tokens/" RecentPassword tokens::create;
+    "POST" "/admin/api/tokens/revoke/" Admin tokens::revoke;
+    "DELETE" "/admin/api/tokens/{id}/" Admin tokens::end;
+    "GET" "/admin/api/keys/" Admin keys::list;
+    "POST" "/admin/api/keys/rotate/" RecentPassword keys::rotate;
+    "GET" "/admin/api/throttle/" Admin throttle::list;
+    "POST" "/admin/api/throttle/clear/" Admin throttle::clear;
+    "GET" "/admin/api/events/" Admin events::list;
+    "POST" "/admin/api/explain/" Admin explain::explain;
+};
+
+/// The paths of the list, each once.
+pub(super) fn paths() -> BTreeSet<&'static str> {
+    ROUTES.iter().map(|route| route.path).collect()
+}
+
+/// The endpoint at this path of the list with this method.
+///
+/// # Errors
+/// 405 if the path has other methods.
+pub(super) fn find(path: &str, method: &Method) -> Result<&'static Route, ApiError> {
+    let here = || ROUTES.iter().filter(|route| route.path == path);
+    here().find(|route| route.method == method.as_str()).ok_or_else(|| {
+        let allowed: Vec<&str> = here().map(|route| route.method).collect();
+        ApiError::method_not_allowed(&allowed)
+    })
+}

@@ -1,0 +1,120 @@
+//! Sessions: search, look at one, end one or many.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use serde_json::json;
+
+use super::call::{Answer, Call, Reply};
+use super::error::ApiError;
+use super::fields::Fields;
+use super::page::Page;
+use crate::domain::session::{SessionId, SessionKind};
+use crate::domain::time::Timestamp;
+use crate::service::admin::desk::Length;
+use crate::service::admin::{Admin, SessionMatch, SessionQuery, Shown};
+
+pub(super) async fn list(mut call: Call) -> Answer {
+    let limit = call.fields.limit();
+    let query = SessionQuery {
+        matching: read_match(&mut call.fields),
+        with_ended: call.fields.flag("ended").unwrap_or(false),
+        before: call.fields.parsed("cursor", "a cursor", SessionId::parse),
+        limit: Page::<()>::rows(limit),
+    };
+    call.finish()?;
+    let sessions = call.run(Length::Short, move |admin| admin.list_sessions(query)).await?;
+    Reply::ok(&Page::of(sessions, limit, |entry| entry.session.id.to_string()))
+}
+
+/// The conditions of a search, and of a mass end.
+fn read_match(fields: &mut Fields) -> SessionMatch {
+    let network = |text: &str| match text.parse::<IpAddr>() {
+        Ok(address) => Some(IpNet::from(address.to_canonical())),
+        Err(_) => text.parse::<IpNet>().ok().map(|network| network.trunc()),
+    };
+    SessionMatch {
+        user: fields.user("user"),
+        address: fields.parsed("address", "an address or a network such as 192.0.2.0/24", network),
+        created_from: fields.time("created_from"),
+        created_before: fields.time("created_before"),
+        last_seen_before: fields.time("last_seen_before"),
+        kind: fields.parsed("dialect", "a dialect, admin or admin_script", SessionKind::from_name),
+        device: fields.text("device"),
+        name: fields.text("name"),
+        ..SessionMatch::default()
+    }
+}
+
+pub(super) async fn get(mut call: Call) -> Answer {
+    call.finish()?;
+    let id = call.session_id()?;
+    Reply::ok(&call.run(Length::Short, move |admin| admin.session_entry(id)).await?)
+}
+
+pub(super) async fn end(mut call: Call) -> Answer {
+    call.finish()?;
+    let id = call.session_id()?;
+    let owner = call.run(Length::Short, move |admin| admin.user_by_id(admin.session_entry(id)?.user_id)).await?;
+    call.permit_on(&owner).await?;
+    call.run(Length::Short, move |admin| admin.end_session(id)).await?;
+    Reply::done()
+}
+
+/// What a mass end is about.
+enum Scope {
+    /// The sessions of all users.
+    All,
+    /// Those of them that were opened before a moment.
+    Before(Timestamp),
+    /// Those that meet these conditions.
+    Matching(SessionMatch),
+}
+
+/// Shows what would end, or ends it. Everybody's sessions, and those from before a moment, take the same work for any
+/// number, and are not counted.
+pub(super) async fn revoke(mut call: Call) -> Answer {
+    let matching = read_match(&mut call.fields);
+    let all = call.fields.flag("all").unwrap_or(false);
+    let before = call.fields.time("before");
+    let is_dry = call.fields.flag("dry_run").unwrap_or(false);
+    let moment = call.fields.time("moment");
+    let count = call.fields.number("count", 0..=i64::MAX).map(i64::unsigned_abs);
+    call.finish()?;
+    let scope = match (all, before, matching.is_any()) {
+        (true, None, true) => Scope::All,
+        (false, Some(before), true) => Scope::Before(before),
+        (false, None, false) => Scope::Matching(matching),
+        (true, Some(_), _) | (true, _, false) | (false, Some(_), false) | (false, None, true) => {
+            return Err(ApiError::invalid("say which sessions: by conditions, or before alone, or all alone"));
+        }
+    };
+    if is_dry {
+        return dry_run(&call, scope).await;
+    }
+    let ended = match scope {
+        Scope::All => call.run(Length::Short, |admin| admin.end_everybody().map(|()| None)).await?,
+        Scope::Before(before) => {
+            call.run(Length::Short, move |admin| admin.end_issued_before(before).map(|()| None)).await?
+        }
+        Scope::Matching(matching) => {
+            let (Some(moment), Some(count)) = (moment, count) else {
+                let words = "conditions need the moment and the count of a dry run: send dry_run first";
+                return Err(ApiError::invalid(words));
+            };
+            let shown = Shown { moment, count };
+            let end = move |admin: &Admin| admin.end_filtered(&matching, shown, &mut |_| {});
+            Some(call.run(Length::Long, end).await?)
+        }
+    };
+    Reply::ok(&json!({ "ended": ended }))
+}
+
+async fn dry_run(call: &Call, scope: Scope) -> Answer {
+    let matching = match scope {
+        Scope::All => SessionMatch::default(),
+        Scope::Before(before) => SessionMatch { created_before: Some(before), ..SessionMatch::default() },
+        Scope::Matching(matching) => matching,
+    };
+    Reply::ok(&call.run(Length::Long, move |admin| admin.dry_run(&matching)).await?)
+}

@@ -1,0 +1,112 @@
+//! The administration API as a part of the program: its listener, its threads, and its end.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::config::{AdminSettings, ListenAddress, Settings};
+use crate::domain::audit::{Actor, Origin};
+use crate::domain::password::Hasher;
+use crate::domain::random::Random;
+use crate::domain::time::{Clock, Timestamp};
+use crate::http::admin::{AdminOptions, AdminState, Hosts};
+use crate::http::{HttpOptions, HttpState};
+use crate::service::Auth;
+use crate::service::admin::Admin;
+use crate::service::admin::desk::Desk;
+use crate::store::{AdminStore, LastAdmin};
+
+/// How long accepted work may go on at the end.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// What the administration API is made of.
+pub struct Administration {
+    settings: AdminSettings,
+    options: HttpOptions,
+    of_api: AdminOptions,
+    auth: Auth,
+    desk: Desk,
+}
+
+/// The clock of a service, which does not go back.
+struct ServiceClock(Auth);
+
+impl Clock for ServiceClock {
+    fn now(&self) -> Timestamp {
+        self.0.now()
+    }
+}
+
+impl Administration {
+    /// Starts its threads.
+    pub fn new(
+        settings: &Settings,
+        auth: Auth,
+        store: Arc<dyn AdminStore>,
+        (random, hasher): (Arc<dyn Random>, Hasher),
+    ) -> Self {
+        let admin = Admin {
+            store,
+            clock: Arc::new(ServiceClock(auth.clone())),
+            random,
+            hasher,
+            policy: settings.tokens.policy.clone(),
+            last_admin: LastAdmin::Keep,
+            actor: Actor::System,
+            origin: Origin::default(),
+        };
+        Self {
+            settings: settings.admin.clone(),
+            options: settings.http.options.clone(),
+            of_api: AdminOptions {
+                algorithm: settings.jwt.algorithm,
+                jwt_secret: settings.jwt.secret.clone(),
+                session_retention: settings.tokens.session_retention,
+            },
+            auth,
+            desk: Desk::new(admin),
+        }
+    }
+
+    /// The address of its own listener; `None` where it is switched off, or served at one of these addresses.
+    pub fn own_address(&self, others: &[ListenAddress]) -> Option<&ListenAddress> {
+        self.settings.listen.as_ref().filter(|_| !others.iter().any(|other| self.shares(other)))
+    }
+
+    /// Whether it is served at this address of the server.
+    pub fn shares(&self, address: &ListenAddress) -> bool {
+        // Port 0 is another port each time.
+        let is_certain = |address: &ListenAddress| match address {
+            ListenAddress::Tcp(socket) => socket.port() != 0,
+            ListenAddress::Unix(_) => true,
+        };
+        self.settings.listen.as_ref().is_some_and(|own| own == address && is_certain(own))
+    }
+
+    /// The state of its handlers, for a listener at this address. `http` says whether the server is stopping.
+    pub fn state(&self, http: HttpState, address: &ListenAddress) -> AdminState {
+        let hosts = if self.settings.hosts.is_empty() {
+            Hosts::of_listener(ip_of(address))
+        } else {
+            Hosts::new(self.settings.hosts.clone())
+        };
+        AdminState::new(http, self.desk.clone(), hosts, self.of_api.clone())
+    }
+
+    /// What requests, their addresses and their logs need, for a listener of its own.
+    pub fn http(&self) -> HttpState {
+        HttpState::new(self.options.clone(), self.auth.clone())
+    }
+
+    /// Finishes accepted work.
+    pub fn close(&self) {
+        self.desk.close(DRAIN);
+    }
+}
+
+const fn ip_of(address: &ListenAddress) -> Option<IpAddr> {
+    match address {
+        ListenAddress::Tcp(socket) => Some(socket.ip()),
+        ListenAddress::Unix(_) => None,
+    }
+}

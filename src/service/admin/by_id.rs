@@ -1,0 +1,44 @@
+//! Single users and sessions by their ids, as lists show them.
+
+use super::{Admin, AdminError};
+use crate::domain::session::{SessionEntry, SessionId};
+use crate::domain::user::{Account, User, UserId};
+use crate::store::{UserEntry, UserFilter};
+
+impl Admin {
+    /// The user with this number.
+    ///
+    /// # Errors
+    /// There is none, or the store failed.
+    pub fn user_by_id(&self, id: UserId) -> Result<User, AdminError> {
+        let found = self.connect()?.find_account_by_id(id)?;
+        found.map(|Account { user, .. }| user).ok_or_else(|| no_such_user(id))
+    }
+
+    /// The same as it is listed.
+    ///
+    /// # Errors
+    /// There is none, or the store failed.
+    pub fn user_entry(&self, id: UserId) -> Result<UserEntry, AdminError> {
+        let filter = UserFilter { id: Some(id), limit: 1, ..UserFilter::default() };
+        let found = self.store.list_users(&filter)?.into_iter().find(|entry| entry.user.id == id);
+        found.ok_or_else(|| no_such_user(id))
+    }
+
+    /// The session with this id as it is listed, whether it is live or not.
+    ///
+    /// # Errors
+    /// There is none, or the store failed.
+    pub fn session_entry(&self, id: SessionId) -> Result<SessionEntry, AdminError> {
+        // The list begins with the session before this one in time, and ids are compared as numbers.
+        let next = u128::from_be_bytes(*id.as_bytes()).checked_add(1);
+        let before = next.map(|next| SessionId::from_bytes(next.to_be_bytes()));
+        let query = super::SessionQuery { with_ended: true, before, limit: 1, ..super::SessionQuery::default() };
+        let found = self.list_sessions(query)?.into_iter().find(|entry| entry.session.id == id);
+        found.ok_or(AdminError::NoSuchSession(id))
+    }
+}
+
+fn no_such_user(id: UserId) -> AdminError {
+    AdminError::NoSuchUser(format!("id:{id}"))
+}

@@ -1,0 +1,27 @@
+//! That an administrator has lately given the password again.
+
+use super::{Admin, AdminError};
+use crate::domain::audit::Event;
+use crate::domain::session::SessionId;
+use crate::domain::time::Timestamp;
+
+impl Admin {
+    /// Notes that the password was given again in this session, now.
+    ///
+    /// # Errors
+    /// The session is over, or the store failed.
+    pub fn prove_session(&self, session: SessionId) -> Result<(), AdminError> {
+        if self.store.prove_session(session, &self.audit(Event::PasswordVerified))? {
+            return Ok(());
+        }
+        Err(AdminError::NoSuchSession(session))
+    }
+
+    /// When the password was last given again in this session, if it was.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn session_proven(&self, session: SessionId) -> Result<Option<Timestamp>, AdminError> {
+        Ok(self.store.session_proven(session)?)
+    }
+}

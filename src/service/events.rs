@@ -1,0 +1,110 @@
+//! The audit events of logins: a bounded number of rows, counts of the others, which are written at intervals and at
+//! the end, and what a user sees of them.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+mod limit;
+mod own;
+
+pub(super) use self::limit::Subject;
+use self::limit::{Count, EventLimiter};
+pub use self::own::{OwnEvent, OwnEvents};
+use super::workers::{DbPool, OnDisconnect};
+use crate::domain::time::Clock;
+pub use crate::store::EventCursor;
+use crate::store::NewEvent;
+use crate::threads::{Duty, Next, Options, Worker};
+
+/// How often they are written. A crash loses the counts of at most this time.
+pub(super) const INTERVAL: Duration = Duration::from_secs(300);
+
+/// The bounds of events, and the thread that writes counts.
+pub(super) struct EventCounts {
+    worker: Worker<WriteCounts>,
+}
+
+struct WriteCounts {
+    interval: Duration,
+    limiter: Arc<EventLimiter>,
+    writes: DbPool,
+    clock: Arc<dyn Clock>,
+}
+
+impl EventCounts {
+    pub(super) fn start(interval: Duration, writes: DbPool, clock: Arc<dyn Clock>) -> Self {
+        let duty = WriteCounts { interval, limiter: Arc::default(), writes, clock };
+        let worker = Worker::new(Options { name: "event-counts", threads: 1, supervised: false }, duty, ());
+        worker.start_or_log();
+        Self { worker }
+    }
+
+    /// The bounds.
+    pub(super) fn limiter(&self) -> &Arc<EventLimiter> {
+        &self.worker.duty().limiter
+    }
+
+    /// Orders the pool for writes to write what was counted. It has to be open still.
+    pub(super) fn close(&self) {
+        self.worker.close();
+        let duty = self.worker.duty();
+        let (_, events) = duty.take();
+        if events.is_empty() {
+            return;
+        }
+        drop(duty.writes.run(OnDisconnect::Finish, move |connection| {
+            let written = connection.record_events(&events);
+            written.inspect_err(|error| log::warn!("counts of audit events are lost: {}", error.summary()))
+        }));
+    }
+}
+
+impl WriteCounts {
+    fn take(&self) -> (Vec<Count>, Vec<NewEvent>) {
+        let now = self.clock.now();
+        let counts = self.limiter.take(now);
+        let events = counts.iter().map(|count| count.row(now)).collect();
+        (counts, events)
+    }
+}
+
+impl Duty for WriteCounts {
+    type Queue = ();
+    type Task = ();
+    /// When it is due next.
+    type Own = Option<Instant>;
+
+    fn begin(&self, _: u64) -> Option<Instant> {
+        None
+    }
+
+    fn next(&self, due: &mut Option<Instant>, (): &mut (), is_closed: bool) -> Next<()> {
+        if is_closed {
+            return Next::End;
+        }
+        let now = Instant::now();
+        let left = due.get_or_insert_with(|| now + self.interval).saturating_duration_since(now);
+        if !left.is_zero() {
+            return Next::Wait(Some(left));
+        }
+        *due = None;
+        Next::Do(())
+    }
+
+    /// What could not be written is counted again.
+    fn perform(&self, _: &mut Option<Instant>, (): ()) {
+        let (counts, events) = self.take();
+        if events.is_empty() {
+            return;
+        }
+        let answer = self.writes.run(OnDisconnect::Finish, move |connection| connection.record_events(&events));
+        let problem = match answer.blocking_recv() {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => error.summary(),
+            Err(_) => "the job was lost",
+        };
+        log::warn!("counts of audit events were not written: {problem}");
+        let now = self.clock.now();
+        counts.into_iter().for_each(|count| self.limiter.put_back(count, now));
+    }
+}

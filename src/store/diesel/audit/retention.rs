@@ -1,0 +1,79 @@
+//! How long audit events are kept, and the addresses in them.
+
+use std::time::Duration;
+
+use diesel::sql_types::BigInt;
+use diesel::{QueryResult, RunQueryDsl};
+
+use super::super::DieselStore;
+use super::super::any::{AnyConnection, on_each};
+use super::super::hot::statement;
+use super::super::sweep::BATCH;
+use crate::domain::time::Timestamp;
+use crate::store::{StoreResult, SweepPolicy};
+
+statement! {
+    /// Deletes a batch of events from before a time.
+    DeleteOld { before: i64 as BigInt },
+    ["DELETE FROM audit_events WHERE id IN (SELECT id FROM audit_events WHERE at < ", before, " LIMIT ", {BATCH}, ")"]
+}
+
+statement! {
+    /// Deletes a batch of the oldest events beyond a number. The numbers of events have few gaps, so this need not
+    /// count them.
+    DeleteSurplus { kept: i64 as BigInt },
+    [
+        "DELETE FROM audit_events WHERE id IN (SELECT id FROM audit_events WHERE id <= \
+         (SELECT max(id) FROM audit_events) - ", kept, " ORDER BY id LIMIT ", {BATCH}, ")",
+    ]
+}
+
+statement! {
+    /// Removes addresses and devices from a batch of events from before a time. The condition has to be literally
+    /// that of the index.
+    RemoveOrigins { before: i64 as BigInt },
+    [
+        "UPDATE audit_events SET address = NULL, user_agent = NULL WHERE id IN (SELECT id FROM audit_events \
+         WHERE (address IS NOT NULL OR user_agent IS NOT NULL) AND at < ", before, " LIMIT ", {BATCH}, ")",
+    ]
+}
+
+#[cfg(feature = "postgres")]
+statement! {
+    /// Takes the transaction from a batch of events that have one that this server has not begun yet: they were
+    /// restored from the backup of another server, where their transactions are long over.
+    SettleRestored {},
+    [
+        "UPDATE audit_events SET xid = '0' WHERE id IN (SELECT id FROM audit_events \
+         WHERE xid >= pg_snapshot_xmax(pg_current_snapshot()) LIMIT ", {BATCH}, ")",
+    ]
+}
+
+fn settle_restored(any: &mut AnyConnection) -> QueryResult<usize> {
+    on_each!(any, sqlite(_c) => Ok(0), postgres(c) => SettleRestored {}.execute(c))
+}
+
+impl DieselStore {
+    /// Deletes old events and addresses, measured from `now`, and returns the numbers of both.
+    pub(in super::super) fn sweep_audit(
+        &self,
+        now: Timestamp,
+        policy: &SweepPolicy,
+        go_on: &dyn Fn() -> bool,
+    ) -> StoreResult<(usize, usize)> {
+        let before = |age: Duration| now.saturating_sub(age).as_micros();
+        self.repeat(go_on, settle_restored)?;
+        let mut deleted = 0;
+        if let Some(age) = policy.audit_retention {
+            deleted += self.repeat(go_on, |any| DeleteOld { before: before(age) }.execute(any))?;
+        }
+        if let Ok(kept @ 1..) = i64::try_from(policy.audit_max_rows) {
+            deleted += self.repeat(go_on, |any| DeleteSurplus { kept }.execute(any))?;
+        }
+        let mut cleaned = 0;
+        if let Some(age) = policy.audit_address_retention {
+            cleaned += self.repeat(go_on, |any| RemoveOrigins { before: before(age) }.execute(any))?;
+        }
+        Ok((deleted, cleaned))
+    }
+}

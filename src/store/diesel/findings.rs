@@ -1,0 +1,209 @@
+//! What is known of the past of a token or a session: each step is a look-up by a key, and none is on the path of a
+//! check.
+
+use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text};
+use diesel::{OptionalExtension, QueryResult, RunQueryDsl};
+
+use super::any::AnyConnection;
+use super::cutoff::{Cutoff, Ended, Opened};
+use super::error::unreadable;
+use super::hot::{CUTOFF_EPOCH, LAST_END, NEVER, statement};
+use super::rows::{kind_named, session_id};
+use crate::domain::audit::Event;
+use crate::domain::session::{Session, SessionId};
+use crate::domain::time::Timestamp;
+use crate::domain::token::{TokenDigest, TokenKind};
+use crate::domain::user::{Epoch, User, UserId};
+use crate::store::{EndScope, Findings, FoundEnd, FoundEvent, FoundSession, FoundToken, KeptSession, LastEnd, Subject};
+
+statement! {
+    /// A token's row.
+    FindRow { digest: [u8; 64] as Binary } -> TokenColumns,
+    ["SELECT session_id, kind, expires, consumed, CAST(NULL AS BIGINT) FROM tokens WHERE digest = ", digest]
+}
+
+statement! {
+    /// The trace of a token whose row is gone.
+    FindTrace { digest: [u8; 16] as Binary } -> TokenColumns,
+    ["SELECT session_id, kind, expires, consumed, evicted FROM token_traces WHERE digest = ", digest]
+}
+
+type TokenColumns = (Binary, Text, Nullable<BigInt>, Nullable<BigInt>, Nullable<BigInt>);
+
+type TokenRow = (Vec<u8>, String, Option<i64>, Option<i64>, Option<i64>);
+
+statement! {
+    /// A session with its user.
+    FindSession { id: [u8; 16] as Binary } -> (SessionColumns, UserColumns, EndColumns),
+    [
+        "SELECT sessions.dialect, sessions.created, sessions.last_seen, sessions.auth_epoch, sessions.name, \
+         sessions.address, sessions.user_agent, u.id, u.username, u.email, u.is_active, u.is_staff, u.is_admin, \
+         u.auth_epoch + ", {CUTOFF_EPOCH}, ", sessions.ended_at, sessions.ended_reason, sessions.ended_by, ", {LAST_END},
+        " FROM sessions JOIN users u ON u.id = sessions.user_id WHERE sessions.id = ", id,
+    ]
+}
+
+type SessionColumns = (Text, BigInt, BigInt, BigInt, Nullable<Text>, Nullable<Text>, Nullable<Text>);
+
+type SessionRow = (String, i64, i64, i64, Option<String>, Option<String>, Option<String>);
+
+type UserColumns = (BigInt, Text, Text, Bool, Bool, Bool, BigInt);
+
+type UserRow = (i64, String, String, bool, bool, bool, i64);
+
+type EndColumns = (Nullable<BigInt>, Nullable<Text>, Nullable<Text>, Nullable<BigInt>);
+
+type EndRow = (Option<i64>, Option<String>, Option<String>, Option<i64>);
+
+statement! {
+    /// The event that ended a session at a moment, alone or with others.
+    EventOfEnd { at: i64 as BigInt, event: String as Text, session: [u8; 16] as Binary, user: i64 as BigInt } ->
+        (Nullable<Binary>, Nullable<Text>, Nullable<Text>),
+    [
+        "SELECT session_id, address, request_id FROM audit_events WHERE at = ", at, " AND event = ", event,
+        " AND (session_id = ", session, " OR session_id IS NULL AND (user_id = ", user, " OR user_id IS NULL)) LIMIT 1",
+    ]
+}
+
+type EventOfEndRow = (Option<Vec<u8>>, Option<String>, Option<String>);
+
+statement! {
+    /// A session that was removed with its user.
+    FindRemoved { id: [u8; 16] as Binary } -> (BigInt, BigInt),
+    ["SELECT user_id, removed_at FROM removed_sessions WHERE id = ", id]
+}
+
+statement! {
+    /// The event that ended one session alone.
+    EndOfSession { id: [u8; 16] as Binary } -> EventColumns,
+    [
+        "SELECT at, event, actor, user_id, address, request_id FROM audit_events WHERE session_id = ", id,
+        " AND event IN ('logout', 'revoked', 'idle', 'limit_reached', 'refresh_reused') LIMIT 1",
+    ]
+}
+
+statement! {
+    /// The latest events that raised a user's epoch.
+    EpochEventsOfUser { user: i64 as BigInt } -> EventColumns,
+    [
+        "SELECT at, event, actor, user_id, address, request_id FROM audit_events WHERE user_id = ", user,
+        " AND auth_epoch >= 0 ORDER BY auth_epoch DESC LIMIT 10",
+    ]
+}
+
+type EventColumns = (BigInt, Text, Text, Nullable<BigInt>, Nullable<Text>, Nullable<Text>);
+
+type EventRow = (i64, String, String, Option<i64>, Option<String>, Option<String>);
+
+/// See [`AdminStore::look_up`](crate::store::AdminStore::look_up).
+pub(super) fn look_up(any: &mut AnyConnection, subject: &Subject) -> QueryResult<Findings> {
+    let (token, id) = match subject {
+        Subject::Session(id) => (None, *id),
+        Subject::Token(digest) => match find_token(any, digest)? {
+            Some(token) => (Some(token), token.session),
+            None => return Ok(Findings::default()),
+        },
+    };
+    let Some(kept) = find_session(any, id)? else {
+        return Ok(Findings { token, session: find_remains(any, id)? });
+    };
+    let token = token.map(|token| FoundToken { kind: kept.session.kind.use_of(token.kind), ..token });
+    Ok(Findings { token, session: Some(FoundSession::Kept(Box::new(kept))) })
+}
+
+/// Looks for the row first: the trace is there from the moment on at which the row is not.
+fn find_token(any: &mut AnyConnection, digest: &TokenDigest) -> QueryResult<Option<FoundToken>> {
+    let row: Option<TokenRow> = FindRow { digest: *digest.as_bytes() }.get_result(any).optional()?;
+    let has_row = row.is_some();
+    let row = match row {
+        Some(row) => Some(row),
+        None => FindTrace { digest: digest.trace() }.get_result(any).optional()?,
+    };
+    let Some((session, kind, expires, consumed, evicted)) = row else { return Ok(None) };
+    Ok(Some(FoundToken {
+        session: session_id(&session)?,
+        kind: TokenKind::from_name(&kind).ok_or_else(|| unreadable("tokens.kind"))?,
+        expires: expires.map(Timestamp::from_micros),
+        consumed: consumed.map(Timestamp::from_micros),
+        evicted: evicted.map(Timestamp::from_micros),
+        has_row,
+    }))
+}
+
+fn find_session(any: &mut AnyConnection, id: SessionId) -> QueryResult<Option<KeptSession>> {
+    let row: Option<(SessionRow, UserRow, EndRow)> = FindSession { id: *id.as_bytes() }.get_result(any).optional()?;
+    let Some((session, user, end)) = row else { return Ok(None) };
+    let (kind, created, last_seen, epoch, name, address, user_agent) = session;
+    let (user, username, email, is_active, is_staff, is_admin, user_epoch) = user;
+    let (marked, reason, actor, last_end) = end;
+    let ended = match marked {
+        Some(at) => Some(Ended { at, event: reason, actor }),
+        None => {
+            let opened = Opened { user, user_epoch, epoch, created, last_seen };
+            Cutoff::read(any)?.ends(any, &[opened])?.pop().flatten()
+        }
+    };
+    Ok(Some(KeptSession {
+        session: Session {
+            id,
+            kind: kind_named(&kind)?,
+            created: Timestamp::from_micros(created),
+            last_seen: Timestamp::from_micros(last_seen),
+            epoch: Epoch(epoch),
+            ended: marked.map(Timestamp::from_micros),
+        },
+        user: User { id: UserId(user), username, email, is_active, is_staff, is_admin, epoch: Epoch(user_epoch) },
+        name,
+        address,
+        user_agent,
+        last_end: match last_end {
+            None => LastEnd::NoToken,
+            Some(NEVER) => LastEnd::Never,
+            Some(at) => LastEnd::At(Timestamp::from_micros(at)),
+        },
+        end: ended.map(|ended| find_event(any, id, user, ended)).transpose()?,
+    }))
+}
+
+/// The end with what its event says.
+fn find_event(any: &mut AnyConnection, id: SessionId, user: i64, ended: Ended) -> QueryResult<FoundEnd> {
+    let Ended { at, event, actor } = ended;
+    let found: Option<EventOfEndRow> = match &event {
+        Some(event) => {
+            let query = EventOfEnd { at, event: event.clone(), session: *id.as_bytes(), user };
+            query.get_result(any).optional()?
+        }
+        None => None,
+    };
+    let scope = match &found {
+        Some((Some(_), ..)) => EndScope::Alone,
+        Some((None, ..)) => EndScope::Others,
+        None => EndScope::Unknown,
+    };
+    let (address, request_id) = found.map(|(_, address, request_id)| (address, request_id)).unwrap_or_default();
+    Ok(FoundEnd { at: Timestamp::from_micros(at), reason: event, actor, scope, address, request_id })
+}
+
+/// What is left of a session without a row. The event of its own end says more than that its user is gone.
+fn find_remains(any: &mut AnyConnection, id: SessionId) -> QueryResult<Option<FoundSession>> {
+    if let Some((user, event)) = find_end(any, id)? {
+        return Ok(Some(FoundSession::Told { id, user, event }));
+    }
+    let removed: Option<(i64, i64)> = FindRemoved { id: *id.as_bytes() }.get_result(any).optional()?;
+    let Some((user, at)) = removed else { return Ok(None) };
+    let events: Vec<EventRow> = EpochEventsOfUser { user }.load(any)?;
+    let mut events = events.into_iter().map(event).map(|(_, event)| event);
+    let event = events.find(|event| event.name == Event::UserDeleted.as_str());
+    Ok(Some(FoundSession::Removed { id, user: UserId(user), at: Timestamp::from_micros(at), event }))
+}
+
+/// The event that ended one session alone, with its user.
+fn find_end(any: &mut AnyConnection, id: SessionId) -> QueryResult<Option<(Option<UserId>, FoundEvent)>> {
+    let row: Option<EventRow> = EndOfSession { id: *id.as_bytes() }.get_result(any).optional()?;
+    Ok(row.map(event))
+}
+
+fn event((at, name, actor, user, address, request_id): EventRow) -> (Option<UserId>, FoundEvent) {
+    let event = FoundEvent { at: Timestamp::from_micros(at), name, actor, address, request_id };
+    (user.map(UserId), event)
+}
