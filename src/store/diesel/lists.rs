@@ -8,7 +8,7 @@ use super::DieselStore;
 use super::any::AnyConnection;
 use super::cutoff::{self, Cutoff, Ended, Opened};
 use super::hot::{self, statement};
-use super::mass_end::PAGE;
+use super::mass_end::{PAGE, read_in_order};
 use super::matching;
 use super::rows::{kind_named, session_id};
 use super::schema::{sessions, users};
@@ -17,7 +17,7 @@ use crate::domain::session::{Session, SessionEntry, SessionId};
 use crate::domain::time::Timestamp;
 use crate::domain::user::{Epoch, User, UserId, email_key, lookalike_key};
 use crate::store::admin::is_single;
-use crate::store::{SessionFilter, SharedAddress, StoreResult, UserEntry, UserFilter};
+use crate::store::{SessionFilter, SessionMatch, SharedAddress, StoreResult, UserEntry, UserFilter};
 
 statement! {
     /// E-mail addresses that several users have, but for letter case.
@@ -162,7 +162,16 @@ impl SessionRow {
 
 /// See [`AdminStore::list_sessions`](crate::store::AdminStore::list_sessions).
 pub(super) fn sessions(any: &mut AnyConnection, filter: &SessionFilter) -> QueryResult<Vec<SessionEntry>> {
-    let rows = matching_rows(any, filter)?;
+    let SessionMatch { user, address, .. } = &filter.matching;
+    let rows = if user.is_none() && address.is_none() {
+        any.transaction(|any| {
+            read_in_order(any)?;
+            matching_rows(any, filter)
+        })?
+    } else {
+        // An index leads to few rows, which are sorted.
+        matching_rows(any, filter)?
+    };
     let ends = ends(any, &rows)?;
     rows.into_iter().zip(ends).map(|(row, end)| session_entry(row, end)).collect()
 }
