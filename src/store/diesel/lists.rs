@@ -8,7 +8,7 @@ use super::DieselStore;
 use super::any::AnyConnection;
 use super::cutoff::{self, Cutoff, Ended, Opened};
 use super::hot::{self, statement};
-use super::mass_end::PAGE;
+use super::mass_end::{PAGE, read_in_order};
 use super::matching;
 use super::rows::{kind_named, session_id};
 use super::schema::{sessions, users};
@@ -162,7 +162,16 @@ impl SessionRow {
 
 /// See [`Connection::list_sessions`](crate::store::Connection::list_sessions).
 pub(super) fn sessions(any: &mut AnyConnection, filter: &SessionFilter) -> QueryResult<Vec<SessionEntry>> {
-    let rows = matching_rows(any, filter)?;
+    let SessionMatch { user, address, .. } = &filter.matching;
+    let rows = if user.is_none() && address.is_none() {
+        any.transaction(|any| {
+            read_in_order(any)?;
+            matching_rows(any, filter)
+        })?
+    } else {
+        // An index leads to few rows, which are sorted.
+        matching_rows(any, filter)?
+    };
     session_entries(any, rows)
 }
 

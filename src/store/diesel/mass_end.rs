@@ -124,7 +124,8 @@ impl DieselStore {
         let way = Way::of(set);
         let mut last: Option<Found> = None;
         loop {
-            let rows = self.admin(|connection| connection.read(|any| page(any, set, way, last.as_ref())))?;
+            let rows = self
+                .admin(|connection| connection.read(|any| any.transaction(|any| page(any, set, way, last.as_ref()))))?;
             let is_last = i64::try_from(rows.len()).unwrap_or(i64::MAX) < PAGE;
             // The next page begins after the last row, whether that belongs to the set or not.
             last = rows.last().cloned();
@@ -159,8 +160,20 @@ impl Way {
     }
 }
 
+/// For this transaction: Postgres takes live sessions for rare, and would read and sort all that are left for each page.
+pub(super) fn read_in_order(any: &mut AnyConnection) -> QueryResult<()> {
+    on_each!(any,
+        sqlite(_c) => Ok(()),
+        postgres(c) => {
+            let order = "SET LOCAL enable_sort = off; SET LOCAL enable_bitmapscan = off";
+            diesel::connection::SimpleConnection::batch_execute(c, order)
+        },
+    )
+}
+
 /// The next page of the set after `last`.
 fn page(any: &mut AnyConnection, set: &LiveSet, way: Way, last: Option<&Found>) -> QueryResult<Vec<Found>> {
+    read_in_order(any)?;
     let mut query =
         sessions::table.select((sessions::id, sessions::created, sessions::address)).limit(PAGE).into_boxed();
     let wanted = match (way, last) {
