@@ -154,25 +154,6 @@ impl Tables {
         }
     }
 
-    fn raise_epoch(&mut self, id: UserId, audit: &AuditContext) -> bool {
-        let Some(user) = self.user_mut(id) else { return false };
-        user.epoch = Epoch(user.epoch.0 + 1);
-        let raised = (id, user.epoch);
-        self.raises.insert(raised, audit.clone());
-        true
-    }
-
-    /// Activates or deactivates a user. Sessions that ended before stay ended. `false` if there is no such user.
-    fn switch(&mut self, id: UserId, active: bool, audit: &AuditContext) -> bool {
-        let Some(user) = self.user_mut(id) else { return false };
-        if user.is_active != active {
-            user.is_active = active;
-            self.raise_epoch(id, audit);
-            self.tell(audit, id);
-        }
-        true
-    }
-
     fn insert_user(&mut self, new: &NewUser) -> UserId {
         let id = new.id.unwrap_or(UserId(self.greatest_user_id + 1));
         self.greatest_user_id = self.greatest_user_id.max(id.0);

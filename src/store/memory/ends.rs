@@ -3,6 +3,7 @@
 use super::{SessionRow, Tables};
 use crate::domain::audit::AuditContext;
 use crate::domain::session::{Session, SessionId};
+use crate::domain::user::{Epoch, UserId};
 
 impl Tables {
     /// The session, ended if it is from before the cutoff.
@@ -25,6 +26,25 @@ impl Tables {
         let user = *user;
         self.tell_of_session(audit, user, id);
         self.past.keep(&mut self.tokens, id, Some(audit.at));
+        true
+    }
+
+    pub(super) fn raise_epoch(&mut self, id: UserId, audit: &AuditContext) -> bool {
+        let Some(user) = self.user_mut(id) else { return false };
+        user.epoch = Epoch(user.epoch.0 + 1);
+        let raised = (id, user.epoch);
+        self.raises.insert(raised, audit.clone());
+        true
+    }
+
+    /// Activates or deactivates a user. Sessions that ended before stay ended. `false` if there is no such user.
+    pub(super) fn switch(&mut self, id: UserId, active: bool, audit: &AuditContext) -> bool {
+        let Some(user) = self.user_mut(id) else { return false };
+        if user.is_active != active {
+            user.is_active = active;
+            self.raise_epoch(id, audit);
+            self.tell(audit, id);
+        }
         true
     }
 }
