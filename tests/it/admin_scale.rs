@@ -124,7 +124,7 @@ impl Site {
         });
         self.time("sessions", || {
             self.run(&format!(
-                "INSERT INTO sessions (id, user_id, dialect, name, created, last_seen, auth_epoch, address, user_agent,
+                "INSERT INTO sessions (id, user_id, kind, name, created, last_seen, auth_epoch, address, user_agent,
                  opened_reason, opened_by) {}
                  SELECT {id}, CASE WHEN i % 3 = 0 THEN 2 ELSE 1 + i % {users} END, CASE WHEN i % 4 = 0 THEN 'djoser' ELSE 'knox' END,
                  CASE WHEN i % 1000 = 0 THEN 'Backup ' || i END, {BEGIN} + i * 1000000, {BEGIN} + i * 1000000, 0,

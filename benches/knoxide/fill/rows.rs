@@ -93,7 +93,7 @@ fn by_documents<'a>(connection: &mut SqliteConnection, into: Into, rows: &'a Row
              SELECT value->>0, value->>1, value->>2, value->>3, value->>4, 1, 0, value->>5 FROM json_each(?1)"
         }
         Into::Sessions => {
-            "INSERT INTO sessions (id, user_id, dialect, created, last_seen, auth_epoch, opened_reason, opened_by) \
+            "INSERT INTO sessions (id, user_id, kind, created, last_seen, auth_epoch, opened_reason, opened_by) \
              SELECT unhex(value->>0), value->>1, value->>2, value->>3, value->>3, 0, 'login', value->>4 \
              FROM json_each(?1)"
         }
@@ -129,7 +129,7 @@ diesel::table! {
     sessions (id) {
         id -> Binary,
         user_id -> BigInt,
-        dialect -> Text,
+        kind -> Text,
         created -> BigInt,
         opened_by -> Text,
         last_seen -> BigInt,

@@ -3,6 +3,11 @@
 -- In the order in which servers write.
 LOCK TABLE users, sessions, tokens, revocation_log IN SHARE ROW EXCLUSIVE MODE;
 
+-- As what a session was opened: by a login in a dialect, or for administration. Programs of an earlier version, which
+-- would go on accepting what the cutoff ends, can read no session any more, and have to forget all that they remember.
+ALTER TABLE sessions RENAME COLUMN dialect TO kind;
+INSERT INTO revocation_log (user_id) SELECT NULL WHERE EXISTS (SELECT FROM sessions);
+
 ALTER TABLE users ADD COLUMN is_admin BOOLEAN NOT NULL DEFAULT FALSE;
 
 -- Sessions are live only while their epoch is that of their user plus this one, and if they were opened at
@@ -51,8 +56,8 @@ BEGIN
     JOIN users u ON u.id = o.user_id AND u.auth_epoch + c.epoch = o.auth_epoch
     LEFT JOIN new_rows n ON n.id = o.id
     WHERE o.ended_at IS NULL AND (n.id IS NULL
-        OR (((o.user_id, o.dialect, o.auth_epoch, o.ended_at)
-                IS DISTINCT FROM (n.user_id, n.dialect, n.auth_epoch, n.ended_at)
+        OR (((o.user_id, o.kind, o.auth_epoch, o.ended_at)
+                IS DISTINCT FROM (n.user_id, n.kind, n.auth_epoch, n.ended_at)
                 OR n.last_seen < o.last_seen OR n.created < o.created)
             AND (n.ended_at IS NULL OR n.ended_at >= coalesce((SELECT expired_before FROM sweep_state), -9223372036854775808))));
     RETURN NULL;

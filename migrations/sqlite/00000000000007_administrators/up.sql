@@ -1,5 +1,10 @@
 -- Administrators, and one row that ends the sessions of all users at once.
 
+-- As what a session was opened: by a login in a dialect, or for administration. Programs of an earlier version, which
+-- would go on accepting what the cutoff ends, can read no session any more, and have to forget all that they remember.
+ALTER TABLE sessions RENAME COLUMN dialect TO kind;
+INSERT INTO revocation_log (user_id) SELECT NULL WHERE EXISTS (SELECT 1 FROM sessions);
+
 ALTER TABLE users ADD COLUMN is_admin INTEGER NOT NULL DEFAULT 0 CHECK (is_admin IN (0, 1));
 
 -- Sessions are live only while their epoch is that of their user plus this one, and if they were opened at
@@ -41,9 +46,9 @@ END;
 -- before that horizon.
 DROP TRIGGER sessions_changed;
 CREATE TRIGGER sessions_changed
-AFTER UPDATE OF id, user_id, dialect, created, last_seen, auth_epoch, ended_at ON sessions
-WHEN ((OLD.id, OLD.user_id, OLD.dialect, OLD.auth_epoch, OLD.ended_at)
-        IS NOT (NEW.id, NEW.user_id, NEW.dialect, NEW.auth_epoch, NEW.ended_at)
+AFTER UPDATE OF id, user_id, kind, created, last_seen, auth_epoch, ended_at ON sessions
+WHEN ((OLD.id, OLD.user_id, OLD.kind, OLD.auth_epoch, OLD.ended_at)
+        IS NOT (NEW.id, NEW.user_id, NEW.kind, NEW.auth_epoch, NEW.ended_at)
         OR NEW.last_seen < OLD.last_seen OR NEW.created < OLD.created)
     AND (NEW.ended_at IS NULL OR NEW.ended_at >= coalesce((SELECT expired_before FROM sweep_state), -9223372036854775808))
     AND OLD.ended_at IS NULL

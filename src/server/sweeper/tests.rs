@@ -47,7 +47,7 @@ impl Stage {
         let mut run = |sql: &str| connection.batch_execute(sql).expect("a statement");
         run("INSERT INTO users (id, username, lookalike_key, email, password_hash, is_active, is_staff, created)
              VALUES (1, 'alice', 'alice', '', '!', 1, 0, 0);
-             INSERT INTO sessions (id, user_id, dialect, created, last_seen, auth_epoch, opened_reason, opened_by)
+             INSERT INTO sessions (id, user_id, kind, created, last_seen, auth_epoch, opened_reason, opened_by)
              VALUES (zeroblob(16), 1, 'knox', 0, 0, 0, 'login', 'system')");
         for days in days {
             run(&format!(

@@ -113,7 +113,7 @@ statement! {
     /// The record of one digest: a look-up by primary keys.
     FindToken { digest: [u8; 64] as Binary } -> TokenColumns,
     [
-        "SELECT t.digest, t.kind, t.created, t.expires, t.consumed, s.id, s.dialect, s.created, s.last_seen, s.auth_epoch, \
+        "SELECT t.digest, t.kind, t.created, t.expires, t.consumed, s.id, s.kind, s.created, s.last_seen, s.auth_epoch, \
          CASE WHEN s.created < (SELECT issued_before FROM session_cutoff WHERE id = 1) THEN s.created \
          WHEN u.is_active OR s.ended_reason IS NULL OR s.ended_reason NOT IN ('deactivated', 'imported') \
          THEN s.ended_at END, u.id, u.username, u.email, u.is_active, u.is_staff, u.is_admin, \
@@ -127,7 +127,7 @@ statement! {
     /// The records of many digests, in one round trip and one snapshot.
     FindTokens { digests: Vec<[u8; 64]> as Array<Binary> } -> TokenColumns,
     [
-        "SELECT t.digest, t.kind, t.created, t.expires, t.consumed, s.id, s.dialect, s.created, s.last_seen, s.auth_epoch, \
+        "SELECT t.digest, t.kind, t.created, t.expires, t.consumed, s.id, s.kind, s.created, s.last_seen, s.auth_epoch, \
          CASE WHEN s.created < (SELECT issued_before FROM session_cutoff WHERE id = 1) THEN s.created \
          WHEN u.is_active OR s.ended_reason IS NULL OR s.ended_reason NOT IN ('deactivated', 'imported') \
          THEN s.ended_at END, u.id, u.username, u.email, u.is_active, u.is_staff, u.is_admin, \
@@ -178,7 +178,7 @@ statement! {
     } -> Binary,
     [
         "SELECT id FROM sessions WHERE user_id = ", user, " AND auth_epoch = ", epoch,
-        " AND ended_at IS NULL AND created >= ", {ISSUED_BEFORE}, " AND dialect NOT IN ('admin', 'admin_script') \
+        " AND ended_at IS NULL AND created >= ", {ISSUED_BEFORE}, " AND kind NOT IN ('admin', 'admin_script') \
          AND last_seen >= ", seen_from, " AND ", {LAST_END}, " > ", now,
         " ORDER BY created, id",
     ]
@@ -189,7 +189,7 @@ statement! {
     InsertSession {
         id: [u8; 16] as Binary,
         user: i64 as BigInt,
-        dialect: String as Text,
+        kind: String as Text,
         name: Option<String> as Nullable<Text>,
         at: i64 as BigInt,
         epoch: i64 as BigInt,
@@ -200,9 +200,9 @@ statement! {
         actor: String as Text,
     },
     [
-        "INSERT INTO sessions (id, user_id, dialect, name, created, last_seen, auth_epoch, address, user_agent, \
+        "INSERT INTO sessions (id, user_id, kind, name, created, last_seen, auth_epoch, address, user_agent, \
          request_id, opened_reason, opened_by) VALUES (",
-        id, ", ", user, ", ", dialect, ", ", name, ", ", at, ", ", at, ", ", epoch, ", ", address, ", ", user_agent,
+        id, ", ", user, ", ", kind, ", ", name, ", ", at, ", ", at, ", ", epoch, ", ", address, ", ", user_agent,
         ", ", request_id, ", ", reason, ", ", actor, ")",
     ]
 }

@@ -230,7 +230,7 @@ fn session_rows(
             sessions::user_id,
             sql::<Text>(USERNAME),
             sql::<BigInt>(&cutoff::epoch_of_user()),
-            sessions::dialect,
+            sessions::kind,
             sessions::name,
             sessions::created,
             sessions::last_seen,

@@ -55,7 +55,7 @@ pub(super) fn matching_after(wanted: &SessionMatch) -> Vec<Condition> {
         all.push(Box::new(sessions::last_seen.lt(before.as_micros())));
     }
     if let Some(kind) = wanted.kind {
-        all.push(Box::new(sessions::dialect.eq(kind.as_str())));
+        all.push(Box::new(sessions::kind.eq(kind.as_str())));
     }
     if let Some(part) = &wanted.device {
         all.push(contains("lower(sessions.user_agent) LIKE ", part));

@@ -83,7 +83,7 @@ pub(super) fn session_id(bytes: &[u8]) -> QueryResult<SessionId> {
 
 /// The stored kind of a session.
 pub(super) fn kind_named(name: &str) -> QueryResult<SessionKind> {
-    SessionKind::from_name(name).ok_or_else(|| unreadable("sessions.dialect"))
+    SessionKind::from_name(name).ok_or_else(|| unreadable("sessions.kind"))
 }
 
 /// Descriptive text from outside: NUL, which Postgres cannot store, is replaced.

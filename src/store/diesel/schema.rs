@@ -22,7 +22,7 @@ diesel::table! {
     sessions (id) {
         id -> Binary,
         user_id -> BigInt,
-        dialect -> Text,
+        kind -> Text,
         name -> Nullable<Text>,
         created -> BigInt,
         last_seen -> BigInt,

@@ -101,7 +101,7 @@ fn insert(connection: &mut AnyConnection, new: &NewSession) -> QueryResult<()> {
     hot::InsertSession {
         id: *new.id.as_bytes(),
         user: new.user.0,
-        dialect: new.kind.as_str().to_owned(),
+        kind: new.kind.as_str().to_owned(),
         name: storable(new.name.as_deref()),
         at,
         epoch: new.epoch.0,

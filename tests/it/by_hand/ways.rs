@@ -60,15 +60,15 @@ pub(super) const ALL: &[Way] = &[
     both("UPDATE sessions SET ended_at = 9000000000000000000, ended_reason = 'expired' WHERE id = {session}"),
     both("UPDATE sessions SET auth_epoch = -1 WHERE id = {session}"),
     both("UPDATE sessions SET last_seen = 0 WHERE id = {session}"),
-    both("UPDATE sessions SET dialect = 'djoser' WHERE id = {session}"),
+    both("UPDATE sessions SET kind = 'djoser' WHERE id = {session}"),
     both("DELETE FROM sessions WHERE id = {session}"),
     both(
         "BEGIN; UPDATE users SET auth_epoch = 5 WHERE id = {other_user}; \
           UPDATE sessions SET user_id = {other_user} WHERE id = {session}; COMMIT",
     ),
     sqlite(
-        "REPLACE INTO sessions (id, user_id, dialect, created, last_seen, auth_epoch, opened_reason, opened_by, \
-         ended_at) SELECT id, user_id, dialect, created, last_seen, auth_epoch, opened_reason, opened_by, 1 \
+        "REPLACE INTO sessions (id, user_id, kind, created, last_seen, auth_epoch, opened_reason, opened_by, \
+         ended_at) SELECT id, user_id, kind, created, last_seen, auth_epoch, opened_reason, opened_by, 1 \
          FROM sessions WHERE id = {session}",
     ),
     sqlite("UPDATE OR REPLACE sessions SET id = {session}, ended_at = 1 WHERE id = {other_session}"),

@@ -20,7 +20,7 @@ const FILL: &str = "
     SET enable_seqscan = off;
     INSERT INTO users (username, lookalike_key, email, password_hash, is_active, is_staff, created)
     SELECT 'user' || i, translate('user' || i, '01', 'ol'), 'User' || i || '@example.org', '!', TRUE, FALSE, 0 FROM generate_series(1, 20000) i;
-    INSERT INTO sessions (id, user_id, dialect, created, last_seen, auth_epoch, address, opened_reason, opened_by)
+    INSERT INTO sessions (id, user_id, kind, created, last_seen, auth_epoch, address, opened_reason, opened_by)
     SELECT decode(lpad(to_hex(1700000000000 + i * 1000), 12, '0') || lpad(to_hex(i), 20, '0'), 'hex'), 1 + i % 20000,
         'knox', 1700000000000000 + i * 1000000, 1700000000000000 + i * 1000000, 0,
         '10.0.' || i % 25 || '.' || i % 10, 'login', 'system'

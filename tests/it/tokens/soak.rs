@@ -69,7 +69,7 @@ impl Scene {
         let (id, now) = (scene.bytes("i"), now().as_micros());
         let ended = tokens / 15;
         scene.run(&format!(
-            "INSERT INTO sessions (id, user_id, dialect, created, last_seen, auth_epoch, opened_reason, opened_by,
+            "INSERT INTO sessions (id, user_id, kind, created, last_seen, auth_epoch, opened_reason, opened_by,
              ended_at, ended_reason, ended_by, emptied)
              WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {ended})
              SELECT {id}, {bob}, 'knox', {now}, {now}, 0, 'login', 'system',

@@ -72,7 +72,7 @@ statement! {
          pg_is_in_recovery(), tableoid, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, \
          NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM revocation_horizon WHERE id = 1 \
          UNION ALL SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, \
-         t.digest, t.kind, t.created, t.expires, t.consumed, s.id, s.dialect, s.created, s.last_seen, s.auth_epoch, \
+         t.digest, t.kind, t.created, t.expires, t.consumed, s.id, s.kind, s.created, s.last_seen, s.auth_epoch, \
          CASE WHEN s.created < (SELECT issued_before FROM session_cutoff WHERE id = 1) THEN s.created \
          WHEN u.is_active OR s.ended_reason IS NULL OR s.ended_reason NOT IN ('deactivated', 'imported') \
          THEN s.ended_at END, u.id, u.username, u.email, u.is_active, u.is_staff, u.is_admin, \

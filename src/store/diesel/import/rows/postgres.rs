@@ -73,7 +73,7 @@ statement! {
         ended: Vec<bool> as Array<Bool>,
     },
     [
-        "INSERT INTO sessions (id, user_id, dialect, created, last_seen, auth_epoch, opened_reason, opened_by, \
+        "INSERT INTO sessions (id, user_id, kind, created, last_seen, auth_epoch, opened_reason, opened_by, \
          ended_at, ended_reason, ended_by) SELECT v.id, v.user_id, c.dialect, v.created, c.seen, ", {CUTOFF_EPOCH}, ", c.reason, \
          c.actor, CASE WHEN v.ended THEN c.seen END, CASE WHEN v.ended THEN c.reason END, \
          CASE WHEN v.ended THEN c.actor END FROM (SELECT ",
