@@ -52,7 +52,7 @@ pub(super) async fn verify_password(mut call: Call) -> Answer {
 pub(super) async fn me(mut call: Call) -> Answer {
     call.finish()?;
     let Acting { who, is_script } = call.acting()?;
-    Reply::ok(&json!({ "user": who.user, "session": who.session, "expires": who.expires, "is_script": is_script }))
+    Reply::ok(&json!({ "user": *who.user, "session": who.session, "expires": who.expires, "is_script": is_script }))
 }
 
 /// The refusal of a login or of a password. It does not tell a wrong password from a user who is no administrator.
