@@ -115,7 +115,7 @@ impl From<AdminError> for Failure {
                 return Self::new(Code::Refused, format!("{error}: {cure}"));
             }
             AdminError::LastAdmin(_) => {
-                let cure = "make another user an administrator first, or say --force";
+                let cure = "make another user an administrator first";
                 return Self::new(Code::Refused, format!("{error}: {cure}"));
             }
             AdminError::EndRequired => return Self::new(Code::Usage, format!("--ttl: {error}")),

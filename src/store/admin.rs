@@ -25,6 +25,7 @@ mod sweep;
 pub use findings::{EndScope, Findings, FoundEnd, FoundEvent, FoundSession, FoundToken, KeptSession, LastEnd, Subject};
 pub use import::{Clash, ImportError, ImportReport, SharedAddress};
 pub use keys::{KeyEntry, KeyError, Retiring};
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub(super) use matching::is_single;
 pub use matching::{LiveSet, SessionCount, SessionMatch};
 pub use sweep::{ClockTrust, SweepMoment, SweepPolicy, SweepReport};

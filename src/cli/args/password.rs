@@ -1,7 +1,5 @@
 //! The arguments of passwords.
 
-#![expect(clippy::doc_markdown, reason = "these comments are the program's help, where backticks would show")]
-
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args};

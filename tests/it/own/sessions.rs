@@ -104,7 +104,7 @@ on_each_database! {
         assert_eq!((elsewhere.check(&mine), client.check(&mine)), (401, 401));
         let told = app.connection().find_session(knoxide::domain::session::SessionId::parse(&stolen_id).expect("an id"));
         let told = told.expect("a read").expect("the session");
-        assert_eq!(told.end_reason.map(|event| event.as_str()), Some("revoked_by_user"));
+        assert_eq!(told.end_reason.map(knoxide::domain::audit::Event::as_str), Some("revoked_by_user"));
     }
 
     fn all_others_end_whatever_their_dialect(backend) {

@@ -70,7 +70,10 @@ impl RequestContext<'_> {
         let (login, password) = read().map_err(|errors| self.replies().field_errors(&errors))?;
         let origin = self.state.origin(self.request);
         match self.state.auth().logout_all_by_password(login, password, origin).await {
-            Ok(user) => Ok(Ok(self.note_user(user))),
+            Ok(user) => {
+                self.note_user(user);
+                Ok(Ok(()))
+            }
             Err(error) => self.login_denial(&error).map(Err),
         }
     }
@@ -95,7 +98,10 @@ impl RequestContext<'_> {
         };
         let request = read().map_err(|errors| self.replies().field_errors(&errors))?;
         match self.state.auth().change_password(request).await {
-            Ok(user) => Ok(Ok(self.note_user(user))),
+            Ok(user) => {
+                self.note_user(user);
+                Ok(Ok(()))
+            }
             Err(PasswordError::Login(error)) => self.login_denial(&error).map(Err),
             Err(PasswordError::Weak(weak)) => {
                 note(self.request, |facts| facts.refused("weak_password"));

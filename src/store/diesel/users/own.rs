@@ -17,10 +17,10 @@ statement! {
     /// A new password of a user who has not changed since the present one was verified. A returned row is the
     /// permission, and locks the user until the commit.
     ChangePassword {
-        new: String as Text, raise: i64 as BigInt, user: i64 as BigInt, epoch: i64 as BigInt, old: String as Text,
+        hash: String as Text, raise: i64 as BigInt, user: i64 as BigInt, epoch: i64 as BigInt, old: String as Text,
     } -> BigInt,
     [
-        "UPDATE users SET password_hash = ", new, ", auth_epoch = auth_epoch + ", raise, " WHERE id = ", user,
+        "UPDATE users SET password_hash = ", hash, ", auth_epoch = auth_epoch + ", raise, " WHERE id = ", user,
         " AND auth_epoch + ", {hot::CUTOFF_EPOCH}, " = ", epoch, " AND is_active AND password_hash = ", old,
         " RETURNING auth_epoch + ", {hot::CUTOFF_EPOCH},
     ]
@@ -57,7 +57,7 @@ pub(in super::super) fn change_password(
         KeptSessions::All => 0,
     };
     let statement = ChangePassword {
-        new: change.new.expose().to_owned(),
+        hash: change.new.expose().to_owned(),
         raise,
         user: change.user.0,
         epoch: change.epoch.0,
