@@ -3,7 +3,7 @@
 //!
 //! | reply | when |
 //! |---|---|
-//! | 200 | the token is good: [`identity`] has the headers |
+//! | 200 | the token is good: `identity.rs` has the headers |
 //! | 401 | no token, or a bad one |
 //! | 403 | the requirement is not met, or a cookie came with a request that another site may have caused |
 //! | 400, at nginx 403 | more than one token |
