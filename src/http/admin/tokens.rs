@@ -55,7 +55,7 @@ pub(super) async fn end(mut call: Call) -> Answer {
     call.finish()?;
     let id = call.session_id()?;
     let owner = call.run(Length::Short, move |admin| admin.user_by_id(admin.session_entry(id)?.user_id)).await?;
-    call.permit_on(&owner).await?;
+    call.permit_end_for(&owner).await?;
     call.run(Length::Short, move |admin| admin.end_session(id)).await?;
     Reply::done()
 }
@@ -68,7 +68,7 @@ pub(super) async fn revoke(mut call: Call) -> Answer {
     let name = fields.required_text("name");
     call.finish()?;
     let owner = call.run(Length::Short, move |admin| admin.user_by_id(user)).await?;
-    call.permit_on(&owner).await?;
+    call.permit_end_for(&owner).await?;
     let ended = call.run(Length::Long, move |admin| admin.end_tokens_named(&owner, &name)).await?;
     Reply::ok(&json!({ "ended": ended }))
 }
