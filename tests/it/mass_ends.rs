@@ -47,12 +47,16 @@ fn of_network(network: &str) -> SessionMatch {
 
 /// Opens a session at a moment of some node's clock.
 fn open(app: &App, user: UserId, number: u8, at: Timestamp) -> SessionId {
-    let origin = Origin { address: Some([192, 0, 2, number].into()), ..Origin::default() };
     let mut unique = [0; 10];
     unique[9] = number;
+    open_as(app, user, SessionId::new(at, &unique), (number, at))
+}
+
+fn open_as(app: &App, user: UserId, id: SessionId, (number, at): (u8, Timestamp)) -> SessionId {
+    let origin = Origin { address: Some([192, 0, 2, number].into()), ..Origin::default() };
     let digest = TokenDigest::from_bytes([number; 64]);
     let new = NewSession {
-        id: SessionId::new(at, &unique),
+        id,
         user,
         epoch: Epoch(0),
         kind: Dialect::Knox.into(),
@@ -161,6 +165,16 @@ on_each_database! {
         open(&app, alice, 1, ahead);
         let found = admin.dry_run(&of_network("192.0.2.1/32")).expect("a count");
         assert_eq!((found.count, found.moment), (1, ahead));
+        assert_eq!(admin.end_filtered(&of_network("192.0.2.1/32"), found.shown(), &mut |_| {}).expect("an end"), 1);
+    }
+
+    fn a_session_whose_id_is_no_time_ends_as_shown(backend) {
+        let app = App::start(backend);
+        let admin = administrator(&app);
+        let alice = app.add_user("alice", "correct horse");
+        open_as(&app, alice, SessionId::from_bytes([0xff; 16]), (1, app.clock.now()));
+        let found = admin.dry_run(&of_network("192.0.2.1/32")).expect("a count");
+        assert_eq!(found.count, 1);
         assert_eq!(admin.end_filtered(&of_network("192.0.2.1/32"), found.shown(), &mut |_| {}).expect("an end"), 1);
     }
 

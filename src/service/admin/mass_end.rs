@@ -1,7 +1,5 @@
 //! Ending the sessions of a set that was shown before.
 
-use std::time::Duration;
-
 use serde::Serialize;
 use serde_json::json;
 
@@ -13,9 +11,6 @@ use crate::store::{LiveSet, SessionMatch};
 
 /// How many sessions a dry run shows.
 const SAMPLE: u32 = 10;
-
-/// The least step of a [`Timestamp`].
-const INSTANT: Duration = Duration::from_micros(1);
 
 /// What a mass end would do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -69,9 +64,7 @@ impl Admin {
         if matching.is_any() {
             return Err(AdminError::NoCondition);
         }
-        let beyond = shown.moment.saturating_add(INSTANT);
-        let before = matching.created_before.map_or(beyond, |before| before.min(beyond));
-        let set = self.live_set(SessionMatch { created_before: Some(before), ..matching.clone() });
+        let set = LiveSet { opened_until: Some(shown.moment), ..self.live_set(matching.clone()) };
         let found = self.store.count_sessions(&set)?.sessions;
         if found > shown.count {
             return Err(AdminError::MoreThanShown { shown: shown.count, found });
@@ -87,6 +80,7 @@ impl Admin {
     }
 
     fn live_set(&self, matching: SessionMatch) -> LiveSet {
-        LiveSet { matching, now: self.clock.now(), idle_limit: self.policy.idle_verdict_after() }
+        let idle_limit = self.policy.idle_verdict_after();
+        LiveSet { matching, now: self.clock.now(), idle_limit, opened_until: None }
     }
 }

@@ -153,7 +153,9 @@ fn a_set_ends(store: &dyn AdminStore) {
         created_before: Some(after(20)),
         ..SessionMatch::default()
     };
-    let set = LiveSet { matching, now: after(100), idle_limit: None };
+    let set = LiveSet { matching, now: after(100), idle_limit: None, opened_until: None };
+    let opened_until = |seconds| store.count_sessions(&LiveSet { opened_until: Some(after(seconds)), ..set.clone() });
+    assert_eq!(opened_until(4), Ok(SessionCount { sessions: 2, newest: Some(after(4)) }));
     let is_in = |number: u64| !number.is_multiple_of(3) && number < 20 && number != 2;
     let count = u64::try_from((1..=30).filter(|number| is_in(*number)).count()).expect("a small number");
     assert_eq!(store.count_sessions(&set), Ok(SessionCount { sessions: count, newest: Some(after(19)) }));

@@ -183,6 +183,9 @@ fn page(any: &mut AnyConnection, set: &LiveSet, way: Way, last: Option<&Found>) 
     for condition in wanted.into_iter().chain(matching::live(set.now, set.idle_limit)) {
         query = query.filter(condition);
     }
+    if let Some(until) = set.opened_until {
+        query = query.filter(sessions::created.le(until.as_micros()));
+    }
     query = match way {
         Way::Ids => query.order(sessions::id),
         Way::OfUser => query.order((sessions::created, sessions::id)),

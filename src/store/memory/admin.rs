@@ -216,7 +216,11 @@ const fn done(found: bool) -> UserChanged {
 
 impl Tables {
     fn live_set(&self, set: &LiveSet) -> impl Iterator<Item = &SessionRow> {
-        let is_in = |row: &&SessionRow| row.fits(&set.matching) && self.is_live(row, set.idle_limit, set.now);
+        let is_in = |row: &&SessionRow| {
+            row.fits(&set.matching)
+                && set.opened_until.is_none_or(|until| row.session.created <= until)
+                && self.is_live(row, set.idle_limit, set.now)
+        };
         self.sessions.values().filter(is_in)
     }
 

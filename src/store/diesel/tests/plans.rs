@@ -54,7 +54,7 @@ fn searches_and_ends_go_by_indexes() {
         (SessionMatch { device: Some("curl".to_owned()), ..SessionMatch::default() }, " sessions"),
     ];
     for (matching, index) in sets {
-        let set = LiveSet { matching: matching.clone(), now: NOW, idle_limit: None };
+        let set = LiveSet { matching: matching.clone(), now: NOW, idle_limit: None, opened_until: None };
         let is_narrow = !index.starts_with(' ');
         let filter = SessionFilter {
             matching,
