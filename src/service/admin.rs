@@ -33,7 +33,6 @@ mod users;
 
 pub use crate::store::{EventFilter, EventOrder, SessionMatch, SharedEmail, UserFilter};
 pub use data::{Imported, Swept, UnreachableUser, UnverifiableUser, why_unverifiable};
-pub use events::EventReader;
 pub use explain::{About, Answer, Cause, Evidence, ExplainSettings, ExplainedSession, Explanation, Question};
 pub use keys::{KeyState, ListedKey};
 pub use mass_end::{DryRun, Shown};

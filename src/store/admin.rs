@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Store, StoreError, StoreResult};
+use super::{EventEntry, EventFilter, Store, StoreError, StoreResult};
 use crate::domain::audit::AuditContext;
 use crate::domain::import::ImportData;
 use crate::domain::jwt::{Algorithm, KeySecret, StoredKey};
@@ -125,6 +125,15 @@ pub trait AdminStore: Store {
         detail: &serde_json::Value,
         progress: &mut dyn FnMut(u64),
     ) -> StoreResult<u64>;
+
+    /// Lists audit events, as [`Connection::list_events`](super::Connection::list_events) does, but without the time
+    /// limit of a request's connection.
+    ///
+    /// # Errors
+    /// When the database fails.
+    fn list_events(&self, filter: &EventFilter) -> StoreResult<Vec<EventEntry>> {
+        self.connect()?.list_events(filter)
+    }
 
     /// Notes in a session that its user has given the password again; `false` if there is no such session, or it has
     /// ended.

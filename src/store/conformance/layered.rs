@@ -146,6 +146,7 @@ impl<S: AdminStore, L: Layer> AdminStore for Layered<S, L> {
         fn end_sessions(
             store, set: &LiveSet, audit: &AuditContext, detail: &serde_json::Value, progress: &mut dyn FnMut(u64)
         ) -> StoreResult<u64>;
+        fn list_events(store, filter: &EventFilter) -> StoreResult<Vec<EventEntry>>;
         fn prove_session(store, session: SessionId, audit: &AuditContext) -> StoreResult<bool>;
         fn session_proven(store, session: SessionId) -> StoreResult<Option<Timestamp>>;
         fn list_keys(store) -> StoreResult<Vec<KeyEntry>>;

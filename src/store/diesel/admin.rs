@@ -17,9 +17,9 @@ use crate::domain::session::{SessionEntry, SessionId};
 use crate::domain::time::Timestamp;
 use crate::domain::user::{NewUser, PasswordHash, UserId};
 use crate::store::{
-    AdminStore, ClockTrust, Findings, ImportError, ImportReport, KeyEntry, KeyError, LastAdmin, LiveSet, Retiring,
-    SessionCount, SessionFilter, SharedEmail, StoreResult, Subject, SweepMoment, SweepPolicy, SweepReport, UserChange,
-    UserChanged, UserCreation, UserEntry, UserFilter,
+    AdminStore, ClockTrust, EventEntry, EventFilter, Findings, ImportError, ImportReport, KeyEntry, KeyError,
+    LastAdmin, LiveSet, Retiring, SessionCount, SessionFilter, SharedEmail, StoreResult, Subject, SweepMoment,
+    SweepPolicy, SweepReport, UserChange, UserChanged, UserCreation, UserEntry, UserFilter,
 };
 
 statement! {
@@ -125,6 +125,10 @@ impl AdminStore for DieselStore {
         progress: &mut dyn FnMut(u64),
     ) -> StoreResult<u64> {
         self.end_set(set, audit, detail, progress)
+    }
+
+    fn list_events(&self, filter: &EventFilter) -> StoreResult<Vec<EventEntry>> {
+        self.admin(|connection| connection.read(|any| audit::list(any, filter)))
     }
 
     fn prove_session(&self, session: SessionId, audit: &AuditContext) -> StoreResult<bool> {
