@@ -13,7 +13,7 @@ use crate::domain::import::ImportData;
 use crate::domain::jwt::{Algorithm, KeySecret, StoredKey};
 use crate::domain::random::Random;
 use crate::domain::session::{SessionEntry, SessionId};
-use crate::domain::time::Timestamp;
+use crate::domain::time::{Clock, Timestamp};
 use crate::domain::user::{NewUser, PasswordHash, User, UserId};
 
 mod findings;
@@ -113,8 +113,9 @@ pub trait AdminStore: Store {
     /// Ends live sessions, in as many small transactions as it takes, and returns their number. When this returns, every
     /// session of the set is over; a login that overlaps it comes before or after. The first transaction records
     /// [`Event::MassEndStarted`](crate::domain::audit::Event::MassEndStarted), and the last one
-    /// [`Event::MassEndDone`](crate::domain::audit::Event::MassEndDone), each with `detail`; the sessions get the event of
-    /// `audit`, and no record each. `progress` is called with the number so far.
+    /// [`Event::MassEndDone`](crate::domain::audit::Event::MassEndDone), each with the detail of `audit`; the sessions get
+    /// the event of `audit`, and no record each. `audit` has the moment of the first transaction; all others have that
+    /// of `clock`. `progress` is called with the number so far.
     ///
     /// # Errors
     /// When the database fails. The sessions counted by `progress` stay ended, and repeating the call ends the rest.
@@ -122,7 +123,7 @@ pub trait AdminStore: Store {
         &self,
         set: &LiveSet,
         audit: &AuditContext,
-        detail: &serde_json::Value,
+        clock: &dyn Clock,
         progress: &mut dyn FnMut(u64),
     ) -> StoreResult<u64>;
 

@@ -75,7 +75,8 @@ impl Admin {
             ended = number;
             progress(number);
         };
-        let done = self.store.end_sessions(&set, &self.audit(Event::Revoked), &detail, &mut note);
+        let audit = self.audit(Event::Revoked).with_detail(detail);
+        let done = self.store.end_sessions(&set, &audit, &*self.clock, &mut note);
         done.map_err(|error| AdminError::EndedInPart { ended, error })
     }
 

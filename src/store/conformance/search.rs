@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::domain::session::SessionKind;
+use crate::domain::time::ManualClock;
 use crate::store::{LastAdmin, LiveSet, SessionCount, SessionFilter, SessionMatch, UserChanged, UserFilter};
 
 pub(super) const ADMIN_CASES: &[AdminCase] = &[
@@ -159,9 +160,9 @@ fn a_set_ends(store: &dyn AdminStore) {
     let is_in = |number: u64| !number.is_multiple_of(3) && number < 20 && number != 2;
     let count = u64::try_from((1..=30).filter(|number| is_in(*number)).count()).expect("a small number");
     assert_eq!(store.count_sessions(&set), Ok(SessionCount { sessions: count, newest: Some(after(19)) }));
-    let (mut told, detail) = (0, serde_json::json!({}));
-    let by = cause_at(Event::Revoked, after(100));
-    let ended = store.end_sessions(&set, &by, &detail, &mut |number| told = number);
+    let (mut told, clock) = (0, ManualClock::new(after(110)));
+    let by = cause_at(Event::Revoked, after(100)).with_detail(serde_json::json!({}));
+    let ended = store.end_sessions(&set, &by, &clock, &mut |number| told = number);
     assert_eq!((ended, told), (Ok(count), count));
     for number in 1..=30 {
         assert_eq!(is_live(conn, number), !is_in(number) && number != 2, "{number}");
@@ -172,11 +173,11 @@ fn a_set_ends(store: &dyn AdminStore) {
         let revoked = (1..=30).any(|number| is_in(number) && id_of(&client(number)) == entry.session.id);
         assert_eq!(entry.end_reason == Some(Event::Revoked), revoked, "{}", entry.session.id);
         if revoked {
-            assert_eq!((entry.session.ended, entry.ended_by.as_deref()), (Some(after(100)), Some("system")));
+            assert_eq!((entry.session.ended, entry.ended_by.as_deref()), (Some(after(110)), Some("system")));
         }
     }
     assert_eq!(store.count_sessions(&set), Ok(SessionCount::default()));
-    assert_eq!(store.end_sessions(&set, &by, &detail, &mut |_| {}), Ok(0));
+    assert_eq!(store.end_sessions(&set, &by, &clock, &mut |_| {}), Ok(0));
     let idle = LiveSet { idle_limit: Some(Duration::from_secs(1)), matching: SessionMatch::of_user(alice), ..set };
     assert_eq!(store.count_sessions(&idle), Ok(SessionCount::default()), "what is over by itself is not counted");
 }
