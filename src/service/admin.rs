@@ -27,6 +27,7 @@ mod keys;
 mod mass_end;
 mod proof;
 mod script_tokens;
+mod search;
 mod sessions;
 mod tokens;
 mod users;
@@ -36,6 +37,7 @@ pub use data::{Imported, Swept, UnreachableUser, UnverifiableUser, why_unverifia
 pub use explain::{About, Answer, Cause, Evidence, ExplainSettings, ExplainedSession, Explanation, Question};
 pub use keys::{KeyState, ListedKey};
 pub use mass_end::{DryRun, Shown};
+pub use search::{MAX_SEARCH, SearchText};
 pub use sessions::SessionQuery;
 pub use tokens::{MAX_TOKEN_NAME, ScriptToken};
 pub use users::{NewAccount, NewPassword, check_new_account};
@@ -171,6 +173,9 @@ pub enum AdminError {
         /// Why not all.
         error: StoreError,
     },
+    /// Nothing can be found by this text.
+    #[error("a text to search for must have 1 to {MAX_SEARCH} visible characters")]
+    BadSearch(SearchText),
 }
 
 impl From<KeyError> for AdminError {

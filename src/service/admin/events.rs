@@ -44,6 +44,7 @@ impl AdminError {
             Self::SecretInUse => "secret_in_use",
             Self::LastKey(_) => "last_key",
             Self::Clashes(_) => "clashes",
+            Self::BadSearch(_) => "bad_search",
         })
     }
 }

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde_json::json;
 
+use super::search::check_sessions;
 use super::{Admin, AdminError, SessionQuery};
 use crate::domain::audit::Event;
 use crate::domain::session::SessionEntry;
@@ -44,8 +45,9 @@ impl Admin {
     /// a node whose clock is ahead.
     ///
     /// # Errors
-    /// The store failed.
+    /// A text that cannot be searched for, or the store failed.
     pub fn dry_run(&self, matching: &SessionMatch) -> Result<DryRun, AdminError> {
+        check_sessions(matching)?;
         let set = self.live_set(matching.clone());
         let found = self.store.count_sessions(&set)?;
         let query = SessionQuery { matching: matching.clone(), limit: SAMPLE, ..SessionQuery::default() };
@@ -64,6 +66,7 @@ impl Admin {
         if matching.is_any() {
             return Err(AdminError::NoCondition);
         }
+        check_sessions(matching)?;
         let set = LiveSet { opened_until: Some(shown.moment), ..self.live_set(matching.clone()) };
         let found = self.store.count_sessions(&set)?.sessions;
         if found > shown.count {

@@ -74,7 +74,7 @@ fn a_list_for_administrators_may_take_longer_than_a_request() {
              session_id, address, user_agent, request_id, detail, count FROM kept",
         )
         .expect("a view");
-    let store = Arc::new(database.store());
+    let store = database.store();
     assert_eq!(all(&mut *store.connect().expect("a connection"))[0].actor, "2s");
     let admin = Admin {
         store,
