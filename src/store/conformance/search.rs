@@ -114,6 +114,9 @@ fn sessions_are_found(store: &dyn AdminStore) {
         m.user = Some(alice);
     };
     assert_eq!(find(&both), [2], "all conditions hold together");
+    let part = "192.0.2.64/26".parse().ok();
+    assert_eq!(find(&|m| (m.user, m.address) = (Some(alice), part)), [2]);
+    assert_eq!(find(&|m| (m.user, m.address) = (Some(bob), part)), Vec::<usize>::new());
 }
 
 fn pages_follow_each_other(store: &dyn AdminStore) {

@@ -203,13 +203,7 @@ fn page(any: &mut AnyConnection, set: &LiveSet, way: Way, last: Option<&Found>) 
                     .bind::<Binary, _>(id)
                     .sql(")"),
             ),
-            Way::Addresses => query.filter(
-                sql::<Bool>("(sessions.address, sessions.id) > (")
-                    .bind::<Text, _>(address.clone().unwrap_or_default())
-                    .sql(", ")
-                    .bind::<Binary, _>(id)
-                    .sql(")"),
-            ),
+            Way::Addresses => query.filter(matching::after(address.clone().unwrap_or_default(), id)),
         };
     }
     let rows: Vec<(Vec<u8>, i64, Option<String>)> = query.load(any)?;
