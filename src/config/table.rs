@@ -381,7 +381,7 @@ fn audit(table: &mut Table) {
         /// How many audit events are kept at most: beyond that, the oldest are deleted. 0: any number.
         KNOXIDE_AUDIT_MAX_ROWS = audit.max_rows, number(0..=1_000_000_000_000);
 
-        /// How long audit events keep the client's address and `User-Agent`.
+        /// How long audit events keep addresses, devices and, in the filter of a mass end, a session's name.
         KNOXIDE_AUDIT_ADDRESS_RETENTION = audit.address_retention, optional(duration(days(1)..=MAX_DURATION));
     }
 }

@@ -11,8 +11,8 @@ use serde_json::{Map, Value, json};
 
 use crate::http::drf::body::BodyError;
 use crate::service::Unavailable;
-use crate::service::admin::AdminError;
 use crate::service::admin::desk::DeskError;
+use crate::service::admin::{AdminError, SearchText};
 
 /// What a program tells refusals apart by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -192,6 +192,17 @@ fn details(numbers: &[(&str, u64)]) -> Option<Box<Map<String, Value>>> {
     Some(Box::new(numbers.iter().map(|(name, number)| ((*name).to_owned(), json!(number))).collect()))
 }
 
+/// The field of such a text.
+const fn searched(text: SearchText) -> &'static str {
+    match text {
+        SearchText::Part => "q",
+        SearchText::Beginning => "beginning",
+        SearchText::Email => "email",
+        SearchText::Device => "device",
+        SearchText::Name => "name",
+    }
+}
+
 impl From<BodyError> for ApiError {
     fn from(error: BodyError) -> Self {
         let closes = error.ends_connection();
@@ -237,6 +248,7 @@ impl From<AdminError> for ApiError {
             AdminError::BadEmail => Self::of_field(bad, Code::Invalid, "email", &error),
             AdminError::Weak(_) | AdminError::UselessHash(_) => Self::of_field(bad, Code::Invalid, "password", &error),
             AdminError::BadTokenName => Self::of_field(bad, Code::Invalid, "name", &error),
+            AdminError::BadSearch(text) => Self::of_field(bad, Code::Invalid, searched(*text), &error),
             AdminError::EndRequired => Self::of_field(bad, Code::Invalid, "expires_in", &error),
             AdminError::FutureMoment => Self::of_field(bad, Code::Invalid, "before", &error),
             AdminError::NameTaken(_) | AdminError::Lookalike { .. } => {

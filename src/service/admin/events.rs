@@ -13,7 +13,7 @@ use crate::domain::password::one_time::OneTimePassword;
 use crate::domain::session::{SessionId, SessionKind};
 use crate::domain::time::Timestamp;
 use crate::domain::user::{User, UserId};
-use crate::store::{Connection, EventEntry, EventFilter, NewEvent, SessionMatch, SharedEmail};
+use crate::store::{EventEntry, EventFilter, NewEvent, SessionMatch, SharedEmail};
 
 impl AdminError {
     /// Why an act was refused, as it is recorded; `None` if it failed by accident, and may have been done.
@@ -44,20 +44,8 @@ impl AdminError {
             Self::SecretInUse => "secret_in_use",
             Self::LastKey(_) => "last_key",
             Self::Clashes(_) => "clashes",
+            Self::BadSearch(_) => "bad_search",
         })
-    }
-}
-
-/// Lists audit events.
-pub struct EventReader(Box<dyn Connection>);
-
-impl EventReader {
-    /// Lists audit events.
-    ///
-    /// # Errors
-    /// The store failed.
-    pub fn list(&mut self, filter: &EventFilter) -> Result<Vec<EventEntry>, AdminError> {
-        Ok(self.0.list_events(filter)?)
     }
 }
 
@@ -67,15 +55,7 @@ impl Admin {
     /// # Errors
     /// The store failed.
     pub fn list_events(&self, filter: &EventFilter) -> Result<Vec<EventEntry>, AdminError> {
-        self.event_reader()?.list(filter)
-    }
-
-    /// Lists audit events page after page, on a connection of its own.
-    ///
-    /// # Errors
-    /// The store failed.
-    pub fn event_reader(&self) -> Result<EventReader, AdminError> {
-        Ok(EventReader(self.connect()?))
+        Ok(self.store.list_events(filter)?)
     }
 
     /// Records an event in a transaction of its own: an act that was refused before a method of this type was called,

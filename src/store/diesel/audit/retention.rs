@@ -28,14 +28,52 @@ statement! {
     ]
 }
 
+/// Which events have an address, a device or a part of a name, also in the filter of a mass end. This has to be
+/// literally the condition of the index.
+#[cfg(feature = "sqlite")]
+pub(in super::super) const HAS_ORIGIN: &str = "(address IS NOT NULL OR user_agent IS NOT NULL \
+     OR (event IN ('mass_end_started', 'mass_end_done', 'throttle_cleared') \
+     AND coalesce(json_extract(detail, '$.address'), json_extract(detail, '$.filter.address'), \
+     json_extract(detail, '$.filter.device'), json_extract(detail, '$.filter.name')) IS NOT NULL))";
+
+/// The same on Postgres.
+#[cfg(feature = "postgres")]
+pub(in super::super) const HAS_ORIGIN_POSTGRES: &str = "(address IS NOT NULL OR user_agent IS NOT NULL \
+     OR (event IN ('mass_end_started', 'mass_end_done', 'throttle_cleared') \
+     AND coalesce(detail::jsonb #>> '{address}', detail::jsonb #>> '{filter,address}', \
+     detail::jsonb #>> '{filter,device}', detail::jsonb #>> '{filter,name}') IS NOT NULL))";
+
+#[cfg(feature = "sqlite")]
 statement! {
-    /// Removes addresses and devices from a batch of events from before a time. The condition has to be literally
-    /// that of the index.
+    /// Removes them from a batch of events from before a time.
     RemoveOrigins { before: i64 as BigInt },
     [
-        "UPDATE audit_events SET address = NULL, user_agent = NULL WHERE id IN (SELECT id FROM audit_events \
-         WHERE (address IS NOT NULL OR user_agent IS NOT NULL) AND at < ", before, " LIMIT ", {BATCH}, ")",
+        "UPDATE audit_events SET address = NULL, user_agent = NULL, detail = CASE \
+         WHEN event IN ('mass_end_started', 'mass_end_done', 'throttle_cleared') \
+         THEN json_remove(detail, '$.address', '$.filter.address', '$.filter.device', '$.filter.name') \
+         ELSE detail END WHERE id IN (SELECT id FROM audit_events WHERE ", {HAS_ORIGIN}, " AND at < ", before,
+        " LIMIT ", {BATCH}, ")",
     ]
+}
+
+#[cfg(feature = "postgres")]
+statement! {
+    /// The same on Postgres.
+    RemoveOriginsPostgres { before: i64 as BigInt },
+    [
+        "UPDATE audit_events SET address = NULL, user_agent = NULL, detail = CASE \
+         WHEN event IN ('mass_end_started', 'mass_end_done', 'throttle_cleared') \
+         THEN (detail::jsonb - 'address' #- '{filter,address}' #- '{filter,device}' #- '{filter,name}')::text \
+         ELSE detail END WHERE id IN (SELECT id FROM audit_events WHERE ", {HAS_ORIGIN_POSTGRES}, " AND at < ", before,
+        " LIMIT ", {BATCH}, ")",
+    ]
+}
+
+fn remove_origins(any: &mut AnyConnection, before: i64) -> QueryResult<usize> {
+    on_each!(any,
+        sqlite(c) => RemoveOrigins { before }.execute(c),
+        postgres(c) => RemoveOriginsPostgres { before }.execute(c),
+    )
 }
 
 #[cfg(feature = "postgres")]
@@ -72,7 +110,7 @@ impl DieselStore {
         }
         let mut cleaned = 0;
         if let Some(age) = policy.audit_address_retention {
-            cleaned += self.repeat(go_on, |any| RemoveOrigins { before: before(age) }.execute(any))?;
+            cleaned += self.repeat(go_on, |any| remove_origins(any, before(age)))?;
         }
         Ok((deleted, cleaned))
     }
