@@ -1,11 +1,11 @@
 //! `knoxide audit …`
 
+mod orders;
+
 use std::io::{self, Write};
 use std::time::Duration;
 
-use tokio::runtime::Runtime;
-use tokio::signal::unix::{Signal, SignalKind, signal};
-
+use self::orders::Orders;
 use super::answer::{Answer, Answered, Code, Failure};
 use super::args::{Audit as Action, EventConditions};
 use super::session::parse_id;
@@ -38,7 +38,7 @@ pub(super) fn run(action: Action, as_json: bool, context: &mut Context<'_>) -> A
             let filter =
                 EventFilter { order: EventOrder::OldestFirst, limit: PAGE, after, ..selected(filter, &admin)? };
             let mut lines = Lines { out: &mut *context.out, as_json: true };
-            ended(lines.follow(&|filter| admin.list_events(filter), filter).map(drop))
+            ended(lines.follow(&|filter| admin.list_events(filter), filter, &mut || true).map(drop))
         }
         Action::Tail { filter, lines } => {
             let filter = selected(filter, &admin)?;
@@ -78,6 +78,8 @@ fn parse_cursor(text: &str) -> Result<EventCursor, Failure> {
 enum Stop {
     /// The reader of the output has closed it, as `head` does.
     Closed,
+    /// A signal came.
+    Ordered,
     Failed(Failure),
 }
 
@@ -95,7 +97,7 @@ impl From<AdminError> for Stop {
 
 fn ended(outcome: Result<(), Stop>) -> Answered {
     match outcome {
-        Ok(()) | Err(Stop::Closed) => Ok(Answer::silent()),
+        Ok(()) | Err(Stop::Closed | Stop::Ordered) => Ok(Answer::silent()),
         Err(Stop::Failed(failure)) => Err(failure),
     }
 }
@@ -110,13 +112,24 @@ struct Lines<'a> {
 }
 
 impl Lines<'_> {
-    /// Writes all events that match, page by page; returns the position of the last one.
-    fn follow(&mut self, list: &List<'_>, mut filter: EventFilter) -> Result<Option<EventCursor>, Stop> {
+    /// Writes all events that match, page by page while `go_on` says so; returns the position of the last one. A page
+    /// that is not full is the last one, however fast new events come.
+    fn follow(
+        &mut self,
+        list: &List<'_>,
+        mut filter: EventFilter,
+        go_on: &mut dyn FnMut() -> bool,
+    ) -> Result<Option<EventCursor>, Stop> {
         loop {
             let page = list(&filter)?;
             self.write(&page)?;
-            let Some(last) = page.last() else { return Ok(filter.after) };
-            filter.after = Some(last.cursor);
+            filter.after = page.last().map(|last| last.cursor).or(filter.after);
+            if u32::try_from(page.len()).is_ok_and(|events| events < filter.limit) {
+                return Ok(filter.after);
+            }
+            if !go_on() {
+                return Err(Stop::Ordered);
+            }
         }
     }
 
@@ -168,56 +181,27 @@ fn latest(
 /// Writes what is new; returns where the next ones begin.
 fn new_ones(
     shown: &mut Lines<'_>,
-    list: &List<'_>,
-    filter: &EventFilter,
+    (list, filter): (&List<'_>, &EventFilter),
     after: Option<EventCursor>,
+    go_on: &mut dyn FnMut() -> bool,
 ) -> Result<Option<EventCursor>, Stop> {
     let newest = newest(list)?;
     if newest <= after {
         return Ok(after);
     }
     let new = EventFilter { order: EventOrder::OldestFirst, limit: PAGE, after, ..filter.clone() };
-    Ok(shown.follow(list, new)?.max(newest))
+    Ok(shown.follow(list, new, go_on)?.max(newest))
 }
 
 fn tail(mut shown: Lines<'_>, list: &List<'_>, filter: &EventFilter, lines: u32) -> Result<(), Stop> {
-    let mut orders = Orders::listen().map_err(|error| Failure::new(Code::Failed, error.to_string()))?;
+    let orders = Orders::listen().map_err(|error| Failure::new(Code::Failed, error.to_string()))?;
     let mut after = latest(&mut shown, list, filter, lines)?;
     loop {
-        after = new_ones(&mut shown, list, filter, after)?;
+        let mut go_on = || !orders.stop_within(Duration::ZERO);
+        after = new_ones(&mut shown, (list, filter), after, &mut go_on)?;
         if orders.stop_within(POLL_INTERVAL) {
             return Ok(());
         }
-    }
-}
-
-/// The signals that end the command.
-struct Orders {
-    runtime: Runtime,
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Orders {
-    fn listen() -> io::Result<Self> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let (terminate, interrupt) = {
-            let _inside = runtime.enter();
-            (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?)
-        };
-        Ok(Self { runtime, terminate, interrupt })
-    }
-
-    /// Whether one of them comes within this time.
-    fn stop_within(&mut self, limit: Duration) -> bool {
-        let Self { runtime, terminate, interrupt } = self;
-        runtime.block_on(async {
-            tokio::select! {
-                _ = terminate.recv() => true,
-                _ = interrupt.recv() => true,
-                () = tokio::time::sleep(limit) => false,
-            }
-        })
     }
 }
 
@@ -274,10 +258,10 @@ mod tests {
         let Ok(after) = latest(&mut shown, &list, &wanted, 10) else { panic!("a failure") };
         assert_eq!(after, EventCursor::parse("0-5"));
         newest.set("0-9");
-        let Ok(next) = new_ones(&mut shown, &list, &wanted, after) else { panic!("a failure") };
+        let Ok(next) = new_ones(&mut shown, (&list, &wanted), after, &mut || true) else { panic!("a failure") };
         assert_eq!((next, asked.borrow().last().copied()), (EventCursor::parse("0-9"), Some((1, after))));
         asked.borrow_mut().clear();
-        let Ok(same) = new_ones(&mut shown, &list, &wanted, next) else { panic!("a failure") };
+        let Ok(same) = new_ones(&mut shown, (&list, &wanted), next, &mut || true) else { panic!("a failure") };
         assert_eq!((same, asked.take()), (next, vec![(0, None)]), "nothing is new, so nothing is searched");
         assert!(out.is_empty());
     }

@@ -144,11 +144,25 @@ impl Call {
     /// # Errors
     /// 404 if there is none, 403 until the password was given again.
     pub(super) async fn user_to_change(&self) -> Result<User, ApiError> {
-        let user = self.user().await?;
+        let user = self.of_act(self.user().await).await?;
         if user.is_admin {
             self.require_recent_password().await?;
         }
         Ok(user)
+    }
+
+    /// What an act is to be done to. If there is no such thing, the refusal is recorded.
+    ///
+    /// # Errors
+    /// That of finding it.
+    pub(super) async fn of_act<T>(&self, found: Result<T, ApiError>) -> Result<T, ApiError> {
+        match found {
+            Err(refusal) if refusal.is_not_found() => {
+                self.record_refusal(refusal).await?;
+                Err(ApiError::not_found())
+            }
+            found => found,
+        }
     }
 
     /// Whether this administrator may end a session of that user now: one of the own ones always.

@@ -158,6 +158,11 @@ impl ApiError {
         Self { fields, ..Self::new(status, code, error.to_string()) }
     }
 
+    /// Whether there is nothing at the path, or of that id.
+    pub(super) const fn is_not_found(&self) -> bool {
+        matches!(self.code, Code::NotFound)
+    }
+
     /// Why, for the log.
     pub(super) const fn reason(&self) -> &'static str {
         self.code.as_str()

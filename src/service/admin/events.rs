@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Admin, AdminError, Imported, NewAccount, NewPassword, ScriptToken, Shown};
+use super::{Admin, AdminError, Imported, NewAccount, NewPassword, ScriptToken, Shown, check_new_account};
 use crate::domain::audit::{AuditContext, Event};
 use crate::domain::import::ImportData;
 use crate::domain::jwt::{Algorithm, KeySecret};
@@ -75,6 +75,23 @@ impl Admin {
         session: Option<SessionId>,
     ) -> Result<(), AdminError> {
         Ok(self.connect()?.record_events(&[NewEvent { audit, user, session, count: 1 }])?)
+    }
+
+    /// The user on whom an act is to be done: as [`Admin::find_user`], and if there is none, the act is recorded as
+    /// refused.
+    ///
+    /// # Errors
+    /// There is none, or the store failed.
+    pub fn find_for(&self, act: Event, named: &str) -> Result<User, AdminError> {
+        self.told(act, None, self.find_user(named))
+    }
+
+    /// As [`check_new_account`], for a caller that asks for the password afterwards: the refusal is recorded.
+    ///
+    /// # Errors
+    /// What is wrong, or the store failed.
+    pub fn check_new_account(&self, username: &str, email: &str) -> Result<(), AdminError> {
+        self.told(Event::UserCreated, None, check_new_account(username, email))
     }
 
     /// Records the refusal of an act, before it is answered.

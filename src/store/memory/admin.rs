@@ -46,16 +46,13 @@ impl AdminStore for MemoryStore {
             UserChange::Staff(_) | UserChange::Admin(..) => {}
         }
         let Some(user) = tables.user_mut(id) else { return Ok(UserChanged::NoSuchUser) };
-        let before = user.clone();
         match change {
             UserChange::Username(name) => user.username.clone_from(name),
             UserChange::Email(email, _) => user.email.clone_from(email),
             UserChange::Staff(is_staff) => user.is_staff = *is_staff,
             UserChange::Admin(is_admin, _) => user.is_admin = *is_admin,
         }
-        if *user != before {
-            tables.tell(audit, id);
-        }
+        tables.tell(audit, id);
         Ok(UserChanged::Done)
     }
 

@@ -23,6 +23,24 @@ fn beyond_a_number_the_oldest_audit_events_go() {
 }
 
 #[test]
+fn floods_of_logins_do_not_push_out_acts() {
+    for fixture in Fixture::all() {
+        let act = |second| NewEvent {
+            audit: AuditContext { at: later(second), ..audit(Event::PasswordReset) },
+            ..event_at(later(second))
+        };
+        let acts = (1..=5).map(act);
+        let events: Vec<_> = acts.chain((6..=40).map(|second| event_at(later(second)))).collect();
+        fixture.connect().record_events(&events).expect("events");
+        let policy = SweepPolicy { audit_max_rows: 20, ..SweepPolicy::default() };
+        let report = fixture.store.sweep_until(None, &policy, &|| true).expect("a sweep");
+        assert_eq!((report.audit_events, fixture.count("audit_events")), (18, 22));
+        let newest_acts = format!("audit_events WHERE event = 'password_reset' AND at >= {}", later(4).as_micros());
+        assert_eq!(fixture.count(&newest_acts), 2);
+    }
+}
+
+#[test]
 fn addresses_go_before_their_events() {
     for fixture in Fixture::all() {
         let events: Vec<_> = (1..=35).map(|day| event_at(later(day * DAY))).collect();
