@@ -1,11 +1,11 @@
 //! `knoxide audit …`
 
-mod orders;
-
 use std::io::{self, Write};
 use std::time::Duration;
 
-use self::orders::Orders;
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
 use super::answer::{Answer, Answered, Code, Failure};
 use super::args::{Audit as Action, EventConditions};
 use super::session::parse_id;
@@ -20,6 +20,9 @@ const PAGE: u32 = 1000;
 
 /// How often `tail` looks for new events.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long it looks for a signal between two pages: not at all would not hear of one.
+const SIGNAL_CHECK: Duration = Duration::from_millis(1);
 
 /// The columns of a list of events.
 const HEADER: [&str; 9] = ["CURSOR", "AT", "EVENT", "COUNT", "ACTOR", "USER", "SESSION", "ADDRESS", "DETAIL"];
@@ -38,7 +41,7 @@ pub(super) fn run(action: Action, as_json: bool, context: &mut Context<'_>) -> A
             let filter =
                 EventFilter { order: EventOrder::OldestFirst, limit: PAGE, after, ..selected(filter, &admin)? };
             let mut lines = Lines { out: &mut *context.out, as_json: true };
-            ended(lines.follow(&mut admin.event_reader()?, filter, &|| true).map(drop))
+            ended(lines.follow(&mut admin.event_reader()?, filter, &mut || true).map(drop))
         }
         Action::Tail { filter, lines } => {
             let filter = selected(filter, &admin)?;
@@ -115,7 +118,7 @@ impl Lines<'_> {
         &mut self,
         reader: &mut EventReader,
         mut filter: EventFilter,
-        go_on: &dyn Fn() -> bool,
+        go_on: &mut dyn FnMut() -> bool,
     ) -> Result<Option<EventCursor>, Stop> {
         loop {
             let page = reader.list(&filter)?;
@@ -150,7 +153,7 @@ impl Lines<'_> {
 }
 
 fn tail(mut shown: Lines<'_>, reader: &mut EventReader, filter: &EventFilter, lines: u32) -> Result<(), Stop> {
-    let orders = Orders::listen().map_err(|error| Failure::new(Code::Failed, error.to_string()))?;
+    let mut orders = Orders::listen().map_err(|error| Failure::new(Code::Failed, error.to_string()))?;
     // One at least: it is where new ones begin.
     let latest = EventFilter { order: EventOrder::NewestSettledFirst, limit: lines.max(1), ..filter.clone() };
     let mut events = reader.list(&latest)?;
@@ -160,10 +163,41 @@ fn tail(mut shown: Lines<'_>, reader: &mut EventReader, filter: &EventFilter, li
     shown.write(&events)?;
     loop {
         let new = EventFilter { order: EventOrder::OldestFirst, limit: PAGE, after, ..filter.clone() };
-        after = shown.follow(reader, new, &|| !orders.stop_within(Duration::ZERO))?;
+        after = shown.follow(reader, new, &mut || !orders.stop_within(SIGNAL_CHECK))?;
         if orders.stop_within(POLL_INTERVAL) {
             return Ok(());
         }
+    }
+}
+
+/// The signals that end the command.
+struct Orders {
+    runtime: Runtime,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Orders {
+    fn listen() -> io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let (terminate, interrupt) = {
+            let _inside = runtime.enter();
+            (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?)
+        };
+        Ok(Self { runtime, terminate, interrupt })
+    }
+
+    /// Whether one of them comes within this time.
+    fn stop_within(&mut self, limit: Duration) -> bool {
+        let Self { runtime, terminate, interrupt } = self;
+        runtime.block_on(async {
+            tokio::select! {
+                biased;
+                _ = terminate.recv() => true,
+                _ = interrupt.recv() => true,
+                () = tokio::time::sleep(limit) => false,
+            }
+        })
     }
 }
 
