@@ -1,11 +1,11 @@
 //! `knoxide audit …`
 
-mod orders;
-
 use std::io::{self, Write};
 use std::time::Duration;
 
-use self::orders::Orders;
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
 use super::answer::{Answer, Answered, Code, Failure};
 use super::args::{Audit as Action, EventConditions};
 use super::session::parse_id;
@@ -20,6 +20,9 @@ const PAGE: u32 = 1000;
 
 /// How often `tail` looks for new events.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long it looks for a signal between two pages: not at all would not hear of one.
+const SIGNAL_CHECK: Duration = Duration::from_millis(1);
 
 /// The columns of a list of events.
 const HEADER: [&str; 9] = ["CURSOR", "AT", "EVENT", "COUNT", "ACTOR", "USER", "SESSION", "ADDRESS", "DETAIL"];
@@ -38,7 +41,11 @@ pub(super) fn run(action: Action, as_json: bool, context: &mut Context<'_>) -> A
             let filter =
                 EventFilter { order: EventOrder::OldestFirst, limit: PAGE, after, ..selected(filter, &admin)? };
             let mut lines = Lines { out: &mut *context.out, as_json: true };
+<<<<<<< HEAD
             ended(lines.follow(&|filter| admin.list_events(filter), filter, &mut || true).map(drop))
+=======
+            ended(lines.follow(&mut admin.event_reader()?, filter, &mut || true).map(drop))
+>>>>>>> f3
         }
         Action::Tail { filter, lines } => {
             let filter = selected(filter, &admin)?;
@@ -152,6 +159,7 @@ impl Lines<'_> {
     }
 }
 
+<<<<<<< HEAD
 /// The position of the newest event of any kind, from which a search for new ones begins: one that began at the last
 /// event that matched would read all that follow it each time.
 fn newest(list: &List<'_>) -> Result<Option<EventCursor>, AdminError> {
@@ -173,6 +181,15 @@ fn latest(
     let latest = EventFilter { order: EventOrder::NewestSettledFirst, limit: lines, ..filter.clone() };
     let mut events = list(&latest)?;
     let last = events.first().map(|event| event.cursor);
+=======
+fn tail(mut shown: Lines<'_>, reader: &mut EventReader, filter: &EventFilter, lines: u32) -> Result<(), Stop> {
+    let mut orders = Orders::listen().map_err(|error| Failure::new(Code::Failed, error.to_string()))?;
+    // One at least: it is where new ones begin.
+    let latest = EventFilter { order: EventOrder::NewestSettledFirst, limit: lines.max(1), ..filter.clone() };
+    let mut events = reader.list(&latest)?;
+    let mut after = events.first().map(|newest| newest.cursor);
+    events.truncate(usize::try_from(lines).unwrap_or(usize::MAX));
+>>>>>>> f3
     events.reverse();
     shown.write(&events)?;
     Ok(last.max(newest))
@@ -197,11 +214,47 @@ fn tail(mut shown: Lines<'_>, list: &List<'_>, filter: &EventFilter, lines: u32)
     let orders = Orders::listen().map_err(|error| Failure::new(Code::Failed, error.to_string()))?;
     let mut after = latest(&mut shown, list, filter, lines)?;
     loop {
+<<<<<<< HEAD
         let mut go_on = || !orders.stop_within(Duration::ZERO);
         after = new_ones(&mut shown, (list, filter), after, &mut go_on)?;
+=======
+        let new = EventFilter { order: EventOrder::OldestFirst, limit: PAGE, after, ..filter.clone() };
+        after = shown.follow(reader, new, &mut || !orders.stop_within(SIGNAL_CHECK))?;
+>>>>>>> f3
         if orders.stop_within(POLL_INTERVAL) {
             return Ok(());
         }
+    }
+}
+
+/// The signals that end the command.
+struct Orders {
+    runtime: Runtime,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Orders {
+    fn listen() -> io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let (terminate, interrupt) = {
+            let _inside = runtime.enter();
+            (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?)
+        };
+        Ok(Self { runtime, terminate, interrupt })
+    }
+
+    /// Whether one of them comes within this time.
+    fn stop_within(&mut self, limit: Duration) -> bool {
+        let Self { runtime, terminate, interrupt } = self;
+        runtime.block_on(async {
+            tokio::select! {
+                biased;
+                _ = terminate.recv() => true,
+                _ = interrupt.recv() => true,
+                () = tokio::time::sleep(limit) => false,
+            }
+        })
     }
 }
 

@@ -1,12 +1,8 @@
 //! `knoxide audit`, with the server stopped and running.
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
 
-use knoxide::domain::audit::{Actor, AuditContext, Event, Origin};
-use knoxide::domain::time::Timestamp;
-use knoxide::store::diesel::{DieselStore, StoreOptions};
-use knoxide::store::{NewEvent, Store as _};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -67,38 +63,6 @@ on_each_database! {
             assert_eq!(program.run(arguments).code, Some(code), "{arguments:?}");
         }
         assert_eq!(program.json(&["audit", "list", "--user", "id:4711"]), Value::Array(Vec::new()));
-    }
-}
-
-#[test]
-fn a_signal_ends_it_while_nobody_reads_its_output() {
-    let program = Program::on(Backend::Sqlite);
-    program.add_user("alice", PASSWORD);
-    let import = |number: i32| NewEvent {
-        audit: AuditContext {
-            event: Event::Imported,
-            actor: Actor::System,
-            origin: Origin { user_agent: Some("x".repeat(250)), ..Origin::default() },
-            at: Timestamp::from_micros(i64::from(number)),
-            detail: None,
-        },
-        user: None,
-        session: None,
-        count: 1,
-    };
-    let path = program.folder().join("knoxide.db");
-    let store = DieselStore::open(path.to_str().expect("a path"), StoreOptions::default()).expect("a store");
-    let events: Vec<_> = (1..=3_000).map(import).collect();
-    store.connect().expect("a connection").record_events(&events).expect("events");
-    for signal in [Signal::TERM, Signal::INT] {
-        let mut command = program.command(&["--json", "audit", "tail", "--lines", "3000"]);
-        let mut tail = command.stdout(Stdio::piped()).spawn().expect("a process");
-        // It has begun to write, and cannot write all.
-        let mut out = tail.stdout.take().expect("an output");
-        out.read_exact(&mut [0]).expect("an output");
-        kill_process(Pid::from_child(&tail), signal).expect("a process that runs");
-        assert_eq!(tail.wait().expect("a status").code(), Some(128 + signal.as_raw()));
-        drop(out);
     }
 }
 
