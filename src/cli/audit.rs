@@ -41,11 +41,7 @@ pub(super) fn run(action: Action, as_json: bool, context: &mut Context<'_>) -> A
             let filter =
                 EventFilter { order: EventOrder::OldestFirst, limit: PAGE, after, ..selected(filter, &admin)? };
             let mut lines = Lines { out: &mut *context.out, as_json: true };
-<<<<<<< HEAD
             ended(lines.follow(&|filter| admin.list_events(filter), filter, &mut || true).map(drop))
-=======
-            ended(lines.follow(&mut admin.event_reader()?, filter, &mut || true).map(drop))
->>>>>>> f3
         }
         Action::Tail { filter, lines } => {
             let filter = selected(filter, &admin)?;
@@ -159,7 +155,6 @@ impl Lines<'_> {
     }
 }
 
-<<<<<<< HEAD
 /// The position of the newest event of any kind, from which a search for new ones begins: one that began at the last
 /// event that matched would read all that follow it each time.
 fn newest(list: &List<'_>) -> Result<Option<EventCursor>, AdminError> {
@@ -181,15 +176,6 @@ fn latest(
     let latest = EventFilter { order: EventOrder::NewestSettledFirst, limit: lines, ..filter.clone() };
     let mut events = list(&latest)?;
     let last = events.first().map(|event| event.cursor);
-=======
-fn tail(mut shown: Lines<'_>, reader: &mut EventReader, filter: &EventFilter, lines: u32) -> Result<(), Stop> {
-    let mut orders = Orders::listen().map_err(|error| Failure::new(Code::Failed, error.to_string()))?;
-    // One at least: it is where new ones begin.
-    let latest = EventFilter { order: EventOrder::NewestSettledFirst, limit: lines.max(1), ..filter.clone() };
-    let mut events = reader.list(&latest)?;
-    let mut after = events.first().map(|newest| newest.cursor);
-    events.truncate(usize::try_from(lines).unwrap_or(usize::MAX));
->>>>>>> f3
     events.reverse();
     shown.write(&events)?;
     Ok(last.max(newest))
@@ -211,16 +197,11 @@ fn new_ones(
 }
 
 fn tail(mut shown: Lines<'_>, list: &List<'_>, filter: &EventFilter, lines: u32) -> Result<(), Stop> {
-    let orders = Orders::listen().map_err(|error| Failure::new(Code::Failed, error.to_string()))?;
+    let mut orders = Orders::listen().map_err(|error| Failure::new(Code::Failed, error.to_string()))?;
     let mut after = latest(&mut shown, list, filter, lines)?;
     loop {
-<<<<<<< HEAD
-        let mut go_on = || !orders.stop_within(Duration::ZERO);
+        let mut go_on = || !orders.stop_within(SIGNAL_CHECK);
         after = new_ones(&mut shown, (list, filter), after, &mut go_on)?;
-=======
-        let new = EventFilter { order: EventOrder::OldestFirst, limit: PAGE, after, ..filter.clone() };
-        after = shown.follow(reader, new, &mut || !orders.stop_within(SIGNAL_CHECK))?;
->>>>>>> f3
         if orders.stop_within(POLL_INTERVAL) {
             return Ok(());
         }
