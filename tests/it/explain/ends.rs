@@ -1,0 +1,66 @@
+//! A token that expired after its session had ended is explained by that end, also once its row is gone.
+
+use super::*;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// An opaque token and a JWT of two sessions, both of which expire an hour after the start.
+fn log_in_twice(stage: &Stage) -> [(String, String); 2] {
+    [Dialect::Knox, Dialect::Simplejwt].map(|dialect| {
+        stage.wait(MINUTE);
+        (stage.log_in(dialect).access, stage.session())
+    })
+}
+
+fn with_an_hour(policy: &mut Policy) {
+    short_lived(policy);
+    let simplejwt = policy.dialects.get_mut(Dialect::Simplejwt);
+    (simplejwt.access_ttl, simplejwt.refresh) = (Some(HOUR), RefreshPolicy::Pair { ttl: HOUR, window: None });
+}
+
+/// Both tokens and sessions are explained so, before and after the sweep that deletes the rows three days later.
+fn expect_for_good(stage: &Stage, tokens: &[(String, String)], wanted: &serde_json::Value) {
+    for (token, session) in tokens {
+        assert_members(&stage.of_token(token), wanted, "the token at once");
+        assert_members(&stage.of_session(session), wanted, "the session at once");
+    }
+    stage.wait(DAY * 3);
+    for (token, session) in tokens {
+        stage.expect_both(token, session, wanted);
+    }
+    assert_eq!(stage.count("tokens"), 0);
+}
+
+on_each_database! {
+    fn a_deactivation_explains_what_expired_after_it(backend) {
+        let stage = Stage::set(backend, with_an_hour);
+        let tokens = log_in_twice(&stage);
+        stage.admin.set_active(&stage.alice(), false).expect("a change");
+        let wanted = json!({ "state": "user_inactive", "at": after(MINUTE * 2), "reason": "deactivated",
+                             "actor": "user:77", "address": "192.0.2.7" });
+        stage.sweep();
+        expect_for_good(&stage, &tokens, &wanted);
+        stage.wait(RETENTION);
+        stage.sweep();
+        assert_eq!((stage.count("sessions"), stage.count("token_traces")), (0, 0));
+    }
+
+    fn an_end_of_all_sessions_explains_what_expired_before_the_next_sweep(backend) {
+        let stage = Stage::set(backend, with_an_hour);
+        let tokens = log_in_twice(&stage);
+        stage.admin.end_everybody().expect("an end");
+        let wanted = json!({ "state": "all_ended", "at": after(MINUTE * 2), "reason": "all_sessions_ended",
+                             "actor": "user:77", "address": "192.0.2.7" });
+        expect_for_good(&stage, &tokens, &wanted);
+    }
+
+    fn an_end_of_old_sessions_explains_what_expired_before_the_next_sweep(backend) {
+        let stage = Stage::set(backend, with_an_hour);
+        let tokens = log_in_twice(&stage);
+        stage.wait(MINUTE);
+        stage.admin.end_issued_before(stage.app.clock.now()).expect("an end");
+        let wanted = json!({ "state": "all_ended", "at": after(MINUTE * 3), "reason": "old_sessions_ended",
+                             "actor": "user:77", "address": "192.0.2.7" });
+        expect_for_good(&stage, &tokens, &wanted);
+    }
+}
