@@ -63,4 +63,18 @@ on_each_database! {
                              "actor": "user:77", "address": "192.0.2.7" });
         expect_for_good(&stage, &tokens, &wanted);
     }
+
+    fn a_session_expires_with_the_last_of_its_tokens(backend) {
+        let stage = Stage::set(backend, |policy| {
+            let simplejwt = policy.dialects.get_mut(Dialect::Simplejwt);
+            (simplejwt.form, simplejwt.access_ttl) = (TokenForm::Opaque, Some(HOUR));
+            simplejwt.refresh = RefreshPolicy::Pair { ttl: HOUR * 2, window: None };
+        });
+        let pair = stage.log_in(Dialect::Simplejwt);
+        let session = stage.session();
+        stage.wait(DAY * 3);
+        let expired = |at| json!({ "state": "expired", "at": after(at) });
+        stage.expect(&pair.access, &session, &expired(HOUR), &expired(HOUR * 2));
+        stage.expect_both(&pair.refresh.expect("a refresh token"), &session, &expired(HOUR * 2));
+    }
 }

@@ -55,7 +55,8 @@ pub(super) fn delete_and_mark(connection: &mut SqliteConnection, found: &[Expire
         DeleteToken { digest: digest.clone() }.execute(connection)?;
     }
     let mut over = Vec::new();
-    for (_, id, at, ..) in found {
+    // The last token first: a session ended when that expired.
+    for (_, id, at, ..) in found.iter().rev() {
         MarkExpired { at: *at, id: id.clone() }.execute(connection)?;
         let since: Option<i64> = OverSince { id: id.clone() }.get_result(connection).optional()?;
         over.extend(since.map(|since| (id.clone(), since)));
