@@ -185,6 +185,7 @@ impl AdminStore for MemoryStore {
     ) -> StoreResult<u64> {
         let mut tables = self.tables();
         let ids: Vec<_> = tables.live_set(set).map(|row| row.session.id).collect();
+        tables.past.ended_in_a_set.extend(ids.iter().copied());
         let ended = ids.into_iter().filter(|id| tables.end(*id, audit)).count();
         let ended = u64::try_from(ended).unwrap_or(u64::MAX);
         progress(ended);

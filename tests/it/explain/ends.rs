@@ -1,5 +1,7 @@
 //! A token that expired after its session had ended is explained by that end, also once its row is gone.
 
+use knoxide::store::SessionMatch;
+
 use super::*;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -76,5 +78,29 @@ on_each_database! {
         let expired = |at| json!({ "state": "expired", "at": after(at) });
         stage.expect(&pair.access, &session, &expired(HOUR), &expired(HOUR * 2));
         stage.expect_both(&pair.refresh.expect("a refresh token"), &session, &expired(HOUR * 2));
+    }
+
+    fn the_end_of_a_set_of_sessions_is_explained(backend) {
+        let stage = Stage::set(backend, |_| {});
+        let tokens = log_in_twice(&stage);
+        let of_alice = SessionMatch::of_user(stage.alice);
+        let found = stage.admin.dry_run(&of_alice).expect("a count");
+        assert_eq!(stage.admin.end_filtered(&of_alice, found.shown(), &mut |_| {}).expect("an end"), 2);
+        let wanted = |at| json!({ "state": "all_ended", "at": after(at), "reason": "revoked", "actor": "user:77",
+                                  "address": "192.0.2.7", "request_id": "r-77" });
+        for (token, session) in &tokens {
+            stage.expect_both(token, session, &wanted(MINUTE * 2));
+        }
+        // Of a large set, sessions end some time after the beginning.
+        stage.by_hand("UPDATE sessions SET ended_at = ended_at + 60000000");
+        for (token, session) in &tokens {
+            stage.expect_both(token, session, &wanted(MINUTE * 3));
+        }
+        // Another administrator's end of one session is not taken for a part of it.
+        stage.wait(MINUTE);
+        let (token, session) = (stage.log_in(Dialect::Knox).access, stage.session());
+        stage.by_hand("UPDATE sessions SET ended_at = created, ended_reason = 'revoked', ended_by = 'cli' \
+                       WHERE ended_at IS NULL");
+        stage.expect_both(&token, &session, &json!({ "state": "ended", "reason": "revoked", "address": null }));
     }
 }
