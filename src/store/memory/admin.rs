@@ -183,6 +183,7 @@ impl AdminStore for MemoryStore {
         let audit = &AuditContext { at: clock.now().max(audit.at), ..audit.clone() };
         let mut tables = self.tables();
         let ids: Vec<_> = tables.live_set(set).map(|row| row.session.id).collect();
+        tables.past.ended_in_a_set.extend(ids.iter().copied());
         let ended = ids.into_iter().filter(|id| tables.end(*id, audit)).count();
         let ended = u64::try_from(ended).unwrap_or(u64::MAX);
         progress(ended);
