@@ -1,6 +1,7 @@
 //! What is known of tokens and sessions after their time. A store may know nothing of it.
 
 use super::*;
+use crate::domain::time::ManualClock;
 use crate::store::{
     AccessLimit, EndScope, Findings, FoundSession, KeptSession, LastAdmin, LastEnd, LiveSet, Refresh, Refreshed,
     SessionMatch, StoreError, Subject, UserChanged,
@@ -118,8 +119,8 @@ fn ended_in_a_set(store: &dyn AdminStore) {
     let conn = &mut *connect(store);
     let user = add_user(conn, "alice");
     log_in(conn, user, 1);
-    let set = LiveSet { matching: SessionMatch::of_user(user), now: after(5), idle_limit: None };
-    let ended = store.end_sessions(&set, &cause_at(Event::Revoked, after(5)), &serde_json::json!({}), &mut |_| {});
+    let set = LiveSet { matching: SessionMatch::of_user(user), now: after(5), opened_until: None, idle_limit: None };
+    let ended = store.end_sessions(&set, &cause_at(Event::Revoked, after(4)), &ManualClock::new(after(5)), &mut |_| {});
     assert_eq!(ended, Ok(1));
     let Some(found) = look_up(store, 1) else { return };
     let end = kept(&found).end.as_ref().expect("the end");
