@@ -1,7 +1,7 @@
 //! Counts are written at the end, also if the write before it fails meanwhile.
 
-use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use super::*;
@@ -21,11 +21,11 @@ struct FirstFails {
 
 impl Layer for FirstFails {
     fn before(&self, method: &'static str) -> StoreResult<()> {
-        let locked = "no panic";
-        if method != "record_events" || self.begun.lock().expect(locked).send(()).is_err() {
+        let begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
+        if method != "record_events" || begun.send(()).is_err() {
             return Ok(());
         }
-        match self.go_on.lock().expect(locked).recv() {
+        match self.go_on.lock().unwrap_or_else(PoisonError::into_inner).recv() {
             Ok(()) => Err(StoreError::Failed("planted".to_owned())),
             Err(_) => Ok(()),
         }
