@@ -39,8 +39,9 @@ pub trait AdminStore: Store {
     /// When the database fails.
     fn create_user(&self, new: &NewUser, shared: SharedEmail, audit: &AuditContext) -> StoreResult<UserCreation>;
 
-    /// Gives a user another name, e-mail address or flag. No session ends, and the next check sees the
-    /// new value. Setting what is already so changes nothing.
+    /// Gives a user another name, e-mail address or flag, which the next check sees. The sessions for administration
+    /// of a user who is no longer an administrator end for good; no other session ends. Setting what is already so
+    /// changes nothing.
     ///
     /// # Errors
     /// When the database fails.

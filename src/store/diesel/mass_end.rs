@@ -93,7 +93,7 @@ impl DieselStore {
                 let marked = self.admin(|connection| {
                     connection.end(|any, _| {
                         let begun = Instant::now();
-                        let marked = mark(any, batch, audit)?;
+                        let marked = mark(any, batch.iter().map(|found| found.id), audit)?;
                         pace.adjust(begun.elapsed());
                         Ok(marked)
                     })
@@ -216,9 +216,13 @@ fn page(any: &mut AnyConnection, set: &LiveSet, way: Way, last: Option<&Found>) 
 }
 
 /// Marks these sessions as ended, and returns how many were not before.
-fn mark(any: &mut AnyConnection, batch: &[Found], audit: &AuditContext) -> QueryResult<usize> {
+pub(super) fn mark(
+    any: &mut AnyConnection,
+    batch: impl IntoIterator<Item = SessionId>,
+    audit: &AuditContext,
+) -> QueryResult<usize> {
     let (at, reason, actor) = (audit.at.as_micros(), audit.event.as_str().to_owned(), audit.actor.to_string());
-    let ids = batch.iter().map(|found| *found.id.as_bytes());
+    let ids = batch.into_iter().map(|id| *id.as_bytes());
     on_each!(any,
         sqlite(c) => ids
             .map(|id| MarkEnded { at, reason: reason.clone(), actor: actor.clone(), id }.execute(c))

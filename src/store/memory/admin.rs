@@ -53,7 +53,11 @@ impl AdminStore for MemoryStore {
             UserChange::Staff(is_staff) => user.is_staff = *is_staff,
             UserChange::Admin(is_admin, _) => user.is_admin = *is_admin,
         }
-        if *user != before {
+        let (is_other, is_withdrawn) = (*user != before, before.is_admin && !user.is_admin);
+        if is_withdrawn {
+            tables.end_administration(id, audit);
+        }
+        if is_other {
             tables.tell(audit, id);
         }
         Ok(UserChanged::Done)
