@@ -3,14 +3,13 @@
 //! The server's requests need none of it, so a custom store may leave it out. All methods
 //! block, may take long, and use connections of their own; each is one atomic step unless it says otherwise.
 
-use std::time::Duration;
-
 use serde::Serialize;
 
 use super::{Store, StoreError, StoreResult};
 use crate::domain::audit::AuditContext;
 use crate::domain::import::ImportData;
 use crate::domain::jwt::{Algorithm, KeySecret, StoredKey};
+use crate::domain::policy::IdleLimits;
 use crate::domain::random::Random;
 use crate::domain::session::{SessionEntry, SessionId};
 use crate::domain::time::Timestamp;
@@ -345,7 +344,7 @@ pub struct SessionFilter {
     /// The present moment, which decides whether a token has expired.
     pub now: Timestamp,
     /// Sessions unused for longer than this are over.
-    pub idle_limit: Option<Duration>,
+    pub idle_limits: IdleLimits,
     /// Only sessions opened before this one, which was the last of the previous page.
     pub before: Option<SessionId>,
     /// The maximum number of sessions.

@@ -87,6 +87,6 @@ impl Admin {
     }
 
     fn live_set(&self, matching: SessionMatch) -> LiveSet {
-        LiveSet { matching, now: self.clock.now(), idle_limit: self.policy.idle_verdict_after() }
+        LiveSet { matching, now: self.clock.now(), idle_limits: self.policy.idle_verdicts() }
     }
 }

@@ -1,6 +1,7 @@
 //! Ending the sessions of all users at once, and those from before a moment; and the last administrator.
 
 use super::*;
+use crate::domain::policy::IdleLimits;
 use crate::domain::session::SessionKind;
 use crate::store::{
     LastAdmin, Refresh, Refreshed, SessionFilter, SessionMatch, SharedEmail, UserChange, UserChanged, UserCreation,
@@ -100,7 +101,7 @@ fn ends_are_told(store: &dyn AdminStore) {
             matching: SessionMatch::default(),
             with_ended,
             now: after(50),
-            idle_limit: None,
+            idle_limits: IdleLimits::NONE,
             before: None,
             limit: 10,
         };

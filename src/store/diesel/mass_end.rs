@@ -180,7 +180,7 @@ fn page(any: &mut AnyConnection, set: &LiveSet, way: Way, last: Option<&Found>) 
         (Way::Addresses, Some(_)) => matching::matching_after(&set.matching),
         (Way::Addresses | Way::Ids | Way::OfUser, _) => matching::matching(&set.matching),
     };
-    for condition in wanted.into_iter().chain(matching::live(set.now, set.idle_limit)) {
+    for condition in wanted.into_iter().chain(matching::live(set.now, set.idle_limits)) {
         query = query.filter(condition);
     }
     query = match way {

@@ -220,7 +220,7 @@ const fn done(found: bool) -> UserChanged {
 
 impl Tables {
     fn live_set(&self, set: &LiveSet) -> impl Iterator<Item = &SessionRow> {
-        let is_in = |row: &&SessionRow| row.fits(&set.matching) && self.is_live(row, set.idle_limit, set.now);
+        let is_in = |row: &&SessionRow| row.fits(&set.matching) && self.is_live(row, set.idle_limits, set.now);
         self.sessions.values().filter(is_in)
     }
 

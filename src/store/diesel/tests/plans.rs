@@ -9,6 +9,7 @@ use diesel::sql_types::Text;
 
 use super::super::{lists, mass_end};
 use super::*;
+use crate::domain::policy::IdleLimits;
 use crate::store::{LiveSet, SessionFilter, SessionMatch, UserFilter};
 
 #[derive(QueryableByName)]
@@ -54,13 +55,13 @@ fn searches_and_ends_go_by_indexes() {
         (SessionMatch { device: Some("curl".to_owned()), ..SessionMatch::default() }, " sessions"),
     ];
     for (matching, index) in sets {
-        let set = LiveSet { matching: matching.clone(), now: NOW, idle_limit: None };
+        let set = LiveSet { matching: matching.clone(), now: NOW, idle_limits: IdleLimits::NONE };
         let is_narrow = !index.starts_with(' ');
         let filter = SessionFilter {
             matching,
             with_ended: false,
             now: NOW,
-            idle_limit: None,
+            idle_limits: IdleLimits::NONE,
             before: Some(session(1)),
             limit: 50,
         };
