@@ -345,7 +345,8 @@ pub struct SessionLimit {
 pub enum Opening {
     /// It is open.
     Opened,
-    /// The user does not exist, is inactive, or has another epoch than the caller read.
+    /// The user does not exist, is inactive, has another epoch than the caller read, or is no administrator and the
+    /// session is for administration.
     Denied,
     /// The user has as many sessions as allowed.
     LimitReached,

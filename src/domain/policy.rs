@@ -3,12 +3,16 @@
 use std::time::Duration;
 
 use crate::domain::dialect::{Dialect, PerDialect};
+use crate::domain::session::SessionKind;
 
 mod network;
 mod throttle;
 
 pub use network::Network;
 pub use throttle::{Allowance, ExemptNetworks, ThrottlePolicy};
+
+/// For how long a session of an administrator may be unused.
+const ADMIN_IDLE: Duration = Duration::from_secs(15 * 60);
 
 /// Lifetimes and limits. The defaults are those of the packages as their users deploy them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -144,6 +148,40 @@ impl Policy {
     /// idle: another node may have a use of it that is not written yet.
     pub fn idle_verdict_after(&self) -> Option<Duration> {
         self.idle_limit.map(|limit| limit.saturating_add(self.touch_interval))
+    }
+
+    /// The same for each kind of session.
+    pub fn idle_verdicts(&self) -> IdleLimits {
+        let later = |limit: Duration| limit.saturating_add(self.touch_interval);
+        let IdleLimits { admin, others } = self.idle_limits();
+        IdleLimits { admin: admin.map(later), others: others.map(later) }
+    }
+
+    /// How long sessions of each kind may be unused.
+    pub const fn idle_limits(&self) -> IdleLimits {
+        IdleLimits { admin: Some(ADMIN_IDLE), others: self.idle_limit }
+    }
+}
+
+/// For how long sessions may be unused; `None`: for ever.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct IdleLimits {
+    /// Sessions of [`SessionKind::Admin`].
+    pub admin: Option<Duration>,
+    /// All others.
+    pub others: Option<Duration>,
+}
+
+impl IdleLimits {
+    /// No session is ever idle.
+    pub const NONE: Self = Self { admin: None, others: None };
+
+    /// The limit of sessions of this kind.
+    pub const fn of(&self, kind: SessionKind) -> Option<Duration> {
+        match kind {
+            SessionKind::Admin => self.admin,
+            SessionKind::AdminScript | SessionKind::Dialect(_) => self.others,
+        }
     }
 }
 

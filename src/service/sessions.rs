@@ -31,7 +31,7 @@ impl Auth {
             matching: SessionMatch { user: Some(who.user.id), ..SessionMatch::default() },
             with_ended: false,
             now: self.now(),
-            idle_limit: self.policy().idle_verdict_after(),
+            idle_limits: self.policy().idle_verdicts(),
             before: after,
             // One more tells whether there is another page.
             limit: limit.saturating_add(1),

@@ -3,14 +3,13 @@
 //! The server's requests need none of it, so a custom store may leave it out. All methods
 //! block, may take long, and use connections of their own; each is one atomic step unless it says otherwise.
 
-use std::time::Duration;
-
 use serde::Serialize;
 
 use super::{EventEntry, EventFilter, Store, StoreError, StoreResult};
 use crate::domain::audit::AuditContext;
 use crate::domain::import::ImportData;
 use crate::domain::jwt::{Algorithm, KeySecret, StoredKey};
+use crate::domain::policy::IdleLimits;
 use crate::domain::random::Random;
 use crate::domain::session::{SessionEntry, SessionId};
 use crate::domain::time::{Clock, Timestamp};
@@ -39,8 +38,9 @@ pub trait AdminStore: Store {
     /// When the database fails.
     fn create_user(&self, new: &NewUser, shared: SharedEmail, audit: &AuditContext) -> StoreResult<UserCreation>;
 
-    /// Gives a user another name, e-mail address or flag. No session ends, and the next check sees the
-    /// new value. Setting what is already so changes nothing.
+    /// Gives a user another name, e-mail address or flag, which the next check sees. The sessions for administration
+    /// of a user who is no longer an administrator end for good; no other session ends. Setting what is already so
+    /// changes nothing.
     ///
     /// # Errors
     /// When the database fails.
@@ -354,7 +354,7 @@ pub struct SessionFilter {
     /// The present moment, which decides whether a token has expired.
     pub now: Timestamp,
     /// Sessions unused for longer than this are over.
-    pub idle_limit: Option<Duration>,
+    pub idle_limits: IdleLimits,
     /// Only sessions opened before this one, which was the last of the previous page.
     pub before: Option<SessionId>,
     /// The maximum number of sessions.

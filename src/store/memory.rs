@@ -5,7 +5,6 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use super::access_limit::{Candidate, surplus};
 use super::{
@@ -14,6 +13,7 @@ use super::{
     Successor,
 };
 use crate::domain::audit::{AuditContext, Event};
+use crate::domain::policy::IdleLimits;
 use crate::domain::session::{Session, SessionEntry, SessionId, TokenRecord};
 use crate::domain::time::Timestamp;
 use crate::domain::token::{TokenDigest, TokenKind};
@@ -121,10 +121,10 @@ impl Tables {
     }
 
     /// Whether a session of an active user could still be used.
-    fn is_live(&self, row: &SessionRow, idle_limit: Option<Duration>, now: Timestamp) -> bool {
+    fn is_live(&self, row: &SessionRow, limits: IdleLimits, now: Timestamp) -> bool {
         let session = &row.session;
         let current = self.accounts.get(&row.user).is_some_and(|a| a.user.is_active && a.user.epoch == session.epoch);
-        let idle = idle_limit.is_some_and(|limit| now.since(session.last_seen) > limit);
+        let idle = limits.of(session.kind).is_some_and(|limit| now.since(session.last_seen) > limit);
         let mut tokens = self.tokens.values().filter(|t| t.session == session.id && t.consumed.is_none());
         self.as_of_cutoff(session).ended.is_none()
             && current
@@ -134,8 +134,9 @@ impl Tables {
 
     /// The user's live sessions, the oldest first.
     fn live_sessions(&self, user: UserId, limit: SessionLimit, now: Timestamp) -> Vec<SessionId> {
+        let limits = IdleLimits { others: limit.idle_limit, ..IdleLimits::NONE };
         let mut live: Vec<&Session> = (self.sessions.values())
-            .filter(|row| row.user == user && self.is_live(row, limit.idle_limit, now))
+            .filter(|row| row.user == user && row.session.kind.dialect().is_some() && self.is_live(row, limits, now))
             .map(|row| &row.session)
             .collect();
         live.sort_by_key(|session| (session.created, session.id));
@@ -210,7 +211,9 @@ impl Connection for MemoryStore {
 
     fn open_session(&mut self, new: &NewSession) -> StoreResult<Opening> {
         let mut tables = self.tables();
-        let is_admitted = |account: &Account| account.user.is_active && account.user.epoch == new.epoch;
+        let is_admitted = |Account { user, .. }: &Account| {
+            user.is_active && user.epoch == new.epoch && (user.is_admin || new.kind.dialect().is_some())
+        };
         if !tables.accounts.get(&new.user).is_some_and(is_admitted) {
             return Ok(Opening::Denied);
         }

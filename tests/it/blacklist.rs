@@ -50,7 +50,7 @@ fn end_of_the_newest(app: &App) -> Option<Event> {
         matching: SessionMatch::default(),
         with_ended: true,
         now,
-        idle_limit: None,
+        idle_limits: knoxide::domain::policy::IdleLimits::NONE,
         before: None,
         limit: 1,
     };

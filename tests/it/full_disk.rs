@@ -160,7 +160,7 @@ fn many_end_at_once(disk: &SmallDisk, spared: u64) {
         matching: SessionMatch::default(),
         with_ended: false,
         now,
-        idle_limit: None,
+        idle_limits: knoxide::domain::policy::IdleLimits::NONE,
         before: None,
         limit: 1000,
     };

@@ -49,7 +49,7 @@ fn a_deadlock_is_run_again() {
             matching: SessionMatch::default(),
             with_ended: false,
             now,
-            idle_limit: None,
+            idle_limits: knoxide::domain::policy::IdleLimits::NONE,
             before: None,
             limit: 1,
         };

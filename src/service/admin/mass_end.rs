@@ -84,7 +84,7 @@ impl Admin {
     }
 
     fn live_set(&self, matching: SessionMatch) -> LiveSet {
-        let idle_limit = self.policy.idle_verdict_after();
-        LiveSet { matching, now: self.clock.now(), idle_limit, opened_until: None }
+        let idle_limits = self.policy.idle_verdicts();
+        LiveSet { matching, now: self.clock.now(), idle_limits, opened_until: None }
     }
 }

@@ -31,8 +31,8 @@ impl Admin {
     pub fn list_sessions(&self, query: SessionQuery) -> Result<Vec<SessionEntry>, AdminError> {
         let SessionQuery { matching, with_ended, before, limit } = query;
         check_sessions(&matching)?;
-        let (now, idle_limit) = (self.clock.now(), self.policy.idle_verdict_after());
-        Ok(self.store.list_sessions(&SessionFilter { matching, with_ended, now, idle_limit, before, limit })?)
+        let (now, idle_limits) = (self.clock.now(), self.policy.idle_verdicts());
+        Ok(self.store.list_sessions(&SessionFilter { matching, with_ended, now, idle_limits, before, limit })?)
     }
 
     /// See [`Admin::end_session`].

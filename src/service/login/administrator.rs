@@ -16,9 +16,6 @@ use crate::store::{Connection, NewSession, NewToken, Opening};
 /// How long a session of an administrator lasts at most.
 const ADMIN_SESSION: Duration = Duration::from_secs(8 * 3600);
 
-/// For how long it may be unused.
-const ADMIN_IDLE: Duration = Duration::from_secs(15 * 60);
-
 impl Auth {
     /// Logs an administrator in. Users who are no administrators are unknown here, so that this is no place to find out
     /// their passwords.
@@ -62,12 +59,7 @@ impl Auth {
     pub async fn check_for_administration(&self, token: &Token) -> Result<Verified, CheckError> {
         let record = self.reread(token).await?;
         let Some(record) = record else { return Err(CheckError::Refused(Refusal::Unknown)) };
-        let policy = &self.inner.policy;
-        let idle_after = match record.session.kind {
-            // Another node may have a use that is not written yet.
-            SessionKind::Admin => Some(ADMIN_IDLE.saturating_add(policy.touch_interval)),
-            SessionKind::AdminScript | SessionKind::Dialect(_) => policy.idle_verdict_after(),
-        };
+        let idle_after = self.inner.policy.idle_verdicts().of(record.session.kind);
         let wanted = match record.kind {
             TokenKind::Admin => TokenKind::Admin,
             TokenKind::Access | TokenKind::Refresh => TokenKind::Access,

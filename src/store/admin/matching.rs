@@ -1,11 +1,11 @@
 //! Which sessions a search or a mass end is about.
 
 use std::net::IpAddr;
-use std::time::Duration;
 
 use ipnet::IpNet;
 use serde::{Serialize, Serializer};
 
+use crate::domain::policy::IdleLimits;
 use crate::domain::session::SessionKind;
 use crate::domain::time::Timestamp;
 use crate::domain::user::UserId;
@@ -84,7 +84,7 @@ pub struct LiveSet {
     /// The present moment, which decides whether a token has expired.
     pub now: Timestamp,
     /// Sessions unused for longer than this are over.
-    pub idle_limit: Option<Duration>,
+    pub idle_limits: IdleLimits,
     /// Only sessions opened at this moment or before. Unlike [`SessionMatch::created_before`], this does not look at
     /// ids, so it has the sessions whose id is no time, too.
     pub opened_until: Option<Timestamp>,

@@ -3,6 +3,7 @@
 use super::*;
 use crate::domain::import::{ImportData, ImportToken, ImportUser};
 use crate::domain::jwt::{Algorithm, KeyPurpose};
+use crate::domain::policy::IdleLimits;
 use crate::domain::random::SystemRandom;
 use crate::store::{
     Clash, ClockTrust, EventFilter, ImportError, KeyError, LastAdmin, Retiring, SessionFilter, SessionMatch,
@@ -85,7 +86,8 @@ fn sessions_are_listed(store: &dyn AdminStore) {
     }
     assert_eq!(conn.end_session(session_id(2), &audit(Event::Revoked)), Ok(true));
     let matching = SessionMatch::default();
-    let all = SessionFilter { matching, with_ended: false, now: NOW, idle_limit: None, before: None, limit: 10 };
+    let all =
+        SessionFilter { matching, with_ended: false, now: NOW, idle_limits: IdleLimits::NONE, before: None, limit: 10 };
     let list = |filter: SessionFilter| {
         let sessions = store.list_sessions(&filter).expect("a read");
         sessions.into_iter().map(|entry| entry.session.id).collect::<Vec<_>>()
@@ -94,8 +96,8 @@ fn sessions_are_listed(store: &dyn AdminStore) {
     assert_eq!(list(SessionFilter { matching: SessionMatch::of_user(alice), ..all.clone() }), [4, 1].map(session_id));
     assert_eq!(list(SessionFilter { with_ended: true, ..all.clone() }), [4, 3, 2, 1].map(session_id));
     assert_eq!(list(SessionFilter { before: Some(session_id(4)), limit: 1, ..all.clone() }), [session_id(3)]);
-    let idle_limit = Some(Duration::from_secs(60));
-    assert_eq!(list(SessionFilter { now: after(61), idle_limit, ..all.clone() }), []);
+    let idle_limits = IdleLimits { others: Some(Duration::from_secs(60)), ..IdleLimits::NONE };
+    assert_eq!(list(SessionFilter { now: after(61), idle_limits, ..all.clone() }), []);
     let shown = store.list_sessions(&all).expect("a read").remove(0);
     assert_eq!((shown.user_id, shown.username.as_str(), shown.expires), (alice, "alice", None));
     assert_eq!((shown.address.as_deref(), shown.user_agent.as_deref()), (Some("127.0.0.1"), Some("conformance")));

@@ -1,6 +1,8 @@
 //! Ending the sessions of all users at once, and those from before a moment; and the last administrator.
 
 use super::*;
+use crate::domain::policy::IdleLimits;
+use crate::domain::session::SessionKind;
 use crate::store::{
     LastAdmin, Refresh, Refreshed, SessionFilter, SessionMatch, SharedEmail, UserChange, UserChanged, UserCreation,
 };
@@ -12,6 +14,7 @@ pub(super) const ADMIN_CASES: &[AdminCase] = &[
     ("sessions that ended with others say when and why", ends_are_told),
     ("a kept session ends with everybody's", kept_sessions_end),
     ("the last administrator stays", last_admin_stays),
+    ("sessions for administration end with the flag, for good", administration_ends),
     ("of two administrators who act on each other one stays", two_admins),
 ];
 
@@ -98,7 +101,7 @@ fn ends_are_told(store: &dyn AdminStore) {
             matching: SessionMatch::default(),
             with_ended,
             now: after(50),
-            idle_limit: None,
+            idle_limits: IdleLimits::NONE,
             before: None,
             limit: 10,
         };
@@ -158,6 +161,42 @@ fn last_admin_stays(store: &dyn AdminStore) {
     assert_eq!(withdraw(bob, keep), UserChanged::LastAdmin);
     assert_eq!(withdraw(carol, keep), UserChanged::Done);
     assert_eq!(store.delete_user(bob, LastAdmin::MayGo, &audit(Event::UserDeleted)), Ok(UserChanged::Done));
+}
+
+fn administration_ends(store: &dyn AdminStore) {
+    let conn = &mut *connect(store);
+    let (alice, bob) = (add_admin(store, "alice"), add_admin(store, "bob"));
+    let epoch = epoch_of(conn, alice);
+    let open = |conn: &mut dyn Connection, number, user, kind| {
+        conn.open_session(&NewSession { kind, ..new_session(number, user, epoch) }).expect("a write")
+    };
+    let (admin, script) = (SessionKind::Admin, SessionKind::AdminScript);
+    for (number, user, kind) in [(1, alice, admin), (2, alice, script), (3, alice, admin), (4, bob, admin)] {
+        assert_eq!(open(conn, number, user, kind), Opening::Opened);
+    }
+    log_in(conn, alice, 5);
+    assert_eq!(conn.end_session(session_id(3), &audit(Event::Logout)), Ok(true));
+    let set = |is_admin, event, at| {
+        let changed = store.change_user(alice, &UserChange::Admin(is_admin, LastAdmin::Keep), &cause_at(event, at));
+        assert_eq!(changed, Ok(UserChanged::Done));
+    };
+    set(false, Event::AdminWithdrawn, after(10));
+    // A login that began before, and a token that is made meanwhile, are too late.
+    assert_eq!([(6, admin), (7, script)].map(|(n, kind)| open(conn, n, alice, kind)), [Opening::Denied; 2]);
+    set(false, Event::AdminWithdrawn, after(20));
+    set(true, Event::AdminGranted, after(30));
+    let ends = [1, 2, 3, 4, 5].map(|number| {
+        let entry = conn.find_session(session_id(number)).expect("a read").expect("the session");
+        (entry.end_reason, entry.session.ended)
+    });
+    let withdrawn = (Some(Event::AdminWithdrawn), Some(after(10)));
+    let logged_out = (Some(Event::Logout), Some(NOW));
+    assert_eq!(ends, [withdrawn, withdrawn, logged_out, (None, None), (None, None)]);
+    let found = conn.find_many(&[digest(1), digest(2)]).expect("a read");
+    assert!(found.iter().flatten().all(|record| record.session.ended.is_some()));
+    let found = conn.find_many(&[digest(4), digest(5)]).expect("a read");
+    assert!(found.iter().all(|record| record.as_ref().is_some_and(|record| record.session.ended.is_none())));
+    assert_eq!(open(conn, 8, alice, admin), Opening::Opened);
 }
 
 fn two_admins(store: &dyn AdminStore) {

@@ -1,6 +1,7 @@
 //! What is known of tokens and sessions after their time. A store may know nothing of it.
 
 use super::*;
+use crate::domain::policy::IdleLimits;
 use crate::domain::time::ManualClock;
 use crate::store::{
     AccessLimit, EndScope, Findings, FoundSession, KeptSession, LastAdmin, LastEnd, LiveSet, Refresh, Refreshed,
@@ -119,7 +120,12 @@ fn ended_in_a_set(store: &dyn AdminStore) {
     let conn = &mut *connect(store);
     let user = add_user(conn, "alice");
     log_in(conn, user, 1);
-    let set = LiveSet { matching: SessionMatch::of_user(user), now: after(5), opened_until: None, idle_limit: None };
+    let set = LiveSet {
+        matching: SessionMatch::of_user(user),
+        now: after(5),
+        opened_until: None,
+        idle_limits: IdleLimits::NONE,
+    };
     let ended = store.end_sessions(&set, &cause_at(Event::Revoked, after(4)), &ManualClock::new(after(5)), &mut |_| {});
     assert_eq!(ended, Ok(1));
     let Some(found) = look_up(store, 1) else { return };

@@ -1,6 +1,7 @@
 //! What users see and change of their own sessions and passwords.
 
 use super::*;
+use crate::domain::policy::IdleLimits;
 use crate::store::{KeptSessions, LastAdmin, PasswordChange, SessionFilter, SessionMatch};
 
 pub(super) const CASES: &[Case] = &[
@@ -19,7 +20,7 @@ fn page_of(user: UserId) -> SessionFilter {
         matching: SessionMatch { user: Some(user), ..SessionMatch::default() },
         with_ended: false,
         now: NOW,
-        idle_limit: None,
+        idle_limits: IdleLimits::NONE,
         before: None,
         limit: 2,
     }

@@ -1,6 +1,7 @@
 //! Searching for sessions and users, and ending the sessions of a set.
 
 use super::*;
+use crate::domain::policy::IdleLimits;
 use crate::domain::session::SessionKind;
 use crate::domain::time::ManualClock;
 use crate::store::{LastAdmin, LiveSet, SessionCount, SessionFilter, SessionMatch, UserChanged, UserFilter};
@@ -9,6 +10,7 @@ pub(super) const ADMIN_CASES: &[AdminCase] = &[
     ("sessions are found by address, time, dialect, device and name", sessions_are_found),
     ("pages of a search follow each other while rows change", pages_follow_each_other),
     ("a set of sessions ends whole, and no other", a_set_ends),
+    ("each kind of session has its idle limit", kinds_have_limits),
     ("users are found by beginning, e-mail address, number and state", users_are_found),
 ];
 
@@ -50,7 +52,14 @@ fn log_in_as(conn: &mut dyn Connection, user: UserId, client: &Client) -> Sessio
 }
 
 fn filter(matching: SessionMatch) -> SessionFilter {
-    SessionFilter { matching, with_ended: false, now: after(100), idle_limit: None, before: None, limit: 100 }
+    SessionFilter {
+        matching,
+        with_ended: false,
+        now: after(100),
+        idle_limits: IdleLimits::NONE,
+        before: None,
+        limit: 100,
+    }
 }
 
 fn ids(store: &dyn AdminStore, filter: &SessionFilter) -> Vec<SessionId> {
@@ -157,7 +166,7 @@ fn a_set_ends(store: &dyn AdminStore) {
         created_before: Some(after(20)),
         ..SessionMatch::default()
     };
-    let set = LiveSet { matching, now: after(100), idle_limit: None, opened_until: None };
+    let set = LiveSet { matching, now: after(100), idle_limits: IdleLimits::NONE, opened_until: None };
     let opened_until = |seconds| store.count_sessions(&LiveSet { opened_until: Some(after(seconds)), ..set.clone() });
     assert_eq!(opened_until(4), Ok(SessionCount { sessions: 2, newest: Some(after(4)) }));
     let is_in = |number: u64| !number.is_multiple_of(3) && number < 20 && number != 2;
@@ -181,8 +190,31 @@ fn a_set_ends(store: &dyn AdminStore) {
     }
     assert_eq!(store.count_sessions(&set), Ok(SessionCount::default()));
     assert_eq!(store.end_sessions(&set, &by, &clock, &mut |_| {}), Ok(0));
-    let idle = LiveSet { idle_limit: Some(Duration::from_secs(1)), matching: SessionMatch::of_user(alice), ..set };
+    let idle_limits = IdleLimits { others: Some(Duration::from_secs(1)), ..IdleLimits::NONE };
+    let idle = LiveSet { idle_limits, matching: SessionMatch::of_user(alice), ..set };
     assert_eq!(store.count_sessions(&idle), Ok(SessionCount::default()), "what is over by itself is not counted");
+}
+
+fn kinds_have_limits(store: &dyn AdminStore) {
+    let conn = &mut *connect(store);
+    put_user(conn, &NewUser { is_admin: true, ..new_user("alice") });
+    let alice = conn.find_account(&LoginName::Username("alice".to_owned())).expect("a read").expect("the user").user.id;
+    let opened = [(1, SessionKind::Admin), (2, SessionKind::AdminScript), (3, Dialect::Knox.into())]
+        .map(|(number, kind)| log_in_as(conn, alice, &Client { kind, ..client(number) }));
+    let [admin, script, login] = opened;
+    let live = |admin, others| {
+        let [admin, others] = [admin, others].map(|limit: Option<u64>| limit.map(Duration::from_secs));
+        let idle_limits = IdleLimits { admin, others };
+        let found = ids(store, &SessionFilter { idle_limits, ..filter(SessionMatch::default()) });
+        let set = LiveSet { matching: SessionMatch::default(), now: after(100), idle_limits, opened_until: None };
+        let count = store.count_sessions(&set).expect("a count").sessions;
+        assert_eq!(usize::try_from(count), Ok(found.len()));
+        found
+    };
+    assert_eq!(live(Some(99), None), [login, script, admin]);
+    assert_eq!(live(Some(98), None), [login, script]);
+    assert_eq!(live(Some(99), Some(90)), [admin]);
+    assert_eq!(live(None, Some(97)), [login, admin]);
 }
 
 fn users_are_found(store: &dyn AdminStore) {

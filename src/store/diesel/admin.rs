@@ -48,7 +48,13 @@ impl AdminStore for DieselStore {
     }
 
     fn change_user(&self, user: UserId, change: &UserChange, audit: &AuditContext) -> StoreResult<UserChanged> {
-        self.admin(|connection| connection.add(|any| users::change(any, user, change, audit)))
+        self.admin(|connection| match change {
+            // This ends sessions, for which there is room on a full disk.
+            UserChange::Admin(false, _) => connection.end(|any, _| users::change(any, user, change, audit)),
+            UserChange::Username(_) | UserChange::Email(..) | UserChange::Staff(_) | UserChange::Admin(true, _) => {
+                connection.add(|any| users::change(any, user, change, audit))
+            }
+        })
     }
 
     fn set_password(

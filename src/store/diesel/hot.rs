@@ -172,6 +172,13 @@ statement! {
 }
 
 statement! {
+    /// The same for a session for administration.
+    AdmitAdministrator { at: i64 as BigInt, user: i64 as BigInt, epoch: i64 as BigInt },
+    ["UPDATE users SET last_login = ", at, " WHERE id = ", user, " AND auth_epoch + ", {CUTOFF_EPOCH}, " = ",
+     epoch, " AND is_active AND is_admin"]
+}
+
+statement! {
     /// The sessions that count against a limit, oldest first.
     LiveSessions {
         user: i64 as BigInt, epoch: i64 as BigInt, seen_from: i64 as BigInt, now: i64 as BigInt,

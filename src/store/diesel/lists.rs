@@ -15,6 +15,7 @@ use super::matching;
 use super::rows::{kind_named, session_id};
 use super::schema::{sessions, users};
 use crate::domain::audit::Event;
+use crate::domain::policy::IdleLimits;
 use crate::domain::session::{Session, SessionEntry, SessionId};
 use crate::domain::time::Timestamp;
 use crate::domain::user::{Epoch, User, UserId, email_key, lookalike_key};
@@ -193,7 +194,7 @@ pub(super) fn session(any: &mut AnyConnection, id: SessionId) -> QueryResult<Opt
         matching: SessionMatch::default(),
         with_ended: true,
         now: Timestamp::EPOCH,
-        idle_limit: None,
+        idle_limits: IdleLimits::NONE,
         before: None,
         limit: 1,
     };
@@ -284,7 +285,7 @@ fn session_rows(
     if let Some(before) = filter.before {
         query = query.filter(sessions::id.lt(before.as_bytes().to_vec()));
     }
-    let live = if filter.with_ended { Vec::new() } else { matching::live(filter.now, filter.idle_limit) };
+    let live = if filter.with_ended { Vec::new() } else { matching::live(filter.now, filter.idle_limits) };
     for condition in conditions.into_iter().chain(live) {
         query = query.filter(condition);
     }

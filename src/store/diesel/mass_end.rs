@@ -95,7 +95,7 @@ impl DieselStore {
                 let marked = self.admin(|connection| {
                     connection.end(|any, _| {
                         let begun = Instant::now();
-                        let marked = mark(any, batch, audit, now())?;
+                        let marked = mark(any, batch.iter().map(|found| found.id), audit, now())?;
                         pace.adjust(begun.elapsed());
                         Ok(marked)
                     })
@@ -181,7 +181,7 @@ fn page(any: &mut AnyConnection, set: &LiveSet, way: Way, last: Option<&Found>) 
         (Way::Addresses, Some(_)) => matching::matching_after(&set.matching),
         (Way::Addresses | Way::Ids | Way::OfUser, _) => matching::matching(&set.matching),
     };
-    for condition in wanted.into_iter().chain(matching::live(set.now, set.idle_limit)) {
+    for condition in wanted.into_iter().chain(matching::live(set.now, set.idle_limits)) {
         query = query.filter(condition);
     }
     if let Some(until) = set.opened_until {
@@ -214,9 +214,14 @@ fn page(any: &mut AnyConnection, set: &LiveSet, way: Way, last: Option<&Found>) 
 }
 
 /// Marks these sessions as ended, and returns how many were not before.
-fn mark(any: &mut AnyConnection, batch: &[Found], audit: &AuditContext, at: Timestamp) -> QueryResult<usize> {
+pub(super) fn mark(
+    any: &mut AnyConnection,
+    batch: impl IntoIterator<Item = SessionId>,
+    audit: &AuditContext,
+    at: Timestamp,
+) -> QueryResult<usize> {
     let (at, reason, actor) = (at.as_micros(), audit.event.as_str().to_owned(), audit.actor.to_string());
-    let ids = batch.iter().map(|found| *found.id.as_bytes());
+    let ids = batch.into_iter().map(|id| *id.as_bytes());
     on_each!(any,
         sqlite(c) => ids
             .map(|id| MarkEnded { at, reason: reason.clone(), actor: actor.clone(), id }.execute(c))

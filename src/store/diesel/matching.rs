@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use diesel::dsl::sql;
+use diesel::dsl::{not, sql};
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Bool, Text};
 use ipnet::IpNet;
@@ -11,7 +11,8 @@ use super::any::MultiBackend;
 use super::lists::containing;
 use super::schema::sessions;
 use super::{cutoff, hot};
-use crate::domain::session::SessionId;
+use crate::domain::policy::IdleLimits;
+use crate::domain::session::{SessionId, SessionKind};
 use crate::domain::time::Timestamp;
 use crate::store::SessionMatch;
 use crate::store::admin::is_single;
@@ -77,12 +78,15 @@ pub(super) fn after(address: String, id: Vec<u8>) -> Condition {
 }
 
 /// What makes a session live; a session that is not may be good for a moment yet by another node's clock.
-pub(super) fn live(now: Timestamp, idle_limit: Option<Duration>) -> Vec<Condition> {
-    let seen_from = idle_limit.map_or(i64::MIN, |idle| now.saturating_sub(idle).as_micros());
+pub(super) fn live(now: Timestamp, limits: IdleLimits) -> Vec<Condition> {
+    let seen_from = |limit: Option<Duration>| limit.map_or(i64::MIN, |idle| now.saturating_sub(idle).as_micros());
+    let is_admin = || sessions::kind.eq(SessionKind::Admin.as_str());
+    let as_admin = is_admin().and(sessions::last_seen.ge(seen_from(limits.admin)));
+    let as_other = not(is_admin()).and(sessions::last_seen.ge(seen_from(limits.others)));
     vec![
         Box::new(sessions::ended_at.is_null()),
         Box::new(sql::<Bool>(&cutoff::is_current())),
-        Box::new(sessions::last_seen.ge(seen_from)),
+        Box::new(as_admin.or(as_other)),
         Box::new(sql::<Bool>(hot::LAST_END).sql(" > ").bind::<BigInt, _>(now.as_micros())),
     ]
 }

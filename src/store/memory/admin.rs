@@ -52,6 +52,9 @@ impl AdminStore for MemoryStore {
             UserChange::Staff(is_staff) => user.is_staff = *is_staff,
             UserChange::Admin(is_admin, _) => user.is_admin = *is_admin,
         }
+        if !user.is_admin {
+            tables.end_administration(id, audit);
+        }
         tables.tell(audit, id);
         Ok(UserChanged::Done)
     }
@@ -218,7 +221,7 @@ impl Tables {
         let is_in = |row: &&SessionRow| {
             row.fits(&set.matching)
                 && set.opened_until.is_none_or(|until| row.session.created <= until)
-                && self.is_live(row, set.idle_limit, set.now)
+                && self.is_live(row, set.idle_limits, set.now)
         };
         self.sessions.values().filter(is_in)
     }

@@ -13,20 +13,35 @@ impl Tables {
     }
 
     pub(super) fn end(&mut self, id: SessionId, audit: &AuditContext) -> bool {
-        if self.sessions.get(&id).is_none_or(|row| self.as_of_cutoff(&row.session).ended.is_some()) {
-            return false;
+        let Some(user) = self.mark_ended(id, audit) else { return false };
+        self.tell_of_session(audit, user, id);
+        true
+    }
+
+    /// Ends the sessions for administration of a user; the event of the user tells of them.
+    pub(super) fn end_administration(&mut self, user: UserId, audit: &AuditContext) {
+        let of_user = self.sessions.values().filter(|row| row.user == user && row.session.kind.dialect().is_none());
+        let ids: Vec<_> = of_user.map(|row| row.session.id).collect();
+        for id in ids {
+            self.mark_ended(id, audit);
         }
-        let Some(SessionRow { user, session, ended, .. }) = self.sessions.get_mut(&id) else { return false };
+    }
+
+    /// The user of the session, if it was live.
+    fn mark_ended(&mut self, id: SessionId, audit: &AuditContext) -> Option<UserId> {
+        if self.sessions.get(&id).is_none_or(|row| self.as_of_cutoff(&row.session).ended.is_some()) {
+            return None;
+        }
+        let SessionRow { user, session, ended, .. } = self.sessions.get_mut(&id)?;
         let current = self.accounts.get(user).is_some_and(|a| a.user.epoch == session.epoch);
         if !current {
-            return false;
+            return None;
         }
         session.ended = Some(audit.at);
         *ended = Some(audit.clone());
         let user = *user;
-        self.tell_of_session(audit, user, id);
         self.past.keep(&mut self.tokens, id, Some(audit.at));
-        true
+        Some(user)
     }
 
     pub(super) fn raise_epoch(&mut self, id: UserId, audit: &AuditContext) -> bool {

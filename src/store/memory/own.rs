@@ -41,7 +41,7 @@ impl Tables {
         let fits = |row: &&SessionRow| {
             row.fits(&filter.matching)
                 && filter.before.is_none_or(|before| row.session.id < before)
-                && (filter.with_ended || self.is_live(row, filter.idle_limit, filter.now))
+                && (filter.with_ended || self.is_live(row, filter.idle_limits, filter.now))
         };
         let mut rows: Vec<_> = self.sessions.values().filter(fits).collect();
         rows.sort_by_key(|row| std::cmp::Reverse(row.session.id));

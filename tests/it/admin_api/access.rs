@@ -21,7 +21,7 @@ enum Caller {
     Admin,
     /// Logged out of everything by being deactivated.
     DeactivatedAdmin,
-    /// Whose flag was taken away.
+    /// Whose flag was taken away, and given back: the sessions from before are over.
     FormerAdmin,
     /// An administrator with an access token of a dialect.
     AdminByDialect,
@@ -55,8 +55,8 @@ impl Caller {
             (Self::WrongHost, _) => 421,
             (_, Needs::Nothing) | (Self::Admin, _) => row.admin,
             (Self::AdminScript, _) => row.script,
-            (Self::Nobody | Self::DeactivatedAdmin | Self::AdminByRefreshToken, _) => 401,
-            (Self::User | Self::Staff | Self::FormerAdmin | Self::AdminByDialect | Self::Script, _) => 403,
+            (Self::Nobody | Self::DeactivatedAdmin | Self::FormerAdmin | Self::AdminByRefreshToken, _) => 401,
+            (Self::User | Self::Staff | Self::AdminByDialect | Self::Script, _) => 403,
         }
     }
 }
@@ -108,6 +108,7 @@ impl Table {
             Caller::FormerAdmin => {
                 let token = api.log_in(&name, PASSWORD);
                 app.change(id, |admin, user| admin.set_admin(user, false));
+                app.change(id, |admin, user| admin.set_admin(user, true));
                 Some(token)
             }
             Caller::AdminByDialect => dialect(&name),

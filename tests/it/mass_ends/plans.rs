@@ -5,6 +5,7 @@ use diesel::connection::SimpleConnection as _;
 use diesel::dsl::sql;
 use diesel::sql_types::BigInt;
 use diesel::{Connection as _, PgConnection};
+use knoxide::domain::policy::IdleLimits;
 use knoxide::domain::time::Timestamp;
 use knoxide::domain::user::UserId;
 use knoxide::store::{AdminStore as _, LiveSet, SessionFilter, SessionMatch, UserFilter};
@@ -71,11 +72,11 @@ fn searches_and_ends_go_by_indexes() {
             matching: matching.clone(),
             with_ended: false,
             now,
-            idle_limit: None,
+            idle_limits: IdleLimits::NONE,
             before: None,
             limit: 50,
         };
-        let set = LiveSet { matching, now, idle_limit: None, opened_until: None };
+        let set = LiveSet { matching, now, idle_limits: IdleLimits::NONE, opened_until: None };
         for work in ["list", "count"] {
             let (scans, rows) = reads(&mut shell, index);
             let store = database.store();

@@ -1,5 +1,7 @@
 //! From what is known of a token or a session to the answer.
 
+use std::time::Duration;
+
 use super::{Answer, Cause, Evidence};
 use crate::domain::audit::Event;
 use crate::domain::policy::Policy;
@@ -32,7 +34,7 @@ pub(super) fn session(found: &FoundSession, now: Timestamp, policy: &Policy) -> 
                 || Cause { at: Some(*at), reason: Some(Event::UserDeleted.as_str().to_owned()), ..Cause::default() };
             Answer::UserGone(event.as_ref().map_or_else(gone, cause))
         }
-        FoundSession::Told { event, .. } => own_end(cause(event), None, policy),
+        FoundSession::Told { event, .. } => own_end(cause(event), None, policy.idle_limit),
     }
 }
 
@@ -51,8 +53,10 @@ fn kept_session(kept: &KeptSession, now: Timestamp, policy: &Policy) -> Answer {
         LastEnd::Never => None,
     };
     let last_seen = kept.session.last_seen;
-    match policy.idle_verdict_after() {
-        Some(limit) if now.since(last_seen) > limit => idle(last_seen.saturating_add(limit), Some(last_seen), policy),
+    match policy.idle_verdicts().of(kept.session.kind) {
+        Some(limit) if now.since(last_seen) > limit => {
+            idle(last_seen.saturating_add(limit), Some(last_seen), own_limit(kept, policy))
+        }
         Some(_) | None => Answer::Live { expires },
     }
 }
@@ -82,22 +86,27 @@ fn ended_session(kept: &KeptSession, end: &FoundEnd, policy: &Policy) -> Answer 
     } else if is_of_others {
         Answer::AllEnded(cause)
     } else {
-        own_end(cause, Some(kept.session.last_seen), policy)
+        own_end(cause, Some(kept.session.last_seen), own_limit(kept, policy))
     }
 }
 
+/// For how long this session may be unused.
+fn own_limit(kept: &KeptSession, policy: &Policy) -> Option<Duration> {
+    policy.idle_limits().of(kept.session.kind)
+}
+
 /// The end of a session alone.
-fn own_end(cause: Cause, last_seen: Option<Timestamp>, policy: &Policy) -> Answer {
+fn own_end(cause: Cause, last_seen: Option<Timestamp>, limit: Option<Duration>) -> Answer {
     match (cause.reason.as_deref().and_then(Event::from_name), cause.at) {
         (Some(Event::LimitReached), _) => Answer::Evicted(cause),
         (Some(Event::RefreshReused), _) => Answer::Replayed(cause),
-        (Some(Event::Idle), Some(at)) => idle(at, last_seen, policy),
+        (Some(Event::Idle), Some(at)) => idle(at, last_seen, limit),
         (Some(_) | None, _) => Answer::Ended(cause),
     }
 }
 
-fn idle(at: Timestamp, last_seen: Option<Timestamp>, policy: &Policy) -> Answer {
-    Answer::Idle { at, last_seen, limit_seconds: policy.idle_limit.map(|limit| limit.as_secs()) }
+fn idle(at: Timestamp, last_seen: Option<Timestamp>, limit: Option<Duration>) -> Answer {
+    Answer::Idle { at, last_seen, limit_seconds: limit.map(|limit| limit.as_secs()) }
 }
 
 /// What became of a token: whichever came first of its own end and that of its session. `None`: not even its session

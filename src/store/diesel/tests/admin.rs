@@ -2,11 +2,12 @@
 
 use super::*;
 use crate::domain::audit::Origin;
+use crate::domain::policy::IdleLimits;
 use crate::store::{LastAdmin, SessionFilter, SessionMatch, SharedEmail, UserChange, UserChanged, UserFilter};
 
 fn filter(user: Option<UserId>, with_ended: bool) -> SessionFilter {
     let matching = SessionMatch { user, ..SessionMatch::default() };
-    SessionFilter { matching, with_ended, now: NOW, idle_limit: None, before: None, limit: 100 }
+    SessionFilter { matching, with_ended, now: NOW, idle_limits: IdleLimits::NONE, before: None, limit: 100 }
 }
 
 #[test]

@@ -9,6 +9,7 @@ use diesel::sql_types::Text;
 
 use super::super::{lists, mass_end};
 use super::*;
+use crate::domain::policy::IdleLimits;
 use crate::store::{LiveSet, SessionFilter, SessionMatch, UserFilter};
 
 #[derive(QueryableByName)]
@@ -54,13 +55,13 @@ fn searches_and_ends_go_by_indexes() {
         (SessionMatch { device: Some("curl".to_owned()), ..SessionMatch::default() }, " sessions"),
     ];
     for (matching, index) in sets {
-        let set = LiveSet { matching: matching.clone(), now: NOW, idle_limit: None, opened_until: None };
+        let set = LiveSet { matching: matching.clone(), now: NOW, idle_limits: IdleLimits::NONE, opened_until: None };
         let is_narrow = !index.starts_with(' ');
         let filter = SessionFilter {
             matching,
             with_ended: false,
             now: NOW,
-            idle_limit: None,
+            idle_limits: IdleLimits::NONE,
             before: Some(session(1)),
             limit: 50,
         };
@@ -102,7 +103,8 @@ fn neighbours_of_a_network_are_read_once() {
     );
     let any = &mut fixture.store.target.connect(Role::Admin).expect("a connection");
     let matching = SessionMatch { address: "10.0.0.128/25".parse().ok(), ..SessionMatch::default() };
-    let filter = SessionFilter { matching, with_ended: true, now: NOW, idle_limit: None, before: None, limit: 10 };
+    let filter =
+        SessionFilter { matching, with_ended: true, now: NOW, idle_limits: IdleLimits::NONE, before: None, limit: 10 };
     let list = plans(any, |any| assert!(lists::sessions(any, &filter).expect("a list").is_empty()));
     let pages = list.lines().filter(|step| step.contains("sessions_address")).count();
     assert!(pages == 3 && !list.contains("TEMP B-TREE"), "{list}");

@@ -1,6 +1,7 @@
 //! Sweeping.
 
 use super::*;
+use crate::domain::policy::IdleLimits;
 use crate::store::{LastAdmin, SessionFilter, SessionMatch, SweepPolicy, SweepReport, UserChanged};
 
 const DAY: u64 = 24 * 60 * 60;
@@ -28,7 +29,7 @@ fn expired_tokens_go_after_a_day_and_revoke_nothing() {
             matching: SessionMatch::default(),
             with_ended: true,
             now: NOW,
-            idle_limit: None,
+            idle_limits: IdleLimits::NONE,
             before: Some(session(1)),
             limit: 1,
         };

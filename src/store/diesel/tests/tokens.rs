@@ -1,6 +1,7 @@
 //! Sessions with many tokens: no statement deletes more than a bounded number of them.
 
 use super::*;
+use crate::domain::policy::IdleLimits;
 use crate::store::{
     AccessLimit, LastAdmin, LimitPolicy, Refresh, Refreshed, SessionFilter, SessionMatch, SweepPolicy, UserChanged,
 };
@@ -245,7 +246,7 @@ fn a_list_of_sessions_reads_one_row_of_each() {
             matching: SessionMatch::of_user(user),
             with_ended: false,
             now,
-            idle_limit: None,
+            idle_limits: IdleLimits::NONE,
             before: None,
             limit: 9,
         };

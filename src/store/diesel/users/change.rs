@@ -1,11 +1,13 @@
-//! Changes of a user that end no session: the name, the e-mail address, the flags.
+//! Changes of a user: the name, the e-mail address, the flags. Only the end of being an administrator ends sessions.
 
-use diesel::sql_types::{BigInt, Bool, Text};
+use diesel::sql_types::{BigInt, Binary, Bool, Text};
 use diesel::{QueryResult, RunQueryDsl};
 
 use super::super::any::AnyConnection;
 use super::super::audit::{self, About};
 use super::super::hot::statement;
+use super::super::mass_end;
+use super::super::rows::session_id;
 use super::{FindLookalikes, Rename, find_epoch, is_last_admin, lock_key};
 use crate::domain::audit::AuditContext;
 use crate::domain::user::{UserId, email_key, lookalike_key};
@@ -33,6 +35,15 @@ statement! {
     /// Makes a user an administrator, or no longer.
     SetAdmin { is_admin: bool as Bool, id: i64 as BigInt },
     ["UPDATE users SET is_admin = ", is_admin, " WHERE id = ", id, " AND is_admin <> ", is_admin]
+}
+
+statement! {
+    /// The sessions of a user that are for administration and not ended.
+    FindForAdministration { id: i64 as BigInt } -> Binary,
+    [
+        "SELECT id FROM sessions WHERE user_id = ", id,
+        " AND ended_at IS NULL AND kind IN ('admin', 'admin_script') ORDER BY id",
+    ]
 }
 
 /// See [`crate::store::AdminStore::change_user`].
@@ -63,7 +74,11 @@ pub(in super::super) fn change(
             if !is_admin && is_last_admin(connection, user, *last)? {
                 return Ok(UserChanged::LastAdmin);
             }
-            SetAdmin { is_admin: *is_admin, id }.execute(connection)?
+            let changed = SetAdmin { is_admin: *is_admin, id }.execute(connection)?;
+            if changed == 1 && !is_admin {
+                end_administration(connection, id, audit)?;
+            }
+            changed
         }
     };
     if changed == 0 && find_epoch(connection, id)?.is_none() {
@@ -72,6 +87,14 @@ pub(in super::super) fn change(
     // An act that changes nothing is told, too.
     audit::record(connection, audit, About::user(user, None))?;
     Ok(UserChanged::Done)
+}
+
+/// Ends the sessions for administration of a user who is no longer an administrator: the row of the user is locked, so
+/// that none is opened meanwhile.
+fn end_administration(connection: &mut AnyConnection, user: i64, audit: &AuditContext) -> QueryResult<()> {
+    let found: Vec<Vec<u8>> = FindForAdministration { id: user }.load(connection)?;
+    let ids = found.iter().map(|id| session_id(id)).collect::<QueryResult<Vec<_>>>()?;
+    mass_end::mark(connection, ids, audit, audit.at).map(drop)
 }
 
 /// The name of another user than `user` that is this name or, if there is none, looks like it.
