@@ -162,8 +162,7 @@ impl SessionRow {
 
 /// See [`Connection::list_sessions`](crate::store::Connection::list_sessions).
 pub(super) fn sessions(any: &mut AnyConnection, filter: &SessionFilter) -> QueryResult<Vec<SessionEntry>> {
-    let SessionMatch { user, address, .. } = &filter.matching;
-    let rows = if user.is_none() && address.is_none() {
+    let rows = if filter.matching.address.is_none() {
         any.transaction(|any| {
             read_in_order(any)?;
             matching_rows(any, filter)

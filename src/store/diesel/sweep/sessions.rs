@@ -19,7 +19,7 @@ statement! {
     [
         "SELECT u.id, u.auth_epoch + ", {CUTOFF_EPOCH}, ", u.is_active, EXISTS (SELECT 1 FROM sessions s \
          WHERE s.user_id = u.id AND s.ended_at IS NULL AND s.auth_epoch < u.auth_epoch + ", {CUTOFF_EPOCH}, ") \
-         OR EXISTS (SELECT 1 FROM sessions s WHERE s.user_id = u.id AND s.created < ", {ISSUED_BEFORE},
+         OR EXISTS (SELECT 1 FROM sessions s WHERE s.user_id = u.id AND s.auth_epoch = u.auth_epoch + ", {CUTOFF_EPOCH}, " AND s.created < ", {ISSUED_BEFORE},
         " AND s.ended_at IS NULL) FROM users u WHERE u.id > ", after,
         " ORDER BY u.id LIMIT 1000",
     ]
