@@ -13,7 +13,7 @@ use actix_web::{App, web};
 use rustix::net::sockopt::{set_ipv6_v6only, set_socket_reuseaddr, set_socket_send_buffer_size};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 
-use crate::config::{HttpSettings, ListenAddress};
+use crate::config::{HttpSettings, ListenAddress, SocketMode};
 use crate::http::HttpState;
 use crate::http::admin::AdminState;
 use crate::http::middleware::request_log::RequestLog;
@@ -133,9 +133,11 @@ impl Server {
     pub fn bind_administration(http: &HttpSettings, admin: &Administration) -> Result<Option<Self>, BindError> {
         let Some(address) = admin.own_address(&http.listen) else { return Ok(None) };
         let state = admin.http();
+        // The mode in the settings is for clients, such as a proxy, and not for administrators.
+        let own = HttpSettings { socket_mode: SocketMode(0o600), ..http.clone() };
         let mounted =
             Mounted { state: state.clone(), dialects: false, admin: Some(admin.state(state.clone(), address)) };
-        let server = Self::listen(http, (1, ADMIN_CONNECTIONS), state, vec![(address, mounted)]);
+        let server = Self::listen(&own, (1, ADMIN_CONNECTIONS), state, vec![(address, mounted)]);
         server.map(Some).map_err(|error| match error {
             BindError::Address { address, error } => BindError::Administration { address, error },
             error @ (BindError::Administration { .. } | BindError::Thread(_)) => error,

@@ -165,7 +165,7 @@ impl Auth {
     /// everything after that is refused as unavailable.
     pub fn close(&self, limit: Duration) {
         let until = Instant::now() + limit;
-        self.inner.close();
+        self.inner.close(until);
         self.inner.cache.drain(until);
         self.inner.checks.drain(until);
         self.inner.writes.drain(until);
@@ -191,11 +191,11 @@ async fn within<T>(
 }
 
 impl Inner {
-    fn close(&self) {
+    fn close(&self, until: Instant) {
         self.cache.close();
         self.checks.close();
         self.passwords.close();
-        self.events.close();
+        self.events.close(until);
         // It closes the pool for writes once everything is written.
         self.last_seen_writer.close();
     }
@@ -213,7 +213,7 @@ fn logins_per_thread(cost: u32) -> usize {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        self.close();
+        self.close(Instant::now() + events::LAST_WRITE);
     }
 }
 

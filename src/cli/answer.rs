@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::domain::escape::visible;
-use crate::service::admin::AdminError;
+use crate::service::admin::{AdminError, SearchText};
 use crate::store::StoreError;
 
 /// A command's answer, in both forms.
@@ -103,6 +103,17 @@ impl From<StoreError> for Failure {
     }
 }
 
+/// The option with such a text.
+const fn option(text: SearchText) -> &'static str {
+    match text {
+        SearchText::Part => "--search",
+        SearchText::Beginning => "--begins",
+        SearchText::Email => "--email",
+        SearchText::Device => "--device",
+        SearchText::Name => "--name",
+    }
+}
+
 impl From<AdminError> for Failure {
     fn from(error: AdminError) -> Self {
         let code = match &error {
@@ -120,6 +131,7 @@ impl From<AdminError> for Failure {
             }
             AdminError::EndRequired => return Self::new(Code::Usage, format!("--ttl: {error}")),
             AdminError::BadTokenName => return Self::new(Code::Usage, format!("--name: {error}")),
+            AdminError::BadSearch(text) => return Self::new(Code::Usage, format!("{}: {error}", option(*text))),
             AdminError::KeySecret(_) | AdminError::NoCondition => Code::Usage,
             AdminError::NoSuchUser(_)
             | AdminError::NoSuchSession(_)

@@ -12,7 +12,7 @@ use super::session::parse_id;
 use super::{Context, Missing};
 use crate::domain::escape::visible;
 use crate::domain::user::numbered;
-use crate::service::admin::{Admin, AdminError, EventReader};
+use crate::service::admin::{Admin, AdminError};
 use crate::store::{EventCursor, EventEntry, EventFilter, EventOrder};
 
 /// How many events are read at once.
@@ -20,6 +20,9 @@ const PAGE: u32 = 1000;
 
 /// How often `tail` looks for new events.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long it looks for a signal between two pages: not at all would not hear of one.
+const SIGNAL_CHECK: Duration = Duration::from_millis(1);
 
 /// The columns of a list of events.
 const HEADER: [&str; 9] = ["CURSOR", "AT", "EVENT", "COUNT", "ACTOR", "USER", "SESSION", "ADDRESS", "DETAIL"];
@@ -38,12 +41,12 @@ pub(super) fn run(action: Action, as_json: bool, context: &mut Context<'_>) -> A
             let filter =
                 EventFilter { order: EventOrder::OldestFirst, limit: PAGE, after, ..selected(filter, &admin)? };
             let mut lines = Lines { out: &mut *context.out, as_json: true };
-            ended(lines.follow(&mut admin.event_reader()?, filter).map(drop))
+            ended(lines.follow(&|filter| admin.list_events(filter), filter, &mut || true).map(drop))
         }
         Action::Tail { filter, lines } => {
             let filter = selected(filter, &admin)?;
             let shown = Lines { out: &mut *context.out, as_json };
-            ended(tail(shown, &mut admin.event_reader()?, &filter, lines))
+            ended(tail(shown, &|filter| admin.list_events(filter), &filter, lines))
         }
     }
 }
@@ -78,6 +81,8 @@ fn parse_cursor(text: &str) -> Result<EventCursor, Failure> {
 enum Stop {
     /// The reader of the output has closed it, as `head` does.
     Closed,
+    /// A signal came.
+    Ordered,
     Failed(Failure),
 }
 
@@ -95,10 +100,13 @@ impl From<AdminError> for Stop {
 
 fn ended(outcome: Result<(), Stop>) -> Answered {
     match outcome {
-        Ok(()) | Err(Stop::Closed) => Ok(Answer::silent()),
+        Ok(()) | Err(Stop::Closed | Stop::Ordered) => Ok(Answer::silent()),
         Err(Stop::Failed(failure)) => Err(failure),
     }
 }
+
+/// Lists audit events.
+type List<'a> = dyn Fn(&EventFilter) -> Result<Vec<EventEntry>, AdminError> + 'a;
 
 /// Events as lines of the output.
 struct Lines<'a> {
@@ -107,13 +115,24 @@ struct Lines<'a> {
 }
 
 impl Lines<'_> {
-    /// Writes all events that match, page by page; returns the position of the last one.
-    fn follow(&mut self, reader: &mut EventReader, mut filter: EventFilter) -> Result<Option<EventCursor>, Stop> {
+    /// Writes all events that match, page by page while `go_on` says so; returns the position of the last one. A page
+    /// that is not full is the last one, however fast new events come.
+    fn follow(
+        &mut self,
+        list: &List<'_>,
+        mut filter: EventFilter,
+        go_on: &mut dyn FnMut() -> bool,
+    ) -> Result<Option<EventCursor>, Stop> {
         loop {
-            let page = reader.list(&filter)?;
+            let page = list(&filter)?;
             self.write(&page)?;
-            let Some(last) = page.last() else { return Ok(filter.after) };
-            filter.after = Some(last.cursor);
+            filter.after = page.last().map(|last| last.cursor).or(filter.after);
+            if u32::try_from(page.len()).is_ok_and(|events| events < filter.limit) {
+                return Ok(filter.after);
+            }
+            if !go_on() {
+                return Err(Stop::Ordered);
+            }
         }
     }
 
@@ -136,18 +155,53 @@ impl Lines<'_> {
     }
 }
 
-fn tail(mut shown: Lines<'_>, reader: &mut EventReader, filter: &EventFilter, lines: u32) -> Result<(), Stop> {
-    let mut orders = Orders::listen().map_err(|error| Failure::new(Code::Failed, error.to_string()))?;
-    // One at least: it is where new ones begin.
-    let latest = EventFilter { order: EventOrder::NewestSettledFirst, limit: lines.max(1), ..filter.clone() };
-    let mut events = reader.list(&latest)?;
-    let mut after = events.first().map(|newest| newest.cursor);
-    events.truncate(usize::try_from(lines).unwrap_or(usize::MAX));
+/// The position of the newest event of any kind, from which a search for new ones begins: one that began at the last
+/// event that matched would read all that follow it each time.
+fn newest(list: &List<'_>) -> Result<Option<EventCursor>, AdminError> {
+    let any = EventFilter { order: EventOrder::NewestSettledFirst, limit: 1, ..EventFilter::default() };
+    Ok(list(&any)?.first().map(|newest| newest.cursor))
+}
+
+/// Writes the latest events that match, the oldest first; returns where new ones begin.
+fn latest(
+    shown: &mut Lines<'_>,
+    list: &List<'_>,
+    filter: &EventFilter,
+    lines: u32,
+) -> Result<Option<EventCursor>, Stop> {
+    let newest = newest(list)?;
+    if lines == 0 {
+        return Ok(newest);
+    }
+    let latest = EventFilter { order: EventOrder::NewestSettledFirst, limit: lines, ..filter.clone() };
+    let mut events = list(&latest)?;
+    let last = events.first().map(|event| event.cursor);
     events.reverse();
     shown.write(&events)?;
+    Ok(last.max(newest))
+}
+
+/// Writes what is new; returns where the next ones begin.
+fn new_ones(
+    shown: &mut Lines<'_>,
+    (list, filter): (&List<'_>, &EventFilter),
+    after: Option<EventCursor>,
+    go_on: &mut dyn FnMut() -> bool,
+) -> Result<Option<EventCursor>, Stop> {
+    let newest = newest(list)?;
+    if newest <= after {
+        return Ok(after);
+    }
+    let new = EventFilter { order: EventOrder::OldestFirst, limit: PAGE, after, ..filter.clone() };
+    Ok(shown.follow(list, new, go_on)?.max(newest))
+}
+
+fn tail(mut shown: Lines<'_>, list: &List<'_>, filter: &EventFilter, lines: u32) -> Result<(), Stop> {
+    let mut orders = Orders::listen().map_err(|error| Failure::new(Code::Failed, error.to_string()))?;
+    let mut after = latest(&mut shown, list, filter, lines)?;
     loop {
-        let new = EventFilter { order: EventOrder::OldestFirst, limit: PAGE, after, ..filter.clone() };
-        after = shown.follow(reader, new)?;
+        let mut go_on = || !orders.stop_within(SIGNAL_CHECK);
+        after = new_ones(&mut shown, (list, filter), after, &mut go_on)?;
         if orders.stop_within(POLL_INTERVAL) {
             return Ok(());
         }
@@ -176,6 +230,7 @@ impl Orders {
         let Self { runtime, terminate, interrupt } = self;
         runtime.block_on(async {
             tokio::select! {
+                biased;
                 _ = terminate.recv() => true,
                 _ = interrupt.recv() => true,
                 () = tokio::time::sleep(limit) => false,
@@ -198,4 +253,50 @@ fn row(event: &EventEntry) -> [String; 9] {
         or_dash(event.address.clone()),
         or_dash(event.detail.as_ref().map(ToString::to_string)),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::{Cell, RefCell};
+
+    use super::*;
+    use crate::domain::audit::Event;
+    use crate::domain::time::Timestamp;
+
+    fn entry(cursor: &str) -> EventEntry {
+        EventEntry {
+            cursor: EventCursor::parse(cursor).expect("a cursor"),
+            at: Timestamp::EPOCH,
+            event: "login".to_owned(),
+            actor: "cli".to_owned(),
+            user_id: None,
+            session_id: None,
+            address: None,
+            user_agent: None,
+            request_id: None,
+            detail: None,
+            count: 1,
+        }
+    }
+
+    #[test]
+    fn tail_goes_on_after_the_newest_event_also_if_none_matches() {
+        let (newest, asked) = (Cell::new("0-5"), RefCell::new(Vec::new()));
+        let list = |filter: &EventFilter| {
+            asked.borrow_mut().push((filter.events.len(), filter.after));
+            Ok(if filter.events.is_empty() { vec![entry(newest.get())] } else { Vec::new() })
+        };
+        let wanted = EventFilter { events: vec![Event::Revoked], ..EventFilter::default() };
+        let mut out = Vec::new();
+        let mut shown = Lines { out: &mut out, as_json: true };
+        let Ok(after) = latest(&mut shown, &list, &wanted, 10) else { panic!("a failure") };
+        assert_eq!(after, EventCursor::parse("0-5"));
+        newest.set("0-9");
+        let Ok(next) = new_ones(&mut shown, (&list, &wanted), after, &mut || true) else { panic!("a failure") };
+        assert_eq!((next, asked.borrow().last().copied()), (EventCursor::parse("0-9"), Some((1, after))));
+        asked.borrow_mut().clear();
+        let Ok(same) = new_ones(&mut shown, (&list, &wanted), next, &mut || true) else { panic!("a failure") };
+        assert_eq!((same, asked.take()), (next, vec![(0, None)]), "nothing is new, so nothing is searched");
+        assert!(out.is_empty());
+    }
 }

@@ -6,6 +6,7 @@ use super::answer::{Answer, Answered, Code, Failure};
 use super::args::Token as Action;
 use super::{Context, user};
 use crate::config::parse_time_to_live;
+use crate::domain::audit::Event;
 use crate::domain::dialect::Dialect;
 use crate::domain::escape::visible;
 use crate::domain::session::SessionKind;
@@ -20,7 +21,7 @@ pub(super) fn run(action: Action, context: &Context<'_>) -> Answered {
         None if for_administration => None,
         None => context.settings.tokens.policy.dialects.knox.access_ttl,
     };
-    let (admin, user) = user::find(&user.user, context)?;
+    let (admin, user) = user::find_for(Event::TokenCreated, &user.user, context)?;
     let made = admin.create_token(&user, name, ttl, kind)?;
     let (token, session) = (&made.token, made.session);
     let until = made.expires.map_or_else(|| "until its session is ended".to_owned(), |at| format!("until {at}"));

@@ -5,6 +5,7 @@ use serde_json::json;
 use super::answer::{Answer, Answered, Failure, table, to_json};
 use super::args::{User as Action, YesOrNo};
 use super::{Context, Missing, insist, password, session};
+use crate::domain::audit::Event;
 use crate::domain::escape::visible;
 use crate::domain::user::{User, UserId, normal_form};
 use crate::service::admin::{Admin, NewAccount, check_new_account};
@@ -14,6 +15,12 @@ use crate::store::{LastAdmin, SharedEmail, UserFilter};
 pub(super) fn run(action: Action, context: &mut Context<'_>) -> Answered {
     match action {
         Action::Add { name, email, shared_email, staff, admin, inactive, password } => {
+            // Where there is no database yet, a refusal makes none.
+            if check_new_account(&name, &email).is_err()
+                && let Ok(admin) = context.admin(Missing::Refuse)
+            {
+                admin.check_new_account(&name, &email)?;
+            }
             check_new_account(&name, &email)?;
             let name = normal_form(&name);
             let password = password::read(&password, context)?;
@@ -32,25 +39,26 @@ pub(super) fn run(action: Action, context: &mut Context<'_>) -> Answered {
         }
         Action::Show(typed) => show(&typed.user, context),
         Action::Passwd { user, password } => {
-            let (admin, user) = find(&user.user, context)?;
+            let (admin, user) = find_for(Event::PasswordChanged, &user.user, context)?;
             admin.set_password(&user, password::read(&password, context)?)?;
             changed(&user, "has a new password, and no session any more")
         }
         Action::ResetPassword(typed) => reset_password(&typed.user.user, context),
         Action::Rename { user, name } => {
-            let (admin, user) = find(&user.user, context)?;
+            let (admin, user) = find_for(Event::UserRenamed, &user.user, context)?;
             let name = normal_form(&name);
             admin.rename_user(&user, &name)?;
             changed(&user, &format!("is called {} now; no session ended", visible(&name)))
         }
         Action::SetEmail { user, email, shared_email } => {
-            let (admin, user) = find(&user.user, context)?;
+            let (admin, user) = find_for(Event::EmailChanged, &user.user, context)?;
             admin.set_email(&user, &email, shared(shared_email))?;
             let words = if email.is_empty() { "no e-mail address" } else { "another e-mail address" };
             changed(&user, &format!("has {words} now; no session ended"))
         }
         Action::SetStaff { user, staff } => {
-            let (admin, user) = find(&user.user, context)?;
+            let act = if staff == YesOrNo::Yes { Event::StaffGranted } else { Event::StaffWithdrawn };
+            let (admin, user) = find_for(act, &user.user, context)?;
             admin.set_staff(&user, staff == YesOrNo::Yes)?;
             let words = match staff {
                 YesOrNo::Yes => "is staff",
@@ -59,7 +67,8 @@ pub(super) fn run(action: Action, context: &mut Context<'_>) -> Answered {
             changed(&user, &format!("{words} now; no session ended"))
         }
         Action::SetAdmin { user, admin: wanted, force } => {
-            let (admin, user) = find_forced(&user.user, force, context)?;
+            let act = if wanted == YesOrNo::Yes { Event::AdminGranted } else { Event::AdminWithdrawn };
+            let (admin, user) = find_forced(act, &user.user, force, context)?;
             admin.set_admin(&user, wanted == YesOrNo::Yes)?;
             let words = match wanted {
                 YesOrNo::Yes => "may administer others",
@@ -68,17 +77,17 @@ pub(super) fn run(action: Action, context: &mut Context<'_>) -> Answered {
             changed(&user, &format!("{words}; no session ended"))
         }
         Action::Activate(typed) => {
-            let (admin, user) = find(&typed.user, context)?;
+            let (admin, user) = find_for(Event::Activated, &typed.user, context)?;
             admin.set_active(&user, true)?;
             changed(&user, "may log in; old tokens stay revoked")
         }
         Action::Deactivate { user, force } => {
-            let (admin, user) = find_forced(&user.user, force, context)?;
+            let (admin, user) = find_forced(Event::Deactivated, &user.user, force, context)?;
             admin.set_active(&user, false)?;
             changed(&user, "is locked out: all logins and all tokens are refused")
         }
         Action::Delete { user, yes, force } => {
-            let (admin, user) = find_forced(&user.user, force, context)?;
+            let (admin, user) = find_forced(Event::UserDeleted, &user.user, force, context)?;
             if !yes {
                 let question = format!("Delete the user {} with all sessions, for good?", visible(&user.username));
                 insist(context.terminal, &question, "to delete the user")?;
@@ -90,7 +99,7 @@ pub(super) fn run(action: Action, context: &mut Context<'_>) -> Answered {
 }
 
 fn reset_password(typed: &str, context: &Context<'_>) -> Answered {
-    let (admin, user) = find(typed, context)?;
+    let (admin, user) = find_for(Event::PasswordReset, typed, context)?;
     let made = admin.reset_password(&user)?;
     let (value, until, name) = (made.value.expose(), made.expires, &user.username);
     let text = format!(
@@ -108,15 +117,22 @@ const fn shared(allowed: bool) -> SharedEmail {
 }
 
 /// The user with the name or number on the command line.
-pub(super) fn find(typed: &str, context: &Context<'_>) -> Result<(Admin, User), Failure> {
+fn find(typed: &str, context: &Context<'_>) -> Result<(Admin, User), Failure> {
     let admin = context.admin(Missing::Refuse)?;
     let user = admin.find_user(typed)?;
     Ok((admin, user))
 }
 
+/// The same for an act, which is recorded as refused if there is no such user.
+pub(super) fn find_for(act: Event, typed: &str, context: &Context<'_>) -> Result<(Admin, User), Failure> {
+    let admin = context.admin(Missing::Refuse)?;
+    let user = admin.find_for(act, typed)?;
+    Ok((admin, user))
+}
+
 /// The same for an act that `--force` allows to leave no administrator.
-fn find_forced(typed: &str, force: bool, context: &Context<'_>) -> Result<(Admin, User), Failure> {
-    let (admin, user) = find(typed, context)?;
+fn find_forced(act: Event, typed: &str, force: bool, context: &Context<'_>) -> Result<(Admin, User), Failure> {
+    let (admin, user) = find_for(act, typed, context)?;
     let last_admin = if force { LastAdmin::MayGo } else { LastAdmin::Keep };
     Ok((Admin { last_admin, ..admin }, user))
 }

@@ -378,10 +378,10 @@ fn audit(table: &mut Table) {
         /// How long audit events are kept (docs/audit.md).
         KNOXIDE_AUDIT_RETENTION = audit.retention, optional(duration(days(1)..=MAX_DURATION));
 
-        /// How many audit events are kept at most: beyond that, the oldest are deleted. 0: any number.
+        /// How many audit events are kept: beyond that, the oldest are deleted, those of logins and logouts first. Of other older events, a tenth as many are kept. 0: any number.
         KNOXIDE_AUDIT_MAX_ROWS = audit.max_rows, number(0..=1_000_000_000_000);
 
-        /// How long audit events keep the client's address and `User-Agent`.
+        /// How long audit events keep addresses, devices and, in the filter of a mass end, a session's name.
         KNOXIDE_AUDIT_ADDRESS_RETENTION = audit.address_retention, optional(duration(days(1)..=MAX_DURATION));
     }
 }

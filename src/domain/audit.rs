@@ -177,6 +177,51 @@ impl Event {
         }
     }
 
+    /// Whether clients cause it in any number, by logging in and out. Where there is no room for all events, these give
+    /// way to the acts of administrators.
+    pub const fn is_routine(self) -> bool {
+        match self {
+            Self::Login
+            | Self::Logout
+            | Self::LogoutAll
+            | Self::Idle
+            | Self::LimitReached
+            | Self::RefreshReused
+            | Self::LoginFailed
+            | Self::Throttled
+            | Self::PasswordChangeRefused
+            | Self::RevokedByUser
+            | Self::OthersRevoked => true,
+            Self::UserCreated
+            | Self::UserDeleted
+            | Self::UserRenamed
+            | Self::EmailChanged
+            | Self::StaffGranted
+            | Self::StaffWithdrawn
+            | Self::PasswordChanged
+            | Self::Deactivated
+            | Self::Activated
+            | Self::Revoked
+            | Self::TokenCreated
+            | Self::Imported
+            | Self::KeyRotated
+            | Self::KeyRetired
+            | Self::AdminLogin
+            | Self::AdminLoginFailed
+            | Self::AdminGranted
+            | Self::AdminWithdrawn
+            | Self::PasswordReset
+            | Self::MassEndStarted
+            | Self::MassEndDone
+            | Self::ActRefused
+            | Self::UserUpdated
+            | Self::AllSessionsEnded
+            | Self::OldSessionsEnded
+            | Self::PasswordVerified
+            | Self::ThrottleCleared => false,
+        }
+    }
+
     /// The reason with this name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|event| event.as_str() == name)

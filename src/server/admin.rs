@@ -9,6 +9,7 @@ use crate::domain::audit::{Actor, Origin};
 use crate::domain::password::Hasher;
 use crate::domain::random::Random;
 use crate::domain::time::{Clock, Timestamp};
+use crate::http::address::Proxies;
 use crate::http::admin::{AdminOptions, AdminState, Hosts};
 use crate::http::{HttpOptions, HttpState};
 use crate::service::Auth;
@@ -94,8 +95,10 @@ impl Administration {
     }
 
     /// What requests, their addresses and their logs need, for a listener of its own.
+    /// Proxies are trusted at the public addresses alone: through a tunnel, each administrator could claim an address.
     pub fn http(&self) -> HttpState {
-        HttpState::new(self.options.clone(), self.auth.clone())
+        let options = HttpOptions { proxies: Proxies::default(), ..self.options.clone() };
+        HttpState::new(options, self.auth.clone())
     }
 
     /// Finishes accepted work.

@@ -27,16 +27,17 @@ mod keys;
 mod mass_end;
 mod proof;
 mod script_tokens;
+mod search;
 mod sessions;
 mod tokens;
 mod users;
 
 pub use crate::store::{EventFilter, EventOrder, SessionMatch, SharedEmail, UserFilter};
 pub use data::{Imported, Swept, UnreachableUser, UnverifiableUser, why_unverifiable};
-pub use events::EventReader;
 pub use explain::{About, Answer, Cause, Evidence, ExplainSettings, ExplainedSession, Explanation, Question};
 pub use keys::{KeyState, ListedKey};
 pub use mass_end::{DryRun, Shown};
+pub use search::{MAX_SEARCH, SearchText};
 pub use sessions::SessionQuery;
 pub use tokens::{MAX_TOKEN_NAME, ScriptToken};
 pub use users::{NewAccount, NewPassword, check_new_account};
@@ -172,6 +173,9 @@ pub enum AdminError {
         /// Why not all.
         error: StoreError,
     },
+    /// Nothing can be found by this text.
+    #[error("a text to search for must have 1 to {MAX_SEARCH} visible characters")]
+    BadSearch(SearchText),
 }
 
 impl From<KeyError> for AdminError {

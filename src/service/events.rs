@@ -19,9 +19,21 @@ use crate::threads::{Duty, Next, Options, Worker};
 /// How often they are written. A crash loses the counts of at most this time.
 pub(super) const INTERVAL: Duration = Duration::from_secs(300);
 
+/// How long the last counts may take if the service is dropped and was not closed.
+pub(super) const LAST_WRITE: Duration = Duration::from_secs(1);
+
 /// The bounds of events, and the thread that writes counts.
 pub(super) struct EventCounts {
     worker: Worker<WriteCounts>,
+}
+
+/// How far the thread is.
+#[derive(Default)]
+struct Progress {
+    /// When it writes next.
+    due: Option<Instant>,
+    /// It has been closed, and writes for the last time.
+    is_last: bool,
 }
 
 struct WriteCounts {
@@ -44,20 +56,23 @@ impl EventCounts {
         &self.worker.duty().limiter
     }
 
-    /// Orders the pool for writes to write what was counted. It has to be open still.
-    pub(super) fn close(&self) {
+    /// Has the thread write what was counted, and waits for it, but not beyond this moment. The pool for writes has to
+    /// be open still.
+    pub(super) fn close(&self, until: Instant) {
         self.worker.close();
-        let duty = self.worker.duty();
-        let (_, events) = duty.take();
-        if events.is_empty() {
-            return;
+        self.worker.drain(until);
+        if self.worker.has_threads() {
+            log::warn!("the last counts of audit events may be lost: the database has not answered yet");
         }
-        drop(duty.writes.run(OnDisconnect::Finish, move |connection| {
-            let written = connection.record_events(&events);
-            written.inspect_err(|error| log::warn!("counts of audit events are lost: {}", error.summary()))
-        }));
+        let lost = self.worker.duty().take().1.iter().fold(0_u64, |sum, event| sum.saturating_add(event.count));
+        if lost > 0 {
+            log::warn!("{lost} audit events were counted and not written: they are lost");
+        }
     }
 }
+
+#[cfg(all(test, feature = "conformance"))]
+mod tests;
 
 impl WriteCounts {
     fn take(&self) -> (Vec<Count>, Vec<NewEvent>) {
@@ -71,16 +86,16 @@ impl WriteCounts {
 impl Duty for WriteCounts {
     type Queue = ();
     type Task = ();
-    /// When it is due next.
-    type Own = Option<Instant>;
+    type Own = Progress;
 
-    fn begin(&self, _: u64) -> Option<Instant> {
-        None
+    fn begin(&self, _: u64) -> Progress {
+        Progress::default()
     }
 
-    fn next(&self, due: &mut Option<Instant>, (): &mut (), is_closed: bool) -> Next<()> {
+    fn next(&self, progress: &mut Progress, (): &mut (), is_closed: bool) -> Next<()> {
+        let Progress { due, is_last } = progress;
         if is_closed {
-            return Next::End;
+            return if std::mem::replace(is_last, true) { Next::End } else { Next::Do(()) };
         }
         let now = Instant::now();
         let left = due.get_or_insert_with(|| now + self.interval).saturating_duration_since(now);
@@ -92,7 +107,7 @@ impl Duty for WriteCounts {
     }
 
     /// What could not be written is counted again.
-    fn perform(&self, _: &mut Option<Instant>, (): ()) {
+    fn perform(&self, _: &mut Progress, (): ()) {
         let (counts, events) = self.take();
         if events.is_empty() {
             return;

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Store, StoreError, StoreResult};
+use super::{EventEntry, EventFilter, Store, StoreError, StoreResult};
 use crate::domain::audit::AuditContext;
 use crate::domain::import::ImportData;
 use crate::domain::jwt::{Algorithm, KeySecret, StoredKey};
 use crate::domain::random::Random;
 use crate::domain::session::{SessionEntry, SessionId};
-use crate::domain::time::Timestamp;
+use crate::domain::time::{Clock, Timestamp};
 use crate::domain::user::{NewUser, PasswordHash, User, UserId};
 
 mod findings;
@@ -114,8 +114,9 @@ pub trait AdminStore: Store {
     /// Ends live sessions, in as many small transactions as it takes, and returns their number. When this returns, every
     /// session of the set is over; a login that overlaps it comes before or after. The first transaction records
     /// [`Event::MassEndStarted`](crate::domain::audit::Event::MassEndStarted), and the last one
-    /// [`Event::MassEndDone`](crate::domain::audit::Event::MassEndDone), each with `detail`; the sessions get the event of
-    /// `audit`, and no record each. `progress` is called with the number so far.
+    /// [`Event::MassEndDone`](crate::domain::audit::Event::MassEndDone), each with the detail of `audit`; the sessions get
+    /// the event of `audit`, and no record each. `audit` has the moment of the first transaction; all others have that
+    /// of `clock`. `progress` is called with the number so far.
     ///
     /// # Errors
     /// When the database fails. The sessions counted by `progress` stay ended, and repeating the call ends the rest.
@@ -123,9 +124,18 @@ pub trait AdminStore: Store {
         &self,
         set: &LiveSet,
         audit: &AuditContext,
-        detail: &serde_json::Value,
+        clock: &dyn Clock,
         progress: &mut dyn FnMut(u64),
     ) -> StoreResult<u64>;
+
+    /// Lists audit events, as [`Connection::list_events`](super::Connection::list_events) does, but without the time
+    /// limit of a request's connection.
+    ///
+    /// # Errors
+    /// When the database fails.
+    fn list_events(&self, filter: &EventFilter) -> StoreResult<Vec<EventEntry>> {
+        self.connect()?.list_events(filter)
+    }
 
     /// Notes in a session that its user has given the password again; `false` if there is no such session, or it has
     /// ended.

@@ -360,7 +360,7 @@ impl Connection for MemoryStore {
                 id
             }
         };
-        if !new.is_active {
+        if !new.is_active && tables.accounts.get(&id).is_some_and(|account| account.user.is_active) {
             tables.switch(id, false, &AuditContext { event: Event::Deactivated, ..audit.clone() });
         }
         let Some(user) = tables.user_mut(id) else { return Ok(Epoch(0)) };

@@ -14,6 +14,7 @@ use serde_json::json;
 use crate::harness::app::{Backend, Database, on_each_database, start_of_time};
 use crate::harness::dialects::members;
 
+mod ends;
 mod keys;
 mod stage;
 

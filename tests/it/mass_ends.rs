@@ -47,12 +47,16 @@ fn of_network(network: &str) -> SessionMatch {
 
 /// Opens a session at a moment of some node's clock.
 fn open(app: &App, user: UserId, number: u8, at: Timestamp) -> SessionId {
-    let origin = Origin { address: Some([192, 0, 2, number].into()), ..Origin::default() };
     let mut unique = [0; 10];
     unique[9] = number;
+    open_as(app, user, SessionId::new(at, &unique), (number, at))
+}
+
+fn open_as(app: &App, user: UserId, id: SessionId, (number, at): (u8, Timestamp)) -> SessionId {
+    let origin = Origin { address: Some([192, 0, 2, number].into()), ..Origin::default() };
     let digest = TokenDigest::from_bytes([number; 64]);
     let new = NewSession {
-        id: SessionId::new(at, &unique),
+        id,
         user,
         epoch: Epoch(0),
         kind: Dialect::Knox.into(),
@@ -162,6 +166,42 @@ on_each_database! {
         let found = admin.dry_run(&of_network("192.0.2.1/32")).expect("a count");
         assert_eq!((found.count, found.moment), (1, ahead));
         assert_eq!(admin.end_filtered(&of_network("192.0.2.1/32"), found.shown(), &mut |_| {}).expect("an end"), 1);
+    }
+
+    fn a_session_whose_id_is_no_time_ends_as_shown(backend) {
+        let app = App::start(backend);
+        let admin = administrator(&app);
+        let alice = app.add_user("alice", "correct horse");
+        open_as(&app, alice, SessionId::from_bytes([0xff; 16]), (1, app.clock.now()));
+        let found = admin.dry_run(&of_network("192.0.2.1/32")).expect("a count");
+        assert_eq!(found.count, 1);
+        assert_eq!(admin.end_filtered(&of_network("192.0.2.1/32"), found.shown(), &mut |_| {}).expect("an end"), 1);
+    }
+
+    fn each_part_of_a_mass_end_has_its_own_time(backend) {
+        let app = App::start(backend);
+        let admin = administrator(&app);
+        let alice = app.add_user("alice", "correct horse");
+        for number in 1..=25 {
+            open(&app, alice, number, app.clock.now());
+        }
+        let found = admin.dry_run(&of_network("192.0.2.0/24")).expect("a count");
+        let begun = app.clock.now();
+        let mut parts = Vec::new();
+        let ended = admin.end_filtered(&of_network("192.0.2.0/24"), found.shown(), &mut |ended| {
+            parts.push((app.clock.now(), ended));
+            app.clock.advance(Duration::from_secs(1));
+        });
+        assert_eq!(ended.expect("an end"), 25);
+        assert!(parts.len() > 1, "{parts:?}");
+        for (at, ended) in parts {
+            let until = format!("sessions WHERE ended_at <= {}", at.as_micros());
+            assert_eq!(count(&app, &until), i64::try_from(ended).expect("a small number"));
+        }
+        let at = |event: &str, at: Timestamp| {
+            count(&app, &format!("audit_events WHERE event = '{event}' AND at = {}", at.as_micros()))
+        };
+        assert_eq!((at("mass_end_started", begun), at("mass_end_done", app.clock.now())), (1, 1));
     }
 
     fn a_mass_end_that_broke_off_goes_on_when_it_is_repeated(backend) {

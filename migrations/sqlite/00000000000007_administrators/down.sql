@@ -8,12 +8,13 @@ DROP TRIGGER tokens_removed;
 
 -- The earlier version knows no sessions for administration.
 DELETE FROM sessions WHERE kind IN ('admin', 'admin_script');
-ALTER TABLE sessions RENAME COLUMN kind TO dialect;
 
 -- What the cutoff ended stays ended.
 UPDATE users SET auth_epoch = auth_epoch + (SELECT epoch FROM session_cutoff);
 UPDATE sessions SET ended_at = (SELECT issued_before FROM session_cutoff), ended_reason = 'revoked'
 WHERE ended_at IS NULL AND created < (SELECT issued_before FROM session_cutoff);
+
+ALTER TABLE sessions RENAME COLUMN kind TO dialect;
 
 CREATE TRIGGER users_changed AFTER UPDATE ON users
 WHEN (OLD.id, OLD.username, OLD.email, OLD.is_active, OLD.is_staff, OLD.auth_epoch)

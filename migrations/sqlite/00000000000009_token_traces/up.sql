@@ -23,4 +23,7 @@ CREATE TABLE removed_sessions (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX removed_sessions_removed ON removed_sessions (removed_at);
 
+-- What began the end of a set of sessions: none of them has an event of its own.
+CREATE INDEX audit_events_mass_end ON audit_events (actor, at) WHERE event = 'mass_end_started';
+
 UPDATE schema_info SET version = 9;

@@ -6,6 +6,7 @@ use super::{HEADER, row};
 use crate::cli::answer::{Answer, Answered, Failure, table, to_json};
 use crate::cli::progress::Progress;
 use crate::cli::{Context, Missing, insist_or};
+use crate::domain::audit::Event;
 use crate::domain::escape::visible;
 use crate::domain::time::Timestamp;
 use crate::domain::user::User;
@@ -48,7 +49,8 @@ impl Way {
 /// Ends the sessions that match.
 pub(super) fn run(user: Option<&str>, matching: SessionMatch, manner: Manner, context: &mut Context<'_>) -> Answered {
     let admin = context.admin(Missing::Refuse)?;
-    let user = user.map(|typed| admin.find_user(typed)).transpose()?;
+    let find = |typed| if manner.dry_run { admin.find_user(typed) } else { admin.find_for(Event::Revoked, typed) };
+    let user = user.map(find).transpose()?;
     let way = Way::of(user.as_ref(), &matching);
     let matching = SessionMatch { user: user.map(|user| user.id), ..matching };
     if manner.dry_run {

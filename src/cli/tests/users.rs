@@ -20,6 +20,32 @@ fn a_user_is_added_listed_shown_and_deleted() {
 }
 
 #[test]
+fn acts_on_users_who_are_not_there_are_recorded() {
+    let machine = Machine::with_alice();
+    let acts: [(u8, &[&str], &str); 7] = [
+        (3, &["user", "delete", "nobody", "--yes"], "user_deleted"),
+        (3, &["user", "passwd", "nobody", "--password-hash", HASH], "password_changed"),
+        (3, &["user", "set-admin", "nobody", "no"], "admin_withdrawn"),
+        (3, &["user", "reset-password", "nobody"], "password_reset"),
+        (3, &["token", "create", "nobody", "--name", "x"], "token_created"),
+        (3, &["session", "revoke", "--user", "nobody", "--yes"], "revoked"),
+        (4, &["user", "add", "", "--password-hash", HASH], "user_created"),
+    ];
+    for (code, arguments, act) in acts {
+        let refused = || machine.json(&["audit", "list", "--event", "act_refused"]).as_array().expect("a list").clone();
+        let before = refused().len();
+        machine.refused(code, arguments);
+        let events = refused();
+        assert_eq!((events.len() - before, events[0]["detail"]["act"].as_str()), (1, Some(act)), "{arguments:?}");
+        assert!(!events[0].to_string().contains("nobody"), "{}", events[0]);
+    }
+    let all = machine.json(&["audit", "list"]).as_array().expect("a list").len();
+    machine.refused(3, &["user", "show", "nobody"]);
+    machine.refused(3, &["session", "revoke", "--user", "nobody", "--dry-run"]);
+    assert_eq!(machine.json(&["audit", "list"]).as_array().expect("a list").len(), all);
+}
+
+#[test]
 fn flags_become_the_users_properties() {
     let machine = Machine::new();
     machine.done(&["user", "add", "root", "--staff", "--inactive", "--password-hash", "!"]);

@@ -138,22 +138,38 @@ impl Call {
         self.run(Length::Short, move |admin| admin.user_by_id(UserId(id))).await
     }
 
-    /// The user of the path, on whom this administrator may act now: an act on another administrator needs a recent
-    /// password.
+    /// The user of the path, whose account this administrator may change now: that of an administrator, also the own
+    /// one, needs a recent password. So a token that leaked cannot set the password of its owner.
     ///
     /// # Errors
     /// 404 if there is none, 403 until the password was given again.
     pub(super) async fn user_to_change(&self) -> Result<User, ApiError> {
-        let user = self.user().await?;
-        self.permit_on(&user).await?;
+        let user = self.of_act(self.user().await).await?;
+        if user.is_admin {
+            self.require_recent_password().await?;
+        }
         Ok(user)
     }
 
-    /// Whether this administrator may act on that account now.
+    /// What an act is to be done to. If there is no such thing, the refusal is recorded.
+    ///
+    /// # Errors
+    /// That of finding it.
+    pub(super) async fn of_act<T>(&self, found: Result<T, ApiError>) -> Result<T, ApiError> {
+        match found {
+            Err(refusal) if refusal.is_not_found() => {
+                self.record_refusal(refusal).await?;
+                Err(ApiError::not_found())
+            }
+            found => found,
+        }
+    }
+
+    /// Whether this administrator may end a session of that user now: one of the own ones always.
     ///
     /// # Errors
     /// 403 until the password was given again.
-    pub(super) async fn permit_on(&self, user: &User) -> Result<(), ApiError> {
+    pub(super) async fn permit_end_for(&self, user: &User) -> Result<(), ApiError> {
         if user.is_admin && user.id != self.acting()?.who.user.id {
             return self.require_recent_password().await;
         }
@@ -180,7 +196,7 @@ impl Call {
     }
 
     /// The refusal of an act, once it is recorded. Use cases record their own refusals.
-    async fn record_refusal(&self, refusal: ApiError) -> Result<(), ApiError> {
+    pub(super) async fn record_refusal(&self, refusal: ApiError) -> Result<(), ApiError> {
         let act = format!("{} {}", self.request.method(), self.request.match_pattern().unwrap_or_default());
         let detail = json!({ "act": act, "reason": refusal.reason() });
         self.run(Length::Short, move |admin| admin.record(Event::ActRefused, None, detail)).await?;

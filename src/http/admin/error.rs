@@ -11,8 +11,8 @@ use serde_json::{Map, Value, json};
 
 use crate::http::drf::body::BodyError;
 use crate::service::Unavailable;
-use crate::service::admin::AdminError;
 use crate::service::admin::desk::DeskError;
+use crate::service::admin::{AdminError, SearchText};
 
 /// What a program tells refusals apart by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -158,6 +158,11 @@ impl ApiError {
         Self { fields, ..Self::new(status, code, error.to_string()) }
     }
 
+    /// Whether there is nothing at the path, or of that id.
+    pub(super) const fn is_not_found(&self) -> bool {
+        matches!(self.code, Code::NotFound)
+    }
+
     /// Why, for the log.
     pub(super) const fn reason(&self) -> &'static str {
         self.code.as_str()
@@ -190,6 +195,17 @@ impl ApiError {
 
 fn details(numbers: &[(&str, u64)]) -> Option<Box<Map<String, Value>>> {
     Some(Box::new(numbers.iter().map(|(name, number)| ((*name).to_owned(), json!(number))).collect()))
+}
+
+/// The field of such a text.
+const fn searched(text: SearchText) -> &'static str {
+    match text {
+        SearchText::Part => "q",
+        SearchText::Beginning => "beginning",
+        SearchText::Email => "email",
+        SearchText::Device => "device",
+        SearchText::Name => "name",
+    }
 }
 
 impl From<BodyError> for ApiError {
@@ -237,6 +253,7 @@ impl From<AdminError> for ApiError {
             AdminError::BadEmail => Self::of_field(bad, Code::Invalid, "email", &error),
             AdminError::Weak(_) | AdminError::UselessHash(_) => Self::of_field(bad, Code::Invalid, "password", &error),
             AdminError::BadTokenName => Self::of_field(bad, Code::Invalid, "name", &error),
+            AdminError::BadSearch(text) => Self::of_field(bad, Code::Invalid, searched(*text), &error),
             AdminError::EndRequired => Self::of_field(bad, Code::Invalid, "expires_in", &error),
             AdminError::FutureMoment => Self::of_field(bad, Code::Invalid, "before", &error),
             AdminError::NameTaken(_) | AdminError::Lookalike { .. } => {

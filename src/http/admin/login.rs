@@ -36,13 +36,13 @@ pub(super) async fn verify_password(mut call: Call) -> Answer {
     call.finish()?;
     let acting = call.acting()?;
     if acting.is_script {
-        return Err(ApiError::forbidden("a script's token has no password to verify"));
+        call.record_refusal(ApiError::forbidden("a script's token has no password to verify")).await?;
     }
     let name = LoginName::Username(acting.who.user.username.clone());
     let verified = call.auth().verify_administrator(name, password, call.origin()).await;
     let user = verified.map_err(|error| refused(&call, error))?;
     if user.id != acting.who.user.id {
-        return Err(ApiError::wrong_credentials());
+        call.record_refusal(ApiError::wrong_credentials()).await?;
     }
     let session = acting.who.session.id;
     call.run(Length::Short, move |admin| admin.prove_session(session)).await?;

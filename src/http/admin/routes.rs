@@ -60,7 +60,7 @@ macro_rules! routes {
     };
 }
 
-/// All endpoints. Acts on another administrator's account need a recent password too; their handlers ask for it.
+/// All endpoints. Changes of an administrator's account need a recent password too; their handlers ask for it.
 #[rustfmt::skip]
 pub const ROUTES: &[Route] = routes! {
     "POST" "/admin/api/login/" Nothing login::log_in;
@@ -86,7 +86,7 @@ pub const ROUTES: &[Route] = routes! {
     "GET" "/admin/api/keys/" Admin keys::list;
     "POST" "/admin/api/keys/rotate/" RecentPassword keys::rotate;
     "GET" "/admin/api/throttle/" Admin throttle::list;
-    "POST" "/admin/api/throttle/clear/" Admin throttle::clear;
+    "POST" "/admin/api/throttle/clear/" RecentPassword throttle::clear;
     "GET" "/admin/api/events/" Admin events::list;
     "POST" "/admin/api/explain/" Admin explain::explain;
 };

@@ -55,8 +55,9 @@ pub(super) async fn get(mut call: Call) -> Answer {
 pub(super) async fn end(mut call: Call) -> Answer {
     call.finish()?;
     let id = call.session_id()?;
-    let owner = call.run(Length::Short, move |admin| admin.user_by_id(admin.session_entry(id)?.user_id)).await?;
-    call.permit_on(&owner).await?;
+    let owner = call.run(Length::Short, move |admin| admin.user_by_id(admin.session_entry(id)?.user_id)).await;
+    let owner = call.of_act(owner).await?;
+    call.permit_end_for(&owner).await?;
     call.run(Length::Short, move |admin| admin.end_session(id)).await?;
     Reply::done()
 }

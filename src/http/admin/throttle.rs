@@ -23,7 +23,7 @@ pub(super) async fn clear(mut call: Call) -> Answer {
         return Err(ApiError::invalid("say either all, or a user, an address or both"));
     }
     let user = match user {
-        Some(id) => Some(call.run(Length::Short, move |admin| admin.user_by_id(id)).await?),
+        Some(id) => Some(call.of_act(call.run(Length::Short, move |admin| admin.user_by_id(id)).await).await?),
         None => None,
     };
     // First, so that nothing is forgiven without it.

@@ -43,19 +43,17 @@ pub(super) async fn create(mut call: Call) -> Answer {
     call.finish()?;
     let kind = if for_administration { SessionKind::AdminScript } else { Dialect::Knox.into() };
     let lifetime = lifetime.map(|seconds| Duration::from_secs(seconds.unsigned_abs()));
-    let made = call.run(Length::Short, move |admin| {
-        let user = admin.user_by_id(user)?;
-        admin.create_token(&user, name, lifetime, kind)
-    });
-    let made = made.await?;
+    let user = call.of_act(call.run(Length::Short, move |admin| admin.user_by_id(user)).await).await?;
+    let made = call.run(Length::Short, move |admin| admin.create_token(&user, name, lifetime, kind)).await?;
     Reply::created(&json!({ "id": made.session, "token": made.token.expose(), "expires": made.expires }))
 }
 
 pub(super) async fn end(mut call: Call) -> Answer {
     call.finish()?;
     let id = call.session_id()?;
-    let owner = call.run(Length::Short, move |admin| admin.user_by_id(admin.session_entry(id)?.user_id)).await?;
-    call.permit_on(&owner).await?;
+    let owner = call.run(Length::Short, move |admin| admin.user_by_id(admin.session_entry(id)?.user_id)).await;
+    let owner = call.of_act(owner).await?;
+    call.permit_end_for(&owner).await?;
     call.run(Length::Short, move |admin| admin.end_session(id)).await?;
     Reply::done()
 }
@@ -67,8 +65,8 @@ pub(super) async fn revoke(mut call: Call) -> Answer {
     let user = fields.require("user", user).unwrap_or(UserId(0));
     let name = fields.required_text("name");
     call.finish()?;
-    let owner = call.run(Length::Short, move |admin| admin.user_by_id(user)).await?;
-    call.permit_on(&owner).await?;
+    let owner = call.of_act(call.run(Length::Short, move |admin| admin.user_by_id(user)).await).await?;
+    call.permit_end_for(&owner).await?;
     let ended = call.run(Length::Long, move |admin| admin.end_tokens_named(&owner, &name)).await?;
     Reply::ok(&json!({ "ended": ended }))
 }

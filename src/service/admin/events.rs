@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Admin, AdminError, Imported, NewAccount, NewPassword, ScriptToken, Shown};
+use super::{Admin, AdminError, Imported, NewAccount, NewPassword, ScriptToken, Shown, check_new_account};
 use crate::domain::audit::{AuditContext, Event};
 use crate::domain::import::ImportData;
 use crate::domain::jwt::{Algorithm, KeySecret};
@@ -13,7 +13,7 @@ use crate::domain::password::one_time::OneTimePassword;
 use crate::domain::session::{SessionId, SessionKind};
 use crate::domain::time::Timestamp;
 use crate::domain::user::{User, UserId};
-use crate::store::{Connection, EventEntry, EventFilter, NewEvent, SessionMatch, SharedEmail};
+use crate::store::{EventEntry, EventFilter, NewEvent, SessionMatch, SharedEmail};
 
 impl AdminError {
     /// Why an act was refused, as it is recorded; `None` if it failed by accident, and may have been done.
@@ -44,20 +44,8 @@ impl AdminError {
             Self::SecretInUse => "secret_in_use",
             Self::LastKey(_) => "last_key",
             Self::Clashes(_) => "clashes",
+            Self::BadSearch(_) => "bad_search",
         })
-    }
-}
-
-/// Lists audit events.
-pub struct EventReader(Box<dyn Connection>);
-
-impl EventReader {
-    /// Lists audit events.
-    ///
-    /// # Errors
-    /// The store failed.
-    pub fn list(&mut self, filter: &EventFilter) -> Result<Vec<EventEntry>, AdminError> {
-        Ok(self.0.list_events(filter)?)
     }
 }
 
@@ -67,15 +55,7 @@ impl Admin {
     /// # Errors
     /// The store failed.
     pub fn list_events(&self, filter: &EventFilter) -> Result<Vec<EventEntry>, AdminError> {
-        self.event_reader()?.list(filter)
-    }
-
-    /// Lists audit events page after page, on a connection of its own.
-    ///
-    /// # Errors
-    /// The store failed.
-    pub fn event_reader(&self) -> Result<EventReader, AdminError> {
-        Ok(EventReader(self.connect()?))
+        Ok(self.store.list_events(filter)?)
     }
 
     /// Records an event in a transaction of its own: an act that was refused before a method of this type was called,
@@ -95,6 +75,23 @@ impl Admin {
         session: Option<SessionId>,
     ) -> Result<(), AdminError> {
         Ok(self.connect()?.record_events(&[NewEvent { audit, user, session, count: 1 }])?)
+    }
+
+    /// The user on whom an act is to be done: as [`Admin::find_user`], and if there is none, the act is recorded as
+    /// refused.
+    ///
+    /// # Errors
+    /// There is none, or the store failed.
+    pub fn find_for(&self, act: Event, named: &str) -> Result<User, AdminError> {
+        self.told(act, None, self.find_user(named))
+    }
+
+    /// As [`check_new_account`], for a caller that asks for the password afterwards: the refusal is recorded.
+    ///
+    /// # Errors
+    /// What is wrong, or the store failed.
+    pub fn check_new_account(&self, username: &str, email: &str) -> Result<(), AdminError> {
+        self.told(Event::UserCreated, None, check_new_account(username, email))
     }
 
     /// Records the refusal of an act, before it is answered.

@@ -1,10 +1,9 @@
 //! Ending the sessions of a set that was shown before.
 
-use std::time::Duration;
-
 use serde::Serialize;
 use serde_json::json;
 
+use super::search::check_sessions;
 use super::{Admin, AdminError, SessionQuery};
 use crate::domain::audit::Event;
 use crate::domain::session::SessionEntry;
@@ -13,9 +12,6 @@ use crate::store::{LiveSet, SessionMatch};
 
 /// How many sessions a dry run shows.
 const SAMPLE: u32 = 10;
-
-/// The least step of a [`Timestamp`].
-const INSTANT: Duration = Duration::from_micros(1);
 
 /// What a mass end would do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -49,8 +45,9 @@ impl Admin {
     /// a node whose clock is ahead.
     ///
     /// # Errors
-    /// The store failed.
+    /// A text that cannot be searched for, or the store failed.
     pub fn dry_run(&self, matching: &SessionMatch) -> Result<DryRun, AdminError> {
+        check_sessions(matching)?;
         let set = self.live_set(matching.clone());
         let found = self.store.count_sessions(&set)?;
         let query = SessionQuery { matching: matching.clone(), limit: SAMPLE, ..SessionQuery::default() };
@@ -69,9 +66,8 @@ impl Admin {
         if matching.is_any() {
             return Err(AdminError::NoCondition);
         }
-        let beyond = shown.moment.saturating_add(INSTANT);
-        let before = matching.created_before.map_or(beyond, |before| before.min(beyond));
-        let set = self.live_set(SessionMatch { created_before: Some(before), ..matching.clone() });
+        check_sessions(matching)?;
+        let set = LiveSet { opened_until: Some(shown.moment), ..self.live_set(matching.clone()) };
         let found = self.store.count_sessions(&set)?.sessions;
         if found > shown.count {
             return Err(AdminError::MoreThanShown { shown: shown.count, found });
@@ -82,11 +78,13 @@ impl Admin {
             ended = number;
             progress(number);
         };
-        let done = self.store.end_sessions(&set, &self.audit(Event::Revoked), &detail, &mut note);
+        let audit = self.audit(Event::Revoked).with_detail(detail);
+        let done = self.store.end_sessions(&set, &audit, &*self.clock, &mut note);
         done.map_err(|error| AdminError::EndedInPart { ended, error })
     }
 
     fn live_set(&self, matching: SessionMatch) -> LiveSet {
-        LiveSet { matching, now: self.clock.now(), idle_limit: self.policy.idle_verdict_after() }
+        let idle_limit = self.policy.idle_verdict_after();
+        LiveSet { matching, now: self.clock.now(), idle_limit, opened_until: None }
     }
 }

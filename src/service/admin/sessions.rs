@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::search::check_sessions;
 use super::{Admin, AdminError};
 use crate::domain::audit::Event;
 use crate::domain::session::{SessionEntry, SessionId};
@@ -26,9 +27,10 @@ impl Admin {
     /// Lists sessions. A session counts as live for as long as a check may still accept its token.
     ///
     /// # Errors
-    /// The store failed.
+    /// A text that cannot be searched for, or the store failed.
     pub fn list_sessions(&self, query: SessionQuery) -> Result<Vec<SessionEntry>, AdminError> {
         let SessionQuery { matching, with_ended, before, limit } = query;
+        check_sessions(&matching)?;
         let (now, idle_limit) = (self.clock.now(), self.policy.idle_verdict_after());
         Ok(self.store.list_sessions(&SessionFilter { matching, with_ended, now, idle_limit, before, limit })?)
     }

@@ -10,7 +10,7 @@ use crate::domain::user::{
     Account, LoginName, NewUser, Password, PasswordHash, User, UserId, composed, normal_form, numbered,
     validate_username,
 };
-use crate::store::{SharedEmail, UserChange, UserChanged, UserCreation, UserEntry, UserFilter};
+use crate::store::{SharedEmail, UserChange, UserChanged, UserCreation};
 use crate::threads::at_lowest_priority;
 
 /// The longest e-mail address, in characters (RFC 5321, section 4.5.3.1.3).
@@ -150,14 +150,6 @@ impl Admin {
             }
         }
         account.map(|Account { user, .. }| user).ok_or_else(|| AdminError::NoSuchUser(named.to_owned()))
-    }
-
-    /// Lists users.
-    ///
-    /// # Errors
-    /// The store failed.
-    pub fn list_users(&self, filter: &UserFilter) -> Result<Vec<UserEntry>, AdminError> {
-        Ok(self.store.list_users(filter)?)
     }
 
     /// See [`Admin::set_password`].

@@ -18,16 +18,19 @@ use crate::store::NewEvent;
 /// How many rows of one event a user or a network has in an hour.
 const ROWS: u32 = 60;
 
-/// How many rows all refusals together have in an hour: guesses at many names from many networks are bounded, too.
+/// How many rows all refusals of one event have in an hour: guesses at many names from many networks are bounded, too.
+/// A flood of one event takes no row of another, so that a public one hides no guess at an administrator's password.
 const ROWS_OF_REFUSALS: u32 = 6_000;
 
 /// The hour.
 const WINDOW: Duration = Duration::from_secs(3600);
 
-/// How many counts are written at once, the greatest. The others become one row for each event.
+/// How many counts are written at once: those of users first, as only users can be chosen as targets, and the greatest.
+/// The others become one row for each event.
 const COUNTS_AT_ONCE: usize = 100;
 
-/// The number of sets, and of entries in a set. A new entry takes the place of the one with the fewest rows.
+/// The number of sets, and of entries in a set. A new entry takes the place of one without a count of a user, and of
+/// these of the one with the fewest rows.
 const SETS: u64 = 2048;
 const WAYS: usize = 8;
 
@@ -76,7 +79,8 @@ pub(in crate::service) struct EventLimiter {
 #[derive(Default)]
 struct State {
     sets: HashMap<u64, HashMap<Key, Entry>>,
-    refusals: Option<Window>,
+    /// Of all refusals of an event.
+    refusals: HashMap<Event, Window>,
     /// Counts without an entry.
     rest: HashMap<Event, Count>,
 }
@@ -101,6 +105,13 @@ impl Window {
 impl Count {
     fn total(&self) -> u64 {
         self.reasons.values().fold(0, |total, count| total.saturating_add(*count))
+    }
+
+    const fn is_of_user(&self) -> bool {
+        match self.subject {
+            Some(Subject::User(_)) => true,
+            Some(Subject::Name(_) | Subject::Network(_)) | None => false,
+        }
     }
 
     fn add(&mut self, other: &Self) {
@@ -142,7 +153,7 @@ impl EventLimiter {
         let keys: Vec<_> = subjects.iter().map(|subject| self.place((event, *subject))).collect();
         let mut state = self.lock();
         let is_refusal = event != Event::Login;
-        let of_all = state.refusals.get_or_insert(Window::new(now));
+        let of_all = state.refusals.entry(event).or_insert(Window::new(now));
         of_all.renew(now);
         if is_refusal && of_all.rows >= ROWS_OF_REFUSALS {
             return false;
@@ -153,8 +164,8 @@ impl EventLimiter {
         for (set, key) in keys {
             state.entry(set, key, now).window.rows += 1;
         }
-        if let Some(of_all) = state.refusals.as_mut().filter(|_| is_refusal) {
-            of_all.rows += 1;
+        if let Some(of_all) = state.refusals.get_mut(&event) {
+            of_all.rows = of_all.rows.saturating_add(1);
         }
         true
     }
@@ -173,7 +184,7 @@ impl EventLimiter {
             entries.retain(|_, entry| !entry.window.is_over(now));
         }
         state.sets.retain(|_, entries| !entries.is_empty());
-        counts.sort_by_key(|count| std::cmp::Reverse(count.total()));
+        counts.sort_by_key(|count| (!count.is_of_user(), std::cmp::Reverse(count.total())));
         for small in counts.split_off(counts.len().min(COUNTS_AT_ONCE)) {
             add_to_rest(&mut state.rest, small);
         }
@@ -204,12 +215,13 @@ impl EventLimiter {
 }
 
 impl State {
-    /// The entry of a key. In a full set it takes the place of the one with the fewest rows.
+    /// The entry of a key. In a full set it takes the place of another one.
     fn entry(&mut self, set: u64, key: Key, now: Timestamp) -> &mut Entry {
         let entries = self.sets.entry(set).or_default();
         if entries.len() >= WAYS && !entries.contains_key(&key) {
             let rows = |entry: &Entry| if entry.window.is_over(now) { 0 } else { entry.window.rows };
-            let least = entries.iter().min_by_key(|(_, entry)| rows(entry)).map(|(key, _)| *key);
+            let worth = |entry: &Entry| (entry.count.as_ref().is_some_and(Count::is_of_user), rows(entry));
+            let least = entries.iter().min_by_key(|(_, entry)| worth(entry)).map(|(key, _)| *key);
             let removed = least.and_then(|least| entries.remove(&least));
             if let Some(count) = removed.and_then(|entry| entry.count) {
                 add_to_rest(&mut self.rest, count);

@@ -120,7 +120,8 @@ impl Auth {
             with_event: true,
             audit,
         };
-        let opened = inner.writes.run(OnDisconnect::Cancel, self.opening(new));
+        // It has a row of its own whatever else there is: logins of administrators are throttled.
+        let opened = inner.writes.run(OnDisconnect::Cancel, move |connection| connection.open_session(&new));
         match within(inner.timeouts.write, "writes", opened).await? {
             Opening::Opened => {}
             // The user has changed since the password was verified; the next attempt decides.

@@ -108,7 +108,7 @@ pub struct FoundEnd {
 pub enum EndScope {
     /// Nothing: it ended alone.
     Alone,
-    /// All sessions of its user, or of all users.
+    /// All sessions of its user, of all users, or of a set.
     Others,
     /// The event that would say it is gone.
     Unknown,

@@ -85,6 +85,9 @@ pub struct LiveSet {
     pub now: Timestamp,
     /// Sessions unused for longer than this are over.
     pub idle_limit: Option<Duration>,
+    /// Only sessions opened at this moment or before. Unlike [`SessionMatch::created_before`], this does not look at
+    /// ids, so it has the sessions whose id is no time, too.
+    pub opened_until: Option<Timestamp>,
 }
 
 /// How many sessions a set has.

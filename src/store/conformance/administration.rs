@@ -5,14 +5,15 @@ use crate::domain::import::{ImportData, ImportToken, ImportUser};
 use crate::domain::jwt::{Algorithm, KeyPurpose};
 use crate::domain::random::SystemRandom;
 use crate::store::{
-    Clash, ClockTrust, ImportError, KeyError, LastAdmin, Retiring, SessionFilter, SessionMatch, StoreError,
-    SweepPolicy, UserChanged, UserFilter,
+    Clash, ClockTrust, EventFilter, ImportError, KeyError, LastAdmin, Retiring, SessionFilter, SessionMatch,
+    StoreError, SweepPolicy, UserChange, UserChanged, UserFilter,
 };
 
 pub(super) const ADMIN_CASES: &[AdminCase] = &[
     ("users are listed by number and found by a part of their names", users_are_listed),
     ("live sessions are listed, newest first", sessions_are_listed),
     ("a password given again is noted in a live session", password_given_again),
+    ("an act that changes nothing is an event, and ends nothing", acts_without_effect),
     ("a removed user leaves no session", removed_user),
     ("keys are made once, replaced and retired", keys),
     ("an import happens whole or not at all", import),
@@ -48,6 +49,32 @@ fn password_given_again(store: &dyn AdminStore) {
     assert_eq!(conn.end_session(session_id(2), &audit(Event::Revoked)), Ok(true));
     assert_eq!((prove(2), prove(3)), (Ok(false), Ok(false)));
     assert_eq!((store.session_proven(session_id(2)), store.session_proven(session_id(3))), (Ok(None), Ok(None)));
+}
+
+fn acts_without_effect(store: &dyn AdminStore) {
+    let conn = &mut *connect(store);
+    let alice = add_user(conn, "alice");
+    let new_events = |conn: &mut dyn Connection| {
+        let filter = EventFilter { user: Some(alice), limit: 100, ..EventFilter::default() };
+        conn.list_events(&filter).expect("a read").iter().map(|event| event.event.clone()).collect::<Vec<_>>()
+    };
+    let before = new_events(conn).len();
+    log_in(conn, alice, 1);
+    if new_events(conn).len() == before {
+        return;
+    }
+    let change = |change, event| store.change_user(alice, &change, &audit(event));
+    assert_eq!(store.set_active(alice, true, LastAdmin::MayGo, &audit(Event::Activated)), Ok(UserChanged::Done));
+    assert_eq!(change(UserChange::Staff(false), Event::StaffWithdrawn), Ok(UserChanged::Done));
+    assert_eq!(change(UserChange::Admin(false, LastAdmin::MayGo), Event::AdminWithdrawn), Ok(UserChanged::Done));
+    assert_eq!(change(UserChange::Username("alice".to_owned()), Event::UserRenamed), Ok(UserChanged::Done));
+    let told = new_events(conn);
+    let newest: Vec<_> = told.iter().take(told.len() - before).collect();
+    assert_eq!(newest, ["user_renamed", "admin_withdrawn", "staff_withdrawn", "activated", "login"]);
+    assert!(is_live(conn, 1));
+    let nobody = UserId(4_711);
+    assert_eq!(store.set_active(nobody, true, LastAdmin::MayGo, &audit(Event::Activated)), Ok(UserChanged::NoSuchUser));
+    assert_eq!(new_events(conn), told);
 }
 
 fn sessions_are_listed(store: &dyn AdminStore) {

@@ -1,9 +1,10 @@
 //! What is known of tokens and sessions after their time. A store may know nothing of it.
 
 use super::*;
+use crate::domain::time::ManualClock;
 use crate::store::{
-    AccessLimit, EndScope, Findings, FoundSession, KeptSession, LastAdmin, LastEnd, Refresh, Refreshed, StoreError,
-    Subject, UserChanged,
+    AccessLimit, EndScope, Findings, FoundSession, KeptSession, LastAdmin, LastEnd, LiveSet, Refresh, Refreshed,
+    SessionMatch, StoreError, Subject, UserChanged,
 };
 
 pub(super) const ADMIN_CASES: &[AdminCase] = &[
@@ -11,6 +12,7 @@ pub(super) const ADMIN_CASES: &[AdminCase] = &[
     ("an ended session and its token are found, with the event", ended),
     ("tokens that were consumed or gave way are found", replaced),
     ("an end of all sessions is found by the epoch", all_ended),
+    ("the end of a set of sessions is found by its beginning", ended_in_a_set),
     ("the session of a deleted user is found", removed),
 ];
 
@@ -111,6 +113,19 @@ fn all_ended(store: &dyn AdminStore) {
         let end = kept(&found).end.as_ref().expect("the end");
         assert_eq!((end.at, end.reason.as_deref(), end.scope), (at, Some(reason), EndScope::Others));
     }
+}
+
+fn ended_in_a_set(store: &dyn AdminStore) {
+    let conn = &mut *connect(store);
+    let user = add_user(conn, "alice");
+    log_in(conn, user, 1);
+    let set = LiveSet { matching: SessionMatch::of_user(user), now: after(5), opened_until: None, idle_limit: None };
+    let ended = store.end_sessions(&set, &cause_at(Event::Revoked, after(4)), &ManualClock::new(after(5)), &mut |_| {});
+    assert_eq!(ended, Ok(1));
+    let Some(found) = look_up(store, 1) else { return };
+    let end = kept(&found).end.as_ref().expect("the end");
+    assert_eq!((end.reason.as_deref(), end.actor.as_deref()), (Some("revoked"), Some("system")));
+    assert_eq!((end.at, end.scope, end.request_id.as_deref()), (after(5), EndScope::Others, Some("r-1")));
 }
 
 fn removed(store: &dyn AdminStore) {

@@ -15,7 +15,7 @@ use crate::domain::import::ImportData;
 use crate::domain::jwt::{Algorithm, KeySecret, StoredKey};
 use crate::domain::random::Random;
 use crate::domain::session::{SessionEntry, SessionId, TokenRecord};
-use crate::domain::time::Timestamp;
+use crate::domain::time::{Clock, Timestamp};
 use crate::domain::token::TokenDigest;
 use crate::domain::user::{Account, Epoch, LoginName, NewUser, PasswordHash, UserId};
 
@@ -144,8 +144,9 @@ impl<S: AdminStore, L: Layer> AdminStore for Layered<S, L> {
         fn list_sessions(store, filter: &SessionFilter) -> StoreResult<Vec<SessionEntry>>;
         fn count_sessions(store, set: &LiveSet) -> StoreResult<SessionCount>;
         fn end_sessions(
-            store, set: &LiveSet, audit: &AuditContext, detail: &serde_json::Value, progress: &mut dyn FnMut(u64)
+            store, set: &LiveSet, audit: &AuditContext, clock: &dyn Clock, progress: &mut dyn FnMut(u64)
         ) -> StoreResult<u64>;
+        fn list_events(store, filter: &EventFilter) -> StoreResult<Vec<EventEntry>>;
         fn prove_session(store, session: SessionId, audit: &AuditContext) -> StoreResult<bool>;
         fn session_proven(store, session: SessionId) -> StoreResult<Option<Timestamp>>;
         fn list_keys(store) -> StoreResult<Vec<KeyEntry>>;

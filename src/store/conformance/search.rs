@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::domain::session::SessionKind;
+use crate::domain::time::ManualClock;
 use crate::store::{LastAdmin, LiveSet, SessionCount, SessionFilter, SessionMatch, UserChanged, UserFilter};
 
 pub(super) const ADMIN_CASES: &[AdminCase] = &[
@@ -113,6 +114,9 @@ fn sessions_are_found(store: &dyn AdminStore) {
         m.user = Some(alice);
     };
     assert_eq!(find(&both), [2], "all conditions hold together");
+    let part = "192.0.2.64/26".parse().ok();
+    assert_eq!(find(&|m| (m.user, m.address) = (Some(alice), part)), [2]);
+    assert_eq!(find(&|m| (m.user, m.address) = (Some(bob), part)), Vec::<usize>::new());
 }
 
 fn pages_follow_each_other(store: &dyn AdminStore) {
@@ -153,13 +157,15 @@ fn a_set_ends(store: &dyn AdminStore) {
         created_before: Some(after(20)),
         ..SessionMatch::default()
     };
-    let set = LiveSet { matching, now: after(100), idle_limit: None };
+    let set = LiveSet { matching, now: after(100), idle_limit: None, opened_until: None };
+    let opened_until = |seconds| store.count_sessions(&LiveSet { opened_until: Some(after(seconds)), ..set.clone() });
+    assert_eq!(opened_until(4), Ok(SessionCount { sessions: 2, newest: Some(after(4)) }));
     let is_in = |number: u64| !number.is_multiple_of(3) && number < 20 && number != 2;
     let count = u64::try_from((1..=30).filter(|number| is_in(*number)).count()).expect("a small number");
     assert_eq!(store.count_sessions(&set), Ok(SessionCount { sessions: count, newest: Some(after(19)) }));
-    let (mut told, detail) = (0, serde_json::json!({}));
-    let by = cause_at(Event::Revoked, after(100));
-    let ended = store.end_sessions(&set, &by, &detail, &mut |number| told = number);
+    let (mut told, clock) = (0, ManualClock::new(after(110)));
+    let by = cause_at(Event::Revoked, after(100)).with_detail(serde_json::json!({}));
+    let ended = store.end_sessions(&set, &by, &clock, &mut |number| told = number);
     assert_eq!((ended, told), (Ok(count), count));
     for number in 1..=30 {
         assert_eq!(is_live(conn, number), !is_in(number) && number != 2, "{number}");
@@ -170,11 +176,11 @@ fn a_set_ends(store: &dyn AdminStore) {
         let revoked = (1..=30).any(|number| is_in(number) && id_of(&client(number)) == entry.session.id);
         assert_eq!(entry.end_reason == Some(Event::Revoked), revoked, "{}", entry.session.id);
         if revoked {
-            assert_eq!((entry.session.ended, entry.ended_by.as_deref()), (Some(after(100)), Some("system")));
+            assert_eq!((entry.session.ended, entry.ended_by.as_deref()), (Some(after(110)), Some("system")));
         }
     }
     assert_eq!(store.count_sessions(&set), Ok(SessionCount::default()));
-    assert_eq!(store.end_sessions(&set, &by, &detail, &mut |_| {}), Ok(0));
+    assert_eq!(store.end_sessions(&set, &by, &clock, &mut |_| {}), Ok(0));
     let idle = LiveSet { idle_limit: Some(Duration::from_secs(1)), matching: SessionMatch::of_user(alice), ..set };
     assert_eq!(store.count_sessions(&idle), Ok(SessionCount::default()), "what is over by itself is not counted");
 }

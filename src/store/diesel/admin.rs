@@ -14,12 +14,12 @@ use crate::domain::import::ImportData;
 use crate::domain::jwt::{Algorithm, KeySecret, StoredKey};
 use crate::domain::random::Random;
 use crate::domain::session::{SessionEntry, SessionId};
-use crate::domain::time::Timestamp;
+use crate::domain::time::{Clock, Timestamp};
 use crate::domain::user::{NewUser, PasswordHash, UserId};
 use crate::store::{
-    AdminStore, ClockTrust, Findings, ImportError, ImportReport, KeyEntry, KeyError, LastAdmin, LiveSet, Retiring,
-    SessionCount, SessionFilter, SharedEmail, StoreResult, Subject, SweepMoment, SweepPolicy, SweepReport, UserChange,
-    UserChanged, UserCreation, UserEntry, UserFilter,
+    AdminStore, ClockTrust, EventEntry, EventFilter, Findings, ImportError, ImportReport, KeyEntry, KeyError,
+    LastAdmin, LiveSet, Retiring, SessionCount, SessionFilter, SharedEmail, StoreResult, Subject, SweepMoment,
+    SweepPolicy, SweepReport, UserChange, UserChanged, UserCreation, UserEntry, UserFilter,
 };
 
 statement! {
@@ -121,10 +121,14 @@ impl AdminStore for DieselStore {
         &self,
         set: &LiveSet,
         audit: &AuditContext,
-        detail: &serde_json::Value,
+        clock: &dyn Clock,
         progress: &mut dyn FnMut(u64),
     ) -> StoreResult<u64> {
-        self.end_set(set, audit, detail, progress)
+        self.end_set(set, audit, clock, progress)
+    }
+
+    fn list_events(&self, filter: &EventFilter) -> StoreResult<Vec<EventEntry>> {
+        self.admin(|connection| connection.read(|any| audit::list(any, filter)))
     }
 
     fn prove_session(&self, session: SessionId, audit: &AuditContext) -> StoreResult<bool> {

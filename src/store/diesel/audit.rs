@@ -14,6 +14,10 @@ mod list;
 mod retention;
 
 pub(super) use list::list;
+#[cfg(all(test, feature = "sqlite"))]
+pub(super) use retention::HAS_ORIGIN;
+#[cfg(all(test, feature = "postgres"))]
+pub(super) use retention::HAS_ORIGIN_POSTGRES;
 
 /// The subject of an audit event.
 #[derive(Debug, Clone, Copy, Default)]

@@ -68,6 +68,17 @@ statement! {
 type EventOfEndRow = (Option<Vec<u8>>, Option<String>, Option<String>);
 
 statement! {
+    /// The latest end of a set of sessions that an actor had begun by a moment: the sessions of the set end one after the
+    /// other, and none has an event of its own.
+    StartOfMassEnd { actor: String as Text, at: i64 as BigInt } ->
+        (Nullable<Binary>, Nullable<Text>, Nullable<Text>),
+    [
+        "SELECT session_id, address, request_id FROM audit_events WHERE event = 'mass_end_started' AND actor = ", actor,
+        " AND at <= ", at, " ORDER BY at DESC LIMIT 1",
+    ]
+}
+
+statement! {
     /// A session that was removed with its user.
     FindRemoved { id: [u8; 16] as Binary } -> (BigInt, BigInt),
     ["SELECT user_id, removed_at FROM removed_sessions WHERE id = ", id]
@@ -174,6 +185,12 @@ fn find_event(any: &mut AnyConnection, id: SessionId, user: i64, ended: Ended) -
             query.get_result(any).optional()?
         }
         None => None,
+    };
+    let found = match (found, &actor) {
+        (None, Some(actor)) if event.as_deref() == Some(Event::Revoked.as_str()) => {
+            StartOfMassEnd { actor: actor.clone(), at }.get_result(any).optional()?
+        }
+        (found, _) => found,
     };
     let scope = match &found {
         Some((Some(_), ..)) => EndScope::Alone,

@@ -266,12 +266,6 @@ statement! {
 }
 
 statement! {
-    /// Deletes one token.
-    DeleteToken { digest: [u8; 64] as Binary },
-    ["DELETE FROM tokens WHERE digest = ", digest]
-}
-
-statement! {
     /// The token that replaced another one, while their session lives.
     FindSuccessor { digest: [u8; 64] as Binary } -> (Binary, BigInt, Nullable<BigInt>, Nullable<BigInt>),
     [

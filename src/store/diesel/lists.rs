@@ -1,5 +1,7 @@
 //! Lists of users and sessions.
 
+use std::collections::BTreeMap;
+
 use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Nullable, Text};
@@ -16,7 +18,6 @@ use crate::domain::audit::Event;
 use crate::domain::session::{Session, SessionEntry, SessionId};
 use crate::domain::time::Timestamp;
 use crate::domain::user::{Epoch, User, UserId, email_key, lookalike_key};
-use crate::store::admin::is_single;
 use crate::store::{SessionFilter, SessionMatch, SharedAddress, StoreResult, UserEntry, UserFilter};
 
 statement! {
@@ -162,14 +163,26 @@ impl SessionRow {
 
 /// See [`Connection::list_sessions`](crate::store::Connection::list_sessions).
 pub(super) fn sessions(any: &mut AnyConnection, filter: &SessionFilter) -> QueryResult<Vec<SessionEntry>> {
-    let rows = if filter.matching.address.is_none() {
-        any.transaction(|any| {
+    let SessionMatch { user, address, .. } = &filter.matching;
+    let is_told = address.as_ref().is_none_or(matching::is_told_by_text);
+    let limit = i64::from(filter.limit);
+    let rows = match (user, address) {
+        (_, None) => any.transaction(|any| {
             read_in_order(any)?;
-            matching_rows(any, filter)
-        })?
-    } else {
+            session_rows(any, filter, limit, Next::Newest)
+        })?,
+        (None, Some(_)) if !is_told => any.transaction(|any| {
+            read_in_order(any)?;
+            newest_of_network(any, filter)
+        })?,
         // An index leads to few rows, which are sorted.
-        matching_rows(any, filter)?
+        (Some(_), Some(_)) if !is_told => {
+            let mut rows = session_rows(any, filter, i64::MAX, Next::Newest)?;
+            rows.retain(|row| filter.matching.covers(row.address.as_deref()));
+            rows.truncate(usize::try_from(filter.limit).unwrap_or(usize::MAX));
+            rows
+        }
+        (_, Some(_)) => session_rows(any, filter, limit, Next::Newest)?,
     };
     session_entries(any, rows)
 }
@@ -184,7 +197,7 @@ pub(super) fn session(any: &mut AnyConnection, id: SessionId) -> QueryResult<Opt
         before: None,
         limit: 1,
     };
-    let rows = session_rows(any, &every, None, (1, Some(id)))?;
+    let rows = session_rows(any, &every, 1, Next::Only(id))?;
     Ok(session_entries(any, rows)?.pop())
 }
 
@@ -199,24 +212,37 @@ fn session_entries(any: &mut AnyConnection, rows: Vec<SessionRow>) -> QueryResul
     rows.into_iter().map(entry).collect()
 }
 
-/// Reads on until there are as many rows as wanted, where the database finds more than matches.
-fn matching_rows(any: &mut AnyConnection, filter: &SessionFilter) -> QueryResult<Vec<SessionRow>> {
+/// The newest sessions of a network that its text does not tell from its neighbours. All of them are read once, page by
+/// page in the order of the index: in another order, the database would sort them again for each page.
+fn newest_of_network(any: &mut AnyConnection, filter: &SessionFilter) -> QueryResult<Vec<SessionRow>> {
     let wanted = usize::try_from(filter.limit).unwrap_or(usize::MAX);
-    let is_exact = filter.matching.address.as_ref().is_none_or(is_single);
-    let page = if is_exact { i64::from(filter.limit) } else { i64::from(filter.limit).max(PAGE) };
-    let (mut found, mut before) = (Vec::new(), filter.before);
+    let mut newest = BTreeMap::new();
+    let mut last: Option<(String, Vec<u8>)> = None;
     loop {
-        let rows = session_rows(any, filter, before, (page, None))?;
-        let is_last = i64::try_from(rows.len()).unwrap_or(i64::MAX) < page;
-        if let Some(last) = rows.last() {
-            before = Some(session_id(&last.id)?);
+        let rows = session_rows(any, filter, PAGE, Next::OfNetwork(last.as_ref()))?;
+        let is_last = i64::try_from(rows.len()).unwrap_or(i64::MAX) < PAGE;
+        last = rows.last().map(|row| (row.address.clone().unwrap_or_default(), row.id.clone()));
+        for row in rows.into_iter().filter(|row| filter.matching.covers(row.address.as_deref())) {
+            newest.insert(row.id.clone(), row);
+            if newest.len() > wanted {
+                newest.pop_first();
+            }
         }
-        let missing = wanted.saturating_sub(found.len());
-        found.extend(rows.into_iter().filter(|row| filter.matching.covers(row.address.as_deref())).take(missing));
-        if is_last || found.len() >= wanted {
-            return Ok(found);
+        if is_last {
+            return Ok(newest.into_values().rev().collect());
         }
     }
+}
+
+/// Which rows are read.
+#[derive(Clone, Copy)]
+enum Next<'a> {
+    /// That of one session.
+    Only(SessionId),
+    /// The newest.
+    Newest,
+    /// Those of a network and its neighbours, by address and id, after these.
+    OfNetwork(Option<&'a (String, Vec<u8>)>),
 }
 
 /// The name of a session's user.
@@ -226,8 +252,8 @@ const USERNAME: &str = "coalesce((SELECT u.username FROM users u WHERE u.id = se
 fn session_rows(
     any: &mut AnyConnection,
     filter: &SessionFilter,
-    before: Option<SessionId>,
-    (page, only): (i64, Option<SessionId>),
+    page: i64,
+    next: Next<'_>,
 ) -> QueryResult<Vec<SessionRow>> {
     let mut query = sessions::table
         .select((
@@ -247,17 +273,25 @@ fn session_rows(
             sessions::ended_by,
             sql::<Nullable<BigInt>>(hot::LAST_END),
         ))
-        .order(sessions::id.desc())
         .limit(page)
         .into_boxed();
-    if let Some(id) = only {
-        query = query.filter(sessions::id.eq(id.as_bytes().to_vec()));
-    }
-    if let Some(before) = before {
+    query = match next {
+        Next::Only(id) => query.filter(sessions::id.eq(id.as_bytes().to_vec())),
+        Next::Newest => query.order(sessions::id.desc()),
+        Next::OfNetwork(_) => query.order((sessions::address, sessions::id)),
+    };
+    let conditions = match next {
+        Next::OfNetwork(Some((address, id))) => {
+            query = query.filter(matching::after(address.clone(), id.clone()));
+            matching::matching_after(&filter.matching)
+        }
+        Next::Only(_) | Next::Newest | Next::OfNetwork(None) => matching::matching(&filter.matching),
+    };
+    if let Some(before) = filter.before {
         query = query.filter(sessions::id.lt(before.as_bytes().to_vec()));
     }
     let live = if filter.with_ended { Vec::new() } else { matching::live(filter.now, filter.idle_limit) };
-    for condition in matching::matching(&filter.matching).into_iter().chain(live) {
+    for condition in conditions.into_iter().chain(live) {
         query = query.filter(condition);
     }
     query.load(any)

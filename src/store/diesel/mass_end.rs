@@ -3,11 +3,10 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use diesel::dsl::sql;
 use diesel::prelude::*;
 #[cfg(feature = "postgres")]
 use diesel::sql_types::Array;
-use diesel::sql_types::{BigInt, Binary, Bool, Text};
+use diesel::sql_types::{BigInt, Binary, Text};
 
 use super::DieselStore;
 use super::any::{AnyConnection, on_each};
@@ -19,7 +18,7 @@ use super::rows::session_id;
 use super::schema::sessions;
 use crate::domain::audit::{AuditContext, Event};
 use crate::domain::session::SessionId;
-use crate::domain::time::Timestamp;
+use crate::domain::time::{Clock, Timestamp};
 use crate::store::admin::is_single;
 use crate::store::{LiveSet, SessionCount, StoreResult};
 
@@ -80,10 +79,12 @@ impl DieselStore {
         &self,
         set: &LiveSet,
         audit: &AuditContext,
-        detail: &serde_json::Value,
+        clock: &dyn Clock,
         progress: &mut dyn FnMut(u64),
     ) -> StoreResult<u64> {
-        self.note(Event::MassEndStarted, audit, detail)?;
+        self.note(Event::MassEndStarted, audit)?;
+        // A clock that is set back does not end a session before the act began.
+        let now = || clock.now().max(audit.at);
         let (mut ended, mut pace) = (0_u64, Pace::default());
         self.each_page(set, |page| {
             let mut left = page;
@@ -93,7 +94,7 @@ impl DieselStore {
                 let marked = self.admin(|connection| {
                     connection.end(|any, _| {
                         let begun = Instant::now();
-                        let marked = mark(any, batch, audit)?;
+                        let marked = mark(any, batch, audit, now())?;
                         pace.adjust(begun.elapsed());
                         Ok(marked)
                     })
@@ -105,18 +106,17 @@ impl DieselStore {
             }
             Ok(())
         })?;
-        let mut detail = detail.clone();
-        if let Some(members) = detail.as_object_mut() {
+        let mut done = AuditContext { at: now(), ..audit.clone() };
+        if let Some(members) = done.detail.as_mut().and_then(serde_json::Value::as_object_mut) {
             members.insert("ended".to_owned(), ended.into());
         }
-        self.note(Event::MassEndDone, audit, &detail)?;
+        self.note(Event::MassEndDone, &done)?;
         Ok(ended)
     }
 
     /// Records a step of the act in a transaction of its own, for which there is room even on a full disk.
-    fn note(&self, event: Event, audit: &AuditContext, detail: &serde_json::Value) -> StoreResult<()> {
-        let audit = audit.clone().with_detail(detail.clone());
-        self.admin(|connection| connection.end(|any, _| audit::record_as(any, event, &audit, About::default())))
+    fn note(&self, event: Event, audit: &AuditContext) -> StoreResult<()> {
+        self.admin(|connection| connection.end(|any, _| audit::record_as(any, event, audit, About::default())))
     }
 
     /// Shows all sessions of the set to `work`, page by page. Sessions that end meanwhile may be missing.
@@ -180,6 +180,9 @@ fn page(any: &mut AnyConnection, set: &LiveSet, way: Way, last: Option<&Found>) 
     for condition in wanted.into_iter().chain(matching::live(set.now, set.idle_limit)) {
         query = query.filter(condition);
     }
+    if let Some(until) = set.opened_until {
+        query = query.filter(sessions::created.le(until.as_micros()));
+    }
     query = match way {
         Way::Ids => query.order(sessions::id),
         Way::Addresses => query.order((sessions::address, sessions::id)),
@@ -188,13 +191,7 @@ fn page(any: &mut AnyConnection, set: &LiveSet, way: Way, last: Option<&Found>) 
         let id = id.as_bytes().to_vec();
         query = match way {
             Way::Ids => query.filter(sessions::id.gt(id)),
-            Way::Addresses => query.filter(
-                sql::<Bool>("(sessions.address, sessions.id) > (")
-                    .bind::<Text, _>(address.clone().unwrap_or_default())
-                    .sql(", ")
-                    .bind::<Binary, _>(id)
-                    .sql(")"),
-            ),
+            Way::Addresses => query.filter(matching::after(address.clone().unwrap_or_default(), id)),
         };
     }
     let rows: Vec<(Vec<u8>, i64, Option<String>)> = query.load(any)?;
@@ -205,8 +202,8 @@ fn page(any: &mut AnyConnection, set: &LiveSet, way: Way, last: Option<&Found>) 
 }
 
 /// Marks these sessions as ended, and returns how many were not before.
-fn mark(any: &mut AnyConnection, batch: &[Found], audit: &AuditContext) -> QueryResult<usize> {
-    let (at, reason, actor) = (audit.at.as_micros(), audit.event.as_str().to_owned(), audit.actor.to_string());
+fn mark(any: &mut AnyConnection, batch: &[Found], audit: &AuditContext, at: Timestamp) -> QueryResult<usize> {
+    let (at, reason, actor) = (at.as_micros(), audit.event.as_str().to_owned(), audit.actor.to_string());
     let ids = batch.iter().map(|found| *found.id.as_bytes());
     on_each!(any,
         sqlite(c) => ids

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Bool, Text};
+use diesel::sql_types::{BigInt, Binary, Bool, Text};
 use ipnet::IpNet;
 
 use super::any::MultiBackend;
@@ -70,6 +70,12 @@ pub(super) fn matching_after(wanted: &SessionMatch) -> Vec<Condition> {
     all
 }
 
+/// What comes after a session in the order of the addresses.
+pub(super) fn after(address: String, id: Vec<u8>) -> Condition {
+    let order = sql::<Bool>("(sessions.address, sessions.id) > (").bind::<Text, _>(address);
+    Box::new(order.sql(", ").bind::<Binary, _>(id).sql(")"))
+}
+
 /// What makes a session live; a session that is not may be good for a moment yet by another node's clock.
 pub(super) fn live(now: Timestamp, idle_limit: Option<Duration>) -> Vec<Condition> {
     let seen_from = idle_limit.map_or(i64::MIN, |idle| now.saturating_sub(idle).as_micros());
@@ -109,6 +115,20 @@ fn common_text(network: &IpNet) -> String {
     }
 }
 
+/// Whether the database tells the addresses of a network from all others, so that [`SessionMatch::covers`] has
+/// nothing to decide.
+pub(super) fn is_told_by_text(network: &IpNet) -> bool {
+    let length = network.prefix_len();
+    let is_whole = match network {
+        IpNet::V4(_) => length.is_multiple_of(8),
+        IpNet::V6(six) => {
+            let mut groups = six.network().segments().into_iter().take(usize::from(length / 16));
+            length.is_multiple_of(16) && groups.all(|group| group != 0)
+        }
+    };
+    is_single(network) || (is_whole && length > 0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,6 +147,8 @@ mod tests {
         ] {
             let network: IpNet = network.parse().expect("a network");
             assert_eq!(common_text(&network), text, "{network}");
+            let is_told = ["192.0.2.0/24", "2001:db8::/32"].contains(&network.to_string().as_str());
+            assert_eq!(is_told_by_text(&network), is_told, "{network}");
             assert!(network.addr().to_string().starts_with(text) && network.broadcast().to_string().starts_with(text));
         }
     }

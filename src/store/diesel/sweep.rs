@@ -120,6 +120,9 @@ type Expired = (Vec<u8>, Vec<u8>, Option<i64>, String, Option<i64>, Option<i64>)
 
 type ExpiredColumns = (Binary, Binary, Nullable<BigInt>, Text, Nullable<BigInt>, Nullable<BigInt>);
 
+/// A session that is over, and since when.
+type Over = (Vec<u8>, i64);
+
 /// Deletes one batch of expired tokens. A session that loses its last token is marked as ended.
 fn expired_tokens(any: &mut AnyConnection, before: i64) -> QueryResult<usize> {
     let found = on_each!(&mut *any, sqlite(c) => sqlite::find(c, before)?, postgres(c) => postgres::find(c, before)?);
@@ -128,20 +131,21 @@ fn expired_tokens(any: &mut AnyConnection, before: i64) -> QueryResult<usize> {
     }
     SetHorizon { at: before }.execute(any)?;
     let deleted = found.len();
-    let ended = on_each!(&mut *any,
+    let over = on_each!(&mut *any,
         sqlite(c) => sqlite::delete_and_mark(c, &found)?,
         postgres(c) => postgres::delete_and_mark(c, &found)?,
     );
     SetHorizon { at: i64::MIN }.execute(any)?;
-    trace_last_tokens(any, found, &ended)?;
+    trace(any, found, &over)?;
     Ok(deleted)
 }
 
-/// Keeps a trace of the opaque tokens with which their sessions ended: nothing else says that these have expired. If
-/// a session goes on, its holder has newer tokens, and there may be any number of old ones.
-fn trace_last_tokens(any: &mut AnyConnection, found: Vec<Expired>, ended: &[Vec<u8>]) -> QueryResult<()> {
+/// Keeps a trace of the tokens of sessions that are over. If a session goes on, its holder has newer tokens, and there
+/// may be any number of old ones. A JWT says itself when it expired, but not that its session had ended before.
+fn trace(any: &mut AnyConnection, found: Vec<Expired>, over: &[Over]) -> QueryResult<()> {
     for (digest, session, expires, kind, consumed, key) in found {
-        if key.is_none() && ended.contains(&session) {
+        let Some((_, since)) = over.iter().find(|(id, _)| *id == session) else { continue };
+        if key.is_none() || expires.is_some_and(|at| at > *since) {
             traces::keep_one(any, digest, session, (&kind, expires, consumed))?;
         }
     }

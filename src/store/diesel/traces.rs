@@ -8,7 +8,7 @@ use diesel::{QueryResult, RunQueryDsl};
 
 use super::any::{AnyConnection, on_each};
 use super::emptying::AT_THE_END;
-use super::hot::{DeleteToken, statement};
+use super::hot::statement;
 use super::sweep::BATCH;
 
 /// Whether a deleted row leaves a trace. It is called `tokens`, as SQLite knows no other name for it.
@@ -34,10 +34,11 @@ statement! {
     InsertTrace {
         digest: Vec<u8> as Binary, session: Vec<u8> as Binary, kind: String as Text,
         expires: Option<i64> as Nullable<BigInt>, consumed: Option<i64> as Nullable<BigInt>,
+        evicted: Option<i64> as Nullable<BigInt>,
     },
     [
-        "INSERT INTO token_traces (digest, session_id, kind, expires, consumed) VALUES (", digest, ", ", session, ", ",
-        kind, ", ", expires, ", ", consumed, ") ON CONFLICT DO NOTHING",
+        "INSERT INTO token_traces (digest, session_id, kind, expires, consumed, evicted) VALUES (", digest, ", ",
+        session, ", ", kind, ", ", expires, ", ", consumed, ", ", evicted, ") ON CONFLICT DO NOTHING",
     ]
 }
 
@@ -47,7 +48,7 @@ fn keep(c: &mut diesel::SqliteConnection, gone: Vec<Gone>) -> QueryResult<Vec<Op
     let ends = gone.iter().map(|(_, _, _, expires, ..)| *expires).collect();
     for (digest, session, kind, expires, consumed, leaves_a_trace) in gone {
         if leaves_a_trace {
-            InsertTrace { digest, session, kind, expires, consumed }.execute(c)?;
+            InsertTrace { digest, session, kind, expires, consumed, evicted: None }.execute(c)?;
         }
     }
     Ok(ends)
@@ -95,7 +96,7 @@ pub(super) fn keep_one(
     (kind, expires, consumed): (&str, Option<i64>, Option<i64>),
 ) -> QueryResult<()> {
     digest.truncate(16);
-    InsertTrace { digest, session, kind: kind.to_owned(), expires, consumed }.execute(any).map(drop)
+    InsertTrace { digest, session, kind: kind.to_owned(), expires, consumed, evicted: None }.execute(any).map(drop)
 }
 
 #[cfg(feature = "sqlite")]
@@ -182,20 +183,39 @@ pub(super) fn take_of_epoch(any: &mut AnyConnection, user: i64, epoch: i64) -> Q
     )
 }
 
+#[cfg(feature = "sqlite")]
 statement! {
-    /// The trace of a token that is good when it gives way to newer ones of its session.
-    TraceEvicted { at: i64 as BigInt, digest: [u8; 64] as Binary },
+    /// Deletes a token of a session that goes on.
+    DeleteOne { digest: [u8; 64] as Binary } -> GoneColumns,
+    ["DELETE FROM tokens WHERE digest = ", digest, " RETURNING ", {TRACE}, ", TRUE"]
+}
+
+#[cfg(feature = "postgres")]
+statement! {
+    /// The same, with the trace, in one round trip. The token first, as at the end of the session: two transactions that
+    /// wrote its trace first and its row afterwards, and the other way round, would wait for each other.
+    TakeOne { at: i64 as BigInt, digest: [u8; 64] as Binary },
     [
-        "INSERT INTO token_traces (digest, session_id, kind, expires, consumed, evicted) SELECT ", {TRACE}, ", ", at,
-        " FROM tokens WHERE tokens.digest = ", digest, " AND (tokens.expires IS NULL OR tokens.expires > ", at,
-        ") ON CONFLICT DO NOTHING",
+        "WITH gone AS (DELETE FROM tokens WHERE digest = ", digest, " RETURNING *) \
+         INSERT INTO token_traces (digest, session_id, kind, expires, consumed, evicted) SELECT ", {TRACE}, ", ", at,
+        " FROM gone AS tokens WHERE tokens.expires IS NULL OR tokens.expires > ", at, " ON CONFLICT DO NOTHING",
     ]
 }
 
-/// Deletes a token that gives way to newer ones of its session.
+/// Deletes a token that gives way to newer ones of its session. If it is still good, it leaves a trace.
 pub(super) fn evict(any: &mut AnyConnection, digest: [u8; 64], at: i64) -> QueryResult<()> {
-    TraceEvicted { at, digest }.execute(any)?;
-    DeleteToken { digest }.execute(any).map(drop)
+    on_each!(any,
+        sqlite(c) => {
+            let gone: Vec<Gone> = DeleteOne { digest }.load(c)?;
+            for (digest, session, kind, expires, consumed, _) in gone {
+                if expires.is_none_or(|end| end > at) {
+                    InsertTrace { digest, session, kind, expires, consumed, evicted: Some(at) }.execute(c)?;
+                }
+            }
+            Ok(())
+        },
+        postgres(c) => TakeOne { at, digest }.execute(c).map(drop),
+    )
 }
 
 statement! {

@@ -319,13 +319,12 @@ pub(super) fn set_active(
     if !active && is_last_admin(connection, user, last)? {
         return Ok(UserChanged::LastAdmin);
     }
-    if let Some(epoch) = switch(connection, user.0, active)? {
-        audit::record(connection, audit, About::user(user, Some(epoch)))?;
-    } else if find_epoch(connection, user.0)?.is_some() {
-        standby::confirm(connection)?;
-    } else {
+    let epoch = switch(connection, user.0, active)?;
+    if epoch.is_none() && find_epoch(connection, user.0)?.is_none() {
         return Ok(UserChanged::NoSuchUser);
     }
+    // An act that changes nothing is told, too.
+    audit::record(connection, audit, About::user(user, epoch))?;
     Ok(UserChanged::Done)
 }
 

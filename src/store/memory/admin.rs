@@ -3,7 +3,7 @@
 use super::{MemoryStore, SessionRow, Tables};
 use crate::domain::audit::{AuditContext, Event};
 use crate::domain::session::{SessionEntry, SessionId};
-use crate::domain::time::Timestamp;
+use crate::domain::time::{Clock, Timestamp};
 use crate::domain::user::{Account, NewUser, PasswordHash, User, UserId, email_key, lookalike_key};
 use crate::store::{
     AdminStore, Findings, LastAdmin, LiveSet, SessionCount, SessionFilter, SessionMatch, SharedEmail, StoreResult,
@@ -46,16 +46,13 @@ impl AdminStore for MemoryStore {
             UserChange::Staff(_) | UserChange::Admin(..) => {}
         }
         let Some(user) = tables.user_mut(id) else { return Ok(UserChanged::NoSuchUser) };
-        let before = user.clone();
         match change {
             UserChange::Username(name) => user.username.clone_from(name),
             UserChange::Email(email, _) => user.email.clone_from(email),
             UserChange::Staff(is_staff) => user.is_staff = *is_staff,
             UserChange::Admin(is_admin, _) => user.is_admin = *is_admin,
         }
-        if *user != before {
-            tables.tell(audit, id);
-        }
+        tables.tell(audit, id);
         Ok(UserChanged::Done)
     }
 
@@ -180,11 +177,13 @@ impl AdminStore for MemoryStore {
         &self,
         set: &LiveSet,
         audit: &AuditContext,
-        _: &serde_json::Value,
+        clock: &dyn Clock,
         progress: &mut dyn FnMut(u64),
     ) -> StoreResult<u64> {
+        let audit = &AuditContext { at: clock.now().max(audit.at), ..audit.clone() };
         let mut tables = self.tables();
         let ids: Vec<_> = tables.live_set(set).map(|row| row.session.id).collect();
+        tables.past.ended_in_a_set.extend(ids.iter().copied());
         let ended = ids.into_iter().filter(|id| tables.end(*id, audit)).count();
         let ended = u64::try_from(ended).unwrap_or(u64::MAX);
         progress(ended);
@@ -216,7 +215,11 @@ const fn done(found: bool) -> UserChanged {
 
 impl Tables {
     fn live_set(&self, set: &LiveSet) -> impl Iterator<Item = &SessionRow> {
-        let is_in = |row: &&SessionRow| row.fits(&set.matching) && self.is_live(row, set.idle_limit, set.now);
+        let is_in = |row: &&SessionRow| {
+            row.fits(&set.matching)
+                && set.opened_until.is_none_or(|until| row.session.created <= until)
+                && self.is_live(row, set.idle_limit, set.now)
+        };
         self.sessions.values().filter(is_in)
     }
 

@@ -43,8 +43,8 @@ impl Tables {
         if user.is_active != active {
             user.is_active = active;
             self.raise_epoch(id, audit);
-            self.tell(audit, id);
         }
+        self.tell(audit, id);
         true
     }
 }

@@ -1,6 +1,6 @@
 //! What is known of tokens and sessions after their time. Nothing is forgotten here, because nothing is swept.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::{SessionRow, Tables, TokenRow};
 use crate::domain::audit::AuditContext;
@@ -15,6 +15,8 @@ use crate::store::{EndScope, Findings, FoundEnd, FoundEvent, FoundSession, Found
 pub(super) struct Past {
     traces: HashMap<[u8; 16], FoundToken>,
     removed: HashMap<SessionId, FoundSession>,
+    /// Sessions that ended as members of a set.
+    pub(super) ended_in_a_set: HashSet<SessionId>,
 }
 
 impl Past {
@@ -93,7 +95,9 @@ impl Tables {
     fn kept(&self, row: &SessionRow) -> Option<KeptSession> {
         let SessionRow { user, session, name, opened, ended, .. } = row;
         let user = &self.accounts.get(user)?.user;
-        let alone = ended.as_ref().map(|audit| (audit, EndScope::Alone));
+        let in_a_set = self.past.ended_in_a_set.contains(&session.id);
+        let own_scope = if in_a_set { EndScope::Others } else { EndScope::Alone };
+        let own = ended.as_ref().map(|audit| (audit, own_scope));
         let raised = || self.raises.get(&(user.id, Epoch(session.epoch.0 + 1)));
         let cut = || self.cutoff.as_ref().filter(|(before, _)| session.created < *before).map(|(_, audit)| audit);
         let with_others = || {
@@ -107,7 +111,7 @@ impl Tables {
             address: opened.origin.address_text(),
             user_agent: opened.origin.user_agent.clone(),
             last_end: self.last_end(session.id),
-            end: alone.or_else(with_others).map(|(audit, scope)| end(audit, scope)),
+            end: own.or_else(with_others).map(|(audit, scope)| end(audit, scope)),
         })
     }
 

@@ -182,6 +182,8 @@ fn acts_that_need_a_recent_password_ask_for_it() {
         ("PATCH", format!("/admin/api/users/{second}/"), json!({ "is_staff": true })),
         ("POST", format!("/admin/api/users/{second}/end-sessions/"), json!({})),
         ("PATCH", format!("/admin/api/users/{alice}/"), json!({ "is_admin": true })),
+        ("PATCH", format!("/admin/api/users/{}/", bench.root), json!({ "is_staff": true })),
+        ("POST", "/admin/api/throttle/clear/".to_owned(), json!({ "all": true })),
     ];
     for (method, path, body) in &acts {
         let (status, _) = bench.ask(&root, method, path, Some(body.clone()));
@@ -192,11 +194,18 @@ fn acts_that_need_a_recent_password_ask_for_it() {
         let (status, json) = bench.ask(&root, method, path, Some(body.clone()));
         assert_eq!((status, refusal(&json).0.as_str()), (403, "password_required"), "{method} {path}");
     }
-    // The same act on a user who is no administrator needs none, and neither does one on oneself.
-    let stan = bench.stan;
-    for (id, change) in [(stan, json!({ "is_staff": false })), (bench.root, json!({ "is_staff": true }))] {
-        assert_eq!(bench.ask(&root, "PATCH", &format!("/admin/api/users/{id}/"), Some(change)).0, 200);
+    // A token that leaked is not worth the account.
+    for path in ["password", "reset-password"] {
+        let (status, json) =
+            bench.post(&root, &format!("/admin/api/users/{}/{path}/", bench.root), json!({ "password": "x" }));
+        assert!(matches!(status, 400 | 403), "{path}: {status} {json}");
     }
+    let own = json!({ "password": "another-horse-9" });
+    let (status, json) = bench.post(&root, &format!("/admin/api/users/{}/password/", bench.root), own);
+    assert_eq!((status, refusal(&json).0.as_str()), (403, "password_required"));
+    // The same act on a user who is no administrator needs none, and neither does the end of an own session.
+    let change = Some(json!({ "is_staff": false }));
+    assert_eq!(bench.ask(&root, "PATCH", &format!("/admin/api/users/{}/", bench.stan), change).0, 200);
     let (status, json) = bench.post(&root, "/admin/api/verify-password/", json!({ "password": "wrong" }));
     assert_eq!((status, refusal(&json).0.as_str()), (401, "wrong_credentials"));
     assert_eq!(bench.post(&root, "/admin/api/keys/rotate/", json!({})).0, 403);

@@ -1,5 +1,6 @@
 //! What the acts of administrators do, and what their events say.
 
+use knoxide::domain::session::SessionId;
 use knoxide::domain::time::Clock as _;
 
 use super::*;
@@ -134,12 +135,27 @@ on_each_database! {
         assert_eq!(refused[0]["detail"], json!({ "act": "POST /admin/api/keys/rotate/", "reason": "password_required" }));
         assert_eq!(refused[1]["user_id"], json!(bench.alice));
         assert!(refused.iter().all(|row| row["address"] == "127.0.0.1" && row["request_id"].is_string()));
+        // Also where there is no such user or session, and not where one is only looked at.
+        let nothing = "/admin/api/users/4711/";
+        let session = format!("/admin/api/sessions/{}/", SessionId::from_bytes([7; 16]));
+        for (method, path, status) in [
+            ("DELETE", nothing, 404),
+            ("POST", "/admin/api/users/4711/end-sessions/", 404),
+            ("DELETE", &session, 404),
+            ("GET", nothing, 404),
+        ] {
+            assert_eq!(bench.ask(&root, method, path, (method == "POST").then(|| json!({}))).0, status, "{path}");
+        }
+        let refused = named("event=act_refused");
+        let acts: Vec<_> = refused.iter().map(|row| (&row["detail"]["act"], &row["detail"]["reason"])).collect();
+        assert_eq!(acts.len(), 5, "{acts:?}");
+        assert!(acts[..3].iter().all(|(_, reason)| *reason == "not_found"), "{acts:?}");
         // In pages, and from the oldest on.
         let page = bench.get(&root, &format!("/admin/api/events/?actor={actor}&order=oldest&limit=4"));
         let next = page["next"].as_str().expect("a cursor");
         assert_eq!(page["results"][0]["event"], "admin_login");
         let rest = named(&format!("order=oldest&cursor={next}"));
-        assert_eq!(rest.len(), 2);
+        assert_eq!(rest.len(), 5);
         assert_eq!(bench.ask(&root, "GET", "/admin/api/events/?event=nonsense", None).0, 400);
     }
 }

@@ -73,6 +73,29 @@ on_each_database! {
         }
     }
 
+    fn a_text_to_search_for_has_a_length_and_is_visible(backend) {
+        let bench = Bench::new(backend);
+        let root = bench.root();
+        let stan = bench.app.client().login("stan", PASSWORD);
+        for value in [String::new(), "%20".to_owned(), "%00".to_owned(), "a%00".to_owned(), "x".repeat(201)] {
+            for (list, field) in
+                [("users", "q"), ("users", "beginning"), ("users", "email"), ("sessions", "device"), ("sessions", "name")]
+            {
+                let (status, refused) = bench.ask(&root, "GET", &format!("/admin/api/{list}/?{field}={value}"), None);
+                assert_eq!(status, 400, "{field}={value}");
+                assert!(refused["error"]["fields"][field].is_string(), "{refused}");
+            }
+        }
+        let longest = "%C3%A4".repeat(200);
+        assert_eq!(column(&bench.get(&root, &format!("/admin/api/sessions/?device={longest}")), "id").len(), 0);
+        let revoke = |body: Value| bench.post(&root, "/admin/api/sessions/revoke/", body).0;
+        for device in ["", " ", "\0", "\u{200b}"] {
+            assert_eq!(revoke(json!({ "device": device, "dry_run": true })), 400, "{device:?}");
+            assert_eq!(revoke(json!({ "device": device, "moment": "2030-01-01T00:00:00Z", "count": 9 })), 400, "{device:?}");
+        }
+        assert_eq!(bench.app.client().check(&stan), 200);
+    }
+
     fn tokens_of_scripts_are_listed_and_ended_by_name(backend) {
         let bench = Bench::new(backend);
         let root = bench.root();

@@ -48,7 +48,7 @@ pub(super) fn rows() -> Vec<Row> {
         row("GET", "/admin/api/keys/", None, [200, 200]),
         row("POST", "/admin/api/keys/rotate/", None, [201, 403]),
         row("GET", "/admin/api/throttle/", None, [200, 200]),
-        row("POST", "/admin/api/throttle/clear/", Some(json!({ "user": user() })), [200, 200]),
+        row("POST", "/admin/api/throttle/clear/", Some(json!({ "user": user() })), [200, 403]),
         row("GET", "/admin/api/events/", None, [200, 200]),
         row("POST", "/admin/api/explain/", Some(json!({ "token": "no-such-token" })), [200, 200]),
     ]

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use knoxide::domain::audit::Origin;
+use knoxide::domain::audit::{Event, Origin};
 use knoxide::domain::dialect::Dialect;
 use knoxide::domain::policy::ThrottlePolicy;
 use knoxide::domain::user::{LoginName, Password};
 use knoxide::service::LoginRequest;
+use knoxide::store::{AdminStore as _, LastAdmin, UserChange};
 
 use super::all;
 use crate::harness::app::{App, Database, Setup, on_each_database};
@@ -64,6 +65,19 @@ on_each_database! {
         assert_eq!(counts(&app), expected([("login", (60, 60)), ("login_failed", (60, 60))]));
         app.auth.close(Duration::from_secs(60));
         assert_eq!(counts(&app), expected([("login", (61, times)), ("login_failed", (61, times))]));
+    }
+
+    fn each_login_of_an_administrator_is_a_row(backend) {
+        let app = App::on(Database::migrated(backend), Setup::default());
+        let alice = app.add_user("alice", "correct horse");
+        let change = UserChange::Admin(true, LastAdmin::Keep);
+        app.store.change_user(alice, &change, &app.audit(Event::AdminGranted)).expect("a write");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+        for _ in 0..70 {
+            let LoginRequest { login, password, origin, .. } = request("correct horse");
+            runtime.block_on(app.auth.log_in_administrator(login, password, origin)).expect("a login");
+        }
+        assert_eq!(counts(&app)["admin_login"], (70, 70));
     }
 
     fn throttled_logins_are_one_row(backend) {

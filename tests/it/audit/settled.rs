@@ -1,15 +1,19 @@
 //! On Postgres, transactions commit out of the order of their rows.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection as _;
 use diesel::{Connection as _, PgConnection};
 use knoxide::domain::audit::{Actor, AuditContext, Event, Origin};
-use knoxide::domain::time::Timestamp;
-use knoxide::store::{NewEvent, Store as _, SweepPolicy};
+use knoxide::domain::policy::Policy;
+use knoxide::domain::random::SystemRandom;
+use knoxide::domain::time::{SystemClock, Timestamp};
+use knoxide::service::admin::Admin;
+use knoxide::store::{EventFilter, LastAdmin, NewEvent, Store as _, SweepPolicy};
 
 use super::{all, settled};
-use crate::harness::app::{Backend, Database};
+use crate::harness::app::{Backend, Database, cheap_hasher};
 use crate::harness::postgres::shared;
 
 fn event(event: Event) -> NewEvent {
@@ -53,6 +57,37 @@ fn an_event_whose_transaction_stays_open_is_delayed_and_not_skipped() {
     wait(|| settled(&mut *connection).len() == 3);
     assert_eq!(names(settled(&mut *connection)), ["login", "logout", "revoked"]);
     assert_eq!(names(all(&mut *connection)), ["login", "logout", "revoked"]);
+}
+
+/// The time limit of a request's connection is that of a check.
+#[test]
+fn a_list_for_administrators_may_take_longer_than_a_request() {
+    if shared().is_none() {
+        return;
+    }
+    let database = Database::migrated(Backend::Postgres);
+    PgConnection::establish(&database.url)
+        .expect("a connection")
+        .batch_execute(
+            "INSERT INTO audit_events (at, event, actor) VALUES (1, 'login', 'cli'); ALTER TABLE audit_events RENAME TO kept; \
+             CREATE VIEW audit_events AS SELECT xid, id, at, event, current_setting('statement_timeout') AS actor, user_id, \
+             session_id, address, user_agent, request_id, detail, count FROM kept",
+        )
+        .expect("a view");
+    let store = database.store();
+    assert_eq!(all(&mut *store.connect().expect("a connection"))[0].actor, "2s");
+    let admin = Admin {
+        store,
+        clock: Arc::new(SystemClock),
+        random: Arc::new(SystemRandom),
+        hasher: cheap_hasher(),
+        policy: Policy::default(),
+        actor: Actor::CommandLine,
+        origin: Origin::default(),
+        last_admin: LastAdmin::Keep,
+    };
+    let listed = admin.list_events(&EventFilter { limit: 1, ..EventFilter::default() }).expect("events");
+    assert_eq!(listed[0].actor, "1min");
 }
 
 /// The numbers of transactions in a backup mean nothing to another server.

@@ -108,6 +108,11 @@ fn on_sqlite_every_step_is_a_search_by_a_key() {
             "audit_events_session (session_id=?)",
         ),
         (
+            "SELECT at FROM audit_events WHERE event = 'mass_end_started' AND actor = 'cli' AND at <= 7 \
+             ORDER BY at DESC LIMIT 1",
+            "audit_events_mass_end (actor=? AND at<?)",
+        ),
+        (
             "SELECT at FROM audit_events WHERE user_id = 7 AND auth_epoch >= 0 ORDER BY auth_epoch DESC LIMIT 10",
             "audit_events_epoch (user_id=? AND auth_epoch>?)",
         ),

@@ -26,7 +26,7 @@ struct Seen {
 }
 
 impl Listener {
-    /// A service whose replies have the head of the request as their body.
+    /// A service whose replies have the head of the request as their body, and its trailers, as a service may merge them.
     pub(super) fn echo() -> Self {
         Self::start(|head| format!("HTTP/1.1 200 OK\r\nX-Echo: yes\r\nContent-Length: {}\r\n\r\n{head}", head.len()))
     }
@@ -47,7 +47,7 @@ impl Listener {
         Self { address, seen }
     }
 
-    /// The heads of the requests so far.
+    /// The heads of the requests so far, each with the trailers of its request.
     pub(super) fn heads(&self) -> Vec<String> {
         self.seen.lock().expect("no panic").heads.clone()
     }
@@ -68,7 +68,7 @@ fn serve(mut stream: TcpStream, reply: fn(&str) -> String, seen: &Mutex<Seen>) {
                 return;
             }
         }
-        let head: String = head.into_iter().map(char::from).collect();
+        let mut head: String = head.into_iter().map(char::from).collect();
         if head.to_ascii_lowercase().contains("\r\ntransfer-encoding: chunked") {
             // To the empty line after the last chunk and its trailers.
             let mut line = String::new();
@@ -79,6 +79,7 @@ fn serve(mut stream: TcpStream, reply: fn(&str) -> String, seen: &Mutex<Seen>) {
             while !line.trim_end().is_empty() {
                 line.clear();
                 reader.read_line(&mut line).ok();
+                head.push_str(&line);
             }
         } else {
             let length = head

@@ -75,7 +75,7 @@ fn searches_and_ends_go_by_indexes() {
             before: None,
             limit: 50,
         };
-        let set = LiveSet { matching, now, idle_limit: None };
+        let set = LiveSet { matching, now, idle_limit: None, opened_until: None };
         for work in ["list", "count"] {
             let (scans, rows) = reads(&mut shell, index);
             let store = database.store();

@@ -82,6 +82,41 @@ fn a_flood_from_many_networks_at_many_names_is_bounded_and_counted() {
 }
 
 #[test]
+fn a_public_flood_takes_no_row_of_administrators_or_of_changes_of_passwords() {
+    let limiter = EventLimiter::default();
+    let mut rows = 0;
+    for number in 0..ROWS_OF_REFUSALS + 1 {
+        rows += record(&limiter, Event::LoginFailed, &[network(number)], (1, NOW));
+    }
+    assert_eq!(rows, ROWS_OF_REFUSALS);
+    for event in [Event::AdminLoginFailed, Event::PasswordChangeRefused] {
+        assert_eq!(record(&limiter, event, &[user(1), network(1)], (1, NOW)), 1, "{event:?}");
+    }
+}
+
+#[test]
+fn greater_counts_of_networks_do_not_hide_that_of_a_user() {
+    let limiter = EventLimiter::default();
+    limiter.count(Event::LoginFailed, user(1), "wrong_password", NOW);
+    let many = u32::try_from(COUNTS_AT_ONCE).expect("a small number") + 50;
+    for number in 0..many {
+        for _ in 0..2 {
+            limiter.count(Event::LoginFailed, network(number), "unknown_user", NOW);
+        }
+    }
+    let counts = limiter.take(NOW);
+    let of_user: Vec<_> = counts.iter().filter(|count| count.subject == Some(user(1))).map(Count::total).collect();
+    assert_eq!((of_user, counts.len()), (vec![1], COUNTS_AT_ONCE + 1));
+    assert_eq!(counts.iter().map(Count::total).sum::<u64>(), u64::from(many) * 2 + 1);
+    // Nor do more networks than there is room for.
+    limiter.count(Event::LoginFailed, user(1), "wrong_password", NOW);
+    for number in 0..100_000 {
+        record(&limiter, Event::LoginFailed, &[network(number)], (1, NOW));
+    }
+    assert!(limiter.take(NOW).iter().any(|count| count.subject == Some(user(1))));
+}
+
+#[test]
 fn a_count_that_could_not_be_written_is_written_later() {
     let limiter = EventLimiter::default();
     record(&limiter, Event::LoginFailed, &[user(1), network(1)], (100, NOW));

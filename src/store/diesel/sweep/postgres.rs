@@ -3,8 +3,8 @@
 use diesel::sql_types::{Array, BigInt, Binary, Bool, Nullable};
 use diesel::{PgConnection, QueryResult, RunQueryDsl};
 
-use super::super::hot::{CUTOFF_EPOCH, statement};
-use super::{BATCH, Expired, ExpiredColumns};
+use super::super::hot::{CUTOFF_EPOCH, ISSUED_BEFORE, statement};
+use super::{BATCH, Expired, ExpiredColumns, Over};
 
 statement! {
     /// Tokens that expired long ago and are not locked.
@@ -37,21 +37,33 @@ statement! {
     /// Records that sessions ended when their last token expired.
     MarkAllExpired {
         ids: Vec<Vec<u8>> as Array<Binary>, times: Vec<Option<i64>> as Array<Nullable<BigInt>>,
-    } -> Binary,
+    },
     [
         "UPDATE sessions SET ended_at = v.at, ended_reason = 'expired' \
          FROM (SELECT id, max(at) AS at FROM unnest(", ids, ", ", times, ") AS w(id, at) GROUP BY id) AS v, users u \
          WHERE sessions.id = v.id AND u.id = sessions.user_id AND u.auth_epoch + ", {CUTOFF_EPOCH},
-        " = sessions.auth_epoch AND sessions.ended_at IS NULL \
-         AND NOT EXISTS (SELECT 1 FROM tokens WHERE tokens.session_id = sessions.id) \
-         RETURNING sessions.id",
+        " = sessions.auth_epoch AND sessions.created >= ", {ISSUED_BEFORE}, " AND sessions.ended_at IS NULL \
+         AND NOT EXISTS (SELECT 1 FROM tokens WHERE tokens.session_id = sessions.id)",
     ]
 }
 
-/// Deletes the tokens in one round trip, marks the sessions without tokens as ended in another, and returns these.
-pub(super) fn delete_and_mark(connection: &mut PgConnection, found: &[Expired]) -> QueryResult<Vec<Vec<u8>>> {
+statement! {
+    /// Which sessions are over, and since when. One that ended with others and is not marked yet ended at some time
+    /// after its beginning.
+    OverSince { ids: Vec<Vec<u8>> as Array<Binary> } -> (Binary, BigInt),
+    [
+        "SELECT s.id, coalesce(s.ended_at, s.created) FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.id = ANY(",
+        ids, ") AND (s.ended_at IS NOT NULL OR s.created < ", {ISSUED_BEFORE}, " OR s.auth_epoch <> u.auth_epoch + ",
+        {CUTOFF_EPOCH}, ")",
+    ]
+}
+
+/// Deletes the tokens, marks the sessions without tokens as ended, and returns which of the sessions are over, and since
+/// when: one round trip each.
+pub(super) fn delete_and_mark(connection: &mut PgConnection, found: &[Expired]) -> QueryResult<Vec<Over>> {
     let digests = found.iter().map(|(digest, ..)| digest.clone()).collect();
     DeleteTokens { digests }.execute(connection)?;
-    let (ids, times) = found.iter().map(|(_, id, at, ..)| (id.clone(), *at)).unzip();
-    MarkAllExpired { ids, times }.load(connection)
+    let (ids, times): (Vec<_>, _) = found.iter().map(|(_, id, at, ..)| (id.clone(), *at)).unzip();
+    MarkAllExpired { ids: ids.clone(), times }.execute(connection)?;
+    OverSince { ids }.load(connection)
 }

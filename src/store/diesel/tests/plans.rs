@@ -54,7 +54,7 @@ fn searches_and_ends_go_by_indexes() {
         (SessionMatch { device: Some("curl".to_owned()), ..SessionMatch::default() }, " sessions"),
     ];
     for (matching, index) in sets {
-        let set = LiveSet { matching: matching.clone(), now: NOW, idle_limit: None };
+        let set = LiveSet { matching: matching.clone(), now: NOW, idle_limit: None, opened_until: None };
         let is_narrow = !index.starts_with(' ');
         let filter = SessionFilter {
             matching,
@@ -87,4 +87,24 @@ fn searches_and_ends_go_by_indexes() {
         let list = plans(any, |any| drop(lists::users(any, &filter).expect("a list")));
         assert!(list.contains(index), "{list}");
     }
+}
+
+#[cfg(feature = "sqlite")]
+#[test]
+fn neighbours_of_a_network_are_read_once() {
+    let fixture = Fixture::bare_sqlite();
+    fixture.store.migrate().expect("migrations");
+    add_user(&mut *fixture.connect(), "alice");
+    fixture.run(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2500) \
+         INSERT INTO sessions (id, user_id, kind, created, last_seen, auth_epoch, address, opened_reason, opened_by) \
+         SELECT CAST(printf('%016d', i) AS BLOB), 1, 'knox', i, i, 0, '10.0.0.' || (1 + i % 100), 'login', 'system' FROM n",
+    );
+    let any = &mut fixture.store.target.connect(Role::Admin).expect("a connection");
+    let matching = SessionMatch { address: "10.0.0.128/25".parse().ok(), ..SessionMatch::default() };
+    let filter = SessionFilter { matching, with_ended: true, now: NOW, idle_limit: None, before: None, limit: 10 };
+    let list = plans(any, |any| assert!(lists::sessions(any, &filter).expect("a list").is_empty()));
+    let pages = list.lines().filter(|step| step.contains("sessions_address")).count();
+    assert!(pages == 3 && !list.contains("TEMP B-TREE"), "{list}");
+    assert_eq!(list.matches("sessions_address ((address,id)>(?,?) AND address<?)").count(), 2, "{list}");
 }

@@ -2,6 +2,8 @@
 
 use std::sync::Barrier;
 
+use super::super::any::{self, Ending};
+use super::super::traces;
 use super::*;
 use crate::store::{LimitPolicy, SharedEmail, UserCreation};
 
@@ -178,6 +180,32 @@ fn a_migration_that_waits_for_a_table_fails_no_check() {
         assert!(checked.is_ok_and(|found| found.iter().all(Option::is_some)));
     });
     assert_eq!(fixture.store.migration_status().expect("a status").applied, Vec::<String>::new());
+}
+
+#[test]
+fn a_token_that_gives_way_while_its_session_ends_is_no_deadlock() {
+    let Some(fixture) = Fixture::bare_postgres() else { return };
+    fixture.store.migrate().expect("the schema");
+    let mut c = fixture.connect();
+    let user = add_user(&mut *c, "alice");
+    open(&mut *c, &login(user, 0, 1));
+    // The end of the session deletes its tokens before it writes their traces.
+    let mut ending = fixture.raw();
+    ending.batch_execute("BEGIN; DELETE FROM tokens").expect("a deletion");
+    std::thread::scope(|scope| {
+        let evicted = scope.spawn(|| {
+            let evict = |any: &mut AnyConnection| traces::evict(any, *digest(1).as_bytes(), NOW.as_micros());
+            any::write(&mut fixture.raw(), |any| evict(any).map(Ending::Keep))
+        });
+        let waiting = "pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        while fixture.count(waiting) == 0 {
+            assert!(!evicted.is_finished(), "the token was not locked");
+        }
+        let trace = "INSERT INTO token_traces (digest, session_id, kind) VALUES (decode('00000001' || repeat('00', 12), \
+                     'hex'), decode(repeat('00', 16), 'hex'), 'access') ON CONFLICT DO NOTHING; COMMIT";
+        let ended = ending.batch_execute(trace);
+        assert!(evicted.join().expect("no panic").is_ok() && ended.is_ok());
+    });
 }
 
 #[test]

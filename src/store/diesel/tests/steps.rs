@@ -127,7 +127,7 @@ fn deactivation_is_told_and_activation_revives_nothing() {
             fixture.store.set_active(UserId(99), true, LastAdmin::MayGo, &audit(Event::Activated)),
             Ok(UserChanged::NoSuchUser)
         );
-        assert_eq!(fixture.count("audit_events WHERE event IN ('deactivated', 'activated')"), 2);
+        assert_eq!(fixture.count("audit_events WHERE event IN ('deactivated', 'activated')"), 3);
     }
 }
 

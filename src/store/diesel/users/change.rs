@@ -6,7 +6,6 @@ use diesel::{QueryResult, RunQueryDsl};
 use super::super::any::AnyConnection;
 use super::super::audit::{self, About};
 use super::super::hot::statement;
-use super::super::standby;
 use super::{FindLookalikes, Rename, find_epoch, is_last_admin, lock_key};
 use crate::domain::audit::AuditContext;
 use crate::domain::user::{UserId, email_key, lookalike_key};
@@ -67,13 +66,11 @@ pub(in super::super) fn change(
             SetAdmin { is_admin: *is_admin, id }.execute(connection)?
         }
     };
-    if changed == 1 {
-        audit::record(connection, audit, About::user(user, None))?;
-    } else if find_epoch(connection, id)?.is_none() {
+    if changed == 0 && find_epoch(connection, id)?.is_none() {
         return Ok(UserChanged::NoSuchUser);
-    } else {
-        standby::confirm(connection)?;
     }
+    // An act that changes nothing is told, too.
+    audit::record(connection, audit, About::user(user, None))?;
     Ok(UserChanged::Done)
 }
 
