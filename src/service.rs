@@ -95,6 +95,8 @@ struct Inner {
     timeouts: Timeouts,
     cache: TokenCache,
     checks: DbPool,
+    /// Held by a list of sessions to its end: a second one waits, so that a thread of `checks` stays free.
+    lists: Arc<tokio::sync::Semaphore>,
     writes: DbPool,
     passwords: HashPool,
     throttle: Arc<Throttle>,
@@ -371,10 +373,12 @@ impl AuthBuilder {
             probe_after: self.probe_idle_after,
             pool: checks.clone(),
         };
+        let limits = Timeouts { check: self.check_timeout, write: Duration::from_secs(5), password: PASSWORD_TIMEOUT };
         Ok(Auth {
             inner: Arc::new(Inner {
                 cache: TokenCache::new(&self.store, &*self.random, options)?,
                 checks,
+                lists: Arc::new(tokio::sync::Semaphore::new(1)),
                 last_seen_writer: LastSeenWriter::start(touch_interval, writes.clone()),
                 events: EventCounts::start(events::INTERVAL, writes.clone(), Arc::clone(&self.clock)),
                 writes,
@@ -389,11 +393,7 @@ impl AuthBuilder {
                 unverifiable: UnverifiableAccounts::default(),
                 provider: self.provider,
                 keys: RwLock::new(Arc::new(keys)),
-                timeouts: Timeouts {
-                    check: self.check_timeout,
-                    write: Duration::from_secs(5),
-                    password: PASSWORD_TIMEOUT,
-                },
+                timeouts: limits,
             }),
         })
     }

@@ -1,5 +1,7 @@
 //! A user's own sessions: listing and ending them.
 
+use std::sync::Arc;
+
 use super::workers::OnDisconnect;
 use super::{Auth, Unavailable, within};
 use crate::domain::audit::{Actor, Event, Origin};
@@ -36,10 +38,15 @@ impl Auth {
             // One more tells whether there is another page.
             limit: limit.saturating_add(1),
         };
-        let current = who.session.id;
-        let read = move |connection: &mut dyn Connection| read_page(connection, &filter, current);
-        let answer = self.inner.checks.run(OnDisconnect::Cancel, read);
-        let mut page = within(self.inner.timeouts.check, "checks", answer).await?;
+        let (current, limit) = (who.session.id, self.inner.timeouts.check);
+        let turn = tokio::time::timeout(limit, Arc::clone(&self.inner.lists).acquire_owned()).await;
+        let turn = turn.map_err(|_| Unavailable::TimedOut("checks"))?;
+        let read = move |connection: &mut dyn Connection| {
+            // Until the read has ended, even if the client has gone.
+            let _turn = turn;
+            read_page(connection, &filter, current)
+        };
+        let mut page = within(limit, "checks", self.inner.checks.run(OnDisconnect::Cancel, read)).await?;
         for entry in &mut page.sessions {
             // A use that this node has not written yet counts too.
             let seen = self.inner.last_seen_writer.pending(entry.session.id);

@@ -1,5 +1,6 @@
 //! What users do with their own sessions and passwords, as `docs/sessions.md` says.
 
+mod long_lists;
 mod one_time;
 mod password;
 mod sessions;

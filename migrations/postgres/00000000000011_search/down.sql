@@ -1,3 +1,5 @@
+DROP INDEX sessions_user;
+CREATE INDEX sessions_user ON sessions (user_id, created);
 DROP INDEX sessions_address;
 ALTER TABLE sessions
     ALTER COLUMN name TYPE TEXT,

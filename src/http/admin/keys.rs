@@ -18,6 +18,6 @@ pub(super) async fn rotate(mut call: Call) -> Answer {
     call.finish()?;
     let settings = call.state.settings().clone();
     let algorithm = algorithm.unwrap_or(settings.algorithm);
-    let rotated = call.run(Length::Short, move |admin| admin.rotate_key(algorithm, settings.jwt_secret.as_ref()));
+    let rotated = call.run(Length::Computing, move |admin| admin.rotate_key(algorithm, settings.jwt_secret.as_ref()));
     Reply::created(&json!({ "algorithm": algorithm.as_str(), "signs_from": rotated.await? }))
 }

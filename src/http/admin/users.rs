@@ -51,7 +51,7 @@ pub(super) async fn create(mut call: Call) -> Answer {
     if new.is_admin {
         call.require_recent_password().await?;
     }
-    let made = call.run(Length::Short, move |admin| admin.user_entry(admin.add_user(new)?)).await?;
+    let made = call.run(Length::Computing, move |admin| admin.user_entry(admin.add_user(new)?)).await?;
     Reply::created(&made)
 }
 
@@ -114,7 +114,7 @@ pub(super) async fn set_password(mut call: Call) -> Answer {
     let password = call.fields.required_password("password");
     call.finish()?;
     let user = call.user_to_change().await?;
-    call.run(Length::Short, move |admin| admin.set_password(&user, NewPassword::Text(password))).await?;
+    call.run(Length::Computing, move |admin| admin.set_password(&user, NewPassword::Text(password))).await?;
     Reply::done()
 }
 

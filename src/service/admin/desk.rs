@@ -21,6 +21,9 @@ const THREADS: usize = 4;
 /// How many of them may take long, so that lists are still answered while many sessions are being ended.
 const LONG_AT_ONCE: usize = 2;
 
+/// How many of them may compute: the processor belongs to checks and logins.
+const COMPUTING_AT_ONCE: usize = 1;
+
 /// How many requests may wait; more are refused for now.
 const QUEUE: usize = 64;
 
@@ -37,6 +40,8 @@ pub enum Length {
     Short,
     /// Work on any number of rows.
     Long,
+    /// A password to hash, or a key to make.
+    Computing,
 }
 
 /// Who asks, and from where.
@@ -81,8 +86,11 @@ type Job = Box<dyn FnOnce(&Admin) + Send>;
 struct Waiting {
     short: VecDeque<Job>,
     long: VecDeque<Job>,
+    computing: VecDeque<Job>,
     /// How many threads are busy with long work.
     long_running: usize,
+    /// How many threads wait for a computation.
+    computing_running: usize,
 }
 
 struct Task {
@@ -121,7 +129,8 @@ impl Desk {
         }
         let patience = match length {
             Length::Short => PATIENCE,
-            Length::Long => LONG_PATIENCE,
+            // At the lowest priority, it may have to wait for the processor.
+            Length::Long | Length::Computing => LONG_PATIENCE,
         };
         match tokio::time::timeout(patience, answer).await {
             Ok(Ok(outcome)) => Ok(outcome?),
@@ -144,12 +153,13 @@ impl Desk {
 
 impl Waiting {
     fn push(&mut self, job: Job, length: Length) -> Result<(), Job> {
-        if self.short.len() + self.long.len() >= QUEUE {
+        if self.short.len() + self.long.len() + self.computing.len() >= QUEUE {
             return Err(job);
         }
         match length {
             Length::Short => self.short.push_back(job),
             Length::Long => self.long.push_back(job),
+            Length::Computing => self.computing.push_back(job),
         }
         Ok(())
     }
@@ -160,6 +170,12 @@ impl Waiting {
         {
             self.long_running += 1;
             return Some(Task { job, length: Length::Long });
+        }
+        if self.computing_running < COMPUTING_AT_ONCE
+            && let Some(job) = self.computing.pop_front()
+        {
+            self.computing_running += 1;
+            return Some(Task { job, length: Length::Computing });
         }
         self.short.pop_front().map(|job| Task { job, length: Length::Short })
     }
@@ -176,15 +192,17 @@ impl Duty for Administration {
     }
 
     fn next(&self, done: &mut Self::Own, waiting: &mut Waiting, is_closed: bool) -> Next<Task> {
-        if done.take() == Some(Length::Long) {
-            waiting.long_running = waiting.long_running.saturating_sub(1);
+        match done.take() {
+            Some(Length::Long) => waiting.long_running = waiting.long_running.saturating_sub(1),
+            Some(Length::Computing) => waiting.computing_running = waiting.computing_running.saturating_sub(1),
+            Some(Length::Short) | None => {}
         }
         match waiting.pop() {
             Some(task) => {
                 *done = Some(task.length);
                 Next::Do(task)
             }
-            // Long work that still waits is left to the threads that are busy with such work.
+            // Long work and computations that still wait are left to the threads that are busy with such work.
             None if is_closed => Next::End,
             None => Next::Wait(None),
         }

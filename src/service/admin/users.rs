@@ -11,6 +11,7 @@ use crate::domain::user::{
     validate_username,
 };
 use crate::store::{SharedEmail, UserChange, UserChanged, UserCreation};
+use crate::threads::at_lowest_priority;
 
 /// The longest e-mail address, in characters (RFC 5321, section 4.5.3.1.3).
 const MAX_EMAIL: usize = 254;
@@ -181,7 +182,7 @@ impl Admin {
         match new {
             NewPassword::Text(password) => {
                 judge_new_password(&password, owner)?;
-                Ok(self.hasher.hash(&password, &*self.random)?)
+                Ok(at_lowest_priority(|| self.hasher.hash(&password, &*self.random))?)
             }
             NewPassword::Hash(hash) if hash.is_unusable() => Ok(PasswordHash::unusable()),
             NewPassword::Hash(hash) => {

@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 
 use self::schedule::{Begun, Done, FLOOR_SHARE, Queued, Schedule, Spent};
 use crate::service::throttle::Permit;
-use crate::threads::{Duty, Next, Options, Worker};
+use crate::threads::{Duty, Next, Options, Worker, lower_priority};
 
 /// The kind of work of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -187,13 +187,5 @@ impl Duty for Hashing {
         let spent = perform(&queued);
         thread.done = Some(Done { number, work: queued.work, spent });
         thread.rests_until = thread.is_floor.then(|| begun + spent.cpu * FLOOR_SHARE);
-    }
-}
-
-/// On Linux a nice value belongs to the thread, so this lowers only its priority.
-fn lower_priority() {
-    #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::process::setpriority_process(None, 19) {
-        log::debug!("the priority of a hashing thread could not be lowered: {error}");
     }
 }

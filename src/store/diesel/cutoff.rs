@@ -127,7 +127,7 @@ struct CutoffEvent {
 }
 
 /// The row, and the events that changed it.
-pub(super) struct Cutoff {
+struct Cutoff {
     issued_before: i64,
     events: Vec<CutoffEvent>,
 }
@@ -135,14 +135,31 @@ pub(super) struct Cutoff {
 type CutoffEventRow = (i64, String, String, Option<i64>);
 type EpochEventRow = (Option<i64>, Option<i64>, i64, String, String);
 
+/// How each of these sessions ended together with others; `None` where it did not.
+pub(super) fn ends(any: &mut AnyConnection, sessions: &[Opened]) -> QueryResult<Vec<Option<Ended>>> {
+    if sessions.is_empty() {
+        return Ok(Vec::new());
+    }
+    let issued_before: i64 =
+        session_cutoff::table.filter(session_cutoff::id.eq(1)).select(session_cutoff::issued_before).first(any)?;
+    let over = sessions.iter().filter(|session| session.epoch != session.user_epoch || session.created < issued_before);
+    // Most pages have none that is over, and no session ended by an event from before it was opened.
+    let Some(oldest) = over.map(|session| session.created).min() else {
+        return Ok(vec![None; sessions.len()]);
+    };
+    let cutoff = Cutoff::since(any, oldest, issued_before)?;
+    let of_users = epoch_events(any, sessions)?;
+    Ok(sessions.iter().map(|session| cutoff.end_of(*session, &of_users)).collect())
+}
+
 impl Cutoff {
-    pub(super) fn read(any: &mut AnyConnection) -> QueryResult<Self> {
-        let issued_before =
-            session_cutoff::table.filter(session_cutoff::id.eq(1)).select(session_cutoff::issued_before).first(any)?;
+    /// With the events since a moment. No limit: a session whose event is left out would seem to have ended without one.
+    fn since(any: &mut AnyConnection, oldest: i64, issued_before: i64) -> QueryResult<Self> {
         let events: Vec<CutoffEventRow> = audit_events::table
             .filter(diesel::dsl::sql::<diesel::sql_types::Bool>(
                 "event IN ('all_sessions_ended', 'old_sessions_ended')",
             ))
+            .filter(audit_events::at.ge(oldest))
             .order(audit_events::id)
             .select((audit_events::at, audit_events::event, audit_events::actor, audit_events::issued_before))
             .load(any)?;
@@ -151,12 +168,6 @@ impl Cutoff {
             issued_before,
         });
         Ok(Self { issued_before, events: events.collect() })
-    }
-
-    /// How each of these sessions ended together with others; `None` where it did not.
-    pub(super) fn ends(&self, any: &mut AnyConnection, sessions: &[Opened]) -> QueryResult<Vec<Option<Ended>>> {
-        let of_users = epoch_events(any, sessions)?;
-        Ok(sessions.iter().map(|session| self.end_of(*session, &of_users)).collect())
     }
 
     fn end_of(&self, session: Opened, of_users: &EpochEvents) -> Option<Ended> {

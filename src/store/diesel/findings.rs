@@ -5,7 +5,7 @@ use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text};
 use diesel::{OptionalExtension, QueryResult, RunQueryDsl};
 
 use super::any::AnyConnection;
-use super::cutoff::{Cutoff, Ended, Opened};
+use super::cutoff::{self, Ended, Opened};
 use super::error::unreadable;
 use super::hot::{CUTOFF_EPOCH, LAST_END, NEVER, statement};
 use super::rows::{kind_named, session_id};
@@ -151,7 +151,7 @@ fn find_session(any: &mut AnyConnection, id: SessionId) -> QueryResult<Option<Ke
         Some(at) => Some(Ended { at, event: reason, actor }),
         None => {
             let opened = Opened { user, user_epoch, epoch, created, last_seen };
-            Cutoff::read(any)?.ends(any, &[opened])?.pop().flatten()
+            cutoff::ends(any, &[opened])?.pop().flatten()
         }
     };
     Ok(Some(KeptSession {

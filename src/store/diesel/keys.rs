@@ -13,6 +13,7 @@ use crate::domain::jwt::{Algorithm, BadKey, KeyPurpose, KeySecret, StoredKey};
 use crate::domain::random::Random;
 use crate::domain::time::Timestamp;
 use crate::store::{KeyEntry, KeyError, Retiring};
+use crate::threads::at_lowest_priority;
 
 statement! {
     /// All keys, oldest first.
@@ -102,7 +103,8 @@ pub(super) fn rotate(
     random: &dyn Random,
     audit: &AuditContext,
 ) -> Result<(), KeyError> {
-    let new = new_key(KeyPurpose::Sign(algorithm), given, random, audit.at)?;
+    // An RSA key takes seconds of a processor.
+    let new = at_lowest_priority(|| new_key(KeyPurpose::Sign(algorithm), given, random, audit.at))?;
     let insert = |any: &mut AnyConnection| {
         new.insert(any)?;
         record(any, audit, About::default())

@@ -8,7 +8,7 @@ use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 
 use super::DieselStore;
 use super::any::AnyConnection;
-use super::cutoff::{self, Cutoff, Ended, Opened};
+use super::cutoff::{self, Ended, Opened};
 use super::hot::{self, statement};
 use super::mass_end::{PAGE, read_in_order};
 use super::matching;
@@ -168,7 +168,7 @@ pub(super) fn sessions(any: &mut AnyConnection, filter: &SessionFilter) -> Query
     let is_told = address.as_ref().is_none_or(matching::is_told_by_text);
     let limit = i64::from(filter.limit);
     let rows = match (user, address) {
-        (None, None) => any.transaction(|any| {
+        (_, None) => any.transaction(|any| {
             read_in_order(any)?;
             session_rows(any, filter, limit, Next::Newest)
         })?,
@@ -183,7 +183,7 @@ pub(super) fn sessions(any: &mut AnyConnection, filter: &SessionFilter) -> Query
             rows.truncate(usize::try_from(filter.limit).unwrap_or(usize::MAX));
             rows
         }
-        (Some(_), None) | (_, Some(_)) => session_rows(any, filter, limit, Next::Newest)?,
+        (_, Some(_)) => session_rows(any, filter, limit, Next::Newest)?,
     };
     session_entries(any, rows)
 }
@@ -203,8 +203,14 @@ pub(super) fn session(any: &mut AnyConnection, id: SessionId) -> QueryResult<Opt
 }
 
 fn session_entries(any: &mut AnyConnection, rows: Vec<SessionRow>) -> QueryResult<Vec<SessionEntry>> {
-    let ends = ends(any, &rows)?;
-    rows.into_iter().zip(ends).map(|(row, end)| session_entry(row, end)).collect()
+    // Of those that are marked as ended, the end is known.
+    let unmarked: Vec<_> = rows.iter().filter(|row| row.ended_at.is_none()).map(SessionRow::opened).collect();
+    let mut ends = cutoff::ends(any, &unmarked)?.into_iter();
+    let entry = |row: SessionRow| {
+        let end = if row.ended_at.is_none() { ends.next().flatten() } else { None };
+        session_entry(row, end)
+    };
+    rows.into_iter().map(entry).collect()
 }
 
 /// The newest sessions of a network that its text does not tell from its neighbours. All of them are read once, page by
@@ -290,13 +296,6 @@ fn session_rows(
         query = query.filter(condition);
     }
     query.load(any)
-}
-
-/// How each of these sessions ended that did not end by itself.
-fn ends(any: &mut AnyConnection, rows: &[SessionRow]) -> QueryResult<Vec<Option<Ended>>> {
-    let cutoff = Cutoff::read(any)?;
-    let sessions: Vec<_> = rows.iter().map(SessionRow::opened).collect();
-    cutoff.ends(any, &sessions)
 }
 
 fn session_entry(row: SessionRow, ended_with_others: Option<Ended>) -> QueryResult<SessionEntry> {

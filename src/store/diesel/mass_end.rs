@@ -3,11 +3,10 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use diesel::dsl::sql;
 use diesel::prelude::*;
 #[cfg(feature = "postgres")]
 use diesel::sql_types::Array;
-use diesel::sql_types::{BigInt, Binary, Bool, Text};
+use diesel::sql_types::{BigInt, Binary, Text};
 
 use super::DieselStore;
 use super::any::{AnyConnection, on_each};
@@ -143,10 +142,8 @@ impl DieselStore {
 /// In which order the sessions of a set are read: that of the index that leads to them.
 #[derive(Debug, Clone, Copy)]
 enum Way {
-    /// By id, which is by time; also within one address.
+    /// By id, which is by time; also within one user or one address.
     Ids,
-    /// By time, within one user.
-    OfUser,
     /// By address, within a network.
     Addresses,
 }
@@ -154,9 +151,8 @@ enum Way {
 impl Way {
     fn of(set: &LiveSet) -> Self {
         match (&set.matching.user, &set.matching.address) {
-            (Some(_), _) => Self::OfUser,
             (None, Some(network)) if !is_single(network) => Self::Addresses,
-            (None, Some(_) | None) => Self::Ids,
+            (_, Some(_) | None) => Self::Ids,
         }
     }
 }
@@ -179,7 +175,7 @@ fn page(any: &mut AnyConnection, set: &LiveSet, way: Way, last: Option<&Found>) 
         sessions::table.select((sessions::id, sessions::created, sessions::address)).limit(PAGE).into_boxed();
     let wanted = match (way, last) {
         (Way::Addresses, Some(_)) => matching::matching_after(&set.matching),
-        (Way::Addresses | Way::Ids | Way::OfUser, _) => matching::matching(&set.matching),
+        (Way::Addresses | Way::Ids, _) => matching::matching(&set.matching),
     };
     for condition in wanted.into_iter().chain(matching::live(set.now, set.idle_limits)) {
         query = query.filter(condition);
@@ -189,20 +185,12 @@ fn page(any: &mut AnyConnection, set: &LiveSet, way: Way, last: Option<&Found>) 
     }
     query = match way {
         Way::Ids => query.order(sessions::id),
-        Way::OfUser => query.order((sessions::created, sessions::id)),
         Way::Addresses => query.order((sessions::address, sessions::id)),
     };
-    if let Some(Found { id, created, address }) = last {
+    if let Some(Found { id, address, .. }) = last {
         let id = id.as_bytes().to_vec();
         query = match way {
             Way::Ids => query.filter(sessions::id.gt(id)),
-            Way::OfUser => query.filter(
-                sql::<Bool>("(sessions.created, sessions.id) > (")
-                    .bind::<BigInt, _>(created.as_micros())
-                    .sql(", ")
-                    .bind::<Binary, _>(id)
-                    .sql(")"),
-            ),
             Way::Addresses => query.filter(matching::after(address.clone().unwrap_or_default(), id)),
         };
     }

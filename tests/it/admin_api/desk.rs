@@ -85,6 +85,23 @@ async fn long_work_leaves_room_and_what_waits_is_bounded() {
     for outcome in long {
         outcome.await.expect("no panic").expect("an answer");
     }
+    // Of passwords to hash and keys to make, one is worked on, and the others keep no thread busy.
+    let (release, until) = mpsc::channel::<()>();
+    let until = Arc::new(std::sync::Mutex::new(until));
+    let computing: Vec<_> = [Length::Long, Length::Computing]
+        .iter()
+        .flat_map(|length| [*length; 8])
+        .map(|length| {
+            let (desk, work) = (desk.clone(), held(&until));
+            actix_web::rt::spawn(async move { desk.run(caller(), length, work).await })
+        })
+        .collect();
+    tokio::task::yield_now().await;
+    desk.run(caller(), Length::Short, |_| Ok(())).await.expect("an answer");
+    drop(release);
+    for outcome in computing {
+        outcome.await.expect("no panic").expect("an answer");
+    }
     // A panic costs its own answer and no thread.
     for _ in 0..8 {
         let lost = desk.run(caller(), Length::Long, |_| -> Result<(), _> { panic!("a test's panic") }).await;

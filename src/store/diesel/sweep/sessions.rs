@@ -5,7 +5,7 @@ use diesel::{QueryResult, RunQueryDsl};
 
 use super::super::DieselStore;
 use super::super::any::{AnyConnection, on_each};
-use super::super::cutoff::{Cutoff, Ended, Opened};
+use super::super::cutoff::{self, Ended, Opened};
 use super::super::emptying::{Done, Emptied, Emptying};
 use super::super::hot::{CUTOFF_EPOCH, ISSUED_BEFORE, statement};
 use super::super::traces;
@@ -19,7 +19,7 @@ statement! {
     [
         "SELECT u.id, u.auth_epoch + ", {CUTOFF_EPOCH}, ", u.is_active, EXISTS (SELECT 1 FROM sessions s \
          WHERE s.user_id = u.id AND s.ended_at IS NULL AND s.auth_epoch < u.auth_epoch + ", {CUTOFF_EPOCH}, ") \
-         OR EXISTS (SELECT 1 FROM sessions s WHERE s.user_id = u.id AND s.created < ", {ISSUED_BEFORE},
+         OR EXISTS (SELECT 1 FROM sessions s WHERE s.user_id = u.id AND s.auth_epoch = u.auth_epoch + ", {CUTOFF_EPOCH}, " AND s.created < ", {ISSUED_BEFORE},
         " AND s.ended_at IS NULL) FROM users u WHERE u.id > ", after,
         " ORDER BY u.id LIMIT 1000",
     ]
@@ -204,7 +204,7 @@ fn mark_some(any: &mut AnyConnection, owner: Owner) -> QueryResult<usize> {
         return Ok(0);
     }
     let opened: Vec<_> = old.iter().map(|session| owner.opened(session)).collect();
-    let ends = Cutoff::read(any)?.ends(any, &opened)?;
+    let ends = cutoff::ends(any, &opened)?;
     let marked = old.len();
     for ((id, epoch, ..), ended) in old.into_iter().zip(ends) {
         let Some(Ended { at, event, actor }) = ended else { continue };
