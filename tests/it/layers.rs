@@ -30,7 +30,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     // Background threads of all kinds.
     ("threads", &[]),
     // What is remembered.
-    ("store", &["domain"]),
+    // Signing keys are made at the lowest priority, on a thread.
+    ("store", &["domain", "threads"]),
     // What can be done.
     ("service", &["domain", "store", "threads"]),
     // How it is asked for.
@@ -77,7 +78,7 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
     ("std::env", &["config"], "settings come from one place, as arguments"),
     ("std::time::SystemTime", &["domain/time"], "time is an argument"),
     ("std::thread::Builder", &[], "threads are few"),
-    ("thread::Builder", &["threads/worker"], "threads are few"),
+    ("thread::Builder", &["threads/worker", "threads/priority"], "threads are few"),
     ("std::thread::spawn", &[], "threads have names"),
     ("thread::spawn", &[], "threads have names"),
     ("std::process", &[], "only the program itself ends the process"),

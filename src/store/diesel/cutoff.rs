@@ -92,10 +92,11 @@ pub(super) fn epoch_of_user() -> String {
 }
 
 /// Whether a session of an active user is neither of an old epoch nor from before the cutoff, in a query on `sessions`.
-/// No join: SQLite would begin with the users, and sort all their sessions.
+/// No join: SQLite would begin with the users, and sort all their sessions. The plus keeps it from `sessions_open`, which is
+/// in another order than pages are.
 pub(super) fn is_current() -> String {
     format!(
-        "(sessions.auth_epoch = (SELECT u.auth_epoch FROM users u WHERE u.id = sessions.user_id AND u.is_active) \
+        "(+sessions.auth_epoch = (SELECT u.auth_epoch FROM users u WHERE u.id = sessions.user_id AND u.is_active) \
          + {CUTOFF_EPOCH} AND sessions.created >= {ISSUED_BEFORE})"
     )
 }
