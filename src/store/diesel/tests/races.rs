@@ -159,12 +159,10 @@ fn a_migration_that_waits_for_a_table_fails_no_check() {
     let mut c = fixture.connect();
     let user = add_user(&mut *c, "alice");
     open(&mut *c, &login(user, 0, 1));
-    // The first one stays, which deletes the tables.
-    while fixture.store.migration_status().expect("a status").applied.len() > 1 {
-        fixture.store.revert_last_migration().expect("a step back");
-    }
+    let applied = fixture.store.migration_status().expect("a status").applied;
     let mut reader = fixture.raw();
-    let long_read = "SET idle_in_transaction_session_timeout = 0; BEGIN; LOCK TABLE tokens IN ACCESS SHARE MODE";
+    // The last migration changes this table, on its way back too.
+    let long_read = "SET idle_in_transaction_session_timeout = 0; BEGIN; LOCK TABLE sessions IN ACCESS SHARE MODE";
     reader.batch_execute(long_read).expect("a lock");
     std::thread::scope(|scope| {
         let change = scope.spawn(|| fixture.store.revert_last_migration());
@@ -179,7 +177,8 @@ fn a_migration_that_waits_for_a_table_fails_no_check() {
         assert!(change.join().expect("no panic").is_ok());
         assert!(checked.is_ok_and(|found| found.iter().all(Option::is_some)));
     });
-    assert_eq!(fixture.store.migration_status().expect("a status").applied, Vec::<String>::new());
+    let (_, before) = applied.split_last().expect("migrations");
+    assert_eq!(fixture.store.migration_status().expect("a status").applied, before);
 }
 
 #[test]
