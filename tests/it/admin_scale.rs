@@ -8,17 +8,16 @@ use diesel::Connection as _;
 use diesel::connection::SimpleConnection as _;
 use knoxide::domain::audit::{Actor, AuditContext, Event, Origin};
 use knoxide::domain::dialect::Dialect;
-use knoxide::domain::policy::Policy;
-use knoxide::domain::random::SystemRandom;
 use knoxide::domain::session::SessionId;
 use knoxide::domain::time::{Clock as _, ManualClock, Timestamp};
 use knoxide::domain::token::{TokenDigest, TokenKind};
 use knoxide::domain::user::{Epoch, UserId};
 use knoxide::service::admin::{Admin, SessionQuery};
 use knoxide::store::diesel::DieselStore;
-use knoxide::store::{LastAdmin, NewSession, NewToken, Opening, SessionMatch, Store as _, UserFilter};
+use knoxide::store::{NewSession, NewToken, Opening, SessionMatch, Store as _, UserFilter};
 
-use crate::harness::app::{Backend, Database, cheap_hasher, on_each_database};
+use crate::harness::admin::administrator;
+use crate::harness::app::{Backend, Database, on_each_database};
 use crate::harness::number;
 
 /// 2023-11-14T22:13:20Z, when the first session was opened. The others follow one second apart.
@@ -82,16 +81,7 @@ impl Site {
     fn of(backend: Backend, sessions: u64) -> Self {
         let database = Database::migrated(backend);
         let (store, clock) = (database.store(), ManualClock::new(at(sessions)));
-        let admin = Admin {
-            store: Arc::<DieselStore>::clone(&store),
-            clock: Arc::new(clock.clone()),
-            random: Arc::new(SystemRandom),
-            hasher: cheap_hasher(),
-            policy: Policy::default(),
-            actor: Actor::CommandLine,
-            origin: Origin::default(),
-            last_admin: LastAdmin::Keep,
-        };
+        let admin = administrator(Arc::<DieselStore>::clone(&store), clock.clone());
         let site = Self { backend, sessions, users: sessions / 10, clock, admin, store, database };
         site.fill();
         site

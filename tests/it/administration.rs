@@ -4,28 +4,21 @@ use std::sync::Arc;
 
 use knoxide::domain::audit::{Actor, Origin};
 use knoxide::domain::dialect::Dialect;
-use knoxide::domain::policy::Policy;
-use knoxide::domain::random::SystemRandom;
 use knoxide::domain::time::ManualClock;
 use knoxide::domain::user::{Password, UserId};
 use knoxide::service::admin::{Admin, AdminError, NewAccount, NewPassword, SessionQuery};
 use knoxide::store::memory::MemoryStore;
-use knoxide::store::{LastAdmin, SessionMatch, SharedEmail};
+use knoxide::store::{SessionMatch, SharedEmail};
 use serde_json::json;
 
-use crate::harness::app::{cheap_hasher, start_of_time};
+use crate::harness::app::start_of_time;
 
 /// The user with number 7 as administrator, at some address.
 fn administrator() -> Admin {
     Admin {
-        store: Arc::new(MemoryStore::new()),
-        clock: Arc::new(ManualClock::new(start_of_time())),
-        random: Arc::new(SystemRandom),
-        hasher: cheap_hasher(),
-        policy: Policy::default(),
         actor: Actor::User(UserId(7)),
         origin: Origin { address: Some([192, 0, 2, 1].into()), ..Origin::default() },
-        last_admin: LastAdmin::Keep,
+        ..crate::harness::admin::administrator(Arc::new(MemoryStore::new()), ManualClock::new(start_of_time()))
     }
 }
 

@@ -1,41 +1,25 @@
 //! Mass ends: what was shown ends, no more and no less, and no check accepts it afterwards.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::time::Duration;
 
 use diesel::RunQueryDsl as _;
 use diesel::dsl::sql;
 use diesel::sql_types::BigInt;
 use ipnet::IpNet;
-use knoxide::domain::audit::{Actor, Event, Origin};
+use knoxide::domain::audit::{Event, Origin};
 use knoxide::domain::dialect::Dialect;
-use knoxide::domain::policy::Policy;
-use knoxide::domain::random::SystemRandom;
 use knoxide::domain::session::SessionId;
 use knoxide::domain::time::{Clock as _, Timestamp};
 use knoxide::domain::token::{TokenDigest, TokenKind};
 use knoxide::domain::user::{Epoch, UserId};
-use knoxide::service::admin::{Admin, AdminError};
-use knoxide::store::{LastAdmin, NewSession, NewToken, Opening, SessionMatch};
+use knoxide::service::admin::AdminError;
+use knoxide::store::{NewSession, NewToken, Opening, SessionMatch};
 
-use crate::harness::app::{App, cheap_hasher, login_request, on_each_database, token_of};
+use crate::harness::app::{App, login_request, on_each_database, token_of};
 
 #[cfg(feature = "postgres")]
 mod plans;
-
-fn administrator(app: &App) -> Admin {
-    Admin {
-        store: Arc::<knoxide::store::diesel::DieselStore>::clone(&app.store),
-        clock: Arc::new(app.clock.clone()),
-        random: Arc::new(SystemRandom),
-        hasher: cheap_hasher(),
-        policy: Policy::default(),
-        actor: Actor::CommandLine,
-        origin: Origin::default(),
-        last_admin: LastAdmin::Keep,
-    }
-}
 
 fn device(part: &str) -> SessionMatch {
     SessionMatch { device: Some(part.to_owned()), ..SessionMatch::default() }
@@ -100,7 +84,7 @@ fn events(app: &App) -> (i64, i64) {
 on_each_database! {
     fn no_check_accepts_what_a_mass_end_has_ended(backend) {
         let app = App::start(backend);
-        let admin = administrator(&app);
+        let admin = app.admin();
         let mut client = app.client();
         let tokens: Vec<Vec<String>> = ["alice", "bob"]
             .map(|name| {
@@ -134,7 +118,7 @@ on_each_database! {
 
     fn more_than_was_shown_is_refused(backend) {
         let app = App::start(backend);
-        let admin = administrator(&app);
+        let admin = app.admin();
         let alice = app.add_user("alice", "correct horse");
         let now = app.clock.now();
         let second = Duration::from_secs(1);
@@ -159,7 +143,7 @@ on_each_database! {
 
     fn sessions_of_a_node_whose_clock_is_ahead_are_part_of_the_set(backend) {
         let app = App::start(backend);
-        let admin = administrator(&app);
+        let admin = app.admin();
         let alice = app.add_user("alice", "correct horse");
         let ahead = app.clock.now().saturating_add(Duration::from_secs(60));
         open(&app, alice, 1, ahead);
@@ -170,7 +154,7 @@ on_each_database! {
 
     fn a_session_whose_id_is_no_time_ends_as_shown(backend) {
         let app = App::start(backend);
-        let admin = administrator(&app);
+        let admin = app.admin();
         let alice = app.add_user("alice", "correct horse");
         open_as(&app, alice, SessionId::from_bytes([0xff; 16]), (1, app.clock.now()));
         let found = admin.dry_run(&of_network("192.0.2.1/32")).expect("a count");
@@ -180,7 +164,7 @@ on_each_database! {
 
     fn each_part_of_a_mass_end_has_its_own_time(backend) {
         let app = App::start(backend);
-        let admin = administrator(&app);
+        let admin = app.admin();
         let alice = app.add_user("alice", "correct horse");
         for number in 1..=25 {
             open(&app, alice, number, app.clock.now());
@@ -206,7 +190,7 @@ on_each_database! {
 
     fn a_mass_end_that_broke_off_goes_on_when_it_is_repeated(backend) {
         let app = App::start(backend);
-        let admin = administrator(&app);
+        let admin = app.admin();
         let alice = app.add_user("alice", "correct horse");
         for number in 1..=25 {
             open(&app, alice, number, app.clock.now());

@@ -8,11 +8,8 @@ mod sessions;
 use std::sync::Arc;
 
 use knoxide::config::HttpSettings;
-use knoxide::domain::audit::Origin;
 use knoxide::domain::policy::Policy;
-use knoxide::domain::random::SystemRandom;
 use knoxide::domain::user::{LoginName, Password, UserId};
-use knoxide::service::admin::Admin;
 use knoxide::service::{Auth, ExternalUser, UserProvider, UserProviderError};
 use knoxide::store::LastAdmin;
 use serde_json::{Value, json};
@@ -77,19 +74,6 @@ fn current(client: &mut Client, token: &str) -> String {
 fn another_node(app: &App) -> Served {
     let auth = Auth::builder(app.database.store()).clock(app.clock.clone()).hasher(cheap_hasher());
     Served::start(auth.password_threads(1).build().expect("a service"), Setup::default().http)
-}
-
-fn administrator(app: &App) -> Admin {
-    Admin {
-        store: Arc::<knoxide::DieselStore>::clone(&app.store),
-        clock: Arc::new(app.clock.clone()),
-        random: Arc::new(SystemRandom),
-        hasher: cheap_hasher(),
-        policy: Policy::default(),
-        actor: knoxide::domain::audit::Actor::CommandLine,
-        origin: Origin::default(),
-        last_admin: LastAdmin::Keep,
-    }
 }
 
 /// Lets everybody in.

@@ -1,35 +1,23 @@
 //! What an administrator changes of a user, and what the user's logins and sessions make of it.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use knoxide::domain::audit::{Actor, Origin};
 use knoxide::domain::policy::Policy;
-use knoxide::domain::random::SystemRandom;
 use knoxide::domain::session::SessionKind;
 use knoxide::domain::token::Token;
 use knoxide::domain::user::{PasswordHash, User};
 use knoxide::service::admin::{Admin, AdminError, NewPassword};
 use knoxide::service::{Activity, Resolver as _};
-use knoxide::store::{LastAdmin, SharedEmail};
+use knoxide::store::SharedEmail;
 
-use crate::harness::app::{App, Database, Setup, cheap_hasher, on_each_database};
+use crate::harness::app::{App, Database, Setup, on_each_database};
 use crate::harness::wire::{Framing, Reply, Request};
 
 const PASSWORD: &str = "correct horse";
 
 /// An administrator who works on the database by another connection than the server.
 fn administrator(app: &App) -> Admin {
-    Admin {
-        store: app.database.store(),
-        clock: Arc::new(app.clock.clone()),
-        random: Arc::new(SystemRandom),
-        hasher: cheap_hasher(),
-        policy: Policy::default(),
-        actor: Actor::CommandLine,
-        origin: Origin::default(),
-        last_admin: LastAdmin::Keep,
-    }
+    crate::harness::admin::administrator(app.database.store(), app.clock.clone())
 }
 
 /// Who a token belongs to, by the next check.

@@ -82,7 +82,7 @@ pub const ROUTES: &[Route] = routes! {
     "GET" "/admin/api/tokens/" Admin tokens::list;
     "POST" "/admin/api/tokens/" RecentPassword tokens::create;
     "POST" "/admin/api/tokens/revoke/" Admin tokens::revoke;
-    "DELETE" "/admin/api/tokens/{id}/" Admin tokens::end;
+    "DELETE" "/admin/api/tokens/{id}/" Admin sessions::end;
     "GET" "/admin/api/keys/" Admin keys::list;
     "POST" "/admin/api/keys/rotate/" RecentPassword keys::rotate;
     "GET" "/admin/api/throttle/" Admin throttle::list;

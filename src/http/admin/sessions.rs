@@ -52,6 +52,7 @@ pub(super) async fn get(mut call: Call) -> Answer {
     Reply::ok(&call.run(Length::Short, move |admin| admin.session_entry(id)).await?)
 }
 
+/// Ends one; a token of a script is ended by the id of its session.
 pub(super) async fn end(mut call: Call) -> Answer {
     call.finish()?;
     let id = call.session_id()?;

@@ -48,16 +48,6 @@ pub(super) async fn create(mut call: Call) -> Answer {
     Reply::created(&json!({ "id": made.session, "token": made.token.expose(), "expires": made.expires }))
 }
 
-pub(super) async fn end(mut call: Call) -> Answer {
-    call.finish()?;
-    let id = call.session_id()?;
-    let owner = call.run(Length::Short, move |admin| admin.user_by_id(admin.session_entry(id)?.user_id)).await;
-    let owner = call.of_act(owner).await?;
-    call.permit_end_for(&owner).await?;
-    call.run(Length::Short, move |admin| admin.end_session(id)).await?;
-    Reply::done()
-}
-
 /// All live ones of a user with exactly this name.
 pub(super) async fn revoke(mut call: Call) -> Answer {
     let fields = &mut call.fields;

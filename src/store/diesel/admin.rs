@@ -25,7 +25,7 @@ use crate::store::{
 statement! {
     /// Locks a user out permanently, whether it was active or not.
     Condemn { user: i64 as BigInt } -> BigInt,
-    ["UPDATE users SET is_active = FALSE, auth_epoch = auth_epoch + 1 WHERE id = ", user, " RETURNING auth_epoch + ", {hot::CUTOFF_EPOCH}]
+    ["UPDATE users SET is_active = FALSE, auth_epoch = auth_epoch + 1 WHERE id = ", user, " RETURNING auth_epoch + ", (hot::CUTOFF_EPOCH)]
 }
 
 statement! {

@@ -26,14 +26,21 @@ pub(super) struct About {
     pub(super) user: Option<UserId>,
     /// The one session concerned.
     pub(super) session: Option<SessionId>,
-    /// The user's new epoch, if it was raised.
+    /// The new epoch of the user, or that of the cutoff if there is no user, if it was raised.
     pub(super) epoch: Option<i64>,
+    /// The moment before which all sessions ended, if they did.
+    pub(super) issued_before: Option<i64>,
 }
 
 impl About {
+    /// One session of a user.
+    pub(super) const fn session(user: UserId, session: SessionId) -> Self {
+        Self { user: Some(user), session: Some(session), epoch: None, issued_before: None }
+    }
+
     /// A user, and the new epoch if it was raised.
     pub(super) const fn user(user: UserId, epoch: Option<i64>) -> Self {
-        Self { user: Some(user), session: None, epoch }
+        Self { user: Some(user), session: None, epoch, issued_before: None }
     }
 }
 
@@ -55,7 +62,7 @@ pub(super) fn record_as(
 /// See [`crate::store::Connection::record_events`].
 pub(super) fn record_all(connection: &mut AnyConnection, events: &[NewEvent]) -> QueryResult<()> {
     for NewEvent { audit, user, session, count } in events {
-        let about = About { user: *user, session: *session, epoch: None };
+        let about = About { user: *user, session: *session, ..About::default() };
         let count = i64::try_from(*count).unwrap_or(i64::MAX);
         insert(audit.event, audit, about, count).execute(connection)?;
     }
@@ -71,6 +78,7 @@ pub(super) fn insert(event: Event, audit: &AuditContext, about: About, count: i6
         user: about.user.map(|user| user.0),
         session: about.session.map(|session| *session.as_bytes()),
         epoch: about.epoch,
+        issued_before: about.issued_before,
         address: audit.origin.address_text(),
         user_agent: storable(audit.origin.user_agent.as_deref()),
         request_id: storable(audit.origin.request_id.as_deref()),

@@ -287,11 +287,11 @@ impl Connection for DieselConnection {
     }
 
     fn end_all_sessions(&mut self, user: UserId, audit: &AuditContext) -> StoreResult<bool> {
-        self.end(|connection, room| users::end_all(connection, user, audit, room))
+        self.end(|connection, room| users::end_all(connection, user, None, audit, room))
     }
 
     fn end_other_sessions(&mut self, user: UserId, keep: SessionId, audit: &AuditContext) -> StoreResult<bool> {
-        self.end(|connection, room| users::end_others(connection, user, keep, audit, room))
+        self.end(|connection, room| users::end_all(connection, user, Some(keep), audit, room))
     }
 
     fn list_sessions(&mut self, filter: &SessionFilter) -> StoreResult<Vec<SessionEntry>> {

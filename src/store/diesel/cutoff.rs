@@ -5,13 +5,13 @@
 
 use std::collections::HashMap;
 
-use diesel::sql_types::{BigInt, Nullable, Text};
+use diesel::sql_types::BigInt;
 use diesel::{ExpressionMethods as _, QueryDsl as _, QueryResult, RunQueryDsl};
 
 use super::any::AnyConnection;
+use super::audit::{self, About};
 use super::hot::{CUTOFF_EPOCH, ISSUED_BEFORE, statement};
 use super::schema::{audit_events, session_cutoff};
-use super::standby;
 use crate::domain::audit::AuditContext;
 use crate::domain::time::Timestamp;
 
@@ -27,56 +27,18 @@ statement! {
     ["UPDATE session_cutoff SET issued_before = ", before, " WHERE id = 1 AND issued_before < ", before]
 }
 
-statement! {
-    /// An event that is about all users.
-    InsertCutoffEvent {
-        at: i64 as BigInt, event: String as Text, actor: String as Text, epoch: Option<i64> as Nullable<BigInt>,
-        issued_before: Option<i64> as Nullable<BigInt>, address: Option<String> as Nullable<Text>,
-        user_agent: Option<String> as Nullable<Text>, request_id: Option<String> as Nullable<Text>,
-        detail: Option<String> as Nullable<Text>,
-    },
-    [
-        "INSERT INTO audit_events (at, event, actor, auth_epoch, issued_before, address, user_agent, request_id, detail) \
-         VALUES (",
-        at, ", ", event, ", ", actor, ", ", epoch, ", ", issued_before, ", ", address, ", ", user_agent, ", ",
-        request_id, ", ", detail, ")",
-    ]
-}
-
 /// See [`crate::store::AdminStore::end_everybody`].
 pub(super) fn end_everybody(any: &mut AnyConnection, audit: &AuditContext) -> QueryResult<()> {
     let epoch = RaiseCutoff {}.get_result(any)?;
-    record(any, audit, (Some(epoch), None))
+    audit::record(any, audit, About { epoch: Some(epoch), ..About::default() })
 }
 
-/// See [`crate::store::AdminStore::end_issued_before`].
+/// See [`crate::store::AdminStore::end_issued_before`]. A greater moment may have ended them all before.
 pub(super) fn end_issued_before(any: &mut AnyConnection, moment: Timestamp, audit: &AuditContext) -> QueryResult<()> {
     let before = moment.as_micros();
-    if (MoveCutoff { before }).execute(any)? == 0 {
-        // A greater moment ended them all before.
-        standby::confirm(any)?;
-    }
-    record(any, audit, (None, Some(before)))
-}
-
-fn record(
-    any: &mut AnyConnection,
-    audit: &AuditContext,
-    (epoch, issued_before): (Option<i64>, Option<i64>),
-) -> QueryResult<()> {
-    InsertCutoffEvent {
-        at: audit.at.as_micros(),
-        event: audit.event.as_str().to_owned(),
-        actor: audit.actor.to_string(),
-        epoch,
-        issued_before,
-        address: audit.origin.address_text(),
-        user_agent: super::rows::storable(audit.origin.user_agent.as_deref()),
-        request_id: super::rows::storable(audit.origin.request_id.as_deref()),
-        detail: audit.detail.as_ref().map(ToString::to_string),
-    }
-    .execute(any)
-    .map(drop)
+    MoveCutoff { before }.execute(any)?;
+    // This record waits for the standbys, also if another transaction has moved the row.
+    audit::record(any, audit, About { issued_before: Some(before), ..About::default() })
 }
 
 /// The epoch of a user as sessions carry it, in a query on `users`.

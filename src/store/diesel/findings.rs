@@ -38,7 +38,7 @@ statement! {
     [
         "SELECT sessions.kind, sessions.created, sessions.last_seen, sessions.auth_epoch, sessions.name, \
          sessions.address, sessions.user_agent, u.id, u.username, u.email, u.is_active, u.is_staff, u.is_admin, \
-         u.auth_epoch + ", {CUTOFF_EPOCH}, ", sessions.ended_at, sessions.ended_reason, sessions.ended_by, ", {LAST_END},
+         u.auth_epoch + ", (CUTOFF_EPOCH), ", sessions.ended_at, sessions.ended_reason, sessions.ended_by, ", (LAST_END),
         " FROM sessions JOIN users u ON u.id = sessions.user_id WHERE sessions.id = ", id,
     ]
 }

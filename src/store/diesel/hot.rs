@@ -5,8 +5,8 @@
 //! text, the same on both databases.
 
 /// Defines a statement: its values with their SQL types, the types of its result's columns if
-/// it has any, and its text, in which a value is inserted at its name, and a constant number in
-/// braces.
+/// it has any, and its text, in which a value is inserted at its name, a constant text in
+/// parentheses, and a constant number in braces.
 macro_rules! statement {
     (
         $(#[$meta:meta])*
@@ -53,6 +53,7 @@ macro_rules! statement {
         )?
     };
     (@piece $this:ident, $out:ident, $text:literal) => { $out.push_sql($text) };
+    (@piece $this:ident, $out:ident, ($text:expr)) => { $out.push_sql($text) };
     (@piece $this:ident, $out:ident, { $number:expr }) => { $out.push_sql(&$number.to_string()) };
     (@piece $this:ident, $out:ident, $field:ident) => { $this.$field(&mut $out)? };
 }
@@ -105,6 +106,15 @@ pub(super) type TokenColumns = (
     BigInt,
 );
 
+/// These columns, and where they are from; what the digest has to be follows.
+pub(super) const RECORD: &str = "\
+    t.digest, t.kind, t.created, t.expires, t.consumed, s.id, s.kind, s.created, s.last_seen, s.auth_epoch, \
+    CASE WHEN s.created < (SELECT issued_before FROM session_cutoff WHERE id = 1) THEN s.created \
+    WHEN u.is_active OR s.ended_reason IS NULL OR s.ended_reason NOT IN ('deactivated', 'imported') \
+    THEN s.ended_at END, u.id, u.username, u.email, u.is_active, u.is_staff, u.is_admin, \
+    u.auth_epoch + (SELECT epoch FROM session_cutoff WHERE id = 1) \
+    FROM tokens t JOIN sessions s ON s.id = t.session_id JOIN users u ON u.id = s.user_id WHERE t.digest";
+
 /// The columns of an account, as [`super::rows::account`] reads them.
 pub(super) type AccountColumns = (BigInt, Text, Text, Bool, Bool, Bool, BigInt, Text);
 
@@ -113,12 +123,7 @@ statement! {
     /// The record of one digest: a look-up by primary keys.
     FindToken { digest: [u8; 64] as Binary } -> TokenColumns,
     [
-        "SELECT t.digest, t.kind, t.created, t.expires, t.consumed, s.id, s.kind, s.created, s.last_seen, s.auth_epoch, \
-         CASE WHEN s.created < (SELECT issued_before FROM session_cutoff WHERE id = 1) THEN s.created \
-         WHEN u.is_active OR s.ended_reason IS NULL OR s.ended_reason NOT IN ('deactivated', 'imported') \
-         THEN s.ended_at END, u.id, u.username, u.email, u.is_active, u.is_staff, u.is_admin, \
-         u.auth_epoch + (SELECT epoch FROM session_cutoff WHERE id = 1) \
-         FROM tokens t JOIN sessions s ON s.id = t.session_id JOIN users u ON u.id = s.user_id WHERE t.digest = ", digest,
+        "SELECT ", (RECORD), " = ", digest,
     ]
 }
 
@@ -127,13 +132,7 @@ statement! {
     /// The records of many digests, in one round trip and one snapshot.
     FindTokens { digests: Vec<[u8; 64]> as Array<Binary> } -> TokenColumns,
     [
-        "SELECT t.digest, t.kind, t.created, t.expires, t.consumed, s.id, s.kind, s.created, s.last_seen, s.auth_epoch, \
-         CASE WHEN s.created < (SELECT issued_before FROM session_cutoff WHERE id = 1) THEN s.created \
-         WHEN u.is_active OR s.ended_reason IS NULL OR s.ended_reason NOT IN ('deactivated', 'imported') \
-         THEN s.ended_at END, u.id, u.username, u.email, u.is_active, u.is_staff, u.is_admin, \
-         u.auth_epoch + (SELECT epoch FROM session_cutoff WHERE id = 1) \
-         FROM tokens t JOIN sessions s ON s.id = t.session_id JOIN users u ON u.id = s.user_id WHERE t.digest = ANY(",
-        digests, ")",
+        "SELECT ", (RECORD), " = ANY(", digests, ")",
     ]
 }
 
@@ -141,7 +140,7 @@ statement! {
     /// The account of this name.
     FindByName { username: String as Text } -> AccountColumns,
     [
-        "SELECT id, username, email, is_active, is_staff, is_admin, auth_epoch + ", {CUTOFF_EPOCH}, ", password_hash FROM users WHERE username = ",
+        "SELECT id, username, email, is_active, is_staff, is_admin, auth_epoch + ", (CUTOFF_EPOCH), ", password_hash FROM users WHERE username = ",
         username,
     ]
 }
@@ -152,7 +151,7 @@ statement! {
         key: String as Text, length: i32 as Integer, local: String as Text, email: String as Text,
     } -> AccountColumns,
     [
-        "SELECT id, username, email, is_active, is_staff, is_admin, auth_epoch + ", {CUTOFF_EPOCH}, ", password_hash FROM users WHERE lower(email) = ",
+        "SELECT id, username, email, is_active, is_staff, is_admin, auth_epoch + ", (CUTOFF_EPOCH), ", password_hash FROM users WHERE lower(email) = ",
         key, " AND substr(email, 1, ", length, ") = ", local, " ORDER BY email <> ", email, " LIMIT 2",
     ]
 }
@@ -160,21 +159,21 @@ statement! {
 statement! {
     /// The account of this number.
     FindById { id: i64 as BigInt } -> AccountColumns,
-    ["SELECT id, username, email, is_active, is_staff, is_admin, auth_epoch + ", {CUTOFF_EPOCH}, ", password_hash FROM users WHERE id = ", id]
+    ["SELECT id, username, email, is_active, is_staff, is_admin, auth_epoch + ", (CUTOFF_EPOCH), ", password_hash FROM users WHERE id = ", id]
 }
 
 statement! {
     /// A login's first statement. A returned row is the permission, and locks the user until the
     /// commit: limits are counted correctly, and no login outlives a change that it did not see.
     AdmitLogin { at: i64 as BigInt, user: i64 as BigInt, epoch: i64 as BigInt },
-    ["UPDATE users SET last_login = ", at, " WHERE id = ", user, " AND auth_epoch + ", {CUTOFF_EPOCH}, " = ",
+    ["UPDATE users SET last_login = ", at, " WHERE id = ", user, " AND auth_epoch + ", (CUTOFF_EPOCH), " = ",
      epoch, " AND is_active"]
 }
 
 statement! {
     /// The same for a session for administration.
     AdmitAdministrator { at: i64 as BigInt, user: i64 as BigInt, epoch: i64 as BigInt },
-    ["UPDATE users SET last_login = ", at, " WHERE id = ", user, " AND auth_epoch + ", {CUTOFF_EPOCH}, " = ",
+    ["UPDATE users SET last_login = ", at, " WHERE id = ", user, " AND auth_epoch + ", (CUTOFF_EPOCH), " = ",
      epoch, " AND is_active AND is_admin"]
 }
 
@@ -185,8 +184,8 @@ statement! {
     } -> Binary,
     [
         "SELECT id FROM sessions WHERE user_id = ", user, " AND auth_epoch = ", epoch,
-        " AND ended_at IS NULL AND created >= ", {ISSUED_BEFORE}, " AND kind NOT IN ('admin', 'admin_script') \
-         AND last_seen >= ", seen_from, " AND ", {LAST_END}, " > ", now,
+        " AND ended_at IS NULL AND created >= ", (ISSUED_BEFORE), " AND kind NOT IN ('admin', 'admin_script') \
+         AND last_seen >= ", seen_from, " AND ", (LAST_END), " > ", now,
         " ORDER BY created, id",
     ]
 }
@@ -237,8 +236,8 @@ statement! {
     [
         "SELECT t.session_id FROM tokens t JOIN sessions s ON s.id = t.session_id \
          JOIN users u ON u.id = s.user_id WHERE t.digest = ", digest, " AND (t.expires IS NULL OR t.expires > ", at,
-        ") AND u.is_active AND s.ended_at IS NULL AND s.auth_epoch = u.auth_epoch + ", {CUTOFF_EPOCH}, " AND s.created >= ",
-        {ISSUED_BEFORE},
+        ") AND u.is_active AND s.ended_at IS NULL AND s.auth_epoch = u.auth_epoch + ", (CUTOFF_EPOCH), " AND s.created >= ",
+        (ISSUED_BEFORE),
     ]
 }
 
@@ -249,8 +248,8 @@ statement! {
         "UPDATE tokens SET consumed = ", at, ", successor = ", successor, " WHERE digest = ", digest,
         " AND consumed IS NULL AND (expires IS NULL OR expires > ", at, ") AND EXISTS (\
          SELECT 1 FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.id = tokens.session_id \
-         AND u.is_active AND s.ended_at IS NULL AND s.auth_epoch = u.auth_epoch + ", {CUTOFF_EPOCH}, " AND s.created >= ",
-        {ISSUED_BEFORE}, ") RETURNING session_id",
+         AND u.is_active AND s.ended_at IS NULL AND s.auth_epoch = u.auth_epoch + ", (CUTOFF_EPOCH), " AND s.created >= ",
+        (ISSUED_BEFORE), ") RETURNING session_id",
     ]
 }
 
@@ -278,8 +277,8 @@ statement! {
     [
         "SELECT n.digest, n.created, n.expires, n.key_id FROM tokens o JOIN tokens n ON n.digest = o.successor \
          JOIN sessions s ON s.id = n.session_id JOIN users u ON u.id = s.user_id WHERE o.digest = ", digest,
-        " AND u.is_active AND s.ended_at IS NULL AND s.auth_epoch = u.auth_epoch + ", {CUTOFF_EPOCH}, " AND s.created >= ",
-        {ISSUED_BEFORE},
+        " AND u.is_active AND s.ended_at IS NULL AND s.auth_epoch = u.auth_epoch + ", (CUTOFF_EPOCH), " AND s.created >= ",
+        (ISSUED_BEFORE),
     ]
 }
 
@@ -296,8 +295,8 @@ statement! {
         "UPDATE sessions SET ended_at = ", at, ", ended_reason = ", reason, ", ended_by = ", actor,
         ", emptied = NOT EXISTS (SELECT 1 FROM tokens WHERE tokens.session_id = sessions.id LIMIT 1 OFFSET ", room,
         ") WHERE id = ", id,
-        " AND ended_at IS NULL AND created >= ", {ISSUED_BEFORE}, " AND auth_epoch >= (SELECT u.auth_epoch FROM users u \
-         WHERE u.id = sessions.user_id) + ", {CUTOFF_EPOCH}, " RETURNING user_id",
+        " AND ended_at IS NULL AND created >= ", (ISSUED_BEFORE), " AND auth_epoch >= (SELECT u.auth_epoch FROM users u \
+         WHERE u.id = sessions.user_id) + ", (CUTOFF_EPOCH), " RETURNING user_id",
     ]
 }
 
@@ -311,8 +310,8 @@ statement! {
         "UPDATE sessions SET ended_at = ", at, ", ended_reason = ", reason, ", ended_by = ", actor,
         ", emptied = NOT EXISTS (SELECT 1 FROM tokens WHERE tokens.session_id = sessions.id LIMIT 1 OFFSET ", room,
         ") WHERE id = ", id,
-        " AND ended_at IS NULL AND created >= ", {ISSUED_BEFORE}, " AND auth_epoch >= (SELECT u.auth_epoch FROM users u \
-         WHERE u.id = sessions.user_id) + ", {CUTOFF_EPOCH}, " AND last_seen = ", last_seen, " RETURNING user_id",
+        " AND ended_at IS NULL AND created >= ", (ISSUED_BEFORE), " AND auth_epoch >= (SELECT u.auth_epoch FROM users u \
+         WHERE u.id = sessions.user_id) + ", (CUTOFF_EPOCH), " AND last_seen = ", last_seen, " RETURNING user_id",
     ]
 }
 
@@ -325,6 +324,7 @@ statement! {
         user: Option<i64> as Nullable<BigInt>,
         session: Option<[u8; 16]> as Nullable<Binary>,
         epoch: Option<i64> as Nullable<BigInt>,
+        issued_before: Option<i64> as Nullable<BigInt>,
         address: Option<String> as Nullable<Text>,
         user_agent: Option<String> as Nullable<Text>,
         request_id: Option<String> as Nullable<Text>,
@@ -332,10 +332,10 @@ statement! {
         count: i64 as BigInt,
     },
     [
-        "INSERT INTO audit_events (at, event, actor, user_id, session_id, auth_epoch, address, user_agent, request_id, \
-         detail, count) VALUES (",
-        at, ", ", event, ", ", actor, ", ", user, ", ", session, ", ", epoch, ", ", address, ", ", user_agent, ", ",
-        request_id, ", ", detail, ", ", count, ")",
+        "INSERT INTO audit_events (at, event, actor, user_id, session_id, auth_epoch, issued_before, address, user_agent, \
+         request_id, detail, count) VALUES (",
+        at, ", ", event, ", ", actor, ", ", user, ", ", session, ", ", epoch, ", ", issued_before, ", ", address,
+        ", ", user_agent, ", ", request_id, ", ", detail, ", ", count, ")",
     ]
 }
 

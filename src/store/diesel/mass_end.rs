@@ -35,8 +35,8 @@ statement! {
     MarkEnded { at: i64 as BigInt, reason: String as Text, actor: String as Text, id: [u8; 16] as Binary },
     [
         "UPDATE sessions SET ended_at = ", at, ", ended_reason = ", reason, ", ended_by = ", actor, " WHERE id = ", id,
-        " AND ended_at IS NULL AND created >= ", {ISSUED_BEFORE}, " AND auth_epoch >= (SELECT u.auth_epoch FROM users u \
-         WHERE u.id = sessions.user_id) + ", {CUTOFF_EPOCH},
+        " AND ended_at IS NULL AND created >= ", (ISSUED_BEFORE), " AND auth_epoch >= (SELECT u.auth_epoch FROM users u \
+         WHERE u.id = sessions.user_id) + ", (CUTOFF_EPOCH),
     ]
 }
 
@@ -49,8 +49,8 @@ statement! {
         "WITH open AS MATERIALIZED (SELECT id FROM sessions WHERE id = ANY(", ids,
         ") AND ended_at IS NULL ORDER BY id FOR NO KEY UPDATE) UPDATE sessions SET ended_at = ", at,
         ", ended_reason = ", reason, ", ended_by = ", actor, " FROM open WHERE sessions.id = open.id \
-         AND sessions.ended_at IS NULL AND sessions.created >= ", {ISSUED_BEFORE}, " AND sessions.auth_epoch >= (\
-         SELECT u.auth_epoch FROM users u WHERE u.id = sessions.user_id) + ", {CUTOFF_EPOCH},
+         AND sessions.ended_at IS NULL AND sessions.created >= ", (ISSUED_BEFORE), " AND sessions.auth_epoch >= (\
+         SELECT u.auth_epoch FROM users u WHERE u.id = sessions.user_id) + ", (CUTOFF_EPOCH),
     ]
 }
 

@@ -30,7 +30,7 @@ pub(super) fn prove(any: &mut AnyConnection, session: SessionId, audit: &AuditCo
     let noted = ProveSession { session: *session.as_bytes(), at: audit.at.as_micros() };
     let user: Option<i64> = noted.get_result(any).optional()?;
     let Some(user) = user else { return Ok(false) };
-    audit::record(any, audit, About { user: Some(UserId(user)), session: Some(session), epoch: None })?;
+    audit::record(any, audit, About::session(UserId(user), session))?;
     Ok(true)
 }
 

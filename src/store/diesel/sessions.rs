@@ -73,7 +73,7 @@ pub(super) fn open(connection: &mut AnyConnection, new: &NewSession) -> QueryRes
     }
     insert(connection, new)?;
     if new.with_event {
-        let about = About { user: Some(new.user), session: Some(new.id), epoch: None };
+        let about = About::session(new.user, new.id);
         audit::record(connection, &new.audit, about)?;
     }
     if let Some(network) = &new.network {
@@ -294,7 +294,7 @@ fn tell_end(
     user: i64,
     (reason, audit): (Event, &AuditContext),
 ) -> QueryResult<bool> {
-    let about = About { user: Some(UserId(user)), session: Some(session), epoch: None };
+    let about = About::session(UserId(user), session);
     audit::record_as(connection, reason, audit, about)?;
     Ok(true)
 }

@@ -60,7 +60,7 @@ statement! {
     DeleteSome { session: Vec<u8> as Binary, limit: i64 as BigInt } -> GoneColumns,
     [
         "DELETE FROM tokens WHERE digest IN (SELECT digest FROM tokens WHERE session_id = ", session,
-        " LIMIT ", limit, ") RETURNING ", {TRACE}, ", ", {LEAVES_A_TRACE},
+        " LIMIT ", limit, ") RETURNING ", (TRACE), ", ", (LEAVES_A_TRACE),
     ]
 }
 
@@ -70,8 +70,8 @@ statement! {
     TakeSome { session: Vec<u8> as Binary, limit: i64 as BigInt } -> BigInt,
     [
         "WITH gone AS (DELETE FROM tokens WHERE digest IN (SELECT digest FROM tokens WHERE session_id = ", session,
-        " LIMIT ", limit, ") RETURNING *), traced AS (", {INSERT_TRACES}, {TRACE}, " FROM gone AS tokens WHERE ",
-        {LEAVES_A_TRACE}, " ON CONFLICT DO NOTHING) SELECT count(*) FROM gone",
+        " LIMIT ", limit, ") RETURNING *), traced AS (", (INSERT_TRACES), (TRACE), " FROM gone AS tokens WHERE ",
+        (LEAVES_A_TRACE), " ON CONFLICT DO NOTHING) SELECT count(*) FROM gone",
     ]
 }
 
@@ -111,7 +111,7 @@ statement! {
     [
         "DELETE FROM tokens WHERE digest IN (SELECT digest FROM tokens WHERE session_id = ", session,
         " AND consumed IS NULL AND expires >= ", from, " ORDER BY consumed, expires LIMIT ", limit, ") RETURNING ",
-        {TRACE}, ", ", {LEAVES_A_TRACE},
+        (TRACE), ", ", (LEAVES_A_TRACE),
     ]
 }
 
@@ -122,7 +122,7 @@ statement! {
     [
         "WITH gone AS (DELETE FROM tokens WHERE digest IN (SELECT digest FROM tokens WHERE session_id = ", session,
         " AND consumed IS NULL AND expires >= ", from, " ORDER BY consumed, expires LIMIT ", limit,
-        ") RETURNING *), traced AS (", {INSERT_TRACES}, {TRACE}, " FROM gone AS tokens WHERE ", {LEAVES_A_TRACE},
+        ") RETURNING *), traced AS (", (INSERT_TRACES), (TRACE), " FROM gone AS tokens WHERE ", (LEAVES_A_TRACE),
         " ON CONFLICT DO NOTHING) SELECT expires FROM gone",
     ]
 }
@@ -154,7 +154,7 @@ statement! {
         "DELETE FROM tokens WHERE digest IN (SELECT o.digest FROM tokens o WHERE o.session_id IN (\
          SELECT s.id FROM sessions s WHERE s.user_id = ", user, " AND s.auth_epoch = ", epoch,
         " AND s.ended_at IS NULL ORDER BY s.created DESC LIMIT ", {AT_THE_END}, ") LIMIT ", {AT_THE_END},
-        ") RETURNING ", {TRACE}, ", ", {LEAVES_A_TRACE},
+        ") RETURNING ", (TRACE), ", ", (LEAVES_A_TRACE),
     ]
 }
 
@@ -166,7 +166,7 @@ statement! {
         "WITH gone AS (DELETE FROM tokens WHERE digest IN (SELECT o.digest FROM tokens o WHERE o.session_id IN (\
          SELECT s.id FROM sessions s WHERE s.user_id = ", user, " AND s.auth_epoch = ", epoch,
         " AND s.ended_at IS NULL ORDER BY s.created DESC LIMIT ", {AT_THE_END}, ") LIMIT ", {AT_THE_END},
-        ") RETURNING *), traced AS (", {INSERT_TRACES}, {TRACE}, " FROM gone AS tokens WHERE ", {LEAVES_A_TRACE},
+        ") RETURNING *), traced AS (", (INSERT_TRACES), (TRACE), " FROM gone AS tokens WHERE ", (LEAVES_A_TRACE),
         " ON CONFLICT DO NOTHING) SELECT count(*) FROM gone",
     ]
 }
@@ -187,7 +187,7 @@ pub(super) fn take_of_epoch(any: &mut AnyConnection, user: i64, epoch: i64) -> Q
 statement! {
     /// Deletes a token of a session that goes on.
     DeleteOne { digest: [u8; 64] as Binary } -> GoneColumns,
-    ["DELETE FROM tokens WHERE digest = ", digest, " RETURNING ", {TRACE}, ", TRUE"]
+    ["DELETE FROM tokens WHERE digest = ", digest, " RETURNING ", (TRACE), ", TRUE"]
 }
 
 #[cfg(feature = "postgres")]
@@ -197,7 +197,7 @@ statement! {
     TakeOne { at: i64 as BigInt, digest: [u8; 64] as Binary },
     [
         "WITH gone AS (DELETE FROM tokens WHERE digest = ", digest, " RETURNING *) \
-         INSERT INTO token_traces (digest, session_id, kind, expires, consumed, evicted) SELECT ", {TRACE}, ", ", at,
+         INSERT INTO token_traces (digest, session_id, kind, expires, consumed, evicted) SELECT ", (TRACE), ", ", at,
         " FROM gone AS tokens WHERE tokens.expires IS NULL OR tokens.expires > ", at, " ON CONFLICT DO NOTHING",
     ]
 }

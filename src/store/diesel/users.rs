@@ -23,13 +23,13 @@ mod shadow;
 
 pub(super) use change::change;
 pub(super) use last_admin::is_last_admin;
-pub(super) use own::{change_password, end_others};
+pub(super) use own::change_password;
 pub(super) use shadow::put_shadow;
 
 statement! {
     /// Ends all sessions of a user.
     RaiseEpoch { user: i64 as BigInt } -> BigInt,
-    ["UPDATE users SET auth_epoch = auth_epoch + 1 WHERE id = ", user, " RETURNING auth_epoch + ", {hot::CUTOFF_EPOCH}]
+    ["UPDATE users SET auth_epoch = auth_epoch + 1 WHERE id = ", user, " RETURNING auth_epoch + ", (hot::CUTOFF_EPOCH)]
 }
 
 statement! {
@@ -37,7 +37,7 @@ statement! {
     SetPassword { hash: String as Text, user: i64 as BigInt } -> BigInt,
     [
         "UPDATE users SET password_hash = ", hash, ", auth_epoch = auth_epoch + 1 WHERE id = ", user,
-        " RETURNING auth_epoch + ", {hot::CUTOFF_EPOCH},
+        " RETURNING auth_epoch + ", (hot::CUTOFF_EPOCH),
     ]
 }
 
@@ -63,7 +63,7 @@ statement! {
     Deactivate { user: i64 as BigInt } -> BigInt,
     [
         "UPDATE users SET is_active = FALSE, auth_epoch = auth_epoch + 1 WHERE id = ", user,
-        " AND is_active RETURNING auth_epoch + ", {hot::CUTOFF_EPOCH},
+        " AND is_active RETURNING auth_epoch + ", (hot::CUTOFF_EPOCH),
     ]
 }
 
@@ -73,14 +73,14 @@ statement! {
     Activate { user: i64 as BigInt } -> BigInt,
     [
         "UPDATE users SET is_active = TRUE, auth_epoch = auth_epoch + 1 WHERE id = ", user,
-        " AND NOT is_active RETURNING auth_epoch + ", {hot::CUTOFF_EPOCH},
+        " AND NOT is_active RETURNING auth_epoch + ", (hot::CUTOFF_EPOCH),
     ]
 }
 
 statement! {
     /// A user's epoch.
     FindEpoch { user: i64 as BigInt } -> BigInt,
-    ["SELECT auth_epoch + ", {hot::CUTOFF_EPOCH}, " FROM users WHERE id = ", user]
+    ["SELECT auth_epoch + ", (hot::CUTOFF_EPOCH), " FROM users WHERE id = ", user]
 }
 
 statement! {
@@ -177,10 +177,11 @@ pub(super) fn find_by_id(connection: &mut AnyConnection, user: UserId) -> QueryR
     Ok(row.map(account))
 }
 
-/// See [`crate::store::Connection::end_all_sessions`].
+/// See [`crate::store::Connection::end_all_sessions`] and [`crate::store::Connection::end_other_sessions`].
 pub(super) fn end_all(
     connection: &mut AnyConnection,
     user: UserId,
+    keep: Option<SessionId>,
     audit: &AuditContext,
     room: &mut i64,
 ) -> QueryResult<bool> {
@@ -189,9 +190,23 @@ pub(super) fn end_all(
         standby::confirm(connection)?;
         return Ok(false);
     };
-    delete_some_tokens(connection, user, epoch, room)?;
-    audit::record(connection, audit, About::user(user, Some(epoch)))?;
+    end_raised(connection, user, (epoch, keep), audit, room)?;
     Ok(true)
+}
+
+/// Completes the end of a user's sessions, whose epoch was raised: but for one that may be kept.
+fn end_raised(
+    connection: &mut AnyConnection,
+    user: UserId,
+    (epoch, keep): (i64, Option<SessionId>),
+    audit: &AuditContext,
+    room: &mut i64,
+) -> QueryResult<()> {
+    if let Some(id) = keep {
+        KeepSession { epoch, id: *id.as_bytes(), user: user.0, old_epoch: epoch - 1 }.execute(connection)?;
+    }
+    delete_some_tokens(connection, user, epoch, room)?;
+    audit::record(connection, audit, About::user(user, Some(epoch)))
 }
 
 /// Deletes a few tokens of the sessions that the new epoch ended; the sweeper deletes the rest.
@@ -290,11 +305,7 @@ pub(super) fn set_password(
     let set = SetPassword { hash: new.expose().to_owned(), user: user.0 };
     let raised: Option<i64> = set.get_result(connection).optional()?;
     let Some(epoch) = raised else { return Ok(UserChanged::NoSuchUser) };
-    if let Some(id) = keep {
-        KeepSession { epoch, id: *id.as_bytes(), user: user.0, old_epoch: epoch - 1 }.execute(connection)?;
-    }
-    delete_some_tokens(connection, user, epoch, room)?;
-    audit::record(connection, audit, About::user(user, Some(epoch)))?;
+    end_raised(connection, user, (epoch, keep), audit, room)?;
     Ok(UserChanged::Done)
 }
 

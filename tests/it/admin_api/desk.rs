@@ -4,31 +4,21 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use knoxide::domain::audit::{Actor, Origin};
-use knoxide::domain::policy::Policy;
-use knoxide::domain::random::SystemRandom;
 use knoxide::domain::time::ManualClock;
 use knoxide::domain::user::UserId;
 use knoxide::service::admin::Admin;
 use knoxide::service::admin::desk::{Caller, Desk, DeskError, Length};
-use knoxide::store::LastAdmin;
 use knoxide::store::memory::MemoryStore;
 
-use crate::harness::app::{cheap_hasher, start_of_time};
+use crate::harness::admin::administrator;
+use crate::harness::app::start_of_time;
 
 /// More than the threads and the queue of a desk hold.
 const TOO_MANY: usize = 200;
 
 fn desk() -> Desk {
-    Desk::new(Admin {
-        store: Arc::new(MemoryStore::new()),
-        clock: Arc::new(ManualClock::new(start_of_time())),
-        random: Arc::new(SystemRandom),
-        hasher: cheap_hasher(),
-        policy: Policy::default(),
-        last_admin: LastAdmin::Keep,
-        actor: Actor::System,
-        origin: Origin::default(),
-    })
+    let admin = administrator(Arc::new(MemoryStore::new()), ManualClock::new(start_of_time()));
+    Desk::new(Admin { actor: Actor::System, ..admin })
 }
 
 fn caller() -> Caller {

@@ -1,12 +1,9 @@
 //! What is recorded of logins and refusals, and what users see of it at `GET /auth/events/`.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use knoxide::domain::audit::{Actor, Origin};
 use knoxide::domain::dialect::Dialect;
-use knoxide::domain::policy::Policy;
-use knoxide::domain::random::SystemRandom;
 use knoxide::domain::time::Clock as _;
 use knoxide::domain::user::{LoginName, Password, UserId};
 use knoxide::service::admin::{Admin, NewPassword};
@@ -14,7 +11,7 @@ use knoxide::store::LastAdmin;
 use serde_json::{Value, json};
 
 use super::all;
-use crate::harness::app::{App, Client, cheap_hasher, login_request, on_each_database};
+use crate::harness::app::{App, Client, login_request, on_each_database};
 use crate::harness::wire::Request;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -22,18 +19,13 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// An administrator at some address.
 fn administrator(app: &App) -> Admin {
     Admin {
-        store: Arc::clone(&app.store) as _,
-        clock: Arc::new(app.clock.clone()),
-        random: Arc::new(SystemRandom),
-        hasher: cheap_hasher(),
-        policy: Policy::default(),
-        last_admin: LastAdmin::Keep,
         actor: Actor::User(UserId(4711)),
         origin: Origin {
             address: Some([192, 0, 2, 99].into()),
             user_agent: Some("the administrator's".to_owned()),
             request_id: Some("secret-request".to_owned()),
         },
+        ..app.admin()
     }
 }
 

@@ -1,19 +1,16 @@
 //! On Postgres, transactions commit out of the order of their rows.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection as _;
 use diesel::{Connection as _, PgConnection};
 use knoxide::domain::audit::{Actor, AuditContext, Event, Origin};
-use knoxide::domain::policy::Policy;
-use knoxide::domain::random::SystemRandom;
 use knoxide::domain::time::{SystemClock, Timestamp};
-use knoxide::service::admin::Admin;
-use knoxide::store::{EventFilter, LastAdmin, NewEvent, Store as _, SweepPolicy};
+use knoxide::store::{EventFilter, NewEvent, Store as _, SweepPolicy};
 
 use super::{all, settled};
-use crate::harness::app::{Backend, Database, cheap_hasher};
+use crate::harness::admin::administrator;
+use crate::harness::app::{Backend, Database};
 use crate::harness::postgres::shared;
 
 fn event(event: Event) -> NewEvent {
@@ -76,16 +73,7 @@ fn a_list_for_administrators_may_take_longer_than_a_request() {
         .expect("a view");
     let store = database.store();
     assert_eq!(all(&mut *store.connect().expect("a connection"))[0].actor, "2s");
-    let admin = Admin {
-        store,
-        clock: Arc::new(SystemClock),
-        random: Arc::new(SystemRandom),
-        hasher: cheap_hasher(),
-        policy: Policy::default(),
-        actor: Actor::CommandLine,
-        origin: Origin::default(),
-        last_admin: LastAdmin::Keep,
-    };
+    let admin = administrator(store, SystemClock);
     let listed = admin.list_events(&EventFilter { limit: 1, ..EventFilter::default() }).expect("events");
     assert_eq!(listed[0].actor, "1min");
 }

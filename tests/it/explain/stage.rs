@@ -1,12 +1,10 @@
 //! A server with an administrator beside it, and what they are asked in the tests of explanations.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use knoxide::domain::audit::{Actor, Origin};
 use knoxide::domain::dialect::Dialect;
 use knoxide::domain::policy::Policy;
-use knoxide::domain::random::SystemRandom;
 use knoxide::domain::session::SessionId;
 use knoxide::domain::time::Clock as _;
 use knoxide::domain::user::UserId;
@@ -14,7 +12,7 @@ use knoxide::service::admin::{Admin, ExplainSettings, Question, SessionQuery};
 use knoxide::store::{LastAdmin, SweepPolicy};
 use serde_json::Value;
 
-use crate::harness::app::{App, Backend, Database, Setup, cheap_hasher};
+use crate::harness::app::{App, Backend, Database, Setup};
 use crate::harness::dialects::{Speech, Tokens};
 
 /// The default time for which ended sessions are kept.
@@ -38,10 +36,6 @@ impl Stage {
         let app = App::on(database, Setup { policy: policy.clone(), ..Setup::default() });
         let alice = app.add_user("alice", "correct horse");
         let admin = Admin {
-            store: app.store.clone(),
-            clock: Arc::new(app.clock.clone()),
-            random: Arc::new(SystemRandom),
-            hasher: cheap_hasher(),
             policy,
             actor: Actor::User(UserId(77)),
             origin: Origin {
@@ -50,6 +44,7 @@ impl Stage {
                 ..Origin::default()
             },
             last_admin: LastAdmin::MayGo,
+            ..app.admin()
         };
         Self { app, admin, alice }
     }

@@ -9,9 +9,11 @@ use knoxide::domain::audit::{Actor, Origin};
 use knoxide::domain::policy::Policy;
 use knoxide::domain::random::SystemRandom;
 use knoxide::domain::session::SessionId;
+use knoxide::domain::time::Clock;
 use knoxide::domain::user::{User, UserId};
 use knoxide::server::{Administration, Server, Stopper};
 use knoxide::service::admin::{Admin, AdminError, SessionMatch, SessionQuery};
+use knoxide::store::diesel::DieselStore;
 use knoxide::store::{AdminStore, LastAdmin};
 use serde_json::Value;
 
@@ -76,17 +78,23 @@ impl App {
         sessions.into_iter().map(|entry| entry.session.id).collect()
     }
 
-    fn admin(&self) -> Admin {
-        Admin {
-            store: Arc::clone(&self.store) as Arc<dyn AdminStore>,
-            clock: Arc::new(self.clock.clone()),
-            random: Arc::new(SystemRandom),
-            hasher: cheap_hasher(),
-            policy: Policy::default(),
-            last_admin: LastAdmin::Keep,
-            actor: Actor::CommandLine,
-            origin: Origin::default(),
-        }
+    /// The command line as administrator.
+    pub(crate) fn admin(&self) -> Admin {
+        administrator(Arc::<DieselStore>::clone(&self.store), self.clock.clone())
+    }
+}
+
+/// The command line as administrator of a store.
+pub(crate) fn administrator(store: Arc<dyn AdminStore>, clock: impl Clock) -> Admin {
+    Admin {
+        store,
+        clock: Arc::new(clock),
+        random: Arc::new(SystemRandom),
+        hasher: cheap_hasher(),
+        policy: Policy::default(),
+        actor: Actor::CommandLine,
+        origin: Origin::default(),
+        last_admin: LastAdmin::Keep,
     }
 }
 

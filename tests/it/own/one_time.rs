@@ -10,7 +10,7 @@ use crate::harness::app::on_each_database;
 
 /// Puts a one-time password in the place of a user's password, and returns it.
 fn reset(app: &App, name: &str) -> String {
-    let admin = administrator(app);
+    let admin = app.admin();
     let made = admin.reset_password(&admin.find_user(name).expect("the user")).expect("a one-time password");
     made.value.expose().to_owned()
 }
@@ -67,7 +67,7 @@ on_each_database! {
         assert_eq!(exchange(client, "alice", &older, NEW_PASSWORD), denied(), "a newer one has taken its place");
         assert_eq!(exchange(client, "alice", &newer, NEW_PASSWORD).0, 204);
         let value = reset(&app, "alice");
-        let admin = administrator(&app);
+        let admin = app.admin();
         let set = NewPassword::Text(Password::new(PASSWORD.to_owned()));
         admin.set_password(&admin.find_user("alice").expect("the user"), set).expect("a write");
         assert_eq!(exchange(client, "alice", &value, NEW_PASSWORD), denied(), "a password was set");
@@ -105,7 +105,7 @@ fn the_last_administrator_keeps_a_password() {
     let app = App::start(Backend::Sqlite);
     app.add_user("alice", PASSWORD);
     app.add_user("bob", PASSWORD);
-    let admin = administrator(&app);
+    let admin = app.admin();
     let [alice, bob] = ["alice", "bob"].map(|name| admin.find_user(name).expect("the user"));
     admin.set_admin(&alice, true).expect("a write");
     assert!(matches!(admin.reset_password(&alice), Err(AdminError::LastAdmin(_))));

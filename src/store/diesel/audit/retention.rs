@@ -71,7 +71,7 @@ statement! {
         "UPDATE audit_events SET address = NULL, user_agent = NULL, detail = CASE \
          WHEN event IN ('mass_end_started', 'mass_end_done', 'throttle_cleared') \
          THEN json_remove(detail, '$.address', '$.filter.address', '$.filter.device', '$.filter.name') \
-         ELSE detail END WHERE id IN (SELECT id FROM audit_events WHERE ", {HAS_ORIGIN}, " AND at < ", before,
+         ELSE detail END WHERE id IN (SELECT id FROM audit_events WHERE ", (HAS_ORIGIN), " AND at < ", before,
         " LIMIT ", {BATCH}, ")",
     ]
 }
@@ -84,7 +84,7 @@ statement! {
         "UPDATE audit_events SET address = NULL, user_agent = NULL, detail = CASE \
          WHEN event IN ('mass_end_started', 'mass_end_done', 'throttle_cleared') \
          THEN (detail::jsonb - 'address' #- '{filter,address}' #- '{filter,device}' #- '{filter,name}')::text \
-         ELSE detail END WHERE id IN (SELECT id FROM audit_events WHERE ", {HAS_ORIGIN_POSTGRES}, " AND at < ", before,
+         ELSE detail END WHERE id IN (SELECT id FROM audit_events WHERE ", (HAS_ORIGIN_POSTGRES), " AND at < ", before,
         " LIMIT ", {BATCH}, ")",
     ]
 }

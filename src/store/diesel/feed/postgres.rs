@@ -14,7 +14,7 @@ use super::super::any::{AnyConnection, on_each};
 use super::super::connect::{Role, Target};
 use super::super::connection::DieselConnection;
 use super::super::error::logged;
-use super::super::hot::{TokenColumns, statement};
+use super::super::hot::{RECORD, TokenColumns, statement};
 use super::super::rows::TokenRow;
 use super::super::{sessions, triggers};
 use super::{invalidation, log_triggers};
@@ -71,14 +71,8 @@ statement! {
          UNION ALL SELECT pg_current_snapshot(), pruned, pg_backend_pid(), pg_postmaster_start_time(), \
          pg_is_in_recovery(), tableoid, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, \
          NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM revocation_horizon WHERE id = 1 \
-         UNION ALL SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, \
-         t.digest, t.kind, t.created, t.expires, t.consumed, s.id, s.kind, s.created, s.last_seen, s.auth_epoch, \
-         CASE WHEN s.created < (SELECT issued_before FROM session_cutoff WHERE id = 1) THEN s.created \
-         WHEN u.is_active OR s.ended_reason IS NULL OR s.ended_reason NOT IN ('deactivated', 'imported') \
-         THEN s.ended_at END, u.id, u.username, u.email, u.is_active, u.is_staff, u.is_admin, \
-         u.auth_epoch + (SELECT epoch FROM session_cutoff WHERE id = 1) \
-         FROM tokens t JOIN sessions s ON s.id = t.session_id JOIN users u ON u.id = s.user_id WHERE t.digest = ANY(",
-        digests, ")",
+         UNION ALL SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, ",
+        (RECORD), " = ANY(", digests, ")",
     ]
 }
 

@@ -41,8 +41,8 @@ statement! {
     [
         "UPDATE sessions SET ended_at = v.at, ended_reason = 'expired' \
          FROM (SELECT id, max(at) AS at FROM unnest(", ids, ", ", times, ") AS w(id, at) GROUP BY id) AS v, users u \
-         WHERE sessions.id = v.id AND u.id = sessions.user_id AND u.auth_epoch + ", {CUTOFF_EPOCH},
-        " = sessions.auth_epoch AND sessions.created >= ", {ISSUED_BEFORE}, " AND sessions.ended_at IS NULL \
+         WHERE sessions.id = v.id AND u.id = sessions.user_id AND u.auth_epoch + ", (CUTOFF_EPOCH),
+        " = sessions.auth_epoch AND sessions.created >= ", (ISSUED_BEFORE), " AND sessions.ended_at IS NULL \
          AND NOT EXISTS (SELECT 1 FROM tokens WHERE tokens.session_id = sessions.id)",
     ]
 }
@@ -53,8 +53,8 @@ statement! {
     OverSince { ids: Vec<Vec<u8>> as Array<Binary> } -> (Binary, BigInt),
     [
         "SELECT s.id, coalesce(s.ended_at, s.created) FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.id = ANY(",
-        ids, ") AND (s.ended_at IS NOT NULL OR s.created < ", {ISSUED_BEFORE}, " OR s.auth_epoch <> u.auth_epoch + ",
-        {CUTOFF_EPOCH}, ")",
+        ids, ") AND (s.ended_at IS NOT NULL OR s.created < ", (ISSUED_BEFORE), " OR s.auth_epoch <> u.auth_epoch + ",
+        (CUTOFF_EPOCH), ")",
     ]
 }
 

@@ -17,9 +17,9 @@ statement! {
     /// The next users, and whether each has sessions of old epochs or from before the cutoff.
     FindUsers { after: i64 as BigInt } -> (BigInt, BigInt, Bool, Bool),
     [
-        "SELECT u.id, u.auth_epoch + ", {CUTOFF_EPOCH}, ", u.is_active, EXISTS (SELECT 1 FROM sessions s \
-         WHERE s.user_id = u.id AND s.ended_at IS NULL AND s.auth_epoch < u.auth_epoch + ", {CUTOFF_EPOCH}, ") \
-         OR EXISTS (SELECT 1 FROM sessions s WHERE s.user_id = u.id AND s.auth_epoch = u.auth_epoch + ", {CUTOFF_EPOCH}, " AND s.created < ", {ISSUED_BEFORE},
+        "SELECT u.id, u.auth_epoch + ", (CUTOFF_EPOCH), ", u.is_active, EXISTS (SELECT 1 FROM sessions s \
+         WHERE s.user_id = u.id AND s.ended_at IS NULL AND s.auth_epoch < u.auth_epoch + ", (CUTOFF_EPOCH), ") \
+         OR EXISTS (SELECT 1 FROM sessions s WHERE s.user_id = u.id AND s.auth_epoch = u.auth_epoch + ", (CUTOFF_EPOCH), " AND s.created < ", (ISSUED_BEFORE),
         " AND s.ended_at IS NULL) FROM users u WHERE u.id > ", after,
         " ORDER BY u.id LIMIT 1000",
     ]
@@ -31,7 +31,7 @@ statement! {
     FindOld { user: i64 as BigInt, epoch: i64 as BigInt } -> (Binary, BigInt, BigInt, BigInt),
     [
         "SELECT id, auth_epoch, created, last_seen FROM sessions WHERE user_id = ", user, " AND ended_at IS NULL \
-         AND (auth_epoch < ", epoch, " OR created < ", {ISSUED_BEFORE}, ") LIMIT ", {BATCH},
+         AND (auth_epoch < ", epoch, " OR created < ", (ISSUED_BEFORE), ") LIMIT ", {BATCH},
     ]
 }
 
@@ -41,7 +41,7 @@ statement! {
     FindOldUnlocked { user: i64 as BigInt, epoch: i64 as BigInt } -> (Binary, BigInt, BigInt, BigInt),
     [
         "SELECT id, auth_epoch, created, last_seen FROM sessions WHERE user_id = ", user, " AND ended_at IS NULL \
-         AND (auth_epoch < ", epoch, " OR created < ", {ISSUED_BEFORE}, ") LIMIT ", {BATCH}, " FOR UPDATE SKIP LOCKED",
+         AND (auth_epoch < ", epoch, " OR created < ", (ISSUED_BEFORE), ") LIMIT ", {BATCH}, " FOR UPDATE SKIP LOCKED",
     ]
 }
 

@@ -27,7 +27,7 @@ statement! {
     [
         "UPDATE sessions SET ended_at = ", at, ", ended_reason = 'expired' WHERE id = ", id,
         " AND ended_at IS NULL AND auth_epoch = (SELECT u.auth_epoch FROM users u WHERE u.id = sessions.user_id) + ",
-        {CUTOFF_EPOCH}, " AND created >= ", {ISSUED_BEFORE},
+        (CUTOFF_EPOCH), " AND created >= ", (ISSUED_BEFORE),
         " AND NOT EXISTS (SELECT 1 FROM tokens WHERE session_id = sessions.id)",
     ]
 }
@@ -38,8 +38,8 @@ statement! {
     OverSince { id: Vec<u8> as Binary } -> BigInt,
     [
         "SELECT coalesce(s.ended_at, s.created) FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.id = ", id,
-        " AND (s.ended_at IS NOT NULL OR s.created < ", {ISSUED_BEFORE}, " OR s.auth_epoch <> u.auth_epoch + ",
-        {CUTOFF_EPOCH}, ")",
+        " AND (s.ended_at IS NOT NULL OR s.created < ", (ISSUED_BEFORE), " OR s.auth_epoch <> u.auth_epoch + ",
+        (CUTOFF_EPOCH), ")",
     ]
 }
 

@@ -74,7 +74,7 @@ statement! {
     },
     [
         "INSERT INTO sessions (id, user_id, kind, created, last_seen, auth_epoch, opened_reason, opened_by, \
-         ended_at, ended_reason, ended_by) SELECT v.id, v.user_id, c.dialect, v.created, c.seen, ", {CUTOFF_EPOCH}, ", c.reason, \
+         ended_at, ended_reason, ended_by) SELECT v.id, v.user_id, c.dialect, v.created, c.seen, ", (CUTOFF_EPOCH), ", c.reason, \
          c.actor, CASE WHEN v.ended THEN c.seen END, CASE WHEN v.ended THEN c.reason END, \
          CASE WHEN v.ended THEN c.actor END FROM (SELECT ",
         dialect, " AS dialect, ", seen, " AS seen, ", reason, " AS reason, ", actor, " AS actor) AS c, unnest(",

@@ -61,7 +61,7 @@ statement! {
     [
         "INSERT INTO sessions (id, user_id, kind, created, last_seen, auth_epoch, opened_reason, opened_by, \
          ended_at, ended_reason, ended_by) VALUES (",
-        id, ", ", user, ", ", dialect, ", ", created, ", ", seen, ", ", {CUTOFF_EPOCH}, ", ", reason, ", ", actor, ", ", ended_at,
+        id, ", ", user, ", ", dialect, ", ", created, ", ", seen, ", ", (CUTOFF_EPOCH), ", ", reason, ", ", actor, ", ", ended_at,
         ", ", ended_reason, ", ", ended_by, ")",
     ]
 }
