@@ -14,6 +14,9 @@ mod blacklist;
 mod by_hand;
 #[cfg(test)]
 mod cache;
+#[cfg(feature = "conformance")]
+#[cfg(test)]
+mod clients;
 #[cfg(test)]
 mod clocks;
 #[cfg(test)]

@@ -8,6 +8,7 @@
 mod batch;
 mod find;
 mod owner;
+mod prove;
 mod sync;
 #[cfg(test)]
 mod tests;
@@ -16,3 +17,4 @@ use crate::service::workers::connector;
 use crate::threads::worker;
 
 pub(in crate::service) use find::{Find, SharedCache};
+pub(in crate::service) use prove::Prove;

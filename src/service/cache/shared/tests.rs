@@ -1,5 +1,6 @@
 //! The cache's own code under a scheduler, which tries different orders.
 
+mod clients;
 mod code;
 mod table;
 

@@ -9,6 +9,8 @@ mod connector;
 mod find;
 #[path = "../owner.rs"]
 mod owner;
+#[path = "../prove.rs"]
+mod prove;
 #[path = "../../../../threads/worker.rs"]
 #[expect(dead_code, reason = "other kinds of work use more of it")]
 mod worker;
