@@ -148,7 +148,8 @@ mod tests {
 
     #[test]
     fn another_machine_needs_the_feature_and_http_to_it_consent() {
-        for host in ["10.0.0.5", "0.0.0.0", "[2001:db8::1]", "example.com", "localhost.example.com", "127.0.0.1.nip.io"] {
+        for host in ["10.0.0.5", "0.0.0.0", "[2001:db8::1]", "example.com", "localhost.example.com", "127.0.0.1.nip.io"]
+        {
             let (http, https) = (format!("http://{host}/"), format!("https://{host}/"));
             if cfg!(feature = "tls") {
                 assert_eq!(place(&http), SetupError::InsecureHttp.to_string(), "{http}");

@@ -17,11 +17,7 @@ use crate::queue::{Batch, Queue};
 const COMPLAINS_EVERY: Duration = Duration::from_secs(1);
 
 /// Starts the thread. It ends when the queue is closed.
-pub(crate) fn start(
-    queue: &Arc<Queue>,
-    connection: Connection,
-    manner: Manner,
-) -> io::Result<()> {
+pub(crate) fn start(queue: &Arc<Queue>, connection: Connection, manner: Manner) -> io::Result<()> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     let queue = Arc::clone(queue);
     let run = async move {

@@ -68,7 +68,9 @@ const fn drf_jwt(problem: Problem) -> &'static str {
     match problem {
         Problem::NotProvided => NOT_PROVIDED,
         Problem::Empty => r#"{"detail":"Invalid Authorization header. No credentials provided."}"#,
-        Problem::Spaces => r#"{"detail":"Invalid Authorization header. Credentials string should not contain spaces."}"#,
+        Problem::Spaces => {
+            r#"{"detail":"Invalid Authorization header. Credentials string should not contain spaces."}"#
+        }
         Problem::Bad => r#"{"detail":"Error decoding signature."}"#,
     }
 }

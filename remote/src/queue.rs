@@ -96,23 +96,41 @@ pub(crate) struct Queue {
     arrived: Notify,
 }
 
-impl Queue {
+/// The side of the queue that asks. When it is dropped, no more calls are made.
+pub(crate) struct Asker(Arc<Queue>);
+
+impl Asker {
+    /// Asks through this queue.
+    pub(crate) const fn new(queue: Arc<Queue>) -> Self {
+        Self(queue)
+    }
+
     /// Begins a check, which fails after this time.
     pub(crate) fn ask(self: &Arc<Self>, token: Token, limit: Duration) -> Check {
         let (answer, receiver) = oneshot::channel();
-        let mut state = self.state();
-        if state.is_closed || state.waiting.len() >= MOST_WAITING {
+        let mut state = self.0.state();
+        if state.waiting.len() >= MOST_WAITING {
             return Check::known(Err(Unavailable));
         }
         let number = state.next;
         state.next += 1;
         state.waiting.insert(number, Waiting { token, answer });
         drop(state);
-        self.arrived.notify_one();
-        let asked = Asked { queue: Arc::clone(self), number, receiver, deadline: Instant::now() + limit, timer: None };
+        self.0.arrived.notify_one();
+        let asked = Asked { asker: Arc::clone(self), number, receiver, deadline: Instant::now() + limit, timer: None };
         Check(Progress::Asked(asked))
     }
+}
 
+impl Drop for Asker {
+    fn drop(&mut self) {
+        // Each check that waits has an asker, so none is left.
+        self.0.state().is_closed = true;
+        self.0.arrived.notify_one();
+    }
+}
+
+impl Queue {
     /// Waits for checks and takes as many as fit into one call, the oldest first. The call is sent after this: so the
     /// checks began before it. `None` once the queue is closed.
     pub(crate) async fn take(&self) -> Option<Batch> {
@@ -137,16 +155,6 @@ impl Queue {
         // The next of those who wait has to learn it, too.
         self.arrived.notify_one();
         None
-    }
-
-    /// No call is made any more, and what waits is not answered.
-    pub(crate) fn close(&self) {
-        let mut state = self.state();
-        state.is_closed = true;
-        let unanswered = std::mem::take(&mut state.waiting);
-        drop(state);
-        drop(unanswered);
-        self.arrived.notify_one();
     }
 
     /// Takes a check off, unless it is in a call already or answered.
@@ -195,7 +203,11 @@ impl Batch {
             }
             waiting.token.write(&mut body);
         }
-        body.extend_from_slice(if counts_as_use { b"],\"counts_as_use\":true}" } else { b"],\"counts_as_use\":false}" });
+        body.extend_from_slice(if counts_as_use {
+            b"],\"counts_as_use\":true}"
+        } else {
+            b"],\"counts_as_use\":false}"
+        });
         Bytes::from_owner(body)
     }
 
@@ -234,7 +246,7 @@ impl fmt::Debug for Progress {
 }
 
 struct Asked {
-    queue: Arc<Queue>,
+    asker: Arc<Asker>,
     number: u64,
     receiver: oneshot::Receiver<Outcome>,
     deadline: Instant,
@@ -271,7 +283,7 @@ impl Future for Check {
 
 impl Drop for Asked {
     fn drop(&mut self) {
-        self.queue.withdraw(self.number);
+        self.asker.0.withdraw(self.number);
     }
 }
 
@@ -285,7 +297,7 @@ mod tests {
         Token::parse(text.as_bytes()).expect("a token")
     }
 
-    fn bodies(queue: &Queue) -> Vec<String> {
+    fn bodies(Asker(queue): &Asker) -> Vec<String> {
         let mut bodies = Vec::new();
         loop {
             let batch = Batch::of(&mut queue.state().waiting);
@@ -298,10 +310,10 @@ mod tests {
 
     #[test]
     fn a_body_is_json_and_holds_what_it_was_sized_for() {
-        let queue = Arc::new(Queue::default());
+        let queue = Arc::new(Asker::new(Arc::default()));
         let texts = ["abc", "\\", "\"\"", "a.b-c_d/e'", "\\\"\\"];
         let checks = texts.map(|text| queue.ask(token(text), LIMIT));
-        let batch = Batch::of(&mut queue.state().waiting);
+        let batch = Batch::of(&mut queue.0.state().waiting);
         let expected = BODY_AROUND + batch.0.iter().map(|waiting| waiting.token.length()).sum::<usize>();
         for counts in [true, false] {
             let body = batch.body(counts);
@@ -314,7 +326,7 @@ mod tests {
 
     #[test]
     fn a_call_has_at_most_a_thousand_tokens_and_a_megabyte() {
-        let queue = Arc::new(Queue::default());
+        let queue = Arc::new(Asker::new(Arc::default()));
         let _short: Vec<_> = (0..2_500).map(|_| queue.ask(token("short"), LIMIT)).collect();
         let counts: Vec<_> = bodies(&queue).iter().map(|body| body.matches("short").count()).collect();
         assert_eq!(counts, [1_000, 1_000, 500]);
@@ -327,25 +339,22 @@ mod tests {
 
     #[test]
     fn a_dropped_check_leaves_the_queue() {
-        let queue = Arc::new(Queue::default());
+        let queue = Arc::new(Asker::new(Arc::default()));
         let [first, second, third] = ["first", "second", "third"].map(|text| queue.ask(token(text), LIMIT));
         drop(second);
-        assert_eq!(queue.state().waiting.len(), 2);
+        assert_eq!(queue.0.state().waiting.len(), 2);
         assert_eq!(bodies(&queue), [r#"{"tokens":["first","third"],"counts_as_use":false}"#]);
         drop((first, third));
-        assert!(queue.state().waiting.is_empty());
+        assert!(queue.0.state().waiting.is_empty());
     }
 
     #[test]
     fn no_more_checks_wait_than_there_is_room_for() {
-        let queue = Arc::new(Queue::default());
+        let queue = Arc::new(Asker::new(Arc::default()));
         let mut checks: Vec<_> = (0..MOST_WAITING).map(|_| queue.ask(token("x"), LIMIT)).collect();
         assert!(matches!(queue.ask(token("y"), LIMIT).0, Progress::Known(Some(Err(Unavailable)))));
         checks.pop();
         assert!(matches!(queue.ask(token("y"), LIMIT).0, Progress::Asked(_)));
-        queue.close();
-        assert!(queue.state().waiting.is_empty());
-        assert!(matches!(queue.ask(token("y"), LIMIT).0, Progress::Known(Some(Err(Unavailable)))));
     }
 
     #[test]

@@ -15,22 +15,14 @@ use zeroize::Zeroizing;
 use crate::address::Address;
 use crate::background::{self, Manner};
 use crate::connection::Connection;
-use crate::queue::{Check, Queue, Token};
+use crate::queue::{Asker, Check, Token};
 
-/// A server that is asked about tokens. Clones share its connections, which end with the last clone.
+/// A server that is asked about tokens. Clones share its connections, which end with the last
+/// clone and the last of its checks.
 #[derive(Clone)]
 pub struct Remote {
-    handle: Arc<Handle>,
+    asker: Arc<Asker>,
     timeout: Duration,
-}
-
-/// Ends the background thread when the last clone is dropped.
-struct Handle(Arc<Queue>);
-
-impl Drop for Handle {
-    fn drop(&mut self) {
-        self.0.close();
-    }
 }
 
 /// The settings of a [`Remote`].
@@ -92,7 +84,7 @@ impl Remote {
     }
 
     pub(crate) fn ask(&self, token: Token) -> Check {
-        self.handle.0.ask(token, self.timeout)
+        self.asker.ask(token, self.timeout)
     }
 }
 
@@ -164,7 +156,7 @@ impl RemoteBuilder {
             Some(_) => Some(crate::tls::config(self.ca.as_deref())?),
             None => None,
         };
-        let queue = Arc::new(Queue::default());
+        let queue = Arc::default();
         let connection = Connection::new(
             address,
             credentials,
@@ -172,7 +164,7 @@ impl RemoteBuilder {
             tls,
         );
         background::start(&queue, connection, self.manner)?;
-        Ok(Remote { handle: Arc::new(Handle(queue)), timeout: self.manner.limit })
+        Ok(Remote { asker: Arc::new(Asker::new(queue)), timeout: self.manner.limit })
     }
 
     /// The `Authorization` header. RFC 6749, section 2.3.1, encodes id and secret; those of Knoxide need no encoding.
