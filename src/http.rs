@@ -14,6 +14,8 @@ pub mod health;
 pub mod jwks;
 pub mod middleware;
 mod own;
+#[cfg(feature = "pages")]
+pub mod pages;
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};

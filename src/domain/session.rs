@@ -72,15 +72,25 @@ pub enum SessionKind {
     Admin,
     /// For a script of an administrator: its token is good at the administration API alone.
     AdminScript,
+    /// By an administrator's sign-in at the pages: its token is good as the cookie of the administrators' pages alone.
+    AdminPage,
+    /// By a user's sign-in at the pages: its token is good as the cookie of the users' own pages alone.
+    AccountPage,
 }
 
 impl SessionKind {
-    /// The name under which the kind is stored and shown: the dialect's, `admin` or `admin_script`.
+    /// The kinds that are no dialect.
+    pub const APART: [Self; 4] = [Self::Admin, Self::AdminScript, Self::AdminPage, Self::AccountPage];
+
+    /// The name under which the kind is stored and shown: the dialect's, or one of `admin`, `admin_script`,
+    /// `admin_page` and `account_page`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Dialect(dialect) => dialect.as_str(),
             Self::Admin => "admin",
             Self::AdminScript => "admin_script",
+            Self::AdminPage => "admin_page",
+            Self::AccountPage => "account_page",
         }
     }
 
@@ -88,7 +98,7 @@ impl SessionKind {
     pub fn from_name(name: &str) -> Option<Self> {
         match Dialect::from_name(name) {
             Some(dialect) => Some(Self::Dialect(dialect)),
-            None => [Self::Admin, Self::AdminScript].into_iter().find(|kind| kind.as_str() == name),
+            None => Self::APART.into_iter().find(|kind| kind.as_str() == name),
         }
     }
 
@@ -96,7 +106,25 @@ impl SessionKind {
     pub const fn use_of(self, stored: TokenKind) -> TokenKind {
         match (self, stored) {
             (Self::Admin | Self::AdminScript, TokenKind::Access) => TokenKind::Admin,
+            (Self::AdminPage | Self::AccountPage, TokenKind::Access) => TokenKind::Page,
             (_, stored) => stored,
+        }
+    }
+
+    /// Whether only administrators can have such a session: it ends when the user is one no longer.
+    pub const fn is_for_administration(self) -> bool {
+        match self {
+            Self::Admin | Self::AdminScript | Self::AdminPage => true,
+            Self::AccountPage | Self::Dialect(_) => false,
+        }
+    }
+
+    /// Whether a person opened it at a screen that may be left alone: it ends soon when it is not used, whatever the
+    /// settings say about other sessions.
+    pub const fn is_attended(self) -> bool {
+        match self {
+            Self::Admin | Self::AdminPage | Self::AccountPage => true,
+            Self::AdminScript | Self::Dialect(_) => false,
         }
     }
 
@@ -104,7 +132,7 @@ impl SessionKind {
     pub const fn dialect(self) -> Option<Dialect> {
         match self {
             Self::Dialect(dialect) => Some(dialect),
-            Self::Admin | Self::AdminScript => None,
+            Self::Admin | Self::AdminScript | Self::AdminPage | Self::AccountPage => None,
         }
     }
 }

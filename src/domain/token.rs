@@ -122,6 +122,8 @@ pub enum TokenKind {
     Refresh,
     /// Authenticates requests to the administration API. Stored as an access token of a session for administration.
     Admin,
+    /// Authenticates requests for pages, as their cookie. Stored as an access token of a session of the pages.
+    Page,
 }
 
 impl TokenKind {
@@ -131,6 +133,7 @@ impl TokenKind {
             Self::Access => "access",
             Self::Refresh => "refresh",
             Self::Admin => "admin",
+            Self::Page => "page",
         }
     }
 

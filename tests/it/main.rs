@@ -76,6 +76,9 @@ mod operations;
 mod outage;
 #[cfg(test)]
 mod own;
+#[cfg(feature = "pages")]
+#[cfg(test)]
+mod pages;
 #[cfg(test)]
 mod password;
 #[cfg(test)]
