@@ -8,6 +8,7 @@ pub mod admin;
 mod assets;
 mod cookie;
 mod device;
+mod filled;
 mod form;
 mod frame;
 mod reply;

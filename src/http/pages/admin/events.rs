@@ -2,9 +2,10 @@
 
 use askama::Template;
 
-use super::request::{Answer, Asked, Form, Outcome, mend, show};
+use super::request::{Answer, Asked, show};
 use crate::domain::audit::Event;
 use crate::http::admin::events;
+use crate::http::pages::filled::{Form, Outcome, mend};
 use crate::http::pages::frame::Frame;
 use crate::http::pages::when::When;
 use crate::http::pages::{device, words};

@@ -2,11 +2,12 @@
 
 use askama::Template;
 
-use super::request::{Answer, Asked, Form, Outcome, mend, show as show_page};
+use super::request::{Answer, Asked, show as show_page};
 use crate::domain::session::SessionId;
 use crate::domain::time::Timestamp;
 use crate::http::admin::error::ApiError;
 use crate::http::admin::explain::answer;
+use crate::http::pages::filled::{Form, Outcome, mend};
 use crate::http::pages::frame::Frame;
 use crate::http::pages::when::{When, span};
 use crate::http::pages::{device, words};

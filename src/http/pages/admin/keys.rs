@@ -2,10 +2,11 @@
 
 use askama::Template;
 
-use super::request::{Answer, Asked, Form, Outcome, go, mend, show};
+use super::request::{Answer, Asked, go, show};
 use crate::domain::jwt::Algorithm;
 use crate::http::admin::error::ApiError;
 use crate::http::admin::keys::rotate_to;
+use crate::http::pages::filled::{Form, Outcome, mend};
 use crate::http::pages::frame::Frame;
 use crate::http::pages::when::When;
 use crate::service::admin::desk::Length;

@@ -2,12 +2,13 @@
 
 use askama::Template;
 
-use super::request::{Answer, Asked, Form, Outcome, mend, show as show_page};
+use super::request::{Answer, Asked, show as show_page};
 use super::rows::SessionRow;
 use super::sessions::{SESSIONS, kinds};
 use crate::domain::time::Timestamp;
 use crate::http::admin::error::ApiError;
 use crate::http::admin::sessions::read_match;
+use crate::http::pages::filled::{Form, Outcome, mend};
 use crate::http::pages::frame::Frame;
 use crate::http::pages::words::counted;
 use crate::service::admin::desk::Length;

@@ -3,11 +3,12 @@
 use askama::Template;
 
 use super::HOME;
-use super::request::{Answer, Asked, Form, Outcome, go, mend, show};
+use super::request::{Answer, Asked, go, show};
 use super::rows::SessionRow;
 use crate::domain::dialect::Dialect;
 use crate::domain::session::SessionKind;
 use crate::http::admin::sessions;
+use crate::http::pages::filled::{Form, Outcome, mend};
 use crate::http::pages::frame::Frame;
 use crate::http::pages::sign_in::is_below;
 use crate::http::pages::words;

@@ -1,5 +1,5 @@
-//! Numbers for the overview. Counting a million sessions takes seconds, so it is done on a thread for long work, at most
-//! one at a time, and its result is shown with its age.
+//! What the overview shows. Counting a million sessions takes seconds, so it is done on a thread for long work, at most
+//! once at a time, and its result is shown with its age.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,7 +11,7 @@ use super::request::Asked;
 use crate::domain::audit::Event;
 use crate::domain::time::Timestamp;
 use crate::service::admin::desk::Length;
-use crate::service::admin::{Admin, AdminError, SessionMatch};
+use crate::service::admin::{Admin, AdminError, EventEntry, EventFilter, SessionMatch};
 
 /// How long a page waits for numbers that are being counted.
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -19,6 +19,9 @@ const PATIENCE: Duration = Duration::from_millis(100);
 /// For how long numbers are shown before they are counted again; and for as many times as long as counting takes.
 const FRESH: Duration = Duration::from_secs(30);
 const FRESH_FACTOR: u32 = 20;
+
+/// How many of the latest acts are shown. They may lie behind a million logins.
+const ACTS: u32 = 10;
 
 /// How far back events are counted.
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -32,6 +35,8 @@ pub(super) struct Numbers {
     /// Live sessions.
     pub(super) sessions: u64,
     events: BTreeMap<String, u64>,
+    /// The latest acts of administrators.
+    pub(super) acts: Vec<EventEntry>,
 }
 
 impl Numbers {
@@ -98,11 +103,21 @@ impl Tally {
     }
 }
 
+/// Whether an administrator did it, and changed something.
+fn is_act(event: Event) -> bool {
+    !event.is_routine() && !matches!(event, Event::UserUpdated | Event::PasswordVerified)
+}
+
 fn count(admin: &Admin) -> Result<Numbers, AdminError> {
     let at = admin.clock.now();
     let sessions = admin.dry_run(&SessionMatch::default())?.count;
     let events = admin.count_events(at.saturating_sub(DAY))?;
-    Ok(Numbers { at, took: admin.clock.now().since(at), sessions, events })
+    let acts = admin.list_events(&EventFilter {
+        events: Event::ALL.into_iter().filter(|event| is_act(*event)).collect(),
+        limit: ACTS,
+        ..EventFilter::default()
+    })?;
+    Ok(Numbers { at, took: admin.clock.now().since(at), sessions, events, acts })
 }
 
 #[cfg(test)]
@@ -110,7 +125,8 @@ mod tests {
     use super::*;
 
     fn numbers(at: Timestamp, took: Duration) -> Numbers {
-        Numbers { at, took, sessions: 1, events: [("login".to_owned(), 3), ("logout".to_owned(), 5)].into() }
+        let events = [("login".to_owned(), 3), ("logout".to_owned(), 5)].into();
+        Numbers { at, took, sessions: 1, events, acts: Vec::new() }
     }
 
     #[test]

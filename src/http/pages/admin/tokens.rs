@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use askama::Template;
 
-use super::request::{Answer, Asked, Form, Outcome, mend, show};
+use super::request::{Answer, Asked, show};
 use super::rows::SessionRow;
 use crate::domain::user::UserId;
 use crate::http::admin::error::ApiError;
 use crate::http::admin::sessions::find;
 use crate::http::admin::tokens::{Wanted, make, read_query};
+use crate::http::pages::filled::{Form, Outcome, mend};
 use crate::http::pages::frame::Frame;
 use crate::http::pages::when::When;
 use crate::service::admin::ScriptToken;

@@ -2,12 +2,13 @@
 
 use askama::Template;
 
-use super::request::{Answer, Asked, Form, Outcome, go, mend, show};
+use super::request::{Answer, Asked, go, show};
 use super::rows::SessionRow;
 use crate::domain::password::one_time::OneTimePassword;
 use crate::domain::user::{PasswordHash, User, UserId};
 use crate::http::admin::error::ApiError;
 use crate::http::admin::{sessions, users};
+use crate::http::pages::filled::{Form, Outcome, mend};
 use crate::http::pages::frame::Frame;
 use crate::http::pages::when::When;
 use crate::service::admin::desk::Length;
