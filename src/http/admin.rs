@@ -80,6 +80,7 @@ impl AdminState {
     }
 
     /// The hosts that are served.
+    #[cfg(feature = "pages")]
     pub(in crate::http) fn hosts(&self) -> &Hosts {
         &self.0.hosts
     }
