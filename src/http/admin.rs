@@ -6,6 +6,7 @@
 
 pub(in crate::http) mod access;
 pub(in crate::http) mod call;
+mod clients;
 pub(in crate::http) mod error;
 pub(in crate::http) mod events;
 pub(in crate::http) mod explain;

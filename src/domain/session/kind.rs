@@ -12,7 +12,7 @@ pub enum SessionKind {
     Dialect(Dialect),
     /// By an administrator's login: its token is good at the administration API alone.
     Admin,
-    /// For a script of an administrator: its token is good at the administration API alone.
+    /// For a script of an administrator: its token is good at the administration API, and where registered clients ask.
     AdminScript,
     /// By an administrator's sign-in at the pages: its token is good as the cookie of the administrators' pages alone.
     AdminPage,

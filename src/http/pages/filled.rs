@@ -20,7 +20,7 @@ pub(super) struct Form {
 impl Form {
     /// As it was sent, before the fields are taken.
     pub(super) fn of(fields: &Fields) -> Self {
-        Self { typed: fields.texts().into_iter().collect(), ..Self::default() }
+        Self { typed: fields.as_sent().into_iter().collect(), ..Self::default() }
     }
 
     /// The same with what was wrong.

@@ -49,6 +49,11 @@ pub(super) const fn of_event(event: Event) -> &'static str {
         Event::OthersRevoked => "Other sessions ended",
         Event::PasswordVerified => "Password given again",
         Event::ThrottleCleared => "Wrong passwords forgiven",
+        Event::ClientAdded => "Client registered",
+        Event::ClientRotated => "Client's secret rotated",
+        Event::ClientDeleted => "Client deleted",
+        Event::ClientCalled => "Clients asked",
+        Event::ClientRefused => "Client refused",
     }
 }
 
@@ -69,7 +74,11 @@ pub(super) fn actor(name: &str) -> String {
         "cli" => "command line".to_owned(),
         "system" => "the server".to_owned(),
         "anonymous" => "not known".to_owned(),
-        other => other.strip_prefix("user:").map_or_else(|| other.to_owned(), |id| format!("user {id}")),
+        other => match other.split_once(':') {
+            Some(("user", id)) => format!("user {id}"),
+            Some(("client", id)) => format!("client {id}"),
+            Some(_) | None => other.to_owned(),
+        },
     }
 }
 

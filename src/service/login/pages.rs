@@ -97,6 +97,6 @@ impl Auth {
     async fn check_for_any_page(&self, token: &Token) -> Result<Verified, CheckError> {
         let record = self.reread(token).await?;
         let Some(record) = record else { return Err(CheckError::Refused(Refusal::Unknown)) };
-        self.judge_row(&record, TokenKind::Page).await
+        self.judge_by_row(&record, TokenKind::Page).await
     }
 }

@@ -7,17 +7,23 @@ use knoxide::http::admin::ROUTES;
 use super::{files, read};
 
 /// Where paths are mounted: all other code calls these functions. The paths of administrators have a test of their own.
-const MOUNTED_IN: [&str; 6] = [
+const MOUNTED_IN: [&str; 8] = [
     "src/http/admin.rs",
     "src/http/dialects.rs",
     "src/http/forward_auth.rs",
     "src/http/health.rs",
     "src/http/jwks.rs",
+    "src/http/oauth.rs",
+    "src/http/oauth/discovery.rs",
     "src/http/pages/admin.rs",
 ];
 
 /// Paths without transcripts, and the tests that show their replies.
-const WITHOUT_TRANSCRIPT: [(&str, &str); 8] = [
+const WITHOUT_TRANSCRIPT: [(&str, &str); 12] = [
+    ("/introspect/", "tests/it/oauth/callers.rs"),
+    ("/revoke/", "tests/it/oauth/revocation.rs"),
+    ("/check/", "tests/it/oauth/batch.rs"),
+    ("/.well-known/oauth-authorization-server", "tests/it/oauth/discovery.rs"),
     ("/forward-auth/nginx/", "tests/it/forward_auth.rs"),
     ("/forward-auth/caddy/", "tests/it/forward_auth.rs"),
     ("/forward-auth/traefik/", "tests/it/forward_auth.rs"),

@@ -29,7 +29,7 @@ impl Again {
         Self {
             frame: asked.frame("Your password again", ""),
             action: asked.call.request.path().to_owned(),
-            kept: asked.call.fields.texts(),
+            kept: asked.call.fields.as_sent(),
             problem: None,
         }
     }
