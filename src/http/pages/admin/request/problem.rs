@@ -48,7 +48,7 @@ pub(in super::super) fn old_form(pages: &AdminPages, viewer: Option<Viewer>) -> 
 }
 
 /// Any other refusal.
-pub(in super::super) fn refused(pages: &AdminPages, viewer: Option<Viewer>, refusal: ApiError) -> HttpResponse {
+pub(in super::super) fn refused(pages: &AdminPages, viewer: Option<Viewer>, refusal: &ApiError) -> HttpResponse {
     let (title, advice) = match refusal.status {
         StatusCode::NOT_FOUND => ("Not found", "It may have been deleted meanwhile."),
         StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED => ("Not allowed", ""),
