@@ -27,6 +27,7 @@ mod logout;
 mod mint;
 mod refresh;
 mod refresh_rate;
+mod revoke;
 mod sessions;
 #[cfg(test)]
 mod tests;
@@ -47,6 +48,7 @@ pub use login::{Issued, LoginError, LoginRefusal, LoginRequest, PasswordError, P
 pub use mint::IssuedToken;
 pub use refresh::{RefreshedTokens, TokenError, TokenRefusal};
 use refresh_rate::RefreshRates;
+pub use revoke::Revoker;
 pub use sessions::SessionPage;
 use throttle::Throttle;
 pub use throttle::{AccountLabel, ThrottleEntry, ThrottleScope};

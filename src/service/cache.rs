@@ -10,14 +10,14 @@ use std::time::{Duration, Instant};
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 
-use super::workers::DbPool;
+use super::workers::{DbPool, OnDisconnect};
 use super::{Unavailable, within};
 use crate::domain::client::{ClientId, ClientRecord};
 use crate::domain::random::{Random, RandomError};
 use crate::domain::session::{Refusal, TokenRecord};
 use crate::domain::time::Timestamp;
-use crate::domain::token::Token;
-use crate::store::{FeedKind, Store};
+use crate::domain::token::{Token, TokenDigest};
+use crate::store::{FeedKind, Store, StoreError};
 
 mod per_thread;
 mod shared;
@@ -108,6 +108,15 @@ impl TokenCache {
         }
     }
 
+    /// What is known of each of these tokens, in their order, as of a moment after this call was first polled.
+    pub(super) async fn find_many(&self, tokens: Vec<Token>) -> Result<Vec<Found>, Unavailable> {
+        match self {
+            Self::DbPool(options) => options.read_many(tokens).await,
+            Self::PerThread(cache) => cache.find_many(tokens).await,
+            Self::Shared(cache) => cache.find_many(tokens).await,
+        }
+    }
+
     /// Brings the cache up to date, as of a moment after this call. The generation says that what was kept in it, or is
     /// read after this, has not been invalidated since. `None`: whatever is needed has to be read.
     pub(super) fn prove(&self) -> Prove {
@@ -166,6 +175,18 @@ impl CacheOptions {
     fn read(&self, token: Token) -> Reading {
         let answer = within(self.timeout, "checks", self.pool.find(token.digest()));
         async move { Ok(Found { token, record: answer.await?, remembered: None }) }.boxed_local()
+    }
+
+    /// Reads the rows of many tokens in one step.
+    async fn read_many(&self, tokens: Vec<Token>) -> Result<Vec<Found>, Unavailable> {
+        let digests: Vec<TokenDigest> = tokens.iter().map(Token::digest).collect();
+        let read = self.pool.run(OnDisconnect::Cancel, move |connection| connection.find_many(&digests));
+        let records = within(self.timeout, "checks", read).await?;
+        if records.len() != tokens.len() {
+            return Err(StoreError::Failed("the store answered another number of digests".to_owned()).into());
+        }
+        let found = tokens.into_iter().zip(records);
+        Ok(found.map(|(token, record)| Found { token, record, remembered: None }).collect())
     }
 }
 

@@ -72,6 +72,8 @@ mod mounting;
 #[cfg(test)]
 mod nginx;
 #[cfg(test)]
+mod oauth;
+#[cfg(test)]
 mod offline;
 #[cfg(test)]
 mod operations;

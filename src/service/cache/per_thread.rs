@@ -8,6 +8,8 @@
 //! unknown tokens waits, and the others do not. While checks arrive one by one, each polls at once, for
 //! both.
 
+mod many;
+
 use std::cell::RefCell;
 use std::future::Future;
 use std::marker::PhantomData;

@@ -7,6 +7,7 @@
 
 mod batch;
 mod find;
+mod many;
 mod owner;
 mod prove;
 mod sync;

@@ -21,7 +21,7 @@ use crate::store::Store;
 /// See the [module](super).
 pub(in crate::service) struct SharedCache {
     pub(super) polls: Polls,
-    keys: KeyMaker,
+    pub(super) keys: KeyMaker,
     options: CacheOptions,
     /// The last batch that each thread began; others join it until it is taken.
     gathering: ThreadLocal<RefCell<Option<Arc<Batch>>>>,

@@ -7,6 +7,8 @@ mod batch;
 mod connector;
 #[path = "../find.rs"]
 mod find;
+#[path = "../many.rs"]
+mod many;
 #[path = "../owner.rs"]
 mod owner;
 #[path = "../prove.rs"]
