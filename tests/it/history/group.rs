@@ -54,7 +54,10 @@ impl End {
     }
 
     fn try_on(&self, token: &Token) {
-        token.facts().tried_alone |= !self.is_whole;
+        let mut facts = token.facts();
+        facts.tried_alone |= !self.is_whole;
+        facts.tried_with_others = true;
+        drop(facts);
         token.try_at(self.asked);
     }
 }

@@ -9,6 +9,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
+use knoxide::domain::audit::Event;
+
+use super::acts::Acts;
 use super::counts::{Counts, add, read};
 use super::group::{End, Group};
 use crate::harness::wire::Reply;
@@ -40,6 +43,12 @@ pub(super) struct Facts {
     pub(super) tried: Option<Instant>,
     /// Whether a client tried to end this session, but not all of the user.
     pub(super) tried_alone: bool,
+    /// How often a client tried to log it out, or to end its session by a command.
+    pub(super) tried_times: u32,
+    /// Whether it was tried to end it together with others.
+    pub(super) tried_with_others: bool,
+    /// Whether its logout was acknowledged.
+    pub(super) logged_out: bool,
     /// When a revocation was first acknowledged.
     pub(super) revoked: Option<Told>,
     /// When a check was first answered with a refusal.
@@ -148,6 +157,7 @@ impl Counts {
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     pub(super) counts: Counts,
+    pub(super) acts: Acts,
     tokens: Mutex<Vec<Arc<Token>>>,
     /// By what the clients called themselves.
     devices: Mutex<HashMap<String, Group>>,
@@ -225,7 +235,11 @@ impl Ledger {
             Outcome::Done => self.counts.revoke(token, Told { at: got, by }),
             Outcome::Unavailable | Outcome::Silent | Outcome::Strange => {}
         }
-        token.facts().tried_alone = true;
+        let mut facts = token.facts();
+        facts.tried_alone = true;
+        facts.tried_times += 1;
+        facts.logged_out |= outcome == Outcome::Done && matches!(by, Responder::Node(_));
+        drop(facts);
         token.try_at(asked);
         self.count_revocation(outcome == Outcome::Done);
     }
@@ -237,6 +251,9 @@ impl Ledger {
         user.state.lock().expect("no panic").end(end, &self.counts);
         if acknowledged.is_some() {
             add(&self.counts.all);
+        }
+        if matches!(by, Responder::Node(_)) {
+            self.acts.add(Event::LogoutAll, acknowledged.is_some());
         }
         self.count_revocation(acknowledged.is_some());
     }
@@ -251,6 +268,7 @@ impl Ledger {
         if acknowledged.is_some() {
             add(&self.counts.mass);
         }
+        self.acts.add(Event::MassEndDone, acknowledged.is_some());
         self.count_revocation(acknowledged.is_some());
     }
 
@@ -268,6 +286,8 @@ impl Ledger {
         if acknowledged.is_some() {
             add(&self.counts.everybody);
         }
+        let event = if before.is_none() { Event::AllSessionsEnded } else { Event::OldSessionsEnded };
+        self.acts.add(event, acknowledged.is_some());
         self.count_revocation(acknowledged.is_some());
     }
 
