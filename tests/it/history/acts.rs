@@ -65,7 +65,8 @@ fn compare_logouts(ledger: &Ledger, events: &[EventEntry], wrong: &mut Vec<Strin
         // Only a check that was answered yes tells the session.
         let Some(session) = facts.session else { continue };
         let found = logouts.remove(&session).unwrap_or_default();
-        let certain = facts.logged_out && facts.tried_times == 1 && !facts.tried_with_others;
+        let alone = |at| facts.tried_times == 1 && facts.tried_with_others.is_none_or(|tried| tried > at);
+        let certain = facts.logged_out.is_some_and(alone);
         compared += u64::from(certain);
         if (certain && found != 1) || found > 1 || (found > 0 && facts.tried_times == 0) {
             wrong.push(format!("{found} events of the logout of {session}, tried {} times", facts.tried_times));

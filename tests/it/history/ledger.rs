@@ -45,10 +45,10 @@ pub(super) struct Facts {
     pub(super) tried_alone: bool,
     /// How often a client tried to log it out, or to end its session by a command.
     pub(super) tried_times: u32,
-    /// Whether it was tried to end it together with others.
-    pub(super) tried_with_others: bool,
-    /// Whether its logout was acknowledged.
-    pub(super) logged_out: bool,
+    /// When it was first tried to end it together with others.
+    pub(super) tried_with_others: Option<Instant>,
+    /// When its logout was acknowledged.
+    pub(super) logged_out: Option<Instant>,
     /// When a revocation was first acknowledged.
     pub(super) revoked: Option<Told>,
     /// When a check was first answered with a refusal.
@@ -238,7 +238,9 @@ impl Ledger {
         let mut facts = token.facts();
         facts.tried_alone = true;
         facts.tried_times += 1;
-        facts.logged_out |= outcome == Outcome::Done && matches!(by, Responder::Node(_));
+        if outcome == Outcome::Done && matches!(by, Responder::Node(_)) {
+            facts.logged_out = Some(got);
+        }
         drop(facts);
         token.try_at(asked);
         self.count_revocation(outcome == Outcome::Done);
