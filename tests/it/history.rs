@@ -27,6 +27,7 @@ mod ledger;
 mod lines;
 mod node;
 mod order;
+mod outcome;
 mod planted;
 #[cfg(feature = "postgres")]
 mod postgres;
@@ -38,8 +39,9 @@ use counts::read;
 use crowd::Crowd;
 use faults::{Fault, Scene};
 use judge::Verdict;
-use ledger::{Ledger, Outcome, Responder};
+use ledger::{Ledger, Responder};
 use node::{Kind, Node};
+use outcome::Outcome;
 use planted::Bug;
 
 /// Tokens revoked in a usual run of the tests.

@@ -14,6 +14,7 @@ use knoxide::domain::audit::Event;
 use super::acts::Acts;
 use super::counts::{Counts, add, read};
 use super::group::{End, Group};
+use super::outcome::Outcome;
 use crate::harness::wire::Reply;
 
 /// For this many unexpected answers the text is kept.
@@ -107,35 +108,6 @@ impl User {
         let ends = &self.state.lock().expect("no panic").ends;
         let is_open = ends.iter().all(|end| end.acknowledged.is_none());
         ends.iter().map(|end| end.asked).min().filter(|_| is_open)
-    }
-}
-
-/// The outcome of a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Outcome {
-    Done,
-    Refused,
-    /// "Could not": it may or may not have happened.
-    Unavailable,
-    /// There was no answer.
-    Silent,
-    /// An answer that is not allowed.
-    Strange,
-}
-
-impl Outcome {
-    fn of(reply: Option<&Reply>) -> Self {
-        match reply {
-            None => Self::Silent,
-            Some(reply) => match reply.status {
-                200 => Self::Done,
-                401 => Self::Refused,
-                503 if reply.header("Retry-After").is_some() => Self::Unavailable,
-                // A node that was frozen for long refuses requests that arrived meanwhile.
-                408 => Self::Silent,
-                _ => Self::Strange,
-            },
-        }
     }
 }
 
