@@ -1,5 +1,6 @@
 //! The arguments after `client`.
 
+
 use std::time::Duration;
 
 use clap::Subcommand;
