@@ -3,8 +3,14 @@
 use super::*;
 use crate::harness::wire::Framing;
 
-/// What says from which page a request comes, and whether that is one of ours.
-const SITES: [(&str, &[(&str, &str)], bool); 14] = [
+/// A page that a request comes from, what the request says about it, and whether it is one of ours.
+type Page = (&'static str, &'static [(&'static str, &'static str)], bool);
+
+/// A way of sending a token: its headers; the refusal that follows from them (0: none); whether other sites are refused in the same
+/// way.
+type Way = (&'static str, Vec<(&'static str, String)>, u16, bool);
+
+const SITES: [Page; 14] = [
     ("nothing", &[], false),
     ("a listed origin", &[("Origin", LISTED)], true),
     ("another origin", &[("Origin", "https://evil.example")], false),
@@ -56,8 +62,7 @@ on_each_database! {
             let (cookie, token) = (access.sent(), access.value.clone());
             let header = format!("{} {token}", speech.keyword);
             let in_others = format!("__Host-{}={token}", other.dialect.as_str());
-            // The ways of sending it; whether it counts at all, and whether it counts from other sites too.
-            let ways: [(&str, Vec<(&str, String)>, u16, bool); 9] = [
+            let ways: [Way; 9] = [
                 ("header", vec![("Authorization", header.clone())], 0, true),
                 ("cookie", vec![("Cookie", cookie.clone())], 0, false),
                 ("cookie among others", vec![("Cookie", format!("a=b; {cookie} ;theme=dark"))], 0, false),
