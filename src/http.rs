@@ -14,6 +14,7 @@ pub mod forward_auth;
 pub mod health;
 pub mod jwks;
 pub mod middleware;
+pub mod oauth;
 mod own;
 
 use std::net::IpAddr;
@@ -48,7 +49,12 @@ pub struct HttpOptions {
     pub proxies: address::Proxies,
     /// How proxies ask whether a request may pass.
     pub forward_auth: forward_auth::options::ForwardAuthOptions,
-    /// The origins whose pages may log in with cookies, and send requests other than GET and HEAD with them.
+    /// Whether services can ask about tokens: introspection, revocation and checks of many tokens.
+    pub introspection: bool,
+    /// Where clients reach the server. No URL is ever made from what a request says about its host.
+    pub public_url: Option<oauth::public_url::PublicUrl>,
+    /// The origins, besides that of the public URL, whose pages may log in with cookies, and send requests other than
+    /// GET and HEAD with them.
     pub origins: Origins,
     /// Which pages of other origins may read replies. [`configure`] mounts it; an application brings its own.
     pub cors: browser::cors::CorsOptions,
@@ -72,6 +78,8 @@ impl Default for HttpOptions {
             read_timeout: Duration::from_secs(5),
             proxies: address::Proxies::default(),
             forward_auth: forward_auth::options::ForwardAuthOptions::default(),
+            introspection: true,
+            public_url: None,
             origins: Origins::default(),
             cors: browser::cors::CorsOptions::default(),
         }
@@ -81,7 +89,7 @@ impl Default for HttpOptions {
 impl HttpOptions {
     /// The origins whose pages may use cookies.
     fn page_origins(&self) -> Origins {
-        self.origins.clone()
+        self.origins.with(self.public_url.as_ref().map(oauth::public_url::PublicUrl::as_str))
     }
 }
 
@@ -202,7 +210,7 @@ impl HttpState {
     }
 }
 
-/// Mounts the dialects, the public keys and the endpoints for proxies in an application.
+/// Mounts the dialects, the public keys and the endpoints for services and for proxies in an application.
 pub fn mount(config: &mut web::ServiceConfig, state: &HttpState) {
     config
         .configure(|config| mount_for_clients(config, state))
@@ -215,7 +223,8 @@ fn mount_for_clients(config: &mut web::ServiceConfig, state: &HttpState) {
         .app_data(web::Data::new(state.clone()))
         .configure(|config| dialects::configure(config, state))
         .configure(jwks::configure)
-        .configure(|config| events::configure(config, state));
+        .configure(|config| events::configure(config, state))
+        .configure(|config| oauth::configure(config, state));
 }
 
 /// Mounts everything that the program serves: the dialects, the health endpoints, and a 404

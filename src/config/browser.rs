@@ -13,7 +13,7 @@ const NOT_IN_COOKIES: [char; 4] = ['"', ',', ';', '\\'];
 /// Adds the settings that do not belong to one dialect.
 pub(super) fn settings(table: &mut Table) {
     table.group("Browsers");
-    let meaning = "The origins whose pages may log in with cookies, and send requests other than GET and HEAD with them \
+    let meaning = "The origins, besides that of `KNOXIDE_PUBLIC_URL`, whose pages may log in with cookies, and send requests other than GET and HEAD with them \
                    (docs/browsers.md). They are compared exactly.";
     let origins = || of("comma list of origins such as https://app.example.com");
     table.add("KNOXIDE_ORIGINS", origins(), meaning, |settings| Some(&mut settings.http.options.origins));
@@ -41,9 +41,9 @@ pub(super) fn check(settings: &Settings, input: &mut Input) {
         mount.enabled && mount.cookie != CookieMode::Off
     };
     let Some(dialect) = Dialect::ALL.into_iter().find(has_cookies) else { return };
-    if options.origins.is_empty() {
+    if options.origins.is_empty() && options.public_url.is_none() {
         let problem = "sets cookies that no page could log out with: name the origin of your pages in KNOXIDE_ORIGINS, or \
-                       write off";
+                       in KNOXIDE_PUBLIC_URL if it is that of the server, or write off";
         input.complain(name_of(dialect, "COOKIE"), problem.to_owned());
     }
     if settings.tokens.policy.token_prefix.contains(NOT_IN_COOKIES) {

@@ -2,6 +2,7 @@ mod admin;
 mod browser;
 mod dialects;
 mod forward_auth;
+mod introspection;
 mod sources;
 mod throttle;
 

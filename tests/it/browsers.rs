@@ -14,7 +14,9 @@ use crate::harness::dialects::{ALL, Speech, members};
 use crate::harness::wire::{Reply, Request};
 
 const PASSWORD: &str = "correct horse";
-/// An origin whose pages may use cookies.
+/// The server's own origin.
+const OWN: &str = "https://auth.example.com";
+/// Another origin whose pages may use cookies.
 const LISTED: &str = "https://app.example.com";
 
 /// A server whose dialects all have cookies.
@@ -24,6 +26,7 @@ fn setup(mode: CookieMode) -> Setup {
         setup.http.options.dialects.get_mut(dialect).cookie = mode;
     }
     setup.http.options.origins = LISTED.parse().expect("origins");
+    setup.http.options.public_url = Some(OWN.parse().expect("a URL"));
     setup
 }
 

@@ -16,6 +16,9 @@ mod browsers;
 mod by_hand;
 #[cfg(test)]
 mod cache;
+#[cfg(feature = "conformance")]
+#[cfg(test)]
+mod clients;
 #[cfg(test)]
 mod clocks;
 #[cfg(test)]
@@ -70,6 +73,8 @@ mod model;
 mod mounting;
 #[cfg(test)]
 mod nginx;
+#[cfg(test)]
+mod oauth;
 #[cfg(test)]
 mod offline;
 #[cfg(test)]

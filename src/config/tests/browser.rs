@@ -26,6 +26,7 @@ fn each_dialect_has_cookies_or_not() {
 fn cookies_that_no_page_could_end_are_a_mistake() {
     let alone = mistake(&[("KNOXIDE_DJOSER_COOKIE", "lax")]);
     assert!(alone.starts_with("KNOXIDE_DJOSER_COOKIE") && alone.contains("KNOXIDE_ORIGINS"), "{alone}");
+    assert!(read(&[("KNOXIDE_DJOSER_COOKIE", "lax"), ("KNOXIDE_PUBLIC_URL", "https://auth.example.com")]).is_ok());
     assert!(read(&[("KNOXIDE_DJOSER_COOKIE", "lax"), ("KNOXIDE_DIALECTS", "knox")]).is_ok(), "it is off");
     for prefix in ["a;b", "a,b", "a\"b", "a\\b"] {
         let given = [ORIGINS, ("KNOXIDE_KNOX_COOKIE", "strict"), ("KNOXIDE_TOKEN_PREFIX", prefix)];

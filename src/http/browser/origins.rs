@@ -15,6 +15,11 @@ impl Origins {
         self.0.iter().any(|known| known.as_bytes() == origin)
     }
 
+    /// These and another one, if there is one.
+    pub(in crate::http) fn with(&self, other: Option<&str>) -> Self {
+        Self(self.0.iter().map(String::as_str).chain(other).map(str::to_owned).collect())
+    }
+
     /// Whether there are none.
     pub const fn is_empty(&self) -> bool {
         self.0.is_empty()

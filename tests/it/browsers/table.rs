@@ -10,8 +10,10 @@ type Page = (&'static str, &'static [(&'static str, &'static str)], bool);
 /// way.
 type Way = (&'static str, Vec<(&'static str, String)>, u16, bool);
 
-const SITES: [Page; 14] = [
+const SITES: [Page; 16] = [
     ("nothing", &[], false),
+    ("our own origin", &[("Origin", OWN)], true),
+    ("our own origin, at another port", &[("Origin", "https://auth.example.com:8443")], false),
     ("a listed origin", &[("Origin", LISTED)], true),
     ("another origin", &[("Origin", "https://evil.example")], false),
     ("null", &[("Origin", "null")], false),
