@@ -15,6 +15,8 @@ mod by_hand;
 #[cfg(test)]
 mod cache;
 #[cfg(test)]
+mod clients;
+#[cfg(test)]
 mod clocks;
 #[cfg(test)]
 mod compare;
