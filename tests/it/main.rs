@@ -15,7 +15,7 @@ mod by_hand;
 #[cfg(test)]
 mod cache;
 #[cfg(test)]
-mod clients;
+mod client_packages;
 #[cfg(test)]
 mod clocks;
 #[cfg(test)]

@@ -1,4 +1,4 @@
-/** The client, before a real server. `tests/it/clients.rs` starts one and sets the variables; otherwise this is skipped. */
+/** The client, before a real server. `tests/it/client_packages.rs` starts one and sets the variables; otherwise this is skipped. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -7,7 +7,7 @@ import { Client, ClientRefused, NotAuthenticated } from "knoxide-client";
 
 const { KNOXIDE_URL = "", KNOXIDE_CLIENT_ID = "", KNOXIDE_CLIENT_SECRET = "" } = process.env;
 const { KNOXIDE_TEST_SOCKET = "", KNOXIDE_TEST_USER: username = "", KNOXIDE_TEST_PASSWORD: password } = process.env;
-const skip = username === "" && "tests/it/clients.rs starts the server";
+const skip = username === "" && "tests/it/client_packages.rs starts the server";
 
 /** @param {string} url */
 const connect = (url) => new Client({ url, clientId: KNOXIDE_CLIENT_ID, secret: KNOXIDE_CLIENT_SECRET });

@@ -1,4 +1,4 @@
-"""Both clients, before a real server. `tests/it/clients.rs` starts one and sets the variables; otherwise these are skipped."""
+"""Both clients, before a real server. `tests/it/client_packages.rs` starts one and sets the variables; otherwise these are skipped."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -10,7 +10,7 @@ import pytest
 from conftest import Asked, Asker
 from knoxide_client import ClientRefused, NotAuthenticated
 
-pytestmark = pytest.mark.skipif("KNOXIDE_TEST_USER" not in os.environ, reason="tests/it/clients.rs starts the server")
+pytestmark = pytest.mark.skipif("KNOXIDE_TEST_USER" not in os.environ, reason="tests/it/client_packages.rs starts the server")
 
 OPTIONS = {"client_id": os.environ.get("KNOXIDE_CLIENT_ID"), "secret": os.environ.get("KNOXIDE_CLIENT_SECRET")}
 

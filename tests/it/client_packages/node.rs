@@ -123,7 +123,7 @@ fn openid_client_introspects_and_revokes_unchanged() {
     }
     let knoxide = Knoxide::start(Backend::Sqlite);
     let folder = new_folder("openid-client");
-    fs::copy(root().join("tests/clients/openid_client.mjs"), folder.join("main.mjs")).expect("a copy");
+    fs::copy(root().join("tests/client_packages/openid_client.mjs"), folder.join("main.mjs")).expect("a copy");
     let token = knoxide.login();
     let mut command = node();
     command.arg("main.mjs").current_dir(&folder).envs(knoxide.environment(&knoxide.url())).env("TOKEN", &token);
