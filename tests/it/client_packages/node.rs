@@ -45,13 +45,20 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
+/// A folder for an application without a `package.json` of its own. With one it is no part of the package whose
+/// libraries it uses.
+fn new_application(name: &str) -> PathBuf {
+    let folder = new_folder(name);
+    fs::write(folder.join("package.json"), r#"{ "private": true, "type": "module" }"#).expect("a file");
+    folder
+}
+
 #[test]
 fn its_own_tests_pass() {
     if can_run() {
         let knoxide = Knoxide::start(Backend::Sqlite);
-        let folder = new_folder("node-tests");
+        let folder = new_application("node-tests");
         copy(&package().join("test"), &folder.join("test"));
-        fs::write(folder.join("package.json"), r#"{ "type": "module" }"#).expect("a file");
         let mut tests = node();
         tests.arg("--test").current_dir(&folder);
         knoxide.prepare(&mut tests);
@@ -105,11 +112,11 @@ fn the_example_for_fastify() {
         return;
     }
     let mut knoxide = Knoxide::start(Backend::Sqlite);
-    let folder = new_folder("fastify");
-    fs::copy(package().join("examples/fastify.js"), folder.join("fastify.mjs")).expect("a copy");
+    let folder = new_application("fastify");
+    fs::copy(package().join("examples/fastify.js"), folder.join("fastify.js")).expect("a copy");
     let site = Site::start(&folder, "/notes", |port| {
         let mut command = node();
-        command.arg("fastify.mjs").env("PORT", port.to_string()).envs(knoxide.environment(&knoxide.url()));
+        command.arg("fastify.js").env("PORT", port.to_string()).envs(knoxide.environment(&knoxide.url()));
         command
     });
     scenario::tokens(&site, &knoxide);
@@ -122,7 +129,7 @@ fn openid_client_introspects_and_revokes_unchanged() {
         return;
     }
     let knoxide = Knoxide::start(Backend::Sqlite);
-    let folder = new_folder("openid-client");
+    let folder = new_application("openid-client");
     fs::copy(root().join("tests/client_packages/openid_client.mjs"), folder.join("main.mjs")).expect("a copy");
     let token = knoxide.login();
     let mut command = node();
