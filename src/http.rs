@@ -13,6 +13,7 @@ pub mod forward_auth;
 pub mod health;
 pub mod jwks;
 pub mod middleware;
+pub mod oauth;
 mod own;
 
 use std::net::IpAddr;
@@ -44,6 +45,10 @@ pub struct HttpOptions {
     pub proxies: address::Proxies,
     /// How proxies ask whether a request may pass.
     pub forward_auth: forward_auth::options::ForwardAuthOptions,
+    /// Whether services can ask about tokens: introspection, revocation and checks of many tokens.
+    pub introspection: bool,
+    /// Where clients reach the server. No URL is ever made from what a request says about its host.
+    pub public_url: Option<oauth::public_url::PublicUrl>,
 }
 
 /// Which replies are sent where the documented contract and the Django package differ.
@@ -64,6 +69,8 @@ impl Default for HttpOptions {
             read_timeout: Duration::from_secs(5),
             proxies: address::Proxies::default(),
             forward_auth: forward_auth::options::ForwardAuthOptions::default(),
+            introspection: true,
+            public_url: None,
         }
     }
 }
@@ -172,13 +179,14 @@ impl HttpState {
     }
 }
 
-/// Mounts the dialects, the public keys and the endpoints for proxies in an application.
+/// Mounts the dialects, the public keys and the endpoints for services and for proxies in an application.
 pub fn mount(config: &mut web::ServiceConfig, state: &HttpState) {
     config
         .app_data(web::Data::new(state.clone()))
         .configure(|config| dialects::configure(config, state))
         .configure(jwks::configure)
         .configure(|config| events::configure(config, state))
+        .configure(|config| oauth::configure(config, state))
         .configure(|config| forward_auth::configure(config, state));
 }
 

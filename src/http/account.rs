@@ -76,21 +76,28 @@ fn describe(who: &Verified) -> Vec<u8> {
     write_string(&mut out, &who.user.username);
     out.extend_from_slice(b",\"email\":");
     write_string(&mut out, &who.user.email);
-    out.extend_from_slice(b",\"session\":{\"id\":\"");
+    out.extend_from_slice(b",\"session\":");
+    write_session(&mut out, who);
+    out.push(b'}');
+    out
+}
+
+/// Writes the session of a token as a JSON object.
+pub(in crate::http) fn write_session(out: &mut Vec<u8>, who: &Verified) {
+    out.extend_from_slice(b"{\"id\":\"");
     out.extend_from_slice(who.session.id.write(&mut SessionId::space()).as_bytes());
     out.extend_from_slice(b"\",\"dialect\":\"");
     out.extend_from_slice(who.session.kind.as_str().as_bytes());
     out.extend_from_slice(b"\",\"created\":\"");
-    who.session.created.write(&mut out);
+    who.session.created.write(out);
     match who.expires {
         Some(end) => {
             out.extend_from_slice(b"\",\"expiry\":\"");
-            end.write(&mut out);
-            out.extend_from_slice(b"\"}}");
+            end.write(out);
+            out.extend_from_slice(b"\"}");
         }
-        None => out.extend_from_slice(b"\",\"expiry\":null}}"),
+        None => out.extend_from_slice(b"\",\"expiry\":null}"),
     }
-    out
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 
 mod access;
 mod call;
+mod clients;
 mod error;
 mod events;
 mod explain;

@@ -1,5 +1,7 @@
 //! From a token to a verified user and session, or to a refusal.
 
+mod many;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -10,6 +12,7 @@ use super::{Auth, Unavailable, within};
 use crate::domain::audit::{Actor, Event, Origin};
 use crate::domain::session::{Refusal, TokenRecord, Verified, judge};
 use crate::domain::token::{Token, TokenKind};
+use crate::store::Connection;
 
 /// Why a check failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -135,23 +138,27 @@ impl Auth {
     /// Judges a refusal by the row, and idleness also by uses that this node has not written yet.
     async fn conclude_again(&self, found: Found, activity: Activity) -> Result<Verified, CheckError> {
         let record = self.reread(&found.token).await?;
-        let idle_after = self.inner.policy.idle_verdict_after();
-        let now = self.now();
-        match (judge(record.as_ref(), Some(TokenKind::Access), now, idle_after), record) {
-            (Ok(verified), _) => {
-                let mut seen = verified.session.last_seen;
-                if activity == Activity::Counts {
-                    self.inner.last_seen_writer.touch(&verified.session, now);
-                    seen = now;
-                }
-                if let Some(key) = found.remembered {
-                    self.inner.cache.note_use(key, seen);
-                }
-                Ok(verified)
-            }
+        match (self.judge_row(&found, record.as_ref(), activity), record) {
+            (Ok(verified), _) => Ok(verified),
             (Err(Refusal::Idle), Some(record)) => Err(self.refuse_for_idleness(&record).await),
             (Err(refusal), _) => Err(CheckError::Refused(refusal)),
         }
+    }
+
+    /// Judges what was found by the row. A session that is idle has to be ended before it is refused.
+    fn judge_row(&self, found: &Found, row: Option<&TokenRecord>, activity: Activity) -> Result<Verified, Refusal> {
+        let idle_after = self.inner.policy.idle_verdict_after();
+        let now = self.now();
+        let verified = judge(row, Some(TokenKind::Access), now, idle_after)?;
+        let mut seen = verified.session.last_seen;
+        if activity == Activity::Counts {
+            self.inner.last_seen_writer.touch(&verified.session, now);
+            seen = now;
+        }
+        if let Some(key) = found.remembered {
+            self.inner.cache.note_use(key, seen);
+        }
+        Ok(verified)
     }
 
     /// The current row of a token, with a use that this node has not written yet.
@@ -172,13 +179,10 @@ impl Auth {
     /// Ends the idle session before it is refused, so that a use which another node has not
     /// written yet cannot revive it. If such a use was written meanwhile, the session lives.
     pub(super) async fn refuse_for_idleness(&self, record: &TokenRecord) -> CheckError {
-        let inner = &self.inner;
         let (id, last_seen) = (record.session.id, record.session.last_seen);
         let audit = self.audit(Event::Idle, Actor::System, Origin::default());
-        let ended = inner
-            .writes
-            .run(OnDisconnect::Finish, move |connection| connection.end_idle_session(id, last_seen, &audit));
-        match within(inner.timeouts.write, "writes", ended).await {
+        let end = move |connection: &mut dyn Connection| connection.end_idle_session(id, last_seen, &audit);
+        match self.write(OnDisconnect::Finish, end).await {
             Ok(true) => CheckError::Refused(Refusal::Idle),
             // It was used on another node meanwhile, or ended by another request: when the client tries again, it gets
             // the verdict.

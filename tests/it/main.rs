@@ -14,6 +14,9 @@ mod blacklist;
 mod by_hand;
 #[cfg(test)]
 mod cache;
+#[cfg(feature = "conformance")]
+#[cfg(test)]
+mod clients;
 #[cfg(test)]
 mod client_packages;
 #[cfg(test)]
@@ -70,6 +73,8 @@ mod model;
 mod mounting;
 #[cfg(test)]
 mod nginx;
+#[cfg(test)]
+mod oauth;
 #[cfg(test)]
 mod offline;
 #[cfg(test)]

@@ -9,7 +9,7 @@ use actix_web::http::Method;
 
 use super::call::{Answer, Call};
 use super::error::ApiError;
-use super::{events, explain, keys, login, sessions, throttle, tokens, users};
+use super::{clients, events, explain, keys, login, sessions, throttle, tokens, users};
 
 /// Who may call an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +28,7 @@ type Answering = Pin<Box<dyn Future<Output = Answer>>>;
 pub struct Route {
     /// Its method.
     pub method: &'static str,
-    /// Its path, in which `{id}` stands for a user's number or a session's id.
+    /// Its path, in which `{id}` stands for a user's number, or a session's or a client's id.
     pub path: &'static str,
     /// Who may call it.
     pub needs: Needs,
@@ -83,6 +83,10 @@ pub const ROUTES: &[Route] = routes! {
     "POST" "/admin/api/tokens/" RecentPassword tokens::create;
     "POST" "/admin/api/tokens/revoke/" Admin tokens::revoke;
     "DELETE" "/admin/api/tokens/{id}/" Admin sessions::end;
+    "GET" "/admin/api/clients/" Admin clients::list;
+    "POST" "/admin/api/clients/" RecentPassword clients::add;
+    "POST" "/admin/api/clients/{id}/rotate/" RecentPassword clients::rotate;
+    "DELETE" "/admin/api/clients/{id}/" RecentPassword clients::delete;
     "GET" "/admin/api/keys/" Admin keys::list;
     "POST" "/admin/api/keys/rotate/" RecentPassword keys::rotate;
     "GET" "/admin/api/throttle/" Admin throttle::list;

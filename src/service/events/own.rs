@@ -7,7 +7,7 @@ use crate::domain::audit::Actor;
 use crate::domain::session::{SessionId, Verified};
 use crate::domain::time::Timestamp;
 use crate::domain::user::UserId;
-use crate::service::{Auth, Unavailable, within, workers::OnDisconnect};
+use crate::service::{Auth, Unavailable};
 use crate::store::{EventCursor, EventEntry, EventFilter};
 
 /// A page of a user's own events, the newest first.
@@ -19,14 +19,16 @@ pub struct OwnEvents {
     pub next: Option<EventCursor>,
 }
 
-/// An event about a user, as that user sees it. Of an administrator it shows nothing but that it was one.
+/// An event about a user, as that user sees it. Of an administrator or a registered client it shows nothing but that it
+/// was one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct OwnEvent {
     /// When it happened.
     pub at: Timestamp,
     /// What happened.
     pub event: String,
-    /// Who did it: `self`, `admin`, `system`, or `anonymous` for a client that did not prove who it is.
+    /// Who did it: `self`, `admin`, `client` for a registered client, `system`, or `anonymous` for somebody who did not
+    /// prove who it is.
     pub actor: &'static str,
     /// The session concerned.
     pub session: Option<SessionId>,
@@ -58,12 +60,10 @@ impl Auth {
         after: Option<EventCursor>,
         limit: u32,
     ) -> Result<OwnEvents, Unavailable> {
-        let inner = &self.inner;
         let user = who.user.id;
         // One more, which tells whether there is a next page.
         let filter = EventFilter { user: Some(user), after, limit: limit.saturating_add(1), ..EventFilter::default() };
-        let listed = inner.checks.run(OnDisconnect::Cancel, move |connection| connection.list_events(&filter));
-        let mut entries = within(inner.timeouts.check, "checks", listed).await?;
+        let mut entries = self.read(move |connection| connection.list_events(&filter)).await?;
         let size = usize::try_from(limit).unwrap_or(usize::MAX);
         let has_more = entries.len() > size;
         entries.truncate(size);
@@ -78,6 +78,7 @@ fn own(entry: EventEntry, user: UserId) -> OwnEvent {
         () if is(Actor::User(user)) => "self",
         () if is(Actor::System) => "system",
         () if is(Actor::Anonymous) => "anonymous",
+        () if entry.actor.starts_with("client:") => "client",
         () => "admin",
     };
     let event = OwnEvent {
@@ -91,7 +92,7 @@ fn own(entry: EventEntry, user: UserId) -> OwnEvent {
         detail: entry.detail,
         count: entry.count,
     };
-    if actor == "admin" {
+    if matches!(actor, "admin" | "client") {
         return OwnEvent { address: None, user_agent: None, request_id: None, detail: None, ..event };
     }
     event

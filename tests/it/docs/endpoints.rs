@@ -7,11 +7,22 @@ use knoxide::http::admin::ROUTES;
 use super::{files, read};
 
 /// Where paths are mounted: all other code calls these functions. The paths of administrators have a test of their own.
-const MOUNTED_IN: [&str; 5] =
-    ["src/http/admin.rs", "src/http/dialects.rs", "src/http/forward_auth.rs", "src/http/health.rs", "src/http/jwks.rs"];
+const MOUNTED_IN: [&str; 7] = [
+    "src/http/admin.rs",
+    "src/http/dialects.rs",
+    "src/http/forward_auth.rs",
+    "src/http/health.rs",
+    "src/http/jwks.rs",
+    "src/http/oauth.rs",
+    "src/http/oauth/discovery.rs",
+];
 
 /// Paths without transcripts, and the tests that show their replies.
-const WITHOUT_TRANSCRIPT: [(&str, &str); 8] = [
+const WITHOUT_TRANSCRIPT: [(&str, &str); 12] = [
+    ("/introspect/", "tests/it/oauth/callers.rs"),
+    ("/revoke/", "tests/it/oauth/revocation.rs"),
+    ("/check/", "tests/it/oauth/batch.rs"),
+    ("/.well-known/oauth-authorization-server", "tests/it/oauth/discovery.rs"),
     ("/forward-auth/nginx/", "tests/it/forward_auth.rs"),
     ("/forward-auth/caddy/", "tests/it/forward_auth.rs"),
     ("/forward-auth/traefik/", "tests/it/forward_auth.rs"),
