@@ -33,7 +33,7 @@ fn workshop() -> PathBuf {
 /// Whether the libraries are there.
 fn can_run() -> bool {
     let there = ["venv/installed", "node_modules/installed"].iter().all(|mark| workshop().join(mark).exists());
-    assert!(there || setting("CI").is_none_or(|ci| ci != "true"), "scripts/test installs what client_packages.rs needs");
+    assert!(there || setting("CI").is_none_or(|ci| ci != "true"), "scripts/test installs what this needs");
     if !there {
         eprintln!("NOT RUN: the clients in other languages, whose libraries scripts/test installs");
     }

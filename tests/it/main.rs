@@ -14,11 +14,11 @@ mod blacklist;
 mod by_hand;
 #[cfg(test)]
 mod cache;
+#[cfg(test)]
+mod client_packages;
 #[cfg(feature = "conformance")]
 #[cfg(test)]
 mod clients;
-#[cfg(test)]
-mod client_packages;
 #[cfg(test)]
 mod clocks;
 #[cfg(test)]

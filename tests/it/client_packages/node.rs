@@ -21,7 +21,9 @@ fn node() -> Command {
     static PACKED: OnceLock<()> = OnceLock::new();
     PACKED.get_or_init(|| {
         let folder = new_folder("pack");
-        let packed = run(Command::new("npm").args(["pack", "--silent", "--pack-destination"]).arg(&folder).current_dir(package()));
+        let mut pack = Command::new("npm");
+        pack.args(["pack", "--silent", "--pack-destination"]).arg(&folder).current_dir(package());
+        let packed = run(&mut pack);
         let installed = workshop().join("node_modules/knoxide-client");
         fs::remove_dir_all(&installed).ok();
         fs::create_dir_all(&installed).expect("a folder");
@@ -76,8 +78,8 @@ fn its_types_are_right_and_up_to_date() {
         compile("tsconfig.types.json");
         for entry in fs::read_dir(folder.join("types")).expect("types") {
             let name = entry.expect("an entry").file_name();
-            let [committed, made] = [package(), folder.clone()].map(|at| fs::read_to_string(at.join("types").join(&name)));
-            assert_eq!(committed.ok(), made.ok(), "{name:?}: `npm run types` writes it anew");
+            let types_in = |at: &Path| fs::read_to_string(at.join("types").join(&name)).ok();
+            assert_eq!(types_in(&package()), types_in(&folder), "{name:?}: `npm run types` writes it anew");
         }
         compile("tsconfig.json");
     }

@@ -136,7 +136,8 @@ fn authlib_introspects_unchanged() {
     let knoxide = Knoxide::start(Backend::Sqlite);
     let site = Site::start(&new_folder("authlib"), "/notes", |port| {
         let mut command = program("flask");
-        command.arg("--app").arg(root().join("tests/client_packages/authlib_app.py")).args(["run", "--port", &port.to_string()]);
+        command.arg("--app").arg(root().join("tests/client_packages/authlib_app.py"));
+        command.args(["run", "--port", &port.to_string()]);
         command.envs(knoxide.environment(&knoxide.url()));
         command
     });
