@@ -6,8 +6,8 @@ import { ClientRefused, Unavailable } from "./errors.js";
  * A user, as Knoxide knew it when it was asked.
  *
  * @typedef {object} User
- * @property {string} id The number of the user, as text, since it can be larger than a JavaScript number. It stays, while
- *   names change and can be given to another user later.
+ * @property {string} id The number of the user, as text, since it can be larger than a JavaScript number. It stays,
+ *   while names change and can be given to another user later.
  * @property {string} username
  * @property {string} email
  * @property {boolean} isStaff The staff flag, which Knoxide stores for applications.
@@ -66,7 +66,9 @@ export function readMany(reply, asked) {
  */
 function body({ status, retryAfter, text }) {
   if (status === 401 || status === 403) {
-    throw new ClientRefused(`Knoxide refuses this client with ${status}: ${object(parsed(text))["error"] ?? "no code"}`);
+    throw new ClientRefused(
+      `Knoxide refuses this client with ${status}: ${object(parsed(text))["error"] ?? "no code"}`,
+    );
   }
   if (status !== 200) {
     const seconds = typeof retryAfter === "string" && /^[0-9]+$/.test(retryAfter) ? Math.max(1, Number(retryAfter)) : 1;

@@ -18,7 +18,8 @@ import { findToken, INVALID, isToken, NOT_PROVIDED } from "./header.js";
  * @property {string} [secret] The secret of the client, or else
  * @property {string | URL} [secretFile] the file that contains it.
  * @property {number} [timeout] How many milliseconds a call may take; 2,000 by default.
- * @property {boolean} [insecureHttp] Allows `http://` to other addresses, where tokens and the secret can be read on the way.
+ * @property {boolean} [insecureHttp] Allows `http://` to other addresses, where tokens and the secret can be read on the
+ *   way.
  */
 
 // What one call takes: so many tokens, in a body of 1 MiB.
@@ -60,12 +61,15 @@ export class Client {
     this.#authorization = `Basic ${Buffer.from(credentials).toString("base64")}`;
     this.#path = path;
     this.#timeout = timeout;
-    this.#pool = new Pool(origin, { connections: CONNECTIONS, connect: { timeout, ...(socketPath && { socketPath }) } });
+    this.#pool = new Pool(origin, {
+      connections: CONNECTIONS,
+      connect: { timeout, ...(socketPath && { socketPath }) },
+    });
   }
 
   /**
-   * A client with the settings of the environment: `KNOXIDE_URL`, `KNOXIDE_CLIENT_ID`, and `KNOXIDE_CLIENT_SECRET_FILE` or
-   * `KNOXIDE_CLIENT_SECRET`.
+   * A client with the settings of the environment: `KNOXIDE_URL`, `KNOXIDE_CLIENT_ID`, and
+   * `KNOXIDE_CLIENT_SECRET_FILE` or `KNOXIDE_CLIENT_SECRET`.
    *
    * @throws {TypeError} for a variable that is missing, and what the constructor throws
    */
@@ -94,7 +98,7 @@ export class Client {
   }
 
   /**
-   * The same for many tokens, in their order, with one call for each 1,000. The client needs the right `batch`.
+   * The same for many tokens, in their order, by one call for each 1,000. The client needs the right `batch`.
    *
    * @param {readonly string[]} tokens
    * @param {object} [options]
@@ -155,7 +159,9 @@ export class Client {
       });
     } catch (cause) {
       const { code, name, message } = /** @type {Error & { code?: unknown }} */ (cause);
-      throw new Unavailable(`Knoxide does not answer: ${typeof code === "string" ? code : name}: ${message}`, { cause });
+      throw new Unavailable(`Knoxide does not answer: ${typeof code === "string" ? code : name}: ${message}`, {
+        cause,
+      });
     }
   }
 

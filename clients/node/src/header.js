@@ -37,7 +37,10 @@ export function isToken(token) {
 export function findToken(request, keyword) {
   const raw = request.rawHeaders;
   const values = raw.filter((_, at) => at % 2 === 1 && raw[at - 1]?.toLowerCase() === "authorization");
-  const [word, token, ...more] = values.join(",").split(/[ \t]+/).filter((part) => part !== "");
+  const [word, token, ...more] = values
+    .join(",")
+    .split(/[ \t]+/)
+    .filter((part) => part !== "");
   // Of letters outside of ASCII, some become ASCII in lower case.
   if (word === undefined || !isVisible(word) || word.toLowerCase() !== keyword.toLowerCase()) {
     return null;

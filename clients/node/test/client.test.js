@@ -30,7 +30,12 @@ afterEach(async () => {
 
 /** @param {Partial<import("knoxide-client").Options>} [options] */
 function connect(options) {
-  const client = new Client({ url: fake.url, clientId: CLIENT_ID, ...(options?.secretFile ? {} : { secret: SECRET }), ...options });
+  const client = new Client({
+    url: fake.url,
+    clientId: CLIENT_ID,
+    ...(options?.secretFile ? {} : { secret: SECRET }),
+    ...options,
+  });
   clients.push(client);
   return client;
 }
@@ -61,7 +66,10 @@ test("a token without end", async () => {
 test("a token that is not good has none", async () => {
   const client = connect();
   assert.equal(await client.check(TOKEN), null);
-  await assert.rejects(client.authenticate(request(`Token ${TOKEN}`)), { name: "NotAuthenticated", detail: "Invalid token." });
+  await assert.rejects(client.authenticate(request(`Token ${TOKEN}`)), {
+    name: "NotAuthenticated",
+    detail: "Invalid token.",
+  });
 });
 
 test("the request is that of the standard", async () => {
@@ -116,7 +124,10 @@ test("a server that is down or silent is an outage", async (context) => {
   await assert.rejects(connect({ url, timeout: 100 }).check(TOKEN), { name: "Unavailable", message: /TimeoutError/ });
   assert(performance.now() - started >= 95);
   silent.close();
-  await assert.rejects(connect({ url, timeout: 60_000 }).check(TOKEN), { name: "Unavailable", message: /ECONNREFUSED/ });
+  await assert.rejects(connect({ url, timeout: 60_000 }).check(TOKEN), {
+    name: "Unavailable",
+    message: /ECONNREFUSED/,
+  });
   const nowhere = connect({ url: "unix:/nowhere/knoxide.sock" });
   await assert.rejects(nowhere.authenticate(request(`Token ${TOKEN}`)), { name: "Unavailable", status: 503 });
 });
@@ -133,7 +144,11 @@ test("wrong credentials of the application are an outage of their own", async ()
 });
 
 test("how long to wait is passed on", async () => {
-  for (const [header, seconds] of /** @type {const} */ ([["Retry-After: 30\r\n", 30], ["Retry-After: soon\r\n", 1], ["", 1]])) {
+  for (const [header, seconds] of /** @type {const} */ ([
+    ["Retry-After: 30\r\n", 30],
+    ["Retry-After: soon\r\n", 1],
+    ["", 1],
+  ])) {
     fake.replies = [reply("", 429, header)];
     const expected = { retryAfter: seconds, headers: { "Retry-After": `${seconds}` } };
     await assert.rejects(connect().check(TOKEN), expected);
@@ -184,7 +199,10 @@ test("whether a check counts as use can be said", async () => {
   const client = connect();
   await client.check(TOKEN, { countsAsUse: false });
   await client.checkMany([TOKEN], { countsAsUse: true });
-  assert.deepEqual(fake.requests.map(({ body }) => body.slice(-19)), ["counts_as_use=false", 'ounts_as_use":true}']);
+  assert.deepEqual(
+    fake.requests.map(({ body }) => body.slice(-19)),
+    ["counts_as_use=false", 'ounts_as_use":true}'],
+  );
 });
 
 test("many answers that do not fit are an outage", async () => {
@@ -205,7 +223,10 @@ test("many tokens are asked about in parts", async () => {
     fake.requests = [];
     fake.replies = sizes.map((size) => reply({ results: new Array(size).fill({ active: false }) }));
     assert.deepEqual(await client.checkMany(new Array(count).fill(token)), new Array(count).fill(null));
-    assert.deepEqual(fake.requests.map(({ body }) => JSON.parse(body).tokens.length), sizes);
+    assert.deepEqual(
+      fake.requests.map(({ body }) => JSON.parse(body).tokens.length),
+      sizes,
+    );
     assert(fake.requests.every(({ body }) => body.length <= 1024 * 1024));
   }
 });
@@ -215,19 +236,37 @@ test("secrets stay out of texts", async () => {
   const client = connect();
   const texts = [inspect(client, { depth: 9, showHidden: true }), JSON.stringify(client)];
   for (let i = 0; i < 4; i += 1) {
-    const error = await client.check(TOKEN).then(() => assert.fail("no error"), (error) => error);
+    const error = await client.check(TOKEN).then(
+      () => assert.fail("no error"),
+      (error) => error,
+    );
     texts.push(inspect(error, { depth: 9, showHidden: true }));
   }
   const secrets = [TOKEN, SECRET, btoa(`${CLIENT_ID}:${SECRET}`)];
-  assert.deepEqual(texts.filter((text) => secrets.some((secret) => text.includes(secret))), []);
+  assert.deepEqual(
+    texts.filter((text) => secrets.some((secret) => text.includes(secret))),
+    [],
+  );
 });
 
 test("a URL that is wrong or not safe is refused", () => {
   const wrong = ["http://auth.example.com", "http://10.0.0.1:8080", "http://127.0.0.1.example.com", "http://[::2]"];
-  wrong.push("ftp://127.0.0.1", "127.0.0.1:8080", "/run/knoxide.sock", "unix:run/knoxide.sock", "https://", "http://[", "");
+  wrong.push(
+    "ftp://127.0.0.1",
+    "127.0.0.1:8080",
+    "/run/knoxide.sock",
+    "unix:run/knoxide.sock",
+    "https://",
+    "http://[",
+    "",
+  );
   wrong.push("https://user:word@auth.example.com", "https://auth.example.com/?a=b", "https://auth.example.com/#a");
   for (const url of wrong) {
-    assert.throws(() => connect({ url }), (error) => error instanceof TypeError && !error.message.includes("word"), url);
+    assert.throws(
+      () => connect({ url }),
+      (error) => error instanceof TypeError && !error.message.includes("word"),
+      url,
+    );
   }
   for (const url of ["https://auth.example.com/a", "http://127.9.9.9", "http://[::1]:80", "http://localhost:8080"]) {
     connect({ url });
@@ -281,7 +320,10 @@ test("the header is read as Knoxide and Django REST framework read it", async ()
   for (const header of ["Token x", "token x", "\t tOkEn \t x ", 'Token "x",%']) {
     await client.authenticate(request(header));
   }
-  assert.deepEqual(fake.requests.map(({ body }) => new URLSearchParams(body).get("token")), ["x", "x", "x", '"x",%']);
+  assert.deepEqual(
+    fake.requests.map(({ body }) => new URLSearchParams(body).get("token")),
+    ["x", "x", "x", '"x",%'],
+  );
   /** @type {[keyof typeof REFUSED, string[]][]} */
   const refused = [
     ...["", " \t ", "Bearer x", "Basic YTpi", "Tokens x", "Token: x", "Tokenx", "Token\xa0x", "To\u212aen x"].map(

@@ -87,7 +87,11 @@ test("without a good token nothing passes", async () => {
 });
 
 test("an outage is no refusal", async () => {
-  for (const [answer, seconds] of /** @type {const} */ ([["", "1"], [reply("", 503, "Retry-After: 7\r\n"), "7"], [reply("", 401), "1"]])) {
+  for (const [answer, seconds] of /** @type {const} */ ([
+    ["", "1"],
+    [reply("", 503, "Retry-After: 7\r\n"), "7"],
+    [reply("", 401), "1"],
+  ])) {
     fake.replies = [answer];
     const got = await get("/notes", `Token ${TOKEN}`);
     assert.deepEqual([got.status, got.body], [503, { detail: "Service temporarily unavailable, try again later." }]);

@@ -68,7 +68,14 @@ export class Fake {
       const [head = "", body] = text.split("\r\n\r\n");
       const [line = "", ...lines] = head.split("\r\n");
       /** @type {Record<string, string>} */
-      const headers = Object.fromEntries(lines.map((one) => one.toLowerCase().split(": ", 1).concat(one.slice(one.indexOf(": ") + 2))));
+      const headers = Object.fromEntries(
+        lines.map((one) =>
+          one
+            .toLowerCase()
+            .split(": ", 1)
+            .concat(one.slice(one.indexOf(": ") + 2)),
+        ),
+      );
       if (body === undefined || Buffer.byteLength(body) < Number(headers["content-length"] ?? 0)) {
         return;
       }

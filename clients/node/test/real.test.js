@@ -1,4 +1,8 @@
-/** The client, before a real server. `tests/it/client_packages.rs` starts one and sets the variables; otherwise this is skipped. */
+/**
+ * The client, before a real server.
+ *
+ * `tests/it/client_packages.rs` starts one and sets the variables; without them these tests are skipped.
+ */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -18,7 +22,11 @@ const connect = (url) => new Client({ url, clientId: KNOXIDE_CLIENT_ID, secret: 
  */
 async function login(path) {
   const headers = { "Content-Type": "application/json" };
-  const reply = await fetch(KNOXIDE_URL + path, { method: "POST", headers, body: JSON.stringify({ username, password }) });
+  const reply = await fetch(KNOXIDE_URL + path, {
+    method: "POST",
+    headers,
+    body: JSON.stringify({ username, password }),
+  });
   assert.equal(reply.status, 200);
   return /** @type {Record<string, string>} */ (await reply.json());
 }
@@ -59,12 +67,20 @@ for (const url of [KNOXIDE_URL, KNOXIDE_TEST_SOCKET]) {
   test(`many are not mixed up, ${how}`, { skip }, async (context) => {
     const client = connect(url);
     context.after(() => client.close());
-    const [{ token: live = "" }, { token: dead = "" }] = await Promise.all([login("/auth/login/"), login("/auth/login/")]);
+    const [{ token: live = "" }, { token: dead = "" }] = await Promise.all([
+      login("/auth/login/"),
+      login("/auth/login/"),
+    ]);
     await logout(dead);
-    const tokens = new Array(150).fill([live, dead, "unknown", "no token", "", live, "\ud800", "a".repeat(5000)]).flat();
+    const tokens = new Array(150)
+      .fill([live, dead, "unknown", "no token", "", live, "\ud800", "a".repeat(5000)])
+      .flat();
     const sessions = await client.checkMany(tokens);
     const expected = tokens.map((token) => (token === live ? username : undefined));
-    assert.deepEqual(sessions.map((session) => session?.user.username), expected);
+    assert.deepEqual(
+      sessions.map((session) => session?.user.username),
+      expected,
+    );
   });
 }
 

@@ -1,8 +1,8 @@
 /** Reads the replies of Knoxide (RFC 7662, section 2.2). Whatever is not understood is `Unavailable`, never "no". */
 export type User = {
     /**
-     * The number of the user, as text, since it can be larger than a JavaScript number. It stays, while
-     * names change and can be given to another user later.
+     * The number of the user, as text, since it can be larger than a JavaScript number. It stays,
+     * while names change and can be given to another user later.
      */
     id: string;
     username: string;
@@ -45,8 +45,8 @@ export type Reply = {
  * A user, as Knoxide knew it when it was asked.
  *
  * @typedef {object} User
- * @property {string} id The number of the user, as text, since it can be larger than a JavaScript number. It stays, while
- *   names change and can be given to another user later.
+ * @property {string} id The number of the user, as text, since it can be larger than a JavaScript number. It stays,
+ *   while names change and can be given to another user later.
  * @property {string} username
  * @property {string} email
  * @property {boolean} isStaff The staff flag, which Knoxide stores for applications.

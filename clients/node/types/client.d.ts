@@ -19,7 +19,8 @@ export type Options = {
      */
     timeout?: number;
     /**
-     * Allows `http://` to other addresses, where tokens and the secret can be read on the way.
+     * Allows `http://` to other addresses, where tokens and the secret can be read on the
+     * way.
      */
     insecureHttp?: boolean;
 };
@@ -32,8 +33,8 @@ export declare class Client {
      */
     constructor({ url, clientId, secret, secretFile, timeout, insecureHttp }: Options);
     /**
-     * A client with the settings of the environment: `KNOXIDE_URL`, `KNOXIDE_CLIENT_ID`, and `KNOXIDE_CLIENT_SECRET_FILE` or
-     * `KNOXIDE_CLIENT_SECRET`.
+     * A client with the settings of the environment: `KNOXIDE_URL`, `KNOXIDE_CLIENT_ID`, and
+     * `KNOXIDE_CLIENT_SECRET_FILE` or `KNOXIDE_CLIENT_SECRET`.
      *
      * @throws {TypeError} for a variable that is missing, and what the constructor throws
      */
@@ -52,7 +53,7 @@ export declare class Client {
         countsAsUse?: boolean;
     }): Promise<Session | null>;
     /**
-     * The same for many tokens, in their order, with one call for each 1,000. The client needs the right `batch`.
+     * The same for many tokens, in their order, by one call for each 1,000. The client needs the right `batch`.
      *
      * @param {readonly string[]} tokens
      * @param {object} [options]

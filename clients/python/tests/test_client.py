@@ -13,7 +13,16 @@ from typing import Any
 import pytest
 
 from conftest import CLIENT_ID, GOOD, SECRET, TOKEN, Asker, Fake, reply
-from knoxide_client import AsyncClient, Client, ClientRefused, KnoxideError, NotAuthenticated, Session, Unavailable, User
+from knoxide_client import (
+    AsyncClient,
+    Client,
+    ClientRefused,
+    KnoxideError,
+    NotAuthenticated,
+    Session,
+    Unavailable,
+    User,
+)
 
 
 def test_a_good_token_has_a_session(asker: Asker, fake: Fake) -> None:
@@ -89,7 +98,7 @@ def test_everything_else_is_an_outage_and_no_refusal(asker: Asker, fake: Fake, a
 def test_a_server_that_is_down_or_silent_is_an_outage(asker: Asker) -> None:
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
-        url = "http://127.0.0.1:%d" % silent.getsockname()[1]
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         with pytest.raises(Unavailable, match="ConnectError"):
             asker.client(url).check(TOKEN)
         silent.listen()
@@ -177,7 +186,14 @@ def test_many_tokens_are_asked_about_in_parts(asker: Asker, fake: Fake, tokens: 
 
 def test_secrets_stay_out_of_texts_and_logs(asker: Asker, fake: Fake, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    fake.replies = [reply(GOOD), reply("", 500), b"", b"no HTTP\r\n\r\n", reply({"error": "invalid_client"}, 401), reply({"active": True})]
+    fake.replies = [
+        reply(GOOD),
+        reply("", 500),
+        b"",
+        b"no HTTP\r\n\r\n",
+        reply({"error": "invalid_client"}, 401),
+        reply({"active": True}),
+    ]
     client = asker.client(fake.url)
     texts = [repr(client.client), repr(client.check(TOKEN))]
     for _ in range(4):
@@ -236,7 +252,9 @@ def test_a_url_that_is_wrong_or_not_safe_is_refused(asker: Asker, url: str) -> N
     assert "word" not in str(error.value)
 
 
-@pytest.mark.parametrize("url", ["https://auth.example.com/a", "http://127.9.9.9", "http://[::1]:80", "http://localhost:8080"])
+@pytest.mark.parametrize(
+    "url", ["https://auth.example.com/a", "http://127.9.9.9", "http://[::1]:80", "http://localhost:8080"]
+)
 def test_a_safe_url_is_taken(asker: Asker, url: str) -> None:
     asker.client(url)
 

@@ -30,7 +30,9 @@ class Notes(APIView):
 
     def get(self, request: Request) -> Response:
         user, auth = request.user, request.auth
-        return Response([user.pk, user.get_username(), str(user), user.email, user.is_active, user.is_anonymous, auth.id])
+        return Response(
+            [user.pk, user.get_username(), str(user), user.email, user.is_active, user.is_anonymous, auth.id]
+        )
 
 
 class Staff(Notes):
@@ -63,7 +65,9 @@ def get(fake: Fake) -> Iterator[Callable[..., Any]]:
     def get(name: str, header: str | None = None) -> Any:
         return APIClient().get(f"/{name}", headers={"Authorization": header} if header is not None else {})
 
-    with override_settings(KNOXIDE={"URL": fake.url, "CLIENT_ID": CLIENT_ID, "SECRET": SECRET}, ALLOWED_HOSTS=["testserver"]):
+    with override_settings(
+        KNOXIDE={"URL": fake.url, "CLIENT_ID": CLIENT_ID, "SECRET": SECRET}, ALLOWED_HOSTS=["testserver"]
+    ):
         yield get
         default_client().close()
     default_client.cache_clear()
@@ -119,6 +123,8 @@ def test_the_user_has_no_permission_of_the_site(get: Callable[..., Any], fake: F
     assert session is not None
     user = TokenAuthentication().get_user(session)
     assert user == TokenAuthentication().get_user(session)
-    assert not (user.has_perm("a.view_b") or user.has_perms(["a.view_b"]) or user.has_module_perms("a") or user.is_superuser)
+    assert not (
+        user.has_perm("a.view_b") or user.has_perms(["a.view_b"]) or user.has_module_perms("a") or user.is_superuser
+    )
     with pytest.raises(AttributeError):
         user.id = 8

@@ -22,7 +22,7 @@ from knoxide_client._header import CHARACTERS, EMPTY, INVALID, SPACES, find_toke
         ("Token x", "x"),
         ("token x", "x"),
         ("\t tOkEn \t x ", "x"),
-        ("Token \"x\",%", "\"x\",%"),
+        ('Token "x",%', '"x",%'),
         (["Token x"], "x"),
         ([], None),
         (["Bearer a", "Token b"], None),

@@ -1,4 +1,7 @@
-"""Both clients, before a real server. `tests/it/client_packages.rs` starts one and sets the variables; otherwise these are skipped."""
+"""Both clients, before a real server.
+
+`tests/it/client_packages.rs` starts one and sets the variables; without them these tests are skipped.
+"""
 
 import os
 from collections.abc import Callable, Iterator
@@ -10,7 +13,9 @@ import pytest
 from conftest import Asked, Asker
 from knoxide_client import ClientRefused, NotAuthenticated
 
-pytestmark = pytest.mark.skipif("KNOXIDE_TEST_USER" not in os.environ, reason="tests/it/client_packages.rs starts the server")
+pytestmark = pytest.mark.skipif(
+    "KNOXIDE_TEST_USER" not in os.environ, reason="tests/it/client_packages.rs starts the server"
+)
 
 OPTIONS = {"client_id": os.environ.get("KNOXIDE_CLIENT_ID"), "secret": os.environ.get("KNOXIDE_CLIENT_SECRET")}
 
@@ -76,7 +81,9 @@ def test_many_are_not_mixed_up(client: Asked, user: User) -> None:
     ]
 
 
-@pytest.mark.parametrize("wrong", [{"secret": "wrong"}, {"client_id": "019b7c5e-4f05-7c1b-9d2a-3f6f0f1e2d3c"}, {"client_id": "é"}])
+@pytest.mark.parametrize(
+    "wrong", [{"secret": "wrong"}, {"client_id": "019b7c5e-4f05-7c1b-9d2a-3f6f0f1e2d3c"}, {"client_id": "é"}]
+)
 def test_a_wrong_client_is_no_verdict(asker: Asker, user: User, wrong: dict[str, Any]) -> None:
     client = asker.client(os.environ["KNOXIDE_URL"], **OPTIONS | wrong)
     ask: Callable[..., Any]

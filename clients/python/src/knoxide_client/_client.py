@@ -100,7 +100,7 @@ class Client(_Connection[httpx.Client]):
         return read_one(self._ask("introspect/", data=form(token, counts_as_use)))
 
     def check_many(self, tokens: Sequence[str], *, counts_as_use: bool = False) -> list[Session | None]:
-        """The same for many tokens, in their order, with one call for each 1,000. The client needs the right `batch`."""
+        """The same for many tokens, in their order, by one call for each 1,000. The client needs the right `batch`."""
         parts = batches(tokens, counts_as_use)
         return [session for body, size in parts for session in read_many(self._ask("check/", json=body), size)]
 

@@ -54,7 +54,7 @@ class Unavailable(KnoxideError):
 
 
 class ClientRefused(Unavailable):
-    """Knoxide refuses this application: its id or secret is wrong, or it lacks the right. Asking again does not help."""
+    """Knoxide refuses this application: its id or secret is wrong, or it lacks the right. Asking again is useless."""
 
 
 def logged(error: Unavailable) -> Unavailable:

@@ -17,7 +17,7 @@ _TOKEN = re.compile(r"[!-~]+")
 
 
 def is_token(text: str) -> bool:
-    """Whether this can be a token: visible ASCII of at most 4,096 characters. Everything else is refused without asking."""
+    """Whether this can be a token: visible ASCII of at most 4,096 characters. All else is refused without asking."""
     return len(text) <= MAX_TOKEN_LENGTH and _TOKEN.fullmatch(text) is not None
 
 

@@ -20,7 +20,7 @@ from ._session import Session, User
 def default_client() -> Client:
     """The client of this process, made from the setting `KNOXIDE`, or from the environment if there is no such setting.
 
-    `KNOXIDE` is a dictionary with the arguments of `Client` as its keys, in capitals: `URL`, `CLIENT_ID`, `SECRET_FILE`, …
+    `KNOXIDE` is a dictionary whose keys are the arguments of `Client` in capitals: `URL`, `CLIENT_ID`, `SECRET_FILE`, …
     """
     given = getattr(settings, "KNOXIDE", None)
     return Client.from_env() if given is None else Client(**{name.lower(): value for name, value in given.items()})
