@@ -258,8 +258,7 @@ impl Auth {
     }
 
     async fn write_refresh(&self, refresh: Refresh) -> Result<Refreshed, TokenError> {
-        let written = self.inner.writes.run(OnDisconnect::Cancel, move |connection| connection.refresh(&refresh));
-        Ok(within(self.inner.timeouts.write, "writes", written).await?)
+        Ok(self.write(OnDisconnect::Cancel, move |connection| connection.refresh(&refresh)).await?)
     }
 
     /// Whether a consumed token may still be presented.
@@ -307,7 +306,7 @@ impl Auth {
             None => self.mint_instead(&subject, kind, now, &mut tokens)?,
         };
         let (access, refresh) = match kind {
-            TokenKind::Access | TokenKind::Admin => (again, None),
+            TokenKind::Access | TokenKind::Admin | TokenKind::Page => (again, None),
             TokenKind::Refresh => {
                 let (access, new) = self.mint_access(&subject, who.issued, now)?;
                 tokens.push(new);
@@ -335,7 +334,7 @@ impl Auth {
         let (token, new) = match (kind, self.policy().dialects.get(subject.dialect).refresh) {
             (TokenKind::Refresh, RefreshPolicy::Pair { ttl, .. }) => self.mint_refresh(subject, None, ttl, now)?,
             (TokenKind::Refresh, RefreshPolicy::None | RefreshPolicy::Access { .. })
-            | (TokenKind::Access | TokenKind::Admin, _) => self.mint_access(subject, now, now)?,
+            | (TokenKind::Access | TokenKind::Admin | TokenKind::Page, _) => self.mint_access(subject, now, now)?,
         };
         tokens.push(new);
         Ok(token)
@@ -346,9 +345,7 @@ impl Auth {
         let session = record.session.id;
         log::warn!(session = session.to_string().as_str(), user = record.user.id.0;
             "a refresh token was used again after the grace time; its session is ended");
-        let ended =
-            self.inner.writes.run(OnDisconnect::Finish, move |connection| connection.end_session(session, &audit));
-        match within(self.inner.timeouts.write, "writes", ended).await {
+        match self.write(OnDisconnect::Finish, move |connection| connection.end_session(session, &audit)).await {
             Ok(_) => refused("refresh_reused"),
             Err(error) => TokenError::Unavailable(error),
         }

@@ -11,9 +11,13 @@ mod audit;
 #[cfg(test)]
 mod blacklist;
 #[cfg(test)]
+mod browsers;
+#[cfg(test)]
 mod by_hand;
 #[cfg(test)]
 mod cache;
+#[cfg(test)]
+mod client_packages;
 #[cfg(feature = "conformance")]
 #[cfg(test)]
 mod clients;
@@ -81,6 +85,9 @@ mod operations;
 mod outage;
 #[cfg(test)]
 mod own;
+#[cfg(feature = "pages")]
+#[cfg(test)]
+mod pages;
 #[cfg(test)]
 mod password;
 #[cfg(test)]

@@ -9,7 +9,8 @@ use super::clients::Stage;
 use super::counts::add;
 use super::crowd::HASH;
 use super::gate::Credentials;
-use super::ledger::{Outcome, Responder, Token, User};
+use super::ledger::{Responder, Token, User};
+use super::outcome::Outcome;
 use crate::harness::dice::Dice;
 use crate::harness::program::Program;
 
