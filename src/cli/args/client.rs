@@ -1,6 +1,5 @@
 //! The arguments after `client`.
 
-
 use std::time::Duration;
 
 use clap::Subcommand;
