@@ -11,6 +11,8 @@ mod audit;
 #[cfg(test)]
 mod blacklist;
 #[cfg(test)]
+mod browsers;
+#[cfg(test)]
 mod by_hand;
 #[cfg(test)]
 mod cache;
@@ -83,6 +85,9 @@ mod operations;
 mod outage;
 #[cfg(test)]
 mod own;
+#[cfg(feature = "pages")]
+#[cfg(test)]
+mod pages;
 #[cfg(test)]
 mod password;
 #[cfg(test)]
