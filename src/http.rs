@@ -13,6 +13,7 @@ pub mod forward_auth;
 pub mod health;
 pub mod jwks;
 pub mod middleware;
+pub mod openapi;
 mod own;
 
 use std::net::IpAddr;
@@ -20,8 +21,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use actix_web::http::header::{USER_AGENT, X_FORWARDED_FOR};
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::http::header::{HeaderValue, USER_AGENT, X_FORWARDED_FOR};
+use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Responder, web};
 
 use crate::domain::audit::Origin;
 pub use crate::domain::dialect::Mount;
@@ -44,6 +45,8 @@ pub struct HttpOptions {
     pub proxies: address::Proxies,
     /// How proxies ask whether a request may pass.
     pub forward_auth: forward_auth::options::ForwardAuthOptions,
+    /// Whether the program serves the document of its API.
+    pub api_docs: bool,
 }
 
 /// Which replies are sent where the documented contract and the Django package differ.
@@ -64,6 +67,7 @@ impl Default for HttpOptions {
             read_timeout: Duration::from_secs(5),
             proxies: address::Proxies::default(),
             forward_auth: forward_auth::options::ForwardAuthOptions::default(),
+            api_docs: true,
         }
     }
 }
@@ -186,6 +190,32 @@ pub fn mount(config: &mut web::ServiceConfig, state: &HttpState) {
 /// `{"detail":"Not found."}` for all other paths.
 pub fn configure(config: &mut web::ServiceConfig, state: &HttpState) {
     config.configure(|config| mount(config, state)).configure(health::configure).default_service(web::to(not_found));
+}
+
+/// What the document says of all that [`configure`] mounts with these options.
+fn document(document: &mut openapi::document::Document, state: &HttpState) {
+    dialects::document(document, state);
+    if state.options().forward_auth.enabled {
+        forward_auth::document(document, &openapi::document::token_schemes(&state.options().dialects));
+    }
+    jwks::document(document);
+    health::document(document);
+}
+
+/// Serves `GET` and `HEAD` at a path. The answer to other methods is 405.
+fn read_at<F, Args>(config: &mut web::ServiceConfig, path: &str, handler: F)
+where
+    F: Handler<Args> + Clone,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    let resource = web::resource(path).route(web::get().to(handler.clone())).route(web::head().to(handler));
+    config.service(resource.default_service(web::to(only_reads)));
+}
+
+async fn only_reads(request: HttpRequest) -> HttpResponse {
+    static READS: HeaderValue = HeaderValue::from_static("GET, HEAD");
+    drf::reply::Replies::new(Some(&READS), true).method_not_allowed(request.method().as_str())
 }
 
 async fn not_found(request: HttpRequest) -> HttpResponse {

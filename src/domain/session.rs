@@ -1,9 +1,11 @@
 //! Sessions, and the one function that decides whether a token is good.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
@@ -14,8 +16,9 @@ use crate::domain::token::TokenKind;
 use crate::domain::user::{Epoch, User, UserId};
 
 /// A session's identifier: a UUID v7, so that ids sort by the time of login. Not a secret.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-pub struct SessionId(Uuid);
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, JsonSchema)]
+#[schemars(inline, extend("format" = "uuid"))]
+pub struct SessionId(#[schemars(with = "String")] Uuid);
 
 impl SessionId {
     /// A new id from the time of login and ten random bytes.
@@ -84,12 +87,14 @@ impl SessionKind {
         }
     }
 
+    /// All kinds.
+    pub fn all() -> impl Iterator<Item = Self> {
+        Dialect::ALL.into_iter().map(Self::Dialect).chain([Self::Admin, Self::AdminScript])
+    }
+
     /// The kind with this name.
     pub fn from_name(name: &str) -> Option<Self> {
-        match Dialect::from_name(name) {
-            Some(dialect) => Some(Self::Dialect(dialect)),
-            None => [Self::Admin, Self::AdminScript].into_iter().find(|kind| kind.as_str() == name),
-        }
+        Self::all().find(|kind| kind.as_str() == name)
     }
 
     /// What a token of such a session can be used for that is stored under this kind.
@@ -122,8 +127,20 @@ impl Serialize for SessionKind {
     }
 }
 
+/// One of the names.
+impl JsonSchema for SessionKind {
+    fn schema_name() -> Cow<'static, str> {
+        "SessionKind".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let names: Vec<&str> = Self::all().map(Self::as_str).collect();
+        json_schema!({ "type": "string", "enum": names })
+    }
+}
+
 /// One login on one device: the fields that a check needs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Session {
     /// The session's id.
     pub id: SessionId,
@@ -269,7 +286,7 @@ pub fn judge(
 }
 
 /// A session as it is listed, for its owner or an administrator.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct SessionEntry {
     /// The session's state.
     #[serde(flatten)]

@@ -8,7 +8,10 @@ use actix_web::{Handler, HttpResponse, web};
 use serde_json::{Value, json};
 
 use super::drf::request::{Incoming, LoginDenial, RequestContext};
-use super::{HttpState, account, own};
+use super::openapi::document::{Document, token_schemes};
+use super::openapi::schema::{object, token};
+use super::openapi::{coded_detail, detail};
+use super::{HttpState, account, events, own};
 use crate::domain::dialect::Dialect;
 use crate::service::{Issued, RefreshedTokens, TokenRefusal};
 
@@ -42,6 +45,58 @@ pub fn configure(config: &mut web::ServiceConfig, state: &HttpState) {
     if dialects.knox.enabled {
         own::configure(config, &dialects.knox.prefix, state);
     }
+}
+
+/// What the document says about the enabled dialects.
+pub(super) fn document(document: &mut Document, state: &HttpState) {
+    let options = state.options();
+    let schemes = token_schemes(&options.dialects);
+    for dialect in Dialect::ALL {
+        let mount = options.dialects.get(dialect);
+        if !mount.enabled {
+            continue;
+        }
+        let mut section = document.section(dialect.as_str(), about(dialect), &mount.prefix);
+        match dialect {
+            Dialect::Knox => knox::document(&mut section),
+            Dialect::DrfJwt => drf_jwt::document(&mut section),
+            Dialect::Simplejwt => simplejwt::document(&mut section, options.compat),
+            Dialect::AccessToken => access_token::document(&mut section),
+            Dialect::Djoser => djoser::document(&mut section, options.compat),
+        }
+        if dialect == Dialect::Knox {
+            let about = "For access tokens of every dialect, each under its own keyword.";
+            let mut section = document.section("account", about, &mount.prefix);
+            account::document(&mut section, options.compat, &schemes);
+            own::document(&mut section, state, &schemes);
+            events::document(&mut section, state, &schemes);
+        }
+    }
+}
+
+const fn about(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::Knox => "Opaque tokens, as with django-rest-knox.",
+        Dialect::DrfJwt => "One JWT, as with djangorestframework-jwt.",
+        Dialect::Simplejwt => "An access and a refresh JWT, by e-mail address, as with djangorestframework-simplejwt.",
+        Dialect::AccessToken => "One JWT with its end and its user.",
+        Dialect::Djoser => "An access and a refresh JWT, as with djoser.",
+    }
+}
+
+/// The schema of [`pair`].
+fn pair_schema() -> Value {
+    object([("refresh", token()), ("access", token())])
+}
+
+/// The schemas of [`refreshed`].
+fn refreshed_schema() -> Value {
+    json!({ "anyOf": [object([("access", token())]), object([("access", token()), ("refresh", token())])] })
+}
+
+/// The schema of [`pair_refusal`].
+fn pair_refusal_schema() -> Value {
+    json!({ "anyOf": [coded_detail(), detail()] })
 }
 
 /// Serves an endpoint at both of its paths: a redirect from one to the other would lose the body of a
@@ -121,7 +176,6 @@ fn refreshed(tokens: &RefreshedTokens) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use super::super::events;
     use super::*;
     use crate::http::forward_auth;
 

@@ -32,7 +32,7 @@ mod sessions;
 mod tokens;
 mod users;
 
-pub use crate::store::{EventFilter, EventOrder, SessionMatch, SharedEmail, UserFilter};
+pub use crate::store::{EventEntry, EventFilter, EventOrder, SessionMatch, SharedEmail, UserEntry, UserFilter};
 pub use data::{Imported, Swept, UnreachableUser, UnverifiableUser, why_unverifiable};
 pub use explain::{About, Answer, Cause, Evidence, ExplainSettings, ExplainedSession, Explanation, Question};
 pub use keys::{KeyState, ListedKey};

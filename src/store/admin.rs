@@ -3,6 +3,7 @@
 //! The server's requests need none of it, so a custom store may leave it out. All methods
 //! block, may take long, and use connections of their own; each is one atomic step unless it says otherwise.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{EventEntry, EventFilter, Store, StoreError, StoreResult};
@@ -333,7 +334,7 @@ pub struct UserFilter {
 }
 
 /// A user as it is listed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct UserEntry {
     /// The user.
     #[serde(flatten)]

@@ -71,6 +71,8 @@ mod nginx;
 #[cfg(test)]
 mod offline;
 #[cfg(test)]
+mod openapi;
+#[cfg(test)]
 mod operations;
 #[cfg(test)]
 mod outage;
