@@ -1,11 +1,12 @@
 //! Sessions, and the one function that decides whether a token is good.
 
-use std::borrow::Cow;
+mod schema;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
@@ -78,6 +79,9 @@ pub enum SessionKind {
 }
 
 impl SessionKind {
+    /// The kinds that are no dialect.
+    pub const APART: [Self; 2] = [Self::Admin, Self::AdminScript];
+
     /// The name under which the kind is stored and shown: the dialect's, `admin` or `admin_script`.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -87,14 +91,12 @@ impl SessionKind {
         }
     }
 
-    /// All kinds.
-    pub fn all() -> impl Iterator<Item = Self> {
-        Dialect::ALL.into_iter().map(Self::Dialect).chain([Self::Admin, Self::AdminScript])
-    }
-
     /// The kind with this name.
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::all().find(|kind| kind.as_str() == name)
+        match Dialect::from_name(name) {
+            Some(dialect) => Some(Self::Dialect(dialect)),
+            None => Self::APART.into_iter().find(|kind| kind.as_str() == name),
+        }
     }
 
     /// What a token of such a session can be used for that is stored under this kind.
@@ -124,18 +126,6 @@ impl From<Dialect> for SessionKind {
 impl Serialize for SessionKind {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.as_str())
-    }
-}
-
-/// One of the names.
-impl JsonSchema for SessionKind {
-    fn schema_name() -> Cow<'static, str> {
-        "SessionKind".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        let names: Vec<&str> = Self::all().map(Self::as_str).collect();
-        json_schema!({ "type": "string", "enum": names })
     }
 }
 

@@ -17,7 +17,7 @@ use super::drf::request::Incoming;
 use super::openapi::document::Section;
 use super::openapi::errors_of;
 use super::openapi::operation::Operation;
-use super::openapi::schema::text;
+use super::openapi::schema::{event_cursor, or_empty};
 use crate::domain::dialect::Dialect;
 use crate::service::{EventCursor, OwnEvents};
 
@@ -48,8 +48,8 @@ pub(super) fn document(section: &mut Section<'_>, state: &HttpState, schemes: &[
     let page = section.schemas().of::<OwnEvents>();
     let operation = Operation::new("The audit events about the user, newest first")
         .known(schemes)
-        .takes("query", "cursor", &text(), "The `next` of the page before.")
-        .takes("query", "limit", &limit, "How many events a page has.")
+        .takes("query", "cursor", &or_empty(&event_cursor()), "The `next` of the page before.")
+        .takes("query", "limit", &or_empty(&limit), "How many events a page has.")
         .reply(200, "A page.", page)
         .reply(400, "A parameter is wrong.", errors_of(&["cursor", "limit"]));
     section.endpoint(events_at, &EVENTS, operation);

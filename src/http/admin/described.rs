@@ -26,6 +26,7 @@ pub(super) struct Described {
     takes: &'static [&'static [Takes]],
     gives: Gives,
     refuses: &'static [(u16, &'static str)],
+    leads_to: &'static [(&'static str, &'static str)],
 }
 
 /// The reply when all went well.
@@ -50,6 +51,14 @@ pub(super) enum Kind {
     Text,
     /// A password.
     Password,
+    /// A password that has to keep the rules.
+    NewPassword,
+    /// An IP address.
+    Address,
+    /// An IP address or a network.
+    Network,
+    /// The position of an audit event.
+    EventCursor,
     /// `true` or `false`.
     Flag,
     /// A number within bounds.
@@ -70,7 +79,7 @@ pub(super) enum Kind {
 
 impl Described {
     pub(super) const fn new(summary: &'static str, gives: Gives) -> Self {
-        Self { summary, about: "", takes: &[], gives, refuses: &[] }
+        Self { summary, about: "", takes: &[], gives, refuses: &[], leads_to: &[] }
     }
 
     /// Says more about it.
@@ -86,6 +95,11 @@ impl Described {
     /// It refuses with these statuses, besides those that every endpoint has.
     pub(super) const fn refuses(self, refuses: &'static [(u16, &'static str)]) -> Self {
         Self { refuses, ..self }
+    }
+
+    /// Its reply has the id for these operations.
+    pub(super) const fn leads_to(self, leads_to: &'static [(&'static str, &'static str)]) -> Self {
+        Self { leads_to, ..self }
     }
 
     /// Whether it reads this field.
@@ -148,6 +162,10 @@ impl Takes {
         let schema = match self.kind {
             Kind::Text => schema::text(),
             Kind::Password => schema::password(),
+            Kind::NewPassword => schema::new_password(),
+            Kind::Address => schema::address(),
+            Kind::Network => schema::network(),
+            Kind::EventCursor => schema::event_cursor(),
             Kind::Flag => schema::flag(),
             Kind::Number(least, most) => json!({ "type": "integer", "minimum": least, "maximum": most }),
             Kind::User => schema::number(),
@@ -176,6 +194,9 @@ impl Route {
             Some(schema) => operation.reply(gives.status, "It is done.", schema(schemas)),
             None => operation.empty(gives.status, "It is done."),
         };
+        for (method, path) in self.described.leads_to {
+            operation = operation.leads_to(gives.status, "/id", method, path);
+        }
         operation = self.with_access(operation, &refusal);
         operation = self.with_fields(operation, &refusal, schemas);
         for (status, when) in *refuses {

@@ -3,7 +3,7 @@
 use super::call::{Answer, Call, Reply};
 use super::described::{Described, Gives, Kind, Takes, page_of};
 use super::fields::Fields;
-use super::page::{PAGE, Page};
+use super::page::{Page, page_fields};
 use crate::domain::audit::Event;
 use crate::domain::session::SessionId;
 use crate::service::EventCursor;
@@ -12,12 +12,12 @@ use crate::service::admin::{EventEntry, EventFilter, EventOrder};
 
 pub(super) const LIST: Described = Described::new("Audit events, newest first", Gives::ok(page_of::<EventEntry>))
     .takes(&[
-        PAGE,
+        &page_fields(Kind::EventCursor),
         &[
             Takes::new("user", Kind::User, "About this user."),
             Takes::new("event", Kind::Events, "Names of events, with commas between."),
             Takes::text("actor", "Who did it: `user:17`, `cli`, `system`, `anonymous`."),
-            Takes::text("address", "From this address."),
+            Takes::new("address", Kind::Address, "From this address."),
             Takes::new("session", Kind::SessionId, "About this session."),
             Takes::new("from", Kind::Time, "Then or later."),
             Takes::new("until", Kind::Time, "Before then."),

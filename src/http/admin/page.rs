@@ -7,11 +7,13 @@ use serde::Serialize;
 use super::described::{Kind, Takes};
 use super::fields::MOST_ROWS;
 
-/// The fields of a request for a page.
-pub(super) const PAGE: &[Takes] = &[
-    Takes::text("cursor", "The `next` of the page before."),
-    Takes::new("limit", Kind::Number(1, MOST_ROWS), "How many rows a page has; 50, if it does not say."),
-];
+/// The fields of a request for a page whose cursors are of this kind.
+pub(super) const fn page_fields(cursor: Kind) -> [Takes; 2] {
+    [
+        Takes::new("cursor", cursor, "The `next` of the page before."),
+        Takes::new("limit", Kind::Number(1, MOST_ROWS), "How many rows a page has; 50, if it does not say."),
+    ]
+}
 
 /// A page.
 #[derive(Debug, Serialize, JsonSchema)]

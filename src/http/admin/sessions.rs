@@ -9,7 +9,7 @@ use super::call::{Answer, Call, Reply};
 use super::described::{Described, Gives, Kind, Takes, of, page_of};
 use super::error::ApiError;
 use super::fields::Fields;
-use super::page::{PAGE, Page};
+use super::page::{Page, page_fields};
 use crate::domain::session::{SessionEntry, SessionId, SessionKind};
 use crate::domain::time::Timestamp;
 use crate::http::openapi::schema::{Schemas, object};
@@ -17,7 +17,7 @@ use crate::service::admin::desk::Length;
 use crate::service::admin::{Admin, DryRun, SessionMatch, SessionQuery, Shown};
 
 pub(super) const LIST: Described = Described::new("Sessions, newest first", Gives::ok(page_of::<SessionEntry>))
-    .takes(&[MATCH, PAGE, &[Takes::flag("ended", "Also those that are over.")]]);
+    .takes(&[MATCH, &page_fields(Kind::SessionId), &[Takes::flag("ended", "Also those that are over.")]]);
 pub(super) const GET: Described = Described::new("One session", Gives::ok(of::<SessionEntry>));
 pub(super) const END: Described =
     Described::new("End a session", Gives::NOTHING).refuses(&[(403, "It is that of another administrator.")]);
@@ -41,7 +41,11 @@ pub(super) const REVOKE: Described = Described::new("End many sessions, or show 
 /// The conditions of a search, and of a mass end.
 const MATCH: &[Takes] = &[
     Takes::new("user", Kind::User, "Their user's number."),
-    Takes::text("address", "The address that they were opened from, or a network such as `192.0.2.0/24`."),
+    Takes::new(
+        "address",
+        Kind::Network,
+        "The address that they were opened from, or a network such as `192.0.2.0/24`.",
+    ),
     Takes::new("created_from", Kind::Time, "They were opened then or later."),
     Takes::new("created_before", Kind::Time, "They were opened before."),
     Takes::new("last_seen_before", Kind::Time, "They were last used before."),

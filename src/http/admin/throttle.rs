@@ -19,7 +19,7 @@ pub(super) const LIST: Described = Described::new(
 pub(super) const CLEAR: Described = Described::new("Forgive wrong passwords on this node", Gives::ok(cleared))
     .takes(&[&[
         Takes::new("user", Kind::User, "Those for this account."),
-        Takes::text("address", "Those from this address."),
+        Takes::new("address", Kind::Address, "Those from this address."),
         Takes::flag("all", "All of them."),
     ]])
     .refuses(&[(404, "There is no such user.")]);

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::call::{Answer, Call, Reply};
 use super::described::{Described, Gives, Kind, Takes, page_of};
-use super::page::{PAGE, Page};
+use super::page::{Page, page_fields};
 use crate::domain::dialect::Dialect;
 use crate::domain::session::{SessionEntry, SessionId, SessionKind};
 use crate::domain::user::UserId;
@@ -16,7 +16,7 @@ use crate::service::admin::{SessionMatch, SessionQuery};
 
 pub(super) const LIST: Described =
     Described::new("Tokens of scripts, newest first", Gives::ok(page_of::<SessionEntry>)).takes(&[
-        PAGE,
+        &page_fields(Kind::SessionId),
         &[
             Takes::new("user", Kind::User, "Their user's number."),
             Takes::text("name", "A part of their name."),
@@ -31,7 +31,8 @@ pub(super) const CREATE: Described = Described::new("Make a token for a script",
             Takes::flag("admin", "Whether it is for administration; then it needs an end."),
         ],
     ])
-    .refuses(&[(404, "There is no such user."), (409, "The user is not active, or is no administrator.")]);
+    .refuses(&[(404, "There is no such user."), (409, "The user is not active, or is no administrator.")])
+    .leads_to(&[("DELETE", "/admin/api/tokens/{id}/"), ("GET", "/admin/api/sessions/{id}/")]);
 pub(super) const REVOKE: Described = Described::new("End all tokens of a user with a name", Gives::ok(ended))
     .takes(&[NAMED])
     .refuses(&[(403, "They are those of another administrator."), (404, "There is no such user, or no such token.")]);

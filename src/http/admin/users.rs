@@ -6,7 +6,7 @@ use super::call::{Answer, Call, Reply};
 use super::described::{Described, Gives, Kind, Takes, of, page_of};
 use super::error::ApiError;
 use super::fields::Fields;
-use super::page::{PAGE, Page};
+use super::page::{Page, page_fields};
 use crate::domain::user::{User, UserId};
 use crate::http::openapi::schema::{Schemas, object, text, time};
 use crate::service::admin::desk::Length;
@@ -21,7 +21,7 @@ enum Change {
 }
 
 pub(super) const LIST: Described = Described::new("Users, by number", Gives::ok(page_of::<UserEntry>)).takes(&[
-    PAGE,
+    &page_fields(Kind::User),
     &[
         Takes::text("q", "A part of the name or of the e-mail address."),
         Takes::text("beginning", "How the name begins."),
@@ -42,7 +42,8 @@ pub(super) const CREATE: Described = Described::new("Make a user", Gives::create
             Takes::flag("is_admin", "Whether the user may administer others: it needs a recent password."),
         ],
     ])
-    .refuses(&[RECENT, (409, "The name or the address is taken.")]);
+    .refuses(&[RECENT, (409, "The name or the address is taken.")])
+    .leads_to(ONE);
 pub(super) const GET: Described = Described::new("One user", Gives::ok(of::<UserEntry>));
 pub(super) const CHANGE: Described = Described::new("Change a user", Gives::ok(of::<UserEntry>))
     .about("Exactly one of `email` (with `shared_email`), `is_staff`, `is_admin` and `is_active`: each is an act of its own.")
@@ -67,8 +68,17 @@ pub(super) const RESET_PASSWORD: Described =
 pub(super) const END_SESSIONS: Described =
     Described::new("End all sessions of a user", Gives::NOTHING).refuses(&[RECENT]);
 
+/// What can be done with one that was made.
+const ONE: &[(&str, &str)] = &[
+    ("GET", "/admin/api/users/{id}/"),
+    ("PATCH", "/admin/api/users/{id}/"),
+    ("DELETE", "/admin/api/users/{id}/"),
+    ("POST", "/admin/api/users/{id}/password/"),
+    ("POST", "/admin/api/users/{id}/reset-password/"),
+    ("POST", "/admin/api/users/{id}/end-sessions/"),
+];
 const PASSWORD: &[Takes] =
-    &[Takes::new("password", Kind::Password, "The password; it has to keep the rules.").required()];
+    &[Takes::new("password", Kind::NewPassword, "The password; it has to keep the rules.").required()];
 const EMAIL: &[Takes] = &[
     Takes::text("email", "The e-mail address."),
     Takes::flag("shared_email", "Whether another user may have this address."),

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::operation::Operation;
+use super::operation::{Operation, id_of};
 use super::schema::{self, Schemas};
 use crate::domain::dialect::{Dialect, Mount, PerDialect};
 
@@ -74,13 +74,16 @@ impl Section<'_> {
         &mut self.document.schemas
     }
 
+    /// The whole path of an endpoint below the prefix.
+    pub(in crate::http) fn path(&self, below: &str) -> String {
+        format!("{}/{below}/", self.prefix)
+    }
+
     /// Adds an endpoint at this path.
     pub(in crate::http) fn add(&mut self, method: &str, path: &str, operation: &Operation) {
         let path = format!("{}{path}", self.prefix);
         let method = method.to_ascii_lowercase();
-        let words = path.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
-        let id = std::iter::once(method.as_str()).chain(words).collect::<Vec<_>>().join("_");
-        let operation = operation.to_value(&id, self.tag);
+        let operation = operation.to_value(&id_of(&method, &path), self.tag);
         let methods = self.document.paths.entry(path).or_insert_with(|| json!({}));
         schema::put(methods, &method, operation);
     }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::document::Section;
 use super::operation::Operation;
-use super::schema::{fields, list, object, one_of, password, text};
+use super::schema::{fields, list, name as named, object, one_of, password, text};
 use crate::http::drf::endpoint::Endpoint;
 
 /// The media types of bodies.
@@ -21,6 +21,8 @@ impl Section<'_> {
             .reply(404, "`format` names another form.", detail())
             .reply(406, "`Accept` covers no JSON.", detail())
             .headers(&HEADERS);
+        // What cannot be an id makes another path, which has no methods.
+        let operation = if path.contains('{') { operation.without(404, "Allow") } else { operation };
         self.add(endpoint.verb.name(), &format!("/{path}/"), &operation);
     }
 }
@@ -60,7 +62,7 @@ impl Operation {
     pub(in crate::http) fn logs_in(self, name: &'static str) -> Self {
         let session_name = json!({ "type": "string", "maxLength": 100, "description": "A name for the session, such as that of the device. What cannot be one is ignored." });
         self.takes("header", "X-Session-Name", &session_name, "The same, if the body has none.")
-            .reads(&[(name, text()), ("password", password()), ("session_name", session_name)], 2)
+            .reads(&[(name, named()), ("password", password()), ("session_name", session_name)], 2)
             .throttled("There were too many wrong passwords.")
             .asks_the_database()
     }

@@ -35,6 +35,7 @@ struct Reply {
     when: Vec<String>,
     headers: Vec<&'static str>,
     schemas: Vec<(&'static str, Value)>,
+    links: Map<String, Value>,
 }
 
 impl Operation {
@@ -116,6 +117,20 @@ impl Operation {
         self
     }
 
+    /// The reply with this status has, at `from` in its body, the id for another operation.
+    pub(in crate::http) fn leads_to(mut self, status: u16, from: &str, method: &str, path: &str) -> Self {
+        let id = id_of(&method.to_ascii_lowercase(), path);
+        let link = json!({ "operationId": id, "parameters": { "id": format!("$response.body#{from}") } });
+        self.replies.entry(status).or_default().links.insert(id, link);
+        self
+    }
+
+    /// Replies with this status do not have this header.
+    pub(in crate::http) fn without(mut self, status: u16, name: &str) -> Self {
+        self.replies.entry(status).or_default().headers.retain(|other| *other != name);
+        self
+    }
+
     /// A header that every reply has.
     pub(in crate::http) fn headers(mut self, names: &[&'static str]) -> Self {
         for reply in self.replies.values_mut() {
@@ -182,6 +197,23 @@ impl Reply {
                 .collect();
             super::schema::put(&mut reply, "content", Value::Object(content));
         }
+        if !self.links.is_empty() {
+            super::schema::put(&mut reply, "links", Value::Object(self.links.clone()));
+        }
         reply
     }
+}
+
+/// The id of an operation, as generators make names of it: `post_apiTokenAuth` for `POST /api-token-auth/`.
+pub(super) fn id_of(method: &str, path: &str) -> String {
+    let mut id = method.to_owned();
+    for segment in path.split('/').filter(|segment| !segment.is_empty()) {
+        id.push('_');
+        for (number, word) in segment.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').enumerate() {
+            let (first, rest) = word.split_at_checked(1).unwrap_or_default();
+            id.push_str(&if number == 0 { first.to_owned() } else { first.to_ascii_uppercase() });
+            id.push_str(rest);
+        }
+    }
+    id
 }

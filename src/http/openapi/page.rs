@@ -255,7 +255,10 @@ fn kind_of(schema: &Value) -> String {
     };
     let format = text(schema, "/format");
     let format = if format.is_empty() { String::new() } else { format!(" ({format})") };
-    let bounds = match (schema.get("minimum"), schema.get("maximum")) {
+    // Those of the type itself say nothing.
+    let bounded = Some(schema).filter(|schema| schema.get("format").is_none_or(|format| format != "int64"));
+    let bound = |name| bounded.and_then(|schema| schema.get(name));
+    let bounds = match (bound("minimum"), bound("maximum")) {
         (Some(least), Some(most)) => format!(", {least} to {most}"),
         (Some(least), None) => format!(", from {least}"),
         (None, _) => String::new(),

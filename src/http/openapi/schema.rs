@@ -30,7 +30,23 @@ impl Schemas {
 
     /// All schemas that were referred to.
     pub(super) fn finish(mut self) -> Map<String, Value> {
-        self.0.take_definitions(true)
+        let mut all = self.0.take_definitions(true);
+        all.values_mut().for_each(in_words_of_json);
+        all
+    }
+}
+
+/// The comments of types say `None` where JSON has `null`.
+fn in_words_of_json(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            if let Some(Value::String(text)) = members.get_mut("description") {
+                *text = text.replace("`None`", "`null`");
+            }
+            members.values_mut().for_each(in_words_of_json);
+        }
+        Value::Array(items) => items.iter_mut().for_each(in_words_of_json),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 
@@ -39,9 +55,40 @@ pub(in crate::http) fn text() -> Value {
     json!({ "type": "string" })
 }
 
+/// A text with something in it besides white space.
+pub(in crate::http) fn name() -> Value {
+    json!({ "type": "string", "minLength": 1, "pattern": "\\S" })
+}
+
+/// An address, or a network such as `192.0.2.0/24`.
+pub(in crate::http) fn network() -> Value {
+    let network = json!({ "type": "string", "pattern": "^[0-9a-fA-F.:]{2,45}/[0-9]{1,3}$" });
+    json!({ "anyOf": [network, address()] })
+}
+
+/// The position of an audit event.
+pub(in crate::http) fn event_cursor() -> Value {
+    json!({ "type": "string", "pattern": "^[0-9a-f]{1,16}-[0-9a-f]{1,15}$" })
+}
+
+/// An IP address.
+pub(in crate::http) fn address() -> Value {
+    json!({ "anyOf": [{ "type": "string", "format": "ipv4" }, { "type": "string", "format": "ipv6" }] })
+}
+
+/// What this schema allows, or nothing: an empty parameter counts as none.
+pub(in crate::http) fn or_empty(schema: &Value) -> Value {
+    json!({ "anyOf": [schema, { "type": "string", "maxLength": 0 }] })
+}
+
 /// A password in a request.
 pub(in crate::http) fn password() -> Value {
     json!({ "type": "string", "format": "password", "minLength": 1 })
+}
+
+/// A new password.
+pub(in crate::http) fn new_password() -> Value {
+    json!({ "type": "string", "format": "password", "minLength": 8 })
 }
 
 /// The text of a token.
@@ -61,7 +108,7 @@ pub(in crate::http) fn session_id() -> Value {
 
 /// A number that names a user or a row.
 pub(in crate::http) fn number() -> Value {
-    json!({ "type": "integer", "format": "int64" })
+    json!({ "type": "integer", "format": "int64", "minimum": i64::MIN, "maximum": i64::MAX })
 }
 
 /// `true` or `false`.

@@ -13,7 +13,7 @@ use crate::http::drf::endpoint::Endpoint;
 use crate::http::drf::request::Incoming;
 use crate::http::openapi::document::Section;
 use crate::http::openapi::operation::Operation;
-use crate::http::openapi::schema::{about, flag, password, text};
+use crate::http::openapi::schema::{about, flag, name, new_password, password};
 use crate::http::openapi::{errors_of, non_field_errors};
 
 const CHANGE: Endpoint = Endpoint::post("Password Change", &[]);
@@ -22,11 +22,11 @@ const REVOKE_ALL: Endpoint = Endpoint::post("Revoke All Sessions", &[]);
 /// What the document says about them.
 pub(super) fn document(section: &mut Section<'_>, paths: [&str; 2], schemes: &[String]) {
     let [all_at, password_at] = paths;
-    let username = || ("username", about(text(), "Needed without a token, else not read."));
-    let email = || ("email", about(text(), "May take the place of `username`."));
+    let username = || ("username", about(name(), "Needed without a token, else not read."));
+    let email = || ("email", about(name(), "May take the place of `username`."));
     let wrong = "The name or the password is wrong, or the user is not active.";
     let all = Operation::new("Log out everywhere by password")
-        .reads(&[("password", password()), ("username", text()), email()], 1)
+        .reads(&[("password", password()), ("username", name()), email()], 1)
         .empty(204, "All sessions of the user are over.")
         .reply(400, wrong, non_field_errors())
         .throttled("There were too many wrong passwords.")
@@ -34,7 +34,7 @@ pub(super) fn document(section: &mut Section<'_>, paths: [&str; 2], schemes: &[S
     section.endpoint(all_at, &REVOKE_ALL, all);
     let fields = [
         ("current_password", about(password(), "The present password, or a one-time password.")),
-        ("new_password", about(password(), "The new one.")),
+        ("new_password", about(new_password(), "The new one.")),
         ("keep_other_sessions", about(flag(), "Whether the other sessions go on.")),
         username(),
         email(),

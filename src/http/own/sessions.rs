@@ -17,7 +17,7 @@ use crate::http::drf::endpoint::{Endpoint, Verb};
 use crate::http::drf::request::{Incoming, MAX_LIMIT, USUAL_LIMIT};
 use crate::http::openapi::document::Section;
 use crate::http::openapi::operation::Operation;
-use crate::http::openapi::schema::{flag, nullable, object, page, session_id, text, time};
+use crate::http::openapi::schema::{flag, nullable, object, or_empty, page, session_id, text, time};
 use crate::http::openapi::{detail, errors_of};
 
 const LIST: Endpoint = Endpoint { verb: Verb::Get, ..Endpoint::post("Session List", &[]) };
@@ -41,9 +41,10 @@ pub(super) fn document(section: &mut Section<'_>, paths: [&str; 3], schemes: &[S
     let limit = json!({ "type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": USUAL_LIMIT });
     let list = Operation::new("The user's live sessions, newest first")
         .known(schemes)
-        .takes("query", "cursor", &session_id(), "The `next` of the page before.")
-        .takes("query", "limit", &limit, "How many sessions a page has.")
+        .takes("query", "cursor", &or_empty(&session_id()), "The `next` of the page before.")
+        .takes("query", "limit", &or_empty(&limit), "How many sessions a page has.")
         .reply(200, "A page.", page(&session))
+        .leads_to(200, "/results/0/id", ONE.verb.name(), &section.path(one_at))
         .reply(400, "A parameter is wrong.", errors_of(&["cursor", "limit"]));
     section.endpoint(sessions_at, &LIST, list);
     let one = Operation::new("End one of one's sessions")

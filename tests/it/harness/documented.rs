@@ -1,6 +1,6 @@
 //! The document of the API as a judge of replies.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
@@ -33,9 +33,10 @@ impl Documented {
     /// This document.
     pub(crate) fn new(document: Value) -> Self {
         let mut schemas = document["components"]["schemas"].clone();
-        if let Some(schemas) = schemas.as_object_mut() {
-            schemas.values_mut().for_each(close);
-        }
+        let mut parts = BTreeSet::new();
+        find_parts(&schemas, &mut parts);
+        let whole = schemas.as_object_mut().into_iter().flatten().filter(|(name, _)| !parts.contains(name.as_str()));
+        whole.for_each(|(_, schema)| close(schema));
         let components = json!({ "schemas": schemas });
         Self { document, components, compiled: Mutex::default() }
     }
@@ -144,6 +145,19 @@ fn unlisted(method: &str, path: &str, methods: &Map<String, Value>, reply: &Repl
         _ => before,
     };
     if is_right { Vec::new() } else { vec![format!("{method} {path}: unlisted, and answered {}", reply.status)] }
+}
+
+/// The named schemas of which others are made, with members of their own.
+fn find_parts(value: &Value, found: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(members) => {
+            let target = members.get("$ref").filter(|_| members.contains_key("properties")).and_then(Value::as_str);
+            found.extend(target.and_then(|target| target.rsplit('/').next()).map(str::to_owned));
+            members.values().for_each(|value| find_parts(value, found));
+        }
+        Value::Array(items) => items.iter().for_each(|value| find_parts(value, found)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
 }
 
 /// Lets a schema refuse members that it does not have, so that none is undocumented. What is a part of another schema

@@ -132,7 +132,8 @@ impl<'a> Player<'a> {
     /// What the document of the server does not say, or says differently.
     fn compare_with_document(&self, case: &Case, request: &Request, reply: &Reply) -> Vec<String> {
         let documented = self.documented.as_ref().filter(|_| !case.controls.bare);
-        documented.map(|document| document.differences(&request.method, &request.target, reply)).unwrap_or_default()
+        let target = String::from_utf8_lossy(&request.target);
+        documented.map(|document| document.differences(&request.method, &target, reply)).unwrap_or_default()
     }
 
     /// The rules for all replies, unless the case itself specifies that header: JSON has
