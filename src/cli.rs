@@ -7,6 +7,7 @@
 mod answer;
 mod args;
 mod audit;
+mod client;
 mod database;
 mod doctor;
 mod explain;
@@ -115,6 +116,7 @@ fn dispatch(command: Command, as_json: bool, mut context: Context<'_>) -> Answer
         Command::User { action } => user::run(action, &mut context),
         Command::Session { action } => session::run(action, &mut context),
         Command::Token { action } => token::run(action, &context),
+        Command::Client { action } => client::run(action, &context),
         Command::Key { action } => key::run(&action, &context),
         Command::Audit { action } => audit::run(action, as_json, &mut context),
         Command::Sweep { trust_clock } => session::sweep(trust_clock, &context),

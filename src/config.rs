@@ -28,7 +28,7 @@ use std::time::Duration;
 
 pub use self::admin::AdminSettings;
 pub use self::env_file::EnvFile;
-pub use self::form::{parse_time_to_live, show_duration};
+pub use self::form::{parse_duration, parse_time_to_live, show_duration};
 pub use self::input::{Input, Mistake, Mistakes};
 pub use self::render::{env_example, markdown};
 pub use self::secret_file::{read_secret_file, unwrapped};

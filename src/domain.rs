@@ -2,6 +2,7 @@
 //! names the layers above: store, service, HTTP, program.
 
 pub mod audit;
+pub mod client;
 pub mod dialect;
 pub(crate) mod escape;
 pub mod import;

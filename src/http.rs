@@ -13,6 +13,7 @@ pub mod forward_auth;
 pub mod health;
 pub mod jwks;
 pub mod middleware;
+pub mod oauth;
 pub mod openapi;
 mod own;
 
@@ -47,6 +48,10 @@ pub struct HttpOptions {
     pub forward_auth: forward_auth::options::ForwardAuthOptions,
     /// Whether the program serves the document of its API.
     pub api_docs: bool,
+    /// Whether services can ask about tokens: introspection, revocation and checks of many tokens.
+    pub introspection: bool,
+    /// Where clients reach the server. No URL is ever made from what a request says about its host.
+    pub public_url: Option<oauth::public_url::PublicUrl>,
 }
 
 /// Which replies are sent where the documented contract and the Django package differ.
@@ -68,6 +73,8 @@ impl Default for HttpOptions {
             proxies: address::Proxies::default(),
             forward_auth: forward_auth::options::ForwardAuthOptions::default(),
             api_docs: true,
+            introspection: true,
+            public_url: None,
         }
     }
 }
@@ -176,13 +183,14 @@ impl HttpState {
     }
 }
 
-/// Mounts the dialects, the public keys and the endpoints for proxies in an application.
+/// Mounts the dialects, the public keys and the endpoints for services and for proxies in an application.
 pub fn mount(config: &mut web::ServiceConfig, state: &HttpState) {
     config
         .app_data(web::Data::new(state.clone()))
         .configure(|config| dialects::configure(config, state))
         .configure(jwks::configure)
         .configure(|config| events::configure(config, state))
+        .configure(|config| oauth::configure(config, state))
         .configure(|config| forward_auth::configure(config, state));
 }
 
@@ -197,6 +205,9 @@ fn document(document: &mut openapi::document::Document, state: &HttpState) {
     dialects::document(document, state);
     if state.options().forward_auth.enabled {
         forward_auth::document(document, &openapi::document::token_schemes(&state.options().dialects));
+    }
+    if state.options().introspection {
+        oauth::document(document, state.options().public_url.is_some());
     }
     jwks::document(document);
     health::document(document);

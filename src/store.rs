@@ -22,6 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::audit::{AuditContext, Origin};
+use crate::domain::client::{ClientId, ClientRecord};
 use crate::domain::session::{SessionEntry, SessionId, SessionKind, TokenRecord};
 use crate::domain::time::Timestamp;
 use crate::domain::token::{TokenDigest, TokenKind};
@@ -45,6 +46,7 @@ pub use admin::{
     SessionCount, SessionFilter, SessionMatch, SharedAddress, SharedEmail, SweepMoment, SweepPolicy, SweepReport,
     UserChange, UserChanged, UserCreation, UserEntry, UserFilter,
 };
+pub use admin::{ClientCreation, ClientRotation, NewClient};
 pub use admin::{EndScope, Findings, FoundEnd, FoundEvent, FoundSession, FoundToken, KeptSession, LastEnd, Subject};
 pub use events::{EventCursor, EventEntry, EventFilter, EventOrder, NewEvent};
 pub use feed::{FeedKind, FeedUpdate, Invalidation, RevocationFeed, Revoked};
@@ -244,6 +246,21 @@ pub trait Connection: Send {
     /// Records when sessions were last used; never moves that time back. Unknown and ended
     /// sessions are skipped.
     fn touch(&mut self, seen: &[(SessionId, Timestamp)]) -> StoreResult<()>;
+
+    /// What is known of a registered client, as fresh as [`Connection::find_many`]. A store without clients has none.
+    ///
+    /// A store with a [`RevocationFeed`] reports [`Invalidation::Everything`] after each change that could make a secret
+    /// of a client bad or take a right away: a caller may remember a client until then.
+    fn find_client(&mut self, client: ClientId) -> StoreResult<Option<ClientRecord>> {
+        let _ = client;
+        Ok(None)
+    }
+
+    /// Records when clients were last used; never moves that time back. Unknown clients are skipped.
+    fn touch_clients(&mut self, used: &[(ClientId, Timestamp)]) -> StoreResult<()> {
+        let _ = used;
+        Ok(())
+    }
 
     /// Runs `work` so that everything it writes becomes durable together, if the database
     /// gains by that. If this returns an error, nothing that `work` wrote has happened. A

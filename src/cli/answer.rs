@@ -65,7 +65,7 @@ pub(super) enum Code {
     Failed = 1,
     /// Wrong use, or wrong settings.
     Usage = 2,
-    /// There is no such user, session or file.
+    /// There is no such user, session, client or file.
     NotFound = 3,
     /// Refused, or a conflict.
     Refused = 4,
@@ -130,16 +130,22 @@ impl From<AdminError> for Failure {
                 return Self::new(Code::Refused, format!("{error}: {cure}"));
             }
             AdminError::EndRequired => return Self::new(Code::Usage, format!("--ttl: {error}")),
+            AdminError::BadClientName => return Self::new(Code::Usage, format!("NAME: {error}")),
+            AdminError::NoRights => return Self::new(Code::Usage, format!("--rights: {error}")),
+            AdminError::BadLimit => return Self::new(Code::Usage, format!("--limit: {error}")),
+            AdminError::KeptTooLong => return Self::new(Code::Usage, format!("--keep-old: {error}")),
             AdminError::BadTokenName => return Self::new(Code::Usage, format!("--name: {error}")),
             AdminError::BadSearch(text) => return Self::new(Code::Usage, format!("{}: {error}", option(*text))),
             AdminError::KeySecret(_) | AdminError::NoCondition => Code::Usage,
             AdminError::NoSuchUser(_)
             | AdminError::NoSuchSession(_)
             | AdminError::NoSuchToken(_)
-            | AdminError::NoSuchKey(_) => Code::NotFound,
+            | AdminError::NoSuchKey(_)
+            | AdminError::NoSuchClient(_) => Code::NotFound,
             AdminError::BadName(_)
             | AdminError::BadEmail
             | AdminError::NameTaken(_)
+            | AdminError::ClientNameTaken(_)
             | AdminError::Lookalike { .. }
             | AdminError::Weak(_)
             | AdminError::UselessHash(_)

@@ -4,12 +4,14 @@
 #![expect(clippy::doc_markdown, reason = "these comments are the program's help, where backticks would show")]
 
 mod audit;
+mod client;
 mod explain;
 mod key;
 
 use std::path::PathBuf;
 
 pub(super) use self::audit::{Audit, EventConditions};
+pub(super) use self::client::{Client, Limit};
 pub(super) use self::explain::Explain;
 pub(super) use self::key::Key;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -34,7 +36,7 @@ Exit codes:
   0  done
   1  failed, or `doctor` found something
   2  wrong use of the command line, or wrong settings
-  3  no such user, session or file
+  3  no such user, session, client or file
   4  refused: a name that is taken, a weak password, a clash with what is there
   5  the database is not available";
 
@@ -101,6 +103,12 @@ Examples:
     Token {
         #[command(subcommand)]
         action: Token,
+    },
+    /// Register services that ask about tokens, and change and delete them
+    #[command(subcommand_required = true, arg_required_else_help = true)]
+    Client {
+        #[command(subcommand)]
+        action: Client,
     },
     /// List and change the keys that sign JWTs
     #[command(subcommand_required = true, arg_required_else_help = true)]

@@ -177,7 +177,7 @@ fn actor_named(actor: &str) -> String {
     match actor {
         "cli" => "the command line".to_owned(),
         "system" => "the server itself".to_owned(),
-        other => visible(&other.replacen("user:", "user ", 1)).into_owned(),
+        other => visible(&other.replacen("user:", "user ", 1).replacen("client:", "client ", 1)).into_owned(),
     }
 }
 

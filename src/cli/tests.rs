@@ -1,6 +1,7 @@
 //! The command line as a shell sees it: arguments and an environment in; output, errors
 //! and an exit code out.
 
+mod clients;
 mod doctor;
 mod explain;
 mod import;

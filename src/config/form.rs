@@ -132,6 +132,14 @@ pub fn parse_time_to_live(text: &str) -> Result<Option<Duration>, String> {
     (optional(lifetime()).parse)(text)
 }
 
+/// Parses a duration within bounds.
+///
+/// # Errors
+/// What is wrong with it, and what to write instead; the text itself is not repeated.
+pub fn parse_duration(text: &str, bounds: RangeInclusive<Duration>) -> Result<Duration, String> {
+    (duration(bounds).parse)(text)
+}
+
 /// Days have 24 hours. Months and years have no fixed length and are refused.
 fn read_duration(text: &str) -> Option<Duration> {
     let span: Span = text.parse().ok()?;

@@ -27,6 +27,8 @@ macro_rules! settings {
     };
 }
 
+mod services;
+
 const PROCESSORS: &str = "as many as there are processors";
 const NETWORKS: &str = "comma list of networks such as 10.0.0.0/8, addresses, and `unix`";
 
@@ -36,7 +38,8 @@ pub fn groups() -> Vec<Group> {
     database(&mut table);
     http(&mut table);
     connections(&mut table);
-    forward_auth(&mut table);
+    services::forward_auth(&mut table);
+    services::introspection(&mut table);
     administration(&mut table);
     sessions(&mut table);
     refreshing(&mut table);
@@ -142,24 +145,6 @@ fn connections(table: &mut Table) {
 
         /// How long open requests may go on after the order to stop and `KNOXIDE_SHUTDOWN_DELAY`.
         KNOXIDE_SHUTDOWN_TIMEOUT = http.shutdown_timeout, duration(Duration::ZERO..=secs(3600));
-    }
-}
-
-fn forward_auth(table: &mut Table) {
-    table.group("Forward authentication");
-    settings! { table;
-        /// Whether proxies can ask at `/forward-auth/` whether a request may pass (docs/forward-auth.md). The endpoints
-        /// tell the holder of a token what `GET /auth/user/` does, and whether the user is staff.
-        KNOXIDE_FORWARD_AUTH = http.options.forward_auth.enabled, boolean();
-
-        /// The cookie in which a request to these endpoints can have its token instead of the `Authorization` header.
-        /// It counts only if a proxy in `KNOXIDE_TRUSTED_PROXIES` asks and passes on the client's method.
-        KNOXIDE_FORWARD_AUTH_COOKIE = http.options.forward_auth.cookie, optional(form::of("name of a cookie"));
-
-        /// The origins whose pages may send requests other than GET and HEAD with that cookie. They are compared
-        /// exactly. Empty: the cookie counts for GET and HEAD only.
-        KNOXIDE_FORWARD_AUTH_ORIGINS = http.options.forward_auth.origins,
-            form::of("comma list of origins such as https://app.example.com");
     }
 }
 

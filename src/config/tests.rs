@@ -1,6 +1,7 @@
 mod admin;
 mod dialects;
 mod forward_auth;
+mod introspection;
 mod sources;
 mod throttle;
 

@@ -8,6 +8,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
+use crate::domain::client::ClientId;
 use crate::domain::time::Timestamp;
 use crate::domain::user::UserId;
 
@@ -90,11 +91,21 @@ pub enum Event {
     PasswordVerified,
     /// Wrong passwords were forgiven.
     ThrottleCleared,
+    /// A client was registered.
+    ClientAdded,
+    /// A client got a new secret.
+    ClientRotated,
+    /// A client was deleted.
+    ClientDeleted,
+    /// Clients asked about tokens, or had sessions ended.
+    ClientCalled,
+    /// Such a request was refused.
+    ClientRefused,
 }
 
 impl Event {
     /// All reasons.
-    pub const ALL: [Self; 38] = [
+    pub const ALL: [Self; 43] = [
         Self::UserCreated,
         Self::UserDeleted,
         Self::UserRenamed,
@@ -133,6 +144,11 @@ impl Event {
         Self::OthersRevoked,
         Self::PasswordVerified,
         Self::ThrottleCleared,
+        Self::ClientAdded,
+        Self::ClientRotated,
+        Self::ClientDeleted,
+        Self::ClientCalled,
+        Self::ClientRefused,
     ];
 
     /// The name under which the reason is stored and logged.
@@ -176,10 +192,15 @@ impl Event {
             Self::OthersRevoked => "others_revoked",
             Self::PasswordVerified => "password_verified",
             Self::ThrottleCleared => "throttle_cleared",
+            Self::ClientAdded => "client_added",
+            Self::ClientRotated => "client_rotated",
+            Self::ClientDeleted => "client_deleted",
+            Self::ClientCalled => "client_called",
+            Self::ClientRefused => "client_refused",
         }
     }
 
-    /// Whether clients cause it in any number, by logging in and out. Where there is no room for all events, these give
+    /// Whether clients cause it in any number, by logging in and out or asking about tokens. Where there is no room for all events, these give
     /// way to the acts of administrators.
     pub const fn is_routine(self) -> bool {
         match self {
@@ -193,7 +214,9 @@ impl Event {
             | Self::Throttled
             | Self::PasswordChangeRefused
             | Self::RevokedByUser
-            | Self::OthersRevoked => true,
+            | Self::OthersRevoked
+            | Self::ClientCalled
+            | Self::ClientRefused => true,
             Self::UserCreated
             | Self::UserDeleted
             | Self::UserRenamed
@@ -220,7 +243,10 @@ impl Event {
             | Self::AllSessionsEnded
             | Self::OldSessionsEnded
             | Self::PasswordVerified
-            | Self::ThrottleCleared => false,
+            | Self::ThrottleCleared
+            | Self::ClientAdded
+            | Self::ClientRotated
+            | Self::ClientDeleted => false,
         }
     }
 
@@ -253,19 +279,22 @@ impl Serialize for Event {
 pub enum Actor {
     /// A user, authenticated by password or token.
     User(UserId),
+    /// A registered client, authenticated by its secret.
+    Client(ClientId),
     /// The command line.
     CommandLine,
     /// The server itself, for example the sweeper.
     System,
-    /// A client that has not proved who it is.
+    /// Somebody who has not proved who it is.
     Anonymous,
 }
 
-/// `user:17`, `cli`, `system`, `anonymous`.
+/// `user:17`, `client:0190…`, `cli`, `system`, `anonymous`.
 impl fmt::Display for Actor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::User(id) => write!(f, "user:{id}"),
+            Self::Client(id) => write!(f, "client:{id}"),
             Self::CommandLine => f.write_str("cli"),
             Self::System => f.write_str("system"),
             Self::Anonymous => f.write_str("anonymous"),

@@ -74,7 +74,7 @@ pub enum SessionKind {
     Dialect(Dialect),
     /// By an administrator's login: its token is good at the administration API alone.
     Admin,
-    /// For a script of an administrator: its token is good at the administration API alone.
+    /// For a script of an administrator: its token is good at the administration API, and where registered clients ask.
     AdminScript,
 }
 

@@ -120,7 +120,8 @@ pub enum TokenKind {
     Access,
     /// Can only be used to get new tokens.
     Refresh,
-    /// Authenticates requests to the administration API. Stored as an access token of a session for administration.
+    /// Authenticates requests of administrators, and is good for nothing else. Stored as an access token of a session for
+    /// administration.
     Admin,
 }
 

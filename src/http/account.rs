@@ -9,6 +9,7 @@
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
+use serde_json::Value;
 
 use super::Compat;
 use super::dialects::serve;
@@ -17,7 +18,7 @@ use super::drf::reply::{USUAL_BODY, write_string};
 use super::drf::request::{Incoming, RequestContext};
 use super::openapi::document::Section;
 use super::openapi::operation::Operation;
-use super::openapi::schema::{nullable, number, object, session_id, text, time};
+use super::openapi::schema::{id, nullable, number, object, text, time};
 use crate::domain::dialect::Dialect;
 use crate::domain::session::{SessionId, Verified};
 
@@ -38,9 +39,7 @@ pub(super) fn configure(config: &mut web::ServiceConfig, prefix: &str) {
 /// What the document says about them.
 pub(super) fn document(section: &mut Section<'_>, compat: Compat, schemes: &[String]) {
     let [user_at, logout_at, logout_all_at] = PATHS;
-    let session =
-        object([("id", session_id()), ("dialect", text()), ("created", time()), ("expiry", nullable(time()))]);
-    let who = object([("id", number()), ("username", text()), ("email", text()), ("session", session)]);
+    let who = object([("id", number()), ("username", text()), ("email", text()), ("session", session_schema())]);
     let user = Operation::new("Who the token belongs to").known(schemes).reply(200, "Its user and session.", who);
     section.endpoint(user_at, &USER, user);
     let done = logged_out_status(compat).as_u16();
@@ -52,6 +51,11 @@ pub(super) fn document(section: &mut Section<'_>, compat: Compat, schemes: &[Str
         .known(schemes)
         .empty(done, "All sessions of the user are over, in every dialect.");
     section.endpoint(logout_all_at, &LOGOUT_ALL, logout_all);
+}
+
+/// The schema of what [`write_session`] writes.
+pub(super) fn session_schema() -> Value {
+    object([("id", id()), ("dialect", text()), ("created", time()), ("expiry", nullable(time()))])
 }
 
 async fn logout(incoming: Incoming) -> HttpResponse {
@@ -102,21 +106,28 @@ fn describe(who: &Verified) -> Vec<u8> {
     write_string(&mut out, &who.user.username);
     out.extend_from_slice(b",\"email\":");
     write_string(&mut out, &who.user.email);
-    out.extend_from_slice(b",\"session\":{\"id\":\"");
+    out.extend_from_slice(b",\"session\":");
+    write_session(&mut out, who);
+    out.push(b'}');
+    out
+}
+
+/// Writes the session of a token as a JSON object.
+pub(in crate::http) fn write_session(out: &mut Vec<u8>, who: &Verified) {
+    out.extend_from_slice(b"{\"id\":\"");
     out.extend_from_slice(who.session.id.write(&mut SessionId::space()).as_bytes());
     out.extend_from_slice(b"\",\"dialect\":\"");
     out.extend_from_slice(who.session.kind.as_str().as_bytes());
     out.extend_from_slice(b"\",\"created\":\"");
-    who.session.created.write(&mut out);
+    who.session.created.write(out);
     match who.expires {
         Some(end) => {
             out.extend_from_slice(b"\",\"expiry\":\"");
-            end.write(&mut out);
-            out.extend_from_slice(b"\"}}");
+            end.write(out);
+            out.extend_from_slice(b"\"}");
         }
-        None => out.extend_from_slice(b"\",\"expiry\":null}}"),
+        None => out.extend_from_slice(b"\",\"expiry\":null}"),
     }
-    out
 }
 
 #[cfg(test)]

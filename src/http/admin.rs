@@ -6,6 +6,7 @@
 
 mod access;
 mod call;
+mod clients;
 mod described;
 mod error;
 mod events;

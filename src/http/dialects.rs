@@ -177,7 +177,7 @@ fn refreshed(tokens: &RefreshedTokens) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::forward_auth;
+    use crate::http::{forward_auth, oauth};
 
     const fn paths(dialect: Dialect) -> &'static [&'static str] {
         match dialect {
@@ -192,10 +192,11 @@ mod tests {
     /// So the settings need not reject prefixes that would make two dialects share a path.
     #[test]
     fn no_prefix_makes_two_dialects_meet() {
-        const RESERVED: [&str; 3] = [".well-known/jwks.json", "healthz", "readyz"];
+        const RESERVED: [&str; 4] =
+            [".well-known/jwks.json", ".well-known/oauth-authorization-server", "healthz", "readyz"];
         let all = || {
             let all = Dialect::ALL.into_iter().flat_map(paths).copied().chain(account::PATHS);
-            all.chain(events::PATHS).chain(own::PATHS).chain(RESERVED).chain(forward_auth::PATHS)
+            all.chain(events::PATHS).chain(own::PATHS).chain(RESERVED).chain(forward_auth::PATHS).chain(oauth::PATHS)
         };
         for path in all() {
             let ends_like_it = |other: &&str| format!("/{other}").ends_with(&format!("/{path}"));

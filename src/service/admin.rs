@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use crate::domain::audit::{Actor, AuditContext, Event, Origin};
+use crate::domain::client::{ClientId, MAX_LIMIT};
 use crate::domain::jwt::BadKey;
 use crate::domain::password::{Hasher, Unverifiable};
 use crate::domain::password_rules::WeakPassword;
@@ -19,6 +20,7 @@ use crate::domain::user::BadUsername;
 use crate::store::{AdminStore, Clash, Connection, ImportError, KeyError, LastAdmin, StoreError, StoreResult};
 
 mod by_id;
+mod clients;
 mod data;
 pub mod desk;
 mod events;
@@ -33,6 +35,7 @@ mod tokens;
 mod users;
 
 pub use crate::store::{EventEntry, EventFilter, EventOrder, SessionMatch, SharedEmail, UserEntry, UserFilter};
+pub use clients::{AddedClient, KEEP_OLD_SECRET, MAX_KEEP_OLD_SECRET, RotatedClient};
 pub use data::{Imported, Swept, UnreachableUser, UnverifiableUser, why_unverifiable};
 pub use explain::{About, Answer, Cause, Evidence, ExplainSettings, ExplainedSession, Explanation, Question};
 pub use keys::{KeyState, ListedKey};
@@ -173,6 +176,24 @@ pub enum AdminError {
         /// Why not all.
         error: StoreError,
     },
+    /// No client has this id.
+    #[error("there is no client {0}")]
+    NoSuchClient(ClientId),
+    /// The name cannot be given to a client.
+    #[error("it must have 1 to {MAX_TOKEN_NAME} visible characters")]
+    BadClientName,
+    /// Another client has the name.
+    #[error("there is a client {0:?} already")]
+    ClientNameTaken(String),
+    /// A client without any right could do nothing.
+    #[error("a client needs a right")]
+    NoRights,
+    /// The limit is no limit.
+    #[error("it must be 1 to {MAX_LIMIT} requests a second")]
+    BadLimit,
+    /// The secret before would be good for too long.
+    #[error("it must be at most 30 days")]
+    KeptTooLong,
     /// Nothing can be found by this text.
     #[error("a text to search for must have 1 to {MAX_SEARCH} visible characters")]
     BadSearch(SearchText),

@@ -10,13 +10,14 @@ use std::time::{Duration, Instant};
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 
-use super::workers::DbPool;
+use super::workers::{DbPool, OnDisconnect};
 use super::{Unavailable, within};
+use crate::domain::client::{ClientId, ClientRecord};
 use crate::domain::random::{Random, RandomError};
 use crate::domain::session::{Refusal, TokenRecord};
 use crate::domain::time::Timestamp;
-use crate::domain::token::Token;
-use crate::store::{FeedKind, Store};
+use crate::domain::token::{Token, TokenDigest};
+use crate::store::{FeedKind, Store, StoreError};
 
 mod per_thread;
 mod shared;
@@ -25,7 +26,7 @@ mod turn;
 
 use per_thread::PerThreadCache;
 use shared::SharedCache;
-use table::{Key, KeyMaker};
+use table::{Generation, Key, KeyMaker};
 
 /// The options of a cache.
 #[derive(Clone)]
@@ -55,6 +56,14 @@ pub(super) enum Find {
     DbPool(Reading),
     PerThread(per_thread::Find),
     Shared(shared::Find),
+}
+
+/// A running poll for no token. It stays on the thread on which it began.
+pub(super) enum Prove {
+    /// There is nothing to poll.
+    DbPool,
+    PerThread(per_thread::Prove),
+    Shared(shared::Prove),
 }
 
 /// A read through the pool.
@@ -99,6 +108,43 @@ impl TokenCache {
         }
     }
 
+    /// What is known of each of these tokens, in their order, as of a moment after this call was first polled.
+    pub(super) async fn find_many(&self, tokens: Vec<Token>) -> Result<Vec<Found>, Unavailable> {
+        match self {
+            Self::DbPool(options) => options.read_many(tokens).await,
+            Self::PerThread(cache) => cache.find_many(tokens).await,
+            Self::Shared(cache) => cache.find_many(tokens).await,
+        }
+    }
+
+    /// Brings the cache up to date, as of a moment after this call. The generation says that what was kept in it, or is
+    /// read after this, has not been invalidated since. `None`: whatever is needed has to be read.
+    pub(super) fn prove(&self) -> Prove {
+        match self {
+            Self::DbPool(_) => Prove::DbPool,
+            Self::PerThread(cache) => Prove::PerThread(cache.prove()),
+            Self::Shared(cache) => Prove::Shared(cache.prove()),
+        }
+    }
+
+    /// A client that was kept in this generation, if that is still the present one.
+    pub(super) fn client(&self, at: Generation, id: ClientId) -> Option<Arc<ClientRecord>> {
+        match self {
+            Self::DbPool(_) => None,
+            Self::PerThread(cache) => cache.client(at, id),
+            Self::Shared(cache) => cache.client(at, id),
+        }
+    }
+
+    /// Keeps a client that was read after [`TokenCache::prove`] had returned this generation.
+    pub(super) fn keep_client(&self, at: Generation, record: Arc<ClientRecord>) {
+        match self {
+            Self::DbPool(_) => {}
+            Self::PerThread(cache) => cache.keep_client(at, record),
+            Self::Shared(cache) => cache.keep_client(at, record),
+        }
+    }
+
     /// Notes a use of the session that was found.
     pub(super) fn note_use(&self, key: Key, at: Timestamp) {
         match self {
@@ -130,6 +176,18 @@ impl CacheOptions {
         let answer = within(self.timeout, "checks", self.pool.find(token.digest()));
         async move { Ok(Found { token, record: answer.await?, remembered: None }) }.boxed_local()
     }
+
+    /// Reads the rows of many tokens in one step.
+    async fn read_many(&self, tokens: Vec<Token>) -> Result<Vec<Found>, Unavailable> {
+        let digests: Vec<TokenDigest> = tokens.iter().map(Token::digest).collect();
+        let read = self.pool.run(OnDisconnect::Cancel, move |connection| connection.find_many(&digests));
+        let records = within(self.timeout, "checks", read).await?;
+        if records.len() != tokens.len() {
+            return Err(StoreError::Failed("the store answered another number of digests".to_owned()).into());
+        }
+        let found = tokens.into_iter().zip(records);
+        Ok(found.map(|(token, record)| Found { token, record, remembered: None }).collect())
+    }
 }
 
 impl Future for Find {
@@ -140,6 +198,18 @@ impl Future for Find {
             Self::DbPool(reading) => reading.as_mut().poll(context),
             Self::PerThread(find) => Pin::new(find).poll(context),
             Self::Shared(find) => Pin::new(find).poll(context),
+        }
+    }
+}
+
+impl Future for Prove {
+    type Output = Result<Option<Generation>, Unavailable>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.get_mut() {
+            Self::DbPool => Poll::Ready(Ok(None)),
+            Self::PerThread(prove) => Pin::new(prove).poll(context).map(Ok),
+            Self::Shared(prove) => Pin::new(prove).poll(context),
         }
     }
 }

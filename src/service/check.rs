@@ -1,5 +1,7 @@
 //! From a token to a verified user and session, or to a refusal.
 
+mod many;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -135,23 +137,27 @@ impl Auth {
     /// Judges a refusal by the row, and idleness also by uses that this node has not written yet.
     async fn conclude_again(&self, found: Found, activity: Activity) -> Result<Verified, CheckError> {
         let record = self.reread(&found.token).await?;
-        let idle_after = self.inner.policy.idle_verdict_after();
-        let now = self.now();
-        match (judge(record.as_ref(), Some(TokenKind::Access), now, idle_after), record) {
-            (Ok(verified), _) => {
-                let mut seen = verified.session.last_seen;
-                if activity == Activity::Counts {
-                    self.inner.last_seen_writer.touch(&verified.session, now);
-                    seen = now;
-                }
-                if let Some(key) = found.remembered {
-                    self.inner.cache.note_use(key, seen);
-                }
-                Ok(verified)
-            }
+        match (self.judge_row(&found, record.as_ref(), activity), record) {
+            (Ok(verified), _) => Ok(verified),
             (Err(Refusal::Idle), Some(record)) => Err(self.refuse_for_idleness(&record).await),
             (Err(refusal), _) => Err(CheckError::Refused(refusal)),
         }
+    }
+
+    /// Judges what was found by the row. A session that is idle has to be ended before it is refused.
+    fn judge_row(&self, found: &Found, row: Option<&TokenRecord>, activity: Activity) -> Result<Verified, Refusal> {
+        let idle_after = self.inner.policy.idle_verdict_after();
+        let now = self.now();
+        let verified = judge(row, Some(TokenKind::Access), now, idle_after)?;
+        let mut seen = verified.session.last_seen;
+        if activity == Activity::Counts {
+            self.inner.last_seen_writer.touch(&verified.session, now);
+            seen = now;
+        }
+        if let Some(key) = found.remembered {
+            self.inner.cache.note_use(key, seen);
+        }
+        Ok(verified)
     }
 
     /// The current row of a token, with a use that this node has not written yet.

@@ -1,5 +1,5 @@
-//! The audit events of logins: a bounded number of rows, counts of the others, which are written at intervals and at
-//! the end, and what a user sees of them.
+//! The audit events of logins: a bounded number of rows, counts of the others, and what a user sees of them. Requests of
+//! clients are only counted. Counts, and the times when clients were last used, are written at intervals and at the end.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,6 +10,7 @@ mod own;
 pub(super) use self::limit::Subject;
 use self::limit::{Count, EventLimiter};
 pub use self::own::{OwnEvent, OwnEvents};
+use super::clients::ClientUses;
 use super::workers::{DbPool, OnDisconnect};
 use crate::domain::time::Clock;
 pub use crate::store::EventCursor;
@@ -39,13 +40,15 @@ struct Progress {
 struct WriteCounts {
     interval: Duration,
     limiter: Arc<EventLimiter>,
+    client_uses: ClientUses,
     writes: DbPool,
     clock: Arc<dyn Clock>,
 }
 
 impl EventCounts {
     pub(super) fn start(interval: Duration, writes: DbPool, clock: Arc<dyn Clock>) -> Self {
-        let duty = WriteCounts { interval, limiter: Arc::default(), writes, clock };
+        let (limiter, client_uses) = (Arc::default(), ClientUses::default());
+        let duty = WriteCounts { interval, limiter, client_uses, writes, clock };
         let worker = Worker::new(Options { name: "event-counts", threads: 1, supervised: false }, duty, ());
         worker.start_or_log();
         Self { worker }
@@ -54,6 +57,11 @@ impl EventCounts {
     /// The bounds.
     pub(super) fn limiter(&self) -> &Arc<EventLimiter> {
         &self.worker.duty().limiter
+    }
+
+    /// When clients were last used.
+    pub(super) fn client_uses(&self) -> &ClientUses {
+        &self.worker.duty().client_uses
     }
 
     /// Has the thread write what was counted, and waits for it, but not beyond this moment. The pool for writes has to
@@ -67,6 +75,10 @@ impl EventCounts {
         let lost = self.worker.duty().take().1.iter().fold(0_u64, |sum, event| sum.saturating_add(event.count));
         if lost > 0 {
             log::warn!("{lost} audit events were counted and not written: they are lost");
+        }
+        let unwritten = self.worker.duty().client_uses.take().len();
+        if unwritten > 0 {
+            log::warn!("the times when {unwritten} clients were last used were not written: they are lost");
         }
     }
 }
@@ -106,8 +118,15 @@ impl Duty for WriteCounts {
         Next::Do(())
     }
 
-    /// What could not be written is counted again.
     fn perform(&self, _: &mut Progress, (): ()) {
+        self.write_counts();
+        self.write_client_uses();
+    }
+}
+
+impl WriteCounts {
+    /// What could not be written is counted again.
+    fn write_counts(&self) {
         let (counts, events) = self.take();
         if events.is_empty() {
             return;
@@ -121,5 +140,22 @@ impl Duty for WriteCounts {
         log::warn!("counts of audit events were not written: {problem}");
         let now = self.clock.now();
         counts.into_iter().for_each(|count| self.limiter.put_back(count, now));
+    }
+
+    /// What could not be written stays noted.
+    fn write_client_uses(&self) {
+        let uses = self.client_uses.take();
+        if uses.is_empty() {
+            return;
+        }
+        let written = uses.clone();
+        let answer = self.writes.run(OnDisconnect::Finish, move |connection| connection.touch_clients(&written));
+        let problem = match answer.blocking_recv() {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => error.summary(),
+            Err(_) => "the job was lost",
+        };
+        log::warn!("the times when clients were last used were not written: {problem}");
+        self.client_uses.put_back(&uses);
     }
 }

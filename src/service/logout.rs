@@ -2,9 +2,9 @@
 //! afterwards accepts its tokens.
 
 use super::{Auth, TokenError, Unavailable, refresh, within, workers::OnDisconnect};
-use crate::domain::audit::{Actor, Event, Origin};
+use crate::domain::audit::{Actor, AuditContext, Event, Origin};
 use crate::domain::dialect::Dialect;
-use crate::domain::session::{Refusal, Verified, judge};
+use crate::domain::session::{Refusal, SessionId, Verified, judge};
 use crate::domain::token::{Token, TokenKind};
 
 impl Auth {
@@ -14,7 +14,11 @@ impl Auth {
     /// When the outcome is not known.
     pub async fn logout(&self, who: &Verified, origin: Origin) -> Result<(), Unavailable> {
         let audit = self.audit(Event::Logout, Actor::User(who.user.id), origin);
-        let session = who.session.id;
+        self.end_for_good(who.session.id, audit).await
+    }
+
+    /// Ends a session, if it lives still. That it does not is as durable as its end.
+    pub(super) async fn end_for_good(&self, session: SessionId, audit: AuditContext) -> Result<(), Unavailable> {
         let ended =
             self.inner.writes.run(OnDisconnect::Finish, move |connection| connection.end_session(session, &audit));
         within(self.inner.timeouts.write, "writes", ended).await.map(drop)

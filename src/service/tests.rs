@@ -37,6 +37,10 @@ pub(in crate::service) enum Mistake {
     ReadAhead,
     /// The rows are read before the log, in another statement.
     RowsBeforeLog,
+    /// A client is read before the poll whose generation it is kept under.
+    ClientReadBeforePoll,
+    /// A client that is remembered is believed without a poll.
+    ClientNotProved,
     /// The answer to a write comes before its commit.
     AcknowledgedEarly,
     /// A group's writes come to nothing, and it says that they did not.

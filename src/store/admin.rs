@@ -1,27 +1,28 @@
-//! What a store does for administrators: users, lists, signing keys, imports, sweeping.
+//! What a store does for administrators: users, lists, signing keys, clients, imports, sweeping.
 //!
 //! The server's requests need none of it, so a custom store may leave it out. All methods
 //! block, may take long, and use connections of their own; each is one atomic step unless it says otherwise.
 
-use schemars::JsonSchema;
-use serde::Serialize;
-
 use super::{EventEntry, EventFilter, Store, StoreError, StoreResult};
 use crate::domain::audit::AuditContext;
+use crate::domain::client::{ClientEntry, ClientId};
 use crate::domain::import::ImportData;
 use crate::domain::jwt::{Algorithm, KeySecret, StoredKey};
 use crate::domain::policy::IdleLimits;
 use crate::domain::random::Random;
 use crate::domain::session::{SessionEntry, SessionId};
 use crate::domain::time::{Clock, Timestamp};
-use crate::domain::user::{NewUser, PasswordHash, User, UserId};
+use crate::domain::user::{NewUser, PasswordHash, UserId};
 
+mod clients;
 mod findings;
 mod import;
 mod keys;
 mod matching;
 mod sweep;
+mod users;
 
+pub use clients::{ClientCreation, ClientRotation, NewClient};
 pub use findings::{EndScope, Findings, FoundEnd, FoundEvent, FoundSession, FoundToken, KeptSession, LastEnd, Subject};
 pub use import::{Clash, ImportError, ImportReport, SharedAddress};
 pub use keys::{KeyEntry, KeyError, Retiring};
@@ -29,9 +30,10 @@ pub use keys::{KeyEntry, KeyError, Retiring};
 pub(super) use matching::is_single;
 pub use matching::{LiveSet, SessionCount, SessionMatch};
 pub use sweep::{ClockTrust, SweepMoment, SweepPolicy, SweepReport};
+pub use users::{LastAdmin, SharedEmail, UserChange, UserChanged, UserCreation, UserEntry, UserFilter};
 
 /// A [`Store`] with administration. Users and sessions are required; a store without signing
-/// keys, imports or sweeping keeps the default methods.
+/// keys, clients, imports or sweeping keeps the default methods.
 pub trait AdminStore: Store {
     /// Adds a user.
     ///
@@ -235,6 +237,43 @@ pub trait AdminStore: Store {
         Ok((SweepMoment { until: None, is_held: false }, SweepReport::default()))
     }
 
+    /// Registers a client, unless its name is taken. An id that exists already is an error.
+    ///
+    /// # Errors
+    /// When the database fails.
+    fn add_client(&self, new: &NewClient, audit: &AuditContext) -> StoreResult<ClientCreation> {
+        let _ = (new, audit);
+        Err(unsupported("clients"))
+    }
+
+    /// Lists clients in the order of their ids, those after `after`, at most `limit`.
+    ///
+    /// # Errors
+    /// When the database fails.
+    fn list_clients(&self, after: Option<ClientId>, limit: u32) -> StoreResult<Vec<ClientEntry>> {
+        let _ = (after, limit);
+        Err(unsupported("clients"))
+    }
+
+    /// Gives a client a new secret; `false` if there is no such client. Once this has returned, no secret is good but the
+    /// new one and, until the moment of the rotation, the one that it replaces.
+    ///
+    /// # Errors
+    /// When the database fails.
+    fn rotate_client(&self, rotation: &ClientRotation, audit: &AuditContext) -> StoreResult<bool> {
+        let _ = (rotation, audit);
+        Err(unsupported("clients"))
+    }
+
+    /// Deletes a client with its secrets; `false` if there is no such client.
+    ///
+    /// # Errors
+    /// When the database fails.
+    fn delete_client(&self, client: ClientId, audit: &AuditContext) -> StoreResult<bool> {
+        let _ = (client, audit);
+        Err(unsupported("clients"))
+    }
+
     /// What is known of a token or a session, also when its row is gone. No check asks this.
     ///
     /// # Errors
@@ -247,102 +286,6 @@ pub trait AdminStore: Store {
 
 fn unsupported(what: &str) -> StoreError {
     StoreError::Failed(format!("this store has no {what}"))
-}
-
-/// The outcome of adding a user.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum UserCreation {
-    /// The user was created, with this id.
-    Created(UserId),
-    /// The id, or exactly this name, is taken.
-    Taken,
-    /// A name that looks like this one is taken.
-    Lookalike(String),
-    /// The user of this name has the e-mail address.
-    EmailTaken(String),
-}
-
-/// Whether two users may have the same e-mail address, but for letter case. Neither can log in by it then.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SharedEmail {
-    /// No.
-    Refuse,
-    /// Yes.
-    Allow,
-}
-
-/// What to change of a user.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum UserChange {
-    /// The name.
-    Username(String),
-    /// The e-mail address; empty: none.
-    Email(String, SharedEmail),
-    /// Whether the user is staff.
-    Staff(bool),
-    /// Whether the user may administer others.
-    Admin(bool, LastAdmin),
-}
-
-/// Whether a change may leave no active administrator who has a password.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LastAdmin {
-    /// No: the change is refused.
-    Keep,
-    /// Yes.
-    MayGo,
-}
-
-/// What came of changing a user.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum UserChanged {
-    /// The user is as wanted.
-    Done,
-    /// There is no such user.
-    NoSuchUser,
-    /// Exactly this name is taken.
-    NameTaken,
-    /// A name that a person could take for this one is taken.
-    Lookalike(String),
-    /// The user of this name has the e-mail address.
-    EmailTaken(String),
-    /// No active administrator would be left.
-    LastAdmin,
-}
-
-/// Which users to list, in the order of their numbers. All conditions hold together.
-#[derive(Debug, Clone, Default)]
-pub struct UserFilter {
-    /// A part of the name or e-mail address; letter case and look-alikes do not matter. This looks at every user.
-    pub text: Option<String>,
-    /// The beginning of the name; letter case and look-alikes do not matter.
-    pub beginning: Option<String>,
-    /// The whole e-mail address; the case of A to Z does not matter.
-    pub email: Option<String>,
-    /// The number.
-    pub id: Option<UserId>,
-    /// Whether the user may log in.
-    pub is_active: Option<bool>,
-    /// Whether the user is a staff user.
-    pub is_staff: Option<bool>,
-    /// Whether the user may administer others.
-    pub is_admin: Option<bool>,
-    /// Only users after this one, which was the last of the previous page.
-    pub after: Option<UserId>,
-    /// The maximum number of users.
-    pub limit: u32,
-}
-
-/// A user as it is listed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct UserEntry {
-    /// The user.
-    #[serde(flatten)]
-    pub user: User,
-    /// When a session was last opened.
-    pub last_login: Option<Timestamp>,
-    /// When the user joined.
-    pub created: Timestamp,
 }
 
 /// Which sessions to list, newest first.

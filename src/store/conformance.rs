@@ -18,6 +18,7 @@ use crate::domain::user::{Epoch, LoginName, NewUser, PasswordHash, UserId};
 
 mod accounts;
 mod administration;
+mod clients;
 mod cutoff;
 mod events;
 mod feed;
@@ -49,6 +50,7 @@ pub fn run(make: &mut dyn FnMut() -> Box<dyn Store>) {
         networks::CASES,
         events::CASES,
         own::CASES,
+        clients::CASES,
     ];
     run_each(cases.into_iter().flatten().map(|(name, case)| {
         let store = make();
@@ -72,6 +74,7 @@ pub fn run_admin(make: &mut dyn FnMut() -> Box<dyn AdminStore>) {
         findings::ADMIN_CASES,
         search::ADMIN_CASES,
         own::ADMIN_CASES,
+        clients::ADMIN_CASES,
     ];
     run_each(cases.into_iter().flatten().map(|(name, case)| {
         let store = make();

@@ -11,6 +11,7 @@ use crate::store::{Connection, FeedKind, RevocationFeed, Store, StoreError, Stor
 mod admin;
 mod any;
 mod audit;
+mod clients;
 mod connect;
 mod connection;
 mod cutoff;

@@ -2,6 +2,7 @@
 
 mod access;
 mod acts;
+mod clients;
 mod desk;
 mod mass;
 mod rows;

@@ -11,7 +11,7 @@ mod unrecorded;
 use knoxide::store::{Connection, EventEntry, EventFilter, EventOrder};
 
 /// All events, the oldest first.
-fn all(connection: &mut dyn Connection) -> Vec<EventEntry> {
+pub(crate) fn all(connection: &mut dyn Connection) -> Vec<EventEntry> {
     let mut events = connection.list_events(&EventFilter { limit: 100_000, ..EventFilter::default() }).expect("events");
     events.reverse();
     events

@@ -14,6 +14,7 @@ use crate::harness::app::{App, Backend, Client, Database, Setup, on_each_databas
 use crate::harness::program::{Program, tool};
 use crate::harness::wire::Request;
 
+mod clients;
 mod ways;
 
 use ways::Way;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use knoxide::domain::dialect::Dialect;
 
-use crate::harness::app::{App, Backend};
+use crate::harness::app::{App, Backend, Database, Setup};
 use crate::harness::wire::{Framing, Request};
 use markdown::Document;
 
@@ -155,7 +155,9 @@ fn each_dialect_has_a_page_transcripts_and_a_row() {
 
 #[test]
 fn the_endpoints_of_the_readme_are_there() {
-    let app = App::start(Backend::Sqlite);
+    let mut setup = Setup::default();
+    setup.http.options.public_url = "https://auth.example.com".parse().ok();
+    let app = App::on(Database::migrated(Backend::Sqlite), setup);
     let readme = read("README.md");
     let endpoints: Vec<_> = readme.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` |")).collect();
     let endpoints = endpoints.iter().filter_map(|(request, _)| request.split_once(" /"));

@@ -20,7 +20,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("domain::token", &["domain::random"]),
     ("domain::jwt", &["domain::random", "domain::time", "domain::token"]),
     ("domain::user", &["domain::time", "domain::escape"]),
-    ("domain::audit", &["domain::time", "domain::user"]),
+    ("domain::client", &["domain::random", "domain::time"]),
+    ("domain::audit", &["domain::client", "domain::time", "domain::user"]),
     ("domain::session", &["domain::audit", "domain::dialect", "domain::time", "domain::token", "domain::user"]),
     ("domain::policy", &["domain::dialect", "domain::session"]),
     ("domain::session_name", &["domain::escape"]),
@@ -86,10 +87,12 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
 
 /// Where a secret leaves its type in code that ships: the file, how often, and what for.
 const EXPOSURES: &[(&str, usize, &str)] = &[
+    ("cli/client", 4, "a client's new secret is shown, once"),
     ("cli/password", 2, "a password that was typed twice is compared"),
     ("cli/serve", 2, "the first password is shown, once"),
     ("cli/token", 2, "the new token is shown, once"),
     ("cli/user", 1, "a one-time password is shown, once"),
+    ("http/admin/clients", 2, "a client's new secret is shown, once"),
     ("http/admin/login", 1, "the reply to a login hands the token to its owner"),
     ("http/admin/tokens", 1, "the new token is shown, once"),
     ("http/admin/users", 1, "a one-time password is shown, once"),

@@ -14,6 +14,9 @@ mod blacklist;
 mod by_hand;
 #[cfg(test)]
 mod cache;
+#[cfg(feature = "conformance")]
+#[cfg(test)]
+mod clients;
 #[cfg(test)]
 mod clocks;
 #[cfg(test)]
@@ -68,6 +71,8 @@ mod model;
 mod mounting;
 #[cfg(test)]
 mod nginx;
+#[cfg(test)]
+mod oauth;
 #[cfg(test)]
 mod offline;
 #[cfg(test)]

@@ -90,6 +90,7 @@ const POSTGRES_ONLY: &[(&str, &str, &str)] = &[
     ("triggers", "tokens TRUNCATE", "SQLite has none"),
     ("triggers", "revocation_log TRUNCATE", "SQLite has none"),
     ("triggers", "session_cutoff TRUNCATE", "SQLite has none"),
+    ("triggers", "clients TRUNCATE", "SQLite has none"),
 ];
 
 /// What only SQLite has, and why.
@@ -102,6 +103,7 @@ const SQLITE_ONLY: &[(&str, &str, &str)] = &[
     ("triggers", "sessions INSERT", "Postgres has no REPLACE"),
     ("triggers", "tokens INSERT", "Postgres has no REPLACE"),
     ("triggers", "session_cutoff INSERT", "Postgres has no REPLACE"),
+    ("triggers", "clients INSERT", "Postgres has no REPLACE"),
 ];
 
 /// What a database says about itself, in words that both share.
@@ -167,9 +169,9 @@ mod catalog {
         names(
             url,
             "name FROM sqlite_master WHERE type = 'trigger' \
-             AND tbl_name IN ('users', 'sessions', 'tokens', 'revocation_log', 'session_cutoff') ORDER BY name",
+             AND tbl_name IN ('users', 'sessions', 'tokens', 'revocation_log', 'session_cutoff', 'clients') ORDER BY name",
             "tgrelid::regclass || '.' || tgname AS name FROM pg_trigger WHERE NOT tgisinternal AND tgrelid::regclass::text \
-             IN ('users', 'sessions', 'tokens', 'revocation_log', 'session_cutoff') ORDER BY (tgrelid::regclass || '.' || tgname) COLLATE \"C\"",
+             IN ('users', 'sessions', 'tokens', 'revocation_log', 'session_cutoff', 'clients') ORDER BY (tgrelid::regclass || '.' || tgname) COLLATE \"C\"",
         )
     }
 

@@ -57,7 +57,7 @@ pub(in crate::cli) struct EventConditions {
     /// Only events of this kind; may be given several times
     #[arg(long, value_name = "EVENT", value_parser = parse_event)]
     pub(in crate::cli) event: Vec<Event>,
-    /// Only events of this actor: user: and a number, cli, system or anonymous
+    /// Only events of this actor: user: and a number, client: and an id, cli, system or anonymous
     #[arg(long)]
     pub(in crate::cli) actor: Option<String>,
     /// Only events from this address

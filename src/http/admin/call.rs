@@ -13,6 +13,7 @@ use super::access::Acting;
 use super::error::ApiError;
 use super::fields::Fields;
 use crate::domain::audit::{Actor, Event, Origin};
+use crate::domain::client::ClientId;
 use crate::domain::session::SessionId;
 use crate::domain::user::{User, UserId};
 use crate::service::Auth;
@@ -127,6 +128,14 @@ impl Call {
     /// 404 if that is no id.
     pub(super) fn session_id(&self) -> Result<SessionId, ApiError> {
         SessionId::parse(self.id()).ok_or_else(ApiError::not_found)
+    }
+
+    /// The client of the path.
+    ///
+    /// # Errors
+    /// 404 if that is no id.
+    pub(super) fn client_id(&self) -> Result<ClientId, ApiError> {
+        ClientId::parse(self.id()).ok_or_else(ApiError::not_found)
     }
 
     /// The user of the path.

@@ -8,6 +8,7 @@ use super::error::Code;
 use super::page::Page;
 use super::routes::{Needs, Route};
 use crate::domain::audit::Event;
+use crate::domain::client::{MAX_LIMIT, Rights};
 use crate::domain::session::SessionKind;
 use crate::http::openapi::document::{Document, Section};
 use crate::http::openapi::operation::{JSON, Operation};
@@ -67,8 +68,12 @@ pub(super) enum Kind {
     User,
     /// A time.
     Time,
-    /// The id of a session.
-    SessionId,
+    /// The id of a session or of a client.
+    Id,
+    /// What a client may do.
+    Rights,
+    /// How many requests a client may make.
+    Limit,
     /// One of these words.
     OneOf(&'static [&'static str]),
     /// The name of a dialect, `admin` or `admin_script`.
@@ -170,7 +175,9 @@ impl Takes {
             Kind::Number(least, most) => json!({ "type": "integer", "minimum": least, "maximum": most }),
             Kind::User => schema::number(),
             Kind::Time => schema::time(),
-            Kind::SessionId => schema::session_id(),
+            Kind::Id => schema::id(),
+            Kind::Rights => schema::at_least_one(schemas.of::<Rights>()),
+            Kind::Limit => json!({ "type": "integer", "minimum": 1, "maximum": MAX_LIMIT }),
             Kind::OneOf(words) => schema::one_of(words),
             Kind::SessionKind => schemas.of::<SessionKind>(),
             Kind::Events => {
@@ -232,7 +239,7 @@ impl Route {
     /// Its fields, in the query or in the body, and the refusals that come with them.
     fn with_fields(&self, mut operation: Operation, refusal: &Value, schemas: &mut Schemas) -> Operation {
         if self.path.contains("{id}") {
-            let id = if self.path.contains("/users/") { schema::number() } else { schema::session_id() };
+            let id = if self.path.contains("/users/") { schema::number() } else { schema::id() };
             operation = operation.part("id", &id, "Whose it is.").reply(404, "There is none.", refusal.clone());
         }
         operation = operation.reply(400, "Fields are wrong.", refusal.clone());

@@ -242,7 +242,8 @@ impl From<AdminError> for ApiError {
             AdminError::NoSuchUser(_)
             | AdminError::NoSuchSession(_)
             | AdminError::NoSuchToken(_)
-            | AdminError::NoSuchKey(_) => Self::not_found(),
+            | AdminError::NoSuchKey(_)
+            | AdminError::NoSuchClient(_) => Self::not_found(),
             AdminError::NoCondition => Self::new(bad, Code::Invalid, error.to_string()),
             AdminError::MoreThanShown { shown, found } => Self {
                 details: details(&[("shown", *shown), ("found", *found)]),
@@ -254,7 +255,11 @@ impl From<AdminError> for ApiError {
             AdminError::BadName(_) => Self::of_field(bad, Code::Invalid, "username", &error),
             AdminError::BadEmail => Self::of_field(bad, Code::Invalid, "email", &error),
             AdminError::Weak(_) | AdminError::UselessHash(_) => Self::of_field(bad, Code::Invalid, "password", &error),
-            AdminError::BadTokenName => Self::of_field(bad, Code::Invalid, "name", &error),
+            AdminError::BadTokenName | AdminError::BadClientName => Self::of_field(bad, Code::Invalid, "name", &error),
+            AdminError::NoRights => Self::of_field(bad, Code::Invalid, "rights", &error),
+            AdminError::BadLimit => Self::of_field(bad, Code::Invalid, "limit", &error),
+            AdminError::KeptTooLong => Self::of_field(bad, Code::Invalid, "keep_old", &error),
+            AdminError::ClientNameTaken(_) => Self::of_field(conflict, Code::Conflict, "name", &error),
             AdminError::BadSearch(text) => Self::of_field(bad, Code::Invalid, searched(*text), &error),
             AdminError::EndRequired => Self::of_field(bad, Code::Invalid, "expires_in", &error),
             AdminError::FutureMoment => Self::of_field(bad, Code::Invalid, "before", &error),

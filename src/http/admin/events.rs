@@ -18,7 +18,7 @@ pub(super) const LIST: Described = Described::new("Audit events, newest first", 
             Takes::new("event", Kind::Events, "Names of events, with commas between."),
             Takes::text("actor", "Who did it: `user:17`, `cli`, `system`, `anonymous`."),
             Takes::new("address", Kind::Address, "From this address."),
-            Takes::new("session", Kind::SessionId, "About this session."),
+            Takes::new("session", Kind::Id, "About this session."),
             Takes::new("from", Kind::Time, "Then or later."),
             Takes::new("until", Kind::Time, "Before then."),
             Takes::new(

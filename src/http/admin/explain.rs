@@ -9,7 +9,7 @@ use crate::service::admin::{ExplainSettings, Explanation, Question};
 
 pub(super) const EXPLAIN: Described =
     Described::new("What became of a session or a token", Gives::ok(of::<Explanation>)).takes(&[&[
-        Takes::new("session_id", Kind::SessionId, "The id of the session."),
+        Takes::new("session_id", Kind::Id, "The id of the session."),
         Takes::text("token", "The token, in place of an id."),
     ]]);
 

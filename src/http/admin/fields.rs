@@ -219,6 +219,26 @@ impl Fields {
         })
     }
 
+    /// A whole number within bounds, where `null` means something: `Some(None)`.
+    pub(super) fn number_or_null(&mut self, name: &str, bounds: std::ops::RangeInclusive<i64>) -> Option<Option<i64>> {
+        let is_null = |(known, value): &(String, Given)| known == name && matches!(value, Given::Other(Value::Null));
+        if self.given.iter().any(is_null) {
+            self.take(name);
+            return Some(None);
+        }
+        self.number(name, bounds).map(Some)
+    }
+
+    /// A list of texts that `parse` understands, which is not empty.
+    pub(super) fn texts<T>(&mut self, name: &str, what: &str, parse: impl Fn(&str) -> Option<T>) -> Option<Vec<T>> {
+        self.value(name, what, |given| match given {
+            Given::Other(Value::Array(texts)) if !texts.is_empty() => {
+                texts.iter().map(|text| text.as_str().and_then(&parse)).collect()
+            }
+            Given::Other(_) | Given::Text(_) => None,
+        })
+    }
+
     /// A user's number.
     pub(super) fn user(&mut self, name: &str) -> Option<UserId> {
         self.number(name, i64::MIN..=i64::MAX).map(UserId)
@@ -292,6 +312,20 @@ mod tests {
         assert_eq!(fields.text("d"), None);
         assert!(fields.time("e").is_some());
         assert!(fields.finish().is_ok());
+        let mut fields = of_body(r#"{"a": null, "b": 7, "d": ["x", "y"]}"#);
+        assert_eq!(fields.number_or_null("a", 0..=9), Some(None));
+        assert_eq!(fields.number_or_null("b", 0..=9), Some(Some(7)));
+        assert_eq!(fields.number_or_null("c", 0..=9), None);
+        let letter = |text: &str| text.chars().next();
+        assert_eq!(fields.texts("d", "letters", letter), Some(vec!['x', 'y']));
+        assert_eq!(fields.texts("e", "letters", letter), None);
+        assert!(fields.finish().is_ok());
+        let mut fields = of_body(r#"{"a": "7", "b": [], "c": [1], "d": "x", "e": ["x", ""]}"#);
+        fields.number_or_null("a", 0..=9);
+        for name in ["b", "c", "d", "e"] {
+            fields.texts(name, "letters", letter);
+        }
+        assert_eq!(mistakes(&fields), ["a", "b", "c", "d", "e"]);
         let mut fields = of_body(r#"{"a": 1, "b": "true", "c": "7", "d": 10, "e": "yesterday", "f": [1], "g": 1.5}"#);
         fields.text("a");
         fields.flag("b");

@@ -10,7 +10,7 @@ use actix_web::http::Method;
 use super::call::{Answer, Call};
 use super::described::Described;
 use super::error::ApiError;
-use super::{events, explain, keys, login, sessions, throttle, tokens, users};
+use super::{clients, events, explain, keys, login, sessions, throttle, tokens, users};
 
 /// Who may call an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +29,7 @@ type Answering = Pin<Box<dyn Future<Output = Answer>>>;
 pub struct Route {
     /// Its method.
     pub method: &'static str,
-    /// Its path, in which `{id}` stands for a user's number or a session's id.
+    /// Its path, in which `{id}` stands for a user's number, or a session's or a client's id.
     pub path: &'static str,
     /// Who may call it.
     pub needs: Needs,
@@ -87,6 +87,10 @@ pub const ROUTES: &[Route] = routes! {
     "POST" "/admin/api/tokens/" RecentPassword tokens::create, tokens::CREATE;
     "POST" "/admin/api/tokens/revoke/" Admin tokens::revoke, tokens::REVOKE;
     "DELETE" "/admin/api/tokens/{id}/" Admin sessions::end, sessions::END;
+    "GET" "/admin/api/clients/" Admin clients::list, clients::LIST;
+    "POST" "/admin/api/clients/" RecentPassword clients::add, clients::ADD;
+    "POST" "/admin/api/clients/{id}/rotate/" RecentPassword clients::rotate, clients::ROTATE;
+    "DELETE" "/admin/api/clients/{id}/" RecentPassword clients::delete, clients::DELETE;
     "GET" "/admin/api/keys/" Admin keys::list, keys::LIST;
     "POST" "/admin/api/keys/rotate/" RecentPassword keys::rotate, keys::ROTATE;
     "GET" "/admin/api/throttle/" Admin throttle::list, throttle::LIST;

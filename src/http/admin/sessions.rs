@@ -17,7 +17,7 @@ use crate::service::admin::desk::Length;
 use crate::service::admin::{Admin, DryRun, SessionMatch, SessionQuery, Shown};
 
 pub(super) const LIST: Described = Described::new("Sessions, newest first", Gives::ok(page_of::<SessionEntry>))
-    .takes(&[MATCH, &page_fields(Kind::SessionId), &[Takes::flag("ended", "Also those that are over.")]]);
+    .takes(&[MATCH, &page_fields(Kind::Id), &[Takes::flag("ended", "Also those that are over.")]]);
 pub(super) const GET: Described = Described::new("One session", Gives::ok(of::<SessionEntry>));
 pub(super) const END: Described =
     Described::new("End a session", Gives::NOTHING).refuses(&[(403, "It is that of another administrator.")]);

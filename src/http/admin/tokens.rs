@@ -10,13 +10,13 @@ use super::page::{Page, page_fields};
 use crate::domain::dialect::Dialect;
 use crate::domain::session::{SessionEntry, SessionId, SessionKind};
 use crate::domain::user::UserId;
-use crate::http::openapi::schema::{Schemas, nullable, object, session_id, time, token};
+use crate::http::openapi::schema::{Schemas, id, nullable, object, time, token};
 use crate::service::admin::desk::Length;
 use crate::service::admin::{SessionMatch, SessionQuery};
 
 pub(super) const LIST: Described =
     Described::new("Tokens of scripts, newest first", Gives::ok(page_of::<SessionEntry>)).takes(&[
-        &page_fields(Kind::SessionId),
+        &page_fields(Kind::Id),
         &[
             Takes::new("user", Kind::User, "Their user's number."),
             Takes::text("name", "A part of their name."),
@@ -43,7 +43,7 @@ const NAMED: &[Takes] = &[
 ];
 
 fn made(_: &mut Schemas) -> Value {
-    object([("id", session_id()), ("token", token()), ("expires", nullable(time()))])
+    object([("id", id()), ("token", token()), ("expires", nullable(time()))])
 }
 
 fn ended(_: &mut Schemas) -> Value {

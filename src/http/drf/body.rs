@@ -102,24 +102,60 @@ pub async fn read<S>(content_type: &str, declared: Option<u64>, body: S, limits:
 where
     S: Stream<Item = Result<Bytes, PayloadError>>,
 {
+    // The buffer of a longer body grows, whatever length was declared.
+    let bytes = read_into(Limits::default().size, content_type, declared, body, limits).await?;
+    parse(content_type, &bytes)
+}
+
+/// As [`read`], but does not parse it. The sender is known: a buffer of the declared length is made at once.
+///
+/// # Errors
+/// When the content type is unknown, or the body is too large, too slow or incomplete.
+pub(in crate::http) async fn read_bytes<S>(
+    content_type: &str,
+    declared: Option<u64>,
+    body: S,
+    limits: Limits,
+) -> Result<Zeroizing<Vec<u8>>, BodyError>
+where
+    S: Stream<Item = Result<Bytes, PayloadError>>,
+{
+    let length = declared.and_then(|length| usize::try_from(length).ok());
+    read_into(length.unwrap_or(limits.size), content_type, declared, body, limits).await
+}
+
+async fn read_into<S>(
+    capacity: usize,
+    content_type: &str,
+    declared: Option<u64>,
+    body: S,
+    limits: Limits,
+) -> Result<Zeroizing<Vec<u8>>, BodyError>
+where
+    S: Stream<Item = Result<Bytes, PayloadError>>,
+{
     if declared.is_some_and(|length| length > 0) {
         Format::of(content_type)?;
     }
     if declared.is_some_and(|length| usize::try_from(length).map_or(true, |length| length > limits.size)) {
         return Err(BodyError::TooLarge(limits.size));
     }
-    let whole = collect(content_type, body, limits.size);
-    let bytes = tokio::time::timeout(limits.patience, whole).await.map_err(|_| BodyError::Slow)??;
-    parse(content_type, &bytes)
+    // The body may contain passwords, and a buffer that grows leaves copies behind.
+    let buffer = Zeroizing::new(Vec::with_capacity(limits.size.min(capacity)));
+    let whole = collect(buffer, content_type, body, limits.size);
+    tokio::time::timeout(limits.patience, whole).await.map_err(|_| BodyError::Slow)?
 }
 
-async fn collect<S>(content_type: &str, body: S, limit: usize) -> Result<Zeroizing<Vec<u8>>, BodyError>
+async fn collect<S>(
+    mut bytes: Zeroizing<Vec<u8>>,
+    content_type: &str,
+    body: S,
+    limit: usize,
+) -> Result<Zeroizing<Vec<u8>>, BodyError>
 where
     S: Stream<Item = Result<Bytes, PayloadError>>,
 {
     let mut body = std::pin::pin!(body);
-    // The body may contain passwords, and a buffer that grows leaves copies behind.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(limit.min(Limits::default().size)));
     while let Some(chunk) = body.next().await {
         let chunk = chunk.map_err(|_| BodyError::Broken)?;
         if bytes.is_empty() && !chunk.is_empty() {

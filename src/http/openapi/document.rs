@@ -106,7 +106,7 @@ fn headers() -> Value {
         "Remote-Email": list("The user's e-mail address, encoded in the same way."),
         "Remote-Groups": list("`staff`, or nothing."),
         "Remote-User-Id": header("The user's number.", schema::number()),
-        "Remote-Session": header("The session's id.", schema::session_id()),
+        "Remote-Session": header("The session's id.", schema::id()),
         "Remote-Expires": list("When the token expires; empty: never."),
         "Remote-Token-From": header("Where the token was.", schema::one_of(&["header", "cookie"])),
     })

@@ -101,8 +101,8 @@ pub(in crate::http) fn time() -> Value {
     json!({ "type": "string", "format": "date-time" })
 }
 
-/// The id of a session.
-pub(in crate::http) fn session_id() -> Value {
+/// The id of a session or of a client.
+pub(in crate::http) fn id() -> Value {
     json!({ "type": "string", "format": "uuid" })
 }
 
@@ -135,6 +135,12 @@ pub(in crate::http) fn nullable(mut schema: Value) -> Value {
 /// A list.
 pub(in crate::http) fn list(of: &Value) -> Value {
     json!({ "type": "array", "items": of })
+}
+
+/// A list that is not empty.
+pub(in crate::http) fn at_least_one(mut list: Value) -> Value {
+    put(&mut list, "minItems", json!(1));
+    list
 }
 
 /// A page of a list, with the cursor of the next one.

@@ -17,7 +17,7 @@ use crate::http::drf::endpoint::{Endpoint, Verb};
 use crate::http::drf::request::{Incoming, MAX_LIMIT, USUAL_LIMIT};
 use crate::http::openapi::document::Section;
 use crate::http::openapi::operation::Operation;
-use crate::http::openapi::schema::{flag, nullable, object, or_empty, page, session_id, text, time};
+use crate::http::openapi::schema::{flag, id, nullable, object, or_empty, page, text, time};
 use crate::http::openapi::{detail, errors_of};
 
 const LIST: Endpoint = Endpoint { verb: Verb::Get, ..Endpoint::post("Session List", &[]) };
@@ -28,7 +28,7 @@ const OTHERS: Endpoint = Endpoint::post("Revoke Other Sessions", &[]);
 pub(super) fn document(section: &mut Section<'_>, paths: [&str; 3], schemes: &[String]) {
     let [sessions_at, others_at, one_at] = paths;
     let session = object([
-        ("id", session_id()),
+        ("id", id()),
         ("dialect", text()),
         ("name", nullable(text())),
         ("created", time()),
@@ -41,7 +41,7 @@ pub(super) fn document(section: &mut Section<'_>, paths: [&str; 3], schemes: &[S
     let limit = json!({ "type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": USUAL_LIMIT });
     let list = Operation::new("The user's live sessions, newest first")
         .known(schemes)
-        .takes("query", "cursor", &or_empty(&session_id()), "The `next` of the page before.")
+        .takes("query", "cursor", &or_empty(&id()), "The `next` of the page before.")
         .takes("query", "limit", &or_empty(&limit), "How many sessions a page has.")
         .reply(200, "A page.", page(&session))
         .leads_to(200, "/results/0/id", ONE.verb.name(), &section.path(one_at))
@@ -49,7 +49,7 @@ pub(super) fn document(section: &mut Section<'_>, paths: [&str; 3], schemes: &[S
     section.endpoint(sessions_at, &LIST, list);
     let one = Operation::new("End one of one's sessions")
         .known(schemes)
-        .part("id", &session_id(), "The id of the session.")
+        .part("id", &id(), "The id of the session.")
         .empty(204, "It is over.")
         .reply(404, "The user has no such live session.", detail());
     section.endpoint(one_at, &ONE, one);

@@ -5,8 +5,12 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Admin, AdminError, Imported, NewAccount, NewPassword, ScriptToken, Shown, check_new_account};
+use super::{
+    AddedClient, Admin, AdminError, Imported, NewAccount, NewPassword, RotatedClient, ScriptToken, Shown,
+    check_new_account,
+};
 use crate::domain::audit::{AuditContext, Event};
+use crate::domain::client::{ClientId, Rights};
 use crate::domain::import::ImportData;
 use crate::domain::jwt::{Algorithm, KeySecret};
 use crate::domain::password::one_time::OneTimePassword;
@@ -45,6 +49,12 @@ impl AdminError {
             Self::LastKey(_) => "last_key",
             Self::Clashes(_) => "clashes",
             Self::BadSearch(_) => "bad_search",
+            Self::NoSuchClient(_) => "no_such_client",
+            Self::BadClientName => "bad_client_name",
+            Self::ClientNameTaken(_) => "client_name_taken",
+            Self::NoRights => "no_rights",
+            Self::BadLimit => "bad_limit",
+            Self::KeptTooLong => "kept_too_long",
         })
     }
 }
@@ -277,6 +287,32 @@ impl Admin {
     /// There is no such key in use, or nothing could be made without it; or the store failed.
     pub fn retire_key(&self, id: i64) -> Result<(), AdminError> {
         self.told(Event::KeyRetired, None, self.try_retire_key(id))
+    }
+
+    /// Registers a client that may make `limit` requests a second on each node; `None`: any number.
+    ///
+    /// # Errors
+    /// A name that cannot be or is taken, no right, a limit that cannot be; or the store failed.
+    pub fn add_client(&self, name: String, rights: Rights, limit: Option<u32>) -> Result<AddedClient, AdminError> {
+        self.told(Event::ClientAdded, None, self.try_add_client(name, rights, limit))
+    }
+
+    /// Gives a client a new secret. The one that it replaces stays good for `keep_old`, and the one before that is refused
+    /// at once.
+    ///
+    /// # Errors
+    /// There is no such client, or `keep_old` is more than [`MAX_KEEP_OLD_SECRET`](super::MAX_KEEP_OLD_SECRET); or the
+    /// store failed.
+    pub fn rotate_client(&self, client: ClientId, keep_old: Duration) -> Result<RotatedClient, AdminError> {
+        self.told(Event::ClientRotated, None, self.try_rotate_client(client, keep_old))
+    }
+
+    /// Deletes a client: its secrets are refused at once, and for good.
+    ///
+    /// # Errors
+    /// There is no such client, or the store failed.
+    pub fn delete_client(&self, client: ClientId) -> Result<(), AdminError> {
+        self.told(Event::ClientDeleted, None, self.try_delete_client(client))
     }
 
     /// Takes over users and knox tokens: all of them, or nothing.

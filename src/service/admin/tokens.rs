@@ -11,7 +11,7 @@ use crate::domain::token::{Token, TokenKind};
 use crate::domain::user::User;
 use crate::store::{NewSession, NewToken, Opening};
 
-/// The longest name of a token, in characters.
+/// The longest name of a token or a client, in characters.
 pub const MAX_TOKEN_NAME: usize = 150;
 
 /// A token that was made for a script.
@@ -23,6 +23,11 @@ pub struct ScriptToken {
     pub session: SessionId,
     /// When it stops being good; `None`: when its session is ended.
     pub expires: Option<Timestamp>,
+}
+
+/// Whether a token or a client can have this name.
+pub(super) fn is_name(name: &str) -> bool {
+    !name.trim().is_empty() && name.chars().count() <= MAX_TOKEN_NAME && !name.contains(is_unseen)
 }
 
 impl Admin {
@@ -42,7 +47,7 @@ impl Admin {
                 return Err(AdminError::EndRequired);
             }
         }
-        if name.trim().is_empty() || name.chars().count() > MAX_TOKEN_NAME || name.contains(is_unseen) {
+        if !is_name(&name) {
             return Err(AdminError::BadTokenName);
         }
         let audit = self.audit(Event::TokenCreated);

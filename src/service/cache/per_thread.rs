@@ -8,6 +8,8 @@
 //! unknown tokens waits, and the others do not. While checks arrive one by one, each polls at once, for
 //! both.
 
+mod many;
+
 use std::cell::RefCell;
 use std::future::Future;
 use std::marker::PhantomData;
@@ -19,15 +21,20 @@ use std::time::{Duration, Instant};
 
 use thread_local::ThreadLocal;
 
-use super::table::{Cache, Key, KeyMaker};
+use super::table::{Cache, Generation, Key, KeyMaker};
 use super::turn::Turn;
 use super::{CacheOptions, Found, Reading};
+use crate::domain::client::{ClientId, ClientRecord};
 use crate::domain::session::TokenRecord;
 use crate::domain::time::Timestamp;
 use crate::domain::token::{Token, TokenDigest};
 use crate::service::Unavailable;
 use crate::service::workers::connector::RECONNECT_PAUSE;
 use crate::store::{FeedUpdate, RevocationFeed, Store};
+
+mod prove;
+
+pub(in crate::service) use prove::Prove;
 
 /// A check that arrives less than this after the one before it waits for the end of the turn: under load
 /// several checks then share one poll.
@@ -108,6 +115,19 @@ impl PerThreadCache {
         self.thread().borrow().cache.note_use(key, at);
     }
 
+    /// A poll for no token, which begins after this call.
+    pub(super) fn prove(self: &Arc<Self>) -> Prove {
+        Prove::new(Arc::clone(self))
+    }
+
+    pub(super) fn client(&self, at: Generation, id: ClientId) -> Option<Arc<ClientRecord>> {
+        self.thread().borrow().cache.client(at, id)
+    }
+
+    pub(super) fn keep_client(&self, at: Generation, record: Arc<ClientRecord>) {
+        self.thread().borrow_mut().cache.keep_client(at, record);
+    }
+
     fn thread(&self) -> &RefCell<ThreadState> {
         self.threads.get_or(|| {
             let cache = Cache::new(self.options.capacity);
@@ -115,6 +135,15 @@ impl PerThreadCache {
             let (gathering, asking) = (None, None);
             RefCell::new(ThreadState { cache, feed: None, failed: None, gathering, wanted, asking, asks, alone: None })
         })
+    }
+
+    /// Joins the turn that is gathering; returns it and the slot there.
+    fn join(&self, key: Key, waker: &Waker) -> (Arc<Turn>, usize) {
+        let mut thread = self.thread().borrow_mut();
+        let turn = Arc::clone(thread.gathering.get_or_insert_with(Turn::begin));
+        thread.wanted.push(key);
+        let slot = turn.join(waker);
+        (turn, slot)
     }
 
     /// Whether this turn has had its poll. If all checks have joined, it has it now; if that fails,
@@ -219,6 +248,7 @@ impl ThreadState {
             return None;
         };
         self.cache.forget(&invalidation);
+        self.cache.follow(cacheable);
         if cacheable {
             let found = asks.iter().zip(&found);
             found.for_each(|((key, _), record)| record.iter().for_each(|record| self.cache.keep(*key, record)));
@@ -253,7 +283,8 @@ impl Find {
             if self.cache.has_own_poll(self.key) {
                 self.state = State::Alone;
             } else {
-                self.join(waker);
+                let (turn, slot) = self.cache.join(self.key, waker);
+                self.state = State::Joined { turn, slot };
             }
         }
         loop {
@@ -273,15 +304,6 @@ impl Find {
                 (None, None) => self.ask(waker),
             }
         }
-    }
-
-    /// Joins the turn that is gathering.
-    fn join(&mut self, waker: &Waker) {
-        let mut thread = self.cache.thread().borrow_mut();
-        let turn = Arc::clone(thread.gathering.get_or_insert_with(Turn::begin));
-        thread.wanted.push(self.key);
-        let slot = turn.join(waker);
-        self.state = State::Joined { turn, slot };
     }
 
     /// Requests the row.

@@ -7,7 +7,9 @@
 
 mod batch;
 mod find;
+mod many;
 mod owner;
+mod prove;
 mod sync;
 #[cfg(test)]
 mod tests;
@@ -16,3 +18,4 @@ use crate::service::workers::connector;
 use crate::threads::worker;
 
 pub(in crate::service) use find::{Find, SharedCache};
+pub(in crate::service) use prove::Prove;

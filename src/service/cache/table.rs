@@ -4,6 +4,7 @@
 //! Its size is bounded by the number of tokens; when it is full, one that was not used
 //! lately is replaced.
 
+mod clients;
 mod entries;
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::token::{Token, TokenKind};
 use crate::store::{Invalidation, Revoked};
 
+use self::clients::Clients;
 use self::entries::{Entries, Entry};
 use self::users::Users;
 
@@ -32,6 +34,10 @@ pub(super) struct KeyMaker(SipHasher24);
 /// an attacker who sees it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(in crate::service) struct Key([u64; 2]);
+
+/// A period in which polls reported all changes, and none that invalidates clients. No two have the same number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::service) struct Generation(u64);
 
 impl KeyMaker {
     pub(super) fn new(random: &dyn Random) -> Result<Self, RandomError> {
@@ -64,6 +70,8 @@ pub(super) struct Cache {
     hand: u32,
     /// Entries of older generations are dead.
     generation: u64,
+    /// Registered clients.
+    clients: Clients,
 }
 
 impl Cache {
@@ -77,7 +85,15 @@ impl Cache {
             users: Users::default(),
             hand: 0,
             generation: 0,
+            clients: Clients::default(),
         }
+    }
+
+    /// Puts an empty one in the place of this one, of which a change may be incomplete.
+    pub(super) fn restart(&mut self) {
+        let clients = std::mem::take(&mut self.clients);
+        *self = Self { clients, ..Self::new(self.capacity) };
+        self.clear();
     }
 
     /// The record of a token that was live when it was last read, and has not been invalidated
@@ -145,7 +161,10 @@ impl Cache {
     /// Applies invalidations.
     pub(super) fn forget(&mut self, invalidation: &Invalidation) {
         match invalidation {
-            Invalidation::Everything => self.generation += 1,
+            Invalidation::Everything => {
+                self.generation += 1;
+                self.clients.clear();
+            }
             Invalidation::Revoked(revoked) => revoked.iter().for_each(|one| self.forget_one(*one)),
         }
     }
@@ -153,6 +172,7 @@ impl Cache {
     /// Forgets everything, at once; memory is freed when other entries take the slots.
     pub(super) fn clear(&mut self) {
         self.forget(&Invalidation::Everything);
+        self.follow(false);
     }
 
     fn forget_one(&mut self, revoked: Revoked) {
@@ -256,6 +276,9 @@ impl Cache {
 }
 
 impl Key {
+    /// The key of a poll for which no token is looked up.
+    pub(super) const NO_TOKEN: Self = Self([0; 2]);
+
     const fn hash(self) -> u64 {
         let Self([low, _]) = self;
         low

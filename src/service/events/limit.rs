@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use crate::domain::audit::{Actor, AuditContext, Event, Origin};
+use crate::domain::client::ClientId;
 use crate::domain::policy::Network;
 use crate::domain::time::Timestamp;
 use crate::domain::user::UserId;
@@ -25,7 +26,7 @@ const ROWS_OF_REFUSALS: u32 = 6_000;
 /// The hour.
 const WINDOW: Duration = Duration::from_secs(3600);
 
-/// How many counts are written at once: those of users first, as only users can be chosen as targets, and the greatest.
+/// How many counts are written at once: those of users and clients first, as only they can be chosen as targets, and the greatest.
 /// The others become one row for each event.
 const COUNTS_AT_ONCE: usize = 100;
 
@@ -41,7 +42,9 @@ pub(in crate::service) enum Subject {
     User(UserId),
     /// A keyed hash of a name that no user has.
     Name(u64),
-    /// The network of a client.
+    /// A registered client that has proved who it is.
+    Client(ClientId),
+    /// The network of somebody who has not.
     Network(Network),
 }
 
@@ -107,9 +110,10 @@ impl Count {
         self.reasons.values().fold(0, |total, count| total.saturating_add(*count))
     }
 
-    const fn is_of_user(&self) -> bool {
+    /// Whether it is about somebody who is registered here.
+    const fn is_of_known(&self) -> bool {
         match self.subject {
-            Some(Subject::User(_)) => true,
+            Some(Subject::User(_) | Subject::Client(_)) => true,
             Some(Subject::Name(_) | Subject::Network(_)) | None => false,
         }
     }
@@ -134,11 +138,12 @@ impl Count {
         let (user, address) = match self.subject {
             Some(Subject::User(user)) => (Some(user), None),
             Some(Subject::Network(network)) => (None, network.address()),
-            Some(Subject::Name(_)) | None => (None, None),
+            Some(Subject::Client(_) | Subject::Name(_)) | None => (None, None),
         };
-        let actor = match user {
-            Some(user) if self.event == Event::Login => Actor::User(user),
-            Some(_) | None => Actor::Anonymous,
+        let actor = match self.subject {
+            Some(Subject::User(user)) if matches!(self.event, Event::Login | Event::ClientCalled) => Actor::User(user),
+            Some(Subject::Client(client)) => Actor::Client(client),
+            Some(Subject::User(_) | Subject::Name(_) | Subject::Network(_)) | None => Actor::Anonymous,
         };
         let origin = Origin { address, ..Origin::default() };
         let audit = AuditContext { event: self.event, actor, origin, at: now, detail: Some(Value::Object(detail)) };
@@ -184,7 +189,7 @@ impl EventLimiter {
             entries.retain(|_, entry| !entry.window.is_over(now));
         }
         state.sets.retain(|_, entries| !entries.is_empty());
-        counts.sort_by_key(|count| (!count.is_of_user(), std::cmp::Reverse(count.total())));
+        counts.sort_by_key(|count| (!count.is_of_known(), std::cmp::Reverse(count.total())));
         for small in counts.split_off(counts.len().min(COUNTS_AT_ONCE)) {
             add_to_rest(&mut state.rest, small);
         }
@@ -220,7 +225,7 @@ impl State {
         let entries = self.sets.entry(set).or_default();
         if entries.len() >= WAYS && !entries.contains_key(&key) {
             let rows = |entry: &Entry| if entry.window.is_over(now) { 0 } else { entry.window.rows };
-            let worth = |entry: &Entry| (entry.count.as_ref().is_some_and(Count::is_of_user), rows(entry));
+            let worth = |entry: &Entry| (entry.count.as_ref().is_some_and(Count::is_of_known), rows(entry));
             let least = entries.iter().min_by_key(|(_, entry)| worth(entry)).map(|(key, _)| *key);
             let removed = least.and_then(|least| entries.remove(&least));
             if let Some(count) = removed.and_then(|entry| entry.count) {

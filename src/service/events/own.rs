@@ -20,14 +20,16 @@ pub struct OwnEvents {
     pub next: Option<EventCursor>,
 }
 
-/// An event about a user, as that user sees it. Of an administrator it shows nothing but that it was one.
+/// An event about a user, as that user sees it. Of an administrator or a registered client it shows nothing but that it
+/// was one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct OwnEvent {
     /// When it happened.
     pub at: Timestamp,
     /// What happened.
     pub event: String,
-    /// Who did it: `self`, `admin`, `system`, or `anonymous` for a client that did not prove who it is.
+    /// Who did it: `self`, `admin`, `client` for a registered client, `system`, or `anonymous` for somebody who did not
+    /// prove who it is.
     pub actor: &'static str,
     /// The session concerned.
     pub session: Option<SessionId>,
@@ -79,6 +81,7 @@ fn own(entry: EventEntry, user: UserId) -> OwnEvent {
         () if is(Actor::User(user)) => "self",
         () if is(Actor::System) => "system",
         () if is(Actor::Anonymous) => "anonymous",
+        () if entry.actor.starts_with("client:") => "client",
         () => "admin",
     };
     let event = OwnEvent {
@@ -92,7 +95,7 @@ fn own(entry: EventEntry, user: UserId) -> OwnEvent {
         detail: entry.detail,
         count: entry.count,
     };
-    if actor == "admin" {
+    if matches!(actor, "admin" | "client") {
         return OwnEvent { address: None, user_agent: None, request_id: None, detail: None, ..event };
     }
     event

@@ -57,6 +57,21 @@ impl Auth {
     /// # Errors
     /// Why the token is bad, or that the check could not be made.
     pub async fn check_for_administration(&self, token: &Token) -> Result<Verified, CheckError> {
+        self.check_row(token, |_| true).await
+    }
+
+    /// Checks the token of an administrator's script, by its row, where such a script may ask beside registered clients.
+    /// All other tokens are refused, also that of an administrator's own session.
+    ///
+    /// # Errors
+    /// Why the token is bad, or that the check could not be made.
+    pub async fn check_admin_script(&self, token: &Token) -> Result<Verified, CheckError> {
+        let is_script = |who: &Verified| who.session.kind == SessionKind::AdminScript && who.user.is_admin;
+        self.check_row(token, is_script).await
+    }
+
+    /// Checks a token by its row. It counts as use of a session for administration if it `fits`.
+    async fn check_row(&self, token: &Token, fits: impl Fn(&Verified) -> bool) -> Result<Verified, CheckError> {
         let record = self.reread(token).await?;
         let Some(record) = record else { return Err(CheckError::Refused(Refusal::Unknown)) };
         let idle_after = self.inner.policy.idle_verdicts().of(record.session.kind);
@@ -66,6 +81,7 @@ impl Auth {
         };
         let now = self.now();
         match judge(Some(&record), Some(wanted), now, idle_after) {
+            Ok(who) if !fits(&who) => Err(CheckError::Refused(Refusal::WrongKind)),
             Ok(who) => {
                 if wanted == TokenKind::Admin {
                     self.inner.last_seen_writer.touch(&who.session, now);

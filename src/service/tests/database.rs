@@ -1,6 +1,6 @@
 //! A database in which each step takes a while, and some do not come off.
 //!
-//! It holds one user with two sessions, and a token for each.
+//! It holds one user with two sessions, and a token for each; and one registered client.
 
 mod connection;
 mod feed;
@@ -15,6 +15,7 @@ use shuttle::thread::yield_now;
 
 use super::history::Answer;
 use super::sync::pass;
+use crate::domain::client::{ClientId, ClientRecord, Rights, SecretDigest};
 use crate::domain::dialect::Dialect;
 use crate::domain::session::{Session, SessionId, TokenRecord, judge};
 use crate::domain::time::Timestamp;
@@ -28,6 +29,9 @@ pub(in crate::service) const TOKENS: usize = 2;
 
 /// The user whose they are.
 pub(in crate::service) const USER: UserId = UserId(7);
+
+/// The registered client.
+pub(in crate::service) const CLIENT: ClientId = ClientId::from_bytes([9; 16]);
 
 /// Longer than any thread may be silent.
 const VERY_LONG: Duration = Duration::from_secs(3);
@@ -48,7 +52,9 @@ struct Inner {
 struct Rows {
     ended: [bool; TOKENS],
     epoch: i64,
-    log: Vec<Revoked>,
+    client_deleted: bool,
+    /// `None`: everything.
+    log: Vec<Option<Revoked>>,
 }
 
 /// What may happen to a statement.
@@ -100,6 +106,24 @@ impl Database {
         a_while();
     }
 
+    /// Deletes the client, as another node might do.
+    pub(in crate::service) fn delete_client(&self) {
+        a_while();
+        let mut rows = self.0.rows.lock().unwrap();
+        rows.client_deleted = true;
+        rows.log.push(None);
+        drop(rows);
+        a_while();
+    }
+
+    /// A read of the client; `None`: it is deleted.
+    pub(in crate::service) fn find_client(&self) -> StoreResult<Option<ClientRecord>> {
+        let (is_deleted, _) = self.statement(|| self.rows().client_deleted)?;
+        let secret = SecretDigest::from_bytes([0; 64]);
+        let (name, rights) = ("shop".to_owned(), Rights::USUAL);
+        Ok((!is_deleted).then_some(ClientRecord { id: CLIENT, name, secret, old_secret: None, rights, limit: None }))
+    }
+
     /// Whether the end of this session is committed.
     pub(in crate::service) fn has_ended(&self, number: usize) -> bool {
         let rows = self.rows();
@@ -113,7 +137,7 @@ impl Database {
 
     /// Whether the end of this session was committed more than once.
     pub(in crate::service) fn was_repeated(&self, id: SessionId) -> bool {
-        self.rows().log.iter().filter(|end| **end == Revoked::Session(id)).count() > 1
+        self.rows().log.iter().filter(|end| **end == Some(Revoked::Session(id))).count() > 1
     }
 
     fn commit(&self, ends: &[Revoked]) {
@@ -125,7 +149,7 @@ impl Database {
                     (0..TOKENS).filter(|one| session(*one) == *id).for_each(|one| rows.ended[one] = true);
                 }
             }
-            rows.log.push(*end);
+            rows.log.push(Some(*end));
         }
     }
 

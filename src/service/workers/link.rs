@@ -10,6 +10,7 @@ use std::cell::Cell;
 use super::connector::Connector;
 use super::sync::Arc;
 use crate::domain::audit::AuditContext;
+use crate::domain::client::{ClientId, ClientRecord};
 use crate::domain::session::{SessionEntry, SessionId, TokenRecord};
 use crate::domain::time::Timestamp;
 use crate::domain::token::TokenDigest;
@@ -208,6 +209,14 @@ impl Connection for LinkStep<'_> {
 
     fn touch(&mut self, seen: &[(SessionId, Timestamp)]) -> StoreResult<()> {
         self.write(|connection| connection.touch(seen))
+    }
+
+    fn find_client(&mut self, client: ClientId) -> StoreResult<Option<ClientRecord>> {
+        self.read(|connection| connection.find_client(client))
+    }
+
+    fn touch_clients(&mut self, used: &[(ClientId, Timestamp)]) -> StoreResult<()> {
+        self.write(|connection| connection.touch_clients(used))
     }
 
     /// Runs `work` once: a failure in it fails the group.

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use super::super::{AdminStore, Connection, FeedKind, RevocationFeed, Store, StoreResult};
 use super::super::{
-    ClockTrust, EventEntry, EventFilter, Findings, ImportError, ImportReport, KeyEntry, KeyError, LastAdmin, LiveSet,
-    NewEvent, NewSession, Opening, PasswordChange, Refresh, Refreshed, Retiring, SessionCount, SessionFilter,
-    SharedEmail, Subject, Successor, SweepMoment, SweepPolicy, SweepReport, UserChange, UserChanged, UserCreation,
-    UserEntry, UserFilter,
+    ClientCreation, ClientRotation, ClockTrust, EventEntry, EventFilter, Findings, ImportError, ImportReport, KeyEntry,
+    KeyError, LastAdmin, LiveSet, NewClient, NewEvent, NewSession, Opening, PasswordChange, Refresh, Refreshed,
+    Retiring, SessionCount, SessionFilter, SharedEmail, Subject, Successor, SweepMoment, SweepPolicy, SweepReport,
+    UserChange, UserChanged, UserCreation, UserEntry, UserFilter,
 };
 use crate::domain::audit::AuditContext;
+use crate::domain::client::{ClientEntry, ClientId, ClientRecord};
 use crate::domain::import::ImportData;
 use crate::domain::jwt::{Algorithm, KeySecret, StoredKey};
 use crate::domain::random::Random;
@@ -162,6 +163,10 @@ impl<S: AdminStore, L: Layer> AdminStore for Layered<S, L> {
         fn sweep_once(
             store, now: Timestamp, trust: ClockTrust, policy: &SweepPolicy
         ) -> StoreResult<(SweepMoment, SweepReport)>;
+        fn add_client(store, new: &NewClient, audit: &AuditContext) -> StoreResult<ClientCreation>;
+        fn list_clients(store, after: Option<ClientId>, limit: u32) -> StoreResult<Vec<ClientEntry>>;
+        fn rotate_client(store, rotation: &ClientRotation, audit: &AuditContext) -> StoreResult<bool>;
+        fn delete_client(store, client: ClientId, audit: &AuditContext) -> StoreResult<bool>;
         fn look_up(store, subject: &Subject) -> StoreResult<Findings>;
     }
 }
@@ -193,6 +198,8 @@ impl<C: AsConnection, L: Layer> Connection for LayeredConnection<C, L> {
         fn record_events(connection, events: &[NewEvent]) -> StoreResult<()>;
         fn list_events(connection, filter: &EventFilter) -> StoreResult<Vec<EventEntry>>;
         fn touch(connection, seen: &[(SessionId, Timestamp)]) -> StoreResult<()>;
+        fn find_client(connection, client: ClientId) -> StoreResult<Option<ClientRecord>>;
+        fn touch_clients(connection, used: &[(ClientId, Timestamp)]) -> StoreResult<()>;
     }
 
     fn find_many(&mut self, digests: &[TokenDigest]) -> StoreResult<Vec<Option<TokenRecord>>> {

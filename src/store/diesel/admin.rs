@@ -8,8 +8,9 @@ use super::audit::{self, About};
 use super::emptying::{Emptied, Emptying};
 use super::hot::{self, statement};
 use super::sweep::BATCH;
-use super::{DieselStore, cutoff, findings, keys, lists, proof, users};
+use super::{DieselStore, clients, cutoff, findings, keys, lists, proof, users};
 use crate::domain::audit::AuditContext;
+use crate::domain::client::{ClientEntry, ClientId};
 use crate::domain::import::ImportData;
 use crate::domain::jwt::{Algorithm, KeySecret, StoredKey};
 use crate::domain::random::Random;
@@ -17,9 +18,10 @@ use crate::domain::session::{SessionEntry, SessionId};
 use crate::domain::time::{Clock, Timestamp};
 use crate::domain::user::{NewUser, PasswordHash, UserId};
 use crate::store::{
-    AdminStore, ClockTrust, EventEntry, EventFilter, Findings, ImportError, ImportReport, KeyEntry, KeyError,
-    LastAdmin, LiveSet, Retiring, SessionCount, SessionFilter, SharedEmail, StoreResult, Subject, SweepMoment,
-    SweepPolicy, SweepReport, UserChange, UserChanged, UserCreation, UserEntry, UserFilter,
+    AdminStore, ClientCreation, ClientRotation, ClockTrust, EventEntry, EventFilter, Findings, ImportError,
+    ImportReport, KeyEntry, KeyError, LastAdmin, LiveSet, NewClient, Retiring, SessionCount, SessionFilter,
+    SharedEmail, StoreResult, Subject, SweepMoment, SweepPolicy, SweepReport, UserChange, UserChanged, UserCreation,
+    UserEntry, UserFilter,
 };
 
 statement! {
@@ -189,6 +191,23 @@ impl AdminStore for DieselStore {
     ) -> StoreResult<(SweepMoment, SweepReport)> {
         let moment = self.begin_sweep(now, trust)?;
         Ok((moment, self.sweep_until(moment.until, policy, &|| true)?))
+    }
+
+    fn add_client(&self, new: &NewClient, audit: &AuditContext) -> StoreResult<ClientCreation> {
+        self.admin(|connection| connection.add(|any| clients::add(any, new, audit)))
+    }
+
+    fn list_clients(&self, after: Option<ClientId>, limit: u32) -> StoreResult<Vec<ClientEntry>> {
+        self.admin(|connection| connection.read(|any| clients::list(any, after, limit)))
+    }
+
+    fn rotate_client(&self, rotation: &ClientRotation, audit: &AuditContext) -> StoreResult<bool> {
+        // This ends a secret, for which there is room on a full disk.
+        self.admin(|connection| connection.end(|any, _| clients::rotate(any, rotation, audit)))
+    }
+
+    fn delete_client(&self, client: ClientId, audit: &AuditContext) -> StoreResult<bool> {
+        self.admin(|connection| connection.end(|any, _| clients::delete(any, client, audit)))
     }
 
     fn look_up(&self, subject: &Subject) -> StoreResult<Findings> {

@@ -15,8 +15,9 @@ use super::error::{
     Waited, is_conflict, is_understood, logged, may_lack_room, not_begun, store_error, store_error_after,
 };
 use super::hot::statement;
-use super::{audit, lists, networks, sessions, standby, triggers, users};
+use super::{audit, clients, lists, networks, sessions, standby, triggers, users};
 use crate::domain::audit::AuditContext;
+use crate::domain::client::{ClientId, ClientRecord};
 use crate::domain::session::{SessionEntry, SessionId, TokenRecord};
 use crate::domain::time::Timestamp;
 use crate::domain::token::TokenDigest;
@@ -27,7 +28,7 @@ use crate::store::{
 };
 
 /// The schema that this program was written for.
-pub(super) const SCHEMA: i64 = 12;
+pub(super) const SCHEMA: i64 = 13;
 
 statement! {
     /// The version of the schema, and the oldest program that can work with it.
@@ -328,6 +329,14 @@ impl Connection for DieselConnection {
             return Ok(());
         }
         self.add(|connection| sessions::touch(connection, seen))
+    }
+
+    fn find_client(&mut self, client: ClientId) -> StoreResult<Option<ClientRecord>> {
+        self.read(|connection| clients::find(connection, client))
+    }
+
+    fn touch_clients(&mut self, used: &[(ClientId, Timestamp)]) -> StoreResult<()> {
+        self.add(|connection| clients::touch(connection, used))
     }
 
     fn group(&mut self, work: &mut dyn FnMut(&mut dyn Connection)) -> StoreResult<()> {

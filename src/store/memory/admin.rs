@@ -1,13 +1,14 @@
-//! Administration of users and sessions in memory. There are no signing keys, no imports, and nothing to sweep.
+//! Administration of users, sessions and clients in memory. There are no signing keys, no imports, and nothing to sweep.
 
 use super::{MemoryStore, SessionRow, Tables};
 use crate::domain::audit::{AuditContext, Event};
+use crate::domain::client::{ClientEntry, ClientId};
 use crate::domain::session::{SessionEntry, SessionId};
 use crate::domain::time::{Clock, Timestamp};
 use crate::domain::user::{Account, NewUser, PasswordHash, User, UserId, email_key, lookalike_key};
 use crate::store::{
-    AdminStore, Findings, LastAdmin, LiveSet, SessionCount, SessionFilter, SessionMatch, SharedEmail, StoreResult,
-    Subject, UserChange, UserChanged, UserCreation, UserEntry, UserFilter,
+    AdminStore, ClientCreation, ClientRotation, Findings, LastAdmin, LiveSet, NewClient, SessionCount, SessionFilter,
+    SessionMatch, SharedEmail, StoreResult, Subject, UserChange, UserChanged, UserCreation, UserEntry, UserFilter,
 };
 
 impl AdminStore for MemoryStore {
@@ -163,6 +164,22 @@ impl AdminStore for MemoryStore {
 
     fn list_sessions(&self, filter: &SessionFilter) -> StoreResult<Vec<SessionEntry>> {
         Ok(self.tables().list_sessions(filter))
+    }
+
+    fn add_client(&self, new: &NewClient, audit: &AuditContext) -> StoreResult<ClientCreation> {
+        self.tables().add_client(new, audit)
+    }
+
+    fn list_clients(&self, after: Option<ClientId>, limit: u32) -> StoreResult<Vec<ClientEntry>> {
+        Ok(self.tables().list_clients(after, limit))
+    }
+
+    fn rotate_client(&self, rotation: &ClientRotation, audit: &AuditContext) -> StoreResult<bool> {
+        Ok(self.tables().rotate_client(rotation, audit))
+    }
+
+    fn delete_client(&self, client: ClientId, audit: &AuditContext) -> StoreResult<bool> {
+        Ok(self.tables().delete_client(client, audit))
     }
 
     fn look_up(&self, subject: &Subject) -> StoreResult<Findings> {

@@ -22,7 +22,7 @@ impl Tables {
         self.events.push(NewEvent { audit: audit.clone(), user: Some(user), session: Some(session), count: 1 });
     }
 
-    /// Records an event about all users.
+    /// Records an event about all users, or about none.
     pub(super) fn tell_of_all(&mut self, audit: &AuditContext) {
         self.events.push(NewEvent { audit: audit.clone(), user: None, session: None, count: 1 });
     }

@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use knoxide::domain::client::Rights;
 use knoxide::domain::session::SessionKind;
 use knoxide::http::admin::{Needs, ROUTES};
 
@@ -133,7 +134,12 @@ impl Table {
             admin.create_token(user, "backup".to_owned(), None, knoxide::Dialect::Knox.into())
         });
         let session = app.sessions_of(target).remove(0).to_string();
-        let id = if row.path.starts_with("/admin/api/users/") { target.to_string() } else { session };
+        let client = || app.admin().add_client(self.name("client"), Rights::USUAL, None).expect("a client");
+        let id = match row.path {
+            path if path.starts_with("/admin/api/users/") => target.to_string(),
+            path if path.starts_with("/admin/api/clients/{id}") => client().id.to_string(),
+            _ => session,
+        };
         let body = row.body.as_ref().map(|body| {
             let text = body.to_string().replace("\"$user\"", &target.to_string()).replace("$name", &self.name("new"));
             serde_json::from_str(&text).expect("JSON")

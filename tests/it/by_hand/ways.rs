@@ -16,15 +16,15 @@ impl Way {
     }
 }
 
-const fn both(sql: &'static str) -> Way {
+pub(super) const fn both(sql: &'static str) -> Way {
     Way { on: None, sql }
 }
 
-const fn sqlite(sql: &'static str) -> Way {
+pub(super) const fn sqlite(sql: &'static str) -> Way {
     Way { on: Some("Sqlite"), sql }
 }
 
-const fn postgres(sql: &'static str) -> Way {
+pub(super) const fn postgres(sql: &'static str) -> Way {
     Way { on: Some("Postgres"), sql }
 }
 
@@ -175,6 +175,7 @@ pub(super) fn sabotages(backend: Backend) -> &'static [&'static str] {
             "DROP TRIGGER sessions_removed; CREATE TRIGGER sessions_removed AFTER DELETE ON sessions \
              WHEN FALSE BEGIN DELETE FROM revocation_log WHERE FALSE; END",
             "DROP TRIGGER tokens_replaced_by_insert; DROP TRIGGER revocation_log_marked",
+            "DROP TRIGGER clients_changed",
             // It comes back with other quotation marks.
             "ALTER TABLE users RENAME TO moved; ALTER TABLE moved RENAME TO users",
         ],
@@ -188,6 +189,7 @@ pub(super) fn sabotages(backend: Backend) -> &'static [&'static str] {
              'BEGIN RETURN NULL; END'",
             "ALTER FUNCTION log_changed_users() RESET search_path",
             "DROP FUNCTION log_shortened_log CASCADE",
+            "ALTER TABLE clients DISABLE TRIGGER clients_removed",
         ],
     }
 }

@@ -6,14 +6,19 @@ use std::collections::BTreeSet;
 use knoxide::http::admin::ROUTES;
 
 use super::{files, read};
-use crate::harness::app::{App, Backend};
+use crate::harness::app::{App, Backend, Database, Setup};
 use crate::harness::documented::Documented;
 
 /// Where paths are mounted: all other code calls these functions. The paths of administrators have a test of their own.
-const MOUNTED_IN: [&str; 4] = ["src/http.rs", "src/http/admin.rs", "src/http/dialects.rs", "src/http/forward_auth.rs"];
+const MOUNTED_IN: [&str; 5] =
+    ["src/http.rs", "src/http/admin.rs", "src/http/dialects.rs", "src/http/forward_auth.rs", "src/http/oauth.rs"];
 
 /// Paths without transcripts, and the tests that show their replies.
-const WITHOUT_TRANSCRIPT: [(&str, &str); 11] = [
+const WITHOUT_TRANSCRIPT: [(&str, &str); 15] = [
+    ("/introspect/", "tests/it/oauth/callers.rs"),
+    ("/revoke/", "tests/it/oauth/revocation.rs"),
+    ("/check/", "tests/it/oauth/batch.rs"),
+    ("/.well-known/oauth-authorization-server", "tests/it/oauth/discovery.rs"),
     ("/forward-auth/nginx/", "tests/it/forward_auth.rs"),
     ("/forward-auth/caddy/", "tests/it/forward_auth.rs"),
     ("/forward-auth/traefik/", "tests/it/forward_auth.rs"),
@@ -87,7 +92,9 @@ fn each_endpoint_has_a_row_a_page_and_a_transcript() {
     let plays = |file: &str| file.starts_with("tests/transcripts/") || file == "tests/it/contract.rs";
     let transcripts =
         all(&|file| plays(file) || file.starts_with("tests/it/harness/transcript"), &[".http", ".txt", ".rs"]);
-    let app = App::start(Backend::Sqlite);
+    let mut setup = Setup::default();
+    setup.http.options.public_url = "https://auth.example.com".parse().ok();
+    let app = App::on(Database::migrated(Backend::Sqlite), setup);
     let documented = Documented::of(app.address);
     let documented: String = documented.operations().map(|(_, path, _)| format!("{path}\n")).collect();
     let mut missing = Vec::new();

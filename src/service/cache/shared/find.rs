@@ -5,7 +5,7 @@ use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use super::super::table::{Key, KeyMaker};
 use super::super::{CacheOptions, Found};
@@ -14,14 +14,14 @@ use super::owner::Polls;
 use super::sync::{Arc, Instant, Sleep, ThreadLocal, TurnOver, sleep_until, turn_over};
 use crate::domain::session::TokenRecord;
 use crate::domain::time::Timestamp;
-use crate::domain::token::Token;
+use crate::domain::token::{Token, TokenDigest};
 use crate::service::Unavailable;
 use crate::store::Store;
 
 /// See the [module](super).
 pub(in crate::service) struct SharedCache {
-    polls: Polls,
-    keys: KeyMaker,
+    pub(super) polls: Polls,
+    pub(super) keys: KeyMaker,
     options: CacheOptions,
     /// The last batch that each thread began; others join it until it is taken.
     gathering: ThreadLocal<RefCell<Option<Arc<Batch>>>>,
@@ -37,7 +37,7 @@ pub(in crate::service) struct Find {
 }
 
 /// A check in its batch.
-struct Waiting {
+pub(super) struct Waiting {
     batch: Arc<Batch>,
     membership: Membership,
     /// Set while it leads a batch that is gathering.
@@ -61,6 +61,18 @@ impl SharedCache {
         self.polls.remembered(|cache| cache.note_use(key, at));
     }
 
+    /// Joins the batch of this thread, with a row request if there is a digest.
+    pub(super) fn join(&self, key: Key, ask: Option<TokenDigest>, waker: &Waker) -> Waiting {
+        let joining = NewCheck { key, waker, ask };
+        let timeout = self.options.timeout;
+        let mut gathering = self.gathering.get_or_default().borrow_mut();
+        let joined =
+            gathering.take().and_then(|batch| batch.join(joining, timeout).map(|membership| (batch, membership)));
+        let (batch, membership) = joined.unwrap_or_else(|| Batch::begin(joining, timeout));
+        *gathering = Some(Arc::clone(&batch));
+        Waiting { batch, membership, turn: None, timer: None }
+    }
+
     pub(in crate::service::cache) fn close(&self) {
         self.polls.close();
     }
@@ -76,14 +88,7 @@ impl Find {
         let Some(token) = &self.token else { return };
         let is_remembered = !again && self.cache.polls.remembered(|cache| cache.has(self.key));
         let ask = (!is_remembered).then(|| token.digest());
-        let joining = NewCheck { key: self.key, waker: context.waker(), ask };
-        let timeout = self.cache.options.timeout;
-        let mut gathering = self.cache.gathering.get_or_default().borrow_mut();
-        let joined =
-            gathering.take().and_then(|batch| batch.join(joining, timeout).map(|membership| (batch, membership)));
-        let (batch, membership) = joined.unwrap_or_else(|| Batch::begin(joining, timeout));
-        *gathering = Some(Arc::clone(&batch));
-        self.waiting = Some(Waiting { batch, membership, turn: None, timer: None });
+        self.waiting = Some(self.cache.join(self.key, ask, context.waker()));
     }
 
     fn remembered(&self) -> Option<TokenRecord> {
@@ -92,6 +97,45 @@ impl Find {
 }
 
 impl Waiting {
+    /// Waits for the poll. The answer is that to the row request, if there was one.
+    pub(super) fn poll(
+        &mut self,
+        cache: &SharedCache,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<Option<Option<TokenRecord>>, Unavailable>> {
+        loop {
+            match self.batch.poll(self.membership, context.waker()) {
+                Polled::Gather => {
+                    if self.gather(context).is_pending() {
+                        return Poll::Pending;
+                    }
+                    self.batch.hand_over();
+                    cache.polls.enqueue(Arc::clone(&self.batch));
+                }
+                Polled::Lead(deadline) => {
+                    if self.lead(deadline, context).is_pending() {
+                        return Poll::Pending;
+                    }
+                    self.batch.answer(Err(Unavailable::TimedOut("checks")));
+                }
+                Polled::Follow => return Poll::Pending,
+                Polled::Done(answer, others) => {
+                    if !others.is_empty() {
+                        let keys = others.keys();
+                        cache.polls.remembered(|cache| cache.fetch(&keys));
+                        others.wake_but(self.membership);
+                    }
+                    return Poll::Ready(answer);
+                }
+            }
+        }
+    }
+
+    /// After the caller has gone before the answer.
+    pub(super) fn leave(&self) {
+        self.batch.leave(self.membership);
+    }
+
     /// Waits for all checks that are ready now.
     fn gather(&mut self, context: &mut Context<'_>) -> Poll<()> {
         Pin::new(self.turn.get_or_insert_with(turn_over)).poll(context)
@@ -118,32 +162,7 @@ impl Future for Find {
                 }
                 continue;
             };
-            let answer = match waiting.batch.poll(waiting.membership, context.waker()) {
-                Polled::Gather => {
-                    if waiting.gather(context).is_pending() {
-                        return Poll::Pending;
-                    }
-                    waiting.batch.hand_over();
-                    this.cache.polls.enqueue(Arc::clone(&waiting.batch));
-                    continue;
-                }
-                Polled::Lead(deadline) => {
-                    if waiting.lead(deadline, context).is_pending() {
-                        return Poll::Pending;
-                    }
-                    waiting.batch.answer(Err(Unavailable::TimedOut("checks")));
-                    continue;
-                }
-                Polled::Follow => return Poll::Pending,
-                Polled::Done(answer, others) => {
-                    if !others.is_empty() {
-                        let keys = others.keys();
-                        this.cache.polls.remembered(|cache| cache.fetch(&keys));
-                        others.wake_but(waiting.membership);
-                    }
-                    answer
-                }
-            };
+            let answer = std::task::ready!(waiting.poll(&this.cache, context));
             this.waiting = None;
             let (record, remembered) = match answer {
                 Err(error) => return Poll::Ready(Err(error)),
@@ -165,8 +184,8 @@ impl Future for Find {
 
 impl Drop for Find {
     fn drop(&mut self) {
-        if let Some(Waiting { batch, membership, .. }) = &self.waiting {
-            batch.leave(*membership);
+        if let Some(waiting) = &self.waiting {
+            waiting.leave();
         }
     }
 }

@@ -7,11 +7,12 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use super::super::table::Cache;
+use super::super::table::{Cache, Generation};
 use super::batch::{Batch, RowRequest, TakenBatches};
 use super::connector::Connector;
 use super::sync::{Arc, Instant, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use super::worker::{Duty, Next, Options, SILENT_AFTER, Worker};
+use crate::domain::client::ClientRecord;
 use crate::domain::session::TokenRecord;
 use crate::domain::token::TokenDigest;
 use crate::service::Unavailable;
@@ -32,7 +33,6 @@ pub(super) struct Polls {
 /// The duty of the owner.
 struct PollFeed {
     store: Arc<dyn Store>,
-    capacity: usize,
     /// How long a feed may be idle before it is probed, so that no check finds its connection dead.
     probe_after: Duration,
     memory: RwLock<Memory>,
@@ -63,7 +63,7 @@ impl Polls {
     /// Starts the owner. It connects when the first check arrives.
     pub(super) fn start(store: Arc<dyn Store>, capacity: usize, probe_after: Duration) -> Self {
         let memory = RwLock::new(Memory { cache: Cache::new(capacity), owner: None });
-        let duty = PollFeed { store, capacity, probe_after, memory };
+        let duty = PollFeed { store, probe_after, memory };
         let worker = Worker::new(Options { name: "cache", threads: 1, supervised: true }, duty, VecDeque::new());
         worker.start_or_log();
         Self { worker }
@@ -74,6 +74,11 @@ impl Polls {
         let memory = &self.worker.duty().memory;
         let memory: RwLockReadGuard<'_, Memory> = memory.read().unwrap_or_else(PoisonError::into_inner);
         look(&memory.cache)
+    }
+
+    /// Keeps a client that was read after this generation had begun.
+    pub(super) fn keep_client(&self, at: Generation, record: std::sync::Arc<ClientRecord>) {
+        self.worker.duty().write().cache.keep_client(at, record);
     }
 
     /// Hands over a batch; a poll that begins after this call answers it.
@@ -210,7 +215,7 @@ impl PollFeed {
         poll.unwrap_or_else(|_| {
             // A change of the cache may be incomplete.
             owner.feed.close();
-            self.change(owner.number, |cache| *cache = Cache::new(self.capacity));
+            self.change(owner.number, Cache::restart);
             Err(StoreError::Failed("a poll was lost".to_owned()))
         })
     }
@@ -219,11 +224,13 @@ impl PollFeed {
     fn remember(&self, number: u64, poll: &FeedUpdate, asks: &[RowRequest]) {
         let FeedUpdate { invalidation, found, cacheable } = poll;
         let nothing_new = matches!(invalidation, Invalidation::Revoked(revoked) if revoked.is_empty());
-        if nothing_new && (!cacheable || found.iter().all(Option::is_none)) {
+        let is_followed = || self.memory.read().unwrap_or_else(PoisonError::into_inner).cache.generation().is_some();
+        if nothing_new && found.iter().all(Option::is_none) && *cacheable == is_followed() {
             return;
         }
         self.change(number, |cache| {
             cache.forget(invalidation);
+            cache.follow(*cacheable);
             if *cacheable {
                 let found = asks.iter().zip(found);
                 found.for_each(|((key, _), record)| record.iter().for_each(|record| cache.keep(*key, record)));

@@ -1,5 +1,6 @@
 //! The cache's own code under a scheduler, which tries different orders.
 
+mod clients;
 mod code;
 mod table;
 
@@ -93,9 +94,38 @@ impl Stage {
     async fn check(&self, number: usize, polls: u32) {
         let begun = self.history.begin();
         let check = Patience { check: Box::pin(self.cache.find(token(number))), polls };
-        let answer = match check.await {
-            None => return self.history.abandoned(),
-            Some(Ok(Found { record, remembered, .. })) => {
+        match check.await {
+            None => self.history.abandoned(),
+            Some(found) => self.history.checked(number, begun, self.answer(found)),
+        }
+    }
+
+    /// Checks these tokens in one lookup.
+    async fn check_together(&self, numbers: &[usize], polls: u32) {
+        let begun: Vec<u64> = numbers.iter().map(|_| self.history.begin()).collect();
+        let tokens = numbers.iter().map(|number| token(*number)).collect();
+        let check = Patience { check: Box::pin(self.cache.find_many(tokens)), polls };
+        let asked = numbers.iter().zip(begun);
+        match check.await {
+            None => numbers.iter().for_each(|_| self.history.abandoned()),
+            Some(Err(error)) => {
+                asked.for_each(|(number, begun)| {
+                    self.history.checked(*number, begun, self.answer(Err(error.clone())));
+                });
+            }
+            Some(Ok(found)) => {
+                assert_eq!(found.len(), numbers.len());
+                asked.zip(found).for_each(|((number, begun), found)| {
+                    assert_eq!(found.token.expose(), token(*number).expose(), "a promise was broken: mixed up");
+                    self.history.checked(*number, begun, self.answer(Ok(found)));
+                });
+            }
+        }
+    }
+
+    fn answer(&self, found: Result<Found, Unavailable>) -> Answer {
+        match found {
+            Ok(Found { record, remembered, .. }) => {
                 let answer = verdict(record.as_ref());
                 remembered.iter().for_each(|key| self.cache.note_use(*key, Timestamp::from_micros(1)));
                 match (answer, remembered.is_some()) {
@@ -105,20 +135,23 @@ impl Stage {
                 };
                 answer
             }
-            Some(Err(Unavailable::Store(_) | Unavailable::TimedOut(_) | Unavailable::Other(_))) => {
+            Err(Unavailable::Store(_) | Unavailable::TimedOut(_) | Unavailable::Other(_)) => {
                 self.seen.unknown.fetch_add(1, Ordering::Relaxed);
                 Answer::Unknown
             }
-        };
-        self.history.checked(number, begun, answer);
+        }
     }
 
     /// Checks these tokens one group after the other, and those of a group at once, as a thread
-    /// of the server does.
+    /// of the server does, or in one lookup.
     fn check_all(&self, groups: &[&[usize]]) {
         for group in groups {
             // One client in eight hangs up early.
             let polls = || if thread_rng().gen_ratio(1, 8) { thread_rng().gen_range(1..4) } else { u32::MAX };
+            if thread_rng().gen_ratio(1, 3) {
+                shuttle::future::block_on(self.check_together(group, polls()));
+                continue;
+            }
             let checks: FuturesUnordered<_> = group.iter().map(|number| self.check(*number, polls())).collect();
             shuttle::future::block_on(checks.collect::<Vec<()>>());
         }

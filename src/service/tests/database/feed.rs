@@ -38,7 +38,10 @@ impl RevocationFeed for FakeFollower {
         let told = std::mem::replace(&mut self.told, cacheable.then_some(end));
         let invalidation = match told {
             _ if !cacheable => Invalidation::Everything,
-            Some(told) => Invalidation::Revoked(rows.log.get(told..).unwrap_or_default().to_vec()),
+            Some(told) => {
+                let new: Option<Vec<_>> = rows.log.get(told..).unwrap_or_default().iter().copied().collect();
+                new.map_or(Invalidation::Everything, Invalidation::Revoked)
+            }
             None => Invalidation::Revoked(Vec::new()),
         };
         Ok(FeedUpdate { invalidation, found, cacheable: cacheable || is_planted(Mistake::FleetingKept) })

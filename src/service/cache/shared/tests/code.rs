@@ -7,8 +7,12 @@ mod batch;
 mod connector;
 #[path = "../find.rs"]
 mod find;
+#[path = "../many.rs"]
+mod many;
 #[path = "../owner.rs"]
 mod owner;
+#[path = "../prove.rs"]
+mod prove;
 #[path = "../../../../threads/worker.rs"]
 #[expect(dead_code, reason = "other kinds of work use more of it")]
 mod worker;

@@ -1,12 +1,15 @@
 //! The real cache, and ways to use it wrongly.
 
+use std::sync::Arc;
+
 use super::super::super::table as shipped;
+use crate::domain::client::{ClientId, ClientRecord};
 use crate::domain::session::TokenRecord;
 use crate::domain::time::Timestamp;
 use crate::service::tests::{Mistake, is_planted};
 use crate::store::Invalidation;
 
-pub(in crate::service::cache) use shipped::{Key, KeyMaker};
+pub(in crate::service::cache) use shipped::{Generation, Key, KeyMaker};
 
 pub(in crate::service::cache) struct Cache {
     shipped: shipped::Cache,
@@ -47,6 +50,26 @@ impl Cache {
         } else if !is_planted(Mistake::NewsUnheeded) {
             self.shipped.forget(invalidation);
         }
+    }
+
+    pub(in crate::service::cache) fn restart(&mut self) {
+        self.shipped.restart();
+    }
+
+    pub(in crate::service::cache) fn follow(&mut self, is_followed: bool) {
+        self.shipped.follow(is_followed);
+    }
+
+    pub(in crate::service::cache) fn generation(&self) -> Option<Generation> {
+        self.shipped.generation()
+    }
+
+    pub(in crate::service::cache) fn client(&self, at: Generation, id: ClientId) -> Option<Arc<ClientRecord>> {
+        self.shipped.client(at, id)
+    }
+
+    pub(in crate::service::cache) fn keep_client(&mut self, at: Generation, record: Arc<ClientRecord>) {
+        self.shipped.keep_client(at, record);
     }
 
     pub(in crate::service::cache) fn clear(&mut self) {

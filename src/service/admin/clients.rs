@@ -1,0 +1,100 @@
+//! Registered clients: adding, listing, rotating and deleting them.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::tokens::is_name;
+use super::{Admin, AdminError};
+use crate::domain::audit::Event;
+use crate::domain::client::{ClientEntry, ClientId, ClientSecret, MAX_LIMIT, Rights};
+use crate::domain::time::Timestamp;
+use crate::store::{ClientCreation, ClientRotation, NewClient};
+
+/// For how long a secret stays good after a rotation if nothing else was said.
+pub const KEEP_OLD_SECRET: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// For how long it may stay good at most: 30 days.
+pub const MAX_KEEP_OLD_SECRET: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// A client that was registered.
+#[derive(Debug)]
+pub struct AddedClient {
+    /// Its id.
+    pub id: ClientId,
+    /// Its secret; it is stored nowhere.
+    pub secret: ClientSecret,
+}
+
+/// A client's new secret.
+#[derive(Debug)]
+pub struct RotatedClient {
+    /// The secret; it is stored nowhere.
+    pub secret: ClientSecret,
+    /// Until when the secret that it replaces is good; `None`: that is refused already.
+    pub old_secret_until: Option<Timestamp>,
+}
+
+impl Admin {
+    /// Lists clients in the order in which they were registered, those after `after`, at most `limit`.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn list_clients(&self, after: Option<ClientId>, limit: u32) -> Result<Vec<ClientEntry>, AdminError> {
+        Ok(self.store.list_clients(after, limit)?)
+    }
+
+    /// See [`Admin::add_client`].
+    pub(super) fn try_add_client(
+        &self,
+        name: String,
+        rights: Rights,
+        limit: Option<u32>,
+    ) -> Result<AddedClient, AdminError> {
+        if !is_name(&name) {
+            return Err(AdminError::BadClientName);
+        }
+        if rights.is_empty() {
+            return Err(AdminError::NoRights);
+        }
+        if limit.is_some_and(|limit| limit == 0 || limit > MAX_LIMIT) {
+            return Err(AdminError::BadLimit);
+        }
+        let audit = self.audit(Event::ClientAdded);
+        let secret = ClientSecret::generate(&*self.random)?;
+        let mut unique = [0; 10];
+        self.random.fill(&mut unique)?;
+        let id = ClientId::new(audit.at, &unique);
+        let new = NewClient { id, name, secret: secret.digest(), rights, limit };
+        let audit = audit.with_detail(json!({ "client": id, "rights": rights, "limit": limit }));
+        match self.store.add_client(&new, &audit)? {
+            ClientCreation::Created => Ok(AddedClient { id, secret }),
+            ClientCreation::NameTaken => Err(AdminError::ClientNameTaken(new.name)),
+        }
+    }
+
+    /// See [`Admin::rotate_client`].
+    pub(super) fn try_rotate_client(&self, client: ClientId, keep_old: Duration) -> Result<RotatedClient, AdminError> {
+        if keep_old > MAX_KEEP_OLD_SECRET {
+            return Err(AdminError::KeptTooLong);
+        }
+        let audit = self.audit(Event::ClientRotated);
+        let secret = ClientSecret::generate(&*self.random)?;
+        let keep_old_until = (!keep_old.is_zero()).then(|| audit.at.saturating_add(keep_old));
+        let rotation = ClientRotation { client, secret: secret.digest(), keep_old_until };
+        let audit = audit.with_detail(json!({ "client": client, "old_secret_until": keep_old_until }));
+        if self.store.rotate_client(&rotation, &audit)? {
+            return Ok(RotatedClient { secret, old_secret_until: keep_old_until });
+        }
+        Err(AdminError::NoSuchClient(client))
+    }
+
+    /// See [`Admin::delete_client`].
+    pub(super) fn try_delete_client(&self, client: ClientId) -> Result<(), AdminError> {
+        let audit = self.audit(Event::ClientDeleted).with_detail(json!({ "client": client }));
+        if self.store.delete_client(client, &audit)? {
+            return Ok(());
+        }
+        Err(AdminError::NoSuchClient(client))
+    }
+}

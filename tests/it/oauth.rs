@@ -1,0 +1,9 @@
+//! What services ask about tokens: `POST /introspect/`, `POST /check/`, `POST /revoke/`, and the metadata.
+
+mod batch;
+mod callers;
+mod discovery;
+mod raw;
+mod revocation;
+mod stage;
+mod states;
