@@ -1,7 +1,7 @@
 """Logs the tester in, and again whenever a request may have ended the session.
 
 BASE is the address of the server, LOGIN the path of the login, NAME and PASSWORD are the credentials, KEYWORD is the word
-before the token, and USER the number of the user, whose own account no made-up request may change.
+before the token, and TESTER the number of the user, whose own account no made-up request may change.
 """
 
 import json
@@ -36,7 +36,7 @@ class Login:
 
 @schemathesis.hook
 def before_call(context, case, kwargs):
-    if case.method not in READS and str((case.path_parameters or {}).get("id")) == os.environ["USER_ID"]:
+    if case.method not in READS and str((case.path_parameters or {}).get("id")) == os.environ["TESTER"]:
         case.path_parameters["id"] = 1
 
 
