@@ -1,7 +1,5 @@
 //! The arguments after `client`.
 
-#![expect(clippy::doc_markdown, reason = "these comments are the program's help, where backticks would show")]
-
 use std::time::Duration;
 
 use clap::Subcommand;

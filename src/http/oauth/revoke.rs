@@ -19,7 +19,9 @@ pub(super) async fn answer(mut call: Call<'_>) -> Result<HttpResponse, Refusal> 
     let form = Form::read(&mut call).await?;
     let revoker = match Credentials::of_request(in_header, &form)? {
         Credentials::None => Revoker::Holder,
-        credentials => Revoker::Entitled(Caller::prove(&call, credentials, Right::Revoke).await?.actor()),
+        credentials @ (Credentials::Client { .. } | Credentials::Administrator(_)) => {
+            Revoker::Entitled(Caller::prove(&call, credentials, Right::Revoke).await?.actor())
+        }
     };
     // A text that cannot be a token is revoked already (RFC 7009, section 2.2).
     if let Some(token) = Token::parse(form.token()?.as_bytes()) {

@@ -10,7 +10,7 @@ use crate::domain::token::{Token, TokenKind};
 use crate::domain::user::{LoginName, Password, User};
 use crate::service::throttle::Permit;
 use crate::service::workers::OnDisconnect;
-use crate::service::{Auth, CheckError, Issued, IssuedToken, Unavailable, within};
+use crate::service::{Auth, CheckError, Issued, IssuedToken, Unavailable};
 use crate::store::{Connection, NewSession, NewToken, Opening};
 
 /// How long a session of an administrator lasts at most.
@@ -129,8 +129,7 @@ impl Auth {
             audit,
         };
         // It has a row of its own whatever else there is: logins of administrators are throttled.
-        let opened = inner.writes.run(OnDisconnect::Cancel, move |connection| connection.open_session(&new));
-        match within(inner.timeouts.write, "writes", opened).await? {
+        match self.write(OnDisconnect::Cancel, move |connection| connection.open_session(&new)).await? {
             Opening::Opened => {}
             // The user has changed since the password was verified; the next attempt decides.
             Opening::Denied | Opening::LimitReached => {

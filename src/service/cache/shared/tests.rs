@@ -96,7 +96,7 @@ impl Stage {
         let check = Patience { check: Box::pin(self.cache.find(token(number))), polls };
         match check.await {
             None => self.history.abandoned(),
-            Some(found) => self.history.checked(number, begun, self.answer(found)),
+            Some(found) => self.history.checked(number, begun, self.answer_of(found)),
         }
     }
 
@@ -110,20 +110,20 @@ impl Stage {
             None => numbers.iter().for_each(|_| self.history.abandoned()),
             Some(Err(error)) => {
                 asked.for_each(|(number, begun)| {
-                    self.history.checked(*number, begun, self.answer(Err(error.clone())));
+                    self.history.checked(*number, begun, self.answer_of(Err(error.clone())));
                 });
             }
             Some(Ok(found)) => {
                 assert_eq!(found.len(), numbers.len());
                 asked.zip(found).for_each(|((number, begun), found)| {
                     assert_eq!(found.token.expose(), token(*number).expose(), "a promise was broken: mixed up");
-                    self.history.checked(*number, begun, self.answer(Ok(found)));
+                    self.history.checked(*number, begun, self.answer_of(Ok(found)));
                 });
             }
         }
     }
 
-    fn answer(&self, found: Result<Found, Unavailable>) -> Answer {
+    fn answer_of(&self, found: Result<Found, Unavailable>) -> Answer {
         match found {
             Ok(Found { record, remembered, .. }) => {
                 let answer = verdict(record.as_ref());
