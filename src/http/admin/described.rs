@@ -76,8 +76,8 @@ pub(super) enum Kind {
     Limit,
     /// One of these words.
     OneOf(&'static [&'static str]),
-    /// The name of a dialect, `admin` or `admin_script`.
-    SessionKind,
+    /// As what a session was opened.
+    OpenedAs,
     /// Names of events.
     Events,
 }
@@ -179,7 +179,7 @@ impl Takes {
             Kind::Rights => schema::at_least_one(schemas.of::<Rights>()),
             Kind::Limit => json!({ "type": "integer", "minimum": 1, "maximum": MAX_LIMIT }),
             Kind::OneOf(words) => schema::one_of(words),
-            Kind::SessionKind => schemas.of::<SessionKind>(),
+            Kind::OpenedAs => schemas.of::<SessionKind>(),
             Kind::Events => {
                 let names = Event::ALL.map(Event::as_str).join("|");
                 json!({ "type": "string", "pattern": format!("^({names})(,({names}))*$") })

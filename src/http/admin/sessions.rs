@@ -49,7 +49,7 @@ const MATCH: &[Takes] = &[
     Takes::new("created_from", Kind::Time, "They were opened then or later."),
     Takes::new("created_before", Kind::Time, "They were opened before."),
     Takes::new("last_seen_before", Kind::Time, "They were last used before."),
-    Takes::new("dialect", Kind::SessionKind, "As what they were opened."),
+    Takes::new("dialect", Kind::OpenedAs, "As what they were opened."),
     Takes::text("device", "A part of the client's `User-Agent`."),
     Takes::text("name", "A part of their name."),
 ];

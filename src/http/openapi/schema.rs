@@ -150,17 +150,21 @@ pub(in crate::http) fn page(of: &Value) -> Value {
 
 /// An object with exactly these members.
 pub(in crate::http) fn object<const N: usize>(members: [(&str, Value); N]) -> Value {
-    let names: Vec<&str> = members.iter().map(|(name, _)| *name).collect();
-    fields(&members, &names)
+    let names = members.iter().map(|(name, _)| json!(name)).collect();
+    closed(members.into_iter().map(|(name, schema)| (name.to_owned(), schema)).collect(), names)
 }
 
 /// An object with these members and no others, of which some are required.
 pub(in crate::http) fn fields(members: &[(&str, Value)], required: &[&str]) -> Value {
-    let properties: Map<String, Value> =
-        members.iter().map(|(name, schema)| ((*name).to_owned(), schema.clone())).collect();
-    let mut object = json!({ "type": "object", "properties": properties, "additionalProperties": false });
+    let properties = members.iter().map(|(name, schema)| ((*name).to_owned(), schema.clone()));
+    closed(properties.collect(), required.iter().map(|name| json!(name)).collect())
+}
+
+fn closed(properties: Map<String, Value>, required: Vec<Value>) -> Value {
+    let mut object = json!({ "type": "object", "additionalProperties": false });
+    put(&mut object, "properties", Value::Object(properties));
     if !required.is_empty() {
-        put(&mut object, "required", json!(required));
+        put(&mut object, "required", Value::Array(required));
     }
     object
 }
