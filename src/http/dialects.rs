@@ -4,15 +4,16 @@
 //! A new dialect is a variant of [`Dialect`], for which the compiler then lists the places that
 //! have to handle it; a file here; a folder of transcripts; a page in `docs/dialects/`.
 
+use actix_web::http::StatusCode;
 use actix_web::{Handler, HttpResponse, web};
 use serde_json::{Value, json};
 
 use super::drf::request::{Incoming, LoginDenial, RequestContext};
 use super::openapi::document::{Document, token_schemes};
-use super::openapi::schema::{object, token};
+use super::openapi::schema::object;
 use super::openapi::{coded_detail, detail};
 use super::{HttpState, account, events, own};
-use crate::domain::dialect::Dialect;
+use crate::domain::dialect::{CookieMode, Dialect};
 use crate::service::{Issued, RefreshedTokens, TokenRefusal};
 
 pub mod access_token;
@@ -57,6 +58,7 @@ pub(super) fn document(document: &mut Document, state: &HttpState) {
             continue;
         }
         let mut section = document.section(dialect.as_str(), about(dialect), &mount.prefix);
+        section.with_cookies(mount.cookie != CookieMode::Off);
         match dialect {
             Dialect::Knox => knox::document(&mut section),
             Dialect::DrfJwt => drf_jwt::document(&mut section),
@@ -67,6 +69,7 @@ pub(super) fn document(document: &mut Document, state: &HttpState) {
         if dialect == Dialect::Knox {
             let about = "For access tokens of every dialect, each under its own keyword.";
             let mut section = document.section("account", about, &mount.prefix);
+            section.with_cookies(state.jar().is_some());
             account::document(&mut section, options.compat, &schemes);
             own::document(&mut section, state, &schemes);
             events::document(&mut section, state, &schemes);
@@ -85,13 +88,14 @@ const fn about(dialect: Dialect) -> &'static str {
 }
 
 /// The schema of [`pair`].
-fn pair_schema() -> Value {
-    object([("refresh", token()), ("access", token())])
+fn pair_schema(token: &Value) -> Value {
+    object([("refresh", token.clone()), ("access", token.clone())])
 }
 
 /// The schemas of [`refreshed`].
-fn refreshed_schema() -> Value {
-    json!({ "anyOf": [object([("access", token())]), object([("access", token()), ("refresh", token())])] })
+fn refreshed_schema(token: &Value) -> Value {
+    let with_rotation = object([("access", token.clone()), ("refresh", token.clone())]);
+    json!({ "anyOf": [object([("access", token.clone())]), with_rotation] })
 }
 
 /// The schema of [`pair_refusal`].
@@ -159,18 +163,31 @@ const fn unless_inactive(refusal: TokenRefusal) -> TokenRefusal {
     }
 }
 
-fn pair(issued: &Issued) -> Value {
-    json!({
-        "refresh": issued.refresh.as_ref().map(|refresh| refresh.token.expose()),
-        "access": issued.access.token.expose(),
-    })
+/// The reply to a login that hands out two tokens.
+fn pair(context: &RequestContext<'_>, issued: &Issued) -> HttpResponse {
+    let body = json!({
+        "refresh": issued.refresh.as_ref().and_then(|refresh| context.in_body(&refresh.token)),
+        "access": context.in_body(&issued.access.token),
+    });
+    context.hand_over(issued, context.replies().json(StatusCode::OK, &body))
 }
 
-fn refreshed(tokens: &RefreshedTokens) -> Value {
-    let access = tokens.access.token.expose();
-    match &tokens.refresh {
-        Some(refresh) => json!({ "access": access, "refresh": refresh.token.expose() }),
+/// The reply to a refresh of one of them.
+fn refreshed(context: &RequestContext<'_>, tokens: &RefreshedTokens) -> HttpResponse {
+    let access = context.in_body(&tokens.access.token);
+    let body = match &tokens.refresh {
+        Some(refresh) => json!({ "access": access, "refresh": context.in_body(&refresh.token) }),
         None => json!({ "access": access }),
+    };
+    context.hand_over(tokens, context.replies().json(StatusCode::OK, &body))
+}
+
+/// The endpoints that take the refresh token of a dialect, below its prefix.
+pub(super) const fn refresh_paths(dialect: Dialect) -> &'static [&'static str] {
+    match dialect {
+        Dialect::Simplejwt => &simplejwt::REFRESH_PATHS,
+        Dialect::Djoser => &djoser::REFRESH_PATHS,
+        Dialect::Knox | Dialect::DrfJwt | Dialect::AccessToken => &[],
     }
 }
 

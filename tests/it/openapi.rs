@@ -7,15 +7,15 @@ mod tester;
 use std::collections::BTreeSet;
 
 use knoxide::config::HttpSettings;
-use knoxide::domain::dialect::Dialect;
+use knoxide::domain::dialect::{CookieMode, Dialect};
 use knoxide::http::admin::ROUTES;
 use knoxide::http::{Compat, HttpOptions};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::harness::admin::AdminApi;
 use crate::harness::app::{App, Backend, Client, Database, Setup};
 use crate::harness::documented::Documented;
-use crate::harness::wire::{Reply, Request};
+use crate::harness::wire::{Framing, Reply, Request};
 
 /// A server with other options.
 fn app(change: impl FnOnce(&mut HttpOptions)) -> App {
@@ -110,6 +110,48 @@ fn the_document_follows_the_settings() {
     assert!(document["components"]["securitySchemes"]["JWT"].is_null());
     assert!(!document["paths"]["/auth/logout/"]["post"]["responses"]["204"].is_null());
     assert!(document["paths"]["/auth/logout/"]["post"]["responses"]["200"].is_null());
+}
+
+/// Tokens in cookies change what the endpoints of their dialect take and answer.
+#[test]
+fn replies_to_browsers_are_documented_too() {
+    let app = app(|options| {
+        options.dialects.get_mut(Dialect::Simplejwt).cookie = CookieMode::Lax;
+        options.public_url = "https://auth.example.com".parse().ok();
+    });
+    app.add_user("alice", "correct horse");
+    let documented = Documented::of(app.address);
+    let ask = |method: &str, path: &str, headers: &[&(&str, String)], body: Value| {
+        let asked = Request::new(method, path).header("Content-Type", "application/json");
+        let asked = headers.iter().fold(asked, |asked, (name, value)| asked.header(name, value.clone()));
+        let reply = app.client().ask(&asked.body(body.to_string(), Framing::Length));
+        assert_eq!(documented.differences(method, path, &reply), Vec::<String>::new());
+        reply
+    };
+    let ours = ("Origin", "https://auth.example.com".to_owned());
+    let login = json!({ "email": "alice@example.com", "password": "correct horse" });
+    let logged_in = ask("POST", "/api/token/", &[], login.clone());
+    assert_eq!((logged_in.status, logged_in.text().as_str()), (200, r#"{"refresh":null,"access":null}"#));
+    let cookies = logged_in.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("set-cookie"));
+    let cookies: Vec<&str> = cookies.map(|(_, value)| value.split(';').next().expect("a cookie")).collect();
+    let of = |name: &str| {
+        let found = cookies.iter().find(|cookie| cookie.starts_with(name));
+        ("Cookie", (*found.expect("the cookie")).to_owned())
+    };
+    let (access, refresh) = (of("__Host-"), of("__Secure-"));
+    let elsewhere = ("Origin", "https://evil.example".to_owned());
+    let statuses = [
+        ask("POST", "/api/token/", &[&elsewhere], login).status,
+        ask("GET", "/auth/user/", &[&access], json!({})).status,
+        ask("GET", "/auth/user/", &[&access, &("Authorization", "Token x".to_owned())], json!({})).status,
+        ask("POST", "/auth/logout/", &[&access, &elsewhere], json!({})).status,
+        ask("POST", "/api/token/verify/", &[&access, &ours], json!({})).status,
+        ask("POST", "/api/token/refresh/", &[&refresh, &ours], json!({})).status,
+        ask("POST", "/auth/logout/", &[&access, &ours], json!({})).status,
+    ];
+    assert_eq!(statuses, [403, 200, 400, 403, 200, 200, 200]);
+    let schemes = &documented.document["components"]["securitySchemes"];
+    assert_eq!(schemes["__Host-simplejwt"]["in"], "cookie");
 }
 
 #[test]

@@ -23,7 +23,7 @@ use crate::http::drf::request::Incoming;
 use crate::http::openapi::document::Section;
 use crate::http::openapi::non_field_errors;
 use crate::http::openapi::operation::Operation;
-use crate::http::openapi::schema::{nullable, number, object, text, time, token};
+use crate::http::openapi::schema::{handed_out, nullable, number, object, text, time};
 
 const ACCESS: Endpoint = Endpoint::post("Access Token", &["username", "password"]);
 const VERIFY: Endpoint = Endpoint::post("Verify Token", &["token"]);
@@ -42,22 +42,24 @@ pub fn configure(config: &mut web::ServiceConfig, prefix: &str) {
 /// What the document says about them.
 pub(super) fn document(section: &mut Section<'_>) {
     let [access_at, verify_at, refresh_at] = PATHS;
+    let in_cookies = section.has_cookies();
+    let token = handed_out(in_cookies);
     let end = || nullable(time());
     let access = Operation::new("Log in")
         .logs_in("username")
-        .reply(200, "The JWT.", object([("access_token", token()), ("expires_in", end()), ("user", text())]))
+        .reply(200, "The JWT.", object([("access_token", token.clone()), ("expires_in", end()), ("user", text())]))
         .reply(400, "The credentials are wrong, or the user has as many sessions as allowed.", non_field_errors());
     section.endpoint(access_at, &ACCESS, access);
     let user = || object([("username", text()), ("id", number())]);
-    let answer = || object([("token", token()), ("expires_in", end()), ("user", user())]);
+    let answer = || object([("token", token.clone()), ("expires_in", end()), ("user", user())]);
     let verify = Operation::new("Whether a JWT is good")
-        .reads(&[("token", token())], 1)
+        .reads_token("token", in_cookies)
         .reply(200, "It is: the same one.", answer())
         .reply(400, "It is not.", non_field_errors())
         .asks_the_database();
     section.endpoint(verify_at, &VERIFY, verify);
     let refresh = Operation::new("Another JWT for one that is good")
-        .reads(&[("token", token())], 1)
+        .reads_token("token", in_cookies)
         .reply(200, "The new one.", answer())
         .reply(400, "The old one is not good, or cannot be refreshed any more.", non_field_errors())
         .throttled("The session was refreshed too often.")
@@ -72,11 +74,11 @@ async fn access(incoming: Incoming) -> HttpResponse {
             Ok(match context.log_in(declared, LoginName::Username).await? {
                 Ok(issued) => {
                     let body = json!({
-                        "access_token": issued.access.token.expose(),
+                        "access_token": context.in_body(&issued.access.token),
                         "expires_in": issued.access.expires.map(|end| precise(end, issued.opened)),
                         "user": issued.user.username,
                     });
-                    context.replies().json(StatusCode::OK, &body)
+                    context.hand_over(&issued, context.replies().json(StatusCode::OK, &body))
                 }
                 Err(denial) => super::deny_single(context, denial),
             })
@@ -90,7 +92,7 @@ async fn verify(incoming: Incoming) -> HttpResponse {
             Ok(match context.verify("token").await? {
                 Ok((token, who)) => {
                     let end = who.expires.map(Timestamp::to_millis_text);
-                    context.replies().json(StatusCode::OK, &describe(&token, end.as_deref(), &who.user))
+                    context.replies().json(StatusCode::OK, &describe(token.as_deref(), end.as_deref(), &who.user))
                 }
                 Err(refusal) => context.replies().non_field_error(super::single_refusal(refusal)),
             })
@@ -105,7 +107,8 @@ async fn refresh(incoming: Incoming) -> HttpResponse {
                 Ok(refreshed) => {
                     let (access, user) = (&refreshed.access, &refreshed.who.user);
                     let end = access.expires.map(|end| precise(end, refreshed.at));
-                    context.replies().json(StatusCode::OK, &describe(access.token.expose(), end.as_deref(), user))
+                    let body = describe(context.in_body(&access.token), end.as_deref(), user);
+                    context.hand_over(&refreshed, context.replies().json(StatusCode::OK, &body))
                 }
                 Err(refusal) => context.replies().non_field_error(super::single_refusal(refusal)),
             })
@@ -113,7 +116,7 @@ async fn refresh(incoming: Incoming) -> HttpResponse {
         .await
 }
 
-fn describe(token: &str, end: Option<&str>, user: &User) -> Value {
+fn describe(token: Option<&str>, end: Option<&str>, user: &User) -> Value {
     json!({
         "token": token,
         "expires_in": end,

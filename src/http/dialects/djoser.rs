@@ -21,7 +21,7 @@ use crate::http::drf::request::{Incoming, RequestContext};
 use crate::http::openapi::document::Section;
 use crate::http::openapi::non_field_errors;
 use crate::http::openapi::operation::Operation;
-use crate::http::openapi::schema::{object, token};
+use crate::http::openapi::schema::{handed_out, object};
 use crate::service::TokenRefusal;
 
 const CREATE: Endpoint = Endpoint::post("Token Obtain Pair", &["username", "password"]);
@@ -31,6 +31,7 @@ const REFRESH: Endpoint = Endpoint::post("Token Refresh", &["refresh"]);
 const CHALLENGE: &str = "Bearer realm=\"api\"";
 
 pub(super) const PATHS: [&str; 3] = ["jwt/create", "jwt/verify", "jwt/refresh"];
+pub(super) const REFRESH_PATHS: [&str; 1] = [PATHS[2]];
 
 /// Mounts the three endpoints below `prefix`.
 pub fn configure(config: &mut web::ServiceConfig, prefix: &str) {
@@ -43,21 +44,23 @@ pub fn configure(config: &mut web::ServiceConfig, prefix: &str) {
 /// What the document says about them.
 pub(super) fn document(section: &mut Section<'_>, compat: Compat) {
     let [create_at, verify_at, refresh_at] = PATHS;
+    let in_cookies = section.has_cookies();
+    let token = handed_out(in_cookies);
     let refused = |operation: Operation, when: &str| match compat {
         Compat::Documented => operation.reply(400, when, non_field_errors()),
         Compat::Package => operation.reply(401, when, super::pair_refusal_schema()).header(401, "WWW-Authenticate"),
     };
-    let create = Operation::new("Log in").logs_in("username").reply(200, "The pair.", super::pair_schema());
+    let create = Operation::new("Log in").logs_in("username").reply(200, "The pair.", super::pair_schema(&token));
     let when = "The credentials are wrong, or the user has as many sessions as allowed.";
     section.endpoint(create_at, &CREATE, refused(create, when));
     let verify = Operation::new("Whether a JWT is good, of either kind")
-        .reads(&[("token", token())], 1)
+        .reads_token("token", in_cookies)
         .reply(200, "It is.", object([]))
         .asks_the_database();
     section.endpoint(verify_at, &VERIFY, refused(verify, "It is not."));
     let refresh = Operation::new("A new access JWT for a refresh JWT")
-        .reads(&[("refresh", token())], 1)
-        .reply(200, "With rotation, a new refresh JWT too.", super::refreshed_schema())
+        .reads_token("refresh", in_cookies)
+        .reply(200, "With rotation, a new refresh JWT too.", super::refreshed_schema(&token))
         .throttled("The session was refreshed too often.")
         .asks_the_database();
     section.endpoint(refresh_at, &REFRESH, refused(refresh, "The refresh JWT is not good."));
@@ -68,7 +71,7 @@ async fn create(incoming: Incoming) -> HttpResponse {
         .answer(&CREATE, Dialect::Djoser, async |context| {
             let declared = [Field::text("username", Trim::Yes), Field::text("password", Trim::Yes)];
             Ok(match context.log_in(declared, LoginName::Username).await? {
-                Ok(issued) => context.replies().json(StatusCode::OK, &super::pair(&issued)),
+                Ok(issued) => super::pair(context, &issued),
                 Err(denial) => {
                     let message = super::pair_denial(denial);
                     refuse(context, &json!({ "detail": message }), message)
@@ -93,7 +96,7 @@ async fn refresh(incoming: Incoming) -> HttpResponse {
     incoming
         .answer(&REFRESH, Dialect::Djoser, async |context| {
             Ok(match context.refresh("refresh").await? {
-                Ok(exchanged) => context.replies().json(StatusCode::OK, &super::refreshed(&exchanged)),
+                Ok(exchanged) => super::refreshed(context, &exchanged),
                 Err(refusal) => refuse_token(context, refusal),
             })
         })

@@ -19,7 +19,7 @@ use crate::http::drf::request::Incoming;
 use crate::http::openapi::document::Section;
 use crate::http::openapi::non_field_errors;
 use crate::http::openapi::operation::Operation;
-use crate::http::openapi::schema::{object, token};
+use crate::http::openapi::schema::{handed_out, object};
 
 const AUTH: Endpoint = Endpoint::post("Obtain Json Web Token", &["username", "password"]);
 const VERIFY: Endpoint = Endpoint::post("Verify Json Web Token", &["token"]);
@@ -38,7 +38,9 @@ pub fn configure(config: &mut web::ServiceConfig, prefix: &str) {
 /// What the document says about them.
 pub(super) fn document(section: &mut Section<'_>) {
     let [auth_at, verify_at, refresh_at] = PATHS;
-    let answer = || object([("token", token())]);
+    let in_cookies = section.has_cookies();
+    let token = handed_out(in_cookies);
+    let answer = || object([("token", token.clone())]);
     let auth = Operation::new("Log in").logs_in("username").reply(200, "The JWT.", answer()).reply(
         400,
         "The credentials are wrong, or the user has as many sessions as allowed.",
@@ -46,13 +48,13 @@ pub(super) fn document(section: &mut Section<'_>) {
     );
     section.endpoint(auth_at, &AUTH, auth);
     let verify = Operation::new("Whether a JWT is good")
-        .reads(&[("token", token())], 1)
+        .reads_token("token", in_cookies)
         .reply(200, "It is: the same one.", answer())
         .reply(400, "It is not.", non_field_errors())
         .asks_the_database();
     section.endpoint(verify_at, &VERIFY, verify);
     let refresh = Operation::new("Another JWT for one that is good")
-        .reads(&[("token", token())], 1)
+        .reads_token("token", in_cookies)
         .reply(200, "The new one.", answer())
         .reply(400, "The old one is not good, or cannot be refreshed any more.", non_field_errors())
         .throttled("The session was refreshed too often.")
@@ -65,7 +67,10 @@ async fn auth(incoming: Incoming) -> HttpResponse {
         .answer(&AUTH, Dialect::DrfJwt, async |context| {
             let declared = [Field::text("username", Trim::Yes), Field::text("password", Trim::Yes)];
             Ok(match context.log_in(declared, LoginName::Username).await? {
-                Ok(issued) => context.replies().json(StatusCode::OK, &json!({ "token": issued.access.token.expose() })),
+                Ok(issued) => {
+                    let body = json!({ "token": context.in_body(&issued.access.token) });
+                    context.hand_over(&issued, context.replies().json(StatusCode::OK, &body))
+                }
                 Err(denial) => super::deny_single(context, denial),
             })
         })
@@ -88,7 +93,8 @@ async fn refresh(incoming: Incoming) -> HttpResponse {
         .answer(&REFRESH, Dialect::DrfJwt, async |context| {
             Ok(match context.refresh("token").await? {
                 Ok(refreshed) => {
-                    context.replies().json(StatusCode::OK, &json!({ "token": refreshed.access.token.expose() }))
+                    let body = json!({ "token": context.in_body(&refreshed.access.token) });
+                    context.hand_over(&refreshed, context.replies().json(StatusCode::OK, &body))
                 }
                 Err(refusal) => context.replies().non_field_error(super::single_refusal(refusal)),
             })

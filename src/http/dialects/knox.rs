@@ -17,7 +17,7 @@ use crate::http::drf::request::{Incoming, LoginDenial};
 use crate::http::openapi::document::Section;
 use crate::http::openapi::non_field_errors;
 use crate::http::openapi::operation::Operation;
-use crate::http::openapi::schema::{nullable, object, text, time, token};
+use crate::http::openapi::schema::{handed_out, nullable, object, text, time};
 
 const LOGIN: Endpoint = Endpoint::post("Login", &[]);
 pub(super) const PATHS: [&str; 1] = ["auth/login"];
@@ -31,12 +31,13 @@ pub fn configure(config: &mut web::ServiceConfig, prefix: &str) {
 /// What the document says about it.
 pub(super) fn document(section: &mut Section<'_>) {
     let [login_at] = PATHS;
+    let token = handed_out(section.has_cookies());
     let operation = Operation::new("Log in")
         .logs_in("username")
         .reply(
             200,
             "The token, which is shown this one time.",
-            object([("expiry", nullable(time())), ("token", token())]),
+            object([("expiry", nullable(time())), ("token", token.clone())]),
         )
         .reply(400, "The name or the password is wrong, or the user is not active.", non_field_errors())
         .reply(403, "The user has as many sessions as allowed.", object([("error", text())]));
@@ -51,8 +52,8 @@ async fn login(incoming: Incoming) -> HttpResponse {
             Ok(match context.log_in(declared, LoginName::Username).await? {
                 Ok(issued) => {
                     let expiry = issued.access.expires.map(|end| end.to_string());
-                    let body = json!({ "expiry": expiry, "token": issued.access.token.expose() });
-                    context.replies().json(StatusCode::OK, &body)
+                    let body = json!({ "expiry": expiry, "token": context.in_body(&issued.access.token) });
+                    context.hand_over(&issued, context.replies().json(StatusCode::OK, &body))
                 }
                 Err(denial) => {
                     let message = denial.message("Unable to log in with provided credentials.");

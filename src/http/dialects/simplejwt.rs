@@ -22,7 +22,7 @@ use crate::http::drf::request::{Incoming, LoginDenial};
 use crate::http::openapi::detail;
 use crate::http::openapi::document::Section;
 use crate::http::openapi::operation::Operation;
-use crate::http::openapi::schema::{object, token as token_schema};
+use crate::http::openapi::schema::{handed_out, object};
 
 const TOKEN: Endpoint = Endpoint::post("Email Token Obtain Pair", &["email", "password"]);
 const VERIFY: Endpoint = Endpoint::post("Token Verify", &["token"]);
@@ -32,6 +32,7 @@ const BLACKLIST: Endpoint = Endpoint::post("Token Blacklist", &["refresh"]);
 const CHALLENGE: &str = "Bearer realm=\"api\"";
 
 pub(super) const PATHS: [&str; 4] = ["api/token", "api/token/verify", "api/token/refresh", "api/token/blacklist"];
+pub(super) const REFRESH_PATHS: [&str; 2] = [PATHS[2], PATHS[3]];
 
 /// Mounts the four endpoints below `prefix`.
 pub fn configure(config: &mut web::ServiceConfig, prefix: &str) {
@@ -45,31 +46,33 @@ pub fn configure(config: &mut web::ServiceConfig, prefix: &str) {
 /// What the document says about them.
 pub(super) fn document(section: &mut Section<'_>, compat: Compat) {
     let [token_at, verify_at, refresh_at, blacklist_at] = PATHS;
+    let in_cookies = section.has_cookies();
+    let token = handed_out(in_cookies);
     let refused =
         |operation: Operation, when: &str, schema| operation.reply(401, when, schema).header(401, "WWW-Authenticate");
     let not_good = |operation| refused(operation, "The token is not good.", super::pair_refusal_schema());
-    let token = Operation::new("Log in by e-mail address")
+    let log_in = Operation::new("Log in by e-mail address")
         .logs_in("email")
-        .reply(200, "The pair.", super::pair_schema())
+        .reply(200, "The pair.", super::pair_schema(&token))
         .reply(403, "The user has as many sessions as allowed.", detail());
-    section.endpoint(token_at, &TOKEN, refused(token, "The credentials are wrong.", detail()));
+    section.endpoint(token_at, &TOKEN, refused(log_in, "The credentials are wrong.", detail()));
     let empty = match compat {
         Compat::Documented => json!({ "type": "array", "maxItems": 0 }),
         Compat::Package => object([]),
     };
     let verify = Operation::new("Whether a JWT is good, of either kind")
-        .reads(&[("token", token_schema())], 1)
+        .reads_token("token", in_cookies)
         .reply(200, "It is.", empty)
         .asks_the_database();
     section.endpoint(verify_at, &VERIFY, not_good(verify));
     let refresh = Operation::new("A new access JWT for a refresh JWT")
-        .reads(&[("refresh", token_schema())], 1)
-        .reply(200, "With rotation, a new refresh JWT too.", super::refreshed_schema())
+        .reads_token("refresh", in_cookies)
+        .reply(200, "With rotation, a new refresh JWT too.", super::refreshed_schema(&token))
         .throttled("The session was refreshed too often.")
         .asks_the_database();
     section.endpoint(refresh_at, &REFRESH, not_good(refresh));
     let blacklist = Operation::new("Log out by a refresh JWT")
-        .reads(&[("refresh", token_schema())], 1)
+        .reads_token("refresh", in_cookies)
         .reply(200, "Its session is over, with all its tokens.", object([]))
         .asks_the_database();
     section.endpoint(blacklist_at, &BLACKLIST, not_good(blacklist));
@@ -80,7 +83,7 @@ async fn token(incoming: Incoming) -> HttpResponse {
         .answer(&TOKEN, Dialect::Simplejwt, async |context| {
             let declared = [Field::text("email", Trim::Yes), Field::text("password", Trim::Yes)];
             Ok(match context.log_in(declared, LoginName::Email).await? {
-                Ok(issued) => context.replies().json(StatusCode::OK, &super::pair(&issued)),
+                Ok(issued) => super::pair(context, &issued),
                 Err(denial) => {
                     let message = super::pair_denial(denial);
                     match denial {
@@ -119,7 +122,7 @@ async fn refresh(incoming: Incoming) -> HttpResponse {
     incoming
         .answer(&REFRESH, Dialect::Simplejwt, async |context| {
             Ok(match context.refresh("refresh").await? {
-                Ok(exchanged) => context.replies().json(StatusCode::OK, &super::refreshed(&exchanged)),
+                Ok(exchanged) => super::refreshed(context, &exchanged),
                 Err(refusal) => context.replies().unauthorized(CHALLENGE, &super::pair_refusal(refusal)),
             })
         })
@@ -130,7 +133,7 @@ async fn blacklist(incoming: Incoming) -> HttpResponse {
     incoming
         .answer(&BLACKLIST, Dialect::Simplejwt, async |context| {
             Ok(match context.log_out_by_refresh_token("refresh").await? {
-                Ok(_) => context.replies().json(StatusCode::OK, &json!({})),
+                Ok(who) => context.forget(&who, context.replies().json(StatusCode::OK, &json!({}))),
                 Err(refusal) => context.replies().unauthorized(CHALLENGE, &super::pair_refusal(refusal)),
             })
         })

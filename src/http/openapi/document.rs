@@ -4,7 +4,8 @@ use serde_json::{Map, Value, json};
 
 use super::operation::{Operation, id_of};
 use super::schema::{self, Schemas};
-use crate::domain::dialect::{Dialect, Mount, PerDialect};
+use crate::domain::dialect::{CookieMode, Dialect, Mount, PerDialect};
+use crate::http::browser::credentials::access_cookie;
 
 /// The document while it is being written.
 pub(in crate::http) struct Document {
@@ -20,6 +21,7 @@ pub(in crate::http) struct Section<'d> {
     document: &'d mut Document,
     tag: &'static str,
     prefix: String,
+    has_cookies: bool,
 }
 
 impl Document {
@@ -41,7 +43,7 @@ impl Document {
     /// Begins a section, whose paths lie below `prefix`.
     pub(in crate::http) fn section(&mut self, tag: &'static str, about: &str, prefix: &str) -> Section<'_> {
         self.tags.push(json!({ "name": tag, "description": about }));
-        Section { document: self, tag, prefix: prefix.to_owned() }
+        Section { document: self, tag, prefix: prefix.to_owned(), has_cookies: false }
     }
 
     /// As OpenAPI has it.
@@ -72,6 +74,16 @@ impl Section<'_> {
     /// The schemas of types.
     pub(in crate::http) const fn schemas(&mut self) -> &mut Schemas {
         &mut self.document.schemas
+    }
+
+    /// Says whether its endpoints take tokens in cookies.
+    pub(in crate::http) const fn with_cookies(&mut self, has_cookies: bool) {
+        self.has_cookies = has_cookies;
+    }
+
+    /// Whether they do.
+    pub(in crate::http) const fn has_cookies(&self) -> bool {
+        self.has_cookies
     }
 
     /// The whole path of an endpoint below the prefix.
@@ -112,8 +124,19 @@ fn headers() -> Value {
     })
 }
 
-/// The names of the security schemes for tokens of the enabled dialects, one for each keyword.
+/// The names of the security schemes for tokens of the enabled dialects: one for each keyword and each cookie.
 pub(in crate::http) fn token_schemes(dialects: &PerDialect<Mount>) -> Vec<String> {
+    header_schemes(dialects).into_iter().chain(cookies(dialects)).collect()
+}
+
+/// The cookies with tokens.
+fn cookies(dialects: &PerDialect<Mount>) -> impl Iterator<Item = String> {
+    let kept = enabled(dialects).filter(|(_, mount)| mount.cookie != CookieMode::Off);
+    kept.map(|(dialect, _)| access_cookie(dialect))
+}
+
+/// The names of those for tokens in the header.
+pub(in crate::http) fn header_schemes(dialects: &PerDialect<Mount>) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for word in enabled(dialects).flat_map(|(_, mount)| &mount.keywords) {
         if !names.iter().any(|known| known.eq_ignore_ascii_case(word)) {
@@ -125,7 +148,12 @@ pub(in crate::http) fn token_schemes(dialects: &PerDialect<Mount>) -> Vec<String
 
 /// The security schemes of these names.
 pub(super) fn describe_tokens(document: &mut Document, dialects: &PerDialect<Mount>) {
-    for word in token_schemes(dialects) {
+    for cookie in cookies(dialects) {
+        let about =
+            "Set by a login in a browser. It counts for requests other than `GET` and `HEAD` from pages of ours alone.";
+        document.security(&cookie, json!({ "type": "apiKey", "in": "cookie", "name": cookie, "description": about }));
+    }
+    for word in header_schemes(dialects) {
         let has_it = |mount: &Mount| mount.keywords.iter().any(|known| known.eq_ignore_ascii_case(&word));
         let owners: Vec<&str> =
             enabled(dialects).filter(|(_, mount)| has_it(mount)).map(|(dialect, _)| dialect.as_str()).collect();

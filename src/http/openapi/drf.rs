@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::document::Section;
 use super::operation::Operation;
-use super::schema::{fields, list, name as named, object, one_of, password, text};
+use super::schema::{fields, list, name as named, nullable, object, one_of, password, text, token};
 use crate::http::drf::endpoint::Endpoint;
 
 /// The media types of bodies.
@@ -21,6 +21,14 @@ impl Section<'_> {
             .reply(404, "`format` names another form.", detail())
             .reply(406, "`Accept` covers no JSON.", detail())
             .headers(&HEADERS);
+        let operation = if self.has_cookies() {
+            operation
+                .reply(400, "There is more than one token.", detail())
+                .reply(403, "A cookie came with a request that another site may have caused.", detail())
+                .headers(&HEADERS)
+        } else {
+            operation
+        };
         // What cannot be an id makes another path, which has no methods.
         let operation = if path.contains('{') { operation.without(404, "Allow") } else { operation };
         self.add(endpoint.verb.name(), &format!("/{path}/"), &operation);
@@ -56,6 +64,12 @@ impl Operation {
             .reply(408, "The body does not arrive in time.", detail())
             .reply(413, "The body is too long.", detail())
             .reply(415, "The content type is none of these.", detail())
+    }
+
+    /// It reads a token, which may be in a cookie instead.
+    pub(in crate::http) fn reads_token(self, name: &'static str, in_cookies: bool) -> Self {
+        let (schema, required) = if in_cookies { (nullable(token()), 0) } else { (token(), 1) };
+        self.reads(&[(name, schema)], required)
     }
 
     /// It reads a name and a password, and perhaps how the client calls the session, and opens a session.
