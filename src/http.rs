@@ -17,6 +17,8 @@ pub mod middleware;
 pub mod oauth;
 pub mod openapi;
 mod own;
+#[cfg(feature = "pages")]
+pub mod pages;
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};

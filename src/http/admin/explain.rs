@@ -21,6 +21,14 @@ pub(super) async fn explain(mut call: Call) -> Answer {
     let ((Some(question), None) | (None, Some(question))) = (session, token) else {
         return Err(ApiError::invalid("say either session_id or token"));
     };
+    Reply::ok(&answer(&call, question).await?)
+}
+
+/// Answers the question.
+///
+/// # Errors
+/// 503 if that could not be found out.
+pub(in crate::http) async fn answer(call: &Call, question: Question) -> Result<Explanation, ApiError> {
     let state = call.state.clone();
     let explanation = call.run(Length::Short, move |admin| {
         let settings = ExplainSettings {
@@ -29,5 +37,5 @@ pub(super) async fn explain(mut call: Call) -> Answer {
         };
         admin.explain(&question, &settings)
     });
-    Reply::ok(&explanation.await?)
+    explanation.await
 }
