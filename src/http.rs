@@ -16,6 +16,8 @@ pub mod jwks;
 pub mod middleware;
 pub mod oauth;
 mod own;
+#[cfg(feature = "pages")]
+pub mod pages;
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -15,7 +15,6 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 
 use crate::config::{HttpSettings, ListenAddress, SocketMode};
 use crate::http::HttpState;
-use crate::http::admin::AdminState;
 use crate::http::middleware::request_log::RequestLog;
 use crate::service::Auth;
 
@@ -29,6 +28,7 @@ mod reserve;
 mod start;
 mod sweeper;
 
+use self::admin::Mount;
 use self::connections::{ConnectionLimits, Connections};
 pub use admin::Administration;
 pub use bootstrap::{ADMIN, FirstUser, PasswordDelivery};
@@ -59,18 +59,18 @@ pub struct Server {
 struct Mounted {
     state: HttpState,
     dialects: bool,
-    admin: Option<AdminState>,
+    admin: Option<Mount>,
 }
 
 impl Mounted {
     fn configure(&self, config: &mut web::ServiceConfig) {
         if let Some(admin) = &self.admin {
-            crate::http::admin::configure(config, admin);
+            admin.configure(config);
         }
         if self.dialects {
             crate::http::configure(config, &self.state);
-        } else {
-            config.default_service(web::to(crate::http::admin::not_found));
+        } else if let Some(admin) = &self.admin {
+            admin.configure_rest(config);
         }
     }
 }
@@ -120,7 +120,7 @@ impl Server {
         let state = HttpState::new(http.options.clone(), auth);
         let each = process::connections_each(http.workers, process::files());
         let listeners = http.listen.iter().map(|address| {
-            let beside = admin.filter(|admin| admin.shares(address)).map(|admin| admin.state(state.clone(), address));
+            let beside = admin.filter(|admin| admin.shares(address)).map(|admin| admin.mount(state.clone(), address));
             (address, Mounted { state: state.clone(), dialects: true, admin: beside })
         });
         Self::listen(http, (http.workers, each), state.clone(), listeners.collect())
@@ -136,7 +136,7 @@ impl Server {
         // The mode in the settings is for clients, such as a proxy, and not for administrators.
         let own = HttpSettings { socket_mode: SocketMode(0o600), ..http.clone() };
         let mounted =
-            Mounted { state: state.clone(), dialects: false, admin: Some(admin.state(state.clone(), address)) };
+            Mounted { state: state.clone(), dialects: false, admin: Some(admin.mount(state.clone(), address)) };
         let server = Self::listen(&own, (1, ADMIN_CONNECTIONS), state, vec![(address, mounted)]);
         server.map(Some).map_err(|error| match error {
             BindError::Address { address, error } => BindError::Administration { address, error },

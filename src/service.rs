@@ -45,7 +45,7 @@ use events::EventCounts;
 pub use events::{EventCursor, OwnEvent, OwnEvents};
 use last_seen::LastSeenWriter;
 use login::UnverifiableAccounts;
-pub use login::{Issued, LoginError, LoginRefusal, LoginRequest, PasswordError, PasswordRequest, Whose};
+pub use login::{Issued, LoginError, LoginRefusal, LoginRequest, Pages, PasswordError, PasswordRequest, Whose};
 pub use mint::IssuedToken;
 pub use refresh::{RefreshedTokens, TokenError, TokenRefusal};
 use refresh_rate::RefreshRates;

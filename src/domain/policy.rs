@@ -11,8 +11,8 @@ mod throttle;
 pub use network::Network;
 pub use throttle::{Allowance, ExemptNetworks, ThrottlePolicy};
 
-/// For how long a session of an administrator may be unused.
-const ADMIN_IDLE: Duration = Duration::from_secs(15 * 60);
+/// For how long a session of a person at a screen may be unused.
+const ATTENDED_IDLE: Duration = Duration::from_secs(15 * 60);
 
 /// Lifetimes and limits. The defaults are those of the packages as their users deploy them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -153,35 +153,32 @@ impl Policy {
     /// The same for each kind of session.
     pub fn idle_verdicts(&self) -> IdleLimits {
         let later = |limit: Duration| limit.saturating_add(self.touch_interval);
-        let IdleLimits { admin, others } = self.idle_limits();
-        IdleLimits { admin: admin.map(later), others: others.map(later) }
+        let IdleLimits { attended, others } = self.idle_limits();
+        IdleLimits { attended: attended.map(later), others: others.map(later) }
     }
 
     /// How long sessions of each kind may be unused.
     pub const fn idle_limits(&self) -> IdleLimits {
-        IdleLimits { admin: Some(ADMIN_IDLE), others: self.idle_limit }
+        IdleLimits { attended: Some(ATTENDED_IDLE), others: self.idle_limit }
     }
 }
 
 /// For how long sessions may be unused; `None`: for ever.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct IdleLimits {
-    /// Sessions of [`SessionKind::Admin`].
-    pub admin: Option<Duration>,
+    /// Those of administrators and of the pages: see [`SessionKind::is_attended`].
+    pub attended: Option<Duration>,
     /// All others.
     pub others: Option<Duration>,
 }
 
 impl IdleLimits {
     /// No session is ever idle.
-    pub const NONE: Self = Self { admin: None, others: None };
+    pub const NONE: Self = Self { attended: None, others: None };
 
     /// The limit of sessions of this kind.
     pub const fn of(&self, kind: SessionKind) -> Option<Duration> {
-        match kind {
-            SessionKind::Admin => self.admin,
-            SessionKind::AdminScript | SessionKind::Dialect(_) => self.others,
-        }
+        if kind.is_attended() { self.attended } else { self.others }
     }
 }
 

@@ -1,14 +1,16 @@
 //! Sessions, and the one function that decides whether a token is good.
 
+mod kind;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 use uuid::Uuid;
 
+pub use self::kind::SessionKind;
 use crate::domain::audit::Event;
-use crate::domain::dialect::Dialect;
 use crate::domain::time::Timestamp;
 use crate::domain::token::TokenKind;
 use crate::domain::user::{Epoch, User, UserId};
@@ -60,65 +62,6 @@ impl SessionId {
 impl fmt::Display for SessionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.hyphenated().fmt(f)
-    }
-}
-
-/// As what a session was opened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum SessionKind {
-    /// By a login, or for a script: its tokens are good in this dialect.
-    Dialect(Dialect),
-    /// By an administrator's login: its token is good at the administration API alone.
-    Admin,
-    /// For a script of an administrator: its token is good at the administration API, and where registered clients ask.
-    AdminScript,
-}
-
-impl SessionKind {
-    /// The name under which the kind is stored and shown: the dialect's, `admin` or `admin_script`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Dialect(dialect) => dialect.as_str(),
-            Self::Admin => "admin",
-            Self::AdminScript => "admin_script",
-        }
-    }
-
-    /// The kind with this name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        match Dialect::from_name(name) {
-            Some(dialect) => Some(Self::Dialect(dialect)),
-            None => [Self::Admin, Self::AdminScript].into_iter().find(|kind| kind.as_str() == name),
-        }
-    }
-
-    /// What a token of such a session can be used for that is stored under this kind.
-    pub const fn use_of(self, stored: TokenKind) -> TokenKind {
-        match (self, stored) {
-            (Self::Admin | Self::AdminScript, TokenKind::Access) => TokenKind::Admin,
-            (_, stored) => stored,
-        }
-    }
-
-    /// The dialect, if it has one.
-    pub const fn dialect(self) -> Option<Dialect> {
-        match self {
-            Self::Dialect(dialect) => Some(dialect),
-            Self::Admin | Self::AdminScript => None,
-        }
-    }
-}
-
-impl From<Dialect> for SessionKind {
-    fn from(dialect: Dialect) -> Self {
-        Self::Dialect(dialect)
-    }
-}
-
-/// Its name.
-impl Serialize for SessionKind {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
     }
 }
 
@@ -295,6 +238,7 @@ pub struct SessionEntry {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::dialect::Dialect;
 
     const NOW: Timestamp = Timestamp::from_micros(1_000_000_000);
 

@@ -123,6 +123,8 @@ pub enum TokenKind {
     /// Authenticates requests of administrators, and is good for nothing else. Stored as an access token of a session for
     /// administration.
     Admin,
+    /// Authenticates requests for pages, as their cookie. Stored as an access token of a session of the pages.
+    Page,
 }
 
 impl TokenKind {
@@ -132,6 +134,7 @@ impl TokenKind {
             Self::Access => "access",
             Self::Refresh => "refresh",
             Self::Admin => "admin",
+            Self::Page => "page",
         }
     }
 

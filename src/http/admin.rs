@@ -4,22 +4,22 @@
 //! judged in this order: the name of the host, the path and the method, the token, a recent password where one is
 //! needed, the fields. The use cases run on the threads of a [`Desk`], never on those of checks.
 
-mod access;
-mod call;
+pub(in crate::http) mod access;
+pub(in crate::http) mod call;
 mod clients;
-mod error;
-mod events;
-mod explain;
-mod fields;
-mod hosts;
-mod keys;
-mod login;
-mod page;
+pub(in crate::http) mod error;
+pub(in crate::http) mod events;
+pub(in crate::http) mod explain;
+pub(in crate::http) mod fields;
+pub(in crate::http) mod hosts;
+pub(in crate::http) mod keys;
+pub(in crate::http) mod login;
+pub(in crate::http) mod page;
 mod routes;
-mod sessions;
-mod throttle;
-mod tokens;
-mod users;
+pub(in crate::http) mod sessions;
+pub(in crate::http) mod throttle;
+pub(in crate::http) mod tokens;
+pub(in crate::http) mod users;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -68,16 +68,22 @@ impl AdminState {
         Self(Arc::new(Shared { http, desk, hosts, settings }))
     }
 
-    fn http(&self) -> &HttpState {
+    pub(in crate::http) fn http(&self) -> &HttpState {
         &self.0.http
     }
 
-    fn desk(&self) -> &Desk {
+    pub(in crate::http) fn desk(&self) -> &Desk {
         &self.0.desk
     }
 
-    fn settings(&self) -> &AdminOptions {
+    pub(in crate::http) fn settings(&self) -> &AdminOptions {
         &self.0.settings
+    }
+
+    /// The hosts that are served.
+    #[cfg(feature = "pages")]
+    pub(in crate::http) fn hosts(&self) -> &Hosts {
+        &self.0.hosts
     }
 }
 

@@ -4,6 +4,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::web;
+
 use crate::config::{AdminSettings, ListenAddress, Settings};
 use crate::domain::audit::{Actor, Origin};
 use crate::domain::password::Hasher;
@@ -11,6 +13,8 @@ use crate::domain::random::Random;
 use crate::domain::time::{Clock, Timestamp};
 use crate::http::address::Proxies;
 use crate::http::admin::{AdminOptions, AdminState, Hosts};
+#[cfg(feature = "pages")]
+use crate::http::pages::admin::AdminPages;
 use crate::http::{HttpOptions, HttpState};
 use crate::service::Auth;
 use crate::service::admin::Admin;
@@ -35,6 +39,31 @@ struct ServiceClock(Auth);
 impl Clock for ServiceClock {
     fn now(&self) -> Timestamp {
         self.0.now()
+    }
+}
+
+/// What a listener serves for administrators.
+#[derive(Clone)]
+pub(super) struct Mount {
+    api: AdminState,
+    #[cfg(feature = "pages")]
+    pages: AdminPages,
+}
+
+impl Mount {
+    /// Mounts the API and the pages.
+    pub(super) fn configure(&self, config: &mut web::ServiceConfig) {
+        crate::http::admin::configure(config, &self.api);
+        #[cfg(feature = "pages")]
+        crate::http::pages::admin::configure(config, &self.pages);
+    }
+
+    /// Answers all other paths of a listener that serves nothing else.
+    pub(super) fn configure_rest(&self, config: &mut web::ServiceConfig) {
+        #[cfg(feature = "pages")]
+        crate::http::pages::admin::configure_rest(config);
+        #[cfg(not(feature = "pages"))]
+        config.default_service(web::to(crate::http::admin::not_found));
     }
 }
 
@@ -84,14 +113,19 @@ impl Administration {
         self.settings.listen.as_ref().is_some_and(|own| own == address && is_certain(own))
     }
 
-    /// The state of its handlers, for a listener at this address. `http` says whether the server is stopping.
-    pub fn state(&self, http: HttpState, address: &ListenAddress) -> AdminState {
+    /// What a listener at this address serves. `http` says whether the server is stopping.
+    pub(super) fn mount(&self, http: HttpState, address: &ListenAddress) -> Mount {
         let hosts = if self.settings.hosts.is_empty() {
             Hosts::of_listener(ip_of(address))
         } else {
             Hosts::new(self.settings.hosts.clone())
         };
-        AdminState::new(http, self.desk.clone(), hosts, self.of_api.clone())
+        let api = AdminState::new(http, self.desk.clone(), hosts, self.of_api.clone());
+        Mount {
+            #[cfg(feature = "pages")]
+            pages: AdminPages::new(api.clone(), ip_of(address)),
+            api,
+        }
     }
 
     /// What requests, their addresses and their logs need, for a listener of its own.

@@ -8,13 +8,16 @@ use super::workers::OnDisconnect;
 use super::{Auth, Unavailable};
 
 mod administrator;
+mod attended;
 mod events;
 mod external;
 mod own;
+mod pages;
 mod unverifiable;
 mod verify;
 
 pub use own::{PasswordError, PasswordRequest, Whose};
+pub use pages::Pages;
 pub(super) use unverifiable::UnverifiableAccounts;
 use verify::Presented;
 

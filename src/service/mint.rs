@@ -108,7 +108,9 @@ impl Auth {
     ) -> Result<(IssuedToken, NewToken), Unavailable> {
         let Particulars { kind, expires, ref id, .. } = *particulars;
         let (token, key) = match (self.policy().dialects.get(subject.dialect).form, kind) {
-            (TokenForm::Opaque, _) | (_, TokenKind::Admin) => (Token::from_id(&self.policy().token_prefix, id), None),
+            (TokenForm::Opaque, _) | (_, TokenKind::Admin | TokenKind::Page) => {
+                (Token::from_id(&self.policy().token_prefix, id), None)
+            }
             (TokenForm::Jwt, TokenKind::Access) => {
                 let signed = self.keys().sign_access(&claims(subject, particulars), now);
                 signed.map(|(token, key)| (token, Some(key))).map_err(|error| unavailable(&error))?

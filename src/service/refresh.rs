@@ -306,7 +306,7 @@ impl Auth {
             None => self.mint_instead(&subject, kind, now, &mut tokens)?,
         };
         let (access, refresh) = match kind {
-            TokenKind::Access | TokenKind::Admin => (again, None),
+            TokenKind::Access | TokenKind::Admin | TokenKind::Page => (again, None),
             TokenKind::Refresh => {
                 let (access, new) = self.mint_access(&subject, who.issued, now)?;
                 tokens.push(new);
@@ -334,7 +334,7 @@ impl Auth {
         let (token, new) = match (kind, self.policy().dialects.get(subject.dialect).refresh) {
             (TokenKind::Refresh, RefreshPolicy::Pair { ttl, .. }) => self.mint_refresh(subject, None, ttl, now)?,
             (TokenKind::Refresh, RefreshPolicy::None | RefreshPolicy::Access { .. })
-            | (TokenKind::Access | TokenKind::Admin, _) => self.mint_access(subject, now, now)?,
+            | (TokenKind::Access | TokenKind::Admin | TokenKind::Page, _) => self.mint_access(subject, now, now)?,
         };
         tokens.push(new);
         Ok(token)

@@ -3,6 +3,8 @@
 //! The server's requests need none of it, so a custom store may leave it out. All methods
 //! block, may take long, and use connections of their own; each is one atomic step unless it says otherwise.
 
+use std::collections::BTreeMap;
+
 use super::{EventEntry, EventFilter, Store, StoreError, StoreResult};
 use crate::domain::audit::AuditContext;
 use crate::domain::client::{ClientEntry, ClientId};
@@ -138,6 +140,14 @@ pub trait AdminStore: Store {
     /// When the database fails.
     fn list_events(&self, filter: &EventFilter) -> StoreResult<Vec<EventEntry>> {
         self.connect()?.list_events(filter)
+    }
+
+    /// How many events of each name there are of this time and later, as many as their rows stand for.
+    ///
+    /// # Errors
+    /// When the database fails.
+    fn count_events(&self, from: Timestamp) -> StoreResult<BTreeMap<String, u64>> {
+        count_listed(self, from)
     }
 
     /// Notes in a session that its user has given the password again; `false` if there is no such session, or it has
@@ -281,6 +291,20 @@ pub trait AdminStore: Store {
     fn look_up(&self, subject: &Subject) -> StoreResult<Findings> {
         let _ = subject;
         Err(unsupported("past"))
+    }
+}
+
+/// Counts events page by page, for stores that cannot do it in one step.
+fn count_listed<S: AdminStore + ?Sized>(store: &S, from: Timestamp) -> StoreResult<BTreeMap<String, u64>> {
+    let mut filter = EventFilter { from: Some(from), limit: 1000, ..EventFilter::default() };
+    let mut counts = BTreeMap::new();
+    loop {
+        let page = store.list_events(&filter)?;
+        let Some(last) = page.last() else { return Ok(counts) };
+        filter.after = Some(last.cursor);
+        for event in page {
+            *counts.entry(event.event).or_default() += event.count;
+        }
     }
 }
 

@@ -139,7 +139,7 @@ impl Connection for MemoryStore {
     fn open_session(&mut self, new: &NewSession) -> StoreResult<Opening> {
         let mut tables = self.tables();
         let is_admitted = |Account { user, .. }: &Account| {
-            user.is_active && user.epoch == new.epoch && (user.is_admin || new.kind.dialect().is_some())
+            user.is_active && user.epoch == new.epoch && (user.is_admin || !new.kind.is_for_administration())
         };
         if !tables.accounts.get(&new.user).is_some_and(is_admitted) {
             return Ok(Opening::Denied);

@@ -16,6 +16,8 @@ mod browsers;
 mod by_hand;
 #[cfg(test)]
 mod cache;
+#[cfg(test)]
+mod client_packages;
 #[cfg(feature = "conformance")]
 #[cfg(test)]
 mod clients;
@@ -83,6 +85,9 @@ mod operations;
 mod outage;
 #[cfg(test)]
 mod own;
+#[cfg(feature = "pages")]
+#[cfg(test)]
+mod pages;
 #[cfg(test)]
 mod password;
 #[cfg(test)]

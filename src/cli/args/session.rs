@@ -93,7 +93,8 @@ pub(in crate::cli) struct SessionConditions {
     /// Only sessions that were last used before this time
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     pub(in crate::cli) unused_since: Option<Timestamp>,
-    /// Only sessions of this dialect; or `admin` or `admin_script`, for those of administrators
+    /// Only sessions of this dialect; or `admin` or `admin_script`, for those of administrators, or `admin_page` or
+    /// `account_page`, for those of pages
     #[arg(long, value_name = "DIALECT", value_parser = parse_kind)]
     pub(in crate::cli) dialect: Option<SessionKind>,
     /// Only sessions of clients whose User-Agent contains this text; the case of A to Z does not matter
@@ -135,5 +136,6 @@ fn parse_network(text: &str) -> Result<IpNet, String> {
 
 fn parse_kind(text: &str) -> Result<SessionKind, String> {
     let names = || Dialect::ALL.map(Dialect::as_str).join(", ");
-    SessionKind::from_name(text).ok_or_else(|| format!("it is none of {}, admin, admin_script", names()))
+    SessionKind::from_name(text)
+        .ok_or_else(|| format!("it is none of {}, admin, admin_script, admin_page, account_page", names()))
 }

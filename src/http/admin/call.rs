@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::AdminState;
-use super::access::Acting;
+use super::access::{Acting, By};
 use super::error::ApiError;
 use super::fields::Fields;
 use crate::domain::audit::{Actor, Event, Origin};
@@ -24,28 +24,28 @@ use crate::service::admin::{Admin, AdminError};
 const RECENT: Duration = Duration::from_secs(5 * 60);
 
 /// The reply to a request, or its refusal.
-pub(super) type Answer = Result<Reply, ApiError>;
+pub(in crate::http) type Answer = Result<Reply, ApiError>;
 
 /// A reply that is no refusal.
 #[derive(Debug)]
-pub(super) struct Reply {
+pub(in crate::http) struct Reply {
     status: StatusCode,
     body: Option<Value>,
 }
 
 impl Reply {
     /// 200 with this body.
-    pub(super) fn ok(body: &impl Serialize) -> Answer {
+    pub(in crate::http) fn ok(body: &impl Serialize) -> Answer {
         Self::with(StatusCode::OK, body)
     }
 
     /// 201 with this body.
-    pub(super) fn created(body: &impl Serialize) -> Answer {
+    pub(in crate::http) fn created(body: &impl Serialize) -> Answer {
         Self::with(StatusCode::CREATED, body)
     }
 
     /// 204.
-    pub(super) const fn done() -> Answer {
+    pub(in crate::http) const fn done() -> Answer {
         Ok(Self { status: StatusCode::NO_CONTENT, body: None })
     }
 
@@ -54,7 +54,7 @@ impl Reply {
         Ok(Self { status, body: Some(body) })
     }
 
-    pub(super) fn send(self) -> HttpResponse {
+    pub(in crate::http) fn send(self) -> HttpResponse {
         let mut builder = HttpResponse::build(self.status);
         builder.insert_header((CACHE_CONTROL, "no-store"));
         match self.body {
@@ -65,16 +65,16 @@ impl Reply {
 }
 
 /// A request whose host, path, token and fields' form are good.
-pub(super) struct Call {
-    pub(super) state: AdminState,
-    pub(super) request: HttpRequest,
+pub(in crate::http) struct Call {
+    pub(in crate::http) state: AdminState,
+    pub(in crate::http) request: HttpRequest,
     acting: Option<Acting>,
     /// Its fields.
-    pub(super) fields: Fields,
+    pub(in crate::http) fields: Fields,
 }
 
 impl Call {
-    pub(super) fn new(state: AdminState, request: HttpRequest, acting: Option<Acting>) -> Self {
+    pub(in crate::http) fn new(state: AdminState, request: HttpRequest, acting: Option<Acting>) -> Self {
         Self { state, request, acting, fields: Fields::default() }
     }
 
@@ -82,17 +82,17 @@ impl Call {
     ///
     /// # Errors
     /// All mistakes in the fields.
-    pub(super) fn finish(&mut self) -> Result<(), ApiError> {
+    pub(in crate::http) fn finish(&mut self) -> Result<(), ApiError> {
         std::mem::take(&mut self.fields).finish()
     }
 
     /// The service.
-    pub(super) fn auth(&self) -> &Auth {
+    pub(in crate::http) fn auth(&self) -> &Auth {
         self.state.http().auth()
     }
 
     /// Where the request came from.
-    pub(super) fn origin(&self) -> Origin {
+    pub(in crate::http) fn origin(&self) -> Origin {
         self.state.http().origin(&self.request)
     }
 
@@ -100,7 +100,7 @@ impl Call {
     ///
     /// # Errors
     /// 401 at an endpoint that needs none.
-    pub(super) fn acting(&self) -> Result<&Acting, ApiError> {
+    pub(in crate::http) fn acting(&self) -> Result<&Acting, ApiError> {
         self.acting.as_ref().ok_or_else(|| ApiError::unauthenticated("a token is required"))
     }
 
@@ -108,13 +108,19 @@ impl Call {
     ///
     /// # Errors
     /// Its refusal, or that it could not be done now.
-    pub(super) async fn run<T: Send + 'static>(
+    pub(in crate::http) async fn run<T: Send + 'static>(
         &self,
         length: Length,
         work: impl FnOnce(&Admin) -> Result<T, AdminError> + Send + 'static,
     ) -> Result<T, ApiError> {
         let caller = Caller { actor: Actor::User(self.acting()?.who.user.id), origin: self.origin() };
         Ok(self.state.desk().run(caller, length, work).await?)
+    }
+
+    /// The same administrator, for work that nobody waits for.
+    #[cfg(feature = "pages")]
+    pub(in crate::http) fn in_background(&self) -> Self {
+        Self::new(self.state.clone(), self.request.clone(), self.acting.clone())
     }
 
     /// The part of the path that is an id.
@@ -126,7 +132,7 @@ impl Call {
     ///
     /// # Errors
     /// 404 if that is no id.
-    pub(super) fn session_id(&self) -> Result<SessionId, ApiError> {
+    pub(in crate::http) fn session_id(&self) -> Result<SessionId, ApiError> {
         SessionId::parse(self.id()).ok_or_else(ApiError::not_found)
     }
 
@@ -142,7 +148,7 @@ impl Call {
     ///
     /// # Errors
     /// 404 if there is none.
-    pub(super) async fn user(&self) -> Result<User, ApiError> {
+    pub(in crate::http) async fn user(&self) -> Result<User, ApiError> {
         let id: i64 = self.id().parse().map_err(|_| ApiError::not_found())?;
         self.run(Length::Short, move |admin| admin.user_by_id(UserId(id))).await
     }
@@ -152,7 +158,7 @@ impl Call {
     ///
     /// # Errors
     /// 404 if there is none, 403 until the password was given again.
-    pub(super) async fn user_to_change(&self) -> Result<User, ApiError> {
+    pub(in crate::http) async fn user_to_change(&self) -> Result<User, ApiError> {
         let user = self.of_act(self.user().await).await?;
         if user.is_admin {
             self.require_recent_password().await?;
@@ -164,7 +170,7 @@ impl Call {
     ///
     /// # Errors
     /// That of finding it.
-    pub(super) async fn of_act<T>(&self, found: Result<T, ApiError>) -> Result<T, ApiError> {
+    pub(in crate::http) async fn of_act<T>(&self, found: Result<T, ApiError>) -> Result<T, ApiError> {
         match found {
             Err(refusal) if refusal.is_not_found() => {
                 self.record_refusal(refusal).await?;
@@ -178,7 +184,7 @@ impl Call {
     ///
     /// # Errors
     /// 403 until the password was given again.
-    pub(super) async fn permit_end_for(&self, user: &User) -> Result<(), ApiError> {
+    pub(in crate::http) async fn permit_end_for(&self, user: &User) -> Result<(), ApiError> {
         if user.is_admin && user.id != self.acting()?.who.user.id {
             return self.require_recent_password().await;
         }
@@ -189,9 +195,9 @@ impl Call {
     ///
     /// # Errors
     /// 403 otherwise.
-    pub(super) async fn require_recent_password(&self) -> Result<(), ApiError> {
-        let Acting { who, is_script } = self.acting()?;
-        if *is_script {
+    pub(in crate::http) async fn require_recent_password(&self) -> Result<(), ApiError> {
+        let Acting { who, by } = self.acting()?;
+        if *by == By::Script {
             let words = "a script's token cannot do this: it has no password to give again";
             return self.record_refusal(ApiError::forbidden(words)).await;
         }
@@ -201,11 +207,17 @@ impl Call {
             return Ok(());
         }
         let words = "give the password again first: POST /admin/api/verify-password/";
-        self.record_refusal(ApiError::password_required(words)).await
+        let refusal = ApiError::password_required(words);
+        match by {
+            By::Login | By::Script => self.record_refusal(refusal).await,
+            // It asks, and goes on: nothing is refused.
+            #[cfg(feature = "pages")]
+            By::Page => Err(refusal),
+        }
     }
 
     /// The refusal of an act, once it is recorded. Use cases record their own refusals.
-    pub(super) async fn record_refusal(&self, refusal: ApiError) -> Result<(), ApiError> {
+    pub(in crate::http) async fn record_refusal(&self, refusal: ApiError) -> Result<(), ApiError> {
         let act = format!("{} {}", self.request.method(), self.request.match_pattern().unwrap_or_default());
         let detail = json!({ "act": act, "reason": refusal.reason() });
         self.run(Length::Short, move |admin| admin.record(Event::ActRefused, None, detail)).await?;

@@ -17,7 +17,7 @@ use crate::service::admin::{AdminError, SearchText};
 /// What a program tells refusals apart by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Code {
+pub(in crate::http) enum Code {
     /// Fields or their values are wrong; `fields` has the message of each.
     Invalid,
     /// The name or the password is wrong, or the user may not use this API.
@@ -66,21 +66,22 @@ impl Code {
 
 /// A refusal.
 #[derive(Debug)]
-pub(super) struct ApiError {
-    status: StatusCode,
+pub(in crate::http) struct ApiError {
+    pub(in crate::http) status: StatusCode,
     code: Code,
-    message: String,
-    fields: BTreeMap<String, String>,
+    pub(in crate::http) message: String,
+    /// What is wrong with each field.
+    pub(in crate::http) fields: BTreeMap<String, String>,
     /// Whether a part of the request may still arrive.
-    closes: bool,
-    retry_after: Option<Duration>,
-    allow: Option<String>,
+    pub(in crate::http) closes: bool,
+    pub(in crate::http) retry_after: Option<Duration>,
+    pub(in crate::http) allow: Option<String>,
     /// Further members of the error, such as numbers.
     details: Option<Box<Map<String, Value>>>,
 }
 
 impl ApiError {
-    pub(super) fn new(status: StatusCode, code: Code, message: impl Into<String>) -> Self {
+    pub(in crate::http) fn new(status: StatusCode, code: Code, message: impl Into<String>) -> Self {
         let message = message.into();
         Self {
             status,
@@ -95,57 +96,57 @@ impl ApiError {
     }
 
     /// 400.
-    pub(super) fn invalid(message: impl Into<String>) -> Self {
+    pub(in crate::http) fn invalid(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, Code::Invalid, message)
     }
 
     /// 400, with a message for each field.
-    pub(super) fn invalid_fields(fields: BTreeMap<String, String>) -> Self {
+    pub(in crate::http) fn invalid_fields(fields: BTreeMap<String, String>) -> Self {
         Self { fields, ..Self::invalid("some fields are wrong") }
     }
 
     /// 401.
-    pub(super) fn unauthenticated(message: &str) -> Self {
+    pub(in crate::http) fn unauthenticated(message: &str) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, Code::Unauthenticated, message)
     }
 
     /// 401 after a wrong name or password.
-    pub(super) fn wrong_credentials() -> Self {
+    pub(in crate::http) fn wrong_credentials() -> Self {
         let words = "the name or the password is wrong, or the user is no active administrator";
         Self::new(StatusCode::UNAUTHORIZED, Code::WrongCredentials, words)
     }
 
     /// 403.
-    pub(super) fn forbidden(message: &str) -> Self {
+    pub(in crate::http) fn forbidden(message: &str) -> Self {
         Self::new(StatusCode::FORBIDDEN, Code::Forbidden, message)
     }
 
     /// 403 until the password is given again.
-    pub(super) fn password_required(message: &str) -> Self {
+    pub(in crate::http) fn password_required(message: &str) -> Self {
         Self::new(StatusCode::FORBIDDEN, Code::PasswordRequired, message)
     }
 
     /// 404.
-    pub(super) fn not_found() -> Self {
+    pub(in crate::http) fn not_found() -> Self {
         Self::new(StatusCode::NOT_FOUND, Code::NotFound, "there is nothing here")
     }
 
     /// 405, with the methods that there are.
-    pub(super) fn method_not_allowed(allowed: &[&str]) -> Self {
+    pub(in crate::http) fn method_not_allowed(allowed: &[&str]) -> Self {
         let words = "this path has other methods";
         let allow = Some(allowed.join(", "));
         Self { allow, ..Self::new(StatusCode::METHOD_NOT_ALLOWED, Code::MethodNotAllowed, words) }
     }
 
     /// 429.
-    pub(super) fn throttled(after: Duration) -> Self {
+    pub(in crate::http) fn throttled(after: Duration) -> Self {
         let words = "too many wrong passwords";
         let retry_after = Some(after);
         Self { retry_after, ..Self::new(StatusCode::TOO_MANY_REQUESTS, Code::Throttled, words) }
     }
 
     /// 503. The reason goes to the log.
-    pub(super) fn unavailable(why: &dyn std::fmt::Display) -> Self {
+    pub(in crate::http) fn unavailable(why: &dyn std::fmt::Display) -> Self {
         log::warn!("a request of an administrator could not be answered: {why}");
         let words = "this could not be done now, and its outcome is unknown: look, and try again";
         let retry_after = Some(Duration::from_secs(1));
@@ -159,16 +160,22 @@ impl ApiError {
     }
 
     /// Whether there is nothing at the path, or of that id.
-    pub(super) const fn is_not_found(&self) -> bool {
+    pub(in crate::http) const fn is_not_found(&self) -> bool {
         matches!(self.code, Code::NotFound)
     }
 
+    /// Whether the same request is good once the password was given again.
+    #[cfg(feature = "pages")]
+    pub(in crate::http) const fn is_password_required(&self) -> bool {
+        matches!(self.code, Code::PasswordRequired)
+    }
+
     /// Why, for the log.
-    pub(super) const fn reason(&self) -> &'static str {
+    pub(in crate::http) const fn reason(&self) -> &'static str {
         self.code.as_str()
     }
 
-    pub(super) fn reply(self) -> HttpResponse {
+    pub(in crate::http) fn reply(self) -> HttpResponse {
         let Self { status, code, message, fields, closes, retry_after, allow, details } = self;
         let mut builder = HttpResponse::build(status);
         builder.insert_header((CACHE_CONTROL, "no-store"));

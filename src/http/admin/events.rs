@@ -1,23 +1,34 @@
 //! Audit events: search.
 
 use super::call::{Answer, Call, Reply};
+use super::error::ApiError;
 use super::fields::Fields;
 use super::page::Page;
 use crate::domain::audit::Event;
 use crate::domain::session::SessionId;
 use crate::service::EventCursor;
 use crate::service::admin::desk::Length;
-use crate::service::admin::{EventFilter, EventOrder};
+use crate::service::admin::{EventEntry, EventFilter, EventOrder};
 
 pub(super) async fn list(mut call: Call) -> Answer {
-    let limit = call.fields.limit();
-    let filter = read_filter(&mut call.fields, Page::<()>::rows(limit));
+    let filter = read_filter(&mut call.fields);
     call.finish()?;
-    let events = call.run(Length::Short, move |admin| admin.list_events(&filter)).await?;
-    Reply::ok(&Page::of(events, limit, |entry| entry.cursor.to_string()))
+    Reply::ok(&find(&call, filter).await?)
 }
 
-fn read_filter(fields: &mut Fields, limit: u32) -> EventFilter {
+/// The page of events that meet the conditions.
+///
+/// # Errors
+/// 503 if they could not be read.
+pub(in crate::http) async fn find(call: &Call, filter: EventFilter) -> Result<Page<EventEntry>, ApiError> {
+    let limit = filter.limit;
+    let filter = EventFilter { limit: Page::<()>::rows(limit), ..filter };
+    let events = call.run(Length::Short, move |admin| admin.list_events(&filter)).await?;
+    Ok(Page::of(events, limit, |entry| entry.cursor.to_string()))
+}
+
+/// The conditions of a search.
+pub(in crate::http) fn read_filter(fields: &mut Fields) -> EventFilter {
     let order = |text: &str| match text {
         "newest" => Some(EventOrder::NewestFirst),
         "oldest" => Some(EventOrder::OldestFirst),
@@ -34,6 +45,6 @@ fn read_filter(fields: &mut Fields, limit: u32) -> EventFilter {
         until: fields.time("until"),
         order: fields.parsed("order", "newest or oldest", order).unwrap_or_default(),
         after: fields.parsed("cursor", "a cursor", EventCursor::parse),
-        limit,
+        limit: fields.limit(),
     }
 }

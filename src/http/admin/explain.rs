@@ -4,7 +4,7 @@ use super::call::{Answer, Call, Reply};
 use super::error::ApiError;
 use crate::domain::session::SessionId;
 use crate::service::admin::desk::Length;
-use crate::service::admin::{ExplainSettings, Question};
+use crate::service::admin::{ExplainSettings, Explanation, Question};
 
 /// The token is a field of the body: paths and queries are logged in many places.
 pub(super) async fn explain(mut call: Call) -> Answer {
@@ -14,6 +14,14 @@ pub(super) async fn explain(mut call: Call) -> Answer {
     let ((Some(question), None) | (None, Some(question))) = (session, token) else {
         return Err(ApiError::invalid("say either session_id or token"));
     };
+    Reply::ok(&answer(&call, question).await?)
+}
+
+/// Answers the question.
+///
+/// # Errors
+/// 503 if that could not be found out.
+pub(in crate::http) async fn answer(call: &Call, question: Question) -> Result<Explanation, ApiError> {
     let state = call.state.clone();
     let explanation = call.run(Length::Short, move |admin| {
         let settings = ExplainSettings {
@@ -22,5 +30,5 @@ pub(super) async fn explain(mut call: Call) -> Answer {
         };
         admin.explain(&question, &settings)
     });
-    Reply::ok(&explanation.await?)
+    explanation.await
 }

@@ -3,16 +3,18 @@
 //! A handler takes its fields one after the other, and then calls [`Fields::finish`]. Until that has succeeded, a field
 //! that is wrong or missing has a placeholder's value.
 
+mod body;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 
 use actix_web::dev::Payload;
-use futures_util::StreamExt as _;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
+pub(in crate::http) use self::body::read_body;
 use super::error::ApiError;
 use crate::domain::time::Timestamp;
 use crate::domain::user::{Password, UserId};
@@ -28,11 +30,23 @@ const USUAL_ROWS: u32 = 50;
 
 /// The fields that have not been taken yet, and what is wrong so far.
 #[derive(Default)]
-pub(super) struct Fields {
+pub(in crate::http) struct Fields {
     given: Vec<(String, Given)>,
-    /// Whether all values are texts.
-    is_query: bool,
+    source: Source,
     mistakes: BTreeMap<String, String>,
+}
+
+/// Where the fields stand.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Source {
+    /// In a JSON object.
+    #[default]
+    Body,
+    /// In a query: all values are texts.
+    Query,
+    /// In a form or its query, likewise. A blank field was left out, and times are as browsers send them.
+    #[cfg(feature = "pages")]
+    Form,
 }
 
 /// A value as it was sent.
@@ -77,8 +91,8 @@ impl<'de> Deserialize<'de> for Members {
 }
 
 impl Fields {
-    fn new(given: Vec<(String, Given)>, is_query: bool) -> Self {
-        let mut fields = Self { given: Vec::new(), is_query, mistakes: BTreeMap::new() };
+    fn new(given: Vec<(String, Given)>, source: Source) -> Self {
+        let mut fields = Self { given: Vec::new(), source, mistakes: BTreeMap::new() };
         for (name, value) in given {
             if fields.given.iter().any(|(known, _)| *known == name) {
                 fields.complain(&name, "is given twice");
@@ -90,29 +104,39 @@ impl Fields {
     }
 
     /// The fields of a query.
-    pub(super) fn of_query(query: &str) -> Self {
+    pub(in crate::http) fn of_query(query: &str) -> Self {
         let pairs = form_urlencoded::parse(query.as_bytes()).into_owned();
-        Self::new(pairs.map(|(name, value)| (name, Given::Text(Zeroizing::new(value)))).collect(), true)
+        Self::new(pairs.map(|(name, value)| (name, Given::Text(Zeroizing::new(value)))).collect(), Source::Query)
+    }
+
+    /// The fields of a form, as browsers encode it.
+    #[cfg(feature = "pages")]
+    pub(in crate::http) fn of_form(form: &[u8]) -> Self {
+        let pairs = form_urlencoded::parse(form).into_owned().map(|(name, value)| (name, Zeroizing::new(value)));
+        let filled = pairs.filter(|(_, value)| !value.is_empty());
+        Self::new(filled.map(|(name, value)| (name, Given::Text(value))).collect(), Source::Form)
+    }
+
+    /// The texts that are left, to be shown or sent again.
+    #[cfg(feature = "pages")]
+    pub(in crate::http) fn as_sent(&self) -> Vec<(String, String)> {
+        let texts = self.given.iter().filter_map(|(name, given)| Some((name.clone(), given.text()?.to_owned())));
+        texts.collect()
     }
 
     /// The fields of a JSON body, which is read to its end; an empty body has none.
     ///
     /// # Errors
     /// When it is larger, slower or something else than it should be. Nothing of it is repeated.
-    pub(super) async fn of_body(
+    pub(in crate::http) async fn of_body(
         content_type: &str,
         declared: Option<u64>,
         payload: Payload,
         options: &HttpOptions,
     ) -> Result<Self, ApiError> {
-        let limit = options.body_limit;
-        if declared.is_some_and(|length| usize::try_from(length).map_or(true, |length| length > limit)) {
-            return Err(BodyError::TooLarge(limit).into());
-        }
-        let body = tokio::time::timeout(options.read_timeout, collect(payload, limit));
-        let body = Zeroizing::new(body.await.map_err(|_| BodyError::Slow)??);
+        let body = read_body(declared, payload, options).await?;
         if body.is_empty() {
-            return Ok(Self::new(Vec::new(), false));
+            return Ok(Self::new(Vec::new(), Source::Body));
         }
         if !covers(content_type, "application", "json") {
             return Err(BodyError::UnsupportedMediaType(content_type.to_owned()).into());
@@ -121,11 +145,11 @@ impl Fields {
         let Members(members) = serde_json::from_slice(&body).map_err(|error| {
             ApiError::invalid(format!("the body is no JSON object (line {}, column {})", error.line(), error.column()))
         })?;
-        Ok(Self::new(members, false))
+        Ok(Self::new(members, Source::Body))
     }
 
     /// Notes that a field is wrong.
-    pub(super) fn complain(&mut self, name: &str, problem: impl Into<String>) {
+    pub(in crate::http) fn complain(&mut self, name: &str, problem: impl Into<String>) {
         self.mistakes.entry(name.to_owned()).or_insert_with(|| problem.into());
     }
 
@@ -133,7 +157,7 @@ impl Fields {
     ///
     /// # Errors
     /// All mistakes, unknown fields included.
-    pub(super) fn finish(mut self) -> Result<(), ApiError> {
+    pub(in crate::http) fn finish(mut self) -> Result<(), ApiError> {
         for (name, _) in std::mem::take(&mut self.given) {
             self.complain(&name, "is not a field of this request");
         }
@@ -159,7 +183,7 @@ impl Fields {
     }
 
     /// The value, which must be given.
-    pub(super) fn require<T>(&mut self, name: &str, value: Option<T>) -> Option<T> {
+    pub(in crate::http) fn require<T>(&mut self, name: &str, value: Option<T>) -> Option<T> {
         if value.is_none() {
             self.complain(name, "is required");
         }
@@ -167,40 +191,45 @@ impl Fields {
     }
 
     /// A text.
-    pub(super) fn text(&mut self, name: &str) -> Option<String> {
+    pub(in crate::http) fn text(&mut self, name: &str) -> Option<String> {
         self.value(name, "a text", |given| given.text().map(str::to_owned))
     }
 
     /// A text that must be given.
-    pub(super) fn required_text(&mut self, name: &str) -> String {
+    pub(in crate::http) fn required_text(&mut self, name: &str) -> String {
         let text = self.text(name);
         self.require(name, text).unwrap_or_default()
     }
 
+    /// A password.
+    pub(in crate::http) fn password(&mut self, name: &str) -> Option<Password> {
+        self.value(name, "a text", |given| given.text().map(|text| Password::new(text.to_owned())))
+    }
+
     /// A password that must be given.
-    pub(super) fn required_password(&mut self, name: &str) -> Password {
-        let password = self.value(name, "a text", |given| given.text().map(|text| Password::new(text.to_owned())));
+    pub(in crate::http) fn required_password(&mut self, name: &str) -> Password {
+        let password = self.password(name);
         self.require(name, password).unwrap_or_else(|| Password::new(String::new()))
     }
 
     /// `true` or `false`.
-    pub(super) fn flag(&mut self, name: &str) -> Option<bool> {
-        let is_query = self.is_query;
+    pub(in crate::http) fn flag(&mut self, name: &str) -> Option<bool> {
+        let has_texts = self.source != Source::Body;
         self.value(name, "true or false", |given| match given {
             Given::Other(Value::Bool(flag)) => Some(*flag),
-            Given::Text(text) if is_query => text.parse().ok(),
+            Given::Text(text) if has_texts => text.parse().ok(),
             Given::Other(_) | Given::Text(_) => None,
         })
     }
 
     /// A whole number within bounds.
-    pub(super) fn number(&mut self, name: &str, bounds: std::ops::RangeInclusive<i64>) -> Option<i64> {
-        let is_query = self.is_query;
+    pub(in crate::http) fn number(&mut self, name: &str, bounds: std::ops::RangeInclusive<i64>) -> Option<i64> {
+        let has_texts = self.source != Source::Body;
         let what = format!("a whole number from {} to {}", bounds.start(), bounds.end());
         self.value(name, &what, |given| {
             match given {
                 Given::Other(Value::Number(number)) => number.as_i64(),
-                Given::Text(text) if is_query => text.parse().ok(),
+                Given::Text(text) if has_texts => text.parse().ok(),
                 Given::Other(_) | Given::Text(_) => None,
             }
             .filter(|number| bounds.contains(number))
@@ -228,27 +257,36 @@ impl Fields {
     }
 
     /// A user's number.
-    pub(super) fn user(&mut self, name: &str) -> Option<UserId> {
+    pub(in crate::http) fn user(&mut self, name: &str) -> Option<UserId> {
         self.number(name, i64::MIN..=i64::MAX).map(UserId)
     }
 
     /// A time.
-    pub(super) fn time(&mut self, name: &str) -> Option<Timestamp> {
+    pub(in crate::http) fn time(&mut self, name: &str) -> Option<Timestamp> {
+        #[cfg(feature = "pages")]
+        if self.source == Source::Form {
+            return self.parsed(name, "a time such as 2024-01-02T03:04, in UTC", parse_local);
+        }
         self.parsed(name, "a time such as 2024-01-02T03:04:05Z", Timestamp::parse)
     }
 
     /// An IP address.
-    pub(super) fn address(&mut self, name: &str) -> Option<IpAddr> {
+    pub(in crate::http) fn address(&mut self, name: &str) -> Option<IpAddr> {
         self.parsed(name, "an IP address", |text| text.parse().ok())
     }
 
     /// A text that `parse` understands.
-    pub(super) fn parsed<T>(&mut self, name: &str, what: &str, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
+    pub(in crate::http) fn parsed<T>(
+        &mut self,
+        name: &str,
+        what: &str,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Option<T> {
         self.value(name, what, |given| given.text().and_then(parse))
     }
 
     /// The number of rows of a page.
-    pub(super) fn limit(&mut self) -> u32 {
+    pub(in crate::http) fn limit(&mut self) -> u32 {
         let limit = self.number("limit", 1..=MOST_ROWS);
         limit.and_then(|limit| u32::try_from(limit).ok()).unwrap_or(USUAL_ROWS)
     }
@@ -263,17 +301,11 @@ impl Given {
     }
 }
 
-async fn collect(mut payload: Payload, limit: usize) -> Result<Vec<u8>, BodyError> {
-    // Allocated once: a buffer that grows leaves copies of passwords behind.
-    let mut bytes = Vec::with_capacity(limit);
-    while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|_| BodyError::Broken)?;
-        if bytes.len() + chunk.len() > limit {
-            return Err(BodyError::TooLarge(limit));
-        }
-        bytes.extend_from_slice(&chunk);
-    }
-    Ok(bytes)
+/// A time as a browser's input sends it, which is in UTC here; or with a zone, as the API has it.
+#[cfg(feature = "pages")]
+fn parse_local(text: &str) -> Option<Timestamp> {
+    let in_utc = |text: String| Timestamp::parse(&text);
+    Timestamp::parse(text).or_else(|| in_utc(format!("{text}Z"))).or_else(|| in_utc(format!("{text}:00Z")))
 }
 
 #[cfg(test)]
@@ -282,7 +314,7 @@ mod tests {
 
     fn of_body(text: &str) -> Fields {
         let Members(members) = serde_json::from_str(text).expect("an object");
-        Fields::new(members, false)
+        Fields::new(members, Source::Body)
     }
 
     fn mistakes(fields: &Fields) -> Vec<String> {

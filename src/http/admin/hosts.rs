@@ -78,27 +78,37 @@ impl Hosts {
         Self(names)
     }
 
-    /// 421 unless the request names one of the hosts, in its only `Host` header and, if there is one, in its target.
+    /// 421 unless the request names one of the hosts.
     pub(super) fn check(&self, request: &HttpRequest) -> Result<(), ApiError> {
-        let mut headers = request.headers().get_all(HOST);
-        let only = match (headers.next(), headers.next()) {
-            (Some(only), None) => only.to_str().ok(),
-            (None | Some(_), None | Some(_)) => None,
-        };
-        let in_target = request.uri().authority().map(Authority::as_str);
-        if only.is_some_and(|host| self.knows(host)) && in_target.is_none_or(|host| self.knows(host)) {
+        if self.named(request).is_some() {
             return Ok(());
         }
         let words = "the host is not one of KNOXIDE_ADMIN_HOSTS";
         Err(ApiError::new(StatusCode::MISDIRECTED_REQUEST, Code::WrongHost, words))
     }
 
-    fn knows(&self, host: &str) -> bool {
-        let name = match host.rsplit_once(':') {
-            Some((name, port)) if port.bytes().all(|digit| digit.is_ascii_digit()) && !name.ends_with(':') => name,
-            Some(_) | None => host,
+    /// What the request has in its only `Host` header, if that is one of the hosts, and the one in its target, too, if
+    /// there is one.
+    pub(in crate::http) fn named<'r>(&self, request: &'r HttpRequest) -> Option<&'r str> {
+        let mut headers = request.headers().get_all(HOST);
+        let only = match (headers.next(), headers.next()) {
+            (Some(only), None) => only.to_str().ok(),
+            (None | Some(_), None | Some(_)) => None,
         };
-        self.0.iter().any(|known| known.0.eq_ignore_ascii_case(name))
+        let in_target = request.uri().authority().map(Authority::as_str);
+        only.filter(|host| self.knows(host) && in_target.is_none_or(|host| self.knows(host)))
+    }
+
+    fn knows(&self, host: &str) -> bool {
+        self.0.iter().any(|known| known.0.eq_ignore_ascii_case(without_port(host)))
+    }
+}
+
+/// The host of a `Host` header.
+pub(in crate::http) fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|digit| digit.is_ascii_digit()) && !name.ends_with(':') => name,
+        Some(_) | None => host,
     }
 }
 

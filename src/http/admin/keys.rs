@@ -3,7 +3,9 @@
 use serde_json::json;
 
 use super::call::{Answer, Call, Reply};
+use super::error::ApiError;
 use crate::domain::jwt::Algorithm;
+use crate::domain::time::Timestamp;
 use crate::service::admin::desk::Length;
 
 pub(super) async fn list(mut call: Call) -> Answer {
@@ -16,8 +18,16 @@ pub(super) async fn rotate(mut call: Call) -> Answer {
     let named = |text: &str| Algorithm::ALL.into_iter().find(|known| known.as_str() == text);
     let algorithm = call.fields.parsed("algorithm", "HS256, EdDSA or RS256", named);
     call.finish()?;
-    let settings = call.state.settings().clone();
-    let algorithm = algorithm.unwrap_or(settings.algorithm);
-    let rotated = call.run(Length::Computing, move |admin| admin.rotate_key(algorithm, settings.jwt_secret.as_ref()));
-    Reply::created(&json!({ "algorithm": algorithm.as_str(), "signs_from": rotated.await? }))
+    let algorithm = algorithm.unwrap_or(call.state.settings().algorithm);
+    let signs_from = rotate_to(&call, algorithm).await?;
+    Reply::created(&json!({ "algorithm": algorithm.as_str(), "signs_from": signs_from }))
+}
+
+/// Adds a key that takes over signing; returns from when.
+///
+/// # Errors
+/// 409 if the secret of the settings signs already.
+pub(in crate::http) async fn rotate_to(call: &Call, algorithm: Algorithm) -> Result<Timestamp, ApiError> {
+    let secret = call.state.settings().jwt_secret.clone();
+    call.run(Length::Computing, move |admin| admin.rotate_key(algorithm, secret.as_ref())).await
 }

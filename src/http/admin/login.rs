@@ -1,12 +1,13 @@
 //! Sessions of administrators: log in, log out, prove the password again, ask who one is.
 
+use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
 use serde_json::json;
 
-use super::access::Acting;
+use super::access::{Acting, By};
 use super::call::{Answer, Call, Reply};
 use super::error::{ApiError, Code};
-use crate::domain::user::LoginName;
+use crate::domain::user::{LoginName, Password};
 use crate::http::middleware::request_log::note;
 use crate::service::admin::desk::Length;
 use crate::service::{LoginError, LoginRefusal};
@@ -16,7 +17,7 @@ pub(super) async fn log_in(mut call: Call) -> Answer {
     let password = call.fields.required_password("password");
     call.finish()?;
     let outcome = call.auth().log_in_administrator(LoginName::Username(name), password, call.origin()).await;
-    let issued = outcome.map_err(|error| refused(&call, error))?;
+    let issued = outcome.map_err(|error| refused(&call.request, error))?;
     note(&call.request, |facts| facts.opened(issued.session, issued.user.id));
     Reply::ok(&json!({
         "token": issued.access.token.expose(),
@@ -35,31 +36,41 @@ pub(super) async fn verify_password(mut call: Call) -> Answer {
     let password = call.fields.required_password("password");
     call.finish()?;
     let acting = call.acting()?;
-    if acting.is_script {
+    if acting.by == By::Script {
         call.record_refusal(ApiError::forbidden("a script's token has no password to verify")).await?;
     }
-    let name = LoginName::Username(acting.who.user.username.clone());
+    prove(&call, password).await?;
+    Reply::done()
+}
+
+/// Verifies the password of the administrator, and notes in the session that it was given now.
+///
+/// # Errors
+/// As of a login.
+pub(in crate::http) async fn prove(call: &Call, password: Password) -> Result<(), ApiError> {
+    let who = &call.acting()?.who;
+    let name = LoginName::Username(who.user.username.clone());
     let verified = call.auth().verify_administrator(name, password, call.origin()).await;
-    let user = verified.map_err(|error| refused(&call, error))?;
-    if user.id != acting.who.user.id {
+    let user = verified.map_err(|error| refused(&call.request, error))?;
+    if user.id != who.user.id {
         call.record_refusal(ApiError::wrong_credentials()).await?;
     }
-    let session = acting.who.session.id;
-    call.run(Length::Short, move |admin| admin.prove_session(session)).await?;
-    Reply::done()
+    let session = who.session.id;
+    call.run(Length::Short, move |admin| admin.prove_session(session)).await
 }
 
 pub(super) async fn me(mut call: Call) -> Answer {
     call.finish()?;
-    let Acting { who, is_script } = call.acting()?;
+    let Acting { who, by } = call.acting()?;
+    let is_script = *by == By::Script;
     Reply::ok(&json!({ "user": *who.user, "session": who.session, "expires": who.expires, "is_script": is_script }))
 }
 
 /// The refusal of a login or of a password. It does not tell a wrong password from a user who is no administrator.
-fn refused(call: &Call, error: LoginError) -> ApiError {
+pub(in crate::http) fn refused(request: &HttpRequest, error: LoginError) -> ApiError {
     match error {
         LoginError::Refused { why, account } => {
-            note(&call.request, |facts| facts.refused_login(why.as_str(), account));
+            note(request, |facts| facts.refused_login(why.as_str(), account));
             match why {
                 LoginRefusal::UnknownUser | LoginRefusal::WrongPassword | LoginRefusal::InactiveUser => {
                     ApiError::wrong_credentials()

@@ -5,20 +5,20 @@ use serde::Serialize;
 
 /// A page.
 #[derive(Debug, Serialize)]
-pub(super) struct Page<T> {
-    results: Vec<T>,
+pub(in crate::http) struct Page<T> {
+    pub(in crate::http) results: Vec<T>,
     /// What to send as `cursor` for the next page; `None` after the last one.
-    next: Option<String>,
+    pub(in crate::http) next: Option<String>,
 }
 
 impl<T> Page<T> {
     /// How many rows to ask the store for: one more than are shown tells whether there is another page.
-    pub(super) const fn rows(limit: u32) -> u32 {
+    pub(in crate::http) const fn rows(limit: u32) -> u32 {
         limit.saturating_add(1)
     }
 
     /// The page with the first `limit` of these rows.
-    pub(super) fn of(mut rows: Vec<T>, limit: u32, cursor: impl Fn(&T) -> String) -> Self {
+    pub(in crate::http) fn of(mut rows: Vec<T>, limit: u32, cursor: impl Fn(&T) -> String) -> Self {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let goes_on = rows.len() > limit;
         rows.truncate(limit);

@@ -9,26 +9,40 @@ use super::call::{Answer, Call, Reply};
 use super::error::ApiError;
 use super::fields::Fields;
 use super::page::Page;
-use crate::domain::session::{SessionId, SessionKind};
+use crate::domain::session::{SessionEntry, SessionId, SessionKind};
 use crate::domain::time::Timestamp;
 use crate::service::admin::desk::Length;
 use crate::service::admin::{Admin, SessionMatch, SessionQuery, Shown};
 
 pub(super) async fn list(mut call: Call) -> Answer {
-    let limit = call.fields.limit();
-    let query = SessionQuery {
-        matching: read_match(&mut call.fields),
-        with_ended: call.fields.flag("ended").unwrap_or(false),
-        before: call.fields.parsed("cursor", "a cursor", SessionId::parse),
-        limit: Page::<()>::rows(limit),
-    };
+    let query = read_query(&mut call.fields);
     call.finish()?;
+    Reply::ok(&find(&call, query).await?)
+}
+
+/// What a search is about.
+pub(in crate::http) fn read_query(fields: &mut Fields) -> SessionQuery {
+    SessionQuery {
+        matching: read_match(fields),
+        with_ended: fields.flag("ended").unwrap_or(false),
+        before: fields.parsed("cursor", "a cursor", SessionId::parse),
+        limit: fields.limit(),
+    }
+}
+
+/// The page of sessions that it finds.
+///
+/// # Errors
+/// 400 for a text that cannot be searched for.
+pub(in crate::http) async fn find(call: &Call, query: SessionQuery) -> Result<Page<SessionEntry>, ApiError> {
+    let limit = query.limit;
+    let query = SessionQuery { limit: Page::<()>::rows(limit), ..query };
     let sessions = call.run(Length::Short, move |admin| admin.list_sessions(query)).await?;
-    Reply::ok(&Page::of(sessions, limit, |entry| entry.session.id.to_string()))
+    Ok(Page::of(sessions, limit, |entry| entry.session.id.to_string()))
 }
 
 /// The conditions of a search, and of a mass end.
-fn read_match(fields: &mut Fields) -> SessionMatch {
+pub(in crate::http) fn read_match(fields: &mut Fields) -> SessionMatch {
     let network = |text: &str| match text.parse::<IpAddr>() {
         Ok(address) => Some(IpNet::from(address.to_canonical())),
         Err(_) => text.parse::<IpNet>().ok().map(|network| network.trunc()),
@@ -39,7 +53,11 @@ fn read_match(fields: &mut Fields) -> SessionMatch {
         created_from: fields.time("created_from"),
         created_before: fields.time("created_before"),
         last_seen_before: fields.time("last_seen_before"),
-        kind: fields.parsed("dialect", "a dialect, admin or admin_script", SessionKind::from_name),
+        kind: fields.parsed(
+            "dialect",
+            "a dialect, admin, admin_script, admin_page or account_page",
+            SessionKind::from_name,
+        ),
         device: fields.text("device"),
         name: fields.text("name"),
         ..SessionMatch::default()
@@ -55,12 +73,20 @@ pub(super) async fn get(mut call: Call) -> Answer {
 /// Ends one; a token of a script is ended by the id of its session.
 pub(super) async fn end(mut call: Call) -> Answer {
     call.finish()?;
+    end_named(&call).await?;
+    Reply::done()
+}
+
+/// Ends the session of the path.
+///
+/// # Errors
+/// 404 if there is none, 403 until the password was given again, where it is that of another administrator.
+pub(in crate::http) async fn end_named(call: &Call) -> Result<(), ApiError> {
     let id = call.session_id()?;
     let owner = call.run(Length::Short, move |admin| admin.user_by_id(admin.session_entry(id)?.user_id)).await;
     let owner = call.of_act(owner).await?;
     call.permit_end_for(&owner).await?;
-    call.run(Length::Short, move |admin| admin.end_session(id)).await?;
-    Reply::done()
+    call.run(Length::Short, move |admin| admin.end_session(id)).await
 }
 
 /// What a mass end is about.

@@ -1,10 +1,13 @@
 //! Login throttling on this node: list, forgive.
 
+use std::net::IpAddr;
+
 use serde_json::json;
 
 use super::call::{Answer, Call, Reply};
 use super::error::ApiError;
 use crate::domain::audit::Event;
+use crate::domain::user::UserId;
 use crate::service::ThrottleScope;
 use crate::service::admin::desk::Length;
 
@@ -22,6 +25,19 @@ pub(super) async fn clear(mut call: Call) -> Answer {
     if all == (user.is_some() || address.is_some()) {
         return Err(ApiError::invalid("say either all, or a user, an address or both"));
     }
+    Reply::ok(&json!({ "cleared": forgive(&call, user, address).await? }))
+}
+
+/// Forgives the wrong passwords of a user, from an address, or all; returns how many counters were reset.
+///
+/// # Errors
+/// 404 if there is no such user; 503 if it could not be recorded.
+pub(in crate::http) async fn forgive(
+    call: &Call,
+    user: Option<UserId>,
+    address: Option<IpAddr>,
+) -> Result<usize, ApiError> {
+    let all = user.is_none() && address.is_none();
     let user = match user {
         Some(id) => Some(call.of_act(call.run(Length::Short, move |admin| admin.user_by_id(id)).await).await?),
         None => None,
@@ -29,6 +45,5 @@ pub(super) async fn clear(mut call: Call) -> Answer {
     // First, so that nothing is forgiven without it.
     let (about, detail) = (user.as_ref().map(|user| user.id), json!({ "all": all, "address": address }));
     call.run(Length::Short, move |admin| admin.record(Event::ThrottleCleared, about, detail)).await?;
-    let cleared = call.auth().clear_throttle(ThrottleScope { user: user.as_ref(), address });
-    Reply::ok(&json!({ "cleared": cleared }))
+    Ok(call.auth().clear_throttle(ThrottleScope { user: user.as_ref(), address }))
 }

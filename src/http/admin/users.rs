@@ -8,7 +8,7 @@ use super::fields::Fields;
 use super::page::Page;
 use crate::domain::user::{User, UserId};
 use crate::service::admin::desk::Length;
-use crate::service::admin::{Admin, AdminError, NewAccount, NewPassword, SharedEmail, UserFilter};
+use crate::service::admin::{Admin, AdminError, NewAccount, NewPassword, SharedEmail, UserEntry, UserFilter};
 
 /// One change of a user.
 enum Change {
@@ -19,21 +19,35 @@ enum Change {
 }
 
 pub(super) async fn list(mut call: Call) -> Answer {
-    let limit = call.fields.limit();
-    let filter = UserFilter {
-        text: call.fields.text("q"),
-        beginning: call.fields.text("beginning"),
-        email: call.fields.text("email"),
-        id: None,
-        is_active: call.fields.flag("active"),
-        is_staff: call.fields.flag("staff"),
-        is_admin: call.fields.flag("admin"),
-        after: call.fields.parsed("cursor", "a cursor", |text| text.parse().ok()).map(UserId),
-        limit: Page::<()>::rows(limit),
-    };
+    let wanted = read_filter(&mut call.fields);
     call.finish()?;
+    Reply::ok(&find(&call, wanted).await?)
+}
+
+/// The conditions of a search.
+pub(in crate::http) fn read_filter(fields: &mut Fields) -> UserFilter {
+    UserFilter {
+        text: fields.text("q"),
+        beginning: fields.text("beginning"),
+        email: fields.text("email"),
+        id: None,
+        is_active: fields.flag("active"),
+        is_staff: fields.flag("staff"),
+        is_admin: fields.flag("admin"),
+        after: fields.parsed("cursor", "a cursor", |text| text.parse().ok()).map(UserId),
+        limit: fields.limit(),
+    }
+}
+
+/// The page of users who meet them.
+///
+/// # Errors
+/// 400 for a text that cannot be searched for.
+pub(in crate::http) async fn find(call: &Call, filter: UserFilter) -> Result<Page<UserEntry>, ApiError> {
+    let limit = filter.limit;
+    let filter = UserFilter { limit: Page::<()>::rows(limit), ..filter };
     let users = call.run(Length::Short, move |admin| admin.list_users(&filter)).await?;
-    Reply::ok(&Page::of(users, limit, |entry| entry.user.id.to_string()))
+    Ok(Page::of(users, limit, |entry| entry.user.id.to_string()))
 }
 
 pub(super) async fn create(mut call: Call) -> Answer {

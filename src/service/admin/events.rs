@@ -1,6 +1,7 @@
 //! Audit events: listing them, and recording acts that were refused. An act that is done writes its event in its own
 //! transaction.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -66,6 +67,14 @@ impl Admin {
     /// The store failed.
     pub fn list_events(&self, filter: &EventFilter) -> Result<Vec<EventEntry>, AdminError> {
         Ok(self.store.list_events(filter)?)
+    }
+
+    /// How many events of each name there are of this time and later, as many as their rows stand for.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn count_events(&self, from: Timestamp) -> Result<BTreeMap<String, u64>, AdminError> {
+        Ok(self.store.count_events(from)?)
     }
 
     /// Records an event in a transaction of its own: an act that was refused before a method of this type was called,

@@ -174,7 +174,7 @@ pub struct ExplainedSession {
     pub user_id: Option<UserId>,
     /// The user's name.
     pub username: Option<String>,
-    /// The dialect that it was opened under, or `admin` or `admin_script`.
+    /// The dialect that it was opened under, or `admin`, `admin_script`, `admin_page` or `account_page`.
     pub dialect: Option<SessionKind>,
     /// Its name, for example that of a script's token.
     pub name: Option<String>,

@@ -6,7 +6,7 @@ use crate::domain::jwt::{Algorithm, KeyPurpose};
 use crate::domain::policy::IdleLimits;
 use crate::domain::random::SystemRandom;
 use crate::store::{
-    Clash, ClockTrust, EventFilter, ImportError, KeyError, LastAdmin, Retiring, SessionFilter, SessionMatch,
+    Clash, ClockTrust, EventFilter, ImportError, KeyError, LastAdmin, NewEvent, Retiring, SessionFilter, SessionMatch,
     StoreError, SweepPolicy, UserChange, UserChanged, UserFilter,
 };
 
@@ -14,6 +14,7 @@ pub(super) const ADMIN_CASES: &[AdminCase] = &[
     ("users are listed by number and found by a part of their names", users_are_listed),
     ("live sessions are listed, newest first", sessions_are_listed),
     ("a password given again is noted in a live session", password_given_again),
+    ("events are counted by name since a moment", events_are_counted),
     ("an act that changes nothing is an event, and ends nothing", acts_without_effect),
     ("a removed user leaves no session", removed_user),
     ("keys are made once, replaced and retired", keys),
@@ -50,6 +51,24 @@ fn password_given_again(store: &dyn AdminStore) {
     assert_eq!(conn.end_session(session_id(2), &audit(Event::Revoked)), Ok(true));
     assert_eq!((prove(2), prove(3)), (Ok(false), Ok(false)));
     assert_eq!((store.session_proven(session_id(2)), store.session_proven(session_id(3))), (Ok(None), Ok(None)));
+}
+
+fn events_are_counted(store: &dyn AdminStore) {
+    let conn = &mut *connect(store);
+    let event = |event, at, count| NewEvent { audit: cause_at(event, at), user: None, session: None, count };
+    let login_failed = |at, count| event(Event::LoginFailed, at, count);
+    let events = [login_failed(NOW, 1), login_failed(after(5), 1), login_failed(after(6), 40)];
+    conn.record_events(&events).expect("a write");
+    conn.record_events(&[event(Event::AdminLogin, after(7), 1)]).expect("a write");
+    let count = |from| store.count_events(from).expect("a read");
+    if count(NOW).is_empty() {
+        return;
+    }
+    let named = |counts: [(&str, u64); 2]| counts.map(|(name, count)| (name.to_owned(), count)).into();
+    assert_eq!(count(NOW), named([("admin_login", 1), ("login_failed", 42)]));
+    assert_eq!(count(after(5)), named([("admin_login", 1), ("login_failed", 41)]));
+    assert_eq!(count(after(7)), [("admin_login".to_owned(), 1)].into());
+    assert!(count(after(8)).is_empty());
 }
 
 fn acts_without_effect(store: &dyn AdminStore) {

@@ -170,8 +170,11 @@ fn administration_ends(store: &dyn AdminStore) {
     let open = |conn: &mut dyn Connection, number, user, kind| {
         conn.open_session(&NewSession { kind, ..new_session(number, user, epoch) }).expect("a write")
     };
-    let (admin, script) = (SessionKind::Admin, SessionKind::AdminScript);
-    for (number, user, kind) in [(1, alice, admin), (2, alice, script), (3, alice, admin), (4, bob, admin)] {
+    let (admin, script, page) = (SessionKind::Admin, SessionKind::AdminScript, SessionKind::AdminPage);
+    let of_users = [(9, alice, page), (10, alice, SessionKind::AccountPage)];
+    for (number, user, kind) in
+        [(1, alice, admin), (2, alice, script), (3, alice, admin), (4, bob, admin)].into_iter().chain(of_users)
+    {
         assert_eq!(open(conn, number, user, kind), Opening::Opened);
     }
     log_in(conn, alice, 5);
@@ -182,16 +185,18 @@ fn administration_ends(store: &dyn AdminStore) {
     };
     set(false, Event::AdminWithdrawn, after(10));
     // A login that began before, and a token that is made meanwhile, are too late.
-    assert_eq!([(6, admin), (7, script)].map(|(n, kind)| open(conn, n, alice, kind)), [Opening::Denied; 2]);
+    assert_eq!([(6, admin), (7, script), (11, page)].map(|(n, kind)| open(conn, n, alice, kind)), [Opening::Denied; 3]);
+    assert_eq!(open(conn, 12, alice, SessionKind::AccountPage), Opening::Opened);
     set(false, Event::AdminWithdrawn, after(20));
     set(true, Event::AdminGranted, after(30));
-    let ends = [1, 2, 3, 4, 5].map(|number| {
+    let ends = [1, 2, 3, 4, 5, 9, 10].map(|number| {
         let entry = conn.find_session(session_id(number)).expect("a read").expect("the session");
         (entry.end_reason, entry.session.ended)
     });
     let withdrawn = (Some(Event::AdminWithdrawn), Some(after(10)));
     let logged_out = (Some(Event::Logout), Some(NOW));
-    assert_eq!(ends, [withdrawn, withdrawn, logged_out, (None, None), (None, None)]);
+    let goes_on = (None, None);
+    assert_eq!(ends, [withdrawn, withdrawn, logged_out, goes_on, goes_on, withdrawn, goes_on]);
     let found = conn.find_many(&[digest(1), digest(2)]).expect("a read");
     assert!(found.iter().flatten().all(|record| record.session.ended.is_some()));
     let found = conn.find_many(&[digest(4), digest(5)]).expect("a read");

@@ -1,6 +1,7 @@
 //! A wrapper around a store, for tests: all calls pass through, and a [`Layer`] may count them,
 //! refuse them or falsify their results.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::super::{AdminStore, Connection, FeedKind, RevocationFeed, Store, StoreResult};
@@ -148,6 +149,7 @@ impl<S: AdminStore, L: Layer> AdminStore for Layered<S, L> {
             store, set: &LiveSet, audit: &AuditContext, clock: &dyn Clock, progress: &mut dyn FnMut(u64)
         ) -> StoreResult<u64>;
         fn list_events(store, filter: &EventFilter) -> StoreResult<Vec<EventEntry>>;
+        fn count_events(store, from: Timestamp) -> StoreResult<BTreeMap<String, u64>>;
         fn prove_session(store, session: SessionId, audit: &AuditContext) -> StoreResult<bool>;
         fn session_proven(store, session: SessionId) -> StoreResult<Option<Timestamp>>;
         fn list_keys(store) -> StoreResult<Vec<KeyEntry>>;

@@ -199,22 +199,29 @@ fn kinds_have_limits(store: &dyn AdminStore) {
     let conn = &mut *connect(store);
     put_user(conn, &NewUser { is_admin: true, ..new_user("alice") });
     let alice = conn.find_account(&LoginName::Username("alice".to_owned())).expect("a read").expect("the user").user.id;
-    let opened = [(1, SessionKind::Admin), (2, SessionKind::AdminScript), (3, Dialect::Knox.into())]
-        .map(|(number, kind)| log_in_as(conn, alice, &Client { kind, ..client(number) }));
-    let [admin, script, login] = opened;
-    let live = |admin, others| {
-        let [admin, others] = [admin, others].map(|limit: Option<u64>| limit.map(Duration::from_secs));
-        let idle_limits = IdleLimits { admin, others };
+    let [admin, script, login, admin_page, account_page] = [
+        (1, SessionKind::Admin),
+        (2, SessionKind::AdminScript),
+        (3, Dialect::Knox.into()),
+        (4, SessionKind::AdminPage),
+        (5, SessionKind::AccountPage),
+    ]
+    .map(|(number, kind)| log_in_as(conn, alice, &Client { kind, ..client(number) }));
+    let live = |attended, others| {
+        let [attended, others] = [attended, others].map(|limit: Option<u64>| limit.map(Duration::from_secs));
+        let idle_limits = IdleLimits { attended, others };
         let found = ids(store, &SessionFilter { idle_limits, ..filter(SessionMatch::default()) });
         let set = LiveSet { matching: SessionMatch::default(), now: after(100), idle_limits, opened_until: None };
         let count = store.count_sessions(&set).expect("a count").sessions;
         assert_eq!(usize::try_from(count), Ok(found.len()));
         found
     };
-    assert_eq!(live(Some(99), None), [login, script, admin]);
-    assert_eq!(live(Some(98), None), [login, script]);
-    assert_eq!(live(Some(99), Some(90)), [admin]);
-    assert_eq!(live(None, Some(97)), [login, admin]);
+    assert_eq!(live(Some(99), None), [account_page, admin_page, login, script, admin]);
+    assert_eq!(live(Some(98), None), [account_page, admin_page, login, script]);
+    assert_eq!(live(Some(95), None), [account_page, login, script]);
+    assert_eq!(live(Some(94), None), [login, script]);
+    assert_eq!(live(Some(99), Some(90)), [account_page, admin_page, admin]);
+    assert_eq!(live(None, Some(97)), [account_page, admin_page, login, admin]);
 }
 
 fn users_are_found(store: &dyn AdminStore) {

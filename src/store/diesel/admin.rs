@@ -1,5 +1,7 @@
 //! Administration: users, lists, keys, imports, sweeping.
 
+use std::collections::BTreeMap;
+
 use diesel::sql_types::{BigInt, Binary};
 use diesel::{OptionalExtension, QueryResult, RunQueryDsl};
 
@@ -137,6 +139,10 @@ impl AdminStore for DieselStore {
 
     fn list_events(&self, filter: &EventFilter) -> StoreResult<Vec<EventEntry>> {
         self.admin(|connection| connection.read(|any| audit::list(any, filter)))
+    }
+
+    fn count_events(&self, from: Timestamp) -> StoreResult<BTreeMap<String, u64>> {
+        self.admin(|connection| connection.read(|any| audit::count(any, from)))
     }
 
     fn prove_session(&self, session: SessionId, audit: &AuditContext) -> StoreResult<bool> {

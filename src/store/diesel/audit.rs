@@ -13,7 +13,7 @@ use crate::store::NewEvent;
 mod list;
 mod retention;
 
-pub(super) use list::list;
+pub(super) use list::{count, list};
 #[cfg(all(test, feature = "sqlite"))]
 pub(super) use retention::HAS_ORIGIN;
 #[cfg(all(test, feature = "postgres"))]

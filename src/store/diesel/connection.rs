@@ -28,7 +28,7 @@ use crate::store::{
 };
 
 /// The schema that this program was written for.
-pub(super) const SCHEMA: i64 = 13;
+pub(super) const SCHEMA: i64 = 14;
 
 statement! {
     /// The version of the schema, and the oldest program that can work with it.

@@ -184,7 +184,8 @@ statement! {
     } -> Binary,
     [
         "SELECT id FROM sessions WHERE user_id = ", user, " AND auth_epoch = ", epoch,
-        " AND ended_at IS NULL AND created >= ", (ISSUED_BEFORE), " AND kind NOT IN ('admin', 'admin_script') \
+        " AND ended_at IS NULL AND created >= ", (ISSUED_BEFORE), " AND kind NOT IN \
+         ('admin', 'admin_script', 'admin_page', 'account_page') \
          AND last_seen >= ", seen_from, " AND ", (LAST_END), " > ", now,
         " ORDER BY created, id",
     ]

@@ -80,13 +80,15 @@ pub(super) fn after(address: String, id: Vec<u8>) -> Condition {
 /// What makes a session live; a session that is not may be good for a moment yet by another node's clock.
 pub(super) fn live(now: Timestamp, limits: IdleLimits) -> Vec<Condition> {
     let seen_from = |limit: Option<Duration>| limit.map_or(i64::MIN, |idle| now.saturating_sub(idle).as_micros());
-    let is_admin = || sessions::kind.eq(SessionKind::Admin.as_str());
-    let as_admin = is_admin().and(sessions::last_seen.ge(seen_from(limits.admin)));
-    let as_other = not(is_admin()).and(sessions::last_seen.ge(seen_from(limits.others)));
+    let attended = SessionKind::APART.into_iter().filter(|kind| kind.is_attended()).map(SessionKind::as_str);
+    let attended: Vec<&str> = attended.collect();
+    let is_attended = || sessions::kind.eq_any(attended.clone());
+    let as_attended = is_attended().and(sessions::last_seen.ge(seen_from(limits.attended)));
+    let as_other = not(is_attended()).and(sessions::last_seen.ge(seen_from(limits.others)));
     vec![
         Box::new(sessions::ended_at.is_null()),
         Box::new(sql::<Bool>(&cutoff::is_current())),
-        Box::new(as_admin.or(as_other)),
+        Box::new(as_attended.or(as_other)),
         Box::new(sql::<Bool>(hot::LAST_END).sql(" > ").bind::<BigInt, _>(now.as_micros())),
     ]
 }

@@ -12,7 +12,7 @@ use super::error::unreadable;
 use super::rows::{TokenRow, session_id, storable, token_record};
 use super::{hot, networks, standby, traces};
 use crate::domain::audit::{AuditContext, Event};
-use crate::domain::session::{SessionId, SessionKind, TokenRecord};
+use crate::domain::session::{SessionId, TokenRecord};
 use crate::domain::time::Timestamp;
 use crate::domain::token::TokenDigest;
 use crate::domain::user::UserId;
@@ -57,11 +57,10 @@ fn find_one(connection: &mut diesel::SqliteConnection, digest: TokenDigest) -> Q
 pub(super) fn open(connection: &mut AnyConnection, new: &NewSession) -> QueryResult<Ending<Opening>> {
     let at = new.audit.at.as_micros();
     let (user, epoch) = (new.user.0, new.epoch.0);
-    let admitted = match new.kind {
-        SessionKind::Dialect(_) => hot::AdmitLogin { at, user, epoch }.execute(connection)?,
-        SessionKind::Admin | SessionKind::AdminScript => {
-            hot::AdmitAdministrator { at, user, epoch }.execute(connection)?
-        }
+    let admitted = if new.kind.is_for_administration() {
+        hot::AdmitAdministrator { at, user, epoch }.execute(connection)?
+    } else {
+        hot::AdmitLogin { at, user, epoch }.execute(connection)?
     };
     if admitted == 0 {
         return Ok(Ending::Undo(Opening::Denied));

@@ -20,7 +20,7 @@ impl Tables {
 
     /// Ends the sessions for administration of a user; the event of the user tells of them.
     pub(super) fn end_administration(&mut self, user: UserId, audit: &AuditContext) {
-        let of_user = self.sessions.values().filter(|row| row.user == user && row.session.kind.dialect().is_none());
+        let of_user = self.sessions.values().filter(|row| row.user == user && row.session.kind.is_for_administration());
         let ids: Vec<_> = of_user.map(|row| row.session.id).collect();
         for id in ids {
             self.mark_ended(id, audit);

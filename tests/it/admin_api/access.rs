@@ -266,7 +266,7 @@ fn an_administrators_token_is_none_of_a_dialect() {
 #[test]
 fn the_listeners_are_apart() {
     let bench = Bench::new(Backend::Sqlite);
-    for path in ["/auth/user/", "/healthz", "/admin/", "/"] {
+    for path in ["/auth/user/", "/healthz", "/admin/nothing/"] {
         assert_eq!(bench.api.ask("GET", path, None, None).status, 404, "{path}");
     }
     let reply = bench.app.client().ask(&request("GET", "/admin/api/me/", Some(&bench.root()), None));

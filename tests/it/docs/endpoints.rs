@@ -7,7 +7,7 @@ use knoxide::http::admin::ROUTES;
 use super::{files, read};
 
 /// Where paths are mounted: all other code calls these functions. The paths of administrators have a test of their own.
-const MOUNTED_IN: [&str; 7] = [
+const MOUNTED_IN: [&str; 8] = [
     "src/http/admin.rs",
     "src/http/dialects.rs",
     "src/http/forward_auth.rs",
@@ -15,6 +15,7 @@ const MOUNTED_IN: [&str; 7] = [
     "src/http/jwks.rs",
     "src/http/oauth.rs",
     "src/http/oauth/discovery.rs",
+    "src/http/pages/admin.rs",
 ];
 
 /// Paths without transcripts, and the tests that show their replies.
@@ -68,6 +69,17 @@ fn each_endpoint_of_administrators_has_a_row_on_its_page() {
     let mounted: BTreeSet<String> = ROUTES.iter().map(|route| format!("{route:?}")).collect();
     assert_eq!(documented, mounted);
     assert!(read("README.md").contains("](docs/admin-api.md)"));
+}
+
+/// Who may ask for each is tested by `tests/it/pages/access.rs`, over the same list.
+#[cfg(feature = "pages")]
+#[test]
+fn each_page_has_a_row_in_its_document() {
+    let document = read("docs/pages.md");
+    let rows = document.lines().filter_map(|line| Some(line.strip_prefix("| `")?.split_once("` |")?.0.to_owned()));
+    let mounted = knoxide::http::pages::admin::PAGES.iter().map(|page| format!("{page:?}"));
+    assert_eq!(rows.collect::<BTreeSet<_>>(), mounted.collect::<BTreeSet<_>>());
+    assert!(read("README.md").contains("](docs/pages.md)"));
 }
 
 #[test]

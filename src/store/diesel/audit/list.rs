@@ -1,11 +1,14 @@
 //! Lists of audit events.
 
+use std::collections::BTreeMap;
+
 use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text};
 
 use super::super::any::{AnyConnection, MultiBackend, on_each};
 use super::super::error::unreadable;
+use super::super::hot::statement;
 use super::super::rows::session_id;
 use super::super::schema::audit_events;
 use crate::domain::time::Timestamp;
@@ -96,6 +99,21 @@ pub(in super::super) fn list(any: &mut AnyConnection, filter: &EventFilter) -> Q
         };
     }
     query.load::<EventRow>(any)?.into_iter().map(entry).collect()
+}
+
+statement! {
+    /// How many events of each name there are since a moment.
+    CountEvents { from: i64 as BigInt } -> (Text, BigInt),
+    [
+        "SELECT event, CAST(sum(count) AS BIGINT) FROM audit_events WHERE at >= ", from, " GROUP BY event",
+    ]
+}
+
+/// See [`crate::store::AdminStore::count_events`].
+pub(in super::super) fn count(any: &mut AnyConnection, from: Timestamp) -> QueryResult<BTreeMap<String, u64>> {
+    let rows: Vec<(String, i64)> = CountEvents { from: from.as_micros() }.load(any)?;
+    let unsigned = |number| u64::try_from(number).map_err(|_| unreadable("audit_events.count"));
+    rows.into_iter().map(|(event, count)| Ok((event, unsigned(count)?))).collect()
 }
 
 fn matching<'a>(filter: &EventFilter, words: &Words) -> Query<'a> {

@@ -42,7 +42,7 @@ statement! {
     FindForAdministration { id: i64 as BigInt } -> Binary,
     [
         "SELECT id FROM sessions WHERE user_id = ", id,
-        " AND ended_at IS NULL AND kind IN ('admin', 'admin_script') ORDER BY id",
+        " AND ended_at IS NULL AND kind IN ('admin', 'admin_script', 'admin_page') ORDER BY id",
     ]
 }
 

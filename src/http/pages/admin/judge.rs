@@ -1,0 +1,153 @@
+//! Whether a request for a page may go on, step by step.
+
+use actix_web::dev::Payload;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use actix_web::{HttpRequest, HttpResponse};
+
+use super::again::Again;
+use super::request::{Answer, Asked, problem};
+use super::routes::{self, Needs, Page};
+use super::{AdminPages, HOME, sign_in};
+use crate::domain::token::Token;
+use crate::http::admin::access::{Acting, By};
+use crate::http::admin::call::Call;
+use crate::http::admin::error::ApiError;
+use crate::http::admin::fields::{Fields, read_body};
+use crate::http::drf::media::{covers, joined};
+use crate::http::middleware::request_log::{Facts, note};
+use crate::http::pages::cookie::{self, Holds};
+use crate::http::pages::form;
+use crate::http::pages::frame::Viewer;
+use crate::http::pages::same_origin;
+use crate::http::pages::sign_in::is_below;
+use crate::http::pages::site::Visit;
+use crate::service::{CheckError, Pages};
+
+/// Judges a request and answers it.
+pub(super) async fn answer(path: &str, request: HttpRequest, payload: Payload, pages: &AdminPages) -> HttpResponse {
+    let Some(visit) = pages.site().visit(&request) else {
+        note(&request, |facts| facts.refused("wrong_host"));
+        return problem::wrong_host(pages);
+    };
+    let page = match routes::find(path, request.method()) {
+        Ok(page) => page,
+        Err(allowed) => return problem::wrong_method(pages, allowed),
+    };
+    if page.is_read() {
+        note(&request, Facts::read_only);
+    } else if !same_origin::is_from(&visit, &request) {
+        note(&request, |facts| facts.refused("foreign_origin"));
+        return problem::foreign(pages, &visit.origin);
+    }
+    match page.needs {
+        Needs::Nothing => {
+            let cookie = cookie::read(&request, &visit, Holds::SignIn);
+            let call = Call::new(pages.state().clone(), request, None);
+            run(page, Asked { call, pages: pages.clone(), visit, viewer: None }, payload, cookie).await
+        }
+        Needs::Admin | Needs::RecentPassword => {
+            let (token, acting) = match authenticate(pages, &request, &visit).await {
+                Ok(Some(known)) => known,
+                Ok(None) => return sign_in::lead_there(&next_of(page, &request)),
+                Err(refusal) => return problem::refused(pages, None, &refusal),
+            };
+            let viewer = Viewer { name: acting.who.user.username.clone(), form_token: form::token_for(&token) };
+            let call = Call::new(pages.state().clone(), request, Some(acting));
+            let asked = Asked { call, pages: pages.clone(), visit, viewer: Some(viewer) };
+            run(page, asked, payload, Some(token)).await
+        }
+    }
+}
+
+/// The administrator of the cookie, and its token; `None`: nobody has signed in.
+async fn authenticate(
+    pages: &AdminPages,
+    request: &HttpRequest,
+    visit: &Visit,
+) -> Result<Option<(Token, Acting)>, ApiError> {
+    let Some(token) = cookie::read(request, visit, Holds::Session) else { return Ok(None) };
+    match pages.state().http().auth().check_for_pages(Pages::Admin, &token).await {
+        Ok(who) => {
+            note(request, |facts| facts.verified(&who));
+            Ok(Some((token, Acting { who, by: By::Page })))
+        }
+        Err(CheckError::Refused(refusal)) => {
+            note(request, |facts| facts.refused(refusal.as_str()));
+            Ok(None)
+        }
+        Err(CheckError::Unavailable(error)) => Err(error.into()),
+    }
+}
+
+/// Where to go on after signing in: to the page itself, if it is one that can be opened.
+fn next_of(page: &Page, request: &HttpRequest) -> String {
+    let path = request.uri().path_and_query().map_or(HOME, |path| path.as_str());
+    if page.is_read() && is_below(HOME, path) { path.to_owned() } else { HOME.to_owned() }
+}
+
+/// Reads the fields, and answers.
+async fn run(page: &'static Page, mut asked: Asked, payload: Payload, cookie: Option<Token>) -> HttpResponse {
+    let (pages, viewer, request) = (asked.pages.clone(), asked.viewer.clone(), asked.call.request.clone());
+    let told = |refusal: ApiError| {
+        note(&request, |facts| facts.refused(refusal.reason()));
+        problem::refused(&pages, viewer.clone(), &refusal)
+    };
+    match read_fields(page, &asked, payload).await {
+        Ok(fields) => asked.call.fields = fields,
+        Err(refusal) => return told(refusal),
+    }
+    if !page.is_read() {
+        let presented = asked.call.fields.text(form::FIELD).unwrap_or_default();
+        if !cookie.is_some_and(|cookie| form::is_of_page(&cookie, &presented)) {
+            note(&request, |facts| facts.refused("wrong_form_token"));
+            return problem::old_form(&pages, viewer);
+        }
+    }
+    go_on(page, asked).await.unwrap_or_else(told)
+}
+
+/// Asks for the password where one is needed, and calls the handler.
+async fn go_on(page: &'static Page, mut asked: Asked) -> Answer {
+    if page.is_read() || page.needs == Needs::Nothing {
+        return (page.handler)(asked).await;
+    }
+    let password = asked.call.fields.password(Again::FIELD);
+    let again = Again::of(&asked);
+    if let Some(password) = password
+        && let Err(refusal) = crate::http::admin::login::prove(&asked.call, password).await
+    {
+        if refusal.status == StatusCode::SERVICE_UNAVAILABLE {
+            return Err(refusal);
+        }
+        return Ok(again.ask(Some(refusal)));
+    }
+    let may = match page.needs {
+        Needs::RecentPassword => asked.call.require_recent_password().await,
+        Needs::Nothing | Needs::Admin => Ok(()),
+    };
+    let done = match may {
+        Ok(()) => (page.handler)(asked).await,
+        Err(refusal) => Err(refusal),
+    };
+    match done {
+        Err(refusal) if refusal.is_password_required() => Ok(again.ask(None)),
+        done => done,
+    }
+}
+
+/// The fields of the query for a page that is read, and those of the body for everything else.
+async fn read_fields(page: &Page, asked: &Asked, payload: Payload) -> Result<Fields, ApiError> {
+    let request = &asked.call.request;
+    if page.is_read() {
+        return Ok(Fields::of_form(request.query_string().as_bytes()));
+    }
+    let headers = request.headers();
+    let declared = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    let body = read_body(declared, payload, asked.pages.state().http().options()).await?;
+    let content_type = joined(headers, &CONTENT_TYPE).unwrap_or_default();
+    if !covers(&content_type, "application", "x-www-form-urlencoded") {
+        return Err(ApiError::invalid("the body is no form"));
+    }
+    Ok(Fields::of_form(&body))
+}

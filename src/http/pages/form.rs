@@ -1,0 +1,47 @@
+//! The token in each form that changes something. It follows from the cookie, which other sites cannot read, so nothing
+//! has to be stored; and the cookie does not follow from it.
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
+
+use crate::domain::token::Token;
+
+/// The name of its field.
+pub(super) const FIELD: &str = "form_token";
+
+const PURPOSE: &[u8] = b"knoxide form token";
+
+/// The token of forms on pages with this cookie.
+pub(super) fn token_for(cookie: &Token) -> String {
+    mac(cookie).map(|mac| hex::encode(mac.finalize().into_bytes())).unwrap_or_default()
+}
+
+/// Whether a form that came with this cookie has the token of its page.
+pub(super) fn is_of_page(cookie: &Token, presented: &str) -> bool {
+    let presented = hex::decode(presented).ok();
+    let verified = presented.and_then(|presented| mac(cookie)?.verify_slice(&presented).ok());
+    verified.is_some()
+}
+
+/// A key of any length is good.
+fn mac(cookie: &Token) -> Option<Hmac<Sha256>> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(cookie.expose().as_bytes()).ok()?;
+    mac.update(PURPOSE);
+    Some(mac)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_token_of_a_form_is_good_with_its_own_cookie_alone() {
+        let [one, other] = ["a".repeat(40), "b".repeat(40)].map(|text| Token::parse(text.as_bytes()).expect("a token"));
+        let token = token_for(&one);
+        assert_eq!(token.len(), 64);
+        assert!(is_of_page(&one, &token) && !is_of_page(&other, &token));
+        for bad in ["", "x", &token[..62], &format!("{token}00"), &"0".repeat(64), one.expose()] {
+            assert!(!is_of_page(&one, bad), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! Whether a request that changes something was sent by one of the pages.
+
+use actix_web::HttpRequest;
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue, ORIGIN};
+
+use super::site::Visit;
+
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// Whether the browser says so: by our own `Origin` or, if it sends none, by `Sec-Fetch-Site`. A request with neither is
+/// refused.
+pub(super) fn is_from(visit: &Visit, request: &HttpRequest) -> bool {
+    let headers = request.headers();
+    if headers.contains_key(ORIGIN) {
+        return only(headers, &ORIGIN).is_some_and(|origin| origin.as_bytes() == visit.origin.as_bytes());
+    }
+    only(headers, &SEC_FETCH_SITE).is_some_and(|site| site.as_bytes() == b"same-origin")
+}
+
+/// The value of a header that is there once.
+fn only<'r>(headers: &'r HeaderMap, name: &HeaderName) -> Option<&'r HeaderValue> {
+    let mut values = headers.get_all(name);
+    let first = values.next();
+    if values.next().is_some() { None } else { first }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    #[test]
+    fn our_own_origin_counts_and_without_one_what_the_browser_says_of_the_site() {
+        let visit = Visit { is_local: false, origin: "https://admin.example.org".to_owned() };
+        let own = ("Origin", "https://admin.example.org");
+        let same = ("Sec-Fetch-Site", "same-origin");
+        let cross = ("Sec-Fetch-Site", "cross-site");
+        let cases: &[(&[(&str, &str)], bool)] = &[
+            (&[], false),
+            (&[own], true),
+            (&[own, own], false),
+            (&[own, same], true),
+            (&[same], true),
+            (&[same, same], false),
+            (&[cross], false),
+            (&[("Sec-Fetch-Site", "same-site")], false),
+            (&[("Sec-Fetch-Site", "none")], false),
+            (&[("Origin", "null"), same], false),
+            (&[("Origin", "http://admin.example.org"), same], false),
+            (&[("Origin", "https://admin.example.org:8443")], false),
+            (&[("Origin", "https://admin.example.org.evil.example")], false),
+            (&[("Origin", "https://evil.example"), same], false),
+            (&[("Origin", "")], false),
+        ];
+        for (headers, expected) in cases {
+            let request = headers.iter().fold(TestRequest::default(), |request, header| request.append_header(*header));
+            assert_eq!(is_from(&visit, &request.to_http_request()), *expected, "{headers:?}");
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! Sessions of people at a screen: those of administrators, and of the pages. They have one opaque token, no refresh
+//! token and no limit of their number, and end after some hours.
+
+use std::time::Duration;
+
+use super::Proven;
+use crate::domain::audit::{Actor, Event, Origin};
+use crate::domain::session::{SessionId, SessionKind};
+use crate::domain::token::{Token, TokenKind};
+use crate::service::workers::OnDisconnect;
+use crate::service::{Auth, Issued, IssuedToken, Unavailable};
+use crate::store::{Connection, NewSession, NewToken, Opening, StoreResult};
+
+/// How long such a session lasts at most.
+const LONGEST: Duration = Duration::from_secs(8 * 3600);
+
+type Open = Box<dyn FnOnce(&mut dyn Connection) -> StoreResult<Opening> + Send>;
+
+impl Auth {
+    /// Opens a session of this kind.
+    pub(super) async fn open_attended(
+        &self,
+        kind: SessionKind,
+        proven: Proven,
+        origin: Origin,
+    ) -> Result<Issued, Unavailable> {
+        let Proven { user, upgrade, shadow, network } = proven;
+        let event = if kind.is_for_administration() { Event::AdminLogin } else { Event::Login };
+        let audit = self.audit(event, Actor::User(user.id), origin);
+        let opened_at = audit.at;
+        let no_bytes = |_| Unavailable::Other("no random bytes");
+        let token = Token::generate(&*self.inner.random, &self.inner.policy.token_prefix).map_err(no_bytes)?;
+        let mut unique = [0; 10];
+        self.inner.random.fill(&mut unique).map_err(no_bytes)?;
+        let session = SessionId::new(opened_at, &unique);
+        let expires = Some(opened_at.saturating_add(LONGEST));
+        let new = NewSession {
+            id: session,
+            user: user.id,
+            epoch: user.epoch,
+            kind,
+            name: None,
+            tokens: vec![NewToken { digest: token.digest(), kind: TokenKind::Access, expires, key: None }],
+            limit: None,
+            network: network.map(|network| network.to_string()),
+            with_event: true,
+            audit: audit.clone(),
+        };
+        let open: Open = if kind.is_for_administration() {
+            // It has a row of its own whatever else there is: logins of administrators are throttled.
+            Box::new(move |connection| connection.open_session(&new))
+        } else {
+            Box::new(self.opening(new))
+        };
+        let opened = self.write(OnDisconnect::Cancel, move |connection| {
+            if let Some(shadow) = shadow {
+                connection.put_shadow_user(&shadow, &audit)?;
+            }
+            open(connection)
+        });
+        match opened.await? {
+            Opening::Opened => {}
+            // The user has changed since the password was verified; the next attempt decides.
+            Opening::Denied | Opening::LimitReached => {
+                return Err(Unavailable::Other("the user changed during the login"));
+            }
+        }
+        if let Some((old, better)) = upgrade {
+            self.upgrade_hash(user.id, old, better);
+        }
+        Ok(Issued { user, session, opened: opened_at, access: IssuedToken { token, expires }, refresh: None })
+    }
+}
