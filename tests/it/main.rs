@@ -99,6 +99,8 @@ mod races;
 #[cfg(test)]
 mod reconnect;
 #[cfg(test)]
+mod remote;
+#[cfg(test)]
 mod rotation;
 #[cfg(test)]
 mod schema;
