@@ -80,6 +80,8 @@ mod oauth;
 #[cfg(test)]
 mod offline;
 #[cfg(test)]
+mod openapi;
+#[cfg(test)]
 mod operations;
 #[cfg(test)]
 mod outage;
