@@ -109,6 +109,9 @@ mod schema;
 mod secrecy;
 #[cfg(test)]
 mod selftest;
+#[cfg(feature = "pages")]
+#[cfg(test)]
+mod surfaces;
 #[cfg(test)]
 mod throttle;
 #[cfg(test)]
