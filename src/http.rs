@@ -51,6 +51,8 @@ pub struct HttpOptions {
     pub introspection: bool,
     /// Where clients reach the server. No URL is ever made from what a request says about its host.
     pub public_url: Option<oauth::public_url::PublicUrl>,
+    /// Whether users have pages about their own account, in a build with the feature `pages`.
+    pub account_pages: bool,
 }
 
 /// Which replies are sent where the documented contract and the Django package differ.
@@ -73,6 +75,7 @@ impl Default for HttpOptions {
             forward_auth: forward_auth::options::ForwardAuthOptions::default(),
             introspection: true,
             public_url: None,
+            account_pages: true,
         }
     }
 }
@@ -195,7 +198,20 @@ pub fn mount(config: &mut web::ServiceConfig, state: &HttpState) {
 /// Mounts everything that the program serves: the dialects, the health endpoints, and a 404
 /// `{"detail":"Not found."}` for all other paths.
 pub fn configure(config: &mut web::ServiceConfig, state: &HttpState) {
-    config.configure(|config| mount(config, state)).configure(health::configure).default_service(web::to(not_found));
+    configure_with(config, state, |_| {});
+}
+
+/// The same with something besides, which comes after everything that clients call.
+pub(crate) fn configure_with(
+    config: &mut web::ServiceConfig,
+    state: &HttpState,
+    besides: impl FnOnce(&mut web::ServiceConfig),
+) {
+    config
+        .configure(|config| mount(config, state))
+        .configure(health::configure)
+        .configure(besides)
+        .default_service(web::to(not_found));
 }
 
 async fn not_found(request: HttpRequest) -> HttpResponse {

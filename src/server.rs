@@ -16,6 +16,8 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 use crate::config::{HttpSettings, ListenAddress, SocketMode};
 use crate::http::HttpState;
 use crate::http::middleware::request_log::RequestLog;
+#[cfg(feature = "pages")]
+use crate::http::pages::account::AccountPages;
 use crate::service::Auth;
 
 mod admin;
@@ -60,6 +62,9 @@ struct Mounted {
     state: HttpState,
     dialects: bool,
     admin: Option<Mount>,
+    /// The pages of users.
+    #[cfg(feature = "pages")]
+    account: Option<AccountPages>,
 }
 
 impl Mounted {
@@ -68,11 +73,22 @@ impl Mounted {
             admin.configure(config);
         }
         if self.dialects {
-            crate::http::configure(config, &self.state);
+            crate::http::configure_with(config, &self.state, |config| self.configure_pages(config));
         } else if let Some(admin) = &self.admin {
             admin.configure_rest(config);
         }
     }
+
+    #[cfg(feature = "pages")]
+    fn configure_pages(&self, config: &mut web::ServiceConfig) {
+        if let Some(pages) = &self.account {
+            crate::http::pages::account::configure(config, pages);
+        }
+    }
+
+    #[cfg(not(feature = "pages"))]
+    #[expect(clippy::unused_self, reason = "without pages there is nothing to mount")]
+    const fn configure_pages(&self, _: &mut web::ServiceConfig) {}
 }
 
 /// The server could not be set up.
@@ -121,7 +137,14 @@ impl Server {
         let each = process::connections_each(http.workers, process::files());
         let listeners = http.listen.iter().map(|address| {
             let beside = admin.filter(|admin| admin.shares(address)).map(|admin| admin.mount(state.clone(), address));
-            (address, Mounted { state: state.clone(), dialects: true, admin: beside })
+            let mounted = Mounted {
+                state: state.clone(),
+                dialects: true,
+                admin: beside,
+                #[cfg(feature = "pages")]
+                account: http.options.account_pages.then(|| AccountPages::new(state.clone(), admin::ip_of(address))),
+            };
+            (address, mounted)
         });
         Self::listen(http, (http.workers, each), state.clone(), listeners.collect())
     }
@@ -135,8 +158,13 @@ impl Server {
         let state = admin.http();
         // The mode in the settings is for clients, such as a proxy, and not for administrators.
         let own = HttpSettings { socket_mode: SocketMode(0o600), ..http.clone() };
-        let mounted =
-            Mounted { state: state.clone(), dialects: false, admin: Some(admin.mount(state.clone(), address)) };
+        let mounted = Mounted {
+            state: state.clone(),
+            dialects: false,
+            admin: Some(admin.mount(state.clone(), address)),
+            #[cfg(feature = "pages")]
+            account: None,
+        };
         let server = Self::listen(&own, (1, ADMIN_CONNECTIONS), state, vec![(address, mounted)]);
         server.map(Some).map_err(|error| match error {
             BindError::Address { address, error } => BindError::Administration { address, error },

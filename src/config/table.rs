@@ -40,6 +40,7 @@ pub fn groups() -> Vec<Group> {
     connections(&mut table);
     services::forward_auth(&mut table);
     services::introspection(&mut table);
+    services::pages(&mut table);
     administration(&mut table);
     sessions(&mut table);
     refreshing(&mut table);
