@@ -13,7 +13,7 @@ use crate::domain::password::{HashMemory, Hasher};
 use crate::domain::policy::{Policy, TokenForm};
 use crate::domain::random::Random;
 use crate::domain::time::{Clock, SteadyClock, Timestamp};
-use crate::store::{Store, StoreError, StoreResult};
+use crate::store::{Store, StoreError};
 
 pub mod admin;
 mod builder;
@@ -33,6 +33,7 @@ mod sessions;
 mod tests;
 mod throttle;
 mod user_provider;
+mod waits;
 mod workers;
 
 pub use builder::AuthBuilder;
@@ -53,6 +54,7 @@ pub use sessions::SessionPage;
 use throttle::Throttle;
 pub use throttle::{AccountLabel, ThrottleEntry, ThrottleScope};
 pub use user_provider::{ExternalUser, UserProvider, UserProviderError};
+use waits::within;
 use workers::{DbPool, HashPool};
 
 /// The service could not do its work now, and the outcome is unknown. Ask again.
@@ -181,20 +183,6 @@ impl Auth {
 
     fn audit(&self, event: Event, actor: Actor, origin: Origin) -> AuditContext {
         AuditContext { event, actor, origin, at: self.now(), detail: None }
-    }
-}
-
-/// Waits for a pool's answer, but not for longer than `limit`.
-async fn within<T>(
-    limit: Duration,
-    pool: &'static str,
-    answer: tokio::sync::oneshot::Receiver<StoreResult<T>>,
-) -> Result<T, Unavailable> {
-    match tokio::time::timeout(limit, answer).await {
-        Ok(Ok(result)) => Ok(result?),
-        // The sender is gone only if its job panicked.
-        Ok(Err(_)) => Err(Unavailable::Store(StoreError::Failed(format!("a job of the {pool} pool was lost")))),
-        Err(_) => Err(Unavailable::TimedOut(pool)),
     }
 }
 

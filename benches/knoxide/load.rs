@@ -38,8 +38,8 @@ pub(crate) struct Group<'a> {
     /// When, after the start, the first of them sends.
     pub(crate) first: Duration,
     pub(crate) source: Source<'a>,
-    /// The status of a good reply.
-    pub(crate) status: u16,
+    /// The statuses of good replies.
+    pub(crate) good: &'static [u16],
 }
 
 /// What a group saw in the time that counts.
@@ -186,7 +186,7 @@ impl<'a> Loop<'a> {
             Progress::Waiting => return Ok(()),
             Progress::Reply { status, sent, meant } => {
                 let now = Instant::now();
-                if counts && status == group.status {
+                if counts && group.good.contains(&status) {
                     outcome.times.record(u64::try_from((now - sent).as_nanos())?)?;
                 }
                 (status, now, meant)
@@ -198,7 +198,7 @@ impl<'a> Loop<'a> {
                 (0, Instant::now(), None)
             }
         };
-        if counts && status != group.status {
+        if counts && !group.good.contains(&status) {
             *outcome.failed.entry(status).or_default() += 1;
         }
         match group.pace {

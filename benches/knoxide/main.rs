@@ -51,6 +51,8 @@ enum Scenario {
     Flood,
     /// Ending ten thousand sessions against ending one.
     Logoutall,
+    /// Checks while the sessions of all users end.
+    Everybody,
     /// Logins and logouts, against one transaction each and plain bcrypt.
     Writes,
     /// Whether a revoked token is ever accepted.
@@ -71,6 +73,7 @@ impl Scenario {
             | Self::Mix
             | Self::Flood
             | Self::Logoutall
+            | Self::Everybody
             | Self::Writes
             | Self::Strict
             | Self::Memory => true,

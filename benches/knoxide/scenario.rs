@@ -14,6 +14,7 @@ use crate::{Fallible, Scenario};
 
 mod check;
 mod contest;
+mod everybody;
 mod flood;
 mod forward;
 mod logoutall;
@@ -33,6 +34,7 @@ pub(crate) fn run(scenario: Scenario, stage: &mut Stage) -> Fallible<Section> {
         Scenario::Mix => mix::run(stage),
         Scenario::Flood => flood::run(stage),
         Scenario::Logoutall => logoutall::run(stage),
+        Scenario::Everybody => everybody::run(stage),
         Scenario::Writes => writes::run(stage),
         Scenario::Strict => strict::run(stage),
         Scenario::Memory => memory::run(stage),
@@ -91,7 +93,7 @@ fn quietest<'a>(
 /// Clients that each wait for a reply before they ask again.
 fn closed<'a>(child: &Child, connections: u16, source: Source<'a>) -> Fallible<Group<'a>> {
     let address = child.address()?;
-    Ok(Group { address, connections, pace: Pace::Closed, first: Duration::ZERO, source, status: 200 })
+    Ok(Group { address, connections, pace: Pace::Closed, first: Duration::ZERO, source, good: &[200] })
 }
 
 /// As many checks a second as a busy site has, and a server has time for.

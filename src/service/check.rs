@@ -12,6 +12,7 @@ use super::{Auth, Unavailable, within};
 use crate::domain::audit::{Actor, Event, Origin};
 use crate::domain::session::{Refusal, TokenRecord, Verified, judge};
 use crate::domain::token::{Token, TokenKind};
+use crate::store::Connection;
 
 /// Why a check failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -178,13 +179,10 @@ impl Auth {
     /// Ends the idle session before it is refused, so that a use which another node has not
     /// written yet cannot revive it. If such a use was written meanwhile, the session lives.
     pub(super) async fn refuse_for_idleness(&self, record: &TokenRecord) -> CheckError {
-        let inner = &self.inner;
         let (id, last_seen) = (record.session.id, record.session.last_seen);
         let audit = self.audit(Event::Idle, Actor::System, Origin::default());
-        let ended = inner
-            .writes
-            .run(OnDisconnect::Finish, move |connection| connection.end_idle_session(id, last_seen, &audit));
-        match within(inner.timeouts.write, "writes", ended).await {
+        let end = move |connection: &mut dyn Connection| connection.end_idle_session(id, last_seen, &audit);
+        match self.write(OnDisconnect::Finish, end).await {
             Ok(true) => CheckError::Refused(Refusal::Idle),
             // It was used on another node meanwhile, or ended by another request: when the client tries again, it gets
             // the verdict.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::mint::{IssuedToken, Subject};
 use super::throttle::{AccountLabel, Denied, Permit};
 use super::workers::OnDisconnect;
-use super::{Auth, Unavailable, within};
+use super::{Auth, Unavailable};
 
 mod administrator;
 mod attended;
@@ -245,14 +245,14 @@ impl Auth {
     ) -> Result<(Option<Account>, Option<Network>), NotProven> {
         let inner = &self.inner;
         let network = permit.network();
-        let found = inner.checks.run(OnDisconnect::Cancel, move |connection| {
+        let find = move |connection: &mut dyn Connection| {
             let account = find(connection)?;
             // A missing account takes as many reads as an existing one.
             let user = account.as_ref().map_or(UserId(i64::MIN), |account| account.user.id);
             let seen = connection.last_login_from(user, &network.to_string())?;
             Ok((account, seen))
-        });
-        let (account, seen) = within(inner.timeouts.check, "checks", found).await?;
+        };
+        let (account, seen) = self.read(find).await?;
         let known = account.is_some() && seen.is_some_and(|seen| seen >= inner.throttle.known_since());
         let user = account.as_ref().map(|account| account.user.id);
         permit.identify(user, known).await?;
@@ -273,13 +273,13 @@ impl Auth {
         new.network = network.map(|network| network.to_string());
         let (session, opened_at, audit) = (new.id, new.audit.at, new.audit.clone());
         let open = self.opening(new);
-        let opened = self.inner.writes.run(OnDisconnect::Cancel, move |connection| -> StoreResult<Opening> {
+        let open = move |connection: &mut dyn Connection| -> StoreResult<Opening> {
             if let Some(shadow) = shadow {
                 connection.put_shadow_user(&shadow, &audit)?;
             }
             open(connection)
-        });
-        let opening = within(self.inner.timeouts.write, "writes", opened).await?;
+        };
+        let opening = self.write(OnDisconnect::Cancel, open).await?;
         if let (Opening::Opened, Some((old, better))) = (opening, upgrade) {
             self.upgrade_hash(user.id, old, better);
         }

@@ -1,7 +1,7 @@
 //! Logging out. Once this returns, the end of the session is durable, and no check that begins
 //! afterwards accepts its tokens.
 
-use super::{Auth, TokenError, Unavailable, refresh, within, workers::OnDisconnect};
+use super::{Auth, TokenError, Unavailable, refresh, workers::OnDisconnect};
 use crate::domain::audit::{Actor, AuditContext, Event, Origin};
 use crate::domain::dialect::Dialect;
 use crate::domain::session::{Refusal, SessionId, Verified, judge};
@@ -19,9 +19,7 @@ impl Auth {
 
     /// Ends a session, if it lives still. That it does not is as durable as its end.
     pub(super) async fn end_for_good(&self, session: SessionId, audit: AuditContext) -> Result<(), Unavailable> {
-        let ended =
-            self.inner.writes.run(OnDisconnect::Finish, move |connection| connection.end_session(session, &audit));
-        within(self.inner.timeouts.write, "writes", ended).await.map(drop)
+        self.write(OnDisconnect::Finish, move |connection| connection.end_session(session, &audit)).await.map(drop)
     }
 
     /// Ends the session of a refresh token, at an endpoint of the token's own dialect. A client whose access
@@ -58,8 +56,6 @@ impl Auth {
     pub async fn logout_all(&self, who: &Verified, origin: Origin) -> Result<(), Unavailable> {
         let audit = self.audit(Event::LogoutAll, Actor::User(who.user.id), origin);
         let user = who.user.id;
-        let ended =
-            self.inner.writes.run(OnDisconnect::Finish, move |connection| connection.end_all_sessions(user, &audit));
-        within(self.inner.timeouts.write, "writes", ended).await.map(drop)
+        self.write(OnDisconnect::Finish, move |connection| connection.end_all_sessions(user, &audit)).await.map(drop)
     }
 }

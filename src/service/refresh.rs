@@ -258,8 +258,7 @@ impl Auth {
     }
 
     async fn write_refresh(&self, refresh: Refresh) -> Result<Refreshed, TokenError> {
-        let written = self.inner.writes.run(OnDisconnect::Cancel, move |connection| connection.refresh(&refresh));
-        Ok(within(self.inner.timeouts.write, "writes", written).await?)
+        Ok(self.write(OnDisconnect::Cancel, move |connection| connection.refresh(&refresh)).await?)
     }
 
     /// Whether a consumed token may still be presented.
@@ -346,9 +345,7 @@ impl Auth {
         let session = record.session.id;
         log::warn!(session = session.to_string().as_str(), user = record.user.id.0;
             "a refresh token was used again after the grace time; its session is ended");
-        let ended =
-            self.inner.writes.run(OnDisconnect::Finish, move |connection| connection.end_session(session, &audit));
-        match within(self.inner.timeouts.write, "writes", ended).await {
+        match self.write(OnDisconnect::Finish, move |connection| connection.end_session(session, &audit)).await {
             Ok(_) => refused("refresh_reused"),
             Err(error) => TokenError::Unavailable(error),
         }

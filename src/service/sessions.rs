@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::workers::OnDisconnect;
-use super::{Auth, Unavailable, within};
+use super::{Auth, Unavailable};
 use crate::domain::audit::{Actor, Event, Origin};
 use crate::domain::session::{SessionEntry, SessionId, Verified};
 use crate::store::{Connection, SessionFilter, SessionMatch, StoreResult};
@@ -46,7 +46,7 @@ impl Auth {
             let _turn = turn;
             read_page(connection, &filter, current)
         };
-        let mut page = within(limit, "checks", self.inner.checks.run(OnDisconnect::Cancel, read)).await?;
+        let mut page = self.read(read).await?;
         for entry in &mut page.sessions {
             // A use that this node has not written yet counts too.
             let seen = self.inner.last_seen_writer.pending(entry.session.id);
@@ -65,17 +65,14 @@ impl Auth {
         session: SessionId,
         origin: Origin,
     ) -> Result<bool, Unavailable> {
-        let found = self.inner.checks.run(OnDisconnect::Cancel, move |connection| connection.find_session(session));
-        let found = within(self.inner.timeouts.check, "checks", found).await?;
+        let found = self.read(move |connection| connection.find_session(session)).await?;
         // A session has the same user for good, so this needs no guard.
         if found.is_none_or(|entry| entry.user_id != who.user.id) {
             return Ok(false);
         }
         let event = if session == who.session.id { Event::Logout } else { Event::RevokedByUser };
         let audit = self.audit(event, Actor::User(who.user.id), origin);
-        let end = move |connection: &mut dyn Connection| connection.end_session(session, &audit);
-        let ended = self.inner.writes.run(OnDisconnect::Finish, end);
-        within(self.inner.timeouts.write, "writes", ended).await
+        self.write(OnDisconnect::Finish, move |connection| connection.end_session(session, &audit)).await
     }
 
     /// Ends all sessions of the user `who` but the current one, in all dialects.
@@ -86,8 +83,7 @@ impl Auth {
         let audit = self.audit(Event::OthersRevoked, Actor::User(who.user.id), origin);
         let (user, keep) = (who.user.id, who.session.id);
         let end = move |connection: &mut dyn Connection| connection.end_other_sessions(user, keep, &audit);
-        let ended = self.inner.writes.run(OnDisconnect::Finish, end);
-        within(self.inner.timeouts.write, "writes", ended).await.map(drop)
+        self.write(OnDisconnect::Finish, end).await.map(drop)
     }
 }
 

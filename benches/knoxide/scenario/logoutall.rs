@@ -148,7 +148,7 @@ fn logout_all<'a>(stage: &Stage, server: &Child, part: f64, token: impl Fn(u64) 
             trial += 1;
             trial <= u64::from(TRIALS)
         }),
-        status: 200,
+        good: &[200],
     })
 }
 

@@ -99,7 +99,7 @@ fn thrown(stage: &Stage, server: &Child, database: &Database, unknown: Range<u64
     let (next, end) = (Cell::new(unknown.start), unknown.end);
     let groups = vec![
         paced(server, stage.connections, while_thrown(tokens, &next, end))?,
-        Group { status: 401, ..closed(server, THROWERS, strangers(&next, end))? },
+        Group { good: &[401], ..closed(server, THROWERS, strangers(&next, end))? },
     ];
     let (outcomes, usage) = measure(groups, all_of(stage.span()), &meter)?;
     for (outcome, what) in outcomes.iter().zip(["live checks, meanwhile", "unknown tokens"]) {

@@ -114,7 +114,7 @@ fn load_both(nodes: [SocketAddr; 2], doomed: Block, others: Block, done: &Atomic
             pace: Pace::Every(Duration::from_millis(pace)),
             first: Duration::ZERO,
             source: until_done(source),
-            status: 200,
+            good: &[200],
         };
         groups.push(group(8, 8, checks_from(doomed.tokens(), others.tokens())));
         groups.push(group(4, 200, logins(doomed.users)));

@@ -59,7 +59,7 @@ pub(super) fn old_form(frame: Frame) -> HttpResponse {
 }
 
 /// Any other refusal.
-pub(super) fn refused(frame: Frame, refusal: ApiError) -> HttpResponse {
+pub(super) fn refused(frame: Frame, refusal: &ApiError) -> HttpResponse {
     let (title, advice) = match refusal.status {
         StatusCode::NOT_FOUND => ("Not found", "It may have been deleted meanwhile."),
         StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED => ("Not allowed", ""),

@@ -119,7 +119,7 @@ mod tests {
 
     fn visit(bound_to: &str, host: &str, header: Option<(&str, &str)>) -> Option<(bool, String)> {
         let request = TestRequest::default().insert_header(("Host", host));
-        let request = header.into_iter().fold(request, |request, header| request.insert_header(header));
+        let request = header.into_iter().fold(request, TestRequest::insert_header);
         let visit = site(bound_to).visit(&request.to_http_request())?;
         Some((visit.is_local, visit.origin))
     }

@@ -8,8 +8,7 @@ use super::{Activity, CheckError, Conclusion};
 use crate::domain::session::{Refusal, SessionId, TokenRecord, Verified};
 use crate::domain::token::{Token, TokenDigest};
 use crate::service::cache::Found;
-use crate::service::workers::OnDisconnect;
-use crate::service::{Auth, Unavailable, within};
+use crate::service::{Auth, Unavailable};
 use crate::store::StoreError;
 
 /// The outcome of each check.
@@ -79,8 +78,7 @@ impl Auth {
     /// The current rows of these tokens, as [`Auth::reread`] has one.
     async fn reread_many(&self, digests: Vec<TokenDigest>) -> Result<Vec<Option<TokenRecord>>, Unavailable> {
         let wanted = digests.len();
-        let read = self.inner.checks.run(OnDisconnect::Cancel, move |connection| connection.find_many(&digests));
-        let rows = within(self.inner.timeouts.check, "checks", read).await?;
+        let rows = self.read(move |connection| connection.find_many(&digests)).await?;
         if rows.len() != wanted {
             return Err(StoreError::Failed("the store answered another number of digests".to_owned()).into());
         }

@@ -7,7 +7,7 @@ use crate::domain::audit::Actor;
 use crate::domain::session::{SessionId, Verified};
 use crate::domain::time::Timestamp;
 use crate::domain::user::UserId;
-use crate::service::{Auth, Unavailable, within, workers::OnDisconnect};
+use crate::service::{Auth, Unavailable};
 use crate::store::{EventCursor, EventEntry, EventFilter};
 
 /// A page of a user's own events, the newest first.
@@ -60,12 +60,10 @@ impl Auth {
         after: Option<EventCursor>,
         limit: u32,
     ) -> Result<OwnEvents, Unavailable> {
-        let inner = &self.inner;
         let user = who.user.id;
         // One more, which tells whether there is a next page.
         let filter = EventFilter { user: Some(user), after, limit: limit.saturating_add(1), ..EventFilter::default() };
-        let listed = inner.checks.run(OnDisconnect::Cancel, move |connection| connection.list_events(&filter));
-        let mut entries = within(inner.timeouts.check, "checks", listed).await?;
+        let mut entries = self.read(move |connection| connection.list_events(&filter)).await?;
         let size = usize::try_from(limit).unwrap_or(usize::MAX);
         let has_more = entries.len() > size;
         entries.truncate(size);

@@ -8,7 +8,7 @@ use crate::domain::audit::{Actor, Event, Origin};
 use crate::domain::session::{SessionId, SessionKind};
 use crate::domain::token::{Token, TokenKind};
 use crate::service::workers::OnDisconnect;
-use crate::service::{Auth, Issued, IssuedToken, Unavailable, WRITES, within};
+use crate::service::{Auth, Issued, IssuedToken, Unavailable};
 use crate::store::{Connection, NewSession, NewToken, Opening, StoreResult};
 
 /// How long such a session lasts at most.
@@ -52,13 +52,13 @@ impl Auth {
         } else {
             Box::new(self.opening(new))
         };
-        let opened = self.inner.writes.run(OnDisconnect::Cancel, move |connection| {
+        let opened = self.write(OnDisconnect::Cancel, move |connection| {
             if let Some(shadow) = shadow {
                 connection.put_shadow_user(&shadow, &audit)?;
             }
             open(connection)
         });
-        match within(self.inner.timeouts.write, WRITES, opened).await? {
+        match opened.await? {
             Opening::Opened => {}
             // The user has changed since the password was verified; the next attempt decides.
             Opening::Denied | Opening::LimitReached => {

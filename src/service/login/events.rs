@@ -10,7 +10,7 @@ use crate::domain::policy::Network;
 use crate::service::events::Subject;
 use crate::service::throttle::AccountLabel;
 use crate::service::workers::OnDisconnect;
-use crate::service::{Auth, Unavailable, WRITES, within};
+use crate::service::{Auth, Unavailable};
 use crate::store::{Connection, NewEvent, NewSession, Opening, StoreResult};
 
 impl Auth {
@@ -51,8 +51,7 @@ impl Auth {
 
     /// Records an event in a transaction of its own.
     async fn record(&self, event: NewEvent) -> Result<(), Unavailable> {
-        let written = self.inner.writes.run(OnDisconnect::Finish, move |connection| connection.record_events(&[event]));
-        within(self.inner.timeouts.write, WRITES, written).await
+        self.write(OnDisconnect::Finish, move |connection| connection.record_events(&[event])).await
     }
 
     /// What opens a session, with its event or a count of it.

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use super::{Attempted, LoginRefusal, NotProven, Proven, no_hash};
 use crate::domain::audit::{Actor, Event, Origin};
-use crate::domain::user::{LoginName, NewUser, Password, PasswordHash, User};
+use crate::domain::user::{Account, LoginName, NewUser, Password, PasswordHash, User};
 use crate::service::throttle::Permit;
 use crate::service::workers::{OnDisconnect, Work};
-use crate::service::{Auth, ExternalUser, Unavailable, UserProvider, within};
+use crate::service::{Auth, ExternalUser, Unavailable, UserProvider};
+use crate::store::{Connection, StoreResult};
 
 /// A login that the user provider verifies, once or twice.
 struct Question {
@@ -71,11 +72,8 @@ impl Auth {
     async fn make_known(&self, known: &ExternalUser, origin: &Origin) -> Result<User, NotProven> {
         let audit = self.audit(Event::Login, Actor::User(known.id), origin.clone());
         let shadow = self.shadow_of(known);
-        let made = self
-            .inner
-            .writes
-            .run(OnDisconnect::Cancel, move |connection| connection.put_shadow_user(&shadow, &audit).map(drop));
-        within(self.inner.timeouts.write, "writes", made).await?;
+        let put = move |connection: &mut dyn Connection| connection.put_shadow_user(&shadow, &audit).map(drop);
+        self.write(OnDisconnect::Cancel, put).await?;
         let id = known.id;
         let read = self.read_user(move |connection| connection.find_account_by_id(id)).await?;
         Ok(read.ok_or(Unavailable::Other("the copy of the external user is gone"))?)
@@ -83,15 +81,9 @@ impl Auth {
 
     async fn read_user(
         &self,
-        find: impl FnOnce(
-            &mut dyn crate::store::Connection,
-        ) -> crate::store::StoreResult<Option<crate::domain::user::Account>>
-        + Send
-        + 'static,
+        find: impl FnOnce(&mut dyn Connection) -> StoreResult<Option<Account>> + Send + 'static,
     ) -> Result<Option<User>, Unavailable> {
-        let found = self.inner.checks.run(OnDisconnect::Cancel, find);
-        let account = within(self.inner.timeouts.check, "checks", found).await?;
-        Ok(account.map(|account| account.user))
+        Ok(self.read(find).await?.map(|account| account.user))
     }
 
     fn shadow_of(&self, known: &ExternalUser) -> NewUser {

@@ -11,8 +11,8 @@ use crate::domain::session::Verified;
 use crate::domain::user::{Account, LoginName, Password, UserId};
 use crate::service::throttle::Permit;
 use crate::service::workers::OnDisconnect;
-use crate::service::{Auth, Unavailable, within};
-use crate::store::{Connection, KeptSessions, PasswordChange, StoreResult};
+use crate::service::{Auth, Unavailable};
+use crate::store::{Connection, KeptSessions, PasswordChange};
 
 /// A request to set another password.
 #[derive(Debug)]
@@ -108,7 +108,8 @@ impl Auth {
         };
         let change = PasswordChange { user: user.id, epoch: user.epoch, old, new, keep };
         let audit = self.audit(Event::PasswordChanged, Actor::User(user.id), origin);
-        let changed = self.write(move |connection| connection.change_password(&change, &audit)).await?;
+        let changed =
+            self.write(OnDisconnect::Finish, move |connection| connection.change_password(&change, &audit)).await?;
         // The next attempt decides.
         let changed_meanwhile = Unavailable::Other("the user changed during the change of the password");
         if changed { Ok(user.id) } else { Err(changed_meanwhile.into()) }
@@ -132,22 +133,13 @@ impl Auth {
         };
         let user = proven.user.id;
         let audit = self.audit(Event::LogoutAll, Actor::User(user), origin);
-        if !self.write(move |connection| connection.end_all_sessions(user, &audit)).await? {
+        if !self.write(OnDisconnect::Finish, move |connection| connection.end_all_sessions(user, &audit)).await? {
             return Err(LoginError::Refused { why: LoginRefusal::UnknownUser, account });
         }
         if let Some((old, better)) = proven.upgrade {
             self.upgrade_hash(user, old, better);
         }
         Ok(user)
-    }
-
-    /// Runs a write, also if the client has hung up.
-    async fn write<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&mut dyn Connection) -> StoreResult<T> + Send + 'static,
-    ) -> Result<T, Unavailable> {
-        let done = self.inner.writes.run(OnDisconnect::Finish, work);
-        within(self.inner.timeouts.write, "writes", done).await
     }
 }
 

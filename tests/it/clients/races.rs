@@ -16,8 +16,10 @@ fn no_node_admits(nodes: &[Node], client: &AddedClient, end: impl FnOnce() + Sen
             let (is_over, admitted, start) = (&is_over, &admitted, &start);
             scope.spawn(move || {
                 run(async {
-                    assert!(node.admits(client.id, &client.secret).await);
+                    let is_known = node.admits(client.id, &client.secret).await;
+                    // First, so that no other thread waits in vain.
                     start.wait();
+                    assert!(is_known);
                     loop {
                         let must_be_refused = is_over.load(Ordering::SeqCst);
                         let is_admitted = node.admits(client.id, &client.secret).await;

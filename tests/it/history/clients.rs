@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use super::command::Command;
 use super::crowd::Crowd;
-use super::ledger::{Ledger, Outcome, Token, User};
+use super::ledger::{Ledger, Token, User};
 use super::lines::{Answer, Line};
 use super::node::Node;
+use super::outcome::Outcome;
 use crate::harness::app::{login_request, token_of, token_request};
 use crate::harness::dice::Dice;
 use crate::harness::wire::Request;

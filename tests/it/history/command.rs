@@ -8,7 +8,8 @@ use knoxide::domain::time::{Clock as _, SystemClock};
 use super::clients::Stage;
 use super::counts::add;
 use super::crowd::HASH;
-use super::ledger::{Outcome, Responder, Token, User};
+use super::ledger::{Responder, Token, User};
+use super::outcome::Outcome;
 use crate::harness::dice::Dice;
 use crate::harness::program::Program;
 

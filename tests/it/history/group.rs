@@ -54,7 +54,10 @@ impl End {
     }
 
     fn try_on(&self, token: &Token) {
-        token.facts().tried_alone |= !self.is_whole;
+        let mut facts = token.facts();
+        facts.tried_alone |= !self.is_whole;
+        facts.tried_with_others = Some(facts.tried_with_others.map_or(self.asked, |before| before.min(self.asked)));
+        drop(facts);
         token.try_at(self.asked);
     }
 }

@@ -23,6 +23,8 @@ pub(super) struct Verdict {
     pub(super) partial: u64,
     /// Answers that are not allowed: of another kind, or about another user or session.
     pub(super) liar: u64,
+    /// Acts without exactly one event, and events without an act.
+    pub(super) untold: u64,
     /// What happened to some of them.
     pub(super) told: Vec<String>,
 }
@@ -50,6 +52,12 @@ impl Verdict {
             }
         }
         verdict
+    }
+
+    /// Adds what is wrong with the audit events.
+    pub(super) fn add_untold(&mut self, wrong: Vec<String>) {
+        self.untold = u64::try_from(wrong.len()).expect("a number");
+        self.told.extend(wrong.into_iter().take(TOLD));
     }
 
     fn judge(&mut self, token: &Token, facts: &Facts) {
@@ -80,14 +88,14 @@ impl Verdict {
 
     /// Whether no rule was broken.
     pub(super) fn is_clean(&self) -> bool {
-        (self.let_in, self.revived, self.lost, self.partial, self.liar) == (0, 0, 0, 0, 0)
+        (self.let_in, self.revived, self.lost, self.partial, self.liar, self.untold) == (0, 0, 0, 0, 0, 0)
     }
 }
 
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { let_in, revived, lost, partial, liar, told: _ } = self;
-        write!(f, "let in {let_in}, revived {revived}, lost {lost}, partial {partial}, liar {liar}")
+        let Self { let_in, revived, lost, partial, liar, untold, told: _ } = self;
+        write!(f, "let in {let_in}, revived {revived}, lost {lost}, partial {partial}, liar {liar}, untold {untold}")
     }
 }
 

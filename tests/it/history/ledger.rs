@@ -9,8 +9,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
+use knoxide::domain::audit::Event;
+
+use super::acts::Acts;
 use super::counts::{Counts, add, read};
 use super::group::{End, Group};
+use super::outcome::Outcome;
 use crate::harness::wire::Reply;
 
 /// For this many unexpected answers the text is kept.
@@ -40,6 +44,12 @@ pub(super) struct Facts {
     pub(super) tried: Option<Instant>,
     /// Whether a client tried to end this session, but not all of the user.
     pub(super) tried_alone: bool,
+    /// How often a client tried to log it out, or to end its session by a command.
+    pub(super) tried_times: u32,
+    /// When it was first tried to end it together with others.
+    pub(super) tried_with_others: Option<Instant>,
+    /// When its logout was acknowledged.
+    pub(super) logged_out: Option<Instant>,
     /// When a revocation was first acknowledged.
     pub(super) revoked: Option<Told>,
     /// When a check was first answered with a refusal.
@@ -101,35 +111,6 @@ impl User {
     }
 }
 
-/// The outcome of a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Outcome {
-    Done,
-    Refused,
-    /// "Could not": it may or may not have happened.
-    Unavailable,
-    /// There was no answer.
-    Silent,
-    /// An answer that is not allowed.
-    Strange,
-}
-
-impl Outcome {
-    fn of(reply: Option<&Reply>) -> Self {
-        match reply {
-            None => Self::Silent,
-            Some(reply) => match reply.status {
-                200 => Self::Done,
-                401 => Self::Refused,
-                503 if reply.header("Retry-After").is_some() => Self::Unavailable,
-                // A node that was frozen for long refuses requests that arrived meanwhile.
-                408 => Self::Silent,
-                _ => Self::Strange,
-            },
-        }
-    }
-}
-
 impl Counts {
     pub(super) fn revoke(&self, token: &Token, told: Told) {
         let mut facts = token.facts();
@@ -148,6 +129,7 @@ impl Counts {
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     pub(super) counts: Counts,
+    pub(super) acts: Acts,
     tokens: Mutex<Vec<Arc<Token>>>,
     /// By what the clients called themselves.
     devices: Mutex<HashMap<String, Group>>,
@@ -225,7 +207,13 @@ impl Ledger {
             Outcome::Done => self.counts.revoke(token, Told { at: got, by }),
             Outcome::Unavailable | Outcome::Silent | Outcome::Strange => {}
         }
-        token.facts().tried_alone = true;
+        let mut facts = token.facts();
+        facts.tried_alone = true;
+        facts.tried_times += 1;
+        if outcome == Outcome::Done && matches!(by, Responder::Node(_)) {
+            facts.logged_out = Some(got);
+        }
+        drop(facts);
         token.try_at(asked);
         self.count_revocation(outcome == Outcome::Done);
     }
@@ -237,6 +225,9 @@ impl Ledger {
         user.state.lock().expect("no panic").end(end, &self.counts);
         if acknowledged.is_some() {
             add(&self.counts.all);
+        }
+        if matches!(by, Responder::Node(_)) {
+            self.acts.add(Event::LogoutAll, acknowledged.is_some());
         }
         self.count_revocation(acknowledged.is_some());
     }
@@ -251,6 +242,7 @@ impl Ledger {
         if acknowledged.is_some() {
             add(&self.counts.mass);
         }
+        self.acts.add(Event::MassEndDone, acknowledged.is_some());
         self.count_revocation(acknowledged.is_some());
     }
 
@@ -268,6 +260,8 @@ impl Ledger {
         if acknowledged.is_some() {
             add(&self.counts.everybody);
         }
+        let event = if before.is_none() { Event::AllSessionsEnded } else { Event::OldSessionsEnded };
+        self.acts.add(event, acknowledged.is_some());
         self.count_revocation(acknowledged.is_some());
     }
 

@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use super::judge::Verdict;
-use super::ledger::{Ledger, Outcome, Responder, User};
+use super::ledger::{Ledger, Responder, User};
+use super::outcome::Outcome;
 use crate::harness::wire::Reply;
 
 const BY: Responder = Responder::Node(0);

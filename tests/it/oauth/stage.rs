@@ -188,7 +188,7 @@ impl Stage {
         app.change(carol, |admin, user| admin.set_active(user, false));
         add("of an inactive user", &token, false);
         let token = client.login("dave", PASSWORD);
-        app.change(dave, |admin, user| admin.delete_user(user));
+        app.change(dave, knoxide::service::admin::Admin::delete_user);
         add("of a deleted user", &token, false);
 
         let elsewhere = app.beside(Setup::default().http);

@@ -42,7 +42,7 @@ pub(super) async fn answer(path: &str, request: HttpRequest, payload: Payload, p
                 (Some(token), Some((who, viewer)))
             }
             Ok(None) => return sign_in::lead_there(pages, &next_of(page, &request, pages)),
-            Err(refusal) => return problem::refused(pages.frame(None), refusal),
+            Err(refusal) => return problem::refused(pages.frame(None), &refusal),
         },
     };
     let asked = Asked { pages: pages.clone(), request, visit, fields: Fields::default(), known };
@@ -82,7 +82,7 @@ async fn run(page: &'static Page, mut asked: Asked, payload: Payload, cookie: Op
     let viewer = asked.known.as_ref().map(|(_, viewer)| viewer.clone());
     let told = |refusal: ApiError| {
         note(&request, |facts| facts.refused(refusal.reason()));
-        problem::refused(pages.frame(viewer.clone()), refusal)
+        problem::refused(pages.frame(viewer.clone()), &refusal)
     };
     match form::read_fields(page.is_read(), &request, payload, pages.state().options()).await {
         Ok(fields) => asked.fields = fields,

@@ -47,7 +47,7 @@ pub(super) async fn answer(path: &str, request: HttpRequest, payload: Payload, p
             let (token, acting) = match authenticate(pages, &request, &visit).await {
                 Ok(Some(known)) => known,
                 Ok(None) => return sign_in::lead_there(&next_of(page, &request)),
-                Err(refusal) => return problem::refused(pages.frame(None), refusal),
+                Err(refusal) => return problem::refused(pages.frame(None), &refusal),
             };
             let viewer = Viewer { name: acting.who.user.username.clone(), form_token: form::token_for(&token) };
             let call = Call::new(pages.state().clone(), request, Some(acting));
@@ -88,7 +88,7 @@ async fn run(page: &'static Page, mut asked: Asked, payload: Payload, cookie: Op
     let (pages, viewer, request) = (asked.pages.clone(), asked.viewer.clone(), asked.call.request.clone());
     let told = |refusal: ApiError| {
         note(&request, |facts| facts.refused(refusal.reason()));
-        problem::refused(pages.frame(viewer.clone()), refusal)
+        problem::refused(pages.frame(viewer.clone()), &refusal)
     };
     let options = pages.state().http().options();
     match form::read_fields(page.is_read(), &request, payload, options).await {
