@@ -5,6 +5,7 @@
 //! nothing starts before all are corrected.
 
 mod admin;
+mod browser;
 mod dialects;
 mod env_file;
 mod form;
@@ -286,6 +287,7 @@ impl Settings {
         settings.fit_touch_interval(&mut input);
         dialects::check(&settings.tokens.policy.dialects, &mut input);
         settings.check_cookie(&mut input);
+        browser::check(&settings, &mut input);
         input.finish()?;
         Ok(settings)
     }

@@ -6,6 +6,7 @@
 pub mod account;
 pub mod address;
 pub mod admin;
+pub mod browser;
 pub mod dialects;
 pub mod drf;
 pub mod events;
@@ -26,6 +27,9 @@ use std::time::Duration;
 use actix_web::http::header::{USER_AGENT, X_FORWARDED_FOR};
 use actix_web::{HttpRequest, HttpResponse, web};
 
+use self::browser::Origins;
+use self::browser::cors::Cors;
+use self::browser::jar::Jar;
 use crate::domain::audit::Origin;
 pub use crate::domain::dialect::Mount;
 use crate::domain::dialect::PerDialect;
@@ -51,6 +55,11 @@ pub struct HttpOptions {
     pub introspection: bool,
     /// Where clients reach the server. No URL is ever made from what a request says about its host.
     pub public_url: Option<oauth::public_url::PublicUrl>,
+    /// The origins, besides that of the public URL, whose pages may log in with cookies, and send requests other than
+    /// GET and HEAD with them.
+    pub origins: Origins,
+    /// Which pages of other origins may read replies. [`configure`] mounts it; an application brings its own.
+    pub cors: browser::cors::CorsOptions,
     /// Whether users have pages about their own account, in a build with the feature `pages`.
     pub account_pages: bool,
 }
@@ -75,8 +84,17 @@ impl Default for HttpOptions {
             forward_auth: forward_auth::options::ForwardAuthOptions::default(),
             introspection: true,
             public_url: None,
+            origins: Origins::default(),
+            cors: browser::cors::CorsOptions::default(),
             account_pages: true,
         }
+    }
+}
+
+impl HttpOptions {
+    /// The origins whose pages may use cookies.
+    fn page_origins(&self) -> Origins {
+        self.origins.with(self.public_url.as_ref().map(oauth::public_url::PublicUrl::as_str))
     }
 }
 
@@ -88,6 +106,8 @@ struct Shared {
     auth: Auth,
     options: HttpOptions,
     guard: middleware::guard::Guard,
+    /// The cookies with tokens, if there are any.
+    jar: Option<Jar>,
     stopping: AtomicBool,
     proxy_warning: LastWarning,
 }
@@ -98,8 +118,14 @@ impl HttpState {
         let guard = middleware::guard::Guard::of_dialects(auth.clone(), &options.dialects);
         // Asking who one is counts as use of the session only if the settings say so.
         let guard = if auth.policy().user_counts_as_use { guard } else { guard.without_activity() };
+        let jar = Jar::of(&options, dialects::refresh_paths);
+        let guard = match &jar {
+            Some(jar) => guard.reading(jar.cookies().clone()),
+            None => guard,
+        };
         Self(Arc::new(Shared {
             guard,
+            jar,
             auth,
             options,
             stopping: AtomicBool::new(false),
@@ -128,6 +154,11 @@ impl HttpState {
 
     fn guard(&self) -> &middleware::guard::Guard {
         &self.0.guard
+    }
+
+    /// The cookies with tokens; `None` if no dialect has any.
+    fn jar(&self) -> Option<&Jar> {
+        self.0.jar.as_ref()
     }
 
     fn client_address(&self, request: &HttpRequest) -> Option<IpAddr> {
@@ -187,12 +218,18 @@ impl HttpState {
 /// Mounts the dialects, the public keys and the endpoints for services and for proxies in an application.
 pub fn mount(config: &mut web::ServiceConfig, state: &HttpState) {
     config
+        .configure(|config| mount_for_clients(config, state))
+        .configure(|config| forward_auth::configure(config, state));
+}
+
+/// Mounts what clients call.
+fn mount_for_clients(config: &mut web::ServiceConfig, state: &HttpState) {
+    config
         .app_data(web::Data::new(state.clone()))
         .configure(|config| dialects::configure(config, state))
         .configure(jwks::configure)
         .configure(|config| events::configure(config, state))
-        .configure(|config| oauth::configure(config, state))
-        .configure(|config| forward_auth::configure(config, state));
+        .configure(|config| oauth::configure(config, state));
 }
 
 /// Mounts everything that the program serves: the dialects, the health endpoints, and a 404
@@ -201,17 +238,27 @@ pub fn configure(config: &mut web::ServiceConfig, state: &HttpState) {
     configure_with(config, state, |_| {});
 }
 
-/// The same with something besides, which comes after everything that clients call.
+/// The same with something besides that pages of other origins may not read. It comes after everything that clients
+/// call, or before it where CORS is on.
 pub(crate) fn configure_with(
     config: &mut web::ServiceConfig,
     state: &HttpState,
     besides: impl FnOnce(&mut web::ServiceConfig),
 ) {
-    config
-        .configure(|config| mount(config, state))
-        .configure(health::configure)
-        .configure(besides)
-        .default_service(web::to(not_found));
+    let cors = &state.options().cors;
+    if cors.is_on() {
+        // Outside, so that no preflight is answered there.
+        config.configure(|config| forward_auth::configure(config, state)).configure(besides);
+        let readable = web::scope("").wrap(Cors::new(cors.clone()));
+        let readable = readable.configure(|config| mount_for_clients(config, state)).configure(health::configure);
+        config.service(readable.default_service(web::to(not_found)));
+    } else {
+        config
+            .configure(|config| mount(config, state))
+            .configure(health::configure)
+            .configure(besides)
+            .default_service(web::to(not_found));
+    }
 }
 
 async fn not_found(request: HttpRequest) -> HttpResponse {

@@ -5,17 +5,15 @@
 
 use std::time::Duration;
 
-use super::admin;
 use super::form::{
-    self, MAX_DURATION, boolean, duration, jwt_secret, keywords, lifetime, log_filter, number, one_of, optional,
-    path_prefix, size, token_prefix,
+    self, MAX_DURATION, boolean, duration, jwt_secret, log_filter, number, one_of, optional, size, token_prefix,
 };
 use super::setting::{Group, Table};
-use super::{ListenAddress, LogFormat, Settings};
-use crate::domain::dialect::{Dialect, Mount};
+use super::{ListenAddress, LogFormat, admin, browser, dialects};
+use crate::domain::dialect::Dialect;
 use crate::domain::jwt::Algorithm;
 use crate::domain::password::Hasher;
-use crate::domain::policy::{DialectPolicy, ExemptNetworks, RefreshPolicy, TokenForm};
+use crate::domain::policy::ExemptNetworks;
 use crate::http::Compat;
 use crate::http::address::Proxies;
 use crate::store::LimitPolicy;
@@ -40,13 +38,14 @@ pub fn groups() -> Vec<Group> {
     connections(&mut table);
     services::forward_auth(&mut table);
     services::introspection(&mut table);
+    browser::settings(&mut table);
     services::pages(&mut table);
     administration(&mut table);
     sessions(&mut table);
     refreshing(&mut table);
     jwts(&mut table);
     for dialect in Dialect::ALL {
-        dialect_settings(&mut table, dialect);
+        dialects::settings(&mut table, dialect);
     }
     passwords(&mut table);
     throttle(&mut table);
@@ -234,63 +233,6 @@ fn jwts(table: &mut Table) {
         /// `/auth/user/`, `/auth/logout/` and `/auth/logoutall/` belong to knox and take access tokens of all of these.
         KNOXIDE_DIALECTS = http.options.dialects, form::dialects();
     }
-}
-
-fn mount(settings: &mut Settings, dialect: Dialect) -> &mut Mount {
-    settings.http.options.dialects.get_mut(dialect)
-}
-
-fn policy(settings: &mut Settings, dialect: Dialect) -> &mut DialectPolicy {
-    settings.tokens.policy.dialects.get_mut(dialect)
-}
-
-/// The name of a setting that each dialect has.
-pub(super) fn name_of(dialect: Dialect, setting: &str) -> String {
-    format!("KNOXIDE_{}_{setting}", dialect.as_str().to_uppercase())
-}
-
-/// The settings that each dialect has.
-fn dialect_settings(table: &mut Table, dialect: Dialect) {
-    let name = |setting| name_of(dialect, setting);
-    table.group(format!("Dialect {}", dialect.as_str()));
-    let meaning = "The prefix of this dialect's paths.";
-    table.add(name("PREFIX"), path_prefix(), meaning, move |settings| Some(&mut mount(settings, dialect).prefix));
-    let meaning = "The words before the tokens of this dialect in the `Authorization` header; compared without regard \
-                   to case.";
-    table.add(name("KEYWORDS"), keywords(), meaning, move |settings| Some(&mut mount(settings, dialect).keywords));
-    let meaning = "What new tokens look like: opaque texts of 40 hexadecimal digits, or signed JWTs, which other \
-                   services can verify offline. A JWT needs an end, so the lifetime must not be `none` then.";
-    let forms = one_of([("opaque", TokenForm::Opaque), ("jwt", TokenForm::Jwt)]);
-    table.add(name("FORM"), forms, meaning, move |settings| Some(&mut policy(settings, dialect).form));
-    let meaning = "The lifetime of an access token. `none`: until its session is ended. A JWT ends on a whole second.";
-    table.add(name("TTL"), optional(lifetime()), meaning, move |settings| {
-        Some(&mut policy(settings, dialect).access_ttl)
-    });
-    let meaning = "The lifetime of a refresh token; at least that of an access token.";
-    table.add(name("REFRESH_TTL"), lifetime(), meaning, move |settings| match &mut policy(settings, dialect).refresh {
-        RefreshPolicy::Pair { ttl, .. } => Some(ttl),
-        RefreshPolicy::None | RefreshPolicy::Access { .. } => None,
-    });
-    let meaning = "For how long after the login tokens can be refreshed, counted in whole seconds. Then the user has to \
-                   log in again.";
-    table.add(name("REFRESH_WINDOW"), lifetime(), meaning, move |settings| {
-        match &mut policy(settings, dialect).refresh {
-            RefreshPolicy::Access { window } => Some(window),
-            RefreshPolicy::None | RefreshPolicy::Pair { .. } => None,
-        }
-    });
-    table.add(name("REFRESH_WINDOW"), optional(lifetime()), meaning, move |settings| {
-        match &mut policy(settings, dialect).refresh {
-            RefreshPolicy::Pair { window, .. } => Some(window),
-            RefreshPolicy::None | RefreshPolicy::Access { .. } => None,
-        }
-    });
-    let meaning = "Whether refreshing consumes the token that was presented and returns another one in its place. A \
-                   consumed token that is used after KNOXIDE_REFRESH_GRACE ends the session.";
-    table.add(name("ROTATE"), boolean(), meaning, move |settings| {
-        let DialectPolicy { refresh, rotate, .. } = policy(settings, dialect);
-        (*refresh != RefreshPolicy::None).then_some(rotate)
-    });
 }
 
 fn passwords(table: &mut Table) {

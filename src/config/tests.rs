@@ -1,4 +1,5 @@
 mod admin;
+mod browser;
 mod dialects;
 mod forward_auth;
 mod introspection;

@@ -45,7 +45,18 @@ impl Serialize for Dialect {
     }
 }
 
-/// Where a dialect is mounted, and which keywords its tokens have.
+/// Where browsers keep the tokens of a dialect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CookieMode {
+    /// Nowhere: replies have the tokens in their bodies, for the client to keep.
+    Off,
+    /// In cookies with `SameSite=Lax`, which also come with requests that follow a link on another site.
+    Lax,
+    /// In cookies with `SameSite=Strict`.
+    Strict,
+}
+
+/// Where a dialect is mounted, and how its tokens are presented.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mount {
     /// Whether it is mounted.
@@ -54,6 +65,8 @@ pub struct Mount {
     pub prefix: String,
     /// The keywords before its tokens in the `Authorization` header, compared without case.
     pub keywords: Vec<String>,
+    /// Whether logins set cookies instead of handing out texts.
+    pub cookie: CookieMode,
 }
 
 impl Mount {
@@ -66,7 +79,7 @@ impl Mount {
             Dialect::Djoser => &["JWT", "Bearer"],
         };
         let keywords = keywords.iter().map(|keyword| (*keyword).to_owned()).collect();
-        Self { enabled: true, prefix: String::new(), keywords }
+        Self { enabled: true, prefix: String::new(), keywords, cookie: CookieMode::Off }
     }
 }
 

@@ -36,7 +36,7 @@ async fn logout(incoming: Incoming) -> HttpResponse {
     incoming
         .answer_known(&LOGOUT, Dialect::Knox, async |context, who| {
             context.log_out(&who).await?;
-            Ok(logged_out(context))
+            Ok(context.forget(&who, logged_out(context)))
         })
         .await
 }
@@ -45,7 +45,7 @@ async fn logout_all(incoming: Incoming) -> HttpResponse {
     incoming
         .answer_known(&LOGOUT_ALL, Dialect::Knox, async |context, who| {
             context.log_out_everywhere(&who).await?;
-            Ok(logged_out(context))
+            Ok(context.forget(&who, logged_out(context)))
         })
         .await
 }

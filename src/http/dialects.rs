@@ -4,6 +4,7 @@
 //! A new dialect is a variant of [`Dialect`], for which the compiler then lists the places that
 //! have to handle it; a file here; a folder of transcripts; a page in `docs/dialects/`.
 
+use actix_web::http::StatusCode;
 use actix_web::{Handler, HttpResponse, web};
 use serde_json::{Value, json};
 
@@ -104,18 +105,31 @@ const fn unless_inactive(refusal: TokenRefusal) -> TokenRefusal {
     }
 }
 
-fn pair(issued: &Issued) -> Value {
-    json!({
-        "refresh": issued.refresh.as_ref().map(|refresh| refresh.token.expose()),
-        "access": issued.access.token.expose(),
-    })
+/// The reply to a login that hands out two tokens.
+fn pair(context: &RequestContext<'_>, issued: &Issued) -> HttpResponse {
+    let body = json!({
+        "refresh": issued.refresh.as_ref().and_then(|refresh| context.in_body(&refresh.token)),
+        "access": context.in_body(&issued.access.token),
+    });
+    context.hand_over(issued, context.replies().json(StatusCode::OK, &body))
 }
 
-fn refreshed(tokens: &RefreshedTokens) -> Value {
-    let access = tokens.access.token.expose();
-    match &tokens.refresh {
-        Some(refresh) => json!({ "access": access, "refresh": refresh.token.expose() }),
+/// The reply to a refresh of one of them.
+fn refreshed(context: &RequestContext<'_>, tokens: &RefreshedTokens) -> HttpResponse {
+    let access = context.in_body(&tokens.access.token);
+    let body = match &tokens.refresh {
+        Some(refresh) => json!({ "access": access, "refresh": context.in_body(&refresh.token) }),
         None => json!({ "access": access }),
+    };
+    context.hand_over(tokens, context.replies().json(StatusCode::OK, &body))
+}
+
+/// The endpoints that take the refresh token of a dialect, below its prefix.
+pub(super) const fn refresh_paths(dialect: Dialect) -> &'static [&'static str] {
+    match dialect {
+        Dialect::Simplejwt => &simplejwt::REFRESH_PATHS,
+        Dialect::Djoser => &djoser::REFRESH_PATHS,
+        Dialect::Knox | Dialect::DrfJwt | Dialect::AccessToken => &[],
     }
 }
 

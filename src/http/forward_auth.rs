@@ -27,8 +27,10 @@ use self::options::ForwardAuthOptions;
 use self::proxy::{Proxy, Requirement};
 use super::HttpState;
 use super::address::Proxies;
+use super::browser::credentials::access_cookie;
 use super::middleware::guard::{AuthFailure, Guard};
 use super::middleware::request_log::{Facts, note};
+use crate::domain::dialect::{CookieMode, Dialect};
 
 /// The paths, one for each kind of proxy.
 pub(super) const PATHS: [&str; 5] =
@@ -42,6 +44,8 @@ struct ForwardAuth {
     /// Its checks count as use of the session, because each stands for a request of the client to a service.
     guard: Guard,
     options: ForwardAuthOptions,
+    /// The dialect of the tokens in the cookie, if its logins set that cookie; else tokens of every dialect are good in it.
+    dialect: Option<Dialect>,
     proxies: Proxies,
 }
 
@@ -51,8 +55,14 @@ pub fn configure(config: &mut web::ServiceConfig, state: &HttpState) {
     if !options.forward_auth.enabled {
         return;
     }
+    let cookie = options.forward_auth.cookie.as_ref();
+    let sets_it = |dialect: &Dialect| {
+        let is_its = cookie.is_some_and(|name| name.as_bytes() == access_cookie(*dialect).as_bytes());
+        is_its && options.dialects.get(*dialect).cookie != CookieMode::Off
+    };
     config.app_data(web::Data::new(ForwardAuth {
         guard: Guard::of_dialects(state.auth().clone(), &options.dialects),
+        dialect: Dialect::ALL.into_iter().find(sets_it),
         options: options.forward_auth.clone(),
         proxies: options.proxies.clone(),
     }));
@@ -83,12 +93,12 @@ async fn answer(
         empty(status)
     };
     let Some(requirement) = requirement else { return refuse(StatusCode::NOT_FOUND, "unknown_requirement") };
-    let ForwardAuth { guard, options, proxies } = &**shared;
+    let ForwardAuth { guard, options, dialect, proxies } = &**shared;
     let (verdict, source) = match credentials::find(&request, proxy, options, proxies) {
         Credentials::Several => return refuse(proxy.bad_request(), "several_tokens"),
         Credentials::ForeignCookie => return refuse(StatusCode::FORBIDDEN, "cookie_of_another_site"),
         Credentials::Header => (guard.check(&request).await, Source::Header),
-        Credentials::Cookie(value) => (guard.check_bare(&request, value).await, Source::Cookie),
+        Credentials::Cookie(value) => (guard.check_cookie(&request, value, *dialect).await, Source::Cookie),
         Credentials::Uncounted(why) => {
             let verdict = guard.check(&request).await;
             note(&request, |facts| facts.refused(why.as_str()));
@@ -106,11 +116,11 @@ async fn answer(
 
 /// 401 with a challenge, or 503.
 fn refused(failure: &AuthFailure) -> HttpResponse {
-    let (status, name, value) = match failure.challenge() {
-        Some(challenge) => (StatusCode::UNAUTHORIZED, WWW_AUTHENTICATE, HeaderValue::from_str(challenge)),
-        None => (StatusCode::SERVICE_UNAVAILABLE, RETRY_AFTER, Ok(SOON.clone())),
+    let mut reply = empty(failure.status());
+    let (name, value) = match failure.challenge() {
+        Some(challenge) => (WWW_AUTHENTICATE, HeaderValue::from_str(challenge)),
+        None => (RETRY_AFTER, Ok(SOON.clone())),
     };
-    let mut reply = empty(status);
     // Keywords are tokens of HTTP, so the value is always good.
     if let Ok(value) = value {
         reply.headers_mut().insert(name, value);

@@ -11,6 +11,8 @@ mod audit;
 #[cfg(test)]
 mod blacklist;
 #[cfg(test)]
+mod browsers;
+#[cfg(test)]
 mod by_hand;
 #[cfg(test)]
 mod cache;

@@ -42,11 +42,11 @@ async fn access(incoming: Incoming) -> HttpResponse {
             Ok(match context.log_in(declared, LoginName::Username).await? {
                 Ok(issued) => {
                     let body = json!({
-                        "access_token": issued.access.token.expose(),
+                        "access_token": context.in_body(&issued.access.token),
                         "expires_in": issued.access.expires.map(|end| precise(end, issued.opened)),
                         "user": issued.user.username,
                     });
-                    context.replies().json(StatusCode::OK, &body)
+                    context.hand_over(&issued, context.replies().json(StatusCode::OK, &body))
                 }
                 Err(denial) => super::deny_single(context, denial),
             })
@@ -60,7 +60,7 @@ async fn verify(incoming: Incoming) -> HttpResponse {
             Ok(match context.verify("token").await? {
                 Ok((token, who)) => {
                     let end = who.expires.map(Timestamp::to_millis_text);
-                    context.replies().json(StatusCode::OK, &describe(&token, end.as_deref(), &who.user))
+                    context.replies().json(StatusCode::OK, &describe(token.as_deref(), end.as_deref(), &who.user))
                 }
                 Err(refusal) => context.replies().non_field_error(super::single_refusal(refusal)),
             })
@@ -75,7 +75,8 @@ async fn refresh(incoming: Incoming) -> HttpResponse {
                 Ok(refreshed) => {
                     let (access, user) = (&refreshed.access, &refreshed.who.user);
                     let end = access.expires.map(|end| precise(end, refreshed.at));
-                    context.replies().json(StatusCode::OK, &describe(access.token.expose(), end.as_deref(), user))
+                    let body = describe(context.in_body(&access.token), end.as_deref(), user);
+                    context.hand_over(&refreshed, context.replies().json(StatusCode::OK, &body))
                 }
                 Err(refusal) => context.replies().non_field_error(super::single_refusal(refusal)),
             })
@@ -83,7 +84,7 @@ async fn refresh(incoming: Incoming) -> HttpResponse {
         .await
 }
 
-fn describe(token: &str, end: Option<&str>, user: &User) -> Value {
+fn describe(token: Option<&str>, end: Option<&str>, user: &User) -> Value {
     json!({
         "token": token,
         "expires_in": end,

@@ -27,6 +27,7 @@ const REFRESH: Endpoint = Endpoint::post("Token Refresh", &["refresh"]);
 const CHALLENGE: &str = "Bearer realm=\"api\"";
 
 pub(super) const PATHS: [&str; 3] = ["jwt/create", "jwt/verify", "jwt/refresh"];
+pub(super) const REFRESH_PATHS: [&str; 1] = [PATHS[2]];
 
 /// Mounts the three endpoints below `prefix`.
 pub fn configure(config: &mut web::ServiceConfig, prefix: &str) {
@@ -41,7 +42,7 @@ async fn create(incoming: Incoming) -> HttpResponse {
         .answer(&CREATE, Dialect::Djoser, async |context| {
             let declared = [Field::text("username", Trim::Yes), Field::text("password", Trim::Yes)];
             Ok(match context.log_in(declared, LoginName::Username).await? {
-                Ok(issued) => context.replies().json(StatusCode::OK, &super::pair(&issued)),
+                Ok(issued) => super::pair(context, &issued),
                 Err(denial) => {
                     let message = super::pair_denial(denial);
                     refuse(context, &json!({ "detail": message }), message)
@@ -66,7 +67,7 @@ async fn refresh(incoming: Incoming) -> HttpResponse {
     incoming
         .answer(&REFRESH, Dialect::Djoser, async |context| {
             Ok(match context.refresh("refresh").await? {
-                Ok(exchanged) => context.replies().json(StatusCode::OK, &super::refreshed(&exchanged)),
+                Ok(exchanged) => super::refreshed(context, &exchanged),
                 Err(refusal) => refuse_token(context, refusal),
             })
         })

@@ -36,7 +36,10 @@ async fn auth(incoming: Incoming) -> HttpResponse {
         .answer(&AUTH, Dialect::DrfJwt, async |context| {
             let declared = [Field::text("username", Trim::Yes), Field::text("password", Trim::Yes)];
             Ok(match context.log_in(declared, LoginName::Username).await? {
-                Ok(issued) => context.replies().json(StatusCode::OK, &json!({ "token": issued.access.token.expose() })),
+                Ok(issued) => {
+                    let body = json!({ "token": context.in_body(&issued.access.token) });
+                    context.hand_over(&issued, context.replies().json(StatusCode::OK, &body))
+                }
                 Err(denial) => super::deny_single(context, denial),
             })
         })
@@ -59,7 +62,8 @@ async fn refresh(incoming: Incoming) -> HttpResponse {
         .answer(&REFRESH, Dialect::DrfJwt, async |context| {
             Ok(match context.refresh("token").await? {
                 Ok(refreshed) => {
-                    context.replies().json(StatusCode::OK, &json!({ "token": refreshed.access.token.expose() }))
+                    let body = json!({ "token": context.in_body(&refreshed.access.token) });
+                    context.hand_over(&refreshed, context.replies().json(StatusCode::OK, &body))
                 }
                 Err(refusal) => context.replies().non_field_error(super::single_refusal(refusal)),
             })

@@ -32,8 +32,8 @@ async fn login(incoming: Incoming) -> HttpResponse {
             Ok(match context.log_in(declared, LoginName::Username).await? {
                 Ok(issued) => {
                     let expiry = issued.access.expires.map(|end| end.to_string());
-                    let body = json!({ "expiry": expiry, "token": issued.access.token.expose() });
-                    context.replies().json(StatusCode::OK, &body)
+                    let body = json!({ "expiry": expiry, "token": context.in_body(&issued.access.token) });
+                    context.hand_over(&issued, context.replies().json(StatusCode::OK, &body))
                 }
                 Err(denial) => {
                     let message = denial.message("Unable to log in with provided credentials.");

@@ -28,6 +28,7 @@ const BLACKLIST: Endpoint = Endpoint::post("Token Blacklist", &["refresh"]);
 const CHALLENGE: &str = "Bearer realm=\"api\"";
 
 pub(super) const PATHS: [&str; 4] = ["api/token", "api/token/verify", "api/token/refresh", "api/token/blacklist"];
+pub(super) const REFRESH_PATHS: [&str; 2] = [PATHS[2], PATHS[3]];
 
 /// Mounts the four endpoints below `prefix`.
 pub fn configure(config: &mut web::ServiceConfig, prefix: &str) {
@@ -43,7 +44,7 @@ async fn token(incoming: Incoming) -> HttpResponse {
         .answer(&TOKEN, Dialect::Simplejwt, async |context| {
             let declared = [Field::text("email", Trim::Yes), Field::text("password", Trim::Yes)];
             Ok(match context.log_in(declared, LoginName::Email).await? {
-                Ok(issued) => context.replies().json(StatusCode::OK, &super::pair(&issued)),
+                Ok(issued) => super::pair(context, &issued),
                 Err(denial) => {
                     let message = super::pair_denial(denial);
                     match denial {
@@ -82,7 +83,7 @@ async fn refresh(incoming: Incoming) -> HttpResponse {
     incoming
         .answer(&REFRESH, Dialect::Simplejwt, async |context| {
             Ok(match context.refresh("refresh").await? {
-                Ok(exchanged) => context.replies().json(StatusCode::OK, &super::refreshed(&exchanged)),
+                Ok(exchanged) => super::refreshed(context, &exchanged),
                 Err(refusal) => context.replies().unauthorized(CHALLENGE, &super::pair_refusal(refusal)),
             })
         })
@@ -93,7 +94,7 @@ async fn blacklist(incoming: Incoming) -> HttpResponse {
     incoming
         .answer(&BLACKLIST, Dialect::Simplejwt, async |context| {
             Ok(match context.log_out_by_refresh_token("refresh").await? {
-                Ok(_) => context.replies().json(StatusCode::OK, &json!({})),
+                Ok(who) => context.forget(&who, context.replies().json(StatusCode::OK, &json!({}))),
                 Err(refusal) => context.replies().unauthorized(CHALLENGE, &super::pair_refusal(refusal)),
             })
         })

@@ -33,19 +33,6 @@ pub enum Presented {
     },
 }
 
-impl Presented {
-    /// The index of the keyword in the given list, if there was one.
-    pub const fn keyword(&self) -> Option<usize> {
-        match self {
-            Self::NotProvided => None,
-            Self::Empty { keyword }
-            | Self::Spaces { keyword }
-            | Self::Malformed { keyword }
-            | Self::Token { keyword, .. } => Some(*keyword),
-        }
-    }
-}
-
 /// The `detail` for strings that are unknown, expired or revoked tokens, or no tokens at all.
 pub const INVALID_TOKEN: &str = "Invalid token.";
 

@@ -69,6 +69,16 @@ impl Replies {
         self.finish(builder, body)
     }
 
+    /// 403: another site may have made a browser send the request. Begins as Django REST framework's refusals do.
+    pub fn cross_site(&self) -> HttpResponse {
+        self.detail(StatusCode::FORBIDDEN, "CSRF Failed: the request does not come from a page of this site.")
+    }
+
+    /// 400: more than one token, such as in a cookie and in the header.
+    pub fn several_tokens(&self) -> HttpResponse {
+        self.detail(StatusCode::BAD_REQUEST, "The request has more than one token.")
+    }
+
     /// 405, with the method as it was sent.
     pub fn method_not_allowed(&self, method: &str) -> HttpResponse {
         self.detail(StatusCode::METHOD_NOT_ALLOWED, &format!("Method \"{method}\" not allowed."))

@@ -13,10 +13,11 @@ use crate::domain::dialect::Dialect;
 use crate::domain::session::Verified;
 use crate::domain::session_name::SessionName;
 use crate::domain::user::{LoginName, Password};
+use crate::http::browser::jar::Slot;
 use crate::http::drf::body::Limits;
 use crate::http::drf::body::value::{Document, Value};
 use crate::http::drf::endpoint::{Endpoint, EndpointResult, Negotiated, respond};
-use crate::http::drf::fields::{self, Field, Trim};
+use crate::http::drf::fields::{self, Field};
 use crate::http::drf::reply::Replies;
 use crate::http::middleware::request_log::{Facts, note};
 use crate::http::{Compat, HttpState};
@@ -25,7 +26,10 @@ use crate::service::{
     Unavailable,
 };
 
+mod cookies;
 mod own;
+
+use self::cookies::Delivery;
 
 /// Names the new session, where the body of a login does not.
 static SESSION_NAME: HeaderName = HeaderName::from_static("x-session-name");
@@ -132,6 +136,7 @@ impl Incoming {
             state: &self.state,
             negotiated,
             dialect,
+            delivery: Delivery::Body,
         })
     }
 }
@@ -143,6 +148,8 @@ pub struct RequestContext<'a> {
     state: &'a HttpState,
     negotiated: Negotiated<'a>,
     dialect: Dialect,
+    /// Where new tokens go.
+    delivery: Delivery,
 }
 
 impl RequestContext<'_> {
@@ -166,6 +173,7 @@ impl RequestContext<'_> {
         declared: [Field; 2],
         name: fn(String) -> LoginName,
     ) -> EndpointResult<Result<Issued, LoginDenial>> {
+        self.begin_login()?;
         let document = self.document().await?;
         let [login, password] =
             fields::take(&document, declared).map_err(|errors| self.replies().field_errors(&errors))?;
@@ -216,23 +224,28 @@ impl RequestContext<'_> {
         }
     }
 
-    /// Reads the field `name` and verifies the token in it; returns the token as it was read.
+    /// Reads the field `name`, or else the cookie with the access token, and verifies the token in it; returns the
+    /// token as it was read, unless it was in the cookie.
     ///
     /// # Errors
     /// The reply to send.
-    pub async fn verify(&mut self, name: &'static str) -> EndpointResult<Result<(String, Verified), TokenRefusal>> {
-        let [token] = self.fields([Field::text(name, Trim::Yes)]).await?;
+    pub async fn verify(
+        &mut self,
+        name: &'static str,
+    ) -> EndpointResult<Result<(Option<String>, Verified), TokenRefusal>> {
+        let token = self.presented(name, Slot::Access).await?;
         let outcome = self.state.auth().verify(self.dialect, &token).await;
         note(self.request, Facts::read_only);
+        let token = (self.delivery == Delivery::Body).then_some(token);
         self.note(outcome.map(|who| (token, who)), |(_, who)| who)
     }
 
-    /// Reads the field `name` and refreshes the token in it.
+    /// Reads the field `name`, or else the cookie with the token that can be refreshed, and refreshes it.
     ///
     /// # Errors
     /// The reply to send.
     pub async fn refresh(&mut self, name: &'static str) -> EndpointResult<Result<RefreshedTokens, TokenRefusal>> {
-        let [token] = self.fields([Field::text(name, Trim::Yes)]).await?;
+        let token = self.presented(name, Slot::Refreshable).await?;
         let outcome = self.state.auth().refresh(self.dialect, &token, self.state.origin(self.request)).await;
         self.note(outcome, |refreshed| &refreshed.who)
     }
@@ -246,7 +259,7 @@ impl RequestContext<'_> {
         ended.map_err(|error| self.unavailable(&error))
     }
 
-    /// Reads the field `name` and ends the session of the refresh token in it.
+    /// Reads the field `name`, or else the cookie with the refresh token, and ends the session of the token in it.
     ///
     /// # Errors
     /// The reply to send.
@@ -254,7 +267,7 @@ impl RequestContext<'_> {
         &mut self,
         name: &'static str,
     ) -> EndpointResult<Result<Verified, TokenRefusal>> {
-        let [token] = self.fields([Field::text(name, Trim::Yes)]).await?;
+        let token = self.presented(name, Slot::Refreshable).await?;
         let origin = self.state.origin(self.request);
         let outcome = self.state.auth().logout_by_refresh_token(self.dialect, &token, origin).await;
         self.note(outcome, |who| who)
@@ -290,11 +303,6 @@ impl RequestContext<'_> {
 
     async fn authenticate(&self) -> EndpointResult<Verified> {
         self.state.guard().check(self.request).await.map_err(|failure| failure.reply(self.replies()))
-    }
-
-    async fn fields<const N: usize>(&mut self, declared: [Field; N]) -> EndpointResult<[String; N]> {
-        let limits = self.limits();
-        self.negotiated.fields(&mut *self.payload, limits, declared).await
     }
 
     async fn document(&mut self) -> EndpointResult<Document> {

@@ -1,11 +1,12 @@
 //! Which token of a request counts: that of the `Authorization` header or, if the settings name one, that of a cookie.
 
 use actix_web::HttpRequest;
-use actix_web::http::Method;
-use actix_web::http::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderName, HeaderValue, ORIGIN};
+use actix_web::http::header::AUTHORIZATION;
 
 use crate::http::address::{Peer, Proxies};
-use crate::http::forward_auth::options::{CookieName, ForwardAuthOptions};
+use crate::http::browser::cookie::pairs;
+use crate::http::browser::site::Site;
+use crate::http::forward_auth::options::ForwardAuthOptions;
 use crate::http::forward_auth::proxy::Proxy;
 
 /// The token of a request.
@@ -55,7 +56,7 @@ pub(super) fn find<'r>(
         return Credentials::Several;
     }
     let Some(name) = &options.cookie else { return Credentials::Header };
-    let mut cookies = cookies(headers, name);
+    let mut cookies = pairs(headers).filter(|(other, _)| *other == name.as_bytes()).map(|(_, value)| value);
     match (cookies.next(), cookies.next()) {
         (None, _) => Credentials::Header,
         (Some(_), Some(_)) => Credentials::Several,
@@ -67,8 +68,7 @@ pub(super) fn find<'r>(
             let Some(method) = proxy.client_method(request) else {
                 return Credentials::Uncounted(Uncounted::UnknownMethod);
             };
-            let is_read = method == Method::GET || method == Method::HEAD;
-            if is_read || only(headers, &ORIGIN).is_some_and(|origin| options.origins.contains(origin.as_bytes())) {
+            if Site::admits_cookie(request, &method, &options.origins) {
                 Credentials::Cookie(value)
             } else {
                 Credentials::ForeignCookie
@@ -77,27 +77,11 @@ pub(super) fn find<'r>(
     }
 }
 
-/// The value of a header that is there once.
-pub(super) fn only<'r>(headers: &'r HeaderMap, name: &HeaderName) -> Option<&'r HeaderValue> {
-    let mut values = headers.get_all(name);
-    let first = values.next();
-    if values.next().is_some() { None } else { first }
-}
-
-/// The values of all cookies of this name, as they are sent (RFC 6265, section 4.2.1).
-fn cookies<'r>(headers: &'r HeaderMap, name: &CookieName) -> impl Iterator<Item = &'r [u8]> {
-    let pairs = headers.get_all(COOKIE).flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
-    pairs.filter_map(|pair| {
-        let mut halves = pair.splitn(2, |byte| *byte == b'=');
-        let own = halves.next()?.trim_ascii();
-        (own == name.as_bytes()).then(|| halves.next().unwrap_or_default().trim_ascii())
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use std::net::SocketAddr;
 
+    use actix_web::http::Method;
     use actix_web::test::TestRequest;
 
     use super::*;
@@ -178,6 +162,8 @@ mod tests {
         let listed = ("Origin", "https://app.example.com");
         assert_eq!(from_proxy(&[POST, COOKIE, listed]), "abc");
         assert_eq!(from_proxy(&[POST, COOKIE, listed, listed]), "ForeignCookie");
+        assert_eq!(from_proxy(&[POST, COOKIE, ("Sec-Fetch-Site", "same-origin")]), "abc");
+        assert_eq!(from_proxy(&[POST, COOKIE, ("Sec-Fetch-Site", "same-site")]), "ForeignCookie");
         for origin in [
             "null",
             "",

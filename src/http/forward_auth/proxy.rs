@@ -5,7 +5,7 @@ use actix_web::http::header::HeaderName;
 use actix_web::http::{Method, StatusCode};
 
 use crate::domain::user::User;
-use crate::http::forward_auth::credentials::only;
+use crate::http::browser::cookie::only;
 
 static X_FORWARDED_METHOD: HeaderName = HeaderName::from_static("x-forwarded-method");
 

@@ -1,23 +1,27 @@
-//! The middleware that passes only verified requests on.
+//! The guard that finds and checks the token of a request, and the middleware that passes only verified requests on.
 
-use std::future::{Future, Ready, poll_fn, ready};
+mod failure;
+mod layer;
+
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready as wait_for};
 
-use actix_web::body::EitherBody;
-use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform};
-use actix_web::{HttpMessage, HttpRequest, HttpResponse};
-use pin_project_lite::pin_project;
+use actix_web::HttpRequest;
+
+pub use self::failure::AuthFailure;
+use self::failure::Failure;
+pub use self::layer::{Guarded, TokenAuth, TokenAuthService};
 
 use crate::domain::dialect::{Dialect, PerDialect};
 use crate::domain::session::{Refusal, Verified};
 use crate::domain::token::Token;
 use crate::http::Mount;
+use crate::http::browser::Origins;
+use crate::http::browser::credentials::{Found, TokenCookies};
 use crate::http::drf::authorization::{self, Presented};
 use crate::http::drf::challenge::{CredentialsProblem, ErrorStyle, Refused};
-use crate::http::drf::reply::Replies;
 use crate::http::middleware::request_log::note;
 use crate::service::{Activity, Check, CheckError, Resolver};
 
@@ -27,6 +31,8 @@ use crate::service::{Activity, Check, CheckError, Resolver};
 pub struct Guard {
     resolver: Arc<dyn Resolver + Send + Sync>,
     keywords: Arc<[Keyword]>,
+    /// The cookies that are read; `None`: tokens come in the header alone.
+    cookies: Option<Arc<TokenCookies>>,
     words: ErrorStyle,
     activity: Activity,
 }
@@ -44,26 +50,21 @@ impl AsRef<str> for Keyword {
     }
 }
 
-/// Why a request is not authenticated, and the reply for it.
-#[derive(Debug, Clone)]
-pub struct AuthFailure(Failure);
-
-#[derive(Debug, Clone)]
-enum Failure {
-    /// It has no credentials for this server: 401.
-    Anonymous(Refused),
-    /// Its token is bad: 401.
-    Refused(Refused),
-    /// The check could not be made: 503.
-    Unavailable,
+/// What a token has to be besides good.
+#[derive(Debug, Clone, Copy)]
+enum Expected {
+    /// Of a dialect of the keyword with this index in the guard's list.
+    Keyword(usize),
+    /// Of the dialect of its cookie; `None`: of any that the guard accepts.
+    Cookie(Option<Dialect>),
 }
 
 /// The running check of one request.
 enum Checking {
     /// The result was clear without the resolver; `None` once it was returned.
     Known(Option<AuthFailure>),
-    /// The resolver is working. `keyword` is the index of the request's keyword in the guard's list.
-    Asking { keyword: usize, check: Check },
+    /// The resolver is working.
+    Asking { expected: Expected, check: Check },
 }
 
 impl Guard {
@@ -78,6 +79,25 @@ impl Guard {
         let words = Mount::default_of(dialect).keywords.into_iter();
         self.keywords = words.map(|word| Keyword { word, dialects: vec![dialect] }).collect();
         self.words = ErrorStyle::of(dialect);
+        match self.cookies.take() {
+            Some(cookies) => self.cookie(cookies.origins().clone()),
+            None => self,
+        }
+    }
+
+    /// Also reads the token in the cookie that a login of the program sets (`docs/browsers.md`), such as
+    /// `__Host-knox` for tokens of the knox dialect. With it, requests other than `GET` and `HEAD` have to come from a
+    /// page of these origins, or say `Sec-Fetch-Site: same-origin` without an `Origin`: the answer to others is 403. The
+    /// answer to more than one token, such as in the cookie and in the header, is 400.
+    #[must_use]
+    pub fn cookie(self, origins: Origins) -> Self {
+        let dialects = PerDialect::from_fn(|dialect| self.place(dialect).is_some());
+        self.reading(TokenCookies::new(dialects, origins))
+    }
+
+    /// Also reads these cookies.
+    pub(in crate::http) fn reading(mut self, cookies: TokenCookies) -> Self {
+        self.cookies = Some(Arc::new(cookies));
         self
     }
 
@@ -98,7 +118,8 @@ impl Guard {
     }
 
     fn of(resolver: impl Resolver + Send + Sync, keywords: Vec<Keyword>, words: ErrorStyle) -> Self {
-        Self { resolver: Arc::new(resolver), keywords: keywords.into(), words, activity: Activity::Counts }
+        let (resolver, keywords) = (Arc::new(resolver), keywords.into());
+        Self { resolver, keywords, cookies: None, words, activity: Activity::Counts }
     }
 
     /// Accepts another keyword before the token, compared without regard to case.
@@ -125,78 +146,116 @@ impl Guard {
         poll_fn(|context| checking.poll(self, request, context)).await
     }
 
-    /// Checks a token that came without a keyword, such as in a cookie: one of any dialect that this guard accepts.
-    pub(in crate::http) async fn check_bare(
+    /// Checks the value of a cookie: a token of this dialect, or of any that this guard accepts.
+    pub(in crate::http) async fn check_cookie(
         &self,
         request: &HttpRequest,
-        token: &[u8],
+        value: &[u8],
+        dialect: Option<Dialect>,
     ) -> Result<Verified, AuthFailure> {
-        let Some(token) = Token::parse(token) else {
-            note(request, |facts| facts.refused(Refusal::Malformed.as_str()));
-            return Err(self.refuse(None, CredentialsProblem::Bad(Refusal::Malformed)));
-        };
-        let answer = self.resolver.resolve(token, self.activity).await;
-        let dialect = answer.as_ref().ok().and_then(|verified| verified.session.kind.dialect());
-        // The keyword that the token would have had; a token of a dialect without one is refused.
-        let has = |keyword: &Keyword| dialect.is_some_and(|dialect| keyword.dialects.contains(&dialect));
-        let keyword = self.keywords.iter().position(has).unwrap_or_default();
-        self.conclude(request, keyword, answer)
+        let mut checking = self.begin_cookie(request, value, dialect);
+        poll_fn(|context| checking.poll(self, request, context)).await
     }
 
     /// Reads the credentials of `request`, and asks the resolver if they can be a token.
     fn begin(&self, request: &HttpRequest) -> Checking {
-        let presented = authorization::read(request.headers(), &self.keywords);
-        match presented {
-            Presented::Token { keyword, token } => {
-                Checking::Asking { keyword, check: self.resolver.resolve(token, self.activity) }
-            }
-            Presented::NotProvided => {
-                note(request, |facts| facts.refused("not_provided"));
-                Checking::Known(Some(AuthFailure(Failure::Anonymous(self.word(CredentialsProblem::NotProvided)))))
-            }
-            Presented::Empty { .. } | Presented::Spaces { .. } | Presented::Malformed { .. } => {
-                note(request, |facts| facts.refused(Refusal::Malformed.as_str()));
-                Checking::Known(Some(self.refuse(presented.keyword(), CredentialsProblem::of(&presented))))
+        let Some(cookies) = &self.cookies else { return self.begin_header(request) };
+        match cookies.access(request) {
+            Found::NoCookie => self.begin_header(request),
+            Found::Cookie(dialect, value) => self.begin_cookie(request, value, Some(dialect)),
+            Found::ForeignCookie => Checking::refused(request, "cookie_of_another_site", Failure::CrossSite),
+            Found::Several => Checking::refused(request, "several_tokens", Failure::Several),
+        }
+    }
+
+    fn begin_cookie(&self, request: &HttpRequest, value: &[u8], dialect: Option<Dialect>) -> Checking {
+        let expected = Expected::Cookie(dialect);
+        match Token::parse(value) {
+            Some(token) => Checking::Asking { expected, check: self.resolver.resolve(token, self.activity) },
+            None => {
+                let problem = CredentialsProblem::Bad(Refusal::Malformed);
+                Checking::refused(request, Refusal::Malformed.as_str(), self.refuse(expected, problem))
             }
         }
     }
 
-    /// The result for a request with this keyword, given the resolver's answer.
+    fn begin_header(&self, request: &HttpRequest) -> Checking {
+        let presented = authorization::read(request.headers(), &self.keywords);
+        match presented {
+            Presented::Token { keyword, token } => {
+                let check = self.resolver.resolve(token, self.activity);
+                Checking::Asking { expected: Expected::Keyword(keyword), check }
+            }
+            Presented::NotProvided => {
+                let failure = Failure::Anonymous(self.word(CredentialsProblem::NotProvided));
+                Checking::refused(request, "not_provided", failure)
+            }
+            Presented::Empty { keyword } | Presented::Spaces { keyword } | Presented::Malformed { keyword } => {
+                let failure = self.refuse(Expected::Keyword(keyword), CredentialsProblem::of(&presented));
+                Checking::refused(request, Refusal::Malformed.as_str(), failure)
+            }
+        }
+    }
+
+    /// The result for a request from whose token this is expected, given the resolver's answer.
     fn conclude(
         &self,
         request: &HttpRequest,
-        keyword: usize,
+        expected: Expected,
         answer: Result<Verified, CheckError>,
     ) -> Result<Verified, AuthFailure> {
         let (reason, failure) = match answer {
-            Ok(verified) if verified.session.kind.dialect().is_some_and(|dialect| self.announces(keyword, dialect)) => {
+            Ok(verified) if verified.session.kind.dialect().is_some_and(|dialect| self.accepts(expected, dialect)) => {
                 note(request, |facts| facts.verified(&verified));
                 return Ok(verified);
             }
-            Ok(_) => ("wrong_keyword", self.refuse(Some(keyword), CredentialsProblem::Bad(Refusal::Unknown))),
+            Ok(_) => {
+                let reason = match expected {
+                    Expected::Keyword(_) => "wrong_keyword",
+                    Expected::Cookie(_) => "wrong_cookie",
+                };
+                (reason, self.refuse(expected, CredentialsProblem::Bad(Refusal::Unknown)))
+            }
             Err(CheckError::Refused(refusal)) => {
-                (refusal.as_str(), self.refuse(Some(keyword), CredentialsProblem::Bad(refusal)))
+                (refusal.as_str(), self.refuse(expected, CredentialsProblem::Bad(refusal)))
             }
             Err(CheckError::Unavailable(error)) => {
                 log::warn!("a check could not be answered: {error}");
-                ("unavailable", AuthFailure(Failure::Unavailable))
+                ("unavailable", Failure::Unavailable)
             }
         };
         note(request, |facts| facts.refused(reason));
-        Err(failure)
+        Err(AuthFailure(failure))
     }
 
-    fn announces(&self, keyword: usize, dialect: Dialect) -> bool {
-        self.keywords.get(keyword).is_some_and(|keyword| keyword.dialects.contains(&dialect))
+    /// Whether a token of this dialect may be where the token was.
+    fn accepts(&self, expected: Expected, dialect: Dialect) -> bool {
+        match expected {
+            Expected::Keyword(index) => {
+                self.keywords.get(index).is_some_and(|keyword| keyword.dialects.contains(&dialect))
+            }
+            Expected::Cookie(Some(own)) => own == dialect,
+            Expected::Cookie(None) => self.place(dialect).is_some(),
+        }
+    }
+
+    /// The index of the first keyword under which tokens of this dialect are accepted.
+    fn place(&self, dialect: Dialect) -> Option<usize> {
+        self.keywords.iter().position(|keyword| keyword.dialects.contains(&dialect))
     }
 
     /// A bad token under the keyword of a dialect with another wording counts as no
-    /// credentials, as it does for the Django package whose wording this guard uses.
-    fn refuse(&self, keyword: Option<usize>, problem: CredentialsProblem) -> AuthFailure {
-        let dialects = keyword.and_then(|index| self.keywords.get(index)).map(|keyword| &keyword.dialects);
-        let speaks = |dialect: &Dialect| ErrorStyle::of(*dialect) == self.words;
-        let is_ours = dialects.is_none_or(|dialects| dialects.iter().any(speaks));
-        AuthFailure(Failure::Refused(self.word(if is_ours { problem } else { CredentialsProblem::NotProvided })))
+    /// credentials, as it does for the Django package whose wording this guard uses. In a cookie it counts as none for
+    /// [`AuthFailure::is_anonymous`]: nobody but the next login can take it out of the browser.
+    fn refuse(&self, expected: Expected, problem: CredentialsProblem) -> Failure {
+        match expected {
+            Expected::Keyword(index) => {
+                let speaks = |dialect: &Dialect| ErrorStyle::of(*dialect) == self.words;
+                let is_ours = self.keywords.get(index).is_none_or(|keyword| keyword.dialects.iter().any(speaks));
+                Failure::Refused(self.word(if is_ours { problem } else { CredentialsProblem::NotProvided }))
+            }
+            Expected::Cookie(_) => Failure::Anonymous(self.word(problem)),
+        }
     }
 
     fn word(&self, problem: CredentialsProblem) -> Refused {
@@ -206,6 +265,12 @@ impl Guard {
 }
 
 impl Checking {
+    /// A refusal that is clear without the resolver.
+    fn refused(request: &HttpRequest, reason: &'static str, failure: Failure) -> Self {
+        note(request, |facts| facts.refused(reason));
+        Self::Known(Some(AuthFailure(failure)))
+    }
+
     /// The verdict on this request, whose check `guard` began.
     fn poll(
         &mut self,
@@ -215,171 +280,10 @@ impl Checking {
     ) -> Poll<Result<Verified, AuthFailure>> {
         match self {
             Self::Known(failure) => failure.take().map_or(Poll::Pending, |failure| Poll::Ready(Err(failure))),
-            Self::Asking { keyword, check } => {
+            Self::Asking { expected, check } => {
                 let answer = wait_for!(Pin::new(check).poll(context));
-                Poll::Ready(guard.conclude(request, *keyword, answer))
+                Poll::Ready(guard.conclude(request, *expected, answer))
             }
-        }
-    }
-}
-
-impl AuthFailure {
-    /// Whether the request has no credentials for this server.
-    pub const fn is_anonymous(&self) -> bool {
-        matches!(self.0, Failure::Anonymous(_))
-    }
-
-    /// The challenge of a 401; `None` if the check could not be made.
-    pub(in crate::http) fn challenge(&self) -> Option<&str> {
-        match &self.0 {
-            Failure::Anonymous(Refused { challenge, .. }) | Failure::Refused(Refused { challenge, .. }) => {
-                Some(challenge)
-            }
-            Failure::Unavailable => None,
-        }
-    }
-
-    /// The reply, in the form of an endpoint's other replies.
-    pub fn reply(&self, replies: &Replies) -> HttpResponse {
-        match &self.0 {
-            Failure::Anonymous(Refused { body, challenge }) | Failure::Refused(Refused { body, challenge }) => {
-                replies.unauthorized(challenge, body)
-            }
-            Failure::Unavailable => replies.unavailable(),
-        }
-    }
-
-    /// The reply outside of this crate's endpoints, without an `Allow` header.
-    pub fn response(&self) -> HttpResponse {
-        self.reply(&Replies::new(None, true))
-    }
-}
-
-impl From<AuthFailure> for actix_web::Error {
-    fn from(failure: AuthFailure) -> Self {
-        actix_web::error::InternalError::from_response("not authenticated", failure.response()).into()
-    }
-}
-
-/// Middleware that answers requests without a good token itself, and passes the others on with
-/// their [`Verified`] in the request's extensions, where
-/// [`Authenticated`](crate::http::middleware::extract::Authenticated) finds it.
-#[derive(Clone)]
-pub struct TokenAuth {
-    guard: Guard,
-}
-
-impl TokenAuth {
-    /// Requires `Authorization: Token <token>`, checked by `resolver`.
-    pub fn new(resolver: impl Resolver + Send + Sync) -> Self {
-        Self { guard: Guard::new(resolver) }
-    }
-
-    /// Accepts another keyword instead of `Token`, compared without regard to case.
-    #[must_use]
-    pub fn keyword(self, keyword: &str) -> Self {
-        Self { guard: self.guard.keyword(keyword) }
-    }
-
-    /// Accepts tokens of this dialect under its usual keywords, and uses its wording for refusals.
-    #[must_use]
-    pub fn dialect(self, dialect: Dialect) -> Self {
-        Self { guard: self.guard.dialect(dialect) }
-    }
-}
-
-impl<S, B> Transform<S, ServiceRequest> for TokenAuth
-where
-    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = actix_web::Error> + 'static,
-    B: 'static,
-{
-    type Response = ServiceResponse<EitherBody<B>>;
-    type Error = actix_web::Error;
-    type Transform = TokenAuthService<S>;
-    type InitError = ();
-    type Future = Ready<Result<Self::Transform, Self::InitError>>;
-
-    fn new_transform(&self, service: S) -> Self::Future {
-        let inner = Rc::new(Inner { guard: self.guard.clone(), service });
-        ready(Ok(TokenAuthService { inner }))
-    }
-}
-
-/// The service that [`TokenAuth`] wraps around a route, scope or application.
-pub struct TokenAuthService<S> {
-    inner: Rc<Inner<S>>,
-}
-
-struct Inner<S> {
-    guard: Guard,
-    service: S,
-}
-
-impl<S, B> Service<ServiceRequest> for TokenAuthService<S>
-where
-    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = actix_web::Error> + 'static,
-    B: 'static,
-{
-    type Response = ServiceResponse<EitherBody<B>>;
-    type Error = actix_web::Error;
-    type Future = Guarded<S, S::Future>;
-
-    fn poll_ready(&self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.inner.service.poll_ready(context)
-    }
-
-    fn call(&self, request: ServiceRequest) -> Self::Future {
-        let checking = self.inner.guard.begin(request.request());
-        Guarded { state: State::Checking { checking, request: Some(request), inner: Rc::clone(&self.inner) } }
-    }
-}
-
-pin_project! {
-    /// A request inside [`TokenAuth`]. It is not boxed, since that would cost every request an allocation.
-    pub struct Guarded<S, F> {
-        #[pin]
-        state: State<S, F>,
-    }
-}
-
-pin_project! {
-    #[project = StateProjection]
-    enum State<S, F> {
-        Checking { checking: Checking, request: Option<ServiceRequest>, inner: Rc<Inner<S>> },
-        Serving { #[pin] answer: F },
-    }
-}
-
-impl<S, B> Future for Guarded<S, S::Future>
-where
-    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = actix_web::Error>,
-{
-    type Output = Result<ServiceResponse<EitherBody<B>>, actix_web::Error>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        loop {
-            let answer = match self.as_mut().project().state.project() {
-                StateProjection::Checking { checking, request, inner } => {
-                    // Empty only if it is polled again after the answer.
-                    let Some(asked) = request.as_ref() else { return Poll::Pending };
-                    let verdict = wait_for!(checking.poll(&inner.guard, asked.request(), context));
-                    let Some(request) = request.take() else { return Poll::Pending };
-                    match verdict {
-                        Ok(verified) => {
-                            request.extensions_mut().insert(verified);
-                            inner.service.call(request)
-                        }
-                        Err(failure) => {
-                            let response = request.into_response(failure.response());
-                            return Poll::Ready(Ok(response.map_into_right_body()));
-                        }
-                    }
-                }
-                StateProjection::Serving { answer } => {
-                    return answer.poll(context).map_ok(ServiceResponse::map_into_left_body);
-                }
-            };
-            self.as_mut().project().state.set(State::Serving { answer });
         }
     }
 }

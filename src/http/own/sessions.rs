@@ -36,8 +36,9 @@ pub(super) async fn end_one(incoming: Incoming) -> HttpResponse {
     incoming
         .answer_known(&ONE, Dialect::Knox, async |context, who| {
             Ok(match context.end_own_session(&who).await? {
-                true => done(context),
-                false => context.replies().detail(StatusCode::NOT_FOUND, "Not found."),
+                Some(ended) if ended == who.session.id => context.forget(&who, done(context)),
+                Some(_) => done(context),
+                None => context.replies().detail(StatusCode::NOT_FOUND, "Not found."),
             })
         })
         .await

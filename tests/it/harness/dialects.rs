@@ -10,13 +10,15 @@ use super::wire::{Framing, Reply, Request};
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Speech {
     pub(crate) dialect: Dialect,
-    login: &'static str,
-    access: &'static str,
+    pub(crate) login: &'static str,
+    /// The member with the access token in the reply to a login.
+    pub(crate) access: &'static str,
     pub(crate) has_refresh_token: bool,
-    keyword: &'static str,
+    pub(crate) keyword: &'static str,
     /// The paths to verify at and to refresh at, and the latter's field.
-    exchange: Option<(&'static str, &'static str, &'static str)>,
-    refreshed: &'static str,
+    pub(crate) exchange: Option<(&'static str, &'static str, &'static str)>,
+    /// The member with the access token in the reply to a refresh.
+    pub(crate) refreshed: &'static str,
 }
 
 /// The result of a login.
@@ -80,9 +82,14 @@ pub(crate) fn members(reply: &Reply) -> Value {
     serde_json::from_str(&reply.text()).unwrap_or_else(|error| panic!("{error}: {}", reply.text()))
 }
 
-fn post(client: &mut Client, path: &str, body: &Value) -> Reply {
+/// A request with this JSON.
+pub(crate) fn posting(path: &str, body: &Value) -> Request {
     let request = Request::new("POST", path).header("Content-Type", "application/json");
-    client.ask(&request.body(body.to_string(), Framing::Length))
+    request.body(body.to_string(), Framing::Length)
+}
+
+fn post(client: &mut Client, path: &str, body: &Value) -> Reply {
+    client.ask(&posting(path, body))
 }
 
 impl Speech {
@@ -92,12 +99,16 @@ impl Speech {
 
     /// Logs in a user of [`App::add_user`](super::app::App::add_user).
     pub(crate) fn try_login(&self, client: &mut Client, name: &str, password: &str) -> Reply {
+        client.ask(&self.login_request(name, password))
+    }
+
+    pub(crate) fn login_request(&self, name: &str, password: &str) -> Request {
         let body = if self.dialect == Dialect::Simplejwt {
             json!({ "email": format!("{name}@example.com"), "password": password })
         } else {
             json!({ "username": name, "password": password })
         };
-        post(client, self.login, &body)
+        posting(self.login, &body)
     }
 
     pub(crate) fn login(&self, client: &mut Client, name: &str, password: &str) -> Tokens {

@@ -38,13 +38,15 @@ impl RequestContext<'_> {
         self.done(self.state.auth().own_sessions(who, after, limit).await)
     }
 
-    /// Ends the session in the path. `false` if the user has no such live session.
+    /// Ends the session in the path, and returns its id. `None` if the user has no such live session.
     ///
     /// # Errors
     /// The reply to send.
-    pub async fn end_own_session(&self, who: &Verified) -> EndpointResult<bool> {
-        let Some(session) = self.request.match_info().get("id").and_then(SessionId::parse) else { return Ok(false) };
-        self.done(self.state.auth().end_own_session(who, session, self.state.origin(self.request)).await)
+    pub async fn end_own_session(&self, who: &Verified) -> EndpointResult<Option<SessionId>> {
+        let Some(session) = self.request.match_info().get("id").and_then(SessionId::parse) else { return Ok(None) };
+        let ended =
+            self.done(self.state.auth().end_own_session(who, session, self.state.origin(self.request)).await)?;
+        Ok(ended.then_some(session))
     }
 
     /// Ends all sessions of the user but the current one.
