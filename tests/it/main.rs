@@ -16,6 +16,8 @@ mod browsers;
 mod by_hand;
 #[cfg(test)]
 mod cache;
+#[cfg(test)]
+mod client_packages;
 #[cfg(feature = "conformance")]
 #[cfg(test)]
 mod clients;

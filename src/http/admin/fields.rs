@@ -3,16 +3,18 @@
 //! A handler takes its fields one after the other, and then calls [`Fields::finish`]. Until that has succeeded, a field
 //! that is wrong or missing has a placeholder's value.
 
+mod body;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 
 use actix_web::dev::Payload;
-use futures_util::StreamExt as _;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
+pub(in crate::http) use self::body::read_body;
 use super::error::ApiError;
 use crate::domain::time::Timestamp;
 use crate::domain::user::{Password, UserId};
@@ -304,36 +306,6 @@ impl Given {
 fn parse_local(text: &str) -> Option<Timestamp> {
     let in_utc = |text: String| Timestamp::parse(&text);
     Timestamp::parse(text).or_else(|| in_utc(format!("{text}Z"))).or_else(|| in_utc(format!("{text}:00Z")))
-}
-
-/// Reads a body to its end.
-///
-/// # Errors
-/// When it is larger or slower than it should be.
-pub(in crate::http) async fn read_body(
-    declared: Option<u64>,
-    payload: Payload,
-    options: &HttpOptions,
-) -> Result<Zeroizing<Vec<u8>>, ApiError> {
-    let limit = options.body_limit;
-    if declared.is_some_and(|length| usize::try_from(length).map_or(true, |length| length > limit)) {
-        return Err(BodyError::TooLarge(limit).into());
-    }
-    let body = tokio::time::timeout(options.read_timeout, collect(payload, limit));
-    Ok(Zeroizing::new(body.await.map_err(|_| BodyError::Slow)??))
-}
-
-async fn collect(mut payload: Payload, limit: usize) -> Result<Vec<u8>, BodyError> {
-    // Allocated once: a buffer that grows leaves copies of passwords behind.
-    let mut bytes = Vec::with_capacity(limit);
-    while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|_| BodyError::Broken)?;
-        if bytes.len() + chunk.len() > limit {
-            return Err(BodyError::TooLarge(limit));
-        }
-        bytes.extend_from_slice(&chunk);
-    }
-    Ok(bytes)
 }
 
 #[cfg(test)]
