@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -41,14 +42,16 @@ def reply(body: Any, status: int = 200, headers: str = "") -> bytes:
 class Fake:
     """Answers requests with the given replies in turn, and then with the last one again. No bytes: it hangs up."""
 
-    def __init__(self, at: Path | None = None) -> None:
+    def __init__(self, at: Path | None = None, tls: ssl.SSLContext | None = None) -> None:
         self.replies: list[bytes] = [reply({"active": False})]
         self.requests: list[tuple[str, dict[str, str], str]] = []
         self.connections = 0
         self._socket = socket.socket(socket.AF_UNIX if at else socket.AF_INET)
         self._socket.bind(str(at) if at else ("127.0.0.1", 0))
         self._socket.listen()
-        self.url = f"unix:{at}" if at else f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        self._tls = tls
+        scheme = "https" if tls else "http"
+        self.url = f"unix:{at}" if at else f"{scheme}://127.0.0.1:{self._socket.getsockname()[1]}"
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:
@@ -67,7 +70,11 @@ class Fake:
 
     def _serve(self, connection: socket.socket) -> None:
         # The other side may hang up at any time.
-        with contextlib.suppress(ConnectionError), connection, connection.makefile("rb") as stream:
+        with contextlib.suppress(ConnectionError, ssl.SSLError), connection:
+            self._answer(self._tls.wrap_socket(connection, server_side=True) if self._tls else connection)
+
+    def _answer(self, connection: socket.socket) -> None:
+        with connection, connection.makefile("rb") as stream:
             while line := stream.readline():
                 headers: dict[str, str] = {}
                 while header := stream.readline().decode().rstrip():

@@ -6,11 +6,16 @@ import logging
 import os
 import pickle
 import socket
-from datetime import UTC, datetime
+import ssl
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from conftest import CLIENT_ID, GOOD, SECRET, TOKEN, Asker, Fake, reply
 from knoxide_client import (
@@ -147,6 +152,33 @@ def test_a_unix_socket(asker: Asker, tmp_path: Path) -> None:
     assert asker.client(fake.url).check(TOKEN) is not None
     assert fake.requests[0][0] == "POST /introspect/ HTTP/1.1"
     fake.close()
+
+
+def test_a_certificate_is_verified(asker: Asker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    certificate, tls = tmp_path / "certificate.pem", ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    make_certificate(certificate)
+    tls.load_cert_chain(certificate)
+    fake = Fake(tls=tls)
+    fake.replies = [reply(GOOD)]
+    with pytest.raises(Unavailable, match="CERTIFICATE_VERIFY_FAILED"):
+        asker.client(fake.url).check(TOKEN)
+    assert fake.requests == []
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    assert asker.client(fake.url).check(TOKEN) is not None
+    fake.close()
+
+
+def make_certificate(path: Path) -> None:
+    """A certificate for 127.0.0.1 and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")])
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    builder = builder.not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
+    address = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+    certificate = builder.add_extension(address, critical=False).sign(key, hashes.SHA256())
+    pem = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    path.write_bytes(certificate.public_bytes(pem[0]) + key.private_bytes(*pem))
 
 
 def test_many_tokens_keep_their_order(asker: Asker, fake: Fake) -> None:

@@ -74,6 +74,10 @@ class _Connection(Generic[Http]):
     def _connect(self) -> Http:
         raise NotImplementedError
 
+    def _transport(self) -> dict[str, Any]:
+        # Loading the authorities takes longer than a hundred checks, and only TLS needs them.
+        return {"uds": self._socket, "limits": _LIMITS, "verify": self._base.startswith("https:")}
+
     def _options(self) -> dict[str, Any]:
         # No proxy and no .netrc of the environment: tokens and the secret go to this address alone.
         return {"base_url": self._base, "auth": self._credentials, "timeout": self._timeout, "trust_env": False}
@@ -125,7 +129,7 @@ class Client(_Connection[httpx.Client]):
         self.close()
 
     def _connect(self) -> httpx.Client:
-        return httpx.Client(transport=httpx.HTTPTransport(uds=self._socket, limits=_LIMITS), **self._options())
+        return httpx.Client(transport=httpx.HTTPTransport(**self._transport()), **self._options())
 
     def _ask(self, path: str, **body: Any) -> httpx.Response:
         http = self._current()
@@ -170,8 +174,7 @@ class AsyncClient(_Connection[httpx.AsyncClient]):
         await self.close()
 
     def _connect(self) -> httpx.AsyncClient:
-        transport = httpx.AsyncHTTPTransport(uds=self._socket, limits=_LIMITS)
-        return httpx.AsyncClient(transport=transport, **self._options())
+        return httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(**self._transport()), **self._options())
 
     async def _ask(self, path: str, **body: Any) -> httpx.Response:
         http = self._current()
