@@ -73,22 +73,18 @@ impl Mounted {
             admin.configure(config);
         }
         if self.dialects {
-            crate::http::configure_with(config, &self.state, |config| self.configure_pages(config));
+            #[cfg(feature = "pages")]
+            crate::http::configure_with(config, &self.state, |config| {
+                if let Some(pages) = &self.account {
+                    crate::http::pages::account::configure(config, pages);
+                }
+            });
+            #[cfg(not(feature = "pages"))]
+            crate::http::configure(config, &self.state);
         } else if let Some(admin) = &self.admin {
             admin.configure_rest(config);
         }
     }
-
-    #[cfg(feature = "pages")]
-    fn configure_pages(&self, config: &mut web::ServiceConfig) {
-        if let Some(pages) = &self.account {
-            crate::http::pages::account::configure(config, pages);
-        }
-    }
-
-    #[cfg(not(feature = "pages"))]
-    #[expect(clippy::unused_self, reason = "without pages there is nothing to mount")]
-    const fn configure_pages(&self, _: &mut web::ServiceConfig) {}
 }
 
 /// The server could not be set up.

@@ -129,6 +129,12 @@ fn scope(pages: &AccountPages) -> impl HttpServiceFactory + use<> {
     scope
 }
 
+/// The paths of all pages, each once.
+#[cfg(test)]
+pub(in crate::http) fn paths() -> impl Iterator<Item = &'static str> {
+    routes::paths().into_iter()
+}
+
 async fn root(request: HttpRequest, pages: web::Data<AccountPages>) -> HttpResponse {
     match pages.site().visit(&request) {
         Some(_) => reply::see_other(&pages.path(HOME)).finish(),

@@ -166,7 +166,7 @@ fn without_its_database_a_page_says_so() {
     let (app, _) = start(Backend::Sqlite);
     let mut browser = signed_in(&app, "alice");
     browser.open(HOME);
-    let fields = browser.fields(OTHERS);
+    let fields = browser.fields(SIGN_OUT);
     let file = app.database.url.strip_prefix("sqlite://").expect("a file");
     let away = format!("{file}.away");
     std::fs::rename(file, &away).expect("a rename");
@@ -176,7 +176,7 @@ fn without_its_database_a_page_says_so() {
         assert!(reply.text().contains("Not now") && reply.header("Retry-After").is_some(), "{path}");
         assert_eq!(reply.header("Set-Cookie"), None, "the browser keeps its cookie");
     }
-    assert_eq!(browser.post(OTHERS, &fields).status, 503);
+    assert_eq!(browser.post(SIGN_OUT, &fields).status, 503);
     let mut other = Browser::at(app.address);
     other.open(HOME);
     let fields = credentials(&other, "alice", PASSWORD);
