@@ -40,7 +40,7 @@ pub(super) fn offer(asked: &Asked, username: String) -> Answer {
 }
 
 pub(super) async fn exchange(mut asked: Asked) -> Answer {
-    let name = asked.fields.required_text("username");
+    let name = asked.fields.required_text("username").trim().to_owned();
     let current = asked.fields.required_password("one_time_password");
     let new = new_password(&mut asked.fields);
     let done = match asked.finish() {

@@ -48,7 +48,7 @@ pub(super) async fn show(mut asked: Asked) -> Answer {
 
 pub(super) async fn sign_in(mut asked: Asked) -> Answer {
     let next = next(&mut asked);
-    let name = asked.fields.required_text("username");
+    let name = asked.fields.required_text("username").trim().to_owned();
     let password = asked.fields.required_password("password");
     if asked.finish().is_err() {
         let refusal = ApiError::invalid("give your user name and your password");
