@@ -16,6 +16,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 use crate::config::{HttpSettings, ListenAddress, SocketMode};
 use crate::http::HttpState;
 use crate::http::middleware::request_log::RequestLog;
+use crate::http::openapi::{self, ApiDocs};
 #[cfg(feature = "pages")]
 use crate::http::pages::account::AccountPages;
 use crate::service::Auth;
@@ -62,15 +63,32 @@ struct Mounted {
     state: HttpState,
     dialects: bool,
     admin: Option<Mount>,
+    docs: Option<ApiDocs>,
     /// The pages of users.
     #[cfg(feature = "pages")]
     account: Option<AccountPages>,
 }
 
 impl Mounted {
+    fn new(state: HttpState, dialects: bool, admin: Option<Mount>) -> Self {
+        let of_admin = || admin.as_ref().map(|admin| admin.api().clone());
+        let docs = state.options().api_docs.then(|| ApiDocs::new(dialects.then(|| state.clone()), of_admin()));
+        Self {
+            state,
+            dialects,
+            admin,
+            docs,
+            #[cfg(feature = "pages")]
+            account: None,
+        }
+    }
+
     fn configure(&self, config: &mut web::ServiceConfig) {
         if let Some(admin) = &self.admin {
             admin.configure(config);
+        }
+        if let Some(docs) = &self.docs {
+            openapi::configure(config, docs);
         }
         if self.dialects {
             #[cfg(feature = "pages")]
@@ -133,12 +151,11 @@ impl Server {
         let each = process::connections_each(http.workers, process::files());
         let listeners = http.listen.iter().map(|address| {
             let beside = admin.filter(|admin| admin.shares(address)).map(|admin| admin.mount(state.clone(), address));
+            let mounted = Mounted::new(state.clone(), true, beside);
+            #[cfg(feature = "pages")]
             let mounted = Mounted {
-                state: state.clone(),
-                dialects: true,
-                admin: beside,
-                #[cfg(feature = "pages")]
                 account: http.options.account_pages.then(|| AccountPages::new(state.clone(), admin::ip_of(address))),
+                ..mounted
             };
             (address, mounted)
         });
@@ -154,13 +171,7 @@ impl Server {
         let state = admin.http();
         // The mode in the settings is for clients, such as a proxy, and not for administrators.
         let own = HttpSettings { socket_mode: SocketMode(0o600), ..http.clone() };
-        let mounted = Mounted {
-            state: state.clone(),
-            dialects: false,
-            admin: Some(admin.mount(state.clone(), address)),
-            #[cfg(feature = "pages")]
-            account: None,
-        };
+        let mounted = Mounted::new(state.clone(), false, Some(admin.mount(state.clone(), address)));
         let server = Self::listen(&own, (1, ADMIN_CONNECTIONS), state, vec![(address, mounted)]);
         server.map(Some).map_err(|error| match error {
             BindError::Address { address, error } => BindError::Administration { address, error },

@@ -123,7 +123,10 @@ async fn not_found(request: HttpRequest, pages: web::Data<AdminPages>) -> HttpRe
         return crate::http::admin::not_found(request, web::Data::new(pages.state().clone())).await;
     }
     match pages.site().visit(&request) {
-        Some(_) => problem::not_found(pages.frame(None)),
+        Some(visit) => {
+            let viewer = judge::viewer(&pages, &request, &visit).await;
+            problem::not_found(pages.frame(viewer))
+        }
         None => pages.wrong_host(),
     }
 }

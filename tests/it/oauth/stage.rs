@@ -9,6 +9,7 @@ use knoxide::domain::client::Rights;
 use knoxide::domain::dialect::Dialect;
 use knoxide::domain::session::SessionKind;
 use knoxide::domain::user::{LoginName, Password, UserId};
+use knoxide::service::Pages;
 use knoxide::service::admin::AddedClient;
 use serde_json::{Value, json};
 
@@ -104,6 +105,14 @@ impl Stage {
         issued.access.token.expose().to_owned()
     }
 
+    /// The token in the cookie of a page.
+    pub(crate) fn page_token(&self, pages: Pages, name: &str) -> String {
+        let (login, password) = (LoginName::Username(name.to_owned()), Password::new(PASSWORD.to_owned()));
+        let signing_in = self.app.auth.log_in_to_pages(pages, login, password, Origin::default());
+        let issued = actix_web::rt::System::new().block_on(signing_in).expect("a login");
+        issued.access.token.expose().to_owned()
+    }
+
     pub(crate) fn introspect(&self, client: &mut Client, token: &str) -> Reply {
         client.ask(&form_request("/introspect/", &[("token", token)]).header("Authorization", self.header()))
     }
@@ -196,6 +205,8 @@ impl Stage {
         add("of a dialect that is switched off", &foreign.access, false);
         add("of an administrator's session", &self.session_token("root"), false);
         add("of an administrator's script", &self.script_token(root), false);
+        add("of a page for administrators", &self.page_token(Pages::Admin, "root"), false);
+        add("of a page about the own account", &self.page_token(Pages::Account, "alice"), false);
         add("a client's secret", self.service.secret.expose(), false);
         add("a client's id", &self.service.id.to_string(), false);
         add("unknown", &"0123456789".repeat(4), false);

@@ -26,7 +26,12 @@ pub(super) async fn answer(path: &str, request: HttpRequest, payload: Payload, p
     };
     let page = match routes::find(path, request.method()) {
         Ok(page) => page,
-        Err(allowed) => return problem::wrong_method(pages.frame(None), allowed),
+        Err(allowed) => {
+            // Who has signed in can sign out there, too.
+            let known = authenticate(pages, &request, &visit).await.ok().flatten();
+            let viewer = known.map(|(token, who)| viewer_of(&token, &who));
+            return problem::wrong_method(pages.frame(viewer), allowed);
+        }
     };
     if page.is_read() {
         note(&request, Facts::read_only);
@@ -38,7 +43,7 @@ pub(super) async fn answer(path: &str, request: HttpRequest, payload: Payload, p
         Needs::Nothing => (cookie::read(&request, &visit, Holds::SignIn), None),
         Needs::User => match authenticate(pages, &request, &visit).await {
             Ok(Some((token, who))) => {
-                let viewer = Viewer { name: who.user.username.clone(), form_token: form::token_for(&token) };
+                let viewer = viewer_of(&token, &who);
                 (Some(token), Some((who, viewer)))
             }
             Ok(None) => return sign_in::lead_there(pages, &next_of(page, &request, pages)),
@@ -47,6 +52,10 @@ pub(super) async fn answer(path: &str, request: HttpRequest, payload: Payload, p
     };
     let asked = Asked { pages: pages.clone(), request, visit, fields: Fields::default(), known };
     run(page, asked, payload, cookie).await
+}
+
+fn viewer_of(token: &Token, who: &Verified) -> Viewer {
+    Viewer { name: who.user.username.clone(), form_token: form::token_for(token) }
 }
 
 /// The user of the cookie, and its token; `None`: nobody has signed in.

@@ -154,7 +154,7 @@ pub(super) fn of_requests(server: &Running, canaries: &mut Canaries) -> Vec<u8> 
     replies
 }
 
-fn record(reply: &Reply) -> Vec<u8> {
+pub(super) fn record(reply: &Reply) -> Vec<u8> {
     let mut record = format!("{} {:?}\n", reply.status, reply.headers).into_bytes();
     record.extend(&reply.body);
     record.push(b'\n');
