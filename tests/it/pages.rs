@@ -4,6 +4,7 @@ mod access;
 mod account;
 mod acts;
 mod browser;
+mod chromium;
 mod cookie;
 mod markup;
 mod requests;
