@@ -15,6 +15,7 @@ pub mod health;
 pub mod jwks;
 pub mod middleware;
 pub mod oauth;
+pub mod openapi;
 mod own;
 #[cfg(feature = "pages")]
 pub mod pages;
@@ -24,8 +25,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use actix_web::http::header::{USER_AGENT, X_FORWARDED_FOR};
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::http::header::{HeaderValue, USER_AGENT, X_FORWARDED_FOR};
+use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Responder, web};
 
 use self::browser::Origins;
 use self::browser::cors::Cors;
@@ -51,6 +52,8 @@ pub struct HttpOptions {
     pub proxies: address::Proxies,
     /// How proxies ask whether a request may pass.
     pub forward_auth: forward_auth::options::ForwardAuthOptions,
+    /// Whether the program serves the document of its API.
+    pub api_docs: bool,
     /// Whether services can ask about tokens: introspection, revocation and checks of many tokens.
     pub introspection: bool,
     /// Where clients reach the server. No URL is ever made from what a request says about its host.
@@ -80,6 +83,7 @@ impl Default for HttpOptions {
             read_timeout: Duration::from_secs(5),
             proxies: address::Proxies::default(),
             forward_auth: forward_auth::options::ForwardAuthOptions::default(),
+            api_docs: true,
             introspection: true,
             public_url: None,
             origins: Origins::default(),
@@ -245,6 +249,35 @@ pub fn configure(config: &mut web::ServiceConfig, state: &HttpState) {
             .configure(health::configure)
             .default_service(web::to(not_found));
     }
+}
+
+/// What the document says of all that [`configure`] mounts with these options.
+fn document(document: &mut openapi::document::Document, state: &HttpState) {
+    dialects::document(document, state);
+    if state.options().forward_auth.enabled {
+        forward_auth::document(document, &openapi::document::header_schemes(&state.options().dialects));
+    }
+    if state.options().introspection {
+        oauth::document(document, state.options().public_url.is_some());
+    }
+    jwks::document(document);
+    health::document(document);
+}
+
+/// Serves `GET` and `HEAD` at a path. The answer to other methods is 405.
+fn read_at<F, Args>(config: &mut web::ServiceConfig, path: &str, handler: F)
+where
+    F: Handler<Args> + Clone,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    let resource = web::resource(path).route(web::get().to(handler.clone())).route(web::head().to(handler));
+    config.service(resource.default_service(web::to(only_reads)));
+}
+
+async fn only_reads(request: HttpRequest) -> HttpResponse {
+    static READS: HeaderValue = HeaderValue::from_static("GET, HEAD");
+    drf::reply::Replies::new(Some(&READS), true).method_not_allowed(request.method().as_str())
 }
 
 async fn not_found(request: HttpRequest) -> HttpResponse {

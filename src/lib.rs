@@ -46,9 +46,10 @@ pub mod store;
 pub mod telemetry;
 mod threads;
 
-pub use crate::domain::dialect::Dialect;
+pub use crate::domain::dialect::{CookieMode, Dialect};
 pub use crate::domain::session::Verified;
 pub use crate::domain::user::{LoginName, Password, UserId};
+pub use crate::http::browser::Origins;
 pub use crate::http::middleware::extract::{Authenticated, MaybeAuthenticated};
 pub use crate::http::middleware::guard::{Guard, TokenAuth};
 pub use crate::http::{HttpOptions, HttpState, mount};

@@ -16,6 +16,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 use crate::config::{HttpSettings, ListenAddress, SocketMode};
 use crate::http::HttpState;
 use crate::http::middleware::request_log::RequestLog;
+use crate::http::openapi::{self, ApiDocs};
 use crate::service::Auth;
 
 mod admin;
@@ -60,12 +61,22 @@ struct Mounted {
     state: HttpState,
     dialects: bool,
     admin: Option<Mount>,
+    docs: Option<ApiDocs>,
 }
 
 impl Mounted {
+    fn new(state: HttpState, dialects: bool, admin: Option<Mount>) -> Self {
+        let of_admin = || admin.as_ref().map(|admin| admin.api().clone());
+        let docs = state.options().api_docs.then(|| ApiDocs::new(dialects.then(|| state.clone()), of_admin()));
+        Self { state, dialects, admin, docs }
+    }
+
     fn configure(&self, config: &mut web::ServiceConfig) {
         if let Some(admin) = &self.admin {
             admin.configure(config);
+        }
+        if let Some(docs) = &self.docs {
+            openapi::configure(config, docs);
         }
         if self.dialects {
             crate::http::configure(config, &self.state);
@@ -121,7 +132,7 @@ impl Server {
         let each = process::connections_each(http.workers, process::files());
         let listeners = http.listen.iter().map(|address| {
             let beside = admin.filter(|admin| admin.shares(address)).map(|admin| admin.mount(state.clone(), address));
-            (address, Mounted { state: state.clone(), dialects: true, admin: beside })
+            (address, Mounted::new(state.clone(), true, beside))
         });
         Self::listen(http, (http.workers, each), state.clone(), listeners.collect())
     }
@@ -135,8 +146,7 @@ impl Server {
         let state = admin.http();
         // The mode in the settings is for clients, such as a proxy, and not for administrators.
         let own = HttpSettings { socket_mode: SocketMode(0o600), ..http.clone() };
-        let mounted =
-            Mounted { state: state.clone(), dialects: false, admin: Some(admin.mount(state.clone(), address)) };
+        let mounted = Mounted::new(state.clone(), false, Some(admin.mount(state.clone(), address)));
         let server = Self::listen(&own, (1, ADMIN_CONNECTIONS), state, vec![(address, mounted)]);
         server.map(Some).map_err(|error| match error {
             BindError::Address { address, error } => BindError::Administration { address, error },

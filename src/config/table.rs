@@ -99,6 +99,9 @@ fn http(table: &mut Table) {
         /// djoser are 400), `package` the packages (204, `{}`, 401).
         KNOXIDE_COMPAT = http.options.compat, one_of(compat);
 
+        /// Whether the document of the API is served: `/openapi.json`, and `/docs/` to read it (docs/openapi.md).
+        KNOXIDE_API_DOCS = http.options.api_docs, boolean();
+
         /// The proxies whose `X-Forwarded-For` is trusted; `unix` stands for all clients that connect through a Unix
         /// socket. Empty: no proxy is trusted, and a client's address is that of its connection.
         KNOXIDE_TRUSTED_PROXIES = http.options.proxies, form::of(NETWORKS);

@@ -3,8 +3,11 @@
 //! A secret is stored as a token is: only its digest, which is fast because the secret is random. A client has one
 //! secret, and for a while after a rotation the one before, too.
 
+mod schema;
+
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 use sha2::{Digest, Sha512};
 use subtle::ConstantTimeEq;
@@ -24,8 +27,9 @@ pub const DEFAULT_LIMIT: u32 = 1_000;
 pub const MAX_LIMIT: u32 = 1_000_000;
 
 /// A client's identifier: a UUID v7, so that ids sort by the time of registration. Not a secret.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-pub struct ClientId(Uuid);
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, JsonSchema)]
+#[schemars(inline, extend("format" = "uuid"))]
+pub struct ClientId(#[schemars(with = "String")] Uuid);
 
 impl ClientId {
     /// A new id from the time of registration and ten random bytes.
@@ -266,7 +270,7 @@ pub fn accepts(client: Option<&ClientRecord>, presented: &SecretDigest, now: Tim
 }
 
 /// A client as it is listed: without its secrets.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ClientEntry {
     /// Its id.
     pub id: ClientId,

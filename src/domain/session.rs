@@ -1,11 +1,13 @@
 //! Sessions, and the one function that decides whether a token is good.
 
 mod kind;
+mod schema;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -16,8 +18,9 @@ use crate::domain::token::TokenKind;
 use crate::domain::user::{Epoch, User, UserId};
 
 /// A session's identifier: a UUID v7, so that ids sort by the time of login. Not a secret.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-pub struct SessionId(Uuid);
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, JsonSchema)]
+#[schemars(inline, extend("format" = "uuid"))]
+pub struct SessionId(#[schemars(with = "String")] Uuid);
 
 impl SessionId {
     /// A new id from the time of login and ten random bytes.
@@ -66,7 +69,7 @@ impl fmt::Display for SessionId {
 }
 
 /// One login on one device: the fields that a check needs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Session {
     /// The session's id.
     pub id: SessionId,
@@ -212,7 +215,7 @@ pub fn judge(
 }
 
 /// A session as it is listed, for its owner or an administrator.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct SessionEntry {
     /// The session's state.
     #[serde(flatten)]

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
 pub use evenness::Evenness;
@@ -23,8 +24,9 @@ pub use steady::SteadyClock;
 const CALENDAR_EPOCH: jiff::civil::DateTime = jiff::civil::DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
 
 /// A moment: microseconds since 1970-01-01T00:00:00 UTC.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Timestamp(i64);
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema)]
+#[schemars(inline, description = "A time in UTC.", extend("format" = "date-time"))]
+pub struct Timestamp(#[schemars(with = "String")] i64);
 
 impl Timestamp {
     /// 1970-01-01T00:00:00Z.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
@@ -13,7 +14,8 @@ use crate::domain::time::Timestamp;
 pub const ADMIN: &str = "admin";
 
 /// A user's number; imported users keep theirs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, JsonSchema)]
+#[schemars(inline)]
 pub struct UserId(pub i64);
 
 impl fmt::Display for UserId {
@@ -28,7 +30,7 @@ impl fmt::Display for UserId {
 pub struct Epoch(pub i64);
 
 /// An account, without its password.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct User {
     /// The user's number.
     pub id: UserId,

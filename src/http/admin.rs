@@ -7,6 +7,7 @@
 pub(in crate::http) mod access;
 pub(in crate::http) mod call;
 mod clients;
+mod described;
 pub(in crate::http) mod error;
 pub(in crate::http) mod events;
 pub(in crate::http) mod explain;
@@ -37,6 +38,7 @@ pub use self::routes::{Needs, ROUTES, Route};
 use super::HttpState;
 use super::drf::media::joined;
 use super::middleware::request_log::{Facts, note};
+use super::openapi::document::Document;
 use crate::domain::jwt::{Algorithm, KeySecret};
 use crate::service::admin::desk::Desk;
 
@@ -76,6 +78,11 @@ impl AdminState {
         &self.0.desk
     }
 
+    /// The refusal of a request that names another host.
+    pub(super) fn refuse_other_hosts(&self, request: &HttpRequest) -> Option<HttpResponse> {
+        self.0.hosts.check(request).err().map(ApiError::reply)
+    }
+
     pub(in crate::http) fn settings(&self) -> &AdminOptions {
         &self.0.settings
     }
@@ -98,6 +105,11 @@ pub fn configure(config: &mut web::ServiceConfig, state: &AdminState) {
             config.service(web::resource(path).to(handler));
         }
     }
+}
+
+/// What the document says about them.
+pub(super) fn document(document: &mut Document) {
+    described::document(document, ROUTES);
 }
 
 /// The answer to paths that do not exist. Where the host is not one of ours, the paths do not matter.
@@ -147,7 +159,7 @@ async fn read_fields(
     state: &AdminState,
 ) -> Result<Fields, ApiError> {
     if route.is_read() {
-        return Ok(Fields::of_query(request.query_string()));
+        return Ok(Fields::of_query(request.query_string()).declared_by(route.described));
     }
     if !request.query_string().is_empty() {
         return Err(ApiError::invalid("this request has its fields in the body, and none in the query"));
@@ -155,5 +167,6 @@ async fn read_fields(
     let headers = request.headers();
     let content_type = joined(headers, &CONTENT_TYPE).unwrap_or_default();
     let declared = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-    Fields::of_body(&content_type, declared, payload, state.http().options()).await
+    let fields = Fields::of_body(&content_type, declared, payload, state.http().options()).await?;
+    Ok(fields.declared_by(route.described))
 }

@@ -9,8 +9,11 @@ use actix_web::{Handler, HttpResponse, web};
 use serde_json::{Value, json};
 
 use super::drf::request::{Incoming, LoginDenial, RequestContext};
-use super::{HttpState, account, own};
-use crate::domain::dialect::Dialect;
+use super::openapi::document::{Document, token_schemes};
+use super::openapi::schema::object;
+use super::openapi::{coded_detail, detail};
+use super::{HttpState, account, events, own};
+use crate::domain::dialect::{CookieMode, Dialect};
 use crate::service::{Issued, RefreshedTokens, TokenRefusal};
 
 pub mod access_token;
@@ -43,6 +46,61 @@ pub fn configure(config: &mut web::ServiceConfig, state: &HttpState) {
     if dialects.knox.enabled {
         own::configure(config, &dialects.knox.prefix, state);
     }
+}
+
+/// What the document says about the enabled dialects.
+pub(super) fn document(document: &mut Document, state: &HttpState) {
+    let options = state.options();
+    let schemes = token_schemes(&options.dialects);
+    for dialect in Dialect::ALL {
+        let mount = options.dialects.get(dialect);
+        if !mount.enabled {
+            continue;
+        }
+        let mut section = document.section(dialect.as_str(), about(dialect), &mount.prefix);
+        section.with_cookies(mount.cookie != CookieMode::Off);
+        match dialect {
+            Dialect::Knox => knox::document(&mut section),
+            Dialect::DrfJwt => drf_jwt::document(&mut section),
+            Dialect::Simplejwt => simplejwt::document(&mut section, options.compat),
+            Dialect::AccessToken => access_token::document(&mut section),
+            Dialect::Djoser => djoser::document(&mut section, options.compat),
+        }
+        if dialect == Dialect::Knox {
+            let about = "For access tokens of every dialect, each under its own keyword.";
+            let mut section = document.section("account", about, &mount.prefix);
+            section.with_cookies(state.jar().is_some());
+            account::document(&mut section, options.compat, &schemes);
+            own::document(&mut section, state, &schemes);
+            events::document(&mut section, state, &schemes);
+        }
+    }
+}
+
+const fn about(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::Knox => "Opaque tokens, as with django-rest-knox.",
+        Dialect::DrfJwt => "One JWT, as with djangorestframework-jwt.",
+        Dialect::Simplejwt => "An access and a refresh JWT, by e-mail address, as with djangorestframework-simplejwt.",
+        Dialect::AccessToken => "One JWT with its end and its user.",
+        Dialect::Djoser => "An access and a refresh JWT, as with djoser.",
+    }
+}
+
+/// The schema of [`pair`].
+fn pair_schema(token: &Value) -> Value {
+    object([("refresh", token.clone()), ("access", token.clone())])
+}
+
+/// The schemas of [`refreshed`].
+fn refreshed_schema(token: &Value) -> Value {
+    let with_rotation = object([("access", token.clone()), ("refresh", token.clone())]);
+    json!({ "anyOf": [object([("access", token.clone())]), with_rotation] })
+}
+
+/// The schema of [`pair_refusal`].
+fn pair_refusal_schema() -> Value {
+    json!({ "anyOf": [coded_detail(), detail()] })
 }
 
 /// Serves an endpoint at both of its paths: a redirect from one to the other would lose the body of a
@@ -135,7 +193,6 @@ pub(super) const fn refresh_paths(dialect: Dialect) -> &'static [&'static str] {
 
 #[cfg(test)]
 mod tests {
-    use super::super::events;
     use super::*;
     use crate::http::{forward_auth, oauth};
 

@@ -7,14 +7,19 @@
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
+use serde_json::json;
 
 use super::HttpState;
 use super::dialects::serve;
 use super::drf::endpoint::{Endpoint, Verb};
 use super::drf::fields::FieldErrors;
 use super::drf::request::Incoming;
+use super::openapi::document::Section;
+use super::openapi::errors_of;
+use super::openapi::operation::Operation;
+use super::openapi::schema::{event_cursor, or_empty};
 use crate::domain::dialect::Dialect;
-use crate::service::EventCursor;
+use crate::service::{EventCursor, OwnEvents};
 
 const EVENTS: Endpoint = Endpoint { verb: Verb::Get, ..Endpoint::post("Events", &[]) };
 
@@ -31,6 +36,23 @@ pub(super) fn configure(config: &mut web::ServiceConfig, state: &HttpState) {
         let [events_at] = PATHS;
         serve(config, &knox.prefix, events_at, &events);
     }
+}
+
+/// What the document says about it.
+pub(super) fn document(section: &mut Section<'_>, state: &HttpState, schemes: &[String]) {
+    if state.auth().has_user_provider() {
+        return;
+    }
+    let [events_at] = PATHS;
+    let limit = json!({ "type": "integer", "minimum": 1, "maximum": LARGEST_PAGE, "default": USUAL_PAGE });
+    let page = section.schemas().of::<OwnEvents>();
+    let operation = Operation::new("The audit events about the user, newest first")
+        .known(schemes)
+        .takes("query", "cursor", &or_empty(&event_cursor()), "The `next` of the page before.")
+        .takes("query", "limit", &or_empty(&limit), "How many events a page has.")
+        .reply(200, "A page.", page)
+        .reply(400, "A parameter is wrong.", errors_of(&["cursor", "limit"]));
+    section.endpoint(events_at, &EVENTS, operation);
 }
 
 async fn events(incoming: Incoming) -> HttpResponse {

@@ -30,11 +30,17 @@ use super::address::Proxies;
 use super::browser::credentials::access_cookie;
 use super::middleware::guard::{AuthFailure, Guard};
 use super::middleware::request_log::{Facts, note};
+use super::openapi::document::Document;
+use super::openapi::operation::Operation;
+use super::openapi::schema::{one_of, text};
 use crate::domain::dialect::{CookieMode, Dialect};
 
 /// The paths, one for each kind of proxy.
 pub(super) const PATHS: [&str; 5] =
     ["forward-auth/nginx", "forward-auth/caddy", "forward-auth/traefik", "forward-auth/haproxy", "forward-auth/envoy"];
+
+/// The headers of all replies, for the document.
+const HEADERS: [&str; 3] = ["Cache-Control", "X-Content-Type-Options", "X-Request-Id"];
 
 static NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 static SOON: HeaderValue = HeaderValue::from_static("1");
@@ -78,6 +84,40 @@ pub fn configure(config: &mut web::ServiceConfig, state: &HttpState) {
         };
         config.service(web::resource(format!("/{path}{{rest:(/.*)?}}")).to(by_path));
     }
+}
+
+/// What the document says about them.
+pub(super) fn document(document: &mut Document, schemes: &[String]) {
+    let about =
+        "A proxy asks before it passes a request on. Any method is answered in the same way, and a body is never read.";
+    let mut section = document.section("forward-auth", about, "");
+    for (proxy, path) in Proxy::ALL.into_iter().zip(PATHS) {
+        section.add("get", &format!("/{path}/"), &asked_by(proxy, "Whether a request may pass", schemes));
+        let operation = asked_by(proxy, "Whether a request may pass that is for some users only", schemes);
+        let word = match proxy {
+            Proxy::Nginx | Proxy::Caddy | Proxy::Traefik | Proxy::Haproxy => one_of(&["staff", "admin"]),
+            // The path of the client may follow, of which each word is as good as any other.
+            Proxy::Envoy => text(),
+        };
+        let operation = operation
+            .part("requirement", &word, "The users that it is for: `staff`, `admin`.")
+            .empty(404, "There is no such requirement.")
+            .headers(&HEADERS);
+        section.add("get", &format!("/{path}/{{requirement}}/"), &operation);
+    }
+}
+
+fn asked_by(proxy: Proxy, summary: &'static str, schemes: &[String]) -> Operation {
+    let operation = Operation::new(summary)
+        .secured_by(schemes)
+        .empty(200, "It may.")
+        .empty(401, "There is no token, or it is not good.")
+        .header(401, "WWW-Authenticate")
+        .empty(403, "The user is none of those that it is for, or another site may have caused the request.")
+        .empty(proxy.bad_request().as_u16(), "There is more than one token.")
+        .empty(503, "It could not be checked now.")
+        .header(503, "Retry-After");
+    identity::HEADERS.into_iter().fold(operation, |operation, name| operation.header(200, name)).headers(&HEADERS)
 }
 
 /// The answer to any method; a body is never read.

@@ -2,8 +2,11 @@
 
 use actix_web::{HttpResponse, web};
 
-use super::HttpState;
 use super::middleware::request_log::{Facts, note};
+use super::openapi::document::Document;
+use super::openapi::operation::Operation;
+use super::openapi::schema::{object, one_of};
+use super::{HttpState, read_at};
 
 /// `GET /healthz`: 200 `{"status":"ok"}` while the process answers.
 async fn healthz(request: actix_web::HttpRequest) -> HttpResponse {
@@ -42,9 +45,27 @@ fn answer(mut reply: actix_web::HttpResponseBuilder, status: &str) -> HttpRespon
 /// Mounts both endpoints.
 pub fn configure(config: &mut web::ServiceConfig) {
     for path in ["/healthz", "/healthz/"] {
-        config.route(path, web::get().to(healthz)).route(path, web::head().to(healthz));
+        read_at(config, path, healthz);
     }
     for path in ["/readyz", "/readyz/"] {
-        config.route(path, web::get().to(readyz)).route(path, web::head().to(readyz));
+        read_at(config, path, readyz);
     }
+}
+
+/// What the document says about them.
+pub(super) fn document(document: &mut Document) {
+    const HEADERS: [&str; 3] = ["Cache-Control", "X-Content-Type-Options", "X-Request-Id"];
+    let says = |words: &[&str]| object([("status", one_of(words))]);
+    let mut section = document.section("health", "For load balancers and supervisors.", "");
+    let alive = Operation::new("Whether the process lives").reply(200, "It does.", says(&["ok"]));
+    section.add("get", "/healthz", &alive.headers(&HEADERS));
+    let ready = Operation::new("Whether requests can be sent here")
+        .reply(200, "They can.", says(&["ready"]))
+        .reply(
+            503,
+            "They cannot: the database does not answer, its disk is full so that sessions can only be ended, or the server is stopping.",
+            says(&["unavailable", "full", "stopping"]),
+        )
+        .header(503, "Retry-After");
+    section.add("get", "/readyz", &ready.headers(&HEADERS));
 }

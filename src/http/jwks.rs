@@ -4,12 +4,33 @@
 
 use actix_web::{HttpResponse, web};
 
-use super::HttpState;
 use super::middleware::request_log::{Facts, note};
+use super::openapi::document::Document;
+use super::openapi::operation::Operation;
+use super::openapi::schema::{fields, list, one_of, text};
+use super::{HttpState, read_at};
 
 /// Mounts the endpoint.
 pub fn configure(config: &mut web::ServiceConfig) {
-    config.route("/.well-known/jwks.json", web::get().to(keys)).route("/.well-known/jwks.json", web::head().to(keys));
+    read_at(config, "/.well-known/jwks.json", keys);
+}
+
+/// What the document says about it.
+pub(super) fn document(document: &mut Document) {
+    let members = ["n", "e", "crv", "x"].map(|name| (name, text()));
+    let common = [
+        ("kty", one_of(&["RSA", "OKP"])),
+        ("use", one_of(&["sig"])),
+        ("alg", one_of(&["RS256", "EdDSA"])),
+        ("kid", text()),
+    ];
+    let key = fields(&[common.as_slice(), members.as_slice()].concat(), &["kty", "use", "alg", "kid"]);
+    let keys = fields(&[("keys", list(&key))], &["keys"]);
+    let operation = Operation::new("Public keys")
+        .about("With them, services verify access tokens of asymmetric algorithms offline, until their `exp`. Whether a token was revoked they learn by asking.")
+        .reply_in("application/jwk-set+json", 200, "A set of keys (RFC 7517), which may be empty.", keys)
+        .headers(&["Cache-Control", "X-Content-Type-Options", "X-Request-Id"]);
+    document.section("keys", "Keys that sign JWTs.", "").add("get", "/.well-known/jwks.json", &operation);
 }
 
 /// A new key is published for longer than the `max-age` before it signs, so caches can be used.

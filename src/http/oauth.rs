@@ -15,6 +15,7 @@ mod caller;
 mod credentials;
 mod describe;
 mod discovery;
+mod document;
 mod form;
 mod introspect;
 pub mod public_url;
@@ -26,6 +27,7 @@ use actix_web::http::Method;
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{HttpRequest, HttpResponse, web};
 
+pub(super) use self::document::document;
 use self::refusal::Refusal;
 use super::HttpState;
 use super::middleware::request_log::note;
@@ -38,6 +40,11 @@ enum Endpoint {
     Introspect,
     Revoke,
     Check,
+}
+
+impl Endpoint {
+    /// All of them, in the order of [`PATHS`].
+    const ALL: [Self; 3] = [Self::Introspect, Self::Revoke, Self::Check];
 }
 
 /// A request whose method and target are right.
@@ -53,7 +60,7 @@ pub fn configure(config: &mut web::ServiceConfig, state: &HttpState) {
     if !options.introspection {
         return;
     }
-    for (path, endpoint) in PATHS.into_iter().zip([Endpoint::Introspect, Endpoint::Revoke, Endpoint::Check]) {
+    for (path, endpoint) in PATHS.into_iter().zip(Endpoint::ALL) {
         let handler = move |request, payload, state| serve(endpoint, request, payload, state);
         for slash in ["/", ""] {
             config.service(web::resource(format!("/{path}{slash}")).to(handler));

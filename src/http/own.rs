@@ -9,6 +9,7 @@ use actix_web::{HttpResponse, web};
 use super::HttpState;
 use super::dialects::serve;
 use super::drf::request::{LoginDenial, RequestContext};
+use super::openapi::document::Section;
 
 mod password;
 mod sessions;
@@ -33,6 +34,15 @@ pub(super) fn configure(config: &mut web::ServiceConfig, prefix: &str, state: &H
     if state.auth().has_passwords() {
         serve(config, prefix, all_at, &password::revoke_all);
         serve(config, prefix, password_at, &password::change);
+    }
+}
+
+/// What the document says about them.
+pub(super) fn document(section: &mut Section<'_>, state: &HttpState, schemes: &[String]) {
+    let [sessions_at, others_at, one_at, all_at, password_at] = PATHS;
+    sessions::document(section, [sessions_at, others_at, one_at], schemes);
+    if state.auth().has_passwords() {
+        password::document(section, [all_at, password_at], schemes);
     }
 }
 

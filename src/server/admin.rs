@@ -51,6 +51,11 @@ pub(super) struct Mount {
 }
 
 impl Mount {
+    /// What the handlers of the API share.
+    pub(super) const fn api(&self) -> &AdminState {
+        &self.api
+    }
+
     /// Mounts the API and the pages.
     pub(super) fn configure(&self, config: &mut web::ServiceConfig) {
         crate::http::admin::configure(config, &self.api);

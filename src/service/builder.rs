@@ -112,7 +112,7 @@ impl AuthBuilder {
     }
 
     /// Sets how many wrong passwords are accepted; the default is [`ThrottlePolicy::default`]. The buckets
-    /// depend on [`Origin::address`] of each login.
+    /// depend on [`Origin::address`](crate::domain::audit::Origin::address) of each login.
     #[must_use]
     pub fn throttle(mut self, policy: ThrottlePolicy) -> Self {
         self.throttle = policy;

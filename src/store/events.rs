@@ -1,7 +1,9 @@
 //! Audit events: those that belong to no other step, and lists of all of them.
 
+use std::borrow::Cow;
 use std::fmt;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
@@ -88,6 +90,21 @@ impl fmt::Display for EventCursor {
     }
 }
 
+/// A text.
+impl JsonSchema for EventCursor {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "EventCursor".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string" })
+    }
+}
+
 /// The text that `Display` shows.
 impl Serialize for EventCursor {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -96,15 +113,17 @@ impl Serialize for EventCursor {
 }
 
 /// An event as it is listed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct EventEntry {
     /// Its position.
     pub cursor: EventCursor,
     /// When it happened.
     pub at: Timestamp,
     /// What happened: the name of an [`Event`], also of a newer program's.
+    #[schemars(description = "What happened: the name of an event, also of a newer program's.")]
     pub event: String,
     /// Who did it, as [`Actor`](crate::domain::audit::Actor) is displayed.
+    #[schemars(description = "Who did it: `user:17`, `cli`, `system`, `anonymous`.")]
     pub actor: String,
     /// The user concerned.
     pub user_id: Option<UserId>,

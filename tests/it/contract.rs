@@ -44,7 +44,7 @@ fn play(dialect: &str, backend: Backend) {
         let setup = Setup { jwt: jwt(Algorithm::Hs256, secret), ..Setup::default() };
         let app = App::on(Database::migrated(backend), setup);
         app.store.import(&users, &app.audit(Event::Imported)).expect("an import");
-        let mut player = Player::new(app.address, Caching::NoStore, variables).directed_by(&app);
+        let mut player = Player::new(app.address, Caching::NoStore, variables).directed_by(&app).documented();
         differences.extend(player.play(transcript).err());
     }
     assert!(differences.is_empty(), "{}", differences.join("\n"));

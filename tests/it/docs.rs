@@ -119,7 +119,8 @@ fn references_lead_somewhere() {
 /// The first lines of the files are the map of the code; ARCHITECTURE names those to begin with.
 #[test]
 fn each_file_says_what_it_is_for() {
-    let modules = files(&[".rs"]).into_iter().filter(|file| file.starts_with("src/") && !file.contains("/tests"));
+    let is_shipped = |file: &String| ["src/", "remote/src/"].iter().any(|folder| file.starts_with(folder));
+    let modules = files(&[".rs"]).into_iter().filter(|file| is_shipped(file) && !file.contains("/tests"));
     let silent = modules.filter(|file| !read(file).starts_with("//! "));
     assert_eq!(silent.collect::<Vec<_>>(), Vec::<String>::new());
     let text = read("ARCHITECTURE.md");
@@ -174,12 +175,18 @@ fn the_endpoints_of_the_readme_are_there() {
 }
 
 #[test]
-fn the_code_of_the_readme_is_that_of_the_example() {
-    let example = read("examples/embed.rs");
-    let blocks = Document::new("README.md", &read("README.md")).code("rust");
-    assert!(!blocks.is_empty(), "no code");
-    for block in blocks {
-        assert!(example.contains(&block), "not in examples/embed.rs:\n{block}");
+fn the_code_of_documents_is_that_of_the_examples() {
+    let documents = [
+        ("README.md", "examples/embed.rs"),
+        ("docs/remote.md", "remote/examples/app.rs"),
+        ("remote/README.md", "remote/examples/app.rs"),
+    ];
+    for (document, example) in documents {
+        let blocks = Document::new(document, &read(document)).code("rust");
+        assert!(!blocks.is_empty(), "{document} has no code");
+        for block in blocks {
+            assert!(read(example).contains(&block), "in {document}, but not in {example}:\n{block}");
+        }
     }
 }
 

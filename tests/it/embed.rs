@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-use crate::harness::app::Client;
-use crate::harness::wire::{Request, Wire};
+use crate::harness::app::{App, Backend, Client};
+use crate::harness::wire::Request;
+use crate::remote::stage::register;
 
 /// An example that runs, and ends with this value.
 struct Example {
@@ -16,19 +17,25 @@ struct Example {
 
 impl Example {
     fn start(name: &str, arguments: &[&str]) -> Self {
+        Self::start_with(name, arguments, &[])
+    }
+
+    fn start_with(name: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let program = program(name);
-        let mut process =
-            Command::new(&program).args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap_or_else(
-                |error| panic!("{} (built by `cargo test` and `cargo build --examples`): {error}", program.display()),
-            );
+        let mut command = Command::new(&program);
+        command.args(arguments).envs(environment.iter().copied()).stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut process = command.spawn().unwrap_or_else(|error| {
+            panic!("{} (built by `cargo test` and `cargo build --examples`): {error}", program.display())
+        });
         let output = BufReader::new(process.stdout.take().expect("an output"));
         Self { process, output }
     }
 
-    fn line(&mut self) -> String {
+    /// Where it says that it listens.
+    fn address(&mut self) -> SocketAddr {
         let mut line = String::new();
         self.output.read_line(&mut line).expect("a line");
-        line.trim_end().to_owned()
+        line.trim_end().rsplit('/').next().and_then(|address| address.parse().ok()).expect(&line)
     }
 }
 
@@ -48,9 +55,7 @@ fn program(name: &str) -> PathBuf {
 #[test]
 fn an_application_with_users_of_its_own_is_protected() {
     let mut example = Example::start("embed", &["127.0.0.1:0"]);
-    let line = example.line();
-    let address: SocketAddr = line.rsplit('/').next().and_then(|address| address.parse().ok()).expect(&line);
-    let client = &mut Client { wire: Wire::connect(address).expect("a connection") };
+    let client = &mut Client::connect(example.address());
 
     let notes = client.ask(&Request::new("GET", "/notes"));
     assert_eq!((notes.status, notes.header("WWW-Authenticate").as_deref()), (401, Some("Token")));
@@ -70,6 +75,35 @@ fn an_application_with_users_of_its_own_is_protected() {
     assert_eq!(client.with_token("GET", "/notes", &token).status, 401);
     let refused = client.with_token("GET", "/greeting", &token);
     assert_eq!(refused.status, 401, "a bad token is no stranger");
+}
+
+#[test]
+fn an_application_beside_the_server_is_protected() {
+    let app = App::start(Backend::Sqlite);
+    app.add_user("ada", "lovelace");
+    let registered = register(&app, "batch");
+    let environment = [
+        ("KNOXIDE_URL", &*format!("http://{}", app.address)),
+        ("KNOXIDE_CLIENT", &registered.id.to_string()),
+        ("KNOXIDE_CLIENT_SECRET", registered.secret.expose()),
+    ];
+    let mut example = Example::start_with("remote_app", &["127.0.0.1:0"], &environment);
+    let client = &mut Client::connect(example.address());
+
+    let notes = client.ask(&Request::new("GET", "/notes"));
+    assert_eq!((notes.status, notes.header("WWW-Authenticate").as_deref()), (401, Some("Token")));
+    let greeting = client.ask(&Request::new("GET", "/greeting"));
+    assert_eq!((greeting.status, greeting.text().as_str()), (200, "hello, stranger"));
+
+    let token = app.client().login("ada", "lovelace");
+    assert_eq!(client.with_token("GET", "/notes", &token).text(), "the notes of ada");
+    assert_eq!(client.with_token("GET", "/greeting", &token).text(), "hello, ada");
+
+    assert_eq!(app.client().logout(&token), 200);
+    assert_eq!(client.with_token("GET", "/notes", &token).status, 401);
+    assert_eq!(client.with_token("GET", "/greeting", &token).status, 401, "a bad token is no stranger");
+    drop(app);
+    assert_eq!(client.with_token("GET", "/notes", &token).status, 503, "the server is gone");
 }
 
 #[cfg(feature = "conformance")]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use knoxide::config::HttpSettings;
 use knoxide::domain::audit::Event;
+use knoxide::domain::client::Rights;
 use knoxide::domain::policy::Policy;
 use knoxide::domain::time::Clock as _;
 use knoxide::domain::user::PasswordHash;
@@ -74,6 +75,9 @@ fn sessions_can_be_ended_on_a_full_disk_and_nothing_else() {
         (client.login("alice", PASSWORD), client.login("bob", PASSWORD), client.login("carol", PASSWORD));
     assert_eq!(readiness(client), is_ready());
 
+    let admin = app.admin();
+    let shop = admin.add_client("shop".to_owned(), Rights::USUAL, None).expect("a client");
+
     disk.fill();
     assert_eq!(readiness(client), is_full());
     assert_eq!(client.check(&last), 200);
@@ -91,7 +95,10 @@ fn sessions_can_be_ended_on_a_full_disk_and_nothing_else() {
     assert_eq!((set, client.check(&of_bob)), (Ok(UserChanged::Done), 401));
     let deactivated = app.store.set_active(carol, false, LastAdmin::MayGo, &app.audit(Event::Deactivated));
     assert_eq!((deactivated, client.check(&of_carol)), (Ok(UserChanged::Done), 401));
-    // The space of the reserve is only for ending sessions.
+    admin.rotate_client(shop.id, Duration::ZERO).expect("a new secret, which ends the old one");
+    admin.delete_client(shop.id).expect("an end");
+    // The space of the reserve is only for ending sessions and secrets.
+    assert!(admin.add_client("another".to_owned(), Rights::USUAL, None).is_err());
     assert!(app.store.set_active(carol, true, LastAdmin::MayGo, &app.audit(Event::Activated)).is_err());
     assert_eq!(client.try_login("alice", PASSWORD).status, 503);
     keep_reserve(&app);

@@ -5,6 +5,7 @@ pub(crate) mod admin;
 pub(crate) mod app;
 pub(crate) mod dialects;
 pub(crate) mod dice;
+pub(crate) mod documented;
 pub(crate) mod fixture;
 pub(crate) mod hostile;
 pub(crate) mod jwt;

@@ -21,6 +21,7 @@ mod command;
 mod counts;
 mod crowd;
 mod faults;
+mod gate;
 mod group;
 mod judge;
 mod ledger;
@@ -38,6 +39,7 @@ use command::Command;
 use counts::read;
 use crowd::Crowd;
 use faults::{Fault, Scene};
+use gate::Manner;
 use judge::Verdict;
 use ledger::{Ledger, Responder};
 use node::{Kind, Node};
@@ -79,6 +81,8 @@ struct Scale {
     gap: u64,
     /// The names of the faults; `None`: all.
     faults: Option<&'static [&'static str]>,
+    /// How the applications before the nodes work, through which checks go; `None`: there are none.
+    gates: Option<Manner>,
 }
 
 impl Scale {
@@ -86,13 +90,19 @@ impl Scale {
         let seed = seed("KNOXIDE_HISTORY_SEED");
         let revoked = number("KNOXIDE_HISTORY_REVOKED").unwrap_or(REVOKED);
         // Long runs are not to consist of faults.
-        Self { revoked, seed, least: 0, gap: 100 + revoked / 100, faults: None }
+        Self { revoked, seed, least: 0, gap: 100 + revoked / 100, faults: None, gates: None }
     }
 
     /// The only node is killed this often.
     fn of_kills() -> Self {
         let least = number("KNOXIDE_HISTORY_KILLS").unwrap_or(KILLS);
         Self { revoked: REVOKED / 4, least, gap: 20, ..Self::usual() }
+    }
+
+    /// Checks go through the remote middleware of an application before each node.
+    fn of_gates(manner: Manner) -> Self {
+        let revoked = number("KNOXIDE_HISTORY_REVOKED").unwrap_or(REVOKED / 4);
+        Self { revoked, gates: Some(manner), ..Self::usual() }
     }
 
     /// Enough for a bug to show, with these faults.
@@ -148,7 +158,11 @@ fn run<W: Sync>(
     // Each kill can leave some requests to end all sessions without an answer.
     let spare = usize::try_from(100 + scale.revoked / 50 + 3 * scale.least).expect("a number");
     let (ledger, crowd, command) = (Ledger::default(), Crowd::gather(store, spare), Command::on(url));
-    let nodes = start();
+    let mut nodes = start();
+    if let Some(manner) = scale.gates {
+        let client = command.register_gate();
+        nodes.iter_mut().for_each(|node| node.put_behind_gate(&client, manner));
+    }
     let stage = Stage { nodes: &nodes, ledger: &ledger, crowd: &crowd, command: &command };
     let mut dice = Dice(scale.seed);
     let mut own = || Dice(dice.below(u64::MAX));
@@ -274,6 +288,28 @@ fn on_postgres_no_answer_breaks_a_rule() {
     if let Some(report) = postgres::history(&Scale::usual(), None) {
         report.assert_clean();
     }
+}
+
+#[test]
+fn on_sqlite_the_remote_middleware_breaks_no_rule() {
+    sqlite::history(&Scale::of_gates(Manner::Sound), None).assert_clean();
+}
+
+#[cfg(feature = "postgres")]
+#[test]
+fn on_postgres_the_remote_middleware_breaks_no_rule() {
+    if let Some(report) = postgres::history(&Scale::of_gates(Manner::Sound), None) {
+        report.assert_clean();
+    }
+}
+
+/// What an application may not do.
+#[test]
+fn an_application_that_keeps_answers_is_found() {
+    let scale = Scale { gates: Some(Manner::Keeping), ..Scale::small(&[sqlite::CHECKPOINT]) };
+    let report = sqlite::history(&scale, None);
+    println!("{}", report.summary);
+    assert!(report.verdict.let_in > 0, "it was not found: {}", report.summary);
 }
 
 /// Harm that a kill could do and no planted bug does. The server is correct here and the ledger is falsified.

@@ -80,6 +80,8 @@ mod oauth;
 #[cfg(test)]
 mod offline;
 #[cfg(test)]
+mod openapi;
+#[cfg(test)]
 mod operations;
 #[cfg(test)]
 mod outage;
@@ -96,6 +98,8 @@ mod program;
 mod races;
 #[cfg(test)]
 mod reconnect;
+#[cfg(test)]
+mod remote;
 #[cfg(test)]
 mod rotation;
 #[cfg(test)]

@@ -5,5 +5,5 @@ mod callers;
 mod discovery;
 mod raw;
 mod revocation;
-mod stage;
+pub(crate) mod stage;
 mod states;

@@ -28,8 +28,9 @@ pub(super) fn introspection(table: &mut Table) {
         /// (docs/introspection.md). Only registered clients and scripts of administrators are told anything.
         KNOXIDE_INTROSPECTION = http.options.introspection, boolean();
 
-        /// The URL under which clients reach the server. With it, `/.well-known/oauth-authorization-server` says where
-        /// the endpoints of the introspection are. No URL is ever made from the `Host` of a request.
+        /// The URL under which clients reach the server. It is the server's own origin where cookies are used
+        /// (docs/browsers.md). With it, `/.well-known/oauth-authorization-server` says where the endpoints of the
+        /// introspection are. No URL is ever made from the `Host` of a request.
         KNOXIDE_PUBLIC_URL = http.options.public_url,
             optional(form::of("https URL without a path, such as https://auth.example.com"));
     }

@@ -2,13 +2,44 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::call::{Answer, Call, Reply};
-use super::page::Page;
-use crate::domain::client::{ClientId, DEFAULT_LIMIT, MAX_LIMIT, Right, Rights};
+use super::described::{Described, Gives, Kind, Takes, page_of};
+use super::page::{Page, page_fields};
+use crate::domain::client::{ClientEntry, ClientId, DEFAULT_LIMIT, MAX_LIMIT, Right, Rights};
+use crate::http::openapi::schema::{Schemas, id, nullable, object, text, time};
 use crate::service::admin::KEEP_OLD_SECRET;
 use crate::service::admin::desk::Length;
+
+pub(super) const LIST: Described =
+    Described::new("Registered clients, by their ids", Gives::ok(page_of::<ClientEntry>))
+        .takes(&[&page_fields(Kind::Id)]);
+pub(super) const ADD: Described = Described::new("Register a client", Gives::created(added))
+    .about("The secret is shown this one time.")
+    .takes(&[&[
+        Takes::text("name", "Its name.").required(),
+        Takes::new("rights", Kind::Rights, "What it may do; `introspect`, if it does not say."),
+        Takes::new("limit", Kind::Limit, "How many requests a second on each node; `null`: any number."),
+    ]])
+    .refuses(&[(409, "The name is taken.")])
+    .leads_to(&[("POST", "/admin/api/clients/{id}/rotate/"), ("DELETE", "/admin/api/clients/{id}/")]);
+pub(super) const ROTATE: Described =
+    Described::new("Give a client another secret", Gives::created(rotated)).takes(&[&[Takes::new(
+        "keep_old",
+        Kind::Number(0, i64::MAX),
+        "For how many seconds the present one stays good; a day, if it does not say.",
+    )]]);
+pub(super) const DELETE: Described = Described::new("Delete a client", Gives::NOTHING);
+
+fn added(schemas: &mut Schemas) -> Value {
+    let limit = json!({ "type": ["integer", "null"], "minimum": 1 });
+    object([("id", id()), ("name", text()), ("secret", text()), ("rights", schemas.of::<Rights>()), ("limit", limit)])
+}
+
+fn rotated(_: &mut Schemas) -> Value {
+    object([("id", id()), ("secret", text()), ("old_secret_until", nullable(time()))])
+}
 
 pub(super) async fn list(mut call: Call) -> Answer {
     let limit = call.fields.limit();

@@ -1,14 +1,34 @@
 //! Audit events: search.
 
 use super::call::{Answer, Call, Reply};
+use super::described::{Described, Gives, Kind, Takes, page_of};
 use super::error::ApiError;
 use super::fields::Fields;
-use super::page::Page;
+use super::page::{Page, page_fields};
 use crate::domain::audit::Event;
 use crate::domain::session::SessionId;
 use crate::service::EventCursor;
 use crate::service::admin::desk::Length;
 use crate::service::admin::{EventEntry, EventFilter, EventOrder};
+
+pub(super) const LIST: Described = Described::new("Audit events, newest first", Gives::ok(page_of::<EventEntry>))
+    .takes(&[
+        &page_fields(Kind::EventCursor),
+        &[
+            Takes::new("user", Kind::User, "About this user."),
+            Takes::new("event", Kind::Events, "Names of events, with commas between."),
+            Takes::text("actor", "Who did it: `user:17`, `cli`, `system`, `anonymous`."),
+            Takes::new("address", Kind::Address, "From this address."),
+            Takes::new("session", Kind::Id, "About this session."),
+            Takes::new("from", Kind::Time, "Then or later."),
+            Takes::new("until", Kind::Time, "Before then."),
+            Takes::new(
+                "order",
+                Kind::OneOf(&["newest", "oldest"]),
+                "`oldest` lists only events before which no other one can appear any more.",
+            ),
+        ],
+    ]);
 
 pub(super) async fn list(mut call: Call) -> Answer {
     let filter = read_filter(&mut call.fields);

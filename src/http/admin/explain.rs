@@ -1,10 +1,17 @@
 //! What became of a session or a token.
 
 use super::call::{Answer, Call, Reply};
+use super::described::{Described, Gives, Kind, Takes, of};
 use super::error::ApiError;
 use crate::domain::session::SessionId;
 use crate::service::admin::desk::Length;
 use crate::service::admin::{ExplainSettings, Explanation, Question};
+
+pub(super) const EXPLAIN: Described =
+    Described::new("What became of a session or a token", Gives::ok(of::<Explanation>)).takes(&[&[
+        Takes::new("session_id", Kind::Id, "The id of the session."),
+        Takes::text("token", "The token, in place of an id."),
+    ]]);
 
 /// The token is a field of the body: paths and queries are logged in many places.
 pub(super) async fn explain(mut call: Call) -> Answer {

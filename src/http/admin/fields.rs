@@ -15,6 +15,7 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 pub(in crate::http) use self::body::read_body;
+use super::described::Described;
 use super::error::ApiError;
 use crate::domain::time::Timestamp;
 use crate::domain::user::{Password, UserId};
@@ -23,7 +24,7 @@ use crate::http::drf::body::BodyError;
 use crate::http::drf::media::covers;
 
 /// The most rows of a page.
-const MOST_ROWS: i64 = 200;
+pub(super) const MOST_ROWS: i64 = 200;
 
 /// The rows of a page if the request does not say.
 const USUAL_ROWS: u32 = 50;
@@ -34,6 +35,8 @@ pub(in crate::http) struct Fields {
     given: Vec<(String, Given)>,
     source: Source,
     mistakes: BTreeMap<String, String>,
+    /// What the document says; `None` in tests.
+    declared: Option<&'static Described>,
 }
 
 /// Where the fields stand.
@@ -92,7 +95,7 @@ impl<'de> Deserialize<'de> for Members {
 
 impl Fields {
     fn new(given: Vec<(String, Given)>, source: Source) -> Self {
-        let mut fields = Self { given: Vec::new(), source, mistakes: BTreeMap::new() };
+        let mut fields = Self { given: Vec::new(), source, mistakes: BTreeMap::new(), declared: None };
         for (name, value) in given {
             if fields.given.iter().any(|(known, _)| *known == name) {
                 fields.complain(&name, "is given twice");
@@ -148,6 +151,11 @@ impl Fields {
         Ok(Self::new(members, Source::Body))
     }
 
+    /// From now on, a field that the document does not have cannot be taken.
+    pub(super) fn declared_by(self, described: &'static Described) -> Self {
+        Self { declared: Some(described), ..self }
+    }
+
     /// Notes that a field is wrong.
     pub(in crate::http) fn complain(&mut self, name: &str, problem: impl Into<String>) {
         self.mistakes.entry(name.to_owned()).or_insert_with(|| problem.into());
@@ -165,6 +173,10 @@ impl Fields {
     }
 
     fn take(&mut self, name: &str) -> Option<Given> {
+        if self.declared.is_some_and(|described| !described.reads(name)) {
+            // A mistake of ours: no request to the endpoint succeeds until the field is declared.
+            self.complain(name, "is not declared");
+        }
         let index = self.given.iter().position(|(known, _)| known == name)?;
         Some(self.given.swap_remove(index).1)
     }

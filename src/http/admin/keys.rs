@@ -1,12 +1,26 @@
 //! Keys that sign JWTs: list, rotate.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::call::{Answer, Call, Reply};
+use super::described::{Described, Gives, Kind, Takes, page_of};
 use super::error::ApiError;
 use crate::domain::jwt::Algorithm;
 use crate::domain::time::Timestamp;
+use crate::http::openapi::schema::{Schemas, object, one_of, time};
+use crate::service::admin::ListedKey;
 use crate::service::admin::desk::Length;
+
+pub(super) const LIST: Described = Described::new("Keys that sign JWTs, oldest first", Gives::ok(page_of::<ListedKey>));
+pub(super) const ROTATE: Described = Described::new("Add a key that takes over", Gives::created(rotated))
+    .takes(&[&[Takes::new("algorithm", Kind::OneOf(&ALGORITHMS), "That of the settings, if it does not say.")]])
+    .refuses(&[(409, "The secret of the settings is in use already.")]);
+
+const ALGORITHMS: [&str; 3] = [Algorithm::Hs256.as_str(), Algorithm::EdDsa.as_str(), Algorithm::Rs256.as_str()];
+
+fn rotated(_: &mut Schemas) -> Value {
+    object([("algorithm", one_of(&ALGORITHMS)), ("signs_from", time())])
+}
 
 pub(super) async fn list(mut call: Call) -> Answer {
     call.finish()?;

@@ -2,15 +2,51 @@
 
 use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::access::{Acting, By};
 use super::call::{Answer, Call, Reply};
+use super::described::{Described, Gives, Kind, Takes};
 use super::error::{ApiError, Code};
-use crate::domain::user::{LoginName, Password};
+use crate::domain::session::Session;
+use crate::domain::user::{LoginName, Password, User};
 use crate::http::middleware::request_log::note;
+use crate::http::openapi::schema::{Schemas, flag, nullable, object, time, token};
 use crate::service::admin::desk::Length;
 use crate::service::{LoginError, LoginRefusal};
+
+pub(super) const LOG_IN: Described = Described::new("Log in", Gives::ok(logged_in))
+    .takes(&[&[Takes::text("username", "The name.").required()], PASSWORD])
+    .refuses(&[
+        (401, "The name or the password is wrong, or the user is no active administrator."),
+        (409, "The user has too many sessions."),
+        (429, "There were too many wrong passwords."),
+    ]);
+pub(super) const LOG_OUT: Described = Described::new("Log out", Gives::NOTHING);
+pub(super) const VERIFY_PASSWORD: Described = Described::new("Give the password again", Gives::NOTHING)
+    .about("For the next five minutes, this session may do what needs a recent password.")
+    .takes(&[PASSWORD])
+    .refuses(&[
+        (401, "The password is wrong."),
+        (409, "The user has too many sessions."),
+        (429, "There were too many wrong passwords."),
+    ]);
+pub(super) const ME: Described = Described::new("Who the token belongs to", Gives::ok(known));
+
+const PASSWORD: &[Takes] = &[Takes::new("password", Kind::Password, "The password.").required()];
+
+fn logged_in(schemas: &mut Schemas) -> Value {
+    object([("token", token()), ("expires", nullable(time())), ("user", schemas.of::<User>())])
+}
+
+fn known(schemas: &mut Schemas) -> Value {
+    object([
+        ("user", schemas.of::<User>()),
+        ("session", schemas.of::<Session>()),
+        ("expires", nullable(time())),
+        ("is_script", flag()),
+    ])
+}
 
 pub(super) async fn log_in(mut call: Call) -> Answer {
     let name = call.fields.required_text("username");

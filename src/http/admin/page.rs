@@ -1,10 +1,23 @@
 //! Pages of lists: `{"results": […], "next": …}`. The cursor is the key of a page's last row, so that a page stays
 //! right while rows come and go.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::described::{Kind, Takes};
+use super::fields::MOST_ROWS;
+
+/// The fields of a request for a page whose cursors are of this kind.
+pub(super) const fn page_fields(cursor: Kind) -> [Takes; 2] {
+    [
+        Takes::new("cursor", cursor, "The `next` of the page before."),
+        Takes::new("limit", Kind::Number(1, MOST_ROWS), "How many rows a page has; 50, if it does not say."),
+    ]
+}
+
 /// A page.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(inline)]
 pub(in crate::http) struct Page<T> {
     pub(in crate::http) results: Vec<T>,
     /// What to send as `cursor` for the next page; `None` after the last one.

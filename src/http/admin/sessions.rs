@@ -3,16 +3,61 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::call::{Answer, Call, Reply};
+use super::described::{Described, Gives, Kind, Takes, of, page_of};
 use super::error::ApiError;
 use super::fields::Fields;
-use super::page::Page;
+use super::page::{Page, page_fields};
 use crate::domain::session::{SessionEntry, SessionId, SessionKind};
 use crate::domain::time::Timestamp;
+use crate::http::openapi::schema::{Schemas, object};
 use crate::service::admin::desk::Length;
-use crate::service::admin::{Admin, SessionMatch, SessionQuery, Shown};
+use crate::service::admin::{Admin, DryRun, SessionMatch, SessionQuery, Shown};
+
+pub(super) const LIST: Described = Described::new("Sessions, newest first", Gives::ok(page_of::<SessionEntry>))
+    .takes(&[MATCH, &page_fields(Kind::Id), &[Takes::flag("ended", "Also those that are over.")]]);
+pub(super) const GET: Described = Described::new("One session", Gives::ok(of::<SessionEntry>));
+pub(super) const END: Described =
+    Described::new("End a session", Gives::NOTHING).refuses(&[(403, "It is that of another administrator.")]);
+pub(super) const REVOKE: Described = Described::new("End many sessions, or show which", Gives::ok(dry_run_or_ended))
+    .about(
+        "Those of all users with `all` alone, those from before a moment with `before` alone, or those that meet \
+            conditions, with the `moment` and the `count` of a dry run.",
+    )
+    .takes(&[
+        MATCH,
+        &[
+            Takes::flag("all", "All of them."),
+            Takes::new("before", Kind::Time, "All that were opened before."),
+            Takes::flag("dry_run", "Shows what would end."),
+            Takes::new("moment", Kind::Time, "That of the dry run."),
+            Takes::new("count", Kind::Number(0, i64::MAX), "That of the dry run."),
+        ],
+    ])
+    .refuses(&[(409, "There are more sessions than the dry run has shown.")]);
+
+/// The conditions of a search, and of a mass end.
+const MATCH: &[Takes] = &[
+    Takes::new("user", Kind::User, "Their user's number."),
+    Takes::new(
+        "address",
+        Kind::Network,
+        "The address that they were opened from, or a network such as `192.0.2.0/24`.",
+    ),
+    Takes::new("created_from", Kind::Time, "They were opened then or later."),
+    Takes::new("created_before", Kind::Time, "They were opened before."),
+    Takes::new("last_seen_before", Kind::Time, "They were last used before."),
+    Takes::new("dialect", Kind::OpenedAs, "As what they were opened."),
+    Takes::text("device", "A part of the client's `User-Agent`."),
+    Takes::text("name", "A part of their name."),
+];
+
+fn dry_run_or_ended(schemas: &mut Schemas) -> Value {
+    let count = json!({ "type": ["integer", "null"], "minimum": 0 });
+    json!({ "anyOf": [object([("ended", count)]), schemas.of::<DryRun>()] })
+}
 
 pub(super) async fn list(mut call: Call) -> Answer {
     let query = read_query(&mut call.fields);

@@ -2,14 +2,34 @@
 
 use std::net::IpAddr;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::call::{Answer, Call, Reply};
+use super::described::{Described, Gives, Kind, Takes, page_of};
 use super::error::ApiError;
+use super::fields::MOST_ROWS;
 use crate::domain::audit::Event;
 use crate::domain::user::UserId;
-use crate::service::ThrottleScope;
+use crate::http::openapi::schema::{Schemas, object};
 use crate::service::admin::desk::Length;
+use crate::service::{ThrottleEntry, ThrottleScope};
+
+pub(super) const LIST: Described = Described::new(
+    "Counters of wrong passwords on this node, the full ones first",
+    Gives::ok(page_of::<ThrottleEntry>),
+)
+.takes(&[&[Takes::new("limit", Kind::Number(1, MOST_ROWS), "How many; 50, if it does not say.")]]);
+pub(super) const CLEAR: Described = Described::new("Forgive wrong passwords on this node", Gives::ok(cleared))
+    .takes(&[&[
+        Takes::new("user", Kind::User, "Those for this account."),
+        Takes::new("address", Kind::Address, "Those from this address."),
+        Takes::flag("all", "All of them."),
+    ]])
+    .refuses(&[(404, "There is no such user.")]);
+
+fn cleared(_: &mut Schemas) -> Value {
+    object([("cleared", json!({ "type": "integer", "minimum": 0 }))])
+}
 
 pub(super) async fn list(mut call: Call) -> Answer {
     let limit = usize::try_from(call.fields.limit()).unwrap_or_default();

@@ -2,17 +2,56 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::call::{Answer, Call, Reply};
+use super::described::{Described, Gives, Kind, Takes, page_of};
 use super::error::ApiError;
 use super::fields::Fields;
+use super::page::page_fields;
 use super::sessions;
 use crate::domain::dialect::Dialect;
-use crate::domain::session::{SessionId, SessionKind};
+use crate::domain::session::{SessionEntry, SessionId, SessionKind};
 use crate::domain::user::UserId;
+use crate::http::openapi::schema::{Schemas, id, nullable, object, time, token};
 use crate::service::admin::desk::Length;
 use crate::service::admin::{ScriptToken, SessionMatch, SessionQuery};
+
+pub(super) const LIST: Described =
+    Described::new("Tokens of scripts, newest first", Gives::ok(page_of::<SessionEntry>)).takes(&[
+        &page_fields(Kind::Id),
+        &[
+            Takes::new("user", Kind::User, "Their user's number."),
+            Takes::text("name", "A part of their name."),
+            Takes::flag("ended", "Also those that are over."),
+        ],
+    ]);
+pub(super) const CREATE: Described = Described::new("Make a token for a script", Gives::created(made))
+    .takes(&[
+        NAMED,
+        &[
+            Takes::new("expires_in", Kind::Number(1, LONGEST), "After how many seconds it ends."),
+            Takes::flag("admin", "Whether it is for administration; then it needs an end."),
+        ],
+    ])
+    .refuses(&[(404, "There is no such user."), (409, "The user is not active, or is no administrator.")])
+    .leads_to(&[("DELETE", "/admin/api/tokens/{id}/"), ("GET", "/admin/api/sessions/{id}/")]);
+pub(super) const REVOKE: Described = Described::new("End all tokens of a user with a name", Gives::ok(ended))
+    .takes(&[NAMED])
+    .refuses(&[(403, "They are those of another administrator."), (404, "There is no such user, or no such token.")]);
+
+const NAMED: &[Takes] = &[
+    Takes::new("user", Kind::User, "The user's number.").required(),
+    Takes::text("name", "The name of the token.").required(),
+];
+
+fn made(_: &mut Schemas) -> Value {
+    object([("id", id()), ("token", token()), ("expires", nullable(time()))])
+}
+
+fn ended(_: &mut Schemas) -> Value {
+    object([("ended", json!({ "type": "integer", "minimum": 0 }))])
+}
 
 /// The longest life of a token, in seconds: 100 years.
 const LONGEST: i64 = 100 * 365 * 86_400;

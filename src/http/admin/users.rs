@@ -1,12 +1,14 @@
 //! Users: search, create, change, delete, set or reset a password, end all sessions.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::call::{Answer, Call, Reply};
+use super::described::{Described, Gives, Kind, Takes, of, page_of};
 use super::error::ApiError;
 use super::fields::Fields;
-use super::page::Page;
+use super::page::{Page, page_fields};
 use crate::domain::user::{User, UserId};
+use crate::http::openapi::schema::{Schemas, object, text, time};
 use crate::service::admin::desk::Length;
 use crate::service::admin::{Admin, AdminError, NewAccount, NewPassword, SharedEmail, UserEntry, UserFilter};
 
@@ -16,6 +18,75 @@ enum Change {
     Staff(bool),
     Admin(bool),
     Active(bool),
+}
+
+pub(super) const LIST: Described = Described::new("Users, by number", Gives::ok(page_of::<UserEntry>)).takes(&[
+    &page_fields(Kind::User),
+    &[
+        Takes::text("q", "A part of the name or of the e-mail address."),
+        Takes::text("beginning", "How the name begins."),
+        Takes::text("email", "The e-mail address."),
+        Takes::flag("active", "Whether they are active."),
+        Takes::flag("staff", "Whether they are staff."),
+        Takes::flag("admin", "Whether they are administrators."),
+    ],
+]);
+pub(super) const CREATE: Described = Described::new("Make a user", Gives::created(of::<UserEntry>))
+    .takes(&[
+        &[Takes::text("username", "The name.").required()],
+        PASSWORD,
+        EMAIL,
+        &[
+            Takes::flag("is_active", "Whether the user may log in; `true`, if it does not say."),
+            Takes::flag("is_staff", "Django's staff flag."),
+            Takes::flag("is_admin", "Whether the user may administer others: it needs a recent password."),
+        ],
+    ])
+    .refuses(&[RECENT, (409, "The name or the address is taken.")])
+    .leads_to(ONE);
+pub(super) const GET: Described = Described::new("One user", Gives::ok(of::<UserEntry>));
+pub(super) const CHANGE: Described = Described::new("Change a user", Gives::ok(of::<UserEntry>))
+    .about("Exactly one of `email` (with `shared_email`), `is_staff`, `is_admin` and `is_active`: each is an act of its own.")
+    .takes(&[
+        EMAIL,
+        &[
+            Takes::flag("is_staff", "Django's staff flag."),
+            Takes::flag("is_admin", "Whether the user may administer others."),
+            Takes::flag("is_active", "Whether the user may log in."),
+        ],
+    ])
+    .refuses(&[RECENT, (409, "The address is taken, or it is the last administrator.")]);
+pub(super) const DELETE: Described = Described::new("Delete a user with all sessions", Gives::NOTHING)
+    .refuses(&[RECENT, (409, "It is the last administrator.")]);
+pub(super) const SET_PASSWORD: Described =
+    Described::new("Set a user's password, and end all sessions", Gives::NOTHING)
+        .takes(&[PASSWORD])
+        .refuses(&[RECENT, (409, "It is the last administrator.")]);
+pub(super) const RESET_PASSWORD: Described =
+    Described::new("Put a one-time password in the place of a password, and end all sessions", Gives::ok(one_time))
+        .refuses(&[RECENT, (409, "The user is not active.")]);
+pub(super) const END_SESSIONS: Described =
+    Described::new("End all sessions of a user", Gives::NOTHING).refuses(&[RECENT]);
+
+/// What can be done with one that was made.
+const ONE: &[(&str, &str)] = &[
+    ("GET", "/admin/api/users/{id}/"),
+    ("PATCH", "/admin/api/users/{id}/"),
+    ("DELETE", "/admin/api/users/{id}/"),
+    ("POST", "/admin/api/users/{id}/password/"),
+    ("POST", "/admin/api/users/{id}/reset-password/"),
+    ("POST", "/admin/api/users/{id}/end-sessions/"),
+];
+const PASSWORD: &[Takes] =
+    &[Takes::new("password", Kind::NewPassword, "The password; it has to keep the rules.").required()];
+const EMAIL: &[Takes] = &[
+    Takes::text("email", "The e-mail address."),
+    Takes::flag("shared_email", "Whether another user may have this address."),
+];
+const RECENT: (u16, &str) = (403, "For the account of an administrator, the password has to be given again first.");
+
+fn one_time(_: &mut Schemas) -> Value {
+    object([("one_time_password", text()), ("expires", time())])
 }
 
 pub(super) async fn list(mut call: Call) -> Answer {

@@ -1,6 +1,7 @@
 //! Cross-origin resource sharing: which pages of other origins may read replies (Fetch standard, "CORS protocol").
 //!
-//! It opens replies to pages and decides nothing else: what a page may do with a cookie is the matter of [`super::site`].
+//! It opens replies to pages and decides nothing else: what a page may do with a cookie is the matter of
+//! [`super::site`].
 
 use std::fmt;
 use std::future::{Future, Ready, ready};
@@ -102,8 +103,8 @@ impl CorsOptions {
         }
     }
 
-    /// The headers that every reply to a page gets which may read it, and the one that all replies get, so that no cache
-    /// gives one page what was meant for another.
+    /// The headers that every reply to a page gets which may read it, and the one that all replies get, so that no
+    /// cache gives one page what was meant for another.
     fn mark(&self, reply: &mut HeaderMap, allowed: Option<&HeaderValue>) {
         reply.append(VARY, BY_ORIGIN.clone());
         let Some(origin) = allowed else { return };

@@ -9,8 +9,8 @@ use crate::domain::time::Timestamp;
 use crate::http::HttpOptions;
 use crate::service::IssuedToken;
 
-/// The longest that browsers keep a cookie, in seconds: 400 days (RFC 6265bis, section 5.5). Tokens without an end are kept as
-/// long.
+/// The longest that browsers keep a cookie, in seconds: 400 days (RFC 6265bis, section 5.5). Tokens without an end are
+/// kept as long.
 const LONGEST: u64 = 400 * 86_400;
 
 /// New tokens for a client.

@@ -18,6 +18,10 @@ use crate::http::Compat;
 use crate::http::drf::endpoint::Endpoint;
 use crate::http::drf::fields::{Field, Trim};
 use crate::http::drf::request::{Incoming, RequestContext};
+use crate::http::openapi::document::Section;
+use crate::http::openapi::non_field_errors;
+use crate::http::openapi::operation::Operation;
+use crate::http::openapi::schema::{handed_out, object};
 use crate::service::TokenRefusal;
 
 const CREATE: Endpoint = Endpoint::post("Token Obtain Pair", &["username", "password"]);
@@ -35,6 +39,31 @@ pub fn configure(config: &mut web::ServiceConfig, prefix: &str) {
     super::serve(config, prefix, create_at, &create);
     super::serve(config, prefix, verify_at, &verify);
     super::serve(config, prefix, refresh_at, &refresh);
+}
+
+/// What the document says about them.
+pub(super) fn document(section: &mut Section<'_>, compat: Compat) {
+    let [create_at, verify_at, refresh_at] = PATHS;
+    let in_cookies = section.has_cookies();
+    let token = handed_out(in_cookies);
+    let refused = |operation: Operation, when: &str| match compat {
+        Compat::Documented => operation.reply(400, when, non_field_errors()),
+        Compat::Package => operation.reply(401, when, super::pair_refusal_schema()).header(401, "WWW-Authenticate"),
+    };
+    let create = Operation::new("Log in").logs_in("username").reply(200, "The pair.", super::pair_schema(&token));
+    let when = "The credentials are wrong, or the user has as many sessions as allowed.";
+    section.endpoint(create_at, &CREATE, refused(create, when));
+    let verify = Operation::new("Whether a JWT is good, of either kind")
+        .reads_token("token", in_cookies)
+        .reply(200, "It is.", object([]))
+        .asks_the_database();
+    section.endpoint(verify_at, &VERIFY, refused(verify, "It is not."));
+    let refresh = Operation::new("A new access JWT for a refresh JWT")
+        .reads_token("refresh", in_cookies)
+        .reply(200, "With rotation, a new refresh JWT too.", super::refreshed_schema(&token))
+        .throttled("The session was refreshed too often.")
+        .asks_the_database();
+    section.endpoint(refresh_at, &REFRESH, refused(refresh, "The refresh JWT is not good."));
 }
 
 async fn create(incoming: Incoming) -> HttpResponse {

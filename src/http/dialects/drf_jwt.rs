@@ -16,6 +16,10 @@ use crate::domain::user::LoginName;
 use crate::http::drf::endpoint::Endpoint;
 use crate::http::drf::fields::{Field, Trim};
 use crate::http::drf::request::Incoming;
+use crate::http::openapi::document::Section;
+use crate::http::openapi::non_field_errors;
+use crate::http::openapi::operation::Operation;
+use crate::http::openapi::schema::{handed_out, object};
 
 const AUTH: Endpoint = Endpoint::post("Obtain Json Web Token", &["username", "password"]);
 const VERIFY: Endpoint = Endpoint::post("Verify Json Web Token", &["token"]);
@@ -29,6 +33,33 @@ pub fn configure(config: &mut web::ServiceConfig, prefix: &str) {
     super::serve(config, prefix, auth_at, &auth);
     super::serve(config, prefix, verify_at, &verify);
     super::serve(config, prefix, refresh_at, &refresh);
+}
+
+/// What the document says about them.
+pub(super) fn document(section: &mut Section<'_>) {
+    let [auth_at, verify_at, refresh_at] = PATHS;
+    let in_cookies = section.has_cookies();
+    let token = handed_out(in_cookies);
+    let answer = || object([("token", token.clone())]);
+    let auth = Operation::new("Log in").logs_in("username").reply(200, "The JWT.", answer()).reply(
+        400,
+        "The credentials are wrong, or the user has as many sessions as allowed.",
+        non_field_errors(),
+    );
+    section.endpoint(auth_at, &AUTH, auth);
+    let verify = Operation::new("Whether a JWT is good")
+        .reads_token("token", in_cookies)
+        .reply(200, "It is: the same one.", answer())
+        .reply(400, "It is not.", non_field_errors())
+        .asks_the_database();
+    section.endpoint(verify_at, &VERIFY, verify);
+    let refresh = Operation::new("Another JWT for one that is good")
+        .reads_token("token", in_cookies)
+        .reply(200, "The new one.", answer())
+        .reply(400, "The old one is not good, or cannot be refreshed any more.", non_field_errors())
+        .throttled("The session was refreshed too often.")
+        .asks_the_database();
+    section.endpoint(refresh_at, &REFRESH, refresh);
 }
 
 async fn auth(incoming: Incoming) -> HttpResponse {

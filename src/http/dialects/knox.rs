@@ -14,6 +14,10 @@ use crate::domain::user::LoginName;
 use crate::http::drf::endpoint::Endpoint;
 use crate::http::drf::fields::{Field, Trim};
 use crate::http::drf::request::{Incoming, LoginDenial};
+use crate::http::openapi::document::Section;
+use crate::http::openapi::non_field_errors;
+use crate::http::openapi::operation::Operation;
+use crate::http::openapi::schema::{handed_out, nullable, object, text, time};
 
 const LOGIN: Endpoint = Endpoint::post("Login", &[]);
 pub(super) const PATHS: [&str; 1] = ["auth/login"];
@@ -22,6 +26,22 @@ pub(super) const PATHS: [&str; 1] = ["auth/login"];
 pub fn configure(config: &mut web::ServiceConfig, prefix: &str) {
     let [login_at] = PATHS;
     super::serve(config, prefix, login_at, &login);
+}
+
+/// What the document says about it.
+pub(super) fn document(section: &mut Section<'_>) {
+    let [login_at] = PATHS;
+    let token = handed_out(section.has_cookies());
+    let operation = Operation::new("Log in")
+        .logs_in("username")
+        .reply(
+            200,
+            "The token, which is shown this one time.",
+            object([("expiry", nullable(time())), ("token", token.clone())]),
+        )
+        .reply(400, "The name or the password is wrong, or the user is not active.", non_field_errors())
+        .reply(403, "The user has as many sessions as allowed.", object([("error", text())]));
+    section.endpoint(login_at, &LOGIN, operation);
 }
 
 async fn login(incoming: Incoming) -> HttpResponse {

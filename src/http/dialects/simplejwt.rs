@@ -19,6 +19,10 @@ use crate::http::Compat;
 use crate::http::drf::endpoint::Endpoint;
 use crate::http::drf::fields::{Field, Trim};
 use crate::http::drf::request::{Incoming, LoginDenial};
+use crate::http::openapi::detail;
+use crate::http::openapi::document::Section;
+use crate::http::openapi::operation::Operation;
+use crate::http::openapi::schema::{handed_out, object};
 
 const TOKEN: Endpoint = Endpoint::post("Email Token Obtain Pair", &["email", "password"]);
 const VERIFY: Endpoint = Endpoint::post("Token Verify", &["token"]);
@@ -37,6 +41,41 @@ pub fn configure(config: &mut web::ServiceConfig, prefix: &str) {
     super::serve(config, prefix, verify_at, &verify);
     super::serve(config, prefix, refresh_at, &refresh);
     super::serve(config, prefix, blacklist_at, &blacklist);
+}
+
+/// What the document says about them.
+pub(super) fn document(section: &mut Section<'_>, compat: Compat) {
+    let [token_at, verify_at, refresh_at, blacklist_at] = PATHS;
+    let in_cookies = section.has_cookies();
+    let token = handed_out(in_cookies);
+    let refused =
+        |operation: Operation, when: &str, schema| operation.reply(401, when, schema).header(401, "WWW-Authenticate");
+    let not_good = |operation| refused(operation, "The token is not good.", super::pair_refusal_schema());
+    let log_in = Operation::new("Log in by e-mail address")
+        .logs_in("email")
+        .reply(200, "The pair.", super::pair_schema(&token))
+        .reply(403, "The user has as many sessions as allowed.", detail());
+    section.endpoint(token_at, &TOKEN, refused(log_in, "The credentials are wrong.", detail()));
+    let empty = match compat {
+        Compat::Documented => json!({ "type": "array", "maxItems": 0 }),
+        Compat::Package => object([]),
+    };
+    let verify = Operation::new("Whether a JWT is good, of either kind")
+        .reads_token("token", in_cookies)
+        .reply(200, "It is.", empty)
+        .asks_the_database();
+    section.endpoint(verify_at, &VERIFY, not_good(verify));
+    let refresh = Operation::new("A new access JWT for a refresh JWT")
+        .reads_token("refresh", in_cookies)
+        .reply(200, "With rotation, a new refresh JWT too.", super::refreshed_schema(&token))
+        .throttled("The session was refreshed too often.")
+        .asks_the_database();
+    section.endpoint(refresh_at, &REFRESH, not_good(refresh));
+    let blacklist = Operation::new("Log out by a refresh JWT")
+        .reads_token("refresh", in_cookies)
+        .reply(200, "Its session is over, with all its tokens.", object([]))
+        .asks_the_database();
+    section.endpoint(blacklist_at, &BLACKLIST, not_good(blacklist));
 }
 
 async fn token(incoming: Incoming) -> HttpResponse {

@@ -66,7 +66,8 @@ pub enum Verb {
 }
 
 impl Verb {
-    const fn name(self) -> &'static str {
+    /// Its name in a request.
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Get => "GET",
             Self::Post => "POST",

@@ -30,6 +30,7 @@ mod cookies;
 mod own;
 
 use self::cookies::Delivery;
+pub(in crate::http) use self::own::{MAX_LIMIT, USUAL_LIMIT};
 
 /// Names the new session, where the body of a login does not.
 static SESSION_NAME: HeaderName = HeaderName::from_static("x-session-name");

@@ -23,6 +23,17 @@ static COOKIE: HeaderValue = HeaderValue::from_static("cookie");
 /// What is encoded besides all bytes above ASCII. The percent sign too, so that a decoder gives the text back.
 const ENCODED: &AsciiSet = &CONTROLS.add(b' ').add(b'%');
 
+/// Their names, for the document.
+pub(super) const HEADERS: [&str; 7] = [
+    "Remote-User",
+    "Remote-Email",
+    "Remote-Groups",
+    "Remote-User-Id",
+    "Remote-Session",
+    "Remote-Expires",
+    "Remote-Token-From",
+];
+
 /// Where the token was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Source {

@@ -16,6 +16,7 @@ use actix_web::{HttpMessage, HttpRequest};
 use pin_project_lite::pin_project;
 use siphasher::sip::SipHasher13;
 
+use crate::domain::client::ClientId;
 use crate::domain::random::{Random, SystemRandom};
 use crate::domain::session::{SessionId, Verified};
 use crate::domain::user::UserId;
@@ -86,12 +87,28 @@ impl fmt::Display for RequestId {
     }
 }
 
+/// Who a request was from, or about.
+#[derive(Debug, Clone, Copy)]
+enum Who {
+    Account(AccountLabel),
+    Client(ClientId),
+}
+
+impl fmt::Display for Who {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Account(account) => account.fmt(f),
+            Self::Client(client) => write!(f, "client:{client}"),
+        }
+    }
+}
+
 /// What a handler reports about its request for the log line at its end.
 #[derive(Debug)]
 pub struct Facts {
     request_id: RequestId,
     session: Cell<Option<SessionId>>,
-    user: Cell<Option<AccountLabel>>,
+    user: Cell<Option<Who>>,
     reason: Cell<Option<&'static str>>,
     quiet: Cell<bool>,
 }
@@ -115,12 +132,17 @@ impl Facts {
     /// Notes which session the request opened.
     pub fn opened(&self, session: SessionId, user: UserId) {
         self.session.set(Some(session));
-        self.user.set(Some(AccountLabel::User(user)));
+        self.of_user(user);
     }
 
     /// Notes which user the request was about.
     pub fn of_user(&self, user: UserId) {
-        self.user.set(Some(AccountLabel::User(user)));
+        self.user.set(Some(Who::Account(AccountLabel::User(user))));
+    }
+
+    /// Notes which registered client asks.
+    pub fn of_client(&self, client: ClientId) {
+        self.user.set(Some(Who::Client(client)));
     }
 
     /// Notes why the request was refused.
@@ -131,7 +153,7 @@ impl Facts {
     /// Notes why a login was refused, and which account it was for.
     pub fn refused_login(&self, reason: &'static str, account: AccountLabel) {
         self.reason.set(Some(reason));
-        self.user.set(Some(account));
+        self.user.set(Some(Who::Account(account)));
     }
 
     /// A request that changed nothing: logged at debug level if it succeeds.

@@ -20,7 +20,7 @@ use crate::http::middleware::request_log::{Facts, note};
 use crate::service::Activity;
 
 /// How many tokens a request may have.
-const MOST_TOKENS: usize = 1_000;
+pub(super) const MOST_TOKENS: usize = 1_000;
 
 /// The largest body, in bytes.
 const BODY_LIMIT: usize = 1024 * 1024;

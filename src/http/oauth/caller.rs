@@ -43,7 +43,10 @@ impl Caller {
                 Err(CheckError::Unavailable(error)) => Err(error.into()),
             },
             Credentials::Client { id, secret } => match auth.client(&id, &secret, right, &origin).await {
-                Ok(client) => Ok(Self::Client(client)),
+                Ok(client) => {
+                    note(call.request, |facts| facts.of_client(client.id()));
+                    Ok(Self::Client(client))
+                }
                 Err(ClientError::Unknown) => Err(Refusal::invalid_client("the client or its secret is wrong")),
                 Err(ClientError::Forbidden) => Err(Refusal::unauthorized_client()),
                 Err(ClientError::TooManyRequests { retry_after }) => Err(Refusal::too_many_requests(retry_after)),

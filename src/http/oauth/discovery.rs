@@ -4,14 +4,12 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::json;
 
-use crate::http::HttpState;
 use crate::http::middleware::request_log::{Facts, note};
+use crate::http::{HttpState, read_at};
 
 /// Mounts the endpoint.
 pub(super) fn configure(config: &mut web::ServiceConfig) {
-    config
-        .route("/.well-known/oauth-authorization-server", web::get().to(metadata))
-        .route("/.well-known/oauth-authorization-server", web::head().to(metadata));
+    read_at(config, "/.well-known/oauth-authorization-server", metadata);
 }
 
 /// The lists of grant types and response types are empty, because tokens are had by logging in. They are there all the

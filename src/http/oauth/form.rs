@@ -8,7 +8,7 @@ use crate::http::drf::body::value::{Document, Text, Value};
 use crate::http::drf::body::{self, Limits};
 use crate::http::drf::media::joined;
 
-const FORM: &str = "application/x-www-form-urlencoded";
+pub(super) const FORM: &str = "application/x-www-form-urlencoded";
 
 /// The parameters, each once.
 pub(super) struct Form(Vec<(Text, Value)>);

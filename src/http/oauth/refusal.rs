@@ -12,13 +12,35 @@ use crate::service::Unavailable;
 
 /// What a program tells refusals apart by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Code {
+pub(super) enum Code {
     InvalidRequest,
     InvalidClient,
     InvalidToken,
     UnauthorizedClient,
     TooManyRequests,
     TemporarilyUnavailable,
+}
+
+impl Code {
+    pub(super) const ALL: [Self; 6] = [
+        Self::InvalidRequest,
+        Self::InvalidClient,
+        Self::InvalidToken,
+        Self::UnauthorizedClient,
+        Self::TooManyRequests,
+        Self::TemporarilyUnavailable,
+    ];
+
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::InvalidRequest => "invalid_request",
+            Self::InvalidClient => "invalid_client",
+            Self::InvalidToken => "invalid_token",
+            Self::UnauthorizedClient => "unauthorized_client",
+            Self::TooManyRequests => "too_many_requests",
+            Self::TemporarilyUnavailable => "temporarily_unavailable",
+        }
+    }
 }
 
 /// A refusal. Its description is a constant text: nothing of a request is repeated.
@@ -77,14 +99,7 @@ impl Refusal {
 
     /// Why, for the log.
     pub(super) const fn reason(&self) -> &'static str {
-        match self.code {
-            Code::InvalidRequest => "invalid_request",
-            Code::InvalidClient => "invalid_client",
-            Code::InvalidToken => "invalid_token",
-            Code::UnauthorizedClient => "unauthorized_client",
-            Code::TooManyRequests => "too_many_requests",
-            Code::TemporarilyUnavailable => "temporarily_unavailable",
-        }
+        self.code.as_str()
     }
 
     /// The scheme that was not satisfied, for a 401 (RFC 9110, section 11.6.1).

@@ -14,11 +14,51 @@ use super::done;
 use crate::domain::dialect::Dialect;
 use crate::domain::session::{SessionEntry, Verified};
 use crate::http::drf::endpoint::{Endpoint, Verb};
-use crate::http::drf::request::Incoming;
+use crate::http::drf::request::{Incoming, MAX_LIMIT, USUAL_LIMIT};
+use crate::http::openapi::document::Section;
+use crate::http::openapi::operation::Operation;
+use crate::http::openapi::schema::{flag, id, nullable, object, or_empty, page, text, time};
+use crate::http::openapi::{detail, errors_of};
 
 const LIST: Endpoint = Endpoint { verb: Verb::Get, ..Endpoint::post("Session List", &[]) };
 const ONE: Endpoint = Endpoint { verb: Verb::Delete, ..Endpoint::post("Session", &[]) };
 const OTHERS: Endpoint = Endpoint::post("Revoke Other Sessions", &[]);
+
+/// What the document says about them.
+pub(super) fn document(section: &mut Section<'_>, paths: [&str; 3], schemes: &[String]) {
+    let [sessions_at, others_at, one_at] = paths;
+    let session = object([
+        ("id", id()),
+        ("dialect", text()),
+        ("name", nullable(text())),
+        ("created", time()),
+        ("last_seen", time()),
+        ("expiry", nullable(time())),
+        ("address", nullable(text())),
+        ("user_agent", nullable(text())),
+        ("current", flag()),
+    ]);
+    let limit = json!({ "type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": USUAL_LIMIT });
+    let list = Operation::new("The user's live sessions, newest first")
+        .known(schemes)
+        .takes("query", "cursor", &or_empty(&id()), "The `next` of the page before.")
+        .takes("query", "limit", &or_empty(&limit), "How many sessions a page has.")
+        .reply(200, "A page.", page(&session))
+        .leads_to(200, "/results/0/id", ONE.verb.name(), &section.path(one_at))
+        .reply(400, "A parameter is wrong.", errors_of(&["cursor", "limit"]));
+    section.endpoint(sessions_at, &LIST, list);
+    let one = Operation::new("End one of one's sessions")
+        .known(schemes)
+        .part("id", &id(), "The id of the session.")
+        .empty(204, "It is over.")
+        .reply(404, "The user has no such live session.", detail());
+    section.endpoint(one_at, &ONE, one);
+    let others = Operation::new("End all of one's sessions but this one")
+        .about("The body is never read.")
+        .known(schemes)
+        .empty(204, "They are over.");
+    section.endpoint(others_at, &OTHERS, others);
+}
 
 pub(super) async fn list(incoming: Incoming) -> HttpResponse {
     incoming

@@ -114,7 +114,10 @@ async fn not_found(request: HttpRequest, pages: web::Data<AdminPages>) -> HttpRe
         return crate::http::admin::not_found(request, web::Data::new(pages.state().clone())).await;
     }
     match pages.site().visit(&request) {
-        Some(_) => problem::not_found(&pages),
+        Some(visit) => {
+            let viewer = judge::viewer(&pages, &request, &visit).await;
+            problem::not_found(&pages, viewer)
+        }
         None => problem::wrong_host(&pages),
     }
 }
@@ -130,7 +133,7 @@ async fn asset(request: HttpRequest, pages: web::Data<AdminPages>) -> HttpRespon
     if pages.site().visit(&request).is_none() {
         return problem::wrong_host(&pages);
     }
-    pages.assets().at(request.path()).unwrap_or_else(|| problem::not_found(&pages))
+    pages.assets().at(request.path()).unwrap_or_else(|| problem::not_found(&pages, None))
 }
 
 async fn serve(

@@ -2,10 +2,11 @@
 //! and no `Secure`; each of the two reads its own names only.
 
 use actix_web::HttpRequest;
-use actix_web::http::header::{COOKIE, HeaderName, SET_COOKIE};
+use actix_web::http::header::{HeaderName, SET_COOKIE};
 
 use super::site::Visit;
 use crate::domain::token::Token;
+use crate::http::browser::cookie::pairs;
 
 /// What a cookie holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,11 +32,7 @@ impl Holds {
 /// The value of the cookie, if it is there once and can be a token.
 pub(super) fn read(request: &HttpRequest, visit: &Visit, holds: Holds) -> Option<Token> {
     let name = holds.name(visit).as_bytes();
-    let pairs = request.headers().get_all(COOKIE).flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
-    let mut values = pairs.filter_map(|pair| {
-        let mut halves = pair.splitn(2, |byte| *byte == b'=');
-        (halves.next()?.trim_ascii() == name).then(|| halves.next().unwrap_or_default().trim_ascii())
-    });
+    let mut values = pairs(request.headers()).filter(|(other, _)| *other == name).map(|(_, value)| value);
     match (values.next(), values.next()) {
         (Some(value), None) => Token::parse(value),
         (None | Some(_), None | Some(_)) => None,
@@ -59,6 +56,7 @@ fn with(visit: &Visit, holds: Holds, value: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use actix_web::http::header::COOKIE;
     use actix_web::test::TestRequest;
 
     use super::*;

@@ -1,9 +1,10 @@
 //! Whether a request that changes something was sent by one of the pages.
 
 use actix_web::HttpRequest;
-use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue, ORIGIN};
+use actix_web::http::header::{HeaderName, ORIGIN};
 
 use super::site::Visit;
+use crate::http::browser::cookie::only;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
@@ -15,13 +16,6 @@ pub(super) fn is_from(visit: &Visit, request: &HttpRequest) -> bool {
         return only(headers, &ORIGIN).is_some_and(|origin| origin.as_bytes() == visit.origin.as_bytes());
     }
     only(headers, &SEC_FETCH_SITE).is_some_and(|site| site.as_bytes() == b"same-origin")
-}
-
-/// The value of a header that is there once.
-fn only<'r>(headers: &'r HeaderMap, name: &HeaderName) -> Option<&'r HeaderValue> {
-    let mut values = headers.get_all(name);
-    let first = values.next();
-    if values.next().is_some() { None } else { first }
 }
 
 #[cfg(test)]

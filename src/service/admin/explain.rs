@@ -6,6 +6,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{Admin, AdminError};
@@ -58,7 +59,7 @@ pub struct ExplainSettings<'a> {
 }
 
 /// The answer to a question.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Explanation {
     /// What was asked about.
     pub about: About,
@@ -72,7 +73,7 @@ pub struct Explanation {
 }
 
 /// What a question is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum About {
     /// A session.
@@ -82,7 +83,7 @@ pub enum About {
 }
 
 /// What became of a token or a session. Of several causes, this is the first.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum Answer {
     /// It is good.
@@ -141,7 +142,7 @@ pub enum Answer {
 }
 
 /// When and why something ended, by whom and from where, as far as that is known.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Cause {
     /// When.
     pub at: Option<Timestamp>,
@@ -156,7 +157,7 @@ pub struct Cause {
 }
 
 /// How the end of a token is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Evidence {
     /// From the database.
@@ -166,7 +167,7 @@ pub enum Evidence {
 }
 
 /// A session as far as it is known.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ExplainedSession {
     /// Its id.
     pub id: SessionId,

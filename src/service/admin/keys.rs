@@ -1,5 +1,6 @@
 //! Signing keys: listing, rotating and retiring them.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
@@ -10,12 +11,13 @@ use crate::domain::time::Timestamp;
 use crate::store::{KeyEntry, KeyError, Retiring};
 
 /// What a key does now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum KeyState {
     /// It signs.
     Signs,
     /// It is published, and signs from [`ListedKey::signs_from`] on.
+    #[schemars(description = "It is published, and signs a little later.")]
     Waits,
     /// A newer one signs; what this one signed stays good.
     Replaced,
@@ -26,7 +28,7 @@ pub enum KeyState {
 }
 
 /// A key as it is listed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ListedKey {
     /// Its number: newer keys have greater ones.
     pub id: i64,

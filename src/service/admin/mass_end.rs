@@ -1,5 +1,6 @@
 //! Ending the sessions of a set that was shown before.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
@@ -14,7 +15,7 @@ use crate::store::{LiveSet, SessionMatch};
 const SAMPLE: u32 = 10;
 
 /// What a mass end would do.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct DryRun {
     /// Sessions opened after this moment are not part of the set.
     pub moment: Timestamp,

@@ -1,5 +1,6 @@
 //! What a user sees of the audit events about itself.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -11,7 +12,7 @@ use crate::service::{Auth, Unavailable};
 use crate::store::{EventCursor, EventEntry, EventFilter};
 
 /// A page of a user's own events, the newest first.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct OwnEvents {
     /// The events.
     pub results: Vec<OwnEvent>,
@@ -21,7 +22,7 @@ pub struct OwnEvents {
 
 /// An event about a user, as that user sees it. Of an administrator or a registered client it shows nothing but that it
 /// was one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct OwnEvent {
     /// When it happened.
     pub at: Timestamp,

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::buckets::{Failure, Filled};
@@ -12,7 +13,7 @@ use crate::domain::user::{LoginName, User};
 use crate::service::Auth;
 
 /// A bucket that counts failures now.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ThrottleEntry {
     /// What is counted: `pair`, `account` or `address`.
     pub bucket: &'static str,

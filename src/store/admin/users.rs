@@ -1,5 +1,6 @@
 //! Users as administration sees and changes them.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::domain::time::Timestamp;
@@ -90,7 +91,7 @@ pub struct UserFilter {
 }
 
 /// A user as it is listed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct UserEntry {
     /// The user.
     #[serde(flatten)]

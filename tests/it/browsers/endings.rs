@@ -1,4 +1,4 @@
-//! The end of a session takes its cookies back.
+//! The end of a session takes its cookies back, and nothing else does.
 
 use knoxide::domain::audit::Event;
 use knoxide::domain::password::one_time::OneTimePassword;
@@ -111,4 +111,36 @@ fn a_cookie_whose_token_has_expired_is_401() {
         let (access, _) = log_in(client, &speech);
         assert_eq!(check(client, &access), 200);
     }
+}
+
+/// What could not be looked up is no end: the browser keeps its cookies, and nobody counts as a stranger.
+#[test]
+fn an_outage_is_503_and_clears_nothing() {
+    let app = serve(Backend::Sqlite, setup(CookieMode::Lax));
+    let client = &mut app.client();
+    let path = std::path::PathBuf::from(app.database.url.strip_prefix("sqlite://").expect("a file"));
+    let logins: Vec<_> = ALL.into_iter().map(|speech| (speech, log_in(client, &speech))).collect();
+    let aside = path.with_extension("aside");
+    std::fs::rename(&path, &aside).expect("the file is moved away");
+    for (speech, (access, refresh)) in &logins {
+        let sent =
+            refresh.as_ref().map_or_else(|| access.sent(), |refresh| format!("{}; {}", access.sent(), refresh.sent()));
+        let posts = |path: &str| ours(posting(path, &json!({})).header("Cookie", sent.clone()));
+        let mut requests = vec![
+            with("GET", "/auth/user/", &sent),
+            ours(with("DELETE", "/auth/sessions/01920000-0000-7000-8000-000000000000/", &sent)),
+            posts("/auth/logout/"),
+            posts("/auth/logoutall/"),
+            posts("/auth/password/change/"),
+        ];
+        requests.extend(speech.exchange.into_iter().flat_map(|(verify, refresh, _)| [posts(verify), posts(refresh)]));
+        if speech.dialect == Dialect::Simplejwt {
+            requests.push(posts("/api/token/blacklist/"));
+        }
+        for request in requests {
+            let reply = client.ask(&request);
+            assert_eq!((reply.status, cookies(&reply)), (503, vec![]), "{:?}: {request:?}", speech.dialect);
+        }
+    }
+    std::fs::rename(&aside, &path).expect("the file is moved back");
 }

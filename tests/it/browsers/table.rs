@@ -6,8 +6,8 @@ use crate::harness::wire::Framing;
 /// A page that a request comes from, what the request says about it, and whether it is one of ours.
 type Page = (&'static str, &'static [(&'static str, &'static str)], bool);
 
-/// A way of sending a token: its headers; the refusal that follows from them (0: none); whether other sites are refused in the same
-/// way.
+/// A way of sending a token: its headers; the refusal that follows from them (0: none); whether it is the same from
+/// other sites.
 type Way = (&'static str, Vec<(&'static str, String)>, u16, bool);
 
 const SITES: [Page; 16] = [

@@ -1,25 +1,26 @@
-//! Each endpoint has a row in the README, a page in `docs/` and a case in the transcripts.
+//! Each endpoint has a row in the README, a page in `docs/`, a case in the transcripts and a place in the document of
+//! the API.
 
 use std::collections::BTreeSet;
 
 use knoxide::http::admin::ROUTES;
 
 use super::{files, read};
+use crate::harness::app::{App, Backend, Database, Setup};
+use crate::harness::documented::Documented;
 
 /// Where paths are mounted: all other code calls these functions. The paths of administrators have a test of their own.
-const MOUNTED_IN: [&str; 8] = [
+const MOUNTED_IN: [&str; 6] = [
+    "src/http.rs",
     "src/http/admin.rs",
     "src/http/dialects.rs",
     "src/http/forward_auth.rs",
-    "src/http/health.rs",
-    "src/http/jwks.rs",
     "src/http/oauth.rs",
-    "src/http/oauth/discovery.rs",
     "src/http/pages/admin.rs",
 ];
 
 /// Paths without transcripts, and the tests that show their replies.
-const WITHOUT_TRANSCRIPT: [(&str, &str); 12] = [
+const WITHOUT_TRANSCRIPT: [(&str, &str); 15] = [
     ("/introspect/", "tests/it/oauth/callers.rs"),
     ("/revoke/", "tests/it/oauth/revocation.rs"),
     ("/check/", "tests/it/oauth/batch.rs"),
@@ -30,9 +31,15 @@ const WITHOUT_TRANSCRIPT: [(&str, &str); 12] = [
     ("/forward-auth/haproxy/", "tests/it/forward_auth.rs"),
     ("/forward-auth/envoy/", "tests/it/forward_auth.rs"),
     ("/.well-known/jwks.json", "tests/it/offline.rs"),
+    ("/openapi.json", "tests/it/openapi.rs"),
+    ("/docs", "tests/it/openapi.rs"),
+    ("/docs/style.css", "tests/it/openapi.rs"),
     ("/healthz", "tests/it/program/requests.rs"),
     ("/readyz", "tests/it/outage/sqlite.rs"),
 ];
+
+/// Paths that the document of the API does not have: parts of a page.
+const UNDOCUMENTED: [&str; 1] = ["/docs/style.css"];
 
 /// Whether a text names this very path, and not only a longer one.
 fn names(text: &str, path: &str) -> bool {
@@ -53,7 +60,7 @@ fn mounted(file: &str) -> BTreeSet<String> {
     let text = read(file);
     let lists = text.split("PATHS: [").skip(1).filter_map(|rest| rest.split_once("];").map(|(list, _)| list));
     let of_dialects = lists.flat_map(quoted).map(|path| format!("/{path}/"));
-    let lines = text.lines().filter(|line| line.contains("config.route(") || line.contains("for path in ["));
+    let lines = text.lines().filter(|line| line.contains("read_at(config, \"") || line.contains("for path in ["));
     let alone = lines.flat_map(quoted).filter(|path| path.starts_with('/'));
     of_dialects.chain(alone.map(|path| path.trim_end_matches('/').to_owned())).collect()
 }
@@ -102,8 +109,16 @@ fn each_endpoint_has_a_row_a_page_and_a_transcript() {
     let plays = |file: &str| file.starts_with("tests/transcripts/") || file == "tests/it/contract.rs";
     let transcripts =
         all(&|file| plays(file) || file.starts_with("tests/it/harness/transcript"), &[".http", ".txt", ".rs"]);
+    let mut setup = Setup::default();
+    setup.http.options.public_url = "https://auth.example.com".parse().ok();
+    let app = App::on(Database::migrated(Backend::Sqlite), setup);
+    let documented = Documented::of(app.address);
+    let documented: String = documented.operations().map(|(_, path, _)| format!("{path}\n")).collect();
     let mut missing = Vec::new();
     for path in paths {
+        if !names(&documented, &path) && !UNDOCUMENTED.contains(&path.as_str()) {
+            missing.push(format!("{path}: the document of the API"));
+        }
         let elsewhere = WITHOUT_TRANSCRIPT.iter().find(|(other, _)| *other == path);
         let tests = elsewhere.map(|(_, file)| read(file));
         let places = [("the README", &rows), ("docs/", &pages), ("the tests", tests.as_ref().unwrap_or(&transcripts))];

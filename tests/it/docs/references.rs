@@ -6,8 +6,8 @@ use std::path::Path;
 use super::markdown::Document;
 
 /// Folders of the project; a word that begins with one of them is a path.
-const FOLDERS: [&str; 9] =
-    ["src/", "tests/", "docs/", "examples/", "migrations/", "contrib/", "scripts/", "benches/", "clients/"];
+const FOLDERS: [&str; 10] =
+    ["src/", "tests/", "docs/", "examples/", "migrations/", "contrib/", "scripts/", "benches/", "clients/", "remote/"];
 
 /// Documents of others, whose sections may be named by number.
 const STANDARDS: [&str; 3] = ["RFC ", "NIST ", "Unicode TR "];

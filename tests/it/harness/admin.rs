@@ -18,11 +18,14 @@ use knoxide::store::{AdminStore, LastAdmin};
 use serde_json::Value;
 
 use super::app::{App, Client, cheap_hasher};
+use super::documented::Documented;
 use super::wire::{Framing, Reply, Request};
 
 /// A running administration API.
 pub(crate) struct AdminApi {
     pub(crate) address: SocketAddr,
+    /// Each reply is compared with it.
+    pub(crate) documented: Documented,
     stopper: Stopper,
     thread: Option<JoinHandle<()>>,
 }
@@ -46,12 +49,14 @@ impl AdminApi {
             admin.close();
         });
         let (address, stopper) = bound_at.recv().expect("a server");
-        Self { address, stopper, thread: Some(thread) }
+        Self { address, documented: Documented::of(address), stopper, thread: Some(thread) }
     }
 
     /// A request of a client of its own, with a token and a JSON body if there are any.
     pub(crate) fn ask(&self, method: &str, path: &str, token: Option<&str>, body: Option<&Value>) -> Reply {
-        Client::connect(self.address).ask(&request(method, path, token, body))
+        let reply = Client::connect(self.address).ask(&request(method, path, token, body));
+        assert_eq!(self.documented.differences(method, path, &reply), Vec::<String>::new());
+        reply
     }
 
     /// Logs an administrator in, and returns the token.

@@ -37,9 +37,10 @@ pub(super) struct Stage<'a> {
 /// A client that logs in, has the tokens checked at every node, and revokes them.
 pub(super) struct Actor<'a> {
     stage: Stage<'a>,
-    /// For checks; and for logins and revocations, and checks right after.
+    /// For checks; for logins and revocations; and for checks right after these.
     checks: Vec<Line<'a>>,
     others: Vec<Line<'a>>,
+    rechecks: Vec<Line<'a>>,
     dice: Dice,
     /// What it calls itself when it logs in; no other client calls itself so.
     device: String,
@@ -73,9 +74,10 @@ fn send_checks(lines: &mut [Line<'_>], token: &Token, bold: bool) {
 
 impl<'a> Actor<'a> {
     pub(super) fn new(stage: Stage<'a>, dice: Dice, is_bold: bool) -> Self {
-        let (checks, others) = (Line::to_all(stage.nodes), Line::to_all(stage.nodes));
+        let [checks, rechecks] = [(); 2].map(|()| Line::for_checks_to_all(stage.nodes));
+        let others = Line::to_all(stage.nodes);
         let device = device_of(&dice, 0);
-        Self { stage, checks, others, dice, device, devices: 0, is_bold }
+        Self { stage, checks, others, rechecks, dice, device, devices: 0, is_bold }
     }
 
     /// Goes on until the run ends.
@@ -163,10 +165,10 @@ impl<'a> Actor<'a> {
         }
         let asked = self.choose(false).map(|line| (line.place, line.ask(&request)));
         if asked.is_some() {
-            send_checks(&mut self.others, token, bold);
+            send_checks(&mut self.rechecks, token, bold);
         }
         receive_checks(ledger, &mut self.checks, token);
-        receive_checks(ledger, &mut self.others, token);
+        receive_checks(ledger, &mut self.rechecks, token);
         asked
     }
 
@@ -206,8 +208,8 @@ impl<'a> Actor<'a> {
         let is_everybodys = self.stage.command.revoke(&self.stage, slot, token, &mut self.dice);
         // Begun after the command had ended.
         for token in tokens {
-            send_checks(&mut self.others, token, self.is_bold);
-            receive_checks(self.stage.ledger, &mut self.others, token);
+            send_checks(&mut self.rechecks, token, self.is_bold);
+            receive_checks(self.stage.ledger, &mut self.rechecks, token);
         }
         receive_checks(self.stage.ledger, &mut self.checks, token);
         if is_everybodys {
@@ -231,7 +233,7 @@ pub(super) fn receive_checks(ledger: &Ledger, lines: &mut [Line<'_>], token: &To
 
 /// Checks at one node, mostly tokens that were used lately, until the run ends.
 pub(super) fn watch(stage: Stage<'_>, number: usize, mut dice: Dice) {
-    let mut line = Line::to(&stage.nodes[number], number);
+    let mut line = Line::for_checks(&stage.nodes[number], number);
     while !stage.ledger.is_over() {
         let token = match dice.below(10) {
             0..4 => stage.ledger.newest(32, |length| dice.index(length)),
@@ -250,7 +252,7 @@ pub(super) fn watch(stage: Stage<'_>, number: usize, mut dice: Dice) {
 
 /// Checks each of these tokens once more, when all faults have ended: now there must be an answer.
 pub(super) fn audit(stage: Stage<'_>, tokens: &[Arc<Token>], share: (usize, usize)) {
-    let mut lines = Line::to_all(stage.nodes);
+    let mut lines = Line::for_checks_to_all(stage.nodes);
     let (first, step) = share;
     for (index, token) in tokens.iter().enumerate().skip(first).step_by(step) {
         let nodes = lines.len();
@@ -277,7 +279,7 @@ pub(super) struct Ambush<'a> {
 impl<'a> Ambush<'a> {
     pub(super) fn lay(stage: Stage<'a>, number: usize, tokens: &[Arc<Token>]) -> Self {
         let shoot = |token: &Arc<Token>| {
-            let mut line = Line::to(&stage.nodes[number], number);
+            let mut line = Line::for_checks(&stage.nodes[number], number);
             line.send(&check_of(token));
             (Arc::clone(token), line)
         };

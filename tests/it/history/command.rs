@@ -8,6 +8,7 @@ use knoxide::domain::time::{Clock as _, SystemClock};
 use super::clients::Stage;
 use super::counts::add;
 use super::crowd::HASH;
+use super::gate::Credentials;
 use super::ledger::{Responder, Token, User};
 use super::outcome::Outcome;
 use crate::harness::dice::Dice;
@@ -24,6 +25,13 @@ pub(super) struct Command {
 impl Command {
     pub(super) fn on(url: &str) -> Self {
         Self { program: Program::bare().set("DATABASE_URL", url) }
+    }
+
+    /// Registers the client as which the gates ask.
+    pub(super) fn register_gate(&self) -> Credentials {
+        let client = self.program.json(&["client", "add", "gate", "--rights", "batch", "--limit", "none"]);
+        let member = |name: &str| client[name].as_str().expect("a text").to_owned();
+        Credentials { id: member("id"), secret: member("secret") }
     }
 
     /// Revokes a token in one of several ways; its user has or had this slot. Returns whether that may have ended

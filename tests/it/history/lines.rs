@@ -13,6 +13,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 pub(super) struct Line<'a> {
     node: &'a Node,
     pub(super) place: Responder,
+    is_for_checks: bool,
     wire: Option<Wire>,
     asked: Option<Instant>,
 }
@@ -26,12 +27,22 @@ pub(super) struct Answer {
 
 impl<'a> Line<'a> {
     pub(super) fn to(node: &'a Node, number: usize) -> Self {
-        Self { node, place: Responder::Node(number), wire: None, asked: None }
+        Self { node, place: Responder::Node(number), is_for_checks: false, wire: None, asked: None }
+    }
+
+    /// A line for checks alone, to the node or to its gate.
+    pub(super) fn for_checks(node: &'a Node, number: usize) -> Self {
+        Self { is_for_checks: true, ..Self::to(node, number) }
     }
 
     /// A line to each node.
     pub(super) fn to_all(nodes: &'a [Node]) -> Vec<Self> {
         nodes.iter().enumerate().map(|(number, node)| Self::to(node, number)).collect()
+    }
+
+    /// A line for checks to each node.
+    pub(super) fn for_checks_to_all(nodes: &'a [Node]) -> Vec<Self> {
+        nodes.iter().enumerate().map(|(number, node)| Self::for_checks(node, number)).collect()
     }
 
     pub(super) fn takes_logins(&self) -> bool {
@@ -49,7 +60,9 @@ impl<'a> Line<'a> {
             self.wire = None;
         }
         if self.wire.is_none() {
-            self.wire = Wire::connect_for(self.node.address(), PATIENCE).ok();
+            let (checks, others) = (Node::address_of_checks, Node::address);
+            let address = if self.is_for_checks { checks(self.node) } else { others(self.node) };
+            self.wire = Wire::connect_for(address, PATIENCE).ok();
         }
         if self.wire.as_mut().is_some_and(|wire| wire.send(&request.to_bytes()).is_err()) {
             self.wire = None;

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -13,13 +14,15 @@ use knoxide::service::{Auth, AuthBuilder};
 use knoxide::store::diesel::{DieselStore, StoreOptions};
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::gate::{Credentials, Gate, Manner};
 use super::planted::{Bug, Planted};
 use crate::harness::app::cheap_hasher;
 use crate::harness::program::{Program, Running};
 use crate::harness::setting;
 
-/// Tells the child its database, and its bug.
+/// Tells the child its database, its Unix socket, and its bug.
 const SERVE: &str = "KNOXIDE_HISTORY_SERVE";
+const SOCKET: &str = "KNOXIDE_HISTORY_SOCKET";
 const BUG: &str = "KNOXIDE_HISTORY_BUG";
 
 /// What the child says before its address.
@@ -74,6 +77,9 @@ impl Drop for Process {
 pub(super) struct Node {
     url: String,
     kind: Kind,
+    /// The folder of the Unix socket on which it listens, too.
+    folder: tempfile::TempDir,
+    gate: Option<Gate>,
     process: Mutex<Option<Process>>,
     address: Mutex<SocketAddr>,
     /// Cautious clients do not ask it: it is frozen, or about to be.
@@ -87,6 +93,8 @@ impl Node {
         let node = Self {
             url: url.to_owned(),
             kind,
+            folder: tempfile::tempdir().expect("a folder"),
+            gate: None,
             process: Mutex::new(None),
             address: Mutex::new(nowhere),
             is_shunned: AtomicBool::new(false),
@@ -95,13 +103,22 @@ impl Node {
         node
     }
 
+    /// Puts an application before it, which checks for its clients.
+    pub(super) fn put_behind_gate(&mut self, client: &Credentials, manner: Manner) {
+        self.gate = Some(Gate::start(&self.socket(), client, manner));
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.folder.path().join("socket")
+    }
+
     /// Starts it again after [`Node::kill`].
     pub(super) fn restart(&self) {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let started = match self.kind {
-                Kind::Child(bug) => start_child(&self.url, bug),
-                Kind::Shipped => Some(start_shipped(&self.url)),
+                Kind::Child(bug) => start_child(&self.url, &self.socket(), bug),
+                Kind::Shipped => Some(start_shipped(&self.url, &self.socket())),
             };
             if let Some((process, address)) = started {
                 *self.address.lock().expect("no panic") = address;
@@ -121,8 +138,8 @@ impl Node {
     /// Starts it again after [`Node::kill`], and kills it after this time, whatever it is doing then.
     pub(super) fn kill_while_it_starts(&self, after: Duration) {
         let process = match self.kind {
-            Kind::Child(bug) => Process::Child(spawn_child(&self.url, bug)),
-            Kind::Shipped => start_shipped(&self.url).0,
+            Kind::Child(bug) => Process::Child(spawn_child(&self.url, &self.socket(), bug)),
+            Kind::Shipped => start_shipped(&self.url, &self.socket()).0,
         };
         // The moment is what the test varies.
         std::thread::sleep(after);
@@ -155,6 +172,11 @@ impl Node {
         *self.address.lock().expect("no panic")
     }
 
+    /// Where checks are asked for: at its gate, if it has one.
+    pub(super) fn address_of_checks(&self) -> SocketAddr {
+        self.gate.as_ref().map_or_else(|| self.address(), |gate| gate.address)
+    }
+
     /// Whether logins may be asked for here.
     pub(super) fn takes_logins(&self) -> bool {
         self.kind != Kind::Shipped
@@ -169,17 +191,18 @@ impl Node {
     }
 }
 
-fn spawn_child(url: &str, bug: Option<Bug>) -> std::process::Child {
+fn spawn_child(url: &str, socket: &Path, bug: Option<Bug>) -> std::process::Child {
     let mut command = Command::new(std::env::current_exe().expect("this program"));
     command.args(["--exact", "history::node::the_node_serves", "--nocapture"]).env(SERVE, url);
+    command.env(SOCKET, socket);
     command.env(BUG, bug.map_or("", Bug::as_str));
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
     command.spawn().expect("a child process")
 }
 
 /// `None` if it ends before it listens, such as when the database is away.
-fn start_child(url: &str, bug: Option<Bug>) -> Option<(Process, SocketAddr)> {
-    let mut child = spawn_child(url, bug);
+fn start_child(url: &str, socket: &Path, bug: Option<Bug>) -> Option<(Process, SocketAddr)> {
+    let mut child = spawn_child(url, socket, bug);
     let mut output = BufReader::new(child.stdout.take().expect("a pipe, asked for once"));
     let mut lines = output.by_ref().lines().map_while(Result::ok);
     let said = lines.find_map(|line| Some(line.strip_prefix(LISTENING)?.to_owned()));
@@ -188,9 +211,9 @@ fn start_child(url: &str, bug: Option<Bug>) -> Option<(Process, SocketAddr)> {
     Some((Process::Child(child), said?.parse().expect("an address")))
 }
 
-fn start_shipped(url: &str) -> (Process, SocketAddr) {
+fn start_shipped(url: &str, socket: &Path) -> (Process, SocketAddr) {
     let program = Program::bare()
-        .set("KNOXIDE_LISTEN", "127.0.0.1:0")
+        .set("KNOXIDE_LISTEN", &format!("127.0.0.1:0,unix:{}", socket.display()))
         .set("KNOXIDE_ADMIN_LISTEN", "off")
         .set("DATABASE_URL", url)
         .set("KNOXIDE_BCRYPT_COST", "10")
@@ -229,7 +252,9 @@ fn the_node_serves() {
 
 fn serve(builder: AuthBuilder) {
     let auth = builder.hasher(cheap_hasher()).password_threads(1).build().expect("a service");
-    let listen = vec![ListenAddress::Tcp(SocketAddr::from(([127, 0, 0, 1], 0)))];
+    let socket = setting(SOCKET).expect("a path");
+    let listen =
+        vec![ListenAddress::Tcp(SocketAddr::from(([127, 0, 0, 1], 0))), ListenAddress::Unix(PathBuf::from(socket))];
     // Two workers: each has its own cache.
     let http = HttpSettings { listen, workers: 2, ..HttpSettings::default() };
     actix_web::rt::System::new().block_on(async move {

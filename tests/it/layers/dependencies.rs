@@ -68,6 +68,10 @@ fn each_dependency_is_used_and_says_what_for() {
     assert_eq!(mistakes(&manifest, "[dependencies]", &code(&["src"])), Vec::<String>::new());
     let tests = code(&["src", "tests", "benches", "examples"]);
     assert_eq!(mistakes(&manifest, "[dev-dependencies]", &tests), Vec::<String>::new());
+    let manifest = fs::read_to_string(root.join("remote/Cargo.toml")).expect("a manifest");
+    assert_eq!(mistakes(&manifest, "[dependencies]", &code(&["remote/src"])), Vec::<String>::new());
+    let tests = code(&["remote/tests", "remote/examples"]);
+    assert_eq!(mistakes(&manifest, "[dev-dependencies]", &tests), Vec::<String>::new());
 }
 
 /// The rule itself can fail.

@@ -64,6 +64,7 @@ on_each_database! {
             ("an administrator's token of a dialect", bearer(&pair.access), "invalid_token"),
             ("an administrator's refresh token", bearer(&pair.refresh.expect("a token")), "invalid_token"),
             ("an administrator's own session", bearer(&stage.session_token("root")), "invalid_token"),
+            ("an administrator's page", bearer(&stage.page_token(knoxide::service::Pages::Admin, "root")), "invalid_token"),
             ("a former administrator's script", bearer(&former), "invalid_token"),
             ("an unknown token", bearer("0123456789012345678901234567890123456789"), "invalid_token"),
             ("no token", "Bearer a b".to_owned(), "invalid_token"),

@@ -9,6 +9,7 @@ use knoxide::domain::client::Rights;
 use knoxide::domain::dialect::Dialect;
 use knoxide::domain::session::SessionKind;
 use knoxide::domain::user::{LoginName, Password, UserId};
+use knoxide::service::Pages;
 use knoxide::service::admin::AddedClient;
 use serde_json::{Value, json};
 
@@ -16,78 +17,78 @@ use crate::harness::app::{App, Backend, Client, Database, Setup, token_of};
 use crate::harness::dialects::Speech;
 use crate::harness::wire::{Framing, Reply, Request};
 
-pub(super) const PASSWORD: &str = "correct horse";
-pub(super) const IDLE_LIMIT: Duration = Duration::from_secs(3600);
-pub(super) const TOUCH_INTERVAL: Duration = Duration::from_secs(60);
-pub(super) const INACTIVE: &str = r#"{"active":false}"#;
+pub(crate) const PASSWORD: &str = "correct horse";
+pub(crate) const IDLE_LIMIT: Duration = Duration::from_secs(3600);
+pub(crate) const TOUCH_INTERVAL: Duration = Duration::from_secs(60);
+pub(crate) const INACTIVE: &str = r#"{"active":false}"#;
 
 /// A server on which a client with all rights is registered.
-pub(super) struct Stage {
-    pub(super) app: App,
-    pub(super) service: AddedClient,
+pub(crate) struct Stage {
+    pub(crate) app: App,
+    pub(crate) service: AddedClient,
 }
 
 /// A token in some state.
-pub(super) struct Presented {
-    pub(super) what: &'static str,
-    pub(super) token: String,
+pub(crate) struct Presented {
+    pub(crate) what: &'static str,
+    pub(crate) token: String,
     /// Whether it is a live access token of an enabled dialect.
-    pub(super) is_live: bool,
+    pub(crate) is_live: bool,
 }
 
 /// The header of a client.
-pub(super) fn basic(id: &str, secret: &str) -> String {
+pub(crate) fn basic(id: &str, secret: &str) -> String {
     format!("Basic {}", BASE64_STANDARD.encode(format!("{id}:{secret}")))
 }
 
 /// A form with these parameters.
-pub(super) fn form(parameters: &[(&str, &str)]) -> String {
+pub(crate) fn form(parameters: &[(&str, &str)]) -> String {
     form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish()
 }
 
 /// A request with a form.
-pub(super) fn form_request(path: &str, parameters: &[(&str, &str)]) -> Request {
+pub(crate) fn form_request(path: &str, parameters: &[(&str, &str)]) -> Request {
     let request = Request::new("POST", path).header("Content-Type", "application/x-www-form-urlencoded");
     request.body(form(parameters), Framing::Length)
 }
 
 /// A request for many tokens.
-pub(super) fn batch_request(body: &Value) -> Request {
+pub(crate) fn batch_request(body: &Value) -> Request {
     Request::new("POST", "/check/").header("Content-Type", "application/json").body(body.to_string(), Framing::Length)
 }
 
 impl Stage {
-    pub(super) fn set(backend: Backend) -> Self {
+    pub(crate) fn set(backend: Backend) -> Self {
         let mut setup = Setup::default();
         setup.policy.idle_limit = Some(IDLE_LIMIT);
         setup.policy.touch_interval = TOUCH_INTERVAL;
         Self::with(backend, setup)
     }
 
-    pub(super) fn with(backend: Backend, setup: Setup) -> Self {
+    pub(crate) fn with(backend: Backend, setup: Setup) -> Self {
         let app = App::on(Database::migrated(backend), setup);
         let service = Self::register(&app, "service", "introspect,batch,revoke");
         Self { app, service }
     }
 
     /// Registers a client with these rights.
-    pub(super) fn register(app: &App, name: &str, rights: &str) -> AddedClient {
+    pub(crate) fn register(app: &App, name: &str, rights: &str) -> AddedClient {
         let rights = Rights::parse(rights).expect("rights");
         app.admin().add_client(name.to_owned(), rights, None).expect("a client")
     }
 
     /// The header of the client with all rights.
-    pub(super) fn header(&self) -> String {
+    pub(crate) fn header(&self) -> String {
         basic(&self.service.id.to_string(), self.service.secret.expose())
     }
 
     /// Makes a user an administrator.
-    pub(super) fn promote(&self, user: UserId) {
+    pub(crate) fn promote(&self, user: UserId) {
         self.app.change(user, |admin, user| admin.set_admin(user, true));
     }
 
     /// A token for a script of this administrator.
-    pub(super) fn script_token(&self, admin: UserId) -> String {
+    pub(crate) fn script_token(&self, admin: UserId) -> String {
         let month = Some(Duration::from_secs(30 * 24 * 3600));
         let made = self.app.change(admin, |admin, user| {
             admin.create_token(user, "script".to_owned(), month, SessionKind::AdminScript)
@@ -96,7 +97,7 @@ impl Stage {
     }
 
     /// The token of an administrator's own session.
-    pub(super) fn session_token(&self, name: &str) -> String {
+    pub(crate) fn session_token(&self, name: &str) -> String {
         let login = LoginName::Username(name.to_owned());
         let logging_in =
             self.app.auth.log_in_administrator(login, Password::new(PASSWORD.to_owned()), Origin::default());
@@ -104,29 +105,37 @@ impl Stage {
         issued.access.token.expose().to_owned()
     }
 
-    pub(super) fn introspect(&self, client: &mut Client, token: &str) -> Reply {
+    /// The token in the cookie of a page.
+    pub(crate) fn page_token(&self, pages: Pages, name: &str) -> String {
+        let (login, password) = (LoginName::Username(name.to_owned()), Password::new(PASSWORD.to_owned()));
+        let signing_in = self.app.auth.log_in_to_pages(pages, login, password, Origin::default());
+        let issued = actix_web::rt::System::new().block_on(signing_in).expect("a login");
+        issued.access.token.expose().to_owned()
+    }
+
+    pub(crate) fn introspect(&self, client: &mut Client, token: &str) -> Reply {
         client.ask(&form_request("/introspect/", &[("token", token)]).header("Authorization", self.header()))
     }
 
     /// Whether introspection says that it is live.
-    pub(super) fn is_active(&self, client: &mut Client, token: &str) -> bool {
+    pub(crate) fn is_active(&self, client: &mut Client, token: &str) -> bool {
         let reply = self.introspect(client, token);
         assert_eq!(reply.status, 200, "{}", reply.text());
         members(&reply)["active"].as_bool().expect("a truth value")
     }
 
-    pub(super) fn check_many(&self, client: &mut Client, tokens: &[&str]) -> Reply {
+    pub(crate) fn check_many(&self, client: &mut Client, tokens: &[&str]) -> Reply {
         client.ask(&batch_request(&json!({ "tokens": tokens })).header("Authorization", self.header()))
     }
 }
 
 /// The JSON of a reply.
-pub(super) fn members(reply: &Reply) -> Value {
+pub(crate) fn members(reply: &Reply) -> Value {
     serde_json::from_str(&reply.text()).unwrap_or_else(|_| panic!("no JSON: {} {}", reply.status, reply.text()))
 }
 
 /// A server on which djoser is switched off, and a token in each state.
-pub(super) fn every_state(backend: Backend) -> (Stage, Vec<Presented>) {
+pub(crate) fn every_state(backend: Backend) -> (Stage, Vec<Presented>) {
     let mut setup = Setup::default();
     setup.policy.idle_limit = Some(IDLE_LIMIT);
     setup.policy.touch_interval = TOUCH_INTERVAL;
@@ -196,6 +205,8 @@ impl Stage {
         add("of a dialect that is switched off", &foreign.access, false);
         add("of an administrator's session", &self.session_token("root"), false);
         add("of an administrator's script", &self.script_token(root), false);
+        add("of a page for administrators", &self.page_token(Pages::Admin, "root"), false);
+        add("of a page about the own account", &self.page_token(Pages::Account, "alice"), false);
         add("a client's secret", self.service.secret.expose(), false);
         add("a client's id", &self.service.id.to_string(), false);
         add("unknown", &"0123456789".repeat(4), false);

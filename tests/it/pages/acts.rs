@@ -210,5 +210,6 @@ fn what_cannot_be_is_told_and_not_done() {
     assert!(reply.text().contains("the last active administrator"), "{}", reply.text());
     for path in ["/admin/users/4711/", "/admin/users/x/", "/admin/sessions/x/", "/admin/nothing/"] {
         assert_eq!(browser.open(path).status, 404, "{path}");
+        assert!(browser.page.contains("Sign out"), "{path}");
     }
 }

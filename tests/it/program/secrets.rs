@@ -1,7 +1,8 @@
-//! Everything that the program writes is searched for tokens and passwords, in
+//! Everything that the program writes is searched for tokens, passwords and secrets of clients, in
 //! clear or merely encoded.
 
 mod canaries;
+mod clients;
 mod traffic;
 
 use std::fs;
@@ -45,7 +46,8 @@ fn use_and_search(program: Program, database: &Path, checkpoint: impl Fn()) {
         let in_vain = [(&unreachable, 5), (&unreadable, 2)];
         let in_vain = in_vain.map(|(url, code)| scope.spawn(move || traffic::of_no_database(url, code)));
         let printed = traffic::of_commands(&program, secrets.path(), canaries);
-        let replies = traffic::of_requests(&server, canaries);
+        let mut replies = traffic::of_requests(&server, canaries);
+        replies.extend(clients::use_secrets(&program, &server, canaries));
         let in_vain = in_vain.map(|one| one.join().expect("what was said"));
         (printed + &in_vain.concat(), replies)
     });

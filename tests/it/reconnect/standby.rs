@@ -5,9 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use diesel::connection::SimpleConnection as _;
 use knoxide::domain::audit::Event;
+use knoxide::domain::client::Rights;
 use knoxide::domain::dialect::Dialect;
 use knoxide::domain::policy::Policy;
 use knoxide::domain::user::UserId;
+use knoxide::service::admin::AdminError;
 use knoxide::store::AdminStore as _;
 use knoxide::store::{LastAdmin, UserChanged};
 
@@ -104,4 +106,14 @@ fn what_the_standby_does_not_have_is_acknowledged_to_nobody() {
     assert!(alone.break_off(deactivate).is_err(), "the same deactivation");
     alone.name_standby("");
     assert_eq!(deactivate(), Ok(UserChanged::Done));
+
+    // The end of a client, which the second attempt finds done.
+    let admin = app.admin();
+    let client = admin.add_client("shop".to_owned(), Rights::USUAL, None).expect("a client").id;
+    alone.lose_standby();
+    let delete = || admin.delete_client(client);
+    assert!(matches!(alone.break_off(delete), Err(AdminError::Store(_))), "a deletion");
+    assert!(matches!(alone.break_off(delete), Err(AdminError::Store(_))), "the same deletion");
+    alone.name_standby("");
+    assert!(matches!(delete(), Err(AdminError::NoSuchClient(_))));
 }

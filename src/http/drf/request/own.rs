@@ -12,8 +12,8 @@ use crate::http::middleware::request_log::{Facts, note};
 use crate::service::{PasswordError, PasswordRequest, SessionPage, Unavailable, Whose};
 
 /// The most sessions on a page, and how many there are if the client does not say.
-const MAX_LIMIT: u32 = 100;
-const USUAL_LIMIT: u32 = 50;
+pub(in crate::http) const MAX_LIMIT: u32 = 100;
+pub(in crate::http) const USUAL_LIMIT: u32 = 50;
 
 impl RequestContext<'_> {
     /// The user of the token, or `None` if the request has no credentials for this server.

@@ -32,7 +32,10 @@ pub(super) async fn answer(path: &str, request: HttpRequest, payload: Payload, p
     };
     let page = match routes::find(path, request.method()) {
         Ok(page) => page,
-        Err(allowed) => return problem::wrong_method(pages, allowed),
+        Err(allowed) => {
+            let viewer = viewer(pages, &request, &visit).await;
+            return problem::wrong_method(pages, viewer, allowed);
+        }
     };
     if page.is_read() {
         note(&request, Facts::read_only);
@@ -52,7 +55,7 @@ pub(super) async fn answer(path: &str, request: HttpRequest, payload: Payload, p
                 Ok(None) => return sign_in::lead_there(&next_of(page, &request)),
                 Err(refusal) => return problem::refused(pages, None, &refusal),
             };
-            let viewer = Viewer { name: acting.who.user.username.clone(), form_token: form::token_for(&token) };
+            let viewer = viewer_of(&token, &acting);
             let call = Call::new(pages.state().clone(), request, Some(acting));
             let asked = Asked { call, pages: pages.clone(), visit, viewer: Some(viewer) };
             run(page, asked, payload, Some(token)).await
@@ -78,6 +81,17 @@ async fn authenticate(
         }
         Err(CheckError::Unavailable(error)) => Err(error.into()),
     }
+}
+
+fn viewer_of(token: &Token, acting: &Acting) -> Viewer {
+    Viewer { name: acting.who.user.username.clone(), form_token: form::token_for(token) }
+}
+
+/// Who sees a page that needs nobody, so that signing out is possible there too.
+pub(super) async fn viewer(pages: &AdminPages, request: &HttpRequest, visit: &Visit) -> Option<Viewer> {
+    // If that cannot be found out now, the page is shown without.
+    let (token, acting) = authenticate(pages, request, visit).await.ok().flatten()?;
+    Some(viewer_of(&token, &acting))
 }
 
 /// Where to go on after signing in: to the page itself, if it is one that can be opened.

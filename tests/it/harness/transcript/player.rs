@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use super::director::Director;
 use super::notation::{NOW, Pattern, Variables};
 use super::{Case, Transcript};
+use crate::harness::documented::Documented;
 use crate::harness::wire::{Framing, Reply, Request, Wire};
 
 /// How much of a long text a report shows.
@@ -26,18 +27,26 @@ pub(crate) struct Player<'a> {
     caching: Caching,
     variables: Variables,
     director: Option<&'a dyn Director>,
+    documented: Option<Documented>,
 }
 
 impl<'a> Player<'a> {
     /// A player with these variables.
     pub(crate) fn new(server: SocketAddr, caching: Caching, variables: Variables) -> Self {
-        Self { server, caching, variables, director: None }
+        Self { server, caching, variables, director: None, documented: None }
     }
 
     /// Has `director` run the directives between the requests, and report the time.
     #[must_use]
     pub(crate) fn directed_by(mut self, director: &'a dyn Director) -> Self {
         self.director = Some(director);
+        self
+    }
+
+    /// Compares each reply with the document of the server, too.
+    #[must_use]
+    pub(crate) fn documented(mut self) -> Self {
+        self.documented = Some(Documented::of(self.server));
         self
     }
 
@@ -66,7 +75,10 @@ impl<'a> Player<'a> {
                 false => ask(wire, self.server, &request),
             };
             match reply {
-                Ok(reply) => differences.extend(self.compare(transcript, case, &reply)),
+                Ok(reply) => {
+                    differences.extend(self.compare(transcript, case, &reply));
+                    differences.extend(self.compare_with_document(case, &request, &reply));
+                }
                 Err(error) => differences.push(format!("no reply: {error}")),
             }
         }
@@ -115,6 +127,13 @@ impl<'a> Player<'a> {
             differences.extend(self.judge_by_rules(transcript, case, reply));
         }
         differences
+    }
+
+    /// What the document of the server does not say, or says differently.
+    fn compare_with_document(&self, case: &Case, request: &Request, reply: &Reply) -> Vec<String> {
+        let documented = self.documented.as_ref().filter(|_| !case.controls.bare);
+        let target = String::from_utf8_lossy(&request.target);
+        documented.map(|document| document.differences(&request.method, &target, reply)).unwrap_or_default()
     }
 
     /// The rules for all replies, unless the case itself specifies that header: JSON has

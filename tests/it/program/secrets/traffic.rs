@@ -4,6 +4,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use serde_json::json;
 
 use super::MARK;
@@ -140,6 +142,7 @@ pub(super) fn of_requests(server: &Running, canaries: &mut Canaries) -> Vec<u8> 
         }
     }
     odd_logins(server, &canaries.password());
+    of_services(canaries, &live[0], &mut ask);
     let token = live.pop().expect("a token");
     for path in ["/auth/logout/", "/auth/logout/", "/auth/logoutall/"] {
         for token in [&token, &live[0]] {
@@ -151,7 +154,7 @@ pub(super) fn of_requests(server: &Running, canaries: &mut Canaries) -> Vec<u8> 
     replies
 }
 
-fn record(reply: &Reply) -> Vec<u8> {
+pub(super) fn record(reply: &Reply) -> Vec<u8> {
     let mut record = format!("{} {:?}\n", reply.status, reply.headers).into_bytes();
     record.extend(&reply.body);
     record.push(b'\n');
@@ -217,6 +220,30 @@ fn odd_logins(server: &Running, password: &str) {
     let body = format!("--{password}\r\nContent-Disposition: {password}; name=\"{password}\r\n\r\n{password}");
     ask(&Request::new("POST", "/auth/login/").header("Content-Type", boundary).body(body, Framing::Length));
     ask(&form(MARK, password).header("Content-Encoding", password.to_owned()));
+}
+
+/// What services ask, with tokens and secrets in all places where they may be or not.
+fn of_services(canaries: &mut Canaries, live: &str, ask: &mut impl FnMut(&Request) -> u16) {
+    for secret in [canaries.token(), canaries.password(), live.to_owned()] {
+        let basic = BASE64_STANDARD.encode(format!("{secret}:{secret}"));
+        let headers = [format!("Basic {basic}"), format!("Bearer {secret}"), format!("{secret} x"), String::new()];
+        for header in headers {
+            for path in ["/introspect/", "/revoke", "/check/", "/introspect/?token={}", "/check?{}", "/revoke/{}"] {
+                for (kind, body) in [
+                    ("application/x-www-form-urlencoded", "token={}x&client_id={}&client_secret={}"),
+                    ("application/x-www-form-urlencoded", "token={}x&token={}x"),
+                    ("application/x-www-form-urlencoded", "counts_as_use={}&token={}x"),
+                    ("application/json", "{\"tokens\":[\"{}x\",{}]}"),
+                    ("{}", "{}"),
+                ] {
+                    let [path, kind, body] = [path, kind, body].map(|text| text.replace("{}", &secret));
+                    let request = Request::new("POST", &path).header("Content-Type", kind);
+                    let request = request.header("Authorization", header.as_str()).body(body, Framing::Length);
+                    assert!(ask(&request) >= 400);
+                }
+            }
+        }
+    }
 }
 
 /// Requests that are no HTTP, with secrets where the error is.

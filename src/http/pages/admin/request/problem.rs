@@ -18,14 +18,14 @@ pub(in super::super) fn wrong_host(pages: &AdminPages) -> HttpResponse {
 }
 
 /// 404 for a path without a page.
-pub(in super::super) fn not_found(pages: &AdminPages) -> HttpResponse {
-    of(pages, None, "Not found", "There is no page at this address.", "").reply(StatusCode::NOT_FOUND)
+pub(in super::super) fn not_found(pages: &AdminPages, viewer: Option<Viewer>) -> HttpResponse {
+    of(pages, viewer, "Not found", "There is no page at this address.", "").reply(StatusCode::NOT_FOUND)
 }
 
 /// 405.
-pub(in super::super) fn wrong_method(pages: &AdminPages, allowed: String) -> HttpResponse {
+pub(in super::super) fn wrong_method(pages: &AdminPages, viewer: Option<Viewer>, allowed: String) -> HttpResponse {
     let message = "This address cannot be opened like this.";
-    let mut reply = of(pages, None, "Not possible", message, "").reply(StatusCode::METHOD_NOT_ALLOWED);
+    let mut reply = of(pages, viewer, "Not possible", message, "").reply(StatusCode::METHOD_NOT_ALLOWED);
     if let Ok(allowed) = allowed.try_into() {
         reply.headers_mut().insert(ALLOW, allowed);
     }
