@@ -1,6 +1,7 @@
 //! The pages: who may ask for which, what their cookie is good for, and what their forms do.
 
 mod access;
+mod account;
 mod acts;
 mod browser;
 mod cookie;
