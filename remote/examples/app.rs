@@ -2,7 +2,7 @@
 //!
 //! ```sh
 //! knoxide client add shop --rights batch      # prints the id and the secret
-//! KNOXIDE_URL=http://127.0.0.1:8080 KNOXIDE_CLIENT=<id> KNOXIDE_CLIENT_SECRET=<secret> \
+//! KNOXIDE_URL=http://127.0.0.1:8080 KNOXIDE_CLIENT_ID=<id> KNOXIDE_CLIENT_SECRET=<secret> \
 //!     cargo run -p knoxide-remote --example app
 //! curl -H 'Authorization: Token <the token of a login>' http://127.0.0.1:8081/notes
 //! ```
@@ -29,7 +29,7 @@ async fn greeting(MaybeAuthenticated(who): MaybeAuthenticated) -> String {
 async fn main() -> std::io::Result<()> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8081".to_owned());
     let setting = |name: &str| std::env::var(name).map_err(std::io::Error::other);
-    let (id, secret) = (setting("KNOXIDE_CLIENT")?, setting("KNOXIDE_CLIENT_SECRET")?);
+    let (id, secret) = (setting("KNOXIDE_CLIENT_ID")?, setting("KNOXIDE_CLIENT_SECRET")?);
     let remote = Remote::at(&setting("KNOXIDE_URL")?, &id, &secret).build().map_err(std::io::Error::other)?;
     let server = HttpServer::new(move || {
         App::new()

@@ -72,9 +72,12 @@ impl Remote {
     }
 
     /// The server at this URL, such as `http://127.0.0.1:8080`, asked as the client with this id and secret. Addresses
-    /// other than `http://` and a loopback address need the feature `tls`.
+    /// other than `http://` and a loopback address need the feature `tls`. `unix:/run/knoxide.sock` is a Unix socket, so
+    /// that one setting of an application can say all of it.
     pub fn at(url: &str, id: &str, secret: &str) -> RemoteBuilder {
-        RemoteBuilder::new(At::Url(url.to_owned()), id, secret)
+        let socket = url.strip_prefix("unix:").filter(|path| path.starts_with('/'));
+        let at = socket.map_or_else(|| At::Url(url.to_owned()), |path| At::Unix(PathBuf::from(path)));
+        RemoteBuilder::new(at, id, secret)
     }
 
     /// Begins to check a token, without its keyword: whose it is, and `None` if it is not a live access token. For

@@ -84,7 +84,7 @@ fn an_application_beside_the_server_is_protected() {
     let registered = register(&app, "batch");
     let environment = [
         ("KNOXIDE_URL", &*format!("http://{}", app.address)),
-        ("KNOXIDE_CLIENT", &registered.id.to_string()),
+        ("KNOXIDE_CLIENT_ID", &registered.id.to_string()),
         ("KNOXIDE_CLIENT_SECRET", registered.secret.expose()),
     ];
     let mut example = Example::start_with("remote_app", &["127.0.0.1:0"], &environment);

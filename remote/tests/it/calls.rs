@@ -1,7 +1,7 @@
 //! Which call answers which check.
 
 use actix_web::rt::System;
-use knoxide_remote::{Check, Unavailable};
+use knoxide_remote::{Check, Remote, Unavailable};
 
 use crate::server::{ID, SECRET, Server};
 
@@ -28,6 +28,16 @@ fn a_call_is_what_the_server_takes() {
     let still = server.builder().counts_as_use(false).build().expect("a client");
     let _check = still.check("live-1");
     assert!(!server.next().question.counts_as_use);
+}
+
+#[test]
+fn a_unix_socket_can_be_said_in_a_url() {
+    let server = Server::start();
+    let url = format!("unix:{}", server.path().display());
+    let check = Remote::at(&url, ID, SECRET).build().expect("a client").check("live-1");
+    server.next().judge();
+    assert_eq!(answer(check), Ok(Some(1)));
+    assert!(Remote::at("unix:relative", ID, SECRET).build().is_err());
 }
 
 #[test]

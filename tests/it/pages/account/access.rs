@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use knoxide::domain::session::SessionKind;
 use knoxide::http::pages::account::{Needs, PAGES};
+use knoxide::service::admin::Admin;
 
 use super::super::browser::{form, location};
 use super::*;
@@ -88,7 +89,7 @@ fn cookie(bench: &Bench, caller: Caller, name: &str) -> Option<(&'static str, St
         }
         Caller::Ended => {
             let token = token(&signed_in(app, name));
-            app.change(id, |admin, user| admin.end_all_sessions(user));
+            app.change(id, Admin::end_all_sessions);
             (COOKIE, token)
         }
         Caller::SignedOut => {

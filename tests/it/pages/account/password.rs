@@ -3,6 +3,7 @@
 use super::*;
 use crate::harness::app::{Served, cheap_hasher, on_each_database};
 use knoxide::service::Auth;
+use knoxide::service::admin::Admin;
 
 /// Another node over the same database.
 fn another_node(app: &App) -> Served {
@@ -20,7 +21,7 @@ fn login_status(app: &App, password: &str) -> u16 {
 
 /// Puts a one-time password in the place of alice's password.
 fn reset(app: &App, alice: UserId) -> String {
-    app.change(alice, |admin, user| admin.reset_password(user)).value.expose().to_owned()
+    app.change(alice, Admin::reset_password).value.expose().to_owned()
 }
 
 on_each_database! {
