@@ -10,6 +10,9 @@ export const DEVICES = {
     'Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/138.0.0.0 Mobile Safari/537.36',
 };
 
+// The browser of the pictures.
+export const SHOWN = 'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/138.0.0.0 Safari/537.36';
+
 export class Api {
   constructor(address) {
     this.address = address;

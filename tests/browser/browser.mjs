@@ -115,7 +115,7 @@ export class Browser {
     if (!(await this.driver.executeScript('return !!window.axe'))) {
       await this.driver.executeScript(createRequire(import.meta.url)('axe-core').source);
     }
-    const options = { resultTypes: ['violations'], ...(coloursOnly ? { runOnly: ['cat.color'] } : {}) };
+    const options = { resultTypes: ['violations'], preload: false, ...(coloursOnly ? { runOnly: ['color-contrast', 'link-in-text-block'] } : {}) };
     return this.driver.executeAsyncScript(`
       const [options, done] = arguments;
       axe.run(document, options).then(

@@ -50,11 +50,10 @@ fn paths(pages: impl Iterator<Item = (&'static str, &'static str)>, user: &str, 
 fn run(backend: Backend, job: &str, screenshots: Option<&Path>) {
     let Some((chromium, chromedriver)) = can_run() else { return };
     let bench = Bench::new(backend);
-    let users = ["bob", "carol", "dave", STRANGER].map(|name| bench.app.add_user(name, PASSWORD).to_string());
-    let [bob, carol, dave, stranger] = &users;
+    let [bob, carol, dave] = ["bob", "carol", "dave"].map(|name| bench.app.add_user(name, PASSWORD));
+    let stranger = screenshots.is_none().then(|| bench.app.add_user(STRANGER, PASSWORD));
     bench.app.client().login("dave", PASSWORD);
-    let dave_id = bench.app.admin().find_user("dave").expect("dave").id;
-    let session = bench.app.sessions_of(dave_id).remove(0).to_string();
+    let session = bench.app.sessions_of(dave).remove(0).to_string();
     let user = bench.alice.to_string();
     let admin_pages = paths(admin::PAGES.iter().map(|page| (page.method, page.path)), &user, &session);
     let account_pages = paths(account::PAGES.iter().map(|page| (page.method, page.path)), &user, &session);
@@ -75,7 +74,7 @@ fn run(backend: Backend, job: &str, screenshots: Option<&Path>) {
         "account": format!("http://{}", bench.app.address),
         "password": PASSWORD,
         "stranger": STRANGER,
-        "users": { "bob": bob, "carol": carol, "dave": dave, "stranger": stranger },
+        "users": { "bob": bob.0, "carol": carol.0, "stranger": stranger.map(|id| id.0) },
         "pages": { "admin": admin_pages, "account": account_pages, "user": user, "session": session },
         "screenshots": screenshots,
     });
