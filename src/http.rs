@@ -63,6 +63,8 @@ pub struct HttpOptions {
     pub origins: Origins,
     /// Which pages of other origins may read replies. [`configure`] mounts it; an application brings its own.
     pub cors: browser::cors::CorsOptions,
+    /// Whether users have pages about their own account, in a build with the feature `pages`.
+    pub account_pages: bool,
 }
 
 /// Which replies are sent where the documented contract and the Django package differ.
@@ -88,6 +90,7 @@ impl Default for HttpOptions {
             public_url: None,
             origins: Origins::default(),
             cors: browser::cors::CorsOptions::default(),
+            account_pages: true,
         }
     }
 }
@@ -236,10 +239,20 @@ fn mount_for_clients(config: &mut web::ServiceConfig, state: &HttpState) {
 /// Mounts everything that the program serves: the dialects, the health endpoints, and a 404
 /// `{"detail":"Not found."}` for all other paths.
 pub fn configure(config: &mut web::ServiceConfig, state: &HttpState) {
+    configure_with(config, state, |_| {});
+}
+
+/// The same with something besides that pages of other origins may not read. It comes after everything that clients
+/// call, or before it where CORS is on.
+pub(crate) fn configure_with(
+    config: &mut web::ServiceConfig,
+    state: &HttpState,
+    besides: impl FnOnce(&mut web::ServiceConfig),
+) {
     let cors = &state.options().cors;
     if cors.is_on() {
         // Outside, so that no preflight is answered there.
-        config.configure(|config| forward_auth::configure(config, state));
+        config.configure(|config| forward_auth::configure(config, state)).configure(besides);
         let readable = web::scope("").wrap(Cors::new(cors.clone()));
         let readable = readable.configure(|config| mount_for_clients(config, state)).configure(health::configure);
         config.service(readable.default_service(web::to(not_found)));
@@ -247,6 +260,7 @@ pub fn configure(config: &mut web::ServiceConfig, state: &HttpState) {
         config
             .configure(|config| mount(config, state))
             .configure(health::configure)
+            .configure(besides)
             .default_service(web::to(not_found));
     }
 }

@@ -17,6 +17,8 @@ use crate::config::{HttpSettings, ListenAddress, SocketMode};
 use crate::http::HttpState;
 use crate::http::middleware::request_log::RequestLog;
 use crate::http::openapi::{self, ApiDocs};
+#[cfg(feature = "pages")]
+use crate::http::pages::account::AccountPages;
 use crate::service::Auth;
 
 mod admin;
@@ -62,13 +64,23 @@ struct Mounted {
     dialects: bool,
     admin: Option<Mount>,
     docs: Option<ApiDocs>,
+    /// The pages of users.
+    #[cfg(feature = "pages")]
+    account: Option<AccountPages>,
 }
 
 impl Mounted {
     fn new(state: HttpState, dialects: bool, admin: Option<Mount>) -> Self {
         let of_admin = || admin.as_ref().map(|admin| admin.api().clone());
         let docs = state.options().api_docs.then(|| ApiDocs::new(dialects.then(|| state.clone()), of_admin()));
-        Self { state, dialects, admin, docs }
+        Self {
+            state,
+            dialects,
+            admin,
+            docs,
+            #[cfg(feature = "pages")]
+            account: None,
+        }
     }
 
     fn configure(&self, config: &mut web::ServiceConfig) {
@@ -79,6 +91,13 @@ impl Mounted {
             openapi::configure(config, docs);
         }
         if self.dialects {
+            #[cfg(feature = "pages")]
+            crate::http::configure_with(config, &self.state, |config| {
+                if let Some(pages) = &self.account {
+                    crate::http::pages::account::configure(config, pages);
+                }
+            });
+            #[cfg(not(feature = "pages"))]
             crate::http::configure(config, &self.state);
         } else if let Some(admin) = &self.admin {
             admin.configure_rest(config);
@@ -132,7 +151,13 @@ impl Server {
         let each = process::connections_each(http.workers, process::files());
         let listeners = http.listen.iter().map(|address| {
             let beside = admin.filter(|admin| admin.shares(address)).map(|admin| admin.mount(state.clone(), address));
-            (address, Mounted::new(state.clone(), true, beside))
+            let mounted = Mounted::new(state.clone(), true, beside);
+            #[cfg(feature = "pages")]
+            let mounted = Mounted {
+                account: http.options.account_pages.then(|| AccountPages::new(state.clone(), admin::ip_of(address))),
+                ..mounted
+            };
+            (address, mounted)
         });
         Self::listen(http, (http.workers, each), state.clone(), listeners.collect())
     }

@@ -39,6 +39,7 @@ pub fn groups() -> Vec<Group> {
     services::forward_auth(&mut table);
     services::introspection(&mut table);
     browser::settings(&mut table);
+    services::pages(&mut table);
     administration(&mut table);
     sessions(&mut table);
     refreshing(&mut table);

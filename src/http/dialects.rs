@@ -213,7 +213,15 @@ mod tests {
             [".well-known/jwks.json", ".well-known/oauth-authorization-server", "healthz", "readyz"];
         let all = || {
             let all = Dialect::ALL.into_iter().flat_map(paths).copied().chain(account::PATHS);
-            all.chain(events::PATHS).chain(own::PATHS).chain(RESERVED).chain(forward_auth::PATHS).chain(oauth::PATHS)
+            let all = all
+                .chain(events::PATHS)
+                .chain(own::PATHS)
+                .chain(RESERVED)
+                .chain(forward_auth::PATHS)
+                .chain(oauth::PATHS);
+            #[cfg(feature = "pages")]
+            let all = all.chain(crate::http::pages::account::paths().map(|path| path.trim_matches('/')));
+            all
         };
         for path in all() {
             let ends_like_it = |other: &&str| format!("/{other}").ends_with(&format!("/{path}"));

@@ -146,7 +146,8 @@ impl Administration {
     }
 }
 
-const fn ip_of(address: &ListenAddress) -> Option<IpAddr> {
+/// The address that a listener is bound to; `None`: a Unix socket.
+pub(super) const fn ip_of(address: &ListenAddress) -> Option<IpAddr> {
     match address {
         ListenAddress::Tcp(socket) => Some(socket.ip()),
         ListenAddress::Unix(_) => None,

@@ -1,8 +1,10 @@
 //! The pages: who may ask for which, what their cookie is good for, and what their forms do.
 
 mod access;
+mod account;
 mod acts;
 mod browser;
+mod chromium;
 mod cookie;
 mod markup;
 mod requests;

@@ -1,7 +1,7 @@
 """Logs the tester in, and again whenever a request may have ended the session.
 
 BASE is the address of the server, LOGIN the path of the login, NAME and PASSWORD are the credentials, KEYWORD is the word
-before the token, and TESTER the number of the user, whose own account no made-up request may change.
+before the token, SCRIPT is a token of a script, and TESTER the number of the user, whose own account no made-up request may change.
 """
 
 import json
@@ -9,6 +9,9 @@ import os
 import urllib.request
 
 import schemathesis
+
+# Where registered clients ask, and scripts of administrators.
+SERVICES = ("/introspect/", "/check/", "/revoke/")
 
 READS = ("GET", "HEAD", "OPTIONS", "TRACE")
 
@@ -31,7 +34,8 @@ class Login:
         return TOKEN
 
     def set(self, case, data, context):
-        case.headers["Authorization"] = os.environ["KEYWORD"] + " " + data
+        by_script = case.path in SERVICES
+        case.headers["Authorization"] = "Bearer " + os.environ["SCRIPT"] if by_script else os.environ["KEYWORD"] + " " + data
 
 
 @schemathesis.hook

@@ -1,4 +1,4 @@
-//! The settings of what proxies and services ask about tokens.
+//! The settings of what proxies and services ask about tokens, and of the pages of users.
 
 use super::super::form::{self, boolean, optional};
 use super::super::setting::Table;
@@ -33,5 +33,14 @@ pub(super) fn introspection(table: &mut Table) {
         /// introspection are. No URL is ever made from the `Host` of a request.
         KNOXIDE_PUBLIC_URL = http.options.public_url,
             optional(form::of("https URL without a path, such as https://auth.example.com"));
+    }
+}
+
+pub(super) fn pages(table: &mut Table) {
+    table.group("Pages");
+    settings! { table;
+        /// Whether users have pages about their own account at `/account/` (docs/pages.md). Those of administrators are
+        /// where the administration API is. A build without the feature `pages` has neither.
+        KNOXIDE_ACCOUNT_PAGES = http.options.account_pages, boolean();
     }
 }

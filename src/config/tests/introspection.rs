@@ -1,4 +1,4 @@
-//! Settings of introspection.
+//! Settings of introspection, and of the pages of users.
 
 use super::{mistake, read};
 
@@ -19,4 +19,11 @@ fn what_is_no_public_url_is_a_mistake() {
     {
         assert!(mistake(&[(URL, url)]).contains("is not the URL of a server"), "{url}");
     }
+}
+
+#[test]
+fn users_have_pages_unless_the_settings_say_no() {
+    let has_pages = |given: &[(&str, &str)]| read(given).expect("settings").http.options.account_pages;
+    assert!(has_pages(&[]) && !has_pages(&[("KNOXIDE_ACCOUNT_PAGES", "false")]));
+    assert!(mistake(&[("KNOXIDE_ACCOUNT_PAGES", "sometimes")]).starts_with("KNOXIDE_ACCOUNT_PAGES"));
 }

@@ -54,6 +54,12 @@ pub fn is_one_time(password: &Password, stored: &PasswordHash, now: Timestamp) -
     equal && now < Timestamp::from_micros(expires)
 }
 
+/// Whether a text has the form of a one-time password. Whether it is one, only its account can tell.
+pub fn can_be_one_time(password: &Password) -> bool {
+    let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    password.expose().len() == 32 && password.expose().bytes().all(is_digit)
+}
+
 fn digest(value: &Password) -> [u8; 64] {
     Sha512::digest(value.expose()).into()
 }

@@ -61,6 +61,14 @@ impl SessionKind {
         }
     }
 
+    /// Whether its token is the cookie of pages.
+    pub const fn is_of_pages(self) -> bool {
+        match self {
+            Self::AdminPage | Self::AccountPage => true,
+            Self::Admin | Self::AdminScript | Self::Dialect(_) => false,
+        }
+    }
+
     /// Whether a person opened it at a screen that may be left alone: it ends soon when it is not used, whatever the
     /// settings say about other sessions.
     pub const fn is_attended(self) -> bool {

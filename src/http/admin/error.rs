@@ -149,7 +149,7 @@ impl ApiError {
 
     /// 503. The reason goes to the log.
     pub(in crate::http) fn unavailable(why: &dyn std::fmt::Display) -> Self {
-        log::warn!("a request of an administrator could not be answered: {why}");
+        log::warn!("a request could not be answered: {why}");
         let words = "this could not be done now, and its outcome is unknown: look, and try again";
         let retry_after = Some(Duration::from_secs(1));
         Self { retry_after, ..Self::new(StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable, words) }

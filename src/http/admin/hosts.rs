@@ -78,6 +78,13 @@ impl Hosts {
         Self(names)
     }
 
+    /// These hosts and another one.
+    #[cfg(feature = "pages")]
+    pub(in crate::http) fn with(mut self, other: Option<HostName>) -> Self {
+        self.0.extend(other);
+        self
+    }
+
     /// 421 unless the request names one of the hosts.
     pub(super) fn check(&self, request: &HttpRequest) -> Result<(), ApiError> {
         if self.named(request).is_some() {

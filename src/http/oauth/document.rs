@@ -8,7 +8,7 @@ use super::{Endpoint, PATHS};
 use crate::http::account;
 use crate::http::openapi::document::Document;
 use crate::http::openapi::operation::{JSON, Operation};
-use crate::http::openapi::schema::{about, fields, flag, id, list, object, one_of, text, token};
+use crate::http::openapi::schema::{about, fields, flag, id, list, object, one_of, text};
 
 /// The headers of all replies.
 const HEADERS: [&str; 3] = ["Cache-Control", "X-Content-Type-Options", "X-Request-Id"];
@@ -76,7 +76,8 @@ fn schemes() -> [String; 2] {
 /// A form with a token, and perhaps the credentials of a client. Other parameters are ignored.
 fn form<const N: usize>(more: [(&str, Value); N]) -> Value {
     let usual = [
-        ("token", token()),
+        // Of any length: a text that cannot be a token is one that is not active.
+        ("token", json!({ "type": "string", "minLength": 1 })),
         ("token_type_hint", about(text(), "Ignored.")),
         ("client_id", about(text(), "The id of the client, if it is not in the header.")),
         ("client_secret", about(text(), "Its secret.")),

@@ -14,6 +14,13 @@ impl PublicUrl {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The host, without its port.
+    #[cfg(feature = "pages")]
+    pub(in crate::http) fn host(&self) -> &str {
+        let authority = self.0.strip_prefix("https://").unwrap_or(&self.0);
+        crate::http::admin::hosts::without_port(authority)
+    }
 }
 
 impl FromStr for PublicUrl {

@@ -23,13 +23,12 @@ use std::sync::Arc;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use self::request::problem;
 pub use self::routes::{Needs, PAGES, Page};
 use self::tally::Tally;
 use super::assets::Assets;
-use super::frame::{Link, Section};
-use super::reply;
+use super::frame::{Frame, Link, Section, Viewer};
 use super::site::Site;
+use super::{problem, reply};
 use crate::http::admin::AdminState;
 
 /// The first page.
@@ -84,6 +83,16 @@ impl AdminPages {
         &self.0.assets
     }
 
+    /// What stands around a page that says what went wrong.
+    fn frame(&self, viewer: Option<Viewer>) -> Frame {
+        Frame { viewer, ..Frame::new(SECTION, self.assets(), "") }
+    }
+
+    fn wrong_host(&self) -> HttpResponse {
+        let advice = "Use localhost, or have the operator add the name to KNOXIDE_ADMIN_HOSTS.";
+        problem::wrong_host(self.frame(None), advice)
+    }
+
     fn tally(&self) -> &Tally {
         &self.0.tally
     }
@@ -116,24 +125,24 @@ async fn not_found(request: HttpRequest, pages: web::Data<AdminPages>) -> HttpRe
     match pages.site().visit(&request) {
         Some(visit) => {
             let viewer = judge::viewer(&pages, &request, &visit).await;
-            problem::not_found(&pages, viewer)
+            problem::not_found(pages.frame(viewer))
         }
-        None => problem::wrong_host(&pages),
+        None => pages.wrong_host(),
     }
 }
 
 async fn root(request: HttpRequest, pages: web::Data<AdminPages>) -> HttpResponse {
     match pages.site().visit(&request) {
         Some(_) => reply::see_other(HOME).finish(),
-        None => problem::wrong_host(&pages),
+        None => pages.wrong_host(),
     }
 }
 
 async fn asset(request: HttpRequest, pages: web::Data<AdminPages>) -> HttpResponse {
     if pages.site().visit(&request).is_none() {
-        return problem::wrong_host(&pages);
+        return pages.wrong_host();
     }
-    pages.assets().at(request.path()).unwrap_or_else(|| problem::not_found(&pages, None))
+    pages.assets().at(request.path()).unwrap_or_else(|| problem::not_found(pages.frame(None)))
 }
 
 async fn serve(

@@ -1,10 +1,17 @@
-//! The token in each form that changes something. It follows from the cookie, which other sites cannot read, so nothing
-//! has to be stored; and the cookie does not follow from it.
+//! Forms: their fields, and the token in each one that changes something. It follows from the cookie, which other sites
+//! cannot read, so nothing has to be stored; and the cookie does not follow from it.
 
+use actix_web::HttpRequest;
+use actix_web::dev::Payload;
+use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
 use crate::domain::token::Token;
+use crate::http::HttpOptions;
+use crate::http::admin::error::ApiError;
+use crate::http::admin::fields::{Fields, read_body};
+use crate::http::drf::media::{covers, joined};
 
 /// The name of its field.
 pub(super) const FIELD: &str = "form_token";
@@ -21,6 +28,29 @@ pub(super) fn is_of_page(cookie: &Token, presented: &str) -> bool {
     let presented = hex::decode(presented).ok();
     let verified = presented.and_then(|presented| mac(cookie)?.verify_slice(&presented).ok());
     verified.is_some()
+}
+
+/// The fields of the query for a page that is read, and those of the body for everything else.
+///
+/// # Errors
+/// When the body is larger or slower than it should be, or no form.
+pub(super) async fn read_fields(
+    is_read: bool,
+    request: &HttpRequest,
+    payload: Payload,
+    options: &HttpOptions,
+) -> Result<Fields, ApiError> {
+    if is_read {
+        return Ok(Fields::of_form(request.query_string().as_bytes()));
+    }
+    let headers = request.headers();
+    let declared = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    let body = read_body(declared, payload, options).await?;
+    let content_type = joined(headers, &CONTENT_TYPE).unwrap_or_default();
+    if !covers(&content_type, "application", "x-www-form-urlencoded") {
+        return Err(ApiError::invalid("the body is no form"));
+    }
+    Ok(Fields::of_form(&body))
 }
 
 /// A key of any length is good.

@@ -35,6 +35,8 @@ pub(super) struct Viewer {
 #[derive(Debug, Clone)]
 pub(super) struct Frame {
     pub(super) section: Section,
+    /// What stands before the paths of the section.
+    pub(super) prefix: String,
     pub(super) title: String,
     pub(super) style: String,
     pub(super) icon: String,
@@ -51,6 +53,7 @@ impl Frame {
     pub(super) fn new(section: Section, assets: &Assets, title: impl Into<String>) -> Self {
         Self {
             section,
+            prefix: String::new(),
             title: title.into(),
             style: assets.style.clone(),
             icon: assets.icon.clone(),

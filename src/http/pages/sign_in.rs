@@ -1,11 +1,14 @@
-//! The page for signing in, and the page that says what went wrong: both are there before anybody is known.
+//! Signing in, as the pages of administrators and those of users have it in common.
 
-use actix_web::HttpResponse;
-use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use askama::Template;
 
+use super::cookie::{self, Holds};
 use super::frame::Frame;
-use super::reply;
+use super::site::Visit;
+use super::{form, reply};
+use crate::domain::token::Token;
+use crate::service::{Auth, Unavailable};
 
 /// The form for signing in.
 #[derive(Template)]
@@ -13,7 +16,7 @@ use super::reply;
 pub(super) struct SignIn {
     pub(super) frame: Frame,
     /// Where the form leads.
-    pub(super) action: &'static str,
+    pub(super) action: String,
     pub(super) form_token: String,
     /// What was typed before.
     pub(super) username: String,
@@ -21,23 +24,57 @@ pub(super) struct SignIn {
     pub(super) next: String,
     /// Why the last attempt was refused.
     pub(super) problem: Option<String>,
+    /// The path of the page that takes a one-time password, if there is one.
+    pub(super) one_time: Option<String>,
 }
 
-/// What went wrong, and what to do.
-#[derive(Template)]
-#[template(path = "problem.html")]
-pub(super) struct Problem {
-    pub(super) frame: Frame,
-    pub(super) message: String,
-    /// What the reader can do about it.
-    pub(super) advice: String,
+/// The random value that the forms are bound to which are there before anybody has signed in.
+pub(super) struct Bound {
+    value: Token,
+    is_new: bool,
 }
 
-impl Problem {
-    /// The page with this status.
-    pub(super) fn reply(self, status: StatusCode) -> HttpResponse {
-        reply::page(reply::begin(status), &self)
+impl Bound {
+    /// The one of the browser, or a new one.
+    ///
+    /// # Errors
+    /// No random bytes.
+    pub(super) fn of(request: &HttpRequest, visit: &Visit, auth: &Auth) -> Result<Self, Unavailable> {
+        Ok(match cookie::read(request, visit, Holds::SignIn) {
+            Some(value) => Self { value, is_new: false },
+            None => Self { value: auth.random_token()?, is_new: true },
+        })
     }
+
+    /// The token for the form.
+    pub(super) fn form_token(&self) -> String {
+        form::token_for(&self.value)
+    }
+
+    /// The page with the form. If the value is new, the browser gets it.
+    pub(super) fn show(&self, visit: &Visit, mut builder: HttpResponseBuilder, page: &impl Template) -> HttpResponse {
+        if self.is_new {
+            builder.append_header(cookie::set(visit, Holds::SignIn, &self.value));
+        }
+        reply::page(builder, page)
+    }
+}
+
+/// The reply to a sign-in: the browser gets the token of the session, and goes on to `next`.
+pub(super) fn signed_in(visit: &Visit, token: &Token, next: &str) -> HttpResponse {
+    let mut reply = reply::see_other(next);
+    reply.append_header(cookie::set(visit, Holds::Session, token));
+    reply.append_header(cookie::forget(visit, Holds::SignIn));
+    reply.finish()
+}
+
+/// The path of the form at `sign_in`, which then leads to `next`, or else to `home`.
+pub(super) fn path_of_form(sign_in: &str, home: &str, next: &str) -> String {
+    if next == home {
+        return sign_in.to_owned();
+    }
+    let next: String = form_urlencoded::byte_serialize(next.as_bytes()).collect();
+    format!("{sign_in}?next={next}")
 }
 
 /// Whether a path is one of the pages below `home`, so that a form may lead there after signing in.

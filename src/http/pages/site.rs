@@ -7,12 +7,14 @@ use actix_web::http::header::HeaderMap;
 
 use crate::http::admin::Hosts;
 use crate::http::admin::hosts::without_port;
+use crate::http::oauth::public_url::PublicUrl;
 
 /// The hosts and the listener of some pages.
 #[derive(Debug, Clone)]
 pub(super) struct Site {
     hosts: Hosts,
     is_bound_to_loopback: bool,
+    public_url: Option<PublicUrl>,
 }
 
 /// A request that names one of the hosts.
@@ -43,14 +45,25 @@ const OF_PROXIES: [&str; 9] = [
 impl Site {
     /// For these hosts, at a listener that is bound to this address; `None`: to a Unix socket.
     pub(super) fn new(hosts: Hosts, bound_to: Option<IpAddr>) -> Self {
-        Self { hosts, is_bound_to_loopback: bound_to.is_some_and(|address| address.is_loopback()) }
+        let is_bound_to_loopback = bound_to.is_some_and(|address| address.is_loopback());
+        Self { hosts, is_bound_to_loopback, public_url: None }
+    }
+
+    /// For users: under the host of this URL, as `localhost`, and under the address that the listener is bound to.
+    pub(super) fn public(public_url: Option<PublicUrl>, bound_to: Option<IpAddr>) -> Self {
+        let hosts = Hosts::of_listener(bound_to).with(public_url.as_ref().and_then(|url| url.host().parse().ok()));
+        Self { public_url, ..Self::new(hosts, bound_to) }
     }
 
     /// The visit, if the request names one of the hosts.
     pub(super) fn visit(&self, request: &HttpRequest) -> Option<Visit> {
         let host = self.hosts.named(request)?;
         let is_local = self.is_bound_to_loopback && is_of_loopback(host) && !is_forwarded(request.headers());
-        Some(Visit { is_local, origin: origin(host, is_local) })
+        // A proxy may have left out the port, which the URL has.
+        let is_of_url = |url: &&PublicUrl| !is_local && without_port(host).eq_ignore_ascii_case(url.host());
+        let of_url = self.public_url.as_ref().filter(is_of_url);
+        let origin = of_url.map_or_else(|| origin(host, is_local), |url| url.as_str().to_owned());
+        Some(Visit { is_local, origin })
     }
 }
 
@@ -80,6 +93,28 @@ mod tests {
     fn site(bound_to: &str) -> Site {
         let hosts = ["admin.example.org", "localhost", "127.0.0.1", "::1"].map(|name| name.parse().expect("a host"));
         Site::new(Hosts::new(hosts.into()), bound_to.parse().ok())
+    }
+
+    #[test]
+    fn users_come_under_the_public_url_and_its_origin_is_the_one_that_counts() {
+        let visit = |url: &str, bound_to: &str, host: &str| {
+            let site = Site::public(url.parse().ok(), bound_to.parse().ok());
+            let request = TestRequest::default().insert_header(("Host", host)).to_http_request();
+            site.visit(&request).map(|visit| (visit.is_local, visit.origin))
+        };
+        let is = |is_local: bool, origin: &str| Some((is_local, origin.to_owned()));
+        let url = "https://auth.example.com:8443";
+        for host in ["auth.example.com", "AUTH.example.com:8443", "auth.example.com:8000"] {
+            assert_eq!(visit(url, "0.0.0.0", host), is(false, url), "{host}");
+        }
+        assert_eq!(visit(url, "127.0.0.1", "localhost:8000"), is(true, "http://localhost:8000"));
+        assert_eq!(visit(url, "0.0.0.0", "localhost:8000"), is(false, "https://localhost:8000"));
+        assert_eq!(visit(url, "10.0.0.5", "10.0.0.5:8000"), is(false, "https://10.0.0.5:8000"));
+        for host in ["example.com", "auth.example.com.evil.example", "10.0.0.6", "evil.example"] {
+            assert_eq!(visit(url, "10.0.0.5", host), None, "{host}");
+        }
+        assert_eq!(visit("", "127.0.0.1", "auth.example.com"), None, "there is no such URL");
+        assert_eq!(visit("https://[::1]:8443", "0.0.0.0", "[::1]:8443"), is(false, "https://[::1]:8443"));
     }
 
     fn visit(bound_to: &str, host: &str, header: Option<(&str, &str)>) -> Option<(bool, String)> {

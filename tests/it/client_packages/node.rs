@@ -104,6 +104,9 @@ on_each_database! {
             command
         });
         scenario::tokens(&site, &knoxide);
+        if backend == Backend::Sqlite {
+            scenario::without_database(&site, &knoxide);
+        }
         scenario::outage_and_return(&site, &mut knoxide);
     }
 }

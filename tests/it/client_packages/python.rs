@@ -90,6 +90,9 @@ on_each_database! {
         knoxide.write_secret(&folder);
         let site = serve_django(&folder, &knoxide);
         scenario::tokens(&site, &knoxide);
+        if backend == Backend::Sqlite {
+            scenario::without_database(&site, &knoxide);
+        }
         scenario::outage_and_return(&site, &mut knoxide);
     }
 }

@@ -1,11 +1,17 @@
 //! What every application with a client has to do: it knows the owner of a live token, refuses all others at once, and
 //! calls an outage an outage.
 
+use std::fs;
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 
 use super::site::Site;
 use super::{Knoxide, USER};
 use crate::harness::wire::Reply;
+
+/// Longer than a server takes to notice that its database is back.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 fn body(reply: &Reply) -> Value {
     serde_json::from_slice(&reply.body).unwrap_or_else(|_| panic!("no JSON: {}", reply.text()))
@@ -40,18 +46,39 @@ pub(super) fn tokens(site: &Site, knoxide: &Knoxide) {
     expect_owner(site, &other);
 }
 
+fn expect_outage(site: &Site, token: &str) {
+    let reply = site.get(&[&format!("Token {token}")]);
+    let detail = json!({ "detail": "Service temporarily unavailable, try again later." });
+    assert_eq!((reply.status, body(&reply)), (503, detail), "{}", site.log());
+    assert_eq!(reply.header("Retry-After").as_deref(), Some("1"));
+    assert_eq!(reply.header("WWW-Authenticate"), None);
+}
+
+/// While Knoxide runs without its database, which is a file of SQLite, no token is refused.
+pub(super) fn without_database(site: &Site, knoxide: &Knoxide) {
+    let token = knoxide.login();
+    let file = knoxide.program.folder().join("knoxide.db");
+    let aside = file.with_extension("aside");
+    fs::rename(&file, &aside).expect("the file is moved away");
+    expect_outage(site, &token);
+    expect_outage(site, "unknown");
+    fs::rename(&aside, &file).expect("the file is back");
+    // A thread that found no database waits for a moment before it looks again.
+    let back = Instant::now();
+    while site.get(&[&format!("Token {token}")]).status == 503 {
+        assert!(back.elapsed() < PATIENCE, "nothing is answered again: {}", site.log());
+    }
+    expect_owner(site, &token);
+    expect_refusal(site, &["Token unknown"], "Invalid token.");
+}
+
 /// While Knoxide is down, no token is refused.
 pub(super) fn outage(site: &Site, knoxide: &mut Knoxide) {
     let token = knoxide.login();
     expect_owner(site, &token);
     knoxide.stop();
-    for token in [&token, "unknown"] {
-        let reply = site.get(&[&format!("Token {token}")]);
-        let detail = json!({ "detail": "Service temporarily unavailable, try again later." });
-        assert_eq!((reply.status, body(&reply)), (503, detail), "{}", site.log());
-        assert_eq!(reply.header("Retry-After").as_deref(), Some("1"));
-        assert_eq!(reply.header("WWW-Authenticate"), None);
-    }
+    expect_outage(site, &token);
+    expect_outage(site, "unknown");
     expect_refusal(site, &[], "Authentication credentials were not provided.");
 }
 

@@ -10,12 +10,13 @@ use crate::harness::app::{App, Backend, Database, Setup};
 use crate::harness::documented::Documented;
 
 /// Where paths are mounted: all other code calls these functions. The paths of administrators have a test of their own.
-const MOUNTED_IN: [&str; 6] = [
+const MOUNTED_IN: [&str; 7] = [
     "src/http.rs",
     "src/http/admin.rs",
     "src/http/dialects.rs",
     "src/http/forward_auth.rs",
     "src/http/oauth.rs",
+    "src/http/pages/account.rs",
     "src/http/pages/admin.rs",
 ];
 
@@ -78,13 +79,15 @@ fn each_endpoint_of_administrators_has_a_row_on_its_page() {
     assert!(read("README.md").contains("](docs/admin-api.md)"));
 }
 
-/// Who may ask for each is tested by `tests/it/pages/access.rs`, over the same list.
+/// Who may ask for each is tested by `tests/it/pages/access.rs` and `tests/it/pages/account/access.rs`, over the same lists.
 #[cfg(feature = "pages")]
 #[test]
 fn each_page_has_a_row_in_its_document() {
     let document = read("docs/pages.md");
     let rows = document.lines().filter_map(|line| Some(line.strip_prefix("| `")?.split_once("` |")?.0.to_owned()));
-    let mounted = knoxide::http::pages::admin::PAGES.iter().map(|page| format!("{page:?}"));
+    let of_admins = knoxide::http::pages::admin::PAGES.iter().map(|page| format!("{page:?}"));
+    let of_users = knoxide::http::pages::account::PAGES.iter().map(|page| format!("{page:?}"));
+    let mounted = of_admins.chain(of_users);
     assert_eq!(rows.collect::<BTreeSet<_>>(), mounted.collect::<BTreeSet<_>>());
     assert!(read("README.md").contains("](docs/pages.md)"));
 }

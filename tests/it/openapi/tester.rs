@@ -27,14 +27,16 @@ struct Target {
     base: String,
     login: &'static str,
     keyword: &'static str,
+    /// The token of a script.
+    script: String,
 }
 
 fn installed(program: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/schemathesis/venv/bin").join(program)
 }
 
-/// A server on SQLite with the administrator `tester`.
-fn server() -> (Program, Running) {
+/// A server on SQLite with the administrator `tester`, and a token for a script of theirs.
+fn server() -> (Program, Running, String) {
     let program = Program::on(Backend::Sqlite)
         .set("KNOXIDE_ADMIN_LISTEN", "127.0.0.1:0")
         .set("KNOXIDE_PUBLIC_URL", "https://auth.example.com")
@@ -48,8 +50,9 @@ fn server() -> (Program, Running) {
     program.json(&["import", "users.json"]);
     let done = program.run_with(&["user", "passwd", "tester", "--password-stdin"], PASSWORD);
     assert_eq!(done.code, Some(0), "{}", done.err);
+    let script = program.json(&["token", "create", "tester", "--name", "tester", "--admin", "--ttl", "1d"]);
     let running = program.start();
-    (program, running)
+    (program, running, script["token"].as_str().expect("a token").to_owned())
 }
 
 impl Target {
@@ -70,6 +73,7 @@ impl Target {
             ("BASE", self.base.as_str()),
             ("LOGIN", self.login),
             ("KEYWORD", self.keyword),
+            ("SCRIPT", self.script.as_str()),
             ("NAME", "tester"),
             ("PASSWORD", PASSWORD),
             ("TESTER", TESTER),
@@ -88,17 +92,18 @@ impl Target {
 #[ignore = "scripts/test and scripts/soak run it"]
 fn a_tester_finds_nothing_that_the_document_does_not_have() {
     let (began, budget) = (Instant::now(), Duration::from_secs(number("KNOXIDE_OPENAPI_SECONDS").unwrap_or(60)));
-    let (program, running) = server();
+    let (program, running, script) = server();
     let line = running.wait_for("listening for administrators");
     let (_, of_administrators) = line.split_once("address=").expect("an address");
     let public = format!("http://{}", running.address());
     let targets = [
-        Target { name: "public", base: public, login: "/auth/login/", keyword: "Token" },
+        Target { name: "public", base: public, login: "/auth/login/", keyword: "Token", script: script.clone() },
         Target {
             name: "admin",
             base: format!("http://{of_administrators}"),
             login: "/admin/api/login/",
             keyword: "Bearer",
+            script,
         },
     ];
     for target in &targets {

@@ -67,6 +67,7 @@ impl Browser {
         let form = form.split("</form>").next().expect("a form");
         let inputs = form.split("<input").skip(1).map(|input| input.split('>').next().expect("an end"));
         inputs
+            .filter(|input| input.contains(" name=\""))
             .filter(|input| !input.contains("type=\"checkbox\"") || input.contains(" checked"))
             .map(|input| (attribute(input, "name"), attribute(input, "value")))
             .collect()
@@ -77,7 +78,12 @@ impl Browser {
         let mut fields = self.fields(action);
         fields.retain(|(name, _)| filled.iter().all(|(other, _)| other != name));
         fields.extend(filled.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-        let reply = self.post(action, &fields);
+        self.submit_to(action, &fields)
+    }
+
+    /// Sends these fields as a form of a page of ours, and follows where it leads.
+    pub(super) fn submit_to(&mut self, action: &str, fields: &[(String, String)]) -> Reply {
+        let reply = self.post(action, fields);
         if reply.status == 303 { self.open(&location(&reply)) } else { reply }
     }
 
@@ -87,8 +93,13 @@ impl Browser {
     }
 
     pub(super) fn sign_in(&mut self, name: &str, password: &str) {
-        self.open("/admin/");
-        let reply = self.submit("/admin/sign-in/", &[("username", name), ("password", password)]);
+        self.sign_in_at("/admin/", name, password);
+    }
+
+    /// Signs in at the pages below this path.
+    pub(super) fn sign_in_at(&mut self, home: &str, name: &str, password: &str) {
+        self.open(home);
+        let reply = self.submit(&format!("{home}sign-in/"), &[("username", name), ("password", password)]);
         assert_eq!(reply.status, 200, "{}", reply.text());
         assert!(self.page.contains("Sign out"), "{}", self.page);
     }

@@ -4,11 +4,11 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use askama::Template;
 
-use super::request::{Asked, problem};
+use super::request::Asked;
 use crate::http::admin::error::ApiError;
 use crate::http::pages::frame::Frame;
-use crate::http::pages::reply;
 use crate::http::pages::words::sentence;
+use crate::http::pages::{problem, reply};
 
 /// The page. It carries the fields of the act, of which none is secret.
 #[derive(Template)]
@@ -36,11 +36,11 @@ impl Again {
 
     /// Asks; after a refusal, once more.
     pub(super) fn ask(mut self, refusal: Option<ApiError>) -> HttpResponse {
-        let status = refusal.as_ref().map_or(StatusCode::OK, |refusal| problem::presentable(refusal.status));
+        let builder = problem::begin_form(refusal.as_ref());
         self.problem = refusal.map(|refusal| match refusal.status {
             StatusCode::UNAUTHORIZED => "That is not your password.".to_owned(),
             _ => sentence(&refusal.message),
         });
-        reply::page(reply::begin(status), &self)
+        reply::page(builder, &self)
     }
 }

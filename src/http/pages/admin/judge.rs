@@ -2,46 +2,43 @@
 
 use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::again::Again;
-use super::request::{Answer, Asked, problem};
+use super::request::{Answer, Asked};
 use super::routes::{self, Needs, Page};
 use super::{AdminPages, HOME, sign_in};
 use crate::domain::token::Token;
 use crate::http::admin::access::{Acting, By};
 use crate::http::admin::call::Call;
 use crate::http::admin::error::ApiError;
-use crate::http::admin::fields::{Fields, read_body};
-use crate::http::drf::media::{covers, joined};
 use crate::http::middleware::request_log::{Facts, note};
 use crate::http::pages::cookie::{self, Holds};
-use crate::http::pages::form;
 use crate::http::pages::frame::Viewer;
 use crate::http::pages::same_origin;
 use crate::http::pages::sign_in::is_below;
 use crate::http::pages::site::Visit;
+use crate::http::pages::{form, problem};
 use crate::service::{CheckError, Pages};
 
 /// Judges a request and answers it.
 pub(super) async fn answer(path: &str, request: HttpRequest, payload: Payload, pages: &AdminPages) -> HttpResponse {
     let Some(visit) = pages.site().visit(&request) else {
         note(&request, |facts| facts.refused("wrong_host"));
-        return problem::wrong_host(pages);
+        return pages.wrong_host();
     };
     let page = match routes::find(path, request.method()) {
         Ok(page) => page,
         Err(allowed) => {
             let viewer = viewer(pages, &request, &visit).await;
-            return problem::wrong_method(pages, viewer, allowed);
+            return problem::wrong_method(pages.frame(viewer), allowed);
         }
     };
     if page.is_read() {
         note(&request, Facts::read_only);
     } else if !same_origin::is_from(&visit, &request) {
         note(&request, |facts| facts.refused("foreign_origin"));
-        return problem::foreign(pages, &visit.origin);
+        return problem::foreign(pages.frame(None), &visit.origin);
     }
     match page.needs {
         Needs::Nothing => {
@@ -53,7 +50,7 @@ pub(super) async fn answer(path: &str, request: HttpRequest, payload: Payload, p
             let (token, acting) = match authenticate(pages, &request, &visit).await {
                 Ok(Some(known)) => known,
                 Ok(None) => return sign_in::lead_there(&next_of(page, &request)),
-                Err(refusal) => return problem::refused(pages, None, &refusal),
+                Err(refusal) => return problem::refused(pages.frame(None), &refusal),
             };
             let viewer = viewer_of(&token, &acting);
             let call = Call::new(pages.state().clone(), request, Some(acting));
@@ -105,9 +102,10 @@ async fn run(page: &'static Page, mut asked: Asked, payload: Payload, cookie: Op
     let (pages, viewer, request) = (asked.pages.clone(), asked.viewer.clone(), asked.call.request.clone());
     let told = |refusal: ApiError| {
         note(&request, |facts| facts.refused(refusal.reason()));
-        problem::refused(&pages, viewer.clone(), &refusal)
+        problem::refused(pages.frame(viewer.clone()), &refusal)
     };
-    match read_fields(page, &asked, payload).await {
+    let options = pages.state().http().options();
+    match form::read_fields(page.is_read(), &request, payload, options).await {
         Ok(fields) => asked.call.fields = fields,
         Err(refusal) => return told(refusal),
     }
@@ -115,7 +113,7 @@ async fn run(page: &'static Page, mut asked: Asked, payload: Payload, cookie: Op
         let presented = asked.call.fields.text(form::FIELD).unwrap_or_default();
         if !cookie.is_some_and(|cookie| form::is_of_page(&cookie, &presented)) {
             note(&request, |facts| facts.refused("wrong_form_token"));
-            return problem::old_form(&pages, viewer);
+            return problem::old_form(pages.frame(viewer));
         }
     }
     go_on(page, asked).await.unwrap_or_else(told)
@@ -148,20 +146,4 @@ async fn go_on(page: &'static Page, mut asked: Asked) -> Answer {
         Err(refusal) if refusal.is_password_required() => Ok(again.ask(None)),
         done => done,
     }
-}
-
-/// The fields of the query for a page that is read, and those of the body for everything else.
-async fn read_fields(page: &Page, asked: &Asked, payload: Payload) -> Result<Fields, ApiError> {
-    let request = &asked.call.request;
-    if page.is_read() {
-        return Ok(Fields::of_form(request.query_string().as_bytes()));
-    }
-    let headers = request.headers();
-    let declared = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-    let body = read_body(declared, payload, asked.pages.state().http().options()).await?;
-    let content_type = joined(headers, &CONTENT_TYPE).unwrap_or_default();
-    if !covers(&content_type, "application", "x-www-form-urlencoded") {
-        return Err(ApiError::invalid("the body is no form"));
-    }
-    Ok(Fields::of_form(&body))
 }

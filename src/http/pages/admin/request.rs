@@ -1,7 +1,5 @@
 //! A request for a page after it was judged, as handlers see it.
 
-pub(super) mod problem;
-
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use askama::Template;

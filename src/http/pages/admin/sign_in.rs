@@ -1,30 +1,24 @@
 //! Signing in and out.
 
 use actix_web::HttpResponse;
-use actix_web::http::StatusCode;
 
 use super::HOME;
-use super::request::{Answer, Asked, problem};
+use super::request::{Answer, Asked};
 use crate::domain::user::LoginName;
 use crate::http::admin::error::ApiError;
 use crate::http::admin::login::refused;
 use crate::http::middleware::request_log::note;
 use crate::http::pages::cookie::{self, Holds};
-use crate::http::pages::form;
-use crate::http::pages::reply;
-use crate::http::pages::sign_in::{SignIn, is_below};
+use crate::http::pages::sign_in::{Bound, SignIn, is_below, path_of_form, signed_in};
 use crate::http::pages::words::sentence;
+use crate::http::pages::{problem, reply};
 use crate::service::{CheckError, Pages};
 
 const SIGN_IN: &str = "/admin/sign-in/";
 
 /// Leads to the form, which then leads to `next`.
 pub(super) fn lead_there(next: &str) -> HttpResponse {
-    if next == HOME {
-        return reply::see_other(SIGN_IN).finish();
-    }
-    let next: String = form_urlencoded::byte_serialize(next.as_bytes()).collect();
-    reply::see_other(&format!("{SIGN_IN}?next={next}")).finish()
+    reply::see_other(&path_of_form(SIGN_IN, HOME, next)).finish()
 }
 
 /// The form. Who has signed in already does not see it.
@@ -64,10 +58,7 @@ pub(super) async fn sign_in(mut asked: Asked) -> Answer {
     if let Some(old) = cookie::read(&asked.call.request, &asked.visit, Holds::Session) {
         auth.log_out_of_pages(&old, origin).await?;
     }
-    let mut reply = reply::see_other(&next);
-    reply.append_header(cookie::set(&asked.visit, Holds::Session, &issued.access.token));
-    reply.append_header(cookie::forget(&asked.visit, Holds::SignIn));
-    Ok(reply.finish())
+    Ok(signed_in(&asked.visit, &issued.access.token, &next))
 }
 
 pub(super) async fn sign_out(mut asked: Asked) -> Answer {
@@ -83,23 +74,12 @@ fn next(asked: &mut Asked) -> String {
 }
 
 fn form(asked: &Asked, next: String, username: String, refusal: Option<ApiError>, signed_out: bool) -> Answer {
-    let given = cookie::read(&asked.call.request, &asked.visit, Holds::SignIn);
-    let (token, is_new) = match given {
-        Some(token) => (token, false),
-        None => (asked.call.auth().random_token()?, true),
-    };
-    let status = refusal.as_ref().map_or(StatusCode::OK, |refusal| problem::presentable(refusal.status));
-    let retry_after = refusal.as_ref().and_then(|refusal| refusal.retry_after);
-    let mut builder = reply::begin(status);
-    if let Some(after) = retry_after {
-        builder.insert_header(("Retry-After", after.as_millis().div_ceil(1000).max(1).to_string()));
-    }
-    if is_new {
-        builder.append_header(cookie::set(&asked.visit, Holds::SignIn, &token));
-    }
+    let bound = Bound::of(&asked.call.request, &asked.visit, asked.call.auth())?;
+    let builder = problem::begin_form(refusal.as_ref());
     let mut frame = asked.frame("Sign in", "");
     frame.notice = signed_out.then_some("You have signed out.");
     let problem = refusal.map(|refusal| sentence(&refusal.message));
-    let form_token = form::token_for(&token);
-    Ok(reply::page(builder, &SignIn { frame, action: SIGN_IN, form_token, username, next, problem }))
+    let (action, form_token) = (SIGN_IN.to_owned(), bound.form_token());
+    let page = SignIn { frame, action, form_token, username, next, problem, one_time: None };
+    Ok(bound.show(&asked.visit, builder, &page))
 }

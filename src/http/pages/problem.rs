@@ -1,31 +1,42 @@
 //! Refusals as pages: what is wrong, and what to do.
 
-use actix_web::HttpResponse;
+use std::time::Duration;
+
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, RETRY_AFTER};
+use actix_web::{HttpResponse, HttpResponseBuilder};
+use askama::Template;
 
-use super::super::{AdminPages, SECTION};
+use super::frame::Frame;
+use super::reply;
+use super::words::sentence;
 use crate::http::admin::error::ApiError;
-use crate::http::pages::frame::{Frame, Viewer};
-use crate::http::pages::sign_in::Problem;
-use crate::http::pages::words::sentence;
 
-/// 421.
-pub(in super::super) fn wrong_host(pages: &AdminPages) -> HttpResponse {
+/// What went wrong, and what to do.
+#[derive(Template)]
+#[template(path = "problem.html")]
+struct Problem {
+    frame: Frame,
+    message: String,
+    /// What the reader can do about it.
+    advice: String,
+}
+
+/// 421. The advice says how the name becomes one of ours.
+pub(super) fn wrong_host(frame: Frame, advice: &str) -> HttpResponse {
     let message = "These pages are not served under the name in the address bar.";
-    let advice = "Use localhost, or have the operator add the name to KNOXIDE_ADMIN_HOSTS.";
-    of(pages, None, "Wrong host", message, advice).reply(StatusCode::MISDIRECTED_REQUEST)
+    of(frame, StatusCode::MISDIRECTED_REQUEST, "Wrong host", message, advice)
 }
 
 /// 404 for a path without a page.
-pub(in super::super) fn not_found(pages: &AdminPages, viewer: Option<Viewer>) -> HttpResponse {
-    of(pages, viewer, "Not found", "There is no page at this address.", "").reply(StatusCode::NOT_FOUND)
+pub(super) fn not_found(frame: Frame) -> HttpResponse {
+    of(frame, StatusCode::NOT_FOUND, "Not found", "There is no page at this address.", "")
 }
 
 /// 405.
-pub(in super::super) fn wrong_method(pages: &AdminPages, viewer: Option<Viewer>, allowed: String) -> HttpResponse {
+pub(super) fn wrong_method(frame: Frame, allowed: String) -> HttpResponse {
     let message = "This address cannot be opened like this.";
-    let mut reply = of(pages, viewer, "Not possible", message, "").reply(StatusCode::METHOD_NOT_ALLOWED);
+    let mut reply = of(frame, StatusCode::METHOD_NOT_ALLOWED, "Not possible", message, "");
     if let Ok(allowed) = allowed.try_into() {
         reply.headers_mut().insert(ALLOW, allowed);
     }
@@ -33,22 +44,22 @@ pub(in super::super) fn wrong_method(pages: &AdminPages, viewer: Option<Viewer>,
 }
 
 /// 403 for a request that none of the pages has sent.
-pub(in super::super) fn foreign(pages: &AdminPages, own: &str) -> HttpResponse {
+pub(super) fn foreign(frame: Frame, own: &str) -> HttpResponse {
     let message = format!("Nothing was done: the request did not come from a page of {own}.");
     let advice = "Open that address in this browser and try again there. If a proxy stands before this server, it has to \
                   pass the Host header on unchanged, and be reached by https.";
-    of(pages, None, "Not allowed", &message, advice).reply(StatusCode::FORBIDDEN)
+    of(frame, StatusCode::FORBIDDEN, "Not allowed", &message, advice)
 }
 
 /// 403 for a form of an earlier session.
-pub(in super::super) fn old_form(pages: &AdminPages, viewer: Option<Viewer>) -> HttpResponse {
+pub(super) fn old_form(frame: Frame) -> HttpResponse {
     let message = "Nothing was done: this form belongs to an earlier session.";
     let advice = "Open the page again and repeat what you did. The browser has to accept cookies.";
-    of(pages, viewer, "Not allowed", message, advice).reply(StatusCode::FORBIDDEN)
+    of(frame, StatusCode::FORBIDDEN, "Not allowed", message, advice)
 }
 
 /// Any other refusal.
-pub(in super::super) fn refused(pages: &AdminPages, viewer: Option<Viewer>, refusal: &ApiError) -> HttpResponse {
+pub(super) fn refused(frame: Frame, refusal: &ApiError) -> HttpResponse {
     let (title, advice) = match refusal.status {
         StatusCode::NOT_FOUND => ("Not found", "It may have been deleted meanwhile."),
         StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED => ("Not allowed", ""),
@@ -60,13 +71,11 @@ pub(in super::super) fn refused(pages: &AdminPages, viewer: Option<Viewer>, refu
     let mistakes = refusal.fields.iter().map(|(name, problem)| sentence(&format!("{name}: {problem}")));
     let mistakes: Vec<String> = mistakes.collect();
     let message = if mistakes.is_empty() { sentence(&refusal.message) } else { mistakes.join(" ") };
-    let status = presentable(refusal.status);
-    let mut reply = of(pages, viewer, title, &message, advice).reply(status);
-    if let Some(after) = refusal.retry_after {
-        let seconds = after.as_millis().div_ceil(1000).max(1).to_string();
-        if let Ok(seconds) = seconds.try_into() {
-            reply.headers_mut().insert(RETRY_AFTER, seconds);
-        }
+    let mut reply = of(frame, presentable(refusal.status), title, &message, advice);
+    if let Some(seconds) = refusal.retry_after.map(seconds)
+        && let Ok(seconds) = seconds.try_into()
+    {
+        reply.headers_mut().insert(RETRY_AFTER, seconds);
     }
     if refusal.closes {
         reply.head_mut().set_connection_type(actix_web::http::ConnectionType::Close);
@@ -75,13 +84,28 @@ pub(in super::super) fn refused(pages: &AdminPages, viewer: Option<Viewer>, refu
 }
 
 /// A 401 would have to name a scheme of authentication, and browsers have none for pages.
-pub(in super::super) fn presentable(status: StatusCode) -> StatusCode {
+pub(super) fn presentable(status: StatusCode) -> StatusCode {
     if status == StatusCode::UNAUTHORIZED { StatusCode::FORBIDDEN } else { status }
 }
 
-fn of(pages: &AdminPages, viewer: Option<Viewer>, title: &str, message: &str, advice: &str) -> Problem {
-    let frame = Frame { viewer, ..Frame::new(SECTION, pages.assets(), title) };
-    Problem { frame, message: message.to_owned(), advice: advice.to_owned() }
+/// The beginning of a page with a form: 200, or what its refusal says.
+pub(super) fn begin_form(refusal: Option<&ApiError>) -> HttpResponseBuilder {
+    let mut builder = reply::begin(refusal.map_or(StatusCode::OK, |refusal| presentable(refusal.status)));
+    if let Some(after) = refusal.and_then(|refusal| refusal.retry_after) {
+        builder.insert_header((RETRY_AFTER, seconds(after)));
+    }
+    builder
+}
+
+/// In whole seconds, rounded up, at least one.
+fn seconds(after: Duration) -> String {
+    after.as_millis().div_ceil(1000).max(1).to_string()
+}
+
+fn of(mut frame: Frame, status: StatusCode, title: &str, message: &str, advice: &str) -> HttpResponse {
+    title.clone_into(&mut frame.title);
+    let problem = Problem { frame, message: message.to_owned(), advice: advice.to_owned() };
+    reply::page(reply::begin(status), &problem)
 }
 
 #[cfg(test)]

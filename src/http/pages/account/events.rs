@@ -1,0 +1,57 @@
+//! What happened to the account, as its owner sees it.
+
+use askama::Template;
+
+use super::request::{Answer, Asked, show};
+use crate::http::pages::frame::Frame;
+use crate::http::pages::when::When;
+use crate::http::pages::{device, words};
+use crate::service::{EventCursor, OwnEvent};
+
+pub(super) const EVENTS: &str = "/account/events/";
+
+/// How many events a page has.
+const ROWS: u32 = 50;
+
+struct EventRow {
+    at: When,
+    event: String,
+    actor: &'static str,
+    address: Option<String>,
+    device: Option<String>,
+    count: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "account/events.html")]
+struct Events {
+    frame: Frame,
+    rows: Vec<EventRow>,
+    next: Option<String>,
+}
+
+pub(super) async fn list(mut asked: Asked) -> Answer {
+    let after = asked.fields.parsed("cursor", "where a page begins", EventCursor::parse);
+    asked.finish()?;
+    let page = asked.auth().own_events(asked.who()?, after, ROWS).await?;
+    let next = page.next.map(|next| format!("{}?cursor={next}", asked.pages.path(EVENTS)));
+    let rows = page.results.into_iter().map(|event| row(&asked, event)).collect();
+    show(&Events { frame: asked.frame("Events", EVENTS), rows, next })
+}
+
+fn row(asked: &Asked, event: OwnEvent) -> EventRow {
+    EventRow {
+        at: asked.when(event.at),
+        event: words::event(&event.event),
+        actor: match event.actor {
+            "self" => "you",
+            "admin" => "an administrator",
+            "client" => "a service",
+            "system" => "the server",
+            _ => "not known",
+        },
+        address: event.address,
+        device: event.user_agent.map(|agent| device::in_words(Some(&agent))),
+        count: (event.count != 1).then(|| words::counted(event.count, "time")),
+    }
+}

@@ -1,0 +1,129 @@
+// Chromium, driven as a person would: it opens pages, fills in what has a label, and presses what has a name.
+
+import { createRequire } from 'node:module';
+import { Builder, By, until } from 'selenium-webdriver';
+import chrome from 'selenium-webdriver/chrome.js';
+
+// How long anything may take on a busy machine.
+const PATIENCE = 30_000;
+
+const FLAGS = [
+  '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--disable-dev-shm-usage', '--no-first-run',
+  '--disable-background-networking', '--disable-component-update', '--disable-sync', '--hide-scrollbars',
+];
+
+export class Browser {
+  // A browser with a profile of its own in this folder.
+  static async start(asked, folder, { scripts = true } = {}) {
+    const options = new chrome.Options();
+    options.setChromeBinaryPath(asked.chromium);
+    options.addArguments(...FLAGS, `--user-data-dir=${folder}`);
+    if (!scripts) options.setUserPreferences({ 'profile.default_content_setting_values.javascript': 2 });
+    const service = new chrome.ServiceBuilder(asked.chromedriver);
+    const driver = await new Builder().forBrowser('chrome').setChromeOptions(options).setChromeService(service).build();
+    await driver.manage().setTimeouts({ pageLoad: PATIENCE, script: PATIENCE });
+    return new Browser(driver);
+  }
+
+  constructor(driver) {
+    this.driver = driver;
+  }
+
+  async quit() {
+    await this.driver.quit();
+  }
+
+  async open(address) {
+    await this.driver.get(address);
+  }
+
+  // The one element that is found so; waits for it.
+  async one(xpath) {
+    return this.driver.wait(until.elementLocated(By.xpath(xpath)), PATIENCE, `${xpath} is not there`);
+  }
+
+  async has(xpath) {
+    return (await this.driver.findElements(By.xpath(xpath))).length > 0;
+  }
+
+  // The field with this label.
+  async field(label) {
+    const found = await this.one(`//label[normalize-space()=${quoted(label)}]`);
+    return this.driver.findElement(By.id(await found.getAttribute('for')));
+  }
+
+  async fill(label, text) {
+    const field = await this.field(label);
+    await field.clear();
+    await field.sendKeys(text);
+  }
+
+  // Presses the button or follows the link with this name, inside of what `within` finds; waits for the next page.
+  async press(name, within = '') {
+    const named = `[normalize-space()=${quoted(name)}]`;
+    await this.leave(await this.one(`${within}//button${named} | ${within}//a${named}`));
+  }
+
+  // Clicks, and waits until another page is there.
+  async leave(element) {
+    const before = await this.driver.findElement(By.css('html'));
+    await element.click();
+    await this.driver.wait(until.stalenessOf(before), PATIENCE, 'the page does not change');
+    await this.one('//main');
+  }
+
+  // What a person reads on the page.
+  async text() {
+    return (await this.one('//body')).getText();
+  }
+
+  // Where the browser is and what it shows, for whoever reads why a test failed.
+  async describe() {
+    return `${await this.driver.getCurrentUrl()}: ${await this.text()}`;
+  }
+
+  async signIn(home, name, password) {
+    await this.forgetCookies();
+    await this.open(home);
+    await this.fill('User name', name);
+    await this.fill('Password', password);
+    await this.press('Sign in');
+  }
+
+  async forgetCookies() {
+    await this.devTools('Network.clearBrowserCookies', {});
+  }
+
+  async devTools(command, values) {
+    return this.driver.sendAndGetDevToolsCommand(command, values);
+  }
+
+  // Shows pages from now on as on a phone or desktop, light or dark.
+  async showAs({ width, height, phone, dark }) {
+    const deviceScaleFactor = phone ? 2 : 1;
+    await this.devTools('Emulation.setDeviceMetricsOverride', { width, height, deviceScaleFactor, mobile: phone });
+    const features = [
+      { name: 'prefers-color-scheme', value: dark ? 'dark' : 'light' },
+      // Colours that are still changing are nobody's choice.
+      { name: 'prefers-reduced-motion', value: 'reduce' },
+    ];
+    await this.devTools('Emulation.setEmulatedMedia', { features });
+  }
+
+  // What axe says about the page that is shown, by all rules or by those about colours.
+  async accessibility({ coloursOnly }) {
+    if (!(await this.driver.executeScript('return !!window.axe'))) {
+      await this.driver.executeScript(createRequire(import.meta.url)('axe-core').source);
+    }
+    const options = { resultTypes: ['violations'], preload: false, ...(coloursOnly ? { runOnly: ['color-contrast', 'link-in-text-block'] } : {}) };
+    return this.driver.executeAsyncScript(`
+      const [options, done] = arguments;
+      axe.run(document, options).then(
+        ({ violations }) => done(violations.map(({ id, impact, nodes }) => ({ id, impact, at: nodes.map(({ html }) => html) }))),
+        (error) => done([{ id: String(error), impact: 'critical', at: [] }]));`, options);
+  }
+}
+
+function quoted(text) {
+  return text.includes("'") ? `"${text}"` : `'${text}'`;
+}
