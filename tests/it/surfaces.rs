@@ -108,7 +108,9 @@ enum Worth {
     /// For administration by a program.
     Administration,
     /// For the pages of administrators.
-    Pages,
+    AdminPage,
+    /// For the pages about the own account.
+    AccountPage,
     Nothing,
 }
 
@@ -125,7 +127,8 @@ impl State {
             Self::UnderAnotherKeyword => Worth::Misplaced,
             Self::OfDialectThatIsOff => Worth::Off,
             Self::Script | Self::AdminSession => Worth::Administration,
-            Self::AdminPage => Worth::Pages,
+            Self::AdminPage => Worth::AdminPage,
+            Self::AccountPage => Worth::AccountPage,
             Self::LiveRefresh
             | Self::ExpiredAccess
             | Self::ExpiredRefresh
@@ -146,7 +149,7 @@ impl State {
             | Self::ScriptOfFormerAdministrator
             | Self::EndedAdminSession
             | Self::EndedAdminPage
-            | Self::AccountPage
+            | Self::EndedAccountPage
             | Self::ClientSecret
             | Self::Unknown
             | Self::UnknownJwt
@@ -168,6 +171,7 @@ enum Kind {
     Bare,
     AdminApi,
     AdminPage,
+    AccountPage,
 }
 
 impl Surface {
@@ -186,6 +190,7 @@ impl Surface {
             Self::Middleware | Self::MiddlewareByCookie | Self::Extractor => Kind::NamedInApplication,
             Self::AdminApi => Kind::AdminApi,
             Self::AdminPage => Kind::AdminPage,
+            Self::AccountPage => Kind::AccountPage,
         }
     }
 }
@@ -202,10 +207,12 @@ const fn expected(surface: Surface, state: State) -> Verdict {
         (Worth::Off, Kind::Named | Kind::Bare) => Verdict::Refused,
         // Administrators are told apart from everybody else; no dialect's token is one of an administrator.
         (Worth::Live | Worth::Misplaced | Worth::Off, Kind::AdminApi) => Verdict::Forbidden,
-        (Worth::Administration, Kind::AdminApi) | (Worth::Pages, Kind::AdminPage) => Verdict::Accepted,
-        (Worth::Administration, Kind::Named | Kind::NamedInApplication | Kind::Bare | Kind::AdminPage)
-        | (Worth::Pages, Kind::Named | Kind::NamedInApplication | Kind::Bare | Kind::AdminApi)
-        | (Worth::Live | Worth::Misplaced | Worth::Off, Kind::AdminPage) => Verdict::Refused,
+        (Worth::Administration, Kind::AdminApi)
+        | (Worth::AdminPage, Kind::AdminPage)
+        | (Worth::AccountPage, Kind::AccountPage) => Verdict::Accepted,
+        // Each is good in its own place alone.
+        (Worth::Administration | Worth::AdminPage | Worth::AccountPage, _)
+        | (Worth::Live | Worth::Misplaced | Worth::Off, Kind::AdminPage | Kind::AccountPage) => Verdict::Refused,
     }
 }
 

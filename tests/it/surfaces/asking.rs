@@ -43,6 +43,8 @@ each! {
         AdminApi,
         /// `GET /admin/`, with the token in the cookie of the pages.
         AdminPage,
+        /// `GET /account/`, the same.
+        AccountPage,
     }
 }
 
@@ -128,12 +130,8 @@ impl Surface {
                 };
                 over_http(scene.api.address, tokens, request, by_status)
             }
-            Self::AdminPage => {
-                let request = |token: &Presented| {
-                    Request::new("GET", "/admin/").header("Cookie", format!("knoxide={}", token.token))
-                };
-                over_http(scene.api.address, tokens, request, as_page)
-            }
+            Self::AdminPage => page(scene.api.address, "/admin/", tokens),
+            Self::AccountPage => page(scene.stage.app.address, "/account/", tokens),
         }
     }
 }
@@ -207,12 +205,16 @@ fn batched(scene: &Scene, tokens: &[Presented], others: &[&str], place: usize) -
     over_http(scene.stage.app.address, tokens, request, read)
 }
 
-/// Strangers are led to the page where one signs in.
-fn as_page(reply: &Reply) -> Said {
-    let leads_to_sign_in = reply.header("location").is_some_and(|place| place.starts_with("/admin/sign-in/"));
-    match reply.status {
-        303 if leads_to_sign_in => Said::new(Verdict::Refused, 303, ""),
-        200 | 503 => by_status(reply),
-        status => Said::new(Verdict::Other, status, &reply.text()),
-    }
+/// Strangers are led to the page below this one where one signs in.
+fn page(address: SocketAddr, path: &str, tokens: &[Presented]) -> Vec<Said> {
+    let request = |token: &Presented| Request::new("GET", path).header("Cookie", format!("knoxide={}", token.token));
+    let read = |reply: &Reply| {
+        let leads_to = reply.header("location").unwrap_or_default();
+        match reply.status {
+            303 if leads_to.starts_with(&format!("{path}sign-in/")) => Said::new(Verdict::Refused, 303, &leads_to),
+            200 | 503 => by_status(reply),
+            status => Said::new(Verdict::Other, status, &reply.text()),
+        }
+    };
+    over_http(address, tokens, request, read)
 }

@@ -46,6 +46,7 @@ const fn effects(state: State) -> (Effect, Effect) {
         | State::ScriptOfFormerAdministrator
         | State::EndedAdminSession
         | State::EndedAdminPage
+        | State::EndedAccountPage
         | State::ClientSecret
         | State::Unknown
         | State::UnknownJwt

@@ -55,6 +55,7 @@ each! {
         AdminPage,
         EndedAdminPage,
         AccountPage,
+        EndedAccountPage,
         ClientSecret,
         Unknown,
         UnknownJwt,
@@ -131,6 +132,7 @@ impl State {
             | Self::AdminPage
             | Self::EndedAdminPage
             | Self::AccountPage
+            | Self::EndedAccountPage
             | Self::ClientSecret
             | Self::Unknown
             | Self::WithSpace
@@ -172,6 +174,7 @@ impl State {
             | Self::AdminPage
             | Self::EndedAdminPage
             | Self::AccountPage
+            | Self::EndedAccountPage
             | Self::ClientSecret
             | Self::Unknown
             | Self::UnknownJwt
@@ -270,6 +273,7 @@ impl Owner<'_> {
             State::AdminPage => self.promoted().page_token(Pages::Admin, &self.name),
             State::EndedAdminPage => self.ended(self.promoted().page_token(Pages::Admin, &self.name)),
             State::AccountPage => self.scene.stage.page_token(Pages::Account, &self.name),
+            State::EndedAccountPage => self.ended(self.scene.stage.page_token(Pages::Account, &self.name)),
             State::ClientSecret => self.scene.stage.service.secret.expose().to_owned(),
             State::Unknown => "0123456789".repeat(4),
             State::UnknownJwt => "eyJhbGciOiJub25lIn0.eyJ1c2VyX2lkIjoxfQ.".to_owned(),
