@@ -40,13 +40,15 @@ pub(super) enum Asks {
     Always(Rc<Vec<u8>>),
     /// Any of this many tokens, from the first, at this path.
     Tokens { count: u64, path: &'static str },
+    /// Any of this many requests, which are made when they are sent.
+    Made { count: u64, make: Rc<dyn Fn(u64, &mut Vec<u8>)> },
 }
 
 impl Asks {
     fn count(&self) -> u64 {
         match self {
             Self::Always(_) => 1,
-            Self::Tokens { count, .. } => *count,
+            Self::Tokens { count, .. } | Self::Made { count, .. } => *count,
         }
     }
 
@@ -54,6 +56,7 @@ impl Asks {
         match self {
             Self::Always(request) => out.extend(&**request),
             Self::Tokens { path, .. } => request_with_token(out, "GET", path, number),
+            Self::Made { make, .. } => make(number, out),
         }
     }
 
