@@ -33,6 +33,9 @@ pub(super) struct Contestant {
     pub(super) asks: Asks,
 }
 
+/// Writes the request with this number.
+pub(super) type Make = Rc<dyn Fn(u64, &mut Vec<u8>)>;
+
 /// What is asked of it.
 #[derive(Clone)]
 pub(super) enum Asks {
@@ -41,7 +44,7 @@ pub(super) enum Asks {
     /// Any of this many tokens, from the first, at this path.
     Tokens { count: u64, path: &'static str },
     /// Any of this many requests, which are made when they are sent.
-    Made { count: u64, make: Rc<dyn Fn(u64, &mut Vec<u8>)> },
+    Made { count: u64, make: Make },
 }
 
 impl Asks {
