@@ -45,6 +45,8 @@ enum Scenario {
     Lone,
     /// Checks as a proxy asks for them.
     Forward,
+    /// Introspection, and a hundred tokens at once.
+    Services,
     /// Checks with a login and a logout now and then.
     Mix,
     /// Checks while 64 clients log in at the default cost.
@@ -70,6 +72,7 @@ impl Scenario {
             Self::Check
             | Self::Lone
             | Self::Forward
+            | Self::Services
             | Self::Mix
             | Self::Flood
             | Self::Logoutall

@@ -21,6 +21,7 @@ mod logoutall;
 mod lone;
 mod memory;
 mod mix;
+mod services;
 mod start;
 mod strict;
 mod writes;
@@ -31,6 +32,7 @@ pub(crate) fn run(scenario: Scenario, stage: &mut Stage) -> Fallible<Section> {
         Scenario::Check => check::run(stage),
         Scenario::Lone => lone::run(stage),
         Scenario::Forward => forward::run(stage),
+        Scenario::Services => services::run(stage),
         Scenario::Mix => mix::run(stage),
         Scenario::Flood => flood::run(stage),
         Scenario::Logoutall => logoutall::run(stage),

@@ -33,6 +33,9 @@ pub(super) struct Contestant {
     pub(super) asks: Asks,
 }
 
+/// Writes the request with this number.
+pub(super) type Make = Rc<dyn Fn(u64, &mut Vec<u8>)>;
+
 /// What is asked of it.
 #[derive(Clone)]
 pub(super) enum Asks {
@@ -40,13 +43,15 @@ pub(super) enum Asks {
     Always(Rc<Vec<u8>>),
     /// Any of this many tokens, from the first, at this path.
     Tokens { count: u64, path: &'static str },
+    /// Any of this many requests, which are made when they are sent.
+    Made { count: u64, make: Make },
 }
 
 impl Asks {
     fn count(&self) -> u64 {
         match self {
             Self::Always(_) => 1,
-            Self::Tokens { count, .. } => *count,
+            Self::Tokens { count, .. } | Self::Made { count, .. } => *count,
         }
     }
 
@@ -54,6 +59,7 @@ impl Asks {
         match self {
             Self::Always(request) => out.extend(&**request),
             Self::Tokens { path, .. } => request_with_token(out, "GET", path, number),
+            Self::Made { make, .. } => make(number, out),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Cross-origin resource sharing: which pages of other origins may read replies (Fetch standard, "CORS protocol").
 //!
 //! It opens replies to pages and decides nothing else: what a page may do with a cookie is the matter of
-//! [`super::site`].
+//! `src/http/browser/site.rs`.
 
 use std::fmt;
 use std::future::{Future, Ready, ready};

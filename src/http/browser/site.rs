@@ -24,10 +24,15 @@ pub(in crate::http) enum Site {
 }
 
 impl Site {
-    /// Judges a request. An `Origin` that was sent decides alone; without one, `Sec-Fetch-Site` does.
+    /// Judges a request by the origins that are ours or listed.
     pub(in crate::http) fn of(headers: &HeaderMap, origins: &Origins) -> Self {
+        Self::judge(headers, |origin| origins.contains(origin))
+    }
+
+    /// Judges a request. An `Origin` that was sent decides alone; without one, `Sec-Fetch-Site` does.
+    pub(in crate::http) fn judge(headers: &HeaderMap, is_good: impl FnOnce(&[u8]) -> bool) -> Self {
         let is_ours = if headers.contains_key(&ORIGIN) {
-            only(headers, &ORIGIN).is_some_and(|origin| origins.contains(origin.as_bytes()))
+            only(headers, &ORIGIN).is_some_and(|origin| is_good(origin.as_bytes()))
         } else if headers.contains_key(&SEC_FETCH_SITE) {
             only(headers, &SEC_FETCH_SITE).is_some_and(|site| site == "same-origin")
         } else {

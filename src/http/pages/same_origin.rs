@@ -1,21 +1,14 @@
 //! Whether a request that changes something was sent by one of the pages.
 
 use actix_web::HttpRequest;
-use actix_web::http::header::{HeaderName, ORIGIN};
 
 use super::site::Visit;
-use crate::http::browser::cookie::only;
-
-const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+use crate::http::browser::site::Site;
 
 /// Whether the browser says so: by our own `Origin` or, if it sends none, by `Sec-Fetch-Site`. A request with neither is
 /// refused.
 pub(super) fn is_from(visit: &Visit, request: &HttpRequest) -> bool {
-    let headers = request.headers();
-    if headers.contains_key(ORIGIN) {
-        return only(headers, &ORIGIN).is_some_and(|origin| origin.as_bytes() == visit.origin.as_bytes());
-    }
-    only(headers, &SEC_FETCH_SITE).is_some_and(|site| site.as_bytes() == b"same-origin")
+    Site::judge(request.headers(), |origin| origin == visit.origin.as_bytes()) == Site::Ours
 }
 
 #[cfg(test)]

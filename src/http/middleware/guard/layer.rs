@@ -16,7 +16,7 @@ use crate::http::browser::Origins;
 use crate::service::Resolver;
 
 /// Middleware that answers requests without a good token itself, and passes the others on with
-/// their [`Verified`] in the request's extensions, where
+/// their [`Verified`](crate::domain::session::Verified) in the request's extensions, where
 /// [`Authenticated`](crate::http::middleware::extract::Authenticated) finds it.
 #[derive(Clone)]
 pub struct TokenAuth {
