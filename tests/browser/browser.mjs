@@ -1,5 +1,6 @@
 // Chromium, driven as a person would: it opens pages, fills in what has a label, and presses what has a name.
 
+import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { Builder, By, until } from 'selenium-webdriver';
 import chrome from 'selenium-webdriver/chrome.js';
@@ -11,6 +12,8 @@ const FLAGS = [
   '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--disable-dev-shm-usage', '--no-first-run',
   '--disable-background-networking', '--disable-component-update', '--disable-sync', '--hide-scrollbars',
 ];
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 export class Browser {
   // A browser with a profile of its own in this folder.
@@ -113,7 +116,7 @@ export class Browser {
   // What axe says about the page that is shown, by all rules or by those about colours.
   async accessibility({ coloursOnly }) {
     if (!(await this.driver.executeScript('return !!window.axe'))) {
-      await this.driver.executeScript(createRequire(import.meta.url)('axe-core').source);
+      await this.driver.executeScript(AXE);
     }
     const options = { resultTypes: ['violations'], preload: false, ...(coloursOnly ? { runOnly: ['color-contrast', 'link-in-text-block'] } : {}) };
     return this.driver.executeAsyncScript(`
