@@ -235,8 +235,9 @@ fn what_was_revoked_is_asked_for_again() {
         set.asked();
         let assert_read_again = |tokens, which| {
             let (polls, asked_for) = set.asked();
-            // One, and one more that reads; or, while they arrive one by one, up to one for each as well.
-            assert!((2..=4).contains(&polls), "{polls} polls");
+            // One, and one more that reads. While they arrive one by one, each has a poll of its own, and the last one may
+            // arrive so soon after the others that it shares two.
+            assert!((2..=5).contains(&polls), "{polls} polls");
             assert_eq!(asked_for, tokens, "{which}");
         };
         *set.watch.invalidation.lock().expect("a lock") = vec![Revoked::Session(who.session.id)];
