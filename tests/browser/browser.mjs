@@ -2,7 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { Builder, By, until } from 'selenium-webdriver';
+import { Builder, By, error } from 'selenium-webdriver';
 import chrome from 'selenium-webdriver/chrome.js';
 
 // How long anything may take on a busy machine.
@@ -42,7 +42,8 @@ export class Browser {
 
   // The one element that is found so; waits for it.
   async one(xpath) {
-    return this.driver.wait(until.elementLocated(By.xpath(xpath)), PATIENCE, `${xpath} is not there`);
+    const locate = async () => (await this.driver.findElements(By.xpath(xpath)))[0] ?? null;
+    return this.driver.wait(() => unlessReplaced(locate, null), PATIENCE, `${xpath} is not there`);
   }
 
   async has(xpath) {
@@ -71,7 +72,8 @@ export class Browser {
   async leave(element) {
     const before = await this.driver.findElement(By.css('html'));
     await element.click();
-    await this.driver.wait(until.stalenessOf(before), PATIENCE, 'the page does not change');
+    const isGone = async () => (await before.getTagName()) === '';
+    await this.driver.wait(() => unlessReplaced(isGone, true), PATIENCE, 'the page does not change');
     await this.one('//main');
   }
 
@@ -124,6 +126,18 @@ export class Browser {
       axe.run(document, options).then(
         ({ violations }) => done(violations.map(({ id, impact, nodes }) => ({ id, impact, at: nodes.map(({ html }) => html) }))),
         (error) => done([{ id: String(error), impact: 'critical', at: [] }]));`, options);
+  }
+}
+
+// What `look` finds; `replaced` if another page takes the place of the one that it looks at. The driver has a word for
+// that, and an error of its own for the moment in which it happens.
+async function unlessReplaced(look, replaced) {
+  try {
+    return await look();
+  } catch (problem) {
+    const isStale = problem instanceof error.StaleElementReferenceError;
+    if (isStale || String(problem.message).includes('does not belong to the document')) return replaced;
+    throw problem;
   }
 }
 
