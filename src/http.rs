@@ -13,6 +13,7 @@ pub mod events;
 pub mod forward_auth;
 pub mod health;
 pub mod jwks;
+mod listed;
 pub mod middleware;
 pub mod oauth;
 pub mod openapi;

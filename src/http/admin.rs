@@ -26,7 +26,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::Payload;
-use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use self::access::authenticate;
@@ -36,7 +36,9 @@ use self::fields::Fields;
 pub use self::hosts::{BadHost, HostName, Hosts};
 pub use self::routes::{Needs, ROUTES, Route};
 use super::HttpState;
+use super::drf::body::declared_length;
 use super::drf::media::joined;
+use super::listed::{self, Listed as _};
 use super::middleware::request_log::{Facts, note};
 use super::openapi::document::Document;
 use crate::domain::jwt::{Algorithm, KeySecret};
@@ -97,9 +99,7 @@ impl AdminState {
 /// Mounts the endpoints, each with and without its final slash.
 pub fn configure(config: &mut web::ServiceConfig, state: &AdminState) {
     config.app_data(web::Data::new(state.clone()));
-    let (fixed, with_ids): (Vec<_>, Vec<_>) = routes::paths().into_iter().partition(|path| !path.contains('{'));
-    // actix searches the paths in this order, and a word fits where an id may stand.
-    for path in fixed.into_iter().chain(with_ids) {
+    for path in listed::paths(ROUTES) {
         let handler = move |request, payload, state| serve(path, request, payload, state);
         for path in [path, path.trim_end_matches('/')] {
             config.service(web::resource(path).to(handler));
@@ -166,7 +166,7 @@ async fn read_fields(
     }
     let headers = request.headers();
     let content_type = joined(headers, &CONTENT_TYPE).unwrap_or_default();
-    let declared = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    let declared = declared_length(headers);
     let fields = Fields::of_body(&content_type, declared, payload, state.http().options()).await?;
     Ok(fields.declared_by(route.described))
 }

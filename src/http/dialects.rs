@@ -8,10 +8,12 @@ use actix_web::http::StatusCode;
 use actix_web::{Handler, HttpResponse, web};
 use serde_json::{Value, json};
 
+use super::drf::endpoint::Endpoint;
 use super::drf::request::{Incoming, LoginDenial, RequestContext};
-use super::openapi::document::{Document, token_schemes};
+use super::openapi::document::{Document, Section, token_schemes};
+use super::openapi::operation::Operation;
 use super::openapi::schema::object;
-use super::openapi::{coded_detail, detail};
+use super::openapi::{coded_detail, detail, non_field_errors};
 use super::{HttpState, account, events, own};
 use crate::domain::dialect::{CookieMode, Dialect};
 use crate::service::{Issued, RefreshedTokens, TokenRefusal};
@@ -85,6 +87,26 @@ const fn about(dialect: Dialect) -> &'static str {
         Dialect::AccessToken => "One JWT with its end and its user.",
         Dialect::Djoser => "An access and a refresh JWT, as with djoser.",
     }
+}
+
+/// What the document says of verifying and refreshing where there is one JWT: the replies have this schema.
+fn document_one_jwt(
+    section: &mut Section<'_>,
+    (verify_at, verify): (&str, &Endpoint),
+    (refresh_at, refresh): (&str, &Endpoint),
+    answer: &Value,
+) {
+    let in_cookies = section.has_cookies();
+    let operation = |summary, good, bad| {
+        let operation = Operation::new(summary).reads_token("token", in_cookies);
+        operation.reply(200, good, answer.clone()).reply(400, bad, non_field_errors())
+    };
+    let verified = operation("Whether a JWT is good", "It is: the same one.", "It is not.").asks_the_database();
+    section.endpoint(verify_at, verify, verified);
+    let not_refreshed = "The old one is not good, or cannot be refreshed any more.";
+    let refreshed = operation("Another JWT for one that is good", "The new one.", not_refreshed);
+    let refreshed = refreshed.throttled("The session was refreshed too often.").asks_the_database();
+    section.endpoint(refresh_at, refresh, refreshed);
 }
 
 /// The schema of [`pair`].

@@ -15,6 +15,7 @@ mod frame;
 mod problem;
 mod reply;
 mod same_origin;
+mod session;
 mod sign_in;
 mod site;
 mod when;

@@ -10,6 +10,7 @@ use super::routes::{Needs, Route};
 use crate::domain::audit::Event;
 use crate::domain::client::{MAX_LIMIT, Rights};
 use crate::domain::session::SessionKind;
+use crate::http::listed::Listed as _;
 use crate::http::openapi::document::{Document, Section};
 use crate::http::openapi::operation::{JSON, Operation};
 use crate::http::openapi::schema::{self, Schemas};

@@ -1,6 +1,5 @@
 //! The one list of the endpoints.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -11,6 +10,7 @@ use super::call::{Answer, Call};
 use super::described::Described;
 use super::error::ApiError;
 use super::{clients, events, explain, keys, login, sessions, throttle, tokens, users};
+use crate::http::listed::Listed;
 
 /// Who may call an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,10 +44,13 @@ impl fmt::Debug for Route {
     }
 }
 
-impl Route {
-    /// Whether it changes nothing.
-    pub(super) fn is_read(&self) -> bool {
-        self.method == "GET"
+impl Listed for Route {
+    fn method(&self) -> &'static str {
+        self.method
+    }
+
+    fn path(&self) -> &'static str {
+        self.path
     }
 }
 
@@ -98,11 +101,6 @@ pub const ROUTES: &[Route] = routes! {
     "GET" "/admin/api/events/" Admin events::list, events::LIST;
     "POST" "/admin/api/explain/" Admin explain::explain, explain::EXPLAIN;
 };
-
-/// The paths of the list, each once.
-pub(super) fn paths() -> BTreeSet<&'static str> {
-    ROUTES.iter().map(|route| route.path).collect()
-}
 
 /// The endpoint at this path of the list with this method.
 ///

@@ -54,7 +54,12 @@ impl fmt::Display for Origins {
 /// Whether a browser would write an origin like this: lower case, no path, no usual port.
 fn is_origin(text: &str) -> bool {
     let is_web = text.starts_with("https://") || text.starts_with("http://");
-    is_web && !text.contains('*') && Url::parse(text).is_ok_and(|url| url.origin().ascii_serialization() == text)
+    is_web && !text.contains('*') && is_as_browsers_write(text)
+}
+
+/// Whether this is the origin of a URL, and written as browsers write it.
+pub(in crate::http) fn is_as_browsers_write(text: &str) -> bool {
+    Url::parse(text).is_ok_and(|url| url.origin().ascii_serialization() == text)
 }
 
 #[cfg(test)]

@@ -50,21 +50,9 @@ pub(super) fn document(section: &mut Section<'_>) {
         .reply(200, "The JWT.", object([("access_token", token.clone()), ("expires_in", end()), ("user", text())]))
         .reply(400, "The credentials are wrong, or the user has as many sessions as allowed.", non_field_errors());
     section.endpoint(access_at, &ACCESS, access);
-    let user = || object([("username", text()), ("id", number())]);
-    let answer = || object([("token", token.clone()), ("expires_in", end()), ("user", user())]);
-    let verify = Operation::new("Whether a JWT is good")
-        .reads_token("token", in_cookies)
-        .reply(200, "It is: the same one.", answer())
-        .reply(400, "It is not.", non_field_errors())
-        .asks_the_database();
-    section.endpoint(verify_at, &VERIFY, verify);
-    let refresh = Operation::new("Another JWT for one that is good")
-        .reads_token("token", in_cookies)
-        .reply(200, "The new one.", answer())
-        .reply(400, "The old one is not good, or cannot be refreshed any more.", non_field_errors())
-        .throttled("The session was refreshed too often.")
-        .asks_the_database();
-    section.endpoint(refresh_at, &REFRESH, refresh);
+    let user = object([("username", text()), ("id", number())]);
+    let answer = object([("token", token), ("expires_in", end()), ("user", user)]);
+    super::document_one_jwt(section, (verify_at, &VERIFY), (refresh_at, &REFRESH), &answer);
 }
 
 async fn access(incoming: Incoming) -> HttpResponse {

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use actix_web::error::PayloadError;
 use actix_web::http::StatusCode;
+use actix_web::http::header::{CONTENT_LENGTH, HeaderMap};
 use bytes::Bytes;
 use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
 use futures_util::{Stream, StreamExt as _};
@@ -105,6 +106,11 @@ where
     // The buffer of a longer body grows, whatever length was declared.
     let bytes = read_into(Limits::default().size, content_type, declared, body, limits).await?;
     parse(content_type, &bytes)
+}
+
+/// The length that a request declares for its body.
+pub(in crate::http) fn declared_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 /// As [`read`], but does not parse it. The sender is known: a buffer of the declared length is made at once.

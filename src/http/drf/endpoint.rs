@@ -32,7 +32,7 @@
 //! ```
 
 use actix_web::error::PayloadError;
-use actix_web::http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
+use actix_web::http::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
@@ -40,7 +40,7 @@ use futures_util::Stream;
 use serde_json::{Map, Value, json};
 
 use crate::http::drf::body::value::Document;
-use crate::http::drf::body::{self, BodyError, Limits};
+use crate::http::drf::body::{self, BodyError, Limits, declared_length};
 use crate::http::drf::fields::{self, Field};
 use crate::http::drf::media::joined;
 use crate::http::drf::negotiate::negotiate;
@@ -206,7 +206,7 @@ impl Negotiated<'_> {
     {
         let headers = self.request.headers();
         let content_type = joined(headers, &CONTENT_TYPE).unwrap_or_default();
-        let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+        let length = declared_length(headers);
         body::read(&content_type, length, payload, limits).await.map_err(|error| self.body_refusal(&error))
     }
 

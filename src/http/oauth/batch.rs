@@ -3,7 +3,7 @@
 use std::fmt;
 
 use actix_web::HttpResponse;
-use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use actix_web::http::header::CONTENT_TYPE;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, SeqAccess, Visitor};
 use zeroize::Zeroizing;
@@ -14,7 +14,7 @@ use super::refusal::Refusal;
 use super::{Call, describe, reply};
 use crate::domain::client::Right;
 use crate::domain::token::Token;
-use crate::http::drf::body::{self, Limits};
+use crate::http::drf::body::{self, Limits, declared_length};
 use crate::http::drf::media::joined;
 use crate::http::middleware::request_log::{Facts, note};
 use crate::service::Activity;
@@ -73,7 +73,7 @@ async fn read(call: &mut Call<'_>) -> Result<Zeroizing<Vec<u8>>, Refusal> {
     if !media_type.eq_ignore_ascii_case(JSON) {
         return Err(Refusal::unsupported_media_type("the body has to be application/json"));
     }
-    let declared = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    let declared = declared_length(headers);
     let limits = Limits { size: BODY_LIMIT, patience: call.state.options().read_timeout };
     Ok(body::read_bytes(&content_type, declared, &mut call.payload, limits).await?)
 }

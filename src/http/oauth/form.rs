@@ -1,11 +1,11 @@
 //! The parameters of a request, form-encoded in its body (RFC 6749, appendix B).
 
-use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use actix_web::http::header::CONTENT_TYPE;
 
 use super::Call;
 use super::refusal::Refusal;
 use crate::http::drf::body::value::{Document, Text, Value};
-use crate::http::drf::body::{self, Limits};
+use crate::http::drf::body::{self, Limits, declared_length};
 use crate::http::drf::media::joined;
 
 pub(super) const FORM: &str = "application/x-www-form-urlencoded";
@@ -22,7 +22,7 @@ impl Form {
     pub(super) async fn read(call: &mut Call<'_>) -> Result<Self, Refusal> {
         let headers = call.request.headers();
         let content_type = joined(headers, &CONTENT_TYPE).unwrap_or_default();
-        let declared = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+        let declared = declared_length(headers);
         let media_type = content_type.split(';').next().unwrap_or_default().trim();
         if !media_type.eq_ignore_ascii_case(FORM) && !content_type.is_empty() {
             return Err(Refusal::unsupported_media_type("the body has to be application/x-www-form-urlencoded"));

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use url::Url;
+use crate::http::browser::origins::is_as_browsers_write;
 
 /// An https URL without a path, such as `https://auth.example.com`: also the server's own origin, as browsers write it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,8 +28,7 @@ impl FromStr for PublicUrl {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let bare = text.strip_suffix('/').unwrap_or(text);
-        let is_origin = |url: Url| url.scheme() == "https" && url.origin().ascii_serialization() == bare;
-        if Url::parse(text).is_ok_and(is_origin) {
+        if bare.starts_with("https://") && is_as_browsers_write(bare) {
             return Ok(Self(bare.to_owned()));
         }
         Err("is not the URL of a server: write https:// and a host in lower case, with its port unless that is 443, \

@@ -22,7 +22,7 @@ use super::assets::Assets;
 use super::frame::{Frame, Link, Section, Viewer};
 use super::site::Site;
 use super::{problem, reply};
-use crate::http::HttpState;
+use crate::http::{HttpState, listed};
 
 /// The first page. All paths are below the prefix of knox, as those of all endpoints that are about tokens of every
 /// dialect.
@@ -119,9 +119,7 @@ fn scope(pages: &AccountPages) -> impl HttpServiceFactory + use<> {
     let is_ours = guard::fn_guard(move |context| here.serves(context.head().uri.path()));
     let mut scope = web::scope(&pages.path(SCOPE)).guard(is_ours).app_data(web::Data::new(pages.clone()));
     scope = scope.service(web::resource("/assets/{name}").to(asset));
-    let (fixed, with_ids): (Vec<_>, Vec<_>) = routes::paths().into_iter().partition(|path| !path.contains('{'));
-    // actix searches the paths in this order, and a word fits where an id may stand.
-    for path in fixed.into_iter().chain(with_ids) {
+    for path in listed::paths(PAGES) {
         let handler = move |request, payload, pages| serve(path, request, payload, pages);
         let below = path.strip_prefix(SCOPE).unwrap_or(path);
         scope = scope.service(web::resource([below, below.trim_end_matches('/')]).to(handler));
@@ -132,7 +130,7 @@ fn scope(pages: &AccountPages) -> impl HttpServiceFactory + use<> {
 /// The paths of all pages, each once.
 #[cfg(test)]
 pub(in crate::http) fn paths() -> impl Iterator<Item = &'static str> {
-    routes::paths().into_iter()
+    listed::paths(PAGES)
 }
 
 async fn root(request: HttpRequest, pages: web::Data<AccountPages>) -> HttpResponse {

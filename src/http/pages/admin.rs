@@ -30,6 +30,7 @@ use super::frame::{Frame, Link, Section, Viewer};
 use super::site::Site;
 use super::{problem, reply};
 use crate::http::admin::AdminState;
+use crate::http::listed;
 
 /// The first page.
 const HOME: &str = "/admin/";
@@ -102,9 +103,7 @@ impl AdminPages {
 pub fn configure(config: &mut web::ServiceConfig, pages: &AdminPages) {
     config.app_data(web::Data::new(pages.clone()));
     config.service(web::resource("/admin/assets/{name}").to(asset));
-    let (fixed, with_ids): (Vec<_>, Vec<_>) = routes::paths().into_iter().partition(|path| !path.contains('{'));
-    // actix searches the paths in this order, and a word fits where an id may stand.
-    for path in fixed.into_iter().chain(with_ids) {
+    for path in listed::paths(PAGES) {
         let handler = move |request, payload, pages| serve(path, request, payload, pages);
         for path in [path, path.trim_end_matches('/')] {
             config.service(web::resource(path).to(handler));

@@ -3,7 +3,7 @@
 
 use actix_web::HttpRequest;
 use actix_web::dev::Payload;
-use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use actix_web::http::header::CONTENT_TYPE;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
@@ -11,10 +11,11 @@ use crate::domain::token::Token;
 use crate::http::HttpOptions;
 use crate::http::admin::error::ApiError;
 use crate::http::admin::fields::{Fields, read_body};
+use crate::http::drf::body::declared_length;
 use crate::http::drf::media::{covers, joined};
 
 /// The name of its field.
-pub(super) const FIELD: &str = "form_token";
+const FIELD: &str = "form_token";
 
 const PURPOSE: &[u8] = b"knoxide form token";
 
@@ -24,28 +25,47 @@ pub(super) fn token_for(cookie: &Token) -> String {
 }
 
 /// Whether a form that came with this cookie has the token of its page.
-pub(super) fn is_of_page(cookie: &Token, presented: &str) -> bool {
+fn is_of_page(cookie: &Token, presented: &str) -> bool {
     let presented = hex::decode(presented).ok();
     let verified = presented.and_then(|presented| mac(cookie)?.verify_slice(&presented).ok());
     verified.is_some()
 }
 
-/// The fields of the query for a page that is read, and those of the body for everything else.
+/// Why a form is not taken.
+pub(super) enum BadForm {
+    /// It cannot be read.
+    Unread(ApiError),
+    /// Its token is not that of a page with this cookie.
+    OfAnotherSession,
+}
+
+/// The fields of the query for a page that is read, and those of the body for everything else, which has to be a form of a
+/// page with this cookie.
 ///
 /// # Errors
-/// When the body is larger or slower than it should be, or no form.
-pub(super) async fn read_fields(
+/// When the body is larger or slower than it should be, no form, or that of another session.
+pub(super) async fn read(
     is_read: bool,
     request: &HttpRequest,
     payload: Payload,
     options: &HttpOptions,
-) -> Result<Fields, ApiError> {
+    cookie: Option<&Token>,
+) -> Result<Fields, BadForm> {
     if is_read {
         return Ok(Fields::of_form(request.query_string().as_bytes()));
     }
+    let mut fields = read_body_fields(request, payload, options).await.map_err(BadForm::Unread)?;
+    let presented = fields.text(FIELD).unwrap_or_default();
+    if cookie.is_some_and(|cookie| is_of_page(cookie, &presented)) {
+        Ok(fields)
+    } else {
+        Err(BadForm::OfAnotherSession)
+    }
+}
+
+async fn read_body_fields(request: &HttpRequest, payload: Payload, options: &HttpOptions) -> Result<Fields, ApiError> {
     let headers = request.headers();
-    let declared = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-    let body = read_body(declared, payload, options).await?;
+    let body = read_body(declared_length(headers), payload, options).await?;
     let content_type = joined(headers, &CONTENT_TYPE).unwrap_or_default();
     if !covers(&content_type, "application", "x-www-form-urlencoded") {
         return Err(ApiError::invalid("the body is no form"));

@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, RETRY_AFTER};
-use actix_web::{HttpResponse, HttpResponseBuilder};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use askama::Template;
 
+use super::form::BadForm;
 use super::frame::Frame;
 use super::reply;
 use super::words::sentence;
 use crate::http::admin::error::ApiError;
+use crate::http::middleware::request_log::note;
 
 /// What went wrong, and what to do.
 #[derive(Template)]
@@ -51,8 +53,22 @@ pub(super) fn foreign(frame: Frame, own: &str) -> HttpResponse {
     of(frame, StatusCode::FORBIDDEN, "Not allowed", &message, advice)
 }
 
+/// The answer to a form that is not taken.
+pub(super) fn bad_form(frame: Frame, request: &HttpRequest, problem: &BadForm) -> HttpResponse {
+    match problem {
+        BadForm::Unread(refusal) => {
+            note(request, |facts| facts.refused(refusal.reason()));
+            refused(frame, refusal)
+        }
+        BadForm::OfAnotherSession => {
+            note(request, |facts| facts.refused("wrong_form_token"));
+            old_form(frame)
+        }
+    }
+}
+
 /// 403 for a form of an earlier session.
-pub(super) fn old_form(frame: Frame) -> HttpResponse {
+fn old_form(frame: Frame) -> HttpResponse {
     let message = "Nothing was done: this form belongs to an earlier session.";
     let advice = "Open the page again and repeat what you did. The browser has to accept cookies.";
     of(frame, StatusCode::FORBIDDEN, "Not allowed", message, advice)

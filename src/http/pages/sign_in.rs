@@ -77,6 +77,12 @@ pub(super) fn path_of_form(sign_in: &str, home: &str, next: &str) -> String {
     format!("{sign_in}?next={next}")
 }
 
+/// Where to go on after signing in: to the page that was asked for, if it can be opened.
+pub(super) fn next_of(home: &str, is_read: bool, request: &HttpRequest) -> String {
+    let path = request.uri().path_and_query().map_or(home, |path| path.as_str());
+    if is_read && is_below(home, path) { path.to_owned() } else { home.to_owned() }
+}
+
 /// Whether a path is one of the pages below `home`, so that a form may lead there after signing in.
 pub(super) fn is_below(home: &str, path: &str) -> bool {
     path.starts_with(home) && path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\') && path.len() <= 2048

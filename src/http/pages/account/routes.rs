@@ -1,14 +1,12 @@
 //! The one list of the pages.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 
-use actix_web::http::Method;
-
 use super::request::{Answer, Asked};
 use super::{devices, events, not_me, one_time, password, sign_in};
+use crate::http::listed::Listed;
 
 /// Who may ask for a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,10 +47,13 @@ impl fmt::Debug for Page {
     }
 }
 
-impl Page {
-    /// Whether it changes nothing.
-    pub(super) fn is_read(&self) -> bool {
-        self.method == "GET"
+impl Listed for Page {
+    fn method(&self) -> &'static str {
+        self.method
+    }
+
+    fn path(&self) -> &'static str {
+        self.path
     }
 }
 
@@ -87,11 +88,6 @@ pub const PAGES: &[Page] = pages! {
     "GET" "/account/events/" User WithPasswords events::list;
 };
 
-/// The paths of the list, each once.
-pub(super) fn paths() -> BTreeSet<&'static str> {
-    PAGES.iter().map(|page| page.path).collect()
-}
-
 /// Where the page at this path of a request exists; `None`: there is none.
 pub(super) fn place_of(path: &str) -> Option<Where> {
     let fits = |page: &&Page| {
@@ -102,19 +98,6 @@ pub(super) fn place_of(path: &str) -> Option<Where> {
         begins
     };
     PAGES.iter().find(fits).map(|page| page.place)
-}
-
-/// The page at this path of the list with this method.
-///
-/// # Errors
-/// The methods that there are.
-pub(super) fn find(path: &str, method: &Method) -> Result<&'static Page, String> {
-    let here = || PAGES.iter().filter(|page| page.path == path);
-    let wanted = if *method == Method::HEAD { &Method::GET } else { method };
-    here().find(|page| page.method == wanted.as_str()).ok_or_else(|| {
-        let allowed = here().flat_map(|page| if page.is_read() { vec!["GET", "HEAD"] } else { vec![page.method] });
-        allowed.collect::<Vec<_>>().join(", ")
-    })
 }
 
 #[cfg(test)]

@@ -6,20 +6,21 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use super::again::Again;
 use super::request::{Answer, Asked};
-use super::routes::{self, Needs, Page};
+use super::routes::{Needs, PAGES, Page};
 use super::{AdminPages, HOME, sign_in};
 use crate::domain::token::Token;
 use crate::http::admin::access::{Acting, By};
 use crate::http::admin::call::Call;
 use crate::http::admin::error::ApiError;
+use crate::http::listed::{self, Listed as _};
 use crate::http::middleware::request_log::{Facts, note};
 use crate::http::pages::cookie::{self, Holds};
 use crate::http::pages::frame::Viewer;
-use crate::http::pages::same_origin;
-use crate::http::pages::sign_in::is_below;
+use crate::http::pages::session::SignedIn;
+use crate::http::pages::sign_in::next_of;
 use crate::http::pages::site::Visit;
-use crate::http::pages::{form, problem};
-use crate::service::{CheckError, Pages};
+use crate::http::pages::{form, problem, same_origin};
+use crate::service::Pages;
 
 /// Judges a request and answers it.
 pub(super) async fn answer(path: &str, request: HttpRequest, payload: Payload, pages: &AdminPages) -> HttpResponse {
@@ -27,7 +28,7 @@ pub(super) async fn answer(path: &str, request: HttpRequest, payload: Payload, p
         note(&request, |facts| facts.refused("wrong_host"));
         return pages.wrong_host();
     };
-    let page = match routes::find(path, request.method()) {
+    let page = match listed::page(PAGES, path, request.method()) {
         Ok(page) => page,
         Err(allowed) => {
             let viewer = viewer(pages, &request, &visit).await;
@@ -47,76 +48,40 @@ pub(super) async fn answer(path: &str, request: HttpRequest, payload: Payload, p
             run(page, Asked { call, pages: pages.clone(), visit, viewer: None }, payload, cookie).await
         }
         Needs::Admin | Needs::RecentPassword => {
-            let (token, acting) = match authenticate(pages, &request, &visit).await {
+            let known = match signed_in(pages, &request, &visit).await {
                 Ok(Some(known)) => known,
-                Ok(None) => return sign_in::lead_there(&next_of(page, &request)),
+                Ok(None) => return sign_in::lead_there(&next_of(HOME, page.is_read(), &request)),
                 Err(refusal) => return problem::refused(pages.frame(None), &refusal),
             };
-            let viewer = viewer_of(&token, &acting);
-            let call = Call::new(pages.state().clone(), request, Some(acting));
-            let asked = Asked { call, pages: pages.clone(), visit, viewer: Some(viewer) };
-            run(page, asked, payload, Some(token)).await
+            let viewer = Some(known.viewer());
+            let SignedIn { token, who } = known;
+            let call = Call::new(pages.state().clone(), request, Some(Acting { who, by: By::Page }));
+            run(page, Asked { call, pages: pages.clone(), visit, viewer }, payload, Some(token)).await
         }
     }
 }
 
-/// The administrator of the cookie, and its token; `None`: nobody has signed in.
-async fn authenticate(
-    pages: &AdminPages,
-    request: &HttpRequest,
-    visit: &Visit,
-) -> Result<Option<(Token, Acting)>, ApiError> {
-    let Some(token) = cookie::read(request, visit, Holds::Session) else { return Ok(None) };
-    match pages.state().http().auth().check_for_pages(Pages::Admin, &token).await {
-        Ok(who) => {
-            note(request, |facts| facts.verified(&who));
-            Ok(Some((token, Acting { who, by: By::Page })))
-        }
-        Err(CheckError::Refused(refusal)) => {
-            note(request, |facts| facts.refused(refusal.as_str()));
-            Ok(None)
-        }
-        Err(CheckError::Unavailable(error)) => Err(error.into()),
-    }
-}
-
-fn viewer_of(token: &Token, acting: &Acting) -> Viewer {
-    Viewer { name: acting.who.user.username.clone(), form_token: form::token_for(token) }
+async fn signed_in(pages: &AdminPages, request: &HttpRequest, visit: &Visit) -> Result<Option<SignedIn>, ApiError> {
+    SignedIn::of(pages.state().http().auth(), Pages::Admin, request, visit).await
 }
 
 /// Who sees a page that needs nobody, so that signing out is possible there too.
 pub(super) async fn viewer(pages: &AdminPages, request: &HttpRequest, visit: &Visit) -> Option<Viewer> {
     // If that cannot be found out now, the page is shown without.
-    let (token, acting) = authenticate(pages, request, visit).await.ok().flatten()?;
-    Some(viewer_of(&token, &acting))
-}
-
-/// Where to go on after signing in: to the page itself, if it is one that can be opened.
-fn next_of(page: &Page, request: &HttpRequest) -> String {
-    let path = request.uri().path_and_query().map_or(HOME, |path| path.as_str());
-    if page.is_read() && is_below(HOME, path) { path.to_owned() } else { HOME.to_owned() }
+    Some(signed_in(pages, request, visit).await.ok().flatten()?.viewer())
 }
 
 /// Reads the fields, and answers.
 async fn run(page: &'static Page, mut asked: Asked, payload: Payload, cookie: Option<Token>) -> HttpResponse {
     let (pages, viewer, request) = (asked.pages.clone(), asked.viewer.clone(), asked.call.request.clone());
-    let told = |refusal: ApiError| {
-        note(&request, |facts| facts.refused(refusal.reason()));
-        problem::refused(pages.frame(viewer.clone()), &refusal)
-    };
-    let options = pages.state().http().options();
-    match form::read_fields(page.is_read(), &request, payload, options).await {
+    match form::read(page.is_read(), &request, payload, pages.state().http().options(), cookie.as_ref()).await {
         Ok(fields) => asked.call.fields = fields,
-        Err(refusal) => return told(refusal),
+        Err(problem) => return problem::bad_form(pages.frame(viewer), &request, &problem),
     }
-    if !page.is_read() {
-        let presented = asked.call.fields.text(form::FIELD).unwrap_or_default();
-        if !cookie.is_some_and(|cookie| form::is_of_page(&cookie, &presented)) {
-            note(&request, |facts| facts.refused("wrong_form_token"));
-            return problem::old_form(pages.frame(viewer));
-        }
-    }
-    go_on(page, asked).await.unwrap_or_else(told)
+    go_on(page, asked).await.unwrap_or_else(|refusal| {
+        note(&request, |facts| facts.refused(refusal.reason()));
+        problem::refused(pages.frame(viewer), &refusal)
+    })
 }
 
 /// Asks for the password where one is needed, and calls the handler.
