@@ -114,52 +114,6 @@ enum Worth {
     Nothing,
 }
 
-impl State {
-    const fn worth(self) -> Worth {
-        match self {
-            Self::LiveKnox
-            | Self::LiveDrfJwt
-            | Self::LiveSimplejwt
-            | Self::LiveAccessToken
-            | Self::LiveAfterRefresh
-            | Self::LiveOfAdministrator
-            | Self::LiveOfUsersScript => Worth::Live,
-            Self::UnderAnotherKeyword => Worth::Misplaced,
-            Self::OfDialectThatIsOff => Worth::Off,
-            Self::Script | Self::AdminSession => Worth::Administration,
-            Self::AdminPage => Worth::AdminPage,
-            Self::AccountPage => Worth::AccountPage,
-            Self::LiveRefresh
-            | Self::ExpiredAccess
-            | Self::ExpiredRefresh
-            | Self::ConsumedAccess
-            | Self::ConsumedAccessInGrace
-            | Self::ConsumedRefresh
-            | Self::ConsumedRefreshInGrace
-            | Self::Idle
-            | Self::LoggedOut
-            | Self::LoggedOutEverywhere
-            | Self::RevokedByHolder
-            | Self::RevokedByClient
-            | Self::EndedByAdministrator
-            | Self::OldEpoch
-            | Self::InactiveUser
-            | Self::DeletedUser
-            | Self::EndedScript
-            | Self::ScriptOfFormerAdministrator
-            | Self::EndedAdminSession
-            | Self::EndedAdminPage
-            | Self::EndedAccountPage
-            | Self::ClientSecret
-            | Self::Unknown
-            | Self::UnknownJwt
-            | Self::WithSpace
-            | Self::NotAscii
-            | Self::TooLong => Worth::Nothing,
-        }
-    }
-}
-
 /// How a surface is told of a token, which decides where it differs from others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {

@@ -1,4 +1,4 @@
-//! However checks, calls, failures and withdrawals mix: nobody gets another one's answer.
+//! However checks, calls, failures and withdrawals mix, no check gets the answer to another one.
 
 use std::collections::BTreeSet;
 

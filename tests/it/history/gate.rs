@@ -14,6 +14,7 @@ use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use knoxide_remote::{Guard, Remote};
 use serde_json::json;
 
+use super::node::end_with_parent;
 use crate::harness::setting;
 
 /// Tells the child where its node is, who it is, and how it is.
@@ -81,11 +82,7 @@ type Kept = Arc<Mutex<HashMap<Vec<u8>, (Instant, String)>>>;
 #[test]
 fn the_gate_serves() {
     let Some(told) = setting(GATE) else { return };
-    std::thread::spawn(|| {
-        // The parent never writes: this is its end.
-        std::io::stdin().read_to_end(&mut Vec::new()).ok();
-        std::process::exit(0);
-    });
+    end_with_parent();
     let [socket, id, secret, manner] = told.split(' ').collect::<Vec<_>>().try_into().expect("four words");
     let remote = Remote::unix(socket, id, secret).timeout(TIMEOUT).build().expect("a client");
     let kept: Option<Kept> = (manner == "keeping").then(Kept::default);

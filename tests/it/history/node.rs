@@ -224,15 +224,20 @@ fn start_shipped(url: &str, socket: &Path) -> (Process, SocketAddr) {
     (Process::Shipped(running), address)
 }
 
-/// Not a test by itself: the child process, which is this very program, runs this.
-#[test]
-fn the_node_serves() {
-    let Some(url) = setting(SERVE) else { return };
+/// Ends this process, a child of the test, with its parent.
+pub(super) fn end_with_parent() {
     std::thread::spawn(|| {
         // The parent never writes: this is its end.
         std::io::stdin().read_to_end(&mut Vec::new()).ok();
         std::process::exit(0);
     });
+}
+
+/// Not a test by itself: the child process, which is this very program, runs this.
+#[test]
+fn the_node_serves() {
+    let Some(url) = setting(SERVE) else { return };
+    end_with_parent();
     let store = Arc::new(DieselStore::open(&url, StoreOptions::default()).expect("a store"));
     drop(knoxide::store::Store::connect(&store).expect("a database"));
     let keeper = Arc::clone(&store);

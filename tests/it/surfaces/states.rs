@@ -7,7 +7,7 @@ use knoxide::domain::user::{User, UserId};
 use knoxide::service::Pages;
 use knoxide::service::admin::{Admin, AdminError};
 
-use super::{Scene, each};
+use super::{Scene, Worth, each};
 use crate::harness::app::Client;
 use crate::harness::dialects::Speech;
 use crate::oauth::stage::{IDLE_LIMIT, PASSWORD, Stage, TOUCH_INTERVAL, form_request};
@@ -17,54 +17,85 @@ pub(super) const LIFETIME: Duration = Duration::from_secs(60);
 /// A successor is handed out again within this time after a refresh.
 const GRACE: Duration = Duration::from_secs(30);
 
-each! {
-    /// What has become of a token, or what else is presented in its place.
-    enum State {
-        LiveKnox,
-        LiveDrfJwt,
-        LiveSimplejwt,
-        LiveAccessToken,
-        LiveAfterRefresh,
-        LiveOfAdministrator,
-        LiveOfUsersScript,
-        /// A live token of simplejwt, presented as one of knox.
-        UnderAnotherKeyword,
-        /// A live token of djoser, which is switched off where the server listens.
-        OfDialectThatIsOff,
-        LiveRefresh,
-        ExpiredAccess,
-        ExpiredRefresh,
-        ConsumedAccess,
-        ConsumedAccessInGrace,
-        ConsumedRefresh,
-        ConsumedRefreshInGrace,
-        Idle,
-        LoggedOut,
-        LoggedOutEverywhere,
-        RevokedByHolder,
-        RevokedByClient,
-        EndedByAdministrator,
-        OldEpoch,
-        InactiveUser,
-        DeletedUser,
-        Script,
-        EndedScript,
-        ScriptOfFormerAdministrator,
-        AdminSession,
-        EndedAdminSession,
-        AdminPage,
-        EndedAdminPage,
-        AccountPage,
-        EndedAccountPage,
-        ClientSecret,
-        Unknown,
-        UnknownJwt,
-        /// Two words.
-        WithSpace,
-        /// A letter that no token has.
-        NotAscii,
-        TooLong,
-    }
+/// Each state with the dialect as one of whose access tokens it is presented, when it is made, and what it is worth.
+macro_rules! states {
+    ($($(#[$doc:meta])* $state:ident: $dialect:ident $phase:ident $worth:ident,)+) => {
+        each! {
+            /// What has become of a token, or what else is presented in its place.
+            enum State {
+                $($(#[$doc])* $state,)+
+            }
+        }
+
+        impl State {
+            /// The dialect as one of whose access tokens it is presented.
+            pub(super) const fn dialect(self) -> Dialect {
+                match self {
+                    $(Self::$state => Dialect::$dialect,)+
+                }
+            }
+
+            const fn phase(self) -> Phase {
+                match self {
+                    $(Self::$state => Phase::$phase,)+
+                }
+            }
+
+            /// What it is worth.
+            pub(super) const fn worth(self) -> Worth {
+                match self {
+                    $(Self::$state => Worth::$worth,)+
+                }
+            }
+        }
+    };
+}
+
+states! {
+    LiveKnox: Knox Now Live,
+    LiveDrfJwt: DrfJwt Now Live,
+    LiveSimplejwt: Simplejwt Now Live,
+    LiveAccessToken: AccessToken Now Live,
+    LiveAfterRefresh: DrfJwt Now Live,
+    LiveOfAdministrator: Knox Now Live,
+    LiveOfUsersScript: Knox Now Live,
+    /// A live token of simplejwt, presented as one of knox.
+    UnderAnotherKeyword: Knox Now Misplaced,
+    /// A live token of djoser, which is switched off where the server listens.
+    OfDialectThatIsOff: Djoser Now Off,
+    LiveRefresh: Simplejwt Now Nothing,
+    ExpiredAccess: DrfJwt Expired Nothing,
+    ExpiredRefresh: Simplejwt Expired Nothing,
+    ConsumedAccess: DrfJwt Consumed Nothing,
+    ConsumedAccessInGrace: DrfJwt Now Nothing,
+    ConsumedRefresh: Simplejwt Consumed Nothing,
+    ConsumedRefreshInGrace: Simplejwt Now Nothing,
+    Idle: Knox Idle Nothing,
+    LoggedOut: Knox Now Nothing,
+    LoggedOutEverywhere: Knox Now Nothing,
+    RevokedByHolder: Knox Now Nothing,
+    RevokedByClient: Knox Now Nothing,
+    EndedByAdministrator: Knox Now Nothing,
+    OldEpoch: Knox Now Nothing,
+    InactiveUser: Knox Now Nothing,
+    DeletedUser: Knox Now Nothing,
+    Script: Knox Now Administration,
+    EndedScript: Knox Now Nothing,
+    ScriptOfFormerAdministrator: Knox Now Nothing,
+    AdminSession: Knox Now Administration,
+    EndedAdminSession: Knox Now Nothing,
+    AdminPage: Knox Now AdminPage,
+    EndedAdminPage: Knox Now Nothing,
+    AccountPage: Knox Now AccountPage,
+    EndedAccountPage: Knox Now Nothing,
+    ClientSecret: Knox Now Nothing,
+    Unknown: Knox Now Nothing,
+    UnknownJwt: DrfJwt Now Nothing,
+    /// Two words.
+    WithSpace: Knox Now Nothing,
+    /// A letter that no token has.
+    NotAscii: Knox Now Nothing,
+    TooLong: Knox Now Nothing,
 }
 
 /// What a state comes to, in the order in which the clock allows it to be made.
@@ -91,97 +122,6 @@ impl Presented {
     /// The cookie of the dialect, as browsers send it.
     pub(super) fn cookie(&self) -> String {
         format!("__Host-{}={}", self.state.dialect().as_str(), self.token)
-    }
-}
-
-impl State {
-    /// The dialect as one of whose access tokens it is presented.
-    pub(super) const fn dialect(self) -> Dialect {
-        match self {
-            Self::LiveDrfJwt
-            | Self::LiveAfterRefresh
-            | Self::ExpiredAccess
-            | Self::ConsumedAccess
-            | Self::ConsumedAccessInGrace
-            | Self::UnknownJwt => Dialect::DrfJwt,
-            Self::LiveSimplejwt
-            | Self::LiveRefresh
-            | Self::ExpiredRefresh
-            | Self::ConsumedRefresh
-            | Self::ConsumedRefreshInGrace => Dialect::Simplejwt,
-            Self::LiveAccessToken => Dialect::AccessToken,
-            Self::OfDialectThatIsOff => Dialect::Djoser,
-            Self::LiveKnox
-            | Self::LiveOfAdministrator
-            | Self::LiveOfUsersScript
-            | Self::UnderAnotherKeyword
-            | Self::Idle
-            | Self::LoggedOut
-            | Self::LoggedOutEverywhere
-            | Self::RevokedByHolder
-            | Self::RevokedByClient
-            | Self::EndedByAdministrator
-            | Self::OldEpoch
-            | Self::InactiveUser
-            | Self::DeletedUser
-            | Self::Script
-            | Self::EndedScript
-            | Self::ScriptOfFormerAdministrator
-            | Self::AdminSession
-            | Self::EndedAdminSession
-            | Self::AdminPage
-            | Self::EndedAdminPage
-            | Self::AccountPage
-            | Self::EndedAccountPage
-            | Self::ClientSecret
-            | Self::Unknown
-            | Self::WithSpace
-            | Self::NotAscii
-            | Self::TooLong => Dialect::Knox,
-        }
-    }
-
-    const fn phase(self) -> Phase {
-        match self {
-            Self::Idle => Phase::Idle,
-            Self::ExpiredAccess | Self::ExpiredRefresh => Phase::Expired,
-            Self::ConsumedAccess | Self::ConsumedRefresh => Phase::Consumed,
-            Self::LiveKnox
-            | Self::LiveDrfJwt
-            | Self::LiveSimplejwt
-            | Self::LiveAccessToken
-            | Self::LiveAfterRefresh
-            | Self::LiveOfAdministrator
-            | Self::LiveOfUsersScript
-            | Self::UnderAnotherKeyword
-            | Self::OfDialectThatIsOff
-            | Self::LiveRefresh
-            | Self::ConsumedAccessInGrace
-            | Self::ConsumedRefreshInGrace
-            | Self::LoggedOut
-            | Self::LoggedOutEverywhere
-            | Self::RevokedByHolder
-            | Self::RevokedByClient
-            | Self::EndedByAdministrator
-            | Self::OldEpoch
-            | Self::InactiveUser
-            | Self::DeletedUser
-            | Self::Script
-            | Self::EndedScript
-            | Self::ScriptOfFormerAdministrator
-            | Self::AdminSession
-            | Self::EndedAdminSession
-            | Self::AdminPage
-            | Self::EndedAdminPage
-            | Self::AccountPage
-            | Self::EndedAccountPage
-            | Self::ClientSecret
-            | Self::Unknown
-            | Self::UnknownJwt
-            | Self::WithSpace
-            | Self::NotAscii
-            | Self::TooLong => Phase::Now,
-        }
     }
 }
 
