@@ -11,7 +11,6 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use serde_json::Value;
 
-use super::Compat;
 use super::dialects::serve;
 use super::drf::endpoint::{Endpoint, Verb};
 use super::drf::reply::{USUAL_BODY, write_string};
@@ -19,6 +18,7 @@ use super::drf::request::{Incoming, RequestContext};
 use super::openapi::document::Section;
 use super::openapi::operation::Operation;
 use super::openapi::schema::{id, nullable, number, object, text, time};
+use super::{Compat, HttpState};
 use crate::domain::dialect::Dialect;
 use crate::domain::session::{SessionId, Verified};
 
@@ -28,8 +28,13 @@ const USER: Endpoint = Endpoint { verb: Verb::Get, ..Endpoint::post("User", &[])
 
 pub(super) const PATHS: [&str; 3] = ["auth/user", "auth/logout", "auth/logoutall"];
 
-/// Mounts the three endpoints below `prefix`.
-pub(super) fn configure(config: &mut web::ServiceConfig, prefix: &str) {
+/// Mounts the three endpoints below the prefix of knox, if that is enabled.
+pub(super) fn configure(config: &mut web::ServiceConfig, state: &HttpState) {
+    let knox = state.options().dialects.get(Dialect::Knox);
+    if !knox.enabled {
+        return;
+    }
+    let prefix = &knox.prefix;
     let [user_at, logout_at, logout_all_at] = PATHS;
     serve(config, prefix, user_at, &user);
     serve(config, prefix, logout_at, &logout);

@@ -33,20 +33,12 @@ pub fn configure(config: &mut web::ServiceConfig, state: &HttpState) {
             continue;
         }
         match dialect {
-            Dialect::Knox => {
-                // First, because actix searches the paths in this order, and nearly all requests are checks.
-                account::configure(config, &mount.prefix);
-                knox::configure(config, &mount.prefix);
-            }
+            Dialect::Knox => knox::configure(config, &mount.prefix),
             Dialect::DrfJwt => drf_jwt::configure(config, &mount.prefix),
             Dialect::Simplejwt => simplejwt::configure(config, &mount.prefix),
             Dialect::AccessToken => access_token::configure(config, &mount.prefix),
             Dialect::Djoser => djoser::configure(config, &mount.prefix),
         }
-    }
-    // Last, because one of its paths is a pattern, which actix compares more slowly than a text.
-    if dialects.knox.enabled {
-        own::configure(config, &dialects.knox.prefix, state);
     }
 }
 

@@ -25,7 +25,6 @@ use self::credentials::Credentials;
 use self::identity::Source;
 use self::options::ForwardAuthOptions;
 use self::proxy::{Proxy, Requirement};
-use super::HttpState;
 use super::address::Proxies;
 use super::browser::credentials::access_cookie;
 use super::middleware::guard::{AuthFailure, Guard};
@@ -33,7 +32,11 @@ use super::middleware::request_log::{Facts, note};
 use super::openapi::document::Document;
 use super::openapi::operation::Operation;
 use super::openapi::schema::{one_of, text};
+use super::{HttpState, not_found};
 use crate::domain::dialect::{CookieMode, Dialect};
+
+/// What all paths begin with.
+const SCOPE: &str = "/forward-auth";
 
 /// The paths, one for each kind of proxy.
 pub(super) const PATHS: [&str; 5] =
@@ -74,15 +77,25 @@ pub fn configure(config: &mut web::ServiceConfig, state: &HttpState) {
     }));
     for (proxy, path) in Proxy::ALL.into_iter().zip(PATHS) {
         // The path that nearly all checks have is compared as text, which is faster than a pattern.
-        let by_name = move |request: HttpRequest, shared: web::Data<ForwardAuth>| {
+        let for_users = move |request: HttpRequest, shared: web::Data<ForwardAuth>| {
             answer(request, shared, proxy, Some(Requirement::User))
         };
-        config.service(web::resource(format!("/{path}/")).to(by_name));
-        let by_path = move |request: HttpRequest, shared: web::Data<ForwardAuth>| {
-            let requirement = proxy.requirement(request.match_info().get("rest").unwrap_or_default());
-            answer(request, shared, proxy, requirement)
-        };
-        config.service(web::resource(format!("/{path}{{rest:(/.*)?}}")).to(by_path));
+        config.service(web::resource(format!("/{path}/")).to(for_users));
+    }
+    config.service(web::scope(SCOPE).default_service(web::to(answer_below)));
+}
+
+/// The answer at a path below [`SCOPE`] that names a requirement, or has no final slash.
+async fn answer_below(request: HttpRequest, shared: web::Data<ForwardAuth>) -> HttpResponse {
+    let below = request.match_info().unprocessed();
+    let rest_after = |path: &'static str| below.strip_prefix(path.strip_prefix(&SCOPE[1..])?);
+    let asked = Proxy::ALL.into_iter().zip(PATHS).find_map(|(proxy, path)| Some((proxy, rest_after(path)?)));
+    match asked {
+        Some((proxy, rest)) if rest.is_empty() || rest.starts_with('/') => {
+            let requirement = proxy.requirement(rest);
+            answer(request, shared, proxy, requirement).await
+        }
+        Some(_) | None => not_found(request).await,
     }
 }
 

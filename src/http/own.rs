@@ -10,6 +10,7 @@ use super::HttpState;
 use super::dialects::serve;
 use super::drf::request::{LoginDenial, RequestContext};
 use super::openapi::document::Section;
+use crate::domain::dialect::Dialect;
 
 mod password;
 mod sessions;
@@ -25,8 +26,13 @@ pub(super) const PATHS: [&str; 5] = [
 /// What can be the id of a session. Everything else in its place is another path.
 const ID: &str = "{id:[0-9a-fA-F-]{36}}";
 
-/// Mounts the endpoints below `prefix`.
-pub(super) fn configure(config: &mut web::ServiceConfig, prefix: &str, state: &HttpState) {
+/// Mounts the endpoints below the prefix of knox, if that is enabled.
+pub(super) fn configure(config: &mut web::ServiceConfig, state: &HttpState) {
+    let knox = state.options().dialects.get(Dialect::Knox);
+    if !knox.enabled {
+        return;
+    }
+    let prefix = &knox.prefix;
     let [sessions_at, others_at, one_at, all_at, password_at] = PATHS;
     serve(config, prefix, sessions_at, &sessions::list);
     serve(config, prefix, others_at, &sessions::revoke_others);

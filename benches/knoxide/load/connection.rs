@@ -8,7 +8,7 @@ use mio::net::TcpStream;
 
 use crate::Fallible;
 
-/// Longer than any reply that is measured.
+/// Longer than most replies that are measured, in bytes.
 const ROOM: usize = 16 * 1024;
 
 /// One client, with at most one request on its way.
@@ -81,13 +81,19 @@ impl Connection {
     /// Reads what is there. A read that does not fill its room has emptied the socket, so the
     /// next event will tell of more.
     pub(super) fn receive(&mut self) -> Fallible<Progress> {
-        let room = self.reply.get_mut(self.filled..).unwrap_or_default();
-        match self.stream.read(room) {
-            Ok(0) => return Ok(Progress::Closed),
-            Ok(read) => self.filled += read,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Progress::Waiting),
-            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(Progress::Closed),
-            Err(error) => return Err(error.into()),
+        loop {
+            let room = self.reply.get_mut(self.filled..).unwrap_or_default();
+            match self.stream.read(room) {
+                Ok(0) => return Ok(Progress::Closed),
+                Ok(read) => self.filled += read,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Progress::Waiting),
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(Progress::Closed),
+                Err(error) => return Err(error.into()),
+            }
+            if self.filled < self.reply.len() {
+                break;
+            }
+            self.reply.resize(self.filled * 2, 0);
         }
         let Some((status, length)) = parse(self.reply.get(..self.filled).unwrap_or_default())? else {
             return Ok(Progress::Waiting);
