@@ -30,7 +30,7 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::sync::Arc;
 
-use clap::{CommandFactory, Parser};
+use clap::{ArgAction, CommandFactory, Parser};
 use serde_json::json;
 
 use self::answer::{Answer, Answered, Code, Failure};
@@ -245,11 +245,29 @@ fn insist_or(terminal: &mut dyn Terminal, question: &str, what: &str, else_so: &
 
 /// The text of `docs/command-line.md`. A test requires the committed file to equal it.
 pub fn markdown() -> String {
-    let mut text = String::from("# Command line\n\nThe same help is shown by `--help` after any command.\n");
+    let mut text = String::from(
+        "# Command line\n\n`--help` after any command shows its help. The options of every command, and `--help` \
+         itself, are listed here once,\nbelow `knoxide`; they can stand before or after the command.\n",
+    );
     let mut root = Arguments::command().disable_help_subcommand(true);
     root.build();
     add_help(&root, "##", &mut text);
+    for child in root.get_subcommands() {
+        add_help_of_all(child, "##", &mut text);
+    }
     text
+}
+
+/// The help of a command and of those below it, without the options that every command has.
+fn add_help_of_all(command: &clap::Command, heading: &str, text: &mut String) {
+    let own = command.clone().mut_args(|argument| {
+        let is_shared = argument.is_global_set() || matches!(argument.get_action(), ArgAction::Help);
+        argument.hide_long_help(is_shared)
+    });
+    add_help(&own, heading, text);
+    for child in command.get_subcommands() {
+        add_help_of_all(child, "###", text);
+    }
 }
 
 fn add_help(command: &clap::Command, heading: &str, text: &mut String) {
@@ -257,8 +275,4 @@ fn add_help(command: &clap::Command, heading: &str, text: &mut String) {
     let help = command.clone().term_width(100).render_long_help().to_string();
     let lines: Vec<_> = help.lines().map(str::trim_end).collect();
     text.push_str(&format!("\n{heading} `{name}`\n\n```text\n{}\n```\n", lines.join("\n").trim_end()));
-    for child in command.get_subcommands() {
-        let heading = if heading == "##" { "##" } else { "###" };
-        add_help(child, heading, text);
-    }
 }
