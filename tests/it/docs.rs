@@ -81,6 +81,16 @@ fn links_lead_somewhere() {
     assert_eq!(broken, Vec::<String>::new());
 }
 
+#[test]
+fn the_glossary_is_short_and_in_order() {
+    let text = read("ARCHITECTURE.md");
+    let (_, rest) = text.split_once("\n## Glossary\n").expect("the glossary");
+    let rows = rest.split("\n## ").next().unwrap_or_default().lines().filter_map(|line| line.strip_prefix("| "));
+    let words: Vec<&str> = rows.filter_map(|row| Some(row.split_once(" |")?.0)).skip(1).collect();
+    assert!((5..=15).contains(&words.len()), "{}", words.len());
+    assert!(words.is_sorted(), "{words:?}");
+}
+
 /// The functions themselves are named in its table, where `references_lead_somewhere` looks for them.
 #[test]
 fn the_drawing_of_a_check_names_functions_of_its_table() {
