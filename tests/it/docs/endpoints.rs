@@ -1,5 +1,5 @@
-//! Each endpoint has a row in the README, a page in `docs/`, a case in the transcripts and a place in the document of
-//! the API.
+//! Each endpoint has a row in `docs/endpoints.md`, another page in `docs/`, a case in the transcripts and a place in the
+//! document of the API.
 
 use std::collections::BTreeSet;
 
@@ -8,6 +8,7 @@ use knoxide::http::admin::ROUTES;
 use super::{files, read};
 use crate::harness::app::{App, Backend, Database, Setup};
 use crate::harness::documented::Documented;
+use crate::harness::wire::{Framing, Request};
 
 /// Where paths are mounted: all other code calls these functions. The paths of administrators have a test of their own.
 const MOUNTED_IN: [&str; 7] = [
@@ -38,6 +39,9 @@ const WITHOUT_TRANSCRIPT: [(&str, &str); 15] = [
     ("/healthz", "tests/it/program/requests.rs"),
     ("/readyz", "tests/it/outage/sqlite.rs"),
 ];
+
+/// The page with a row for each endpoint.
+const LIST: &str = "docs/endpoints.md";
 
 /// Paths that the document of the API does not have: parts of a page.
 const UNDOCUMENTED: [&str; 1] = ["/docs/style.css"];
@@ -106,8 +110,8 @@ fn each_endpoint_has_a_row_a_page_and_a_transcript() {
     let all = |wanted: &dyn Fn(&str) -> bool, endings: &[&str]| {
         files(endings).iter().filter(|file| wanted(file)).map(|file| read(file)).collect::<String>()
     };
-    let rows: String = read("README.md").lines().filter(|line| line.starts_with("| `")).collect();
-    let pages = all(&|file| file.starts_with("docs/"), &[".md"]);
+    let rows: String = read(LIST).lines().filter(|line| line.starts_with("| `")).collect();
+    let pages = all(&|file| file.starts_with("docs/") && file != LIST, &[".md"]);
     // A case that holds for several dialects takes its path from a variable, which is set beside them.
     let plays = |file: &str| file.starts_with("tests/transcripts/") || file == "tests/it/contract.rs";
     let transcripts =
@@ -124,9 +128,27 @@ fn each_endpoint_has_a_row_a_page_and_a_transcript() {
         }
         let elsewhere = WITHOUT_TRANSCRIPT.iter().find(|(other, _)| *other == path);
         let tests = elsewhere.map(|(_, file)| read(file));
-        let places = [("the README", &rows), ("docs/", &pages), ("the tests", tests.as_ref().unwrap_or(&transcripts))];
+        let places = [(LIST, &rows), ("docs/", &pages), ("the tests", tests.as_ref().unwrap_or(&transcripts))];
         let without = places.iter().filter(|(_, text)| !names(text, &path));
         missing.extend(without.map(|(place, _)| format!("{path}: {place}")));
     }
     assert_eq!(missing, Vec::<String>::new());
+}
+
+#[test]
+fn the_listed_endpoints_are_there() {
+    let mut setup = Setup::default();
+    setup.http.options.public_url = "https://auth.example.com".parse().ok();
+    let app = App::on(Database::migrated(Backend::Sqlite), setup);
+    let list = read(LIST);
+    let endpoints = list.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` |")?.0.split_once(" /"));
+    let mut asked = 0;
+    for (method, path) in endpoints {
+        let framing = if method == "POST" { Framing::Length } else { Framing::Unsaid };
+        let path = path.replace("{id}", "0190d8a0-0000-7000-8000-000000000000");
+        let reply = app.client().ask(&Request::new(method, &format!("/{path}")).body("", framing));
+        assert!(!matches!(reply.status, 404 | 405), "{method} /{path}: {}", reply.status);
+        asked += 1;
+    }
+    assert!(asked > 30, "{asked} endpoints");
 }
