@@ -126,8 +126,12 @@ fn each_invariant_names_a_test() {
 /// What people read about the project besides its code: documents, and comments in files of all kinds.
 #[test]
 fn references_lead_somewhere() {
-    let endings = [".md", ".rs", ".sql", ".toml", ".conf", ".py", ".mjs", ".http", ".txt"];
+    let endings = [
+        ".md", ".rs", ".sql", ".toml", ".conf", ".cfg", ".yaml", ".yml", ".lua", ".py", ".js", ".mjs", ".css", ".html",
+        ".http", ".txt", ".example",
+    ];
     let mut read_files = files(&endings);
+    read_files.extend(files(&["Caddyfile"]));
     read_files.extend(files(&[""]).into_iter().filter(|file| file.starts_with("scripts/")));
     read_files.retain(|file| file != "tests/it/docs/references.rs" && file != "src/domain/password_rules/common.txt");
     let broken: Vec<_> = read_files.iter().flat_map(|file| references::broken(&root(), file, &read(file))).collect();

@@ -23,18 +23,41 @@ pub(super) fn broken(root: &Path, file: &str, text: &str) -> Vec<String> {
     all.map(|what| format!("{file}: {what}")).collect()
 }
 
+/// How comments begin in a file: those that end with their line, and those that end with a mark of their own.
+fn marks(file: &str) -> (Option<&'static str>, Option<(&'static str, &'static str)>) {
+    match Path::new(file).extension().and_then(|ending| ending.to_str()) {
+        Some("rs") => (Some("//"), None),
+        Some("js" | "mjs") => (Some("//"), Some(("/*", "*/"))),
+        Some("css") => (None, Some(("/*", "*/"))),
+        Some("html") => (None, Some(("{#", "#}"))),
+        Some("sql" | "lua") => (Some("--"), None),
+        _ => (Some("#"), None),
+    }
+}
+
 /// The text of the comments, which go on over lines; what stands between them ends a sentence.
 fn comments(file: &str, text: &str) -> String {
-    let mark = match Path::new(file).extension().and_then(|ending| ending.to_str()) {
-        Some("rs" | "mjs") => "//",
-        Some("sql") => "--",
-        _ => "#",
+    let (to_the_end, enclosed) = marks(file);
+    let begins = |line: &str, mark: &str| {
+        // In a template nothing else looks like its mark; in code a text may.
+        let is_plain = mark == "{#" || line.trim_start().starts_with(mark);
+        if is_plain { line.find(mark) } else { line.find(&format!(" {mark} ")) }
     };
-    let comment = |line: &str| {
-        let at = if line.trim_start().starts_with(mark) { line.find(mark) } else { line.find(&format!(" {mark} ")) };
-        at.map(|at| line.split_at(at).1.trim().trim_start_matches(['/', '!', '#', '-']).to_owned())
+    let mut is_open = false;
+    let mut comment = |line: &str| {
+        let opened = enclosed.and_then(|(mark, _)| begins(line, mark));
+        let began = if is_open { Some(0) } else { opened };
+        if let (Some((_, end)), Some(at)) = (enclosed, began) {
+            let rest = line.split_at(at).1;
+            let closed = rest.split_once(end);
+            is_open = closed.is_none();
+            return closed.map_or(rest, |(inside, _)| inside).to_owned();
+        }
+        let at = to_the_end.and_then(|mark| begins(line, mark));
+        at.map(|at| line.split_at(at).1.to_owned()).unwrap_or_default()
     };
-    text.lines().map(|line| comment(line).unwrap_or_default()).collect::<Vec<_>>().join("\n")
+    let bare = |line: String| line.trim().trim_start_matches(['/', '!', '#', '-', '*', '{']).to_owned();
+    text.lines().map(|line| bare(comment(line))).collect::<Vec<_>>().join("\n")
 }
 
 /// Words that are paths of the project, as they stand there.
@@ -113,12 +136,22 @@ fn each_way_of_leading_nowhere_is_seen() {
         ("src/a.rs", "/// Refused (contract 2.6)."),
         ("scripts/a", "# Reads docs/nothing.md\n"),
         ("migrations/a.sql", "-- As table 2.3 says"),
+        (".env.example", "# As in docs/nothing.md.\n#KNOXIDE_A=b"),
+        ("contrib/a/a.yaml", "a: b # As in docs/nothing.md."),
+        ("contrib/a/a.cfg", "# As in docs/nothing.md."),
+        ("contrib/a/a.lua", "-- As in docs/nothing.md."),
+        ("contrib/a/Caddyfile", "# As in docs/nothing.md."),
+        ("clients/node/a.js", "/**\n * As in docs/nothing.md.\n */"),
+        ("clients/node/a.js", "// As in docs/nothing.md."),
+        ("src/http/a.css", "a { b: c; } /* As in\n docs/nothing.md. */"),
+        ("templates/a.html", "<p>{# As in docs/nothing.md. #}</p>"),
         ("docs/a.md", "As `tests/it/nothing.rs` shows."),
     ] {
         assert!(!broken(&root, file, text).is_empty(), "{text}");
     }
     for (file, text) in [
         ("src/a.rs", "let a = \"docs/nothing.md\";"),
+        ("clients/node/a.js", "/** As in docs/contract.md. */\nconst a = \"docs/nothing.md\";"),
         (
             "src/a.rs",
             "/// As in docs/contract.md#accept: see src/domain/token.rs::debug_output_hides_both and record 0015 (0006).",
