@@ -139,14 +139,15 @@ fn a_password_that_is_not_encoded_is_neither_shown_nor_sent() {
 
 #[cfg(feature = "postgres")]
 mod postgres {
-    use std::net::{Ipv4Addr, TcpListener};
+    use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
     use std::time::{Duration, Instant};
 
     use diesel::Connection as _;
     use diesel::connection::SimpleConnection as _;
+    use serde_json::Value;
 
     use super::*;
-    use crate::harness::pgbouncer::PgBouncer;
+    use crate::harness::pgbouncer::{PgBouncer, Statements};
     use crate::harness::postgres::cluster::Cluster;
     use crate::harness::postgres::{connect, shared, with_database};
 
@@ -234,7 +235,7 @@ mod postgres {
             return;
         }
         let cluster = Cluster::start().expect("a server");
-        let Some(pooler) = PgBouncer::before(cluster.address(), "transaction") else {
+        let Some(pooler) = PgBouncer::before(cluster.address(), "transaction", Statements::Forgotten) else {
             eprintln!("NOT RUN: there is no PgBouncer");
             return;
         };
@@ -250,6 +251,89 @@ mod postgres {
         }
     }
 
+    #[test]
+    fn a_pooler_that_knows_prepared_statements_serves_in_transaction_mode() {
+        if shared().is_none() {
+            return;
+        }
+        let cluster = Cluster::start().expect("a server");
+        let Some(pooler) = PgBouncer::before(cluster.address(), "transaction", Statements::Known) else {
+            eprintln!("NOT RUN: there is no PgBouncer of 1.21 or later");
+            return;
+        };
+        let url = format!("postgres://postgres@{}/postgres", pooler.address());
+        let program = Program::on(Backend::Sqlite).with_admin().set("DATABASE_URL", &url);
+        let server = program.start();
+        let clients = (0..8).map(|_| {
+            let mut client = server.client();
+            std::thread::spawn(move || {
+                for _ in 0..20 {
+                    let token = client.login("admin", PASSWORD);
+                    assert_eq!(client.check(&token), 200);
+                    assert_eq!(client.logout(&token), 200);
+                    assert_eq!(client.check(&token), 401);
+                }
+            })
+        });
+        let clients: Vec<_> = clients.collect();
+        clients.into_iter().for_each(|client| client.join().expect("no panic"));
+        let log = server.stop();
+        assert!(!log.contains("__diesel_stmt_"), "{log}");
+    }
+
+    /// An address of this machine that is not a loopback one; `None` if it has no network. Nothing is sent.
+    fn own_address() -> Option<IpAddr> {
+        let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
+        socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9)).ok()?;
+        Some(socket.local_addr().ok()?.ip()).filter(|address| !address.is_loopback() && !address.is_unspecified())
+    }
+
+    #[test]
+    fn the_doctor_tells_what_crosses_a_network_in_the_clear() {
+        if shared().is_none() {
+            return;
+        }
+        let cluster = Cluster::start().expect("a server");
+        let advice = |place: SocketAddr| {
+            let url = format!("postgres://postgres@{place}/postgres?sslmode=disable");
+            let program = Program::on(Backend::Sqlite).set("DATABASE_URL", &url);
+            program.json(&["migrate"]);
+            let done = program.run(&["--json", "doctor"]);
+            let mut findings: Vec<Value> = serde_json::from_str(&done.out).expect("JSON");
+            findings.retain(|finding| finding["subject"] == "transport");
+            findings
+        };
+        assert_eq!(advice(cluster.address()), Vec::<Value>::new());
+        let Some(address) = own_address() else {
+            eprintln!("NOT RUN: a connection over the network, because this machine has none");
+            return;
+        };
+        // The server listens on a loopback address alone.
+        let listener = TcpListener::bind((address, 0)).expect("a port");
+        let (place, server) = (listener.local_addr().expect("an address"), cluster.address());
+        std::thread::spawn(move || {
+            for from in listener.incoming().map_while(Result::ok) {
+                let Ok(to) = TcpStream::connect(server) else { return };
+                let copy = |mut from: TcpStream, mut to: TcpStream| {
+                    std::io::copy(&mut from, &mut to).ok();
+                    to.shutdown(Shutdown::Both).ok();
+                };
+                let (back, forth) = (to.try_clone().expect("a socket"), from.try_clone().expect("a socket"));
+                std::thread::spawn(move || copy(back, forth));
+                std::thread::spawn(move || copy(from, to));
+            }
+        });
+        let found = advice(place);
+        let [finding] = &found[..] else { panic!("{found:?}") };
+        assert_eq!(finding["weight"], "advice", "{finding}");
+        assert!(finding["fact"].as_str().is_some_and(|fact| fact.contains("in the clear")), "{finding}");
+        let remedy = finding["remedy"].as_str().expect("a remedy");
+        assert!(remedy.contains("take sslmode=disable out of DATABASE_URL"), "{finding}");
+        assert_eq!(remedy.contains("postgres-tls"), cfg!(not(feature = "postgres-tls")), "{finding}");
+    }
+
+    // A build with TLS asks for it wherever its environment points to.
+    #[cfg(not(feature = "postgres-tls"))]
     #[test]
     fn only_the_url_itself_consents_to_a_connection_without_tls() {
         // Where the environment points to; whoever connects there is heard.
