@@ -26,6 +26,7 @@ mod tests;
 mod token;
 mod user;
 
+use std::cell::Cell;
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -72,6 +73,8 @@ struct Context<'a> {
     err: &'a mut dyn Write,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
+    /// Whether tables were created in a database that had none.
+    made_tables: Cell<bool>,
 }
 
 /// Runs the program and returns its exit code.
@@ -98,7 +101,8 @@ pub fn run(process: Process<'_>) -> u8 {
         (_, Err(mistakes)) => Err(Failure::new(Code::Usage, mistakes.to_string())),
         (command, Ok(settings)) => {
             let (out, err) = (&mut *out, &mut *err);
-            dispatch(command, as_json, Context { settings, env_file, terminal, out, err, clock, random })
+            let made_tables = Cell::new(false);
+            dispatch(command, as_json, Context { settings, env_file, terminal, out, err, clock, random, made_tables })
         }
     };
     print(answered, as_json, out, err)
@@ -123,8 +127,7 @@ fn dispatch(command: Command, as_json: bool, mut context: Context<'_>) -> Answer
         Command::Import { file } => import::run(&file, &mut context),
         Command::Explain(typed) => explain::run(typed, &mut context),
     };
-    if let Some(made) = missing.filter(|file| file.exists()) {
-        let words = format!("there was no database, so a new one was created: {}", made.display());
+    if let Some(words) = context.made(missing.as_deref()) {
         match &mut answered {
             // If this fails, there is no other place to report it.
             Ok(_) => drop(writeln!(context.err, "knoxide: {words}")),

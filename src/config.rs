@@ -287,6 +287,7 @@ impl Settings {
         settings.fit_touch_interval(&mut input);
         dialects::check(&settings.tokens.policy.dialects, &mut input);
         settings.check_cookie(&mut input);
+        admin::check_overlap(&settings, &mut input);
         browser::check(&settings, &mut input);
         input.finish()?;
         Ok(settings)

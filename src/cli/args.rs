@@ -138,8 +138,9 @@ Fails with code 1 if anything is wrong. Run it after an installation, an upgrade
     /// Import users and tokens from a Django server
     #[command(after_help = "\
 All or nothing: every conflict with existing rows is listed, and then nothing is changed (code 4). Ids, password hashes \
-and tokens are kept, so that no user has to log in again. A first start creates a user `admin` with number 1: if the \
-file has one, too, import before the first start, or run `knoxide user delete admin`.
+and tokens are kept, so that no user has to log in again. A first start creates the administrator `admin` with number \
+1: if the file has one, too, import before the first start, or run `knoxide user delete admin --force` before the import. \
+If nobody in the file is a superuser, make an administrator by `knoxide user set-admin`.
 
 The file is one JSON object: {\"format\": 1, \"users\": [{\"id\": 1, \"username\": \"alice\", …}], \"knox_tokens\": […]}. \
 docs/contract.md#the-import-file describes all keys, and contrib/django/export.py writes such a file.

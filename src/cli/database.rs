@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use super::Context;
 use super::answer::{Code, Failure};
+use crate::config::DatabaseSettings;
 use crate::domain::audit::{Actor, Origin};
 use crate::domain::password::Hasher;
 use crate::service::admin::Admin;
 use crate::store::LastAdmin;
-use crate::store::diesel::{DieselStore, StoreOptions};
+use crate::store::diesel::{DieselStore, FoundFile, StoreOptions};
 
 /// What to do if the SQLite file does not exist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +24,15 @@ pub(super) enum Missing {
 /// A path that says the same in every folder.
 fn from_root(file: &Path) -> PathBuf {
     std::path::absolute(file).unwrap_or_else(|_| file.to_owned())
+}
+
+/// How a missing file comes into being, or why not.
+pub(super) fn how_to_make(database: &DatabaseSettings, obstacle: Option<String>) -> String {
+    let switched_off = if database.create { "" } else { " where KNOXIDE_CREATE is true" };
+    match obstacle {
+        Some(obstacle) => format!("none can be made there, since {obstacle}"),
+        None => format!("`knoxide migrate` makes one{switched_off}"),
+    }
 }
 
 impl Context<'_> {
@@ -43,18 +53,29 @@ impl Context<'_> {
     /// Refuses a missing SQLite file that must not be created.
     fn find_file(&self, create: bool) -> Result<(), Failure> {
         let database = &self.settings.database;
-        if let Some(file) = database.url.sqlite_file().filter(|file| !create && !file.exists()) {
-            let switched_off = if database.create { "" } else { " where KNOXIDE_CREATE is true" };
-            let file = from_root(file);
-            let message = format!("there is no database {}: `knoxide migrate` makes one{switched_off}", file.display());
-            return Err(Failure::new(Code::Unavailable, message));
+        let Some(file) = database.url.sqlite_file().filter(|_| !create) else { return Ok(()) };
+        match DieselStore::look_for_file(&database.url)? {
+            FoundFile::Present => Ok(()),
+            FoundFile::Missing { obstacle } => {
+                let (file, cure) = (from_root(file), how_to_make(database, obstacle));
+                Err(Failure::new(Code::Unavailable, format!("there is no database {}: {cure}", file.display())))
+            }
         }
-        Ok(())
     }
 
     /// The SQLite file that a command would have to create.
     pub(super) fn missing_file(&self) -> Option<PathBuf> {
-        self.settings.database.url.sqlite_file().filter(|file| !file.exists()).map(from_root)
+        let file = self.settings.database.url.sqlite_file()?;
+        file.try_exists().is_ok_and(|found| !found).then(|| from_root(file))
+    }
+
+    /// What a command has made besides its own work, in words.
+    pub(super) fn made(&self, missing: Option<&Path>) -> Option<String> {
+        if let Some(file) = missing.filter(|file| file.exists()) {
+            return Some(format!("there was no database, so a new one was created: {}", file.display()));
+        }
+        let place = self.settings.database.url.redacted();
+        self.made_tables.get().then(|| format!("the database had no tables of Knoxide, so they were created: {place}"))
     }
 
     /// The database, with the tables that this program needs. They are created in a new one.
@@ -62,7 +83,8 @@ impl Context<'_> {
         let store = self.open_any(missing)?;
         let status = store.migration_status()?;
         if status.applied.is_empty() && missing == Missing::Make {
-            store.migrate()?;
+            // Another process may have been faster.
+            self.made_tables.set(!store.migrate()?.is_empty());
         } else if !status.pending.is_empty() {
             return Err(Failure::new(Code::Failed, "the database's tables are not up to date: run `knoxide migrate`"));
         }

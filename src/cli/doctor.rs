@@ -77,7 +77,8 @@ pub(super) fn examine(settings: Result<Settings, Mistakes>, env_file: Option<&En
             findings.push(Finding::fine("settings", "are valid"));
             check_settings(&settings, &mut findings);
             files::examine_secrets(&settings.secret_files, &mut findings);
-            if let Some(file) = settings.database.url.sqlite_file() {
+            // What cannot be looked at is the database's own finding.
+            if let Some(file) = settings.database.url.sqlite_file().filter(|file| file.try_exists().is_ok()) {
                 files::examine(file, &mut findings);
             }
             check_open_files(settings.http.workers, process::most_files(), &mut findings);

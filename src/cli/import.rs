@@ -40,6 +40,13 @@ pub(super) fn run(file: &Path, context: &mut Context<'_>) -> Answered {
             user.id
         ));
     }
+    for user in &imported.unreachable_emails {
+        let (email, why) = (visible(&user.email), &user.reason);
+        text.push_str(&format!(
+            "\nNo login as \"{email}\" can succeed: {why}. Run `knoxide user set-email id:{} ADDRESS`.",
+            user.id
+        ));
+    }
     for shared in &report.shared_emails {
         text.push_str(&format!("\n{}.", words_of(shared)));
     }
@@ -62,7 +69,8 @@ fn with_cure(error: AdminError, admin: &Admin) -> Failure {
     if is_cured {
         failure.message.push_str(
             "\nThe user `admin` is here already. If only the first start made it, and nothing uses it: run \
-             `knoxide user delete admin`, then import again.",
+             `knoxide user delete admin --force` (in a script, with --yes), then import again before the next start, \
+             which would make it anew.",
         );
     }
     failure
@@ -71,10 +79,12 @@ fn with_cure(error: AdminError, admin: &Admin) -> Failure {
 /// Says which users have an e-mail address, and what that means for them.
 pub(super) fn words_of(shared: &SharedAddress) -> String {
     let SharedAddress { email, users, spellings, first, last } = shared;
-    let what = if spellings < users {
-        "the same e-mail address, by which they cannot log in"
-    } else {
-        "e-mail addresses that differ in letter case alone"
+    let what = match *spellings {
+        1 => "the same e-mail address, by which they cannot log in".to_owned(),
+        all if all == *users => "e-mail addresses that differ in letter case alone".to_owned(),
+        some => format!(
+            "e-mail addresses that differ in letter case alone, in {some} spellings; those who share one cannot log in by it"
+        ),
     };
     format!("{users} users, such as id:{first} and id:{last}, have {what}: {}", visible(email))
 }

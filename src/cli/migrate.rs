@@ -10,7 +10,10 @@ use super::{Context, Missing, insist};
 pub(super) fn run(direction: Option<Direction>, context: &mut Context<'_>) -> Answered {
     match direction.unwrap_or(Direction::Up) {
         Direction::Up => {
-            let done = context.open_any(Missing::Make)?.migrate()?;
+            let store = context.open_any(Missing::Make)?;
+            let is_new = store.migration_status()?.applied.is_empty();
+            let done = store.migrate()?;
+            context.made_tables.set(is_new && !done.is_empty());
             let text = if done.is_empty() {
                 "The tables are up to date already.".to_owned()
             } else {

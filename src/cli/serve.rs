@@ -27,6 +27,7 @@ pub(super) fn run(context: Context<'_>) -> Answered {
     } else {
         PasswordDelivery::File(PasswordDelivery::folder(&settings.database.url))
     };
+    let place = settings.database.url.redacted();
     let mut printed = Ok(());
     let mut shown = None;
     let served = serve(settings, clock, random, &handover, &mut |announcement| {
@@ -47,7 +48,7 @@ pub(super) fn run(context: Context<'_>) -> Answered {
             | Announcement::Administration(_)
             | Announcement::Stopping => {}
         }
-        note(&announcement);
+        note(&announcement, &place);
     });
     if let Some(password) = shown {
         // The start failed after the user was created, or may have been: the next start will not show the password.
@@ -81,9 +82,11 @@ fn welcome(password: &Password, addresses: &[ListenAddress]) -> String {
 }
 
 /// Logs the start and the end.
-fn note(announcement: &Announcement<'_>) {
+fn note(announcement: &Announcement<'_>, database: &str) {
     match announcement {
-        Announcement::Migrated(names) => log::info!(migrations = names.join(", "); "the tables are up to date"),
+        Announcement::Migrated(names) => {
+            log::info!(database, migrations = names.join(", "); "the tables are up to date");
+        }
         Announcement::FirstUser(FirstUser::Given) => {
             log::info!(user = ADMIN; "the first user was created, with the password of the settings");
         }

@@ -8,7 +8,7 @@ use super::{Context, Missing, insist, password, session};
 use crate::domain::audit::Event;
 use crate::domain::escape::visible;
 use crate::domain::user::{User, UserId, normal_form};
-use crate::service::admin::{Admin, NewAccount, check_new_account};
+use crate::service::admin::{Admin, AdminError, NewAccount, check_new_account};
 use crate::store::{LastAdmin, SharedEmail, UserFilter};
 
 /// Runs the arguments after `user`.
@@ -69,7 +69,7 @@ pub(super) fn run(action: Action, context: &mut Context<'_>) -> Answered {
         Action::SetAdmin { user, admin: wanted, force } => {
             let act = if wanted == YesOrNo::Yes { Event::AdminGranted } else { Event::AdminWithdrawn };
             let (admin, user) = find_forced(act, &user.user, force, context)?;
-            admin.set_admin(&user, wanted == YesOrNo::Yes)?;
+            admin.set_admin(&user, wanted == YesOrNo::Yes).map_err(or_force)?;
             let words = match wanted {
                 YesOrNo::Yes => "may administer others",
                 YesOrNo::No => "may not administer others",
@@ -83,7 +83,7 @@ pub(super) fn run(action: Action, context: &mut Context<'_>) -> Answered {
         }
         Action::Deactivate { user, force } => {
             let (admin, user) = find_forced(Event::Deactivated, &user.user, force, context)?;
-            admin.set_active(&user, false)?;
+            admin.set_active(&user, false).map_err(or_force)?;
             changed(&user, "is locked out: all logins and all tokens are refused")
         }
         Action::Delete { user, yes, force } => {
@@ -92,7 +92,7 @@ pub(super) fn run(action: Action, context: &mut Context<'_>) -> Answered {
                 let question = format!("Delete the user {} with all sessions, for good?", visible(&user.username));
                 insist(context.terminal, &question, "to delete the user")?;
             }
-            admin.delete_user(&user)?;
+            admin.delete_user(&user).map_err(or_force)?;
             changed(&user, "is deleted")
         }
     }
@@ -135,6 +135,16 @@ fn find_forced(act: Event, typed: &str, force: bool, context: &Context<'_>) -> R
     let (admin, user) = find_for(act, typed, context)?;
     let last_admin = if force { LastAdmin::MayGo } else { LastAdmin::Keep };
     Ok((Admin { last_admin, ..admin }, user))
+}
+
+/// The refusal of such an act, with `--force` among the cures.
+fn or_force(error: AdminError) -> Failure {
+    let is_last = matches!(error, AdminError::LastAdmin(_));
+    let mut failure = Failure::from(error);
+    if is_last {
+        failure.message.push_str(", or say --force");
+    }
+    failure
 }
 
 fn list(filter: &UserFilter, context: &Context<'_>) -> Answered {

@@ -1,9 +1,9 @@
 //! The settings of the administration API.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 
-use super::ListenAddress;
 use super::form::{Form, list};
+use super::{Input, ListenAddress, Settings};
 use crate::http::admin::HostName;
 
 /// Where the administration API listens, and for which hosts.
@@ -23,13 +23,52 @@ impl Default for AdminSettings {
 
 /// An address to listen on, or `off`.
 pub(super) fn listen() -> Form<Option<ListenAddress>> {
-    let parse = |text: &str| match text {
-        "off" => Ok(None),
-        _ => text.parse().map(Some).map_err(|problem: String| format!("{problem}; or off")),
+    let parse = |text: &str| {
+        if text.eq_ignore_ascii_case("off") {
+            return Ok(None);
+        }
+        text.parse().map(Some).map_err(|problem: String| format!("{problem}; or off"))
     };
     let show =
         |value: &Option<ListenAddress>| Some(value.as_ref().map_or_else(|| "off".to_owned(), ToString::to_string));
     Form::new("ip:port, [ipv6]:port, unix:/path, or off", parse, show)
+}
+
+/// Reports addresses that take each other's connections: which of two listeners gets them is up to the system, and most
+/// systems refuse the second.
+pub(super) fn check_overlap(settings: &Settings, input: &mut Input) {
+    let listen = tcp(&settings.http.listen);
+    for (index, one) in listen.iter().enumerate() {
+        if let Some(other) = listen.iter().take(index).find(|other| is_same_place(**other, *one)) {
+            input.complain("KNOXIDE_LISTEN", format!("{other} and {one} are one place: remove one of them"));
+        }
+    }
+    let own = tcp(settings.admin.listen.as_slice());
+    let Some(own) = own.first().filter(|own| !listen.contains(own)) else { return };
+    let has_ipv4 = listen.iter().any(|address| address.is_ipv4() && address.port() == own.port());
+    let takes = |address: &&SocketAddr| {
+        let takes_ipv4 = address.ip().is_unspecified() && own.is_ipv4() && !has_ipv4;
+        is_same_place(**address, *own) || takes_ipv4 && own.port() != 0 && address.port() == own.port()
+    };
+    if let Some(other) = listen.iter().find(takes) {
+        let problem = format!("{own} belongs to {other} of KNOXIDE_LISTEN already: give it another port, or write off");
+        input.complain("KNOXIDE_ADMIN_LISTEN", problem);
+    }
+}
+
+fn tcp(addresses: &[ListenAddress]) -> Vec<SocketAddr> {
+    let tcp = |address: &ListenAddress| match address {
+        ListenAddress::Tcp(address) => Some(*address),
+        ListenAddress::Unix(_) => None,
+    };
+    addresses.iter().filter_map(tcp).collect()
+}
+
+/// Whether both are one port of one address, or of any address and one of the same kind.
+fn is_same_place(one: SocketAddr, other: SocketAddr) -> bool {
+    let is_covered = one.ip() == other.ip()
+        || one.is_ipv4() == other.is_ipv4() && (one.ip().is_unspecified() || other.ip().is_unspecified());
+    is_covered && one.port() == other.port() && one.port() != 0
 }
 
 /// Names of hosts.

@@ -42,7 +42,13 @@ pub(super) fn read(path: &Path, asked_for: bool, is_ours: impl Fn(&str) -> bool)
     let denied = |error: &std::io::Error| error.kind() == ErrorKind::PermissionDenied;
     match std::fs::read(path) {
         Ok(bytes) => Ok(Found::File(parse(&Zeroizing::new(bytes), is_ours))),
-        Err(error) if error.kind() == ErrorKind::NotFound && !asked_for => Ok(Found::Nothing),
+        Err(error) if error.kind() == ErrorKind::NotFound && !asked_for => match std::fs::read_link(path) {
+            Ok(target) => Err(format!(
+                "is a link to {}, where there is no file: put the file there, or remove the link",
+                target.display()
+            )),
+            Err(_) => Ok(Found::Nothing),
+        },
         // An existing file would at least be visible.
         Err(error)
             if denied(&error) && !asked_for && std::fs::symlink_metadata(path).is_err_and(|error| denied(&error)) =>

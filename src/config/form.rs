@@ -213,7 +213,7 @@ fn show_size(bytes: usize) -> String {
     }
 }
 
-/// One of these words.
+/// One of these words, in any case.
 pub(super) fn one_of<T: Copy + PartialEq + 'static>(words: impl Into<Vec<(&'static str, T)>>) -> Form<T> {
     let words = words.into();
     let names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
@@ -225,7 +225,7 @@ pub(super) fn one_of<T: Copy + PartialEq + 'static>(words: impl Into<Vec<(&'stat
     Form::new(
         names.clone(),
         move |text| {
-            let value = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
+            let value = words.iter().find(|(word, _)| word.eq_ignore_ascii_case(text)).map(|(_, value)| *value);
             value.ok_or_else(|| format!("is none of these: write {names}"))
         },
         move |value| shown.iter().find(|(_, one)| one == value).map(|(word, _)| (*word).to_owned()),
@@ -267,8 +267,9 @@ pub(super) fn list<T: 'static>(
 pub(super) fn dialects() -> Form<PerDialect<Mount>> {
     let names = Dialect::ALL.map(Dialect::as_str).join(", ");
     let text = format!("comma list of {names}");
-    let read =
-        move |name: &str| Dialect::from_name(name).ok_or_else(|| format!("is not a dialect: write some of {names}"));
+    let read = move |name: &str| {
+        Dialect::from_name(&name.to_ascii_lowercase()).ok_or_else(|| format!("is not a dialect: write some of {names}"))
+    };
     let enabled = list(text, read, |a: &Dialect, b| a == b, |dialect| dialect.as_str().to_owned());
     enabled.map(
         |enabled| {

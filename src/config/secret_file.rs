@@ -19,12 +19,19 @@ pub fn read_secret_file(path: &Path) -> Result<Zeroizing<String>, String> {
     let unreadable =
         |error: std::io::Error| format!("names {shown}, which cannot be read ({error}): check path and permissions");
     let file = std::fs::File::open(path).map_err(unreadable)?;
-    let mut text = Zeroizing::new(String::new());
-    file.take(MAX_SECRET_BYTES + 1).read_to_string(&mut text).map_err(unreadable)?;
-    if text.len() as u64 > MAX_SECRET_BYTES {
+    let mut bytes = Zeroizing::new(Vec::new());
+    file.take(MAX_SECRET_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > MAX_SECRET_BYTES {
         return Err(format!("names {shown}, which is longer than any secret: name the right file"));
     }
-    let secret = unwrapped(&text);
+    // Windows PowerShell writes UTF-16 unless it is told otherwise.
+    if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") || bytes.contains(&0) {
+        return Err(format!("names {shown}, which cannot be read: it is text in UTF-16, or no text; save it as UTF-8"));
+    }
+    let Ok(text) = std::str::from_utf8(&bytes) else {
+        return Err(format!("names {shown}, which cannot be read: it is no text in UTF-8; save it as UTF-8"));
+    };
+    let secret = unwrapped(text);
     if secret.is_empty() {
         return Err(format!("names {shown}, which is empty: write the secret into it"));
     }

@@ -86,7 +86,7 @@ fn http(table: &mut Table) {
     table.group("HTTP server");
     settings! { table;
         /// The addresses to listen on. `[::]:port` takes IPv4 connections too, unless an IPv4 address with the same
-        /// port is listed as well.
+        /// port is listed as well. `0.0.0.0:port` is every IPv4 address: another one with the same port is refused.
         KNOXIDE_LISTEN = http.listen, form::list(
             "comma list of ip:port, [ipv6]:port, unix:/path", str::parse, |a: &ListenAddress, b| a == b, ToString::to_string,
         );
@@ -153,7 +153,8 @@ fn administration(table: &mut Table) {
     settings! { table;
         /// The address of the administration API (docs/admin-api.md), or `off`. Reach it through a tunnel such as `ssh
         /// -L 8081:127.0.0.1:8081`, or through a proxy with TLS. It is served beside everything else only if an address
-        /// of `KNOXIDE_LISTEN` is repeated here.
+        /// of `KNOXIDE_LISTEN` is repeated here; one that such an address only covers, as `[::]:80` does `127.0.0.1:80`,
+        /// is refused.
         KNOXIDE_ADMIN_LISTEN = admin.listen, admin::listen();
 
         /// The hosts that requests to the administration API may name in `Host`, whatever the port; the answer to others

@@ -183,6 +183,14 @@ pub enum BadUsername {
     Number,
 }
 
+/// Why nobody can log in by an e-mail address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BadEmail {
+    /// White space at an end.
+    #[error("the e-mail address begins or ends with white space")]
+    OuterSpace,
+}
+
 /// Validates the name of a new user. Existing and imported users may have other names.
 ///
 /// # Errors
@@ -228,6 +236,14 @@ pub fn check_reachable(name: &str) -> Result<(), BadUsername> {
         return Err(BadUsername::Empty);
     }
     if has_outer_space(name) { Err(BadUsername::OuterSpace) } else { Ok(()) }
+}
+
+/// Whether a login with this e-mail address can succeed, wherever the address is from; an empty one is none.
+///
+/// # Errors
+/// Login forms take off a part of it, so that it counts as another one.
+pub fn check_reachable_email(email: &str) -> Result<(), BadEmail> {
+    if has_outer_space(email) { Err(BadEmail::OuterSpace) } else { Ok(()) }
 }
 
 /// Whether login forms would take off a part of the text.

@@ -61,7 +61,7 @@ impl FromStr for Proxies {
     fn from_str(text: &str) -> Result<Self, String> {
         let mut proxies = Self::default();
         for entry in text.split(',').map(str::trim).filter(|_| !text.trim().is_empty()) {
-            if entry == "unix" {
+            if entry.eq_ignore_ascii_case("unix") {
                 proxies.unix = true;
             } else if let Ok(network) = entry.parse::<IpNet>() {
                 proxies.networks.push(network.trunc());

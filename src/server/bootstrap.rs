@@ -164,20 +164,28 @@ pub(super) fn settle(
     Ok(published)
 }
 
-/// Logs that the password of the settings is not that of the first user, for an operator who changed it there.
-pub(super) fn tell_if_unused(
+/// Logs that the password of the settings is not that of the first user, for an operator who changed it there, or that
+/// the first user cannot log in.
+pub(super) fn tell_if_useless(
     given: &Password,
     connection: &mut dyn Connection,
     hasher: &Hasher,
 ) -> Result<(), StoreError> {
     let account = connection.find_account(&LoginName::Username(ADMIN.to_owned()))?;
-    match account.map(|account| hasher.verify(given, Some(&account.password))) {
-        None => log::warn!("KNOXIDE_ADMIN_PASSWORD is not used: there are users, and none of them is called {ADMIN}"),
-        Some(Verification::Wrong) => log::warn!(
+    let Some(account) = account else {
+        log::warn!("KNOXIDE_ADMIN_PASSWORD is not used: there are users, and none of them is called {ADMIN}");
+        return Ok(());
+    };
+    match hasher.verify(given, Some(&account.password)) {
+        Verification::Wrong => log::warn!(
             "KNOXIDE_ADMIN_PASSWORD is not the password of {ADMIN}, and is not used: it counts only while there is no \
              user; take it out, or run `knoxide user passwd {ADMIN}`"
         ),
-        Some(Verification::Right | Verification::RightButOutdated | Verification::OutOfMemory) => {}
+        Verification::Right | Verification::RightButOutdated if !account.user.is_active => log::warn!(
+            "KNOXIDE_ADMIN_PASSWORD is the password of {ADMIN}, who is not active and cannot log in: run `knoxide user \
+             activate {ADMIN}`"
+        ),
+        Verification::Right | Verification::RightButOutdated | Verification::OutOfMemory => {}
     }
     Ok(())
 }

@@ -113,7 +113,7 @@ pub fn serve(
             }
         }
     } else if let Some(given) = settings.passwords.admin.take() {
-        bootstrap::tell_if_unused(&given, &mut *connection, &hasher)?;
+        bootstrap::tell_if_useless(&given, &mut *connection, &hasher)?;
     }
     let folder = PasswordDelivery::folder(&settings.database.url);
     if let Some(first) = bootstrap::settle(&folder, &mut *connection, &hasher)? {

@@ -36,7 +36,7 @@ mod users;
 
 pub use crate::store::{EventEntry, EventFilter, EventOrder, SessionMatch, SharedEmail, UserEntry, UserFilter};
 pub use clients::{AddedClient, KEEP_OLD_SECRET, MAX_KEEP_OLD_SECRET, RotatedClient};
-pub use data::{Imported, Swept, UnreachableUser, UnverifiableUser, why_unverifiable};
+pub use data::{Imported, Swept, UnreachableEmail, UnreachableUser, UnverifiableUser, why_unverifiable};
 pub use explain::{About, Answer, Cause, Evidence, ExplainSettings, ExplainedSession, Explanation, Question};
 pub use keys::{KeyState, ListedKey};
 pub use mass_end::{DryRun, Shown};

@@ -44,6 +44,7 @@ mod url;
 mod users;
 
 pub use self::doctor::{CLOCK_TOLERANCE, Fact, TRIGGERS};
+pub use self::error::is_of_pooler;
 pub use self::migrate::MigrationStatus;
 pub use self::sweep::LARGEST_STEP;
 pub use self::url::{DatabaseKind, DatabaseUrl};
@@ -64,6 +65,18 @@ impl Default for StoreOptions {
     fn default() -> Self {
         Self { create: true, busy_timeout: Duration::from_secs(5), admin_connections: 2 }
     }
+}
+
+/// What is at the path of a SQLite file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FoundFile {
+    /// A file that this user can work with.
+    Present,
+    /// Nothing.
+    Missing {
+        /// Why no file can be made there, if something is in the way.
+        obstacle: Option<String>,
+    },
 }
 
 /// A store in a database. Besides the methods of every [`Store`], it migrates, lists, sweeps,
@@ -104,6 +117,19 @@ impl DieselStore {
     /// [`DieselStore::diagnose`] reports the database as it was. Does not connect yet.
     pub fn open_as_found(url: DatabaseUrl) -> Self {
         Self::at(url, StoreOptions::default())
+    }
+
+    /// Looks for the file of a SQLite database, without opening it. A server is not looked for, and counts as present.
+    ///
+    /// # Errors
+    /// When this user cannot look, or cannot work with what is there.
+    pub fn look_for_file(url: &DatabaseUrl) -> StoreResult<FoundFile> {
+        match url {
+            #[cfg(feature = "sqlite")]
+            DatabaseUrl::Sqlite(path) => connect::look_for(path),
+            #[cfg(feature = "postgres")]
+            DatabaseUrl::Postgres(_) => Ok(FoundFile::Present),
+        }
     }
 
     fn at(url: DatabaseUrl, options: StoreOptions) -> Self {

@@ -23,6 +23,7 @@ const OF_THE_PACKAGE: &[(&str, Option<u16>, PackageBody)] = &[
     ("documented: 400 with non_field_errors, where the package says 401", Some(401), PackageBody::Detail),
     ("ours: the token is deleted, and so unknown; the package says", Some(401), PackageBody::Is(BLACKLISTED)),
     ("ours: the session is over with all its tokens, where the package says {}", Some(200), PackageBody::Is("{}")),
+    ("ours: the case of a domain does not count", Some(401), PackageBody::Is(NO_ACCOUNT)),
     ("ours: a jti, so that no two tokens are alike", None, PackageBody::WithoutJti),
     ("ours: the package redirects with 301", Some(301), PackageBody::Page),
     ("crash: the package fails with 500", Some(500), PackageBody::Page),
@@ -31,6 +32,8 @@ const OF_THE_PACKAGE: &[(&str, Option<u16>, PackageBody)] = &[
 ];
 
 const BLACKLISTED: &str = r#"{"detail":"Token is blacklisted","code":"token_not_valid"}"#;
+
+const NO_ACCOUNT: &str = r#"{"detail":"No active account found with the given credentials"}"#;
 
 #[derive(Debug, Clone, Copy)]
 enum PackageBody {

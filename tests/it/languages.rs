@@ -1,8 +1,10 @@
 //! Servers of Postgres that word their errors in another language than English.
 
-use diesel::RunQueryDsl as _;
+use std::time::{Duration, Instant};
+
 use diesel::connection::SimpleConnection as _;
 use diesel::pg::PgConnection;
+use diesel::{Connection as _, RunQueryDsl as _};
 use knoxide::domain::audit::Event;
 use knoxide::domain::time::Clock as _;
 use knoxide::domain::user::LoginName;
@@ -80,7 +82,7 @@ fn a_deadlock_is_run_again() {
 fn a_wait_for_a_lock_that_was_too_long_is_told_from_a_failure() {
     for (cluster, _) in servers() {
         let database = Database::at(cluster.url());
-        let options = StoreOptions { busy_timeout: std::time::Duration::from_millis(200), ..StoreOptions::default() };
+        let options = StoreOptions { busy_timeout: Duration::from_millis(200), ..StoreOptions::default() };
         let store = DieselStore::open(&database.url, options).expect("a store");
         let mut c = store.connect().expect("a connection");
         let mut other = connect(&cluster.url());
@@ -157,5 +159,50 @@ fn the_start_and_the_doctor_name_the_language_until_the_documented_cure() {
         assert_eq!(told(&program), (1, 1));
         superuser.batch_execute(cure).expect("the cure");
         assert_eq!(told(&program), (0, 0));
+    }
+}
+
+#[test]
+fn a_refused_login_is_said_at_once() {
+    for (cluster, _) in servers() {
+        let rules = "host all postgres all trust\nhost all all all scram-sha-256\n";
+        std::fs::write(cluster.directory().join("data/pg_hba.conf"), rules).expect("a file");
+        let mut superuser = connect(&cluster.url());
+        for statement in [
+            "SELECT pg_reload_conf()",
+            "CREATE ROLE keeper LOGIN PASSWORD 'good'",
+            "CREATE ROLE group_only PASSWORD 'good'",
+            "CREATE DATABASE keeper OWNER keeper",
+            "CREATE DATABASE private",
+            "REVOKE CONNECT ON DATABASE private FROM PUBLIC",
+        ] {
+            superuser.batch_execute(statement).expect(statement);
+        }
+        let at = cluster.address();
+        // The rules are read a moment later.
+        while PgConnection::establish(&format!("postgres://keeper:hush@{at}/keeper")).is_ok() {}
+        for (login, database, quoted) in [
+            ("keeper:hush", "keeper", "keeper"),
+            ("group_only:good", "keeper", "group_only"),
+            ("keeper:good", "missing", "missing"),
+            ("keeper:good", "private", "private"),
+        ] {
+            let program = Program::bare().set("DATABASE_URL", &format!("postgres://{login}@{at}/{database}"));
+            for command in ["migrate", "serve"] {
+                let begun = Instant::now();
+                let done = program.run(&[command]);
+                assert_eq!(done.code, Some(1), "{command} {login} {database}: {}", done.err);
+                // The first try of many took 10 s with its followers.
+                assert!(begun.elapsed() < Duration::from_secs(8), "{command} {login} {database}: {}", done.err);
+                assert!(done.err.contains(quoted) && !done.err.contains("hush"), "{login} {database}: {}", done.err);
+            }
+        }
+        // What passes is tried again, though it names the role, too.
+        superuser.batch_execute("ALTER ROLE keeper CONNECTION LIMIT 0").expect("a limit");
+        let program = Program::bare().set("DATABASE_URL", &format!("postgres://keeper:good@{at}/keeper"));
+        let full = program.run(&["migrate"]);
+        assert_eq!(full.code, Some(5), "{}", full.err);
+        superuser.batch_execute("ALTER ROLE keeper CONNECTION LIMIT -1").expect("no limit");
+        program.json(&["migrate"]);
     }
 }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -14,8 +15,12 @@ use knoxide::http::address::Proxies;
 use socket2::{Domain, Socket, Type};
 
 use crate::harness::app::{App, Backend, Database, Setup};
+use crate::harness::program::{PASSWORD, Program, Running, tool};
 use crate::harness::setting;
 use crate::harness::wire::{Framing, Request, Wire};
+
+/// A user who may do nothing that root may, and the group of such.
+const NOBODY: u32 = 65_534;
 
 /// Longer than nginx takes to start on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -30,19 +35,32 @@ struct Nginx {
 impl Nginx {
     /// nginx with the shipped configuration, before a server at `upstream`.
     fn before(program: &Path, upstream: SocketAddr) -> Self {
+        Self::started(Command::new(program), &upstream.to_string())
+    }
+
+    /// The same, before a Unix socket, as another user and in a group of that one's or ours.
+    fn of_nobody(program: &Path, group: u32, socket: &Path) -> Self {
+        let mut command = Command::new("setpriv");
+        command.args([&format!("--reuid={NOBODY}"), &format!("--regid={group}"), "--clear-groups"]).arg(program);
+        Self::started(command, &format!("unix:{}", socket.display()))
+    }
+
+    fn started(mut command: Command, upstream: &str) -> Self {
         // Another process may take the port between its choice and nginx's binding.
         for _ in 0..5 {
             let port =
                 TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port").local_addr().expect("a port").port();
-            if let Some(running) = Self::try_at(program, upstream, port) {
+            if let Some(running) = Self::try_at(&mut command, upstream, port) {
                 return running;
             }
         }
         panic!("nginx does not start; what it says stands above");
     }
 
-    fn try_at(program: &Path, upstream: SocketAddr, port: u16) -> Option<Self> {
+    fn try_at(command: &mut Command, upstream: &str, port: u16) -> Option<Self> {
         let folder = tempfile::tempdir().expect("a folder");
+        // It may be another user's.
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).expect("a mode");
         let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("contrib/nginx/knoxide.conf");
         let shipped = fs::read_to_string(shipped).expect("the shipped configuration");
         let here = replaced(&shipped, "server 127.0.0.1:8080;", &format!("server {upstream};"));
@@ -59,14 +77,9 @@ impl Nginx {
         );
         let file = folder.path().join("nginx.conf");
         fs::write(&file, whole).expect("a file");
-        let mut process = Command::new(program)
-            .arg("-c")
-            .arg(&file)
-            .args(["-e", "stderr", "-p"])
-            .arg(folder.path())
-            .stdin(Stdio::null())
-            .spawn()
-            .expect("nginx");
+        let mut command = again(command);
+        command.arg("-c").arg(&file).args(["-e", "stderr", "-p"]).arg(folder.path());
+        let mut process = command.stdin(Stdio::null()).spawn().expect("nginx");
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let started = Instant::now();
         while TcpStream::connect(address).is_err() {
@@ -100,6 +113,13 @@ impl Drop for Nginx {
         self.process.kill().ok();
         self.process.wait().ok();
     }
+}
+
+/// The same command, to which arguments can be added.
+fn again(command: &Command) -> Command {
+    let mut copy = Command::new(command.get_program());
+    copy.args(command.get_args());
+    copy
 }
 
 fn replaced(text: &str, old: &str, new: &str) -> String {
@@ -186,4 +206,33 @@ fn the_shipped_configuration_works_and_tells_addresses_right() {
     assert_eq!(client.ask(&huge).status, 413);
     assert_eq!(client.ask(&Request::new("GET", "/healthz")).status, 200);
     assert_eq!(client.ask(&Request::new("GET", "/readyz")).status, 404);
+}
+
+#[test]
+fn a_proxy_of_another_user_reaches_a_socket_that_its_mode_opens_to_it() {
+    let Some(nginx) = installed() else { return };
+    if tool("id", &["-u"]).trim() != "0" {
+        eprintln!("NOT RUN: only root can be another user");
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("a mode");
+    let socket = folder.path().join("socket");
+    let program = Program::on(Backend::Sqlite).with_admin().set("KNOXIDE_TRUSTED_PROXIES", "unix");
+    let program = program.set("KNOXIDE_LISTEN", &format!("unix:{}", socket.display()));
+    let client = Ipv4Addr::new(127, 0, 0, 5);
+    let body = format!(r#"{{"username":"admin","password":"{PASSWORD}"}}"#);
+    let login = Request::new("POST", "/auth/login/").header("Content-Type", "application/json");
+    let login = login.body(body, Framing::Length);
+    // With 660, the server's group reaches it; with 666, everybody does.
+    for (mode, group, status) in [("660", NOBODY, 502), ("660", 0, 200), ("666", NOBODY, 200)] {
+        let server = Running::of(program.command(&[]).env("KNOXIDE_SOCKET_MODE", mode));
+        let nginx = Nginx::of_nobody(&nginx, group, &socket);
+        let (answered, reply) = nginx.ask_from(client, &login);
+        assert_eq!(answered, status, "{mode} {group}: {reply}");
+        server.stop();
+    }
+    let sessions = program.json(&["session", "list"]);
+    let addresses = sessions.as_array().expect("a list").iter().map(|session| session["address"].as_str());
+    assert_eq!(addresses.collect::<Vec<_>>(), [Some("127.0.0.5"); 2]);
 }

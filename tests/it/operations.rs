@@ -1,13 +1,15 @@
 //! The instructions in the document for operators work.
 
+use std::path::Path;
+use std::process::Command;
+
 use diesel::connection::SimpleConnection as _;
 use diesel::{Connection as _, SqliteConnection};
 
 use crate::harness::app::{App, Backend, Database, Setup, on_each_database};
 #[cfg(feature = "postgres")]
 use crate::harness::postgres::cluster::Cluster;
-#[cfg(feature = "postgres")]
-use crate::harness::program::Program;
+use crate::harness::program::{BINARY, Program};
 
 /// Runs SQL as an operator would, past the program.
 fn run(database: &Database, statement: &str) {
@@ -130,4 +132,28 @@ fn the_statement_log_of_postgres_shows_secrets_until_the_documented_remedy() {
     superuser.batch_execute("ALTER ROLE knoxide SET log_parameter_max_length_on_error = -1").expect("a setting");
     let advice = advice_on_the_statement_log(&program);
     assert!(advice.len() == 1 && advice[0].contains("log_parameter_max_length_on_error"), "{advice:?}");
+}
+
+#[test]
+fn the_shipped_unit_is_one_that_systemd_reads_and_its_command_serves() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("contrib/systemd/knoxide.service");
+    let unit = std::fs::read_to_string(path).expect("the shipped unit");
+    let command =
+        unit.lines().find_map(|line| line.strip_prefix("ExecStart=/usr/local/bin/knoxide ")).expect("a command");
+    let program = Program::on(Backend::Sqlite).with_admin();
+    let settings = program.write("settings", "KNOXIDE_LOG_FORMAT=plain\n");
+    let words: Vec<&str> =
+        command.split(' ').map(|word| if word == "/etc/knoxide/env" { &settings } else { word }).collect();
+    assert!(words.contains(&settings.as_str()), "{command}");
+    program.start_with(&words).stop();
+
+    let here = unit.replace("/usr/local/bin/knoxide", BINARY);
+    let file = program.write("knoxide.service", &here);
+    match Command::new("systemd-analyze").args(["verify", "--man=no", &file]).output() {
+        Ok(done) => {
+            let said = String::from_utf8_lossy(&done.stderr).into_owned();
+            assert!(done.status.success() && said.is_empty(), "{said}");
+        }
+        Err(error) => eprintln!("NOT RUN: systemd-analyze verify ({error})"),
+    }
 }

@@ -1,6 +1,7 @@
 //! The program as it is shipped: its start and its end, its addresses, its settings and commands,
 //! and what it never writes.
 
+mod access;
 mod administration;
 mod database;
 mod doctor;

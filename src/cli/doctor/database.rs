@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use super::super::database::how_to_make;
 use super::{Finding, users};
-use crate::config::{JwtSettings, Settings, show_duration};
+use crate::config::{DatabaseSettings, JwtSettings, Settings, show_duration};
 use crate::domain::jwt::{BadKey, KeyRing, RSA_BITS};
 use crate::domain::time::Clock;
-use crate::store::diesel::{CLOCK_TOLERANCE, DatabaseUrl, DieselStore, TRIGGERS};
+use crate::store::diesel::{CLOCK_TOLERANCE, DatabaseKind, DieselStore, FoundFile, TRIGGERS, is_of_pooler};
 use crate::store::{AdminStore, KeyError, Store, StoreError, StoreResult};
 
 /// It is no coincidence if this many users share one address.
@@ -14,10 +15,9 @@ const MANY_USERS: i64 = 20;
 
 /// Examines the database.
 pub(super) fn examine(settings: &Settings, clock: &dyn Clock, findings: &mut Vec<Finding>) {
-    let url = &settings.database.url;
-    let store = DieselStore::open_as_found(url.clone());
+    let store = DieselStore::open_as_found(settings.database.url.clone());
     if let Err(error) = look(&store, settings, clock, findings) {
-        findings.push(Finding::wrong("database", error.to_string(), remedy(url, &error)));
+        findings.push(Finding::wrong("database", error.to_string(), remedy(&settings.database, &error)));
     }
 }
 
@@ -27,7 +27,8 @@ fn look(store: &DieselStore, settings: &Settings, clock: &dyn Clock, findings: &
     let migrated = store.migration_status()?.pending.is_empty();
     findings.push(Finding::fine("database", format!("{} answers", settings.database.url.redacted())));
     if settings.database.url.is_in_the_clear() {
-        let remedy = "build with the feature `postgres-tls` and take sslmode=disable out of DATABASE_URL";
+        let build = if cfg!(feature = "postgres-tls") { "" } else { "build with the feature `postgres-tls` and " };
+        let remedy = format!("{build}take sslmode=disable out of DATABASE_URL");
         findings.push(Finding::advice("transport", "passwords and digests cross the network in the clear", remedy));
     }
     facts(store, findings)?;
@@ -51,18 +52,22 @@ fn look(store: &DieselStore, settings: &Settings, clock: &dyn Clock, findings: &
     Ok(())
 }
 
-fn remedy(url: &DatabaseUrl, error: &StoreError) -> String {
-    let place = url.redacted();
-    match (error, url.sqlite_file()) {
-        (StoreError::Unavailable(_), Some(_)) => {
-            format!("check DATABASE_URL ({place}); `knoxide migrate` makes a new one")
-        }
-        (StoreError::Unavailable(_), None) => {
+fn remedy(database: &DatabaseSettings, error: &StoreError) -> String {
+    let place = database.url.redacted();
+    let follow = format!("follow the message, and check DATABASE_URL ({place})");
+    match error {
+        // A server that answered, through a pooler.
+        StoreError::Unavailable(_) if is_of_pooler(error) => follow,
+        StoreError::Unavailable(_) if database.url.kind() == DatabaseKind::Postgres => {
             format!("check DATABASE_URL ({place}), and whether the server runs and can be reached")
         }
-        (StoreError::Failed(_) | StoreError::NotBegun(_) | StoreError::Busy(_) | StoreError::Full(_), _) => {
-            format!("follow the message, and check DATABASE_URL ({place})")
-        }
+        StoreError::Unavailable(_) => match DieselStore::look_for_file(&database.url) {
+            Ok(FoundFile::Missing { obstacle }) => {
+                format!("check DATABASE_URL ({place}); {}", how_to_make(database, obstacle))
+            }
+            Ok(FoundFile::Present) | Err(_) => follow,
+        },
+        StoreError::Failed(_) | StoreError::NotBegun(_) | StoreError::Busy(_) | StoreError::Full(_) => follow,
     }
 }
 
@@ -145,4 +150,20 @@ fn addresses(store: &DieselStore, settings: &Settings) -> StoreResult<Finding> {
         ),
         Some(_) | None => Finding::fine("addresses", "clients have different addresses"),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(feature = "postgres")]
+    #[test]
+    fn a_statement_that_a_pooler_lost_is_no_server_that_cannot_be_reached() {
+        let url = "postgres://127.0.0.1/knoxide".parse().expect("a URL");
+        let database = DatabaseSettings { url, ..DatabaseSettings::default() };
+        let remedy = |text: &str| remedy(&database, &StoreError::Unavailable(text.to_owned()));
+        let lost = remedy("prepared statement \"__diesel_stmt_7\" does not exist; set pool_mode = session");
+        assert!(lost.contains("follow the message") && !lost.contains("whether the server runs"), "{lost}");
+        assert!(remedy("Connection refused").contains("whether the server runs"));
+    }
 }

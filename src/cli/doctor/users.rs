@@ -2,13 +2,15 @@
 
 use super::super::import::words_of;
 use super::Finding;
-use crate::domain::user::check_reachable;
+use crate::domain::user::{check_reachable, check_reachable_email};
 use crate::service::admin::why_unverifiable;
 use crate::store::diesel::DieselStore;
 use crate::store::{AdminStore, Store, StoreResult, UserFilter};
 
 /// How many users are read at once.
 const PAGE: u32 = 1000;
+
+const EMAILS: &str = "e-mail addresses";
 
 /// How many users a finding lists.
 const NAMED: usize = 10;
@@ -35,10 +37,10 @@ impl Flawed {
 }
 
 /// Whether a password can fit each user's hash, unless there is none on purpose, and whether a login with each name
-/// can succeed.
-pub(super) fn examine(store: &DieselStore) -> StoreResult<[Finding; 2]> {
+/// and e-mail address can succeed.
+pub(super) fn examine(store: &DieselStore) -> StoreResult<Vec<Finding>> {
     let mut connection = store.connect()?;
-    let (mut unverifiable, mut unreachable) = (Flawed::default(), Flawed::default());
+    let (mut unverifiable, mut unreachable, mut blank) = (Flawed::default(), Flawed::default(), Flawed::default());
     let mut filter = UserFilter { limit: PAGE, ..UserFilter::default() };
     loop {
         let users = store.list_users(&filter)?;
@@ -53,9 +55,13 @@ pub(super) fn examine(store: &DieselStore) -> StoreResult<[Finding; 2]> {
             if check_reachable(&user.username).is_err() {
                 unreachable.add(|| format!("id:{} \"{}\"", user.id, user.username));
             }
+            if check_reachable_email(&user.email).is_err() {
+                blank.add(|| format!("id:{} \"{}\"", user.id, user.email));
+            }
         }
     }
-    Ok([passwords(&unverifiable), names(&unreachable)])
+    let findings = [Some(passwords(&unverifiable)), Some(names(&unreachable)), emails(&blank)];
+    Ok(findings.into_iter().flatten().collect())
 }
 
 fn passwords(unverifiable: &Flawed) -> Finding {
@@ -74,11 +80,18 @@ fn names(unreachable: &Flawed) -> Finding {
     Finding::wrong("names", fact, "run `knoxide user rename` for them, by their numbers")
 }
 
+/// The good case is told by [`addresses`].
+fn emails(blank: &Flawed) -> Option<Finding> {
+    let fact = blank.fact("cannot log in by e-mail, since the address has white space at its ends");
+    let remedy = "run `knoxide user set-email` for them, by their numbers";
+    (blank.count > 0).then(|| Finding::advice(EMAILS, fact, remedy))
+}
+
 /// Whether each e-mail address leads to one user.
 pub(super) fn addresses(store: &DieselStore) -> StoreResult<Finding> {
     let shared = store.shared_addresses()?;
     if shared.is_empty() {
-        return Ok(Finding::fine("e-mail addresses", "no two users share one"));
+        return Ok(Finding::fine(EMAILS, "no two users share one"));
     }
     let mut named: Vec<String> = shared.iter().take(NAMED).map(words_of).collect();
     let more = shared.len().saturating_sub(NAMED);
@@ -86,5 +99,5 @@ pub(super) fn addresses(store: &DieselStore) -> StoreResult<Finding> {
         named.push(format!("and {more} more addresses"));
     }
     let remedy = "run `knoxide user set-email` for all but one of them, if they log in by e-mail";
-    Ok(Finding::advice("e-mail addresses", named.join("; "), remedy))
+    Ok(Finding::advice(EMAILS, named.join("; "), remedy))
 }

@@ -68,17 +68,25 @@ fn users_who_cannot_log_in_by_name_or_address_are_listed() {
 #[test]
 fn the_cure_for_an_admin_of_the_first_start_is_told() {
     let machine = Machine::new();
-    machine.done(&["user", "add", "admin", "--staff", "--password-hash", HASH]);
+    // As the first start makes it.
+    let first = ["user", "add", "admin", "--staff", "--admin", "--password-hash", HASH];
+    let cure = ["user", "delete", "admin", "--force", "--yes"];
+    machine.done(&first);
     for (id, name, is_told) in [(1, "admin", true), (1, "root", true), (5, "admin", true), (5, "root", false)] {
         let data = json!({ "format": 1, "users": [{ "id": id, "username": name }, { "id": 5, "username": "zoe" }] });
         let ran = machine.run(&["import", &file(&machine, &data)]);
-        assert_eq!((ran.code, ran.err.contains("knoxide user delete admin")), (4, is_told), "{id} {name}: {}", ran.err);
+        assert_eq!(
+            (ran.code, ran.err.contains("knoxide user delete admin --force")),
+            (4, is_told),
+            "{id} {name}: {}",
+            ran.err
+        );
     }
-    machine.done(&["user", "delete", "admin", "--yes"]);
+    machine.done(&cure);
     let data = json!({ "format": 1, "users": [{ "id": 1, "username": "admin" }] });
     machine.done(&["import", &file(&machine, &data)]);
     // Another clash is another matter.
-    machine.done(&["user", "delete", "admin", "--yes"]);
+    machine.done(&cure);
     machine.done(&["user", "add", "bob", "--password-hash", HASH]);
     let bob = machine.json(&["user", "show", "bob"])["id"].clone();
     let data = json!({ "format": 1, "users": [{ "id": bob, "username": "admin" }] });

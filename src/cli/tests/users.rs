@@ -265,3 +265,24 @@ fn a_one_time_password_is_shown_once_and_takes_the_place_of_the_password() {
     assert!(shown.len() == 32 && shown != value && rest.contains("/auth/password/change/"), "{said}");
     machine.refused(3, &["user", "reset-password", "bob"]);
 }
+
+#[test]
+fn the_last_administrator_goes_by_force_alone_and_that_is_told() {
+    let machine = Machine::new();
+    machine.done(&["user", "add", "root", "--admin", "--password-hash", HASH]);
+    let acts = [
+        &["user", "set-admin", "root", "no"][..],
+        &["user", "deactivate", "root"],
+        &["user", "delete", "root", "--yes"],
+    ];
+    for act in acts {
+        let refusal = machine.refused(4, act);
+        assert!(refusal.contains("an administrator first, or say --force"), "{act:?}: {refusal}");
+    }
+    // This one has no such option.
+    let refusal = machine.refused(4, &["user", "passwd", "root", "--password-hash", "!"]);
+    assert!(refusal.contains("an administrator first") && !refusal.contains("--force"), "{refusal}");
+    for act in acts {
+        machine.done(&[act, &["--force"]].concat());
+    }
+}

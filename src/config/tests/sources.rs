@@ -143,3 +143,37 @@ fn none_is_read_in_any_case_and_named_where_it_is_allowed() {
         assert!(!text.contains("none"), "{text}");
     }
 }
+
+#[test]
+fn a_secret_in_utf_16_is_named_as_such() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let text: Vec<u16> = "correct horse\r\n".encode_utf16().collect();
+    let little: Vec<u8> = text.iter().flat_map(|unit| unit.to_le_bytes()).collect();
+    let big: Vec<u8> = text.iter().flat_map(|unit| unit.to_be_bytes()).collect();
+    for bytes in [[b"\xff\xfe", &little[..]].concat(), [b"\xfe\xff", &big[..]].concat(), little, big] {
+        let path = write_file(folder.path(), "secret", &bytes, 0o600).display().to_string();
+        let mistake = mistake(&[("KNOXIDE_ADMIN_PASSWORD_FILE", &path)]);
+        assert!(mistake.contains("UTF-16") && mistake.contains("save it as UTF-8"), "{mistake}");
+        assert!(!mistake.contains("horse"), "{mistake}");
+    }
+}
+
+#[test]
+fn the_case_of_words_does_not_count() {
+    let settings = read(&[
+        ("KNOXIDE_LOG_FORMAT", "JSON"),
+        ("KNOXIDE_COMPAT", "Package"),
+        ("KNOXIDE_TOKEN_LIMIT_POLICY", "Evict_Oldest"),
+        ("KNOXIDE_JWT_ALGORITHM", "eddsa"),
+        ("KNOXIDE_DIALECTS", "Knox,SimpleJWT"),
+        ("KNOXIDE_TRUSTED_PROXIES", "UNIX"),
+        ("KNOXIDE_KNOX_COOKIE", "OFF"),
+    ])
+    .expect("settings");
+    assert_eq!((settings.log.format, settings.jwt.algorithm), (LogFormat::Json, Algorithm::EdDsa));
+    let options = &settings.http.options;
+    assert!(options.compat == Compat::Package && options.proxies.unix);
+    assert_eq!(settings.tokens.policy.limit_policy, LimitPolicy::EvictOldest);
+    let enabled = Dialect::ALL.into_iter().filter(|dialect| options.dialects.get(*dialect).enabled);
+    assert_eq!(enabled.collect::<Vec<_>>(), [Dialect::Knox, Dialect::Simplejwt]);
+}

@@ -7,7 +7,7 @@ use crate::domain::audit::Event;
 use crate::domain::import::ImportData;
 use crate::domain::password::{Unverifiable, is_verifiable};
 use crate::domain::time::Timestamp;
-use crate::domain::user::{PasswordHash, UserId, check_reachable};
+use crate::domain::user::{PasswordHash, UserId, check_reachable, check_reachable_email};
 use crate::store::{ClockTrust, ImportReport, SweepPolicy, SweepReport};
 
 /// What an import did.
@@ -20,6 +20,8 @@ pub struct Imported {
     pub unverifiable: Vec<UnverifiableUser>,
     /// Imported users whose names fit no login.
     pub unreachable: Vec<UnreachableUser>,
+    /// Imported users whose e-mail addresses fit no login, though they are not empty.
+    pub unreachable_emails: Vec<UnreachableEmail>,
 }
 
 /// A user whose name fits no login.
@@ -30,6 +32,19 @@ pub struct UnreachableUser {
     /// The user's name.
     pub username: String,
     /// Why no login with the name can succeed.
+    pub reason: String,
+}
+
+/// A user whose e-mail address fits no login.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct UnreachableEmail {
+    /// The user's number.
+    pub id: UserId,
+    /// The user's name.
+    pub username: String,
+    /// The address.
+    pub email: String,
+    /// Why no login with the address can succeed.
     pub reason: String,
 }
 
@@ -74,7 +89,16 @@ impl Admin {
             let reason = check_reachable(&user.username).err()?.to_string();
             Some(UnreachableUser { id: user.id, username: user.username.clone(), reason })
         });
-        Ok(Imported { report, unverifiable: unverifiable.collect(), unreachable: unreachable.collect() })
+        let unreachable_emails = data.users.iter().filter_map(|user| {
+            let reason = check_reachable_email(&user.email).err()?.to_string();
+            Some(UnreachableEmail { id: user.id, username: user.username.clone(), email: user.email.clone(), reason })
+        });
+        Ok(Imported {
+            report,
+            unverifiable: unverifiable.collect(),
+            unreachable: unreachable.collect(),
+            unreachable_emails: unreachable_emails.collect(),
+        })
     }
 
     /// Deletes what has been over for long enough.

@@ -6,8 +6,8 @@ use std::thread;
 use super::own::change_of;
 use super::*;
 use crate::store::{
-    KeptSessions, LastAdmin, LimitPolicy, PasswordChange, Refresh, Refreshed, SharedEmail, StoreError, UserChanged,
-    UserCreation,
+    KeptSessions, LastAdmin, LimitPolicy, PasswordChange, Refresh, Refreshed, SharedEmail, StoreError, UserChange,
+    UserChanged, UserCreation,
 };
 
 pub(super) const CASES: &[Case] = &[
@@ -28,6 +28,7 @@ pub(super) const ADMIN_CASES: &[AdminCase] = &[
     ("of several password changes by one password one wins", one_password_change_wins),
     ("a new password stands against a hash upgrade", password_change_against_upgrade),
     ("a name is taken once", name_is_taken_once),
+    ("an e-mail address that may not be shared is taken once", email_is_taken_once),
 ];
 
 /// Enough rounds to reach the interleavings in a test of a second or two; the binary of the
@@ -254,6 +255,31 @@ fn name_is_taken_once(store: &dyn AdminStore) {
             })
             .into();
         assert_eq!(together(store, jobs).into_iter().filter(|won| *won).count(), 1);
+    }
+}
+
+/// By new users and by others who change theirs.
+fn email_is_taken_once(store: &dyn AdminStore) {
+    let conn = &mut *connect(store);
+    for round in 0..ROUNDS {
+        let email = |spelling: &str| format!("{spelling}{round}@example.com");
+        let creations = ["casey", "Casey"].map(|spelling| -> Job<'_, bool> {
+            let new = NewUser { email: email(spelling), ..new_user(&format!("new {spelling} {round}x")) };
+            Box::new(move |_| {
+                let created = until_done(|| store.create_user(&new, SharedEmail::Refuse, &audit(Event::UserCreated)));
+                matches!(created, UserCreation::Created(_))
+            })
+        });
+        let changes = ["casey", "CASEY"].map(|spelling| -> Job<'_, bool> {
+            let user = add_user(conn, &format!("old {spelling} {round}x"));
+            let change = UserChange::Email(email(spelling), SharedEmail::Refuse);
+            Box::new(move |_| {
+                let changed = until_done(|| store.change_user(user, &change, &audit(Event::EmailChanged)));
+                changed == UserChanged::Done
+            })
+        });
+        let outcomes = together(store, creations.into_iter().chain(changes).collect());
+        assert_eq!(outcomes.iter().filter(|took| **took).count(), 1, "round {round}: {outcomes:?}");
     }
 }
 

@@ -26,7 +26,7 @@ mod sqlite;
 #[cfg(feature = "sqlite")]
 use self::files::{Companions, FileIdentity, file_identity};
 #[cfg(feature = "sqlite")]
-pub(super) use self::sqlite::prepare_file;
+pub(super) use self::sqlite::{look_for, prepare_file};
 
 /// What a connection is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -131,12 +131,17 @@ fn by_message(message: &str) -> StoreError {
 
 /// The cause of [`has_lost_statements`], and its cure.
 const POOLER: &str = "; a pooler such as PgBouncer hands each transaction to another server process: set \
-                      pool_mode = session, or max_prepared_statements = 200 in PgBouncer 1.21 or newer";
+                      pool_mode = session, or max_prepared_statements = 200 from PgBouncer 1.21 on";
 
 /// Whether a message, in whatever language, is about the name of a statement that diesel prepared: the server
 /// process is not the one that this connection had before.
 pub(super) fn has_lost_statements(message: &str) -> bool {
     message.contains("__diesel_stmt_")
+}
+
+/// Whether an error is that of a pooler which hands each transaction to another server process. It names the cure.
+pub fn is_of_pooler(error: &StoreError) -> bool {
+    has_lost_statements(&error.to_string())
 }
 
 /// Whether the disk may have been full. SQLite reports a used-up quota only as an I/O error.

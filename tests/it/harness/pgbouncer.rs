@@ -13,6 +13,15 @@ use super::setting;
 /// Longer than it takes to start on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// What it does with statements that a client prepared, when it gives the client another server process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Statements {
+    /// It forgets them, as all versions before 1.21 do.
+    Forgotten,
+    /// It prepares them there, too, as versions from 1.21 on can; or gives no other process, in session mode.
+    Known,
+}
+
 /// A running pooler, ended with this value.
 #[derive(Debug)]
 pub(crate) struct PgBouncer {
@@ -22,15 +31,22 @@ pub(crate) struct PgBouncer {
 }
 
 impl PgBouncer {
-    /// A pooler before `server`; `mode` is one of its pool modes. `None` if it is not installed.
-    pub(crate) fn before(server: SocketAddr, mode: &str) -> Option<Self> {
+    /// A pooler before `server`; `mode` is one of its pool modes. `None` if none that can do so is installed.
+    pub(crate) fn before(server: SocketAddr, mode: &str, statements: Statements) -> Option<Self> {
         let program = program()?;
+        let prepared = match (statements, version(&program) >= [1, 21]) {
+            (Statements::Forgotten, false) => "",
+            (Statements::Forgotten, true) => "max_prepared_statements = 0\n",
+            (Statements::Known, true) => "max_prepared_statements = 200\n",
+            (Statements::Known, false) if mode == "session" => "",
+            (Statements::Known, false) => return None,
+        };
         // Another process may take the port between its choice and the pooler's binding.
-        let started = (0..5).find_map(|_| Self::try_at(&program, server, mode));
+        let started = (0..5).find_map(|_| Self::try_at(&program, server, mode, prepared));
         Some(started.expect("PgBouncer starts; what it says stands above"))
     }
 
-    fn try_at(program: &Path, server: SocketAddr, mode: &str) -> Option<Self> {
+    fn try_at(program: &Path, server: SocketAddr, mode: &str, more: &str) -> Option<Self> {
         let folder = tempfile::tempdir().expect("a folder");
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port").local_addr().expect("a port").port();
         let at = folder.path();
@@ -38,7 +54,7 @@ impl PgBouncer {
         let settings = format!(
             "[databases]\n* = host={} port={}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n\
              unix_socket_dir =\nauth_type = trust\nauth_file = {}\npool_mode = {mode}\nmax_client_conn = 200\n\
-             default_pool_size = 40\nserver_login_retry = 0.2\nserver_connect_timeout = 2\n",
+             default_pool_size = 40\nserver_login_retry = 0.2\nserver_connect_timeout = 2\n{more}",
             server.ip(),
             server.port(),
             at.join("users.txt").display(),
@@ -90,4 +106,12 @@ fn program() -> Option<PathBuf> {
     let path = setting("PATH").unwrap_or_default();
     let folders = std::env::split_paths(&path).chain([PathBuf::from("/usr/sbin")]);
     folders.map(|folder| folder.join("pgbouncer")).find(|program| program.exists())
+}
+
+/// Its version, such as 1.18; 0 if it does not tell.
+fn version(program: &Path) -> [u32; 2] {
+    let printed = tool(&program.display().to_string(), &["--version"]);
+    let numbers = printed.split_whitespace().find(|word| word.starts_with(|c: char| c.is_ascii_digit()));
+    let mut numbers = numbers.unwrap_or_default().split('.').map(|number| number.parse().unwrap_or(0));
+    [numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)]
 }

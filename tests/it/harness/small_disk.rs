@@ -34,6 +34,12 @@ impl SmallDisk {
         status.is_ok_and(|status| status.success())
     }
 
+    /// Mounts it for reading only.
+    pub(crate) fn forbid_writing(&self) {
+        let mut mount = Command::new("mount");
+        assert!(Self::quietly(mount.args(["-o", "remount,ro"]).arg(self.path())), "the disk is mounted again");
+    }
+
     /// Where it is mounted.
     pub(crate) fn path(&self) -> &Path {
         self.folder.path()

@@ -1,69 +1,9 @@
 //! What the program says of a database that it cannot use, and of one that it makes.
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::{PermissionsExt as _, chown};
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::fs;
 
-use crate::harness::app::Backend;
-use crate::harness::program::{BINARY, Done, PASSWORD, Program, tool};
-
-/// A user who may do nothing that root may.
-const NOBODY: u32 = 65_534;
-
-/// Runs a command as [`NOBODY`], in a folder with a database of root's; `None` where no other user can be had.
-fn as_nobody(program: &Program, folder: &Path, arguments: &[&str]) -> Option<Done> {
-    if tool("id", &["-u"]).trim() != "0" {
-        eprintln!("NOT RUN: only root can be another user");
-        return None;
-    }
-    let copy = folder.join("knoxide-program");
-    if !copy.exists() {
-        fs::copy(BINARY, &copy).expect("a copy that everybody can reach");
-        fs::set_permissions(&copy, Permissions::from_mode(0o755)).expect("a mode");
-    }
-    let mut command = Command::new("setpriv");
-    command.args([&format!("--reuid={NOBODY}"), &format!("--regid={NOBODY}"), "--clear-groups"]);
-    command.arg(&copy).args(arguments).current_dir("/").env_clear().envs(program.environment());
-    let output = command.stdin(Stdio::null()).output().expect("a process");
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    Some(Done { code: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) })
-}
-
-#[test]
-fn a_file_or_folder_that_cannot_be_written_is_named_with_its_owner_and_the_cure() {
-    let outer = tempfile::tempdir().expect("a folder");
-    fs::set_permissions(outer.path(), Permissions::from_mode(0o755)).expect("a mode");
-    let folder = outer.path().join("data");
-    fs::create_dir(&folder).expect("a folder");
-    let file = folder.join("k.db");
-    let program = Program::bare().set("DATABASE_URL", &format!("sqlite://{}", file.display()));
-    program.json(&["migrate"]);
-    let wal = folder.join("k.db-wal");
-    fs::write(&wal, "").expect("a file");
-    let nobody = Some(NOBODY);
-    // Who owns the folder, the file and its log, and what is named.
-    for (owners, named) in
-        [([nobody, None, nobody], &file), ([None, nobody, nobody], &folder), ([nobody, nobody, None], &wal)]
-    {
-        for (path, owner) in [&folder, &file, &wal].into_iter().zip(owners) {
-            chown(path, Some(owner.unwrap_or(0)), None).ok();
-            fs::set_permissions(path, Permissions::from_mode(if path == &folder { 0o755 } else { 0o644 }))
-                .expect("a mode");
-        }
-        for command in [&["doctor"][..], &["migrate"], &["user", "list"], &["serve"]] {
-            let Some(done) = as_nobody(&program, outer.path(), command) else { return };
-            let said = done.out + &done.err;
-            let words = ["belongs to user 0", &format!("chown {NOBODY} {}", named.display())];
-            assert!(done.code == Some(1) && words.iter().all(|words| said.contains(words)), "{command:?}: {said}");
-        }
-    }
-    for path in [&folder, &file, &wal] {
-        chown(path, nobody, None).ok();
-    }
-    let Some(done) = as_nobody(&program, outer.path(), &["doctor"]) else { return };
-    assert!(done.out.contains("fine    writing: possible"), "{}", done.out);
-}
+use crate::harness::app::{Backend, on_each_database};
+use crate::harness::program::{PASSWORD, Program};
 
 #[test]
 fn a_path_that_can_be_no_file_is_named_with_the_cure() {
@@ -79,8 +19,7 @@ fn a_path_that_can_be_no_file_is_named_with_the_cure() {
         for command in [&["migrate"][..], &["serve"], &["doctor"]] {
             let done = program.run(&[&["--database-url", &format!("sqlite://{path}")], command].concat());
             let said = done.out + &done.err;
-            let is_said = said.contains(words) || command == ["doctor"] && said.contains("there is no database file");
-            assert!(done.code == Some(1) && is_said, "{command:?} {path}: {said}");
+            assert!(done.code == Some(1) && said.contains(words), "{command:?} {path}: {said}");
         }
     }
 }
@@ -118,6 +57,34 @@ fn a_new_database_is_told_of_and_what_only_reads_makes_none() {
     let log = program.start().stop();
     assert!(log.contains("a new database is made"), "{log}");
     assert!(!program.start().stop().contains("a new database is made"));
+}
+
+on_each_database! {
+    fn tables_that_are_made_are_told_of_with_their_place(backend) {
+        let file = serde_json::json!({ "format": 1, "users": [{ "id": 7, "username": "zoe" }] }).to_string();
+        let add = ["user", "add", "alice", "--password-hash", "!"];
+        for command in [&add[..], &["import", "users.json"], &["migrate"], &["serve"]] {
+            let program = Program::on(backend).with_admin();
+            program.write("users.json", &file);
+            let url = program.environment().find(|(name, _)| *name == "DATABASE_URL").map(|(_, url)| url.to_owned());
+            // The user and the password are left out of a URL.
+            let place = match url.as_deref().and_then(|url| url.split_once('@')) {
+                Some((_, place)) => place.to_owned(),
+                None => "knoxide.db".to_owned(),
+            };
+            if command == ["serve"] {
+                let log = program.start().stop();
+                assert!(log.lines().any(|line| line.contains("the tables are up to date") && line.contains(&place)), "{log}");
+                continue;
+            }
+            let done = program.run(command);
+            let words = format!("so {} created: ", if url.is_some() { "they were" } else { "a new one was" });
+            assert_eq!((done.code, done.err.lines().count()), (Some(0), 1), "{command:?}: {}", done.err);
+            assert!(done.err.contains(&words) && done.err.trim_end().ends_with(&place), "{command:?}: {}", done.err);
+            let again = program.run(&["user", "add", "bob", "--password-hash", "!"]);
+            assert_eq!((again.code, again.err.as_str()), (Some(0), ""), "{command:?}");
+        }
+    }
 }
 
 #[test]
@@ -172,14 +139,15 @@ fn a_password_that_is_not_encoded_is_neither_shown_nor_sent() {
 
 #[cfg(feature = "postgres")]
 mod postgres {
-    use std::net::{Ipv4Addr, TcpListener};
+    use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
     use std::time::{Duration, Instant};
 
     use diesel::Connection as _;
     use diesel::connection::SimpleConnection as _;
+    use serde_json::Value;
 
     use super::*;
-    use crate::harness::pgbouncer::PgBouncer;
+    use crate::harness::pgbouncer::{PgBouncer, Statements};
     use crate::harness::postgres::cluster::Cluster;
     use crate::harness::postgres::{connect, shared, with_database};
 
@@ -267,7 +235,7 @@ mod postgres {
             return;
         }
         let cluster = Cluster::start().expect("a server");
-        let Some(pooler) = PgBouncer::before(cluster.address(), "transaction") else {
+        let Some(pooler) = PgBouncer::before(cluster.address(), "transaction", Statements::Forgotten) else {
             eprintln!("NOT RUN: there is no PgBouncer");
             return;
         };
@@ -283,6 +251,89 @@ mod postgres {
         }
     }
 
+    #[test]
+    fn a_pooler_that_knows_prepared_statements_serves_in_transaction_mode() {
+        if shared().is_none() {
+            return;
+        }
+        let cluster = Cluster::start().expect("a server");
+        let Some(pooler) = PgBouncer::before(cluster.address(), "transaction", Statements::Known) else {
+            eprintln!("NOT RUN: there is no PgBouncer of 1.21 or later");
+            return;
+        };
+        let url = format!("postgres://postgres@{}/postgres", pooler.address());
+        let program = Program::on(Backend::Sqlite).with_admin().set("DATABASE_URL", &url);
+        let server = program.start();
+        let clients = (0..8).map(|_| {
+            let mut client = server.client();
+            std::thread::spawn(move || {
+                for _ in 0..20 {
+                    let token = client.login("admin", PASSWORD);
+                    assert_eq!(client.check(&token), 200);
+                    assert_eq!(client.logout(&token), 200);
+                    assert_eq!(client.check(&token), 401);
+                }
+            })
+        });
+        let clients: Vec<_> = clients.collect();
+        clients.into_iter().for_each(|client| client.join().expect("no panic"));
+        let log = server.stop();
+        assert!(!log.contains("__diesel_stmt_"), "{log}");
+    }
+
+    /// An address of this machine that is not a loopback one; `None` if it has no network. Nothing is sent.
+    fn own_address() -> Option<IpAddr> {
+        let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
+        socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9)).ok()?;
+        Some(socket.local_addr().ok()?.ip()).filter(|address| !address.is_loopback() && !address.is_unspecified())
+    }
+
+    #[test]
+    fn the_doctor_tells_what_crosses_a_network_in_the_clear() {
+        if shared().is_none() {
+            return;
+        }
+        let cluster = Cluster::start().expect("a server");
+        let advice = |place: SocketAddr| {
+            let url = format!("postgres://postgres@{place}/postgres?sslmode=disable");
+            let program = Program::on(Backend::Sqlite).set("DATABASE_URL", &url);
+            program.json(&["migrate"]);
+            let done = program.run(&["--json", "doctor"]);
+            let mut findings: Vec<Value> = serde_json::from_str(&done.out).expect("JSON");
+            findings.retain(|finding| finding["subject"] == "transport");
+            findings
+        };
+        assert_eq!(advice(cluster.address()), Vec::<Value>::new());
+        let Some(address) = own_address() else {
+            eprintln!("NOT RUN: a connection over the network, because this machine has none");
+            return;
+        };
+        // The server listens on a loopback address alone.
+        let listener = TcpListener::bind((address, 0)).expect("a port");
+        let (place, server) = (listener.local_addr().expect("an address"), cluster.address());
+        std::thread::spawn(move || {
+            for from in listener.incoming().map_while(Result::ok) {
+                let Ok(to) = TcpStream::connect(server) else { return };
+                let copy = |mut from: TcpStream, mut to: TcpStream| {
+                    std::io::copy(&mut from, &mut to).ok();
+                    to.shutdown(Shutdown::Both).ok();
+                };
+                let (back, forth) = (to.try_clone().expect("a socket"), from.try_clone().expect("a socket"));
+                std::thread::spawn(move || copy(back, forth));
+                std::thread::spawn(move || copy(from, to));
+            }
+        });
+        let found = advice(place);
+        let [finding] = &found[..] else { panic!("{found:?}") };
+        assert_eq!(finding["weight"], "advice", "{finding}");
+        assert!(finding["fact"].as_str().is_some_and(|fact| fact.contains("in the clear")), "{finding}");
+        let remedy = finding["remedy"].as_str().expect("a remedy");
+        assert!(remedy.contains("take sslmode=disable out of DATABASE_URL"), "{finding}");
+        assert_eq!(remedy.contains("postgres-tls"), cfg!(not(feature = "postgres-tls")), "{finding}");
+    }
+
+    // A build with TLS asks for it wherever its environment points to.
+    #[cfg(not(feature = "postgres-tls"))]
     #[test]
     fn only_the_url_itself_consents_to_a_connection_without_tls() {
         // Where the environment points to; whoever connects there is heard.

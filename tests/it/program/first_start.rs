@@ -129,6 +129,12 @@ fn a_password_of_the_settings_that_changed_later_is_told() {
     assert_eq!(server.client().try_login("admin", OTHER).status, 400);
     let log = server.stop();
     assert!(!log.contains(OTHER) && !log.contains(PASSWORD), "{log}");
+    program.json(&["user", "deactivate", "admin", "--force"]);
+    let program = program.with_admin();
+    let server = program.start();
+    let line = server.wait_for("KNOXIDE_ADMIN_PASSWORD is the password of admin, who is not active");
+    assert!(line.contains("knoxide user activate admin"), "{line}");
+    server.stop();
     program.json(&["user", "rename", "admin", "root"]);
     let server = program.start();
     server.wait_for("KNOXIDE_ADMIN_PASSWORD is not used");

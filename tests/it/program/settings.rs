@@ -166,3 +166,19 @@ on_each_database! {
         program.start().client().login("admin", PASSWORD);
     }
 }
+
+#[test]
+fn an_env_file_that_is_a_link_to_nothing_is_not_passed_over() {
+    use std::os::unix::fs::symlink;
+    for (target, words) in
+        [("gone", "is a link to gone, where there is no file: put the file there"), (".env", "cannot be read")]
+    {
+        let program = Program::on(Backend::Sqlite).with_admin();
+        symlink(target, program.folder().join(".env")).expect("a link");
+        for (command, code) in [(&["doctor"][..], 1), (&["user", "list"], 2), (&["serve"], 2)] {
+            let done = program.run(command);
+            let said = done.out + &done.err;
+            assert!(done.code == Some(code) && said.contains(words), "{target} {command:?}: {said}");
+        }
+    }
+}

@@ -41,14 +41,13 @@ pub(super) fn connect(
     };
     let connection = connection.map_err(|error| {
         let text = url.without_secrets(&error);
-        if is_final(&error) { StoreError::Failed(text) } else { StoreError::Unavailable(text) }
+        if is_final(&error, url) { StoreError::Failed(text) } else { StoreError::Unavailable(text) }
     })?;
     refuse_unfit(AnyConnection::Postgres(connection))
 }
 
-/// Whether a connection fails for a reason that waiting does not mend. A server that does not speak English is
-/// not understood here, so that its refusals seem temporary.
-fn is_final(error: &str) -> bool {
+/// Whether a connection fails for a reason that waiting does not mend.
+fn is_final(error: &str, url: &PostgresUrl) -> bool {
     // What the server says, what PgBouncer says, and what libpq says of the URL.
     const FINAL: [&str; 16] = [
         "authentication failed",
@@ -70,7 +69,33 @@ fn is_final(error: &str) -> bool {
     ];
     // With several hosts, another one may come back.
     let mut attempts = error.split("connection to server ").filter(|attempt| !attempt.trim().is_empty());
-    attempts.all(|attempt| FINAL.iter().any(|words| attempt.contains(words)))
+    attempts.all(|attempt| FINAL.iter().any(|words| attempt.contains(words)) || is_refused(attempt, url))
+}
+
+/// Whether a server that does not speak English refuses the user or the database, which it then quotes: what says that
+/// it is starting or shutting down names neither. Only what libpq says of itself stands before `failed:`.
+fn is_refused(attempt: &str, url: &PostgresUrl) -> bool {
+    // A limit of connections, of the role or of the database, in the languages of Postgres 15: that passes.
+    const LIMITS: [&str; 16] = [
+        "too many",
+        "not currently accepting",
+        "zu viele",
+        "demasiad",
+        "trop de",
+        "tropp",
+        "多すぎ",
+        "ბევრი",
+        "초과",
+        "zbyt wiele",
+        "muitas",
+        "слишком много",
+        "för många",
+        "fazla",
+        "багато",
+        "太多",
+    ];
+    let said = attempt.split_once(" failed: ").map_or("", |(_, said)| said);
+    url.is_quoted_in(said) && !LIMITS.iter().any(|words| said.to_lowercase().contains(words))
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "all other errors have the same message")]

@@ -8,16 +8,19 @@ use diesel::connection::SimpleConnection;
 use diesel::sql_types::Text;
 use diesel::{Connection, RunQueryDsl};
 
+use super::super::FoundFile;
 use super::super::any::AnyConnection;
 use super::super::error::store_error;
 use super::super::hot::statement;
 use super::super::migrate;
+#[cfg(unix)]
+use super::access::obstacle;
 use crate::store::{StoreError, StoreResult};
 
 /// Opens a connection.
 pub(super) fn connect(path: &Path, busy_timeout: Duration) -> StoreResult<AnyConnection> {
     // SQLite would create a missing file, empty and readable for all users.
-    if !path.exists() {
+    if is_missing(path) {
         return Err(StoreError::Unavailable(format!("there is no database file {}", path.display())));
     }
     refuse_denied(path)?;
@@ -36,14 +39,30 @@ pub(super) fn connect(path: &Path, busy_timeout: Duration) -> StoreResult<AnyCon
     Ok(connection)
 }
 
+/// Whether there certainly is no file: where this user cannot look, there may be one.
+fn is_missing(path: &Path) -> bool {
+    path.try_exists().is_ok_and(|found| !found)
+}
+
 /// Refuses a path that this user cannot work with.
 fn refuse_denied(path: &Path) -> StoreResult<()> {
-    #[cfg(unix)]
-    if let Some(obstacle) = super::access::obstacle(path) {
-        return Err(StoreError::Failed(format!("the database cannot be used: {obstacle}")));
+    match obstacle(path) {
+        Some(obstacle) => Err(StoreError::Failed(format!("the database cannot be used: {obstacle}"))),
+        None => Ok(()),
     }
-    let _ = path;
-    Ok(())
+}
+
+#[cfg(not(unix))]
+fn obstacle(path: &Path) -> Option<String> {
+    path.try_exists().err().map(|error| format!("{} cannot be looked for: {error}", path.display()))
+}
+
+/// See [`DieselStore::look_for_file`](super::super::DieselStore::look_for_file).
+pub(in super::super) fn look_for(path: &Path) -> StoreResult<FoundFile> {
+    if is_missing(path) {
+        return Ok(FoundFile::Missing { obstacle: obstacle(path) });
+    }
+    refuse_denied(path).map(|()| FoundFile::Present)
 }
 
 fn cannot_open(path: &Path) -> StoreError {
@@ -64,7 +83,7 @@ statement! {
 /// cannot read it, and it is in WAL mode. Without `create` the file has to exist with our tables in
 /// it; any other file is not changed.
 pub(in super::super) fn prepare_file(path: &Path, create: bool, busy_timeout: Duration) -> StoreResult<()> {
-    if !path.exists() {
+    if is_missing(path) {
         if !create {
             return Err(StoreError::Failed(format!(
                 "the database file {} does not exist, and creating it is switched off",

@@ -118,6 +118,18 @@ impl PostgresUrl {
         url
     }
 
+    /// Whether a text has the URL's user or database in quotation marks of whatever language.
+    pub(in super::super) fn is_quoted_in(&self, text: &str) -> bool {
+        const MARKS: [char; 14] = ['"', '\'', '«', '»', '„', '“', '”', '‚', '‘', '’', '「', '」', '『', '』'];
+        self.parts.names.iter().any(|name| {
+            text.match_indices(name.as_str()).any(|(at, _)| {
+                let before = text.get(..at).unwrap_or_default().trim_end();
+                let after = text.get(at + name.len()..).unwrap_or_default().trim_start();
+                before.ends_with(MARKS) && after.starts_with(MARKS)
+            })
+        })
+    }
+
     /// An error message of libpq, unless it contains a secret.
     pub(in super::super) fn without_secrets(&self, message: &str) -> String {
         let secrets = self.parts.password.iter().flat_map(|p| [p.clone(), decode(p)]).filter(|p| !p.is_empty());

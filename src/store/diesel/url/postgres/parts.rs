@@ -7,6 +7,8 @@ pub(super) struct Parts {
     /// What follows the user and the password, without the parameters.
     pub(super) place: String,
     pub(super) hosts: Vec<String>,
+    /// The user and the database, as far as the URL names them.
+    pub(super) names: Vec<String>,
     /// As written, not decoded.
     pub(super) password: Option<String>,
     /// Each name decoded, each value as written.
@@ -38,9 +40,14 @@ impl Parts {
         let (Some(hosts), Some(parameters)) = (hosts, parameters_of(query)) else { return Err(misread(rest)) };
         // libpq splits once more after decoding.
         let mut hosts: Vec<String> = hosts.iter().flat_map(|list| list.split(',').map(str::to_owned)).collect();
-        let password = login.split_once(':').map(|(_, password)| password.to_owned());
-        let place = place.to_owned();
-        let mut parts = Self { place, hosts: Vec::new(), password, parameters };
+        let (user, password) = login.split_once(':').map_or((login, None), |(user, password)| (user, Some(password)));
+        let database = place.split_once('/').map_or("", |(_, database)| database);
+        let names = vec![decode(user), decode(database)];
+        let (place, password) = (place.to_owned(), password.map(str::to_owned));
+        let mut parts = Self { place, hosts: Vec::new(), names, password, parameters };
+        let given = ["user", "dbname"].map(|name| parts.get(name));
+        parts.names.extend(given.into_iter().flatten());
+        parts.names.retain(|name| !name.is_empty());
         for name in ["host", "hostaddr"] {
             hosts.extend(parts.get(name).iter().flat_map(|list| list.split(',').map(str::to_owned)));
         }
