@@ -42,9 +42,9 @@ mod own;
 pub use crate::domain::policy::LimitPolicy;
 pub use access_limit::AccessLimit;
 pub use admin::{
-    AdminStore, Clash, ClockTrust, ImportError, ImportReport, KeyEntry, KeyError, LastAdmin, LiveSet, Retiring,
-    SessionCount, SessionFilter, SessionMatch, SharedAddress, SharedEmail, SweepMoment, SweepPolicy, SweepReport,
-    UserChange, UserChanged, UserCreation, UserEntry, UserFilter,
+    AdminStore, Clash, ClockTrust, Effort, ImportError, ImportReport, KeyEntry, KeyError, LastAdmin, LiveSet, Retiring,
+    SessionCount, SessionFilter, SessionList, SessionMatch, SharedAddress, SharedEmail, SweepMoment, SweepPolicy,
+    SweepReport, UserChange, UserChanged, UserCreation, UserEntry, UserFilter,
 };
 pub use admin::{ClientCreation, ClientRotation, NewClient};
 pub use admin::{EndScope, Findings, FoundEnd, FoundEvent, FoundSession, FoundToken, KeptSession, LastEnd, Subject};
@@ -207,8 +207,8 @@ pub trait Connection: Send {
     /// there is no such user.
     fn end_other_sessions(&mut self, user: UserId, keep: SessionId, audit: &AuditContext) -> StoreResult<bool>;
 
-    /// Lists sessions, newest first.
-    fn list_sessions(&mut self, filter: &SessionFilter) -> StoreResult<Vec<SessionEntry>>;
+    /// Lists sessions, newest first. Among very many, it may stop before it has found enough, and says where.
+    fn list_sessions(&mut self, filter: &SessionFilter) -> StoreResult<SessionList>;
 
     /// One session as it is listed, also if it is over.
     fn find_session(&mut self, session: SessionId) -> StoreResult<Option<SessionEntry>>;

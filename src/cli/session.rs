@@ -31,7 +31,7 @@ pub(super) fn run(action: Action, context: &mut Context<'_>) -> Answered {
             let admin = context.admin(Missing::Refuse)?;
             let user = user.map(|typed| admin.find_user(&typed)).transpose()?.map(|user| user.id);
             let matching = SessionMatch { user, created_before, ..conditions(filter) };
-            let sessions = admin.list_sessions(SessionQuery { matching, with_ended: all, before, limit })?;
+            let sessions = admin.search_sessions(SessionQuery { matching, with_ended: all, before, limit })?;
             Answer::table(HEADER, &sessions, row)
         }
         Action::Revoke { id: Some(id), .. } => {

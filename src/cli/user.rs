@@ -164,7 +164,7 @@ fn yes_or_no(flag: bool) -> String {
 
 fn show(typed: &str, context: &Context<'_>) -> Answered {
     let (admin, user) = find(typed, context)?;
-    let sessions = admin.list_sessions(session::of_user(user.id))?;
+    let sessions = admin.search_sessions(session::of_user(user.id))?;
     let facts = [
         ["number".to_owned(), user.id.to_string()],
         ["name".to_owned(), user.username.clone()],

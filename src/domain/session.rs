@@ -36,6 +36,12 @@ impl SessionId {
         Self(Uuid::from_bytes([a, b, c, d, e, f, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]))
     }
 
+    /// The time of login that the id begins with, to the millisecond.
+    pub const fn opened(self) -> Timestamp {
+        let [a, b, c, d, e, f, ..] = *self.as_bytes();
+        Timestamp::from_micros(i64::from_be_bytes([0, 0, a, b, c, d, e, f]) * 1000)
+    }
+
     /// The id with these 16 bytes.
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(Uuid::from_bytes(bytes))

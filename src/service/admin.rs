@@ -34,7 +34,9 @@ mod sessions;
 mod tokens;
 mod users;
 
-pub use crate::store::{EventEntry, EventFilter, EventOrder, SessionMatch, SharedEmail, UserEntry, UserFilter};
+pub use crate::store::{
+    EventEntry, EventFilter, EventOrder, SessionList, SessionMatch, SharedEmail, UserEntry, UserFilter,
+};
 pub use clients::{AddedClient, KEEP_OLD_SECRET, MAX_KEEP_OLD_SECRET, RotatedClient};
 pub use data::{Imported, Swept, UnreachableEmail, UnreachableUser, UnverifiableUser, why_unverifiable};
 pub use explain::{About, Answer, Cause, Evidence, ExplainSettings, ExplainedSession, Explanation, Question};

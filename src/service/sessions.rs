@@ -1,20 +1,27 @@
 //! A user's own sessions: listing and ending them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::workers::OnDisconnect;
 use super::{Auth, Unavailable};
 use crate::domain::audit::{Actor, Event, Origin};
 use crate::domain::session::{SessionEntry, SessionId, Verified};
-use crate::store::{Connection, SessionFilter, SessionMatch, StoreResult};
+use crate::store::{Connection, Effort, SessionFilter, SessionList, SessionMatch, StoreResult};
+
+/// How far a page of sessions is searched, so that it is there within 200 ms among a million of them. What the last
+/// portion takes comes on top of the time; `scripts/soak pages` measures all of it.
+pub(super) const EFFORT: Effort = Effort { rows: 10_000, time: Duration::from_millis(60) };
 
 /// A page of a user's live sessions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionPage {
     /// The sessions, newest first. The first page has the current one, at its end if it is older than all others.
     pub sessions: Vec<SessionEntry>,
-    /// The last session of this page, after which the next one begins, if there is one.
+    /// After which session the next page begins, if there is one: the last of this page, or where its search stopped.
     pub next: Option<SessionId>,
+    /// Whether the search stopped before the page was full, among very many sessions that are over.
+    pub has_stopped: bool,
 }
 
 impl Auth {
@@ -37,6 +44,7 @@ impl Auth {
             before: after,
             // One more tells whether there is another page.
             limit: limit.saturating_add(1),
+            effort: EFFORT,
         };
         let (current, limit) = (who.session.id, self.inner.timeouts.check);
         let turn = tokio::time::timeout(limit, Arc::clone(&self.inner.lists).acquire_owned()).await;
@@ -88,11 +96,11 @@ impl Auth {
 }
 
 fn read_page(connection: &mut dyn Connection, filter: &SessionFilter, current: SessionId) -> StoreResult<SessionPage> {
-    let mut sessions = connection.list_sessions(filter)?;
+    let SessionList { mut sessions, unsearched } = connection.list_sessions(filter)?;
     let limit = usize::try_from(filter.limit).unwrap_or(usize::MAX).saturating_sub(1);
     let has_more = sessions.len() > limit;
     sessions.truncate(limit);
-    let next = sessions.last().filter(|_| has_more).map(|entry| entry.session.id);
+    let next = sessions.last().filter(|_| has_more).map(|entry| entry.session.id).or(unsearched);
     let is_first = filter.before.is_none();
     if !is_first {
         sessions.retain(|entry| entry.session.id != current);
@@ -100,5 +108,5 @@ fn read_page(connection: &mut dyn Connection, filter: &SessionFilter, current: S
         // It may have been ended since the check.
         sessions.extend(connection.find_session(current)?.filter(|entry| entry.session.ended.is_none()));
     }
-    Ok(SessionPage { sessions, next })
+    Ok(SessionPage { sessions, next, has_stopped: unsearched.is_some() })
 }

@@ -4,15 +4,15 @@
 //! block, may take long, and use connections of their own; each is one atomic step unless it says otherwise.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
 use super::{EventEntry, EventFilter, Store, StoreError, StoreResult};
 use crate::domain::audit::AuditContext;
 use crate::domain::client::{ClientEntry, ClientId};
 use crate::domain::import::ImportData;
 use crate::domain::jwt::{Algorithm, KeySecret, StoredKey};
-use crate::domain::policy::IdleLimits;
 use crate::domain::random::Random;
-use crate::domain::session::{SessionEntry, SessionId};
+use crate::domain::session::SessionId;
 use crate::domain::time::{Clock, Timestamp};
 use crate::domain::user::{NewUser, PasswordHash, UserId};
 
@@ -20,6 +20,7 @@ mod clients;
 mod findings;
 mod import;
 mod keys;
+mod lists;
 mod matching;
 mod sweep;
 mod users;
@@ -28,6 +29,7 @@ pub use clients::{ClientCreation, ClientRotation, NewClient};
 pub use findings::{EndScope, Findings, FoundEnd, FoundEvent, FoundSession, FoundToken, KeptSession, LastEnd, Subject};
 pub use import::{Clash, ImportError, ImportReport, SharedAddress};
 pub use keys::{KeyEntry, KeyError, Retiring};
+pub use lists::{Effort, SessionFilter, SessionList};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub(super) use matching::is_single;
 pub use matching::{LiveSet, SessionCount, SessionMatch};
@@ -104,17 +106,22 @@ pub trait AdminStore: Store {
     /// When the database fails.
     fn list_users(&self, filter: &UserFilter) -> StoreResult<Vec<UserEntry>>;
 
-    /// Lists sessions.
+    /// Lists sessions, as [`Connection::list_sessions`](super::Connection::list_sessions) does.
     ///
     /// # Errors
     /// When the database fails.
-    fn list_sessions(&self, filter: &SessionFilter) -> StoreResult<Vec<SessionEntry>>;
+    fn list_sessions(&self, filter: &SessionFilter) -> StoreResult<SessionList>;
 
-    /// Counts live sessions.
+    /// Counts live sessions. `progress` is called with the number so far; once it says
+    /// [`ControlFlow::Break`], nobody wants to know the rest, and the number so far is returned.
     ///
     /// # Errors
     /// When the database fails.
-    fn count_sessions(&self, set: &LiveSet) -> StoreResult<SessionCount>;
+    fn count_sessions(
+        &self,
+        set: &LiveSet,
+        progress: &mut dyn FnMut(u64) -> ControlFlow<()>,
+    ) -> StoreResult<SessionCount>;
 
     /// Ends live sessions, in as many small transactions as it takes, and returns their number. When this returns, every
     /// session of the set is over; a login that overlaps it comes before or after. The first transaction records
@@ -310,21 +317,4 @@ fn count_listed<S: AdminStore + ?Sized>(store: &S, from: Timestamp) -> StoreResu
 
 fn unsupported(what: &str) -> StoreError {
     StoreError::Failed(format!("this store has no {what}"))
-}
-
-/// Which sessions to list, newest first.
-#[derive(Debug, Clone)]
-pub struct SessionFilter {
-    /// Which sessions.
-    pub matching: SessionMatch,
-    /// Also sessions that are over.
-    pub with_ended: bool,
-    /// The present moment, which decides whether a token has expired.
-    pub now: Timestamp,
-    /// Sessions unused for longer than this are over.
-    pub idle_limits: IdleLimits,
-    /// Only sessions opened before this one, which was the last of the previous page.
-    pub before: Option<SessionId>,
-    /// The maximum number of sessions.
-    pub limit: u32,
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{
     Connection, EventEntry, EventFilter, LimitPolicy, NETWORKS_KEPT, NewEvent, NewSession, NewToken, Opening,
-    PasswordChange, Refresh, Refreshed, SessionFilter, Store, StoreError, StoreResult, Successor,
+    PasswordChange, Refresh, Refreshed, SessionFilter, SessionList, Store, StoreError, StoreResult, Successor,
 };
 use crate::domain::audit::{AuditContext, Event};
 use crate::domain::client::{ClientId, ClientRecord};
@@ -253,8 +253,8 @@ impl Connection for MemoryStore {
         Ok(self.tables().raise_epoch_but_for(user, Some(keep), audit))
     }
 
-    fn list_sessions(&mut self, filter: &SessionFilter) -> StoreResult<Vec<SessionEntry>> {
-        Ok(self.tables().list_sessions(filter))
+    fn list_sessions(&mut self, filter: &SessionFilter) -> StoreResult<SessionList> {
+        Ok(self.tables().list_sessions(filter).into())
     }
 
     fn find_session(&mut self, session: SessionId) -> StoreResult<Option<SessionEntry>> {

@@ -82,6 +82,12 @@ export class Browser {
     return (await this.one('//body')).getText();
   }
 
+  // Waits until the page says this: pages about work in the background open themselves again until it is done.
+  async sees(words) {
+    const isThere = async () => words.test(await this.text());
+    await this.driver.wait(() => unlessReplaced(isThere, false), PATIENCE, `the page does not say ${words}`);
+  }
+
   // Where the browser is and what it shows, for whoever reads why a test failed.
   async describe() {
     return `${await this.driver.getCurrentUrl()}: ${await this.text()}`;

@@ -56,7 +56,10 @@ function steps({ browser, admin, account, advance, password, pages }) {
     'nobody-matches': open(`${admin}/admin/users/?q=nobody`),
     'no-session-matches': open(`${admin}/admin/sessions/?device=nothing`),
     'admin-explained': open(`${admin}/admin/explain/?session_id=${pages.session}`),
-    'admin-mass-end': open(`${admin}/admin/sessions/end/?device=Windows`),
+    'admin-mass-end': async () => {
+      await browser.open(`${admin}/admin/sessions/end/?device=Windows`);
+      await browser.sees(/would end/);
+    },
     'admin-events': open(`${admin}/admin/events/`),
     'admin-user-new-mistakes': after('/admin/users/new/', async () => {
       await browser.fill('User name', 'alice');
@@ -127,6 +130,7 @@ export async function markup(world) {
   await api.login(stranger, password, `${stranger}/1.0`);
   const harmless = async (address) => {
     await browser.open(address);
+    await browser.one(`//*[contains(., ${JSON.stringify('hacked=1')})]`);
     assert.ok((await browser.text()).includes(stranger), address);
     const [strange, scripts, images] = await browser.driver.executeScript(
       'return [String(window.hacked), document.scripts.length, [...document.images].filter((image) => image.alt || !image.src.endsWith(".svg")).length]');

@@ -4,12 +4,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use diesel::Connection as _;
-use diesel::connection::SimpleConnection as _;
 use knoxide::domain::audit::{Actor, AuditContext, Event, Origin};
 use knoxide::domain::dialect::Dialect;
 use knoxide::domain::session::SessionId;
-use knoxide::domain::time::{Clock as _, ManualClock, Timestamp};
+use knoxide::domain::time::{Clock as _, ManualClock};
 use knoxide::domain::token::{TokenDigest, TokenKind};
 use knoxide::domain::user::{Epoch, UserId};
 use knoxide::service::admin::{Admin, SessionQuery};
@@ -19,23 +17,7 @@ use knoxide::store::{NewSession, NewToken, Opening, SessionMatch, Store as _, Us
 use crate::harness::admin::administrator;
 use crate::harness::app::{Backend, Database, on_each_database};
 use crate::harness::number;
-
-/// 2023-11-14T22:13:20Z, when the first session was opened. The others follow one second apart.
-const BEGIN: i64 = 1_700_000_000_000_000;
-
-/// What stands for the digits of a number in a name: letters that look like no others.
-const LETTERS: [(char, char); 10] = [
-    ('0', 'b'),
-    ('1', 'c'),
-    ('2', 'd'),
-    ('3', 'f'),
-    ('4', 'g'),
-    ('5', 'h'),
-    ('6', 'j'),
-    ('7', 'k'),
-    ('8', 'p'),
-    ('9', 's'),
-];
+use crate::harness::site::{Site, at, letters};
 
 /// How many logins are measured.
 const LOGINS: u64 = 2_000;
@@ -46,7 +28,7 @@ const SEARCH: Duration = Duration::from_millis(200);
 on_each_database! {
     fn searches_and_mass_ends_of_a_large_site(backend) {
         let wanted = number("KNOXIDE_SOAK_ADMIN");
-        let site = Site::of(backend, wanted.unwrap_or(4_000));
+        let site = Scale::of(backend, wanted.unwrap_or(4_000));
         if wanted.is_some() {
             site.logins("logins, to begin with");
             site.logins("logins, with the index by address");
@@ -62,102 +44,29 @@ on_each_database! {
     }
 }
 
-struct Site {
-    backend: Backend,
-    sessions: u64,
-    users: u64,
+struct Scale {
+    site: Site,
     clock: ManualClock,
     admin: Admin,
     store: Arc<DieselStore>,
-    database: Database,
+    _database: Database,
 }
 
-fn at(second: u64) -> Timestamp {
-    Timestamp::from_micros(BEGIN).saturating_add(Duration::from_secs(second))
-}
-
-impl Site {
-    /// A tenth as many users as sessions, one of whom has every third session; every third is from one network.
+impl Scale {
     fn of(backend: Backend, sessions: u64) -> Self {
         let database = Database::migrated(backend);
         let (store, clock) = (database.store(), ManualClock::new(at(sessions)));
         let admin = administrator(Arc::<DieselStore>::clone(&store), clock.clone());
-        let site = Self { backend, sessions, users: sessions / 10, clock, admin, store, database };
-        site.fill();
-        site
-    }
-
-    fn fill(&self) {
-        let (sessions, users) = (self.sessions, self.users);
-        let numbers =
-            |most: u64| format!("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {most})");
-        let (id, digest) = match self.backend {
-            Backend::Sqlite => (
-                format!("unhex(printf('%012x%020x', {BEGIN} / 1000 + i * 1000, i))"),
-                "unhex(printf('%016x%0112x', i * 2654435761 % 4294967296, i))",
-            ),
-            #[cfg(feature = "postgres")]
-            Backend::Postgres => (
-                format!("decode(lpad(to_hex({BEGIN} / 1000 + i * 1000), 12, '0') || lpad(to_hex(i), 20, '0'), 'hex')"),
-                "decode(lpad(to_hex(i * 2654435761 % 4294967296), 16, '0') || lpad(to_hex(i), 112, '0'), 'hex')",
-            ),
-        };
-        let name = LETTERS.iter().fold("'person' || i".to_owned(), |text, (digit, letter)| {
-            format!("replace({text}, '{digit}', '{letter}')")
-        });
-        self.time("users", || {
-            self.run(&format!(
-                "INSERT INTO users (username, lookalike_key, email, password_hash, is_active, is_staff, created) {}
-                 SELECT {name}, {name}, 'Person.' || i || '@example.org', '!', TRUE, FALSE, {BEGIN} FROM n",
-                numbers(users)
-            ));
-        });
-        self.time("sessions", || {
-            self.run(&format!(
-                "INSERT INTO sessions (id, user_id, kind, name, created, last_seen, auth_epoch, address, user_agent,
-                 opened_reason, opened_by) {}
-                 SELECT {id}, CASE WHEN i % 3 = 0 THEN 2 ELSE 1 + i % {users} END, CASE WHEN i % 4 = 0 THEN 'djoser' ELSE 'knox' END,
-                 CASE WHEN i % 1000 = 0 THEN 'Backup ' || i END, {BEGIN} + i * 1000000, {BEGIN} + i * 1000000, 0,
-                 CASE WHEN i % 3 = 1 THEN '10.200.' || (i % 7) || '.' || (i % 11)
-                 ELSE '10.0.' || (i / 256 % 256) || '.' || (i % 256) END,
-                 CASE WHEN i % 100 = 0 THEN 'curl/8.0' ELSE 'Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0' END,
-                 'login', 'system' FROM n",
-                numbers(sessions)
-            ));
-        });
-        self.time("tokens", || {
-            self.run(&format!(
-                "INSERT INTO tokens (digest, session_id, kind, created, expires) {}
-                 SELECT {digest}, {id}, 'access', {BEGIN}, {BEGIN} + 864000000000000 FROM n",
-                numbers(sessions)
-            ));
-        });
+        let site = Site::fill(&database, backend, sessions, "!");
+        Self { site, clock, admin, store, _database: database }
     }
 
     fn run(&self, sql: &str) {
-        let url = self.database.url.as_str();
-        match url.strip_prefix("sqlite://") {
-            Some(path) => {
-                let mut shell = diesel::SqliteConnection::establish(path).expect("a connection");
-                shell.batch_execute(sql).expect("a statement");
-            }
-            #[cfg(feature = "postgres")]
-            None => {
-                let mut shell = diesel::PgConnection::establish(url).expect("a connection");
-                // Its numbers are 32 bits wide otherwise.
-                shell.batch_execute(&sql.replace("SELECT 1 UNION", "SELECT 1::bigint UNION")).expect("a statement");
-            }
-            #[cfg(not(feature = "postgres"))]
-            None => panic!("no SQLite file"),
-        }
+        self.site.run(sql);
     }
 
-    /// Prints how long something takes.
     fn time<T>(&self, what: &str, work: impl FnOnce() -> T) -> T {
-        let begun = Instant::now();
-        let done = work();
-        println!("{:?}: {what}: {:?}", self.backend, begun.elapsed());
-        done
+        self.site.time(what, work)
     }
 
     fn logins(&self, what: &str) {
@@ -174,7 +83,7 @@ impl Site {
                 digest[8..16].copy_from_slice(&before);
                 let address = [10, 1, u8::try_from(number % 251).expect("a byte"), 7];
                 let origin = Origin { address: Some(address.into()), ..Origin::default() };
-                let user = UserId(i64::try_from(1 + number * 37 % self.users).expect("a number"));
+                let user = UserId(i64::try_from(1 + number * 37 % self.site.users).expect("a number"));
                 let new = NewSession {
                     id: SessionId::new(now, &unique),
                     user,
@@ -206,12 +115,8 @@ impl Site {
 
     /// How long the slowest search by a part took.
     fn search_users(&self) -> Duration {
-        let last = self.users;
-        let letters: String = last
-            .to_string()
-            .chars()
-            .map(|digit| LETTERS.iter().find(|(of, _)| *of == digit).map_or(digit, |(_, letter)| *letter))
-            .collect();
+        let last = self.site.users;
+        let letters = letters(last);
         let (page, part) = (UserFilter { limit: 100, ..UserFilter::default() }, |text: &str| Some(text.to_owned()));
         let mut slowest = Duration::ZERO;
         for (what, text, expected) in [
@@ -238,13 +143,14 @@ impl Site {
 
     /// What is searched, and how many sessions that is.
     fn sets(&self) -> Vec<(&'static str, SessionMatch, u64)> {
-        let all = self.sessions;
+        let all = self.site.sessions;
         let every = |step: u64| all / step;
         let any = SessionMatch::default;
         let of_network = |text: &str| SessionMatch { address: text.parse().ok(), ..any() };
         let those = |fits: &dyn Fn(u64) -> bool| (1..=all).filter(|i| fits(*i)).count() as u64;
-        let of_user = those(&|i| i % 3 != 0 && i % self.users == 6);
-        let (of_large_user, in_large_network) = (those(&|i| i % 3 == 0 || i % self.users == 1), those(&|i| i % 3 == 1));
+        let of_user = those(&|i| i % 3 != 0 && i % self.site.users == 6);
+        let (of_large_user, in_large_network) =
+            (those(&|i| i % 3 == 0 || i % self.site.users == 1), those(&|i| i % 3 == 1));
         let of_address = those(&|i| i % 3 != 1 && i % 65_536 == 2 * 256 + 3);
         let in_network = those(&|i| i % 3 != 1 && i / 256 % 256 == 2);
         let (from, before) = (at(all / 2), at(all / 2 + all / 100));
@@ -266,7 +172,7 @@ impl Site {
     fn search_sessions(&self) {
         for (what, matching, expected) in self.sets() {
             let query = SessionQuery { matching: matching.clone(), limit: 100, ..SessionQuery::default() };
-            let page = self.time(&format!("a page of sessions {what}"), || self.admin.list_sessions(query));
+            let page = self.time(&format!("a page of sessions {what}"), || self.admin.search_sessions(query));
             assert_eq!(page.expect("a list").len() as u64, expected.min(100), "{what}");
             let found = self.time(&format!("a dry run {what}"), || self.admin.dry_run(&matching)).expect("a count");
             assert_eq!(found.count, expected, "{what}");
@@ -276,7 +182,7 @@ impl Site {
             limit: 100,
             ..SessionQuery::default()
         };
-        let page = self.time("a page of sessions that do not exist", || self.admin.list_sessions(query));
+        let page = self.time("a page of sessions that do not exist", || self.admin.search_sessions(query));
         assert_eq!(page.expect("a list").len(), 0);
     }
 
@@ -290,6 +196,6 @@ impl Site {
             assert_eq!(self.admin.dry_run(&matching).expect("a count").count, 0, "{what}");
             ended += done;
         }
-        assert_eq!(ended, self.sessions);
+        assert_eq!(ended, self.site.sessions);
     }
 }

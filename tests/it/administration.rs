@@ -82,7 +82,7 @@ fn what_is_written_says_who_did_it_and_from_where() {
     admin.end_session(made.session).expect("a write");
     assert!(matches!(admin.end_session(made.session), Err(AdminError::NoSuchSession(_))));
     let query = SessionQuery { matching: SessionMatch::of_user(casey.id), with_ended: true, before: None, limit: 10 };
-    let listed = serde_json::to_value(admin.list_sessions(query).expect("a list")).expect("JSON");
+    let listed = serde_json::to_value(admin.search_sessions(query).expect("a list")).expect("JSON");
     let now = start_of_time().to_string();
     let expected = json!([{
         "id": made.session.to_string(), "user_id": 1, "username": "casey", "dialect": "knox", "name": "script",

@@ -6,7 +6,7 @@ use knoxide::domain::audit::Event;
 use knoxide::domain::dialect::Dialect;
 use knoxide::domain::policy::{Policy, RefreshPolicy, RefreshRate};
 use knoxide::domain::time::Clock as _;
-use knoxide::store::{AdminStore as _, SessionFilter, SessionMatch};
+use knoxide::store::{AdminStore as _, Effort, SessionFilter, SessionMatch};
 
 use crate::harness::app::{App, Backend, Client, Database, Setup, on_each_database};
 use crate::harness::dialects::{Speech, Tokens};
@@ -53,8 +53,9 @@ fn end_of_the_newest(app: &App) -> Option<Event> {
         idle_limits: knoxide::domain::policy::IdleLimits::NONE,
         before: None,
         limit: 1,
+        effort: Effort::UNBOUNDED,
     };
-    app.store.list_sessions(&filter).expect("sessions").remove(0).end_reason
+    app.store.list_sessions(&filter).expect("sessions").sessions.remove(0).end_reason
 }
 
 on_each_database! {

@@ -10,7 +10,7 @@ use knoxide::domain::client::Rights;
 use knoxide::domain::policy::Policy;
 use knoxide::domain::time::Clock as _;
 use knoxide::domain::user::PasswordHash;
-use knoxide::store::{AdminStore as _, LastAdmin, SessionFilter, SessionMatch, Store as _, UserChanged};
+use knoxide::store::{AdminStore as _, Effort, LastAdmin, SessionFilter, SessionMatch, Store as _, UserChanged};
 use serde_json::Value;
 
 use crate::harness::app::{App, Backend, Client, Database, Setup};
@@ -170,8 +170,9 @@ fn many_end_at_once(disk: &SmallDisk, spared: u64) {
         idle_limits: knoxide::domain::policy::IdleLimits::NONE,
         before: None,
         limit: 1000,
+        effort: Effort::UNBOUNDED,
     };
-    let sessions = app.store.list_sessions(&filter).expect("sessions");
+    let sessions = app.store.list_sessions(&filter).expect("sessions").sessions;
     fill(&disk.path().join("knoxide.db"), now.as_micros());
     let alices = sessions.iter().filter(|entry| entry.username == "alice").map(|entry| entry.session.id);
     let ids: Vec<_> = alices.collect();

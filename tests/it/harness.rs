@@ -15,6 +15,7 @@ pub(crate) mod pgbouncer;
 pub(crate) mod postgres;
 pub(crate) mod program;
 pub(crate) mod proxy;
+pub(crate) mod site;
 pub(crate) mod small_disk;
 pub(crate) mod transcript;
 pub(crate) mod wire;

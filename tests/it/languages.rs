@@ -9,7 +9,7 @@ use knoxide::domain::audit::Event;
 use knoxide::domain::time::Clock as _;
 use knoxide::domain::user::LoginName;
 use knoxide::store::diesel::{DieselStore, StoreOptions};
-use knoxide::store::{AdminStore as _, Connection, SessionFilter, SessionMatch, Store as _, StoreError};
+use knoxide::store::{AdminStore as _, Connection, Effort, SessionFilter, SessionMatch, Store as _, StoreError};
 use serde_json::Value;
 
 use crate::harness::app::{App, Backend, Database, Setup};
@@ -54,8 +54,9 @@ fn a_deadlock_is_run_again() {
             idle_limits: knoxide::domain::policy::IdleLimits::NONE,
             before: None,
             limit: 1,
+            effort: Effort::UNBOUNDED,
         };
-        let session = app.store.list_sessions(&filter).expect("sessions")[0].session.id;
+        let session = app.store.list_sessions(&filter).expect("sessions").sessions[0].session.id;
         let mut other = connect(&cluster.url());
         let slow = "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS \
                     'BEGIN PERFORM pg_advisory_xact_lock(6); PERFORM pg_advisory_xact_lock(7); RETURN NULL; END'; \

@@ -8,6 +8,7 @@ mod chromium;
 mod cookie;
 mod markup;
 mod requests;
+mod scale;
 
 use knoxide::domain::user::UserId;
 
@@ -28,7 +29,10 @@ struct Bench {
 
 impl Bench {
     fn new(backend: Backend) -> Self {
-        let app = App::start(backend);
+        Self::on(App::start(backend))
+    }
+
+    fn on(app: App) -> Self {
         let [root, second, alice] = ["root", "second", "alice"].map(|name| app.add_user(name, PASSWORD));
         for id in [root, second] {
             app.change(id, |admin, user| admin.set_admin(user, true));

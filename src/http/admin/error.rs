@@ -67,7 +67,7 @@ impl Code {
 }
 
 /// A refusal.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(in crate::http) struct ApiError {
     pub(in crate::http) status: StatusCode,
     code: Code,

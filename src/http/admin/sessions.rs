@@ -14,9 +14,10 @@ use crate::domain::session::{SessionEntry, SessionId, SessionKind};
 use crate::domain::time::Timestamp;
 use crate::http::openapi::schema::{Schemas, object};
 use crate::service::admin::desk::Length;
-use crate::service::admin::{Admin, DryRun, SessionMatch, SessionQuery, Shown};
+use crate::service::admin::{Admin, DryRun, SessionList, SessionMatch, SessionQuery, Shown};
 
 pub(super) const LIST: Described = Described::new("Sessions, newest first", Gives::ok(page_of::<SessionEntry>))
+    .about(STOPS)
     .takes(&[MATCH, &page_fields(Kind::Id), &[Takes::flag("ended", "Also those that are over.")]]);
 pub(super) const GET: Described = Described::new("One session", Gives::ok(of::<SessionEntry>));
 pub(super) const END: Described =
@@ -37,6 +38,10 @@ pub(super) const REVOKE: Described = Described::new("End many sessions, or show 
         ],
     ])
     .refuses(&[(409, "There are more sessions than the dry run has shown.")]);
+
+/// What pages of sessions have beyond those of other lists.
+pub(super) const STOPS: &str = "Among very many that do not match, a search stops after a moment: the page is not full then, \
+                                and `next` is where it goes on.";
 
 /// The conditions of a search, and of a mass end.
 const MATCH: &[Takes] = &[
@@ -62,7 +67,7 @@ fn dry_run_or_ended(schemas: &mut Schemas) -> Value {
 pub(super) async fn list(mut call: Call) -> Answer {
     let query = read_query(&mut call.fields);
     call.finish()?;
-    Reply::ok(&find(&call, query).await?)
+    Reply::ok(&find(&call, query).await?.page)
 }
 
 /// What a search is about.
@@ -75,15 +80,24 @@ pub(in crate::http) fn read_query(fields: &mut Fields) -> SessionQuery {
     }
 }
 
+/// What a search has found.
+pub(in crate::http) struct Found {
+    pub(in crate::http) page: Page<SessionEntry>,
+    /// The search stopped here before the page was full.
+    pub(in crate::http) unsearched: Option<SessionId>,
+}
+
 /// The page of sessions that it finds.
 ///
 /// # Errors
 /// 400 for a text that cannot be searched for.
-pub(in crate::http) async fn find(call: &Call, query: SessionQuery) -> Result<Page<SessionEntry>, ApiError> {
+pub(in crate::http) async fn find(call: &Call, query: SessionQuery) -> Result<Found, ApiError> {
     let limit = query.limit;
     let query = SessionQuery { limit: Page::<()>::rows(limit), ..query };
-    let sessions = call.run(Length::Short, move |admin| admin.list_sessions(query)).await?;
-    Ok(Page::of(sessions, limit, |entry| entry.session.id.to_string()))
+    let SessionList { sessions, unsearched } = call.run(Length::Short, move |admin| admin.list_sessions(query)).await?;
+    let mut page = Page::of(sessions, limit, |entry| entry.session.id.to_string());
+    page.next = page.next.or_else(|| unsearched.map(|id| id.to_string()));
+    Ok(Found { page, unsearched })
 }
 
 /// The conditions of a search, and of a mass end.

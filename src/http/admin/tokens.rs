@@ -18,14 +18,16 @@ use crate::service::admin::desk::Length;
 use crate::service::admin::{ScriptToken, SessionMatch, SessionQuery};
 
 pub(super) const LIST: Described =
-    Described::new("Tokens of scripts, newest first", Gives::ok(page_of::<SessionEntry>)).takes(&[
-        &page_fields(Kind::Id),
+    Described::new("Tokens of scripts, newest first", Gives::ok(page_of::<SessionEntry>)).about(sessions::STOPS).takes(
         &[
-            Takes::new("user", Kind::User, "Their user's number."),
-            Takes::text("name", "A part of their name."),
-            Takes::flag("ended", "Also those that are over."),
+            &page_fields(Kind::Id),
+            &[
+                Takes::new("user", Kind::User, "Their user's number."),
+                Takes::text("name", "A part of their name."),
+                Takes::flag("ended", "Also those that are over."),
+            ],
         ],
-    ]);
+    );
 pub(super) const CREATE: Described = Described::new("Make a token for a script", Gives::created(made))
     .takes(&[
         NAMED,
@@ -59,7 +61,7 @@ const LONGEST: i64 = 100 * 365 * 86_400;
 pub(super) async fn list(mut call: Call) -> Answer {
     let query = read_query(&mut call.fields);
     call.finish()?;
-    Reply::ok(&sessions::find(&call, query).await?)
+    Reply::ok(&sessions::find(&call, query).await?.page)
 }
 
 /// What a search is about.

@@ -43,7 +43,7 @@ pub(super) fn document(section: &mut Section<'_>, paths: [&str; 3], schemes: &[S
         .known(schemes)
         .takes("query", "cursor", &or_empty(&id()), "The `next` of the page before.")
         .takes("query", "limit", &or_empty(&limit), "How many sessions a page has.")
-        .reply(200, "A page.", page(&session))
+        .reply(200, "A page. One that is not full may have a `next`, too.", page(&session))
         .leads_to(200, "/results/0/id", ONE.verb.name(), &section.path(one_at))
         .reply(400, "A parameter is wrong.", errors_of(&["cursor", "limit"]));
     section.endpoint(sessions_at, &LIST, list);

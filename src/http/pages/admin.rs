@@ -2,6 +2,7 @@
 //! each, and which function answers. They call the same functions as the API.
 
 mod again;
+mod background;
 mod events;
 mod explain;
 mod judge;
@@ -23,6 +24,7 @@ use std::sync::Arc;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 
+use self::mass_end::MassEnds;
 pub use self::routes::{Needs, PAGES, Page};
 use self::tally::Tally;
 use super::assets::Assets;
@@ -61,6 +63,7 @@ struct Shared {
     site: Site,
     assets: Assets,
     tally: Tally,
+    mass_ends: MassEnds,
 }
 
 impl AdminPages {
@@ -69,7 +72,7 @@ impl AdminPages {
     pub fn new(state: AdminState, bound_to: Option<IpAddr>) -> Self {
         let site = Site::new(state.hosts().clone(), bound_to);
         let assets = Assets::below("/admin/assets/");
-        Self(Arc::new(Shared { state, site, assets, tally: Tally::default() }))
+        Self(Arc::new(Shared { state, site, assets, tally: Tally::default(), mass_ends: MassEnds::default() }))
     }
 
     fn state(&self) -> &AdminState {
@@ -96,6 +99,10 @@ impl AdminPages {
 
     fn tally(&self) -> &Tally {
         &self.0.tally
+    }
+
+    fn mass_ends(&self) -> &MassEnds {
+        &self.0.mass_ends
     }
 }
 

@@ -2,8 +2,8 @@
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, ContentType, HeaderName, LOCATION, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
-    X_FRAME_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, ContentType, HeaderName, LOCATION, REFERRER_POLICY, REFRESH,
+    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use actix_web::{HttpResponse, HttpResponseBuilder};
 use askama::Template;
@@ -39,6 +39,13 @@ pub(super) fn page(mut builder: HttpResponseBuilder, template: &impl Template) -
             begin(StatusCode::INTERNAL_SERVER_ERROR).finish()
         }
     }
+}
+
+/// A reply with a page that the browser asks for again, at this path and after so many seconds. No element of the page says
+/// so: it would be read out, and a policy could forbid it.
+pub(super) fn refresh(mut builder: HttpResponseBuilder, after: u64, path: &str) -> HttpResponseBuilder {
+    builder.insert_header((REFRESH, format!("{after}; url={path}")));
+    builder
 }
 
 /// A redirect to a page of ours, which is asked for with GET.

@@ -34,7 +34,7 @@ impl Admin {
         let next = u128::from_be_bytes(*id.as_bytes()).checked_add(1);
         let before = next.map(|next| SessionId::from_bytes(next.to_be_bytes()));
         let query = super::SessionQuery { with_ended: true, before, limit: 1, ..super::SessionQuery::default() };
-        let found = self.list_sessions(query)?.into_iter().find(|entry| entry.session.id == id);
+        let found = self.search_sessions(query)?.into_iter().find(|entry| entry.session.id == id);
         found.ok_or(AdminError::NoSuchSession(id))
     }
 }

@@ -1,5 +1,7 @@
 //! Ending the sessions of a set that was shown before.
 
+use std::ops::ControlFlow;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
@@ -9,7 +11,7 @@ use super::{Admin, AdminError, SessionQuery};
 use crate::domain::audit::Event;
 use crate::domain::session::SessionEntry;
 use crate::domain::time::Timestamp;
-use crate::store::{LiveSet, SessionMatch};
+use crate::store::{LiveSet, SessionMatch, StoreError};
 
 /// How many sessions a dry run shows.
 const SAMPLE: u32 = 10;
@@ -48,13 +50,31 @@ impl Admin {
     /// # Errors
     /// A text that cannot be searched for, or the store failed.
     pub fn dry_run(&self, matching: &SessionMatch) -> Result<DryRun, AdminError> {
+        let counted = self.dry_run_watched(matching, &mut |_| ControlFlow::Continue(()))?;
+        // Nobody broke it off.
+        counted.ok_or(AdminError::Store(StoreError::Failed("a count broke off".to_owned())))
+    }
+
+    /// The same for somebody who watches: `progress` is called with the number so far. Once it breaks off, there is no
+    /// result.
+    ///
+    /// # Errors
+    /// Those of [`Admin::dry_run`].
+    pub fn dry_run_watched(
+        &self,
+        matching: &SessionMatch,
+        progress: &mut dyn FnMut(u64) -> ControlFlow<()>,
+    ) -> Result<Option<DryRun>, AdminError> {
         check_sessions(matching)?;
         let set = self.live_set(matching.clone());
-        let found = self.store.count_sessions(&set)?;
+        let found = self.store.count_sessions(&set, progress)?;
+        if progress(found.sessions).is_break() {
+            return Ok(None);
+        }
         let query = SessionQuery { matching: matching.clone(), limit: SAMPLE, ..SessionQuery::default() };
-        let sample = self.list_sessions(query)?;
+        let sample = self.search_sessions(query)?;
         let moment = found.newest.map_or(set.now, |newest| newest.max(set.now));
-        Ok(DryRun { moment, count: found.sessions, sample })
+        Ok(Some(DryRun { moment, count: found.sessions, sample }))
     }
 
     /// See [`Admin::end_filtered`].
@@ -69,7 +89,7 @@ impl Admin {
         }
         check_sessions(matching)?;
         let set = LiveSet { opened_until: Some(shown.moment), ..self.live_set(matching.clone()) };
-        let found = self.store.count_sessions(&set)?.sessions;
+        let found = self.store.count_sessions(&set, &mut |_| ControlFlow::Continue(()))?.sessions;
         if found > shown.count {
             return Err(AdminError::MoreThanShown { shown: shown.count, found });
         }

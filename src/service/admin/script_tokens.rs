@@ -23,7 +23,7 @@ impl Admin {
         let mut query = SessionQuery { matching, limit: PAGE, ..SessionQuery::default() };
         let mut ended = 0;
         loop {
-            let found = self.list_sessions(query.clone())?;
+            let found = self.search_sessions(query.clone())?;
             query.before = found.last().map(|entry| entry.session.id);
             for entry in found.iter().filter(|entry| entry.name.as_deref() == Some(name)) {
                 match self.end_session(entry.session.id) {

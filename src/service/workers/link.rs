@@ -17,7 +17,7 @@ use crate::domain::token::TokenDigest;
 use crate::domain::user::{Account, Epoch, LoginName, NewUser, PasswordHash, UserId};
 use crate::store::{
     Connection, EventEntry, EventFilter, NewEvent, NewSession, Opening, PasswordChange, Refresh, Refreshed,
-    SessionFilter, Store, StoreError, StoreResult, Successor,
+    SessionFilter, SessionList, Store, StoreError, StoreResult, Successor,
 };
 
 /// A thread's connection, and the store that opens another one.
@@ -179,7 +179,7 @@ impl Connection for LinkStep<'_> {
         self.write(|connection| connection.end_other_sessions(user, keep, audit))
     }
 
-    fn list_sessions(&mut self, filter: &SessionFilter) -> StoreResult<Vec<SessionEntry>> {
+    fn list_sessions(&mut self, filter: &SessionFilter) -> StoreResult<SessionList> {
         self.read(|connection| connection.list_sessions(filter))
     }
 

@@ -6,8 +6,8 @@ use crate::domain::jwt::{Algorithm, KeyPurpose};
 use crate::domain::policy::IdleLimits;
 use crate::domain::random::SystemRandom;
 use crate::store::{
-    Clash, ClockTrust, EventFilter, ImportError, KeyError, LastAdmin, NewEvent, Retiring, SessionFilter, SessionMatch,
-    StoreError, SweepPolicy, UserChange, UserChanged, UserFilter,
+    Clash, ClockTrust, Effort, EventFilter, ImportError, KeyError, LastAdmin, NewEvent, Retiring, SessionFilter,
+    SessionMatch, StoreError, SweepPolicy, UserChange, UserChanged, UserFilter,
 };
 
 pub(super) const ADMIN_CASES: &[AdminCase] = &[
@@ -105,10 +105,17 @@ fn sessions_are_listed(store: &dyn AdminStore) {
     }
     assert_eq!(conn.end_session(session_id(2), &audit(Event::Revoked)), Ok(true));
     let matching = SessionMatch::default();
-    let all =
-        SessionFilter { matching, with_ended: false, now: NOW, idle_limits: IdleLimits::NONE, before: None, limit: 10 };
+    let all = SessionFilter {
+        matching,
+        with_ended: false,
+        now: NOW,
+        idle_limits: IdleLimits::NONE,
+        before: None,
+        limit: 10,
+        effort: Effort::UNBOUNDED,
+    };
     let list = |filter: SessionFilter| {
-        let sessions = store.list_sessions(&filter).expect("a read");
+        let sessions = store.list_sessions(&filter).expect("a read").sessions;
         sessions.into_iter().map(|entry| entry.session.id).collect::<Vec<_>>()
     };
     assert_eq!(list(all.clone()), [4, 3, 1].map(session_id));
@@ -117,11 +124,11 @@ fn sessions_are_listed(store: &dyn AdminStore) {
     assert_eq!(list(SessionFilter { before: Some(session_id(4)), limit: 1, ..all.clone() }), [session_id(3)]);
     let idle_limits = IdleLimits { others: Some(Duration::from_secs(60)), ..IdleLimits::NONE };
     assert_eq!(list(SessionFilter { now: after(61), idle_limits, ..all.clone() }), []);
-    let shown = store.list_sessions(&all).expect("a read").remove(0);
+    let shown = store.list_sessions(&all).expect("a read").sessions.remove(0);
     assert_eq!((shown.user_id, shown.username.as_str(), shown.expires), (alice, "alice", None));
     assert_eq!((shown.address.as_deref(), shown.user_agent.as_deref()), (Some("127.0.0.1"), Some("conformance")));
     let with_ended = SessionFilter { with_ended: true, before: Some(session_id(3)), ..all };
-    let ended = store.list_sessions(&with_ended).expect("a read").remove(0);
+    let ended = store.list_sessions(&with_ended).expect("a read").sessions.remove(0);
     assert_eq!((ended.session.ended, ended.end_reason), (Some(NOW), Some(Event::Revoked)));
     assert_eq!(ended.ended_by.as_deref(), Some("system"));
 }

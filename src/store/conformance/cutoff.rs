@@ -4,7 +4,8 @@ use super::*;
 use crate::domain::policy::IdleLimits;
 use crate::domain::session::SessionKind;
 use crate::store::{
-    LastAdmin, Refresh, Refreshed, SessionFilter, SessionMatch, SharedEmail, UserChange, UserChanged, UserCreation,
+    Effort, LastAdmin, Refresh, Refreshed, SessionFilter, SessionMatch, SharedEmail, UserChange, UserChanged,
+    UserCreation,
 };
 
 pub(super) const ADMIN_CASES: &[AdminCase] = &[
@@ -104,8 +105,9 @@ fn ends_are_told(store: &dyn AdminStore) {
             idle_limits: IdleLimits::NONE,
             before: None,
             limit: 10,
+            effort: Effort::UNBOUNDED,
         };
-        let mut listed = store.list_sessions(&filter).expect("a read");
+        let mut listed = store.list_sessions(&filter).expect("a read").sessions;
         listed.sort_by_key(|entry| entry.session.id);
         listed.into_iter().map(|entry| (entry.end_reason, entry.session.ended)).collect::<Vec<_>>()
     };

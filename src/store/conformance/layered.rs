@@ -2,14 +2,15 @@
 //! refuse them or falsify their results.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use super::super::{AdminStore, Connection, FeedKind, RevocationFeed, Store, StoreResult};
 use super::super::{
     ClientCreation, ClientRotation, ClockTrust, EventEntry, EventFilter, Findings, ImportError, ImportReport, KeyEntry,
     KeyError, LastAdmin, LiveSet, NewClient, NewEvent, NewSession, Opening, PasswordChange, Refresh, Refreshed,
-    Retiring, SessionCount, SessionFilter, SharedEmail, Subject, Successor, SweepMoment, SweepPolicy, SweepReport,
-    UserChange, UserChanged, UserCreation, UserEntry, UserFilter,
+    Retiring, SessionCount, SessionFilter, SessionList, SharedEmail, Subject, Successor, SweepMoment, SweepPolicy,
+    SweepReport, UserChange, UserChanged, UserCreation, UserEntry, UserFilter,
 };
 use crate::domain::audit::AuditContext;
 use crate::domain::client::{ClientEntry, ClientId, ClientRecord};
@@ -143,8 +144,10 @@ impl<S: AdminStore, L: Layer> AdminStore for Layered<S, L> {
         fn end_everybody(store, audit: &AuditContext) -> StoreResult<()>;
         fn end_issued_before(store, moment: Timestamp, audit: &AuditContext) -> StoreResult<()>;
         fn list_users(store, filter: &UserFilter) -> StoreResult<Vec<UserEntry>>;
-        fn list_sessions(store, filter: &SessionFilter) -> StoreResult<Vec<SessionEntry>>;
-        fn count_sessions(store, set: &LiveSet) -> StoreResult<SessionCount>;
+        fn list_sessions(store, filter: &SessionFilter) -> StoreResult<SessionList>;
+        fn count_sessions(
+            store, set: &LiveSet, progress: &mut dyn FnMut(u64) -> ControlFlow<()>
+        ) -> StoreResult<SessionCount>;
         fn end_sessions(
             store, set: &LiveSet, audit: &AuditContext, clock: &dyn Clock, progress: &mut dyn FnMut(u64)
         ) -> StoreResult<u64>;
@@ -192,7 +195,7 @@ impl<C: AsConnection, L: Layer> Connection for LayeredConnection<C, L> {
         fn end_idle_session(connection, session: SessionId, last_seen: Timestamp, audit: &AuditContext) -> StoreResult<bool>;
         fn end_all_sessions(connection, user: UserId, audit: &AuditContext) -> StoreResult<bool>;
         fn end_other_sessions(connection, user: UserId, keep: SessionId, audit: &AuditContext) -> StoreResult<bool>;
-        fn list_sessions(connection, filter: &SessionFilter) -> StoreResult<Vec<SessionEntry>>;
+        fn list_sessions(connection, filter: &SessionFilter) -> StoreResult<SessionList>;
         fn find_session(connection, session: SessionId) -> StoreResult<Option<SessionEntry>>;
         fn change_password(connection, change: &PasswordChange, audit: &AuditContext) -> StoreResult<bool>;
         fn upgrade_password_hash(connection, user: UserId, old: &PasswordHash, new: &PasswordHash) -> StoreResult<bool>;

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::domain::policy::IdleLimits;
-use crate::store::{KeptSessions, LastAdmin, PasswordChange, SessionFilter, SessionMatch};
+use crate::store::{Effort, KeptSessions, LastAdmin, PasswordChange, SessionFilter, SessionList, SessionMatch};
 
 pub(super) const CASES: &[Case] = &[
     ("a user's live sessions are listed in pages", own_sessions_are_listed),
@@ -23,6 +23,7 @@ fn page_of(user: UserId) -> SessionFilter {
         idle_limits: IdleLimits::NONE,
         before: None,
         limit: 2,
+        effort: Effort::UNBOUNDED,
     }
 }
 
@@ -36,16 +37,16 @@ fn own_sessions_are_listed(store: &dyn Store) {
     }
     assert_eq!(conn.end_session(session_id(4), &audit(Event::Logout)), Ok(true));
     let mut list = |before| {
-        let sessions = conn.list_sessions(&SessionFilter { before, ..page_of(alice) }).expect("a read");
+        let sessions = conn.list_sessions(&SessionFilter { before, ..page_of(alice) }).expect("a read").sessions;
         sessions.into_iter().map(|entry| entry.session.id).collect::<Vec<_>>()
     };
     assert_eq!(list(None), [5, 2].map(session_id));
     assert_eq!(list(Some(session_id(2))), [session_id(1)]);
-    let shown = conn.list_sessions(&page_of(alice)).expect("a read").remove(0);
+    let shown = conn.list_sessions(&page_of(alice)).expect("a read").sessions.remove(0);
     assert_eq!((shown.user_id, shown.name.as_deref(), shown.expires), (alice, Some("device 5"), None));
     assert_eq!((shown.address.as_deref(), shown.user_agent.as_deref()), (Some("127.0.0.1"), Some("conformance")));
     conn.end_all_sessions(alice, &audit(Event::LogoutAll)).expect("a write");
-    assert_eq!(conn.list_sessions(&page_of(alice)), Ok(Vec::new()));
+    assert_eq!(conn.list_sessions(&page_of(alice)), Ok(SessionList::default()));
 }
 
 fn one_session_is_found(store: &dyn Store) {

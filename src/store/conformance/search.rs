@@ -1,14 +1,20 @@
 //! Searching for sessions and users, and ending the sessions of a set.
 
+use std::ops::ControlFlow;
+
 use super::*;
 use crate::domain::policy::IdleLimits;
 use crate::domain::session::SessionKind;
 use crate::domain::time::ManualClock;
-use crate::store::{LastAdmin, LiveSet, SessionCount, SessionFilter, SessionMatch, UserChanged, UserFilter};
+use crate::store::{
+    Effort, LastAdmin, LiveSet, SessionCount, SessionFilter, SessionList, SessionMatch, StoreResult, UserChanged,
+    UserFilter,
+};
 
 pub(super) const ADMIN_CASES: &[AdminCase] = &[
     ("sessions are found by address, time, dialect, device and name", sessions_are_found),
     ("pages of a search follow each other while rows change", pages_follow_each_other),
+    ("a search that stops goes on where it stopped", searches_go_on),
     ("a set of sessions ends whole, and no other", a_set_ends),
     ("each kind of session has its idle limit", kinds_have_limits),
     ("users are found by beginning, e-mail address, number and state", users_are_found),
@@ -59,11 +65,16 @@ fn filter(matching: SessionMatch) -> SessionFilter {
         idle_limits: IdleLimits::NONE,
         before: None,
         limit: 100,
+        effort: Effort::UNBOUNDED,
     }
 }
 
+fn counted(store: &dyn AdminStore, set: &LiveSet) -> StoreResult<SessionCount> {
+    store.count_sessions(set, &mut |_| ControlFlow::Continue(()))
+}
+
 fn ids(store: &dyn AdminStore, filter: &SessionFilter) -> Vec<SessionId> {
-    let sessions = store.list_sessions(filter).expect("a read");
+    let sessions = store.list_sessions(filter).expect("a read").sessions;
     sessions.into_iter().map(|entry| entry.session.id).collect()
 }
 
@@ -149,6 +160,57 @@ fn pages_follow_each_other(store: &dyn AdminStore) {
     assert_eq!(ids(store, &filter), []);
 }
 
+/// Whatever a store does with the bounds of a search: from where it stopped, nothing is lost and nothing comes twice.
+fn searches_go_on(store: &dyn AdminStore) {
+    let conn = &mut *connect(store);
+    let (alice, bob) = (add_user(conn, "alice"), add_user(conn, "bob"));
+    let addresses = ["192.0.2.1", "192.0.2.200", "192.0.3.1"];
+    let opened: [SessionId; 24] = std::array::from_fn(|number| {
+        let device = if number % 7 == 0 { "curl/8.0" } else { "Mozilla/5.0 (X11) Firefox/140.0" };
+        let client = client(u64::try_from(number).expect("a small number"));
+        let client = Client { address: addresses.get(number % 3).copied(), device, ..client };
+        log_in_as(conn, if number % 2 == 0 { alice } else { bob }, &client)
+    });
+    let device = |name: &str| SessionMatch { device: Some(name.to_owned()), ..SessionMatch::default() };
+    let network = |text: &str| SessionMatch { address: text.parse().ok(), ..SessionMatch::default() };
+    let cases: [(SessionMatch, &dyn Fn(usize) -> bool); 8] = [
+        (SessionMatch::default(), &|_| true),
+        (device("curl"), &|number| number % 7 == 0),
+        (device("no such device"), &|_| false),
+        (SessionMatch { user: Some(alice), ..device("curl") }, &|number| number % 14 == 0),
+        (network("192.0.2.0/25"), &|number| number % 3 == 0),
+        (network("192.0.3.1/32"), &|number| number % 3 == 2),
+        (SessionMatch { user: Some(bob), ..network("192.0.2.200/32") }, &|number| number % 6 == 1),
+        (
+            SessionMatch { created_from: Some(after(3)), created_before: Some(after(20)), ..network("192.0.2.0/24") },
+            &|number| number % 3 < 2 && (3..20).contains(&number),
+        ),
+    ];
+    for (matching, is_in) in cases {
+        for (rows, limit) in [(1, 1), (3, 2), (5, 100), (30, 2)] {
+            let effort = Effort { rows, time: Duration::ZERO };
+            let mut filter = SessionFilter { effort, limit, ..filter(matching.clone()) };
+            let mut found = Vec::new();
+            loop {
+                let SessionList { sessions, unsearched } = store.list_sessions(&filter).expect("a read");
+                let last = sessions.last().map(|entry| entry.session.id);
+                let is_full = u32::try_from(sessions.len()) == Ok(limit);
+                assert!(!is_full || unsearched.is_none(), "it found enough");
+                found.extend(sessions.into_iter().map(|entry| entry.session.id));
+                let next = if is_full { last } else { unsearched };
+                assert!(next.is_none() || filter.before.is_none() || next < filter.before, "it goes on");
+                filter.before = next;
+                if next.is_none() {
+                    break;
+                }
+            }
+            let expected: Vec<_> = opened.iter().enumerate().filter(|(number, _)| is_in(*number)).collect();
+            let expected: Vec<_> = expected.into_iter().rev().map(|(_, id)| *id).collect();
+            assert_eq!(found, expected, "{rows} rows, {limit} at most: {matching:?}");
+        }
+    }
+}
+
 fn a_set_ends(store: &dyn AdminStore) {
     let conn = &mut *connect(store);
     let (alice, bob) = (add_user(conn, "alice"), add_user(conn, "bob"));
@@ -167,11 +229,11 @@ fn a_set_ends(store: &dyn AdminStore) {
         ..SessionMatch::default()
     };
     let set = LiveSet { matching, now: after(100), idle_limits: IdleLimits::NONE, opened_until: None };
-    let opened_until = |seconds| store.count_sessions(&LiveSet { opened_until: Some(after(seconds)), ..set.clone() });
+    let opened_until = |seconds| counted(store, &LiveSet { opened_until: Some(after(seconds)), ..set.clone() });
     assert_eq!(opened_until(4), Ok(SessionCount { sessions: 2, newest: Some(after(4)) }));
     let is_in = |number: u64| !number.is_multiple_of(3) && number < 20 && number != 2;
     let count = u64::try_from((1..=30).filter(|number| is_in(*number)).count()).expect("a small number");
-    assert_eq!(store.count_sessions(&set), Ok(SessionCount { sessions: count, newest: Some(after(19)) }));
+    assert_eq!(counted(store, &set), Ok(SessionCount { sessions: count, newest: Some(after(19)) }));
     let (mut told, clock) = (0, ManualClock::new(after(110)));
     let by = cause_at(Event::Revoked, after(100)).with_detail(serde_json::json!({}));
     let ended = store.end_sessions(&set, &by, &clock, &mut |number| told = number);
@@ -181,18 +243,18 @@ fn a_set_ends(store: &dyn AdminStore) {
     }
     let mut all = filter(SessionMatch::default());
     all.with_ended = true;
-    for entry in store.list_sessions(&all).expect("a read") {
+    for entry in store.list_sessions(&all).expect("a read").sessions {
         let revoked = (1..=30).any(|number| is_in(number) && id_of(&client(number)) == entry.session.id);
         assert_eq!(entry.end_reason == Some(Event::Revoked), revoked, "{}", entry.session.id);
         if revoked {
             assert_eq!((entry.session.ended, entry.ended_by.as_deref()), (Some(after(110)), Some("system")));
         }
     }
-    assert_eq!(store.count_sessions(&set), Ok(SessionCount::default()));
+    assert_eq!(counted(store, &set), Ok(SessionCount::default()));
     assert_eq!(store.end_sessions(&set, &by, &clock, &mut |_| {}), Ok(0));
     let idle_limits = IdleLimits { others: Some(Duration::from_secs(1)), ..IdleLimits::NONE };
     let idle = LiveSet { idle_limits, matching: SessionMatch::of_user(alice), ..set };
-    assert_eq!(store.count_sessions(&idle), Ok(SessionCount::default()), "what is over by itself is not counted");
+    assert_eq!(counted(store, &idle), Ok(SessionCount::default()), "what is over by itself is not counted");
 }
 
 fn kinds_have_limits(store: &dyn AdminStore) {
@@ -212,7 +274,7 @@ fn kinds_have_limits(store: &dyn AdminStore) {
         let idle_limits = IdleLimits { attended, others };
         let found = ids(store, &SessionFilter { idle_limits, ..filter(SessionMatch::default()) });
         let set = LiveSet { matching: SessionMatch::default(), now: after(100), idle_limits, opened_until: None };
-        let count = store.count_sessions(&set).expect("a count").sessions;
+        let count = counted(store, &set).expect("a count").sessions;
         assert_eq!(usize::try_from(count), Ok(found.len()));
         found
     };

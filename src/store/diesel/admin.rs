@@ -1,6 +1,7 @@
 //! Administration: users, lists, keys, imports, sweeping.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
 use diesel::sql_types::{BigInt, Binary};
 use diesel::{OptionalExtension, QueryResult, RunQueryDsl};
@@ -16,14 +17,14 @@ use crate::domain::client::{ClientEntry, ClientId};
 use crate::domain::import::ImportData;
 use crate::domain::jwt::{Algorithm, KeySecret, StoredKey};
 use crate::domain::random::Random;
-use crate::domain::session::{SessionEntry, SessionId};
+use crate::domain::session::SessionId;
 use crate::domain::time::{Clock, Timestamp};
 use crate::domain::user::{NewUser, PasswordHash, UserId};
 use crate::store::{
     AdminStore, ClientCreation, ClientRotation, ClockTrust, EventEntry, EventFilter, Findings, ImportError,
     ImportReport, KeyEntry, KeyError, LastAdmin, LiveSet, NewClient, Retiring, SessionCount, SessionFilter,
-    SharedEmail, StoreResult, Subject, SweepMoment, SweepPolicy, SweepReport, UserChange, UserChanged, UserCreation,
-    UserEntry, UserFilter,
+    SessionList, SharedEmail, StoreResult, Subject, SweepMoment, SweepPolicy, SweepReport, UserChange, UserChanged,
+    UserCreation, UserEntry, UserFilter,
 };
 
 statement! {
@@ -119,12 +120,16 @@ impl AdminStore for DieselStore {
         self.admin(|connection| connection.read(|any| lists::users(any, filter)))
     }
 
-    fn list_sessions(&self, filter: &SessionFilter) -> StoreResult<Vec<SessionEntry>> {
+    fn list_sessions(&self, filter: &SessionFilter) -> StoreResult<SessionList> {
         self.admin(|connection| connection.read(|any| lists::sessions(any, filter)))
     }
 
-    fn count_sessions(&self, set: &LiveSet) -> StoreResult<SessionCount> {
-        self.count_set(set)
+    fn count_sessions(
+        &self,
+        set: &LiveSet,
+        progress: &mut dyn FnMut(u64) -> ControlFlow<()>,
+    ) -> StoreResult<SessionCount> {
+        self.count_set(set, progress)
     }
 
     fn end_sessions(

@@ -24,7 +24,7 @@ use crate::domain::token::TokenDigest;
 use crate::domain::user::{Account, Epoch, LoginName, NewUser, PasswordHash, UserId};
 use crate::store::{
     Connection, EventEntry, EventFilter, NewEvent, NewSession, Opening, PasswordChange, Refresh, Refreshed,
-    SessionFilter, StoreError, StoreResult, Successor,
+    SessionFilter, SessionList, StoreError, StoreResult, Successor,
 };
 
 /// The schema that this program was written for.
@@ -295,7 +295,7 @@ impl Connection for DieselConnection {
         self.end(|connection, room| users::end_all(connection, user, Some(keep), audit, room))
     }
 
-    fn list_sessions(&mut self, filter: &SessionFilter) -> StoreResult<Vec<SessionEntry>> {
+    fn list_sessions(&mut self, filter: &SessionFilter) -> StoreResult<SessionList> {
         self.read(|connection| lists::sessions(connection, filter))
     }
 

@@ -1,5 +1,6 @@
 //! Ending the sessions of a set: counted and ended page by page, in small transactions.
 
+use std::ops::ControlFlow;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,7 +14,7 @@ use super::any::{AnyConnection, on_each};
 use super::audit::{self, About};
 use super::emptying::Pace;
 use super::hot::{CUTOFF_EPOCH, ISSUED_BEFORE, statement};
-use super::matching;
+use super::matching::{self, By, Condition};
 use super::rows::session_id;
 use super::schema::sessions;
 use crate::domain::audit::{AuditContext, Event};
@@ -23,7 +24,10 @@ use crate::store::admin::is_single;
 use crate::store::{LiveSet, SessionCount, StoreResult};
 
 /// How many sessions are read at a time.
-pub(super) const PAGE: i64 = 1_000;
+const PAGE: i64 = 1_000;
+
+/// How many sessions a statement looks at.
+const PORTION: i64 = 10_000;
 
 /// The longest pause after a transaction. Each lasts as long as the transaction did, so that other writers get their
 /// turn on SQLite.
@@ -64,12 +68,16 @@ struct Found {
 
 impl DieselStore {
     /// See [`crate::store::AdminStore::count_sessions`].
-    pub(super) fn count_set(&self, set: &LiveSet) -> StoreResult<SessionCount> {
+    pub(super) fn count_set(
+        &self,
+        set: &LiveSet,
+        progress: &mut dyn FnMut(u64) -> ControlFlow<()>,
+    ) -> StoreResult<SessionCount> {
         let mut count = SessionCount::default();
         self.each_page(set, |page| {
             count.sessions = count.sessions.saturating_add(u64::try_from(page.len()).unwrap_or(u64::MAX));
             count.newest = page.iter().map(|found| found.created).max().max(count.newest);
-            Ok(())
+            Ok(progress(count.sessions))
         })?;
         Ok(count)
     }
@@ -104,7 +112,7 @@ impl DieselStore {
                 left = rest;
                 thread::sleep(begun.elapsed().min(MAX_PAUSE));
             }
-            Ok(())
+            Ok(ControlFlow::Continue(()))
         })?;
         let mut done = AuditContext { at: now(), ..audit.clone() };
         if let Some(members) = done.detail.as_mut().and_then(serde_json::Value::as_object_mut) {
@@ -119,22 +127,35 @@ impl DieselStore {
         self.admin(|connection| connection.end(|any, _| audit::record_as(any, event, audit, About::default())))
     }
 
-    /// Shows all sessions of the set to `work`, page by page. Sessions that end meanwhile may be missing.
-    fn each_page(&self, set: &LiveSet, mut work: impl FnMut(&[Found]) -> StoreResult<()>) -> StoreResult<()> {
+    /// Shows all sessions of the set to `work`, page by page, until that breaks off. Sessions that end meanwhile may be
+    /// missing.
+    fn each_page(
+        &self,
+        set: &LiveSet,
+        mut work: impl FnMut(&[Found]) -> StoreResult<ControlFlow<()>>,
+    ) -> StoreResult<()> {
         let way = Way::of(set);
         let mut last: Option<Found> = None;
         loop {
-            let rows = self
-                .admin(|connection| connection.read(|any| any.transaction(|any| page(any, set, way, last.as_ref()))))?;
-            let is_last = i64::try_from(rows.len()).unwrap_or(i64::MAX) < PAGE;
-            // The next page begins after the last row, whether that belongs to the set or not.
-            last = rows.last().cloned();
-            let found: Vec<Found> =
-                rows.into_iter().filter(|row| set.matching.covers(row.address.as_deref())).collect();
-            work(&found)?;
-            if is_last {
-                return Ok(());
+            let until = self.admin(|connection| connection.read(|any| portion(any, set, way, last.as_ref())))?;
+            loop {
+                let rows = self.admin(|connection| {
+                    connection.read(|any| any.transaction(|any| page(any, set, way, (last.as_ref(), until))))
+                })?;
+                let is_last = i64::try_from(rows.len()).unwrap_or(i64::MAX) < PAGE;
+                // The next page begins after the last row, whether that belongs to the set or not.
+                last = rows.last().cloned().or(last);
+                let found: Vec<Found> =
+                    rows.into_iter().filter(|row| set.matching.covers(row.address.as_deref())).collect();
+                if work(&found)?.is_break() {
+                    return Ok(());
+                }
+                if is_last {
+                    break;
+                }
             }
+            let Some(id) = until else { return Ok(()) };
+            last = Some(Found { id, created: Timestamp::EPOCH, address: None });
         }
     }
 }
@@ -143,7 +164,7 @@ impl DieselStore {
 #[derive(Debug, Clone, Copy)]
 enum Way {
     /// By id, which is by time; also within one user or one address.
-    Ids,
+    Ids(By),
     /// By address, within a network.
     Addresses,
 }
@@ -151,8 +172,10 @@ enum Way {
 impl Way {
     fn of(set: &LiveSet) -> Self {
         match (&set.matching.user, &set.matching.address) {
-            (None, Some(network)) if !is_single(network) => Self::Addresses,
-            (_, Some(_) | None) => Self::Ids,
+            (Some(_), _) => Self::Ids(By::User),
+            (None, Some(network)) if is_single(network) => Self::Ids(By::Address),
+            (None, Some(_)) => Self::Addresses,
+            (None, None) => Self::Ids(By::Id),
         }
     }
 }
@@ -168,14 +191,57 @@ pub(super) fn read_in_order(any: &mut AnyConnection) -> QueryResult<()> {
     )
 }
 
-/// The next page of the set after `last`.
-fn page(any: &mut AnyConnection, set: &LiveSet, way: Way, last: Option<&Found>) -> QueryResult<Vec<Found>> {
+/// The last session of the next portion after `last`, as the index leads to it; `None`: what is left is the last portion.
+/// So no statement looks at more than a portion, though it finds nothing there, and others get their turn. Those of a
+/// network are not portioned.
+fn portion(any: &mut AnyConnection, set: &LiveSet, way: Way, last: Option<&Found>) -> QueryResult<Option<SessionId>> {
+    let Way::Ids(by) = way else { return Ok(None) };
+    any.transaction(|any| {
+        read_in_order(any)?;
+        let mut query = sessions::table.select(sessions::id).order(sessions::id).offset(PORTION - 1).into_boxed();
+        for condition in matching::leading(&set.matching, by).into_iter().chain(between(set, last, None)) {
+            query = query.filter(condition);
+        }
+        let found: Option<Vec<u8>> = query.first(any).optional()?;
+        found.map(|id| session_id(&id)).transpose()
+    })
+}
+
+/// The ids after `last`, up to `until`, as far as they are in the set. Each end has one bound: of two, SQLite would begin
+/// with the wrong one.
+fn between(set: &LiveSet, last: Option<&Found>, until: Option<SessionId>) -> Vec<Condition> {
+    let bytes = |id: SessionId| id.as_bytes().to_vec();
+    let (from, before) = matching::ids_of(&set.matching);
+    let least = match (last, from) {
+        (Some(Found { id, .. }), _) => Some(Box::new(sessions::id.gt(bytes(*id))) as Condition),
+        (None, from) => from.map(|id| Box::new(sessions::id.ge(bytes(id))) as Condition),
+    };
+    // What was found as the end of a portion is in the set.
+    let greatest = match (until, before) {
+        (Some(id), _) => Some(Box::new(sessions::id.le(bytes(id))) as Condition),
+        (None, before) => before.map(|id| Box::new(sessions::id.lt(bytes(id))) as Condition),
+    };
+    least.into_iter().chain(greatest).collect()
+}
+
+/// The next page of the set after a session, up to the end of a portion.
+fn page(
+    any: &mut AnyConnection,
+    set: &LiveSet,
+    way: Way,
+    (last, until): (Option<&Found>, Option<SessionId>),
+) -> QueryResult<Vec<Found>> {
     read_in_order(any)?;
     let mut query =
         sessions::table.select((sessions::id, sessions::created, sessions::address)).limit(PAGE).into_boxed();
+    let matching = &set.matching;
     let wanted = match (way, last) {
-        (Way::Addresses, Some(_)) => matching::matching_after(&set.matching),
-        (Way::Addresses | Way::Ids, _) => matching::matching(&set.matching),
+        (Way::Addresses, Some(_)) => matching::matching_after(matching),
+        (Way::Addresses, None) => matching::matching(matching),
+        (Way::Ids(by), _) => {
+            let others = matching::following(matching, by).into_iter().chain(between(set, last, until));
+            matching::leading(matching, by).into_iter().chain(others).collect()
+        }
     };
     for condition in wanted.into_iter().chain(matching::live(set.now, set.idle_limits)) {
         query = query.filter(condition);
@@ -183,17 +249,14 @@ fn page(any: &mut AnyConnection, set: &LiveSet, way: Way, last: Option<&Found>) 
     if let Some(until) = set.opened_until {
         query = query.filter(sessions::created.le(until.as_micros()));
     }
-    query = match way {
-        Way::Ids => query.order(sessions::id),
-        Way::Addresses => query.order((sessions::address, sessions::id)),
+    query = match (way, last) {
+        (Way::Ids(_), _) => query.order(sessions::id),
+        (Way::Addresses, None) => query.order((sessions::address, sessions::id)),
+        (Way::Addresses, Some(Found { id, address, .. })) => {
+            let after = matching::after(address.clone().unwrap_or_default(), id.as_bytes().to_vec());
+            query.order((sessions::address, sessions::id)).filter(after)
+        }
     };
-    if let Some(Found { id, address, .. }) = last {
-        let id = id.as_bytes().to_vec();
-        query = match way {
-            Way::Ids => query.filter(sessions::id.gt(id)),
-            Way::Addresses => query.filter(matching::after(address.clone().unwrap_or_default(), id)),
-        };
-    }
     let rows: Vec<(Vec<u8>, i64, Option<String>)> = query.load(any)?;
     let found = |(id, created, address): (Vec<u8>, i64, Option<String>)| {
         Ok(Found { id: session_id(&id)?, created: Timestamp::from_micros(created), address })
@@ -222,5 +285,5 @@ pub(super) fn mark(
 #[cfg(test)]
 pub(super) fn try_page(any: &mut AnyConnection, set: &LiveSet, has_last: bool) -> QueryResult<()> {
     let last = Found { id: SessionId::from_bytes([0; 16]), created: Timestamp::EPOCH, address: None };
-    page(any, set, Way::of(set), Some(&last).filter(|_| has_last)).map(drop)
+    page(any, set, Way::of(set), (Some(&last).filter(|_| has_last), None)).map(drop)
 }

@@ -14,6 +14,7 @@ use super::{cutoff, hot};
 use crate::domain::policy::IdleLimits;
 use crate::domain::session::{SessionId, SessionKind};
 use crate::domain::time::Timestamp;
+use crate::domain::user::UserId;
 use crate::store::SessionMatch;
 use crate::store::admin::is_single;
 
@@ -23,33 +24,103 @@ pub(super) type Condition = Box<dyn BoxableExpression<sessions::table, MultiBack
 /// A character after all that addresses consist of.
 const AFTER_ADDRESSES: char = '~';
 
+/// Which index leads to the sessions that a list looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum By {
+    /// The primary key: all of them, or those of a time.
+    Id,
+    /// Those of the user.
+    User,
+    /// Those from the single address.
+    Address,
+    /// Those that were made for scripts.
+    Scripts,
+    /// Those of the network and of its neighbours. Only these are not in the order of ids.
+    Network,
+}
+
 /// What the database decides. Of a network, it finds more than belongs to it: [`SessionMatch::covers`] decides.
 pub(super) fn matching(wanted: &SessionMatch) -> Vec<Condition> {
     let mut all = matching_after(wanted);
-    if let Some(network) = wanted.address.as_ref().filter(|network| !is_single(network)) {
-        all.push(Box::new(sessions::address.assume_not_null().ge(common_text(network))));
-    }
+    all.extend(wanted.address.as_ref().and_then(from_the_beginning_of));
     all
 }
 
 /// The same without the least address of a network, where the query says after which address it goes on: of two
 /// such bounds, SQLite would begin with the wrong one.
 pub(super) fn matching_after(wanted: &SessionMatch) -> Vec<Condition> {
+    let (from, before) = ids_of(wanted);
     let mut all: Vec<Condition> = Vec::new();
-    if let Some(user) = wanted.user {
-        all.push(Box::new(sessions::user_id.eq(user.0)));
+    all.extend(from.map(|id| Box::new(sessions::id.ge(id.as_bytes().to_vec())) as Condition));
+    all.extend(before.map(|id| Box::new(sessions::id.lt(id.as_bytes().to_vec())) as Condition));
+    all.extend(wanted.user.map(of_user));
+    all.extend(wanted.address.as_ref().map(up_to_the_end_of));
+    if wanted.for_script {
+        all.push(for_script());
     }
-    if let Some(network) = &wanted.address {
-        all.push(up_to_the_end_of(network));
+    all.extend(without_index(wanted));
+    all
+}
+
+/// What the index is searched for.
+pub(super) fn leading(wanted: &SessionMatch, by: By) -> Vec<Condition> {
+    match by {
+        By::Id => Vec::new(),
+        By::User => wanted.user.map(of_user).into_iter().collect(),
+        By::Address => wanted.address.as_ref().map(up_to_the_end_of).into_iter().collect(),
+        By::Scripts => vec![for_script()],
+        By::Network => {
+            let network = wanted.address.as_ref();
+            network.map(up_to_the_end_of).into_iter().chain(network.and_then(from_the_beginning_of)).collect()
+        }
     }
+}
+
+/// All other conditions, in words that no index answers to: otherwise the database could take another one than that
+/// which was chosen, and look at more sessions than were counted.
+pub(super) fn following(wanted: &SessionMatch, by: By) -> Vec<Condition> {
+    let mut all = without_index(wanted);
+    if let Some(user) = wanted.user.filter(|_| by != By::User) {
+        all.push(Box::new(sql::<Bool>("+sessions.user_id = ").bind::<BigInt, _>(user.0)));
+    }
+    if let Some(network) = wanted.address.as_ref().filter(|_| !matches!(by, By::Address | By::Network)) {
+        let address = || sql::<Bool>("(sessions.address || '')");
+        if is_single(network) {
+            all.push(Box::new(address().sql(" = ").bind::<Text, _>(network.addr().to_string())));
+        } else {
+            all.push(Box::new(address().sql(" >= ").bind::<Text, _>(common_text(network))));
+            all.push(Box::new(address().sql(" < ").bind::<Text, _>(beyond(network))));
+        }
+    }
+    if wanted.for_script && by != By::Scripts {
+        all.push(Box::new(sql::<Bool>("(sessions.opened_reason || '') = 'token_created'")));
+    }
+    all
+}
+
+/// The ids between which the sessions of a time are: the least, and one after the greatest. The time itself is decided by
+/// [`without_index`].
+pub(super) fn ids_of(wanted: &SessionMatch) -> (Option<SessionId>, Option<SessionId>) {
+    let beyond = |before: Timestamp| SessionId::first_at(before.saturating_add(Duration::from_millis(1)));
+    (wanted.created_from.map(SessionId::first_at), wanted.created_before.map(beyond))
+}
+
+fn of_user(user: UserId) -> Condition {
+    Box::new(sessions::user_id.eq(user.0))
+}
+
+/// Made for a script. A text and no value, since an index is for this text alone.
+fn for_script() -> Condition {
+    Box::new(sql::<Bool>("sessions.opened_reason = 'token_created'"))
+}
+
+/// The conditions that have no index.
+fn without_index(wanted: &SessionMatch) -> Vec<Condition> {
+    let mut all: Vec<Condition> = Vec::new();
     if let Some(from) = wanted.created_from {
-        // The primary key leads to the rows; the time decides.
-        all.push(Box::new(sessions::id.ge(SessionId::first_at(from).as_bytes().to_vec())));
         all.push(Box::new(sessions::created.ge(from.as_micros())));
     }
     if let Some(before) = wanted.created_before {
-        let beyond = SessionId::first_at(before.saturating_add(Duration::from_millis(1)));
-        all.push(Box::new(sessions::id.lt(beyond.as_bytes().to_vec())));
         all.push(Box::new(sessions::created.lt(before.as_micros())));
     }
     if let Some(before) = wanted.last_seen_before {
@@ -63,10 +134,6 @@ pub(super) fn matching_after(wanted: &SessionMatch) -> Vec<Condition> {
     }
     if let Some(part) = &wanted.name {
         all.push(contains("lower(sessions.name) LIKE ", part));
-    }
-    if wanted.for_script {
-        // A text and no value, since an index is for this text alone.
-        all.push(Box::new(sql::<Bool>("sessions.opened_reason = 'token_created'")));
     }
     all
 }
@@ -104,7 +171,18 @@ fn up_to_the_end_of(network: &IpNet) -> Condition {
     if is_single(network) {
         return Box::new(address.eq(network.addr().to_string()));
     }
-    Box::new(address.lt(format!("{}{AFTER_ADDRESSES}", common_text(network))))
+    Box::new(address.lt(beyond(network)))
+}
+
+/// `None` for a single address, which its end alone finds.
+fn from_the_beginning_of(network: &IpNet) -> Option<Condition> {
+    let from = || Box::new(sessions::address.assume_not_null().ge(common_text(network))) as Condition;
+    (!is_single(network)).then(from)
+}
+
+/// A text after those of all addresses in a network.
+fn beyond(network: &IpNet) -> String {
+    format!("{}{AFTER_ADDRESSES}", common_text(network))
 }
 
 /// What the texts of all addresses in a network begin with.

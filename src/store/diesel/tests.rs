@@ -25,6 +25,7 @@ mod groups;
 mod import;
 mod networks;
 mod plans;
+mod portions;
 mod races;
 mod set_up;
 mod statements;

@@ -1,14 +1,17 @@
 //! Administration of users, sessions and clients in memory. There are no signing keys, no imports, and nothing to sweep.
 
+use std::ops::ControlFlow;
+
 use super::{MemoryStore, SessionRow, Tables};
 use crate::domain::audit::{AuditContext, Event};
 use crate::domain::client::{ClientEntry, ClientId};
-use crate::domain::session::{SessionEntry, SessionId};
+use crate::domain::session::SessionId;
 use crate::domain::time::{Clock, Timestamp};
 use crate::domain::user::{Account, NewUser, PasswordHash, User, UserId, email_key, lookalike_key};
 use crate::store::{
     AdminStore, ClientCreation, ClientRotation, Findings, LastAdmin, LiveSet, NewClient, SessionCount, SessionFilter,
-    SessionMatch, SharedEmail, StoreResult, Subject, UserChange, UserChanged, UserCreation, UserEntry, UserFilter,
+    SessionList, SessionMatch, SharedEmail, StoreResult, Subject, UserChange, UserChanged, UserCreation, UserEntry,
+    UserFilter,
 };
 
 impl AdminStore for MemoryStore {
@@ -162,8 +165,8 @@ impl AdminStore for MemoryStore {
         Ok(self.tables().sessions.get(&session).and_then(|row| row.proven))
     }
 
-    fn list_sessions(&self, filter: &SessionFilter) -> StoreResult<Vec<SessionEntry>> {
-        Ok(self.tables().list_sessions(filter))
+    fn list_sessions(&self, filter: &SessionFilter) -> StoreResult<SessionList> {
+        Ok(self.tables().list_sessions(filter).into())
     }
 
     fn add_client(&self, new: &NewClient, audit: &AuditContext) -> StoreResult<ClientCreation> {
@@ -186,10 +189,16 @@ impl AdminStore for MemoryStore {
         Ok(self.tables().look_up(subject))
     }
 
-    fn count_sessions(&self, set: &LiveSet) -> StoreResult<SessionCount> {
+    fn count_sessions(
+        &self,
+        set: &LiveSet,
+        progress: &mut dyn FnMut(u64) -> ControlFlow<()>,
+    ) -> StoreResult<SessionCount> {
         let tables = self.tables();
         let created: Vec<_> = tables.live_set(set).map(|row| row.session.created).collect();
         let sessions = u64::try_from(created.len()).unwrap_or(u64::MAX);
+        // It is all in one step, so that nothing is left to break off.
+        let _ = progress(sessions);
         Ok(SessionCount { sessions, newest: created.into_iter().max() })
     }
 

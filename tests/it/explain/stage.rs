@@ -82,7 +82,7 @@ impl Stage {
     /// The id of the newest session. Of two that were opened at the same moment, either may be the newest.
     pub(super) fn session(&self) -> String {
         let query = SessionQuery { with_ended: true, limit: 1, ..SessionQuery::default() };
-        self.admin.list_sessions(query).expect("a list").remove(0).session.id.to_string()
+        self.admin.search_sessions(query).expect("a list").remove(0).session.id.to_string()
     }
 
     pub(super) fn alice(&self) -> knoxide::domain::user::User {

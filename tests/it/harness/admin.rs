@@ -79,7 +79,7 @@ impl App {
     /// The live sessions of a user, newest first.
     pub(crate) fn sessions_of(&self, id: UserId) -> Vec<SessionId> {
         let query = SessionQuery { matching: SessionMatch::of_user(id), limit: 100, ..SessionQuery::default() };
-        let sessions = self.admin().list_sessions(query).expect("a list");
+        let sessions = self.admin().search_sessions(query).expect("a list");
         sessions.into_iter().map(|entry| entry.session.id).collect()
     }
 

@@ -5,9 +5,12 @@ use std::time::Duration;
 use knoxide::domain::audit::{Actor, Event};
 use knoxide::service::admin::EventFilter;
 
-use super::browser::unescape;
+use super::browser::{location, unescape};
 use super::*;
 use crate::harness::app::on_each_database;
+
+/// Where sessions are counted and ended.
+const END: &str = "/admin/sessions/end/";
 
 /// The text of the one-time value or token that the page shows.
 fn secret(browser: &Browser) -> String {
@@ -77,20 +80,36 @@ on_each_database! {
         assert_eq!((count(), bench.app.sessions_of(bench.alice).contains(&first)), (2, false));
         // A filtered set: counted first, and no more than that is ended.
         browser.open(&format!("/admin/sessions/end/?user={}", bench.alice));
+        browser.settle();
         assert!(browser.page.contains("2 live sessions would end"), "{}", browser.page);
-        let fields = browser.fields("/admin/sessions/end/");
+        let fields = browser.fields(END);
         bench.app.clock.advance(Duration::from_secs(1));
         bench.app.client().login("alice", PASSWORD);
         let fewer: Vec<_> = fields
             .iter()
             .map(|(name, value)| (name.clone(), if name == "count" { "1".to_owned() } else { value.clone() }))
             .collect();
-        let reply = browser.post("/admin/sessions/end/", &fewer);
-        assert!(reply.text().contains("2 sessions match now, and 1 were shown"), "{}", reply.text());
+        browser.submit_to(END, &fewer);
+        browser.settle();
+        assert!(browser.page.contains("2 sessions match now, and 1 were shown"), "{}", browser.page);
+        assert!(browser.page.contains("3 live sessions would end"), "counted anew: {}", browser.page);
         assert_eq!(count(), 3);
-        let reply = browser.post("/admin/sessions/end/", &fields);
-        assert!(reply.text().contains("2 sessions ended"), "{}", reply.text());
+        let result = location(&browser.post(END, &fields));
+        // The form sent twice, and the result looked at again: nothing more is ended.
+        assert_eq!(location(&browser.post(END, &fields)), result);
+        for _ in 0..2 {
+            browser.open(&result);
+            browser.settle();
+            assert!(browser.page.contains("2 sessions ended"), "{}", browser.page);
+        }
         assert_eq!(count(), 1, "the one that was opened later stays");
+        assert_eq!(events(&bench, Event::MassEndDone).len(), 1);
+        assert_eq!(events(&bench, Event::ActRefused).len(), 1);
+        // Another administrator, or another node, knows nothing of it, and ends nothing.
+        let mut other = bench.browser();
+        other.sign_in("second", PASSWORD);
+        other.open(&result);
+        assert!(other.page.contains("Nothing is known here"), "{}", other.page);
         browser.open(&page);
         let reply = browser.submit(&format!("{page}end-sessions/"), &[]);
         assert!(reply.text().contains("All sessions of the user are over."));

@@ -15,6 +15,8 @@ pub(super) struct Browser {
     pub(super) cookies: BTreeMap<String, String>,
     /// The page that is shown.
     pub(super) page: String,
+    /// The path that the page asks to be opened after a moment.
+    pub(super) refresh: Option<String>,
     /// Headers besides those of every browser.
     pub(super) extra: Vec<(String, String)>,
 }
@@ -22,7 +24,7 @@ pub(super) struct Browser {
 impl Browser {
     pub(super) fn at(address: SocketAddr) -> Self {
         let client = Client::connect(address);
-        Self { client, cookies: BTreeMap::new(), page: String::new(), extra: Vec::new() }
+        Self { client, cookies: BTreeMap::new(), page: String::new(), refresh: None, extra: Vec::new() }
     }
 
     /// Sends a request with the cookies, and keeps those of the reply and its page.
@@ -45,6 +47,8 @@ impl Browser {
             }
         }
         self.page = reply.text();
+        let refresh = reply.header("Refresh");
+        self.refresh = refresh.map(|after| after.split_once("; url=").expect("a path").1.to_owned());
         reply
     }
 
@@ -56,6 +60,13 @@ impl Browser {
             reply = self.send(Request::new("GET", &path));
         }
         reply
+    }
+
+    /// Looks again, as pages about work in the background ask for, until it is done. Each page waits a moment for that.
+    pub(super) fn settle(&mut self) {
+        while let Some(path) = self.refresh.take() {
+            self.open(&path);
+        }
     }
 
     /// The fields of the form that leads to this path, as they stand on the page.

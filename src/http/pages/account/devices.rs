@@ -37,6 +37,8 @@ struct Devices {
     /// Whether passwords are changed here.
     has_passwords: bool,
     next: Option<String>,
+    /// Whether the search stopped before the page was full.
+    has_stopped: bool,
 }
 
 pub(super) async fn list(mut asked: Asked) -> Answer {
@@ -44,12 +46,12 @@ pub(super) async fn list(mut asked: Asked) -> Answer {
     let after = asked.fields.parsed("cursor", "where a page begins", SessionId::parse);
     asked.finish()?;
     let page = asked.auth().own_sessions(asked.who()?, after, ROWS).await?;
-    let current = asked.who()?.session.id;
+    let (current, has_stopped) = (asked.who()?.session.id, page.has_stopped);
     let next = page.next.map(|next| format!("{}?cursor={next}", asked.pages.path(HOME)));
     let rows: Vec<_> = page.sessions.into_iter().map(|entry| row(&asked, entry, current)).collect();
     let has_others = after.is_some() || next.is_some() || rows.iter().any(|row| !row.is_current);
     let has_passwords = asked.pages.has(Where::WithPasswords);
-    show(&Devices { frame, rows, has_others, has_passwords, next })
+    show(&Devices { frame, rows, has_others, has_passwords, next, has_stopped })
 }
 
 /// Ends one. Who ends the session of this page has signed out.

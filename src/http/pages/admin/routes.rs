@@ -77,6 +77,7 @@ pub const PAGES: &[Page] = pages! {
     "GET" "/admin/sessions/" Admin sessions::list;
     "GET" "/admin/sessions/end/" Admin mass_end::show;
     "POST" "/admin/sessions/end/" RecentPassword mass_end::end;
+    "GET" "/admin/sessions/end/result/" Admin mass_end::result;
     "GET" "/admin/sessions/{id}/" Admin sessions::one;
     "POST" "/admin/sessions/{id}/end/" Admin sessions::end;
     "GET" "/admin/events/" Admin events::list;

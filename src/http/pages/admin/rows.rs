@@ -2,9 +2,30 @@
 
 use super::request::Asked;
 use crate::domain::session::SessionEntry;
+use crate::http::admin::sessions::Found;
 use crate::http::pages::device;
+use crate::http::pages::filled::Form;
 use crate::http::pages::when::When;
 use crate::http::pages::words;
+
+/// What comes after the sessions of a page.
+#[derive(Default)]
+pub(super) struct Further {
+    /// The path of the next page, if there is one.
+    pub(super) next: Option<String>,
+    /// The search stopped before the page was full: sessions that were opened before this have not been looked at.
+    pub(super) stopped_at: Option<When>,
+}
+
+impl Further {
+    /// After what was found by this form at this path.
+    pub(super) fn of(asked: &Asked, form: &Form, path: &str, found: &Found) -> Self {
+        Self {
+            next: form.next(path, found.page.next.as_ref()),
+            stopped_at: found.unsearched.map(|id| asked.when(id.opened())),
+        }
+    }
+}
 
 /// A session.
 pub(super) struct SessionRow {

@@ -4,7 +4,7 @@ use askama::Template;
 
 use super::HOME;
 use super::request::{Answer, Asked, go, show};
-use super::rows::SessionRow;
+use super::rows::{Further, SessionRow};
 use crate::domain::dialect::Dialect;
 use crate::domain::session::SessionKind;
 use crate::http::admin::sessions;
@@ -33,7 +33,7 @@ struct Sessions {
     back: String,
     /// The conditions, for the end of all that meet them.
     conditions: String,
-    next: Option<String>,
+    further: Further,
 }
 
 pub(super) async fn list(mut asked: Asked) -> Answer {
@@ -51,13 +51,13 @@ pub(super) async fn list(mut asked: Asked) -> Answer {
         rows: Vec::new(),
         back: format!("{SESSIONS}?{}", form.query(&[])),
         conditions: String::new(),
-        next: None,
+        further: Further::default(),
         form,
     };
     match mend(found)? {
         Outcome::Done(found) => {
-            page.next = page.form.next(SESSIONS, found.next.as_ref());
-            page.rows = SessionRow::all(&asked, found.results);
+            page.further = Further::of(&asked, &page.form, SESSIONS, &found);
+            page.rows = SessionRow::all(&asked, found.page.results);
             if !is_any {
                 page.conditions = page.form.conditions();
             }
@@ -92,4 +92,38 @@ pub(super) async fn end(mut asked: Asked) -> Answer {
     let sign = if back.contains('?') { '&' } else { '?' };
     let done = if back.starts_with("/admin/tokens/") { "token-ended" } else { "session-ended" };
     go(&format!("{back}{sign}done={done}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::time::Timestamp;
+    use crate::http::pages::admin::SECTION;
+    use crate::http::pages::assets::Assets;
+    use crate::http::pages::when::When;
+
+    fn page(further: Further) -> String {
+        let frame = Frame::new(SECTION, &Assets::below("/admin/assets/"), "Sessions");
+        let (form, conditions) = (Form::default(), "device=curl".to_owned());
+        let page = Sessions { frame, form, kinds: kinds(), rows: Vec::new(), back: String::new(), conditions, further };
+        page.render().expect("a page")
+    }
+
+    #[test]
+    fn a_search_that_stopped_is_not_taken_for_one_that_found_nothing() {
+        let (next, at) = (Some("/admin/sessions/?cursor=1".to_owned()), Timestamp::parse("2026-01-02T03:04:05Z"));
+        let stopped_at = at.map(|at| When::of(at, at));
+        let stopped = page(Further { next, stopped_at });
+        assert!(
+            stopped.contains("No session matches so far.") && !stopped.contains("No session matches."),
+            "{stopped}"
+        );
+        assert!(
+            stopped.contains("2026-01-02 03:04:05 UTC") && stopped.contains("have not been searched yet"),
+            "{stopped}"
+        );
+        assert!(stopped.contains("href=\"/admin/sessions/?cursor=1\">Search further back<"), "{stopped}");
+        let ended = page(Further::default());
+        assert!(ended.contains("No session matches.") && !ended.contains("searched yet"), "{ended}");
+    }
 }

@@ -5,16 +5,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Notify;
-
+use super::background::Job;
 use super::request::Asked;
 use crate::domain::audit::Event;
 use crate::domain::time::Timestamp;
-use crate::service::admin::desk::Length;
 use crate::service::admin::{Admin, AdminError, EventEntry, EventFilter, SessionMatch};
-
-/// How long a page waits for numbers that are being counted.
-const PATIENCE: Duration = Duration::from_millis(100);
 
 /// For how long numbers are shown before they are counted again; and for as many times as long as counting takes.
 const FRESH: Duration = Duration::from_secs(30);
@@ -49,57 +44,49 @@ impl Numbers {
 #[derive(Default)]
 struct State {
     latest: Option<Numbers>,
-    is_counting: bool,
+    counting: Option<Job<Numbers>>,
 }
 
 /// The numbers of one listener.
 #[derive(Clone, Default)]
-pub(super) struct Tally(Arc<Shared>);
-
-#[derive(Default)]
-struct Shared {
-    state: Mutex<State>,
-    counted: Notify,
-}
+pub(super) struct Tally(Arc<Mutex<State>>);
 
 impl Tally {
     /// The latest numbers; `None`: they are being counted, for the first time.
     pub(super) async fn numbers(&self, asked: &Asked) -> Option<Numbers> {
-        let counted = self.0.counted.notified();
-        if self.begin(asked.call.auth().now()) {
-            let (tally, call) = (self.clone(), asked.call.in_background());
-            actix_web::rt::spawn(async move {
-                let counted = call.run(Length::Long, count).await;
-                tally.end(counted.ok());
-            });
-        } else if self.lock().latest.is_some() {
-            return self.lock().latest.clone();
+        let (latest, begun) = {
+            let mut state = self.lock();
+            state.settle();
+            let is_due = state.is_due(asked.call.auth().now());
+            if is_due {
+                state.counting = Some(Job::begin(&asked.call, |admin, _| count(admin)));
+            }
+            (state.latest.clone(), state.counting.clone().filter(|_| is_due || state.latest.is_none()))
+        };
+        match begun {
+            Some(job) => job.wait().await.and_then(Result::ok).or(latest),
+            None => latest,
         }
-        let _ = tokio::time::timeout(PATIENCE, counted).await;
-        self.lock().latest.clone()
-    }
-
-    /// Whether it is time to count.
-    fn begin(&self, now: Timestamp) -> bool {
-        let mut state = self.lock();
-        let is_fresh = |numbers: &Numbers| now.since(numbers.at) < FRESH.max(numbers.took * FRESH_FACTOR);
-        let is_due = !state.is_counting && !state.latest.as_ref().is_some_and(is_fresh);
-        state.is_counting |= is_due;
-        is_due
-    }
-
-    fn end(&self, counted: Option<Numbers>) {
-        let mut state = self.lock();
-        state.is_counting = false;
-        if counted.is_some() {
-            state.latest = counted;
-        }
-        drop(state);
-        self.0.counted.notify_waiters();
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Takes over what was counted.
+    fn settle(&mut self) {
+        if let Some(counted) = self.counting.as_ref().and_then(Job::outcome) {
+            self.counting = None;
+            self.latest = counted.ok().or_else(|| self.latest.take());
+        }
+    }
+
+    /// Whether it is time to count.
+    fn is_due(&self, now: Timestamp) -> bool {
+        let is_fresh = |numbers: &Numbers| now.since(numbers.at) < FRESH.max(numbers.took * FRESH_FACTOR);
+        self.counting.is_none() && !self.latest.as_ref().is_some_and(is_fresh)
     }
 }
 
@@ -123,6 +110,7 @@ fn count(admin: &Admin) -> Result<Numbers, AdminError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::admin::error::ApiError;
 
     fn numbers(at: Timestamp, took: Duration) -> Numbers {
         let events = [("login".to_owned(), 3), ("logout".to_owned(), 5)].into();
@@ -131,16 +119,25 @@ mod tests {
 
     #[test]
     fn one_counts_at_a_time_and_not_again_too_soon() {
-        let (tally, start) = (Tally::default(), Timestamp::EPOCH);
+        let (mut state, start) = (State::default(), Timestamp::EPOCH);
         let at = |seconds| start.saturating_add(Duration::from_secs(seconds));
-        assert!(tally.begin(start) && !tally.begin(at(1000)));
-        tally.end(None);
-        assert!(tally.begin(at(1000)));
-        tally.end(Some(numbers(at(1000), Duration::from_secs(1))));
-        assert!(!tally.begin(at(1029)));
-        assert!(tally.begin(at(1030)));
-        tally.end(Some(numbers(at(1030), Duration::from_secs(10))));
-        assert!(!tally.begin(at(1229)) && tally.begin(at(1230)));
+        let end = |state: &mut State, counted| {
+            let job = state.counting.get_or_insert_with(Job::new);
+            job.end(counted);
+            state.settle();
+        };
+        assert!(state.is_due(start));
+        state.counting = Some(Job::new());
+        state.settle();
+        assert!(!state.is_due(at(1000)));
+        end(&mut state, Err(ApiError::not_found()));
+        assert!(state.is_due(at(1000)));
+        end(&mut state, Ok(numbers(at(1000), Duration::from_secs(1))));
+        assert!(!state.is_due(at(1029)) && state.is_due(at(1030)));
+        end(&mut state, Err(ApiError::not_found()));
+        assert!(state.latest.is_some(), "an error takes nothing away");
+        end(&mut state, Ok(numbers(at(1030), Duration::from_secs(10))));
+        assert!(!state.is_due(at(1229)) && state.is_due(at(1230)));
         assert_eq!(numbers(start, Duration::ZERO).of(&[Event::Login, Event::LoginFailed]), 3);
     }
 }

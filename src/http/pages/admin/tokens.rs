@@ -5,7 +5,7 @@ use std::time::Duration;
 use askama::Template;
 
 use super::request::{Answer, Asked, show};
-use super::rows::SessionRow;
+use super::rows::{Further, SessionRow};
 use crate::domain::user::UserId;
 use crate::http::admin::error::ApiError;
 use crate::http::admin::sessions::find;
@@ -27,7 +27,7 @@ struct Tokens {
     form: Form,
     rows: Vec<SessionRow>,
     back: String,
-    next: Option<String>,
+    further: Further,
 }
 
 pub(super) async fn list(mut asked: Asked) -> Answer {
@@ -40,12 +40,13 @@ pub(super) async fn list(mut asked: Asked) -> Answer {
     };
     let back = format!("{TOKENS}?{}", form.query(&[]));
     match mend(found)? {
-        Outcome::Done(page) => {
-            let next = form.next(TOKENS, page.next.as_ref());
-            show(&Tokens { frame, form, rows: SessionRow::all(&asked, page.results), back, next })
+        Outcome::Done(found) => {
+            let further = Further::of(&asked, &form, TOKENS, &found);
+            show(&Tokens { frame, form, rows: SessionRow::all(&asked, found.page.results), back, further })
         }
         Outcome::Wrong(refusal) => {
-            show(&Tokens { frame, form: form.refused(&refusal), rows: Vec::new(), back, next: None })
+            let further = Further::default();
+            show(&Tokens { frame, form: form.refused(&refusal), rows: Vec::new(), back, further })
         }
     }
 }

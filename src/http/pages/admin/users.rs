@@ -165,7 +165,7 @@ pub(super) async fn one(mut asked: Asked) -> Answer {
     let id = user.id;
     let entry = asked.call.run(Length::Short, move |admin| admin.user_entry(id)).await?;
     let query = SessionQuery { matching: SessionMatch::of_user(id), limit: SESSIONS, ..SessionQuery::default() };
-    let page = sessions::find(&asked.call, query).await?;
+    let page = sessions::find(&asked.call, query).await?.page;
     frame.title.clone_from(&entry.user.username);
     show(&OneUser {
         frame,

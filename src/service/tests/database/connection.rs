@@ -8,7 +8,8 @@ use crate::domain::token::TokenDigest;
 use crate::domain::user::{Account, Epoch, LoginName, NewUser, PasswordHash, UserId};
 use crate::service::tests::{Mistake, is_planted};
 use crate::store::{
-    Connection, NewSession, Opening, Refresh, Refreshed, Revoked, SessionFilter, StoreError, StoreResult, Successor,
+    Connection, NewSession, Opening, Refresh, Refreshed, Revoked, SessionFilter, SessionList, StoreError, StoreResult,
+    Successor,
 };
 
 pub(super) struct FakeConnection {
@@ -116,7 +117,7 @@ impl Connection for FakeConnection {
         other()
     }
 
-    fn list_sessions(&mut self, _: &SessionFilter) -> StoreResult<Vec<SessionEntry>> {
+    fn list_sessions(&mut self, _: &SessionFilter) -> StoreResult<SessionList> {
         other()
     }
 

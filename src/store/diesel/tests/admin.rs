@@ -3,11 +3,19 @@
 use super::*;
 use crate::domain::audit::Origin;
 use crate::domain::policy::IdleLimits;
-use crate::store::{LastAdmin, SessionFilter, SessionMatch, SharedEmail, UserChange, UserChanged, UserFilter};
+use crate::store::{Effort, LastAdmin, SessionFilter, SessionMatch, SharedEmail, UserChange, UserChanged, UserFilter};
 
 fn filter(user: Option<UserId>, with_ended: bool) -> SessionFilter {
     let matching = SessionMatch { user, ..SessionMatch::default() };
-    SessionFilter { matching, with_ended, now: NOW, idle_limits: IdleLimits::NONE, before: None, limit: 100 }
+    SessionFilter {
+        matching,
+        with_ended,
+        now: NOW,
+        idle_limits: IdleLimits::NONE,
+        before: None,
+        limit: 100,
+        effort: Effort::UNBOUNDED,
+    }
 }
 
 #[test]
@@ -68,7 +76,7 @@ fn sessions_are_listed_newest_first_with_why_they_ended() {
         endless.tokens[0].expires = None;
         open(&mut *c, &endless);
         assert_eq!(c.end_session(session(2), &audit(Event::Logout)), Ok(true));
-        let list = |filter: &SessionFilter| fixture.store.list_sessions(filter).expect("a list");
+        let list = |filter: &SessionFilter| fixture.store.list_sessions(filter).expect("a list").sessions;
         let live = list(&filter(Some(alice), false));
         assert_eq!(live.iter().map(|e| e.session.id).collect::<Vec<_>>(), [session(3), session(1)]);
         let newest = &live[0];

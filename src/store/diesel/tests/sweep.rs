@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::domain::policy::IdleLimits;
-use crate::store::{LastAdmin, SessionFilter, SessionMatch, SweepPolicy, SweepReport, UserChanged};
+use crate::store::{Effort, LastAdmin, SessionFilter, SessionMatch, SweepPolicy, SweepReport, UserChanged};
 
 const DAY: u64 = 24 * 60 * 60;
 
@@ -32,8 +32,9 @@ fn expired_tokens_go_after_a_day_and_revoke_nothing() {
             idle_limits: IdleLimits::NONE,
             before: Some(session(1)),
             limit: 1,
+            effort: Effort::UNBOUNDED,
         };
-        let entry = fixture.store.list_sessions(&filter).expect("a list").remove(0);
+        let entry = fixture.store.list_sessions(&filter).expect("a list").sessions.remove(0);
         assert_eq!((entry.session.ended, entry.end_reason), (Some(later(3600)), None));
         // The sessions stay for thirty days after they ended.
         assert_eq!(sweep(&fixture, 3600 + 30 * DAY).sessions, 0);

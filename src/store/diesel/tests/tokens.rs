@@ -3,7 +3,8 @@
 use super::*;
 use crate::domain::policy::IdleLimits;
 use crate::store::{
-    AccessLimit, LastAdmin, LimitPolicy, Refresh, Refreshed, SessionFilter, SessionMatch, SweepPolicy, UserChanged,
+    AccessLimit, Effort, LastAdmin, LimitPolicy, Refresh, Refreshed, SessionFilter, SessionMatch, SweepPolicy,
+    UserChanged,
 };
 
 const DAY: u64 = 24 * 60 * 60;
@@ -249,9 +250,10 @@ fn a_list_of_sessions_reads_one_row_of_each() {
             idle_limits: IdleLimits::NONE,
             before: None,
             limit: 9,
+            effort: Effort::UNBOUNDED,
         };
         let ends = |now| -> Vec<Option<Timestamp>> {
-            let listed = fixture.store.list_sessions(&filter(now)).expect("a list");
+            let listed = fixture.store.list_sessions(&filter(now)).expect("a list").sessions;
             listed.into_iter().map(|entry| entry.expires).collect()
         };
         let last = later(3600 + u64::try_from(MANY / 100).expect("a number"));

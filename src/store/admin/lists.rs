@@ -1,0 +1,59 @@
+//! Which sessions a list has, and how far it looks for them.
+
+use std::time::Duration;
+
+use super::SessionMatch;
+use crate::domain::policy::IdleLimits;
+use crate::domain::session::{SessionEntry, SessionId};
+use crate::domain::time::Timestamp;
+
+/// Which sessions to list, newest first.
+#[derive(Debug, Clone)]
+pub struct SessionFilter {
+    /// Which sessions.
+    pub matching: SessionMatch,
+    /// Also sessions that are over.
+    pub with_ended: bool,
+    /// The present moment, which decides whether a token has expired.
+    pub now: Timestamp,
+    /// Sessions unused for longer than this are over.
+    pub idle_limits: IdleLimits,
+    /// Only sessions opened before this one: the last of the previous page, or where its search stopped.
+    pub before: Option<SessionId>,
+    /// The maximum number of sessions.
+    pub limit: u32,
+    /// How far to look for them.
+    pub effort: Effort,
+}
+
+/// How far a list looks for sessions that match, while it has not found enough of them. Both numbers have to be reached
+/// before it stops, and then it stops soon: a store looks at its rows in portions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Effort {
+    /// It looks at this many sessions in any case, newest first.
+    pub rows: u32,
+    /// It looks at more of them until this time is over.
+    pub time: Duration,
+}
+
+impl Effort {
+    /// All sessions, however many there are.
+    pub const UNBOUNDED: Self = Self { rows: u32::MAX, time: Duration::MAX };
+}
+
+/// A list of sessions, newest first.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SessionList {
+    /// Those that were found.
+    pub sessions: Vec<SessionEntry>,
+    /// The search stopped here before it had found enough: older sessions have not been looked at. A list of those
+    /// before this one goes on. `None`: it found enough, or there are no more.
+    pub unsearched: Option<SessionId>,
+}
+
+impl From<Vec<SessionEntry>> for SessionList {
+    /// All that a search could find.
+    fn from(sessions: Vec<SessionEntry>) -> Self {
+        Self { sessions, unsearched: None }
+    }
+}
