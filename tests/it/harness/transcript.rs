@@ -83,17 +83,13 @@ pub(crate) struct Expect {
 }
 
 impl Transcript {
-    /// Reads all cases for a dialect: its own files, and the shared ones
-    /// if it defines placeholders.
+    /// Reads all cases for a dialect: those that it shares with others, and its own.
     pub(crate) fn read_all(root: &Path, dialect: &str) -> Result<Vec<Self>, String> {
         let own = root.join(dialect);
-        let placeholders = own.join(PLACEHOLDERS);
+        let placeholders = Placeholders::read(dialect, &own.join(PLACEHOLDERS))?;
         let mut transcripts = Vec::new();
-        if placeholders.exists() {
-            let placeholders = Placeholders::read(dialect, &placeholders)?;
-            for file in files(&root.join(COMMON))? {
-                transcripts.extend(Self::read(COMMON, &file, &placeholders)?);
-            }
+        for file in files(&root.join(COMMON))? {
+            transcripts.extend(Self::read(COMMON, &file, &placeholders)?);
         }
         for file in files(&own)? {
             transcripts.extend(Self::read(dialect, &file, &Placeholders::none(dialect))?);

@@ -62,7 +62,7 @@ impl Placeholders {
         Ok(placeholders)
     }
 
-    /// The names of all, to compare dialects by.
+    /// The names of all.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.texts.keys().chain(self.replies.keys()).map(String::as_str)
     }
