@@ -1,5 +1,5 @@
-//! The cache: what is known of a token, as of a moment after the check arrived. It reads nothing from the database if
-//! the token is cached and nothing was revoked.
+//! The cache: what is known of a token, as of a moment after the check arrived. It always polls, and reads
+//! no row if the token is cached and nothing was revoked.
 
 use std::future::Future;
 use std::pin::Pin;

@@ -1,14 +1,14 @@
-//! The only bridge between request handlers and blocking work.
+//! Pools of threads for blocking work. Only the polls of the caches do without them (`src/service/cache.rs`).
 //!
 //! A [`DbPool`] is a named queue with a few threads. A database pool's thread owns a connection,
 //! takes *all* waiting jobs at once (up to the pool's batch), and answers every check among them
 //! from one read that is sent after the last of them arrived; steps that write share one
-//! [group](Connection::group). Queues are bounded, each job has a deadline, and a thread that
+//! [group](Connection::group). Queues are bounded, each caller has a deadline, and a thread that
 //! has been silent for too long is given up and replaced (`src/threads/worker.rs`). A connection that
 //! broke is replaced; steps that cannot have had any effect on it run again, and idle ones are probed before
 //! a job needs them.
 //!
-//! No request ever waits for a connection, and no connection waits for a password to be hashed.
+//! No request takes a connection: it waits for a thread that has one. No connection waits for a password to be hashed.
 
 pub(super) mod connector;
 mod database;

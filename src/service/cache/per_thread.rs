@@ -95,7 +95,7 @@ enum State {
     Joined { turn: Arc<Turn>, slot: usize },
     /// It requested its row in this turn.
     Asked { turn: Arc<Turn>, slot: usize, ask: usize },
-    /// It had a poll of its own.
+    /// It waits for no others.
     Alone,
     /// The cache cannot answer.
     Reading(Reading),
@@ -187,13 +187,13 @@ impl PerThreadCache {
         true
     }
 
-    /// Whether a poll was made for this check alone, since no other check is likely to be ready now.
-    fn has_own_poll(&self, key: Key) -> bool {
+    /// Whether this check waits for no others, since none is likely to be ready now. If its token is cached, it has its
+    /// poll now; otherwise `read` polls with its row.
+    fn goes_alone(&self, key: Key) -> bool {
         let mut thread = self.thread().borrow_mut();
         if !thread.is_alone() {
             return false;
         }
-        // Otherwise the row is read, in the same poll.
         if thread.cache.has(key) {
             let _ = thread.poll(&*self.store, &[]);
         }
@@ -280,7 +280,7 @@ impl Find {
     /// `Err` if the cache cannot answer.
     fn look(&mut self, waker: &Waker) -> Poll<Result<Looked, ()>> {
         if matches!(self.state, State::New) {
-            if self.cache.has_own_poll(self.key) {
+            if self.cache.goes_alone(self.key) {
                 self.state = State::Alone;
             } else {
                 let (turn, slot) = self.cache.join(self.key, waker);

@@ -3,7 +3,8 @@
 //!
 //! A check that arrives joins the batch of its thread, and requests the row of a token that is not cached. When
 //! all checks that are ready now have joined, the batch goes to the owner of the feed; others may join
-//! until the owner takes it for a poll. After that poll each check looks into the cache again.
+//! until the owner takes it for a poll. After that poll a check that requested its row takes it from the answer; the
+//! others look into the cache again.
 
 mod batch;
 mod find;

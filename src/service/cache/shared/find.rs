@@ -23,8 +23,8 @@ pub(in crate::service) struct SharedCache {
     pub(super) polls: Polls,
     pub(super) keys: KeyMaker,
     options: CacheOptions,
-    /// The last batch that each thread began; others join it until it is taken.
-    gathering: ThreadLocal<RefCell<Option<Arc<Batch>>>>,
+    /// The last batch that each thread began; others join it while it is open (`Batch::join`).
+    open: ThreadLocal<RefCell<Option<Arc<Batch>>>>,
 }
 
 /// A running lookup. Its batch belongs to a thread, so it must stay there.
@@ -49,7 +49,7 @@ pub(super) struct Waiting {
 impl SharedCache {
     pub(in crate::service::cache) fn new(store: Arc<dyn Store>, keys: KeyMaker, options: CacheOptions) -> Arc<Self> {
         let polls = Polls::start(store, options.capacity, options.probe_after);
-        Arc::new(Self { polls, keys, options, gathering: ThreadLocal::new() })
+        Arc::new(Self { polls, keys, options, open: ThreadLocal::new() })
     }
 
     pub(in crate::service::cache) fn find(self: &Arc<Self>, token: Token) -> Find {
@@ -65,11 +65,10 @@ impl SharedCache {
     pub(super) fn join(&self, key: Key, ask: Option<TokenDigest>, waker: &Waker) -> Waiting {
         let joining = NewCheck { key, waker, ask };
         let timeout = self.options.timeout;
-        let mut gathering = self.gathering.get_or_default().borrow_mut();
-        let joined =
-            gathering.take().and_then(|batch| batch.join(joining, timeout).map(|membership| (batch, membership)));
+        let mut open = self.open.get_or_default().borrow_mut();
+        let joined = open.take().and_then(|batch| batch.join(joining, timeout).map(|membership| (batch, membership)));
         let (batch, membership) = joined.unwrap_or_else(|| Batch::begin(joining, timeout));
-        *gathering = Some(Arc::clone(&batch));
+        *open = Some(Arc::clone(&batch));
         Waiting { batch, membership, turn: None, timer: None }
     }
 

@@ -23,7 +23,7 @@ const MAX_WAITING_CHECKS: usize = 16_384;
 
 /// After a poll that served several checks, at least this time passes before the next one begins, counted
 /// from start to start. More checks join the next poll meanwhile, and a check costs less.
-const GATHER: Duration = Duration::from_micros(200);
+const MIN_POLL_INTERVAL: Duration = Duration::from_micros(200);
 
 /// Waiting batches, and the cache.
 pub(super) struct Polls {
@@ -129,7 +129,7 @@ impl Duty for PollFeed {
         Owner { number, feed: Connector::new(), not_before: None }
     }
 
-    /// All waiting batches, once others had time to join; or a probe, when it is due.
+    /// Waiting batches, up to about 1,024 row requests, once others had time to join; or a probe, when it is due.
     fn next(&self, owner: &mut Owner, batches: &mut Self::Queue, is_closed: bool) -> Next<Task> {
         if batches.is_empty() {
             if is_closed {
@@ -154,7 +154,7 @@ impl Duty for PollFeed {
     fn perform(&self, owner: &mut Owner, task: Task) {
         match task {
             Task::Serve(taken) => {
-                owner.not_before = (taken.checks > 1).then(|| Instant::now() + GATHER);
+                owner.not_before = (taken.checks > 1).then(|| Instant::now() + MIN_POLL_INTERVAL);
                 self.serve(owner, taken);
             }
             Task::Probe => self.probe(owner),
