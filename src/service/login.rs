@@ -23,7 +23,7 @@ use verify::Presented;
 
 use crate::domain::audit::{Actor, Event, Origin};
 use crate::domain::dialect::Dialect;
-use crate::domain::policy::{Network, RefreshPolicy};
+use crate::domain::policy::Network;
 use crate::domain::session::SessionId;
 use crate::domain::session_name::SessionName;
 use crate::domain::time::Timestamp;
@@ -310,16 +310,10 @@ impl Auth {
         let inner = &self.inner;
         let audit = self.audit(Event::Login, Actor::User(user.id), origin);
         let subject = Subject { dialect, user, opened: audit.at };
-        let (access, new_access) = self.mint_access(&subject, audit.at, audit.at)?;
-        let mut tokens = vec![new_access];
-        let refresh = match inner.policy.dialects.get(dialect).refresh {
-            RefreshPolicy::Pair { ttl, .. } => {
-                let (refresh, new) = self.mint_refresh(&subject, None, ttl, audit.at)?;
-                tokens.push(new);
-                Some(refresh)
-            }
-            RefreshPolicy::None | RefreshPolicy::Access { .. } => None,
-        };
+        let (access, new_access) = self.mint_access(&subject, None, audit.at, audit.at)?;
+        let refresh = inner.policy.dialects.get(dialect).refresh.token_ttl();
+        let refresh = refresh.map(|ttl| self.mint_refresh(&subject, None, ttl, audit.at)).transpose()?;
+        let (refresh, new_refresh) = refresh.unzip();
         let mut id = [0_u8; 10];
         inner.random.fill(&mut id).map_err(|_| Unavailable::Other("no random bytes"))?;
         let new = NewSession {
@@ -328,7 +322,7 @@ impl Auth {
             epoch: user.epoch,
             kind: dialect.into(),
             name: None,
-            tokens,
+            tokens: std::iter::once(new_access).chain(new_refresh).collect(),
             limit: inner.policy.token_limit.map(|max| SessionLimit {
                 max,
                 policy: inner.policy.limit_policy,

@@ -10,7 +10,7 @@ use super::mint::{IssuedToken, Subject};
 use super::{Auth, CheckError, Unavailable, within, workers::OnDisconnect};
 use crate::domain::audit::{Actor, Event, Origin};
 use crate::domain::dialect::Dialect;
-use crate::domain::policy::RefreshPolicy;
+use crate::domain::policy::{DialectPolicy, RefreshPolicy};
 use crate::domain::session::{Refusal, TokenRecord, Verified, judge};
 use crate::domain::time::Timestamp;
 use crate::domain::token::{Token, TokenKind};
@@ -81,10 +81,8 @@ impl Auth {
     /// # Errors
     /// Why it is not good, or why that is unknown.
     pub async fn verify(&self, dialect: Dialect, presented: &str) -> Result<Verified, TokenError> {
-        let wanted = match self.policy().dialects.get(dialect).refresh {
-            RefreshPolicy::Pair { .. } => None,
-            RefreshPolicy::None | RefreshPolicy::Access { .. } => Some(TokenKind::Access),
-        };
+        let has_refresh_tokens = self.policy().dialects.get(dialect).refresh.token_ttl().is_some();
+        let wanted = (!has_refresh_tokens).then_some(TokenKind::Access);
         let Some(token) = Token::parse(presented.as_bytes()) else { return Err(bad(Refusal::Malformed)) };
         let found = self.inner.cache.find(token).await?;
         let judge = |record: &TokenRecord| judge(Some(record), wanted, self.now(), self.policy().idle_verdict_after());
@@ -114,21 +112,18 @@ impl Auth {
         origin: Origin,
     ) -> Result<RefreshedTokens, TokenError> {
         let Some(token) = Token::parse(presented.as_bytes()) else { return Err(bad(Refusal::Malformed)) };
+        let plan = RefreshPlan::of(dialect, self.policy().dialects.get(dialect));
         // If another request wins, the second attempt finds the token consumed.
         for _ in 0..2 {
             let record = self.find_for(dialect, &token).await?;
             let now = self.now();
-            let wanted = match self.policy().dialects.get(dialect).refresh {
-                RefreshPolicy::None => return Err(refused("not_refreshable")),
-                RefreshPolicy::Access { .. } => TokenKind::Access,
-                RefreshPolicy::Pair { .. } => TokenKind::Refresh,
-            };
-            match judge(Some(&record), Some(wanted), now, self.policy().idle_verdict_after()) {
+            let Some(plan) = plan else { return Err(refused("not_refreshable")) };
+            match judge(Some(&record), Some(plan.exchanged()), now, self.policy().idle_verdict_after()) {
                 Ok(who) => {
-                    self.check_window(&who, now)?;
+                    plan.check_window(&who, now)?;
                     self.check_rate(&who, now)?;
                     let session = who.session.id;
-                    let outcome = self.issue_successors(&token, who, now).await;
+                    let outcome = self.issue_successors(plan, &token, who, now).await;
                     if !matches!(outcome, Ok(Some(_))) {
                         self.inner.refreshes.give_back(session);
                     }
@@ -136,7 +131,7 @@ impl Auth {
                         return Ok(refreshed);
                     }
                 }
-                Err(Refusal::Consumed) => return self.repeat(&token, record, origin).await,
+                Err(Refusal::Consumed) => return self.repeat(plan, &token, record, origin).await,
                 Err(refusal) => return Err(self.refusal(refusal, &token, &record).await),
             }
         }
@@ -186,18 +181,6 @@ impl Auth {
         bad(refusal)
     }
 
-    /// Compared in whole seconds, as the Django packages do: the last second still counts.
-    fn check_window(&self, who: &Verified, now: Timestamp) -> Result<(), TokenError> {
-        let window = match self.policy().dialects.get(dialect_of(who)?).refresh {
-            RefreshPolicy::None => None,
-            RefreshPolicy::Access { window } => Some(window),
-            RefreshPolicy::Pair { window, .. } => window,
-        };
-        let opened = who.session.created.whole_seconds();
-        let over = window.is_some_and(|window| now.whole_seconds() > opened.saturating_add(window));
-        if over { Err(TokenError::Refused(TokenRefusal::WindowOver)) } else { Ok(()) }
-    }
-
     /// Counts only refreshes that add tokens: a reuse after the grace time ends the session, however
     /// often it was refreshed before. It is counted before it is done, so that a client gains
     /// nothing by disconnecting, and not counted if it fails.
@@ -214,38 +197,23 @@ impl Auth {
     /// Issues new tokens for a good one; `None` if another request consumed it first.
     async fn issue_successors(
         &self,
+        plan: RefreshPlan,
         token: &Token,
         who: Verified,
         now: Timestamp,
     ) -> Result<Option<RefreshedTokens>, TokenError> {
-        let dialect = dialect_of(&who)?;
-        let policy = self.policy().dialects.get(dialect).clone();
-        let subject = Subject { dialect, user: &who.user, opened: who.session.created };
-        let mut tokens = Vec::new();
-        let (access, refresh, successor) = match policy.refresh {
-            RefreshPolicy::Pair { ttl, .. } => {
-                // As in simplejwt, `iat` of an access token is that of its refresh token.
-                let (access, new) = self.mint_access(&subject, who.issued, now)?;
-                tokens.push(new);
-                if policy.rotate {
-                    let (refresh, new) = self.mint_refresh(&subject, Some(token), ttl, now)?;
-                    tokens.push(new);
-                    (access, Some(refresh), Some(new.digest))
-                } else {
-                    (access, None, None)
-                }
-            }
-            RefreshPolicy::Access { .. } | RefreshPolicy::None if policy.rotate => {
-                let (access, new) = self.mint_access_successor(&subject, token, now)?;
-                tokens.push(new);
-                (access, None, Some(new.digest))
-            }
-            RefreshPolicy::Access { .. } | RefreshPolicy::None => {
-                let (access, new) = self.mint_access(&subject, now, now)?;
-                tokens.push(new);
-                (access, None, None)
-            }
+        let subject = plan.subject(&who);
+        let replaced = plan.rotates.then_some(token);
+        let (access, new_access) = match plan.refresh_ttl {
+            // As in simplejwt, `iat` of an access token is that of its refresh token.
+            Some(_) => self.mint_access(&subject, None, who.issued, now)?,
+            None => self.mint_access(&subject, replaced, now, now)?,
         };
+        let refresh = plan.refresh_ttl.filter(|_| plan.rotates);
+        let refresh = refresh.map(|ttl| self.mint_refresh(&subject, replaced, ttl, now)).transpose()?;
+        let (refresh, new_refresh) = refresh.unzip();
+        let successor = plan.rotates.then_some(new_refresh.unwrap_or(new_access).digest);
+        let tokens = std::iter::once(new_access).chain(new_refresh).collect();
         let limit = self.access_limit(now);
         match self.write_refresh(Refresh { presented: token.digest(), tokens, successor, at: now, limit }).await? {
             Refreshed::Done => {
@@ -268,17 +236,23 @@ impl Auth {
     }
 
     /// Refreshes a consumed token: within the grace time it gets the same successor.
-    async fn repeat(&self, token: &Token, record: TokenRecord, origin: Origin) -> Result<RefreshedTokens, TokenError> {
+    async fn repeat(
+        &self,
+        plan: RefreshPlan,
+        token: &Token,
+        record: TokenRecord,
+        origin: Origin,
+    ) -> Result<RefreshedTokens, TokenError> {
         let now = self.now();
         if !self.within_grace(&record, now) {
             return Err(self.end_reused(&record, origin).await);
         }
         let who = Verified::of(&record);
         // The end of the window also applies to repeats.
-        self.check_window(&who, now)?;
+        plan.check_window(&who, now)?;
         self.check_rate(&who, now)?;
         let session = who.session.id;
-        let again = self.exchange_again(token, record.kind, who, now).await;
+        let again = self.exchange_again(plan, token, who, now).await;
         if again.is_err() {
             self.inner.refreshes.give_back(session);
         }
@@ -288,8 +262,8 @@ impl Auth {
     /// The successor that there is already.
     async fn exchange_again(
         &self,
+        plan: RefreshPlan,
         token: &Token,
-        kind: TokenKind,
         who: Verified,
         now: Timestamp,
     ) -> Result<RefreshedTokens, TokenError> {
@@ -297,21 +271,22 @@ impl Auth {
         let found = self.inner.checks.run(OnDisconnect::Cancel, move |connection| connection.find_successor(&digest));
         let row = within(self.inner.timeouts.check, "checks", found).await?;
         let row = row.ok_or(Unavailable::Other("the successor's row is missing"))?;
-        let subject = Subject { dialect: dialect_of(&who)?, user: &who.user, opened: who.session.created };
+        let subject = plan.subject(&who);
         let mut tokens = Vec::new();
-        let again = match self.mint_again(&subject, token, kind, &row)? {
-            Some(again) => again,
+        let mut keep = |(issued, new): (IssuedToken, NewToken)| {
+            tokens.push(new);
+            issued
+        };
+        let again = match (self.mint_again(&subject, token, plan.exchanged(), &row)?, plan.refresh_ttl) {
+            (Some(again), _) => again,
             // Its key is gone, or its user was renamed since: issue another token of the same session,
             // so that this does not log the user out.
-            None => self.mint_instead(&subject, kind, now, &mut tokens)?,
+            (None, Some(ttl)) => keep(self.mint_refresh(&subject, None, ttl, now)?),
+            (None, None) => keep(self.mint_access(&subject, None, now, now)?),
         };
-        let (access, refresh) = match kind {
-            TokenKind::Access | TokenKind::Admin | TokenKind::Page => (again, None),
-            TokenKind::Refresh => {
-                let (access, new) = self.mint_access(&subject, who.issued, now)?;
-                tokens.push(new);
-                (access, Some(again))
-            }
+        let (access, refresh) = match plan.refresh_ttl {
+            Some(_) => (keep(self.mint_access(&subject, None, who.issued, now)?), Some(again)),
+            None => (again, None),
         };
         if !tokens.is_empty() {
             let limit = self.access_limit(now);
@@ -322,22 +297,6 @@ impl Auth {
             }
         }
         Ok(RefreshedTokens { who, access, refresh, at: now })
-    }
-
-    fn mint_instead(
-        &self,
-        subject: &Subject<'_>,
-        kind: TokenKind,
-        now: Timestamp,
-        tokens: &mut Vec<NewToken>,
-    ) -> Result<IssuedToken, TokenError> {
-        let (token, new) = match (kind, self.policy().dialects.get(subject.dialect).refresh) {
-            (TokenKind::Refresh, RefreshPolicy::Pair { ttl, .. }) => self.mint_refresh(subject, None, ttl, now)?,
-            (TokenKind::Refresh, RefreshPolicy::None | RefreshPolicy::Access { .. })
-            | (TokenKind::Access | TokenKind::Admin | TokenKind::Page, _) => self.mint_access(subject, now, now)?,
-        };
-        tokens.push(new);
-        Ok(token)
     }
 
     pub(super) async fn end_reused(&self, record: &TokenRecord, origin: Origin) -> TokenError {
@@ -352,13 +311,48 @@ impl Auth {
     }
 }
 
-const fn refused(reason: &'static str) -> TokenError {
-    TokenError::Refused(TokenRefusal::Bad(reason))
+/// What can be exchanged at the endpoints of a dialect, and for what.
+#[derive(Clone, Copy)]
+struct RefreshPlan {
+    dialect: Dialect,
+    /// The lifetime of refresh tokens; `None`: access tokens are exchanged themselves.
+    refresh_ttl: Option<Duration>,
+    /// How long after the login this is possible.
+    window: Option<Duration>,
+    /// Whether the token that is presented is consumed, and has a successor.
+    rotates: bool,
 }
 
-/// The dialect of a session. Sessions for administration have none, and no tokens that can be refreshed.
-fn dialect_of(who: &Verified) -> Result<Dialect, TokenError> {
-    who.session.kind.dialect().ok_or_else(|| refused("other_dialect"))
+impl RefreshPlan {
+    /// `None`: nothing can be exchanged.
+    fn of(dialect: Dialect, policy: &DialectPolicy) -> Option<Self> {
+        let window = match policy.refresh {
+            RefreshPolicy::None => return None,
+            RefreshPolicy::Access { window } => Some(window),
+            RefreshPolicy::Pair { window, .. } => window,
+        };
+        Some(Self { dialect, refresh_ttl: policy.refresh.token_ttl(), window, rotates: policy.rotate })
+    }
+
+    /// The kind of token that is exchanged.
+    const fn exchanged(self) -> TokenKind {
+        if self.refresh_ttl.is_some() { TokenKind::Refresh } else { TokenKind::Access }
+    }
+
+    /// Compared in whole seconds, as the Django packages do: the last second still counts.
+    fn check_window(self, who: &Verified, now: Timestamp) -> Result<(), TokenError> {
+        let opened = who.session.created.whole_seconds();
+        let over = self.window.is_some_and(|window| now.whole_seconds() > opened.saturating_add(window));
+        if over { Err(TokenError::Refused(TokenRefusal::WindowOver)) } else { Ok(()) }
+    }
+
+    fn subject(self, who: &Verified) -> Subject<'_> {
+        Subject { dialect: self.dialect, user: &who.user, opened: who.session.created }
+    }
+}
+
+const fn refused(reason: &'static str) -> TokenError {
+    TokenError::Refused(TokenRefusal::Bad(reason))
 }
 
 pub(super) const fn bad(refusal: Refusal) -> TokenError {
