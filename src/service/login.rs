@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::mint::{IssuedToken, Subject};
 use super::throttle::{AccountLabel, Denied, Permit};
 use super::workers::OnDisconnect;
-use super::{Auth, Unavailable};
+use super::{Auth, ChangedMeanwhile, Unavailable};
 
 mod administrator;
 mod attended;
@@ -286,7 +286,7 @@ impl Auth {
         match opening {
             Opening::Opened => Ok(Issued { user, session, opened: opened_at, access, refresh }),
             // The user has changed since the password was verified; the next attempt decides.
-            Opening::Denied => Err(Unavailable::Other("the user changed during the login").into()),
+            Opening::Denied => Err(Unavailable::from(ChangedMeanwhile::Login).into()),
             Opening::LimitReached => Err(NotProven::Refused(LoginRefusal::LimitReached)),
         }
     }
@@ -315,7 +315,7 @@ impl Auth {
         let refresh = refresh.map(|ttl| self.mint_refresh(&subject, None, ttl, audit.at)).transpose()?;
         let (refresh, new_refresh) = refresh.unzip();
         let mut id = [0_u8; 10];
-        inner.random.fill(&mut id).map_err(|_| Unavailable::Other("no random bytes"))?;
+        inner.random.fill(&mut id)?;
         let new = NewSession {
             id: SessionId::new(audit.at, &id),
             user: user.id,

@@ -116,7 +116,7 @@ impl Auth {
             return Ok(self.keys().successor_id(token));
         }
         let mut id = [0; 20];
-        self.inner.random.fill(&mut id).map_err(|_| Unavailable::Other("no random bytes"))?;
+        self.inner.random.fill(&mut id)?;
         Ok(id)
     }
 
@@ -131,7 +131,7 @@ impl Auth {
 
 fn unavailable(error: &crate::domain::jwt::SigningError) -> Unavailable {
     log::error!("{error}");
-    Unavailable::Other("a token could not be signed")
+    Unavailable::NotSigned
 }
 
 /// The claims as the Django packages write them (`docs/jwt.md#claims`), and a `jti` where they have

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use super::mint::{IssuedToken, Subject};
-use super::{Auth, CheckError, Unavailable, within, workers::OnDisconnect};
+use super::{Auth, ChangedMeanwhile, CheckError, Unavailable, within, workers::OnDisconnect};
 use crate::domain::audit::{Actor, Event, Origin};
 use crate::domain::dialect::Dialect;
 use crate::domain::policy::{DialectPolicy, RefreshPolicy};
@@ -16,50 +16,11 @@ use crate::domain::time::Timestamp;
 use crate::domain::token::{Token, TokenKind};
 use crate::store::{AccessLimit, NewToken, Refresh, Refreshed};
 
-/// Why a token was refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TokenRefusal {
-    /// It was issued here, and has expired.
-    Expired,
-    /// Its user is not active.
-    InactiveUser,
-    /// An access token where a refresh token is required, or the reverse.
-    WrongKind,
-    /// The login was too long ago for another refresh.
-    WindowOver,
-    /// It is not good. Clients do not get the reason, which is for the log.
-    Bad(&'static str),
-}
+mod refusal;
 
-impl TokenRefusal {
-    /// A short name for logs and metrics.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Expired => "expired",
-            Self::InactiveUser => "inactive_user",
-            Self::WrongKind => "wrong_kind",
-            Self::WindowOver => "window_over",
-            Self::Bad(reason) => reason,
-        }
-    }
-}
-
-/// Why a token was not verified or refreshed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum TokenError {
-    /// The token is refused.
-    Refused(TokenRefusal),
-    /// The session was refreshed too often; try again after this time.
-    Throttled(Duration),
-    /// Unknown at the moment. This is not a refusal.
-    Unavailable(Unavailable),
-}
-
-impl From<Unavailable> for TokenError {
-    fn from(error: Unavailable) -> Self {
-        Self::Unavailable(error)
-    }
-}
+pub(super) use refusal::bad;
+pub use refusal::{BadToken, TokenError, TokenRefusal};
+use refusal::{refused, token_error};
 
 /// The result of a refresh.
 #[derive(Debug)]
@@ -117,7 +78,7 @@ impl Auth {
         for _ in 0..2 {
             let record = self.find_for(dialect, &token).await?;
             let now = self.now();
-            let Some(plan) = plan else { return Err(refused("not_refreshable")) };
+            let Some(plan) = plan else { return Err(refused(BadToken::NotRefreshable)) };
             match judge(Some(&record), Some(plan.exchanged()), now, self.policy().idle_verdict_after()) {
                 Ok(who) => {
                     plan.check_window(&who, now)?;
@@ -135,7 +96,7 @@ impl Auth {
                 Err(refusal) => return Err(self.refusal(refusal, &token, &record).await),
             }
         }
-        Err(TokenError::Unavailable(Unavailable::Other("the token changed twice during its refresh")))
+        Err(Unavailable::from(ChangedMeanwhile::Refresh).into())
     }
 
     /// The refusal as an error. An idle session is ended first, as in a check. Tokens of ended sessions are
@@ -168,7 +129,7 @@ impl Auth {
     ) -> Result<TokenRecord, TokenError> {
         match record {
             Some(record) if record.session.kind == dialect.into() => Ok(record),
-            Some(_) => Err(refused("other_dialect")),
+            Some(_) => Err(refused(BadToken::OtherDialect)),
             None => Err(self.gone(token, Refusal::Unknown)),
         }
     }
@@ -270,7 +231,7 @@ impl Auth {
         let digest = token.digest();
         let found = self.inner.checks.run(OnDisconnect::Cancel, move |connection| connection.find_successor(&digest));
         let row = within(self.inner.timeouts.check, "checks", found).await?;
-        let row = row.ok_or(Unavailable::Other("the successor's row is missing"))?;
+        let row = row.ok_or(Unavailable::NoSuccessor)?;
         let subject = plan.subject(&who);
         let mut tokens = Vec::new();
         let mut keep = |(issued, new): (IssuedToken, NewToken)| {
@@ -305,7 +266,7 @@ impl Auth {
         log::warn!(session = session.to_string().as_str(), user = record.user.id.0;
             "a refresh token was used again after the grace time; its session is ended");
         match self.write(OnDisconnect::Finish, move |connection| connection.end_session(session, &audit)).await {
-            Ok(_) => refused("refresh_reused"),
+            Ok(_) => refused(BadToken::Reused),
             Err(error) => TokenError::Unavailable(error),
         }
     }
@@ -349,26 +310,4 @@ impl RefreshPlan {
     fn subject(self, who: &Verified) -> Subject<'_> {
         Subject { dialect: self.dialect, user: &who.user, opened: who.session.created }
     }
-}
-
-const fn refused(reason: &'static str) -> TokenError {
-    TokenError::Refused(TokenRefusal::Bad(reason))
-}
-
-pub(super) const fn bad(refusal: Refusal) -> TokenError {
-    refused(refusal.as_str())
-}
-
-const fn token_error(refusal: Refusal) -> TokenError {
-    TokenError::Refused(match refusal {
-        Refusal::Expired => TokenRefusal::Expired,
-        Refusal::InactiveUser => TokenRefusal::InactiveUser,
-        Refusal::WrongKind => TokenRefusal::WrongKind,
-        Refusal::Malformed
-        | Refusal::Unknown
-        | Refusal::SessionEnded
-        | Refusal::OldEpoch
-        | Refusal::Idle
-        | Refusal::Consumed => TokenRefusal::Bad(refusal.as_str()),
-    })
 }

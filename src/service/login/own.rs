@@ -11,7 +11,7 @@ use crate::domain::session::Verified;
 use crate::domain::user::{Account, LoginName, Password, UserId};
 use crate::service::throttle::Permit;
 use crate::service::workers::OnDisconnect;
-use crate::service::{Auth, Unavailable};
+use crate::service::{Auth, ChangedMeanwhile, Unavailable};
 use crate::store::{Connection, KeptSessions, PasswordChange};
 
 /// A request to set another password.
@@ -98,7 +98,7 @@ impl Auth {
         let new = match right.hash {
             Some(Ok(hash)) => hash,
             Some(Err(NoHash::Weak(weak))) => return Err(PasswordError::Weak(weak)),
-            Some(Err(NoHash::Random)) | None => return Err(Unavailable::Other("no random bytes").into()),
+            Some(Err(NoHash::Random)) | None => return Err(Unavailable::NoRandomness.into()),
         };
         let Account { user, password: old } = right.account;
         let keep = match (keep_others, session) {
@@ -111,7 +111,7 @@ impl Auth {
         let changed =
             self.write(OnDisconnect::Finish, move |connection| connection.change_password(&change, &audit)).await?;
         // The next attempt decides.
-        let changed_meanwhile = Unavailable::Other("the user changed during the change of the password");
+        let changed_meanwhile = Unavailable::from(ChangedMeanwhile::PasswordChange);
         if changed { Ok(user.id) } else { Err(changed_meanwhile.into()) }
     }
 

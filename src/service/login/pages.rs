@@ -91,7 +91,7 @@ impl Auth {
     /// # Errors
     /// No random bytes.
     pub fn random_token(&self) -> Result<Token, Unavailable> {
-        Token::generate(&*self.inner.random, "").map_err(|_| Unavailable::Other("no random bytes"))
+        Ok(Token::generate(&*self.inner.random, "")?)
     }
 
     async fn check_for_any_page(&self, token: &Token) -> Result<Verified, CheckError> {

@@ -135,7 +135,7 @@ impl Stage {
                 };
                 answer
             }
-            Err(Unavailable::Store(_) | Unavailable::TimedOut(_) | Unavailable::Other(_)) => {
+            Err(_) => {
                 self.seen.unknown.fetch_add(1, Ordering::Relaxed);
                 Answer::Unknown
             }

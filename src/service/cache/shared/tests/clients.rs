@@ -27,9 +27,7 @@ impl Stage {
         } else {
             match self.cache.prove().await {
                 Ok(generation) => generation,
-                Err(Unavailable::Store(_) | Unavailable::TimedOut(_) | Unavailable::Other(_)) => {
-                    return Answer::Unknown;
-                }
+                Err(_) => return Answer::Unknown,
             }
         };
         if generation.and_then(|generation| self.cache.client(generation, CLIENT)).is_some() {
