@@ -51,7 +51,7 @@ pub use mint::IssuedToken;
 pub use refresh::{BadToken, RefreshedTokens, TokenError, TokenRefusal};
 use refresh_rate::RefreshRates;
 pub use revoke::Revoker;
-pub use sessions::SessionPage;
+pub use sessions::{OwnSession, SessionPage};
 use throttle::Throttle;
 pub use throttle::{AccountLabel, ThrottleEntry, ThrottleScope};
 pub use unavailable::{ChangedMeanwhile, ProviderFault, Unavailable};

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
+use serde::{Serialize, Serializer};
 use serde_json::json;
 
 use super::tokens::is_name;
@@ -17,22 +19,39 @@ pub const KEEP_OLD_SECRET: Duration = Duration::from_secs(24 * 60 * 60);
 /// For how long it may stay good at most: 30 days.
 pub const MAX_KEEP_OLD_SECRET: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// A client that was registered.
-#[derive(Debug)]
+/// A client that was registered, as its answer shows it this one time.
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct AddedClient {
     /// Its id.
     pub id: ClientId,
+    /// Its name.
+    pub name: String,
     /// Its secret; it is stored nowhere.
+    #[serde(serialize_with = "shown")]
+    #[schemars(with = "String")]
     pub secret: ClientSecret,
+    /// What it may do.
+    pub rights: Rights,
+    /// How many requests a second it may make on each node; `None`: any number.
+    #[schemars(range(min = 1))]
+    pub limit: Option<u32>,
 }
 
-/// A client's new secret.
-#[derive(Debug)]
+/// A client's new secret, as its answer shows it this one time.
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct RotatedClient {
+    /// The client.
+    pub id: ClientId,
     /// The secret; it is stored nowhere.
+    #[serde(serialize_with = "shown")]
+    #[schemars(with = "String")]
     pub secret: ClientSecret,
     /// Until when the secret that it replaces is good; `None`: that is refused already.
     pub old_secret_until: Option<Timestamp>,
+}
+
+fn shown<S: Serializer>(secret: &ClientSecret, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(secret.expose())
 }
 
 impl Admin {
@@ -67,7 +86,7 @@ impl Admin {
             let new = NewClient { id, name, secret: secret.digest(), rights, limit };
             let audit = audit.with_detail(json!({ "client": id, "rights": rights, "limit": limit }));
             match self.store.add_client(&new, &audit)? {
-                ClientCreation::Created => Ok(AddedClient { id, secret }),
+                ClientCreation::Created => Ok(AddedClient { id, name: new.name, secret, rights, limit }),
                 ClientCreation::NameTaken => Err(AdminError::ClientNameTaken(new.name)),
             }
         })
@@ -90,7 +109,7 @@ impl Admin {
             let rotation = ClientRotation { client, secret: secret.digest(), keep_old_until };
             let audit = audit.with_detail(json!({ "client": client, "old_secret_until": keep_old_until }));
             if self.store.rotate_client(&rotation, &audit)? {
-                return Ok(RotatedClient { secret, old_secret_until: keep_old_until });
+                return Ok(RotatedClient { id: client, secret, old_secret_until: keep_old_until });
             }
             Err(AdminError::NoSuchClient(client))
         })

@@ -44,6 +44,16 @@ pub struct ListedKey {
     pub state: KeyState,
 }
 
+/// A key that takes over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct RotatedKey {
+    /// How it signs.
+    #[schemars(extend("enum" = Algorithm::ALL.map(Algorithm::as_str)))]
+    pub algorithm: &'static str,
+    /// From when.
+    pub signs_from: Timestamp,
+}
+
 impl ListedKey {
     /// When it begins to sign, if an older key can sign until then.
     pub fn signs_from(&self) -> Timestamp {
@@ -61,19 +71,19 @@ impl Admin {
         Ok(entries.iter().map(|entry| listed(entry, &entries, now)).collect())
     }
 
-    /// Adds a key that takes over signing, and returns the moment from which it signs. `given` is the HS256
+    /// Adds a key that takes over signing. `given` is the HS256
     /// secret of the settings.
     ///
     /// # Errors
     /// The secret of the settings is that of the newest key already; or the store failed.
-    pub fn rotate_key(&self, algorithm: Algorithm, given: Option<&KeySecret>) -> Result<Timestamp, AdminError> {
+    pub fn rotate_key(&self, algorithm: Algorithm, given: Option<&KeySecret>) -> Result<RotatedKey, AdminError> {
         self.recording_refusal(Event::KeyRotated, None, || {
             if algorithm == Algorithm::Hs256 && given.is_some() && self.is_in_use(given)? {
                 return Err(AdminError::SecretInUse);
             }
             let audit = self.audit(Event::KeyRotated).with_detail(json!({ "algorithm": algorithm.as_str() }));
             self.store.rotate_key(algorithm, given, &*self.random, &audit)?;
-            Ok(signs_from(audit.at))
+            Ok(RotatedKey { algorithm: algorithm.as_str(), signs_from: signs_from(audit.at) })
         })
     }
 
