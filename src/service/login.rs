@@ -177,11 +177,11 @@ impl Auth {
     async fn try_login(&self, request: LoginRequest) -> Result<Issued, LoginError> {
         let LoginRequest { dialect, login, password, session_name, origin } = request;
         let name = login.clone();
-        let prove = async |permit: &mut Permit| match self.inner.provider.clone() {
-            Some(provider) => self.prove_elsewhere(provider, login, password, (&origin, permit)).await,
-            None => self.prove(login, password, permit).await,
+        let verify = async |permit: &mut Permit| match self.inner.provider.clone() {
+            Some(provider) => self.verify_externally(provider, login, password, (&origin, permit)).await,
+            None => self.verify_login(login, password, permit).await,
         };
-        let (proven, account) = self.under_throttle(&name, &origin, prove).await?;
+        let (proven, account) = self.under_throttle(&name, &origin, verify).await?;
         self.open(dialect, proven, session_name, origin).await.map_err(|error| match error {
             NotProven::Refused(why) => LoginError::Refused { why, account },
             NotProven::Unavailable(error) => LoginError::Unavailable(error),
@@ -189,29 +189,29 @@ impl Auth {
         })
     }
 
-    /// Lets the throttle admit the attempt to prove something by a password, and reports the outcome to it. Returns
+    /// Lets the throttle admit the attempt to verify a password, and reports the outcome to it. Returns
     /// also the account, for the log.
     async fn under_throttle<T>(
         &self,
         login: &LoginName,
         origin: &Origin,
-        prove: impl AsyncFnOnce(&mut Permit) -> Result<T, NotProven>,
+        verify: impl AsyncFnOnce(&mut Permit) -> Result<T, NotProven>,
     ) -> Result<(T, AccountLabel), LoginError> {
         // One limit for all waiting: for other attempts, for a thread, for the hash.
         let until = tokio::time::Instant::now() + self.inner.timeouts.password;
         let admitted = tokio::time::timeout_at(until, self.inner.throttle.admit(login, origin)).await;
         let mut permit = admitted.unwrap_or(Err(Denied::Busy))?;
-        let proven = tokio::time::timeout_at(until, prove(&mut permit)).await.unwrap_or(Err(Denied::Busy.into()));
+        let proven = tokio::time::timeout_at(until, verify(&mut permit)).await.unwrap_or(Err(Denied::Busy.into()));
         let account = permit.label();
         Ok((settle(proven, permit)?, account))
     }
 
     /// Reads the account, then verifies the password without holding a connection.
-    async fn prove(&self, login: LoginName, password: Password, permit: &mut Permit) -> Attempted {
-        self.prove_found(self.find_by(login), password, permit).await
+    async fn verify_login(&self, login: LoginName, password: Password, permit: &mut Permit) -> Attempted {
+        self.verify_found(self.find_by(login), password, permit).await
     }
 
-    async fn prove_found(
+    async fn verify_found(
         &self,
         find: impl FnOnce(&mut dyn Connection) -> StoreResult<Option<Account>> + Send + 'static,
         password: Password,

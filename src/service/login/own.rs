@@ -84,7 +84,7 @@ impl Auth {
             }
         };
         let name = login.clone();
-        let prove = async |permit: &mut Permit| {
+        let verify = async |permit: &mut Permit| {
             let by_name = self.find_by(login);
             let find = move |connection: &mut dyn Connection| match id {
                 Some(id) => connection.find_account_by_id(id),
@@ -94,7 +94,7 @@ impl Auth {
             let replacement = Some((new, self.now()));
             self.verify_password(permit, Presented { account, password: current, replacement }).await
         };
-        let (right, _) = self.under_throttle(&name, &origin, prove).await?;
+        let (right, _) = self.under_throttle(&name, &origin, verify).await?;
         let new = match right.hash {
             Some(Ok(hash)) => hash,
             Some(Err(NoHash::Weak(weak))) => return Err(PasswordError::Weak(weak)),
@@ -126,8 +126,8 @@ impl Auth {
         origin: Origin,
     ) -> Result<UserId, LoginError> {
         let name = login.clone();
-        let prove = async |permit: &mut Permit| self.prove(login, password, permit).await;
-        let (proven, account) = match self.under_throttle(&name, &origin, prove).await {
+        let verify = async |permit: &mut Permit| self.verify_login(login, password, permit).await;
+        let (proven, account) = match self.under_throttle(&name, &origin, verify).await {
             Ok(proven) => proven,
             Err(error) => return Err(self.tell_refusal(Event::LoginFailed, error, origin).await),
         };

@@ -223,7 +223,7 @@ fn is_found(mistake: Mistake, faults: u32) {
 
 #[test]
 fn a_cache_that_outlives_its_feed_is_found() {
-    is_found(Mistake::MemoryOutlivesFollower, 5);
+    is_found(Mistake::MemoryOutlivesFeed, 5);
 }
 
 #[test]

@@ -133,7 +133,7 @@ fn invalidations_that_are_ignored_are_found() {
 
 #[test]
 fn clients_that_outlive_the_feed_are_found() {
-    is_found(Mistake::MemoryOutlivesFollower, 5);
+    is_found(Mistake::MemoryOutlivesFeed, 5);
 }
 
 #[test]
