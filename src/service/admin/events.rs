@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{Admin, AdminError, Shown, check_new_account};
+use super::{Admin, AdminError, check_new_account};
 use crate::domain::audit::{AuditContext, Event};
 use crate::domain::session::SessionId;
 use crate::domain::time::Timestamp;
 use crate::domain::user::{User, UserId};
-use crate::store::{EventEntry, EventFilter, NewEvent, SessionMatch};
+use crate::store::{EventEntry, EventFilter, NewEvent};
 
 impl AdminError {
     /// Why an act was refused, as it is recorded; `None` if it failed by accident, and may have been done.
@@ -118,7 +118,7 @@ impl Admin {
     }
 
     /// Records an act on a user or a session if it was refused.
-    fn record_refusal<T>(
+    pub(super) fn record_refusal<T>(
         &self,
         act: Event,
         (user, session): (Option<UserId>, Option<SessionId>),
@@ -127,57 +127,5 @@ impl Admin {
         let Some(reason) = done.as_ref().err().and_then(AdminError::refusal) else { return Ok(()) };
         let detail = json!({ "act": act.as_str(), "reason": reason });
         self.record_context(self.audit(Event::ActRefused).with_detail(detail), user, session)
-    }
-}
-
-/// The acts on sessions.
-impl Admin {
-    /// Ends one session.
-    ///
-    /// # Errors
-    /// There is no such live session, or the store failed.
-    pub fn end_session(&self, session: SessionId) -> Result<(), AdminError> {
-        let done = self.try_end_session(session);
-        self.record_refusal(Event::Revoked, (None, Some(session)), &done)?;
-        done
-    }
-
-    /// Ends all sessions of a user.
-    ///
-    /// # Errors
-    /// The user is gone, or the store failed.
-    pub fn end_all_sessions(&self, user: &User) -> Result<(), AdminError> {
-        self.recording_refusal(Event::Revoked, Some(user.id), || self.try_end_all_sessions(user))
-    }
-
-    /// Ends the live sessions that match and were opened up to the moment of a dry run, and returns their number. When
-    /// this returns, no check accepts a token of any of them. `progress` is called with the number so far.
-    ///
-    /// # Errors
-    /// There is no condition, or more sessions match than were shown: then none is ended. Or the store failed, and
-    /// some are ended: calling this again ends the rest.
-    pub fn end_filtered(
-        &self,
-        matching: &SessionMatch,
-        shown: Shown,
-        progress: &mut dyn FnMut(u64),
-    ) -> Result<u64, AdminError> {
-        self.recording_refusal(Event::MassEndStarted, None, || self.try_end_filtered(matching, shown, progress))
-    }
-
-    /// Ends the sessions of all users, also that of the caller, at the same cost for any number.
-    ///
-    /// # Errors
-    /// The store failed.
-    pub fn end_everybody(&self) -> Result<(), AdminError> {
-        self.recording_refusal(Event::AllSessionsEnded, None, || self.try_end_everybody())
-    }
-
-    /// Ends all sessions that were opened before `moment`, at the same cost for any number.
-    ///
-    /// # Errors
-    /// The moment is in the future, or the store failed.
-    pub fn end_issued_before(&self, moment: Timestamp) -> Result<(), AdminError> {
-        self.recording_refusal(Event::OldSessionsEnded, None, || self.try_end_issued_before(moment))
     }
 }
