@@ -43,14 +43,14 @@ fn password_given_again(store: &dyn AdminStore) {
     let alice = add_user(conn, "alice");
     log_in(conn, alice, 1);
     log_in(conn, alice, 2);
-    let prove = |number| store.prove_session(session_id(number), &audit(Event::PasswordVerified));
-    assert_eq!(store.session_proven(session_id(1)), Ok(None));
-    assert_eq!(prove(1), Ok(true));
-    assert_eq!(store.session_proven(session_id(1)), Ok(Some(NOW)));
-    assert_eq!(store.session_proven(session_id(2)), Ok(None));
+    let give = |number| store.note_password_given(session_id(number), &audit(Event::PasswordVerified));
+    assert_eq!(store.password_given_at(session_id(1)), Ok(None));
+    assert_eq!(give(1), Ok(true));
+    assert_eq!(store.password_given_at(session_id(1)), Ok(Some(NOW)));
+    assert_eq!(store.password_given_at(session_id(2)), Ok(None));
     assert_eq!(conn.end_session(session_id(2), &audit(Event::Revoked)), Ok(true));
-    assert_eq!((prove(2), prove(3)), (Ok(false), Ok(false)));
-    assert_eq!((store.session_proven(session_id(2)), store.session_proven(session_id(3))), (Ok(None), Ok(None)));
+    assert_eq!((give(2), give(3)), (Ok(false), Ok(false)));
+    assert_eq!((store.password_given_at(session_id(2)), store.password_given_at(session_id(3))), (Ok(None), Ok(None)));
 }
 
 fn events_are_counted(store: &dyn AdminStore) {
