@@ -311,7 +311,7 @@ impl Settings {
         if options.forward_auth.cookie.is_some() && options.proxies == Proxies::default() {
             let problem = "counts only for requests from a trusted proxy, and there is none: name the proxy in \
                            KNOXIDE_TRUSTED_PROXIES, or write none";
-            input.complain("KNOXIDE_FORWARD_AUTH_COOKIE", problem.to_owned());
+            input.report("KNOXIDE_FORWARD_AUTH_COOKIE", problem.to_owned());
         }
     }
 
@@ -324,7 +324,7 @@ impl Settings {
         if input.gives("KNOXIDE_TOUCH_INTERVAL") {
             let most = show_duration(most);
             let problem = format!("is more than a tenth of KNOXIDE_IDLE_LIMIT: write at most {most}, or remove it");
-            input.complain("KNOXIDE_TOUCH_INTERVAL", problem);
+            input.report("KNOXIDE_TOUCH_INTERVAL", problem);
         } else {
             policy.touch_interval = most;
         }

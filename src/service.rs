@@ -13,7 +13,7 @@ use crate::domain::password::{HashMemory, Hasher};
 use crate::domain::policy::{Policy, TokenForm};
 use crate::domain::random::Random;
 use crate::domain::time::{Clock, SteadyClock, Timestamp};
-use crate::store::{Store, StoreError};
+use crate::store::Store;
 
 pub mod admin;
 mod builder;
@@ -32,6 +32,7 @@ mod sessions;
 #[cfg(test)]
 mod tests;
 mod throttle;
+mod unavailable;
 mod user_provider;
 mod waits;
 mod workers;
@@ -47,39 +48,17 @@ use last_seen::LastSeenWriter;
 use login::UnverifiableAccounts;
 pub use login::{Issued, LoginError, LoginRefusal, LoginRequest, Pages, PasswordError, PasswordRequest, Whose};
 pub use mint::IssuedToken;
-pub use refresh::{RefreshedTokens, TokenError, TokenRefusal};
+pub use refresh::{BadToken, RefreshedTokens, TokenError, TokenRefusal};
 use refresh_rate::RefreshRates;
 pub use revoke::Revoker;
-pub use sessions::SessionPage;
+pub use sessions::{OwnSession, SessionPage};
 use throttle::Throttle;
 pub use throttle::{AccountLabel, ThrottleEntry, ThrottleScope};
+pub use unavailable::{ChangedMeanwhile, ProviderFault, Unavailable};
 pub use user_provider::{ExternalUser, UserProvider, UserProviderError};
 use waits::within;
 use workers::{DbPool, HashPool};
 
-/// The service could not do its work now, and the outcome is unknown. Ask again.
-///
-/// Its text goes to the log and repeats nothing that a store or a user provider
-/// said, since that may contain secrets: they log harmless details themselves.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Unavailable {
-    /// The store failed.
-    #[error("{}", .0.summary())]
-    Store(#[from] StoreError),
-    /// No answer came in time.
-    #[error("no answer from the {0} pool in time")]
-    TimedOut(&'static str),
-    /// There are no random bytes, or the user provider did not answer.
-    #[error("{0}")]
-    Other(&'static str),
-}
-
-impl Unavailable {
-    /// Whether the disk of the store is full. Checks are still answered then.
-    pub const fn is_full(&self) -> bool {
-        matches!(self, Self::Store(StoreError::Full(_)))
-    }
-}
 /// How long a login may wait for its hash, including the hashes of logins before it.
 const PASSWORD_TIMEOUT: Duration = Duration::from_secs(30);
 

@@ -19,7 +19,7 @@ const PAGE: u32 = 500;
 /// Runs the arguments after `client`.
 pub(super) fn run(action: Action, context: &Context<'_>) -> Answered {
     match action {
-        Action::Add { name, rights, limit } => add(&name, rights, limit, context),
+        Action::Add { name, rights, limit } => add(name, rights, limit, context),
         Action::List => list(context),
         Action::Rotate { id, keep_old } => rotate(id, keep_old, context),
         Action::Delete { id } => {
@@ -53,19 +53,17 @@ pub(super) fn parse_id(text: &str) -> Result<ClientId, String> {
     ClientId::parse(text).ok_or_else(|| "this is no id of a client: `knoxide client list` shows them".to_owned())
 }
 
-fn add(name: &str, rights: Rights, Limit(limit): Limit, context: &Context<'_>) -> Answered {
-    let added = context.admin(Missing::Refuse)?.add_client(name.to_owned(), rights, limit)?;
+fn add(name: String, rights: Rights, Limit(limit): Limit, context: &Context<'_>) -> Answered {
+    let added = context.admin(Missing::Refuse)?.add_client(name, rights, limit)?;
     let text = format!(
         "id:     {}\nsecret: {}\n\nThis is the client {}; its secret cannot be shown again. Its rights: {rights}. Its \
          limit: {}.",
         added.id,
         added.secret.expose(),
-        visible(name),
+        visible(&added.name),
         limit.map_or_else(|| "none".to_owned(), |limit| format!("{limit} requests a second on each node")),
     );
-    let json = json!({ "id": added.id, "name": name, "secret": added.secret.expose(), "rights": rights,
-                       "limit": limit });
-    Ok(Answer::new(text, json))
+    Ok(Answer::new(text, to_json(&added)?))
 }
 
 fn list(context: &Context<'_>) -> Answered {
@@ -112,6 +110,5 @@ fn rotate(id: ClientId, keep_old: Duration, context: &Context<'_>) -> Answered {
         "secret: {}\n\nThis is the client's new secret; it cannot be shown again. {old}",
         rotated.secret.expose()
     );
-    let json = json!({ "id": id, "secret": rotated.secret.expose(), "old_secret_until": rotated.old_secret_until });
-    Ok(Answer::new(text, json))
+    Ok(Answer::new(text, to_json(&rotated)?))
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::answer::{Answer, Answered};
+use super::answer::{Answer, Answered, to_json};
 use super::args::Key as Action;
 use super::{Context, Missing};
 use crate::domain::jwt::Algorithm;
@@ -48,8 +48,8 @@ fn row(key: &ListedKey) -> [String; 5] {
 
 fn rotate(algorithm: Algorithm, context: &Context<'_>) -> Answered {
     let given = context.settings.jwt.secret.as_ref();
-    let from = context.admin(Missing::Refuse)?.rotate_key(algorithm, given)?;
-    let name = algorithm.as_str();
+    let rotated = context.admin(Missing::Refuse)?.rotate_key(algorithm, given)?;
+    let (name, from) = (rotated.algorithm, rotated.signs_from);
     let mut text = format!("There is a new {name} key. It signs from {from} on; tokens of older keys stay good.");
     if algorithm == Algorithm::Hs256 && given.is_some() {
         text.push_str(
@@ -58,5 +58,5 @@ fn rotate(algorithm: Algorithm, context: &Context<'_>) -> Answered {
     } else if algorithm != context.settings.jwt.algorithm && algorithm != Algorithm::Hs256 {
         text.push_str(&format!("\nNodes sign access tokens with it where KNOXIDE_JWT_ALGORITHM is {name}."));
     }
-    Ok(Answer::new(text, json!({ "algorithm": name, "signs_from": from })))
+    Ok(Answer::new(text, to_json(&rotated)?))
 }

@@ -22,7 +22,7 @@ pub(super) fn run(context: Context<'_>) -> Answered {
         let (file, mode) = (exposure.path.display().to_string(), format!("{:04o}", exposure.mode));
         log::warn!(file, mode; "a file or folder {}: {}", exposure.problem, exposure.remedy);
     }
-    let handover = if terminal.is_watched() {
+    let delivery = if terminal.is_watched() {
         PasswordDelivery::Shown
     } else {
         PasswordDelivery::File(PasswordDelivery::folder(&settings.database.url))
@@ -30,7 +30,7 @@ pub(super) fn run(context: Context<'_>) -> Answered {
     let place = settings.database.url.redacted();
     let mut printed = Ok(());
     let mut shown = None;
-    let served = serve(settings, clock, random, &handover, &mut |announcement| {
+    let served = serve(settings, clock, random, &delivery, &mut |announcement| {
         match &announcement {
             Announcement::FirstUser(FirstUser::Shown(password))
             | Announcement::PerhapsFirstUser(FirstUser::Shown(password)) => {

@@ -1,5 +1,6 @@
 //! `knoxide user …`
 
+use serde::Serialize;
 use serde_json::json;
 
 use super::answer::{Answer, Answered, Failure, table, to_json};
@@ -7,6 +8,7 @@ use super::args::{User as Action, YesOrNo};
 use super::{Context, Missing, insist, password, session};
 use crate::domain::audit::Event;
 use crate::domain::escape::visible;
+use crate::domain::password::one_time::OneTimePassword;
 use crate::domain::user::{User, UserId, normal_form};
 use crate::service::admin::{Admin, AdminError, NewAccount, check_new_account};
 use crate::store::{LastAdmin, SharedEmail, UserFilter};
@@ -108,8 +110,16 @@ fn reset_password(typed: &str, context: &Context<'_>) -> Answered {
          password and all sessions have ended.",
         visible(name),
     );
-    let json = json!({ "id": user.id, "username": name, "one_time_password": value, "expires": until });
-    Ok(Answer::new(text, json))
+    Ok(Answer::new(text, to_json(&Reset { id: user.id, username: name, made: &made })?))
+}
+
+/// A one-time password and whose it is.
+#[derive(Serialize)]
+struct Reset<'a> {
+    id: UserId,
+    username: &'a str,
+    #[serde(flatten)]
+    made: &'a OneTimePassword,
 }
 
 const fn shared(allowed: bool) -> SharedEmail {

@@ -40,7 +40,7 @@ pub(super) fn check_overlap(settings: &Settings, input: &mut Input) {
     let listen = tcp(&settings.http.listen);
     for (index, one) in listen.iter().enumerate() {
         if let Some(other) = listen.iter().take(index).find(|other| is_same_place(**other, *one)) {
-            input.complain("KNOXIDE_LISTEN", format!("{other} and {one} are one place: remove one of them"));
+            input.report("KNOXIDE_LISTEN", format!("{other} and {one} are one place: remove one of them"));
         }
     }
     let own = tcp(settings.admin.listen.as_slice());
@@ -52,7 +52,7 @@ pub(super) fn check_overlap(settings: &Settings, input: &mut Input) {
     };
     if let Some(other) = listen.iter().find(takes) {
         let problem = format!("{own} belongs to {other} of KNOXIDE_LISTEN already: give it another port, or write off");
-        input.complain("KNOXIDE_ADMIN_LISTEN", problem);
+        input.report("KNOXIDE_ADMIN_LISTEN", problem);
     }
 }
 

@@ -34,7 +34,7 @@ pub(super) fn check(settings: &Settings, input: &mut Input) {
     if options.cors.credentials && options.cors.origins == CorsOrigins::Any {
         let problem = "cannot be true for the pages of all origins: list the origins in KNOXIDE_CORS_ORIGINS, or write \
                        false";
-        input.complain("KNOXIDE_CORS_CREDENTIALS", problem.to_owned());
+        input.report("KNOXIDE_CORS_CREDENTIALS", problem.to_owned());
     }
     let has_cookies = |dialect: &Dialect| {
         let mount = options.dialects.get(*dialect);
@@ -44,13 +44,13 @@ pub(super) fn check(settings: &Settings, input: &mut Input) {
     if options.origins.is_empty() && options.public_url.is_none() {
         let problem = "sets cookies that no page could log out with: name the origin of your pages in KNOXIDE_ORIGINS, or \
                        in KNOXIDE_PUBLIC_URL if it is that of the server, or write off";
-        input.complain(name_of(dialect, "COOKIE"), problem.to_owned());
+        input.report(name_of(dialect, "COOKIE"), problem.to_owned());
     }
     if settings.tokens.policy.token_prefix.contains(NOT_IN_COOKIES) {
         let problem = format!(
             "holds a character that the value of a cookie cannot have: write none of \" , ; and \\, or off into {}",
             name_of(dialect, "COOKIE")
         );
-        input.complain("KNOXIDE_TOKEN_PREFIX", problem);
+        input.report("KNOXIDE_TOKEN_PREFIX", problem);
     }
 }

@@ -79,7 +79,7 @@ pub(super) fn check(policies: &PerDialect<DialectPolicy>, input: &mut Input) {
                  revoked: write a duration, or opaque into {}",
                 name("FORM")
             );
-            input.complain(name("TTL"), problem);
+            input.report(name("TTL"), problem);
         } else if let RefreshPolicy::Pair { ttl, .. } = policy.refresh
             && policy.access_ttl.is_none_or(|access| access > ttl)
         {
@@ -89,7 +89,7 @@ pub(super) fn check(policies: &PerDialect<DialectPolicy>, input: &mut Input) {
                 show_duration(ttl),
                 name("TTL")
             );
-            input.complain(name("REFRESH_TTL"), problem);
+            input.report(name("REFRESH_TTL"), problem);
         }
     }
 }

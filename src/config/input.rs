@@ -102,12 +102,12 @@ impl Input {
                 return None;
             }
             Err(problem) => {
-                self.complain(path.display(), problem);
+                self.report(path.display(), problem);
                 return None;
             }
         };
         for problem in contents.problems {
-            self.complain(path.display(), problem);
+            self.report(path.display(), problem);
         }
         for (line, name) in contents.dollars {
             contents.variables.retain(|(other, _)| *other != name);
@@ -115,7 +115,7 @@ impl Input {
                 "line {line}: the $ in {name} would be replaced by the value of another variable: put the value in \
                  single quotes, or write \\$"
             );
-            self.complain(path.display(), problem);
+            self.report(path.display(), problem);
         }
         let has_secrets = contents.variables.iter().any(|(name, value)| self.is_secret(name, value));
         self.add_layer(&path.display().to_string(), contents.variables);
@@ -132,7 +132,7 @@ impl Input {
         if self.closed_folder {
             let problem = "cannot be looked for, since this user has no permission to enter the working directory: start in another \
                            one, or name a file with --env-file";
-            self.complain(".env", problem.to_owned());
+            self.report(".env", problem.to_owned());
         }
     }
 
@@ -160,7 +160,7 @@ impl Input {
         for (variable, value) in variables {
             let Some((setting, is_file)) = self.find(&variable) else {
                 if self.is_ours(&variable) {
-                    self.complain(format_args!("{variable} ({source})"), self.unknown_name(&variable));
+                    self.report(format_args!("{variable} ({source})"), self.unknown_name(&variable));
                 }
                 continue;
             };
@@ -175,7 +175,7 @@ impl Input {
                 Ok(given) => {
                     layer.insert(name, Entry { variable, source: source.to_owned(), given });
                 }
-                Err(problem) => self.complain(format_args!("{variable} ({source})"), problem),
+                Err(problem) => self.report(format_args!("{variable} ({source})"), problem),
             }
         }
         self.entries.extend(layer);
@@ -189,7 +189,7 @@ impl Input {
             if let Err(problem) = entry.read_into(settings, setting) {
                 let subject = format!("{} ({})", entry.variable, entry.source);
                 self.entries.remove(&setting.name);
-                self.complain(subject, problem);
+                self.report(subject, problem);
             }
         }
     }
@@ -200,7 +200,7 @@ impl Input {
     }
 
     /// Adds a mistake.
-    pub(super) fn complain(&mut self, subject: impl fmt::Display, problem: String) {
+    pub(super) fn report(&mut self, subject: impl fmt::Display, problem: String) {
         self.mistakes.push(Mistake { subject: subject.to_string(), problem });
     }
 

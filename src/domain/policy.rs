@@ -99,6 +99,16 @@ pub enum RefreshPolicy {
     },
 }
 
+impl RefreshPolicy {
+    /// The lifetime of refresh tokens; `None`: there are none.
+    pub const fn token_ttl(self) -> Option<Duration> {
+        match self {
+            Self::Pair { ttl, .. } => Some(ttl),
+            Self::None | Self::Access { .. } => None,
+        }
+    }
+}
+
 const fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }

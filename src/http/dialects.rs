@@ -16,7 +16,8 @@ use super::openapi::schema::object;
 use super::openapi::{coded_detail, detail, non_field_errors};
 use super::{HttpState, account, events, own};
 use crate::domain::dialect::{CookieMode, Dialect};
-use crate::service::{Issued, RefreshedTokens, TokenRefusal};
+use crate::domain::session::Refusal;
+use crate::service::{BadToken, Issued, RefreshedTokens, TokenRefusal};
 
 pub mod access_token;
 pub mod djoser;
@@ -172,7 +173,7 @@ fn pair_refusal(refusal: TokenRefusal) -> Value {
 /// Verification in simplejwt ignores the user, and has no message for an inactive one.
 const fn unless_inactive(refusal: TokenRefusal) -> TokenRefusal {
     match refusal {
-        TokenRefusal::InactiveUser => TokenRefusal::Bad("inactive_user"),
+        TokenRefusal::InactiveUser => TokenRefusal::Bad(BadToken::Refused(Refusal::InactiveUser)),
         TokenRefusal::Expired | TokenRefusal::WrongKind | TokenRefusal::WindowOver | TokenRefusal::Bad(_) => refusal,
     }
 }

@@ -55,7 +55,7 @@ pub(super) enum Made {
     /// It was created.
     Here(FirstUser),
     /// It exists already: when two nodes start at once, one of them creates it.
-    Elsewhere,
+    ByAnother,
     /// Unknown: it may have been stored before the answer was lost. So the password is delivered all the
     /// same.
     Perhaps(FirstUser, StoreError),
@@ -64,7 +64,7 @@ pub(super) enum Made {
 /// The parameters for creating the first user.
 pub(super) struct Making<'a> {
     pub(super) given: Option<Password>,
-    pub(super) handover: &'a PasswordDelivery,
+    pub(super) delivery: &'a PasswordDelivery,
     pub(super) hasher: &'a Hasher,
     pub(super) random: &'a dyn Random,
     pub(super) now: Timestamp,
@@ -72,9 +72,9 @@ pub(super) struct Making<'a> {
 
 /// Creates the administrator `admin`.
 pub(super) fn make_admin(store: &dyn AdminStore, making: Making<'_>) -> Result<Made, StartError> {
-    let Making { given, handover, hasher, random, now } = making;
+    let Making { given, delivery, hasher, random, now } = making;
     // The file is written before the user: a password that cannot be delivered is useless.
-    let (password, shown, draft) = match (given, handover) {
+    let (password, shown, draft) = match (given, delivery) {
         (Some(password), _) => (password, None, None),
         (None, PasswordDelivery::Shown) => {
             let text = random_password(random)?;
@@ -110,7 +110,7 @@ pub(super) fn make_admin(store: &dyn AdminStore, making: Making<'_>) -> Result<M
     Ok(match store.create_user(&new, SharedEmail::Allow, &audit) {
         Ok(UserCreation::Created(_)) => Made::Here(first(draft.map(Draft::publish))),
         // `settle` finds out whether the draft's password is the stored one all the same.
-        Ok(UserCreation::Taken | UserCreation::Lookalike(_) | UserCreation::EmailTaken(_)) => Made::Elsewhere,
+        Ok(UserCreation::Taken | UserCreation::Lookalike(_) | UserCreation::EmailTaken(_)) => Made::ByAnother,
         // The file keeps its draft name: the draft of another start may be the right one.
         Err(error) => Made::Perhaps(first(draft.map(|draft| draft.path().to_owned())), error),
     })

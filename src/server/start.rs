@@ -81,7 +81,7 @@ pub fn serve(
     mut settings: Settings,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
-    handover: &PasswordDelivery,
+    delivery: &PasswordDelivery,
     announce: &mut dyn FnMut(Announcement<'_>),
 ) -> Result<(), StartError> {
     process::raise_files()?;
@@ -103,10 +103,10 @@ pub fn serve(
     connection.ping()?;
     if store.list_users(&UserFilter { limit: 1, ..UserFilter::default() })?.is_empty() {
         let given = settings.passwords.admin.take();
-        let making = Making { given, handover, hasher: &hasher, random: &*random, now: clock.now() };
+        let making = Making { given, delivery, hasher: &hasher, random: &*random, now: clock.now() };
         match bootstrap::make_admin(&*store, making)? {
             Made::Here(first) => announce(Announcement::FirstUser(&first)),
-            Made::Elsewhere => {}
+            Made::ByAnother => {}
             Made::Perhaps(first, error) => {
                 announce(Announcement::PerhapsFirstUser(&first));
                 return Err(error.into());

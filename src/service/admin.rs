@@ -40,7 +40,7 @@ pub use crate::store::{
 pub use clients::{AddedClient, KEEP_OLD_SECRET, MAX_KEEP_OLD_SECRET, RotatedClient};
 pub use data::{Imported, Swept, UnreachableEmail, UnreachableUser, UnverifiableUser, why_unverifiable};
 pub use explain::{About, Answer, Cause, Evidence, ExplainSettings, ExplainedSession, Explanation, Question};
-pub use keys::{KeyState, ListedKey};
+pub use keys::{KeyState, ListedKey, RotatedKey};
 pub use mass_end::{DryRun, Shown};
 pub use search::{MAX_SEARCH, SearchText};
 pub use sessions::SessionQuery;

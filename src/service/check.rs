@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 
 use super::cache::{Find, Found};
 use super::workers::OnDisconnect;
-use super::{Auth, Unavailable, within};
+use super::{Auth, ChangedMeanwhile, Unavailable, within};
 use crate::domain::audit::{Actor, Event, Origin};
 use crate::domain::session::{Refusal, TokenRecord, Verified, judge};
 use crate::domain::token::{Token, TokenKind};
@@ -186,7 +186,7 @@ impl Auth {
             Ok(true) => CheckError::Refused(Refusal::Idle),
             // It was used on another node meanwhile, or ended by another request: when the client tries again, it gets
             // the verdict.
-            Ok(false) => Unavailable::Other("the session changed during the check").into(),
+            Ok(false) => Unavailable::from(ChangedMeanwhile::Check).into(),
             Err(error) => error.into(),
         }
     }

@@ -111,7 +111,7 @@ impl Auth {
     ) -> Result<Client, ClientError> {
         let refused = |why: CallRefusal| self.count_refused_call(why, origin);
         let known = match ClientId::parse(id) {
-            Some(id) => self.prove_client(id, &secret.digest()).await?,
+            Some(id) => self.authenticate_client(id, &secret.digest()).await?,
             None => None,
         };
         let Some(record) = known else {
@@ -149,7 +149,7 @@ impl Auth {
     }
 
     /// The client, if this is a good secret of it.
-    async fn prove_client(
+    async fn authenticate_client(
         &self,
         id: ClientId,
         presented: &SecretDigest,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::mint::{IssuedToken, Subject};
 use super::throttle::{AccountLabel, Denied, Permit};
 use super::workers::OnDisconnect;
-use super::{Auth, Unavailable};
+use super::{Auth, ChangedMeanwhile, Unavailable};
 
 mod administrator;
 mod attended;
@@ -23,7 +23,7 @@ use verify::Presented;
 
 use crate::domain::audit::{Actor, Event, Origin};
 use crate::domain::dialect::Dialect;
-use crate::domain::policy::{Network, RefreshPolicy};
+use crate::domain::policy::Network;
 use crate::domain::session::SessionId;
 use crate::domain::session_name::SessionName;
 use crate::domain::time::Timestamp;
@@ -177,11 +177,11 @@ impl Auth {
     async fn try_login(&self, request: LoginRequest) -> Result<Issued, LoginError> {
         let LoginRequest { dialect, login, password, session_name, origin } = request;
         let name = login.clone();
-        let prove = async |permit: &mut Permit| match self.inner.provider.clone() {
-            Some(provider) => self.prove_elsewhere(provider, login, password, (&origin, permit)).await,
-            None => self.prove(login, password, permit).await,
+        let verify = async |permit: &mut Permit| match self.inner.provider.clone() {
+            Some(provider) => self.verify_externally(provider, login, password, (&origin, permit)).await,
+            None => self.verify_login(login, password, permit).await,
         };
-        let (proven, account) = self.under_throttle(&name, &origin, prove).await?;
+        let (proven, account) = self.under_throttle(&name, &origin, verify).await?;
         self.open(dialect, proven, session_name, origin).await.map_err(|error| match error {
             NotProven::Refused(why) => LoginError::Refused { why, account },
             NotProven::Unavailable(error) => LoginError::Unavailable(error),
@@ -189,29 +189,29 @@ impl Auth {
         })
     }
 
-    /// Lets the throttle admit the attempt to prove something by a password, and reports the outcome to it. Returns
+    /// Lets the throttle admit the attempt to verify a password, and reports the outcome to it. Returns
     /// also the account, for the log.
     async fn under_throttle<T>(
         &self,
         login: &LoginName,
         origin: &Origin,
-        prove: impl AsyncFnOnce(&mut Permit) -> Result<T, NotProven>,
+        verify: impl AsyncFnOnce(&mut Permit) -> Result<T, NotProven>,
     ) -> Result<(T, AccountLabel), LoginError> {
         // One limit for all waiting: for other attempts, for a thread, for the hash.
         let until = tokio::time::Instant::now() + self.inner.timeouts.password;
         let admitted = tokio::time::timeout_at(until, self.inner.throttle.admit(login, origin)).await;
         let mut permit = admitted.unwrap_or(Err(Denied::Busy))?;
-        let proven = tokio::time::timeout_at(until, prove(&mut permit)).await.unwrap_or(Err(Denied::Busy.into()));
+        let proven = tokio::time::timeout_at(until, verify(&mut permit)).await.unwrap_or(Err(Denied::Busy.into()));
         let account = permit.label();
         Ok((settle(proven, permit)?, account))
     }
 
     /// Reads the account, then verifies the password without holding a connection.
-    async fn prove(&self, login: LoginName, password: Password, permit: &mut Permit) -> Attempted {
-        self.prove_found(self.find_by(login), password, permit).await
+    async fn verify_login(&self, login: LoginName, password: Password, permit: &mut Permit) -> Attempted {
+        self.verify_found(self.find_by(login), password, permit).await
     }
 
-    async fn prove_found(
+    async fn verify_found(
         &self,
         find: impl FnOnce(&mut dyn Connection) -> StoreResult<Option<Account>> + Send + 'static,
         password: Password,
@@ -286,7 +286,7 @@ impl Auth {
         match opening {
             Opening::Opened => Ok(Issued { user, session, opened: opened_at, access, refresh }),
             // The user has changed since the password was verified; the next attempt decides.
-            Opening::Denied => Err(Unavailable::Other("the user changed during the login").into()),
+            Opening::Denied => Err(Unavailable::from(ChangedMeanwhile::Login).into()),
             Opening::LimitReached => Err(NotProven::Refused(LoginRefusal::LimitReached)),
         }
     }
@@ -310,25 +310,19 @@ impl Auth {
         let inner = &self.inner;
         let audit = self.audit(Event::Login, Actor::User(user.id), origin);
         let subject = Subject { dialect, user, opened: audit.at };
-        let (access, new_access) = self.mint_access(&subject, audit.at, audit.at)?;
-        let mut tokens = vec![new_access];
-        let refresh = match inner.policy.dialects.get(dialect).refresh {
-            RefreshPolicy::Pair { ttl, .. } => {
-                let (refresh, new) = self.mint_refresh(&subject, None, ttl, audit.at)?;
-                tokens.push(new);
-                Some(refresh)
-            }
-            RefreshPolicy::None | RefreshPolicy::Access { .. } => None,
-        };
+        let (access, new_access) = self.mint_access(&subject, None, audit.at, audit.at)?;
+        let refresh = inner.policy.dialects.get(dialect).refresh.token_ttl();
+        let refresh = refresh.map(|ttl| self.mint_refresh(&subject, None, ttl, audit.at)).transpose()?;
+        let (refresh, new_refresh) = refresh.unzip();
         let mut id = [0_u8; 10];
-        inner.random.fill(&mut id).map_err(|_| Unavailable::Other("no random bytes"))?;
+        inner.random.fill(&mut id)?;
         let new = NewSession {
             id: SessionId::new(audit.at, &id),
             user: user.id,
             epoch: user.epoch,
             kind: dialect.into(),
             name: None,
-            tokens,
+            tokens: std::iter::once(new_access).chain(new_refresh).collect(),
             limit: inner.policy.token_limit.map(|max| SessionLimit {
                 max,
                 policy: inner.policy.limit_policy,

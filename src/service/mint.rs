@@ -36,17 +36,19 @@ struct Particulars {
 }
 
 impl Auth {
-    /// A new access token. `issued` goes into its claims; the lifetime counts from `now`.
+    /// A new access token, or the successor of `predecessor`. `issued` goes into its claims; the lifetime counts from
+    /// `now`.
     pub(super) fn mint_access(
         &self,
         subject: &Subject<'_>,
+        predecessor: Option<&Token>,
         issued: Timestamp,
         now: Timestamp,
     ) -> Result<(IssuedToken, NewToken), Unavailable> {
         let policy = self.policy().dialects.get(subject.dialect);
         let expires = policy.access_ttl.map(|ttl| self.end(policy.form, now, ttl));
-        let particulars = Particulars { kind: TokenKind::Access, issued, expires, id: self.random_id()? };
-        self.mint(subject, &particulars, now)
+        let id = self.id_after(predecessor)?;
+        self.mint(subject, &Particulars { kind: TokenKind::Access, issued, expires, id }, now)
     }
 
     /// A new refresh token, or the successor of `predecessor`.
@@ -59,24 +61,8 @@ impl Auth {
     ) -> Result<(IssuedToken, NewToken), Unavailable> {
         let policy = self.policy().dialects.get(subject.dialect);
         let expires = Some(self.end(policy.form, now, ttl));
-        let id = match predecessor {
-            Some(token) => self.keys().successor_id(token),
-            None => self.random_id()?,
-        };
+        let id = self.id_after(predecessor)?;
         self.mint(subject, &Particulars { kind: TokenKind::Refresh, issued: now, expires, id }, now)
-    }
-
-    /// The access token that replaces `predecessor`.
-    pub(super) fn mint_access_successor(
-        &self,
-        subject: &Subject<'_>,
-        predecessor: &Token,
-        now: Timestamp,
-    ) -> Result<(IssuedToken, NewToken), Unavailable> {
-        let policy = self.policy().dialects.get(subject.dialect);
-        let expires = policy.access_ttl.map(|ttl| self.end(policy.form, now, ttl));
-        let id = self.keys().successor_id(predecessor);
-        self.mint(subject, &Particulars { kind: TokenKind::Access, issued: now, expires, id }, now)
     }
 
     /// A successor that was made before. Its text is stored nowhere, but is computed from its
@@ -124,9 +110,13 @@ impl Auth {
         Ok((IssuedToken { token, expires }, new))
     }
 
-    fn random_id(&self) -> Result<[u8; 20], Unavailable> {
+    /// The id of the successor of `predecessor`, or a random one.
+    fn id_after(&self, predecessor: Option<&Token>) -> Result<[u8; 20], Unavailable> {
+        if let Some(token) = predecessor {
+            return Ok(self.keys().successor_id(token));
+        }
         let mut id = [0; 20];
-        self.inner.random.fill(&mut id).map_err(|_| Unavailable::Other("no random bytes"))?;
+        self.inner.random.fill(&mut id)?;
         Ok(id)
     }
 
@@ -141,7 +131,7 @@ impl Auth {
 
 fn unavailable(error: &crate::domain::jwt::SigningError) -> Unavailable {
     log::error!("{error}");
-    Unavailable::Other("a token could not be signed")
+    Unavailable::NotSigned
 }
 
 /// The claims as the Django packages write them (`docs/jwt.md#claims`), and a `jti` where they have

@@ -7,59 +7,20 @@
 use std::time::Duration;
 
 use super::mint::{IssuedToken, Subject};
-use super::{Auth, CheckError, Unavailable, within, workers::OnDisconnect};
+use super::{Auth, ChangedMeanwhile, CheckError, Unavailable, within, workers::OnDisconnect};
 use crate::domain::audit::{Actor, Event, Origin};
 use crate::domain::dialect::Dialect;
-use crate::domain::policy::RefreshPolicy;
+use crate::domain::policy::{DialectPolicy, RefreshPolicy};
 use crate::domain::session::{Refusal, TokenRecord, Verified, judge};
 use crate::domain::time::Timestamp;
 use crate::domain::token::{Token, TokenKind};
 use crate::store::{AccessLimit, NewToken, Refresh, Refreshed};
 
-/// Why a token was refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TokenRefusal {
-    /// It was issued here, and has expired.
-    Expired,
-    /// Its user is not active.
-    InactiveUser,
-    /// An access token where a refresh token is required, or the reverse.
-    WrongKind,
-    /// The login was too long ago for another refresh.
-    WindowOver,
-    /// It is not good. Clients do not get the reason, which is for the log.
-    Bad(&'static str),
-}
+mod refusal;
 
-impl TokenRefusal {
-    /// A short name for logs and metrics.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Expired => "expired",
-            Self::InactiveUser => "inactive_user",
-            Self::WrongKind => "wrong_kind",
-            Self::WindowOver => "window_over",
-            Self::Bad(reason) => reason,
-        }
-    }
-}
-
-/// Why a token was not verified or refreshed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum TokenError {
-    /// The token is refused.
-    Refused(TokenRefusal),
-    /// The session was refreshed too often; try again after this time.
-    Throttled(Duration),
-    /// Unknown at the moment. This is not a refusal.
-    Unavailable(Unavailable),
-}
-
-impl From<Unavailable> for TokenError {
-    fn from(error: Unavailable) -> Self {
-        Self::Unavailable(error)
-    }
-}
+pub(super) use refusal::bad;
+pub use refusal::{BadToken, TokenError, TokenRefusal};
+use refusal::{refused, token_error};
 
 /// The result of a refresh.
 #[derive(Debug)]
@@ -81,10 +42,8 @@ impl Auth {
     /// # Errors
     /// Why it is not good, or why that is unknown.
     pub async fn verify(&self, dialect: Dialect, presented: &str) -> Result<Verified, TokenError> {
-        let wanted = match self.policy().dialects.get(dialect).refresh {
-            RefreshPolicy::Pair { .. } => None,
-            RefreshPolicy::None | RefreshPolicy::Access { .. } => Some(TokenKind::Access),
-        };
+        let has_refresh_tokens = self.policy().dialects.get(dialect).refresh.token_ttl().is_some();
+        let wanted = (!has_refresh_tokens).then_some(TokenKind::Access);
         let Some(token) = Token::parse(presented.as_bytes()) else { return Err(bad(Refusal::Malformed)) };
         let found = self.inner.cache.find(token).await?;
         let judge = |record: &TokenRecord| judge(Some(record), wanted, self.now(), self.policy().idle_verdict_after());
@@ -114,21 +73,18 @@ impl Auth {
         origin: Origin,
     ) -> Result<RefreshedTokens, TokenError> {
         let Some(token) = Token::parse(presented.as_bytes()) else { return Err(bad(Refusal::Malformed)) };
+        let plan = RefreshPlan::of(dialect, self.policy().dialects.get(dialect));
         // If another request wins, the second attempt finds the token consumed.
         for _ in 0..2 {
             let record = self.find_for(dialect, &token).await?;
             let now = self.now();
-            let wanted = match self.policy().dialects.get(dialect).refresh {
-                RefreshPolicy::None => return Err(refused("not_refreshable")),
-                RefreshPolicy::Access { .. } => TokenKind::Access,
-                RefreshPolicy::Pair { .. } => TokenKind::Refresh,
-            };
-            match judge(Some(&record), Some(wanted), now, self.policy().idle_verdict_after()) {
+            let Some(plan) = plan else { return Err(refused(BadToken::NotRefreshable)) };
+            match judge(Some(&record), Some(plan.exchanged()), now, self.policy().idle_verdict_after()) {
                 Ok(who) => {
-                    self.check_window(&who, now)?;
+                    plan.check_window(&who, now)?;
                     self.check_rate(&who, now)?;
                     let session = who.session.id;
-                    let outcome = self.issue_successors(&token, who, now).await;
+                    let outcome = self.issue_successors(plan, &token, who, now).await;
                     if !matches!(outcome, Ok(Some(_))) {
                         self.inner.refreshes.give_back(session);
                     }
@@ -136,11 +92,11 @@ impl Auth {
                         return Ok(refreshed);
                     }
                 }
-                Err(Refusal::Consumed) => return self.repeat(&token, record, origin).await,
+                Err(Refusal::Consumed) => return self.repeat(plan, &token, record, origin).await,
                 Err(refusal) => return Err(self.refusal(refusal, &token, &record).await),
             }
         }
-        Err(TokenError::Unavailable(Unavailable::Other("the token changed twice during its refresh")))
+        Err(Unavailable::from(ChangedMeanwhile::Refresh).into())
     }
 
     /// The refusal as an error. An idle session is ended first, as in a check. Tokens of ended sessions are
@@ -173,7 +129,7 @@ impl Auth {
     ) -> Result<TokenRecord, TokenError> {
         match record {
             Some(record) if record.session.kind == dialect.into() => Ok(record),
-            Some(_) => Err(refused("other_dialect")),
+            Some(_) => Err(refused(BadToken::OtherDialect)),
             None => Err(self.gone(token, Refusal::Unknown)),
         }
     }
@@ -184,18 +140,6 @@ impl Auth {
             return TokenError::Refused(TokenRefusal::Expired);
         }
         bad(refusal)
-    }
-
-    /// Compared in whole seconds, as the Django packages do: the last second still counts.
-    fn check_window(&self, who: &Verified, now: Timestamp) -> Result<(), TokenError> {
-        let window = match self.policy().dialects.get(dialect_of(who)?).refresh {
-            RefreshPolicy::None => None,
-            RefreshPolicy::Access { window } => Some(window),
-            RefreshPolicy::Pair { window, .. } => window,
-        };
-        let opened = who.session.created.whole_seconds();
-        let over = window.is_some_and(|window| now.whole_seconds() > opened.saturating_add(window));
-        if over { Err(TokenError::Refused(TokenRefusal::WindowOver)) } else { Ok(()) }
     }
 
     /// Counts only refreshes that add tokens: a reuse after the grace time ends the session, however
@@ -214,38 +158,23 @@ impl Auth {
     /// Issues new tokens for a good one; `None` if another request consumed it first.
     async fn issue_successors(
         &self,
+        plan: RefreshPlan,
         token: &Token,
         who: Verified,
         now: Timestamp,
     ) -> Result<Option<RefreshedTokens>, TokenError> {
-        let dialect = dialect_of(&who)?;
-        let policy = self.policy().dialects.get(dialect).clone();
-        let subject = Subject { dialect, user: &who.user, opened: who.session.created };
-        let mut tokens = Vec::new();
-        let (access, refresh, successor) = match policy.refresh {
-            RefreshPolicy::Pair { ttl, .. } => {
-                // As in simplejwt, `iat` of an access token is that of its refresh token.
-                let (access, new) = self.mint_access(&subject, who.issued, now)?;
-                tokens.push(new);
-                if policy.rotate {
-                    let (refresh, new) = self.mint_refresh(&subject, Some(token), ttl, now)?;
-                    tokens.push(new);
-                    (access, Some(refresh), Some(new.digest))
-                } else {
-                    (access, None, None)
-                }
-            }
-            RefreshPolicy::Access { .. } | RefreshPolicy::None if policy.rotate => {
-                let (access, new) = self.mint_access_successor(&subject, token, now)?;
-                tokens.push(new);
-                (access, None, Some(new.digest))
-            }
-            RefreshPolicy::Access { .. } | RefreshPolicy::None => {
-                let (access, new) = self.mint_access(&subject, now, now)?;
-                tokens.push(new);
-                (access, None, None)
-            }
+        let subject = plan.subject(&who);
+        let replaced = plan.rotates.then_some(token);
+        let (access, new_access) = match plan.refresh_ttl {
+            // As in simplejwt, `iat` of an access token is that of its refresh token.
+            Some(_) => self.mint_access(&subject, None, who.issued, now)?,
+            None => self.mint_access(&subject, replaced, now, now)?,
         };
+        let refresh = plan.refresh_ttl.filter(|_| plan.rotates);
+        let refresh = refresh.map(|ttl| self.mint_refresh(&subject, replaced, ttl, now)).transpose()?;
+        let (refresh, new_refresh) = refresh.unzip();
+        let successor = plan.rotates.then_some(new_refresh.unwrap_or(new_access).digest);
+        let tokens = std::iter::once(new_access).chain(new_refresh).collect();
         let limit = self.access_limit(now);
         match self.write_refresh(Refresh { presented: token.digest(), tokens, successor, at: now, limit }).await? {
             Refreshed::Done => {
@@ -268,17 +197,23 @@ impl Auth {
     }
 
     /// Refreshes a consumed token: within the grace time it gets the same successor.
-    async fn repeat(&self, token: &Token, record: TokenRecord, origin: Origin) -> Result<RefreshedTokens, TokenError> {
+    async fn repeat(
+        &self,
+        plan: RefreshPlan,
+        token: &Token,
+        record: TokenRecord,
+        origin: Origin,
+    ) -> Result<RefreshedTokens, TokenError> {
         let now = self.now();
         if !self.within_grace(&record, now) {
             return Err(self.end_reused(&record, origin).await);
         }
         let who = Verified::of(&record);
         // The end of the window also applies to repeats.
-        self.check_window(&who, now)?;
+        plan.check_window(&who, now)?;
         self.check_rate(&who, now)?;
         let session = who.session.id;
-        let again = self.exchange_again(token, record.kind, who, now).await;
+        let again = self.exchange_again(plan, token, who, now).await;
         if again.is_err() {
             self.inner.refreshes.give_back(session);
         }
@@ -288,30 +223,31 @@ impl Auth {
     /// The successor that there is already.
     async fn exchange_again(
         &self,
+        plan: RefreshPlan,
         token: &Token,
-        kind: TokenKind,
         who: Verified,
         now: Timestamp,
     ) -> Result<RefreshedTokens, TokenError> {
         let digest = token.digest();
         let found = self.inner.checks.run(OnDisconnect::Cancel, move |connection| connection.find_successor(&digest));
         let row = within(self.inner.timeouts.check, "checks", found).await?;
-        let row = row.ok_or(Unavailable::Other("the successor's row is missing"))?;
-        let subject = Subject { dialect: dialect_of(&who)?, user: &who.user, opened: who.session.created };
+        let row = row.ok_or(Unavailable::NoSuccessor)?;
+        let subject = plan.subject(&who);
         let mut tokens = Vec::new();
-        let again = match self.mint_again(&subject, token, kind, &row)? {
-            Some(again) => again,
+        let mut keep = |(issued, new): (IssuedToken, NewToken)| {
+            tokens.push(new);
+            issued
+        };
+        let again = match (self.mint_again(&subject, token, plan.exchanged(), &row)?, plan.refresh_ttl) {
+            (Some(again), _) => again,
             // Its key is gone, or its user was renamed since: issue another token of the same session,
             // so that this does not log the user out.
-            None => self.mint_instead(&subject, kind, now, &mut tokens)?,
+            (None, Some(ttl)) => keep(self.mint_refresh(&subject, None, ttl, now)?),
+            (None, None) => keep(self.mint_access(&subject, None, now, now)?),
         };
-        let (access, refresh) = match kind {
-            TokenKind::Access | TokenKind::Admin | TokenKind::Page => (again, None),
-            TokenKind::Refresh => {
-                let (access, new) = self.mint_access(&subject, who.issued, now)?;
-                tokens.push(new);
-                (access, Some(again))
-            }
+        let (access, refresh) = match plan.refresh_ttl {
+            Some(_) => (keep(self.mint_access(&subject, None, who.issued, now)?), Some(again)),
+            None => (again, None),
         };
         if !tokens.is_empty() {
             let limit = self.access_limit(now);
@@ -324,57 +260,54 @@ impl Auth {
         Ok(RefreshedTokens { who, access, refresh, at: now })
     }
 
-    fn mint_instead(
-        &self,
-        subject: &Subject<'_>,
-        kind: TokenKind,
-        now: Timestamp,
-        tokens: &mut Vec<NewToken>,
-    ) -> Result<IssuedToken, TokenError> {
-        let (token, new) = match (kind, self.policy().dialects.get(subject.dialect).refresh) {
-            (TokenKind::Refresh, RefreshPolicy::Pair { ttl, .. }) => self.mint_refresh(subject, None, ttl, now)?,
-            (TokenKind::Refresh, RefreshPolicy::None | RefreshPolicy::Access { .. })
-            | (TokenKind::Access | TokenKind::Admin | TokenKind::Page, _) => self.mint_access(subject, now, now)?,
-        };
-        tokens.push(new);
-        Ok(token)
-    }
-
     pub(super) async fn end_reused(&self, record: &TokenRecord, origin: Origin) -> TokenError {
         let audit = self.audit(Event::RefreshReused, Actor::User(record.user.id), origin);
         let session = record.session.id;
         log::warn!(session = session.to_string().as_str(), user = record.user.id.0;
             "a refresh token was used again after the grace time; its session is ended");
         match self.write(OnDisconnect::Finish, move |connection| connection.end_session(session, &audit)).await {
-            Ok(_) => refused("refresh_reused"),
+            Ok(_) => refused(BadToken::Reused),
             Err(error) => TokenError::Unavailable(error),
         }
     }
 }
 
-const fn refused(reason: &'static str) -> TokenError {
-    TokenError::Refused(TokenRefusal::Bad(reason))
+/// What can be exchanged at the endpoints of a dialect, and for what.
+#[derive(Clone, Copy)]
+struct RefreshPlan {
+    dialect: Dialect,
+    /// The lifetime of refresh tokens; `None`: access tokens are exchanged themselves.
+    refresh_ttl: Option<Duration>,
+    /// How long after the login this is possible.
+    window: Option<Duration>,
+    /// Whether the token that is presented is consumed, and has a successor.
+    rotates: bool,
 }
 
-/// The dialect of a session. Sessions for administration have none, and no tokens that can be refreshed.
-fn dialect_of(who: &Verified) -> Result<Dialect, TokenError> {
-    who.session.kind.dialect().ok_or_else(|| refused("other_dialect"))
-}
+impl RefreshPlan {
+    /// `None`: nothing can be exchanged.
+    fn of(dialect: Dialect, policy: &DialectPolicy) -> Option<Self> {
+        let window = match policy.refresh {
+            RefreshPolicy::None => return None,
+            RefreshPolicy::Access { window } => Some(window),
+            RefreshPolicy::Pair { window, .. } => window,
+        };
+        Some(Self { dialect, refresh_ttl: policy.refresh.token_ttl(), window, rotates: policy.rotate })
+    }
 
-pub(super) const fn bad(refusal: Refusal) -> TokenError {
-    refused(refusal.as_str())
-}
+    /// The kind of token that is exchanged.
+    const fn exchanged(self) -> TokenKind {
+        if self.refresh_ttl.is_some() { TokenKind::Refresh } else { TokenKind::Access }
+    }
 
-const fn token_error(refusal: Refusal) -> TokenError {
-    TokenError::Refused(match refusal {
-        Refusal::Expired => TokenRefusal::Expired,
-        Refusal::InactiveUser => TokenRefusal::InactiveUser,
-        Refusal::WrongKind => TokenRefusal::WrongKind,
-        Refusal::Malformed
-        | Refusal::Unknown
-        | Refusal::SessionEnded
-        | Refusal::OldEpoch
-        | Refusal::Idle
-        | Refusal::Consumed => TokenRefusal::Bad(refusal.as_str()),
-    })
+    /// Compared in whole seconds, as the Django packages do: the last second still counts.
+    fn check_window(self, who: &Verified, now: Timestamp) -> Result<(), TokenError> {
+        let opened = who.session.created.whole_seconds();
+        let over = self.window.is_some_and(|window| now.whole_seconds() > opened.saturating_add(window));
+        if over { Err(TokenError::Refused(TokenRefusal::WindowOver)) } else { Ok(()) }
+    }
+
+    fn subject(self, who: &Verified) -> Subject<'_> {
+        Subject { dialect: self.dialect, user: &who.user, opened: who.session.created }
+    }
 }

@@ -3,10 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use super::workers::OnDisconnect;
 use super::{Auth, Unavailable};
 use crate::domain::audit::{Actor, Event, Origin};
 use crate::domain::session::{SessionEntry, SessionId, Verified};
+use crate::domain::time::Timestamp;
 use crate::store::{Connection, Effort, SessionFilter, SessionList, SessionMatch, StoreResult};
 
 /// How far a page of sessions is searched, so that it is there within 200 ms among a million of them. What the last
@@ -22,6 +26,47 @@ pub struct SessionPage {
     pub next: Option<SessionId>,
     /// Whether the search stopped before the page was full, among very many sessions that are over.
     pub has_stopped: bool,
+}
+
+/// A session as its user sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct OwnSession {
+    /// Its id.
+    pub id: SessionId,
+    /// The dialect of its tokens, or what else it is for.
+    pub dialect: &'static str,
+    /// The name that the client gave it.
+    pub name: Option<String>,
+    /// When it was opened.
+    pub created: Timestamp,
+    /// When it was last used.
+    pub last_seen: Timestamp,
+    /// The latest expiry of its tokens; `None` if one of them never expires.
+    pub expiry: Option<Timestamp>,
+    /// The address it was opened from.
+    pub address: Option<String>,
+    /// The client's `User-Agent`.
+    pub user_agent: Option<String>,
+    /// Whether it is the session of the request.
+    pub current: bool,
+}
+
+impl OwnSession {
+    /// As the user sees it whose request this is.
+    pub fn of(entry: SessionEntry, who: &Verified) -> Self {
+        let SessionEntry { session, name, expires, address, user_agent, .. } = entry;
+        Self {
+            id: session.id,
+            dialect: session.kind.as_str(),
+            name,
+            created: session.created,
+            last_seen: session.last_seen,
+            expiry: expires,
+            address,
+            user_agent,
+            current: session.id == who.session.id,
+        }
+    }
 }
 
 impl Auth {

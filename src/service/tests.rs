@@ -26,7 +26,7 @@ const DEPTH: usize = 3;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::service) enum Mistake {
     /// What was remembered is not forgotten when the feed is a new one.
-    MemoryOutlivesFollower,
+    MemoryOutlivesFeed,
     /// Invalidations are read, but not applied.
     NewsUnheeded,
     /// The invalidation of a poll is applied in the next one.

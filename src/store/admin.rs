@@ -162,13 +162,13 @@ pub trait AdminStore: Store {
     ///
     /// # Errors
     /// When the database fails.
-    fn prove_session(&self, session: SessionId, audit: &AuditContext) -> StoreResult<bool>;
+    fn note_password_given(&self, session: SessionId, audit: &AuditContext) -> StoreResult<bool>;
 
     /// When its user last did so.
     ///
     /// # Errors
     /// When the database fails.
-    fn session_proven(&self, session: SessionId) -> StoreResult<Option<Timestamp>>;
+    fn password_given_at(&self, session: SessionId) -> StoreResult<Option<Timestamp>>;
 
     /// Lists all signing keys, without their secrets.
     ///

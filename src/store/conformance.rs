@@ -98,10 +98,10 @@ fn connect(store: &dyn Store) -> Box<dyn Connection> {
 }
 
 fn audit(event: Event) -> AuditContext {
-    cause_at(event, NOW)
+    audit_at(event, NOW)
 }
 
-fn cause_at(event: Event, at: Timestamp) -> AuditContext {
+fn audit_at(event: Event, at: Timestamp) -> AuditContext {
     let origin = Origin {
         address: Some(std::net::Ipv4Addr::LOCALHOST.into()),
         user_agent: Some("conformance".to_owned()),

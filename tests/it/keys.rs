@@ -116,8 +116,8 @@ on_each_database! {
             // The start ends here if nothing else ends it.
             settings.http.listen = vec![ListenAddress::Unix(PathBuf::from("/nowhere/at/all"))];
             let folder = tempfile::tempdir().expect("a folder");
-            let (clock, handover) = (ManualClock::new(start_of_time()), PasswordDelivery::File(folder.path().to_owned()));
-            serve(settings, Arc::new(clock), Arc::new(SystemRandom), &handover, &mut |_| {}).expect_err("an end")
+            let (clock, delivery) = (ManualClock::new(start_of_time()), PasswordDelivery::File(folder.path().to_owned()));
+            serve(settings, Arc::new(clock), Arc::new(SystemRandom), &delivery, &mut |_| {}).expect_err("an end")
         };
         let (own, other) = ("a secret of more than 32 bytes, no better", "another secret of more than 32 bytes.....");
         assert!(matches!(start(Some(own)), StartError::Bind(_)), "the first one makes the keys");

@@ -116,14 +116,14 @@ fn mistakes_in_the_cache_on_postgres_are_caught() {
     use postgres::Mistake::*;
 
     for (mistake, size, property) in [
-        (FillsFromElsewhere, REVOCATIONS, STRICT),
+        (FillsByOtherReads, REVOCATIONS, STRICT),
         (GoesBySerialNumber, REVOCATIONS, STRICT),
         (KeepsCacheOnReconnect, REVOCATIONS, STRICT),
         (IgnoresServer, REVOCATIONS, STRICT),
         (PrunesByClock, REVOCATIONS, STRICT),
         (PrunesUnannounced, REVOCATIONS, STRICT),
-        (JoinsSentRound, REVOCATIONS, STRICT),
-        (JoinsSentRound, NODES, MONOTONE),
+        (JoinsSentPoll, REVOCATIONS, STRICT),
+        (JoinsSentPoll, NODES, MONOTONE),
     ] {
         is_caught(PostgresView { mistake: Some(mistake), size }, property);
     }

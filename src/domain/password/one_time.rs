@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
+use serde::{Serialize, Serializer};
 use sha2::{Digest, Sha512};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
@@ -19,15 +21,22 @@ pub const ONE_TIME_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 /// The beginning of the stored form; its end in microseconds, `$`, and the digest in hexadecimal digits follow.
 const MARK: &str = "!one_time$";
 
-/// A new one-time password.
-#[derive(Debug)]
+/// A new one-time password, as an answer shows it this one time.
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct OneTimePassword {
-    /// The value, to be shown once: 32 hexadecimal digits of 128 random bits.
+    /// The value: 32 hexadecimal digits of 128 random bits.
+    #[serde(rename = "one_time_password", serialize_with = "shown")]
+    #[schemars(with = "String")]
     pub value: Password,
     /// What takes the place of the password's hash.
+    #[serde(skip)]
     pub stored: PasswordHash,
     /// When it stops being good.
     pub expires: Timestamp,
+}
+
+fn shown<S: Serializer>(value: &Password, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(value.expose())
 }
 
 impl OneTimePassword {

@@ -202,8 +202,8 @@ impl Call {
             return self.record_refusal(ApiError::forbidden(words)).await;
         }
         let (session, now) = (who.session.id, self.auth().now());
-        let proven = self.run(Length::Short, move |admin| admin.session_proven(session)).await?;
-        if now.since(proven.map_or(who.session.created, |proven| proven.max(who.session.created))) <= RECENT {
+        let given = self.run(Length::Short, move |admin| admin.password_given_at(session)).await?;
+        if now.since(given.map_or(who.session.created, |given| given.max(who.session.created))) <= RECENT {
             return Ok(());
         }
         let words = "give the password again first: POST /admin/api/verify-password/";

@@ -2,20 +2,17 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
-
 use super::call::{Answer, Call, Reply};
-use super::described::{Described, Gives, Kind, Takes, page_of};
+use super::described::{Described, Gives, Kind, Takes, of, page_of};
 use super::page::{Page, page_fields};
 use crate::domain::client::{ClientEntry, ClientId, DEFAULT_LIMIT, MAX_LIMIT, Right, Rights};
-use crate::http::openapi::schema::{Schemas, id, nullable, object, text, time};
-use crate::service::admin::KEEP_OLD_SECRET;
 use crate::service::admin::desk::Length;
+use crate::service::admin::{AddedClient, KEEP_OLD_SECRET, RotatedClient};
 
 pub(super) const LIST: Described =
     Described::new("Registered clients, by their ids", Gives::ok(page_of::<ClientEntry>))
         .takes(&[&page_fields(Kind::Id)]);
-pub(super) const ADD: Described = Described::new("Register a client", Gives::created(added))
+pub(super) const ADD: Described = Described::new("Register a client", Gives::created(of::<AddedClient>))
     .about("The secret is shown this one time.")
     .takes(&[&[
         Takes::text("name", "Its name.").required(),
@@ -25,21 +22,12 @@ pub(super) const ADD: Described = Described::new("Register a client", Gives::cre
     .refuses(&[(409, "The name is taken.")])
     .leads_to(&[("POST", "/admin/api/clients/{id}/rotate/"), ("DELETE", "/admin/api/clients/{id}/")]);
 pub(super) const ROTATE: Described =
-    Described::new("Give a client another secret", Gives::created(rotated)).takes(&[&[Takes::new(
+    Described::new("Give a client another secret", Gives::created(of::<RotatedClient>)).takes(&[&[Takes::new(
         "keep_old",
         Kind::Number(0, i64::MAX),
         "For how many seconds the present one stays good; a day, if it does not say.",
     )]]);
 pub(super) const DELETE: Described = Described::new("Delete a client", Gives::NOTHING);
-
-fn added(schemas: &mut Schemas) -> Value {
-    let limit = json!({ "type": ["integer", "null"], "minimum": 1 });
-    object([("id", id()), ("name", text()), ("secret", text()), ("rights", schemas.of::<Rights>()), ("limit", limit)])
-}
-
-fn rotated(_: &mut Schemas) -> Value {
-    object([("id", id()), ("secret", text()), ("old_secret_until", nullable(time()))])
-}
 
 pub(super) async fn list(mut call: Call) -> Answer {
     let limit = call.fields.limit();
@@ -56,12 +44,7 @@ pub(super) async fn add(mut call: Call) -> Answer {
     call.finish()?;
     let rights = rights.map_or(Rights::USUAL, |rights| rights.into_iter().collect());
     let limit = limit.map_or(Some(DEFAULT_LIMIT), |limit| limit.and_then(|limit| u32::try_from(limit).ok()));
-    let answered_name = name.clone();
-    let added = call.run(Length::Short, move |admin| admin.add_client(name, rights, limit)).await?;
-    let secret = added.secret.expose();
-    Reply::created(
-        &json!({ "id": added.id, "name": answered_name, "secret": secret, "rights": rights, "limit": limit }),
-    )
+    Reply::created(&call.run(Length::Short, move |admin| admin.add_client(name, rights, limit)).await?)
 }
 
 pub(super) async fn rotate(mut call: Call) -> Answer {
@@ -70,9 +53,7 @@ pub(super) async fn rotate(mut call: Call) -> Answer {
     call.finish()?;
     let id = call.of_act(id).await?;
     let keep_old = keep_old.map_or(KEEP_OLD_SECRET, |seconds| Duration::from_secs(seconds.unsigned_abs()));
-    let rotated = call.run(Length::Short, move |admin| admin.rotate_client(id, keep_old)).await?;
-    let (secret, until) = (rotated.secret.expose(), rotated.old_secret_until);
-    Reply::created(&json!({ "id": id, "secret": secret, "old_secret_until": until }))
+    Reply::created(&call.run(Length::Short, move |admin| admin.rotate_client(id, keep_old)).await?)
 }
 
 pub(super) async fn delete(mut call: Call) -> Answer {

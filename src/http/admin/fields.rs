@@ -98,7 +98,7 @@ impl Fields {
         let mut fields = Self { given: Vec::new(), source, mistakes: BTreeMap::new(), declared: None };
         for (name, value) in given {
             if fields.given.iter().any(|(known, _)| *known == name) {
-                fields.complain(&name, "is given twice");
+                fields.report(&name, "is given twice");
             } else {
                 fields.given.push((name, value));
             }
@@ -157,7 +157,7 @@ impl Fields {
     }
 
     /// Notes that a field is wrong.
-    pub(in crate::http) fn complain(&mut self, name: &str, problem: impl Into<String>) {
+    pub(in crate::http) fn report(&mut self, name: &str, problem: impl Into<String>) {
         self.mistakes.entry(name.to_owned()).or_insert_with(|| problem.into());
     }
 
@@ -167,7 +167,7 @@ impl Fields {
     /// All mistakes, unknown fields included.
     pub(in crate::http) fn finish(mut self) -> Result<(), ApiError> {
         for (name, _) in std::mem::take(&mut self.given) {
-            self.complain(&name, "is not a field of this request");
+            self.report(&name, "is not a field of this request");
         }
         if self.mistakes.is_empty() { Ok(()) } else { Err(ApiError::invalid_fields(self.mistakes)) }
     }
@@ -175,7 +175,7 @@ impl Fields {
     fn take(&mut self, name: &str) -> Option<Given> {
         if self.declared.is_some_and(|described| !described.reads(name)) {
             // A mistake of ours: no request to the endpoint succeeds until the field is declared.
-            self.complain(name, "is not declared");
+            self.report(name, "is not declared");
         }
         let index = self.given.iter().position(|(known, _)| known == name)?;
         Some(self.given.swap_remove(index).1)
@@ -189,7 +189,7 @@ impl Fields {
         }
         let value = read(&given);
         if value.is_none() {
-            self.complain(name, format!("must be {what}"));
+            self.report(name, format!("must be {what}"));
         }
         value
     }
@@ -197,7 +197,7 @@ impl Fields {
     /// The value, which must be given.
     pub(in crate::http) fn require<T>(&mut self, name: &str, value: Option<T>) -> Option<T> {
         if value.is_none() {
-            self.complain(name, "is required");
+            self.report(name, "is required");
         }
         value
     }

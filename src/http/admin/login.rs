@@ -1,4 +1,4 @@
-//! Sessions of administrators: log in, log out, prove the password again, ask who one is.
+//! Sessions of administrators: log in, log out, give the password again, ask who one is.
 
 use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
@@ -75,7 +75,7 @@ pub(super) async fn verify_password(mut call: Call) -> Answer {
     if acting.by == By::Script {
         call.record_refusal(ApiError::forbidden("a script's token has no password to verify")).await?;
     }
-    prove(&call, password).await?;
+    verify_again(&call, password).await?;
     Reply::done()
 }
 
@@ -83,7 +83,7 @@ pub(super) async fn verify_password(mut call: Call) -> Answer {
 ///
 /// # Errors
 /// As of a login.
-pub(in crate::http) async fn prove(call: &Call, password: Password) -> Result<(), ApiError> {
+pub(in crate::http) async fn verify_again(call: &Call, password: Password) -> Result<(), ApiError> {
     let who = &call.acting()?.who;
     let name = LoginName::Username(who.user.username.clone());
     let verified = call.auth().verify_administrator(name, password, call.origin()).await;
@@ -92,7 +92,7 @@ pub(in crate::http) async fn prove(call: &Call, password: Password) -> Result<()
         call.record_refusal(ApiError::wrong_credentials()).await?;
     }
     let session = who.session.id;
-    call.run(Length::Short, move |admin| admin.prove_session(session)).await
+    call.run(Length::Short, move |admin| admin.note_password_given(session)).await
 }
 
 pub(super) async fn me(mut call: Call) -> Answer {

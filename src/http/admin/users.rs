@@ -1,14 +1,12 @@
 //! Users: search, create, change, delete, set or reset a password, end all sessions.
 
-use serde_json::{Value, json};
-
 use super::call::{Answer, Call, Reply};
 use super::described::{Described, Gives, Kind, Takes, of, page_of};
 use super::error::ApiError;
 use super::fields::Fields;
 use super::page::{Page, page_fields};
+use crate::domain::password::one_time::OneTimePassword;
 use crate::domain::user::{User, UserId};
-use crate::http::openapi::schema::{Schemas, object, text, time};
 use crate::service::admin::desk::Length;
 use crate::service::admin::{Admin, AdminError, NewAccount, NewPassword, SharedEmail, UserEntry, UserFilter};
 
@@ -62,9 +60,11 @@ pub(super) const SET_PASSWORD: Described =
     Described::new("Set a user's password, and end all sessions", Gives::NOTHING)
         .takes(&[PASSWORD])
         .refuses(&[RECENT, (409, "It is the last administrator.")]);
-pub(super) const RESET_PASSWORD: Described =
-    Described::new("Put a one-time password in the place of a password, and end all sessions", Gives::ok(one_time))
-        .refuses(&[RECENT, (409, "The user is not active.")]);
+pub(super) const RESET_PASSWORD: Described = Described::new(
+    "Put a one-time password in the place of a password, and end all sessions",
+    Gives::ok(of::<OneTimePassword>),
+)
+.refuses(&[RECENT, (409, "The user is not active.")]);
 pub(super) const END_SESSIONS: Described =
     Described::new("End all sessions of a user", Gives::NOTHING).refuses(&[RECENT]);
 
@@ -84,10 +84,6 @@ const EMAIL: &[Takes] = &[
     Takes::flag("shared_email", "Whether another user may have this address."),
 ];
 const RECENT: (u16, &str) = (403, "For the account of an administrator, the password has to be given again first.");
-
-fn one_time(_: &mut Schemas) -> Value {
-    object([("one_time_password", text()), ("expires", time())])
-}
 
 pub(super) async fn list(mut call: Call) -> Answer {
     let wanted = read_filter(&mut call.fields);
@@ -214,6 +210,5 @@ pub(super) async fn end_sessions(mut call: Call) -> Answer {
 pub(super) async fn reset_password(mut call: Call) -> Answer {
     call.finish()?;
     let user = call.user_to_change().await?;
-    let made = call.run(Length::Short, move |admin| admin.reset_password(&user)).await?;
-    Reply::ok(&json!({ "one_time_password": made.value.expose(), "expires": made.expires }))
+    Reply::ok(&call.run(Length::Short, move |admin| admin.reset_password(&user)).await?)
 }

@@ -43,7 +43,7 @@ struct Tokens(Vec<Option<Token>>);
 pub(super) async fn answer(mut call: Call<'_>) -> Result<HttpResponse, Refusal> {
     note(call.request, Facts::read_only);
     let credentials = Credentials::of_header(call.request.headers())?;
-    Caller::prove(&call, credentials, Right::Batch).await?;
+    Caller::authenticate(&call, credentials, Right::Batch).await?;
     let body = read(&mut call).await?;
     // The error would repeat what was sent.
     let Ok(Question { tokens, counts_as_use }) = serde_json::from_slice(&body) else {

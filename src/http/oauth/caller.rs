@@ -22,7 +22,7 @@ impl Caller {
     /// # Errors
     /// 401 without good credentials, 403 for a client without the right, 429 beyond its limit, 503 if that could not be
     /// found out.
-    pub(super) async fn prove(call: &Call<'_>, credentials: Credentials, right: Right) -> Result<Self, Refusal> {
+    pub(super) async fn authenticate(call: &Call<'_>, credentials: Credentials, right: Right) -> Result<Self, Refusal> {
         let auth = call.state.auth();
         let origin = call.state.origin(call.request);
         match credentials {

@@ -18,7 +18,7 @@ pub(super) async fn answer(mut call: Call<'_>) -> Result<HttpResponse, Refusal> 
     let in_header = Credentials::of_header(call.request.headers())?;
     let form = Form::read(&mut call).await?;
     let credentials = Credentials::of_request(in_header, &form)?;
-    let caller = Caller::prove(&call, credentials, Right::Introspect).await?;
+    let caller = Caller::authenticate(&call, credentials, Right::Introspect).await?;
     let token = form.token()?;
     let activity = activity(&form, &caller)?;
     let outcome = match Token::parse(token.as_bytes()) {

@@ -20,7 +20,7 @@ pub(super) async fn answer(mut call: Call<'_>) -> Result<HttpResponse, Refusal> 
     let revoker = match Credentials::of_request(in_header, &form)? {
         Credentials::None => Revoker::Holder,
         credentials @ (Credentials::Client { .. } | Credentials::Administrator(_)) => {
-            Revoker::Entitled(Caller::prove(&call, credentials, Right::Revoke).await?.actor())
+            Revoker::Entitled(Caller::authenticate(&call, credentials, Right::Revoke).await?.actor())
         }
     };
     // A text that cannot be a token is revoked already (RFC 7009, section 2.2).

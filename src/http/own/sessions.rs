@@ -8,17 +8,17 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::done;
 use crate::domain::dialect::Dialect;
-use crate::domain::session::{SessionEntry, Verified};
 use crate::http::drf::endpoint::{Endpoint, Verb};
 use crate::http::drf::request::{Incoming, MAX_LIMIT, USUAL_LIMIT};
 use crate::http::openapi::document::Section;
 use crate::http::openapi::operation::Operation;
-use crate::http::openapi::schema::{flag, id, nullable, object, or_empty, page, text, time};
+use crate::http::openapi::schema::{id, or_empty, page};
 use crate::http::openapi::{detail, errors_of};
+use crate::service::OwnSession;
 
 const LIST: Endpoint = Endpoint { verb: Verb::Get, ..Endpoint::post("Session List", &[]) };
 const ONE: Endpoint = Endpoint { verb: Verb::Delete, ..Endpoint::post("Session", &[]) };
@@ -27,17 +27,7 @@ const OTHERS: Endpoint = Endpoint::post("Revoke Other Sessions", &[]);
 /// What the document says about them.
 pub(super) fn document(section: &mut Section<'_>, paths: [&str; 3], schemes: &[String]) {
     let [sessions_at, others_at, one_at] = paths;
-    let session = object([
-        ("id", id()),
-        ("dialect", text()),
-        ("name", nullable(text())),
-        ("created", time()),
-        ("last_seen", time()),
-        ("expiry", nullable(time())),
-        ("address", nullable(text())),
-        ("user_agent", nullable(text())),
-        ("current", flag()),
-    ]);
+    let session = section.schemas().of::<OwnSession>();
     let limit = json!({ "type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": USUAL_LIMIT });
     let list = Operation::new("The user's live sessions, newest first")
         .known(schemes)
@@ -65,7 +55,7 @@ pub(super) async fn list(incoming: Incoming) -> HttpResponse {
         .read_only()
         .answer_known(&LIST, Dialect::Knox, async |context, who| {
             let page = context.own_sessions(&who).await?;
-            let results: Vec<Value> = page.sessions.iter().map(|entry| describe(entry, &who)).collect();
+            let results: Vec<_> = page.sessions.into_iter().map(|entry| OwnSession::of(entry, &who)).collect();
             let next = page.next.map(|id| id.to_string());
             Ok(context.replies().json(StatusCode::OK, &json!({ "results": results, "next": next })))
         })
@@ -91,19 +81,4 @@ pub(super) async fn revoke_others(incoming: Incoming) -> HttpResponse {
             Ok(done(context))
         })
         .await
-}
-
-fn describe(entry: &SessionEntry, who: &Verified) -> Value {
-    let session = &entry.session;
-    json!({
-        "id": session.id.to_string(),
-        "dialect": session.kind.as_str(),
-        "name": entry.name,
-        "created": session.created.to_string(),
-        "last_seen": session.last_seen.to_string(),
-        "expiry": entry.expires.map(|end| end.to_string()),
-        "address": entry.address,
-        "user_agent": entry.user_agent,
-        "current": session.id == who.session.id,
-    })
 }

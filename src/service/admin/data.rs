@@ -78,26 +78,36 @@ pub fn why_unverifiable(stored: &PasswordHash) -> Option<String> {
 }
 
 impl Admin {
-    /// See [`Admin::import`].
-    pub(super) fn try_import(&self, data: &ImportData) -> Result<Imported, AdminError> {
-        let report = self.store.import(data, &self.audit(Event::Imported))?;
-        let unverifiable = data.users.iter().filter_map(|user| {
-            let reason = why_unverifiable(&user.password)?;
-            Some(UnverifiableUser { username: user.username.clone(), reason })
-        });
-        let unreachable = data.users.iter().filter_map(|user| {
-            let reason = check_reachable(&user.username).err()?.to_string();
-            Some(UnreachableUser { id: user.id, username: user.username.clone(), reason })
-        });
-        let unreachable_emails = data.users.iter().filter_map(|user| {
-            let reason = check_reachable_email(&user.email).err()?.to_string();
-            Some(UnreachableEmail { id: user.id, username: user.username.clone(), email: user.email.clone(), reason })
-        });
-        Ok(Imported {
-            report,
-            unverifiable: unverifiable.collect(),
-            unreachable: unreachable.collect(),
-            unreachable_emails: unreachable_emails.collect(),
+    /// Takes over users and knox tokens: all of them, or nothing.
+    ///
+    /// # Errors
+    /// All clashes with what is there; or the store failed.
+    pub fn import(&self, data: &ImportData) -> Result<Imported, AdminError> {
+        self.recording_refusal(Event::Imported, None, || {
+            let report = self.store.import(data, &self.audit(Event::Imported))?;
+            let unverifiable = data.users.iter().filter_map(|user| {
+                let reason = why_unverifiable(&user.password)?;
+                Some(UnverifiableUser { username: user.username.clone(), reason })
+            });
+            let unreachable = data.users.iter().filter_map(|user| {
+                let reason = check_reachable(&user.username).err()?.to_string();
+                Some(UnreachableUser { id: user.id, username: user.username.clone(), reason })
+            });
+            let unreachable_emails = data.users.iter().filter_map(|user| {
+                let reason = check_reachable_email(&user.email).err()?.to_string();
+                Some(UnreachableEmail {
+                    id: user.id,
+                    username: user.username.clone(),
+                    email: user.email.clone(),
+                    reason,
+                })
+            });
+            Ok(Imported {
+                report,
+                unverifiable: unverifiable.collect(),
+                unreachable: unreachable.collect(),
+                unreachable_emails: unreachable_emails.collect(),
+            })
         })
     }
 

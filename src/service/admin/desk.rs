@@ -125,7 +125,7 @@ impl Desk {
         };
         let refused = self.worker().put(Box::new(job) as Job, |waiting, job| waiting.push(job, length));
         if refused.is_err() {
-            return Err(Unavailable::Other("too many requests of administrators wait").into());
+            return Err(Unavailable::Busy.into());
         }
         let patience = match length {
             Length::Short => PATIENCE,
@@ -135,7 +135,7 @@ impl Desk {
         match tokio::time::timeout(patience, answer).await {
             Ok(Ok(outcome)) => Ok(outcome?),
             // The sender is gone only if the work panicked.
-            Ok(Err(_)) => Err(Unavailable::Other("a job of the administration was lost").into()),
+            Ok(Err(_)) => Err(Unavailable::Lost.into()),
             Err(_) => Err(Unavailable::TimedOut(NAME).into()),
         }
     }

@@ -44,6 +44,16 @@ pub struct ListedKey {
     pub state: KeyState,
 }
 
+/// A key that takes over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct RotatedKey {
+    /// How it signs.
+    #[schemars(extend("enum" = Algorithm::ALL.map(Algorithm::as_str)))]
+    pub algorithm: &'static str,
+    /// From when.
+    pub signs_from: Timestamp,
+}
+
 impl ListedKey {
     /// When it begins to sign, if an older key can sign until then.
     pub fn signs_from(&self) -> Timestamp {
@@ -61,27 +71,34 @@ impl Admin {
         Ok(entries.iter().map(|entry| listed(entry, &entries, now)).collect())
     }
 
-    /// See [`Admin::rotate_key`].
-    pub(super) fn try_rotate_key(
-        &self,
-        algorithm: Algorithm,
-        given: Option<&KeySecret>,
-    ) -> Result<Timestamp, AdminError> {
-        if algorithm == Algorithm::Hs256 && given.is_some() && self.is_in_use(given)? {
-            return Err(AdminError::SecretInUse);
-        }
-        let audit = self.audit(Event::KeyRotated).with_detail(json!({ "algorithm": algorithm.as_str() }));
-        self.store.rotate_key(algorithm, given, &*self.random, &audit)?;
-        Ok(signs_from(audit.at))
+    /// Adds a key that takes over signing. `given` is the HS256
+    /// secret of the settings.
+    ///
+    /// # Errors
+    /// The secret of the settings is that of the newest key already; or the store failed.
+    pub fn rotate_key(&self, algorithm: Algorithm, given: Option<&KeySecret>) -> Result<RotatedKey, AdminError> {
+        self.recording_refusal(Event::KeyRotated, None, || {
+            if algorithm == Algorithm::Hs256 && given.is_some() && self.is_in_use(given)? {
+                return Err(AdminError::SecretInUse);
+            }
+            let audit = self.audit(Event::KeyRotated).with_detail(json!({ "algorithm": algorithm.as_str() }));
+            self.store.rotate_key(algorithm, given, &*self.random, &audit)?;
+            Ok(RotatedKey { algorithm: algorithm.as_str(), signs_from: signs_from(audit.at) })
+        })
     }
 
-    /// See [`Admin::retire_key`].
-    pub(super) fn try_retire_key(&self, id: i64) -> Result<(), AdminError> {
-        match self.store.retire_key(id, &self.audit(Event::KeyRetired).with_detail(json!({ "key": id })))? {
-            Retiring::Done => Ok(()),
-            Retiring::Unknown => Err(AdminError::NoSuchKey(id)),
-            Retiring::StillNeeded => Err(AdminError::LastKey(id)),
-        }
+    /// Takes a key out of use at once.
+    ///
+    /// # Errors
+    /// There is no such key in use, or nothing could be made without it; or the store failed.
+    pub fn retire_key(&self, id: i64) -> Result<(), AdminError> {
+        self.recording_refusal(Event::KeyRetired, None, || {
+            match self.store.retire_key(id, &self.audit(Event::KeyRetired).with_detail(json!({ "key": id })))? {
+                Retiring::Done => Ok(()),
+                Retiring::Unknown => Err(AdminError::NoSuchKey(id)),
+                Retiring::StillNeeded => Err(AdminError::LastKey(id)),
+            }
+        })
     }
 
     /// Whether the secret of the settings is that of the newest HS256 key.

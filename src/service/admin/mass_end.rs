@@ -77,31 +77,38 @@ impl Admin {
         Ok(Some(DryRun { moment, count: found.sessions, sample }))
     }
 
-    /// See [`Admin::end_filtered`].
-    pub(super) fn try_end_filtered(
+    /// Ends the live sessions that match and were opened up to the moment of a dry run, and returns their number. When
+    /// this returns, no check accepts a token of any of them. `progress` is called with the number so far.
+    ///
+    /// # Errors
+    /// There is no condition, or more sessions match than were shown: then none is ended. Or the store failed, and
+    /// some are ended: calling this again ends the rest.
+    pub fn end_filtered(
         &self,
         matching: &SessionMatch,
         shown: Shown,
         progress: &mut dyn FnMut(u64),
     ) -> Result<u64, AdminError> {
-        if matching.is_any() {
-            return Err(AdminError::NoCondition);
-        }
-        check_sessions(matching)?;
-        let set = LiveSet { opened_until: Some(shown.moment), ..self.live_set(matching.clone()) };
-        let found = self.store.count_sessions(&set, &mut |_| ControlFlow::Continue(()))?.sessions;
-        if found > shown.count {
-            return Err(AdminError::MoreThanShown { shown: shown.count, found });
-        }
-        let detail = json!({ "filter": matching, "moment": shown.moment, "count": found });
-        let mut ended = 0;
-        let mut note = |number| {
-            ended = number;
-            progress(number);
-        };
-        let audit = self.audit(Event::Revoked).with_detail(detail);
-        let done = self.store.end_sessions(&set, &audit, &*self.clock, &mut note);
-        done.map_err(|error| AdminError::EndedInPart { ended, error })
+        self.recording_refusal(Event::MassEndStarted, None, || {
+            if matching.is_any() {
+                return Err(AdminError::NoCondition);
+            }
+            check_sessions(matching)?;
+            let set = LiveSet { opened_until: Some(shown.moment), ..self.live_set(matching.clone()) };
+            let found = self.store.count_sessions(&set, &mut |_| ControlFlow::Continue(()))?.sessions;
+            if found > shown.count {
+                return Err(AdminError::MoreThanShown { shown: shown.count, found });
+            }
+            let detail = json!({ "filter": matching, "moment": shown.moment, "count": found });
+            let mut ended = 0;
+            let mut note = |number| {
+                ended = number;
+                progress(number);
+            };
+            let audit = self.audit(Event::Revoked).with_detail(detail);
+            let done = self.store.end_sessions(&set, &audit, &*self.clock, &mut note);
+            done.map_err(|error| AdminError::EndedInPart { ended, error })
+        })
     }
 
     fn live_set(&self, matching: SessionMatch) -> LiveSet {

@@ -10,8 +10,8 @@ impl Admin {
     ///
     /// # Errors
     /// The session is over, or the store failed.
-    pub fn prove_session(&self, session: SessionId) -> Result<(), AdminError> {
-        if self.store.prove_session(session, &self.audit(Event::PasswordVerified))? {
+    pub fn note_password_given(&self, session: SessionId) -> Result<(), AdminError> {
+        if self.store.note_password_given(session, &self.audit(Event::PasswordVerified))? {
             return Ok(());
         }
         Err(AdminError::NoSuchSession(session))
@@ -21,7 +21,7 @@ impl Admin {
     ///
     /// # Errors
     /// The store failed.
-    pub fn session_proven(&self, session: SessionId) -> Result<Option<Timestamp>, AdminError> {
-        Ok(self.store.session_proven(session)?)
+    pub fn password_given_at(&self, session: SessionId) -> Result<Option<Timestamp>, AdminError> {
+        Ok(self.store.password_given_at(session)?)
     }
 }

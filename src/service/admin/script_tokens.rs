@@ -37,7 +37,8 @@ impl Admin {
                 break;
             }
         }
-        let done = if ended == 0 { Err(AdminError::NoSuchToken(name.to_owned())) } else { Ok(ended) };
-        self.told(Event::Revoked, Some(user.id), done)
+        self.recording_refusal(Event::Revoked, Some(user.id), || {
+            if ended == 0 { Err(AdminError::NoSuchToken(name.to_owned())) } else { Ok(ended) }
+        })
     }
 }

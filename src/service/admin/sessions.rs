@@ -46,34 +46,52 @@ impl Admin {
         go_on(query, |part| self.list_sessions(part))
     }
 
-    /// See [`Admin::end_session`].
-    pub(super) fn try_end_session(&self, session: SessionId) -> Result<(), AdminError> {
-        if self.connect()?.end_session(session, &self.audit(Event::Revoked))? {
-            return Ok(());
-        }
-        Err(AdminError::NoSuchSession(session))
+    /// Ends one session.
+    ///
+    /// # Errors
+    /// There is no such live session, or the store failed.
+    pub fn end_session(&self, session: SessionId) -> Result<(), AdminError> {
+        let ended = self.connect()?.end_session(session, &self.audit(Event::Revoked))?;
+        let done = if ended { Ok(()) } else { Err(AdminError::NoSuchSession(session)) };
+        self.record_refusal(Event::Revoked, (None, Some(session)), &done)?;
+        done
     }
 
-    /// See [`Admin::end_all_sessions`].
-    pub(super) fn try_end_all_sessions(&self, user: &User) -> Result<(), AdminError> {
-        if self.connect()?.end_all_sessions(user.id, &self.audit(Event::Revoked))? {
-            return Ok(());
-        }
-        Err(AdminError::NoSuchUser(user.username.clone()))
+    /// Ends all sessions of a user.
+    ///
+    /// # Errors
+    /// The user is gone, or the store failed.
+    pub fn end_all_sessions(&self, user: &User) -> Result<(), AdminError> {
+        self.recording_refusal(Event::Revoked, Some(user.id), || {
+            if self.connect()?.end_all_sessions(user.id, &self.audit(Event::Revoked))? {
+                return Ok(());
+            }
+            Err(AdminError::NoSuchUser(user.username.clone()))
+        })
     }
 
-    /// See [`Admin::end_everybody`].
-    pub(super) fn try_end_everybody(&self) -> Result<(), AdminError> {
-        Ok(self.store.end_everybody(&self.audit(Event::AllSessionsEnded))?)
+    /// Ends the sessions of all users, also that of the caller, at the same cost for any number.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn end_everybody(&self) -> Result<(), AdminError> {
+        self.recording_refusal(Event::AllSessionsEnded, None, || {
+            Ok(self.store.end_everybody(&self.audit(Event::AllSessionsEnded))?)
+        })
     }
 
-    /// See [`Admin::end_issued_before`].
-    pub(super) fn try_end_issued_before(&self, moment: Timestamp) -> Result<(), AdminError> {
-        let audit = self.audit(Event::OldSessionsEnded).with_detail(json!({ "before": moment }));
-        if moment > audit.at {
-            return Err(AdminError::FutureMoment);
-        }
-        Ok(self.store.end_issued_before(moment, &audit)?)
+    /// Ends all sessions that were opened before `moment`, at the same cost for any number.
+    ///
+    /// # Errors
+    /// The moment is in the future, or the store failed.
+    pub fn end_issued_before(&self, moment: Timestamp) -> Result<(), AdminError> {
+        self.recording_refusal(Event::OldSessionsEnded, None, || {
+            let audit = self.audit(Event::OldSessionsEnded).with_detail(json!({ "before": moment }));
+            if moment > audit.at {
+                return Err(AdminError::FutureMoment);
+            }
+            Ok(self.store.end_issued_before(moment, &audit)?)
+        })
     }
 }
 

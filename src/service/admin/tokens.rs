@@ -31,46 +31,54 @@ pub(super) fn is_name(name: &str) -> bool {
 }
 
 impl Admin {
-    /// See [`Admin::create_token`].
-    pub(super) fn try_create_token(
+    /// Makes a token for a script that acts as `user`, good for `lifetime`; `None`: until it is revoked. The
+    /// limit on a user's sessions does not apply. A token for administration ([`SessionKind::AdminScript`]) is good at
+    /// the administration API alone.
+    ///
+    /// # Errors
+    /// A name that cannot be, a user who is not active, a token for administration without an end or of a user who is no
+    /// administrator; or the store failed.
+    pub fn create_token(
         &self,
         user: &User,
         name: String,
         lifetime: Option<Duration>,
         kind: SessionKind,
     ) -> Result<ScriptToken, AdminError> {
-        if kind.dialect().is_none() {
-            if !user.is_admin {
-                return Err(AdminError::NotAdmin(user.username.clone()));
+        self.recording_refusal(Event::TokenCreated, Some(user.id), || {
+            if kind.dialect().is_none() {
+                if !user.is_admin {
+                    return Err(AdminError::NotAdmin(user.username.clone()));
+                }
+                if lifetime.is_none() {
+                    return Err(AdminError::EndRequired);
+                }
             }
-            if lifetime.is_none() {
-                return Err(AdminError::EndRequired);
+            if !is_name(&name) {
+                return Err(AdminError::BadTokenName);
             }
-        }
-        if !is_name(&name) {
-            return Err(AdminError::BadTokenName);
-        }
-        let audit = self.audit(Event::TokenCreated);
-        let token = Token::generate(&*self.random, &self.policy.token_prefix)?;
-        let mut unique = [0; 10];
-        self.random.fill(&mut unique)?;
-        let session = SessionId::new(audit.at, &unique);
-        let expires = lifetime.map(|lifetime| audit.at.saturating_add(lifetime));
-        let new = NewSession {
-            id: session,
-            user: user.id,
-            epoch: user.epoch,
-            kind,
-            name: Some(name),
-            tokens: vec![NewToken { digest: token.digest(), kind: TokenKind::Access, expires, key: None }],
-            limit: None,
-            network: None,
-            with_event: true,
-            audit,
-        };
-        match self.connect()?.open_session(&new)? {
-            Opening::Opened => Ok(ScriptToken { token, session, expires }),
-            Opening::Denied | Opening::LimitReached => Err(AdminError::NotActive(user.username.clone())),
-        }
+            let audit = self.audit(Event::TokenCreated);
+            let token = Token::generate(&*self.random, &self.policy.token_prefix)?;
+            let mut unique = [0; 10];
+            self.random.fill(&mut unique)?;
+            let session = SessionId::new(audit.at, &unique);
+            let expires = lifetime.map(|lifetime| audit.at.saturating_add(lifetime));
+            let new = NewSession {
+                id: session,
+                user: user.id,
+                epoch: user.epoch,
+                kind,
+                name: Some(name),
+                tokens: vec![NewToken { digest: token.digest(), kind: TokenKind::Access, expires, key: None }],
+                limit: None,
+                network: None,
+                with_event: true,
+                audit,
+            };
+            match self.connect()?.open_session(&new)? {
+                Opening::Opened => Ok(ScriptToken { token, session, expires }),
+                Opening::Denied | Opening::LimitReached => Err(AdminError::NotActive(user.username.clone())),
+            }
+        })
     }
 }

@@ -77,45 +77,69 @@ fn check_email(email: &str) -> Result<(), AdminError> {
 }
 
 impl Admin {
-    /// See [`Admin::add_user`].
-    pub(super) fn try_add_user(&self, new: NewAccount) -> Result<UserId, AdminError> {
-        let NewAccount { username, email, shared_email, password, is_active, is_staff, is_admin } = new;
-        check_new_account(&username, &email)?;
-        let (username, email) = (normal_form(&username), normal_form(&email));
-        let password = self.hash(password, &Owner { username: &username, email: &email })?;
-        let created = self.clock.now();
-        let new = NewUser { id: None, username, email, password, is_active, is_staff, is_admin, created };
-        match self.store.create_user(&new, shared_email, &self.audit(Event::UserCreated))? {
-            UserCreation::Created(id) => Ok(id),
-            UserCreation::Taken => Err(AdminError::NameTaken(new.username)),
-            UserCreation::Lookalike(other) => Err(AdminError::Lookalike { name: new.username, other }),
-            UserCreation::EmailTaken(other) => Err(AdminError::EmailTaken { email: new.email, other }),
-        }
+    /// Adds a user, under the [`normal_form`](crate::domain::user::normal_form) of the name and of the e-mail address.
+    ///
+    /// # Errors
+    /// A name, e-mail address or password that cannot be; or the store failed.
+    pub fn add_user(&self, new: NewAccount) -> Result<UserId, AdminError> {
+        self.recording_refusal(Event::UserCreated, None, || {
+            let NewAccount { username, email, shared_email, password, is_active, is_staff, is_admin } = new;
+            check_new_account(&username, &email)?;
+            let (username, email) = (normal_form(&username), normal_form(&email));
+            let password = self.hash(password, &Owner { username: &username, email: &email })?;
+            let created = self.clock.now();
+            let new = NewUser { id: None, username, email, password, is_active, is_staff, is_admin, created };
+            match self.store.create_user(&new, shared_email, &self.audit(Event::UserCreated))? {
+                UserCreation::Created(id) => Ok(id),
+                UserCreation::Taken => Err(AdminError::NameTaken(new.username)),
+                UserCreation::Lookalike(other) => Err(AdminError::Lookalike { name: new.username, other }),
+                UserCreation::EmailTaken(other) => Err(AdminError::EmailTaken { email: new.email, other }),
+            }
+        })
     }
 
-    /// See [`Admin::rename_user`].
-    pub(super) fn try_rename_user(&self, user: &User, name: &str) -> Result<(), AdminError> {
-        let name = check_name(name)?;
-        self.change(user, &UserChange::Username(name), Event::UserRenamed)
+    /// Gives a user another name. No session ends.
+    ///
+    /// # Errors
+    /// A name that cannot be, a user who is gone; or the store failed.
+    pub fn rename_user(&self, user: &User, name: &str) -> Result<(), AdminError> {
+        self.recording_refusal(Event::UserRenamed, Some(user.id), || {
+            let name = check_name(name)?;
+            self.change(user, &UserChange::Username(name), Event::UserRenamed)
+        })
     }
 
-    /// See [`Admin::set_email`].
-    pub(super) fn try_set_email(&self, user: &User, email: &str, shared: SharedEmail) -> Result<(), AdminError> {
-        let email = normal_form(email);
-        check_email(&email)?;
-        self.change(user, &UserChange::Email(email, shared), Event::EmailChanged)
+    /// Gives a user another e-mail address, or takes it away if `email` is empty. No session ends.
+    ///
+    /// # Errors
+    /// An address that cannot be, a user who is gone; or the store failed.
+    pub fn set_email(&self, user: &User, email: &str, shared: SharedEmail) -> Result<(), AdminError> {
+        self.recording_refusal(Event::EmailChanged, Some(user.id), || {
+            let email = normal_form(email);
+            check_email(&email)?;
+            self.change(user, &UserChange::Email(email, shared), Event::EmailChanged)
+        })
     }
 
-    /// See [`Admin::set_staff`].
-    pub(super) fn try_set_staff(&self, user: &User, is_staff: bool) -> Result<(), AdminError> {
-        let event = if is_staff { Event::StaffGranted } else { Event::StaffWithdrawn };
-        self.change(user, &UserChange::Staff(is_staff), event)
+    /// Makes a user a staff user, or no longer. No session ends.
+    ///
+    /// # Errors
+    /// The user is gone, or the store failed.
+    pub fn set_staff(&self, user: &User, is_staff: bool) -> Result<(), AdminError> {
+        let act = if is_staff { Event::StaffGranted } else { Event::StaffWithdrawn };
+        self.recording_refusal(act, Some(user.id), || self.change(user, &UserChange::Staff(is_staff), act))
     }
 
-    /// See [`Admin::set_admin`].
-    pub(super) fn try_set_admin(&self, user: &User, is_admin: bool) -> Result<(), AdminError> {
-        let event = if is_admin { Event::AdminGranted } else { Event::AdminWithdrawn };
-        self.change(user, &UserChange::Admin(is_admin, self.last_admin), event)
+    /// Makes a user an administrator, or no longer. No session for clients ends; those for administration are refused
+    /// at once.
+    ///
+    /// # Errors
+    /// The user is gone, or is the last administrator; or the store failed.
+    pub fn set_admin(&self, user: &User, is_admin: bool) -> Result<(), AdminError> {
+        let act = if is_admin { Event::AdminGranted } else { Event::AdminWithdrawn };
+        self.recording_refusal(act, Some(user.id), || {
+            self.change(user, &UserChange::Admin(is_admin, self.last_admin), act)
+        })
     }
 
     fn change(&self, user: &User, change: &UserChange, event: Event) -> Result<(), AdminError> {
@@ -152,29 +176,51 @@ impl Admin {
         account.map(|Account { user, .. }| user).ok_or_else(|| AdminError::NoSuchUser(named.to_owned()))
     }
 
-    /// See [`Admin::set_password`].
-    pub(super) fn try_set_password(&self, user: &User, new: NewPassword) -> Result<(), AdminError> {
-        let hash = self.hash(new, &Owner { username: &user.username, email: &user.email })?;
-        done_to(user, &self.store.set_password(user.id, &hash, None, &self.audit(Event::PasswordChanged))?)
+    /// Gives a user a new password, which ends all sessions.
+    ///
+    /// # Errors
+    /// A password that cannot be, a user who is gone, or the last administrator and a hash that no password fits; or
+    /// the store failed.
+    pub fn set_password(&self, user: &User, new: NewPassword) -> Result<(), AdminError> {
+        self.recording_refusal(Event::PasswordChanged, Some(user.id), || {
+            let hash = self.hash(new, &Owner { username: &user.username, email: &user.email })?;
+            done_to(user, &self.store.set_password(user.id, &hash, None, &self.audit(Event::PasswordChanged))?)
+        })
     }
 
-    /// See [`Admin::reset_password`].
-    pub(super) fn try_reset_password(&self, user: &User) -> Result<OneTimePassword, AdminError> {
-        let made = OneTimePassword::generate(&*self.random, self.clock.now())?;
-        done_to(user, &self.store.set_password(user.id, &made.stored, None, &self.audit(Event::PasswordReset))?)?;
-        Ok(made)
+    /// Puts a one-time password in the place of a user's password, which ends all sessions. The value is good once,
+    /// for setting another password, and exists nowhere else.
+    ///
+    /// # Errors
+    /// The user is gone or is the last administrator, or there are no random bytes; or the store failed.
+    pub fn reset_password(&self, user: &User) -> Result<OneTimePassword, AdminError> {
+        self.recording_refusal(Event::PasswordReset, Some(user.id), || {
+            let made = OneTimePassword::generate(&*self.random, self.clock.now())?;
+            done_to(user, &self.store.set_password(user.id, &made.stored, None, &self.audit(Event::PasswordReset))?)?;
+            Ok(made)
+        })
     }
 
-    /// See [`Admin::set_active`].
-    pub(super) fn try_set_active(&self, user: &User, active: bool) -> Result<(), AdminError> {
-        let reason = if active { Event::Activated } else { Event::Deactivated };
-        done_to(user, &self.store.set_active(user.id, active, self.last_admin, &self.audit(reason))?)
+    /// Lets a user log in, or shuts a user out and ends all sessions.
+    ///
+    /// # Errors
+    /// The user is gone, or is the last administrator; or the store failed.
+    pub fn set_active(&self, user: &User, active: bool) -> Result<(), AdminError> {
+        let act = if active { Event::Activated } else { Event::Deactivated };
+        self.recording_refusal(act, Some(user.id), || {
+            done_to(user, &self.store.set_active(user.id, active, self.last_admin, &self.audit(act))?)
+        })
     }
 
-    /// See [`Admin::delete_user`].
-    pub(super) fn try_delete_user(&self, user: &User) -> Result<(), AdminError> {
-        let done = self.store.delete_user(user.id, self.last_admin, &self.audit(Event::UserDeleted));
-        done_to(user, &done.map_err(AdminError::DeletedInPart)?)
+    /// Deletes a user with all sessions.
+    ///
+    /// # Errors
+    /// The user is gone, or is the last administrator; or the store failed, and the user may be deleted in part.
+    pub fn delete_user(&self, user: &User) -> Result<(), AdminError> {
+        self.recording_refusal(Event::UserDeleted, Some(user.id), || {
+            let done = self.store.delete_user(user.id, self.last_admin, &self.audit(Event::UserDeleted));
+            done_to(user, &done.map_err(AdminError::DeletedInPart)?)
+        })
     }
 
     /// Judges a new password of `owner`, and hashes it.

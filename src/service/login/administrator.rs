@@ -35,7 +35,7 @@ impl Auth {
         password: Password,
         origin: Origin,
     ) -> Result<User, LoginError> {
-        match self.prove_administrator(login, password, &origin).await {
+        match self.verify_admin_login(login, password, &origin).await {
             Ok(proven) => Ok(proven.user),
             Err(error) => Err(self.tell_refusal(Event::AdminLoginFailed, error, origin).await),
         }
@@ -96,14 +96,14 @@ impl Auth {
         password: Password,
         origin: Origin,
     ) -> Result<Issued, LoginError> {
-        let proven = match self.prove_administrator(login, password, &origin).await {
+        let proven = match self.verify_admin_login(login, password, &origin).await {
             Ok(proven) => proven,
             Err(error) => return Err(self.tell_refusal(Event::AdminLoginFailed, error, origin).await),
         };
         self.open_attended(kind, proven, origin).await.map_err(LoginError::from)
     }
 
-    async fn prove_administrator(
+    async fn verify_admin_login(
         &self,
         login: LoginName,
         password: Password,
@@ -111,7 +111,7 @@ impl Auth {
     ) -> Result<Proven, LoginError> {
         let find = self.find_by(login.clone());
         let find = move |connection: &mut dyn Connection| Ok(find(connection)?.filter(|account| account.user.is_admin));
-        let prove = async |permit: &mut Permit| self.prove_found(find, password, permit).await;
-        Ok(self.under_throttle(&login, origin, prove).await?.0)
+        let verify = async |permit: &mut Permit| self.verify_found(find, password, permit).await;
+        Ok(self.under_throttle(&login, origin, verify).await?.0)
     }
 }

@@ -8,7 +8,7 @@ use crate::domain::audit::{Actor, Event, Origin};
 use crate::domain::session::{SessionId, SessionKind};
 use crate::domain::token::{Token, TokenKind};
 use crate::service::workers::OnDisconnect;
-use crate::service::{Auth, Issued, IssuedToken, Unavailable};
+use crate::service::{Auth, ChangedMeanwhile, Issued, IssuedToken, Unavailable};
 use crate::store::{Connection, NewSession, NewToken, Opening, StoreResult};
 
 /// How long such a session lasts at most.
@@ -28,12 +28,11 @@ impl Auth {
         let event = if kind.is_for_administration() { Event::AdminLogin } else { Event::Login };
         let audit = self.audit(event, Actor::User(user.id), origin);
         let opened_at = audit.at;
-        let no_bytes = |_| Unavailable::Other("no random bytes");
         // The value of a cookie cannot have every character that a prefix may have, and no scanner finds cookies.
         let prefix = if kind.is_of_pages() { "" } else { &self.inner.policy.token_prefix };
-        let token = Token::generate(&*self.inner.random, prefix).map_err(no_bytes)?;
+        let token = Token::generate(&*self.inner.random, prefix)?;
         let mut unique = [0; 10];
-        self.inner.random.fill(&mut unique).map_err(no_bytes)?;
+        self.inner.random.fill(&mut unique)?;
         let session = SessionId::new(opened_at, &unique);
         let expires = Some(opened_at.saturating_add(LONGEST));
         let new = NewSession {
@@ -63,9 +62,7 @@ impl Auth {
         match opened.await? {
             Opening::Opened => {}
             // The user has changed since the password was verified; the next attempt decides.
-            Opening::Denied | Opening::LimitReached => {
-                return Err(Unavailable::Other("the user changed during the login"));
-            }
+            Opening::Denied | Opening::LimitReached => return Err(ChangedMeanwhile::Login.into()),
         }
         if let Some((old, better)) = upgrade {
             self.upgrade_hash(user.id, old, better);

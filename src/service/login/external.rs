@@ -7,7 +7,7 @@ use crate::domain::audit::{Actor, Event, Origin};
 use crate::domain::user::{Account, LoginName, NewUser, Password, PasswordHash, User};
 use crate::service::throttle::Permit;
 use crate::service::workers::{OnDisconnect, Work};
-use crate::service::{Auth, ExternalUser, Unavailable, UserProvider};
+use crate::service::{Auth, ExternalUser, ProviderFault, Unavailable, UserProvider};
 use crate::store::{Connection, StoreResult};
 
 /// A login that the user provider verifies, once or twice.
@@ -21,7 +21,7 @@ impl Auth {
     /// Asks the user provider. Its answer counts only for a copy of the user that was read before the
     /// question: if the user's sessions are ended in between, the copy's epoch is raised, and the login
     /// fails.
-    pub(super) async fn prove_elsewhere(
+    pub(super) async fn verify_externally(
         &self,
         provider: Arc<dyn UserProvider>,
         login: LoginName,
@@ -40,7 +40,7 @@ impl Auth {
                 let shadow = self.make_known(&known, origin).await?;
                 let again = self.ask(&question, permit).await?;
                 if again.id != shadow.id {
-                    return Err(Unavailable::Other("the external system gave two different users").into());
+                    return Err(Unavailable::from(ProviderFault::TwoUsers).into());
                 }
                 (again, shadow)
             }
@@ -64,8 +64,7 @@ impl Auth {
             .inner
             .passwords
             .run(permit, Work::Ask, move || question.provider.verify(&question.login, &question.password));
-        let known =
-            asked.await.map_err(no_hash)?.map_err(|_| Unavailable::Other("the external system did not answer"))?;
+        let known = asked.await.map_err(no_hash)?.map_err(|_| Unavailable::from(ProviderFault::NoAnswer))?;
         known.ok_or(NotProven::Refused(LoginRefusal::WrongPassword))
     }
 
@@ -76,7 +75,7 @@ impl Auth {
         self.write(OnDisconnect::Cancel, put).await?;
         let id = known.id;
         let read = self.read_user(move |connection| connection.find_account_by_id(id)).await?;
-        Ok(read.ok_or(Unavailable::Other("the copy of the external user is gone"))?)
+        Ok(read.ok_or(Unavailable::from(ProviderFault::CopyGone))?)
     }
 
     async fn read_user(

@@ -11,7 +11,7 @@ use crate::domain::session::Verified;
 use crate::domain::user::{Account, LoginName, Password, UserId};
 use crate::service::throttle::Permit;
 use crate::service::workers::OnDisconnect;
-use crate::service::{Auth, Unavailable};
+use crate::service::{Auth, ChangedMeanwhile, Unavailable};
 use crate::store::{Connection, KeptSessions, PasswordChange};
 
 /// A request to set another password.
@@ -84,7 +84,7 @@ impl Auth {
             }
         };
         let name = login.clone();
-        let prove = async |permit: &mut Permit| {
+        let verify = async |permit: &mut Permit| {
             let by_name = self.find_by(login);
             let find = move |connection: &mut dyn Connection| match id {
                 Some(id) => connection.find_account_by_id(id),
@@ -94,11 +94,11 @@ impl Auth {
             let replacement = Some((new, self.now()));
             self.verify_password(permit, Presented { account, password: current, replacement }).await
         };
-        let (right, _) = self.under_throttle(&name, &origin, prove).await?;
+        let (right, _) = self.under_throttle(&name, &origin, verify).await?;
         let new = match right.hash {
             Some(Ok(hash)) => hash,
             Some(Err(NoHash::Weak(weak))) => return Err(PasswordError::Weak(weak)),
-            Some(Err(NoHash::Random)) | None => return Err(Unavailable::Other("no random bytes").into()),
+            Some(Err(NoHash::Random)) | None => return Err(Unavailable::NoRandomness.into()),
         };
         let Account { user, password: old } = right.account;
         let keep = match (keep_others, session) {
@@ -111,7 +111,7 @@ impl Auth {
         let changed =
             self.write(OnDisconnect::Finish, move |connection| connection.change_password(&change, &audit)).await?;
         // The next attempt decides.
-        let changed_meanwhile = Unavailable::Other("the user changed during the change of the password");
+        let changed_meanwhile = Unavailable::from(ChangedMeanwhile::PasswordChange);
         if changed { Ok(user.id) } else { Err(changed_meanwhile.into()) }
     }
 
@@ -126,8 +126,8 @@ impl Auth {
         origin: Origin,
     ) -> Result<UserId, LoginError> {
         let name = login.clone();
-        let prove = async |permit: &mut Permit| self.prove(login, password, permit).await;
-        let (proven, account) = match self.under_throttle(&name, &origin, prove).await {
+        let verify = async |permit: &mut Permit| self.verify_login(login, password, permit).await;
+        let (proven, account) = match self.under_throttle(&name, &origin, verify).await {
             Ok(proven) => proven,
             Err(error) => return Err(self.tell_refusal(Event::LoginFailed, error, origin).await),
         };

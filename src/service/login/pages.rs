@@ -46,11 +46,11 @@ impl Auth {
             Pages::Admin => self.log_in_as_administrator(kind, login, password, origin).await,
             Pages::Account => {
                 let name = login.clone();
-                let prove = async |permit: &mut Permit| match self.inner.provider.clone() {
-                    Some(provider) => self.prove_elsewhere(provider, login, password, (&origin, permit)).await,
-                    None => self.prove(login, password, permit).await,
+                let verify = async |permit: &mut Permit| match self.inner.provider.clone() {
+                    Some(provider) => self.verify_externally(provider, login, password, (&origin, permit)).await,
+                    None => self.verify_login(login, password, permit).await,
                 };
-                let proven = match self.under_throttle(&name, &origin, prove).await {
+                let proven = match self.under_throttle(&name, &origin, verify).await {
                     Ok((proven, _)) => proven,
                     Err(error) => return Err(self.tell_refusal(Event::LoginFailed, error, origin).await),
                 };
@@ -91,7 +91,7 @@ impl Auth {
     /// # Errors
     /// No random bytes.
     pub fn random_token(&self) -> Result<Token, Unavailable> {
-        Token::generate(&*self.inner.random, "").map_err(|_| Unavailable::Other("no random bytes"))
+        Ok(Token::generate(&*self.inner.random, "")?)
     }
 
     async fn check_for_any_page(&self, token: &Token) -> Result<Verified, CheckError> {

@@ -64,7 +64,7 @@ impl Auth {
             Verification::Wrong => Err(NotProven::Refused(LoginRefusal::WrongPassword)),
             Verification::OutOfMemory => {
                 log::warn!(user = account.user.id.0; "there is too little memory to verify the password's stored hash");
-                Err(Unavailable::Other("too little memory to verify a password").into())
+                Err(Unavailable::NoMemory.into())
             }
             Verification::Right | Verification::RightButOutdated if !account.user.is_active => {
                 Err(NotProven::Refused(LoginRefusal::InactiveUser))

@@ -287,6 +287,6 @@ impl Store for Database {
 
     fn feed(&self) -> StoreResult<Box<dyn RevocationFeed>> {
         let ((), _) = self.statement(|| ())?;
-        Ok(Box::new(feed::FakeFollower::new(self.clone())))
+        Ok(Box::new(feed::FakeFeed::new(self.clone())))
     }
 }

@@ -43,19 +43,19 @@ fn password_given_again(store: &dyn AdminStore) {
     let alice = add_user(conn, "alice");
     log_in(conn, alice, 1);
     log_in(conn, alice, 2);
-    let prove = |number| store.prove_session(session_id(number), &audit(Event::PasswordVerified));
-    assert_eq!(store.session_proven(session_id(1)), Ok(None));
-    assert_eq!(prove(1), Ok(true));
-    assert_eq!(store.session_proven(session_id(1)), Ok(Some(NOW)));
-    assert_eq!(store.session_proven(session_id(2)), Ok(None));
+    let give = |number| store.note_password_given(session_id(number), &audit(Event::PasswordVerified));
+    assert_eq!(store.password_given_at(session_id(1)), Ok(None));
+    assert_eq!(give(1), Ok(true));
+    assert_eq!(store.password_given_at(session_id(1)), Ok(Some(NOW)));
+    assert_eq!(store.password_given_at(session_id(2)), Ok(None));
     assert_eq!(conn.end_session(session_id(2), &audit(Event::Revoked)), Ok(true));
-    assert_eq!((prove(2), prove(3)), (Ok(false), Ok(false)));
-    assert_eq!((store.session_proven(session_id(2)), store.session_proven(session_id(3))), (Ok(None), Ok(None)));
+    assert_eq!((give(2), give(3)), (Ok(false), Ok(false)));
+    assert_eq!((store.password_given_at(session_id(2)), store.password_given_at(session_id(3))), (Ok(None), Ok(None)));
 }
 
 fn events_are_counted(store: &dyn AdminStore) {
     let conn = &mut *connect(store);
-    let event = |event, at, count| NewEvent { audit: cause_at(event, at), user: None, session: None, count };
+    let event = |event, at, count| NewEvent { audit: audit_at(event, at), user: None, session: None, count };
     let login_failed = |at, count| event(Event::LoginFailed, at, count);
     let events = [login_failed(NOW, 1), login_failed(after(5), 1), login_failed(after(6), 40)];
     conn.record_events(&events).expect("a write");
@@ -157,8 +157,8 @@ fn keys(store: &dyn AdminStore) {
     assert_eq!(store.ensure_keys(Algorithm::EdDsa, None, &SystemRandom, NOW).expect("keys").len(), made.len());
     let old = made.iter().find(|key| key.purpose == signs).expect("a key that signs").id;
     assert_eq!(store.retire_key(old, &audit(Event::KeyRetired)), Ok(Retiring::StillNeeded));
-    store.rotate_key(Algorithm::EdDsa, None, &SystemRandom, &cause_at(Event::KeyRotated, after(1))).expect("a new key");
-    let retired = cause_at(Event::KeyRetired, after(2));
+    store.rotate_key(Algorithm::EdDsa, None, &SystemRandom, &audit_at(Event::KeyRotated, after(1))).expect("a new key");
+    let retired = audit_at(Event::KeyRetired, after(2));
     assert_eq!(
         (store.retire_key(old, &retired), store.retire_key(old, &retired)),
         (Ok(Retiring::Done), Ok(Retiring::Unknown))

@@ -128,7 +128,7 @@ fn rotation(store: &dyn AdminStore) {
         return;
     }
     let rotate = |to, keep| {
-        let audit = cause_at(Event::ClientRotated, after(5));
+        let audit = audit_at(Event::ClientRotated, after(5));
         assert_eq!(store.rotate_client(&rotate_to(1, to, keep), &audit), Ok(true));
         let found = find(&mut *connect(store), 1).expect("the client");
         assert_eq!(found.secret, secret(to));

@@ -90,7 +90,7 @@ fn ends_are_told(store: &dyn AdminStore) {
     let (alice, bob) = (add_user(conn, "alice"), add_user(conn, "bob"));
     log_in(conn, alice, 1);
     log_in(conn, bob, 2);
-    let at = |event, seconds| cause_at(event, after(seconds));
+    let at = |event, seconds| audit_at(event, after(seconds));
     assert_eq!(store.end_issued_before(after(1), &at(Event::OldSessionsEnded, 10)), Ok(()));
     let epoch = epoch_of(conn, alice);
     assert_eq!(conn.open_session(&opened_at(3, alice, epoch, after(20))), Ok(Opening::Opened));
@@ -182,7 +182,7 @@ fn administration_ends(store: &dyn AdminStore) {
     log_in(conn, alice, 5);
     assert_eq!(conn.end_session(session_id(3), &audit(Event::Logout)), Ok(true));
     let set = |is_admin, event, at| {
-        let changed = store.change_user(alice, &UserChange::Admin(is_admin, LastAdmin::Keep), &cause_at(event, at));
+        let changed = store.change_user(alice, &UserChange::Admin(is_admin, LastAdmin::Keep), &audit_at(event, at));
         assert_eq!(changed, Ok(UserChanged::Done));
     };
     set(false, Event::AdminWithdrawn, after(10));

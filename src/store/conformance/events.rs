@@ -16,7 +16,7 @@ fn list(conn: &mut dyn Connection, filter: EventFilter) -> Vec<EventEntry> {
 }
 
 fn failed(user: Option<UserId>, at: Timestamp) -> NewEvent {
-    let audit = AuditContext { actor: Actor::Anonymous, ..cause_at(Event::LoginFailed, at) };
+    let audit = AuditContext { actor: Actor::Anonymous, ..audit_at(Event::LoginFailed, at) };
     NewEvent { audit, user, session: None, count: 1 }
 }
 
@@ -111,10 +111,10 @@ fn filters(store: &dyn Store) {
         return;
     }
     let elsewhere = Origin { address: Some([192, 0, 2, 1].into()), ..Origin::default() };
-    let revoked = AuditContext { actor: Actor::CommandLine, ..cause_at(Event::Revoked, after(10)) };
+    let revoked = AuditContext { actor: Actor::CommandLine, ..audit_at(Event::Revoked, after(10)) };
     let one = NewEvent { audit: revoked, user: Some(UserId(7)), session: Some(session_id(1)), count: 1 };
     let other = NewEvent {
-        audit: AuditContext { origin: elsewhere, ..cause_at(Event::Idle, after(20)) },
+        audit: AuditContext { origin: elsewhere, ..audit_at(Event::Idle, after(20)) },
         user: Some(UserId(8)),
         session: Some(session_id(2)),
         count: 1,

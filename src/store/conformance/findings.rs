@@ -56,7 +56,7 @@ fn ended(store: &dyn AdminStore) {
     log_in(conn, user, 1);
     let mut other = digest(1).as_bytes().to_owned();
     other.iter_mut().skip(16).for_each(|byte| *byte = 7);
-    assert_eq!(conn.end_session(session_id(1), &cause_at(Event::Logout, after(5))), Ok(true));
+    assert_eq!(conn.end_session(session_id(1), &audit_at(Event::Logout, after(5))), Ok(true));
     let Some(found) = look_up(store, 1) else { return };
     assert!(found.token.is_some_and(|token| !token.has_row && token.session == session_id(1)), "{found:?}");
     let session = kept(&found);
@@ -90,7 +90,7 @@ fn replaced(store: &dyn AdminStore) {
     let found = look_up(store, 2).expect("an answer");
     assert!(found.token.is_some_and(|token| !token.has_row && token.evicted == Some(after(3))), "{found:?}");
     assert_eq!(kept(&found).session.ended, None);
-    assert_eq!(conn.end_session(session_id(1), &cause_at(Event::Logout, after(5))), Ok(true));
+    assert_eq!(conn.end_session(session_id(1), &audit_at(Event::Logout, after(5))), Ok(true));
     let found = look_up(store, 1).expect("an answer");
     assert!(found.token.is_some_and(|token| !token.has_row && token.consumed == Some(after(1))), "{found:?}");
 }
@@ -99,16 +99,16 @@ fn all_ended(store: &dyn AdminStore) {
     let conn = &mut *connect(store);
     let user = add_user(conn, "alice");
     log_in(conn, user, 1);
-    assert_eq!(conn.end_all_sessions(user, &cause_at(Event::LogoutAll, after(5))), Ok(true));
-    assert_eq!(conn.end_all_sessions(user, &cause_at(Event::Revoked, after(6))), Ok(true));
+    assert_eq!(conn.end_all_sessions(user, &audit_at(Event::LogoutAll, after(5))), Ok(true));
+    assert_eq!(conn.end_all_sessions(user, &audit_at(Event::Revoked, after(6))), Ok(true));
     let Some(found) = look_up(store, 1) else { return };
     assert_eq!(found.token.map(|token| token.session), Some(session_id(1)));
     let end = kept(&found).end.as_ref().expect("the end");
     assert_eq!((end.at, end.reason.as_deref(), end.scope), (after(5), Some("logout_all"), EndScope::Others));
     // The same for all users: whatever came first is the reason.
     log_in(conn, user, 2);
-    store.end_issued_before(after(9), &cause_at(Event::OldSessionsEnded, after(10))).expect("a write");
-    store.end_everybody(&cause_at(Event::AllSessionsEnded, after(11))).expect("a write");
+    store.end_issued_before(after(9), &audit_at(Event::OldSessionsEnded, after(10))).expect("a write");
+    store.end_everybody(&audit_at(Event::AllSessionsEnded, after(11))).expect("a write");
     for (number, at, reason) in [(1, after(5), "logout_all"), (2, after(10), "old_sessions_ended")] {
         let found = look_up(store, number).expect("an answer");
         let end = kept(&found).end.as_ref().expect("the end");
@@ -126,7 +126,7 @@ fn ended_in_a_set(store: &dyn AdminStore) {
         opened_until: None,
         idle_limits: IdleLimits::NONE,
     };
-    let ended = store.end_sessions(&set, &cause_at(Event::Revoked, after(4)), &ManualClock::new(after(5)), &mut |_| {});
+    let ended = store.end_sessions(&set, &audit_at(Event::Revoked, after(4)), &ManualClock::new(after(5)), &mut |_| {});
     assert_eq!(ended, Ok(1));
     let Some(found) = look_up(store, 1) else { return };
     let end = kept(&found).end.as_ref().expect("the end");
@@ -138,7 +138,7 @@ fn removed(store: &dyn AdminStore) {
     let conn = &mut *connect(store);
     let user = add_user(conn, "alice");
     log_in(conn, user, 1);
-    let deleted = store.delete_user(user, LastAdmin::MayGo, &cause_at(Event::UserDeleted, after(5)));
+    let deleted = store.delete_user(user, LastAdmin::MayGo, &audit_at(Event::UserDeleted, after(5)));
     assert_eq!(deleted, Ok(UserChanged::Done));
     let Some(found) = look_up(store, 1) else { return };
     assert_eq!(found.token.map(|token| (token.session, token.has_row)), Some((session_id(1), false)));

@@ -153,8 +153,8 @@ impl<S: AdminStore, L: Layer> AdminStore for Layered<S, L> {
         ) -> StoreResult<u64>;
         fn list_events(store, filter: &EventFilter) -> StoreResult<Vec<EventEntry>>;
         fn count_events(store, from: Timestamp) -> StoreResult<BTreeMap<String, u64>>;
-        fn prove_session(store, session: SessionId, audit: &AuditContext) -> StoreResult<bool>;
-        fn session_proven(store, session: SessionId) -> StoreResult<Option<Timestamp>>;
+        fn note_password_given(store, session: SessionId, audit: &AuditContext) -> StoreResult<bool>;
+        fn password_given_at(store, session: SessionId) -> StoreResult<Option<Timestamp>>;
         fn list_keys(store) -> StoreResult<Vec<KeyEntry>>;
         fn load_keys(store, given: Option<&KeySecret>) -> Result<Vec<StoredKey>, KeyError>;
         fn ensure_keys(

@@ -56,7 +56,7 @@ fn one_session_is_found(store: &dyn Store) {
     log_in(conn, alice, 2);
     let live = conn.find_session(session_id(1)).expect("a read").expect("the session");
     assert_eq!((live.session.id, live.user_id, live.session.ended), (session_id(1), alice, None));
-    assert_eq!(conn.end_session(session_id(1), &cause_at(Event::RevokedByUser, after(9))), Ok(true));
+    assert_eq!(conn.end_session(session_id(1), &audit_at(Event::RevokedByUser, after(9))), Ok(true));
     let ended = conn.find_session(session_id(1)).expect("a read").expect("the session");
     assert_eq!((ended.session.ended, ended.end_reason), (Some(after(9)), Some(Event::RevokedByUser)));
     assert_eq!(conn.find_session(session_id(7)), Ok(None));
@@ -69,7 +69,7 @@ fn others_end(store: &dyn Store) {
         log_in(conn, user, number);
     }
     let before = epoch_of(conn, alice);
-    let others = cause_at(Event::OthersRevoked, after(5));
+    let others = audit_at(Event::OthersRevoked, after(5));
     assert_eq!(conn.end_other_sessions(alice, session_id(2), &others), Ok(true));
     assert_eq!([1, 2, 3, 4].map(|number| is_live(conn, number)), [false, true, false, true]);
     assert_eq!(conn.open_session(&new_session(5, alice, before)), Ok(Opening::Denied), "a login in flight");
@@ -97,7 +97,7 @@ pub(super) fn change_of(conn: &mut dyn Connection, user: UserId, keep: KeptSessi
 fn password_is_changed(store: &dyn AdminStore) {
     let conn = &mut *connect(store);
     let (alice, bob) = (add_user(conn, "alice"), add_user(conn, "bob"));
-    let changed = cause_at(Event::PasswordChanged, after(5));
+    let changed = audit_at(Event::PasswordChanged, after(5));
     for (number, user) in [(1, alice), (2, alice), (3, bob)] {
         log_in(conn, user, number);
     }

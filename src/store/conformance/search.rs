@@ -235,7 +235,7 @@ fn a_set_ends(store: &dyn AdminStore) {
     let count = u64::try_from((1..=30).filter(|number| is_in(*number)).count()).expect("a small number");
     assert_eq!(counted(store, &set), Ok(SessionCount { sessions: count, newest: Some(after(19)) }));
     let (mut told, clock) = (0, ManualClock::new(after(110)));
-    let by = cause_at(Event::Revoked, after(100)).with_detail(serde_json::json!({}));
+    let by = audit_at(Event::Revoked, after(100)).with_detail(serde_json::json!({}));
     let ended = store.end_sessions(&set, &by, &clock, &mut |number| told = number);
     assert_eq!((ended, told), (Ok(count), count));
     for number in 1..=30 {

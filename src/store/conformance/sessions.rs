@@ -222,7 +222,7 @@ fn idle_end_is_guarded(store: &dyn Store) {
     let user = add_user(conn, "alice");
     log_in(conn, user, 1);
     conn.touch(&[(session_id(1), after(10))]).expect("a write");
-    let idle = cause_at(Event::Idle, after(1000));
+    let idle = audit_at(Event::Idle, after(1000));
     assert_eq!(conn.end_idle_session(session_id(1), NOW, &idle), Ok(false));
     assert!(is_live(conn, 1));
     assert_eq!(conn.end_idle_session(session_id(1), after(10), &idle), Ok(true));

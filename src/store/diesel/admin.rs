@@ -150,11 +150,11 @@ impl AdminStore for DieselStore {
         self.admin(|connection| connection.read(|any| audit::count(any, from)))
     }
 
-    fn prove_session(&self, session: SessionId, audit: &AuditContext) -> StoreResult<bool> {
-        self.admin(|connection| connection.add(|any| proof::prove(any, session, audit)))
+    fn note_password_given(&self, session: SessionId, audit: &AuditContext) -> StoreResult<bool> {
+        self.admin(|connection| connection.add(|any| proof::note(any, session, audit)))
     }
 
-    fn session_proven(&self, session: SessionId) -> StoreResult<Option<Timestamp>> {
+    fn password_given_at(&self, session: SessionId) -> StoreResult<Option<Timestamp>> {
         self.admin(|connection| connection.read(|any| proof::find(any, session)))
     }
 

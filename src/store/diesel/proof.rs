@@ -12,30 +12,30 @@ use crate::domain::time::Timestamp;
 use crate::domain::user::UserId;
 
 statement! {
-    /// Notes a proof in a session that has not ended.
-    ProveSession { session: [u8; 16] as Binary, at: i64 as BigInt } -> BigInt,
+    /// Notes in a session that has not ended that the password was given.
+    NotePassword { session: [u8; 16] as Binary, at: i64 as BigInt } -> BigInt,
     [
         "UPDATE sessions SET proven_at = ", at, " WHERE id = ", session, " AND ended_at IS NULL RETURNING user_id",
     ]
 }
 
 statement! {
-    /// The last proof of a session.
-    FindProof { session: [u8; 16] as Binary } -> Nullable<BigInt>,
+    /// When it was last given.
+    FindPasswordTime { session: [u8; 16] as Binary } -> Nullable<BigInt>,
     ["SELECT proven_at FROM sessions WHERE id = ", session]
 }
 
-/// See [`AdminStore::prove_session`](crate::store::AdminStore::prove_session).
-pub(super) fn prove(any: &mut AnyConnection, session: SessionId, audit: &AuditContext) -> QueryResult<bool> {
-    let noted = ProveSession { session: *session.as_bytes(), at: audit.at.as_micros() };
+/// See [`AdminStore::note_password_given`](crate::store::AdminStore::note_password_given).
+pub(super) fn note(any: &mut AnyConnection, session: SessionId, audit: &AuditContext) -> QueryResult<bool> {
+    let noted = NotePassword { session: *session.as_bytes(), at: audit.at.as_micros() };
     let user: Option<i64> = noted.get_result(any).optional()?;
     let Some(user) = user else { return Ok(false) };
     audit::record(any, audit, About::session(UserId(user), session))?;
     Ok(true)
 }
 
-/// See [`AdminStore::session_proven`](crate::store::AdminStore::session_proven).
+/// See [`AdminStore::password_given_at`](crate::store::AdminStore::password_given_at).
 pub(super) fn find(any: &mut AnyConnection, session: SessionId) -> QueryResult<Option<Timestamp>> {
-    let found: Option<Option<i64>> = FindProof { session: *session.as_bytes() }.get_result(any).optional()?;
+    let found: Option<Option<i64>> = FindPasswordTime { session: *session.as_bytes() }.get_result(any).optional()?;
     Ok(found.flatten().map(Timestamp::from_micros))
 }

@@ -155,13 +155,13 @@ impl AdminStore for MemoryStore {
         Ok(users.into_iter().map(|user| tables.user_entry(user)).collect())
     }
 
-    fn prove_session(&self, session: SessionId, audit: &AuditContext) -> StoreResult<bool> {
+    fn note_password_given(&self, session: SessionId, audit: &AuditContext) -> StoreResult<bool> {
         let mut tables = self.tables();
         let row = tables.sessions.get_mut(&session).filter(|row| row.session.ended.is_none());
         Ok(row.map(|row| row.proven = Some(audit.at)).is_some())
     }
 
-    fn session_proven(&self, session: SessionId) -> StoreResult<Option<Timestamp>> {
+    fn password_given_at(&self, session: SessionId) -> StoreResult<Option<Timestamp>> {
         Ok(self.tables().sessions.get(&session).and_then(|row| row.proven))
     }
 

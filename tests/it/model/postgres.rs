@@ -23,7 +23,7 @@ use super::ledger::{self, Check, Checks, Ledger, Set, Size, Told, Write, Writers
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mistake {
     /// Another connection's read fills the cache, too.
-    FillsFromElsewhere,
+    FillsByOtherReads,
     /// A poll asks for rows with numbers above the greatest it saw, not for those that the
     /// last snapshot did not see.
     GoesBySerialNumber,
@@ -36,7 +36,7 @@ pub(super) enum Mistake {
     /// Rows are deleted before the horizon says so.
     PrunesUnannounced,
     /// A check joins a poll that was sent before it arrived.
-    JoinsSentRound,
+    JoinsSentPoll,
 }
 
 #[derive(Debug, Clone)]
@@ -78,7 +78,7 @@ struct Node {
     queue: Checks,
     cache: Set,
     view: Option<View>,
-    round: Option<FeedUpdate>,
+    poll: Option<FeedUpdate>,
     /// A read of one token on another connection, and what it found.
     fill: Option<(u8, Option<bool>)>,
 }
@@ -185,20 +185,20 @@ impl PostgresView {
     }
 
     fn arrive(&self, node: &mut Node, check: Check) {
-        match &mut node.round {
-            Some(round) if self.makes(Mistake::JoinsSentRound) => round.checks.add(check),
+        match &mut node.poll {
+            Some(poll) if self.makes(Mistake::JoinsSentPoll) => poll.checks.add(check),
             Some(_) | None => node.queue.add(check),
         }
     }
 
     fn send(node: &mut Node) {
         let checks = node.queue.take();
-        node.round = Some(FeedUpdate { missing: checks.tokens().without(node.cache), checks, reply: None });
+        node.poll = Some(FeedUpdate { missing: checks.tokens().without(node.cache), checks, reply: None });
     }
 
     /// The one statement of a poll, in one snapshot.
     fn run(&self, database: &Database, node: &mut Node) {
-        let Some(round) = &mut node.round else { return };
+        let Some(poll) = &mut node.poll else { return };
         let log = database.log();
         let numbers = (0..self.size.tokens).filter(|transaction| log.has(*transaction));
         let known = node.view.as_ref();
@@ -213,16 +213,16 @@ impl PostgresView {
         // Only for the mistake; else the number would only make more states.
         let greatest = if self.makes(Mistake::GoesBySerialNumber) { greatest.max(seen) } else { 0 };
         let snapshot = database.writers.committed;
-        round.reply = Some(Reply {
+        poll.reply = Some(Reply {
             invalidation,
-            rows: round.missing.without(snapshot),
+            rows: poll.missing.without(snapshot),
             horizon: database.pruner.horizon,
             view: View { snapshot, greatest, exchanged: database.exchanged },
         });
     }
 
     fn receive(&self, ledger: &mut Ledger, node: &mut Node) {
-        let Some(FeedUpdate { mut checks, missing, reply: Some(reply) }) = node.round.take() else { return };
+        let Some(FeedUpdate { mut checks, missing, reply: Some(reply) }) = node.poll.take() else { return };
         let stale = node.view.as_ref().is_some_and(|view| {
             let elsewhere = view.exchanged != reply.view.exchanged && !self.makes(Mistake::IgnoresServer);
             elsewhere || reply.horizon.without(view.snapshot) != Set::EMPTY
@@ -247,8 +247,8 @@ impl PostgresView {
     }
 
     fn lose(&self, ledger: &mut Ledger, node: &mut Node) {
-        if let Some(round) = node.round.take() {
-            ledger.fail(round.checks);
+        if let Some(poll) = node.poll.take() {
+            ledger.fail(poll.checks);
         }
         node.view = None;
         if !self.makes(Mistake::KeepsCacheOnReconnect) {
@@ -263,14 +263,14 @@ impl PostgresView {
     }
 
     fn node_actions(&self, index: usize, node: &Node, actions: &mut Vec<Action>) {
-        match &node.round {
+        match &node.poll {
             None if node.queue.is_empty() => {}
             None => actions.push(Action::Send(index)),
             Some(FeedUpdate { reply: None, .. }) => actions.extend([Action::Run(index), Action::Lose(index)]),
             Some(FeedUpdate { reply: Some(_), .. }) => actions.extend([Action::Receive(index), Action::Lose(index)]),
         }
         match node.fill {
-            None if self.makes(Mistake::FillsFromElsewhere) => {
+            None if self.makes(Mistake::FillsByOtherReads) => {
                 let missing = node.queue.tokens().without(node.cache);
                 let wanted = (0..self.size.tokens).filter(|token| missing.has(*token));
                 actions.extend(wanted.map(|token| Action::Fill { node: index, token }));

@@ -78,7 +78,7 @@ pub(super) fn new_password(fields: &mut Fields) -> Password {
     let new = fields.required_password("new_password");
     let again = fields.required_password("new_password_again");
     if new.expose() != again.expose() {
-        fields.complain("new_password_again", "is not the same as the new password");
+        fields.report("new_password_again", "is not the same as the new password");
     }
     new
 }

@@ -92,7 +92,7 @@ async fn go_on(page: &'static Page, mut asked: Asked) -> Answer {
     let password = asked.call.fields.password(Again::FIELD);
     let again = Again::of(&asked);
     if let Some(password) = password
-        && let Err(refusal) = crate::http::admin::login::prove(&asked.call, password).await
+        && let Err(refusal) = crate::http::admin::login::verify_again(&asked.call, password).await
     {
         if refusal.status == StatusCode::SERVICE_UNAVAILABLE {
             return Err(refusal);

@@ -135,7 +135,7 @@ impl Stage {
                 };
                 answer
             }
-            Err(Unavailable::Store(_) | Unavailable::TimedOut(_) | Unavailable::Other(_)) => {
+            Err(_) => {
                 self.seen.unknown.fetch_add(1, Ordering::Relaxed);
                 Answer::Unknown
             }
@@ -223,7 +223,7 @@ fn is_found(mistake: Mistake, faults: u32) {
 
 #[test]
 fn a_cache_that_outlives_its_feed_is_found() {
-    is_found(Mistake::MemoryOutlivesFollower, 5);
+    is_found(Mistake::MemoryOutlivesFeed, 5);
 }
 
 #[test]

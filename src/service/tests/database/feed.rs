@@ -10,7 +10,7 @@ use crate::store::{FeedUpdate, Invalidation, RevocationFeed, StoreResult};
 /// One poll in this many says that its rows must not be cached.
 const FLEETING: u32 = 4;
 
-pub(super) struct FakeFollower {
+pub(super) struct FakeFeed {
     database: Database,
     /// How much of the log earlier polls reported; `None`: the next one reports nothing.
     told: Option<usize>,
@@ -18,13 +18,13 @@ pub(super) struct FakeFollower {
     ahead: Option<Rows>,
 }
 
-impl FakeFollower {
+impl FakeFeed {
     pub(super) const fn new(database: Database) -> Self {
         Self { database, told: None, ahead: None }
     }
 }
 
-impl RevocationFeed for FakeFollower {
+impl RevocationFeed for FakeFeed {
     fn poll(&mut self, digests: &[TokenDigest]) -> StoreResult<FeedUpdate> {
         let database = self.database.clone();
         let (rows, found) = database.read(&mut self.ahead, digests)?;

@@ -73,7 +73,7 @@ impl Cache {
     }
 
     pub(in crate::service::cache) fn clear(&mut self) {
-        if !is_planted(Mistake::MemoryOutlivesFollower) {
+        if !is_planted(Mistake::MemoryOutlivesFeed) {
             self.shipped.clear();
         }
     }
