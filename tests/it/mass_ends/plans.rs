@@ -5,10 +5,13 @@ use diesel::connection::SimpleConnection as _;
 use diesel::dsl::sql;
 use diesel::sql_types::BigInt;
 use diesel::{Connection as _, PgConnection};
+use knoxide::domain::audit::Event;
 use knoxide::domain::policy::IdleLimits;
 use knoxide::domain::time::Timestamp;
 use knoxide::domain::user::UserId;
-use knoxide::store::{AdminStore as _, Effort, LiveSet, SessionFilter, SessionMatch, UserFilter};
+use knoxide::store::{
+    AdminStore as _, Effort, EventFilter, EventOrder, LiveSet, SessionFilter, SessionMatch, UserFilter,
+};
 
 use crate::harness::app::{Backend, Database};
 use crate::harness::postgres::shared;
@@ -110,5 +113,46 @@ fn searches_and_ends_go_by_indexes() {
         settle(&mut shell);
         let (now_scans, now_rows) = reads(&mut shell, index);
         assert!(now_scans > scans && now_rows - rows <= 30, "{index}: {} entries", now_rows - rows);
+    }
+}
+
+/// A page of events is read from the end of an index: it sorts nothing, and reads no more than it shows.
+#[test]
+fn pages_of_events_are_read_in_their_order() {
+    if shared().is_none() {
+        return;
+    }
+    let database = Database::migrated(Backend::Postgres);
+    let mut shell = PgConnection::establish(&database.url).expect("a connection");
+    let fill = "INSERT INTO audit_events (at, event, actor, user_id) \
+                SELECT i, CASE WHEN i % 2 = 0 THEN 'login' ELSE 'logout' END, 'user:' || i % 10, i % 10 \
+                FROM generate_series(1, 20000) i; ANALYZE audit_events";
+    shell.batch_execute(fill).expect("rows");
+    let page = EventFilter { limit: 51, ..EventFilter::default() };
+    let filters = [
+        page.clone(),
+        EventFilter { events: vec![Event::Login], ..page.clone() },
+        EventFilter { user: Some(UserId(3)), ..page.clone() },
+        EventFilter { order: EventOrder::NewestSettledFirst, ..page.clone() },
+        EventFilter { order: EventOrder::OldestFirst, ..page },
+    ];
+    for filter in filters {
+        for pages in 1..=2 {
+            let read = |shell: &mut PgConnection| {
+                reads(shell, "audit_events_order").1 + reads(shell, "audit_events_by_user").1
+            };
+            let before = read(&mut shell);
+            let store = database.store();
+            let mut filter = filter.clone();
+            for _ in 0..pages {
+                let found = store.list_events(&filter).expect("a list");
+                assert_eq!(found.len(), 51, "{filter:?}");
+                filter.after = found.last().map(|event| event.cursor);
+            }
+            drop(store);
+            settle(&mut shell);
+            let entries = read(&mut shell) - before;
+            assert!((51..=1500).contains(&entries), "{entries} entries for {pages} pages: {filter:?}");
+        }
     }
 }

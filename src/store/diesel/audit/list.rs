@@ -44,11 +44,13 @@ struct Words {
 #[cfg(feature = "sqlite")]
 const SQLITE: Words = Words { transaction: "0", oldest_first: "id", newest_first: "id DESC", is_settled: "1 = 1" };
 
+/// Each `xid` is that of the table: alone, it would be the column of the result, a number that no index has in its order, and
+/// each list would sort all events.
 #[cfg(feature = "postgres")]
 const POSTGRES: Words = Words {
     transaction: "xid::text::bigint",
-    oldest_first: "xid, id",
-    newest_first: "xid DESC, id DESC",
+    oldest_first: "audit_events.xid, audit_events.id",
+    newest_first: "audit_events.xid DESC, audit_events.id DESC",
     is_settled: "xid < pg_snapshot_xmin(pg_current_snapshot())",
 };
 
