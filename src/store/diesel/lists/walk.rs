@@ -22,7 +22,7 @@ const FIRST: u32 = 250;
 const GROWTH: u32 = 4;
 
 /// The largest portion: one statement on so many sessions is short, whatever it has to find out about each of them.
-const LARGEST: u32 = 10_000;
+const LARGEST: u32 = 5_000;
 
 /// See [`Connection::list_sessions`](crate::store::Connection::list_sessions).
 pub(in super::super) fn sessions(any: &mut AnyConnection, filter: &SessionFilter) -> QueryResult<SessionList> {
