@@ -39,6 +39,20 @@ diesel::table! {
 }
 
 diesel::table! {
+    /// Tokens.
+    tokens (digest) {
+        digest -> Binary,
+        session_id -> Binary,
+        kind -> Text,
+        created -> BigInt,
+        expires -> Nullable<BigInt>,
+        consumed -> Nullable<BigInt>,
+        key_id -> Nullable<BigInt>,
+        successor -> Nullable<Binary>,
+    }
+}
+
+diesel::table! {
     /// The row that ends the sessions of all users.
     session_cutoff (id) {
         id -> BigInt,
@@ -67,4 +81,4 @@ diesel::table! {
 }
 
 diesel::joinable!(sessions -> users (user_id));
-diesel::allow_tables_to_appear_in_same_query!(users, sessions, session_cutoff, audit_events);
+diesel::allow_tables_to_appear_in_same_query!(users, sessions, tokens, session_cutoff, audit_events);
