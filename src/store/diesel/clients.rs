@@ -23,7 +23,15 @@ statement! {
     ]
 }
 
-type ClientRow = (String, Vec<u8>, Option<Vec<u8>>, Option<i64>, String, Option<i64>);
+#[derive(Queryable)]
+struct ClientRow {
+    name: String,
+    secret: Vec<u8>,
+    old_secret: Option<Vec<u8>>,
+    old_secret_until: Option<i64>,
+    rights: String,
+    request_limit: Option<i64>,
+}
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = clients)]
@@ -124,8 +132,7 @@ fn acknowledge(any: &mut AnyConnection, rows: usize, audit: &AuditContext) -> Qu
 }
 
 fn record(id: ClientId, row: ClientRow) -> QueryResult<ClientRecord> {
-    let (name, secret, old, until, rights, limit) = row;
-    let old_secret = match (old, until) {
+    let old_secret = match (row.old_secret, row.old_secret_until) {
         (Some(old), Some(until)) => {
             Some(OldSecret { digest: digest(&old, "clients.old_secret")?, until: Timestamp::from_micros(until) })
         }
@@ -133,11 +140,11 @@ fn record(id: ClientId, row: ClientRow) -> QueryResult<ClientRecord> {
     };
     Ok(ClientRecord {
         id,
-        name,
-        secret: digest(&secret, "clients.secret")?,
+        name: row.name,
+        secret: digest(&row.secret, "clients.secret")?,
         old_secret,
-        rights: Rights::from_stored(&rights),
-        limit: limit.map(to_limit),
+        rights: Rights::from_stored(&row.rights),
+        limit: row.request_limit.map(to_limit),
     })
 }
 

@@ -10,7 +10,7 @@ use super::cutoff::carried_epoch;
 use super::emptying::AT_THE_END;
 #[cfg(feature = "postgres")]
 use super::hot::statement;
-use super::rows::{AccountRow, account};
+use super::rows::AccountRow;
 use super::schema::{sessions, users};
 use super::{hot, standby, traces};
 use crate::domain::audit::AuditContext;
@@ -55,7 +55,7 @@ pub(super) fn find(connection: &mut AnyConnection, login: &LoginName) -> QueryRe
         LoginName::Username(name) => {
             let row: Option<AccountRow> =
                 hot::FindByName { username: name.clone() }.get_result(connection).optional()?;
-            Ok(row.map(account))
+            Ok(row.map(Account::from))
         }
         LoginName::Email(email) => find_by_email(connection, email),
     }
@@ -67,7 +67,7 @@ fn find_by_email(connection: &mut AnyConnection, email: &str) -> QueryResult<Opt
     let length = i32::try_from(local.chars().count()).unwrap_or(i32::MAX);
     let (key, local, email) = (email_key(email), local.to_owned(), email.to_owned());
     let rows: Vec<AccountRow> = hot::FindByEmail { key, length, local, email: email.clone() }.load(connection)?;
-    let mut found = rows.into_iter().map(account);
+    let mut found = rows.into_iter().map(Account::from);
     Ok(match (found.next(), found.next()) {
         (Some(first), Some(second)) if first.user.email == email && second.user.email != email => Some(first),
         (Some(only), None) => Some(only),
@@ -78,7 +78,7 @@ fn find_by_email(connection: &mut AnyConnection, email: &str) -> QueryResult<Opt
 /// See [`crate::store::Connection::find_account_by_id`].
 pub(super) fn find_by_id(connection: &mut AnyConnection, user: UserId) -> QueryResult<Option<Account>> {
     let row: Option<AccountRow> = hot::FindById { id: user.0 }.get_result(connection).optional()?;
-    Ok(row.map(account))
+    Ok(row.map(Account::from))
 }
 
 /// See [`crate::store::Connection::end_all_sessions`] and [`crate::store::Connection::end_other_sessions`].
