@@ -3,15 +3,14 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
+use diesel::RunQueryDsl;
 use diesel::sql_types::{BigInt, Binary};
-use diesel::{OptionalExtension, QueryResult, RunQueryDsl};
 
 use super::any::AnyConnection;
-use super::audit::{self, About};
 use super::emptying::{Emptied, Emptying};
-use super::hot::{self, statement};
+use super::hot::statement;
 use super::sweep::BATCH;
-use super::{DieselStore, clients, cutoff, findings, keys, lists, proof, users};
+use super::{DieselStore, audit, clients, cutoff, findings, keys, lists, proof, users};
 use crate::domain::audit::AuditContext;
 use crate::domain::client::{ClientEntry, ClientId};
 use crate::domain::import::ImportData;
@@ -28,23 +27,9 @@ use crate::store::{
 };
 
 statement! {
-    /// Locks a user out permanently, whether it was active or not.
-    Condemn { user: i64 as BigInt } -> BigInt,
-    ["UPDATE users SET is_active = FALSE, auth_epoch = auth_epoch + 1 WHERE id = ", user, " RETURNING auth_epoch + ", (hot::CUTOFF_EPOCH)]
-}
-
-statement! {
     /// Some of a user's sessions.
     FindSomeSessions { user: i64 as BigInt } -> Binary,
     ["SELECT id FROM sessions WHERE user_id = ", user, " LIMIT ", {BATCH}]
-}
-
-statement! {
-    /// Deletes a user without sessions.
-    DeleteUser { user: i64 as BigInt },
-    [
-        "DELETE FROM users WHERE id = ", user, " AND NOT EXISTS (SELECT 1 FROM sessions WHERE user_id = ", user, ")",
-    ]
 }
 
 impl AdminStore for DieselStore {
@@ -87,7 +72,7 @@ impl AdminStore for DieselStore {
         let mut outcome = UserChanged::NoSuchUser;
         // Repeated only if the user was activated again meanwhile and logged in.
         loop {
-            match self.admin(|connection| connection.end(|any, _| condemn(any, user, last, audit)))? {
+            match self.admin(|connection| connection.end(|any, _| users::condemn(any, user, last, audit)))? {
                 UserChanged::Done => outcome = UserChanged::Done,
                 UserChanged::NoSuchUser => break,
                 refused @ (UserChanged::NameTaken
@@ -101,7 +86,7 @@ impl AdminStore for DieselStore {
                 let done = emptying.batch(any, sessions)?;
                 Ok(done.rows())
             })?;
-            if self.admin(|connection| connection.write(|any| DeleteUser { user: user.0 }.execute(any)))? > 0 {
+            if self.admin(|connection| connection.write(|any| users::delete(any, user)))? > 0 {
                 break;
             }
         }
@@ -224,14 +209,4 @@ impl AdminStore for DieselStore {
     fn look_up(&self, subject: &Subject) -> StoreResult<Findings> {
         self.admin(|connection| connection.read(|any| findings::look_up(any, subject)))
     }
-}
-
-fn condemn(any: &mut AnyConnection, user: UserId, last: LastAdmin, audit: &AuditContext) -> QueryResult<UserChanged> {
-    if users::is_last_admin(any, user, last)? {
-        return Ok(UserChanged::LastAdmin);
-    }
-    let raised: Option<i64> = Condemn { user: user.0 }.get_result(any).optional()?;
-    let Some(epoch) = raised else { return Ok(UserChanged::NoSuchUser) };
-    audit::record(any, audit, About::user(user, Some(epoch)))?;
-    Ok(UserChanged::Done)
 }

@@ -1,12 +1,13 @@
 //! Registered clients. Triggers write the revocation log when one is changed, deleted or replaced.
 
+use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Nullable, Text};
-use diesel::{OptionalExtension, QueryResult, RunQueryDsl};
 
-use super::any::AnyConnection;
+use super::any::{AnyConnection, on_each};
 use super::audit::{self, About};
 use super::error::unreadable;
 use super::hot::statement;
+use super::schema::clients;
 use super::standby;
 use crate::domain::audit::AuditContext;
 use crate::domain::client::{ClientEntry, ClientId, ClientRecord, OldSecret, Rights, SecretDigest};
@@ -22,67 +23,28 @@ statement! {
     ]
 }
 
-statement! {
-    /// A new client. No row is returned if its name is taken.
-    InsertClient {
-        id: [u8; 16] as Binary,
-        name: String as Text,
-        secret: [u8; 64] as Binary,
-        rights: String as Text,
-        limit: Option<i64> as Nullable<BigInt>,
-        created: i64 as BigInt,
-    } -> Binary,
-    [
-        "INSERT INTO clients (id, name, secret, rights, request_limit, created) VALUES (",
-        id, ", ", name, ", ", secret, ", ", rights, ", ", limit, ", ", created,
-        ") ON CONFLICT (name) DO NOTHING RETURNING id",
-    ]
+#[derive(Queryable)]
+struct ClientRow {
+    name: String,
+    secret: Vec<u8>,
+    old_secret: Option<Vec<u8>>,
+    old_secret_until: Option<i64>,
+    rights: String,
+    request_limit: Option<i64>,
 }
 
-statement! {
-    /// A page of all clients.
-    ListClients { after: [u8; 16] as Binary, limit: i64 as BigInt } ->
-        (Binary, Text, Text, Nullable<BigInt>, BigInt, Nullable<BigInt>, Nullable<BigInt>, Nullable<BigInt>),
-    [
-        "SELECT id, name, rights, request_limit, created, rotated, old_secret_until, last_used FROM clients WHERE id > ",
-        after, " ORDER BY id LIMIT ", limit,
-    ]
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = clients)]
+struct EntryRow {
+    id: Vec<u8>,
+    name: String,
+    rights: String,
+    request_limit: Option<i64>,
+    created: i64,
+    rotated: Option<i64>,
+    old_secret_until: Option<i64>,
+    last_used: Option<i64>,
 }
-
-statement! {
-    /// A new secret, after which the one before is refused.
-    ReplaceSecret { secret: [u8; 64] as Binary, at: i64 as BigInt, id: [u8; 16] as Binary },
-    [
-        "UPDATE clients SET secret = ", secret, ", rotated = ", at, ", old_secret = NULL, old_secret_until = NULL \
-         WHERE id = ", id,
-    ]
-}
-
-statement! {
-    /// A new secret, after which the one before is good until a moment.
-    AddSecret { secret: [u8; 64] as Binary, at: i64 as BigInt, until: i64 as BigInt, id: [u8; 16] as Binary },
-    [
-        "UPDATE clients SET secret = ", secret, ", rotated = ", at, ", old_secret = secret, old_secret_until = ", until,
-        " WHERE id = ", id,
-    ]
-}
-
-statement! {
-    /// Deletes a client.
-    DeleteClient { id: [u8; 16] as Binary },
-    ["DELETE FROM clients WHERE id = ", id]
-}
-
-statement! {
-    /// Records when a client was last used. No trigger writes the log for that.
-    TouchClient { at: i64 as BigInt, id: [u8; 16] as Binary },
-    [
-        "UPDATE clients SET last_used = ", at, " WHERE id = ", id, " AND (last_used IS NULL OR last_used < ", at, ")",
-    ]
-}
-
-type ClientRow = (String, Vec<u8>, Option<Vec<u8>>, Option<i64>, String, Option<i64>);
-type EntryRow = (Vec<u8>, String, String, Option<i64>, i64, Option<i64>, Option<i64>, Option<i64>);
 
 /// See [`crate::store::Connection::find_client`].
 pub(super) fn find(any: &mut AnyConnection, id: ClientId) -> QueryResult<Option<ClientRecord>> {
@@ -96,23 +58,31 @@ pub(super) fn touch(any: &mut AnyConnection, used: &[(ClientId, Timestamp)]) -> 
     let mut used = used.to_vec();
     used.sort_unstable();
     for (id, at) in used {
-        TouchClient { at: at.as_micros(), id: *id.as_bytes() }.execute(any)?;
+        // No trigger writes the log for that.
+        let at = at.as_micros();
+        diesel::update(clients::table.find(id.as_bytes().as_slice()))
+            .filter(clients::last_used.is_null().or(clients::last_used.lt(at)))
+            .set(clients::last_used.eq(at))
+            .execute(any)?;
     }
     Ok(())
 }
 
 /// See [`crate::store::AdminStore::add_client`].
 pub(super) fn add(any: &mut AnyConnection, new: &NewClient, audit: &AuditContext) -> QueryResult<ClientCreation> {
-    let statement = InsertClient {
-        id: *new.id.as_bytes(),
-        name: new.name.clone(),
-        secret: *new.secret.as_bytes(),
-        rights: new.rights.to_string(),
-        limit: new.limit.map(i64::from),
-        created: audit.at.as_micros(),
-    };
-    let inserted: Option<Vec<u8>> = statement.get_result(any).optional()?;
-    if inserted.is_none() {
+    let insert = diesel::insert_into(clients::table)
+        .values((
+            clients::id.eq(new.id.as_bytes().as_slice()),
+            clients::name.eq(&new.name),
+            clients::secret.eq(new.secret.as_bytes().as_slice()),
+            clients::rights.eq(new.rights.to_string()),
+            clients::request_limit.eq(new.limit.map(i64::from)),
+            clients::created.eq(audit.at.as_micros()),
+        ))
+        .on_conflict(clients::name)
+        .do_nothing();
+    let inserted = on_each!(&mut *any, sqlite(c) => insert.execute(c)?, postgres(c) => insert.execute(c)?);
+    if inserted == 0 {
         return Ok(ClientCreation::NameTaken);
     }
     audit::record(any, audit, About::default())?;
@@ -123,23 +93,31 @@ pub(super) fn add(any: &mut AnyConnection, new: &NewClient, audit: &AuditContext
 pub(super) fn list(any: &mut AnyConnection, after: Option<ClientId>, limit: u32) -> QueryResult<Vec<ClientEntry>> {
     // No id has this one's version, so none is left out.
     let after = after.map_or([0; 16], |id| *id.as_bytes());
-    let rows: Vec<EntryRow> = ListClients { after, limit: i64::from(limit) }.load(any)?;
-    rows.into_iter().map(entry).collect()
+    let page = clients::table.filter(clients::id.gt(after.as_slice())).order(clients::id).limit(i64::from(limit));
+    page.select(EntryRow::as_select()).load(any)?.into_iter().map(entry).collect()
 }
 
 /// See [`crate::store::AdminStore::rotate_client`].
 pub(super) fn rotate(any: &mut AnyConnection, rotation: &ClientRotation, audit: &AuditContext) -> QueryResult<bool> {
-    let (secret, at, id) = (*rotation.secret.as_bytes(), audit.at.as_micros(), *rotation.client.as_bytes());
+    let client = diesel::update(clients::table.find(rotation.client.as_bytes().as_slice()));
+    let secret = clients::secret.eq(rotation.secret.as_bytes().as_slice());
+    let rotated = clients::rotated.eq(audit.at.as_micros());
     let changed = match rotation.keep_old_until {
-        Some(until) => AddSecret { secret, at, until: until.as_micros(), id }.execute(any)?,
-        None => ReplaceSecret { secret, at, id }.execute(any)?,
+        Some(until) => {
+            let until = clients::old_secret_until.eq(until.as_micros());
+            client.set((secret, rotated, clients::old_secret.eq(clients::secret.nullable()), until)).execute(any)?
+        }
+        None => {
+            let none = (clients::old_secret.eq(None::<&[u8]>), clients::old_secret_until.eq(None::<i64>));
+            client.set((secret, rotated, none)).execute(any)?
+        }
     };
     acknowledge(any, changed, audit)
 }
 
 /// See [`crate::store::AdminStore::delete_client`].
 pub(super) fn delete(any: &mut AnyConnection, client: ClientId, audit: &AuditContext) -> QueryResult<bool> {
-    let deleted = DeleteClient { id: *client.as_bytes() }.execute(any)?;
+    let deleted = diesel::delete(clients::table.find(client.as_bytes().as_slice())).execute(any)?;
     acknowledge(any, deleted, audit)
 }
 
@@ -154,8 +132,7 @@ fn acknowledge(any: &mut AnyConnection, rows: usize, audit: &AuditContext) -> Qu
 }
 
 fn record(id: ClientId, row: ClientRow) -> QueryResult<ClientRecord> {
-    let (name, secret, old, until, rights, limit) = row;
-    let old_secret = match (old, until) {
+    let old_secret = match (row.old_secret, row.old_secret_until) {
         (Some(old), Some(until)) => {
             Some(OldSecret { digest: digest(&old, "clients.old_secret")?, until: Timestamp::from_micros(until) })
         }
@@ -163,25 +140,24 @@ fn record(id: ClientId, row: ClientRow) -> QueryResult<ClientRecord> {
     };
     Ok(ClientRecord {
         id,
-        name,
-        secret: digest(&secret, "clients.secret")?,
+        name: row.name,
+        secret: digest(&row.secret, "clients.secret")?,
         old_secret,
-        rights: Rights::from_stored(&rights),
-        limit: limit.map(to_limit),
+        rights: Rights::from_stored(&row.rights),
+        limit: row.request_limit.map(to_limit),
     })
 }
 
 fn entry(row: EntryRow) -> QueryResult<ClientEntry> {
-    let (id, name, rights, limit, created, rotated, old_secret_until, last_used) = row;
     Ok(ClientEntry {
-        id: <[u8; 16]>::try_from(id).map(ClientId::from_bytes).map_err(|_| unreadable("clients.id"))?,
-        name,
-        rights: Rights::from_stored(&rights),
-        limit: limit.map(to_limit),
-        created: Timestamp::from_micros(created),
-        rotated: rotated.map(Timestamp::from_micros),
-        old_secret_until: old_secret_until.map(Timestamp::from_micros),
-        last_used: last_used.map(Timestamp::from_micros),
+        id: <[u8; 16]>::try_from(row.id).map(ClientId::from_bytes).map_err(|_| unreadable("clients.id"))?,
+        name: row.name,
+        rights: Rights::from_stored(&row.rights),
+        limit: row.request_limit.map(to_limit),
+        created: Timestamp::from_micros(row.created),
+        rotated: row.rotated.map(Timestamp::from_micros),
+        old_secret_until: row.old_secret_until.map(Timestamp::from_micros),
+        last_used: row.last_used.map(Timestamp::from_micros),
     })
 }
 

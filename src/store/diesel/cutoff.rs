@@ -5,43 +5,48 @@
 
 use std::collections::HashMap;
 
-use diesel::sql_types::BigInt;
-use diesel::{ExpressionMethods as _, QueryDsl as _, QueryResult, RunQueryDsl};
+use diesel::prelude::*;
 
 use super::any::AnyConnection;
 use super::audit::{self, About};
-use super::hot::{CUTOFF_EPOCH, ISSUED_BEFORE, statement};
-use super::schema::{audit_events, session_cutoff};
+use super::hot::{CUTOFF_EPOCH, ISSUED_BEFORE};
+use super::schema::{audit_events, session_cutoff, users};
 use crate::domain::audit::AuditContext;
 use crate::domain::time::Timestamp;
 
-statement! {
-    /// Ends all sessions of all users.
-    RaiseCutoff {} -> BigInt,
-    ["UPDATE session_cutoff SET epoch = epoch + 1 WHERE id = 1 RETURNING epoch"]
-}
-
-statement! {
-    /// Ends all sessions from before a moment.
-    MoveCutoff { before: i64 as BigInt },
-    ["UPDATE session_cutoff SET issued_before = ", before, " WHERE id = 1 AND issued_before < ", before]
-}
-
 /// See [`crate::store::AdminStore::end_everybody`].
 pub(super) fn end_everybody(any: &mut AnyConnection, audit: &AuditContext) -> QueryResult<()> {
-    let epoch = RaiseCutoff {}.get_result(any)?;
+    let epoch = diesel::update(session_cutoff::table.find(1))
+        .set(session_cutoff::epoch.eq(session_cutoff::epoch + 1))
+        .returning(session_cutoff::epoch)
+        .get_result(any)?;
     audit::record(any, audit, About { epoch: Some(epoch), ..About::default() })
 }
 
 /// See [`crate::store::AdminStore::end_issued_before`]. A greater moment may have ended them all before.
 pub(super) fn end_issued_before(any: &mut AnyConnection, moment: Timestamp, audit: &AuditContext) -> QueryResult<()> {
     let before = moment.as_micros();
-    MoveCutoff { before }.execute(any)?;
+    diesel::update(session_cutoff::table.find(1))
+        .filter(session_cutoff::issued_before.lt(before))
+        .set(session_cutoff::issued_before.eq(before))
+        .execute(any)?;
     // This record waits for the standbys, also if another transaction has moved the row.
     audit::record(any, audit, About { issued_before: Some(before), ..About::default() })
 }
 
-/// The epoch of a user as sessions carry it, in a query on `users`.
+#[diesel::dsl::auto_type]
+fn cutoff_epoch() -> _ {
+    session_cutoff::table.find(1_i64).select(session_cutoff::epoch).single_value().assume_not_null()
+}
+
+type CarriedEpoch = <users::auth_epoch as std::ops::Add<cutoff_epoch>>::Output;
+
+/// The epoch of a user as sessions carry it, for diesel's query builder.
+pub(super) fn carried_epoch() -> CarriedEpoch {
+    users::auth_epoch + cutoff_epoch()
+}
+
+/// The same as text, in a query on `users`.
 pub(super) fn user_epoch() -> String {
     format!("users.auth_epoch + {CUTOFF_EPOCH}")
 }

@@ -1,14 +1,15 @@
 //! What is known of the past of a token or a session: each step is a look-up by a key, and none is on the path of a
 //! check.
 
-use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text};
-use diesel::{OptionalExtension, QueryResult, RunQueryDsl};
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Binary, Nullable, Text};
 
 use super::any::AnyConnection;
 use super::cutoff::{self, Ended, Opened};
 use super::error::unreadable;
-use super::hot::{CUTOFF_EPOCH, LAST_END, NEVER, statement};
-use super::rows::{kind_named, session_id};
+use super::hot::{CUTOFF_EPOCH, LAST_END, NEVER, UserColumns, statement};
+use super::rows::{UserRow, kind_named, session_id};
+use super::schema::audit_events;
 use crate::domain::audit::Event;
 use crate::domain::session::{Session, SessionId};
 use crate::domain::time::Timestamp;
@@ -30,7 +31,14 @@ statement! {
 
 type TokenColumns = (Binary, Text, Nullable<BigInt>, Nullable<BigInt>, Nullable<BigInt>);
 
-type TokenRow = (Vec<u8>, String, Option<i64>, Option<i64>, Option<i64>);
+#[derive(Queryable)]
+struct TokenRow {
+    session: Vec<u8>,
+    kind: String,
+    expires: Option<i64>,
+    consumed: Option<i64>,
+    evicted: Option<i64>,
+}
 
 statement! {
     /// A session with its user.
@@ -45,15 +53,26 @@ statement! {
 
 type SessionColumns = (Text, BigInt, BigInt, BigInt, Nullable<Text>, Nullable<Text>, Nullable<Text>);
 
-type SessionRow = (String, i64, i64, i64, Option<String>, Option<String>, Option<String>);
-
-type UserColumns = (BigInt, Text, Text, Bool, Bool, Bool, BigInt);
-
-type UserRow = (i64, String, String, bool, bool, bool, i64);
+#[derive(Queryable)]
+struct SessionRow {
+    kind: String,
+    created: i64,
+    last_seen: i64,
+    epoch: i64,
+    name: Option<String>,
+    address: Option<String>,
+    user_agent: Option<String>,
+}
 
 type EndColumns = (Nullable<BigInt>, Nullable<Text>, Nullable<Text>, Nullable<BigInt>);
 
-type EndRow = (Option<i64>, Option<String>, Option<String>, Option<i64>);
+#[derive(Queryable)]
+struct EndRow {
+    at: Option<i64>,
+    reason: Option<String>,
+    actor: Option<String>,
+    last_end: Option<i64>,
+}
 
 statement! {
     /// The event that ended a session at a moment, alone or with others.
@@ -65,7 +84,12 @@ statement! {
     ]
 }
 
-type EventOfEndRow = (Option<Vec<u8>>, Option<String>, Option<String>);
+#[derive(Queryable)]
+struct OriginRow {
+    session: Option<Vec<u8>>,
+    address: Option<String>,
+    request_id: Option<String>,
+}
 
 statement! {
     /// The latest end of a set of sessions that an actor had begun by a moment: the sessions of the set end one after the
@@ -84,27 +108,19 @@ statement! {
     ["SELECT user_id, removed_at FROM removed_sessions WHERE id = ", id]
 }
 
-statement! {
-    /// The event that ended one session alone.
-    EndOfSession { id: [u8; 16] as Binary } -> EventColumns,
-    [
-        "SELECT at, event, actor, user_id, address, request_id FROM audit_events WHERE session_id = ", id,
-        " AND event IN ('logout', 'revoked', 'idle', 'limit_reached', 'refresh_reused', 'revoked_by_user') LIMIT 1",
-    ]
+/// The events that end one session alone.
+const ENDS_ALONE: [&str; 6] = ["logout", "revoked", "idle", "limit_reached", "refresh_reused", "revoked_by_user"];
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = audit_events)]
+struct EventRow {
+    at: i64,
+    event: String,
+    actor: String,
+    user_id: Option<i64>,
+    address: Option<String>,
+    request_id: Option<String>,
 }
-
-statement! {
-    /// The latest events that raised a user's epoch.
-    EpochEventsOfUser { user: i64 as BigInt } -> EventColumns,
-    [
-        "SELECT at, event, actor, user_id, address, request_id FROM audit_events WHERE user_id = ", user,
-        " AND auth_epoch >= 0 ORDER BY auth_epoch DESC LIMIT 10",
-    ]
-}
-
-type EventColumns = (BigInt, Text, Text, Nullable<BigInt>, Nullable<Text>, Nullable<Text>);
-
-type EventRow = (i64, String, String, Option<i64>, Option<String>, Option<String>);
 
 /// See [`AdminStore::look_up`](crate::store::AdminStore::look_up).
 pub(super) fn look_up(any: &mut AnyConnection, subject: &Subject) -> QueryResult<Findings> {
@@ -130,13 +146,13 @@ fn find_token(any: &mut AnyConnection, digest: &TokenDigest) -> QueryResult<Opti
         Some(row) => Some(row),
         None => FindTrace { digest: digest.trace() }.get_result(any).optional()?,
     };
-    let Some((session, kind, expires, consumed, evicted)) = row else { return Ok(None) };
+    let Some(row) = row else { return Ok(None) };
     Ok(Some(FoundToken {
-        session: session_id(&session)?,
-        kind: TokenKind::from_name(&kind).ok_or_else(|| unreadable("tokens.kind"))?,
-        expires: expires.map(Timestamp::from_micros),
-        consumed: consumed.map(Timestamp::from_micros),
-        evicted: evicted.map(Timestamp::from_micros),
+        session: session_id(&row.session)?,
+        kind: TokenKind::from_name(&row.kind).ok_or_else(|| unreadable("tokens.kind"))?,
+        expires: row.expires.map(Timestamp::from_micros),
+        consumed: row.consumed.map(Timestamp::from_micros),
+        evicted: row.evicted.map(Timestamp::from_micros),
         has_row,
     }))
 }
@@ -144,42 +160,41 @@ fn find_token(any: &mut AnyConnection, digest: &TokenDigest) -> QueryResult<Opti
 fn find_session(any: &mut AnyConnection, id: SessionId) -> QueryResult<Option<KeptSession>> {
     let row: Option<(SessionRow, UserRow, EndRow)> = FindSession { id: *id.as_bytes() }.get_result(any).optional()?;
     let Some((session, user, end)) = row else { return Ok(None) };
-    let (kind, created, last_seen, epoch, name, address, user_agent) = session;
-    let (user, username, email, is_active, is_staff, is_admin, user_epoch) = user;
-    let (marked, reason, actor, last_end) = end;
-    let ended = match marked {
-        Some(at) => Some(Ended { at, event: reason, actor }),
+    let user = User::from(user);
+    let SessionRow { created, last_seen, epoch, .. } = session;
+    let ended = match end.at {
+        Some(at) => Some(Ended { at, event: end.reason, actor: end.actor }),
         None => {
-            let opened = Opened { user, user_epoch, epoch, created, last_seen };
+            let opened = Opened { user: user.id.0, user_epoch: user.epoch.0, epoch, created, last_seen };
             cutoff::ends(any, &[opened])?.pop().flatten()
         }
     };
     Ok(Some(KeptSession {
         session: Session {
             id,
-            kind: kind_named(&kind)?,
+            kind: kind_named(&session.kind)?,
             created: Timestamp::from_micros(created),
             last_seen: Timestamp::from_micros(last_seen),
             epoch: Epoch(epoch),
-            ended: marked.map(Timestamp::from_micros),
+            ended: end.at.map(Timestamp::from_micros),
         },
-        user: User { id: UserId(user), username, email, is_active, is_staff, is_admin, epoch: Epoch(user_epoch) },
-        name,
-        address,
-        user_agent,
-        last_end: match last_end {
+        name: session.name,
+        address: session.address,
+        user_agent: session.user_agent,
+        last_end: match end.last_end {
             None => LastEnd::NoToken,
             Some(NEVER) => LastEnd::Never,
             Some(at) => LastEnd::At(Timestamp::from_micros(at)),
         },
-        end: ended.map(|ended| find_event(any, id, user, ended)).transpose()?,
+        end: ended.map(|ended| find_event(any, id, user.id.0, ended)).transpose()?,
+        user,
     }))
 }
 
 /// The end with what its event says.
 fn find_event(any: &mut AnyConnection, id: SessionId, user: i64, ended: Ended) -> QueryResult<FoundEnd> {
     let Ended { at, event, actor } = ended;
-    let found: Option<EventOfEndRow> = match &event {
+    let found: Option<OriginRow> = match &event {
         Some(event) => {
             let query = EventOfEnd { at, event: event.clone(), session: *id.as_bytes(), user };
             query.get_result(any).optional()?
@@ -193,11 +208,11 @@ fn find_event(any: &mut AnyConnection, id: SessionId, user: i64, ended: Ended) -
         (found, _) => found,
     };
     let scope = match &found {
-        Some((Some(_), ..)) => EndScope::Alone,
-        Some((None, ..)) => EndScope::Others,
+        Some(OriginRow { session: Some(_), .. }) => EndScope::Alone,
+        Some(OriginRow { session: None, .. }) => EndScope::Others,
         None => EndScope::Unknown,
     };
-    let (address, request_id) = found.map(|(_, address, request_id)| (address, request_id)).unwrap_or_default();
+    let (address, request_id) = found.map(|found| (found.address, found.request_id)).unwrap_or_default();
     Ok(FoundEnd { at: Timestamp::from_micros(at), reason: event, actor, scope, address, request_id })
 }
 
@@ -208,7 +223,14 @@ fn find_remains(any: &mut AnyConnection, id: SessionId) -> QueryResult<Option<Fo
     }
     let removed: Option<(i64, i64)> = FindRemoved { id: *id.as_bytes() }.get_result(any).optional()?;
     let Some((user, at)) = removed else { return Ok(None) };
-    let events: Vec<EventRow> = EpochEventsOfUser { user }.load(any)?;
+    // The latest that raised the user's epoch.
+    let events: Vec<EventRow> = audit_events::table
+        .filter(audit_events::user_id.eq(user))
+        .filter(audit_events::auth_epoch.ge(0))
+        .order(audit_events::auth_epoch.desc())
+        .limit(10)
+        .select(EventRow::as_select())
+        .load(any)?;
     let mut events = events.into_iter().map(event).map(|(_, event)| event);
     let event = events.find(|event| event.name == Event::UserDeleted.as_str());
     Ok(Some(FoundSession::Removed { id, user: UserId(user), at: Timestamp::from_micros(at), event }))
@@ -216,11 +238,17 @@ fn find_remains(any: &mut AnyConnection, id: SessionId) -> QueryResult<Option<Fo
 
 /// The event that ended one session alone, with its user.
 fn find_end(any: &mut AnyConnection, id: SessionId) -> QueryResult<Option<(Option<UserId>, FoundEvent)>> {
-    let row: Option<EventRow> = EndOfSession { id: *id.as_bytes() }.get_result(any).optional()?;
+    let row = audit_events::table
+        .filter(audit_events::session_id.eq(id.as_bytes().as_slice()))
+        .filter(audit_events::event.eq_any(ENDS_ALONE))
+        .select(EventRow::as_select())
+        .first(any)
+        .optional()?;
     Ok(row.map(event))
 }
 
-fn event((at, name, actor, user, address, request_id): EventRow) -> (Option<UserId>, FoundEvent) {
+fn event(row: EventRow) -> (Option<UserId>, FoundEvent) {
+    let EventRow { at, event: name, actor, user_id, address, request_id } = row;
     let event = FoundEvent { at: Timestamp::from_micros(at), name, actor, address, request_id };
-    (user.map(UserId), event)
+    (user_id.map(UserId), event)
 }

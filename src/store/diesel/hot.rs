@@ -81,30 +81,16 @@ pub(super) const CUTOFF_EPOCH: &str = "(SELECT epoch FROM session_cutoff WHERE i
 /// Sessions that were opened before this moment are over.
 pub(super) const ISSUED_BEFORE: &str = "(SELECT issued_before FROM session_cutoff WHERE id = 1)";
 
-/// The columns of the record of a digest, as [`super::rows::token_record`] reads them. A session that
+/// The columns of a user, as [`super::rows::UserRow`] reads them.
+pub(super) type UserColumns = (BigInt, Text, Text, Bool, Bool, Bool, BigInt);
+
+/// The columns of the record of a digest, as [`super::rows::TokenRow`] reads them. A session that
 /// ended because its user was locked out seems not to have ended while the user is inactive, so that
 /// holders of its tokens learn the reason; all other ended sessions are over before that is checked. A session from
 /// before the cutoff has ended; when, does not matter here.
-pub(super) type TokenColumns = (
-    Binary,
-    Text,
-    BigInt,
-    Nullable<BigInt>,
-    Nullable<BigInt>,
-    Binary,
-    Text,
-    BigInt,
-    BigInt,
-    BigInt,
-    Nullable<BigInt>,
-    BigInt,
-    Text,
-    Text,
-    Bool,
-    Bool,
-    Bool,
-    BigInt,
-);
+pub(super) type TokenColumns = (Binary, Text, BigInt, Nullable<BigInt>, Nullable<BigInt>, SessionColumns, UserColumns);
+
+type SessionColumns = (Binary, Text, BigInt, BigInt, BigInt, Nullable<BigInt>);
 
 /// These columns, and where they are from; what the digest has to be follows.
 pub(super) const RECORD: &str = "\
@@ -115,8 +101,20 @@ pub(super) const RECORD: &str = "\
     u.auth_epoch + (SELECT epoch FROM session_cutoff WHERE id = 1) \
     FROM tokens t JOIN sessions s ON s.id = t.session_id JOIN users u ON u.id = s.user_id WHERE t.digest";
 
-/// The columns of an account, as [`super::rows::account`] reads them.
-pub(super) type AccountColumns = (BigInt, Text, Text, Bool, Bool, Bool, BigInt, Text);
+/// As many columns without values, of the same types.
+#[cfg(feature = "postgres")]
+pub(super) const NO_RECORD: &str = "\
+    NULL::bytea, NULL::text, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bytea, NULL::text, NULL::bigint, \
+    NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::text, NULL::text, NULL::boolean, NULL::boolean, \
+    NULL::boolean, NULL::bigint";
+
+/// The columns of an account, as [`super::rows::AccountRow`] reads them.
+pub(super) type AccountColumns = (UserColumns, Text);
+
+/// These columns, and where they are from; a condition follows.
+const ACCOUNT: &str = "\
+    SELECT id, username, email, is_active, is_staff, is_admin, \
+    auth_epoch + (SELECT epoch FROM session_cutoff WHERE id = 1), password_hash FROM users WHERE ";
 
 #[cfg(feature = "sqlite")]
 statement! {
@@ -139,10 +137,7 @@ statement! {
 statement! {
     /// The account of this name.
     FindByName { username: String as Text } -> AccountColumns,
-    [
-        "SELECT id, username, email, is_active, is_staff, is_admin, auth_epoch + ", (CUTOFF_EPOCH), ", password_hash FROM users WHERE username = ",
-        username,
-    ]
+    [(ACCOUNT), "username = ", username]
 }
 
 statement! {
@@ -151,15 +146,14 @@ statement! {
         key: String as Text, length: i32 as Integer, local: String as Text, email: String as Text,
     } -> AccountColumns,
     [
-        "SELECT id, username, email, is_active, is_staff, is_admin, auth_epoch + ", (CUTOFF_EPOCH), ", password_hash FROM users WHERE lower(email) = ",
-        key, " AND substr(email, 1, ", length, ") = ", local, " ORDER BY email <> ", email, " LIMIT 2",
+        (ACCOUNT), "lower(email) = ", key, " AND substr(email, 1, ", length, ") = ", local, " ORDER BY email <> ", email, " LIMIT 2",
     ]
 }
 
 statement! {
     /// The account of this number.
     FindById { id: i64 as BigInt } -> AccountColumns,
-    ["SELECT id, username, email, is_active, is_staff, is_admin, auth_epoch + ", (CUTOFF_EPOCH), ", password_hash FROM users WHERE id = ", id]
+    [(ACCOUNT), "id = ", id]
 }
 
 statement! {
@@ -263,12 +257,15 @@ statement! {
     ]
 }
 
+/// How many successors are looked at: more have not been issued within a grace time.
+const RECENT_SUCCESSORS: usize = 1_000;
+
 statement! {
     /// The access tokens that replaced others of their session from a moment on.
     FindRecentSuccessors { session: [u8; 16] as Binary, from: i64 as BigInt } -> Nullable<Binary>,
     [
         "SELECT successor FROM tokens WHERE session_id = ", session, " AND consumed >= ", from,
-        " AND kind = 'access' ORDER BY consumed DESC LIMIT 1000",
+        " AND kind = 'access' ORDER BY consumed DESC LIMIT ", {RECENT_SUCCESSORS},
     ]
 }
 

@@ -1,46 +1,20 @@
 //! Signing keys, stored in the database so that all nodes agree.
 
-use diesel::sql_types::{BigInt, Binary, Nullable, Text};
-use diesel::{QueryResult, RunQueryDsl};
+use diesel::prelude::*;
 
 use super::DieselStore;
 use super::any::{AnyConnection, on_each};
 use super::audit::{About, record};
 use super::error::unreadable;
+#[cfg(feature = "postgres")]
 use super::hot::statement;
+use super::schema::signing_keys;
 use crate::domain::audit::AuditContext;
 use crate::domain::jwt::{Algorithm, BadKey, KeyPurpose, KeySecret, StoredKey};
 use crate::domain::random::Random;
 use crate::domain::time::Timestamp;
 use crate::store::{KeyEntry, KeyError, Retiring};
 use crate::threads::at_lowest_priority;
-
-statement! {
-    /// All keys, oldest first.
-    AllKeys {} -> (BigInt, Text, Text, Nullable<Binary>, Binary, BigInt, Nullable<BigInt>),
-    ["SELECT id, purpose, algorithm, secret, fingerprint, created, retired FROM signing_keys ORDER BY id"]
-}
-
-statement! {
-    /// A new key.
-    InsertKey {
-        purpose: String as Text,
-        algorithm: String as Text,
-        secret: Option<Vec<u8>> as Nullable<Binary>,
-        fingerprint: Vec<u8> as Binary,
-        created: i64 as BigInt,
-    },
-    [
-        "INSERT INTO signing_keys (purpose, algorithm, secret, fingerprint, created) VALUES (",
-        purpose, ", ", algorithm, ", ", secret, ", ", fingerprint, ", ", created, ")",
-    ]
-}
-
-statement! {
-    /// Retires a key.
-    RetireKey { at: i64 as BigInt, id: i64 as BigInt },
-    ["UPDATE signing_keys SET retired = ", at, " WHERE id = ", id, " AND retired IS NULL"]
-}
 
 #[cfg(feature = "postgres")]
 statement! {
@@ -121,7 +95,10 @@ pub(super) fn retire(any: &mut AnyConnection, id: i64, audit: &AuditContext) -> 
     if !in_use.any(|other| other.id != id && other.purpose == found.purpose) {
         return Ok(Retiring::StillNeeded);
     }
-    RetireKey { at: audit.at.as_micros(), id }.execute(any)?;
+    diesel::update(signing_keys::table.find(id))
+        .filter(signing_keys::retired.is_null())
+        .set(signing_keys::retired.eq(audit.at.as_micros()))
+        .execute(any)?;
     record(any, audit, About::default())?;
     Ok(Retiring::Done)
 }
@@ -134,24 +111,33 @@ fn lock(connection: &mut AnyConnection) -> QueryResult<()> {
     )
 }
 
-type KeyColumns = (i64, String, String, Option<Vec<u8>>, Vec<u8>, i64, Option<i64>);
+#[derive(Queryable)]
+struct KeyRow {
+    id: i64,
+    purpose: String,
+    algorithm: String,
+    secret: Option<Vec<u8>>,
+    fingerprint: Vec<u8>,
+    created: i64,
+    retired: Option<i64>,
+}
 
 fn read(connection: &mut AnyConnection) -> QueryResult<Vec<Row>> {
-    let rows: Vec<KeyColumns> = AllKeys {}.load(connection)?;
-    let read = |(id, purpose, algorithm, secret, fingerprint, created, retired): KeyColumns| {
-        let purpose = match (purpose.as_str(), Algorithm::from_name(&algorithm)) {
+    let rows: Vec<KeyRow> = signing_keys::table.order(signing_keys::id).load(connection)?;
+    let read = |row: KeyRow| {
+        let purpose = match (row.purpose.as_str(), Algorithm::from_name(&row.algorithm)) {
             ("successors", _) => KeyPurpose::Successors,
             ("sign", Some(algorithm)) => KeyPurpose::Sign(algorithm),
             _ => return Err(unreadable("signing_keys.algorithm")),
         };
         let entry = KeyEntry {
-            id,
+            id: row.id,
             purpose,
-            in_settings: secret.is_none(),
-            created: Timestamp::from_micros(created),
-            retired: retired.map(Timestamp::from_micros),
+            in_settings: row.secret.is_none(),
+            created: Timestamp::from_micros(row.created),
+            retired: row.retired.map(Timestamp::from_micros),
         };
-        Ok(Row { entry, secret: secret.map(KeySecret::new), fingerprint })
+        Ok(Row { entry, secret: row.secret.map(KeySecret::new), fingerprint: row.fingerprint })
     };
     rows.into_iter().map(read).collect()
 }
@@ -201,14 +187,15 @@ impl NewKey {
             KeyPurpose::Sign(algorithm) => ("sign", algorithm.as_str()),
             KeyPurpose::Successors => ("successors", "HS256"),
         };
-        InsertKey {
-            purpose: purpose.to_owned(),
-            algorithm: algorithm.to_owned(),
-            secret: (!self.in_settings).then(|| self.secret.expose().to_vec()),
-            fingerprint: self.secret.fingerprint().to_vec(),
-            created: self.created.as_micros(),
-        }
-        .execute(connection)
-        .map(drop)
+        diesel::insert_into(signing_keys::table)
+            .values((
+                signing_keys::purpose.eq(purpose),
+                signing_keys::algorithm.eq(algorithm),
+                signing_keys::secret.eq((!self.in_settings).then(|| self.secret.expose())),
+                signing_keys::fingerprint.eq(self.secret.fingerprint().as_slice()),
+                signing_keys::created.eq(self.created.as_micros()),
+            ))
+            .execute(connection)
+            .map(drop)
     }
 }

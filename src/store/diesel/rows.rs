@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use diesel::QueryResult;
+use diesel::{QueryResult, Queryable};
 
 use super::error::unreadable;
 use crate::domain::session::{Session, SessionId, SessionKind, TokenRecord};
@@ -10,69 +10,81 @@ use crate::domain::time::Timestamp;
 use crate::domain::token::{TokenDigest, TokenKind};
 use crate::domain::user::{Account, Epoch, PasswordHash, User, UserId};
 
-/// A row of [`super::hot::TokenColumns`].
-pub(super) type TokenRow = (
-    Vec<u8>,
-    String,
-    i64,
-    Option<i64>,
-    Option<i64>,
-    Vec<u8>,
-    String,
-    i64,
-    i64,
-    i64,
-    Option<i64>,
-    i64,
-    String,
-    String,
-    bool,
-    bool,
-    bool,
-    i64,
-);
+/// A row of [`super::hot::UserColumns`].
+#[derive(Queryable)]
+pub(super) struct UserRow {
+    id: i64,
+    username: String,
+    email: String,
+    is_active: bool,
+    is_staff: bool,
+    is_admin: bool,
+    epoch: i64,
+}
 
 /// A row of [`super::hot::AccountColumns`].
-pub(super) type AccountRow = (i64, String, String, bool, bool, bool, i64, String);
+#[derive(Queryable)]
+pub(super) struct AccountRow {
+    user: UserRow,
+    password_hash: String,
+}
+
+/// A row of [`super::hot::TokenColumns`].
+#[derive(Queryable)]
+pub(super) struct TokenRow {
+    digest: Vec<u8>,
+    kind: String,
+    created: i64,
+    expires: Option<i64>,
+    consumed: Option<i64>,
+    session: SessionRow,
+    user: UserRow,
+}
+
+/// The session of a row of [`super::hot::TokenColumns`].
+#[derive(Queryable)]
+pub(super) struct SessionRow {
+    id: Vec<u8>,
+    kind: String,
+    created: i64,
+    last_seen: i64,
+    epoch: i64,
+    ended: Option<i64>,
+}
 
 /// The record of a digest from its row.
 pub(super) fn token_record(row: TokenRow) -> QueryResult<(TokenDigest, TokenRecord)> {
-    let (digest, kind, made, expires, consumed, session, opened_as, created, last_seen, epoch, ended, user, ..) = row;
-    let (.., username, email, is_active, is_staff, is_admin, user_epoch) = row;
-    let opened_as = kind_named(&opened_as)?;
-    let digest = <[u8; 64]>::try_from(digest).map_err(|_| unreadable("tokens.digest"))?;
+    let TokenRow { session, user, .. } = row;
+    let opened_as = kind_named(&session.kind)?;
+    let digest = <[u8; 64]>::try_from(row.digest).map_err(|_| unreadable("tokens.digest"))?;
     let record = TokenRecord {
-        kind: opened_as.use_of(TokenKind::from_name(&kind).ok_or_else(|| unreadable("tokens.kind"))?),
-        created: Timestamp::from_micros(made),
-        expires: expires.map(Timestamp::from_micros),
-        consumed: consumed.map(Timestamp::from_micros),
+        kind: opened_as.use_of(TokenKind::from_name(&row.kind).ok_or_else(|| unreadable("tokens.kind"))?),
+        created: Timestamp::from_micros(row.created),
+        expires: row.expires.map(Timestamp::from_micros),
+        consumed: row.consumed.map(Timestamp::from_micros),
         session: Session {
-            id: session_id(&session)?,
+            id: session_id(&session.id)?,
             kind: opened_as,
-            created: Timestamp::from_micros(created),
-            last_seen: Timestamp::from_micros(last_seen),
-            epoch: Epoch(epoch),
-            ended: ended.map(Timestamp::from_micros),
+            created: Timestamp::from_micros(session.created),
+            last_seen: Timestamp::from_micros(session.last_seen),
+            epoch: Epoch(session.epoch),
+            ended: session.ended.map(Timestamp::from_micros),
         },
-        user: Arc::new(User {
-            id: UserId(user),
-            username,
-            email,
-            is_active,
-            is_staff,
-            is_admin,
-            epoch: Epoch(user_epoch),
-        }),
+        user: Arc::new(user.into()),
     };
     Ok((TokenDigest::from_bytes(digest), record))
 }
 
-/// An account from its row.
-pub(super) fn account(row: AccountRow) -> Account {
-    let (id, username, email, is_active, is_staff, is_admin, epoch, hash) = row;
-    Account {
-        user: User { id: UserId(id), username, email, is_active, is_staff, is_admin, epoch: Epoch(epoch) },
-        password: PasswordHash::from_stored(hash),
+impl From<UserRow> for User {
+    fn from(row: UserRow) -> Self {
+        let UserRow { id, username, email, is_active, is_staff, is_admin, epoch } = row;
+        Self { id: UserId(id), username, email, is_active, is_staff, is_admin, epoch: Epoch(epoch) }
+    }
+}
+
+impl From<AccountRow> for Account {
+    fn from(row: AccountRow) -> Self {
+        Self { user: row.user.into(), password: PasswordHash::from_stored(row.password_hash) }
     }
 }
 

@@ -1,4 +1,4 @@
-//! The tables for diesel's query builder, for queries that are built at run time.
+//! The tables for diesel's query builder: the columns that it is used for.
 
 diesel::table! {
     /// Users.
@@ -35,6 +35,21 @@ diesel::table! {
         ended_at -> Nullable<BigInt>,
         ended_reason -> Nullable<Text>,
         ended_by -> Nullable<Text>,
+        proven_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    /// Tokens.
+    tokens (digest) {
+        digest -> Binary,
+        session_id -> Binary,
+        kind -> Text,
+        created -> BigInt,
+        expires -> Nullable<BigInt>,
+        consumed -> Nullable<BigInt>,
+        key_id -> Nullable<BigInt>,
+        successor -> Nullable<Binary>,
     }
 }
 
@@ -44,6 +59,43 @@ diesel::table! {
         id -> BigInt,
         epoch -> BigInt,
         issued_before -> BigInt,
+    }
+}
+
+diesel::table! {
+    /// Registered clients.
+    clients (id) {
+        id -> Binary,
+        name -> Text,
+        secret -> Binary,
+        old_secret -> Nullable<Binary>,
+        old_secret_until -> Nullable<BigInt>,
+        rights -> Text,
+        request_limit -> Nullable<BigInt>,
+        created -> BigInt,
+        rotated -> Nullable<BigInt>,
+        last_used -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    /// Signing keys.
+    signing_keys (id) {
+        id -> BigInt,
+        purpose -> Text,
+        algorithm -> Text,
+        secret -> Nullable<Binary>,
+        fingerprint -> Binary,
+        created -> BigInt,
+        retired -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    /// When the last sweep was.
+    sweep_clock (id) {
+        id -> BigInt,
+        swept_at -> Nullable<BigInt>,
     }
 }
 
@@ -67,4 +119,4 @@ diesel::table! {
 }
 
 diesel::joinable!(sessions -> users (user_id));
-diesel::allow_tables_to_appear_in_same_query!(users, sessions, session_cutoff, audit_events);
+diesel::allow_tables_to_appear_in_same_query!(users, sessions, tokens, session_cutoff, audit_events);

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use diesel::sql_types::{BigInt, Binary, Nullable, Text};
-use diesel::{QueryResult, RunQueryDsl};
+use diesel::{QueryResult, Queryable, RunQueryDsl};
 
 use super::DieselStore;
 use super::any::{AnyConnection, on_each};
@@ -115,8 +115,17 @@ statement! {
     ["UPDATE sweep_state SET expired_before = ", at]
 }
 
-/// A token's digest, its session, when it expired, what it was for, when it was consumed, and the key of a JWT.
-type Expired = (Vec<u8>, Vec<u8>, Option<i64>, String, Option<i64>, Option<i64>);
+/// An expired token.
+#[derive(Queryable)]
+struct Expired {
+    digest: Vec<u8>,
+    session: Vec<u8>,
+    expires: Option<i64>,
+    kind: String,
+    consumed: Option<i64>,
+    /// The key of a JWT.
+    key: Option<i64>,
+}
 
 type ExpiredColumns = (Binary, Binary, Nullable<BigInt>, Text, Nullable<BigInt>, Nullable<BigInt>);
 
@@ -143,7 +152,7 @@ fn expired_tokens(any: &mut AnyConnection, before: i64) -> QueryResult<usize> {
 /// Keeps a trace of the tokens of sessions that are over. If a session goes on, its holder has newer tokens, and there
 /// may be any number of old ones. A JWT says itself when it expired, but not that its session had ended before.
 fn trace(any: &mut AnyConnection, found: Vec<Expired>, over: &[Over]) -> QueryResult<()> {
-    for (digest, session, expires, kind, consumed, key) in found {
+    for Expired { digest, session, expires, kind, consumed, key } in found {
         let Some((_, since)) = over.iter().find(|(id, _)| *id == session) else { continue };
         if key.is_none() || expires.is_some_and(|at| at > *since) {
             traces::keep_one(any, digest, session, (&kind, expires, consumed))?;

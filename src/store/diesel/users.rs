@@ -1,14 +1,18 @@
 //! Finding and changing users. Raising a user's epoch ends all its sessions at once.
 
-use diesel::sql_types::{BigInt, Binary, Bool, Text};
-use diesel::{OptionalExtension, QueryResult, RunQueryDsl};
+use diesel::prelude::*;
+#[cfg(feature = "postgres")]
+use diesel::sql_types::BigInt;
 
 use super::any::{AnyConnection, on_each};
 use super::audit::{self, About};
+use super::cutoff::carried_epoch;
 use super::emptying::AT_THE_END;
-use super::hot::{self, statement};
-use super::rows::{AccountRow, account};
-use super::{standby, traces};
+#[cfg(feature = "postgres")]
+use super::hot::statement;
+use super::rows::AccountRow;
+use super::schema::{sessions, users};
+use super::{hot, standby, traces};
 use crate::domain::audit::AuditContext;
 use crate::domain::session::SessionId;
 use crate::domain::user::{
@@ -25,106 +29,6 @@ pub(super) use change::change;
 pub(super) use last_admin::is_last_admin;
 pub(super) use own::change_password;
 pub(super) use shadow::put_shadow;
-
-statement! {
-    /// Ends all sessions of a user.
-    RaiseEpoch { user: i64 as BigInt } -> BigInt,
-    ["UPDATE users SET auth_epoch = auth_epoch + 1 WHERE id = ", user, " RETURNING auth_epoch + ", (hot::CUTOFF_EPOCH)]
-}
-
-statement! {
-    /// A new password ends all sessions.
-    SetPassword { hash: String as Text, user: i64 as BigInt } -> BigInt,
-    [
-        "UPDATE users SET password_hash = ", hash, ", auth_epoch = auth_epoch + 1 WHERE id = ", user,
-        " RETURNING auth_epoch + ", (hot::CUTOFF_EPOCH),
-    ]
-}
-
-statement! {
-    /// Raises the epoch of a session that was live until now to the user's new one.
-    KeepSession {
-        epoch: i64 as BigInt, id: [u8; 16] as Binary, user: i64 as BigInt, old_epoch: i64 as BigInt,
-    },
-    [
-        "UPDATE sessions SET auth_epoch = ", epoch, " WHERE id = ", id, " AND user_id = ", user,
-        " AND ended_at IS NULL AND auth_epoch = ", old_epoch,
-    ]
-}
-
-statement! {
-    /// Another hash of the same password.
-    UpgradeHash { better: String as Text, user: i64 as BigInt, old: String as Text },
-    ["UPDATE users SET password_hash = ", better, " WHERE id = ", user, " AND password_hash = ", old]
-}
-
-statement! {
-    /// Locks an active user out.
-    Deactivate { user: i64 as BigInt } -> BigInt,
-    [
-        "UPDATE users SET is_active = FALSE, auth_epoch = auth_epoch + 1 WHERE id = ", user,
-        " AND is_active RETURNING auth_epoch + ", (hot::CUTOFF_EPOCH),
-    ]
-}
-
-statement! {
-    /// Activates an inactive user. A user who was deactivated by a statement that did not raise the epoch
-    /// is not revived either.
-    Activate { user: i64 as BigInt } -> BigInt,
-    [
-        "UPDATE users SET is_active = TRUE, auth_epoch = auth_epoch + 1 WHERE id = ", user,
-        " AND NOT is_active RETURNING auth_epoch + ", (hot::CUTOFF_EPOCH),
-    ]
-}
-
-statement! {
-    /// A user's epoch.
-    FindEpoch { user: i64 as BigInt } -> BigInt,
-    ["SELECT auth_epoch + ", (hot::CUTOFF_EPOCH), " FROM users WHERE id = ", user]
-}
-
-statement! {
-    /// The users whose names share a look-alike key.
-    FindLookalikes { key: String as Text } -> (BigInt, Text),
-    ["SELECT id, username FROM users WHERE lookalike_key = ", key, " ORDER BY id"]
-}
-
-statement! {
-    /// A new user under the next free number.
-    InsertUser {
-        username: String as Text, key: String as Text, email: String as Text, hash: String as Text,
-        is_active: bool as Bool, is_staff: bool as Bool, is_admin: bool as Bool, created: i64 as BigInt,
-    } -> BigInt,
-    [
-        "INSERT INTO users (username, lookalike_key, email, password_hash, is_active, is_staff, is_admin, \
-         created) VALUES (",
-        username, ", ", key, ", ", email, ", ", hash, ", ", is_active, ", ", is_staff, ", ", is_admin, ", ", created,
-        ") ON CONFLICT DO NOTHING RETURNING id",
-    ]
-}
-
-statement! {
-    /// A new user under a given number.
-    InsertUserAs {
-        id: i64 as BigInt, username: String as Text, key: String as Text, email: String as Text,
-        hash: String as Text, is_active: bool as Bool, is_staff: bool as Bool, is_admin: bool as Bool, created: i64 as BigInt,
-    } -> BigInt,
-    [
-        "INSERT INTO users (id, username, lookalike_key, email, password_hash, is_active, is_staff, is_admin, \
-         created) VALUES (",
-        id, ", ", username, ", ", key, ", ", email, ", ", hash, ", ", is_active, ", ", is_staff, ", ", is_admin, ", ", created,
-        ") ON CONFLICT DO NOTHING RETURNING id",
-    ]
-}
-
-statement! {
-    /// Another name.
-    Rename { username: String as Text, key: String as Text, id: i64 as BigInt },
-    [
-        "UPDATE users SET username = ", username, ", lookalike_key = ", key, " WHERE id = ", id,
-        " AND username <> ", username,
-    ]
-}
 
 #[cfg(feature = "postgres")]
 statement! {
@@ -151,7 +55,7 @@ pub(super) fn find(connection: &mut AnyConnection, login: &LoginName) -> QueryRe
         LoginName::Username(name) => {
             let row: Option<AccountRow> =
                 hot::FindByName { username: name.clone() }.get_result(connection).optional()?;
-            Ok(row.map(account))
+            Ok(row.map(Account::from))
         }
         LoginName::Email(email) => find_by_email(connection, email),
     }
@@ -163,7 +67,7 @@ fn find_by_email(connection: &mut AnyConnection, email: &str) -> QueryResult<Opt
     let length = i32::try_from(local.chars().count()).unwrap_or(i32::MAX);
     let (key, local, email) = (email_key(email), local.to_owned(), email.to_owned());
     let rows: Vec<AccountRow> = hot::FindByEmail { key, length, local, email: email.clone() }.load(connection)?;
-    let mut found = rows.into_iter().map(account);
+    let mut found = rows.into_iter().map(Account::from);
     Ok(match (found.next(), found.next()) {
         (Some(first), Some(second)) if first.user.email == email && second.user.email != email => Some(first),
         (Some(only), None) => Some(only),
@@ -174,7 +78,7 @@ fn find_by_email(connection: &mut AnyConnection, email: &str) -> QueryResult<Opt
 /// See [`crate::store::Connection::find_account_by_id`].
 pub(super) fn find_by_id(connection: &mut AnyConnection, user: UserId) -> QueryResult<Option<Account>> {
     let row: Option<AccountRow> = hot::FindById { id: user.0 }.get_result(connection).optional()?;
-    Ok(row.map(account))
+    Ok(row.map(Account::from))
 }
 
 /// See [`crate::store::Connection::end_all_sessions`] and [`crate::store::Connection::end_other_sessions`].
@@ -185,7 +89,8 @@ pub(super) fn end_all(
     audit: &AuditContext,
     room: &mut i64,
 ) -> QueryResult<bool> {
-    let raised: Option<i64> = RaiseEpoch { user: user.0 }.get_result(connection).optional()?;
+    let raise = diesel::update(users::table.find(user.0)).set(users::auth_epoch.eq(users::auth_epoch + 1));
+    let raised: Option<i64> = raise.returning(carried_epoch()).get_result(connection).optional()?;
     let Some(epoch) = raised else {
         standby::confirm(connection)?;
         return Ok(false);
@@ -203,7 +108,13 @@ fn end_raised(
     room: &mut i64,
 ) -> QueryResult<()> {
     if let Some(id) = keep {
-        KeepSession { epoch, id: *id.as_bytes(), user: user.0, old_epoch: epoch - 1 }.execute(connection)?;
+        // Only if it was live until now.
+        diesel::update(sessions::table.find(id.as_bytes().as_slice()))
+            .filter(sessions::user_id.eq(user.0))
+            .filter(sessions::ended_at.is_null())
+            .filter(sessions::auth_epoch.eq(epoch - 1))
+            .set(sessions::auth_epoch.eq(epoch))
+            .execute(connection)?;
     }
     delete_some_tokens(connection, user, epoch, room)?;
     audit::record(connection, audit, About::user(user, Some(epoch)))
@@ -232,7 +143,7 @@ pub(super) fn create(
     if let Some(holder) = change::holder_of_email(connection, &new.email, None, shared)? {
         return Ok(UserCreation::EmailTaken(holder));
     }
-    match insert(connection, new, lookalike_key(&new.username))? {
+    match insert(connection, new)? {
         Some(id) => {
             audit::record(connection, audit, About::user(id, None))?;
             Ok(UserCreation::Created(id))
@@ -259,21 +170,38 @@ fn lock_key(connection: &mut AnyConnection, kind: &str, key: &str) -> QueryResul
 }
 
 /// `None` if the number or the name is taken.
-fn insert(connection: &mut AnyConnection, new: &NewUser, key: String) -> QueryResult<Option<UserId>> {
-    let (username, email) = (new.username.clone(), new.email.clone());
-    let hash = new.password.expose().to_owned();
-    let NewUser { is_active, is_staff, is_admin, created, .. } = *new;
-    let created = created.as_micros();
-    let Some(UserId(id)) = new.id else {
-        let row = InsertUser { username, key, email, hash, is_active, is_staff, is_admin, created };
-        return Ok(row.get_result(connection).optional()?.map(UserId));
-    };
-    let row = InsertUserAs { id, username, key, email, hash, is_active, is_staff, is_admin, created };
-    let inserted: Option<i64> = row.get_result(connection).optional()?;
-    if inserted.is_some() {
+fn insert(connection: &mut AnyConnection, new: &NewUser) -> QueryResult<Option<UserId>> {
+    let insert = diesel::insert_into(users::table)
+        .values((
+            new.id.map(|UserId(id)| users::id.eq(id)),
+            users::username.eq(&new.username),
+            users::lookalike_key.eq(lookalike_key(&new.username)),
+            users::email.eq(&new.email),
+            users::password_hash.eq(new.password.expose()),
+            users::is_active.eq(new.is_active),
+            users::is_staff.eq(new.is_staff),
+            users::is_admin.eq(new.is_admin),
+            users::created.eq(new.created.as_micros()),
+        ))
+        .on_conflict_do_nothing()
+        .returning(users::id);
+    let inserted: Option<i64> = on_each!(&mut *connection,
+        sqlite(c) => insert.get_result(c),
+        postgres(c) => insert.get_result(c),
+    )
+    .optional()?;
+    if let (Some(_), Some(id)) = (new.id, inserted) {
         move_identity(connection, id)?;
     }
     Ok(inserted.map(UserId))
+}
+
+/// Gives a user another name; 0: the user has it, or there is none.
+fn rename(connection: &mut AnyConnection, user: UserId, name: &str) -> QueryResult<usize> {
+    diesel::update(users::table.find(user.0))
+        .filter(users::username.ne(name))
+        .set((users::username.eq(name), users::lookalike_key.eq(lookalike_key(name))))
+        .execute(connection)
 }
 
 /// Moves the next free number beyond `id`; SQLite does that by itself.
@@ -302,8 +230,9 @@ pub(super) fn set_password(
     if new.is_unusable() && is_last_admin(connection, user, LastAdmin::Keep)? {
         return Ok(UserChanged::LastAdmin);
     }
-    let set = SetPassword { hash: new.expose().to_owned(), user: user.0 };
-    let raised: Option<i64> = set.get_result(connection).optional()?;
+    let set = diesel::update(users::table.find(user.0))
+        .set((users::password_hash.eq(new.expose()), users::auth_epoch.eq(users::auth_epoch + 1)));
+    let raised: Option<i64> = set.returning(carried_epoch()).get_result(connection).optional()?;
     let Some(epoch) = raised else { return Ok(UserChanged::NoSuchUser) };
     end_raised(connection, user, (epoch, keep), audit, room)?;
     Ok(UserChanged::Done)
@@ -316,8 +245,11 @@ pub(super) fn upgrade_hash(
     old: &PasswordHash,
     new: &PasswordHash,
 ) -> QueryResult<bool> {
-    let upgrade = UpgradeHash { better: new.expose().to_owned(), user: user.0, old: old.expose().to_owned() };
-    Ok(upgrade.execute(connection)? == 1)
+    let upgraded = diesel::update(users::table.find(user.0))
+        .filter(users::password_hash.eq(old.expose()))
+        .set(users::password_hash.eq(new.expose()))
+        .execute(connection)?;
+    Ok(upgraded == 1)
 }
 
 /// See [`crate::store::AdminStore::set_active`].
@@ -339,16 +271,44 @@ pub(super) fn set_active(
     Ok(UserChanged::Done)
 }
 
-/// Returns the new epoch, unless the user already had that state or does not exist.
+/// Returns the new epoch, unless the user already had that state or does not exist. Raised also for a user who becomes
+/// active: one who was deactivated by a statement that did not raise it is not revived either.
 fn switch(connection: &mut AnyConnection, user: i64, active: bool) -> QueryResult<Option<i64>> {
-    if active {
-        Activate { user }.get_result(connection).optional()
-    } else {
-        Deactivate { user }.get_result(connection).optional()
-    }
+    diesel::update(users::table.find(user))
+        .filter(users::is_active.ne(active))
+        .set((users::is_active.eq(active), users::auth_epoch.eq(users::auth_epoch + 1)))
+        .returning(carried_epoch())
+        .get_result(connection)
+        .optional()
 }
 
 fn find_epoch(connection: &mut AnyConnection, user: i64) -> QueryResult<Option<Epoch>> {
-    let epoch: Option<i64> = FindEpoch { user }.get_result(connection).optional()?;
+    let epoch: Option<i64> = users::table.find(user).select(carried_epoch()).get_result(connection).optional()?;
     Ok(epoch.map(Epoch))
+}
+
+/// Locks a user out permanently, whether it was active or not.
+pub(super) fn condemn(
+    connection: &mut AnyConnection,
+    user: UserId,
+    last: LastAdmin,
+    audit: &AuditContext,
+) -> QueryResult<UserChanged> {
+    if is_last_admin(connection, user, last)? {
+        return Ok(UserChanged::LastAdmin);
+    }
+    let condemn = diesel::update(users::table.find(user.0))
+        .set((users::is_active.eq(false), users::auth_epoch.eq(users::auth_epoch + 1)));
+    let raised: Option<i64> = condemn.returning(carried_epoch()).get_result(connection).optional()?;
+    let Some(epoch) = raised else { return Ok(UserChanged::NoSuchUser) };
+    audit::record(connection, audit, About::user(user, Some(epoch)))?;
+    Ok(UserChanged::Done)
+}
+
+/// Deletes a user without sessions.
+pub(super) fn delete(connection: &mut AnyConnection, user: UserId) -> QueryResult<usize> {
+    let sessions = sessions::table.filter(sessions::user_id.eq(user.0));
+    diesel::delete(users::table.find(user.0))
+        .filter(diesel::dsl::not(diesel::dsl::exists(sessions)))
+        .execute(connection)
 }

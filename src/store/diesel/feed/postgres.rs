@@ -8,16 +8,16 @@ use std::time::{Duration, Instant};
 
 use diesel::data_types::PgTimestamp;
 use diesel::sql_types::{Array, BigInt, Binary, Bool, Integer, Nullable, Oid, Text, Timestamptz};
-use diesel::{OptionalExtension, PgConnection, QueryResult, RunQueryDsl};
+use diesel::{OptionalExtension, PgConnection, QueryResult, Queryable, RunQueryDsl};
 
 use super::super::any::{AnyConnection, on_each};
 use super::super::connect::{Role, Target};
 use super::super::connection::DieselConnection;
 use super::super::error::logged;
-use super::super::hot::{RECORD, TokenColumns, statement};
+use super::super::hot::{NO_RECORD, RECORD, TokenColumns, statement};
 use super::super::rows::TokenRow;
 use super::super::{sessions, triggers};
-use super::{invalidation, log_triggers};
+use super::{MAX_REVOKED, invalidation, log_triggers};
 use crate::domain::token::TokenDigest;
 use crate::store::{FeedUpdate, Invalidation, RevocationFeed, StoreError, StoreResult};
 
@@ -41,17 +41,24 @@ const COUNT_INTERVAL: Duration = Duration::from_millis(200);
 type HeadColumns = (PgSnapshot, PgSnapshot, Integer, Timestamptz, Bool, Oid);
 type LogColumns = (Bool, Nullable<BigInt>, Nullable<Binary>);
 
+/// The columns of the head, and where they are from.
+const HEAD: &str =
+    "pg_current_snapshot(), pruned, pg_backend_pid(), pg_postmaster_start_time(), pg_is_in_recovery(), tableoid";
+
+/// As many columns without values, of the same types; and those of a log row.
+const NO_HEAD: &str =
+    "NULL::pg_snapshot, NULL::pg_snapshot, NULL::integer, NULL::timestamptz, NULL::boolean, NULL::oid";
+const NO_LOG: &str = "NULL::boolean, NULL::bigint, NULL::bytea";
+
 statement! {
     /// A poll without requested rows. Log rows of future transactions were restored from another
     /// server's backup, and are ignored.
     Changes { known: Option<Snapshot> as Nullable<PgSnapshot> } -> (Nullable<HeadColumns>, Nullable<LogColumns>),
     [
-        "(SELECT NULL::pg_snapshot, NULL::pg_snapshot, NULL::integer, NULL::timestamptz, NULL::boolean, \
-         NULL::oid, TRUE, user_id, session_id FROM revocation_log WHERE xid >= pg_snapshot_xmin(", known,
+        "(SELECT ", (NO_HEAD), ", TRUE, user_id, session_id FROM revocation_log WHERE xid >= pg_snapshot_xmin(", known,
         ") AND xid < pg_snapshot_xmax(pg_current_snapshot()) AND NOT pg_visible_in_snapshot(xid, ", known,
-        ") ORDER BY xid LIMIT 5001) \
-         UNION ALL SELECT pg_current_snapshot(), pruned, pg_backend_pid(), pg_postmaster_start_time(), \
-         pg_is_in_recovery(), tableoid, NULL, NULL, NULL FROM revocation_horizon WHERE id = 1",
+        ") ORDER BY xid LIMIT ", {MAX_REVOKED + 1},
+        ") UNION ALL SELECT ", (HEAD), ", ", (NO_LOG), " FROM revocation_horizon WHERE id = 1",
     ]
 }
 
@@ -62,17 +69,12 @@ statement! {
         digests: Vec<[u8; 64]> as Array<Binary>,
     } -> (Nullable<HeadColumns>, Nullable<LogColumns>, Nullable<TokenColumns>),
     [
-        "(SELECT NULL::pg_snapshot, NULL::pg_snapshot, NULL::integer, NULL::timestamptz, NULL::boolean, \
-         NULL::oid, TRUE, user_id, session_id, NULL::bytea, NULL::text, NULL::bigint, NULL::bigint, NULL::bigint, \
-         NULL::bytea, NULL::text, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::text, \
-         NULL::text, NULL::boolean, NULL::boolean, NULL::boolean, NULL::bigint FROM revocation_log WHERE xid >= pg_snapshot_xmin(", known,
+        "(SELECT ", (NO_HEAD), ", TRUE, user_id, session_id, ", (NO_RECORD),
+        " FROM revocation_log WHERE xid >= pg_snapshot_xmin(", known,
         ") AND xid < pg_snapshot_xmax(pg_current_snapshot()) AND NOT pg_visible_in_snapshot(xid, ", known,
-        ") ORDER BY xid LIMIT 5001) \
-         UNION ALL SELECT pg_current_snapshot(), pruned, pg_backend_pid(), pg_postmaster_start_time(), \
-         pg_is_in_recovery(), tableoid, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, \
-         NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM revocation_horizon WHERE id = 1 \
-         UNION ALL SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, ",
-        (RECORD), " = ANY(", digests, ")",
+        ") ORDER BY xid LIMIT ", {MAX_REVOKED + 1},
+        ") UNION ALL SELECT ", (HEAD), ", ", (NO_LOG), ", ", (NO_RECORD), " FROM revocation_horizon WHERE id = 1 \
+         UNION ALL SELECT ", (NO_HEAD), ", ", (NO_LOG), ", ", (RECORD), " = ANY(", digests, ")",
     ]
 }
 
@@ -88,7 +90,7 @@ statement! {
     Behind {} -> BigInt,
     [
         "SELECT count(*) FROM (SELECT FROM revocation_log WHERE xid >= pg_snapshot_xmin(pg_current_snapshot()) \
-         AND xid < pg_snapshot_xmax(pg_current_snapshot()) LIMIT 2001) behind",
+         AND xid < pg_snapshot_xmax(pg_current_snapshot()) LIMIT ", {MAX_SKIPPED + 1}, ") behind",
     ]
 }
 
@@ -104,7 +106,16 @@ statement! {
     ]
 }
 
-type HeadRow = (Snapshot, Snapshot, i32, PgTimestamp, bool, u32);
+#[derive(Queryable)]
+struct HeadRow {
+    snapshot: Snapshot,
+    pruned: Snapshot,
+    process: i32,
+    started: PgTimestamp,
+    is_standby: bool,
+    table: u32,
+}
+
 type LogRow = (bool, Option<i64>, Option<Vec<u8>>);
 
 /// A separate connection, and what its last poll saw.
@@ -239,7 +250,7 @@ impl RevocationFeed for PostgresFeed {
             let revoked = invalidation(log.into_iter().map(|(_, user, session)| (user, session)));
             Ok((head, revoked, sessions::in_order(tokens, digests)?))
         })?;
-        let Some((snapshot, pruned, process, started, is_standby, table)) = head else {
+        let Some(HeadRow { snapshot, pruned, process, started, is_standby, table }) = head else {
             return Err(logged(StoreError::Failed("the horizon of the revocation log is missing".to_owned())));
         };
         if is_standby {

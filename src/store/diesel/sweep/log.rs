@@ -16,14 +16,17 @@ use crate::store::StoreResult;
 #[cfg(feature = "postgres")]
 const HORIZON_AGE_MICROS: i64 = 60 * 60 * 1_000_000;
 
+/// How many rows stay. A feed that has not read older ones yet notices the gap.
+#[cfg(feature = "sqlite")]
+const KEPT_ROWS: usize = 10_000;
+
 #[cfg(feature = "sqlite")]
 statement! {
-    /// Deletes rows that are more than 10,000 behind the newest. A feed that has not read them yet
-    /// notices the gap.
+    /// Deletes rows that are behind the newest by more.
     DeleteAllButNewest {},
     [
         "DELETE FROM revocation_log WHERE seq IN (SELECT seq FROM revocation_log WHERE seq <= \
-         (SELECT max(seq) - 10000 FROM revocation_log) ORDER BY seq LIMIT ", {BATCH}, ")",
+         (SELECT max(seq) - ", {KEPT_ROWS}, " FROM revocation_log) ORDER BY seq LIMIT ", {BATCH}, ")",
     ]
 }
 

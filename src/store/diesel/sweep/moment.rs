@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use diesel::sql_types::{BigInt, Nullable};
-use diesel::{QueryResult, RunQueryDsl};
+use diesel::prelude::*;
 
 use super::super::DieselStore;
 use super::super::any::{AnyConnection, on_each};
-use super::super::hot::statement;
+use super::super::schema::sweep_clock;
 use crate::domain::time::Timestamp;
 use crate::store::{ClockTrust, StoreResult, SweepMoment};
 
@@ -15,26 +14,6 @@ use crate::store::{ClockTrust, StoreResult, SweepMoment};
 /// day ([`SweepPolicy::token_grace`](crate::store::SweepPolicy::token_grace)), so a clock that is wrong by at
 /// most this deletes no live token.
 pub const LARGEST_STEP: Duration = Duration::from_secs(24 * 60 * 60);
-
-#[cfg(feature = "sqlite")]
-statement! {
-    /// When the last sweep was.
-    SweptAt {} -> Nullable<BigInt>,
-    ["SELECT swept_at FROM sweep_clock"]
-}
-
-#[cfg(feature = "postgres")]
-statement! {
-    /// The same, and makes other sweepers wait.
-    SweptAtLocked {} -> Nullable<BigInt>,
-    ["SELECT swept_at FROM sweep_clock FOR UPDATE"]
-}
-
-statement! {
-    /// Records the time of a sweep.
-    SetSweptAt { at: i64 as BigInt },
-    ["UPDATE sweep_clock SET swept_at = ", at]
-}
 
 impl DieselStore {
     /// Begins a sweep at the time `now`: records it for the next sweep, if it can be believed, and
@@ -49,14 +28,16 @@ impl DieselStore {
 }
 
 fn begin(any: &mut AnyConnection, now: Timestamp, trust: ClockTrust) -> QueryResult<SweepMoment> {
+    let last = sweep_clock::table.select(sweep_clock::swept_at);
     let found: Option<i64> = on_each!(&mut *any,
-        sqlite(c) => SweptAt {}.get_result(c)?,
-        postgres(c) => SweptAtLocked {}.get_result(c)?,
+        sqlite(c) => last.get_result(c)?,
+        // Other sweepers wait.
+        postgres(c) => last.for_update().get_result(c)?,
     );
     let before = found.map(Timestamp::from_micros);
     let (moment, is_recorded) = decide(before, now, trust);
     if is_recorded {
-        SetSweptAt { at: now.as_micros() }.execute(any)?;
+        diesel::update(sweep_clock::table).set(sweep_clock::swept_at.eq(now.as_micros())).execute(any)?;
     }
     Ok(moment)
 }

@@ -61,9 +61,9 @@ statement! {
 /// Deletes the tokens, marks the sessions without tokens as ended, and returns which of the sessions are over, and since
 /// when: one round trip each.
 pub(super) fn delete_and_mark(connection: &mut PgConnection, found: &[Expired]) -> QueryResult<Vec<Over>> {
-    let digests = found.iter().map(|(digest, ..)| digest.clone()).collect();
+    let digests = found.iter().map(|token| token.digest.clone()).collect();
     DeleteTokens { digests }.execute(connection)?;
-    let (ids, times): (Vec<_>, _) = found.iter().map(|(_, id, at, ..)| (id.clone(), *at)).unzip();
+    let (ids, times): (Vec<_>, _) = found.iter().map(|token| (token.session.clone(), token.expires)).unzip();
     MarkAllExpired { ids: ids.clone(), times }.execute(connection)?;
     OverSince { ids }.load(connection)
 }

@@ -13,6 +13,9 @@ use super::BATCH;
 use crate::domain::audit::Event;
 use crate::store::StoreResult;
 
+/// How many users are looked at in one statement.
+const USERS: usize = 1_000;
+
 statement! {
     /// The next users, and whether each has sessions of old epochs or from before the cutoff.
     FindUsers { after: i64 as BigInt } -> (BigInt, BigInt, Bool, Bool),
@@ -21,7 +24,7 @@ statement! {
          WHERE s.user_id = u.id AND s.ended_at IS NULL AND s.auth_epoch < u.auth_epoch + ", (CUTOFF_EPOCH), ") \
          OR EXISTS (SELECT 1 FROM sessions s WHERE s.user_id = u.id AND s.auth_epoch = u.auth_epoch + ", (CUTOFF_EPOCH), " AND s.created < ", (ISSUED_BEFORE),
         " AND s.ended_at IS NULL) FROM users u WHERE u.id > ", after,
-        " ORDER BY u.id LIMIT 1000",
+        " ORDER BY u.id LIMIT ", {USERS},
     ]
 }
 

@@ -51,12 +51,12 @@ pub(super) fn find(connection: &mut SqliteConnection, before: i64) -> QueryResul
 /// Deletes the tokens, marks the sessions without tokens as ended, and returns which of the sessions are over, and since
 /// when.
 pub(super) fn delete_and_mark(connection: &mut SqliteConnection, found: &[Expired]) -> QueryResult<Vec<Over>> {
-    for (digest, ..) in found {
-        DeleteToken { digest: digest.clone() }.execute(connection)?;
+    for token in found {
+        DeleteToken { digest: token.digest.clone() }.execute(connection)?;
     }
     let mut over = Vec::new();
     // The last token first: a session ended when that expired.
-    for (_, id, at, ..) in found.iter().rev() {
+    for Expired { session: id, expires: at, .. } in found.iter().rev() {
         MarkExpired { at: *at, id: id.clone() }.execute(connection)?;
         let since: Option<i64> = OverSince { id: id.clone() }.get_result(connection).optional()?;
         over.extend(since.map(|since| (id.clone(), since)));

@@ -142,6 +142,23 @@ fn both_databases_have_the_same_columns() {
 }
 
 #[test]
+fn the_tables_of_the_query_builder_are_those_of_the_databases() {
+    use super::super::schema;
+    use diesel::QueryDsl;
+
+    for fixture in Fixture::all() {
+        let any = &mut fixture.raw();
+        macro_rules! read_all {
+            ($($table:ident),*) => {$(
+                let all = schema::$table::table.select(schema::$table::all_columns);
+                all.execute(any).expect(stringify!($table));
+            )*};
+        }
+        read_all!(users, sessions, tokens, session_cutoff, clients, signing_keys, sweep_clock, audit_events);
+    }
+}
+
+#[test]
 fn commits_that_are_not_durable_are_refused() {
     let Some(fixture) = Fixture::bare_postgres() else { return };
     let url = format!("{}?options=-c%20synchronous_commit%3Doff", fixture.url);

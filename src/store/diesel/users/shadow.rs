@@ -6,7 +6,7 @@ use diesel::{QueryResult, RunQueryDsl};
 use super::super::any::AnyConnection;
 use super::super::audit::{self, About};
 use super::super::hot::statement;
-use super::{Rename, find, find_epoch, insert, switch};
+use super::{find, find_epoch, insert, rename, switch};
 use crate::domain::audit::{AuditContext, Event};
 use crate::domain::user::{Epoch, LoginName, NewUser, UserId, lookalike_key, stand_in_name};
 
@@ -41,7 +41,7 @@ pub(in super::super) fn put_shadow(
     {
         return Ok(Some(epoch));
     }
-    if let Some(id) = insert(connection, user, lookalike_key(&user.username))? {
+    if let Some(id) = insert(connection, user)? {
         audit::record_as(connection, Event::UserCreated, audit, About::user(id, None))?;
         return find_epoch(connection, id.0);
     }
@@ -58,9 +58,7 @@ pub(in super::super) fn put_shadow(
 fn free_name(connection: &mut AnyConnection, name: &str, user: UserId, audit: &AuditContext) -> QueryResult<()> {
     let holder = find(connection, &LoginName::Username(name.to_owned()))?;
     let Some(holder) = holder.filter(|holder| holder.user.id != user && holder.is_shadow()) else { return Ok(()) };
-    let username = stand_in_name(holder.user.id);
-    let key = lookalike_key(&username);
-    Rename { username, key, id: holder.user.id.0 }.execute(connection)?;
+    rename(connection, holder.user.id, &stand_in_name(holder.user.id))?;
     audit::record_as(connection, Event::UserRenamed, audit, About::user(holder.user.id, None))
 }
 

@@ -28,8 +28,8 @@ impl Row {
         Self { page, id, query, shows, pages: 3, is_stopped_before: false, is_open: false }
     }
 
-    fn of(self, id: impl ToString) -> Self {
-        Self { id: id.to_string(), ..self }
+    fn of(self, id: String) -> Self {
+        Self { id, ..self }
     }
 
     pub(super) fn path(&self) -> String {
@@ -118,8 +118,8 @@ fn of_others(site: &Site) -> Vec<Row> {
     let mut rows = vec![
         Row::new("/admin/", "", "Overview"),
         Row::new("/admin/users/new/", "", "New user"),
-        Row::new("/admin/users/{id}/", "", "Live sessions").of(OF_MANY),
-        Row::new("/admin/users/{id}/", "", "Live sessions").of(7),
+        Row::new("/admin/users/{id}/", "", "Live sessions").of(OF_MANY.to_string()),
+        Row::new("/admin/users/{id}/", "", "Live sessions").of(7.to_string()),
         Row::new("/admin/explain/", "", "Explain"),
         Row::new("/admin/explain/", format!("session_id={}", session(77)), "This session"),
         Row::new("/admin/explain/", format!("session_id={}", session(site.sessions)), "This session"),

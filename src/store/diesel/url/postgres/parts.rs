@@ -137,19 +137,7 @@ fn parameters_of(query: &str) -> Option<Vec<(String, String)>> {
 
 /// Resolves `%XX`.
 pub(super) fn decode(text: &str) -> String {
-    let mut out = Vec::with_capacity(text.len());
-    let mut bytes = text.bytes();
-    while let Some(byte) = bytes.next() {
-        let digits = bytes.clone().take(2).map(|b| char::from(b).to_digit(16)).collect::<Option<Vec<_>>>();
-        match digits.as_deref() {
-            Some(&[high, low]) if byte == b'%' => {
-                out.push(u8::try_from(high * 16 + low).unwrap_or(b'?'));
-                bytes.nth(1);
-            }
-            Some(_) | None => out.push(byte),
-        }
-    }
-    String::from_utf8_lossy(&out).into_owned()
+    percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
 #[cfg(test)]
@@ -187,6 +175,21 @@ mod tests {
             let refusal = Parts::of(rest).err().unwrap_or_else(|| panic!("{rest} was read"));
             assert!(refusal.contains(code), "{rest}: {refusal}");
             assert!(!refusal.contains("hush") && !refusal.contains("w0rd"), "{rest}: {refusal}");
+        }
+    }
+
+    #[test]
+    fn a_percent_sign_without_two_digits_stands_for_itself() {
+        for (text, decoded) in [
+            ("%41%c3%A9", "A\u{e9}"),
+            ("100%", "100%"),
+            ("%4", "%4"),
+            ("%g1%4g", "%g1%4g"),
+            ("%+1%%41", "%+1%A"),
+            ("%\u{e9}1", "%\u{e9}1"),
+            ("%ff", "\u{fffd}"),
+        ] {
+            assert_eq!(decode(text), decoded, "{text}");
         }
     }
 
