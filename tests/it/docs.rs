@@ -128,7 +128,7 @@ fn each_invariant_names_a_test() {
 fn references_lead_somewhere() {
     let endings = [
         ".md", ".rs", ".sql", ".toml", ".conf", ".cfg", ".yaml", ".yml", ".lua", ".py", ".js", ".mjs", ".css", ".html",
-        ".http", ".txt", ".example",
+        ".http", ".txt", ".example", ".service",
     ];
     let mut read_files = files(&endings);
     read_files.extend(files(&["Caddyfile"]));

@@ -77,7 +77,7 @@ fn check_email(email: &str) -> Result<(), AdminError> {
 }
 
 impl Admin {
-    /// Adds a user, under the [`normal_form`](crate::domain::user::normal_form) of the name and of the e-mail address.
+    /// Adds a user, under the [`normal_form`] of the name and of the e-mail address.
     ///
     /// # Errors
     /// A name, e-mail address or password that cannot be; or the store failed.
