@@ -83,7 +83,8 @@ pub(in crate::http) fn read_query(fields: &mut Fields) -> SessionQuery {
 /// What a search has found.
 pub(in crate::http) struct Found {
     pub(in crate::http) page: Page<SessionEntry>,
-    /// The search stopped here before the page was full.
+    /// The search stopped here before the page was full. Pages for people say so.
+    #[cfg(feature = "pages")]
     pub(in crate::http) unsearched: Option<SessionId>,
 }
 
@@ -97,7 +98,11 @@ pub(in crate::http) async fn find(call: &Call, query: SessionQuery) -> Result<Fo
     let SessionList { sessions, unsearched } = call.run(Length::Short, move |admin| admin.list_sessions(query)).await?;
     let mut page = Page::of(sessions, limit, |entry| entry.session.id.to_string());
     page.next = page.next.or_else(|| unsearched.map(|id| id.to_string()));
-    Ok(Found { page, unsearched })
+    Ok(Found {
+        page,
+        #[cfg(feature = "pages")]
+        unsearched,
+    })
 }
 
 /// The conditions of a search, and of a mass end.
