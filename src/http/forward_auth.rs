@@ -25,6 +25,7 @@ use self::credentials::Credentials;
 use self::identity::Source;
 use self::options::ForwardAuthOptions;
 use self::proxy::{Proxy, Requirement};
+use super::HttpState;
 use super::address::Proxies;
 use super::browser::credentials::access_cookie;
 use super::middleware::guard::{AuthFailure, Guard};
@@ -32,11 +33,7 @@ use super::middleware::request_log::{Facts, note};
 use super::openapi::document::Document;
 use super::openapi::operation::Operation;
 use super::openapi::schema::{one_of, text};
-use super::{HttpState, not_found};
 use crate::domain::dialect::{CookieMode, Dialect};
-
-/// What all paths begin with.
-const SCOPE: &str = "/forward-auth";
 
 /// The paths, one for each kind of proxy.
 pub(super) const PATHS: [&str; 5] =
@@ -80,22 +77,13 @@ pub fn configure(config: &mut web::ServiceConfig, state: &HttpState) {
         let for_users = move |request: HttpRequest, shared: web::Data<ForwardAuth>| {
             answer(request, shared, proxy, Some(Requirement::User))
         };
-        config.service(web::resource(format!("/{path}/")).to(for_users));
-    }
-    config.service(web::scope(SCOPE).default_service(web::to(answer_below)));
-}
-
-/// The answer at a path below [`SCOPE`] that names a requirement, or has no final slash.
-async fn answer_below(request: HttpRequest, shared: web::Data<ForwardAuth>) -> HttpResponse {
-    let below = request.match_info().unprocessed();
-    let rest_after = |path: &'static str| below.strip_prefix(path.strip_prefix(&SCOPE[1..])?);
-    let asked = Proxy::ALL.into_iter().zip(PATHS).find_map(|(proxy, path)| Some((proxy, rest_after(path)?)));
-    match asked {
-        Some((proxy, rest)) if rest.is_empty() || rest.starts_with('/') => {
-            let requirement = proxy.requirement(rest);
-            answer(request, shared, proxy, requirement).await
-        }
-        Some(_) | None => not_found(request).await,
+        let by_path = move |request: HttpRequest, shared: web::Data<ForwardAuth>| {
+            let requirement = proxy.requirement(request.match_info().unprocessed());
+            answer(request, shared, proxy, requirement)
+        };
+        config
+            .service(web::resource(format!("/{path}/")).to(for_users))
+            .service(web::scope(&format!("/{path}")).default_service(web::to(by_path)));
     }
 }
 

@@ -108,8 +108,7 @@ pub(super) fn ends(any: &mut AnyConnection, sessions: &[Opened]) -> QueryResult<
     if sessions.is_empty() {
         return Ok(Vec::new());
     }
-    let issued_before: i64 =
-        session_cutoff::table.filter(session_cutoff::id.eq(1)).select(session_cutoff::issued_before).first(any)?;
+    let issued_before: i64 = session_cutoff::table.find(1).select(session_cutoff::issued_before).first(any)?;
     let over = sessions.iter().filter(|session| session.epoch != session.user_epoch || session.created < issued_before);
     // Most pages have none that is over, and no session ended by an event from before it was opened.
     let Some(oldest) = over.map(|session| session.created).min() else {

@@ -1,5 +1,5 @@
-//! Work that takes longer than a page may. It runs on a thread for long work, and goes on if nobody looks; pages wait a
-//! moment for its result, and say how far it is until it is there.
+//! Work that takes longer than a page may. It runs on a thread for long work and continues even if nobody is looking;
+//! pages wait a moment for the result, and show its progress until then.
 
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

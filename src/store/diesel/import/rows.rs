@@ -129,7 +129,7 @@ pub(super) fn insert_users(any: &mut AnyConnection, prepared: &Prepared<'_>, aud
 /// Adds the tokens, each with its session, last used now, since the real time is unknown.
 pub(super) fn insert_tokens(any: &mut AnyConnection, prepared: &Prepared<'_>, audit: &AuditContext) -> QueryResult<()> {
     // Read once: whatever ends all sessions meanwhile ends all of these.
-    let epoch: i64 = session_cutoff::table.filter(session_cutoff::id.eq(1)).select(session_cutoff::epoch).first(any)?;
+    let epoch: i64 = session_cutoff::table.find(1).select(session_cutoff::epoch).first(any)?;
     let (at, reason, actor) = (audit.at.as_micros(), audit.event.as_str(), audit.actor.to_string());
     for chunk in prepared.tokens.chunks(CHUNK) {
         let rows = chunk.iter().map(|(token, session, is_active)| {

@@ -44,8 +44,8 @@ fn way(any: &mut AnyConnection, filter: &SessionFilter) -> QueryResult<By> {
     let ways = [user.map(|_| By::User), by_address, for_script.then_some(By::Scripts)];
     let ways: Vec<By> = ways.into_iter().flatten().collect();
     let in_order = ways.iter().copied().find(|by| *by != By::Network);
-    if ways.len() <= 1 && in_order.is_some() {
-        return Ok(in_order.unwrap_or(By::Id));
+    if let ([_], Some(only)) = (&*ways, in_order) {
+        return Ok(only);
     }
     let few = filter.effort.rows.min(LARGEST);
     for by in ways {
