@@ -17,9 +17,9 @@ mod listed;
 pub mod middleware;
 pub mod oauth;
 pub mod openapi;
-mod own;
 #[cfg(feature = "pages")]
 pub mod pages;
+mod self_service;
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -242,7 +242,7 @@ fn mount_rest(config: &mut web::ServiceConfig, state: &HttpState) {
         .configure(|config| dialects::configure(config, state))
         .configure(jwks::configure)
         .configure(|config| events::configure(config, state))
-        .configure(|config| own::configure(config, state));
+        .configure(|config| self_service::configure(config, state));
 }
 
 /// Mounts everything that the program serves: the dialects, the health endpoints, and a 404

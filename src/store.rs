@@ -37,7 +37,7 @@ pub mod diesel;
 mod events;
 mod feed;
 pub mod memory;
-mod own;
+mod self_service;
 
 pub use crate::domain::policy::LimitPolicy;
 pub use access_limit::AccessLimit;
@@ -50,7 +50,7 @@ pub use admin::{ClientCreation, ClientRotation, NewClient};
 pub use admin::{EndScope, Findings, FoundEnd, FoundEvent, FoundSession, FoundToken, KeptSession, LastEnd, Subject};
 pub use events::{EventCursor, EventEntry, EventFilter, EventOrder, NewEvent};
 pub use feed::{FeedKind, FeedUpdate, Invalidation, RevocationFeed, Revoked};
-pub use own::{KeptSessions, PasswordChange};
+pub use self_service::{KeptSessions, PasswordChange};
 
 /// The store could not do its work; the outcome is unknown.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -14,7 +14,7 @@ use super::openapi::document::{Document, Section, token_schemes};
 use super::openapi::operation::Operation;
 use super::openapi::schema::object;
 use super::openapi::{coded_detail, detail, non_field_errors};
-use super::{HttpState, account, events, own};
+use super::{HttpState, account, events, self_service};
 use crate::domain::dialect::{CookieMode, Dialect};
 use crate::domain::session::Refusal;
 use crate::service::{BadToken, Issued, RefreshedTokens, TokenRefusal};
@@ -66,7 +66,7 @@ pub(super) fn document(document: &mut Document, state: &HttpState) {
             let mut section = document.section("account", about, &mount.prefix);
             section.with_cookies(state.jar().is_some());
             account::document(&mut section, options.compat, &schemes);
-            own::document(&mut section, state, &schemes);
+            self_service::document(&mut section, state, &schemes);
             events::document(&mut section, state, &schemes);
         }
     }
@@ -230,7 +230,7 @@ mod tests {
             let all = Dialect::ALL.into_iter().flat_map(paths).copied().chain(account::PATHS);
             let all = all
                 .chain(events::PATHS)
-                .chain(own::PATHS)
+                .chain(self_service::PATHS)
                 .chain(RESERVED)
                 .chain(forward_auth::PATHS)
                 .chain(oauth::PATHS);

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 mod limit;
-mod own;
+mod of_user;
 
 pub(super) use self::limit::Subject;
 use self::limit::{Count, EventLimiter};
-pub use self::own::{OwnEvent, OwnEvents};
+pub use self::of_user::{OwnEvent, OwnEvents};
 use super::clients::ClientUses;
 use super::workers::{DbPool, OnDisconnect};
 use crate::domain::time::Clock;

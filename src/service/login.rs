@@ -9,14 +9,14 @@ use super::{Auth, ChangedMeanwhile, Unavailable};
 
 mod administrator;
 mod attended;
+mod by_password;
 mod events;
 mod external;
-mod own;
 mod pages;
 mod unverifiable;
 mod verify;
 
-pub use own::{PasswordError, PasswordRequest, Whose};
+pub use by_password::{PasswordError, PasswordRequest, Whose};
 pub use pages::Pages;
 pub(super) use unverifiable::UnverifiableAccounts;
 use verify::Presented;

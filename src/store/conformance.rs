@@ -25,9 +25,9 @@ mod feed;
 mod findings;
 mod layered;
 mod networks;
-mod own;
 mod races;
 mod search;
+mod self_service;
 mod sessions;
 mod tokens;
 
@@ -49,7 +49,7 @@ pub fn run(make: &mut dyn FnMut() -> Box<dyn Store>) {
         feed::CASES,
         networks::CASES,
         events::CASES,
-        own::CASES,
+        self_service::CASES,
         clients::CASES,
     ];
     run_each(cases.into_iter().flatten().map(|(name, case)| {
@@ -73,7 +73,7 @@ pub fn run_admin(make: &mut dyn FnMut() -> Box<dyn AdminStore>) {
         cutoff::ADMIN_CASES,
         findings::ADMIN_CASES,
         search::ADMIN_CASES,
-        own::ADMIN_CASES,
+        self_service::ADMIN_CASES,
         clients::ADMIN_CASES,
     ];
     run_each(cases.into_iter().flatten().map(|(name, case)| {

@@ -25,7 +25,7 @@ mod ends;
 mod events;
 mod findings;
 mod networks;
-mod own;
+mod self_service;
 mod tables;
 #[cfg(test)]
 mod tests;

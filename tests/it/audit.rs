@@ -1,8 +1,8 @@
 //! Audit events: what is recorded, in which order it is read, and how much of it there can be.
 
 mod flood;
-mod own;
 mod program;
+mod recorded;
 #[cfg(feature = "postgres")]
 mod settled;
 #[cfg(feature = "conformance")]

@@ -122,7 +122,7 @@ const EXPOSURES: &[(&str, usize, &str)] = &[
     ("store/diesel/import/rows", 1, "hashes are stored"),
     ("store/diesel/keys", 1, "keys are stored"),
     ("store/diesel/users", 4, "hashes are stored"),
-    ("store/diesel/users/own", 2, "hashes are stored"),
+    ("store/diesel/users/password", 2, "hashes are stored"),
 ];
 
 fn may_name(from: &str) -> Option<&'static [&'static str]> {

@@ -85,8 +85,6 @@ mod openapi;
 mod operations;
 #[cfg(test)]
 mod outage;
-#[cfg(test)]
-mod own;
 #[cfg(feature = "pages")]
 #[cfg(test)]
 mod pages;
@@ -107,6 +105,8 @@ mod schema;
 #[cfg(feature = "conformance")]
 #[cfg(test)]
 mod secrecy;
+#[cfg(test)]
+mod self_service;
 #[cfg(test)]
 mod selftest;
 #[cfg(feature = "pages")]

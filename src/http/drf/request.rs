@@ -27,10 +27,10 @@ use crate::service::{
 };
 
 mod cookies;
-mod own;
+mod self_service;
 
 use self::cookies::Delivery;
-pub(in crate::http) use self::own::{MAX_LIMIT, USUAL_LIMIT};
+pub(in crate::http) use self::self_service::{MAX_LIMIT, USUAL_LIMIT};
 
 /// Names the new session, where the body of a login does not.
 static SESSION_NAME: HeaderName = HeaderName::from_static("x-session-name");

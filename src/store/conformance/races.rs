@@ -3,7 +3,7 @@
 use std::sync::Barrier;
 use std::thread;
 
-use super::own::change_of;
+use super::self_service::change_of;
 use super::*;
 use crate::store::{
     KeptSessions, LastAdmin, LimitPolicy, PasswordChange, Refresh, Refreshed, SharedEmail, StoreError, UserChange,

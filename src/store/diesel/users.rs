@@ -22,12 +22,12 @@ use crate::store::{LastAdmin, SharedEmail, UserChanged, UserCreation};
 
 mod change;
 mod last_admin;
-mod own;
+mod password;
 mod shadow;
 
 pub(super) use change::change;
 pub(super) use last_admin::is_last_admin;
-pub(super) use own::change_password;
+pub(super) use password::change_password;
 pub(super) use shadow::put_shadow;
 
 #[cfg(feature = "postgres")]
