@@ -1,6 +1,7 @@
 //! The documents are true: everything that they link to or name exists, and everything important is named.
 
 mod endpoints;
+mod figures;
 mod markdown;
 mod references;
 
