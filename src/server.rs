@@ -44,8 +44,8 @@ const BACKLOG: i32 = 1024;
 /// The most connections to the administration API. Few enough to leave descriptors for the databases.
 const ADMIN_CONNECTIONS: usize = 64;
 
-/// How much the system buffers for a client that does not read, in bytes; Linux takes twice as much. By
-/// default it would buffer megabytes, and thousands of requests would be answered for each client.
+/// How much the system buffers for a client that does not read, in bytes; Linux doubles it. By default it would
+/// buffer megabytes, and thousands of requests of each such client would be answered.
 const SEND_BUFFER: usize = 64 * 1024;
 
 /// A server that is bound to its addresses; [`Server::run`] starts it.
@@ -108,7 +108,7 @@ impl Mounted {
 /// The server could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
-    /// An address could not be listened on.
+    /// The server cannot listen on an address.
     #[error("cannot listen on {address}: {error}")]
     Address {
         /// The address.
@@ -117,9 +117,9 @@ pub enum BindError {
         #[source]
         error: io::Error,
     },
-    /// The address of the administration API could not be listened on.
+    /// The server cannot listen on the address of the administration API.
     #[error(
-        "cannot listen on {address} for administrators: {error}; write another address into KNOXIDE_ADMIN_LISTEN, or off"
+        "cannot listen on {address} for administrators: {error}; set KNOXIDE_ADMIN_LISTEN to another address, or to off"
     )]
     Administration {
         /// The address.
@@ -137,12 +137,12 @@ impl Server {
     /// Binds all addresses of `http`, and mounts its dialects.
     ///
     /// # Errors
-    /// For the first address that cannot be listened on, or if there is no thread.
+    /// For the first address that the server cannot listen on, or if no thread can be started.
     pub fn bind(http: &HttpSettings, auth: Auth) -> Result<Self, BindError> {
         Self::bind_beside(http, auth, None)
     }
 
-    /// The same, with the administration API at those of the addresses that are repeated in its settings.
+    /// As [`Server::bind`], and serves the administration API at each of these addresses that its settings repeat.
     ///
     /// # Errors
     /// As [`Server::bind`].
@@ -165,7 +165,7 @@ impl Server {
     /// Binds the address of the administration API, if it has one of its own.
     ///
     /// # Errors
-    /// If it cannot be listened on, or if there is no thread.
+    /// If the server cannot listen on it, or if no thread can be started.
     pub fn bind_administration(http: &HttpSettings, admin: &Administration) -> Result<Option<Self>, BindError> {
         let Some(address) = admin.own_address(&http.listen) else { return Ok(None) };
         let state = admin.http();
@@ -179,7 +179,7 @@ impl Server {
         })
     }
 
-    /// A server with so many workers, each of which takes so many connections.
+    /// A server with this number of workers, each of which accepts up to `each` connections.
     fn listen(
         http: &HttpSettings,
         (workers, each): (usize, usize),
@@ -293,8 +293,8 @@ fn queue(listener: &impl AsFd) -> io::Result<()> {
     Ok(rustix::net::listen(listener, BACKLOG)?)
 }
 
-/// A listener at this address. On most systems `[::]` by itself takes IPv4 connections too, and so the port of any
-/// IPv4 address: if one of `all` has the same port, `[::]` is for IPv6 only.
+/// A listener at this address. On most systems `[::]` also accepts IPv4 connections, and so occupies the port of every
+/// IPv4 address: if one of `all` has the same port, `[::]` is restricted to IPv6.
 fn bind_tcp(address: SocketAddr, all: &[ListenAddress]) -> io::Result<TcpListener> {
     let has_port = |other: &ListenAddress| match other {
         ListenAddress::Tcp(other) => other.is_ipv4() && other.port() == address.port() && other.port() != 0,
@@ -312,14 +312,14 @@ fn bind_tcp(address: SocketAddr, all: &[ListenAddress]) -> io::Result<TcpListene
     Ok(TcpListener::from(socket))
 }
 
-/// A socket file of this server, which is removed at its end; but not if another server, which started
-/// while this one was finishing, has replaced it with its own.
+/// A socket file of this server. It is removed when the server ends, unless another server that started in the
+/// meantime has replaced it with its own.
 struct UnixSocketFile {
     path: PathBuf,
     made: io::Result<Metadata>,
 }
 
-/// Whether both are the same file: the system uses a number again once its file is gone.
+/// Whether both are the same file. The inode number alone does not tell: the system reuses it once the file is gone.
 fn is_same_file(one: &Metadata, other: &Metadata) -> bool {
     one.dev() == other.dev() && one.ino() == other.ino() && one.created().ok() == other.created().ok()
 }

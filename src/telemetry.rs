@@ -22,7 +22,7 @@ use crate::domain::time::Clock;
 
 use self::queue::Queue;
 
-/// The maximum size of waiting lines, in bytes: some ten thousand lines.
+/// The maximum total size of waiting lines, in bytes: about ten thousand lines.
 const QUEUE_BYTES: usize = 4 * 1024 * 1024;
 
 /// How long a stopping process waits for its log to be written.
@@ -35,7 +35,7 @@ pub enum LogError {
     #[error("the log's thread could not be started: {0}")]
     Thread(#[from] io::Error),
     /// Another logger is installed in this process.
-    #[error("a log is set up already: {0}")]
+    #[error("another logger is already installed: {0}")]
     Taken(#[from] log::SetLoggerError),
 }
 
@@ -47,7 +47,7 @@ pub struct LogGuard {
 }
 
 impl LogGuard {
-    /// Waits until everything logged so far was written; `false` if that took longer than
+    /// Waits until everything logged so far has been written; `false` if that takes longer than
     /// `limit`.
     pub fn flush(&self, limit: Duration) -> bool {
         self.queue.wait_until_written(limit)
@@ -64,7 +64,7 @@ impl Drop for LogGuard {
 /// Sends the log of this process to standard error.
 ///
 /// # Errors
-/// When a log is set up already, or no thread can be started.
+/// When another logger is already installed, or no thread can be started.
 pub fn start(settings: &LogSettings, clock: Arc<dyn Clock>) -> Result<LogGuard, LogError> {
     let (logger, guard) = build(settings, clock, Box::new(io::stderr()), QUEUE_BYTES)?;
     log::set_max_level(logger.0.filter());
@@ -73,7 +73,7 @@ pub fn start(settings: &LogSettings, clock: Arc<dyn Clock>) -> Result<LogGuard, 
 }
 
 /// Modules of other crates that log an error when a client sends a malformed request, without the client's
-/// address. `server::connections` logs both.
+/// address. `server::connections` logs the same errors with the address.
 const ABOUT_CLIENTS: [&str; 2] = ["actix_http::h1::dispatcher", "actix_http::h1::decoder"];
 
 /// Accepts records of other crates only from level `info`, whatever the filter is:

@@ -1,5 +1,5 @@
-//! Background threads. Every kind of them is a [`Worker`], so starting, waiting, replacing and ending
-//! threads is written once; what they do is a [`Duty`].
+//! Background threads. All of them belong to a [`Worker`], so starting, waiting, replacing and ending threads is
+//! implemented once; what a thread does is defined by its [`Duty`].
 
 mod priority;
 mod sync;

@@ -21,10 +21,10 @@ use crate::service::admin::Admin;
 use crate::service::admin::desk::Desk;
 use crate::store::{AdminStore, LastAdmin};
 
-/// How long accepted work may go on at the end.
+/// How long accepted work may go on after the server was told to stop.
 const DRAIN: Duration = Duration::from_secs(10);
 
-/// What the administration API is made of.
+/// The parts of the administration API.
 pub struct Administration {
     settings: AdminSettings,
     options: HttpOptions,
@@ -63,7 +63,7 @@ impl Mount {
         crate::http::pages::admin::configure(config, &self.pages);
     }
 
-    /// Answers all other paths of a listener that serves nothing else.
+    /// Answers all other paths, at a listener that serves nothing but administration.
     pub(super) fn configure_rest(&self, config: &mut web::ServiceConfig) {
         #[cfg(feature = "pages")]
         crate::http::pages::admin::configure_rest(config);
@@ -110,7 +110,7 @@ impl Administration {
 
     /// Whether it is served at this address of the server.
     pub fn shares(&self, address: &ListenAddress) -> bool {
-        // Port 0 is another port each time.
+        // Port 0 means a different port each time.
         let is_certain = |address: &ListenAddress| match address {
             ListenAddress::Tcp(socket) => socket.port() != 0,
             ListenAddress::Unix(_) => true,
@@ -133,14 +133,14 @@ impl Administration {
         }
     }
 
-    /// What requests, their addresses and their logs need, for a listener of its own.
-    /// Proxies are trusted at the public addresses alone: through a tunnel, each administrator could claim an address.
+    /// The HTTP state for a listener of its own. Proxies are trusted at the public addresses only: otherwise each
+    /// administrator who uses a tunnel could claim any address.
     pub fn http(&self) -> HttpState {
         let options = HttpOptions { proxies: Proxies::default(), ..self.options.clone() };
         HttpState::new(options, self.auth.clone())
     }
 
-    /// Finishes accepted work.
+    /// Finishes accepted work, and accepts no more.
     pub fn close(&self) {
         self.desk.close(DRAIN);
     }

@@ -1,4 +1,4 @@
-//! The first staff user: without one, no login to a new database would be possible.
+//! The first user, who is an administrator: without one, no login to a new database would be possible.
 
 use std::path::{Path, PathBuf};
 
@@ -20,7 +20,7 @@ mod draft;
 /// At most this many drafts of earlier starts are checked: each may cost a hash.
 const MAX_LEFTOVERS: usize = 8;
 
-/// Where a random first password goes.
+/// Where a random first password is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PasswordDelivery {
     /// To the terminal.
@@ -39,7 +39,7 @@ impl PasswordDelivery {
     }
 }
 
-/// Where the first staff user's password is from.
+/// Where the first user's password comes from.
 #[derive(Debug)]
 pub enum FirstUser {
     /// From the settings.
@@ -56,8 +56,7 @@ pub(super) enum Made {
     Here(FirstUser),
     /// It exists already: when two nodes start at once, one of them creates it.
     ByAnother,
-    /// Unknown: it may have been stored before the answer was lost. So the password is delivered all the
-    /// same.
+    /// Unknown: it may have been stored before the answer was lost. So the password is delivered anyway.
     Perhaps(FirstUser, StoreError),
 }
 
@@ -109,15 +108,15 @@ pub(super) fn make_admin(store: &dyn AdminStore, making: Making<'_>) -> Result<M
     };
     Ok(match store.create_user(&new, SharedEmail::Allow, &audit) {
         Ok(UserCreation::Created(_)) => Made::Here(first(draft.map(Draft::publish))),
-        // `settle` finds out whether the draft's password is the stored one all the same.
+        // `settle` finds out whether the draft's password is the stored one after all.
         Ok(UserCreation::Taken | UserCreation::Lookalike(_) | UserCreation::EmailTaken(_)) => Made::ByAnother,
         // The file keeps its draft name: the draft of another start may be the right one.
         Err(error) => Made::Perhaps(first(draft.map(|draft| draft.path().to_owned())), error),
     })
 }
 
-/// A random password and its file. A start that failed may have left both, and may have stored the user
-/// although it got no answer. So they are used again, and several failed starts leave only one file.
+/// A random password and its file. A start that failed may have left both, and may have stored the user although it got
+/// no answer. So both are reused, and several failed starts leave only one file.
 fn draft_in(folder: &Path, random: &dyn Random) -> Result<(Password, Draft), StartError> {
     let found = draft::leftovers(folder).find_map(|Leftover { draft, password }| Some((password?, draft)));
     if let Some(found) = found {
@@ -164,8 +163,8 @@ pub(super) fn settle(
     Ok(published)
 }
 
-/// Logs that the password of the settings is not that of the first user, for an operator who changed it there, or that
-/// the first user cannot log in.
+/// Warns an operator who changed the password in the settings that it is not that of the first user, or that the first
+/// user cannot log in.
 pub(super) fn tell_if_useless(
     given: &Password,
     connection: &mut dyn Connection,
@@ -179,7 +178,7 @@ pub(super) fn tell_if_useless(
     match hasher.verify(given, Some(&account.password)) {
         Verification::Wrong => log::warn!(
             "KNOXIDE_ADMIN_PASSWORD is not the password of {ADMIN}, and is not used: it counts only while there is no \
-             user; take it out, or run `knoxide user passwd {ADMIN}`"
+             user; remove it, or run `knoxide user passwd {ADMIN}`"
         ),
         Verification::Right | Verification::RightButOutdated if !account.user.is_active => log::warn!(
             "KNOXIDE_ADMIN_PASSWORD is the password of {ADMIN}, who is not active and cannot log in: run `knoxide user \

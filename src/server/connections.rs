@@ -1,6 +1,6 @@
 //! Connections: each of their states has a deadline, and none costs processor time while no byte moves.
 //!
-//! `actix-http` serves each connection over a [`Stream`], which tracks the requests of the client: it stops
+//! `actix-http` serves each connection over a [`Stream`], which tracks the requests of the client: it pauses
 //! reading while enough is read ahead or waits to be written, and it ends when the sweeper says so. One thread
 //! sweeps all connections regularly and ends those whose deadline has passed, so that no request registers a
 //! timer. `docs/adr/0017-every-state-of-a-connection-has-an-end.md` has the reasons.
@@ -76,7 +76,7 @@ pub struct ConnectionLimits {
     pub proxies: Proxies,
 }
 
-/// Those of the program, and 10,000 connections.
+/// The limits of the program, and 10,000 connections.
 impl Default for ConnectionLimits {
     fn default() -> Self {
         super::connection_limits(&HttpSettings::default(), 10_000)

@@ -14,8 +14,8 @@ use crate::service::Auth;
 use crate::store::diesel::DieselStore;
 use crate::store::{AdminStore, KeyError};
 
-/// The interval of reloads. Far shorter than the time for which a new key is published
-/// before it signs ([`PUBLISHED_FIRST`](crate::domain::jwt::PUBLISHED_FIRST)).
+/// The interval of reloads: far shorter than the time between the publication of a new key and its first signature
+/// ([`PUBLISHED_FIRST`](crate::domain::jwt::PUBLISHED_FIRST)).
 const RELOAD_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Reloads the signing keys of a database.
@@ -37,7 +37,7 @@ enum ReloadOutcome {
     Changed,
     /// The last error is gone.
     Recovered,
-    /// The keys cannot be used, and why.
+    /// The keys cannot be used, for this reason.
     Failed(String),
 }
 

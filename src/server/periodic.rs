@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::threads::{Duty, Next, Options, Worker};
 
-/// The end waits for running work, however long it takes.
+/// Shutting down waits for running work, however long it takes.
 const FOR_EVER: Duration = Duration::from_secs(365 * 86_400);
 
 type Work = Box<dyn FnMut(&dyn Fn() -> bool) + Send>;
@@ -20,7 +20,7 @@ pub(super) struct PeriodicTask {
 /// The duty of the thread.
 struct Job {
     interval: Duration,
-    /// Until the thread takes it.
+    /// `None` once the thread has taken it.
     work: Mutex<Option<Work>>,
     is_over: AtomicBool,
 }
@@ -32,8 +32,8 @@ struct Pending {
 }
 
 impl PeriodicTask {
-    /// Runs `work` once per `interval`. The work gets a function that says whether to go
-    /// on, so that long work does not delay the end.
+    /// Runs `work` once per `interval`. The work gets a function that says whether to go on, so that long work does not
+    /// delay shutting down.
     pub(super) fn start(
         name: &'static str,
         interval: Duration,

@@ -13,7 +13,7 @@ const RESERVED_FILES: usize = 128;
 /// The most connections of one worker.
 const MAX_CONNECTIONS: usize = 25_000;
 
-/// The process must be allowed to open more files.
+/// The process may not open enough files.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error(
     "only {0} files may be opened, and the server needs at least {MIN_FILES}: raise the limit (`ulimit -n`, \
@@ -52,7 +52,7 @@ pub fn raise_files() -> Result<(), TooFewFiles> {
 pub fn forbid_core_dumps() -> io::Result<()> {
     let none = Rlimit { current: Some(0), maximum: Some(0) };
     setrlimit(Resource::Core, none)?;
-    // A program that core dumps are piped to gets them whatever the limit is.
+    // If core dumps are piped to a program, the limit does not apply.
     Ok(set_dumpable_behavior(DumpableBehavior::NotDumpable)?)
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::periodic::PeriodicTask;
 use crate::store::diesel::DieselStore;
 
-/// How often the disk is checked, and so how soon logins are possible again once there is room.
+/// How often the disk is checked, which is also how soon logins are possible again once there is room.
 const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Creates the reserve, and creates it again when there is room, until the returned value is dropped.

@@ -24,15 +24,15 @@ use crate::store::{AdminStore, KeyError, Store, StoreError, UserFilter};
 pub enum Announcement<'a> {
     /// Migrations that ran.
     Migrated(&'a [String]),
-    /// The first staff user was created.
+    /// The first user was created.
     FirstUser(&'a FirstUser),
-    /// The start failed while the first staff user was created: its password may be in use.
+    /// The start failed while the first user was being created: its password may be in use.
     PerhapsFirstUser(&'a FirstUser),
     /// The server accepts requests at these addresses.
     Listening(&'a [ListenAddress]),
     /// It accepts requests of administrators at these addresses.
     Administration(&'a [ListenAddress]),
-    /// The server received the order to stop.
+    /// The server received a signal to stop.
     Stopping,
 }
 
@@ -51,10 +51,10 @@ pub enum StartError {
     /// The cost of hashing is out of range.
     #[error(transparent)]
     Cost(#[from] CostOutOfRange),
-    /// An address could not be listened on.
+    /// The server cannot listen on an address.
     #[error(transparent)]
     Bind(#[from] BindError),
-    /// Too few files may be open.
+    /// The process may not open enough files.
     #[error(transparent)]
     Files(#[from] TooFewFiles),
     /// The operating system refused something.
@@ -73,7 +73,7 @@ pub enum StartError {
 
 /// Starts the server and serves until SIGTERM or SIGINT, then finishes the accepted requests.
 ///
-/// Migrates the database first, and creates the first staff user if there is none.
+/// Migrates the database first, and creates the first user if there is none.
 ///
 /// # Errors
 /// Why it did not start, or could not continue.
@@ -96,7 +96,8 @@ pub fn serve(
     }
     clocks_agree(&store, &*clock)?;
     if let Some((language, cure)) = store.foreign_messages()? {
-        log::warn!(language; "Postgres words its errors in a language in which some are not recognised; as a superuser: {cure}");
+        log::warn!(language;
+            "Postgres reports errors in a language in which some are not recognised; as a superuser, run: {cure}");
     }
     let hasher = Hasher::new(settings.passwords.bcrypt_cost)?;
     let mut connection = store.connect()?;

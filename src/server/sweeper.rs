@@ -14,7 +14,7 @@ mod tests;
 /// A clock that has run evenly for this long is trusted, whatever it shows.
 const PROVED_AFTER: Duration = Duration::from_secs(60 * 60);
 
-/// Sweeps a store, and watches the clock for that.
+/// Sweeps a store, and watches whether the clock can be trusted.
 struct Sweeper {
     store: Arc<DieselStore>,
     clock: Arc<dyn Clock>,
@@ -43,8 +43,8 @@ pub(super) fn start(
     })
 }
 
-/// How often the tokens of ended sessions are deleted: more often than other rows, so that millions of
-/// them are gone within minutes. If there are none, this only reads the end of an index.
+/// How often the tokens of ended sessions are deleted: more often than other rows, so that millions of them are gone
+/// within minutes. If there are none, only the end of an index is read.
 const EMPTYING_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Empties ended sessions at intervals, until the returned value is dropped. This needs no clock.

@@ -13,7 +13,7 @@ use crate::domain::time::Timestamp;
 /// The longest line, in bytes, its end included.
 pub(super) const MAX_LINE: usize = 8 * 1024;
 
-/// The length of most lines is less than this, in bytes.
+/// Most lines are shorter than this, in bytes.
 const USUAL_LINE: usize = 320;
 
 /// Space that is reserved for the end of a line that was cut, in bytes.

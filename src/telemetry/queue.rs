@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use crate::threads::{Duty, Next, Options, Worker};
 
-/// After each write, the writer lets lines gather for this time: under load it wakes for many lines and not
-/// for each, and takes less processor time from the threads that log.
+/// After each write, the writer lets lines gather for this time: under load it wakes once for many lines instead
+/// of once for each, and takes less processor time from the threads that log.
 const GATHER: Duration = Duration::from_millis(1);
 
 /// How much capacity is kept for further lines.
@@ -28,7 +28,7 @@ pub(super) type Notice = Box<dyn Fn(u64) -> String + Send + Sync>;
 struct Writing {
     sink: Mutex<Box<dyn Write + Send>>,
     notice: Notice,
-    /// Lines that found no space since the last notice.
+    /// The number of lines for which there was no space since the last notice.
     dropped: AtomicU64,
 }
 

@@ -1,10 +1,10 @@
-//! Threads that use only the time that others leave.
+//! Threads that use only the processor time that other threads leave.
 
 use std::panic::resume_unwind;
 use std::thread;
 
-/// Runs `work` on a thread of the lowest priority, and waits for it. The caller goes on at its own priority, so that it
-/// holds no lock of the database at a lower one.
+/// Runs `work` on a thread of the lowest priority, and waits for it. The caller keeps its own priority, so that it
+/// never holds a database lock at a lower one.
 pub(crate) fn at_lowest_priority<T: Send>(work: impl Fn() -> T + Sync) -> T {
     let begin = || {
         lower_priority();
@@ -12,7 +12,7 @@ pub(crate) fn at_lowest_priority<T: Send>(work: impl Fn() -> T + Sync) -> T {
     };
     thread::scope(|scope| match thread::Builder::new().name("background".to_owned()).spawn_scoped(scope, begin) {
         Ok(running) => running.join().unwrap_or_else(|panic| resume_unwind(panic)),
-        // There is no thread left to be had.
+        // No thread can be started, so the caller does the work.
         Err(_) => work(),
     })
 }

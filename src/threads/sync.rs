@@ -1,4 +1,4 @@
-//! What threads share, all of it by these names: tests put others behind them.
+//! The synchronisation primitives that threads use, under names for which tests substitute other types.
 
 pub(super) use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 pub(super) use std::thread;

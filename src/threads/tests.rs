@@ -8,7 +8,7 @@ use super::worker::{Duty, Next, Options, Worker};
 
 struct Answering;
 
-/// Something to answer; `None`: the thread panics when it looks at it.
+/// Something to answer. On `None` the thread panics.
 type Item = Option<Sender<()>>;
 
 impl Duty for Answering {

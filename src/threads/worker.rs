@@ -1,10 +1,9 @@
 //! One or more threads that do one kind of work.
 //!
-//! What waits for them is a queue behind one lock. A thread asks its [`Duty`] what comes next, does it
-//! without the lock, and asks again. A panic ends the task, not the thread. If the worker is
-//! supervised, a thread that is busy with one task for too long is given up and another one takes its
-//! place: each call that puts something into the queue looks for such threads. A thread that was given up
-//! ends when its task does.
+//! Waiting work is in a queue behind one lock. A thread asks its [`Duty`] what to do next, does it without the lock,
+//! and asks again. A panic ends the task, not the thread. If the worker is supervised, a thread that is busy with one
+//! task for too long is given up and replaced: each call that puts something into the queue looks for such threads. A
+//! thread that was given up ends when its task does.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -25,29 +24,29 @@ pub(crate) struct Options {
     pub(crate) name: &'static str,
     /// How many threads work at once.
     pub(crate) threads: usize,
-    /// Whether threads that are silent are given up and replaced.
+    /// Whether silent threads are given up and replaced.
     pub(crate) supervised: bool,
 }
 
 /// What the threads of a worker do.
 pub(crate) trait Duty: Send + Sync + 'static {
-    /// What waits for the threads.
+    /// The work that waits for the threads.
     type Queue: Send;
     /// What a thread takes from the queue at once.
     type Task;
     /// What one thread keeps from task to task, such as a connection.
     type Own;
 
-    /// A thread begins. One that begins later has a greater number.
+    /// Called when a thread starts. Threads that start later have greater numbers.
     fn begin(&self, number: u64) -> Self::Own;
 
-    /// What a thread does next. It holds the lock meanwhile.
+    /// Decides what a thread does next. Called with the lock held.
     fn next(&self, own: &mut Self::Own, queue: &mut Self::Queue, is_closed: bool) -> Next<Self::Task>;
 
-    /// Does what [`Duty::next`] said, without the lock.
+    /// Performs the task that [`Duty::next`] returned, without the lock.
     fn perform(&self, own: &mut Self::Own, task: Self::Task);
 
-    /// The last task panicked.
+    /// Called after a task has panicked.
     fn recover(&self, _own: &mut Self::Own) {}
 }
 
@@ -86,13 +85,13 @@ struct State<Q> {
     queue: Q,
     threads: Vec<Thread>,
     next_number: u64,
-    /// How many threads were given up and have not ended.
+    /// How many threads were given up and have not ended yet.
     abandoned: usize,
     /// How many threads wait for `arrived`.
     asleep: usize,
-    /// How many of these were woken and do not run yet.
+    /// How many of these were woken but are not running yet.
     woken: usize,
-    /// How many wait for `ended`.
+    /// How many callers wait for `ended`.
     watching: usize,
     is_closed: bool,
 }
@@ -133,7 +132,7 @@ impl<D: Duty> Worker<D> {
     /// Starts the threads.
     ///
     /// # Errors
-    /// When one of them could not be started. Those before it run.
+    /// When one of them could not be started. Those started before it keep running.
     #[cfg(feature = "server")]
     pub(crate) fn start(&self) -> io::Result<()> {
         self.shared.start_missing(&mut self.shared.lock())
@@ -150,7 +149,7 @@ impl<D: Duty> Worker<D> {
         &self.shared.duty
     }
 
-    /// Has `push` put `item` into the queue, and wakes a thread.
+    /// Puts `item` into the queue by calling `push`, and wakes a thread.
     ///
     /// # Errors
     /// The item, if the worker is closed or has no threads; or what `push` refused.
@@ -164,7 +163,7 @@ impl<D: Duty> Worker<D> {
             return Err(item);
         }
         let outcome = push(&mut state.queue, item);
-        // To wake a thread costs a system call, which one that was woken before does not need.
+        // Waking a thread costs a system call, which is not needed if a thread was woken already.
         let wakes = state.woken < state.asleep;
         if wakes {
             state.woken += 1;
@@ -176,12 +175,12 @@ impl<D: Duty> Worker<D> {
         outcome
     }
 
-    /// Reads or changes the queue, and wakes no thread.
+    /// Reads or changes the queue without waking a thread.
     pub(crate) fn with_queue<T>(&self, change: impl FnOnce(&mut D::Queue) -> T) -> T {
         change(&mut self.shared.lock().queue)
     }
 
-    /// Has each thread that waits ask its duty again.
+    /// Wakes all waiting threads, so that each asks its duty again.
     pub(crate) fn wake_all(&self) {
         let mut state = self.shared.lock();
         state.woken = state.asleep;
@@ -194,7 +193,7 @@ impl<D: Duty> Worker<D> {
         !self.shared.lock().threads.is_empty()
     }
 
-    /// Has the threads finish what is in the queue and end. Nothing is put into it any more.
+    /// Lets the threads finish what is in the queue and end. Nothing more can be put into it.
     pub(crate) fn close(&self) {
         self.shared.lock().is_closed = true;
         self.wake_all();
@@ -261,7 +260,8 @@ impl<D: Duty> Shared<D> {
 
     /// The life of one thread.
     fn live(&self, number: u64) {
-        // Dropped after what the thread owns: a caller that waits for the end also waits for its connection to be closed.
+        // Dropped after what the thread owns: a caller that waits for the end also waits for its connection to be
+        // closed.
         let _end = ThreadEnd { shared: self, number };
         let mut own = self.duty.begin(number);
         while let Some(task) = self.take(number, &mut own) {
@@ -312,7 +312,7 @@ impl<D: Duty> Shared<D> {
         state
     }
 
-    /// Waits for an end.
+    /// Waits until a task or a thread ends.
     fn watch<'a>(&'a self, mut state: Guard<'a, D>, limit: Duration) -> Guard<'a, D> {
         state.watching += 1;
         state = self.ended.wait_timeout(state, limit).unwrap_or_else(PoisonError::into_inner).0;
@@ -347,8 +347,8 @@ impl<D: Duty> Drop for ThreadEnd<'_, D> {
 }
 
 impl<Q> State<Q> {
-    /// A thread to be replaced: a silent one; or one that only probes, if all are busy. A probe may take
-    /// as long as a dead connection is silent, and no job waits for that.
+    /// A thread to be replaced: a silent one, or, if all are busy, one that only probes. The probe of a dead connection
+    /// may take long, and no job should wait for it.
     fn to_give_up(&self) -> Option<usize> {
         if self.abandoned >= MAX_ABANDONED {
             return None;

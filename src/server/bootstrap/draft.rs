@@ -1,9 +1,8 @@
 //! Files with a random first password, until it is certain that the password is in use.
 //!
-//! A start that is killed, or does not learn whether the user was stored, leaves its draft behind. A later
-//! start finds it, and decides by the stored hash. While a process works on a draft it holds a lock on the
-//! file, which ends with the process, so that no other process uses or removes a draft that is about to be
-//! published.
+//! A start that is killed, or does not learn whether the user was stored, leaves its draft behind. A later start finds
+//! it, and decides by the stored hash. While a process works on a draft, it holds a lock on the file, so that no other
+//! process uses or removes a draft that is about to be published. The lock ends with the process.
 
 use std::fs::{File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
@@ -97,8 +96,8 @@ impl Draft {
     }
 }
 
-/// The drafts of earlier starts in `folder`, in no particular order. Unreadable files are skipped, and so
-/// are all that are not drafts of ours: with other names, owners, modes, kinds of file or contents.
+/// The drafts of earlier starts in `folder`, in no particular order. Files that cannot be read are skipped, and so are
+/// those whose name, owner, mode, type or content is not that of a draft.
 pub(super) fn leftovers(folder: &Path) -> impl Iterator<Item = Leftover> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let named = entries.filter(|entry| entry.file_name().to_str().is_some_and(is_draft_name));

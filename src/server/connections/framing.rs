@@ -1,7 +1,7 @@
-//! The position of a connection in its stream of requests: in which head or body the next byte is.
+//! The position of a connection in its stream of requests: which head or body the next byte belongs to.
 //!
-//! This only measures; the parser of `actix-http` after it decides what a request means. Where
-//! the two disagree, a connection is closed sooner or later than it should be, and nothing else happens.
+//! This code only measures; the parser of `actix-http` behind it decides what a request means. Where the two disagree,
+//! a connection is closed sooner or later than it should be, and nothing worse happens.
 //! Heads end with an empty line, and lines with CRLF or a bare LF (RFC 9112, section 2.2); the length of a
 //! body is that of `Content-Length`, or of its chunks (RFC 9112, sections 6 and 7.1).
 

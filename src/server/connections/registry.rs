@@ -1,4 +1,4 @@
-//! All connections of a server: who has a slot, and who loses it when slots run out.
+//! All connections of a server: which of them have a slot, and which lose it when slots run out.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,7 +29,7 @@ struct Slots {
     /// The maximum number.
     most: usize,
     open: Slab<Entry>,
-    /// How many of `open` were not ordered to close.
+    /// How many of `open` have not been told to close.
     staying: usize,
     /// How many there have been since the start.
     entered: u64,
@@ -42,7 +42,7 @@ struct Slots {
 #[derive(Debug)]
 struct Entry {
     state: Arc<State>,
-    /// How many came before it: this orders connections of one tick of the clock.
+    /// How many connections were opened before it: this orders those of one tick of the clock.
     age: u64,
     holder: Option<Network>,
     gives_way: bool,
@@ -119,8 +119,8 @@ impl Registry {
         }
     }
 
-    /// Advances the clock. Clients are not slow because the machine slept or had no time for this thread:
-    /// no sweep counts for more than two.
+    /// Advances the clock, by at most two sweep intervals: clients must not be taken for slow because the machine
+    /// slept or had no time for this thread.
     pub(super) fn advance(&self, last: &mut Instant) {
         let passed = last.elapsed().min(Duration::from_millis(2 * self.deadlines.grain));
         *last = Instant::now();

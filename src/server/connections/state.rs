@@ -235,7 +235,7 @@ impl State {
         self.section.load(Ordering::Relaxed) == Section::Body as u8 && self.unanswered() == 1
     }
 
-    /// Whether closing it loses no answer to a complete request for which a client waits and reads.
+    /// Whether it can be closed without losing the answer to a complete request whose client waits for it and reads.
     pub(super) fn can_give_way(&self) -> bool {
         let waits_for_us = self.is_served() && !self.awaits_body() && self.unwritten() == 0;
         self.end() != End::Dropped && !waits_for_us
@@ -255,7 +255,7 @@ impl State {
             return over.then_some(End::Dropped);
         }
         if self.is_served() {
-            // The reader of a body has the same deadline and a reply for it, so it goes first.
+            // The reader of a body has the same deadline, and can reply, so this waits a little longer.
             let late = limits.read.saturating_add(4 * limits.grain);
             return (self.awaits_body() && passed(&self.since, late)).then_some(End::Quiet);
         }

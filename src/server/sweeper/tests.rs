@@ -1,4 +1,4 @@
-//! Sweeping while the clock is set.
+//! Sweeping while the clock is set forward or back.
 
 use diesel::connection::SimpleConnection as _;
 use diesel::{Connection as _, SqliteConnection};
