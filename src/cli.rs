@@ -44,7 +44,7 @@ use crate::domain::escape::visible_lines;
 use crate::domain::random::Random;
 use crate::domain::time::Clock;
 
-/// What a run of the program uses.
+/// Everything that a run of the program uses.
 pub struct Process<'a> {
     /// The program's name and its arguments.
     pub arguments: Vec<OsString>,
@@ -68,7 +68,7 @@ struct Context<'a> {
     /// The `.env` file that some settings come from.
     env_file: Option<EnvFile>,
     terminal: &'a mut dyn Terminal,
-    /// For answers that are too long to be kept.
+    /// For answers that are too long to be kept in memory.
     out: &'a mut dyn Write,
     err: &'a mut dyn Write,
     clock: Arc<dyn Clock>,
@@ -202,8 +202,8 @@ fn list_settings() -> Answer {
     Answer::new(config::env_example().trim_end(), settings.collect())
 }
 
-/// Prints the answer and returns the exit code. It is a failure if the output cannot be written. Control
-/// characters in names are escaped in JSON too, since it often goes to a terminal.
+/// Prints the answer and returns the exit code, which is that of a failure if the output cannot be written. Control
+/// characters in names are escaped in JSON too, since it is often shown on a terminal.
 fn print(answered: Answered, as_json: bool, out: &mut dyn Write, err: &mut dyn Write) -> u8 {
     let (answer, text, code) = match (answered, as_json) {
         (Ok(answer), true) if answer.json.is_null() => (true, String::new(), answer.code),
@@ -235,7 +235,7 @@ fn insist(terminal: &mut dyn Terminal, question: &str, what: &str) -> Result<(),
     insist_or(terminal, question, what, "nothing was deleted")
 }
 
-/// Asks for confirmation. `else_so` is what holds if it is refused.
+/// Asks for confirmation. `else_so` says what the outcome is if it is refused.
 fn insist_or(terminal: &mut dyn Terminal, question: &str, what: &str, else_so: &str) -> Result<(), Failure> {
     if !terminal.is_interactive() {
         return Err(Failure::new(Code::Usage, format!("there is no terminal to ask whether {what}: use --yes")));
@@ -250,7 +250,7 @@ fn insist_or(terminal: &mut dyn Terminal, question: &str, what: &str, else_so: &
 pub fn markdown() -> String {
     let mut text = String::from(
         "# Command line\n\n`--help` after any command shows its help. The options of every command, and `--help` \
-         itself, are listed here once,\nbelow `knoxide`; they can stand before or after the command.\n",
+         itself, are listed here once,\nbelow `knoxide`; they can be given before or after the command.\n",
     );
     let mut root = Arguments::command().disable_help_subcommand(true);
     root.build();

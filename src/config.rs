@@ -106,7 +106,7 @@ pub struct HttpSettings {
     pub check_timeout: Duration,
     /// How many live tokens are cached; 0: none.
     pub cache_tokens: usize,
-    /// How long the server accepts requests after the order to stop.
+    /// How long the server still accepts requests after it is told to stop.
     pub shutdown_delay: Duration,
     /// How long open requests may go on after that.
     pub shutdown_timeout: Duration,
@@ -305,7 +305,7 @@ impl Settings {
         }
     }
 
-    /// Reports a cookie that could never count.
+    /// Reports a cookie that would never be accepted.
     fn check_cookie(&self, input: &mut Input) {
         let options = &self.http.options;
         if options.forward_auth.cookie.is_some() && options.proxies == Proxies::default() {
@@ -336,7 +336,7 @@ pub fn process_environment() -> Vec<(OsString, OsString)> {
     std::env::vars_os().collect()
 }
 
-/// As many processors as this process may use, limits of its control group included.
+/// How many processors this process may use, within the limits of its control group.
 fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }

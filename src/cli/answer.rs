@@ -52,7 +52,7 @@ pub(super) fn table<const N: usize>(header: [&str; N], rows: impl Iterator<Item 
     for row in rows {
         table.add_row(row.iter().map(|cell| visible(cell)));
     }
-    // Columns are separated by spaces alone, of which the first column needs none.
+    // Columns are separated only by spaces, and the first column needs none before it.
     table.lines().map(|line| line.trim().to_owned()).collect::<Vec<_>>().join("\n")
 }
 
@@ -61,9 +61,9 @@ pub(super) fn table<const N: usize>(header: [&str; N], rows: impl Iterator<Item 
 pub(super) enum Code {
     /// Done.
     Done = 0,
-    /// Failed, or `doctor` found something.
+    /// Failed, or `doctor` found a problem.
     Failed = 1,
-    /// Wrong use, or wrong settings.
+    /// Wrong arguments, or wrong settings.
     Usage = 2,
     /// There is no such user, session, client or file.
     NotFound = 3,
@@ -103,7 +103,7 @@ impl From<StoreError> for Failure {
     }
 }
 
-/// The option with such a text.
+/// The option that takes this text.
 const fn option(text: SearchText) -> &'static str {
     match text {
         SearchText::Part => "--search",

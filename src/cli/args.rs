@@ -28,16 +28,16 @@ First steps:
   knoxide                                    serve on 127.0.0.1:8080, with ./knoxide.db
   knoxide user add alice --email a@x.org     add a user; the password is asked for
   knoxide token create alice --name backup   a token for a script, shown once
-  knoxide doctor                             look for what is wrong
+  knoxide doctor                             look for problems
 
 Settings are environment variables, or lines of a file .env; `knoxide settings` lists them.
 
 Exit codes:
   0  done
-  1  failed, or `doctor` found something
-  2  wrong use of the command line, or wrong settings
+  1  failed, or `doctor` found a problem
+  2  wrong arguments, or wrong settings
   3  no such user, session, client or file
-  4  refused: a name that is taken, a weak password, a clash with what is there
+  4  refused: a name that is taken, a weak password, a conflict with existing data
   5  the database is not available";
 
 /// A token server: log in, check, log out.
@@ -60,8 +60,8 @@ pub(super) struct Global {
     /// Read settings from this file instead of ./.env
     #[arg(long, global = true, value_name = "FILE")]
     pub(super) env_file: Option<PathBuf>,
-    /// The database, instead of DATABASE_URL. Other users of this machine can see arguments: put a URL
-    /// with a password into DATABASE_URL_FILE
+    /// The database, instead of DATABASE_URL. Other users of this machine can see arguments: put a URL with a password
+    /// into the file that DATABASE_URL_FILE names
     #[arg(long, global = true, value_name = "URL")]
     pub(super) database_url: Option<String>,
     /// What to log, instead of KNOXIDE_LOG
@@ -74,9 +74,9 @@ pub(super) struct Global {
 pub(super) enum Command {
     /// Serve requests until SIGTERM or SIGINT (the default)
     Serve(Serve),
-    /// Bring the database's tables up to date, or one step back
+    /// Bring the database's tables up to date, or revert one step
     #[command(after_help = "\
-`serve` brings the tables up to date by itself. `migrate status` fails with code 1 while something is pending, so that \
+`serve` brings the tables up to date by itself. `migrate status` fails with code 1 while anything is pending, so that \
 it can guard a roll-out.
 
 Examples:
@@ -104,7 +104,7 @@ Examples:
         #[command(subcommand)]
         action: Token,
     },
-    /// Register services that ask about tokens, and change and delete them
+    /// Register, list, change and delete services that ask about tokens
     #[command(subcommand_required = true, arg_required_else_help = true)]
     Client {
         #[command(subcommand)]
@@ -124,10 +124,10 @@ Examples:
     },
     /// Delete expired tokens and old ended sessions now
     #[command(after_help = "\
-A running server does this by itself every KNOXIDE_SWEEP_INTERVAL. Checks and logins go on meanwhile. Age is measured \
-from the time of the previous sweep, so that a clock that happens to be wrong now deletes nothing.")]
+A running server does this by itself every KNOXIDE_SWEEP_INTERVAL. Checks and logins continue meanwhile. Age is \
+measured from the time of the previous sweep, so that a clock that happens to be wrong now deletes nothing.")]
     Sweep {
-        /// Delete by this machine's clock as it is, even if the last sweep was more than a day ago
+        /// Trust this machine's clock, even if the last sweep was more than a day ago
         #[arg(long)]
         trust_clock: bool,
     },
@@ -137,10 +137,11 @@ Fails with code 1 if anything is wrong. Run it after an installation, an upgrade
     Doctor,
     /// Import users and tokens from a Django server
     #[command(after_help = "\
-All or nothing: every conflict with existing rows is listed, and then nothing is changed (code 4). Ids, password hashes \
-and tokens are kept, so that no user has to log in again. A first start creates the administrator `admin` with number \
-1: if the file has one, too, import before the first start, or run `knoxide user delete admin --force` before the import. \
-If nobody in the file is a superuser, make an administrator by `knoxide user set-admin`.
+All or nothing: if anything conflicts with existing rows, all conflicts are listed and nothing is changed (code 4). \
+Ids, password hashes and tokens are kept, so that no user has to log in again. The first start of a server creates the \
+administrator `admin` with number 1: if the file has such a user too, import before the first start, or run \
+`knoxide user delete admin --force` before the import. If no user in the file is a superuser, make an administrator \
+with `knoxide user set-admin`.
 
 The file is one JSON object: {\"format\": 1, \"users\": [{\"id\": 1, \"username\": \"alice\", …}], \"knox_tokens\": […]}. \
 docs/contract.md#the-import-file describes all keys, and contrib/django/export.py writes such a file.
@@ -162,7 +163,7 @@ Example:
     Settings,
 }
 
-/// Serving.
+/// The arguments after `serve`.
 #[derive(Default, Args)]
 pub(super) struct Serve {
     /// Addresses to listen on, instead of KNOXIDE_LISTEN: ip:port, [ipv6]:port or unix:/path, with
@@ -176,7 +177,7 @@ pub(super) struct Serve {
 pub(super) enum Migrate {
     /// Bring the tables up to date (the default)
     Up,
-    /// Revert the latest step, and delete all data that it made room for
+    /// Revert the latest step, and delete all data in the tables and columns that it added
     Down {
         /// Do not ask for confirmation
         #[arg(long)]
@@ -194,13 +195,14 @@ pub(super) struct UserName {
     pub(super) user: String,
 }
 
-/// Help for changes that an external user system takes back.
+/// Help for changes that an external user system overwrites.
 const FROM_PROVIDER: &str = "\
-Users of an external user system are brought up to date from there at their next login: change them there.";
+Change users of an external user system there: at their next login, its data overwrites the change.";
 
 /// Help for the staff flag.
 const STAFF: &str = "\
-Nothing here depends on it, but applications see it; `set-admin` makes administrators. Change users of an external user system there.";
+Applications see this flag, and forward authentication can require it (docs/forward-auth.md); it gives no rights here. \
+`set-admin` makes administrators. Change users of an external user system there.";
 
 /// An answer on the command line.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -216,8 +218,9 @@ pub(super) enum YesOrNo {
 pub(super) enum User {
     /// Add a user
     #[command(after_help = "\
-Without an option, the password is asked for twice. It is never an argument, since others on this machine can see those. \
-It needs at least 8 characters, has no white space at its ends, and must be neither one of the most common ones nor the name of its user.
+Without an option, the password is asked for twice. It is never an argument, since other users of this machine can see \
+those. It must have at least 8 characters and no white space at its ends, and must not be a common password or like \
+the name of its user.
 
 Examples:
   knoxide user add alice --email alice@example.org
@@ -225,13 +228,13 @@ Examples:
   pass show robot | knoxide user add robot --password-stdin
   knoxide user add service --password-hash '!'      no password: only tokens made by `token create`")]
     Add {
-        /// The name: up to 150 characters, stored in Unicode's form NFKC and compared exactly; one that looks like
-        /// another is refused
+        /// The name: up to 150 characters, stored in Unicode's form NFKC and compared exactly; a name that looks like
+        /// that of another user is refused
         name: String,
         /// The e-mail address
         #[arg(long, default_value = "", hide_default_value = true)]
         email: String,
-        /// Accept an e-mail address that another user has: then neither can log in by it
+        /// Accept an e-mail address that another user has; neither of them can then log in with it
         #[arg(long)]
         shared_email: bool,
         /// Make the user a staff user
@@ -251,7 +254,7 @@ Examples:
         /// Only users whose name or e-mail address contains this text, or text that looks like it
         #[arg(long, value_name = "TEXT")]
         search: Option<String>,
-        /// Only users whose name begins with this text, or text that looks like it; this is found by an index
+        /// Only users whose name begins with this text, or text that looks like it; this search uses an index
         #[arg(long, value_name = "TEXT")]
         begins: Option<String>,
         /// Only users with this e-mail address; the case of A to Z does not matter
@@ -282,14 +285,14 @@ Examples:
         #[command(flatten)]
         password: NewPassword,
     },
-    /// Replace a forgotten password by a one-time password, shown once; all of the user's sessions end
+    /// Replace a forgotten password with a one-time password, shown once; all of the user's sessions end
     ResetPassword(ResetPassword),
     /// Rename a user; no session ends
     #[command(after_help = FROM_PROVIDER)]
     Rename {
         #[command(flatten)]
         user: UserName,
-        /// The new name: up to 150 characters, compared exactly; one that looks like another is refused
+        /// The new name: up to 150 characters, compared exactly; a name that looks like that of another user is refused
         #[arg(value_name = "NEW_NAME")]
         name: String,
     },
@@ -300,11 +303,11 @@ Examples:
         user: UserName,
         /// The new e-mail address; an empty one, '', removes it
         email: String,
-        /// Accept an e-mail address that another user has: then neither can log in by it
+        /// Accept an e-mail address that another user has; neither of them can then log in with it
         #[arg(long)]
         shared_email: bool,
     },
-    /// Make a user a staff user, or no longer; no session ends
+    /// Set or clear a user's staff flag; no session ends
     #[command(after_help = STAFF)]
     SetStaff {
         #[command(flatten)]
@@ -312,7 +315,7 @@ Examples:
         /// Whether the user is a staff user
         staff: YesOrNo,
     },
-    /// Make a user an administrator, or no longer; sessions for administration end with it
+    /// Make a user an administrator, or take that away, which ends the user's sessions for administration
     SetAdmin {
         #[command(flatten)]
         user: UserName,
@@ -332,7 +335,7 @@ Examples:
         #[arg(long)]
         force: bool,
     },
-    /// Delete a user with all sessions
+    /// Delete a user and all of the user's sessions
     Delete {
         #[command(flatten)]
         user: UserName,
@@ -364,7 +367,8 @@ Examples:
         /// Its lifetime, such as 12h or 90d, or none; instead of KNOXIDE_KNOX_TTL
         #[arg(long, value_name = "DURATION")]
         ttl: Option<String>,
-        /// Make a token for the administration API, which is good there alone. It needs an end and an administrator
+        /// Make a token for the administration API and for asking about tokens (docs/introspection.md), good only there.
+        /// It must expire, and its user must be an administrator
         #[arg(long)]
         admin: bool,
     },

@@ -43,14 +43,14 @@ pub(super) fn parse_limit(text: &str) -> Result<Limit, String> {
     limit.map(|limit| Limit(Some(limit))).ok_or_else(|| format!("write a number from 1 to {MAX_LIMIT}, or none"))
 }
 
-/// Parses for how long an old secret stays good.
+/// Parses how long an old secret stays good.
 pub(super) fn parse_keep_old(text: &str) -> Result<Duration, String> {
     parse_duration(text, Duration::ZERO..=MAX_KEEP_OLD_SECRET)
 }
 
 /// Parses the id of a client.
 pub(super) fn parse_id(text: &str) -> Result<ClientId, String> {
-    ClientId::parse(text).ok_or_else(|| "this is no id of a client: `knoxide client list` shows them".to_owned())
+    ClientId::parse(text).ok_or_else(|| "this is not the id of a client: `knoxide client list` shows them".to_owned())
 }
 
 fn add(name: String, rights: Rights, Limit(limit): Limit, context: &Context<'_>) -> Answered {

@@ -21,17 +21,17 @@ pub(super) enum Missing {
     Refuse,
 }
 
-/// A path that says the same in every folder.
+/// The absolute form of a path.
 fn from_root(file: &Path) -> PathBuf {
     std::path::absolute(file).unwrap_or_else(|_| file.to_owned())
 }
 
-/// How a missing file comes into being, or why not.
+/// How to create a missing file, or why that is not possible.
 pub(super) fn how_to_make(database: &DatabaseSettings, obstacle: Option<String>) -> String {
     let switched_off = if database.create { "" } else { " where KNOXIDE_CREATE is true" };
     match obstacle {
-        Some(obstacle) => format!("none can be made there, since {obstacle}"),
-        None => format!("`knoxide migrate` makes one{switched_off}"),
+        Some(obstacle) => format!("none can be created there, since {obstacle}"),
+        None => format!("`knoxide migrate` creates one{switched_off}"),
     }
 }
 
@@ -69,7 +69,7 @@ impl Context<'_> {
         file.try_exists().is_ok_and(|found| !found).then(|| from_root(file))
     }
 
-    /// What a command has made besides its own work, in words.
+    /// What a command has created besides its own work, in words.
     pub(super) fn made(&self, missing: Option<&Path>) -> Option<String> {
         if let Some(file) = missing.filter(|file| file.exists()) {
             return Some(format!("there was no database, so a new one was created: {}", file.display()));
@@ -78,7 +78,7 @@ impl Context<'_> {
         self.made_tables.get().then(|| format!("the database had no tables of Knoxide, so they were created: {place}"))
     }
 
-    /// The database, with the tables that this program needs. They are created in a new one.
+    /// The database, with the tables that this program needs; in a new database they are created.
     fn open(&self, missing: Missing) -> Result<DieselStore, Failure> {
         let store = self.open_any(missing)?;
         let status = store.migration_status()?;

@@ -77,7 +77,7 @@ pub(super) fn examine(settings: Result<Settings, Mistakes>, env_file: Option<&En
             findings.push(Finding::fine("settings", "are valid"));
             check_settings(&settings, &mut findings);
             files::examine_secrets(&settings.secret_files, &mut findings);
-            // What cannot be looked at is the database's own finding.
+            // If the file cannot be looked at, the examination of the database reports that.
             if let Some(file) = settings.database.url.sqlite_file().filter(|file| file.try_exists().is_ok()) {
                 files::examine(file, &mut findings);
             }
@@ -119,7 +119,7 @@ fn ask_server(settings: &Settings) -> Finding {
     }
 }
 
-/// Fewer connections than this are too few for many clients.
+/// With fewer connections than this, the doctor advises to raise the limit.
 const FEW_CONNECTIONS: usize = 500;
 
 /// How many connections fit if this many files may be open.

@@ -12,7 +12,7 @@ use crate::service::admin::{About, Answer, Cause, Evidence, ExplainSettings, Exp
 /// What to do with a token that was an argument.
 const EXPOSED: &str = "\
 an argument that is not the id of a session: see `knoxide session list`. If it was a token, others on this machine could \
-see it, and the shell may have kept it: consider it exposed and end its session. Give a token to standard input: \
+see it, and the shell may have kept it: consider it exposed and end its session. Pass a token on standard input: \
 `knoxide explain --token < FILE`";
 
 /// Explains what the arguments after `explain` name.
@@ -69,10 +69,10 @@ fn sentence(subject: &str, answer: &Answer) -> String {
         Answer::Live { expires: Some(at) } => format!("{subject} is good until {at}."),
         Answer::Expired { at, known_from: Evidence::Database } => format!("{subject} expired at {at}."),
         Answer::Expired { at, known_from: Evidence::Claim } => {
-            format!("{subject} expired at {at}: it says so itself, under a signature of this server. Its row is gone.")
+            format!("{subject} expired at {at}: it says so itself, signed by this server. Its row is gone.")
         }
         Answer::Idle { at, last_seen, limit_seconds } => words_of_idleness(subject, *at, *last_seen, *limit_seconds),
-        Answer::Consumed { at } => format!("{subject} was consumed at {at}: a refresh replaced it by a new one."),
+        Answer::Consumed { at } => format!("{subject} was consumed at {at}: a refresh replaced it with a new one."),
         Answer::GaveWay { at } => {
             format!("{subject} was deleted at {at}: its session had too many newer access tokens.")
         }
@@ -90,8 +90,8 @@ fn sentence(subject: &str, answer: &Answer) -> String {
         Answer::UserInactive(cause) => format!("{subject} is refused: its user is inactive{}.", words_of_cause(cause)),
         Answer::UserGone(cause) => format!("{subject} is gone: its user was deleted{}.", place(cause)),
         Answer::Malformed => {
-            "This cannot be a token: it is empty, too long, or has a blank or another character that no \
-                              token has. Give the token alone, without the word before it."
+            "This cannot be a token: it is empty, too long, or has a space or another character that no \
+                              token has. Give the token alone, without the keyword before it."
                 .to_owned()
         }
         Answer::Unknown { days, expired_days } => {
@@ -110,7 +110,7 @@ fn sentence(subject: &str, answer: &Answer) -> String {
 fn words_of_idleness(subject: &str, at: Timestamp, last_seen: Option<Timestamp>, limit: Option<u64>) -> String {
     let seen = last_seen.map_or_else(String::new, |seen| format!(" since {seen}"));
     let limit = limit.map_or_else(
-        || "there is no limit any more".to_owned(),
+        || "there is no longer a limit".to_owned(),
         |seconds| format!("the limit is {}", counted(seconds, "second")),
     );
     format!("{subject} ended at {at} because its session was not used{seen}; {limit}.")
@@ -172,7 +172,7 @@ fn place(cause: &Cause) -> String {
     text
 }
 
-/// Whom the name of an actor means.
+/// The actor in words.
 fn actor_named(actor: &str) -> String {
     match actor {
         "cli" => "the command line".to_owned(),
@@ -188,9 +188,9 @@ const REASONS: [(Event, &str); 11] = [
     (Event::Revoked, "revoked by an administrator"),
     (Event::PasswordChanged, "the user has a new password"),
     (Event::AllSessionsEnded, "the sessions of all users were ended"),
-    (Event::OldSessionsEnded, "all sessions from before a moment were ended"),
+    (Event::OldSessionsEnded, "all sessions opened before a certain time were ended"),
     (Event::Deactivated, "the user was deactivated"),
-    (Event::Activated, "the user was activated, which revives nothing"),
+    (Event::Activated, "the user was activated, which revives no session"),
     (Event::Imported, "the user was inactive when the token was imported"),
     (Event::UserDeleted, "the user is being deleted"),
     (Event::Idle, "not used for too long"),

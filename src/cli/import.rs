@@ -53,7 +53,7 @@ pub(super) fn run(file: &Path, context: &mut Context<'_>) -> Answered {
     Ok(Answer::new(text, to_json(&imported)?))
 }
 
-/// A first start makes a user `admin` with number 1, which most files to import have, too.
+/// The first start of a server creates a user `admin` with number 1, which most files to import contain too.
 fn with_cure(error: AdminError, admin: &Admin) -> Failure {
     let clashing = if let AdminError::Clashes(clashes) = &error { clashes.as_slice() } else { &[] };
     let first = admin.find_user(ADMIN).ok().map(|user| user.id);
@@ -68,9 +68,9 @@ fn with_cure(error: AdminError, admin: &Admin) -> Failure {
     let mut failure = Failure::from(error);
     if is_cured {
         failure.message.push_str(
-            "\nThe user `admin` is here already. If only the first start made it, and nothing uses it: run \
+            "\nThe user `admin` exists already. If the first start of the server created it, and nothing uses it, run \
              `knoxide user delete admin --force` (in a script, with --yes), then import again before the next start, \
-             which would make it anew.",
+             which would create it again.",
         );
     }
     failure

@@ -25,7 +25,9 @@ pub(super) fn run(direction: Option<Direction>, context: &mut Context<'_>) -> An
             let store = context.open_any(Missing::Refuse)?;
             if !yes {
                 let last = store.migration_status()?.applied.pop().unwrap_or_default();
-                let question = format!("Revert step {last}, and delete all data that it made room for, for good?");
+                let question = format!(
+                    "Revert step {last}, and permanently delete all data in the tables and columns that it added?"
+                );
                 insist(context.terminal, &question, "to revert a step")?;
             }
             let version = store.revert_last_migration()?;

@@ -1,4 +1,4 @@
-//! Where a new password comes from.
+//! Reading a new password from its source.
 
 use super::answer::{Code, Failure};
 use super::args::NewPassword as NewPasswordOptions;

@@ -24,7 +24,7 @@ pub(super) enum Risk {
     /// All users of the machine can read a secret or change settings: logged at each start.
     World,
     /// All users can read a secret in a file whose mode the operator may be unable to change, as with secrets that
-    /// Docker mounts: logged at each start, and advice of the doctor.
+    /// Docker mounts: logged at each start, and reported by the doctor as advice.
     Mounted,
     /// A group has access, which may be intended, but rarely is: only the doctor reports it, as wrong.
     Group,
@@ -45,8 +45,8 @@ pub(super) struct Exposure {
     pub(super) remedy: String,
 }
 
-/// Everything to which all users of the machine have access, for the log at the start: with absolute paths,
-/// since readers of the log may not know the working directory.
+/// Everything to which all users of the machine have access, for the log at the start. Paths are absolute, since
+/// readers of the log may not know the working directory.
 pub(super) fn open_to_all_users(settings: &Settings, env_file: Option<&EnvFile>) -> Vec<Exposure> {
     let database = settings.database.url.sqlite_file().map(absolute);
     let mut found = Vec::new();

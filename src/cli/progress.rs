@@ -1,13 +1,13 @@
-//! How far a long command is, for a person who watches.
+//! The progress of a long command, for a person who watches.
 
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// How often something moves while a step runs whose parts cannot be counted.
+/// How often the spinner moves during a step whose parts cannot be counted.
 const TICK: Duration = Duration::from_millis(100);
 
-/// A bar or a sign of life on standard error, if a person sees that.
+/// A bar or a spinner on standard error, if a person watches it.
 pub(super) struct Progress(ProgressBar);
 
 impl Progress {
@@ -23,7 +23,7 @@ impl Progress {
         Self(bar)
     }
 
-    /// Shows that something goes on, and how long it has taken.
+    /// A spinner that shows how long the step has taken.
     pub(super) fn of_unknown_length(is_watched: bool, what: String) -> Self {
         if !is_watched {
             return Self(ProgressBar::hidden());
@@ -36,13 +36,13 @@ impl Progress {
         Self(sign)
     }
 
-    /// So many are done.
+    /// Sets how much is done.
     pub(super) fn set(&self, done: u64) {
         self.0.set_position(done);
     }
 }
 
-/// Nothing stays on the screen, whatever came of the command.
+/// Nothing stays on the screen, whatever the outcome of the command.
 impl Drop for Progress {
     fn drop(&mut self) {
         self.0.finish_and_clear();

@@ -1,5 +1,5 @@
-//! The readiness of a server that runs with the same settings. A command cannot detect by itself that the
-//! server lost the files of its database: the command opens, or creates, the files now at that path.
+//! The readiness of a server that runs with the same settings. A command cannot detect by itself that the server has
+//! lost the files of its database, because the command opens, or creates, whatever files are at that path now.
 //!
 //! A client library would be larger than this one request, over TCP or a Unix socket.
 
@@ -18,7 +18,7 @@ use crate::config::ListenAddress;
 /// How long the request to one address may take altogether.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The maximum size of a reply, in bytes; of a longer one no more is read.
+/// The maximum size of a reply, in bytes; a longer one is not read any further.
 const MAX_REPLY_BYTES: usize = 8 * 1024;
 
 /// Asks for readiness only.

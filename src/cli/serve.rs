@@ -12,8 +12,8 @@ use crate::server::{ADMIN, Announcement, FirstUser, PasswordDelivery, StartError
 use crate::service::admin::AdminError;
 use crate::telemetry;
 
-/// Serves until the order to stop. Events go to the log; a random first password goes to
-/// the terminal if there is one, and nowhere else.
+/// Serves until a signal to stop arrives. Events are logged; a random first password is shown on the terminal if there
+/// is one, and otherwise written to a file.
 pub(super) fn run(context: Context<'_>) -> Answered {
     let Context { settings, env_file, terminal, err, clock, random, .. } = context;
     let _log = telemetry::start(&settings.log, Arc::clone(&clock))
@@ -116,7 +116,7 @@ fn note(announcement: &Announcement<'_>, database: &str) {
                 log::info!(address = address.to_string(); "listening for administrators");
             }
         }
-        Announcement::Stopping => log::info!("stopping: open requests are finished"),
+        Announcement::Stopping => log::info!("stopping: finishing open requests"),
     }
 }
 

@@ -39,7 +39,7 @@ pub(super) fn run(action: Action, context: &mut Context<'_>) -> Answered {
             context.admin(Missing::Refuse)?.end_session(id)?;
             Ok(Answer::new(format!("Session {id} is ended."), json!({ "id": id })))
         }
-        // Without any condition, these are all: the arguments say `--all` then.
+        // Without any condition, this ends all sessions; the arguments require `--all` for that.
         Action::Revoke { id: None, user, all: _, before, filter, dry_run, yes } => {
             let matching = SessionMatch { created_before: before, ..conditions(filter) };
             revoke::run(user.as_deref(), matching, revoke::Manner { dry_run, yes }, context)
@@ -110,8 +110,8 @@ pub(super) fn sweep(trust_clock: bool, context: &Context<'_>) -> Answered {
             None => "Nothing was deleted by age, since there was no sweep before".to_owned(),
         };
         text.push_str(&format!(
-            "\n{kept}: a command does not know whether the clock is right. A server that has run for an hour does; or use \
-             --trust-clock if you have checked it."
+            "\n{kept}: a command cannot know whether the clock is right. A server that has run for an hour can; or use \
+             --trust-clock if you have checked the clock."
         ));
     }
     Ok(Answer::new(text, to_json(&swept)?))

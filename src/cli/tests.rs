@@ -31,7 +31,7 @@ use crate::store::{Connection, Store};
 /// 2023-11-14T22:13:20Z.
 const START: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
 
-/// A valid hash of an unknown password, which costs no time.
+/// A valid hash of an unknown password, so that none has to be computed.
 const HASH: &str = "bcrypt_sha256$$2b$12$abcdefghijklmnopqrstuuJFAvXeB9BI1oCG6bVYcB5Oy/QCfrR4e";
 
 /// A machine with a database of its own.
@@ -57,7 +57,7 @@ impl Ran {
     }
 }
 
-/// A person who types these lines, if there are any; or a pipe with a text in it.
+/// A person who types these lines, if there are any, or a pipe that contains a text.
 #[derive(Default)]
 struct Typist {
     lines: Vec<&'static str>,

@@ -17,7 +17,7 @@ use crate::store::{LastAdmin, SharedEmail, UserFilter};
 pub(super) fn run(action: Action, context: &mut Context<'_>) -> Answered {
     match action {
         Action::Add { name, email, shared_email, staff, admin, inactive, password } => {
-            // Where there is no database yet, a refusal makes none.
+            // If there is no database yet, a refusal must not create one.
             if check_new_account(&name, &email).is_err()
                 && let Ok(admin) = context.admin(Missing::Refuse)
             {
@@ -30,7 +30,7 @@ pub(super) fn run(action: Action, context: &mut Context<'_>) -> Answered {
             let shared_email = shared(shared_email);
             let account = NewAccount { username, email, shared_email, password, is_active, is_staff, is_admin };
             let id = context.admin(Missing::Make)?.add_user(account)?;
-            let text = format!("User {} is added, with number {id}.", visible(&name));
+            let text = format!("User {} was added, with number {id}.", visible(&name));
             Ok(Answer::new(text, json!({ "id": id, "username": name })))
         }
         Action::List { search, begins, email, active, staff, admin, limit, after } => {
@@ -43,7 +43,7 @@ pub(super) fn run(action: Action, context: &mut Context<'_>) -> Answered {
         Action::Passwd { user, password } => {
             let (admin, user) = find_for(Event::PasswordChanged, &user.user, context)?;
             admin.set_password(&user, password::read(&password, context)?)?;
-            changed(&user, "has a new password, and no session any more")
+            changed(&user, "has a new password, and all sessions have ended")
         }
         Action::ResetPassword(typed) => reset_password(&typed.user.user, context),
         Action::Rename { user, name } => {
@@ -113,7 +113,7 @@ fn reset_password(typed: &str, context: &Context<'_>) -> Answered {
     Ok(Answer::new(text, to_json(&Reset { id: user.id, username: name, made: &made })?))
 }
 
-/// A one-time password and whose it is.
+/// A one-time password and its user.
 #[derive(Serialize)]
 struct Reset<'a> {
     id: UserId,
@@ -133,21 +133,21 @@ fn find(typed: &str, context: &Context<'_>) -> Result<(Admin, User), Failure> {
     Ok((admin, user))
 }
 
-/// The same for an act, which is recorded as refused if there is no such user.
+/// As [`find`], for an act that is recorded as refused if there is no such user.
 pub(super) fn find_for(act: Event, typed: &str, context: &Context<'_>) -> Result<(Admin, User), Failure> {
     let admin = context.admin(Missing::Refuse)?;
     let user = admin.find_for(act, typed)?;
     Ok((admin, user))
 }
 
-/// The same for an act that `--force` allows to leave no administrator.
+/// As [`find_for`], for an act that may leave no administrator with `--force`.
 fn find_forced(act: Event, typed: &str, force: bool, context: &Context<'_>) -> Result<(Admin, User), Failure> {
     let (admin, user) = find_for(act, typed, context)?;
     let last_admin = if force { LastAdmin::MayGo } else { LastAdmin::Keep };
     Ok((Admin { last_admin, ..admin }, user))
 }
 
-/// The refusal of such an act, with `--force` among the cures.
+/// The refusal of such an act, which also suggests `--force`.
 fn or_force(error: AdminError) -> Failure {
     let is_last = matches!(error, AdminError::LastAdmin(_));
     let mut failure = Failure::from(error);

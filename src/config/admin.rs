@@ -11,7 +11,7 @@ use crate::http::admin::HostName;
 pub struct AdminSettings {
     /// Its address; `None`: there is no administration API.
     pub listen: Option<ListenAddress>,
-    /// The host names of its requests; empty: `localhost` and the address that it listens on.
+    /// The host names that its requests may use; empty: `localhost` and the address that it listens on.
     pub hosts: Vec<HostName>,
 }
 
@@ -34,13 +34,13 @@ pub(super) fn listen() -> Form<Option<ListenAddress>> {
     Form::new("ip:port, [ipv6]:port, unix:/path, or off", parse, show)
 }
 
-/// Reports addresses that take each other's connections: which of two listeners gets them is up to the system, and most
-/// systems refuse the second.
+/// Reports addresses that overlap: which of two such listeners gets a connection is up to the system, and most systems
+/// refuse the second.
 pub(super) fn check_overlap(settings: &Settings, input: &mut Input) {
     let listen = tcp(&settings.http.listen);
     for (index, one) in listen.iter().enumerate() {
         if let Some(other) = listen.iter().take(index).find(|other| is_same_place(**other, *one)) {
-            input.report("KNOXIDE_LISTEN", format!("{other} and {one} are one place: remove one of them"));
+            input.report("KNOXIDE_LISTEN", format!("{other} and {one} overlap: remove one of them"));
         }
     }
     let own = tcp(settings.admin.listen.as_slice());
@@ -51,7 +51,7 @@ pub(super) fn check_overlap(settings: &Settings, input: &mut Input) {
         is_same_place(**address, *own) || takes_ipv4 && own.port() != 0 && address.port() == own.port()
     };
     if let Some(other) = listen.iter().find(takes) {
-        let problem = format!("{own} belongs to {other} of KNOXIDE_LISTEN already: give it another port, or write off");
+        let problem = format!("{own} overlaps with {other} of KNOXIDE_LISTEN: give it another port, or write off");
         input.report("KNOXIDE_ADMIN_LISTEN", problem);
     }
 }
@@ -64,7 +64,7 @@ fn tcp(addresses: &[ListenAddress]) -> Vec<SocketAddr> {
     addresses.iter().filter_map(tcp).collect()
 }
 
-/// Whether both are one port of one address, or of any address and one of the same kind.
+/// Whether both have the same port, and the same address or one of them every address of that kind.
 fn is_same_place(one: SocketAddr, other: SocketAddr) -> bool {
     let is_covered = one.ip() == other.ip()
         || one.is_ipv4() == other.is_ipv4() && (one.ip().is_unspecified() || other.ip().is_unspecified());

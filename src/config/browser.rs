@@ -7,22 +7,22 @@ use super::{Input, Settings};
 use crate::domain::dialect::{CookieMode, Dialect};
 use crate::http::browser::cors::CorsOrigins;
 
-/// Characters that tokens may begin with and that end or quote the value of a cookie (RFC 6265, section 4.1.1).
+/// Characters that a token prefix may have, but the value of a cookie may not (RFC 6265, section 4.1.1).
 const NOT_IN_COOKIES: [char; 4] = ['"', ',', ';', '\\'];
 
 /// Adds the settings that do not belong to one dialect.
 pub(super) fn settings(table: &mut Table) {
     table.group("Browsers");
-    let meaning = "The origins, besides that of `KNOXIDE_PUBLIC_URL`, whose pages may log in with cookies, and send requests other than GET and HEAD with them \
-                   (docs/browsers.md). They are compared exactly.";
+    let meaning = "The origins, besides that of `KNOXIDE_PUBLIC_URL`, whose pages may log in with cookies, and send \
+                   requests other than GET and HEAD with them (docs/browsers.md). They are compared exactly.";
     let origins = || of("comma list of origins such as https://app.example.com");
     table.add("KNOXIDE_ORIGINS", origins(), meaning, |settings| Some(&mut settings.http.options.origins));
     let meaning = "The origins whose pages may read replies (CORS). They are compared exactly. `*`: any page, without \
-                   cookies. Empty: no other than the server's own. Never at the administration API.";
+                   cookies. Empty: only the server's own pages. Replies of the administration API can never be read.";
     let readers = of("comma list of origins, or *");
     table.add("KNOXIDE_CORS_ORIGINS", readers, meaning, |settings| Some(&mut settings.http.options.cors.origins));
     let meaning = "Whether pages of `KNOXIDE_CORS_ORIGINS` may send cookies with their requests and read the replies. \
-                   Browsers send them for pages of the same site only, such as those of a sibling domain.";
+                   Browsers send them only for pages of the same site, such as those of a sibling domain.";
     table.add("KNOXIDE_CORS_CREDENTIALS", boolean(), meaning, |settings| {
         Some(&mut settings.http.options.cors.credentials)
     });
@@ -48,7 +48,7 @@ pub(super) fn check(settings: &Settings, input: &mut Input) {
     }
     if settings.tokens.policy.token_prefix.contains(NOT_IN_COOKIES) {
         let problem = format!(
-            "holds a character that the value of a cookie cannot have: write none of \" , ; and \\, or off into {}",
+            "has a character that the value of a cookie cannot have: write none of \" , ; and \\, or set {} to off",
             name_of(dialect, "COOKIE")
         );
         input.report("KNOXIDE_TOKEN_PREFIX", problem);

@@ -25,19 +25,19 @@ pub(super) fn settings(table: &mut Table, dialect: Dialect) {
     table.group(format!("Dialect {}", dialect.as_str()));
     let meaning = "The prefix of this dialect's paths.";
     table.add(name("PREFIX"), path_prefix(), meaning, move |settings| Some(&mut mount(settings, dialect).prefix));
-    let meaning = "The words before the tokens of this dialect in the `Authorization` header; compared without regard \
-                   to case.";
+    let meaning = "The keywords before the tokens of this dialect in the `Authorization` header; case does not matter.";
     table.add(name("KEYWORDS"), keywords(), meaning, move |settings| Some(&mut mount(settings, dialect).keywords));
     let meaning = "Whether browsers keep this dialect's tokens in cookies that no script can read (docs/browsers.md): \
                    logins set them, with this `SameSite`, and answer null in place of each token. `off`: tokens are in \
                    the replies.";
     let cookies = one_of([("off", CookieMode::Off), ("lax", CookieMode::Lax), ("strict", CookieMode::Strict)]);
     table.add(name("COOKIE"), cookies, meaning, move |settings| Some(&mut mount(settings, dialect).cookie));
-    let meaning = "What new tokens look like: opaque texts of 40 hexadecimal digits, or signed JWTs, which other \
-                   services can verify offline. A JWT needs an end, so the lifetime must not be `none` then.";
+    let meaning = "The form of new tokens: opaque strings of 40 hexadecimal digits, or signed JWTs, which other \
+                   services can verify offline. A JWT must expire, so its lifetime cannot be `none`.";
     let forms = one_of([("opaque", TokenForm::Opaque), ("jwt", TokenForm::Jwt)]);
     table.add(name("FORM"), forms, meaning, move |settings| Some(&mut policy(settings, dialect).form));
-    let meaning = "The lifetime of an access token. `none`: until its session is ended. A JWT ends on a whole second.";
+    let meaning = "The lifetime of an access token. `none`: until its session is ended. A JWT expires on a whole \
+                   second.";
     table.add(name("TTL"), optional(lifetime()), meaning, move |settings| {
         Some(&mut policy(settings, dialect).access_ttl)
     });
@@ -46,8 +46,8 @@ pub(super) fn settings(table: &mut Table, dialect: Dialect) {
         RefreshPolicy::Pair { ttl, .. } => Some(ttl),
         RefreshPolicy::None | RefreshPolicy::Access { .. } => None,
     });
-    let meaning = "For how long after the login tokens can be refreshed, counted in whole seconds. Then the user has to \
-                   log in again.";
+    let meaning = "How long tokens can be refreshed, counted from the login in whole seconds. After that, the user has \
+                   to log in again.";
     table.add(name("REFRESH_WINDOW"), lifetime(), meaning, move |settings| {
         match &mut policy(settings, dialect).refresh {
             RefreshPolicy::Access { window } => Some(window),
@@ -75,8 +75,8 @@ pub(super) fn check(policies: &PerDialect<DialectPolicy>, input: &mut Input) {
         let name = |setting| name_of(dialect, setting);
         if policy.form == TokenForm::Jwt && policy.access_ttl.is_none() {
             let problem = format!(
-                "is none, but a JWT needs an end, since a service that verifies it offline cannot learn that it was \
-                 revoked: write a duration, or opaque into {}",
+                "is none, but a JWT must expire, since a service that verifies it offline cannot learn that it was \
+                 revoked: write a duration, or set {} to opaque",
                 name("FORM")
             );
             input.report(name("TTL"), problem);
@@ -85,7 +85,7 @@ pub(super) fn check(policies: &PerDialect<DialectPolicy>, input: &mut Input) {
         {
             let access = policy.access_ttl.map_or_else(|| "none".to_owned(), show_duration);
             let problem = format!(
-                "is {}, less than the access token's {access}: write more, or less into {}",
+                "is {}, less than the access token's {access}: write more, or set {} to less",
                 show_duration(ttl),
                 name("TTL")
             );

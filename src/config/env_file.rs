@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 pub struct EnvFile {
     /// Where it is.
     pub path: PathBuf,
-    /// Whether there are secrets in it, and not only the names of files with some.
+    /// Whether it contains secrets, and not only the names of files that do.
     pub has_secrets: bool,
 }
 

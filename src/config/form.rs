@@ -170,7 +170,7 @@ where
     )
 }
 
-/// A number that consists of digits: no sign, no spaces.
+/// A number that consists only of digits: no sign, no spaces.
 fn whole<T: FromStr>(text: &str) -> Option<T> {
     if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None }
 }
@@ -287,7 +287,7 @@ pub(super) fn keywords() -> Form<Vec<String>> {
         if !word.is_empty() && word.bytes().all(fits) {
             return Ok(word.to_owned());
         }
-        Err("cannot stand in an Authorization header: write words without spaces, such as Token, with commas between"
+        Err("cannot be used in an Authorization header: write words without spaces, such as Token, with commas between"
             .to_owned())
     };
     let text = "comma list of words of letters, digits and !#$%&'*+-.^_`|~";

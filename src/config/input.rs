@@ -127,17 +127,17 @@ impl Input {
         self.closed_folder
     }
 
-    /// Turns that into a mistake.
+    /// Reports a working directory that this user may not enter as a mistake.
     pub fn refuse_closed_folder(&mut self) {
         if self.closed_folder {
-            let problem = "cannot be looked for, since this user has no permission to enter the working directory: start in another \
-                           one, or name a file with --env-file";
+            let problem = "cannot be looked for, since this user has no permission to enter the working directory: \
+                           start in another one, or name a file with --env-file";
             self.report(".env", problem.to_owned());
         }
     }
 
-    /// Adds environment variables. It ignores those that are not settings, and those with which
-    /// Kubernetes and Docker describe services.
+    /// Adds environment variables. Those that are not settings are ignored, and so are those with which Kubernetes and
+    /// Docker describe services.
     pub fn add_environment(&mut self, variables: impl IntoIterator<Item = (OsString, OsString)>) {
         let variables = variables.into_iter().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
         let variables: Vec<_> = variables.collect();

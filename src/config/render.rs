@@ -8,9 +8,9 @@ use super::table::groups;
 /// The text of `.env.example`: every setting with its default, commented out.
 pub fn env_example() -> String {
     let mut text = String::from(
-        "# Settings of Knoxide: copy this file to .env and remove the # from what you change.\n\
-         # The environment wins over this file, and flags of the command line win over both.\n\
-         # Put values that hold spaces, # or $ in single quotes.\n",
+        "# Settings of Knoxide: copy this file to .env and remove the # before each setting that you change.\n\
+         # The environment overrides this file, and flags of the command line override both.\n\
+         # Put values that contain spaces, # or $ in single quotes.\n",
     );
     for group in groups() {
         let _ = write!(text, "\n# --- {} ---\n", group.title);
@@ -41,7 +41,7 @@ pub fn markdown() -> String {
          (or the one that `--env-file` names), one `NAME=value` per line; values that contain spaces, `#` or `$` need single \
          quotes; a `$` elsewhere is refused. The environment overrides the file, and flags of the command line override both.\n\n\
          All mistakes are reported together before anything starts: invalid values, combinations that are not allowed, and \
-         names that begin with `KNOXIDE_` and are not settings, other than those with which Kubernetes and Docker describe \
+         names that begin with `KNOXIDE_` and are not settings, except those with which Kubernetes and Docker describe \
          services (`…_SERVICE_HOST`). `knoxide settings` prints this list, and \
          `knoxide doctor` checks the settings.\n\n\
          A secret can be in a file: its path is the value of the variable with `_FILE` after its name. If all users of the \

@@ -5,11 +5,11 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-/// The longest secret, in bytes: of a larger file, which cannot be the right one, no more is read.
+/// The longest secret, in bytes. A larger file cannot be the right one, and is not read any further.
 const MAX_SECRET_BYTES: u64 = 64 * 1024;
 
-/// Reads the secret in a file, without what editors add around it. Other users may have permission to
-/// read it: secrets that Docker or Kubernetes mount often are readable, and the operator cannot change their mode.
+/// Reads the secret in a file, without what editors add around it. Other users may be able to read the file: secrets
+/// that Docker or Kubernetes mount are often readable, and the operator cannot change their mode.
 ///
 /// # Errors
 /// When it cannot be read, is empty, or longer than 64 KiB. The text continues a sentence after the name of
@@ -26,10 +26,10 @@ pub fn read_secret_file(path: &Path) -> Result<Zeroizing<String>, String> {
     }
     // Windows PowerShell writes UTF-16 unless it is told otherwise.
     if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") || bytes.contains(&0) {
-        return Err(format!("names {shown}, which cannot be read: it is text in UTF-16, or no text; save it as UTF-8"));
+        return Err(format!("names {shown}, which cannot be read: it is UTF-16, or not text; save it as UTF-8"));
     }
     let Ok(text) = std::str::from_utf8(&bytes) else {
-        return Err(format!("names {shown}, which cannot be read: it is no text in UTF-8; save it as UTF-8"));
+        return Err(format!("names {shown}, which cannot be read: it is not UTF-8; save it as UTF-8"));
     };
     let secret = unwrapped(text);
     if secret.is_empty() {
@@ -38,7 +38,7 @@ pub fn read_secret_file(path: &Path) -> Result<Zeroizing<String>, String> {
     Ok(Zeroizing::new(secret.to_owned()))
 }
 
-/// A text without what editors and shells add: a byte order mark, and the end of the last line.
+/// A text without what editors and shells add: a byte order mark, and a final line end.
 pub fn unwrapped(text: &str) -> &str {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     text.strip_suffix('\n').map_or(text, |line| line.strip_suffix('\r').unwrap_or(line))

@@ -4,7 +4,7 @@
 use std::ffi::OsString;
 use std::net::IpAddr;
 
-/// The names that containers have which Docker linked to this one.
+/// The aliases of the containers that Docker linked to this one.
 pub(super) struct ServiceLinks {
     docker: Vec<String>,
 }
@@ -17,8 +17,8 @@ impl ServiceLinks {
         Self { docker: names.filter_map(|(name, _)| Some(name.strip_suffix("_NAME")?.to_owned())).collect() }
     }
 
-    /// Whether a variable describes a service. Its value must have the right form, so that a setting with a
-    /// mistyped name stays a mistake.
+    /// Whether a variable describes a service. Its value must have the right form, so that a setting with a mistyped
+    /// name is still reported.
     pub(super) fn contain(&self, name: &str, value: &str) -> bool {
         let is_port = value.parse::<u16>().is_ok();
         let is_url = ["tcp://", "udp://", "sctp://"].iter().any(|scheme| value.starts_with(scheme));

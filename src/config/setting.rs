@@ -31,9 +31,9 @@ impl Setting {
 /// What applies when a setting is not given.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fallback {
-    /// As if this text had been given.
+    /// This text, as if it had been given.
     Value(String),
-    /// Computed at the start, as these words say.
+    /// A value that is computed at the start, described in these words.
     Computed(&'static str),
     /// Nothing.
     Unset,

@@ -71,7 +71,7 @@ fn database(table: &mut Table) {
     settings! { table;
         /// The database. A path after `sqlite://` is relative to the working directory (`sqlite://knoxide.db`) or
         /// absolute (`sqlite:///var/lib/knoxide/knoxide.db`). In the user and the password of Postgres, write `%40` for
-        /// `@`, `%2F` for `/`, `%3F` for `?`, `%25` for `%` and `%20` for a blank.
+        /// `@`, `%2F` for `/`, `%3F` for `?`, `%25` for `%` and `%20` for a space.
         DATABASE_URL = database.url, form::database_url();
 
         /// Whether a new database is created: a missing SQLite file, and the tables where there are none. Use `false`
@@ -85,14 +85,14 @@ fn http(table: &mut Table) {
     let compat = [("documented", Compat::Documented), ("package", Compat::Package)];
     table.group("HTTP server");
     settings! { table;
-        /// The addresses to listen on. `[::]:port` takes IPv4 connections too, unless an IPv4 address with the same
+        /// The addresses to listen on. `[::]:port` accepts IPv4 connections too, unless an IPv4 address with the same
         /// port is listed as well. `0.0.0.0:port` is every IPv4 address: another one with the same port is refused.
         KNOXIDE_LISTEN = http.listen, form::list(
             "comma list of ip:port, [ipv6]:port, unix:/path", str::parse, |a: &ListenAddress, b| a == b, ToString::to_string,
         );
 
-        /// The mode of Unix sockets in `KNOXIDE_LISTEN`. An account that may write to a socket may connect to it: with
-        /// 660, the server's user and group.
+        /// The file mode of Unix sockets in `KNOXIDE_LISTEN`. Accounts that may write to a socket can connect to it:
+        /// with 660, the server's user and group.
         KNOXIDE_SOCKET_MODE = http.socket_mode, form::of("three octal digits, such as 660 or 666");
 
         /// Which replies are given where the documented contracts (docs/dialects) and the Django packages differ:
@@ -100,7 +100,8 @@ fn http(table: &mut Table) {
         /// djoser are 400), `package` the packages (204, `{}`, 401).
         KNOXIDE_COMPAT = http.options.compat, one_of(compat);
 
-        /// Whether the document of the API is served: `/openapi.json`, and `/docs/` to read it (docs/openapi.md).
+        /// Whether the OpenAPI document is served at `/openapi.json`, with a page to read it at `/docs/`
+        /// (docs/openapi.md).
         KNOXIDE_API_DOCS = http.options.api_docs, boolean();
 
         /// The proxies whose `X-Forwarded-For` is trusted; `unix` stands for all clients that connect through a Unix
@@ -122,7 +123,7 @@ fn http(table: &mut Table) {
 fn connections(table: &mut Table) {
     settings! { table;
         /// How long a client may take to send a request's head, and again its body; the answer to a slower one is 408.
-        /// This holds for each request of a connection.
+        /// This applies to each request of a connection.
         KNOXIDE_READ_TIMEOUT = http.options.read_timeout, duration(ms(100)..=secs(600));
 
         /// How long a connection may stay idle between two requests before the server closes it. Behind a load
@@ -133,17 +134,17 @@ fn connections(table: &mut Table) {
         /// How long a check of a token may wait for the database; after that the answer is 503.
         KNOXIDE_CHECK_TIMEOUT = http.check_timeout, duration(ms(10)..=secs(60));
 
-        /// How many live tokens are cached. A check of a cached token reads no row while nothing was revoked. A token
-        /// takes about 200 bytes, or twice that if each belongs to another user; on SQLite each worker has a cache.
-        /// With 0 every check reads a row. A revoked token is refused at once either way.
+        /// How many live tokens are cached. A check of a cached token reads no row as long as nothing was revoked. A
+        /// token takes about 200 bytes, or twice that if each belongs to a different user; on SQLite each worker has
+        /// its own cache. With 0 every check reads a row. A revoked token is refused at once either way.
         KNOXIDE_CACHE_TOKENS = http.cache_tokens, number(0..=100_000_000);
 
-        /// How long the server goes on accepting requests and connections after the order to stop, while `/readyz`
-        /// answers 503 and each reply closes its connection. Set this higher than your balancer's health check interval
+        /// How long the server still accepts requests and connections after it is told to stop, while `/readyz` answers
+        /// 503 and each reply closes its connection. Set this higher than your load balancer's health check interval
         /// times its failure threshold: until then it keeps sending clients here.
         KNOXIDE_SHUTDOWN_DELAY = http.shutdown_delay, duration(Duration::ZERO..=secs(600));
 
-        /// How long open requests may go on after the order to stop and `KNOXIDE_SHUTDOWN_DELAY`.
+        /// How long open requests may take to finish once `KNOXIDE_SHUTDOWN_DELAY` is over.
         KNOXIDE_SHUTDOWN_TIMEOUT = http.shutdown_timeout, duration(Duration::ZERO..=secs(3600));
     }
 }
@@ -152,13 +153,13 @@ fn administration(table: &mut Table) {
     table.group("Administration API");
     settings! { table;
         /// The address of the administration API (docs/admin-api.md), or `off`. Reach it through a tunnel such as `ssh
-        /// -L 8081:127.0.0.1:8081`, or through a proxy with TLS. It is served beside everything else only if an address
-        /// of `KNOXIDE_LISTEN` is repeated here; one that such an address only covers, as `[::]:80` does `127.0.0.1:80`,
-        /// is refused.
+        /// -L 8081:127.0.0.1:8081`, or through a proxy with TLS. To serve it beside everything else, repeat an address
+        /// of `KNOXIDE_LISTEN` here. An address that is merely covered by one of them, as `127.0.0.1:80` is by
+        /// `[::]:80`, is refused.
         KNOXIDE_ADMIN_LISTEN = admin.listen, admin::listen();
 
-        /// The hosts that requests to the administration API may name in `Host`, whatever the port; the answer to others
-        /// is 421. So no web page can reach it under a name of its own.
+        /// The hosts that requests to the administration API may name in `Host`, whatever the port; the answer to
+        /// others is 421. This prevents web pages from reaching it under names of their own.
         KNOXIDE_ADMIN_HOSTS = admin.hosts, admin::hosts();
     }
 }
@@ -171,21 +172,21 @@ fn sessions(table: &mut Table) {
         KNOXIDE_IDLE_LIMIT = tokens.policy.idle_limit, optional(duration(secs(10)..=MAX_DURATION));
 
         /// Whether `GET /auth/user/` counts as use of the session, against the idle limit. Use `true` if your services
-        /// check tokens there and nowhere else: otherwise a session in use ends as idle.
+        /// check tokens only there: otherwise a session that is in use ends as idle.
         KNOXIDE_USER_COUNTS_AS_USE = tokens.policy.user_counts_as_use, boolean();
 
-        /// How often the time of last use is written to the database. At most a tenth of the idle limit, which is exact
-        /// to two of these intervals.
+        /// How often the time of last use is written to the database: at most a tenth of the idle limit, which is
+        /// accurate to two of these intervals.
         KNOXIDE_TOUCH_INTERVAL = tokens.policy.touch_interval,
             duration(secs(1)..=secs(3600)).computed("60s, or a tenth of the idle limit if that is less");
 
         /// How many live sessions a user may have.
         KNOXIDE_TOKEN_LIMIT = tokens.policy.token_limit, optional(number(1..=1_000_000));
 
-        /// What happens to a login beyond the limit: it is refused, or it ends the user's oldest sessions.
+        /// What happens when a login exceeds the limit: it is refused, or it ends the user's oldest sessions.
         KNOXIDE_TOKEN_LIMIT_POLICY = tokens.policy.limit_policy, one_of(limit_policies);
 
-        /// The prefix of every new opaque token, with which scanners find leaked ones. Older tokens stay good.
+        /// The prefix of every new opaque token, by which scanners find leaked ones. Older tokens stay good.
         KNOXIDE_TOKEN_PREFIX = tokens.policy.token_prefix, token_prefix();
     }
 }
@@ -193,8 +194,9 @@ fn sessions(table: &mut Table) {
 /// Continues the group before it: what refreshing returns, and how long rows are kept.
 fn refreshing(table: &mut Table) {
     settings! { table;
-        /// With rotation: for how long a consumed token still gets the same successor, so that a client that lost the
-        /// reply, or asked twice at once, is not logged out. After that, using it again ends the session.
+        /// With rotation: how long a consumed token can still be exchanged for the same successor, so that a client
+        /// that lost the reply, or sent two requests at once, is not logged out. After that, using it again ends the
+        /// session.
         KNOXIDE_REFRESH_GRACE = tokens.policy.refresh_grace, duration(Duration::ZERO..=secs(3600));
 
         /// How many access tokens a session keeps when it is refreshed. Beyond that, expired ones are deleted first,
@@ -202,14 +204,14 @@ fn refreshing(table: &mut Table) {
         KNOXIDE_SESSION_ACCESS_TOKENS = tokens.policy.access_tokens, optional(number(1..=10_000));
 
         /// How many times a session may be refreshed in a burst. Beyond that the answer to a refresh is 429 with
-        /// `Retry-After`, and the session stays live. Each node counts for itself. With `none` there is no limit.
+        /// `Retry-After`, and the session stays live. Each node counts separately. With `none` there is no limit.
         KNOXIDE_REFRESH_BURST = tokens.policy.refresh_rate.burst, optional(number(1..=1_000_000));
 
         /// Once a session has used up `KNOXIDE_REFRESH_BURST`, it may be refreshed once per interval of this length.
         KNOXIDE_REFRESH_INTERVAL = tokens.policy.refresh_rate.interval, duration(ms(1)..=secs(3600));
 
         /// How long an ended session stays listed, with the reason why it ended. Its tokens are refused from the moment
-        /// of its end, and soon deleted.
+        /// it ends, and deleted soon after.
         KNOXIDE_SESSION_RETENTION = tokens.session_retention, duration(Duration::ZERO..=MAX_DURATION);
 
         /// How often expired tokens, and ended sessions after their retention, are deleted from the database.
@@ -220,15 +222,15 @@ fn refreshing(table: &mut Table) {
 fn jwts(table: &mut Table) {
     table.group("JWTs");
     settings! { table;
-        /// The algorithm for access tokens. HS256: only a service that has the secret can verify them. EdDSA and
-        /// RS256: every service can, with the keys at `/.well-known/jwks.json`. Refresh tokens are always signed with
-        /// HS256. Keys are made at the first start and stored in the database; `knoxide key` lists and changes them.
+        /// The algorithm for access tokens. HS256: only a service that has the secret can verify them. EdDSA and RS256:
+        /// every service can, with the keys at `/.well-known/jwks.json`. Refresh tokens are always signed with HS256.
+        /// Keys are generated at the first start and stored in the database; `knoxide key` lists and changes them.
         KNOXIDE_JWT_ALGORITHM = jwt.algorithm, one_of(Algorithm::ALL.map(|one| (one.as_str(), one)));
 
         /// The secret of HS256: the UTF-8 bytes of this text, the same on every node; it is not stored. Texts that are
-        /// easily guessed are refused: use the output of `openssl rand -base64 48`. Not given: 32 random bytes, made at
-        /// the first start and stored in the database. To change it, set another one and run `knoxide key rotate
-        /// HS256`.
+        /// easily guessed are refused: use the output of `openssl rand -base64 48`. Not given: 32 random bytes,
+        /// generated at the first start and stored in the database. To change it, set another one and run `knoxide key
+        /// rotate HS256`.
         KNOXIDE_JWT_SECRET = jwt.secret, jwt_secret();
     }
     table.group("Dialects");
@@ -242,21 +244,22 @@ fn jwts(table: &mut Table) {
 fn passwords(table: &mut Table) {
     table.group("Passwords");
     settings! { table;
-        /// The password of the administrator `admin`, which `knoxide serve` creates when there is no user at all. Not
-        /// given: a random one, shown once on a terminal, or else written to a file that only the server's user can
-        /// read. A later change of this setting changes no password: `knoxide user passwd admin` does.
+        /// The password of the administrator `admin`, which `knoxide serve` creates if there are no users. Not given: a
+        /// random one, shown once on the terminal, or, without a terminal, written to a file that only the server's
+        /// user can read. Changing this setting later changes no password; use `knoxide user passwd admin`.
         KNOXIDE_ADMIN_PASSWORD = passwords.admin, form::admin_password();
 
-        /// Whether a login by e-mail may write the domain of the address in another case. An exact match comes first;
-        /// only if there is none, the case of A to Z in the domain is ignored, and only if exactly one user matches.
+        /// Whether letter case in the domain of the e-mail address may differ at a login by e-mail. An exact match
+        /// comes first. If there is none, the case of A to Z in the domain is ignored, provided that exactly one user
+        /// matches.
         KNOXIDE_EMAIL_DOMAIN_ANY_CASE = tokens.policy.email_domain_any_case, boolean();
 
         /// The cost of new password hashes: each step doubles the time that a guess takes. Older hashes are replaced
         /// when their users log in.
         KNOXIDE_BCRYPT_COST = passwords.bcrypt_cost, number(Hasher::LEAST_COST..=Hasher::MOST_COST);
 
-        /// How many threads hash passwords, at low priority. Another thread helps at ordinary priority while checks
-        /// leave these no processor time, and takes at most a fifth of one core.
+        /// How many threads hash passwords, at low priority. While checks leave them no processor time, another thread
+        /// helps at ordinary priority, and takes at most a fifth of one core.
         KNOXIDE_PASSWORD_THREADS = passwords.threads, number(1..=256).computed(PROCESSORS);
     }
 }
@@ -280,8 +283,8 @@ fn throttle(table: &mut Table) {
         /// After that, one more is accepted from there per interval of this length.
         KNOXIDE_THROTTLE_PAIR_INTERVAL = throttle.pair.interval, interval();
 
-        /// How many wrong passwords for one account are accepted in a burst from all those addresses together from
-        /// which it has not logged in lately.
+        /// How many wrong passwords for one account are accepted in a burst from all unknown addresses together: those
+        /// from which it has not logged in lately.
         KNOXIDE_THROTTLE_ACCOUNT_BURST = throttle.account.burst, burst();
 
         /// After that, one more is accepted from all of them together per interval of this length.
@@ -293,13 +296,13 @@ fn throttle(table: &mut Table) {
         /// After that, one more is accepted from there per interval of this length.
         KNOXIDE_THROTTLE_ADDRESS_INTERVAL = throttle.address.interval, interval();
 
-        /// How long after a login its address is known to the account. Wrong passwords from other addresses do not
-        /// count there.
+        /// How long an address stays known to an account after a login from it. Wrong passwords from other addresses do
+        /// not count against logins from a known one.
         KNOXIDE_THROTTLE_KNOWN_FOR = throttle.known_for, duration(secs(3600)..=days(3650));
 
-        /// Networks whose wrong passwords for all accounts together are not counted, such as that of a backend that
-        /// posts its users' logins. Each account is counted there as everywhere; `unix` stands for all clients that
-        /// connect through a Unix socket.
+        /// Networks for which wrong passwords for all accounts together are not counted, such as that of a backend that
+        /// posts its users' logins. Wrong passwords for one account are counted as everywhere else. `unix` stands for
+        /// all clients that connect through a Unix socket.
         KNOXIDE_THROTTLE_EXEMPT = throttle.exempt, exempt;
     }
 }
@@ -310,7 +313,8 @@ fn audit(table: &mut Table) {
         /// How long audit events are kept (docs/audit.md).
         KNOXIDE_AUDIT_RETENTION = audit.retention, optional(duration(days(1)..=MAX_DURATION));
 
-        /// How many audit events are kept: beyond that, the oldest are deleted, those of logins and logouts first. Of other older events, a tenth as many are kept. 0: any number.
+        /// How many audit events are kept. Beyond that, the oldest are deleted: those of logins and logouts first, and
+        /// of the others all but a tenth of this number. 0: any number.
         KNOXIDE_AUDIT_MAX_ROWS = audit.max_rows, number(0..=1_000_000_000_000);
 
         /// How long audit events keep addresses, devices and, in the filter of a mass end, a session's name.
@@ -321,8 +325,8 @@ fn audit(table: &mut Table) {
 fn log(table: &mut Table) {
     table.group("Log");
     settings! { table;
-        /// What is logged. `knoxide=debug` also shows each good check. Libraries are never logged below `info`, where
-        /// they repeat what clients sent.
+        /// What is logged. `knoxide=debug` also shows each successful check. Libraries are never logged below `info`,
+        /// because there they repeat what clients sent.
         KNOXIDE_LOG = log.filter, log_filter();
 
         /// The form of log lines: plain text, or one JSON object per line.

@@ -26,7 +26,7 @@ fn read(pairs: &[(&str, &str)]) -> Result<Settings, Mistakes> {
     Settings::read(input(pairs))
 }
 
-/// The only mistake there is, as it is shown.
+/// The only mistake in these settings, as it is shown.
 fn mistake(pairs: &[(&str, &str)]) -> String {
     let mistakes = read(pairs).expect_err("a mistake").0;
     assert_eq!(mistakes.len(), 1, "{mistakes:?}");
@@ -87,7 +87,7 @@ fn committed_documents_are_what_the_table_says() {
 fn the_example_file_is_a_valid_env_file_that_changes_nothing() {
     let folder = tempfile::tempdir().expect("a folder");
     let commented = env_example();
-    // With every default uncommented; what has none, or a secret's file, stays out.
+    // With every default uncommented; settings without a default, and files of secrets, are left out.
     let open: String = commented
         .lines()
         .map(|line| line.strip_prefix('#').filter(|rest| rest.contains('=') && !rest.ends_with('=')).unwrap_or("#"))

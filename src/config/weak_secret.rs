@@ -1,13 +1,13 @@
 //! Secrets that are long enough but easily guessed.
 //!
-//! The text alone does not prove that a secret is good. These rules find what people write in haste, and
-//! accept the output of generators: each rule refuses fewer than one in 100,000 random texts, even
-//! if they consist of hexadecimal or decimal digits.
+//! A text alone cannot prove that a secret is good. These rules find what people write in haste, and accept the output
+//! of generators: each rule refuses fewer than one in 100,000 random texts, even if they consist only of hexadecimal or
+//! decimal digits.
 
 /// The minimum number of different characters in a secret.
 const MIN_DIFFERENT: usize = 6;
 
-/// What examples contain, in lower case.
+/// What the placeholders of examples contain, in lower case.
 const PLACEHOLDERS: [&str; 9] = [
     "changeme",
     "change-me",

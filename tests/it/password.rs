@@ -307,7 +307,7 @@ fn reasons_name_the_algorithm_and_no_part_of_the_hash() {
     let reason = is_verifiable(&stored("pbkdf2_sha256$hunter2")).unwrap_err().to_string();
     assert_eq!(reason, "the stored pbkdf2_sha256 password hash is malformed");
     let reason = is_verifiable(&stored("hunter2$a$b")).unwrap_err().to_string();
-    assert_eq!(reason, "the stored password hash is of no known algorithm");
+    assert_eq!(reason, "the algorithm of the stored password hash is unknown");
 }
 
 /// A vector whose hash is verified quickly, with some of its characters replaced, inserted or

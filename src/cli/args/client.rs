@@ -19,7 +19,7 @@ Examples:
   knoxide client add gateway --rights introspect,batch --limit 5000
   knoxide --json client add ci | jq -r .secret")]
     Add {
-        /// A name that identifies the client, at most 150 characters; no two clients have the same
+        /// A name that identifies the client, at most 150 characters; no two clients can have the same name
         name: String,
         /// What it may do: introspect, batch or revoke, with commas between
         #[arg(long, value_name = "RIGHTS", default_value = "introspect", value_parser = crate::cli::client::parse_rights)]
@@ -32,13 +32,13 @@ Examples:
     List,
     /// Give a client a new secret, shown once
     #[command(after_help = "\
-The old secret stays good for a while, so that the client can change over. One that was kept by an earlier rotation is \
+The old secret stays good for a while, so that the client can switch. One that was kept by an earlier rotation is \
 refused at once. If the secret has leaked, say --keep-old 0s.")]
     Rotate {
         /// The client's id, as `client list` shows it
         #[arg(value_parser = crate::cli::client::parse_id)]
         id: ClientId,
-        /// For how long the old secret stays good, such as 24h or 0s, at most 30d
+        /// How long the old secret stays good, such as 24h or 0s, at most 30d
         #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = crate::cli::client::parse_keep_old)]
         keep_old: Duration,
     },

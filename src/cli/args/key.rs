@@ -25,7 +25,7 @@ Examples:
         #[arg(value_parser = crate::cli::key::parse_algorithm)]
         algorithm: Option<Algorithm>,
     },
-    /// Stop using a key at once, because it has leaked
+    /// Stop using a key at once, if it has leaked
     #[command(after_help = "\
 Forged tokens are refused here even with a leaked key, since every token is looked up in the database; services that \
 verify offline would accept them. Rotate first; the last key of an algorithm cannot be retired (code 4).")]

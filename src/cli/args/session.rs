@@ -10,9 +10,9 @@ use crate::domain::time::Timestamp;
 /// Actions on sessions.
 #[derive(Subcommand)]
 pub(in crate::cli) enum Session {
-    /// List sessions: live ones, or those that ended too
+    /// List live sessions, or ended ones too
     #[command(after_help = "\
-All conditions hold together.
+A session is listed if it meets all conditions.
 
 Examples:
   knoxide session list alice
@@ -23,7 +23,7 @@ Examples:
         user: Option<String>,
         #[command(flatten)]
         filter: SessionConditions,
-        /// Also ended sessions, with the reason
+        /// Also list ended sessions, with the reason
         #[arg(long)]
         all: bool,
         /// The maximum number of sessions, the latest first
@@ -33,15 +33,17 @@ Examples:
         #[arg(long, value_name = "TIME|ID", value_parser = parse_bound)]
         before: Option<Bound>,
     },
-    /// End a session, all sessions of a user, or all that meet conditions; from then on every check refuses their tokens
+    /// End a session, all sessions of a user, or all that meet conditions; from then on every check refuses their
+    /// tokens
     #[command(after_help = "\
-Several conditions hold together: the sessions that meet all of them end. They are counted first, and the command asks \
-before it ends them; without a terminal it needs --yes. It ends no session that was opened after it counted. It returns \
-when all are ended: from then on no check accepts a token of any of them. If it fails before, a part of them is ended, \
+With several conditions, the sessions that meet all of them end. They are counted first, and the command asks before \
+it ends them; without a terminal it needs --yes. It ends no session that was opened after it counted. It returns when \
+all are ended: from then on no check accepts a token of any of them. If it fails before that, some of them are ended, \
 and running it again ends the rest.
 
-These end at once, whatever their number: --user alone, which does not ask, the sessions of a user; --all those of all \
-users; --before alone all that were opened before a time. Those of administrators and of scripts end, too.
+Three forms end any number of sessions at once: --user alone, which does not ask, ends those of a user; --all ends \
+those of all users; --before alone ends all that were opened before a time. Those of administrators and of scripts \
+end too.
 
 Examples:
   knoxide session revoke 018cc251-f400-7000-8000-000000000000
@@ -72,7 +74,7 @@ Examples:
         before: Option<Timestamp>,
         #[command(flatten)]
         filter: SessionConditions,
-        /// Count the sessions and show some of them, and end none
+        /// Count the sessions and show some of them, but end none
         #[arg(long)]
         dry_run: bool,
         /// Do not ask for confirmation
@@ -105,7 +107,7 @@ pub(in crate::cli) struct SessionConditions {
     pub(in crate::cli) name: Option<String>,
 }
 
-/// What the sessions of a list were opened before.
+/// A time, or a session, before which the listed sessions were opened.
 #[derive(Clone)]
 pub(in crate::cli) enum Bound {
     /// A time.
@@ -117,21 +119,21 @@ pub(in crate::cli) enum Bound {
 fn parse_bound(text: &str) -> Result<Bound, String> {
     match SessionId::parse(text) {
         Some(id) => Ok(Bound::Session(id)),
-        None => parse_time(text).map(Bound::Time).map_err(|problem| format!("{problem}, and no id of a session")),
+        None => parse_time(text).map(Bound::Time).map_err(|problem| format!("{problem}, nor the id of a session")),
     }
 }
 
 /// A time; or a date, which stands for its first moment in UTC.
 fn parse_time(text: &str) -> Result<Timestamp, String> {
     let time = Timestamp::parse(text).or_else(|| Timestamp::parse(&format!("{text}T00:00:00Z")));
-    time.ok_or_else(|| "it is no time such as 2026-11-26T12:00:00Z, and no date such as 2026-11-26".to_owned())
+    time.ok_or_else(|| "it is neither a time such as 2026-11-26T12:00:00Z nor a date such as 2026-11-26".to_owned())
 }
 
 /// An address, which is a network of one, or a network.
 fn parse_network(text: &str) -> Result<IpNet, String> {
     let address = text.parse::<std::net::IpAddr>().map(|address| IpNet::from(address.to_canonical()));
     let network = address.or_else(|_| text.parse::<IpNet>().map(|network| network.trunc()));
-    network.map_err(|_| "it is no address such as 192.0.2.7, and no network such as 192.0.2.0/24".to_owned())
+    network.map_err(|_| "it is neither an address such as 192.0.2.7 nor a network such as 192.0.2.0/24".to_owned())
 }
 
 fn parse_kind(text: &str) -> Result<SessionKind, String> {

@@ -10,7 +10,7 @@ use crate::domain::time::Clock;
 use crate::store::diesel::{CLOCK_TOLERANCE, DatabaseKind, DieselStore, FoundFile, TRIGGERS, is_of_pooler};
 use crate::store::{AdminStore, KeyError, Store, StoreError, StoreResult};
 
-/// It is no coincidence if this many users share one address.
+/// If this many users share one address, it is not a coincidence.
 const MANY_USERS: i64 = 20;
 
 /// Examines the database.
@@ -23,7 +23,7 @@ pub(super) fn examine(settings: &Settings, clock: &dyn Clock, findings: &mut Vec
 
 fn look(store: &DieselStore, settings: &Settings, clock: &dyn Clock, findings: &mut Vec<Finding>) -> StoreResult<()> {
     let pinged = store.connect()?.ping();
-    // A failed ping must be reported, whatever the findings about its tables are.
+    // A failed ping is always reported, whatever was found about the tables.
     let migrated = store.migration_status()?.pending.is_empty();
     findings.push(Finding::fine("database", format!("{} answers", settings.database.url.redacted())));
     if settings.database.url.is_in_the_clear() {
@@ -32,7 +32,7 @@ fn look(store: &DieselStore, settings: &Settings, clock: &dyn Clock, findings: &
         findings.push(Finding::advice("transport", "passwords and digests cross the network in the clear", remedy));
     }
     facts(store, findings)?;
-    // A missing table or trigger was reported already.
+    // A missing table or trigger has been reported already.
     let is_told = !migrated || findings.iter().any(|finding| finding.subject == TRIGGERS && finding.is_wrong());
     let unfit = pinged.err().filter(|_| !is_told);
     let fits = migrated && unfit.is_none();
@@ -56,7 +56,7 @@ fn remedy(database: &DatabaseSettings, error: &StoreError) -> String {
     let place = database.url.redacted();
     let follow = format!("follow the message, and check DATABASE_URL ({place})");
     match error {
-        // A server that answered, through a pooler.
+        // The server answered, through a pooler.
         StoreError::Unavailable(_) if is_of_pooler(error) => follow,
         StoreError::Unavailable(_) if database.url.kind() == DatabaseKind::Postgres => {
             format!("check DATABASE_URL ({place}), and whether the server runs and can be reached")
@@ -90,10 +90,10 @@ fn statement_log(store: &DieselStore) -> StoreResult<Option<Finding>> {
     }))
 }
 
-/// Whether Postgres words its errors in a language in which they are recognised.
+/// Whether Postgres reports errors in a language in which they are recognised.
 fn language(store: &DieselStore) -> StoreResult<Option<Finding>> {
     Ok(store.foreign_messages()?.map(|(language, remedy)| {
-        let fact = format!("of Postgres are in {language}, so that some errors are not told apart");
+        let fact = format!("of Postgres are in {language}, so that some errors are not recognised");
         Finding::advice("messages", fact, format!("as a superuser: {remedy}"))
     }))
 }
@@ -114,19 +114,19 @@ fn clocks(store: &DieselStore, clock: &dyn Clock) -> StoreResult<Finding> {
 /// Whether tokens can be signed, with the same keys as on other nodes.
 fn keys(store: &DieselStore, settings: &JwtSettings) -> StoreResult<Finding> {
     if store.list_keys()?.is_empty() {
-        return Ok(Finding::fine("keys", "there are none yet; the first start makes them"));
+        return Ok(Finding::fine("keys", "there are none yet; the first start creates them"));
     }
     let loaded = store.load_keys(settings.secret.as_ref());
     let ring = loaded.and_then(|stored| Ok(KeyRing::new(&stored, settings.algorithm)?));
     Ok(match ring.map(|ring| ring.short_rsa_key()) {
         Ok(Some((id, bits))) => Finding::advice(
             "keys",
-            format!("key {id} of RS256 has {bits} bits, as older releases made it; new ones have {RSA_BITS}"),
+            format!("key {id} of RS256 has {bits} bits, as keys of older releases had; new ones have {RSA_BITS}"),
             "run `knoxide key rotate RS256`: tokens of the old key stay good",
         ),
         Ok(None) => Finding::fine("keys", "can be read, and the secret is that of the other nodes"),
         Err(KeyError::Store(error)) => return Err(error),
-        Err(KeyError::Bad(BadKey::Missing(_))) => Finding::fine("keys", "one is missing; the next start makes it"),
+        Err(KeyError::Bad(BadKey::Missing(_))) => Finding::fine("keys", "one is missing; the next start creates it"),
         Err(error @ KeyError::Bad(BadKey::Unreadable { id, .. })) => {
             let remedy = format!("run `knoxide key rotate` for its algorithm, then `knoxide key retire {id}`");
             Finding::wrong("keys", error.to_string(), remedy)
@@ -145,8 +145,8 @@ fn addresses(store: &DieselStore, settings: &Settings) -> StoreResult<Finding> {
         Some((network, users)) if !trusted.unix && trusted.networks.is_empty() => Finding::advice(
             "addresses",
             format!("{users} users logged in lately, all from one address ({network}), and no proxy is trusted"),
-            "if there is a proxy before the server, name it in KNOXIDE_TRUSTED_PROXIES: until then, all its clients share \
-             the limits of one address",
+            "if there is a proxy in front of the server, name it in KNOXIDE_TRUSTED_PROXIES: until then, all its clients \
+             share the limits of one address",
         ),
         Some(_) | None => Finding::fine("addresses", "clients have different addresses"),
     })

@@ -1,5 +1,5 @@
-//! Permissions of the file with the settings, and of what is next to a SQLite database, whose
-//! own file the store checks.
+//! Permissions of the file with the settings, and of the files next to that of a SQLite database. The database's own
+//! file is checked by the store.
 
 use std::path::{Path, PathBuf};
 

@@ -80,14 +80,14 @@ fn names(unreachable: &Flawed) -> Finding {
     Finding::wrong("names", fact, "run `knoxide user rename` for them, by their numbers")
 }
 
-/// The good case is told by [`addresses`].
+/// `None` if there is no such address: then [`addresses`] has a finding.
 fn emails(blank: &Flawed) -> Option<Finding> {
     let fact = blank.fact("cannot log in by e-mail, since the address has white space at its ends");
     let remedy = "run `knoxide user set-email` for them, by their numbers";
     (blank.count > 0).then(|| Finding::advice(EMAILS, fact, remedy))
 }
 
-/// Whether each e-mail address leads to one user.
+/// Whether each e-mail address belongs to only one user.
 pub(super) fn addresses(store: &DieselStore) -> StoreResult<Finding> {
     let shared = store.shared_addresses()?;
     if shared.is_empty() {

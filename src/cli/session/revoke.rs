@@ -16,21 +16,21 @@ use crate::store::SessionMatch;
 /// How the command is carried out.
 #[derive(Clone, Copy)]
 pub(super) struct Manner {
-    /// Counts alone.
+    /// Only counts the sessions.
     pub(super) dry_run: bool,
     /// Does not ask.
     pub(super) yes: bool,
 }
 
-/// Which way leads to the end.
+/// How the sessions are ended.
 enum Way {
-    /// One row of a user, whatever the number of sessions.
+    /// By one change of the user's row, for any number of sessions.
     OfUser(User),
-    /// One row of all users.
+    /// By one change that applies to all users.
     Everybody,
-    /// One row of all users.
+    /// By one change that applies to all users.
     Before(Timestamp),
-    /// Row by row.
+    /// Session by session.
     Filtered,
 }
 
@@ -83,7 +83,7 @@ pub(super) fn run(user: Option<&str>, matching: SessionMatch, manner: Manner, co
     }
 }
 
-/// Counts only for the question.
+/// Asks for confirmation, and counts the sessions if that is needed for the question.
 fn confirm(admin: &Admin, matching: &SessionMatch, manner: Manner, context: &mut Context<'_>) -> Result<(), Failure> {
     let count = if manner.yes { 0 } else { admin.dry_run(matching)?.count };
     ask(count, manner, context)

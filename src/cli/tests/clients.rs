@@ -4,7 +4,7 @@ use super::Machine;
 use crate::domain::client::{ClientId, ClientSecret, accepts};
 use crate::domain::time::Clock;
 
-/// Whether the database takes this for a secret of the client.
+/// Whether this is a secret of the client, according to the database.
 fn is_good(machine: &Machine, id: &Value, secret: &Value) -> bool {
     let text = |value: &Value| value.as_str().expect("a text").to_owned();
     let id = ClientId::parse(&text(id)).expect("an id");

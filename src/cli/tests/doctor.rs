@@ -27,7 +27,7 @@ fn examine(machine: &Machine, environment: &[(&str, &str)]) -> (u8, String) {
     examine_now(machine, environment)
 }
 
-/// The code, and the facts that are wrong or could be better, each with its remedy.
+/// The exit code, and the facts that are wrong or could be better, each with its remedy.
 fn examine_now(machine: &Machine, environment: &[(&str, &str)]) -> (u8, String) {
     let ran = machine.run_with(&["--json", "doctor"], Typist::default(), environment);
     let findings: Vec<Value> = serde_json::from_str(&ran.out).expect("JSON");

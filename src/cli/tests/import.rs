@@ -68,7 +68,7 @@ fn users_who_cannot_log_in_by_name_or_address_are_listed() {
 #[test]
 fn the_cure_for_an_admin_of_the_first_start_is_told() {
     let machine = Machine::new();
-    // As the first start makes it.
+    // As the first start of a server creates it.
     let first = ["user", "add", "admin", "--staff", "--admin", "--password-hash", HASH];
     let cure = ["user", "delete", "admin", "--force", "--yes"];
     machine.done(&first);
@@ -85,7 +85,7 @@ fn the_cure_for_an_admin_of_the_first_start_is_told() {
     machine.done(&cure);
     let data = json!({ "format": 1, "users": [{ "id": 1, "username": "admin" }] });
     machine.done(&["import", &file(&machine, &data)]);
-    // Another clash is another matter.
+    // Other conflicts do not get this advice.
     machine.done(&cure);
     machine.done(&["user", "add", "bob", "--password-hash", HASH]);
     let bob = machine.json(&["user", "show", "bob"])["id"].clone();

@@ -88,7 +88,7 @@ fn the_secret_of_the_settings_is_changed_by_rotating() {
     assert!(matches!(store.load_keys(Some(&secret(SECRET))), Err(KeyError::OtherSecret)));
     let listed = machine.done(&["key", "list"]);
     assert!(listed.contains("settings") && !listed.contains(SECRET) && !listed.contains(OTHER), "{listed}");
-    // Back to one that the database keeps.
+    // Back to a secret that is stored in the database.
     assert_eq!(rotate(&[]).code, 0);
     assert!(store.load_keys(None).is_ok());
 }

@@ -102,7 +102,7 @@ fn a_filtered_set_ends_after_a_confirmation() {
     }
     let of_address = ["session", "revoke", "--address", "192.0.2.7", "--before", "2023-11-15"];
     assert_eq!(machine.json(&[&of_address[..], &["--yes"]].concat())["ended"], 1);
-    // Nothing is left, so nothing is asked.
+    // No session is left, so there is no question.
     assert_eq!(machine.done(&of_address), "0 sessions are ended.\n");
 }
 

@@ -80,7 +80,7 @@ fn names_and_addresses_are_stored_as_keyboards_write_them() {
         if decomposed.starts_with("zoe") {
             assert_eq!(machine.json(&["user", "show", decomposed])["id"], shown["id"], "the same letters");
         } else {
-            // Other letters: an imported user may have this very name.
+            // Different letters: an imported user may have exactly this name.
             machine.refused(3, &["user", "deactivate", decomposed]);
         }
         machine.refused(4, &["user", "add", decomposed, "--password-hash", HASH]);
@@ -95,7 +95,7 @@ fn names_and_addresses_are_stored_as_keyboards_write_them() {
     machine.done(&["user", "rename", "bob", "re\u{301}gis"]);
     machine.done(&["user", "set-email", "r\u{e9}gis", "re\u{301}gis@example.org"]);
     assert_eq!(machine.json(&["user", "show", "r\u{e9}gis"])["email"], "r\u{e9}gis@example.org");
-    // What its normal form makes of it is judged, too.
+    // Its normal form is judged too.
     assert!(machine.refused(4, &["user", "add", "\u{a8}x", "--password-hash", HASH]).contains("white space"));
 }
 
@@ -279,7 +279,7 @@ fn the_last_administrator_goes_by_force_alone_and_that_is_told() {
         let refusal = machine.refused(4, act);
         assert!(refusal.contains("an administrator first, or say --force"), "{act:?}: {refusal}");
     }
-    // This one has no such option.
+    // This command has no such option.
     let refusal = machine.refused(4, &["user", "passwd", "root", "--password-hash", "!"]);
     assert!(refusal.contains("an administrator first") && !refusal.contains("--force"), "{refusal}");
     for act in acts {

@@ -7,11 +7,11 @@ pub(super) fn forward_auth(table: &mut Table) {
     table.group("Forward authentication");
     settings! { table;
         /// Whether proxies can ask at `/forward-auth/` whether a request may pass (docs/forward-auth.md). The endpoints
-        /// tell the holder of a token what `GET /auth/user/` does, and whether the user is staff.
+        /// tell the holder of a token what `GET /auth/user/` tells, and whether the user is staff.
         KNOXIDE_FORWARD_AUTH = http.options.forward_auth.enabled, boolean();
 
-        /// The cookie in which a request to these endpoints can have its token instead of the `Authorization` header.
-        /// It counts only if a proxy in `KNOXIDE_TRUSTED_PROXIES` asks and passes on the client's method.
+        /// The cookie from which these endpoints accept a token instead of the `Authorization` header. It counts only
+        /// if a proxy in `KNOXIDE_TRUSTED_PROXIES` asks and passes on the client's method.
         KNOXIDE_FORWARD_AUTH_COOKIE = http.options.forward_auth.cookie, optional(form::of("name of a cookie"));
 
         /// The origins whose pages may send requests other than GET and HEAD with that cookie. They are compared
@@ -29,8 +29,8 @@ pub(super) fn introspection(table: &mut Table) {
         KNOXIDE_INTROSPECTION = http.options.introspection, boolean();
 
         /// The URL under which clients reach the server. It is the server's own origin where cookies are used
-        /// (docs/browsers.md). With it, `/.well-known/oauth-authorization-server` says where the endpoints of the
-        /// introspection are. No URL is ever made from the `Host` of a request.
+        /// (docs/browsers.md). With it, `/.well-known/oauth-authorization-server` says where the introspection
+        /// endpoints are. No URL is ever made from the `Host` of a request.
         KNOXIDE_PUBLIC_URL = http.options.public_url,
             optional(form::of("https URL without a path, such as https://auth.example.com"));
     }
@@ -39,8 +39,8 @@ pub(super) fn introspection(table: &mut Table) {
 pub(super) fn pages(table: &mut Table) {
     table.group("Pages");
     settings! { table;
-        /// Whether users have pages about their own account at `/account/` (docs/pages.md). Those of administrators are
-        /// where the administration API is. A build without the feature `pages` has neither.
+        /// Whether users have pages about their own account at `/account/` (docs/pages.md). The pages of administrators
+        /// are served with the administration API. A build without the feature `pages` has neither.
         KNOXIDE_ACCOUNT_PAGES = http.options.account_pages, boolean();
     }
 }

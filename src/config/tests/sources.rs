@@ -1,4 +1,4 @@
-//! What surrounds the values: variables of others, `.env` files, files with secrets.
+//! Where values come from: variables of other programs, `.env` files, files with secrets.
 
 use super::*;
 use crate::config::service_link::ServiceLinks;

@@ -36,7 +36,7 @@ on_each_database! {
         browser.open("/admin/users/new/");
         let reply = browser.submit("/admin/users/new/", &[("username", "alice"), ("email", "nonsense")]);
         assert_eq!(reply.status, 200);
-        assert!(browser.page.contains("is no e-mail address") && browser.page.contains("value=\"alice\""));
+        assert!(browser.page.contains("is not an e-mail address") && browser.page.contains("value=\"alice\""));
         let reply = browser.submit("/admin/users/new/", &[("username", "alice"), ("email", "")]);
         assert!(reply.text().contains("is taken"), "{}", reply.text());
         let reply = browser.submit("/admin/users/new/", &[("username", "carol"), ("email", "")]);

@@ -140,7 +140,7 @@ fn no_database_is_promised_where_none_can_be_made() {
         assert_eq!((done.code, said.contains(&of_folder)), (Some(code), true), "{command:?}: {said}");
         assert!(!said.contains("knoxide migrate"), "{command:?}: {said}");
         if matches!(command, ["doctor" | "user", ..]) {
-            assert!(said.contains("there is no database") && said.contains("none can be made there"), "{said}");
+            assert!(said.contains("there is no database") && said.contains("none can be created there"), "{said}");
         }
     }
     let strict = on_file(&folder.join("k.db")).set("KNOXIDE_CREATE", "false");
@@ -165,9 +165,9 @@ fn no_database_is_promised_where_none_can_be_made() {
 fn the_doctor_promises_a_database_only_with_the_setting_that_makes_it() {
     let program = Program::bare();
     let said = program.run(&["doctor"]).out;
-    assert!(said.contains("`knoxide migrate` makes one") && !said.contains("KNOXIDE_CREATE"), "{said}");
+    assert!(said.contains("`knoxide migrate` creates one") && !said.contains("KNOXIDE_CREATE"), "{said}");
     let said = program.set("KNOXIDE_CREATE", "false").run(&["doctor"]).out;
-    assert!(said.contains("`knoxide migrate` makes one where KNOXIDE_CREATE is true"), "{said}");
+    assert!(said.contains("`knoxide migrate` creates one where KNOXIDE_CREATE is true"), "{said}");
 }
 
 #[test]
