@@ -59,7 +59,7 @@ pub use user_provider::{ExternalUser, UserProvider, UserProviderError};
 use waits::within;
 use workers::{DbPool, HashPool};
 
-/// How long a login may wait for its hash, including the hashes of logins before it.
+/// How long a login may wait for its hash, including the time that hashes of earlier logins take.
 const PASSWORD_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The name of the pool for writes.
@@ -83,7 +83,7 @@ struct Inner {
     timeouts: Timeouts,
     cache: TokenCache,
     checks: DbPool,
-    /// Held by a list of sessions to its end: a second one waits, so that a thread of `checks` stays free.
+    /// Held by a list of sessions until it is finished: a second one waits, so that a thread of `checks` stays free.
     lists: Arc<tokio::sync::Semaphore>,
     writes: DbPool,
     passwords: HashPool,
@@ -108,13 +108,13 @@ impl Auth {
         AuthBuilder::new(Arc::new(store))
     }
 
-    /// The present moment by the service's clock, which does not go back where the machine's does:
-    /// see [`SteadyClock`].
+    /// The current time of the service's clock, which does not go back even if the machine's does: see
+    /// [`SteadyClock`].
     pub fn now(&self) -> Timestamp {
         self.inner.clock.now()
     }
 
-    /// Signs with other keys from now on; tokens of the old keys stay good.
+    /// Sets the keys that sign from now on; tokens of the old keys stay good.
     pub fn set_keys(&self, keys: KeyRing) {
         *self.inner.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
     }
@@ -123,7 +123,7 @@ impl Auth {
     pub fn published_keys(&self) -> serde_json::Value {
         let jwts = Dialect::ALL.iter().map(|dialect| self.policy().dialects.get(*dialect));
         let lifetimes = jwts.filter(|policy| policy.form == TokenForm::Jwt);
-        // Tokens without an end need their key permanently.
+        // Tokens that never expire need their key permanently.
         let longest = lifetimes.map(|policy| policy.access_ttl.unwrap_or(Duration::MAX)).max();
         self.keys().published(self.now(), longest.unwrap_or_default())
     }
@@ -137,7 +137,7 @@ impl Auth {
         &self.inner.policy
     }
 
-    /// Whether the store answers, may be used, and takes new data.
+    /// Whether the store answers, may be used, and accepts new data.
     ///
     /// # Errors
     /// When it does not, within the time-out of a check.

@@ -1,7 +1,7 @@
 //! Registered clients: services that ask this server about tokens, and prove who they are by an id and a secret.
 //!
-//! A secret is stored as a token is: only its digest, which is fast because the secret is random. A client has one
-//! secret, and for a while after a rotation the one before, too.
+//! A secret is stored like a token: only its digest, and a fast one suffices because the secret is random. A client has
+//! one secret, and for a while after a rotation also the previous one.
 
 mod schema;
 
@@ -20,7 +20,7 @@ use crate::domain::time::Timestamp;
 /// The beginning of every secret, by which programs that search for leaked secrets find it.
 pub const SECRET_PREFIX: &str = "kxc_";
 
-/// How many requests a second a client may make if nothing else was said.
+/// How many requests a second a client may make by default.
 pub const DEFAULT_LIMIT: u32 = 1_000;
 
 /// The highest limit that can be set, in requests a second.
@@ -63,7 +63,7 @@ impl fmt::Display for ClientId {
     }
 }
 
-/// The text of a client's secret, as the client holds it or as somebody presents it.
+/// The text of a client's secret, as the client holds it or as a caller presents it.
 ///
 /// It cannot be cloned, printed or serialised; [`ClientSecret::expose`] is the only way out, and its memory is wiped
 /// when it is dropped.
@@ -83,7 +83,7 @@ impl ClientSecret {
         Ok(Self(text))
     }
 
-    /// What somebody presents as a secret. Any text will do: whether it is one shows when it is judged.
+    /// What a caller presents as a secret. Any text is accepted here; [`accepts`] decides whether it is right.
     pub fn presented(text: impl Into<Zeroizing<String>>) -> Self {
         Self(text.into())
     }
@@ -181,7 +181,7 @@ impl Rights {
     /// No right.
     pub const NONE: Self = Self(0);
 
-    /// What a client gets if nothing else was said: [`Right::Introspect`] alone.
+    /// What a client gets by default: only [`Right::Introspect`].
     pub const USUAL: Self = Self(Right::Introspect.bit());
 
     /// Whether the right is in the set.
@@ -199,7 +199,7 @@ impl Rights {
         Right::ALL.into_iter().filter(move |right| self.has(*right))
     }
 
-    /// The set with these names, with commas between; `None` if one is no right's.
+    /// The set with these names, with commas between; `None` if one of them is not the name of a right.
     pub fn parse(text: &str) -> Option<Self> {
         text.split(',').map(|name| Right::from_name(name.trim())).collect()
     }
@@ -230,16 +230,16 @@ impl Serialize for Rights {
     }
 }
 
-/// The secret before the present one.
+/// The secret that the current one replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OldSecret {
     /// Its digest.
     pub digest: SecretDigest,
-    /// From this moment on it is refused.
+    /// From when on it is refused.
     pub until: Timestamp,
 }
 
-/// A client, as it is judged.
+/// A client, with what is needed to judge its requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientRecord {
     /// Its id.
@@ -248,7 +248,7 @@ pub struct ClientRecord {
     pub name: String,
     /// The digest of its secret.
     pub secret: SecretDigest,
-    /// The secret before that one, which may still be good.
+    /// The previous secret, which may still be good.
     pub old_secret: Option<OldSecret>,
     /// What it may do.
     pub rights: Rights,
@@ -256,10 +256,10 @@ pub struct ClientRecord {
     pub limit: Option<u32>,
 }
 
-/// Whether `presented` is a good secret of the client at `now`. It takes the same time for a client that is not
-/// there, and whatever the secret is.
+/// Whether `presented` is a good secret of the client at `now`. The time that this takes reveals neither whether the
+/// client exists nor anything about its secret.
 pub fn accepts(client: Option<&ClientRecord>, presented: &SecretDigest, now: Timestamp) -> bool {
-    // No text is known that has this digest.
+    // No text with this digest is known.
     const NO_SECRET: SecretDigest = SecretDigest([0; 64]);
     let secret = client.map_or(NO_SECRET, |client| client.secret);
     let old = client.and_then(|client| client.old_secret);
@@ -284,7 +284,7 @@ pub struct ClientEntry {
     pub created: Timestamp,
     /// When it last got a new secret, if it did.
     pub rotated: Option<Timestamp>,
-    /// Until when the secret before is good, also if that is over; `None`: there is none.
+    /// Until when the previous secret is, or was, good; `None`: there is none.
     pub old_secret_until: Option<Timestamp>,
     /// When it last proved who it is. Uses of the last minutes may be missing.
     pub last_used: Option<Timestamp>,

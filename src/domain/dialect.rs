@@ -50,7 +50,7 @@ impl Serialize for Dialect {
 pub enum CookieMode {
     /// Nowhere: replies have the tokens in their bodies, for the client to keep.
     Off,
-    /// In cookies with `SameSite=Lax`, which also come with requests that follow a link on another site.
+    /// In cookies with `SameSite=Lax`, which browsers also send when the user follows a link on another site.
     Lax,
     /// In cookies with `SameSite=Strict`.
     Strict,
@@ -61,11 +61,11 @@ pub enum CookieMode {
 pub struct Mount {
     /// Whether it is mounted.
     pub enabled: bool,
-    /// What its paths begin with: nothing, or a path without a final slash.
+    /// The prefix of its paths: empty, or a path without a final slash.
     pub prefix: String,
     /// The keywords before its tokens in the `Authorization` header, compared without case.
     pub keywords: Vec<String>,
-    /// Whether logins set cookies instead of handing out texts.
+    /// Whether logins set cookies instead of returning tokens in their replies.
     pub cookie: CookieMode,
 }
 

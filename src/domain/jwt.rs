@@ -226,7 +226,7 @@ fn read_end(exp: &Value) -> Option<Timestamp> {
         Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
     };
     let seconds = seconds.filter(|seconds| seconds.is_finite())?;
-    // A conversion beyond the range stops at its end.
+    // A value beyond the range is converted to the end of the range.
     Some(Timestamp::from_micros((seconds.floor() as i64).saturating_mul(1_000_000)))
 }
 

@@ -29,8 +29,8 @@ const DUMMY_SALT: [u8; 16] = *b"nobody's session";
 pub enum Verification {
     /// The password is wrong, or what is stored matches no password.
     Wrong,
-    /// The password is right. A caller that refuses the login all the same, for example because the user is
-    /// inactive, calls [`Hasher::pad_refusal`].
+    /// The password is right. A caller that refuses the login anyway, for example because the user is inactive,
+    /// calls [`Hasher::pad_refusal`].
     Right,
     /// The same, and the stored hash should be replaced by a new one ([`Hasher::hash`]).
     RightButOutdated,
@@ -70,7 +70,7 @@ pub struct Hasher {
     cost: u32,
 }
 
-/// Has the cost that Django uses.
+/// With the cost that Django uses.
 impl Default for Hasher {
     fn default() -> Self {
         Self { cost: Self::DEFAULT_COST }
@@ -158,9 +158,9 @@ impl Hasher {
         }
     }
 
-    /// Does the work that [`Self::verify`] would have added for a wrong password. Call it when a login
-    /// is refused although the password is right, or the quick answer would reveal that. For a hash of the
-    /// preferred format and cost, that is none.
+    /// Does the work that [`Self::verify`] would have added for a wrong password. Call it when a login is refused
+    /// although the password is right: otherwise the quick answer would reveal that. For a hash of the preferred format
+    /// and cost, there is no such work.
     pub fn pad_refusal(&self, password: &Password, stored: &PasswordHash) {
         self.pad(password, self.padding(Stored::parse(stored.expose()).ok().as_ref()));
     }
@@ -191,8 +191,9 @@ impl Hasher {
 }
 
 impl Stored<'_> {
-    /// Whether a password that fits is the user's whole password. Plain bcrypt ignores what comes after the first 72
-    /// bytes, so that other passwords fit, too. A better hash of one of those would refuse the user's own.
+    /// Whether a password that fits is the user's whole password. Plain bcrypt ignores everything after the first 72
+    /// bytes, so that other passwords fit too. If the hash were replaced by a better one of such a password, the user's
+    /// own would be refused.
     fn covers(&self, password: &Password) -> bool {
         match self.recipe {
             Recipe::Bcrypt { input: BcryptInput::Password, .. } => password.expose().len() < BCRYPT_KEY_BYTES,

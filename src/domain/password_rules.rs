@@ -15,7 +15,7 @@ pub const MIN_PASSWORD_CHARACTERS: usize = 8;
 /// `password_rules/SOURCE.md` names their source.
 const COMMON: &str = include_str!("password_rules/common.txt");
 
-/// From this similarity on, in percent, a password and a part of its owner's name are alike (Django's bound).
+/// The similarity, in percent, from which a password counts as similar to a part of its owner's name (Django's bound).
 const MAX_SIMILARITY_PERCENT: usize = 70;
 
 /// How many characters of a password must be left after a part of its owner's name is removed from it.
@@ -39,8 +39,8 @@ pub enum WeakPassword {
     /// Fewer than [`MIN_PASSWORD_CHARACTERS`].
     #[error("the password is shorter than 8 characters")]
     TooShort,
-    /// White space at an end: four of the five dialects take it off what is typed.
-    #[error("the password begins or ends with white space, which most login forms take off")]
+    /// White space at an end: four of the five dialects remove it from what is typed.
+    #[error("the password begins or ends with white space, which most login forms remove")]
     OuterSpace,
     /// One of the most common ones.
     #[error("the password is one of the most common ones")]
@@ -85,8 +85,8 @@ fn parts(owner: &Owner<'_>) -> Vec<String> {
     parts
 }
 
-/// Whether little is left of the password without this part of a name, or both have nearly the same
-/// characters in any order, as a reversed name has.
+/// Whether little is left of the password without this part of a name, or both have nearly the same characters in any
+/// order, as with a reversed name.
 fn is_like(password: &str, part: &str) -> bool {
     let rest = password.split(part).map(|rest| rest.chars().count()).sum::<usize>();
     if rest < MIN_REST_CHARACTERS {

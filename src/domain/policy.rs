@@ -11,7 +11,7 @@ mod throttle;
 pub use network::Network;
 pub use throttle::{Allowance, ExemptNetworks, ThrottlePolicy};
 
-/// For how long a session of a person at a screen may be unused.
+/// How long a session of a person at a screen may be unused.
 const ATTENDED_IDLE: Duration = Duration::from_secs(15 * 60);
 
 /// Lifetimes and limits. The defaults are those of the packages as their users deploy them.
@@ -19,9 +19,9 @@ const ATTENDED_IDLE: Duration = Duration::from_secs(15 * 60);
 pub struct Policy {
     /// The policy of each dialect.
     pub dialects: PerDialect<DialectPolicy>,
-    /// How long a session may be unused; `None`: for ever. Accurate to two touch intervals.
+    /// How long a session may be unused; `None`: without limit. Accurate to two touch intervals.
     pub idle_limit: Option<Duration>,
-    /// Whether a login may write the domain of an e-mail address in another case.
+    /// Whether letter case in the domain of an e-mail address may differ at a login.
     pub email_domain_any_case: bool,
     /// Whether `GET /auth/user/` counts as use of the session.
     pub user_counts_as_use: bool,
@@ -29,11 +29,11 @@ pub struct Policy {
     pub touch_interval: Duration,
     /// How many live sessions a user may have; `None`: any number.
     pub token_limit: Option<u32>,
-    /// What happens to a login beyond that number.
+    /// What happens when a login exceeds that number.
     pub limit_policy: LimitPolicy,
     /// The prefix of new opaque tokens, at most 10 visible ASCII characters.
     pub token_prefix: String,
-    /// For how long after a rotation the old refresh token still gets the same successor.
+    /// How long after a rotation the old refresh token can still be exchanged for the same successor.
     pub refresh_grace: Duration,
     /// How many access tokens a session may have after a refresh; `None`: any number.
     pub access_tokens: Option<u32>,
@@ -46,7 +46,7 @@ pub struct Policy {
 pub struct RefreshRate {
     /// How many refreshes at once, at least 1; `None`: without a limit.
     pub burst: Option<u32>,
-    /// After how long one more is allowed.
+    /// The time after which one more is allowed.
     pub interval: Duration,
 }
 
@@ -154,8 +154,8 @@ impl Default for Policy {
 }
 
 impl Policy {
-    /// For how long a session must have been unused, as far as this node knows, before it is
-    /// idle: another node may have a use of it that is not written yet.
+    /// How long a session must have been unused, as far as this node knows, before it is idle: longer than the limit,
+    /// since another node may have noted a use that it has not written yet.
     pub fn idle_verdict_after(&self) -> Option<Duration> {
         self.idle_limit.map(|limit| limit.saturating_add(self.touch_interval))
     }
@@ -173,7 +173,7 @@ impl Policy {
     }
 }
 
-/// For how long sessions may be unused; `None`: for ever.
+/// How long sessions may be unused; `None`: without limit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct IdleLimits {
     /// Those of administrators and of the pages: see [`SessionKind::is_attended`].
@@ -192,7 +192,7 @@ impl IdleLimits {
     }
 }
 
-/// What happens to a login beyond the limit.
+/// What happens when a login exceeds the limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LimitPolicy {
     /// It is refused.

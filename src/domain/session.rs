@@ -79,14 +79,14 @@ impl fmt::Display for SessionId {
 pub struct Session {
     /// The session's id.
     pub id: SessionId,
-    /// As what it was opened: under which dialect, or for administration.
+    /// What it was opened for: a dialect, administration, or pages.
     #[serde(rename = "dialect")]
     pub kind: SessionKind,
     /// When it was opened.
     pub created: Timestamp,
     /// When it was last used. Uses of the last touch interval may be missing.
     pub last_seen: Timestamp,
-    /// The user's epoch when the session was opened, or kept at a password change.
+    /// The user's epoch when the session was opened, or when it was kept at a password change.
     #[serde(skip)]
     pub epoch: Epoch,
     /// When the session ended; `None` also if it is over only because its user is inactive.
@@ -184,12 +184,12 @@ impl Verified {
 /// Decides whether a presented token is good, in this order: unknown, ended session, old epoch, expired,
 /// wrong kind, inactive user, idle, consumed. `wanted` is `None` where both kinds are accepted.
 ///
-/// Ended sessions and old epochs come first: their tokens are deleted sooner or later, so those that are
-/// left are refused as if they were deleted already. The exception is a session that was live until its
-/// user was deactivated: its client learns that the user is inactive.
+/// Ended sessions and old epochs come first: their tokens are deleted sooner or later, so those that still exist are
+/// refused as if they were deleted already. The exception is a session that was live until its user was deactivated:
+/// its client learns that the user is inactive.
 ///
-/// A token has expired from the exact microsecond of its expiry, and is idle once its session has been
-/// unused for longer than `idle_limit`.
+/// A token has expired from the exact microsecond of its expiry on, and is idle once its session has been unused for
+/// longer than `idle_limit`.
 ///
 /// # Errors
 /// The first reason that applies.

@@ -5,7 +5,7 @@ use crate::domain::escape::is_unseen;
 /// The greatest number of characters of a session's name.
 pub const MAX_SESSION_NAME: usize = 100;
 
-/// A session's name: 1 to [`MAX_SESSION_NAME`] printable characters, not blanks alone.
+/// A session's name: 1 to [`MAX_SESSION_NAME`] printable characters, not only spaces.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionName(String);
 

@@ -1,8 +1,7 @@
 //! Time as an argument: a [`Timestamp`] counts microseconds, a [`Clock`] is handed in.
 //!
-//! Nothing else in this crate reads the system's clock, so tests move time at will and an
-//! expiry never depends on which database judged it. [`SteadyClock`] and [`Evenness`] deal with a
-//! system clock that is set.
+//! Nothing else in this crate reads the system's clock, so tests move time at will, and an expiry never depends on the
+//! clock of a database. [`SteadyClock`] and [`Evenness`] deal with a system clock that is set forward or back.
 
 mod evenness;
 mod steady;
@@ -87,7 +86,7 @@ impl Timestamp {
         out.write_char('Z')
     }
 
-    /// Appends the text that `Display` shows, in a third of its time.
+    /// Appends the text that `Display` shows, in a third of the time.
     pub(crate) fn write(self, out: &mut Vec<u8>) {
         // Writing to memory cannot fail.
         let _ = self.print(out);
@@ -140,8 +139,8 @@ pub trait Clock: Send + Sync + 'static {
     /// The time since some moment in the past, by the monotonic clock, which cannot be
     /// set. It may stand still while the machine sleeps.
     ///
-    /// A clock without a monotonic clock runs by its wall clock alone: setting that back makes
-    /// expired tokens good again.
+    /// An implementation without a monotonic clock relies on its wall clock alone: setting that back makes expired
+    /// tokens good again.
     fn monotonic(&self) -> Duration {
         self.now().since(Timestamp::EPOCH)
     }

@@ -97,7 +97,7 @@ impl TokenDigest {
         &self.0
     }
 
-    /// The first 16 bytes: what stays of a token whose row is gone.
+    /// The first 16 bytes, which are kept of a token whose row is deleted.
     pub fn trace(&self) -> [u8; 16] {
         let mut trace = [0; 16];
         trace.iter_mut().zip(self.0).for_each(|(to, from)| *to = from);
@@ -120,8 +120,8 @@ pub enum TokenKind {
     Access,
     /// Can only be used to get new tokens.
     Refresh,
-    /// Authenticates requests of administrators, and is good for nothing else. Stored as an access token of a session for
-    /// administration.
+    /// Authenticates requests of administrators, and is good for nothing else. Stored as an access token of a session
+    /// for administration.
     Admin,
     /// Authenticates requests for pages, as their cookie. Stored as an access token of a session of the pages.
     Page,

@@ -75,7 +75,7 @@ pub enum AdminError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The store failed while a user was deleted.
-    #[error("{0}; if the user is inactive now, a part of its sessions is left: delete the user again")]
+    #[error("{0}; if the user is inactive now, some of its sessions are left: delete the user again")]
     DeletedInPart(StoreError),
     /// No random bytes.
     #[error(transparent)]
@@ -86,7 +86,7 @@ pub enum AdminError {
     /// The secret of the settings is not that of the other nodes, or is missing; the text says what to do.
     #[error("{0}")]
     KeySecret(String),
-    /// No user is called so.
+    /// No user has this name.
     #[error("there is no user {0:?}; names are compared exactly")]
     NoSuchUser(String),
     /// No active administrator who has a password would be left.
@@ -95,10 +95,10 @@ pub enum AdminError {
     /// Only administrators have tokens for administration.
     #[error("{0:?} is not an administrator")]
     NotAdmin(String),
-    /// A token for administration needs an end.
-    #[error("a token for administration needs an end")]
+    /// A token for administration must expire.
+    #[error("a token for administration must expire")]
     EndRequired,
-    /// Sessions cannot be ended by a moment that has not come: later logins would end, too.
+    /// Sessions cannot be ended by a time in the future: later logins would end too.
     #[error("the moment is in the future")]
     FutureMoment,
     /// No live session has this id.
@@ -114,7 +114,7 @@ pub enum AdminError {
     #[error(transparent)]
     BadName(#[from] BadUsername),
     /// Not an e-mail address.
-    #[error("that is no e-mail address: it needs a part before the @ and a domain after it, without blanks")]
+    #[error("that is not an e-mail address: it needs a part before the @ and a domain after it, without spaces")]
     BadEmail,
     /// The name is taken.
     #[error("the name {0:?} is taken")]
@@ -124,11 +124,11 @@ pub enum AdminError {
     Lookalike {
         /// The name that was wanted.
         name: String,
-        /// The name that is there.
+        /// The existing name.
         other: String,
     },
-    /// The e-mail address is taken, but for letter case.
-    #[error("the user {other:?} has the e-mail address {email:?}, and neither could log in by it")]
+    /// The e-mail address is taken, perhaps in another letter case.
+    #[error("the user {other:?} has the e-mail address {email:?}, and neither could log in with it")]
     EmailTaken {
         /// The address that was wanted.
         email: String,
@@ -150,7 +150,7 @@ pub enum AdminError {
     /// The secret of the settings signs already.
     #[error("KNOXIDE_JWT_SECRET is the secret in use: give a new one, here and then to every node")]
     SecretInUse,
-    /// Nothing could be made without this key.
+    /// Without this key, nothing of its kind could be made.
     #[error(
         "key {0} is the only one of its kind, and nothing could be made without it: if it signs, run `knoxide \
          key rotate` with its algorithm first"
@@ -162,7 +162,7 @@ pub enum AdminError {
     /// A mass end without any condition.
     #[error("say which sessions: without a condition, those of all users would end")]
     NoCondition,
-    /// More sessions match than a dry run has shown.
+    /// More sessions match than a dry run had shown.
     #[error("{found} sessions match now, and {shown} were shown: none was ended; look again")]
     MoreThanShown {
         /// How many were shown.
@@ -171,7 +171,7 @@ pub enum AdminError {
         found: u64,
     },
     /// The store failed while sessions were ended one by one.
-    #[error("{error}; {ended} sessions are ended, and others may be left: end them again")]
+    #[error("{error}; {ended} sessions have ended, and others may be left: try again")]
     EndedInPart {
         /// How many are ended for certain.
         ended: u64,
@@ -185,15 +185,15 @@ pub enum AdminError {
     #[error("it must have 1 to {MAX_TOKEN_NAME} visible characters")]
     BadClientName,
     /// Another client has the name.
-    #[error("there is a client {0:?} already")]
+    #[error("there is already a client {0:?}")]
     ClientNameTaken(String),
     /// A client without any right could do nothing.
     #[error("a client needs a right")]
     NoRights,
-    /// The limit is no limit.
+    /// The limit is out of range.
     #[error("it must be 1 to {MAX_LIMIT} requests a second")]
     BadLimit,
-    /// The secret before would be good for too long.
+    /// The previous secret would stay good for too long.
     #[error("it must be at most 30 days")]
     KeptTooLong,
     /// Nothing can be found by this text.

@@ -19,8 +19,8 @@ use crate::domain::random::{Random, SystemRandom};
 use crate::domain::time::{Clock, SteadyClock, SystemClock};
 use crate::store::Store;
 
-/// How many logins may wait for one thread: about eight seconds' worth. More would only wait
-/// until their clients have given up, and their hashes would be useless.
+/// How many logins may wait for one thread: about eight seconds' worth. The clients of further ones would give up
+/// before their turn, and their hashes would be computed for nothing.
 fn logins_per_thread(cost: u32) -> usize {
     const AT_DEFAULT_COST: usize = 32;
     match Hasher::DEFAULT_COST.checked_sub(cost) {
@@ -61,7 +61,7 @@ impl AuthBuilder {
             provider: None,
             keys: None,
             throttle: ThrottlePolicy::default(),
-            // Respects the limits of a control group.
+            // This respects the limits of a control group.
             password_threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             check_timeout: Self::CHECK_TIMEOUT,
             cached_tokens: Self::CACHED_TOKENS,
@@ -97,14 +97,14 @@ impl AuthBuilder {
         self
     }
 
-    /// Asks this user provider instead of the store whether a password is right.
+    /// Sets a user provider, which is asked instead of the store whether a password is right.
     #[must_use]
     pub fn user_provider(mut self, provider: impl UserProvider) -> Self {
         self.provider = Some(Arc::new(provider));
         self
     }
 
-    /// Sets the keys that sign JWTs. The default is new ones.
+    /// Sets the keys that sign JWTs. By default, new ones are generated.
     #[must_use]
     pub fn keys(mut self, keys: KeyRing) -> Self {
         self.keys = Some(keys);
@@ -133,18 +133,17 @@ impl AuthBuilder {
         self
     }
 
-    /// Sets how many live tokens may be cached, so that a check of one of them reads nothing
-    /// while nothing was revoked; about 200 bytes each. If the database is a file, each thread
-    /// that checks has a cache of this size. With 0 every check reads.
+    /// Sets how many live tokens may be cached, so that a check of one of them reads no row as long as nothing was
+    /// revoked; about 200 bytes each. If the database is a file, each thread that checks has a cache of this size. With
+    /// 0 every check reads a row.
     #[must_use]
     pub fn cached_tokens(mut self, tokens: usize) -> Self {
         self.cached_tokens = tokens;
         self
     }
 
-    /// Sets how long a connection may be idle before it is probed, and replaced
-    /// if it does not answer; 30 s by default. So a connection that a firewall dropped silently
-    /// is found before a request needs it.
+    /// Sets how long a connection may be idle before it is probed, and replaced if it does not answer; 30 s by default.
+    /// This way, a connection that a firewall has silently dropped is found before a request needs it.
     #[must_use]
     pub fn probe_idle_after(mut self, idle: Duration) -> Self {
         // A zero would keep the threads busy with probes.
@@ -169,7 +168,7 @@ impl AuthBuilder {
             let options = DbPoolOptions { name, threads, batch, queue, groups, probe_after: self.probe_idle_after };
             DbPool::start(options, Arc::clone(&self.store))
         };
-        // Writers that exclude each other gain by sharing a transaction; others gain by not waiting.
+        // Writers that exclude each other gain by sharing a transaction; others gain by not waiting for each other.
         let writes = pool(WRITES, writers, if writers == 1 { 64 } else { 1 }, 4096);
         // A zero would keep a thread busy.
         let touch_interval = self.policy.touch_interval.max(Duration::from_millis(10));

@@ -1,5 +1,5 @@
 //! The cache: what is known of a token, as of a moment after the check arrived. It always polls, and reads
-//! no row if the token is cached and nothing was revoked.
+//! no row if the token is cached and nothing was revoked since the last poll.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -117,8 +117,9 @@ impl TokenCache {
         }
     }
 
-    /// Brings the cache up to date, as of a moment after this call. The generation says that what was kept in it, or is
-    /// read after this, has not been invalidated since. `None`: whatever is needed has to be read.
+    /// Brings the cache up to date, as of a moment after this call. Nothing that was kept in the returned generation,
+    /// or is read after this call, has been invalidated since. `None`: there is no such generation, so the caller has
+    /// to read.
     pub(super) fn prove(&self) -> Prove {
         match self {
             Self::DbPool(_) => Prove::DbPool,
@@ -127,7 +128,7 @@ impl TokenCache {
         }
     }
 
-    /// A client that was kept in this generation, if that is still the present one.
+    /// A client that was kept in this generation, if that is still the current one.
     pub(super) fn client(&self, at: Generation, id: ClientId) -> Option<Arc<ClientRecord>> {
         match self {
             Self::DbPool(_) => None,
@@ -183,7 +184,7 @@ impl CacheOptions {
         let read = self.pool.run(OnDisconnect::Cancel, move |connection| connection.find_many(&digests));
         let records = within(self.timeout, "checks", read).await?;
         if records.len() != tokens.len() {
-            return Err(StoreError::Failed("the store answered another number of digests".to_owned()).into());
+            return Err(StoreError::Failed("the store answered a different number of digests".to_owned()).into());
         }
         let found = tokens.into_iter().zip(records);
         Ok(found.map(|(token, record)| Found { token, record, remembered: None }).collect())

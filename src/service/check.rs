@@ -100,7 +100,7 @@ impl Resolver for Auth {
     }
 }
 
-/// What follows from a lookup.
+/// What a lookup leads to.
 enum Conclusion {
     Verified(Verified),
     /// Idle according to what was found, which may not know of the last use; or refused by a record from
@@ -135,7 +135,7 @@ impl Auth {
         }
     }
 
-    /// Judges a refusal by the row, and idleness also by uses that this node has not written yet.
+    /// Judges a doubtful refusal again by the row, and idleness also by uses that this node has not written yet.
     async fn conclude_again(&self, found: Found, activity: Activity) -> Result<Verified, CheckError> {
         let record = self.reread(&found.token).await?;
         match (self.judge_row(&found, record.as_ref(), activity), record) {
@@ -184,7 +184,7 @@ impl Auth {
         let end = move |connection: &mut dyn Connection| connection.end_idle_session(id, last_seen, &audit);
         match self.write(OnDisconnect::Finish, end).await {
             Ok(true) => CheckError::Refused(Refusal::Idle),
-            // It was used on another node meanwhile, or ended by another request: when the client tries again, it gets
+            // Meanwhile it was used on another node, or ended by another request: when the client tries again, it gets
             // the verdict.
             Ok(false) => Unavailable::from(ChangedMeanwhile::Check).into(),
             Err(error) => error.into(),

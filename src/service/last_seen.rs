@@ -1,4 +1,4 @@
-//! Writes at intervals when sessions were last used: a check itself never writes.
+//! Writes the times of last use of sessions, at intervals: a check itself never writes.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -65,7 +65,7 @@ impl LastSeenWriter {
             return false;
         }
         let noted = self.worker.with_queue(|seen| {
-            // A database that accepts no writes for long must not fill the memory.
+            // If the database accepts no writes for long, the pending uses must not fill the memory.
             if seen.len() >= 2 * MAX_PENDING_USES && !seen.contains_key(&session.id) {
                 return None;
             }
@@ -84,11 +84,11 @@ impl LastSeenWriter {
         self.worker.with_queue(|seen| seen.get(&session).copied())
     }
 
-    /// Orders the thread to write all pending uses, close the pool, and end.
+    /// Tells the thread to write all pending uses, close the pool, and end.
     pub(super) fn close(&self) {
         self.worker.close();
         if !self.worker.has_threads() {
-            // It could not be started, or has closed the pool before.
+            // The thread could not be started, or has closed the pool already.
             self.worker.duty().writes.close();
         }
     }
@@ -106,7 +106,7 @@ impl Duty for WriteDown {
 
     /// Waits for the interval to pass or the map to fill, and then writes batch by batch.
     fn next(&self, progress: &mut Progress, seen: &mut Uses, is_closed: bool) -> Next<Batch> {
-        // Not uses that arrived while the last batch was written.
+        // A newer use, which arrived while the last batch was written, stays pending.
         for (session, at) in progress.written.drain(..) {
             if seen.get(&session) == Some(&at) {
                 seen.remove(&session);
@@ -133,8 +133,7 @@ impl Duty for WriteDown {
         }
     }
 
-    /// Uses that could not be written stay pending: a session must not become idle because
-    /// a use was lost.
+    /// Uses that could not be written stay pending, so that no session becomes idle because a use was lost.
     fn perform(&self, progress: &mut Progress, batch: Batch) {
         let touched = batch.clone();
         let answer = self.writes.run(OnDisconnect::Finish, move |connection| connection.touch(&touched));
@@ -142,11 +141,11 @@ impl Duty for WriteDown {
             Ok(Ok(())) => progress.written = batch,
             Ok(Err(error)) => {
                 progress.has_failed = true;
-                log::warn!("times of last use were not written down: {}", error.summary());
+                log::warn!("times of last use could not be written: {}", error.summary());
             }
             Err(_) => {
                 progress.has_failed = true;
-                log::warn!("times of last use were not written down");
+                log::warn!("times of last use could not be written");
             }
         }
     }

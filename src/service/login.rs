@@ -60,22 +60,21 @@ pub struct Issued {
     pub refresh: Option<IssuedToken>,
 }
 
-/// Why a login was refused. If it was because of the credentials, the client only learns that they
-/// are not good.
+/// Why a login was refused. If it was because of the credentials, the client learns only that they are wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LoginRefusal {
     /// No user has this name, or two users have this e-mail address.
     UnknownUser,
     /// The password is wrong, or the user has none.
     WrongPassword,
-    /// The password is right, the user not active.
+    /// The password is right, but the user is not active.
     InactiveUser,
     /// The user has as many sessions as allowed.
     LimitReached,
     /// There were too many failures for this account or from this network. The refusal does not depend on
     /// whether the user exists or the password is right.
     Throttled {
-        /// After which time the next attempt is allowed.
+        /// The time after which the next attempt is allowed.
         after: Duration,
     },
 }
@@ -120,7 +119,7 @@ struct Proven {
     upgrade: Option<(PasswordHash, PasswordHash)>,
     /// The new copy of an external user, if the stored copy is out of date.
     shadow: Option<NewUser>,
-    /// The network of the login, if it has to be recorded as known to the account.
+    /// The network of the login, if it must be recorded as known to the account.
     network: Option<Network>,
 }
 
@@ -161,8 +160,8 @@ const RECORD_INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);
 impl Auth {
     /// Logs a user in.
     ///
-    /// Neither the answer nor the work for it reveals whether the user exists, or its state. The
-    /// session is durable before this returns.
+    /// Neither the answer nor the time that it takes reveals whether the user exists, or the user's state. The session
+    /// is durable before this returns.
     ///
     /// # Errors
     /// Why there is no token.
@@ -189,15 +188,15 @@ impl Auth {
         })
     }
 
-    /// Lets the throttle admit the attempt to verify a password, and reports the outcome to it. Returns
-    /// also the account, for the log.
+    /// Asks the throttle to admit the attempt to verify a password, and reports the outcome to it. Also returns the
+    /// account, for the log.
     async fn under_throttle<T>(
         &self,
         login: &LoginName,
         origin: &Origin,
         verify: impl AsyncFnOnce(&mut Permit) -> Result<T, NotProven>,
     ) -> Result<(T, AccountLabel), LoginError> {
-        // One limit for all waiting: for other attempts, for a thread, for the hash.
+        // One limit for waiting altogether: for other attempts, for a thread, and for the hash.
         let until = tokio::time::Instant::now() + self.inner.timeouts.password;
         let admitted = tokio::time::timeout_at(until, self.inner.throttle.admit(login, origin)).await;
         let mut permit = admitted.unwrap_or(Err(Denied::Busy))?;
@@ -236,8 +235,8 @@ impl Auth {
         }
     }
 
-    /// Looks up the account and whether it knows the network, and asks the throttle again. Also returns
-    /// the network if a login from it has to be recorded.
+    /// Looks up the account and whether it knows the network, and asks the throttle again. Also returns the network if
+    /// a login from it must be recorded.
     async fn identify(
         &self,
         permit: &mut Permit,
@@ -291,7 +290,8 @@ impl Auth {
         }
     }
 
-    /// The login neither depends on this nor waits for it. If it fails, the next login tries again.
+    /// Replaces a stored hash. The login neither depends on this nor waits for it. If it fails, the next login tries
+    /// again.
     fn upgrade_hash(&self, user: UserId, old: PasswordHash, better: PasswordHash) {
         drop(self.inner.writes.run(OnDisconnect::Finish, move |connection| {
             connection.upgrade_password_hash(user, &old, &better).inspect_err(|error| {
@@ -356,7 +356,7 @@ fn settle<T>(attempted: Result<T, NotProven>, permit: Permit) -> Result<T, Login
         Err(NotProven::Denied(denied)) => {
             permit.given_back();
             Err(match denied {
-                // The permit's own label is more precise, because the account was looked up since.
+                // The permit's own label is more precise, because the account has been looked up since.
                 Denied::Throttled(after, _) => LoginError::Refused { why: LoginRefusal::Throttled { after }, account },
                 Denied::Busy => denied.into(),
             })

@@ -1,5 +1,5 @@
-//! Logging out. Once this returns, the end of the session is durable, and no check that begins
-//! afterwards accepts its tokens.
+//! Logging out. Once a logout has returned, the end of the session is durable, and no check that begins afterwards
+//! accepts its tokens.
 
 use super::{Auth, TokenError, Unavailable, refresh, workers::OnDisconnect};
 use crate::domain::audit::{Actor, AuditContext, Event, Origin};
@@ -8,7 +8,7 @@ use crate::domain::session::{Refusal, SessionId, Verified, judge};
 use crate::domain::token::{Token, TokenKind};
 
 impl Auth {
-    /// Ends the session of `who`. It is no error if the session has already ended.
+    /// Ends the session of `who`. It is not an error if the session has already ended.
     ///
     /// # Errors
     /// When the outcome is not known.
@@ -17,16 +17,16 @@ impl Auth {
         self.end_for_good(who.session.id, audit).await
     }
 
-    /// Ends a session, if it lives still. That it does not is as durable as its end.
+    /// Ends a session, if it is still live. If it is not, that fact is durable as well when this returns.
     pub(super) async fn end_for_good(&self, session: SessionId, audit: AuditContext) -> Result<(), Unavailable> {
         self.write(OnDisconnect::Finish, move |connection| connection.end_session(session, &audit)).await.map(drop)
     }
 
-    /// Ends the session of a refresh token, at an endpoint of the token's own dialect. A client whose access
-    /// token has expired logs out with it. Neither the refresh window nor the rate of refreshes applies.
+    /// Ends the session of a refresh token, at an endpoint of the token's own dialect. With it, a client can log out
+    /// after its access token has expired. Neither the refresh window nor the rate of refreshes applies.
     ///
-    /// A consumed token is treated as by a refresh: within the grace time the client may have lost the
-    /// reply, and is logged out; after that the token may be stolen, and the session ends with the event of a reuse.
+    /// A consumed token is treated as in a refresh: within the grace time, the client may have lost the reply, and is
+    /// logged out; after that, the token may be stolen, and the session ends with the event of a reuse.
     ///
     /// # Errors
     /// Why the token is not good, or that the outcome is not known.

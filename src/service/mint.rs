@@ -1,4 +1,4 @@
-//! Making tokens: random ones, signed ones, and successors that were made before.
+//! Making tokens: random ones, signed ones, and again successors that were made before.
 
 use serde_json::{Map, Value, json};
 
@@ -19,7 +19,7 @@ pub struct IssuedToken {
     pub expires: Option<Timestamp>,
 }
 
-/// What the claims of a token say about its session.
+/// The user and the session that the claims of a token name.
 pub(super) struct Subject<'a> {
     pub(super) dialect: Dialect,
     pub(super) user: &'a User,
@@ -36,8 +36,8 @@ struct Particulars {
 }
 
 impl Auth {
-    /// A new access token, or the successor of `predecessor`. `issued` goes into its claims; the lifetime counts from
-    /// `now`.
+    /// A new access token, or the successor of `predecessor`. Its claims have the time `issued`; its lifetime counts
+    /// from `now`.
     pub(super) fn mint_access(
         &self,
         subject: &Subject<'_>,
@@ -65,9 +65,8 @@ impl Auth {
         self.mint(subject, &Particulars { kind: TokenKind::Refresh, issued: now, expires, id }, now)
     }
 
-    /// A successor that was made before. Its text is stored nowhere, but is computed from its
-    /// predecessor and its row. `None` if that is impossible, because the key is gone or the user
-    /// was renamed.
+    /// A successor that was made before. Its text is stored nowhere, but computed from its predecessor and its row.
+    /// `None` if that is impossible, because the key is gone or the user was renamed.
     pub(super) fn mint_again(
         &self,
         subject: &Subject<'_>,

@@ -1,8 +1,8 @@
 //! Verifying and refreshing tokens at the endpoints of their own dialect.
 //!
-//! A refresh never logs a user out by accident. If several requests refresh the same token, one wins.
-//! During the grace time the others get the same successor, made again from the token that they
-//! present. After that, using the token again ends the session: it may be stolen.
+//! A refresh never logs a user out by accident. If several requests refresh the same token, one of them wins. During
+//! the grace time, the others get the same successor, made again from the token that they present. After that, using
+//! the token again ends the session: it may be stolen.
 
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ impl Auth {
     /// dialect has them.
     ///
     /// # Errors
-    /// Why it is not good, or why that is unknown.
+    /// Why the token is not good, or why that is unknown.
     pub async fn verify(&self, dialect: Dialect, presented: &str) -> Result<Verified, TokenError> {
         let has_refresh_tokens = self.policy().dialects.get(dialect).refresh.token_ttl().is_some();
         let wanted = (!has_refresh_tokens).then_some(TokenKind::Access);
@@ -119,8 +119,8 @@ impl Auth {
         self.of_dialect(dialect, token, record)
     }
 
-    /// The record of a token of this dialect. Tokens of other dialects are refused. A token without a
-    /// record may have been issued here.
+    /// The record of a token, if that is of this dialect. Tokens of other dialects are refused. A token without a
+    /// record may still have been issued here.
     fn of_dialect(
         &self,
         dialect: Dialect,
@@ -142,9 +142,9 @@ impl Auth {
         bad(refusal)
     }
 
-    /// Counts only refreshes that add tokens: a reuse after the grace time ends the session, however
-    /// often it was refreshed before. It is counted before it is done, so that a client gains
-    /// nothing by disconnecting, and not counted if it fails.
+    /// Only refreshes that add tokens are counted: a reuse after the grace time ends the session, however often it was
+    /// refreshed before. A refresh is counted before it is carried out, so that a client gains nothing by
+    /// disconnecting. If it fails, the count is taken back.
     fn check_rate(&self, who: &Verified, now: Timestamp) -> Result<(), TokenError> {
         self.inner.refreshes.admit(who.session.id, now).map_err(TokenError::Throttled)
     }
@@ -220,7 +220,7 @@ impl Auth {
         again
     }
 
-    /// The successor that there is already.
+    /// Returns the existing successor.
     async fn exchange_again(
         &self,
         plan: RefreshPlan,
@@ -240,8 +240,8 @@ impl Auth {
         };
         let again = match (self.mint_again(&subject, token, plan.exchanged(), &row)?, plan.refresh_ttl) {
             (Some(again), _) => again,
-            // Its key is gone, or its user was renamed since: issue another token of the same session,
-            // so that this does not log the user out.
+            // Its key is gone, or its user was renamed since: issue another token of the same session, so that the user
+            // is not logged out.
             (None, Some(ttl)) => keep(self.mint_refresh(&subject, None, ttl, now)?),
             (None, None) => keep(self.mint_access(&subject, None, now, now)?),
         };
@@ -280,7 +280,7 @@ struct RefreshPlan {
     refresh_ttl: Option<Duration>,
     /// How long after the login this is possible.
     window: Option<Duration>,
-    /// Whether the token that is presented is consumed, and has a successor.
+    /// Whether a refresh consumes the presented token and issues a successor.
     rotates: bool,
 }
 

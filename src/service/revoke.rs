@@ -1,4 +1,4 @@
-//! Revoking a token: its session ends, with all tokens of it.
+//! Revoking a token: this ends its session, and with it all tokens of the session.
 
 use super::{Auth, CheckError, TokenError, Unavailable};
 use crate::domain::audit::{Actor, Event, Origin};
@@ -6,24 +6,25 @@ use crate::domain::session::{Refusal, SessionId, TokenRecord, judge};
 use crate::domain::token::{Token, TokenKind};
 use crate::domain::user::UserId;
 
-/// Who wants a token revoked.
+/// Who revokes a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Revoker {
-    /// Whoever holds it: the token itself is the proof.
+    /// Its holder: the token itself is the proof.
     Holder,
-    /// Somebody who may end the session of any token, and whom the audit event names.
+    /// A caller that may end the session of any token, and is named in the audit event.
     Entitled(Actor),
 }
 
-/// No session has it: ending it changes nothing, and is as durable as every other end.
+/// An id that no session has: ending it changes nothing, but is as durable as every other end.
 const NO_SESSION: SessionId = SessionId::from_bytes([0; 16]);
 
 impl Auth {
     /// Ends the session of a token. Once this returns, the end is durable, and no check that begins afterwards accepts
-    /// a token of that session. `None` if nothing is known of the token; it is no error if the session has ended before.
+    /// a token of that session. `None` if nothing is known of the token. It is not an error if the session has already
+    /// ended.
     ///
     /// Its holder needs a live token of any kind, or an access token that has expired. A refresh token that has expired
-    /// ends nothing, and one that was consumed is treated as at a logout.
+    /// ends nothing, and one that was consumed is treated as in a logout.
     ///
     /// # Errors
     /// When the outcome is not known.

@@ -13,8 +13,8 @@ use crate::domain::session::{SessionEntry, SessionId, Verified};
 use crate::domain::time::Timestamp;
 use crate::store::{Connection, Effort, SessionFilter, SessionList, SessionMatch, StoreResult};
 
-/// How far a page of sessions is searched, so that it is there within 200 ms among a million of them. What the last
-/// portion takes comes on top of the time; `scripts/soak pages` measures all of it.
+/// How far the search for a page of sessions goes, so that the page is there within 200 ms among a million of them. The
+/// last portion may exceed this time; `scripts/soak pages` measures the total.
 pub(super) const EFFORT: Effort = Effort { rows: 5_000, time: Duration::from_millis(60) };
 
 /// A page of a user's live sessions.
@@ -22,9 +22,10 @@ pub(super) const EFFORT: Effort = Effort { rows: 5_000, time: Duration::from_mil
 pub struct SessionPage {
     /// The sessions, newest first. The first page has the current one, at its end if it is older than all others.
     pub sessions: Vec<SessionEntry>,
-    /// After which session the next page begins, if there is one: the last of this page, or where its search stopped.
+    /// The session after which the next page begins, if there is one: the last of this page, or where its search
+    /// stopped.
     pub next: Option<SessionId>,
-    /// Whether the search stopped before the page was full, among very many sessions that are over.
+    /// Whether the search stopped before the page was full, because there are very many sessions that are over.
     pub has_stopped: bool,
 }
 
@@ -33,7 +34,7 @@ pub struct SessionPage {
 pub struct OwnSession {
     /// Its id.
     pub id: SessionId,
-    /// The dialect of its tokens, or what else it is for.
+    /// The dialect of its tokens, or what it was opened for.
     pub dialect: &'static str,
     /// The name that the client gave it.
     pub name: Option<String>,
@@ -52,7 +53,7 @@ pub struct OwnSession {
 }
 
 impl OwnSession {
-    /// As the user sees it whose request this is.
+    /// The session as `who` sees it.
     pub fn of(entry: SessionEntry, who: &Verified) -> Self {
         let SessionEntry { session, name, expires, address, user_agent, .. } = entry;
         Self {
@@ -70,8 +71,8 @@ impl OwnSession {
 }
 
 impl Auth {
-    /// Lists the live sessions of the user `who`. The first page has the current session in any case, and no other
-    /// page has it, so that each session is on one page.
+    /// Lists the live sessions of the user `who`. The current session is always on the first page and on no other, so
+    /// that each session is on exactly one page.
     ///
     /// # Errors
     /// When the sessions could not be read.
@@ -87,7 +88,7 @@ impl Auth {
             now: self.now(),
             idle_limits: self.policy().idle_verdicts(),
             before: after,
-            // One more tells whether there is another page.
+            // One more shows whether there is another page.
             limit: limit.saturating_add(1),
             effort: EFFORT,
         };
@@ -95,7 +96,7 @@ impl Auth {
         let turn = tokio::time::timeout(limit, Arc::clone(&self.inner.lists).acquire_owned()).await;
         let turn = turn.map_err(|_| Unavailable::TimedOut("checks"))?;
         let read = move |connection: &mut dyn Connection| {
-            // Until the read has ended, even if the client has gone.
+            // Held until the read has ended, even if the client is gone.
             let _turn = turn;
             read_page(connection, &filter, current)
         };
@@ -108,7 +109,7 @@ impl Auth {
         Ok(page)
     }
 
-    /// Ends a session of the user `who`. `false` if the user has no such session, or it has ended before.
+    /// Ends a session of the user `who`. `false` if the user has no such session, or it has already ended.
     ///
     /// # Errors
     /// When the outcome is not known.
@@ -119,7 +120,7 @@ impl Auth {
         origin: Origin,
     ) -> Result<bool, Unavailable> {
         let found = self.read(move |connection| connection.find_session(session)).await?;
-        // A session has the same user for good, so this needs no guard.
+        // The user of a session never changes, so this needs no guard.
         if found.is_none_or(|entry| entry.user_id != who.user.id) {
             return Ok(false);
         }
@@ -128,7 +129,7 @@ impl Auth {
         self.write(OnDisconnect::Finish, move |connection| connection.end_session(session, &audit)).await
     }
 
-    /// Ends all sessions of the user `who` but the current one, in all dialects.
+    /// Ends all sessions of the user `who` except the current one, in all dialects.
     ///
     /// # Errors
     /// When the outcome is not known.

@@ -1,9 +1,8 @@
-//! The real code of threads under a scheduler that tries orders ([shuttle](https://docs.rs/shuttle)).
+//! The real code of threads under a scheduler that tries different orders ([shuttle](https://docs.rs/shuttle)).
 //!
-//! [`DbPool`](super::workers::DbPool) and [`SharedCache`](super::cache) share nothing between threads but by
-//! the names of their `sync` modules. Their tests build the same files once more with [`sync`] in
-//! its place, over [`database`], which breaks, hangs and panics, and judge by [`history`] what
-//! was answered.
+//! [`DbPool`](super::workers::DbPool) and [`SharedCache`](super::cache) use only the types of their `sync` modules to
+//! share data between threads. Their tests build the same files once more with [`sync`] in place of these, over
+//! [`database`], which breaks, hangs and panics; [`history`] judges the answers.
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,41 +15,41 @@ pub(in crate::service) mod database;
 pub(in crate::service) mod history;
 pub(in crate::service) mod sync;
 
-/// A run that takes more steps than this goes poll in circles.
+/// A run that takes more steps than this is going round in circles.
 const MOST_STEPS: usize = 50_000;
 
 /// How many changes of priority the second scheduler tries in each run.
 const DEPTH: usize = 3;
 
-/// Something planted, to see that it is found.
+/// A mistake that is planted, to see that it is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::service) enum Mistake {
-    /// What was remembered is not forgotten when the feed is a new one.
+    /// The cache is not cleared when the feed is a new one.
     MemoryOutlivesFeed,
     /// Invalidations are read, but not applied.
     NewsUnheeded,
     /// The invalidation of a poll is applied in the next one.
     NewsHeededLate,
-    /// Rows are cached although the next invalidation will not name all changes.
+    /// Rows are cached although the next invalidation will not report all changes.
     FleetingKept,
-    /// The answer is as of the end of the poll, or read, before.
+    /// The answer is as of the end of the previous poll or read.
     ReadAhead,
     /// The rows are read before the log, in another statement.
     RowsBeforeLog,
-    /// A client is read before the poll whose generation it is kept under.
+    /// A client is read before the poll under whose generation it is kept.
     ClientReadBeforePoll,
-    /// A client that is remembered is believed without a poll.
+    /// A remembered client is trusted without a poll.
     ClientNotProved,
-    /// The answer to a write comes before its commit.
+    /// A write is answered before its commit.
     AcknowledgedEarly,
-    /// A group's writes come to nothing, and it says that they did not.
+    /// A group's writes have no effect, although it reports that they succeeded.
     GroupCameToNothing,
     /// A write whose answer was lost is said to have had no effect.
     CalledNotBegun,
 }
 
 thread_local! {
-    // All threads of a run are one thread of the system's.
+    // All threads of a run are one thread of the operating system.
     static PLANTED: Cell<Option<Mistake>> = const { Cell::new(None) };
 }
 
@@ -59,8 +58,8 @@ pub(in crate::service) fn is_planted(mistake: Mistake) -> bool {
     PLANTED.get() == Some(mistake)
 }
 
-/// Runs `scenario` this many times in random orders, and as many times in orders with few changes
-/// of the running thread. The orders are the same each time, unless `SHUTTLE_RANDOM_SEED` is set.
+/// Runs `scenario` this many times in random orders, and as many times in orders that rarely change the running thread.
+/// The orders are the same each time, unless `SHUTTLE_RANDOM_SEED` is set.
 pub(in crate::service) fn explore(runs: usize, scenario: impl Fn() + Send + Sync + Clone + 'static) {
     let mut config = Config::new();
     config.stack_size = 0x4_0000;
@@ -73,7 +72,7 @@ pub(in crate::service) fn explore(runs: usize, scenario: impl Fn() + Send + Sync
     Runner::new(PctScheduler::new_from_seed(1, DEPTH, runs), config).run(run);
 }
 
-/// Fails if an event that the orders should lead to hardly ever happened.
+/// Fails if an event that the orders should cause hardly ever happened.
 pub(in crate::service) fn assert_seen(counts: &[(&str, &AtomicUsize)]) {
     for (what, count) in counts {
         assert!(count.load(Ordering::Relaxed) > 100, "hardly ever: {what}");

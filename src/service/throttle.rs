@@ -28,13 +28,13 @@ use crate::domain::random::{Random, RandomError};
 use crate::domain::time::{Clock, Timestamp};
 use crate::domain::user::{LoginName, UserId};
 
-/// How many attempts may wait for the end of others. More are refused for now.
+/// How many attempts may wait for others to end. Further ones are refused for now.
 const MAX_WAITING: usize = 1024;
 
-/// The bursts of [`Kind::User`] and [`Kind::UserPair`] are those of the name's buckets times this.
+/// The bursts of [`Kind::User`] and [`Kind::UserPair`] are this many times those of the name's buckets.
 const SPELLING_FACTOR: u32 = 3;
 
-/// For how long it is cached that an account does not know a network.
+/// How long it is cached that an account does not know a network.
 const UNKNOWN_PAIR_TTL: Duration = Duration::from_secs(60);
 /// The size of that cache.
 const UNKNOWN_PAIRS: usize = 1 << 12;
@@ -57,10 +57,10 @@ enum Kind {
     Address,
     /// A name, from all networks that its account does not know.
     Account,
-    /// An account, from all networks that it does not know. Attempts with its user name and with its
-    /// e-mail address are counted together. The bucket is larger than the name's bucket and empties as
-    /// fast, so it never fills while only one spelling is used. To learn from it that two spellings
-    /// belong to one account takes dozens of failures with both.
+    /// An account, from all networks that it does not know. Attempts with its user name and with its e-mail address are
+    /// counted together. The bucket is larger than the name's bucket and empties as fast, so it never fills while only
+    /// one spelling is used. It takes dozens of failures with both spellings to learn from it that they belong to one
+    /// account.
     User,
     /// As [`Kind::User`], for one network that the account knows.
     UserPair,
@@ -147,7 +147,7 @@ impl Throttle {
         Ok(permit)
     }
 
-    /// A network is known to an account that has logged in from it since this moment.
+    /// A network is known to an account that has logged in from it since this time.
     pub(super) fn known_since(&self) -> Timestamp {
         self.clock.now().saturating_sub(self.policy.known_for)
     }
@@ -176,8 +176,8 @@ impl Throttle {
     }
 
     /// Reserves room in all of these buckets, or in none. If attempts in flight have reserved the last room of a
-    /// bucket, waits for their results: a client with the right password must not be refused because it sends
-    /// many requests at once.
+    /// bucket, it waits for their results: a client with the right password must not be refused because it sends many
+    /// requests at once.
     async fn reserve(&self, wanted: &[BucketKey], permit: &mut Permit) -> Result<(), Denied> {
         let mut slot = None;
         loop {
@@ -265,7 +265,7 @@ impl State {
 
     fn is_unknown(&self, pair: Key, now: Timestamp) -> bool {
         let found = self.unknown_pairs.get(unknown_pair_index(pair));
-        // A clock that was set back must not prolong it.
+        // If the clock was set back, that must not prolong it.
         let still = now.as_micros()..=now.saturating_add(UNKNOWN_PAIR_TTL).as_micros();
         found.is_some_and(|(tag, until)| *tag == pair.tag && still.contains(until))
     }

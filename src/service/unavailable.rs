@@ -5,8 +5,8 @@ use crate::store::StoreError;
 
 /// The service could not do its work now, and the outcome is unknown. Ask again.
 ///
-/// Its text goes to the log and repeats nothing that a store or a user provider
-/// said, since that may contain secrets: they log harmless details themselves.
+/// Its text is for the log and repeats nothing that a store or a user provider said, since that may contain secrets:
+/// they log harmless details themselves.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unavailable {
     /// The store failed.
@@ -30,7 +30,7 @@ pub enum Unavailable {
     /// A consumed token has no successor in the store.
     #[error("the successor's row is missing")]
     NoSuccessor,
-    /// The user provider did not say who the user is.
+    /// The user provider gave no usable answer.
     #[error(transparent)]
     Provider(#[from] ProviderFault),
     /// Too many requests of administrators wait.
@@ -47,13 +47,13 @@ pub enum ChangedMeanwhile {
     /// The user, since the password was verified.
     #[error("the user changed during the login")]
     Login,
-    /// The same, while another password was set.
-    #[error("the user changed during the change of the password")]
+    /// The user, while another password was being set.
+    #[error("the user changed while the password was being changed")]
     PasswordChange,
     /// An idle session, before it was ended.
     #[error("the session changed during the check")]
     Check,
-    /// A token, once more after it was read again.
+    /// A token, again after it was read a second time.
     #[error("the token changed twice during its refresh")]
     Refresh,
 }
@@ -64,10 +64,10 @@ pub enum ProviderFault {
     /// It returned an error or panicked.
     #[error("the external system did not answer")]
     NoAnswer,
-    /// It gave another user when it was asked again.
+    /// It returned a different user when it was asked again.
     #[error("the external system gave two different users")]
     TwoUsers,
-    /// What the store keeps of its user was deleted.
+    /// The store's copy of its user was deleted.
     #[error("the copy of the external user is gone")]
     CopyGone,
 }

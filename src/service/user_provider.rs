@@ -11,7 +11,8 @@ pub struct ExternalUser {
     pub username: String,
     /// The e-mail address, possibly empty.
     pub email: String,
-    /// Whether the user may administer others.
+    /// Django's staff flag. It gives no rights here, but applications see it, and forward authentication can require
+    /// it.
     pub is_staff: bool,
 }
 
@@ -23,9 +24,9 @@ pub struct UserProviderError(pub String);
 
 /// Decides whether a name and a password belong together.
 ///
-/// It runs on the threads that hash passwords, and may block. It decides about logins only. Sessions, and a
-/// copy of each user that has logged in, are in the store: when a user is deactivated in the external system,
-/// end the user's sessions there as well.
+/// It runs on the threads that hash passwords, and may block. It decides only about logins. Sessions, and a copy of
+/// each user who has logged in, are in the store: when a user is deactivated in the external system, end the user's
+/// sessions in the store as well.
 pub trait UserProvider: Send + Sync + 'static {
     /// The user, if the name and the password fit an active one.
     ///

@@ -1,4 +1,4 @@
-//! Waiting for the worker pools: each wait has an end.
+//! Waiting for the worker pools: each wait has a limit.
 
 use std::time::Duration;
 

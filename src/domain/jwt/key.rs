@@ -84,7 +84,7 @@ impl KeySecret {
         &self.0
     }
 
-    /// 32 bytes that identify the secret without revealing it: to compute them takes the secret.
+    /// 32 bytes that identify the secret without revealing it: only with the secret can they be computed.
     pub fn fingerprint(&self) -> [u8; 32] {
         use hmac::{Hmac, KeyInit as _, Mac as _};
         let mut fingerprint = [0; 32];
@@ -132,7 +132,7 @@ pub enum BadKey {
         reason: String,
     },
     /// It could not be generated.
-    #[error("a key could not be made: {0}")]
+    #[error("a key could not be generated: {0}")]
     NotMade(String),
 }
 

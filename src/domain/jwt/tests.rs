@@ -86,7 +86,7 @@ fn a_new_key_is_published_before_it_signs() {
     assert_eq!(key_at(later.saturating_add(PUBLISHED_FIRST)), 3);
 }
 
-/// A key as older releases made it.
+/// A key such as older releases generated.
 fn rsa_2048() -> KeySecret {
     use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
     let pair = aws_lc_rs::rsa::KeyPair::generate(aws_lc_rs::rsa::KeySize::Rsa2048).expect("a key");

@@ -13,7 +13,8 @@ use super::memory::HashMemory;
 use super::stored::{BcryptInput, Recipe, Stored};
 use crate::domain::user::Password;
 
-/// bcrypt reads no more bytes of a password than this. It ends a shorter one with a NUL, so that its end counts, too.
+/// bcrypt reads no more bytes of a password than this. It appends a NUL to a shorter one, so that its length counts
+/// too.
 pub(super) const BCRYPT_KEY_BYTES: usize = 72;
 
 /// bcrypt's own alphabet, unpadded. Some programs left garbage in the last bits, which belong to

@@ -1,4 +1,4 @@
-//! Memory for hashes that need much of it: too little is an error, and does not end the process.
+//! Memory for hashes that need a lot of it: if there is too little, that is an error and does not end the process.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -7,12 +7,12 @@ const SPARE_BYTES: usize = 4 << 20;
 
 /// The memory claimed by the memory-hard hashes that this process is computing.
 ///
-/// The scrypt crate aborts the process when an allocation fails. So a test allocation comes first, of the
-/// size of this hash and of all claims together, whether their memory is allocated yet or not. Two threads
-/// can then never count on the same free bytes.
+/// The scrypt crate aborts the process when an allocation fails. So a test allocation is made first, of the size of
+/// this hash and all other claims together, whether their memory is allocated yet or not. This way, two threads never
+/// count on the same free bytes.
 ///
 /// This helps where allocations fail, as with `RLIMIT_AS` or `vm.overcommit_memory=2`. A system that
-/// overcommits, or a control group, kills the process later, which no program can foresee. There, the only
+/// overcommits, or a control group, kills the process later, and no program can foresee that. There, the only
 /// protection is that a hash takes at most 256 MiB on each thread.
 #[derive(Debug, Default)]
 pub struct HashMemory {

@@ -1,7 +1,7 @@
 //! One-time passwords: a random value that can be exchanged for a new password once, and opens nothing else.
 //!
-//! Its digest and its end are stored in place of the password's hash, behind the `!` that makes a hash unusable. So it
-//! is a wrong password at every login, and whatever sets another password takes it away (`docs/passwords.md`).
+//! Its digest and its expiry are stored in place of the password's hash, behind the `!` that makes a hash unusable. So
+//! every login refuses it as a wrong password, and setting any other password removes it (`docs/passwords.md`).
 
 use std::time::Duration;
 
@@ -15,10 +15,11 @@ use crate::domain::random::{Random, RandomError};
 use crate::domain::time::Timestamp;
 use crate::domain::user::{Password, PasswordHash};
 
-/// For how long a one-time password is good.
+/// How long a one-time password is good.
 pub const ONE_TIME_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The beginning of the stored form; its end in microseconds, `$`, and the digest in hexadecimal digits follow.
+/// The beginning of the stored form. The time of expiry in microseconds, `$`, and the digest in hexadecimal digits
+/// follow.
 const MARK: &str = "!one_time$";
 
 /// A new one-time password, as an answer shows it this one time.
@@ -28,10 +29,10 @@ pub struct OneTimePassword {
     #[serde(rename = "one_time_password", serialize_with = "shown")]
     #[schemars(with = "String")]
     pub value: Password,
-    /// What takes the place of the password's hash.
+    /// What is stored in place of the password's hash.
     #[serde(skip)]
     pub stored: PasswordHash,
-    /// When it stops being good.
+    /// When it expires.
     pub expires: Timestamp,
 }
 
@@ -54,8 +55,7 @@ impl OneTimePassword {
     }
 }
 
-/// Whether `password` is the one-time password that is stored, and still good. The value is random enough for a
-/// digest that costs nothing.
+/// Whether `password` is the stored one-time password, and still good. The value is random enough for a fast digest.
 pub fn is_one_time(password: &Password, stored: &PasswordHash, now: Timestamp) -> bool {
     let parts = stored.expose().strip_prefix(MARK).and_then(|rest| rest.split_once('$'));
     let Some((Ok(expires), expected)) = parts.map(|(end, digits)| (end.parse(), digits)) else { return false };
@@ -63,7 +63,7 @@ pub fn is_one_time(password: &Password, stored: &PasswordHash, now: Timestamp) -
     equal && now < Timestamp::from_micros(expires)
 }
 
-/// Whether a text has the form of a one-time password. Whether it is one, only its account can tell.
+/// Whether a text has the form of a one-time password. Whether it is one depends on the account.
 pub fn can_be_one_time(password: &Password) -> bool {
     let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
     password.expose().len() == 32 && password.expose().bytes().all(is_digit)

@@ -1,7 +1,7 @@
 //! Parses stored hashes in all formats of Django, with bounded costs.
 //!
-//! Formats: `docs/passwords.md`. The text comes from a database that other programs may write to,
-//! so nothing in it may make a login panic, run for hours or take all memory.
+//! Formats: `docs/passwords.md`. The text is read from a database that other programs may write to,
+//! so nothing in it may make a login panic, run for hours or use all memory.
 
 use std::fmt;
 
@@ -87,7 +87,7 @@ pub enum Unverifiable {
     #[error("the stored password is marked as unusable")]
     Unusable,
     /// The text does not begin with the name of a known algorithm.
-    #[error("the stored password hash is of no known algorithm")]
+    #[error("the algorithm of the stored password hash is unknown")]
     UnknownAlgorithm,
     /// `crypt$$…`: computed by the C library of the operating system, usually DES over eight
     /// characters. Django dropped it in 5.0.
@@ -96,7 +96,7 @@ pub enum Unverifiable {
     /// The rest does not have the algorithm's format.
     #[error("the stored {0} password hash is malformed")]
     Malformed(Algorithm),
-    /// To verify it would take too much time or memory.
+    /// Verifying it would take too much time or memory.
     #[error("the stored {0} password hash demands more time or memory than a login may take")]
     TooCostly(Algorithm),
 }
@@ -124,7 +124,7 @@ pub(super) struct Stored<'a> {
     pub(super) digest: Vec<u8>,
 }
 
-/// How to compute the digest of a password. Salts that are texts count as the bytes of the text.
+/// How to compute the digest of a password. A salt that is a text is used as its bytes.
 pub(super) enum Recipe<'a> {
     Bcrypt { input: BcryptInput, cost: u32, salt: [u8; 16] },
     Pbkdf2Sha256 { rounds: u32, salt: &'a str },

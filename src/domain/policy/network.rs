@@ -3,8 +3,8 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Behind this prefix of 96 bits, an IPv6 address holds an IPv4 address (RFC 6052, section 2.1). It is how a server
-/// that has IPv6 only sees clients that have IPv4 only.
+/// After this prefix of 96 bits, an IPv6 address contains an IPv4 address (RFC 6052, section 2.1). A server with only
+/// IPv6 sees clients with only IPv4 like this.
 const TRANSLATED: u128 = 0x0064_ff9b << 96;
 
 /// The IPv4 address that an IPv6 address stands for; any other address as it is.
@@ -18,13 +18,13 @@ pub(super) fn plain(address: IpAddr) -> IpAddr {
     }
 }
 
-/// Where a client is: an IPv4 address, or the first 64 bits of an IPv6 address, of which one subscriber has
-/// many addresses.
+/// Where a client is: an IPv4 address, or the first 64 bits of an IPv6 address, since one subscriber has many addresses
+/// with the same 64 bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Network(Option<IpAddr>);
 
 impl Network {
-    /// The network of this address. `None`: a Unix socket, whose peers are all one.
+    /// The network of this address. `None`: a Unix socket, whose peers are all one network.
     pub fn of(address: Option<IpAddr>) -> Self {
         Self(address.map(|address| match plain(address) {
             four @ IpAddr::V4(_) => four,
@@ -32,7 +32,7 @@ impl Network {
         }))
     }
 
-    /// The network as a number, from which [`Network::from_bits`] makes it again.
+    /// The network as a number, which [`Network::from_bits`] converts back.
     pub const fn to_bits(self) -> u128 {
         match self.0 {
             Some(IpAddr::V4(address)) => address.to_ipv6_mapped().to_bits(),
@@ -41,7 +41,7 @@ impl Network {
         }
     }
 
-    /// The network with this number; 0 is that of a Unix socket.
+    /// The network with this number; 0 stands for a Unix socket.
     pub fn from_bits(bits: u128) -> Self {
         Self((bits != 0).then(|| IpAddr::V6(Ipv6Addr::from_bits(bits)).to_canonical()))
     }

@@ -27,7 +27,7 @@ pub struct ThrottlePolicy {
     pub account: Allowance,
     /// Failures from one network for all accounts together.
     pub address: Allowance,
-    /// For how long after a login its network is known to the account.
+    /// How long a network stays known to an account after a login from it.
     pub known_for: Duration,
     /// Networks without a bucket of their own.
     pub exempt: ExemptNetworks,

@@ -1,27 +1,28 @@
-//! As what a session was opened, which decides what its tokens are good for.
+//! What a session was opened for, which decides where its tokens are good.
 
 use serde::{Serialize, Serializer};
 
 use crate::domain::dialect::Dialect;
 use crate::domain::token::TokenKind;
 
-/// As what a session was opened.
+/// What a session was opened for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SessionKind {
     /// By a login, or for a script: its tokens are good in this dialect.
     Dialect(Dialect),
-    /// By an administrator's login: its token is good at the administration API alone.
+    /// By an administrator's login: its token is good only at the administration API.
     Admin,
-    /// For a script of an administrator: its token is good at the administration API, and where registered clients ask.
+    /// For a script of an administrator: its token is good at the administration API, and at the endpoints where
+    /// registered clients ask about tokens.
     AdminScript,
-    /// By an administrator's sign-in at the pages: its token is good as the cookie of the administrators' pages alone.
+    /// By an administrator's sign-in at the pages: its token is good only as the cookie of the administrators' pages.
     AdminPage,
-    /// By a user's sign-in at the pages: its token is good as the cookie of the users' own pages alone.
+    /// By a user's sign-in at the pages: its token is good only as the cookie of the users' own pages.
     AccountPage,
 }
 
 impl SessionKind {
-    /// The kinds that are no dialect.
+    /// The kinds that belong to no dialect.
     pub const APART: [Self; 4] = [Self::Admin, Self::AdminScript, Self::AdminPage, Self::AccountPage];
 
     /// The name under which the kind is stored and shown: the dialect's, or one of `admin`, `admin_script`,
@@ -44,7 +45,7 @@ impl SessionKind {
         }
     }
 
-    /// What a token of such a session can be used for that is stored under this kind.
+    /// What a token of such a session can be used for, if it is stored under this kind.
     pub const fn use_of(self, stored: TokenKind) -> TokenKind {
         match (self, stored) {
             (Self::Admin | Self::AdminScript, TokenKind::Access) => TokenKind::Admin,
@@ -53,7 +54,7 @@ impl SessionKind {
         }
     }
 
-    /// Whether only administrators can have such a session: it ends when the user is one no longer.
+    /// Whether only administrators can have such a session: it ends when the user stops being one.
     pub const fn is_for_administration(self) -> bool {
         match self {
             Self::Admin | Self::AdminScript | Self::AdminPage => true,
@@ -69,8 +70,8 @@ impl SessionKind {
         }
     }
 
-    /// Whether a person opened it at a screen that may be left alone: it ends soon when it is not used, whatever the
-    /// settings say about other sessions.
+    /// Whether a person opened it at a screen that may be left unattended: it ends soon when it is not used, whatever
+    /// the settings say about other sessions.
     pub const fn is_attended(self) -> bool {
         match self {
             Self::Admin | Self::AdminPage | Self::AccountPage => true,

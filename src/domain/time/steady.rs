@@ -32,11 +32,11 @@ const LOGGED_STEP_MICROS: i64 = 1_000_000;
 /// * While the wall clock stays behind, it gains only half of the time that passes, until both
 ///   agree again: a clock that was an hour ahead is right after two.
 ///
-/// The price: what is refused while the wall clock runs ahead for less than that minute is good again
-/// afterwards. The clock starts afresh with the process.
+/// The price: what is refused while the wall clock runs ahead for less than that minute is good again afterwards. The
+/// clock remembers nothing from before the start of the process.
 ///
-/// A reading also reads the monotonic clock, and costs two atomic loads. It takes a lock only while the
-/// clocks disagree.
+/// A reading also reads the monotonic clock, which adds two atomic loads. It takes a lock only while the clocks
+/// disagree.
 pub struct SteadyClock {
     clock: Arc<dyn Clock>,
     /// The believed difference: wall clock minus monotonic clock, in microseconds.
@@ -115,7 +115,7 @@ impl Disagreement {
                 return (believed, Self::Ahead { since, least });
             }
             log_step("the clock was set forward", least.saturating_sub(believed));
-            // What the clock is ahead of that has to last for a minute, too.
+            // If the wall clock is even further ahead, the rest has to last for a minute too.
             let more = seen > least.saturating_add(TOLERANCE_MICROS);
             let next = if more { Self::Ahead { since: monotonic, least: seen } } else { Self::None };
             return (least, next);
@@ -125,7 +125,7 @@ impl Disagreement {
                 Self::Behind { since, paid, is_logged } => (since, paid, is_logged),
                 Self::None | Self::Ahead { .. } => (monotonic, monotonic, false),
             };
-            // Half of the time since the last reading; the remainder of the division is made up for the next time.
+            // Half of the time since the last reading. The remainder of the division counts at the next one.
             let half = monotonic.saturating_sub(paid).max(0) / 2;
             // Not at once: a thread that is delayed between two readings sees the same.
             let logs_now = !is_logged && monotonic.saturating_sub(since) >= LOGGED_STEP_MICROS;

@@ -15,7 +15,7 @@ impl Admin {
         found.map(|Account { user, .. }| user).ok_or_else(|| no_such_user(id))
     }
 
-    /// The same as it is listed.
+    /// The user with this number, as it is listed.
     ///
     /// # Errors
     /// There is none, or the store failed.
@@ -30,7 +30,7 @@ impl Admin {
     /// # Errors
     /// There is none, or the store failed.
     pub fn session_entry(&self, id: SessionId) -> Result<SessionEntry, AdminError> {
-        // The list begins with the session before this one in time, and ids are compared as numbers.
+        // A list begins with the newest session before `before`. Ids are compared as numbers, so this is the one.
         let next = u128::from_be_bytes(*id.as_bytes()).checked_add(1);
         let before = next.map(|next| SessionId::from_bytes(next.to_be_bytes()));
         let query = super::SessionQuery { with_ended: true, before, limit: 1, ..super::SessionQuery::default() };

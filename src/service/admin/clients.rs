@@ -13,13 +13,13 @@ use crate::domain::client::{ClientEntry, ClientId, ClientSecret, MAX_LIMIT, Righ
 use crate::domain::time::Timestamp;
 use crate::store::{ClientCreation, ClientRotation, NewClient};
 
-/// For how long a secret stays good after a rotation if nothing else was said.
+/// How long a secret stays good after a rotation by default.
 pub const KEEP_OLD_SECRET: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// For how long it may stay good at most: 30 days.
+/// The longest time that it may stay good: 30 days.
 pub const MAX_KEEP_OLD_SECRET: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// A client that was registered, as its answer shows it this one time.
+/// A client that was registered, as the answer shows it once.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct AddedClient {
     /// Its id.
@@ -37,7 +37,7 @@ pub struct AddedClient {
     pub limit: Option<u32>,
 }
 
-/// A client's new secret, as its answer shows it this one time.
+/// A client's new secret, as the answer shows it once.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct RotatedClient {
     /// The client.
@@ -46,7 +46,7 @@ pub struct RotatedClient {
     #[serde(serialize_with = "shown")]
     #[schemars(with = "String")]
     pub secret: ClientSecret,
-    /// Until when the secret that it replaces is good; `None`: that is refused already.
+    /// Until when the secret that it replaces is good; `None`: it is refused already.
     pub old_secret_until: Option<Timestamp>,
 }
 
@@ -66,7 +66,7 @@ impl Admin {
     /// Registers a client that may make `limit` requests a second on each node; `None`: any number.
     ///
     /// # Errors
-    /// A name that cannot be or is taken, no right, a limit that cannot be; or the store failed.
+    /// The name is not allowed or is taken, there is no right, the limit is out of range, or the store failed.
     pub fn add_client(&self, name: String, rights: Rights, limit: Option<u32>) -> Result<AddedClient, AdminError> {
         self.recording_refusal(Event::ClientAdded, None, || {
             if !is_name(&name) {
@@ -92,8 +92,8 @@ impl Admin {
         })
     }
 
-    /// Gives a client a new secret. The one that it replaces stays good for `keep_old`, and the one before that is refused
-    /// at once.
+    /// Gives a client a new secret. The one that it replaces stays good for `keep_old`, and the one before that is
+    /// refused at once.
     ///
     /// # Errors
     /// There is no such client, or `keep_old` is more than [`MAX_KEEP_OLD_SECRET`]; or the

@@ -16,15 +16,15 @@ pub struct Imported {
     /// What was added.
     #[serde(flatten)]
     pub report: ImportReport,
-    /// Imported users who cannot log in by password, though that is not on purpose.
+    /// Imported users who cannot log in by password, unless their hashes say that this is on purpose.
     pub unverifiable: Vec<UnverifiableUser>,
-    /// Imported users whose names fit no login.
+    /// Imported users who cannot log in with their names.
     pub unreachable: Vec<UnreachableUser>,
-    /// Imported users whose e-mail addresses fit no login, though they are not empty.
+    /// Imported users who cannot log in with their e-mail addresses, though these are not empty.
     pub unreachable_emails: Vec<UnreachableEmail>,
 }
 
-/// A user whose name fits no login.
+/// A user who cannot log in with the name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct UnreachableUser {
     /// The user's number.
@@ -35,7 +35,7 @@ pub struct UnreachableUser {
     pub reason: String,
 }
 
-/// A user whose e-mail address fits no login.
+/// A user who cannot log in with the e-mail address.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct UnreachableEmail {
     /// The user's number.
@@ -63,7 +63,7 @@ pub struct Swept {
     /// What was deleted.
     #[serde(flatten)]
     pub report: SweepReport,
-    /// What was over before this could be deleted; `None`: nothing was deleted for its age.
+    /// What was over before this time could be deleted; `None`: nothing was deleted because of its age.
     pub until: Option<Timestamp>,
     /// Whether the clock was believed.
     pub clock_believed: bool,
@@ -78,10 +78,10 @@ pub fn why_unverifiable(stored: &PasswordHash) -> Option<String> {
 }
 
 impl Admin {
-    /// Takes over users and knox tokens: all of them, or nothing.
+    /// Imports users and knox tokens: all of them, or nothing.
     ///
     /// # Errors
-    /// All clashes with what is there; or the store failed.
+    /// All conflicts with existing rows; or the store failed.
     pub fn import(&self, data: &ImportData) -> Result<Imported, AdminError> {
         self.recording_refusal(Event::Imported, None, || {
             let report = self.store.import(data, &self.audit(Event::Imported))?;

@@ -24,13 +24,13 @@ const LONG_AT_ONCE: usize = 2;
 /// How many of them may compute: the processor belongs to checks and logins.
 const COMPUTING_AT_ONCE: usize = 1;
 
-/// How many requests may wait; more are refused for now.
+/// How many requests may wait; further ones are refused for now.
 const QUEUE: usize = 64;
 
 /// How long a request waits for its answer.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How long a request waits whose work has no bound.
+/// How long a request waits for its answer if its work has no bound.
 const LONG_PATIENCE: Duration = Duration::from_secs(3600);
 
 /// How long a piece of work may take.
@@ -44,7 +44,7 @@ pub enum Length {
     Computing,
 }
 
-/// Who asks, and from where.
+/// Who makes a request, and from where.
 #[derive(Debug, Clone)]
 pub struct Caller {
     /// The administrator.
@@ -59,7 +59,7 @@ pub enum DeskError {
     /// The use case was refused, or its store failed.
     #[error(transparent)]
     Admin(#[from] AdminError),
-    /// The outcome is unknown, or the work was not begun.
+    /// The outcome is unknown, or the work was not started.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
 }
@@ -77,7 +77,7 @@ impl Drop for Threads {
     }
 }
 
-/// The duty of the threads: the administration as a caller finds it, before its actor and origin are known.
+/// The duty of the threads. The actor and the origin in it are replaced by those of each request.
 struct Administration(Admin);
 
 type Job = Box<dyn FnOnce(&Admin) + Send>;
@@ -110,7 +110,7 @@ impl Desk {
     /// Runs `work` on one of the threads. It runs to its end even if the caller does not wait for the answer.
     ///
     /// # Errors
-    /// What `work` returned; or that there was no room, or no answer in time.
+    /// The error of `work`; or that there was no room, or no answer in time.
     pub async fn run<T: Send + 'static>(
         &self,
         caller: Caller,
@@ -120,7 +120,7 @@ impl Desk {
         let (reply, answer) = oneshot::channel();
         let job = move |admin: &Admin| {
             let Caller { actor, origin } = caller;
-            // The caller may have gone, but what was begun is done.
+            // The caller may be gone, but work that was started is finished.
             let _ = reply.send(work(&Admin { actor, origin, ..admin.clone() }));
         };
         let refused = self.worker().put(Box::new(job) as Job, |waiting, job| waiting.push(job, length));
@@ -140,7 +140,7 @@ impl Desk {
         }
     }
 
-    /// Finishes what waits within `limit`, then ends the threads. Further requests are refused.
+    /// Finishes waiting requests within `limit`, then ends the threads. Further requests are refused.
     pub fn close(&self, limit: Duration) {
         self.worker().close();
         self.worker().drain(Instant::now() + limit);

@@ -1,7 +1,7 @@
 //! Explaining what became of a token or a session: what happened, when, by whom and from where.
 //!
-//! It only reads, and no check depends on it. An answer never says that a token was not handed out: what was known of
-//! it may have been deleted after its time.
+//! It only reads, and no check depends on it. An answer never claims that a token was not issued: what was known of it
+//! may have been deleted after the retention time.
 
 use std::fmt;
 use std::time::Duration;
@@ -38,7 +38,7 @@ impl Question {
     }
 }
 
-/// The token is a secret.
+/// Without the token, which is a secret.
 impl fmt::Debug for Question {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -52,7 +52,7 @@ impl fmt::Debug for Question {
 /// The settings that an explanation needs.
 #[derive(Debug, Clone, Copy)]
 pub struct ExplainSettings<'a> {
-    /// For how long ended sessions are kept, and with them what is known of their tokens.
+    /// How long ended sessions are kept, and with them what is known of their tokens.
     pub session_retention: Duration,
     /// The HS256 secret of the settings.
     pub jwt_secret: Option<&'a KeySecret>,
@@ -82,7 +82,7 @@ pub enum About {
     Token,
 }
 
-/// What became of a token or a session. Of several causes, this is the first.
+/// What became of a token or a session. If there are several causes, this is the first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum Answer {
@@ -104,7 +104,7 @@ pub enum Answer {
         at: Timestamp,
         /// The last use that was recorded.
         last_seen: Option<Timestamp>,
-        /// The limit of today's settings, in seconds.
+        /// The limit in the current settings, in seconds.
         limit_seconds: Option<u64>,
     },
     /// A refresh replaced it.
@@ -131,11 +131,11 @@ pub enum Answer {
     UserGone(Cause),
     /// It cannot be a token.
     Malformed,
-    /// Nothing is known: it was never handed out here, or has been gone for longer than this.
+    /// Nothing is known: it was never issued here, or has been gone for longer than this.
     Unknown {
         /// For how many days ended sessions and what belongs to them are kept.
         days: u64,
-        /// After how many days an opaque token is forgotten that expired while its session went on; `None`: no dialect
+        /// After how many days an opaque token that expired while its session went on is forgotten; `None`: no dialect
         /// has such tokens.
         expired_days: Option<u64>,
     },
@@ -156,7 +156,7 @@ pub struct Cause {
     pub request_id: Option<String>,
 }
 
-/// How the end of a token is known.
+/// How it is known that a token expired.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Evidence {
@@ -166,7 +166,7 @@ pub enum Evidence {
     Claim,
 }
 
-/// A session as far as it is known.
+/// What is known of a session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ExplainedSession {
     /// Its id.
@@ -228,7 +228,7 @@ impl Admin {
         Ok(Explanation { about: About::Token, kind: Some(found.kind.as_str()), answer, session })
     }
 
-    /// A JWT says itself when it expired; the signature shows that it is one of ours.
+    /// A JWT says itself when it expired; its signature proves that it is one of ours.
     fn explain_unknown_token(
         &self,
         token: &Token,
@@ -258,7 +258,7 @@ impl Admin {
     }
 }
 
-/// Whole days, rounded down: what is said to be known must be.
+/// Whole days, rounded down, so that an answer never claims to know more than it does.
 const fn days(time: Duration) -> u64 {
     time.as_secs() / (24 * 60 * 60)
 }

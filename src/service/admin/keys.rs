@@ -75,7 +75,7 @@ impl Admin {
     /// secret of the settings.
     ///
     /// # Errors
-    /// The secret of the settings is that of the newest key already; or the store failed.
+    /// The secret of the settings is already that of the newest key; or the store failed.
     pub fn rotate_key(&self, algorithm: Algorithm, given: Option<&KeySecret>) -> Result<RotatedKey, AdminError> {
         self.recording_refusal(Event::KeyRotated, None, || {
             if algorithm == Algorithm::Hs256 && given.is_some() && self.is_in_use(given)? {
@@ -127,8 +127,7 @@ fn listed(entry: &KeyEntry, all: &[KeyEntry], now: Timestamp) -> ListedKey {
     ListedKey { id, algorithm, secret_in, created, retired, state }
 }
 
-/// Among `all`, which are oldest first, the newest key signs that was there for long enough, or else the
-/// oldest.
+/// Among `all`, which are oldest first, the newest key that has existed for long enough signs, or else the oldest.
 fn state_in_use(entry: &KeyEntry, all: &[KeyEntry], now: Timestamp) -> KeyState {
     let mut like_it = all.iter().filter(|other| other.purpose == entry.purpose && other.retired.is_none()).peekable();
     let oldest = like_it.peek().map(|oldest| oldest.id);

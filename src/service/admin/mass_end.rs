@@ -1,4 +1,4 @@
-//! Ending the sessions of a set that was shown before.
+//! Ending sessions in bulk, after a dry run has shown which.
 
 use std::ops::ControlFlow;
 
@@ -27,7 +27,7 @@ pub struct DryRun {
     pub sample: Vec<SessionEntry>,
 }
 
-/// What a dry run has shown: the mass end ends no more.
+/// What a dry run has shown. The mass end ends no more sessions than that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shown {
     /// The moment of the dry run.
@@ -37,25 +37,25 @@ pub struct Shown {
 }
 
 impl DryRun {
-    /// What a mass end needs to know of it.
+    /// What a mass end needs to know of this dry run.
     pub const fn shown(&self) -> Shown {
         Shown { moment: self.moment, count: self.count }
     }
 }
 
 impl Admin {
-    /// Counts the live sessions that match, and shows some. Its moment is not before any of them was opened, even by
-    /// a node whose clock is ahead.
+    /// Counts the live sessions that match, and shows some. Its moment is not earlier than the opening of any of them,
+    /// even if a node whose clock is ahead has opened it.
     ///
     /// # Errors
     /// A text that cannot be searched for, or the store failed.
     pub fn dry_run(&self, matching: &SessionMatch) -> Result<DryRun, AdminError> {
         let counted = self.dry_run_watched(matching, &mut |_| ControlFlow::Continue(()))?;
-        // Nobody broke it off.
+        // `progress` never breaks it off.
         counted.ok_or(AdminError::Store(StoreError::Failed("a count broke off".to_owned())))
     }
 
-    /// The same for somebody who watches: `progress` is called with the number so far. Once it breaks off, there is no
+    /// As [`Admin::dry_run`], and calls `progress` with the number so far. If `progress` breaks it off, there is no
     /// result.
     ///
     /// # Errors
@@ -81,8 +81,8 @@ impl Admin {
     /// this returns, no check accepts a token of any of them. `progress` is called with the number so far.
     ///
     /// # Errors
-    /// There is no condition, or more sessions match than were shown: then none is ended. Or the store failed, and
-    /// some are ended: calling this again ends the rest.
+    /// There is no condition, or more sessions match than were shown: then none is ended. Or the store failed after
+    /// some were ended: calling this again ends the rest.
     pub fn end_filtered(
         &self,
         matching: &SessionMatch,

@@ -1,4 +1,4 @@
-//! That an administrator has lately given the password again.
+//! Proof that an administrator has recently given the password again.
 
 use super::{Admin, AdminError};
 use crate::domain::audit::Event;

@@ -5,14 +5,14 @@ use crate::domain::audit::Event;
 use crate::domain::user::User;
 use crate::store::SessionMatch;
 
-/// How many are looked at once.
+/// How many sessions are read at once.
 const PAGE: u32 = 100;
 
 impl Admin {
     /// Ends all live tokens of a user that were made for scripts under exactly this name; returns how many there were.
     ///
     /// # Errors
-    /// There is none, or the store failed. Those that were ended stay ended.
+    /// There is no such token, or the store failed. Those that were ended stay ended.
     pub fn end_tokens_named(&self, user: &User, name: &str) -> Result<u64, AdminError> {
         let matching = SessionMatch {
             user: Some(user.id),
@@ -28,7 +28,7 @@ impl Admin {
             for entry in found.iter().filter(|entry| entry.name.as_deref() == Some(name)) {
                 match self.end_session(entry.session.id) {
                     Ok(()) => ended += 1,
-                    // Its time was over, or another administrator was faster.
+                    // It has expired, or another administrator was faster.
                     Err(AdminError::NoSuchSession(_)) => {}
                     Err(error) => return Err(error),
                 }

@@ -1,4 +1,4 @@
-//! Which texts users and sessions can be searched by.
+//! The texts by which users and sessions can be searched.
 
 use super::{Admin, AdminError};
 use crate::domain::escape::is_unseen;
@@ -7,7 +7,7 @@ use crate::store::{SessionMatch, UserEntry, UserFilter};
 /// The longest text to search for, in characters.
 pub const MAX_SEARCH: usize = 200;
 
-/// A text that is searched for.
+/// What a searched text is compared with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SearchText {
     /// A part of a user's name or e-mail address.
@@ -36,7 +36,7 @@ impl Admin {
     }
 }
 
-/// Whether these can be conditions: without any text, all sessions would meet them.
+/// Checks the texts of these conditions: an empty text would match all sessions.
 pub(super) fn check_sessions(matching: &SessionMatch) -> Result<(), AdminError> {
     check(matching.device.as_ref(), SearchText::Device)?;
     check(matching.name.as_ref(), SearchText::Name)

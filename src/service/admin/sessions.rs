@@ -18,15 +18,15 @@ pub struct SessionQuery {
     pub matching: SessionMatch,
     /// Also those that are over.
     pub with_ended: bool,
-    /// Only sessions opened before this one: the last of the page before, or where its search stopped.
+    /// Only sessions opened before this one: the last of the previous page, or where its search stopped.
     pub before: Option<SessionId>,
     /// At most this many.
     pub limit: u32,
 }
 
 impl Admin {
-    /// Lists sessions, in a bounded time: among very many that do not match, it stops before it has found enough, and says
-    /// where. A session counts as live for as long as a check may still accept its token.
+    /// Lists sessions within a bounded time: if very many do not match, it stops before it has found enough, and says
+    /// where. A session counts as live as long as a check may still accept its token.
     ///
     /// # Errors
     /// A text that cannot be searched for, or the store failed.
@@ -38,7 +38,8 @@ impl Admin {
         Ok(self.store.list_sessions(&filter)?)
     }
 
-    /// The same sessions, and goes on until it has found enough or there are no more, however long that takes.
+    /// As [`Admin::list_sessions`], but goes on until it has found enough or there are no more, however long that
+    /// takes.
     ///
     /// # Errors
     /// A text that cannot be searched for, or the store failed.
@@ -70,7 +71,7 @@ impl Admin {
         })
     }
 
-    /// Ends the sessions of all users, also that of the caller, at the same cost for any number.
+    /// Ends the sessions of all users, including that of the caller, at the same cost for any number.
     ///
     /// # Errors
     /// The store failed.
@@ -95,7 +96,7 @@ impl Admin {
     }
 }
 
-/// Goes on from where each search stopped.
+/// Repeats `find` from where each search stopped.
 fn go_on(
     mut query: SessionQuery,
     mut list: impl FnMut(SessionQuery) -> Result<SessionList, AdminError>,

@@ -21,7 +21,7 @@ pub struct ScriptToken {
     pub token: Token,
     /// Its session, by which it can be ended.
     pub session: SessionId,
-    /// When it stops being good; `None`: when its session is ended.
+    /// When it expires; `None`: it is good until its session is ended.
     pub expires: Option<Timestamp>,
 }
 
@@ -31,13 +31,13 @@ pub(super) fn is_name(name: &str) -> bool {
 }
 
 impl Admin {
-    /// Makes a token for a script that acts as `user`, good for `lifetime`; `None`: until it is revoked. The
-    /// limit on a user's sessions does not apply. A token for administration ([`SessionKind::AdminScript`]) is good at
-    /// the administration API alone.
+    /// Makes a token for a script that acts as `user`, good for `lifetime`; `None`: until it is revoked. The limit on a
+    /// user's sessions does not apply. A token for administration ([`SessionKind::AdminScript`]) is good only at the
+    /// administration API and where registered clients ask about tokens.
     ///
     /// # Errors
-    /// A name that cannot be, a user who is not active, a token for administration without an end or of a user who is no
-    /// administrator; or the store failed.
+    /// The name is not allowed, the user is not active, a token for administration would never expire or belong to a
+    /// user who is not an administrator, or the store failed.
     pub fn create_token(
         &self,
         user: &User,

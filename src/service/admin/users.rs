@@ -38,9 +38,9 @@ pub struct NewAccount {
 /// A password to be set.
 #[derive(Debug)]
 pub enum NewPassword {
-    /// As the user will type it.
+    /// The password as the user will type it.
     Text(Password),
-    /// As another system has hashed it; a hash that begins with `!` fits no password, on purpose.
+    /// A hash from another system; one that begins with `!` intentionally fits no password.
     Hash(PasswordHash),
 }
 
@@ -54,7 +54,8 @@ pub fn check_new_account(username: &str, email: &str) -> Result<(), AdminError> 
     check_email(&normal_form(email))
 }
 
-/// The [`normal_form`] of a name. What was typed is judged too: the normal form of an invisible character may be a space.
+/// The [`normal_form`] of a name. What was typed is judged too: the normal form of an invisible character may be a
+/// space.
 fn check_name(username: &str) -> Result<String, AdminError> {
     let normal = normal_form(username);
     validate_username(username)?;
@@ -80,7 +81,7 @@ impl Admin {
     /// Adds a user, under the [`normal_form`] of the name and of the e-mail address.
     ///
     /// # Errors
-    /// A name, e-mail address or password that cannot be; or the store failed.
+    /// The name, the e-mail address or the password is not allowed; or the store failed.
     pub fn add_user(&self, new: NewAccount) -> Result<UserId, AdminError> {
         self.recording_refusal(Event::UserCreated, None, || {
             let NewAccount { username, email, shared_email, password, is_active, is_staff, is_admin } = new;
@@ -101,7 +102,7 @@ impl Admin {
     /// Gives a user another name. No session ends.
     ///
     /// # Errors
-    /// A name that cannot be, a user who is gone; or the store failed.
+    /// The name is not allowed, or the user is gone; or the store failed.
     pub fn rename_user(&self, user: &User, name: &str) -> Result<(), AdminError> {
         self.recording_refusal(Event::UserRenamed, Some(user.id), || {
             let name = check_name(name)?;
@@ -109,10 +110,10 @@ impl Admin {
         })
     }
 
-    /// Gives a user another e-mail address, or takes it away if `email` is empty. No session ends.
+    /// Gives a user another e-mail address, or removes it if `email` is empty. No session ends.
     ///
     /// # Errors
-    /// An address that cannot be, a user who is gone; or the store failed.
+    /// The address is not allowed, or the user is gone; or the store failed.
     pub fn set_email(&self, user: &User, email: &str, shared: SharedEmail) -> Result<(), AdminError> {
         self.recording_refusal(Event::EmailChanged, Some(user.id), || {
             let email = normal_form(email);
@@ -121,7 +122,7 @@ impl Admin {
         })
     }
 
-    /// Makes a user a staff user, or no longer. No session ends.
+    /// Sets or clears a user's staff flag. No session ends.
     ///
     /// # Errors
     /// The user is gone, or the store failed.
@@ -130,8 +131,8 @@ impl Admin {
         self.recording_refusal(act, Some(user.id), || self.change(user, &UserChange::Staff(is_staff), act))
     }
 
-    /// Makes a user an administrator, or no longer. No session for clients ends; those for administration are refused
-    /// at once.
+    /// Makes a user an administrator, or stops that. No session of a dialect ends; tokens for administration are
+    /// refused at once.
     ///
     /// # Errors
     /// The user is gone, or is the last administrator; or the store failed.
@@ -158,7 +159,7 @@ impl Admin {
     }
 
     /// The user with this number after `id:`; or with exactly this name; or with the name that is composed of the same
-    /// letters and accents. No further: a command must not reach another user whose name only looks like it.
+    /// letters and accents. The search goes no further: a command must not reach a user whose name only looks similar.
     ///
     /// # Errors
     /// There is none, or the store failed.
@@ -179,7 +180,7 @@ impl Admin {
     /// Gives a user a new password, which ends all sessions.
     ///
     /// # Errors
-    /// A password that cannot be, a user who is gone, or the last administrator and a hash that no password fits; or
+    /// The password is not allowed, the user is gone, or no password would fit the hash of the last administrator; or
     /// the store failed.
     pub fn set_password(&self, user: &User, new: NewPassword) -> Result<(), AdminError> {
         self.recording_refusal(Event::PasswordChanged, Some(user.id), || {
@@ -188,7 +189,7 @@ impl Admin {
         })
     }
 
-    /// Puts a one-time password in the place of a user's password, which ends all sessions. The value is good once,
+    /// Replaces a user's password with a one-time password, which ends all sessions. The returned value is good once,
     /// for setting another password, and exists nowhere else.
     ///
     /// # Errors
@@ -201,7 +202,7 @@ impl Admin {
         })
     }
 
-    /// Lets a user log in, or shuts a user out and ends all sessions.
+    /// Activates a user, or deactivates a user and ends all sessions.
     ///
     /// # Errors
     /// The user is gone, or is the last administrator; or the store failed.
@@ -215,7 +216,7 @@ impl Admin {
     /// Deletes a user with all sessions.
     ///
     /// # Errors
-    /// The user is gone, or is the last administrator; or the store failed, and the user may be deleted in part.
+    /// The user is gone, or is the last administrator; or the store failed, and the user may be partly deleted.
     pub fn delete_user(&self, user: &User) -> Result<(), AdminError> {
         self.recording_refusal(Event::UserDeleted, Some(user.id), || {
             let done = self.store.delete_user(user.id, self.last_admin, &self.audit(Event::UserDeleted));

@@ -1,12 +1,11 @@
 //! The cache of a database that answers within microseconds (SQLite): each thread has its own
 //! feed and its own cache, and polls by itself.
 //!
-//! A check that arrives joins the turn that is gathering. When all checks that are ready now have joined,
-//! the first of them to be polled polls the feed for all of them: this poll began after
-//! each of them arrived. Checks whose tokens are not cached share one more poll, which reads
-//! their rows. It begins two turns later, after the checks that have nothing to read: so a client that sends
-//! unknown tokens waits, and the others do not. While checks arrive one by one, each polls at once, for
-//! both.
+//! A check that arrives joins the turn that is gathering. When all checks that are ready now have joined, the first of
+//! them whose future runs polls the feed for all of them: this poll began after each of them arrived. Checks whose
+//! tokens are not cached share one more poll, which reads their rows. It begins two turns later, after the checks that
+//! have nothing to read: so a client that sends unknown tokens waits, and the others do not. While checks arrive one by
+//! one, each makes a single poll at once, which also reads its row if that is needed.
 
 mod many;
 
@@ -75,7 +74,7 @@ struct ThreadState {
     asking: Option<Arc<Turn>>,
     /// Its row requests.
     asks: Vec<RowRequest>,
-    /// While checks arrive one by one: when the last one did, and how many did.
+    /// While checks arrive one by one: when the last one arrived, and how many did.
     alone: Option<(Instant, u32)>,
 }
 
@@ -95,7 +94,7 @@ enum State {
     Joined { turn: Arc<Turn>, slot: usize },
     /// It requested its row in this turn.
     Asked { turn: Arc<Turn>, slot: usize, ask: usize },
-    /// It waits for no others.
+    /// It does not wait for others.
     Alone,
     /// The cache cannot answer.
     Reading(Reading),
@@ -146,8 +145,8 @@ impl PerThreadCache {
         (turn, slot)
     }
 
-    /// Whether this turn has had its poll. If all checks have joined, it has it now; if that fails,
-    /// the cache is empty, and they read.
+    /// Whether the poll of this turn is over. If all checks have joined, it is made now. If it fails, the cache is
+    /// empty, and the checks read.
     fn had_poll(&self, turn: &Arc<Turn>, slot: usize, waker: &Waker) -> bool {
         let mut thread = self.thread().borrow_mut();
         if !thread.gathering.as_ref().is_some_and(|gathering| Arc::ptr_eq(gathering, turn)) {
@@ -159,8 +158,8 @@ impl PerThreadCache {
         // Taken, so that keys do not accumulate if polls panic.
         let mut wanted = std::mem::take(&mut thread.wanted);
         let _ = thread.poll(&*self.store, &[]);
-        // Not earlier: if the poll panics, the next check of this turn repeats it. Otherwise the others would
-        // use a cache that was not brought up to date.
+        // Only now: if the poll panics, the next check of this turn has to repeat it. Otherwise the others would use a
+        // cache that was not brought up to date.
         thread.gathering = None;
         thread.cache.fetch(&wanted);
         thread.drop_abandoned_asks();
@@ -170,7 +169,7 @@ impl PerThreadCache {
         true
     }
 
-    /// Whether this turn has had its read, whose answers it keeps.
+    /// Whether the rows of this turn were read; it keeps the answers.
     fn has_read(&self, turn: &Arc<Turn>, slot: usize, waker: &Waker) -> bool {
         let mut thread = self.thread().borrow_mut();
         if !thread.asking.as_ref().is_some_and(|asking| Arc::ptr_eq(asking, turn)) {
@@ -187,8 +186,8 @@ impl PerThreadCache {
         true
     }
 
-    /// Whether this check waits for no others, since none is likely to be ready now. If its token is cached, it has its
-    /// poll now; otherwise `read` polls with its row.
+    /// Whether this check does not wait for others, since none is likely to be ready now. If its token is cached, the
+    /// poll is made now; otherwise `read` polls and reads its row.
     fn goes_alone(&self, key: Key) -> bool {
         let mut thread = self.thread().borrow_mut();
         if !thread.is_alone() {
@@ -232,8 +231,7 @@ impl ThreadState {
         alone
     }
 
-    /// A poll, if the feed works: the rows of the requests. Otherwise the cache
-    /// is emptied.
+    /// Makes a poll and returns the rows of the requests. If the feed does not work, the cache is emptied.
     fn poll(&mut self, store: &dyn Store, asks: &[RowRequest]) -> Option<Vec<Option<TokenRecord>>> {
         // Taken, so that a feed that panics is not used again.
         let mut feed = match self.feed.take() {
@@ -300,7 +298,7 @@ impl Find {
             match (self.cache.remembered(self.key), alone) {
                 (Some(looked), _) => return Poll::Ready(Ok(looked)),
                 (None, Some(token)) => return Poll::Ready(self.cache.read(self.key, token)),
-                // That turn may be over already.
+                // The turn may be over already.
                 (None, None) => self.ask(waker),
             }
         }

@@ -1,8 +1,7 @@
 //! The contents of a cache: live access tokens, found by a keyed hash of their text.
 //!
-//! It says yes or nothing, never no: tokens that are not live are not kept, and are read again.
-//! Its size is bounded by the number of tokens; when it is full, one that was not used
-//! lately is replaced.
+//! It can confirm that a token is good, but not that it is bad: tokens that are not live are not kept, and are read
+//! again. The number of tokens is bounded; when the cache is full, one that was not used lately is replaced.
 
 mod clients;
 mod entries;
@@ -35,7 +34,7 @@ pub(super) struct KeyMaker(SipHasher24);
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(in crate::service) struct Key([u64; 2]);
 
-/// A period in which polls reported all changes, and none that invalidates clients. No two have the same number.
+/// A period in which polls reported all changes, and none that invalidates clients. Each has a number of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::service) struct Generation(u64);
 
@@ -75,7 +74,7 @@ pub(super) struct Cache {
 }
 
 impl Cache {
-    /// An empty one with room for `capacity` tokens.
+    /// An empty cache with room for `capacity` tokens.
     pub(super) fn new(capacity: usize) -> Self {
         Self {
             capacity: capacity.min(u32::MAX as usize),
@@ -89,7 +88,7 @@ impl Cache {
         }
     }
 
-    /// Puts an empty one in the place of this one, of which a change may be incomplete.
+    /// Replaces this cache, in which a change may be incomplete, with an empty one.
     pub(super) fn restart(&mut self) {
         let clients = std::mem::take(&mut self.clients);
         *self = Self { clients, ..Self::new(self.capacity) };
@@ -199,13 +198,12 @@ impl Cache {
         self.entries.get(index).is_some_and(|entry| entry.key == key)
     }
 
-    /// Whether neither its session, its user, nor everything was invalidated.
+    /// Whether the entry is valid: neither its session, nor its user, nor everything was invalidated.
     fn stands(&self, entry: &Entry) -> bool {
         entry.generation == self.generation && !entry.dropped && self.users.stands(entry.slot)
     }
 
-    /// The slot of an entry that is dead or was not used lately; no link points to it any
-    /// more.
+    /// The slot of an entry that is dead or was not used lately, with all links to it removed.
     fn make_room(&mut self) -> u32 {
         let mut passed = 0;
         loop {
@@ -289,7 +287,7 @@ fn is_of(entries: &Entries, index: u32, session: SessionId) -> bool {
     entries.get(index).is_some_and(|entry| entry.session == session)
 }
 
-/// Ids end in random bytes, which are hashed for sessions that were not created here.
+/// Ids end in random bytes. They are hashed, because sessions may have been created elsewhere.
 fn hash_of(id: SessionId) -> u64 {
     let [.., a, b, c, d, e, f, g, h] = *id.as_bytes();
     u64::from_be_bytes([a, b, c, d, e, f, g, h]).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29)

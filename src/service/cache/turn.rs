@@ -9,12 +9,11 @@ use tokio::task::JoinHandle;
 
 use crate::domain::session::TokenRecord;
 
-/// Ready when all tasks that are ready now have been polled: a task that is spawned now runs after them.
-/// Yielding once is not enough, because actix-web polls a waiting handler
-/// more than once before the next one's turn.
+/// Ready when all tasks that are ready now have been polled: a task that is spawned now runs after them. Yielding once
+/// is not enough, because actix-web polls a waiting handler more than once before it polls the next one.
 pub(super) struct TurnOver(JoinHandle<()>);
 
-/// Waits for the end of this turn. Needs a tokio runtime around it.
+/// Waits for the end of this turn. Must be called within a tokio runtime.
 pub(super) fn turn_over() -> TurnOver {
     TurnOver(tokio::spawn(async {}))
 }
@@ -27,7 +26,7 @@ impl Future for TurnOver {
     }
 }
 
-/// A turn for whose end several checks wait. None of them has to be polled for the others to be woken.
+/// A turn whose end several checks await. All are woken, even if none of them is polled.
 #[derive(Default)]
 pub(super) struct Turn(Mutex<State>);
 
@@ -43,12 +42,12 @@ struct State {
 struct End(Arc<Turn>);
 
 impl Turn {
-    /// Begins one. Needs a tokio runtime around it.
+    /// Begins a turn. Must be called within a tokio runtime.
     pub(super) fn begin() -> Arc<Self> {
         Self::begin_after(0)
     }
 
-    /// Begins one that ends this many turns later, with all checks that have become ready by then.
+    /// Begins a turn that ends this many turns later, with all checks that have become ready by then.
     pub(super) fn begin_after(turns: u32) -> Arc<Self> {
         let turn = Arc::new(Self::default());
         let end = End(Arc::clone(&turn));
@@ -68,7 +67,7 @@ impl Turn {
         state.waiting.len() - 1
     }
 
-    /// Whether it is over; if not, it will wake this waker.
+    /// Whether the turn is over; if not, its end will wake this waker.
     pub(super) fn is_over(&self, slot: usize, waker: &Waker) -> bool {
         let mut state = self.lock();
         if let Some(known) = state.waiting.get_mut(slot) {

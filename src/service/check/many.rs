@@ -45,7 +45,7 @@ impl Auth {
         Ok(outcomes)
     }
 
-    /// Judges by the rows what is in doubt.
+    /// Judges doubtful refusals again by their rows.
     async fn conclude_many(
         &self,
         doubtful: Vec<(usize, Found)>,
@@ -53,7 +53,7 @@ impl Auth {
         outcomes: &mut Outcomes,
     ) -> Result<(), Unavailable> {
         let rows = self.reread_many(doubtful.iter().map(|(_, found)| found.token.digest()).collect()).await?;
-        // Several tokens may be of one idle session, which is ended once.
+        // Several tokens may belong to one idle session, which is ended once.
         let mut idle: HashMap<SessionId, (TokenRecord, Vec<usize>)> = HashMap::new();
         for ((place, found), row) in doubtful.into_iter().zip(rows) {
             match (self.judge_row(&found, row.as_ref(), activity), row) {
@@ -75,12 +75,12 @@ impl Auth {
         Ok(())
     }
 
-    /// The current rows of these tokens, as [`Auth::reread`] has one.
+    /// The current rows of these tokens; see [`Auth::reread`].
     async fn reread_many(&self, digests: Vec<TokenDigest>) -> Result<Vec<Option<TokenRecord>>, Unavailable> {
         let wanted = digests.len();
         let rows = self.read(move |connection| connection.find_many(&digests)).await?;
         if rows.len() != wanted {
-            return Err(StoreError::Failed("the store answered another number of digests".to_owned()).into());
+            return Err(StoreError::Failed("the store answered a different number of digests".to_owned()).into());
         }
         Ok(rows.into_iter().map(|row| row.map(|row| self.with_pending_use(row))).collect())
     }

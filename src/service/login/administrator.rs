@@ -1,5 +1,5 @@
 //! Logins of administrators: the same throttle, the same work and the same refusals as every login, for a session whose
-//! token is good for administration alone.
+//! token is good only for administration.
 
 use super::{LoginError, Proven};
 use crate::domain::audit::{Event, Origin};
@@ -11,8 +11,8 @@ use crate::service::{Auth, CheckError, Issued};
 use crate::store::Connection;
 
 impl Auth {
-    /// Logs an administrator in. Users who are no administrators are unknown here, so that this is no place to find out
-    /// their passwords.
+    /// Logs an administrator in. Users who are not administrators are unknown here, so that their passwords cannot be
+    /// guessed here.
     ///
     /// # Errors
     /// Why there is no token.
@@ -28,7 +28,7 @@ impl Auth {
     /// Verifies the password of an administrator once more, as a login does, and opens no session.
     ///
     /// # Errors
-    /// Why it is not right.
+    /// Why the password was refused, or could not be verified.
     pub async fn verify_administrator(
         &self,
         login: LoginName,
@@ -41,8 +41,8 @@ impl Auth {
         }
     }
 
-    /// Checks a token at the administration API, by its row. A good token of a dialect is good here too: the caller
-    /// asks for the kind of the session.
+    /// Checks a token at the administration API, by its row. A good token of a dialect passes this check too: the
+    /// caller looks at the kind of the session.
     ///
     /// # Errors
     /// Why the token is bad, or that the check could not be made.
@@ -50,8 +50,8 @@ impl Auth {
         self.check_row(token, |_| true).await
     }
 
-    /// Checks the token of an administrator's script, by its row, where such a script may ask beside registered clients.
-    /// All other tokens are refused, also that of an administrator's own session.
+    /// Checks the token of an administrator's script, by its row, at the endpoints where such a script may ask like a
+    /// registered client. All other tokens are refused, including that of an administrator's own session.
     ///
     /// # Errors
     /// Why the token is bad, or that the check could not be made.
@@ -60,7 +60,7 @@ impl Auth {
         self.check_row(token, is_script).await
     }
 
-    /// Checks a token by its row. It counts as use of a session for administration if it `fits`.
+    /// Checks a token by its row. If it `fits`, the check counts as use of a session for administration.
     async fn check_row(&self, token: &Token, fits: impl Fn(&Verified) -> bool) -> Result<Verified, CheckError> {
         let record = self.reread(token).await?;
         let Some(record) = record else { return Err(CheckError::Refused(Refusal::Unknown)) };

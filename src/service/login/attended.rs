@@ -1,5 +1,5 @@
-//! Sessions of people at a screen: those of administrators, and of the pages. They have one opaque token, no refresh
-//! token and no limit of their number, and end after some hours.
+//! Sessions of people at a screen: those of administrators, and of the pages. Each has one opaque token and no refresh
+//! token, and ends after some hours. Their number is not limited.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::service::workers::OnDisconnect;
 use crate::service::{Auth, ChangedMeanwhile, Issued, IssuedToken, Unavailable};
 use crate::store::{Connection, NewSession, NewToken, Opening, StoreResult};
 
-/// How long such a session lasts at most.
+/// The longest time that such a session lasts.
 const LONGEST: Duration = Duration::from_secs(8 * 3600);
 
 type Open = Box<dyn FnOnce(&mut dyn Connection) -> StoreResult<Opening> + Send>;
@@ -28,7 +28,7 @@ impl Auth {
         let event = if kind.is_for_administration() { Event::AdminLogin } else { Event::Login };
         let audit = self.audit(event, Actor::User(user.id), origin);
         let opened_at = audit.at;
-        // The value of a cookie cannot have every character that a prefix may have, and no scanner finds cookies.
+        // A prefix may have characters that the value of a cookie cannot have, and scanners do not find cookies anyway.
         let prefix = if kind.is_of_pages() { "" } else { &self.inner.policy.token_prefix };
         let token = Token::generate(&*self.inner.random, prefix)?;
         let mut unique = [0; 10];
@@ -48,7 +48,7 @@ impl Auth {
             audit: audit.clone(),
         };
         let open: Open = if kind.is_for_administration() {
-            // It has a row of its own whatever else there is: logins of administrators are throttled.
+            // The event always has a row of its own: logins of administrators are throttled, so there are few.
             Box::new(move |connection| connection.open_session(&new))
         } else {
             Box::new(self.opening(new))

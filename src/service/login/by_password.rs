@@ -1,7 +1,7 @@
-//! What a password is good for besides a login: to set another one, and to log out everywhere.
+//! What a password is good for besides a login: setting another one, and logging out everywhere.
 //!
-//! Both take a permit of the throttle, do the same work and have the same refusals as a login, so that neither a stolen
-//! token nor these endpoints buy free guesses.
+//! Both need a permit of the throttle, do the same work and have the same refusals as a login, so that neither a stolen
+//! token nor these endpoints give free guesses.
 
 use super::verify::{NoHash, Presented};
 use super::{LoginError, LoginRefusal};
@@ -23,7 +23,7 @@ pub struct PasswordRequest {
     pub current: Password,
     /// The new password.
     pub new: Password,
-    /// Whether the user's other sessions go on.
+    /// Whether the user's other sessions stay live.
     pub keep_others: bool,
     /// Where the request came from.
     pub origin: Origin,
@@ -34,7 +34,7 @@ pub struct PasswordRequest {
 pub enum Whose {
     /// That of the user with this name.
     Named(LoginName),
-    /// That of the user of this session, which goes on.
+    /// That of the user of this session, which stays live.
     Session(Box<Verified>),
 }
 
@@ -59,11 +59,11 @@ impl Auth {
         self.inner.provider.is_none()
     }
 
-    /// Sets another password of a user who proves the present one, or has a one-time password. In the same
-    /// transaction, all other sessions of the user end, unless they are to go on. Returns the user.
+    /// Sets a new password for a user who proves the present one, or has a one-time password. In the same transaction,
+    /// all other sessions of the user end, unless the request keeps them. Returns the user.
     ///
     /// # Errors
-    /// Why the password was not changed, or that the outcome is not known.
+    /// Why the password was not changed, or that the outcome is unknown.
     pub async fn change_password(&self, request: PasswordRequest) -> Result<UserId, PasswordError> {
         let origin = request.origin.clone();
         match self.try_change_password(request).await {
@@ -144,7 +144,7 @@ impl Auth {
 }
 
 /// Judges a new password by what the client knows of its owner, before any work is done for it. Once the present
-/// password is proved, it is judged by the whole account.
+/// password is proved, the new one is judged by the whole account.
 fn judge_by_what_is_known(new: &Password, whose: &Whose) -> Result<(), PasswordError> {
     let owner = match whose {
         Whose::Named(LoginName::Username(name)) => Owner { username: name, email: "" },

@@ -1,4 +1,5 @@
-//! The audit events of logins: a login is recorded in its own transaction, a refusal in one before its answer.
+//! The audit events of logins: a login is recorded in its own transaction, and a refusal in a transaction before its
+//! answer.
 
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use crate::store::{Connection, NewEvent, NewSession, Opening, StoreResult};
 
 impl Auth {
     /// Records the refusal of an act that takes a password, as the event `refused`. If it cannot be recorded, the
-    /// answer is "could not", as for every act whose event cannot be written. Throttled attempts are only counted.
+    /// answer is "unavailable", as for every act whose event cannot be written. Throttled attempts are only counted.
     pub(in crate::service) async fn tell_refusal(
         &self,
         refused: Event,
@@ -54,7 +55,7 @@ impl Auth {
         self.write(OnDisconnect::Finish, move |connection| connection.record_events(&[event])).await
     }
 
-    /// What opens a session, with its event or a count of it.
+    /// The step that opens a session, and records the event or counts it.
     pub(super) fn opening(
         &self,
         mut new: NewSession,

@@ -18,9 +18,8 @@ struct Question {
 }
 
 impl Auth {
-    /// Asks the user provider. Its answer counts only for a copy of the user that was read before the
-    /// question: if the user's sessions are ended in between, the copy's epoch is raised, and the login
-    /// fails.
+    /// Asks the user provider. Its answer counts only for a copy of the user that was read before the question: if the
+    /// user's sessions are ended in between, that raises the epoch, and the login fails.
     pub(super) async fn verify_externally(
         &self,
         provider: Arc<dyn UserProvider>,

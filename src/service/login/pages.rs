@@ -1,5 +1,5 @@
-//! Sessions of the pages. Their tokens are of a kind of their own: good as the cookie of the pages that they were made
-//! for, and nowhere else; and no other token is good as that cookie.
+//! Sessions of the pages. Their tokens have a kind of their own: they are good only as the cookie of the pages that
+//! they were made for, and no other token is good as that cookie.
 
 use super::LoginError;
 use crate::domain::audit::{Event, Origin};
@@ -14,7 +14,7 @@ use crate::service::{Auth, CheckError, Issued, Unavailable};
 pub enum Pages {
     /// Those of administrators.
     Admin,
-    /// Those of every user about the own account.
+    /// Those where users see their own accounts.
     Account,
 }
 
@@ -30,7 +30,7 @@ impl Pages {
 impl Auth {
     /// Opens a session for pages. It ends after 15 minutes without use, and after 8 hours.
     ///
-    /// Users who are no administrators are unknown at the pages of administrators.
+    /// Users who are not administrators are unknown at the pages of administrators.
     ///
     /// # Errors
     /// As of every login.
@@ -74,10 +74,10 @@ impl Auth {
         Ok(who)
     }
 
-    /// Ends the session of a cookie, of whichever pages it is. A cookie without a session is no error.
+    /// Ends the session of a cookie of either kind of pages. A cookie without a session is not an error.
     ///
     /// # Errors
-    /// When the outcome is not known.
+    /// When the outcome is unknown.
     pub async fn log_out_of_pages(&self, token: &Token, origin: Origin) -> Result<(), Unavailable> {
         match self.check_for_any_page(token).await {
             Ok(who) => self.logout(&who, origin).await,
@@ -86,7 +86,7 @@ impl Auth {
         }
     }
 
-    /// A random value for the form of a page before anybody has signed in. It opens nothing.
+    /// A random value for the form of a page before sign-in. It opens nothing.
     ///
     /// # Errors
     /// No random bytes.

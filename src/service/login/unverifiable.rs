@@ -1,4 +1,4 @@
-//! Logging accounts to which no password can log in.
+//! Logs accounts that no password can log in.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
@@ -6,10 +6,10 @@ use std::sync::{Mutex, PoisonError};
 use crate::domain::password::{Unverifiable, is_verifiable};
 use crate::domain::user::{Account, UserId};
 
-/// At most this many users are logged and remembered; `doctor` counts all of them.
+/// At most this many users are logged and remembered; `knoxide doctor` counts all of them.
 const MAX_LOGGED_USERS: usize = 1_000;
 
-/// The users that were logged: each one once, however often a login is attempted.
+/// The users that were logged: each is logged once, however often a login is attempted.
 #[derive(Debug, Default)]
 pub(in crate::service) struct UnverifiableAccounts(Mutex<HashSet<UserId>>);
 

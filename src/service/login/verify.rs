@@ -1,4 +1,4 @@
-//! Verifying a password on a hashing thread, and hashing the one that takes its place.
+//! Verifying a password on a hashing thread, and hashing the one that replaces it.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ pub(super) struct Presented {
     pub(super) account: Option<Account>,
     /// The password.
     pub(super) password: Password,
-    /// The new password that takes its place, and the present moment: here a one-time password is right, too.
+    /// The new password that replaces it, and the current time. With a new password, a one-time password is right too.
     pub(super) replacement: Option<(Password, Timestamp)>,
 }
 
@@ -27,7 +27,7 @@ pub(super) struct Presented {
 pub(super) struct Right {
     /// The account, as it was read.
     pub(super) account: Account,
-    /// Another hash for it: of the new password, or a better one of the same password.
+    /// Another hash for the account: of the new password, or a better one of the same password.
     pub(super) hash: Option<Result<PasswordHash, NoHash>>,
 }
 
@@ -39,7 +39,7 @@ pub(super) enum NoHash {
     Random,
 }
 
-/// What hashing takes.
+/// What is needed for hashing.
 struct Tools {
     hasher: Hasher,
     random: Arc<dyn Random>,
@@ -79,7 +79,7 @@ impl Tools {
         let Presented { account, password, replacement } = presented;
         let Some(account) = account else { return (self.hasher.verify_within(password, None, &self.memory), None) };
         let verification = self.hasher.verify_within(password, Some(&account.password), &self.memory);
-        // Its stored form fits no password, so the work of a refusal has been done.
+        // The stored form of a one-time password fits no password, so the work of a refusal has been done already.
         if let (Verification::Wrong, Some((_, now))) = (verification, replacement)
             && is_one_time(password, &account.password, *now)
         {
@@ -110,7 +110,7 @@ impl Tools {
     }
 }
 
-/// The kind of work that verifying a password is. A missing account costs an ordinary hash.
+/// The kind of work that verifying a password takes. A missing account costs an ordinary hash.
 fn work_of(account: Option<&Account>) -> Work {
     match account.and_then(|account| is_verifiable(&account.password).ok()) {
         Some(Algorithm::Argon2 | Algorithm::Scrypt) => Work::LargeHash,

@@ -1,9 +1,8 @@
 //! Counters of failures in a fixed amount of memory.
 //!
-//! A bucket is stored as the moment when all its failures will be forgiven. Buckets are in sets of eight.
-//! One that is not empty is never given to another key. Keys that find their set full share one more
-//! bucket. So a flood of other keys can fill buckets, which slows unknown clients down, but it never
-//! empties one.
+//! A bucket is stored as the time when all its failures will be forgiven. Buckets are in sets of eight. A bucket that
+//! is not empty is never given to another key. Keys that find their set full share an additional bucket. So a flood of
+//! other keys can fill buckets, which slows unknown clients down, but it never empties one.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -22,12 +21,12 @@ use crate::domain::user::UserId;
 const SETS: usize = 1 << 13;
 /// The number of buckets in a set.
 const WAYS: usize = 8;
-/// A full bucket is logged once in this time.
+/// A full bucket is logged once per this time.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Whether a bucket has room for one more attempt.
 pub(super) enum Room {
-    /// It has.
+    /// It has room.
     Free,
     /// Attempts in flight have reserved the room: this is notified when one of them ends.
     Awaited(Arc<Notify>),
@@ -35,7 +34,7 @@ pub(super) enum Room {
     Full(Duration),
 }
 
-/// A failed attempt, as far as a bucket notes it.
+/// What a bucket notes of a failed attempt.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Failure {
     /// The user, if one was found.
@@ -61,7 +60,7 @@ pub(super) struct Filled {
 
 /// The buckets of one kind.
 pub(super) struct Buckets {
-    /// After which one failure is forgiven, in microseconds.
+    /// The time after which one failure is forgiven, in microseconds.
     interval: i64,
     /// How long a full bucket takes to empty, in microseconds.
     full: i64,
@@ -157,7 +156,7 @@ impl Buckets {
         }
     }
 
-    /// All buckets that are not empty, but for those that several keys share.
+    /// All buckets that are not empty, except those that several keys share.
     pub(super) fn filled(&self, now: Timestamp) -> impl Iterator<Item = Filled> {
         self.own_filled(now).filter_map(move |index| self.describe(index, now))
     }
@@ -209,7 +208,7 @@ impl Buckets {
     pub(super) fn may_log(&mut self, key: Key, now: Timestamp) -> bool {
         let index = self.index_of(key, now);
         let logged = Timestamp::from_micros(get(&self.logged_at, index));
-        // A clock that was set back must not silence the log.
+        // If the clock was set back, that must not silence the log.
         let may = logged > now || logged == Timestamp::EPOCH || now.since(logged) >= LOG_INTERVAL;
         if may {
             set(&mut self.logged_at, index, now.as_micros());
@@ -217,7 +216,7 @@ impl Buckets {
         may
     }
 
-    /// The bucket that counts failures of this key: its own, else the shared one.
+    /// The bucket that counts failures of this key: its own, or else the shared one.
     fn index_of(&self, key: Key, now: Timestamp) -> usize {
         let own = self
             .ways(key)

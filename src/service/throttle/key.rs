@@ -21,8 +21,8 @@ pub(super) struct Key {
 pub enum AccountLabel {
     /// The user with this number.
     User(UserId),
-    /// No user, or none was looked up: a keyed hash of the name. Equal names have the same hash while the
-    /// process lives; the name cannot be found from it.
+    /// No user, or none was looked up: a keyed hash of the name. Equal names have the same hash while the process
+    /// lives; the name cannot be derived from it.
     Name(u64),
 }
 

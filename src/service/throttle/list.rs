@@ -17,8 +17,8 @@ use crate::service::Auth;
 pub struct ThrottleEntry {
     /// What is counted: `pair`, `account` or `address`.
     pub bucket: &'static str,
-    /// The user's number, or `name-` and a keyed hash of a name that fits no user; `None` where all accounts are counted
-    /// together.
+    /// The user's number, or `name-` and a keyed hash of a name that fits no user; `None` where all accounts are
+    /// counted together.
     pub account: Option<String>,
     /// The address, or the first 64 bits of an IPv6 address; `None` where all addresses are counted together.
     pub address: Option<String>,
@@ -43,7 +43,7 @@ pub struct ThrottleScope<'a> {
 impl Kind {
     const ALL: [Self; 5] = [Self::Pair, Self::Address, Self::Account, Self::User, Self::UserPair];
 
-    /// Whether its buckets are listed only while they are full: other ones count the same failures.
+    /// Whether its buckets are listed only while they are full, because others count the same failures.
     const fn repeats_others(self) -> bool {
         match self {
             Self::Pair | Self::Address | Self::Account => false,
@@ -92,7 +92,7 @@ impl Auth {
 }
 
 impl Throttle {
-    /// At most `limit` buckets of this node that count failures, the full ones first, then by the time until they are
+    /// At most `limit` buckets of this node that count failures: the full ones first, then by the time until they are
     /// empty.
     pub(in crate::service) fn list(&self, limit: usize) -> Vec<ThrottleEntry> {
         let now = self.clock.now();
@@ -108,7 +108,7 @@ impl Throttle {
         entries
     }
 
-    /// Forgives the failures in this scope, on this node; returns how many buckets were emptied. Attempts on their way
+    /// Forgives the failures in this scope, on this node; returns how many buckets were emptied. Attempts in flight
     /// still count.
     pub(in crate::service) fn clear(&self, scope: ThrottleScope<'_>) -> usize {
         let now = self.clock.now();
@@ -130,7 +130,7 @@ impl Throttle {
                 (Some(_), _) | (_, Some(_)) => buckets.clear_where(now, is_meant),
             };
         }
-        // An account may be known to this network by now, and looking that up again costs a read only.
+        // An account may know a network by now, and looking that up again costs only a read.
         state.unknown_pairs.fill((0, 0));
         // A failure that was counted before its user was looked up has no user.
         if let (Some(user), None) = (scope.user, network) {

@@ -22,8 +22,8 @@ pub(in crate::service) struct Share {
 
 /// The right to have one password verified, with the room that it reserves in the throttle's buckets.
 ///
-/// [`Permit::failed`] and [`Permit::succeeded`] report the result. Dropped without either, it counts as
-/// a failure only if hashing had begun: a client that disconnects during a guess has used it.
+/// [`Permit::failed`] and [`Permit::succeeded`] report the result. If it is dropped without either, it counts as a
+/// failure only if hashing had begun: a client that disconnects during a guess has used it up.
 pub(in crate::service) struct Permit {
     throttle: Arc<Throttle>,
     pub(super) attempt: Attempt,
@@ -91,7 +91,7 @@ impl Permit {
         self.settle(true);
     }
 
-    /// The password was right: forgets this account's failures from this network, and no others.
+    /// The password was right: this account's failures from this network are forgotten, and no others.
     pub(in crate::service) fn succeeded(mut self) {
         let own = self.held.clone();
         self.settle(false);

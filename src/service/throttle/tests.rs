@@ -201,7 +201,7 @@ fn flood_of_other_names(names: u64) {
         buckets.count(attacked, failure(Some(UserId(17))), now);
     }
     for number in 0..names {
-        // As well distributed as hashes, and cheaper.
+        // Distributed as well as hashes, and cheaper.
         let mixed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let other = Key { set: mixed >> 40, tag: mixed | 1 };
         buckets.count(other, failure(None), now);
@@ -266,7 +266,7 @@ fn guesses_in_a_day_are_bounded() {
     assert!((8_000..=9_000).contains(&one_address), "{one_address}");
 }
 
-/// What the list says about a bucket, but for its end.
+/// What the list says about a bucket, except when it will be empty.
 type Row = (String, Option<String>, Option<String>, u32, bool);
 
 fn listed(bench: &Bench) -> Vec<Row> {
@@ -319,7 +319,7 @@ fn an_account_an_address_or_both_are_cleared_and_nothing_else() {
         bench
     };
     let address = |from| origin(from).address;
-    // The pair of an account and an address; other attempts fail because of the account's own bucket.
+    // The pair of an account and an address. Other attempts fail because of the account's own bucket.
     let bench = filled();
     assert!(bench.throttle.clear(ThrottleScope { user: Some(&user), address: address(1) }) >= 1);
     bench.wrong(&name("alice"), 1, ALICE_KNOWN).expect("the pair is empty");

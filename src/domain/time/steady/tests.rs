@@ -1,4 +1,4 @@
-//! Plays every short history of what may happen to a machine's clocks, and compares the clock with what it
+//! Plays every short history of what may happen to a machine's clocks, and compares the behaviour of the clock with its
 //! promises. Simpler clocks must fail.
 
 use super::*;

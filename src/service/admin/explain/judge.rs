@@ -1,4 +1,4 @@
-//! From what is known of a token or a session to the answer.
+//! Derives the answer from what is known of a token or a session.
 
 use std::time::Duration;
 
@@ -61,7 +61,7 @@ fn kept_session(kept: &KeptSession, now: Timestamp, policy: &Policy) -> Answer {
     }
 }
 
-/// A session with an end of its own, or that ended with others.
+/// A session that was ended alone, or together with others.
 fn ended_session(kept: &KeptSession, end: &FoundEnd, policy: &Policy) -> Answer {
     let FoundEnd { at, reason, actor, scope, address, request_id } = end.clone();
     let name = reason.as_deref();
@@ -90,7 +90,7 @@ fn ended_session(kept: &KeptSession, end: &FoundEnd, policy: &Policy) -> Answer 
     }
 }
 
-/// For how long this session may be unused.
+/// How long this session may be unused.
 fn own_limit(kept: &KeptSession, policy: &Policy) -> Option<Duration> {
     policy.idle_limits().of(kept.session.kind)
 }
@@ -109,8 +109,8 @@ fn idle(at: Timestamp, last_seen: Option<Timestamp>, limit: Option<Duration>) ->
     Answer::Idle { at, last_seen, limit_seconds: limit.map(|limit| limit.as_secs()) }
 }
 
-/// What became of a token: whichever came first of its own end and that of its session. `None`: not even its session
-/// is known.
+/// What became of a token: its own end or that of its session, whichever was first. `None`: not even its session is
+/// known.
 pub(super) fn token(found: &FoundToken, session: Option<Answer>, now: Timestamp) -> Option<Answer> {
     let expired = found.expires.filter(|at| *at <= now);
     let own = [

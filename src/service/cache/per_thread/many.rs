@@ -8,8 +8,8 @@ use crate::service::Unavailable;
 use crate::service::cache::Found;
 use crate::service::cache::table::Key;
 
-/// How many rows one poll reads for such a lookup. The other checks of this thread have their turn before the next one,
-/// so none waits for all rows.
+/// How many rows one poll reads for such a lookup. The other checks of this thread run before the next poll, so none of
+/// them waits for all rows.
 const ROWS_AT_ONCE: usize = 64;
 
 /// One of the tokens, and what was found of it.
@@ -56,7 +56,7 @@ impl PerThreadCache {
         let keys: Vec<Key> = open.iter().map(|lookup| lookup.key).collect();
         thread.cache.fetch(&keys);
         for lookup in open {
-            // Those that this poll removed have their rows read by the next one.
+            // If this poll has removed it, the next one reads its row.
             lookup.looked = thread.cache.get(lookup.key).map(|record| (Some(record), Some(lookup.key)));
         }
         true

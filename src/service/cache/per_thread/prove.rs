@@ -40,7 +40,7 @@ impl PerThreadCache {
     }
 }
 
-/// The generation after the poll; `None` if there is none to rely on, also because the poll failed.
+/// The generation after the poll; `None` if there is none to rely on, for example because the poll failed.
 impl Future for Prove {
     type Output = Option<Generation>;
 

@@ -1,8 +1,8 @@
 //! Checks of one thread, which wait for one poll together.
 //!
-//! One of them leads: it hands the batch over, receives the answer, watches the deadline, and wakes the
-//! others. A check that is polled while no check leads takes the lead, so no check is stranded when the
-//! leader goes. Others may join until the owner takes the batch for a poll.
+//! One of them leads: it hands the batch over, receives the answer, watches the deadline, and wakes the others. A check
+//! whose future runs while no check leads takes the lead, so no check is stranded when the leader is gone. Others may
+//! join until the owner takes the batch for a poll.
 
 use std::collections::VecDeque;
 use std::task::Waker;
@@ -14,12 +14,11 @@ use crate::domain::session::TokenRecord;
 use crate::domain::token::TokenDigest;
 use crate::service::Unavailable;
 
-/// No batch has more checks, and no poll asks for the rows of many more tokens.
+/// The maximum number of checks in a batch. No poll asks for the rows of many more tokens than this.
 const MAX_CHECKS: usize = 1_024;
 
-/// A batch that was handed over takes no more checks after this time. All checks of a batch have one
-/// deadline, so a late one would have too little time; and when a new batch is handed over, an owner that
-/// is silent is replaced.
+/// A batch that was handed over accepts no more checks after this time. All checks of a batch have one deadline, so a
+/// late one would have too little time. Besides, handing over a new batch replaces an owner that is silent.
 const OPEN_FOR: Duration = Duration::from_millis(20);
 
 /// A token that was not cached when its check arrived.
@@ -106,8 +105,8 @@ impl Batch {
         (Arc::new(Self { state: Mutex::new(state) }), membership)
     }
 
-    /// Joins, unless the batch was taken, has waited for long, or is full. If no check leads a batch
-    /// that gathers, its time starts again: the checks that joined before may have gone long ago.
+    /// Joins, unless the batch was taken, has waited for too long, or is full. If no check leads a batch that gathers,
+    /// its time starts again: the checks that joined before may have left long ago.
     pub(super) fn join(&self, joining: NewCheck<'_>, timeout: Duration) -> Option<Membership> {
         let mut state = self.lock();
         let is_open = match state.phase {
@@ -183,8 +182,8 @@ impl Batch {
         }
     }
 
-    /// Closes the batch, and returns the row requests of its checks, and how many checks there are; `None` if none
-    /// waits any more, because time is up.
+    /// Closes the batch, and returns the row requests of its checks, and how many checks there are; `None` if none is
+    /// waiting any more, because time is up.
     pub(super) fn take(&self) -> Option<(Vec<RowRequest>, usize)> {
         let mut state = self.lock();
         match state.phase {
@@ -253,7 +252,7 @@ impl OtherChecks {
         self.0.iter().map(|member| member.key).collect()
     }
 
-    /// Wakes all but this one, which is awake.
+    /// Wakes all but this one, which is awake already.
     pub(super) fn wake_but(self, membership: Membership) {
         let others = self.0.into_iter().enumerate().filter(|(member, _)| *member != membership.member);
         others.for_each(|(_, member)| member.waker.wake());

@@ -1,4 +1,4 @@
-//! The lookups, from a check that arrives to its answer.
+//! The lookups, from the arrival of a check to its answer.
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -96,7 +96,7 @@ impl Find {
 }
 
 impl Waiting {
-    /// Waits for the poll. The answer is that to the row request, if there was one.
+    /// Waits for the poll. Returns the answer to the row request, if there was one.
     pub(super) fn poll(
         &mut self,
         cache: &SharedCache,
@@ -130,7 +130,7 @@ impl Waiting {
         }
     }
 
-    /// After the caller has gone before the answer.
+    /// Called if the caller is gone before the answer.
     pub(super) fn leave(&self) {
         self.batch.leave(self.membership);
     }
@@ -154,7 +154,7 @@ impl Future for Find {
         let this = self.get_mut();
         loop {
             let Some(waiting) = &mut this.waiting else {
-                // Also after its end, when there is no token left.
+                // This also handles a poll after the end: then there is no token left.
                 this.join(context, false);
                 if this.waiting.is_none() {
                     return Poll::Pending;

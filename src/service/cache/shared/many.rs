@@ -1,5 +1,5 @@
-//! Lookups of many tokens at once. One of those that are cached stands for all: after its poll the cache is as fresh for
-//! the others as for itself.
+//! Lookups of many tokens at once. Of the cached tokens, only one takes part in a poll: after it, the cache is as fresh
+//! for the others as for that one.
 
 use futures_util::future::try_join_all;
 
@@ -10,10 +10,10 @@ use super::sync::Arc;
 use crate::domain::token::Token;
 use crate::service::Unavailable;
 
-/// How many rows one poll reads for such a lookup. Other checks wait for no more than these.
+/// How many rows one poll reads for such a lookup, so that other checks wait for no more than these.
 const ROWS_AT_ONCE: usize = 256;
 
-/// A token, and its place among the tokens.
+/// A token, and its position in the request.
 type Placed = (usize, Token);
 
 impl SharedCache {
@@ -47,7 +47,7 @@ impl SharedCache {
         Ok(found.into_iter().map(|(_, found)| found).collect())
     }
 
-    /// A lookup for each of the first of these tokens, which are taken; they share a poll.
+    /// Takes the first of these tokens and looks each of them up; the lookups share a poll.
     async fn find_some(self: &Arc<Self>, tokens: &mut Vec<Placed>) -> Result<Vec<(usize, Found)>, Unavailable> {
         let rest = tokens.split_off(tokens.len().min(ROWS_AT_ONCE));
         let finds = std::mem::replace(tokens, rest).into_iter().map(|(place, token)| {

@@ -121,7 +121,7 @@ impl Duty for PollFeed {
 
     fn begin(&self, number: u64) -> Owner {
         let mut memory = self.write();
-        // An owner that started after this one may have been faster.
+        // An owner that was started later may have been faster.
         if memory.owner < Some(number) {
             memory.owner = Some(number);
             memory.cache.clear();
@@ -129,7 +129,8 @@ impl Duty for PollFeed {
         Owner { number, feed: Connector::new(), not_before: None }
     }
 
-    /// Waiting batches, up to about 1,024 row requests, once others had time to join; or a probe, when it is due.
+    /// Waiting batches, up to about 1,024 row requests, once other checks have had time to join; or a probe, when it is
+    /// due.
     fn next(&self, owner: &mut Owner, batches: &mut Self::Queue, is_closed: bool) -> Next<Task> {
         if batches.is_empty() {
             if is_closed {
@@ -264,7 +265,7 @@ impl PollFeed {
         };
         let poll = feed.poll(digests).and_then(|poll| {
             let is_whole = poll.found.len() == digests.len();
-            let failed = || StoreError::Failed("the store answered another number of digests".to_owned());
+            let failed = || StoreError::Failed("the store answered a different number of digests".to_owned());
             is_whole.then_some(poll).ok_or_else(failed)
         });
         match &poll {

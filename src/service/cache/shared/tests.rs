@@ -84,7 +84,7 @@ impl Stage {
         let database = Database::new(faults);
         // One expires while the database hangs, the other does not.
         let timeout = Duration::from_secs(if thread_rng().gen_bool(0.5) { 1 } else { 20 });
-        // Never, or while no check asks for a moment.
+        // Probes begin as soon as no check has arrived for a moment, or never.
         let probe_after = Duration::from_secs(if faults > 0 && thread_rng().gen_bool(0.5) { 1 } else { 86_400 });
         let options = CacheOptions { capacity: TOKENS, timeout, probe_after };
         let cache = SharedCache::new(Arc::new(database.clone()), KeyMaker::new(&Zeros).unwrap(), options);
@@ -175,7 +175,7 @@ impl Stage {
 /// Two threads check while a third one ends a session, or all; then all is closed.
 fn scenario(faults: u32, seen: &Arc<Seen>) {
     let stage = Stage::new(faults, seen);
-    // A token must be cached before it can be forgotten.
+    // A token must be cached before it can be invalidated.
     stage.check_all(&[&[0, 1]]);
     let on = |work: fn(&Stage)| {
         let stage = stage.clone();

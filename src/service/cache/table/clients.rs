@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{Cache, Generation};
 use crate::domain::client::{ClientId, ClientRecord};
 
-/// More than this many are not remembered.
+/// No more than this many are remembered.
 const MAX_CLIENTS: usize = 10_000;
 
 /// What is remembered of clients.
@@ -20,7 +20,7 @@ pub(super) struct Clients {
 }
 
 impl Clients {
-    /// Forgets all of them, and ends the generation: one that was read in it is not kept any more.
+    /// Forgets all of them, and ends the generation: a client that was read in it can no longer be kept.
     pub(super) fn clear(&mut self) {
         self.known.clear();
         self.generation += 1;
@@ -28,7 +28,7 @@ impl Clients {
 }
 
 impl Cache {
-    /// Notes whether the polls after the last one report all changes since.
+    /// Notes whether later polls will report all changes since the last one.
     pub(in crate::service::cache) fn follow(&mut self, is_followed: bool) {
         self.clients.is_followed = is_followed;
         if !is_followed {
@@ -36,12 +36,12 @@ impl Cache {
         }
     }
 
-    /// The present generation, if its end will be noticed.
+    /// The current generation, if its end will be noticed.
     pub(in crate::service::cache) fn generation(&self) -> Option<Generation> {
         self.clients.is_followed.then_some(Generation(self.clients.generation))
     }
 
-    /// A client that was kept in this generation, if that is still the present one.
+    /// A client that was kept in this generation, if that is still the current one.
     pub(in crate::service::cache) fn client(&self, at: Generation, id: ClientId) -> Option<Arc<ClientRecord>> {
         if self.generation() != Some(at) {
             return None;
@@ -49,7 +49,7 @@ impl Cache {
         self.clients.known.get(&id).cloned()
     }
 
-    /// Keeps a client that was read after this generation had begun, if that is still the present one.
+    /// Keeps a client that was read after this generation had begun, if that is still the current one.
     pub(in crate::service::cache) fn keep_client(&mut self, at: Generation, record: Arc<ClientRecord>) {
         let has_room = self.clients.known.len() < MAX_CLIENTS || self.clients.known.contains_key(&record.id);
         if self.generation() == Some(at) && has_room {

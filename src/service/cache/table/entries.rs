@@ -20,7 +20,7 @@ const CHUNK: usize = 4_096;
 #[repr(C, align(128))]
 pub(super) struct Entry {
     pub(super) key: Key,
-    /// Entries of older generations than the present one are dead.
+    /// Entries of generations older than the current one are dead.
     pub(super) generation: u64,
     pub(super) created: Timestamp,
     pub(super) expires: Option<Timestamp>,

@@ -27,7 +27,7 @@ struct State {
 }
 
 impl Users {
-    /// The record that an entry shares with all others of this user, as it was read now.
+    /// The record of this user, as it was just read, which an entry shares with all others of the user.
     pub(super) fn enter(&mut self, user: &Arc<User>) -> (Slot, Arc<User>) {
         let known = self.known.get(&user.id).filter(|(_, known)| known == user);
         let (slot, user) = match known {

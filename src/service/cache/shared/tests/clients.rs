@@ -6,7 +6,7 @@ use super::*;
 use crate::service::tests::database::CLIENT;
 use crate::service::tests::is_planted;
 
-/// What stands for the client in the history, beside the tokens.
+/// The number that stands for the client in the history, after those of the tokens.
 const NUMBER: usize = TOKENS;
 
 impl Stage {
@@ -55,7 +55,7 @@ impl Stage {
         catch_unwind(AssertUnwindSafe(|| self.database.find_client())).ok()?.ok()
     }
 
-    /// Asks so often, and checks a token beside.
+    /// Asks, while a token is checked, and then asks again; all of it this number of times.
     fn ask_again(&self, times: usize) {
         for _ in 0..times {
             shuttle::future::block_on(async {
