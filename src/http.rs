@@ -9,7 +9,6 @@ pub mod admin;
 pub mod browser;
 pub mod dialects;
 pub mod drf;
-pub mod events;
 pub mod forward_auth;
 pub mod health;
 pub mod jwks;
@@ -19,7 +18,6 @@ pub mod oauth;
 pub mod openapi;
 #[cfg(feature = "pages")]
 pub mod pages;
-mod self_service;
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -222,8 +220,8 @@ impl HttpState {
 
 /// Mounts the dialects, the public keys and the endpoints for services and for proxies in an application.
 pub fn mount(config: &mut web::ServiceConfig, state: &HttpState) {
-    // actix searches the paths in this order, and compares a pattern more slowly than a text: first what is called most
-    // often, and the patterns last.
+    // actix tries the paths in this order, and a pattern takes it longer than a fixed path: what is called most often
+    // comes first, and the patterns last.
     config
         .configure(|config| mount_checks(config, state))
         .configure(|config| forward_auth::configure(config, state))
@@ -232,17 +230,16 @@ pub fn mount(config: &mut web::ServiceConfig, state: &HttpState) {
 
 /// Mounts what clients call most often.
 fn mount_checks(config: &mut web::ServiceConfig, state: &HttpState) {
-    config.app_data(web::Data::new(state.clone())).configure(|config| account::configure(config, state));
+    config.app_data(web::Data::new(state.clone())).configure(|config| account::configure_checks(config, state));
 }
 
-/// Mounts what else clients call.
+/// Mounts the rest of what clients call.
 fn mount_rest(config: &mut web::ServiceConfig, state: &HttpState) {
     config
         .configure(|config| oauth::configure(config, state))
         .configure(|config| dialects::configure(config, state))
         .configure(jwks::configure)
-        .configure(|config| events::configure(config, state))
-        .configure(|config| self_service::configure(config, state));
+        .configure(|config| account::configure(config, state));
 }
 
 /// Mounts everything that the program serves: the dialects, the health endpoints, and a 404
@@ -251,7 +248,7 @@ pub fn configure(config: &mut web::ServiceConfig, state: &HttpState) {
     configure_with(config, state, |_| {});
 }
 
-/// The same with something besides that pages of other origins may not read. It comes after everything that clients
+/// The same, and something else that pages of other origins may not read. That comes after everything that clients
 /// call, or before it where CORS is on.
 pub(crate) fn configure_with(
     config: &mut web::ServiceConfig,
@@ -277,7 +274,7 @@ pub(crate) fn configure_with(
     }
 }
 
-/// What the document says of all that [`configure`] mounts with these options.
+/// What the document says about all that [`configure`] mounts with these options.
 fn document(document: &mut openapi::document::Document, state: &HttpState) {
     dialects::document(document, state);
     if state.options().forward_auth.enabled {

@@ -1,6 +1,6 @@
 //! The endpoints that tokens of every dialect share: who am I, `GET /auth/user/`, and logging out, `POST /auth/logout/`
-//! and `/auth/logoutall/`. They answer in the manner of django-rest-knox (`docs/dialects/knox.md`), and also without
-//! their final slash.
+//! and `/auth/logoutall/`. They answer in the manner of django-rest-knox (`docs/dialects/knox.md`), and so do their
+//! neighbours for a user's own sessions and password (`docs/sessions.md`) and events (`docs/audit.md`).
 //!
 //! | request | success | refusals |
 //! |---|---|---|
@@ -11,10 +11,9 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use serde_json::Value;
 
-use super::dialects::serve;
-use super::drf::endpoint::{Endpoint, Verb};
+use super::drf::endpoint::{Endpoint, EndpointResult, endpoint, get, post};
 use super::drf::reply::{USUAL_BODY, write_string};
-use super::drf::request::{Incoming, RequestContext};
+use super::drf::request::RequestContext;
 use super::openapi::document::Section;
 use super::openapi::operation::Operation;
 use super::openapi::schema::{id, nullable, number, object, text, time};
@@ -22,40 +21,43 @@ use super::{Compat, HttpState};
 use crate::domain::dialect::Dialect;
 use crate::domain::session::{SessionId, Verified};
 
-const LOGOUT: Endpoint = Endpoint::post("Logout", &[]);
-const LOGOUT_ALL: Endpoint = Endpoint::post("Logout All", &[]);
-const USER: Endpoint = Endpoint { verb: Verb::Get, ..Endpoint::post("User", &[]) };
+mod events;
+mod password;
+mod sessions;
 
-pub(super) const PATHS: [&str; 3] = ["auth/user", "auth/logout", "auth/logoutall"];
+static ENDPOINTS: [Endpoint; 3] = [
+    endpoint("auth/user", "User", &[get(|at| at.known(user), describe_user)]),
+    endpoint("auth/logout", "Logout", &[post(&[], |at| at.known(logout), describe_logout)]),
+    endpoint("auth/logoutall", "Logout All", &[post(&[], |at| at.known(logout_all), describe_logout_all)]),
+];
 
-/// Mounts the three endpoints below the prefix of knox, if that is enabled.
-pub(super) fn configure(config: &mut web::ServiceConfig, state: &HttpState) {
-    let knox = state.options().dialects.get(Dialect::Knox);
-    if !knox.enabled {
-        return;
-    }
-    let prefix = &knox.prefix;
-    let [user_at, logout_at, logout_all_at] = PATHS;
-    serve(config, prefix, user_at, &user);
-    serve(config, prefix, logout_at, &logout);
-    serve(config, prefix, logout_all_at, &logout_all);
+/// Those in the files below. Where users come from a user provider, there are neither passwords nor events.
+fn others(has_passwords: bool) -> impl Iterator<Item = &'static Endpoint> {
+    let of_users_here = events::ENDPOINTS.iter().chain(&password::ENDPOINTS);
+    of_users_here.filter(move |_| has_passwords).chain(&sessions::ENDPOINTS)
 }
 
-/// What the document says about them.
-pub(super) fn document(section: &mut Section<'_>, compat: Compat, schemes: &[String]) {
-    let [user_at, logout_at, logout_all_at] = PATHS;
-    let who = object([("id", number()), ("username", text()), ("email", text()), ("session", session_schema())]);
-    let user = Operation::new("Who the token belongs to").known(schemes).reply(200, "Its user and session.", who);
-    section.endpoint(user_at, &USER, user);
-    let done = logged_out_status(compat).as_u16();
-    let about = "The body is never read.";
-    let logout = Operation::new("Log out").about(about).known(schemes).empty(done, "The session of the token is over.");
-    section.endpoint(logout_at, &LOGOUT, logout);
-    let logout_all = Operation::new("Log out everywhere")
-        .about(about)
-        .known(schemes)
-        .empty(done, "All sessions of the user are over, in every dialect.");
-    section.endpoint(logout_all_at, &LOGOUT_ALL, logout_all);
+/// All endpoints.
+pub(super) fn endpoints(has_passwords: bool) -> impl Iterator<Item = &'static Endpoint> {
+    ENDPOINTS.iter().chain(others(has_passwords))
+}
+
+/// Mounts what clients call most often.
+pub(super) fn configure_checks(config: &mut web::ServiceConfig, state: &HttpState) {
+    mount(config, state, ENDPOINTS.iter());
+}
+
+/// Mounts the others.
+pub(super) fn configure(config: &mut web::ServiceConfig, state: &HttpState) {
+    mount(config, state, others(state.auth().has_passwords()));
+}
+
+/// Below the prefix of knox, if that is enabled.
+fn mount(config: &mut web::ServiceConfig, state: &HttpState, endpoints: impl Iterator<Item = &'static Endpoint>) {
+    let knox = state.options().dialects.get(Dialect::Knox);
+    if knox.enabled {
+        endpoints.for_each(|endpoint| endpoint.mount(config, &knox.prefix, Dialect::Knox));
+    }
 }
 
 /// The schema of what [`write_session`] writes.
@@ -63,35 +65,40 @@ pub(super) fn session_schema() -> Value {
     object([("id", id()), ("dialect", text()), ("created", time()), ("expiry", nullable(time()))])
 }
 
-async fn logout(incoming: Incoming) -> HttpResponse {
-    incoming
-        .answer_known(&LOGOUT, Dialect::Knox, async |context, who| {
-            context.log_out(&who).await?;
-            Ok(context.forget(&who, logged_out(context)))
-        })
-        .await
+fn describe_user(section: &mut Section<'_>) -> Operation {
+    let who = object([("id", number()), ("username", text()), ("email", text()), ("session", session_schema())]);
+    Operation::new("Who the token belongs to").known(section).reply(200, "Its user and session.", who)
 }
 
-async fn logout_all(incoming: Incoming) -> HttpResponse {
-    incoming
-        .answer_known(&LOGOUT_ALL, Dialect::Knox, async |context, who| {
-            context.log_out_everywhere(&who).await?;
-            Ok(context.forget(&who, logged_out(context)))
-        })
-        .await
+async fn user(context: &mut RequestContext<'_>, who: &Verified) -> EndpointResult {
+    Ok(context.replies().written(StatusCode::OK, describe(who)))
 }
 
-async fn user(incoming: Incoming) -> HttpResponse {
-    incoming
-        .read_only()
-        .answer_known(&USER, Dialect::Knox, async |context, who| {
-            Ok(context.replies().written(StatusCode::OK, describe(&who)))
-        })
-        .await
+fn describe_logout(section: &mut Section<'_>) -> Operation {
+    logs_out("Log out", section, "The session of the token is over.")
 }
 
-fn logged_out(context: &RequestContext<'_>) -> HttpResponse {
-    context.replies().empty(logged_out_status(context.compat()))
+async fn logout(context: &mut RequestContext<'_>, who: &Verified) -> EndpointResult {
+    context.available(context.auth().logout(who, context.origin()).await)?;
+    Ok(logged_out(context, who))
+}
+
+fn describe_logout_all(section: &mut Section<'_>) -> Operation {
+    logs_out("Log out everywhere", section, "All sessions of the user are over, in every dialect.")
+}
+
+async fn logout_all(context: &mut RequestContext<'_>, who: &Verified) -> EndpointResult {
+    context.available(context.auth().logout_all(who, context.origin()).await)?;
+    Ok(logged_out(context, who))
+}
+
+fn logs_out(summary: &'static str, section: &Section<'_>, done: &str) -> Operation {
+    let status = logged_out_status(section.compat()).as_u16();
+    Operation::new(summary).about("The body is never read.").known(section).empty(status, done)
+}
+
+fn logged_out(context: &RequestContext<'_>, who: &Verified) -> HttpResponse {
+    context.forget(who, context.replies().empty(logged_out_status(context.compat())))
 }
 
 const fn logged_out_status(compat: Compat) -> StatusCode {

@@ -5,17 +5,17 @@
 //! have to handle it; a file here; a folder of transcripts; a page in `docs/dialects/`.
 
 use actix_web::http::StatusCode;
-use actix_web::{Handler, HttpResponse, web};
+use actix_web::{HttpResponse, web};
 use serde_json::{Value, json};
 
 use super::drf::endpoint::Endpoint;
-use super::drf::request::{Incoming, LoginDenial, RequestContext};
-use super::openapi::document::{Document, Section, token_schemes};
+use super::drf::request::{LoginDenial, RequestContext};
+use super::openapi::document::{Document, Section};
 use super::openapi::operation::Operation;
 use super::openapi::schema::object;
 use super::openapi::{coded_detail, detail, non_field_errors};
-use super::{HttpState, account, events, self_service};
-use crate::domain::dialect::{CookieMode, Dialect};
+use super::{HttpState, account};
+use crate::domain::dialect::{CookieMode, Dialect, Mount};
 use crate::domain::session::Refusal;
 use crate::service::{BadToken, Issued, RefreshedTokens, TokenRefusal};
 
@@ -25,49 +25,47 @@ pub mod drf_jwt;
 pub mod knox;
 pub mod simplejwt;
 
+/// The endpoints of a dialect.
+fn endpoints(dialect: Dialect) -> &'static [Endpoint] {
+    match dialect {
+        Dialect::Knox => &knox::ENDPOINTS,
+        Dialect::DrfJwt => &drf_jwt::ENDPOINTS,
+        Dialect::Simplejwt => &simplejwt::ENDPOINTS,
+        Dialect::AccessToken => &access_token::ENDPOINTS,
+        Dialect::Djoser => &djoser::ENDPOINTS,
+    }
+}
+
+/// The paths that take the refresh token of a dialect, below its prefix.
+pub(super) fn refresh_paths(dialect: Dialect) -> impl Iterator<Item = &'static str> {
+    let takes_it = |endpoint: &&Endpoint| endpoint.actions.iter().any(|action| action.fields == ["refresh"]);
+    endpoints(dialect).iter().filter(takes_it).map(|endpoint| endpoint.path)
+}
+
+/// The enabled dialects.
+fn mounted(state: &HttpState) -> impl Iterator<Item = (Dialect, &Mount)> {
+    let dialects = &state.options().dialects;
+    Dialect::ALL.into_iter().map(|dialect| (dialect, dialects.get(dialect))).filter(|(_, mount)| mount.enabled)
+}
+
 /// Mounts the enabled dialects, each below its prefix.
 pub fn configure(config: &mut web::ServiceConfig, state: &HttpState) {
-    let dialects = &state.options().dialects;
-    for dialect in Dialect::ALL {
-        let mount = dialects.get(dialect);
-        if !mount.enabled {
-            continue;
-        }
-        match dialect {
-            Dialect::Knox => knox::configure(config, &mount.prefix),
-            Dialect::DrfJwt => drf_jwt::configure(config, &mount.prefix),
-            Dialect::Simplejwt => simplejwt::configure(config, &mount.prefix),
-            Dialect::AccessToken => access_token::configure(config, &mount.prefix),
-            Dialect::Djoser => djoser::configure(config, &mount.prefix),
-        }
+    for (dialect, mount) in mounted(state) {
+        endpoints(dialect).iter().for_each(|endpoint| endpoint.mount(config, &mount.prefix, dialect));
     }
 }
 
 /// What the document says about the enabled dialects.
 pub(super) fn document(document: &mut Document, state: &HttpState) {
-    let options = state.options();
-    let schemes = token_schemes(&options.dialects);
-    for dialect in Dialect::ALL {
-        let mount = options.dialects.get(dialect);
-        if !mount.enabled {
-            continue;
-        }
+    for (dialect, mount) in mounted(state) {
         let mut section = document.section(dialect.as_str(), about(dialect), &mount.prefix);
         section.with_cookies(mount.cookie != CookieMode::Off);
-        match dialect {
-            Dialect::Knox => knox::document(&mut section),
-            Dialect::DrfJwt => drf_jwt::document(&mut section),
-            Dialect::Simplejwt => simplejwt::document(&mut section, options.compat),
-            Dialect::AccessToken => access_token::document(&mut section),
-            Dialect::Djoser => djoser::document(&mut section, options.compat),
-        }
+        endpoints(dialect).iter().for_each(|endpoint| section.endpoint(endpoint));
         if dialect == Dialect::Knox {
             let about = "For access tokens of every dialect, each under its own keyword.";
             let mut section = document.section("account", about, &mount.prefix);
             section.with_cookies(state.jar().is_some());
-            account::document(&mut section, options.compat, &schemes);
-            self_service::document(&mut section, state, &schemes);
-            events::document(&mut section, state, &schemes);
+            account::endpoints(state.auth().has_passwords()).for_each(|endpoint| section.endpoint(endpoint));
         }
     }
 }
@@ -82,35 +80,51 @@ const fn about(dialect: Dialect) -> &'static str {
     }
 }
 
-/// What the document says of verifying and refreshing where there is one JWT: the replies have this schema.
-fn document_one_jwt(
-    section: &mut Section<'_>,
-    (verify_at, verify): (&str, &Endpoint),
-    (refresh_at, refresh): (&str, &Endpoint),
-    answer: &Value,
-) {
-    let in_cookies = section.has_cookies();
-    let operation = |summary, good, bad| {
-        let operation = Operation::new(summary).reads_token("token", in_cookies);
-        operation.reply(200, good, answer.clone()).reply(400, bad, non_field_errors())
-    };
-    let verified = operation("Whether a JWT is good", "It is: the same one.", "It is not.").asks_the_database();
-    section.endpoint(verify_at, verify, verified);
-    let not_refreshed = "The old one is not good, or cannot be refreshed any more.";
-    let refreshed = operation("Another JWT for one that is good", "The new one.", not_refreshed);
-    let refreshed = refreshed.throttled("The session was refreshed too often.").asks_the_database();
-    section.endpoint(refresh_at, refresh, refreshed);
+/// What the document says of verifying where there is one JWT.
+fn verifies_one(section: &Section<'_>, answer: Value) -> Operation {
+    Operation::new("Whether a JWT is good")
+        .reads_token("token", section.has_cookies())
+        .reply(200, "It is: the same one.", answer)
+        .reply(400, "It is not.", non_field_errors())
+        .asks_the_database()
+}
+
+/// What it says of refreshing there.
+fn refreshes_one(section: &Section<'_>, answer: Value) -> Operation {
+    Operation::new("Another JWT for one that is good")
+        .reads_token("token", section.has_cookies())
+        .reply(200, "The new one.", answer)
+        .reply(400, "The old one is not good, or cannot be refreshed any more.", non_field_errors())
+        .throttled("The session was refreshed too often.")
+        .asks_the_database()
+}
+
+/// What it says of verifying where there are two, but for the refusal.
+fn verifies_either(section: &Section<'_>, answer: Value) -> Operation {
+    Operation::new("Whether a JWT is good, of either kind")
+        .reads_token("token", section.has_cookies())
+        .reply(200, "It is.", answer)
+        .asks_the_database()
+}
+
+/// What it says of refreshing there, but for the refusal.
+fn refreshes_pair(section: &Section<'_>) -> Operation {
+    let token = || section.token();
+    let with_rotation = object([("access", token()), ("refresh", token())]);
+    Operation::new("A new access JWT for a refresh JWT")
+        .reads_token("refresh", section.has_cookies())
+        .reply(
+            200,
+            "With rotation, a new refresh JWT too.",
+            json!({ "anyOf": [object([("access", token())]), with_rotation] }),
+        )
+        .throttled("The session was refreshed too often.")
+        .asks_the_database()
 }
 
 /// The schema of [`pair`].
-fn pair_schema(token: &Value) -> Value {
-    object([("refresh", token.clone()), ("access", token.clone())])
-}
-
-/// The schemas of [`refreshed`].
-fn refreshed_schema(token: &Value) -> Value {
-    let with_rotation = object([("access", token.clone()), ("refresh", token.clone())]);
-    json!({ "anyOf": [object([("access", token.clone())]), with_rotation] })
+fn pair_schema(section: &Section<'_>) -> Value {
+    object([("refresh", section.token()), ("access", section.token())])
 }
 
 /// The schema of [`pair_refusal`].
@@ -118,22 +132,13 @@ fn pair_refusal_schema() -> Value {
     json!({ "anyOf": [coded_detail(), detail()] })
 }
 
-/// Serves an endpoint at both of its paths: a redirect from one to the other would lose the body of a
-/// POST. Each path is a separate resource, because actix compares a single fixed path as text, but
-/// several paths with regular expressions, for each resource before the right one.
-pub(super) fn serve<F>(config: &mut web::ServiceConfig, prefix: &str, name: &str, handler: &F)
-where
-    F: Handler<(Incoming,), Output = HttpResponse>,
-{
-    for slash in ["/", ""] {
-        config.service(web::resource(format!("{prefix}/{name}{slash}")).to(handler.clone()));
-    }
-}
-
 /// The denial of djangorestframework-jwt, which `access_token` also uses.
 fn deny_single(context: &RequestContext<'_>, denial: LoginDenial) -> HttpResponse {
     context.replies().non_field_error(denial.message("Unable to login with provided credentials."))
 }
+
+/// The challenge of simplejwt, which djoser also uses.
+const CHALLENGE: &str = "Bearer realm=\"api\"";
 
 /// The message of simplejwt, which djoser also uses.
 const fn pair_denial(denial: LoginDenial) -> &'static str {
@@ -197,29 +202,10 @@ fn refreshed(context: &RequestContext<'_>, tokens: &RefreshedTokens) -> HttpResp
     context.hand_over(tokens, context.replies().json(StatusCode::OK, &body))
 }
 
-/// The endpoints that take the refresh token of a dialect, below its prefix.
-pub(super) const fn refresh_paths(dialect: Dialect) -> &'static [&'static str] {
-    match dialect {
-        Dialect::Simplejwt => &simplejwt::REFRESH_PATHS,
-        Dialect::Djoser => &djoser::REFRESH_PATHS,
-        Dialect::Knox | Dialect::DrfJwt | Dialect::AccessToken => &[],
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::http::{forward_auth, oauth};
-
-    const fn paths(dialect: Dialect) -> &'static [&'static str] {
-        match dialect {
-            Dialect::Knox => &knox::PATHS,
-            Dialect::DrfJwt => &drf_jwt::PATHS,
-            Dialect::Simplejwt => &simplejwt::PATHS,
-            Dialect::AccessToken => &access_token::PATHS,
-            Dialect::Djoser => &djoser::PATHS,
-        }
-    }
 
     /// So the settings need not reject prefixes that would make two dialects share a path.
     #[test]
@@ -227,13 +213,9 @@ mod tests {
         const RESERVED: [&str; 4] =
             [".well-known/jwks.json", ".well-known/oauth-authorization-server", "healthz", "readyz"];
         let all = || {
-            let all = Dialect::ALL.into_iter().flat_map(paths).copied().chain(account::PATHS);
-            let all = all
-                .chain(events::PATHS)
-                .chain(self_service::PATHS)
-                .chain(RESERVED)
-                .chain(forward_auth::PATHS)
-                .chain(oauth::PATHS);
+            let all = Dialect::ALL.into_iter().flat_map(endpoints).chain(account::endpoints(true));
+            let all = all.map(|endpoint| endpoint.path).chain(RESERVED).chain(forward_auth::PATHS);
+            let all = all.chain(oauth::ENDPOINTS.map(|endpoint| endpoint.path));
             #[cfg(feature = "pages")]
             let all = all.chain(crate::http::pages::account::paths().map(|path| path.trim_matches('/')));
             all

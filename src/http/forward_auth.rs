@@ -39,9 +39,6 @@ use crate::domain::dialect::{CookieMode, Dialect};
 pub(super) const PATHS: [&str; 5] =
     ["forward-auth/nginx", "forward-auth/caddy", "forward-auth/traefik", "forward-auth/haproxy", "forward-auth/envoy"];
 
-/// The headers of all replies, for the document.
-const HEADERS: [&str; 3] = ["Cache-Control", "X-Content-Type-Options", "X-Request-Id"];
-
 static NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 static SOON: HeaderValue = HeaderValue::from_static("1");
 
@@ -50,7 +47,8 @@ struct ForwardAuth {
     /// Its checks count as use of the session, because each stands for a request of the client to a service.
     guard: Guard,
     options: ForwardAuthOptions,
-    /// The dialect of the tokens in the cookie, if its logins set that cookie; else tokens of every dialect are good in it.
+    /// The dialect of the tokens in the cookie, if its logins set that cookie; else tokens of every dialect are good
+    /// in it.
     dialect: Option<Dialect>,
     proxies: Proxies,
 }
@@ -102,8 +100,7 @@ pub(super) fn document(document: &mut Document, schemes: &[String]) {
         };
         let operation = operation
             .part("requirement", &word, "The users that it is for: `staff`, `admin`.")
-            .empty(404, "There is no such requirement.")
-            .headers(&HEADERS);
+            .empty(404, "There is no such requirement.");
         section.add("get", &format!("/{path}/{{requirement}}/"), &operation);
     }
 }
@@ -118,7 +115,7 @@ fn asked_by(proxy: Proxy, summary: &'static str, schemes: &[String]) -> Operatio
         .empty(proxy.bad_request().as_u16(), "There is more than one token.")
         .empty(503, "It could not be checked now.")
         .header(503, "Retry-After");
-    identity::HEADERS.into_iter().fold(operation, |operation, name| operation.header(200, name)).headers(&HEADERS)
+    identity::HEADERS.into_iter().fold(operation, |operation, name| operation.header(200, name))
 }
 
 /// The answer to any method; a body is never read.

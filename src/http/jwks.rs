@@ -28,8 +28,7 @@ pub(super) fn document(document: &mut Document) {
     let keys = fields(&[("keys", list(&key))], &["keys"]);
     let operation = Operation::new("Public keys")
         .about("With them, services verify access tokens of asymmetric algorithms offline, until their `exp`. Whether a token was revoked they learn by asking.")
-        .reply_in("application/jwk-set+json", 200, "A set of keys (RFC 7517), which may be empty.", keys)
-        .headers(&["Cache-Control", "X-Content-Type-Options", "X-Request-Id"]);
+        .reply_in("application/jwk-set+json", 200, "A set of keys (RFC 7517), which may be empty.", keys);
     document.section("keys", "Keys that sign JWTs.", "").add("get", "/.well-known/jwks.json", &operation);
 }
 

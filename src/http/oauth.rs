@@ -25,27 +25,26 @@ mod revoke;
 use actix_web::dev::Payload;
 use actix_web::http::Method;
 use actix_web::http::header::CACHE_CONTROL;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, Route, web};
 
 pub(super) use self::document::document;
 use self::refusal::Refusal;
 use super::HttpState;
 use super::middleware::request_log::note;
+use super::openapi::operation::Operation;
 
-pub(super) const PATHS: [&str; 3] = ["introspect", "revoke", "check"];
-
-/// What is asked at a path.
-#[derive(Debug, Clone, Copy)]
-enum Endpoint {
-    Introspect,
-    Revoke,
-    Check,
+/// What is asked with `POST` at a path.
+pub(super) struct Endpoint {
+    pub(super) path: &'static str,
+    route: fn() -> Route,
+    described: fn() -> Operation,
 }
 
-impl Endpoint {
-    /// All of them, in the order of [`PATHS`].
-    const ALL: [Self; 3] = [Self::Introspect, Self::Revoke, Self::Check];
-}
+pub(super) const ENDPOINTS: [Endpoint; 3] = [
+    Endpoint { path: "introspect", route: || post(introspect::answer), described: document::introspect },
+    Endpoint { path: "revoke", route: || post(revoke::answer), described: document::revoke },
+    Endpoint { path: "check", route: || post(batch::answer), described: document::check },
+];
 
 /// A request whose method and target are right.
 struct Call<'a> {
@@ -60,10 +59,9 @@ pub fn configure(config: &mut web::ServiceConfig, state: &HttpState) {
     if !options.introspection {
         return;
     }
-    for (path, endpoint) in PATHS.into_iter().zip(Endpoint::ALL) {
-        let handler = move |request, payload, state| serve(endpoint, request, payload, state);
+    for Endpoint { path, route, .. } in ENDPOINTS {
         for slash in ["/", ""] {
-            config.service(web::resource(format!("/{path}{slash}")).to(handler));
+            config.service(web::resource(format!("/{path}{slash}")).route(route()));
         }
     }
     if options.public_url.is_some() {
@@ -71,38 +69,36 @@ pub fn configure(config: &mut web::ServiceConfig, state: &HttpState) {
     }
 }
 
-async fn serve(
-    endpoint: Endpoint,
-    request: HttpRequest,
-    payload: web::Payload,
-    state: web::Data<HttpState>,
-) -> HttpResponse {
-    let call = Call { request: &request, payload: payload.into_inner(), state: &state };
-    match answer(endpoint, call).await {
-        Ok(reply) => reply,
-        Err(refusal) => {
+fn post<A>(answer: A) -> Route
+where
+    A: AsyncFn(Call<'_>) -> Result<HttpResponse, Refusal> + Copy + 'static,
+{
+    web::to(move |request: HttpRequest, payload: web::Payload, state: web::Data<HttpState>| async move {
+        let call = Call { request: &request, payload: payload.into_inner(), state: &state };
+        let outcome = match judge(&request) {
+            Ok(()) => answer(call).await,
+            Err(refusal) => Err(refusal),
+        };
+        outcome.unwrap_or_else(|refusal| {
             note(&request, |facts| facts.refused(refusal.reason()));
             refusal.reply(request.method() != Method::HEAD)
-        }
+        })
+    })
+}
+
+/// What is judged before the credentials.
+fn judge(request: &HttpRequest) -> Result<(), Refusal> {
+    if request.method() != Method::POST {
+        return Err(Refusal::method_not_allowed());
     }
+    // The path of a request is in the logs of proxies and in histories, where no token may be.
+    if !request.query_string().is_empty() {
+        return Err(Refusal::invalid_request("parameters belong into the body, and never into the URL"));
+    }
+    Ok(())
 }
 
 /// 200 with this JSON.
 fn reply(json: Vec<u8>) -> HttpResponse {
     HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).content_type("application/json").body(json)
-}
-
-async fn answer(endpoint: Endpoint, call: Call<'_>) -> Result<HttpResponse, Refusal> {
-    if call.request.method() != Method::POST {
-        return Err(Refusal::method_not_allowed());
-    }
-    // The path of a request is in the logs of proxies and in histories, where no token may be.
-    if !call.request.query_string().is_empty() {
-        return Err(Refusal::invalid_request("parameters belong into the body, and never into the URL"));
-    }
-    match endpoint {
-        Endpoint::Introspect => introspect::answer(call).await,
-        Endpoint::Revoke => revoke::answer(call).await,
-        Endpoint::Check => batch::answer(call).await,
-    }
 }

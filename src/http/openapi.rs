@@ -31,9 +31,6 @@ use super::{HttpState, read_at};
 const POLICY: &str =
     "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// The headers of its replies, for the document.
-const HEADERS: [&str; 3] = ["Cache-Control", "X-Content-Type-Options", "X-Request-Id"];
-
 /// The document of one address, and its page; clones are handles.
 #[derive(Clone)]
 pub struct ApiDocs(Arc<Shared>);
@@ -72,7 +69,7 @@ impl ApiDocs {
     fn describe(&self) -> Value {
         let mut document = Document::new(ABOUT);
         if let Some(state) = &self.0.public {
-            document::describe_tokens(&mut document, &state.options().dialects);
+            document::describe_tokens(&mut document, state.options());
             super::document(&mut document, state);
         }
         if self.0.admin.is_some() {
@@ -125,7 +122,7 @@ fn reply(media: &'static str, body: Bytes) -> HttpResponse {
 /// What the document says about itself.
 fn document(section: &mut Section<'_>) {
     let document = Operation::new("This document").reply(200, "OpenAPI 3.1.", json!({ "type": "object" }));
-    section.add("get", "/openapi.json", &document.headers(&HEADERS));
+    section.add("get", "/openapi.json", &document);
     #[cfg(feature = "pages")]
     page::document(section);
 }

@@ -56,12 +56,12 @@ struct Place {
 }
 
 impl Jar {
-    /// The jar for these options. `refresh_paths` names the endpoints that take the refresh token of a dialect, without
+    /// The jar for these options. `refresh_paths` has the paths that take the refresh token of a dialect, without
     /// its prefix and without outer slashes. `None` if no dialect has cookies.
-    pub(in crate::http) fn of(
-        options: &HttpOptions,
-        refresh_paths: fn(Dialect) -> &'static [&'static str],
-    ) -> Option<Self> {
+    pub(in crate::http) fn of<P>(options: &HttpOptions, refresh_paths: fn(Dialect) -> P) -> Option<Self>
+    where
+        P: Iterator<Item = &'static str>,
+    {
         let dialects = PerDialect::from_fn(|dialect| {
             let mount = options.dialects.get(dialect);
             let same_site = match mount.cookie {
@@ -71,7 +71,7 @@ impl Jar {
             };
             let place = |name, path| Place { name, path, same_site };
             // A cookie for a path also comes to the path with a slash behind it.
-            let paths = refresh_paths(dialect).iter().map(|path| format!("{}/{path}", mount.prefix));
+            let paths = refresh_paths(dialect).map(|path| format!("{}/{path}", mount.prefix));
             mount.enabled.then(|| Kept {
                 access: place(access_cookie(dialect), "/".to_owned()),
                 refresh: paths.map(|path| place(refresh_cookie(dialect), path)).collect(),

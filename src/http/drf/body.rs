@@ -104,7 +104,7 @@ where
     S: Stream<Item = Result<Bytes, PayloadError>>,
 {
     // The buffer of a longer body grows, whatever length was declared.
-    let bytes = read_into(Limits::default().size, content_type, declared, body, limits).await?;
+    let bytes = read_bytes(Limits::default().size, content_type, declared, body, limits).await?;
     parse(content_type, &bytes)
 }
 
@@ -113,24 +113,11 @@ pub(in crate::http) fn declared_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// As [`read`], but does not parse it. The sender is known: a buffer of the declared length is made at once.
+/// As [`read`], but does not parse it. The buffer has this capacity from the beginning, unless no body can be as long.
 ///
 /// # Errors
 /// When the content type is unknown, or the body is too large, too slow or incomplete.
 pub(in crate::http) async fn read_bytes<S>(
-    content_type: &str,
-    declared: Option<u64>,
-    body: S,
-    limits: Limits,
-) -> Result<Zeroizing<Vec<u8>>, BodyError>
-where
-    S: Stream<Item = Result<Bytes, PayloadError>>,
-{
-    let length = declared.and_then(|length| usize::try_from(length).ok());
-    read_into(length.unwrap_or(limits.size), content_type, declared, body, limits).await
-}
-
-async fn read_into<S>(
     capacity: usize,
     content_type: &str,
     declared: Option<u64>,
@@ -147,32 +134,23 @@ where
         return Err(BodyError::TooLarge(limits.size));
     }
     // The body may contain passwords, and a buffer that grows leaves copies behind.
-    let buffer = Zeroizing::new(Vec::with_capacity(limits.size.min(capacity)));
-    let whole = collect(buffer, content_type, body, limits.size);
-    tokio::time::timeout(limits.patience, whole).await.map_err(|_| BodyError::Slow)?
-}
-
-async fn collect<S>(
-    mut bytes: Zeroizing<Vec<u8>>,
-    content_type: &str,
-    body: S,
-    limit: usize,
-) -> Result<Zeroizing<Vec<u8>>, BodyError>
-where
-    S: Stream<Item = Result<Bytes, PayloadError>>,
-{
-    let mut body = std::pin::pin!(body);
-    while let Some(chunk) = body.next().await {
-        let chunk = chunk.map_err(|_| BodyError::Broken)?;
-        if bytes.is_empty() && !chunk.is_empty() {
-            // A chunked body declares no length, so this is the first sign that it is not empty.
-            Format::of(content_type)?;
+    let mut bytes = Zeroizing::new(Vec::with_capacity(limits.size.min(capacity)));
+    let whole = async {
+        let mut body = std::pin::pin!(body);
+        while let Some(chunk) = body.next().await {
+            let chunk = chunk.map_err(|_| BodyError::Broken)?;
+            if bytes.is_empty() && !chunk.is_empty() {
+                // A chunked body declares no length, so this is the first sign that it is not empty.
+                Format::of(content_type)?;
+            }
+            if bytes.len() + chunk.len() > limits.size {
+                return Err(BodyError::TooLarge(limits.size));
+            }
+            bytes.extend_from_slice(&chunk);
         }
-        if bytes.len() + chunk.len() > limit {
-            return Err(BodyError::TooLarge(limit));
-        }
-        bytes.extend_from_slice(&chunk);
-    }
+        Ok(())
+    };
+    tokio::time::timeout(limits.patience, whole).await.map_err(|_| BodyError::Slow)??;
     Ok(bytes)
 }
 

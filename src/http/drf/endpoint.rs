@@ -1,50 +1,27 @@
-//! The order in which a request is checked (`docs/contract.md#order-of-judgement`), for endpoints of any
-//! dialect.
+//! The form of an endpoint of a dialect, and the order in which a request to it is checked
+//! (`docs/contract.md#order-of-judgement`).
 //!
-//! A handler takes the steps one after the other and ends at the first refusal:
-//!
-//! ```no_run
-//! use actix_web::http::StatusCode;
-//! use actix_web::{HttpRequest, HttpResponse, web};
-//! use knoxide::http::drf::body::Limits;
-//! use knoxide::http::drf::fields::{Field, Trim};
-//! use knoxide::http::drf::endpoint::{EndpointResult, Endpoint, Verb, respond};
-//! use serde_json::json;
-//!
-//! const GREETING: Endpoint = Endpoint {
-//!     name: "Greeting",
-//!     description: "",
-//!     verb: Verb::Post,
-//!     actions: &[],
-//! };
-//!
-//! async fn greeting(request: HttpRequest, payload: web::Payload, limits: web::Data<Limits>) -> HttpResponse {
-//!     respond(greet(&request, payload, **limits).await)
-//! }
-//!
-//! async fn greet(request: &HttpRequest, payload: web::Payload, limits: Limits) -> EndpointResult {
-//!     let negotiated = GREETING.open(request)?;
-//!     // Endpoints that require a token authenticate here.
-//!     negotiated.check_method()?;
-//!     let [name] = negotiated.fields(payload, limits, [Field::text("name", Trim::Yes)]).await?;
-//!     Ok(negotiated.replies().json(StatusCode::OK, &json!({ "greeting": format!("Hello {name}") })))
-//! }
-//! ```
+//! Each file with endpoints has one list of them, from which they are mounted, and described in the document of the API
+//! and in the replies to `OPTIONS`.
 
 use actix_web::error::PayloadError;
+use actix_web::guard::fn_guard;
 use actix_web::http::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use actix_web::http::{Method, StatusCode};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpRequest, HttpResponse, Route, web};
 use bytes::Bytes;
 use futures_util::Stream;
 use serde_json::{Map, Value, json};
 
+use crate::domain::dialect::Dialect;
 use crate::http::drf::body::value::Document;
 use crate::http::drf::body::{self, BodyError, Limits, declared_length};
-use crate::http::drf::fields::{self, Field};
 use crate::http::drf::media::joined;
 use crate::http::drf::negotiate::negotiate;
 use crate::http::drf::reply::Replies;
+use crate::http::drf::request::Mounted;
+use crate::http::openapi::document::Section;
+use crate::http::openapi::operation::Operation;
 
 /// The result of a step or a handler: a value to continue with, or the reply to send.
 pub type EndpointResult<T = HttpResponse> = Result<T, HttpResponse>;
@@ -54,7 +31,7 @@ pub fn respond(answer: EndpointResult) -> HttpResponse {
     answer.unwrap_or_else(|refusal| refusal)
 }
 
-/// The method of an endpoint.
+/// A method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verb {
     /// Reading: `GET` and `HEAD`.
@@ -75,18 +52,6 @@ impl Verb {
         }
     }
 
-    /// The `Allow` header.
-    fn allow(self) -> &'static HeaderValue {
-        static GET: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
-        static POST: HeaderValue = HeaderValue::from_static("POST, OPTIONS");
-        static DELETE: HeaderValue = HeaderValue::from_static("DELETE, OPTIONS");
-        match self {
-            Self::Get => &GET,
-            Self::Post => &POST,
-            Self::Delete => &DELETE,
-        }
-    }
-
     fn accepts(self, method: &Method) -> bool {
         match self {
             Self::Get => method == Method::GET || method == Method::HEAD,
@@ -96,49 +61,114 @@ impl Verb {
     }
 }
 
-/// The static description of an endpoint.
-#[derive(Debug, Clone, Copy)]
-pub struct Endpoint {
+/// What can be the id of a session. Everything else in its place is another path.
+const ID: &str = "{id:[0-9a-fA-F-]{36}}";
+
+/// A path, with all its methods.
+#[derive(Debug)]
+pub(in crate::http) struct Endpoint {
+    /// The path below the prefix, without outer slashes. `{id}` stands for the id of a session.
+    pub(in crate::http) path: &'static str,
     /// The name in the reply to `OPTIONS`.
-    pub name: &'static str,
-    /// The description in the reply to `OPTIONS`.
-    pub description: &'static str,
-    /// Its method, besides `OPTIONS`.
-    pub verb: Verb,
-    /// The fields of its method in the reply to `OPTIONS`; none for dialects that do
-    /// not describe them.
-    pub actions: &'static [&'static str],
+    name: &'static str,
+    /// The methods, besides `OPTIONS`.
+    pub(in crate::http) actions: &'static [Action],
+    /// The header with them.
+    allow: HeaderValue,
+}
+
+/// What a method of a path does.
+#[derive(Debug)]
+pub(in crate::http) struct Action {
+    /// The method.
+    pub(in crate::http) verb: Verb,
+    /// The fields in the reply to `OPTIONS`; none for dialects that do not describe them.
+    pub(in crate::http) fields: &'static [&'static str],
+    /// What the document says about it.
+    pub(in crate::http) described: Described,
+    route: fn(Mounted) -> Route,
+}
+
+type Described = fn(&mut Section<'_>) -> Operation;
+
+/// `GET` and `HEAD`.
+pub(in crate::http) const fn get(route: fn(Mounted) -> Route, described: Described) -> Action {
+    Action { verb: Verb::Get, fields: &[], described, route }
+}
+
+/// `POST`.
+pub(in crate::http) const fn post(
+    fields: &'static [&'static str],
+    route: fn(Mounted) -> Route,
+    described: Described,
+) -> Action {
+    Action { verb: Verb::Post, fields, described, route }
+}
+
+/// `DELETE`.
+pub(in crate::http) const fn delete(route: fn(Mounted) -> Route, described: Described) -> Action {
+    Action { verb: Verb::Delete, fields: &[], described, route }
+}
+
+/// The endpoint at `path`, whose reply to `OPTIONS` has this name.
+pub(in crate::http) const fn endpoint(path: &'static str, name: &'static str, actions: &'static [Action]) -> Endpoint {
+    // A constant: a value that is put together at runtime would count its references with each reply.
+    let allow = match actions {
+        [Action { verb: Verb::Get, .. }] => "GET, HEAD, OPTIONS",
+        [Action { verb: Verb::Post, .. }] => "POST, OPTIONS",
+        [Action { verb: Verb::Delete, .. }] => "DELETE, OPTIONS",
+        [Action { verb: Verb::Get, .. }, Action { verb: Verb::Post, .. }] => "GET, HEAD, POST, OPTIONS",
+        _ => panic!("say above what `Allow` is for these methods"),
+    };
+    Endpoint { path, name, actions, allow: HeaderValue::from_static(allow) }
 }
 
 impl Endpoint {
-    /// An endpoint for `POST` alone, without a description.
-    pub const fn post(name: &'static str, actions: &'static [&'static str]) -> Self {
-        Self { name, description: "", verb: Verb::Post, actions }
+    /// Mounts it at both of its paths: a redirect from one to the other would lose the body of a
+    /// POST. Each path is a separate resource, because actix compares a single fixed path as text, but
+    /// several paths with regular expressions, for each resource before the right one.
+    pub(in crate::http) fn mount(&'static self, config: &mut web::ServiceConfig, prefix: &str, dialect: Dialect) {
+        let Some((last, others)) = self.actions.split_last() else { return };
+        let route = |action: &Action| (action.route)(Mounted { endpoint: self, verb: action.verb, dialect });
+        let path = self.path.replace("{id}", ID);
+        for slash in ["/", ""] {
+            let mut resource = web::resource(format!("{prefix}/{path}{slash}"));
+            for action in others {
+                let is_its = fn_guard(|asked| action.verb.accepts(&asked.head().method));
+                resource = resource.route(route(action).guard(is_its));
+            }
+            // The last one also gets all other methods, and refuses them.
+            config.service(resource.route(route(last)));
+        }
     }
 
     /// Steps 2 and 3: whether the client accepts JSON.
     ///
     /// # Errors
     /// The refusal to send, 404 or 406.
-    pub fn open<'r>(&self, request: &'r HttpRequest) -> EndpointResult<Negotiated<'r>> {
+    pub(in crate::http) fn open<'r>(&'static self, request: &'r HttpRequest) -> EndpointResult<Negotiated<'r>> {
         let with_body = request.method() != Method::HEAD;
         let accept = joined(request.headers(), &ACCEPT);
-        let replies = Replies::new(Some(self.verb.allow()), with_body);
+        let replies = Replies::new(Some(&self.allow), with_body);
         negotiate(request.query_string(), accept.as_deref())
             .map_err(|error| replies.detail(error.status(), &error.to_string()))?;
-        Ok(Negotiated { endpoint: *self, request, replies })
+        Ok(Negotiated { endpoint: self, request, replies })
     }
 
     fn metadata(&self) -> Value {
         let mut metadata = json!({
             "name": self.name,
-            "description": self.description,
+            "description": "",
             "renders": ["application/json"],
             "parses": ["application/json", "application/x-www-form-urlencoded", "multipart/form-data"],
         });
-        if let (Some(object), false) = (metadata.as_object_mut(), self.actions.is_empty()) {
-            let fields = self.actions.iter().map(|name| ((*name).to_owned(), field_metadata(name)));
-            object.insert("actions".to_owned(), json!({ (self.verb.name()): fields.collect::<Map<_, _>>() }));
+        let fields = |action: &Action| {
+            let fields = action.fields.iter().map(|name| ((*name).to_owned(), field_metadata(name)));
+            (action.verb.name().to_owned(), Value::Object(fields.collect()))
+        };
+        let actions: Map<_, _> = self.actions.iter().filter(|action| !action.fields.is_empty()).map(fields).collect();
+        if let (Some(object), false) = (metadata.as_object_mut(), actions.is_empty()) {
+            object.insert("actions".to_owned(), Value::Object(actions));
         }
         metadata
     }
@@ -152,15 +182,15 @@ fn field_metadata(name: &str) -> Value {
 
 /// A request whose client accepts JSON.
 #[derive(Debug)]
-pub struct Negotiated<'r> {
-    endpoint: Endpoint,
+pub(in crate::http) struct Negotiated<'r> {
+    endpoint: &'static Endpoint,
     request: &'r HttpRequest,
     replies: Replies,
 }
 
 impl Negotiated<'_> {
     /// Writes replies to this request.
-    pub const fn replies(&self) -> &Replies {
+    pub(in crate::http) const fn replies(&self) -> &Replies {
         &self.replies
     }
 
@@ -168,9 +198,9 @@ impl Negotiated<'_> {
     ///
     /// # Errors
     /// What to send instead: 405, or the description of the endpoint for `OPTIONS`.
-    pub fn check_method(&self) -> EndpointResult<()> {
+    pub(in crate::http) fn check_method(&self) -> EndpointResult<()> {
         let method = self.request.method();
-        if self.endpoint.verb.accepts(method) {
+        if self.endpoint.actions.iter().any(|action| action.verb.accepts(method)) {
             Ok(())
         } else if method == Method::OPTIONS {
             Err(self.replies.json(StatusCode::OK, &self.endpoint.metadata()))
@@ -179,28 +209,11 @@ impl Negotiated<'_> {
         }
     }
 
-    /// Steps 6 to 10: the content type, the body's size, its shape and its fields.
-    ///
-    /// # Errors
-    /// The refusal to send.
-    pub async fn fields<S, const N: usize>(
-        &self,
-        payload: S,
-        limits: Limits,
-        declared: [Field; N],
-    ) -> EndpointResult<[String; N]>
-    where
-        S: Stream<Item = Result<Bytes, PayloadError>>,
-    {
-        let document = self.document(payload, limits).await?;
-        fields::take(&document, declared).map_err(|errors| self.replies.field_errors(&errors))
-    }
-
     /// Steps 6 to 8: the content type, the body's size, and its parsing.
     ///
     /// # Errors
     /// The refusal to send.
-    pub async fn document<S>(&self, payload: S, limits: Limits) -> EndpointResult<Document>
+    pub(in crate::http) async fn document<S>(&self, payload: S, limits: Limits) -> EndpointResult<Document>
     where
         S: Stream<Item = Result<Bytes, PayloadError>>,
     {

@@ -47,6 +47,11 @@ impl Replies {
         self.start(status).finish()
     }
 
+    /// 204: it is done.
+    pub fn done(&self) -> HttpResponse {
+        self.empty(StatusCode::NO_CONTENT)
+    }
+
     /// `{"detail":"…"}`.
     pub fn detail(&self, status: StatusCode, text: &str) -> HttpResponse {
         self.json(status, &json!({ "detail": text }))

@@ -1,14 +1,15 @@
 //! What the endpoints of all dialects do between reading a request and wording the reply.
 //!
-//! A handler takes an [`Incoming`], and words each outcome. "Could not look" is not one of
+//! A handler takes a [`RequestContext`], and words each outcome. "Could not look" is not one of
 //! these outcomes: it is answered here, with 503, so that no dialect can treat it as a refusal.
 
 use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
 use actix_web::http::header::HeaderName;
-use actix_web::{FromRequest, HttpRequest, HttpResponse, web};
+use actix_web::{FromRequest, HttpRequest, HttpResponse, Route, web};
 
+use crate::domain::audit::Origin;
 use crate::domain::dialect::Dialect;
 use crate::domain::session::Verified;
 use crate::domain::session_name::SessionName;
@@ -16,21 +17,18 @@ use crate::domain::user::{LoginName, Password};
 use crate::http::browser::jar::Slot;
 use crate::http::drf::body::Limits;
 use crate::http::drf::body::value::{Document, Value};
-use crate::http::drf::endpoint::{Endpoint, EndpointResult, Negotiated, respond};
-use crate::http::drf::fields::{self, Field};
+use crate::http::drf::endpoint::{Endpoint, EndpointResult, Negotiated, Verb, respond};
+use crate::http::drf::fields::{self, Field, FieldErrors, Fields, Trim};
 use crate::http::drf::reply::Replies;
 use crate::http::middleware::request_log::{Facts, note};
 use crate::http::{Compat, HttpState};
 use crate::service::{
-    EventCursor, Issued, LoginError, LoginRefusal, LoginRequest, OwnEvents, RefreshedTokens, TokenError, TokenRefusal,
-    Unavailable,
+    Auth, Issued, LoginError, LoginRefusal, LoginRequest, RefreshedTokens, TokenError, TokenRefusal, Unavailable,
 };
 
 mod cookies;
-mod self_service;
 
 use self::cookies::Delivery;
-pub(in crate::http) use self::self_service::{MAX_LIMIT, USUAL_LIMIT};
 
 /// Names the new session, where the body of a login does not.
 static SESSION_NAME: HeaderName = HeaderName::from_static("x-session-name");
@@ -55,8 +53,16 @@ impl LoginDenial {
     }
 }
 
+/// A method of an endpoint, where it is mounted.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::http) struct Mounted {
+    pub(super) endpoint: &'static Endpoint,
+    pub(super) verb: Verb,
+    pub(super) dialect: Dialect,
+}
+
 /// A request to an endpoint of a dialect, before any check.
-pub struct Incoming {
+struct Incoming {
     request: HttpRequest,
     payload: Payload,
     state: web::Data<HttpState>,
@@ -72,73 +78,72 @@ impl FromRequest for Incoming {
     }
 }
 
-impl Incoming {
-    /// A request that changes nothing, whatever its outcome: logged at debug level if it succeeds.
-    #[must_use]
-    pub fn read_only(self) -> Self {
-        note(&self.request, Facts::read_only);
-        self
-    }
-
-    /// Answers for an endpoint without authentication: steps 2, 3 and 5 of
-    /// `docs/contract.md#order-of-judgement`, then `answer`.
-    pub async fn answer(
-        mut self,
-        endpoint: &Endpoint,
-        dialect: Dialect,
-        answer: impl AsyncFnOnce(&mut RequestContext<'_>) -> EndpointResult,
-    ) -> HttpResponse {
-        let judge = async {
-            let mut context = self.open(endpoint, dialect)?;
+impl Mounted {
+    /// Needs no token: steps 2, 3 and 5 of `docs/contract.md#order-of-judgement`, then `handler`.
+    pub(in crate::http) fn open<H>(self, handler: H) -> Route
+    where
+        H: AsyncFn(&mut RequestContext<'_>) -> EndpointResult + Copy + 'static,
+    {
+        self.route(async move |context: &mut RequestContext<'_>| {
             context.negotiated.check_method()?;
-            answer(&mut context).await
-        };
-        respond(judge.await)
+            handler(context).await
+        })
     }
 
-    /// Answers for an endpoint that requires a token: authentication comes between steps 3 and 5,
-    /// and the body is never read.
-    pub async fn answer_known(
-        mut self,
-        endpoint: &Endpoint,
-        dialect: Dialect,
-        answer: impl AsyncFnOnce(&RequestContext<'_>, Verified) -> EndpointResult,
-    ) -> HttpResponse {
-        let judge = async {
-            let context = self.open(endpoint, dialect)?;
+    /// Needs a token: authentication comes between steps 3 and 5.
+    pub(in crate::http) fn known<H>(self, handler: H) -> Route
+    where
+        H: AsyncFn(&mut RequestContext<'_>, &Verified) -> EndpointResult + Copy + 'static,
+    {
+        self.route(async move |context: &mut RequestContext<'_>| {
             let who = context.authenticate().await?;
             context.negotiated.check_method()?;
-            answer(&context, who).await
-        };
-        respond(judge.await)
+            handler(context, &who).await
+        })
     }
 
-    /// Answers for an endpoint that may be asked with a token or without. A token that is not good is refused.
-    pub async fn answer_perhaps_known(
-        mut self,
-        endpoint: &Endpoint,
-        dialect: Dialect,
-        answer: impl AsyncFnOnce(&mut RequestContext<'_>, Option<Verified>) -> EndpointResult,
-    ) -> HttpResponse {
-        let judge = async {
-            let mut context = self.open(endpoint, dialect)?;
+    /// Takes a token, or none. A token that is not good is refused.
+    pub(in crate::http) fn perhaps_known<H>(self, handler: H) -> Route
+    where
+        H: AsyncFn(&mut RequestContext<'_>, Option<Verified>) -> EndpointResult + Copy + 'static,
+    {
+        self.route(async move |context: &mut RequestContext<'_>| {
             let who = context.authenticate_if_asked().await?;
             context.negotiated.check_method()?;
-            answer(&mut context, who).await
-        };
-        respond(judge.await)
+            handler(context, who).await
+        })
     }
 
-    fn open(&mut self, endpoint: &Endpoint, dialect: Dialect) -> EndpointResult<RequestContext<'_>> {
-        let negotiated = endpoint.open(&self.request)?;
-        Ok(RequestContext {
+    fn route<J>(self, judge: J) -> Route
+    where
+        J: AsyncFn(&mut RequestContext<'_>) -> EndpointResult + Copy + 'static,
+    {
+        web::to(move |incoming: Incoming| incoming.answer(self, judge))
+    }
+}
+
+impl Incoming {
+    async fn answer(
+        mut self,
+        at: Mounted,
+        judge: impl AsyncFn(&mut RequestContext<'_>) -> EndpointResult,
+    ) -> HttpResponse {
+        if at.verb == Verb::Get {
+            note(&self.request, Facts::read_only);
+        }
+        let negotiated = match at.endpoint.open(&self.request) {
+            Ok(negotiated) => negotiated,
+            Err(refusal) => return refusal,
+        };
+        let mut context = RequestContext {
             request: &self.request,
             payload: &mut self.payload,
             state: &self.state,
             negotiated,
-            dialect,
+            dialect: at.dialect,
             delivery: Delivery::Body,
-        })
+        };
+        respond(judge(&mut context).await)
     }
 }
 
@@ -164,30 +169,86 @@ impl RequestContext<'_> {
         self.state.options().compat
     }
 
-    /// Reads two fields and logs in with them, under the name that the client gives its session. An error in the fields is the reply to send, and so is 429: all
-    /// Django packages leave it to Django REST framework.
+    /// The service.
+    pub fn auth(&self) -> &Auth {
+        self.state.auth()
+    }
+
+    /// Where the request came from, for the audit trail.
+    pub fn origin(&self) -> Origin {
+        self.state.origin(self.request)
+    }
+
+    /// The query string, without its question mark.
+    pub fn query(&self) -> &str {
+        self.request.query_string()
+    }
+
+    /// What stands at `{name}` in the path.
+    pub fn part(&self, name: &str) -> Option<&str> {
+        self.request.match_info().get(name)
+    }
+
+    /// Notes something for the log line at the end of the request.
+    pub fn note(&self, what: impl FnOnce(&Facts)) {
+        note(self.request, what);
+    }
+
+    /// The outcome, if there is one.
+    ///
+    /// # Errors
+    /// 503: it is unknown.
+    pub fn available<T>(&self, outcome: Result<T, Unavailable>) -> EndpointResult<T> {
+        outcome.map_err(|error| self.unavailable(&error))
+    }
+
+    /// What was read of the query or the body.
+    ///
+    /// # Errors
+    /// 400, with what is wrong.
+    pub fn right<T>(&self, read: Result<T, FieldErrors>) -> EndpointResult<T> {
+        read.map_err(|errors| self.replies().field_errors(&errors))
+    }
+
+    /// Reads the body, of which `take` takes the fields.
+    ///
+    /// # Errors
+    /// The reply to send.
+    pub async fn read<T>(&mut self, take: impl FnOnce(&mut Fields<'_>) -> T) -> EndpointResult<T> {
+        let document = self.document().await?;
+        let taken = Fields::of(&document).and_then(|mut fields| {
+            let taken = take(&mut fields);
+            fields.finish().map(|()| taken)
+        });
+        self.right(taken)
+    }
+
+    /// Reads the field `name` and the password, and logs in with them, under the name that the client gives its
+    /// session. Wrong fields are answered here, and so is 429: all the Django packages leave both to Django REST
+    /// framework.
     ///
     /// # Errors
     /// The reply to send.
     pub async fn log_in(
         &mut self,
-        declared: [Field; 2],
-        name: fn(String) -> LoginName,
+        name: &'static str,
+        password: Trim,
+        login: fn(String) -> LoginName,
     ) -> EndpointResult<Result<Issued, LoginDenial>> {
         self.begin_login()?;
         let document = self.document().await?;
-        let [login, password] =
-            fields::take(&document, declared).map_err(|errors| self.replies().field_errors(&errors))?;
+        let declared = [Field::text(name, Trim::Yes), Field::text("password", password)];
+        let [name, password] = self.right(fields::take(&document, declared))?;
         let login = LoginRequest {
             dialect: self.dialect,
-            login: name(login),
+            login: login(name),
             password: Password::new(password),
             session_name: self.session_name(&document),
-            origin: self.state.origin(self.request),
+            origin: self.origin(),
         };
-        match self.state.auth().login(login).await {
+        match self.auth().login(login).await {
             Ok(issued) => {
-                note(self.request, |facts| facts.opened(issued.session, issued.user.id));
+                self.note(|facts| facts.opened(issued.session, issued.user.id));
                 Ok(Ok(issued))
             }
             Err(error) => self.login_denial(&error).map(Err),
@@ -209,10 +270,13 @@ impl RequestContext<'_> {
     }
 
     /// How a login was denied, as far as a dialect words it.
-    fn login_denial(&self, error: &LoginError) -> EndpointResult<LoginDenial> {
+    ///
+    /// # Errors
+    /// The reply to send.
+    pub fn login_denial(&self, error: &LoginError) -> EndpointResult<LoginDenial> {
         match error {
             LoginError::Refused { why, account } => {
-                note(self.request, |facts| facts.refused_login(why.as_str(), *account));
+                self.note(|facts| facts.refused_login(why.as_str(), *account));
                 match why {
                     LoginRefusal::UnknownUser | LoginRefusal::WrongPassword | LoginRefusal::InactiveUser => {
                         Ok(LoginDenial::Credentials)
@@ -235,10 +299,10 @@ impl RequestContext<'_> {
         name: &'static str,
     ) -> EndpointResult<Result<(Option<String>, Verified), TokenRefusal>> {
         let token = self.presented(name, Slot::Access).await?;
-        let outcome = self.state.auth().verify(self.dialect, &token).await;
-        note(self.request, Facts::read_only);
+        let outcome = self.auth().verify(self.dialect, &token).await;
+        self.note(Facts::read_only);
         let token = (self.delivery == Delivery::Body).then_some(token);
-        self.note(outcome.map(|who| (token, who)), |(_, who)| who)
+        self.judged(outcome.map(|who| (token, who)), |(_, who)| who)
     }
 
     /// Reads the field `name`, or else the cookie with the token that can be refreshed, and refreshes it.
@@ -247,17 +311,8 @@ impl RequestContext<'_> {
     /// The reply to send.
     pub async fn refresh(&mut self, name: &'static str) -> EndpointResult<Result<RefreshedTokens, TokenRefusal>> {
         let token = self.presented(name, Slot::Refreshable).await?;
-        let outcome = self.state.auth().refresh(self.dialect, &token, self.state.origin(self.request)).await;
-        self.note(outcome, |refreshed| &refreshed.who)
-    }
-
-    /// Ends the session of the token that was presented.
-    ///
-    /// # Errors
-    /// The reply to send.
-    pub async fn log_out(&self, who: &Verified) -> EndpointResult<()> {
-        let ended = self.state.auth().logout(who, self.state.origin(self.request)).await;
-        ended.map_err(|error| self.unavailable(&error))
+        let outcome = self.auth().refresh(self.dialect, &token, self.origin()).await;
+        self.judged(outcome, |refreshed| &refreshed.who)
     }
 
     /// Reads the field `name`, or else the cookie with the refresh token, and ends the session of the token in it.
@@ -269,41 +324,22 @@ impl RequestContext<'_> {
         name: &'static str,
     ) -> EndpointResult<Result<Verified, TokenRefusal>> {
         let token = self.presented(name, Slot::Refreshable).await?;
-        let origin = self.state.origin(self.request);
-        let outcome = self.state.auth().logout_by_refresh_token(self.dialect, &token, origin).await;
-        self.note(outcome, |who| who)
-    }
-
-    /// Ends all sessions of the user, those of other dialects too.
-    ///
-    /// # Errors
-    /// The reply to send.
-    pub async fn log_out_everywhere(&self, who: &Verified) -> EndpointResult<()> {
-        let ended = self.state.auth().logout_all(who, self.state.origin(self.request)).await;
-        ended.map_err(|error| self.unavailable(&error))
-    }
-
-    /// The query string, without its question mark.
-    pub fn query(&self) -> &str {
-        self.request.query_string()
-    }
-
-    /// A page of the events about the user of the token that was presented.
-    ///
-    /// # Errors
-    /// The reply to send.
-    pub async fn own_events(
-        &self,
-        who: &Verified,
-        after: Option<EventCursor>,
-        limit: u32,
-    ) -> EndpointResult<OwnEvents> {
-        let listed = self.state.auth().own_events(who, after, limit).await;
-        listed.map_err(|error| self.unavailable(&error))
+        let origin = self.origin();
+        let outcome = self.auth().logout_by_refresh_token(self.dialect, &token, origin).await;
+        self.judged(outcome, |who| who)
     }
 
     async fn authenticate(&self) -> EndpointResult<Verified> {
         self.state.guard().check(self.request).await.map_err(|failure| failure.reply(self.replies()))
+    }
+
+    /// The user of the token, or `None` if the request has no credentials for this server.
+    async fn authenticate_if_asked(&self) -> EndpointResult<Option<Verified>> {
+        match self.state.guard().check(self.request).await {
+            Ok(who) => Ok(Some(who)),
+            Err(failure) if failure.is_anonymous() => Ok(None),
+            Err(failure) => Err(failure.reply(self.replies())),
+        }
     }
 
     async fn document(&mut self) -> EndpointResult<Document> {
@@ -316,22 +352,23 @@ impl RequestContext<'_> {
         Limits { size: options.body_limit, patience: options.read_timeout }
     }
 
-    fn note<T>(
+    /// The outcome for a token, if there is one, noted for the log.
+    fn judged<T>(
         &self,
         outcome: Result<T, TokenError>,
         who: fn(&T) -> &Verified,
     ) -> EndpointResult<Result<T, TokenRefusal>> {
         match outcome {
             Ok(value) => {
-                note(self.request, |facts| facts.verified(who(&value)));
+                self.note(|facts| facts.verified(who(&value)));
                 Ok(Ok(value))
             }
             Err(TokenError::Refused(refusal)) => {
-                note(self.request, |facts| facts.refused(refusal.as_str()));
+                self.note(|facts| facts.refused(refusal.as_str()));
                 Ok(Err(refusal))
             }
             Err(TokenError::Throttled(after)) => {
-                note(self.request, |facts| facts.refused("throttled"));
+                self.note(|facts| facts.refused("throttled"));
                 Err(self.replies().throttled(after))
             }
             Err(TokenError::Unavailable(error)) => Err(self.unavailable(&error)),
@@ -340,7 +377,7 @@ impl RequestContext<'_> {
 
     /// 503: the outcome is unknown.
     fn unavailable(&self, error: &Unavailable) -> HttpResponse {
-        note(self.request, |facts| facts.refused("unavailable"));
+        self.note(|facts| facts.refused("unavailable"));
         log::warn!("a request could not be answered: {error}");
         self.replies().unavailable()
     }

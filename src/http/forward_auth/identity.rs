@@ -63,7 +63,8 @@ pub(super) fn describe(mut reply: HttpResponse, who: &Verified, source: Source) 
     reply
 }
 
-/// Visible ASCII as it stands; all else, and the percent sign, as `%` and two hexadecimal digits for each byte of UTF-8.
+/// Visible ASCII as it stands; everything else, and the percent sign, as `%` and two hexadecimal digits for each byte of
+/// UTF-8.
 fn encoded(text: &str) -> HeaderValue {
     let mut pieces = utf8_percent_encode(text, ENCODED);
     let value = match (pieces.next(), pieces.next()) {

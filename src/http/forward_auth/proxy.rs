@@ -22,7 +22,7 @@ pub(super) enum Proxy {
 /// What is required of the user. None of these includes another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Requirement {
-    /// Nothing else than a good token.
+    /// Nothing but a good token.
     User,
     /// The staff flag.
     Staff,

@@ -75,7 +75,9 @@ async fn read(call: &mut Call<'_>) -> Result<Zeroizing<Vec<u8>>, Refusal> {
     }
     let declared = declared_length(headers);
     let limits = Limits { size: BODY_LIMIT, patience: call.state.options().read_timeout };
-    Ok(body::read_bytes(&content_type, declared, &mut call.payload, limits).await?)
+    // The sender is known: the buffer has the declared length at once.
+    let capacity = declared.and_then(|length| usize::try_from(length).ok()).unwrap_or(BODY_LIMIT);
+    Ok(body::read_bytes(capacity, &content_type, declared, &mut call.payload, limits).await?)
 }
 
 impl<'de> Deserialize<'de> for Tokens {

@@ -11,7 +11,7 @@ use super::refusal::Refusal;
 use crate::domain::client::ClientSecret;
 use crate::domain::token::Token;
 
-/// Who the sender says to be, and the proof.
+/// Who the sender claims to be, and the proof.
 #[derive(Debug)]
 pub(super) enum Credentials {
     /// Nothing is said.

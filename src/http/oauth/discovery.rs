@@ -12,8 +12,8 @@ pub(super) fn configure(config: &mut web::ServiceConfig) {
     read_at(config, "/.well-known/oauth-authorization-server", metadata);
 }
 
-/// The lists of grant types and response types are empty, because tokens are had by logging in. They are there all the
-/// same: left out, they would stand for something (RFC 8414, section 2).
+/// The lists of grant types and response types are empty, because clients get tokens by logging in. They are not left
+/// out, because their defaults name some (RFC 8414, section 2).
 async fn metadata(request: HttpRequest, state: web::Data<HttpState>) -> HttpResponse {
     note(&request, Facts::read_only);
     let Some(url) = &state.options().public_url else { return HttpResponse::NotFound().finish() };

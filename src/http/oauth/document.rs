@@ -2,16 +2,13 @@
 
 use serde_json::{Value, json};
 
+use super::ENDPOINTS;
 use super::batch::MOST_TOKENS;
 use super::form::FORM;
-use super::{Endpoint, PATHS};
 use crate::http::account;
 use crate::http::openapi::document::Document;
 use crate::http::openapi::operation::{JSON, Operation};
 use crate::http::openapi::schema::{about, fields, flag, id, list, object, one_of, text};
-
-/// The headers of all replies.
-const HEADERS: [&str; 3] = ["Cache-Control", "X-Content-Type-Options", "X-Request-Id"];
 
 /// The security schemes.
 const CLIENT: &str = "client";
@@ -24,21 +21,16 @@ pub(in crate::http) fn document(document: &mut Document, is_discovered: bool) {
     let script = "A token that was made for a script of an administrator.";
     document.security(SCRIPT, json!({ "type": "http", "scheme": "bearer", "description": script }));
     let mut section = document.section("services", "Services ask whose a token is (RFC 7662, RFC 7009).", "");
-    for (path, endpoint) in PATHS.into_iter().zip(Endpoint::ALL) {
-        let operation = match endpoint {
-            Endpoint::Introspect => introspect(),
-            Endpoint::Revoke => revoke(),
-            Endpoint::Check => check(),
-        };
-        section.add("post", &format!("/{path}/"), &operation.headers(&HEADERS));
+    for endpoint in ENDPOINTS {
+        section.add("post", &format!("/{}/", endpoint.path), &(endpoint.described)());
     }
     if is_discovered {
         let operation = Operation::new("Where these endpoints are").reply(200, "RFC 8414.", metadata());
-        section.add("get", "/.well-known/oauth-authorization-server", &operation.headers(&HEADERS));
+        section.add("get", "/.well-known/oauth-authorization-server", &operation);
     }
 }
 
-fn introspect() -> Operation {
+pub(super) fn introspect() -> Operation {
     let counts = about(one_of(&["true", "false"]), "Whether this counts as use of the session.");
     let operation = Operation::new("Whose a token is")
         .secured_by(&schemes())
@@ -47,7 +39,7 @@ fn introspect() -> Operation {
     refusals(by_clients(operation))
 }
 
-fn check() -> Operation {
+pub(super) fn check() -> Operation {
     let mut tokens = list(&text());
     if let Some(members) = tokens.as_object_mut() {
         members.insert("maxItems".to_owned(), json!(MOST_TOKENS));
@@ -60,7 +52,7 @@ fn check() -> Operation {
     refusals(by_clients(operation))
 }
 
-fn revoke() -> Operation {
+pub(super) fn revoke() -> Operation {
     let operation = Operation::new("End the session of a token")
         .about("Without credentials the token is the proof.")
         .perhaps_secured_by(&schemes())

@@ -69,7 +69,7 @@ impl Refusal {
         Self::new(StatusCode::UNAUTHORIZED, Code::InvalidClient, description)
     }
 
-    /// 401: a token that is none of an administrator's script (RFC 6750, section 3.1).
+    /// 401: a token that is not one of an administrator's script (RFC 6750, section 3.1).
     pub(super) const fn invalid_token() -> Self {
         let words = "the token is not that of an administrator's script";
         Self::new(StatusCode::UNAUTHORIZED, Code::InvalidToken, words)

@@ -6,6 +6,7 @@ use super::operation::{Operation, id_of};
 use super::schema::{self, Schemas};
 use crate::domain::dialect::{CookieMode, Dialect, Mount, PerDialect};
 use crate::http::browser::credentials::access_cookie;
+use crate::http::{Compat, HttpOptions};
 
 /// The document while it is being written.
 pub(in crate::http) struct Document {
@@ -14,6 +15,8 @@ pub(in crate::http) struct Document {
     paths: Map<String, Value>,
     security: Map<String, Value>,
     schemas: Schemas,
+    token_schemes: Vec<String>,
+    compat: Compat,
 }
 
 /// Endpoints that belong together.
@@ -32,6 +35,8 @@ impl Document {
             paths: Map::new(),
             security: Map::new(),
             schemas: Schemas::new(),
+            token_schemes: Vec::new(),
+            compat: Compat::Documented,
         }
     }
 
@@ -48,7 +53,7 @@ impl Document {
 
     /// As OpenAPI has it.
     pub(super) fn finish(self) -> Value {
-        let Self { description, tags, paths, security, schemas } = self;
+        let Self { description, tags, paths, security, schemas, .. } = self;
         json!({
             "openapi": "3.1.0",
             "info": {
@@ -84,6 +89,21 @@ impl Section<'_> {
     /// Whether they do.
     pub(in crate::http) const fn has_cookies(&self) -> bool {
         self.has_cookies
+    }
+
+    /// A new token in a reply, which is `null` where a cookie has it.
+    pub(in crate::http) fn token(&self) -> Value {
+        if self.has_cookies { schema::nullable(schema::token()) } else { schema::token() }
+    }
+
+    /// The names of the security schemes for tokens of the enabled dialects: one for each keyword and each cookie.
+    pub(super) fn token_schemes(&self) -> &[String] {
+        &self.document.token_schemes
+    }
+
+    /// Which replies are sent where the documented contract and the Django package differ.
+    pub(in crate::http) const fn compat(&self) -> Compat {
+        self.document.compat
     }
 
     /// The whole path of an endpoint below the prefix.
@@ -124,11 +144,6 @@ fn headers() -> Value {
     })
 }
 
-/// The names of the security schemes for tokens of the enabled dialects: one for each keyword and each cookie.
-pub(in crate::http) fn token_schemes(dialects: &PerDialect<Mount>) -> Vec<String> {
-    header_schemes(dialects).into_iter().chain(cookies(dialects)).collect()
-}
-
 /// The cookies with tokens.
 fn cookies(dialects: &PerDialect<Mount>) -> impl Iterator<Item = String> {
     let kept = enabled(dialects).filter(|(_, mount)| mount.cookie != CookieMode::Off);
@@ -146,8 +161,11 @@ pub(in crate::http) fn header_schemes(dialects: &PerDialect<Mount>) -> Vec<Strin
     names
 }
 
-/// The security schemes of these names.
-pub(super) fn describe_tokens(document: &mut Document, dialects: &PerDialect<Mount>) {
+/// Describes the tokens of the enabled dialects.
+pub(super) fn describe_tokens(document: &mut Document, options: &HttpOptions) {
+    let dialects = &options.dialects;
+    document.token_schemes = header_schemes(dialects).into_iter().chain(cookies(dialects)).collect();
+    document.compat = options.compat;
     for cookie in cookies(dialects) {
         let about =
             "Set by a login in a browser. It counts for requests other than `GET` and `HEAD` from pages of ours alone.";

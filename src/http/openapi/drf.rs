@@ -10,43 +10,43 @@ use crate::http::drf::endpoint::Endpoint;
 /// The media types of bodies.
 const MEDIA: [&str; 3] = ["application/json", "application/x-www-form-urlencoded", "multipart/form-data"];
 
-/// The headers of all replies.
-const HEADERS: [&str; 4] = ["Allow", "Cache-Control", "X-Content-Type-Options", "X-Request-Id"];
-
 impl Section<'_> {
-    /// Adds an endpoint below the prefix of the section.
-    pub(in crate::http) fn endpoint(&mut self, path: &str, endpoint: &Endpoint, operation: Operation) {
-        let operation = operation
-            .takes("query", "format", &one_of(&["json", ""]), "The form of the reply; there is one.")
-            .reply(404, "`format` names another form.", detail())
-            .reply(406, "`Accept` covers no JSON.", detail())
-            .headers(&HEADERS);
-        let operation = if self.has_cookies() {
-            operation
-                .reply(400, "There is more than one token.", detail())
-                .reply(403, "A cookie came with a request that another site may have caused.", detail())
-                .headers(&HEADERS)
-        } else {
-            operation
-        };
-        // What cannot be an id makes another path, which has no methods.
-        let operation = if path.contains('{') { operation.without(404, "Allow") } else { operation };
-        self.add(endpoint.verb.name(), &format!("/{path}/"), &operation);
+    /// Adds the methods of an endpoint.
+    pub(in crate::http) fn endpoint(&mut self, endpoint: &Endpoint) {
+        for action in endpoint.actions {
+            let mut operation = (action.described)(self)
+                .takes("query", "format", &one_of(&["json", ""]), "The form of the reply; there is one.")
+                .reply(404, "`format` names another form.", detail())
+                .reply(406, "`Accept` covers no JSON.", detail());
+            if self.has_cookies() {
+                operation = operation.reply(400, "There is more than one token.", detail()).reply(
+                    403,
+                    "A cookie came with a request that another site may have caused.",
+                    detail(),
+                );
+            }
+            operation = operation.headers(&["Allow"]);
+            if endpoint.path.contains('{') {
+                // What cannot be an id makes another path, which has no methods.
+                operation = operation.without(404, "Allow");
+            }
+            self.add(action.verb.name(), &format!("/{}/", endpoint.path), &operation);
+        }
     }
 }
 
 impl Operation {
     /// It needs a token in the header.
-    pub(in crate::http) fn known(self, schemes: &[String]) -> Self {
-        self.secured_by(schemes)
+    pub(in crate::http) fn known(self, section: &Section<'_>) -> Self {
+        self.secured_by(section.token_schemes())
             .reply(401, "There is no good token in the header.", detail())
             .header(401, "WWW-Authenticate")
             .asks_the_database()
     }
 
     /// It can be asked with a token in the header, or without any.
-    pub(in crate::http) fn perhaps_known(self, schemes: &[String]) -> Self {
-        self.perhaps_secured_by(schemes)
+    pub(in crate::http) fn perhaps_known(self, section: &Section<'_>) -> Self {
+        self.perhaps_secured_by(section.token_schemes())
             .reply(401, "The token in the header is not good.", detail())
             .header(401, "WWW-Authenticate")
             .asks_the_database()
@@ -72,7 +72,7 @@ impl Operation {
         self.reads(&[(name, schema)], required)
     }
 
-    /// It reads a name and a password, and perhaps how the client calls the session, and opens a session.
+    /// It reads a name, a password and perhaps a name for the session, and opens a session.
     pub(in crate::http) fn logs_in(self, name: &'static str) -> Self {
         let session_name = json!({ "type": "string", "maxLength": 100, "description": "A name for the session, such as that of the device. What cannot be one is ignored." });
         self.takes("header", "X-Session-Name", &session_name, "The same, if the body has none.")

@@ -7,6 +7,9 @@ use serde_json::{Map, Value, json};
 /// The media type of all replies that have a body, but for a few.
 pub(in crate::http) const JSON: &str = "application/json";
 
+/// The headers of all replies.
+const HEADERS: [&str; 3] = ["Cache-Control", "X-Content-Type-Options", "X-Request-Id"];
+
 /// What a method of a path takes, and all that it can answer.
 #[derive(Debug, Clone)]
 pub(in crate::http) struct Operation {
@@ -131,7 +134,7 @@ impl Operation {
         self
     }
 
-    /// A header that every reply has.
+    /// More headers that every reply has.
     pub(in crate::http) fn headers(mut self, names: &[&'static str]) -> Self {
         for reply in self.replies.values_mut() {
             reply.headers.extend(names);
@@ -176,12 +179,9 @@ impl Access {
 impl Reply {
     fn to_value(&self) -> Value {
         let mut reply = json!({ "description": self.when.join(" ") });
-        if !self.headers.is_empty() {
-            let reference =
-                |name: &&str| ((*name).to_owned(), json!({ "$ref": format!("#/components/headers/{name}") }));
-            let headers: Map<String, Value> = self.headers.iter().map(reference).collect();
-            super::schema::put(&mut reply, "headers", Value::Object(headers));
-        }
+        let reference = |name: &&str| ((*name).to_owned(), json!({ "$ref": format!("#/components/headers/{name}") }));
+        let headers: Map<String, Value> = self.headers.iter().chain(&HEADERS).map(reference).collect();
+        super::schema::put(&mut reply, "headers", Value::Object(headers));
         if !self.schemas.is_empty() {
             let mut by_media: BTreeMap<&str, Vec<&Value>> = BTreeMap::new();
             for (media, schema) in &self.schemas {

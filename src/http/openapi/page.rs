@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::document::Section as Described;
 use super::operation::Operation as Describing;
-use super::{ApiDocs, HEADERS, reply, schema};
+use super::{ApiDocs, reply, schema};
 use crate::http::read_at;
 
 const STYLE: &str = include_str!("style.css");
@@ -39,7 +39,7 @@ pub(super) fn configure(config: &mut web::ServiceConfig, docs: &ApiDocs) {
 /// What the document says about it.
 pub(super) fn document(section: &mut Described<'_>) {
     let page = Describing::new("This document as a page").reply_in("text/html", 200, "A page.", schema::text());
-    section.add("get", "/docs/", &page.headers(&HEADERS));
+    section.add("get", "/docs/", &page);
 }
 
 #[derive(Template)]

@@ -96,11 +96,6 @@ pub(in crate::http) fn token() -> Value {
     json!({ "type": "string", "minLength": 1, "maxLength": 4096 })
 }
 
-/// A new token in a reply, which is `null` where a cookie has it.
-pub(in crate::http) fn handed_out(in_cookies: bool) -> Value {
-    if in_cookies { nullable(token()) } else { token() }
-}
-
 /// A time in UTC.
 pub(in crate::http) fn time() -> Value {
     json!({ "type": "string", "format": "date-time" })

@@ -1,73 +1,137 @@
-//! Each endpoint has a row in `docs/endpoints.md`, another page in `docs/`, a case in the transcripts and a place in the
-//! document of the API.
+//! Each operation (a method of a path) has a row in `docs/endpoints.md`, another page in `docs/`, a case in the
+//! transcripts and a place in the document of the API. The application is asked which operations there are.
 
 use std::collections::BTreeSet;
 
+use actix_web::test::{TestRequest, call_and_read_body, init_service};
+use actix_web::{HttpRequest, web};
+use knoxide::domain::dialect::Dialect;
 use knoxide::http::admin::ROUTES;
+use knoxide::http::openapi::{self, ApiDocs};
+use knoxide::{HttpOptions, HttpState};
 
 use super::{files, read};
-use crate::harness::app::{App, Backend, Database, Setup};
+use crate::harness::app::{App, Backend, Client, Database, Setup, token_request};
 use crate::harness::documented::Documented;
-use crate::harness::wire::{Framing, Request};
+use crate::harness::fixture;
+use crate::harness::transcript::Transcript;
+use crate::harness::wire::Framing;
 
-/// Where paths are mounted: all other code calls these functions. The paths of administrators have a test of their own.
-const MOUNTED_IN: [&str; 7] = [
-    "src/http.rs",
-    "src/http/admin.rs",
-    "src/http/dialects.rs",
-    "src/http/forward_auth.rs",
-    "src/http/oauth.rs",
-    "src/http/pages/account.rs",
-    "src/http/pages/admin.rs",
-];
-
-/// Paths without transcripts, and the tests that show their replies.
+/// Operations without transcripts, and the tests that show their replies.
 const WITHOUT_TRANSCRIPT: [(&str, &str); 15] = [
-    ("/introspect/", "tests/it/oauth/callers.rs"),
-    ("/revoke/", "tests/it/oauth/revocation.rs"),
-    ("/check/", "tests/it/oauth/batch.rs"),
-    ("/.well-known/oauth-authorization-server", "tests/it/oauth/discovery.rs"),
-    ("/forward-auth/nginx/", "tests/it/forward_auth.rs"),
-    ("/forward-auth/caddy/", "tests/it/forward_auth.rs"),
-    ("/forward-auth/traefik/", "tests/it/forward_auth.rs"),
-    ("/forward-auth/haproxy/", "tests/it/forward_auth.rs"),
-    ("/forward-auth/envoy/", "tests/it/forward_auth.rs"),
-    ("/.well-known/jwks.json", "tests/it/offline.rs"),
-    ("/openapi.json", "tests/it/openapi.rs"),
-    ("/docs", "tests/it/openapi.rs"),
-    ("/docs/style.css", "tests/it/openapi.rs"),
-    ("/healthz", "tests/it/program/requests.rs"),
-    ("/readyz", "tests/it/outage/sqlite.rs"),
+    ("POST /introspect", "tests/it/oauth/callers.rs"),
+    ("POST /revoke", "tests/it/oauth/revocation.rs"),
+    ("POST /check", "tests/it/oauth/batch.rs"),
+    ("GET /.well-known/oauth-authorization-server", "tests/it/oauth/discovery.rs"),
+    ("GET /forward-auth/nginx", "tests/it/forward_auth.rs"),
+    ("GET /forward-auth/caddy", "tests/it/forward_auth.rs"),
+    ("GET /forward-auth/traefik", "tests/it/forward_auth.rs"),
+    ("GET /forward-auth/haproxy", "tests/it/forward_auth.rs"),
+    ("GET /forward-auth/envoy", "tests/it/forward_auth.rs"),
+    ("GET /.well-known/jwks.json", "tests/it/offline.rs"),
+    ("GET /openapi.json", "tests/it/openapi.rs"),
+    ("GET /docs", "tests/it/openapi.rs"),
+    ("GET /docs/style.css", "tests/it/openapi.rs"),
+    ("GET /healthz", "tests/it/program/requests.rs"),
+    ("GET /readyz", "tests/it/outage/sqlite.rs"),
 ];
 
-/// The page with a row for each endpoint.
+/// The page with a row for each operation.
 const LIST: &str = "docs/endpoints.md";
 
-/// Paths that the document of the API does not have: parts of a page.
-const UNDOCUMENTED: [&str; 1] = ["/docs/style.css"];
+/// What the document of the API does not have: parts of a page.
+const UNDOCUMENTED: [&str; 1] = ["GET /docs/style.css"];
+
+/// The methods that are asked for, besides `HEAD` and one that nobody knows.
+const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
+
+/// An operation as it is compared: without the final slash of its path.
+fn operation(method: &str, path: &str) -> String {
+    format!("{method} {}", path.trim_end_matches('/'))
+}
 
 /// Whether a text names this very path, and not only a longer one.
 fn names(text: &str, path: &str) -> bool {
     let goes_on = |rest: &str| rest.starts_with(|c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '/'));
-    let path = path.trim_end_matches('/');
     text.match_indices(path).any(|(at, _)| {
         let rest = text.get(at + path.len()..).unwrap_or_default();
         !goes_on(rest.strip_prefix('/').unwrap_or(rest))
     })
 }
 
-fn quoted(text: &str) -> impl Iterator<Item = &str> {
-    text.split('"').skip(1).step_by(2)
+/// What a page says of an operation. Forward authentication answers every method, so its page has paths alone.
+fn on_a_page(operation: &str) -> &str {
+    let path = operation.trim_start_matches("GET ");
+    if path.starts_with("/forward-auth/") { path } else { operation }
 }
 
-/// The paths that this part of the program mounts, each once.
-fn mounted(file: &str) -> BTreeSet<String> {
-    let text = read(file);
-    let lists = text.split("PATHS: [").skip(1).filter_map(|rest| rest.split_once("];").map(|(list, _)| list));
-    let of_dialects = lists.flat_map(quoted).map(|path| format!("/{path}/"));
-    let lines = text.lines().filter(|line| line.contains("read_at(config, \"") || line.contains("for path in ["));
-    let alone = lines.flat_map(quoted).filter(|path| path.starts_with('/'));
-    of_dialects.chain(alone.map(|path| path.trim_end_matches('/').to_owned())).collect()
+/// The paths that are mounted, with `{id}` in the place of an id. actix shows them in the debug form of its map only.
+fn paths(state: &HttpState) -> BTreeSet<String> {
+    let docs = ApiDocs::new(Some(state.clone()), None);
+    let map = async |request: HttpRequest| format!("{:?}", request.resource_map());
+    let map = actix_web::rt::System::new().block_on(async {
+        let app = actix_web::App::new()
+            .configure(|config| openapi::configure(config, &docs))
+            .service(web::resource("/map").to(map))
+            .configure(|config| knoxide::http::configure(config, state));
+        let app = init_service(app).await;
+        call_and_read_body(&app, TestRequest::with_uri("/map").to_request()).await
+    });
+    let map = String::from_utf8(map.to_vec()).expect("UTF-8");
+    let patterns = map.split("patterns: ").skip(1).filter_map(|rest| rest.split_once(", is_prefix"));
+    let patterns = patterns.flat_map(|(patterns, _)| patterns.split('"').skip(1).step_by(2));
+    let paths = patterns.filter(|pattern| !matches!(*pattern, "" | "/map")).map(|pattern| {
+        let Some((start, rest)) = pattern.split_once(":[") else { return pattern.to_owned() };
+        let (_, end) = rest.rsplit_once('}').expect("the end of the id");
+        format!("{start}}}{end}")
+    });
+    paths.collect()
+}
+
+/// Somebody who asks which methods a path has, always with a good token: without one, endpoints that need it refuse
+/// before they look at the method.
+struct Asking<'a> {
+    client: &'a mut Client,
+    token: String,
+}
+
+impl Asking<'_> {
+    fn knows(&mut self, method: &str, path: &str) -> bool {
+        if self.client.check(&self.token) != 200 {
+            // It was an operation that ends sessions.
+            self.token = self.client.login("alice", "correct horse");
+        }
+        let path = path.replace("{id}", "0190d8a0-0000-7000-8000-000000000000");
+        let framing = if method == "GET" { Framing::Unsaid } else { Framing::Length };
+        self.client.ask(&token_request(method, &path, &self.token).body("", framing)).status != 405
+    }
+
+    /// The operations of a path. One that knows every method is documented for `GET`.
+    fn operations(&mut self, path: &str) -> Vec<String> {
+        let knows_all = self.knows("BREW", path);
+        let known: Vec<_> = METHODS.into_iter().filter(|method| self.knows(method, path)).collect();
+        assert_eq!(self.knows("HEAD", path), known.contains(&"GET"), "HEAD {path}");
+        assert!(!knows_all || known == METHODS, "{path}");
+        let listed = if knows_all { vec!["GET"] } else { known };
+        listed.into_iter().map(|method| operation(method, path)).collect()
+    }
+}
+
+/// The operations of the table's rows, of which one may have several.
+fn listed() -> BTreeSet<String> {
+    let list = read(LIST);
+    let quoted = list.lines().filter(|line| line.starts_with("| `")).flat_map(|row| row.split('`').skip(1).step_by(2));
+    let operations = quoted.filter_map(|quoted| quoted.split_once(" /"));
+    operations.map(|(method, path)| operation(method, &format!("/{path}"))).collect()
+}
+
+/// The operations that the transcripts ask for, and not only to be refused.
+fn played() -> BTreeSet<String> {
+    let read = |dialect: Dialect| Transcript::read_all(&fixture::path("transcripts"), dialect.as_str());
+    let cases = Dialect::ALL.into_iter().flat_map(|dialect| read(dialect).expect("transcripts"));
+    let cases = cases.flat_map(|transcript| transcript.cases).filter(|case| case.expect.status != 405);
+    let asked = cases.map(|case| (case.ask.method, case.ask.target.with("{id}")));
+    asked.map(|(method, target)| operation(&method, target.split('?').next().unwrap_or_default())).collect()
 }
 
 /// Who may call each is in the table of `tests/it/admin_api/rows.rs`, which its test compares with the same list.
@@ -83,7 +147,8 @@ fn each_endpoint_of_administrators_has_a_row_on_its_page() {
     assert!(read("README.md").contains("](docs/admin-api.md)"));
 }
 
-/// Who may ask for each is tested by `tests/it/pages/access.rs` and `tests/it/pages/account/access.rs`, over the same lists.
+/// Who may ask for each is tested by `tests/it/pages/access.rs` and `tests/it/pages/account/access.rs`, over the same
+/// lists.
 #[cfg(feature = "pages")]
 #[test]
 fn each_page_has_a_row_in_its_document() {
@@ -97,58 +162,37 @@ fn each_page_has_a_row_in_its_document() {
 }
 
 #[test]
-fn each_endpoint_has_a_row_a_page_and_a_transcript() {
-    let sources = files(&[".rs"]).into_iter().filter(|file| file.starts_with("src/http/") && !file.contains("tests"));
-    let sources: Vec<_> = sources.collect();
-    let elsewhere = sources.iter().filter(|file| {
-        let text = read(file);
-        (text.contains(".route(") || text.contains("resource(")) && !MOUNTED_IN.contains(&file.as_str())
-    });
-    assert_eq!(elsewhere.collect::<Vec<_>>(), Vec::<&String>::new(), "paths that this test does not see");
-    let paths: BTreeSet<_> = sources.iter().flat_map(|file| mounted(file)).collect();
-    assert!(paths.len() > 15, "{paths:?}");
-    let all = |wanted: &dyn Fn(&str) -> bool, endings: &[&str]| {
-        files(endings).iter().filter(|file| wanted(file)).map(|file| read(file)).collect::<String>()
-    };
-    let rows: String = read(LIST).lines().filter(|line| line.starts_with("| `")).collect();
-    let pages = all(&|file| file.starts_with("docs/") && file != LIST, &[".md"]);
-    // A case that holds for several dialects takes its path from a variable, which is set beside them.
-    let plays = |file: &str| file.starts_with("tests/transcripts/") || file == "tests/it/contract.rs";
-    let transcripts =
-        all(&|file| plays(file) || file.starts_with("tests/it/harness/transcript"), &[".http", ".txt", ".rs"]);
+fn each_operation_has_a_row_a_page_a_case_and_a_place_in_the_document() {
     let mut setup = Setup::default();
     setup.http.options.public_url = "https://auth.example.com".parse().ok();
+    let options: HttpOptions = setup.http.options.clone();
     let app = App::on(Database::migrated(Backend::Sqlite), setup);
-    let documented = Documented::of(app.address);
-    let documented: String = documented.operations().map(|(_, path, _)| format!("{path}\n")).collect();
-    let mut missing = Vec::new();
-    for path in paths {
-        if !names(&documented, &path) && !UNDOCUMENTED.contains(&path.as_str()) {
-            missing.push(format!("{path}: the document of the API"));
-        }
-        let elsewhere = WITHOUT_TRANSCRIPT.iter().find(|(other, _)| *other == path);
-        let tests = elsewhere.map(|(_, file)| read(file));
-        let places = [(LIST, &rows), ("docs/", &pages), ("the tests", tests.as_ref().unwrap_or(&transcripts))];
-        let without = places.iter().filter(|(_, text)| !names(text, &path));
-        missing.extend(without.map(|(place, _)| format!("{path}: {place}")));
-    }
-    assert_eq!(missing, Vec::<String>::new());
-}
+    app.add_user("alice", "correct horse");
+    let client = &mut app.client();
+    let token = client.login("alice", "correct horse");
+    let mut asking = Asking { client, token };
+    let paths = paths(&HttpState::new(options, app.auth.clone()));
+    let mounted: BTreeSet<String> = paths.iter().flat_map(|path| asking.operations(path)).collect();
+    assert!(mounted.len() > 35, "{mounted:?}");
 
-#[test]
-fn the_listed_endpoints_are_there() {
-    let mut setup = Setup::default();
-    setup.http.options.public_url = "https://auth.example.com".parse().ok();
-    let app = App::on(Database::migrated(Backend::Sqlite), setup);
-    let list = read(LIST);
-    let endpoints = list.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` |")?.0.split_once(" /"));
-    let mut asked = 0;
-    for (method, path) in endpoints {
-        let framing = if method == "POST" { Framing::Length } else { Framing::Unsaid };
-        let path = path.replace("{id}", "0190d8a0-0000-7000-8000-000000000000");
-        let reply = app.client().ask(&Request::new(method, &format!("/{path}")).body("", framing));
-        assert!(!matches!(reply.status, 404 | 405), "{method} /{path}: {}", reply.status);
-        asked += 1;
+    let documented = Documented::of(app.address);
+    let documented = documented.operations().filter(|(_, path, _)| !path.contains("{requirement}"));
+    let documented = documented.map(|(method, path, _)| operation(&method.to_uppercase(), path));
+    let documented: BTreeSet<String> = documented.chain(UNDOCUMENTED.map(str::to_owned)).collect();
+    let mut wrong = Vec::new();
+    for (place, there) in [(LIST, listed()), ("the document of the API", documented)] {
+        wrong.extend(mounted.difference(&there).map(|operation| format!("{operation} is not in {place}")));
+        wrong.extend(there.difference(&mounted).map(|operation| format!("{operation} is only in {place}")));
     }
-    assert!(asked > 30, "{asked} endpoints");
+    let pages = files(&[".md"]).into_iter().filter(|file| file.starts_with("docs/") && file != LIST);
+    let pages: String = pages.map(|file| read(&file)).collect();
+    let unnamed = mounted.iter().filter(|operation| !names(&pages, on_a_page(operation)));
+    wrong.extend(unnamed.map(|operation| format!("{operation} is on no other page in docs/")));
+    let elsewhere = WITHOUT_TRANSCRIPT.into_iter().filter(|(operation, file)| {
+        let (_, path) = operation.split_once(' ').expect("a method");
+        names(&read(file), path)
+    });
+    let shown: BTreeSet<String> = elsewhere.map(|(operation, _)| operation.to_owned()).chain(played()).collect();
+    wrong.extend(mounted.difference(&shown).map(|operation| format!("{operation} is in no transcript and no test")));
+    assert_eq!(wrong, Vec::<String>::new());
 }

@@ -1,7 +1,7 @@
 //! An API tester makes up requests from the document and judges the replies: schemathesis, with all of its checks.
 //!
-//! `scripts/test` installs it below `target/schemathesis` and runs this for a minute; `scripts/soak openapi` runs it for
-//! longer. `tests/schemathesis` has its configuration.
+//! `scripts/test` installs it below `target/schemathesis` and runs this for a minute; `scripts/soak openapi` runs it
+//! for longer. `tests/schemathesis` has its configuration.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

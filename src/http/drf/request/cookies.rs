@@ -8,10 +8,9 @@ use crate::domain::token::Token;
 use crate::http::browser::credentials::Found;
 use crate::http::browser::jar::{Jar, NewTokens, Slot};
 use crate::http::browser::site::Site;
-use crate::http::drf::body::value::{Document, Value};
+use crate::http::drf::body::value::Value;
 use crate::http::drf::endpoint::EndpointResult;
 use crate::http::drf::fields::{self, Field, Trim};
-use crate::http::middleware::request_log::note;
 use crate::service::{Issued, RefreshedTokens};
 
 /// How new tokens reach the client.
@@ -76,7 +75,7 @@ impl RequestContext<'_> {
     pub(super) fn begin_login(&mut self) -> EndpointResult<()> {
         let Some(jar) = self.jar() else { return Ok(()) };
         if Site::of(self.request.headers(), jar.cookies().origins()) == Site::Foreign {
-            note(self.request, |facts| facts.refused("login_of_another_site"));
+            self.note(|facts| facts.refused("login_of_another_site"));
             return Err(self.replies().cross_site());
         }
         self.delivery = Delivery::Cookies;
@@ -94,26 +93,22 @@ impl RequestContext<'_> {
         let is_given = document.get(name).is_some_and(|value| *value != Value::Null);
         match found {
             Found::NoCookie => {
-                let [token] = self.taken(&document, [Field::text(name, Trim::Yes)])?;
+                let [token] = self.right(fields::take(&document, [Field::text(name, Trim::Yes)]))?;
                 Ok(token)
             }
             Found::Cookie(_, value) if !is_given => {
-                let [] = self.taken(&document, [])?;
+                let [] = self.right(fields::take(&document, []))?;
                 self.delivery = Delivery::Cookies;
                 Ok(String::from_utf8_lossy(value).into_owned())
             }
             Found::ForeignCookie if !is_given => {
-                note(self.request, |facts| facts.refused("cookie_of_another_site"));
+                self.note(|facts| facts.refused("cookie_of_another_site"));
                 Err(self.replies().cross_site())
             }
             Found::Cookie(..) | Found::ForeignCookie | Found::Several => {
-                note(self.request, |facts| facts.refused("several_tokens"));
+                self.note(|facts| facts.refused("several_tokens"));
                 Err(self.replies().several_tokens())
             }
         }
-    }
-
-    fn taken<const N: usize>(&self, document: &Document, declared: [Field; N]) -> EndpointResult<[String; N]> {
-        fields::take(document, declared).map_err(|errors| self.replies().field_errors(&errors))
     }
 }

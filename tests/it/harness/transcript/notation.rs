@@ -89,6 +89,11 @@ impl Template {
     pub(crate) fn fill(&self, variables: &Variables) -> Result<Vec<u8>, String> {
         fill(&self.0, variables)
     }
+
+    /// The text with this word wherever something is to be filled in.
+    pub(crate) fn with(&self, word: &str) -> String {
+        fill_with(&self.0, word)
+    }
 }
 
 impl Inner {
@@ -104,12 +109,16 @@ impl Inner {
 
     /// The text with a zero wherever something is to be filled in.
     pub(crate) fn with_zeros(&self) -> String {
-        let texts = self.0.iter().map(|piece| match piece {
-            Piece::Plain(bytes) => String::from_utf8_lossy(bytes).into_owned(),
-            Piece::Variable(..) | Piece::Shape(..) | Piece::Made(_) | Piece::Jwt(_) => "0".to_owned(),
-        });
-        texts.collect()
+        fill_with(&self.0, "0")
     }
+}
+
+fn fill_with(pieces: &[Piece], word: &str) -> String {
+    let texts = pieces.iter().map(|piece| match piece {
+        Piece::Plain(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+        Piece::Variable(..) | Piece::Shape(..) | Piece::Made(_) | Piece::Jwt(_) => word.to_owned(),
+    });
+    texts.collect()
 }
 
 fn fill(pieces: &[Piece], variables: &Variables) -> Result<Vec<u8>, String> {

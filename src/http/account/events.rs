@@ -1,69 +1,44 @@
-//! The audit events about the user of a token, `GET /auth/events/`, for tokens of every dialect (`docs/audit.md`). It
-//! does not exist where users are those of another system.
+//! The audit events about the user of a token, `GET /auth/events/` (`docs/audit.md`).
 //!
 //! | request | success | refusals |
 //! |---|---|---|
 //! | token in the header; `?cursor=`, `?limit=` | 200 `{"results":[…],"next":…}` | 401, by what the header holds; 400 `{"<parameter>":["…"]}` |
 
 use actix_web::http::StatusCode;
-use actix_web::{HttpResponse, web};
 use serde_json::json;
 
-use super::HttpState;
-use super::dialects::serve;
-use super::drf::endpoint::{Endpoint, Verb};
-use super::drf::fields::FieldErrors;
-use super::drf::request::Incoming;
-use super::openapi::document::Section;
-use super::openapi::errors_of;
-use super::openapi::operation::Operation;
-use super::openapi::schema::{event_cursor, or_empty};
-use crate::domain::dialect::Dialect;
+use crate::domain::session::Verified;
+use crate::http::drf::endpoint::{Endpoint, EndpointResult, endpoint, get};
+use crate::http::drf::fields::FieldErrors;
+use crate::http::drf::request::RequestContext;
+use crate::http::openapi::document::Section;
+use crate::http::openapi::errors_of;
+use crate::http::openapi::operation::Operation;
+use crate::http::openapi::schema::{event_cursor, or_empty};
 use crate::service::{EventCursor, OwnEvents};
-
-const EVENTS: Endpoint = Endpoint { verb: Verb::Get, ..Endpoint::post("Events", &[]) };
-
-pub(super) const PATHS: [&str; 1] = ["auth/events"];
 
 /// How many events a page has by default, and at most.
 const USUAL_PAGE: u32 = 50;
 const LARGEST_PAGE: u32 = 100;
 
-/// Mounts the endpoint below the prefix of knox, as the other endpoints for tokens of every dialect.
-pub(super) fn configure(config: &mut web::ServiceConfig, state: &HttpState) {
-    let knox = state.options().dialects.get(Dialect::Knox);
-    if knox.enabled && !state.auth().has_user_provider() {
-        let [events_at] = PATHS;
-        serve(config, &knox.prefix, events_at, &events);
-    }
-}
+pub(super) static ENDPOINTS: [Endpoint; 1] =
+    [endpoint("auth/events", "Events", &[get(|at| at.known(list), describe_list)])];
 
-/// What the document says about it.
-pub(super) fn document(section: &mut Section<'_>, state: &HttpState, schemes: &[String]) {
-    if state.auth().has_user_provider() {
-        return;
-    }
-    let [events_at] = PATHS;
+fn describe_list(section: &mut Section<'_>) -> Operation {
     let limit = json!({ "type": "integer", "minimum": 1, "maximum": LARGEST_PAGE, "default": USUAL_PAGE });
     let page = section.schemas().of::<OwnEvents>();
-    let operation = Operation::new("The audit events about the user, newest first")
-        .known(schemes)
+    Operation::new("The audit events about the user, newest first")
+        .known(section)
         .takes("query", "cursor", &or_empty(&event_cursor()), "The `next` of the page before.")
         .takes("query", "limit", &or_empty(&limit), "How many events a page has.")
         .reply(200, "A page.", page)
-        .reply(400, "A parameter is wrong.", errors_of(&["cursor", "limit"]));
-    section.endpoint(events_at, &EVENTS, operation);
+        .reply(400, "A parameter is wrong.", errors_of(&["cursor", "limit"]))
 }
 
-async fn events(incoming: Incoming) -> HttpResponse {
-    incoming
-        .read_only()
-        .answer_known(&EVENTS, Dialect::Knox, async |context, who| {
-            let page = Page::read(context.query()).map_err(|errors| context.replies().field_errors(&errors))?;
-            let listed = context.own_events(&who, page.after, page.limit).await?;
-            Ok(context.replies().json(StatusCode::OK, &listed))
-        })
-        .await
+async fn list(context: &mut RequestContext<'_>, who: &Verified) -> EndpointResult {
+    let page = context.right(Page::read(context.query()))?;
+    let listed = context.available(context.auth().own_events(who, page.after, page.limit).await)?;
+    Ok(context.replies().json(StatusCode::OK, &listed))
 }
 
 /// Which page is asked for.
