@@ -34,7 +34,7 @@ statement! {
 
 impl AdminStore for DieselStore {
     fn create_user(&self, new: &NewUser, shared: SharedEmail, audit: &AuditContext) -> StoreResult<UserCreation> {
-        self.admin(|connection| connection.add(|any| users::create(any, new, shared, audit)))
+        self.add(|any| users::create(any, new, shared, audit))
     }
 
     fn change_user(&self, user: UserId, change: &UserChange, audit: &AuditContext) -> StoreResult<UserChanged> {
@@ -54,7 +54,7 @@ impl AdminStore for DieselStore {
         keep: Option<SessionId>,
         audit: &AuditContext,
     ) -> StoreResult<UserChanged> {
-        self.admin(|connection| connection.end(|any, room| users::set_password(any, user, (new, keep), audit, room)))
+        self.end(|any, room| users::set_password(any, user, (new, keep), audit, room))
     }
 
     fn set_active(
@@ -72,7 +72,7 @@ impl AdminStore for DieselStore {
         let mut outcome = UserChanged::NoSuchUser;
         // Repeated only if the user was activated again meanwhile and logged in.
         loop {
-            match self.admin(|connection| connection.end(|any, _| users::condemn(any, user, last, audit)))? {
+            match self.end(|any, _| users::condemn(any, user, last, audit))? {
                 UserChanged::Done => outcome = UserChanged::Done,
                 UserChanged::NoSuchUser => break,
                 refused @ (UserChanged::NameTaken
@@ -86,7 +86,7 @@ impl AdminStore for DieselStore {
                 let done = emptying.batch(any, sessions)?;
                 Ok(done.rows())
             })?;
-            if self.admin(|connection| connection.write(|any| users::delete(any, user)))? > 0 {
+            if self.write(|any| users::delete(any, user))? > 0 {
                 break;
             }
         }
@@ -94,19 +94,19 @@ impl AdminStore for DieselStore {
     }
 
     fn end_everybody(&self, audit: &AuditContext) -> StoreResult<()> {
-        self.admin(|connection| connection.end(|any, _| cutoff::end_everybody(any, audit)))
+        self.end(|any, _| cutoff::end_everybody(any, audit))
     }
 
     fn end_issued_before(&self, moment: Timestamp, audit: &AuditContext) -> StoreResult<()> {
-        self.admin(|connection| connection.end(|any, _| cutoff::end_issued_before(any, moment, audit)))
+        self.end(|any, _| cutoff::end_issued_before(any, moment, audit))
     }
 
     fn list_users(&self, filter: &UserFilter) -> StoreResult<Vec<UserEntry>> {
-        self.admin(|connection| connection.read(|any| lists::users(any, filter)))
+        self.read(|any| lists::users(any, filter))
     }
 
     fn list_sessions(&self, filter: &SessionFilter) -> StoreResult<SessionList> {
-        self.admin(|connection| connection.read(|any| lists::sessions(any, filter)))
+        self.read(|any| lists::sessions(any, filter))
     }
 
     fn count_sessions(
@@ -128,23 +128,23 @@ impl AdminStore for DieselStore {
     }
 
     fn list_events(&self, filter: &EventFilter) -> StoreResult<Vec<EventEntry>> {
-        self.admin(|connection| connection.read(|any| audit::list(any, filter)))
+        self.read(|any| audit::list(any, filter))
     }
 
     fn count_events(&self, from: Timestamp) -> StoreResult<BTreeMap<String, u64>> {
-        self.admin(|connection| connection.read(|any| audit::count(any, from)))
+        self.read(|any| audit::count(any, from))
     }
 
     fn note_password_given(&self, session: SessionId, audit: &AuditContext) -> StoreResult<bool> {
-        self.admin(|connection| connection.add(|any| proof::note(any, session, audit)))
+        self.add(|any| proof::note(any, session, audit))
     }
 
     fn password_given_at(&self, session: SessionId) -> StoreResult<Option<Timestamp>> {
-        self.admin(|connection| connection.read(|any| proof::find(any, session)))
+        self.read(|any| proof::find(any, session))
     }
 
     fn list_keys(&self) -> StoreResult<Vec<KeyEntry>> {
-        self.admin(|connection| connection.read(keys::list))
+        self.read(keys::list)
     }
 
     fn load_keys(&self, given: Option<&KeySecret>) -> Result<Vec<StoredKey>, KeyError> {
@@ -172,7 +172,7 @@ impl AdminStore for DieselStore {
     }
 
     fn retire_key(&self, id: i64, audit: &AuditContext) -> StoreResult<Retiring> {
-        self.admin(|connection| connection.write(|any| keys::retire(any, id, audit)))
+        self.write(|any| keys::retire(any, id, audit))
     }
 
     fn import(&self, data: &ImportData, audit: &AuditContext) -> Result<ImportReport, ImportError> {
@@ -190,23 +190,23 @@ impl AdminStore for DieselStore {
     }
 
     fn add_client(&self, new: &NewClient, audit: &AuditContext) -> StoreResult<ClientCreation> {
-        self.admin(|connection| connection.add(|any| clients::add(any, new, audit)))
+        self.add(|any| clients::add(any, new, audit))
     }
 
     fn list_clients(&self, after: Option<ClientId>, limit: u32) -> StoreResult<Vec<ClientEntry>> {
-        self.admin(|connection| connection.read(|any| clients::list(any, after, limit)))
+        self.read(|any| clients::list(any, after, limit))
     }
 
     fn rotate_client(&self, rotation: &ClientRotation, audit: &AuditContext) -> StoreResult<bool> {
         // This ends a secret, for which there is room on a full disk.
-        self.admin(|connection| connection.end(|any, _| clients::rotate(any, rotation, audit)))
+        self.end(|any, _| clients::rotate(any, rotation, audit))
     }
 
     fn delete_client(&self, client: ClientId, audit: &AuditContext) -> StoreResult<bool> {
-        self.admin(|connection| connection.end(|any, _| clients::delete(any, client, audit)))
+        self.end(|any, _| clients::delete(any, client, audit))
     }
 
     fn look_up(&self, subject: &Subject) -> StoreResult<Findings> {
-        self.admin(|connection| connection.read(|any| findings::look_up(any, subject)))
+        self.read(|any| findings::look_up(any, subject))
     }
 }

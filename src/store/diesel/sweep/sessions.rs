@@ -181,8 +181,7 @@ impl DieselStore {
     pub(super) fn mark_old_epochs(&self, go_on: &dyn Fn() -> bool) -> StoreResult<()> {
         let mut after = i64::MIN;
         while go_on() {
-            let users: Vec<(i64, i64, bool, bool)> =
-                self.admin(|connection| connection.read(|any| FindUsers { after }.load(any)))?;
+            let users: Vec<(i64, i64, bool, bool)> = self.read(|any| FindUsers { after }.load(any))?;
             let Some((last, ..)) = users.last() else { break };
             after = *last;
             for (id, epoch, is_active, _) in users.into_iter().filter(|(.., has_old)| *has_old) {
