@@ -31,7 +31,6 @@ mod mass_end;
 mod matching;
 mod migrate;
 mod networks;
-mod proof;
 #[cfg(feature = "sqlite")]
 mod reserve;
 mod rows;

@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-use diesel::RunQueryDsl;
+use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary};
 
 use super::any::AnyConnection;
+use super::audit::{self, About};
 use super::emptying::{Emptied, Emptying};
 use super::hot::statement;
+use super::schema::sessions;
 use super::sweep::BATCH;
-use super::{DieselStore, audit, clients, cutoff, findings, keys, lists, proof, users};
+use super::{DieselStore, clients, cutoff, findings, keys, lists, users};
 use crate::domain::audit::AuditContext;
 use crate::domain::client::{ClientEntry, ClientId};
 use crate::domain::import::ImportData;
@@ -136,11 +138,23 @@ impl AdminStore for DieselStore {
     }
 
     fn note_password_given(&self, session: SessionId, audit: &AuditContext) -> StoreResult<bool> {
-        self.add(|any| proof::note(any, session, audit))
+        self.add(|any| {
+            let user: Option<i64> = diesel::update(sessions::table.find(session.as_bytes().as_slice()))
+                .filter(sessions::ended_at.is_null())
+                .set(sessions::proven_at.eq(audit.at.as_micros()))
+                .returning(sessions::user_id)
+                .get_result(any)
+                .optional()?;
+            let Some(user) = user else { return Ok(false) };
+            audit::record(any, audit, About::session(UserId(user), session))?;
+            Ok(true)
+        })
     }
 
     fn password_given_at(&self, session: SessionId) -> StoreResult<Option<Timestamp>> {
-        self.read(|any| proof::find(any, session))
+        let row = sessions::table.find(session.as_bytes().as_slice()).select(sessions::proven_at);
+        let found: Option<Option<i64>> = self.read(|any| row.get_result(any).optional())?;
+        Ok(found.flatten().map(Timestamp::from_micros))
     }
 
     fn list_keys(&self) -> StoreResult<Vec<KeyEntry>> {
