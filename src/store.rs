@@ -30,6 +30,7 @@ use crate::domain::user::{Account, Epoch, LoginName, NewUser, PasswordHash, User
 
 mod access_limit;
 mod admin;
+pub(crate) mod around;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]

@@ -110,7 +110,9 @@ pub trait AdminStore: Store {
     ///
     /// # Errors
     /// When the database fails.
-    fn list_sessions(&self, filter: &SessionFilter) -> StoreResult<SessionList>;
+    fn list_sessions(&self, filter: &SessionFilter) -> StoreResult<SessionList> {
+        self.connect()?.list_sessions(filter)
+    }
 
     /// Counts live sessions. `progress` is called with the number so far; once it says
     /// [`ControlFlow::Break`], nobody wants to know the rest, and the number so far is returned.

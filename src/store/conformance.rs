@@ -8,13 +8,16 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use super::{AdminStore, Connection, NewSession, NewToken, Opening, SessionLimit, Store};
+use super::{
+    AdminStore, Connection, LastAdmin, NewSession, NewToken, Opening, Refresh, SessionLimit, SharedEmail, Store,
+    UserChanged, UserCreation,
+};
 use crate::domain::audit::{Actor, AuditContext, Event, Origin};
 use crate::domain::dialect::Dialect;
-use crate::domain::session::{Refusal, SessionId, judge};
+use crate::domain::session::{Refusal, SessionEntry, SessionId, TokenRecord, judge};
 use crate::domain::time::Timestamp;
 use crate::domain::token::{TokenDigest, TokenKind};
-use crate::domain::user::{Epoch, LoginName, NewUser, PasswordHash, UserId};
+use crate::domain::user::{Account, Epoch, LoginName, NewUser, PasswordHash, UserId};
 
 mod accounts;
 mod administration;
@@ -32,6 +35,8 @@ mod sessions;
 mod tokens;
 
 pub use layered::{Layer, Layered};
+#[cfg(all(test, any(feature = "sqlite", feature = "postgres")))]
+pub(in crate::store) use races::{Job, together};
 
 type Case = (&'static str, fn(&dyn Store));
 type AdminCase = (&'static str, fn(&dyn AdminStore));
@@ -134,6 +139,18 @@ fn put_user(conn: &mut dyn Connection, user: &NewUser) {
     conn.put_shadow_user(user, &audit(Event::UserCreated)).expect("a write");
 }
 
+fn create(store: &dyn AdminStore, new: &NewUser) -> UserId {
+    match store.create_user(new, SharedEmail::Allow, &audit(Event::UserCreated)) {
+        Ok(UserCreation::Created(id)) => id,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn switch(store: &dyn AdminStore, user: UserId, active: bool) {
+    let event = if active { Event::Activated } else { Event::Deactivated };
+    assert_eq!(store.set_active(user, active, LastAdmin::MayGo, &audit(event)), Ok(UserChanged::Done));
+}
+
 /// A digest that no other number has.
 fn digest(number: u64) -> TokenDigest {
     let mut bytes = [0_u8; 64];
@@ -144,11 +161,20 @@ fn digest(number: u64) -> TokenDigest {
 }
 
 fn session_id(number: u64) -> SessionId {
+    session_id_at(number, NOW)
+}
+
+fn session_id_at(number: u64, at: Timestamp) -> SessionId {
     let mut random = [0_u8; 10];
     for (target, source) in random.iter_mut().skip(2).zip(number.to_be_bytes()) {
         *target = source;
     }
-    SessionId::new(NOW, &random)
+    SessionId::new(at, &random)
+}
+
+/// A token made from `number`.
+fn token(number: u64, kind: TokenKind, expires: Option<Timestamp>) -> NewToken {
+    NewToken { digest: digest(number), kind, expires, key: None }
 }
 
 /// A session with one access token, both made from `number`.
@@ -159,7 +185,7 @@ fn new_session(number: u64, user: UserId, epoch: Epoch) -> NewSession {
         epoch,
         kind: Dialect::Knox.into(),
         name: None,
-        tokens: vec![NewToken { digest: digest(number), kind: TokenKind::Access, expires: None, key: None }],
+        tokens: vec![token(number, TokenKind::Access, None)],
         limit: None,
         network: None,
         with_event: true,
@@ -167,8 +193,22 @@ fn new_session(number: u64, user: UserId, epoch: Epoch) -> NewSession {
     }
 }
 
+fn account_of(conn: &mut dyn Connection, user: UserId) -> Account {
+    conn.find_account_by_id(user).expect("a read").expect("the user")
+}
+
 fn epoch_of(conn: &mut dyn Connection, user: UserId) -> Epoch {
-    conn.find_account_by_id(user).expect("a read").expect("the user").user.epoch
+    account_of(conn, user).user.epoch
+}
+
+/// What is known of the token with this number.
+fn record_of(conn: &mut dyn Connection, number: u64) -> TokenRecord {
+    conn.find_many(&[digest(number)]).expect("a read").pop().flatten().expect("the token")
+}
+
+/// The session with this number, as it is listed.
+fn entry_of(conn: &mut dyn Connection, number: u64) -> SessionEntry {
+    conn.find_session(session_id(number)).expect("a read").expect("the session")
 }
 
 /// Logs in as the service does, with the epoch read before.
@@ -176,6 +216,27 @@ fn log_in(conn: &mut dyn Connection, user: UserId, number: u64) {
     let epoch = epoch_of(conn, user);
     let opening = conn.open_session(&new_session(number, user, epoch)).expect("a write");
     assert_eq!(opening, Opening::Opened);
+}
+
+/// A new user with a session.
+fn add_and_log_in(conn: &mut dyn Connection, name: &str, number: u64) -> UserId {
+    let user = add_user(conn, name);
+    log_in(conn, user, number);
+    user
+}
+
+/// Logs in for a token that expires at `end`.
+fn log_in_until(conn: &mut dyn Connection, user: UserId, number: u64, end: Timestamp) {
+    let tokens = vec![token(number, TokenKind::Access, Some(end))];
+    let new = NewSession { tokens, ..new_session(number, user, epoch_of(conn, user)) };
+    assert_eq!(conn.open_session(&new), Ok(Opening::Opened));
+}
+
+/// Makes an access token `new` for the session of `presented`; if that is rotated, `new` is its successor.
+fn refreshing(presented: u64, new: u64, rotate: bool) -> Refresh {
+    let token = NewToken { key: Some(7), ..token(new, TokenKind::Access, Some(after(60))) };
+    let successor = rotate.then_some(token.digest);
+    Refresh { presented: digest(presented), tokens: vec![token], successor, at: after(1), limit: None }
 }
 
 fn log_in_limited(conn: &mut dyn Connection, user: UserId, number: u64, limit: SessionLimit) -> Opening {

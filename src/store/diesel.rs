@@ -4,6 +4,9 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use diesel::QueryResult;
+
+use self::any::AnyConnection;
 use self::connect::{Role, Target};
 use self::connection::DieselConnection;
 use crate::store::{Connection, FeedKind, RevocationFeed, Store, StoreError, StoreResult};
@@ -28,7 +31,6 @@ mod mass_end;
 mod matching;
 mod migrate;
 mod networks;
-mod proof;
 #[cfg(feature = "sqlite")]
 mod reserve;
 mod rows;
@@ -193,6 +195,23 @@ impl DieselStore {
             Ok(connection) => work(connection),
             Err(refused) => Err(refused.clone()),
         }
+    }
+
+    /// Runs statements that only read; this and the next three are methods of [`DieselConnection`].
+    fn read<T>(&self, work: impl FnOnce(&mut AnyConnection) -> QueryResult<T>) -> StoreResult<T> {
+        self.admin(|connection| connection.read(work))
+    }
+
+    fn write<T>(&self, work: impl FnMut(&mut AnyConnection) -> QueryResult<T>) -> StoreResult<T> {
+        self.admin(|connection| connection.write(work))
+    }
+
+    fn add<T>(&self, work: impl FnMut(&mut AnyConnection) -> QueryResult<T>) -> StoreResult<T> {
+        self.admin(|connection| connection.add(work))
+    }
+
+    fn end<T>(&self, work: impl FnMut(&mut AnyConnection, &mut i64) -> QueryResult<T>) -> StoreResult<T> {
+        self.admin(|connection| connection.end(work))
     }
 
     /// Does not connect yet. The pool's time-out is longer than that of a writer that waits for another.

@@ -3,12 +3,13 @@
 //! It is for tests, examples and applications without a database. Above all, it specifies in the
 //! simplest possible code what the other stores have to do.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{
-    Connection, EventEntry, EventFilter, LimitPolicy, NETWORKS_KEPT, NewEvent, NewSession, NewToken, Opening,
-    PasswordChange, Refresh, Refreshed, SessionFilter, SessionList, Store, StoreError, StoreResult, Successor,
+    Connection, EventEntry, EventFilter, KeptSessions, LimitPolicy, NETWORKS_KEPT, NewEvent, NewSession, NewToken,
+    Opening, PasswordChange, Refresh, Refreshed, SessionFilter, SessionList, Store, StoreError, StoreResult, Successor,
 };
 use crate::domain::audit::{AuditContext, Event};
 use crate::domain::client::{ClientId, ClientRecord};
@@ -25,7 +26,6 @@ mod ends;
 mod events;
 mod findings;
 mod networks;
-mod self_service;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -254,7 +254,16 @@ impl Connection for MemoryStore {
     }
 
     fn list_sessions(&mut self, filter: &SessionFilter) -> StoreResult<SessionList> {
-        Ok(self.tables().list_sessions(filter).into())
+        let tables = self.tables();
+        let fits = |row: &&SessionRow| {
+            row.fits(&filter.matching)
+                && filter.before.is_none_or(|before| row.session.id < before)
+                && (filter.with_ended || tables.is_live(row, filter.idle_limits, filter.now))
+        };
+        let mut rows: Vec<_> = tables.sessions.values().filter(fits).collect();
+        rows.sort_by_key(|row| Reverse(row.session.id));
+        rows.truncate(usize::try_from(filter.limit).unwrap_or(usize::MAX));
+        Ok(rows.into_iter().map(|row| tables.session_entry(row)).collect::<Vec<_>>().into())
     }
 
     fn find_session(&mut self, session: SessionId) -> StoreResult<Option<SessionEntry>> {
@@ -263,7 +272,20 @@ impl Connection for MemoryStore {
     }
 
     fn change_password(&mut self, change: &PasswordChange, audit: &AuditContext) -> StoreResult<bool> {
-        Ok(self.tables().change_password(change, audit))
+        let mut tables = self.tables();
+        let PasswordChange { user, epoch, old, new, keep } = change;
+        let is_unchanged =
+            |account: &&mut Account| account.user.is_active && account.user.epoch == *epoch && account.password == *old;
+        let Some(account) = tables.accounts.get_mut(user).filter(is_unchanged) else { return Ok(false) };
+        account.password = new.clone();
+        Ok(match keep {
+            KeptSessions::None => tables.raise_epoch_but_for(*user, None, audit),
+            KeptSessions::One(session) => tables.raise_epoch_but_for(*user, Some(*session), audit),
+            KeptSessions::All => {
+                tables.tell(audit, *user);
+                true
+            }
+        })
     }
 
     fn upgrade_password_hash(&mut self, user: UserId, old: &PasswordHash, new: &PasswordHash) -> StoreResult<bool> {
@@ -324,7 +346,12 @@ impl Connection for MemoryStore {
     }
 
     fn touch_clients(&mut self, used: &[(ClientId, Timestamp)]) -> StoreResult<()> {
-        self.tables().touch_clients(used);
+        let mut tables = self.tables();
+        for (id, at) in used {
+            if let Some(row) = tables.clients.get_mut(id) {
+                row.last_used = row.last_used.max(Some(*at));
+            }
+        }
         Ok(())
     }
 

@@ -22,6 +22,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::token::{Token, TokenDigest, TokenKind};
 use crate::domain::user::{Epoch, User, UserId};
 use crate::service::tests::{Mistake, is_planted};
+use crate::store::around::Surrounded;
 use crate::store::{Connection, FeedKind, RevocationFeed, Revoked, Store, StoreError, StoreResult};
 
 /// How many tokens there are.
@@ -274,7 +275,7 @@ fn broken() -> StoreError {
 impl Store for Database {
     fn connect(&self) -> StoreResult<Box<dyn Connection>> {
         let ((), _) = self.statement(|| ())?;
-        Ok(Box::new(connection::FakeConnection::new(self.clone())))
+        Ok(Box::new(Surrounded(connection::FakeConnection::new(self.clone()))))
     }
 
     fn writers(&self) -> usize {

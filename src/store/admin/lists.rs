@@ -26,6 +26,14 @@ pub struct SessionFilter {
     pub effort: Effort,
 }
 
+impl SessionFilter {
+    /// The live sessions among those that match: all of them, however far the search has to go.
+    pub const fn live(matching: SessionMatch, now: Timestamp) -> Self {
+        let (idle_limits, effort) = (IdleLimits::NONE, Effort::UNBOUNDED);
+        Self { matching, with_ended: false, now, idle_limits, before: None, limit: u32::MAX, effort }
+    }
+}
+
 /// How far a list looks for sessions that match, while it has not found enough of them. Both numbers have to be reached
 /// before it stops, and then it stops soon: a store looks at its rows in portions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

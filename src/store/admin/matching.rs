@@ -90,6 +90,13 @@ pub struct LiveSet {
     pub opened_until: Option<Timestamp>,
 }
 
+impl LiveSet {
+    /// All of them that are live at this moment, whenever they were opened.
+    pub const fn at(now: Timestamp, matching: SessionMatch) -> Self {
+        Self { matching, now, idle_limits: IdleLimits::NONE, opened_until: None }
+    }
+}
+
 /// How many sessions a set has.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SessionCount {

@@ -1,7 +1,7 @@
 //! Users, and what changes of users end.
 
 use super::*;
-use crate::store::{LastAdmin, SharedEmail, UserChange, UserChanged, UserCreation};
+use crate::store::UserChange;
 
 pub(super) const CASES: &[Case] = &[
     ("names are compared exactly", names_are_exact),
@@ -45,7 +45,7 @@ fn names_are_exact(store: &dyn Store) {
     assert_eq!(found_id(conn, &by_name("alice")), Some(alice));
     assert_eq!(found_id(conn, &by_name("Zoë-日本-🦀")), Some(zoe));
     assert_eq!(found_id(conn, &by_name("o'brien \"the\" \\ <b>& %_")), Some(quoted));
-    for stranger in ["Alice", "alice ", "ALICE", "", "alic%", "alice@example.com", "Zoe\u{308}-日本-🦀"] {
+    for stranger in ["a\0", "Alice", "alice ", "ALICE", "", "alic%", "alice@example.com", "Zoe\u{308}-日本-🦀"] {
         assert_eq!(found_id(conn, &by_name(stranger)), None, "{stranger:?}");
     }
     assert_eq!(found_id(conn, &by_email("alice@example.com")), Some(alice));
@@ -129,9 +129,7 @@ fn change(store: &dyn AdminStore, user: UserId, change: &UserChange) -> UserChan
 
 fn changed_users_stay(store: &dyn AdminStore) {
     let conn = &mut *connect(store);
-    let (alice, bob) = (add_user(conn, "alice"), add_user(conn, "bob"));
-    log_in(conn, alice, 1);
-    log_in(conn, bob, 2);
+    let (alice, bob) = (add_and_log_in(conn, "alice", 1), add_and_log_in(conn, "bob", 2));
     let epoch = epoch_of(conn, alice);
     let changes = [
         UserChange::Username("ALICE".to_owned()),
@@ -149,7 +147,7 @@ fn changed_users_stay(store: &dyn AdminStore) {
     for wanted in changes {
         assert_eq!(change(store, alice, &wanted), UserChanged::Done, "{wanted:?}");
         assert!(is_live(conn, 1), "{wanted:?}");
-        let seen = conn.find_many(&[digest(1)]).expect("a read").pop().flatten().expect("the token").user;
+        let seen = record_of(conn, 1).user;
         let is_seen = match &wanted {
             UserChange::Username(name) => seen.username == *name,
             UserChange::Email(email, _) => seen.email == *email,
@@ -161,7 +159,7 @@ fn changed_users_stay(store: &dyn AdminStore) {
     assert_eq!(epoch_of(conn, alice), epoch);
     assert_eq!((found_id(conn, &by_name("anna")), found_id(conn, &by_name("alice"))), (Some(alice), None));
     assert_eq!(found_id(conn, &by_email("anna@example.org")), Some(alice));
-    let other = conn.find_account_by_id(bob).expect("a read").expect("bob").user;
+    let other = account_of(conn, bob).user;
     assert_eq!((other.username.as_str(), other.email.as_str(), other.is_staff), ("bob", "bob@example.com", false));
     assert_eq!(change(store, alice, &UserChange::Email(String::new(), SharedEmail::Refuse)), UserChanged::Done);
     assert_eq!(change(store, alice, &UserChange::Staff(false)), UserChanged::Done);
@@ -177,13 +175,10 @@ fn changes_are_refused(store: &dyn AdminStore) {
     assert_eq!(change(store, alice, &name("bob")), UserChanged::NameTaken);
     assert_eq!(change(store, alice, &name("BOB")), UserChanged::Lookalike(bobs()));
     for taken in ["bob@example.com", "bob@EXAMPLE.com", "BOB@example.com"] {
-        assert_eq!(
-            change(store, alice, &email(taken, SharedEmail::Refuse)),
-            UserChanged::EmailTaken(bobs()),
-            "{taken}"
-        );
+        let refused = change(store, alice, &email(taken, SharedEmail::Refuse));
+        assert_eq!(refused, UserChanged::EmailTaken(bobs()), "{taken}");
     }
-    let unchanged = conn.find_account_by_id(alice).expect("a read").expect("alice").user;
+    let unchanged = account_of(conn, alice).user;
     assert_eq!((unchanged.username.as_str(), unchanged.email.as_str()), ("alice", "alice@example.com"));
     assert_eq!(change(store, alice, &email("bob@example.com", SharedEmail::Allow)), UserChanged::Done);
     assert_eq!(found_id(conn, &by_email("bob@example.com")), None);
@@ -228,7 +223,7 @@ fn password_change(store: &dyn AdminStore) {
     assert_eq!(store.set_password(alice, &new, Some(session_id(2)), &changed), Ok(UserChanged::Done));
     assert_eq!((is_live(conn, 1), is_live(conn, 2), is_live(conn, 3)), (false, true, true));
     assert_eq!(conn.open_session(&new_session(4, alice, before)), Ok(Opening::Denied));
-    let stored = conn.find_account_by_id(alice).expect("a read").expect("alice").password;
+    let stored = account_of(conn, alice).password;
     assert_eq!(stored.expose(), "new hash");
     // A session of another user, or a dead one, cannot be kept alive.
     assert_eq!(store.set_password(alice, &new, Some(session_id(3)), &changed), Ok(UserChanged::Done));
@@ -240,48 +235,39 @@ fn password_change(store: &dyn AdminStore) {
 
 fn hash_upgrade(store: &dyn Store) {
     let conn = &mut *connect(store);
-    let alice = add_user(conn, "alice");
-    log_in(conn, alice, 1);
+    let alice = add_and_log_in(conn, "alice", 1);
     let hash = |text: &str| PasswordHash::from_stored(text.to_owned());
     let (old, better) = (hash("hash of alice"), hash("better hash"));
     assert_eq!(conn.upgrade_password_hash(alice, &old, &better), Ok(true));
     assert!(is_live(conn, 1));
     assert_eq!(conn.upgrade_password_hash(alice, &old, &hash("late")), Ok(false));
-    let stored = conn.find_account_by_id(alice).expect("a read").expect("alice").password;
+    let stored = account_of(conn, alice).password;
     assert_eq!(stored.expose(), "better hash");
 }
 
 fn deactivation(store: &dyn AdminStore) {
     let conn = &mut *connect(store);
-    let (alice, bob) = (add_user(conn, "alice"), add_user(conn, "bob"));
-    log_in(conn, alice, 1);
-    log_in(conn, bob, 2);
-    assert_eq!(store.set_active(alice, false, LastAdmin::MayGo, &audit(Event::Deactivated)), Ok(UserChanged::Done));
+    let alice = add_and_log_in(conn, "alice", 1);
+    add_and_log_in(conn, "bob", 2);
+    switch(store, alice, false);
     // The rows stay, so that the client can learn the reason.
     assert_eq!(verdict(conn, 1), Some(Refusal::InactiveUser));
     assert!(is_live(conn, 2));
-    assert_eq!(store.set_active(alice, true, LastAdmin::MayGo, &audit(Event::Activated)), Ok(UserChanged::Done));
+    switch(store, alice, true);
     assert_eq!(verdict(conn, 1), Some(Refusal::OldEpoch));
     log_in(conn, alice, 3);
     assert_eq!((is_live(conn, 1), is_live(conn, 3)), (false, true));
-    assert_eq!(
-        store.set_active(UserId(4711), false, LastAdmin::MayGo, &audit(Event::Deactivated)),
-        Ok(UserChanged::NoSuchUser)
-    );
+    switch(store, alice, false);
+    assert_eq!((verdict(conn, 1), verdict(conn, 3)), (Some(Refusal::OldEpoch), Some(Refusal::InactiveUser)));
+    let nobody = store.set_active(UserId(4711), false, LastAdmin::MayGo, &audit(Event::Deactivated));
+    assert_eq!(nobody, Ok(UserChanged::NoSuchUser));
 }
 
 fn activation_raises_the_epoch(store: &dyn AdminStore) {
     let conn = &mut *connect(store);
-    let alice = match store.create_user(
-        &NewUser { is_active: false, ..new_user("alice") },
-        SharedEmail::Allow,
-        &audit(Event::UserCreated),
-    ) {
-        Ok(UserCreation::Created(id)) => id,
-        other => panic!("{other:?}"),
-    };
+    let alice = create(store, &NewUser { is_active: false, ..new_user("alice") });
     let before = epoch_of(conn, alice);
-    assert_eq!(store.set_active(alice, true, LastAdmin::MayGo, &audit(Event::Activated)), Ok(UserChanged::Done));
+    switch(store, alice, true);
     assert!(epoch_of(conn, alice) > before);
     assert_eq!(conn.open_session(&new_session(1, alice, before)), Ok(Opening::Denied));
     log_in(conn, alice, 2);
@@ -290,13 +276,12 @@ fn activation_raises_the_epoch(store: &dyn AdminStore) {
 
 fn activation_is_idempotent(store: &dyn AdminStore) {
     let conn = &mut *connect(store);
-    let alice = add_user(conn, "alice");
-    log_in(conn, alice, 1);
-    assert_eq!(store.set_active(alice, true, LastAdmin::MayGo, &audit(Event::Activated)), Ok(UserChanged::Done));
+    let alice = add_and_log_in(conn, "alice", 1);
+    switch(store, alice, true);
     assert!(is_live(conn, 1));
-    store.set_active(alice, false, LastAdmin::MayGo, &audit(Event::Deactivated)).expect("a write");
+    switch(store, alice, false);
     let epoch = epoch_of(conn, alice);
-    assert_eq!(store.set_active(alice, false, LastAdmin::MayGo, &audit(Event::Deactivated)), Ok(UserChanged::Done));
+    switch(store, alice, false);
     assert_eq!(epoch_of(conn, alice), epoch);
 }
 
@@ -311,9 +296,10 @@ fn shadow_users(store: &dyn Store) {
     let epoch = conn.put_shadow_user(&shadow("remote", true), &audit(Event::Login)).expect("a write");
     assert_eq!(conn.open_session(&new_session(1, UserId(77), epoch)), Ok(Opening::Opened));
     // The same again, with a new name: nothing ends.
-    assert_eq!(conn.put_shadow_user(&shadow("renamed", true), &audit(Event::Login)), Ok(epoch));
-    let found = conn.find_many(&[digest(1)]).expect("a read").pop().flatten().expect("the token");
-    assert_eq!(found.user.username, "renamed");
+    let renamed = NewUser { is_staff: true, ..shadow("renamed", true) };
+    assert_eq!(conn.put_shadow_user(&renamed, &audit(Event::Login)), Ok(epoch));
+    let found = record_of(conn, 1);
+    assert_eq!((found.user.username.as_str(), found.user.is_staff), ("renamed", true));
     assert!(is_live(conn, 1));
     conn.put_shadow_user(&shadow("renamed", false), &audit(Event::Login)).expect("a write");
     assert_eq!(verdict(conn, 1), Some(Refusal::InactiveUser));
@@ -335,7 +321,7 @@ fn shadow_users_stay_inactive(store: &dyn AdminStore) {
     put_user(conn, &shadow(false));
     put_user(conn, &shadow(true));
     assert_eq!(verdict(conn, 1), Some(Refusal::InactiveUser));
-    store.set_active(UserId(77), true, LastAdmin::MayGo, &audit(Event::Activated)).expect("a write");
+    switch(store, UserId(77), true);
     assert_eq!(verdict(conn, 1), Some(Refusal::OldEpoch));
 }
 

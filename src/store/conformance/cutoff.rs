@@ -1,12 +1,8 @@
 //! Ending the sessions of all users at once, and those from before a moment; and the last administrator.
 
 use super::*;
-use crate::domain::policy::IdleLimits;
 use crate::domain::session::SessionKind;
-use crate::store::{
-    Effort, LastAdmin, Refresh, Refreshed, SessionFilter, SessionMatch, SharedEmail, UserChange, UserChanged,
-    UserCreation,
-};
+use crate::store::{Refreshed, SessionFilter, SessionMatch, UserChange};
 
 pub(super) const ADMIN_CASES: &[AdminCase] = &[
     ("everybody's sessions end at once", everybody_ends),
@@ -27,15 +23,11 @@ fn opened_at(number: u64, user: UserId, epoch: Epoch, at: Timestamp) -> NewSessi
 
 fn everybody_ends(store: &dyn AdminStore) {
     let conn = &mut *connect(store);
-    let (alice, bob) = (add_user(conn, "alice"), add_user(conn, "bob"));
-    log_in(conn, alice, 1);
-    log_in(conn, bob, 2);
+    let (alice, bob) = (add_and_log_in(conn, "alice", 1), add_and_log_in(conn, "bob", 2));
     assert_eq!(store.end_everybody(&audit(Event::AllSessionsEnded)), Ok(()));
     assert_eq!([1, 2].map(|number| is_live(conn, number)), [false, false]);
     assert_eq!(conn.end_session(session_id(1), &audit(Event::Logout)), Ok(false));
-    let token = NewToken { digest: digest(10), kind: TokenKind::Access, expires: None, key: None };
-    let refresh = Refresh { presented: digest(2), tokens: vec![token], successor: None, at: NOW, limit: None };
-    assert_eq!(conn.refresh(&refresh), Ok(Refreshed::Gone));
+    assert_eq!(conn.refresh(&refreshing(2, 10, false)), Ok(Refreshed::Gone));
     // Logins, and what ends them, go on as before, however often all ended.
     for round in 0..3 {
         let number = 20 + round;
@@ -87,9 +79,7 @@ fn old_sessions_end(store: &dyn AdminStore) {
 
 fn ends_are_told(store: &dyn AdminStore) {
     let conn = &mut *connect(store);
-    let (alice, bob) = (add_user(conn, "alice"), add_user(conn, "bob"));
-    log_in(conn, alice, 1);
-    log_in(conn, bob, 2);
+    let (alice, bob) = (add_and_log_in(conn, "alice", 1), add_and_log_in(conn, "bob", 2));
     let at = |event, seconds| audit_at(event, after(seconds));
     assert_eq!(store.end_issued_before(after(1), &at(Event::OldSessionsEnded, 10)), Ok(()));
     let epoch = epoch_of(conn, alice);
@@ -98,15 +88,7 @@ fn ends_are_told(store: &dyn AdminStore) {
     let epoch = epoch_of(conn, bob);
     assert_eq!(conn.open_session(&opened_at(4, bob, epoch, after(40))), Ok(Opening::Opened));
     let list = |with_ended| {
-        let filter = SessionFilter {
-            matching: SessionMatch::default(),
-            with_ended,
-            now: after(50),
-            idle_limits: IdleLimits::NONE,
-            before: None,
-            limit: 10,
-            effort: Effort::UNBOUNDED,
-        };
+        let filter = SessionFilter { with_ended, ..SessionFilter::live(SessionMatch::default(), after(50)) };
         let mut listed = store.list_sessions(&filter).expect("a read").sessions;
         listed.sort_by_key(|entry| entry.session.id);
         listed.into_iter().map(|entry| (entry.end_reason, entry.session.ended)).collect::<Vec<_>>()
@@ -133,11 +115,7 @@ fn kept_sessions_end(store: &dyn AdminStore) {
 }
 
 fn add_admin(store: &dyn AdminStore, name: &str) -> UserId {
-    let new = NewUser { is_admin: true, ..new_user(name) };
-    match store.create_user(&new, SharedEmail::Allow, &audit(Event::UserCreated)) {
-        Ok(UserCreation::Created(id)) => id,
-        other => panic!("{other:?}"),
-    }
+    create(store, &NewUser { is_admin: true, ..new_user(name) })
 }
 
 fn last_admin_stays(store: &dyn AdminStore) {
@@ -192,7 +170,7 @@ fn administration_ends(store: &dyn AdminStore) {
     set(false, Event::AdminWithdrawn, after(20));
     set(true, Event::AdminGranted, after(30));
     let ends = [1, 2, 3, 4, 5, 9, 10].map(|number| {
-        let entry = conn.find_session(session_id(number)).expect("a read").expect("the session");
+        let entry = entry_of(conn, number);
         (entry.end_reason, entry.session.ended)
     });
     let withdrawn = (Some(Event::AdminWithdrawn), Some(after(10)));

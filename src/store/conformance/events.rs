@@ -53,6 +53,7 @@ fn acts(store: &dyn Store) {
         return;
     }
     let alice = add_user(conn, "alice");
+    put_user(conn, &NewUser { id: Some(alice), ..new_user("alice") });
     log_in(conn, alice, 1);
     let epoch = epoch_of(conn, alice);
     let counted = NewSession { with_event: false, ..new_session(2, alice, epoch) };

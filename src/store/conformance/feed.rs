@@ -3,10 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::store::{
-    FeedKind, FeedUpdate, Invalidation, LastAdmin, Refresh, Refreshed, RevocationFeed, Revoked, SharedEmail,
-    UserChange, UserChanged,
-};
+use crate::store::{FeedKind, FeedUpdate, Invalidation, Refreshed, RevocationFeed, Revoked, UserChange};
 
 pub(super) const CASES: &[Case] = &[
     ("a feed reports a logout", reports_logout),
@@ -115,10 +112,7 @@ fn reports_password_change(store: &dyn AdminStore) {
 fn reports_activation(store: &dyn AdminStore) {
     let Some(mut scene) = Scene::set(store) else { return };
     for active in [false, true] {
-        assert_eq!(
-            store.set_active(scene.user, active, LastAdmin::MayGo, &audit(Event::Deactivated)),
-            Ok(UserChanged::Done)
-        );
+        switch(store, scene.user, active);
         scene.reports(Revoked::User(scene.user));
     }
 }
@@ -142,36 +136,22 @@ fn reports_changes(store: &dyn AdminStore) {
 
 fn reports_rotation(store: &dyn Store) {
     let Some(mut scene) = Scene::set(store) else { return };
-    let token = |number, kind| NewToken { digest: digest(number), kind, expires: None, key: None };
-    let mut refresh = Refresh {
-        presented: digest(1),
-        tokens: vec![token(11, TokenKind::Access)],
-        successor: None,
-        at: NOW,
-        limit: None,
-    };
-    assert_eq!(scene.conn.refresh(&refresh), Ok(Refreshed::Done));
+    assert_eq!(scene.conn.refresh(&refreshing(1, 11, false)), Ok(Refreshed::Done));
     scene.reports_nothing();
-    refresh.tokens = vec![token(12, TokenKind::Access)];
-    refresh.successor = Some(digest(12));
-    assert_eq!(scene.conn.refresh(&refresh), Ok(Refreshed::Done));
+    assert_eq!(scene.conn.refresh(&refreshing(1, 12, true)), Ok(Refreshed::Done));
     scene.reports(Revoked::Session(session_id(1)));
 }
 
 fn reports_changed_user(store: &dyn Store) {
     let Some(mut scene) = Scene::set(store) else { return };
     let known = NewUser { id: Some(scene.user), ..new_user("alice") };
-    let mut put = |user: NewUser| {
-        scene.conn.put_shadow_user(&user, &audit(Event::UserCreated)).expect("a write");
-    };
-    put(known.clone());
-    put(NewUser { is_staff: true, ..known.clone() });
-    scene.reports(Revoked::User(scene.user));
-    let mut put = |user: NewUser| {
-        scene.conn.put_shadow_user(&user, &audit(Event::UserCreated)).expect("a write");
-    };
-    put(NewUser { username: "alicia".to_owned(), is_staff: true, ..known });
-    scene.reports(Revoked::User(scene.user));
+    put_user(&mut *scene.conn, &known);
+    scene.reports_nothing();
+    let staff = NewUser { is_staff: true, ..known };
+    for changed in [staff.clone(), NewUser { username: "alicia".to_owned(), ..staff }] {
+        put_user(&mut *scene.conn, &changed);
+        scene.reports(Revoked::User(scene.user));
+    }
 }
 
 fn reports_eviction(store: &dyn Store) {

@@ -1,11 +1,10 @@
 //! What is known of tokens and sessions after their time. A store may know nothing of it.
 
 use super::*;
-use crate::domain::policy::IdleLimits;
 use crate::domain::time::ManualClock;
 use crate::store::{
-    AccessLimit, EndScope, Findings, FoundSession, KeptSession, LastAdmin, LastEnd, LiveSet, Refresh, Refreshed,
-    SessionMatch, StoreError, Subject, UserChanged,
+    AccessLimit, EndScope, Findings, FoundSession, KeptSession, LastEnd, LiveSet, Refreshed, SessionMatch, StoreError,
+    Subject,
 };
 
 pub(super) const ADMIN_CASES: &[AdminCase] = &[
@@ -34,8 +33,7 @@ fn kept(found: &Findings) -> &KeptSession {
 
 fn live(store: &dyn AdminStore) {
     let conn = &mut *connect(store);
-    let user = add_user(conn, "alice");
-    log_in(conn, user, 1);
+    let user = add_and_log_in(conn, "alice", 1);
     let Some(found) = look_up(store, 1) else { return };
     let token = found.token.expect("the token");
     assert_eq!((token.session, token.kind, token.expires), (session_id(1), TokenKind::Access, None));
@@ -52,8 +50,7 @@ fn live(store: &dyn AdminStore) {
 
 fn ended(store: &dyn AdminStore) {
     let conn = &mut *connect(store);
-    let user = add_user(conn, "alice");
-    log_in(conn, user, 1);
+    add_and_log_in(conn, "alice", 1);
     let mut other = digest(1).as_bytes().to_owned();
     other.iter_mut().skip(16).for_each(|byte| *byte = 7);
     assert_eq!(conn.end_session(session_id(1), &audit_at(Event::Logout, after(5))), Ok(true));
@@ -71,20 +68,15 @@ fn ended(store: &dyn AdminStore) {
 
 fn replaced(store: &dyn AdminStore) {
     let conn = &mut *connect(store);
-    let user = add_user(conn, "alice");
-    log_in(conn, user, 1);
-    let access = |number| NewToken { digest: digest(number), kind: TokenKind::Access, expires: None, key: None };
+    add_and_log_in(conn, "alice", 1);
     let limit = Some(AccessLimit { max: 1, successors_from: after(100) });
-    let more = |presented, number, successor, at| Refresh {
-        presented: digest(presented),
-        tokens: vec![access(number)],
-        successor,
-        at: after(at),
-        limit,
+    let more = |presented, number, rotate, at| {
+        let refresh = refreshing(presented, number, rotate);
+        Refresh { at: after(at), limit, ..refresh }
     };
-    assert_eq!(conn.refresh(&more(1, 2, Some(digest(2)), 1)), Ok(Refreshed::Done));
-    assert_eq!(conn.refresh(&more(2, 3, None, 2)), Ok(Refreshed::Done));
-    assert_eq!(conn.refresh(&more(3, 4, None, 3)), Ok(Refreshed::Done));
+    assert_eq!(conn.refresh(&more(1, 2, true, 1)), Ok(Refreshed::Done));
+    assert_eq!(conn.refresh(&more(2, 3, false, 2)), Ok(Refreshed::Done));
+    assert_eq!(conn.refresh(&more(3, 4, false, 3)), Ok(Refreshed::Done));
     let Some(found) = look_up(store, 1) else { return };
     assert!(found.token.is_some_and(|token| token.has_row && token.consumed == Some(after(1))), "{found:?}");
     let found = look_up(store, 2).expect("an answer");
@@ -97,8 +89,7 @@ fn replaced(store: &dyn AdminStore) {
 
 fn all_ended(store: &dyn AdminStore) {
     let conn = &mut *connect(store);
-    let user = add_user(conn, "alice");
-    log_in(conn, user, 1);
+    let user = add_and_log_in(conn, "alice", 1);
     assert_eq!(conn.end_all_sessions(user, &audit_at(Event::LogoutAll, after(5))), Ok(true));
     assert_eq!(conn.end_all_sessions(user, &audit_at(Event::Revoked, after(6))), Ok(true));
     let Some(found) = look_up(store, 1) else { return };
@@ -118,14 +109,8 @@ fn all_ended(store: &dyn AdminStore) {
 
 fn ended_in_a_set(store: &dyn AdminStore) {
     let conn = &mut *connect(store);
-    let user = add_user(conn, "alice");
-    log_in(conn, user, 1);
-    let set = LiveSet {
-        matching: SessionMatch::of_user(user),
-        now: after(5),
-        opened_until: None,
-        idle_limits: IdleLimits::NONE,
-    };
+    let user = add_and_log_in(conn, "alice", 1);
+    let set = LiveSet::at(after(5), SessionMatch::of_user(user));
     let ended = store.end_sessions(&set, &audit_at(Event::Revoked, after(4)), &ManualClock::new(after(5)), &mut |_| {});
     assert_eq!(ended, Ok(1));
     let Some(found) = look_up(store, 1) else { return };
@@ -136,8 +121,7 @@ fn ended_in_a_set(store: &dyn AdminStore) {
 
 fn removed(store: &dyn AdminStore) {
     let conn = &mut *connect(store);
-    let user = add_user(conn, "alice");
-    log_in(conn, user, 1);
+    let user = add_and_log_in(conn, "alice", 1);
     let deleted = store.delete_user(user, LastAdmin::MayGo, &audit_at(Event::UserDeleted, after(5)));
     assert_eq!(deleted, Ok(UserChanged::Done));
     let Some(found) = look_up(store, 1) else { return };

@@ -5,16 +5,14 @@ use std::thread;
 
 use super::self_service::change_of;
 use super::*;
-use crate::store::{
-    KeptSessions, LastAdmin, LimitPolicy, PasswordChange, Refresh, Refreshed, SharedEmail, StoreError, UserChange,
-    UserChanged, UserCreation,
-};
+use crate::store::{KeptSessions, LimitPolicy, PasswordChange, Refreshed, StoreError, UserChange};
 
 pub(super) const CASES: &[Case] = &[
     ("parallel logins keep to the limit", logins_keep_the_limit),
     ("parallel logins evict down to the limit", logins_evict),
     ("of two logouts one ends the session", one_logout_wins),
     ("of many rotations one wins", one_rotation_wins),
+    ("a shadow user of many nodes is one", one_shadow_user),
     ("no login survives ending all", login_against_end_all),
     ("no login survives ending all others", login_against_end_others),
     ("an acknowledged logout is seen by every connection", logout_is_seen_at_once),
@@ -36,7 +34,7 @@ pub(super) const ADMIN_CASES: &[AdminCase] = &[
 const ROUNDS: u64 = 40;
 
 /// Runs `jobs` at once, each with a connection of its own, and returns what they return.
-pub(super) fn together<T: Send>(store: &dyn Store, jobs: Vec<Job<'_, T>>) -> Vec<T> {
+pub(in crate::store) fn together<T: Send>(store: &dyn Store, jobs: Vec<Job<'_, T>>) -> Vec<T> {
     let barrier = Barrier::new(jobs.len());
     thread::scope(|scope| {
         let spawned: Vec<_> = (jobs.into_iter())
@@ -52,7 +50,7 @@ pub(super) fn together<T: Send>(store: &dyn Store, jobs: Vec<Job<'_, T>>) -> Vec
     })
 }
 
-pub(super) type Job<'a, T> = Box<dyn FnOnce(&mut dyn Connection) -> T + Send + 'a>;
+pub(in crate::store) type Job<'a, T> = Box<dyn FnOnce(&mut dyn Connection) -> T + Send + 'a>;
 
 /// A busy database is not an answer: this asks again, as a client would after a 503.
 pub(super) fn until_done<T>(mut step: impl FnMut() -> Result<T, StoreError>) -> T {
@@ -123,15 +121,7 @@ fn one_rotation_wins(store: &dyn Store) {
         log_in(conn, user, number);
         let jobs = (1..=4)
             .map(|n| -> Job<'_, Refreshed> {
-                let successor = digest(number + n);
-                let token = NewToken { digest: successor, kind: TokenKind::Access, expires: None, key: None };
-                let refresh = Refresh {
-                    presented: digest(number),
-                    tokens: vec![token],
-                    successor: Some(successor),
-                    at: after(1),
-                    limit: None,
-                };
+                let refresh = refreshing(number, number + n, true);
                 Box::new(move |conn| until_done(|| conn.refresh(&refresh)))
             })
             .collect();
@@ -140,6 +130,15 @@ fn one_rotation_wins(store: &dyn Store) {
         assert!(outcomes.iter().all(|outcome| *outcome != Refreshed::Gone), "{outcomes:?}");
         assert_eq!((1..=4).filter(|n| is_live(conn, number + n)).count(), 1);
     }
+}
+
+fn one_shadow_user(store: &dyn Store) {
+    let user = NewUser { id: Some(UserId(5)), ..new_user("alice") };
+    let put = || -> Job<'_, Epoch> {
+        Box::new(|conn| until_done(|| conn.put_shadow_user(&user, &audit(Event::UserCreated))))
+    };
+    let epochs = together(store, (0..6).map(|_| put()).collect());
+    assert_eq!(epochs, [epoch_of(&mut *connect(store), UserId(5)); 6]);
 }
 
 type Change<'a> = dyn Fn(&mut dyn Connection, UserId) -> Result<bool, StoreError> + Sync + 'a;
@@ -237,7 +236,7 @@ fn password_change_against_upgrade(store: &dyn AdminStore) {
                 }),
             ],
         );
-        let stored = conn.find_account_by_id(user).expect("a read").expect("the user").password;
+        let stored = account_of(conn, user).password;
         assert_eq!(stored.expose(), "changed");
     }
 }

@@ -6,10 +6,7 @@ use super::*;
 use crate::domain::policy::IdleLimits;
 use crate::domain::session::SessionKind;
 use crate::domain::time::ManualClock;
-use crate::store::{
-    Effort, LastAdmin, LiveSet, SessionCount, SessionFilter, SessionList, SessionMatch, StoreResult, UserChanged,
-    UserFilter,
-};
+use crate::store::{Effort, LiveSet, SessionCount, SessionFilter, SessionList, SessionMatch, StoreResult, UserFilter};
 
 pub(super) const ADMIN_CASES: &[AdminCase] = &[
     ("sessions are found by address, time, dialect, device and name", sessions_are_found),
@@ -37,11 +34,7 @@ fn client(number: u64) -> Client {
 
 /// The id of the session that [`log_in_as`] opens, which follows from its time.
 fn id_of(client: &Client) -> SessionId {
-    let mut unique = [0; 10];
-    for (target, source) in unique.iter_mut().skip(2).zip(client.number.to_be_bytes()) {
-        *target = source;
-    }
-    SessionId::new(client.at, &unique)
+    session_id_at(client.number, client.at)
 }
 
 fn log_in_as(conn: &mut dyn Connection, user: UserId, client: &Client) -> SessionId {
@@ -58,15 +51,7 @@ fn log_in_as(conn: &mut dyn Connection, user: UserId, client: &Client) -> Sessio
 }
 
 fn filter(matching: SessionMatch) -> SessionFilter {
-    SessionFilter {
-        matching,
-        with_ended: false,
-        now: after(100),
-        idle_limits: IdleLimits::NONE,
-        before: None,
-        limit: 100,
-        effort: Effort::UNBOUNDED,
-    }
+    SessionFilter::live(matching, after(100))
 }
 
 fn counted(store: &dyn AdminStore, set: &LiveSet) -> StoreResult<SessionCount> {
@@ -228,7 +213,7 @@ fn a_set_ends(store: &dyn AdminStore) {
         created_before: Some(after(20)),
         ..SessionMatch::default()
     };
-    let set = LiveSet { matching, now: after(100), idle_limits: IdleLimits::NONE, opened_until: None };
+    let set = LiveSet::at(after(100), matching);
     let opened_until = |seconds| counted(store, &LiveSet { opened_until: Some(after(seconds)), ..set.clone() });
     assert_eq!(opened_until(4), Ok(SessionCount { sessions: 2, newest: Some(after(4)) }));
     let is_in = |number: u64| !number.is_multiple_of(3) && number < 20 && number != 2;
@@ -273,7 +258,7 @@ fn kinds_have_limits(store: &dyn AdminStore) {
         let [attended, others] = [attended, others].map(|limit: Option<u64>| limit.map(Duration::from_secs));
         let idle_limits = IdleLimits { attended, others };
         let found = ids(store, &SessionFilter { idle_limits, ..filter(SessionMatch::default()) });
-        let set = LiveSet { matching: SessionMatch::default(), now: after(100), idle_limits, opened_until: None };
+        let set = LiveSet { idle_limits, ..LiveSet::at(after(100), SessionMatch::default()) };
         let count = counted(store, &set).expect("a count").sessions;
         assert_eq!(usize::try_from(count), Ok(found.len()));
         found
@@ -291,7 +276,7 @@ fn users_are_found(store: &dyn AdminStore) {
     let [alice, alicia, bob] = ["alice", "Alicia", "bob"].map(|name| add_user(conn, name));
     put_user(conn, &NewUser { id: Some(UserId(900)), is_staff: true, is_admin: true, ..new_user("carol") });
     let carol = UserId(900);
-    assert_eq!(store.set_active(bob, false, LastAdmin::Keep, &audit(Event::Deactivated)), Ok(UserChanged::Done));
+    switch(store, bob, false);
     let find = |filter: UserFilter| {
         let users = store.list_users(&UserFilter { limit: 10, ..filter }).expect("a read");
         users.into_iter().map(|entry| entry.user.id).collect::<Vec<_>>()

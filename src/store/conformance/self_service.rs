@@ -1,8 +1,7 @@
 //! What users see and change of their own sessions and passwords.
 
 use super::*;
-use crate::domain::policy::IdleLimits;
-use crate::store::{Effort, KeptSessions, LastAdmin, PasswordChange, SessionFilter, SessionList, SessionMatch};
+use crate::store::{KeptSessions, PasswordChange, SessionFilter, SessionList, SessionMatch};
 
 pub(super) const CASES: &[Case] = &[
     ("a user's live sessions are listed in pages", own_sessions_are_listed),
@@ -16,15 +15,7 @@ pub(super) const ADMIN_CASES: &[AdminCase] = &[
 ];
 
 fn page_of(user: UserId) -> SessionFilter {
-    SessionFilter {
-        matching: SessionMatch { user: Some(user), ..SessionMatch::default() },
-        with_ended: false,
-        now: NOW,
-        idle_limits: IdleLimits::NONE,
-        before: None,
-        limit: 2,
-        effort: Effort::UNBOUNDED,
-    }
+    SessionFilter { limit: 2, ..SessionFilter::live(SessionMatch::of_user(user), NOW) }
 }
 
 fn own_sessions_are_listed(store: &dyn Store) {
@@ -51,13 +42,12 @@ fn own_sessions_are_listed(store: &dyn Store) {
 
 fn one_session_is_found(store: &dyn Store) {
     let conn = &mut *connect(store);
-    let alice = add_user(conn, "alice");
-    log_in(conn, alice, 1);
+    let alice = add_and_log_in(conn, "alice", 1);
     log_in(conn, alice, 2);
-    let live = conn.find_session(session_id(1)).expect("a read").expect("the session");
+    let live = entry_of(conn, 1);
     assert_eq!((live.session.id, live.user_id, live.session.ended), (session_id(1), alice, None));
     assert_eq!(conn.end_session(session_id(1), &audit_at(Event::RevokedByUser, after(9))), Ok(true));
-    let ended = conn.find_session(session_id(1)).expect("a read").expect("the session");
+    let ended = entry_of(conn, 1);
     assert_eq!((ended.session.ended, ended.end_reason), (Some(after(9)), Some(Event::RevokedByUser)));
     assert_eq!(conn.find_session(session_id(7)), Ok(None));
 }
@@ -73,7 +63,7 @@ fn others_end(store: &dyn Store) {
     assert_eq!(conn.end_other_sessions(alice, session_id(2), &others), Ok(true));
     assert_eq!([1, 2, 3, 4].map(|number| is_live(conn, number)), [false, true, false, true]);
     assert_eq!(conn.open_session(&new_session(5, alice, before)), Ok(Opening::Denied), "a login in flight");
-    let ended = conn.find_session(session_id(1)).expect("a read").expect("the session");
+    let ended = entry_of(conn, 1);
     assert_eq!((ended.session.ended, ended.end_reason), (Some(after(5)), Some(Event::OthersRevoked)));
     // Neither a dead session nor that of another user can be kept alive.
     assert_eq!(conn.end_other_sessions(alice, session_id(1), &others), Ok(true));
@@ -89,7 +79,7 @@ fn hash(text: &str) -> PasswordHash {
 
 /// A change of the password of `user` from what is stored now.
 pub(super) fn change_of(conn: &mut dyn Connection, user: UserId, keep: KeptSessions) -> PasswordChange {
-    let account = conn.find_account_by_id(user).expect("a read").expect("the user");
+    let account = account_of(conn, user);
     let new = hash(&format!("another than {}", account.password.expose()));
     PasswordChange { user, epoch: account.user.epoch, old: account.password, new, keep }
 }
@@ -104,7 +94,7 @@ fn password_is_changed(store: &dyn AdminStore) {
     let mut set = |keep| {
         let change = change_of(conn, alice, keep);
         assert_eq!(conn.change_password(&change, &changed), Ok(true));
-        let stored = conn.find_account_by_id(alice).expect("a read").expect("alice").password;
+        let stored = account_of(conn, alice).password;
         assert!(stored == change.new, "{keep:?}");
         [1, 2, 3].map(|number| is_live(conn, number))
     };
@@ -115,7 +105,7 @@ fn password_is_changed(store: &dyn AdminStore) {
     let change = change_of(conn, alice, KeptSessions::None);
     assert_eq!(conn.change_password(&change, &changed), Ok(true));
     assert_eq!((is_live(conn, 3), is_live(conn, 4)), (true, false));
-    let ended = conn.find_session(session_id(1)).expect("a read").expect("the session");
+    let ended = entry_of(conn, 1);
     assert_eq!((ended.session.ended, ended.end_reason), (Some(after(5)), Some(Event::PasswordChanged)));
 }
 
@@ -131,11 +121,11 @@ fn password_change_is_guarded(store: &dyn AdminStore) {
         for wrong in [&earlier, &other, &stranger] {
             assert_eq!(conn.change_password(wrong, &changed), Ok(false), "{keep:?}");
         }
-        let stored = conn.find_account_by_id(alice).expect("a read").expect("alice");
+        let stored = account_of(conn, alice);
         assert!(stored.password == right.old && stored.user.epoch == right.epoch, "{keep:?}");
     }
     assert!(is_live(conn, 1));
-    store.set_active(alice, false, LastAdmin::MayGo, &audit(Event::Deactivated)).expect("a write");
+    switch(store, alice, false);
     let inactive = change_of(conn, alice, KeptSessions::None);
     assert_eq!(conn.change_password(&inactive, &changed), Ok(false));
 }

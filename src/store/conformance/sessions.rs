@@ -1,7 +1,7 @@
 //! Opening, finding and ending sessions.
 
 use super::*;
-use crate::store::{LastAdmin, LimitPolicy, Refresh, Refreshed, Successor, UserChanged};
+use crate::store::{LimitPolicy, Refreshed, Successor};
 
 pub(super) const CASES: &[Case] = &[
     ("an empty store can be used", empty_store),
@@ -36,9 +36,8 @@ fn empty_store(store: &dyn Store) {
 
 fn login_is_found(store: &dyn Store) {
     let conn = &mut *connect(store);
-    let user = add_user(conn, "alice");
-    log_in(conn, user, 1);
-    let found = connect(store).find_many(&[digest(1)]).expect("a read").pop().flatten().expect("the token");
+    let user = add_and_log_in(conn, "alice", 1);
+    let found = record_of(&mut *connect(store), 1);
     assert_eq!(found.kind, TokenKind::Access);
     assert_eq!((found.created, found.expires), (NOW, None));
     assert_eq!(found.session.id, session_id(1));
@@ -72,7 +71,7 @@ fn several_tokens(store: &dyn Store) {
     let conn = &mut *connect(store);
     let user = add_user(conn, "alice");
     let mut new = new_session(1, user, epoch_of(conn, user));
-    new.tokens.push(NewToken { digest: digest(2), kind: TokenKind::Refresh, expires: Some(after(60)), key: None });
+    new.tokens.push(token(2, TokenKind::Refresh, Some(after(60))));
     assert_eq!(conn.open_session(&new), Ok(Opening::Opened));
     assert_eq!(verdict(conn, 1), None);
     assert_eq!(verdict(conn, 2), Some(Refusal::WrongKind));
@@ -97,8 +96,7 @@ fn login_is_guarded(store: &dyn Store) {
 
 fn duplicates_fail_whole(store: &dyn Store) {
     let conn = &mut *connect(store);
-    let user = add_user(conn, "alice");
-    log_in(conn, user, 1);
+    let user = add_and_log_in(conn, "alice", 1);
     let epoch = epoch_of(conn, user);
     let same_digest = NewSession { id: session_id(2), ..new_session(1, user, epoch) };
     assert!(conn.open_session(&same_digest).is_err());
@@ -111,8 +109,7 @@ fn duplicates_fail_whole(store: &dyn Store) {
 
 fn logout(store: &dyn Store) {
     let conn = &mut *connect(store);
-    let user = add_user(conn, "alice");
-    log_in(conn, user, 1);
+    let user = add_and_log_in(conn, "alice", 1);
     log_in(conn, user, 2);
     assert_eq!(conn.end_session(session_id(1), &audit(Event::Logout)), Ok(true));
     let other = &mut *connect(store);
@@ -120,6 +117,7 @@ fn logout(store: &dyn Store) {
     assert!(is_live(other, 2));
     assert_eq!(other.end_session(session_id(1), &audit(Event::Revoked)), Ok(false));
     assert_eq!(other.end_session(session_id(9), &audit(Event::Revoked)), Ok(false));
+    assert_eq!(entry_of(other, 1).end_reason, Some(Event::Logout), "the first cause stays");
 }
 
 fn logout_all(store: &dyn Store) {
@@ -190,11 +188,8 @@ fn limit_evicts(store: &dyn Store) {
 fn limit_counts_live(store: &dyn Store) {
     let conn = &mut *connect(store);
     let user = add_user(conn, "alice");
-    let epoch = epoch_of(conn, user);
-    let mut expired = new_session(1, user, epoch);
-    expired.tokens = vec![NewToken { digest: digest(1), kind: TokenKind::Access, expires: Some(NOW), key: None }];
-    assert_eq!(conn.open_session(&expired), Ok(Opening::Opened));
-    let mut idle = new_session(2, user, epoch);
+    log_in_until(conn, user, 1, NOW);
+    let mut idle = new_session(2, user, epoch_of(conn, user));
     idle.audit.at = NOW.saturating_sub(Duration::from_secs(101));
     assert_eq!(conn.open_session(&idle), Ok(Opening::Opened));
     let one = SessionLimit { max: 1, policy: LimitPolicy::Reject, idle_limit: Some(Duration::from_secs(100)) };
@@ -204,13 +199,9 @@ fn limit_counts_live(store: &dyn Store) {
 
 fn touch_moves_forward(store: &dyn Store) {
     let conn = &mut *connect(store);
-    let user = add_user(conn, "alice");
-    log_in(conn, user, 1);
-    let seen = |conn: &mut dyn Connection| {
-        let found = conn.find_many(&[digest(1)]).expect("a read").pop().flatten();
-        found.expect("the token").session.last_seen
-    };
-    conn.touch(&[(session_id(1), after(10)), (session_id(99), after(10))]).expect("a write");
+    add_and_log_in(conn, "alice", 1);
+    let seen = |conn: &mut dyn Connection| record_of(conn, 1).session.last_seen;
+    conn.touch(&[(session_id(1), after(10)), (session_id(99), after(10)), (session_id(1), after(7))]).expect("a write");
     assert_eq!(seen(conn), after(10));
     conn.touch(&[(session_id(1), after(5))]).expect("a write");
     assert_eq!(seen(conn), after(10));
@@ -219,8 +210,7 @@ fn touch_moves_forward(store: &dyn Store) {
 
 fn idle_end_is_guarded(store: &dyn Store) {
     let conn = &mut *connect(store);
-    let user = add_user(conn, "alice");
-    log_in(conn, user, 1);
+    add_and_log_in(conn, "alice", 1);
     conn.touch(&[(session_id(1), after(10))]).expect("a write");
     let idle = audit_at(Event::Idle, after(1000));
     assert_eq!(conn.end_idle_session(session_id(1), NOW, &idle), Ok(false));
@@ -236,32 +226,18 @@ fn expiry_is_exact(store: &dyn Store) {
     let conn = &mut *connect(store);
     let user = add_user(conn, "alice");
     let end = Timestamp::from_micros(after(60).as_micros() + 1);
-    let mut new = new_session(1, user, epoch_of(conn, user));
-    new.tokens = vec![NewToken { digest: digest(1), kind: TokenKind::Access, expires: Some(end), key: None }];
-    assert_eq!(conn.open_session(&new), Ok(Opening::Opened));
+    log_in_until(conn, user, 1, end);
     assert_eq!(verdict_at(conn, 1, after(60)), None);
     assert_eq!(verdict_at(conn, 1, end), Some(Refusal::Expired));
 }
 
-fn refreshing(presented: u64, new: u64, rotate: bool) -> Refresh {
-    let token = NewToken { digest: digest(new), kind: TokenKind::Access, expires: Some(after(60)), key: Some(7) };
-    Refresh {
-        presented: digest(presented),
-        tokens: vec![token],
-        successor: rotate.then(|| digest(new)),
-        at: after(1),
-        limit: None,
-    }
-}
-
 fn refresh_adds(store: &dyn Store) {
     let conn = &mut *connect(store);
-    let user = add_user(conn, "alice");
-    log_in(conn, user, 1);
+    add_and_log_in(conn, "alice", 1);
     assert_eq!(conn.refresh(&refreshing(1, 2, false)), Ok(Refreshed::Done));
     assert_eq!((is_live(conn, 1), is_live(conn, 2)), (true, true));
     assert_eq!(conn.find_successor(&digest(1)), Ok(None));
-    let found = conn.find_many(&[digest(2)]).expect("a read").pop().flatten().expect("the token");
+    let found = record_of(conn, 2);
     assert_eq!((found.session.id, found.created), (session_id(1), after(1)));
     conn.end_session(session_id(1), &audit(Event::Logout)).expect("a write");
     assert_eq!((is_live(conn, 1), is_live(conn, 2)), (false, false));
@@ -269,8 +245,7 @@ fn refresh_adds(store: &dyn Store) {
 
 fn rotation_consumes(store: &dyn Store) {
     let conn = &mut *connect(store);
-    let user = add_user(conn, "alice");
-    log_in(conn, user, 1);
+    add_and_log_in(conn, "alice", 1);
     assert_eq!(conn.refresh(&refreshing(1, 2, true)), Ok(Refreshed::Done));
     assert_eq!(verdict(conn, 1), Some(Refusal::Consumed));
     assert!(is_live(conn, 2));
@@ -299,10 +274,7 @@ fn dead_is_not_refreshed(store: &dyn Store) {
     }
     assert_eq!(conn.refresh(&refreshing(999, 1000, true)), Ok(Refreshed::Gone));
     let user = add_user(conn, "bob");
-    let mut expired = new_session(500, user, epoch_of(conn, user));
-    expired.tokens =
-        vec![NewToken { digest: digest(500), kind: TokenKind::Access, expires: Some(after(1)), key: None }];
-    assert_eq!(conn.open_session(&expired), Ok(Opening::Opened));
+    log_in_until(conn, user, 500, after(1));
     assert_eq!(conn.refresh(&refreshing(500, 501, true)), Ok(Refreshed::Gone));
     assert_eq!(conn.refresh(&refreshing(500, 502, false)), Ok(Refreshed::Gone));
 }
@@ -336,11 +308,13 @@ fn group_isolates(store: &dyn Store) {
             outcomes.push(conn.open_session(&new_session(number, user, epoch)).ok());
         }
         outcomes.push(conn.open_session(&new_session(4, user, Epoch(epoch.0 + 1))).ok());
+        assert!(is_live(conn, 2));
+        assert_eq!(conn.end_session(session_id(2), &audit(Event::Logout)), Ok(true));
     });
     assert_eq!(grouped, Ok(()));
     let expected = [Some(Opening::Opened), None, Some(Opening::Opened), Some(Opening::Denied)];
     assert_eq!(outcomes, expected);
     let other = &mut *connect(store);
     let live: Vec<u64> = (1..=4).filter(|number| is_live(other, *number)).collect();
-    assert_eq!(live, [1, 2, 3]);
+    assert_eq!(live, [1, 3]);
 }

@@ -1,7 +1,7 @@
 //! Sessions with many tokens: how they end, and how many they keep.
 
 use super::*;
-use crate::store::{AccessLimit, LastAdmin, Refresh, Refreshed, UserChanged};
+use crate::store::{AccessLimit, Refreshed};
 
 pub(super) const CASES: &[Case] = &[
     ("a session of many tokens ends at once", many_tokens_end_at_once),
@@ -14,14 +14,13 @@ pub(super) const CASES: &[Case] = &[
 pub(super) const ADMIN_CASES: &[AdminCase] = &[
     ("the rest of an ended session says nothing about its user", left_over_and_deactivated),
     ("the rest of all sessions of a user says nothing about the user", left_over_of_all),
-    ("a deactivated user learns the reason", deactivated_user_learns_the_reason),
 ];
 
 /// More than ending a session deletes by itself.
 const MANY: u64 = 250;
 
 fn adding(presented: u64, new: u64, expires: Timestamp, limit: Option<AccessLimit>) -> Refresh {
-    let token = NewToken { digest: digest(new), kind: TokenKind::Access, expires: Some(expires), key: None };
+    let token = token(new, TokenKind::Access, Some(expires));
     let at = Timestamp::from_micros(NOW.as_micros() + i64::try_from(new).unwrap_or(i64::MAX));
     Refresh { presented: digest(presented), tokens: vec![token], successor: None, at, limit }
 }
@@ -42,9 +41,7 @@ const fn at_most(max: u32) -> Option<AccessLimit> {
 /// A session with the access token `number` and the refresh token `number + 1`.
 fn log_in_for_pair(conn: &mut dyn Connection, user: UserId, number: u64) {
     let mut new = new_session(number, user, epoch_of(conn, user));
-    let refresh =
-        NewToken { digest: digest(number + 1), kind: TokenKind::Refresh, expires: Some(after(9000)), key: None };
-    new.tokens.push(refresh);
+    new.tokens.push(token(number + 1, TokenKind::Refresh, Some(after(9000))));
     assert_eq!(conn.open_session(&new), Ok(Opening::Opened));
 }
 
@@ -92,8 +89,8 @@ fn left_over_and_deactivated(store: &dyn AdminStore) {
     let user = add_user(conn, "alice");
     log_in_with_many(conn, user);
     assert_eq!(conn.end_session(session_id(10), &audit(Event::Logout)), Ok(true));
-    for (active, reason) in [(false, Event::Deactivated), (true, Event::Activated), (false, Event::Deactivated)] {
-        assert_eq!(store.set_active(user, active, LastAdmin::MayGo, &audit(reason)), Ok(UserChanged::Done));
+    for active in [false, true, false] {
+        switch(store, user, active);
         assert_gone(conn, 10..10 + MANY);
     }
 }
@@ -104,20 +101,8 @@ fn left_over_of_all(store: &dyn AdminStore) {
     log_in_with_many(conn, user);
     assert_eq!(conn.end_all_sessions(user, &audit(Event::LogoutAll)), Ok(true));
     assert_gone(conn, 10..10 + MANY);
-    assert_eq!(store.set_active(user, false, LastAdmin::MayGo, &audit(Event::Deactivated)), Ok(UserChanged::Done));
+    switch(store, user, false);
     assert_gone(conn, 10..10 + MANY);
-}
-
-fn deactivated_user_learns_the_reason(store: &dyn AdminStore) {
-    let conn = &mut *connect(store);
-    let user = add_user(conn, "alice");
-    log_in(conn, user, 1);
-    assert_eq!(store.set_active(user, false, LastAdmin::MayGo, &audit(Event::Deactivated)), Ok(UserChanged::Done));
-    assert_eq!(verdict(conn, 1), Some(Refusal::InactiveUser));
-    assert_eq!(store.set_active(user, true, LastAdmin::MayGo, &audit(Event::Activated)), Ok(UserChanged::Done));
-    assert_eq!(verdict(conn, 1), Some(Refusal::OldEpoch));
-    assert_eq!(store.set_active(user, false, LastAdmin::MayGo, &audit(Event::Deactivated)), Ok(UserChanged::Done));
-    assert_eq!(verdict(conn, 1), Some(Refusal::OldEpoch));
 }
 
 fn access_tokens_give_way(store: &dyn Store) {
@@ -162,8 +147,7 @@ fn needed_tokens_stay(store: &dyn Store) {
 
 fn recent_successors_stay(store: &dyn Store) {
     let conn = &mut *connect(store);
-    let user = add_user(conn, "alice");
-    log_in(conn, user, 1);
+    add_and_log_in(conn, "alice", 1);
     assert_eq!(conn.refresh(&rotating(1, 2, TokenKind::Access)), Ok(Refreshed::Done));
     assert_eq!(conn.refresh(&adding(2, 3, after(60), None)), Ok(Refreshed::Done));
     // The successor 2 is the oldest one that could be deleted, but a repeat of the refresh needs it.

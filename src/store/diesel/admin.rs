@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-use diesel::RunQueryDsl;
+use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary};
 
 use super::any::AnyConnection;
+use super::audit::{self, About};
 use super::emptying::{Emptied, Emptying};
 use super::hot::statement;
+use super::schema::sessions;
 use super::sweep::BATCH;
-use super::{DieselStore, audit, clients, cutoff, findings, keys, lists, proof, users};
+use super::{DieselStore, clients, cutoff, findings, keys, lists, users};
 use crate::domain::audit::AuditContext;
 use crate::domain::client::{ClientEntry, ClientId};
 use crate::domain::import::ImportData;
@@ -34,7 +36,7 @@ statement! {
 
 impl AdminStore for DieselStore {
     fn create_user(&self, new: &NewUser, shared: SharedEmail, audit: &AuditContext) -> StoreResult<UserCreation> {
-        self.admin(|connection| connection.add(|any| users::create(any, new, shared, audit)))
+        self.add(|any| users::create(any, new, shared, audit))
     }
 
     fn change_user(&self, user: UserId, change: &UserChange, audit: &AuditContext) -> StoreResult<UserChanged> {
@@ -54,7 +56,7 @@ impl AdminStore for DieselStore {
         keep: Option<SessionId>,
         audit: &AuditContext,
     ) -> StoreResult<UserChanged> {
-        self.admin(|connection| connection.end(|any, room| users::set_password(any, user, (new, keep), audit, room)))
+        self.end(|any, room| users::set_password(any, user, (new, keep), audit, room))
     }
 
     fn set_active(
@@ -72,7 +74,7 @@ impl AdminStore for DieselStore {
         let mut outcome = UserChanged::NoSuchUser;
         // Repeated only if the user was activated again meanwhile and logged in.
         loop {
-            match self.admin(|connection| connection.end(|any, _| users::condemn(any, user, last, audit)))? {
+            match self.end(|any, _| users::condemn(any, user, last, audit))? {
                 UserChanged::Done => outcome = UserChanged::Done,
                 UserChanged::NoSuchUser => break,
                 refused @ (UserChanged::NameTaken
@@ -86,7 +88,7 @@ impl AdminStore for DieselStore {
                 let done = emptying.batch(any, sessions)?;
                 Ok(done.rows())
             })?;
-            if self.admin(|connection| connection.write(|any| users::delete(any, user)))? > 0 {
+            if self.write(|any| users::delete(any, user))? > 0 {
                 break;
             }
         }
@@ -94,19 +96,19 @@ impl AdminStore for DieselStore {
     }
 
     fn end_everybody(&self, audit: &AuditContext) -> StoreResult<()> {
-        self.admin(|connection| connection.end(|any, _| cutoff::end_everybody(any, audit)))
+        self.end(|any, _| cutoff::end_everybody(any, audit))
     }
 
     fn end_issued_before(&self, moment: Timestamp, audit: &AuditContext) -> StoreResult<()> {
-        self.admin(|connection| connection.end(|any, _| cutoff::end_issued_before(any, moment, audit)))
+        self.end(|any, _| cutoff::end_issued_before(any, moment, audit))
     }
 
     fn list_users(&self, filter: &UserFilter) -> StoreResult<Vec<UserEntry>> {
-        self.admin(|connection| connection.read(|any| lists::users(any, filter)))
+        self.read(|any| lists::users(any, filter))
     }
 
     fn list_sessions(&self, filter: &SessionFilter) -> StoreResult<SessionList> {
-        self.admin(|connection| connection.read(|any| lists::sessions(any, filter)))
+        self.read(|any| lists::sessions(any, filter))
     }
 
     fn count_sessions(
@@ -128,23 +130,35 @@ impl AdminStore for DieselStore {
     }
 
     fn list_events(&self, filter: &EventFilter) -> StoreResult<Vec<EventEntry>> {
-        self.admin(|connection| connection.read(|any| audit::list(any, filter)))
+        self.read(|any| audit::list(any, filter))
     }
 
     fn count_events(&self, from: Timestamp) -> StoreResult<BTreeMap<String, u64>> {
-        self.admin(|connection| connection.read(|any| audit::count(any, from)))
+        self.read(|any| audit::count(any, from))
     }
 
     fn note_password_given(&self, session: SessionId, audit: &AuditContext) -> StoreResult<bool> {
-        self.admin(|connection| connection.add(|any| proof::note(any, session, audit)))
+        self.add(|any| {
+            let user: Option<i64> = diesel::update(sessions::table.find(session.as_bytes().as_slice()))
+                .filter(sessions::ended_at.is_null())
+                .set(sessions::proven_at.eq(audit.at.as_micros()))
+                .returning(sessions::user_id)
+                .get_result(any)
+                .optional()?;
+            let Some(user) = user else { return Ok(false) };
+            audit::record(any, audit, About::session(UserId(user), session))?;
+            Ok(true)
+        })
     }
 
     fn password_given_at(&self, session: SessionId) -> StoreResult<Option<Timestamp>> {
-        self.admin(|connection| connection.read(|any| proof::find(any, session)))
+        let row = sessions::table.find(session.as_bytes().as_slice()).select(sessions::proven_at);
+        let found: Option<Option<i64>> = self.read(|any| row.get_result(any).optional())?;
+        Ok(found.flatten().map(Timestamp::from_micros))
     }
 
     fn list_keys(&self) -> StoreResult<Vec<KeyEntry>> {
-        self.admin(|connection| connection.read(keys::list))
+        self.read(keys::list)
     }
 
     fn load_keys(&self, given: Option<&KeySecret>) -> Result<Vec<StoredKey>, KeyError> {
@@ -172,7 +186,7 @@ impl AdminStore for DieselStore {
     }
 
     fn retire_key(&self, id: i64, audit: &AuditContext) -> StoreResult<Retiring> {
-        self.admin(|connection| connection.write(|any| keys::retire(any, id, audit)))
+        self.write(|any| keys::retire(any, id, audit))
     }
 
     fn import(&self, data: &ImportData, audit: &AuditContext) -> Result<ImportReport, ImportError> {
@@ -190,23 +204,23 @@ impl AdminStore for DieselStore {
     }
 
     fn add_client(&self, new: &NewClient, audit: &AuditContext) -> StoreResult<ClientCreation> {
-        self.admin(|connection| connection.add(|any| clients::add(any, new, audit)))
+        self.add(|any| clients::add(any, new, audit))
     }
 
     fn list_clients(&self, after: Option<ClientId>, limit: u32) -> StoreResult<Vec<ClientEntry>> {
-        self.admin(|connection| connection.read(|any| clients::list(any, after, limit)))
+        self.read(|any| clients::list(any, after, limit))
     }
 
     fn rotate_client(&self, rotation: &ClientRotation, audit: &AuditContext) -> StoreResult<bool> {
         // This ends a secret, for which there is room on a full disk.
-        self.admin(|connection| connection.end(|any, _| clients::rotate(any, rotation, audit)))
+        self.end(|any, _| clients::rotate(any, rotation, audit))
     }
 
     fn delete_client(&self, client: ClientId, audit: &AuditContext) -> StoreResult<bool> {
-        self.admin(|connection| connection.end(|any, _| clients::delete(any, client, audit)))
+        self.end(|any, _| clients::delete(any, client, audit))
     }
 
     fn look_up(&self, subject: &Subject) -> StoreResult<Findings> {
-        self.admin(|connection| connection.read(|any| findings::look_up(any, subject)))
+        self.read(|any| findings::look_up(any, subject))
     }
 }

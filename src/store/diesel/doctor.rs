@@ -134,13 +134,11 @@ impl DieselStore {
     /// # Errors
     /// When the database cannot be reached.
     pub fn clock_difference(&self, now: Timestamp) -> StoreResult<i64> {
-        let theirs: i64 = self.admin(|connection| {
-            connection.read(|any| {
-                on_each!(any,
-                    sqlite(c) => SqliteClock {}.get_result(c),
-                    postgres(c) => PostgresClock {}.get_result(c),
-                )
-            })
+        let theirs: i64 = self.read(|any| {
+            on_each!(any,
+                sqlite(c) => SqliteClock {}.get_result(c),
+                postgres(c) => PostgresClock {}.get_result(c),
+            )
         })?;
         Ok(theirs.saturating_sub(now.as_micros()))
     }
@@ -151,9 +149,7 @@ impl DieselStore {
     /// # Errors
     /// When the database cannot be reached.
     pub fn statement_log_exposure(&self) -> StoreResult<Option<(String, String)>> {
-        self.admin(|connection| {
-            connection.read(|any| on_each!(any, sqlite(_c) => Ok(None), postgres(c) => statement_log::exposure(c)))
-        })
+        self.read(|any| on_each!(any, sqlite(_c) => Ok(None), postgres(c) => statement_log::exposure(c)))
     }
 
     /// The language in which Postgres words its errors, if it is not English, and the SQL with which a superuser
@@ -162,9 +158,7 @@ impl DieselStore {
     /// # Errors
     /// When the database cannot be reached.
     pub fn foreign_messages(&self) -> StoreResult<Option<(String, String)>> {
-        self.admin(|connection| {
-            connection.read(|any| on_each!(any, sqlite(_c) => Ok(None), postgres(c) => language::other_than_english(c)))
-        })
+        self.read(|any| on_each!(any, sqlite(_c) => Ok(None), postgres(c) => language::other_than_english(c)))
     }
 
     /// Checks everything that the server's promises depend on. Reads a whole SQLite file.
@@ -174,7 +168,7 @@ impl DieselStore {
     /// are not synchronous to disk).
     pub fn diagnose(&self) -> StoreResult<Vec<Fact>> {
         let status = self.migration_status()?;
-        let mut facts = self.admin(|connection| connection.read(database_facts))?;
+        let mut facts = self.read(database_facts)?;
         facts.push(Fact::wanted(
             "pending migrations",
             if status.pending.is_empty() { "none".to_owned() } else { status.pending.join(", ") },
@@ -183,7 +177,7 @@ impl DieselStore {
         ));
         // With pending migrations, there may be no triggers to compare with.
         if status.pending.is_empty() {
-            facts.push(self.admin(|connection| connection.read(trigger_fact))?);
+            facts.push(self.read(trigger_fact)?);
         }
         match &self.target.url {
             #[cfg(feature = "sqlite")]

@@ -234,7 +234,7 @@ impl Large {
             taken += if without_traces {
                 TakeTokens { session, limit }.execute(any)?
             } else {
-                usize::try_from(traces::take(any, &session, limit)?).unwrap_or(usize::MAX)
+                usize::try_from(traces::take(any, session, limit)?).unwrap_or(usize::MAX)
             };
         }
         Ok(taken)

@@ -31,7 +31,7 @@ struct Row {
 
 /// See [`AdminStore::load_keys`](crate::store::AdminStore::load_keys).
 pub(super) fn load(store: &DieselStore, given: Option<&KeySecret>) -> Result<Vec<StoredKey>, KeyError> {
-    let rows = store.admin(|connection| connection.read(read))?;
+    let rows = store.read(read)?;
     check_secret(&rows, given)?;
     let in_use = rows.iter().filter(|row| row.entry.retired.is_none());
     Ok(in_use.filter_map(|row| stored(row, given)).collect())
@@ -48,17 +48,15 @@ pub(super) fn ensure(
     let needed = [KeyPurpose::Successors, KeyPurpose::Sign(Algorithm::Hs256), KeyPurpose::Sign(algorithm)];
     for purpose in needed {
         let in_use = |row: &Row| row.entry.retired.is_none() && row.entry.purpose == purpose;
-        let found = store.admin(|connection| connection.read(read))?.iter().any(in_use);
+        let found = store.read(read)?.iter().any(in_use);
         if found {
             continue;
         }
         let new = new_key(purpose, given, random, now)?;
-        store.admin(|connection| {
-            connection.write(|any| {
-                lock(any)?;
-                // Another node may have been faster.
-                if read(any)?.iter().any(in_use) { Ok(()) } else { new.insert(any) }
-            })
+        store.write(|any| {
+            lock(any)?;
+            // Another node may have been faster.
+            if read(any)?.iter().any(in_use) { Ok(()) } else { new.insert(any) }
         })?;
     }
     load(store, given)
@@ -83,7 +81,7 @@ pub(super) fn rotate(
         new.insert(any)?;
         record(any, audit, About::default())
     };
-    Ok(store.admin(|connection| connection.write(insert))?)
+    Ok(store.write(insert)?)
 }
 
 /// See [`AdminStore::retire_key`](crate::store::AdminStore::retire_key).

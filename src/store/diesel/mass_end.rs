@@ -99,13 +99,11 @@ impl DieselStore {
             while !left.is_empty() {
                 let (batch, rest) = left.split_at_checked(pace.rows()).unwrap_or((left, &[]));
                 let begun = Instant::now();
-                let marked = self.admin(|connection| {
-                    connection.end(|any, _| {
-                        let begun = Instant::now();
-                        let marked = mark(any, batch.iter().map(|found| found.id), audit, now())?;
-                        pace.adjust(begun.elapsed());
-                        Ok(marked)
-                    })
+                let marked = self.end(|any, _| {
+                    let begun = Instant::now();
+                    let marked = mark(any, batch.iter().map(|found| found.id), audit, now())?;
+                    pace.adjust(begun.elapsed());
+                    Ok(marked)
                 })?;
                 ended = ended.saturating_add(u64::try_from(marked).unwrap_or(u64::MAX));
                 progress(ended);
@@ -124,7 +122,7 @@ impl DieselStore {
 
     /// Records a step of the act in a transaction of its own, for which there is room even on a full disk.
     fn note(&self, event: Event, audit: &AuditContext) -> StoreResult<()> {
-        self.admin(|connection| connection.end(|any, _| audit::record_as(any, event, audit, About::default())))
+        self.end(|any, _| audit::record_as(any, event, audit, About::default()))
     }
 
     /// Shows all sessions of the set to `work`, page by page, until that breaks off. Sessions that end meanwhile may be
@@ -137,11 +135,9 @@ impl DieselStore {
         let way = Way::of(set);
         let mut last: Option<Found> = None;
         loop {
-            let until = self.admin(|connection| connection.read(|any| portion(any, set, way, last.as_ref())))?;
+            let until = self.read(|any| portion(any, set, way, last.as_ref()))?;
             loop {
-                let rows = self.admin(|connection| {
-                    connection.read(|any| any.transaction(|any| page(any, set, way, (last.as_ref(), until))))
-                })?;
+                let rows = self.read(|any| any.transaction(|any| page(any, set, way, (last.as_ref(), until))))?;
                 let is_last = i64::try_from(rows.len()).unwrap_or(i64::MAX) < PAGE;
                 // The next page begins after the last row, whether that belongs to the set or not.
                 last = rows.last().cloned().or(last);

@@ -60,7 +60,7 @@ impl DieselStore {
     /// # Errors
     /// When the database fails.
     pub fn only_login_network(&self) -> StoreResult<Option<(String, i64)>> {
-        self.admin(|connection| connection.read(|any| OnlyNetwork {}.get_result(any).optional()))
+        self.read(|any| OnlyNetwork {}.get_result(any).optional())
     }
 }
 

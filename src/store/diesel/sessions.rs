@@ -259,7 +259,7 @@ fn end_as(
     };
     let user: Option<i64> = ended.get_result(connection).optional()?;
     let Some(user) = user else { return Ok(false) };
-    *room -= traces::take(connection, session.as_bytes(), *room)?;
+    *room -= traces::take(connection, session.as_bytes().to_vec(), *room)?;
     tell_end(connection, session, user, (event, audit))
 }
 
@@ -283,7 +283,7 @@ pub(super) fn end_idle(
         standby::confirm(connection)?;
         return Ok(false);
     };
-    traces::take(connection, session.as_bytes(), AT_THE_END)?;
+    traces::take(connection, session.as_bytes().to_vec(), AT_THE_END)?;
     tell_end(connection, session, user, (audit.event, audit))
 }
 

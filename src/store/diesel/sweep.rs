@@ -98,7 +98,7 @@ impl DieselStore {
         let mut total = 0;
         while go_on() {
             let begun = Instant::now();
-            let done = self.admin(|connection| connection.write(&mut step))?;
+            let done = self.write(&mut step)?;
             total += done;
             if done == 0 {
                 break;

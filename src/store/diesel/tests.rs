@@ -15,9 +15,10 @@ use crate::domain::session::{Refusal, SessionId, TokenRecord, judge};
 use crate::domain::time::Timestamp;
 use crate::domain::token::{TokenDigest, TokenKind};
 use crate::domain::user::{Epoch, LoginName, NewUser, PasswordHash, UserId};
-use crate::store::{AdminStore, Connection, NewSession, NewToken, Opening, SessionLimit, Store};
+use crate::store::{
+    AdminStore, Connection, LastAdmin, NewSession, NewToken, Opening, SessionLimit, Store, StoreResult, UserChanged,
+};
 
-mod admin;
 mod audit;
 mod cutoff;
 mod feed;
@@ -96,6 +97,21 @@ impl Fixture {
         all
     }
 
+    /// A SQLite file with the schema.
+    #[cfg(feature = "sqlite")]
+    pub(super) fn sqlite() -> Self {
+        let fixture = Self::bare_sqlite();
+        fixture.store.migrate().expect("the schema");
+        fixture
+    }
+
+    /// A Postgres database with the schema, if there is a server.
+    pub(super) fn postgres() -> Option<Self> {
+        let fixture = Self::bare_postgres()?;
+        fixture.store.migrate().expect("the schema");
+        Some(fixture)
+    }
+
     /// A connection for a test's own statements, as in the database's shell.
     pub(super) fn raw(&self) -> AnyConnection {
         self.store.target.connect(Role::Admin).expect("a connection")
@@ -118,12 +134,31 @@ impl Fixture {
         row.n
     }
 
+    pub(super) fn set_active(&self, user: UserId, active: bool) {
+        let event = if active { Event::Activated } else { Event::Deactivated };
+        let set = self.store.set_active(user, active, LastAdmin::MayGo, &audit(event));
+        assert_eq!(set, Ok(UserChanged::Done));
+    }
+
+    pub(super) fn delete_user(&self, user: UserId) -> StoreResult<UserChanged> {
+        self.store.delete_user(user, LastAdmin::MayGo, &audit(Event::UserDeleted))
+    }
+
     pub(super) fn run(&self, sql: &str) {
         self.tried(sql).expect("a statement");
     }
 
     pub(super) fn tried(&self, sql: &str) -> diesel::QueryResult<()> {
         self.raw().batch_execute(sql)
+    }
+}
+
+/// Runs a test on each database, with a connection and the user alice.
+pub(super) fn on_each_database(test: impl Fn(&Fixture, &mut dyn Connection, UserId)) {
+    for fixture in Fixture::all() {
+        let mut c = fixture.connect();
+        let alice = add_user(&mut *c, "alice");
+        test(&fixture, &mut *c, alice);
     }
 }
 

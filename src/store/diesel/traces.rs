@@ -54,37 +54,56 @@ fn keep(c: &mut diesel::SqliteConnection, gone: Vec<Gone>) -> QueryResult<Vec<Op
     Ok(ends)
 }
 
-#[cfg(feature = "sqlite")]
-statement! {
-    /// Deletes tokens of a session, up to a number.
-    DeleteSome { session: Vec<u8> as Binary, limit: i64 as BigInt } -> GoneColumns,
-    [
-        "DELETE FROM tokens WHERE digest IN (SELECT digest FROM tokens WHERE session_id = ", session,
-        " LIMIT ", limit, ") RETURNING ", (TRACE), ", ", (LEAVES_A_TRACE),
-    ]
+/// Defines a function that deletes the tokens which a query finds, keeps their traces and returns their number: on
+/// Postgres in one round trip.
+macro_rules! take {
+    (
+        $(#[$meta:meta])*
+        fn $name:ident($($field:ident: $rust:ty as $sql:ty),*),
+        [$($piece:tt),* $(,)?]
+    ) => {
+        $(#[$meta])*
+        pub(super) fn $name(any: &mut AnyConnection, $($field: $rust),*) -> QueryResult<i64> {
+            #[cfg(feature = "sqlite")]
+            statement! {
+                Delete { $($field: $rust as $sql),* } -> GoneColumns,
+                ["DELETE FROM tokens WHERE digest IN (", $($piece,)* ") RETURNING ", (TRACE), ", ", (LEAVES_A_TRACE)]
+            }
+            #[cfg(feature = "postgres")]
+            statement! {
+                Take { $($field: $rust as $sql),* } -> BigInt,
+                [
+                    "WITH gone AS (DELETE FROM tokens WHERE digest IN (", $($piece,)* ") RETURNING *), traced AS (",
+                    (INSERT_TRACES), (TRACE), " FROM gone AS tokens WHERE ", (LEAVES_A_TRACE),
+                    " ON CONFLICT DO NOTHING) SELECT count(*) FROM gone",
+                ]
+            }
+            on_each!(any,
+                sqlite(c) => {
+                    let gone = Delete { $($field),* }.load(c)?;
+                    Ok(i64::try_from(keep(c, gone)?.len()).unwrap_or(i64::MAX))
+                },
+                postgres(c) => Take { $($field),* }.get_result(c),
+            )
+        }
+    };
 }
 
-#[cfg(feature = "postgres")]
-statement! {
-    /// The same, with the traces, in one round trip.
-    TakeSome { session: Vec<u8> as Binary, limit: i64 as BigInt } -> BigInt,
-    [
-        "WITH gone AS (DELETE FROM tokens WHERE digest IN (SELECT digest FROM tokens WHERE session_id = ", session,
-        " LIMIT ", limit, ") RETURNING *), traced AS (", (INSERT_TRACES), (TRACE), " FROM gone AS tokens WHERE ",
-        (LEAVES_A_TRACE), " ON CONFLICT DO NOTHING) SELECT count(*) FROM gone",
-    ]
+take! {
+    /// Deletes up to `limit` tokens of an ended session.
+    fn take(session: Vec<u8> as Binary, limit: i64 as BigInt),
+    ["SELECT digest FROM tokens WHERE session_id = ", session, " LIMIT ", limit]
 }
 
-/// Deletes up to `limit` tokens of an ended session, and returns their number.
-pub(super) fn take(any: &mut AnyConnection, session: &[u8], limit: i64) -> QueryResult<i64> {
-    let session = session.to_vec();
-    on_each!(any,
-        sqlite(c) => {
-            let gone = DeleteSome { session, limit }.load(c)?;
-            Ok(count(keep(c, gone)?.len()))
-        },
-        postgres(c) => TakeSome { session, limit }.get_result(c),
-    )
+take! {
+    /// Deletes a few tokens of a user's sessions of one epoch, newest sessions first. This costs the same for any number
+    /// of tokens.
+    fn take_of_epoch(user: i64 as BigInt, epoch: i64 as BigInt),
+    [
+        "SELECT o.digest FROM tokens o WHERE o.session_id IN (SELECT s.id FROM sessions s WHERE s.user_id = ", user,
+        " AND s.auth_epoch = ", epoch, " AND s.ended_at IS NULL ORDER BY s.created DESC LIMIT ", {AT_THE_END},
+        ") LIMIT ", {AT_THE_END},
+    ]
 }
 
 /// Keeps the trace of a deleted token: of its digest, its session, and what it was for, when it expired, and when it
@@ -97,11 +116,6 @@ pub(super) fn keep_one(
 ) -> QueryResult<()> {
     digest.truncate(16);
     InsertTrace { digest, session, kind: kind.to_owned(), expires, consumed, evicted: None }.execute(any).map(drop)
-}
-
-#[cfg(feature = "sqlite")]
-fn count(number: usize) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 #[cfg(feature = "sqlite")]
@@ -143,43 +157,6 @@ pub(super) fn take_from(
             keep(c, gone)
         },
         postgres(c) => TakeFrom { session, from, limit }.load(c),
-    )
-}
-
-#[cfg(feature = "sqlite")]
-statement! {
-    /// Deletes a few tokens of a user's sessions of one epoch.
-    DeleteOfEpoch { user: i64 as BigInt, epoch: i64 as BigInt } -> GoneColumns,
-    [
-        "DELETE FROM tokens WHERE digest IN (SELECT o.digest FROM tokens o WHERE o.session_id IN (\
-         SELECT s.id FROM sessions s WHERE s.user_id = ", user, " AND s.auth_epoch = ", epoch,
-        " AND s.ended_at IS NULL ORDER BY s.created DESC LIMIT ", {AT_THE_END}, ") LIMIT ", {AT_THE_END},
-        ") RETURNING ", (TRACE), ", ", (LEAVES_A_TRACE),
-    ]
-}
-
-#[cfg(feature = "postgres")]
-statement! {
-    /// The same, with the traces, in one round trip.
-    TakeOfEpoch { user: i64 as BigInt, epoch: i64 as BigInt } -> BigInt,
-    [
-        "WITH gone AS (DELETE FROM tokens WHERE digest IN (SELECT o.digest FROM tokens o WHERE o.session_id IN (\
-         SELECT s.id FROM sessions s WHERE s.user_id = ", user, " AND s.auth_epoch = ", epoch,
-        " AND s.ended_at IS NULL ORDER BY s.created DESC LIMIT ", {AT_THE_END}, ") LIMIT ", {AT_THE_END},
-        ") RETURNING *), traced AS (", (INSERT_TRACES), (TRACE), " FROM gone AS tokens WHERE ", (LEAVES_A_TRACE),
-        " ON CONFLICT DO NOTHING) SELECT count(*) FROM gone",
-    ]
-}
-
-/// Deletes a few tokens of a user's sessions of one epoch, newest sessions first, and returns their number. This
-/// costs the same for any number of tokens.
-pub(super) fn take_of_epoch(any: &mut AnyConnection, user: i64, epoch: i64) -> QueryResult<i64> {
-    on_each!(any,
-        sqlite(c) => {
-            let gone = DeleteOfEpoch { user, epoch }.load(c)?;
-            Ok(count(keep(c, gone)?.len()))
-        },
-        postgres(c) => TakeOfEpoch { user, epoch }.get_result(c),
     )
 }
 

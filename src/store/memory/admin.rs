@@ -2,16 +2,16 @@
 
 use std::ops::ControlFlow;
 
+use super::clients::ClientRow;
 use super::{MemoryStore, SessionRow, Tables};
 use crate::domain::audit::{AuditContext, Event};
-use crate::domain::client::{ClientEntry, ClientId};
+use crate::domain::client::{ClientEntry, ClientId, ClientRecord, OldSecret};
 use crate::domain::session::SessionId;
 use crate::domain::time::{Clock, Timestamp};
 use crate::domain::user::{Account, NewUser, PasswordHash, User, UserId, email_key, lookalike_key};
 use crate::store::{
-    AdminStore, ClientCreation, ClientRotation, Findings, LastAdmin, LiveSet, NewClient, SessionCount, SessionFilter,
-    SessionList, SessionMatch, SharedEmail, StoreResult, Subject, UserChange, UserChanged, UserCreation, UserEntry,
-    UserFilter,
+    AdminStore, ClientCreation, ClientRotation, Findings, LastAdmin, LiveSet, NewClient, SessionCount, SessionMatch,
+    SharedEmail, StoreError, StoreResult, Subject, UserChange, UserChanged, UserCreation, UserEntry, UserFilter,
 };
 
 impl AdminStore for MemoryStore {
@@ -165,24 +165,44 @@ impl AdminStore for MemoryStore {
         Ok(self.tables().sessions.get(&session).and_then(|row| row.proven))
     }
 
-    fn list_sessions(&self, filter: &SessionFilter) -> StoreResult<SessionList> {
-        Ok(self.tables().list_sessions(filter).into())
-    }
-
     fn add_client(&self, new: &NewClient, audit: &AuditContext) -> StoreResult<ClientCreation> {
-        self.tables().add_client(new, audit)
+        let mut tables = self.tables();
+        if tables.clients.values().any(|row| row.record.name == new.name) {
+            return Ok(ClientCreation::NameTaken);
+        }
+        if tables.clients.contains_key(&new.id) {
+            return Err(StoreError::Failed("a client's id exists already".to_owned()));
+        }
+        let NewClient { id, name, secret, rights, limit } = new.clone();
+        let record = ClientRecord { id, name, secret, old_secret: None, rights, limit };
+        tables.clients.insert(id, ClientRow { record, created: audit.at, rotated: None, last_used: None });
+        tables.tell_of_all(audit);
+        Ok(ClientCreation::Created)
     }
 
     fn list_clients(&self, after: Option<ClientId>, limit: u32) -> StoreResult<Vec<ClientEntry>> {
-        Ok(self.tables().list_clients(after, limit))
+        let tables = self.tables();
+        let later = tables.clients.iter().filter(|(id, _)| after.is_none_or(|after| **id > after));
+        Ok(later.map(|(_, row)| row.entry()).take(usize::try_from(limit).unwrap_or(usize::MAX)).collect())
     }
 
     fn rotate_client(&self, rotation: &ClientRotation, audit: &AuditContext) -> StoreResult<bool> {
-        Ok(self.tables().rotate_client(rotation, audit))
+        let mut tables = self.tables();
+        let Some(row) = tables.clients.get_mut(&rotation.client) else { return Ok(false) };
+        let replaced = std::mem::replace(&mut row.record.secret, rotation.secret);
+        row.record.old_secret = rotation.keep_old_until.map(|until| OldSecret { digest: replaced, until });
+        row.rotated = Some(audit.at);
+        tables.tell_of_all(audit);
+        Ok(true)
     }
 
     fn delete_client(&self, client: ClientId, audit: &AuditContext) -> StoreResult<bool> {
-        Ok(self.tables().delete_client(client, audit))
+        let mut tables = self.tables();
+        let is_known = tables.clients.remove(&client).is_some();
+        if is_known {
+            tables.tell_of_all(audit);
+        }
+        Ok(is_known)
     }
 
     fn look_up(&self, subject: &Subject) -> StoreResult<Findings> {
@@ -263,8 +283,7 @@ impl Tables {
     /// The name of another user than `user` that is this name or, if there is none, looks like it.
     fn holder_of_name(&self, name: &str, user: Option<UserId>) -> Option<String> {
         let key = lookalike_key(name);
-        let others = self.accounts.values().map(|account| &account.user).filter(|other| Some(other.id) != user);
-        let alike = others.map(|other| &other.username).filter(|other| lookalike_key(other) == key);
+        let alike = self.others(user).map(|other| &other.username).filter(|other| lookalike_key(other) == key);
         alike.min_by_key(|other| *other != name).cloned()
     }
 
@@ -273,8 +292,12 @@ impl Tables {
         if email.is_empty() || shared == SharedEmail::Allow {
             return None;
         }
-        let mut others = self.accounts.values().map(|account| &account.user).filter(|other| Some(other.id) != user);
-        others.find(|other| email_key(&other.email) == email_key(email)).map(|other| other.username.clone())
+        let holder = self.others(user).find(|other| email_key(&other.email) == email_key(email));
+        holder.map(|other| other.username.clone())
+    }
+
+    fn others(&self, user: Option<UserId>) -> impl Iterator<Item = &User> {
+        self.accounts.values().map(|account| &account.user).filter(move |other| Some(other.id) != user)
     }
 
     fn user_entry(&self, user: &User) -> UserEntry {

@@ -8,8 +8,18 @@ use crate::domain::user::{Epoch, UserId};
 impl Tables {
     /// The session, ended if it is from before the cutoff.
     pub(super) fn as_of_cutoff(&self, session: &Session) -> Session {
-        let cut = self.cutoff.as_ref().filter(|(before, _)| session.created < *before);
-        Session { ended: session.ended.or(cut.map(|(_, audit)| audit.at)), ..session.clone() }
+        let cut = self.cut(session).map(|audit| audit.at);
+        Session { ended: session.ended.or(cut), ..session.clone() }
+    }
+
+    fn cut(&self, session: &Session) -> Option<&AuditContext> {
+        self.cutoff.as_ref().filter(|(before, _)| session.created < *before).map(|(_, audit)| audit)
+    }
+
+    /// What first ended a session together with others: the cutoff, or what raised the epoch of its user above its own.
+    pub(super) fn end_with_others(&self, row: &SessionRow) -> Option<&AuditContext> {
+        let raise = self.raises.get(&(row.user, Epoch(row.session.epoch.0 + 1)));
+        raise.into_iter().chain(self.cut(&row.session)).min_by_key(|audit| audit.at)
     }
 
     pub(super) fn end(&mut self, id: SessionId, audit: &AuditContext) -> bool {
@@ -49,6 +59,18 @@ impl Tables {
         user.epoch = Epoch(user.epoch.0 + 1);
         let raised = (id, user.epoch);
         self.raises.insert(raised, audit.clone());
+        true
+    }
+
+    /// Raises the epoch, and that of the live session `keep` with it. `false` if there is no such user.
+    pub(super) fn raise_epoch_but_for(&mut self, user: UserId, keep: Option<SessionId>, audit: &AuditContext) -> bool {
+        let Some(Epoch(old)) = self.accounts.get(&user).map(|account| account.user.epoch) else { return false };
+        self.raise_epoch(user, audit);
+        self.tell(audit, user);
+        let kept = keep.and_then(|id| self.sessions.get_mut(&id)).filter(|row| row.user == user);
+        if let Some(row) = kept.filter(|row| row.session.epoch == Epoch(old) && row.session.ended.is_none()) {
+            row.session.epoch = Epoch(old + 1);
+        }
         true
     }
 

@@ -7,7 +7,6 @@ use crate::domain::audit::AuditContext;
 use crate::domain::session::{Session, SessionId};
 use crate::domain::time::Timestamp;
 use crate::domain::token::TokenDigest;
-use crate::domain::user::Epoch;
 use crate::store::{EndScope, Findings, FoundEnd, FoundEvent, FoundSession, FoundToken, KeptSession, LastEnd, Subject};
 
 /// What is left of deleted tokens and of the sessions of deleted users.
@@ -98,12 +97,7 @@ impl Tables {
         let in_a_set = self.past.ended_in_a_set.contains(&session.id);
         let own_scope = if in_a_set { EndScope::Others } else { EndScope::Alone };
         let own = ended.as_ref().map(|audit| (audit, own_scope));
-        let raised = || self.raises.get(&(user.id, Epoch(session.epoch.0 + 1)));
-        let cut = || self.cutoff.as_ref().filter(|(before, _)| session.created < *before).map(|(_, audit)| audit);
-        let with_others = || {
-            let ends = raised().into_iter().chain(cut());
-            ends.min_by_key(|audit| audit.at).map(|audit| (audit, EndScope::Others))
-        };
+        let with_others = || self.end_with_others(row).map(|audit| (audit, EndScope::Others));
         Some(KeptSession {
             session: Session { ended: ended.as_ref().map(|audit| audit.at), ..session.clone() },
             user: user.clone(),

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{SessionRow, Tables};
+use super::{SessionRow, Tables, TokenRow};
 use crate::domain::policy::IdleLimits;
-use crate::domain::session::{Session, SessionId, TokenRecord};
+use crate::domain::session::{Session, SessionEntry, SessionId, TokenRecord};
 use crate::domain::time::Timestamp;
 use crate::domain::token::{TokenDigest, TokenKind};
 use crate::domain::user::{Account, Epoch, NewUser, User, UserId};
@@ -40,6 +40,25 @@ impl Tables {
             && current
             && !idle
             && tokens.any(|t| t.expires.is_none_or(|end| end > now))
+    }
+
+    pub(super) fn session_entry(&self, row: &SessionRow) -> SessionEntry {
+        let ended = row.ended.as_ref().or_else(|| self.end_with_others(row));
+        let cacheable = |token: &&TokenRow| token.session == row.session.id && token.consumed.is_none();
+        let ends = self.tokens.values().filter(cacheable).map(|token| token.expires);
+        let origin = &row.opened.origin;
+        SessionEntry {
+            session: Session { ended: ended.map(|audit| audit.at), ..row.session.clone() },
+            user_id: row.user,
+            username: self.accounts.get(&row.user).map(|account| account.user.username.clone()).unwrap_or_default(),
+            name: row.name.clone(),
+            // A token without an end outlasts all others.
+            expires: ends.max_by_key(|end| end.map_or(i64::MAX, Timestamp::as_micros)).flatten(),
+            address: origin.address_text(),
+            user_agent: origin.user_agent.clone(),
+            end_reason: ended.map(|audit| audit.event),
+            ended_by: ended.map(|audit| audit.actor.to_string()),
+        }
     }
 
     /// The user's live sessions, the oldest first.

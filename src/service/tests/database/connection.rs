@@ -2,15 +2,12 @@
 
 use super::{Database, Rows};
 use crate::domain::audit::AuditContext;
-use crate::domain::session::{SessionEntry, SessionId, TokenRecord};
-use crate::domain::time::Timestamp;
+use crate::domain::session::{SessionId, TokenRecord};
 use crate::domain::token::TokenDigest;
-use crate::domain::user::{Account, Epoch, LoginName, NewUser, PasswordHash, UserId};
+use crate::domain::user::UserId;
 use crate::service::tests::{Mistake, is_planted};
-use crate::store::{
-    Connection, NewSession, Opening, Refresh, Refreshed, Revoked, SessionFilter, SessionList, StoreError, StoreResult,
-    Successor,
-};
+use crate::store::around::{Around, Repeat, Surrounded};
+use crate::store::{Connection, Revoked, StoreError, StoreResult};
 
 pub(super) struct FakeConnection {
     database: Database,
@@ -54,11 +51,16 @@ fn commit(database: &Database, ends: Vec<Revoked>) {
     }
 }
 
-fn other<T>() -> StoreResult<T> {
-    Err(StoreError::Failed("this database knows no such thing".to_owned()))
-}
+impl Around for FakeConnection {
+    fn around<T>(
+        &mut self,
+        method: &'static str,
+        _: Repeat,
+        _: impl FnMut(&mut dyn Connection) -> StoreResult<T>,
+    ) -> StoreResult<T> {
+        Err(StoreError::Failed(format!("this database knows no {method}")))
+    }
 
-impl Connection for FakeConnection {
     fn ping(&mut self) -> StoreResult<()> {
         self.database.statement(|| ()).map(|_| ())
     }
@@ -78,62 +80,14 @@ impl Connection for FakeConnection {
     fn group(&mut self, work: &mut dyn FnMut(&mut dyn Connection)) -> StoreResult<()> {
         let database = self.database.clone();
         begin(&database)?;
-        let mut inside = Self { database: database.clone(), group: Some(Vec::new()), ahead: None };
+        let mut inside = Surrounded(Self { database: database.clone(), group: Some(Vec::new()), ahead: None });
         work(&mut inside);
-        let written = inside.group.unwrap_or_default();
+        let written = inside.0.group.unwrap_or_default();
         database.statement(|| {
             if !is_planted(Mistake::GroupCameToNothing) {
                 commit(&database, written);
             }
         })?;
         Ok(())
-    }
-
-    fn find_account(&mut self, _: &LoginName) -> StoreResult<Option<Account>> {
-        other()
-    }
-
-    fn find_account_by_id(&mut self, _: UserId) -> StoreResult<Option<Account>> {
-        other()
-    }
-
-    fn open_session(&mut self, _: &NewSession) -> StoreResult<Opening> {
-        other()
-    }
-
-    fn refresh(&mut self, _: &Refresh) -> StoreResult<Refreshed> {
-        other()
-    }
-
-    fn find_successor(&mut self, _: &TokenDigest) -> StoreResult<Option<Successor>> {
-        other()
-    }
-
-    fn end_idle_session(&mut self, _: SessionId, _: Timestamp, _: &AuditContext) -> StoreResult<bool> {
-        other()
-    }
-
-    fn end_other_sessions(&mut self, _: UserId, _: SessionId, _: &AuditContext) -> StoreResult<bool> {
-        other()
-    }
-
-    fn list_sessions(&mut self, _: &SessionFilter) -> StoreResult<SessionList> {
-        other()
-    }
-
-    fn find_session(&mut self, _: SessionId) -> StoreResult<Option<SessionEntry>> {
-        other()
-    }
-
-    fn upgrade_password_hash(&mut self, _: UserId, _: &PasswordHash, _: &PasswordHash) -> StoreResult<bool> {
-        other()
-    }
-
-    fn put_shadow_user(&mut self, _: &NewUser, _: &AuditContext) -> StoreResult<Epoch> {
-        other()
-    }
-
-    fn touch(&mut self, _: &[(SessionId, Timestamp)]) -> StoreResult<()> {
-        other()
     }
 }

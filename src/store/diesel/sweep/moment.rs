@@ -23,7 +23,7 @@ impl DieselStore {
     /// # Errors
     /// When the database fails.
     pub fn begin_sweep(&self, now: Timestamp, trust: ClockTrust) -> StoreResult<SweepMoment> {
-        self.admin(|connection| connection.write(|any| begin(any, now, trust)))
+        self.write(|any| begin(any, now, trust))
     }
 }
 

@@ -16,6 +16,30 @@ use crate::store::StoreResult;
 /// How many users are looked at in one statement.
 const USERS: usize = 1_000;
 
+/// A session's id, its epoch, when it was opened, and when it was last used.
+type Old = (Vec<u8>, i64, i64, i64);
+
+/// Defines a function that finds rows by a statement; on Postgres those that no other transaction has locked.
+macro_rules! find_unlocked {
+    (
+        $(#[$meta:meta])*
+        fn $name:ident($($field:ident: $rust:ty as $sql:ty),*) -> $row:ty as $columns:ty,
+        [$($piece:tt),* $(,)?]
+    ) => {
+        $(#[$meta])*
+        fn $name(any: &mut AnyConnection, $($field: $rust),*) -> QueryResult<Vec<$row>> {
+            #[cfg(feature = "sqlite")]
+            statement! { All { $($field: $rust as $sql),* } -> $columns, [$($piece),*] }
+            #[cfg(feature = "postgres")]
+            statement! { Unlocked { $($field: $rust as $sql),* } -> $columns, [$($piece,)* " FOR UPDATE SKIP LOCKED"] }
+            on_each!(any,
+                sqlite(c) => All { $($field),* }.load(c),
+                postgres(c) => Unlocked { $($field),* }.load(c),
+            )
+        }
+    };
+}
+
 statement! {
     /// The next users, and whether each has sessions of old epochs or from before the cutoff.
     FindUsers { after: i64 as BigInt } -> (BigInt, BigInt, Bool, Bool),
@@ -28,23 +52,12 @@ statement! {
     ]
 }
 
-#[cfg(feature = "sqlite")]
-statement! {
+find_unlocked! {
     /// Some of a user's sessions of old epochs or from before the cutoff.
-    FindOld { user: i64 as BigInt, epoch: i64 as BigInt } -> (Binary, BigInt, BigInt, BigInt),
+    fn find_old(user: i64 as BigInt, epoch: i64 as BigInt) -> Old as (Binary, BigInt, BigInt, BigInt),
     [
         "SELECT id, auth_epoch, created, last_seen FROM sessions WHERE user_id = ", user, " AND ended_at IS NULL \
          AND (auth_epoch < ", epoch, " OR created < ", (ISSUED_BEFORE), ") LIMIT ", {BATCH},
-    ]
-}
-
-#[cfg(feature = "postgres")]
-statement! {
-    /// The same, for sessions that are not locked.
-    FindOldUnlocked { user: i64 as BigInt, epoch: i64 as BigInt } -> (Binary, BigInt, BigInt, BigInt),
-    [
-        "SELECT id, auth_epoch, created, last_seen FROM sessions WHERE user_id = ", user, " AND ended_at IS NULL \
-         AND (auth_epoch < ", epoch, " OR created < ", (ISSUED_BEFORE), ") LIMIT ", {BATCH}, " FOR UPDATE SKIP LOCKED",
     ]
 }
 
@@ -57,11 +70,10 @@ statement! {
     ["UPDATE sessions SET ended_at = ", at, ", ended_reason = ", event, ", ended_by = ", actor, " WHERE id = ", id]
 }
 
-#[cfg(feature = "sqlite")]
-statement! {
+find_unlocked! {
     /// Ended sessions that may have tokens, except those whose clients have to learn that their user is
     /// inactive. The condition has to be literally that of the index.
-    FindToEmpty { from: i64 as BigInt } -> (Binary, BigInt),
+    fn find_to_empty(from: i64 as BigInt) -> (Vec<u8>, i64) as (Binary, BigInt),
     [
         "SELECT id, ended_at FROM sessions WHERE ended_at IS NOT NULL AND NOT emptied \
          AND (ended_reason IS NULL OR ended_reason NOT IN ('deactivated', 'imported')) AND ended_at >= ", from,
@@ -69,52 +81,16 @@ statement! {
     ]
 }
 
-#[cfg(feature = "postgres")]
-statement! {
-    /// The same, for sessions that are not locked.
-    FindToEmptyUnlocked { from: i64 as BigInt } -> (Binary, BigInt),
-    [
-        "SELECT id, ended_at FROM sessions WHERE ended_at IS NOT NULL AND NOT emptied \
-         AND (ended_reason IS NULL OR ended_reason NOT IN ('deactivated', 'imported')) AND ended_at >= ", from,
-        " ORDER BY ended_at LIMIT ", {BATCH}, " FOR UPDATE SKIP LOCKED",
-    ]
-}
-
-#[cfg(feature = "sqlite")]
-statement! {
+find_unlocked! {
     /// Sessions that ended long ago.
-    FindEnded { before: i64 as BigInt } -> Binary,
+    fn find_ended(before: i64 as BigInt) -> Vec<u8> as Binary,
     ["SELECT id FROM sessions WHERE ended_at < ", before, " ORDER BY ended_at LIMIT ", {BATCH}]
-}
-
-#[cfg(feature = "postgres")]
-statement! {
-    /// The same, for sessions that are not locked.
-    FindEndedUnlocked { before: i64 as BigInt } -> Binary,
-    [
-        "SELECT id FROM sessions WHERE ended_at < ", before, " ORDER BY ended_at LIMIT ", {BATCH},
-        " FOR UPDATE SKIP LOCKED",
-    ]
 }
 
 statement! {
     /// Sessions that were removed with their users long ago.
     FindRemoved { before: i64 as BigInt } -> Binary,
     ["SELECT id FROM removed_sessions WHERE removed_at < ", before, " ORDER BY removed_at LIMIT ", {BATCH}]
-}
-
-fn find_to_empty(any: &mut AnyConnection, from: i64) -> QueryResult<Vec<(Vec<u8>, i64)>> {
-    on_each!(any,
-        sqlite(c) => FindToEmpty { from }.load(c),
-        postgres(c) => FindToEmptyUnlocked { from }.load(c),
-    )
-}
-
-fn find_ended(any: &mut AnyConnection, before: i64) -> QueryResult<Vec<Vec<u8>>> {
-    on_each!(any,
-        sqlite(c) => FindEnded { before }.load(c),
-        postgres(c) => FindEndedUnlocked { before }.load(c),
-    )
 }
 
 impl DieselStore {
@@ -181,8 +157,7 @@ impl DieselStore {
     pub(super) fn mark_old_epochs(&self, go_on: &dyn Fn() -> bool) -> StoreResult<()> {
         let mut after = i64::MIN;
         while go_on() {
-            let users: Vec<(i64, i64, bool, bool)> =
-                self.admin(|connection| connection.read(|any| FindUsers { after }.load(any)))?;
+            let users: Vec<(i64, i64, bool, bool)> = self.read(|any| FindUsers { after }.load(any))?;
             let Some((last, ..)) = users.last() else { break };
             after = *last;
             for (id, epoch, is_active, _) in users.into_iter().filter(|(.., has_old)| *has_old) {
@@ -194,15 +169,10 @@ impl DieselStore {
     }
 }
 
-type Old = (Vec<u8>, i64, i64, i64);
-
 /// Marks one batch of a user's sessions, and returns their number.
 fn mark_some(any: &mut AnyConnection, owner: Owner) -> QueryResult<usize> {
     let Owner { id: user, epoch, .. } = owner;
-    let old: Vec<Old> = on_each!(&mut *any,
-        sqlite(c) => FindOld { user, epoch }.load(c)?,
-        postgres(c) => FindOldUnlocked { user, epoch }.load(c)?,
-    );
+    let old = find_old(any, user, epoch)?;
     if old.is_empty() {
         return Ok(0);
     }

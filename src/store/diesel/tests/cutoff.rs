@@ -9,17 +9,15 @@ fn everything(fixture: &Fixture) -> i64 {
 
 #[test]
 fn a_changed_row_is_logged_once_and_what_it_ended_is_swept_without_a_word() {
-    for fixture in Fixture::all() {
-        let mut c = fixture.connect();
-        let user = add_user(&mut *c, "alice");
-        (0..300).for_each(|n| open(&mut *c, &login(user, 0, n)));
+    on_each_database(|fixture, c, user| {
+        (0..300).for_each(|n| open(c, &login(user, 0, n)));
         assert_eq!(fixture.store.end_everybody(&audit(Event::AllSessionsEnded)), Ok(()));
         let epoch = c.find_account_by_id(user).expect("a read").expect("the user").user.epoch.0;
-        assert_eq!((epoch, everything(&fixture)), (1, 1));
-        (300..600).for_each(|n| open(&mut *c, &login(user, epoch, n)));
+        assert_eq!((epoch, everything(fixture)), (1, 1));
+        (300..600).for_each(|n| open(c, &login(user, epoch, n)));
         assert_eq!(fixture.store.end_issued_before(later(1), &audit(Event::OldSessionsEnded)), Ok(()));
-        assert_eq!(everything(&fixture), 2);
-        assert!([1, 299, 300, 599].iter().all(|n| verdict(&mut *c, *n).is_err()));
+        assert_eq!(everything(fixture), 2);
+        assert!([1, 299, 300, 599].iter().all(|n| verdict(c, *n).is_err()));
         let rows = fixture.count("revocation_log");
         let report = fixture.store.sweep(later(5), &SweepPolicy::default(), &|| true).expect("a sweep");
         assert_eq!(report.dead_tokens, 600);
@@ -27,37 +25,33 @@ fn a_changed_row_is_logged_once_and_what_it_ended_is_swept_without_a_word() {
         assert_eq!(fixture.count("sessions WHERE ended_reason = 'all_sessions_ended' AND ended_by = 'system'"), 300);
         assert_eq!(fixture.count("sessions WHERE ended_reason = 'old_sessions_ended'"), 300);
         assert_eq!(fixture.count("sessions WHERE ended_at IS NULL"), 0);
-    }
+    });
 }
 
 #[test]
 fn revocations_are_logged_after_the_row_rose() {
-    for fixture in Fixture::all() {
-        let mut c = fixture.connect();
-        let user = add_user(&mut *c, "alice");
+    on_each_database(|fixture, c, user| {
         assert_eq!(fixture.store.end_everybody(&audit(Event::AllSessionsEnded)), Ok(()));
-        (0..3).for_each(|n| open(&mut *c, &login(user, 1, n)));
+        (0..3).for_each(|n| open(c, &login(user, 1, n)));
         assert_eq!(c.end_session(session(0), &audit(Event::Logout)), Ok(true));
         fixture.run("DELETE FROM tokens");
         assert_eq!(fixture.count("revocation_log WHERE session_id IS NOT NULL"), 3);
         fixture.run("DELETE FROM sessions");
         assert_eq!(fixture.count("revocation_log WHERE session_id IS NOT NULL"), 5);
-    }
+    });
 }
 
 #[test]
 fn sessions_expire_and_are_swept_after_the_row_rose() {
-    for fixture in Fixture::all() {
-        let mut c = fixture.connect();
-        let user = add_user(&mut *c, "alice");
+    on_each_database(|fixture, c, user| {
         assert_eq!(fixture.store.end_everybody(&audit(Event::AllSessionsEnded)), Ok(()));
-        (0..10).for_each(|n| open(&mut *c, &login(user, 1, n)));
+        (0..10).for_each(|n| open(c, &login(user, 1, n)));
         let days = |days: u64| later(3601 + days * 24 * 60 * 60);
         let swept = |at| fixture.store.sweep(at, &SweepPolicy::default(), &|| true).expect("a sweep");
         assert_eq!(swept(days(1)).expired_tokens, 10);
         assert_eq!(fixture.count("sessions WHERE ended_reason = 'expired'"), 10);
         assert_eq!(swept(days(31)).sessions, 10);
-    }
+    });
 }
 
 #[test]
@@ -77,16 +71,14 @@ fn the_row_only_rises() {
 
 #[test]
 fn what_ended_stays_ended_on_the_way_back() {
-    for fixture in Fixture::all() {
-        let mut c = fixture.connect();
-        let user = add_user(&mut *c, "alice");
-        open(&mut *c, &login(user, 0, 1));
+    on_each_database(|fixture, c, user| {
+        open(c, &login(user, 0, 1));
         assert_eq!(fixture.store.end_everybody(&audit(Event::AllSessionsEnded)), Ok(()));
-        open(&mut *c, &login(user, 1, 2));
+        open(c, &login(user, 1, 2));
         assert_eq!(fixture.store.end_issued_before(later(1), &audit(Event::OldSessionsEnded)), Ok(()));
         let mut late = login(user, 1, 3);
         late.audit.at = later(2);
-        open(&mut *c, &late);
+        open(c, &late);
         while fixture
             .store
             .migration_status()
@@ -103,5 +95,5 @@ fn what_ended_stays_ended_on_the_way_back() {
         fixture.store.migrate().expect("the way forward again");
         let good = [1, 2, 3].map(|number| verdict(&mut *fixture.connect(), number).is_ok());
         assert_eq!(good, [false, false, true]);
-    }
+    });
 }

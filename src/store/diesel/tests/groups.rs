@@ -3,38 +3,10 @@
 use super::*;
 use crate::store::StoreError;
 
-#[test]
-fn a_group_is_durable_whole_and_a_failing_step_undoes_itself_alone() {
-    for fixture in Fixture::all() {
-        let mut c = fixture.connect();
-        let user = add_user(&mut *c, "alice");
-        let mut answers = Vec::new();
-        let grouped = c.group(&mut |c| {
-            answers.push(c.open_session(&login(user, 0, 1)));
-            // The same token again: the session before it must be undone with it.
-            let mut twice = login(user, 0, 2);
-            twice.tokens[0].digest = digest(1);
-            answers.push(c.open_session(&twice));
-            answers.push(c.open_session(&login(user, 7, 3)));
-            answers.push(c.open_session(&login(user, 0, 4)));
-            assert_eq!(verdict(c, 1), Ok(()));
-            c.end_session(session(4), &audit(Event::Logout)).expect("ended");
-        });
-        assert_eq!(grouped, Ok(()));
-        assert_eq!(answers[0], Ok(Opening::Opened));
-        assert!(matches!(answers[1], Err(StoreError::Failed(_))), "{:?}", answers[1]);
-        assert_eq!((&answers[2], &answers[3]), (&Ok(Opening::Denied), &Ok(Opening::Opened)));
-        assert_eq!((verdict(&mut *c, 1), verdict(&mut *c, 4)), (Ok(()), Err(Refusal::Unknown)));
-        assert_eq!(fixture.count("sessions"), 2);
-        open(&mut *c, &login(user, 0, 5));
-    }
-}
-
 #[cfg(feature = "sqlite")]
 #[test]
 fn nothing_of_a_group_is_seen_before_it_is_durable() {
-    let fixture = Fixture::bare_sqlite();
-    fixture.store.migrate().expect("the schema");
+    let fixture = Fixture::sqlite();
     let (mut c, mut other) = (fixture.connect(), fixture.connect());
     let user = add_user(&mut *c, "alice");
     c.group(&mut |c| {
@@ -48,8 +20,7 @@ fn nothing_of_a_group_is_seen_before_it_is_durable() {
 #[cfg(feature = "sqlite")]
 #[test]
 fn when_the_database_drops_the_transaction_nothing_of_the_group_has_happened() {
-    let fixture = Fixture::bare_sqlite();
-    fixture.store.migrate().expect("the schema");
+    let fixture = Fixture::sqlite();
     let mut c = fixture.connect();
     let user = add_user(&mut *c, "alice");
     // A full disk would do the same: the whole transaction is rolled back inside a step.
@@ -74,8 +45,7 @@ fn when_the_database_drops_the_transaction_nothing_of_the_group_has_happened() {
 #[cfg(feature = "sqlite")]
 #[test]
 fn a_panic_in_a_group_undoes_it_and_the_connection_goes_on() {
-    let fixture = Fixture::bare_sqlite();
-    fixture.store.migrate().expect("the schema");
+    let fixture = Fixture::sqlite();
     let mut c = fixture.connect();
     let user = add_user(&mut *c, "alice");
     let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
@@ -93,8 +63,7 @@ fn a_panic_in_a_group_undoes_it_and_the_connection_goes_on() {
 #[cfg(feature = "sqlite")]
 #[test]
 fn a_writer_in_the_way_is_busy_and_the_connection_goes_on() {
-    let fixture = Fixture::bare_sqlite();
-    fixture.store.migrate().expect("the schema");
+    let fixture = Fixture::sqlite();
     let options = StoreOptions { busy_timeout: Duration::from_millis(20), ..StoreOptions::default() };
     let hasty = DieselStore::open(&fixture.url, options).expect("a store");
     let (mut c, mut waiting) = (fixture.connect(), hasty.connect().expect("a connection"));
@@ -109,8 +78,7 @@ fn a_writer_in_the_way_is_busy_and_the_connection_goes_on() {
 
 #[test]
 fn a_row_locked_by_somebody_else_is_busy_on_postgres() {
-    let Some(fixture) = Fixture::bare_postgres() else { return };
-    fixture.store.migrate().expect("the schema");
+    let Some(fixture) = Fixture::postgres() else { return };
     let options = StoreOptions { busy_timeout: Duration::from_millis(20), ..StoreOptions::default() };
     let hasty = DieselStore::open(&fixture.url, options).expect("a store");
     let mut c = hasty.connect().expect("a connection");
@@ -124,8 +92,7 @@ fn a_row_locked_by_somebody_else_is_busy_on_postgres() {
 
 #[test]
 fn a_connection_that_the_server_ended_is_told_to_be_given_up() {
-    let Some(fixture) = Fixture::bare_postgres() else { return };
-    fixture.store.migrate().expect("the schema");
+    let Some(fixture) = Fixture::postgres() else { return };
     let mut c = fixture.connect();
     let user = add_user(&mut *c, "alice");
     fixture.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = current_database()");

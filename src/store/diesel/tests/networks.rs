@@ -13,13 +13,12 @@ fn log_in_from(connection: &mut dyn Connection, user: UserId, (number, network):
 
 #[test]
 fn networks_are_kept_for_a_while_and_for_each_user_in_a_bounded_number() {
-    for fixture in Fixture::all() {
-        let mut c = fixture.connect();
-        let (alice, bob) = (add_user(&mut *c, "alice"), add_user(&mut *c, "bob"));
+    on_each_database(|fixture, c, alice| {
+        let bob = add_user(c, "bob");
         for number in 0..70 {
-            log_in_from(&mut *c, alice, (number, &format!("10.0.0.{number}")), later(number.into()));
+            log_in_from(c, alice, (number, &format!("10.0.0.{number}")), later(number.into()));
         }
-        log_in_from(&mut *c, bob, (100, "10.0.0.1"), later(DAY));
+        log_in_from(c, bob, (100, "10.0.0.1"), later(DAY));
         assert_eq!(fixture.count("login_networks"), NETWORKS_KEPT as i64 + 1);
         assert_eq!(c.last_login_from(alice, "10.0.0.69"), Ok(Some(later(69))));
         assert_eq!(c.last_login_from(alice, "10.0.0.1"), Ok(None));
@@ -30,5 +29,5 @@ fn networks_are_kept_for_a_while_and_for_each_user_in_a_bounded_number() {
         assert_eq!(c.last_login_from(bob, "10.0.0.1"), Ok(Some(later(DAY))));
         fixture.run("DELETE FROM users");
         assert_eq!(fixture.count("login_networks"), 0);
-    }
+    });
 }

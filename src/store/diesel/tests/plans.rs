@@ -9,7 +9,6 @@ use diesel::sql_types::Text;
 
 use super::super::{lists, mass_end};
 use super::*;
-use crate::domain::policy::IdleLimits;
 use crate::store::{Effort, LiveSet, SessionFilter, SessionMatch, UserFilter};
 
 #[derive(QueryableByName)]
@@ -42,8 +41,7 @@ fn plans(any: &mut AnyConnection, work: impl FnOnce(&mut AnyConnection)) -> Stri
 #[cfg(feature = "sqlite")]
 #[test]
 fn searches_and_ends_go_by_indexes() {
-    let fixture = Fixture::bare_sqlite();
-    fixture.store.migrate().expect("migrations");
+    let fixture = Fixture::sqlite();
     let any = &mut fixture.store.target.connect(Role::Admin).expect("a connection");
     let network = |text: &str| SessionMatch { address: text.parse().ok(), ..SessionMatch::default() };
     let of_time = SessionMatch { created_from: Some(NOW), created_before: Some(later(60)), ..SessionMatch::default() };
@@ -55,19 +53,10 @@ fn searches_and_ends_go_by_indexes() {
         (SessionMatch { device: Some("curl".to_owned()), ..SessionMatch::default() }, " sessions"),
     ];
     for (matching, index) in sets {
-        let set = LiveSet { matching: matching.clone(), now: NOW, idle_limits: IdleLimits::NONE, opened_until: None };
+        let set = LiveSet::at(NOW, matching.clone());
         let is_narrow = !index.starts_with(' ');
-        let filter = SessionFilter {
-            matching,
-            with_ended: false,
-            now: NOW,
-            idle_limits: IdleLimits::NONE,
-            before: Some(session(1)),
-            limit: 50,
-            effort: Effort::UNBOUNDED,
-        };
-        for before in [None, filter.before] {
-            let filter = SessionFilter { before, ..filter.clone() };
+        for before in [None, Some(session(1))] {
+            let filter = SessionFilter { before, limit: 50, ..SessionFilter::live(matching.clone(), NOW) };
             let list = plans(any, |any| drop(lists::sessions(any, &filter).expect("a list").sessions));
             assert!(list.contains(index) && !list.contains("SCAN users"), "a list: {list}");
             // In the order of an index nothing is sorted, and the first page is soon complete.
@@ -98,8 +87,7 @@ fn searches_and_ends_go_by_indexes() {
 #[cfg(feature = "sqlite")]
 #[test]
 fn neighbours_of_a_network_are_read_once() {
-    let fixture = Fixture::bare_sqlite();
-    fixture.store.migrate().expect("migrations");
+    let fixture = Fixture::sqlite();
     add_user(&mut *fixture.connect(), "alice");
     fixture.run(
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2500) \
@@ -107,17 +95,10 @@ fn neighbours_of_a_network_are_read_once() {
          SELECT CAST(printf('%016d', i) AS BLOB), 1, 'knox', i, i, 0, '10.0.0.' || (1 + i % 100), 'login', 'system' FROM n",
     );
     let any = &mut fixture.store.target.connect(Role::Admin).expect("a connection");
-    let filter = |rows, user| SessionFilter {
-        matching: SessionMatch { user, address: "10.0.0.128/25".parse().ok(), ..SessionMatch::default() },
-        with_ended: true,
-        now: NOW,
-        idle_limits: IdleLimits::NONE,
-        before: None,
-        limit: 10,
-        effort: Effort { rows, time: Duration::ZERO },
-    };
     let mut list = |rows, user| {
-        let filter = filter(rows, user);
+        let matching = SessionMatch { user, address: "10.0.0.128/25".parse().ok(), ..SessionMatch::default() };
+        let effort = Effort { rows, time: Duration::ZERO };
+        let filter = SessionFilter { with_ended: true, limit: 10, effort, ..SessionFilter::live(matching, NOW) };
         plans(any, |any| assert!(lists::sessions(any, &filter).expect("a list").sessions.is_empty()))
     };
     let few = list(2500, None);
@@ -136,22 +117,11 @@ fn neighbours_of_a_network_are_read_once() {
 /// A search stops after as many sessions as it was told, and goes on from there.
 #[test]
 fn a_search_stops_where_it_was_told() {
-    for fixture in Fixture::all() {
-        let connection = &mut *fixture.connect();
-        let alice = add_user(connection, "alice");
-        for number in 1..=20 {
-            open(connection, &login(alice, 0, number));
-        }
+    on_each_database(|fixture, c, alice| {
+        (1..=20).for_each(|number| open(c, &login(alice, 0, number)));
         let matching = SessionMatch { name: Some("nothing".to_owned()), ..SessionMatch::default() };
-        let mut filter = SessionFilter {
-            matching,
-            with_ended: true,
-            now: NOW,
-            idle_limits: IdleLimits::NONE,
-            before: None,
-            limit: 10,
-            effort: Effort { rows: 5, time: Duration::ZERO },
-        };
+        let effort = Effort { rows: 5, time: Duration::ZERO };
+        let mut filter = SessionFilter { with_ended: true, limit: 10, effort, ..SessionFilter::live(matching, NOW) };
         for stops_at in [Some(session(16)), Some(session(11)), Some(session(6)), Some(session(1)), None] {
             let found = fixture.store.list_sessions(&filter).expect("a list");
             assert_eq!((found.sessions.len(), found.unsearched), (0, stops_at), "{}", fixture.url);
@@ -165,5 +135,5 @@ fn a_search_stops_where_it_was_told() {
         let all = SessionFilter { matching: SessionMatch::of_user(alice), before: None, limit: 5, ..filter };
         let found = fixture.store.list_sessions(&all).expect("a list");
         assert_eq!((found.sessions.len(), found.unsearched), (5, None));
-    }
+    });
 }

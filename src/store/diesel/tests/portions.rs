@@ -3,7 +3,6 @@
 use std::ops::ControlFlow;
 
 use super::*;
-use crate::domain::policy::IdleLimits;
 use crate::store::{Effort, LiveSet, SessionCount, SessionFilter, SessionMatch};
 
 /// More than two portions.
@@ -30,8 +29,7 @@ fn fill(fixture: &Fixture) {
 #[cfg(feature = "sqlite")]
 #[test]
 fn sets_and_lists_of_several_portions_are_whole() {
-    let fixture = Fixture::bare_sqlite();
-    fixture.store.migrate().expect("migrations");
+    let fixture = Fixture::sqlite();
     fill(&fixture);
     let any = SessionMatch::default;
     let address = |text: &str| SessionMatch { address: text.parse().ok(), ..any() };
@@ -48,7 +46,7 @@ fn sets_and_lists_of_several_portions_are_whole() {
         (address("10.0.1.64/26"), MANY / 100 * 18),
         (SessionMatch { user: Some(UserId(1)), ..address("10.0.1.64/26") }, 0),
     ] {
-        let set = LiveSet { matching: matching.clone(), now: NOW, idle_limits: IdleLimits::NONE, opened_until: None };
+        let set = LiveSet::at(NOW, matching.clone());
         let mut told = 0;
         let count = fixture.store.count_sessions(&set, &mut |so_far| {
             assert!(so_far >= told, "{matching:?}");
@@ -58,15 +56,7 @@ fn sets_and_lists_of_several_portions_are_whole() {
         let count = count.expect("a count").sessions;
         assert_eq!((count, told), (expected, expected), "{matching:?}");
         for effort in [Effort::UNBOUNDED, Effort { rows: 3000, time: Duration::ZERO }] {
-            let mut filter = SessionFilter {
-                matching: matching.clone(),
-                with_ended: false,
-                now: NOW,
-                idle_limits: IdleLimits::NONE,
-                before: None,
-                limit: u32::MAX,
-                effort,
-            };
+            let mut filter = SessionFilter { effort, ..SessionFilter::live(matching.clone(), NOW) };
             let mut found = Vec::new();
             loop {
                 let list = fixture.store.list_sessions(&filter).expect("a list");
@@ -80,7 +70,6 @@ fn sets_and_lists_of_several_portions_are_whole() {
             assert_eq!(u64::try_from(found.len()), Ok(expected), "{matching:?}, {effort:?}");
         }
     }
-    let all = LiveSet { matching: any(), now: NOW, idle_limits: IdleLimits::NONE, opened_until: None };
-    let broken_off = fixture.store.count_sessions(&all, &mut |_| ControlFlow::Break(()));
+    let broken_off = fixture.store.count_sessions(&LiveSet::at(NOW, any()), &mut |_| ControlFlow::Break(()));
     assert!(matches!(broken_off, Ok(SessionCount { sessions: 1..MANY, .. })), "{broken_off:?}");
 }

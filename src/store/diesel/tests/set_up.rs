@@ -9,8 +9,7 @@ use crate::store::StoreError;
 #[test]
 fn a_new_file_is_readable_by_its_owner_only() {
     use std::os::unix::fs::PermissionsExt;
-    let fixture = Fixture::bare_sqlite();
-    fixture.store.migrate().expect("the schema");
+    let fixture = Fixture::sqlite();
     let _c = fixture.connect();
     let path = fixture.url.strip_prefix("sqlite://").expect("a path");
     for suffix in ["", "-wal", "-shm"] {
@@ -44,8 +43,7 @@ fn what_is_no_database_is_refused() {
 #[cfg(feature = "sqlite")]
 #[test]
 fn a_file_that_was_replaced_or_removed_is_not_ready() {
-    let fixture = Fixture::bare_sqlite();
-    fixture.store.migrate().expect("the schema");
+    let fixture = Fixture::sqlite();
     let mut c = fixture.connect();
     assert_eq!(c.ping(), Ok(()));
     let path = fixture.url.strip_prefix("sqlite://").expect("a path");
@@ -80,6 +78,7 @@ fn readiness_needs_a_schema_that_fits() {
         assert!(c.ping().is_err());
         let status = fixture.store.migration_status().expect("a status");
         assert!(!status.pending.is_empty() && status.applied.is_empty(), "{status:?}");
+        assert!(fixture.store.revert_last_migration().is_err());
         assert_eq!(fixture.store.migrate().expect("the schema"), status.pending);
         assert_eq!(fixture.store.migrate().expect("nothing"), Vec::<String>::new());
         assert_eq!(c.ping(), Ok(()));
@@ -94,51 +93,23 @@ fn readiness_needs_a_schema_that_fits() {
 }
 
 #[test]
-fn a_migration_can_be_taken_back_and_run_again() {
+fn the_doctor_finds_a_healthy_database_healthy() {
     for fixture in Fixture::all() {
-        while !fixture.store.migration_status().expect("a status").applied.is_empty() {
-            fixture.store.revert_last_migration().expect("reverted");
-        }
-        assert!(fixture.store.revert_last_migration().is_err());
-        assert_eq!(fixture.store.migration_status().expect("a status").applied, Vec::<String>::new());
-        fixture.store.migrate().expect("the schema");
-        add_user(&mut *fixture.connect(), "alice");
+        let facts = fixture.store.diagnose().expect("facts");
+        // Tests may run as the superuser.
+        let complaints: Vec<_> =
+            facts.iter().filter(|fact| fact.complaint.is_some() && fact.name != "superuser").collect();
+        assert!(complaints.is_empty(), "{complaints:?}");
+        let now = crate::domain::time::Clock::now(&crate::domain::time::SystemClock);
+        let difference = fixture.store.clock_difference(now).expect("a difference");
+        assert!(difference.abs() < 5_000_000, "{difference}");
+        let skewed = fixture.store.clock_difference(now.saturating_sub(Duration::from_secs(60))).expect("a difference");
+        assert!((55_000_000..70_000_000).contains(&skewed), "{skewed}");
     }
-}
-
-#[test]
-fn both_databases_have_the_same_columns() {
-    #[cfg(feature = "postgres")]
-    super::super::hot::statement! {
-        /// Tables and columns, in order.
-        PostgresColumns {} -> (Text, Text),
-        ["SELECT table_name::text, column_name::text FROM information_schema.columns WHERE table_schema = 'public' \
-          AND column_name <> 'xid' AND table_name NOT IN ('revocation_horizon', 'revocation_trigger_states', 'revocation_trigger_stamp', \
-          '__diesel_schema_migrations') \
-          ORDER BY table_name, ordinal_position"]
+    for fixture in Fixture::all_bare() {
+        let facts = fixture.store.diagnose().expect("facts");
+        assert!(facts.iter().any(|fact| fact.name == "pending migrations" && fact.complaint.is_some()));
     }
-    #[cfg(feature = "sqlite")]
-    super::super::hot::statement! {
-        /// Tables and columns, in order.
-        SqliteColumns {} -> (Text, Text),
-        ["SELECT t.name, c.name FROM sqlite_master t, pragma_table_info(t.name) c WHERE t.type = 'table' \
-          AND c.name <> 'mark' AND t.name NOT LIKE '!_!_diesel%' ESCAPE '!' AND t.name NOT LIKE 'sqlite!_%' ESCAPE '!' ORDER BY t.name, c.cid"]
-    }
-    let all = Fixture::all();
-    let mut columns: Vec<Vec<(String, String)>> = all
-        .iter()
-        .map(|fixture| {
-            let mut any = fixture.raw();
-            super::super::any::on_each!(&mut any,
-                sqlite(c) => SqliteColumns {}.load(c),
-                postgres(c) => PostgresColumns {}.load(c),
-            )
-            .expect("columns")
-        })
-        .collect();
-    assert!(columns.iter().all(|columns| columns.contains(&("tokens".to_owned(), "digest".to_owned()))));
-    columns.dedup();
-    assert_eq!(columns.len(), 1, "{columns:?}");
 }
 
 #[test]
@@ -186,8 +157,7 @@ fn a_connection_whose_statements_were_forgotten_is_given_up() {
     use super::super::connection::DieselConnection;
     use crate::domain::user::LoginName;
 
-    let Some(fixture) = Fixture::bare_postgres() else { return };
-    fixture.store.migrate().expect("the schema");
+    let Some(fixture) = Fixture::postgres() else { return };
     let change = "ALTER TABLE users ALTER COLUMN email TYPE VARCHAR COLLATE \"C\"";
     for (first, meddling) in [(true, "DEALLOCATE ALL"), (true, change), (false, "taking their names")] {
         let mut c = DieselConnection::open(&fixture.store.target, Role::DbPool).expect("a connection");

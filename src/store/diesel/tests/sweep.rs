@@ -1,8 +1,7 @@
 //! Sweeping.
 
 use super::*;
-use crate::domain::policy::IdleLimits;
-use crate::store::{Effort, LastAdmin, SessionFilter, SessionMatch, SweepPolicy, SweepReport, UserChanged};
+use crate::store::{SessionFilter, SessionMatch, SweepPolicy, SweepReport};
 
 const DAY: u64 = 24 * 60 * 60;
 
@@ -12,52 +11,41 @@ fn sweep(fixture: &Fixture, seconds: u64) -> SweepReport {
 
 #[test]
 fn expired_tokens_go_after_a_day_and_revoke_nothing() {
-    for fixture in Fixture::all() {
-        let mut c = fixture.connect();
-        let user = add_user(&mut *c, "alice");
-        (0..120).for_each(|n| open(&mut *c, &login(user, 0, n)));
+    on_each_database(|fixture, c, user| {
+        (0..120).for_each(|n| open(c, &login(user, 0, n)));
         // One session outlives its access token.
         let mut pair = login(user, 0, 2_000);
         pair.tokens.push(NewToken { digest: digest(2_001), kind: TokenKind::Refresh, expires: None, key: None });
-        open(&mut *c, &pair);
-        assert_eq!(sweep(&fixture, 3600 + DAY).expired_tokens, 0);
-        let report = sweep(&fixture, 3601 + DAY);
+        open(c, &pair);
+        assert_eq!(sweep(fixture, 3600 + DAY).expired_tokens, 0);
+        let report = sweep(fixture, 3601 + DAY);
         assert_eq!((report.expired_tokens, report.dead_tokens, report.sessions), (121, 0, 0));
         assert_eq!((fixture.count("tokens"), fixture.count("revocation_log")), (1, 0));
         assert_eq!(fixture.count("sessions WHERE ended_at IS NULL"), 1);
-        let filter = SessionFilter {
-            matching: SessionMatch::default(),
-            with_ended: true,
-            now: NOW,
-            idle_limits: IdleLimits::NONE,
-            before: Some(session(1)),
-            limit: 1,
-            effort: Effort::UNBOUNDED,
-        };
+        let all = SessionFilter::live(SessionMatch::default(), NOW);
+        let filter = SessionFilter { with_ended: true, before: Some(session(1)), limit: 1, ..all };
         let entry = fixture.store.list_sessions(&filter).expect("a list").sessions.remove(0);
         assert_eq!((entry.session.ended, entry.end_reason), (Some(later(3600)), None));
         // The sessions stay for thirty days after they ended.
-        assert_eq!(sweep(&fixture, 3600 + 30 * DAY).sessions, 0);
-        assert_eq!(sweep(&fixture, 3601 + 30 * DAY).sessions, 120);
+        assert_eq!(sweep(fixture, 3600 + 30 * DAY).sessions, 0);
+        assert_eq!(sweep(fixture, 3601 + 30 * DAY).sessions, 120);
         assert_eq!(fixture.count("revocation_log"), 0);
         // A manual deletion afterwards is reported, whether the token has expired by the sweeper's clock or not.
-        open(&mut *c, &login(user, 0, 3_000));
+        open(c, &login(user, 0, 3_000));
         fixture.run("DELETE FROM tokens");
         assert_eq!(fixture.count("revocation_log"), 2);
-    }
+    });
 }
 
 #[test]
 fn a_clock_that_is_wrong_between_two_sweeps_deletes_nothing() {
     use crate::store::{ClockTrust, ClockTrust::*};
 
-    for fixture in Fixture::all() {
-        let mut c = fixture.connect();
-        let user = add_user(&mut *c, "alice");
+    on_each_database(|fixture, c, user| {
         let mut live = login(user, 0, 1);
         live.tokens[0].expires = Some(later(20 * DAY));
-        open(&mut *c, &live);
-        open(&mut *c, &login(user, 0, 2));
+        open(c, &live);
+        open(c, &login(user, 0, 2));
         // Another node sweeps the same database.
         let other = DieselStore::open(&fixture.url, StoreOptions::default()).expect("a store");
         let sweep_at = |store: &DieselStore, seconds, trust: ClockTrust| {
@@ -76,63 +64,57 @@ fn a_clock_that_is_wrong_between_two_sweeps_deletes_nothing() {
         }
         assert_eq!(sweep_at(&fixture.store, DAY + 7200, Unproved), (0, false));
         assert_eq!(sweep_at(&fixture.store, DAY + 7300, Unproved), (1, false));
-        assert_eq!((verdict(&mut *c, 1), verdict(&mut *c, 2)), (Ok(()), Err(Refusal::Unknown)));
+        assert_eq!((verdict(c, 1), verdict(c, 2)), (Ok(()), Err(Refusal::Unknown)));
         // Nor does a clock that is a day ahead, for whose tokens there is a day of grace.
         assert_eq!(sweep_at(&other, 2 * DAY + 7300, Unproved), (0, false));
         // One that believes itself is noted, and deletes nothing if it is right again by the next sweep.
         assert_eq!(sweep_at(&other, 30 * DAY, Proved), (0, false));
         assert_eq!(sweep_at(&other, 3 * DAY, Unproved), (0, true));
-        assert_eq!(verdict(&mut *c, 1), Ok(()));
+        assert_eq!(verdict(c, 1), Ok(()));
         // What time cannot change goes all the while.
         let mut endless = login(user, 0, 3);
         endless.tokens[0].expires = None;
-        open(&mut *c, &endless);
+        open(c, &endless);
         fixture.run(&format!("UPDATE sessions SET ended_at = {} WHERE ended_at IS NULL", later(30 * DAY).as_micros()));
         let moment = fixture.store.begin_sweep(later(90 * DAY), Unproved).expect("a moment");
         let swept = fixture.store.sweep_until(moment.until, &SweepPolicy::default(), &|| true);
         assert_eq!(swept.expect("a sweep").dead_tokens, 1);
-    }
+    });
 }
 
 #[test]
 fn what_ended_with_all_of_a_users_goes_and_keeps_its_reason() {
-    for fixture in Fixture::all() {
-        let mut c = fixture.connect();
-        let (alice, bob) = (add_user(&mut *c, "alice"), add_user(&mut *c, "bob"));
-        (0..600).for_each(|n| open(&mut *c, &login(alice, 0, n)));
-        (600..610).for_each(|n| open(&mut *c, &login(bob, 0, n)));
+    on_each_database(|fixture, c, alice| {
+        let bob = add_user(c, "bob");
+        (0..600).for_each(|n| open(c, &login(alice, 0, n)));
+        (600..610).for_each(|n| open(c, &login(bob, 0, n)));
         assert_eq!(c.end_all_sessions(alice, &audit(Event::LogoutAll)), Ok(true));
-        open(&mut *c, &login(alice, 1, 900));
-        assert_eq!(
-            fixture.store.set_active(bob, false, LastAdmin::MayGo, &audit(Event::Deactivated)),
-            Ok(UserChanged::Done)
-        );
+        open(c, &login(alice, 1, 900));
+        fixture.set_active(bob, false);
         let logged = fixture.count("revocation_log");
-        let report = sweep(&fixture, 1);
+        let report = sweep(fixture, 1);
         assert_eq!((report.dead_tokens, report.sessions), (500, 0));
         assert_eq!(fixture.count("revocation_log"), logged);
-        assert_eq!(verdict(&mut *c, 900), Ok(()));
+        assert_eq!(verdict(c, 900), Ok(()));
         // The holder of a token learns that the user is inactive for as long as the token exists.
-        assert_eq!(verdict(&mut *c, 605), Err(Refusal::InactiveUser));
+        assert_eq!(verdict(c, 605), Err(Refusal::InactiveUser));
         assert_eq!(fixture.count("sessions WHERE ended_reason = 'logout_all' AND ended_by = 'system'"), 600);
         assert_eq!(fixture.count("sessions WHERE ended_reason = 'deactivated'"), 10);
-        assert_eq!(sweep(&fixture, 2), SweepReport::default());
-        assert_eq!(sweep(&fixture, 1 + 30 * DAY).sessions, 610);
+        assert_eq!(sweep(fixture, 2), SweepReport::default());
+        assert_eq!(sweep(fixture, 1 + 30 * DAY).sessions, 610);
         assert_eq!(fixture.count("sessions WHERE ended_at IS NULL"), 0);
         assert_eq!(fixture.count("revocation_log WHERE session_id IS NOT NULL"), 0);
-    }
+    });
 }
 
 #[test]
 fn tokens_of_a_session_that_somebody_ended_by_hand_go() {
-    for fixture in Fixture::all() {
-        let mut c = fixture.connect();
-        let user = add_user(&mut *c, "alice");
-        open(&mut *c, &login(user, 0, 1));
+    on_each_database(|fixture, c, user| {
+        open(c, &login(user, 0, 1));
         fixture.run(&format!("UPDATE sessions SET ended_at = {}", NOW.as_micros()));
-        assert_eq!(sweep(&fixture, 5).dead_tokens, 1);
-        assert_eq!(verdict(&mut *c, 1), Err(Refusal::Unknown));
-    }
+        assert_eq!(sweep(fixture, 5).dead_tokens, 1);
+        assert_eq!(verdict(c, 1), Err(Refusal::Unknown));
+    });
 }
 
 #[test]
@@ -150,8 +132,7 @@ fn old_audit_events_go_only_if_that_is_wanted() {
 #[cfg(feature = "sqlite")]
 #[test]
 fn the_newest_ten_thousand_rows_of_the_log_stay() {
-    let fixture = Fixture::bare_sqlite();
-    fixture.store.migrate().expect("the schema");
+    let fixture = Fixture::sqlite();
     fixture.run(
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 12500)
          INSERT INTO revocation_log (user_id) SELECT i FROM n",
@@ -163,8 +144,7 @@ fn the_newest_ten_thousand_rows_of_the_log_stay() {
 
 #[test]
 fn the_log_is_pruned_behind_a_snapshot_of_an_hour_ago() {
-    let Some(fixture) = Fixture::bare_postgres() else { return };
-    fixture.store.migrate().expect("the schema");
+    let Some(fixture) = Fixture::postgres() else { return };
     let log = |n: u32| fixture.run(&format!("INSERT INTO revocation_log (user_id) VALUES ({n})"));
     sweep(&fixture, 0);
     log(1);
@@ -185,8 +165,7 @@ fn the_log_is_pruned_behind_a_snapshot_of_an_hour_ago() {
 
 #[test]
 fn rows_that_somebody_holds_are_left_for_the_next_time() {
-    let Some(fixture) = Fixture::bare_postgres() else { return };
-    fixture.store.migrate().expect("the schema");
+    let Some(fixture) = Fixture::postgres() else { return };
     let mut c = fixture.connect();
     let user = add_user(&mut *c, "alice");
     (1..=3).for_each(|n| open(&mut *c, &login(user, 0, n)));
@@ -229,30 +208,26 @@ fn users_are_looked_at_page_by_page() {
 
 #[test]
 fn a_sweep_ends_when_it_may_not_go_on() {
-    for fixture in Fixture::all() {
-        let mut c = fixture.connect();
-        let user = add_user(&mut *c, "alice");
-        (0..50).for_each(|n| open(&mut *c, &login(user, 0, n)));
+    on_each_database(|fixture, c, user| {
+        (0..50).for_each(|n| open(c, &login(user, 0, n)));
         let left = std::cell::Cell::new(2);
         let go_on = || left.replace(i32::max(left.get() - 1, 0)) > 0;
         let report = fixture.store.sweep(later(10 * DAY), &SweepPolicy::default(), &go_on).expect("a sweep");
         assert_eq!((report.expired_tokens, fixture.count("tokens")), (20, 30));
         let report = fixture.store.sweep(later(10 * DAY), &SweepPolicy::default(), &|| false).expect("a sweep");
         assert_eq!((report, fixture.count("tokens")), (SweepReport::default(), 30));
-    }
+    });
 }
 
 #[test]
 fn a_step_that_fails_stops_no_other() {
-    for fixture in Fixture::all() {
-        let mut c = fixture.connect();
-        let user = add_user(&mut *c, "alice");
-        open(&mut *c, &login(user, 0, 1));
+    on_each_database(|fixture, c, user| {
+        open(c, &login(user, 0, 1));
         assert_eq!(c.end_session(session(1), &audit(Event::Logout)), Ok(true));
-        open(&mut *c, &login(user, 0, 2));
+        open(c, &login(user, 0, 2));
         // Without it, it is unknown why the sessions of an old epoch ended.
         fixture.run("ALTER TABLE audit_events RENAME TO elsewhere; UPDATE users SET auth_epoch = auth_epoch + 1");
         assert!(fixture.store.sweep(later(40 * DAY), &SweepPolicy::default(), &|| true).is_err());
         assert_eq!(fixture.count("sessions"), 1, "the one that ended long ago is gone");
-    }
+    });
 }

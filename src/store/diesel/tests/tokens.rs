@@ -1,11 +1,7 @@
 //! Sessions with many tokens: no statement deletes more than a bounded number of them.
 
 use super::*;
-use crate::domain::policy::IdleLimits;
-use crate::store::{
-    AccessLimit, Effort, LastAdmin, LimitPolicy, Refresh, Refreshed, SessionFilter, SessionMatch, SweepPolicy,
-    UserChanged,
-};
+use crate::store::{AccessLimit, LimitPolicy, Refresh, Refreshed, SessionFilter, SessionMatch, SweepPolicy};
 
 const DAY: u64 = 24 * 60 * 60;
 
@@ -69,67 +65,59 @@ fn most_of(fixture: &Fixture, table: &str, work: impl FnOnce(&dyn Fn() -> bool))
 
 #[test]
 fn ending_deletes_a_hundred_and_the_sweeper_the_rest() {
-    for fixture in Fixture::all() {
-        let mut c = fixture.connect();
-        let user = add_user(&mut *c, "alice");
-        (1..=3).for_each(|n| open(&mut *c, &login(user, 0, n)));
-        fill(&fixture, 1, MANY);
+    on_each_database(|fixture, c, user| {
+        (1..=3).for_each(|n| open(c, &login(user, 0, n)));
+        fill(fixture, 1, MANY);
         assert_eq!(c.end_session(session(1), &audit(Event::Logout)), Ok(true));
         assert_eq!(fixture.count("tokens"), MANY + 3 - 100);
         assert_eq!(c.end_session(session(2), &audit(Event::Logout)), Ok(true));
         // Only sessions that were left with tokens are found again.
         assert_eq!(fixture.count("sessions WHERE ended_at IS NOT NULL AND NOT emptied"), 1);
         let logged = fixture.count("revocation_log");
-        let most = most_at_once(&fixture, |go_on| {
+        let most = most_at_once(fixture, |go_on| {
             let swept = fixture.store.empty_ended_sessions(go_on).expect("a sweep");
             assert_eq!(i64::try_from(swept), Ok(MANY + 1 - 100));
         });
         assert!((1..=1_000).contains(&most), "{most} at once");
-        assert_eq!((fixture.count("tokens"), verdict(&mut *c, 3)), (1, Ok(())));
+        assert_eq!((fixture.count("tokens"), verdict(c, 3)), (1, Ok(())));
         assert_eq!(fixture.count("sessions WHERE ended_at IS NOT NULL AND NOT emptied"), 0);
         assert_eq!(fixture.count("revocation_log"), logged, "they were dead before");
         assert_eq!(fixture.store.empty_ended_sessions(&|| true), Ok(0));
-    }
+    });
 }
 
 #[test]
 fn what_a_login_evicts_is_bounded_together() {
-    for fixture in Fixture::all() {
-        let mut c = fixture.connect();
-        let user = add_user(&mut *c, "alice");
+    on_each_database(|fixture, c, user| {
         for n in 1..=3 {
-            open(&mut *c, &login(user, 0, n));
-            fill(&fixture, n, 80);
+            open(c, &login(user, 0, n));
+            fill(fixture, n, 80);
         }
         let limit = SessionLimit { max: 1, policy: LimitPolicy::EvictOldest, idle_limit: None };
-        open(&mut *c, &limited(login(user, 0, 4), limit));
+        open(c, &limited(login(user, 0, 4), limit));
         assert_eq!(fixture.count("tokens"), 3 * 81 + 1 - 100);
         assert_eq!(fixture.count("sessions WHERE ended_at IS NULL"), 1);
         assert_eq!(fixture.store.empty_ended_sessions(&|| true), Ok(3 * 81 - 100));
-    }
+    });
 }
 
 #[test]
 fn a_session_is_forgotten_after_its_tokens() {
-    for fixture in Fixture::all() {
-        let mut c = fixture.connect();
-        let (alice, bob) = (add_user(&mut *c, "alice"), add_user(&mut *c, "bob"));
-        open(&mut *c, &login(alice, 0, 1));
-        open(&mut *c, &login(bob, 0, 2));
-        fill(&fixture, 1, MANY);
-        fill(&fixture, 2, MANY);
+    on_each_database(|fixture, c, alice| {
+        let bob = add_user(c, "bob");
+        open(c, &login(alice, 0, 1));
+        open(c, &login(bob, 0, 2));
+        fill(fixture, 1, MANY);
+        fill(fixture, 2, MANY);
         // One was ended with SQL; the holders of the other's tokens still learn that the user is inactive.
         fixture.run(&format!("UPDATE sessions SET ended_at = {} WHERE user_id = {alice}", NOW.as_micros()));
-        assert_eq!(
-            fixture.store.set_active(bob, false, LastAdmin::MayGo, &audit(Event::Deactivated)),
-            Ok(UserChanged::Done)
-        );
+        fixture.set_active(bob, false);
         fixture.store.sweep(later(1), &SweepPolicy::default(), &|| true).expect("a sweep");
-        assert_eq!((fixture.count("tokens"), verdict(&mut *c, 2)), (MANY + 1, Err(Refusal::InactiveUser)));
+        assert_eq!((fixture.count("tokens"), verdict(c, 2)), (MANY + 1, Err(Refusal::InactiveUser)));
         // The record that it was not emptied is lost.
         fixture.run("UPDATE sessions SET emptied = TRUE");
-        forbid_cascades(&fixture);
-        let most = most_at_once(&fixture, |go_on| {
+        forbid_cascades(fixture);
+        let most = most_at_once(fixture, |go_on| {
             // By now the tokens have expired, too.
             let policy = SweepPolicy { token_grace: Duration::from_secs(90 * DAY), ..SweepPolicy::default() };
             let report = fixture.store.sweep(later(31 * DAY), &policy, go_on).expect("a sweep");
@@ -138,51 +126,47 @@ fn a_session_is_forgotten_after_its_tokens() {
         assert!((1..=1_000).contains(&most), "{most} at once");
         assert_eq!((fixture.count("tokens"), fixture.count("sessions")), (0, 0));
         assert_eq!(fixture.count("token_traces"), 0, "tokens of a session that is forgotten leave none");
-    }
+    });
 }
 
 #[test]
 fn traces_are_made_and_forgotten_in_small_steps() {
-    for fixture in Fixture::all() {
-        let mut c = fixture.connect();
-        let (alice, bob) = (add_user(&mut *c, "alice"), add_user(&mut *c, "bob"));
-        open(&mut *c, &login(alice, 0, 1));
-        open(&mut *c, &login(bob, 0, 2));
-        fill(&fixture, 1, MANY);
-        fill(&fixture, 2, MANY);
+    on_each_database(|fixture, c, alice| {
+        let bob = add_user(c, "bob");
+        open(c, &login(alice, 0, 1));
+        open(c, &login(bob, 0, 2));
+        fill(fixture, 1, MANY);
+        fill(fixture, 2, MANY);
         // Of JWTs that expired before the end no trace is needed.
         fixture.run(&format!("UPDATE tokens SET key_id = 1, expires = 1 WHERE created = {}", NOW.as_micros() + 7));
         assert_eq!(c.end_session(session(1), &audit(Event::Logout)), Ok(true));
         let changed = |go_on: &dyn Fn() -> bool| fixture.store.empty_ended_sessions(go_on).expect("a sweep");
-        let most = most_at_once(&fixture, |go_on| assert_eq!(i64::try_from(changed(go_on)), Ok(MANY + 1 - 100)));
+        let most = most_at_once(fixture, |go_on| assert_eq!(i64::try_from(changed(go_on)), Ok(MANY + 1 - 100)));
         assert!((1..=500).contains(&most), "{most} at once");
         assert_eq!(fixture.count("token_traces"), MANY);
-        let deleted = fixture.store.delete_user(bob, LastAdmin::MayGo, &audit(Event::UserDeleted));
-        assert_eq!(deleted, Ok(UserChanged::Done));
+        assert_eq!(fixture.delete_user(bob), Ok(UserChanged::Done));
         assert_eq!((fixture.count("token_traces"), fixture.count("removed_sessions")), (2 * MANY, 1));
         // Of both sessions, after their time.
-        let most = most_of(&fixture, "token_traces", |go_on| {
+        let most = most_of(fixture, "token_traces", |go_on| {
             let report = fixture.store.sweep(later(31 * DAY), &SweepPolicy::default(), go_on).expect("a sweep");
             assert_eq!((report.sessions, i64::try_from(report.traces)), (1, Ok(2 * MANY)));
         });
         assert!((1..=500).contains(&most), "{most} at once");
         assert_eq!((fixture.count("token_traces"), fixture.count("removed_sessions")), (0, 0));
-    }
+    });
 }
 
 #[test]
 fn two_tokens_with_the_same_first_bytes_share_a_trace() {
-    for fixture in Fixture::all() {
-        let mut c = fixture.connect();
-        let user = add_user(&mut *c, "alice");
+    on_each_database(|fixture, c, user| {
         let mut twins = login(user, 0, 1);
         let mut bytes = *digest(1).as_bytes();
         bytes[16] = 1;
         twins.tokens.push(NewToken { digest: TokenDigest::from_bytes(bytes), ..twins.tokens[0] });
-        open(&mut *c, &twins);
+        open(c, &twins);
         assert_eq!(c.end_session(session(1), &audit(Event::Logout)), Ok(true));
         assert_eq!((fixture.count("tokens"), fixture.count("token_traces")), (0, 1));
-    }
+    });
 }
 
 #[test]
@@ -193,17 +177,11 @@ fn a_user_is_removed_after_all_tokens() {
             let user = add_user(&mut *c, name);
             (1..=20).for_each(|n| open(&mut *c, &login(user, 0, n)));
             fill(&fixture, 1, MANY);
-            assert_eq!(
-                fixture.store.set_active(user, active, LastAdmin::MayGo, &audit(Event::Deactivated)),
-                Ok(UserChanged::Done)
-            );
+            fixture.set_active(user, active);
             if active {
                 forbid_cascades(&fixture);
             }
-            assert_eq!(
-                fixture.store.delete_user(user, LastAdmin::MayGo, &audit(Event::UserDeleted)),
-                Ok(UserChanged::Done)
-            );
+            assert_eq!(fixture.delete_user(user), Ok(UserChanged::Done));
             assert_eq!((fixture.count("tokens"), fixture.count("sessions"), fixture.count("users")), (0, 0, 0));
         }
     }
@@ -211,10 +189,8 @@ fn a_user_is_removed_after_all_tokens() {
 
 #[test]
 fn a_removal_that_failed_half_way_is_repeated() {
-    for fixture in Fixture::all() {
-        let mut c = fixture.connect();
-        let user = add_user(&mut *c, "alice");
-        (1..=30).for_each(|n| open(&mut *c, &login(user, 0, n)));
+    on_each_database(|fixture, c, user| {
+        (1..=30).for_each(|n| open(c, &login(user, 0, n)));
         // Half of the sessions cannot be removed, because of a foreign key of another table.
         fixture.run(
             "CREATE TABLE notes (session_id REFERENCES_ID NOT NULL REFERENCES sessions (id));
@@ -222,36 +198,23 @@ fn a_removal_that_failed_half_way_is_repeated() {
                 .replace("REFERENCES_ID", if fixture.url.starts_with("sqlite") { "BLOB" } else { "BYTEA" })
                 .as_str(),
         );
-        assert!(fixture.store.delete_user(user, LastAdmin::MayGo, &audit(Event::UserDeleted)).is_err());
+        assert!(fixture.delete_user(user).is_err());
         assert_eq!((fixture.count("users WHERE is_active"), fixture.count("users")), (0, 1));
         for n in [1, 30] {
-            assert!(verdict(&mut *c, n).is_err(), "shut out from the first moment on");
+            assert!(verdict(c, n).is_err(), "shut out from the first moment on");
         }
         fixture.run("DROP TABLE notes");
-        assert_eq!(
-            fixture.store.delete_user(user, LastAdmin::MayGo, &audit(Event::UserDeleted)),
-            Ok(UserChanged::Done)
-        );
+        assert_eq!(fixture.delete_user(user), Ok(UserChanged::Done));
         assert_eq!(fixture.count("users"), 0);
-    }
+    });
 }
 
 #[test]
 fn a_list_of_sessions_reads_one_row_of_each() {
-    for fixture in Fixture::all() {
-        let mut c = fixture.connect();
-        let user = add_user(&mut *c, "alice");
-        (1..=2).for_each(|n| open(&mut *c, &login(user, 0, n)));
-        fill(&fixture, 1, MANY);
-        let filter = |now| SessionFilter {
-            matching: SessionMatch::of_user(user),
-            with_ended: false,
-            now,
-            idle_limits: IdleLimits::NONE,
-            before: None,
-            limit: 9,
-            effort: Effort::UNBOUNDED,
-        };
+    on_each_database(|fixture, c, user| {
+        (1..=2).for_each(|n| open(c, &login(user, 0, n)));
+        fill(fixture, 1, MANY);
+        let filter = |now| SessionFilter::live(SessionMatch::of_user(user), now);
         let ends = |now| -> Vec<Option<Timestamp>> {
             let listed = fixture.store.list_sessions(&filter(now)).expect("a list").sessions;
             listed.into_iter().map(|entry| entry.expires).collect()
@@ -265,7 +228,7 @@ fn a_list_of_sessions_reads_one_row_of_each() {
         // A consumed token keeps no session alive.
         fixture.run("UPDATE tokens SET consumed = 1");
         assert_eq!(ends(NOW), Vec::new());
-    }
+    });
 }
 
 #[cfg(feature = "sqlite")]
@@ -276,8 +239,7 @@ fn the_end_of_a_session_is_found_in_the_index() {
         #[diesel(sql_type = diesel::sql_types::Text)]
         detail: String,
     }
-    let fixture = Fixture::bare_sqlite();
-    fixture.store.migrate().expect("the schema");
+    let fixture = Fixture::sqlite();
     let end = super::super::hot::LAST_END;
     let plan: Vec<PlanRow> = diesel::sql_query(format!("EXPLAIN QUERY PLAN SELECT {end} FROM sessions"))
         .load(&mut fixture.raw())
@@ -289,10 +251,8 @@ fn the_end_of_a_session_is_found_in_the_index() {
 
 #[test]
 fn an_evicted_token_is_reported_to_feeds() {
-    for fixture in Fixture::all() {
-        let mut c = fixture.connect();
-        let user = add_user(&mut *c, "alice");
-        open(&mut *c, &login(user, 0, 1));
+    on_each_database(|fixture, c, user| {
+        open(c, &login(user, 0, 1));
         let logged = fixture.count("revocation_log");
         let limit = Some(AccessLimit { max: 2, successors_from: NOW });
         for n in 2..=4 {
@@ -302,46 +262,35 @@ fn an_evicted_token_is_reported_to_feeds() {
             assert_eq!(c.refresh(&refresh), Ok(Refreshed::Done));
         }
         assert_eq!((fixture.count("tokens"), fixture.count("revocation_log")), (2, logged + 2));
-        assert_eq!([1, 2, 3, 4].map(|n| verdict(&mut *c, n).is_ok()), [false, false, true, true]);
-    }
+        assert_eq!([1, 2, 3, 4].map(|n| verdict(c, n).is_ok()), [false, false, true, true]);
+    });
 }
 
 #[test]
 fn holders_are_told_of_a_deactivation_and_of_nothing_that_was_over_before() {
-    for fixture in Fixture::all() {
-        let mut c = fixture.connect();
-        let user = add_user(&mut *c, "alice");
-        (1..=2).for_each(|n| open(&mut *c, &login(user, 0, n)));
-        fill(&fixture, 1, 200);
+    on_each_database(|fixture, c, user| {
+        (1..=2).for_each(|n| open(c, &login(user, 0, n)));
+        fill(fixture, 1, 200);
         assert_eq!(c.end_session(session(1), &audit(Event::Logout)), Ok(true));
         let left = fixture.count("tokens");
         assert_eq!(left, 102);
-        assert_eq!(
-            fixture.store.set_active(user, false, LastAdmin::MayGo, &audit(Event::Deactivated)),
-            Ok(UserChanged::Done)
-        );
+        fixture.set_active(user, false);
         let judged = |c: &mut dyn Connection| verdict(c, 2);
-        assert_eq!(judged(&mut *c), Err(Refusal::InactiveUser));
+        assert_eq!(judged(c), Err(Refusal::InactiveUser));
         fixture.store.sweep(later(1), &SweepPolicy::default(), &|| true).expect("a sweep");
         assert_eq!(fixture.count("tokens"), 1, "those of an inactive user go too");
-        assert_eq!(judged(&mut *c), Err(Refusal::InactiveUser), "also after the sweeper has marked the session");
-        assert_eq!(
-            fixture.store.set_active(user, true, LastAdmin::MayGo, &audit(Event::Activated)),
-            Ok(UserChanged::Done)
-        );
-        assert_eq!(judged(&mut *c), Err(Refusal::SessionEnded));
-        assert_eq!(
-            fixture.store.set_active(user, false, LastAdmin::MayGo, &audit(Event::Deactivated)),
-            Ok(UserChanged::Done)
-        );
-        assert_eq!(judged(&mut *c), Err(Refusal::OldEpoch));
+        assert_eq!(judged(c), Err(Refusal::InactiveUser), "also after the sweeper has marked the session");
+        fixture.set_active(user, true);
+        assert_eq!(judged(c), Err(Refusal::SessionEnded));
+        fixture.set_active(user, false);
+        assert_eq!(judged(c), Err(Refusal::OldEpoch));
         // The same with SQL, which also raises the epoch.
-        let bob = add_user(&mut *c, "bob");
-        open(&mut *c, &login(bob, 0, 3));
+        let bob = add_user(c, "bob");
+        open(c, &login(bob, 0, 3));
         fixture.run("UPDATE users SET is_active = FALSE, auth_epoch = auth_epoch + 1 WHERE username = 'bob'");
         for _ in 0..2 {
-            assert_eq!(verdict(&mut *c, 3), Err(Refusal::InactiveUser));
+            assert_eq!(verdict(c, 3), Err(Refusal::InactiveUser));
             fixture.store.sweep(later(1), &SweepPolicy::default(), &|| true).expect("a sweep");
         }
-    }
+    });
 }

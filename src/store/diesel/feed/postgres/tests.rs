@@ -10,12 +10,6 @@ use crate::store::diesel::tests::{Fixture, add_user, digest, later, login, open}
 
 const NOTHING: Invalidation = Invalidation::Revoked(Vec::new());
 
-fn set() -> Option<Fixture> {
-    let fixture = Fixture::bare_postgres()?;
-    fixture.store.migrate().expect("the schema");
-    Some(fixture)
-}
-
 fn follow(fixture: &Fixture) -> PostgresFeed {
     let mut feed = PostgresFeed::open(&fixture.store.target).expect("a feed");
     assert_eq!(invalidation(&mut feed), Invalidation::Everything);
@@ -43,7 +37,7 @@ fn sweep(fixture: &Fixture, seconds: u64) -> usize {
 
 #[test]
 fn a_row_is_reported_when_it_becomes_visible_whatever_its_number() {
-    let Some(fixture) = set() else { return };
+    let Some(fixture) = Fixture::postgres() else { return };
     let mut feed = follow(&fixture);
     let (mut slow, mut slower) = (fixture.raw(), fixture.raw());
     for connection in [&mut slow, &mut slower] {
@@ -65,7 +59,7 @@ fn a_row_is_reported_when_it_becomes_visible_whatever_its_number() {
 
 #[test]
 fn what_is_rolled_back_is_not_reported() {
-    let Some(fixture) = set() else { return };
+    let Some(fixture) = Fixture::postgres() else { return };
     let mut feed = follow(&fixture);
     let mut other = fixture.raw();
     other.batch_execute("BEGIN; SAVEPOINT a").expect("begun");
@@ -83,7 +77,7 @@ fn what_is_rolled_back_is_not_reported() {
 
 #[test]
 fn a_feed_that_slept_while_the_log_was_pruned_invalidates_everything() {
-    let Some(fixture) = set() else { return };
+    let Some(fixture) = Fixture::postgres() else { return };
     let mut awake = follow(&fixture);
     sweep(&fixture, 0);
     assert_eq!(invalidation(&mut awake), NOTHING);
@@ -110,7 +104,7 @@ fn a_feed_that_slept_while_the_log_was_pruned_invalidates_everything() {
 
 #[test]
 fn another_server_process_makes_a_new_beginning() {
-    let Some(fixture) = set() else { return };
+    let Some(fixture) = Fixture::postgres() else { return };
     let mut c = fixture.connect();
     let user = add_user(&mut *c, "alice");
     open(&mut *c, &login(user, 0, 1));
@@ -125,7 +119,7 @@ fn another_server_process_makes_a_new_beginning() {
 
 #[test]
 fn an_old_transaction_makes_checks_read_until_it_ends() {
-    let Some(fixture) = set() else { return };
+    let Some(fixture) = Fixture::postgres() else { return };
     let mut c = fixture.connect();
     let user = add_user(&mut *c, "alice");
     open(&mut *c, &login(user, 0, 1));
@@ -164,7 +158,7 @@ fn an_old_transaction_makes_checks_read_until_it_ends() {
 /// A log that was restored from another server's backup has numbers of future transactions.
 #[test]
 fn rows_from_the_future_are_left_alone() {
-    let Some(fixture) = set() else { return };
+    let Some(fixture) = Fixture::postgres() else { return };
     fixture.run("INSERT INTO revocation_log (xid, user_id) VALUES ('999999999999', 7)");
     let mut feed = follow(&fixture);
     assert_eq!(invalidation(&mut feed), NOTHING);
@@ -174,7 +168,7 @@ fn rows_from_the_future_are_left_alone() {
 
 #[test]
 fn polls_are_prepared_once_and_use_indexes() {
-    let Some(fixture) = set() else { return };
+    let Some(fixture) = Fixture::postgres() else { return };
     let mut feed = follow(&fixture);
     for n in 0..20 {
         feed.poll(&[digest(n)]).expect("a poll");
@@ -204,7 +198,7 @@ fn look(feed: &mut PostgresFeed) -> FeedUpdate {
 /// may be missing in the log.
 #[test]
 fn whatever_was_done_to_the_triggers_is_seen_by_the_next_look() {
-    let Some(fixture) = set() else { return };
+    let Some(fixture) = Fixture::postgres() else { return };
     let mut feed = follow(&fixture);
     for meddling in [
         "ALTER TABLE users DISABLE TRIGGER users_changed; ALTER TABLE users ENABLE ALWAYS TRIGGER users_changed",
@@ -224,7 +218,7 @@ fn whatever_was_done_to_the_triggers_is_seen_by_the_next_look() {
 
 #[test]
 fn while_the_triggers_are_others_nothing_lasts() {
-    let Some(fixture) = set() else { return };
+    let Some(fixture) = Fixture::postgres() else { return };
     let mut c = fixture.connect();
     let user = add_user(&mut *c, "alice");
     open(&mut *c, &login(user, 0, 1));
@@ -257,7 +251,7 @@ fn while_the_triggers_are_others_nothing_lasts() {
 
 #[test]
 fn a_log_that_was_cut_is_everything_unless_the_sweeper_did_it() {
-    let Some(fixture) = set() else { return };
+    let Some(fixture) = Fixture::postgres() else { return };
     let mut feed = follow(&fixture);
     for cut in ["DELETE FROM revocation_log", "TRUNCATE revocation_log", "UPDATE revocation_log SET user_id = 0"] {
         fixture.run(&format!("BEGIN; INSERT INTO revocation_log (user_id) VALUES (1); {cut}; COMMIT"));
@@ -274,7 +268,7 @@ fn a_log_that_was_cut_is_everything_unless_the_sweeper_did_it() {
 
 #[test]
 fn a_restored_horizon_makes_a_new_beginning() {
-    let Some(fixture) = set() else { return };
+    let Some(fixture) = Fixture::postgres() else { return };
     let mut feed = follow(&fixture);
     fixture.run(
         "ALTER TABLE revocation_horizon RENAME TO old; CREATE TABLE revocation_horizon (LIKE old); \
