@@ -235,7 +235,9 @@ mod tests {
                 .chain(forward_auth::PATHS)
                 .chain(oauth::PATHS);
             #[cfg(feature = "pages")]
-            let all = all.chain(crate::http::pages::account::paths().map(|path| path.trim_matches('/')));
+            let all = all.chain(
+                crate::http::routes::paths(crate::http::pages::account::PAGES).map(|path| path.trim_matches('/')),
+            );
             all
         };
         for path in all() {
