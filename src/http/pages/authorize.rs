@@ -2,6 +2,7 @@
 
 use actix_web::dev::Payload;
 use actix_web::http::Method;
+use actix_web::http::uri::PathAndQuery;
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::cookie::{self, Cookie};
@@ -76,7 +77,7 @@ impl PageSet {
         match self.signed_in(request, visit).await {
             Ok(Some(user)) => Ok(user),
             Ok(None) => {
-                let next = request.uri().path_and_query().map(|path| path.as_str());
+                let next = request.uri().path_and_query().map(PathAndQuery::as_str);
                 let next = next.filter(|_| request.method().is_safe()).unwrap_or_default();
                 Err(reply::see_other(&path_of_form(&self.sign_in(), &self.home(), next)).finish())
             }

@@ -133,7 +133,7 @@ impl About {
 struct Entry<T> {
     about: About,
     job: Job<T>,
-    /// RelativeTime somebody last looked at it.
+    /// When somebody last looked at it.
     looked_at: Timestamp,
 }
 
@@ -159,7 +159,7 @@ impl<T: Clone + Send + Sync + 'static> Jobs<T> {
     /// Begins another one in the place of that which is about the same.
     ///
     /// # Errors
-    /// RelativeTime too many are under way.
+    /// When too many are under way.
     pub(super) fn begin(
         &self,
         about: About,

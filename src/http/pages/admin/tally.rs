@@ -24,7 +24,7 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 /// What was counted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Numbers {
-    /// RelativeTime counting began.
+    /// When counting began.
     pub(super) at: Timestamp,
     took: Duration,
     /// Live sessions.
@@ -75,7 +75,7 @@ impl Tally {
 }
 
 impl State {
-    /// Field over what was counted.
+    /// Takes over what was counted.
     fn settle(&mut self) {
         if let Some(counted) = self.counting.as_ref().and_then(Job::outcome) {
             self.counting = None;
