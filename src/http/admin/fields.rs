@@ -76,13 +76,10 @@ impl<'de> Deserialize<'de> for Members {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
                 let mut members = Vec::new();
                 while let Some((name, value)) = map.next_entry::<String, Value>()? {
-                    let given = match value {
-                        Value::String(text) => Given::Text(Zeroizing::new(text)),
-                        other @ (Value::Null
-                        | Value::Bool(_)
-                        | Value::Number(_)
-                        | Value::Array(_)
-                        | Value::Object(_)) => Given::Other(other),
+                    let given = if let Value::String(text) = value {
+                        Given::Text(Zeroizing::new(text))
+                    } else {
+                        Given::Other(value)
                     };
                     members.push((name, given));
                 }

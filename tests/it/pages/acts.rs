@@ -115,7 +115,7 @@ on_each_database! {
         assert!(reply.text().contains("All sessions of the user have ended."));
         assert_eq!(count(), 0);
         browser.open(&format!("/admin/sessions/?user={}&ended=true", bench.alice));
-        assert_eq!(browser.page.matches(">over<").count(), 4, "{}", browser.page);
+        assert_eq!(browser.page.matches(">ended<").count(), 4, "{}", browser.page);
     }
 
     fn tokens_of_scripts_are_made_and_ended(backend) {
