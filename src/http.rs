@@ -12,12 +12,12 @@ pub mod drf;
 pub mod forward_auth;
 pub mod health;
 pub mod jwks;
-mod listed;
 pub mod middleware;
 pub mod oauth;
 pub mod openapi;
 #[cfg(feature = "pages")]
 pub mod pages;
+mod routes;
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,6 +30,7 @@ use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Responder, web}
 use self::browser::Origins;
 use self::browser::cors::Cors;
 use self::browser::jar::Jar;
+pub use self::routes::Route;
 use crate::domain::audit::Origin;
 pub use crate::domain::dialect::Mount;
 use crate::domain::dialect::PerDialect;

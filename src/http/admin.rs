@@ -1,13 +1,13 @@
 //! The API of administrators, `/admin/api/…` (`docs/admin-api.md`), for a listener of its own.
 //!
-//! [`ROUTES`] is the one list of its endpoints: it says who may call each, and which function answers. A request is
-//! judged in this order: the name of the host, the path and the method, the token, a recent password where one is
-//! needed, the fields. The use cases run on the threads of a [`Desk`], never on those of checks.
+//! [`ROUTES`] is the table of its endpoints: it says who may call each, and which function answers. A request is judged
+//! in this order: the name of the host, the path and the method, the token, a recent password where one is needed, the
+//! fields. The use cases run on the threads of a [`Desk`], never on those that serve checks.
 
 pub(in crate::http) mod access;
 pub(in crate::http) mod call;
 mod clients;
-mod described;
+mod description;
 pub(in crate::http) mod error;
 pub(in crate::http) mod events;
 pub(in crate::http) mod explain;
@@ -16,6 +16,7 @@ pub(in crate::http) mod hosts;
 pub(in crate::http) mod keys;
 pub(in crate::http) mod login;
 pub(in crate::http) mod page;
+pub(in crate::http) mod reply;
 mod routes;
 pub(in crate::http) mod sessions;
 pub(in crate::http) mod throttle;
@@ -30,17 +31,19 @@ use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use self::access::authenticate;
-use self::call::{Answer, Call};
+use self::call::Call;
 use self::error::ApiError;
 use self::fields::Fields;
 pub use self::hosts::{BadHost, HostName, Hosts};
-pub use self::routes::{Needs, ROUTES, Route};
+use self::reply::Answer;
+use self::routes::Endpoint;
+pub use self::routes::{Needs, ROUTES};
 use super::HttpState;
 use super::drf::body::declared_length;
 use super::drf::media::joined;
-use super::listed::{self, Listed as _};
 use super::middleware::request_log::{Facts, note};
 use super::openapi::document::Document;
+use super::routes::{find, paths};
 use crate::domain::jwt::{Algorithm, KeySecret};
 use crate::service::admin::desk::Desk;
 
@@ -55,7 +58,7 @@ pub struct AdminOptions {
     pub session_retention: Duration,
 }
 
-/// What all handlers share; clones are handles.
+/// The state that all handlers share; clones are handles to it.
 #[derive(Clone)]
 pub struct AdminState(Arc<Shared>);
 
@@ -80,7 +83,7 @@ impl AdminState {
         &self.0.desk
     }
 
-    /// The refusal of a request that names another host.
+    /// The refusal of a request whose host is not served.
     pub(super) fn refuse_other_hosts(&self, request: &HttpRequest) -> Option<HttpResponse> {
         self.0.hosts.check(request).err().map(ApiError::reply)
     }
@@ -99,7 +102,7 @@ impl AdminState {
 /// Mounts the endpoints, each with and without its final slash.
 pub fn configure(config: &mut web::ServiceConfig, state: &AdminState) {
     config.app_data(web::Data::new(state.clone()));
-    for path in listed::paths(ROUTES) {
+    for path in paths(ROUTES) {
         let handler = move |request, payload, state| serve(path, request, payload, state);
         for path in [path, path.trim_end_matches('/')] {
             config.service(web::resource(path).to(handler));
@@ -107,15 +110,14 @@ pub fn configure(config: &mut web::ServiceConfig, state: &AdminState) {
     }
 }
 
-/// What the document says about them.
+/// Adds the endpoints to the OpenAPI document.
 pub(super) fn document(document: &mut Document) {
-    described::document(document, ROUTES);
+    description::document(document, ROUTES);
 }
 
-/// The answer to paths that do not exist. Where the host is not one of ours, the paths do not matter.
+/// Answers paths that do not exist: 404, or 421 if the host is not served either.
 pub async fn not_found(request: HttpRequest, state: web::Data<AdminState>) -> HttpResponse {
-    let judged = state.0.hosts.check(&request);
-    judged.err().unwrap_or_else(ApiError::not_found).reply()
+    state.0.hosts.check(&request).err().unwrap_or_else(ApiError::not_found).reply()
 }
 
 async fn serve(
@@ -124,42 +126,40 @@ async fn serve(
     payload: web::Payload,
     state: web::Data<AdminState>,
 ) -> HttpResponse {
-    match answer(path, &request, payload.into_inner(), &state).await {
-        Ok(reply) => reply.send(),
-        Err(error) => {
-            note(&request, |facts| facts.refused(error.reason()));
-            error.reply()
-        }
-    }
+    answer(path, &request, payload.into_inner(), &state).await.unwrap_or_else(|error| {
+        note(&request, |facts| facts.refused(error.reason()));
+        error.reply()
+    })
 }
 
 async fn answer(path: &str, request: &HttpRequest, payload: Payload, state: &AdminState) -> Answer {
     state.0.hosts.check(request)?;
-    let route = routes::find(path, request.method())?;
-    if route.is_read() {
+    let endpoint = find(ROUTES, path, request.method().as_str())
+        .map_err(|methods| ApiError::method_not_allowed(methods.join(", ")))?;
+    if endpoint.is_read() {
         note(request, Facts::read_only);
     }
-    let acting = match route.needs {
+    let acting = match endpoint.needs {
         Needs::Nothing => None,
         Needs::Admin | Needs::RecentPassword => Some(authenticate(state, request).await?),
     };
     let mut call = Call::new(state.clone(), request.clone(), acting);
-    if route.needs == Needs::RecentPassword {
+    if endpoint.needs == Needs::RecentPassword {
         call.require_recent_password().await?;
     }
-    call.fields = read_fields(route, request, payload, state).await?;
-    (route.handler)(call).await
+    call.fields = read_fields(endpoint, request, payload, state).await?;
+    (endpoint.handler)(call).await
 }
 
-/// The fields of the query for a read, and those of the body for everything else.
+/// The fields: of a read, those of its query; of everything else, those of its body.
 async fn read_fields(
-    route: &Route,
+    endpoint: &Endpoint,
     request: &HttpRequest,
     payload: Payload,
     state: &AdminState,
 ) -> Result<Fields, ApiError> {
-    if route.is_read() {
-        return Ok(Fields::of_query(request.query_string()).declared_by(route.described));
+    if endpoint.is_read() {
+        return Ok(Fields::of_query(request.query_string()).declared_by(endpoint.extra));
     }
     if !request.query_string().is_empty() {
         return Err(ApiError::invalid("this request has its fields in the body, and none in the query"));
@@ -168,5 +168,5 @@ async fn read_fields(
     let content_type = joined(headers, &CONTENT_TYPE).unwrap_or_default();
     let declared = declared_length(headers);
     let fields = Fields::of_body(&content_type, declared, payload, state.http().options()).await?;
-    Ok(fields.declared_by(route.described))
+    Ok(fields.declared_by(endpoint.extra))
 }

@@ -217,7 +217,9 @@ mod tests {
             let all = all.map(|endpoint| endpoint.path).chain(RESERVED).chain(forward_auth::PATHS);
             let all = all.chain(oauth::ENDPOINTS.map(|endpoint| endpoint.path));
             #[cfg(feature = "pages")]
-            let all = all.chain(crate::http::pages::account::paths().map(|path| path.trim_matches('/')));
+            let all = all.chain(
+                crate::http::routes::paths(crate::http::pages::account::PAGES).map(|path| path.trim_matches('/')),
+            );
             all
         };
         for path in all() {

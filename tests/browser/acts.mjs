@@ -64,7 +64,7 @@ async function filteredEnd({ browser, admin, api, advance, password }) {
   await browser.leave(await browser.one('//button[starts-with(normalize-space(), "End 3")]'));
   assert.deepEqual(await api.checks(...firefox, other), [200, 200, 200]);
   await browser.fill('Your password', password);
-  await browser.press('Go on');
+  await browser.press('Continue');
   await browser.sees(/3 sessions ended/);
   assert.deepEqual(await api.checks(...firefox, other), [401, 401, 200]);
   // Opened once more, the page says the same, and ends nothing.
@@ -90,7 +90,7 @@ async function ownPassword({ browser, account, api, password }) {
   const changed = 'battery-staple-7';
   await browser.open(`${account}/account/password/`);
   const change = async (current, again) => {
-    await browser.fill('Present password', current);
+    await browser.fill('Current password', current);
     await browser.fill('New password', changed);
     await browser.fill('New password again', again);
     await browser.press('Change the password');

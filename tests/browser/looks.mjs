@@ -80,7 +80,7 @@ function steps({ browser, admin, account, advance, password, pages }) {
     ...Object.fromEntries(pages.account.map((path) => [path, open(account + path)])),
     'account-password-mistakes': async () => {
       await browser.open(`${account}/account/password/`);
-      await browser.fill('Present password', password);
+      await browser.fill('Current password', password);
       await browser.fill('New password', 'battery-staple-7');
       await browser.fill('New password again', 'something else');
       await browser.press('Change the password');

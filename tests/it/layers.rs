@@ -100,7 +100,7 @@ const EXPOSURES: &[(&str, usize, &str)] = &[
     ("http/pages/admin/tokens", 1, "the new token is shown, once"),
     ("http/pages/admin/users", 1, "a one-time password is shown, once"),
     ("http/pages/cookie", 1, "signing in hands the token to the browser"),
-    ("http/pages/form", 1, "the token of forms follows from that of the cookie"),
+    ("http/pages/csrf", 1, "the token of forms follows from that of the cookie"),
     ("domain/jwt", 2, "a token's successor follows from its text"),
     ("domain/jwt/key", 2, "keys are read, and told apart by their fingerprints"),
     ("domain/password", 3, "stored hashes are parsed, and long passwords known"),

@@ -1,4 +1,4 @@
-//! Who asks: an administrator, by an administrator's token.
+//! Authentication of administrators by their tokens.
 
 use actix_web::HttpRequest;
 
@@ -9,34 +9,34 @@ use crate::http::drf::authorization::{self, Presented};
 use crate::http::middleware::request_log::note;
 use crate::service::CheckError;
 
-/// The words before a token.
+/// The schemes of the `Authorization` header.
 const KEYWORDS: [&str; 2] = ["Bearer", "Token"];
 
 /// The administrator of a request.
 #[derive(Debug, Clone)]
 pub(in crate::http) struct Acting {
-    /// Who it is, and the session of the token.
+    /// The user, and the session of the token.
     pub(in crate::http) who: Verified,
-    /// How.
+    /// How the administrator has authenticated.
     pub(in crate::http) by: By,
 }
 
-/// How an administrator asks.
+/// The way in which an administrator has authenticated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::http) enum By {
-    /// By the token of a login at the API.
+    /// With the token of a login to the API.
     Login,
-    /// By a token that was made for a script, which cannot give a password.
+    /// With the token of a script, which has no password to enter.
     Script,
-    /// At a page, which asks for the password where the API refuses.
+    /// On a page, which asks for the password where the API refuses.
     #[cfg(feature = "pages")]
     Page,
 }
 
-/// Reads the token of a request and judges it.
+/// Authenticates the administrator of a request.
 ///
 /// # Errors
-/// 401 without a good token, 403 with a good one that is none for this API, 503 if that could not be found out.
+/// 401 without a valid token, 403 with one that is not for this API, 503 if the token could not be checked.
 pub(in crate::http) async fn authenticate(state: &AdminState, request: &HttpRequest) -> Result<Acting, ApiError> {
     let token = match authorization::read(request.headers(), &KEYWORDS) {
         Presented::Token { token, .. } => token,

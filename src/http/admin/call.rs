@@ -1,12 +1,9 @@
-//! A request after it was judged, as handlers see it; and their replies.
+//! A request that has passed the checks, as handlers see it.
 
 use std::time::Duration;
 
-use actix_web::http::StatusCode;
-use actix_web::http::header::CACHE_CONTROL;
-use actix_web::{HttpRequest, HttpResponse};
-use serde::Serialize;
-use serde_json::{Value, json};
+use actix_web::HttpRequest;
+use serde_json::json;
 
 use super::AdminState;
 use super::access::{Acting, By};
@@ -20,56 +17,14 @@ use crate::service::Auth;
 use crate::service::admin::desk::{Caller, Length};
 use crate::service::admin::{Admin, AdminError};
 
-/// For how long the password counts as given.
+/// How long an entered password counts as recent.
 const RECENT: Duration = Duration::from_secs(5 * 60);
 
-/// The reply to a request, or its refusal.
-pub(in crate::http) type Answer = Result<Reply, ApiError>;
-
-/// A reply that is no refusal.
-#[derive(Debug)]
-pub(in crate::http) struct Reply {
-    status: StatusCode,
-    body: Option<Value>,
-}
-
-impl Reply {
-    /// 200 with this body.
-    pub(in crate::http) fn ok(body: &impl Serialize) -> Answer {
-        Self::with(StatusCode::OK, body)
-    }
-
-    /// 201 with this body.
-    pub(in crate::http) fn created(body: &impl Serialize) -> Answer {
-        Self::with(StatusCode::CREATED, body)
-    }
-
-    /// 204.
-    pub(in crate::http) const fn done() -> Answer {
-        Ok(Self { status: StatusCode::NO_CONTENT, body: None })
-    }
-
-    fn with(status: StatusCode, body: &impl Serialize) -> Answer {
-        let body = serde_json::to_value(body).map_err(|error| ApiError::unavailable(&error))?;
-        Ok(Self { status, body: Some(body) })
-    }
-
-    pub(in crate::http) fn send(self) -> HttpResponse {
-        let mut builder = HttpResponse::build(self.status);
-        builder.insert_header((CACHE_CONTROL, "no-store"));
-        match self.body {
-            Some(body) => builder.json(body),
-            None => builder.finish(),
-        }
-    }
-}
-
-/// A request whose host, path, token and fields' form are good.
-pub(in crate::http) struct Call {
+/// A request with a served host, an existing path, and a valid token where one is needed.
+pub struct Call {
     pub(in crate::http) state: AdminState,
     pub(in crate::http) request: HttpRequest,
     acting: Option<Acting>,
-    /// Its fields.
     pub(in crate::http) fields: Fields,
 }
 
@@ -78,7 +33,7 @@ impl Call {
         Self { state, request, acting, fields: Fields::default() }
     }
 
-    /// After the last field was taken.
+    /// Ends the reading of fields.
     ///
     /// # Errors
     /// All mistakes in the fields.
@@ -91,23 +46,23 @@ impl Call {
         self.state.http().auth()
     }
 
-    /// Where the request came from.
+    /// The address, device and id of the request.
     pub(in crate::http) fn origin(&self) -> Origin {
         self.state.http().origin(&self.request)
     }
 
-    /// The administrator.
+    /// The administrator who makes the request.
     ///
     /// # Errors
-    /// 401 at an endpoint that needs none.
+    /// 401 at an endpoint that anyone may call.
     pub(in crate::http) fn acting(&self) -> Result<&Acting, ApiError> {
         self.acting.as_ref().ok_or_else(|| ApiError::unauthenticated("a token is required"))
     }
 
-    /// Runs a use case with the administrator as its actor.
+    /// Runs a use case with this administrator as its actor.
     ///
     /// # Errors
-    /// Its refusal, or that it could not be done now.
+    /// Its refusal, or 503 if it could not be done now.
     pub(in crate::http) async fn run<T: Send + 'static>(
         &self,
         length: Length,
@@ -117,73 +72,78 @@ impl Call {
         Ok(self.state.desk().run(caller, length, work).await?)
     }
 
-    /// The same administrator, for work that nobody waits for.
+    /// A call by the same administrator, for work in the background.
     #[cfg(feature = "pages")]
     pub(in crate::http) fn in_background(&self) -> Self {
         Self::new(self.state.clone(), self.request.clone(), self.acting.clone())
     }
 
-    /// The part of the path that is an id.
+    /// The id in the path.
     fn id(&self) -> &str {
         self.request.match_info().get("id").unwrap_or_default()
     }
 
-    /// The session of the path.
+    /// The id of the session in the path.
     ///
     /// # Errors
-    /// 404 if that is no id.
+    /// 404 if it is not an id.
     pub(in crate::http) fn session_id(&self) -> Result<SessionId, ApiError> {
         SessionId::parse(self.id()).ok_or_else(ApiError::not_found)
     }
 
-    /// The client of the path.
+    /// The id of the client in the path.
     ///
     /// # Errors
-    /// 404 if that is no id.
+    /// 404 if it is not an id.
     pub(super) fn client_id(&self) -> Result<ClientId, ApiError> {
         ClientId::parse(self.id()).ok_or_else(ApiError::not_found)
     }
 
-    /// The user of the path.
+    /// The user whose number is in the path.
     ///
     /// # Errors
-    /// 404 if there is none.
+    /// 404 if there is no such user.
     pub(in crate::http) async fn user(&self) -> Result<User, ApiError> {
         let id: i64 = self.id().parse().map_err(|_| ApiError::not_found())?;
         self.run(Length::Short, move |admin| admin.user_by_id(UserId(id))).await
     }
 
-    /// The user of the path, whose account this administrator may change now: that of an administrator, also the own
-    /// one, needs a recent password. So a token that leaked cannot set the password of its owner.
+    /// The same, if this administrator may change the account now. The account of an administrator, including one's own,
+    /// needs a recent password, so a leaked token cannot set the password of its owner.
     ///
     /// # Errors
-    /// 404 if there is none, 403 until the password was given again.
+    /// 404 if there is no such user, 403 until the password is entered again.
     pub(in crate::http) async fn user_to_change(&self) -> Result<User, ApiError> {
-        let user = self.of_act(self.user().await).await?;
+        let user = self.recording_not_found(self.user().await).await?;
         if user.is_admin {
             self.require_recent_password().await?;
         }
         Ok(user)
     }
 
-    /// What an act is to be done to. If there is no such thing, the refusal is recorded.
+    /// The target of an action. If it does not exist, the refusal is recorded.
     ///
     /// # Errors
-    /// That of finding it.
-    pub(in crate::http) async fn of_act<T>(&self, found: Result<T, ApiError>) -> Result<T, ApiError> {
-        match found {
-            Err(refusal) if refusal.is_not_found() => {
-                self.record_refusal(refusal).await?;
-                Err(ApiError::not_found())
-            }
-            found => found,
+    /// The error of the lookup.
+    pub(in crate::http) async fn recording_not_found<T>(&self, found: Result<T, ApiError>) -> Result<T, ApiError> {
+        if found.as_ref().is_err_and(ApiError::is_not_found) {
+            self.record_refusal(ApiError::not_found()).await?;
         }
+        found
     }
 
-    /// Whether this administrator may end a session of that user now: one of the own ones always.
+    /// The user with this number, as the target of an action.
     ///
     /// # Errors
-    /// 403 until the password was given again.
+    /// 404 if there is no such user.
+    pub(super) async fn target_user(&self, id: UserId) -> Result<User, ApiError> {
+        self.recording_not_found(self.run(Length::Short, move |admin| admin.user_by_id(id)).await).await
+    }
+
+    /// Checks that this administrator may end a session of that user now. One's own sessions need no recent password.
+    ///
+    /// # Errors
+    /// 403 until the password is entered again.
     pub(in crate::http) async fn permit_end_for(&self, user: &User) -> Result<(), ApiError> {
         if user.is_admin && user.id != self.acting()?.who.user.id {
             return self.require_recent_password().await;
@@ -191,32 +151,34 @@ impl Call {
         Ok(())
     }
 
-    /// Whether the password was given lately enough for acts that need it.
+    /// Checks that the password was entered recently.
     ///
     /// # Errors
-    /// 403 otherwise.
+    /// 403 if it was not.
     pub(in crate::http) async fn require_recent_password(&self) -> Result<(), ApiError> {
         let Acting { who, by } = self.acting()?;
         if *by == By::Script {
-            let words = "a script's token cannot do this: it has no password to give again";
-            return self.record_refusal(ApiError::forbidden(words)).await;
+            let message = "a script's token cannot do this: it has no password to give again";
+            return self.record_refusal(ApiError::forbidden(message)).await;
         }
         let (session, now) = (who.session.id, self.auth().now());
         let given = self.run(Length::Short, move |admin| admin.password_given_at(session)).await?;
         if now.since(given.map_or(who.session.created, |given| given.max(who.session.created))) <= RECENT {
             return Ok(());
         }
-        let words = "give the password again first: POST /admin/api/verify-password/";
-        let refusal = ApiError::password_required(words);
+        let refusal = ApiError::password_required("give the password again first: POST /admin/api/verify-password/");
         match by {
             By::Login | By::Script => self.record_refusal(refusal).await,
-            // It asks, and goes on: nothing is refused.
+            // The page asks for the password and then continues: nothing is refused.
             #[cfg(feature = "pages")]
             By::Page => Err(refusal),
         }
     }
 
-    /// The refusal of an act, once it is recorded. Use cases record their own refusals.
+    /// Records the refusal of an action. Use cases record their own refusals.
+    ///
+    /// # Errors
+    /// The refusal, or 503 if it could not be recorded.
     pub(in crate::http) async fn record_refusal(&self, refusal: ApiError) -> Result<(), ApiError> {
         let act = format!("{} {}", self.request.method(), self.request.match_pattern().unwrap_or_default());
         let detail = json!({ "act": act, "reason": refusal.reason() });

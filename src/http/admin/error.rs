@@ -5,40 +5,41 @@ use std::time::Duration;
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ALLOW, CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::http::header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::reply::begin;
 use crate::http::drf::body::BodyError;
 use crate::service::Unavailable;
 use crate::service::admin::desk::DeskError;
 use crate::service::admin::{AdminError, SearchText};
 
-/// What a program tells refusals apart by.
+/// The code by which programs tell refusals apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(rename = "ErrorCode")]
-pub(in crate::http) enum Code {
+pub(super) enum Code {
     /// Fields or their values are wrong; `fields` has the message of each.
     Invalid,
     /// The name or the password is wrong, or the user may not use this API.
     WrongCredentials,
-    /// There is no good token.
+    /// The token is missing or not valid.
     Unauthenticated,
-    /// The token is good, but not here.
+    /// The token is valid, but not for this.
     Forbidden,
-    /// The password has to be given again first.
+    /// The password has to be entered again first.
     PasswordRequired,
     /// There is nothing at this path.
     NotFound,
     /// The path has other methods.
     MethodNotAllowed,
-    /// The present state does not allow it.
+    /// The current state does not allow it.
     Conflict,
     /// The host is not served here.
     WrongHost,
-    /// The body cannot be used.
+    /// The body cannot be read.
     BadBody,
     /// Too many wrong passwords.
     Throttled,
@@ -47,7 +48,7 @@ pub(in crate::http) enum Code {
 }
 
 impl Code {
-    /// The same for the log.
+    /// The same, for the log.
     const fn as_str(self) -> &'static str {
         match self {
             Self::Invalid => "invalid",
@@ -77,13 +78,13 @@ pub(in crate::http) struct ApiError {
     /// Whether a part of the request may still arrive.
     pub(in crate::http) closes: bool,
     pub(in crate::http) retry_after: Option<Duration>,
-    pub(in crate::http) allow: Option<String>,
-    /// Further members of the error, such as numbers.
+    allow: Option<String>,
+    /// Further members of the error: numbers of sessions.
     details: Option<Box<Map<String, Value>>>,
 }
 
 impl ApiError {
-    pub(in crate::http) fn new(status: StatusCode, code: Code, message: impl Into<String>) -> Self {
+    fn new(status: StatusCode, code: Code, message: impl Into<String>) -> Self {
         let message = message.into();
         Self {
             status,
@@ -114,8 +115,8 @@ impl ApiError {
 
     /// 401 after a wrong name or password.
     pub(in crate::http) fn wrong_credentials() -> Self {
-        let words = "the name or the password is wrong, or the user is no active administrator";
-        Self::new(StatusCode::UNAUTHORIZED, Code::WrongCredentials, words)
+        let message = "the name or the password is wrong, or the user is not an active administrator";
+        Self::new(StatusCode::UNAUTHORIZED, Code::WrongCredentials, message)
     }
 
     /// 403.
@@ -123,7 +124,7 @@ impl ApiError {
         Self::new(StatusCode::FORBIDDEN, Code::Forbidden, message)
     }
 
-    /// 403 until the password is given again.
+    /// 403 until the password is entered again.
     pub(in crate::http) fn password_required(message: &str) -> Self {
         Self::new(StatusCode::FORBIDDEN, Code::PasswordRequired, message)
     }
@@ -133,54 +134,63 @@ impl ApiError {
         Self::new(StatusCode::NOT_FOUND, Code::NotFound, "there is nothing here")
     }
 
-    /// 405, with the methods that there are.
-    pub(in crate::http) fn method_not_allowed(allowed: &[&str]) -> Self {
-        let words = "this path has other methods";
-        let allow = Some(allowed.join(", "));
-        Self { allow, ..Self::new(StatusCode::METHOD_NOT_ALLOWED, Code::MethodNotAllowed, words) }
+    /// 405, with the methods that the path has.
+    pub(super) fn method_not_allowed(methods: String) -> Self {
+        let message = "this path has other methods";
+        let error = Self::new(StatusCode::METHOD_NOT_ALLOWED, Code::MethodNotAllowed, message);
+        Self { allow: Some(methods), ..error }
+    }
+
+    /// 409.
+    pub(super) fn conflict(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, Code::Conflict, message)
+    }
+
+    /// 421.
+    pub(super) fn wrong_host() -> Self {
+        let message = "the host is not one of KNOXIDE_ADMIN_HOSTS";
+        Self::new(StatusCode::MISDIRECTED_REQUEST, Code::WrongHost, message)
     }
 
     /// 429.
-    pub(in crate::http) fn throttled(after: Duration) -> Self {
-        let words = "too many wrong passwords";
+    pub(super) fn throttled(after: Duration) -> Self {
+        let message = "too many wrong passwords";
         let retry_after = Some(after);
-        Self { retry_after, ..Self::new(StatusCode::TOO_MANY_REQUESTS, Code::Throttled, words) }
+        Self { retry_after, ..Self::new(StatusCode::TOO_MANY_REQUESTS, Code::Throttled, message) }
     }
 
     /// 503. The reason goes to the log.
     pub(in crate::http) fn unavailable(why: &dyn std::fmt::Display) -> Self {
         log::warn!("a request could not be answered: {why}");
-        let words = "this could not be done now, and its outcome is unknown: look, and try again";
+        let message = "this could not be done now, and its outcome is unknown: look, and try again";
         let retry_after = Some(Duration::from_secs(1));
-        Self { retry_after, ..Self::new(StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable, words) }
+        Self { retry_after, ..Self::new(StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable, message) }
     }
 
-    /// The refusal of one field.
-    fn of_field(status: StatusCode, code: Code, name: &str, error: &AdminError) -> Self {
-        let fields = BTreeMap::from([(name.to_owned(), error.to_string())]);
-        Self { fields, ..Self::new(status, code, error.to_string()) }
+    /// The same, for this field.
+    fn with_field(self, name: &str) -> Self {
+        Self { fields: [(name.to_owned(), self.message.clone())].into(), ..self }
     }
 
-    /// Whether there is nothing at the path, or of that id.
+    /// Whether the path does not exist, or nothing has its id.
     pub(in crate::http) const fn is_not_found(&self) -> bool {
         matches!(self.code, Code::NotFound)
     }
 
-    /// Whether the same request is good once the password was given again.
+    /// Whether the same request succeeds after the password has been entered again.
     #[cfg(feature = "pages")]
     pub(in crate::http) const fn is_password_required(&self) -> bool {
         matches!(self.code, Code::PasswordRequired)
     }
 
-    /// Why, for the log.
+    /// The reason, for the log.
     pub(in crate::http) const fn reason(&self) -> &'static str {
         self.code.as_str()
     }
 
     pub(in crate::http) fn reply(self) -> HttpResponse {
         let Self { status, code, message, fields, closes, retry_after, allow, details } = self;
-        let mut builder = HttpResponse::build(status);
-        builder.insert_header((CACHE_CONTROL, "no-store"));
+        let mut builder = begin(status);
         if status == StatusCode::UNAUTHORIZED {
             builder.insert_header((WWW_AUTHENTICATE, "Bearer realm=\"administration\""));
         }
@@ -206,8 +216,8 @@ fn details(numbers: &[(&str, u64)]) -> Option<Box<Map<String, Value>>> {
     Some(Box::new(numbers.iter().map(|(name, number)| ((*name).to_owned(), json!(number))).collect()))
 }
 
-/// The field of such a text.
-const fn searched(text: SearchText) -> &'static str {
+/// The field that holds this text.
+const fn field_of(text: SearchText) -> &'static str {
     match text {
         SearchText::Part => "q",
         SearchText::Beginning => "beginning",
@@ -241,46 +251,44 @@ impl From<DeskError> for ApiError {
 
 impl From<AdminError> for ApiError {
     fn from(error: AdminError) -> Self {
-        let (bad, conflict) = (StatusCode::BAD_REQUEST, StatusCode::CONFLICT);
+        let invalid = |field| Self::invalid(error.to_string()).with_field(field);
+        let conflict = || Self::conflict(error.to_string());
         match &error {
             // The store's own words may contain secrets.
             AdminError::Store(failed) | AdminError::DeletedInPart(failed) => Self::unavailable(&failed.summary()),
+            AdminError::EndedInPart { ended, error: failed } => {
+                Self { details: details(&[("ended", *ended)]), ..Self::unavailable(&failed.summary()) }
+            }
             AdminError::Random(_) | AdminError::BadKey(_) => Self::unavailable(&error),
             AdminError::NoSuchUser(_)
             | AdminError::NoSuchSession(_)
             | AdminError::NoSuchToken(_)
             | AdminError::NoSuchKey(_)
             | AdminError::NoSuchClient(_) => Self::not_found(),
-            AdminError::NoCondition => Self::new(bad, Code::Invalid, error.to_string()),
-            AdminError::MoreThanShown { shown, found } => Self {
-                details: details(&[("shown", *shown), ("found", *found)]),
-                ..Self::new(conflict, Code::Conflict, error.to_string())
-            },
-            AdminError::EndedInPart { ended, error: failed } => {
-                Self { details: details(&[("ended", *ended)]), ..Self::unavailable(&failed.summary()) }
+            AdminError::NoCondition => Self::invalid(error.to_string()),
+            AdminError::BadName(_) => invalid("username"),
+            AdminError::BadEmail => invalid("email"),
+            AdminError::Weak(_) | AdminError::UselessHash(_) => invalid("password"),
+            AdminError::BadTokenName | AdminError::BadClientName => invalid("name"),
+            AdminError::NoRights => invalid("rights"),
+            AdminError::BadLimit => invalid("limit"),
+            AdminError::KeptTooLong => invalid("keep_old"),
+            AdminError::BadSearch(text) => invalid(field_of(*text)),
+            AdminError::EndRequired => invalid("expires_in"),
+            AdminError::FutureMoment => invalid("before"),
+            AdminError::NameTaken(_) | AdminError::Lookalike { .. } => conflict().with_field("username"),
+            AdminError::EmailTaken { .. } => conflict().with_field("email"),
+            AdminError::ClientNameTaken(_) => conflict().with_field("name"),
+            AdminError::MoreThanShown { shown, found } => {
+                Self { details: details(&[("shown", *shown), ("found", *found)]), ..conflict() }
             }
-            AdminError::BadName(_) => Self::of_field(bad, Code::Invalid, "username", &error),
-            AdminError::BadEmail => Self::of_field(bad, Code::Invalid, "email", &error),
-            AdminError::Weak(_) | AdminError::UselessHash(_) => Self::of_field(bad, Code::Invalid, "password", &error),
-            AdminError::BadTokenName | AdminError::BadClientName => Self::of_field(bad, Code::Invalid, "name", &error),
-            AdminError::NoRights => Self::of_field(bad, Code::Invalid, "rights", &error),
-            AdminError::BadLimit => Self::of_field(bad, Code::Invalid, "limit", &error),
-            AdminError::KeptTooLong => Self::of_field(bad, Code::Invalid, "keep_old", &error),
-            AdminError::ClientNameTaken(_) => Self::of_field(conflict, Code::Conflict, "name", &error),
-            AdminError::BadSearch(text) => Self::of_field(bad, Code::Invalid, searched(*text), &error),
-            AdminError::EndRequired => Self::of_field(bad, Code::Invalid, "expires_in", &error),
-            AdminError::FutureMoment => Self::of_field(bad, Code::Invalid, "before", &error),
-            AdminError::NameTaken(_) | AdminError::Lookalike { .. } => {
-                Self::of_field(conflict, Code::Conflict, "username", &error)
-            }
-            AdminError::EmailTaken { .. } => Self::of_field(conflict, Code::Conflict, "email", &error),
             AdminError::KeySecret(_)
             | AdminError::NotActive(_)
             | AdminError::LastAdmin(_)
             | AdminError::NotAdmin(_)
             | AdminError::SecretInUse
             | AdminError::LastKey(_)
-            | AdminError::Clashes(_) => Self::new(conflict, Code::Conflict, error.to_string()),
+            | AdminError::Clashes(_) => conflict(),
         }
     }
 }

@@ -1,28 +1,29 @@
 //! Audit events: search.
 
-use super::call::{Answer, Call, Reply};
-use super::described::{Described, Gives, Kind, Takes, page_of};
+use super::call::Call;
+use super::description::{Description, Field, Kind, Success, page_of};
 use super::error::ApiError;
 use super::fields::Fields;
 use super::page::{Page, page_fields};
+use super::reply::{self, Answer};
 use crate::domain::audit::Event;
 use crate::domain::session::SessionId;
 use crate::service::EventCursor;
 use crate::service::admin::desk::Length;
 use crate::service::admin::{EventEntry, EventFilter, EventOrder};
 
-pub(super) const LIST: Described = Described::new("Audit events, newest first", Gives::ok(page_of::<EventEntry>))
-    .takes(&[
+pub(super) const LIST: Description = Description::new("Audit events, newest first", Success::ok(page_of::<EventEntry>))
+    .fields(&[
         &page_fields(Kind::EventCursor),
         &[
-            Takes::new("user", Kind::User, "About this user."),
-            Takes::new("event", Kind::Events, "Names of events, with commas between."),
-            Takes::text("actor", "Who did it: `user:17`, `cli`, `system`, `anonymous`."),
-            Takes::new("address", Kind::Address, "From this address."),
-            Takes::new("session", Kind::Id, "About this session."),
-            Takes::new("from", Kind::Time, "Then or later."),
-            Takes::new("until", Kind::Time, "Before then."),
-            Takes::new(
+            Field::new("user", Kind::User, "About this user."),
+            Field::new("event", Kind::Events, "Names of events, with commas between."),
+            Field::text("actor", "Who did it: `user:17`, `cli`, `system`, `anonymous`."),
+            Field::new("address", Kind::Address, "From this address."),
+            Field::new("session", Kind::Id, "About this session."),
+            Field::new("from", Kind::Time, "Then or later."),
+            Field::new("until", Kind::Time, "Before then."),
+            Field::new(
                 "order",
                 Kind::OneOf(&["newest", "oldest"]),
                 "`oldest` lists only events before which no other one can appear any more.",
@@ -33,7 +34,7 @@ pub(super) const LIST: Described = Described::new("Audit events, newest first", 
 pub(super) async fn list(mut call: Call) -> Answer {
     let filter = read_filter(&mut call.fields);
     call.finish()?;
-    Reply::ok(&find(&call, filter).await?)
+    reply::ok(&find(&call, filter).await?)
 }
 
 /// The page of events that meet the conditions.

@@ -1,7 +1,7 @@
-//! The fields of a request, strictly: each has a type, none may be unknown, and all mistakes are reported at once.
+//! The fields of a request. Each has a type, none may be unknown or repeated, and all mistakes are reported at once.
 //!
-//! A handler takes its fields one after the other, and then calls [`Fields::finish`]. Until that has succeeded, a field
-//! that is wrong or missing has a placeholder's value.
+//! A handler takes its fields one by one and then calls [`Fields::finish`]. Until that succeeds, a wrong or missing field
+//! has a placeholder value.
 
 mod body;
 
@@ -15,7 +15,7 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 pub(in crate::http) use self::body::read_body;
-use super::described::Described;
+use super::description::Description;
 use super::error::ApiError;
 use crate::domain::time::Timestamp;
 use crate::domain::user::{Password, UserId};
@@ -23,44 +23,44 @@ use crate::http::HttpOptions;
 use crate::http::drf::body::BodyError;
 use crate::http::drf::media::covers;
 
-/// The most rows of a page.
+/// The largest number of rows of a page.
 pub(super) const MOST_ROWS: i64 = 200;
 
-/// The rows of a page if the request does not say.
+/// The number of rows of a page by default.
 const USUAL_ROWS: u32 = 50;
 
-/// The fields that have not been taken yet, and what is wrong so far.
+/// The fields that have not been taken yet, and the mistakes so far.
 #[derive(Default)]
 pub(in crate::http) struct Fields {
     given: Vec<(String, Given)>,
     source: Source,
     mistakes: BTreeMap<String, String>,
-    /// What the document says; `None` in tests.
-    declared: Option<&'static Described>,
+    /// The fields that the document has; `None` for forms, and in tests.
+    declared: Option<&'static Description>,
 }
 
-/// Where the fields stand.
+/// The place of the fields in the request.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum Source {
-    /// In a JSON object.
+    /// A JSON object.
     #[default]
     Body,
-    /// In a query: all values are texts.
+    /// A query. All values are texts.
     Query,
-    /// In a form or its query, likewise. A blank field was left out, and times are as browsers send them.
+    /// A form or its query. All values are texts, a blank field counts as missing, and times are as browsers send them.
     #[cfg(feature = "pages")]
     Form,
 }
 
 /// A value as it was sent.
 enum Given {
-    /// Text, which may be a password.
+    /// A text, which may be a password.
     Text(Zeroizing<String>),
     /// Anything else.
     Other(Value),
 }
 
-/// The members of a JSON object in their order, also when a name is repeated.
+/// The members of a JSON object in their order, with repeated names.
 struct Members(Vec<(String, Given)>);
 
 impl<'de> Deserialize<'de> for Members {
@@ -76,13 +76,10 @@ impl<'de> Deserialize<'de> for Members {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
                 let mut members = Vec::new();
                 while let Some((name, value)) = map.next_entry::<String, Value>()? {
-                    let given = match value {
-                        Value::String(text) => Given::Text(Zeroizing::new(text)),
-                        other @ (Value::Null
-                        | Value::Bool(_)
-                        | Value::Number(_)
-                        | Value::Array(_)
-                        | Value::Object(_)) => Given::Other(other),
+                    let given = if let Value::String(text) = value {
+                        Given::Text(Zeroizing::new(text))
+                    } else {
+                        Given::Other(value)
                     };
                     members.push((name, given));
                 }
@@ -120,7 +117,7 @@ impl Fields {
         Self::new(filled.map(|(name, value)| (name, Given::Text(value))).collect(), Source::Form)
     }
 
-    /// The texts that are left, to be shown or sent again.
+    /// The texts that have not been taken yet, to be shown or sent again.
     #[cfg(feature = "pages")]
     pub(in crate::http) fn as_sent(&self) -> Vec<(String, String)> {
         let texts = self.given.iter().filter_map(|(name, given)| Some((name.clone(), given.text()?.to_owned())));
@@ -130,7 +127,7 @@ impl Fields {
     /// The fields of a JSON body, which is read to its end; an empty body has none.
     ///
     /// # Errors
-    /// When it is larger, slower or something else than it should be. Nothing of it is repeated.
+    /// If the body is too large, too slow, or not a JSON object. The error repeats nothing of it.
     pub(in crate::http) async fn of_body(
         content_type: &str,
         declared: Option<u64>,
@@ -146,25 +143,29 @@ impl Fields {
         }
         // The parser's own words could repeat a part of a password.
         let Members(members) = serde_json::from_slice(&body).map_err(|error| {
-            ApiError::invalid(format!("the body is no JSON object (line {}, column {})", error.line(), error.column()))
+            ApiError::invalid(format!(
+                "the body is not a JSON object (line {}, column {})",
+                error.line(),
+                error.column()
+            ))
         })?;
         Ok(Self::new(members, Source::Body))
     }
 
-    /// From now on, a field that the document does not have cannot be taken.
-    pub(super) fn declared_by(self, described: &'static Described) -> Self {
-        Self { declared: Some(described), ..self }
+    /// Allows no other fields to be taken than those of this description.
+    pub(super) fn declared_by(self, description: &'static Description) -> Self {
+        Self { declared: Some(description), ..self }
     }
 
-    /// Notes that a field is wrong.
+    /// Reports a mistake in a field.
     pub(in crate::http) fn report(&mut self, name: &str, problem: impl Into<String>) {
         self.mistakes.entry(name.to_owned()).or_insert_with(|| problem.into());
     }
 
-    /// After the last field was taken.
+    /// Ends the reading of fields.
     ///
     /// # Errors
-    /// All mistakes, unknown fields included.
+    /// All mistakes, including unknown fields.
     pub(in crate::http) fn finish(mut self) -> Result<(), ApiError> {
         for (name, _) in std::mem::take(&mut self.given) {
             self.report(&name, "is not a field of this request");
@@ -173,15 +174,15 @@ impl Fields {
     }
 
     fn take(&mut self, name: &str) -> Option<Given> {
-        if self.declared.is_some_and(|described| !described.reads(name)) {
-            // A mistake of ours: no request to the endpoint succeeds until the field is declared.
+        if self.declared.is_some_and(|description| !description.has(name)) {
+            // A bug: no request to the endpoint succeeds until the field is declared.
             self.report(name, "is not declared");
         }
         let index = self.given.iter().position(|(known, _)| known == name)?;
         Some(self.given.swap_remove(index).1)
     }
 
-    /// A value that `read` understands; `null` is the same as none.
+    /// A value that `read` accepts; `null` counts as missing.
     fn value<T>(&mut self, name: &str, what: &str, read: impl FnOnce(&Given) -> Option<T>) -> Option<T> {
         let given = self.take(name)?;
         if matches!(given, Given::Other(Value::Null)) {
@@ -194,7 +195,7 @@ impl Fields {
         value
     }
 
-    /// The value, which must be given.
+    /// The value. Reports a mistake if it is missing.
     pub(in crate::http) fn require<T>(&mut self, name: &str, value: Option<T>) -> Option<T> {
         if value.is_none() {
             self.report(name, "is required");
@@ -207,7 +208,7 @@ impl Fields {
         self.value(name, "a text", |given| given.text().map(str::to_owned))
     }
 
-    /// A text that must be given.
+    /// A required text.
     pub(in crate::http) fn required_text(&mut self, name: &str) -> String {
         let text = self.text(name);
         self.require(name, text).unwrap_or_default()
@@ -218,7 +219,7 @@ impl Fields {
         self.value(name, "a text", |given| given.text().map(|text| Password::new(text.to_owned())))
     }
 
-    /// A password that must be given.
+    /// A required password.
     pub(in crate::http) fn required_password(&mut self, name: &str) -> Password {
         let password = self.password(name);
         self.require(name, password).unwrap_or_else(|| Password::new(String::new()))
@@ -248,7 +249,7 @@ impl Fields {
         })
     }
 
-    /// A whole number within bounds, where `null` means something: `Some(None)`.
+    /// A whole number within bounds, or `null`: `Some(None)`.
     pub(super) fn number_or_null(&mut self, name: &str, bounds: std::ops::RangeInclusive<i64>) -> Option<Option<i64>> {
         let is_null = |(known, value): &(String, Given)| known == name && matches!(value, Given::Other(Value::Null));
         if self.given.iter().any(is_null) {
@@ -258,7 +259,7 @@ impl Fields {
         self.number(name, bounds).map(Some)
     }
 
-    /// A list of texts that `parse` understands, which is not empty.
+    /// A list of texts that `parse` accepts, which is not empty.
     pub(super) fn texts<T>(&mut self, name: &str, what: &str, parse: impl Fn(&str) -> Option<T>) -> Option<Vec<T>> {
         self.value(name, what, |given| match given {
             Given::Other(Value::Array(texts)) if !texts.is_empty() => {
@@ -271,6 +272,12 @@ impl Fields {
     /// A user's number.
     pub(in crate::http) fn user(&mut self, name: &str) -> Option<UserId> {
         self.number(name, i64::MIN..=i64::MAX).map(UserId)
+    }
+
+    /// A required user's number.
+    pub(in crate::http) fn required_user(&mut self, name: &str) -> UserId {
+        let user = self.user(name);
+        self.require(name, user).unwrap_or(UserId(0))
     }
 
     /// A time.
@@ -287,7 +294,7 @@ impl Fields {
         self.parsed(name, "an IP address", |text| text.parse().ok())
     }
 
-    /// A text that `parse` understands.
+    /// A text that `parse` accepts.
     pub(in crate::http) fn parsed<T>(
         &mut self,
         name: &str,
@@ -313,7 +320,7 @@ impl Given {
     }
 }
 
-/// A time as a browser's input sends it, which is in UTC here; or with a zone, as the API has it.
+/// A time as the input of a browser sends it, taken as UTC; or a time with a zone, as in the API.
 #[cfg(feature = "pages")]
 fn parse_local(text: &str) -> Option<Timestamp> {
     let in_utc = |text: String| Timestamp::parse(&text);

@@ -1,22 +1,21 @@
-//! The host names that requests to the API may name, against pages that make a browser resolve a name of their own to
-//! this machine (DNS rebinding).
+//! The host names under which the API is served. The check protects against DNS rebinding: a page of a stranger that
+//! makes the browser resolve the stranger's name to this machine.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
 use actix_web::HttpRequest;
-use actix_web::http::StatusCode;
 use actix_web::http::header::HOST;
 use actix_web::http::uri::Authority;
 
-use super::error::{ApiError, Code};
+use super::error::ApiError;
 
 /// A name or an address of a host, without a port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostName(String);
 
-/// A text is no host name.
+/// The text is not a host name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("is no host: write a name such as admin.example.org or an address, without a scheme, port or path")]
 pub struct BadHost;
@@ -52,8 +51,8 @@ impl fmt::Display for HostName {
     }
 }
 
-/// The hosts that are served. The port does not matter: it is another one behind a tunnel, and a page that wants to
-/// reach this machine under its own name cannot avoid the name.
+/// The hosts that are served. Ports do not matter: a tunnel may have another one, and an attacking page cannot hide its
+/// own name.
 #[derive(Debug, Clone, Default)]
 pub struct Hosts(Vec<HostName>);
 
@@ -63,8 +62,7 @@ impl Hosts {
         Self(names)
     }
 
-    /// `localhost` and the address that is listened on. One that stands for all addresses stands for the loopback
-    /// addresses here.
+    /// `localhost` and the address of the listener, or the loopback addresses for a listener on all addresses.
     pub fn of_listener(address: Option<IpAddr>) -> Self {
         let mut names = vec![HostName("localhost".to_owned())];
         match address {
@@ -85,17 +83,16 @@ impl Hosts {
         self
     }
 
-    /// 421 unless the request names one of the hosts.
+    /// Checks that the request names one of the hosts.
+    ///
+    /// # Errors
+    /// 421 if it names another one.
     pub(super) fn check(&self, request: &HttpRequest) -> Result<(), ApiError> {
-        if self.named(request).is_some() {
-            return Ok(());
-        }
-        let words = "the host is not one of KNOXIDE_ADMIN_HOSTS";
-        Err(ApiError::new(StatusCode::MISDIRECTED_REQUEST, Code::WrongHost, words))
+        self.named(request).map(|_| ()).ok_or_else(ApiError::wrong_host)
     }
 
-    /// What the request has in its only `Host` header, if that is one of the hosts, and the one in its target, too, if
-    /// there is one.
+    /// The value of the only `Host` header, if it names one of the hosts. A host in the target of the request also has to
+    /// be one of them.
     pub(in crate::http) fn named<'r>(&self, request: &'r HttpRequest) -> Option<&'r str> {
         let mut headers = request.headers().get_all(HOST);
         let only = match (headers.next(), headers.next()) {

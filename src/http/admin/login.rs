@@ -1,13 +1,13 @@
-//! Sessions of administrators: log in, log out, give the password again, ask who one is.
+//! Sessions of administrators: log in, log out, verify the password again, look at one's own session.
 
 use actix_web::HttpRequest;
-use actix_web::http::StatusCode;
 use serde_json::{Value, json};
 
 use super::access::{Acting, By};
-use super::call::{Answer, Call, Reply};
-use super::described::{Described, Gives, Kind, Takes};
-use super::error::{ApiError, Code};
+use super::call::Call;
+use super::description::{Description, Field, Kind, Success};
+use super::error::ApiError;
+use super::reply::{self, Answer};
 use crate::domain::session::Session;
 use crate::domain::user::{LoginName, Password, User};
 use crate::http::middleware::request_log::note;
@@ -15,25 +15,25 @@ use crate::http::openapi::schema::{Schemas, flag, nullable, object, time, token}
 use crate::service::admin::desk::Length;
 use crate::service::{LoginError, LoginRefusal};
 
-pub(super) const LOG_IN: Described = Described::new("Log in", Gives::ok(logged_in))
-    .takes(&[&[Takes::text("username", "The name.").required()], PASSWORD])
+pub(super) const LOG_IN: Description = Description::new("Log in", Success::ok(logged_in))
+    .fields(&[&[Field::text("username", "The name.").required()], PASSWORD])
     .refuses(&[
-        (401, "The name or the password is wrong, or the user is no active administrator."),
+        (401, "The name or the password is wrong, or the user is not an active administrator."),
         (409, "The user has too many sessions."),
         (429, "There were too many wrong passwords."),
     ]);
-pub(super) const LOG_OUT: Described = Described::new("Log out", Gives::NOTHING);
-pub(super) const VERIFY_PASSWORD: Described = Described::new("Give the password again", Gives::NOTHING)
+pub(super) const LOG_OUT: Description = Description::new("Log out", Success::NOTHING);
+pub(super) const VERIFY_PASSWORD: Description = Description::new("Verify the password again", Success::NOTHING)
     .about("For the next five minutes, this session may do what needs a recent password.")
-    .takes(&[PASSWORD])
+    .fields(&[PASSWORD])
     .refuses(&[
         (401, "The password is wrong."),
         (409, "The user has too many sessions."),
         (429, "There were too many wrong passwords."),
     ]);
-pub(super) const ME: Described = Described::new("Who the token belongs to", Gives::ok(known));
+pub(super) const ME: Description = Description::new("The user and the session of the token", Success::ok(known));
 
-const PASSWORD: &[Takes] = &[Takes::new("password", Kind::Password, "The password.").required()];
+const PASSWORD: &[Field] = &[Field::new("password", Kind::Password, "The password.").required()];
 
 fn logged_in(schemas: &mut Schemas) -> Value {
     object([("token", token()), ("expires", nullable(time())), ("user", schemas.of::<User>())])
@@ -55,7 +55,7 @@ pub(super) async fn log_in(mut call: Call) -> Answer {
     let outcome = call.auth().log_in_administrator(LoginName::Username(name), password, call.origin()).await;
     let issued = outcome.map_err(|error| refused(&call.request, error))?;
     note(&call.request, |facts| facts.opened(issued.session, issued.user.id));
-    Reply::ok(&json!({
+    reply::ok(&json!({
         "token": issued.access.token.expose(),
         "expires": issued.access.expires,
         "user": issued.user,
@@ -65,7 +65,7 @@ pub(super) async fn log_in(mut call: Call) -> Answer {
 pub(super) async fn log_out(mut call: Call) -> Answer {
     call.finish()?;
     call.auth().logout(&call.acting()?.who, call.origin()).await?;
-    Reply::done()
+    reply::no_content()
 }
 
 pub(super) async fn verify_password(mut call: Call) -> Answer {
@@ -76,13 +76,13 @@ pub(super) async fn verify_password(mut call: Call) -> Answer {
         call.record_refusal(ApiError::forbidden("a script's token has no password to verify")).await?;
     }
     verify_again(&call, password).await?;
-    Reply::done()
+    reply::no_content()
 }
 
-/// Verifies the password of the administrator, and notes in the session that it was given now.
+/// Verifies the password of the administrator, and records in the session when it was entered.
 ///
 /// # Errors
-/// As of a login.
+/// Those of a login.
 pub(in crate::http) async fn verify_again(call: &Call, password: Password) -> Result<(), ApiError> {
     let who = &call.acting()?.who;
     let name = LoginName::Username(who.user.username.clone());
@@ -99,10 +99,10 @@ pub(super) async fn me(mut call: Call) -> Answer {
     call.finish()?;
     let Acting { who, by } = call.acting()?;
     let is_script = *by == By::Script;
-    Reply::ok(&json!({ "user": *who.user, "session": who.session, "expires": who.expires, "is_script": is_script }))
+    reply::ok(&json!({ "user": *who.user, "session": who.session, "expires": who.expires, "is_script": is_script }))
 }
 
-/// The refusal of a login or of a password. It does not tell a wrong password from a user who is no administrator.
+/// The refusal of a login or of a password. A user who is not an administrator gets the same one as a wrong password.
 pub(in crate::http) fn refused(request: &HttpRequest, error: LoginError) -> ApiError {
     match error {
         LoginError::Refused { why, account } => {
@@ -111,9 +111,7 @@ pub(in crate::http) fn refused(request: &HttpRequest, error: LoginError) -> ApiE
                 LoginRefusal::UnknownUser | LoginRefusal::WrongPassword | LoginRefusal::InactiveUser => {
                     ApiError::wrong_credentials()
                 }
-                LoginRefusal::LimitReached => {
-                    ApiError::new(StatusCode::CONFLICT, Code::Conflict, "the user has too many sessions")
-                }
+                LoginRefusal::LimitReached => ApiError::conflict("the user has too many sessions"),
                 LoginRefusal::Throttled { after } => ApiError::throttled(after),
             }
         }

@@ -1,31 +1,37 @@
-//! Pages of lists: `{"results": […], "next": …}`. The cursor is the key of a page's last row, so that a page stays
-//! right while rows come and go.
+//! Pages of lists: `{"results": […], "next": …}`. The cursor is the key of the last row: rows that are added or removed
+//! meanwhile make no other row appear twice or not at all.
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::described::{Kind, Takes};
+use super::description::{Field, Kind};
 use super::fields::MOST_ROWS;
 
-/// The fields of a request for a page whose cursors are of this kind.
-pub(super) const fn page_fields(cursor: Kind) -> [Takes; 2] {
+/// The fields by which a page is requested, with cursors of this kind.
+pub(super) const fn page_fields(cursor: Kind) -> [Field; 2] {
     [
-        Takes::new("cursor", cursor, "The `next` of the page before."),
-        Takes::new("limit", Kind::Number(1, MOST_ROWS), "How many rows a page has; 50, if it does not say."),
+        Field::new("cursor", cursor, "The `next` of the previous page."),
+        Field::new("limit", Kind::Number(1, MOST_ROWS), "How many rows a page has; 50 by default."),
     ]
 }
 
-/// A page.
+/// A page of a list.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(inline)]
 pub(in crate::http) struct Page<T> {
     pub(in crate::http) results: Vec<T>,
-    /// What to send as `cursor` for the next page; `None` after the last one.
+    /// The cursor of the next page; `None` on the last one.
     pub(in crate::http) next: Option<String>,
 }
 
+impl<T> Default for Page<T> {
+    fn default() -> Self {
+        Self { results: Vec::new(), next: None }
+    }
+}
+
 impl<T> Page<T> {
-    /// How many rows to ask the store for: one more than are shown tells whether there is another page.
+    /// The number of rows to ask the store for: one more than a page has tells whether there is another page.
     pub(in crate::http) const fn rows(limit: u32) -> u32 {
         limit.saturating_add(1)
     }

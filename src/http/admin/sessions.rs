@@ -1,62 +1,66 @@
-//! Sessions: search, look at one, end one or many.
+//! Sessions: search for them, look at one, end one or many.
 
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 use serde_json::{Value, json};
 
-use super::call::{Answer, Call, Reply};
-use super::described::{Described, Gives, Kind, Takes, of, page_of};
+use super::call::Call;
+use super::description::{Description, Field, Kind, Success, of, page_of};
 use super::error::ApiError;
 use super::fields::Fields;
 use super::page::{Page, page_fields};
+use super::reply::{self, Answer};
 use crate::domain::session::{SessionEntry, SessionId, SessionKind};
 use crate::domain::time::Timestamp;
 use crate::http::openapi::schema::{Schemas, object};
 use crate::service::admin::desk::Length;
 use crate::service::admin::{Admin, DryRun, SessionList, SessionMatch, SessionQuery, Shown};
 
-pub(super) const LIST: Described = Described::new("Sessions, newest first", Gives::ok(page_of::<SessionEntry>))
+pub(super) const LIST: Description = Description::new("Sessions, newest first", Success::ok(page_of::<SessionEntry>))
     .about(STOPS)
-    .takes(&[MATCH, &page_fields(Kind::Id), &[Takes::flag("ended", "Also those that are over.")]]);
-pub(super) const GET: Described = Described::new("One session", Gives::ok(of::<SessionEntry>));
-pub(super) const END: Described =
-    Described::new("End a session", Gives::NOTHING).refuses(&[(403, "It is that of another administrator.")]);
-pub(super) const REVOKE: Described = Described::new("End many sessions, or show which", Gives::ok(dry_run_or_ended))
-    .about(
-        "Those of all users with `all` alone, those from before a moment with `before` alone, or those that meet \
-            conditions, with the `moment` and the `count` of a dry run.",
-    )
-    .takes(&[
-        MATCH,
-        &[
-            Takes::flag("all", "All of them."),
-            Takes::new("before", Kind::Time, "All that were opened before."),
-            Takes::flag("dry_run", "Shows what would end."),
-            Takes::new("moment", Kind::Time, "That of the dry run."),
-            Takes::new("count", Kind::Number(0, i64::MAX), "That of the dry run."),
-        ],
-    ])
-    .refuses(&[(409, "There are more sessions than the dry run has shown.")]);
+    .fields(&[MATCH, &page_fields(Kind::Id), &[Field::flag("ended", "Also those that have ended.")]]);
+pub(super) const GET: Description = Description::new("One session", Success::ok(of::<SessionEntry>));
+pub(super) const END: Description =
+    Description::new("End a session", Success::NOTHING).refuses(&[(403, "It belongs to another administrator.")]);
+pub(super) const REVOKE: Description = Description::new(
+    "End many sessions, or show which would end",
+    Success::ok(dry_run_or_ended),
+)
+.about(
+    "`all` alone ends those of all users, `before` alone those opened before a time. Conditions end those that match \
+         them, and need the `moment` and the `count` of a dry run.",
+)
+.fields(&[
+    MATCH,
+    &[
+        Field::flag("all", "All sessions."),
+        Field::new("before", Kind::Time, "All sessions opened before this time."),
+        Field::flag("dry_run", "Only shows what would end."),
+        Field::new("moment", Kind::Time, "The one of the dry run."),
+        Field::new("count", Kind::Number(0, i64::MAX), "The one of the dry run."),
+    ],
+])
+.refuses(&[(409, "There are more sessions than the dry run has shown.")]);
 
-/// What pages of sessions have beyond those of other lists.
-pub(super) const STOPS: &str = "Among very many that do not match, a search stops after a moment: the page is not full then, \
-                                and `next` is where it goes on.";
+/// The difference between pages of sessions and those of other lists.
+pub(super) const STOPS: &str = "Among very many sessions that do not match, a search stops early: the page is not full \
+                                then, and `next` continues the search.";
 
 /// The conditions of a search, and of a mass end.
-const MATCH: &[Takes] = &[
-    Takes::new("user", Kind::User, "Their user's number."),
-    Takes::new(
+const MATCH: &[Field] = &[
+    Field::new("user", Kind::User, "The number of their user."),
+    Field::new(
         "address",
         Kind::Network,
-        "The address that they were opened from, or a network such as `192.0.2.0/24`.",
+        "The address from which they were opened, or a network such as `192.0.2.0/24`.",
     ),
-    Takes::new("created_from", Kind::Time, "They were opened then or later."),
-    Takes::new("created_before", Kind::Time, "They were opened before."),
-    Takes::new("last_seen_before", Kind::Time, "They were last used before."),
-    Takes::new("dialect", Kind::OpenedAs, "As what they were opened."),
-    Takes::text("device", "A part of the client's `User-Agent`."),
-    Takes::text("name", "A part of their name."),
+    Field::new("created_from", Kind::Time, "Opened at this time or later."),
+    Field::new("created_before", Kind::Time, "Opened before this time."),
+    Field::new("last_seen_before", Kind::Time, "Last used before this time."),
+    Field::new("dialect", Kind::OpenedAs, "Their kind."),
+    Field::text("device", "A part of the client's `User-Agent`."),
+    Field::text("name", "A part of their name."),
 ];
 
 fn dry_run_or_ended(schemas: &mut Schemas) -> Value {
@@ -67,10 +71,10 @@ fn dry_run_or_ended(schemas: &mut Schemas) -> Value {
 pub(super) async fn list(mut call: Call) -> Answer {
     let query = read_query(&mut call.fields);
     call.finish()?;
-    Reply::ok(&find(&call, query).await?.page)
+    reply::ok(&find(&call, query).await?.page)
 }
 
-/// What a search is about.
+/// Reads the conditions of a search.
 pub(in crate::http) fn read_query(fields: &mut Fields) -> SessionQuery {
     SessionQuery {
         matching: read_match(fields),
@@ -80,15 +84,16 @@ pub(in crate::http) fn read_query(fields: &mut Fields) -> SessionQuery {
     }
 }
 
-/// What a search has found.
+/// The result of a search.
+#[derive(Default)]
 pub(in crate::http) struct Found {
     pub(in crate::http) page: Page<SessionEntry>,
-    /// The search stopped here before the page was full. Pages for people say so.
+    /// The search stopped here before the page was full. The pages say so.
     #[cfg(feature = "pages")]
     pub(in crate::http) unsearched: Option<SessionId>,
 }
 
-/// The page of sessions that it finds.
+/// Searches for sessions.
 ///
 /// # Errors
 /// 400 for a text that cannot be searched for.
@@ -105,7 +110,7 @@ pub(in crate::http) async fn find(call: &Call, query: SessionQuery) -> Result<Fo
     })
 }
 
-/// The conditions of a search, and of a mass end.
+/// Reads the conditions of a search, or of a mass end.
 pub(in crate::http) fn read_match(fields: &mut Fields) -> SessionMatch {
     let network = |text: &str| match text.parse::<IpAddr>() {
         Ok(address) => Some(IpNet::from(address.to_canonical())),
@@ -131,39 +136,39 @@ pub(in crate::http) fn read_match(fields: &mut Fields) -> SessionMatch {
 pub(super) async fn get(mut call: Call) -> Answer {
     call.finish()?;
     let id = call.session_id()?;
-    Reply::ok(&call.run(Length::Short, move |admin| admin.session_entry(id)).await?)
+    reply::ok(&call.run(Length::Short, move |admin| admin.session_entry(id)).await?)
 }
 
-/// Ends one; a token of a script is ended by the id of its session.
+/// Ends a session. The token of a script is ended by the id of its session.
 pub(super) async fn end(mut call: Call) -> Answer {
     call.finish()?;
     end_named(&call).await?;
-    Reply::done()
+    reply::no_content()
 }
 
-/// Ends the session of the path.
+/// Ends the session in the path.
 ///
 /// # Errors
-/// 404 if there is none, 403 until the password was given again, where it is that of another administrator.
+/// 404 if there is no such session, 403 until the password is entered again if it belongs to another administrator.
 pub(in crate::http) async fn end_named(call: &Call) -> Result<(), ApiError> {
     let id = call.session_id()?;
     let owner = call.run(Length::Short, move |admin| admin.user_by_id(admin.session_entry(id)?.user_id)).await;
-    let owner = call.of_act(owner).await?;
+    let owner = call.recording_not_found(owner).await?;
     call.permit_end_for(&owner).await?;
     call.run(Length::Short, move |admin| admin.end_session(id)).await
 }
 
-/// What a mass end is about.
+/// The sessions that a mass end is to end.
 enum Scope {
-    /// The sessions of all users.
+    /// All sessions.
     All,
-    /// Those of them that were opened before a moment.
+    /// Those opened before a time.
     Before(Timestamp),
-    /// Those that meet these conditions.
+    /// Those that match these conditions.
     Matching(SessionMatch),
 }
 
-/// Shows what would end, or ends it. Everybody's sessions, and those from before a moment, take the same work for any
+/// Ends many sessions, or shows which would end. All sessions, or all before a time, take the same work whatever their
 /// number, and are not counted.
 pub(super) async fn revoke(mut call: Call) -> Answer {
     let matching = read_match(&mut call.fields);
@@ -199,7 +204,7 @@ pub(super) async fn revoke(mut call: Call) -> Answer {
             Some(call.run(Length::Long, end).await?)
         }
     };
-    Reply::ok(&json!({ "ended": ended }))
+    reply::ok(&json!({ "ended": ended }))
 }
 
 async fn dry_run(call: &Call, scope: Scope) -> Answer {
@@ -208,5 +213,5 @@ async fn dry_run(call: &Call, scope: Scope) -> Answer {
         Scope::Before(before) => SessionMatch { created_before: Some(before), ..SessionMatch::default() },
         Scope::Matching(matching) => matching,
     };
-    Reply::ok(&call.run(Length::Long, move |admin| admin.dry_run(&matching)).await?)
+    reply::ok(&call.run(Length::Long, move |admin| admin.dry_run(&matching)).await?)
 }

@@ -1,10 +1,11 @@
-//! Users: search, create, change, delete, set or reset a password, end all sessions.
+//! Users: search, create, change and delete them, set or reset a password, end all sessions.
 
-use super::call::{Answer, Call, Reply};
-use super::described::{Described, Gives, Kind, Takes, of, page_of};
+use super::call::Call;
+use super::description::{Description, Field, Kind, Success, of, page_of};
 use super::error::ApiError;
 use super::fields::Fields;
 use super::page::{Page, page_fields};
+use super::reply::{self, Answer};
 use crate::domain::password::one_time::OneTimePassword;
 use crate::domain::user::{User, UserId};
 use crate::service::admin::desk::Length;
@@ -18,57 +19,57 @@ enum Change {
     Active(bool),
 }
 
-pub(super) const LIST: Described = Described::new("Users, by number", Gives::ok(page_of::<UserEntry>)).takes(&[
+pub(super) const LIST: Description = Description::new("Users, by number", Success::ok(page_of::<UserEntry>)).fields(&[
     &page_fields(Kind::User),
     &[
-        Takes::text("q", "A part of the name or of the e-mail address."),
-        Takes::text("beginning", "How the name begins."),
-        Takes::text("email", "The e-mail address."),
-        Takes::flag("active", "Whether they are active."),
-        Takes::flag("staff", "Whether they are staff."),
-        Takes::flag("admin", "Whether they are administrators."),
+        Field::text("q", "A part of the name or of the e-mail address."),
+        Field::text("beginning", "How the name begins."),
+        Field::text("email", "The e-mail address."),
+        Field::flag("active", "Whether they are active."),
+        Field::flag("staff", "Whether they are staff."),
+        Field::flag("admin", "Whether they are administrators."),
     ],
 ]);
-pub(super) const CREATE: Described = Described::new("Make a user", Gives::created(of::<UserEntry>))
-    .takes(&[
-        &[Takes::text("username", "The name.").required()],
+pub(super) const CREATE: Description = Description::new("Make a user", Success::created(of::<UserEntry>))
+    .fields(&[
+        &[Field::text("username", "The name.").required()],
         PASSWORD,
         EMAIL,
         &[
-            Takes::flag("is_active", "Whether the user may log in; `true`, if it does not say."),
-            Takes::flag("is_staff", "Django's staff flag."),
-            Takes::flag("is_admin", "Whether the user may administer others: it needs a recent password."),
+            Field::flag("is_active", "Whether the user may log in; `true` by default."),
+            Field::flag("is_staff", "Django's staff flag."),
+            Field::flag("is_admin", "Whether the user may administer others; this needs a recent password."),
         ],
     ])
     .refuses(&[RECENT, (409, "The name or the address is taken.")])
     .leads_to(ONE);
-pub(super) const GET: Described = Described::new("One user", Gives::ok(of::<UserEntry>));
-pub(super) const CHANGE: Described = Described::new("Change a user", Gives::ok(of::<UserEntry>))
-    .about("Exactly one of `email` (with `shared_email`), `is_staff`, `is_admin` and `is_active`: each is an act of its own.")
-    .takes(&[
+pub(super) const GET: Description = Description::new("One user", Success::ok(of::<UserEntry>));
+pub(super) const CHANGE: Description = Description::new("Change a user", Success::ok(of::<UserEntry>))
+    .about("Takes exactly one of `email` (with `shared_email`), `is_staff`, `is_admin` and `is_active`.")
+    .fields(&[
         EMAIL,
         &[
-            Takes::flag("is_staff", "Django's staff flag."),
-            Takes::flag("is_admin", "Whether the user may administer others."),
-            Takes::flag("is_active", "Whether the user may log in."),
+            Field::flag("is_staff", "Django's staff flag."),
+            Field::flag("is_admin", "Whether the user may administer others."),
+            Field::flag("is_active", "Whether the user may log in."),
         ],
     ])
     .refuses(&[RECENT, (409, "The address is taken, or it is the last administrator.")]);
-pub(super) const DELETE: Described = Described::new("Delete a user with all sessions", Gives::NOTHING)
+pub(super) const DELETE: Description = Description::new("Delete a user with all sessions", Success::NOTHING)
     .refuses(&[RECENT, (409, "It is the last administrator.")]);
-pub(super) const SET_PASSWORD: Described =
-    Described::new("Set a user's password, and end all sessions", Gives::NOTHING)
-        .takes(&[PASSWORD])
+pub(super) const SET_PASSWORD: Description =
+    Description::new("Set a user's password, and end all sessions", Success::NOTHING)
+        .fields(&[PASSWORD])
         .refuses(&[RECENT, (409, "It is the last administrator.")]);
-pub(super) const RESET_PASSWORD: Described = Described::new(
-    "Put a one-time password in the place of a password, and end all sessions",
-    Gives::ok(of::<OneTimePassword>),
+pub(super) const RESET_PASSWORD: Description = Description::new(
+    "Replace a password by a one-time password, and end all sessions",
+    Success::ok(of::<OneTimePassword>),
 )
 .refuses(&[RECENT, (409, "The user is not active.")]);
-pub(super) const END_SESSIONS: Described =
-    Described::new("End all sessions of a user", Gives::NOTHING).refuses(&[RECENT]);
+pub(super) const END_SESSIONS: Description =
+    Description::new("End all sessions of a user", Success::NOTHING).refuses(&[RECENT]);
 
-/// What can be done with one that was made.
+/// The operations on a new user.
 const ONE: &[(&str, &str)] = &[
     ("GET", "/admin/api/users/{id}/"),
     ("PATCH", "/admin/api/users/{id}/"),
@@ -77,21 +78,21 @@ const ONE: &[(&str, &str)] = &[
     ("POST", "/admin/api/users/{id}/reset-password/"),
     ("POST", "/admin/api/users/{id}/end-sessions/"),
 ];
-const PASSWORD: &[Takes] =
-    &[Takes::new("password", Kind::NewPassword, "The password; it has to keep the rules.").required()];
-const EMAIL: &[Takes] = &[
-    Takes::text("email", "The e-mail address."),
-    Takes::flag("shared_email", "Whether another user may have this address."),
+const PASSWORD: &[Field] =
+    &[Field::new("password", Kind::NewPassword, "The password, which has to meet the rules.").required()];
+const EMAIL: &[Field] = &[
+    Field::text("email", "The e-mail address."),
+    Field::flag("shared_email", "Whether another user may have this address."),
 ];
-const RECENT: (u16, &str) = (403, "For the account of an administrator, the password has to be given again first.");
+const RECENT: (u16, &str) = (403, "The account of an administrator needs the password to be entered again first.");
 
 pub(super) async fn list(mut call: Call) -> Answer {
     let wanted = read_filter(&mut call.fields);
     call.finish()?;
-    Reply::ok(&find(&call, wanted).await?)
+    reply::ok(&find(&call, wanted).await?)
 }
 
-/// The conditions of a search.
+/// Reads the conditions of a search.
 pub(in crate::http) fn read_filter(fields: &mut Fields) -> UserFilter {
     UserFilter {
         text: fields.text("q"),
@@ -106,7 +107,7 @@ pub(in crate::http) fn read_filter(fields: &mut Fields) -> UserFilter {
     }
 }
 
-/// The page of users who meet them.
+/// Searches for users.
 ///
 /// # Errors
 /// 400 for a text that cannot be searched for.
@@ -133,21 +134,20 @@ pub(super) async fn create(mut call: Call) -> Answer {
         call.require_recent_password().await?;
     }
     let made = call.run(Length::Computing, move |admin| admin.user_entry(admin.add_user(new)?)).await?;
-    Reply::created(&made)
+    reply::created(&made)
 }
 
-pub(super) async fn get(call: Call) -> Answer {
-    let mut call = call;
+pub(super) async fn get(mut call: Call) -> Answer {
     call.finish()?;
     let user = call.user().await?;
-    Reply::ok(&call.run(Length::Short, move |admin| admin.user_entry(user.id)).await?)
+    reply::ok(&call.run(Length::Short, move |admin| admin.user_entry(user.id)).await?)
 }
 
 pub(super) async fn change(mut call: Call) -> Answer {
     let change = read_change(&mut call.fields);
     call.finish()?;
     let change = change.ok_or_else(|| {
-        ApiError::invalid("change exactly one of email (with shared_email), is_staff, is_admin and is_active: each is an act of its own")
+        ApiError::invalid("change exactly one of email (with shared_email), is_staff, is_admin and is_active")
     })?;
     let user = call.user_to_change().await?;
     if matches!(change, Change::Admin(_)) {
@@ -157,7 +157,7 @@ pub(super) async fn change(mut call: Call) -> Answer {
         apply(admin, &user, change)?;
         admin.user_entry(user.id)
     });
-    Reply::ok(&changed.await?)
+    reply::ok(&changed.await?)
 }
 
 /// The change, if it is exactly one.
@@ -188,7 +188,7 @@ pub(super) async fn delete(mut call: Call) -> Answer {
     call.finish()?;
     let user = call.user_to_change().await?;
     call.run(Length::Long, move |admin| admin.delete_user(&user)).await?;
-    Reply::done()
+    reply::no_content()
 }
 
 pub(super) async fn set_password(mut call: Call) -> Answer {
@@ -196,19 +196,19 @@ pub(super) async fn set_password(mut call: Call) -> Answer {
     call.finish()?;
     let user = call.user_to_change().await?;
     call.run(Length::Computing, move |admin| admin.set_password(&user, NewPassword::Text(password))).await?;
-    Reply::done()
+    reply::no_content()
 }
 
 pub(super) async fn end_sessions(mut call: Call) -> Answer {
     call.finish()?;
     let user = call.user_to_change().await?;
     call.run(Length::Short, move |admin| admin.end_all_sessions(&user)).await?;
-    Reply::done()
+    reply::no_content()
 }
 
-/// The old password and all sessions end with it.
+/// Replaces the password by a one-time password, and ends all sessions.
 pub(super) async fn reset_password(mut call: Call) -> Answer {
     call.finish()?;
     let user = call.user_to_change().await?;
-    Reply::ok(&call.run(Length::Short, move |admin| admin.reset_password(&user)).await?)
+    reply::ok(&call.run(Length::Short, move |admin| admin.reset_password(&user)).await?)
 }

@@ -1,11 +1,10 @@
-//! The pages of administrators, `/admin/…`, beside their API. [`PAGES`] is the one list of them: it says who may ask for
-//! each, and which function answers. They call the same functions as the API.
+//! The pages of administrators, `/admin/…`, beside their API. [`PAGES`] is the table of them: it says who may open each,
+//! and which function answers. They call the same functions as the API.
 
-mod again;
 mod background;
+mod confirm_password;
 mod events;
 mod explain;
-mod judge;
 mod keys;
 mod mass_end;
 mod overview;
@@ -22,22 +21,28 @@ mod users;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use actix_web::dev::Payload;
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use self::mass_end::MassEnds;
-pub use self::routes::{Needs, PAGES, Page};
+use self::request::PageRequest;
+pub use self::routes::PAGES;
 use self::tally::Tally;
-use super::assets::Assets;
-use super::frame::{Frame, Link, Section, Viewer};
+use super::authorize::SignedIn;
+use super::layout::{Link, Section};
+use super::page_set::PageSet;
 use super::site::Site;
-use super::{problem, reply};
 use crate::http::admin::AdminState;
-use crate::http::listed;
+pub use crate::http::admin::Needs;
+use crate::http::admin::access::{Acting, By};
+use crate::http::admin::call::Call;
+use crate::http::drf::endpoint::{EndpointResult, respond};
+use crate::http::routes::paths;
+use crate::service::Pages;
 
 /// The first page.
 const HOME: &str = "/admin/";
 
-/// What the navigation shows.
 const SECTION: Section = Section {
     name: "Knoxide administration",
     home: HOME,
@@ -51,58 +56,27 @@ const SECTION: Section = Section {
         Link { path: "/admin/keys/", label: "Keys" },
         Link { path: "/admin/throttle/", label: "Throttling" },
     ],
+    sign_in: "/admin/sign-in/",
     sign_out: "/admin/sign-out/",
+    one_time: None,
+    wrong_host: "Use localhost, or ask the operator to add the name to KNOXIDE_ADMIN_HOSTS.",
 };
 
-/// What all pages share; clones are handles.
+/// The state that all pages share; clones are handles to it.
 #[derive(Clone)]
-pub struct AdminPages(Arc<Shared>);
-
-struct Shared {
+pub struct AdminPages {
+    set: PageSet,
     state: AdminState,
-    site: Site,
-    assets: Assets,
     tally: Tally,
-    mass_ends: MassEnds,
+    mass_ends: Arc<MassEnds>,
 }
 
 impl AdminPages {
-    /// Pages over the same use cases as the API of `state`, at a listener that is bound to this address; `None`: to a
-    /// Unix socket.
+    /// Pages over the same use cases as the API of `state`, at a listener with this address; `None` for a Unix socket.
     pub fn new(state: AdminState, bound_to: Option<IpAddr>) -> Self {
         let site = Site::new(state.hosts().clone(), bound_to);
-        let assets = Assets::below("/admin/assets/");
-        Self(Arc::new(Shared { state, site, assets, tally: Tally::default(), mass_ends: MassEnds::default() }))
-    }
-
-    fn state(&self) -> &AdminState {
-        &self.0.state
-    }
-
-    fn site(&self) -> &Site {
-        &self.0.site
-    }
-
-    fn assets(&self) -> &Assets {
-        &self.0.assets
-    }
-
-    /// What stands around a page that says what went wrong.
-    fn frame(&self, viewer: Option<Viewer>) -> Frame {
-        Frame { viewer, ..Frame::new(SECTION, self.assets(), "") }
-    }
-
-    fn wrong_host(&self) -> HttpResponse {
-        let advice = "Use localhost, or have the operator add the name to KNOXIDE_ADMIN_HOSTS.";
-        problem::wrong_host(self.frame(None), advice)
-    }
-
-    fn tally(&self) -> &Tally {
-        &self.0.tally
-    }
-
-    fn mass_ends(&self) -> &MassEnds {
-        &self.0.mass_ends
+        let set = PageSet::new(Pages::Admin, state.http().clone(), site, SECTION, "");
+        Self { set, state, tally: Tally::default(), mass_ends: Arc::default() }
     }
 }
 
@@ -110,7 +84,7 @@ impl AdminPages {
 pub fn configure(config: &mut web::ServiceConfig, pages: &AdminPages) {
     config.app_data(web::Data::new(pages.clone()));
     config.service(web::resource("/admin/assets/{name}").to(asset));
-    for path in listed::paths(PAGES) {
+    for path in paths(PAGES) {
         let handler = move |request, payload, pages| serve(path, request, payload, pages);
         for path in [path, path.trim_end_matches('/')] {
             config.service(web::resource(path).to(handler));
@@ -118,37 +92,25 @@ pub fn configure(config: &mut web::ServiceConfig, pages: &AdminPages) {
     }
 }
 
-/// Answers all other paths of a listener of its own: the root leads to the pages.
+/// Answers all other paths of a listener that serves nothing else: the root leads to the pages.
 pub fn configure_rest(config: &mut web::ServiceConfig) {
     config.service(web::resource("/").to(root)).default_service(web::to(not_found));
 }
 
-/// The answer to paths that do not exist: that of the API below it.
+/// Answers paths that do not exist: below the API as the API does, elsewhere with a page.
 async fn not_found(request: HttpRequest, pages: web::Data<AdminPages>) -> HttpResponse {
     if request.path().starts_with("/admin/api/") {
-        return crate::http::admin::not_found(request, web::Data::new(pages.state().clone())).await;
+        return crate::http::admin::not_found(request, web::Data::new(pages.state.clone())).await;
     }
-    match pages.site().visit(&request) {
-        Some(visit) => {
-            let viewer = judge::viewer(&pages, &request, &visit).await;
-            problem::not_found(pages.frame(viewer))
-        }
-        None => pages.wrong_host(),
-    }
+    pages.set.not_found(&request).await
 }
 
 async fn root(request: HttpRequest, pages: web::Data<AdminPages>) -> HttpResponse {
-    match pages.site().visit(&request) {
-        Some(_) => reply::see_other(HOME).finish(),
-        None => pages.wrong_host(),
-    }
+    pages.set.root(&request)
 }
 
 async fn asset(request: HttpRequest, pages: web::Data<AdminPages>) -> HttpResponse {
-    if pages.site().visit(&request).is_none() {
-        return pages.wrong_host();
-    }
-    pages.assets().at(request.path()).unwrap_or_else(|| problem::not_found(pages.frame(None)))
+    pages.set.asset(&request)
 }
 
 async fn serve(
@@ -157,5 +119,21 @@ async fn serve(
     payload: web::Payload,
     pages: web::Data<AdminPages>,
 ) -> HttpResponse {
-    judge::answer(path, request, payload.into_inner(), &pages).await
+    respond(answer(path, request, payload.into_inner(), &pages).await)
+}
+
+async fn answer(path: &str, request: HttpRequest, payload: Payload, pages: &AdminPages) -> EndpointResult {
+    let set = &pages.set;
+    let (page, visit) = set.admit(PAGES, path, &request).await?;
+    let user = match page.needs {
+        Needs::Nothing => None,
+        Needs::Admin | Needs::RecentPassword => Some(set.require_user(&request, &visit).await?),
+    };
+    let fields = set.read_fields(&request, &visit, user.as_ref(), payload).await?;
+    let viewer = user.as_ref().map(SignedIn::viewer);
+    let acting = user.map(|user| Acting { who: user.who, by: By::Page });
+    let mut call = Call::new(pages.state.clone(), request.clone(), acting);
+    call.fields = fields;
+    let context = PageRequest { call, pages: pages.clone(), visit, viewer: viewer.clone() };
+    Ok(set.reply(&request, viewer, confirm_password::run(page, context).await))
 }

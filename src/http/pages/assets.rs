@@ -1,4 +1,4 @@
-//! The style sheet and the icon. Their names change with them, so browsers keep them for as long as they like.
+//! The style sheet and the icon. Their names change with their contents, so browsers may cache them for ever.
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
@@ -10,17 +10,15 @@ use super::reply;
 const STYLE: &str = include_str!("assets/pages.css");
 const ICON: &str = include_str!("assets/icon.svg");
 
-/// Where they are.
+/// The paths of the assets.
 #[derive(Debug, Clone)]
 pub(super) struct Assets {
-    /// The path of the style sheet.
     pub(super) style: String,
-    /// The path of the icon.
     pub(super) icon: String,
 }
 
 impl Assets {
-    /// Below this path, which ends with a slash.
+    /// Assets below this path, which ends with a slash.
     pub(super) fn below(path: &str) -> Self {
         let named = |stem: &str, text: &str, ending: &str| {
             let digest = hex::encode(Sha256::digest(text.as_bytes()));
@@ -29,7 +27,7 @@ impl Assets {
         Self { style: named("pages", STYLE, "css"), icon: named("icon", ICON, "svg") }
     }
 
-    /// The reply at this path; `None`: there is nothing.
+    /// The asset at this path.
     pub(super) fn at(&self, path: &str) -> Option<HttpResponse> {
         let (media, text) = match path {
             path if path == self.style => ("text/css; charset=utf-8", STYLE),

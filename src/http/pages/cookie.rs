@@ -1,5 +1,5 @@
-//! The cookies of the pages. Where a page is served in the clear, to a browser on the same machine, they have other names
-//! and no `Secure`; each of the two reads its own names only.
+//! The cookies of the pages. Without TLS, for a browser on the same machine, they have other names and no `Secure`. Pages
+//! with TLS and pages without it read only their own names.
 
 use actix_web::HttpRequest;
 use actix_web::http::header::{HeaderName, SET_COOKIE};
@@ -8,17 +8,17 @@ use super::site::Visit;
 use crate::domain::token::Token;
 use crate::http::browser::cookie::pairs;
 
-/// What a cookie holds.
+/// A cookie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Holds {
+pub(super) enum Cookie {
     /// The token of a session.
     Session,
-    /// A random value that the form for signing in is bound to, since there is no session yet. It is a cookie of its own:
-    /// a link on another site leads here without the cookie of the session, which has to stay as it is.
+    /// A random value to which the form for signing in is bound, since there is no session yet. It needs a cookie of its
+    /// own: a link on another site leads here without the cookie of the session, which must not be overwritten.
     SignIn,
 }
 
-impl Holds {
+impl Cookie {
     const fn name(self, visit: &Visit) -> &'static str {
         match (self, visit.is_local) {
             (Self::Session, false) => "__Host-knoxide",
@@ -29,9 +29,9 @@ impl Holds {
     }
 }
 
-/// The value of the cookie, if it is there once and can be a token.
-pub(super) fn read(request: &HttpRequest, visit: &Visit, holds: Holds) -> Option<Token> {
-    let name = holds.name(visit).as_bytes();
+/// The value of a cookie, if the request has it once and it can be a token.
+pub(super) fn read(request: &HttpRequest, visit: &Visit, cookie: Cookie) -> Option<Token> {
+    let name = cookie.name(visit).as_bytes();
     let mut values = pairs(request.headers()).filter(|(other, _)| *other == name).map(|(_, value)| value);
     match (values.next(), values.next()) {
         (Some(value), None) => Token::parse(value),
@@ -39,19 +39,19 @@ pub(super) fn read(request: &HttpRequest, visit: &Visit, holds: Holds) -> Option
     }
 }
 
-/// The header that gives the browser this value, until it is closed.
-pub(super) fn set(visit: &Visit, holds: Holds, value: &Token) -> (HeaderName, String) {
-    (SET_COOKIE, with(visit, holds, value.expose()))
+/// The header that sets this value until the browser is closed.
+pub(super) fn set(visit: &Visit, cookie: Cookie, value: &Token) -> (HeaderName, String) {
+    (SET_COOKIE, with(visit, cookie, value.expose()))
 }
 
-/// The header that makes the browser forget the value that it has.
-pub(super) fn forget(visit: &Visit, holds: Holds) -> (HeaderName, String) {
-    (SET_COOKIE, format!("{}; Max-Age=0", with(visit, holds, "")))
+/// The header that deletes the cookie.
+pub(super) fn forget(visit: &Visit, cookie: Cookie) -> (HeaderName, String) {
+    (SET_COOKIE, format!("{}; Max-Age=0", with(visit, cookie, "")))
 }
 
-fn with(visit: &Visit, holds: Holds, value: &str) -> String {
+fn with(visit: &Visit, cookie: Cookie, value: &str) -> String {
     let secure = if visit.is_local { "" } else { "; Secure" };
-    format!("{}={value}; Path=/; HttpOnly; SameSite=Strict{secure}", holds.name(visit))
+    format!("{}={value}; Path=/; HttpOnly; SameSite=Strict{secure}", cookie.name(visit))
 }
 
 #[cfg(test)]
@@ -67,7 +67,7 @@ mod tests {
 
     fn value(is_local: bool, lines: &[&str]) -> Option<String> {
         let request = lines.iter().fold(TestRequest::default(), |request, line| request.append_header((COOKIE, *line)));
-        let token = read(&request.to_http_request(), &visit(is_local), Holds::Session);
+        let token = read(&request.to_http_request(), &visit(is_local), Cookie::Session);
         token.map(|token| token.expose().to_owned())
     }
 
@@ -95,11 +95,11 @@ mod tests {
     #[test]
     fn cookies_are_for_these_pages_alone() {
         let token = Token::parse(b"abc").expect("a token");
-        let (_, secure) = set(&visit(false), Holds::Session, &token);
+        let (_, secure) = set(&visit(false), Cookie::Session, &token);
         assert_eq!(secure, "__Host-knoxide=abc; Path=/; HttpOnly; SameSite=Strict; Secure");
-        let (_, local) = set(&visit(true), Holds::SignIn, &token);
+        let (_, local) = set(&visit(true), Cookie::SignIn, &token);
         assert_eq!(local, "knoxide-sign-in=abc; Path=/; HttpOnly; SameSite=Strict");
-        let (_, gone) = forget(&visit(false), Holds::Session);
+        let (_, gone) = forget(&visit(false), Cookie::Session);
         assert_eq!(gone, "__Host-knoxide=; Path=/; HttpOnly; SameSite=Strict; Secure; Max-Age=0");
     }
 }

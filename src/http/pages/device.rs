@@ -1,11 +1,11 @@
-//! Devices in words, from what clients say of themselves. Any client can say anything: this is for recognising one's own
-//! devices, and nothing depends on it.
+//! Names of devices, derived from their `User-Agent`. Clients can send anything there: the names help people to recognise
+//! their own devices, and nothing depends on them.
 
-/// The program, and what it runs on, such as `Firefox on Linux`.
+/// The program and its system, such as `Firefox on Linux`.
 pub(super) fn in_words(user_agent: Option<&str>) -> String {
     let Some(agent) = user_agent.filter(|agent| !agent.trim().is_empty()) else { return "Unknown device".to_owned() };
     let known =
-        |signs: &[(&str, &'static str)]| signs.iter().find(|(sign, _)| agent.contains(sign)).map(|(_, name)| *name);
+        |marks: &[(&str, &'static str)]| marks.iter().find(|(mark, _)| agent.contains(mark)).map(|(_, name)| *name);
     match (known(PROGRAMS).or_else(|| browser(agent)), known(SYSTEMS)) {
         (Some(program), Some(system)) => format!("{program} on {system}"),
         (Some(program), None) => program.to_owned(),
@@ -14,7 +14,7 @@ pub(super) fn in_words(user_agent: Option<&str>) -> String {
     }
 }
 
-/// Signs of programs. Many browsers name others too, so the order decides.
+/// Marks of programs. Many browsers also name others, so the order matters.
 const PROGRAMS: &[(&str, &str)] = &[
     ("Edg/", "Edge"),
     ("EdgA/", "Edge"),
@@ -45,7 +45,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("Java/", "Java"),
 ];
 
-/// Signs of systems, likewise.
+/// Marks of systems. The order matters here, too.
 const SYSTEMS: &[(&str, &str)] = &[
     ("iPhone", "iPhone"),
     ("iPad", "iPad"),
@@ -59,12 +59,12 @@ const SYSTEMS: &[(&str, &str)] = &[
     ("FreeBSD", "FreeBSD"),
 ];
 
-/// Safari says `Version/… Safari/…`; others have copied the second half alone.
+/// Safari sends `Version/… Safari/…`. Other browsers have copied only the second half.
 fn browser(agent: &str) -> Option<&'static str> {
     (agent.contains("Version/") && agent.contains("Safari/")).then_some("Safari")
 }
 
-/// The first word without its version, cut to a length that fits a table.
+/// The first word without its version, shortened to fit a table.
 fn product(agent: &str) -> &str {
     let word = agent.trim_start().split(['/', ' ', '(']).next().filter(|word| !word.is_empty()).unwrap_or(agent);
     match word.char_indices().nth(40) {

@@ -1,81 +1,64 @@
-//! Refusals as pages: what is wrong, and what to do.
+//! Pages for refusals: what is wrong, and what to do about it.
 
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, RETRY_AFTER};
-use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
+use actix_web::{HttpResponse, HttpResponseBuilder};
 use askama::Template;
 
-use super::form::BadForm;
-use super::frame::Frame;
+use super::layout::Layout;
 use super::reply;
 use super::words::sentence;
 use crate::http::admin::error::ApiError;
-use crate::http::middleware::request_log::note;
 
-/// What went wrong, and what to do.
 #[derive(Template)]
 #[template(path = "problem.html")]
 struct Problem {
-    frame: Frame,
+    layout: Layout,
     message: String,
-    /// What the reader can do about it.
+    /// What the reader can do.
     advice: String,
 }
 
-/// 421. The advice says how the name becomes one of ours.
-pub(super) fn wrong_host(frame: Frame, advice: &str) -> HttpResponse {
+/// 421. The advice says how to get the host served.
+pub(super) fn wrong_host(layout: Layout, advice: &str) -> HttpResponse {
     let message = "These pages are not served under the name in the address bar.";
-    of(frame, StatusCode::MISDIRECTED_REQUEST, "Wrong host", message, advice)
+    of(layout, StatusCode::MISDIRECTED_REQUEST, "Wrong host", message, advice)
 }
 
 /// 404 for a path without a page.
-pub(super) fn not_found(frame: Frame) -> HttpResponse {
-    of(frame, StatusCode::NOT_FOUND, "Not found", "There is no page at this address.", "")
+pub(super) fn not_found(layout: Layout) -> HttpResponse {
+    of(layout, StatusCode::NOT_FOUND, "Not found", "There is no page at this address.", "")
 }
 
 /// 405.
-pub(super) fn wrong_method(frame: Frame, allowed: String) -> HttpResponse {
+pub(super) fn wrong_method(layout: Layout, allowed: String) -> HttpResponse {
     let message = "This address cannot be opened like this.";
-    let mut reply = of(frame, StatusCode::METHOD_NOT_ALLOWED, "Not possible", message, "");
+    let mut reply = of(layout, StatusCode::METHOD_NOT_ALLOWED, "Not possible", message, "");
     if let Ok(allowed) = allowed.try_into() {
         reply.headers_mut().insert(ALLOW, allowed);
     }
     reply
 }
 
-/// 403 for a request that none of the pages has sent.
-pub(super) fn foreign(frame: Frame, own: &str) -> HttpResponse {
-    let message = format!("Nothing was done: the request did not come from a page of {own}.");
-    let advice = "Open that address in this browser and try again there. If a proxy stands before this server, it has to \
-                  pass the Host header on unchanged, and be reached by https.";
-    of(frame, StatusCode::FORBIDDEN, "Not allowed", &message, advice)
-}
-
-/// The answer to a form that is not taken.
-pub(super) fn bad_form(frame: Frame, request: &HttpRequest, problem: &BadForm) -> HttpResponse {
-    match problem {
-        BadForm::Unread(refusal) => {
-            note(request, |facts| facts.refused(refusal.reason()));
-            refused(frame, refusal)
-        }
-        BadForm::OfAnotherSession => {
-            note(request, |facts| facts.refused("wrong_form_token"));
-            old_form(frame)
-        }
-    }
+/// 403 for a request that does not come from one of the pages.
+pub(super) fn foreign(layout: Layout, origin: &str) -> HttpResponse {
+    let message = format!("Nothing was done: the request did not come from a page of {origin}.");
+    let advice = "Open that address in this browser and try again there. If this server is behind a proxy, the proxy has \
+                  to use HTTPS and pass on the Host header unchanged.";
+    of(layout, StatusCode::FORBIDDEN, "Not allowed", &message, advice)
 }
 
 /// 403 for a form of an earlier session.
-fn old_form(frame: Frame) -> HttpResponse {
+pub(super) fn old_form(layout: Layout) -> HttpResponse {
     let message = "Nothing was done: this form belongs to an earlier session.";
     let advice = "Open the page again and repeat what you did. The browser has to accept cookies.";
-    of(frame, StatusCode::FORBIDDEN, "Not allowed", message, advice)
+    of(layout, StatusCode::FORBIDDEN, "Not allowed", message, advice)
 }
 
 /// Any other refusal.
-pub(super) fn refused(frame: Frame, refusal: &ApiError) -> HttpResponse {
+pub(super) fn refused(layout: Layout, refusal: &ApiError) -> HttpResponse {
     let (title, advice) = match refusal.status {
         StatusCode::NOT_FOUND => ("Not found", "It may have been deleted meanwhile."),
         StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED => ("Not allowed", ""),
@@ -87,7 +70,7 @@ pub(super) fn refused(frame: Frame, refusal: &ApiError) -> HttpResponse {
     let mistakes = refusal.fields.iter().map(|(name, problem)| sentence(&format!("{name}: {problem}")));
     let mistakes: Vec<String> = mistakes.collect();
     let message = if mistakes.is_empty() { sentence(&refusal.message) } else { mistakes.join(" ") };
-    let mut reply = of(frame, presentable(refusal.status), title, &message, advice);
+    let mut reply = of(layout, presentable(refusal.status), title, &message, advice);
     if let Some(seconds) = refusal.retry_after.map(seconds)
         && let Ok(seconds) = seconds.try_into()
     {
@@ -99,12 +82,12 @@ pub(super) fn refused(frame: Frame, refusal: &ApiError) -> HttpResponse {
     reply
 }
 
-/// A 401 would have to name a scheme of authentication, and browsers have none for pages.
+/// 403 instead of 401, which would need a scheme of authentication. Browsers have none for pages.
 pub(super) fn presentable(status: StatusCode) -> StatusCode {
     if status == StatusCode::UNAUTHORIZED { StatusCode::FORBIDDEN } else { status }
 }
 
-/// The beginning of a page with a form: 200, or what its refusal says.
+/// The head of a reply with a form: 200, or the status of its refusal.
 pub(super) fn begin_form(refusal: Option<&ApiError>) -> HttpResponseBuilder {
     let mut builder = reply::begin(refusal.map_or(StatusCode::OK, |refusal| presentable(refusal.status)));
     if let Some(after) = refusal.and_then(|refusal| refusal.retry_after) {
@@ -113,14 +96,14 @@ pub(super) fn begin_form(refusal: Option<&ApiError>) -> HttpResponseBuilder {
     builder
 }
 
-/// In whole seconds, rounded up, at least one.
+/// Whole seconds, rounded up, at least one.
 fn seconds(after: Duration) -> String {
     after.as_millis().div_ceil(1000).max(1).to_string()
 }
 
-fn of(mut frame: Frame, status: StatusCode, title: &str, message: &str, advice: &str) -> HttpResponse {
-    title.clone_into(&mut frame.title);
-    let problem = Problem { frame, message: message.to_owned(), advice: advice.to_owned() };
+fn of(mut layout: Layout, status: StatusCode, title: &str, message: &str, advice: &str) -> HttpResponse {
+    title.clone_into(&mut layout.title);
+    let problem = Problem { layout, message: message.to_owned(), advice: advice.to_owned() };
     reply::page(reply::begin(status), &problem)
 }
 

@@ -1,12 +1,12 @@
-//! Whether a request that changes something was sent by one of the pages.
+//! The check that a request was sent by one of the pages.
 
 use actix_web::HttpRequest;
 
 use super::site::Visit;
 use crate::http::browser::site::Site;
 
-/// Whether the browser says so: by our own `Origin` or, if it sends none, by `Sec-Fetch-Site`. A request with neither is
-/// refused.
+/// Whether the request comes from one of the pages: by its `Origin` or, if the browser sends none, by `Sec-Fetch-Site`. A
+/// request with neither does not.
 pub(super) fn is_from(visit: &Visit, request: &HttpRequest) -> bool {
     Site::judge(request.headers(), |origin| origin == visit.origin.as_bytes()) == Site::Ours
 }

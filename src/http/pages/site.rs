@@ -1,4 +1,4 @@
-//! Where pages are served: the names of hosts, and whether a request comes from this machine in the clear.
+//! The hosts under which pages are served, and the check whether a request comes from this machine without TLS.
 
 use std::net::IpAddr;
 
@@ -9,7 +9,7 @@ use crate::http::admin::Hosts;
 use crate::http::admin::hosts::without_port;
 use crate::http::oauth::public_url::PublicUrl;
 
-/// The hosts and the listener of some pages.
+/// The hosts and the listener of a set of pages.
 #[derive(Debug, Clone)]
 pub(super) struct Site {
     hosts: Hosts,
@@ -17,16 +17,16 @@ pub(super) struct Site {
     public_url: Option<PublicUrl>,
 }
 
-/// A request that names one of the hosts.
+/// How a request that names one of the hosts has reached the pages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Visit {
     /// Whether it came without TLS from a browser on this machine, or through a tunnel to it.
     pub(super) is_local: bool,
-    /// The origin of the pages, as the browser writes it.
+    /// The origin of the pages, as browsers write it.
     pub(super) origin: String,
 }
 
-/// The names under which a browser reaches its own machine. Browsers take these for safe without TLS.
+/// The names under which a browser reaches its own machine. Browsers trust them without TLS.
 const LOOPBACK_NAMES: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 
 /// Headers that proxies add, besides those that begin with `x-forwarded-`.
@@ -43,13 +43,13 @@ const OF_PROXIES: [&str; 9] = [
 ];
 
 impl Site {
-    /// For these hosts, at a listener that is bound to this address; `None`: to a Unix socket.
+    /// Pages under these hosts, at a listener with this address; `None` for a Unix socket.
     pub(super) fn new(hosts: Hosts, bound_to: Option<IpAddr>) -> Self {
         let is_bound_to_loopback = bound_to.is_some_and(|address| address.is_loopback());
         Self { hosts, is_bound_to_loopback, public_url: None }
     }
 
-    /// For users: under the host of this URL, as `localhost`, and under the address that the listener is bound to.
+    /// Pages of users: under the host of this URL, as `localhost`, and under the address of the listener.
     pub(super) fn public(public_url: Option<PublicUrl>, bound_to: Option<IpAddr>) -> Self {
         let hosts = Hosts::of_listener(bound_to).with(public_url.as_ref().and_then(|url| url.host().parse().ok()));
         Self { public_url, ..Self::new(hosts, bound_to) }
@@ -71,13 +71,13 @@ fn is_of_loopback(host: &str) -> bool {
     LOOPBACK_NAMES.iter().any(|name| name.eq_ignore_ascii_case(without_port(host)))
 }
 
-/// Whether a proxy has passed the request on: then the browser may be anywhere. The address of the peer would not
-/// show that.
+/// Whether a proxy has forwarded the request, so that the browser may be anywhere. The address of the peer would not show
+/// that.
 fn is_forwarded(headers: &HeaderMap) -> bool {
     headers.keys().any(|name| name.as_str().starts_with("x-forwarded-") || OF_PROXIES.contains(&name.as_str()))
 }
 
-/// Without the usual port, which browsers leave out.
+/// The origin, without the default port, as browsers write it.
 fn origin(host: &str, is_local: bool) -> String {
     let (scheme, usual) = if is_local { ("http", ":80") } else { ("https", ":443") };
     let host = host.strip_suffix(usual).unwrap_or(host);

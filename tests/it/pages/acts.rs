@@ -76,7 +76,7 @@ on_each_database! {
         let first = bench.app.sessions_of(bench.alice).remove(0);
         browser.open(&page);
         let reply = browser.submit(&format!("/admin/sessions/{first}/end/"), &[]);
-        assert!(reply.text().contains("The session is over.") && reply.text().contains("Live sessions"));
+        assert!(reply.text().contains("The session has ended.") && reply.text().contains("Live sessions"));
         assert_eq!((count(), bench.app.sessions_of(bench.alice).contains(&first)), (2, false));
         // A filtered set: counted first, and no more than that is ended.
         browser.open(&format!("/admin/sessions/end/?user={}", bench.alice));
@@ -109,13 +109,13 @@ on_each_database! {
         let mut other = bench.browser();
         other.sign_in("second", PASSWORD);
         other.open(&result);
-        assert!(other.page.contains("Nothing is known here"), "{}", other.page);
+        assert!(other.page.contains("This node does not know this mass end"), "{}", other.page);
         browser.open(&page);
         let reply = browser.submit(&format!("{page}end-sessions/"), &[]);
-        assert!(reply.text().contains("All sessions of the user are over."));
+        assert!(reply.text().contains("All sessions of the user have ended."));
         assert_eq!(count(), 0);
         browser.open(&format!("/admin/sessions/?user={}&ended=true", bench.alice));
-        assert_eq!(browser.page.matches(">over<").count(), 4, "{}", browser.page);
+        assert_eq!(browser.page.matches(">ended<").count(), 4, "{}", browser.page);
     }
 
     fn tokens_of_scripts_are_made_and_ended(backend) {
@@ -132,7 +132,7 @@ on_each_database! {
         assert!(browser.page.contains("backup") && browser.page.contains("in 20 days"), "{}", browser.page);
         let session = bench.app.sessions_of(bench.alice).remove(0);
         let reply = browser.submit(&format!("/admin/sessions/{session}/end/"), &[]);
-        assert!(reply.text().contains("The token is good no longer."));
+        assert!(reply.text().contains("The token is no longer valid."));
         assert_eq!(bench.app.client().check(&token), 401);
     }
 
@@ -142,7 +142,7 @@ on_each_database! {
         let token = bench.app.client().login("alice", PASSWORD);
         browser.open("/admin/explain/");
         browser.submit("/admin/explain/", &[("token", &token)]);
-        assert!(browser.page.contains("This token is good") && browser.page.contains(">alice<"), "{}", browser.page);
+        assert!(browser.page.contains("This token is valid") && browser.page.contains(">alice<"), "{}", browser.page);
         assert!(!browser.page.contains(&token));
         let session = bench.app.sessions_of(bench.alice).remove(0);
         bench.app.admin().end_session(session).expect("an end");
@@ -199,7 +199,7 @@ fn what_needs_a_recent_password_asks_for_it_and_goes_on() {
     browser.open(&second);
     let act = format!("{second}active/");
     let reply = browser.submit(&act, &[]);
-    assert!(reply.text().contains("Your password again"), "{}", reply.text());
+    assert!(reply.text().contains("Confirm your password"), "{}", reply.text());
     assert!(events(&bench, Event::ActRefused).is_empty(), "nothing was refused");
     let reply = browser.submit(&act, &[("own_password", "wrong")]);
     assert_eq!(reply.status, 403);
@@ -212,7 +212,7 @@ fn what_needs_a_recent_password_asks_for_it_and_goes_on() {
     assert!(reply.text().contains("A new key takes over."), "{}", reply.text());
     bench.app.clock.advance(Duration::from_secs(5 * 60) + Duration::from_micros(1));
     let reply = browser.submit("/admin/keys/rotate/", &[("algorithm", "EdDSA")]);
-    assert!(reply.text().contains("Your password again") && reply.text().contains("value=\"EdDSA\""));
+    assert!(reply.text().contains("Confirm your password") && reply.text().contains("value=\"EdDSA\""));
     assert_eq!(events(&bench, Event::KeyRotated).len(), 1);
 }
 

@@ -65,7 +65,7 @@ fn look(bench: &Bench, site: &Site, state: &'static str, table: &mut Table) {
     explain.retain(|(name, _)| name != "token");
     explain.push(("token".to_owned(), session));
     table.time("POST /admin/explain/", &mut browser, |browser| browser.post("/admin/explain/", &explain));
-    assert!(browser.page.contains("This token is good"), "{}", browser.page);
+    assert!(browser.page.contains("This token is valid"), "{}", browser.page);
     search_to_the_end(&mut browser, table, wanted_stop(site));
     for user in [OF_MANY, 7] {
         let rows = rows::of_users();

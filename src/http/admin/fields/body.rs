@@ -1,4 +1,4 @@
-//! Reading a body that may hold passwords.
+//! Reading of bodies that may hold passwords.
 
 use actix_web::dev::Payload;
 use futures_util::StreamExt as _;
@@ -11,7 +11,7 @@ use crate::http::drf::body::BodyError;
 /// Reads a body to its end.
 ///
 /// # Errors
-/// When it is larger or slower than it should be.
+/// If it is too large or too slow.
 pub(in crate::http) async fn read_body(
     declared: Option<u64>,
     payload: Payload,
@@ -26,7 +26,7 @@ pub(in crate::http) async fn read_body(
 }
 
 async fn collect(mut payload: Payload, limit: usize) -> Result<Vec<u8>, BodyError> {
-    // Allocated once: a buffer that grows leaves copies of passwords behind.
+    // Allocated once: a buffer that grows would leave copies of passwords behind.
     let mut bytes = Vec::with_capacity(limit);
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|_| BodyError::Broken)?;

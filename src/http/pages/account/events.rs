@@ -2,9 +2,9 @@
 
 use askama::Template;
 
-use super::request::{Answer, Asked, show};
-use crate::http::pages::frame::Frame;
-use crate::http::pages::when::When;
+use super::request::{Answer, PageRequest, show};
+use crate::http::pages::layout::Layout;
+use crate::http::pages::relative_time::RelativeTime;
 use crate::http::pages::{device, words};
 use crate::service::{EventCursor, OwnEvent};
 
@@ -14,7 +14,7 @@ pub(super) const EVENTS: &str = "/account/events/";
 const ROWS: u32 = 50;
 
 struct EventRow {
-    at: When,
+    at: RelativeTime,
     event: String,
     actor: &'static str,
     address: Option<String>,
@@ -25,21 +25,21 @@ struct EventRow {
 #[derive(Template)]
 #[template(path = "account/events.html")]
 struct Events {
-    frame: Frame,
+    layout: Layout,
     rows: Vec<EventRow>,
     next: Option<String>,
 }
 
-pub(super) async fn list(mut asked: Asked) -> Answer {
+pub(super) async fn list(mut asked: PageRequest) -> Answer {
     let after = asked.fields.parsed("cursor", "where a page begins", EventCursor::parse);
     asked.finish()?;
     let page = asked.auth().own_events(asked.who()?, after, ROWS).await?;
-    let next = page.next.map(|next| format!("{}?cursor={next}", asked.pages.path(EVENTS)));
+    let next = page.next.map(|next| format!("{}?cursor={next}", asked.pages.set.path(EVENTS)));
     let rows = page.results.into_iter().map(|event| row(&asked, event)).collect();
-    show(&Events { frame: asked.frame("Events", EVENTS), rows, next })
+    show(&Events { layout: asked.layout("Events", EVENTS), rows, next })
 }
 
-fn row(asked: &Asked, event: OwnEvent) -> EventRow {
+fn row(asked: &PageRequest, event: OwnEvent) -> EventRow {
     EventRow {
         at: asked.when(event.at),
         event: words::event(&event.event),

@@ -1,8 +1,7 @@
-//! A request for a page after it was judged, as handlers see it.
+//! A request for a page that has passed the checks, as handlers see it.
 
+use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
-use actix_web::{HttpRequest, HttpResponse};
-use askama::Template;
 
 use super::AccountPages;
 use crate::domain::audit::Origin;
@@ -11,46 +10,44 @@ use crate::domain::time::Timestamp;
 use crate::http::admin::error::ApiError;
 use crate::http::admin::fields::Fields;
 use crate::http::admin::login;
-use crate::http::pages::frame::{Frame, Viewer};
-use crate::http::pages::reply;
+pub(super) use crate::http::admin::reply::Answer;
+use crate::http::pages::layout::{Layout, Viewer, notice};
+use crate::http::pages::relative_time::RelativeTime;
+use crate::http::pages::reply::redirect;
+pub(super) use crate::http::pages::reply::show;
 use crate::http::pages::site::Visit;
-use crate::http::pages::when::When;
 use crate::service::{Auth, LoginError};
 
-/// The page, or why there is none.
-pub(super) type Answer = Result<HttpResponse, ApiError>;
-
-/// A request whose host, origin, cookie and form are good.
-pub(super) struct Asked {
+/// A request whose host, origin, cookie and form token are right.
+pub struct PageRequest {
     pub(super) pages: AccountPages,
-    pub(super) request: HttpRequest,
+    pub(super) http: HttpRequest,
     pub(super) visit: Visit,
     pub(super) fields: Fields,
-    /// Who has signed in, and what its pages show.
-    pub(super) known: Option<(Verified, Viewer)>,
+    pub(super) viewer: Option<Viewer>,
+    pub(super) who: Option<Verified>,
 }
 
-impl Asked {
+impl PageRequest {
     /// The service.
     pub(super) fn auth(&self) -> &Auth {
-        self.pages.state().auth()
+        self.pages.set.auth()
     }
 
-    /// Where the request came from.
+    /// The address, device and id of the request.
     pub(super) fn origin(&self) -> Origin {
-        self.pages.state().origin(&self.request)
+        self.pages.set.state().origin(&self.http)
     }
 
-    /// The user.
+    /// The user who has signed in.
     ///
     /// # Errors
-    /// At a page that needs none.
+    /// 401 on a page that needs no user.
     pub(super) fn who(&self) -> Result<&Verified, ApiError> {
-        let known = self.known.as_ref().map(|(who, _)| who);
-        known.ok_or_else(|| ApiError::unauthenticated("you have to sign in"))
+        self.who.as_ref().ok_or_else(|| ApiError::unauthenticated("you have to sign in"))
     }
 
-    /// After the last field was taken.
+    /// Ends the reading of fields.
     ///
     /// # Errors
     /// All mistakes in the fields.
@@ -58,40 +55,42 @@ impl Asked {
         std::mem::take(&mut self.fields).finish()
     }
 
-    /// What stands around a page with this title, below this link of the navigation.
-    pub(super) fn frame(&self, title: &str, current: &'static str) -> Frame {
-        let viewer = self.known.as_ref().map(|(_, viewer)| viewer.clone());
-        Frame { title: title.to_owned(), current, ..self.pages.frame(viewer) }
+    /// The layout of a page with this title, below this link of the navigation.
+    pub(super) fn layout(&self, title: &str, current: &'static str) -> Layout {
+        Layout { title: title.to_owned(), current, ..self.pages.set.layout(self.viewer.clone()) }
     }
 
-    /// The same after an act, which the path of the page tells.
-    pub(super) fn frame_after_act(&mut self, title: &str, current: &'static str) -> Frame {
-        let done = self.fields.text("done");
-        let notice = done.and_then(|done| NOTICES.iter().find(|(name, _)| *name == done)).map(|(_, words)| *words);
-        Frame { notice, ..self.frame(title, current) }
+    /// The same, with a notice about the action that led to this page.
+    pub(super) fn layout_after_action(&mut self, title: &str, current: &'static str) -> Layout {
+        Layout { notice: self.notice(), ..self.layout(title, current) }
     }
 
-    /// A time, seen from now.
-    pub(super) fn when(&self, time: Timestamp) -> When {
-        When::of(time, self.auth().now())
+    /// The notice about the action that led to this page.
+    pub(super) fn notice(&mut self) -> Option<&'static str> {
+        notice(&mut self.fields, NOTICES)
     }
 
-    /// The page that an act leads to.
-    pub(super) fn go(&self, path: &str) -> Answer {
-        Ok(reply::see_other(&self.pages.path(path)).finish())
+    /// A time, relative to now.
+    pub(super) fn when(&self, time: Timestamp) -> RelativeTime {
+        RelativeTime::of(time, self.auth().now())
     }
 
-    /// Why a password was refused. All reasons that a login does not tell apart have these words.
-    pub(super) fn refused(&self, error: LoginError, words: &str) -> ApiError {
-        let mut refusal = login::refused(&self.request, error);
+    /// A redirect to another page.
+    pub(super) fn redirect(&self, path: &str) -> Answer {
+        redirect(&self.pages.set.path(path))
+    }
+
+    /// The refusal of a password. It has this message for all reasons that a login does not tell apart.
+    pub(super) fn refusal(&self, error: LoginError, message: &str) -> ApiError {
+        let mut refusal = login::refused(&self.http, error);
         if refusal.status == StatusCode::UNAUTHORIZED {
-            words.clone_into(&mut refusal.message);
+            message.clone_into(&mut refusal.message);
         }
         refusal
     }
 }
 
-/// What was done, by the name that stands in the path of the page after it: no text comes from a path.
+/// Notices about actions, by their names in the query of the page that follows.
 const NOTICES: &[(&str, &str)] = &[
     ("sign-out", "You have signed out."),
     ("session-ended", "That device is signed out."),
@@ -99,11 +98,6 @@ const NOTICES: &[(&str, &str)] = &[
     ("others-ended", "All other devices are signed out."),
     ("password-changed", "Your password is changed, and all other devices are signed out."),
     ("password-changed-here", "Your password is changed. Other devices stay signed in."),
-    ("secured", "Your account is yours alone again: the password is new, and all other devices are signed out."),
+    ("secured", "Your account is secure again: the password is new, and all other devices are signed out."),
     ("password-set", "Your new password is set. Sign in with it."),
 ];
-
-/// 200 with this page.
-pub(super) fn show(template: &impl Template) -> Answer {
-    Ok(reply::page(reply::begin(StatusCode::OK), template))
-}

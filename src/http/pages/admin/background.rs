@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use super::request::Asked;
+use super::request::PageRequest;
 use crate::domain::session::SessionId;
 use crate::domain::time::Timestamp;
 use crate::http::admin::call::Call;
@@ -125,7 +125,7 @@ pub(super) struct About {
 impl About {
     /// # Errors
     /// At a page that needs nobody.
-    pub(super) fn of(asked: &Asked, what: String) -> Result<Self, ApiError> {
+    pub(super) fn of(asked: &PageRequest, what: String) -> Result<Self, ApiError> {
         Ok(Self { session: asked.call.acting()?.who.session.id, what })
     }
 }

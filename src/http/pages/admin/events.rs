@@ -2,19 +2,19 @@
 
 use askama::Template;
 
-use super::request::{Answer, Asked, show};
+use super::request::{Answer, PageRequest, show};
 use crate::domain::audit::Event;
 use crate::http::admin::events;
-use crate::http::pages::filled::{Form, Outcome, mend};
-use crate::http::pages::frame::Frame;
-use crate::http::pages::when::When;
+use crate::http::pages::form::{Form, split_refusals};
+use crate::http::pages::layout::Layout;
+use crate::http::pages::relative_time::RelativeTime;
 use crate::http::pages::{device, words};
 use crate::service::admin::EventEntry;
 
 const EVENTS: &str = "/admin/events/";
 
 struct EventRow {
-    at: When,
+    at: RelativeTime,
     event: String,
     actor: String,
     user: Option<i64>,
@@ -28,7 +28,7 @@ struct EventRow {
 #[derive(Template)]
 #[template(path = "admin/events.html")]
 struct Events {
-    frame: Frame,
+    layout: Layout,
     form: Form,
     /// The name and the words of each event.
     kinds: Vec<(&'static str, &'static str)>,
@@ -36,8 +36,8 @@ struct Events {
     next: Option<String>,
 }
 
-pub(super) async fn list(mut asked: Asked) -> Answer {
-    let frame = asked.frame("Trail", EVENTS);
+pub(super) async fn list(mut asked: PageRequest) -> Answer {
+    let layout = asked.layout("Trail", EVENTS);
     let form = Form::of(&asked.call.fields);
     let filter = events::read_filter(&mut asked.call.fields);
     let found = match asked.call.finish() {
@@ -46,19 +46,17 @@ pub(super) async fn list(mut asked: Asked) -> Answer {
     };
     let mut kinds: Vec<_> = Event::ALL.map(|event| (event.as_str(), words::of_event(event))).into();
     kinds.sort_by_key(|(_, words)| *words);
-    match mend(found)? {
-        Outcome::Done(page) => {
+    match split_refusals(found)? {
+        Ok(page) => {
             let next = form.next(EVENTS, page.next.as_ref());
             let rows = page.results.into_iter().map(|entry| row(&asked, entry)).collect();
-            show(&Events { frame, form, kinds, rows, next })
+            show(&Events { layout, form, kinds, rows, next })
         }
-        Outcome::Wrong(refusal) => {
-            show(&Events { frame, form: form.refused(&refusal), kinds, rows: Vec::new(), next: None })
-        }
+        Err(refusal) => show(&Events { layout, form: form.refused(&refusal), kinds, rows: Vec::new(), next: None }),
     }
 }
 
-fn row(asked: &Asked, entry: EventEntry) -> EventRow {
+fn row(asked: &PageRequest, entry: EventEntry) -> EventRow {
     EventRow {
         at: asked.when(entry.at),
         event: words::event(&entry.event),

@@ -1,34 +1,34 @@
-//! The end of all sessions that meet conditions: first a dry run that counts them, then the end of no more than that. Both
-//! take as long as there are sessions, so they run in the background, and pages say how far they are.
+//! Ending all sessions that match conditions: first a dry run counts them, then no more than these are ended. The work
+//! grows with the number of sessions, so it runs in the background, and the pages show its progress.
 
 use actix_web::HttpResponseBuilder;
 use actix_web::http::StatusCode;
 use askama::Template;
 
 use super::background::{About, Job, Jobs};
-use super::request::{Answer, Asked, go, show as show_page};
+use super::request::{Answer, PageRequest, redirect, show as show_page};
 use super::rows::SessionRow;
 use super::sessions::{SESSIONS, kinds};
 use crate::domain::time::Timestamp;
 use crate::http::admin::error::ApiError;
 use crate::http::admin::fields::Fields;
 use crate::http::admin::sessions::read_match;
-use crate::http::pages::filled::{Form, Outcome, mend};
-use crate::http::pages::frame::Frame;
+use crate::http::pages::form::{Form, split_refusals};
+use crate::http::pages::layout::Layout;
 use crate::http::pages::reply;
 use crate::http::pages::words::{counted, grouped};
 use crate::service::admin::{DryRun, SessionMatch, Shown};
 
-/// Where sessions are counted and ended.
+/// The page where sessions are counted and ended.
 const HERE: &str = "/admin/sessions/end/";
 
-/// Where the end is followed.
+/// The page with the progress and the result of a mass end.
 const RESULT: &str = "/admin/sessions/end/result/";
 
-/// The field by which a page asks again for a count that it has begun.
+/// The field with which a page asks again for a count that it has begun.
 const COUNTING: &str = "counting";
 
-/// The counts and the ends that pages have begun.
+/// The counts and mass ends that pages have begun.
 #[derive(Default)]
 pub(super) struct MassEnds {
     counts: Jobs<Option<DryRun>>,
@@ -38,14 +38,14 @@ pub(super) struct MassEnds {
 #[derive(Template)]
 #[template(path = "admin/mass_end.html")]
 struct MassEnd {
-    frame: Frame,
+    layout: Layout,
     form: Form,
     kinds: Vec<(&'static str, &'static str)>,
     found: Option<Found>,
     under_way: Option<UnderWay>,
 }
 
-/// What a dry run has found.
+/// The result of a dry run.
 struct Found {
     words: String,
     count: u64,
@@ -53,13 +53,13 @@ struct Found {
     sample: Vec<SessionRow>,
 }
 
-/// Work that is not done yet.
+/// Work in progress.
 struct UnderWay {
-    /// How far it is.
+    /// The progress, in words.
     words: String,
-    /// The path to look again.
+    /// The path of the page to load again.
     again: String,
-    /// After how many seconds browsers do so.
+    /// After how many seconds browsers load it.
     after: u64,
 }
 
@@ -72,36 +72,36 @@ impl UnderWay {
 #[derive(Template)]
 #[template(path = "admin/mass_ended.html")]
 struct Ended {
-    frame: Frame,
+    layout: Layout,
     state: State,
 }
 
-/// How far an end is.
+/// The state of a mass end.
 enum State {
     Done(String),
     UnderWay(UnderWay),
-    /// Another node does it, or it is done long since.
+    /// Another node does it, or it was done some time ago.
     NotKnown,
 }
 
-/// The conditions, and what meets them. It counts anew, unless the page itself asks again.
-pub(super) async fn show(mut asked: Asked) -> Answer {
-    let mut form = Form::of(&asked.call.fields);
+/// The conditions, and the sessions that match them. Counts them again unless the page itself asks for its count.
+pub(super) async fn show(mut request: PageRequest) -> Answer {
+    let mut form = Form::of(&request.call.fields);
     form.without(&[COUNTING]);
-    let matching = read_match(&mut asked.call.fields);
-    let is_again = asked.call.fields.flag(COUNTING).unwrap_or(false);
-    match asked.call.finish() {
-        Ok(()) if matching.is_any() => page(&asked, form, Counted::Nothing, None),
+    let matching = read_match(&mut request.call.fields);
+    let is_again = request.call.fields.flag(COUNTING).unwrap_or(false);
+    match request.call.finish() {
+        Ok(()) if matching.is_any() => page(&request, form, Counted::Nothing, None),
         Ok(()) => {
-            let counted = count(&asked, &matching, is_again).await?;
+            let counted = count(&request, &matching, is_again).await?;
             let again = format!("{HERE}?{}", form.query(&[(COUNTING, "true")]));
-            page(&asked, form, counted, Some(again))
+            page(&request, form, counted, Some(again))
         }
-        Err(refusal) => page(&asked, form, Counted::Done(Err(refusal)), None),
+        Err(refusal) => page(&request, form, Counted::Done(Err(refusal)), None),
     }
 }
 
-/// A dry run as far as it is.
+/// The state of a dry run.
 enum Counted {
     /// There are no conditions.
     Nothing,
@@ -112,16 +112,16 @@ enum Counted {
     Done(Result<DryRun, ApiError>),
 }
 
-/// Begins to count, or looks at a count that was begun, and waits a moment for it.
-async fn count(asked: &Asked, matching: &SessionMatch, is_again: bool) -> Result<Counted, ApiError> {
-    let (counts, now) = (&asked.pages.mass_ends().counts, asked.call.auth().now());
-    let about = About::of(asked, name_of(matching, None)?)?;
+/// Begins a count, or finds one that was begun, and waits a moment for its result.
+async fn count(request: &PageRequest, matching: &SessionMatch, is_again: bool) -> Result<Counted, ApiError> {
+    let (counts, now) = (&request.pages.mass_ends.counts, request.call.auth().now());
+    let about = About::of(request, name_of(matching, None)?)?;
     let known = if is_again { counts.find(&about, now) } else { None };
     let job = match known {
         Some(job) => job,
         None => counts.begin(about, now, || {
             let matching = matching.clone();
-            Job::begin(&asked.call, move |admin, progress| {
+            Job::begin(&request.call, move |admin, progress| {
                 admin.dry_run_watched(&matching, &mut |so_far| progress.set(so_far))
             })
         })?,
@@ -129,79 +129,79 @@ async fn count(asked: &Asked, matching: &SessionMatch, is_again: bool) -> Result
     Ok(match job.wait().await {
         Some(Ok(Some(found))) => Counted::Done(Ok(found)),
         Some(Err(refusal)) => Counted::Done(Err(refusal)),
-        // It gave way to a newer one, which the next page finds.
+        // A newer count has replaced it, which the next page finds.
         Some(Ok(None)) | None => Counted::UnderWay { so_far: job.so_far(), next_look: job.next_look() },
     })
 }
 
-/// What jobs about this are found by.
+/// The name by which jobs about this are found.
 fn name_of(matching: &SessionMatch, shown: Option<Shown>) -> Result<String, ApiError> {
     let shown = shown.map(|shown| (shown.moment, shown.count));
     serde_json::to_string(&(matching, shown)).map_err(|error| ApiError::unavailable(&error))
 }
 
-/// What the end was asked for: the conditions, and what was shown of them.
+/// Reads the conditions of a mass end, and the moment and the count of what was shown.
 fn read_end(fields: &mut Fields) -> (SessionMatch, Option<Timestamp>, Option<u64>) {
     let matching = read_match(fields);
     let count = fields.number("count", 0..=i64::MAX).map(i64::unsigned_abs);
     (matching, fields.time("moment"), count)
 }
 
-/// Begins to end them, and leads to the page that follows it: whoever opens that once more ends nothing again.
-pub(super) async fn end(mut asked: Asked) -> Answer {
-    let form = Form::of(&asked.call.fields);
-    let fields = &mut asked.call.fields;
+/// Begins a mass end, and redirects to the page with its progress. Opening that page again ends nothing.
+pub(super) async fn end(mut request: PageRequest) -> Answer {
+    let form = Form::of(&request.call.fields);
+    let fields = &mut request.call.fields;
     let (matching, moment, count) = read_end(fields);
     let moment = fields.require("moment", moment).unwrap_or(Timestamp::EPOCH);
     let count = fields.require("count", count).unwrap_or(0);
-    asked.call.finish()?;
+    request.call.finish()?;
     let shown = Shown { moment, count };
-    let (MassEnds { counts, ends }, now) = (asked.pages.mass_ends(), asked.call.auth().now());
-    let about = About::of(&asked, name_of(&matching, Some(shown))?)?;
+    let (MassEnds { counts, ends }, now) = (&*request.pages.mass_ends, request.call.auth().now());
+    let about = About::of(&request, name_of(&matching, Some(shown))?)?;
     let has_failed = |job: &Job<u64>| job.outcome().is_some_and(|outcome| outcome.is_err());
-    // A form that is sent twice is one act. After an error, the same form ends the rest.
+    // A form that is sent twice counts once. After an error, the same form ends the rest.
     if ends.find(&about, now).is_none_or(|job| has_failed(&job)) {
-        // What was counted is true no longer.
-        counts.forget(&About::of(&asked, name_of(&matching, None)?)?);
+        // The count is no longer true.
+        counts.forget(&About::of(&request, name_of(&matching, None)?)?);
         ends.begin(about, now, || {
-            Job::begin(&asked.call, move |admin, progress| {
-                // What was begun is done, whoever looks.
+            Job::begin(&request.call, move |admin, progress| {
+                // A mass end is finished, even if nobody looks at it.
                 admin.end_filtered(&matching, shown, &mut |so_far| {
                     let _ = progress.set(so_far);
                 })
             })
         })?;
     }
-    go(&format!("{RESULT}?{}", form.query(&[])))
+    redirect(&format!("{RESULT}?{}", form.query(&[])))
 }
 
-/// How far the end is, or its result. If there were more than were shown, it shows them anew.
-pub(super) async fn result(mut asked: Asked) -> Answer {
-    let mut form = Form::of(&asked.call.fields);
+/// The progress of a mass end, or its result. If there were more sessions than were shown, it shows them again.
+pub(super) async fn result(mut request: PageRequest) -> Answer {
+    let mut form = Form::of(&request.call.fields);
     let again = format!("{RESULT}?{}", form.query(&[]));
-    let (matching, moment, count) = read_end(&mut asked.call.fields);
-    asked.call.finish()?;
+    let (matching, moment, count) = read_end(&mut request.call.fields);
+    request.call.finish()?;
     let shown = moment.zip(count).map(|(moment, count)| Shown { moment, count });
-    let about = About::of(&asked, name_of(&matching, shown)?)?;
-    let known = asked.pages.mass_ends().ends.find(&about, asked.call.auth().now());
-    let Some((job, Shown { count, .. })) = known.zip(shown) else { return ended(&asked, State::NotKnown) };
+    let about = About::of(&request, name_of(&matching, shown)?)?;
+    let known = request.pages.mass_ends.ends.find(&about, request.call.auth().now());
+    let Some((job, Shown { count, .. })) = known.zip(shown) else { return ended(&request, State::NotKnown) };
     let Some(outcome) = job.wait().await else {
         let words = format!("Ended {} of {} so far.", grouped(job.so_far()), grouped(count));
-        return ended(&asked, State::UnderWay(UnderWay { words, again, after: job.next_look() }));
+        return ended(&request, State::UnderWay(UnderWay { words, again, after: job.next_look() }));
     };
-    match mend(outcome)? {
-        Outcome::Done(number) => ended(&asked, State::Done(counted(number, "session"))),
-        Outcome::Wrong(refusal) => {
+    match split_refusals(outcome)? {
+        Ok(number) => ended(&request, State::Done(counted(number, "session"))),
+        Err(refusal) => {
             form.without(&["moment", "count"]);
-            let found = self::count(&asked, &matching, true).await?;
-            page(&asked, form.refused(&refusal), found, Some(again))
+            let found = self::count(&request, &matching, true).await?;
+            page(&request, form.refused(&refusal), found, Some(again))
         }
     }
 }
 
-fn page(asked: &Asked, form: Form, counted_so: Counted, again: Option<String>) -> Answer {
-    let frame = asked.frame("End many sessions", SESSIONS);
-    let mut page = MassEnd { frame, form, kinds: kinds(), found: None, under_way: None };
+fn page(request: &PageRequest, form: Form, counted_so: Counted, again: Option<String>) -> Answer {
+    let layout = request.layout("End many sessions", SESSIONS);
+    let mut page = MassEnd { layout, form, kinds: kinds(), found: None, under_way: None };
     match counted_so {
         Counted::Nothing => {}
         Counted::UnderWay { so_far, next_look } => {
@@ -211,28 +211,28 @@ fn page(asked: &Asked, form: Form, counted_so: Counted, again: Option<String>) -
             page.under_way = Some(work);
             return Ok(reply::page(builder, &page));
         }
-        Counted::Done(outcome) => match mend(outcome)? {
-            Outcome::Done(DryRun { moment, count, sample }) => {
+        Counted::Done(outcome) => match split_refusals(outcome)? {
+            Ok(DryRun { moment, count, sample }) => {
                 page.found = Some(Found {
                     words: counted(count, "live session"),
                     count,
                     moment: moment.to_string(),
-                    sample: SessionRow::all(asked, sample),
+                    sample: SessionRow::all(request, sample),
                 });
             }
-            Outcome::Wrong(refusal) => page.form = page.form.refused(&refusal),
+            Err(refusal) => page.form = page.form.refused(&refusal),
         },
     }
     show_page(&page)
 }
 
-fn ended(asked: &Asked, state: State) -> Answer {
+fn ended(request: &PageRequest, state: State) -> Answer {
     let (title, builder) = match &state {
         State::Done(_) => ("Sessions ended", reply::begin(StatusCode::OK)),
-        State::UnderWay(work) => ("Sessions are being ended", work.begin_reply()),
+        State::UnderWay(work) => ("Ending sessions", work.begin_reply()),
         State::NotKnown => ("End many sessions", reply::begin(StatusCode::OK)),
     };
-    Ok(reply::page(builder, &Ended { frame: asked.frame(title, SESSIONS), state }))
+    Ok(reply::page(builder, &Ended { layout: request.layout(title, SESSIONS), state }))
 }
 
 #[cfg(test)]
@@ -245,17 +245,17 @@ mod tests {
     fn work_under_way_says_how_far_it_is_and_is_looked_at_again() {
         let again = "/admin/sessions/end/?counting=true&user=2".to_owned();
         let work = || UnderWay { words: "Counting… 1,000 so far.".to_owned(), again: again.clone(), after: 5 };
-        let frame = || Frame::new(SECTION, &Assets::below("/admin/assets/"), "End many sessions");
+        let layout = || Layout::new(SECTION, &Assets::below("/admin/assets/"));
         let reply = work().begin_reply().finish();
         let refresh = reply.headers().get("refresh").expect("a header");
         assert_eq!(refresh, "5; url=/admin/sessions/end/?counting=true&user=2");
         let under_way = Some(work());
-        let counting = MassEnd { frame: frame(), form: Form::default(), kinds: kinds(), found: None, under_way };
-        let ending = Ended { frame: frame(), state: State::UnderWay(work()) };
+        let counting = MassEnd { layout: layout(), form: Form::default(), kinds: kinds(), found: None, under_way };
+        let ending = Ended { layout: layout(), state: State::UnderWay(work()) };
         for page in [counting.render(), ending.render()] {
             let page = page.expect("a page");
             assert!(page.contains("<p role=\"status\">Counting… 1,000 so far.</p>"), "{page}");
-            assert!(page.contains("counting=true&#38;user=2\">look again</a>"), "{page}");
+            assert!(page.contains("counting=true&#38;user=2\">reload it</a>"), "{page}");
             assert!(!page.contains("name=\"moment\""), "nothing can be ended yet: {page}");
         }
     }

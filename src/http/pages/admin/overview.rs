@@ -1,12 +1,12 @@
-//! The first page: how many sessions there are, how many came and failed to, and what administrators did lately.
+//! The first page: numbers of sessions and logins, and the latest actions of administrators.
 
 use askama::Template;
 
 use super::HOME;
-use super::request::{Answer, Asked, show as show_page};
+use super::request::{Answer, PageRequest, show as show_page};
 use crate::domain::audit::Event;
-use crate::http::pages::frame::Frame;
-use crate::http::pages::when::When;
+use crate::http::pages::layout::Layout;
+use crate::http::pages::relative_time::RelativeTime;
 use crate::http::pages::words;
 use crate::service::admin::EventEntry;
 
@@ -17,29 +17,29 @@ const FAILURES: [Event; 4] =
 #[derive(Template)]
 #[template(path = "admin/overview.html")]
 struct Overview {
-    frame: Frame,
-    numbers: Option<Shown>,
+    layout: Layout,
+    numbers: Option<Numbers>,
 }
 
-struct Shown {
+struct Numbers {
     sessions: String,
     logins: String,
     failures: String,
-    counted: When,
-    acts: Vec<Act>,
+    counted: RelativeTime,
+    actions: Vec<Action>,
 }
 
-struct Act {
-    at: When,
+struct Action {
+    at: RelativeTime,
     event: String,
     actor: String,
     user: Option<i64>,
 }
 
-impl Act {
-    fn of(asked: &Asked, event: &EventEntry) -> Self {
+impl Action {
+    fn of(request: &PageRequest, event: &EventEntry) -> Self {
         Self {
-            at: asked.when(event.at),
+            at: request.when(event.at),
             event: words::event(&event.event),
             actor: words::actor(&event.actor),
             user: event.user_id.map(|user| user.0),
@@ -47,15 +47,15 @@ impl Act {
     }
 }
 
-pub(super) async fn show(mut asked: Asked) -> Answer {
-    asked.call.finish()?;
-    let numbers = asked.pages.tally().clone().numbers(&asked).await;
-    let numbers = numbers.map(|numbers| Shown {
+pub(super) async fn show(mut request: PageRequest) -> Answer {
+    request.call.finish()?;
+    let numbers = request.pages.tally.clone().numbers(&request).await;
+    let numbers = numbers.map(|numbers| Numbers {
         sessions: words::grouped(numbers.sessions),
         logins: words::grouped(numbers.of(&LOGINS)),
         failures: words::grouped(numbers.of(&FAILURES)),
-        counted: asked.when(numbers.at),
-        acts: numbers.acts.iter().map(|act| Act::of(&asked, act)).collect(),
+        counted: request.when(numbers.at),
+        actions: numbers.acts.iter().map(|event| Action::of(&request, event)).collect(),
     });
-    show_page(&Overview { frame: asked.frame("Overview", HOME), numbers })
+    show_page(&Overview { layout: request.layout("Overview", HOME), numbers })
 }

@@ -1,68 +1,16 @@
-//! The one list of the pages.
+//! The table of the pages.
 
-use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
-
-use super::request::{Answer, Asked};
+use super::request::PageRequest;
 use super::{events, explain, keys, mass_end, overview, sessions, sign_in, throttle, tokens, users};
-use crate::http::listed::Listed;
+use crate::http::admin::Needs;
+use crate::http::routes::{Route, routes};
 
-/// Who may ask for a page.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Needs {
-    /// Anyone who reaches the listener.
-    Nothing,
-    /// An administrator who has signed in.
-    Admin,
-    /// An administrator who has lately given the password. Others are asked for it, and then it goes on.
-    RecentPassword,
-}
+/// A page, or an action that a form on a page is sent to.
+pub(super) type Page = Route<PageRequest, Needs>;
 
-type Answering = Pin<Box<dyn Future<Output = Answer>>>;
-
-/// A page, or an act that a form on one leads to.
-pub struct Page {
-    /// Its method. What can be read with GET can be asked for with HEAD.
-    pub method: &'static str,
-    /// Its path, in which `{id}` stands for a user's number or a session's id.
-    pub path: &'static str,
-    /// Who may ask for it.
-    pub needs: Needs,
-    pub(super) handler: fn(Asked) -> Answering,
-}
-
-impl fmt::Debug for Page {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.method, self.path)
-    }
-}
-
-impl Listed for Page {
-    fn method(&self) -> &'static str {
-        self.method
-    }
-
-    fn path(&self) -> &'static str {
-        self.path
-    }
-}
-
-/// One line for each page.
-macro_rules! pages {
-    ($($method:literal $path:literal $needs:ident $handler:path;)+) => {
-        &[$(Page {
-            method: $method,
-            path: $path,
-            needs: Needs::$needs,
-            handler: |asked| Box::pin($handler(asked)),
-        }),+]
-    };
-}
-
-/// All pages. What is done to an administrator's account needs a recent password too; the handlers ask for it.
+/// All pages. Changes to an administrator's account also need a recent password: their handlers check that.
 #[rustfmt::skip]
-pub const PAGES: &[Page] = pages! {
+pub const PAGES: &[Page] = routes! {
     "GET" "/admin/" Admin overview::show;
     "GET" "/admin/sign-in/" Nothing sign_in::show;
     "POST" "/admin/sign-in/" Nothing sign_in::sign_in;

@@ -1,11 +1,11 @@
 //! Rows of lists as pages show them.
 
-use super::request::Asked;
+use super::request::PageRequest;
 use crate::domain::session::SessionEntry;
 use crate::http::admin::sessions::Found;
 use crate::http::pages::device;
-use crate::http::pages::filled::Form;
-use crate::http::pages::when::When;
+use crate::http::pages::form::Form;
+use crate::http::pages::relative_time::RelativeTime;
 use crate::http::pages::words;
 
 /// What comes after the sessions of a page.
@@ -14,12 +14,12 @@ pub(super) struct Further {
     /// The path of the next page, if there is one.
     pub(super) next: Option<String>,
     /// The search stopped before the page was full: sessions that were opened before this have not been looked at.
-    pub(super) stopped_at: Option<When>,
+    pub(super) stopped_at: Option<RelativeTime>,
 }
 
 impl Further {
     /// After what was found by this form at this path.
-    pub(super) fn of(asked: &Asked, form: &Form, path: &str, found: &Found) -> Self {
+    pub(super) fn of(asked: &PageRequest, form: &Form, path: &str, found: &Found) -> Self {
         Self {
             next: form.next(path, found.page.next.as_ref()),
             stopped_at: found.unsearched.map(|id| asked.when(id.opened())),
@@ -39,9 +39,9 @@ pub(super) struct SessionRow {
     pub(super) kind: &'static str,
     pub(super) name: Option<String>,
     pub(super) address: String,
-    pub(super) seen: When,
-    pub(super) created: When,
-    pub(super) expires: Option<When>,
+    pub(super) seen: RelativeTime,
+    pub(super) created: RelativeTime,
+    pub(super) expires: Option<RelativeTime>,
     /// Why and when it ended.
     pub(super) over: Option<String>,
     /// Whether it is that of the page itself.
@@ -49,7 +49,7 @@ pub(super) struct SessionRow {
 }
 
 impl SessionRow {
-    pub(super) fn of(asked: &Asked, entry: SessionEntry) -> Self {
+    pub(super) fn of(asked: &PageRequest, entry: SessionEntry) -> Self {
         let own = asked.call.acting().ok().map(|acting| acting.who.session.id);
         let reason = || entry.end_reason.map_or("ended", words::of_event);
         let over = entry.session.ended.map(|ended| format!("{}, {}", reason(), asked.when(ended).words));
@@ -71,7 +71,7 @@ impl SessionRow {
     }
 
     /// All of a page.
-    pub(super) fn all(asked: &Asked, entries: Vec<SessionEntry>) -> Vec<Self> {
+    pub(super) fn all(asked: &PageRequest, entries: Vec<SessionEntry>) -> Vec<Self> {
         entries.into_iter().map(|entry| Self::of(asked, entry)).collect()
     }
 }

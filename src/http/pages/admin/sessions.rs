@@ -1,22 +1,22 @@
-//! Sessions: search, look at one, end one.
+//! Sessions: search for them, look at one, end one.
 
 use askama::Template;
 
 use super::HOME;
-use super::request::{Answer, Asked, go, show};
+use super::request::{Answer, PageRequest, redirect, show};
 use super::rows::{Further, SessionRow};
 use crate::domain::dialect::Dialect;
 use crate::domain::session::SessionKind;
 use crate::http::admin::sessions;
-use crate::http::pages::filled::{Form, Outcome, mend};
-use crate::http::pages::frame::Frame;
+use crate::http::pages::form::Form;
+use crate::http::pages::layout::Layout;
 use crate::http::pages::sign_in::is_below;
 use crate::http::pages::words;
 use crate::service::admin::desk::Length;
 
 pub(super) const SESSIONS: &str = "/admin/sessions/";
 
-/// The kinds of sessions, for a choice: the name and the words of each.
+/// The options of a choice among the kinds of sessions: the name and the words of each.
 pub(super) fn kinds() -> Vec<(&'static str, &'static str)> {
     let dialects = Dialect::ALL.into_iter().map(SessionKind::Dialect);
     dialects.chain(SessionKind::APART).map(|kind| (kind.as_str(), words::kind(kind))).collect()
@@ -25,73 +25,63 @@ pub(super) fn kinds() -> Vec<(&'static str, &'static str)> {
 #[derive(Template)]
 #[template(path = "admin/sessions.html")]
 struct Sessions {
-    frame: Frame,
+    layout: Layout,
     form: Form,
     kinds: Vec<(&'static str, &'static str)>,
     rows: Vec<SessionRow>,
-    /// This page, for the forms of the rows.
+    /// The path of this page, to which the forms of its rows return.
     back: String,
-    /// The conditions, for the end of all that meet them.
+    /// The conditions, for ending all sessions that match them.
     conditions: String,
     further: Further,
 }
 
-pub(super) async fn list(mut asked: Asked) -> Answer {
-    let frame = asked.frame_after_act("Sessions", SESSIONS);
-    let form = Form::of(&asked.call.fields);
-    let query = sessions::read_query(&mut asked.call.fields);
+pub(super) async fn list(mut request: PageRequest) -> Answer {
+    let layout = request.layout_after_action("Sessions", SESSIONS);
+    let form = Form::of(&request.call.fields);
+    let query = sessions::read_query(&mut request.call.fields);
     let is_any = query.matching.is_any();
-    let found = match asked.call.finish() {
-        Ok(()) => sessions::find(&asked.call, query).await,
+    let found = match request.call.finish() {
+        Ok(()) => sessions::find(&request.call, query).await,
         Err(refusal) => Err(refusal),
     };
-    let mut page = Sessions {
-        frame,
+    let (form, found) = form.accept(found)?;
+    show(&Sessions {
+        layout,
         kinds: kinds(),
-        rows: Vec::new(),
         back: format!("{SESSIONS}?{}", form.query(&[])),
-        conditions: String::new(),
-        further: Further::default(),
+        conditions: if is_any { String::new() } else { form.conditions() },
+        further: Further::of(&request, &form, SESSIONS, &found),
+        rows: SessionRow::all(&request, found.page.results),
         form,
-    };
-    match mend(found)? {
-        Outcome::Done(found) => {
-            page.further = Further::of(&asked, &page.form, SESSIONS, &found);
-            page.rows = SessionRow::all(&asked, found.page.results);
-            if !is_any {
-                page.conditions = page.form.conditions();
-            }
-        }
-        Outcome::Wrong(refusal) => page.form = page.form.refused(&refusal),
-    }
-    show(&page)
+    })
 }
 
 #[derive(Template)]
 #[template(path = "admin/session.html")]
 struct OneSession {
-    frame: Frame,
+    layout: Layout,
     row: SessionRow,
 }
 
-pub(super) async fn one(mut asked: Asked) -> Answer {
-    let frame = asked.frame_after_act("Session", SESSIONS);
-    asked.call.finish()?;
-    let id = asked.call.session_id()?;
-    let entry = asked.call.run(Length::Short, move |admin| admin.session_entry(id)).await?;
-    let row = SessionRow::of(&asked, entry);
-    show(&OneSession { frame, row })
+pub(super) async fn one(mut request: PageRequest) -> Answer {
+    let layout = request.layout_after_action("Session", SESSIONS);
+    request.call.finish()?;
+    let id = request.call.session_id()?;
+    let entry = request.call.run(Length::Short, move |admin| admin.session_entry(id)).await?;
+    let row = SessionRow::of(&request, entry);
+    show(&OneSession { layout, row })
 }
 
-/// Ends one, and leads back to the page that it stands on.
-pub(super) async fn end(mut asked: Asked) -> Answer {
-    let back = asked.call.fields.text("back").filter(|path| is_below(HOME, path));
-    asked.call.finish()?;
-    sessions::end_named(&asked.call).await?;
+/// Ends a session, and returns to the page with its row.
+pub(super) async fn end(mut request: PageRequest) -> Answer {
+    let back = request.call.fields.text("back").filter(|path| is_below(HOME, path));
+    request.call.finish()?;
+    sessions::end_named(&request.call).await?;
     let back = back.unwrap_or_else(|| SESSIONS.to_owned());
-    let sign = if back.contains('?') { '&' } else { '?' };
+    let separator = if back.contains('?') { '&' } else { '?' };
     let done = if back.starts_with("/admin/tokens/") { "token-ended" } else { "session-ended" };
-    go(&format!("{back}{sign}done={done}"))
+    redirect(&format!("{back}{separator}done={done}"))
 }
 
 #[cfg(test)]
@@ -100,19 +90,20 @@ mod tests {
     use crate::domain::time::Timestamp;
     use crate::http::pages::admin::SECTION;
     use crate::http::pages::assets::Assets;
-    use crate::http::pages::when::When;
+    use crate::http::pages::relative_time::RelativeTime;
 
     fn page(further: Further) -> String {
-        let frame = Frame::new(SECTION, &Assets::below("/admin/assets/"), "Sessions");
+        let layout = Layout::new(SECTION, &Assets::below("/admin/assets/"));
         let (form, conditions) = (Form::default(), "device=curl".to_owned());
-        let page = Sessions { frame, form, kinds: kinds(), rows: Vec::new(), back: String::new(), conditions, further };
+        let page =
+            Sessions { layout, form, kinds: kinds(), rows: Vec::new(), back: String::new(), conditions, further };
         page.render().expect("a page")
     }
 
     #[test]
     fn a_search_that_stopped_is_not_taken_for_one_that_found_nothing() {
         let (next, at) = (Some("/admin/sessions/?cursor=1".to_owned()), Timestamp::parse("2026-01-02T03:04:05Z"));
-        let stopped_at = at.map(|at| When::of(at, at));
+        let stopped_at = at.map(|at| RelativeTime::of(at, at));
         let stopped = page(Further { next, stopped_at });
         assert!(
             stopped.contains("No session matches so far.") && !stopped.contains("No session matches."),

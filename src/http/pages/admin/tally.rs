@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::background::Job;
-use super::request::Asked;
+use super::request::PageRequest;
 use crate::domain::audit::Event;
 use crate::domain::time::Timestamp;
 use crate::service::admin::{Admin, AdminError, EventEntry, EventFilter, SessionMatch};
@@ -53,7 +53,7 @@ pub(super) struct Tally(Arc<Mutex<State>>);
 
 impl Tally {
     /// The latest numbers; `None`: they are being counted, for the first time.
-    pub(super) async fn numbers(&self, asked: &Asked) -> Option<Numbers> {
+    pub(super) async fn numbers(&self, asked: &PageRequest) -> Option<Numbers> {
         let (latest, begun) = {
             let mut state = self.lock();
             state.settle();

@@ -1,106 +1,96 @@
-//! Tokens of scripts: list with their last use, make, end.
+//! Tokens of scripts: list them, and make one.
 
 use std::time::Duration;
 
 use askama::Template;
 
-use super::request::{Answer, Asked, show};
+use super::request::{Answer, PageRequest, show};
 use super::rows::{Further, SessionRow};
-use crate::domain::user::UserId;
 use crate::http::admin::error::ApiError;
 use crate::http::admin::sessions::find;
-use crate::http::admin::tokens::{Wanted, make, read_query};
-use crate::http::pages::filled::{Form, Outcome, mend};
-use crate::http::pages::frame::Frame;
-use crate::http::pages::when::When;
+use crate::http::admin::tokens::{self, make, read_query};
+use crate::http::pages::form::{Form, split_refusals};
+use crate::http::pages::layout::Layout;
+use crate::http::pages::relative_time::RelativeTime;
 use crate::service::admin::ScriptToken;
 
 const TOKENS: &str = "/admin/tokens/";
 
-/// The longest life of a token, in days: 100 years.
+/// The longest lifetime of a token, in days: 100 years.
 const LONGEST: i64 = 100 * 365;
 
 #[derive(Template)]
 #[template(path = "admin/tokens.html")]
 struct Tokens {
-    frame: Frame,
+    layout: Layout,
     form: Form,
     rows: Vec<SessionRow>,
     back: String,
     further: Further,
 }
 
-pub(super) async fn list(mut asked: Asked) -> Answer {
-    let frame = asked.frame_after_act("Scripts' tokens", TOKENS);
-    let form = Form::of(&asked.call.fields);
-    let query = read_query(&mut asked.call.fields);
-    let found = match asked.call.finish() {
-        Ok(()) => find(&asked.call, query).await,
+pub(super) async fn list(mut request: PageRequest) -> Answer {
+    let layout = request.layout_after_action("Scripts' tokens", TOKENS);
+    let form = Form::of(&request.call.fields);
+    let query = read_query(&mut request.call.fields);
+    let found = match request.call.finish() {
+        Ok(()) => find(&request.call, query).await,
         Err(refusal) => Err(refusal),
     };
     let back = format!("{TOKENS}?{}", form.query(&[]));
-    match mend(found)? {
-        Outcome::Done(found) => {
-            let further = Further::of(&asked, &form, TOKENS, &found);
-            show(&Tokens { frame, form, rows: SessionRow::all(&asked, found.page.results), back, further })
-        }
-        Outcome::Wrong(refusal) => {
-            let further = Further::default();
-            show(&Tokens { frame, form: form.refused(&refusal), rows: Vec::new(), back, further })
-        }
-    }
+    let (form, found) = form.accept(found)?;
+    let further = Further::of(&request, &form, TOKENS, &found);
+    show(&Tokens { layout, form, rows: SessionRow::all(&request, found.page.results), back, further })
 }
 
 #[derive(Template)]
 #[template(path = "admin/token_new.html")]
 struct NewToken {
-    frame: Frame,
+    layout: Layout,
     form: Form,
 }
 
-pub(super) async fn new(mut asked: Asked) -> Answer {
-    let form = Form::of(&asked.call.fields);
-    let _ = asked.call.fields.text("user");
-    asked.call.finish()?;
-    show(&NewToken { frame: asked.frame("New token", TOKENS), form })
+pub(super) async fn new(mut request: PageRequest) -> Answer {
+    let form = Form::of(&request.call.fields);
+    let _ = request.call.fields.text("user");
+    request.call.finish()?;
+    show(&NewToken { layout: request.layout("New token", TOKENS), form })
 }
 
-/// A token, which is shown once.
+/// A new token, which is shown once.
 #[derive(Template)]
 #[template(path = "admin/token_made.html")]
 struct TokenMade {
-    frame: Frame,
+    layout: Layout,
     value: String,
-    expires: Option<When>,
+    expires: Option<RelativeTime>,
 }
 
-pub(super) async fn create(mut asked: Asked) -> Answer {
-    let form = Form::of(&asked.call.fields);
-    let fields = &mut asked.call.fields;
-    let user = fields.user("user");
-    let user = fields.require("user", user).unwrap_or(UserId(0));
+pub(super) async fn create(mut request: PageRequest) -> Answer {
+    let form = Form::of(&request.call.fields);
+    let fields = &mut request.call.fields;
+    let user = fields.required_user("user");
     let name = fields.required_text("name");
     let days = fields.number("days", 1..=LONGEST).map(i64::unsigned_abs);
     let lifetime = days.map(|days| Duration::from_secs(days * 24 * 3600));
-    let wanted = Wanted { user, name, lifetime, for_administration: fields.flag("admin").unwrap_or(false) };
-    let made = match asked.call.finish() {
-        Ok(()) => make(&asked.call, wanted).await.map_err(in_terms_of_the_form),
+    let for_administration = fields.flag("admin").unwrap_or(false);
+    let new = tokens::NewToken { user, name, lifetime, for_administration };
+    let made = match request.call.finish() {
+        Ok(()) => make(&request.call, new).await.map_err(for_the_form),
         Err(refusal) => Err(refusal),
     };
-    match mend(made)? {
-        Outcome::Done(ScriptToken { token, expires, .. }) => show(&TokenMade {
-            frame: asked.frame("Token made", TOKENS),
+    match split_refusals(made)? {
+        Ok(ScriptToken { token, expires, .. }) => show(&TokenMade {
+            layout: request.layout("Token made", TOKENS),
             value: token.expose().to_owned(),
-            expires: expires.map(|at| asked.when(at)),
+            expires: expires.map(|at| request.when(at)),
         }),
-        Outcome::Wrong(refusal) => {
-            show(&NewToken { frame: asked.frame("New token", TOKENS), form: form.refused(&refusal) })
-        }
+        Err(refusal) => show(&NewToken { layout: request.layout("New token", TOKENS), form: form.refused(&refusal) }),
     }
 }
 
-/// The form asks for days where the API asks for seconds, and for a user who may not be there.
-fn in_terms_of_the_form(mut refusal: ApiError) -> ApiError {
+/// Assigns mistakes to the fields of the form. It has days where the API has seconds, and a user who may not exist.
+fn for_the_form(mut refusal: ApiError) -> ApiError {
     if let Some(problem) = refusal.fields.remove("expires_in") {
         refusal.fields.insert("days".to_owned(), problem);
     }

@@ -1,16 +1,16 @@
-//! Users: search, create, look at one, deactivate, reset the password, end all sessions.
+//! Users: search for them, create one, look at one, deactivate it, reset its password, end all its sessions.
 
 use askama::Template;
 
-use super::request::{Answer, Asked, go, show};
+use super::request::{Answer, PageRequest, redirect, show};
 use super::rows::SessionRow;
 use crate::domain::password::one_time::OneTimePassword;
 use crate::domain::user::{PasswordHash, User, UserId};
 use crate::http::admin::error::ApiError;
 use crate::http::admin::{sessions, users};
-use crate::http::pages::filled::{Form, Outcome, mend};
-use crate::http::pages::frame::Frame;
-use crate::http::pages::when::When;
+use crate::http::pages::form::{Form, split_refusals};
+use crate::http::pages::layout::Layout;
+use crate::http::pages::relative_time::RelativeTime;
 use crate::service::admin::desk::Length;
 use crate::service::admin::{
     Admin, AdminError, NewAccount, NewPassword, SessionMatch, SessionQuery, SharedEmail, UserEntry,
@@ -18,7 +18,7 @@ use crate::service::admin::{
 
 const USERS: &str = "/admin/users/";
 
-/// How many sessions stand on the page of their user.
+/// The number of sessions on the page of a user.
 const SESSIONS: u32 = 50;
 
 struct UserRow {
@@ -28,12 +28,12 @@ struct UserRow {
     is_active: bool,
     is_staff: bool,
     is_admin: bool,
-    last_login: Option<When>,
-    created: When,
+    last_login: Option<RelativeTime>,
+    created: RelativeTime,
 }
 
 impl UserRow {
-    fn of(asked: &Asked, entry: UserEntry) -> Self {
+    fn of(request: &PageRequest, entry: UserEntry) -> Self {
         let UserEntry { user, last_login, created } = entry;
         Self {
             id: user.id.0,
@@ -42,8 +42,8 @@ impl UserRow {
             is_active: user.is_active,
             is_staff: user.is_staff,
             is_admin: user.is_admin,
-            last_login: last_login.map(|at| asked.when(at)),
-            created: asked.when(created),
+            last_login: last_login.map(|at| request.when(at)),
+            created: request.when(created),
         }
     }
 }
@@ -51,69 +51,65 @@ impl UserRow {
 #[derive(Template)]
 #[template(path = "admin/users.html")]
 struct Users {
-    frame: Frame,
+    layout: Layout,
     form: Form,
     rows: Vec<UserRow>,
     next: Option<String>,
 }
 
-pub(super) async fn list(mut asked: Asked) -> Answer {
-    let frame = asked.frame_after_act("Users", USERS);
-    let form = Form::of(&asked.call.fields);
-    let filter = users::read_filter(&mut asked.call.fields);
-    let found = match asked.call.finish() {
-        Ok(()) => users::find(&asked.call, filter).await,
+pub(super) async fn list(mut request: PageRequest) -> Answer {
+    let layout = request.layout_after_action("Users", USERS);
+    let form = Form::of(&request.call.fields);
+    let filter = users::read_filter(&mut request.call.fields);
+    let found = match request.call.finish() {
+        Ok(()) => users::find(&request.call, filter).await,
         Err(refusal) => Err(refusal),
     };
-    match mend(found)? {
-        Outcome::Done(page) => {
-            let next = form.next(USERS, page.next.as_ref());
-            let rows = page.results.into_iter().map(|entry| UserRow::of(&asked, entry)).collect();
-            show(&Users { frame, form, rows, next })
-        }
-        Outcome::Wrong(refusal) => show(&Users { frame, form: form.refused(&refusal), rows: Vec::new(), next: None }),
-    }
+    let (form, page) = form.accept(found)?;
+    let next = form.next(USERS, page.next.as_ref());
+    let rows = page.results.into_iter().map(|entry| UserRow::of(&request, entry)).collect();
+    show(&Users { layout, form, rows, next })
 }
 
 #[derive(Template)]
 #[template(path = "admin/user_new.html")]
 struct NewUser {
-    frame: Frame,
+    layout: Layout,
     form: Form,
 }
 
-pub(super) async fn new(mut asked: Asked) -> Answer {
-    asked.call.finish()?;
-    show(&NewUser { frame: asked.frame("New user", USERS), form: Form::default() })
+pub(super) async fn new(mut request: PageRequest) -> Answer {
+    request.call.finish()?;
+    show(&NewUser { layout: request.layout("New user", USERS), form: Form::default() })
 }
 
-/// A one-time password, which is shown once.
+/// A new one-time password, which is shown once.
 #[derive(Template)]
 #[template(path = "admin/one_time.html")]
 struct OneTime {
-    frame: Frame,
+    layout: Layout,
     user: i64,
     username: String,
     value: String,
-    expires: When,
+    expires: RelativeTime,
 }
 
 impl OneTime {
-    fn of(asked: &Asked, title: &str, user: &User, made: &OneTimePassword) -> Self {
+    fn of(request: &PageRequest, title: &str, user: &User, made: &OneTimePassword) -> Self {
         Self {
-            frame: asked.frame(title, USERS),
+            layout: request.layout(title, USERS),
             user: user.id.0,
             username: user.username.clone(),
             value: made.value.expose().to_owned(),
-            expires: asked.when(made.expires),
+            expires: request.when(made.expires),
         }
     }
 }
 
-/// Makes a user, who chooses a password by a one-time password: so nobody else ever knows it.
-pub(super) async fn create(mut asked: Asked) -> Answer {
-    let form = Form::of(&asked.call.fields);
-    let fields = &mut asked.call.fields;
+/// Creates a user with a one-time password. The user exchanges it for a password that nobody else ever knows.
+pub(super) async fn create(mut request: PageRequest) -> Answer {
+    let form = Form::of(&request.call.fields);
+    let fields = &mut request.call.fields;
     let account = NewAccount {
         username: fields.required_text("username"),
         email: fields.text("email").unwrap_or_default(),
@@ -123,55 +119,53 @@ pub(super) async fn create(mut asked: Asked) -> Answer {
         is_staff: fields.flag("is_staff").unwrap_or(false),
         is_admin: fields.flag("is_admin").unwrap_or(false),
     };
-    let made = match asked.call.finish() {
-        Ok(()) => make(&asked, account).await,
+    let made = match request.call.finish() {
+        Ok(()) => make(&request, account).await,
         Err(refusal) => Err(refusal),
     };
-    match mend(made)? {
-        Outcome::Done((user, made)) => show(&OneTime::of(&asked, "User created", &user, &made)),
-        Outcome::Wrong(refusal) => {
-            show(&NewUser { frame: asked.frame("New user", USERS), form: form.refused(&refusal) })
-        }
+    match split_refusals(made)? {
+        Ok((user, made)) => show(&OneTime::of(&request, "User created", &user, &made)),
+        Err(refusal) => show(&NewUser { layout: request.layout("New user", USERS), form: form.refused(&refusal) }),
     }
 }
 
-async fn make(asked: &Asked, account: NewAccount) -> Result<(User, OneTimePassword), ApiError> {
+async fn make(request: &PageRequest, account: NewAccount) -> Result<(User, OneTimePassword), ApiError> {
     if account.is_admin {
-        asked.call.require_recent_password().await?;
+        request.call.require_recent_password().await?;
     }
     let made = |admin: &Admin| -> Result<_, AdminError> {
         let user = admin.user_by_id(admin.add_user(account)?)?;
         let made = admin.reset_password(&user)?;
         Ok((user, made))
     };
-    asked.call.run(Length::Short, made).await
+    request.call.run(Length::Short, made).await
 }
 
 #[derive(Template)]
 #[template(path = "admin/user.html")]
 struct OneUser {
-    frame: Frame,
+    layout: Layout,
     user: UserRow,
-    /// Where the forms of its sessions lead back to.
+    /// The path of this page, to which the forms of its rows return.
     back: String,
     sessions: Vec<SessionRow>,
     has_more: bool,
 }
 
-pub(super) async fn one(mut asked: Asked) -> Answer {
-    let mut frame = asked.frame_after_act("", USERS);
-    asked.call.finish()?;
-    let user = asked.call.user().await?;
+pub(super) async fn one(mut request: PageRequest) -> Answer {
+    let mut layout = request.layout_after_action("", USERS);
+    request.call.finish()?;
+    let user = request.call.user().await?;
     let id = user.id;
-    let entry = asked.call.run(Length::Short, move |admin| admin.user_entry(id)).await?;
+    let entry = request.call.run(Length::Short, move |admin| admin.user_entry(id)).await?;
     let query = SessionQuery { matching: SessionMatch::of_user(id), limit: SESSIONS, ..SessionQuery::default() };
-    let page = sessions::find(&asked.call, query).await?.page;
-    frame.title.clone_from(&entry.user.username);
+    let page = sessions::find(&request.call, query).await?.page;
+    layout.title.clone_from(&entry.user.username);
     show(&OneUser {
-        frame,
-        user: UserRow::of(&asked, entry),
+        layout,
+        user: UserRow::of(&request, entry),
         back: path_of(id),
-        sessions: SessionRow::all(&asked, page.results),
+        sessions: SessionRow::all(&request, page.results),
         has_more: page.next.is_some(),
     })
 }
@@ -180,29 +174,29 @@ fn path_of(user: UserId) -> String {
     format!("{USERS}{user}/")
 }
 
-pub(super) async fn set_active(mut asked: Asked) -> Answer {
-    let is_active = asked.call.fields.flag("active");
-    let is_active = asked.call.fields.require("active", is_active).unwrap_or(false);
-    asked.call.finish()?;
-    let user = asked.call.user_to_change().await?;
+pub(super) async fn set_active(mut request: PageRequest) -> Answer {
+    let is_active = request.call.fields.flag("active");
+    let is_active = request.call.fields.require("active", is_active).unwrap_or(false);
+    request.call.finish()?;
+    let user = request.call.user_to_change().await?;
     let path = path_of(user.id);
-    asked.call.run(Length::Short, move |admin| admin.set_active(&user, is_active)).await?;
-    go(&format!("{path}?done={}", if is_active { "activated" } else { "deactivated" }))
+    request.call.run(Length::Short, move |admin| admin.set_active(&user, is_active)).await?;
+    redirect(&format!("{path}?done={}", if is_active { "activated" } else { "deactivated" }))
 }
 
-/// The old password and all sessions end with it.
-pub(super) async fn reset_password(mut asked: Asked) -> Answer {
-    asked.call.finish()?;
-    let user = asked.call.user_to_change().await?;
+/// Replaces the password by a one-time password, and ends all sessions.
+pub(super) async fn reset_password(mut request: PageRequest) -> Answer {
+    request.call.finish()?;
+    let user = request.call.user_to_change().await?;
     let whose = user.clone();
-    let made = asked.call.run(Length::Short, move |admin| admin.reset_password(&user)).await?;
-    show(&OneTime::of(&asked, "Password reset", &whose, &made))
+    let made = request.call.run(Length::Short, move |admin| admin.reset_password(&user)).await?;
+    show(&OneTime::of(&request, "Password reset", &whose, &made))
 }
 
-pub(super) async fn end_sessions(mut asked: Asked) -> Answer {
-    asked.call.finish()?;
-    let user = asked.call.user_to_change().await?;
+pub(super) async fn end_sessions(mut request: PageRequest) -> Answer {
+    request.call.finish()?;
+    let user = request.call.user_to_change().await?;
     let path = path_of(user.id);
-    asked.call.run(Length::Short, move |admin| admin.end_all_sessions(&user)).await?;
-    go(&format!("{path}?done=sessions-ended"))
+    request.call.run(Length::Short, move |admin| admin.end_all_sessions(&user)).await?;
+    redirect(&format!("{path}?done=sessions-ended"))
 }

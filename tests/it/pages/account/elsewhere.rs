@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use knoxide::domain::user::{LoginName, Password};
-use knoxide::http::pages::account::{PAGES, Where};
+use knoxide::http::pages::account::{Available, PAGES};
 use knoxide::service::{Auth, ExternalUser, UserProvider, UserProviderError};
 
 use super::*;
@@ -37,7 +37,7 @@ on_each_database! {
         browser.sign_in_at(HOME, "ada", PASSWORD);
         for page in PAGES {
             let reply = browser.send(Request::new(page.method, page.path));
-            let exists = page.place == Where::Everywhere;
+            let exists = page.extra == Available::Always;
             assert_eq!(reply.status != 404, exists, "{page:?}: {}", reply.status);
         }
         browser.open(HOME);

@@ -33,7 +33,7 @@ on_each_database! {
         let (mut browser, mut other) = (signed_in(&app, "alice"), signed_in(&app, "alice"));
         browser.open(CHANGE);
         for (filled, words) in [
-            (fill("a wrong guess", NEW_PASSWORD, NEW_PASSWORD), "That is not your present password."),
+            (fill("a wrong guess", NEW_PASSWORD, NEW_PASSWORD), "That is not your current password."),
             (fill(PASSWORD, "short", "short"), "shorter than 8 characters"),
             (fill(PASSWORD, "password1", "password1"), "one of the most common"),
             (fill(PASSWORD, NEW_PASSWORD, "battery-staple-8"), "Is not the same as the new password."),
@@ -75,7 +75,7 @@ on_each_database! {
         let reply = browser.submit(NOT_ME, &fill("a wrong guess", NEW_PASSWORD, NEW_PASSWORD));
         assert_eq!((reply.status, node.client().check(&thief)), (403, 200), "neither without the other");
         let reply = browser.submit(NOT_ME, &fill(PASSWORD, NEW_PASSWORD, NEW_PASSWORD));
-        assert!(reply.text().contains("Your account is yours alone again"), "{}", reply.text());
+        assert!(reply.text().contains("Your account is secure again"), "{}", reply.text());
         assert_eq!((node.client().check(&thief), login_status(&app, PASSWORD)), (401, 400));
         assert!(is_in(&mut browser));
         assert_eq!(app.sessions_of(alice).len(), 1);

@@ -104,8 +104,12 @@ fn of_sessions(site: &Site, is_live: bool) -> Vec<Row> {
         }
     }
     rows.extend([
-        Row::new("/admin/sessions/end/", "", "Say which sessions"),
-        Row::new("/admin/sessions/end/result/", "user=2&moment=2026-01-01T00:00:00Z&count=7", "Nothing is known here"),
+        Row::new("/admin/sessions/end/", "", "Enter conditions"),
+        Row::new(
+            "/admin/sessions/end/result/",
+            "user=2&moment=2026-01-01T00:00:00Z&count=7",
+            "This node does not know this mass end",
+        ),
         Row::new("/admin/sessions/{id}/", "", "Opened as").of(session(77)),
         Row::new("/admin/sessions/{id}/", "", "Opened as").of(session(site.sessions)),
     ]);
@@ -199,7 +203,7 @@ pub(super) fn of_users() -> Vec<Row> {
         open("/account/one-time/", "One-time"),
         Row::new("/account/", "", "this device"),
         Row::new("/account/events/", "", "data-label=\"When\""),
-        Row::new("/account/password/", "", "Present password"),
-        Row::new("/account/not-me/", "", "Present password"),
+        Row::new("/account/password/", "", "Current password"),
+        Row::new("/account/not-me/", "", "Current password"),
     ]
 }

@@ -1,4 +1,4 @@
-//! What the document says about each endpoint of the list: which fields it reads, and what it answers. A handler can
+//! Descriptions of the endpoints for the OpenAPI document: which fields they take, and what they answer. A handler can
 //! read no other fields.
 
 use schemars::JsonSchema;
@@ -6,54 +6,53 @@ use serde_json::{Value, json};
 
 use super::error::Code;
 use super::page::Page;
-use super::routes::{Needs, Route};
+use super::routes::{Endpoint, Needs};
 use crate::domain::audit::Event;
 use crate::domain::client::{MAX_LIMIT, Rights};
 use crate::domain::session::SessionKind;
-use crate::http::listed::Listed as _;
-use crate::http::openapi::document::{Document, Section};
+use crate::http::openapi::document::Document;
 use crate::http::openapi::operation::{JSON, Operation};
 use crate::http::openapi::schema::{self, Schemas};
 
 /// The name of the security scheme.
 const SCHEME: &str = "administrator";
 
-/// The headers of all replies.
+/// The headers that all replies have.
 const HEADERS: [&str; 3] = ["Cache-Control", "X-Content-Type-Options", "X-Request-Id"];
 
-/// What the document says about an endpoint.
-pub(super) struct Described {
+/// The description of an endpoint.
+pub struct Description {
     summary: &'static str,
     about: &'static str,
-    takes: &'static [&'static [Takes]],
-    gives: Gives,
+    fields: &'static [&'static [Field]],
+    success: Success,
     refuses: &'static [(u16, &'static str)],
     leads_to: &'static [(&'static str, &'static str)],
 }
 
-/// The reply when all went well.
+/// The reply to a request that succeeds.
 #[derive(Clone, Copy)]
-pub(super) struct Gives {
+pub(super) struct Success {
     status: u16,
     schema: Option<fn(&mut Schemas) -> Value>,
 }
 
-/// A field.
-pub(super) struct Takes {
+/// A field of the query or the body.
+pub(super) struct Field {
     name: &'static str,
     kind: Kind,
     is_required: bool,
     about: &'static str,
 }
 
-/// What a field holds.
+/// The kind of a field's value.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Kind {
     /// A text.
     Text,
     /// A password.
     Password,
-    /// A password that has to keep the rules.
+    /// A password that has to meet the rules.
     NewPassword,
     /// An IP address.
     Address,
@@ -71,54 +70,54 @@ pub(super) enum Kind {
     Time,
     /// The id of a session or of a client.
     Id,
-    /// What a client may do.
+    /// The rights of a client.
     Rights,
-    /// How many requests a client may make.
+    /// The number of requests that a client may make.
     Limit,
     /// One of these words.
     OneOf(&'static [&'static str]),
-    /// As what a session was opened.
+    /// A kind of session.
     OpenedAs,
     /// Names of events.
     Events,
 }
 
-impl Described {
-    pub(super) const fn new(summary: &'static str, gives: Gives) -> Self {
-        Self { summary, about: "", takes: &[], gives, refuses: &[], leads_to: &[] }
+impl Description {
+    pub(super) const fn new(summary: &'static str, success: Success) -> Self {
+        Self { summary, about: "", fields: &[], success, refuses: &[], leads_to: &[] }
     }
 
-    /// Says more about it.
+    /// Adds a paragraph to the summary.
     pub(super) const fn about(self, about: &'static str) -> Self {
         Self { about, ..self }
     }
 
-    /// It reads the fields of all these lists.
-    pub(super) const fn takes(self, takes: &'static [&'static [Takes]]) -> Self {
-        Self { takes, ..self }
+    /// The fields, in one or more lists.
+    pub(super) const fn fields(self, fields: &'static [&'static [Field]]) -> Self {
+        Self { fields, ..self }
     }
 
-    /// It refuses with these statuses, besides those that every endpoint has.
+    /// The statuses of its refusals, besides those that every endpoint has.
     pub(super) const fn refuses(self, refuses: &'static [(u16, &'static str)]) -> Self {
         Self { refuses, ..self }
     }
 
-    /// Its reply has the id for these operations.
+    /// The operations that take the id in the reply.
     pub(super) const fn leads_to(self, leads_to: &'static [(&'static str, &'static str)]) -> Self {
         Self { leads_to, ..self }
     }
 
-    /// Whether it reads this field.
-    pub(super) fn reads(&self, name: &str) -> bool {
-        self.fields().any(|field| field.name == name)
+    /// Whether it has this field.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.all_fields().any(|field| field.name == name)
     }
 
-    fn fields(&self) -> impl Iterator<Item = &'static Takes> {
-        self.takes.iter().flat_map(|list| list.iter())
+    fn all_fields(&self) -> impl Iterator<Item = &'static Field> {
+        self.fields.iter().copied().flatten()
     }
 }
 
-impl Gives {
+impl Success {
     /// 204.
     pub(super) const NOTHING: Self = Self { status: 204, schema: None };
 
@@ -143,23 +142,23 @@ pub(super) fn page_of<T: JsonSchema>(schemas: &mut Schemas) -> Value {
     schemas.of::<Page<T>>()
 }
 
-impl Takes {
-    /// A field that may be left out.
+impl Field {
+    /// An optional field.
     pub(super) const fn new(name: &'static str, kind: Kind, about: &'static str) -> Self {
         Self { name, kind, is_required: false, about }
     }
 
-    /// A text that may be left out.
+    /// An optional text.
     pub(super) const fn text(name: &'static str, about: &'static str) -> Self {
         Self::new(name, Kind::Text, about)
     }
 
-    /// A truth value that may be left out.
+    /// An optional boolean.
     pub(super) const fn flag(name: &'static str, about: &'static str) -> Self {
         Self::new(name, Kind::Flag, about)
     }
 
-    /// It has to be there.
+    /// Makes the field required.
     pub(super) const fn required(self) -> Self {
         Self { is_required: true, ..self }
     }
@@ -190,20 +189,20 @@ impl Takes {
     }
 }
 
-impl Route {
+impl Endpoint {
     fn operation(&self, schemas: &mut Schemas) -> Operation {
-        let Described { summary, about, gives, refuses, .. } = self.described;
+        let Description { summary, about, success, refuses, leads_to, .. } = self.extra;
         let refusal = refusal(schemas);
         let mut operation = Operation::new(summary);
         if !about.is_empty() {
             operation = operation.about(*about);
         }
-        operation = match gives.schema {
-            Some(schema) => operation.reply(gives.status, "It is done.", schema(schemas)),
-            None => operation.empty(gives.status, "It is done."),
+        operation = match success.schema {
+            Some(schema) => operation.reply(success.status, "It is done.", schema(schemas)),
+            None => operation.empty(success.status, "It is done."),
         };
-        for (method, path) in self.described.leads_to {
-            operation = operation.leads_to(gives.status, "/id", method, path);
+        for (method, path) in *leads_to {
+            operation = operation.leads_to(success.status, "/id", method, path);
         }
         operation = self.with_access(operation, &refusal);
         operation = self.with_fields(operation, &refusal, schemas);
@@ -214,56 +213,55 @@ impl Route {
             }
         }
         operation
-            .reply(421, "The host is not one of those that are served.", refusal.clone())
+            .reply(421, "The host is not served.", refusal.clone())
             .reply(503, "It could not be done now, and its outcome is unknown.", refusal)
             .header(503, "Retry-After")
             .headers(&HEADERS)
     }
 
     fn with_access(&self, operation: Operation, refusal: &Value) -> Operation {
-        let scheme = [SCHEME.to_owned()];
-        let known = |operation: Operation| {
-            operation
-                .secured_by(&scheme)
-                .reply(401, "There is no good token.", refusal.clone())
-                .header(401, "WWW-Authenticate")
+        let forbidden = match self.needs {
+            Needs::Nothing => return operation,
+            Needs::Admin => "The token does not belong to an administrator.",
+            Needs::RecentPassword => {
+                "The token does not belong to an administrator, or the password has to be entered again first."
+            }
         };
-        let forbidden = "The token is none of an administrator.";
-        let recent = "The token is none of an administrator, or the password has to be given again first.";
-        match self.needs {
-            Needs::Nothing => operation,
-            Needs::Admin => known(operation).reply(403, forbidden, refusal.clone()),
-            Needs::RecentPassword => known(operation).reply(403, recent, refusal.clone()),
-        }
+        operation
+            .secured_by(&[SCHEME.to_owned()])
+            .reply(401, "The token is missing or not valid.", refusal.clone())
+            .header(401, "WWW-Authenticate")
+            .reply(403, forbidden, refusal.clone())
     }
 
-    /// Its fields, in the query or in the body, and the refusals that come with them.
+    /// Adds the fields, in the query or in the body, and the refusals that come with them.
     fn with_fields(&self, mut operation: Operation, refusal: &Value, schemas: &mut Schemas) -> Operation {
         if self.path.contains("{id}") {
             let id = if self.path.contains("/users/") { schema::number() } else { schema::id() };
-            operation = operation.part("id", &id, "Whose it is.").reply(404, "There is none.", refusal.clone());
+            operation =
+                operation.part("id", &id, "Its number or id.").reply(404, "It does not exist.", refusal.clone());
         }
         operation = operation.reply(400, "Fields are wrong.", refusal.clone());
         if self.is_read() {
-            for field in self.described.fields() {
+            for field in self.extra.all_fields() {
                 operation = operation.takes("query", field.name, &field.schema(schemas), field.about);
             }
             return operation;
         }
-        let required: Vec<&str> = self.described.fields().filter(|field| field.is_required).map(|f| f.name).collect();
-        let members: Vec<(&str, Value)> = self
-            .described
-            .fields()
-            .map(|field| {
-                let schema = field.schema(schemas);
-                (field.name, if field.is_required { schema } else { schema::nullable(schema) })
-            })
-            .collect();
+        let mut required = Vec::new();
+        let mut members = Vec::new();
+        for field in self.extra.all_fields() {
+            let schema = field.schema(schemas);
+            if field.is_required {
+                required.push(field.name);
+            }
+            members.push((field.name, if field.is_required { schema } else { schema::nullable(schema) }));
+        }
         operation
             .body(&[JSON], !required.is_empty(), &schema::fields(&members, &required))
             .reply(408, "The body does not arrive in time.", refusal.clone())
             .reply(413, "The body is too long.", refusal.clone())
-            .reply(415, "The body is no JSON.", refusal.clone())
+            .reply(415, "The body is not JSON.", refusal.clone())
     }
 }
 
@@ -284,17 +282,13 @@ fn refusal(schemas: &mut Schemas) -> Value {
     schemas.named("Refusal", schema::object([("error", error)]))
 }
 
-/// What the document says about all endpoints.
-pub(super) fn document(document: &mut Document, routes: &[Route]) {
+/// Adds the endpoints to the document.
+pub(super) fn document(document: &mut Document, endpoints: &[Endpoint]) {
     let about = "The token of `POST /admin/api/login/`, or of a script of an administrator.";
     document.security(SCHEME, json!({ "type": "http", "scheme": "bearer", "description": about }));
     let mut section = document.section("administration", "For administrators and their programs.", "");
-    for route in routes {
-        add(&mut section, route);
+    for endpoint in endpoints {
+        let operation = endpoint.operation(section.schemas());
+        section.add(endpoint.method, endpoint.path, &operation);
     }
-}
-
-fn add(section: &mut Section<'_>, route: &Route) {
-    let operation = route.operation(section.schemas());
-    section.add(route.method, route.path, &operation);
 }

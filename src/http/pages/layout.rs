@@ -1,6 +1,7 @@
-//! What all pages have around their content.
+//! The layout that all pages share: navigation, viewer and notice around their content.
 
 use super::assets::Assets;
+use crate::http::admin::fields::Fields;
 
 /// A link of the navigation.
 #[derive(Debug, Clone, Copy)]
@@ -9,38 +10,40 @@ pub(super) struct Link {
     pub(super) label: &'static str,
 }
 
-/// The pages of one kind: what they are called, and where they lead.
+/// The names and paths of a set of pages.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Section {
-    /// What they are called.
     pub(super) name: &'static str,
-    /// The first of them.
+    /// The first page.
     pub(super) home: &'static str,
-    /// The others that the navigation leads to.
+    /// The pages in the navigation.
     pub(super) links: &'static [Link],
-    /// Where the form for signing out leads.
+    pub(super) sign_in: &'static str,
     pub(super) sign_out: &'static str,
+    /// The page for one-time passwords, if there is one.
+    pub(super) one_time: Option<&'static str>,
+    /// What to do if the pages are opened under another host.
+    pub(super) wrong_host: &'static str,
 }
 
-/// Who sees a page.
+/// The user who sees a page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Viewer {
-    /// The user's name.
     pub(super) name: String,
-    /// The token of the forms.
+    /// The token for forms.
     pub(super) form_token: String,
 }
 
-/// What stands around the content of a page.
+/// The layout of a page.
 #[derive(Debug, Clone)]
-pub(super) struct Frame {
+pub(super) struct Layout {
     pub(super) section: Section,
     /// What stands before the paths of the section.
     pub(super) prefix: String,
     pub(super) title: String,
     pub(super) style: String,
     pub(super) icon: String,
-    /// The path of the link that leads to this page or to the pages above it.
+    /// The path of the link that leads to this page, or to a page above it.
     pub(super) current: &'static str,
     /// `None` before signing in.
     pub(super) viewer: Option<Viewer>,
@@ -48,13 +51,12 @@ pub(super) struct Frame {
     pub(super) notice: Option<&'static str>,
 }
 
-impl Frame {
-    /// For a page with this title.
-    pub(super) fn new(section: Section, assets: &Assets, title: impl Into<String>) -> Self {
+impl Layout {
+    pub(super) fn new(section: Section, assets: &Assets) -> Self {
         Self {
             section,
             prefix: String::new(),
-            title: title.into(),
+            title: String::new(),
             style: assets.style.clone(),
             icon: assets.icon.clone(),
             current: "",
@@ -63,7 +65,7 @@ impl Frame {
         }
     }
 
-    /// The token of the forms, for templates.
+    /// The token for forms, for templates.
     pub(super) fn form_token(&self) -> &str {
         self.viewer.as_ref().map_or("", |viewer| &viewer.form_token)
     }
@@ -72,4 +74,10 @@ impl Frame {
     pub(super) fn is_current(&self, path: &str) -> bool {
         self.current == path
     }
+}
+
+/// The notice that the query names. Its text never comes from the query.
+pub(super) fn notice(fields: &mut Fields, notices: &[(&str, &'static str)]) -> Option<&'static str> {
+    let done = fields.text("done")?;
+    notices.iter().find(|(name, _)| *name == done).map(|(_, text)| *text)
 }
