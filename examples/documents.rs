@@ -1,4 +1,4 @@
-//! Writes the documents that are made from code: `cargo run --example documents`.
+//! Writes the documents that are generated from code: `cargo run --example documents`.
 
 use std::path::Path;
 

@@ -8,7 +8,7 @@
 //!
 //! An address as the first argument replaces `127.0.0.1:8081`.
 
-#![expect(clippy::print_stdout, reason = "an example talks to the person who runs it")]
+#![expect(clippy::print_stdout, reason = "an example prints for the person who runs it")]
 
 use actix_web::{App, HttpServer, web};
 use knoxide::{
@@ -36,7 +36,7 @@ async fn notes(Authenticated(who): Authenticated) -> String {
     format!("the notes of {}", who.user.username)
 }
 
-/// Without the middleware: the extractor asks by itself, and lets strangers through.
+/// Without the middleware: the extractor checks by itself, and lets anonymous requests through.
 async fn greeting(MaybeAuthenticated(who): MaybeAuthenticated) -> String {
     who.map_or_else(|| "hello, stranger".to_owned(), |who| format!("hello, {}", who.user.username))
 }

@@ -1,6 +1,6 @@
-//! A process of its own for each server and yardstick, and how the two sides talk: the child
-//! writes one line when it is ready, then one line of answer for each line it is sent, and ends
-//! with its standard input, that is, with its parent.
+//! A separate process for each server and yardstick, and the protocol between the two sides: the child writes one line
+//! when it is ready, then answers each line that it is sent with one line. It ends when its standard input does, that
+//! is, when its parent ends.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -16,19 +16,19 @@ use crate::{Fallible, machine, measure, serve};
 /// What a child does.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) enum Role {
-    /// Serves Knoxide as it is shipped, but for the cost of hashing. Sweeps when it is told to.
+    /// Serves Knoxide as it is shipped, except for the cost of hashing. Sweeps on request.
     Knoxide { url: String, cost: u32 },
-    /// The same for users of somebody else's system, which takes any password without hashing.
+    /// The same, with external users whose user provider accepts any password without hashing.
     Elsewhere { url: String },
-    /// Is the program itself, as it is shipped, with these settings.
+    /// Becomes the program itself, as it is shipped, with these settings.
     Shipped { url: String, listen: SocketAddr },
     /// Serves one fixed reply at the path of the check, with these headers.
     Bare { body: String, headers: Vec<String> },
-    /// Serves the same reply to whoever has a cookie of actix-identity.
+    /// Serves the same reply to requests with a cookie of actix-identity.
     Identity { body: String, headers: Vec<String> },
     /// Looks tokens up by their digest, one prepared statement each, on one connection.
     Lookups { url: String, tokens: u64 },
-    /// Verifies passwords on so many threads.
+    /// Verifies passwords on this many threads.
     Bcrypt { cost: u32, threads: usize },
     /// Opens sessions for users 1 to `users`, one transaction each.
     Opens { url: String, users: u64, threads: usize },
@@ -64,15 +64,14 @@ pub(crate) fn run() -> Fallible<()> {
     }
 }
 
-/// The child's side: tells the parent that it can go on.
+/// The child's side: tells the parent that it may continue.
 pub(crate) fn answer(line: &str) -> Fallible<()> {
     let mut output = std::io::stdout().lock();
     writeln!(output, "{line}")?;
     Ok(output.flush()?)
 }
 
-/// The child's side: answers each line of the parent's beside whatever else goes on, and ends
-/// this process with its parent.
+/// The child's side: answers the parent's lines while other work runs, and ends this process when its parent ends.
 pub(crate) fn obey_beside(mut work: impl FnMut() -> Fallible<Tally> + Send + 'static) {
     std::thread::spawn(move || {
         for line in std::io::stdin().lock().lines() {
@@ -86,7 +85,7 @@ pub(crate) fn obey_beside(mut work: impl FnMut() -> Fallible<Tally> + Send + 'st
     });
 }
 
-/// The child's side: ends this process with its parent.
+/// The child's side: ends this process when its parent ends.
 pub(crate) fn end_with_parent() {
     obey_beside(|| Err("there is nothing to do".into()));
 }
@@ -100,17 +99,17 @@ pub(crate) struct Child {
     hello: String,
 }
 
-/// What a yardstick without HTTP did.
+/// What a yardstick without HTTP has done.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Tally {
     pub(crate) done: u64,
     pub(crate) seconds: f64,
-    /// Median time of one, in microseconds, where each was timed.
+    /// Median time of one operation in microseconds, if each was timed.
     pub(crate) median_us: Option<f64>,
 }
 
 impl Child {
-    /// Starts a child and waits until it is ready. What it logs goes to a file in `folder`.
+    /// Starts a child and waits until it is ready. Its log goes to a file in `folder`.
     pub(crate) fn start(role: &Role, cores: &[usize], folder: &Path) -> Fallible<Self> {
         let role = serde_json::to_value(role)?;
         let name = role.as_object().and_then(|fields| fields.keys().next()).ok_or("a role without a name")?;
@@ -129,7 +128,7 @@ impl Child {
         Ok(child)
     }
 
-    /// Where the server that this child is listens.
+    /// The address at which this child's server listens.
     pub(crate) fn address(&self) -> Fallible<SocketAddr> {
         Ok(self.hello.parse()?)
     }
@@ -138,14 +137,14 @@ impl Child {
         self.process.id()
     }
 
-    /// Lets a yardstick work for so long.
+    /// Runs a yardstick for this long.
     pub(crate) fn work(&mut self, seconds: f64) -> Fallible<Tally> {
         writeln!(self.input, "{seconds}")?;
         let line = self.read_line()?;
         Ok(serde_json::from_str(&line)?)
     }
 
-    /// Lets a server of Knoxide sweep once, until nothing is left to sweep.
+    /// Makes a Knoxide server sweep once, until nothing is left to sweep.
     pub(crate) fn sweep(&mut self) -> Fallible<Tally> {
         self.work(0.0)
     }

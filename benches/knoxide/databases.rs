@@ -1,4 +1,4 @@
-//! Databases that are filled behind the server's back: thrown away, or kept for the next run.
+//! Databases that are filled without going through the server, and thrown away or kept for the next run.
 
 use std::rc::Rc;
 
@@ -19,7 +19,7 @@ pub(crate) enum AnyConnection {
     Postgres(PgConnection),
 }
 
-/// Connects past the store.
+/// Connects without the store.
 pub(crate) fn connect(url: &str) -> Fallible<AnyConnection> {
     Ok(match url.strip_prefix("sqlite://") {
         Some(path) => {
@@ -31,24 +31,24 @@ pub(crate) fn connect(url: &str) -> Fallible<AnyConnection> {
     })
 }
 
-/// A database with the newest schema, and people in it.
+/// A database with the newest schema and users in it.
 #[derive(Debug, Clone)]
 pub(crate) struct Database {
     pub(crate) backend: Backend,
     pub(crate) url: String,
-    /// The server that it is on, which ends with the last of its databases.
+    /// The Postgres server that holds it, which stops when its last database is dropped.
     pub(crate) cluster: Option<Rc<Cluster>>,
 }
 
 impl Database {
-    /// A new one with these users, who all have [`crate::population::PASSWORD`], hashed at `cost`.
+    /// A new database with these users, who all have [`crate::population::PASSWORD`], hashed at `cost`.
     pub(crate) fn filled(stage: &mut Stage, backend: Backend, blocks: &[Block], cost: u32) -> Fallible<Self> {
         let (url, cluster) = stage.new_url(backend)?;
         migrate_and_fill(&url, blocks, cost)?;
         Ok(Self { backend, url, cluster })
     }
 
-    /// How the database is called in results.
+    /// The name of the database in results.
     pub(crate) const fn name(&self) -> &'static str {
         match self.backend {
             Backend::Sqlite => "SQLite",

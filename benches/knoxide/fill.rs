@@ -1,5 +1,5 @@
-//! Filling tables by the million, past the store, whose logins would each be a transaction: rows
-//! in the order of their keys, indexes afterwards.
+//! Fills tables with millions of rows directly, because each login through the store would be a transaction: rows in
+//! the order of their keys, then the indexes.
 
 use diesel::connection::SimpleConnection as _;
 use knoxide::domain::password::Hasher;
@@ -15,10 +15,10 @@ use crate::population::{Block, PASSWORD, session_of, token_digest, user_name};
 mod indexes;
 mod rows;
 
-/// Changes whenever what is filled in changes, so that kept databases are made anew.
+/// Must change whenever the contents change, so that kept databases are rebuilt.
 pub(crate) const EDITION: u64 = 1;
 
-/// Fills an empty database with users, one session a token, and tokens.
+/// Fills an empty database with users, tokens, and one session for each token.
 pub(crate) fn fill(url: &str, blocks: &[Block], cost: u32) -> Fallible<()> {
     let mut connection = connect(url)?;
     let any = &mut connection;
@@ -26,7 +26,7 @@ pub(crate) fn fill(url: &str, blocks: &[Block], cost: u32) -> Fallible<()> {
         AnyConnection::Sqlite(c) => {
             c.batch_execute("PRAGMA synchronous = OFF; PRAGMA journal_mode = MEMORY; PRAGMA cache_size = -500000")?;
         }
-        // Every token has its session: nobody needs to look.
+        // Every token has its session, so the foreign key need not be checked.
         AnyConnection::Postgres(c) => {
             c.batch_execute("SET session_replication_role = replica; SET maintenance_work_mem = '1GB'")?;
         }
@@ -69,7 +69,7 @@ pub(crate) fn fill(url: &str, blocks: &[Block], cost: u32) -> Fallible<()> {
     Ok(())
 }
 
-/// All users with how many tokens each has.
+/// All users, each with the number of their tokens.
 fn users(blocks: &[Block]) -> impl Iterator<Item = (u64, u64)> {
     let each = blocks.iter().flat_map(|block| (0..block.users).map(|_| block.tokens_each));
     (1..).zip(each)

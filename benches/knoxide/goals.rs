@@ -1,4 +1,4 @@
-//! What is to be reached, line by line, and the table that tells what was.
+//! The goals, one line for each, and the table of what was measured against them.
 
 use std::fmt::Write as _;
 
@@ -48,7 +48,7 @@ impl Line {
         Self::Start,
     ];
 
-    /// What it is about, and what is to be reached.
+    /// What the goal is about, and the goal itself.
     const fn words(self) -> (&'static str, &'static str) {
         match self {
             Self::CheckOnSqlite => (
@@ -82,7 +82,7 @@ impl Line {
     }
 }
 
-/// Something that was to be reached.
+/// A goal that was measured.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Goal {
     /// The line of the table that it belongs to.
@@ -103,11 +103,11 @@ impl Goal {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Lines {
     All,
-    /// Those that something was measured for.
+    /// Those with measurements.
     Measured,
 }
 
-/// The lines with what was measured for them.
+/// The lines with their measurements.
 pub(crate) fn table(sections: &[Section], lines: Lines) -> String {
     let mut out = "| what | goal | measured | |\n|---|---|---|---|\n".to_owned();
     for line in Line::ALL {

@@ -1,5 +1,5 @@
-//! The load: many kept-alive connections driven by one thread, which does less for a request
-//! than any server can.
+//! The load: many keep-alive connections driven by one thread, which does less work for each request than any server
+//! can.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -14,40 +14,40 @@ use crate::load::connection::{Connection, Progress};
 
 mod connection;
 
-/// What the servers say with 503, and clients that wait for replies heed.
+/// The `Retry-After` of the servers' 503 replies, which clients in a closed loop respect.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// Writes the next request; `false`: there is none any more.
+/// Writes the next request; `false`: there are no more.
 pub(crate) type Source<'a> = Box<dyn FnMut(&mut Vec<u8>) -> bool + 'a>;
 
 /// When a connection sends.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Pace {
-    /// As soon as the last reply is there, unless that says to come again later.
+    /// As soon as the last reply has arrived, unless that asks the client to retry later.
     Closed,
-    /// At fixed times, whether or not the server keeps up: a late reply makes the next request
-    /// late, which counts as the server's time.
+    /// At fixed times, whether or not the server keeps up: if a late reply delays the next request, the delay counts as
+    /// the server's time.
     Every(Duration),
 }
 
-/// Clients that are alike.
+/// Clients that behave alike.
 pub(crate) struct Group<'a> {
     pub(crate) address: SocketAddr,
     pub(crate) connections: u16,
     pub(crate) pace: Pace,
-    /// When, after the start, the first of them sends.
+    /// The delay after the start before the first client sends.
     pub(crate) first: Duration,
     pub(crate) source: Source<'a>,
     /// The statuses of good replies.
     pub(crate) good: &'static [u16],
 }
 
-/// What a group saw in the time that counts.
+/// What a group saw during the counted time.
 #[derive(Debug)]
 pub(crate) struct Outcome {
     /// Times of good replies in nanoseconds.
     pub(crate) times: Histogram<u64>,
-    /// Other replies by status; 0 are connections that the server closed.
+    /// Other replies by status; 0 counts connections that the server closed.
     pub(crate) failed: BTreeMap<u16, u64>,
     pub(crate) seconds: f64,
 }
@@ -67,7 +67,7 @@ impl Outcome {
 /// How long a load lasts.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Span {
-    /// How long may be waited before it, for the machine to become quiet.
+    /// How long to wait beforehand for the machine to become quiet.
     pub(crate) patience: Duration,
     /// Not counted.
     pub(crate) warm_up: Duration,
@@ -75,8 +75,8 @@ pub(crate) struct Span {
     pub(crate) counted: Duration,
 }
 
-/// Runs all groups at once, until the time is over or nobody has anything to ask any more. `edge`
-/// is called when the counted time begins and when it ends.
+/// Runs all groups at once, until the time is over or no client has another request. `edge` is called when the counted
+/// time begins and when it ends.
 ///
 /// # Errors
 /// When connections cannot be made.
@@ -89,9 +89,9 @@ struct Loop<'a> {
     groups: Vec<Group<'a>>,
     outcomes: Vec<Outcome>,
     connections: Vec<Connection>,
-    /// Connections that wait for their time, the next one first.
+    /// Connections that wait until their next request is due, soonest first.
     due: BinaryHeap<Reverse<(Instant, usize)>>,
-    /// Connections that have nothing to ask any more.
+    /// Connections that have no more requests.
     finished: usize,
 }
 
@@ -135,7 +135,8 @@ impl<'a> Loop<'a> {
             let next = if counting.is_some() { end } else { start };
             let next = self.due.peek().map_or(next, |Reverse((at, _))| next.min(*at));
             self.poll.poll(&mut events, Some(next.saturating_duration_since(Instant::now())))?;
-            // Those first who do not keep us busy: else their replies would wait for our own work.
+            // Paced groups come first: the closed loops keep this thread busy, so replies to the others would wait for
+            // it.
             for closed in [false, true] {
                 for index in events.iter().map(|event| event.token().0) {
                     if self.is_closed(index) == closed {
@@ -151,7 +152,7 @@ impl<'a> Loop<'a> {
         Ok(self.outcomes)
     }
 
-    /// Whether this connection sends as soon as it can.
+    /// Whether this connection is in a closed loop.
     fn is_closed(&self, index: usize) -> bool {
         let group = self.connections.get(index).and_then(|connection| self.groups.get(connection.group()));
         group.is_some_and(|group| matches!(group.pace, Pace::Closed))
@@ -165,12 +166,12 @@ impl<'a> Loop<'a> {
         Ok(())
     }
 
-    /// Sends the next request of a connection, which was meant to go at `meant`.
+    /// Sends the next request of a connection, which was due at `meant`.
     fn send(&mut self, index: usize, meant: Instant, now: Instant) -> Fallible<()> {
         let connection = self.connections.get_mut(index).ok_or("no connection")?;
         let group = self.groups.get_mut(connection.group()).ok_or("no group")?;
         if (group.source)(connection.request()) {
-            // Being a little late is our own fault, unless the reply before was late.
+            // A small delay is this program's own fault, unless the previous reply was late.
             connection.send(meant, if connection.is_behind() { meant } else { now })?;
         } else {
             self.finished += 1;

@@ -1,4 +1,4 @@
-//! What the machine is, and on which of its cores things run.
+//! A description of the machine, and which processes run on which of its cores.
 
 use std::fmt;
 use std::fs;
@@ -10,7 +10,7 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use crate::Fallible;
 
-/// What a figure cannot be read without.
+/// What a reader has to know about the machine to interpret the figures.
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Machine {
     pub(crate) processor: String,
@@ -18,14 +18,14 @@ pub(crate) struct Machine {
     pub(crate) virtual_machine: bool,
     pub(crate) memory_gib: u64,
     pub(crate) kernel: String,
-    /// Median time to write 4 KiB and have them on the disk, in microseconds.
+    /// Median time to write 4 KiB and sync them to the disk, in microseconds.
     pub(crate) disk_sync_us: u64,
     /// Runnable processes, averaged over the minute before the start.
     pub(crate) load_before: String,
 }
 
 impl Machine {
-    /// Looks around; `folder` is on the disk that counts.
+    /// Reads these facts; `folder` is on the disk that is measured.
     pub(crate) fn look(folder: &Path) -> Fallible<Self> {
         let processor = field("/proc/cpuinfo", "model name").unwrap_or_else(|| std::env::consts::ARCH.to_owned());
         let memory = field("/proc/meminfo", "MemTotal").unwrap_or_default();
@@ -56,7 +56,7 @@ impl fmt::Display for Machine {
     }
 }
 
-/// The value of the first line `name : value` of a file of the kernel's.
+/// The value of the first line `name : value` of a kernel file.
 fn field(file: &str, name: &str) -> Option<String> {
     let text = fs::read_to_string(file).ok()?;
     let mut lines = text.lines().filter_map(|line| line.split_once(':'));
@@ -82,7 +82,7 @@ pub(crate) fn cores() -> Vec<usize> {
     (0..CpuSet::MAX_CPU).filter(|core| set.is_set(*core)).collect()
 }
 
-/// Keeps this thread, and all that it starts from now on, on these cores.
+/// Pins this thread, and all threads and processes that it starts from now on, to these cores.
 pub(crate) fn pin_to(cores: &[usize]) -> Fallible<()> {
     let mut set = CpuSet::new();
     cores.iter().for_each(|core| set.set(*core));

@@ -1,9 +1,9 @@
-//! Benchmarks: Knoxide and yardsticks, each in a process of its own, measured in turns in the
-//! same minutes on the same core, with the load on another core. `scripts/bench` runs them all;
-//! `docs/benchmarks/README.md` tells what they mean.
+//! Benchmarks: Knoxide and yardsticks, each in a process of its own, measured in turns in the same minutes on the same
+//! core, with the load on another core. `scripts/bench` runs them all; `docs/benchmarks/README.md` explains what they
+//! mean.
 //!
-//! This one program is the load generator, every server, and every yardstick: it starts itself
-//! again as `child …` for whatever has to be a process of its own.
+//! This one program is the load generator, every server, and every yardstick: it starts itself again as `child …` for
+//! everything that needs a process of its own.
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ use clap::{Parser, ValueEnum};
 
 mod child;
 #[path = "../../tests/it/harness/postgres/cluster.rs"]
-#[expect(dead_code, reason = "the tests do more to a server of Postgres than run it")]
+#[expect(dead_code, reason = "the tests use more of it than these benchmarks")]
 mod cluster;
 mod databases;
 mod fill;
@@ -33,40 +33,40 @@ mod stage;
 #[expect(dead_code, clippy::indexing_slicing, reason = "shared with the tests, which use more of it and may index")]
 mod wire;
 
-/// What can go wrong in a benchmark ends it, in words.
+/// Any error in a benchmark ends it, with a message.
 type Fallible<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
-/// What is measured; in the order of the results.
+/// What is measured, in the order of the results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Scenario {
-    /// Checks of live tokens, beside a bare route, a cookie session and a plain SELECT.
+    /// Checks of live tokens, compared with a bare route, a cookie session and a plain SELECT.
     Check,
     /// One check at a time on an idle server.
     Lone,
-    /// Checks as a proxy asks for them.
+    /// Checks as a proxy sends them.
     Forward,
     /// Introspection, and a hundred tokens at once.
     Services,
-    /// Checks with a login and a logout now and then.
+    /// Checks with an occasional login and logout.
     Mix,
     /// Checks while 64 clients log in at the default cost.
     Flood,
-    /// Ending ten thousand sessions against ending one.
+    /// Ending ten thousand sessions, compared with ending one.
     Logoutall,
     /// Checks while the sessions of all users end.
     Everybody,
-    /// Logins and logouts, against one transaction each and plain bcrypt.
+    /// Logins and logouts, compared with one transaction each and plain bcrypt.
     Writes,
     /// Whether a revoked token is ever accepted.
     Strict,
-    /// Memory, and random tokens thrown at the server.
+    /// Memory, and a flood of random tokens.
     Memory,
     /// The start with ten million tokens.
     Start,
 }
 
 impl Scenario {
-    /// Whether it runs when nothing is named: not if its database takes long to fill.
+    /// Whether it runs by default: not if its database takes long to fill.
     const fn is_usual(self) -> bool {
         match self {
             Self::Check
@@ -85,14 +85,14 @@ impl Scenario {
     }
 }
 
-/// What was asked for on the command line.
+/// What the command line asks for.
 #[derive(Debug, Clone, Copy)]
 enum OnDisconnect {
     All,
     One(Scenario),
 }
 
-/// All names of scenarios, and `all`.
+/// The names of all scenarios, and `all`.
 fn wanted() -> impl TypedValueParser<Value = OnDisconnect> {
     let scenarios = Scenario::value_variants().iter().filter_map(ValueEnum::to_possible_value);
     let all = PossibleValue::new("all").help("Everything");
@@ -102,7 +102,7 @@ fn wanted() -> impl TypedValueParser<Value = OnDisconnect> {
     })
 }
 
-/// Which database.
+/// The kind of database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Backend {
     Sqlite,
@@ -122,7 +122,7 @@ struct Options {
     /// Tokens in the database of start
     #[arg(long, default_value_t = 10_000_000, value_parser = clap::value_parser!(u64).range(1000..))]
     largest: u64,
-    /// Tokens to revoke and ask for again
+    /// Tokens to revoke and check again
     #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(100..))]
     revocations: u64,
     /// Connections of checking clients, and of clients that log in
@@ -152,7 +152,7 @@ struct Options {
     /// Write no results, only show them
     #[arg(long)]
     dry: bool,
-    /// Cargo says so; nothing depends on it
+    /// Cargo passes it; it has no effect
     #[arg(long, hide = true)]
     bench: bool,
 }
@@ -187,7 +187,7 @@ fn measure(options: &Options, stage: &mut stage::Stage) -> Fallible<()> {
     if goals.peek().is_some() {
         say(&format!("Goals in this run:\n\n{}", goals::table(&sections, goals::Lines::Measured)));
     }
-    // The other goals may be missed by a machine; this one by nobody.
+    // Missing another goal may be the machine's fault; missing this one never is.
     if goals.any(|goal| goal.line == Some(goals::Line::Strictness) && !goal.met) {
         return Err("a revoked token was accepted, or a live one refused".into());
     }
@@ -195,7 +195,7 @@ fn measure(options: &Options, stage: &mut stage::Stage) -> Fallible<()> {
 }
 
 impl Options {
-    /// The scenarios to run, in their order, each once.
+    /// The scenarios to run, in the order of the results, each once.
     fn chosen(&self) -> Vec<Scenario> {
         let is_chosen = |scenario: &Scenario| {
             let named = self.scenarios.iter().any(|wanted| match wanted {
@@ -208,8 +208,8 @@ impl Options {
     }
 }
 
-/// Tells the person who waits.
+/// Prints progress for the person who runs this.
 fn say(text: &str) {
-    // Without a reader there is nobody to tell.
+    // If standard output is closed, nobody is reading.
     let _ = writeln!(std::io::stdout(), "{text}");
 }

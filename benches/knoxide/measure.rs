@@ -1,4 +1,4 @@
-//! Yardsticks without HTTP, as children: what the database and the hash cost by themselves.
+//! Yardsticks without HTTP, as children: the cost of the database and of the hash alone.
 
 use std::io::BufRead as _;
 use std::ops::Range;
@@ -24,7 +24,7 @@ use crate::child::{Tally, answer};
 use crate::databases::{self, AnyConnection};
 use crate::population::{self, Dice, PASSWORD};
 
-/// Tells that everything is ready, then works whenever the parent says for how long.
+/// Reports that everything is ready, then works for as long as the parent says, each time it asks.
 fn obey(mut work: impl FnMut(Duration, &mut Tally) -> Fallible<()>) -> Fallible<()> {
     answer("ready")?;
     for line in std::io::stdin().lock().lines() {
@@ -39,7 +39,7 @@ fn obey(mut work: impl FnMut(Duration, &mut Tally) -> Fallible<()>) -> Fallible<
 }
 
 diesel::table! {
-    /// As far as the look-up needs it.
+    /// Only the column that the look-up needs.
     tokens (digest) {
         digest -> Binary,
         session_id -> Binary,
@@ -47,8 +47,7 @@ diesel::table! {
     }
 }
 
-/// The plainest look-up there is: one row by its primary key, in a statement that diesel
-/// prepares once.
+/// The simplest look-up there is: one row by its primary key, in a statement that diesel prepares once.
 pub(crate) fn lookups(url: &str, tokens: u64) -> Fallible<()> {
     let mut connection = databases::connect(url)?;
     let mut dice = Dice::new(99);
@@ -128,7 +127,7 @@ pub(crate) fn opens(url: &str, users: u64, threads: usize) -> Fallible<()> {
     })
 }
 
-/// Sessions ended by the store, one transaction each; nothing once all are ended.
+/// Sessions ended by the store, one transaction each; does nothing once all have ended.
 pub(crate) fn ends(url: &str, sessions: Range<u64>, threads: usize) -> Fallible<()> {
     transactions(url, threads, |connection, number| {
         let token = sessions.start + number;
@@ -146,8 +145,7 @@ pub(crate) fn ends(url: &str, sessions: Range<u64>, threads: usize) -> Fallible<
     })
 }
 
-/// Runs `step` with numbers that never repeat, until the time is over or it says that there is
-/// nothing left to do.
+/// Runs `step` with numbers that never repeat, until the time is over or `step` reports that nothing is left to do.
 fn transactions(
     url: &str,
     threads: usize,
@@ -172,7 +170,7 @@ fn transactions(
     })
 }
 
-/// Adds up what the threads did.
+/// Sums what the threads have done.
 fn on_threads(threads: usize, work: impl Fn(usize) -> Fallible<u64> + Sync) -> Fallible<u64> {
     std::thread::scope(|scope| {
         let work = &work;

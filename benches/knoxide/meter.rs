@@ -1,4 +1,4 @@
-//! Who used how much of the processors while something was measured.
+//! Processor time of each process during a measurement.
 
 use std::fs;
 use std::thread;
@@ -7,23 +7,23 @@ use std::time::{Duration, Instant};
 use crate::Fallible;
 use crate::cluster::Cluster;
 
-/// The kernel counts in hundredths of a second, on every architecture that Rust's Linux has.
+/// The kernel counts in hundredths of a second, on every architecture that Rust supports on Linux.
 const TICK_MILLIS: u64 = 10;
 
-/// Cores' worth of other work that is no matter.
+/// Other work that does not matter, in cores.
 const QUIET: f64 = 0.15;
 
-/// Of shorter measurements it cannot be told what else was going on.
+/// In shorter measurements, other work cannot be told from rounding.
 const LEAST_WALL: Duration = Duration::from_millis(300);
 
-/// Watches one process, and those of the database.
+/// Measures one process and those of the database.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Meter<'a> {
     process: u32,
     database: Option<&'a Cluster>,
 }
 
-/// Processor time so far.
+/// Processor time used so far.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Reading {
     at: Instant,
@@ -34,24 +34,24 @@ pub(crate) struct Reading {
     machine: Duration,
 }
 
-/// Processor time of the threads that a process has, to the nanosecond. Those that have ended are
-/// not counted: servers keep theirs.
+/// Processor time of a process's threads, to the nanosecond. Threads that have ended are not counted: servers keep
+/// theirs.
 #[derive(Debug, Clone, Copy, Default)]
 struct Threads {
     all: Duration,
-    /// Of those that hash passwords or write into the database.
+    /// That of the threads that hash passwords or write to the database.
     logging_in: Duration,
 }
 
-/// What was used between two readings.
+/// Processor time used between two readings.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Usage {
     pub(crate) wall: Duration,
     pub(crate) process: Duration,
-    /// Of the threads that lived at the end, without those that hash passwords or write into the database.
+    /// That of the threads alive at the end, except those that hash passwords or write to the database.
     pub(crate) serving: Duration,
     pub(crate) database: Duration,
-    /// Cores' worth of work that had nothing to do with the measurement.
+    /// Work that had nothing to do with the measurement, in cores.
     pub(crate) others: f64,
 }
 
@@ -61,7 +61,7 @@ impl<'a> Meter<'a> {
     }
 
     pub(crate) fn read(&self) -> Reading {
-        // Connections come and go, each with a process: the first is the parent of the rest.
+        // Postgres starts a process for each connection; the first process is the parent of the others.
         let database = self.database.map(Cluster::processes).unwrap_or_default();
         Reading {
             at: Instant::now(),
@@ -73,17 +73,17 @@ impl<'a> Meter<'a> {
         }
     }
 
-    /// Waits until the process has nothing left to do, as after a flood that was broken off.
-    /// Its use of the processor would not tell: a thread of low priority may wait for it.
+    /// Waits until the process has nothing left to do, for example after a flood that was cut short. Its use of the
+    /// processor would not show that: a thread of low priority may be waiting for the processor.
     ///
     /// # Errors
-    /// When it does not come to rest within a minute.
+    /// When it is not idle within a minute.
     pub(crate) fn wait_for_rest(&self) -> Fallible<()> {
         let begun = Instant::now();
         let mut at_rest = 0;
         while at_rest < 5 {
             if begun.elapsed() > Duration::from_secs(60) {
-                return Err("the server does not come to rest".into());
+                return Err("the server does not become idle".into());
             }
             thread::sleep(Duration::from_millis(50));
             at_rest = if has_runnable_thread(self.process) { 0 } else { at_rest + 1 };
@@ -91,8 +91,8 @@ impl<'a> Meter<'a> {
         Ok(())
     }
 
-    /// Waits until the machine is left to us but for [`QUIET`], though not for longer than
-    /// `patience`: then the result has to tell by itself how much else was going on.
+    /// Waits until other work on the machine is below [`QUIET`], but not for longer than `patience`: after that, the
+    /// result itself has to show how much other work there was.
     pub(crate) fn wait_for_quiet(&self, patience: Duration) {
         let begun = Instant::now();
         while begun.elapsed() < patience {
@@ -114,16 +114,16 @@ impl Reading {
         let others = later.machine.saturating_sub(self.machine).saturating_sub(known);
         let threads = later.threads.all.saturating_sub(self.threads.all);
         let serving = threads.saturating_sub(later.threads.logging_in.saturating_sub(self.threads.logging_in));
-        // In a shorter time the kernel's hundredths of a second tell nothing.
+        // In a shorter time, the kernel's hundredths of a second show nothing.
         let others = if wall < LEAST_WALL { 0.0 } else { others.as_secs_f64() / wall.as_secs_f64() };
         Usage { wall, process, serving, database, others }
     }
 }
 
-/// User and system time of a process, and of its children that have ended.
+/// User and system time of a process, including its children that have ended.
 fn of_process(id: u32, with_children: bool) -> Duration {
     let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
-    // The name, in parentheses, may hold anything; utime is the 12th field after it.
+    // The name, in parentheses, may contain anything; utime is the 12th field after it.
     let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields).split_whitespace();
     let count = if with_children { 4 } else { 2 };
     sum(fields.skip(11).take(count))
@@ -144,7 +144,7 @@ fn of_threads(id: u32) -> Threads {
     sum
 }
 
-/// How much memory a process has, in bytes.
+/// The resident memory of a process, in bytes.
 ///
 /// # Errors
 /// When there is no such process.
@@ -164,7 +164,7 @@ fn has_runnable_thread(id: u32) -> bool {
     states.any(|runs| runs)
 }
 
-/// All time that was not idle, time taken by the host included.
+/// All time that was not idle, including time that the host took.
 fn of_machine() -> Duration {
     let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
     let fields = stat.lines().next().unwrap_or_default().split_whitespace().skip(1).take(8);

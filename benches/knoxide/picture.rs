@@ -1,17 +1,17 @@
-//! The main figures as bars, in an SVG that is put together by hand.
+//! The main figures as bars, in an SVG built by hand.
 
 use std::fmt::Write as _;
 
 use crate::report::{Metric, Range, Section, figure};
 
 const WIDTH: f64 = 900.0;
-/// Where bars begin: names stand left of it.
+/// Where bars begin; names are to the left of it.
 const LEFT: f64 = 370.0;
-/// The longest bar: figures stand right of it.
+/// The length of the longest bar; figures are to the right of it.
 const LONGEST: f64 = 380.0;
 const LINE: f64 = 24.0;
 
-/// One panel a scenario and metric: which rows, by what is measured of them.
+/// One panel for each scenario and metric.
 const PANELS: [(&str, Metric, &str); 5] = [
     ("check", Metric::Rate, "checks a second on one core (more is better)"),
     ("check", Metric::Cpu, "processor time of a check, µs (less is better)"),
@@ -20,13 +20,13 @@ const PANELS: [(&str, Metric, &str); 5] = [
     ("writes", Metric::Rate, "logins and logouts a second (more is better)"),
 ];
 
-/// Draws all panels that there are figures for.
+/// Draws all panels that have figures.
 pub(crate) fn draw(sections: &[Section]) -> String {
     let mut body = String::new();
     let mut y = 10.0;
     for (scenario, metric, title) in PANELS {
         let Some(section) = sections.iter().find(|section| section.scenario == scenario) else { continue };
-        // A login at the default cost takes half a minute in a flood: no scale fits it and a check.
+        // A login at the default cost takes half a minute in a flood: no scale fits both that and a check.
         let rows = section.rows.iter().filter(|row| scenario != "flood" || row.name.contains("checks "));
         let rows = rows.filter(|row| scenario != "flood" || !row.name.contains("logins"));
         let bars: Vec<_> = rows.filter_map(|row| Some((row.name.as_str(), row.figures.get(&metric)?))).collect();

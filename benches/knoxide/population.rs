@@ -1,5 +1,4 @@
-//! Users, sessions and tokens by number, so that every process can name each of them without
-//! being told.
+//! Users, sessions and tokens, derived from their numbers, so that every process can name them without being told.
 
 use knoxide::domain::session::SessionId;
 use knoxide::domain::time::Timestamp;
@@ -10,7 +9,7 @@ use crate::Fallible;
 /// The password of all users.
 pub(crate) const PASSWORD: &str = "correct horse battery";
 
-/// A number of users, each with the same number of tokens. Users count from 1, tokens from 0, both through all
+/// A number of users, each with the same number of tokens. Users are numbered from 1 and tokens from 0, both across all
 /// blocks of a database.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Block {
@@ -24,7 +23,7 @@ impl Block {
         Self { users, tokens_each }
     }
 
-    /// At least `tokens` tokens, ten a user.
+    /// At least `tokens` tokens, ten for each user.
     pub(crate) const fn tens(tokens: u64) -> Self {
         Self::of(tokens.div_ceil(10), 10)
     }
@@ -39,7 +38,7 @@ pub(crate) fn user_name(user: u64) -> String {
     format!("user-{user:07}")
 }
 
-/// The number of the user of this name.
+/// The number of the user with this name.
 pub(crate) fn user_of_name(name: &str) -> Option<u64> {
     name.strip_prefix("user-")?.parse().ok()
 }
@@ -67,12 +66,12 @@ pub(crate) fn session_of(token: u64) -> SessionId {
     let mut random = [0; 10];
     let bytes = mix(token).to_be_bytes().into_iter().chain(token.to_be_bytes());
     random.iter_mut().zip(bytes).for_each(|(to, from)| *to = from);
-    // One a millisecond, as if people had logged in over time.
+    // One every millisecond, as if people had logged in over time.
     let millis = i64::try_from(token).unwrap_or(i64::MAX / 1000);
     SessionId::new(Timestamp::from_micros(1_700_000_000_000_000 + millis * 1000), &random)
 }
 
-/// A number below `end`, the next of a sequence that looks random.
+/// Numbers below `end`, in a sequence that looks random.
 #[derive(Debug)]
 pub(crate) struct Dice(u64);
 

@@ -1,4 +1,4 @@
-//! What was measured, as JSON, as tables and as a picture.
+//! The measurements as JSON, as tables and as a picture.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -14,7 +14,7 @@ use crate::machine::Machine;
 use crate::stage::Stage;
 use crate::{Fallible, Scenario, picture};
 
-/// What a figure tells; in the order of the tables' columns.
+/// What a figure measures, in the order of the tables' columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Metric {
@@ -59,36 +59,36 @@ impl Metric {
     }
 }
 
-/// More cores' worth of other work than this spoils a measurement.
+/// More other work than this, in cores, spoils a measurement.
 pub(crate) const NOISY: f64 = 0.3;
 
-/// What one measurement gave, and what else was going on meanwhile.
+/// The result of one measurement, and the other work during it.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct Figure {
     value: f64,
     others: f64,
 }
 
-/// The median of the rounds that count, and how far those lay apart.
+/// The median of the rounds that count, and their spread.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Range {
     pub(crate) median: f64,
     pub(crate) least: f64,
     pub(crate) most: f64,
-    /// No round was free of too much other work, so all of them count.
+    /// Every round had too much other work, so all of them count.
     spoilt: bool,
     /// All rounds, in their order.
     runs: Vec<Figure>,
 }
 
-/// Figures of one thing.
+/// The figures of one subject.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Row {
     pub(crate) name: String,
     pub(crate) figures: BTreeMap<Metric, Range>,
 }
 
-/// All of one scenario.
+/// The results of one scenario.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Section {
     pub(crate) scenario: String,
@@ -105,7 +105,7 @@ pub(crate) struct Section {
     pub(crate) goals: Vec<Goal>,
 }
 
-/// Figures as they come in, round by round.
+/// Figures collected round by round.
 #[derive(Debug, Default)]
 pub(crate) struct Table {
     rows: Vec<(String, BTreeMap<Metric, Vec<Figure>>)>,
@@ -113,7 +113,7 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// Adds a round's figure to a row; `others` is the other work meanwhile, in cores.
+    /// Adds a round's figure to a row; `others` is the other work during it, in cores.
     pub(crate) fn add(&mut self, row: &str, metric: Metric, value: f64, others: f64) {
         let figure = Figure { value, others };
         if let Some((_, figures)) = self.rows.iter_mut().find(|(name, _)| name == row) {
@@ -123,8 +123,8 @@ impl Table {
         }
     }
 
-    /// Adds the ratios of `row` to `base`, round by round, as another metric of `row`. What
-    /// spoilt either of them spoilt the ratio.
+    /// Adds the ratios of `row` to `base`, round by round, as another metric of `row`. A ratio is spoilt if either
+    /// figure is.
     pub(crate) fn compare(&mut self, row: &str, base: &str, metric: Metric, ratio: Metric) {
         let ratios = self.pairs(row, base, metric, |own, base| own / base);
         ratios.into_iter().for_each(|figure| self.add(row, ratio, figure.value, figure.others));
@@ -139,7 +139,7 @@ impl Table {
         pairs.map(of).collect()
     }
 
-    /// The median of a row so far; no number at all if there are none.
+    /// The median of a row so far; NaN if it has no figures.
     pub(crate) fn median(&self, row: &str, metric: Metric) -> f64 {
         range(self.figures(row, metric).to_vec()).map_or(f64::NAN, |range| range.median)
     }
@@ -149,18 +149,18 @@ impl Table {
         range(self.pairs(row, base, metric, |own, base| own / base)).map_or(f64::NAN, |range| range.median)
     }
 
-    /// What was found for a line of the goals. What is no number was not reached.
+    /// The result for a line of the goals. NaN counts as missed.
     pub(crate) fn goal(&mut self, line: Line, what: &str, figure: &str, met: bool) {
         self.goals.push(Goal { line: Some(line), what: what.to_owned(), figure: figure.to_owned(), met });
     }
 
-    /// A goal of at most so much.
+    /// A goal with an upper limit.
     pub(crate) fn at_most(&mut self, line: Line, what: &str, (value, unit): (f64, &str), limit: f64) {
         let words = format!("{}{unit}, at most {limit}", figure(value));
         self.goal(line, what, &words, value <= limit);
     }
 
-    /// A goal of at least so much.
+    /// A goal with a lower limit.
     pub(crate) fn at_least(&mut self, line: Line, what: &str, (value, unit): (f64, &str), limit: f64) {
         let words = format!("{}{unit}, at least {limit}", figure(value));
         self.goal(line, what, &words, value >= limit);
@@ -171,7 +171,7 @@ impl Table {
         found.and_then(|(_, figures)| figures.get(&metric)).map_or(&[], Vec::as_slice)
     }
 
-    /// Closes the table.
+    /// Turns the finished table into a section.
     pub(crate) fn section(self, scenario: Scenario, title: &str, note: &str, stage: &Stage) -> Section {
         let row = |(name, figures): (String, BTreeMap<Metric, Vec<Figure>>)| {
             let ranges = figures.into_iter().filter_map(|(metric, figures)| Some((metric, range(figures)?)));
@@ -208,7 +208,7 @@ fn range(runs: Vec<Figure>) -> Option<Range> {
     Some(Range { median: f64::midpoint(below, above), least, most, spoilt, runs })
 }
 
-/// A section in words and a table.
+/// A section as a heading, a text and a table.
 pub(crate) fn markdown(section: &Section) -> String {
     let Section { title, note, measured, version, machine, .. } = section;
     let Section { tokens, connections, rounds, seconds, .. } = section;
@@ -245,7 +245,7 @@ fn cell(range: &Range) -> String {
     }
 }
 
-/// Three digits that count, at least.
+/// At least three significant digits.
 pub(crate) fn figure(number: f64) -> String {
     match number.abs() {
         size if size == 0.0 || size >= 100.0 => format!("{number:.0}"),
@@ -255,7 +255,7 @@ pub(crate) fn figure(number: f64) -> String {
     }
 }
 
-/// Puts a section in the place of its predecessor, and writes tables and picture anew.
+/// Replaces the previous results of this section, and rewrites tables and picture.
 pub(crate) fn save(folder: &Path, section: Section) -> Fallible<()> {
     fs::create_dir_all(folder)?;
     let path = folder.join("results.json");

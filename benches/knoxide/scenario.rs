@@ -1,4 +1,4 @@
-//! What is measured, and how one measurement is made.
+//! What is measured, and how one measurement runs.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ mod start;
 mod strict;
 mod writes;
 
-/// Measures one scenario on all databases that are wanted.
+/// Measures one scenario on all databases that were asked for.
 pub(crate) fn run(scenario: Scenario, stage: &mut Stage) -> Fallible<Section> {
     match scenario {
         Scenario::Check => check::run(stage),
@@ -44,14 +44,14 @@ pub(crate) fn run(scenario: Scenario, stage: &mut Stage) -> Fallible<Section> {
     }
 }
 
-/// Runs a load, and tells what it took.
+/// Runs a load, and returns the processor time that it took.
 fn measure(groups: Vec<Group<'_>>, span: Span, meter: &Meter<'_>) -> Fallible<(Vec<Outcome>, Usage)> {
     meter.wait_for_rest()?;
     meter.wait_for_quiet(span.patience);
     measure_now(groups, span, meter)
 }
 
-/// The same at once, as when the server is to be busy with something else meanwhile.
+/// The same without waiting for a quiet machine, for scenarios that keep the server busy with something else.
 fn measure_now(groups: Vec<Group<'_>>, span: Span, meter: &Meter<'_>) -> Fallible<(Vec<Outcome>, Usage)> {
     let mut readings = Vec::with_capacity(2);
     let outcomes = load::run(groups, span, &mut || readings.push(meter.read()))?;
@@ -61,19 +61,19 @@ fn measure_now(groups: Vec<Group<'_>>, span: Span, meter: &Meter<'_>) -> Fallibl
     }
 }
 
-/// How often a spoilt measurement is tried, at most.
+/// The maximum number of attempts at a spoilt measurement.
 const ATTEMPTS: u32 = 3;
 
-/// How long a load lasts that ends by itself.
+/// The time allowed for a load that ends by itself.
 const LONG: Duration = Duration::from_secs(15 * 60);
 
-/// All of what `groups` ask, from the first reply on, however long it takes.
+/// A span without warm-up, for loads that end by themselves.
 const fn all_of(span: Span) -> Span {
     Span { warm_up: Duration::ZERO, counted: LONG, ..span }
 }
 
-/// Runs a load again while other work on the machine spoils it, and tells what the least spoilt
-/// run took. What was measured has no say in which run that is.
+/// Repeats a load while other work on the machine spoils it, and returns the least spoilt run. The choice does not
+/// depend on what was measured.
 fn quietest<'a>(
     mut groups: impl FnMut() -> Fallible<Vec<Group<'a>>>,
     span: Span,
@@ -92,16 +92,16 @@ fn quietest<'a>(
     Ok(best)
 }
 
-/// Clients that each wait for a reply before they ask again.
+/// Clients that each wait for a reply before the next request.
 fn closed<'a>(child: &Child, connections: u16, source: Source<'a>) -> Fallible<Group<'a>> {
     let address = child.address()?;
     Ok(Group { address, connections, pace: Pace::Closed, first: Duration::ZERO, source, good: &[200] })
 }
 
-/// As many checks a second as a busy site has, and a server has time for.
+/// As many checks a second as a busy site sends, and few enough for a server to keep up with.
 const PACED_RATE: u32 = 2000;
 
-/// Clients that ask at fixed times, all together [`PACED_RATE`] times a second.
+/// Clients that send requests at fixed times, [`PACED_RATE`] a second in total.
 fn paced<'a>(child: &Child, connections: u16, source: Source<'a>) -> Fallible<Group<'a>> {
     let pace = Pace::Every(Duration::from_secs(1) * u32::from(connections) / PACED_RATE);
     Ok(Group { pace, ..closed(child, connections, source)? })
@@ -138,7 +138,7 @@ fn logins(users: u64) -> Source<'static> {
     })
 }
 
-/// Notes the rate, the processor time and the times of one measurement.
+/// Records the rate, the processor time and the response times of one measurement.
 fn note(table: &mut Table, row: &str, outcome: &Outcome, usage: &Usage) {
     note_work(table, row, outcome.done(), outcome.seconds, usage);
     note_times(table, row, outcome, usage);
@@ -159,7 +159,7 @@ fn note_work(table: &mut Table, row: &str, done: u64, seconds: f64, usage: &Usag
     let done = done as f64;
     table.add(row, Metric::Rate, done / seconds, usage.others);
     if done > 0.0 {
-        // The time that is counted and the time that is metered differ by the metering itself.
+        // The load and the meter measure slightly different times, because reading the meter takes time.
         let each = |time: Duration| time.as_secs_f64() * 1e6 / done * (seconds / usage.wall.as_secs_f64());
         table.add(row, Metric::Cpu, each(usage.process), usage.others);
         table.add(row, Metric::DatabaseCpu, each(usage.database), usage.others);
@@ -167,12 +167,12 @@ fn note_work(table: &mut Table, row: &str, done: u64, seconds: f64, usage: &Usag
     table.add(row, Metric::Others, usage.others, usage.others);
 }
 
-/// Rounds of scenarios in which one takes long, of those that were asked for.
+/// The number of rounds in scenarios whose rounds take long.
 fn few(rounds: u32) -> u32 {
     rounds.min(3)
 }
 
-/// Lets a yardstick without HTTP work, and notes what it took.
+/// Runs a yardstick without HTTP, and records what it took.
 fn note_yardstick(
     table: &mut Table,
     row: &str,
@@ -192,11 +192,11 @@ fn note_yardstick(
     Ok(())
 }
 
-/// Of so many replies one may say that the server was too busy: on a machine that other work keeps
-/// busy, one process can stand still for a second.
+/// One reply in this many may say that the server was too busy: on a machine with other work, a process can be stopped
+/// for a second.
 const BUSY_ONE_OF: u64 = 10_000;
 
-/// Ends the run if there were other replies than good ones.
+/// Ends the run with an error if there were replies other than good ones.
 fn insist(outcome: &Outcome, what: &str) -> Fallible<()> {
     let busy = outcome.failed.get(&503).copied().unwrap_or(0);
     let all: u64 = outcome.failed.values().sum();

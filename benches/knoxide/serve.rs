@@ -1,4 +1,4 @@
-//! The servers that have Knoxide in them, as children.
+//! The servers that contain Knoxide, as children.
 
 use std::net::SocketAddr;
 use std::os::unix::process::CommandExt as _;
@@ -22,16 +22,16 @@ use crate::population::user_of_name;
 
 pub(crate) mod fixed;
 
-/// Where the check is, and with it every other route that is compared.
+/// The path of the check, and of every other route that is compared.
 pub(crate) const PATH: &str = "/auth/user/";
 
-/// The lowest cost there is for bcrypt.
+/// The lowest cost that bcrypt allows.
 const CHEAPEST: u32 = 4;
 
 /// Any free port.
 const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
 
-/// Serves Knoxide on a filled database, with the settings that hold when none are given.
+/// Serves Knoxide on a filled database, with default settings.
 pub(crate) fn knoxide(url: &str, cost: u32) -> Fallible<()> {
     let _log = knoxide::telemetry::start(&LogSettings::default(), Arc::new(SystemClock))?;
     let store = Arc::new(DieselStore::open(url, StoreOptions::default())?);
@@ -46,7 +46,7 @@ pub(crate) fn knoxide(url: &str, cost: u32) -> Fallible<()> {
     run(auth)
 }
 
-/// Users whose passwords are somebody else's business: every one is right.
+/// External users, with a provider that accepts every password.
 struct Trusting;
 
 impl UserProvider for Trusting {
@@ -62,12 +62,12 @@ impl UserProvider for Trusting {
     }
 }
 
-/// Serves Knoxide with logins that hash nothing.
+/// Serves Knoxide with logins that need no hashing.
 pub(crate) fn elsewhere(url: &str) -> Fallible<()> {
     let _log = knoxide::telemetry::start(&LogSettings::default(), Arc::new(SystemClock))?;
     end_with_parent();
     let store = DieselStore::open(url, StoreOptions::default())?;
-    // What costs as little as this hashing may also wait in a longer queue.
+    // Logins as cheap as these may wait in a longer queue.
     let auth = Auth::builder(store).user_provider(Trusting).hasher(Hasher::with_unsafe_cost(CHEAPEST)?);
     run(auth.build().map_err(std::io::Error::other)?)
 }
@@ -82,13 +82,13 @@ fn run(auth: Auth) -> Fallible<()> {
     })
 }
 
-/// Becomes the program as it is shipped, with all settings at their defaults but for where things
-/// are. The parent learns the address at once, when nobody listens there yet.
+/// Becomes the program as it is shipped, with default settings except for paths and addresses. The parent learns the
+/// address at once, before anything listens there.
 pub(crate) fn shipped(url: &str, listen: SocketAddr) -> Fallible<()> {
     let mut program = Command::new(env!("CARGO_BIN_EXE_knoxide"));
     program.arg("serve").env_clear().env("DATABASE_URL", url).env("KNOXIDE_LISTEN", listen.to_string());
     program.env("KNOXIDE_ADMIN_LISTEN", "off");
-    // It does not read its standard input, and would outlive this run if that were killed.
+    // The program does not read its standard input, and would outlive this run if the run were killed.
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
     answer(&listen.to_string())?;
     Err(program.exec().into())

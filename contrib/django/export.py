@@ -2,7 +2,7 @@
 
     python manage.py shell < export.py
 
-The file has password hashes and digests of tokens: keep it like a backup, and delete it after the import.
+The file contains password hashes and token digests: protect it like a backup, and delete it after the import.
 """
 
 import json

@@ -1,12 +1,11 @@
 -- Asks Knoxide whether a request may pass (docs/forward-auth.md). Needs HAProxy 2.5 or later, built with Lua.
 --
--- http-request lua.knoxide user|staff|admin: sets the identity headers if the request may pass, and
--- txn.knoxide_status to 200. Otherwise that is the status to answer, 503 if Knoxide does not answer.
+-- http-request lua.knoxide user|staff|admin: if the request may pass, sets the identity headers, and
+-- txn.knoxide_status to 200. Otherwise txn.knoxide_status is the status of the reply, 503 if Knoxide does not answer.
 
--- HAProxy keeps the connections of its HTTP client open, and does not cache what it is answered.
+-- HAProxy keeps the connections of its HTTP client open, and does not cache answers.
 local CHECK = "http://127.0.0.1:8080/forward-auth/haproxy/"
--- Add "cookie" if KNOXIDE_FORWARD_AUTH_COOKIE is set, and "origin" if requests other than GET and
--- HEAD come with the cookie.
+-- Add "cookie" if KNOXIDE_FORWARD_AUTH_COOKIE is set, and "origin" if requests other than GET and HEAD use the cookie.
 local PASSED_ON = { "authorization" }
 local IDENTITY = {
     "remote-user", "remote-email", "remote-groups", "remote-user-id", "remote-session", "remote-expires",
@@ -27,7 +26,7 @@ local function values(headers, name)
 end
 
 core.register_action("knoxide", { "http-req" }, function(txn, requirement)
-    -- Until Knoxide has said yes, the answer is no.
+    -- Nothing passes until Knoxide has allowed it.
     txn:set_var("txn.knoxide_status", 503)
     txn:set_var("txn.knoxide_challenge", "Token")
 

@@ -1,4 +1,4 @@
-//! Where the server is, and whether it may be asked there.
+//! The address of the server, and whether it may be used.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
@@ -16,7 +16,7 @@ pub(crate) struct Address {
     pub(crate) host: HeaderValue,
     /// The path of calls.
     pub(crate) path: Uri,
-    /// The name that the server's certificate has to have, if the server speaks TLS.
+    /// The name that the server's certificate must have, if the server speaks TLS.
     #[cfg(feature = "tls")]
     pub(crate) tls_name: Option<String>,
 }
@@ -45,8 +45,8 @@ impl Address {
         }
     }
 
-    /// The server at a URL such as `http://127.0.0.1:8080`. A path is that below which a proxy serves Knoxide. Plain
-    /// HTTP to another machine needs consent.
+    /// The server at a URL such as `http://127.0.0.1:8080`. A path in the URL is the one below which a proxy serves
+    /// Knoxide. Plain HTTP to another machine needs consent.
     pub(crate) fn of_url(url: &str, consents_to_http: bool) -> Result<Self, SetupError> {
         let uri: Uri = url.parse().map_err(|_| SetupError::Address)?;
         let is_tls = match uri.scheme_str() {
@@ -77,8 +77,8 @@ impl Address {
     }
 }
 
-/// The addresses of this host, if it is this machine. Names other than `localhost` are not looked up for that: whoever
-/// answers the lookup could change its mind.
+/// The addresses of this host, if it is this machine. Names other than `localhost` are not looked up for this: the DNS
+/// server that answers could answer differently later.
 fn loopback(host: &str, port: u16) -> Option<Vec<SocketAddr>> {
     let addresses = if host.eq_ignore_ascii_case("localhost") {
         vec![IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)]

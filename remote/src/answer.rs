@@ -7,7 +7,7 @@ use serde::Deserialize;
 use crate::dialect::Dialect;
 use crate::verified::{Session, SessionId, User, UserId, Verified};
 
-/// What the server knows of a token; `None`: it is not live, or none that this crate could accept.
+/// What the server knows about a token; `None`: it is not live, or this crate could never accept it.
 pub(crate) type Outcome = Option<Verified>;
 
 #[derive(Deserialize)]
@@ -15,7 +15,7 @@ struct Results {
     results: Vec<Told>,
 }
 
-/// A result. Members that are not listed here are ignored, so that servers can tell more.
+/// A result. Members that are not listed here are ignored, so that servers can add more.
 #[derive(Deserialize)]
 struct Told {
     active: bool,
@@ -35,22 +35,22 @@ struct ToldSession {
     dialect: String,
 }
 
-/// Reads the answer to a call about this many tokens. `None` if it is not such an answer: then nothing is known of any
-/// of them.
+/// Reads the answer to a call about this many tokens. `None` if it is not such an answer; then nothing is known about
+/// any of them.
 pub(crate) fn read(body: &[u8], tokens: usize) -> Option<Vec<Outcome>> {
-    // An error of the parser would repeat names of users in a log.
+    // A parser error would quote user names in the log.
     let Results { results } = serde_json::from_slice(body).ok()?;
     (results.len() == tokens).then_some(())?;
     results.into_iter().map(Told::outcome).collect()
 }
 
 impl Told {
-    /// `None` if something that every live token has is missing.
+    /// `None` if a member that every live token has is missing.
     fn outcome(self) -> Option<Outcome> {
         if !self.active {
             return Some(None);
         }
-        // A newer server may know dialects that this crate does not. No application can have asked for them.
+        // A newer server may know dialects that this crate does not, which no application can have asked for.
         let Some(dialect) = Dialect::from_name(&self.session?.dialect) else { return Some(None) };
         let user = User {
             id: UserId(self.sub?.parse().ok()?),
@@ -68,7 +68,7 @@ impl Told {
     }
 }
 
-/// So many seconds since 1970.
+/// The time this many seconds after 1970 began.
 fn moment(seconds: i64) -> Option<SystemTime> {
     let distance = Duration::from_secs(seconds.unsigned_abs());
     let epoch = SystemTime::UNIX_EPOCH;

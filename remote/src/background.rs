@@ -1,4 +1,4 @@
-//! The thread that makes the calls: no handler of the application that blocks can delay the checks of others.
+//! The thread that makes the calls, so that a blocking handler of the application cannot delay the checks of others.
 
 use std::io;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::answer;
 use crate::connection::{CallError, Connection};
 use crate::queue::{Batch, Queue};
 
-/// In this time each connection complains once. A server that is down would fill the log.
+/// The interval between two warnings of a connection. A server that is down would fill the log.
 const COMPLAINS_EVERY: Duration = Duration::from_secs(1);
 
 /// Starts the thread. It ends when the queue is closed.
@@ -27,7 +27,7 @@ pub(crate) fn start(queue: &Arc<Queue>, connection: Connection, manner: Manner) 
             callers.spawn(call());
         }
         while let Some(ended) = callers.join_next().await {
-            // Its batch failed with it; those who come later have to find another.
+            // Its batch failed with it; later batches need another caller.
             if let Err(error) = ended {
                 log::error!("a call ended by itself and is replaced: {error}");
                 callers.spawn(call());

@@ -1,4 +1,4 @@
-//! Refusals, worded as by the Django package of a dialect.
+//! Refusals in the wording of each dialect's Django package.
 
 use actix_web::HttpResponse;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -6,7 +6,7 @@ use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTH
 use crate::authorization::Presented;
 use crate::dialect::Dialect;
 
-/// What is wrong with the credentials. Why a token is not live is known to the server alone.
+/// What is wrong with the credentials. Only the server knows why a token is not live.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Problem {
     /// There are none.
@@ -15,7 +15,7 @@ pub(crate) enum Problem {
     Empty,
     /// More than one word after the keyword.
     Spaces,
-    /// A token that is not live, or none at all.
+    /// A token that is not live, or a string that is no token.
     Bad,
 }
 

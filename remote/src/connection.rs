@@ -1,4 +1,4 @@
-//! Calls on a connection that is kept.
+//! Calls on a connection that is kept open.
 
 use std::io;
 
@@ -31,7 +31,7 @@ pub(crate) struct Connection {
     kept: Option<SendRequest<Full<Bytes>>>,
 }
 
-/// Why a call was not answered. What was sent is never part of it.
+/// Why a call was not answered. Never contains anything that was sent.
 #[derive(Debug, Error)]
 pub(crate) enum CallError {
     #[error("the server cannot be reached: {0}")]
@@ -54,12 +54,12 @@ pub(crate) enum CallError {
     Status(u16),
     #[error("the answer of the server is too large or incomplete")]
     Incomplete,
-    #[error("the answer of the server is none to this question")]
+    #[error("the server's answer does not fit the question")]
     Meaningless,
 }
 
 impl Connection {
-    /// A connection that is not made yet.
+    /// A connection that is not open yet.
     pub(crate) fn new(
         address: Address,
         credentials: HeaderValue,
@@ -74,7 +74,7 @@ impl Connection {
         }
     }
 
-    /// Another connection to the same server, not made yet.
+    /// Another connection to the same server, not open yet.
     pub(crate) fn another(&self) -> Self {
         Self {
             address: self.address.clone(),
@@ -87,9 +87,9 @@ impl Connection {
 
     /// Sends this body and reads the answer.
     ///
-    /// A server closes connections that were idle for long, and so does one that is started anew. If that happens to the
-    /// connection that was kept, the question is asked again on a new one: checks change nothing, and the second question
-    /// is sent later than the first, so its answer is good for all checks of the batch.
+    /// A server closes connections that were idle for long, and all of them when it restarts. If that happens to the
+    /// kept connection, the question is sent again on a new one: checks change nothing, and the second question is sent
+    /// later than the first, so its answer is good for all checks of the batch.
     pub(crate) async fn call(&mut self, body: &Bytes) -> Result<Bytes, CallError> {
         if let Some(kept) = self.kept.take() {
             match self.exchange(kept, body.clone()).await {
@@ -132,7 +132,7 @@ impl Connection {
     async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, CallError> {
         let stream = self.open().await?;
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-        // It ends with the sender; an error is told to whoever waits for an answer.
+        // It ends with the sender; an error reaches the call that waits for an answer.
         tokio::spawn(async move { drop(connection.await) });
         Ok(sender)
     }

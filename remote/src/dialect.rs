@@ -1,8 +1,8 @@
-//! The dialects of Knoxide, as far as a service behind it has to know them.
+//! The dialects of Knoxide, as far as a service that uses it has to know them.
 
 use serde::{Serialize, Serializer};
 
-/// A dialect: under which package's endpoints a session was opened, and in whose words a request is refused.
+/// A dialect: the package whose endpoints opened the session, and whose wording refusals have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Dialect {
     /// django-rest-knox: `Authorization: Token …`.
@@ -48,7 +48,7 @@ impl Dialect {
     }
 }
 
-/// Its name.
+/// Serialised as its name.
 impl Serialize for Dialect {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.as_str())

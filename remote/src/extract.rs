@@ -48,7 +48,7 @@ impl FromRequest for MaybeAuthenticated {
 
 type Take<T> = fn(Result<Verified, AuthFailure>) -> Result<T, actix_web::Error>;
 
-/// A running extraction: ready at once behind the middleware.
+/// A running extraction, which is ready at once behind the middleware.
 pub struct Extracting<T>(State<T>);
 
 enum State<T> {

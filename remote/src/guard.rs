@@ -38,7 +38,7 @@ enum Failure {
 /// The check of one request.
 #[derive(Debug)]
 pub(crate) enum Checking {
-    /// The result was clear without the server.
+    /// The result is clear without the server.
     Known(Problem),
     /// The server is asked.
     Asking(Check),

@@ -1,9 +1,10 @@
-//! Middleware for actix-web applications that ask a [Knoxide](https://crates.io/crates/knoxide) server about the tokens
-//! of their clients. A token that was revoked is never accepted again, from the moment the revocation was answered.
+//! Middleware with which actix-web applications check their clients' tokens at a
+//! [Knoxide](https://crates.io/crates/knoxide) server. From the moment a revocation is answered, the token is never
+//! accepted again.
 //!
-//! A [`Remote`] is the connection to the server, which knows the application as a client with the right `batch`.
-//! [`TokenAuth`] is the middleware that lets only verified requests through; [`Authenticated`] hands the user to a
-//! handler.
+//! A [`Remote`] is the connection to the server, at which the application is a registered client with the right
+//! `batch`. [`TokenAuth`] is the middleware that lets only verified requests through; [`Authenticated`] passes the user
+//! to a handler.
 //!
 //! ```no_run
 //! use actix_web::{App, HttpServer, web};
@@ -28,18 +29,19 @@
 //!
 //! # What it promises
 //!
-//! * Each check is answered by the server, which was asked after the check began. Nothing is cached. Checks that begin
-//!   while a call is under way share the next one; the answer to a call that was already sent never serves them.
+//! * Each check is answered by a call to the server that was sent after the check began. Nothing is cached. Checks that
+//!   begin while a call is running share the next one; they never get the answer to a call that was already sent.
 //! * A check that could not be made is answered 503 with `Retry-After`, and never 401.
-//! * A request that is dropped, such as when its client hangs up, withdraws its check if the call was not sent yet.
+//! * When a request is dropped, for example because its client closed the connection, its check is withdrawn if the
+//!   call was not sent yet.
 //! * Tokens and the client's secret are in no log, no error and no `Debug` output.
 //!
 //! # Features
 //!
-//! Without features this crate compiles no cryptography, and asks servers on the same machine only: on a Unix socket, or
-//! at a loopback address. With the feature `tls` the server can be anywhere: at `https://` addresses, whose certificates
-//! are verified against the authorities of the system or a given one, and at `http://` addresses if the application
-//! consents by `RemoteBuilder::insecure_http`.
+//! Without features this crate compiles no cryptography, and the server must be on the same machine: on a Unix socket,
+//! or at a loopback address. With the feature `tls` the server can be anywhere: at `https://` addresses, whose
+//! certificates are verified against the authorities of the system or a given one, and at `http://` addresses if the
+//! application consents with `RemoteBuilder::insecure_http`.
 
 mod address;
 mod answer;

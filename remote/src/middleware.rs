@@ -1,4 +1,4 @@
-//! The middleware that passes only verified requests on.
+//! The middleware that passes on only verified requests.
 
 use std::future::{Future, Ready, ready};
 use std::pin::Pin;
@@ -14,7 +14,7 @@ use crate::dialect::Dialect;
 use crate::guard::{Checking, Guard};
 use crate::remote::Remote;
 
-/// Middleware that answers requests without a live token itself, and passes the others on with their
+/// Middleware that answers requests without a live token itself, and passes on the others with their
 /// [`Verified`](crate::Verified) in the request's extensions, where [`Authenticated`](crate::Authenticated) finds it.
 #[derive(Debug, Clone)]
 pub struct TokenAuth {
@@ -112,7 +112,7 @@ where
             let answer = match self.as_mut().project().state.project() {
                 StateProjection::Checking { checking, request, inner } => {
                     let verdict = wait_for!(checking.poll(&inner.guard, context));
-                    // Empty only if it is polled again after the answer.
+                    // Empty only if it is polled again after it was ready.
                     let Some(request) = request.take() else { return Poll::Pending };
                     match verdict {
                         Ok(verified) => {

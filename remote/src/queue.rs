@@ -33,8 +33,8 @@ const MOST_WAITING: usize = 20_000;
 pub(crate) struct Token(Zeroizing<String>);
 
 impl Token {
-    /// The token that a client presents, or `None` if it cannot be one: empty, longer than 4,096 bytes, or not printable
-    /// ASCII without spaces.
+    /// The token that a client presents, or `None` if it cannot be one: empty, longer than 4,096 bytes, or not
+    /// printable ASCII without spaces.
     pub(crate) fn parse(presented: &[u8]) -> Option<Self> {
         let is_one = (1..=MAX_TOKEN_LENGTH).contains(&presented.len()) && presented.iter().all(u8::is_ascii_graphic);
         let text = std::str::from_utf8(presented).ok().filter(|_| is_one)?;
@@ -68,7 +68,7 @@ impl fmt::Debug for Token {
     }
 }
 
-/// The check could not be made, which says nothing about the token. The reason is in the log.
+/// The check could not be made, which says nothing about the token. The log has the reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("the check could not be made")]
 pub struct Unavailable;
@@ -81,7 +81,7 @@ struct Waiting {
 
 #[derive(Default)]
 struct State {
-    /// By the order in which they began.
+    /// In the order in which they began.
     waiting: BTreeMap<u64, Waiting>,
     /// The number of the next check.
     next: u64,
@@ -92,11 +92,11 @@ struct State {
 #[derive(Default)]
 pub(crate) struct Queue {
     state: Mutex<State>,
-    /// Wakes one of those who make calls.
+    /// Wakes one of the callers.
     arrived: Notify,
 }
 
-/// The side of the queue that asks. When it is dropped, no more calls are made.
+/// The asking side of the queue. When it is dropped, no more calls are made.
 pub(crate) struct Asker(Arc<Queue>);
 
 impl Asker {
@@ -124,14 +124,14 @@ impl Asker {
 
 impl Drop for Asker {
     fn drop(&mut self) {
-        // Each check that waits has an asker, so none is left.
+        // Each waiting check holds an asker, so none is waiting.
         self.0.state().is_closed = true;
         self.0.arrived.notify_one();
     }
 }
 
 impl Queue {
-    /// Waits for checks and takes as many as fit into one call, the oldest first. The call is sent after this: so the
+    /// Waits for checks and takes as many as fit into one call, the oldest first. The call is sent after this, so the
     /// checks began before it. `None` once the queue is closed.
     pub(crate) async fn take(&self) -> Option<Batch> {
         loop {
@@ -152,12 +152,12 @@ impl Queue {
             }
             self.arrived.notified().await;
         }
-        // The next of those who wait has to learn it, too.
+        // The next waiting caller has to see it too.
         self.arrived.notify_one();
         None
     }
 
-    /// Takes a check off, unless it is in a call already or answered.
+    /// Removes a check, unless it is already in a call or answered.
     fn withdraw(&self, number: u64) {
         let withdrawn = self.state().waiting.remove(&number);
         drop(withdrawn);
@@ -169,7 +169,7 @@ impl Queue {
     }
 }
 
-/// The checks that one call answers. Those of a batch that is dropped fail.
+/// The checks that one call answers. If a batch is dropped, its checks fail.
 pub(crate) struct Batch(Vec<Waiting>);
 
 impl Batch {
@@ -191,9 +191,9 @@ impl Batch {
         self.0.len()
     }
 
-    /// The body of the call. Its memory is wiped.
+    /// The body of the call. Its memory is wiped when it is dropped.
     pub(crate) fn body(&self, counts_as_use: bool) -> Bytes {
-        // It never grows, which would leave a copy behind.
+        // The capacity is exact: growing would leave a copy behind.
         let length = BODY_AROUND + self.0.iter().map(|waiting| waiting.token.length()).sum::<usize>();
         let mut body = Zeroizing::new(Vec::with_capacity(length));
         body.extend_from_slice(b"{\"tokens\":[");
@@ -211,7 +211,7 @@ impl Batch {
         Bytes::from_owner(body)
     }
 
-    /// Hands out the outcomes, in the order of the tokens in the body.
+    /// Distributes the outcomes, in the order of the tokens in the body.
     pub(crate) fn answer(self, outcomes: Vec<Outcome>) {
         for (waiting, outcome) in self.0.into_iter().zip(outcomes) {
             // Fails if the check was dropped meanwhile.
@@ -223,9 +223,9 @@ impl Batch {
 /// The length of a body without its tokens.
 const BODY_AROUND: usize = br#"{"tokens":[],"counts_as_use":false}"#.len();
 
-/// A check under way: whose the token is, `None` if it is not live.
+/// A running check: the user and session of the token, or `None` if it is not live.
 ///
-/// The check began when this was made. Dropping it withdraws the question, if it was not sent yet. It has to be polled
+/// The check begins when this is created. Dropping it withdraws the question, if it was not sent yet. It must be polled
 /// on a Tokio runtime with timers, such as that of actix-web.
 #[derive(Debug)]
 pub struct Check(Progress);

@@ -41,7 +41,7 @@ enum At {
     Url(String),
 }
 
-/// Why no [`Remote`] could be made. Connecting is not a part of it: the server may start later.
+/// Why no [`Remote`] could be made. A server that cannot be reached is no reason: it may start later.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum SetupError {
@@ -51,37 +51,38 @@ pub enum SetupError {
     /// Only a server on the same machine can be asked without the feature.
     #[error("a server that is not at a Unix socket or at http:// and a loopback address needs the feature `tls`")]
     NeedsTls,
-    /// Everybody on the way would read tokens and the secret.
+    /// Anyone on the network path could read tokens and the secret.
     #[error("http:// to another machine sends tokens in the clear: use https://, or consent by insecure_http(true)")]
     InsecureHttp,
-    /// The id or the secret is none that Knoxide gives out.
+    /// Knoxide does not issue ids or secrets like these.
     #[error("the id and the secret of a client have letters, digits and -._~ alone, and are not empty")]
     Credentials,
-    /// The authorities to verify certificates by cannot be read, or there are none.
+    /// The authorities that verify certificates cannot be read, or there are none.
     #[error("the certificate authorities cannot be used: {0}")]
     Authorities(String),
-    /// The system has no room for the thread that makes the calls.
+    /// The system cannot start the thread that makes the calls.
     #[error("the thread that makes the calls cannot be started: {0}")]
     Thread(#[from] io::Error),
 }
 
 impl Remote {
-    /// The server that listens on this Unix socket, asked as the client with this id and secret.
+    /// The server that listens on this Unix socket, for the client with this id and secret.
     pub fn unix(path: impl Into<PathBuf>, id: &str, secret: &str) -> RemoteBuilder {
         RemoteBuilder::new(At::Unix(path.into()), id, secret)
     }
 
-    /// The server at this URL, such as `http://127.0.0.1:8080`, asked as the client with this id and secret. Addresses
-    /// other than `http://` and a loopback address need the feature `tls`. `unix:/run/knoxide.sock` is a Unix socket, so
-    /// that one setting of an application can say all of it.
+    /// The server at this URL, such as `http://127.0.0.1:8080`, for the client with this id and secret. Addresses other
+    /// than `http://` and a loopback address need the feature `tls`. `unix:/run/knoxide.sock` is a Unix socket, so that
+    /// an application needs only one setting for the address.
     pub fn at(url: &str, id: &str, secret: &str) -> RemoteBuilder {
         let socket = url.strip_prefix("unix:").filter(|path| path.starts_with('/'));
         let at = socket.map_or_else(|| At::Url(url.to_owned()), |path| At::Unix(PathBuf::from(path)));
         RemoteBuilder::new(at, id, secret)
     }
 
-    /// Begins to check a token, without its keyword: whose it is, and `None` if it is not a live access token. For
-    /// what is no HTTP request, such as messages on a WebSocket; requests are for [`TokenAuth`](crate::TokenAuth).
+    /// Begins to check a token, which is passed without its keyword: the result is its user and session, or `None` if
+    /// it is not a live access token. This is for everything but HTTP requests, such as messages on a WebSocket; for
+    /// requests there is [`TokenAuth`](crate::TokenAuth).
     pub fn check(&self, token: &str) -> Check {
         Token::parse(token.as_bytes()).map_or_else(|| Check::known(Ok(None)), |token| self.ask(token))
     }
@@ -110,41 +111,41 @@ impl RemoteBuilder {
         }
     }
 
-    /// How long a check may take before it is answered 503; five seconds if nothing else is said.
+    /// How long a check may take before it is answered 503; five seconds by default.
     #[must_use]
     pub fn timeout(self, timeout: Duration) -> Self {
         Self { manner: Manner { limit: timeout, ..self.manner }, ..self }
     }
 
-    /// How many calls are under way at once, each on a connection of its own; two if nothing else is said, and at least
-    /// one. Checks that begin meanwhile share the next call.
+    /// How many calls can run at once, each on a connection of its own; two by default, and at least one. Checks that
+    /// begin meanwhile share the next call.
     #[must_use]
     pub fn calls(self, calls: usize) -> Self {
         Self { manner: Manner { calls: calls.max(1), ..self.manner }, ..self }
     }
 
-    /// Whether checks count as use of the sessions, against the server's idle limit; they do if nothing else is said.
+    /// Whether checks count as use of the sessions, against the server's idle limit; they do by default.
     #[must_use]
     pub fn counts_as_use(self, counts: bool) -> Self {
         Self { manner: Manner { counts_as_use: counts, ..self.manner }, ..self }
     }
 
-    /// Consents to `http://` to another machine, where tokens and the secret are in the clear: for networks that encrypt
-    /// by themselves.
+    /// Allows `http://` to another machine, where tokens and the secret are sent in the clear: for networks with their
+    /// own encryption.
     #[cfg(feature = "tls")]
     #[must_use]
     pub fn insecure_http(self, consents: bool) -> Self {
         Self { insecure_http: consents, ..self }
     }
 
-    /// Trusts the certificate authorities in this PEM text, and not those of the system.
+    /// Trusts the certificate authorities in this PEM text instead of those of the system.
     #[cfg(feature = "tls")]
     #[must_use]
     pub fn ca(self, pem: impl Into<Vec<u8>>) -> Self {
         Self { ca: Some(pem.into()), ..self }
     }
 
-    /// Starts the thread that makes the calls. The server need not be there yet.
+    /// Starts the thread that makes the calls. The server need not be running yet.
     ///
     /// # Errors
     /// When a setting is wrong, or the thread cannot be started.

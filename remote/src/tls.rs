@@ -13,7 +13,7 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use crate::remote::SetupError;
 
-/// Verifies servers by the authorities in this PEM text, or by those of the system.
+/// Verifies servers with the authorities in this PEM text, or with those of the system.
 pub(crate) fn config(ca: Option<&[u8]>) -> Result<TlsConnector, SetupError> {
     let refused = |error: &dyn std::fmt::Display| SetupError::Authorities(error.to_string());
     let mut roots = RootCertStore::empty();
@@ -23,7 +23,7 @@ pub(crate) fn config(ca: Option<&[u8]>) -> Result<TlsConnector, SetupError> {
             roots.add(certificate).map_err(|error| refused(&error))?;
         }
     } else {
-        // Some systems keep certificates that nobody can read. The others count.
+        // Some systems have certificates that cannot be parsed; these are skipped.
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     }
     if roots.is_empty() {
@@ -36,7 +36,7 @@ pub(crate) fn config(ca: Option<&[u8]>) -> Result<TlsConnector, SetupError> {
     Ok(TlsConnector::from(Arc::new(config)))
 }
 
-/// Speaks TLS to a server that has to have a certificate for this name.
+/// Starts TLS with a server, whose certificate must be for this name.
 pub(crate) async fn connect(tls: &TlsConnector, name: &str, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
     let name = ServerName::try_from(name.to_owned()).map_err(io::Error::other)?;
     tls.connect(name, stream).await

@@ -1,4 +1,4 @@
-//! Whose a live token is: the user and the session.
+//! The user and the session of a live token.
 
 use std::fmt;
 use std::time::SystemTime;
@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::dialect::Dialect;
 
-/// The user and the session of a live token, as the server told them for this very request.
+/// The user and the session of a live token, as the server returned them for this very request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Verified {
@@ -53,7 +53,7 @@ impl fmt::Display for UserId {
 pub struct Session {
     /// The id.
     pub id: SessionId,
-    /// Under which dialect it was opened.
+    /// The dialect under which it was opened.
     pub dialect: Dialect,
 }
 

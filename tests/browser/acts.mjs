@@ -21,7 +21,7 @@ export async function all(world) {
   }
 }
 
-// A wrong password is told, and the right one leads in.
+// A wrong password is reported, and the right one signs the user in.
 async function wrongPassword({ browser, admin, password }) {
   await browser.signIn(`${admin}/admin/`, 'root', 'wrong');
   assert.match(await (await browser.one('//*[@role="alert"]')).getText(), /wrong/);
@@ -29,12 +29,12 @@ async function wrongPassword({ browser, admin, password }) {
   await browser.fill('Password', password);
   await browser.press('Sign in');
   assert.ok(await browser.has('//button[normalize-space()="Sign out"]'));
-  // A page is plain without scripts, and this browser really runs none.
+  // The pages work without scripts, and this browser really runs none.
   await browser.open(`data:text/html,<p id="told">off</p><script>told.textContent = "on"</script>`);
   assert.equal(await (await browser.one('//p')).getText(), 'off');
 }
 
-// An administrator finds a user and ends one of three sessions: exactly that token is refused, at once.
+// An administrator finds a user and ends one of three sessions: exactly its token is refused, at once.
 async function oneOfThreeSessions({ browser, admin, api, password }) {
   const devices = Object.keys(DEVICES);
   const tokens = [];
@@ -51,7 +51,7 @@ async function oneOfThreeSessions({ browser, admin, api, password }) {
   assert.ok(!(await browser.has(row('Safari on iPhone'))));
 }
 
-// Sessions are ended by a condition: counted first, and with the password again.
+// Sessions that match a condition are ended: they are counted first, and the password is asked for again.
 async function filteredEnd({ browser, admin, api, advance, password }) {
   const firefox = [await api.login('bob', password, 'Firefox on Windows'), await api.login('carol', password, 'Firefox on Windows')];
   const other = await api.login('bob', password, 'Chrome on Android');
@@ -67,14 +67,14 @@ async function filteredEnd({ browser, admin, api, advance, password }) {
   await browser.press('Continue');
   await browser.sees(/3 sessions ended/);
   assert.deepEqual(await api.checks(...firefox, other), [401, 401, 200]);
-  // Opened once more, the page says the same, and ends nothing.
+  // Opened again, the page says the same and ends nothing.
   const later = await api.login('bob', password, 'Firefox on Windows');
   await browser.driver.navigate().refresh();
   await browser.sees(/3 sessions ended/);
   assert.deepEqual(await api.checks(later), [200]);
 }
 
-// A user ends one of the own devices.
+// A user ends a session of one of their own devices.
 async function ownDevice({ browser, account, api, password }) {
   const [phone, tablet] = [await api.login('bob', password, 'Safari on iPhone'), await api.login('bob', password, 'a tablet')];
   await browser.signIn(`${account}/account/`, 'bob', password);
@@ -84,7 +84,7 @@ async function ownDevice({ browser, account, api, password }) {
   assert.ok(!(await browser.has(row('Safari on iPhone'))));
 }
 
-// A user changes the password: all other devices are out, and this one goes on.
+// A user changes the password: all other devices are signed out, and this one stays signed in.
 async function ownPassword({ browser, account, api, password }) {
   const other = await api.login('bob', password, 'Safari on iPhone');
   const changed = 'battery-staple-7';
@@ -108,7 +108,7 @@ async function ownPassword({ browser, account, api, password }) {
   assert.equal((await api.tryLogin('bob', changed, 'a tablet')).status, 200);
 }
 
-// A form of an earlier session does nothing, although the browser has signed in anew.
+// A form of an earlier session has no effect, even though the browser has signed in again.
 async function earlierForm({ browser, admin, api, password }) {
   const token = await api.login('carol', password, 'Safari on iPhone');
   await browser.signIn(`${admin}/admin/`, 'root', password);
@@ -123,7 +123,7 @@ async function earlierForm({ browser, admin, api, password }) {
   assert.deepEqual(await api.checks(token), [200]);
 }
 
-// Pages of others send forms to ours: from the same site, with the cookie, and from another one, without.
+// Foreign pages submit forms to ours: from the same site, with the cookie, and from another site, without it.
 async function foreignPage({ browser, admin, api, users, password }) {
   const token = await api.login('carol', password, 'Safari on iPhone');
   await browser.signIn(`${admin}/admin/`, 'root', password);
@@ -142,8 +142,8 @@ async function foreignPage({ browser, admin, api, users, password }) {
   assert.ok(await browser.has('//button[normalize-space()="Sign out"]'), 'the session goes on');
 }
 
-// After a quarter of an hour without a page, and the minute at which uses are written, the cookie is good no longer;
-// signing in leads back.
+// After a quarter of an hour without a request, plus the minute after which uses are written, the cookie is no longer
+// accepted; signing in returns to the same page.
 async function expiredCookie({ browser, admin, advance, password }) {
   await browser.open(`${admin}/admin/keys/`);
   await advance(16 * 60 + 1);
@@ -155,7 +155,7 @@ async function expiredCookie({ browser, admin, advance, password }) {
   assert.equal(new URL(await browser.driver.getCurrentUrl()).pathname, '/admin/users/');
 }
 
-// Too many wrong passwords: then the right one is not tried either, until some time has gone by.
+// After too many wrong passwords, the right one is not tried either until some time has passed.
 async function throttled({ browser, account, advance, password }) {
   await browser.signIn(`${account}/account/`, 'dave', 'wrong');
   const attempt = async (text) => {

@@ -1,4 +1,4 @@
-// Clients of the API, which hold the tokens that the pages end.
+// Clients of the API, whose tokens the pages revoke.
 
 import assert from 'node:assert/strict';
 
@@ -10,7 +10,7 @@ export const DEVICES = {
     'Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/138.0.0.0 Mobile Safari/537.36',
 };
 
-// The browser of the pictures.
+// The browser in the screenshots.
 export const SHOWN = 'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/138.0.0.0 Safari/537.36';
 
 export class Api {
@@ -34,7 +34,7 @@ export class Api {
     return (await reply.json()).token;
   }
 
-  // What the API answers to each of these tokens now.
+  // The API's current answer to each of these tokens.
   async checks(...tokens) {
     const asked = tokens.map(async (token) => {
       const reply = await fetch(`${this.address}/auth/user/`, { headers: { Authorization: `Token ${token}` } });

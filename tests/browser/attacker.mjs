@@ -1,4 +1,4 @@
-// A site of somebody else, with a form that leads to a page of ours.
+// A foreign site, with a form that is submitted to one of our pages.
 
 import { createServer } from 'node:http';
 

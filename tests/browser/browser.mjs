@@ -1,4 +1,5 @@
-// Chromium, driven as a person would: it opens pages, fills in what has a label, and presses what has a name.
+// Chromium, driven as a person would use it: it opens pages, fills in fields by their labels, and presses buttons and
+// links by their names.
 
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -40,7 +41,7 @@ export class Browser {
     await this.driver.get(address);
   }
 
-  // The one element that is found so; waits for it.
+  // The one element at this XPath; waits for it.
   async one(xpath) {
     const locate = async () => (await this.driver.findElements(By.xpath(xpath)))[0] ?? null;
     return this.driver.wait(() => unlessReplaced(locate, null), PATIENCE, `${xpath} is not there`);
@@ -62,13 +63,13 @@ export class Browser {
     await field.sendKeys(text);
   }
 
-  // Presses the button or follows the link with this name, inside of what `within` finds; waits for the next page.
+  // Presses the button or follows the link with this name, inside the element `within`; waits for the next page.
   async press(name, within = '') {
     const named = `[normalize-space()=${quoted(name)}]`;
     await this.leave(await this.one(`${within}//button${named} | ${within}//a${named}`));
   }
 
-  // Clicks, and waits until another page is there.
+  // Clicks, and waits until another page has loaded.
   async leave(element) {
     const before = await this.driver.findElement(By.css('html'));
     await element.click();
@@ -77,18 +78,18 @@ export class Browser {
     await this.one('//main');
   }
 
-  // What a person reads on the page.
+  // The visible text of the page.
   async text() {
     return (await this.one('//body')).getText();
   }
 
-  // Waits until the page says this: pages about work in the background open themselves again until it is done.
+  // Waits until the page has this text: pages about work in the background reload themselves until it is done.
   async sees(words) {
     const isThere = async () => words.test(await this.text());
     await this.driver.wait(() => unlessReplaced(isThere, false), PATIENCE, `the page does not say ${words}`);
   }
 
-  // Where the browser is and what it shows, for whoever reads why a test failed.
+  // The browser's address and the text of its page, for the message of a failed test.
   async describe() {
     return `${await this.driver.getCurrentUrl()}: ${await this.text()}`;
   }
@@ -109,19 +110,19 @@ export class Browser {
     return this.driver.sendAndGetDevToolsCommand(command, values);
   }
 
-  // Shows pages from now on as on a phone or desktop, light or dark.
+  // From now on, shows pages as on a phone or a desktop, in light or dark colours.
   async showAs({ width, height, phone, dark }) {
     const deviceScaleFactor = phone ? 2 : 1;
     await this.devTools('Emulation.setDeviceMetricsOverride', { width, height, deviceScaleFactor, mobile: phone });
     const features = [
       { name: 'prefers-color-scheme', value: dark ? 'dark' : 'light' },
-      // Colours that are still changing are nobody's choice.
+      // Colours in the middle of a transition must not be judged.
       { name: 'prefers-reduced-motion', value: 'reduce' },
     ];
     await this.devTools('Emulation.setEmulatedMedia', { features });
   }
 
-  // What axe says about the page that is shown, by all rules or by those about colours.
+  // The findings of axe for the current page, with all rules or only those about colours.
   async accessibility({ coloursOnly }) {
     if (!(await this.driver.executeScript('return !!window.axe'))) {
       await this.driver.executeScript(AXE);
@@ -135,8 +136,8 @@ export class Browser {
   }
 }
 
-// What `look` finds; `replaced` if another page takes the place of the one that it looks at. The driver has a word for
-// that, and an error of its own for the moment in which it happens.
+// The result of `look`, or `replaced` if the page is replaced while it runs. The driver has an error code for that, and
+// a different error for the moment in which it happens.
 async function unlessReplaced(look, replaced) {
   try {
     return await look();

@@ -1,4 +1,4 @@
-// How the pages look: light and dark, on a phone and on a desktop.
+// The appearance of the pages: light and dark, on a phone and on a desktop.
 
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
@@ -33,7 +33,7 @@ async function live({ api, advance, password }) {
   await advance(3 * MINUTE);
 }
 
-// The pages, each as a step that shows it. The first ones need nobody who has signed in.
+// The pages, each as a step that opens it. The first ones need no sign-in.
 function steps({ browser, admin, account, advance, password, pages }) {
   const open = (address) => () => browser.open(address);
   const after = (path, act) => async () => {
@@ -48,7 +48,7 @@ function steps({ browser, admin, account, advance, password, pages }) {
     'admin-sign-in-refused': () => browser.signIn(`${admin}/admin/`, 'root', 'wrong'),
     'admin-overview': async () => {
       await browser.signIn(`${admin}/admin/`, 'root', password);
-      // The numbers may still be counted.
+      // The server may still be counting.
       while (!(await browser.has('//dl'))) await browser.open(`${admin}/admin/`);
     },
     ...Object.fromEntries(pages.admin.map((path) => [path, open(admin + path)])),
@@ -98,7 +98,7 @@ function steps({ browser, admin, account, advance, password, pages }) {
   };
 }
 
-// Every page in every look has no finding of axe that is serious, and is nowhere wider than the screen.
+// In every look, axe has no serious findings on any page, and no page is wider than the screen.
 export async function axe(world) {
   const { browser } = world;
   await live(world);
@@ -106,7 +106,7 @@ export async function axe(world) {
   let seen = 0;
   for (const [name, show] of Object.entries(steps(world))) {
     await show();
-    // Blocks that are folded up have texts, too.
+    // Collapsed blocks have texts too.
     await browser.driver.executeScript('document.querySelectorAll("details").forEach((each) => { each.open = true; })');
     for (const [look, how] of Object.entries(LOOKS)) {
       await browser.showAs(how);
@@ -124,7 +124,7 @@ export async function axe(world) {
   assert.deepEqual(bad, []);
 }
 
-// Names and devices that are full of markup are shown as the text that they are, in a browser that runs scripts.
+// Names and devices that contain markup are shown as plain text, even in a browser that runs scripts.
 export async function markup(world) {
   const { browser, admin, account, api, password, stranger, users } = world;
   await api.login(stranger, password, `${stranger}/1.0`);
@@ -149,7 +149,7 @@ const SHOTS = [
   'account-devices', '/account/password/',
 ];
 
-// Pictures of the main pages, in every look.
+// Screenshots of the main pages, in every look.
 export async function screenshots(world) {
   const { browser, pages } = world;
   await browser.devTools('Network.setUserAgentOverride', { userAgent: SHOWN });

@@ -1,4 +1,4 @@
-// Does one job in Chromium, as the variable ASKED says, and asks on standard output for what only the caller can do.
+// Does the job in Chromium that the variable ASKED names, and requests on standard output what only the caller can do.
 
 import { createInterface } from 'node:readline';
 import { Api } from './api.mjs';

@@ -1,5 +1,5 @@
-//! How long searches and mass ends take. `scripts/soak admin` does it with 100,000 users and 1,000,000 sessions; the
-//! tests with few, and then only the results count.
+//! How long searches and mass ends take. `scripts/soak admin` runs this with 100,000 users and 1,000,000 sessions; the
+//! tests use few, and check only the results.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -141,7 +141,7 @@ impl Scale {
         slowest
     }
 
-    /// What is searched, and how many sessions that is.
+    /// The sets that are searched, each with its number of sessions.
     fn sets(&self) -> Vec<(&'static str, SessionMatch, u64)> {
         let all = self.site.sessions;
         let every = |step: u64| all / step;

@@ -14,7 +14,7 @@ use crate::harness::dialects::{Speech, Tokens};
 const WINDOW: Duration = Duration::from_secs(3600);
 const IDLE: Duration = Duration::from_secs(1000);
 
-/// A server whose sessions refresh once in an hour, and stop an hour after the login.
+/// A server whose sessions can refresh once an hour, and only within an hour of the login.
 fn app(backend: Backend, change: fn(&mut Policy)) -> App {
     let mut policy = Policy::default();
     policy.dialects.get_mut(Dialect::Simplejwt).refresh = RefreshPolicy::Pair { ttl: 2 * WINDOW, window: Some(WINDOW) };
@@ -29,7 +29,7 @@ fn speech() -> Speech {
     Speech::of(Dialect::Simplejwt)
 }
 
-/// A login: the access and the refresh token.
+/// Logs in; returns the access and the refresh token.
 fn log_in(client: &mut Client) -> (String, String) {
     let Tokens { access, refresh } = speech().login(client, "alice", "correct horse");
     (access, refresh.expect("a refresh token"))

@@ -37,14 +37,14 @@ fn serve(backend: crate::harness::app::Backend, setup: Setup) -> App {
     app
 }
 
-/// What a browser keeps.
+/// A cookie as a browser stores it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Cookie {
     name: String,
     value: String,
     path: String,
     max_age: u64,
-    /// All else, as it was sent.
+    /// The remaining attributes, as they were sent.
     rest: String,
 }
 
@@ -59,7 +59,7 @@ impl Cookie {
         Self { name: name.to_owned(), value, path, max_age, rest: parts.collect::<Vec<_>>().join("; ") }
     }
 
-    /// As it is sent back.
+    /// The cookie as the browser sends it back.
     fn sent(&self) -> String {
         format!("{}={}", self.name, self.value)
     }
@@ -84,7 +84,7 @@ fn cleared(reply: &Reply) -> Vec<(String, String)> {
     cleared.into_iter().map(|cookie| (cookie.name, cookie.path)).collect()
 }
 
-/// All cookies of a dialect, as [`cleared`] tells them.
+/// All cookies of a dialect, as [`cleared`] returns them.
 fn all_of(speech: &Speech) -> Vec<(String, String)> {
     let name = speech.dialect.as_str();
     let refresh =
@@ -102,7 +102,7 @@ const fn refresh_paths(dialect: Dialect) -> &'static [&'static str] {
     }
 }
 
-/// The cookie with the access token, and that with the refresh token if there is one.
+/// Logs in; returns the cookie with the access token, and that with the refresh token if there is one.
 fn log_in(client: &mut Client, speech: &Speech) -> (Cookie, Option<Cookie>) {
     let reply = speech.try_login(client, "alice", PASSWORD);
     assert_eq!(reply.status, 200, "{:?}: {}", speech.dialect, reply.text());
@@ -155,7 +155,7 @@ on_each_database! {
                 assert_eq!(members(&reply), usual, "{what}");
                 let (access, refresh) = both(&reply);
                 assert_eq!((access.path.as_str(), access.name), ("/", format!("__Host-{}", speech.dialect.as_str())));
-                // A JWT expires on a whole second.
+                // A JWT's expiry is a whole second.
                 assert!((ttl - 1..=ttl).contains(&access.max_age), "{what}: {}", access.max_age);
                 assert_eq!(refresh.is_some(), speech.has_refresh_token);
                 let kept = kept(&reply);
@@ -163,7 +163,7 @@ on_each_database! {
                 let mut places: Vec<_> = kept.into_iter().map(|cookie| (cookie.name, cookie.path)).collect();
                 places.sort();
                 assert_eq!(places, all_of(&speech), "{what}");
-                // The cookies of other dialects would make two tokens.
+                // The cookies of other dialects would count as a second token.
                 let mut others: Vec<_> =
                     ALL.iter().filter(|other| other.dialect != speech.dialect).flat_map(all_of).collect();
                 others.sort();
@@ -184,7 +184,7 @@ fn a_refresh_token_comes_to_its_own_endpoint_below_the_prefix() {
     assert_eq!(refresh.expect("a refresh token").path, "/v1/mobile/jwt/refresh");
 }
 
-/// A cookie costs and changes nothing where it is off, which it is by default.
+/// Where cookies are off, which is the default, they have no effect and no cost.
 #[test]
 fn where_it_is_off_no_cookie_is_set_or_read() {
     let app = serve(crate::harness::app::Backend::Sqlite, Setup::default());
@@ -202,7 +202,7 @@ fn where_it_is_off_no_cookie_is_set_or_read() {
     }
 }
 
-/// One dialect for browsers, the others for all else.
+/// One dialect for browsers, the others for all other clients.
 #[test]
 fn each_dialect_has_cookies_or_texts_by_its_own_setting() {
     for own in ALL {

@@ -1,5 +1,5 @@
-//! Manual changes in the database's shell: whatever the statement, a token that
-//! is no longer good is refused by the very next check, or within the time that `docs/operations.md` says.
+//! Manual changes in the database's shell: whatever the statement, a token that is no longer good is refused by the
+//! very next check, or within the time that `docs/operations.md` states.
 
 use std::time::{Duration, Instant};
 
@@ -21,7 +21,7 @@ use ways::Way;
 
 const PASSWORD: &str = "correct horse";
 
-/// The database's shell, whose settings are not the program's.
+/// The database's shell, which has other settings than the program.
 enum Shell {
     Sqlite(SqliteConnection),
     #[cfg(feature = "postgres")]
@@ -33,7 +33,7 @@ impl Shell {
         match database.url.strip_prefix("sqlite://") {
             Some(path) => {
                 let mut connection = SqliteConnection::establish(path).expect("a connection");
-                // As in the shell that comes with it.
+                // As in the shell that SQLite ships.
                 connection.batch_execute("PRAGMA foreign_keys = OFF").expect("a setting");
                 Self::Sqlite(connection)
             }
@@ -122,8 +122,8 @@ impl Scene {
         (name, token)
     }
 
-    /// Changes the token of a new user manually, and returns it. If rows of another user are needed, it is
-    /// a user whose token is cached, too.
+    /// Changes the token of a new user manually, and returns it. Statements that need rows of another user get those of
+    /// one whose token is cached too.
     fn change(&mut self, way: &str) -> String {
         let (name, token) = self.token();
         let (other, others_token) = self.token();
@@ -200,7 +200,7 @@ on_each_database! {
     }
 }
 
-/// These changes are not logged, so the change of the triggers is what is noticed.
+/// These changes are not logged, so only the change of the triggers is noticed.
 #[cfg(feature = "postgres")]
 #[test]
 fn what_is_changed_past_the_triggers_is_refused_in_the_time_that_is_documented() {
@@ -219,7 +219,7 @@ fn what_is_changed_past_the_triggers_is_refused_in_the_time_that_is_documented()
     }
 }
 
-/// Nothing is cached while a trigger is missing, so that even changes that are not logged are seen at once.
+/// Nothing is cached while a trigger is missing, so that even changes that are not logged take effect at once.
 #[test]
 fn while_a_trigger_is_missing_every_check_reads() {
     let mut scene = Scene::start(Backend::Sqlite);
@@ -228,13 +228,13 @@ fn while_a_trigger_is_missing_every_check_reads() {
     assert_eq!(scene.client.check(&token), 401);
 }
 
-/// A copy with another history replaces the content, under the running server.
+/// The content of the running server's database is replaced by a copy with a different history.
 #[test]
 fn a_live_restore_of_another_copy_is_seen_at_once() {
     let mut scene = Scene::start(Backend::Sqlite);
     let path = scene.app.database.url.strip_prefix("sqlite://").expect("a file").to_owned();
     let copy = format!("{path}.copy");
-    // The log has a row, the copy and the original then get one more each, about another user.
+    // The log has one row; then the copy and the original each get one more, about different users.
     let (_, kept) = scene.token();
     scene.change("UPDATE users SET is_staff = TRUE WHERE id = {user}");
     let (name, token) = scene.token();

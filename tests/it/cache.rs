@@ -1,4 +1,4 @@
-//! How a check uses a store with a revocation feed, counted on the side of the store.
+//! How a check uses a store with a revocation feed; requests are counted in the store.
 
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -23,7 +23,7 @@ use knoxide::store::{
 
 mod shared;
 
-/// A store in memory with a feed that reports what the test says.
+/// A store in memory whose feed reports what the test says.
 #[derive(Clone, Default)]
 struct Followed {
     behind: MemoryStore,
@@ -158,7 +158,7 @@ impl Set {
         }
     }
 
-    /// The requests to the feeds since the last call: polls, and tokens in them.
+    /// The requests to the feeds since the last call: polls, and tokens whose rows they requested.
     fn asked(&self) -> (usize, usize) {
         (self.watch.polls.swap(0, Ordering::Relaxed), self.watch.asked.swap(0, Ordering::Relaxed))
     }
@@ -169,7 +169,7 @@ fn checks_of_one_turn_share_a_poll_and_cached_rows_are_not_read() {
     run(async {
         let set = set(20, 100).await;
         set.all_are_good().await;
-        assert_eq!(set.asked(), (2, 20), "one for all, and one for all that were not known");
+        assert_eq!(set.asked(), (2, 20), "one poll for all, and one for all tokens that were not cached");
         set.all_are_good().await;
         assert_eq!(set.asked(), (1, 0));
         set.check(3).await.expect("a good token");
@@ -182,7 +182,7 @@ async fn turn() {
     tokio::spawn(async {}).await.expect("a turn");
 }
 
-/// The same, more often than any check may need.
+/// The same, more often than any check needs.
 async fn turns() {
     for _ in 0..16 {
         turn().await;
@@ -218,7 +218,7 @@ fn one_who_has_to_ask_when_that_turn_is_over_waits_for_nobody() {
         let (mut first, mut late) = (set.check(0), set.check(1));
         assert!((&mut first).now_or_never().is_none() && (&mut late).now_or_never().is_none(), "they wait for a turn");
         turn().await;
-        assert!((&mut first).now_or_never().is_none(), "it is to be read, in a later turn");
+        assert!((&mut first).now_or_never().is_none(), "its row has to be read, in a later turn");
         turns().await;
         late.now_or_never().expect("an answer").expect("a good token");
         first.now_or_never().expect("an answer").expect("a good token");
@@ -235,8 +235,8 @@ fn what_was_revoked_is_asked_for_again() {
         set.asked();
         let assert_read_again = |tokens, which| {
             let (polls, asked_for) = set.asked();
-            // One, and one more that reads. While they arrive one by one, each has a poll of its own, and the last one may
-            // arrive so soon after the others that it shares two.
+            // One poll, and one more that reads rows. While the checks arrive one by one, each has a poll of its own,
+            // and the last one may arrive so soon after the others that it shares two.
             assert!((2..=5).contains(&polls), "{polls} polls");
             assert_eq!(asked_for, tokens, "{which}");
         };
@@ -261,7 +261,7 @@ fn a_refusal_is_never_remembered() {
             let refused = set.auth.resolve(unknown, Activity::Ignored).await;
             assert_eq!(refused, Err(CheckError::Refused(Refusal::Unknown)));
             let (polls, asked_for) = set.asked();
-            // A check that arrives alone needs no other poll before the one that reads its row.
+            // A check that arrives alone needs at most one other poll before the one that reads its row.
             assert!((1..=2).contains(&polls), "{polls} polls");
             assert_eq!(asked_for, 1);
         }
@@ -278,7 +278,7 @@ fn memory_is_bounded_and_keeps_what_is_asked_for() {
         }
         set.asked();
         set.check(0).await.expect("a good token");
-        assert_eq!(set.asked(), (1, 0), "the one that is asked for all the time is remembered");
+        assert_eq!(set.asked(), (1, 0), "the token that is checked all the time stays cached");
         set.all_are_good().await;
         let (_, again) = set.asked();
         assert!((8..=11).contains(&again), "{again} were asked for again");
@@ -316,7 +316,7 @@ fn a_feed_that_fails_is_replaced_and_the_cache_emptied() {
         set.all_are_good().await;
         set.watch.fails.store(true, Ordering::Relaxed);
         set.all_are_good().await;
-        assert_eq!(set.watch.feeds.load(Ordering::Relaxed), 1, "one try in a while");
+        assert_eq!(set.watch.feeds.load(Ordering::Relaxed), 1, "one attempt in this time");
         set.watch.fails.store(false, Ordering::Relaxed);
         set.asked();
         actix_web::rt::time::timeout(std::time::Duration::from_secs(20), async {
@@ -328,7 +328,7 @@ fn a_feed_that_fails_is_replaced_and_the_cache_emptied() {
         .await
         .expect("another feed");
         set.all_are_good().await;
-        assert_eq!(set.asked().1, 2, "each was asked for again, once");
+        assert_eq!(set.asked().1, 2, "each row was read again, once");
     });
 }
 
@@ -342,8 +342,8 @@ fn a_feed_that_panics_costs_the_checks_of_its_turn_at_most() {
         let [check, other] = [0, 1].map(|token| actix_web::rt::spawn(set.check(token)));
         assert!(check.await.is_err(), "the panic is the caller's");
         other.await.expect("no panic").expect("a good token");
-        assert_eq!(set.asked(), (2, 1), "it had a poll, which found nothing left of what was known, and one to read");
+        assert_eq!(set.asked(), (2, 1), "one poll, which found an empty cache, and one to read the row");
         set.all_are_good().await;
-        assert_eq!(set.asked().1, 1, "nothing is left of what the one that panicked knew");
+        assert_eq!(set.asked().1, 1, "nothing is left of the cache of the feed that panicked");
     });
 }

@@ -1,8 +1,7 @@
-//! The clients in other languages (`clients/`), and introspection clients that know nothing of Knoxide, before the real
-//! program.
+//! The clients in other languages (`clients/`), and generic introspection clients, against the real program.
 //!
-//! `scripts/test` installs what they need below `target/clients`. Without it these tests say that they did not run; in CI
-//! they fail. Applications are made and started as the README of each client says.
+//! `scripts/test` installs what they need below `target/clients`. Without it these tests report that they did not run;
+//! in CI they fail. Applications are set up and started as the README of each client says.
 
 mod node;
 mod python;
@@ -25,7 +24,7 @@ fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Where the libraries are installed, and applications are made.
+/// The folder with the installed libraries and the tests' applications.
 fn workshop() -> PathBuf {
     root().join("target/clients")
 }
@@ -72,7 +71,7 @@ fn run(command: &mut Command) -> String {
     out.into_owned()
 }
 
-/// A Knoxide that runs, with a user and a registered client. It listens on a port, and on a Unix socket that stays the
+/// A running Knoxide with a user and a registered client. It listens on a port, and on a Unix socket that stays the
 /// same after a restart.
 struct Knoxide {
     program: Program,
@@ -98,7 +97,7 @@ impl Knoxide {
         self.running.as_ref().expect("it runs")
     }
 
-    /// The URL over TCP, until a restart.
+    /// The URL over TCP, valid until a restart.
     fn url(&self) -> String {
         format!("http://{}", self.running().address())
     }

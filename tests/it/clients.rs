@@ -1,4 +1,5 @@
-//! Registered clients, as the service judges them: strictly, on every node, and without a read while nothing changes.
+//! Registered clients, as the service judges them: strictly, on every node, and without reading rows while nothing
+//! changes.
 
 mod races;
 mod written;
@@ -29,7 +30,7 @@ struct Scene {
     database: Database,
 }
 
-/// One node, whose reads of clients are counted.
+/// One node, with its reads of clients counted.
 struct Node {
     auth: Auth,
     watch: Arc<Watch>,
@@ -69,7 +70,7 @@ impl Scene {
         let store = Layered::new(Arc::<DieselStore>::clone(&self.database.store()), Watch::default());
         let watch = Arc::clone(store.layer());
         let builder = Auth::builder(store).clock(self.clock.clone()).hasher(cheap_hasher());
-        // A busy machine is no reason for a failure.
+        // A busy machine must not fail the test.
         let builder = builder.check_timeout(Duration::from_secs(30)).cached_tokens(tokens).password_threads(1);
         Node { auth: builder.build().expect("a service"), watch }
     }
@@ -84,12 +85,12 @@ impl Scene {
 }
 
 impl Node {
-    /// A request of a client that introspects.
+    /// A request of a client that asks for introspection.
     async fn ask(&self, id: ClientId, secret: &ClientSecret) -> Result<Client, ClientError> {
         self.auth.client(&id.to_string(), secret, Right::Introspect, &Origin::default()).await
     }
 
-    /// The name of the client, if it may do this.
+    /// The name of the client, if it has this right.
     async fn named(&self, id: &str, secret: &ClientSecret, right: Right) -> Result<String, ClientError> {
         let client = self.auth.client(id, secret, right, &Origin::default()).await;
         client.map(|client| client.name().to_owned())
@@ -103,13 +104,13 @@ impl Node {
         }
     }
 
-    /// How many rows were read since the last call.
+    /// The number of rows read since the last call.
     fn reads(&self) -> usize {
         self.watch.reads.swap(0, Ordering::Relaxed)
     }
 }
 
-/// What each node says of a secret.
+/// Whether each node accepts a secret.
 async fn all(nodes: &[Node], id: ClientId, secret: &ClientSecret) -> Vec<bool> {
     let mut answers = Vec::new();
     for node in nodes {
@@ -122,7 +123,7 @@ fn run<T>(work: impl Future<Output = T>) -> T {
     actix_web::rt::System::new().block_on(work)
 }
 
-/// A secret that is nobody's.
+/// A secret that no client has.
 fn wrong() -> ClientSecret {
     ClientSecret::presented("kxc_0000000000000000000000000000000000000000".to_owned())
 }
@@ -152,7 +153,7 @@ on_each_database! {
                 (&id.to_uppercase(), &wrong()),
             ] {
                 assert_eq!(node.named(id, secret, Right::Introspect).await, Err(ClientError::Unknown), "{id}");
-                // A right that it lacks shows nothing to somebody else.
+                // Without the secret, it does not show that the client lacks this right.
                 assert_eq!(node.named(id, secret, Right::Batch).await, Err(ClientError::Unknown), "{id}");
             }
         });
@@ -169,13 +170,13 @@ on_each_database! {
             assert_eq!(node.reads(), 1);
             assert!(node.admits(other.id, &other.secret).await);
             assert_eq!(node.reads(), 1);
-            // A new client, and the note of a use.
+            // A new client, and a recorded use.
             scene.add("third", Rights::USUAL, None);
             let mut connection = scene.database.store().connect().expect("a connection");
             connection.touch_clients(&[(shop.id, scene.clock.now())]).expect("a write");
             assert!(node.admits(shop.id, &shop.secret).await && node.admits(other.id, &other.secret).await);
             assert_eq!(node.reads(), 0);
-            // What is refused costs a read, whether there is such a client or not.
+            // A refusal costs one read, whether or not the client exists.
             for (id, secret) in [(shop.id, &wrong()), (ClientId::from_bytes([7; 16]), &shop.secret)] {
                 for _ in 0..3 {
                     assert!(!node.admits(id, secret).await);
@@ -227,7 +228,7 @@ on_each_database! {
                 assert_eq!(all(&nodes, shop.id, &fourth).await, [true, true]);
                 scene.admin.delete_client(shop.id).expect("an end");
                 assert_eq!(all(&nodes, shop.id, &fourth).await, [false, false]);
-                assert_eq!(all(&nodes, other.id, &other.secret).await, [true, true], "another client goes on");
+                assert_eq!(all(&nodes, other.id, &other.secret).await, [true, true], "another client is not affected");
             }
         });
     }
@@ -246,7 +247,7 @@ on_each_database! {
             node.reads();
             // The end of its time changes no row.
             assert!(!node.admits(shop.id, &shop.secret).await && node.admits(shop.id, &new).await);
-            assert!(!late.admits(shop.id, &shop.secret).await, "a node that never saw it good");
+            assert!(!late.admits(shop.id, &shop.secret).await, "a node that never accepted it");
             scene.clock.advance(DAY);
             assert!(!node.admits(shop.id, &shop.secret).await);
             scene.clock.set(scene.clock.now().saturating_sub(2 * DAY));
@@ -261,7 +262,7 @@ on_each_database! {
         run(async {
             assert!(node.admits(shop.id, &shop.secret).await);
             node.watch.fails.store(true, Ordering::Relaxed);
-            assert!(node.admits(shop.id, &shop.secret).await, "what is proved needs no read");
+            assert!(node.admits(shop.id, &shop.secret).await, "a proved secret needs no read");
             for (id, secret) in [(other.id, &other.secret), (shop.id, &wrong()), (ClientId::from_bytes([7; 16]), &wrong())] {
                 let answer = node.ask(id, secret).await;
                 assert!(matches!(answer, Err(ClientError::Unavailable(_))), "{answer:?}");
@@ -285,7 +286,7 @@ fn a_client_has_to_wait_at_its_limit_and_others_do_not() {
         for _ in 0..4 {
             assert!(node.admits(shop.id, &shop.secret).await);
         }
-        // Somebody who does not know the secret learns nothing, and takes nothing from the client.
+        // A caller without the secret learns nothing, and does not use up the client's limit.
         for _ in 0..10 {
             assert_eq!(node.ask(shop.id, &wrong()).await.err(), Some(ClientError::Unknown));
             assert_eq!(node.ask(other.id, &wrong()).await.err(), Some(ClientError::Unknown));

@@ -1,4 +1,4 @@
-//! Clocks that are set forward and back under a running server.
+//! Clocks that are set forward and back while the server runs.
 
 use std::time::Duration;
 
@@ -47,7 +47,7 @@ on_each_database! {
             assert_eq!((client.check(&token), speech.check(client, &pair.access)), (401, 401), "{back:?}");
             assert_ne!(speech.verify(client, &refresh).expect("an endpoint").status, 200);
             assert_ne!(speech.refresh(client, &refresh).expect("an endpoint").status, 200);
-            // A login at this time gets a token with the full lifetime.
+            // A login at this time gets a token with its full lifetime.
             let fresh = client.login("alice", "correct horse");
             assert_eq!(client.check(&fresh), 200);
             app.clock.advance(2 * TTL);
@@ -82,7 +82,7 @@ on_each_database! {
         let [short, long] = [(); 2].map(|()| client.login("alice", "correct horse"));
         app.clock.advance(Duration::from_secs(30));
         assert_eq!(client.check(&long), 200);
-        // The monotonic clock stands still meanwhile.
+        // The monotonic clock does not advance meanwhile.
         set_ahead(&app, TTL);
         assert_eq!((client.check(&short), client.check(&long)), (401, 401));
         let fresh = client.login("alice", "correct horse");

@@ -1,5 +1,5 @@
-//! The transcripts, played against the Django packages themselves. `scripts/compare` starts the site
-//! in `tests/packages` and then this test.
+//! The transcripts, played against the Django packages. `scripts/compare` starts the site in `tests/packages` and then
+//! runs this test.
 
 use std::net::SocketAddr;
 
@@ -14,8 +14,8 @@ use crate::harness::transcript::{Case, Transcript};
 use crate::harness::wire::{Request, Wire};
 use crate::harness::{fixture, setting};
 
-/// The reply of a Django package where `# differs:` says that ours is different: the start of the mark, then the
-/// status and the body of the Django package's reply. For other marks, any reply of the Django package is accepted.
+/// The reply of a Django package where `# differs:` marks ours as different: the beginning of the mark, then the status
+/// and the body of the package's reply. Other marks accept any reply of the package.
 const OF_THE_PACKAGE: &[(&str, Option<u16>, PackageBody)] = &[
     ("documented: 200 without a body; the package answers 204", Some(204), PackageBody::AsOurs),
     ("documented: 200, where the package says 204", Some(204), PackageBody::AsOurs),
@@ -41,11 +41,11 @@ enum PackageBody {
     AsOurs,
     /// This one.
     Is(&'static str),
-    /// Our `non_field_errors` as `detail`, perhaps with a `code`, and with simplejwt's challenge.
+    /// Our `non_field_errors` as `detail`, possibly with a `code`, and with simplejwt's challenge.
     Detail,
-    /// Ours, but its tokens have no claim `jti`, so that those of one second are one token.
+    /// Ours, but without the claim `jti`, so that tokens issued within one second are identical.
     WithoutJti,
-    /// Not compared, and neither are its headers: a page of Django, or nothing.
+    /// Not compared, nor are its headers: a page of Django, or nothing.
     Page,
 }
 
@@ -55,11 +55,11 @@ struct Tally {
     agree: usize,
     /// The Django package's reply is the one that the mark describes.
     as_marked: usize,
-    /// The mark does not say what the Django package replies, and its reply differs from ours.
+    /// The mark does not say what the Django package replies; its reply differs from ours.
     differ: usize,
     /// As above, but the Django package replies as we do.
     alike: Vec<String>,
-    /// A difference without a mark, or not the one that the mark describes.
+    /// A difference that has no mark, or another one than the mark describes.
     wrong: Vec<String>,
     /// The request needs a value from an earlier reply, and that reply was wrong.
     unplayed: usize,
@@ -83,7 +83,7 @@ impl Tally {
     }
 }
 
-/// The site, which can move its clock and change its users.
+/// The site, whose clock and users can be changed.
 struct Site(SocketAddr);
 
 impl Site {
@@ -156,7 +156,7 @@ fn play(dialect: Dialect, site: &Site) -> Tally {
     tally
 }
 
-/// Replaces our reply by the Django package's, if the mark says which it is; returns whether it does.
+/// Replaces our reply by the Django package's, if the mark says what that is; returns whether it does.
 fn expect_the_package(case: &mut Case) -> bool {
     let mark = case.differs.as_deref().unwrap_or_default();
     let Some((_, status, body)) = OF_THE_PACKAGE.iter().find(|(start, ..)| mark.starts_with(start)) else {

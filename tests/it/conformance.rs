@@ -23,7 +23,7 @@ on_each_database! {
     }
 }
 
-/// The store of a database that is kept until the test ends.
+/// Opens the store of a database, which is kept until the test ends.
 fn open(database: Database, kept: &mut Vec<Database>) -> DieselStore {
     let store = DieselStore::open(&database.url, StoreOptions::default()).expect("a store");
     kept.push(database);
@@ -49,7 +49,7 @@ fn a_store_that_forgets_a_logout_fails_it() {
     assert!(!message.contains("names are compared exactly"), "{message}");
 }
 
-/// Which methods were called.
+/// Records which methods were called.
 #[derive(Clone, Default)]
 struct Called(Arc<Mutex<BTreeSet<&'static str>>>);
 
@@ -60,7 +60,7 @@ impl Layer for Called {
     }
 }
 
-/// The methods of traits that a file of the program declares.
+/// The methods of these traits in a source file.
 fn methods_of(file: &str, traits: &[&str]) -> BTreeSet<String> {
     let source = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).expect("the source");
     let mut methods = BTreeSet::new();

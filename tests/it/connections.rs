@@ -1,4 +1,4 @@
-//! Every state of a connection has a deadline, and none costs anything while no byte moves.
+//! Every state of a connection has a deadline, and no state costs processor time while no bytes arrive.
 
 mod bounds;
 mod places;
@@ -12,7 +12,7 @@ use knoxide::config::{HttpSettings, ListenAddress};
 
 use crate::harness::app::{App, Backend, Database, Setup};
 
-/// Longer than any deadline below on a busy machine: reaching it is a failure.
+/// Longer than any deadline below, even on a busy machine; reaching it is a failure.
 const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Short deadlines, each of a different length.
@@ -21,7 +21,7 @@ const IDLE: Duration = Duration::from_millis(1500);
 const WRITE: Duration = Duration::from_millis(1000);
 const DRAIN: Duration = Duration::from_millis(300);
 
-/// A server with these deadlines, and with more addresses if they are given.
+/// A server with these deadlines, and with these further addresses.
 fn server(more: Vec<ListenAddress>) -> App {
     let mut setup = Setup::default();
     let listen = [setup.http.listen.clone(), more].concat();

@@ -1,4 +1,4 @@
-//! The golden transcripts, each file on a server of its own with the users of the fixture.
+//! The golden transcripts; each file runs on its own server with the users of the fixture.
 
 use knoxide::domain::audit::Event;
 use knoxide::domain::import::ImportData;

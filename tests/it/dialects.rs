@@ -27,7 +27,7 @@ fn session_of(client: &mut Client, speech: &Speech, access: &str) -> SessionId {
     SessionId::parse(body["session"]["id"].as_str().expect("an id")).expect("a session id")
 }
 
-/// The one that not every dialect has.
+/// The ending that only some dialects have.
 const BLACKLIST: &str = "logout by the refresh token";
 
 const ENDINGS: [Ending; 13] = [
@@ -175,7 +175,7 @@ on_each_database! {
     }
 
     fn logins_of_one_moment_give_different_tokens_each_revocable_alone(backend) {
-        // The clock stands still, so all logins are of one microsecond.
+        // The clock does not advance, so all logins happen in the same microsecond.
         const LOGINS: usize = 1000;
         let app = App::start(backend);
         app.add_user("alice", "correct horse");

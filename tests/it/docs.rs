@@ -1,4 +1,4 @@
-//! The documents are true: everything that they link to or name exists, and everything important is named.
+//! The documents are accurate: everything that they link to or name exists, and everything important is named.
 
 mod endpoints;
 mod figures;
@@ -13,7 +13,7 @@ use knoxide::domain::dialect::Dialect;
 
 use markdown::Document;
 
-/// Files that may be longer than 400 lines, with the reason.
+/// Files that may be longer than 400 lines, each with its reason.
 const LONG: &[(&str, &str)] = &[];
 
 const MOST_LINES: usize = 400;
@@ -22,7 +22,7 @@ fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The files of the project with one of these endings, by their paths from its root.
+/// The files of the project with one of these endings, as paths from its root.
 fn files(endings: &[&str]) -> Vec<String> {
     let mut found = Vec::new();
     collect(&root(), &mut found);
@@ -38,7 +38,7 @@ fn collect(folder: &Path, found: &mut Vec<PathBuf>) {
         let path = entry.expect("a readable entry").path();
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         if path.is_dir() {
-            // What npm puts beside the code of the client for Node is not ours.
+            // The packages that npm installs for the Node client are not ours.
             if !matches!(name, "target" | "node_modules") && !name.starts_with('.') {
                 collect(&path, found);
             }
@@ -80,7 +80,7 @@ fn links_lead_somewhere() {
     assert_eq!(broken, Vec::<String>::new());
 }
 
-/// Records are many, so their folder is listed in their place.
+/// There are many records, so their index is listed instead.
 #[test]
 fn each_page_is_listed() {
     let list = Document::new("docs/README.md", &read("docs/README.md"));
@@ -124,7 +124,7 @@ fn each_invariant_names_a_test() {
     }
 }
 
-/// What people read about the project besides its code: documents, and comments in files of all kinds.
+/// Everything that is read about the project besides its code: documents, and comments in files of all kinds.
 #[test]
 fn references_lead_somewhere() {
     let endings = [
@@ -140,7 +140,7 @@ fn references_lead_somewhere() {
     assert!(read_files.len() > 300, "the files were not found");
 }
 
-/// The first lines of the files are the map of the code; ARCHITECTURE names those to begin with.
+/// The first lines of the files are the map of the code; ARCHITECTURE names the files to begin with.
 #[test]
 fn each_file_says_what_it_is_for() {
     let is_shipped = |file: &String| ["src/", "remote/src/"].iter().any(|folder| file.starts_with(folder));
@@ -152,7 +152,7 @@ fn each_file_says_what_it_is_for() {
         let (_, chapter) = text.split_once(&format!("\n## {name}\n")).expect("the chapter");
         chapter.split("\n## ").next().unwrap_or_default().lines().filter(|line| line.starts_with("| `")).count()
     };
-    assert!((8..=15).contains(&chapter("Code map")), "this is no map for a first look");
+    assert!((8..=15).contains(&chapter("Code map")), "the code map is too short or too long");
 }
 
 #[test]
@@ -197,10 +197,10 @@ fn the_code_of_documents_is_that_of_the_examples() {
 
 #[test]
 fn named_settings_and_commands_are_real() {
-    // Those of the tests stand in the scripts that set them.
+    // Settings of the tests are in the scripts that set them.
     let settings =
         read(".env.example") + "KNOXIDE_TEST_POSTGRES=" + &read("scripts/history") + &read("scripts/compare");
-    // Those that the clients in other languages read.
+    // Settings that the clients in other languages read.
     let of_clients = read("clients/python/src/knoxide_client/_client.py") + &read("clients/node/src/client.js");
     let commands = read("docs/command-line.md");
     let mut wrong = Vec::new();
@@ -264,12 +264,12 @@ fn decisions_are_numbered_dated_and_have_their_parts() {
         }
         assert!(text.lines().count() <= 60, "{file} is longer than a page");
         let status = text.split("\n\n").nth(1).unwrap_or_default().replace('\n', " ");
-        assert!(is_status(&status), "{file}: the second paragraph is no status: {status}");
+        assert!(is_status(&status), "{file}: the second paragraph is not a status: {status}");
     }
 }
 
 /// `Status: accepted, 2026-11-22.`, or with `; superseded by [0015](…)` or `; superseded in part by …` before the full
-/// stop. That the links lead somewhere is a test of its own.
+/// stop. Another test checks the targets of the links.
 fn is_status(paragraph: &str) -> bool {
     let Some(rest) = paragraph.strip_prefix("Status: accepted, ").and_then(|rest| rest.strip_suffix('.')) else {
         return false;

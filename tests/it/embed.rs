@@ -1,4 +1,4 @@
-//! The examples run as their readers would run them: as separate programs.
+//! The examples run as a reader would run them: as separate programs.
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
@@ -9,7 +9,7 @@ use crate::harness::app::{App, Backend, Client};
 use crate::harness::wire::Request;
 use crate::remote::stage::register;
 
-/// An example that runs, and ends with this value.
+/// A running example, which ends when this is dropped.
 struct Example {
     process: Child,
     output: BufReader<ChildStdout>,
@@ -31,7 +31,7 @@ impl Example {
         Self { process, output }
     }
 
-    /// Where it says that it listens.
+    /// The address that it reports.
     fn address(&mut self) -> SocketAddr {
         let mut line = String::new();
         self.output.read_line(&mut line).expect("a line");
@@ -46,7 +46,7 @@ impl Drop for Example {
     }
 }
 
-/// Cargo puts the examples beside the folder of the tests.
+/// Cargo puts the examples next to the folder of the tests.
 fn program(name: &str) -> PathBuf {
     let tests = std::env::current_exe().expect("the path of this program");
     tests.parent().and_then(|folder| folder.parent()).expect("a folder of the build").join("examples").join(name)
@@ -69,12 +69,12 @@ fn an_application_with_users_of_its_own_is_protected() {
     let user = client.with_token("GET", "/auth/user/", &token).text();
     assert!(user.starts_with(r#"{"id":1815,"username":"ada","email":"ada@example.com","#), "{user}");
 
-    assert_eq!(client.with_token("GET", "/auth/events/", &token).status, 404, "users of another system have no list");
+    assert_eq!(client.with_token("GET", "/auth/events/", &token).status, 404, "external users have no list of events");
 
     assert_eq!(client.logout(&token), 200);
     assert_eq!(client.with_token("GET", "/notes", &token).status, 401);
     let refused = client.with_token("GET", "/greeting", &token);
-    assert_eq!(refused.status, 401, "a bad token is no stranger");
+    assert_eq!(refused.status, 401, "a bad token is not anonymous");
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn an_application_beside_the_server_is_protected() {
 
     assert_eq!(app.client().logout(&token), 200);
     assert_eq!(client.with_token("GET", "/notes", &token).status, 401);
-    assert_eq!(client.with_token("GET", "/greeting", &token).status, 401, "a bad token is no stranger");
+    assert_eq!(client.with_token("GET", "/greeting", &token).status, 401, "a bad token is not anonymous");
     drop(app);
     assert_eq!(client.with_token("GET", "/notes", &token).status, 503, "the server is gone");
 }

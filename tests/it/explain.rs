@@ -1,4 +1,4 @@
-//! What became of a token or a session is explained, before and after the sweeper has deleted the rows.
+//! An explanation says what became of a token or a session, before and after the sweeper has deleted the rows.
 
 use std::time::Duration;
 
@@ -52,7 +52,7 @@ on_each_database! {
         let wanted = json!({ "about": "token", "kind": "access", "state": "live", "expires": after(HOUR),
                              "session": session });
         assert_eq!(stage.of_token(&token), wanted);
-        assert_eq!(stage.of_token(&format!(" {token}\n")), wanted, "the ends of a line do not count");
+        assert_eq!(stage.of_token(&format!(" {token}\n")), wanted, "white space around a token is ignored");
         let wanted = json!({ "about": "session", "kind": null, "state": "live", "expires": after(HOUR),
                              "session": session });
         assert_eq!(stage.of_session(&stage.session()), wanted);
@@ -85,7 +85,7 @@ on_each_database! {
         let end = start_of_time().whole_seconds().saturating_add(Duration::from_secs(300)).to_string();
         let of_row = stage.of_token(&pair.access);
         assert_members(&of_row, &json!({ "kind": "access", "state": "expired", "known_from": "database" }), "the row");
-        assert_eq!(of_row["session"]["end"], json!(null), "the refresh token lives");
+        assert_eq!(of_row["session"]["end"], json!(null), "the refresh token is live");
         stage.wait(RETENTION);
         stage.sweep();
         stage.wait(RETENTION);
@@ -94,7 +94,7 @@ on_each_database! {
         let wanted = json!({ "about": "token", "kind": null, "state": "expired", "at": end, "known_from": "claim",
                              "session": null });
         assert_eq!(stage.of_token(&pair.access), wanted);
-        // Somebody else's signature says nothing, nor does one of ours whose text was changed.
+        // A JWT that another server signed is not explained, nor is one of ours whose text was changed.
         let (rest, signature) = pair.access.rsplit_once('.').expect("a JWT");
         let changed: String = signature.chars().rev().collect();
         assert_eq!(stage.of_token(&format!("{rest}.{changed}"))["state"], "unknown");
@@ -124,7 +124,7 @@ on_each_database! {
                              "actor": format!("user:{}", stage.alice), "address": "127.0.0.1" });
         stage.expect_both(&token, &session, &wanted);
         assert!(stage.of_token(&token)["request_id"].is_string());
-        // Long after the token would have expired, this is what ended it.
+        // Long after the token would have expired, this is still named as its end.
         stage.wait(DAY * 20);
         stage.expect_both(&token, &session, &wanted);
         // The event outlives the session.
@@ -178,7 +178,7 @@ on_each_database! {
                              "session": { "end": null } });
         stage.expect(&pair.access, &session, &wanted, &json!({ "state": "live" }));
         assert_eq!(stage.count("token_traces"), 1);
-        // The session may live for ever, its trace does not.
+        // The session has no expiry, but its trace does.
         stage.wait(RETENTION + HOUR);
         stage.sweep();
         assert_eq!(stage.count("token_traces"), 0);
@@ -234,7 +234,7 @@ on_each_database! {
             stage.expect_both(&token, &session, &wanted);
             ended.push((token, session, wanted));
         }
-        // Each is explained by its own end, not by the last.
+        // Each is explained by its own end, not by the latest.
         for (token, session, wanted) in ended {
             stage.expect_both(&token, &session, &wanted);
         }
@@ -313,7 +313,7 @@ on_each_database! {
             policy.dialects.get_mut(Dialect::Simplejwt).form = TokenForm::Opaque;
         });
         assert_eq!(opaque.of_token(stranger)["expired_days"], 1);
-        // Such a token expires while its session goes on.
+        // Such a token expires before its session.
         let access = opaque.log_in(Dialect::Simplejwt).access;
         opaque.wait(DAY - HOUR);
         assert_eq!(opaque.of_token(&access)["state"], "expired");
@@ -324,7 +324,7 @@ on_each_database! {
     }
 }
 
-/// An inactive user's token is explained from its import on.
+/// An inactive user's token can be explained as soon as it is imported.
 #[test]
 fn an_imported_token_of_an_inactive_user_is_explained() {
     use knoxide::domain::import::ImportData;

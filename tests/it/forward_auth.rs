@@ -1,5 +1,5 @@
 //! Forward authentication: `/forward-auth/nginx/`, `/forward-auth/caddy/`, `/forward-auth/traefik/`,
-//! `/forward-auth/haproxy/` and `/forward-auth/envoy/`, asked as the proxies ask; and real proxies with the shipped
+//! `/forward-auth/haproxy/` and `/forward-auth/envoy/`, requested as the proxies do; and real proxies with the shipped
 //! configurations.
 
 mod cookie;
@@ -23,7 +23,7 @@ fn path(kind: &str, rest: &str) -> String {
     format!("/forward-auth/{kind}/{rest}")
 }
 
-/// What every reply has, besides its status.
+/// Requires what every reply has in common, besides its status.
 fn assert_bare(reply: &Reply, what: &str) {
     assert_eq!(reply.text(), "", "{what}");
     assert_eq!(reply.header("content-length").as_deref(), Some("0"), "{what}");
@@ -99,7 +99,7 @@ on_each_database! {
             serde_json::from_str(&speech.ask(client, "GET", "/auth/user/", &token).text()).expect("JSON");
         let reply = speech.ask(client, "GET", "/forward-auth/caddy/", &token);
         assert_eq!(reply.header("remote-expires").as_deref(), user["session"]["expiry"].as_str());
-        assert_eq!(reply.header("remote-groups").as_deref(), Some(""), "set, though it is empty");
+        assert_eq!(reply.header("remote-groups").as_deref(), Some(""), "set, although it is empty");
     }
 
     fn a_requirement_is_the_first_segment(backend) {
@@ -123,7 +123,8 @@ on_each_database! {
                 for rest in ["stafff", "Staff/", "%73taff/", "staff;/", "x/staff/"] {
                     let reply = client.with_token("GET", &path(kind, rest), &token);
                     let expected = match (kind, rest) {
-                        // It appends the path of the client. An unreserved letter may be written either way.
+                        // Every path below Envoy's is valid, since Envoy appends the client's path. An unreserved
+                        // letter may be percent-encoded or not.
                         (_, "%73taff/") => if is_staff { 200 } else { 403 },
                         ("envoy", _) => 200,
                         _ => 404,
@@ -148,7 +149,7 @@ fn without_the_setting_there_are_no_endpoints() {
     }
 }
 
-/// A body that the client announces is never waited for, and one that it sends is not read.
+/// The server neither waits for a body that the client announces nor reads one that it sends.
 #[test]
 fn a_body_does_no_harm() {
     let app = App::start(Backend::Sqlite);

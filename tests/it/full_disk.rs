@@ -1,4 +1,5 @@
-//! A full disk of the database: checks go on, sessions can still be ended, and logs, `/readyz` and `doctor` report it.
+//! A full disk under the database: checks continue, sessions can still be ended, and logs, `/readyz` and `doctor`
+//! report it.
 
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
@@ -20,10 +21,10 @@ use crate::harness::wire::{Reply, Request};
 
 const PASSWORD: &str = "correct horse";
 
-/// MiB: the reserve, what counts as full, and a database.
+/// MiB: enough for the reserve, the limit that counts as full, and a database.
 const SIZE: u32 = 32;
 
-/// As the server does every few seconds.
+/// The server does this every few seconds.
 fn keep_reserve(app: &App) {
     app.store.keep_reserve().expect("no error but a full disk");
 }
@@ -41,14 +42,14 @@ fn is_full() -> (u16, String) {
     (503, r#"{"status":"full"}"#.to_owned())
 }
 
-/// On a busy machine a check may take long.
+/// Checks may take long on a busy machine.
 fn setup() -> Setup {
     let defaults = Setup::default();
     let http = HttpSettings { check_timeout: Duration::from_secs(20), ..defaults.http };
     Setup { http, ..defaults }
 }
 
-/// A server whose database is on this disk.
+/// A server with its database on this disk.
 fn app_on(disk: &SmallDisk) -> App {
     let app = App::on(Database::of_file(&disk.path().join("knoxide.db")), setup());
     keep_reserve(&app);
@@ -65,7 +66,7 @@ fn sessions_can_be_ended_on_a_full_disk_and_nothing_else() {
     let app = app_on(&disk);
     let kept = std::fs::metadata(reserve(disk.path())).expect("a reserve");
     assert_eq!(kept.permissions().mode() & 0o777, 0o600);
-    assert!(kept.blocks() * 512 >= 8 << 20, "the reserve takes up nothing");
+    assert!(kept.blocks() * 512 >= 8 << 20, "the reserve takes up no space");
 
     app.add_user("alice", PASSWORD);
     let (bob, carol) = (app.add_user("bob", PASSWORD), app.add_user("carol", PASSWORD));
@@ -121,7 +122,7 @@ fn nobody_is_idle_for_certain_while_uses_cannot_be_written_down() {
     app.add_user("alice", PASSWORD);
     let client = &mut app.client();
     let token = client.login("alice", PASSWORD);
-    // There is space for one end, and none for uses.
+    // There is space for ending one session, and none for recording uses.
     disk.fill();
     disk.spare(2 << 20);
     app.clock.advance(Duration::from_secs(2 * 3600));
@@ -148,7 +149,7 @@ fn the_reserve_lies_beside_the_file_that_a_link_leads_to() {
 /// table in which no page has two of them.
 #[test]
 fn many_sessions_of_many_tokens_end_in_one_transaction_on_a_full_disk() {
-    // Without a free byte, and with a little more than the limit of a full disk.
+    // With no free byte, and with slightly more free space than the limit that counts as full.
     for spared in [0, 5 << 20] {
         let Some(disk) = SmallDisk::of(128) else { return };
         many_end_at_once(&disk, spared);
@@ -190,7 +191,7 @@ fn many_end_at_once(disk: &SmallDisk, spared: u64) {
     assert!(tokens.iter().all(|token| client.check(token) == 401));
 }
 
-/// Gives each session a hundred tokens more, and the first one a hundred thousand.
+/// Adds a hundred tokens to each session, and a hundred thousand to the first.
 fn fill(database: &Path, now: i64) {
     use diesel::Connection as _;
     use diesel::connection::SimpleConnection as _;
@@ -225,7 +226,7 @@ fn what_a_command_took_from_the_reserve_is_for_no_login() {
     assert_eq!(readiness(client), is_full());
 }
 
-/// Once it was full, and once more.
+/// The disk fills, is freed, and fills again.
 #[test]
 fn the_reserve_is_there_again_for_the_next_time() {
     let Some(disk) = SmallDisk::of(SIZE) else { return };
@@ -259,7 +260,7 @@ fn the_program_keeps_the_reserve_and_the_doctor_reports_a_full_disk() {
     assert_eq!((readiness(client), free_space().as_str()), (is_ready(), "fine"));
     disk.fill();
     assert_eq!((readiness(client), free_space().as_str()), (is_full(), "wrong"));
-    // A command removes it too, and the server notices that.
+    // A command removes the reserve too, and the server notices that.
     assert_eq!(program.run(&["session", "revoke", "--user", "admin"]).code, Some(0));
     assert!(!reserve(disk.path()).exists());
     assert_eq!(tokens.map(|token| client.check(&token)), [401; 3]);
@@ -273,7 +274,7 @@ fn the_program_keeps_the_reserve_and_the_doctor_reports_a_full_disk() {
     server.stop();
 }
 
-/// A foreign file in its place is not overwritten.
+/// An existing foreign file is not overwritten.
 #[test]
 fn the_reserve_is_not_written_through_a_link() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -285,11 +286,12 @@ fn the_reserve_is_not_written_through_a_link() {
     assert_eq!(std::fs::read_to_string(&precious).expect("a file"), "text");
 }
 
-/// MiB: an empty cluster and its log.
+/// MiB: enough for an empty cluster and its log.
 #[cfg(feature = "postgres")]
 const SERVER_SIZE: u32 = 192;
 
-/// There is no reserve: the disk belongs to the server. But the full disk is reported, and checks go on.
+/// There is no reserve, since the disk belongs to the database server. But the full disk is reported, and checks
+/// continue.
 #[cfg(feature = "postgres")]
 #[test]
 fn a_full_disk_of_postgres_is_told_and_checks_go_on() {
@@ -307,7 +309,7 @@ fn a_full_disk_of_postgres_is_told_and_checks_go_on() {
     let token = client.login("alice", PASSWORD);
     assert_eq!(readiness(client), is_ready());
     disk.fill();
-    // The existing pages of the tables have some space left.
+    // The existing pages of the tables still have some free space.
     let refused = (0..2_000).map(|_| client.try_login("alice", PASSWORD)).find(|reply| reply.status != 200);
     let refused = refused.expect("the disk is full");
     assert_eq!((refused.status, refused.header("Retry-After").is_some()), (503, true));

@@ -1,5 +1,6 @@
-//! The middleware in an application, with the wording of each dialect (`docs/contract.md#the-authorization-header`): that
-//! of this library, and that of the crate `knoxide-remote`, which asks the server. The server tells it no reasons.
+//! The middleware in an application, with the wording of each dialect (`docs/contract.md#the-authorization-header`):
+//! that of this library, and that of the crate `knoxide-remote`, which asks the server. The server does not tell it the
+//! reasons of refusals.
 
 use actix_web::http::header::WWW_AUTHENTICATE;
 use actix_web::test::{TestRequest, call_service, init_service, read_body};
@@ -38,7 +39,7 @@ async fn log_in(auth: &Auth, dialect: Dialect) -> (String, String) {
 /// Status, challenge and body.
 type Answer = (u16, Option<String>, String);
 
-/// The answers to requests with each of these headers, in an application with this route.
+/// The answers of an application with this route to requests with each of these headers.
 async fn answers(configure: impl FnOnce(&mut web::ServiceConfig), headers: &[&str]) -> Vec<Answer> {
     let service = init_service(Application::new().configure(configure)).await;
     let mut answers = Vec::new();
@@ -57,7 +58,7 @@ async fn answers(configure: impl FnOnce(&mut web::ServiceConfig), headers: &[&st
 }
 
 /// Sends a request with each header to an application with either middleware, and compares status, challenge and body.
-/// The last body is that of the remote one.
+/// Each case's last body is that of the remote middleware.
 async fn compare_reasons(app: &App, dialect: Dialect, cases: &[(&str, u16, &str, &str)], challenge: &str) {
     let headers: Vec<_> = cases.iter().map(|(header, ..)| *header).collect();
     let own = TokenAuth::new(app.auth.clone()).dialect(dialect);
@@ -74,7 +75,7 @@ async fn compare_reasons(app: &App, dialect: Dialect, cases: &[(&str, u16, &str,
     }
 }
 
-/// The same, where both say the same.
+/// The same, where both middlewares give the same body.
 async fn compare(app: &App, dialect: Dialect, cases: &[(&str, u16, &str)], challenge: &str) {
     let cases: Vec<_> = cases.iter().map(|(header, status, body)| (*header, *status, *body, *body)).collect();
     compare_reasons(app, dialect, &cases, challenge).await;
@@ -160,14 +161,14 @@ async fn states(app: &App, alice: knoxide::domain::user::UserId) {
     let inactive = r#"{"detail":"User inactive or deleted."}"#;
     let bad = r#"{"detail":"Invalid token."}"#;
     compare_reasons(app, Dialect::Knox, &[(&format!("Token {knox}"), 401, inactive, bad)], "Token").await;
-    // Expired comes before inactive.
+    // Being expired is reported before being inactive.
     app.clock.advance(std::time::Duration::from_secs(8_000_000));
     let expired = r#"{"detail":"Signature has expired."}"#;
     let bad = r#"{"detail":"Error decoding signature."}"#;
     compare_reasons(app, Dialect::DrfJwt, &[(&drf, 401, expired, bad)], "JWT realm=\"api\"").await;
 }
 
-/// Whatever the header is, both middlewares say the same of it.
+/// Whatever the header is, both middlewares give the same answer.
 #[test]
 fn headers_of_all_forms_are_read_alike() {
     let app = App::start(Backend::Sqlite);

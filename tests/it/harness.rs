@@ -1,5 +1,5 @@
-//! The harness of the tests: a raw HTTP client, the player of transcripts, servers of Postgres,
-//! a proxy that misbehaves on demand.
+//! The harness of the tests: a raw HTTP client, the player of transcripts, Postgres servers, and a proxy that
+//! misbehaves on demand.
 
 pub(crate) mod admin;
 pub(crate) mod app;
@@ -20,13 +20,13 @@ pub(crate) mod small_disk;
 pub(crate) mod transcript;
 pub(crate) mod wire;
 
-/// A setting of the test run from the environment; empty counts as unset.
+/// A setting from the environment of the test run; empty counts as unset.
 #[expect(clippy::disallowed_methods, reason = "tests have no settings file: this is the one place that reads theirs")]
 pub(crate) fn setting(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// A setting of the test run that is a number.
+/// A numeric setting of the test run.
 pub(crate) fn number(name: &str) -> Option<u64> {
-    setting(name).map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is no number")))
+    setting(name).map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is not a number")))
 }

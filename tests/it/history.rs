@@ -1,7 +1,7 @@
-//! Several real servers on one database, clients that log in, check and revoke at any of them,
-//! and faults; then all answers that the clients got are judged. `docs/history.md` has the details.
+//! Several real servers on one database, faults, and clients that log in, check and revoke at any of the servers; then
+//! all answers that the clients got are judged. `docs/history.md` has the details.
 //!
-//! `scripts/history` runs many more revocations than the tests do.
+//! `scripts/history` revokes many more tokens than the tests do.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -46,13 +46,13 @@ use node::{Kind, Node};
 use outcome::Outcome;
 use planted::Bug;
 
-/// Tokens revoked in a usual run of the tests.
+/// Tokens revoked in a normal run of the tests.
 const REVOKED: u64 = 2_000;
 
-/// How often the only node is killed in a usual run of the tests.
+/// How often the only node is killed in a normal run of the tests.
 const KILLS: u64 = 10;
 
-/// The least number of revocations between two faults.
+/// The minimum number of revocations between two faults.
 const APART: u64 = 20;
 
 /// Clients that log in and revoke; every fourth of them is bold.
@@ -61,27 +61,27 @@ const ACTORS: u64 = 6;
 /// Clients that only check, at each node.
 const WATCHERS: u64 = 2;
 
-/// After so much time without any revocation something is wrong.
+/// If nothing is revoked for this long, something is wrong.
 const STUCK: Duration = Duration::from_secs(60);
 
-/// So many faults after the last that was due, and one of them has left a request unanswered.
+/// If none of this many faults after the last required one leaves a request unanswered, the run ends.
 const HARMLESS: usize = 50;
 
-/// Long runs report their progress.
+/// The interval at which long runs report their progress.
 const TELL_EVERY: Duration = Duration::from_secs(30);
 
-/// How much is done.
+/// The size of a run.
 struct Scale {
-    /// So many tokens are revoked.
+    /// The number of tokens to revoke.
     revoked: u64,
     seed: u64,
-    /// The number of faults, at least.
+    /// The minimum number of faults.
     least: u64,
     /// The bound of the random number of revocations between two faults, which is added to [`APART`].
     gap: u64,
     /// The names of the faults; `None`: all.
     faults: Option<&'static [&'static str]>,
-    /// How the applications before the nodes work, through which checks go; `None`: there are none.
+    /// How the applications in front of the nodes work, which the checks pass through; `None`: there are none.
     gates: Option<Manner>,
 }
 
@@ -89,7 +89,7 @@ impl Scale {
     fn usual() -> Self {
         let seed = seed("KNOXIDE_HISTORY_SEED");
         let revoked = number("KNOXIDE_HISTORY_REVOKED").unwrap_or(REVOKED);
-        // Long runs are not to consist of faults.
+        // Long runs must not consist mostly of faults.
         Self { revoked, seed, least: 0, gap: 100 + revoked / 100, faults: None, gates: None }
     }
 
@@ -99,7 +99,7 @@ impl Scale {
         Self { revoked: REVOKED / 4, least, gap: 20, ..Self::usual() }
     }
 
-    /// Checks go through the remote middleware of an application before each node.
+    /// Checks pass through the remote middleware of an application in front of each node.
     fn of_gates(manner: Manner) -> Self {
         let revoked = number("KNOXIDE_HISTORY_REVOKED").unwrap_or(REVOKED / 4);
         Self { revoked, gates: Some(manner), ..Self::usual() }
@@ -113,9 +113,9 @@ impl Scale {
 
 /// The result of a run.
 struct Report {
-    /// With fewer answers of any kind the run proves too little.
+    /// With fewer answers of any kind, the run proves too little.
     enough: u64,
-    /// How many acts were compared with their events.
+    /// The number of acts compared with their events.
     acts: u64,
     verdict: Verdict,
     summary: String,
@@ -135,7 +135,7 @@ impl Report {
     }
 }
 
-/// Stops all clients, whatever happens.
+/// Stops all clients, even on a panic.
 struct Finish<'a>(&'a Ledger);
 
 impl Drop for Finish<'_> {
@@ -144,8 +144,8 @@ impl Drop for Finish<'_> {
     }
 }
 
-/// Starts the nodes and the clients, causes each fault at least once and until enough
-/// tokens were revoked, checks every token once more, and judges.
+/// Starts the nodes and the clients, causes each fault at least once and until enough tokens are revoked, checks every
+/// token once more, and judges.
 fn run<W: Sync>(
     name: &str,
     scale: &Scale,
@@ -155,7 +155,7 @@ fn run<W: Sync>(
 ) -> Report {
     println!("{name}, {} tokens to be revoked, KNOXIDE_HISTORY_SEED={}", scale.revoked, scale.seed);
     let begun = Instant::now();
-    // Each kill can leave some requests to end all sessions without an answer.
+    // Each kill can leave some requests to end all sessions unanswered.
     let spare = usize::try_from(100 + scale.revoked / 50 + 3 * scale.least).expect("a number");
     let (ledger, crowd, command) = (Ledger::default(), Crowd::gather(store, spare), Command::on(url));
     let mut nodes = start();
@@ -201,8 +201,8 @@ fn run<W: Sync>(
     Report { enough: scale.revoked / 20, acts, verdict, summary, ledger }
 }
 
-/// Lets each fault happen once, in any order, and then any until enough tokens were revoked and,
-/// where all kinds happen, one has hurt. Returns how often each happened.
+/// Causes each fault once, in random order, and then random ones until enough tokens were revoked and, if all kinds are
+/// used, one has caused harm. Returns how often each happened.
 fn inflict<W>(scene: &mut Scene<'_, W>, faults: &[&Fault<W>], scale: &Scale) -> BTreeMap<&'static str, u64> {
     let mut inflicted = BTreeMap::new();
     let mut due = faults.to_vec();
@@ -233,7 +233,7 @@ fn inflict<W>(scene: &mut Scene<'_, W>, faults: &[&Fault<W>], scale: &Scale) -> 
     inflicted
 }
 
-/// Waits for so many more revocations, as long as there are any.
+/// Waits for this many more revocations; fails if there are none for too long.
 fn wait_for(ledger: &Ledger, more: u64, inflicted: &BTreeMap<&'static str, u64>) {
     let goal = ledger.revoked() + more;
     while ledger.revoked() < goal {
@@ -303,7 +303,7 @@ fn on_postgres_the_remote_middleware_breaks_no_rule() {
     }
 }
 
-/// What an application may not do.
+/// What an application must not do.
 #[test]
 fn an_application_that_keeps_answers_is_found() {
     let scale = Scale { gates: Some(Manner::Keeping), ..Scale::small(&[sqlite::CHECKPOINT]) };
@@ -312,7 +312,7 @@ fn an_application_that_keeps_answers_is_found() {
     assert!(report.verdict.let_in > 0, "it was not found: {}", report.summary);
 }
 
-/// Harm that a kill could do and no planted bug does. The server is correct here and the ledger is falsified.
+/// Harm that a kill could cause and that no planted bug causes. Here the server is correct and the ledger is falsified.
 #[test]
 fn what_a_kill_could_lose_revive_or_half_do_is_found() {
     let database = Database::migrated(Backend::Sqlite);
@@ -326,7 +326,7 @@ fn what_a_kill_could_lose_revive_or_half_do_is_found() {
     let now = Instant::now;
     ledger.end_one(&revived, by, now(), now(), Outcome::Done);
     for user in [crowd.user(1), crowd.user(2)] {
-        // The server never saw these logins. Only the first user may have lost all sessions.
+        // The server never saw these logins. Only the first user can have lost all sessions.
         ledger.login(&user, "a device", "0".repeat(40), (now(), now()));
     }
     ledger.end_all(&partial.user, by, now(), now(), Outcome::Silent);
@@ -336,8 +336,7 @@ fn what_a_kill_could_lose_revive_or_half_do_is_found() {
     assert_eq!(found, (1, 0, 1, 1, 0), "{:#?}", verdict.told);
 }
 
-/// The judge must be able to find something; that there is nothing else to find without
-/// the bug is what the tests above show.
+/// The judge must find each planted bug; the tests above show that it finds nothing without them.
 #[test]
 fn on_sqlite_planted_bugs_are_found() {
     for bug in [Bug::LateCache, Bug::HastyLogout, Bug::ForgottenLogout] {

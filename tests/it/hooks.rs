@@ -1,5 +1,5 @@
-//! An application with users of its own: ended sessions stay ended, also against a login whose password is
-//! being checked.
+//! An application with external users: ended sessions stay ended, even if a login's password is being checked at the
+//! time.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
@@ -15,10 +15,10 @@ use knoxide::store::{LastAdmin, UserChanged};
 
 use crate::harness::app::{App, on_each_database};
 
-/// Reports that a login waits, and receives the order to go on.
+/// Reports that a login waits, and receives the signal to continue.
 type Gate = (Sender<()>, Receiver<()>);
 
-/// Accepts every login, and can be held while it does.
+/// Accepts every login, and can be held while it does so.
 #[derive(Clone, Default)]
 struct Hook {
     held: Arc<Mutex<Option<Gate>>>,
@@ -58,7 +58,7 @@ on_each_database! {
         let auth = Auth::builder(Arc::clone(&app.store)).user_provider(hook.clone()).build().expect("a service");
         let first = log_in(&auth).expect("a login");
         assert!(is_live(&auth, &first));
-        // The provider has accepted the login, and before the session is opened all of the user's are ended.
+        // The provider has accepted the login; before the session is opened, all of the user's sessions are ended.
         let ((asked, was_asked), (go_on, may_go_on)) = (channel(), channel());
         *hook.held.lock().expect("no panic") = Some((asked, may_go_on));
         let overtaken = std::thread::scope(|scope| {

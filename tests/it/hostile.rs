@@ -1,4 +1,4 @@
-//! Strings that pretend to be JSON Web Tokens are accepted nowhere, and break nothing.
+//! Strings that pretend to be JSON Web Tokens are accepted nowhere and cause no errors.
 
 use knoxide::domain::dialect::Dialect;
 use knoxide::domain::jwt::Algorithm;
@@ -51,7 +51,7 @@ fn ask_everywhere(client: &mut Client, speech: &Speech, token: &str) -> Vec<(&'s
     answers.extend(speech.verify(client, token).map(|reply| ("verify", reply.status)));
     answers.extend(speech.refresh(client, token).map(|reply| ("refresh", reply.status)));
     answers.extend(speech.blacklist(client, token).map(|reply| ("blacklist", reply.status)));
-    // Bytes that no header can contain are not sent as one.
+    // Tokens with bytes that no header can contain are not sent as one.
     if token.bytes().all(|byte| byte == b'\t' || (byte >= b' ' && byte != 0x7f)) {
         answers.push(("check", speech.check(client, token)));
     }

@@ -1,4 +1,4 @@
-//! The idle limit: a session in use lives, an unused one ends permanently.
+//! The idle limit: a session in use lives, and an unused one ends for good.
 
 use std::time::Duration;
 
@@ -43,8 +43,8 @@ on_each_database! {
         app.clock.advance(LIMIT + INTERVAL);
         assert_eq!(client.check(&token), 200, "exact to two intervals");
         app.clock.advance(Duration::from_micros(1));
-        assert_eq!(client.check(&token), 401, "asking who one is was no use");
-        // Even a clock that is set back does not revive it.
+        assert_eq!(client.check(&token), 401, "this check did not count as use");
+        // Even setting the clock back does not revive it.
         app.clock.set(crate::harness::app::start_of_time());
         assert_eq!(use_it(&app, &token, Activity::Counts), Err(CheckError::Refused(Refusal::Unknown)));
     }

@@ -32,7 +32,7 @@ fn log_in(app: &App) -> (String, String) {
     (token("access"), token("refresh"))
 }
 
-/// The published keys' ids, newest first.
+/// The ids of the published keys, newest first.
 fn published(app: &App) -> Vec<Value> {
     let reply = app.client().ask(&Request::new("GET", "/.well-known/jwks.json"));
     assert_eq!((reply.status, reply.header("Content-Type").as_deref()), (200, Some("application/jwk-set+json")));
@@ -72,7 +72,7 @@ on_each_database! {
         let (status, body) = post(&app, "/jwt/refresh/", &json!({ "refresh": refresh }));
         assert_eq!((status, key_of(body["access"].as_str().expect("a token"))), (200, both[0].clone()));
 
-        // The longest lifetime of an access token, which the old key may have signed to the last.
+        // The longest lifetime of an access token, which the old key may have signed up to the last moment.
         app.clock.advance(Duration::from_secs(8_000_000 - 1));
         assert_eq!(published(&app), both);
         app.clock.advance(Duration::from_secs(1));
@@ -113,7 +113,7 @@ on_each_database! {
             settings.database.url = database.url.parse().expect("a URL");
             settings.passwords.bcrypt_cost = 10;
             settings.jwt = jwt(Algorithm::Hs256, secret);
-            // The start ends here if nothing else ends it.
+            // The start fails here unless it has failed before.
             settings.http.listen = vec![ListenAddress::Unix(PathBuf::from("/nowhere/at/all"))];
             let folder = tempfile::tempdir().expect("a folder");
             let (clock, delivery) = (ManualClock::new(start_of_time()), PasswordDelivery::File(folder.path().to_owned()));

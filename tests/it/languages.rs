@@ -1,4 +1,4 @@
-//! Servers of Postgres that word their errors in another language than English.
+//! Postgres servers whose error messages are not in English.
 
 use std::time::{Duration, Instant};
 
@@ -20,10 +20,10 @@ use crate::harness::program::Program;
 /// The name of the harness's user, and the password.
 const USER: (&str, &str) = ("alice", "correct horse");
 
-/// A word that the server's messages about a lock have in this language, to see that it speaks it.
+/// A word in the server's messages about a lock in this language, which shows that the server uses it.
 const LANGUAGES: [(&str, &str); 2] = [("de_DE", "Verklemmung"), ("fr_FR", "interblocage")];
 
-/// A server that speaks another language, for each; none if the Postgres half of the tests is left out.
+/// A server for each language; none if the Postgres half of the tests is omitted.
 fn servers() -> impl Iterator<Item = (Cluster, &'static str)> {
     let languages = if shared().is_some() { &LANGUAGES[..] } else { &[] };
     languages.iter().map(|(language, word)| (Cluster::speaking(language).expect("a server"), *word))
@@ -35,7 +35,7 @@ fn count(connection: &mut PgConnection, what: &str) -> i64 {
     number.get_result(connection).expect("a number")
 }
 
-/// Processes of the server that wait for a lock of this kind.
+/// Server processes that wait for a lock of this kind.
 fn waiting(connection: &mut PgConnection, kind: &str) -> i64 {
     count(connection, &format!("pg_locks WHERE NOT granted AND locktype = '{kind}'"))
 }
@@ -62,15 +62,15 @@ fn a_deadlock_is_run_again() {
                     'BEGIN PERFORM pg_advisory_xact_lock(6); PERFORM pg_advisory_xact_lock(7); RETURN NULL; END'; \
                     CREATE TRIGGER slow AFTER UPDATE ON sessions FOR EACH ROW EXECUTE FUNCTION slow();";
         other.batch_execute(slow).expect("a trigger");
-        // The server finds the deadlock for the process that waited first.
+        // The process that waited first then detects the deadlock.
         other.batch_execute("SET deadlock_timeout = '1h'; BEGIN; SELECT pg_advisory_xact_lock(7)").expect("a lock");
         let mut watcher = connect(&cluster.url());
         std::thread::scope(|scope| {
             let ending = scope.spawn(|| app.connection().end_session(session, &app.audit(Event::Revoked)));
             while waiting(&mut watcher, "advisory") == 0 {
-                assert!(!ending.is_finished(), "nothing stood in its way");
+                assert!(!ending.is_finished(), "it did not wait for the lock");
             }
-            // It gets this lock the moment that the other one gives way, and before the second try.
+            // It gets this lock as soon as the other one gives way, before the second attempt.
             other.batch_execute("SELECT pg_advisory_xact_lock(6); COMMIT").expect("a lock");
             assert_eq!(ending.join().expect("no panic"), Ok(true));
         });
@@ -91,7 +91,7 @@ fn a_wait_for_a_lock_that_was_too_long_is_told_from_a_failure() {
         let error = find(&mut *c).expect_err("the table is locked");
         assert!(matches!(error, StoreError::Busy(_)), "{error:?}");
         other.batch_execute("COMMIT").expect("no lock");
-        find(&mut *c).expect("the same connection goes on");
+        find(&mut *c).expect("the same connection still works");
     }
 }
 
@@ -129,7 +129,7 @@ fn a_migration_waits_for_a_table_that_is_in_use() {
         reader.batch_execute("BEGIN; LOCK TABLE tokens IN ACCESS SHARE MODE").expect("a lock");
         std::thread::scope(|scope| {
             let change = scope.spawn(|| store.revert_last_migration());
-            // It waits, gives up, and waits a second time.
+            // It waits, gives up, and waits again.
             for is_waiting in [true, false, true] {
                 while (waiting(&mut watcher, "relation") > 0) != is_waiting {
                     assert!(!change.is_finished(), "it did not wait a second time");
@@ -180,7 +180,7 @@ fn a_refused_login_is_said_at_once() {
             superuser.batch_execute(statement).expect(statement);
         }
         let at = cluster.address();
-        // The rules are read a moment later.
+        // The rules are reloaded a moment later.
         while PgConnection::establish(&format!("postgres://keeper:hush@{at}/keeper")).is_ok() {}
         for (login, database, quoted) in [
             ("keeper:hush", "keeper", "keeper"),
@@ -193,12 +193,12 @@ fn a_refused_login_is_said_at_once() {
                 let begun = Instant::now();
                 let done = program.run(&[command]);
                 assert_eq!(done.code, Some(1), "{command} {login} {database}: {}", done.err);
-                // The first try of many took 10 s with its followers.
+                // The first of many attempts used to take 10 s, followed by the others.
                 assert!(begun.elapsed() < Duration::from_secs(8), "{command} {login} {database}: {}", done.err);
                 assert!(done.err.contains(quoted) && !done.err.contains("hush"), "{login} {database}: {}", done.err);
             }
         }
-        // What passes is tried again, though it names the role, too.
+        // A temporary error is retried, even though it names the role as well.
         superuser.batch_execute("ALTER ROLE keeper CONNECTION LIMIT 0").expect("a limit");
         let program = Program::bare().set("DATABASE_URL", &format!("postgres://keeper:good@{at}/keeper"));
         let full = program.run(&["migrate"]);

@@ -1,5 +1,4 @@
-//! Which module may name which, and what may be named in one place only: rules
-//! that the compiler does not check.
+//! Which module may name which, and what may be named only in certain places: rules that the compiler does not check.
 
 mod dependencies;
 mod source;
@@ -9,8 +8,8 @@ use std::collections::BTreeMap;
 use knoxide::domain::dialect::Dialect;
 use source::{Source, read_library};
 
-/// Every module of the library, lowest first, with the modules it may name besides itself. Of the
-/// domain each module counts for itself.
+/// Every module of the library, lowest first, with the modules it may name besides itself. In the domain, each module
+/// is listed separately.
 const MAY_NAME: &[(&str, &[&str])] = &[
     // Values and judgements: no input, no output.
     ("domain::time", &[]),
@@ -30,22 +29,21 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("domain::import", &["domain::time", "domain::token", "domain::user"]),
     // Background threads of all kinds.
     ("threads", &[]),
-    // What is remembered.
-    // Signing keys are made at the lowest priority, on a thread.
+    // What is stored.
+    // Signing keys are created on a thread of the lowest priority.
     ("store", &["domain", "threads"]),
-    // What can be done.
+    // The use cases.
     ("service", &["domain", "store", "threads"]),
-    // How it is asked for.
+    // The interface over HTTP.
     ("http", &["domain", "service"]),
-    // The program around it.
+    // The program around them.
     ("config", &["domain", "store", "service", "http"]),
     ("telemetry", &["domain", "config", "threads"]),
     ("server", &["domain", "store", "service", "http", "config", "threads"]),
     ("cli", &["domain", "store", "service", "config", "telemetry", "server"]),
 ];
 
-/// What may be named in some places only: a path, the files in which it may stand (a folder
-/// stands for all in it), and why.
+/// What may be named only in some places: a path, the files that may name it (a folder means all files in it), and why.
 const ONLY_IN: &[(&str, &[&str], &str)] = &[
     ("diesel", &["store/diesel"], "SQL stays in the store"),
     ("diesel_migrations", &["store/diesel"], "SQL stays in the store"),
@@ -53,7 +51,7 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
     (
         "crate::store::diesel",
         &["store", "config", "server", "cli/database", "cli/doctor"],
-        "others know the store by its traits",
+        "others use the store through its traits",
     ),
     ("crate::store::Store", &["store", "service", "server", "cli/doctor"], "commands call use cases of the service"),
     ("crate::store::Connection", &["store", "service", "server"], "commands call use cases of the service"),
@@ -62,7 +60,7 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
         &["store", "service/admin", "server", "cli/doctor"],
         "administration calls use cases of the service",
     ),
-    ("crate::store::memory", &["store"], "others know the store by its traits"),
+    ("crate::store::memory", &["store"], "others use the store through its traits"),
     ("actix_web", &["http", "server"], "the service knows no HTTP"),
     ("actix_http", &["http", "server"], "the service knows no HTTP"),
     ("clap", &["cli"], "arguments end at the command line"),
@@ -85,7 +83,7 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
     ("std::process", &[], "only the program itself ends the process"),
 ];
 
-/// Where a secret leaves its type in code that ships: the file, how often, and what for.
+/// Where code that ships takes a secret out of its type: the file, how often, and why.
 const EXPOSURES: &[(&str, usize, &str)] = &[
     ("cli/client", 2, "a client's new secret is shown, once"),
     ("cli/password", 2, "a password that was typed twice is compared"),
@@ -129,7 +127,7 @@ fn may_name(from: &str) -> Option<&'static [&'static str]> {
     MAY_NAME.iter().find(|(module, _)| *module == from).map(|(_, allowed)| *allowed)
 }
 
-/// The module of the table that this path leads into: its first segment, within the domain its first two.
+/// The module of the table that a path belongs to: its first segment, or in the domain its first two.
 fn unit(segments: &[&str]) -> String {
     match segments {
         ["domain", module, ..] => format!("domain::{module}"),
@@ -166,7 +164,7 @@ fn wrong_directions(sources: &[Source]) -> Vec<String> {
     wrong
 }
 
-/// Uses of what may be named in other places only.
+/// Names that may be used only in other places.
 fn wrong_places(sources: &[Source]) -> Vec<String> {
     let mut wrong = Vec::new();
     for source in sources.iter().filter(|source| !source.is_test) {
@@ -180,8 +178,8 @@ fn wrong_places(sources: &[Source]) -> Vec<String> {
     wrong
 }
 
-/// Dialects that know of each other. What they share stands in the module above them, which they
-/// name; all of it at once they may not, since the other dialects are in it too.
+/// Dialects that name each other. What they share is in the module above them, whose items they may name; they may not
+/// import all of it, since the other dialects are in it too.
 fn neighbours(sources: &[Source]) -> Vec<String> {
     let mut wrong = Vec::new();
     for source in sources {
@@ -210,7 +208,7 @@ fn the_table_goes_one_way() {
     for (module, allowed) in MAY_NAME {
         for other in *allowed {
             let stands = |known: &&str| known == other || known.starts_with(&format!("{other}::"));
-            assert!(below.iter().any(stands), "{module} may name {other}, which does not stand below it");
+            assert!(below.iter().any(stands), "{module} may name {other}, which is not below it");
         }
         below.push(module);
     }
@@ -257,7 +255,7 @@ fn there_are_no_globals_that_change() {
     assert_eq!(globals.collect::<Vec<_>>(), Vec::new());
 }
 
-/// The rules themselves can fail, and names in comments and texts do not count.
+/// The rules themselves can fail, and names in comments and strings do not count.
 #[test]
 fn each_way_of_breaking_a_rule_is_seen() {
     let read = |file: &str, code: &str| [Source::read(file, code)];

@@ -1,4 +1,4 @@
-//! The integration tests: one binary, so that it links once.
+//! The integration tests, in one binary, so that there is only one to link.
 
 #[cfg(test)]
 mod admin_api;

@@ -1,4 +1,4 @@
-//! Mass ends: what was shown ends, no more and no less, and no check accepts it afterwards.
+//! Mass ends: exactly the sessions that were shown end, and no check accepts their tokens afterwards.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
@@ -29,7 +29,7 @@ fn of_network(network: &str) -> SessionMatch {
     SessionMatch { address: Some(network.parse::<IpNet>().expect("a network")), ..SessionMatch::default() }
 }
 
-/// Opens a session at a moment of some node's clock.
+/// Opens a session at this time, as a node whose clock shows it would.
 fn open(app: &App, user: UserId, number: u8, at: Timestamp) -> SessionId {
     let mut unique = [0; 10];
     unique[9] = number;
@@ -55,7 +55,7 @@ fn open_as(app: &App, user: UserId, id: SessionId, (number, at): (u8, Timestamp)
     new.id
 }
 
-/// How many rows there are.
+/// The number of rows.
 fn count(app: &App, rows: &str) -> i64 {
     use diesel::Connection as _;
 
@@ -75,7 +75,7 @@ fn count(app: &App, rows: &str) -> i64 {
     }
 }
 
-/// How often a mass end was begun, and how often it was completed.
+/// How many mass ends were started, and how many were completed.
 fn events(app: &App) -> (i64, i64) {
     let of = |event: &str| count(app, &format!("audit_events WHERE event = '{event}' AND actor = 'cli'"));
     (of("mass_end_started"), of("mass_end_done"))
@@ -125,10 +125,10 @@ on_each_database! {
         open(&app, alice, 1, now);
         let found = admin.dry_run(&of_network("192.0.2.0/24")).expect("a count");
         assert_eq!((found.count, found.moment), (1, now));
-        // One that is opened later is not part of the set, whoever's clock says so.
+        // A session opened later is not part of the set, whatever its node's clock says.
         app.clock.advance(second);
         open(&app, alice, 2, now.saturating_add(second));
-        // But this one is: it is opened by a node whose clock is behind.
+        // This one is: it is opened by a node whose clock is behind.
         let late = open(&app, alice, 3, now.saturating_sub(second));
         let refused = admin.end_filtered(&of_network("192.0.2.0/24"), found.shown(), &mut |_| {});
         assert!(matches!(refused, Err(AdminError::MoreThanShown { shown: 1, found: 2 })), "{refused:?}");

@@ -1,8 +1,7 @@
-//! The algorithms behind "a revoked token is never accepted again", explored in all their
-//! interleavings. `docs/models.md` says what that proves and what it assumes.
+//! The algorithms behind "a revoked token is never accepted again", explored in all their interleavings.
+//! `docs/models.md` says what that proves and what it assumes.
 //!
-//! Each model also comes with mistakes planted in it, and must find them: one that cannot fail
-//! would prove nothing.
+//! Each model is also run with planted mistakes, and must find them: a model that cannot fail would prove nothing.
 
 mod ledger;
 mod pools;
@@ -22,12 +21,12 @@ use sqlite::SqliteView;
 
 /// Several nodes that check one token.
 const NODES: Size = Size { nodes: 2, checked: 1, tokens: 1, checks: 4 };
-/// Another token is revoked, too, which no check is about.
+/// Another token, which is never checked, is revoked too.
 const REVOCATIONS: Size = Size { nodes: 1, checked: 1, tokens: 2, checks: 3 };
 /// Two tokens are checked and revoked.
 const TOKENS: Size = Size { nodes: 1, checked: 2, tokens: 2, checks: 2 };
 
-/// Explores all states, of which there are at least so many, and finds all properties true.
+/// Explores all states, of which there must be at least this many, and requires all properties to hold.
 fn holds<M>(model: M, least: usize)
 where
     M: Model + Send + Sync + 'static,
@@ -36,13 +35,13 @@ where
 {
     let checker = model.checker().spawn_bfs().join();
     checker.assert_properties();
-    assert!(checker.is_done(), "not all was explored");
+    assert!(checker.is_done(), "some states were not explored");
     let states = checker.unique_state_count();
     println!("{}: {states} states", std::any::type_name::<M>());
     assert!(states >= least, "only {states} states");
 }
 
-/// Finds a way to make the property false.
+/// Requires a counterexample to the property.
 fn is_caught<M>(model: M, property: &'static str)
 where
     M: Model + Send + Sync + 'static,

@@ -1,4 +1,4 @@
-//! The settings of a dialect: whether and where it is mounted, and the form of its tokens.
+//! The settings of a dialect: whether and where it is mounted, and the format of its tokens.
 
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ fn a_dialect_that_is_off_has_no_paths_and_its_tokens_count_nowhere() {
             let login = speech.try_login(client, "alice", "correct horse").status;
             assert_eq!(login, if speech.dialect == off.dialect { 404 } else { 200 }, "{:?}", speech.dialect);
             let check = match (off.dialect, speech.dialect == off.dialect) {
-                // Who am I is an endpoint of knox.
+                // The endpoint of this check belongs to the knox dialect.
                 (Dialect::Knox, _) => 404,
                 (_, true) => 401,
                 (_, false) => 200,

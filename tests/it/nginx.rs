@@ -1,4 +1,4 @@
-//! The shipped configuration for nginx, before the real server.
+//! The shipped configuration for nginx, in front of the real server.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -19,13 +19,13 @@ use crate::harness::program::{PASSWORD, Program, Running, tool};
 use crate::harness::setting;
 use crate::harness::wire::{Framing, Request, Wire};
 
-/// A user who may do nothing that root may, and the group of such.
+/// An unprivileged user, and that user's group.
 const NOBODY: u32 = 65_534;
 
 /// Longer than nginx takes to start on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A running nginx, ended with this value.
+/// A running nginx, which ends when this is dropped.
 struct Nginx {
     process: Child,
     address: SocketAddr,
@@ -33,12 +33,12 @@ struct Nginx {
 }
 
 impl Nginx {
-    /// nginx with the shipped configuration, before a server at `upstream`.
+    /// nginx with the shipped configuration, in front of a server at `upstream`.
     fn before(program: &Path, upstream: SocketAddr) -> Self {
         Self::started(Command::new(program), &upstream.to_string())
     }
 
-    /// The same, before a Unix socket, as another user and in a group of that one's or ours.
+    /// The same, in front of a Unix socket, as an unprivileged user and in this group.
     fn of_nobody(program: &Path, group: u32, socket: &Path) -> Self {
         let mut command = Command::new("setpriv");
         command.args([&format!("--reuid={NOBODY}"), &format!("--regid={group}"), "--clear-groups"]).arg(program);
@@ -46,7 +46,7 @@ impl Nginx {
     }
 
     fn started(mut command: Command, upstream: &str) -> Self {
-        // Another process may take the port between its choice and nginx's binding.
+        // Another process may take the port after it was chosen.
         for _ in 0..5 {
             let port =
                 TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port").local_addr().expect("a port").port();
@@ -54,17 +54,17 @@ impl Nginx {
                 return running;
             }
         }
-        panic!("nginx does not start; what it says stands above");
+        panic!("nginx does not start; its messages are above");
     }
 
     fn try_at(command: &mut Command, upstream: &str, port: u16) -> Option<Self> {
         let folder = tempfile::tempdir().expect("a folder");
-        // It may be another user's.
+        // nginx may run as another user.
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).expect("a mode");
         let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("contrib/nginx/knoxide.conf");
         let shipped = fs::read_to_string(shipped).expect("the shipped configuration");
         let here = replaced(&shipped, "server 127.0.0.1:8080;", &format!("server {upstream};"));
-        // All of 127.0.0.0/8, so that clients can come from several addresses.
+        // All of 127.0.0.0/8, so that clients can use several addresses.
         let here = replaced(&here, "listen 80;", &format!("listen 0.0.0.0:{port};"));
         let at = folder.path().display();
         let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
@@ -92,7 +92,7 @@ impl Nginx {
         Some(Self { process, address, _folder: folder })
     }
 
-    /// The status and the text of a reply to a client that comes from `source`.
+    /// The status and the text of the reply to a client with the address `source`.
     fn ask_from(&self, source: Ipv4Addr, request: &Request) -> (u16, String) {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
         socket.bind(&SocketAddr::from((source, 0)).into()).expect("an address of this machine");
@@ -115,7 +115,7 @@ impl Drop for Nginx {
     }
 }
 
-/// The same command, to which arguments can be added.
+/// A copy of the command, to which arguments can be added.
 fn again(command: &Command) -> Command {
     let mut copy = Command::new(command.get_program());
     copy.args(command.get_args());
@@ -127,7 +127,7 @@ fn replaced(text: &str, old: &str, new: &str) -> String {
     text.replace(old, new)
 }
 
-/// nginx, if it is installed; Debian keeps it off the path of ordinary users.
+/// nginx, if it is installed; Debian installs it outside the PATH of ordinary users.
 fn installed() -> Option<PathBuf> {
     let path = setting("PATH").unwrap_or_default();
     let folders = std::env::split_paths(&path).chain([PathBuf::from("/usr/sbin")]);
@@ -139,7 +139,7 @@ fn installed() -> Option<PathBuf> {
     found
 }
 
-/// The addresses that sessions were opened from, oldest first.
+/// The addresses of the sessions' logins, oldest first.
 fn addresses(database: &Database) -> Vec<Option<String>> {
     let path = database.url.strip_prefix("sqlite://").expect("a SQLite file");
     let mut connection = SqliteConnection::establish(path).expect("a connection");
@@ -153,7 +153,7 @@ fn the_shipped_configuration_limits_logins() {
     let Some(program) = installed() else { return };
     let app = App::on(Database::migrated(Backend::Sqlite), Setup::default());
     let nginx = Nginx::before(&program, app.address);
-    // Neither needs a password to be hashed.
+    // Neither request needs a password hash.
     let login = |path: &str| Request::new("POST", path).body("", Framing::Length);
     let paths = ["/auth/login", "/auth/login/", "/api-token-auth", "/api/token/", "/auth/access_token/", "/jwt/create"];
     let flood = |client: Ipv4Addr| {
@@ -196,7 +196,7 @@ fn the_shipped_configuration_works_and_tells_addresses_right() {
     }
     assert_eq!(addresses(&app.database), expected);
 
-    // A whole life of a token, over a connection that nginx keeps.
+    // A token's whole life, over a connection that nginx keeps open.
     let mut client = crate::harness::app::Client { wire: Wire::connect(nginx.address).expect("a connection") };
     let token = client.login("alice", "correct horse");
     assert_eq!(client.check(&token), 200);
@@ -224,7 +224,7 @@ fn a_proxy_of_another_user_reaches_a_socket_that_its_mode_opens_to_it() {
     let body = format!(r#"{{"username":"admin","password":"{PASSWORD}"}}"#);
     let login = Request::new("POST", "/auth/login/").header("Content-Type", "application/json");
     let login = login.body(body, Framing::Length);
-    // With 660, the server's group reaches it; with 666, everybody does.
+    // With mode 660 the server's group can use the socket, with 666 everybody can.
     for (mode, group, status) in [("660", NOBODY, 502), ("660", 0, 200), ("666", NOBODY, 200)] {
         let server = Running::of(program.command(&[]).env("KNOXIDE_SOCKET_MODE", mode));
         let nginx = Nginx::of_nobody(&nginx, group, &socket);

@@ -1,4 +1,4 @@
-//! What services ask about tokens: `POST /introspect/`, `POST /check/`, `POST /revoke/`, and the metadata.
+//! The requests of services about tokens: `POST /introspect/`, `POST /check/`, `POST /revoke/`, and the metadata.
 
 mod batch;
 mod callers;

@@ -1,8 +1,8 @@
-//! Other services verify our access tokens offline, with independent libraries:
-//! with the published keys, or with the shared secret.
+//! Other services verify our access tokens offline with independent libraries, using the published keys or the shared
+//! secret.
 //!
-//! `scripts/test` installs the libraries below `target/offline`. Without it these tests say that
-//! they did not run; in CI they fail.
+//! `scripts/test` installs the libraries below `target/offline`. Without it, these tests report that they did not run;
+//! in CI they fail.
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -31,7 +31,7 @@ enum Verifier {
 impl Verifier {
     const ALL: [Self; 2] = [Self::Python, Self::JavaScript];
 
-    /// The claims of a token that is good; else why it is not.
+    /// The claims of a token that is good, or else why it is not.
     fn verify(self, asked: &Value) -> Result<Value, String> {
         let installed = installed();
         let mut command = match self {
@@ -41,7 +41,7 @@ impl Verifier {
                 command
             }
             Self::JavaScript => {
-                // A script from standard input finds its packages in the working directory.
+                // A script read from standard input finds its packages in the working directory.
                 let script = File::open(fixture::path("offline/verify.mjs")).expect("the script");
                 let mut command = Command::new("node");
                 command.args(["--input-type=module", "-"]).current_dir(&installed).stdin(script);
@@ -63,7 +63,7 @@ fn installed() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/offline")
 }
 
-/// Whether the libraries are there.
+/// Whether the libraries are installed.
 fn can_run() -> bool {
     let there = ["venv/installed", "node_modules/installed"].iter().all(|mark| installed().join(mark).exists());
     assert!(there || setting("CI").is_none_or(|ci| ci != "true"), "scripts/test installs what offline.rs needs");
@@ -73,7 +73,7 @@ fn can_run() -> bool {
     there
 }
 
-/// A server that signs with `algorithm`, at the real time, because verifiers use their own clock.
+/// A server that signs with `algorithm` and uses the real time, because verifiers use their own clock.
 fn server(algorithm: Algorithm) -> App {
     let setup = Setup { jwt: jwt(algorithm, Some(SECRET)), ..Setup::default() };
     let app = App::on(Database::migrated(Backend::Sqlite), setup);
@@ -82,7 +82,7 @@ fn server(algorithm: Algorithm) -> App {
     app
 }
 
-/// The same token with another user in its claims.
+/// The same token with a different user in its claims.
 fn forge(token: &str) -> String {
     use base64::Engine as _;
     use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -114,7 +114,7 @@ fn verified_by_others(algorithm: Algorithm) {
             assert_eq!(claims, expected, "{verifier:?}, {dialect:?}");
             let mut forged = asked.clone();
             forged["token"] = json!(forge(&token));
-            assert!(verifier.verify(&forged).is_err(), "{verifier:?} looks at the signature");
+            assert!(verifier.verify(&forged).is_err(), "{verifier:?} verifies the signature");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The instructions in the document for operators work.
+//! The instructions in the operators' documentation work.
 
 use std::path::Path;
 use std::process::Command;
@@ -11,7 +11,7 @@ use crate::harness::app::{App, Backend, Database, Setup, on_each_database};
 use crate::harness::postgres::cluster::Cluster;
 use crate::harness::program::{BINARY, Program};
 
-/// Runs SQL as an operator would, past the program.
+/// Runs SQL as an operator would, without the program.
 fn run(database: &Database, statement: &str) {
     match database.url.strip_prefix("sqlite://") {
         Some(path) => SqliteConnection::establish(path).expect("a connection").batch_execute(statement),
@@ -54,7 +54,7 @@ fn a_restored_backup_revives_nothing_once_all_epochs_are_raised() {
     assert_eq!(restored.client().check(&token), 401);
 }
 
-/// What `doctor` says of the server's log of statements.
+/// What `doctor` reports about the server's statement log.
 #[cfg(feature = "postgres")]
 fn advice_on_the_statement_log(program: &Program) -> Vec<String> {
     let findings: serde_json::Value = serde_json::from_str(&program.run(&["--json", "doctor"]).out).expect("JSON");
@@ -62,7 +62,7 @@ fn advice_on_the_statement_log(program: &Program) -> Vec<String> {
     findings.filter(|finding| finding["subject"] == "statement log").map(ToString::to_string).collect()
 }
 
-/// A server with a role and a database for Knoxide, as the document says; and the program on it.
+/// A server with a role and a database for Knoxide, as the documentation says; and the program on it.
 #[cfg(feature = "postgres")]
 fn own_server() -> (Cluster, diesel::PgConnection, Program) {
     let cluster = Cluster::start().expect("a server");

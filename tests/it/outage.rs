@@ -1,5 +1,5 @@
-//! The database goes away and comes back: "could not look" is a 503 in time, never a 401, and
-//! everything works again soon after.
+//! The database becomes unavailable and returns: "could not look" is a 503 in time, never a 401, and everything works
+//! again soon after.
 
 use std::time::{Duration, Instant};
 
@@ -20,10 +20,10 @@ const SLACK: Duration = Duration::from_secs(2);
 /// A check is answered within this time, whatever the database does.
 const CHECK_LIMIT: Duration = Duration::from_secs(1);
 
-/// Checks are answered again so soon after the database is back.
+/// Checks are answered again within this time after the database is back.
 const BACK_WITHIN: Duration = Duration::from_secs(2);
 
-/// For tests that wait for something that has no promise about time.
+/// For tests that wait for something without a promised time.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 fn is_unavailable(answer: &Answer) -> bool {
@@ -38,7 +38,7 @@ fn is_login(answer: &Answer) -> bool {
     answer.ask == Question::Login && answer.status == 200
 }
 
-/// Waits for checks, within their promise, and for the rest, to work again after `back`.
+/// Waits until checks, within their promised time, and everything else work again after `back`.
 fn wait_for_return(load: &Load, name: &str, back: Instant, with_logins: bool) {
     load.wait_for(&format!("a good check after: {name}"), back, back + BACK_WITHIN + SLACK, is_live);
     if with_logins {

@@ -1,4 +1,4 @@
-//! Passwords: every format that Django has written, and other contents of the column.
+//! Passwords: every format that Django has ever written, and other contents of the column.
 
 mod bounds;
 
@@ -10,7 +10,7 @@ use knoxide::domain::user::{Password, PasswordHash};
 use proptest::prelude::*;
 use serde::Deserialize;
 
-/// A password and what Django, or an independent program, stored for it.
+/// A password, and the hash that Django or an independent program stored for it.
 #[derive(Deserialize)]
 struct Vector {
     note: String,
@@ -23,7 +23,7 @@ fn vectors() -> Vec<Vector> {
     serde_json::from_str(include_str!("../fixtures/django_hashes.json")).unwrap()
 }
 
-/// Costs that are too dear to try more than once.
+/// Hashes that are too expensive to verify more than once.
 const DEAR: [&str; 6] = ["$1000000$", "$260000$", "$36000$", "$$2b$12$", "m=102400", "scrypt$16384$"];
 
 fn cheap() -> Hasher {
@@ -42,7 +42,7 @@ fn verify(hasher: Hasher, text: &str, hash: &str) -> Verification {
     hasher.verify(&password(text), Some(&stored(hash)))
 }
 
-/// The algorithms whose hashes stand in the fixture.
+/// The algorithms whose hashes are in the fixture.
 fn algorithm(name: &str) -> Algorithm {
     [
         Algorithm::BcryptSha256,
@@ -140,8 +140,8 @@ fn plain_bcrypt_reads_72_bytes() {
     assert_eq!(verify(cheap(), &format!("{shorter}zz"), &hash), Verification::Wrong, "the 72nd byte counts");
 }
 
-/// bcrypt repeats its NUL-terminated key, so "a\0a" would fit the hash of "a"; HMAC fills its key
-/// with NULs, so "a\0" would.
+/// bcrypt repeats its NUL-terminated key, so "a\0a" would match the hash of "a"; HMAC pads its key with NULs, so "a\0"
+/// would.
 #[test]
 fn a_nul_does_not_make_two_passwords_one() {
     let bcrypt = "bcrypt$$2b$04$vlgEW3FBYQaPZSIe8Mw8EO9rPEIc1UY.cO.4AN/bTVWhZkWScJZzS";
@@ -180,7 +180,7 @@ fn costs_are_held_within_bounds() {
     assert_eq!(Hasher::new(9).unwrap_err().to_string(), "the password cost 9 is not between 10 and 16");
 }
 
-/// The expected text was made by Python's bcrypt over hashlib's SHA-256, as Django does it.
+/// The expected text was produced by Python's bcrypt over hashlib's SHA-256, as Django does it.
 #[test]
 fn the_written_hash_is_the_one_django_would_write() {
     struct Counting;
@@ -310,8 +310,8 @@ fn reasons_name_the_algorithm_and_no_part_of_the_hash() {
     assert_eq!(reason, "the algorithm of the stored password hash is unknown");
 }
 
-/// A vector whose hash is verified quickly, with some of its characters replaced, inserted or
-/// removed. Digits from 1 to 9 are not inserted, so that no cost takes minutes.
+/// A quickly verified vector whose hash has some characters replaced, inserted or removed. Digits from 1 to 9 are not
+/// inserted, so that no cost takes minutes.
 fn damaged() -> impl Strategy<Value = String> {
     let cheap: Vec<String> = vectors()
         .into_iter()

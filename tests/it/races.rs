@@ -1,4 +1,4 @@
-//! Races between logins, logouts and whatever ends all sessions, on both databases.
+//! Races between logins, logouts and the acts that end all sessions, on both databases.
 //!
 //! `KNOXIDE_RACE_TRIES` sets how often each race is run.
 
@@ -27,12 +27,12 @@ const TRIES: u64 = 1_000;
 
 const PASSWORD: &str = "correct horse";
 
-/// Every tenth try has one of the two certainly done before the other begins.
+/// In every tenth try, one of the two is complete before the other begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Order {
     OneFirst,
     OtherFirst,
-    /// At once, the one later by so much.
+    /// Both at once, the later one delayed by this long.
     Together(Duration),
 }
 
@@ -74,10 +74,10 @@ fn race<A, B: Send>(order: Order, one: impl FnOnce() -> A, other: impl FnOnce() 
     }
 }
 
-/// Something that is done to a user, by the store's administration or on a connection.
+/// Something done to a user, through the store's administration or on a connection.
 type Change = fn(&DieselStore, &mut dyn Connection, UserId, &AuditContext);
 
-/// A user, and two connections that work against each other.
+/// A user, and two connections that compete.
 struct Ring {
     app: App,
     user: UserId,
@@ -97,19 +97,19 @@ impl Ring {
         self.one.find_account_by_id(self.user).expect("a read").expect("the user")
     }
 
-    /// A session as a login prepares it that has seen the account as it is now.
+    /// A session as prepared by a login that has seen the account in its current state.
     fn prepare(&mut self) -> (NewSession, TokenDigest) {
         new_session(&self.account(), self.app.audit(Event::Login))
     }
 
-    /// What a check says now.
+    /// The current verdict of a check.
     fn verdict(&mut self, digest: TokenDigest) -> Result<Verified, Refusal> {
         let found = self.one.find_many(&[digest]).expect("a read");
         judge(found[0].as_ref(), Some(TokenKind::Access), self.app.auth.now(), None)
     }
 
-    /// Runs logins, each of which saw the account before `end` began, against `end`. None may
-    /// survive, nor live again after `after`.
+    /// Runs `end` against logins that saw the account before it began. Their sessions must not survive, nor be live
+    /// again after `after`.
     fn logins_against(mut self, end: Change, after: Change) {
         let mut opened = 0;
         for order in orders() {
@@ -193,12 +193,12 @@ on_each_database! {
                 || store.set_password(user, &new, None, &audit).expect("a write"),
             );
             assert_eq!(changed, UserChanged::Done);
-            assert!(order != Order::OtherFirst || !upgraded, "an upgrade of a hash that is gone");
+            assert!(order != Order::OtherFirst || !upgraded, "an upgrade of a hash that was replaced");
             assert_eq!(ring.account().password.expose(), new.expose(), "{order:?}");
         }
     }
 
-    /// Postgres shows the one that waited the session as it is now, but the user as it was.
+    /// Postgres shows the transaction that waited the session in its current state, but the user in the old one.
     fn a_logout_stands_against_a_password_change_that_keeps_the_session(backend) {
         let mut ring = Ring::new(backend);
         for order in orders() {
@@ -250,16 +250,16 @@ on_each_database! {
         let client = &mut app.client();
         let token = client.login("alice", PASSWORD);
         assert_eq!([client.logout(&token), client.logout(&token)], [200, 401]);
-        // At once, both may find it alive; then it is dead for both.
+        // At once, both may find it live; afterwards it is dead for both.
         let token = client.login("alice", PASSWORD);
         let replies = at_once(app.address, 8, |client| client.logout(&token));
         assert!(replies.contains(&200) && replies.iter().all(|status| matches!(status, 200 | 401)), "{replies:?}");
         assert_eq!([client.check(&token), client.logout(&token)], [401, 401]);
     }
 
-    /// Through the whole server: who is locked out while logging in gets nothing that lasts.
+    /// Through the whole server: a user who is locked out while logging in gets no token that lasts.
     fn nobody_logs_in_past_a_deactivation(backend) {
-        // A hundred refusals at one moment, whose reasons are of interest.
+        // A hundred refusals at once, and the test looks at their reasons.
         let setup = Setup { throttle: ThrottlePolicy::off(), ..Setup::default() };
         let app = App::on(Database::migrated(backend), setup);
         let user = app.add_user("alice", PASSWORD);
@@ -297,7 +297,7 @@ on_each_database! {
             };
             connection.group(&mut open).expect("a write");
         }
-        // Only now: a connection that sends nothing for long is hung up on.
+        // Opened only now, since the server closes a connection that sends nothing for long.
         let client = &mut app.client();
         let token = client.login("alice", PASSWORD);
         assert_eq!(client.logout_all(&token), 200);
@@ -309,14 +309,14 @@ on_each_database! {
             }
         }
         let swept = app.store.sweep(app.auth.now(), &SweepPolicy::default(), &|| true).expect("a sweep");
-        // Logging out has taken up to a hundred with it.
+        // A logout can have ended up to a hundred.
         assert!((MANY - 100..=MANY).contains(&swept.dead_tokens), "{swept:?}");
         let digests: Vec<_> = prepared.iter().take(250).map(|(_, digest)| *digest).collect();
         assert!(connection.find_many(&digests).expect("a read").iter().all(Option::is_none));
     }
 }
 
-/// Lets so many clients do the same at the same moment.
+/// Lets this many clients do the same at the same moment.
 fn at_once<T: Send>(address: SocketAddr, clients: usize, act: impl Fn(&mut Client) -> T + Sync) -> Vec<T> {
     let (gate, act) = (&Barrier::new(clients), &act);
     thread::scope(|scope| {

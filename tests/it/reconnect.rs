@@ -1,4 +1,4 @@
-//! Connections to the database that broke while they were idle, and commits whose answer was lost.
+//! Connections to the database that broke while idle, and commits whose answer was lost.
 
 #[cfg(feature = "postgres")]
 mod idle;
@@ -29,7 +29,7 @@ const USER: &str = "alice";
 #[cfg(feature = "postgres")]
 const PASSWORD: &str = "correct horse";
 
-/// A server of Knoxide, and a proxy between it and its database.
+/// A Knoxide server, and a proxy between it and its database.
 #[cfg(feature = "postgres")]
 struct Behind {
     app: App,
@@ -41,7 +41,7 @@ struct Behind {
 
 #[cfg(feature = "postgres")]
 impl Behind {
-    /// `None` if the Postgres half of the tests is left out.
+    /// `None` if the Postgres half of the tests is omitted.
     fn proxy(setup: Setup) -> Option<Self> {
         shared()?;
         let setup = patient(setup);
@@ -53,7 +53,7 @@ impl Behind {
         Some(Self { app, proxy, direct, _database: database })
     }
 
-    /// Has every thread that holds a connection open it.
+    /// Makes every thread that holds a connection open it.
     fn warm_up(&self) {
         let mut clients: Vec<Client> = (0..8).map(|_| self.app.client()).collect();
         for _ in 0..2 {
@@ -65,20 +65,20 @@ impl Behind {
         self.app.store.list_keys().expect("an answer");
     }
 
-    /// Waits until the server has no connection of Knoxide's.
+    /// Waits until the database server has no connection from Knoxide.
     fn wait_until_unconnected(&self) {
         let left = "SELECT count(*) FROM pg_stat_activity, (SELECT pg_sleep(0.02)) AS pause \
                     WHERE datname = current_database() AND application_name = 'knoxide'";
         while self.count(left) > 0 {}
     }
 
-    /// One number from the database.
+    /// A single number from the database.
     fn count(&self, what: &str) -> i64 {
         number(&mut connect(&self.direct), what)
     }
 }
 
-/// What a query answers that has one number for an answer.
+/// The result of a query with a single number.
 #[cfg(feature = "postgres")]
 fn number(connection: &mut diesel::PgConnection, query: &str) -> i64 {
     use diesel::RunQueryDsl as _;
@@ -86,7 +86,7 @@ fn number(connection: &mut diesel::PgConnection, query: &str) -> i64 {
     number.get_result(connection).expect("a number")
 }
 
-/// On a busy machine connecting may take long; the question is whether it works, not how fast.
+/// Connecting may take long on a busy machine; the test is about whether it works, not how fast.
 #[cfg(feature = "postgres")]
 fn patient(setup: Setup) -> Setup {
     let http = HttpSettings { check_timeout: Duration::from_secs(20), ..setup.http };

@@ -1,5 +1,5 @@
-//! Rotation: one winner, the same successor for repeats within the grace time, and the end of the session for
-//! later ones.
+//! Rotation: one winner, the same successor for repeats within the grace time, and the end of the session for later
+//! ones.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -27,7 +27,7 @@ fn refreshable() -> impl Iterator<Item = Speech> {
     ALL.into_iter().filter(|speech| speech.dialect != Dialect::Knox)
 }
 
-/// The token that takes the presented one's place.
+/// The token that replaces the presented one.
 fn successor(speech: &Speech, reply: &crate::harness::wire::Reply) -> String {
     if speech.has_refresh_token {
         members(reply)["refresh"].as_str().expect("a refresh token").to_owned()
@@ -82,7 +82,7 @@ on_each_database! {
             app.clock.advance(Duration::from_secs(5));
             assert_eq!(successor(&speech, &speech.refresh(client, &first).expect("an endpoint")), second);
             app.clock.advance(Duration::from_secs(1));
-            // Both get the same refusal, and the session lives on.
+            // Both get the same refusal, and the session stays live.
             let refusals = [&first, &second].map(|token| speech.refresh(client, token).expect("an endpoint"));
             assert!(matches!(refusals[0].status, 400 | 401), "{:?}", speech.dialect);
             assert_eq!(refusals[0].text(), refusals[1].text(), "{:?}", speech.dialect);
@@ -114,8 +114,8 @@ on_each_database! {
     }
 }
 
-/// In each round, 100 clients refresh the same token at once. One reply in ten is lost, and its
-/// client asks again; in the middle of the rounds the signing key is replaced.
+/// In each round, 100 clients refresh the same token at once. One reply in ten is lost, and its client tries again;
+/// halfway through the rounds, the signing key is replaced.
 fn storm(backend: Backend, rounds: usize) {
     const CLIENTS: usize = 100;
     let app = rotating_with(backend, |policy| policy.refresh_rate.burst = None);

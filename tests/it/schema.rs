@@ -1,4 +1,4 @@
-//! The schemas of the two databases are equivalent; migrating is safe to do and to revert.
+//! The schemas of the two databases are equivalent; migrations can be run and reverted safely.
 
 use std::sync::Barrier;
 
@@ -32,7 +32,7 @@ on_each_database! {
             store.revert_last_migration().expect("a step back");
         }
         assert_eq!(catalog::of(&database.url).things(), Vec::<String>::new());
-        store.migrate().expect("the way forward again");
+        store.migrate().expect("the migration again");
         assert_eq!(catalog::of(&database.url), catalog::of(&Database::migrated(backend).url));
     }
 
@@ -41,7 +41,7 @@ on_each_database! {
         let written = catalog::written_triggers(&database.url);
         assert!(!written.is_empty());
         assert_eq!(written, catalog::present_triggers(&database.url));
-        // Besides, what is compared is more than their names.
+        // `diagnose` compares more than their names.
         let facts = database.store().diagnose().expect("facts");
         let fact = facts.iter().find(|fact| fact.name == "revocation triggers").expect("a fact about triggers");
         assert_eq!(fact.complaint, None);
@@ -106,7 +106,7 @@ const SQLITE_ONLY: &[(&str, &str, &str)] = &[
     ("triggers", "clients INSERT", "Postgres has no REPLACE"),
 ];
 
-/// What a database says about itself, in words that both share.
+/// The catalogue of a database, in words that both databases share.
 mod catalog {
     #[cfg(feature = "postgres")]
     use diesel::PgConnection;
@@ -118,7 +118,7 @@ mod catalog {
     pub(super) struct Catalog {
         /// `table.column type nullable`.
         pub(super) columns: Vec<String>,
-        /// `name table columns`; primary keys and UNIQUE columns by what they are.
+        /// `name table columns`; primary keys and UNIQUE columns are listed as such instead of by name.
         pub(super) indexes: Vec<String>,
         /// `table columns -> table on delete`.
         pub(super) references: Vec<String>,
@@ -158,13 +158,13 @@ mod catalog {
         }
     }
 
-    /// The triggers that a feed knows of.
+    /// The triggers that a feed compares.
     pub(super) fn written_triggers(url: &str) -> Vec<String> {
         let query = "name FROM revocation_triggers ORDER BY name";
         names(url, query, query)
     }
 
-    /// The triggers of the tables that a feed looks after.
+    /// The triggers that exist on the tables that a feed watches.
     pub(super) fn present_triggers(url: &str) -> Vec<String> {
         names(
             url,
@@ -184,7 +184,7 @@ mod catalog {
         let tables = "FROM sqlite_master t JOIN";
         let ours = "t.type = 'table' AND t.name NOT LIKE 'sqlite_%' AND t.name NOT LIKE '\\_\\_%' ESCAPE '\\'";
         Catalog {
-            // A number that may only be 0 or 1 is a truth value.
+            // A number that may only be 0 or 1 counts as a boolean.
             columns: list(&format!(
                 "t.name || '.' || c.name || ' ' || \
                  CASE WHEN t.sql LIKE '%CHECK (' || c.name || ' IN (0, 1))%' THEN 'truth' \

@@ -1,4 +1,4 @@
-//! The error messages of a store are not passed on, since they may contain secrets.
+//! A store's error messages are not passed on, since they may contain secrets.
 
 use std::fmt::Write as _;
 use std::sync::Mutex;
@@ -13,10 +13,10 @@ use serde_json::json;
 use crate::harness::app::{Served, Setup, add_user, cheap_hasher, login_request, token_of, token_request};
 use crate::harness::wire::{Framing, Request};
 
-/// In every error of the store.
+/// Part of every error of the store.
 const SECRET: &str = "postgres://knoxide:hush-hush-4711@db";
 
-/// What the store refuses to do, and how.
+/// Which calls of the store fail, and how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Failing {
     Nothing,
@@ -58,7 +58,7 @@ impl Layer for Talkative {
     }
 }
 
-/// The log of this process, as far as it concerns these tests. Others log here too.
+/// The part of this process's log that concerns these tests. Other tests log here too.
 struct Listener {
     leaks: Mutex<Vec<String>>,
     warnings: Mutex<Vec<String>>,
@@ -106,7 +106,7 @@ fn neither_bodies_nor_the_log_tell_why_a_store_failed() {
     let talkative = Talkative(Mutex::new((Failing::Nothing, StoreError::Failed as Wording)));
     let store = Layered::new(MemoryStore::new(), talkative);
     add_user(store.behind(), "alice", "correct horse", SystemClock.now());
-    // Another cost than the stored hash's, so that each login wants to upgrade it.
+    // A cost other than the stored hash's, so that each login tries to upgrade it.
     let hasher = knoxide::domain::password::Hasher::with_unsafe_cost(cheap_hasher().cost() + 1).expect("a cost");
     let auth = Auth::builder(store.clone()).hasher(hasher).password_threads(1).build().expect("a service");
     let served = Served::start(auth, Setup::default().http);

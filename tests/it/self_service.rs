@@ -1,4 +1,4 @@
-//! What users do with their own sessions and passwords, as `docs/sessions.md` says.
+//! What users can do with their own sessions and passwords, as `docs/sessions.md` describes.
 
 mod long_lists;
 mod one_time;
@@ -28,7 +28,7 @@ const NEW_PASSWORD: &str = "battery staple";
 /// The refusal of a login with knox.
 const DENIED: &str = r#"{"non_field_errors":["Unable to log in with provided credentials."]}"#;
 
-/// What a request can have of these.
+/// What a request can carry.
 #[derive(Clone, Copy, Default)]
 struct With<'a> {
     token: Option<&'a str>,
@@ -58,7 +58,7 @@ fn delete(client: &mut Client, id: &str, token: &str) -> (u16, String) {
     (reply.status, reply.text())
 }
 
-/// The first page of the sessions.
+/// The first page of the list of sessions.
 fn sessions(client: &mut Client, token: &str) -> Vec<Value> {
     let reply = client.with_token("GET", SESSIONS, token);
     assert_eq!(reply.status, 200, "{}", reply.text());
@@ -70,13 +70,13 @@ fn current(client: &mut Client, token: &str) -> String {
     members(&reply)["session"]["id"].as_str().expect("an id").to_owned()
 }
 
-/// Another node over the same database.
+/// Another node on the same database.
 fn another_node(app: &App) -> Served {
     let auth = Auth::builder(app.database.store()).clock(app.clock.clone()).hasher(cheap_hasher());
     Served::start(auth.password_threads(1).build().expect("a service"), Setup::default().http)
 }
 
-/// Lets everybody in.
+/// A user provider that accepts everyone.
 struct Elsewhere;
 
 impl UserProvider for Elsewhere {
@@ -101,7 +101,7 @@ fn where_users_live_elsewhere_no_endpoint_takes_a_password() {
             assert_eq!((reply.status, reply.text().as_str()), (404, r#"{"detail":"Not found."}"#), "{path}");
         }
     }
-    // Their sessions are ours.
+    // Their sessions are Knoxide's.
     let other = client.login("ada", "anything");
     assert_eq!(sessions(client, &token).len(), 2);
     assert_eq!(client.with_token("POST", OTHERS, &token).status, 204);

@@ -1,4 +1,4 @@
-//! Tests of the harness: it must itself be able to fail.
+//! Tests of the harness, which must itself be able to fail.
 
 mod jwt;
 #[cfg(feature = "postgres")]
@@ -11,8 +11,8 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener};
 use std::thread;
 
-/// A server that answers every connection with these bytes as soon as it has a request's head, and hangs
-/// up after the last of them.
+/// A server that answers each head of a request with the next of these replies, and closes the connection after the
+/// last.
 fn canned(replies: &[&str]) -> SocketAddr {
     let replies: Vec<_> = replies.iter().map(|reply| reply.as_bytes().to_vec()).collect();
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -31,7 +31,7 @@ fn canned(replies: &[&str]) -> SocketAddr {
                 }
                 stream.write_all(reply).ok();
             }
-            // Hanging up with unread data would be a reset, which overtakes the last reply.
+            // Closing with unread data would send a reset, which can overtake the last reply.
             stream.shutdown(Shutdown::Write).ok();
             std::io::copy(&mut stream, &mut std::io::sink()).ok();
         }
@@ -39,7 +39,7 @@ fn canned(replies: &[&str]) -> SocketAddr {
     address
 }
 
-/// A server that echoes what it gets.
+/// A server that echoes what it receives.
 fn echo() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");

@@ -1,5 +1,5 @@
-//! One table: what can become of a token, and everything that can be asked about it. All surfaces have to agree, and those
-//! that may differ are listed with the reason. A new state or surface has no cell until it is entered here.
+//! One table: every state of a token, and every place that accepts or judges tokens (a surface). All surfaces have to
+//! agree, and those that may differ are listed with the reason. Every new state or surface has to be entered here.
 
 mod asking;
 mod callers;
@@ -22,7 +22,7 @@ use crate::harness::app::{App, Database, Served, Setup, on_each_database};
 use crate::oauth::stage::{IDLE_LIMIT, PASSWORD, Stage, TOUCH_INTERVAL};
 use crate::remote::stage::remote;
 
-/// An enum and the list of all its variants, which cannot differ.
+/// An enum, together with a complete list of its variants.
 macro_rules! each {
     ($(#[$meta:meta])* enum $name:ident { $($(#[$doc:meta])* $variant:ident,)+ }) => {
         $(#[$meta])*
@@ -38,16 +38,16 @@ macro_rules! each {
 }
 use each;
 
-/// A server of Knoxide in all its forms, over one database.
+/// A Knoxide server in all its forms, over one database.
 struct Scene {
-    /// Where djoser is switched off.
+    /// With djoser switched off.
     stage: Stage,
     /// The same, with cookies.
     browsers: Served,
     /// The same, with all dialects.
     all: Served,
     api: AdminApi,
-    /// The server, as it is asked by another application.
+    /// The server, as another application uses it.
     remote: Remote,
     /// A token that is live throughout.
     bystander: String,
@@ -64,7 +64,7 @@ fn setup() -> Setup {
     dialects.simplejwt.access_ttl = Some(LIFETIME);
     dialects.simplejwt.refresh = RefreshPolicy::Pair { ttl: 2 * LIFETIME, window: None };
     setup.http.options.dialects.djoser.enabled = false;
-    // Nothing is answered with 503 because the machine is busy.
+    // A busy machine must not cause a 503.
     setup.http.check_timeout = Duration::from_secs(30);
     setup
 }
@@ -86,7 +86,7 @@ impl Scene {
         Self { stage, browsers, all, api, remote, bystander: String::new() }
     }
 
-    /// The same with a token in each state for each purpose.
+    /// The same, with a token in each state for each purpose.
     fn with_tokens<const N: usize>(database: Database, purposes: [&str; N]) -> (Self, [Vec<Presented>; N]) {
         let mut scene = Self::set(database);
         let tokens = tokens(&scene, purposes);
@@ -96,32 +96,32 @@ impl Scene {
     }
 }
 
-/// What a token in some state is good for, which decides the cells of its row.
+/// What a token in some state is worth, which decides the cells of its row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Worth {
     /// A live access token of an enabled dialect, under its keyword or in its cookie.
     Live,
-    /// The same where it is not expected.
+    /// The same token where another dialect's is expected.
     Misplaced,
     /// A live access token of a dialect that the server does not serve.
     Off,
-    /// For administration by a program.
+    /// A script token, for the API of administrators.
     Administration,
     /// For the pages of administrators.
     AdminPage,
-    /// For the pages about the own account.
+    /// For the pages of a user's own account.
     AccountPage,
     Nothing,
 }
 
-/// How a surface is told of a token, which decides where it differs from others.
+/// How a surface receives a token, which decides where it differs from others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    /// By a keyword or the cookie of a dialect, at the server.
+    /// With a keyword or the cookie of a dialect, at the server.
     Named,
-    /// The same in an application, which says itself which dialects it accepts.
+    /// The same in an application, which decides itself which dialects it accepts.
     NamedInApplication,
-    /// By its text alone.
+    /// Only the token's text.
     Bare,
     AdminApi,
     AdminPage,
@@ -133,7 +133,7 @@ impl Surface {
         match self {
             Self::User | Self::UserByCookie => Kind::Named,
             Self::Nginx | Self::Caddy | Self::Traefik | Self::Haproxy | Self::Envoy => Kind::Named,
-            // They ask the server, which does not know tokens of other dialects.
+            // They ask the server, which rejects tokens of a dialect that it does not serve.
             Self::Remote | Self::RemoteExtractor => Kind::Named,
             Self::NginxByCookie
             | Self::CaddyByCookie
@@ -154,23 +154,23 @@ const fn expected(surface: Surface, state: State) -> Verdict {
     match (state.worth(), surface.kind()) {
         (Worth::Nothing, _) => Verdict::Refused,
         (Worth::Live, Kind::Named | Kind::NamedInApplication | Kind::Bare) => Verdict::Accepted,
-        // No keyword says what the token should be.
+        // No keyword says what kind of token this should be.
         (Worth::Misplaced, Kind::Bare) => Verdict::Accepted,
         (Worth::Misplaced, Kind::Named | Kind::NamedInApplication) => Verdict::Refused,
         (Worth::Off, Kind::NamedInApplication) => Verdict::Accepted,
         (Worth::Off, Kind::Named | Kind::Bare) => Verdict::Refused,
-        // Administrators are told apart from everybody else; no dialect's token is one of an administrator.
+        // This surface is only for administrators, and no token of a dialect is an administrator's.
         (Worth::Live | Worth::Misplaced | Worth::Off, Kind::AdminApi) => Verdict::Forbidden,
         (Worth::Administration, Kind::AdminApi)
         | (Worth::AdminPage, Kind::AdminPage)
         | (Worth::AccountPage, Kind::AccountPage) => Verdict::Accepted,
-        // Each is good in its own place alone.
+        // Each is accepted only in its own place.
         (Worth::Administration | Worth::AdminPage | Worth::AccountPage, _)
         | (Worth::Live | Worth::Misplaced | Worth::Off, Kind::AdminPage | Kind::AccountPage) => Verdict::Refused,
     }
 }
 
-/// A cell that is not as it should be.
+/// A cell with an unexpected verdict.
 #[derive(PartialEq)]
 struct Difference {
     verdict: Verdict,
@@ -183,7 +183,7 @@ impl fmt::Debug for Difference {
     }
 }
 
-/// All cells that are not as they should be, with the replies.
+/// All cells with an unexpected verdict, with the replies.
 fn differences(scene: &Scene, tokens: &[Presented], expected: impl Fn(Surface, State) -> Verdict) -> Vec<Difference> {
     let mut wrong = Vec::new();
     for surface in Surface::ALL {
@@ -204,7 +204,7 @@ on_each_database! {
     fn every_surface_says_the_same_of_a_token_in_each_state(backend) {
         let (scene, [tokens]) = Scene::with_tokens(Database::migrated(backend), ["checked"]);
         assert_eq!(tokens.len(), State::ALL.len());
-        // Twice: what was found out about a token the first time changes nothing.
+        // Twice: what the server learnt about a token the first time changes nothing.
         for round in ["at first", "again"] {
             assert_eq!(differences(&scene, &tokens, expected), vec![], "{round}");
         }

@@ -21,9 +21,9 @@ use crate::harness::number;
 use crate::harness::wire::{Framing, Reply, Request};
 
 const MINUTE: Duration = Duration::from_secs(60);
-/// An address that alice's account knows.
+/// An address known to alice's account.
 const HOME: &str = "198.51.100.7";
-/// An address that it does not know.
+/// An address unknown to it.
 const HOTEL: &str = "203.0.113.80";
 
 /// A server that trusts the addresses in the tests' requests.
@@ -41,7 +41,7 @@ fn log_in(client: &mut Client, address: &str, name: &str, password: &str) -> Rep
     client.ask(&from(address, login_request(name, password)))
 }
 
-/// How long to wait, if the reply is a 429.
+/// The time to wait, if the reply is 429.
 fn wait(reply: &Reply) -> Option<u64> {
     (reply.status == 429).then(|| reply.header("Retry-After").expect("a time").parse().expect("seconds"))
 }
@@ -82,12 +82,12 @@ on_each_database! {
             assert!(reply.status == 400 || wait(&reply).is_some_and(|wait| wait <= 60), "{}", reply.status);
         };
         (0..tries).for_each(|round| attack(client, round));
-        assert_eq!(log_in(client, HOME, "alice", "correct horse").status, 200, "known, and nobody failed there");
+        assert_eq!(log_in(client, HOME, "alice", "correct horse").status, 200, "known, and without failures there");
         let hotel = log_in(client, HOTEL, "alice", "correct horse");
         assert!(wait(&hotel).is_some_and(|wait| wait <= 60), "{}", hotel.text());
         assert_eq!(log_in(client, HOTEL, "bob", "correct horse").status, 400, "another account is open");
 
-        // An attacker at the owner's address has the bucket of the pair, and no more.
+        // An attacker at the owner's address has only the bucket of that account and address.
         let at_home: Vec<u16> = (0..15).map(|_| log_in(client, HOME, "alice", "guess").status).collect();
         assert_eq!(at_home.iter().filter(|status| **status == 400).count(), 10, "{at_home:?}");
 
@@ -109,7 +109,7 @@ on_each_database! {
         assert!(right.iter().all(Result::is_ok), "right passwords only wait for each other: {right:?}");
         let wrong = logins(1_000, "guess");
         assert_eq!(wrong.iter().filter(|login| !is_throttled(login)).count(), 10);
-        assert!(logins(1, "correct horse").iter().all(is_throttled), "nobody looks whether it is right");
+        assert!(logins(1, "correct horse").iter().all(is_throttled), "whether it is right is not checked");
     }
 
     fn what_is_known_survives_a_restart_and_failures_do_not(backend) {
@@ -130,7 +130,7 @@ on_each_database! {
         assert_eq!(attack(&after), 20);
         assert!(is_throttled(&log_in(&after, "2001:db8:1:3::1", "correct horse")));
         log_in(&after, "2001:db8:1:2:ffff::9", "correct horse").expect("the same /64");
-        // Thirty days later it is as unknown as any other.
+        // Thirty days later it counts as unknown again.
         app.clock.advance(31 * 24 * 60 * MINUTE);
         assert_eq!(attack(&after), 20);
         assert!(is_throttled(&log_in(&after, "2001:db8:1:2::1", "correct horse")));
@@ -143,7 +143,7 @@ on_each_database! {
         for minute in 0..100_u32 {
             for (spelling, login) in [name("alice"), LoginName::Email("alice@example.com".to_owned())].into_iter().enumerate() {
                 let address = format!("192.0.{}.{}", 2 + spelling, minute);
-                // Until it is throttled, with a limit in case it never is.
+                // Until it is throttled, but not for ever.
                 for _ in 0..50 {
                     let login = request(login.clone(), "guess", &address);
                     if is_throttled(&actix_web::rt::System::new().block_on(app.auth.login(login))) {
@@ -183,14 +183,14 @@ fn every_dialect_says_429_as_its_framework_does() {
             }
             let reply = ask(path, field, "correct horse");
             replies.push((reply.status, reply.header("Retry-After"), reply.header("WWW-Authenticate"), reply.text()));
-            // A password is a password in every dialect.
+            // A password is the same in every dialect.
             for (path, field) in LOGINS {
                 assert_eq!(ask(path, field, "correct horse").status, 429, "{path}");
             }
         }
         let words = r#"{"detail":"Request was throttled. Expected available in 60 seconds."}"#;
         let expected = (429, Some("60".to_owned()), None, words.to_owned());
-        assert_eq!(replies, vec![expected; 3], "{path}: the same for everybody and nobody");
+        assert_eq!(replies, vec![expected; 3], "{path}: the same for existing and unknown users");
     }
 }
 
@@ -202,7 +202,7 @@ fn users_behind_an_exempt_backend_are_refused_for_their_own_failures_alone() {
     for user in 0..users {
         app.add_user(&format!("user-{user}-x"), "correct horse");
     }
-    // Not earlier: a connection that sends nothing for a few seconds is closed.
+    // Not earlier, because a connection that sends nothing for a few seconds is closed.
     let client = &mut app.client();
     for user in 0..users {
         let name = format!("user-{user}-x");
@@ -220,7 +220,7 @@ fn users_behind_an_exempt_backend_are_refused_for_their_own_failures_alone() {
     assert_eq!(strangers.iter().filter(|status| **status == 400).count(), 60);
 }
 
-/// Refuses every login, and counts.
+/// Refuses and counts every login.
 #[derive(Clone, Default)]
 struct Counting(Arc<AtomicUsize>);
 

@@ -1,5 +1,5 @@
-//! Sessions with many tokens: a session keeps a bounded number, can be refreshed at a limited
-//! rate, and ends at once.
+//! Sessions with many tokens: a session keeps a bounded number of them, can be refreshed at a limited rate, and ends at
+//! once.
 
 use std::time::Duration;
 
@@ -14,11 +14,11 @@ use crate::harness::dialects::{ALL, Speech, Tokens, members};
 mod plans;
 mod soak;
 
-/// How many access tokens a session keeps, and how often it may be refreshed in a burst.
+/// How many access tokens a session keeps, and how many refreshes it allows in a burst.
 const KEPT: u64 = 50;
 const BURST: usize = 60;
 
-/// After this time a session may be refreshed once more.
+/// A session may be refreshed once more after this time.
 const INTERVAL: Duration = Duration::from_secs(10);
 
 fn app(backend: Backend, rotate: bool) -> App {
@@ -29,7 +29,7 @@ fn app(backend: Backend, rotate: bool) -> App {
     App::on(Database::migrated(backend), Setup { policy, ..Setup::default() })
 }
 
-/// Sessions with rotation that may be refreshed this often and then no more.
+/// Sessions with rotation that allow this burst of refreshes and then no more.
 fn app_with_burst(backend: Backend, burst: u32) -> App {
     let refresh_rate = RefreshRate { burst: Some(burst), interval: Duration::from_secs(3600) };
     let mut policy = Policy { refresh_rate, ..Policy::default() };
@@ -68,12 +68,12 @@ fn refreshed(speech: &Speech, client: &mut Client, token: &str) -> String {
     speech.refreshed(&speech.refresh(client, token).expect("an endpoint"))
 }
 
-/// Runs a statement as in the database's shell.
+/// Runs a statement as if in the database's shell.
 fn by_hand(app: &App, sql: &str) {
     let url = app.database.url.as_str();
     match url.strip_prefix("sqlite://") {
         Some(path) => {
-            // Others may be writing.
+            // Other connections may be writing.
             let patient = format!("PRAGMA busy_timeout = 30000; {sql}");
             connect::<diesel::SqliteConnection>(path).batch_execute(&patient).expect("a statement");
         }
@@ -122,7 +122,7 @@ on_each_database! {
         assert_eq!(speech.refresh(client, &refresh).expect("an endpoint").status, 200);
         assert_eq!(count(&app, "kind = 'access'"), KEPT);
         assert_eq!(count(&app, "kind = 'refresh'"), 1);
-        // The last ones are good; those before have expired long ago.
+        // The last ones are good; the earlier ones expired long ago.
         assert_eq!(made.iter().rev().take(20).filter(|token| speech.check(client, token) == 200).count(), 20);
         assert_eq!(speech.check(client, &made[0]), 401);
     }
@@ -141,7 +141,7 @@ on_each_database! {
             assert_eq!(reply.status, 200, "{}", reply.text());
             newest = members(&reply)["refresh"].as_str().expect("a refresh token").to_owned();
         }
-        assert_eq!(count(&app, "kind = 'refresh'"), 501, "a reuse of any of them has to be noticed");
+        assert_eq!(count(&app, "kind = 'refresh'"), 501, "reuse of any of them must be noticed");
         assert_eq!(count(&app, "kind = 'access'"), KEPT);
         assert_eq!(speech.refresh(client, &first).expect("an endpoint").status, 400);
         assert_eq!(speech.refresh(client, &newest).expect("an endpoint").status, 400, "the session is over");
@@ -198,7 +198,7 @@ on_each_database! {
                 made.push(access);
             }
             let good: Vec<bool> = made.iter().map(|token| speech.check(client, token) == 200).collect();
-            // The presented token stays each time, and if it is an access token, it counts.
+            // The presented token always stays, and counts if it is an access token.
             let kept = usize::try_from(KEPT).expect("a number") - usize::from(!speech.has_refresh_token);
             let expected: Vec<bool> = (0..made.len()).map(|index| index >= made.len() - kept).collect();
             assert_eq!(good, expected, "{:?}", speech.dialect);
@@ -221,13 +221,13 @@ on_each_database! {
             let reply = speech.refresh(client, &refreshable).expect("an endpoint");
             assert_eq!((reply.status, reply.header("retry-after").as_deref()), (429, Some("8")), "{}", reply.text());
             assert_eq!(reply.text(), r#"{"detail":"Request was throttled. Expected available in 8 seconds."}"#);
-            // It is about this session, and about refreshing it.
+            // The limit is for this session, and only for refreshing it.
             assert_eq!(speech.check(client, &speech.refreshable(&other)), if speech.has_refresh_token { 401 } else { 200 });
             assert_eq!(speech.refresh(&mut others, &speech.refreshable(&other)).expect("an endpoint").status, 200);
             app.clock.advance(INTERVAL * 3 / 4);
             assert_eq!(speech.refresh(client, &refreshable).expect("an endpoint").status, 200);
             assert_eq!(speech.refresh(client, &refreshable).expect("an endpoint").status, 429);
-            // A reuse is no refresh: whatever the rate, it would end the session.
+            // Reuse is not a refresh: whatever the rate, it would end the session.
             app.clock.advance(INTERVAL * 1000);
             assert_eq!(speech.refresh(client, &refreshable).expect("an endpoint").status, 200);
         }
@@ -244,13 +244,13 @@ on_each_database! {
         app.clock.advance(Duration::from_secs(30));
         let mut access = String::new();
         for _ in 0..BURST {
-            // One in ten seconds was given back meanwhile.
+            // One refresh in ten seconds became available again meanwhile.
             access = refreshed(&speech, client, &first);
         }
         let throttled: Vec<u16> =
             (0..5).map(|_| speech.refresh(client, &first).expect("an endpoint").status).collect();
         assert_eq!(throttled, [429; 5]);
-        assert_eq!(speech.check(client, &access), 200, "a limit ends no session");
+        assert_eq!(speech.check(client, &access), 200, "the limit ends no session");
         app.clock.advance(Duration::from_micros(1));
         let reuse = speech.refresh(client, &first).expect("an endpoint").status;
         assert!(matches!(reuse, 400 | 401), "{reuse}");
@@ -269,7 +269,7 @@ on_each_database! {
         by_hand(&app, "CREATE TABLE kept AS SELECT * FROM tokens ORDER BY created LIMIT 2");
         assert_eq!(speech.ask(client, "POST", "/auth/logout/", &access).status, 200);
         assert_eq!(count(&app, "TRUE"), 5_002 - 100);
-        // Whichever were deleted: as if those that are known here were not among them.
+        // Whichever rows were deleted, this leaves the state as if the tokens known here had not been among them.
         by_hand(&app, "INSERT INTO tokens SELECT * FROM kept WHERE digest NOT IN (SELECT digest FROM tokens)");
         assert_eq!(count(&app, "digest IN (SELECT digest FROM kept)"), 2);
         let gone = [speech.check(client, &access), speech.check(client, &refresh)];
@@ -281,14 +281,14 @@ on_each_database! {
         };
         let before = words(client);
         by_hand(&app, "UPDATE users SET is_active = FALSE, auth_epoch = auth_epoch + 1");
-        assert_eq!(words(client), before, "whatever becomes of the user");
+        assert_eq!(words(client), before, "whatever happens to the user");
         app.store.empty_ended_sessions(&|| true).expect("a sweep");
         assert_eq!(count(&app, "TRUE"), 0);
         assert_eq!(words(client), before, "as if it were gone");
     }
 }
 
-/// How many tokens there are of which this holds.
+/// The number of tokens that meet this condition.
 fn count(app: &App, condition: &str) -> u64 {
     use diesel::RunQueryDsl as _;
     use diesel::dsl::sql;

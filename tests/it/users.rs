@@ -1,4 +1,4 @@
-//! What an administrator changes of a user, and what the user's logins and sessions make of it.
+//! An administrator's changes to a user, and their effect on the user's logins and sessions.
 
 use std::time::Duration;
 
@@ -15,12 +15,12 @@ use crate::harness::wire::{Framing, Reply, Request};
 
 const PASSWORD: &str = "correct horse";
 
-/// An administrator who works on the database by another connection than the server.
+/// An administrator who uses another database connection than the server.
 fn administrator(app: &App) -> Admin {
     crate::harness::admin::administrator(app.database.store(), app.clock.clone())
 }
 
-/// Who a token belongs to, by the next check.
+/// The owner of a token, according to the next check.
 fn owner(app: &App, token: &str) -> User {
     let token = Token::parse(token.as_bytes()).expect("a token");
     let resolved = actix_web::rt::System::new().block_on(app.auth.resolve(token, Activity::Ignored));
@@ -84,7 +84,7 @@ on_each_database! {
         ));
         admin.end_issued_before(moment).expect("a write");
         assert_eq!([client.check(&old), client.check(&new)], [401, 200]);
-        // A session for administration is none for clients.
+        // A session for administration does not count as one of a client.
         admin.set_admin(&admin.find_user("alice").expect("the user"), true).expect("a write");
         let alice = admin.find_user("alice").expect("the user");
         let without_end = admin.create_token(&alice, "script".to_owned(), None, SessionKind::AdminScript);
@@ -110,7 +110,7 @@ on_each_database! {
         let client = &mut app.client();
         let another = format!("{}another end", &own[..72]);
         for _ in 0..3 {
-            // Logging out is written after whatever the login had left to write.
+            // Logging out is written after everything that the login still had to write.
             let token = client.login("alice", &another);
             assert_eq!(client.logout(&token), 200);
             client.login("alice", own);

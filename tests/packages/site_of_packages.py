@@ -1,12 +1,12 @@
-"""A Django site with the five set-ups whose replies Knoxide gives, for scripts/compare.
+"""A Django site with the five set-ups that Knoxide imitates, for scripts/compare.
 
-    python site_of_packages.py            makes the tables of the database
-    gunicorn site_of_packages             serves
+    python site_of_packages.py            creates the tables of the database
+    gunicorn site_of_packages             serves the site
 
 DATABASE names the SQLite file. The users, the tokens and the secret are those of
-tests/fixtures/users.json. The packages' own views answer wherever a package has one. Requests below
-/-/ are not for the packages: with them the player of the transcripts moves the clock, switches
-users off and on, and starts again with fresh users.
+tests/fixtures/users.json. Wherever a package has a view, that view answers. Requests below /-/ are not
+for the packages: with them, the player of the transcripts moves the clock, deactivates and activates
+users, and resets the site to fresh users.
 """
 
 import json
@@ -26,12 +26,12 @@ DRF_JWT, SIMPLEJWT, ACCESS_TOKEN = LIFETIMES["000"], LIFETIMES["001"], LIFETIMES
 
 
 def encode(payload):
-    """JWT_ENCODE_HANDLER: djangorestframework-jwt's own expects bytes from PyJWT."""
+    """JWT_ENCODE_HANDLER, since that of djangorestframework-jwt expects bytes from PyJWT."""
     return jwt.encode(payload, settings.SECRET_KEY, algorithm="HS256")
 
 
 def decode(token):
-    """JWT_DECODE_HANDLER: djangorestframework-jwt's own calls PyJWT as its version 1 was called."""
+    """JWT_DECODE_HANDLER, since that of djangorestframework-jwt calls PyJWT as version 1 was called."""
     return jwt.decode(token, settings.SECRET_KEY, algorithms=["HS256"])
 
 
@@ -60,7 +60,7 @@ settings.configure(
         "knox",
         "rest_framework_simplejwt.token_blacklist",
     ],
-    # What `django-admin startproject` writes down, without messages.
+    # As `django-admin startproject` writes it, without messages.
     MIDDLEWARE=[
         "django.middleware.security.SecurityMiddleware",
         "django.contrib.sessions.middleware.SessionMiddleware",
@@ -70,7 +70,7 @@ settings.configure(
         "django.middleware.clickjacking.XFrameOptionsMiddleware",
     ],
     AUTHENTICATION_BACKENDS=["django.contrib.auth.backends.ModelBackend", f"{__name__}.ByEmail"],
-    # Every format that Django writes. The first one is what hashes are renewed in: the cheapest.
+    # Every format that Django writes. Hashes are upgraded to the first, which is the cheapest.
     PASSWORD_HASHERS=[
         f"django.contrib.auth.hashers.{name}PasswordHasher"
         for name in ("MD5", "PBKDF2", "PBKDF2SHA1", "Argon2", "BCryptSHA256", "BCrypt", "Scrypt")
@@ -88,7 +88,7 @@ settings.configure(
         "ACCESS_TOKEN_LIFETIME": SIMPLEJWT["access"],
         "REFRESH_TOKEN_LIFETIME": SIMPLEJWT["refresh"],
     },
-    # Tracebacks of the requests at which a package fails are of no use here.
+    # Tracebacks of requests at which a package crashes are not needed here.
     LOGGING={"version": 1, "loggers": {"django.request": {"level": "CRITICAL"}}},
 )
 let_the_old_package_be_imported()
@@ -117,7 +117,7 @@ from rest_framework_simplejwt.token_blacklist.models import OutstandingToken  # 
 
 
 class ByEmail(ModelBackend):
-    """What a user model that names its users by e-mail would do."""
+    """Behaves like a user model whose users log in with their e-mail address."""
 
     def authenticate(self, request, email=None, password=None, **others):
         user = None if email is None or password is None else User.objects.filter(email=email).first()
@@ -127,7 +127,7 @@ class ByEmail(ModelBackend):
 
 
 class KnoxLogin(knox.LoginView):
-    """Login by name and password in the body, as the package's documentation shows it."""
+    """Login by name and password in the body, as in the package's documentation."""
 
     authentication_classes = ()
     permission_classes = (AllowAny,)
@@ -156,7 +156,7 @@ class EmailLogin(simplejwt.TokenObtainPairView):
 
 
 class AccessTokenView(GenericAPIView):
-    """No package has the dialect access_token: these three views stand over djangorestframework-jwt."""
+    """No package has the dialect access_token: these three views are built on djangorestframework-jwt."""
 
     authentication_classes = ()
     permission_classes = ()
@@ -231,7 +231,7 @@ urlpatterns = [
 
 
 class Directed:
-    """The site, and what the player of the transcripts does to it between two requests."""
+    """The site, and the changes that the player of the transcripts makes between two requests."""
 
     def __init__(self, site):
         self.site = site
@@ -246,7 +246,7 @@ class Directed:
         return [str(time.time_ns() // 1000).encode()]
 
     def do_reset(self, moment):
-        """Fresh users and tokens, and a clock that stands at this moment."""
+        """Fresh users and tokens, and a clock stopped at this moment."""
         if self.clock is not None:
             self.clock.stop()
         OutstandingToken.objects.all().delete()

@@ -1,8 +1,8 @@
-//! Filled databases that outlive a run, because millions of rows take minutes to make. Scenarios
-//! that only check tokens use them as they are.
+//! Filled databases that outlive a run, because creating millions of rows takes minutes. Scenarios that only check
+//! tokens use them without filling them again.
 //!
-//! One of SQLite is a file. One of Postgres is the data directory of a server that was shut down;
-//! each run copies it and starts a server on the copy.
+//! A SQLite database is a file. A Postgres database is the data directory of a server that was shut down; each run
+//! copies it and starts a server on the copy.
 
 use std::fs;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -23,8 +23,8 @@ use crate::{Backend, Fallible, fill};
 const NAME: &str = "kept";
 
 impl Database {
-    /// One with these users, from an earlier run if there was one. Nobody may end or add anything
-    /// in it.
+    /// A database with these users, reused from an earlier run if possible. Scenarios must not end or add anything in
+    /// it.
     pub(crate) fn kept(stage: &mut Stage, backend: Backend, blocks: &[Block]) -> Fallible<Self> {
         let place = place(&stage.cache, backend, blocks)?;
         if let Some(open) = stage.kept.get(&place) {
@@ -44,7 +44,7 @@ impl Database {
     }
 }
 
-/// Where such a database is kept: another place if anything about it is different.
+/// The path of such a database, which differs whenever anything about the database does.
 fn place(cache: &Path, backend: Backend, blocks: &[Block]) -> Fallible<PathBuf> {
     let (name, folder) = match backend {
         Backend::Sqlite => ("sqlite", concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/sqlite")),
@@ -94,7 +94,7 @@ fn postgres(place: &Path, blocks: &[Block], base: &Path) -> Fallible<Database> {
         fs::rename(&unfinished, place)?;
         cluster.resume()?;
     }
-    // What was copied reaches the disk now, not while something is measured.
+    // The copy is flushed to the disk now, not during a measurement.
     rustix::fs::sync();
     let url = url(&cluster)?;
     Ok(Database { backend: Backend::Postgres, url, cluster: Some(Rc::new(cluster)) })
@@ -102,11 +102,11 @@ fn postgres(place: &Path, blocks: &[Block], base: &Path) -> Fallible<Database> {
 
 fn url(cluster: &Cluster) -> Fallible<String> {
     let url = cluster.url();
-    let server = url.strip_suffix("/postgres").ok_or("another URL than was thought")?;
+    let server = url.strip_suffix("/postgres").ok_or("an unexpected URL")?;
     Ok(format!("{server}/{NAME}"))
 }
 
-/// Copies a directory with owners and rights, which Postgres insists on.
+/// Copies a directory with its owners and permissions, which Postgres insists on.
 fn copy(from: &Path, to: &Path) -> Fallible<()> {
     let done = Command::new("cp").args(["-a", "--reflink=auto"]).arg(from).arg(to).status()?;
     if done.success() { Ok(()) } else { Err(format!("{} cannot be copied", from.display()).into()) }

@@ -1,4 +1,4 @@
-//! Indexes are dropped while a database is filled, and made anew from all rows at once.
+//! Indexes are dropped while a database is filled, then rebuilt over all rows at once.
 
 use diesel::connection::SimpleConnection as _;
 use diesel::deserialize::QueryableByName;
@@ -13,12 +13,12 @@ use crate::databases::AnyConnection;
 pub(super) struct Index {
     #[diesel(sql_type = Text)]
     name: String,
-    /// The statement that makes it.
+    /// The statement that creates it.
     #[diesel(sql_type = Text)]
     definition: String,
 }
 
-/// Drops those of the tables that are filled, and returns them.
+/// Drops the indexes of the tables that are filled, and returns them.
 pub(super) fn drop_all(connection: &mut AnyConnection) -> Fallible<Vec<Index>> {
     let indexes: Vec<Index> = match connection {
         AnyConnection::Sqlite(c) => sql_query(
@@ -38,7 +38,7 @@ pub(super) fn drop_all(connection: &mut AnyConnection) -> Fallible<Vec<Index>> {
     Ok(indexes)
 }
 
-/// Makes them again.
+/// Creates them again.
 pub(super) fn make(connection: &mut AnyConnection, indexes: &[Index]) -> Fallible<()> {
     indexes.iter().try_for_each(|index| run(connection, &index.definition))
 }

@@ -1,4 +1,4 @@
-//! Rows on their way into a table: as JSON documents into SQLite, by COPY into Postgres.
+//! Inserting rows into a table: as JSON documents on SQLite, with COPY on Postgres.
 
 use std::io::{BufWriter, Write};
 
@@ -10,10 +10,10 @@ use serde_json::Value;
 use crate::Fallible;
 use crate::databases::AnyConnection;
 
-/// Rows a statement, on SQLite.
+/// Rows in one statement, on SQLite.
 const CHUNK: usize = 5000;
 
-/// One value. Texts have nothing that would have to be escaped.
+/// One value. Texts contain nothing that would need escaping.
 pub(super) enum Cell {
     Null,
     Number(i64),
@@ -64,21 +64,21 @@ impl From<&str> for Cell {
     }
 }
 
-/// The rows of a table, each time from the first.
+/// The rows of a table; each call starts again from the first.
 pub(super) type Rows<'a> = dyn Fn() -> Box<dyn Iterator<Item = Vec<Cell>> + 'a> + 'a;
 
-/// A table, and which of its columns the cells of a row are.
+/// A table, and the columns that the cells of a row fill.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Into {
     /// Id, name, look-alike key, e-mail, hash, created.
     Users,
-    /// Id, user, dialect, created, by whom.
+    /// Id, user, dialect, created, created by.
     Sessions,
     /// Digest, session, created, expires.
     Tokens,
 }
 
-/// Puts all rows into a table.
+/// Inserts all rows into a table.
 pub(super) fn insert<'a>(connection: &mut AnyConnection, into: Into, rows: &'a Rows<'a>) -> Fallible<()> {
     match connection {
         AnyConnection::Sqlite(c) => by_documents(c, into, rows),
@@ -148,7 +148,7 @@ diesel::table! {
     }
 }
 
-/// The columns stand in the order of the cells; what is the same in every row comes last.
+/// The columns are in the order of the cells, followed by those that are the same in every row.
 fn by_copy<'a>(connection: &mut PgConnection, into: Into, rows: &'a Rows<'a>) -> Fallible<()> {
     let write = |out: &mut dyn Write| -> QueryResult<()> { write_lines(out, into, rows()).map_err(broken) };
     match into {
@@ -177,7 +177,7 @@ fn write_lines(out: &mut dyn Write, into: Into, rows: impl Iterator<Item = Vec<C
         match into {
             Into::Users => out.write_all(b"\tt\tf\n")?,
             Into::Sessions => {
-                // Last seen when it was created.
+                // Last seen is the time of creation.
                 out.write_all(b"\t")?;
                 row.get(3).unwrap_or(&Cell::Null).write(&mut out)?;
                 out.write_all(b"\t0\tlogin\n")?;

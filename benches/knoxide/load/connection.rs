@@ -8,28 +8,28 @@ use mio::net::TcpStream;
 
 use crate::Fallible;
 
-/// Longer than most replies that are measured, in bytes.
+/// Space for more bytes than most measured replies have.
 const ROOM: usize = 16 * 1024;
 
-/// One client, with at most one request on its way.
+/// One client, with at most one request in flight.
 pub(super) struct Connection {
     stream: TcpStream,
     group: usize,
     request: Vec<u8>,
     reply: Vec<u8>,
     filled: usize,
-    /// Since when the request on its way counts, and when it was meant to go.
+    /// When the request in flight starts to count, and when it was due.
     sent: Option<(Instant, Instant)>,
     behind: bool,
 }
 
-/// What came of reading.
+/// The result of a read.
 pub(super) enum Progress {
-    /// No whole reply yet.
+    /// No complete reply yet.
     Waiting,
     /// A reply to the request that counts from `sent`.
     Reply { status: u16, sent: Instant, meant: Option<Instant> },
-    /// The server has hung up.
+    /// The server closed the connection.
     Closed,
 }
 
@@ -51,13 +51,13 @@ impl Connection {
         self.group
     }
 
-    /// Where the next request is to be written.
+    /// The buffer for the next request.
     pub(super) fn request(&mut self) -> &mut Vec<u8> {
         self.request.clear();
         &mut self.request
     }
 
-    /// Whether the last reply came after the next request was due.
+    /// Whether the last reply arrived after the next request was due.
     pub(super) const fn is_behind(&self) -> bool {
         self.behind
     }
@@ -72,14 +72,14 @@ impl Connection {
         match self.stream.write(&self.request) {
             Ok(written) if written == self.request.len() => Ok(()),
             Ok(_) => Err("a request did not fit into the socket's buffer".into()),
-            // Reading will tell that the connection is gone.
+            // The next read reports the lost connection.
             Err(error) if matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) => Ok(()),
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Reads what is there. A read that does not fill its room has emptied the socket, so the
-    /// next event will tell of more.
+    /// Reads what has arrived. A read that does not fill the buffer has emptied the socket, so another event will
+    /// follow.
     pub(super) fn receive(&mut self) -> Fallible<Progress> {
         loop {
             let room = self.reply.get_mut(self.filled..).unwrap_or_default();
@@ -99,15 +99,15 @@ impl Connection {
             return Ok(Progress::Waiting);
         };
         if length != self.filled {
-            return Err("a reply that nobody asked for".into());
+            return Err("a reply without a request".into());
         }
         self.filled = 0;
-        let (sent, meant) = self.sent.take().ok_or("a reply that nobody asked for")?;
+        let (sent, meant) = self.sent.take().ok_or("a reply without a request")?;
         Ok(Progress::Reply { status, sent, meant: Some(meant) })
     }
 }
 
-/// The status of a reply and its length in bytes; `None`: it is not all there.
+/// The status of a reply and its length in bytes; `None`: it is incomplete.
 fn parse(bytes: &[u8]) -> Fallible<Option<(u16, usize)>> {
     let Some(head) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else { return Ok(None) };
     let text = std::str::from_utf8(bytes.get(..head).unwrap_or_default())?;

@@ -11,7 +11,7 @@ use crate::report::{Metric, Section, Table};
 use crate::stage::Stage;
 use crate::{Backend, Fallible, Scenario};
 
-/// So many clients wait at once where a site is busy.
+/// The number of clients that wait at once on a busy site.
 const CROWD: u16 = 1000;
 
 pub(super) fn run(stage: &mut Stage) -> Fallible<Section> {
@@ -64,7 +64,7 @@ pub(super) fn run(stage: &mut Stage) -> Fallible<Section> {
     Ok(table.section(Scenario::Check, title, note, stage))
 }
 
-/// Who is asked by [`CROWD`] clients too.
+/// Whether [`CROWD`] clients check here too.
 fn meets_the_crowd(contestant: &Contestant) -> bool {
     contestant.database.as_ref().map_or(contestant.name == BARE, |database| database.backend == Backend::Postgres)
 }

@@ -1,4 +1,4 @@
-//! Servers that are compared, and what each of them is asked.
+//! Servers that are compared, and the requests that each of them gets.
 
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -18,13 +18,13 @@ use crate::{Fallible, load};
 pub(super) const BARE: &str = "bare route";
 pub(super) const COOKIE: &str = "actix-identity, cookie session (not revocable)";
 
-/// Headers that actix-web writes by itself.
+/// Headers that actix-web adds by itself.
 const AUTOMATIC: [&str; 2] = ["content-length", "date"];
 
-/// Clients that ask for every token once.
+/// Clients that together request every token once.
 const SWEEPERS: u16 = 64;
 
-/// One of those that are compared.
+/// One server of a comparison.
 #[derive(Clone)]
 pub(super) struct Contestant {
     pub(super) name: String,
@@ -36,14 +36,14 @@ pub(super) struct Contestant {
 /// Writes the request with this number.
 pub(super) type Make = Rc<dyn Fn(u64, &mut Vec<u8>)>;
 
-/// What is asked of it.
+/// The requests that it gets.
 #[derive(Clone)]
 pub(super) enum Asks {
     /// Always the same.
     Always(Rc<Vec<u8>>),
-    /// Any of this many tokens, from the first, at this path.
+    /// Any of this many tokens, starting with the first, at this path.
     Tokens { count: u64, path: &'static str },
-    /// Any of this many requests, which are made when they are sent.
+    /// Any of this many requests, each made when it is sent.
     Made { count: u64, make: Make },
 }
 
@@ -63,7 +63,7 @@ impl Asks {
         }
     }
 
-    /// At random, for ever.
+    /// Random requests, without end.
     pub(super) fn source(&self) -> Source<'_> {
         let mut dice = Dice::new(1);
         Box::new(move |out| {
@@ -72,7 +72,7 @@ impl Asks {
         })
     }
 
-    /// Each once.
+    /// Each request once.
     fn each(&self) -> Source<'_> {
         let mut numbers = 0..self.count();
         Box::new(move |out| numbers.next().map(|number| self.write(number, out)).is_some())
@@ -91,7 +91,7 @@ impl Contestant {
         Ok(Self::of(stage.start(role)?, database, tokens))
     }
 
-    /// Knoxide as it is started already, on a database of opaque tokens.
+    /// Knoxide as an already started server, on a database of opaque tokens.
     pub(super) fn of(server: Child, database: Database, tokens: u64) -> Self {
         let name = format!("Knoxide on {}", database.name());
         Self {
@@ -102,7 +102,7 @@ impl Contestant {
         }
     }
 
-    /// Asks everything once, and tells what that took.
+    /// Sends each request once, and returns the result.
     pub(super) fn touch(&self, stage: &Stage) -> Fallible<(load::Outcome, Usage)> {
         let meter = stage.meter(&self.server, self.database.as_ref());
         let groups = vec![closed(&self.server, SWEEPERS, self.asks.each())?];
@@ -112,7 +112,7 @@ impl Contestant {
         Ok((outcome, usage))
     }
 
-    /// Asks at random at full speed, and notes what that took.
+    /// Sends random requests at full speed, and records the result.
     pub(super) fn measure(&self, stage: &Stage, row: &str, connections: u16, table: &mut Table) -> Fallible<()> {
         let meter = stage.meter(&self.server, self.database.as_ref());
         let groups = || Ok(vec![closed(&self.server, connections, self.asks.source())?]);
@@ -125,8 +125,8 @@ impl Contestant {
     }
 }
 
-/// The body and the headers that `server` replies with to the check of the first token, but for
-/// those that every server of actix-web sends.
+/// The body and headers of `server`'s reply to a check of the first token, except for those that every actix-web server
+/// sends.
 fn reply_of(server: &Child) -> Fallible<(String, Vec<String>)> {
     let reply = ask(server, &first_check())?;
     let headers = reply.headers.iter().filter(|(name, _)| !AUTOMATIC.contains(&name.to_ascii_lowercase().as_str()));
@@ -138,19 +138,19 @@ fn first_check() -> Request {
     Request::new("GET", PATH).header("Authorization", format!("Token {token}"))
 }
 
-/// The bare route, which replies with the bytes of a reply of `ours`.
+/// The bare route, which sends the same bytes as `ours`.
 pub(super) fn bare(stage: &Stage, ours: &Child) -> Fallible<Contestant> {
     let (body, headers) = reply_of(ours)?;
     let server = stage.start(&Role::Bare { body, headers })?;
     let (same, reply) = (ask(&server, &first_check())?, ask(ours, &first_check())?);
     if same.headers.len() != reply.headers.len() || same.body != reply.body {
-        return Err("the bare route sends other bytes".into());
+        return Err("the bare route sends different bytes".into());
     }
     let asks = Asks::Always(Rc::new(first_check().to_bytes()));
     Ok(Contestant { name: BARE.to_owned(), server: Rc::new(server), database: None, asks })
 }
 
-/// The cookie session, which replies with the same bytes.
+/// The cookie session, which sends the same bytes.
 pub(super) fn cookie(stage: &Stage, ours: &Child) -> Fallible<Contestant> {
     let (body, headers) = reply_of(ours)?;
     let server = stage.start(&Role::Identity { body, headers })?;
@@ -166,7 +166,7 @@ fn ask(server: &Child, request: &Request) -> Fallible<Reply> {
     if reply.status == 200 { Ok(reply) } else { Err(format!("a reply of {}", reply.status).into()) }
 }
 
-/// Waits until the server says that it is ready.
+/// Waits until the server reports that it is ready.
 pub(super) fn wait_until_ready(server: &Child) -> Fallible<Duration> {
     let begun = Instant::now();
     let ready = Request::new("GET", "/readyz");
@@ -177,5 +177,5 @@ pub(super) fn wait_until_ready(server: &Child) -> Fallible<Duration> {
         }
         std::thread::sleep(Duration::from_micros(500));
     }
-    Err("the server does not become ready".into())
+    Err("the server did not become ready".into())
 }

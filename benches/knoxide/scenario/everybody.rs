@@ -21,10 +21,10 @@ use crate::{Fallible, Scenario};
 /// Checks a second.
 const RATE: u32 = 5_000;
 
-/// The most that the slowest hundredth may take.
+/// The 99th percentile must be below this.
 const P99_MS: f64 = 10.0;
 
-/// The least time of a measurement in which the sessions end, a quarter of it before the end.
+/// The shortest measurement during which the sessions end; they end after a quarter of it.
 const LEAST: Duration = Duration::from_secs(4);
 
 pub(super) fn run(stage: &mut Stage) -> Fallible<Section> {
@@ -83,7 +83,7 @@ fn end(
     let moment = span.warm_up + span.counted / 4;
     std::thread::scope(|scope| {
         let ending = scope.spawn(move || {
-            // What the load looks like before it is part of the measurement.
+            // The load runs for a moment before the end becomes part of the measurement.
             std::thread::sleep(moment);
             let (event, actor, origin) = (Event::AllSessionsEnded, Actor::CommandLine, Origin::default());
             let audit = AuditContext { event, actor, origin, at: SystemClock.now(), detail: None };

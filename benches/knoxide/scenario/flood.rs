@@ -15,10 +15,10 @@ use crate::report::{Metric, Section, Table};
 use crate::stage::Stage;
 use crate::{Fallible, Scenario};
 
-/// Makes clients of a server: so many connections, and what they ask.
+/// Makes clients of a server: this many connections, which send these requests.
 type Clients = for<'a> fn(&Child, u16, Source<'a>) -> Fallible<Group<'a>>;
 
-/// As many as can be filled in anew for each run.
+/// As many as can be filled in again for each run.
 const MOST_TOKENS: u64 = 100_000;
 
 /// Clients that log in.
@@ -48,7 +48,7 @@ pub(super) fn run(stage: &mut Stage) -> Fallible<Section> {
     Ok(table.section(Scenario::Flood, title, note, stage))
 }
 
-/// Floods a server, which must keep that part of its throughput.
+/// Floods a server, which must keep at least the part `least` of its throughput.
 fn on(stage: &Stage, ours: &Contestant, users: u64, (name, least): (&str, f64), table: &mut Table) -> Fallible<()> {
     ours.touch(stage)?;
     let server = &*ours.server;
@@ -68,7 +68,7 @@ fn on(stage: &Stage, ours: &Contestant, users: u64, (name, least): (&str, f64), 
             let (flooded, usage) = quietest(both, span, &meter)?;
             let names = [row(&format!("checks {pace}, flooded")), row(&format!("logins meanwhile, checks {pace}"))];
             for (name, outcome) in names.iter().zip(&flooded) {
-                // Nobody can tell which processor time was whose.
+                // The processor time of checks and logins cannot be told apart here.
                 table.add(name, Metric::Rate, outcome.done() as f64 / outcome.seconds, usage.others);
                 table.add(name, Metric::Failed, outcome.failed.values().sum::<u64>() as f64, usage.others);
                 table.add(name, Metric::Others, usage.others, usage.others);

@@ -1,4 +1,4 @@
-//! Checks as a proxy asks for them.
+//! Checks as a proxy sends them.
 
 use super::contest::{Asks, Contestant};
 use crate::databases::Database;
@@ -8,7 +8,7 @@ use crate::report::{Metric, Section, Table};
 use crate::stage::Stage;
 use crate::{Fallible, Scenario};
 
-/// Where nginx asks.
+/// The path that nginx requests.
 const PATH: &str = "/forward-auth/nginx/";
 
 pub(super) fn run(stage: &mut Stage) -> Fallible<Section> {

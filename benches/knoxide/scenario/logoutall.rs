@@ -1,4 +1,4 @@
-//! Ending ten thousand sessions against ending one.
+//! Ending ten thousand sessions, compared with ending one.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -14,13 +14,13 @@ use crate::report::{Metric, Section, Table};
 use crate::stage::Stage;
 use crate::{Fallible, Scenario};
 
-/// Tokens of a user who has many.
+/// The number of tokens of a user with many.
 const MANY: u64 = 10_000;
 
-/// Tokens of others, which are checked meanwhile.
+/// Tokens of other users, which are checked at the same time.
 const MOST_TOKENS: u64 = 100_000;
 
-/// Users of each kind whose sessions end in one measurement.
+/// Users of each kind whose sessions end during one measurement.
 const TRIALS: u32 = 2;
 
 pub(super) fn run(stage: &mut Stage) -> Fallible<Section> {
@@ -98,7 +98,7 @@ fn judge(table: &mut Table, name: &str) {
     }
 }
 
-/// Checks while the server deletes what the sessions that were ended have left.
+/// Checks while the server deletes the rows of the ended sessions.
 fn sweep(
     stage: &Stage,
     server: &mut Child,
@@ -133,8 +133,7 @@ fn sweep(
     Ok(())
 }
 
-/// One client that ends all sessions of one user after the other, beginning at this part of the
-/// time that counts.
+/// One client that ends all sessions of one user after another, starting after this part of the counted time.
 fn logout_all<'a>(stage: &Stage, server: &Child, part: f64, token: impl Fn(u64) -> u64 + 'a) -> Fallible<Group<'a>> {
     let span = stage.span();
     let mut trial = 0;

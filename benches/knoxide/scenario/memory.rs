@@ -1,4 +1,4 @@
-//! Memory, and random tokens thrown at the server.
+//! Memory, and a flood of random tokens.
 
 use std::cell::Cell;
 use std::ops::Range;
@@ -17,11 +17,11 @@ use crate::serve::PATH;
 use crate::stage::Stage;
 use crate::{Fallible, Scenario};
 
-/// Tokens that nobody ever had, and connections that throw them.
+/// Tokens that do not exist.
 const UNKNOWN: u64 = 1_000_000;
 const THROWERS: u16 = 16;
 
-/// What no memory looks like, in bytes a token: an allocator keeps a little of what it got.
+/// What counts as no memory, in bytes for each token: an allocator keeps a little of what it was given.
 const NOTHING: f64 = 4.0;
 
 const MIB: f64 = 1_048_576.0;
@@ -48,7 +48,7 @@ fn on(stage: &Stage, database: &Database, block: Block, table: &mut Table) -> Fa
     let server = Rc::new(stage.start_shipped(database)?);
     wait_until_ready(&server)?;
     let memory = || resident(server.id()).map(|bytes| bytes as f64);
-    // Each thread and each connection has had its first request.
+    // A few checks first, so that each thread and each connection has handled one.
     let few = Contestant {
         name: row("a few checks"),
         server: Rc::clone(&server),
@@ -85,7 +85,7 @@ fn on(stage: &Stage, database: &Database, block: Block, table: &mut Table) -> Fa
     Ok(())
 }
 
-/// Live checks alone, and while these unknown tokens are thrown.
+/// Live checks alone, and during a flood of these unknown tokens.
 fn thrown(stage: &Stage, server: &Child, database: &Database, unknown: Range<u64>, table: &mut Table) -> Fallible<()> {
     let tokens = Block::tens(stage.tokens).tokens();
     let row = |what: &str| format!("{}, {what}", database.name());
@@ -110,13 +110,13 @@ fn thrown(stage: &Stage, server: &Child, database: &Database, unknown: Range<u64
     Ok(())
 }
 
-/// Checks of random live tokens, as long as there are strangers.
+/// Checks of random live tokens, until the unknown tokens run out.
 fn while_thrown(tokens: u64, next: &Cell<u64>, end: u64) -> Source<'_> {
     let mut checks = checks(tokens);
     Box::new(move |out| next.get() < end && checks(out))
 }
 
-/// Tokens that look like any other, from far beyond the population.
+/// Tokens that look like any other, numbered far beyond the population.
 fn strangers(next: &Cell<u64>, end: u64) -> Source<'_> {
     Box::new(move |out| {
         let number = next.get();

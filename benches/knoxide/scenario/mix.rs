@@ -1,4 +1,4 @@
-//! Checks with a login and a logout now and then.
+//! Checks with an occasional login and logout.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -15,14 +15,14 @@ use crate::report::{Metric, Section, Table};
 use crate::stage::Stage;
 use crate::{Fallible, Scenario};
 
-/// Checks between a login and the next.
+/// Checks for each login.
 const CHECKS: u64 = 1000;
 
 /// More logouts than are possible.
 const MOST_A_SECOND: u64 = 400;
 
-/// Clients that log in and out. They are not those who check, who would else wait for a login and
-/// be fewer.
+/// Clients that log in and out. They are separate from the checking clients, which would otherwise wait for logins and
+/// send fewer checks.
 const WRITERS: u16 = 64;
 
 pub(super) fn run(stage: &mut Stage) -> Fallible<Section> {
@@ -87,7 +87,7 @@ fn on(stage: &mut Stage, backend: crate::Backend, table: &mut Table) -> Fallible
     Ok(())
 }
 
-/// Logins and logouts by turns.
+/// Logins and logouts in turn.
 fn writes<'a>(live: Block, ended: &'a Cell<u64>) -> Source<'a> {
     let mut logins = logins(live.users);
     let mut number = 0;

@@ -1,4 +1,4 @@
-//! What registered services ask: about one token, and about a hundred at once.
+//! The requests of registered services: for one token, and for a hundred at once.
 
 use std::rc::Rc;
 
@@ -21,7 +21,7 @@ use crate::{Fallible, Scenario};
 /// Tokens in one request.
 const BATCH: u64 = 100;
 
-/// The most processor time of a batch, in checks.
+/// The most processor time that a batch may take, in checks.
 const CHECKS: f64 = 30.0;
 
 const SECRET: &str = "kxc_0123456789abcdef0123456789abcdef01234567";
@@ -66,7 +66,7 @@ fn asking(user: &Contestant, what: &str, block: Block, make: impl Fn(u64, &mut V
     Contestant { name, asks, ..user.clone() }
 }
 
-/// Registers a client with all rights and without a limit; its credentials as they are sent.
+/// Registers a client with all rights and no limit; returns its credentials as they are sent.
 fn register(database: &Database) -> Fallible<String> {
     let store = DieselStore::open(&database.url, StoreOptions::default())?;
     let (id, at) = (ClientId::from_bytes([7; 16]), SystemClock.now());
@@ -83,7 +83,7 @@ fn introspection(credentials: &str, token: u64, out: &mut Vec<u8>) {
     out.extend(token_text(token));
 }
 
-/// Random tokens, which follow from `number`.
+/// Random tokens, determined by `number`.
 fn check(credentials: &str, tokens: u64, number: u64, out: &mut Vec<u8>) {
     let mut body = Vec::with_capacity(64 * 100);
     body.extend(b"{\"tokens\":[");

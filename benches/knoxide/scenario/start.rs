@@ -14,7 +14,7 @@ pub(super) fn run(stage: &mut Stage) -> Fallible<Section> {
     for backend in stage.backends.clone() {
         let database = Database::kept(stage, backend, &[block])?;
         let row = format!("{}, {} tokens", database.name(), block.tokens());
-        // The first start makes the signing keys.
+        // The first start creates the signing keys.
         for round in 0..=stage.rounds {
             let server = stage.start_shipped(&database)?;
             let time = wait_until_ready(&server)?.as_secs_f64() * 1000.0;

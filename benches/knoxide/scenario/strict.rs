@@ -1,6 +1,5 @@
-//! Whether a revoked token is ever accepted: two servers on one database, both under load, and
-//! clients that revoke at one of them and ask both in the same moment as they are told that it is
-//! done.
+//! Whether a revoked token is ever accepted: two servers on one database, both under load, and clients that revoke at
+//! one of them and check at both as soon as the revocation is acknowledged.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -21,7 +20,7 @@ use crate::{Fallible, Scenario};
 /// Clients that revoke.
 const CLIENTS: u64 = 16;
 
-/// Of so many revocations one is preceded by a login.
+/// One in this many revocations follows a login.
 const LOGIN_EVERY: u64 = 10;
 
 /// What the clients saw.
@@ -71,12 +70,12 @@ fn note(table: &mut Table, database: &Database, counts: &Counts, seconds: f64) {
         "{accepted} accepted after {revoked} revocations, {refused} refused, {unanswered} not answered; {lost} live ones \
          were refused"
     );
-    // Who answers nothing accepts nothing: that does not count as strict.
+    // A server that answers nothing accepts nothing: that does not count as strict.
     let met = accepted == 0 && lost == 0 && refused >= 2 * revoked && revoked > 0;
     table.goal(Line::Strictness, name, &figure, met);
 }
 
-/// Lets the clients work while both servers are under load.
+/// Runs the clients while both servers are under load.
 fn drive(servers: &[Child; 2], doomed: Block, others: Block) -> Fallible<Counts> {
     let [first, second] = servers;
     let nodes = [first.address()?, second.address()?];
@@ -101,7 +100,7 @@ fn drive(servers: &[Child; 2], doomed: Block, others: Block) -> Fallible<Counts>
     Ok(counts)
 }
 
-/// A thousand checks and twenty logins a second at each node, until it is enough.
+/// A thousand checks and twenty logins a second at each node, until `done`.
 fn load_both(nodes: [SocketAddr; 2], doomed: Block, others: Block, done: &AtomicBool) -> Fallible<()> {
     let until_done = |mut source: Source<'static>| -> Source<'_> {
         Box::new(move |out| !done.load(Ordering::Relaxed) && source(out))
@@ -121,12 +120,11 @@ fn load_both(nodes: [SocketAddr; 2], doomed: Block, others: Block, done: &Atomic
     }
     let span = Span { patience: Duration::ZERO, warm_up: Duration::ZERO, counted: LONG };
     let outcomes = load::run(groups, span, &mut || {})?;
-    // Being too busy is no promise broken.
+    // Being too busy breaks no promise.
     let wrong = outcomes.iter().flat_map(|outcome| outcome.failed.keys()).find(|status| **status != 503);
     wrong.map_or(Ok(()), |status| Err(format!("a reply of {status} to the load beside revocations").into()))
 }
 
-/// Checks of random tokens of a later block.
 fn checks_from(first: u64, count: u64) -> Source<'static> {
     let mut dice = crate::population::Dice::new(3);
     Box::new(move |out| {
@@ -135,7 +133,7 @@ fn checks_from(first: u64, count: u64) -> Source<'static> {
     })
 }
 
-/// One client: its connections to both nodes, apart for acting and for asking.
+/// One client, with separate connections to both nodes for acting and for checking.
 struct Client {
     acting: [Wire; 2],
     asking: [Wire; 2],
@@ -156,7 +154,7 @@ fn revoke(nodes: [SocketAddr; 2], tokens: impl Iterator<Item = u64>, counts: &Co
         for status in client.check(&held)? {
             add(&counts.lost, u64::from(status == 401));
         }
-        // Ending all of the user's sessions is how both of two tokens die at once.
+        // Ending all of the user's sessions is how two tokens can be revoked at once.
         let path = if held.len() > 1 || number % 3 == 0 { "/auth/logoutall/" } else { "/auth/logout/" };
         let token = held.last().ok_or("no token")?;
         let acting = client.acting.get_mut(here).ok_or("no connection")?;
@@ -179,7 +177,7 @@ fn revoke(nodes: [SocketAddr; 2], tokens: impl Iterator<Item = u64>, counts: &Co
 }
 
 impl Client {
-    /// Logs a user in at a node, and returns the token; `None` if the server was too busy.
+    /// Logs a user in at a node and returns the token; `None` if the server was too busy.
     fn log_in(&mut self, node: usize, user: u64) -> Fallible<Option<String>> {
         let body = format!(r#"{{"username":"{}","password":"{PASSWORD}"}}"#, user_name(user));
         let login = Request::new("POST", "/auth/login/").header("Content-Type", "application/json");
@@ -193,7 +191,7 @@ impl Client {
         Ok(Some(token.ok_or_else(|| format!("a login was answered with {}", reply.status))?.to_owned()))
     }
 
-    /// Asks both nodes for each token, both at once; the statuses of the replies.
+    /// Checks each token at both nodes at once; returns the statuses of the replies.
     fn check(&mut self, tokens: &[String]) -> Fallible<Vec<u16>> {
         let mut statuses = Vec::new();
         for token in tokens {

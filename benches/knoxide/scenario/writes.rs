@@ -23,10 +23,10 @@ const CLIENTS: u16 = 64;
 /// More logouts a second than are possible here.
 const MOST_A_SECOND: u64 = 24_000;
 
-/// Clients that log in at the default cost: fewer than a server of one core lets wait.
+/// Clients that log in at the default cost: fewer than the queue of a server with one core holds.
 const HASHING: u16 = 16;
 
-/// A login at the default cost takes a quarter of a second: fewer could not be told apart.
+/// A login at the default cost takes a quarter of a second: a shorter run has too few to compare.
 const LEAST_SECONDS: f64 = 8.0;
 
 pub(super) fn run(stage: &mut Stage) -> Fallible<Section> {
@@ -43,7 +43,7 @@ pub(super) fn run(stage: &mut Stage) -> Fallible<Section> {
     Ok(table.section(Scenario::Writes, title, note, stage))
 }
 
-/// Logins that hash nothing, and logouts.
+/// Logins without hashing, and logouts.
 fn unhashed(stage: &mut Stage, backend: Backend, table: &mut Table) -> Fallible<()> {
     let half = (stage.seconds.ceil() as u64 + 1) * u64::from(few(stage.rounds)) * MOST_A_SECOND;
     let block = Block::of(half / 10, 20);
@@ -74,7 +74,7 @@ fn unhashed(stage: &mut Stage, backend: Backend, table: &mut Table) -> Fallible<
             next += 1;
             next <= half
         });
-        // Not tried again: sessions end only once.
+        // Never repeated: sessions end only once.
         let clients = vec![closed(&server, CLIENTS, source)?];
         note_all(table, logout, measure(clients, stage.span(), &meter)?)?;
         note_yardstick(table, end, &mut ends, stage.seconds, (stage, Some(&database)))?;
@@ -99,7 +99,7 @@ fn note_all(table: &mut Table, row: &str, (outcomes, usage): (Vec<Outcome>, Usag
     Ok(())
 }
 
-/// Logins as they are by default, against nothing but their hashes.
+/// Logins at the default settings, compared with their hashes alone.
 fn default_cost(stage: &mut Stage, backend: Backend, table: &mut Table) -> Fallible<()> {
     let cost = Hasher::DEFAULT_COST;
     let block = Block::of(1000, 1);

@@ -1,5 +1,5 @@
-//! The yardsticks that serve, as children: a reply that is always the same, to everybody or to
-//! whoever proves something in another way.
+//! The yardsticks that serve, as children: a constant reply, to every client or to those that prove themselves in
+//! another way.
 
 use std::net::SocketAddr;
 
@@ -16,7 +16,7 @@ use super::{ANY, PATH};
 use crate::Fallible;
 use crate::child::{answer, end_with_parent};
 
-/// A reply that is always the same.
+/// A constant reply.
 #[derive(Clone)]
 struct Fixed {
     body: Bytes,
@@ -41,7 +41,7 @@ impl Fixed {
     }
 }
 
-/// Serves a fixed reply: the least that any check over HTTP can cost.
+/// Serves a constant reply: the lowest cost that any check over HTTP can have.
 pub(crate) fn bare(body: String, headers: &[String]) -> Fallible<()> {
     let fixed = Fixed::new(body, headers)?;
     let server = HttpServer::new(move || {
@@ -53,7 +53,7 @@ pub(crate) fn bare(body: String, headers: &[String]) -> Fallible<()> {
     serve(server.run(), &addresses)
 }
 
-/// Serves a fixed reply to whoever has logged in: a sealed cookie, which nobody can revoke.
+/// Serves a constant reply to logged-in clients, with a sealed cookie that cannot be revoked.
 pub(crate) fn identity(body: String, headers: &[String]) -> Fallible<()> {
     let fixed = Fixed::new(body, headers)?;
     let key = Key::generate();

@@ -17,7 +17,7 @@ export function readUrl(url, insecureHttp) {
     return { origin: "http://localhost", path: "/", socketPath };
   }
   if (!URL.canParse(url)) {
-    // Without its text, which may contain a password.
+    // The message omits the URL, which may contain a password.
     throw new TypeError("the URL of Knoxide is not understood");
   }
   const { protocol, hostname, username, password, search, hash, origin, pathname } = new URL(url);

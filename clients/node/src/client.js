@@ -22,14 +22,14 @@ import { findToken, INVALID, isToken, NOT_PROVIDED } from "./header.js";
  *   way.
  */
 
-// What one call takes: so many tokens, in a body of 1 MiB.
+// The limits of one call: this many tokens, in a body of 1 MiB.
 const MOST_TOKENS = 1000;
 const MOST_BYTES = 1024 * 1024 - 64;
 
-// As many calls at once; more of them wait for one to end.
+// The number of calls at once; any more wait for one to end.
 const CONNECTIONS = 100;
 
-// The server has just closed a connection that was kept. A check changes nothing, so it is sent once more.
+// The server has just closed a connection that was kept open. A check changes nothing, so it is sent again.
 const LOST_CONNECTION = new Set(["UND_ERR_SOCKET", "ECONNRESET", "EPIPE"]);
 
 /** Asks over connections that it keeps. One for each process is enough. */
@@ -173,7 +173,7 @@ export class Client {
 }
 
 /**
- * These tokens in parts that one call takes.
+ * These tokens in parts that fit into one call.
  *
  * @param {readonly string[]} tokens
  */
@@ -182,9 +182,9 @@ function* inParts(tokens) {
   let part = [];
   let size = 0;
   for (const token of tokens) {
-    // What cannot be a token takes no room: it must not push others over the limit.
+    // A string that cannot be a token is sent empty, so that it does not push others over the limit.
     const known = isToken(token) ? token : "";
-    // In JSON: quotation marks, a comma, and every character escaped at worst.
+    // In JSON: quotation marks, a comma, and at worst every character escaped.
     const length = 2 * known.length + 3;
     if (part.length === MOST_TOKENS || size + length > MOST_BYTES) {
       yield part;
@@ -200,7 +200,7 @@ function* inParts(tokens) {
 
 /** @param {string} text */
 function formEncoded(text) {
-  // Behind the name, which is empty, and its equals sign.
+  // After the empty name and its equals sign.
   return new URLSearchParams({ "": text }).toString().slice(1);
 }
 

@@ -41,7 +41,7 @@ export function findToken(request, keyword) {
     .join(",")
     .split(/[ \t]+/)
     .filter((part) => part !== "");
-  // Of letters outside of ASCII, some become ASCII in lower case.
+  // Some letters outside ASCII have ASCII lower-case forms.
   if (word === undefined || !isVisible(word) || word.toLowerCase() !== keyword.toLowerCase()) {
     return null;
   }

@@ -1,5 +1,5 @@
 /**
- * Asks a Knoxide server whose token a request carries.
+ * Asks a Knoxide server which user the token of a request belongs to.
  *
  * `Client` asks, `Session` is the answer, and `NotAuthenticated` and `Unavailable` are the two ways not to get one.
  * `knoxide-client/express` has middleware for Express.

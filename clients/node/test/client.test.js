@@ -1,4 +1,4 @@
-/** The client, before a server that replies as it is told. */
+/** The client, against a server whose replies the test chooses. */
 
 import assert from "node:assert/strict";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -163,7 +163,7 @@ test("connections are kept and answers are not", async () => {
   for (let i = 0; i < 8; i += 1) {
     await client.check(TOKEN);
   }
-  // The second one may be opened before the first one is known to be free.
+  // A second connection may be opened before the first is known to be free.
   assert.equal(fake.requests.length, 10);
   assert(fake.connections <= 2, `${fake.connections} connections`);
 });

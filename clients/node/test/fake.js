@@ -1,4 +1,4 @@
-/** A server that replies with whatever a test tells it to. */
+/** A server whose replies the test chooses. */
 
 import { once } from "node:events";
 import { createServer } from "node:net";
@@ -31,7 +31,7 @@ export function reply(body, status = 200, headers = "") {
   return `HTTP/1.1 ${status} X\r\nContent-Length: ${Buffer.byteLength(content)}\r\n${headers}\r\n${content}`;
 }
 
-/** Answers requests with the given replies in turn, and then with the last one again. An empty one: it hangs up. */
+/** Answers requests with the given replies in turn, then repeats the last one. An empty reply closes the connection. */
 export class Fake {
   replies = [reply({ active: false })];
   /** @type {{ line: string, headers: Record<string, string>, body: string }[]} */

@@ -1,5 +1,5 @@
 /**
- * The client, before a real server.
+ * The client, against a real server.
  *
  * `tests/it/client_packages.rs` starts one and sets the variables; without them these tests are skipped.
  */

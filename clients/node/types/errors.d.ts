@@ -1,4 +1,4 @@
-/** The errors of a check. Each knows the reply that a web application gives for it. */
+/** The errors of a check. Each has what a web application needs for its reply. */
 /** Why a request has no session: `NotAuthenticated` or `Unavailable`, never anything else. */
 export declare class KnoxideError extends Error {
     /** The HTTP status of the reply. */

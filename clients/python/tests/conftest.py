@@ -1,4 +1,4 @@
-"""A server that replies with whatever a test tells it to, and both clients behind one face."""
+"""A server whose replies the test chooses, and a common interface to both clients."""
 
 import asyncio
 import contextlib
@@ -34,13 +34,13 @@ GOOD: dict[str, Any] = {
 
 
 def reply(body: Any, status: int = 200, headers: str = "") -> bytes:
-    """The bytes of a reply; a body that is no text is sent as JSON."""
+    """The bytes of a reply; a body that is not text is sent as JSON."""
     content = body.encode() if isinstance(body, str) else json.dumps(body, ensure_ascii=False).encode()
     return f"HTTP/1.1 {status} X\r\nContent-Length: {len(content)}\r\n{headers}\r\n".encode() + content
 
 
 class Fake:
-    """Answers requests with the given replies in turn, and then with the last one again. No bytes: it hangs up."""
+    """Answers requests with the given replies in turn, then repeats the last. An empty reply closes the connection."""
 
     def __init__(self, at: Path | None = None, tls: ssl.SSLContext | None = None) -> None:
         self.replies: list[bytes] = [reply({"active": False})]
@@ -55,7 +55,7 @@ class Fake:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:
-        # Wakes the thread that accepts, which closing alone does not.
+        # Wakes the accepting thread, which closing the socket does not.
         self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
 
@@ -69,7 +69,7 @@ class Fake:
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
-        # The other side may hang up at any time.
+        # The client may close the connection at any time.
         with contextlib.suppress(ConnectionError, ssl.SSLError), connection:
             self._answer(self._tls.wrap_socket(connection, server_side=True) if self._tls else connection)
 
@@ -89,7 +89,7 @@ class Fake:
 
 
 class Asker:
-    """One of the two clients; the calls of the one for `async` code are run to their end."""
+    """One of the two clients; calls of the `async` one are run to completion."""
 
     def __init__(self, kind: type[Client] | type[AsyncClient]) -> None:
         self._kind = kind

@@ -1,4 +1,4 @@
-"""Both clients, before a server that replies as it is told."""
+"""Both clients, against a server whose replies the test chooses."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""Both clients, before a real server.
+"""Both clients, against a real server.
 
 `tests/it/client_packages.rs` starts one and sets the variables; without them these tests are skipped.
 """
@@ -21,7 +21,7 @@ OPTIONS = {"client_id": os.environ.get("KNOXIDE_CLIENT_ID"), "secret": os.enviro
 
 
 class User:
-    """The user of the tests, at the server."""
+    """The user of the tests, as the server has it."""
 
     def __init__(self, http: httpx.Client) -> None:
         self._http = http

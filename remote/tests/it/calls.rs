@@ -5,7 +5,7 @@ use knoxide_remote::{Check, Remote, Unavailable};
 
 use crate::server::{ID, SECRET, Server};
 
-/// The number of the user whose the token is.
+/// The id of the token's user.
 pub(crate) fn answer(check: Check) -> Result<Option<i64>, Unavailable> {
     System::new().block_on(check).map(|who| who.map(|who| who.user.id.0))
 }
@@ -46,7 +46,7 @@ fn a_check_is_never_answered_by_a_call_that_was_sent_before_it() {
     let remote = server.remote();
     let first = remote.check("live-1");
     let sent = server.next();
-    // The token is revoked now, and the answer to the first call is on its way.
+    // The token is revoked now, while the answer to the first call is in transit.
     let second = remote.check("live-1");
     sent.judge();
     assert_eq!(answer(first), Ok(Some(1)));

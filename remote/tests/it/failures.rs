@@ -1,4 +1,4 @@
-//! Whatever goes wrong, "could not look" is never "no".
+//! Whatever goes wrong, a failed check is never taken for a refusal.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use knoxide_remote::{Authenticated, Guard, MaybeAuthenticated, Remote, TokenAuth
 use crate::calls::answer;
 use crate::server::{Call, ID, SECRET, Server};
 
-/// A call after a failed one succeeds: nothing is left of the failure.
+/// A call after a failed one succeeds: the failure leaves no trace.
 fn works(server: &Server, remote: &Remote) {
     let check = remote.check("live-1");
     server.next().judge();
@@ -119,7 +119,7 @@ fn a_server_that_does_not_answer_costs_the_time_limit() {
     let waiting = remote.check("live-2");
     assert_eq!((answer(check), answer(waiting)), (Err(Unavailable), Err(Unavailable)));
     drop(silent);
-    // Those that had to wait for the silent call may be asked before they give up, or not.
+    // Checks that had to wait for the silent call may or may not be sent before they give up.
     while let Some(call) = server.next_within(Duration::ZERO) {
         call.hang_up();
     }
@@ -145,6 +145,6 @@ fn an_outage_is_503_for_every_kind_of_handler() {
             assert_eq!(header("WWW-Authenticate"), None);
         }
         let request = TestRequest::get().uri("/maybe").to_request();
-        assert_eq!(call_service(&service, request).await.status(), StatusCode::OK, "nobody had to be asked");
+        assert_eq!(call_service(&service, request).await.status(), StatusCode::OK, "the server was not asked");
     });
 }

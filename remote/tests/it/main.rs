@@ -1,5 +1,4 @@
-//! The calls, against a server that does what a test tells it. The tests against real servers are those of the
-//! repository's root.
+//! The calls, against a server that each test controls. The tests against real servers are in the repository's root.
 
 #[cfg(test)]
 mod calls;

@@ -1,4 +1,4 @@
-//! However checks, calls, failures and withdrawals mix, no check gets the answer to another one.
+//! In whatever order checks, calls, failures and withdrawals happen, no check gets the answer to another one.
 
 use std::collections::BTreeSet;
 
@@ -29,15 +29,15 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// A check under way, its token, and the user whose the token is.
+/// A running check, its token, and the id of the token's user.
 struct Running {
     token: String,
     user: Option<i64>,
     check: Check,
 }
 
-/// Answers the call, or fails it, and takes off the checks that were in it. Returns the call that is under way then, which
-/// has all that waited and nothing else.
+/// Answers the call, or fails it, and removes the checks that were in it. Returns the next call, which has exactly the
+/// checks that waited.
 fn finish(server: &Server, call: Call, fails: bool, running: &mut Vec<Running>) -> Result<Option<Call>, TestCaseError> {
     let asked: BTreeSet<String> = call.question.tokens.iter().cloned().collect();
     if fails {

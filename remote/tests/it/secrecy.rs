@@ -1,4 +1,4 @@
-//! Tokens and the secret are shown nowhere.
+//! Tokens and the secret are never shown.
 
 use knoxide_remote::{Guard, Remote, TokenAuth};
 

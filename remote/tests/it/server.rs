@@ -1,4 +1,4 @@
-//! A server that hands each request to the test and sends what the test answers.
+//! A server that passes each request to the test and sends the test's answer.
 
 use std::io::{BufRead as _, BufReader, Read, Write};
 use std::os::unix::net::UnixListener;
@@ -10,7 +10,7 @@ use std::time::Duration;
 use knoxide_remote::{Remote, RemoteBuilder};
 use serde::Deserialize;
 
-/// Longer than anything takes on a busy machine: reaching it is a failure.
+/// Longer than anything takes on a busy machine; reaching it is a failure.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) const ID: &str = "0199c6f2-7e0a-7c31-9d5e-3f1f6f0c2b11";
@@ -85,7 +85,7 @@ impl Server {
         self.ends.recv_timeout(PATIENCE).expect("the end of a connection");
     }
 
-    /// The next request; `None` when there has been none for this time.
+    /// The next request; `None` if there is none within this time.
     pub(crate) fn next_within(&self, time: Duration) -> Option<Call> {
         match self.calls.recv_timeout(time) {
             Ok(call) => Some(call),
@@ -120,9 +120,9 @@ pub(crate) fn serve(stream: impl Read + Write, number: usize, calls: &Sender<Cal
             return;
         }
         match answered.recv() {
-            Ok(Answer::Bytes(bytes)) => stream.get_mut().write_all(&bytes).expect("an answer that is taken"),
+            Ok(Answer::Bytes(bytes)) => stream.get_mut().write_all(&bytes).expect("an answer that the client reads"),
             Ok(Answer::Last(bytes)) => {
-                stream.get_mut().write_all(&bytes).expect("an answer that is taken");
+                stream.get_mut().write_all(&bytes).expect("an answer that the client reads");
                 return;
             }
             Err(_) => return,
@@ -149,7 +149,7 @@ impl Call {
         self.send(Answer::Bytes(format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\n\r\n{body}").into_bytes()));
     }
 
-    /// These bytes, and the end of the connection.
+    /// These bytes, then the end of the connection.
     pub(crate) fn last(self, bytes: &str) {
         self.send(Answer::Last(bytes.as_bytes().to_vec()));
     }
@@ -159,8 +159,7 @@ impl Call {
         drop(self);
     }
 
-    /// Says of tokens such as `live-17` that they are the user's with this number, and of all others that they are not
-    /// live.
+    /// Reports tokens such as `live-17` as live tokens of the user with this id, and all others as not live.
     pub(crate) fn judge(self) {
         let results: Vec<String> = self.question.tokens.iter().map(|token| result(token)).collect();
         self.reply(&format!(r#"{{"results":[{}]}}"#, results.join(",")));

@@ -14,7 +14,7 @@ use tokio_rustls::rustls::{ServerConfig, ServerConnection, StreamOwned};
 use crate::calls::answer;
 use crate::server::{Call, ID, PATIENCE, SECRET, serve};
 
-/// An authority, in PEM, and a server on `localhost` that has a certificate of it for this name.
+/// An authority, in PEM, and a server on `localhost` with a certificate from it for this name.
 fn server(name: &str) -> (String, u16, Receiver<Call>) {
     let mut params = CertificateParams::new(Vec::new()).expect("parameters");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

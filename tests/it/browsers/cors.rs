@@ -22,7 +22,7 @@ fn open(origins: &str, credentials: bool) -> Setup {
     setup
 }
 
-/// All headers of CORS, and `Vary`.
+/// All CORS headers, and `Vary`.
 fn said(reply: &Reply) -> Vec<(String, String)> {
     let is_its = |name: &str| name == "vary" || name.starts_with("access-control-");
     let headers = reply.headers.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.clone()));
@@ -52,7 +52,7 @@ fn methods(app: &App) -> String {
     all.into_iter().filter(|method| *method == "HEAD" || used.contains(*method)).collect::<Vec<_>>().join(", ")
 }
 
-/// Paths of each kind.
+/// Paths of every kind.
 const PATHS: [&str; 9] = [
     "/auth/login/",
     "/auth/user/",
@@ -81,12 +81,12 @@ on_each_database! {
             ]);
             let reply = client.ask(&with("GET", "/auth/user/", &access.sent()).header("Origin", origin));
             assert_eq!((reply.status, said(&reply)), (200, allowed.clone()));
-            // Errors can be read, too.
+            // Errors can be read as well.
             for path in PATHS {
                 let reply = client.ask(&Request::new("GET", path).header("Origin", origin));
                 assert_eq!(said(&reply), allowed, "{path}");
             }
-            // That a page may read replies does not let it do anything with a cookie.
+            // A page that may read replies still cannot use a cookie.
             let reply = client.ask(&with("POST", "/auth/logout/", &access.sent()).header("Origin", origin));
             assert_eq!((reply.status, said(&reply)), (403, allowed));
         }
@@ -133,7 +133,7 @@ fn a_preflight_is_answered_everywhere_without_a_check() {
         assert_eq!(reply.header("cache-control").as_deref(), Some("no-store"), "{path}");
         assert!(reply.header("x-request-id").is_some(), "{path}");
     }
-    // What is no preflight is answered as ever.
+    // Requests that are not preflights are answered as before.
     let plain = app.beside(Setup::default().http);
     for path in PATHS {
         for method in ["OPTIONS", "GET", "PUT"] {
@@ -147,7 +147,7 @@ fn a_preflight_is_answered_everywhere_without_a_check() {
 
 #[test]
 fn all_pages_may_read_what_is_not_about_a_cookie() {
-    // The settings refuse this; a program that is built around the library gets no credentials either.
+    // The settings refuse this; an application that uses the library gets no credentials either.
     for credentials in [false, true] {
         let app = serve(Backend::Sqlite, open("*", credentials));
         let client = &mut app.client();
@@ -174,7 +174,7 @@ fn without_the_setting_nothing_is_said() {
     }
 }
 
-/// nginx and others take any 2xx for leave to let a request pass.
+/// nginx and other proxies take any 2xx as permission to let a request pass.
 #[test]
 fn no_preflight_passes_where_a_proxy_asks() {
     let app = serve(Backend::Sqlite, open(READER, true));
@@ -190,7 +190,7 @@ fn no_preflight_passes_where_a_proxy_asks() {
     }
 }
 
-/// Neither at a listener of its own nor beside everything else.
+/// Neither at a separate listener nor at a shared one.
 #[test]
 fn no_page_reads_what_administrators_read() {
     let free = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").to_string();

@@ -1,4 +1,4 @@
-//! The end of a session takes its cookies back, and nothing else does.
+//! The end of a session clears its cookies, and nothing else does.
 
 use knoxide::domain::audit::Event;
 use knoxide::domain::password::one_time::OneTimePassword;
@@ -35,7 +35,7 @@ on_each_database! {
                     }
                     "/api/token/blacklist/" => {
                         let Some(refresh) = refresh.filter(|_| speech.dialect == Dialect::Simplejwt) else { continue };
-                        // The access token comes with it, as long as it lives.
+                        // The browser also sends the access token, as long as that lives.
                         client.ask(&ours(with("POST", ending, &format!("{}; {}", access.sent(), refresh.sent()))))
                     }
                     _ => client.ask(&ours(with("POST", ending, &access.sent()))),
@@ -64,7 +64,7 @@ on_each_database! {
             let reply = client.ask(&ours(with("POST", "/auth/sessions/revoke-others/", &access.sent())));
             assert_eq!((reply.status, cookies(&reply)), (204, vec![]));
             assert_eq!(check(client, &access), 200);
-            // Its token is no cookie here.
+            // Here the token is not in a cookie.
             let reply = speech.ask(client, "POST", "/auth/logout/", &access.value);
             assert_eq!((reply.status, cookies(&reply)), (200, vec![]));
             assert_eq!(check(client, &access), 401);
@@ -82,10 +82,10 @@ on_each_database! {
         let asked = |cookie: &Cookie, body| posting("/auth/password/change/", body).header("Cookie", cookie.sent());
         assert_eq!(client.ask(&asked(&one, &change)).status, 403, "from nowhere");
         let reply = client.ask(&ours(asked(&one, &change)));
-        // Its own session goes on.
+        // The session that changes the password is kept.
         assert_eq!((reply.status, cookies(&reply)), (204, vec![]), "{}", reply.text());
         assert_eq!((check(client, &one), check(client, &two)), (200, 401));
-        // An administrator resets the password, and the browser keeps the cookie.
+        // An administrator resets the password, and the browser still has the cookie.
         let made = OneTimePassword::generate(&SystemRandom, app.clock.now()).expect("random bytes");
         let audit = app.audit(Event::PasswordReset);
         assert_eq!(app.store.set_password(user, &made.stored, None, &audit), Ok(UserChanged::Done));
@@ -98,7 +98,7 @@ on_each_database! {
     }
 }
 
-/// The cookie stays until the next login, and is refused like its token in the header.
+/// The cookie stays until the next login, and is refused just as its token in the header is.
 #[test]
 fn a_cookie_whose_token_has_expired_is_401() {
     let app = serve(Backend::Sqlite, setup(CookieMode::Lax));
@@ -113,7 +113,7 @@ fn a_cookie_whose_token_has_expired_is_401() {
     }
 }
 
-/// What could not be looked up is no end: the browser keeps its cookies, and nobody counts as a stranger.
+/// An outage is not an end: the browser keeps its cookies, and nobody is treated as anonymous.
 #[test]
 fn an_outage_is_503_and_clears_nothing() {
     let app = serve(Backend::Sqlite, setup(CookieMode::Lax));

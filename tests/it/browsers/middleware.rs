@@ -1,4 +1,4 @@
-//! The cookie in an application of one's own, and where a proxy asks: both read it only if they are told to.
+//! The cookie in an application that embeds Knoxide, and at forward authentication: both read it only if configured to.
 
 use actix_web::test::{TestRequest, call_service, init_service, read_body};
 use actix_web::{App as Application, web};
@@ -91,7 +91,7 @@ fn an_application_reads_the_cookie_only_if_it_is_told_to() {
                 let what = format!("{:?}: {method} {path} {headers:?}", speech.dialect);
                 assert_eq!(status, expected, "{what}: {body}");
                 if status == 200 {
-                    // Whoever has a dead cookie is a stranger, since the browser goes on sending it.
+                    // A request with a dead cookie counts as anonymous, since the browser keeps sending the cookie.
                     let is_known = headers != cookie(&dead);
                     assert_eq!(body, if is_known { "alice" } else { "stranger" }, "{what}");
                 }
@@ -120,7 +120,7 @@ fn a_proxy_asks_with_the_cookie_that_a_login_sets() {
         assert_eq!(reply.status, 200, "{:?}", speech.dialect);
         assert_eq!(reply.header("remote-token-from").as_deref(), Some("cookie"));
         assert_eq!(without.client().ask(&asked(&access.value)).status, 401, "not told to");
-        // The cookie has tokens of its own dialect alone.
+        // The cookie contains only tokens of its own dialect.
         for other in ALL {
             let (foreign, _) = log_in(&mut without.client(), &other);
             let expected = if other.dialect == speech.dialect { 200 } else { 401 };

@@ -1,4 +1,4 @@
-//! Verifying and refreshing what a cookie has.
+//! Verifying and refreshing the token in a cookie.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::*;
 use crate::harness::app::Backend;
 use crate::harness::dialects::posting;
 
-/// The cookie that is refreshed, and the others that come with it.
+/// The cookie that is refreshed, and the other cookies that the browser sends with it.
 fn refreshable(access: &Cookie, refresh: Option<&Cookie>) -> String {
     refresh.map_or_else(|| access.sent(), |refresh| format!("{}; {}", access.sent(), refresh.sent()))
 }
@@ -31,7 +31,7 @@ on_each_database! {
                 let (access, refresh) = log_in(client, &speech);
                 let sent = refreshable(&access, refresh.as_ref());
                 app.clock.advance(Duration::from_secs(2));
-                // A client that got null sends null.
+                // A client that was sent null sends null back.
                 for body in [json!({}), json!({ field: null })] {
                     let request = posting(path, &body).header("Cookie", sent.clone());
                     assert_eq!(client.ask(&request).status, 403, "{what}");
@@ -81,7 +81,7 @@ on_each_database! {
             let name = refresh.as_ref().map_or(&access, |refresh| refresh).sent();
             let twice = posting(path, &json!({})).header("Cookie", format!("{name}; {name}")).header("Origin", LISTED);
             assert_eq!(client.ask(&twice).status, 400, "{what}");
-            // Without either, the field is missing, as ever.
+            // Without either, the field is reported as missing, as without cookies.
             let reply = client.ask(&posting(path, &json!({})));
             let missing = json!({ field: ["This field is required."] });
             assert_eq!((reply.status, members(&reply)), (400, missing), "{what}");
@@ -111,7 +111,7 @@ on_each_database! {
     }
 }
 
-/// Neither kind of token is good in the place of the other, nor in that of another dialect.
+/// Neither kind of token is accepted in place of the other, nor in place of another dialect's.
 #[test]
 fn a_cookie_has_the_kind_of_token_that_its_name_says() {
     let app = serve(Backend::Sqlite, setup(CookieMode::Lax));

@@ -1,13 +1,13 @@
-//! Each dialect, each way of sending a token, each page that a request may come from.
+//! Each dialect, each way of sending a token, and each page that a request may be sent from.
 
 use super::*;
 use crate::harness::wire::Framing;
 
-/// A page that a request comes from, what the request says about it, and whether it is one of ours.
+/// A page that a request is sent from, the headers that say so, and whether the page is one of ours.
 type Page = (&'static str, &'static [(&'static str, &'static str)], bool);
 
-/// A way of sending a token: its headers; the refusal that follows from them (0: none); whether it is the same from
-/// other sites.
+/// A way of sending a token: its headers, the refusal that follows from them (0: none), and whether the result is the
+/// same from other sites.
 type Way = (&'static str, Vec<(&'static str, String)>, u16, bool);
 
 const SITES: [Page; 16] = [
@@ -39,7 +39,7 @@ const REQUESTS: [(&str, &str, u16); 5] = [
     ("HEAD", "/auth/user/", 200),
     ("GET", "/auth/sessions/", 200),
     ("POST", "/auth/sessions/revoke-others/", 204),
-    // Answered with a description, but what it is about is not told to other sites either.
+    // Answered with a description, but other sites are not told what it describes.
     ("OPTIONS", "/auth/user/", 200),
 ];
 
@@ -91,7 +91,7 @@ on_each_database! {
                         assert_eq!(cookies(&reply), [], "{what}");
                         assert_eq!(reply.header("www-authenticate").is_some(), expected == 401, "{what}");
                         cells += 1;
-                        // The same token in the header is judged as if there were no cookies at all.
+                        // A token in the header is judged as if there were no cookies at all.
                         if *way == "header" {
                             let usual = plain.client().ask(&request(method, path, headers, site));
                             assert_eq!((usual.status, usual.text()), (reply.status, reply.text()), "{what}");
@@ -111,7 +111,7 @@ on_each_database! {
                 let login = speech.login_request("alice", PASSWORD);
                 let login = site.iter().fold(login, |login, (name, value)| login.header(name, *value));
                 let what = format!("{:?} from {page}", speech.dialect);
-                // A program that is no browser says nothing.
+                // A client that is not a browser does not send these headers.
                 let expected = if is_ours || site.is_empty() { 200 } else { 403 };
                 let reply = app.client().ask(&login);
                 assert_eq!(reply.status, expected, "{what}: {}", reply.text());

@@ -1,4 +1,4 @@
-//! Registered clients that are changed by hand: what is no longer good is refused by the very next request.
+//! Registered clients that are changed manually: a client that is no longer good is refused at the very next request.
 
 use knoxide::domain::audit::Origin;
 use knoxide::domain::client::{ClientId, ClientSecret, Right, Rights};
@@ -60,7 +60,7 @@ const ALL: &[Way] = &[
     ),
 ];
 
-/// Answers of the server's own service, on one thread.
+/// Asks the server's own service, on one thread.
 struct Asking<'a> {
     scene: &'a Scene,
     runtime: actix_web::rt::SystemRunner,
@@ -105,7 +105,7 @@ on_each_database! {
     }
 }
 
-/// Nothing is remembered while a trigger is missing, so that even changes that are not logged are seen at once.
+/// Nothing is remembered while a trigger is missing, so that even changes that are not logged take effect at once.
 #[test]
 fn while_a_trigger_is_missing_every_request_reads() {
     let scene = Scene::start(Backend::Sqlite);

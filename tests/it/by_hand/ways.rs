@@ -1,5 +1,4 @@
-//! The statements. In braces: the user's number and name, the session, the token's digest, and
-//! the same of another user.
+//! The statements. In braces: the user's id and name, the session, the token's digest, and the same of another user.
 
 use crate::harness::app::Backend;
 
@@ -124,7 +123,7 @@ pub(super) const ALL: &[Way] = &[
         "SET session_replication_role = replica; DELETE FROM tokens WHERE digest = {digest}; \
               RESET session_replication_role",
     ),
-    // With another log in the way.
+    // With another log that shadows it.
     postgres(
         "CREATE SCHEMA elsewhere; CREATE TABLE elsewhere.revocation_log (user_id BIGINT, session_id BYTEA); \
               SET search_path = elsewhere, public; UPDATE users SET is_active = FALSE WHERE id = {user}; \
@@ -134,7 +133,7 @@ pub(super) const ALL: &[Way] = &[
         "CREATE TEMPORARY TABLE revocation_log (user_id BIGINT, session_id BYTEA); \
               UPDATE users SET is_active = FALSE WHERE id = {user}; DROP TABLE pg_temp.revocation_log",
     ),
-    // MERGE, if the server has it.
+    // MERGE, if the server supports it.
     postgres(
         "DO $$ BEGIN IF current_setting('server_version_num')::integer >= 150000 THEN EXECUTE $m$MERGE INTO tokens t \
          USING (SELECT 1) o ON t.digest = {digest} WHEN MATCHED THEN DELETE$m$; ELSE \
@@ -176,7 +175,7 @@ pub(super) fn sabotages(backend: Backend) -> &'static [&'static str] {
              WHEN FALSE BEGIN DELETE FROM revocation_log WHERE FALSE; END",
             "DROP TRIGGER tokens_replaced_by_insert; DROP TRIGGER revocation_log_marked",
             "DROP TRIGGER clients_changed",
-            // It comes back with other quotation marks.
+            // Afterwards its text has other quotation marks.
             "ALTER TABLE users RENAME TO moved; ALTER TABLE moved RENAME TO users",
         ],
         #[cfg(feature = "postgres")]

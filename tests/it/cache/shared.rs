@@ -1,6 +1,6 @@
 //! The cache that all threads share: one feed, on a thread of its own.
 
-#![expect(clippy::disallowed_methods, reason = "what blocks here is the test, not the service")]
+#![expect(clippy::disallowed_methods, reason = "the test blocks here, not the service")]
 
 use std::pin::Pin;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ mod stage;
 
 use stage::{Followed, Stage};
 
-/// A service with one user's tokens, one of each session.
+/// A service with tokens of one user, each in a session of its own.
 struct Scene {
     auth: Auth,
     stage: Arc<Stage>,
@@ -87,7 +87,7 @@ fn a_check_whose_own_poll_revoked_it_joins_another() {
         scene.stage.state().invalidation = vec![Revoked::Session(who.session.id)];
         scene.all_are_good().await;
         assert_eq!(scene.asked(), [0, 1]);
-        // Really revoked, and reported by the very poll that the check waits for.
+        // Actually revoked, and reported by the very poll that the check waits for.
         scene.auth.logout(&who, Origin::default()).await.expect("a logout");
         scene.stage.state().invalidation = vec![Revoked::Session(who.session.id)];
         assert_eq!(scene.check(1).await, Err(CheckError::Refused(Refusal::Unknown)));
@@ -104,7 +104,7 @@ fn a_poll_already_sent_is_never_joined() {
         scene.all_are_good().await;
         let who = scene.check(0).await.expect("a good token");
         let early = scene.stopped_check().await;
-        // The running poll has read; then follow the logout, and a check after it.
+        // The running poll has read; the logout and a later check follow.
         scene.auth.logout(&who, Origin::default()).await.expect("a logout");
         scene.stage.state().invalidation = vec![Revoked::Session(who.session.id)];
         let late = actix_web::rt::spawn(scene.check(0));
@@ -163,7 +163,7 @@ fn a_cut_costs_no_check_and_an_outage_is_told_at_once() {
         scene.stage.state().breaks = 1;
         scene.asked();
         scene.all_are_good().await;
-        assert_eq!(scene.asked().last(), Some(&2), "nothing is left of what the broken one knew");
+        assert_eq!(scene.asked().last(), Some(&2), "nothing is left of the cache of the broken feed");
         assert_eq!(scene.stage.state().feeds, 2);
         {
             let mut state = scene.stage.state();
@@ -175,7 +175,7 @@ fn a_cut_costs_no_check_and_an_outage_is_told_at_once() {
         let again = scene.check(0).await;
         let (feeds, took) = (scene.stage.state().feeds, started.elapsed());
         assert!(again.is_err());
-        assert!(feeds == 3 || took > Duration::from_millis(100), "it connects again too soon: {took:?}");
+        assert!(feeds == 3 || took > Duration::from_millis(100), "it reconnects too soon: {took:?}");
         scene.stage.state().refuses = false;
         while scene.check(0).await.is_err() {
             assert!(started.elapsed() < LONG);
@@ -193,7 +193,7 @@ fn a_feed_that_panics_costs_its_poll_alone() {
         assert!(matches!(scene.check(0).await, Err(CheckError::Unavailable(_))));
         scene.asked();
         scene.all_are_good().await;
-        assert_eq!(scene.asked(), [2], "nothing is left of what the one that panicked knew");
+        assert_eq!(scene.asked(), [2], "nothing is left of the cache of the feed that panicked");
     });
 }
 
@@ -207,7 +207,7 @@ fn a_silent_owner_is_replaced_and_its_late_answer_is_not_kept() {
             let mut state = scene.stage.state();
             (state.reads_only, state.stops) = (false, true);
         }
-        // This one reads that the session lives, but its answer is late.
+        // This one reads that the session is live, but its answer is delayed.
         let started = Instant::now();
         let timed_out = Err(CheckError::Unavailable(Unavailable::TimedOut("checks")));
         loop {
@@ -262,7 +262,7 @@ fn more_checks_than_may_wait_are_refused() {
     run(async {
         let scene = set(1, LONG).await;
         let first = scene.stopped_check().await;
-        // Polled until they have joined; after the end of that turn they are handed over.
+        // Polled until they have joined; they are handed over after the end of that turn.
         let mut crowd: Vec<_> = (0..20_000).map(|_| Box::pin(scene.check(0))).collect();
         let refused = |crowd: &mut Vec<Pin<Box<Check>>>| {
             crowd.retain_mut(|check| check.as_mut().now_or_never().is_none());
@@ -290,7 +290,7 @@ fn checks_that_waited_too_long_no_longer_count() {
         assert!(join_all((0..16_000).map(|_| scene.check(0))).await.into_iter().all(unavailable));
         assert!(unavailable(first.await.expect("no panic")));
         scene.stage.go_on();
-        // Until the owner has dropped batches for which no check waits.
+        // Until the owner has dropped the batches that no check waits for.
         actix_web::rt::time::timeout(LONG, async { while scene.check(0).await.is_err() {} }).await.expect("in time");
         let again = join_all((0..1_000).map(|_| scene.check(0))).await;
         assert!(again.iter().all(Result::is_ok));

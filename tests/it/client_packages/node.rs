@@ -15,8 +15,8 @@ fn package() -> PathBuf {
     root().join("clients/node")
 }
 
-/// Node, which finds the package as it is packed for others. What it needs at run time is in `target/clients`, as all
-/// applications of these tests are.
+/// Node, which finds the package as it is packed for publishing. Its dependencies are in `target/clients`, below which
+/// all applications of these tests are.
 fn node() -> Command {
     static PACKED: OnceLock<()> = OnceLock::new();
     PACKED.get_or_init(|| {
@@ -47,8 +47,8 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// A folder for an application without a `package.json` of its own. With one it is no part of the package whose
-/// libraries it uses.
+/// A folder for an application that has no `package.json`. This writes one, so that the folder is not taken for a part
+/// of the package whose libraries it uses.
 fn new_application(name: &str) -> PathBuf {
     let folder = new_folder(name);
     fs::write(folder.join("package.json"), r#"{ "private": true, "type": "module" }"#).expect("a file");

@@ -13,7 +13,7 @@ fn package() -> PathBuf {
     root().join("clients/python")
 }
 
-/// A program of the virtual environment, which finds the package as it is installed from its folder.
+/// A program of the virtual environment, which uses the package as installed from its folder.
 fn program(name: &str) -> Command {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     let site = BUILT.get_or_init(|| {
@@ -54,7 +54,7 @@ fn its_types_are_right() {
     }
 }
 
-/// A project of Django, as `django-admin` makes it.
+/// A Django project, as `django-admin` creates it.
 fn django_project(name: &str) -> PathBuf {
     let folder = new_folder(name);
     run(program("django-admin").args(["startproject", "notes", "."]).current_dir(&folder));

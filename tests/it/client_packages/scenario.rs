@@ -1,5 +1,5 @@
-//! What every application with a client has to do: it knows the owner of a live token, refuses all others at once, and
-//! calls an outage an outage.
+//! What every application with a client has to do: identify the owner of a live token, refuse all other tokens at once,
+//! and report an outage as an outage.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -63,7 +63,7 @@ pub(super) fn without_database(site: &Site, knoxide: &Knoxide) {
     expect_outage(site, &token);
     expect_outage(site, "unknown");
     fs::rename(&aside, &file).expect("the file is back");
-    // A thread that found no database waits for a moment before it looks again.
+    // A thread that found no database waits for a moment before it tries again.
     let back = Instant::now();
     while site.get(&[&format!("Token {token}")]).status == 503 {
         assert!(back.elapsed() < PATIENCE, "nothing is answered again: {}", site.log());
@@ -82,13 +82,13 @@ pub(super) fn outage(site: &Site, knoxide: &mut Knoxide) {
     expect_refusal(site, &[], "Authentication credentials were not provided.");
 }
 
-/// The same, and then Knoxide is back: nobody has lost a session. For applications that ask over the Unix socket.
+/// The same, after which Knoxide returns: no session was lost. For applications that connect over the Unix socket.
 pub(super) fn outage_and_return(site: &Site, knoxide: &mut Knoxide) {
     let token = knoxide.login();
     outage(site, knoxide);
     knoxide.start_again();
     expect_owner(site, &token);
-    // What the client writes about the outage contains no secret.
+    // What the client logs about the outage contains no secret.
     let log = site.log();
     assert!(log.contains("could not be checked"), "{log}");
     assert!(!log.contains(&token) && !log.contains(&knoxide.secret), "{log}");

@@ -11,7 +11,7 @@ use crate::harness::wire::{Reply, Request, Wire};
 /// Longer than an application takes to start on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A running application, ended with this value.
+/// A running application, which ends when this is dropped.
 pub(super) struct Site {
     process: Child,
     address: SocketAddr,
@@ -20,10 +20,10 @@ pub(super) struct Site {
 }
 
 impl Site {
-    /// Starts an application in `folder` by the command for a port, and returns when it listens; `path` is what is
-    /// protected.
+    /// Starts an application in `folder` with the command for a port, and returns when it listens; `path` is the
+    /// protected path.
     pub(super) fn start(folder: &Path, path: &'static str, command: impl Fn(u16) -> Command) -> Self {
-        // Another process may take the port between its choice and its use.
+        // Another process may take the port after it was chosen.
         for _ in 0..5 {
             let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port").local_addr().expect("a port");
             if let Some(site) = Self::try_at(folder, path, command(free.port()), free) {
@@ -51,7 +51,7 @@ impl Site {
         Some(site)
     }
 
-    /// Asks with these `Authorization` headers.
+    /// Sends a request with these `Authorization` headers.
     pub(super) fn get(&self, headers: &[&str]) -> Reply {
         let mut request = Request::new("GET", self.path);
         for header in headers {
@@ -61,7 +61,7 @@ impl Site {
         reply.unwrap_or_else(|error| panic!("{error}; the log of the application:\n{}", self.log()))
     }
 
-    /// All that it printed.
+    /// Everything that it printed.
     pub(super) fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
     }

@@ -1,4 +1,4 @@
-//! Requests of a client while it is deleted or gets another secret, on two nodes at once.
+//! Requests of a client while it is deleted or its secret is rotated, on two nodes at once.
 
 use std::sync::Barrier;
 use std::sync::atomic::AtomicU64;
@@ -7,8 +7,8 @@ use std::thread;
 use super::*;
 use crate::harness::number;
 
-/// Two threads of each node ask again and again; `end` ends the secret meanwhile. A request that began after its
-/// acknowledgement is refused.
+/// Two threads of each node send requests continuously while `end` ends the secret. A request that begins after this is
+/// acknowledged must be refused.
 fn no_node_admits(nodes: &[Node], client: &AddedClient, end: impl FnOnce() + Send) -> u64 {
     let (is_over, admitted, start) = (AtomicBool::new(false), AtomicU64::new(0), Barrier::new(5));
     thread::scope(|scope| {
@@ -17,7 +17,7 @@ fn no_node_admits(nodes: &[Node], client: &AddedClient, end: impl FnOnce() + Sen
             scope.spawn(move || {
                 run(async {
                     let is_known = node.admits(client.id, &client.secret).await;
-                    // First, so that no other thread waits in vain.
+                    // First, so that a panic leaves no other thread waiting.
                     start.wait();
                     assert!(is_known);
                     loop {
@@ -55,6 +55,6 @@ on_each_database! {
                 scene.rotate(rotated.id, Duration::ZERO);
             });
         }
-        assert!(admitted > 0, "some requests came before");
+        assert!(admitted > 0, "some requests preceded the end");
     }
 }

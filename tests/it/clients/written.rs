@@ -1,4 +1,4 @@
-//! What is written of the requests of clients: the last use, and counts.
+//! What is recorded about the requests of clients: the last use, and counts.
 
 use std::net::IpAddr;
 
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::*;
 
-/// The events of these kinds: each with its actor, address, detail without its beginning, and count.
+/// The events of these kinds: each with its actor, address, detail without `since`, and count.
 fn counted(scene: &Scene) -> Vec<(String, String, Option<String>, Value, u64)> {
     let events = vec![Event::ClientCalled, Event::ClientRefused];
     let filter = EventFilter { events, limit: 100, ..EventFilter::default() };

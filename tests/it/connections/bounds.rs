@@ -1,4 +1,4 @@
-//! The cost of connections: no processor time while no byte moves, and little memory.
+//! The cost of connections: no processor time while no bytes arrive, and little memory.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -7,7 +7,7 @@ use super::raw::{PING, Raw, Target};
 use crate::harness::app::{Backend, login_request};
 use crate::harness::program::{PASSWORD, Program, Running};
 
-/// The processor time of threads whose names begin with this.
+/// The processor time of threads whose names have this prefix.
 fn processor_time(server: &Running, name: &str) -> Duration {
     let tasks = fs::read_dir(format!("/proc/{}/task", server.id())).expect("threads");
     let ticks: u64 = tasks
@@ -34,7 +34,7 @@ pub(super) fn memory(server: &Running, name: &str) -> u64 {
 fn comes_to_rest(server: &Running) -> bool {
     (0..8).any(|_| {
         let before = processor_time(server, "");
-        // This does not wait for anything: it is the measured time.
+        // Not a wait for some event: this is the measured time.
         std::thread::sleep(Duration::from_secs(1));
         processor_time(server, "") - before <= Duration::from_millis(50)
     })
@@ -51,13 +51,13 @@ fn who_takes_nothing_costs_nothing() {
             raw
         })
         .collect();
-    assert!(comes_to_rest(&server), "the server goes on and on");
+    assert!(comes_to_rest(&server), "the server does not become idle");
     drop(crowd);
 }
 
 #[test]
 fn an_answer_that_is_awaited_costs_nothing() {
-    // One hash at a time, each for about a second.
+    // One hash at a time; each takes about a second.
     let program = Program::on(Backend::Sqlite).with_admin().set("KNOXIDE_WORKERS", "1");
     let program = program.set("KNOXIDE_BCRYPT_COST", "14").set("KNOXIDE_PASSWORD_THREADS", "1");
     let server = program.start();
@@ -67,7 +67,7 @@ fn an_answer_that_is_awaited_costs_nothing() {
         for raw in &crowd {
             let mut writer = raw.twin();
             let bytes = &bytes;
-            // Until the client hangs up.
+            // Writes until the client hangs up.
             scope.spawn(move || writer.send(bytes).ok());
         }
         let (before, began) = (processor_time(&server, "actix"), Instant::now());

@@ -11,7 +11,7 @@ use super::raw::{PING, Raw};
 use crate::harness::app::Backend;
 use crate::harness::program::{BINARY, Program, Running};
 
-/// The program under limits of the shell, with 1 worker and long deadlines.
+/// The program under limits set by the shell, with 1 worker and long deadlines.
 fn program() -> Program {
     let program = Program::on(Backend::Sqlite).with_admin().set("KNOXIDE_WORKERS", "1");
     program.set("KNOXIDE_READ_TIMEOUT", "60s").set("KNOXIDE_KEEP_ALIVE", "60s")
@@ -24,7 +24,7 @@ fn limited(program: &Program, limits: &str) -> Command {
     command
 }
 
-/// Connects from an address of its own.
+/// Connects from a separate address.
 fn connect_from(server: &Running, last: u8) -> Raw {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
     let from = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, 0, 7, last)), 0);
@@ -35,7 +35,7 @@ fn connect_from(server: &Running, last: u8) -> Raw {
     raw
 }
 
-/// What `/proc` says of a limit: soft and hard.
+/// A limit as `/proc` shows it: soft and hard.
 fn limit_of(server: &Running, name: &str) -> (String, String) {
     let limits = std::fs::read_to_string(format!("/proc/{}/limits", server.id())).expect("limits");
     let line = limits.lines().find_map(|line| line.strip_prefix(name)).expect("a line");
@@ -58,7 +58,7 @@ fn a_crowd_that_sends_nothing_gives_way() {
     // Many more than the limit, from many addresses and then from one.
     let many: Vec<Raw> = (0..200).map(|number| connect_from(&server, number)).collect();
     ask(&mut connect_from(&server, 251));
-    // A connection whose request is being read is closed too.
+    // A connection is closed even while its request is being read.
     let request = b"POST /auth/login/ HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
     let mut bodiless = Vec::new();
     for number in 0..200 {
@@ -85,7 +85,7 @@ fn one_address_does_not_drive_out_the_others() {
         raw.send(PING.as_bytes()).expect("a sent request");
         assert_ne!(raw.read(&mut [0; 1024]).expect("a reply"), 0);
     }
-    // Each of these is younger than the others, and still they are not closed instead.
+    // Each of these is younger than the others, but they are closed first all the same.
     let crowd: Vec<Raw> = (0..300).map(|_| connect_from(&server, 252)).collect();
     connect_from(&server, 251).send(PING.as_bytes()).expect("a sent request");
     for raw in &mut others {

@@ -18,7 +18,7 @@ pub(super) enum Target {
     Unix(PathBuf),
 }
 
-/// One request that needs nothing.
+/// One request without prerequisites.
 pub(super) const PING: &str = "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n";
 
 /// A stream of either kind.
@@ -38,7 +38,7 @@ impl Raw {
         raw
     }
 
-    /// A connection with small buffers, so that a reader is soon needed.
+    /// A connection with small buffers, which fill unless the peer reads.
     pub(super) fn narrow(to: SocketAddr) -> Self {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
         socket.set_recv_buffer_size(4096).expect("a small buffer");
@@ -46,7 +46,7 @@ impl Raw {
         Self::Tcp(socket.into())
     }
 
-    /// How long reading and writing wait.
+    /// Sets the time limit for reads and writes.
     pub(super) fn wait_at_most(&self, patience: Duration) {
         match self {
             Self::Tcp(stream) => {
@@ -60,7 +60,7 @@ impl Raw {
         }
     }
 
-    /// The same connection.
+    /// A second handle to the same connection.
     pub(super) fn twin(&self) -> Self {
         match self {
             Self::Tcp(stream) => Self::Tcp(stream.try_clone().expect("a descriptor")),
@@ -105,15 +105,15 @@ impl Raw {
                 Ok(0) => return Ok(all),
                 Ok(read) => all.extend(&buffer[..read]),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // A reset is an end too.
+                // A reset counts as the end too.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(all),
                 Err(error) => return Err(format!("{error} after {:?}", String::from_utf8_lossy(&all))),
             }
         }
     }
 
-    /// Sends `first`, then `again` once per interval, and reads to the end: what
-    /// was received, and how long it took.
+    /// Sends `first`, then `again` once per interval, and reads to the end; returns what was received, and how long it
+    /// took.
     pub(super) fn live(
         &mut self,
         first: &[u8],

@@ -1,4 +1,4 @@
-//! Minutes with many clients that stall, drip and do not read: run by `scripts/soak connections`.
+//! Minutes of load by many clients that stall, send slowly and do not read: run by `scripts/soak connections`.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::process::Command;
@@ -17,7 +17,7 @@ use crate::harness::app::{Backend, token_request};
 use crate::harness::number;
 use crate::harness::program::{BINARY, PASSWORD, Program, Running};
 
-/// How long nothing is opened after a refusal, so that the clients do not use up the machine by themselves.
+/// The pause after a refusal, so that the clients themselves do not use up the machine.
 const BREATH: Duration = Duration::from_millis(10);
 
 /// A way to hold a connection.
@@ -25,11 +25,11 @@ const BREATH: Duration = Duration::from_millis(10);
 enum Kind {
     /// A chunked body without end.
     Chunked,
-    /// A whole request, and a byte of the next.
+    /// A complete request, and a byte of the next.
     Byte,
     /// A head, dripped.
     Drip,
-    /// 800 kB of requests, and no answer read.
+    /// 800 kB of requests, with no reply read.
     Unread,
 }
 
@@ -86,7 +86,7 @@ async fn hold(attack: Arc<Attack>, kind: Kind, number: usize) {
     }
 }
 
-/// The results of an honest client.
+/// What a well-behaved client saw.
 #[derive(Default)]
 struct Seen {
     kept: Vec<Duration>,
@@ -120,7 +120,7 @@ async fn ask(target: SocketAddr, request: Vec<u8>, cacheable: Duration) -> Seen 
             check(stream, &request).await
         };
         if done.await.is_err() {
-            // Closed while it was idle: a client asks again.
+            // Closed while it was idle: a client repeats the request.
             (kept, seen.reopened) = (None, seen.reopened + 1);
         } else {
             seen.kept.push(start.elapsed());
@@ -221,7 +221,7 @@ fn run(name: &str, addresses: u8, cacheable: Duration) {
 #[ignore = "takes minutes: scripts/soak connections"]
 fn crowds_that_stall() {
     let limit = getrlimit(Resource::Nofile).maximum;
-    setrlimit(Resource::Nofile, Rlimit { current: limit, maximum: limit }).expect("as many files as may be");
+    setrlimit(Resource::Nofile, Rlimit { current: limit, maximum: limit }).expect("the highest limit of open files");
     let cacheable = Duration::from_secs(number("KNOXIDE_SOAK_SECONDS").unwrap_or(300));
     run("one address", 1, cacheable);
     run("200 addresses", 200, cacheable);

@@ -7,14 +7,14 @@ use knoxide::config::ListenAddress;
 use super::raw::{PING, Raw, Target};
 use super::{DRAIN, IDLE, PATIENCE, READ, WRITE, limited, server};
 
-/// A state that a client may put its connection into.
+/// A state that a client can put its connection into.
 struct Case {
     name: &'static str,
     /// What is sent at once.
     first: String,
     /// What is sent repeatedly.
     again: &'static str,
-    /// The deadline that must have passed when it ends.
+    /// The time that must have passed when it ends.
     least: Duration,
     /// The statuses of the replies.
     statuses: &'static [u16],
@@ -36,7 +36,7 @@ fn post(path: &str, headers: &str, rest: &str) -> String {
 
 const CHUNKED: &str = "Transfer-Encoding: chunked";
 
-/// Each state of a connection that a client can maintain by sending something, or nothing.
+/// Each state of a connection that a client can maintain, by sending something or nothing.
 fn cases() -> Vec<Case> {
     let text = str::to_owned;
     let none = Duration::ZERO;
@@ -52,8 +52,8 @@ fn cases() -> Vec<Case> {
         case("one request, a byte of a second", text(PING) + "G", "", READ, &[200, 408]),
         case("one request, a dripped second head", text(PING) + "GET / HTTP/1.1\r\nX: ", "x", READ, &[200, 408]),
         case("two requests, half of a third", [PING, PING, "GET / HT"].concat(), "", READ, &[200, 200, 408]),
-        case("chunks without end to who reads none", post("/healthz", CHUNKED, ""), "1\r\nx\r\n", DRAIN, &[405]),
-        case("no chunk to who reads none", post("/nowhere", CHUNKED, ""), "", DRAIN, &[404]),
+        case("endless chunks where none is read", post("/healthz", CHUNKED, ""), "1\r\nx\r\n", DRAIN, &[405]),
+        case("no chunk where none is read", post("/nowhere", CHUNKED, ""), "", DRAIN, &[404]),
         case("no chunk to a logout", post("/auth/logout/", CHUNKED, ""), "", DRAIN, &[401]),
         case("no chunk to a login", post("/auth/login/", CHUNKED, ""), "", READ, &[408]),
         case("dripped chunks to a login", post("/auth/login/", CHUNKED, ""), "1\r\n \r\n", READ, &[408]),
@@ -63,7 +63,7 @@ fn cases() -> Vec<Case> {
         case("a second body without end", text(PING) + &post("/auth/login/", CHUNKED, "2\r\n{"), "", READ, &[200, 408]),
         case("half a body", post("/auth/login/", "Content-Length: 9", "{"), "", READ, &[408]),
         case("a dripped body", post("/auth/login/", "Content-Length: 9000", "{"), " ", READ, &[408]),
-        case("half a body to who reads none", post("/nowhere", "Content-Length: 9", "{"), "", none, &[404]),
+        case("half a body where none is read", post("/nowhere", "Content-Length: 9", "{"), "", none, &[404]),
         case("too large a body", post("/auth/login/", "Content-Length: 99999", ""), "xxx", none, &[413]),
         case("too many chunks", post("/auth/login/", CHUNKED, &"fff\r\n".replace("fff", "8000")), "", READ, &[408]),
         case(
@@ -169,7 +169,7 @@ fn heads_have_a_limit_and_replies_their_order() {
     let refused = ask(PING.repeat(20) + &head(limit + 1));
     assert_eq!(statuses(&refused), [&[200; 20][..], &[431]].concat());
     assert!(refused.ends_with(r#"{"detail":"Request headers are too large."}"#), "{refused}");
-    // However long it continues.
+    // However long the header goes on.
     assert_eq!(statuses(&ask(head(1_000_000))), [431]);
 }
 
@@ -179,7 +179,7 @@ fn requests_that_come_in_one_piece_with_too_large_a_head_are_answered() {
     let large = format!("GET /healthz HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(4096));
     let body = r#"{"username":"alice","password":"wrong"}"#;
     let login = post("/auth/login/", &format!("Content-Length: {}", body.len()), body);
-    // One that is kept back until others are answered.
+    // The last request of a pipeline is answered, which is held back until the others are.
     for (ahead, answers) in [(PING.repeat(3), vec![200; 3]), (login, vec![400]), (PING.repeat(40), vec![200; 40])] {
         let mut raw = Raw::connect(&Target::Tcp(app.address));
         let (replies, _) = raw.live((ahead + &large).as_bytes(), b"", Duration::ZERO).expect("an end");

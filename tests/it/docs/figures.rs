@@ -1,4 +1,4 @@
-//! The figures on the front page are those that were measured last.
+//! The figures in the README are those of the latest measurement.
 
 use std::collections::BTreeMap;
 
@@ -39,10 +39,10 @@ const ROWS: [(&str, &[Figure]); 5] = [
     ),
 ];
 
-/// Numbers that say how much was asked for, and not what was measured.
+/// Sizes of the tests, as opposed to measured figures.
 const SIZES: [&str; 3] = ["1,000,000", "10,000,000", "100,000"];
 
-/// The medians that were measured, by scenario, row and metric.
+/// The measured medians, by scenario, row and metric.
 fn measured() -> BTreeMap<(String, String, String), f64> {
     let results: Value = serde_json::from_str(&read("docs/benchmarks/results.json")).expect("JSON");
     let text = |value: &Value| value.as_str().expect("a text").to_owned();
@@ -58,7 +58,7 @@ fn measured() -> BTreeMap<(String, String, String), f64> {
     medians
 }
 
-/// The numbers in a row of a table, each with the most that rounding it may have changed.
+/// The numbers in a row of a table, each with the largest error that rounding can have caused.
 fn numbers(row: &str) -> Vec<(f64, f64)> {
     let words = row.split(|c: char| !(c.is_ascii_digit() || matches!(c, ',' | '.')));
     let words =

@@ -1,4 +1,4 @@
-//! Reading documents, as far as their tests need it.
+//! Parsing of documents, as far as their tests need it.
 
 use std::collections::BTreeSet;
 
@@ -14,14 +14,14 @@ impl Document {
         Self { name: name.to_owned(), text: text.to_owned() }
     }
 
-    /// The targets of its links; code does not count.
+    /// The targets of its links, except in code.
     pub(super) fn links(&self) -> Vec<String> {
         let prose: String = self.prose().join("\n").split('`').step_by(2).collect();
         let targets = prose.split("](").skip(1).filter_map(|rest| rest.split_once(')'));
         targets.map(|(target, _)| target.to_owned()).collect()
     }
 
-    /// A path in this document, from the root of the project.
+    /// Resolves a relative path in this document to one from the root of the project.
     pub(super) fn resolve(&self, path: &str) -> String {
         if path.is_empty() {
             return self.name.clone();
@@ -38,7 +38,7 @@ impl Document {
         parts.join("/")
     }
 
-    /// The names under which its headings can be linked to.
+    /// The anchors of its headings.
     pub(super) fn headings(&self) -> BTreeSet<String> {
         let headings = self.prose().into_iter().filter(|line| line.starts_with('#'));
         let names = headings.map(|line| line.trim_start_matches('#').trim().to_lowercase());
@@ -46,7 +46,7 @@ impl Document {
         names.map(|name| name.chars().filter(kept).collect::<String>().replace(' ', "-")).collect()
     }
 
-    /// Tests that it names as `file.rs::test`.
+    /// Tests that it names in the form `file.rs::test`.
     pub(super) fn named_tests(&self) -> Vec<(String, String)> {
         let split = |code: &String| {
             let (file, test) = code.split_once(".rs::")?;
@@ -55,7 +55,7 @@ impl Document {
         self.inline_code().iter().filter_map(split).collect()
     }
 
-    /// The blocks of code in this language.
+    /// The code blocks in this language.
     pub(super) fn code(&self, language: &str) -> Vec<String> {
         let mark = format!("```{language}\n");
         let blocks = self.text.split(&mark).skip(1).filter_map(|rest| rest.split_once("```"));
@@ -69,7 +69,7 @@ impl Document {
         words.map(str::to_owned).collect()
     }
 
-    /// The text after `program` at the start of inline code or of a line in a block for shells.
+    /// The text after `program` where that begins inline code or a line of a shell block.
     pub(super) fn named_commands(&self, program: &str) -> BTreeSet<String> {
         let lines = self.code("sh").concat();
         let lines = lines.lines().map(str::to_owned);
@@ -79,7 +79,7 @@ impl Document {
             .collect()
     }
 
-    /// Its lines outside of blocks of code.
+    /// Its lines outside of code blocks.
     fn prose(&self) -> Vec<&str> {
         self.text.split("```").step_by(2).flat_map(str::lines).collect()
     }

@@ -9,13 +9,13 @@ use super::markdown::Document;
 const FOLDERS: [&str; 10] =
     ["src/", "tests/", "docs/", "examples/", "migrations/", "contrib/", "scripts/", "benches/", "clients/", "remote/"];
 
-/// Documents of others, whose sections may be named by number.
+/// External documents, whose sections may be cited by number.
 const STANDARDS: [&str; 3] = ["RFC ", "NIST ", "Unicode TR "];
 
-/// How far before the number of a section its document may be named, in words.
+/// How many words before a section number its document must be named.
 const NEAR: usize = 6;
 
-/// The references of a file without a target.
+/// The broken references of a file.
 pub(super) fn broken(root: &Path, file: &str, text: &str) -> Vec<String> {
     let text = if file.ends_with(".md") { text.to_owned() } else { comments(file, text) };
     let paths = paths(&text).into_iter().filter_map(|path| missing(root, &path));
@@ -23,7 +23,7 @@ pub(super) fn broken(root: &Path, file: &str, text: &str) -> Vec<String> {
     all.map(|what| format!("{file}: {what}")).collect()
 }
 
-/// How comments begin in a file: those that end with their line, and those that end with a mark of their own.
+/// The comment marks of a file: for line comments, and for block comments the beginning and the end.
 fn marks(file: &str) -> (Option<&'static str>, Option<(&'static str, &'static str)>) {
     match Path::new(file).extension().and_then(|ending| ending.to_str()) {
         Some("rs") => (Some("//"), None),
@@ -35,11 +35,11 @@ fn marks(file: &str) -> (Option<&'static str>, Option<(&'static str, &'static st
     }
 }
 
-/// The text of the comments, which go on over lines; what stands between them ends a sentence.
+/// The text of the comments, joined across lines; anything between two comments ends a sentence.
 fn comments(file: &str, text: &str) -> String {
     let (to_the_end, enclosed) = marks(file);
     let begins = |line: &str, mark: &str| {
-        // In a template nothing else looks like its mark; in code a text may.
+        // In templates nothing else looks like the mark; in code a string may.
         let is_plain = mark == "{#" || line.trim_start().starts_with(mark);
         if is_plain { line.find(mark) } else { line.find(&format!(" {mark} ")) }
     };
@@ -60,7 +60,7 @@ fn comments(file: &str, text: &str) -> String {
     text.lines().map(|line| bare(comment(line))).collect::<Vec<_>>().join("\n")
 }
 
-/// Words that are paths of the project, as they stand there.
+/// Words that are paths of the project, unchanged.
 fn paths(text: &str) -> Vec<String> {
     let is_border = |c: char| c.is_whitespace() || "`()[],;\"'|→".contains(c);
     let words = text.split(is_border).map(|word| word.trim_end_matches(['.', ':', '!', '?']));
@@ -85,7 +85,7 @@ fn missing(root: &Path, path: &str) -> Option<String> {
     (!has_test).then(|| format!("{place} has no test {test}"))
 }
 
-/// Decision records by their numbers, with the word before them or alone in parentheses.
+/// Decision records cited by number, after the word or alone in parentheses.
 fn missing_records(root: &Path, text: &str) -> Vec<String> {
     let records = fs::read_dir(root.join("docs/adr")).expect("the records");
     let names = records.map(|record| record.expect("an entry").file_name().to_string_lossy().into_owned());
@@ -103,7 +103,7 @@ fn missing_records(root: &Path, text: &str) -> Vec<String> {
     missing.map(|number| format!("there is no record {number}")).collect()
 }
 
-/// "Section 3", "table 2.3" and the like, of a document that is not named and not a public standard.
+/// "Section 3", "table 2.3" and the like, without the name of the document, and of no public standard.
 fn nameless_sections(text: &str) -> Vec<String> {
     let words: Vec<&str> = text.split_whitespace().collect();
     let mut nameless = Vec::new();

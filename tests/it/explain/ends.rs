@@ -1,4 +1,4 @@
-//! A token that expired after its session had ended is explained by that end, also once its row is gone.
+//! A token that expired after its session had ended is explained by the end of the session, even when its row is gone.
 
 use knoxide::store::SessionMatch;
 
@@ -6,7 +6,7 @@ use super::*;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// An opaque token and a JWT of two sessions, both of which expire an hour after the start.
+/// Opens two sessions, one with an opaque token and one with a JWT; both expire an hour after the start.
 fn log_in_twice(stage: &Stage) -> [(String, String); 2] {
     [Dialect::Knox, Dialect::Simplejwt].map(|dialect| {
         stage.wait(MINUTE);
@@ -20,7 +20,8 @@ fn with_an_hour(policy: &mut Policy) {
     (simplejwt.access_ttl, simplejwt.refresh) = (Some(HOUR), RefreshPolicy::Pair { ttl: HOUR, window: None });
 }
 
-/// Both tokens and sessions are explained so, before and after the sweep that deletes the rows three days later.
+/// Requires this explanation of both tokens and sessions, before and after the sweep that deletes the rows three days
+/// later.
 fn expect_for_good(stage: &Stage, tokens: &[(String, String)], wanted: &serde_json::Value) {
     for (token, session) in tokens {
         assert_members(&stage.of_token(token), wanted, "the token at once");
@@ -91,12 +92,12 @@ on_each_database! {
         for (token, session) in &tokens {
             stage.expect_both(token, session, &wanted(MINUTE * 2));
         }
-        // Of a large set, sessions end some time after the beginning.
+        // In a large mass end, sessions end some time after it began.
         stage.by_hand("UPDATE sessions SET ended_at = ended_at + 60000000");
         for (token, session) in &tokens {
             stage.expect_both(token, session, &wanted(MINUTE * 3));
         }
-        // Another administrator's end of one session is not taken for a part of it.
+        // Another administrator's end of one session is not attributed to the mass end.
         stage.wait(MINUTE);
         let (token, session) = (stage.log_in(Dialect::Knox).access, stage.session());
         stage.by_hand("UPDATE sessions SET ended_at = created, ended_reason = 'revoked', ended_by = 'cli' \

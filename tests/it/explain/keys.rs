@@ -1,9 +1,9 @@
-//! An explanation finds its rows by keys, however many traces there are, and a trace has 16 bytes of a digest.
+//! An explanation finds its rows by keys, however many traces there are; a trace has 16 bytes of a digest.
 
 use super::*;
 use crate::harness::number;
 
-/// Adds this many traces to a session that is not there.
+/// Adds this many traces to a session that does not exist.
 fn fill(stage: &Stage, traces: u64) {
     let (digest, session) = if stage.app.database.url.starts_with("sqlite") {
         ("randomblob(16)", "x'00112233445566778899aabbccddeeff'")
@@ -125,7 +125,7 @@ fn on_sqlite_every_step_is_a_search_by_a_key() {
     }
 }
 
-/// How often all of a table was searched.
+/// The number of full scans of a table.
 #[cfg(feature = "postgres")]
 const SCANS: &str = "pg_stat_user_tables, generate_series(1, seq_scan::int) WHERE relname IN \
                      ('token_traces', 'removed_sessions', 'tokens', 'sessions', 'audit_events')";
@@ -158,7 +158,7 @@ fn on_postgres_no_step_searches_a_whole_table() {
     assert_eq!(stage.of_session("018cc251-f400-7000-8000-000000000000")["state"], "unknown");
     stage.wait(RETENTION + DAY);
     stage.sweep();
-    // The counters of a connection are complete when it has ended.
+    // A connection's counters are complete only when it has ended.
     drop(stage);
     while count(&database.url, OTHERS) > 0 {
         std::thread::yield_now();

@@ -1,4 +1,4 @@
-//! A server with an administrator beside it, and what they are asked in the tests of explanations.
+//! A server and an administrator, and the queries that the tests of explanations use.
 
 use std::time::Duration;
 
@@ -15,10 +15,10 @@ use serde_json::Value;
 use crate::harness::app::{App, Backend, Database, Setup};
 use crate::harness::dialects::{Speech, Tokens};
 
-/// The default time for which ended sessions are kept.
+/// How long ended sessions are kept by default.
 pub(super) const RETENTION: Duration = Duration::from_secs(30 * 24 * 3600);
 
-/// A server, and an administrator beside it.
+/// A server, and an administrator who acts without it.
 pub(super) struct Stage {
     pub(super) app: App,
     pub(super) admin: Admin,
@@ -79,7 +79,7 @@ impl Stage {
         self.app.clock.advance(time);
     }
 
-    /// The id of the newest session. Of two that were opened at the same moment, either may be the newest.
+    /// The id of the newest session. Of two that were opened at the same moment, either may be returned.
     pub(super) fn session(&self) -> String {
         let query = SessionQuery { with_ended: true, limit: 1, ..SessionQuery::default() };
         self.admin.search_sessions(query).expect("a list").remove(0).session.id.to_string()
@@ -89,7 +89,7 @@ impl Stage {
         self.admin.find_user("alice").expect("the user")
     }
 
-    /// The answers about a token and about its session, now and after a sweep, have these members.
+    /// Requires the answers about a token and about its session, now and after a sweep, to have these members.
     pub(super) fn expect(&self, token: &str, session: &str, of_token: &Value, of_session: &Value) {
         for when in ["before", "after"] {
             assert_members(&self.of_token(token), of_token, &format!("the token, {when} a sweep"));
@@ -98,23 +98,23 @@ impl Stage {
         }
     }
 
-    /// The same, where one answer fits both.
+    /// The same, where both answers have these members.
     pub(super) fn expect_both(&self, token: &str, session: &str, expected: &Value) {
         self.expect(token, session, expected, expected);
     }
 
-    /// How many rows there are.
+    /// The number of rows.
     pub(super) fn count(&self, table: &str) -> i64 {
         count(&self.app.database.url, table)
     }
 
-    /// Runs a statement as in the database's shell.
+    /// Runs a statement as if in the database's shell.
     pub(super) fn by_hand(&self, sql: &str) {
         by_hand(&self.app.database.url, sql);
     }
 }
 
-/// Whether `found` has all members of `wanted`, at every depth.
+/// Requires `found` to have all members of `wanted`, at every depth.
 pub(super) fn assert_members(found: &Value, wanted: &Value, what: &str) {
     for (name, value) in wanted.as_object().expect("members") {
         if value.is_object() {
@@ -141,7 +141,7 @@ pub(super) fn by_hand(url: &str, sql: &str) {
     }
 }
 
-/// How many rows a table, or a part of one, has.
+/// The number of rows in a table, or in a part of one.
 pub(super) fn count(url: &str, table: &str) -> i64 {
     use diesel::dsl::sql;
     use diesel::{Connection as _, RunQueryDsl as _};

@@ -9,7 +9,7 @@ use crate::harness::app::{App, Backend, Client, Database, Setup, on_each_databas
 use crate::harness::dialects::ALL;
 use crate::harness::wire::{Reply, Request};
 
-/// A server that reads a cookie which these proxies pass on.
+/// A server that reads a cookie forwarded by these proxies.
 pub(super) fn setup(proxies: &str) -> Setup {
     let mut setup = Setup::default();
     setup.http.options.proxies = proxies.parse::<Proxies>().expect("proxies");
@@ -87,7 +87,7 @@ fn a_cookie_counts_where_another_site_cannot_use_it() {
     }
 }
 
-/// The database is not asked about a cookie that does not count: a stranger's cookie of a victim is one.
+/// The database is not queried for a cookie that is not accepted, such as a victim's cookie sent by someone else.
 #[test]
 fn a_cookie_counts_from_a_trusted_proxy_and_where_it_is_read_at_all() {
     let app = App::on(Database::migrated(Backend::Sqlite), setup("192.0.2.1"));
@@ -101,7 +101,7 @@ fn a_cookie_counts_from_a_trusted_proxy_and_where_it_is_read_at_all() {
             assert_eq!(reply.status, 401, "{kind}");
             assert_eq!(reply.header("www-authenticate").as_deref(), Some("Token"), "{kind}");
         }
-        // Where no cookie is read, it is no second token either.
+        // Where cookies are not read, one does not count as a second token either.
         let both = request.header("Authorization", format!("Token {token}"));
         assert_eq!(ask(&mut unread.client(), &both).status, 200, "{kind}");
     }

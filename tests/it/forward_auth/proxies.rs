@@ -1,4 +1,4 @@
-//! The proxies that Debian has, with the shipped configurations, before a service that echoes.
+//! The proxies in Debian, with the shipped configurations, in front of a service that echoes requests.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -14,7 +14,7 @@ use crate::harness::wire::{Framing, Request, Wire};
 const GOOD: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nRemote-User: alice\r\nRemote-Email: a@b\r\nRemote-Groups:\r\n\
                     Remote-User-Id: 7\r\nRemote-Session: s\r\nRemote-Expires:\r\nRemote-Token-From: header\r\n\r\n";
 
-/// A Knoxide with a user who is neither staff nor administrator, and the user's token.
+/// A Knoxide with a user who is neither staff nor administrator; returns the user's token too.
 fn knoxide() -> (App, String) {
     let app = App::start(Backend::Sqlite);
     add(&app, "100% Zoë", false, false);
@@ -28,7 +28,7 @@ fn request(method: &str, token: &str, lines: &str) -> String {
     )
 }
 
-/// The identity headers that a service could read in a reply of the echo, in any spelling: each with its value.
+/// The identity headers in the echoed request that a service could read, in any spelling, with their values.
 fn identity(reply: &str) -> Vec<(String, String)> {
     let (_, echoed) = reply.split_once("\r\n\r\n").expect("a body");
     let lines = echoed.split(['\r', '\n']).filter_map(|line| line.split_once(':'));
@@ -41,7 +41,7 @@ fn identity(reply: &str) -> Vec<(String, String)> {
     found
 }
 
-/// What a service must be told about the user of [`knoxide`].
+/// The identity headers of the user of [`knoxide`].
 fn expected(app: &App, token: &str) -> Vec<(String, String)> {
     let reply = app.client().with_token("GET", "/forward-auth/nginx/", token);
     let headers = reply.headers.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.clone()));
@@ -83,7 +83,7 @@ fn a_good_token_passes_and_all_else_does_not() {
     }
 }
 
-/// Twelve ways and more to claim another identity.
+/// A dozen or more ways to claim another identity.
 #[test]
 fn no_client_claims_an_identity() {
     let ways = [
@@ -149,7 +149,7 @@ fn no_client_claims_an_identity_in_the_trailers_of_http_2() {
         let mut stream = TcpStream::connect(proxy.address).expect("a connection");
         stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a time-out");
         stream.write_all(&http_2_with_trailers(&token, body)).expect("a request is sent");
-        // To the head of the reply: frames of settings come before it.
+        // Up to the head of the reply: settings frames come first.
         let mut frame = [0; 9];
         while frame[3] != HEADERS {
             stream.read_exact(&mut frame).expect("a reply");
@@ -162,9 +162,9 @@ fn no_client_claims_an_identity_in_the_trailers_of_http_2() {
 
 const HEADERS: u8 = 1;
 
-/// A connection of HTTP/2 with one request, which has no `content-length`.
+/// An HTTP/2 connection with one request, which has no `content-length`.
 fn http_2_with_trailers(token: &str, body: &[u8]) -> Vec<u8> {
-    // Without indexing and without Huffman's code: 0, then name and value, each after its length.
+    // Without indexing and without Huffman coding: 0, then name and value, each after its length.
     let field = |name: &str, value: &str| -> Vec<u8> {
         let text = |text: &str| [&[u8::try_from(text.len()).expect("a short text")], text.as_bytes()].concat();
         [vec![0], text(name), text(value)].concat()
@@ -222,7 +222,7 @@ fn nothing_passes_without_an_answer() {
     }
 }
 
-/// Answers that are no yes.
+/// Answers other than an approval.
 const ODD: [fn(&str) -> String; 3] = [
     |_| "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n".to_owned(),
     |_| "HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\n\r\n".to_owned(),
@@ -255,7 +255,7 @@ fn a_cookie_counts_behind_each_of_them() {
             ("POST", "Origin: https://app.example.com\r\n", 200),
             ("POST", "", 403),
             ("POST", "Origin: https://evil.example\r\n", 403),
-            // What the client says about its method does not count.
+            // What the client claims about its method is ignored.
             ("POST", "X-Forwarded-Method: GET\r\n", 403),
             ("POST", "X_Forwarded_Method: GET\r\n", 403),
             ("POST", "Connection: X-Forwarded-Method\r\nX-Forwarded-Method: GET\r\n", 403),
@@ -271,7 +271,7 @@ fn a_cookie_counts_behind_each_of_them() {
     }
 }
 
-/// A header that a configuration does not name would keep the client's value.
+/// A header that the configuration does not name would keep the value that the client sent.
 #[test]
 fn each_configuration_names_every_identity_header() {
     let (app, token) = knoxide();
@@ -288,7 +288,7 @@ fn each_configuration_names_every_identity_header() {
             assert!(words.contains(&name.as_str()), "{file}: {name}");
         }
     }
-    // What the client sent under these names or others that a service reads alike.
+    // What the client sent under these names, or under names that a service treats alike.
     assert!(
         shipped("envoy/envoy.yaml").contains("remove_on_match: { key_matcher: { prefix: remote, ignore_case: true } }")
     );

@@ -1,4 +1,4 @@
-//! A proxy with the shipped configuration, between a service that echoes and a server that is asked.
+//! A proxy with the shipped configuration, between a service that echoes requests and an authentication server.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -13,7 +13,7 @@ use crate::harness::setting;
 /// Longer than a proxy takes to start on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A server of the test: it notes each request, and answers as it is told.
+/// A server of the test: it records each request, and answers as configured.
 pub(super) struct Listener {
     pub(super) address: SocketAddr,
     seen: Arc<Mutex<Seen>>,
@@ -26,12 +26,13 @@ struct Seen {
 }
 
 impl Listener {
-    /// A service whose replies have the head of the request as their body, and its trailers, as a service may merge them.
+    /// A service whose replies have as their body the head of the request, then its trailers, since a service may merge
+    /// the two.
     pub(super) fn echo() -> Self {
         Self::start(|head| format!("HTTP/1.1 200 OK\r\nX-Echo: yes\r\nContent-Length: {}\r\n\r\n{head}", head.len()))
     }
 
-    /// A server that answers each request with the reply to its head.
+    /// A server that computes its reply from the head of a request.
     pub(super) fn start(reply: fn(&str) -> String) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
         let address = listener.local_addr().expect("an address");
@@ -70,7 +71,7 @@ fn serve(mut stream: TcpStream, reply: fn(&str) -> String, seen: &Mutex<Seen>) {
         }
         let mut head: String = head.into_iter().map(char::from).collect();
         if head.to_ascii_lowercase().contains("\r\ntransfer-encoding: chunked") {
-            // To the empty line after the last chunk and its trailers.
+            // Up to the empty line after the last chunk and its trailers.
             let mut line = String::new();
             while line.trim_end() != "0" {
                 line.clear();
@@ -95,12 +96,12 @@ fn serve(mut stream: TcpStream, reply: fn(&str) -> String, seen: &Mutex<Seen>) {
     }
 }
 
-/// Where tokens can be.
+/// The places where a token is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TokenIn {
-    /// In the header alone: the configuration as it is shipped.
+    /// Only in the header: the configuration as it is shipped.
     Header,
-    /// In a cookie too: with the changes that its comments tell.
+    /// In a cookie too: with the changes that its comments describe.
     Cookie,
 }
 
@@ -113,7 +114,7 @@ impl TokenIn {
     }
 }
 
-/// The proxies that Debian has.
+/// The proxies in Debian.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Nginx,
@@ -132,7 +133,7 @@ impl Kind {
         }
     }
 
-    /// The program, if it is installed; Debian keeps some off the path of ordinary users.
+    /// The program, if it is installed; Debian installs some outside the PATH of ordinary users.
     fn installed(self) -> Option<PathBuf> {
         let path = setting("PATH").unwrap_or_default();
         let folders = std::env::split_paths(&path).chain([PathBuf::from("/usr/sbin")]);
@@ -144,7 +145,7 @@ impl Kind {
         found
     }
 
-    /// Writes the shipped configuration for this place, and returns the arguments that it is started with.
+    /// Writes the shipped configuration, adapted to the test, and returns the command-line arguments for it.
     fn configure(self, folder: &Path, port: u16, [knoxide, service]: [SocketAddr; 2], token: TokenIn) -> Vec<String> {
         let write = |name: &str, text: String| {
             let file = folder.join(name);
@@ -191,7 +192,7 @@ impl Kind {
     }
 }
 
-/// A file that is shipped for operators.
+/// A file shipped for operators.
 pub(super) fn shipped(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("contrib").join(name);
     fs::read_to_string(path).expect("the shipped configuration")
@@ -202,7 +203,7 @@ fn replaced(text: &str, old: &str, new: &str) -> String {
     text.replace(old, new)
 }
 
-/// A running proxy, ended with this value.
+/// A running proxy, which ends when this is dropped.
 pub(super) struct Running {
     process: Child,
     pub(super) address: SocketAddr,
@@ -210,15 +211,15 @@ pub(super) struct Running {
 }
 
 impl Running {
-    /// A proxy of this kind before the service, if it is installed.
+    /// A proxy of this kind in front of the service, if it is installed.
     pub(super) fn start(kind: Kind, knoxide: SocketAddr, service: SocketAddr) -> Option<Self> {
         Self::with(kind, [knoxide, service], TokenIn::Header)
     }
 
-    /// The same, with tokens in these places.
+    /// The same, with tokens read in these places.
     pub(super) fn with(kind: Kind, servers: [SocketAddr; 2], token: TokenIn) -> Option<Self> {
         let program = kind.installed()?;
-        // Another process may take the port between its choice and the proxy's binding.
+        // Another process may take the port after it was chosen.
         (0..5).find_map(|_| {
             let port =
                 TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|free| free.local_addr()).expect("a port").port();
@@ -238,7 +239,7 @@ impl Running {
         })
     }
 
-    /// Whether it accepts connections, and has not ended.
+    /// Waits until it accepts connections; false if it has ended.
     fn wait(&mut self) -> bool {
         let started = Instant::now();
         while TcpStream::connect(self.address).is_err() {
@@ -251,7 +252,7 @@ impl Running {
         true
     }
 
-    /// The reply to these bytes, after which the client sends nothing more.
+    /// Sends these bytes and nothing more; returns the reply.
     pub(super) fn raw(&self, request: &str) -> (u16, String) {
         let mut stream = TcpStream::connect(self.address).expect("a connection");
         stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
@@ -259,7 +260,7 @@ impl Running {
         let bytes: Vec<u8> = request.chars().map(|c| u8::try_from(u32::from(c)).expect("Latin-1")).collect();
         stream.write_all(&bytes).expect("a request is sent");
         let mut reply = Vec::new();
-        // A proxy that refuses may reset what it did not read.
+        // A proxy that refuses may reset the connection before it has read everything.
         stream.read_to_end(&mut reply).ok();
         let reply: String = reply.into_iter().map(char::from).collect();
         let status = reply.split(' ').nth(1).and_then(|status| status.parse().ok());

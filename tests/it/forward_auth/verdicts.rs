@@ -13,7 +13,7 @@ use crate::harness::app::{App, Backend, Client, Database, Setup, on_each_databas
 use crate::harness::dialects::ALL;
 use crate::harness::wire::Request;
 
-/// Asks at every endpoint with these headers, and requires the verdict of `GET /auth/user/`.
+/// Requests every endpoint with these headers, and requires the verdict of `GET /auth/user/`.
 fn assert_equal(client: &mut Client, headers: &[(&str, &[u8])], what: &str) -> u16 {
     let with = |path: &str| {
         let request = Request::new("GET", path);
@@ -58,7 +58,7 @@ on_each_database! {
         };
         let token = client.login("alice", PASSWORD);
         for header in ["", " ", "Token", "Token a b", "Token é", "Token  ", "nonsense"] {
-            // Not even a header, where `GET /auth/user/` is asked the same.
+            // Whatever the refusal is, it is that of `GET /auth/user/`.
             assert_ne!(assert_equal(client, &[("Authorization", header.as_bytes())], header), 200, "{header:?}");
         }
         assert_eq!(client.logout(&token), 200);
@@ -93,7 +93,7 @@ on_each_database! {
                 assert_eq!(reply.status, if kind == "nginx" { 403 } else { 400 }, "{kind}");
                 assert_bare(&reply, kind);
             }
-            // A token in the path or the query is none.
+            // A token in the path or the query does not count.
             let reply = client.ask(&Request::new("GET", &path(kind, &format!("?token={token}&access_token={token}"))));
             assert_eq!(reply.status, 401, "{kind}");
         }
@@ -113,7 +113,7 @@ fn an_outage_is_503_for_every_proxy() {
     std::fs::rename(file.with_extension("aside"), &file).expect("the file is back");
 }
 
-/// As Traefik 3 and Envoy send them, by their source and documents; neither is run here.
+/// As Traefik 3 and Envoy send them, according to their source and documentation; neither runs here.
 #[test]
 fn traefik_and_envoy_are_answered() {
     let app = App::start(Backend::Sqlite);
@@ -157,7 +157,7 @@ fn traefik_and_envoy_are_answered() {
     }
 }
 
-/// Requests that a proxy and a server could understand differently, and paths that lead elsewhere.
+/// Requests that a proxy and a server could interpret differently, and paths that escape the prefix.
 #[test]
 fn what_is_no_clear_request_is_refused() {
     let app = App::start(Backend::Sqlite);

@@ -24,7 +24,7 @@ use super::wire::{Framing, Reply, Request};
 /// A running administration API.
 pub(crate) struct AdminApi {
     pub(crate) address: SocketAddr,
-    /// Each reply is compared with it.
+    /// The document of the API, with which each reply is compared.
     pub(crate) documented: Documented,
     stopper: Stopper,
     thread: Option<JoinHandle<()>>,
@@ -52,7 +52,7 @@ impl AdminApi {
         Self { address, documented: Documented::of(address), stopper, thread: Some(thread) }
     }
 
-    /// A request of a client of its own, with a token and a JSON body if there are any.
+    /// Sends a request on a new connection, with a token and a JSON body if given.
     pub(crate) fn ask(&self, method: &str, path: &str, token: Option<&str>, body: Option<&Value>) -> Reply {
         let reply = Client::connect(self.address).ask(&request(method, path, token, body));
         assert_eq!(self.documented.differences(method, path, &reply), Vec::<String>::new());
@@ -69,7 +69,7 @@ impl AdminApi {
 }
 
 impl App {
-    /// Runs a use case of administrators on the user with this number.
+    /// Runs an administrators' use case on the user with this id.
     pub(crate) fn change<T>(&self, id: UserId, work: impl FnOnce(&Admin, &User) -> Result<T, AdminError>) -> T {
         let admin = self.admin();
         let user = admin.user_by_id(id).expect("the user");
@@ -83,13 +83,13 @@ impl App {
         sessions.into_iter().map(|entry| entry.session.id).collect()
     }
 
-    /// The command line as administrator.
+    /// The use cases of administrators, as the command line calls them.
     pub(crate) fn admin(&self) -> Admin {
         administrator(Arc::<DieselStore>::clone(&self.store), self.clock.clone())
     }
 }
 
-/// The command line as administrator of a store.
+/// The use cases of administrators of a store, as the command line calls them.
 pub(crate) fn administrator(store: Arc<dyn AdminStore>, clock: impl Clock) -> Admin {
     Admin {
         store,
@@ -112,7 +112,7 @@ impl Drop for AdminApi {
     }
 }
 
-/// A request with a token and a JSON body if there are any.
+/// A request with a token and a JSON body if given.
 pub(crate) fn request(method: &str, path: &str, token: Option<&str>, body: Option<&Value>) -> Request {
     let mut request = Request::new(method, path);
     if let Some(token) = token {

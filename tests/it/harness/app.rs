@@ -1,5 +1,5 @@
-//! The real server on a database of its own, inside the test's process: with a clock that the
-//! test moves, at the lowest cost of hashing, on any free port.
+//! The real server on a database of its own, inside the test's process: on any free port, at the lowest cost of
+//! hashing, and with a clock that the test moves.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -49,7 +49,7 @@ macro_rules! on_each_database {
 }
 pub(crate) use on_each_database;
 
-/// Which database.
+/// The kind of database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Backend {
     Sqlite,
@@ -90,7 +90,7 @@ impl Database {
         }
     }
 
-    /// A database in this file, which the caller manages, with the newest schema.
+    /// The database in this file, which the caller manages, with the newest schema.
     pub(crate) fn of_file(path: &std::path::Path) -> Self {
         let url = format!("sqlite://{}", path.display());
         migrate(&url);
@@ -131,7 +131,7 @@ pub(crate) struct App {
     pub(crate) database: Database,
 }
 
-/// A service that is served over HTTP, until this is dropped.
+/// A service served over HTTP until this is dropped.
 pub(crate) struct Served {
     pub(crate) address: SocketAddr,
     stopper: Stopper,
@@ -143,7 +143,7 @@ pub(crate) struct Setup {
     pub(crate) policy: Policy,
     pub(crate) http: HttpSettings,
     pub(crate) jwt: JwtSettings,
-    /// How long a connection is idle until it is probed.
+    /// How long a connection may be idle before it is probed.
     pub(crate) probe_idle_after: Duration,
     pub(crate) throttle: ThrottlePolicy,
 }
@@ -163,7 +163,7 @@ impl Default for Setup {
     }
 }
 
-/// How JWTs are signed; without a secret, with one of the database's own.
+/// How JWTs are signed; without a secret, the database's own key is used.
 pub(crate) fn jwt(algorithm: Algorithm, secret: Option<&str>) -> JwtSettings {
     JwtSettings { algorithm, secret: secret.map(|text| KeySecret::new(text.as_bytes().to_vec())) }
 }
@@ -233,7 +233,7 @@ impl App {
         self.keys.lock().expect("no panic before").reload(&self.auth);
     }
 
-    /// A new client.
+    /// A new HTTP client.
     pub(crate) fn client(&self) -> Client {
         self.served.client()
     }
@@ -254,7 +254,7 @@ impl Served {
         Self { address, stopper, thread: Some(thread) }
     }
 
-    /// A new client.
+    /// A new HTTP client.
     pub(crate) fn client(&self) -> Client {
         Client::connect(self.address)
     }
@@ -270,7 +270,7 @@ impl Drop for Served {
     }
 }
 
-/// Hashing at the lowest cost there is.
+/// Hashing at the lowest possible cost.
 pub(crate) fn cheap_hasher() -> Hasher {
     Hasher::with_unsafe_cost(4).expect("a cost that bcrypt knows")
 }

@@ -11,13 +11,13 @@ use super::wire::{Framing, Reply, Request};
 pub(crate) struct Speech {
     pub(crate) dialect: Dialect,
     pub(crate) login: &'static str,
-    /// The member with the access token in the reply to a login.
+    /// The member with the access token, in the reply to a login.
     pub(crate) access: &'static str,
     pub(crate) has_refresh_token: bool,
     pub(crate) keyword: &'static str,
-    /// The paths to verify at and to refresh at, and the latter's field.
+    /// The paths for verifying and refreshing, and the request field of the latter.
     pub(crate) exchange: Option<(&'static str, &'static str, &'static str)>,
-    /// The member with the access token in the reply to a refresh.
+    /// The member with the access token, in the reply to a refresh.
     pub(crate) refreshed: &'static str,
 }
 
@@ -77,7 +77,7 @@ pub(crate) const ALL: [Speech; 5] = [
     },
 ];
 
-/// A JSON reply's members.
+/// The JSON of a reply.
 pub(crate) fn members(reply: &Reply) -> Value {
     serde_json::from_str(&reply.text()).unwrap_or_else(|error| panic!("{error}: {}", reply.text()))
 }

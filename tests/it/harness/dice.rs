@@ -6,7 +6,7 @@ use knoxide::domain::random::{Random as _, SystemRandom};
 
 use super::number;
 
-/// Numbers that a seed determines (`SplitMix64`).
+/// Numbers determined by a seed (`SplitMix64`).
 #[derive(Debug)]
 pub(crate) struct Dice(pub(crate) u64);
 
@@ -19,7 +19,7 @@ impl Dice {
         (mixed ^ (mixed >> 31)) % end
     }
 
-    /// An index of a list of this length.
+    /// An index into a list of this length.
     pub(crate) fn index(&mut self, length: usize) -> usize {
         usize::try_from(self.below(length as u64)).expect("an index")
     }

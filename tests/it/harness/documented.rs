@@ -1,4 +1,4 @@
-//! The document of the API as a judge of replies.
+//! Compares replies with the document of the API.
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
@@ -9,15 +9,15 @@ use serde_json::{Map, Value, json};
 
 use super::wire::{Reply, Request, Wire};
 
-/// The methods that OpenAPI has.
+/// The methods that OpenAPI knows.
 const METHODS: [&str; 6] = ["get", "put", "post", "delete", "patch", "head"];
 
 /// The document that a server serves.
 pub(crate) struct Documented {
     pub(crate) document: Value,
-    /// The named schemas, closed: a member that they do not have is a difference.
+    /// The named schemas, closed: a member that they do not list is a difference.
     components: Value,
-    /// The schemas of replies, compiled when they are first needed.
+    /// The schemas of replies, each compiled when it is first needed.
     compiled: Mutex<HashMap<String, Arc<Validator>>>,
 }
 
@@ -41,7 +41,7 @@ impl Documented {
         Self { document, components, compiled: Mutex::default() }
     }
 
-    /// All operations, as method, path and what the document says.
+    /// All operations: the method, the path and the description.
     pub(crate) fn operations(&self) -> impl Iterator<Item = (&str, &str, &Value)> {
         let paths = self.document["paths"].as_object().expect("paths");
         paths.iter().flat_map(|(path, methods)| {
@@ -50,7 +50,7 @@ impl Documented {
         })
     }
 
-    /// How a reply differs from what the document says about this request.
+    /// How a reply to this request differs from the document.
     pub(crate) fn differences(&self, method: &str, target: &str, reply: &Reply) -> Vec<String> {
         let Some((path, methods)) = self.find(target) else {
             return match reply.status {
@@ -109,7 +109,7 @@ impl Documented {
         Arc::clone(validator)
     }
 
-    /// The path of the document that a target stands for, and what it says about it.
+    /// The path in the document that matches a target, and its description.
     fn find(&self, target: &str) -> Option<(&str, &Map<String, Value>)> {
         let path = target.split(['?', '#']).next().unwrap_or_default();
         let wanted: Vec<&str> = path.trim_end_matches('/').split('/').collect();
@@ -122,13 +122,13 @@ impl Documented {
                     .all(|(part, word)| part == word || (part.starts_with('{') && !word.is_empty()))
         };
         let paths = self.document["paths"].as_object().expect("paths");
-        // A path without parameters comes first.
+        // A path without parameters takes precedence.
         let path = paths.keys().filter(fits).min_by_key(|path| path.matches('{').count())?;
         Some((path, paths[path].as_object().expect("methods")))
     }
 }
 
-/// The reply to a method that the document does not have: 405, or what is judged before the method. `OPTIONS` is
+/// The reply to a method that is not in the document: 405, or whatever is judged before the method. `OPTIONS` is
 /// answered at the dialects' endpoints.
 fn unlisted(method: &str, path: &str, methods: &Map<String, Value>, reply: &Reply) -> Vec<String> {
     let before = [401, 404, 406, 421, 503].contains(&reply.status)
@@ -147,7 +147,7 @@ fn unlisted(method: &str, path: &str, methods: &Map<String, Value>, reply: &Repl
     if is_right { Vec::new() } else { vec![format!("{method} {path}: unlisted, and answered {}", reply.status)] }
 }
 
-/// The named schemas of which others are made, with members of their own.
+/// The named schemas that other schemas extend with members of their own.
 fn find_parts(value: &Value, found: &mut BTreeSet<String>) {
     match value {
         Value::Object(members) => {
@@ -160,8 +160,8 @@ fn find_parts(value: &Value, found: &mut BTreeSet<String>) {
     }
 }
 
-/// Lets a schema refuse members that it does not have, so that none is undocumented. What is a part of another schema
-/// stays open: the other one knows the rest.
+/// Makes a schema refuse members that it does not list, so that none stays undocumented. A schema that others extend
+/// stays open, since they list the rest.
 fn close(schema: &mut Value) {
     let Some(members) = schema.as_object_mut() else { return };
     for of in ["properties", "$defs"] {

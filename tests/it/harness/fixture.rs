@@ -10,14 +10,14 @@ pub(crate) fn path(below_tests: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests").join(below_tests)
 }
 
-/// The file of users and tokens, in the form that `knoxide import` reads.
+/// The file of users and tokens, in the format that `knoxide import` reads.
 pub(crate) fn users_file() -> PathBuf {
     path("fixtures/users.json")
 }
 
-/// The variables every transcript may use: each token of the fixture under its label
-/// (`{alice-live}`), its stored digest (`{alice-live-digest}`), the secret that the server signs
-/// with (`{jwt-secret}`) and one that it does not (`{jwt-wrong-secret}`).
+/// The variables that every transcript may use: each token of the fixture under its label (`{alice-live}`), its stored
+/// digest (`{alice-live-digest}`), the secret that the server signs with (`{jwt-secret}`) and one that it does not use
+/// (`{jwt-wrong-secret}`).
 pub(crate) fn variables() -> BTreeMap<String, String> {
     let text = std::fs::read_to_string(users_file()).expect("the fixture can be read");
     let world: Value = serde_json::from_str(&text).expect("the fixture is JSON");

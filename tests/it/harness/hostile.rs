@@ -9,7 +9,7 @@ use super::jwt::{HEADER, encode, part, seal, sign, twiddled};
 /// What an attacker may have stolen.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Loot<'a> {
-    /// The leaked secret with which the server signs; it is still useless.
+    /// The leaked secret with which the server signs; it must be useless all the same.
     pub(crate) secret: &'a str,
     /// A live token of the server.
     pub(crate) live: &'a str,
@@ -121,7 +121,7 @@ impl Forge<'_> {
             let token = sign(key.as_bytes(), &header, &claims);
             self.add(format!("alg {alg}, signed as HS256 with the published key"), token);
         }
-        // ECDSA as all zeros (r = s = 0), which a famous implementation took for any message.
+        // ECDSA as all zeros (r = s = 0), which a well-known implementation accepted for any message.
         let header = encode(r#"{"alg":"ES256","typ":"JWT"}"#);
         self.add("ES256 of zeros", format!("{header}.{}.{}", encode(&claims), encode([0; 64])));
         self
@@ -277,7 +277,8 @@ impl Forge<'_> {
         let [header, payload, signature] = [1, 2, 3].map(|number| part(&live, number).unwrap_or_default().to_owned());
         let claims = self.claims();
         let (own, secret) = (encode(&claims), self.loot.secret.as_bytes().to_vec());
-        // Base64 pads what three does not divide, and four question marks in a row make a slash.
+        // Base64 has padding unless the length is a multiple of three, and four question marks in a row encode to a
+        // slash.
         let padded = format!("{claims}{}", if claims.len().is_multiple_of(3) { " " } else { "" });
         let slashed = self.claims_with(r#""x":"????""#);
         self.add("live with the last letter twiddled", twiddled(&live).unwrap_or_default());

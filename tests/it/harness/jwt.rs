@@ -1,5 +1,4 @@
-//! JSON Web Tokens that the tests create and parse themselves, so that the server's own code
-//! does not confirm itself.
+//! JSON Web Tokens that the tests create and parse themselves, so that the server's code is not checked against itself.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -18,7 +17,7 @@ pub(crate) fn encode(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// HMAC-SHA256 (RFC 2104), which is what HS256 stands for.
+/// HMAC-SHA256 (RFC 2104), which HS256 means.
 pub(crate) fn hmac(secret: &[u8], text: &str) -> Vec<u8> {
     let mut hmac = Hmac::<Sha256>::new_from_slice(secret).expect("a key of any length");
     hmac.update(text.as_bytes());
@@ -54,8 +53,8 @@ pub(crate) fn part(token: &str, number: usize) -> Option<&str> {
     token.split('.').nth(number.checked_sub(1)?)
 }
 
-/// The token with another last letter that a careless decoder reads as the same one: for a
-/// signature of 32 bytes it has only four significant bits, and the other two must be zero.
+/// The token with a different last letter that a careless decoder reads as the same one: for a signature of 32 bytes
+/// the last letter has only four significant bits, and the other two must be zero.
 pub(crate) fn twiddled(token: &str) -> Option<String> {
     let (&last, rest) = token.as_bytes().split_last()?;
     let value = LETTERS.iter().position(|&letter| letter == last)?;

@@ -1,4 +1,4 @@
-//! PgBouncer before a Postgres server.
+//! PgBouncer in front of a Postgres server.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -10,19 +10,19 @@ use std::time::{Duration, Instant};
 use super::program::tool;
 use super::setting;
 
-/// Longer than it takes to start on a busy machine.
+/// Longer than a start takes, even on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What it does with statements that a client prepared, when it gives the client another server process.
+/// What happens to a client's prepared statements when the client is given another server process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Statements {
-    /// It forgets them, as all versions before 1.21 do.
+    /// They are lost, as in all versions before 1.21.
     Forgotten,
-    /// It prepares them there, too, as versions from 1.21 on can; or gives no other process, in session mode.
+    /// They are prepared there too, as versions from 1.21 on can do; or, in session mode, the process never changes.
     Known,
 }
 
-/// A running pooler, ended with this value.
+/// A running pooler, which ends when this is dropped.
 #[derive(Debug)]
 pub(crate) struct PgBouncer {
     process: Child,
@@ -31,7 +31,7 @@ pub(crate) struct PgBouncer {
 }
 
 impl PgBouncer {
-    /// A pooler before `server`; `mode` is one of its pool modes. `None` if none that can do so is installed.
+    /// A pooler in front of `server`; `mode` is one of its pool modes. `None` if no suitable version is installed.
     pub(crate) fn before(server: SocketAddr, mode: &str, statements: Statements) -> Option<Self> {
         let program = program()?;
         let prepared = match (statements, version(&program) >= [1, 21]) {
@@ -41,9 +41,9 @@ impl PgBouncer {
             (Statements::Known, false) if mode == "session" => "",
             (Statements::Known, false) => return None,
         };
-        // Another process may take the port between its choice and the pooler's binding.
+        // Another process may take the port after it was chosen.
         let started = (0..5).find_map(|_| Self::try_at(&program, server, mode, prepared));
-        Some(started.expect("PgBouncer starts; what it says stands above"))
+        Some(started.expect("PgBouncer starts; its messages are above"))
     }
 
     fn try_at(program: &Path, server: SocketAddr, mode: &str, more: &str) -> Option<Self> {
@@ -63,7 +63,7 @@ impl PgBouncer {
         fs::write(&file, settings).expect("a file");
         let mut command = Command::new(program);
         if tool("id", &["-u"]).trim() == "0" {
-            // It refuses to run as root, and must be able to read its files.
+            // PgBouncer refuses to run as root, and its user must be able to read these files.
             tool("chmod", &["-R", "a+rX", &at.display().to_string()]);
             command.args(["-u", "nobody"]);
         }
@@ -82,7 +82,7 @@ impl PgBouncer {
         None
     }
 
-    /// Where it listens.
+    /// The address at which it listens.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
@@ -101,14 +101,14 @@ impl Drop for PgBouncer {
     }
 }
 
-/// Off the path of ordinary users on Debian.
+/// Debian installs it outside the PATH of ordinary users.
 fn program() -> Option<PathBuf> {
     let path = setting("PATH").unwrap_or_default();
     let folders = std::env::split_paths(&path).chain([PathBuf::from("/usr/sbin")]);
     folders.map(|folder| folder.join("pgbouncer")).find(|program| program.exists())
 }
 
-/// Its version, such as 1.18; 0 if it does not tell.
+/// Its version, such as 1.18; 0 if unknown.
 fn version(program: &Path) -> [u32; 2] {
     let printed = tool(&program.display().to_string(), &["--version"]);
     let numbers = printed.split_whitespace().find(|word| word.starts_with(|c: char| c.is_ascii_digit()));

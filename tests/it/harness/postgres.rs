@@ -1,8 +1,8 @@
-//! Postgres for tests: one server for all of them, a database for each.
+//! Postgres for tests: one server, and a database for each test.
 //!
-//! The server is the one that `KNOXIDE_TEST_POSTGRES` names (a superuser's URL), or else a
-//! private one that ends with this process. `KNOXIDE_TEST_POSTGRES=skip` leaves the Postgres
-//! half out, on purpose and never in CI; without any Postgres the tests that need it fail.
+//! The server is the one that `KNOXIDE_TEST_POSTGRES` names (a superuser's URL), or else a private one that ends with
+//! this process. `KNOXIDE_TEST_POSTGRES=skip` omits the Postgres half, deliberately and never in CI; without any
+//! Postgres, the tests that need it fail.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -20,14 +20,14 @@ pub(crate) mod cluster;
 
 use cluster::Cluster;
 
-/// Databases that an older run left behind are dropped after this time: no run takes that long.
+/// Databases left behind by an earlier run are dropped after this time: no run takes that long.
 const STALE_SECONDS: i64 = 2 * 60 * 60;
 
 /// The server that the tests of this process share.
 #[derive(Debug)]
 pub(crate) struct Shared {
     url: String,
-    /// The prefix of all names, which distinguishes leftovers from databases in use.
+    /// The prefix of all names, which tells leftovers from databases in use.
     prefix: String,
     made: AtomicU32,
     templates: Mutex<BTreeMap<&'static str, String>>,
@@ -43,7 +43,7 @@ pub(crate) struct Database {
     server: String,
 }
 
-/// The shared server; `None` only if the Postgres half was left out on purpose.
+/// The shared server; `None` only if the Postgres half was deliberately omitted.
 ///
 /// # Panics
 /// When there is no Postgres.
@@ -92,13 +92,13 @@ impl Shared {
         Self { url, prefix, made: AtomicU32::new(0), templates: Mutex::default(), _own: own }
     }
 
-    /// A database of its own, empty.
+    /// A new, empty database.
     pub(crate) fn empty_database(&self) -> Database {
         self.create("template1")
     }
 
-    /// A database of its own: a copy of one that `prepare` was given the URL of, once for all
-    /// that ask under the same key.
+    /// A new database: a copy of a template. The template is prepared once for each key, by `prepare`, which gets its
+    /// URL.
     pub(crate) fn database(&self, key: &'static str, prepare: fn(&str)) -> Database {
         let template = {
             let mut templates = self.templates.lock().expect("a template could be prepared");
@@ -136,7 +136,7 @@ impl Database {
 impl Drop for Database {
     fn drop(&mut self) {
         let drop = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name);
-        // A test that fails must show its own reason, not one found while cleaning up.
+        // A failing test must show its own reason, not one found while cleaning up.
         PgConnection::establish(&self.server).ok().and_then(|mut server| server.batch_execute(&drop).ok());
     }
 }
@@ -150,8 +150,8 @@ pub(crate) fn with_database(url: &str, name: &str) -> String {
     format!("{}/{name}{query}", &before[..end])
 }
 
-/// Connects for administration.
+/// Connects as the superuser.
 pub(crate) fn connect(url: &str) -> PgConnection {
-    // The error would quote the URL; the address of a test server is no secret, its password is.
+    // The error would quote the URL, whose password is secret.
     PgConnection::establish(url).unwrap_or_else(|_| panic!("no connection to the Postgres of the tests"))
 }

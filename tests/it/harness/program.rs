@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::app::{Backend, Client, Database};
 use super::wire::Wire;
 
-/// Longer than any operation takes on a busy machine: reaching it is a failure.
+/// Longer than any operation takes on a busy machine; reaching it is a failure.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The program under test.
@@ -30,8 +30,8 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// In an empty folder with an empty database: the default one on SQLite, and on
-    /// Postgres with one variable set. Any free port, and hashing as cheap as the program allows.
+    /// In an empty folder with an empty database: on SQLite the default one, on Postgres with one variable set. It
+    /// listens on any free port, and hashing is as cheap as the program allows.
     pub(crate) fn on(backend: Backend) -> Self {
         let program = Self::bare().set("KNOXIDE_LISTEN", "127.0.0.1:0").set("KNOXIDE_ADMIN_LISTEN", "off");
         let program = program.set("KNOXIDE_BCRYPT_COST", "10");
@@ -60,7 +60,7 @@ impl Program {
         self
     }
 
-    /// Takes a variable out of its environment.
+    /// Removes a variable from its environment.
     #[must_use]
     pub(crate) fn unset(mut self, name: &str) -> Self {
         self.settings.retain(|(other, _)| other != name);
@@ -73,7 +73,7 @@ impl Program {
         self.set("KNOXIDE_ADMIN_PASSWORD", PASSWORD)
     }
 
-    /// Where it works.
+    /// Its working directory.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
@@ -88,7 +88,7 @@ impl Program {
         path.display().to_string()
     }
 
-    /// Its environment, for tests that start it in another way.
+    /// Its environment, for tests that start it differently.
     pub(crate) fn environment(&self) -> impl Iterator<Item = (&str, &str)> {
         self.settings.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
@@ -116,14 +116,14 @@ impl Program {
     pub(crate) fn run_with(&self, arguments: &[&str], input: &str) -> Done {
         let mut command = self.command(arguments);
         let mut child = command.stdin(Stdio::piped()).spawn().expect("a process");
-        // It may end without reading.
+        // The program may end without reading its input.
         child.stdin.take().expect("an input").write_all(input.as_bytes()).ok();
         let output = child.wait_with_output().expect("a process that ends");
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("UTF-8");
         Done { code: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) }
     }
 
-    /// Runs a command that must succeed, and reads its answer as JSON.
+    /// Runs a command that must succeed, and parses its output as JSON.
     pub(crate) fn json(&self, arguments: &[&str]) -> Value {
         let done = self.run(&[&["--json"], arguments].concat());
         assert_eq!(done.code, Some(0), "{arguments:?}: {}", done.err);
@@ -141,13 +141,13 @@ impl Program {
         self.start_with(&[])
     }
 
-    /// The same with more arguments.
+    /// The same, with more arguments.
     pub(crate) fn start_with(&self, arguments: &[&str]) -> Running {
         Running::of(&mut self.command(arguments))
     }
 }
 
-/// How a command ended.
+/// The result of a command.
 #[derive(Debug)]
 pub(crate) struct Done {
     pub(crate) code: Option<i32>,
@@ -169,7 +169,7 @@ impl Running {
         let mut child = command.spawn().expect("a process");
         let log = Log::read(child.stderr.take().expect("a log"));
         let mut running = Self { child, log, addresses: Vec::new() };
-        // The log has all addresses first, and then the start of actix.
+        // The log has all addresses first, then actix's message about the start.
         running.wait_for("starting service");
         let lines = running.log_lines();
         let told = lines.iter().filter_map(|line| line.split_once(": listening address="));
@@ -187,7 +187,7 @@ impl Running {
         Wire::connect(self.address()).expect("a connection")
     }
 
-    /// A client of its own.
+    /// A new client, with its own connection.
     pub(crate) fn client(&self) -> Client {
         Client { wire: self.wire() }
     }
@@ -214,7 +214,7 @@ impl Running {
         self.child.try_wait().expect("a process")
     }
 
-    /// Sends it the order to stop.
+    /// Sends it a signal.
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).expect("a process that runs");
     }
@@ -272,12 +272,12 @@ impl Log {
     fn wait_until(&self, done: impl Fn(&LogState) -> bool) -> LogState {
         let state = self.state.lock().expect("no panic");
         let (state, waited) = self.grown.wait_timeout_while(state, PATIENCE, |state| !done(state)).expect("no panic");
-        assert!(!waited.timed_out(), "waited in vain; the log so far:\n{}", state.lines.join("\n"));
+        assert!(!waited.timed_out(), "waited too long; the log so far:\n{}", state.lines.join("\n"));
         state.clone()
     }
 }
 
-/// Runs a program of the system that the tests need, and returns what it printed.
+/// Runs a system tool that the tests need, and returns what it printed.
 pub(crate) fn tool(name: &str, arguments: &[&str]) -> String {
     let output = Command::new(name).args(arguments).stdin(Stdio::null()).output();
     let output = output.unwrap_or_else(|error| panic!("{name}: {error}: the tests need it, scripts/test installs it"));

@@ -9,20 +9,20 @@ use std::time::Duration;
 #[cfg(feature = "postgres")]
 use std::time::Instant;
 
-/// Longer than anything takes on a busy machine: reaching it is a failure.
+/// Longer than anything takes on a busy machine; reaching it is a failure.
 #[cfg(feature = "postgres")]
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The direction of bytes.
+/// The direction of the data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Towards {
-    /// From the client to the server behind the proxy.
+    /// From the client to the server.
     Server,
     /// From the server to the client.
     Client,
 }
 
-/// The faults of the proxy; the same for all connections.
+/// The faults of the proxy, which apply to all connections.
 #[derive(Debug, Default)]
 struct Manners {
     frozen: bool,
@@ -48,14 +48,14 @@ struct Link {
     client: TcpStream,
     server: TcpStream,
     is_cut: AtomicBool,
-    /// Whether the client gets a reset at its end; until the last handle is closed, it sees nothing.
+    /// Whether the client gets a reset at the end; it sees nothing until the last handle is closed.
     is_reset: AtomicBool,
     is_stranded: AtomicBool,
-    /// Whether the client has sent something since it was stranded.
+    /// Whether the client has sent anything since it was stranded.
     was_called: AtomicBool,
 }
 
-/// The tag with which Postgres answers a commit.
+/// The tag in Postgres's answer to a commit.
 const COMMITTED: &[u8] = b"COMMIT\0";
 
 impl Link {
@@ -73,7 +73,7 @@ impl Link {
         self.server.shutdown(Shutdown::Both).ok();
     }
 
-    /// Ends it so that closing it sends a reset.
+    /// Shuts it down so that closing it sends a reset.
     fn reset(&self) {
         self.is_reset.store(true, Ordering::SeqCst);
         self.is_cut.store(true, Ordering::SeqCst);
@@ -83,7 +83,7 @@ impl Link {
     }
 }
 
-/// A proxy; it ends, with all its connections, when dropped.
+/// A proxy, which ends with all its connections when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Proxy {
     address: SocketAddr,
@@ -92,7 +92,7 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
-    /// Starts a proxy before `target`.
+    /// Starts a proxy in front of `target`.
     pub(crate) fn to(target: SocketAddr) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let address = listener.local_addr()?;
@@ -102,12 +102,12 @@ impl Proxy {
         Ok(Self { address, shared, acceptor: Some(acceptor) })
     }
 
-    /// Where clients connect.
+    /// The address for clients.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// How many connections are open.
+    /// The number of open connections.
     pub(crate) fn connections(&self) -> usize {
         self.shared.lock().links.len()
     }
@@ -120,12 +120,12 @@ impl Proxy {
         self.shared.changed.notify_all();
     }
 
-    /// As [`Proxy::cut`], but clients see a reset; returns once they do.
+    /// As [`Proxy::cut`], but clients see a reset; returns when they do.
     #[cfg(feature = "postgres")]
     pub(crate) fn reset(&self) {
         let manners = self.shared.lock();
         manners.links.iter().for_each(|link| link.reset());
-        // Only the last handle closes the socket.
+        // The socket is closed when its last handle is.
         let old: Vec<_> = manners.links.iter().map(Arc::downgrade).collect();
         drop(manners);
         self.shared.changed.notify_all();
@@ -140,7 +140,7 @@ impl Proxy {
         self.wait_until(|links| !links.iter().any(|link| old.iter().any(|other| Arc::ptr_eq(link, other))));
     }
 
-    /// Waits until clients have tried all stranded connections but this many.
+    /// Waits until clients have tried to use all but this many stranded connections.
     #[cfg(feature = "postgres")]
     pub(crate) fn wait_until_stranded_are_tried(&self, but: usize) {
         let untried =
@@ -155,15 +155,15 @@ impl Proxy {
         while !done(&manners.links) {
             if Instant::now() >= deadline {
                 drop(manners);
-                panic!("the proxy's connections do not come to that");
+                panic!("the proxy's connections do not reach that state");
             }
-            // Handles are closed silently, so this looks regularly.
+            // Handles are closed without a notification, so this polls.
             let waited = self.shared.changed.wait_timeout(manners, Duration::from_millis(10));
             (manners, _) = waited.expect("no thread of the proxy panics while it holds the lock");
         }
     }
 
-    /// This many times from now on, when the server has committed, its answer is lost with the connection.
+    /// The next commits, this many, succeed on the server, but their answers are lost with the connection.
     #[cfg(feature = "postgres")]
     pub(crate) fn swallow_commits(&self, times: usize) {
         let mut manners = self.shared.lock();
@@ -176,37 +176,37 @@ impl Proxy {
         self.shared.lock().swallowed
     }
 
-    /// Open connections stay open and silent until they are cut; new connections are accepted: a
-    /// server that has stopped permanently, while another has replaced it.
+    /// Open connections stay open and silent until they are cut, while new connections are accepted: as if the server
+    /// had stopped for good and another had replaced it.
     pub(crate) fn strand(&self) {
         for link in &self.shared.lock().links {
             link.is_stranded.store(true, Ordering::SeqCst);
         }
     }
 
-    /// From now on new connections are closed at once, or no longer so.
+    /// Starts or stops closing new connections at once.
     pub(crate) fn refuse(&self, refusing: bool) {
         self.shared.lock().refusing = refusing;
     }
 
-    /// Nothing passes any more, in either direction, but connections stay open.
+    /// Holds back all data in both directions; connections stay open.
     pub(crate) fn freeze(&self) {
         self.shared.lock().frozen = true;
     }
 
-    /// Undoes [`Proxy::freeze`]; what was held back passes now.
+    /// Undoes [`Proxy::freeze`]; the data held back is delivered.
     pub(crate) fn thaw(&self) {
         self.shared.lock().frozen = false;
         self.shared.changed.notify_all();
     }
 
-    /// Each piece of data, in either direction, is delayed by this time from now on.
+    /// Delays each piece of data, in either direction, by this time from now on.
     pub(crate) fn delay(&self, by: Duration) {
         self.shared.lock().delay = by;
     }
 
-    /// From now on a connection is cut when exactly this many bytes have passed through it in this
-    /// direction, counted from its start; `None`: never.
+    /// From now on, cuts each connection when exactly this many bytes have passed through it in this direction, counted
+    /// from its start; `None`: never.
     pub(crate) fn break_off(&self, after: Option<(Towards, u64)>) {
         self.shared.lock().break_off = after;
     }
@@ -216,7 +216,7 @@ impl Drop for Proxy {
     fn drop(&mut self) {
         self.shared.stopping.store(true, Ordering::SeqCst);
         self.thaw();
-        // Wakes the acceptor, which then sees that it has to stop.
+        // Wakes the acceptor, which then sees that it must stop.
         TcpStream::connect(self.address).ok();
         if let Some(acceptor) = self.acceptor.take() {
             acceptor.join().ok();
@@ -237,7 +237,7 @@ impl Shared {
             }
             let Ok(client) = client else { continue };
             if !self.lock().refusing {
-                // A target that is down looks to the client like a connection closed at once.
+                // If the target is down, the client sees a connection that is closed at once.
                 self.join(client, target).ok();
             }
         }
@@ -261,7 +261,7 @@ impl Shared {
         Ok(())
     }
 
-    /// Carries bytes in one direction until the connection ends.
+    /// Forwards bytes in one direction until the connection ends.
     fn pump(&self, link: &Link, towards: Towards) -> io::Result<()> {
         let (mut from, mut to) = match towards {
             Towards::Server => (&link.client, &link.server),
@@ -287,7 +287,7 @@ impl Shared {
         }
     }
 
-    /// Whether this is the answer to a commit that is to be lost.
+    /// Whether this is the answer to a commit, and has to be lost.
     fn swallows(&self, answer: &[u8]) -> bool {
         if !answer.windows(COMMITTED.len()).any(|part| part == COMMITTED) {
             return false;
@@ -301,8 +301,8 @@ impl Shared {
         swallows
     }
 
-    /// Waits as long as the proxy is frozen or delays; then returns how many more bytes may pass, or
-    /// `None` if the connection was cut meanwhile.
+    /// Waits while the proxy is frozen or delays data; then returns how many more bytes may pass, or `None` if the
+    /// connection was cut meanwhile.
     fn admit(&self, link: &Link, towards: Towards, carried: u64) -> Option<u64> {
         let delay = self.lock().delay;
         if !delay.is_zero() {

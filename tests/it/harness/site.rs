@@ -1,4 +1,4 @@
-//! A site with very many users and sessions, for measuring what takes long there.
+//! A site with very many users and sessions, for measuring slow operations.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use super::app::{Backend, Database};
 /// 2023-11-14T22:13:20Z, when the first session was opened. The others follow one second apart.
 const BEGIN: i64 = 1_700_000_000_000_000;
 
-/// What stands for the digits of a number in a name: letters that look like no others.
+/// Letters that replace the digits of a number in a name.
 const LETTERS: [(char, char); 10] = [
     ('0', 'b'),
     ('1', 'c'),
@@ -25,7 +25,7 @@ const LETTERS: [(char, char); 10] = [
     ('9', 's'),
 ];
 
-/// What a large database has.
+/// The contents of a large database.
 pub(crate) struct Site {
     pub(crate) backend: Backend,
     pub(crate) sessions: u64,
@@ -33,21 +33,21 @@ pub(crate) struct Site {
     url: String,
 }
 
-/// The moment at which the session of this number was opened.
+/// When the session with this number was opened.
 pub(crate) fn at(second: u64) -> Timestamp {
     Timestamp::from_micros(BEGIN).saturating_add(Duration::from_secs(second))
 }
 
 impl Site {
-    /// Fills a new database: a tenth as many users as sessions, one of whom has every third session; every third is from
-    /// one network. The first ten users have a password with this hash.
+    /// Fills a new database with sessions and a tenth as many users. One user has every third session, and every third
+    /// session is from one network. The first ten users have a password with this hash.
     pub(crate) fn fill(database: &Database, backend: Backend, sessions: u64, hash: &str) -> Self {
         let site = Self { backend, sessions, users: sessions / 10, url: database.url.clone() };
         site.add_all(hash);
         site
     }
 
-    /// The name of the user of this number.
+    /// The name of the user with this number.
     pub(crate) fn name_of(user: u64) -> String {
         format!("person{}", letters(user))
     }
@@ -99,7 +99,7 @@ impl Site {
         });
     }
 
-    /// Adds so many events of half as many seconds: logins, of which each tenth is refused, and a few acts.
+    /// Adds this many events, over half as many seconds: logins, a tenth of them refused, and a few other acts.
     pub(crate) fn add_events(&self, events: u64) {
         let users = self.users;
         let session = match self.backend {
@@ -131,7 +131,7 @@ impl Site {
             #[cfg(feature = "postgres")]
             None => {
                 let mut shell = diesel::PgConnection::establish(url).expect("a connection");
-                // Its numbers are 32 bits wide otherwise.
+                // Otherwise its numbers would be 32 bits wide.
                 shell.batch_execute(&sql.replace("SELECT 1 UNION", "SELECT 1::bigint UNION")).expect("a statement");
             }
             #[cfg(not(feature = "postgres"))]
@@ -139,7 +139,7 @@ impl Site {
         }
     }
 
-    /// Prints how long something takes.
+    /// Prints how long `work` takes.
     pub(crate) fn time<T>(&self, what: &str, work: impl FnOnce() -> T) -> T {
         let begun = Instant::now();
         let done = work();
@@ -148,7 +148,7 @@ impl Site {
     }
 }
 
-/// The digits of a number as they stand in names.
+/// The digits of a number, as they appear in names.
 pub(crate) fn letters(number: u64) -> String {
     let letter = |digit| LETTERS.iter().find(|(of, _)| *of == digit).map_or(digit, |(_, letter)| *letter);
     number.to_string().chars().map(letter).collect()

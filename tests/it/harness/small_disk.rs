@@ -7,14 +7,15 @@ use std::process::{Command, Stdio};
 
 use super::setting;
 
-/// A file system in memory, unmounted when dropped.
+/// A file system in memory, unmounted when this is dropped.
 #[derive(Debug)]
 pub(crate) struct SmallDisk {
     folder: tempfile::TempDir,
 }
 
 impl SmallDisk {
-    /// A disk of this many MiB; `None`, with a message, if this user may not mount one, which in CI fails.
+    /// A disk of this many MiB. `None`, with a message, if this user is not allowed to mount one; in CI that is a
+    /// failure.
     pub(crate) fn of(mib: u32) -> Option<Self> {
         let folder = tempfile::tempdir().expect("a folder");
         let size = format!("size={mib}m,mode=0755");
@@ -34,13 +35,13 @@ impl SmallDisk {
         status.is_ok_and(|status| status.success())
     }
 
-    /// Mounts it for reading only.
+    /// Remounts it read-only.
     pub(crate) fn forbid_writing(&self) {
         let mut mount = Command::new("mount");
         assert!(Self::quietly(mount.args(["-o", "remount,ro"]).arg(self.path())), "the disk is mounted again");
     }
 
-    /// Where it is mounted.
+    /// Its mount point.
     pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }
@@ -52,7 +53,7 @@ impl SmallDisk {
     /// Fills it to the last byte.
     pub(crate) fn fill(&self) {
         let mut file = File::options().create(true).append(true).open(self.filler()).expect("a file");
-        // Most of it at once; others may write meanwhile.
+        // Most of it at once; other processes may write meanwhile.
         let disk = rustix::fs::statvfs(self.path()).expect("a disk");
         let free = (disk.f_bavail * disk.f_frsize).saturating_sub(1 << 20);
         if free > 0 {
@@ -77,7 +78,7 @@ impl SmallDisk {
 
 impl Drop for SmallDisk {
     fn drop(&mut self) {
-        // Lazily: a program that a test has killed may still be running.
+        // Lazily, because a program that a test has killed may still be running.
         Self::quietly(Command::new("umount").arg("-l").arg(self.path()));
     }
 }

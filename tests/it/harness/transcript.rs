@@ -1,7 +1,7 @@
-//! Golden transcripts: requests with the replies that they must get, in readable text files.
+//! Golden transcripts: requests with their required replies, in readable text files.
 //!
-//! `tests/transcripts/README.md` describes the notation. A file is parsed completely before anything
-//! is sent, so that a mistake in it is reported as such.
+//! `tests/transcripts/README.md` describes the notation. A file is parsed completely before anything is sent, so that a
+//! mistake in it is reported as such.
 
 use std::path::{Path, PathBuf};
 
@@ -35,7 +35,7 @@ pub(crate) struct Transcript {
 #[derive(Debug)]
 pub(crate) struct Case {
     pub(crate) name: String,
-    /// Line of its heading.
+    /// The line of its heading.
     pub(crate) line: usize,
     /// Why our reply differs from that of the Django package.
     pub(crate) differs: Option<String>,
@@ -47,24 +47,24 @@ pub(crate) struct Case {
 /// How a case is sent and compared.
 #[derive(Debug, Default)]
 pub(crate) struct Controls {
-    /// The body goes in chunks of so many bytes.
+    /// The body is sent in chunks of this many bytes.
     pub(crate) chunked: Option<usize>,
     /// The lines of the body end in CR LF, the last one too.
     pub(crate) crlf: bool,
-    /// No `Content-Length` although the method could have a body.
+    /// No `Content-Length`, although the method could have a body.
     pub(crate) unsaid: bool,
-    /// The HTTP layer answers: the rules for all other replies do not apply.
+    /// The HTTP layer answers, so the rules for all other replies do not apply.
     pub(crate) bare: bool,
-    /// It has a connection of its own: whether the server keeps one open on which it left
-    /// a long body unread is not specified.
+    /// The case has a connection of its own, because it is not specified whether the server keeps a connection open
+    /// when it left a long body unread.
     pub(crate) alone: bool,
-    /// How often it is sent, if not once.
+    /// How often it is sent; once if absent.
     pub(crate) times: Option<usize>,
     /// What happens before it is sent.
     pub(crate) directives: Vec<Directive>,
 }
 
-/// A request whose variables are not yet replaced.
+/// A request whose variables have not been replaced yet.
 #[derive(Debug)]
 pub(crate) struct RequestTemplate {
     pub(crate) method: String,
@@ -83,7 +83,7 @@ pub(crate) struct Expect {
 }
 
 impl Transcript {
-    /// Reads all cases for a dialect: those that it shares with others, and its own.
+    /// Reads all cases for a dialect: those shared with other dialects, and its own.
     pub(crate) fn read_all(root: &Path, dialect: &str) -> Result<Vec<Self>, String> {
         let own = root.join(dialect);
         let placeholders = Placeholders::read(dialect, &own.join(PLACEHOLDERS))?;
@@ -125,7 +125,7 @@ impl Transcript {
                     return Ok(None);
                 }
             } else if !line.is_empty() && !line.starts_with('#') {
-                return Err(format!("{name}: before the first case stands {line:?}"));
+                return Err(format!("{name}: {line:?} before the first case"));
             }
         }
         let ends = starts.iter().skip(1).copied().chain([lines.len()]);
@@ -139,8 +139,7 @@ impl Transcript {
 }
 
 impl Case {
-    /// Reads the lines of a case, the first of which is this line of the file; `None` if it is not
-    /// for this dialect.
+    /// Reads the lines of a case that begins at this line of the file; `None` if it is not for this dialect.
     fn read(lines: &[&str], line: usize, placeholders: &Placeholders) -> Result<Option<Self>, String> {
         let Some(lines) = placeholders.case(lines)? else { return Ok(None) };
         let lines: Vec<_> = lines.iter().map(String::as_str).collect();
@@ -200,14 +199,14 @@ impl<'a> Scanner<'a> {
             body: Template::parse(&body)?,
         };
         let status = self.next().and_then(|line| line.strip_prefix("=> ")).ok_or("the case has no => STATUS")?;
-        let status = status.parse().map_err(|_| format!("{status:?} is no status"))?;
+        let status = status.parse().map_err(|_| format!("{status:?} is not a status"))?;
         let headers = self.headers(|name, value| Ok((name, value.map(Pattern::parse).transpose()?)))?;
         let body = Pattern::parse(&self.block(|_| false))?;
         Ok(Case { name, line, differs, controls, ask, expect: Expect { status, headers, body } })
     }
 
-    /// Header lines up to an empty line, the start of the reply, or the end. `!Name` stands for
-    /// a header that must be absent.
+    /// Header lines up to an empty line, the start of the reply, or the end. `!Name` means that a header must be
+    /// absent.
     fn headers<T>(&mut self, read: impl Fn(String, Option<&str>) -> Result<T, String>) -> Result<Vec<T>, String> {
         let mut headers = Vec::new();
         while let Some(line) = self.lines.get(self.at).copied() {
@@ -221,7 +220,7 @@ impl<'a> Scanner<'a> {
             headers.push(match (line.strip_prefix('!'), line.split_once(':')) {
                 (Some(absent), _) => read(absent.to_owned(), None)?,
                 (None, Some((name, value))) => read(name.to_owned(), Some(value.strip_prefix(' ').unwrap_or(value)))?,
-                (None, None) => return Err(format!("{line:?} is no header")),
+                (None, None) => return Err(format!("{line:?} is not a header")),
             });
         }
         Ok(headers)

@@ -4,15 +4,15 @@ use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// Longer than any reply takes on a busy machine: reaching it is a failure.
+/// Longer than any reply takes on a busy machine; reaching it is a failure.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How the length of a body is declared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Framing {
-    /// By `Content-Length`, also when the body is empty.
+    /// With `Content-Length`, even when the body is empty.
     Length,
-    /// By `Transfer-Encoding: chunked`, in chunks of so many bytes.
+    /// With `Transfer-Encoding: chunked`, in chunks of this many bytes.
     Chunked(usize),
     /// Not at all: only for requests without a body.
     Unsaid,
@@ -50,7 +50,7 @@ impl Request {
         self
     }
 
-    /// The bytes of the request; `Host` is added, unless it is given.
+    /// The bytes of the request; `Host` is added unless the request has one.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let mut out = format!("{} ", self.method).into_bytes();
         out.extend(&self.target);
@@ -93,7 +93,7 @@ pub(crate) struct Reply {
 }
 
 impl Reply {
-    /// All values of a header, joined as a proxy would; the name in any letter case.
+    /// All values of a header, joined as a proxy would join them; the name is compared without regard to case.
     pub(crate) fn header(&self, name: &str) -> Option<String> {
         let named = self.headers.iter().filter(|(own, _)| own.eq_ignore_ascii_case(name));
         let values: Vec<_> = named.map(|(_, value)| value.as_str()).collect();
@@ -121,7 +121,7 @@ impl Wire {
         Self::connect_for(address, PATIENCE)
     }
 
-    /// Connects, with this limit for each wait.
+    /// Connects, with this limit for each read and write.
     pub(crate) fn connect_for(address: SocketAddr, patience: Duration) -> io::Result<Self> {
         let stream = TcpStream::connect_timeout(&address, patience)?;
         stream.set_nodelay(true)?;
@@ -130,14 +130,14 @@ impl Wire {
         Ok(Self { address, stream, patience, unread: Vec::new() })
     }
 
-    /// Sends a request and reads its reply, over a new connection if the server has closed this
-    /// one. A request is never sent twice: a server that drops one is seen to do so.
+    /// Sends a request and reads its reply, over a new connection if the server has closed this one. A request is never
+    /// sent twice, so that a server that drops requests is noticed.
     pub(crate) fn ask(&mut self, request: &Request) -> io::Result<Reply> {
         if self.is_closed()? {
             *self = Self::connect_for(self.address, self.patience)?;
         }
-        // A server may refuse a body before it has read all of it: then sending fails, and the
-        // reply is there nevertheless.
+        // A server may refuse a body before it has read all of it. Then sending fails, but a reply has arrived
+        // nevertheless.
         let sent = self.send(&request.to_bytes());
         match (self.receive(&request.method), sent) {
             (Err(_), Err(sending)) => Err(sending),
@@ -150,17 +150,17 @@ impl Wire {
         self.stream.write_all(bytes)
     }
 
-    /// Says that no more is coming; replies can still be read.
+    /// Ends the client's direction; replies can still be read.
     pub(crate) fn hang_up(&self) -> io::Result<()> {
         self.stream.shutdown(std::net::Shutdown::Write)
     }
 
-    /// Waits until something of a reply is there, interim or not.
+    /// Waits until the first bytes of a reply arrive, interim or not.
     pub(crate) fn wait_for_bytes(&mut self) -> io::Result<()> {
         if self.unread.is_empty() && self.fill()? == 0 { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
     }
 
-    /// Reads the reply to a request of this method, passing over interim ones.
+    /// Reads the reply to a request of this method, skipping interim ones.
     pub(crate) fn receive(&mut self, method: &str) -> io::Result<Reply> {
         loop {
             let head = self.read_through(b"\r\n\r\n")?;
@@ -171,14 +171,14 @@ impl Wire {
             }
             reply.body = self.read_body(&reply, method)?;
             if reply.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close")) {
-                // So that the next request sees the end at once.
+                // Lets the next request see the end at once.
                 self.stream.shutdown(std::net::Shutdown::Both).ok();
             }
             return Ok(reply);
         }
     }
 
-    /// Whether the server has hung up.
+    /// Whether the server has closed the connection.
     pub(crate) fn is_closed(&self) -> io::Result<bool> {
         self.stream.set_nonblocking(true)?;
         let peeked = self.stream.peek(&mut [0]);
@@ -246,7 +246,7 @@ impl Wire {
         let mut buffer = [0; 16 * 1024];
         loop {
             match self.stream.read(&mut buffer) {
-                // A signal, such as the end of a child, interrupts what waits with a time-out.
+                // A signal, such as the end of a child, interrupts waits with a time-out.
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
                 Ok(read) => {
@@ -258,7 +258,7 @@ impl Wire {
     }
 }
 
-/// Reads a status line and the headers after it; bytes above ASCII are read as Latin-1.
+/// Parses a status line and the headers after it; bytes above ASCII are read as Latin-1.
 fn parse_head(head: &[u8]) -> Option<(u16, Vec<(String, String)>)> {
     let text: String = head.iter().copied().map(char::from).collect();
     let mut lines = text.split("\r\n");

@@ -1,5 +1,5 @@
-//! Acts and their audit events: each acknowledged act has exactly one, and there is no event of an act that no client
-//! asked for.
+//! Acts and their audit events: each acknowledged act has exactly one event, and each event belongs to an act that a
+//! client asked for.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -10,17 +10,17 @@ use knoxide::store::{EventEntry, EventFilter, Store as _};
 
 use super::ledger::Ledger;
 
-/// The kinds that are counted; of a logout, the session is compared as well.
+/// The kinds that are counted; for logouts, the session is compared as well.
 const COUNTED: [Event; 4] = [Event::LogoutAll, Event::MassEndDone, Event::AllSessionsEnded, Event::OldSessionsEnded];
 
-/// How many acts of each kind were asked for.
+/// The number of acts of each kind that were asked for.
 #[derive(Debug, Default)]
 pub(super) struct Acts(Mutex<HashMap<Event, Asked>>);
 
 #[derive(Debug, Default, Clone, Copy)]
 struct Asked {
     acknowledged: u64,
-    /// They may have happened.
+    /// Acts that may have happened.
     unanswered: u64,
 }
 
@@ -53,7 +53,7 @@ pub(super) fn compare(ledger: &Ledger, store: &Arc<DieselStore>) -> (u64, Vec<St
     (compared, wrong)
 }
 
-/// Each logout that was acknowledged, and that nothing else can have forestalled, has one event with its session.
+/// Requires one event with its session for each logout that was acknowledged and that nothing else can have preceded.
 fn compare_logouts(ledger: &Ledger, events: &[EventEntry], wrong: &mut Vec<String>) -> u64 {
     let mut logouts: HashMap<String, u64> = HashMap::new();
     for event in events.iter().filter(|event| event.event == Event::Logout.as_str()) {
@@ -62,7 +62,7 @@ fn compare_logouts(ledger: &Ledger, events: &[EventEntry], wrong: &mut Vec<Strin
     let mut compared = 0;
     for token in ledger.tokens() {
         let facts = token.facts().clone();
-        // Only a check that was answered yes tells the session.
+        // The session is known only from a check that accepted the token.
         let Some(session) = facts.session else { continue };
         let found = logouts.remove(&session).unwrap_or_default();
         let alone = |at| facts.tried_times == 1 && facts.tried_with_others.is_none_or(|tried| tried > at);

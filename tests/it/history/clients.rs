@@ -16,16 +16,16 @@ use crate::harness::wire::Request;
 
 pub(super) const PASSWORD: &str = "correct horse";
 
-/// Of every hundred rounds, this many revoke by the command line.
+/// Out of a hundred rounds, this many revoke by the command line.
 const BY_COMMAND: u64 = 2;
 
-/// A client whose server is down pauses before it asks again.
+/// The pause of a client before its next request when its server is down.
 const BREATH: Duration = Duration::from_millis(10);
 
-/// A client that only checks leaves time for those that revoke.
+/// The pause of a client that only checks, which leaves time for those that revoke.
 const PACE: Duration = Duration::from_millis(2);
 
-/// What all clients share.
+/// The state that all clients share.
 #[derive(Clone, Copy)]
 pub(super) struct Stage<'a> {
     pub(super) nodes: &'a [Node],
@@ -42,11 +42,11 @@ pub(super) struct Actor<'a> {
     others: Vec<Line<'a>>,
     rechecks: Vec<Line<'a>>,
     dice: Dice,
-    /// What it calls itself when it logs in; no other client calls itself so.
+    /// The device name of its logins, which no other client uses.
     device: String,
-    /// How often it has changed that.
+    /// How often it has changed the device name.
     devices: u64,
-    /// Does not avoid nodes that are about to stop.
+    /// Whether it also uses nodes that are about to stop.
     is_bold: bool,
 }
 
@@ -54,7 +54,7 @@ fn check_of(token: &Token) -> Request {
     token_request("GET", "/auth/user/", &token.text)
 }
 
-/// No name of a device is a part of another one.
+/// A device name that is never part of another one.
 fn device_of(dice: &Dice, number: u64) -> String {
     format!("client {:016x} {number:08}", dice.0)
 }
@@ -80,7 +80,7 @@ impl<'a> Actor<'a> {
         Self { stage, checks, others, rechecks, dice, device, devices: 0, is_bold }
     }
 
-    /// Goes on until the run ends.
+    /// Runs until the history ends.
     pub(super) fn run(mut self) {
         while !self.stage.ledger.is_over() {
             self.round();
@@ -111,7 +111,7 @@ impl<'a> Actor<'a> {
         }
     }
 
-    /// Logs in this often, and has each token cached by every node that has a cache.
+    /// Logs in this many times, and has each token cached by every node that has a cache.
     pub(super) fn log_in(&mut self, user: &Arc<User>, wanted: u64) -> Vec<Arc<Token>> {
         let request = login_request(&user.name, PASSWORD).header("User-Agent", self.device.clone());
         let mut tokens = Vec::new();
@@ -139,7 +139,7 @@ impl<'a> Actor<'a> {
         tokens
     }
 
-    /// One of the nodes that may be asked now.
+    /// One of the nodes that may be used now.
     fn choose(&mut self, for_login: bool) -> Option<&mut Line<'a>> {
         let bold = self.is_bold;
         let fits = |line: &&mut Line<'_>| is_open(line, bold) && (!for_login || line.takes_logins());
@@ -156,7 +156,7 @@ impl<'a> Actor<'a> {
         receive_checks(self.stage.ledger, &mut self.checks, token);
     }
 
-    /// Asks at any node, with checks under way at all of them and others right after.
+    /// Sends a revocation to any node, with checks running at all nodes and others right afterwards.
     fn revoke(&mut self, token: &Token, path: &str) -> Option<(super::ledger::Responder, Answer)> {
         let (bold, ledger) = (self.is_bold, self.stage.ledger);
         let request = token_request("POST", path, &token.text);
@@ -172,7 +172,7 @@ impl<'a> Actor<'a> {
         asked
     }
 
-    /// Logs in the users whose sessions only the end of everybody's ends.
+    /// Logs in the users whose sessions end only when everybody's do.
     pub(super) fn begin_quiet(&mut self) {
         self.stage.ledger.forget_quiet();
         for user in &self.stage.crowd.quiet {
@@ -194,7 +194,7 @@ impl<'a> Actor<'a> {
             Outcome::Refused => self.stage.ledger.end_one(token, place, answer.asked, answer.got, outcome),
             Outcome::Done => self.stage.ledger.end_all(&token.user, place, answer.asked, answer.got, outcome),
             Outcome::Unavailable | Outcome::Silent | Outcome::Strange => {
-                // It may still happen, at any time: no client logs in as this user from now on.
+                // The end may still happen, at any time, so no client logs in as this user from now on.
                 self.stage.crowd.replace(slot, &token.user);
                 self.stage.ledger.end_all(&token.user, place, answer.asked, answer.got, outcome);
             }
@@ -206,7 +206,7 @@ impl<'a> Actor<'a> {
         let token = &tokens[0];
         send_checks(&mut self.checks, token, self.is_bold);
         let is_everybodys = self.stage.command.revoke(&self.stage, slot, token, &mut self.dice);
-        // Begun after the command had ended.
+        // Sent after the command had ended.
         for token in tokens {
             send_checks(&mut self.rechecks, token, self.is_bold);
             receive_checks(self.stage.ledger, &mut self.rechecks, token);
@@ -231,7 +231,7 @@ pub(super) fn receive_checks(ledger: &Ledger, lines: &mut [Line<'_>], token: &To
     }
 }
 
-/// Checks at one node, mostly tokens that were used lately, until the run ends.
+/// Checks at one node, mostly tokens used recently, until the run ends.
 pub(super) fn watch(stage: Stage<'_>, number: usize, mut dice: Dice) {
     let mut line = Line::for_checks(&stage.nodes[number], number);
     while !stage.ledger.is_over() {
@@ -250,7 +250,7 @@ pub(super) fn watch(stage: Stage<'_>, number: usize, mut dice: Dice) {
     }
 }
 
-/// Checks each of these tokens once more, when all faults have ended: now there must be an answer.
+/// Checks each of these tokens once more, after all faults have ended; now every check must be answered.
 pub(super) fn audit(stage: Stage<'_>, tokens: &[Arc<Token>], share: (usize, usize)) {
     let mut lines = Line::for_checks_to_all(stage.nodes);
     let (first, step) = share;
@@ -270,7 +270,7 @@ pub(super) fn audit(stage: Stage<'_>, tokens: &[Arc<Token>], share: (usize, usiz
     }
 }
 
-/// Checks of these tokens, each over a connection of its own, sent to a node that cannot answer yet.
+/// Checks of these tokens, each over its own connection, sent to a node that cannot answer yet.
 pub(super) struct Ambush<'a> {
     ledger: &'a Ledger,
     shots: Vec<(Arc<Token>, Line<'a>)>,
@@ -286,7 +286,7 @@ impl<'a> Ambush<'a> {
         Self { ledger: stage.ledger, shots: tokens.iter().map(shoot).collect() }
     }
 
-    /// Waits for the answers, and asks twice more.
+    /// Waits for the answers, and checks twice more.
     pub(super) fn spring(mut self) {
         for (token, line) in &mut self.shots {
             receive_checks(self.ledger, std::slice::from_mut(line), token);

@@ -14,10 +14,10 @@ use super::outcome::Outcome;
 use crate::harness::dice::Dice;
 use crate::harness::program::Program;
 
-/// How old sessions are that end as old ones.
+/// The age at which sessions are ended as old ones.
 const AGE: Duration = Duration::from_millis(500);
 
-/// The program, on the database of the nodes.
+/// The program, on the nodes' database.
 pub(super) struct Command {
     program: Program,
 }
@@ -27,7 +27,7 @@ impl Command {
         Self { program: Program::bare().set("DATABASE_URL", url) }
     }
 
-    /// Registers the client as which the gates ask.
+    /// Registers the client whose credentials the gates use.
     pub(super) fn register_gate(&self) -> Credentials {
         let client = self.program.json(&["client", "add", "gate", "--rights", "batch", "--limit", "none"]);
         let member = |name: &str| client[name].as_str().expect("a text").to_owned();
@@ -47,7 +47,7 @@ impl Command {
                 stage.ledger.end_one(token, Responder::CommandLine, asked, Instant::now(), outcome);
             }
             2 => self.end_all(stage, slot, token, &["session", "revoke", "--user", user]),
-            // The same password, so that logins go on.
+            // The password stays the same, so that logins still work.
             3 => self.end_all(stage, slot, token, &["user", "passwd", user, "--password-hash", HASH]),
             4 => {
                 self.shut_out(stage, slot, token, &["user", "deactivate", user]);
@@ -63,13 +63,13 @@ impl Command {
                 return true;
             }
             7 => {
-                // The clock of the servers is that of this process.
+                // The servers' clock is that of this process.
                 let (moment, before) = (SystemClock.now().saturating_sub(AGE), Instant::now() - AGE);
                 let (asked, outcome) = self.run(&["session", "revoke", "--before", &moment.to_string(), "--yes"]);
                 stage.ledger.end_everybody(Some(before), Responder::CommandLine, (asked, Instant::now()), outcome);
                 return true;
             }
-            // Sessions of several users, one after the other.
+            // Sessions of several users, one after another.
             _ => {
                 let device = &*token.device;
                 let (asked, outcome) = self.run(&["session", "revoke", "--device", device, "--yes"]);
@@ -82,7 +82,7 @@ impl Command {
     fn end_all(&self, stage: &Stage<'_>, slot: usize, token: &Token, arguments: &[&str]) {
         let (asked, outcome) = self.run(arguments);
         if outcome != Outcome::Done {
-            // It may have happened, and logins now may come before or after.
+            // The act may have happened, and logins now may precede or follow it.
             stage.crowd.replace(slot, &token.user);
         }
         stage.ledger.end_all(&token.user, Responder::CommandLine, asked, Instant::now(), outcome);

@@ -1,8 +1,8 @@
-//! How much was done in a history.
+//! How much happened in a history.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// How much was done.
+/// How much happened.
 #[derive(Debug, Default)]
 pub(super) struct Counts {
     pub(super) logins: AtomicU64,
@@ -10,7 +10,7 @@ pub(super) struct Counts {
     pub(super) no: AtomicU64,
     pub(super) unavailable: AtomicU64,
     pub(super) silent: AtomicU64,
-    /// Requests and commands to revoke: acknowledged, and not.
+    /// Requests and commands that revoke: acknowledged and not.
     pub(super) revocations: AtomicU64,
     pub(super) unanswered: AtomicU64,
     /// Tokens revoked by the acknowledged ones.

@@ -11,7 +11,7 @@ use knoxide::store::{AdminStore as _, SharedEmail, UserCreation};
 
 use super::ledger::User;
 
-/// MD5 over the salt `knoxide` and the password: as Django once stored it. A login replaces it.
+/// MD5 over the salt `knoxide` and the password, as Django once stored it. A login replaces it.
 pub(super) const HASH: &str = "md5$knoxide$737acaecc173220245088979d746d932";
 
 /// How many users are in use at once.
@@ -28,7 +28,7 @@ pub(super) struct Crowd {
 }
 
 impl Crowd {
-    /// Creates the users; this many of them replace those that are locked out.
+    /// Creates the users, this many of them as replacements for those that are locked out.
     pub(super) fn gather(store: &DieselStore, spare: usize) -> Self {
         let mut users: VecDeque<_> = (0..SLOTS + QUIET + spare).map(|number| format!("user{number}")).collect();
         for name in &users {

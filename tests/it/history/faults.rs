@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::clients::{Actor, Ambush, Stage};
 use crate::harness::dice::Dice;
 
-/// How many tokens a node caches at the moment of a fault.
+/// How many tokens a node has cached at the moment of a fault.
 pub(super) const VICTIMS: u64 = 10;
 
 /// A fault in this world.
@@ -14,7 +14,7 @@ pub(super) struct Fault<W> {
     pub(super) inflict: fn(&mut Scene<'_, W>),
 }
 
-/// Where faults happen.
+/// The environment in which faults happen.
 pub(super) struct Scene<'a, W> {
     pub(super) stage: Stage<'a>,
     pub(super) world: &'a W,
@@ -23,14 +23,14 @@ pub(super) struct Scene<'a, W> {
 }
 
 impl<'a, W> Scene<'a, W> {
-    /// One node has a fault from `begin` to `end`. Tokens that it has cached are revoked at
-    /// others meanwhile, and checks of them are on their way to it when it comes back.
+    /// Gives one node a fault from `begin` to `end`. Meanwhile, tokens that it has cached are revoked at other nodes,
+    /// and checks of them are already sent to it when it returns.
     pub(super) fn betray(&mut self, number: usize, begin: impl FnOnce(&Self), end: impl FnOnce(&Self)) {
         let (stage, node) = (self.stage, &self.stage.nodes[number]);
         let slot = self.dice.index(stage.crowd.slots());
         let victims = self.actor.log_in(&stage.crowd.user(slot), VICTIMS);
         node.shun(true);
-        // Time for cautious clients to get their last answers from it.
+        // Gives cautious clients time to get their last answers from it.
         stage.ledger.wait_for(10, Duration::from_millis(30));
         begin(self);
         let (singly, together) = victims.split_at(victims.len() / 2);
@@ -38,7 +38,7 @@ impl<'a, W> Scene<'a, W> {
             let before = stage.ledger.revoked();
             self.actor.end_one(token);
             if stage.ledger.revoked() == before {
-                // The others cannot write: the node has stopped with the database locked.
+                // The others cannot write: the node was stopped while it held the database's lock.
                 break;
             }
         }
@@ -52,11 +52,11 @@ impl<'a, W> Scene<'a, W> {
         node.shun(false);
     }
 
-    /// All nodes have a fault.
+    /// Gives all nodes a fault.
     pub(super) fn outage(&mut self, begin: impl FnOnce(&Self), end: impl FnOnce(&Self)) {
         begin(self);
         let length = self.dice.millis(100, 1_500);
-        // The moment is what the test varies.
+        // The time of the fault is what the test varies.
         std::thread::sleep(length);
         end(self);
     }
@@ -66,25 +66,25 @@ impl<'a, W> Scene<'a, W> {
         self.stage.ledger.wait_for(revocations, Duration::from_millis(at_most));
     }
 
-    /// One of the nodes.
+    /// A random node.
     pub(super) fn any_node(&mut self) -> usize {
         self.dice.index(self.stage.nodes.len())
     }
 }
 
-/// `kill -9`, and a new start.
+/// `kill -9`, and a restart.
 pub(super) fn kill<W>(scene: &mut Scene<'_, W>) {
     let number = scene.any_node();
     scene.betray(number, |scene| scene.stage.nodes[number].kill(), |scene| scene.stage.nodes[number].restart());
 }
 
-/// The node is frozen for a while, and does not know it.
+/// The node is frozen for a while, without noticing.
 pub(super) fn pause<W>(scene: &mut Scene<'_, W>) {
     let number = scene.any_node();
     scene.betray(number, |scene| scene.stage.nodes[number].stop(), |scene| scene.stage.nodes[number].go_on());
 }
 
-/// As [`pause`], and `prune` deletes what the node would have to read when it wakes.
+/// As [`pause`], and `prune` deletes what the node would have to read when it continues.
 pub(super) fn pause_and_prune<W>(scene: &mut Scene<'_, W>, prune: impl FnOnce(&W)) {
     let number = scene.any_node();
     let wake = |scene: &Scene<'_, W>| {

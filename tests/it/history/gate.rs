@@ -1,5 +1,5 @@
 //! An application in front of a node, which checks through the middleware of the crate `knoxide-remote`: a process that
-//! stays when its node is killed.
+//! keeps running when its node is killed.
 
 use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -17,41 +17,41 @@ use serde_json::json;
 use super::node::end_with_parent;
 use crate::harness::setting;
 
-/// Tells the child where its node is, who it is, and how it is.
+/// Tells the child its node's address, its credentials, and its manner.
 const GATE: &str = "KNOXIDE_HISTORY_GATE";
 
-/// What the child says before its address.
+/// What the child prints before its address.
 const LISTENING: &str = "listening on ";
 
 /// Shorter than the clients wait.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long a gate that keeps answers keeps them.
+/// How long a gate that keeps answers reuses them.
 const KEPT: Duration = Duration::from_millis(50);
 
 /// How a gate works.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Manner {
-    /// As it should.
+    /// As intended.
     Sound,
-    /// It answers from what it was told up to 50 ms ago.
+    /// It answers with results up to 50 ms old.
     Keeping,
 }
 
-/// The client as which gates ask.
+/// The client whose credentials gates use.
 pub(super) struct Credentials {
     pub(super) id: String,
     pub(super) secret: String,
 }
 
-/// A gate; its process ends with this value.
+/// A gate, whose process ends when this is dropped.
 pub(super) struct Gate {
     process: Child,
     pub(super) address: SocketAddr,
 }
 
 impl Gate {
-    /// Starts a gate before the node that listens on this socket.
+    /// Starts a gate in front of the node that listens on this socket.
     pub(super) fn start(socket: &Path, client: &Credentials, manner: Manner) -> Self {
         let socket = socket.to_str().expect("a path in UTF-8");
         let told = [socket, &client.id, &client.secret, if manner == Manner::Keeping { "keeping" } else { "" }];
@@ -62,7 +62,7 @@ impl Gate {
         let mut output = BufReader::new(process.stdout.take().expect("a pipe, asked for once"));
         let mut lines = output.by_ref().lines().map_while(Result::ok);
         let said = lines.find_map(|line| Some(line.strip_prefix(LISTENING)?.to_owned()));
-        // Kept open: the child may have more to say.
+        // Kept open, since the child may print more.
         process.stdout = Some(output.into_inner());
         Self { process, address: said.and_then(|said| said.parse().ok()).expect("an address") }
     }
@@ -75,7 +75,7 @@ impl Drop for Gate {
     }
 }
 
-/// What a gate that keeps answers keeps, by `Authorization`.
+/// The answers that a gate keeps, by `Authorization`.
 type Kept = Arc<Mutex<HashMap<Vec<u8>, (Instant, String)>>>;
 
 /// Not a test by itself: the child process, which is this very program, runs this.
@@ -97,7 +97,7 @@ fn the_gate_serves() {
     });
 }
 
-/// Says who asks, in the shape of the node's own reply.
+/// Says whose the token is, in the format of the node's own reply.
 async fn user(request: HttpRequest, guard: web::Data<Guard>, kept: web::Data<Option<Kept>>) -> HttpResponse {
     let header = request.headers().get(AUTHORIZATION).map(|value| value.as_bytes().to_vec()).unwrap_or_default();
     if let Some(kept) = kept.as_ref() {

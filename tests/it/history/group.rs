@@ -1,4 +1,4 @@
-//! Tokens whose sessions end together, and these ends.
+//! Tokens whose sessions end together, and the ends of such groups.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 use super::counts::Counts;
 use super::ledger::{Token, Told};
 
-/// A time of day and the monotonic clock may differ by this in what they say about one moment.
+/// The wall clock and the monotonic clock may differ by this much about the same moment.
 const UNEVEN: Duration = Duration::from_millis(50);
 
 /// Tokens that end together: those of a user, of a device, or of everybody.
 #[derive(Debug, Default)]
 pub(super) struct Group {
-    /// Those not known to be revoked.
+    /// Tokens not known to be revoked.
     tokens: Vec<Arc<Token>>,
     pub(super) ends: Vec<End>,
 }
@@ -20,9 +20,9 @@ pub(super) struct Group {
 /// The end of all sessions of a group.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct End {
-    /// Whether it is that of a user's sessions, which happens whole or not at all.
+    /// Whether it is the end of a user's sessions, which happens completely or not at all.
     pub(super) is_whole: bool,
-    /// It is that of sessions that were opened before this moment.
+    /// It ends the sessions opened before this moment.
     pub(super) before: Option<Instant>,
     pub(super) asked: Instant,
     /// `None`: it was never answered, and may happen until `latest`.
@@ -32,7 +32,7 @@ pub(super) struct End {
 }
 
 impl End {
-    /// What it means for a token of the group; whether it is known to be revoked.
+    /// Applies it to a token of the group; returns whether the token is known to be revoked.
     pub(super) fn strike(&self, token: &Token, counts: &Counts) -> bool {
         let is_older = token.got < self.asked && self.before.is_none_or(|before| token.got + UNEVEN < before);
         if self.before.is_some_and(|before| token.asked > before + UNEVEN) {
@@ -63,7 +63,7 @@ impl End {
 }
 
 impl Group {
-    /// Adds a token. Ends under way find it in the list when they are done.
+    /// Adds a token. Ends in progress find it in the list when they are done.
     pub(super) fn add(&mut self, token: &Arc<Token>, counts: &Counts) {
         let struck = self.ends.iter().filter(|end| end.strike(token, counts)).count() > 0;
         if !struck {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::counts::read;
 use super::ledger::{Facts, Ledger, Token, Told};
 
-/// For this many tokens the report shows what happened.
+/// For this many tokens, the report shows what happened.
 const TOLD: usize = 10;
 
 /// How many tokens, or answers, broke each rule.
@@ -19,18 +19,18 @@ pub(super) struct Verdict {
     pub(super) revived: u64,
     /// Refused, although no client tried to revoke it before.
     pub(super) lost: u64,
-    /// Users who asked for the end of all sessions, got no answer, and lost only some of them.
+    /// Users for whom the end of all sessions was requested and not answered, and who lost only some of them.
     pub(super) partial: u64,
     /// Answers that are not allowed: of another kind, or about another user or session.
     pub(super) liar: u64,
     /// Acts without exactly one event, and events without an act.
     pub(super) untold: u64,
-    /// What happened to some of them.
+    /// What happened to some of the tokens.
     pub(super) told: Vec<String>,
 }
 
 impl Verdict {
-    /// Judges everything; call it when all requests have ended.
+    /// Judges everything; to be called when all requests have ended.
     pub(super) fn of(ledger: &Ledger) -> Self {
         ledger.settle();
         let mut verdict = Self { liar: read(&ledger.counts.strange), told: ledger.lies(), ..Self::default() };
@@ -99,7 +99,7 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// How long after the first of two moments the second came, if it did.
+/// How long the second moment was after the first, if it was later.
 fn after(first: Option<Told>, second: Option<Told>) -> Option<Duration> {
     let late = second?.at.checked_duration_since(first?.at)?;
     (!late.is_zero()).then_some(late)

@@ -1,8 +1,8 @@
-//! The answers that the clients got about each token, in a form in which their order does
-//! not matter: a few moments on one monotonic clock, enough to judge by at the end.
+//! The answers that the clients got about each token, in a form in which their order does not matter: a few moments on
+//! one monotonic clock, enough to judge by at the end.
 //!
-//! The moment of a request is taken before the first byte is sent, that of
-//! an answer after the last byte was received. So every answer that is judged too late was too late.
+//! The moment of a request is taken before its first byte is sent, and that of an answer after its last byte was
+//! received. So every answer that is judged too late really was too late.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,20 +17,20 @@ use super::group::{End, Group};
 use super::outcome::Outcome;
 use crate::harness::wire::Reply;
 
-/// For this many unexpected answers the text is kept.
+/// The text of this many unexpected answers is kept.
 const STRANGE_KEPT: usize = 20;
 
-/// A command that failed may have its effect until so much later.
+/// A failed command may still take effect within this time.
 const LATE: Duration = Duration::from_secs(30);
 
-/// Who answered.
+/// The process that answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Responder {
     Node(usize),
     CommandLine,
 }
 
-/// A moment, and who answered.
+/// A moment, and the process that answered then.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Told {
     pub(super) at: Instant,
@@ -40,13 +40,13 @@ pub(super) struct Told {
 /// The facts about a token.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Facts {
-    /// When it was first tried to revoke it, with or without an answer.
+    /// When a client first tried to revoke it, answered or not.
     pub(super) tried: Option<Instant>,
-    /// Whether a client tried to end this session, but not all of the user.
+    /// Whether a client tried to end this session without ending all of the user's.
     pub(super) tried_alone: bool,
-    /// How often a client tried to log it out, or to end its session by a command.
+    /// How often a client tried to log it out, or to end its session with a command.
     pub(super) tried_times: u32,
-    /// When it was first tried to end it together with others.
+    /// When a client first tried to end it together with others.
     pub(super) tried_with_others: Option<Instant>,
     /// When its logout was acknowledged.
     pub(super) logged_out: Option<Instant>,
@@ -54,20 +54,20 @@ pub(super) struct Facts {
     pub(super) revoked: Option<Told>,
     /// When a check was first answered with a refusal.
     pub(super) refused: Option<Told>,
-    /// When the latest of all checks was asked that were answered with a yes.
+    /// When the last accepted check was sent.
     pub(super) accepted: Option<Told>,
     /// Its session, according to the first good check.
     pub(super) session: Option<String>,
 }
 
-/// A token that a login was answered with.
+/// A token from the reply to a login.
 #[derive(Debug)]
 pub(super) struct Token {
     pub(super) text: String,
     pub(super) user: Arc<User>,
-    /// What the client called itself when it logged in.
+    /// The device name of the login.
     pub(super) device: String,
-    /// When the login was asked for, and when it was answered.
+    /// When the login was sent, and when it was answered.
     pub(super) asked: Instant,
     pub(super) got: Instant,
     facts: Mutex<Facts>,
@@ -78,7 +78,7 @@ impl Token {
         self.facts.lock().expect("no panic")
     }
 
-    /// Whether it is older than this moment, and no client tried to end only it.
+    /// Whether it is older than this moment, and no client tried to end it alone.
     pub(super) fn shares_its_end(&self, at: Instant) -> bool {
         self.got < at && !self.facts().tried_alone
     }
@@ -103,7 +103,7 @@ impl User {
         Arc::new(Self { name, is_closed: AtomicBool::new(false), state: Mutex::default() })
     }
 
-    /// When the end of all sessions was first asked for, if that was never acknowledged.
+    /// When the end of all sessions was first requested, if that was never acknowledged.
     pub(super) fn unanswered_end(&self) -> Option<Instant> {
         let ends = &self.state.lock().expect("no panic").ends;
         let is_open = ends.iter().all(|end| end.acknowledged.is_none());
@@ -131,7 +131,7 @@ pub(super) struct Ledger {
     pub(super) counts: Counts,
     pub(super) acts: Acts,
     tokens: Mutex<Vec<Arc<Token>>>,
-    /// By what the clients called themselves.
+    /// By device name.
     devices: Mutex<HashMap<String, Group>>,
     everybody: Mutex<Group>,
     /// Tokens of users whose sessions no client ends, unless it ends those of everybody.
@@ -144,7 +144,7 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    /// A login of `user` from a device was asked for and answered with a token.
+    /// Records a login of `user` from a device, which was answered with a token.
     pub(super) fn login(
         &self,
         user: &Arc<User>,
@@ -164,7 +164,7 @@ impl Ledger {
         token
     }
 
-    /// A check was answered, or not.
+    /// Records a check, which was answered or not.
     pub(super) fn check(&self, token: &Token, by: Responder, asked: Instant, got: Instant, reply: Option<&Reply>) {
         let outcome = Outcome::of(reply);
         match outcome {
@@ -200,7 +200,7 @@ impl Ledger {
         }
     }
 
-    /// The end of one token's session was asked for.
+    /// Records a request to end one token's session.
     pub(super) fn end_one(&self, token: &Token, by: Responder, asked: Instant, got: Instant, outcome: Outcome) {
         match outcome {
             Outcome::Refused => return refuse(token, Told { at: got, by }),
@@ -218,7 +218,7 @@ impl Ledger {
         self.count_revocation(outcome == Outcome::Done);
     }
 
-    /// The end of all sessions of a user was asked for, and not refused.
+    /// Records a request to end all sessions of a user, which was not refused.
     pub(super) fn end_all(&self, user: &User, by: Responder, asked: Instant, got: Instant, outcome: Outcome) {
         let acknowledged = (outcome == Outcome::Done).then_some(Told { at: got, by });
         let end = End { is_whole: true, before: None, asked, acknowledged, latest: None };
@@ -232,7 +232,7 @@ impl Ledger {
         self.count_revocation(acknowledged.is_some());
     }
 
-    /// The end of all sessions from a device was asked for. Without an acknowledgement a part of them may have ended.
+    /// Records a request to end all sessions from a device. Without an acknowledgement, some of them may have ended.
     pub(super) fn end_device(&self, device: &str, by: Responder, asked: Instant, got: Instant, outcome: Outcome) {
         let acknowledged = (outcome == Outcome::Done).then_some(Told { at: got, by });
         let end = End { is_whole: false, before: None, asked, acknowledged, latest: None };
@@ -246,7 +246,7 @@ impl Ledger {
         self.count_revocation(acknowledged.is_some());
     }
 
-    /// The end of everybody's sessions, or of those that were opened before a moment, was asked for.
+    /// Records a request to end everybody's sessions, or those that were opened before a moment.
     pub(super) fn end_everybody(
         &self,
         before: Option<Instant>,
@@ -265,14 +265,14 @@ impl Ledger {
         self.count_revocation(acknowledged.is_some());
     }
 
-    /// Whether the end of a device's sessions was asked for and never acknowledged: it may happen at any time.
+    /// Whether a request to end a device's sessions was never acknowledged: it may still take effect at any time.
     pub(super) fn is_spent(&self, device: &str) -> bool {
         let devices = self.devices.lock().expect("no panic");
         devices.get(device).is_some_and(|group| group.ends.iter().any(|end| end.acknowledged.is_none()))
     }
 
-    /// Applies all ends to all tokens once more, when all requests have ended: an end that was recorded late may
-    /// have found tokens gone that a later end took off the list.
+    /// Applies all ends to all tokens once more, after all requests have ended: an end that was recorded late may have
+    /// missed tokens that a later end had removed from the list.
     pub(super) fn settle(&self) {
         for token in self.tokens() {
             let of_user = token.user.state.lock().expect("no panic").ends.clone();
@@ -291,7 +291,7 @@ impl Ledger {
         self.progress.1.notify_all();
     }
 
-    /// The answer to a request that revokes.
+    /// The outcome of a request that revokes.
     pub(super) fn outcome(&self, what: &str, by: Responder, reply: Option<&Reply>) -> Outcome {
         let outcome = Outcome::of(reply);
         if outcome == Outcome::Strange {
@@ -318,12 +318,12 @@ impl Ledger {
         self.strange.lock().expect("no panic").clone()
     }
 
-    /// All tokens there ever were.
+    /// All tokens of the run.
     pub(super) fn tokens(&self) -> Vec<Arc<Token>> {
         self.tokens.lock().expect("no panic").clone()
     }
 
-    /// One of the `last` newest tokens, or of all if there are not so many.
+    /// One of the `last` newest tokens, or of all if there are fewer.
     pub(super) fn newest(&self, last: usize, choose: impl FnOnce(usize) -> usize) -> Option<Arc<Token>> {
         let tokens = self.tokens.lock().expect("no panic");
         let eligible = tokens.len().min(last);
@@ -334,12 +334,12 @@ impl Ledger {
         self.quiet.lock().expect("no panic").push(token);
     }
 
-    /// Everybody's sessions may have ended.
+    /// Forgets the quiet users' tokens, since everybody's sessions may have ended.
     pub(super) fn forget_quiet(&self) {
         self.quiet.lock().expect("no panic").clear();
     }
 
-    /// One of those that no client ends.
+    /// One of the tokens that no client ends.
     pub(super) fn quiet(&self, choose: impl FnOnce(usize) -> usize) -> Option<Arc<Token>> {
         let quiet = self.quiet.lock().expect("no panic");
         (!quiet.is_empty()).then(|| Arc::clone(&quiet[choose(quiet.len())]))
@@ -371,12 +371,12 @@ impl Ledger {
         self.is_over.load(Ordering::SeqCst)
     }
 
-    /// How many tokens have been revoked and acknowledged so far.
+    /// The number of tokens whose revocation was acknowledged so far.
     pub(super) fn revoked(&self) -> u64 {
         read(&self.counts.revoked)
     }
 
-    /// Waits until this many more tokens were revoked, but no longer than this; whether they were.
+    /// Waits for this many more revoked tokens, for at most this time; returns whether they were reached.
     pub(super) fn wait_for(&self, more: u64, at_most: Duration) -> bool {
         let goal = self.revoked() + more;
         let guard = self.progress.0.lock().expect("no panic");

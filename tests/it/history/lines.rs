@@ -1,4 +1,4 @@
-//! A client's connections: one to each node, each with at most one request under way.
+//! A client's connections: one to each node, each with at most one request in flight.
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +6,7 @@ use super::ledger::Responder;
 use super::node::Node;
 use crate::harness::wire::{Reply, Request, Wire};
 
-/// A client waits this long for an answer; the server may still send it later.
+/// How long a client waits for an answer; the server may still send it later.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// A connection to a node, opened when it is needed.
@@ -18,7 +18,7 @@ pub(super) struct Line<'a> {
     asked: Option<Instant>,
 }
 
-/// The result of a request; without a reply it was not answered.
+/// The result of a request; it has no reply if it was not answered.
 pub(super) struct Answer {
     pub(super) asked: Instant,
     pub(super) got: Instant,
@@ -30,7 +30,7 @@ impl<'a> Line<'a> {
         Self { node, place: Responder::Node(number), is_for_checks: false, wire: None, asked: None }
     }
 
-    /// A line for checks alone, to the node or to its gate.
+    /// A line only for checks, to the node or to its gate.
     pub(super) fn for_checks(node: &'a Node, number: usize) -> Self {
         Self { is_for_checks: true, ..Self::to(node, number) }
     }
@@ -69,12 +69,12 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// Waits for the answer to the request that was sent; `None` if none was.
+    /// Waits for the answer to the request that was sent; `None` if none was sent.
     pub(super) fn receive(&mut self) -> Option<Answer> {
         let asked = self.asked.take()?;
         let reply = self.wire.as_mut().and_then(|wire| wire.receive("GET").ok());
         if reply.is_none() {
-            // A later answer must not be taken for that to another request.
+            // A late answer must not be taken for that to another request.
             self.wire = None;
         }
         Some(Answer { asked, got: Instant::now(), reply })

@@ -25,18 +25,18 @@ const SERVE: &str = "KNOXIDE_HISTORY_SERVE";
 const SOCKET: &str = "KNOXIDE_HISTORY_SOCKET";
 const BUG: &str = "KNOXIDE_HISTORY_BUG";
 
-/// What the child says before its address.
+/// What the child prints before its address.
 const LISTENING: &str = "listening on ";
 
-/// Longer than a start takes, also while the database is away for a moment.
+/// Longer than a start takes, even while the database is unavailable for a moment.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What serves.
+/// The kind of server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// This very program as a child, which hashes passwords as cheaply as bcrypt can.
+    /// This very program as a child process, which hashes passwords at bcrypt's lowest cost.
     Child(Option<Bug>),
-    /// The program that is shipped. It is asked for no logins, since each costs 70 ms of work.
+    /// The program as it is shipped. It gets no logins, since each costs 70 ms of work.
     Shipped,
 }
 
@@ -73,16 +73,16 @@ impl Drop for Process {
     }
 }
 
-/// A node; its process ends with this value.
+/// A node, whose process ends when this is dropped.
 pub(super) struct Node {
     url: String,
     kind: Kind,
-    /// The folder of the Unix socket on which it listens, too.
+    /// The folder of the Unix socket on which it also listens.
     folder: tempfile::TempDir,
     gate: Option<Gate>,
     process: Mutex<Option<Process>>,
     address: Mutex<SocketAddr>,
-    /// Cautious clients do not ask it: it is frozen, or about to be.
+    /// Cautious clients avoid it: it is frozen, or about to be.
     is_shunned: AtomicBool,
 }
 
@@ -103,7 +103,7 @@ impl Node {
         node
     }
 
-    /// Puts an application before it, which checks for its clients.
+    /// Puts an application in front of it, which checks for its clients.
     pub(super) fn put_behind_gate(&mut self, client: &Credentials, manner: Manner) {
         self.gate = Some(Gate::start(&self.socket(), client, manner));
     }
@@ -135,18 +135,18 @@ impl Node {
         drop(self.process.lock().expect("no panic").take());
     }
 
-    /// Starts it again after [`Node::kill`], and kills it after this time, whatever it is doing then.
+    /// Starts it again after [`Node::kill`], and kills it after this time, whatever it is doing by then.
     pub(super) fn kill_while_it_starts(&self, after: Duration) {
         let process = match self.kind {
             Kind::Child(bug) => Process::Child(spawn_child(&self.url, &self.socket(), bug)),
             Kind::Shipped => start_shipped(&self.url, &self.socket()).0,
         };
-        // The moment is what the test varies.
+        // The time of the kill is what the test varies.
         std::thread::sleep(after);
         drop(process);
     }
 
-    /// It ends when it is killed, and never by itself.
+    /// Requires that it has not ended by itself.
     pub(super) fn assert_runs(&self) {
         let mut process = self.process.lock().expect("no panic");
         let ended = process.as_mut().and_then(Process::ended);
@@ -167,17 +167,17 @@ impl Node {
         self.process.lock().expect("no panic").as_ref().expect("a process").signal(signal);
     }
 
-    /// Where it listens, or did when it last ran.
+    /// The address at which it listens, or did when it last ran.
     pub(super) fn address(&self) -> SocketAddr {
         *self.address.lock().expect("no panic")
     }
 
-    /// Where checks are asked for: at its gate, if it has one.
+    /// The address for checks: that of its gate, if it has one.
     pub(super) fn address_of_checks(&self) -> SocketAddr {
         self.gate.as_ref().map_or_else(|| self.address(), |gate| gate.address)
     }
 
-    /// Whether logins may be asked for here.
+    /// Whether it takes logins.
     pub(super) fn takes_logins(&self) -> bool {
         self.kind != Kind::Shipped
     }
@@ -200,13 +200,13 @@ fn spawn_child(url: &str, socket: &Path, bug: Option<Bug>) -> std::process::Chil
     command.spawn().expect("a child process")
 }
 
-/// `None` if it ends before it listens, such as when the database is away.
+/// `None` if it ends before it listens, for example when the database is unavailable.
 fn start_child(url: &str, socket: &Path, bug: Option<Bug>) -> Option<(Process, SocketAddr)> {
     let mut child = spawn_child(url, socket, bug);
     let mut output = BufReader::new(child.stdout.take().expect("a pipe, asked for once"));
     let mut lines = output.by_ref().lines().map_while(Result::ok);
     let said = lines.find_map(|line| Some(line.strip_prefix(LISTENING)?.to_owned()));
-    // Kept open: the child may have more to say.
+    // Kept open, since the child may print more.
     child.stdout = Some(output.into_inner());
     Some((Process::Child(child), said?.parse().expect("an address")))
 }
@@ -224,10 +224,10 @@ fn start_shipped(url: &str, socket: &Path) -> (Process, SocketAddr) {
     (Process::Shipped(running), address)
 }
 
-/// Ends this process, a child of the test, with its parent.
+/// Ends this process, a child of the test, when its parent ends.
 pub(super) fn end_with_parent() {
     std::thread::spawn(|| {
-        // The parent never writes: this is its end.
+        // The parent never writes, so this returns when it ends.
         std::io::stdin().read_to_end(&mut Vec::new()).ok();
         std::process::exit(0);
     });
@@ -242,7 +242,7 @@ fn the_node_serves() {
     drop(knoxide::store::Store::connect(&store).expect("a database"));
     let keeper = Arc::clone(&store);
     std::thread::spawn(move || {
-        // As the program does, and more often.
+        // As the program does, but more often.
         loop {
             keeper.keep_reserve().ok();
             std::thread::sleep(Duration::from_millis(500));
@@ -260,7 +260,7 @@ fn serve(builder: AuthBuilder) {
     let socket = setting(SOCKET).expect("a path");
     let listen =
         vec![ListenAddress::Tcp(SocketAddr::from(([127, 0, 0, 1], 0))), ListenAddress::Unix(PathBuf::from(socket))];
-    // Two workers: each has its own cache.
+    // Two workers, each with a cache of its own.
     let http = HttpSettings { listen, workers: 2, ..HttpSettings::default() };
     actix_web::rt::System::new().block_on(async move {
         let server = Server::bind(&http, auth).expect("a bound server");

@@ -1,4 +1,4 @@
-//! The ledger judges by moments. In which order it hears of them does not matter.
+//! The ledger judges by moments. The order in which events are recorded does not matter.
 
 use std::time::{Duration, Instant};
 
@@ -9,8 +9,8 @@ use crate::harness::wire::Reply;
 
 const BY: Responder = Responder::Node(0);
 
-/// A login at 0 s; the end of all sessions asked for at 1 s, seen by a check at 2 s and heard of last; and another
-/// end, asked for at 3 s and heard of first.
+/// A login at 0 s; the end of all sessions, requested at 1 s, noticed by a check at 2 s and recorded last; and another
+/// end, requested at 3 s and recorded first.
 fn judge(first_end: Outcome, check: Option<[u64; 2]>) -> Verdict {
     let (ledger, user, begin) = (Ledger::default(), User::new("alice".to_owned()), Instant::now());
     let at = |seconds| begin + Duration::from_secs(seconds);
@@ -38,7 +38,7 @@ fn an_end_that_is_heard_of_late_explains_what_was_seen_before() {
 
 #[test]
 fn an_end_that_is_heard_of_late_forbids_what_came_after_it() {
-    // Asked after the first end was answered, and before the second one was.
+    // Sent after the first end was answered, and before the second one was.
     assert_eq!(judge(Outcome::Done, Some([5, 5])).let_in, 1);
     assert_eq!(judge(Outcome::Silent, Some([5, 5])).let_in, 0);
 }

@@ -1,13 +1,12 @@
-//! What became of a request.
+//! The outcome of a request.
 
 use crate::harness::wire::Reply;
 
-/// The outcome of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Outcome {
     Done,
     Refused,
-    /// "Could not": it may or may not have happened.
+    /// "Could not": the request may or may not have taken effect.
     Unavailable,
     /// There was no answer.
     Silent,

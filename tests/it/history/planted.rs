@@ -11,10 +11,10 @@ use knoxide::domain::token::TokenDigest;
 use knoxide::store::conformance::{Layer, Layered};
 use knoxide::store::{Connection, FeedKind, Store, StoreResult};
 
-/// How long a late cache serves what it once read.
+/// How long a late cache serves what it has read.
 const LATE: Duration = Duration::from_millis(50);
 
-/// How much later than acknowledged a hasty logout is done.
+/// How long after its acknowledgement a hasty logout happens.
 const HASTY: Duration = Duration::from_millis(20);
 
 /// One logout in this many is forgotten.
@@ -23,13 +23,13 @@ const FORGOTTEN: u64 = 10;
 /// The bug of a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Bug {
-    /// What was read is served for 50 ms more.
+    /// Rows that were read are served for another 50 ms.
     LateCache,
-    /// A logout is acknowledged before it is done.
+    /// A logout is acknowledged before it happens.
     HastyLogout,
-    /// Now and then a logout is acknowledged and never done.
+    /// Now and then a logout is acknowledged and never happens.
     ForgottenLogout,
-    /// A failure to look is treated as a missing token.
+    /// A failed read is treated as a missing token.
     BlindRead,
 }
 
@@ -65,7 +65,7 @@ impl Planted {
         Layered::new(Arc::clone(&store), Self { store, bug, read, logouts })
     }
 
-    /// Reads, but uses what it read a while ago.
+    /// Reads rows, but uses those that it read a while ago.
     fn find_late(&self, behind: &mut dyn Connection, digests: &[TokenDigest]) -> StoreResult<Vec<Option<TokenRecord>>> {
         let found = behind.find_many(digests)?;
         let now = Instant::now();

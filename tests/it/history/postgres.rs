@@ -24,9 +24,9 @@ use crate::harness::{program, setting};
 const LONG_LOG: &str = "INSERT INTO revocation_log (session_id)
     SELECT decode(md5(number::text), 'hex') FROM generate_series(1, 3000) number";
 
-/// What is around the nodes.
+/// The environment of the nodes.
 struct World {
-    // In this order: clients end before servers.
+    // In this order, so that clients end before servers.
     proxies: Vec<Proxy>,
     pooler: PgBouncer,
     url: String,
@@ -60,7 +60,7 @@ impl World {
         connect(&self.url)
     }
 
-    /// As the pruner does in two steps an hour apart, here at the same moment.
+    /// What the pruner does in two steps an hour apart, done here at once.
     fn prune(&self) {
         let store = DieselStore::open(&self.url, StoreOptions::default()).expect("a store");
         for _ in 0..2 {
@@ -80,7 +80,7 @@ fn resume(scene: &Scene<'_, World>) {
     scene.cluster().resume().expect("Postgres starts again");
 }
 
-/// Nothing passes between a node and its database, and neither notices.
+/// No data passes between a node and its database, and neither notices.
 fn silence(scene: &mut Scene<'_, World>) {
     let number = scene.any_node();
     let proxy = &scene.world.proxies[number];
@@ -116,7 +116,7 @@ fn break_off(scene: &mut Scene<'_, World>) {
     proxy.cut();
 }
 
-/// All nodes behind it wait.
+/// All nodes behind the pooler wait.
 fn stop_pooler(scene: &mut Scene<'_, World>) {
     let id = scene.world.pooler.id().to_string();
     let last = scene.stage.nodes.len() - 1;
@@ -134,8 +134,8 @@ fn terminate(scene: &mut Scene<'_, World>) {
     }
 }
 
-/// A transaction with a number stays open: to every snapshot taken meanwhile, all newer rows
-/// look new, and there are more than a node may skip.
+/// A transaction with an id stays open: every snapshot taken meanwhile treats all newer rows as new, and there are more
+/// than a node may skip.
 fn old_transaction(scene: &mut Scene<'_, World>) {
     let mut old = scene.world.connect();
     old.batch_execute("BEGIN; SELECT pg_current_xact_id()").expect("a transaction");
@@ -147,14 +147,15 @@ fn old_transaction(scene: &mut Scene<'_, World>) {
     scene.hold(20, 500);
 }
 
-/// Runs three nodes, the first as it is shipped, the second with this bug if there is one, the
-/// third through PgBouncer. `None` if the Postgres half of the tests is left out.
+/// Runs three nodes: the first as it is shipped, the second with this bug if there is one, the third through PgBouncer.
+/// `None` if the Postgres half of the tests is omitted.
 pub(super) fn history(scale: &Scale, bug: Option<Bug>) -> Option<Report> {
     shared()?;
     let cluster = Cluster::start().expect("a server");
     let mode = setting("KNOXIDE_HISTORY_POOL").unwrap_or_else(|| "session".to_owned());
     let pooler = PgBouncer::before(cluster.address(), &mode, Statements::Known);
-    let pooler = pooler.expect("PgBouncer is not installed, or too old for this mode: scripts/test does it, on Debian");
+    let pooler =
+        pooler.expect("PgBouncer is not installed, or too old for this mode; on Debian, scripts/test installs it");
     let behind = [cluster.address(), cluster.address(), pooler.address()];
     let proxies: Vec<_> = behind.into_iter().map(|target| Proxy::to(target).expect("a proxy")).collect();
     let database = Database::at(cluster.url());

@@ -1,4 +1,4 @@
-//! Two nodes on one file of SQLite, or one, and their faults.
+//! One or two nodes on one SQLite file, and their faults.
 
 use diesel::connection::SimpleConnection as _;
 use diesel::dsl::sql;
@@ -13,7 +13,7 @@ use super::{Report, Scale, run};
 use crate::harness::app::{Backend, Database};
 use crate::harness::small_disk::SmallDisk;
 
-/// The file, and the disk that it alone is on, if this user may mount one.
+/// The file, and a separate disk for it, if this user is allowed to mount one.
 struct World {
     path: String,
     disk: Option<SmallDisk>,
@@ -29,7 +29,7 @@ const FAULTS: &[Fault<World>] = &[
     Fault { name: "lock held by another", inflict: lock },
     Fault { name: CHECKPOINT, inflict: checkpoint },
     Fault { name: "VACUUM by another", inflict: vacuum },
-    // The last: it is left out if there is no disk to fill.
+    // The last one, which is omitted if there is no disk to fill.
     Fault { name: "full disk", inflict: fill },
 ];
 
@@ -40,7 +40,7 @@ const KILLS: &[Fault<World>] = &[
     Fault { name: "kill -9, and again while it starts", inflict: |scene| kill_the_only_node(scene, true) },
 ];
 
-/// The number of tokens that are checked after each kill: the newest, about as many as there are between two kills.
+/// The number of tokens that are checked after each kill: the newest, about as many as are revoked between two kills.
 const AUDITED: usize = 100;
 
 impl World {
@@ -66,11 +66,11 @@ impl World {
     }
 }
 
-/// Kills the only node at a random moment, and checks what it knows after its new start.
+/// Kills the only node at a random moment, and checks what it knows after its restart.
 fn kill_the_only_node(scene: &mut Scene<'_, World>, twice: bool) {
     let node = &scene.stage.nodes[0];
     let (moment, next) = (scene.dice.millis(0, 30), scene.dice.millis(0, 40));
-    // The moment is what the test varies.
+    // The time of the kill is what the test varies.
     std::thread::sleep(moment);
     node.kill();
     if twice {
@@ -81,12 +81,12 @@ fn kill_the_only_node(scene: &mut Scene<'_, World>, twice: bool) {
     audit(scene.stage, &tokens[tokens.len().saturating_sub(AUDITED)..], (0, 1));
 }
 
-/// Another process writes for long, so that no node can.
+/// Another process holds the write lock for long, so that no node can write.
 fn lock(scene: &mut Scene<'_, World>) {
     let mut connection = scene.world.connect();
     let length = scene.dice.millis(100, 1_500);
     connection.batch_execute("BEGIN IMMEDIATE; UPDATE sweep_state SET id = id").expect("the lock");
-    // The moment is what the test varies.
+    // The length of the lock is what the test varies.
     std::thread::sleep(length);
     connection.batch_execute("COMMIT").expect("a commit");
 }
@@ -104,7 +104,7 @@ fn vacuum(scene: &mut Scene<'_, World>) {
     scene.hold(5, 100);
 }
 
-/// The disk has no free space, and then it has again. Tokens are revoked meanwhile.
+/// The disk is full for a while. Tokens are revoked meanwhile.
 fn fill(scene: &mut Scene<'_, World>) {
     let Some(disk) = &scene.world.disk else { return };
     let slot = scene.dice.index(scene.stage.crowd.slots());
@@ -115,7 +115,7 @@ fn fill(scene: &mut Scene<'_, World>) {
     disk.clear();
 }
 
-/// The database on a disk of its own, so large that only the fault fills it.
+/// The database on a separate disk, so large that only the fault fills it.
 fn on_small_disk(scale: &Scale) -> Option<(SmallDisk, Database)> {
     let mib = 128 + scale.revoked / 200;
     let disk = SmallDisk::of(u32::try_from(mib).expect("a disk"))?;
@@ -134,7 +134,7 @@ pub(super) fn history_of_kills(scale: &Scale) -> Report {
     report
 }
 
-/// Runs two nodes, the first as it is shipped, the second with this bug if there is one.
+/// Runs two nodes: the first as it is shipped, the second with this bug if there is one.
 pub(super) fn history(scale: &Scale, bug: Option<Bug>) -> Report {
     let on_disk = if bug.is_none() { on_small_disk(scale) } else { None };
     let (disk, database) = on_disk.map_or((None, None), |(disk, database)| (Some(disk), Some(database)));

@@ -1,4 +1,4 @@
-//! What `Cargo.toml` depends on is used, and says what for.
+//! Each dependency in `Cargo.toml` is used, and a comment says why it is needed.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,10 +9,10 @@ use super::source::{rust_files, tokens};
 /// Linked into the program, so that diesel finds them, and never named.
 const LINKED: [&str; 2] = ["libsqlite3-sys", "pq-sys"];
 
-/// The name of a crate in code, where it is not that of its package.
+/// The name of a crate in code, if it is not that of its package.
 const LIBRARY_NAMES: [(&str, &str); 1] = [("md-5", "md5")];
 
-/// The names in a section of a manifest, each with whether a comment stands above it.
+/// The names in a section of a manifest, each with whether a comment precedes it.
 fn dependencies<'m>(manifest: &'m str, section: &str) -> Vec<(&'m str, bool)> {
     let lines = manifest.lines().skip_while(|line| *line != section).skip(1).take_while(|line| !line.starts_with('['));
     let mut explained = false;
@@ -26,7 +26,7 @@ fn dependencies<'m>(manifest: &'m str, section: &str) -> Vec<(&'m str, bool)> {
     found
 }
 
-/// The crates that a text in Rust may name: all words before a `::` or behind a `use`.
+/// The crates that Rust source may name: all words before a `::` or after a `use`.
 fn named(text: &str) -> BTreeSet<String> {
     let tokens = tokens(text);
     let pairs = tokens.iter().zip(tokens.iter().skip(1));
@@ -45,7 +45,7 @@ fn mistakes(manifest: &str, section: &str, code: &BTreeSet<String>) -> Vec<Strin
     let mut wrong = Vec::new();
     for (name, explained) in dependencies(manifest, section) {
         if !explained {
-            wrong.push(format!("{name} has no line above it that says what for"));
+            wrong.push(format!("{name} has no comment that says why it is needed"));
         }
         let renamed = LIBRARY_NAMES.iter().find(|(package, _)| *package == name);
         let library = renamed.map_or_else(|| name.replace('-', "_"), |(_, library)| (*library).to_owned());
@@ -79,6 +79,6 @@ fn each_dependency_is_used_and_says_what_for() {
 fn a_dependency_without_use_or_reason_is_seen() {
     let manifest = "[dependencies]\n# Why.\nmd-5 = \"1\"\nserde_json = \"1\"\n# Why.\nmime = \"1\"\n[lints]\nx = 1\n";
     let code = named("use md5; // mime::Mime\nfn f() { serde_json::to_string(\"mime::Mime\") }");
-    let expected = ["serde_json has no line above it that says what for", "mime is not used"];
+    let expected = ["serde_json has no comment that says why it is needed", "mime is not used"];
     assert_eq!(mistakes(manifest, "[dependencies]", &code), expected);
 }

@@ -1,4 +1,4 @@
-//! Reading Rust as far as the rules need it: which paths a file names.
+//! Parses Rust as far as the rules need it: which paths a file names.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,19 +9,19 @@ use proc_macro2::{Delimiter, Spacing, TokenStream, TokenTree};
 pub(super) struct Source {
     /// Its path under `src/`, without `.rs`.
     pub(super) file: String,
-    /// The module it is.
+    /// The path of its module.
     pub(super) module: Vec<String>,
     /// Whether it is built for tests only.
     pub(super) is_test: bool,
     /// Every path it names, from the root of its crate: `crate::http::drf::reply`, `std::env::var`.
     pub(super) paths: Vec<String>,
-    /// How often it takes a secret out of its type, its tests left aside.
+    /// How often it takes a secret out of its type, not counting its tests.
     pub(super) exposures: usize,
-    /// Its `static` items that can change, its tests left aside.
+    /// Its mutable `static` items, not counting its tests.
     pub(super) globals: Vec<String>,
 }
 
-/// All files of the library but the list of its modules.
+/// All files of the library except the list of its modules.
 pub(super) fn read_library() -> Vec<Source> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let files = rust_files(&root);
@@ -37,7 +37,7 @@ pub(super) fn read_library() -> Vec<Source> {
     sources
 }
 
-/// All files of Rust in a folder and the folders in it.
+/// All Rust files in a folder and its subfolders.
 pub(super) fn rust_files(root: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     collect(root, &mut files);
@@ -57,11 +57,11 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
 }
 
 impl Source {
-    /// Reads the text of the file with this name under `src/`.
+    /// Parses the text of the file with this name under `src/`.
     pub(super) fn read(name: &str, text: &str) -> Self {
         let file = name.trim_end_matches(".rs").to_owned();
         let module: Vec<String> = file.split('/').map(str::to_owned).collect();
-        // The suite for stores is a test that ships.
+        // The test suite for stores is a test, although it ships.
         let is_test = module.iter().any(|part| part == "tests" || part == "conformance");
         let mut source = Self { file, module, is_test, paths: Vec::new(), exposures: 0, globals: Vec::new() };
         source.scan(&tokens(text));
@@ -70,7 +70,7 @@ impl Source {
 
     fn scan(&mut self, tokens: &[String]) {
         let token = |at: usize| tokens.get(at).map_or("", String::as_str);
-        // The modules around the place, each with the number of braces open before it.
+        // The modules around the current position, each with the number of braces open before it.
         let mut inside: Vec<(usize, &str)> = Vec::new();
         let mut depth = 0;
         for at in 0..tokens.len() {
@@ -108,7 +108,7 @@ impl Source {
     }
 }
 
-/// Reads a path, or a tree of paths in braces, and returns the place behind it.
+/// Parses a path, or a tree of paths in braces, and returns the position after it.
 fn tree(tokens: &[String], mut at: usize, before: &str, paths: &mut Vec<String>) -> usize {
     let token = |at: usize| tokens.get(at).map_or("", String::as_str);
     let mut path = before.to_owned();
@@ -135,14 +135,14 @@ fn tree(tokens: &[String], mut at: usize, before: &str, paths: &mut Vec<String>)
         }
         at += 1;
         if !is_name(token(at)) && !matches!(token(at), "{" | "*") {
-            // Generic arguments: the path so far is what was named.
+            // Generic arguments: the path before them is what was named.
             paths.push(path);
             return at;
         }
     }
 }
 
-/// A path from the root of its crate, wherever it was written.
+/// The path from the root of its crate, from any place in the source.
 fn absolute(path: &str, here: &[String]) -> String {
     let mut module = here.to_vec();
     let mut parts = path.split("::").peekable();
@@ -168,7 +168,7 @@ fn is_name(token: &str) -> bool {
     token.starts_with(|first: char| first == '_' || first.is_ascii_alphabetic())
 }
 
-/// The words and signs of a text in Rust, without comments, literals and lifetimes.
+/// The words and punctuation of Rust source, without comments, literals and lifetimes.
 pub(super) fn tokens(text: &str) -> Vec<String> {
     let mut tokens = Vec::new();
     flatten(text.parse().expect("Rust"), &mut tokens);

@@ -1,4 +1,4 @@
-//! Which indexes lead to what is searched, on Postgres; those of SQLite are in the tests of the store.
+//! The indexes that searches use on Postgres; those on SQLite are in the tests of the store.
 
 use diesel::RunQueryDsl as _;
 use diesel::connection::SimpleConnection as _;
@@ -33,7 +33,7 @@ const FILL: &str = "
     SELECT decode(repeat(md5(encode(id, 'hex')), 4), 'hex'), id, 'access', created FROM sessions;
     ANALYZE";
 
-/// How often an index was read, and how many of its entries.
+/// How often an index was scanned, and how many entries were read from it.
 fn reads(shell: &mut PgConnection, index: &str) -> (i64, i64) {
     let mut number = |column: &str| -> i64 {
         let query = format!("(SELECT sum({column})::bigint FROM pg_stat_user_indexes WHERE indexrelname = '{index}')");
@@ -42,7 +42,7 @@ fn reads(shell: &mut PgConnection, index: &str) -> (i64, i64) {
     (number("idx_scan"), number("idx_tup_read"))
 }
 
-/// Waits until the counters of all other connections are complete, which is when they have ended.
+/// Waits until the counters of all other connections are complete, that is, until they have ended.
 fn settle(shell: &mut PgConnection) {
     let others = "(SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
                   AND backend_type = 'client backend' AND pid <> pg_backend_pid())";
@@ -116,7 +116,7 @@ fn searches_and_ends_go_by_indexes() {
     }
 }
 
-/// A page of events is read from the end of an index: it sorts nothing, and reads no more than it shows.
+/// A page of events is read from the end of an index: nothing is sorted, and only the events shown are read.
 #[test]
 fn pages_of_events_are_read_in_their_order() {
     if shared().is_none() {

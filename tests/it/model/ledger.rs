@@ -2,16 +2,16 @@
 
 use stateright::{Model, Property};
 
-/// A check begun after the answer to a revocation is out is never answered yes.
+/// A check begun after the answer to a revocation was sent is never answered yes.
 pub(super) const STRICT: &str = "no yes to a check begun after the revocation was acknowledged";
 /// A check begun after another was refused is never answered yes for the same token.
 pub(super) const MONOTONE: &str = "no yes to a check begun after a refusal";
-/// When nothing more can happen, each check has had its answer.
+/// When nothing more can happen, each check has been answered.
 pub(super) const ANSWERED: &str = "no check is forgotten";
 const ACCEPTS: &str = "yes is said, and where there is a cache, out of it";
 const REFUSES: &str = "no is said";
 
-/// How much there is of everything.
+/// The size of a model.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Size {
     /// Tokens 0 and up that are checked.
@@ -21,7 +21,7 @@ pub(super) struct Size {
     pub(super) tokens: u8,
     /// Nodes, or workers of one, that check independently.
     pub(super) nodes: usize,
-    /// How many checks begin at most, anywhere and of any token.
+    /// The maximum number of checks, at any node and of any token.
     pub(super) checks: u8,
 }
 
@@ -57,7 +57,7 @@ impl Set {
     }
 }
 
-/// A check on its way: what it is about, and what was known to the world when it began.
+/// A running check: its token, and what had been answered when it began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Check {
     pub(super) token: u8,
@@ -65,7 +65,7 @@ pub(super) struct Check {
     after_refusal: bool,
 }
 
-/// Checks that wait for the same thing; sorted, so that their order makes no new state.
+/// Checks that wait for the same thing; sorted, so that their order does not create new states.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub(super) struct Checks(Vec<Check>);
 
@@ -94,8 +94,8 @@ impl Checks {
     }
 }
 
-/// Requests and answers. Only what later steps or the properties need is kept, so that
-/// histories that differ in nothing else are one state.
+/// Requests and answers. Only what later steps or the properties need is kept, so that histories that differ in nothing
+/// else are one state.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub(super) struct Ledger {
     begun: u8,
@@ -123,7 +123,7 @@ impl Ledger {
         self.monotone_broken |= check.after_refusal;
     }
 
-    /// Notes that the kind of yes that the model is about has been said.
+    /// Notes that the kind of yes that the model is about has occurred.
     pub(super) fn note_accepting(&mut self) {
         self.accepts = true;
     }
@@ -133,7 +133,7 @@ impl Ledger {
         self.refused.insert(check.token);
     }
 
-    /// "Could not look" to all of these, because of an error or a deadline.
+    /// Answers "could not look" to all of these, because of an error or a deadline.
     pub(super) fn fail(&mut self, mut checks: Checks) {
         while checks.next().is_some() {
             self.ended += 1;
@@ -154,8 +154,8 @@ pub(super) trait Told {
     fn ledger(&self) -> &Ledger;
 }
 
-/// The properties of every model. That no check is forgotten is a matter of states without a next
-/// one: each step uses something up, so there are no cycles.
+/// The properties of every model. That no check is forgotten concerns only states without a next one: each step uses
+/// something up, so there are no cycles.
 pub(super) fn properties<M: Model>() -> Vec<Property<M>>
 where
     M::State: Told,
@@ -176,8 +176,8 @@ where
     ]
 }
 
-/// Transactions that revoke, one a token. They begin, and commit in any order; one that
-/// rolls back does to others what one does that has not committed yet.
+/// Transactions that revoke, one for each token. They begin, and commit in any order; one that is rolled back affects
+/// the others as one that has not committed yet does.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub(super) struct Writers {
     pub(super) open: Set,
@@ -190,13 +190,12 @@ pub(super) enum Write {
     Begin(u8),
     Commit(u8),
     RollBack(u8),
-    /// The answer to the revocation leaves. That it need not, or gets lost, needs no step: then
-    /// this one is not taken.
+    /// The answer to the revocation is sent. If it is never sent, or is lost, this step is simply not taken.
     Acknowledge(u8),
 }
 
 impl Writers {
-    /// What may come next, if the answer may leave for the transactions in `acknowledgeable`.
+    /// The possible next steps, if the transactions in `acknowledgeable` may be acknowledged.
     pub(super) fn steps(&self, size: Size, ledger: &Ledger, acknowledgeable: Set) -> Vec<Write> {
         let mut steps = Vec::new();
         for token in 0..size.tokens {
@@ -205,7 +204,7 @@ impl Writers {
             } else if !self.committed.has(token) && !self.rolled_back.has(token) {
                 steps.push(Write::Begin(token));
             }
-            // That of a token that no check is about makes no difference.
+            // That of a token that is never checked makes no difference.
             if token < size.checked && acknowledgeable.has(token) && !ledger.is_acknowledged(token) {
                 steps.push(Write::Acknowledge(token));
             }

@@ -1,16 +1,14 @@
 //! Checks through a worker pool: those that wait share one read that is sent after they arrived.
 //!
-//! Modelled: two nodes with a pool each, two tokens, the database as the set of revocations
-//! that are committed. A read is sent, runs at some later moment against what is committed by
-//! then, and its answer arrives later still, is lost with the connection, or never comes. A
-//! pool whose read is under way may be given up when a check arrives; another takes its place,
-//! and the old answer may still come, to those who asked then. Revocations begin, commit in any
+//! Modelled: two nodes with a pool each, two tokens, and the database as the set of committed revocations. A read is
+//! sent, runs at some later moment against what is committed by then, and its answer arrives later still, is lost with
+//! the connection, or never arrives. When a check arrives, a pool with a running read may be given up; another takes
+//! its place, and the old answer may still arrive, for the checks that waited for it. Revocations begin, commit in any
 //! order or never, and are acknowledged at any time after their commit, or never.
 //!
-//! Left out: more than one thread a pool (nodes are as independent as threads are), more than
-//! one given-up thread, the bound of the queue (who is refused there is no check), clocks (a
-//! read may be silent for ever, and nothing is judged by how long it took), how a session is
-//! judged once its row is read.
+//! Left out: more than one thread in a pool (nodes are as independent as threads are), more than one thread that was
+//! given up, the bound of the queue (a request refused there is not a check), clocks (a read may be silent for ever,
+//! and nothing depends on how long it took), and how a session is judged once its row is read.
 
 use stateright::{Model, Property};
 
@@ -22,9 +20,9 @@ pub(super) enum Mistake {
     JoinsSentRead,
     /// A revocation is acknowledged while its transaction is open.
     AcknowledgesBeforeCommit,
-    /// A revocation is acknowledged though its transaction came to nothing.
+    /// A revocation is acknowledged although its transaction was rolled back.
     AcknowledgesRolledBack,
-    /// The answer of a given-up pool is taken for that of the pool in its place.
+    /// The answer of a pool that was given up is taken for that of its replacement.
     TakesLateAnswers,
     /// When a connection breaks, the checks that waited for its answer get none.
     ForgetsOnLoss,
@@ -40,7 +38,7 @@ pub(super) struct Pools {
 pub(super) struct State {
     ledger: Ledger,
     writers: Writers,
-    /// Sorted: which of the nodes is which makes no difference.
+    /// Sorted, since it makes no difference which node is which.
     nodes: Vec<Node>,
 }
 
@@ -60,7 +58,7 @@ struct Read {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Progress {
     Sent,
-    /// It saw these tokens revoked.
+    /// Its snapshot had these tokens revoked.
     Ran(Set),
     /// No answer will ever come.
     Silent,
@@ -159,7 +157,7 @@ impl Pools {
                     ledger.fail(read.checks);
                 }
             }
-            // Those who wait for it have deadlines of their own; the thread stays occupied.
+            // The checks that wait for it have deadlines of their own; the thread stays occupied.
             Event::FallSilent => {
                 if let Some(read) = node.read(pool) {
                     ledger.fail(read.checks.take());

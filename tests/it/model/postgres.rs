@@ -1,20 +1,18 @@
 //! The validated cache on Postgres: one owner, one connection, one statement per poll.
 //!
-//! Modelled: two nodes with a cache each, two tokens, and for each token a transaction that revokes it:
-//! it takes its number in the log when it begins, and commits in any order or never. A
-//! poll is sent, runs later in one snapshot, and its answer arrives later still, or is lost with
-//! the connection; then the cache begins anew. It brings the rows of the log that its snapshot
-//! sees and the last one did not, the tokens that were not in the cache, the snapshot, the
-//! horizon, and which server answered. A check whose entry a poll drops waits for another one.
-//! The pruner takes a snapshot, publishes it later as the horizon, and deletes what it sees. Once,
-//! the server is exchanged under an open connection, as behind a pooler, for one whose log is empty.
+//! Modelled: two nodes with a cache each, two tokens, and for each token a transaction that revokes it: it takes its
+//! number in the log when it begins, and commits in any order or never. A poll is sent, runs later in one snapshot, and
+//! its answer arrives later still, or is lost with the connection, in which case the cache starts empty. It returns the
+//! rows of the log that its snapshot sees and the last one did not, the tokens that were not in the cache, the
+//! snapshot, the horizon, and which server answered. A check whose entry a poll drops waits for another poll. The
+//! pruner takes a snapshot, publishes it later as the horizon, and deletes the rows that it sees. Once, the server
+//! behind an open connection is exchanged, as can happen behind a pooler, for one whose log is empty.
 //!
-//! A snapshot is modelled as the set of transactions that it sees; numbers of transactions, which
-//! the real one consists of, are left out, and so are: the hour between taking and publishing a
-//! horizon (any moment will do), the look-ups that replace a poll while an old transaction
-//! holds the horizon back (they are reads through a pool), bounds of the cache (an entry less is a
-//! miss), gathering for 200 us (an arrival before the poll is sent), a server that forgets
-//! commits (start refuses one that does not flush), judgement of the row.
+//! A snapshot is modelled as the set of transactions that it sees. Left out are: transaction ids, which a real snapshot
+//! consists of; the hour between taking and publishing a horizon (it may happen at any moment); the look-ups that
+//! replace a poll while an old transaction holds the horizon back (they are reads through a pool); bounds of the cache
+//! (a missing entry is a miss); gathering for 200 us (an arrival before the poll is sent); a server that forgets
+//! commits (the start refuses one that does not flush); and judging the row.
 
 use stateright::{Model, Property};
 
@@ -24,8 +22,8 @@ use super::ledger::{self, Check, Checks, Ledger, Set, Size, Told, Write, Writers
 pub(super) enum Mistake {
     /// Another connection's read fills the cache, too.
     FillsByOtherReads,
-    /// A poll asks for rows with numbers above the greatest it saw, not for those that the
-    /// last snapshot did not see.
+    /// A poll asks for rows with numbers above the greatest it has seen, instead of those that the last snapshot did
+    /// not see.
     GoesBySerialNumber,
     /// After the connection broke, a new feed begins but the cache is kept.
     KeepsCacheOnReconnect,
@@ -49,7 +47,7 @@ pub(super) struct PostgresView {
 pub(super) struct State {
     ledger: Ledger,
     database: Database,
-    /// Sorted: which of the nodes is which makes no difference.
+    /// Sorted, since it makes no difference which node is which.
     nodes: Vec<Node>,
 }
 
@@ -68,7 +66,7 @@ struct Database {
 struct Pruner {
     horizon: Set,
     next: Set,
-    /// Whose rows were inserted, if not committed, when `horizon` and `next` were taken.
+    /// The transactions whose rows were inserted, committed or not, when `horizon` and `next` were taken.
     inserted: Set,
     next_inserted: Set,
 }
@@ -79,7 +77,7 @@ struct Node {
     cache: Set,
     view: Option<View>,
     poll: Option<FeedUpdate>,
-    /// A read of one token on another connection, and what it found.
+    /// A read of one token on another connection, and its result.
     fill: Option<(u8, Option<bool>)>,
 }
 
@@ -149,7 +147,7 @@ impl Database {
         self.writers.step(ledger, write);
     }
 
-    /// The hour in between is any time: the horizon may move whenever that changes something.
+    /// The hour in between may be any time: the horizon may move whenever that changes something.
     fn move_horizon(&mut self) {
         self.pruner = Pruner {
             horizon: self.pruner.next,
@@ -159,7 +157,7 @@ impl Database {
         };
     }
 
-    /// What is lost with the old server: open transactions, and all of the log.
+    /// Discards what is lost with the old server: open transactions, and the whole log.
     fn exchange(&mut self) {
         self.writers.rolled_back = self.writers.rolled_back.and(self.writers.open);
         self.writers.open = Set::EMPTY;
@@ -210,7 +208,7 @@ impl PostgresView {
             newer.for_each(|transaction| invalidation.insert(transaction));
         }
         let seen = numbers.map(|transaction| database.number(transaction)).max().unwrap_or(0);
-        // Only for the mistake; else the number would only make more states.
+        // Only for the planted mistake; otherwise the number would only create more states.
         let greatest = if self.makes(Mistake::GoesBySerialNumber) { greatest.max(seen) } else { 0 };
         let snapshot = database.writers.committed;
         poll.reply = Some(Reply {

@@ -1,18 +1,17 @@
 //! The validated cache on SQLite: one cache per worker, valid while the file does not change.
 //!
-//! Modelled: two workers, each with its own connection and cache, and two tokens. Revocations
-//! commit through a connection that no worker uses: that of another process, or of the pool that
-//! writes. A commit may also leave the log alone, or prune it, or put in place of the whole content that of a copy
-//! that went another way: its log has as many rows, and the last one is another. A row is known again by its
-//! number and by whom it is about, which stands for the mark. A connection notices commits when
-//! a statement of its begins outside a transaction; `data_version` is a number of its own that
-//! grows by one whenever it noticed any. A turn takes the checks that have arrived, reads the
-//! number, applies the newer rows of the log if it differs from the last, and then answers, from
-//! the cache or by reading the row. Commits and arrivals happen between any two of these.
+//! Modelled: two workers, each with its own connection and cache, and two tokens. Revocations commit through a
+//! connection that no worker uses: that of another process, or of the write pool. A commit may also leave the log
+//! alone, or prune it, or replace the whole content by that of a copy with a different history, whose log has as many
+//! rows but a different last one. A row is recognised by its number and by the token it is about, which stands for the
+//! mark. A connection notices commits when one of its statements begins outside a transaction; `data_version` is its
+//! own counter, which grows by one whenever it has noticed any. A turn takes the checks that have arrived, reads the
+//! counter, applies the newer rows of the log if the counter has changed, and then answers, from the cache or by
+//! reading the row. Commits and arrivals can happen between any two of these steps.
 //!
-//! Left out: transactions of writers in progress (SQLite has one writer, so positions in the
-//! log are taken in the order of commits), a busy database (the check goes to a pool), bounds of
-//! the cache (an entry less is a miss), a file replaced under the server, judgement of the row.
+//! Left out: transactions of writers in progress (SQLite has one writer, so positions in the log are taken in the order
+//! of commits), a busy database (the check goes to a pool), bounds of the cache (a missing entry is a miss), a file
+//! replaced under the server, and judging the row.
 
 use stateright::{Model, Property};
 
@@ -22,15 +21,15 @@ use super::ledger::{self, Checks, Ledger, Set, Size, Told};
 pub(super) enum Mistake {
     /// A read's transaction is still open when the next check reads `data_version`.
     ReadsInTransaction,
-    /// The number is read on another connection than the one whose number is remembered.
+    /// The counter is read on another connection than the one whose value is remembered.
     ComparesConnections,
-    /// The row is read and kept before the number.
+    /// The row is read and cached before the counter is read.
     FillsFirst,
     /// A check that arrives during a turn is answered with that turn's checks.
     JoinsTurn,
-    /// Rows of the log that were pruned before they were applied are not missed.
+    /// A gap is not noticed when rows of the log are pruned before they are applied.
     IgnoresGap,
-    /// The last row applied is known again by its number alone.
+    /// The last applied row is recognised by its number alone.
     IgnoresMark,
 }
 
@@ -46,7 +45,7 @@ pub(super) struct State {
     database: Database,
     commits: u8,
     touched: bool,
-    /// Sorted: which of the workers is which makes no difference.
+    /// Sorted, since it makes no difference which worker is which.
     workers: Vec<Worker>,
 }
 
@@ -54,9 +53,9 @@ pub(super) struct State {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 struct Database {
     revoked: Set,
-    /// Whom the rows of the log are about, in their order; the first has number 1.
+    /// The token that each row of the log is about, in order; the first row has number 1.
     log: Vec<u8>,
-    /// How many of them are gone, the oldest first.
+    /// How many of them are pruned, the oldest first.
     pruned: u8,
 }
 
@@ -66,7 +65,7 @@ struct Worker {
     turn: Checks,
     phase: Phase,
     connection: Connection,
-    /// The connection's number for which the cache is valid.
+    /// The value of the connection's counter for which the cache is valid.
     version: Option<u8>,
     /// The last row of the log that the cache knows of, and its mark.
     applied: u8,
@@ -102,7 +101,7 @@ pub(super) enum Action {
     Touch,
     /// A commit that deletes all of the log but its newest row.
     Prune,
-    /// A commit that brings the content of a copy, in which this token was revoked instead of the last one.
+    /// A commit that replaces the content by that of a copy, in which this token was revoked instead of the last one.
     Restore(u8),
     Gather(usize),
     ReadVersion {
@@ -182,7 +181,7 @@ impl SqliteView {
         let seen = state.read(index);
         let worker = &mut state.workers[index];
         let Phase::Changed(number) = worker.phase else { return };
-        // The first time there is nothing to forget, only a position to take.
+        // The first time, the cache has nothing to forget and only takes its position.
         if worker.version.is_some() {
             let has_gap = seen.pruned > worker.applied;
             let is_another = State::mark(&seen, worker.applied) != worker.mark;
@@ -267,7 +266,7 @@ impl Model for SqliteView {
         if state.database.pruned + 1 < State::last_row(&state.database) {
             actions.push(Action::Prune);
         }
-        // Only instead of a token that no check is about: no cache can help if a refused token is good again.
+        // Only in place of a token that is never checked: no cache can help if a refused token becomes good again.
         if state.database.log.last().is_some_and(|last| *last >= self.size.checked) {
             let alive = (0..self.size.checked).filter(|token| !state.database.revoked.has(*token));
             actions.extend(alive.map(Action::Restore));

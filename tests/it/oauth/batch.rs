@@ -16,7 +16,7 @@ fn results(reply: &crate::harness::wire::Reply) -> Vec<Value> {
     members(reply)["results"].as_array().expect("a list").clone()
 }
 
-/// The database of this server, for another one that ends before it.
+/// The database of this server, for another server that ends first.
 fn again(app: &App) -> Database {
     match app.database.url.strip_prefix("sqlite://") {
         Some(path) => Database::of_file(std::path::Path::new(path)),
@@ -61,7 +61,7 @@ on_each_database! {
         }
         let expected: Vec<Option<&str>> =
             (0..800).map(|at| (at % 2 == 0).then(|| users[at / 2 % 3].as_str())).collect();
-        // A server that has not seen these tokens; then they are remembered.
+        // A server that has not seen these tokens before, and then has them cached.
         let fresh = App::on(again(&stage.app), Setup::default());
         let other = Stage { app: fresh, service: Stage::register(&stage.app, "other", "batch") };
         for _ in 0..2 {
@@ -76,7 +76,7 @@ on_each_database! {
         let alice = stage.app.add_user("alice", PASSWORD);
         let client = &mut stage.app.client();
         let mut log_in = || {
-            // So that the ids of the sessions are in this order, too.
+            // So that the ids of the sessions are in the same order.
             stage.app.clock.advance(std::time::Duration::from_millis(1));
             client.login("alice", PASSWORD)
         };
@@ -176,7 +176,7 @@ fn the_body_may_be_a_mebibyte_whatever_the_limit_of_other_bodies() {
     }
 }
 
-/// A stranger's body is not waited for, and a client without the right gets no further.
+/// The server does not wait for the body of an unknown client, and a client without the right is refused as early.
 #[test]
 fn the_caller_is_judged_before_the_body_is_read() {
     let stage = Stage::set(Backend::Sqlite);

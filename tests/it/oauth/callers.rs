@@ -1,4 +1,4 @@
-//! Who is answered: registered clients with the right for it, and scripts of administrators.
+//! Which callers get answers: registered clients with the right for it, and scripts of administrators.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::harness::dialects::Speech;
 use crate::harness::wire::{Reply, Request};
 use knoxide::domain::dialect::Dialect;
 
-/// The question at each endpoint, about this token.
+/// The request to each endpoint, about this token.
 fn questions(token: &str) -> [(&'static str, Request); 3] {
     [
         ("introspect", form_request("/introspect/", &[("token", token)])),
@@ -76,7 +76,7 @@ on_each_database! {
                 assert_refused(&reply, 401, error, &format!("{what}, {right}"));
             }
         }
-        // Without credentials, a revocation takes the token as proof.
+        // Without credentials, a revocation accepts the token as proof.
         for (right, question) in questions(&token).into_iter().take(2) {
             assert_refused(&client.ask(&question), 401, "invalid_client", right);
         }

@@ -1,4 +1,4 @@
-//! Requests that are not what they should be.
+//! Malformed and unusual requests.
 
 use std::time::Duration;
 
@@ -88,7 +88,7 @@ fn two_credentials_are_refused() {
         let other = form_request(path, &[token, ("client_id", "other")]).header("Authorization", stage.header());
         assert_eq!(error(&client.ask(&other)), refused(400), "{path}");
     }
-    // The same id again, and an empty secret, are nothing more.
+    // The same id again, and an empty secret, add nothing.
     let same = form_request("/introspect/", &[token, ("client_id", &id), ("client_secret", "")]);
     assert_eq!(client.ask(&same.header("Authorization", stage.header())).status, 200);
     let lone = form_request("/introspect/", &[token, ("client_secret", secret)]);
@@ -139,12 +139,12 @@ fn the_body_is_a_form_of_a_bounded_size() {
         assert_eq!(error(&client.ask(&without.header("Authorization", stage.header()))), refused(415), "{path}");
         let long = raw(path, FORM, format!("token={}", "a".repeat(16 * 1024))).header("Authorization", stage.header());
         assert_eq!(error(&client.ask(&long)), refused(413), "{path}");
-        // An empty body has no token, an empty token is none, and one token is enough.
+        // A body without the parameter `token`, or with an empty one, is refused.
         for body in ["", "token=", "token", "tokens=x", "Token=x", "a=b"] {
             let request = raw(path, FORM, body).header("Authorization", stage.header());
             assert_eq!(error(&client.ask(&request)), refused(400), "{path} {body}");
         }
-        // Who asks comes first.
+        // The caller is judged first.
         let stranger = raw(path, FORM, "").header("Authorization", "Basic YTpi");
         assert_eq!(error(&client.ask(&stranger)), (401, "invalid_client".to_owned()), "{path}");
     }

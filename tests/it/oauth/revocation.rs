@@ -1,4 +1,4 @@
-//! `POST /revoke/`: by the holder of a token, and by callers that may end any session.
+//! `POST /revoke/`: by a token's holder, and by callers that may end any session.
 
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ on_each_database! {
                 if let Some(reply) = speech.refresh(client, &speech.refreshable(&tokens)) {
                     assert_ne!(reply.status, 200, "{:?}", speech.dialect);
                 }
-                // Again, and with whatever else there is of it.
+                // Again, and with the session's other tokens.
                 revoke(client, &presented);
                 revoke(client, &tokens.access);
             }
@@ -64,7 +64,7 @@ on_each_database! {
         assert_eq!(simplejwt.refresh(client, &refresh).expect("an endpoint").status, 401, "the session is over");
         assert_eq!(ends(&app).len(), 1);
 
-        // The last access token outlives the refresh token.
+        // Here the last access token outlives the refresh token.
         let mut setup = Setup::default();
         let minute = Duration::from_secs(60);
         setup.policy.dialects.simplejwt.access_ttl = Some(minute);
@@ -121,7 +121,7 @@ on_each_database! {
         for presented in states.iter().filter(|presented| presented.is_live) {
             assert!(stage.is_active(client, &presented.token), "{}", presented.what);
         }
-        // All others can be ended, those for administration among them.
+        // Sessions of all other tokens can be ended, including those for administration.
         for presented in &states {
             revoke(client, &presented.token);
         }
@@ -146,7 +146,7 @@ on_each_database! {
         let service = format!("client:{id}");
         for (actor, header) in [(service.clone(), Some(stage.header())), (format!("user:{}", root.0), Some(script)), (service, None)] {
             let tokens = simplejwt.login(client, "alice", PASSWORD);
-            // Even an expired refresh token.
+            // An expired refresh token too.
             stage.app.clock.advance(Duration::from_secs(86_401));
             let refresh = tokens.refresh.expect("a refresh token");
             let token = ("token", refresh.as_str());
@@ -164,7 +164,7 @@ on_each_database! {
             assert_eq!(client.ask(&request).status, 200);
         }
         assert_eq!(ends(&stage.app).len(), before);
-        // Nor does the token itself help a client that lacks the right.
+        // A client that lacks the right cannot use the token itself as proof either.
         let added = Stage::register(&stage.app, "other", "introspect,batch");
         let token = client.login("alice", PASSWORD);
         let header = basic(&added.id.to_string(), added.secret.expose());

@@ -1,4 +1,4 @@
-//! A server with callers that may ask, and tokens in every state.
+//! A server with registered callers, and tokens in every state.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ pub(crate) const IDLE_LIMIT: Duration = Duration::from_secs(3600);
 pub(crate) const TOUCH_INTERVAL: Duration = Duration::from_secs(60);
 pub(crate) const INACTIVE: &str = r#"{"active":false}"#;
 
-/// A server on which a client with all rights is registered.
+/// A server with a registered client that has all rights.
 pub(crate) struct Stage {
     pub(crate) app: App,
     pub(crate) service: AddedClient,
@@ -36,17 +36,17 @@ pub(crate) struct Presented {
     pub(crate) is_live: bool,
 }
 
-/// The header of a client.
+/// The `Authorization` header of a client.
 pub(crate) fn basic(id: &str, secret: &str) -> String {
     format!("Basic {}", BASE64_STANDARD.encode(format!("{id}:{secret}")))
 }
 
-/// A form with these parameters.
+/// A form body with these parameters.
 pub(crate) fn form(parameters: &[(&str, &str)]) -> String {
     form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish()
 }
 
-/// A request with a form.
+/// A request with a form body.
 pub(crate) fn form_request(path: &str, parameters: &[(&str, &str)]) -> Request {
     let request = Request::new("POST", path).header("Content-Type", "application/x-www-form-urlencoded");
     request.body(form(parameters), Framing::Length)
@@ -77,7 +77,7 @@ impl Stage {
         app.admin().add_client(name.to_owned(), rights, None).expect("a client")
     }
 
-    /// The header of the client with all rights.
+    /// The `Authorization` header of the client with all rights.
     pub(crate) fn header(&self) -> String {
         basic(&self.service.id.to_string(), self.service.secret.expose())
     }
@@ -87,7 +87,7 @@ impl Stage {
         self.app.change(user, |admin, user| admin.set_admin(user, true));
     }
 
-    /// A token for a script of this administrator.
+    /// A script token of this administrator.
     pub(crate) fn script_token(&self, admin: UserId) -> String {
         let month = Some(Duration::from_secs(30 * 24 * 3600));
         let made = self.app.change(admin, |admin, user| {
@@ -117,7 +117,7 @@ impl Stage {
         client.ask(&form_request("/introspect/", &[("token", token)]).header("Authorization", self.header()))
     }
 
-    /// Whether introspection says that it is live.
+    /// Whether introspection reports it as live.
     pub(crate) fn is_active(&self, client: &mut Client, token: &str) -> bool {
         let reply = self.introspect(client, token);
         assert_eq!(reply.status, 200, "{}", reply.text());
@@ -134,7 +134,7 @@ pub(crate) fn members(reply: &Reply) -> Value {
     serde_json::from_str(&reply.text()).unwrap_or_else(|_| panic!("no JSON: {} {}", reply.status, reply.text()))
 }
 
-/// A server on which djoser is switched off, and a token in each state.
+/// A server with djoser switched off, and a token in each state.
 pub(crate) fn every_state(backend: Backend) -> (Stage, Vec<Presented>) {
     let mut setup = Setup::default();
     setup.policy.idle_limit = Some(IDLE_LIMIT);

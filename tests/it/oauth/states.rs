@@ -1,4 +1,4 @@
-//! What is said of a token in each state, by each way to ask.
+//! The answer about a token in each state, at each endpoint.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::harness::app::{Backend, on_each_database};
 use crate::harness::dialects::{ALL, Speech};
 use crate::harness::wire::{Reply, Request};
 
-/// The headers that do not differ from request to request.
+/// The headers that are the same in every reply.
 fn constant_headers(reply: &Reply) -> Vec<(String, String)> {
     let named = reply.headers.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.clone()));
     named.filter(|(name, _)| !["date", "x-request-id"].contains(&name.as_str())).collect()
@@ -27,7 +27,7 @@ on_each_database! {
         let (id, secret) = (stage.service.id.to_string(), stage.service.secret.expose());
         let script = format!("Bearer {}", stage.script_token(root));
         let mut headers = None;
-        // Twice: what was found out about a token the first time changes nothing.
+        // Twice: what the server learnt about a token the first time changes nothing.
         for presented in states.iter().chain(&states) {
             let token = ("token", presented.token.as_str());
             let ways = [
@@ -145,7 +145,7 @@ on_each_database! {
     }
 }
 
-/// Neither a caller that is known nor one that is not is told anything else, and no token is inactive.
+/// An outage gives known and unknown callers the same answer, and no token is reported as inactive.
 #[test]
 fn an_outage_is_503_for_every_question() {
     let stage = Stage::set(Backend::Sqlite);
@@ -164,7 +164,7 @@ fn an_outage_is_503_for_every_question() {
                 batch_request(&json!({ "tokens": [token, "no token!"] })),
             ];
             for request in questions {
-                // Without credentials only the revocation has to look.
+                // Without credentials, only the revocation needs the database.
                 if header.is_none() && request.target != b"/revoke/" {
                     continue;
                 }

@@ -1,4 +1,5 @@
-//! The companions of SQLite's file, `-wal` and `-shm`, are removed or replaced under the running program.
+//! The files that SQLite keeps beside the database, `-wal` and `-shm`, are removed or replaced under the running
+//! program.
 
 use std::path::PathBuf;
 
@@ -17,9 +18,9 @@ const SHM: &str = "knoxide.db-shm";
 #[derive(Debug, Clone, Copy)]
 enum Damage {
     Removed,
-    /// A copy of it takes its place.
+    /// Replaced by a copy of itself.
     Replaced,
-    /// Moved away, and back after another process has written.
+    /// Moved away, and moved back after another process has written.
     Moved,
 }
 
@@ -29,7 +30,7 @@ fn companion(program: &Program, name: &str) -> PathBuf {
     program.folder().join(name)
 }
 
-/// Moves the log into the database file, so that a process with other companions finds the tables and the users.
+/// Moves the log into the database file, so that a process with different companions finds the tables and the users.
 fn checkpoint(program: &Program) {
     let path = program.folder().join("knoxide.db").display().to_string();
     let mut other = SqliteConnection::establish(&path).expect("the file opens");
@@ -58,7 +59,7 @@ fn put_back(program: &Program, names: &[&str]) {
     }
 }
 
-/// A server with memory and one without, each stopped in another way.
+/// A server with a cache and one without, each stopped in a different way.
 const SERVERS: [(&str, Signal); 2] = [("1000", Signal::KILL), ("0", Signal::TERM)];
 
 fn a_lost_companion_is_noticed(names: &[&str], how: Damage) {
@@ -73,11 +74,11 @@ fn a_lost_companion_is_noticed(names: &[&str], how: Damage) {
         checkpoint(&program);
         damage(&program, names, how);
         let is_deactivated = program.run(&["user", "deactivate", "admin", "--force"]).code == Some(0);
-        assert!(is_deactivated || names.len() < 2, "{case}: a command finds nothing wrong");
+        assert!(is_deactivated || names.len() < 2, "{case}: a command notices no problem");
         assert_eq!(client.check(&token), 503, "{case}: a check");
         if matches!(how, Moved) {
             put_back(&program, names);
-            assert_eq!(client.check(&token), 503, "{case}: a check, once all is as it was");
+            assert_eq!(client.check(&token), 503, "{case}: a check, once everything is restored");
         }
         assert_eq!(client.ask(&Request::new("GET", "/readyz")).status, 503, "{case}: readiness");
         assert_eq!(client.logout(&other), 503, "{case}: what would be lost is not acknowledged");
@@ -130,7 +131,7 @@ fn companions_that_were_away_for_a_while_are_not_believed() {
     a_lost_companion_is_noticed(&[WAL, SHM], Moved);
 }
 
-/// Its companions belong to the new file: what commands wrote there outlives the end of the server.
+/// The companions now belong to the new file: what commands wrote there survives the end of the server.
 #[test]
 fn a_replaced_database_file_keeps_what_is_written_to_it() {
     let program = Program::on(Backend::Sqlite).with_admin();
@@ -159,7 +160,7 @@ fn what_others_may_do_is_no_loss() {
         "VACUUM INTO 'FOLDER/copy.db'",
         "PRAGMA wal_checkpoint(RESTART); PRAGMA optimize; ANALYZE",
     ] {
-        // Opened and closed each time: the last process that closes may remove the companions.
+        // Opened and closed each time: the last process to close the database may remove the companions.
         let mut other = SqliteConnection::establish(&path).expect("the file opens");
         other.batch_execute(&sql.replace("FOLDER", &program.folder().display().to_string())).expect(sql);
         drop(other);

@@ -9,18 +9,18 @@ use std::time::{Duration, Instant};
 use crate::harness::app::{Client, login_request, token_of, token_request};
 use crate::harness::wire::Reply;
 
-/// What was asked.
+/// The kind of request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Question {
-    /// About a token that is alive all the time.
+    /// About a token that stays live.
     Live,
-    /// About a token that was logged out before.
+    /// About a token that was already logged out.
     Dead,
     Login,
     Logout,
 }
 
-/// An answer, and when it was asked for and given.
+/// An answer, when its request was sent, and when it arrived.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Answer {
     pub(super) ask: Question,
@@ -32,7 +32,7 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    /// Whether it is one of those that may ever be given.
+    /// Whether it is one of the permitted answers.
     fn is_honest(&self) -> bool {
         let good = if self.ask == Question::Dead { 401 } else { 200 };
         self.status == good || (self.status == 503 && self.retry)
@@ -43,7 +43,7 @@ impl Answer {
     }
 }
 
-/// The clients at work; they stop when this is dropped.
+/// The running clients, which stop when this is dropped.
 pub(super) struct Load {
     book: Arc<Book>,
     threads: Vec<JoinHandle<()>>,
@@ -57,7 +57,7 @@ struct Book {
 }
 
 impl Load {
-    /// Starts two clients that check and, if wanted, two that log in and out.
+    /// Starts two clients that check and, if `with_logins`, two that log in and out.
     pub(super) fn start(address: SocketAddr, user: &'static str, password: &'static str, with_logins: bool) -> Self {
         let client = &mut Client::connect(address);
         let (live, dead) = (client.login(user, password), client.login(user, password));
@@ -75,7 +75,7 @@ impl Load {
         Self { book, threads }
     }
 
-    /// Waits for an answer like this, asked for after `since` and given by `deadline`.
+    /// Waits for an answer like this to a request sent after `since`, given by `deadline`.
     pub(super) fn wait_for(
         &self,
         what: &str,
@@ -88,23 +88,27 @@ impl Load {
         loop {
             let found = answers[looked..].iter().find(|answer| answer.asked > since && fits(answer));
             if let Some(answer) = found {
-                assert!(answer.answered <= deadline, "{what} came too late: {:?}", answer.answered - since);
+                assert!(answer.answered <= deadline, "{what} arrived too late: {:?}", answer.answered - since);
                 return *answer;
             }
             looked = answers.len();
             let left = deadline.saturating_duration_since(Instant::now());
-            assert!(!left.is_zero(), "{what} did not come; the last: {:?}", &answers[looked.saturating_sub(8)..]);
+            assert!(
+                !left.is_zero(),
+                "{what} did not arrive; the last answers: {:?}",
+                &answers[looked.saturating_sub(8)..]
+            );
             (answers, _) = self.book.changed.wait_timeout(answers, left).expect("no panic");
         }
     }
 
-    /// Everything asked for after `since` and answered before `until`.
+    /// All answers to requests sent after `since` and answered before `until`.
     pub(super) fn between(&self, since: Instant, until: Instant) -> Vec<Answer> {
         let answers = self.book.lock();
         answers.iter().filter(|answer| answer.asked > since && answer.answered < until).copied().collect()
     }
 
-    /// Ends it; no answer may have been a lie, and no check have taken longer than `limit`.
+    /// Ends the clients. No answer may have been wrong, and no check may have taken longer than `limit`.
     pub(super) fn finish(mut self, limit: Duration) {
         self.stop();
         let answers = self.book.lock();
@@ -120,7 +124,7 @@ impl Load {
     fn stop(&mut self) {
         self.book.stopping.store(true, Ordering::SeqCst);
         for thread in self.threads.drain(..) {
-            // Reported below only if no other failure came first.
+            // Reported below only if nothing else has failed first.
             let ended = thread.join();
             assert!(ended.is_ok() || std::thread::panicking(), "a client got no answer");
         }

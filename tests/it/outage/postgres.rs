@@ -1,4 +1,4 @@
-//! Postgres is killed, stopped, cut off and silenced under load.
+//! Postgres is killed, stopped, disconnected and silenced under load.
 
 use std::time::{Duration, Instant};
 
@@ -10,13 +10,13 @@ use crate::harness::postgres::cluster::Cluster;
 use crate::harness::postgres::shared;
 use crate::harness::proxy::Proxy;
 
-/// A thread that is silent for longer is given up by its pool.
+/// A pool gives up a thread that is silent for longer.
 const SILENT_FOR: Duration = Duration::from_secs(2);
 
-/// A server of knoxide, and behind a proxy a Postgres of its own.
+/// A Knoxide server, and its own Postgres behind a proxy.
 struct Scene {
     load: Load,
-    // In this order: clients end before servers.
+    // In this order, so that clients end before servers.
     _app: App,
     proxy: Proxy,
     cluster: Cluster,
@@ -24,7 +24,7 @@ struct Scene {
 }
 
 impl Scene {
-    /// `None` if the Postgres half of the tests is left out.
+    /// `None` if the Postgres half of the tests is omitted.
     fn set(check_timeout: Duration, with_logins: bool) -> Option<Self> {
         shared()?;
         let cluster = Cluster::start().expect("a server");
@@ -38,7 +38,8 @@ impl Scene {
         Some(Self { load, _app: app, proxy, cluster, with_logins })
     }
 
-    /// While it lasts, for at least `length`, every check asked for is a 503; then all is well.
+    /// Causes an outage of at least `length`, during which every check must be answered 503, and after which everything
+    /// must work again.
     fn outage(&mut self, name: &str, length: Duration, begin: fn(&mut Self), end: fn(&mut Self)) {
         begin(self);
         let begun = Instant::now();
@@ -51,7 +52,7 @@ impl Scene {
         wait_for_return(&self.load, name, Instant::now(), self.with_logins);
     }
 
-    /// Whether checks work again, over new connections, after those that are open fell silent.
+    /// Whether checks work again, over new connections, after all open ones fell silent.
     fn survives_silence_for_ever(&self) -> bool {
         self.proxy.strand();
         let begun = Instant::now();
@@ -71,7 +72,7 @@ fn killed_stopped_cut_off_and_silenced_it_costs_503s_and_nothing_else() {
             |scene| scene.cluster.kill(),
             |scene| scene.cluster.resume().expect("it starts again"),
         );
-        // Long enough for all threads to be given up and replaced.
+        // Long enough that all threads are given up and replaced.
         let long = SILENT_FOR + Duration::from_secs(1);
         scene.outage("a stop", long, |scene| scene.cluster.freeze(), |scene| scene.cluster.thaw());
         scene.outage(
@@ -94,7 +95,7 @@ fn killed_stopped_cut_off_and_silenced_it_costs_503s_and_nothing_else() {
             },
         );
     }
-    // Connections that break while nothing else is wrong.
+    // Connections that break without any other fault.
     for _ in 0..10 {
         scene.proxy.cut();
         wait_for_return(&scene.load, "a short cut", Instant::now(), true);
@@ -112,9 +113,9 @@ fn however_often_it_stops_no_thread_is_lost() {
     scene.load.finish(check_timeout + SLACK);
 }
 
-/// Here every open connection stays silent, and none is closed: each time the
-/// threads on them are given up and replaced. Once all spare threads are given up too, only the end of
-/// the silent connections helps; it does, and makes the spare threads available again.
+/// Here every open connection stays silent, and none is closed: each time, the threads on them are given up and
+/// replaced. Once all spare threads are given up too, only closing the silent connections helps, and makes the spare
+/// threads available again.
 #[test]
 fn connections_that_are_silent_for_ever_cost_spare_threads() {
     let Some(scene) = Scene::set(CHECK_LIMIT, false) else { return };

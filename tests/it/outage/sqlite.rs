@@ -1,4 +1,4 @@
-//! The file of SQLite is removed or locked under the running server.
+//! The SQLite file is removed or locked under the running server.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -20,12 +20,12 @@ fn path(app: &App) -> PathBuf {
     PathBuf::from(app.database.url.strip_prefix("sqlite://").expect("a file"))
 }
 
-/// A login in each dialect.
+/// Logs in with each dialect.
 fn log_in_everywhere(client: &mut Client) -> Vec<(Speech, Tokens)> {
     ALL.into_iter().map(|speech| (speech, speech.login(client, USER, PASSWORD))).collect()
 }
 
-/// Everything that a server can be asked is a 503.
+/// Requires 503 from every endpoint.
 fn assert_unavailable(client: &mut Client, logins: &[(Speech, Tokens)]) {
     assert_eq!(client.ask(&Request::new("GET", "/readyz")).status, 503);
     for (speech, tokens) in logins {
@@ -42,8 +42,7 @@ fn assert_unavailable(client: &mut Client, logins: &[(Speech, Tokens)]) {
     assert_eq!(client.ask(&Request::new("GET", "/healthz")).status, 200);
 }
 
-/// The first answer that is no 503: a thread that found no database waits for a moment before
-/// it looks again.
+/// The first answer that is not 503: a thread that found no database waits for a moment before it tries again.
 fn answer(mut ask: impl FnMut() -> u16) -> u16 {
     let back = Instant::now();
     loop {
@@ -77,8 +76,8 @@ fn without_its_file_nothing_is_answered_until_it_is_back() {
     assert_eq!(answer(|| client.check(&token)), 401);
 }
 
-/// Acknowledged writes would be lost with the old file, and writes of others to the new
-/// one be missed. Opened with the log of the old one, the new one could even be damaged.
+/// Otherwise acknowledged writes would be lost with the old file, and other processes' writes to the new one would be
+/// missed. If the new file were opened with the log of the old one, it could even be damaged.
 #[test]
 fn another_file_in_its_place_is_not_used() {
     let app = App::start(Backend::Sqlite);
@@ -106,7 +105,7 @@ fn checks_go_on_while_somebody_else_writes_for_long() {
     let mut writer = SqliteConnection::establish(path(&app).to_str().expect("UTF-8")).expect("the file opens");
     writer.batch_execute("PRAGMA busy_timeout = 30000; BEGIN IMMEDIATE").expect("the lock");
     let locked = Instant::now();
-    // So many at once that accounts are looked for together.
+    // Enough at once for accounts to be looked up together.
     let logins = (0..64).map(|_| {
         app.auth.login(LoginRequest {
             dialect: Dialect::Knox,
@@ -123,7 +122,7 @@ fn checks_go_on_while_somebody_else_writes_for_long() {
     assert!(during.iter().any(is_live), "no check was answered");
     let unanswered: Vec<_> = during.iter().filter(|answer| answer.status == 503).take(8).collect();
     assert!(unanswered.is_empty(), "{unanswered:#?}");
-    writer.batch_execute("ROLLBACK").expect("the lock is given back");
+    writer.batch_execute("ROLLBACK").expect("the lock is released");
     assert_eq!(app.client().try_login(USER, PASSWORD).status, 200);
     load.finish(CHECK_LIMIT + SLACK);
 }

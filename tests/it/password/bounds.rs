@@ -46,7 +46,7 @@ fn hashes_that_need_much_memory_say_how_much() {
         (format!("scrypt$16384$salt$8$5${BASE64_64}"), (16 << 20) + 6 * 1024),
         (format!("bcrypt$$2b$12${BCRYPT}"), 0),
         ("!".to_owned(), 0),
-        // Beyond the bounds nothing is computed.
+        // Outside the bounds, nothing is computed.
         (format!("argon2$argon2id$v=19$m=1048576,t=2,p=8${ARGON2}"), 0),
     ] {
         assert_eq!(memory_needed(&stored(&hash)), bytes, "{hash}");

@@ -1,4 +1,4 @@
-//! What the program says of places at which it may not look, or may not write.
+//! What the program reports about places that it may not read or write.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
@@ -8,10 +8,10 @@ use std::process::{Command, Stdio};
 use crate::harness::program::{BINARY, Done, Program, tool};
 use crate::harness::small_disk::SmallDisk;
 
-/// A user who may do nothing that root may.
+/// An unprivileged user.
 const NOBODY: u32 = 65_534;
 
-/// Runs a command as [`NOBODY`], with a copy of the program in `folder`; `None` where no other user can be had.
+/// Runs a command as [`NOBODY`], with a copy of the program in `folder`; `None` if the test cannot switch users.
 fn as_nobody(program: &Program, folder: &Path, arguments: &[&str]) -> Option<Done> {
     if tool("id", &["-u"]).trim() != "0" {
         eprintln!("NOT RUN: only root can be another user");
@@ -30,7 +30,7 @@ fn as_nobody(program: &Program, folder: &Path, arguments: &[&str]) -> Option<Don
     Some(Done { code: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) })
 }
 
-/// Commands of each kind: that look, that read, that make a database, and the server.
+/// One command of each kind: one that inspects, one that reads, one that creates a database, and the server.
 const COMMANDS: [&[&str]; 4] = [&["doctor"], &["user", "list"], &["migrate"], &["serve"]];
 
 fn set_mode(path: &Path, mode: u32) {
@@ -60,7 +60,7 @@ fn a_file_or_folder_that_cannot_be_written_is_named_with_its_owner_and_the_cure(
     let wal = folder.join("k.db-wal");
     fs::write(&wal, "").expect("a file");
     let nobody = Some(NOBODY);
-    // Who owns the folder, the file and its log, and what is named.
+    // The owners of the folder, the file and its log, and the one that the message names.
     for (owners, named) in
         [([nobody, None, nobody], &file), ([None, nobody, nobody], &folder), ([nobody, nobody, None], &wal)]
     {
@@ -94,7 +94,7 @@ fn a_folder_that_cannot_be_entered_is_named_with_its_owner_and_the_cure() {
     on_file(&at("closed/inner/data/k.db")).json(&["migrate"]);
     symlink(at("closed/inner/data/k.db"), at("link.db")).expect("a link");
     symlink("closed/inner", at("way")).expect("a link");
-    // Which file, which folder is closed, and with which mode.
+    // The file, the folder that is closed, its mode, and the remedy.
     for (file, named, mode, cure) in [
         ("closed/inner/data/k.db", "closed/inner/data", 0o700, "chown 65534"),
         ("closed/inner/data/none.db", "closed/inner/data", 0o000, "chmod u+rwx"),
@@ -146,7 +146,7 @@ fn no_database_is_promised_where_none_can_be_made() {
     let strict = on_file(&folder.join("k.db")).set("KNOXIDE_CREATE", "false");
     let Some(done) = as_nobody(&strict, outer.path(), &["serve"]) else { return };
     assert!(done.code == Some(1) && done.err.contains("does not exist"), "{}", done.err);
-    // What the doctor says of a folder that is missing, too, and of a link that leads nowhere.
+    // The doctor's message about a missing folder too, and about a dangling link.
     symlink(folder.join("gone.db"), folder.join("link.db")).expect("a link");
     for (file, words) in [("none/k.db", "there is no folder"), ("link.db", "where there is no file")] {
         for command in [&["doctor"][..], &["user", "list"]] {

@@ -20,13 +20,13 @@ fn it_listens_apart_or_beside_or_not_at_all() {
     let login = json!({ "username": "admin", "password": PASSWORD });
     let login = request("POST", "/admin/api/login/", None, Some(&login));
     let status = |address: &str| Client::connect(address.parse().expect("an address")).ask(&login).status;
-    // Apart, at any free port.
+    // Separate, at any free port.
     let apart = program.set("KNOXIDE_ADMIN_LISTEN", "127.0.0.1:0");
     let server = apart.start();
     assert_eq!(status(&address_of(&server)), 200);
     assert_eq!(status(&server.addresses[0]), 404);
     server.stop();
-    // At a socket.
+    // At a Unix socket.
     let socket = apart.folder().join("admin.sock");
     let listen = format!("unix:{}", socket.display());
     let at_socket = apart.set("KNOXIDE_ADMIN_LISTEN", &listen);
@@ -39,14 +39,14 @@ fn it_listens_apart_or_beside_or_not_at_all() {
     assert!(said.contains("\"token\""), "{said}");
     server.stop();
     assert!(!socket.exists());
-    // Beside everything else, at an address that is named twice.
+    // Together with everything else, at an address that is named twice.
     let free = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").to_string();
     let beside = at_socket.set("KNOXIDE_LISTEN", &format!("127.0.0.1:0,{free}")).set("KNOXIDE_ADMIN_LISTEN", &free);
     let server = beside.start();
     assert_eq!((status(&free), status(&server.addresses[0])), (200, 404));
     assert_eq!(Client::connect(free.parse().expect("an address")).login("admin", PASSWORD).len(), 40);
     server.stop();
-    // Nowhere.
+    // Switched off.
     let server = beside.set("KNOXIDE_ADMIN_LISTEN", "off").start();
     assert_eq!(status(&server.addresses[0]), 404);
     let log = server.stop();

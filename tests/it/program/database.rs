@@ -1,4 +1,4 @@
-//! What the program says of a database that it cannot use, and of one that it makes.
+//! What the program reports about a database that it cannot use, and about one that it creates.
 
 use std::fs;
 
@@ -67,7 +67,7 @@ on_each_database! {
             let program = Program::on(backend).with_admin();
             program.write("users.json", &file);
             let url = program.environment().find(|(name, _)| *name == "DATABASE_URL").map(|(_, url)| url.to_owned());
-            // The user and the password are left out of a URL.
+            // A URL is shown without the user and the password.
             let place = match url.as_deref().and_then(|url| url.split_once('@')) {
                 Some((_, place)) => place.to_owned(),
                 None => "knoxide.db".to_owned(),
@@ -151,7 +151,8 @@ mod postgres {
     use crate::harness::postgres::cluster::Cluster;
     use crate::harness::postgres::{connect, shared, with_database};
 
-    /// A server that asks all but its superuser for passwords; `None` if the Postgres half of the tests is left out.
+    /// A server that requires passwords from everyone but its superuser; `None` if the Postgres half of the tests is
+    /// omitted.
     fn server() -> Option<Cluster> {
         shared()?;
         let cluster = Cluster::start().expect("a server");
@@ -169,7 +170,7 @@ mod postgres {
         ] {
             superuser.batch_execute(statement).expect(statement);
         }
-        // The rules are read a moment later.
+        // The rules are reloaded a moment later.
         while diesel::PgConnection::establish(&format!("postgres://nobody@{}/postgres", cluster.address()))
             .is_err_and(|error: diesel::ConnectionError| !error.to_string().contains("password"))
         {}
@@ -197,7 +198,7 @@ mod postgres {
                 let begun = Instant::now();
                 let done = program.run(&[command]);
                 assert_eq!(done.code, Some(1), "{command} {rest}: {}", done.err);
-                // The first try of many took 10 s with its followers.
+                // The first of many attempts used to take 10 s, followed by the others.
                 assert!(begun.elapsed() < Duration::from_secs(8), "{command} {rest}: {}", done.err);
                 assert!(done.err.matches(words).count() == 1 && !done.err.contains("hush"), "{rest}: {}", done.err);
             }
@@ -241,7 +242,7 @@ mod postgres {
         };
         let url = format!("postgres://postgres@{}/postgres", pooler.address());
         let program = Program::bare().set("DATABASE_URL", &url);
-        // The first one may be lucky: nobody was there before.
+        // The first connection may succeed by luck, since no client has used the pooler before.
         program.run(&["migrate"]);
         for command in ["serve", "doctor"] {
             let done = program.run(&[command]);
@@ -281,7 +282,7 @@ mod postgres {
         assert!(!log.contains("__diesel_stmt_"), "{log}");
     }
 
-    /// An address of this machine that is not a loopback one; `None` if it has no network. Nothing is sent.
+    /// An address of this machine other than a loopback one; `None` if it has no network. Nothing is sent.
     fn own_address() -> Option<IpAddr> {
         let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
         socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9)).ok()?;
@@ -308,7 +309,7 @@ mod postgres {
             eprintln!("NOT RUN: a connection over the network, because this machine has none");
             return;
         };
-        // The server listens on a loopback address alone.
+        // The server listens only on a loopback address.
         let listener = TcpListener::bind((address, 0)).expect("a port");
         let (place, server) = (listener.local_addr().expect("an address"), cluster.address());
         std::thread::spawn(move || {
@@ -332,11 +333,11 @@ mod postgres {
         assert_eq!(remedy.contains("postgres-tls"), cfg!(not(feature = "postgres-tls")), "{finding}");
     }
 
-    // A build with TLS asks for it wherever its environment points to.
+    // A build with TLS does connect to the address in its environment, to ask for TLS.
     #[cfg(not(feature = "postgres-tls"))]
     #[test]
     fn only_the_url_itself_consents_to_a_connection_without_tls() {
-        // Where the environment points to; whoever connects there is heard.
+        // The address that the environment names; any connection to it is noticed.
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
         listener.set_nonblocking(true).expect("a listener");
         let port = listener.local_addr().expect("a port").port().to_string();

@@ -1,4 +1,4 @@
-//! The doctor finds what was planted.
+//! The doctor finds planted faults.
 
 use std::fs::{Permissions, set_permissions};
 use std::os::unix::fs::PermissionsExt as _;
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::harness::app::Backend;
 use crate::harness::program::{PASSWORD, Program};
 
-/// What is wrong, by subject, and how the doctor ended.
+/// The subjects with faults, and the doctor's exit status.
 fn wrong(program: &Program) -> (Option<i32>, Vec<String>) {
     let done = program.run(&["--json", "doctor"]);
     let findings: Value = serde_json::from_str(&done.out).unwrap_or_else(|_| panic!("{}{}", done.out, done.err));
@@ -23,7 +23,7 @@ fn found(subject: &str) -> (Option<i32>, Vec<String>) {
     (Some(1), vec![subject.to_owned()])
 }
 
-/// Changes the database behind the program's back.
+/// Changes the database without the program.
 fn alter(program: &Program, sql: &str) {
     let path = program.folder().join("knoxide.db").display().to_string();
     SqliteConnection::establish(&path).expect("a connection").batch_execute(sql).expect(sql);
@@ -53,7 +53,7 @@ fn finds_what_was_planted_and_nothing_else() {
     set_permissions(&database, Permissions::from_mode(0o644)).expect("a changed mode");
     assert_eq!(wrong(&program), found("file mode"));
     set_permissions(&database, Permissions::from_mode(0o600)).expect("a changed mode");
-    // What a command may have left next to it has the mode that the database had then.
+    // Companion files that a command may have left have the mode that the database had then.
     for companion in ["knoxide.db-wal", "knoxide.db-shm"] {
         set_permissions(program.folder().join(companion), Permissions::from_mode(0o600)).ok();
     }
@@ -69,7 +69,7 @@ fn finds_what_was_planted_and_nothing_else() {
     program.json(&["user", "passwd", "alice", "--password-hash", "!"]);
     assert_eq!(wrong(&program), healthy);
 
-    // The doctor looks, and leaves it as it is.
+    // The doctor reports this, and changes nothing.
     alter(&program, "PRAGMA journal_mode = DELETE");
     assert_eq!([wrong(&program), wrong(&program)], [found("journal_mode"), found("journal_mode")]);
     alter(&program, "PRAGMA journal_mode = WAL; UPDATE schema_info SET compatible_from = 99");
@@ -86,7 +86,7 @@ fn finds_what_was_planted_and_nothing_else() {
     assert_eq!(program.run(&["migrate", "status"]).code, Some(1));
 }
 
-/// A private RSA key of 2,048 bits, as older releases made it: PKCS #8 as PEM.
+/// A private RSA key of 2,048 bits, as older releases generated them: PKCS #8 as PEM.
 fn old_rsa_key() -> String {
     use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
     use aws_lc_rs::rsa::{KeyPair, KeySize};

@@ -1,4 +1,4 @@
-//! From nothing to the first token.
+//! From an empty folder to the first token.
 
 use std::fs;
 use std::net::TcpListener;
@@ -12,7 +12,7 @@ use super::token_in;
 use crate::harness::app::{Backend, on_each_database};
 use crate::harness::program::{BINARY, PASSWORD, Program, Running, tool};
 
-/// Logs in, checks, logs out and checks again, with the tool that people use.
+/// Logs in, checks, logs out and checks again, with curl.
 fn log_in_and_out(url: &str, login: &str) {
     let token = token_in(&tool("sh", &["-c", login]));
     let status = |method: &str, path: &str| {
@@ -54,7 +54,7 @@ on_each_database! {
         let log = server.stop();
         assert!(!log.contains(&password), "{log}");
 
-        // The second start finds everything there.
+        // The second start finds everything in place.
         let server = program.start();
         let url = format!("http://{}", server.address());
         log_in_and_out(&url, &login_by_curl(&url, &password));
@@ -77,7 +77,7 @@ on_each_database! {
         for server in [&one, &other] {
             server.client().login("admin", &password);
         }
-        // The file of the start that was second, with a password that is not in use, is gone.
+        // The file of the start that came second, with a password that is not in use, is gone.
         let files = fs::read_dir(program.folder()).expect("a folder").flatten();
         let files = files.filter(|file| file.file_name().to_string_lossy().starts_with("knoxide-admin-password"));
         assert_eq!(files.count(), 1);
@@ -104,7 +104,7 @@ fn the_settings_give_the_password() {
     assert!(!program.folder().join("knoxide-admin-password").exists());
     assert!(!server.stop().contains(PASSWORD));
 
-    // A secret that all users can read is read, with a warning.
+    // A secret that all users can read is still used, with a warning.
     for (path, mode) in [(program.folder(), 0o755), (secret.as_ref(), 0o604)] {
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("a changed mode");
     }
@@ -175,7 +175,7 @@ fn an_error_does_not_throw_a_password_away_that_may_be_stored() {
     assert!(shown.contains("the connection to the database broke") && shown.contains("with the password "), "{shown}");
 }
 
-/// Starts the program on a terminal of its own, with its process's number in the file `pid`.
+/// Starts the program on a terminal of its own, and writes its process id to the file `pid`.
 fn on_a_terminal(program: &Program) -> Running {
     Running::of(&mut terminal_command(program))
 }
@@ -184,7 +184,7 @@ fn terminal_command(program: &Program) -> Command {
     let settings: String = program.environment().map(|(name, value)| format!("{name}='{value}' ")).collect();
     let inner = format!("echo $$ >pid; exec env -i {settings} '{BINARY}' 2>&1");
     let mut command = Command::new("sh");
-    // What the terminal shows goes where this harness reads logs.
+    // The terminal's output goes to where this harness reads logs.
     command.args(["-c", "exec script -qefc \"$1\" /dev/null >&2", "sh", &inner]);
     program.prepare(&mut command);
     command.env("PATH", "/usr/local/bin:/usr/bin:/bin");

@@ -20,7 +20,7 @@ on_each_database! {
         let server = program.start();
         let client = &mut server.client();
 
-        // Each format of hash once.
+        // One user for each hash format.
         let mut formats: Vec<&str> = Vec::new();
         for user in users {
             let text = |name: &str| user[name].as_str().unwrap_or_default();
@@ -52,7 +52,7 @@ on_each_database! {
         let file = program.write("users.json", &import_file(users, (0..tokens).map(|number| 1 + number % users)));
         let report = program.json(&["import", &file]);
         assert_eq!((&report["users"], &report["tokens"]), (&users.into(), &tokens.into()));
-        // It conflicts with existing rows, and then nothing changes.
+        // The import conflicts with existing rows, so nothing changes.
         let again = program.run(&["import", &file]);
         assert_eq!(again.code, Some(4), "{}", again.err);
         let server = program.start();
@@ -61,7 +61,7 @@ on_each_database! {
             assert_eq!(client.check(&token(number)), 200, "token {number}");
         }
         assert_eq!(client.check(&token(tokens)), 401);
-        // New numbers come after the imported ones.
+        // New ids follow the imported ones.
         program.add_user("later", "correct-horse-9");
         let later = program.json(&["user", "show", "later"]);
         assert!(later["id"].as_u64() > Some(users as u64), "{later}");
@@ -84,7 +84,7 @@ on_each_database! {
         let log = program.start().stop();
         assert!(!log.contains("first user was created"), "{log}");
         assert_eq!(program.json(&["user", "show", "admin"])["email"], "old@example.org");
-        // Without the last option, the command is refused, and names it.
+        // Without the last option, the command is refused, and the message names the option.
         program.json(&["user", "passwd", "admin", "--password-hash", "bcrypt_sha256$$2b$10$abcdefghijklmnopqrstuuJFAvXeB9BI1oCG6bVYcB5Oy/QCfrR4e"]);
         let last = program.run(&["user", "delete", "admin", "--yes"]);
         assert!(last.code == Some(4) && last.err.contains("--force"), "{}", last.err);
@@ -132,7 +132,7 @@ on_each_database! {
                      2 users, such as id:18 and id:19, have the same e-mail address, by which they cannot log in: two@x.org";
         assert_eq!(facts("advice", "e-mail addresses"), [blanks, alike]);
 
-        // And all of that is so.
+        // All of these reports are accurate.
         let server = program.start();
         let client = &mut server.client();
         let mut login = |email: &str| {

@@ -1,4 +1,4 @@
-//! Files with a first password that an earlier start left behind.
+//! Files with the first password that an earlier start left behind.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -9,10 +9,10 @@ use diesel::connection::SimpleConnection as _;
 use crate::harness::app::{Backend, on_each_database};
 use crate::harness::program::{PASSWORD, Program};
 
-/// A password as a start would have written it.
+/// A password in the form that a start writes.
 const FULL: &str = "abcdefghjkmnpqrstuvw\n";
 
-/// The names of all files of the password, in order.
+/// The names of all password files, in order.
 fn files(program: &Program) -> Vec<String> {
     let names = fs::read_dir(program.folder()).expect("a folder").flatten();
     let names = names.map(|entry| entry.file_name().to_string_lossy().into_owned());
@@ -35,7 +35,7 @@ on_each_database! {
         program.write("knoxide-admin-password-00000001", FULL);
         program.write("knoxide-admin-password-00000002", "");
         program.write("knoxide-admin-password-00000003", "abc");
-        // None of these is a draft of this program, whatever its name.
+        // None of these is a draft of this program, whatever its name says.
         program.write("knoxide-admin-password", "that was not read yet\n");
         program.write("knoxide-admin-password-notes", FULL);
         program.write("knoxide-admin-password-0000000A", FULL);
@@ -70,7 +70,7 @@ on_each_database! {
         let published = program.folder().join("knoxide-admin-password");
         let draft = program.folder().join("knoxide-admin-password-01234567");
         fs::rename(&published, &draft).expect("a rename");
-        // It fits whatever hashes cost now.
+        // It is recognised whatever hashes cost now.
         let program = program.set("KNOXIDE_BCRYPT_COST", "11");
         let server = program.start();
         let line = server.wait_for("log in with the password in the file");
@@ -79,7 +79,7 @@ on_each_database! {
         server.client().login("admin", &password);
         assert!(!server.stop().contains(&password));
 
-        // Once there is another password, the old one is useless.
+        // Once the user has another password, the old one is useless.
         fs::rename(&published, &draft).expect("a rename");
         assert_eq!(program.run_with(&["user", "passwd", "admin", "--password-stdin"], PASSWORD).code, Some(0));
         let log = program.start().stop();

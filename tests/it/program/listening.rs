@@ -1,4 +1,4 @@
-//! The addresses of the program, and the addresses that it sees of its clients.
+//! The addresses at which the program listens, and the client addresses that it sees.
 
 use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
@@ -8,7 +8,7 @@ use super::token_in;
 use crate::harness::app::Backend;
 use crate::harness::program::{PASSWORD, Program, tool};
 
-/// Logs in through curl, with more arguments, and returns the address that the session has.
+/// Logs in with curl and these further arguments, and returns the session's address.
 fn address_after_login(program: &Program, arguments: &[&str]) -> serde_json::Value {
     let body = format!("{{\"username\":\"admin\",\"password\":\"{PASSWORD}\"}}");
     let login = ["-s", "-H", "Content-Type: application/json", "-d", &body];
@@ -37,7 +37,7 @@ fn at_several_addresses_at_once() {
             Some(path) => address_after_login(&program, &["--unix-socket", path, "http://localhost/auth/login/"]),
             None => address_after_login(&program, &[&format!("http://{address}/auth/login/")]),
         };
-        // A process at a Unix socket has no address.
+        // A client on a Unix socket has no address.
         let expected = match address.as_str() {
             unix if unix.starts_with("unix:") => serde_json::Value::Null,
             six if six.starts_with("[::1]") => "::1".into(),
@@ -46,7 +46,7 @@ fn at_several_addresses_at_once() {
         assert!(seen == expected || address.starts_with("127.0.0.2"), "{address}: {seen}");
     }
 
-    // Another server does not take a live one's socket away.
+    // A second server does not take over a live server's socket.
     let other = program.run(&["serve", "--listen", &format!("127.0.0.1:0,unix:{path}")]);
     assert_eq!(other.code, Some(1), "{}", other.err);
     assert!(other.err.contains("another server listens there"), "{}", other.err);
@@ -55,7 +55,7 @@ fn at_several_addresses_at_once() {
     assert!(!socket.exists());
 }
 
-/// Both are distinguished by the client address that they see.
+/// The two are distinguished by the client address that the server sees.
 #[test]
 fn ipv4_and_ipv6_on_one_port() {
     if TcpListener::bind("[::1]:0").is_err() {
@@ -64,7 +64,7 @@ fn ipv4_and_ipv6_on_one_port() {
     }
     let free = TcpListener::bind("[::]:0").expect("a port").local_addr().expect("an address").port();
     let [four, six] = [format!("0.0.0.0:{free}"), format!("[::]:{free}")];
-    // By itself, `[::]` takes both.
+    // By itself, `[::]` accepts both.
     for listen in [format!("{four},{six}"), format!("{six},{four}"), format!("127.0.0.1:{free},{six}"), six] {
         let program = Program::on(Backend::Sqlite).with_admin().set("KNOXIDE_LISTEN", &listen);
         let server = program.start();
@@ -91,7 +91,7 @@ fn a_socket_has_the_mode_it_is_told() {
     assert_eq!(mode_of(&program.set("KNOXIDE_SOCKET_MODE", "666")), 0o666);
 }
 
-/// Requests in other protocols are logged without alarm, with the client's address.
+/// Requests in other protocols are logged at a low level, with the client's address.
 #[test]
 fn who_speaks_another_protocol_is_told_of_in_passing() {
     use std::io::{Read as _, Write as _};
@@ -103,7 +103,7 @@ fn who_speaks_another_protocol_is_told_of_in_passing() {
         let program = Program::on(Backend::Sqlite).with_admin();
         let server = program.start();
         let mut stream = std::net::TcpStream::connect(server.address()).expect("a connection");
-        // It may be refused before all of it is sent, or read.
+        // The connection may be refused before everything is sent or read.
         stream.write_all(sent).ok();
         stream.read_to_end(&mut Vec::new()).ok();
         let line = server.wait_for("a connection is closed");
@@ -160,7 +160,7 @@ fn only_listed_proxies_are_believed() {
     };
     assert_eq!(from(stranger, forwarded), stranger);
     assert_eq!(from(proxy, forwarded), "203.0.113.9");
-    // What a client wrote itself stands to the left of what the proxy knows.
+    // What a client wrote itself is to the left of what the proxy adds.
     assert_eq!(from(proxy, "X-Forwarded-For: 198.51.100.1, 203.0.113.9"), "203.0.113.9");
     assert_eq!(address_after_login(&program, &[&["-H", forwarded], &socket[..]].concat()), "203.0.113.9");
 }

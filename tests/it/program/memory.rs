@@ -38,7 +38,7 @@ fn limit_memory(server: &Running, more: Option<u64>) {
     prlimit(pid, Resource::As, Rlimit { current, maximum: None }).expect("a limit");
 }
 
-/// Logs in, and waits for as long as it takes on a busy machine.
+/// Logs in, and waits as long as that takes on a busy machine.
 fn log_in(server: &Running, name: &str, password: &str) -> u16 {
     let mut client = server.client();
     client.try_login(name, password).status
@@ -70,7 +70,7 @@ fn too_little_memory_for_a_hash_is_503_and_nobody_elses_trouble() {
             assert!(reply.header("retry-after").is_some(), "{name}");
         }
     }
-    // Several at once do not rely on the same memory.
+    // Several logins at once must not count on the same memory.
     std::thread::scope(|scope| {
         let asked: Vec<_> = (0..8)
             .map(|number| {
@@ -92,7 +92,7 @@ fn too_little_memory_for_a_hash_is_503_and_nobody_elses_trouble() {
     for name in &names {
         assert_eq!(log_in(&server, name, "another one"), 400, "{name}");
         assert_eq!(log_in(&server, name, PASSWORD), 200, "{name}");
-        // From then on the hash is one of ours.
+        // From then on, the hash is one that Knoxide made.
         assert_eq!(log_in(&server, name, PASSWORD), 200, "{name}");
     }
     let log = server.stop();

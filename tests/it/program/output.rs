@@ -1,11 +1,11 @@
-//! What commands print of names that other users chose.
+//! How commands print names that other users chose.
 
 use serde_json::json;
 
 use crate::harness::app::{Backend, on_each_database};
 use crate::harness::program::Program;
 
-/// Characters that no terminal shows, or that steer one; of each kind the first, the last or the best known.
+/// Characters that a terminal does not show or that control it; of each kind the first, the last or the best known.
 const UNSEEN: [char; 36] = [
     '\u{7}',
     '\u{1b}',
@@ -67,7 +67,7 @@ on_each_database! {
         }
         assert_eq!(listed.out.lines().count(), names.len() + 2, "each on its line");
         assert!(listed.out.contains("eve\\u009b9b") && listed.out.contains(&seen), "{}", listed.out);
-        // A program gets every name as it is.
+        // In JSON, a program gets every name unchanged.
         let parsed: serde_json::Value = serde_json::from_str(&as_json.out).expect("JSON");
         let parsed: Vec<&str> = parsed.as_array().expect("a list").iter().map(|user| user["username"].as_str().expect("a name")).collect();
         assert_eq!(parsed, names.iter().chain([&seen]).collect::<Vec<_>>());
@@ -77,7 +77,7 @@ on_each_database! {
 #[test]
 fn a_new_name_has_nothing_that_cannot_be_seen() {
     let program = Program::on(Backend::Sqlite);
-    // An argument cannot hold a NUL; everything else can be typed, or pasted.
+    // An argument cannot contain NUL; anything else can be typed or pasted.
     for c in UNSEEN {
         let done = program.run(&["user", "add", &format!("a{c}b"), "--password-hash", "!"]);
         assert_eq!(done.code, Some(4), "U+{:04x}: {}{}", u32::from(c), done.out, done.err);

@@ -1,4 +1,4 @@
-//! Which new passwords are refused; and old ones stay valid.
+//! Which new passwords are refused, and that old ones stay valid.
 
 use knoxide::domain::random::SystemRandom;
 use knoxide::domain::user::Password;
@@ -26,7 +26,7 @@ fn ones_own_name_is_no_password() {
         let email = format!("{name}.rosenfeld@example.org");
         assert_eq!(add(&program, &name, &email, password).0, Some(0), "{password}");
     }
-    // The same where it is changed, and for the first user.
+    // The same for a changed password, and for the first user's.
     let done = program.run_with(&["user", "passwd", "alexandra15", "--password-stdin"], "alexandra15!");
     assert!(done.code == Some(4) && done.err.contains("name or e-mail"), "{}", done.err);
     let done = program.set("KNOXIDE_ADMIN_PASSWORD", "admin-admin").run(&["serve"]);

@@ -1,4 +1,4 @@
-//! Files that others can change or read: logged at the start and reported by the doctor.
+//! Files that others can change or read are logged at the start and reported by the doctor.
 
 use std::fs::{Permissions, set_permissions};
 use std::os::unix::fs::PermissionsExt as _;
@@ -14,7 +14,7 @@ fn chmod(program: &Program, name: &str, mode: u32) {
     set_permissions(program.folder().join(name), Permissions::from_mode(mode)).expect("a mode");
 }
 
-/// The files that the log of a start warns of.
+/// The files that the start's log warns about.
 fn warned_of(program: &Program) -> Vec<String> {
     let log = program.start().stop();
     let lines = log.lines().filter(|line| line.contains(" WARN ") && line.contains("mode="));
@@ -29,7 +29,7 @@ fn warned_of(program: &Program) -> Vec<String> {
     files
 }
 
-/// How much each file matters to the doctor.
+/// How serious each file is to the doctor.
 fn found(program: &Program) -> Vec<String> {
     let done = program.run(&["--json", "doctor"]);
     let findings: Value = serde_json::from_str(&done.out).unwrap_or_else(|_| panic!("{}{}", done.out, done.err));

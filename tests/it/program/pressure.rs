@@ -1,4 +1,4 @@
-//! A blocked log, and exhausted descriptors.
+//! A log that is not read, and exhausted descriptors.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::Command;
@@ -20,7 +20,7 @@ fn a_reader_of_the_log_who_stopped_stops_nobody() {
         assert_ne!(log.read_line(&mut line).expect("a line"), 0, "the server ended");
         address = line.split_once(": listening address=").map(|(_, address)| address.trim().to_owned());
     }
-    // From here on the log is not read. A pipe holds 64 KiB, which these lines fill soon.
+    // From here on the log is not read. A pipe holds 64 KiB, which these lines soon fill.
     let address = address.expect("an address").parse().expect("an address");
     let mut client = Client { wire: Wire::connect(address).expect("a connection") };
     let token = client.login("admin", PASSWORD);
@@ -45,9 +45,9 @@ fn running_out_of_files_is_survived() {
     let server = Running::of(&mut command);
     let mut first = server.client();
     let token = first.login("admin", PASSWORD);
-    // More than there are descriptors; those that do not fit wait in the system's queue.
+    // More connections than descriptors; the others wait in the system's queue.
     let crowd: Vec<Wire> = (0..200).map(|_| Wire::connect(server.address()).expect("a connection")).collect();
-    // They send nothing, and so are closed for a client that does.
+    // They send nothing, and so are closed in favour of a client that does.
     let mut active = server.client();
     let mine = active.login("admin", PASSWORD);
     for token in [&token, &mine, &token, &mine] {

@@ -1,4 +1,4 @@
-//! Requests at the limits, seen from outside.
+//! Requests at the limits, as a client sees them.
 
 use std::fmt::Write as _;
 
@@ -7,10 +7,10 @@ use crate::harness::app::Backend;
 use crate::harness::program::{PASSWORD, Program, Running};
 use crate::harness::wire::{Framing, Reply, Request};
 
-/// A reply to these bytes, on a connection of its own, which the server then closes or not.
+/// The reply to these bytes, on a separate connection, which the server may then close.
 fn reply_to(server: &Running, bytes: &[u8], method: &str) -> Reply {
     let mut wire = server.wire();
-    // The server may hang up before it has read everything.
+    // The server may close the connection before it has read everything.
     wire.send(bytes).ok();
     wire.receive(method).expect("a reply")
 }
@@ -32,7 +32,7 @@ fn limits_and_patience() {
     let server = program.start();
     let login = login_request("admin", PASSWORD);
 
-    // A body may be just so long.
+    // A body may be exactly this long.
     for (size, status) in [(1024, 200), (1025, 413)] {
         let mut body = login.body.clone();
         body.resize(size, b' ');
@@ -47,7 +47,7 @@ fn limits_and_patience() {
     assert_eq!(reply_to(&server, &bytes[..40], "POST").status, 408);
     assert_eq!(reply_to(&server, &bytes[..bytes.len() - 5], "POST").status, 408);
 
-    // As many headers as fit, one more, and far too much of one.
+    // As many headers as are allowed, one more, and one that is far too long.
     assert_eq!(reply_to(&server, &many_headers(96), "GET").status, 200);
     assert_eq!(reply_to(&server, &many_headers(97), "GET").status, 431);
     let huge = Request::new("GET", "/healthz").header("X-Huge", vec![b'x'; 200_000]);

@@ -1,4 +1,4 @@
-//! Sessions that the command line ends are refused by the running server from the very next check.
+//! The running server refuses sessions that the command line has ended, from the very next check.
 
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha512};
@@ -9,17 +9,17 @@ use crate::harness::program::Program;
 /// How often each way of ending is tried.
 const TIMES: usize = 50;
 
-/// The text of the token number `number`.
+/// The text of token number `number`.
 pub(super) fn token(number: usize) -> String {
     format!("{number:040x}")
 }
 
-/// What of a token is stored, as hex digits.
+/// The stored digest of a token, as hex digits.
 pub(super) fn digest(token: &str) -> String {
     hex::encode(Sha512::digest(token))
 }
 
-/// A file to import: so many users `user1`, `user2`, …, and for each of `tokens` the user's number.
+/// A file to import: this many users `user1`, `user2`, …, and for each of `tokens` the user's number.
 pub(super) fn import_file(users: usize, tokens: impl Iterator<Item = usize>) -> String {
     let user = |number| json!({ "id": number, "username": format!("user{number}"), "password_hash": "!" });
     let token = |(number, user)| {
@@ -34,7 +34,7 @@ pub(super) fn import_file(users: usize, tokens: impl Iterator<Item = usize>) -> 
 on_each_database! {
     fn a_command_is_seen_by_the_next_check(backend) {
         let program = Program::on(backend).with_admin();
-        // One user with many sessions, and one each for the other ways.
+        // One user with many sessions, and for each of the other ways one user per attempt.
         let users = 1 + 3 * TIMES;
         let of_first = std::iter::repeat_n(1, TIMES);
         let file = program.write("users.json", &import_file(users, of_first.chain(2..=users)));
@@ -48,7 +48,7 @@ on_each_database! {
         let mut alive: Vec<usize> = (0..TIMES).collect();
         for session in &sessions {
             assert_eq!(program.run(&["session", "revoke", session]).code, Some(0));
-            // It is unknown which of the tokens it was, but there must be exactly one fewer.
+            // Which of the tokens it was is unknown, but there must be exactly one fewer.
             let before = alive.len();
             alive.retain(|number| client.check(&token(*number)) == 200);
             assert_eq!(alive.len(), before - 1);

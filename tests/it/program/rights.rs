@@ -11,7 +11,7 @@ use crate::harness::app::Backend;
 use crate::harness::postgres::{connect, shared, with_database};
 use crate::harness::program::{PASSWORD, Program, Running};
 
-/// The statements with which the document for operators makes such a role.
+/// The statements with which the operators' documentation creates such a role.
 fn documented_grants(role: &str, database: &str) -> String {
     let document = include_str!("../../../docs/operations.md");
     let (_, rest) = document.split_once("### A role without the right to change tables").expect("the section");
@@ -27,7 +27,7 @@ fn as_role(url: &str, role: &str) -> String {
     format!("{scheme}://{role}:secret@{host}")
 }
 
-/// A role that is gone once its database is.
+/// A role that is dropped after its database.
 struct Role {
     name: String,
     server: String,
@@ -40,7 +40,7 @@ impl Drop for Role {
     }
 }
 
-/// What the doctor finds about this subject, as weight and fact.
+/// The doctor's finding about this subject: weight and fact.
 fn finding(program: &Program, subject: &str) -> (String, String) {
     let done = program.run(&["--json", "doctor"]);
     let findings: Value = serde_json::from_str(&done.out).unwrap_or_else(|_| panic!("{}{}", done.out, done.err));
@@ -60,11 +60,11 @@ fn a_role_that_may_only_change_rows_can_serve_and_is_told_what_it_cannot() {
     let role = Role { name: format!("{database}_server"), server: with_database(&owner, "postgres") };
     let run_as_owner = |sql: &str| connect(&owner).batch_execute(sql).expect(sql);
     run_as_owner(&format!("CREATE ROLE {} LOGIN PASSWORD 'secret'", role.name));
-    // As it is by default from Postgres 15 on.
+    // This is the default from Postgres 15 on.
     run_as_owner("REVOKE CREATE ON SCHEMA public FROM PUBLIC");
     let program = program.set("DATABASE_URL", &as_role(&owner, &role.name));
 
-    // Without tables it cannot start, and says which role has to create them.
+    // Without tables it cannot start; it says which role has to create them.
     let started = program.command(&[]).stdin(Stdio::null()).output().expect("a process that ends");
     let log = String::from_utf8_lossy(&started.stderr).into_owned();
     assert!(!started.status.success() && log.contains("run `knoxide migrate` as the role that owns"), "{log}");

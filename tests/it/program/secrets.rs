@@ -1,5 +1,4 @@
-//! Everything that the program writes is searched for tokens, passwords and secrets of clients, in
-//! clear or merely encoded.
+//! Everything that the program writes is searched for tokens, passwords and client secrets, plain or encoded.
 
 mod canaries;
 mod clients;
@@ -15,18 +14,18 @@ use crate::harness::program::{PASSWORD, Program};
 
 use canaries::Canaries;
 
-/// A name that must be found wherever the secrets are looked for, or the search proves nothing.
+/// A name that must be found in every searched place; otherwise the search proves nothing.
 pub(super) const MARK: &str = "visible-name-4711";
 
 /// What one run of the program left behind.
 struct Traces {
     /// The server's log at the highest level, and what commands printed.
     logs: PathBuf,
-    /// Where the database lies.
+    /// The location of the database.
     database: PathBuf,
 }
 
-/// Uses the program in all ways that secrets pass through, then searches.
+/// Uses the program in every way that involves secrets, then searches.
 fn use_and_search(program: Program, database: &Path, checkpoint: impl Fn()) {
     let records = tempfile::tempdir().expect("a folder");
     let canaries = &mut Canaries::default();
@@ -55,7 +54,7 @@ fn use_and_search(program: Program, database: &Path, checkpoint: impl Fn()) {
     fs::write(traces.logs.join("printed"), printed).expect("a written file");
     fs::write(traces.logs.join("replies"), replies).expect("a written file");
     checkpoint();
-    // While it runs there is a write-ahead log, with pages that a stop clears away.
+    // While the program runs there is a write-ahead log, with pages that are gone once it has stopped.
     canaries.assert_absent(&traces.database);
     canaries.assert_found(MARK, &traces.database);
     let log = server.stop();
@@ -78,7 +77,7 @@ fn no_file_of_sqlite_and_no_log_holds_a_secret() {
 fn no_file_of_postgres_and_no_log_holds_a_secret() {
     use diesel::connection::SimpleConnection as _;
 
-    // This server is private, since its log shows every statement.
+    // This server is private, because its log shows every statement.
     if shared().is_none() {
         return;
     }

@@ -1,4 +1,4 @@
-//! Which source of a setting wins, what is refused, and how.
+//! Which source of a setting takes precedence, and which values are refused, with which message.
 
 use diesel::Connection as _;
 use diesel::connection::SimpleConnection as _;
@@ -85,10 +85,10 @@ fn in_a_folder_that_cannot_be_entered_commands_run_without_its_settings() {
         let (code, said) = run(arguments);
         assert!(code == Some(2) && said.contains("--env-file"), "{said}");
     }
-    // A file that was named is read, whatever the folder.
+    // A file that was named is read, even if the folder is closed.
     let (code, said) = run(&["serve", "--env-file", &env_file]);
     assert!(code == Some(2) && said.contains("KNOXIDE_BCRYPT_COST") && !said.contains("permission to enter"), "{said}");
-    // What is there and cannot be read stays a mistake.
+    // A file that exists and cannot be read is still an error.
     std::fs::create_dir(program.folder().join(".env")).expect("a folder of that name");
     let done = program.run(&["user", "list"]);
     assert!(done.code == Some(2) && done.err.contains(".env: cannot be read"), "{}", done.err);
@@ -103,7 +103,7 @@ fn databases_that_cannot_be_used_are_refused() {
         ("postgres://knoxide:hush@127.0.0.1/knoxide?sslmode=require", "postgres-tls"),
         ("sqlite::memory:", "use a file"),
     ] {
-        // A program with TLS may go where this one may not.
+        // A program with TLS could try to connect here.
         if reason == "postgres-tls" && cfg!(feature = "postgres-tls") {
             continue;
         }
@@ -132,7 +132,7 @@ fn run_sql(program: &Program, backend: Backend, sql: &str) {
     }
 }
 
-/// Every command that could make tables says no.
+/// Every command that could create tables refuses to.
 fn makes_nothing(program: &Program) {
     for command in [&["migrate"][..], &["user", "add", "alice", "--password-hash", "!"], &["serve"]] {
         let done = program.run(command);
@@ -155,9 +155,9 @@ on_each_database! {
         run_sql(&program, backend, "CREATE TABLE bookmarks (id INTEGER PRIMARY KEY)");
         let before = bytes();
         makes_nothing(&program);
-        assert!(bytes() == before, "a file of others stays as it is");
+        assert!(bytes() == before, "a foreign file stays unchanged");
         run_sql(&program, backend, "INSERT INTO bookmarks VALUES (1); DROP TABLE bookmarks");
-        // Looking is allowed.
+        // Read-only commands are allowed.
         assert_eq!(program.run(&["migrate", "status"]).code, Some(1));
 
         let program = program.set("KNOXIDE_CREATE", "true");

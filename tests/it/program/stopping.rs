@@ -1,4 +1,4 @@
-//! The end of the server loses no request that has begun.
+//! Stopping the server loses no request that has begun.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use crate::harness::app::{Backend, on_each_database};
 use crate::harness::program::{PASSWORD, Program, Running};
 use crate::harness::wire::{Reply, Request, Wire};
 
-/// How many logins are under way when the order to stop comes: more than hash at once.
+/// The number of logins in progress when the server is told to stop: more than are hashed at once.
 const UNDER_WAY: usize = 8;
 
 on_each_database! {
@@ -31,7 +31,7 @@ on_each_database! {
             let (status, log) = server.end();
             assert_eq!(status.code(), Some(0), "{log}");
         }
-        // What was answered was also stored.
+        // Everything that was answered is stored.
         let server = program.start();
         let client = &mut server.client();
         assert_eq!(tokens.len(), 5 * UNDER_WAY);
@@ -41,8 +41,8 @@ on_each_database! {
     }
 }
 
-/// Sends requests until the server stops listening, and returns the replies. A request without a reply
-/// is lost, unless it was the first on a connection that was possibly never accepted.
+/// Sends requests until the server stops listening, and returns the replies. A request without a reply is lost, unless
+/// it was the first on a connection that may never have been accepted.
 fn ask_to_the_end(server: &Running, request: &Request) -> Vec<Reply> {
     let mut replies: Vec<Reply> = Vec::new();
     while let Ok(mut wire) = Wire::connect(server.address()) {
@@ -87,10 +87,10 @@ fn a_stopping_server_says_so_and_takes_nothing_new() {
     assert!(checks.iter().all(|reply| reply.status == 200) && !checks.is_empty());
     let last = probes.last().expect("a probe");
     assert_eq!((last.status, last.text().as_str()), (503, r#"{"status":"stopping"}"#));
-    // The server has stopped listening, and still finishes what has begun.
+    // The server no longer listens, but still finishes requests that have begun.
     slow.send(tail).expect("a sent tail");
     token_of(&slow.receive("POST").expect("a reply"));
-    // An idle connection that the client does not close delays nothing.
+    // An idle connection that the client does not close causes no delay.
     let began = Instant::now();
     let (status, log) = server.end();
     assert_eq!(status.code(), Some(0), "{log}");

@@ -1,5 +1,4 @@
-//! All connections are cut while they are idle: the next request is answered as if nothing had
-//! happened.
+//! All connections are cut while they are idle: the next request is answered as if nothing had happened.
 
 use std::time::Duration;
 
@@ -15,7 +14,7 @@ use crate::harness::postgres::cluster::Cluster;
 use crate::harness::postgres::{connect, shared};
 use crate::harness::wire::Request;
 
-/// The first request after a cut; with the results of an earlier login.
+/// The first request after a cut, which can use the results of earlier logins.
 type First = (&'static str, fn(&mut Client, &Given) -> u16, u16);
 
 /// What was created before the cut.
@@ -55,14 +54,14 @@ fn worst(statuses: Vec<u16>) -> u16 {
     statuses.into_iter().max().unwrap_or_default()
 }
 
-/// After each cut, another request is the first.
+/// After each cut, a different request is the first.
 fn nothing_is_noticed(how: &str, app: &App, mut cut: impl FnMut()) {
     for (what, ask, wanted) in FIRST {
         let client = &mut app.client();
         let given = Given::make(client);
         cut();
         assert_eq!(ask(client, &given), wanted, "{what} after {how}");
-        // And everything after that.
+        // And everything afterwards.
         let token = token_of(&client.ask(&login_request(USER, PASSWORD)));
         assert_eq!((client.check(&token), client.logout(&token), client.check(&token)), (200, 200, 401), "{how}");
     }
@@ -90,7 +89,7 @@ fn idle_connections_that_were_reset_are_replaced() {
     nothing_is_noticed("a reset of all connections", &behind.app, || behind.proxy.reset());
 }
 
-/// The server's last message before it hangs up is read instead of the next answer.
+/// The server's last message before it closes the connection is read in place of the next answer.
 #[test]
 fn idle_connections_that_the_server_ended_are_replaced() {
     let Some(behind) = Behind::proxy(Setup::default()) else { return };
@@ -109,7 +108,7 @@ fn an_idle_session_timeout_of_the_server_costs_nothing() {
     let name: &str = behind.direct.rsplit('/').next().and_then(|name| name.split('?').next()).expect("a name");
     let set = format!("ALTER DATABASE {name} SET idle_session_timeout = '500ms'");
     connect(&behind.direct).batch_execute(&set).expect("a setting");
-    // Connections that were open before do not have the setting.
+    // Connections opened before do not have the setting.
     behind.proxy.cut_and_wait();
     nothing_is_noticed("a time-out of idle sessions", &behind.app, || behind.wait_until_unconnected());
 }
@@ -128,7 +127,7 @@ fn a_restart_of_the_server_between_two_requests_costs_nothing() {
     });
 }
 
-/// Nothing is closed, but no answer arrives any more: only a probe finds that before a request does.
+/// Nothing is closed, but no answer arrives any more: only a probe notices that before a request does.
 #[test]
 fn idle_connections_that_were_dropped_in_silence_are_found_before_a_request_is() {
     let setup = Setup { probe_idle_after: Duration::from_millis(100), ..Setup::default() };
@@ -137,7 +136,7 @@ fn idle_connections_that_were_dropped_in_silence_are_found_before_a_request_is()
     let client = &mut behind.app.client();
     let given = Given::make(client);
     behind.proxy.strand();
-    // All but the one that commands have used.
+    // All except the connection that commands have used.
     behind.proxy.wait_until_stranded_are_tried(1);
     let ends = |what: &str| what.starts_with("a logout") || what.starts_with("logouts");
     let (last, first): (Vec<First>, Vec<First>) = FIRST.into_iter().partition(|(what, ..)| ends(what));

@@ -1,5 +1,4 @@
-//! The server commits, and its answer is lost: the outcome is unknown, so the answer is 503, and nothing is
-//! done twice.
+//! The server commits, but its answer is lost: the outcome is unknown, so the answer is 503, and nothing is done twice.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -19,7 +18,7 @@ use super::{Behind, PASSWORD, USER};
 use crate::harness::app::Setup;
 use crate::harness::dialects::Speech;
 
-/// The counts before and after.
+/// What is counted before and after.
 const COUNTS: [(&str, &str); 8] = [
     ("users", "SELECT count(*) FROM users"),
     ("epochs", "SELECT sum(auth_epoch)::bigint FROM users"),
@@ -38,7 +37,7 @@ impl Behind {
         COUNTS.iter().map(|(name, query)| (*name, self.count(query))).collect()
     }
 
-    /// Runs `work` while this many answers to commits are lost; returns what changed.
+    /// Runs `work` while this many answers to commits are lost; returns its result and what changed.
     fn lose<T>(&self, commits: usize, work: impl FnOnce() -> T) -> (T, Counts) {
         let before = self.counts();
         self.proxy.swallow_commits(commits);
@@ -79,7 +78,7 @@ fn a_refresh_whose_commit_was_lost_is_a_503_and_the_next_gets_the_same_successor
     let refresh = speech.login(client, USER, PASSWORD).refresh.expect("a refresh token");
     let (reply, changed) = behind.lose(1, || speech.refresh(client, &refresh).expect("an endpoint"));
     assert_eq!(reply.status, 503);
-    // An access token and a successor; and that the presented one was consumed.
+    // An access token and a successor were added, and the presented token was consumed.
     assert_eq!(changed, changes([("tokens", 2), ("log", 1)]));
     let again = speech.refresh(client, &refresh).expect("an endpoint");
     assert_eq!(speech.check(client, &speech.refreshed(&again)), 200);
@@ -103,7 +102,7 @@ fn a_logout_whose_commit_was_lost_is_repeated_and_happens_once() {
     let (status, changed) = behind.lose(2, || client.logout(&token));
     assert_eq!((status, changed["ended"], changed["audit"]), (503, 1, 1));
 
-    // With a refresh token, too.
+    // With a refresh token too.
     let speech = Speech::of(Dialect::Simplejwt);
     let refresh = speech.login(client, USER, PASSWORD).refresh.expect("a refresh token");
     let (reply, changed) = behind.lose(1, || speech.blacklist(client, &refresh).expect("an endpoint"));
@@ -124,7 +123,7 @@ fn a_logout_of_all_whose_commit_was_lost_is_a_503_and_raises_the_epoch_once() {
     assert_eq!(client.check(&token), 401);
 }
 
-/// The write of a check that finds an idle session: the session is refused at once, or as soon as it is known.
+/// The write of a check that finds an idle session: the session is refused at once, or as soon as the outcome is known.
 #[test]
 fn an_idle_session_whose_end_was_lost_is_never_let_in() {
     let policy = Policy { idle_limit: Some(Duration::from_secs(600)), ..Policy::default() };
@@ -138,7 +137,7 @@ fn an_idle_session_whose_end_was_lost_is_never_let_in() {
     assert_eq!(client.check(&token), 401);
 }
 
-/// Writes of commands and applications: each through a connection of its own.
+/// Writes of commands and applications, each through a connection of its own.
 #[test]
 fn what_else_is_written_is_an_error_and_happens_once() {
     let Some(behind) = Behind::proxy(Setup::default()) else { return };
@@ -211,6 +210,6 @@ fn what_else_is_written_is_an_error_and_happens_once() {
     let delete = |_: &mut dyn Connection| {
         app.store.delete_user(UserId(88), LastAdmin::MayGo, &audit(Event::UserDeleted)).is_err()
     };
-    // The first of two transactions, which ends all sessions; the next try does the rest.
+    // The first of two transactions, which ends all sessions; the next attempt does the rest.
     fails("an end of a user", &delete, changes([("audit", 1), ("epochs", 1)]));
 }

@@ -1,5 +1,5 @@
-//! A server whose synchronous standby is gone: what only this server has is not acknowledged, however often
-//! a client asks.
+//! A server whose synchronous standby is lost: what only this server has is not acknowledged, however often a client
+//! repeats its request.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -26,7 +26,7 @@ struct Alone {
 }
 
 impl Alone {
-    /// `None` if the Postgres half of the tests is left out.
+    /// `None` if the Postgres half of the tests is omitted.
     fn start() -> Option<Self> {
         shared()?;
         let cluster = Cluster::start().expect("a server");
@@ -39,24 +39,24 @@ impl Alone {
 
     fn name_standby(&self, name: &str) {
         let mut connection = connect(&self.cluster.url());
-        // Each a command of its own: the first one may not run in a transaction.
+        // Two separate commands, because the first cannot run in a transaction.
         for command in [&format!("ALTER SYSTEM SET synchronous_standby_names = '{name}'"), "SELECT pg_reload_conf()"] {
             connection.batch_execute(command).expect("a setting");
         }
     }
 
-    /// Returns once no commit is answered.
+    /// Returns when commits are no longer answered.
     fn lose_standby(&self) {
         self.name_standby("gone");
         let url = self.cluster.url();
-        // Ends with its connection.
+        // Ends when its connection does.
         self.break_off(|| {
             let mut connection = connect(&url);
             while connection.batch_execute("SELECT pg_logical_emit_message(true, 'test', '')").is_ok() {}
         });
     }
 
-    /// Does `work`, and terminates the first process of the server that waits for the standby meanwhile.
+    /// Runs `work`, and terminates the first server process that waits for the standby meanwhile.
     fn break_off<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         let terminate = "SELECT count(*) FROM (SELECT pg_terminate_backend(pid) FROM pg_stat_activity, \
                          (SELECT pg_sleep(0.01)) AS pause WHERE wait_event = 'SyncRep') AS terminated";
@@ -85,13 +85,13 @@ fn what_the_standby_does_not_have_is_acknowledged_to_nobody() {
     let token = client.login(USER, PASSWORD);
     let refreshable = speech.refreshable(&speech.login(client, USER, PASSWORD));
 
-    // The first attempt ends the session, which the second one finds.
+    // The first attempt ends the session; the second finds it ended.
     alone.lose_standby();
     assert_eq!(alone.break_off(|| client.logout(&token)), 503, "a logout");
     alone.name_standby("");
     assert_eq!(app.client().check(&token), 401);
 
-    // A client that asks again for a successor that exists already.
+    // A client that repeats its refresh when the successor already exists.
     alone.lose_standby();
     let refresh = |client: &mut Client| speech.refresh(client, &refreshable).expect("an endpoint").status;
     assert_eq!(alone.break_off(|| refresh(&mut app.client())), 503, "a refresh");
@@ -107,7 +107,7 @@ fn what_the_standby_does_not_have_is_acknowledged_to_nobody() {
     alone.name_standby("");
     assert_eq!(deactivate(), Ok(UserChanged::Done));
 
-    // The end of a client, which the second attempt finds done.
+    // The deletion of a client, which the second attempt finds done.
     let admin = app.admin();
     let client = admin.add_client("shop".to_owned(), Rights::USUAL, None).expect("a client").id;
     alone.lose_standby();

@@ -1,4 +1,4 @@
-//! What the server says reaches whoever asked, at once and unmixed.
+//! The server's verdicts reach the checks that asked for them, at once and without being mixed up.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -27,7 +27,7 @@ on_each_database! {
     fn a_revocation_counts_at_once(backend) {
         let app = App::start(backend);
         app.add_user("alice", PASSWORD);
-        // Another node, and a worker that is not asked.
+        // Another node, and a worker that gets no request.
         let other = app.beside(Setup::default().http);
         let (remote, client) = (remote(&app), &mut other.client());
         for _ in 0..20 {
@@ -38,7 +38,7 @@ on_each_database! {
         }
     }
 
-    /// Many checks of users at once, in calls that nobody planned.
+    /// Many checks of users at once, grouped into calls at random.
     fn checks_of_many_users_are_not_mixed_up(backend) {
         let app = App::start(backend);
         let client = &mut app.client();

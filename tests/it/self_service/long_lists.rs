@@ -1,4 +1,4 @@
-//! Lists that take long leave room for logins.
+//! Lists that take long leave capacity for logins.
 
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
@@ -9,7 +9,7 @@ use knoxide::store::memory::MemoryStore;
 use super::*;
 use crate::harness::app::{add_user, start_of_time};
 
-/// A store whose lists of sessions say that they have begun, and then wait for the sender to be dropped.
+/// A store whose session lists report when they begin, and then wait for the sender to be dropped.
 struct Held {
     begun: Mutex<mpsc::Sender<()>>,
     until: Mutex<mpsc::Receiver<()>>,

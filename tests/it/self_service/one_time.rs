@@ -8,7 +8,7 @@ use knoxide::service::admin::{AdminError, NewPassword};
 use super::*;
 use crate::harness::app::on_each_database;
 
-/// Puts a one-time password in the place of a user's password, and returns it.
+/// Replaces a user's password by a one-time password, and returns it.
 fn reset(app: &App, name: &str) -> String {
     let admin = app.admin();
     let made = admin.reset_password(&admin.find_user(name).expect("the user")).expect("a one-time password");
@@ -94,7 +94,7 @@ on_each_database! {
             threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
         });
         assert_eq!(statuses.iter().filter(|status| **status == 204).count(), 1, "{statuses:?}");
-        // One who was overtaken between the proof and the write is told to try again, and is then refused.
+        // A request whose password was replaced between the proof and the write is told to retry, and is then refused.
         assert!(statuses.iter().all(|status| matches!(status, 204 | 400 | 503)), "{statuses:?}");
         assert_eq!(exchange(&mut app.client(), "alice", &value, NEW_PASSWORD), denied());
     }
@@ -124,7 +124,7 @@ fn guesses_at_it_are_counted() {
     for _ in 0..10 {
         assert_eq!(exchange(client, "alice", "00000000000000000000000000000000", NEW_PASSWORD), denied());
     }
-    assert_eq!(exchange(client, "alice", &value, NEW_PASSWORD).0, 429, "it is not looked whether it is right");
+    assert_eq!(exchange(client, "alice", &value, NEW_PASSWORD).0, 429, "whether it is right is not checked");
     app.clock.advance(Duration::from_secs(60));
     assert_eq!(exchange(client, "alice", &value, NEW_PASSWORD).0, 204);
 }

@@ -136,7 +136,7 @@ fn a_new_password_keeps_the_rules_and_is_told_by_its_field() {
         let by_name = post(client, CHANGE, ANONYMOUS, &change_of("rosenfeld", PASSWORD, weak));
         assert_eq!(outcome(&by_name), (400, expected), "{weak}");
     }
-    // Whether a new password resembles the e-mail address is told to its owner only.
+    // Only the owner is told whether a new password resembles the e-mail address.
     let stranger = post(client, CHANGE, ANONYMOUS, &change_of("rosenfeld", "guess", "example.com"));
     assert_eq!(outcome(&stranger), denied());
     let owner = post(client, CHANGE, ANONYMOUS, &change_of("rosenfeld", PASSWORD, "example.com"));
@@ -147,7 +147,7 @@ fn a_new_password_keeps_the_rules_and_is_told_by_its_field() {
 
 #[test]
 fn neither_a_stolen_token_nor_another_path_buys_free_guesses() {
-    // What is refused as often as a login is then refused at a login, too, and the other way round.
+    // Failures count together: too many at this endpoint throttle logins, and the other way round.
     type Ask = fn(&mut Client, &str, &str) -> Reply;
     let asks: [(&str, Ask); 4] = [
         ("change with a token", |client, token, password| {

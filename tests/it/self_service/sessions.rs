@@ -43,7 +43,7 @@ on_each_database! {
             if asked_as_newest {
                 assert_eq!(seen, newest_first);
             } else {
-                assert_eq!(seen[2], own, "it is older than the first page, and at its end");
+                assert_eq!(seen[2], own, "older than the sessions of the first page, and added at its end");
                 assert_eq!(seen[..2], newest_first[..2]);
             }
         }
@@ -98,7 +98,7 @@ on_each_database! {
         assert_eq!(delete(client, &stolen_id, &mine), gone, "it has ended");
         assert_eq!(delete(client, &stolen_id, &stolen).0, 401);
         assert_eq!((elsewhere.check(&mine), elsewhere.check(&bobs)), (200, 200));
-        // The current one, as by a logout.
+        // Ending the current one has the effect of a logout.
         let mine_id = current(client, &mine);
         assert_eq!(delete(client, &mine_id, &mine), (204, String::new()));
         assert_eq!((elsewhere.check(&mine), client.check(&mine)), (401, 401));

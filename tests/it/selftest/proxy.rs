@@ -25,7 +25,7 @@ fn say(stream: &mut TcpStream, text: &str) -> String {
 
 fn rest(stream: &mut TcpStream) -> Vec<u8> {
     let mut rest = Vec::new();
-    // A reset is an end too.
+    // A reset counts as the end too.
     stream.read_to_end(&mut rest).ok();
     rest
 }
@@ -69,12 +69,12 @@ fn frozen_it_holds_back_and_thawed_it_delivers() {
     proxy.freeze();
     stream.write_all(b"later").expect("sent");
     stream.set_read_timeout(Some(SILENCE)).expect("a time-out");
-    let silence = stream.read(&mut [0]).expect_err("nothing may come");
+    let silence = stream.read(&mut [0]).expect_err("nothing may arrive");
     assert!(matches!(silence.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut));
     stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a time-out");
     proxy.thaw();
     let mut heard = [0; 5];
-    stream.read_exact(&mut heard).expect("it comes after all");
+    stream.read_exact(&mut heard).expect("it arrives after all");
     assert_eq!(&heard, b"later");
 }
 
@@ -98,7 +98,7 @@ fn strands_what_is_open_and_welcomes_new_ones() {
     old.write_all(b"never").expect("sent");
     assert_eq!(say(&mut through(&proxy), "new"), "new");
     old.set_read_timeout(Some(SILENCE)).expect("a time-out");
-    assert!(old.read(&mut [0]).is_err(), "nothing may come, not even an end");
+    assert!(old.read(&mut [0]).is_err(), "nothing may arrive, not even the end");
     proxy.cut();
     assert!(rest(&mut old).is_empty());
 }

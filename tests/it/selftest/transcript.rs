@@ -1,4 +1,4 @@
-//! The reader and the player of transcripts.
+//! The parser and the player of transcripts.
 
 use std::collections::BTreeSet;
 
@@ -19,8 +19,8 @@ fn variables() -> Variables {
 
 fn play(transcript: &str, reply: &str) -> Result<(), String> {
     let transcript = Transcript::parse("t", transcript).expect("a transcript");
-    // The server hangs up after its last reply, which the player may notice too late to reconnect:
-    // so it has one connection for each case, and one if it says nothing.
+    // The server closes the connection after its last reply, which the player may notice too late to reconnect. So
+    // there is one connection for each case, and one if the server sends nothing.
     let replies = vec![reply; if reply.is_empty() { 1 } else { transcript.cases.len() }];
     Player::new(canned(&replies), Caching::NoStore, variables()).play(&transcript)
 }
@@ -55,7 +55,7 @@ fn the_rules_for_all_replies_hold_unless_switched_off() {
     }
     play("### a\n@bare\nGET /\n\n=> 401\n\n*\n", bare).expect("no rules");
     let spoken_of = "### a\nGET /\n\n=> 401\n!Content-Type\nWWW-Authenticate: Basic\n!Cache-Control\n\nx\n";
-    play(spoken_of, bare).expect("the case itself speaks of the headers");
+    play(spoken_of, bare).expect("the case itself specifies the headers");
     let challenged = GOOD.replace("Content-Type", "WWW-Authenticate: Token\r\nContent-Type");
     play("@challenge Token\n### a\nGET /\n\n=> 200\n\n*\n", &challenged).expect_err("a challenge without a 401");
 }
@@ -226,7 +226,7 @@ fn what_is_not_for_a_dialect_is_not_there() {
     }
 }
 
-/// The shared lines that are for a dialect, as they stand in the files and as the dialect plays them.
+/// The shared lines for a dialect, as written in the files and as played for the dialect.
 fn shared_lines(placeholders: &Placeholders, files: &[String]) -> (String, String) {
     let (mut written, mut played) = (String::new(), String::new());
     for text in files {
@@ -243,7 +243,8 @@ fn shared_lines(placeholders: &Placeholders, files: &[String]) -> (String, Strin
     (written, played)
 }
 
-/// A placeholder that a dialect's cases use and it lacks, that none of them uses, or that hides a variable is a mistake.
+/// A placeholder is a mistake if a dialect's cases use it and it is missing, if no case uses it, or if it hides a
+/// variable.
 #[test]
 fn a_dialect_has_the_placeholders_that_its_cases_use_and_no_others() {
     let root = fixture::path("transcripts");

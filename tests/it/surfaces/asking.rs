@@ -1,4 +1,4 @@
-//! Everything that a token can be presented to, and what its answer means.
+//! Every surface that a token can be presented to, and the meaning of its answers.
 
 use std::net::SocketAddr;
 
@@ -11,7 +11,7 @@ use crate::harness::wire::{Reply, Request};
 use crate::oauth::stage::{INACTIVE, batch_request, form_request};
 
 each! {
-    /// What is asked about a token.
+    /// A place that judges tokens.
     enum Surface {
         /// `GET /auth/user/`.
         User,
@@ -32,9 +32,9 @@ each! {
         /// The extractor of the library, without its middleware.
         Extractor,
         Introspect,
-        /// `POST /check/`, about one token.
+        /// `POST /check/`, with one token.
         Check,
-        /// `POST /check/`, between a live and an unknown token.
+        /// `POST /check/`, with the token between a live and an unknown one.
         CheckAmongOthers,
         /// The middleware of `knoxide-remote`, in another application.
         Remote,
@@ -43,21 +43,21 @@ each! {
         AdminApi,
         /// `GET /admin/`, with the token in the cookie of the pages.
         AdminPage,
-        /// `GET /account/`, the same.
+        /// `GET /account/`, likewise.
         AccountPage,
     }
 }
 
-/// What an answer means.
+/// The meaning of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// The token is good here.
+    /// The token is accepted here.
     Accepted,
-    /// It is not.
+    /// The token is refused.
     Refused,
-    /// It is a good token of somebody who may not do this.
+    /// The token is good, but its user may not do this.
     Forbidden,
-    /// It could not be looked up.
+    /// The token could not be looked up.
     CouldNotLook,
     /// None of these.
     Other,
@@ -75,7 +75,7 @@ impl Said {
         Self { verdict, reply: format!("{status} {}", body.chars().take(200).collect::<String>()) }
     }
 
-    /// An answer whose status alone counts.
+    /// An answer of which only the status counts.
     pub(super) fn of_status(status: u16, body: &str) -> Self {
         let verdict = match status {
             200 => Verdict::Accepted,
@@ -89,7 +89,7 @@ impl Said {
 }
 
 impl Surface {
-    /// The answers about all these tokens.
+    /// The answers about all of these tokens.
     pub(super) fn ask(self, scene: &Scene, tokens: &[Presented]) -> Vec<Said> {
         match self {
             Self::User => {
@@ -159,7 +159,7 @@ fn proxied(scene: &Scene, kind: &str, tokens: &[Presented]) -> Vec<Said> {
     over_http(scene.stage.app.address, tokens, |token| in_header(&path, token), by_status)
 }
 
-/// With the one cookie that the server reads where a proxy asks, whatever the dialect of the token.
+/// In the one cookie that the server reads at forward authentication, whatever the dialect of the token.
 fn proxied_by_cookie(scene: &Scene, kind: &str, tokens: &[Presented]) -> Vec<Said> {
     let request = |token: &Presented| {
         let request = Request::new("GET", &format!("/forward-auth/{kind}/"));
@@ -169,20 +169,20 @@ fn proxied_by_cookie(scene: &Scene, kind: &str, tokens: &[Presented]) -> Vec<Sai
     over_http(scene.browsers.address, tokens, request, by_status)
 }
 
-/// The verdict in the description of a token.
+/// The verdict in a reply's description of a token.
 fn described(reply: &Reply, description: &str) -> Said {
     let active = serde_json::from_str::<Value>(description).ok().and_then(|said| said["active"].as_bool());
     match (reply.status, active) {
         (200, Some(true)) => Said::new(Verdict::Accepted, 200, description),
-        // Not a byte more.
+        // Exactly these bytes.
         (200, Some(false)) if description == INACTIVE => Said::new(Verdict::Refused, 200, description),
         (503, None) => Said::new(Verdict::CouldNotLook, 503, description),
         (status, _) => Said::new(Verdict::Other, status, description),
     }
 }
 
-/// Asks about each token together with these others, at this place among them. Where the others are not answered as
-/// they have to be, the answer is [`Verdict::Other`].
+/// Checks each token together with these others, at this position among them. If the others are not answered as they
+/// must be, the answer is [`Verdict::Other`].
 fn batched(scene: &Scene, tokens: &[Presented], others: &[&str], place: usize) -> Vec<Said> {
     let request = |token: &Presented| {
         let mut asked = others.to_vec();
@@ -205,7 +205,7 @@ fn batched(scene: &Scene, tokens: &[Presented], others: &[&str], place: usize) -
     over_http(scene.stage.app.address, tokens, request, read)
 }
 
-/// Strangers are led to the page below this one where one signs in.
+/// Requests without a good token are redirected to the sign-in page below this one.
 fn page(address: SocketAddr, path: &str, tokens: &[Presented]) -> Vec<Said> {
     let request = |token: &Presented| Request::new("GET", path).header("Cookie", format!("knoxide={}", token.token));
     let read = |reply: &Reply| {

@@ -1,4 +1,4 @@
-//! Who may ask about a token or end its session, and that refusals depend on the caller alone.
+//! Who may ask about a token or end its session; refusals depend only on the caller.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ each! {
 }
 
 each! {
-    /// Who asks.
+    /// The caller of an endpoint.
     enum Caller {
         Nobody,
         NoSuchClient,
@@ -37,7 +37,7 @@ each! {
         DeletedClient,
         /// A client with the other two rights.
         WithoutTheRight,
-        /// A client with this right alone.
+        /// A client with only this right.
         WithTheRight,
         Script,
         EndedScript,
@@ -77,7 +77,7 @@ impl Caller {
     /// The statuses at the three endpoints.
     const fn expected(self) -> [u16; 3] {
         match self {
-            // At the last one the token itself is the proof.
+            // At the last endpoint, the token itself is the proof.
             Self::Nobody => [401, 401, 200],
             Self::NoSuchClient
             | Self::NameInPlaceOfId
@@ -100,7 +100,7 @@ impl Caller {
     }
 }
 
-/// The clients that are told apart by more than their rights.
+/// The clients that differ in more than their rights.
 pub(super) struct Clients {
     rotated: AddedClient,
     rotated_to: String,
@@ -121,7 +121,7 @@ impl Clients {
         Self { rotated, rotated_to: rotated_to.secret.expose().to_owned(), stale, deleted }
     }
 
-    /// The question of each caller at each endpoint.
+    /// The request of each caller at each endpoint.
     pub(super) fn questions(&self, scene: &Scene, token: &str) -> Vec<(Caller, Endpoint, Request)> {
         let callers = Caller::ALL.iter().flat_map(|caller| Endpoint::ALL.iter().map(|endpoint| (*caller, *endpoint)));
         let asked = |(caller, endpoint): (Caller, Endpoint)| {
@@ -131,7 +131,7 @@ impl Clients {
         callers.map(asked).collect()
     }
 
-    /// The header of the caller at this endpoint.
+    /// The `Authorization` header of the caller at this endpoint.
     fn header(&self, scene: &Scene, caller: Caller, endpoint: Endpoint) -> Option<String> {
         let (stage, id) = (&scene.stage, scene.stage.service.id.to_string());
         let secret = stage.service.secret.expose();
@@ -195,7 +195,7 @@ impl<'a> Person<'a> {
         Self { stage, name, id }
     }
 
-    /// The same as an administrator.
+    /// The same user as an administrator.
     fn promoted(self) -> Self {
         self.stage.promote(self.id);
         self
@@ -215,7 +215,7 @@ on_each_database! {
         for caller in Caller::ALL {
             for (endpoint, expected) in Endpoint::ALL.iter().zip(caller.expected()) {
                 let header = clients.header(&scene, *caller, *endpoint);
-                // What is answered would end the session.
+                // If accepted, this request would end the session.
                 let ends_it = *endpoint == Endpoint::Revoke && expected == 200;
                 let asked = tokens.iter().filter(|_| !ends_it).map(|token| (format!("{:?}", token.state), &*token.token));
                 let mut refusal = None;
@@ -225,7 +225,7 @@ on_each_database! {
                     if reply.status != expected {
                         wrong.push(format!("{cell}: {}, not {expected}: {}", reply.status, reply.text()));
                     }
-                    // Not a byte depends on the token.
+                    // The refusal is the same, byte for byte, for every token.
                     if expected != 200 && *refusal.get_or_insert_with(|| reply.text()) != reply.text() {
                         wrong.push(format!("{cell}: {}", reply.text()));
                     }

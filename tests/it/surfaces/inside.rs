@@ -11,10 +11,11 @@ use super::Scene;
 use super::asking::Said;
 use super::states::Presented;
 
-/// A page that may use the cookie.
+/// An origin whose pages may use the cookie.
 const ORIGIN: &str = "https://app.example.com";
 
-/// Serves this configuration for each token, by the dialect that it is presented as, and asks with this header.
+/// Serves this configuration for each token, for the dialect that it is presented as, and sends a request with this
+/// header.
 fn answers<C: FnOnce(&mut web::ServiceConfig)>(
     tokens: &[Presented],
     configure: impl Fn(Dialect) -> C,
@@ -42,7 +43,7 @@ fn in_cookie(token: &Presented) -> (&'static str, String) {
     ("Cookie", token.cookie())
 }
 
-/// Behind the middleware that verifies a request, nothing is asked again.
+/// Behind the middleware, which has verified the request, nothing is checked again.
 async fn reached() -> HttpResponse {
     HttpResponse::Ok().finish()
 }
@@ -80,7 +81,7 @@ pub(super) fn extractor(scene: &Scene, tokens: &[Presented]) -> Vec<Said> {
     answers(tokens, configure, in_header)
 }
 
-/// The dialect, as the other crate calls it.
+/// The other crate's value for the dialect.
 fn remotely(dialect: Dialect) -> knoxide_remote::Dialect {
     knoxide_remote::Dialect::from_name(dialect.as_str()).expect("the same dialects")
 }

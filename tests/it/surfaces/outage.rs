@@ -1,4 +1,4 @@
-//! The row of all rows: the database is away. No surface says no, whatever it knew before, and nothing is lost.
+//! The same table while the database is unavailable. No surface says no, whatever it knew before, and nothing is lost.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use super::states::{Presented, State};
 use super::{Difference, Scene, differences, expected};
 use crate::harness::app::{Backend, Database};
 
-/// Longer than it takes on a busy machine until all threads have connections again.
+/// Longer than all threads need to reconnect, even on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The cell of the table while nothing can be looked up.
@@ -17,9 +17,9 @@ const fn without_database(surface: Surface, state: State) -> Verdict {
     match (state, surface) {
         // The client itself is looked up first.
         (_, Surface::Introspect | Surface::Check | Surface::CheckAmongOthers) => Verdict::CouldNotLook,
-        // Nothing needs to be looked up to see that it is no token.
+        // A string that cannot be a token is refused without a look-up.
         (State::WithSpace | State::NotAscii | State::TooLong, _) => Verdict::Refused,
-        // The cookies of a dialect that is off are not read: there is no token.
+        // The cookies of a dialect that is switched off are not read, so there is no token.
         (State::OfDialectThatIsOff, Surface::UserByCookie) => Verdict::Refused,
         (_, _) => Verdict::CouldNotLook,
     }
@@ -28,7 +28,7 @@ const fn without_database(surface: Surface, state: State) -> Verdict {
 /// The status for a caller while nothing can be looked up.
 const fn status_without_database(caller: Caller, endpoint: Endpoint) -> u16 {
     match (caller, endpoint) {
-        // Nobody is there to be looked up.
+        // There is no caller to look up.
         (Caller::Nobody, Endpoint::Introspect | Endpoint::Check) => 401,
         // No client has such an id.
         (Caller::NameInPlaceOfId, _) => 401,
@@ -36,7 +36,7 @@ const fn status_without_database(caller: Caller, endpoint: Endpoint) -> u16 {
     }
 }
 
-/// Asks before, during and after.
+/// Asks before, during and after the outage.
 fn play(scene: &Scene, tokens: &[Presented], begin: impl FnOnce(), end: impl FnOnce()) {
     let questions = Clients::register(scene).questions(scene, &scene.bystander);
     assert_eq!(differences(scene, tokens, expected), vec![], "before");
@@ -52,7 +52,7 @@ fn play(scene: &Scene, tokens: &[Presented], begin: impl FnOnce(), end: impl FnO
     }
     assert_eq!(wrong, Vec::<String>::new(), "during");
     end();
-    // A thread that found no database waits for a moment before it looks again; it never says no meanwhile.
+    // A thread that found no database waits for a moment before it tries again, but never says no meanwhile.
     let back = Instant::now();
     loop {
         let wrong = differences(scene, tokens, expected);

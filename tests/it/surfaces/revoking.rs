@@ -1,4 +1,4 @@
-//! What `POST /revoke/` does to a token in each state, by its holder and by a client with the right.
+//! The effect of `POST /revoke/` on a token in each state, by its holder and by a client with the right.
 
 use super::asking::Surface;
 use super::states::State;
@@ -6,13 +6,13 @@ use super::{Scene, Verdict};
 use crate::harness::app::{App, Database, on_each_database};
 use crate::oauth::stage::form_request;
 
-/// The event of the session that ends; `None` if none does.
+/// The event of the session that ends; `None` if no session does.
 type Effect = Option<&'static str>;
 
 /// The effect of a revocation by the holder, and by a client.
 const fn effects(state: State) -> (Effect, Effect) {
     match state {
-        // Also what is good only elsewhere: whoever holds a token can end its session.
+        // Including tokens that are accepted only elsewhere: the holder of a token can always end its session.
         State::LiveKnox
         | State::LiveDrfJwt
         | State::LiveSimplejwt
@@ -29,7 +29,7 @@ const fn effects(state: State) -> (Effect, Effect) {
         | State::AccountPage => (Some("logout"), Some("revoked")),
         // The session can still have a refresh token that is good.
         State::ExpiredAccess => (Some("logout"), Some("revoked")),
-        // It proves nothing any more.
+        // It no longer proves anything.
         State::ExpiredRefresh => (None, Some("revoked")),
         State::ConsumedAccessInGrace | State::ConsumedRefreshInGrace => (Some("logout"), Some("revoked")),
         State::ConsumedAccess | State::ConsumedRefresh => (Some("refresh_reused"), Some("revoked")),
@@ -78,7 +78,7 @@ on_each_database! {
                     _ => (request, by_holder),
                 };
                 let before = ends(app).len();
-                // The second one finds nothing to do.
+                // The second request finds nothing to do.
                 for _ in 0..2 {
                     let reply = client.ask(&request);
                     if (reply.status, reply.text().as_str()) != (200, "") {
@@ -90,7 +90,7 @@ on_each_database! {
                     wrong.push(format!("{cell}: {effects:?}, not {effect:?}"));
                 }
             }
-            // Each was acknowledged: nothing says anything but no.
+            // Each was acknowledged, so every surface must say no.
             for surface in Surface::ALL {
                 for (presented, said) in tokens.iter().zip(surface.ask(&scene, tokens)) {
                     if said.verdict != Verdict::Refused {

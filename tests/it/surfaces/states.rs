@@ -1,4 +1,4 @@
-//! Tokens in every state, each of a user and a session of its own.
+//! Tokens in every state, each with its own user and session.
 
 use std::time::Duration;
 
@@ -12,23 +12,23 @@ use crate::harness::app::Client;
 use crate::harness::dialects::Speech;
 use crate::oauth::stage::{IDLE_LIMIT, PASSWORD, Stage, TOUCH_INTERVAL, form_request};
 
-/// How long an access token with an end is good here; a refresh token, twice as long.
+/// The lifetime here of access tokens that expire; refresh tokens live twice as long.
 pub(super) const LIFETIME: Duration = Duration::from_secs(60);
-/// A successor is handed out again within this time after a refresh.
+/// A repeated refresh gets the same successor within this time.
 const GRACE: Duration = Duration::from_secs(30);
 
-/// Each state with the dialect as one of whose access tokens it is presented, when it is made, and what it is worth.
+/// Each state: the dialect that the token is presented as, when it is made, and what it is worth.
 macro_rules! states {
     ($($(#[$doc:meta])* $state:ident: $dialect:ident $phase:ident $worth:ident,)+) => {
         each! {
-            /// What has become of a token, or what else is presented in its place.
+            /// What has happened to a token, or what is presented in its place.
             enum State {
                 $($(#[$doc])* $state,)+
             }
         }
 
         impl State {
-            /// The dialect as one of whose access tokens it is presented.
+            /// The dialect that the token is presented as.
             pub(super) const fn dialect(self) -> Dialect {
                 match self {
                     $(Self::$state => Dialect::$dialect,)+
@@ -61,7 +61,7 @@ states! {
     LiveOfUsersScript: Knox Now Live,
     /// A live token of simplejwt, presented as one of knox.
     UnderAnotherKeyword: Knox Now Misplaced,
-    /// A live token of djoser, which is switched off where the server listens.
+    /// A live token of djoser, which is switched off at the listening server.
     OfDialectThatIsOff: Djoser Now Off,
     LiveRefresh: Simplejwt Now Nothing,
     ExpiredAccess: DrfJwt Expired Nothing,
@@ -93,12 +93,12 @@ states! {
     UnknownJwt: DrfJwt Now Nothing,
     /// Two words.
     WithSpace: Knox Now Nothing,
-    /// A letter that no token has.
+    /// A letter that never occurs in tokens.
     NotAscii: Knox Now Nothing,
     TooLong: Knox Now Nothing,
 }
 
-/// What a state comes to, in the order in which the clock allows it to be made.
+/// When a state is made: they are made in the order that the clock allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Idle,
@@ -128,7 +128,7 @@ impl Presented {
 impl Phase {
     const ALL: [Self; 4] = [Self::Idle, Self::Expired, Self::Consumed, Self::Now];
 
-    /// How long it takes until its tokens are what they shall be.
+    /// How long before its tokens are in their state.
     fn length(self) -> Duration {
         let instant = Duration::from_micros(1);
         match self {
@@ -140,7 +140,7 @@ impl Phase {
     }
 }
 
-/// A token of each state for each of these purposes. They share no session and no user.
+/// A token in each state for each of these purposes. They share no session and no user.
 pub(super) fn tokens<const N: usize>(scene: &Scene, purposes: [&str; N]) -> [Vec<Presented>; N] {
     let mut made: Vec<(usize, Presented)> = Vec::new();
     for phase in Phase::ALL {
@@ -232,7 +232,7 @@ impl Owner<'_> {
         login.refresh.expect("a refresh token")
     }
 
-    /// A token that a successor has replaced, and the access token that came with it.
+    /// A token that a successor has replaced, and the access token issued with it.
     fn refreshed(&self, dialect: Dialect) -> (String, String) {
         let (speech, client) = (Speech::of(dialect), &mut self.scene.stage.app.client());
         let token = speech.refreshable(&speech.login(client, &self.name, PASSWORD));
@@ -240,7 +240,7 @@ impl Owner<'_> {
         (token, successor)
     }
 
-    /// A token of knox that was created for a script of the user.
+    /// A knox token that was created for a script of the user.
     fn created(&self) -> String {
         let kind = Dialect::Knox.into();
         self.change(|admin, user| admin.create_token(user, "script".to_owned(), None, kind)).token.expose().to_owned()
@@ -256,14 +256,14 @@ impl Owner<'_> {
         &self.scene.stage
     }
 
-    /// A token of knox after this request, which succeeds.
+    /// A knox token after this request, which must succeed.
     fn left(&self, leave: impl FnOnce(&mut Client, &str) -> u16) -> String {
         let token = self.access(Dialect::Knox);
         assert_eq!(leave(&mut self.scene.stage.app.client(), &token), 200);
         token
     }
 
-    /// A token of knox after this change of its user.
+    /// A knox token after this change of its user.
     fn changed(&self, work: impl FnOnce(&Admin, &User) -> Result<(), AdminError>) -> String {
         let token = self.access(Dialect::Knox);
         self.change(work);

@@ -1,4 +1,4 @@
-//! What the log says about failed logins.
+//! What is logged about failed logins.
 
 use crate::harness::app::{Backend, login_request};
 use crate::harness::program::{PASSWORD, Program, Running};
@@ -8,7 +8,7 @@ fn fail(server: &Running, name: &str, times: usize) -> u16 {
     (0..times).map(|_| client.ask(&login_request(name, "guess")).status).last().expect("a reply")
 }
 
-/// The value of `user=` in the last line about a request that was refused so.
+/// The value of `user=` in the last log line about a request refused for this reason.
 fn user_of(server: &Running, reason: &str) -> String {
     server.wait_for(reason);
     let line = server.log_lines().into_iter().rfind(|line| line.contains(reason)).expect("a line");
@@ -26,7 +26,7 @@ fn an_attacked_account_is_named_and_a_name_is_not() {
     let unknown = user_of(&server, "reason=unknown_user");
     assert!(unknown.starts_with("name-") && unknown.len() == "name-".len() + 16, "{unknown}");
 
-    // However often it refuses, a full bucket is logged once.
+    // However often it refuses, a full bucket is logged only once.
     assert_eq!(fail(&server, "admin", 20), 429);
     assert_eq!(fail(&server, "nobody-of-this-name", 20), 429);
     assert_eq!(user_of(&server, "reason=throttled"), unknown);

@@ -1,4 +1,4 @@
-//! Logins under load in real time: for `scripts/soak logins`.
+//! Logins under load, in real time: run by `scripts/soak logins`.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use super::{HOME, from};
 use crate::harness::app::{Backend, login_request, token_request};
 use crate::harness::program::{PASSWORD, Program, Running};
 
-/// The promise in the documents.
+/// The time that the documentation promises.
 const MOST: Duration = Duration::from_secs(3);
 
 /// A server on one core.
@@ -28,7 +28,7 @@ fn program() -> Program {
     program.set("KNOXIDE_BCRYPT_COST", "12").set("KNOXIDE_WORKERS", "1")
 }
 
-/// The times of the owner's logins, one after the other.
+/// The times of the owner's logins, one after another.
 fn logins(server: &Running, times: usize) -> Vec<Duration> {
     let mut client = server.client();
     let login = from(HOME, login_request("admin", PASSWORD));
@@ -41,8 +41,7 @@ fn logins(server: &Running, times: usize) -> Vec<Duration> {
     (0..times).map(timed).collect()
 }
 
-/// Runs `work` while this many clients check, and this many others log in with wrong passwords from one
-/// address.
+/// Runs `work` while this many clients check, and this many others log in with wrong passwords from one address.
 fn under<T>(server: &Running, checks: usize, hopeless: usize, work: impl FnOnce() -> T) -> T {
     let token = server.client().login("admin", PASSWORD);
     let (stop, checked, refused) = (AtomicBool::new(false), AtomicU64::new(0), AtomicU64::new(0));

@@ -1,5 +1,5 @@
-//! One session that has most of the tokens misleads the planner of Postgres: it then believes that any
-//! session has many, and that a search through the whole table soon finds some. No statement does that.
+//! A session with most of the tokens misleads Postgres's planner: it then assumes that any session has many, and that a
+//! scan of the whole table soon finds some. No statement falls for that.
 
 use diesel::RunQueryDsl as _;
 use diesel::connection::SimpleConnection as _;
@@ -14,7 +14,7 @@ use super::connect;
 use crate::harness::app::{App, Backend, Database, Setup};
 use crate::harness::postgres::shared;
 
-/// How often all of a table was searched.
+/// The number of full scans of these tables.
 const SCANS: &str = "(SELECT sum(seq_scan)::bigint FROM pg_stat_user_tables WHERE relname IN ('tokens', 'sessions'))";
 
 const OTHERS: &str = "(SELECT count(*) FROM pg_stat_activity \
@@ -37,7 +37,7 @@ fn no_statement_searches_a_whole_table() {
     let mut shell: diesel::PgConnection = connect(&database.url);
     shell
         .batch_execute(&format!(
-            // This connection is counted, too.
+            // This connection is counted too.
             "SET enable_seqscan = off;
              INSERT INTO tokens (digest, session_id, kind, created, expires)
              SELECT decode(repeat(md5(i::text), 4), 'hex'), s.id, 'access', s.created + i, s.created + 86400000000 + i
@@ -61,7 +61,7 @@ fn no_statement_searches_a_whole_table() {
     app.store.sweep(app.clock.now(), &SweepPolicy::default(), &|| true).expect("swept");
     assert_eq!(app.store.delete_user(alice, LastAdmin::MayGo, &app.audit(Event::UserDeleted)), Ok(UserChanged::Done));
 
-    // The counters of a connection are complete when it has ended.
+    // A connection's counters are complete only when it has ended.
     drop(app);
     while number(&mut shell, OTHERS) > 0 {
         std::thread::yield_now();

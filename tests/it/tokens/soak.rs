@@ -1,6 +1,6 @@
-//! One session with a huge number of tokens, beside many sessions that have ended: it ends at once, and
-//! while its tokens are deleted no other request waits for long. `scripts/soak tokens` does it with millions,
-//! and then the times count.
+//! One session with a huge number of tokens, beside many sessions that have ended: it ends at once, and no other
+//! request waits for long while its tokens are deleted. `scripts/soak tokens` runs this with millions of tokens, and
+//! then the times are checked.
 
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,7 +30,7 @@ on_each_database! {
         let wanted = number("KNOXIDE_SOAK_TOKENS");
         let scene = Scene::set(backend, wanted.unwrap_or(2_000), wanted.is_some());
         if scene.is_strict {
-            // How long the machine itself makes others wait.
+            // How long other requests wait on this machine in any case.
             scene.beside_others("left alone", || std::thread::sleep(Duration::from_secs(30)));
         }
         scene.end_and_empty();
@@ -46,16 +46,16 @@ struct Scene {
     store: std::sync::Arc<DieselStore>,
     backend: Backend,
     tokens: u64,
-    /// Whether times are judged, as on a machine with nothing else to do.
+    /// Whether times are checked, as on a machine with nothing else to do.
     is_strict: bool,
-    /// What took too long.
+    /// Everything that took too long.
     faults: RefCell<Vec<String>>,
 }
 
-/// What others noticed meanwhile.
+/// How long other writes waited meanwhile.
 struct Waits {
     writes: usize,
-    /// How many of them waited too long.
+    /// How many of these writes waited too long.
     slow: usize,
     longest: Duration,
 }
@@ -95,7 +95,7 @@ impl Scene {
         });
     }
 
-    /// The session ended long ago, and is marked as empty.
+    /// As if the session had ended long ago and were marked as empty.
     fn forget(&self) {
         let carol = self.add_user("carol");
         let session = self.huge_session(carol, 2);
@@ -122,7 +122,7 @@ impl Scene {
         );
     }
 
-    /// Runs `work` while another user logs in and out, and returns how long that user waited.
+    /// Runs `work` while another user logs in and out, and reports how long that user waited.
     fn beside_others(&self, what: &str, work: impl FnOnce()) {
         let frank = self.add_user(&format!("frank {what}"));
         let over = AtomicBool::new(false);
@@ -149,12 +149,12 @@ impl Scene {
         }
     }
 
-    /// Opens session `number` with its token, and gives it a huge number more.
+    /// Opens session `number` with its token, and gives it a huge number of further tokens.
     fn huge_session(&self, user: UserId, number: u64) -> SessionId {
         let new = new_session(user, number);
         assert_eq!(self.store.connect().expect("a connection").open_session(&new), Ok(Opening::Opened));
         let (digest, now) = (self.bytes64(number), now().as_micros());
-        // As many per second as one who tries can make; the ends of others lie between.
+        // As many a second as a client can create, so that the expiries of other tokens lie between theirs.
         let mut from = 1;
         while from <= self.tokens {
             let to = self.tokens.min(from + 99_999);
@@ -180,7 +180,7 @@ impl Scene {
         add_user(&*self.store, name, "correct horse", now())
     }
 
-    /// 16 bytes that follow from a column, in SQL.
+    /// 16 bytes derived from a column, in SQL.
     fn bytes(&self, column: &str) -> String {
         match self.backend {
             Backend::Sqlite => "randomblob(16)".to_owned(),
@@ -215,7 +215,7 @@ impl Scene {
     }
 }
 
-/// Logs in and out until the end.
+/// Logs in and out until `over` is set.
 fn others(store: &DieselStore, user: UserId, over: &AtomicBool) -> Waits {
     let mut connection = store.connect().expect("a connection");
     let mut waits = Waits { writes: 0, slow: 0, longest: Duration::ZERO };

@@ -1,4 +1,4 @@
-"""Asks a Knoxide server whose token a request carries.
+"""Asks a Knoxide server which user the token of a request belongs to.
 
 `Client` and `AsyncClient` ask, `Session` is the answer, and `NotAuthenticated` and `Unavailable` are the two ways not
 to get one. `knoxide_client.drf` has an authentication class for Django REST framework.

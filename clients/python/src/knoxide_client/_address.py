@@ -18,7 +18,7 @@ def read_url(url: str, insecure_http: bool) -> tuple[str, str | None]:
     try:
         parsed = httpx.URL(url)
     except httpx.InvalidURL:
-        # Without its text, which may contain a password.
+        # The message omits the URL, which may contain a password.
         raise ValueError("the URL of Knoxide is not understood") from None
     if parsed.scheme not in ("http", "https") or not parsed.host:
         raise ValueError("the URL of Knoxide begins with https://, http:// or unix:/")

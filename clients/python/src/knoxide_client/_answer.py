@@ -13,7 +13,7 @@ from ._errors import ClientRefused, Unavailable, logged
 from ._header import is_token
 from ._session import Session, User
 
-# What one call takes: so many tokens, in a body of 1 MiB.
+# The limits of one call: this many tokens, in a body of 1 MiB.
 MOST_TOKENS = 1000
 MOST_BYTES = 1024 * 1024 - 64
 
@@ -26,13 +26,13 @@ def form(token: str, counts_as_use: bool) -> dict[str, str]:
 
 
 def batches(tokens: Sequence[str], counts_as_use: bool) -> Iterator[tuple[dict[str, object], int]]:
-    """The bodies that ask about these tokens, and how many each one asks about."""
+    """The bodies that ask about these tokens, each with the number of its tokens."""
     part: list[str] = []
     size = 0
     for token in tokens:
-        # What cannot be a token takes no room: it must not push others over the limit.
+        # A string that cannot be a token is sent empty, so that it does not push others over the limit.
         known = token if is_token(token) else ""
-        # In JSON: quotation marks, a comma, and every character escaped at worst.
+        # In JSON: quotation marks, a comma, and at worst every character escaped.
         length = 2 * len(known) + 3
         if len(part) == MOST_TOKENS or size + length > MOST_BYTES:
             yield {"tokens": part, "counts_as_use": counts_as_use}, len(part)
@@ -58,7 +58,7 @@ def read_many(reply: httpx.Response, asked: int) -> list[Session | None]:
 
 
 def outage(error: httpx.HTTPError) -> Unavailable:
-    """What a call that got no reply comes to."""
+    """The error for a call that got no reply."""
     return logged(Unavailable(f"Knoxide does not answer: {type(error).__name__}: {error}"))
 
 

@@ -1,4 +1,4 @@
-"""The clients: one for code that blocks, and one for `async` code."""
+"""The clients: one for blocking code, and one for `async` code."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -14,17 +14,17 @@ from ._errors import NotAuthenticated
 from ._header import INVALID, NOT_PROVIDED, find_token, is_token
 from ._session import Session
 
-# The server has just closed a connection that was kept. A check changes nothing, so it is sent once more.
+# The server has just closed a connection that was kept open. A check changes nothing, so it is sent again.
 _LOST_CONNECTION = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)
 
-# Connections are reused for half a minute; Knoxide keeps them for longer, unless it is told otherwise.
+# Idle connections are reused for half a minute; by default, Knoxide keeps them open for longer.
 _LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=30)
 
 Http = TypeVar("Http", httpx.Client, httpx.AsyncClient)
 
 
 class _Connection(Generic[Http]):
-    """What both clients share: where Knoxide is, and who asks."""
+    """What both clients share: the address of Knoxide, and the credentials."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class _Connection(Generic[Http]):
 
         The secret is given as text, or as the file that contains it.
         `timeout`: how many seconds each step of a call may take (connecting, sending, waiting for the answer).
-        `insecure_http` allows `http://` to other addresses, where tokens and the secret can be read on the way.
+        `insecure_http` allows `http://` to other addresses, where tokens and the secret can be read in transit.
 
         Raises `ValueError` for a URL or a secret that cannot be right, and `OSError` if the file cannot be read.
         """
@@ -75,22 +75,22 @@ class _Connection(Generic[Http]):
         raise NotImplementedError
 
     def _transport(self) -> dict[str, Any]:
-        # Loading the authorities takes longer than a hundred checks, and only TLS needs them.
+        # Loading the certificate authorities takes longer than a hundred checks, and only TLS needs them.
         return {"uds": self._socket, "limits": _LIMITS, "verify": self._base.startswith("https:")}
 
     def _options(self) -> dict[str, Any]:
-        # No proxy and no .netrc of the environment: tokens and the secret go to this address alone.
+        # Proxies and .netrc of the environment are ignored: tokens and the secret are sent only to this address.
         return {"base_url": self._base, "auth": self._credentials, "timeout": self._timeout, "trust_env": False}
 
     def _current(self) -> Http:
-        """The connections of this process: after a fork, two processes would read each other's answers."""
+        """The connections of this process: a forked process that used the same ones would read the other's answers."""
         if self._process != os.getpid():
             self._process, self._http = os.getpid(), self._connect()
         return self._http
 
 
 class Client(_Connection[httpx.Client]):
-    """Asks from code that blocks. Threads may share it."""
+    """The client for blocking code. Threads may share it."""
 
     def check(self, token: str, *, counts_as_use: bool = True) -> Session | None:
         """The session of a token, or `None` if the token is not good.
@@ -143,7 +143,7 @@ class Client(_Connection[httpx.Client]):
 
 
 class AsyncClient(_Connection[httpx.AsyncClient]):
-    """Asks from `async` code. Tasks of one event loop may share it."""
+    """The client for `async` code. Tasks of one event loop may share it."""
 
     async def check(self, token: str, *, counts_as_use: bool = True) -> Session | None:
         """As `Client.check`."""

@@ -1,4 +1,4 @@
-"""The errors of a check. Each knows the reply that a web application gives for it."""
+"""The errors of a check. Each has what a web application needs for its reply."""
 
 import logging
 
@@ -54,10 +54,10 @@ class Unavailable(KnoxideError):
 
 
 class ClientRefused(Unavailable):
-    """Knoxide refuses this application: its id or secret is wrong, or it lacks the right. Asking again is useless."""
+    """Knoxide refuses this application: its id or secret is wrong, or it lacks the right. Retrying is useless."""
 
 
 def logged(error: Unavailable) -> Unavailable:
-    """The error, after a line in the log: the reply does not say what happened."""
+    """Logs the error, since the reply does not say what happened, and returns it."""
     log.warning("a token could not be checked: %s", error.reason)
     return error

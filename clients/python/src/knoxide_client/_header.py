@@ -31,7 +31,7 @@ def find_token(header: str | Iterable[str] | None, keyword: str) -> str | None:
     if header is None:
         return None
     joined = header if isinstance(header, str) else ",".join(header)
-    # Not `str.split()`, which also splits at white space outside of ASCII.
+    # Not `str.split()`, which also splits at white space outside ASCII.
     words = [word for word in re.split("[ \t]", joined) if word]
     if not words or not words[0].isascii() or words[0].lower() != keyword.lower():
         return None

@@ -1,4 +1,4 @@
-"""Who a good token belongs to."""
+"""The session and the user of a good token."""
 
 from dataclasses import dataclass
 from datetime import datetime

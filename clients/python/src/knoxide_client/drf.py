@@ -27,7 +27,7 @@ def default_client() -> Client:
 
 
 class TokenUser(User):
-    """The user of a token, without a row in the database of this site. It has no permissions of this site."""
+    """The user of a token, without a row in this site's database and without permissions on this site."""
 
     is_active: ClassVar[bool] = True
     is_anonymous: ClassVar[bool] = False
@@ -35,7 +35,7 @@ class TokenUser(User):
 
     @property
     def pk(self) -> int:
-        """As throttles of Django REST framework ask."""
+        """Used by the throttles of Django REST framework."""
         return self.id
 
     def get_username(self) -> str:
@@ -63,12 +63,12 @@ class ServiceUnavailable(APIException):
 
     def __init__(self, retry_after: int) -> None:
         super().__init__()
-        # Django REST framework makes the header `Retry-After` of it.
+        # From this, Django REST framework makes the header `Retry-After`.
         self.wait = retry_after
 
 
 class TokenAuthentication(BaseAuthentication):
-    """Authenticates by the header `Authorization: Token …`; `request.auth` is the `Session`.
+    """Authenticates with the header `Authorization: Token …`; `request.auth` is the `Session`.
 
     A request without the keyword is left to the next authentication class.
     """
@@ -76,11 +76,11 @@ class TokenAuthentication(BaseAuthentication):
     keyword = "Token"
 
     def get_client(self) -> Client:
-        """Who asks; override it to use another client than the default one."""
+        """The client for checks; override this to use another one than the default."""
         return default_client()
 
     def get_user(self, session: Session) -> Any:
-        """What becomes `request.user`; override it to use the users of this site."""
+        """The value of `request.user`; override this to use the users of this site."""
         return TokenUser(*(getattr(session.user, field.name) for field in fields(User)))
 
     def authenticate(self, request: Request) -> tuple[Any, Session] | None:

@@ -20,15 +20,15 @@ pub(super) struct Stage {
 
 #[derive(Default)]
 pub(super) struct State {
-    /// The requests of each poll.
+    /// The number of row requests in each poll.
     pub(super) polls: Vec<usize>,
     pub(super) feeds: usize,
     pub(super) invalidation: Vec<Revoked>,
-    /// The next poll stops after it has read, until it is released; how many did.
+    /// The next polls stop after they have read, until they are released.
     pub(super) stops: bool,
     held: bool,
     pub(super) stopped: usize,
-    /// The next polls fail, or cannot connect.
+    /// How many of the next polls fail, or cannot connect.
     pub(super) breaks: usize,
     pub(super) refuses: bool,
     pub(super) panics: bool,
@@ -37,7 +37,7 @@ pub(super) struct State {
 
 impl Stage {
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
-        // A feed that panics on purpose does it while it holds this lock.
+        // A feed that panics on purpose does so while it holds this lock.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

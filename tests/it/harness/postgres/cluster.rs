@@ -14,14 +14,14 @@ use diesel::pg::PgConnection;
 
 use crate::harness::setting;
 
-/// How long a server may take to come up or go down.
+/// How long a server may take to start or stop.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// With less space than this, `/dev/shm` is left to others.
+/// With less free space than this, `/dev/shm` is not used.
 const ROOM_MIB: u64 = 512;
 
-/// Waits for the end of its standard input, that is, of the process that started it, however
-/// that ends; then stops the server in directory `$1` and removes the directory.
+/// Waits for the end of its standard input, that is, of the process that started it, however that ends; then stops the
+/// server in directory `$1` and removes the directory.
 const WATCHDOG: &str = r#"
 read -r _
 pid=$(head -n 1 "$1/data/postmaster.pid" 2>/dev/null)
@@ -32,8 +32,7 @@ fi
 rm -rf "$1"
 "#;
 
-/// A server with its own data directory; gone, with its data, when dropped or when this process
-/// ends.
+/// A server with its own data directory. The server and its data are removed when this is dropped or this process ends.
 #[derive(Debug)]
 pub(crate) struct Cluster {
     directory: PathBuf,
@@ -46,10 +45,10 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// Creates and starts a server, with its files in memory if there is room.
+    /// Creates and starts a server, with its files in memory if there is enough of it.
     ///
     /// # Errors
-    /// When Postgres is not installed or does not start, in words.
+    /// When Postgres is not installed or does not start; the error says why.
     pub(crate) fn start() -> Result<Self, String> {
         let memory = Path::new("/dev/shm");
         let base = if free_mib(memory) >= ROOM_MIB { memory.to_owned() } else { std::env::temp_dir() };
@@ -64,8 +63,8 @@ impl Cluster {
         Self::start_with(base, None)
     }
 
-    /// As [`Cluster::start`], with messages in another language, such as `de_DE`. The locale is made in its own
-    /// directory: it need not be installed.
+    /// As [`Cluster::start`], with messages in another language, such as `de_DE`. The locale is built in the server's
+    /// own directory, so it need not be installed.
     ///
     /// # Errors
     /// As there.
@@ -80,7 +79,7 @@ impl Cluster {
         let mut cluster = Self { directory, programs, port: 0, server: None, watchdog, language };
         cluster.initialise()?;
         cluster.make_locale()?;
-        // Another process may take the port between its choice and the server's binding.
+        // Another process may take the port after it was chosen.
         let mut outcome = Err(String::new());
         for _ in 0..5 {
             cluster.port = free_port().map_err(|error| format!("no free port: {error}"))?;
@@ -97,12 +96,12 @@ impl Cluster {
         format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
     }
 
-    /// Where its data, its log and its socket are.
+    /// The directory of its data, its log and its socket.
     pub(crate) fn directory(&self) -> &Path {
         &self.directory
     }
 
-    /// Where it listens, for a proxy before it.
+    /// The address at which it listens, for a proxy in front of it.
     pub(crate) fn address(&self) -> SocketAddr {
         (Ipv4Addr::LOCALHOST, self.port).into()
     }
@@ -118,21 +117,21 @@ impl Cluster {
         signal("CONT", &self.processes());
     }
 
-    /// Kills all its processes at once: a crash, from which it has to recover.
+    /// Kills all its processes at once: a crash that it has to recover from.
     pub(crate) fn kill(&mut self) {
-        // Frozen, none of them notices the death of another.
+        // While frozen, no process notices the death of another.
         self.freeze();
         let processes = self.processes();
         signal("KILL", &processes);
         self.wait();
-        // It cannot start again while one of them still holds the shared memory.
+        // The server cannot start again while one of them still holds the shared memory.
         let deadline = Instant::now() + PATIENCE;
         while processes.iter().any(|process| is_alive(*process)) && Instant::now() < deadline {
             thread::sleep(Duration::from_millis(1));
         }
     }
 
-    /// Shuts it down in order, ending open connections.
+    /// Shuts it down cleanly, ending open connections.
     pub(crate) fn stop(&mut self) {
         if let Some(server) = &self.server {
             signal("INT", &[server.id()]);
@@ -140,11 +139,11 @@ impl Cluster {
         self.wait();
     }
 
-    /// Starts it again on the same data and port, after [`Cluster::kill`] or [`Cluster::stop`];
-    /// returns when it answers.
+    /// Starts it again with the same data and port, after [`Cluster::kill`] or [`Cluster::stop`]; returns when it
+    /// answers.
     ///
     /// # Errors
-    /// When it does not come up, with what it has logged.
+    /// When it does not start; the error contains its log.
     pub(crate) fn resume(&mut self) -> Result<(), String> {
         let log = self.directory.join("log");
         let output = File::options().create(true).append(true).open(&log).map_err(|error| error.to_string())?;
@@ -159,7 +158,8 @@ impl Cluster {
         if let Some(language) = self.language {
             command.env("LOCPATH", &self.directory).args(["-c", &format!("lc_messages={language}.UTF-8")]);
         }
-        // A group of its own: Ctrl-C at the terminal is for the tests, the watchdog sees to this.
+        // A separate process group: Ctrl-C at the terminal is meant for the tests, and the watchdog then stops the
+        // server.
         command.stdin(Stdio::null()).stdout(output).stderr(errors).process_group(0);
         let server = self.server.insert(command.spawn().map_err(|error| format!("postgres: {error}"))?);
         let url = format!("postgres://postgres@127.0.0.1:{}/postgres?connect_timeout=5", self.port);
@@ -228,17 +228,17 @@ impl Drop for Cluster {
             signal("QUIT", &[server.id()]);
         }
         self.wait();
-        // With its input closed the watchdog clears away the directory.
+        // When its input is closed, the watchdog removes the directory.
         drop(self.watchdog.stdin.take());
         self.watchdog.wait().ok();
     }
 }
 
-/// Where Postgres is installed, and the user that runs it: it refuses to run as root.
+/// Where Postgres is installed, and the user that it runs as: it refuses to run as root.
 #[derive(Debug)]
 struct Programs {
     bin: PathBuf,
-    /// User and group to change to.
+    /// User and group to switch to.
     drop_to: Option<(u32, u32)>,
 }
 
@@ -271,7 +271,7 @@ impl Programs {
         }
     }
 
-    /// A new directory that the server's user owns.
+    /// A new directory owned by the server's user.
     fn new_directory(&self, base: &Path) -> io::Result<PathBuf> {
         let directory = tempfile::Builder::new().prefix("knoxide-postgres-").tempdir_in(base)?.keep();
         let directory = directory.canonicalize()?;
@@ -282,7 +282,7 @@ impl Programs {
     }
 }
 
-/// Debian keeps the server's programs off the path, by version.
+/// Debian keeps the server's programs outside PATH, in a folder for each version.
 fn newest_on_debian() -> Option<PathBuf> {
     let versions = fs::read_dir("/usr/lib/postgresql").ok()?.flatten().map(|entry| entry.path());
     let installed = versions.filter(|version| version.join("bin/initdb").exists());
@@ -318,23 +318,23 @@ fn parent_of(process: u32) -> Option<u32> {
     stat_of(process)?.split_whitespace().nth(1)?.parse().ok()
 }
 
-/// What a process is doing, as a letter.
+/// The state of a process, as a letter.
 fn state_of(process: u32) -> Option<String> {
     stat_of(process)?.split_whitespace().next().map(str::to_owned)
 }
 
-/// Whether there is such a process, and not only its exit status.
+/// Whether a process exists and has not already exited.
 fn is_alive(process: u32) -> bool {
     state_of(process).is_some_and(|state| !matches!(state.as_str(), "Z" | "X"))
 }
 
-/// The system's status line of a process after its name, which in parentheses may contain anything.
+/// The kernel's status line of a process, after its name, which is in parentheses and may contain anything.
 fn stat_of(process: u32) -> Option<String> {
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
     Some(stat.rsplit_once(')')?.1.to_owned())
 }
 
-/// Sends a signal by the shell's own `kill`: the program of that name is not everywhere.
+/// Sends a signal with the shell's built-in `kill`: not every system has the program of that name.
 fn signal(name: &str, processes: &[u32]) {
     for process in processes {
         let kill = format!("kill -{name} {process}");

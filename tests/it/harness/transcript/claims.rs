@@ -1,4 +1,4 @@
-//! The expected token in a reply: signed by the server, and with which claims.
+//! The token that a reply must contain: signed by the server, and with certain claims.
 
 use serde_json::{Map, Value};
 
@@ -8,26 +8,26 @@ use crate::harness::jwt;
 /// The variable with the secret that the server signs with.
 pub(crate) const SECRET: &str = "jwt-secret";
 
-/// `<jwt>`, `<new jwt as mine of {…}>`: a token that is signed as the Django packages sign.
+/// `<jwt>`, `<new jwt as mine of {…}>`: a token with the signature that the Django packages use.
 #[derive(Debug, Clone)]
 pub(crate) struct JwtShape {
-    /// It differs from all tokens that have a name already.
+    /// It must differ from all tokens that already have a name.
     is_new: bool,
-    /// Kept under this name, and its claims behind the name: `{mine-exp}`.
+    /// Stored under this name, and each claim under the name and its own: `{mine-exp}`.
     name: Option<String>,
     claims: Option<Claims>,
 }
 
 #[derive(Debug, Clone)]
 struct Claims {
-    /// There are no others.
+    /// No other claims are allowed.
     all: bool,
-    /// JSON once its variables are replaced; a text in it is a pattern.
+    /// JSON after its variables are replaced; a string in it is a pattern.
     text: Inner,
 }
 
 impl JwtShape {
-    /// Reads what stands in the angle brackets; `None` if that is ordinary text.
+    /// Parses the text in the angle brackets; `None` if that is ordinary text.
     pub(crate) fn read(inside: &str) -> Result<Option<Self>, String> {
         let (is_new, rest) = inside.strip_prefix("new ").map_or((false, inside), |rest| (true, rest));
         let Some(mut rest) = rest.strip_prefix("jwt").filter(|rest| rest.is_empty() || rest.starts_with(' ')) else {
@@ -50,13 +50,13 @@ impl JwtShape {
         if rest.is_empty() { Ok(Some(shape)) } else { Err(format!("<{inside}>: what is {rest:?}?")) }
     }
 
-    /// How much of the start of a text can be a token.
+    /// How many bytes at the start of a text can belong to a token.
     pub(crate) fn length(text: &[u8]) -> usize {
         let is_part = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
         text.iter().take_while(is_part).count()
     }
 
-    /// The values to keep of a token, or what is wrong with it.
+    /// The values to store for a token, or what is wrong with it.
     pub(crate) fn judge(&self, token: &str, variables: &Variables) -> Result<Vec<(String, String)>, String> {
         let wrong = |why: String| format!("the token {token:?}: {why}");
         let (header, payload) = jwt::open(known(SECRET, variables)?.as_bytes(), token).map_err(wrong)?;
@@ -98,7 +98,7 @@ impl Claims {
     }
 }
 
-/// The token under its name, and each claim under the name and its own: `{mine-orig-iat}`.
+/// The token under its name, and each claim under that name and its own: `{mine-orig-iat}`.
 fn kept(name: &str, token: &str, payload: &Map<String, Value>) -> Vec<(String, String)> {
     let claims = payload.iter().map(|(claim, value)| {
         let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);

@@ -1,4 +1,4 @@
-//! Events between two requests: time passes, an account is closed.
+//! Events between two requests: time passes, or an account is closed.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ pub(crate) enum Directive {
 }
 
 impl Directive {
-    /// Reads it without its `@`; `None` if it is something else.
+    /// Parses it without its `@`; `None` if it is something else.
     pub(crate) fn read(text: &str) -> Option<Result<Self, String>> {
         let (word, rest) = text.split_once(' ')?;
         Some(match word {
@@ -50,12 +50,12 @@ fn duration(text: &str) -> Option<Duration> {
     Some(Duration::from_secs(number.parse::<u64>().ok()?.checked_mul(unit)?))
 }
 
-/// Carries out directives, and knows the time on the server.
+/// Executes directives, and knows the time on the server.
 pub(crate) trait Director {
     /// The time on the server's clock.
     fn now(&self) -> Timestamp;
 
-    /// Carries it out; it is complete before the next request.
+    /// Executes it; it is complete before the next request.
     fn direct(&self, directive: &Directive) -> Result<(), String>;
 }
 

@@ -1,4 +1,4 @@
-//! The notation inside a line: what is sent, and what a reply is compared with.
+//! The notation inside a line: what is sent, and what a reply must match.
 
 use std::collections::BTreeMap;
 
@@ -12,11 +12,11 @@ pub(crate) type Variables = BTreeMap<String, String>;
 /// The variable that holds the server's time, in microseconds since 1970.
 pub(crate) const NOW: &str = "now";
 
-/// Bytes to be sent, with variables to fill in.
+/// Bytes to send, with variables to fill in.
 #[derive(Debug, Clone)]
 pub(crate) struct Template(Vec<Piece>);
 
-/// The expected form of a text.
+/// The pattern that a text must match.
 #[derive(Debug, Clone)]
 pub(crate) struct Pattern {
     source: String,
@@ -25,13 +25,13 @@ pub(crate) struct Pattern {
 
 #[derive(Debug, Clone)]
 enum Piece {
-    /// These very bytes.
+    /// Exactly these bytes.
     Plain(Vec<u8>),
     /// A variable's value, changed.
     Variable(Change, String),
-    /// A text of some shape, kept under a name if there is one.
+    /// A text of some shape, stored under a name if there is one.
     Shape(Shape, Option<String>),
-    /// A text that is worked out when it is needed.
+    /// A text that is computed when it is needed.
     Made(Made),
     /// A signed token.
     Jwt(JwtShape),
@@ -39,19 +39,19 @@ enum Piece {
 
 #[derive(Debug, Clone)]
 enum Made {
-    /// Whole seconds since 1970, so many after the server's present second.
+    /// Whole seconds since 1970, this many after the server's current second.
     Now(i64),
     /// The same moment as UTC text with milliseconds.
     TimeOfNow(i64),
-    /// The seconds in a variable, likewise.
+    /// The seconds in a variable, in the same form.
     TimeOf(String),
     /// A text as base64url.
     Base64(Inner),
-    /// A token with any header and payload, and a fitting signature under a variable's value.
+    /// A token with any header and payload, and a matching signature with a variable's value.
     Signed { secret: String, header: Inner, payload: Inner },
 }
 
-/// A text within a notation, where only variables and `<now…>` mean something.
+/// A text within a notation, in which only variables and `<now…>` have a meaning.
 #[derive(Debug, Clone)]
 pub(crate) struct Inner(Vec<Piece>);
 
@@ -63,11 +63,11 @@ enum Change {
     First(usize),
     /// One part of a token.
     Part(usize),
-    /// The last base64 letter replaced by one that a careless decoder reads alike.
+    /// The last base64 letter, replaced by one that a careless decoder reads as the same.
     Twiddled,
 }
 
-/// The purpose for which the notation is parsed: not everything is allowed everywhere.
+/// Why the notation is parsed: not everything is allowed everywhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Reading {
     Template,
@@ -135,12 +135,12 @@ impl Pattern {
         Ok(Self { source: text.to_owned(), pieces: split(text, Reading::Pattern)? })
     }
 
-    /// The text as it stands in the transcript.
+    /// The text as written in the transcript.
     pub(crate) fn source(&self) -> &str {
         &self.source
     }
 
-    /// Whether `text` matches. If so, values to keep are stored in `variables`.
+    /// Whether `text` matches. If so, named values are stored in `variables`.
     pub(crate) fn fits(&self, text: &[u8], variables: &mut Variables) -> Result<bool, String> {
         let mut parts = Vec::new();
         for piece in &self.pieces {
@@ -164,7 +164,7 @@ enum Part<'a> {
     Jwt(&'a JwtShape),
 }
 
-/// Tries all lengths that the first part may have, and the rest after each.
+/// Tries all possible lengths of the first part, and the rest after each.
 fn fits(
     parts: &[Part<'_>],
     text: &[u8],
@@ -179,7 +179,7 @@ fn fits(
                 None => Ok(false),
             };
         }
-        // A wrong token is worth a message, so it is an error, and not only no match.
+        // A wrong token deserves a message, so it is an error, and not just a mismatch.
         Part::Jwt(jwt) => {
             let (token, text) = text.split_at(JwtShape::length(text));
             kept.extend(jwt.judge(&String::from_utf8_lossy(token), variables)?);
@@ -198,7 +198,7 @@ fn fits(
 }
 
 impl Piece {
-    /// What stands in angle brackets, or `None` when that is ordinary text.
+    /// Parses the text in angle brackets; `None` if that is ordinary text.
     fn read(inside: &str, reading: Reading) -> Result<Option<Self>, String> {
         if let Some(seconds) = seconds_from_now(inside) {
             return Ok(Some(Self::Made(Made::Now(seconds))));
@@ -250,8 +250,8 @@ impl Piece {
             Self::Plain(bytes) => return Ok(bytes.clone()),
             Self::Variable(change, name) => (change, name),
             Self::Made(made) => return made.text(variables).map(String::into_bytes),
-            Self::Shape(shape, _) => return Err(format!("{shape:?} is no text")),
-            Self::Jwt(shape) => return Err(format!("{shape:?} is no text")),
+            Self::Shape(shape, _) => return Err(format!("{shape:?} is not text")),
+            Self::Jwt(shape) => return Err(format!("{shape:?} is not text")),
         };
         let value = known(name, variables)?;
         Ok(match change {
@@ -263,14 +263,14 @@ impl Piece {
                 let part = jwt::part(value, *number);
                 part.ok_or_else(|| format!("{{{name}}} has no part {number}"))?.to_owned()
             }
-            Change::Twiddled => jwt::twiddled(value).ok_or_else(|| format!("{{{name}}} is no base64"))?,
+            Change::Twiddled => jwt::twiddled(value).ok_or_else(|| format!("{{{name}}} is not base64"))?,
         }
         .into_bytes())
     }
 }
 
 impl Made {
-    /// `SECRET HEADER PAYLOAD`; the header holds no space.
+    /// `SECRET HEADER PAYLOAD`; the header contains no space.
     fn signed(text: &str) -> Option<Result<Self, String>> {
         let (secret, text) = text.split_once(' ')?;
         let (header, payload) = text.split_once(' ')?;
@@ -313,7 +313,7 @@ pub(crate) fn known<'a>(name: &str, variables: &'a Variables) -> Result<&'a str,
     variables.get(name).map(String::as_str).ok_or_else(|| format!("nothing is known as {{{name}}}"))
 }
 
-/// `now`, `now+60`, `now-60`: how many seconds after the present one.
+/// `now`, `now+60`, `now-60`: the offset from the current second.
 fn seconds_from_now(text: &str) -> Option<i64> {
     match text.strip_prefix(NOW)? {
         "" => Some(0),
@@ -328,7 +328,7 @@ fn numbered(text: &str) -> Option<(usize, &str)> {
     Some((number.parse().ok()?, rest))
 }
 
-/// Where the `>` stands that closes the `<` at the start of a text.
+/// The position of the `>` that closes the `<` at the start of a text.
 fn closing(text: &str) -> Option<usize> {
     let mut depth = 0_usize;
     for (at, character) in text.char_indices() {
@@ -378,7 +378,7 @@ fn split(text: &str, reading: Reading) -> Result<Vec<Piece>, String> {
     Ok(pieces)
 }
 
-/// The name in `{name}` at the start of a text. JSON has no such thing: its keys are quoted.
+/// The name in `{name}` at the start of a text. JSON has nothing like it: its keys are quoted.
 fn variable(text: &str) -> Option<&str> {
     let name = &text[1..text.find('}')?];
     let is_name = name.starts_with(|first: char| first.is_ascii_lowercase())

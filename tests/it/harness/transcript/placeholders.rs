@@ -1,4 +1,4 @@
-//! Placeholders of the cases that several dialects share, and their texts in one dialect.
+//! Placeholders in the cases that several dialects share, and their texts for one dialect.
 //!
 //! The replacement is textual: the result is parsed as if it had been written in the file.
 
@@ -7,13 +7,13 @@ use std::path::Path;
 
 use knoxide::domain::dialect::Dialect;
 
-/// The text of each placeholder in one dialect.
+/// The text of each placeholder for one dialect.
 #[derive(Debug, Default)]
 pub(crate) struct Placeholders {
     dialect: String,
-    /// Those that stand for a part of a line.
+    /// Placeholders for a part of a line.
     texts: BTreeMap<String, Placeholder>,
-    /// Those that stand for the status and the body of a reply.
+    /// Placeholders for the status and the body of a reply.
     replies: BTreeMap<String, Reply>,
 }
 
@@ -42,7 +42,7 @@ impl Placeholders {
         Self::parse(dialect, &text).map_err(|error| format!("{}: {error}", file.display()))
     }
 
-    /// Reads `{name} = text` on a line each, then a block for each reply.
+    /// Parses `{name} = text`, one on each line, then a block for each reply.
     pub(crate) fn parse(dialect: &str, text: &str) -> Result<Self, String> {
         let mut placeholders = Self::none(dialect);
         let mut blocks = text.split("\n### ");
@@ -62,12 +62,12 @@ impl Placeholders {
         Ok(placeholders)
     }
 
-    /// The names of all.
+    /// The names of all placeholders.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.texts.keys().chain(self.replies.keys()).map(String::as_str)
     }
 
-    /// The lines of a case as they are for this dialect; `None` if it is not for this dialect.
+    /// The lines of a case for this dialect; `None` if the case is not for it.
     pub(crate) fn case(&self, lines: &[&str]) -> Result<Option<Vec<String>>, String> {
         let mut expanded = Vec::new();
         let mut lines = lines.iter().copied();
@@ -96,15 +96,15 @@ impl Placeholders {
         let mut found = false;
         for name in dialects.split([' ', ',']).filter(|name| !name.is_empty()) {
             if !Dialect::ALL.iter().any(|dialect| dialect.as_str() == name) {
-                return Err(format!("{name} is no dialect"));
+                return Err(format!("{name} is not a dialect"));
             }
             found |= name == self.dialect;
         }
         Ok(found)
     }
 
-    /// Puts a reply's status, the case's own headers and the reply's body behind the request.
-    /// Why it differs is said first, so that the case can say it better.
+    /// Appends a reply's status, the case's own headers and the reply's body to the request. The reason why the reply
+    /// differs goes first, so that the case can replace it.
     fn reply(&self, call: &str, headers: &[&str], into: &mut Vec<String>) -> Result<(), String> {
         let call = call.strip_suffix('}').ok_or_else(|| format!("=> {{{call} is not closed"))?;
         let call = self.expand(call);
@@ -117,7 +117,7 @@ impl Placeholders {
         into.push(reply.status.clone());
         let used = headers.iter().rposition(|line| !line.is_empty()).map_or(0, |last| last + 1);
         if headers.iter().take(used).any(|line| line.is_empty()) {
-            return Err(format!("{{{name}}} brings its own body"));
+            return Err(format!("{{{name}}} has its own body"));
         }
         into.extend(headers.iter().take(used).map(|line| self.expand(line)));
         into.push(String::new());
@@ -125,7 +125,7 @@ impl Placeholders {
         Ok(())
     }
 
-    /// A line with its placeholders filled in. What is in braces and none of them stays.
+    /// A line with its placeholders filled in. Braces around anything else are left alone.
     pub(crate) fn expand(&self, line: &str) -> String {
         let mut expanded = String::new();
         let mut rest = line;
@@ -154,7 +154,7 @@ impl Placeholders {
 }
 
 impl Reply {
-    /// Its name in braces, why it differs, `=> STATUS`, and a body.
+    /// Parses its name in braces, why it differs, `=> STATUS`, and a body.
     fn parse(block: &str) -> Result<(String, Self), String> {
         let mut lines = block.lines();
         let (name, parameters) = heading_of(lines.next().unwrap_or_default())?;
@@ -175,8 +175,8 @@ impl Reply {
 }
 
 impl Placeholder {
-    /// The text with the arguments after the name inserted; `None` if they are too few or too many.
-    /// The last argument may hold spaces.
+    /// The text with the arguments after the name filled in; `None` if there are too few or too many. The last argument
+    /// may contain spaces.
     fn fill(&self, call: &str) -> Option<String> {
         if self.parameters.is_empty() {
             return (!call.contains(' ')).then(|| self.text.clone());
@@ -197,7 +197,7 @@ fn heading_of(text: &str) -> Result<(String, Vec<String>), String> {
     Ok((names.next().unwrap_or_default(), names.collect()))
 }
 
-/// Where the brace stands that closes the one at the start of a text.
+/// The position of the brace that closes the one at the start of a text.
 fn closing(text: &str) -> Option<usize> {
     let mut depth = 0_usize;
     for (at, character) in text.char_indices() {

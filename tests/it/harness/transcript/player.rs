@@ -1,4 +1,4 @@
-//! Plays transcripts against a server and compares.
+//! Plays transcripts against a server, and compares the replies.
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,16 +12,16 @@ use crate::harness::wire::{Framing, Reply, Request, Wire};
 /// How much of a long text a report shows.
 const SHOWN: usize = 400;
 
-/// Rules for every reply of the server besides those of its case.
+/// Rules for every reply of the server in addition to those of its case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Caching {
-    /// `Cache-Control: no-store` on each: there is none that a cache may keep.
+    /// `Cache-Control: no-store` on every reply: caches may not keep any of them.
     NoStore,
-    /// Not checked, for other servers than ours.
+    /// Not checked, for servers other than ours.
     Unchecked,
 }
 
-/// A player for one server. Variables stay from file to file.
+/// A player for one server. Variables are kept from one file to the next.
 pub(crate) struct Player<'a> {
     server: SocketAddr,
     caching: Caching,
@@ -36,14 +36,14 @@ impl<'a> Player<'a> {
         Self { server, caching, variables, director: None, documented: None }
     }
 
-    /// Has `director` run the directives between the requests, and report the time.
+    /// Sets the `director`, which runs the directives between requests and reports the time.
     #[must_use]
     pub(crate) fn directed_by(mut self, director: &'a dyn Director) -> Self {
         self.director = Some(director);
         self
     }
 
-    /// Compares each reply with the document of the server, too.
+    /// Also compares each reply with the server's API document.
     #[must_use]
     pub(crate) fn documented(mut self) -> Self {
         self.documented = Some(Documented::of(self.server));
@@ -129,7 +129,7 @@ impl<'a> Player<'a> {
         differences
     }
 
-    /// What the document of the server does not say, or says differently.
+    /// How the reply differs from the server's API document.
     fn compare_with_document(&self, case: &Case, request: &Request, reply: &Reply) -> Vec<String> {
         let documented = self.documented.as_ref().filter(|_| !case.controls.bare);
         let target = String::from_utf8_lossy(&request.target);

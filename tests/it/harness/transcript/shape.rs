@@ -1,24 +1,24 @@
-//! Texts that are recognised by their form.
+//! Texts that are recognised by their shape.
 
 use knoxide::domain::time::Timestamp;
 
-/// What a text looks like.
+/// The shape of a text.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Shape {
-    /// Any text, also none.
+    /// Any text, including none.
     Any,
-    /// So many lower-case hexadecimal digits.
+    /// This many lower-case hexadecimal digits.
     Hex(usize),
     /// A lower-case UUID with hyphens.
     Uuid,
     /// An RFC 3339 time in UTC that ends in `Z`.
     Time,
-    /// Decimal digits, as many as there are.
+    /// Any number of decimal digits.
     Digits,
 }
 
 impl Shape {
-    /// Reads the word that stands for it.
+    /// Parses the name of a shape.
     pub(crate) fn read(word: &str) -> Option<Self> {
         match word {
             "time" => Some(Self::Time),
@@ -28,7 +28,7 @@ impl Shape {
         }
     }
 
-    /// The lengths with which the start of `text` has this shape, the longest first.
+    /// The lengths at which the start of `text` has this shape, the longest first.
     pub(crate) fn lengths(self, text: &[u8]) -> impl Iterator<Item = usize> {
         let (least, most) = match self {
             Self::Any => (0, text.len()),
@@ -52,8 +52,7 @@ impl Shape {
         (least..=most).rev()
     }
 
-    /// One length if the text starts with so many bytes that are right; none (an empty range)
-    /// otherwise.
+    /// One length if the text starts with this many bytes that are right; otherwise none (an empty range).
     fn fixed(length: usize, text: &[u8], is_right: impl Fn(usize, u8) -> bool) -> (usize, usize) {
         let right = text.len() >= length && text.iter().take(length).enumerate().all(|(at, &byte)| is_right(at, byte));
         if right { (length, length) } else { (1, 0) }

@@ -18,7 +18,7 @@ fn basic(id: &str, secret: &str) -> String {
     format!("Basic {}", STANDARD.encode(format!("{id}:{secret}")))
 }
 
-/// Returns all that was printed and answered, but for the answers that show a new secret.
+/// Returns everything that was printed and answered, except answers that show a new secret.
 pub(super) fn use_secrets(program: &Program, server: &Running, canaries: &mut Canaries) -> Vec<u8> {
     let mut shown = Vec::new();
     let mut run = |arguments: &[&str]| {

@@ -15,11 +15,11 @@ use crate::harness::wire::{Framing, Reply, Request};
 use crate::program::revocation::digest;
 use crate::program::{login_request, token_in, token_of};
 
-/// The program with the log at its highest level, and with its secrets in files.
+/// The program with its log at the highest level, and its secrets in files.
 pub(super) fn with_secret_files(program: Program, folder: &Path, canaries: &mut Canaries) -> Program {
     let admin = secret_file(folder, "admin", &canaries.password());
     let program = program.set("KNOXIDE_LOG", "trace").set("KNOXIDE_ADMIN_PASSWORD_FILE", &admin);
-    // Short time-outs for what never arrives.
+    // Short time-outs for bytes that never arrive.
     let program = program.set("KNOXIDE_READ_TIMEOUT", "100ms");
     let url = program.environment().find(|(name, _)| *name == "DATABASE_URL").map(|(_, url)| url.to_owned());
     match url {
@@ -39,8 +39,7 @@ fn secret_file(folder: &Path, name: &str, text: &str) -> String {
     path.display().to_string()
 }
 
-/// Commands that take or make secrets. Returns what they printed, but for the one reply that
-/// shows a token.
+/// Commands that take or create secrets. Returns what they printed, except the one reply that shows a token.
 pub(super) fn of_commands(program: &Program, folder: &Path, canaries: &mut Canaries) -> String {
     let mut printed = String::new();
     let mut note = |done: Done, code: i32| {
@@ -58,7 +57,7 @@ pub(super) fn of_commands(program: &Program, folder: &Path, canaries: &mut Canar
     assert_eq!((done.code, done.out.matches(&token).count()), (Some(0), 1));
     note(Done { out: String::new(), ..done }, 0);
 
-    // Clear text in an import is never read; and what cannot be imported is not repeated.
+    // Plain passwords in an import are never read, and what cannot be imported is not repeated.
     let (password, token) = (canaries.password(), canaries.token());
     let user = json!({ "id": 900, "username": "dora", "password": password, "password_hash": "!" });
     let imported = json!({ "user": "dora", "token": token, "token_key": &token[..15], "digest": digest(&token),
@@ -79,7 +78,7 @@ pub(super) fn of_commands(program: &Program, folder: &Path, canaries: &mut Canar
         ("DATABASE_URL", format!("mysql://knoxide:{}@db/knoxide", canaries.password())),
         ("DATABASE_URL", format!("postgres://knoxide:{}@db.example.org/x", canaries.password())),
     ] {
-        // A program with TLS may go where this one may not.
+        // A program with TLS could try to connect here.
         if cfg!(feature = "postgres-tls") && value.contains("db.example.org") {
             continue;
         }
@@ -91,7 +90,7 @@ pub(super) fn of_commands(program: &Program, folder: &Path, canaries: &mut Canar
     program.write(".env", &format!("KNOXIDE_ADMIN_PASSWORD='{}\n", canaries.password()));
     note(program.run(&["migrate"]), 2);
     for command in [&["user", "list"][..], &["session", "list", "--all"], &["user", "show", "carol"], &["doctor"]] {
-        // Some of these find something to complain about, which is as good.
+        // Some of these report errors, which serves the test just as well.
         let done = program.run(command);
         printed.push_str(&done.out);
         printed.push_str(&done.err);
@@ -99,15 +98,14 @@ pub(super) fn of_commands(program: &Program, folder: &Path, canaries: &mut Canar
     printed
 }
 
-/// What the program says when there is no database at this URL, or no URL can be seen in it.
+/// What the program prints when there is no database at this URL, or when this is no URL.
 pub(super) fn of_no_database(url: &str, code: i32) -> String {
     let done = Program::bare().set("KNOXIDE_LOG", "trace").set("DATABASE_URL", url).run(&["serve"]);
     assert_eq!(done.code, Some(code), "{}", done.err);
     done.err
 }
 
-/// Requests with secrets wherever a client can put them. Returns all replies but those that
-/// show a new token.
+/// Requests with secrets wherever a client can put them. Returns all replies except those that show a new token.
 pub(super) fn of_requests(server: &Running, canaries: &mut Canaries) -> Vec<u8> {
     let mut replies = Vec::new();
     let mut ask = |request: &Request| {
@@ -177,7 +175,7 @@ fn multipart(name: &str, password: &str) -> Request {
         .body(body, Framing::Chunked(7))
 }
 
-/// Logs in by each form of body, and returns the tokens.
+/// Logs in with each form of body, and returns the tokens.
 fn logins(server: &Running, canaries: &mut Canaries) -> Vec<String> {
     let forms: [fn(&str, &str) -> Request; 3] = [login_request, form, multipart];
     let tokens = forms.map(|form| token_of(&server.wire().ask(&form(MARK, PASSWORD)).expect("a reply")));
@@ -200,8 +198,7 @@ fn refused_logins(canaries: &mut Canaries, ask: &mut impl FnMut(&Request) -> u16
     }
 }
 
-/// Logins whose bodies and content types make no sense. By contract, a refusal repeats the content
-/// type to its sender.
+/// Logins with malformed bodies and content types. By contract, a refusal repeats the content type to its sender.
 fn odd_logins(server: &Running, password: &str) {
     let ask = |request: &Request| server.wire().ask(request).expect("a reply").status;
     for body in [
@@ -222,7 +219,7 @@ fn odd_logins(server: &Running, password: &str) {
     ask(&form(MARK, password).header("Content-Encoding", password.to_owned()));
 }
 
-/// What services ask, with tokens and secrets in all places where they may be or not.
+/// Requests of services, with tokens and secrets both where they belong and where they do not.
 fn of_services(canaries: &mut Canaries, live: &str, ask: &mut impl FnMut(&Request) -> u16) {
     for secret in [canaries.token(), canaries.password(), live.to_owned()] {
         let basic = BASE64_STANDARD.encode(format!("{secret}:{secret}"));
@@ -246,7 +243,7 @@ fn of_services(canaries: &mut Canaries, live: &str, ask: &mut impl FnMut(&Reques
     }
 }
 
-/// Requests that are no HTTP, with secrets where the error is.
+/// Requests that are not HTTP, with secrets where the error is.
 fn broken_requests(server: &Running, canaries: &mut Canaries, live: &str, replies: &mut Vec<u8>) {
     let password = &canaries.password();
     for secret in [&canaries.token(), live, password] {
@@ -273,7 +270,7 @@ fn broken_requests(server: &Running, canaries: &mut Canaries, live: &str, replie
             let mut wire = server.wire();
             wire.send(broken.as_bytes()).ok();
             wire.hang_up().ok();
-            // Whether there is an answer is not the question here.
+            // Whether there is an answer does not matter here.
             if let Ok(reply) = wire.receive("POST") {
                 replies.extend(record(&reply));
             }
