@@ -66,7 +66,7 @@ fn sessions_are_listed_by_conditions() {
     assert!(machine.refused(2, &["session", "list", "--dialect", "knocks"]).contains("drf_jwt"));
     assert!(machine.refused(2, &["session", "list", "--address", "alice"]).contains("192.0.2.0/24"));
     assert!(machine.refused(2, &["session", "list", "--since", "now"]).contains("2026-11-26T12:00:00Z"));
-    assert!(machine.refused(2, &["session", "list", "--before", "now"]).contains("no id of a session"));
+    assert!(machine.refused(2, &["session", "list", "--before", "now"]).contains("nor the id of a session"));
 }
 
 #[test]
