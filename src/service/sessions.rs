@@ -13,8 +13,8 @@ use crate::domain::session::{SessionEntry, SessionId, Verified};
 use crate::domain::time::Timestamp;
 use crate::store::{Connection, Effort, SessionFilter, SessionList, SessionMatch, StoreResult};
 
-/// How far a page of sessions is searched, so that it is there within 200 ms among a million of them. What the last
-/// portion takes comes on top of the time; `scripts/soak pages` measures all of it.
+/// How far a page of sessions or audit events is searched, so that it is there within 200 ms among a million of them. What
+/// the last portion takes comes on top of the time; `scripts/soak pages` measures all of it.
 pub(super) const EFFORT: Effort = Effort { rows: 5_000, time: Duration::from_millis(60) };
 
 /// A page of a user's live sessions.

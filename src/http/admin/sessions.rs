@@ -9,7 +9,7 @@ use super::call::{Answer, Call, Reply};
 use super::described::{Described, Gives, Kind, Takes, of, page_of};
 use super::error::ApiError;
 use super::fields::Fields;
-use super::page::{Page, page_fields};
+use super::page::{Found, Page, page_fields};
 use crate::domain::session::{SessionEntry, SessionId, SessionKind};
 use crate::domain::time::Timestamp;
 use crate::http::openapi::schema::{Schemas, object};
@@ -39,7 +39,7 @@ pub(super) const REVOKE: Described = Described::new("End many sessions, or show 
     ])
     .refuses(&[(409, "There are more sessions than the dry run has shown.")]);
 
-/// What pages of sessions have beyond those of other lists.
+/// What pages of sessions and events have beyond those of other lists.
 pub(super) const STOPS: &str = "Among very many that do not match, a search stops after a moment: the page is not full then, \
                                 and `next` is where it goes on.";
 
@@ -80,29 +80,16 @@ pub(in crate::http) fn read_query(fields: &mut Fields) -> SessionQuery {
     }
 }
 
-/// What a search has found.
-pub(in crate::http) struct Found {
-    pub(in crate::http) page: Page<SessionEntry>,
-    /// The search stopped here before the page was full. Pages for people say so.
-    #[cfg(feature = "pages")]
-    pub(in crate::http) unsearched: Option<SessionId>,
-}
-
 /// The page of sessions that it finds.
 ///
 /// # Errors
 /// 400 for a text that cannot be searched for.
-pub(in crate::http) async fn find(call: &Call, query: SessionQuery) -> Result<Found, ApiError> {
+pub(in crate::http) async fn find(call: &Call, query: SessionQuery) -> Result<Found<SessionEntry>, ApiError> {
     let limit = query.limit;
     let query = SessionQuery { limit: Page::<()>::rows(limit), ..query };
     let SessionList { sessions, unsearched } = call.run(Length::Short, move |admin| admin.list_sessions(query)).await?;
-    let mut page = Page::of(sessions, limit, |entry| entry.session.id.to_string());
-    page.next = page.next.or_else(|| unsearched.map(|id| id.to_string()));
-    Ok(Found {
-        page,
-        #[cfg(feature = "pages")]
-        unsearched,
-    })
+    let page = Page::of(sessions, limit, |entry| entry.session.id.to_string());
+    Ok(Found::of(page, unsearched.map(|id| (id.to_string(), id.opened()))))
 }
 
 /// The conditions of a search, and of a mass end.

@@ -16,7 +16,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::token::TokenDigest;
 use crate::domain::user::{Account, Epoch, LoginName, NewUser, PasswordHash, UserId};
 use crate::store::{
-    Connection, EventEntry, EventFilter, NewEvent, NewSession, Opening, PasswordChange, Refresh, Refreshed,
+    Connection, EventFilter, EventList, NewEvent, NewSession, Opening, PasswordChange, Refresh, Refreshed,
     SessionFilter, SessionList, Store, StoreError, StoreResult, Successor,
 };
 
@@ -203,7 +203,7 @@ impl Connection for LinkStep<'_> {
         self.write(|connection| connection.record_events(events))
     }
 
-    fn list_events(&mut self, filter: &EventFilter) -> StoreResult<Vec<EventEntry>> {
+    fn list_events(&mut self, filter: &EventFilter) -> StoreResult<EventList> {
         self.read(|connection| connection.list_events(filter))
     }
 

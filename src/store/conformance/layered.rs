@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::super::{AdminStore, Connection, FeedKind, RevocationFeed, Store, StoreResult};
 use super::super::{
-    ClientCreation, ClientRotation, ClockTrust, EventEntry, EventFilter, Findings, ImportError, ImportReport, KeyEntry,
+    ClientCreation, ClientRotation, ClockTrust, EventFilter, EventList, Findings, ImportError, ImportReport, KeyEntry,
     KeyError, LastAdmin, LiveSet, NewClient, NewEvent, NewSession, Opening, PasswordChange, Refresh, Refreshed,
     Retiring, SessionCount, SessionFilter, SessionList, SharedEmail, Subject, Successor, SweepMoment, SweepPolicy,
     SweepReport, UserChange, UserChanged, UserCreation, UserEntry, UserFilter,
@@ -151,7 +151,7 @@ impl<S: AdminStore, L: Layer> AdminStore for Layered<S, L> {
         fn end_sessions(
             store, set: &LiveSet, audit: &AuditContext, clock: &dyn Clock, progress: &mut dyn FnMut(u64)
         ) -> StoreResult<u64>;
-        fn list_events(store, filter: &EventFilter) -> StoreResult<Vec<EventEntry>>;
+        fn list_events(store, filter: &EventFilter) -> StoreResult<EventList>;
         fn count_events(store, from: Timestamp) -> StoreResult<BTreeMap<String, u64>>;
         fn note_password_given(store, session: SessionId, audit: &AuditContext) -> StoreResult<bool>;
         fn password_given_at(store, session: SessionId) -> StoreResult<Option<Timestamp>>;
@@ -201,7 +201,7 @@ impl<C: AsConnection, L: Layer> Connection for LayeredConnection<C, L> {
         fn upgrade_password_hash(connection, user: UserId, old: &PasswordHash, new: &PasswordHash) -> StoreResult<bool>;
         fn put_shadow_user(connection, user: &NewUser, audit: &AuditContext) -> StoreResult<Epoch>;
         fn record_events(connection, events: &[NewEvent]) -> StoreResult<()>;
-        fn list_events(connection, filter: &EventFilter) -> StoreResult<Vec<EventEntry>>;
+        fn list_events(connection, filter: &EventFilter) -> StoreResult<EventList>;
         fn touch(connection, seen: &[(SessionId, Timestamp)]) -> StoreResult<()>;
         fn find_client(connection, client: ClientId) -> StoreResult<Option<ClientRecord>>;
         fn touch_clients(connection, used: &[(ClientId, Timestamp)]) -> StoreResult<()>;

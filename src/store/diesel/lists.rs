@@ -1,14 +1,15 @@
 //! Lists of users and sessions.
 
+mod search;
 mod sessions;
-mod walk;
+pub(super) mod walk;
 
 use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Text};
 
+pub(super) use self::search::sessions;
 pub(super) use self::sessions::session;
-pub(super) use self::walk::sessions;
 use super::DieselStore;
 use super::any::AnyConnection;
 use super::cutoff;

@@ -20,6 +20,7 @@ use crate::store::{AdminStore, Connection, NewSession, NewToken, Opening, Sessio
 mod admin;
 mod audit;
 mod cutoff;
+mod events;
 mod feed;
 mod groups;
 mod import;

@@ -21,7 +21,7 @@ fn secret(browser: &Browser) -> String {
 /// The events of this kind, newest first, with who did them.
 fn events(bench: &Bench, event: Event) -> Vec<String> {
     let filter = EventFilter { events: vec![event], limit: 100, ..EventFilter::default() };
-    let events = bench.app.admin().list_events(&filter).expect("events");
+    let events = bench.app.admin().search_events(&filter).expect("events");
     events.into_iter().map(|event| event.actor).collect()
 }
 

@@ -2,7 +2,7 @@
 
 use super::request::Asked;
 use crate::domain::session::SessionEntry;
-use crate::http::admin::sessions::Found;
+use crate::http::admin::page::Found;
 use crate::http::pages::device;
 use crate::http::pages::filled::Form;
 use crate::http::pages::when::When;
@@ -13,17 +13,14 @@ use crate::http::pages::words;
 pub(super) struct Further {
     /// The path of the next page, if there is one.
     pub(super) next: Option<String>,
-    /// The search stopped before the page was full: sessions that were opened before this have not been looked at.
+    /// The search stopped before the page was full: rows from before this time have not been looked at.
     pub(super) stopped_at: Option<When>,
 }
 
 impl Further {
     /// After what was found by this form at this path.
-    pub(super) fn of(asked: &Asked, form: &Form, path: &str, found: &Found) -> Self {
-        Self {
-            next: form.next(path, found.page.next.as_ref()),
-            stopped_at: found.unsearched.map(|id| asked.when(id.opened())),
-        }
+    pub(super) fn of<T>(asked: &Asked, form: &Form, path: &str, found: &Found<T>) -> Self {
+        Self { next: form.next(path, found.page.next.as_ref()), stopped_at: found.stopped_at.map(|at| asked.when(at)) }
     }
 }
 
