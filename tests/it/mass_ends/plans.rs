@@ -104,7 +104,7 @@ fn searches_and_ends_go_by_indexes() {
     }
     let begins = UserFilter { beginning: Some("User1999".to_owned()), limit: 50, ..UserFilter::default() };
     let email = UserFilter { email: Some("user77@EXAMPLE.org".to_owned()), limit: 50, ..UserFilter::default() };
-    let number = UserFilter { id: Some(UserId(77)), limit: 50, ..UserFilter::default() };
+    let number = UserFilter { ids: vec![UserId(77)], limit: 50, ..UserFilter::default() };
     let cases =
         [(begins, "users_lookalike_key", 11), (email, "users_email_without_case", 1), (number, "users_pkey", 1)];
     for (filter, index, expected) in cases {

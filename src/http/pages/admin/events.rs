@@ -1,29 +1,45 @@
-//! The trail: audit events, searched.
+//! Audit events, searched.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use askama::Template;
+use serde_json::Value;
 
 use super::request::{Answer, Asked, show};
 use super::rows::Further;
 use crate::domain::audit::Event;
+use crate::domain::user::UserId;
+use crate::http::admin::error::ApiError;
 use crate::http::admin::events;
 use crate::http::pages::filled::{Form, Outcome, mend};
 use crate::http::pages::frame::Frame;
 use crate::http::pages::when::When;
 use crate::http::pages::{device, words};
 use crate::service::admin::EventEntry;
+use crate::service::admin::desk::Length;
 
 const EVENTS: &str = "/admin/events/";
 
 struct EventRow {
     at: When,
     event: String,
+    /// Who did it, if it was no user.
     actor: String,
-    user: Option<i64>,
+    acting: Option<Person>,
+    user: Option<Person>,
     session: Option<String>,
     address: Option<String>,
     device: Option<String>,
-    detail: Option<String>,
+    /// The names and the values of its detail.
+    detail: Vec<(String, String)>,
     count: Option<String>,
+}
+
+/// A user, also one who was deleted.
+struct Person {
+    id: i64,
+    /// `None`: there is no such user any more.
+    name: Option<String>,
 }
 
 #[derive(Template)]
@@ -38,7 +54,7 @@ struct Events {
 }
 
 pub(super) async fn list(mut asked: Asked) -> Answer {
-    let frame = asked.frame("Trail", EVENTS);
+    let frame = asked.frame("Events", EVENTS);
     let form = Form::of(&asked.call.fields);
     let filter = events::read_filter(&mut asked.call.fields);
     let found = match asked.call.finish() {
@@ -50,7 +66,8 @@ pub(super) async fn list(mut asked: Asked) -> Answer {
     match mend(found)? {
         Outcome::Done(found) => {
             let further = Further::of(&asked, &form, EVENTS, &found);
-            let rows = found.page.results.into_iter().map(|entry| row(&asked, entry)).collect();
+            let names = names(&asked, &found.page.results).await?;
+            let rows = found.page.results.into_iter().map(|entry| row(&asked, &names, entry)).collect();
             show(&Events { frame, form, kinds, rows, further })
         }
         Outcome::Wrong(refusal) => {
@@ -60,17 +77,48 @@ pub(super) async fn list(mut asked: Asked) -> Answer {
     }
 }
 
-fn row(asked: &Asked, entry: EventEntry) -> EventRow {
+/// The user who did it.
+fn acting(entry: &EventEntry) -> Option<UserId> {
+    entry.actor.strip_prefix("user:")?.parse().ok().map(UserId)
+}
+
+/// The names of all users on a page.
+async fn names(asked: &Asked, entries: &[EventEntry]) -> Result<BTreeMap<UserId, String>, ApiError> {
+    let ids: BTreeSet<UserId> = entries.iter().flat_map(|entry| [entry.user_id, acting(entry)]).flatten().collect();
+    asked.call.run(Length::Short, move |admin| admin.usernames(&ids)).await
+}
+
+fn row(asked: &Asked, names: &BTreeMap<UserId, String>, entry: EventEntry) -> EventRow {
+    let person = |id: UserId| Person { id: id.0, name: names.get(&id).cloned() };
+    let mut detail = Vec::new();
+    if let Some(value) = &entry.detail {
+        flatten("", value, &mut detail);
+    }
     EventRow {
         at: asked.when(entry.at),
         event: words::event(&entry.event),
+        acting: acting(&entry).map(person),
         actor: words::actor(&entry.actor),
-        user: entry.user_id.map(|user| user.0),
+        user: entry.user_id.map(person),
         session: entry.session_id.map(|session| session.to_string()),
         address: entry.address,
         device: entry.user_agent.map(|agent| device::in_words(Some(&agent))),
-        detail: entry.detail.map(|detail| detail.to_string()),
+        detail,
         count: (entry.count != 1).then(|| words::counted(entry.count, "time")),
+    }
+}
+
+/// The names and the values below a name; what is nested has the names on the way to it.
+fn flatten(name: &str, value: &Value, into: &mut Vec<(String, String)>) {
+    match value {
+        Value::Object(fields) => fields.iter().for_each(|(field, value)| {
+            let name = if name.is_empty() { field.clone() } else { format!("{name}.{field}") };
+            flatten(&name, value, into);
+        }),
+        Value::Array(values) => values.iter().for_each(|value| flatten(name, value, into)),
+        Value::String(text) => into.push((name.to_owned(), text.clone())),
+        Value::Bool(_) | Value::Number(_) => into.push((name.to_owned(), value.to_string())),
+        Value::Null => {}
     }
 }
 
@@ -96,5 +144,17 @@ mod tests {
         assert!(stopped.contains("href=\"/admin/events/?cursor=0-1\">Search further back<"), "{stopped}");
         let ended = page(Further::default());
         assert!(ended.contains("No event matches.") && !ended.contains("searched yet"), "{ended}");
+    }
+
+    #[test]
+    fn details_are_names_and_values() {
+        let mut shown = Vec::new();
+        let detail = serde_json::json!({
+            "filter": { "device": "curl", "user": 7, "name": null }, "count": 2, "all": false, "rights": ["introspect"],
+        });
+        flatten("", &detail, &mut shown);
+        let shown: Vec<_> = shown.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let [device, user] = [("filter.device", "curl"), ("filter.user", "7")];
+        assert_eq!(shown, [device, user, ("count", "2"), ("all", "false"), ("rights", "introspect")]);
     }
 }

@@ -83,7 +83,7 @@ fn searches_and_ends_go_by_indexes() {
     }
     let begins = UserFilter { beginning: Some("ali".to_owned()), limit: 50, ..UserFilter::default() };
     let email = UserFilter { email: Some("a@example.org".to_owned()), limit: 50, ..UserFilter::default() };
-    let number = UserFilter { id: Some(UserId(7)), limit: 50, ..UserFilter::default() };
+    let number = UserFilter { ids: vec![UserId(7)], limit: 50, ..UserFilter::default() };
     for (filter, index) in [
         (begins, "users USING INDEX users_lookalike_key"),
         (email, "users USING INDEX users_email_without_case"),
