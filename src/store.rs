@@ -49,7 +49,7 @@ pub use admin::{
 };
 pub use admin::{ClientCreation, ClientRotation, NewClient};
 pub use admin::{EndScope, Findings, FoundEnd, FoundEvent, FoundSession, FoundToken, KeptSession, LastEnd, Subject};
-pub use events::{EventCursor, EventEntry, EventFilter, EventOrder, NewEvent};
+pub use events::{EventCursor, EventEntry, EventFilter, EventList, EventOrder, EventPosition, NewEvent};
 pub use feed::{FeedKind, FeedUpdate, Invalidation, RevocationFeed, Revoked};
 pub use self_service::{KeptSessions, PasswordChange};
 
@@ -238,10 +238,11 @@ pub trait Connection: Send {
         Ok(())
     }
 
-    /// Lists audit events. A store without audit events has none.
-    fn list_events(&mut self, filter: &EventFilter) -> StoreResult<Vec<EventEntry>> {
+    /// Lists audit events. Among very many, it may stop before it has found enough, and says where. A store without audit
+    /// events has none.
+    fn list_events(&mut self, filter: &EventFilter) -> StoreResult<EventList> {
         let _ = filter;
-        Ok(Vec::new())
+        Ok(EventList::default())
     }
 
     /// Records when sessions were last used; never moves that time back. Unknown and ended

@@ -12,8 +12,8 @@ use super::session::parse_id;
 use super::{Context, Missing};
 use crate::domain::escape::visible;
 use crate::domain::user::numbered;
-use crate::service::admin::{Admin, AdminError};
-use crate::store::{EventCursor, EventEntry, EventFilter, EventOrder};
+use crate::service::admin::{Admin, AdminError, search_events};
+use crate::store::{EventCursor, EventEntry, EventFilter, EventList, EventOrder};
 
 /// How many events are read at once.
 const PAGE: u32 = 1000;
@@ -34,7 +34,7 @@ pub(super) fn run(action: Action, as_json: bool, context: &mut Context<'_>) -> A
         Action::List { filter, limit, before } => {
             let after = before.map(|text| parse_cursor(&text)).transpose()?;
             let filter = EventFilter { limit, after, ..selected(filter, &admin)? };
-            Answer::table(HEADER, &admin.list_events(&filter)?, row)
+            Answer::table(HEADER, &admin.search_events(&filter)?, row)
         }
         Action::Export { filter, after } => {
             let after = after.map(|text| parse_cursor(&text)).transpose()?;
@@ -106,7 +106,7 @@ fn ended(outcome: Result<(), Stop>) -> Answered {
 }
 
 /// Lists audit events.
-type List<'a> = dyn Fn(&EventFilter) -> Result<Vec<EventEntry>, AdminError> + 'a;
+type List<'a> = dyn Fn(&EventFilter) -> Result<EventList, AdminError> + 'a;
 
 /// Events as lines of the output.
 struct Lines<'a> {
@@ -116,7 +116,7 @@ struct Lines<'a> {
 
 impl Lines<'_> {
     /// Writes all events that match, page by page while `go_on` says so; returns the position of the last one. A page
-    /// that is not full is the last one, however fast new events come.
+    /// that is not full is the last one, however fast new events come, unless its search stopped.
     fn follow(
         &mut self,
         list: &List<'_>,
@@ -124,10 +124,11 @@ impl Lines<'_> {
         go_on: &mut dyn FnMut() -> bool,
     ) -> Result<Option<EventCursor>, Stop> {
         loop {
-            let page = list(&filter)?;
-            self.write(&page)?;
-            filter.after = page.last().map(|last| last.cursor).or(filter.after);
-            if u32::try_from(page.len()).is_ok_and(|events| events < filter.limit) {
+            let EventList { events, unsearched } = list(&filter)?;
+            self.write(&events)?;
+            let stopped = unsearched.map(|stopped| stopped.cursor);
+            filter.after = stopped.or(events.last().map(|last| last.cursor)).or(filter.after);
+            if stopped.is_none() && u32::try_from(events.len()).is_ok_and(|events| events < filter.limit) {
                 return Ok(filter.after);
             }
             if !go_on() {
@@ -159,7 +160,7 @@ impl Lines<'_> {
 /// event that matched would read all that follow it each time.
 fn newest(list: &List<'_>) -> Result<Option<EventCursor>, AdminError> {
     let any = EventFilter { order: EventOrder::NewestSettledFirst, limit: 1, ..EventFilter::default() };
-    Ok(list(&any)?.first().map(|newest| newest.cursor))
+    Ok(list(&any)?.events.first().map(|newest| newest.cursor))
 }
 
 /// Writes the latest events that match, the oldest first; returns where new ones begin.
@@ -174,7 +175,7 @@ fn latest(
         return Ok(newest);
     }
     let latest = EventFilter { order: EventOrder::NewestSettledFirst, limit: lines, ..filter.clone() };
-    let mut events = list(&latest)?;
+    let mut events = search_events(&latest, list)?;
     let last = events.first().map(|event| event.cursor);
     events.reverse();
     shown.write(&events)?;
@@ -262,6 +263,7 @@ mod tests {
     use super::*;
     use crate::domain::audit::Event;
     use crate::domain::time::Timestamp;
+    use crate::store::EventPosition;
 
     fn entry(cursor: &str) -> EventEntry {
         EventEntry {
@@ -284,7 +286,7 @@ mod tests {
         let (newest, asked) = (Cell::new("0-5"), RefCell::new(Vec::new()));
         let list = |filter: &EventFilter| {
             asked.borrow_mut().push((filter.events.len(), filter.after));
-            Ok(if filter.events.is_empty() { vec![entry(newest.get())] } else { Vec::new() })
+            Ok(if filter.events.is_empty() { vec![entry(newest.get())] } else { Vec::new() }.into())
         };
         let wanted = EventFilter { events: vec![Event::Revoked], ..EventFilter::default() };
         let mut out = Vec::new();
@@ -298,5 +300,27 @@ mod tests {
         let Ok(same) = new_ones(&mut shown, (&list, &wanted), next, &mut || true) else { panic!("a failure") };
         assert_eq!((same, asked.take()), (next, vec![(0, None)]), "nothing is new, so nothing is searched");
         assert!(out.is_empty());
+    }
+
+    #[test]
+    fn an_export_goes_on_where_a_search_stopped() {
+        let place = |cursor: &str| EventCursor::parse(cursor);
+        let asked = RefCell::new(Vec::new());
+        let list = |filter: &EventFilter| {
+            asked.borrow_mut().push(filter.after);
+            let (events, stopped) = match filter.after {
+                None => (vec![entry("0-1")], place("0-5")),
+                after if after == place("0-5") => (Vec::new(), place("0-9")),
+                Some(_) => (vec![entry("0-a")], None),
+            };
+            let unsearched = stopped.map(|cursor| EventPosition { cursor, at: Timestamp::EPOCH });
+            Ok(EventList { events, unsearched })
+        };
+        let mut out = Vec::new();
+        let filter = EventFilter { limit: 10, ..EventFilter::default() };
+        let last = Lines { out: &mut out, as_json: true }.follow(&list, filter, &mut || true);
+        assert!(matches!(last, Ok(last) if last == place("0-a")));
+        assert_eq!(asked.take(), [None, place("0-5"), place("0-9")]);
+        assert_eq!(String::from_utf8(out).expect("text").lines().count(), 2);
     }
 }

@@ -36,8 +36,8 @@ pub(super) fn run(action: Action, context: &mut Context<'_>) -> Answered {
         Action::List { search, begins, email, active, staff, admin, limit, after } => {
             let [is_active, is_staff, is_admin] =
                 [active, staff, admin].map(|wanted| wanted.map(|wanted| wanted == YesOrNo::Yes));
-            let (text, beginning, id, after) = (search, begins, None, after.map(UserId));
-            list(&UserFilter { text, beginning, email, id, is_active, is_staff, is_admin, after, limit }, context)
+            let (text, beginning, ids, after) = (search, begins, Vec::new(), after.map(UserId));
+            list(&UserFilter { text, beginning, email, ids, is_active, is_staff, is_admin, after, limit }, context)
         }
         Action::Show(typed) => show(&typed.user, context),
         Action::Passwd { user, password } => {

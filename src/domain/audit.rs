@@ -1,4 +1,4 @@
-//! The audit context: every write carries a [`AuditContext`].
+//! Audit events, and the [`AuditContext`] that every write carries.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,245 +12,131 @@ use crate::domain::client::ClientId;
 use crate::domain::time::Timestamp;
 use crate::domain::user::UserId;
 
-/// What happened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Event {
+/// Declares the events, each with the name under which it is stored. An event is `routine` if clients cause it in any
+/// number, and an `act` otherwise.
+macro_rules! events {
+    ($($(#[$doc:meta])* $event:ident = $name:literal, $kind:ident;)*) => {
+        /// What happened.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Event {
+            $($(#[$doc])* $event,)*
+        }
+
+        impl Event {
+            /// All events.
+            pub const ALL: [Self; [$($name),*].len()] = [$(Self::$event),*];
+
+            /// The name under which the event is stored and logged.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$event => $name,)*
+                }
+            }
+
+            /// Whether clients cause it in any number, by logging in and out or asking about tokens. Where there is no
+            /// room for all events, these give way to the acts of administrators.
+            pub const fn is_routine(self) -> bool {
+                match self {
+                    $(Self::$event => events!(@is_routine $kind),)*
+                }
+            }
+        }
+    };
+    (@is_routine routine) => { true };
+    (@is_routine act) => { false };
+}
+
+events! {
     /// A user was created.
-    UserCreated,
+    UserCreated = "user_created", act;
     /// A user was deleted.
-    UserDeleted,
+    UserDeleted = "user_deleted", act;
     /// A user got another name.
-    UserRenamed,
+    UserRenamed = "user_renamed", act;
     /// A user got another e-mail address, or none.
-    EmailChanged,
+    EmailChanged = "email_changed", act;
     /// The user became staff.
-    StaffGranted,
+    StaffGranted = "staff_granted", act;
     /// The user is no longer staff.
-    StaffWithdrawn,
+    StaffWithdrawn = "staff_withdrawn", act;
     /// A user logged in.
-    Login,
+    Login = "login", routine;
     /// A client ended its own session.
-    Logout,
+    Logout = "logout", routine;
     /// A client ended all sessions of its user.
-    LogoutAll,
+    LogoutAll = "logout_all", routine;
     /// The password was changed, which ends sessions.
-    PasswordChanged,
+    PasswordChanged = "password_changed", act;
     /// The user may no longer log in.
-    Deactivated,
+    Deactivated = "deactivated", act;
     /// The user may log in again.
-    Activated,
+    Activated = "activated", act;
     /// An administrator ended the session.
-    Revoked,
+    Revoked = "revoked", act;
     /// The session was not used for too long.
-    Idle,
+    Idle = "idle", routine;
     /// A newer login replaced the oldest one.
-    LimitReached,
+    LimitReached = "limit_reached", routine;
     /// A token for a script or service was created.
-    TokenCreated,
+    TokenCreated = "token_created", act;
     /// A refresh token was used again after the grace time: it may be stolen.
-    RefreshReused,
+    RefreshReused = "refresh_reused", routine;
     /// Data was imported.
-    Imported,
+    Imported = "imported", act;
     /// A login was refused.
-    LoginFailed,
+    LoginFailed = "login_failed", routine;
     /// Logins were refused because there were too many failures before.
-    Throttled,
+    Throttled = "throttled", routine;
     /// A user was refused a change of its own password.
-    PasswordChangeRefused,
+    PasswordChangeRefused = "password_change_refused", routine;
     /// A signing key was added.
-    KeyRotated,
+    KeyRotated = "key_rotated", act;
     /// A signing key was taken out of use.
-    KeyRetired,
+    KeyRetired = "key_retired", act;
     /// An administrator logged in.
-    AdminLogin,
+    AdminLogin = "admin_login", act;
     /// A login as administrator was refused.
-    AdminLoginFailed,
+    AdminLoginFailed = "admin_login_failed", act;
     /// The user may administer others.
-    AdminGranted,
+    AdminGranted = "admin_granted", act;
     /// The user may no longer administer others.
-    AdminWithdrawn,
+    AdminWithdrawn = "admin_withdrawn", act;
     /// An administrator replaced the password by a value that is good once.
-    PasswordReset,
+    PasswordReset = "password_reset", act;
     /// An administrator began to end many sessions.
-    MassEndStarted,
+    MassEndStarted = "mass_end_started", act;
     /// Many sessions were ended.
-    MassEndDone,
+    MassEndDone = "mass_end_done", act;
     /// An act of an administrator was refused.
-    ActRefused,
+    ActRefused = "act_refused", act;
     /// A user was brought up to date from an external user system.
-    UserUpdated,
+    UserUpdated = "user_updated", act;
     /// The sessions of all users ended.
-    AllSessionsEnded,
+    AllSessionsEnded = "all_sessions_ended", act;
     /// All sessions that were opened before a moment ended.
-    OldSessionsEnded,
+    OldSessionsEnded = "old_sessions_ended", act;
     /// A user ended one of the own sessions from another one.
-    RevokedByUser,
+    RevokedByUser = "revoked_by_user", routine;
     /// A user ended all own sessions but one.
-    OthersRevoked,
+    OthersRevoked = "others_revoked", routine;
     /// An administrator gave the password again.
-    PasswordVerified,
+    PasswordVerified = "password_verified", act;
     /// Wrong passwords were forgiven.
-    ThrottleCleared,
+    ThrottleCleared = "throttle_cleared", act;
     /// A client was registered.
-    ClientAdded,
+    ClientAdded = "client_added", act;
     /// A client got a new secret.
-    ClientRotated,
+    ClientRotated = "client_rotated", act;
     /// A client was deleted.
-    ClientDeleted,
+    ClientDeleted = "client_deleted", act;
     /// Clients asked about tokens, or had sessions ended.
-    ClientCalled,
+    ClientCalled = "client_called", routine;
     /// Such a request was refused.
-    ClientRefused,
+    ClientRefused = "client_refused", routine;
 }
 
 impl Event {
-    /// All reasons.
-    pub const ALL: [Self; 43] = [
-        Self::UserCreated,
-        Self::UserDeleted,
-        Self::UserRenamed,
-        Self::EmailChanged,
-        Self::StaffGranted,
-        Self::StaffWithdrawn,
-        Self::Login,
-        Self::Logout,
-        Self::LogoutAll,
-        Self::PasswordChanged,
-        Self::Deactivated,
-        Self::Activated,
-        Self::Revoked,
-        Self::Idle,
-        Self::LimitReached,
-        Self::TokenCreated,
-        Self::RefreshReused,
-        Self::Imported,
-        Self::LoginFailed,
-        Self::Throttled,
-        Self::PasswordChangeRefused,
-        Self::KeyRotated,
-        Self::KeyRetired,
-        Self::AdminLogin,
-        Self::AdminLoginFailed,
-        Self::AdminGranted,
-        Self::AdminWithdrawn,
-        Self::PasswordReset,
-        Self::MassEndStarted,
-        Self::MassEndDone,
-        Self::ActRefused,
-        Self::UserUpdated,
-        Self::AllSessionsEnded,
-        Self::OldSessionsEnded,
-        Self::RevokedByUser,
-        Self::OthersRevoked,
-        Self::PasswordVerified,
-        Self::ThrottleCleared,
-        Self::ClientAdded,
-        Self::ClientRotated,
-        Self::ClientDeleted,
-        Self::ClientCalled,
-        Self::ClientRefused,
-    ];
-
-    /// The name under which the reason is stored and logged.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::UserCreated => "user_created",
-            Self::UserDeleted => "user_deleted",
-            Self::UserRenamed => "user_renamed",
-            Self::EmailChanged => "email_changed",
-            Self::StaffGranted => "staff_granted",
-            Self::StaffWithdrawn => "staff_withdrawn",
-            Self::Login => "login",
-            Self::Logout => "logout",
-            Self::LogoutAll => "logout_all",
-            Self::PasswordChanged => "password_changed",
-            Self::Deactivated => "deactivated",
-            Self::Activated => "activated",
-            Self::Revoked => "revoked",
-            Self::Idle => "idle",
-            Self::LimitReached => "limit_reached",
-            Self::TokenCreated => "token_created",
-            Self::RefreshReused => "refresh_reused",
-            Self::Imported => "imported",
-            Self::LoginFailed => "login_failed",
-            Self::Throttled => "throttled",
-            Self::PasswordChangeRefused => "password_change_refused",
-            Self::KeyRotated => "key_rotated",
-            Self::KeyRetired => "key_retired",
-            Self::AdminLogin => "admin_login",
-            Self::AdminLoginFailed => "admin_login_failed",
-            Self::AdminGranted => "admin_granted",
-            Self::AdminWithdrawn => "admin_withdrawn",
-            Self::PasswordReset => "password_reset",
-            Self::MassEndStarted => "mass_end_started",
-            Self::MassEndDone => "mass_end_done",
-            Self::ActRefused => "act_refused",
-            Self::UserUpdated => "user_updated",
-            Self::AllSessionsEnded => "all_sessions_ended",
-            Self::OldSessionsEnded => "old_sessions_ended",
-            Self::RevokedByUser => "revoked_by_user",
-            Self::OthersRevoked => "others_revoked",
-            Self::PasswordVerified => "password_verified",
-            Self::ThrottleCleared => "throttle_cleared",
-            Self::ClientAdded => "client_added",
-            Self::ClientRotated => "client_rotated",
-            Self::ClientDeleted => "client_deleted",
-            Self::ClientCalled => "client_called",
-            Self::ClientRefused => "client_refused",
-        }
-    }
-
-    /// Whether clients cause it in any number, by logging in and out or asking about tokens. Where there is no room for all events, these give
-    /// way to the acts of administrators.
-    pub const fn is_routine(self) -> bool {
-        match self {
-            Self::Login
-            | Self::Logout
-            | Self::LogoutAll
-            | Self::Idle
-            | Self::LimitReached
-            | Self::RefreshReused
-            | Self::LoginFailed
-            | Self::Throttled
-            | Self::PasswordChangeRefused
-            | Self::RevokedByUser
-            | Self::OthersRevoked
-            | Self::ClientCalled
-            | Self::ClientRefused => true,
-            Self::UserCreated
-            | Self::UserDeleted
-            | Self::UserRenamed
-            | Self::EmailChanged
-            | Self::StaffGranted
-            | Self::StaffWithdrawn
-            | Self::PasswordChanged
-            | Self::Deactivated
-            | Self::Activated
-            | Self::Revoked
-            | Self::TokenCreated
-            | Self::Imported
-            | Self::KeyRotated
-            | Self::KeyRetired
-            | Self::AdminLogin
-            | Self::AdminLoginFailed
-            | Self::AdminGranted
-            | Self::AdminWithdrawn
-            | Self::PasswordReset
-            | Self::MassEndStarted
-            | Self::MassEndDone
-            | Self::ActRefused
-            | Self::UserUpdated
-            | Self::AllSessionsEnded
-            | Self::OldSessionsEnded
-            | Self::PasswordVerified
-            | Self::ThrottleCleared
-            | Self::ClientAdded
-            | Self::ClientRotated
-            | Self::ClientDeleted => false,
-        }
-    }
-
-    /// The reason with this name.
+    /// The event with this name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|event| event.as_str() == name)
     }
@@ -342,7 +228,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reasons_are_found_by_their_names() {
+    fn events_are_found_by_their_names() {
         for event in Event::ALL {
             assert_eq!(Event::from_name(event.as_str()), Some(event));
         }

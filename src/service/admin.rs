@@ -35,10 +35,12 @@ mod tokens;
 mod users;
 
 pub use crate::store::{
-    EventEntry, EventFilter, EventOrder, SessionList, SessionMatch, SharedEmail, UserEntry, UserFilter,
+    EventEntry, EventFilter, EventList, EventOrder, SessionList, SessionMatch, SharedEmail, UserEntry, UserFilter,
 };
 pub use clients::{AddedClient, KEEP_OLD_SECRET, MAX_KEEP_OLD_SECRET, RotatedClient};
 pub use data::{Imported, Swept, UnreachableEmail, UnreachableUser, UnverifiableUser, why_unverifiable};
+#[cfg(feature = "server")]
+pub(crate) use events::search_events;
 pub use explain::{About, Answer, Cause, Evidence, ExplainSettings, ExplainedSession, Explanation, Question};
 pub use keys::{KeyState, ListedKey, RotatedKey};
 pub use mass_end::{DryRun, Shown};

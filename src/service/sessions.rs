@@ -13,8 +13,8 @@ use crate::domain::session::{SessionEntry, SessionId, Verified};
 use crate::domain::time::Timestamp;
 use crate::store::{Connection, Effort, SessionFilter, SessionList, SessionMatch, StoreResult};
 
-/// How far the search for a page of sessions goes, so that the page is there within 200 ms among a million of them. The
-/// last portion may exceed this time; `scripts/soak pages` measures the total.
+/// How far the search for a page of sessions or audit events goes, so that the page is there within 200 ms among a million
+/// of them. The last portion may exceed this time; `scripts/soak pages` measures the total.
 pub(super) const EFFORT: Effort = Effort { rows: 5_000, time: Duration::from_millis(60) };
 
 /// A page of a user's live sessions.

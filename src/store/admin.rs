@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-use super::{EventEntry, EventFilter, Store, StoreError, StoreResult};
+use super::{EventFilter, EventList, Store, StoreError, StoreResult};
 use crate::domain::audit::AuditContext;
 use crate::domain::client::{ClientEntry, ClientId};
 use crate::domain::import::ImportData;
@@ -147,7 +147,7 @@ pub trait AdminStore: Store {
     ///
     /// # Errors
     /// When the database fails.
-    fn list_events(&self, filter: &EventFilter) -> StoreResult<Vec<EventEntry>> {
+    fn list_events(&self, filter: &EventFilter) -> StoreResult<EventList> {
         self.connect()?.list_events(filter)
     }
 
@@ -308,7 +308,7 @@ fn count_listed<S: AdminStore + ?Sized>(store: &S, from: Timestamp) -> StoreResu
     let mut filter = EventFilter { from: Some(from), limit: 1000, ..EventFilter::default() };
     let mut counts = BTreeMap::new();
     loop {
-        let page = store.list_events(&filter)?;
+        let page = store.list_events(&filter)?.events;
         let Some(last) = page.last() else { return Ok(counts) };
         filter.after = Some(last.cursor);
         for event in page {

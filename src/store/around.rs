@@ -2,7 +2,7 @@
 //! [`Connection`] is passed on, and whether it may be done twice.
 
 use super::{
-    Connection, EventEntry, EventFilter, NewEvent, NewSession, Opening, PasswordChange, Refresh, Refreshed,
+    Connection, EventFilter, EventList, NewEvent, NewSession, Opening, PasswordChange, Refresh, Refreshed,
     SessionFilter, SessionList, StoreError, StoreResult, Successor,
 };
 use crate::domain::audit::AuditContext;
@@ -81,7 +81,7 @@ steps! {
         fn end_idle_session(session: SessionId, last_seen: Timestamp, audit: &AuditContext) -> bool;
         fn list_sessions(filter: &SessionFilter) -> SessionList;
         fn find_session(session: SessionId) -> Option<SessionEntry>;
-        fn list_events(filter: &EventFilter) -> Vec<EventEntry>;
+        fn list_events(filter: &EventFilter) -> EventList;
         fn find_client(client: ClientId) -> Option<ClientRecord>;
     }
     IfNotBegun {

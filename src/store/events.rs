@@ -7,6 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
+use super::Effort;
 use crate::domain::audit::{AuditContext, Event};
 use crate::domain::session::SessionId;
 use crate::domain::time::Timestamp;
@@ -48,6 +49,8 @@ pub struct EventFilter {
     pub after: Option<EventCursor>,
     /// The maximum number of events.
     pub limit: u32,
+    /// How far to look for them.
+    pub effort: Effort,
 }
 
 /// The order of a list of events: that in which they became visible, or its reverse.
@@ -139,6 +142,32 @@ pub struct EventEntry {
     pub detail: Option<Value>,
     /// How many events it stands for.
     pub count: u64,
+}
+
+/// A list of events.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EventList {
+    /// Those that were found.
+    pub events: Vec<EventEntry>,
+    /// The search stopped at this event before it had found enough: those that come after it have not been looked at. A
+    /// list of those goes on. `None`: it found enough, or there are no more.
+    pub unsearched: Option<EventPosition>,
+}
+
+impl From<Vec<EventEntry>> for EventList {
+    /// All that a search could find.
+    fn from(events: Vec<EventEntry>) -> Self {
+        Self { events, unsearched: None }
+    }
+}
+
+/// An event at which a search stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EventPosition {
+    /// Its position.
+    pub cursor: EventCursor,
+    /// When it happened.
+    pub at: Timestamp,
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{
-    Connection, EventEntry, EventFilter, KeptSessions, LimitPolicy, NETWORKS_KEPT, NewEvent, NewSession, NewToken,
+    Connection, EventFilter, EventList, KeptSessions, LimitPolicy, NETWORKS_KEPT, NewEvent, NewSession, NewToken,
     Opening, PasswordChange, Refresh, Refreshed, SessionFilter, SessionList, Store, StoreError, StoreResult, Successor,
 };
 use crate::domain::audit::{AuditContext, Event};
@@ -327,8 +327,8 @@ impl Connection for MemoryStore {
         Ok(())
     }
 
-    fn list_events(&mut self, filter: &EventFilter) -> StoreResult<Vec<EventEntry>> {
-        Ok(self.tables().list_events(filter))
+    fn list_events(&mut self, filter: &EventFilter) -> StoreResult<EventList> {
+        Ok(self.tables().list_events(filter).into())
     }
 
     fn touch(&mut self, seen: &[(SessionId, Timestamp)]) -> StoreResult<()> {

@@ -133,7 +133,7 @@ impl Scale {
         for (what, filter) in [
             ("by the beginning", UserFilter { beginning: part(&format!("Person{letters}")), ..page.clone() }),
             ("by e-mail address", UserFilter { email: part(&format!("person.{last}@example.org")), ..page.clone() }),
-            ("by number", UserFilter { id: i64::try_from(last).ok().map(UserId), ..page.clone() }),
+            ("by number", UserFilter { ids: i64::try_from(last).map(UserId).into_iter().collect(), ..page.clone() }),
         ] {
             let found = self.time(&format!("user {what}"), || self.admin.list_users(&filter)).expect("a list");
             assert_eq!(found.len(), 1, "{what}");

@@ -12,7 +12,8 @@ use knoxide::store::{Connection, EventEntry, EventFilter, EventOrder};
 
 /// All events, the oldest first.
 pub(crate) fn all(connection: &mut dyn Connection) -> Vec<EventEntry> {
-    let mut events = connection.list_events(&EventFilter { limit: 100_000, ..EventFilter::default() }).expect("events");
+    let mut events =
+        connection.list_events(&EventFilter { limit: 100_000, ..EventFilter::default() }).expect("events").events;
     events.reverse();
     events
 }
@@ -20,5 +21,5 @@ pub(crate) fn all(connection: &mut dyn Connection) -> Vec<EventEntry> {
 /// The events that a reader who goes forward sees.
 fn settled(connection: &mut dyn Connection) -> Vec<EventEntry> {
     let filter = EventFilter { order: EventOrder::OldestFirst, limit: 100_000, ..EventFilter::default() };
-    connection.list_events(&filter).expect("events")
+    connection.list_events(&filter).expect("events").events
 }

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use knoxide::domain::audit::Event;
 use knoxide::domain::dialect::Dialect;
 
 use markdown::Document;
@@ -233,6 +234,19 @@ fn is_command(commands: &str, typed: &str) -> bool {
         }
         _ => headings.contains(&first),
     }
+}
+
+#[test]
+fn the_table_of_events_has_each_of_them_once() {
+    let text = read("docs/audit.md");
+    let (_, table) = text.split_once("\n| event | when |\n|---|---|\n").expect("the table");
+    let rows = table.lines().map_while(|line| line.strip_prefix("| ")?.split(" |").next());
+    let mut named: Vec<&str> = rows.flat_map(|names| names.split('`')).collect();
+    named.retain(|word| word.chars().any(char::is_alphabetic));
+    named.sort_unstable();
+    let mut events = Event::ALL.map(Event::as_str);
+    events.sort_unstable();
+    assert_eq!(named, events);
 }
 
 #[test]

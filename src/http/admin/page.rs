@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::description::{Field, Kind};
 use super::fields::MOST_ROWS;
+use crate::domain::time::Timestamp;
 
 /// The fields by which a page is requested, with cursors of this kind.
 pub(super) const fn page_fields(cursor: Kind) -> [Field; 2] {
@@ -46,6 +47,33 @@ impl<T> Page<T> {
     }
 }
 
+/// A page of a search that may have stopped before it was full.
+pub(in crate::http) struct Found<T> {
+    pub(in crate::http) page: Page<T>,
+    /// It stopped at rows of this time. Pages for people say so.
+    #[cfg(feature = "pages")]
+    pub(in crate::http) stopped_at: Option<Timestamp>,
+}
+
+impl<T> Default for Found<T> {
+    fn default() -> Self {
+        Self::of(Page::default(), None)
+    }
+}
+
+impl<T> Found<T> {
+    /// The page, after which the search goes on at this cursor if it has stopped, at rows of this time.
+    pub(in crate::http) fn of(page: Page<T>, stopped: Option<(String, Timestamp)>) -> Self {
+        #[cfg(feature = "pages")]
+        let stopped_at = stopped.as_ref().map(|(_, at)| *at);
+        Self {
+            page: Page { next: page.next.or_else(|| stopped.map(|(cursor, _)| cursor)), ..page },
+            #[cfg(feature = "pages")]
+            stopped_at,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -59,5 +87,14 @@ mod tests {
         assert_eq!(page(vec![]), (vec![], None));
         assert_eq!(page(vec![5, 6]), (vec![5, 6], None));
         assert_eq!(page(vec![5, 6, 7]), (vec![5, 6], Some("6".to_owned())));
+    }
+
+    #[test]
+    fn a_search_that_stopped_has_a_next_page_where_it_goes_on() {
+        let stopped = || Some(("9".to_owned(), Timestamp::EPOCH));
+        let next = |rows, stopped| Found::of(Page::of(rows, 2, ToString::to_string), stopped).page.next;
+        assert_eq!(next(vec![5], stopped()), Some("9".to_owned()));
+        assert_eq!(next(vec![5, 6, 7], None), Some("6".to_owned()));
+        assert_eq!(next(vec![5], None), None);
     }
 }

@@ -9,7 +9,7 @@ use super::call::Call;
 use super::description::{Description, Field, Kind, Success, of, page_of};
 use super::error::ApiError;
 use super::fields::Fields;
-use super::page::{Page, page_fields};
+use super::page::{Found, Page, page_fields};
 use super::reply::{self, Answer};
 use crate::domain::session::{SessionEntry, SessionId, SessionKind};
 use crate::domain::time::Timestamp;
@@ -43,8 +43,8 @@ pub(super) const REVOKE: Description = Description::new(
 ])
 .refuses(&[(409, "There are more sessions than the dry run has shown.")]);
 
-/// The difference between pages of sessions and those of other lists.
-pub(super) const STOPS: &str = "Among very many sessions that do not match, a search stops early: the page is not full \
+/// The difference between pages of sessions and events, and those of other lists.
+pub(super) const STOPS: &str = "Among very many rows that do not match, a search stops early: the page is not full \
                                 then, and `next` continues the search.";
 
 /// The conditions of a search, and of a mass end.
@@ -84,30 +84,16 @@ pub(in crate::http) fn read_query(fields: &mut Fields) -> SessionQuery {
     }
 }
 
-/// The result of a search.
-#[derive(Default)]
-pub(in crate::http) struct Found {
-    pub(in crate::http) page: Page<SessionEntry>,
-    /// The search stopped here before the page was full. The pages say so.
-    #[cfg(feature = "pages")]
-    pub(in crate::http) unsearched: Option<SessionId>,
-}
-
-/// Searches for sessions.
+/// The page of the sessions that match.
 ///
 /// # Errors
 /// 400 for a text that cannot be searched for.
-pub(in crate::http) async fn find(call: &Call, query: SessionQuery) -> Result<Found, ApiError> {
+pub(in crate::http) async fn find(call: &Call, query: SessionQuery) -> Result<Found<SessionEntry>, ApiError> {
     let limit = query.limit;
     let query = SessionQuery { limit: Page::<()>::rows(limit), ..query };
     let SessionList { sessions, unsearched } = call.run(Length::Short, move |admin| admin.list_sessions(query)).await?;
-    let mut page = Page::of(sessions, limit, |entry| entry.session.id.to_string());
-    page.next = page.next.or_else(|| unsearched.map(|id| id.to_string()));
-    Ok(Found {
-        page,
-        #[cfg(feature = "pages")]
-        unsearched,
-    })
+    let page = Page::of(sessions, limit, |entry| entry.session.id.to_string());
+    Ok(Found::of(page, unsearched.map(|id| (id.to_string(), id.opened()))))
 }
 
 /// Reads the conditions of a search, or of a mass end.

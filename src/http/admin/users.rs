@@ -98,7 +98,7 @@ pub(in crate::http) fn read_filter(fields: &mut Fields) -> UserFilter {
         text: fields.text("q"),
         beginning: fields.text("beginning"),
         email: fields.text("email"),
-        id: None,
+        ids: Vec::new(),
         is_active: fields.flag("active"),
         is_staff: fields.flag("staff"),
         is_admin: fields.flag("admin"),

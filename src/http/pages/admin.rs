@@ -50,7 +50,7 @@ const SECTION: Section = Section {
         Link { path: HOME, label: "Overview" },
         Link { path: "/admin/users/", label: "Users" },
         Link { path: "/admin/sessions/", label: "Sessions" },
-        Link { path: "/admin/events/", label: "Trail" },
+        Link { path: "/admin/events/", label: "Events" },
         Link { path: "/admin/explain/", label: "Explain" },
         Link { path: "/admin/tokens/", label: "Tokens" },
         Link { path: "/admin/keys/", label: "Keys" },

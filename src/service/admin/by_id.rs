@@ -1,5 +1,7 @@
 //! Single users and sessions by their ids, as lists show them.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::{Admin, AdminError};
 use crate::domain::session::{SessionEntry, SessionId};
 use crate::domain::user::{Account, User, UserId};
@@ -20,9 +22,20 @@ impl Admin {
     /// # Errors
     /// There is none, or the store failed.
     pub fn user_entry(&self, id: UserId) -> Result<UserEntry, AdminError> {
-        let filter = UserFilter { id: Some(id), limit: 1, ..UserFilter::default() };
+        let filter = UserFilter { ids: vec![id], limit: 1, ..UserFilter::default() };
         let found = self.store.list_users(&filter)?.into_iter().find(|entry| entry.user.id == id);
         found.ok_or_else(|| no_such_user(id))
+    }
+
+    /// The names of those of these users who exist.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn usernames(&self, ids: &BTreeSet<UserId>) -> Result<BTreeMap<UserId, String>, AdminError> {
+        let Some(limit) = u32::try_from(ids.len()).ok().filter(|limit| *limit > 0) else { return Ok(BTreeMap::new()) };
+        let filter = UserFilter { ids: ids.iter().copied().collect(), limit, ..UserFilter::default() };
+        let found = self.store.list_users(&filter)?;
+        Ok(found.into_iter().map(|UserEntry { user, .. }| (user.id, user.username)).collect())
     }
 
     /// The session with this id as it is listed, whether it is live or not.

@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::search::go_on;
 use super::{Admin, AdminError, check_new_account};
 use crate::domain::audit::{AuditContext, Event};
 use crate::domain::session::SessionId;
 use crate::domain::time::Timestamp;
 use crate::domain::user::{User, UserId};
-use crate::store::{EventEntry, EventFilter, NewEvent};
+use crate::service::sessions::EFFORT;
+use crate::store::{EventCursor, EventEntry, EventFilter, EventList, NewEvent};
 
 impl AdminError {
     /// Why an act was refused, as it is recorded; `None` if it failed by accident, and may have been done.
@@ -52,13 +54,33 @@ impl AdminError {
     }
 }
 
+/// Goes on from where each list stopped.
+pub(crate) fn search_events(
+    filter: &EventFilter,
+    list: impl Fn(&EventFilter) -> Result<EventList, AdminError>,
+) -> Result<Vec<EventEntry>, AdminError> {
+    go_on(filter.limit, |stopped: Option<EventCursor>, limit| {
+        let part = list(&EventFilter { after: stopped.or(filter.after), limit, ..filter.clone() })?;
+        Ok((part.events, part.unsearched.map(|position| position.cursor)))
+    })
+}
+
 impl Admin {
-    /// Lists audit events.
+    /// Lists audit events, in a bounded time, whatever the filter says about it: among very many that do not match, it
+    /// stops before it has found enough, and says where.
     ///
     /// # Errors
     /// The store failed.
-    pub fn list_events(&self, filter: &EventFilter) -> Result<Vec<EventEntry>, AdminError> {
-        Ok(self.store.list_events(filter)?)
+    pub fn list_events(&self, filter: &EventFilter) -> Result<EventList, AdminError> {
+        Ok(self.store.list_events(&EventFilter { effort: EFFORT, ..filter.clone() })?)
+    }
+
+    /// The same events, and goes on until it has found enough or there are no more, however long that takes.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn search_events(&self, filter: &EventFilter) -> Result<Vec<EventEntry>, AdminError> {
+        search_events(filter, |part| self.list_events(part))
     }
 
     /// How many events of each name there are of this time and later, as many as their rows stand for.

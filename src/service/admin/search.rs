@@ -1,4 +1,4 @@
-//! The texts by which users and sessions can be searched.
+//! Searches: the texts by which users and sessions can be searched, and how a search continues where it stopped.
 
 use super::{Admin, AdminError};
 use crate::domain::escape::is_unseen;
@@ -46,4 +46,48 @@ fn check(text: Option<&String>, which: SearchText) -> Result<(), AdminError> {
     let is_good =
         |text: &String| !text.trim().is_empty() && text.chars().count() <= MAX_SEARCH && !text.chars().any(is_unseen);
     if text.is_none_or(is_good) { Ok(()) } else { Err(AdminError::BadSearch(which)) }
+}
+
+/// Searches for `limit` rows, and goes on from where each part of the search stopped: `part` is told from where to go on,
+/// and how many rows are wanted still.
+pub(super) fn go_on<T, P>(
+    limit: u32,
+    mut part: impl FnMut(Option<P>, u32) -> Result<(Vec<T>, Option<P>), AdminError>,
+) -> Result<Vec<T>, AdminError> {
+    let (mut found, mut left, mut stopped) = (Vec::new(), limit, None);
+    loop {
+        let (rows, unsearched) = part(stopped, left)?;
+        left = left.saturating_sub(u32::try_from(rows.len()).unwrap_or(u32::MAX));
+        found.extend(rows);
+        if unsearched.is_none() || left == 0 {
+            return Ok(found);
+        }
+        stopped = unsearched;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is found in parts that stop at these numbers, and what each was asked for.
+    fn search(limit: u32, parts: &[(&[u8], Option<u8>)]) -> (Vec<u8>, Vec<(Option<u8>, u32)>) {
+        let (mut parts, mut asked) = (parts.iter(), Vec::new());
+        let found = go_on(limit, |stopped, left| {
+            asked.push((stopped, left));
+            let (rows, unsearched) = parts.next().expect("a search that has stopped");
+            Ok((rows.to_vec(), *unsearched))
+        });
+        (found.expect("a list"), asked)
+    }
+
+    #[test]
+    fn a_search_goes_on_until_it_is_full_or_there_are_no_more() {
+        let (found, asked) = search(3, &[(&[9], Some(7)), (&[], Some(5)), (&[4, 3], None)]);
+        assert_eq!((found, asked), (vec![9, 4, 3], vec![(None, 3), (Some(7), 2), (Some(5), 2)]));
+        let (found, asked) = search(3, &[(&[9], Some(7)), (&[], None)]);
+        assert_eq!((found, asked.len()), (vec![9], 2));
+        let (found, asked) = search(1, &[(&[9], Some(7))]);
+        assert_eq!((found, asked.len()), (vec![9], 1), "it has enough");
+    }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::search::check_sessions;
+use super::search::{check_sessions, go_on};
 use super::{Admin, AdminError};
 use crate::domain::audit::Event;
 use crate::domain::session::{SessionEntry, SessionId};
@@ -44,7 +44,11 @@ impl Admin {
     /// # Errors
     /// A text that cannot be searched for, or the store failed.
     pub fn search_sessions(&self, query: SessionQuery) -> Result<Vec<SessionEntry>, AdminError> {
-        go_on(query, |part| self.list_sessions(part))
+        go_on(query.limit, move |stopped, limit| {
+            let before = stopped.or(query.before);
+            let part = self.list_sessions(SessionQuery { before, limit, ..query.clone() })?;
+            Ok((part.sessions, part.unsearched))
+        })
     }
 
     /// Ends one session.
@@ -93,73 +97,5 @@ impl Admin {
             }
             Ok(self.store.end_issued_before(moment, &audit)?)
         })
-    }
-}
-
-/// Repeats `find` from where each search stopped.
-fn go_on(
-    mut query: SessionQuery,
-    mut list: impl FnMut(SessionQuery) -> Result<SessionList, AdminError>,
-) -> Result<Vec<SessionEntry>, AdminError> {
-    let mut found = Vec::new();
-    loop {
-        let SessionList { sessions, unsearched } = list(query.clone())?;
-        query.limit = query.limit.saturating_sub(u32::try_from(sessions.len()).unwrap_or(u32::MAX));
-        found.extend(sessions);
-        let Some(stopped) = unsearched.filter(|_| query.limit > 0) else { return Ok(found) };
-        query.before = Some(stopped);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::dialect::Dialect;
-    use crate::domain::session::Session;
-    use crate::domain::user::{Epoch, UserId};
-
-    fn entry(number: u8) -> SessionEntry {
-        SessionEntry {
-            session: Session {
-                id: SessionId::from_bytes([number; 16]),
-                kind: Dialect::Knox.into(),
-                created: Timestamp::EPOCH,
-                last_seen: Timestamp::EPOCH,
-                epoch: Epoch(0),
-                ended: None,
-            },
-            user_id: UserId(1),
-            username: "alice".to_owned(),
-            name: None,
-            expires: None,
-            address: None,
-            user_agent: None,
-            end_reason: None,
-            ended_by: None,
-        }
-    }
-
-    /// What is found in searches that stop at these numbers, and what each was asked for.
-    fn search(limit: u32, parts: &[(&[u8], Option<u8>)]) -> (Vec<SessionEntry>, Vec<(Option<SessionId>, u32)>) {
-        let (mut parts, mut asked) = (parts.iter(), Vec::new());
-        let found = go_on(SessionQuery { limit, ..SessionQuery::default() }, |query| {
-            asked.push((query.before, query.limit));
-            let (numbers, stopped) = parts.next().expect("a search that has stopped");
-            let unsearched = stopped.map(|number| SessionId::from_bytes([number; 16]));
-            Ok(SessionList { sessions: numbers.iter().map(|number| entry(*number)).collect(), unsearched })
-        });
-        (found.expect("a list"), asked)
-    }
-
-    #[test]
-    fn a_search_goes_on_until_it_is_full_or_there_are_no_more() {
-        let id = |number| Some(SessionId::from_bytes([number; 16]));
-        let (found, asked) = search(3, &[(&[9], Some(7)), (&[], Some(5)), (&[4, 3], None)]);
-        assert_eq!(found, [9, 4, 3].map(entry));
-        assert_eq!(asked, [(None, 3), (id(7), 2), (id(5), 2)]);
-        let (found, asked) = search(3, &[(&[9], Some(7)), (&[], None)]);
-        assert_eq!((found, asked.len()), (vec![entry(9)], 2));
-        let (found, asked) = search(1, &[(&[9], Some(7))]);
-        assert_eq!((found, asked.len()), (vec![entry(9)], 1), "it has enough");
     }
 }

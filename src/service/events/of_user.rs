@@ -62,9 +62,9 @@ impl Auth {
         limit: u32,
     ) -> Result<OwnEvents, Unavailable> {
         let user = who.user.id;
-        // One more, which tells whether there is a next page.
+        // One more, which tells whether there is a next page. An index leads to them, and each matches: it never stops.
         let filter = EventFilter { user: Some(user), after, limit: limit.saturating_add(1), ..EventFilter::default() };
-        let mut entries = self.read(move |connection| connection.list_events(&filter)).await?;
+        let mut entries = self.read(move |connection| connection.list_events(&filter)).await?.events;
         let size = usize::try_from(limit).unwrap_or(usize::MAX);
         let has_more = entries.len() > size;
         entries.truncate(size);

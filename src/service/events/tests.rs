@@ -58,6 +58,6 @@ fn counts_of_a_write_that_fails_during_the_stop_are_written_before_its_end() {
     pool.drain(Instant::now() + Duration::from_secs(60));
     let mut connection = memory.connect().expect("a connection");
     let filter = EventFilter { limit: 10, ..EventFilter::default() };
-    let written = connection.list_events(&filter).expect("events");
+    let written = connection.list_events(&filter).expect("events").events;
     assert_eq!(written.iter().map(|event| event.count).collect::<Vec<_>>(), [1]);
 }

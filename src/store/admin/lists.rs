@@ -1,4 +1,4 @@
-//! Which sessions a list has, and how far it looks for them.
+//! Which sessions a list has, and how far lists look for what they are about.
 
 use std::time::Duration;
 
@@ -34,19 +34,26 @@ impl SessionFilter {
     }
 }
 
-/// How far a list looks for sessions that match, while it has not found enough of them. Both numbers have to be reached
+/// How far a list of sessions or events looks for those that match, while it has not found enough. Both numbers have to be reached
 /// before it stops, and then it stops soon: a store looks at its rows in portions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Effort {
-    /// It looks at this many sessions in any case, newest first.
+    /// It looks at this many rows in any case, in the order of the list.
     pub rows: u32,
     /// It looks at more of them until this time is over.
     pub time: Duration,
 }
 
 impl Effort {
-    /// All sessions, however many there are.
+    /// All rows, however many there are.
     pub const UNBOUNDED: Self = Self { rows: u32::MAX, time: Duration::MAX };
+}
+
+/// [`Effort::UNBOUNDED`].
+impl Default for Effort {
+    fn default() -> Self {
+        Self::UNBOUNDED
+    }
 }
 
 /// A list of sessions, newest first.

@@ -76,8 +76,8 @@ pub struct UserFilter {
     pub beginning: Option<String>,
     /// The whole e-mail address; the case of A to Z does not matter.
     pub email: Option<String>,
-    /// The number.
-    pub id: Option<UserId>,
+    /// The numbers; empty: any.
+    pub ids: Vec<UserId>,
     /// Whether the user may log in.
     pub is_active: Option<bool>,
     /// Whether the user is a staff user.

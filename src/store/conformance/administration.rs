@@ -75,7 +75,7 @@ fn acts_without_effect(store: &dyn AdminStore) {
     let alice = add_user(conn, "alice");
     let new_events = |conn: &mut dyn Connection| {
         let filter = EventFilter { user: Some(alice), limit: 100, ..EventFilter::default() };
-        conn.list_events(&filter).expect("a read").iter().map(|event| event.event.clone()).collect::<Vec<_>>()
+        conn.list_events(&filter).expect("a read").events.iter().map(|event| event.event.clone()).collect::<Vec<_>>()
     };
     let before = new_events(conn).len();
     log_in(conn, alice, 1);

@@ -57,7 +57,7 @@ fn rotate_to(number: u8, to: u8, keep: Option<u64>) -> ClientRotation {
 
 fn events(store: &dyn AdminStore) -> Vec<String> {
     let filter = EventFilter { limit: 10, ..EventFilter::default() };
-    store.list_events(&filter).expect("a read").into_iter().map(|entry| entry.event).collect()
+    store.list_events(&filter).expect("a read").events.into_iter().map(|entry| entry.event).collect()
 }
 
 fn unknown_client(store: &dyn Store) {

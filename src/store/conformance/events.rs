@@ -12,7 +12,7 @@ pub(super) const CASES: &[Case] = &[
 
 fn list(conn: &mut dyn Connection, filter: EventFilter) -> Vec<EventEntry> {
     let limit = if filter.limit == 0 { 100 } else { filter.limit };
-    conn.list_events(&EventFilter { limit, ..filter }).expect("a read")
+    conn.list_events(&EventFilter { limit, ..filter }).expect("a read").events
 }
 
 fn failed(user: Option<UserId>, at: Timestamp) -> NewEvent {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::super::around::{Around, Repeat, Surrounded};
 use super::super::{AdminStore, Connection, FeedKind, RevocationFeed, Store, StoreResult};
 use super::super::{
-    ClientCreation, ClientRotation, ClockTrust, EventEntry, EventFilter, Findings, ImportError, ImportReport, KeyEntry,
+    ClientCreation, ClientRotation, ClockTrust, EventFilter, EventList, Findings, ImportError, ImportReport, KeyEntry,
     KeyError, LastAdmin, LiveSet, NewClient, Retiring, SessionCount, SessionFilter, SessionList, SharedEmail, Subject,
     SweepMoment, SweepPolicy, SweepReport, UserChange, UserChanged, UserCreation, UserEntry, UserFilter,
 };
@@ -137,7 +137,7 @@ impl<S: AdminStore, L: Layer> AdminStore for Layered<S, L> {
         fn end_sessions(
             set: &LiveSet, audit: &AuditContext, clock: &dyn Clock, progress: &mut dyn FnMut(u64)
         ) -> StoreResult<u64>;
-        fn list_events(filter: &EventFilter) -> StoreResult<Vec<EventEntry>>;
+        fn list_events(filter: &EventFilter) -> StoreResult<EventList>;
         fn count_events(from: Timestamp) -> StoreResult<BTreeMap<String, u64>>;
         fn note_password_given(session: SessionId, audit: &AuditContext) -> StoreResult<bool>;
         fn password_given_at(session: SessionId) -> StoreResult<Option<Timestamp>>;

@@ -289,7 +289,7 @@ fn users_are_found(store: &dyn AdminStore) {
     let email = |text: &str| UserFilter { email: Some(text.to_owned()), ..UserFilter::default() };
     assert_eq!(find(email("ALICE@example.COM")), [alice]);
     assert_eq!(find(email("alice@example")), []);
-    assert_eq!(find(UserFilter { id: Some(carol), ..UserFilter::default() }), [carol]);
+    assert_eq!(find(UserFilter { ids: vec![carol, UserId(901), alice], ..UserFilter::default() }), [alice, carol]);
     assert_eq!(find(UserFilter { is_active: Some(false), ..UserFilter::default() }), [bob]);
     assert_eq!(find(UserFilter { is_staff: Some(true), ..UserFilter::default() }), [carol]);
     assert_eq!(find(UserFilter { is_admin: Some(true), ..UserFilter::default() }), [carol]);

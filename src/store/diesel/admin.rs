@@ -22,7 +22,7 @@ use crate::domain::session::SessionId;
 use crate::domain::time::{Clock, Timestamp};
 use crate::domain::user::{NewUser, PasswordHash, UserId};
 use crate::store::{
-    AdminStore, ClientCreation, ClientRotation, ClockTrust, EventEntry, EventFilter, Findings, ImportError,
+    AdminStore, ClientCreation, ClientRotation, ClockTrust, EventFilter, EventList, Findings, ImportError,
     ImportReport, KeyEntry, KeyError, LastAdmin, LiveSet, NewClient, Retiring, SessionCount, SessionFilter,
     SessionList, SharedEmail, StoreResult, Subject, SweepMoment, SweepPolicy, SweepReport, UserChange, UserChanged,
     UserCreation, UserEntry, UserFilter,
@@ -129,7 +129,7 @@ impl AdminStore for DieselStore {
         self.end_set(set, audit, clock, progress)
     }
 
-    fn list_events(&self, filter: &EventFilter) -> StoreResult<Vec<EventEntry>> {
+    fn list_events(&self, filter: &EventFilter) -> StoreResult<EventList> {
         self.read(|any| audit::list(any, filter))
     }
 

@@ -23,7 +23,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::token::TokenDigest;
 use crate::domain::user::{Account, Epoch, LoginName, NewUser, PasswordHash, UserId};
 use crate::store::{
-    Connection, EventEntry, EventFilter, NewEvent, NewSession, Opening, PasswordChange, Refresh, Refreshed,
+    Connection, EventFilter, EventList, NewEvent, NewSession, Opening, PasswordChange, Refresh, Refreshed,
     SessionFilter, SessionList, StoreError, StoreResult, Successor,
 };
 
@@ -320,7 +320,7 @@ impl Connection for DieselConnection {
         self.add(|connection| audit::record_all(connection, events))
     }
 
-    fn list_events(&mut self, filter: &EventFilter) -> StoreResult<Vec<EventEntry>> {
+    fn list_events(&mut self, filter: &EventFilter) -> StoreResult<EventList> {
         self.read(|connection| audit::list(connection, filter))
     }
 

@@ -1,14 +1,15 @@
 //! Lists of users and sessions.
 
+mod search;
 mod sessions;
-mod walk;
+pub(super) mod walk;
 
 use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Text};
 
+pub(super) use self::search::sessions;
 pub(super) use self::sessions::session;
-pub(super) use self::walk::sessions;
 use super::DieselStore;
 use super::any::AnyConnection;
 use super::cutoff;
@@ -100,8 +101,9 @@ pub(super) fn users(any: &mut AnyConnection, filter: &UserFilter) -> QueryResult
     if let Some(email) = &filter.email {
         query = query.filter(sql::<Bool>("lower(email) = ").bind::<Text, _>(email_key(email)));
     }
-    if let Some(UserId(id)) = filter.id {
-        query = query.filter(users::id.eq(id));
+    if !filter.ids.is_empty() {
+        let ids: Vec<i64> = filter.ids.iter().map(|id| id.0).collect();
+        query = query.filter(users::id.eq_any(ids));
     }
     if let Some(is_active) = filter.is_active {
         query = query.filter(users::is_active.eq(is_active));

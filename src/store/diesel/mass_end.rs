@@ -176,7 +176,8 @@ impl Way {
     }
 }
 
-/// For this transaction: Postgres takes live sessions for rare, and would read and sort all that are left for each page.
+/// For this transaction: Postgres takes live sessions, and events that match, for rare, and would read and sort all that
+/// are left for each page.
 pub(super) fn read_in_order(any: &mut AnyConnection) -> QueryResult<()> {
     on_each!(any,
         sqlite(_c) => Ok(()),

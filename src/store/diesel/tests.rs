@@ -21,6 +21,7 @@ use crate::store::{
 
 mod audit;
 mod cutoff;
+mod events;
 mod feed;
 mod groups;
 mod import;

@@ -142,7 +142,7 @@ impl AdminStore for MemoryStore {
             filter.text.as_ref().is_none_or(named)
                 && filter.beginning.as_ref().is_none_or(|text| key.starts_with(&lookalike_key(text)))
                 && filter.email.as_ref().is_none_or(|email| email_key(email) == email_key(&user.email))
-                && filter.id.is_none_or(|id| user.id == id)
+                && (filter.ids.is_empty() || filter.ids.contains(&user.id))
                 && filter.is_active.is_none_or(|is_active| user.is_active == is_active)
                 && filter.is_staff.is_none_or(|is_staff| user.is_staff == is_staff)
                 && filter.is_admin.is_none_or(|is_admin| user.is_admin == is_admin)

@@ -74,7 +74,7 @@ fn a_list_for_administrators_may_take_longer_than_a_request() {
     let store = database.store();
     assert_eq!(all(&mut *store.connect().expect("a connection"))[0].actor, "2s");
     let admin = administrator(store, SystemClock);
-    let listed = admin.list_events(&EventFilter { limit: 1, ..EventFilter::default() }).expect("events");
+    let listed = admin.list_events(&EventFilter { limit: 1, ..EventFilter::default() }).expect("events").events;
     assert_eq!(listed[0].actor, "1min");
 }
 

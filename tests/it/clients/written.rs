@@ -14,7 +14,7 @@ use super::*;
 fn counted(scene: &Scene) -> Vec<(String, String, Option<String>, Value, u64)> {
     let events = vec![Event::ClientCalled, Event::ClientRefused];
     let filter = EventFilter { events, limit: 100, ..EventFilter::default() };
-    let listed = scene.admin.list_events(&filter).expect("events").into_iter().map(|entry| {
+    let listed = scene.admin.search_events(&filter).expect("events").into_iter().map(|entry| {
         let mut detail = entry.detail.expect("a detail");
         assert_eq!(detail["since"], json!(start_of_time()));
         detail.as_object_mut().expect("an object").remove("since");
@@ -81,7 +81,7 @@ on_each_database! {
             assert!(refused.is_err());
         }
         let filter = EventFilter { limit: 100, ..EventFilter::default() };
-        let mut events = scene.admin.list_events(&filter).expect("events");
+        let mut events = scene.admin.search_events(&filter).expect("events");
         events.reverse();
         let told: Vec<_> = events.iter().map(|entry| (entry.event.as_str(), entry.detail.clone().expect("it"))).collect();
         let (id, at) = (json!(shop.id), json!(start_of_time().saturating_add(DAY)));

@@ -80,7 +80,7 @@ fn all_events(store: &Arc<DieselStore>) -> Vec<EventEntry> {
     let mut filter = EventFilter { limit: 1000, ..EventFilter::default() };
     let mut events: Vec<EventEntry> = Vec::new();
     loop {
-        let page = connection.list_events(&filter).expect("a list");
+        let page = connection.list_events(&filter).expect("a list").events;
         let Some(last) = page.last() else { return events };
         filter.after = Some(last.cursor);
         events.extend(page);

@@ -1,5 +1,7 @@
 //! The indexes that searches use on Postgres; those on SQLite are in the tests of the store.
 
+use std::time::Duration;
+
 use diesel::RunQueryDsl as _;
 use diesel::connection::SimpleConnection as _;
 use diesel::dsl::sql;
@@ -102,7 +104,7 @@ fn searches_and_ends_go_by_indexes() {
     }
     let begins = UserFilter { beginning: Some("User1999".to_owned()), limit: 50, ..UserFilter::default() };
     let email = UserFilter { email: Some("user77@EXAMPLE.org".to_owned()), limit: 50, ..UserFilter::default() };
-    let number = UserFilter { id: Some(UserId(77)), limit: 50, ..UserFilter::default() };
+    let number = UserFilter { ids: vec![UserId(77)], limit: 50, ..UserFilter::default() };
     let cases =
         [(begins, "users_lookalike_key", 11), (email, "users_email_without_case", 1), (number, "users_pkey", 1)];
     for (filter, index, expected) in cases {
@@ -116,6 +118,12 @@ fn searches_and_ends_go_by_indexes() {
     }
 }
 
+/// 20,000 events, a hundred of each transaction.
+const FILL_EVENTS: &str = "
+    INSERT INTO audit_events (at, event, actor, user_id, xid)
+    SELECT i, CASE WHEN i % 2 = 0 THEN 'login' ELSE 'logout' END, 'user:' || i % 10, i % 10, (i / 100)::text::xid8
+    FROM generate_series(1, 20000) i; ANALYZE audit_events";
+
 /// A page of events is read from the end of an index: nothing is sorted, and only the events shown are read.
 #[test]
 fn pages_of_events_are_read_in_their_order() {
@@ -124,10 +132,7 @@ fn pages_of_events_are_read_in_their_order() {
     }
     let database = Database::migrated(Backend::Postgres);
     let mut shell = PgConnection::establish(&database.url).expect("a connection");
-    let fill = "INSERT INTO audit_events (at, event, actor, user_id) \
-                SELECT i, CASE WHEN i % 2 = 0 THEN 'login' ELSE 'logout' END, 'user:' || i % 10, i % 10 \
-                FROM generate_series(1, 20000) i; ANALYZE audit_events";
-    shell.batch_execute(fill).expect("rows");
+    shell.batch_execute(FILL_EVENTS).expect("rows");
     let page = EventFilter { limit: 51, ..EventFilter::default() };
     let filters = [
         page.clone(),
@@ -145,7 +150,7 @@ fn pages_of_events_are_read_in_their_order() {
             let store = database.store();
             let mut filter = filter.clone();
             for _ in 0..pages {
-                let found = store.list_events(&filter).expect("a list");
+                let found = store.list_events(&filter).expect("a list").events;
                 assert_eq!(found.len(), 51, "{filter:?}");
                 filter.after = found.last().map(|event| event.cursor);
             }
@@ -154,5 +159,40 @@ fn pages_of_events_are_read_in_their_order() {
             let entries = read(&mut shell) - before;
             assert!((51..=1500).contains(&entries), "{entries} entries for {pages} pages: {filter:?}");
         }
+    }
+}
+
+/// A search that finds nothing stops after the events that it was told to look at; few events of a time are all read.
+#[test]
+fn searches_of_events_read_a_bounded_part_of_one_index() {
+    if shared().is_none() {
+        return;
+    }
+    let database = Database::migrated(Backend::Postgres);
+    let mut shell = PgConnection::establish(&database.url).expect("a connection");
+    shell.batch_execute(FILL_EVENTS).expect("rows");
+    let effort = Effort { rows: 1250, time: Duration::ZERO };
+    let none = EventFilter { events: vec![Event::Idle], limit: 51, effort, ..EventFilter::default() };
+    let at = |micros| Some(Timestamp::from_micros(micros));
+    for (filter, index, most, has_to_stop) in [
+        (none.clone(), "audit_events_order", 2_500, true),
+        (
+            EventFilter { from: at(100), actor: Some("cli".to_owned()), ..none.clone() },
+            "audit_events_order",
+            2_500,
+            true,
+        ),
+        (EventFilter { user: Some(UserId(3)), ..none.clone() }, "audit_events_by_user", 2_500, true),
+        (EventFilter { from: at(100), until: at(600), ..none }, "audit_events_at", 1_100, false),
+    ] {
+        let (scans, entries) = reads(&mut shell, index);
+        let store = database.store();
+        let found = store.list_events(&filter).expect("a list");
+        assert_eq!((found.events.len(), found.unsearched.is_some()), (0, has_to_stop), "{filter:?}");
+        drop(store);
+        settle(&mut shell);
+        let (now_scans, now_entries) = reads(&mut shell, index);
+        assert!(now_scans > scans, "{filter:?} does not use {index}");
+        assert!(now_entries - entries <= most, "{filter:?}: {} entries", now_entries - entries);
     }
 }

@@ -21,7 +21,7 @@ fn secret(browser: &Browser) -> String {
 /// The events of this kind, newest first, with who did them.
 fn events(bench: &Bench, event: Event) -> Vec<String> {
     let filter = EventFilter { events: vec![event], limit: 100, ..EventFilter::default() };
-    let events = bench.app.admin().list_events(&filter).expect("events");
+    let events = bench.app.admin().search_events(&filter).expect("events");
     events.into_iter().map(|event| event.actor).collect()
 }
 
@@ -167,6 +167,25 @@ on_each_database! {
         browser.open("/admin/events/?event=login_failed");
         assert!(browser.page.contains("Login refused") && browser.page.contains("wrong_password"));
         assert!(!browser.page.contains("<span>Logged in"), "{}", browser.page);
+    }
+
+    fn events_name_their_users_for_as_long_as_they_exist(backend) {
+        let bench = Bench::new(backend);
+        let bob = bench.app.add_user("bob", PASSWORD);
+        bench.app.client().login("bob", PASSWORD);
+        bench.app.client().try_login("bob", "wrong");
+        let mut browser = bench.root();
+        browser.open("/admin/events/?event=login_failed");
+        assert!(browser.page.contains("reason: <bdi>wrong_password</bdi>"), "{}", browser.page);
+        let link = format!("<a href=\"/admin/users/{bob}/\"><bdi>bob</bdi></a> ({bob})");
+        assert_eq!(browser.page.matches(&link).count(), 1, "{}", browser.page);
+        browser.open("/admin/events/?event=login");
+        assert_eq!(browser.page.matches(&link).count(), 2, "who did it, and whom it is about: {}", browser.page);
+        let admin = bench.app.admin();
+        admin.delete_user(&admin.user_by_id(bob).expect("bob")).expect("a write");
+        browser.open("/admin/events/?event=login");
+        assert_eq!(browser.page.matches(&format!("user {bob}")).count(), 2, "{}", browser.page);
+        assert!(!browser.page.contains(&format!("/admin/users/{bob}/")), "{}", browser.page);
     }
 }
 

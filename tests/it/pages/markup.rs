@@ -1,5 +1,9 @@
 //! Texts of strangers never become markup.
 
+use knoxide::domain::audit::{Actor, AuditContext, Event, Origin};
+use knoxide::domain::time::Timestamp;
+use knoxide::store::NewEvent;
+
 use super::*;
 use crate::harness::app::{Client, on_each_database};
 use crate::harness::wire::{Framing, Request};
@@ -18,6 +22,15 @@ on_each_database! {
             .body(body.to_string(), Framing::Length);
         assert_eq!(Client::connect(bench.app.address).ask(&asked).status, 200);
         let session = bench.app.sessions_of(bob).remove(0).to_string();
+        let act = AuditContext {
+            event: Event::MassEndDone,
+            actor: Actor::User(bob),
+            origin: Origin::default(),
+            at: Timestamp::EPOCH,
+            detail: Some(serde_json::json!({ "filter": { (EVIL): EVIL, "name": "<i>" } })),
+        };
+        let event = NewEvent { audit: act, user: Some(bob), session: None, count: 1 };
+        bench.app.connection().record_events(&[event]).expect("an event");
         let mut browser = bench.root();
         let query = form_urlencoded::byte_serialize(EVIL.as_bytes()).collect::<String>();
         for path in [
@@ -41,6 +54,9 @@ on_each_database! {
                 assert!(!browser.page.contains(bad), "{path} has {bad}: {}", browser.page);
             }
         }
+        browser.open("/admin/events/");
+        let page = super::browser::unescape(&browser.page);
+        assert!(page.contains(&format!("{EVIL}</bdi>")) && page.contains(&format!("{name}</bdi></a> ({bob})")), "{page}");
         browser.open("/admin/users/");
         assert!(super::browser::unescape(&browser.page).contains(name), "{}", browser.page);
     }

@@ -66,7 +66,9 @@ fn look(bench: &Bench, site: &Site, state: &'static str, table: &mut Table) {
     explain.push(("token".to_owned(), session));
     table.time("POST /admin/explain/", &mut browser, |browser| browser.post("/admin/explain/", &explain));
     assert!(browser.page.contains("This token is valid"), "{}", browser.page);
-    search_to_the_end(&mut browser, table, wanted_stop(site));
+    let (sessions, events) = ("/admin/sessions/?device=no+such+device&ended=true", "/admin/events/?event=key_retired");
+    search_to_the_end(&mut browser, table, (sessions, "No session matches."), wanted_stop(site));
+    search_to_the_end(&mut browser, table, (events, "No event matches."), false);
     for user in [OF_MANY, 7] {
         let rows = rows::of_users();
         let read = account::PAGES.iter().filter(|page| page.method == "GET").map(|page| page.path);
@@ -90,17 +92,22 @@ const fn wanted_stop(site: &Site) -> bool {
 }
 
 /// Follows the links to further rows until there are none.
-fn search_to_the_end(browser: &mut Browser, table: &mut Table, has_to_stop: bool) {
-    let (mut path, mut stops) = ("/admin/sessions/?device=no+such+device&ended=true".to_owned(), 0);
+fn search_to_the_end(
+    browser: &mut Browser,
+    table: &mut Table,
+    (searched, shows): (&'static str, &str),
+    has_to_stop: bool,
+) {
+    let (mut path, mut stops) = (searched.to_owned(), 0);
     table.time(&path, browser, |browser| browser.open(&path));
     while let Some(next) = next_of(&browser.page) {
         assert!(browser.page.contains("have not been searched yet") && next != path, "{}", browser.page);
         (path, stops) = (next, stops + 1);
         table.time("a search that goes on", browser, |browser| browser.open(&path));
     }
-    assert!(browser.page.contains("No session matches."), "{}", browser.page);
+    assert!(browser.page.contains(shows), "{}", browser.page);
     assert!(stops > 0 || !has_to_stop, "it has never stopped");
-    println!("a search among all sessions takes {} pages", stops + 1);
+    println!("{searched} takes {} pages", stops + 1);
 }
 
 /// Pages that the table leaves out.

@@ -2,7 +2,7 @@
 
 use super::request::PageRequest;
 use crate::domain::session::SessionEntry;
-use crate::http::admin::sessions::Found;
+use crate::http::admin::page::Found;
 use crate::http::pages::device;
 use crate::http::pages::form::Form;
 use crate::http::pages::relative_time::RelativeTime;
@@ -13,16 +13,16 @@ use crate::http::pages::words;
 pub(super) struct Further {
     /// The path of the next page, if there is one.
     pub(super) next: Option<String>,
-    /// The search stopped before the page was full: sessions that were opened before this have not been looked at.
+    /// The search stopped before the page was full: rows from before this time have not been searched.
     pub(super) stopped_at: Option<RelativeTime>,
 }
 
 impl Further {
     /// After what was found by this form at this path.
-    pub(super) fn of(asked: &PageRequest, form: &Form, path: &str, found: &Found) -> Self {
+    pub(super) fn of<T>(request: &PageRequest, form: &Form, path: &str, found: &Found<T>) -> Self {
         Self {
             next: form.next(path, found.page.next.as_ref()),
-            stopped_at: found.unsearched.map(|id| asked.when(id.opened())),
+            stopped_at: found.stopped_at.map(|at| request.when(at)),
         }
     }
 }
@@ -49,10 +49,10 @@ pub(super) struct SessionRow {
 }
 
 impl SessionRow {
-    pub(super) fn of(asked: &PageRequest, entry: SessionEntry) -> Self {
-        let own = asked.call.acting().ok().map(|acting| acting.who.session.id);
+    pub(super) fn of(request: &PageRequest, entry: SessionEntry) -> Self {
+        let own = request.call.acting().ok().map(|acting| acting.who.session.id);
         let reason = || entry.end_reason.map_or("ended", words::of_event);
-        let over = entry.session.ended.map(|ended| format!("{}, {}", reason(), asked.when(ended).words));
+        let over = entry.session.ended.map(|ended| format!("{}, {}", reason(), request.when(ended).words));
         Self {
             id: entry.session.id.to_string(),
             user: entry.user_id.0,
@@ -62,16 +62,16 @@ impl SessionRow {
             kind: words::kind(entry.session.kind),
             name: entry.name,
             address: entry.address.unwrap_or_else(|| "not known".to_owned()),
-            seen: asked.when(entry.session.last_seen),
-            created: asked.when(entry.session.created),
-            expires: entry.expires.map(|expires| asked.when(expires)),
+            seen: request.when(entry.session.last_seen),
+            created: request.when(entry.session.created),
+            expires: entry.expires.map(|expires| request.when(expires)),
             over,
             is_own: own == Some(entry.session.id),
         }
     }
 
     /// All of a page.
-    pub(super) fn all(asked: &PageRequest, entries: Vec<SessionEntry>) -> Vec<Self> {
-        entries.into_iter().map(|entry| Self::of(asked, entry)).collect()
+    pub(super) fn all(request: &PageRequest, entries: Vec<SessionEntry>) -> Vec<Self> {
+        entries.into_iter().map(|entry| Self::of(request, entry)).collect()
     }
 }

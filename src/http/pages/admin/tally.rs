@@ -99,7 +99,7 @@ fn count(admin: &Admin) -> Result<Numbers, AdminError> {
     let at = admin.clock.now();
     let sessions = admin.dry_run(&SessionMatch::default())?.count;
     let events = admin.count_events(at.saturating_sub(DAY))?;
-    let acts = admin.list_events(&EventFilter {
+    let acts = admin.search_events(&EventFilter {
         events: Event::ALL.into_iter().filter(|event| is_act(*event)).collect(),
         limit: ACTS,
         ..EventFilter::default()

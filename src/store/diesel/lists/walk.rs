@@ -1,194 +1,71 @@
-//! The newest sessions that match, found among any number of others in a bounded time
+//! Searching rows along an index, portion by portion, for a bounded time
 //! (`docs/adr/0050-pages-look-at-a-bounded-part.md`).
 
 use std::time::Instant;
 
-use diesel::prelude::*;
+use diesel::QueryResult;
 
 use super::super::any::AnyConnection;
-use super::super::mass_end::read_in_order;
-use super::super::matching::{self, By, Condition};
-use super::super::rows::session_id;
-use super::super::schema::sessions;
-use super::sessions::{SessionRow, entries, newest, rows};
-use crate::domain::session::SessionId;
-use crate::store::admin::is_single;
-use crate::store::{SessionFilter, SessionList, SessionMatch};
+use crate::store::Effort;
 
-/// How many sessions the first portion has. Most pages are full then.
+/// How many rows the first portion has. Most pages are full then.
 const FIRST: u32 = 250;
 
-/// Each portion has so many times as many sessions as the one before it, since little was found there.
+/// Each portion has so many times as many rows as the one before it, since little was found there.
 const GROWTH: u32 = 4;
 
-/// The largest portion: one statement on so many sessions is short, whatever it has to find out about each of them.
-const LARGEST: u32 = 5_000;
+/// The largest portion: one statement on so many rows is short, whatever it has to find out about each of them.
+pub(in super::super) const LARGEST: u32 = 5_000;
 
-/// See [`Connection::list_sessions`](crate::store::Connection::list_sessions).
-pub(in super::super) fn sessions(any: &mut AnyConnection, filter: &SessionFilter) -> QueryResult<SessionList> {
-    let (found, unsearched) = any.transaction(|any| {
-        read_in_order(any)?;
-        match way(any, filter)? {
-            By::Network => Ok((of_network(any, filter)?, None)),
-            by @ (By::Id | By::User | By::Address | By::Scripts) => walk(any, filter, by),
-        }
-    })?;
-    Ok(SessionList { sessions: entries(any, found)?, unsearched })
+/// Rows in the order of an index, of which some match.
+pub(in super::super) trait InOrder {
+    /// The position of a row in that order.
+    type Position: Copy;
+    /// A row that matches.
+    type Row;
+
+    /// The position that the index leads to after `others` rows, of those that come after a position.
+    fn nth(
+        &self,
+        any: &mut AnyConnection,
+        after: Option<Self::Position>,
+        others: u32,
+    ) -> QueryResult<Option<Self::Position>>;
+
+    /// The first `wanted` that match, of those that come after a position, up to the one at `end`.
+    fn matching(
+        &self,
+        any: &mut AnyConnection,
+        after: Option<Self::Position>,
+        end: Option<Self::Position>,
+        wanted: usize,
+    ) -> QueryResult<Vec<Self::Row>>;
 }
 
-/// Which index to go by: one that leads to so few sessions that all of them can be looked at, or else one that leads to
-/// many in the order of their ids.
-fn way(any: &mut AnyConnection, filter: &SessionFilter) -> QueryResult<By> {
-    let SessionMatch { user, address, for_script, .. } = &filter.matching;
-    let by_address = address.as_ref().map(|network| if is_single(network) { By::Address } else { By::Network });
-    let ways = [user.map(|_| By::User), by_address, for_script.then_some(By::Scripts)];
-    let ways: Vec<By> = ways.into_iter().flatten().collect();
-    let in_order = ways.iter().copied().find(|by| *by != By::Network);
-    if let ([_], Some(only)) = (&*ways, in_order) {
-        return Ok(only);
-    }
-    let few = filter.effort.rows.min(LARGEST);
-    for by in ways {
-        if nth(any, filter, by, Ids::of(filter), few)?.is_none() {
-            return Ok(by);
-        }
-    }
-    Ok(in_order.unwrap_or(By::Id))
-}
+/// The rows that were found, and where the search stopped before it had found enough.
+type Part<R> = (Vec<<R as InOrder>::Row>, Option<<R as InOrder>::Position>);
 
-/// A part of the ids.
-#[derive(Debug, Clone, Copy)]
-struct Ids {
-    from: Option<SessionId>,
-    before: Option<SessionId>,
-}
-
-impl Ids {
-    /// All that the list is about. Of several bounds, SQLite would begin with the wrong one.
-    fn of(filter: &SessionFilter) -> Self {
-        let (from, beyond) = matching::ids_of(&filter.matching);
-        Self { from, before: filter.before.into_iter().chain(beyond).min() }
-    }
-
-    fn conditions(self) -> Vec<Condition> {
-        let bytes = |id: SessionId| id.as_bytes().to_vec();
-        let from = self.from.map(|id| Box::new(sessions::id.ge(bytes(id))) as Condition);
-        let before = self.before.map(|id| Box::new(sessions::id.lt(bytes(id))) as Condition);
-        from.into_iter().chain(before).collect()
-    }
-}
-
-/// The session that an index leads to after `others` newer ones.
-fn nth(
+/// Goes on from portion to portion until there are enough rows, or the effort is made.
+pub(in super::super) fn walk<R: InOrder>(
     any: &mut AnyConnection,
-    filter: &SessionFilter,
-    by: By,
-    ids: Ids,
-    others: u32,
-) -> QueryResult<Option<SessionId>> {
-    let mut query = sessions::table.select(sessions::id).limit(1).offset(i64::from(others)).into_boxed();
-    for condition in matching::leading(&filter.matching, by) {
-        query = query.filter(condition);
-    }
-    if by == By::Network {
-        query = query.order((sessions::address, sessions::id));
-    } else {
-        query = query.order(sessions::id.desc());
-        for condition in ids.conditions() {
-            query = query.filter(condition);
-        }
-    }
-    let found: Option<Vec<u8>> = query.first(any).optional()?;
-    found.map(|id| session_id(&id)).transpose()
-}
-
-/// Goes from the newest session to older ones, portion by portion, until there are enough. Also returns where it stopped
-/// before that.
-fn walk(any: &mut AnyConnection, filter: &SessionFilter, by: By) -> QueryResult<(Vec<SessionRow>, Option<SessionId>)> {
-    let (begun, wanted) = (Instant::now(), usize::try_from(filter.limit).unwrap_or(usize::MAX));
-    let mut ids = Ids::of(filter);
-    let (mut found, mut looked_at) = (Vec::new(), 0_u32);
-    let mut portion = FIRST.min(filter.effort.rows).max(1);
+    rows: &R,
+    wanted: u32,
+    effort: Effort,
+) -> QueryResult<Part<R>> {
+    let (begun, wanted) = (Instant::now(), usize::try_from(wanted).unwrap_or(usize::MAX));
+    let (mut found, mut looked_at, mut after) = (Vec::new(), 0_u32, None);
+    let mut portion = FIRST.min(effort.rows).max(1);
     loop {
-        let end = nth(any, filter, by, ids, portion - 1)?;
-        let range = Ids { from: end.or(ids.from), ..ids };
-        found.extend(next(any, filter, by, range, wanted.saturating_sub(found.len()))?);
+        let end = rows.nth(any, after, portion - 1)?;
+        found.extend(rows.matching(any, after, end, wanted.saturating_sub(found.len()))?);
         if found.len() >= wanted || end.is_none() {
             return Ok((found, None));
         }
         looked_at = looked_at.saturating_add(portion);
-        if looked_at >= filter.effort.rows && begun.elapsed() >= filter.effort.time {
+        if looked_at >= effort.rows && begun.elapsed() >= effort.time {
             return Ok((found, end));
         }
-        ids.before = end;
+        after = end;
         portion = portion.saturating_mul(GROWTH).min(LARGEST);
     }
-}
-
-/// The newest of a portion that match.
-fn next(
-    any: &mut AnyConnection,
-    filter: &SessionFilter,
-    by: By,
-    ids: Ids,
-    wanted: usize,
-) -> QueryResult<Vec<SessionRow>> {
-    let is_told = filter.matching.address.as_ref().is_none_or(matching::is_told_by_text);
-    if is_told {
-        let conditions = ids.conditions().into_iter().chain(conditions(filter, by)).collect();
-        return newest(any, conditions, i64::try_from(wanted).unwrap_or(i64::MAX));
-    }
-    let found = covered(any, filter, by, ids)?;
-    these(any, filter, found.into_iter().take(wanted))
-}
-
-/// The newest sessions of a network that has few, in no order that an index has.
-fn of_network(any: &mut AnyConnection, filter: &SessionFilter) -> QueryResult<Vec<SessionRow>> {
-    let everywhere = Ids { from: None, before: None };
-    let mut found = covered(any, filter, By::Network, everywhere)?;
-    let Ids { from, before } = Ids::of(filter);
-    found.retain(|id| from.is_none_or(|from| from <= *id) && before.is_none_or(|before| *id < before));
-    found.sort_unstable_by(|one, other| other.cmp(one));
-    these(any, filter, found.into_iter().take(usize::try_from(filter.limit).unwrap_or(usize::MAX)))
-}
-
-/// The ids of those that match, also where the text of an address does not tell.
-fn covered(any: &mut AnyConnection, filter: &SessionFilter, by: By, ids: Ids) -> QueryResult<Vec<SessionId>> {
-    let mut query = sessions::table.select((sessions::id, sessions::address)).into_boxed();
-    query = if by == By::Network {
-        query.order((sessions::address, sessions::id))
-    } else {
-        query.order(sessions::id.desc())
-    };
-    for condition in ids.conditions().into_iter().chain(conditions(filter, by)) {
-        query = query.filter(condition);
-    }
-    let found: Vec<(Vec<u8>, Option<String>)> = query.load(any)?;
-    let covered = found.into_iter().filter(|(_, address)| filter.matching.covers(address.as_deref()));
-    covered.map(|(id, _)| session_id(&id)).collect()
-}
-
-/// The rows of these sessions, without those that are live no longer.
-fn these(
-    any: &mut AnyConnection,
-    filter: &SessionFilter,
-    found: impl Iterator<Item = SessionId>,
-) -> QueryResult<Vec<SessionRow>> {
-    let found: Vec<Vec<u8>> = found.map(|id| id.as_bytes().to_vec()).collect();
-    if found.is_empty() {
-        return Ok(Vec::new());
-    }
-    let these: Condition = Box::new(sessions::id.eq_any(found));
-    rows(any, live(filter).into_iter().chain([these]).collect())
-}
-
-/// What a session that is listed has to be, if it has to be live.
-fn live(filter: &SessionFilter) -> Vec<Condition> {
-    if filter.with_ended { Vec::new() } else { matching::live(filter.now, filter.idle_limits) }
-}
-
-/// All conditions but those on ids.
-fn conditions(filter: &SessionFilter, by: By) -> Vec<Condition> {
-    let matching = &filter.matching;
-    matching::leading(matching, by).into_iter().chain(matching::following(matching, by)).chain(live(filter)).collect()
 }

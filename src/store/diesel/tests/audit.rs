@@ -85,7 +85,8 @@ fn addresses_devices_and_names_also_go_from_details() {
         let policy = SweepPolicy { audit_address_retention: week, ..SweepPolicy::default() };
         let report = fixture.store.sweep(later(30 * DAY), &policy, &|| true).expect("a sweep");
         assert_eq!(report.audit_addresses, 4);
-        let mut events = connection.list_events(&EventFilter { limit: 100, ..EventFilter::default() }).expect("events");
+        let mut events =
+            connection.list_events(&EventFilter { limit: 100, ..EventFilter::default() }).expect("events").events;
         events.reverse();
         let kept: Vec<_> = events.into_iter().map(|event| event.detail.expect("a detail")).collect();
         let filter = json!({ "user": 7, "dialect": "knox" });

@@ -7,9 +7,9 @@ use diesel::connection::InstrumentationEvent;
 use diesel::deserialize::QueryableByName;
 use diesel::sql_types::Text;
 
-use super::super::{lists, mass_end};
+use super::super::{audit, lists, mass_end};
 use super::*;
-use crate::store::{Effort, LiveSet, SessionFilter, SessionMatch, UserFilter};
+use crate::store::{Effort, EventFilter, LiveSet, NewEvent, SessionFilter, SessionMatch, UserFilter};
 
 #[derive(QueryableByName)]
 struct Step {
@@ -72,7 +72,7 @@ fn searches_and_ends_go_by_indexes() {
     }
     let begins = UserFilter { beginning: Some("ali".to_owned()), limit: 50, ..UserFilter::default() };
     let email = UserFilter { email: Some("a@example.org".to_owned()), limit: 50, ..UserFilter::default() };
-    let number = UserFilter { id: Some(UserId(7)), limit: 50, ..UserFilter::default() };
+    let number = UserFilter { ids: vec![UserId(7)], limit: 50, ..UserFilter::default() };
     for (filter, index) in [
         (begins, "users USING INDEX users_lookalike_key"),
         (email, "users USING INDEX users_email_without_case"),
@@ -80,6 +80,34 @@ fn searches_and_ends_go_by_indexes() {
     ] {
         let list = plans(any, |any| drop(lists::users(any, &filter).expect("a list")));
         assert!(list.contains(index), "{list}");
+    }
+}
+
+/// A portion of events is a range of an index, also where other conditions have an index of their own.
+#[cfg(feature = "sqlite")]
+#[test]
+fn searches_of_events_go_by_one_index() {
+    let fixture = Fixture::bare_sqlite();
+    fixture.store.migrate().expect("migrations");
+    let event = |_| NewEvent { audit: super::audit(Event::Login), user: Some(UserId(1)), session: None, count: 1 };
+    fixture.connect().record_events(&(0..300).map(event).collect::<Vec<_>>()).expect("events");
+    let any = &mut fixture.store.target.connect(Role::Admin).expect("a connection");
+    let newest = EventFilter { limit: 1, ..EventFilter::default() };
+    let after = audit::list(any, &newest).expect("a list").events.first().map(|event| event.cursor);
+    let effort = Effort { rows: 100, time: Duration::ZERO };
+    let idle = EventFilter { events: vec![Event::Idle], after, limit: 50, effort, ..EventFilter::default() };
+    let user = EventFilter { user: Some(UserId(1)), ..idle.clone() };
+    let of_time = EventFilter { from: Some(NOW), until: Some(later(60)), ..user.clone() };
+    for (filter, index) in [
+        (EventFilter { actor: Some("cli".to_owned()), ..idle.clone() }, "INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
+        (EventFilter { from: Some(NOW), ..idle.clone() }, "INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
+        (user.clone(), "INDEX audit_events_by_user (user_id=? AND id>? AND id<?)"),
+        (of_time.clone(), "INDEX audit_events_by_user (user_id=? AND id>? AND id<?)"),
+        (EventFilter { effort: Effort::UNBOUNDED, ..of_time.clone() }, "INDEX audit_events_at (at>? AND at<?)"),
+        (EventFilter { session: Some(session(1)), ..of_time }, "INDEX audit_events_session (session_id=?)"),
+    ] {
+        let list = plans(any, |any| drop(audit::list(any, &filter).expect("a list")));
+        assert!(list.contains(index) && !list.contains("TEMP B-TREE"), "{filter:?}: {list}");
     }
 }
 

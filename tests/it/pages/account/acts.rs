@@ -10,7 +10,7 @@ use crate::harness::app::{Client, on_each_database};
 /// The actors of the events of this kind.
 fn actors(app: &App, event: Event) -> Vec<String> {
     let filter = EventFilter { events: vec![event], limit: 100, ..EventFilter::default() };
-    app.admin().list_events(&filter).expect("events").into_iter().map(|event| event.actor).collect()
+    app.admin().search_events(&filter).expect("events").into_iter().map(|event| event.actor).collect()
 }
 
 /// A login at a dialect, from this device.

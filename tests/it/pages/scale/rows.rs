@@ -89,9 +89,13 @@ fn conditions(site: &Site) -> Vec<(String, &'static str)> {
     all
 }
 
+/// Whether a search may stop before it comes to what it looks for.
+const fn is_large(site: &Site) -> bool {
+    site.sessions > 10_000
+}
+
 fn of_sessions(site: &Site, is_live: bool) -> Vec<Row> {
-    // Of very many, a search may stop before it comes to what it looks for.
-    let is_large = site.sessions > 10_000;
+    let is_large = is_large(site);
     let mut rows = Vec::new();
     for (query, shows) in [(String::new(), "data-label=\"Device\"")].into_iter().chain(conditions(site)) {
         let found = if is_live { shows } else { "No session matches" };
@@ -182,7 +186,7 @@ fn of_others(site: &Site) -> Vec<Row> {
         (format!("until={}&event=key_retired", at(site.sessions / 3)), none),
         (format!("from={}", at(site.sessions / 3)), some),
     ] {
-        rows.push(Row::new("/admin/events/", query, shows));
+        rows.push(Row { is_stopped_before: is_large(site), ..Row::new("/admin/events/", query, shows) });
     }
     rows
 }
