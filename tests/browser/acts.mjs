@@ -46,7 +46,7 @@ async function oneOfThreeSessions({ browser, admin, api, password }) {
   await browser.press('alice', row('alice'));
   assert.deepEqual(await api.checks(...tokens), [200, 200, 200]);
   await browser.leave(await browser.one(`${row('Safari on iPhone')}//button`));
-  assert.match(await browser.text(), /The session is over/);
+  assert.match(await browser.text(), /The session has ended/);
   assert.deepEqual(await api.checks(...tokens), [200, 401, 200]);
   assert.ok(!(await browser.has(row('Safari on iPhone'))));
 }
