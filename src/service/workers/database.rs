@@ -191,7 +191,7 @@ fn find(link: &mut Link, digests: &[TokenDigest], replies: Vec<oneshot::Sender<S
             }
         }
         Ok(_) => {
-            let error = StoreError::Failed("the store answered another number of digests".to_owned());
+            let error = StoreError::Failed("the store answered a different number of digests".to_owned());
             replies.into_iter().for_each(|reply| drop(reply.send(Err(error.clone()))));
         }
         Err(error) => replies.into_iter().for_each(|reply| drop(reply.send(Err(error.clone())))),

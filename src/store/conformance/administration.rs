@@ -134,7 +134,8 @@ fn removed_user(store: &dyn AdminStore) {
     assert_eq!((verdict(conn, 1), is_live(conn, 2)), (Some(Refusal::Unknown), true));
     assert_eq!(conn.open_session(&new_session(3, alice, epoch)), Ok(Opening::Denied));
     assert!(conn.find_account_by_id(alice).expect("a read").is_none());
-    assert!(add_user(conn, "alice") > bob, "the number is not used again");
+    assert_eq!(store.delete_user(bob, LastAdmin::MayGo, &audit(Event::UserDeleted)), Ok(UserChanged::Done));
+    assert!(add_user(conn, "alice") > bob, "not even the greatest number is used again");
 }
 
 fn keys(store: &dyn AdminStore) {

@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use diesel::RunQueryDsl;
-use diesel::connection::SimpleConnection;
+use diesel::connection::{InstrumentationEvent, SimpleConnection};
+use diesel::{Connection as _, RunQueryDsl};
 
 use super::any::AnyConnection;
 use super::connect::Role;
@@ -116,6 +116,26 @@ impl Fixture {
     /// A connection for a test's own statements, as in the database's shell.
     pub(super) fn raw(&self) -> AnyConnection {
         self.store.target.connect(Role::Admin).expect("a connection")
+    }
+
+    /// Runs these statements when the statement with this number on a table begins on the connection.
+    pub(super) fn interrupt(
+        &self,
+        any: &mut AnyConnection,
+        (table, number): (&'static str, u32),
+        statements: &'static str,
+    ) {
+        let (mut other, mut begun) = (self.raw(), 0);
+        any.set_instrumentation(move |event: InstrumentationEvent<'_>| {
+            if let InstrumentationEvent::StartQuery { query, .. } = event
+                && query.to_string().contains(table)
+            {
+                begun += 1;
+                if begun == number {
+                    other.batch_execute(statements).expect("the statements");
+                }
+            }
+        });
     }
 
     pub(super) fn connect(&self) -> Box<dyn Connection> {

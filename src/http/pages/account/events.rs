@@ -30,18 +30,18 @@ struct Events {
     next: Option<String>,
 }
 
-pub(super) async fn list(mut asked: PageRequest) -> Answer {
-    let after = asked.fields.parsed("cursor", "where a page begins", EventCursor::parse);
-    asked.finish()?;
-    let page = asked.auth().own_events(asked.who()?, after, ROWS).await?;
-    let next = page.next.map(|next| format!("{}?cursor={next}", asked.pages.set.path(EVENTS)));
-    let rows = page.results.into_iter().map(|event| row(&asked, event)).collect();
-    show(&Events { layout: asked.layout("Events", EVENTS), rows, next })
+pub(super) async fn list(mut request: PageRequest) -> Answer {
+    let after = request.fields.parsed("cursor", "a cursor", EventCursor::parse);
+    request.finish()?;
+    let page = request.auth().own_events(request.who()?, after, ROWS).await?;
+    let next = page.next.map(|next| format!("{}?cursor={next}", request.pages.set.path(EVENTS)));
+    let rows = page.results.into_iter().map(|event| row(&request, event)).collect();
+    show(&Events { layout: request.layout("Events", EVENTS), rows, next })
 }
 
-fn row(asked: &PageRequest, event: OwnEvent) -> EventRow {
+fn row(request: &PageRequest, event: OwnEvent) -> EventRow {
     EventRow {
-        at: asked.when(event.at),
+        at: request.when(event.at),
         event: words::event(&event.event),
         actor: match event.actor {
             "self" => "you",

@@ -78,6 +78,9 @@ fn acting(entry: &EventEntry) -> Option<UserId> {
 /// The names of all users on a page.
 async fn names(request: &PageRequest, entries: &[EventEntry]) -> Result<BTreeMap<UserId, String>, ApiError> {
     let ids: BTreeSet<UserId> = entries.iter().flat_map(|entry| [entry.user_id, acting(entry)]).flatten().collect();
+    if ids.is_empty() {
+        return Ok(BTreeMap::new());
+    }
     request.call.run(Length::Short, move |admin| admin.usernames(&ids)).await
 }
 

@@ -10,13 +10,12 @@ use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text};
 use super::super::any::{AnyConnection, MultiBackend, on_each};
 use super::super::error::unreadable;
 use super::super::hot::statement;
-use super::super::lists::walk::{InOrder, LARGEST, walk};
-use super::super::mass_end::read_in_order;
+use super::super::lists::walk::{InOrder, LARGEST, in_snapshot, walk};
 use super::super::rows::session_id;
 use super::super::schema::audit_events;
 use crate::domain::time::Timestamp;
 use crate::domain::user::UserId;
-use crate::store::{EventCursor, EventEntry, EventFilter, EventList, EventOrder, EventPosition};
+use crate::store::{Effort, EventCursor, EventEntry, EventFilter, EventList, EventOrder, EventPosition};
 
 #[derive(Queryable)]
 struct EventRow {
@@ -103,17 +102,20 @@ type EventColumns = (
 pub(in super::super) fn list(any: &mut AnyConnection, filter: &EventFilter) -> QueryResult<EventList> {
     let search = Search::of(any, filter)?;
     let (rows, unsearched) = match search.by {
-        By::Session | By::Time => (search.sorted(any)?, None),
+        By::Session | By::Time => (in_snapshot(any, |any| search.sorted(any))?, None),
         // All events that the index leads to match.
         By::Order | By::User if search.following().is_empty() => {
             (search.matching(any, None, None, usize::try_from(filter.limit).unwrap_or(usize::MAX))?, None)
         }
-        By::Order | By::User => any.transaction(|any| {
-            read_in_order(any)?;
-            walk(any, &search, filter.limit, filter.effort)
-        })?,
+        By::Order | By::User => in_snapshot(any, |any| walk(any, &search, filter.limit, filter.effort))?,
     };
     Ok(EventList { events: rows.into_iter().map(entry).collect::<QueryResult<_>>()?, unsearched })
+}
+
+/// How many events a time may have for all of them to be read. They are read much faster than a portion, of which only
+/// those that match are of use, and an old time would take very many portions.
+fn few_of(effort: Effort) -> u32 {
+    effort.rows.min(LARGEST).saturating_mul(10)
 }
 
 /// A search along an index.
@@ -132,7 +134,7 @@ impl<'a> Search<'a> {
         let is_of_time = filter.from.is_some() || filter.until.is_some();
         if filter.session.is_some() {
             search.by = By::Session;
-        } else if !is_of_time || search.nth(any, None, filter.effort.rows.min(LARGEST))?.is_some() {
+        } else if !is_of_time || search.nth(any, None, few_of(filter.effort))?.is_some() {
             search.by = if filter.user.is_some() { By::User } else { By::Order };
         }
         Ok(search)

@@ -4,25 +4,21 @@
 use diesel::prelude::*;
 
 use super::super::any::AnyConnection;
-use super::super::mass_end::read_in_order;
 use super::super::matching::{self, By, Condition};
 use super::super::rows::session_id;
 use super::super::schema::sessions;
 use super::sessions::{SessionRow, entries, newest, rows};
-use super::walk::{InOrder, LARGEST, walk};
+use super::walk::{InOrder, LARGEST, in_snapshot, walk};
 use crate::domain::session::SessionId;
 use crate::store::admin::is_single;
 use crate::store::{SessionFilter, SessionList, SessionMatch};
 
 /// See [`Connection::list_sessions`](crate::store::Connection::list_sessions).
 pub(in super::super) fn sessions(any: &mut AnyConnection, filter: &SessionFilter) -> QueryResult<SessionList> {
-    let (found, unsearched) = any.transaction(|any| {
-        read_in_order(any)?;
-        match way(any, filter)? {
-            By::Network => Ok((of_network(any, filter)?, None)),
-            by @ (By::Id | By::User | By::Address | By::Scripts) => {
-                walk(any, &Search { filter, by }, filter.limit, filter.effort)
-            }
+    let (found, unsearched) = in_snapshot(any, |any| match way(any, filter)? {
+        By::Network => Ok((of_network(any, filter)?, None)),
+        by @ (By::Id | By::User | By::Address | By::Scripts) => {
+            walk(any, &Search { filter, by }, filter.limit, filter.effort)
         }
     })?;
     Ok(SessionList { sessions: entries(any, found)?, unsearched })

@@ -5,7 +5,10 @@ use std::time::Instant;
 
 use diesel::QueryResult;
 
-use super::super::any::AnyConnection;
+use diesel::Connection as _;
+
+use super::super::any::{AnyConnection, on_each};
+use super::super::mass_end::read_in_order;
 use crate::store::Effort;
 
 /// How many rows the first portion has. Most pages are full then.
@@ -16,6 +19,26 @@ const GROWTH: u32 = 4;
 
 /// The largest portion: one statement on so many rows is short, whatever it has to find out about each of them.
 pub(in super::super) const LARGEST: u32 = 5_000;
+
+/// Runs statements that all see the database as it was at one moment, along an index. Otherwise a row that is changed or
+/// deleted between two of them would be missing, and the list would seem to end there.
+pub(in super::super) fn in_snapshot<T>(
+    any: &mut AnyConnection,
+    work: impl FnOnce(&mut AnyConnection) -> QueryResult<T>,
+) -> QueryResult<T> {
+    any.transaction(|any| {
+        on_each!(&mut *any,
+            // A transaction that reads has it anyway.
+            sqlite(_c) => Ok(()),
+            postgres(c) => {
+                let isolation = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY";
+                diesel::connection::SimpleConnection::batch_execute(c, isolation)
+            },
+        )?;
+        read_in_order(any)?;
+        work(any)
+    })
+}
 
 /// Rows in the order of an index, of which some match.
 pub(in super::super) trait InOrder {

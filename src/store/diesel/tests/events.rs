@@ -139,3 +139,17 @@ fn a_search_of_events_stops_where_it_was_told() {
         assert_eq!((found.events.len(), found.unsearched), (5, None));
     }
 }
+
+/// A short list means that there are no more events.
+#[test]
+fn events_that_are_deleted_during_a_search_do_not_end_it() {
+    for fixture in Fixture::all() {
+        fill(&fixture);
+        let filter = EventFilter { session: Some(SESSION), limit: 3, ..EventFilter::default() };
+        let any = &mut fixture.raw();
+        fixture.interrupt(any, ("audit_events", 2), "DELETE FROM audit_events");
+        let found = super::super::audit::list(any, &filter).expect("a list");
+        assert_eq!((found.events.len(), found.unsearched), (3, None), "{}", fixture.url);
+        assert_eq!(fixture.count("audit_events"), 0, "they were deleted meanwhile");
+    }
+}

@@ -2,8 +2,6 @@
 
 use std::sync::{Arc, Mutex};
 
-use diesel::Connection as _;
-use diesel::connection::InstrumentationEvent;
 use diesel::deserialize::QueryableByName;
 use diesel::sql_types::Text;
 
@@ -94,7 +92,7 @@ fn searches_of_events_go_by_one_index() {
     let any = &mut fixture.store.target.connect(Role::Admin).expect("a connection");
     let newest = EventFilter { limit: 1, ..EventFilter::default() };
     let after = audit::list(any, &newest).expect("a list").events.first().map(|event| event.cursor);
-    let effort = Effort { rows: 100, time: Duration::ZERO };
+    let effort = Effort { rows: 20, time: Duration::ZERO };
     let idle = EventFilter { events: vec![Event::Idle], after, limit: 50, effort, ..EventFilter::default() };
     let user = EventFilter { user: Some(UserId(1)), ..idle.clone() };
     let of_time = EventFilter { from: Some(NOW), until: Some(later(60)), ..user.clone() };

@@ -1,7 +1,9 @@
 //! Sets and lists of more sessions than one statement looks at.
 
+use std::net::IpAddr;
 use std::ops::ControlFlow;
 
+use super::super::lists;
 use super::*;
 use crate::store::{Effort, LiveSet, SessionCount, SessionFilter, SessionMatch};
 
@@ -72,4 +74,27 @@ fn sets_and_lists_of_several_portions_are_whole() {
     }
     let broken_off = fixture.store.count_sessions(&LiveSet::at(NOW, any()), &mut |_| ControlFlow::Break(()));
     assert!(matches!(broken_off, Ok(SessionCount { sessions: 1..MANY, .. })), "{broken_off:?}");
+}
+
+/// A short list means that there are no more sessions.
+#[test]
+fn sessions_that_end_during_a_search_do_not_end_it() {
+    for fixture in Fixture::all() {
+        let mut c = fixture.connect();
+        let user = add_user(&mut *c, "alice");
+        for n in 1..=4 {
+            let audit = AuditContext {
+                origin: Origin { address: Some(IpAddr::from([192, 0, 2, 200])), ..Origin::default() },
+                ..audit(Event::Login)
+            };
+            open(&mut *c, &NewSession { audit, ..login(user, 0, n) });
+        }
+        let matching = SessionMatch { address: "192.0.2.128/25".parse().ok(), ..SessionMatch::default() };
+        let filter = SessionFilter { limit: 3, ..SessionFilter::live(matching, NOW) };
+        let any = &mut fixture.raw();
+        fixture.interrupt(any, ("sessions", 3), "UPDATE sessions SET ended_at = 1, ended_reason = 'revoked'");
+        let found = lists::sessions(any, &filter).expect("a list");
+        assert_eq!((found.sessions.len(), found.unsearched), (3, None), "{}", fixture.url);
+        assert_eq!(fixture.count("sessions WHERE ended_at IS NULL"), 0, "they ended meanwhile");
+    }
 }

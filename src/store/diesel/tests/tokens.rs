@@ -181,8 +181,11 @@ fn a_user_is_removed_after_all_tokens() {
             if active {
                 forbid_cascades(&fixture);
             }
+            let logged = fixture.count("revocation_log");
             assert_eq!(fixture.delete_user(user), Ok(UserChanged::Done));
             assert_eq!((fixture.count("tokens"), fixture.count("sessions"), fixture.count("users")), (0, 0, 0));
+            // Two for the user, and not one for each session.
+            assert_eq!(fixture.count("revocation_log") - logged, 2, "{}", fixture.url);
         }
     }
 }
