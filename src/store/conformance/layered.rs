@@ -24,8 +24,8 @@ use crate::domain::user::{NewUser, PasswordHash, UserId};
 
 /// What happens between a caller and the inner store.
 pub trait Layer: Send + Sync + 'static {
-    /// Runs before each step, with the name of its method. If it fails, the caller gets the error, and the step is not
-    /// done.
+    /// Runs before each step, with the name of its method; those of [`AdminStore`] begin with `AdminStore::`. If it
+    /// fails, the caller gets the error, and the step is not done.
     ///
     /// # Errors
     /// The error with which the step fails.
@@ -114,7 +114,7 @@ impl<S: Store, L: Layer> Store for Layered<S, L> {
 macro_rules! pass {
     ($(fn $name:ident($($argument:ident: $type:ty),* $(,)?) -> $answer:ty;)+) => {
         $(fn $name(&self, $($argument: $type),*) -> $answer {
-            self.layer.before(stringify!($name))?;
+            self.layer.before(concat!("AdminStore::", stringify!($name)))?;
             self.behind.$name($($argument),*)
         })+
     };

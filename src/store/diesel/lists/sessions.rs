@@ -53,7 +53,7 @@ pub(in super::super) fn session(any: &mut AnyConnection, id: SessionId) -> Query
     Ok(entries(any, rows)?.pop())
 }
 
-/// The same as they are listed.
+/// The entries of a list for these rows.
 pub(super) fn entries(any: &mut AnyConnection, rows: Vec<SessionRow>) -> QueryResult<Vec<SessionEntry>> {
     // Of those that are marked as ended, the end is known.
     let unmarked: Vec<_> = rows.iter().filter(|row| row.ended_at.is_none()).map(SessionRow::opened).collect();
