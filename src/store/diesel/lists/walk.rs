@@ -27,17 +27,21 @@ pub(in super::super) fn in_snapshot<T>(
     work: impl FnOnce(&mut AnyConnection) -> QueryResult<T>,
 ) -> QueryResult<T> {
     any.transaction(|any| {
-        on_each!(&mut *any,
-            // A transaction that reads has it anyway.
-            sqlite(_c) => Ok(()),
-            postgres(c) => {
-                let isolation = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY";
-                diesel::connection::SimpleConnection::batch_execute(c, isolation)
-            },
-        )?;
+        take_snapshot(any)?;
         read_in_order(any)?;
         work(any)
     })
+}
+
+/// On SQLite, a transaction that reads has one anyway.
+fn take_snapshot(any: &mut AnyConnection) -> QueryResult<()> {
+    on_each!(any,
+        sqlite(_c) => Ok(()),
+        postgres(c) => {
+            let isolation = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY";
+            diesel::connection::SimpleConnection::batch_execute(c, isolation)
+        },
+    )
 }
 
 /// Rows in the order of an index, of which some match.
