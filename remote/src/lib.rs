@@ -1,5 +1,5 @@
 //! Middleware with which actix-web applications check their clients' tokens at a
-//! [Knoxide](https://crates.io/crates/knoxide) server. From the moment a revocation is answered, the token is never
+//! Knoxide server. From the moment a revocation is answered, the token is never
 //! accepted again.
 //!
 //! A [`Remote`] is the connection to the server, at which the application is a registered client with the right
