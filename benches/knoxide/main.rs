@@ -210,6 +210,6 @@ impl Options {
 
 /// Prints progress for the person who runs this.
 fn say(text: &str) {
-    // If standard output is closed, nobody is reading.
+    // A closed standard output does not stop the measurement.
     let _ = writeln!(std::io::stdout(), "{text}");
 }

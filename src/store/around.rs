@@ -1,5 +1,5 @@
-//! Connections around another one, such as the one that repeats steps, and those of tests: how each step of a
-//! [`Connection`] is passed on, and whether it may be done twice.
+//! Wrappers around a [`Connection`], such as the one that repeats steps and those of tests: how each step is passed on,
+//! and whether it may be repeated.
 
 use super::{
     Connection, EventFilter, EventList, NewEvent, NewSession, Opening, PasswordChange, Refresh, Refreshed,
@@ -30,16 +30,16 @@ impl Repeat {
     }
 }
 
-/// A [`Connection`] that is made of what surrounds another one.
+/// The [`Connection`] that a wrapper makes of the connection behind it.
 pub(crate) struct Surrounded<A>(pub(crate) A);
 
 /// Writes [`Around`] and its [`Connection`] from the list of all steps but [`Connection::group`].
 macro_rules! steps {
     ($($repeat:ident { $(fn $name:ident($($argument:ident: $type:ty),*) -> $answer:ty;)+ })+) => {
-        /// What happens around each step of another connection. A step that is done in another way has a method of its
-        /// own.
+        /// A wrapper: what happens around each step of the connection behind it. To treat one step differently, it
+        /// implements that step's method.
         pub(crate) trait Around: Send {
-            /// Does the step of a method: `work` does it on the connection behind.
+            /// Does a step, named by its method: `work` runs it on the connection behind.
             fn around<T>(
                 &mut self,
                 method: &'static str,

@@ -53,6 +53,20 @@ pub struct EventFilter {
     pub effort: Effort,
 }
 
+impl EventFilter {
+    /// Whether an event meets all conditions, whatever its place in the order.
+    pub(in crate::store) fn matches(&self, entry: &EventEntry) -> bool {
+        let Self { user, events, actor, address, session, from, until, .. } = self;
+        user.is_none_or(|user| entry.user_id == Some(user))
+            && (events.is_empty() || events.iter().any(|event| event.as_str() == entry.event))
+            && actor.as_ref().is_none_or(|actor| entry.actor == *actor)
+            && address.as_ref().is_none_or(|address| entry.address.as_ref() == Some(address))
+            && session.is_none_or(|session| entry.session_id == Some(session))
+            && from.is_none_or(|from| entry.at >= from)
+            && until.is_none_or(|until| entry.at < until)
+    }
+}
+
 /// The order of a list of events: that in which they became visible, or its reverse.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum EventOrder {

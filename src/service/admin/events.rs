@@ -54,7 +54,7 @@ impl AdminError {
     }
 }
 
-/// Goes on from where each list stopped.
+/// Lists events until enough are found or there are no more, however often `list` stops early.
 pub(crate) fn search_events(
     filter: &EventFilter,
     list: impl Fn(&EventFilter) -> Result<EventList, AdminError>,
@@ -75,7 +75,7 @@ impl Admin {
         Ok(self.store.list_events(&EventFilter { effort: EFFORT, ..filter.clone() })?)
     }
 
-    /// The same events, and goes on until it has found enough or there are no more, however long that takes.
+    /// The same without a bound: searches until enough are found or there are no more.
     ///
     /// # Errors
     /// The store failed.

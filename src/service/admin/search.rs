@@ -48,8 +48,8 @@ fn check(text: Option<&String>, which: SearchText) -> Result<(), AdminError> {
     if text.is_none_or(is_good) { Ok(()) } else { Err(AdminError::BadSearch(which)) }
 }
 
-/// Searches for `limit` rows, and goes on from where each part of the search stopped: `part` is told from where to go on,
-/// and how many rows are wanted still.
+/// Searches until `limit` rows are found or there are no more. Each part of the search continues where the one before
+/// it stopped; `part` receives this place, and how many rows are still wanted.
 pub(super) fn go_on<T, P>(
     limit: u32,
     mut part: impl FnMut(Option<P>, u32) -> Result<(Vec<T>, Option<P>), AdminError>,
@@ -70,7 +70,7 @@ pub(super) fn go_on<T, P>(
 mod tests {
     use super::*;
 
-    /// What is found in parts that stop at these numbers, and what each was asked for.
+    /// The rows found by parts that stop at these numbers, and the arguments of each part.
     fn search(limit: u32, parts: &[(&[u8], Option<u8>)]) -> (Vec<u8>, Vec<(Option<u8>, u32)>) {
         let (mut parts, mut asked) = (parts.iter(), Vec::new());
         let found = go_on(limit, |stopped, left| {

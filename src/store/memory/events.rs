@@ -29,7 +29,7 @@ impl Tables {
 
     pub(super) fn list_events(&self, filter: &EventFilter) -> Vec<EventEntry> {
         let numbered = self.events.iter().zip(1..).map(|(event, id)| entry(event, id));
-        let fitting = numbered.filter(|entry| fits(entry, filter));
+        let fitting = numbered.filter(|entry| filter.matches(entry));
         let limit = usize::try_from(filter.limit).unwrap_or(usize::MAX);
         match filter.order {
             EventOrder::OldestFirst => {
@@ -44,17 +44,6 @@ impl Tables {
             }
         }
     }
-}
-
-fn fits(entry: &EventEntry, filter: &EventFilter) -> bool {
-    let EventFilter { user, events, actor, address, session, from, until, .. } = filter;
-    user.is_none_or(|user| entry.user_id == Some(user))
-        && (events.is_empty() || events.iter().any(|event| event.as_str() == entry.event))
-        && actor.as_ref().is_none_or(|actor| entry.actor == *actor)
-        && address.as_ref().is_none_or(|address| entry.address.as_ref() == Some(address))
-        && session.is_none_or(|session| entry.session_id == Some(session))
-        && from.is_none_or(|from| entry.at >= from)
-        && until.is_none_or(|until| entry.at < until)
 }
 
 fn entry(event: &NewEvent, id: i64) -> EventEntry {

@@ -40,9 +40,9 @@ impl EventRow {
     }
 }
 
-/// What differs between the databases. On Postgres an id is taken before the commit, so the ids are not in the order in
-/// which rows become visible; the ids of transactions are, up to the oldest one that is open. On SQLite writers
-/// exclude each other.
+/// What differs between the databases. On Postgres, ids are assigned before the commit, so rows do not become visible
+/// in the order of their ids. They do in that of their transactions' ids, up to the oldest open transaction. On SQLite,
+/// only one writer runs at a time.
 struct Words {
     is_postgres: bool,
     transaction: &'static str,
@@ -55,8 +55,8 @@ struct Words {
 const SQLITE: Words =
     Words { is_postgres: false, transaction: "0", oldest_first: "id", newest_first: "id DESC", is_settled: "1 = 1" };
 
-/// Each `xid` is that of the table: alone, it would be the column of the result, a number that no index has in its order, and
-/// each list would sort all events.
+/// `xid` is always qualified: the bare name would be the column of the result, a number without an index, and each list
+/// would sort all events.
 #[cfg(feature = "postgres")]
 const POSTGRES: Words = Words {
     is_postgres: true,
@@ -112,8 +112,8 @@ pub(in super::super) fn list(any: &mut AnyConnection, filter: &EventFilter) -> Q
     Ok(EventList { events: rows.into_iter().map(entry).collect::<QueryResult<_>>()?, unsearched })
 }
 
-/// How many events a time may have for all of them to be read. They are read much faster than a portion, of which only
-/// those that match are of use, and an old time would take very many portions.
+/// How many events a range of time may have to be read by its index as a whole. This is faster than searching portions
+/// of all events, of which an old range would take very many.
 fn few_of(effort: Effort) -> u32 {
     effort.rows.min(LARGEST).saturating_mul(10)
 }
@@ -126,8 +126,8 @@ struct Search<'a> {
 }
 
 impl<'a> Search<'a> {
-    /// A search along the narrowest index. A time in which there were many events is not one: the order of events is not
-    /// that of their times.
+    /// A search along the narrowest index. That of time serves only ranges with few events, which are sorted
+    /// afterwards: events are not in the order of their times.
     fn of(any: &mut AnyConnection, filter: &'a EventFilter) -> QueryResult<Self> {
         let words = on_each!(&*any, sqlite(_c) => SQLITE, postgres(_c) => POSTGRES);
         let mut search = Self { filter, by: By::Time, words };
@@ -159,8 +159,8 @@ impl<'a> Search<'a> {
         all
     }
 
-    /// All other conditions, in words that no index answers to: the database would look at more events than a portion
-    /// has.
+    /// All other conditions, worded so that the database uses no index for them: it would read more events than a
+    /// portion has.
     fn following(&self) -> Vec<Condition> {
         let EventFilter { user, events, actor, address, from, until, .. } = self.filter;
         let mut all: Vec<Condition> = Vec::new();
@@ -206,8 +206,8 @@ impl<'a> Search<'a> {
         sql(if self.is_newest_first() { self.words.newest_first } else { self.words.oldest_first })
     }
 
-    /// What comes after one event, up to another one: a range of the index, or two. Postgres would not stop at a pair of
-    /// both numbers, but read on to the end of its transaction, which may have very many events if they were restored.
+    /// The events after one event, up to another one: one range of the index, or two. With a bound on the pair of both
+    /// numbers, Postgres would read on to the end of the transaction, which has very many events after a restore.
     fn ranges(&self, after: Option<EventPosition>, end: Option<EventPosition>) -> Vec<Vec<Condition>> {
         let (beyond, up_to, before) = if self.is_newest_first() { ("<", ">=", ">") } else { (">", "<=", "<") };
         let id = |sign: &str, id: i64| -> Condition {
@@ -261,7 +261,7 @@ impl<'a> Search<'a> {
         conditions.into_iter().fold(query, QueryDsl::filter)
     }
 
-    /// The first that match of those that the index has in no order.
+    /// The first events that match, by an index that is not in the order of the list.
     fn sorted(&self, any: &mut AnyConnection) -> QueryResult<Vec<EventRow>> {
         let columns = (sql::<BigInt>(self.words.transaction), audit_events::id);
         let conditions = self.leading().into_iter().chain(self.following()).chain(self.settled());

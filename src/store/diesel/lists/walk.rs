@@ -14,14 +14,14 @@ use crate::store::Effort;
 /// How many rows the first portion has. Most pages are full then.
 const FIRST: u32 = 250;
 
-/// Each portion has so many times as many rows as the one before it, since little was found there.
+/// By how much each portion is larger than the one before it, in which little was found.
 const GROWTH: u32 = 4;
 
-/// The largest portion: one statement on so many rows is short, whatever it has to find out about each of them.
+/// The size of the largest portion. A statement over this many rows is short, whatever it has to check of each row.
 pub(in super::super) const LARGEST: u32 = 5_000;
 
-/// Runs statements that all see the database as it was at one moment, along an index. Otherwise a row that is changed or
-/// deleted between two of them would be missing, and the list would seem to end there.
+/// Runs statements that read along an index and share one snapshot of the database. Without it, a row that is changed
+/// or deleted between two statements would be missing, and the list would seem to end there.
 pub(in super::super) fn in_snapshot<T>(
     any: &mut AnyConnection,
     work: impl FnOnce(&mut AnyConnection) -> QueryResult<T>,
@@ -33,7 +33,7 @@ pub(in super::super) fn in_snapshot<T>(
     })
 }
 
-/// On SQLite, a transaction that reads has one anyway.
+/// On SQLite, every transaction that reads has one.
 fn take_snapshot(any: &mut AnyConnection) -> QueryResult<()> {
     on_each!(any,
         sqlite(_c) => Ok(()),
@@ -51,7 +51,7 @@ pub(in super::super) trait InOrder {
     /// A row that matches.
     type Row;
 
-    /// The position that the index leads to after `others` rows, of those that come after a position.
+    /// The position of the row that follows `others` rows in the index, counted from a position.
     fn nth(
         &self,
         any: &mut AnyConnection,
@@ -59,7 +59,7 @@ pub(in super::super) trait InOrder {
         others: u32,
     ) -> QueryResult<Option<Self::Position>>;
 
-    /// The first `wanted` that match, of those that come after a position, up to the one at `end`.
+    /// The first `wanted` rows that match, between a position and the row at `end`, which is included.
     fn matching(
         &self,
         any: &mut AnyConnection,
@@ -72,7 +72,7 @@ pub(in super::super) trait InOrder {
 /// The rows that were found, and where the search stopped before it had found enough.
 type Part<R> = (Vec<<R as InOrder>::Row>, Option<<R as InOrder>::Position>);
 
-/// Goes on from portion to portion until there are enough rows, or the effort is made.
+/// Searches portion by portion until enough rows are found or the effort is used up.
 pub(in super::super) fn walk<R: InOrder>(
     any: &mut AnyConnection,
     rows: &R,

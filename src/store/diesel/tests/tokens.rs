@@ -101,14 +101,20 @@ fn what_a_login_evicts_is_bounded_together() {
     });
 }
 
+/// Opens session 1 of a user, and session 2 of another one, who is returned; each has [`MANY`] more tokens.
+fn open_two_large_sessions(fixture: &Fixture, c: &mut dyn Connection, alice: UserId) -> UserId {
+    let bob = add_user(c, "bob");
+    open(c, &login(alice, 0, 1));
+    open(c, &login(bob, 0, 2));
+    fill(fixture, 1, MANY);
+    fill(fixture, 2, MANY);
+    bob
+}
+
 #[test]
 fn a_session_is_forgotten_after_its_tokens() {
     on_each_database(|fixture, c, alice| {
-        let bob = add_user(c, "bob");
-        open(c, &login(alice, 0, 1));
-        open(c, &login(bob, 0, 2));
-        fill(fixture, 1, MANY);
-        fill(fixture, 2, MANY);
+        let bob = open_two_large_sessions(fixture, c, alice);
         // One was ended with SQL; the holders of the other's tokens still learn that the user is inactive.
         fixture.run(&format!("UPDATE sessions SET ended_at = {} WHERE user_id = {alice}", NOW.as_micros()));
         fixture.set_active(bob, false);
@@ -132,11 +138,7 @@ fn a_session_is_forgotten_after_its_tokens() {
 #[test]
 fn traces_are_made_and_forgotten_in_small_steps() {
     on_each_database(|fixture, c, alice| {
-        let bob = add_user(c, "bob");
-        open(c, &login(alice, 0, 1));
-        open(c, &login(bob, 0, 2));
-        fill(fixture, 1, MANY);
-        fill(fixture, 2, MANY);
+        let bob = open_two_large_sessions(fixture, c, alice);
         // Of JWTs that expired before the end no trace is needed.
         fixture.run(&format!("UPDATE tokens SET key_id = 1, expires = 1 WHERE created = {}", NOW.as_micros() + 7));
         assert_eq!(c.end_session(session(1), &audit(Event::Logout)), Ok(true));
